@@ -1,0 +1,32 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime, secondMs } from '../kernel/instant.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import type { Db, Tx } from './connect.ts';
+
+/** A replica whose clock differs by more says so and starts no run (DESIGN.md 3.3). */
+export const skewMaxMs = 30 * secondMs;
+
+/** The time of the books: the stored clock of a test database, else the server's. Milliseconds. */
+export async function readClock(db: Db | Tx): Promise<Instant> {
+  const { rows } = await sql<{ now: Instant }>`SELECT perennial.clock() AS now`.execute(db);
+  return (rows[0] as { now: Instant }).now;
+}
+
+/** Sets the stored clock of a test database, forwards or back. @throws UsageFault on any other. */
+export async function setClock(db: Db | Tx, now: Instant): Promise<void> {
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.installation SET clock_at = ${isoTime(now)} WHERE test`.execute(db);
+  if (numAffectedRows === 1n) return;
+  throw new UsageFault(
+    'not_a_test',
+    '--now: this database is not a test; only one made by "perennial migrate --test" has a clock that can be set',
+  );
+}
+
+/** How far this machine's clock is ahead of the database server's, in ms (half a round trip off). */
+export async function clockSkewMs(db: Db): Promise<number> {
+  const before = Date.now();
+  const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
+  const middle = (before + Date.now()) / 2;
+  return middle - (rows[0] as { server: Instant }).server;
+}

@@ -1,0 +1,96 @@
+import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import pg from 'pg';
+import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
+import type { Books } from './schema.ts';
+
+export type Db = Kysely<Books>;
+/** An open transaction on the books. Whoever holds one can't reach a gateway (promise 8). */
+export type Tx = Transaction<Books>;
+
+export interface Limits {
+  /** A statement that takes longer is ended by the server. 0: no limit. */
+  readonly statementMs: number;
+  /** A wait for a lock that takes longer fails: rule 1 says that nobody waits while holding. */
+  readonly lockMs: number;
+  /** A transaction left open by a program that hangs is ended, so that its locks go. */
+  readonly idleInTransactionMs: number;
+}
+
+/** For workers and commands: a batch of 1,000 takes 0.1 s, so these only ever meet an accident. */
+export const workLimits: Limits = {
+  statementMs: 30 * secondMs,
+  lockMs: 5 * secondMs,
+  idleInTransactionMs: 15 * secondMs,
+};
+
+/** For long work on its own connection: import, export, audit, benchmarks. */
+export const longLimits: Limits = {
+  statementMs: 0,
+  lockMs: 30 * secondMs,
+  idleInTransactionMs: 0,
+};
+
+const oid = { bool: 16, int8: 20, timestamptz: 1184 } as const;
+
+function readTimestamptz(text: string): Instant {
+  if (text === 'infinity') return never;
+  // `2026-11-24 01:54:00.123+00`: the session's zone is UTC and its date style ISO, see below.
+  return instant(Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`));
+}
+
+function typeParser(typeOid: number, format?: 'text' | 'binary') {
+  if (format !== 'binary') {
+    if (typeOid === oid.int8) return BigInt;
+    if (typeOid === oid.timestamptz) return readTimestamptz;
+  }
+  return pg.types.getTypeParser(typeOid, format as 'text');
+}
+
+/** What `pg` needs to reach the books: values as `schema.ts` says, time-outs, UTC. */
+export function clientConfig(url: string, limits: Limits): pg.ClientConfig {
+  return {
+    connectionString: url,
+    application_name: 'perennial',
+    connectionTimeoutMillis: 10 * secondMs,
+    keepAlive: true,
+    statement_timeout: limits.statementMs,
+    lock_timeout: limits.lockMs,
+    idle_in_transaction_session_timeout: limits.idleInTransactionMs,
+    options: '-c TimeZone=UTC -c DateStyle=ISO',
+    types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
+  };
+}
+
+export interface PoolOptions {
+  readonly limits?: Limits;
+  readonly connectionsMax?: number;
+  /** Told of a connection that broke while nobody used it, or between two statements. */
+  readonly onLost?: (error: Error) => void;
+}
+
+/** A pool on the books of `url`. Opens no connection until it is used. */
+export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
+  const pool = new pg.Pool({
+    ...clientConfig(url, options.limits ?? workLimits),
+    max: options.connectionsMax ?? 10,
+    // An exhausted pool is a transient fault of the run that asked, not a wait without end.
+    idleTimeoutMillis: 30 * secondMs,
+  });
+  const onLost = options.onLost ?? (() => undefined);
+  pool.on('error', onLost);
+  // A client that is checked out has no listener of the pool's: without this one, a server that
+  // goes away between two statements of a transaction would end the whole process.
+  pool.on('connect', (client) => client.on('error', onLost));
+  return pool;
+}
+
+/** The books behind a pool; `destroy()` ends the pool too. */
+export function openBooks(pool: pg.Pool): Db {
+  return new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** Runs `work` in the transaction that is open already, or in one of its own. */
+export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
+  if (db.isTransaction) return work(db as Tx);
+  return db.transaction().setIsolationLevel('read committed').execute(work);
+}

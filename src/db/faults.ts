@@ -1,0 +1,60 @@
+import { Fault } from '../kernel/faults.ts';
+
+// Which kind a failure is, by SQLSTATE (PostgreSQL's appendix A) or by what the driver says. What
+// passes by itself is transient; what the data of an item causes is permanent; the rest is a bug.
+
+/** Classes: connection, transaction rollback, resources, operator intervention, system error. */
+const transientClasses = new Set(['08', '40', '53', '57', '58']);
+const transientCodes = new Set([
+  '55P03', // lock_not_available
+  '55006', // object_in_use
+  '25P03', // idle_in_transaction_session_timeout
+  '25006', // read_only_sql_transaction: a standby that was promoted, or is about to be
+]);
+/** Classes: data exception, integrity constraint violation, raised by a trigger. */
+const permanentClasses = new Set(['22', '23', 'P0']);
+
+const transientErrnos = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT', // a unix socket that is not there (yet)
+]);
+
+/** The driver has no codes for these; the texts are those of pg 8 and pg-pool 3. */
+const transientTexts =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed and is not queryable|Client is not queryable|Connection ended unexpectedly|The server does not support|driver has already been destroyed)/;
+
+interface PgError extends Error {
+  readonly code?: string;
+  readonly constraint?: string;
+}
+
+/** Any thrown value as a Fault, with what was thrown as its cause. */
+export function faultOf(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  if (!(error instanceof Error)) return new Fault('bug', 'thrown', String(error), error);
+  const { code, constraint } = error as PgError;
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) {
+    const group = code.slice(0, 2);
+    if (transientClasses.has(group) || transientCodes.has(code)) {
+      return new Fault('transient', `pg_${code}`, error.message, error);
+    }
+    if (permanentClasses.has(group)) {
+      return new Fault('permanent', constraint ?? `pg_${code}`, error.message, error);
+    }
+    return new Fault('bug', `pg_${code}`, error.message, error);
+  }
+  if (code !== undefined && transientErrnos.has(code)) {
+    return new Fault('transient', code.toLowerCase(), error.message, error);
+  }
+  if (transientTexts.test(error.message)) {
+    return new Fault('transient', 'connection_lost', error.message, error);
+  }
+  return new Fault('bug', 'unexpected', error.message, error);
+}

@@ -1,0 +1,155 @@
+import pg from 'pg';
+import { UsageFault, unreachable } from '../kernel/faults.ts';
+import { minuteMs } from '../kernel/instant.ts';
+import { programVersion } from '../kernel/version.ts';
+import { clientConfig } from './connect.ts';
+import { checkUrl, connectionFault, placeOf } from './place.ts';
+import { inspectSchema, type Migration, readMigrations, type SchemaState } from './schema-state.ts';
+
+// The schema, forward only. Each migration is a transaction that first takes the lock, then reads
+// how far the database is, then applies the next one and writes that down: of two migrators at
+// once the second finds the work done, and a failure leaves the database at the version before.
+// The lock is of the transaction, not of the session, so that it also holds behind a pooler.
+
+/** "perennial" in ASCII, cut to 8 bytes: nobody else's advisory lock, by all odds. */
+const lockKey = '8098991103513651817';
+
+export interface MigrateOptions {
+  /** Marks a new database as a test: its clock can be set. Refused on one that is not. */
+  readonly test?: boolean;
+  readonly madeBy?: 'migrate' | 'demo';
+  /** For tests of the migrator itself. */
+  readonly migrations?: readonly Migration[];
+  readonly programVersion?: string;
+}
+
+export interface Migrated {
+  /** Versions; 0: no schema. */
+  readonly from: number;
+  readonly to: number;
+  readonly applied: readonly string[];
+  readonly test: boolean;
+}
+
+const makeHouse = `
+  CREATE SCHEMA perennial;
+  CREATE TABLE perennial.migration (
+    version int PRIMARY KEY CHECK (version > 0),
+    name text NOT NULL,
+    checksum text NOT NULL,
+    oldest_program text NOT NULL,
+    applied_at timestamptz(3) NOT NULL DEFAULT clock_timestamp()
+  )`;
+
+/** What keeps a schema from being migrated, if anything does. */
+function refusal(place: string, found: SchemaState): UsageFault | undefined {
+  switch (found.state) {
+    case 'absent':
+    case 'older':
+    case 'current':
+      return undefined;
+    case 'foreign':
+      return new UsageFault(
+        'not_ours',
+        `database ${place}: its schema "perennial" was not made by this program; use another database`,
+      );
+    case 'changed':
+      return new UsageFault(
+        'migration_changed',
+        `database ${place}: migration ${found.version} (${found.name}) was applied with another text; install the release that made it`,
+      );
+    case 'newer':
+      if (found.fits) return undefined;
+      return new UsageFault(
+        'program_too_old',
+        `database ${place}: its schema ${found.version} needs perennial ${found.oldestProgram} or newer; upgrade the program`,
+      );
+    default:
+      return unreachable(found);
+  }
+}
+
+async function apply(client: pg.Client, next: Migration, options: MigrateOptions): Promise<void> {
+  if (next.version === 1) await client.query(makeHouse);
+  await client.query(next.sql);
+  if (next.version === 1) {
+    await client.query('INSERT INTO perennial.installation (test, made_by) VALUES ($1, $2)', [
+      options.test ?? false,
+      options.madeBy ?? 'migrate',
+    ]);
+  }
+  await client.query(
+    `INSERT INTO perennial.migration (version, name, checksum, oldest_program)
+     VALUES ($1, $2, $3, $4)`,
+    [next.version, next.name, next.checksum, next.oldestProgram],
+  );
+}
+
+async function checkTest(client: pg.Client, place: string, options: MigrateOptions) {
+  const { rows } = await client.query('SELECT test FROM perennial.installation');
+  const [installation] = rows as { test: boolean }[];
+  if (options.test && installation?.test !== true) {
+    throw new UsageFault(
+      'not_a_test',
+      `database ${place}: --test marks a new database only, and this one holds books already; use an empty one`,
+    );
+  }
+  return installation?.test ?? false;
+}
+
+type Step = { readonly done: false; readonly from: number; readonly applied: string };
+type End = { readonly done: true; readonly version: number; readonly test: boolean };
+
+/** One transaction: the next migration, or the finding that there is none. */
+async function step(
+  client: pg.Client,
+  place: string,
+  options: MigrateOptions,
+  migrations: readonly Migration[],
+): Promise<Step | End> {
+  await client.query(`SELECT pg_advisory_xact_lock(${lockKey})`);
+  const version = options.programVersion ?? programVersion;
+  const found = await inspectSchema(client, { version, migrations });
+  const wrong = refusal(place, found);
+  if (wrong !== undefined) throw wrong;
+  const at = 'version' in found ? found.version : 0;
+  const test = at > 0 && (await checkTest(client, place, options));
+  const next = migrations[at];
+  if (next === undefined) return { done: true, version: at, test };
+  await apply(client, next, options);
+  return { done: false, from: at, applied: next.name };
+}
+
+/**
+ * Brings the schema of a database forward to what this program needs; safe to run again, and from
+ * several places at once. @throws UsageFault, with the database as it was before the failed step.
+ */
+export async function migrate(url: string, options: MigrateOptions = {}): Promise<Migrated> {
+  checkUrl(url);
+  const place = placeOf(url);
+  const migrations = options.migrations ?? readMigrations();
+  const client = new pg.Client(
+    clientConfig(url, { statementMs: 0, lockMs: 2 * minuteMs, idleInTransactionMs: 0 }),
+  );
+  client.on('error', () => undefined); // told by the statement that fails
+  const applied: string[] = [];
+  let from: number | undefined;
+  try {
+    await client.connect();
+    for (;;) {
+      await client.query('BEGIN');
+      const result = await step(client, place, options, migrations);
+      await client.query('COMMIT');
+      if (result.done) {
+        return { from: from ?? result.version, to: result.version, applied, test: result.test };
+      }
+      from ??= result.from;
+      applied.push(result.applied);
+    }
+  } catch (error) {
+    throw connectionFault(url, error) ?? error;
+  } finally {
+    // Ends the transaction too, if a step failed inside it.
+    await client.end();
+  }
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mustHold } from '../kernel/faults.ts';
+import { isOlderVersion } from '../kernel/version.ts';
+
+// What this program brings (migrations/*.sql) against what a database says was applied to it.
+
+export interface Migration {
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+  readonly checksum: string;
+  /** The oldest program that may still work on the schema that this migration leaves. */
+  readonly oldestProgram: string;
+}
+
+/** Beside this file, in a clone and in a release. */
+export const migrationsFolder = new URL('./migrations/', import.meta.url);
+
+/** The migrations of a folder in their order, which has no gap. A wrong file is a bug of ours. */
+export function readMigrations(folder: URL = migrationsFolder): readonly Migration[] {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
+  return files.sort().map((file, place) => {
+    const [, number, name] = /^(\d{3})-([a-z0-9-]+)\.sql$/.exec(file) ?? [];
+    mustHold(number !== undefined && name !== undefined, `${file}: is not NNN-name.sql`);
+    const version = Number(number);
+    mustHold(version === place + 1, `${file}: the migration before it is missing`);
+    // A checkout that turns line ends into CRLF must not count as a change.
+    const sql = readFileSync(new URL(file, folder), 'utf8').replaceAll('\r\n', '\n');
+    const oldestProgram = /^-- oldest-program: (\d+\.\d+\.\d+)\n/.exec(sql)?.[1];
+    mustHold(oldestProgram !== undefined, `${file}: doesn't begin with -- oldest-program: X.Y.Z`);
+    const checksum = createHash('sha256').update(sql).digest('hex');
+    return { version, name, sql, checksum, oldestProgram };
+  });
+}
+
+export type SchemaState =
+  /** No schema `perennial` at all. */
+  | { readonly state: 'absent' }
+  /** A schema of that name that is not ours. */
+  | { readonly state: 'foreign' }
+  /** A migration that was applied reads otherwise in this program. */
+  | { readonly state: 'changed'; readonly version: number; readonly name: string }
+  | { readonly state: 'older'; readonly version: number; readonly latest: number }
+  | { readonly state: 'current'; readonly version: number }
+  /** Made by a newer program; `fits` says whether this one may still work on it. */
+  | {
+      readonly state: 'newer';
+      readonly version: number;
+      readonly oldestProgram: string;
+      readonly fits: boolean;
+    };
+
+/** Whatever runs a statement: a client, a pool. */
+export interface Querying {
+  // biome-ignore lint/suspicious/noExplicitAny: rows of any statement
+  query(text: string, values?: unknown[]): Promise<{ rows: any[] }>;
+}
+
+interface Applied {
+  readonly version: number;
+  readonly name: string;
+  readonly checksum: string;
+  readonly oldest_program: string;
+}
+
+const migrationColumns = ['applied_at', 'checksum', 'name', 'oldest_program', 'version'];
+
+async function readApplied(client: Querying): Promise<'absent' | 'foreign' | readonly Applied[]> {
+  const { rows } = await client.query(`
+    SELECT to_regnamespace('perennial') IS NOT NULL AS there,
+           ARRAY(SELECT attname::text FROM pg_attribute
+                 WHERE attrelid = to_regclass('perennial.migration')
+                   AND attnum > 0 AND NOT attisdropped) AS columns`);
+  const [{ there, columns }] = rows as [{ there: boolean; columns: string[] }];
+  if (!there) return 'absent';
+  if (!migrationColumns.every((column) => columns.includes(column))) return 'foreign';
+  const applied = await client.query(
+    'SELECT version, name, checksum, oldest_program FROM perennial.migration ORDER BY version',
+  );
+  return applied.rows.length === 0 ? 'foreign' : (applied.rows as Applied[]);
+}
+
+/** How the schema of a database stands to this program. Changes nothing. */
+export async function inspectSchema(
+  client: Querying,
+  program: { readonly version: string; readonly migrations: readonly Migration[] },
+): Promise<SchemaState> {
+  const applied = await readApplied(client);
+  if (applied === 'absent' || applied === 'foreign') return { state: applied };
+  const latest = program.migrations.length;
+  const version = Math.max(...applied.map((row) => row.version));
+  for (const row of applied) {
+    const ours = program.migrations[row.version - 1];
+    if (ours !== undefined && ours.checksum !== row.checksum) {
+      return { state: 'changed', version: row.version, name: row.name };
+    }
+  }
+  if (version < latest) return { state: 'older', version, latest };
+  if (version === latest) return { state: 'current', version };
+  const oldestProgram = applied
+    .map((row) => row.oldest_program)
+    .reduce((a, b) => (isOlderVersion(a, b) ? b : a));
+  const fits = !isOlderVersion(program.version, oldestProgram);
+  return { state: 'newer', version, oldestProgram, fits };
+}

@@ -1,0 +1,248 @@
+import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
+import type {
+  CredentialId,
+  CustomerId,
+  LedgerEntryId,
+  PeriodId,
+  RunId,
+  SubscriptionId,
+} from '../kernel/ids.ts';
+import type { Instant } from '../kernel/instant.ts';
+
+// The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
+// Instant (written as its ISO text, see `isoTime`), jsonb is read as a value and written as text.
+
+/** Read as an Instant, written as ISO text. */
+type Time = ColumnType<Instant, string, string>;
+type MaybeTime = ColumnType<Instant | null, string | null | undefined, string | null>;
+type Json<T> = ColumnType<T, string, string>;
+
+export type SubscriptionKind = 'trial' | 'paid';
+export type SubscriptionState = 'active' | 'expired' | 'revoked';
+export type PeriodSource = 'trial' | 'purchase' | 'renewal' | 'grant' | 'import';
+export type LedgerKind =
+  | 'opening'
+  | 'top_up'
+  | 'purchase'
+  | 'renewal'
+  | 'refund'
+  | 'adjustment';
+export type RunOutcome =
+  | 'running'
+  | 'success'
+  | 'partial'
+  | 'skipped'
+  | 'degraded'
+  | 'failed'
+  | 'lost';
+export type NoticeState = 'pending' | 'sending' | 'sent' | 'uncertain' | 'suppressed' | 'failed';
+/** A JSON object as the database gives it back. */
+export type JsonObject = Record<string, unknown>;
+
+export interface InstallationTable {
+  only_row: Generated<boolean>;
+  id: Generated<string>;
+  made_by: Generated<'migrate' | 'demo'>;
+  test: Generated<boolean>;
+  clock_at: MaybeTime;
+}
+
+export interface CustomerTable {
+  id: GeneratedAlways<CustomerId>;
+  telegram_id: bigint;
+  locale: Generated<string>;
+  time_zone: Generated<string>;
+  currency: string;
+  balance_minor: Generated<bigint>;
+  vip: Generated<boolean>;
+  discount_percent: Generated<number>;
+  trial_used_at: MaybeTime;
+  reachable: Generated<boolean>;
+  sub_token: string;
+  created_at: Time;
+}
+
+export interface PlanTable {
+  key: string;
+  title: Json<Record<string, string>>;
+  groups: string[];
+  retired_at: MaybeTime;
+}
+
+export interface PlanPriceTable {
+  plan: string;
+  period_days: number;
+  currency: string;
+  valid_from: Time;
+  amount_minor: bigint | null;
+}
+
+export interface SubscriptionTable {
+  id: GeneratedAlways<SubscriptionId>;
+  customer_id: CustomerId;
+  kind: SubscriptionKind;
+  plan: string;
+  period_days: number;
+  next_plan: string | null;
+  next_period_days: number | null;
+  state: SubscriptionState;
+  started_at: Time;
+  expires_at: Time;
+  auto_renew: Generated<boolean>;
+  next_try_at: MaybeTime;
+  remind_at: MaybeTime;
+}
+
+export interface LedgerEntryTable {
+  id: GeneratedAlways<LedgerEntryId>;
+  customer_id: CustomerId;
+  amount_minor: bigint;
+  balance_after_minor: bigint;
+  kind: LedgerKind;
+  idempotency_key: string;
+  provider: string | null;
+  provider_ref: string | null;
+  created_at: Time;
+}
+
+export interface PeriodTable {
+  id: GeneratedAlways<PeriodId>;
+  subscription_id: SubscriptionId;
+  customer_id: CustomerId;
+  source: PeriodSource;
+  plan: string;
+  starts_at: Time;
+  ends_at: Time;
+  amount_minor: Generated<bigint>;
+  currency: string;
+  ledger_entry_id: LedgerEntryId | null;
+  refunded_at: MaybeTime;
+  refund_entry_id: LedgerEntryId | null;
+}
+
+export interface CredentialTable {
+  id: CredentialId;
+  subscription_id: SubscriptionId;
+  customer_id: CustomerId;
+  issued_at: Time;
+  retired_at: MaybeTime;
+}
+
+export interface NodeTable {
+  id: string;
+  api: string;
+  inbounds: string[];
+  groups: string[];
+  tls: Json<unknown>;
+  link: Json<JsonObject>;
+  boot_at: MaybeTime;
+  seeded_boot_at: MaybeTime;
+  failures: Generated<number>;
+  open_until: MaybeTime;
+  keeper_epoch: Generated<bigint>;
+  last_seen_at: MaybeTime;
+  last_error: string | null;
+}
+
+export interface AccessSyncTable {
+  node_id: string;
+  credential_id: CredentialId;
+  version: Generated<bigint>;
+  urgent: Generated<boolean>;
+  attempts: Generated<number>;
+  next_attempt_at: Time;
+  last_error: string | null;
+  marked_at: Time;
+}
+
+export interface NotificationTable {
+  id: GeneratedAlways<bigint>;
+  customer_id: CustomerId | null;
+  subscription_id: SubscriptionId | null;
+  channel: string;
+  kind: string;
+  dedupe_key: string;
+  params: Json<JsonObject>;
+  state: Generated<NoticeState>;
+  reason: string | null;
+  attempts: Generated<number>;
+  next_attempt_at: Time;
+  sending_since: MaybeTime;
+  sent_at: MaybeTime;
+  message_id: bigint | null;
+  created_at: Time;
+}
+
+export interface QuarantineTable {
+  worker: string;
+  item: string;
+  reason: string;
+  attempts: Generated<number>;
+  retry_at: Time;
+  first_seen_at: Time;
+}
+
+export interface WorkerRunTable {
+  id: GeneratedAlways<RunId>;
+  worker: string;
+  replica: string;
+  replica_number: number;
+  started_at: Time;
+  finished_at: MaybeTime;
+  outcome: Generated<RunOutcome>;
+  examined: Generated<bigint>;
+  changed: Generated<bigint>;
+  failed: Generated<bigint>;
+  detail: ColumnType<JsonObject, string | undefined, string>;
+}
+
+export interface EventTable {
+  id: GeneratedAlways<bigint>;
+  customer_id: CustomerId | null;
+  subject: string;
+  action: string;
+  actor: string;
+  at: Time;
+  detail: ColumnType<JsonObject, string | undefined, string>;
+}
+
+export interface IdempotencyTable {
+  scope: string;
+  key: string;
+  fingerprint: string;
+  answer: ColumnType<unknown, string | null, string | null>;
+  at: Time;
+}
+
+export interface SettingTable {
+  key: 'discounts' | 'renewal' | 'trial';
+  value: Json<JsonObject>;
+}
+
+export interface MigrationTable {
+  version: number;
+  name: string;
+  checksum: string;
+  oldest_program: string;
+  applied_at: ColumnType<Instant, string | undefined, never>;
+}
+
+export interface Books {
+  'perennial.installation': InstallationTable;
+  'perennial.customer': CustomerTable;
+  'perennial.plan': PlanTable;
+  'perennial.plan_price': PlanPriceTable;
+  'perennial.subscription': SubscriptionTable;
+  'perennial.ledger_entry': LedgerEntryTable;
+  'perennial.period': PeriodTable;
+  'perennial.credential': CredentialTable;
+  'perennial.node': NodeTable;
+  'perennial.access_sync': AccessSyncTable;
+  'perennial.notification': NotificationTable;
+  'perennial.quarantine': QuarantineTable;
+  'perennial.worker_run': WorkerRunTable;
+  'perennial.event': EventTable;
+  'perennial.idempotency': IdempotencyTable;
+  'perennial.setting': SettingTable;
+  'perennial.migration': MigrationTable;
+}

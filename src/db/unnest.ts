@@ -1,0 +1,45 @@
+import { type RawBuilder, sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+
+type Value = bigint | number | string | boolean | null;
+type PlainType = 'bigint' | 'int' | 'boolean' | 'uuid';
+
+/** A column of an `unnest`: its SQL type and how a row gives its value. */
+export type Column<Row> =
+  | readonly [PlainType | 'text' | 'jsonb', (row: Row) => Value]
+  | readonly ['timestamptz', (row: Row) => Instant | null];
+
+const quoted = (text: string): string => `"${text.replaceAll(/[\\"]/g, '\\$&')}"`;
+
+function arrayLiteral<Row>(rows: readonly Row[], [type, valueOf]: Column<Row>): string {
+  const render = (row: Row): string => {
+    const value = valueOf(row);
+    if (value === null) return 'NULL';
+    if (type === 'timestamptz') return isoTime(value as Instant);
+    return type === 'text' || type === 'jsonb' ? quoted(String(value)) : String(value);
+  };
+  return `{${rows.map(render).join(',')}}`;
+}
+
+/**
+ * Rows of the program as a table of a statement: `unnest($1::bigint[], …) AS alias(id, …)`. One
+ * parameter a column, whatever the number of rows; the arrays are rendered here since the driver
+ * quotes every element, which took as long as the decisions of a batch.
+ */
+export function unnest<Row>(
+  alias: string,
+  rows: readonly Row[],
+  columns: Readonly<Record<string, Column<Row>>>,
+): RawBuilder<unknown> {
+  const arrays = Object.values(columns).map(
+    (column) => sql`${arrayLiteral(rows, column)}::${sql.raw(column[0])}[]`,
+  );
+  const names = Object.keys(columns).map((name) => sql.ref(name));
+  return sql`unnest(${sql.join(arrays)}) AS ${sql.ref(alias)}(${sql.join(names)})`;
+}
+
+/** `ANY` of many ids as one parameter. */
+export function anyOf(type: PlainType | 'text', values: readonly Value[]): RawBuilder<unknown> {
+  const literal = arrayLiteral(values, [type, (value: Value) => value]);
+  return sql`ANY(${literal}::${sql.raw(type)}[])`;
+}

@@ -1,0 +1,29 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+
+declare const idBrand: unique symbol;
+type Id<Of extends string> = bigint & { readonly [idBrand]: Of };
+
+export type CustomerId = Id<'customer'>;
+export type SubscriptionId = Id<'subscription'>;
+export type PeriodId = Id<'period'>;
+export type LedgerEntryId = Id<'ledger_entry'>;
+export type RunId = Id<'worker_run'>;
+
+declare const uuidBrand: unique symbol;
+/** The UUID that opens the nodes: 36 characters, lower case. */
+export type CredentialId = string & { readonly [uuidBrand]: 'credential' };
+
+/** A random v4 UUID. Its bytes 6-7 are not part of VLESS's lookup (XRAY.md 2): still 106 bits. */
+export function newCredentialId(): CredentialId {
+  return randomUUID() as CredentialId;
+}
+
+/** The unguessable part of a subscription URL: 128 bits, URL-safe. */
+export function newSubToken(): string {
+  return randomBytes(16).toString('base64url');
+}
+
+/** An idempotency key for a call that brought none: such a call is never taken for another. */
+export function newIdempotencyKey(): string {
+  return `auto-${randomUUID()}`;
+}

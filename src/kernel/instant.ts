@@ -1,0 +1,72 @@
+import { UsageFault } from './faults.ts';
+
+declare const instantBrand: unique symbol;
+
+/** A moment: milliseconds since 1970-01-01T00:00Z. A number, so it can't be changed in place. */
+export type Instant = number & { readonly [instantBrand]: true };
+
+/** PostgreSQL's `infinity`: later than every moment. */
+export const never = Number.POSITIVE_INFINITY as Instant;
+
+export const secondMs = 1_000;
+export const minuteMs = 60 * secondMs;
+export const hourMs = 60 * minuteMs;
+/** A day is 24 hours, whatever the clocks on the wall do (DESIGN.md 5). */
+export const dayMs = 24 * hourMs;
+
+export function instant(epochMs: number): Instant {
+  return epochMs as Instant;
+}
+
+export function later(from: Instant, byMs: number): Instant {
+  return (from + byMs) as Instant;
+}
+
+export function earliest(a: Instant, b: Instant): Instant {
+  return a < b ? a : b;
+}
+
+export function latest(a: Instant, b: Instant): Instant {
+  return a > b ? a : b;
+}
+
+const isoWithOffset =
+  /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?(Z|[+-]\d{2}:?\d{2})$/;
+
+/**
+ * Reads ISO 8601 with an offset (`2026-11-24T09:00:00+03:00`, `…Z`); undefined for anything else,
+ * also for a day that the calendar doesn't have. Below a millisecond is cut off.
+ */
+export function readInstant(text: string): Instant | undefined {
+  const match = isoWithOffset.exec(text);
+  if (match === null) return undefined;
+  const epochMs = Date.parse(text);
+  if (Number.isNaN(epochMs)) return undefined;
+  const [, year, month, day] = match;
+  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  return Number(day) > lastDay ? undefined : instant(epochMs);
+}
+
+/** As `readInstant`, for a value that a person gave. @throws UsageFault that names `place`. */
+export function parseInstant(text: string, place: string): Instant {
+  const read = readInstant(text);
+  if (read !== undefined) return read;
+  throw new UsageFault(
+    'bad_time',
+    `${place}: "${text}" is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z`,
+  );
+}
+
+/** ISO 8601 in UTC with milliseconds; `infinity` for `never`, as PostgreSQL reads it. */
+export function isoTime(at: Instant): string {
+  return at === never ? 'infinity' : new Date(at).toISOString();
+}
+
+const durationUnits = { ms: 1, s: secondMs, m: minuteMs, h: hourMs, d: dayMs } as const;
+
+/** `6h`, `15s`, `10m`, `7d`, `250ms` in milliseconds; undefined for anything else. */
+export function readDurationMs(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+  if (match === null) return undefined;
+  return Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
+}

@@ -1,0 +1,75 @@
+import { UsageFault } from './faults.ts';
+
+/** Minor units of one currency (kopecks, cents). Never a float; a string of major units in JSON. */
+export interface Money {
+  readonly minor: bigint;
+  readonly currency: string;
+}
+
+/** Currencies that ISO 4217 doesn't have: Telegram Stars are whole. */
+const ownDigits: Readonly<Record<string, number>> = { XTR: 0 };
+
+const digitsOf = new Map<string, number>();
+
+/** Digits after the point of a currency (2 for RUB, 0 for JPY): ISO 4217 as ICU has it. */
+export function minorDigits(currency: string): number {
+  const own = ownDigits[currency];
+  if (own !== undefined) return own;
+  let digits = digitsOf.get(currency);
+  if (digits === undefined) {
+    digits =
+      new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions()
+        .maximumFractionDigits ?? 2;
+    digitsOf.set(currency, digits);
+  }
+  return digits;
+}
+
+const known = new Set([...Intl.supportedValuesOf('currency'), ...Object.keys(ownDigits)]);
+
+/** Whether money can be counted in it: an ISO 4217 code that ICU knows, or XTR. */
+export function isCurrency(code: string): boolean {
+  return known.has(code);
+}
+
+export type MoneyReading = { minor: bigint } | { wrong: string };
+
+/** Reads major units (`149`, `149.50`, `-3.2`) into minor ones, or says what is wrong. */
+export function readMinor(text: string, currency: string): MoneyReading {
+  const match = /^(-?)(\d{1,15})(?:\.(\d+))?$/.exec(text);
+  if (match === null) return { wrong: 'not an amount; 149 or 149.50 is' };
+  const digits = minorDigits(currency);
+  const fraction = match[3] ?? '';
+  if (fraction.length > digits) return { wrong: `too many decimals; ${currency} has ${digits}` };
+  const minor = BigInt(`${match[2]}${fraction.padEnd(digits, '0')}`);
+  return { minor: match[1] === '-' ? -minor : minor };
+}
+
+/** As `readMinor`, for a value that a person gave. @throws UsageFault that names `place`. */
+export function parseMinor(text: string, currency: string, place: string): bigint {
+  const read = readMinor(text, currency);
+  if ('minor' in read) return read.minor;
+  throw new UsageFault('bad_amount', `${place}: "${text}" is ${read.wrong}`);
+}
+
+/** Major units as a plain decimal: 14950n RUB is `149.50`. Every digit of the currency is shown. */
+export function majorUnits(minor: bigint, currency: string): string {
+  const digits = minorDigits(currency);
+  const sign = minor < 0n ? '-' : '';
+  const padded = (minor < 0n ? -minor : minor).toString().padStart(digits + 1, '0');
+  if (digits === 0) return `${sign}${padded}`;
+  return `${sign}${padded.slice(0, -digits)}.${padded.slice(-digits)}`;
+}
+
+/** `149.50 RUB`. */
+export function moneyText(minor: bigint, currency: string): string {
+  return `${majorUnits(minor, currency)} ${currency}`;
+}
+
+/**
+ * The one rounding: the part `of / whole` of an amount, down to a whole minor unit.
+ * `amount >= 0`, `0 <= of <= whole`, `whole > 0`.
+ */
+export function floorShare(amountMinor: bigint, of: bigint, whole: bigint): bigint {
+  return (amountMinor * of) / whole;
+}

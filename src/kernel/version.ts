@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+
+// package.json stands two folders up from here in a clone (src/kernel) and in a release
+// (dist/kernel) alike.
+const manifest: { version: string } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+);
+
+/** This program's version, as `X.Y.Z`. */
+export const programVersion: string = manifest.version;
+
+/** Whether version `a` is older than `b`, by their three numbers; what follows a `-` is ignored. */
+export function isOlderVersion(a: string, b: string): boolean {
+  const [left, right] = [a, b].map((text) => text.split('-')[0]?.split('.').map(Number) ?? []);
+  for (let place = 0; place < 3; place += 1) {
+    const difference = (left?.[place] ?? 0) - (right?.[place] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}

@@ -1,0 +1,88 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { anyOf, unnest } from '../db/unnest.ts';
+import { type CredentialId, newCredentialId, type SubscriptionId } from '../kernel/ids.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+
+// Who may connect, as the books have it. A credential lives while its subscription runs; every
+// change of it, and of the plan that says where it opens, leaves a mark on every node, in the same
+// transaction. No node is called here: their keepers work off the marks.
+
+/** A subscription that is paid again within this time gets back the credential that it had. */
+const reviveCredentialMs = 30 * dayMs;
+
+/** Marks credentials on every node: the node may differ from the books about them now. */
+async function mark(tx: Tx, credentials: readonly CredentialId[], now: Instant): Promise<void> {
+  if (credentials.length === 0) return;
+  await sql`
+    INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
+    SELECT n.id, c.id, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM perennial.node n CROSS JOIN ${unnest('c', credentials, { id: ['uuid', (id) => id] })}
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET
+      version = nextval('perennial.access_sync_version'), urgent = true, attempts = 0,
+      next_attempt_at = excluded.next_attempt_at, last_error = NULL,
+      marked_at = excluded.marked_at`.execute(tx);
+}
+
+/** Gives each of these subscriptions a live credential: its last one if it is recent, or a new one. */
+export async function openAccess(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<void> {
+  if (subscriptions.length === 0) return;
+  const ids = anyOf('bigint', subscriptions);
+  const { rows: revived } = await sql<{ id: CredentialId }>`
+    UPDATE perennial.credential c SET retired_at = NULL
+    WHERE c.id IN (
+      SELECT DISTINCT ON (last.subscription_id) last.id FROM perennial.credential last
+      WHERE last.subscription_id = ${ids}
+        AND last.retired_at >= ${isoTime(later(now, -reviveCredentialMs))}
+        AND NOT EXISTS (SELECT FROM perennial.credential live
+          WHERE live.subscription_id = last.subscription_id AND live.retired_at IS NULL)
+      ORDER BY last.subscription_id, last.retired_at DESC, last.issued_at DESC)
+    RETURNING c.id`.execute(tx);
+  const { rows: bare } = await sql<{ id: SubscriptionId }>`
+    SELECT s.id FROM perennial.subscription s
+    WHERE s.id = ${ids} AND NOT EXISTS (SELECT FROM perennial.credential live
+      WHERE live.subscription_id = s.id AND live.retired_at IS NULL)`.execute(tx);
+  const issued = bare.map((row) => ({ subscriptionId: row.id, id: newCredentialId() }));
+  if (issued.length > 0) {
+    await sql`
+      INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
+      SELECT issued.id, s.id, s.customer_id, ${isoTime(now)}::timestamptz
+      FROM ${unnest('issued', issued, {
+        id: ['uuid', (row) => row.id],
+        subscription_id: ['bigint', (row) => row.subscriptionId],
+      })}
+      JOIN perennial.subscription s ON s.id = issued.subscription_id`.execute(tx);
+  }
+  await mark(tx, [...revived.map((row) => row.id), ...issued.map((row) => row.id)], now);
+}
+
+/** Retires the live credentials of these subscriptions. */
+export async function closeAccess(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<void> {
+  if (subscriptions.length === 0) return;
+  const { rows } = await sql<{ id: CredentialId }>`
+    UPDATE perennial.credential c SET retired_at = ${isoTime(now)}
+    WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
+    RETURNING c.id`.execute(tx);
+  await mark(tx, rows.map((row) => row.id), now);
+}
+
+/** After a change of plan: the same credential may open other nodes now. */
+export async function remarkAccess(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<void> {
+  if (subscriptions.length === 0) return;
+  const { rows } = await sql<{ id: CredentialId }>`
+    SELECT c.id FROM perennial.credential c
+    WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL`.execute(tx);
+  await mark(tx, rows.map((row) => row.id), now);
+}

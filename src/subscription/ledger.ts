@@ -1,0 +1,96 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import type { LedgerKind } from '../db/schema.ts';
+import { unnest } from '../db/unnest.ts';
+import { mustHold } from '../kernel/faults.ts';
+import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
+import type { Instant } from '../kernel/instant.ts';
+
+// The only writer of balances. A change of a balance and its ledger entry are written together,
+// so a balance is the sum of its ledger at every moment that a reader can see (promise 1).
+
+/** One change of one balance. */
+export interface Booking {
+  readonly id: LedgerEntryId;
+  readonly customerId: CustomerId;
+  /** Signed minor units: a charge is negative. */
+  readonly amountMinor: bigint;
+  /** What the balance is after it; of several for one customer each builds on the one before. */
+  readonly balanceAfterMinor: bigint;
+  readonly kind: LedgerKind;
+  readonly idempotencyKey: string;
+  readonly provider?: string;
+  readonly providerRef?: string;
+}
+
+/** Ids for entries that are about to be written; one that is not used leaves a gap, no more. */
+export async function reserveEntryIds(tx: Tx, count: number): Promise<LedgerEntryId[]> {
+  if (count === 0) return [];
+  const { rows } = await sql<{ id: LedgerEntryId }>`
+    SELECT nextval('perennial.ledger_entry_id_seq') AS id
+    FROM generate_series(1, ${count})`.execute(tx);
+  return rows.map((row) => row.id);
+}
+
+interface BalanceChange {
+  readonly customerId: CustomerId;
+  sumMinor: bigint;
+  afterMinor: bigint;
+}
+
+/** One row a customer: two of one customer in one `UPDATE … FROM unnest` would apply once. */
+function aggregate(bookings: readonly Booking[]): BalanceChange[] {
+  const changes = new Map<CustomerId, BalanceChange>();
+  for (const { customerId, amountMinor, balanceAfterMinor } of bookings) {
+    const change = changes.get(customerId);
+    if (change === undefined) {
+      changes.set(customerId, { customerId, sumMinor: amountMinor, afterMinor: balanceAfterMinor });
+      continue;
+    }
+    mustHold(
+      change.afterMinor + amountMinor === balanceAfterMinor,
+      `bookings of customer ${customerId} don't build on each other`,
+    );
+    change.sumMinor += amountMinor;
+    change.afterMinor = balanceAfterMinor;
+  }
+  return [...changes.values()];
+}
+
+/**
+ * Writes bookings, in their order, of customers whose rows the transaction holds (rule 1).
+ * A balance that isn't the one which the bookings build on is a bug and fails the transaction.
+ */
+export async function book(tx: Tx, bookings: readonly Booking[], now: Instant): Promise<void> {
+  if (bookings.length === 0) return;
+  const changes = aggregate(bookings);
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.customer c
+    SET balance_minor = change.after_minor
+    FROM ${unnest('change', changes, {
+      customer_id: ['bigint', (row) => row.customerId],
+      sum_minor: ['bigint', (row) => row.sumMinor],
+      after_minor: ['bigint', (row) => row.afterMinor],
+    })}
+    WHERE c.id = change.customer_id
+      AND c.balance_minor + change.sum_minor = change.after_minor`.execute(tx);
+  mustHold(
+    numAffectedRows === BigInt(changes.length),
+    `${changes.length} balances were to change, ${numAffectedRows} did: written without the lock?`,
+  );
+  await sql`
+    INSERT INTO perennial.ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
+      idempotency_key, provider, provider_ref, created_at)
+    OVERRIDING SYSTEM VALUE
+    SELECT * FROM ${unnest('entry', bookings, {
+      id: ['bigint', (row) => row.id],
+      customer_id: ['bigint', (row) => row.customerId],
+      amount_minor: ['bigint', (row) => row.amountMinor],
+      balance_after_minor: ['bigint', (row) => row.balanceAfterMinor],
+      kind: ['text', (row) => row.kind],
+      idempotency_key: ['text', (row) => row.idempotencyKey],
+      provider: ['text', (row) => row.provider ?? null],
+      provider_ref: ['text', (row) => row.providerRef ?? null],
+      created_at: ['timestamptz', () => now],
+    })}`.execute(tx);
+}

@@ -1,0 +1,40 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import type { PeriodSource } from '../db/schema.ts';
+import { unnest } from '../db/unnest.ts';
+import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
+import type { Instant } from '../kernel/instant.ts';
+
+/** A stretch `[startsAt, endsAt)` that a subscription is given, and what was charged for it. */
+export interface NewPeriod {
+  readonly subscriptionId: SubscriptionId;
+  readonly customerId: CustomerId;
+  readonly source: PeriodSource;
+  readonly plan: string;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+  /** 0 for what costs nothing. */
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  /** The charge; none for trial, grant and import. */
+  readonly ledgerEntryId: LedgerEntryId | null;
+}
+
+/** Adds periods; one that overlaps a live one of its subscription fails the transaction. */
+export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise<void> {
+  if (periods.length === 0) return;
+  await sql`
+    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+      amount_minor, currency, ledger_entry_id)
+    SELECT * FROM ${unnest('added', periods, {
+      subscription_id: ['bigint', (row) => row.subscriptionId],
+      customer_id: ['bigint', (row) => row.customerId],
+      source: ['text', (row) => row.source],
+      plan: ['text', (row) => row.plan],
+      starts_at: ['timestamptz', (row) => row.startsAt],
+      ends_at: ['timestamptz', (row) => row.endsAt],
+      amount_minor: ['bigint', (row) => row.amountMinor],
+      currency: ['text', (row) => row.currency],
+      ledger_entry_id: ['bigint', (row) => row.ledgerEntryId],
+    })}`.execute(tx);
+}

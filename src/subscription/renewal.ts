@@ -1,0 +1,95 @@
+import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
+import { dayMs, earliest, type Instant, later, never } from '../kernel/instant.ts';
+import { type Discount, priceFor } from './price.ts';
+import type { Settings } from './settings.ts';
+
+// When a subscription is renewed, and what is charged (DESIGN.md 5, "auto-renewal").
+//
+// A paid subscription with auto-renew is due from 6 hours before its end, and stays due when the
+// end is past, as long as nobody ended it: what the balance can pay is renewed, also late. If the
+// balance covers the price, the next period starts where the last one ends, so that no day is
+// lost or given away; when a whole period has gone by since, it starts now, since nobody pays for
+// a period that is over. If the balance is short, nothing is charged: the customer hears of it
+// once a period, and the next try is in an hour, at the latest at the end itself.
+//
+// One that expired short and is topped up within 7 days comes back: from now on, for the days in
+// between were not served. Later than that it stays ended until somebody buys.
+//
+// A plan or period without a price in the customer's currency is never guessed: it goes to
+// quarantine, with an alarm.
+
+/** What the rule reads. Every field is there, or it doesn't compile (matrix R8). */
+export interface RenewalFacts extends Discount {
+  readonly kind: SubscriptionKind;
+  readonly state: SubscriptionState;
+  readonly autoRenew: boolean;
+  readonly expiresAt: Instant;
+  readonly nextTryAt: Instant | null;
+  /** Of the period to come: the plan that was chosen for it, else the one that runs. */
+  readonly periodDays: number;
+  readonly balanceMinor: bigint;
+  /** The list price valid now for plan, period and currency; null where there is none. */
+  readonly listMinor: bigint | null;
+}
+
+export type RenewalDecision =
+  | { readonly do: 'renew'; readonly startsAt: Instant; readonly endsAt: Instant; readonly chargeMinor: bigint }
+  | { readonly do: 'wait-for-money'; readonly priceMinor: bigint; readonly missingMinor: bigint; readonly nextTryAt: Instant }
+  | { readonly do: 'quarantine'; readonly reason: 'no_price' }
+  /** Expired longer ago than it can be revived: out of the due ones until somebody pays. */
+  | { readonly do: 'give-up' }
+  | { readonly do: 'nothing' };
+
+/** Whether auto-renewal should look at it at all, with the predicate of the due index. */
+export function isDue(facts: RenewalFacts, now: Instant, settings: Settings): boolean {
+  if (facts.kind !== 'paid' || !facts.autoRenew) return false;
+  switch (facts.state) {
+    case 'active':
+      return (
+        facts.expiresAt <= later(now, settings.windowMs) &&
+        (facts.nextTryAt === null || facts.nextTryAt <= now)
+      );
+    case 'expired':
+      return facts.nextTryAt === null;
+    case 'revoked':
+      return false;
+  }
+}
+
+/** What becomes of a subscription now. Total: every input has one answer. */
+export function decideRenewal(
+  facts: RenewalFacts,
+  now: Instant,
+  settings: Settings,
+): RenewalDecision {
+  if (!isDue(facts, now, settings)) return { do: 'nothing' };
+  return decideDue(facts, now, settings);
+}
+
+/** The same for one that is known to be due; expiry asks it too, whatever `nextTryAt` says. */
+export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings): RenewalDecision {
+  const expired = facts.state === 'expired';
+  if (expired && later(facts.expiresAt, settings.reviveMs) < now) return { do: 'give-up' };
+  if (facts.listMinor === null) return { do: 'quarantine', reason: 'no_price' };
+
+  const chargeMinor = priceFor(facts.listMinor, facts, settings.vipPercent);
+  if (facts.balanceMinor < chargeMinor) {
+    return {
+      do: 'wait-for-money',
+      priceMinor: chargeMinor,
+      missingMinor: chargeMinor - facts.balanceMinor,
+      nextTryAt: nextTry(facts, now, settings),
+    };
+  }
+  const periodMs = facts.periodDays * dayMs;
+  const wholePeriodGone = later(facts.expiresAt, periodMs) <= now;
+  const startsAt = expired || wholePeriodGone ? now : facts.expiresAt;
+  return { do: 'renew', startsAt, endsAt: later(startsAt, periodMs), chargeMinor };
+}
+
+/** In an hour, at the latest at the end; an ended one waits for money, not for time. */
+function nextTry(facts: RenewalFacts, now: Instant, settings: Settings): Instant {
+  if (facts.state === 'expired') return never;
+  const inAnHour = later(now, settings.retryMs);
+  return facts.expiresAt > now ? earliest(inAnHour, facts.expiresAt) : inAnHour;
+}

@@ -1,0 +1,43 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import { dayMs, hourMs } from '../kernel/instant.ts';
+
+/** What `perennial apply` wrote of `discounts`, `renewal` and `trial`; replicas can't disagree. */
+export interface Settings {
+  readonly vipPercent: number;
+  /** A subscription is due this long before its end. */
+  readonly windowMs: number;
+  /** Next try after a short balance. */
+  readonly retryMs: number;
+  /** An expired one is revived by a top-up for this long. */
+  readonly reviveMs: number;
+  readonly trial: { readonly plan: string; readonly days: number } | undefined;
+}
+
+export const defaultSettings: Settings = {
+  vipPercent: 30,
+  windowMs: 6 * hourMs,
+  retryMs: hourMs,
+  reviveMs: 7 * dayMs,
+  trial: undefined,
+};
+
+interface Stored {
+  discounts?: { vip_percent: number };
+  renewal?: { window_ms: number; retry_ms: number; revive_ms: number };
+  trial?: { plan: string; days: number };
+}
+
+/** The settings of these books; the defaults for what was never applied. */
+export async function readSettings(db: Db | Tx): Promise<Settings> {
+  const { rows } = await sql<{ stored: Stored | null }>`
+    SELECT jsonb_object_agg(key, value) AS stored FROM perennial.setting`.execute(db);
+  const stored = rows[0]?.stored ?? {};
+  return {
+    vipPercent: stored.discounts?.vip_percent ?? defaultSettings.vipPercent,
+    windowMs: stored.renewal?.window_ms ?? defaultSettings.windowMs,
+    retryMs: stored.renewal?.retry_ms ?? defaultSettings.retryMs,
+    reviveMs: stored.renewal?.revive_ms ?? defaultSettings.reviveMs,
+    trial: stored.trial,
+  };
+}
