@@ -26,9 +26,14 @@ const currency = z
   .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
 
 const percent = z.number().int().min(0).max(100);
-const key = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
+const key = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
 const title = z.union([
-  z.string().min(1).transform((text): Record<string, string> => ({ en: text })),
+  z
+    .string()
+    .min(1)
+    .transform((text): Record<string, string> => ({ en: text })),
   z.record(z.string(), z.string().min(1)),
 ]);
 const major = z.union([z.number(), z.string()]).transform(String);
@@ -40,7 +45,9 @@ const plan = z.strictObject({
 });
 
 const node = z.strictObject({
-  id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
   api: z.string().min(1),
   tls: z
     .union([
@@ -145,9 +152,13 @@ function checkPrices(path: string, config: ConfigFile): void {
       for (const [days, amount] of Object.entries(byPeriod)) {
         const place = `${path}: plans.${planKey}.prices.${code}.${days}`;
         const read = readMinor(amount, code);
-        if ('wrong' in read) throw new UsageFault('bad_price', `${place}: "${amount}" is ${read.wrong}`);
+        if ('wrong' in read)
+          throw new UsageFault('bad_price', `${place}: "${amount}" is ${read.wrong}`);
         if (read.minor <= 0n) {
-          throw new UsageFault('bad_price', `${place}: ${amount} is not a price; it must be above 0`);
+          throw new UsageFault(
+            'bad_price',
+            `${place}: ${amount} is not a price; it must be above 0`,
+          );
         }
       }
     }
@@ -188,7 +199,10 @@ function readFileOr(path: string, otherwise: (cause: NodeJS.ErrnoException) => s
  * The configuration of this process: `--config`, else `PERENNIAL_CONFIG`, else `perennial.yaml`
  * in the working folder if it is there. @throws UsageFault
  */
-export function loadConfig(options: { config?: string } = {}, env: Environment = process.env): Config {
+export function loadConfig(
+  options: { config?: string } = {},
+  env: Environment = process.env,
+): Config {
   const named = options.config ?? env.PERENNIAL_CONFIG;
   const path = resolve(named ?? 'perennial.yaml');
   let found = true;
@@ -197,7 +211,11 @@ export function loadConfig(options: { config?: string } = {}, env: Environment =
       found = false;
       return '';
     }
-    throw new UsageFault('no_config', `${path}: can't be read (${cause.code ?? cause.message})`, cause);
+    throw new UsageFault(
+      'no_config',
+      `${path}: can't be read (${cause.code ?? cause.message})`,
+      cause,
+    );
   });
   const config = readConfig(text, path, env);
   const dataDir = env.PERENNIAL_DATA_DIR || config.data_dir;

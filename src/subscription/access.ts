@@ -71,7 +71,11 @@ export async function closeAccess(
     UPDATE perennial.credential c SET retired_at = ${isoTime(now)}
     WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
     RETURNING c.id`.execute(tx);
-  await mark(tx, rows.map((row) => row.id), now);
+  await mark(
+    tx,
+    rows.map((row) => row.id),
+    now,
+  );
 }
 
 /** After a change of plan: the same credential may open other nodes now. */
@@ -83,6 +87,12 @@ export async function remarkAccess(
   if (subscriptions.length === 0) return;
   const { rows } = await sql<{ id: CredentialId }>`
     SELECT c.id FROM perennial.credential c
-    WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL`.execute(tx);
-  await mark(tx, rows.map((row) => row.id), now);
+    WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL`.execute(
+    tx,
+  );
+  await mark(
+    tx,
+    rows.map((row) => row.id),
+    now,
+  );
 }

@@ -33,8 +33,18 @@ export interface RenewalFacts extends Discount {
 }
 
 export type RenewalDecision =
-  | { readonly do: 'renew'; readonly startsAt: Instant; readonly endsAt: Instant; readonly chargeMinor: bigint }
-  | { readonly do: 'wait-for-money'; readonly priceMinor: bigint; readonly missingMinor: bigint; readonly nextTryAt: Instant }
+  | {
+      readonly do: 'renew';
+      readonly startsAt: Instant;
+      readonly endsAt: Instant;
+      readonly chargeMinor: bigint;
+    }
+  | {
+      readonly do: 'wait-for-money';
+      readonly priceMinor: bigint;
+      readonly missingMinor: bigint;
+      readonly nextTryAt: Instant;
+    }
   | { readonly do: 'quarantine'; readonly reason: 'no_price' }
   /** Expired longer ago than it can be revived: out of the due ones until somebody pays. */
   | { readonly do: 'give-up' }

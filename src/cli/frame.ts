@@ -1,0 +1,97 @@
+import { Command } from 'commander';
+import { type Config, loadConfig } from '../config.ts';
+import { setClock } from '../db/clock.ts';
+import type { Db } from '../db/connect.ts';
+import { parseInstant } from '../kernel/instant.ts';
+
+// What all commands share: the three options, opening the books and closing them, and printing
+// either words for a person or JSON for a program.
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly now?: string;
+}
+
+/** A command with the common options. */
+export function command(nameAndArguments: string, description: string): Command {
+  return new Command(nameAndArguments)
+    .description(description)
+    .option(
+      '--config FILE',
+      'the configuration (default: $PERENNIAL_CONFIG, then ./perennial.yaml)',
+    )
+    .option('--json', 'print JSON')
+    .option('--now ISO', 'set the stored clock of a test database first');
+}
+
+/** Open books, and where they are. */
+export interface OpenedBooks {
+  readonly config: Config;
+  readonly db: Db;
+  readonly url: string;
+  /** Ends the connections, and the embedded server if this process started it. */
+  close(): Promise<void>;
+}
+
+/** How books are opened; set once by `main.ts`, so that commands don't know of servers. */
+export type OpenBooks = (config: Config) => Promise<OpenedBooks>;
+
+/** Opens the books, sets the clock if `--now` was given, does the work, and closes them again. */
+export async function withBooks<T>(
+  open: OpenBooks,
+  options: CommonOptions,
+  work: (books: OpenedBooks) => Promise<T>,
+): Promise<T> {
+  const config = loadConfig(options.config === undefined ? {} : { config: options.config });
+  const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
+  const books = await open(config);
+  try {
+    if (now !== undefined) await setClock(books.db, now);
+    return await work(books);
+  } finally {
+    await books.close();
+  }
+}
+
+/** JSON for programs: an id is a number while it is safe as one, else a string. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_, inner: unknown) => {
+      if (typeof inner !== 'bigint') return inner;
+      return inner <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(inner) : inner.toString();
+    },
+    2,
+  );
+}
+
+/** Prints one or the other. */
+export function print(options: CommonOptions, json: unknown, text: () => string): void {
+  process.stdout.write(`${options.json ? jsonText(json) : text()}\n`);
+}
+
+/** Columns lined up; numbers to the right. */
+export function table(
+  rows: readonly (readonly string[])[],
+  rightAligned: readonly number[] = [],
+): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => {
+          const width = widths[column] ?? 0;
+          return rightAligned.includes(column) ? cell.padStart(width) : cell.padEnd(width);
+        })
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

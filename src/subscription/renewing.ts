@@ -1,0 +1,148 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { unnest } from '../db/unnest.ts';
+import { mustHold } from '../kernel/faults.ts';
+import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { type NewNotice, owe } from '../notify/outbox.ts';
+import { openAccess, remarkAccess } from './access.ts';
+import { book, reserveEntryIds } from './ledger.ts';
+import { addPeriods } from './periods.ts';
+import { type NewEvent, ofSubscription, record } from './timeline.ts';
+
+// Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
+// period, new end, receipt and event of all of them, in one transaction of whoever asks
+// (promise 3). Each statement writes all rows; the number of statements doesn't grow.
+
+/** A renewal that was decided. Of several for one customer, in the order of their end. */
+export interface Renewal {
+  readonly subscriptionId: SubscriptionId;
+  readonly customerId: CustomerId;
+  readonly plan: string;
+  readonly periodDays: number;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+  readonly chargeMinor: bigint;
+  readonly currency: string;
+  /** What the balance is after this charge. */
+  readonly balanceAfterMinor: bigint;
+  /** The subscription had ended: its access is opened again. */
+  readonly revived: boolean;
+  readonly planChanged: boolean;
+}
+
+type Charged = Renewal & { readonly entryId: LedgerEntryId };
+
+/** Writes renewals of customers whose rows the transaction holds. */
+export async function renew(
+  tx: Tx,
+  renewals: readonly Renewal[],
+  actor: string,
+  now: Instant,
+): Promise<void> {
+  if (renewals.length === 0) return;
+  const ids = await reserveEntryIds(tx, renewals.length);
+  const charged = renewals.map(
+    (row, at): Charged => ({ ...row, entryId: ids[at] as LedgerEntryId }),
+  );
+  await book(
+    tx,
+    charged.map((row) => ({
+      id: row.entryId,
+      customerId: row.customerId,
+      amountMinor: -row.chargeMinor,
+      balanceAfterMinor: row.balanceAfterMinor,
+      kind: 'renewal',
+      idempotencyKey: `renewal:${row.subscriptionId}:${row.entryId}`,
+    })),
+    now,
+  );
+  await addPeriods(
+    tx,
+    charged.map((row) => ({
+      ...row,
+      source: 'renewal',
+      amountMinor: row.chargeMinor,
+      ledgerEntryId: row.entryId,
+    })),
+  );
+  await extend(tx, charged);
+  const revived = charged.filter((row) => row.revived);
+  const moved = charged.filter((row) => row.planChanged && !row.revived);
+  await openAccess(
+    tx,
+    revived.map((row) => row.subscriptionId),
+    now,
+  );
+  await remarkAccess(
+    tx,
+    moved.map((row) => row.subscriptionId),
+    now,
+  );
+  await owe(tx, charged.map(receiptOf), now);
+  await record(tx, charged.map(eventOf), actor, now);
+}
+
+/** The new end, and the plan that was chosen for this period. */
+async function extend(tx: Tx, charged: readonly Charged[]): Promise<void> {
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.subscription s
+    SET state = 'active', plan = paid.plan, period_days = paid.period_days,
+      next_plan = NULL, next_period_days = NULL, expires_at = paid.ends_at, next_try_at = NULL
+    FROM ${unnest('paid', charged, {
+      id: ['bigint', (row) => row.subscriptionId],
+      plan: ['text', (row) => row.plan],
+      period_days: ['int', (row) => row.periodDays],
+      ends_at: ['timestamptz', (row) => row.endsAt],
+    })}
+    WHERE s.id = paid.id`.execute(tx);
+  mustHold(
+    numAffectedRows === BigInt(charged.length),
+    `${charged.length} subscriptions were to be extended, ${numAffectedRows} were`,
+  );
+}
+
+/** Names the amount and the dates that were charged, not what they are when it is sent (R7). */
+export function receiptOf(row: {
+  readonly customerId: CustomerId;
+  readonly subscriptionId: SubscriptionId;
+  readonly entryId: LedgerEntryId;
+  readonly plan: string;
+  readonly periodDays: number;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+  readonly chargeMinor: bigint;
+  readonly balanceAfterMinor: bigint;
+  readonly currency: string;
+}): NewNotice {
+  return {
+    customerId: row.customerId,
+    subscriptionId: row.subscriptionId,
+    kind: 'receipt',
+    dedupeKey: `receipt:${row.entryId}`,
+    params: {
+      amount: majorUnits(row.chargeMinor, row.currency),
+      currency: row.currency,
+      plan: row.plan,
+      period_days: row.periodDays,
+      starts_at: isoTime(row.startsAt),
+      ends_at: isoTime(row.endsAt),
+      balance_after: majorUnits(row.balanceAfterMinor, row.currency),
+    },
+  };
+}
+
+function eventOf(row: Charged): NewEvent {
+  return {
+    customerId: row.customerId,
+    subject: ofSubscription(row.subscriptionId),
+    action: row.revived ? 'revived' : 'renewed',
+    detail: {
+      ledger_entry_id: row.entryId,
+      amount_minor: row.chargeMinor,
+      plan: row.plan,
+      ends_at: isoTime(row.endsAt),
+    },
+  };
+}

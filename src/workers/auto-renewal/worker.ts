@@ -1,0 +1,169 @@
+import { unreachable } from '../../kernel/faults.ts';
+import { type Instant, isoTime, minuteMs, never } from '../../kernel/instant.ts';
+import { majorUnits, moneyText } from '../../kernel/money.ts';
+import { type NewNotice, owe } from '../../notify/outbox.ts';
+import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.ts';
+import { type Renewal, renew } from '../../subscription/renewing.ts';
+import { release } from '../quarantine.ts';
+import type { Isolated, Preview, SubscriptionWorker } from '../worker.ts';
+import { type Facts, findDue, findRetries, postpone, readFacts } from './store.ts';
+
+// Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
+// node: a renewal keeps the credential, so nothing changes for whoever is connected.
+
+export interface Outcome {
+  readonly facts: Facts;
+  readonly decision: RenewalDecision;
+  /** The balance that this decision saw: several of one customer spend one balance, in order. */
+  readonly balanceMinor: bigint;
+}
+
+export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
+  name: 'auto-renewal',
+  everyMs: 10 * minuteMs,
+  passes: [findDue, findRetries],
+  read: readFacts,
+
+  decide(facts, moment, spent) {
+    return facts.map((row) => {
+      const gone = spent.get(row.customerId) ?? 0n;
+      const balanceMinor = row.balanceMinor - gone;
+      const decision = decideRenewal({ ...row, balanceMinor }, moment.now, moment.settings);
+      if (decision.do === 'renew') spent.set(row.customerId, gone + decision.chargeMinor);
+      return { facts: row, decision, balanceMinor };
+    });
+  },
+
+  async write(tx, outcomes, moment, actor) {
+    const renewals: Renewal[] = [];
+    const short: { facts: Facts; nextTryAt: Instant; priceMinor: bigint; missingMinor: bigint }[] =
+      [];
+    const givenUp: Facts[] = [];
+    const isolated: Isolated[] = [];
+    for (const { facts, decision, balanceMinor } of outcomes) {
+      switch (decision.do) {
+        case 'renew':
+          renewals.push(renewalOf(facts, decision, balanceMinor));
+          break;
+        case 'wait-for-money':
+          short.push({ facts, ...decision });
+          break;
+        case 'give-up':
+          givenUp.push(facts);
+          break;
+        case 'quarantine':
+          isolated.push(isolatedOf(facts));
+          break;
+        case 'nothing':
+          break;
+        default:
+          unreachable(decision);
+      }
+    }
+    await renew(tx, renewals, actor, moment.now);
+    await postpone(tx, [
+      ...short.map((row) => ({
+        subscriptionId: row.facts.subscriptionId,
+        nextTryAt: row.nextTryAt,
+      })),
+      ...givenUp.map((row) => ({ subscriptionId: row.subscriptionId, nextTryAt: never })),
+    ]);
+    const told = await owe(tx, short.flatMap(lowBalanceNotice), moment.now);
+    await release(
+      tx,
+      autoRenewal.name,
+      renewals.map((row) => row.subscriptionId.toString()),
+    );
+    return {
+      examined: outcomes.length,
+      changed: renewals.length,
+      isolated,
+      counts: {
+        renewed: renewals.length,
+        revived: renewals.filter((row) => row.revived).length,
+        short: short.length,
+        low_balance_notices: Number(told),
+      },
+    };
+  },
+
+  describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
+};
+
+function renewalOf(
+  facts: Facts,
+  decision: Extract<RenewalDecision, { do: 'renew' }>,
+  balanceMinor: bigint,
+): Renewal {
+  return {
+    ...facts,
+    ...decision,
+    balanceAfterMinor: balanceMinor - decision.chargeMinor,
+    revived: facts.state === 'expired',
+    planChanged: facts.plan !== facts.currentPlan,
+  };
+}
+
+function isolatedOf(facts: Facts): Isolated {
+  return {
+    subscriptionId: facts.subscriptionId,
+    reason: 'no_price',
+    sentence: `customer ${facts.telegramId}: plan ${facts.plan} has no price for ${facts.periodDays} days in ${facts.currency}`,
+  };
+}
+
+/** Told once a period: the key names the end that can't be paid for. An ended one was told. */
+function lowBalanceNotice(row: {
+  readonly facts: Facts;
+  readonly priceMinor: bigint;
+  readonly missingMinor: bigint;
+}): NewNotice[] {
+  const { facts } = row;
+  if (facts.state !== 'active') return [];
+  return [
+    {
+      customerId: facts.customerId,
+      subscriptionId: facts.subscriptionId,
+      kind: 'low_balance',
+      dedupeKey: `low_balance:${facts.subscriptionId}:${facts.expiresAt}`,
+      params: {
+        price: majorUnits(row.priceMinor, facts.currency),
+        missing: majorUnits(row.missingMinor, facts.currency),
+        currency: facts.currency,
+        plan: facts.plan,
+        period_days: facts.periodDays,
+        expires_at: isoTime(facts.expiresAt),
+      },
+    },
+  ];
+}
+
+function describe(facts: Facts, decision: RenewalDecision, balanceMinor: bigint): Preview {
+  const { telegramId, subscriptionId, currency } = facts;
+  const of = { telegramId, subscriptionId, outcome: decision.do, currency };
+  const what = `${facts.plan} ${facts.periodDays} d`;
+  switch (decision.do) {
+    case 'renew':
+      return {
+        ...of,
+        amountMinor: decision.chargeMinor,
+        sentence: `${what} renewed for ${moneyText(decision.chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${moneyText(balanceMinor - decision.chargeMinor, currency)} left`,
+      };
+    case 'wait-for-money':
+      return {
+        ...of,
+        amountMinor: decision.missingMinor,
+        sentence: `${what} costs ${moneyText(decision.priceMinor, currency)}, ${moneyText(decision.missingMinor, currency)} missing; ends ${isoTime(facts.expiresAt)}`,
+      };
+    case 'quarantine':
+      return { ...of, amountMinor: 0n, sentence: isolatedOf(facts).sentence };
+    case 'give-up':
+      return {
+        ...of,
+        amountMinor: 0n,
+        sentence: `${what} ended ${isoTime(facts.expiresAt)}: too long ago to be revived`,
+      };
+    case 'nothing':
+      return { ...of, amountMinor: 0n, sentence: `${what} is not due` };
+  }
+}

@@ -1,0 +1,26 @@
+import { autoRenewal } from './auto-renewal/worker.ts';
+import { type PreviewContext, previewWorker } from './preview.ts';
+import type { RunRow } from './run-record.ts';
+import { type RunContext, runWorker } from './runner.ts';
+import type { Preview, SubscriptionWorker } from './worker.ts';
+
+/** A worker as those see it who only start it. */
+export interface Worker {
+  readonly name: string;
+  /** How often it runs unless the configuration says otherwise. */
+  readonly everyMs: number;
+  run(context: RunContext): Promise<RunRow>;
+  preview(context: PreviewContext, report: (preview: Preview) => void): Promise<void>;
+}
+
+function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Outcome>): Worker {
+  return {
+    name: worker.name,
+    everyMs: worker.everyMs,
+    run: (context) => runWorker(worker, context),
+    preview: (context, report) => previewWorker(worker, context, report),
+  };
+}
+
+/** Every worker. A new one is a folder and a line. */
+export const workers: readonly Worker[] = [overSubscriptions(autoRenewal)];

@@ -1,0 +1,62 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import { anyOf, unnest } from '../db/unnest.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { owe } from '../notify/outbox.ts';
+import type { Isolated } from './worker.ts';
+
+// An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
+// after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
+// hears of each reason once a day.
+
+/** Items of a worker that are not to be tried yet. Bounded: the oldest of more than 10,000 wait. */
+export async function heldItems(db: Db | Tx, worker: string, now: Instant): Promise<string[]> {
+  const { rows } = await sql<{ item: string }>`
+    SELECT item FROM perennial.quarantine
+    WHERE worker = ${worker} AND retry_at > ${isoTime(now)}
+    ORDER BY item LIMIT 10000`.execute(db);
+  return rows.map((row) => row.item);
+}
+
+/** Puts items aside and owes the operator an alarm, in the transaction that found them bad. */
+export async function isolate(
+  tx: Tx,
+  worker: string,
+  items: readonly Isolated[],
+  now: Instant,
+): Promise<void> {
+  if (items.length === 0) return;
+  await sql`
+    INSERT INTO perennial.quarantine AS q (worker, item, reason, retry_at, first_seen_at)
+    SELECT ${worker}, bad.item, bad.reason, ${isoTime(now)}::timestamptz + interval '1 hour',
+      ${isoTime(now)}::timestamptz
+    FROM ${unnest('bad', items, {
+      item: ['text', (row) => row.subscriptionId.toString()],
+      reason: ['text', (row) => `${row.reason}: ${row.sentence}`],
+    })}
+    ON CONFLICT (worker, item) DO UPDATE SET
+      reason = excluded.reason, attempts = q.attempts + 1,
+      retry_at = ${isoTime(now)}::timestamptz
+        + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))`.execute(tx);
+  const day = isoTime(now).slice(0, 10);
+  const reasons = new Map(items.map((item) => [item.reason, item]));
+  await owe(
+    tx,
+    [...reasons].map(([reason, item]) => ({
+      customerId: null,
+      subscriptionId: null,
+      kind: 'alarm_quarantine',
+      dedupeKey: `alarm:quarantine:${worker}:${reason}:${day}`,
+      params: { worker, reason, item: item.subscriptionId.toString(), sentence: item.sentence },
+    })),
+    now,
+  );
+}
+
+/** Takes out what was done after all. Costs nothing while the quarantine is empty. */
+export async function release(tx: Tx, worker: string, items: readonly string[]): Promise<void> {
+  if (items.length === 0) return;
+  await sql`
+    DELETE FROM perennial.quarantine
+    WHERE worker = ${worker} AND item = ${anyOf('text', items)}`.execute(tx);
+}

@@ -1,0 +1,73 @@
+import { hostname } from 'node:os';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { clientConfig, type Db, type Tx, workLimits } from '../db/connect.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+
+// A process that runs workers holds an advisory lock on a number of its own, on a connection of
+// its own, while it lives. When it dies, however it dies, the server frees the lock: so anybody
+// can tell a run that goes on from one whose process is gone, without heartbeats and clocks.
+
+/** First key of the advisory locks on replica numbers ("peren" on a phone's keys). */
+const lockClass = 73_736;
+
+export interface Replica {
+  /** host:pid, for people. */
+  readonly name: string;
+  /** The number that is locked now; a new one after a lost connection. */
+  number(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export function openReplica(url: string): Replica {
+  let held: Promise<{ client: pg.Client; number: number }> | undefined;
+
+  async function hold(): Promise<{ client: pg.Client; number: number }> {
+    const client = new pg.Client(clientConfig(url, workLimits));
+    // The connection broke and the lock with it: the next run takes a new number.
+    const forget = (): void => {
+      held = undefined;
+    };
+    client.on('error', forget);
+    client.on('end', forget);
+    await client.connect();
+    const { rows } = await client.query(
+      `SELECT n AS number, pg_advisory_lock($1, n)
+       FROM (SELECT nextval('perennial.replica_number')::int AS n) AS next`,
+      [lockClass],
+    );
+    return { client, number: rows[0].number as number };
+  }
+
+  return {
+    name: `${hostname()}:${process.pid}`,
+    async number() {
+      held ??= hold();
+      const mine = held;
+      // A failed attempt must not be remembered: the next run tries again.
+      mine.catch(() => {
+        if (held === mine) held = undefined;
+      });
+      return (await mine).number;
+    },
+    async close() {
+      const mine = held;
+      held = undefined;
+      if (mine !== undefined) await (await mine).client.end();
+    },
+  };
+}
+
+/** Closes the runs of processes that are gone as `lost`. Their work was rolled back or is done. */
+export async function closeLostRuns(db: Db | Tx, worker: string, now: Instant): Promise<bigint> {
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.worker_run r SET outcome = 'lost', finished_at = ${isoTime(now)}
+    WHERE r.worker = ${worker} AND r.outcome = 'running' AND NOT EXISTS (
+      SELECT FROM pg_locks l
+      WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = r.replica_number
+        AND l.objsubid = 2 AND l.granted
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`.execute(
+    db,
+  );
+  return numAffectedRows ?? 0n;
+}

@@ -1,0 +1,92 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import type { JsonObject, RunOutcome } from '../db/schema.ts';
+import type { RunId } from '../kernel/ids.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { closeLostRuns, type Replica } from './replica.ts';
+
+// The record of a run: written at its start, counted up with each batch in the batch's own
+// transaction (so that a run which was killed still says what it did), closed at its end.
+
+/** Runs are kept for this long. */
+const keptMs = 30 * dayMs;
+
+export interface RunRow {
+  readonly id: RunId;
+  readonly worker: string;
+  readonly replica: string;
+  readonly started_at: Instant;
+  readonly finished_at: Instant | null;
+  readonly outcome: RunOutcome;
+  readonly examined: bigint;
+  readonly changed: bigint;
+  readonly failed: bigint;
+  readonly detail: JsonObject;
+}
+
+export interface Counts {
+  readonly examined: number;
+  readonly changed: number;
+  readonly failed: number;
+}
+
+/** Opens the record, and closes those of replicas that died as `lost`. */
+export async function startRun(
+  db: Db,
+  worker: string,
+  replica: Replica,
+  now: Instant,
+): Promise<RunId> {
+  const number = await replica.number();
+  await closeLostRuns(db, worker, now);
+  const { id } = await db
+    .insertInto('perennial.worker_run')
+    .values({
+      worker,
+      replica: replica.name,
+      replica_number: number,
+      started_at: isoTime(now),
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+/** Counts a batch, in the batch's transaction. */
+export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<void> {
+  if (counts.examined === 0 && counts.failed === 0) return;
+  await sql`
+    UPDATE perennial.worker_run
+    SET examined = examined + ${counts.examined}, changed = changed + ${counts.changed},
+      failed = failed + ${counts.failed}
+    WHERE id = ${id}`.execute(tx);
+}
+
+/**
+ * Closes the record and gives it back. One that saw nothing and had no trouble is dropped: a tick
+ * with nothing to do leaves no trace.
+ */
+export async function finishRun(
+  db: Db,
+  id: RunId,
+  now: Instant,
+  outcome: Exclude<RunOutcome, 'running'>,
+  detail: JsonObject,
+): Promise<RunRow> {
+  const { rows } = await sql<RunRow>`
+    UPDATE perennial.worker_run
+    SET outcome = ${outcome}, finished_at = greatest(started_at, ${isoTime(now)}::timestamptz),
+      detail = ${JSON.stringify(detail)}::jsonb
+    WHERE id = ${id}
+    RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
+      detail`.execute(db);
+  const row = rows[0] as RunRow;
+  if (row.outcome === 'success' && row.examined === 0n) {
+    await db.deleteFrom('perennial.worker_run').where('id', '=', id).execute();
+  } else {
+    await sql`
+      DELETE FROM perennial.worker_run
+      WHERE started_at < ${isoTime(later(now, -keptMs))} AND outcome <> 'running'`.execute(db);
+  }
+  return row;
+}

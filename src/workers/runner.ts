@@ -1,0 +1,226 @@
+import { sql } from 'kysely';
+import { clockSkewMs, readClock, skewMaxMs } from '../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { faultOf } from '../db/faults.ts';
+import type { JsonObject, RunOutcome } from '../db/schema.ts';
+import { anyOf } from '../db/unnest.ts';
+import { Fault } from '../kernel/faults.ts';
+import type { CustomerId, RunId } from '../kernel/ids.ts';
+import { readPriceList } from '../subscription/price-list.ts';
+import { readSettings } from '../subscription/settings.ts';
+import { heldItems, isolate } from './quarantine.ts';
+import type { Replica } from './replica.ts';
+import { countBatch, finishRun, type RunRow, startRun } from './run-record.ts';
+import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './worker.ts';
+
+// One run of a worker: page after page of due rows, each in a transaction of its own, until there
+// is nothing left, the budget is spent, or somebody asks to stop. Batches are whole: a run that is
+// stopped ends the one in hand.
+//
+// A batch that fails by a permanent fault is halved until the bad item is alone, and that goes to
+// quarantine. A transient fault fails the run: the next one starts from what is true then. When
+// more items fail by themselves than one can believe, the cause is one of ours, not theirs: the
+// run fails and the rest stays where it is.
+
+/** More than this many items isolated by faults in one run: it is not the items. */
+const isolatedMax = 50;
+
+export interface RunContext {
+  readonly db: Db;
+  readonly replica: Replica;
+  readonly batchMax: number;
+  readonly budgetMs: number;
+  readonly signal: AbortSignal;
+  /** Milliseconds since the run began, from a clock that only goes forward. */
+  readonly elapsedMs: () => number;
+  readonly log: RunLog;
+}
+
+export interface RunLog {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What the run has done so far. */
+class Progress {
+  readonly counts: Record<string, number> = {};
+  isolatedByFault = 0;
+  failed = 0;
+  workLeft = false;
+
+  add(tally: Tally): void {
+    this.failed += tally.isolated.length;
+    for (const [name, count] of Object.entries(tally.counts)) {
+      this.counts[name] = (this.counts[name] ?? 0) + count;
+    }
+  }
+}
+
+/** Carries out one run and gives its record. Never throws for what went wrong in the work. */
+export async function runWorker<Facts, Outcome>(
+  worker: SubscriptionWorker<Facts, Outcome>,
+  context: RunContext,
+): Promise<RunRow> {
+  const { db } = context;
+  const id = await startRun(db, worker.name, context.replica, await readClock(db));
+  const progress = new Progress();
+  const finish = async (outcome: Exclude<RunOutcome, 'running'>, more: JsonObject = {}) =>
+    finishRun(db, id, await readClock(db), outcome, { ...progress.counts, ...more });
+
+  try {
+    const skewMs = await clockSkewMs(db);
+    if (Math.abs(skewMs) > skewMaxMs) {
+      const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
+      context.log.error({ worker: worker.name, skewMs }, reason);
+      return await finish('skipped', { reason });
+    }
+    for (const pass of worker.passes) await walk(worker, pass, context, id, progress);
+  } catch (error) {
+    const fault = faultOf(error);
+    context.log.error({ worker: worker.name, code: fault.code, err: fault }, 'run failed');
+    return await finish('failed', { kind: fault.kind, code: fault.code, error: fault.message });
+  }
+  if (progress.failed > 0) return finish('degraded', { quarantined: progress.failed });
+  return finish(progress.workLeft ? 'partial' : 'success');
+}
+
+/** What a batch goes by, but for the prices, which are read once its customers are locked. */
+type Setting = Pick<Moment, 'now' | 'settings'>;
+
+async function readSetting(tx: Tx): Promise<Setting> {
+  return { now: await readClock(tx), settings: await readSettings(tx) };
+}
+
+/** One walk over the due rows of a pass. */
+async function walk<Facts, Outcome>(
+  worker: SubscriptionWorker<Facts, Outcome>,
+  pass: Pass,
+  context: RunContext,
+  id: RunId,
+  progress: Progress,
+): Promise<void> {
+  const skip = await heldItems(context.db, worker.name, await readClock(context.db));
+  let after: Cursor | undefined;
+  for (;;) {
+    if (context.signal.aborted || context.elapsedMs() >= context.budgetMs) {
+      progress.workLeft = true;
+      return;
+    }
+    let page: Found[] = [];
+    try {
+      const tally = await inTransaction(context.db, async (tx) => {
+        const setting = await readSetting(tx);
+        page = await pass(tx, setting, { after, max: context.batchMax, skip });
+        return page.length === 0 ? undefined : carryOut(worker, tx, page, setting, id);
+      });
+      if (tally === undefined) return;
+      progress.add(tally);
+    } catch (error) {
+      await afterFault(worker, page, error, context, id, progress);
+    }
+    after = (page.at(-1) as Found).key;
+    // Everybody else in this process gets a turn between two batches.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Lock, read again, decide, write. The whole of DESIGN.md 3.2, in an open transaction. */
+async function carryOut<Facts, Outcome>(
+  worker: SubscriptionWorker<Facts, Outcome>,
+  tx: Tx,
+  items: readonly Found[],
+  setting: Setting,
+  id: RunId,
+): Promise<Tally> {
+  const mine = await lockCustomers(tx, items);
+  const moment = { ...setting, prices: await readPriceList(tx, setting.now) };
+  const facts = await worker.read(tx, mine, moment);
+  const outcomes = worker.decide(facts, moment, new Map());
+  const tally = await worker.write(tx, outcomes, moment, worker.name);
+  await isolate(tx, worker.name, tally.isolated, moment.now);
+  await countBatch(tx, id, { ...tally, failed: tally.isolated.length });
+  return tally;
+}
+
+/**
+ * Locks the customers of these items and gives the items of those that it got. A customer whom
+ * another run, a purchase or a top-up holds is left out: that one, or the next run, sees to it.
+ * Nobody waits while holding, so runs can't deadlock.
+ */
+async function lockCustomers(tx: Tx, items: readonly Found[]): Promise<Found[]> {
+  const customers = [...new Set(items.map((item) => item.customerId))];
+  const { rows } = await sql<{ id: CustomerId }>`
+    SELECT id FROM perennial.customer WHERE id = ${anyOf('bigint', customers)}
+    FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
+  const locked = new Set(rows.map((row) => row.id));
+  return items.filter((item) => locked.has(item.customerId));
+}
+
+/** What becomes of a page whose transaction failed. @throws the fault, if it isn't the items'. */
+async function afterFault<Facts, Outcome>(
+  worker: SubscriptionWorker<Facts, Outcome>,
+  page: readonly Found[],
+  error: unknown,
+  context: RunContext,
+  id: RunId,
+  progress: Progress,
+): Promise<void> {
+  const fault = faultOf(error);
+  if (page.length === 0 || !isOfTheItem(fault)) throw fault;
+  if (page.length === 1) {
+    await quarantineOne(worker, page[0] as Found, fault, context, id, progress);
+    return;
+  }
+  // By customer, and in order of their end: what one customer has is spent in that order also
+  // when the halves part it.
+  const middle = Math.ceil(page.length / 2);
+  for (const half of [page.slice(0, middle), page.slice(middle)]) {
+    try {
+      const tally = await inTransaction(context.db, async (tx) =>
+        carryOut(worker, tx, half, await readSetting(tx), id),
+      );
+      progress.add(tally);
+    } catch (halfError) {
+      await afterFault(worker, half, halfError, context, id, progress);
+    }
+  }
+}
+
+/** A fault that another item of the batch may not have. Our schema being wrong is everybody's. */
+function isOfTheItem(fault: Fault): boolean {
+  if (fault.kind === 'transient') return false;
+  return !/^pg_(42|3F|0A|XX)/.test(fault.code);
+}
+
+async function quarantineOne<Facts, Outcome>(
+  worker: SubscriptionWorker<Facts, Outcome>,
+  item: Found,
+  fault: Fault,
+  context: RunContext,
+  id: RunId,
+  progress: Progress,
+): Promise<void> {
+  if (progress.isolatedByFault >= isolatedMax) {
+    throw new Fault(
+      'bug',
+      'too_many_failures',
+      `more than ${isolatedMax} items failed by themselves; the last: ${fault.message}`,
+      fault,
+    );
+  }
+  context.log.warn(
+    { worker: worker.name, item: item.subscriptionId.toString(), code: fault.code, err: fault },
+    'item put into quarantine',
+  );
+  await inTransaction(context.db, async (tx) => {
+    const isolated = {
+      subscriptionId: item.subscriptionId,
+      reason: fault.code,
+      sentence: fault.message,
+    };
+    await isolate(tx, worker.name, [isolated], await readClock(tx));
+    await countBatch(tx, id, { examined: 1, changed: 0, failed: 1 });
+  });
+  progress.isolatedByFault += 1;
+  progress.failed += 1;
+}

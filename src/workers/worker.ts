@@ -1,0 +1,91 @@
+import type { Tx } from '../db/connect.ts';
+import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { PriceList } from '../subscription/price-list.ts';
+import type { Settings } from '../subscription/settings.ts';
+
+// What a worker over subscriptions is made of. The runner puts the parts together in the order of
+// DESIGN.md 3.2: find (unlocked, by keyset), lock the customers, read again, decide, write.
+
+/** A due row as it was found: unlocked, so nothing of it may be trusted but who it is about. */
+export interface Found {
+  readonly subscriptionId: SubscriptionId;
+  readonly customerId: CustomerId;
+  /** The keyset's key: the next page starts after it. */
+  readonly key: Cursor;
+}
+
+/** The place after which a page starts: a time of the index, then the id. */
+export interface Cursor {
+  readonly at: Instant;
+  readonly id: SubscriptionId;
+}
+
+/** What a batch goes by, read once for each: one time, one set of rules, one price list. */
+export interface Moment {
+  readonly now: Instant;
+  readonly settings: Settings;
+  readonly prices: PriceList;
+}
+
+/** An item that can't be done as it stands, for a reason that is stable and short. */
+export interface Isolated {
+  readonly subscriptionId: SubscriptionId;
+  readonly reason: string;
+  /** What a person needs to mend it. */
+  readonly sentence: string;
+}
+
+/** What a batch did. */
+export interface Tally {
+  /** Items looked at under their lock. */
+  readonly examined: number;
+  readonly changed: number;
+  /** Put into quarantine by the rule. */
+  readonly isolated: readonly Isolated[];
+  /** Counts by the worker's own words, as `renewed`, `short`. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/**
+ * A loop over due subscriptions.
+ *
+ * `Facts` are what the rule reads of one subscription, `Outcome` is what it decided of it. `decide`
+ * is pure. Everything else gets the open transaction of the batch and nothing that could reach a
+ * network.
+ */
+export interface SubscriptionWorker<Facts, Outcome> {
+  readonly name: string;
+  /** How often it runs unless the configuration says otherwise. */
+  readonly everyMs: number;
+  /** The walks over the due rows, one after the other, each over an index of its own. */
+  readonly passes: readonly Pass[];
+  read(tx: Tx, items: readonly Found[], moment: Moment): Promise<Facts[]>;
+  /** One outcome for each fact; `spent` is what earlier batches of a preview would have taken. */
+  decide(facts: readonly Facts[], moment: Moment, spent: Spent): Outcome[];
+  write(tx: Tx, outcomes: readonly Outcome[], moment: Moment, actor: string): Promise<Tally>;
+  /** One line of a preview, for a person and for a program. */
+  describe(outcome: Outcome): Preview;
+}
+
+export type Pass = (
+  tx: Tx,
+  moment: Pick<Moment, 'now' | 'settings'>,
+  page: {
+    readonly after: Cursor | undefined;
+    readonly max: number;
+    readonly skip: readonly string[];
+  },
+) => Promise<Found[]>;
+
+/** Minor units by customer that were taken from the balance which the facts show. */
+export type Spent = Map<CustomerId, bigint>;
+
+export interface Preview {
+  readonly telegramId: bigint;
+  readonly subscriptionId: SubscriptionId;
+  readonly outcome: string;
+  readonly sentence: string;
+  readonly amountMinor: bigint;
+  readonly currency: string;
+}
