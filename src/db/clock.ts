@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { type Instant, isoTime, secondMs } from '../kernel/instant.ts';
 import { UsageFault } from '../kernel/faults.ts';
+import { type Instant, isoTime, secondMs } from '../kernel/instant.ts';
 import type { Db, Tx } from './connect.ts';
 
 /** A replica whose clock differs by more says so and starts no run (DESIGN.md 3.3). */

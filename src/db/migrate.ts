@@ -1,18 +1,23 @@
 import pg from 'pg';
-import { UsageFault, unreachable } from '../kernel/faults.ts';
+import { Fault, UsageFault } from '../kernel/faults.ts';
 import { minuteMs } from '../kernel/instant.ts';
 import { programVersion } from '../kernel/version.ts';
-import { clientConfig } from './connect.ts';
-import { checkUrl, connectionFault, placeOf } from './place.ts';
-import { inspectSchema, type Migration, readMigrations, type SchemaState } from './schema-state.ts';
+import { clientConfig, type Limits } from './connect.ts';
+import { faultOf } from './faults.ts';
+import { checkUrl, placeOf } from './place.ts';
+import { checkServer, connectionFault, rightsFault } from './reach.ts';
+import { inspectSchema, type Migration, readMigrations, refusalOf } from './schema-state.ts';
 
 // The schema, forward only. Each migration is a transaction that first takes the lock, then reads
 // how far the database is, then applies the next one and writes that down: of two migrators at
 // once the second finds the work done, and a failure leaves the database at the version before.
 // The lock is of the transaction, not of the session, so that it also holds behind a pooler.
 
-/** "perennial" in ASCII, cut to 8 bytes: nobody else's advisory lock, by all odds. */
-const lockKey = '8098991103513651817';
+/** "perennia" in ASCII: nobody else's advisory lock, by all odds. */
+const lockKey = '8099005284865698145';
+
+/** A migration may take as long as it needs; a second migrator waits this long for the first. */
+const migrationLimits: Limits = { statementMs: 0, lockMs: 2 * minuteMs, idleInTransactionMs: 0 };
 
 export interface MigrateOptions {
   /** Marks a new database as a test: its clock can be set. Refused on one that is not. */
@@ -40,34 +45,6 @@ const makeHouse = `
     oldest_program text NOT NULL,
     applied_at timestamptz(3) NOT NULL DEFAULT clock_timestamp()
   )`;
-
-/** What keeps a schema from being migrated, if anything does. */
-function refusal(place: string, found: SchemaState): UsageFault | undefined {
-  switch (found.state) {
-    case 'absent':
-    case 'older':
-    case 'current':
-      return undefined;
-    case 'foreign':
-      return new UsageFault(
-        'not_ours',
-        `database ${place}: its schema "perennial" was not made by this program; use another database`,
-      );
-    case 'changed':
-      return new UsageFault(
-        'migration_changed',
-        `database ${place}: migration ${found.version} (${found.name}) was applied with another text; install the release that made it`,
-      );
-    case 'newer':
-      if (found.fits) return undefined;
-      return new UsageFault(
-        'program_too_old',
-        `database ${place}: its schema ${found.version} needs perennial ${found.oldestProgram} or newer; upgrade the program`,
-      );
-    default:
-      return unreachable(found);
-  }
-}
 
 async function apply(client: pg.Client, next: Migration, options: MigrateOptions): Promise<void> {
   if (next.version === 1) await client.query(makeHouse);
@@ -110,7 +87,7 @@ async function step(
   await client.query(`SELECT pg_advisory_xact_lock(${lockKey})`);
   const version = options.programVersion ?? programVersion;
   const found = await inspectSchema(client, { version, migrations });
-  const wrong = refusal(place, found);
+  const wrong = refusalOf(place, found);
   if (wrong !== undefined) throw wrong;
   const at = 'version' in found ? found.version : 0;
   const test = at > 0 && (await checkTest(client, place, options));
@@ -120,24 +97,33 @@ async function step(
   return { done: false, from: at, applied: next.name };
 }
 
+/** What was thrown as the migrator says it: nothing half done, and why. */
+function failure(url: string, error: unknown): Fault {
+  const fault = rightsFault(url, error) ?? faultOf(error);
+  if (fault instanceof UsageFault || error instanceof Fault) return fault;
+  const sentence = `database ${placeOf(url)}: a migration failed and was undone (${fault.message})`;
+  return new Fault(fault.kind, 'migration_failed', sentence, error);
+}
+
 /**
  * Brings the schema of a database forward to what this program needs; safe to run again, and from
- * several places at once. @throws UsageFault, with the database as it was before the failed step.
+ * several places at once. @throws UsageFault; then the database is as before the step that failed.
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<Migrated> {
   checkUrl(url);
   const place = placeOf(url);
   const migrations = options.migrations ?? readMigrations();
-  const client = new pg.Client(
-    clientConfig(url, { statementMs: 0, lockMs: 2 * minuteMs, idleInTransactionMs: 0 }),
-  );
+  const client = new pg.Client(clientConfig(url, migrationLimits));
   client.on('error', () => undefined); // told by the statement that fails
+  await client.connect().catch((error: unknown) => {
+    throw connectionFault(url, error);
+  });
   const applied: string[] = [];
   let from: number | undefined;
   try {
-    await client.connect();
+    await checkServer(client, place);
     for (;;) {
-      await client.query('BEGIN');
+      await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
       const result = await step(client, place, options, migrations);
       await client.query('COMMIT');
       if (result.done) {
@@ -147,7 +133,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
       applied.push(result.applied);
     }
   } catch (error) {
-    throw connectionFault(url, error) ?? error;
+    throw failure(url, error);
   } finally {
     // Ends the transaction too, if a step failed inside it.
     await client.end();

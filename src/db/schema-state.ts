@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mustHold } from '../kernel/faults.ts';
+import { mustHold, UsageFault, unreachable } from '../kernel/faults.ts';
 import { isOlderVersion } from '../kernel/version.ts';
 
 // What this program brings (migrations/*.sql) against what a database says was applied to it.
@@ -103,4 +103,32 @@ export async function inspectSchema(
     .reduce((a, b) => (isOlderVersion(a, b) ? b : a));
   const fits = !isOlderVersion(program.version, oldestProgram);
   return { state: 'newer', version, oldestProgram, fits };
+}
+
+/** Why neither a migrator nor a worker may touch this schema; undefined: they may. */
+export function refusalOf(place: string, found: SchemaState): UsageFault | undefined {
+  switch (found.state) {
+    case 'absent':
+    case 'older':
+    case 'current':
+      return undefined;
+    case 'foreign':
+      return new UsageFault(
+        'not_ours',
+        `database ${place}: its schema "perennial" was not made by this program; use another database`,
+      );
+    case 'changed':
+      return new UsageFault(
+        'migration_changed',
+        `database ${place}: migration ${found.version} (${found.name}) was applied with another text; install the release that made it`,
+      );
+    case 'newer':
+      if (found.fits) return undefined;
+      return new UsageFault(
+        'program_too_old',
+        `database ${place}: its schema ${found.version} needs perennial ${found.oldestProgram} or newer; upgrade the program`,
+      );
+    default:
+      return unreachable(found);
+  }
 }

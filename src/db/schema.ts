@@ -20,13 +20,7 @@ type Json<T> = ColumnType<T, string, string>;
 export type SubscriptionKind = 'trial' | 'paid';
 export type SubscriptionState = 'active' | 'expired' | 'revoked';
 export type PeriodSource = 'trial' | 'purchase' | 'renewal' | 'grant' | 'import';
-export type LedgerKind =
-  | 'opening'
-  | 'top_up'
-  | 'purchase'
-  | 'renewal'
-  | 'refund'
-  | 'adjustment';
+export type LedgerKind = 'opening' | 'top_up' | 'purchase' | 'renewal' | 'refund' | 'adjustment';
 export type RunOutcome =
   | 'running'
   | 'success'

@@ -11,9 +11,9 @@ export type Column<Row> =
 
 const quoted = (text: string): string => `"${text.replaceAll(/[\\"]/g, '\\$&')}"`;
 
-function arrayLiteral<Row>(rows: readonly Row[], [type, valueOf]: Column<Row>): string {
+function arrayLiteral<Row>(rows: readonly Row[], [type, pick]: Column<Row>): string {
   const render = (row: Row): string => {
-    const value = valueOf(row);
+    const value = pick(row);
     if (value === null) return 'NULL';
     if (type === 'timestamptz') return isoTime(value as Instant);
     return type === 'text' || type === 'jsonb' ? quoted(String(value)) : String(value);

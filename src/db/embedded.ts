@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto';
+import { constants, existsSync } from 'node:fs';
+import { access, chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { UsageFault } from '../kernel/faults.ts';
+import { secondMs } from '../kernel/instant.ts';
+import { type Account, runAs, serverAccount } from './embedded/account.ts';
+import { findBinaries } from './embedded/binaries.ts';
+import {
+  type Cluster,
+  checkVersion,
+  initCluster,
+  startCluster,
+  stopCluster,
+  superuser,
+} from './embedded/cluster.ts';
+import { claim, type Ownership, type Role } from './embedded/ownership.ts';
+import { type Settings, settingsText } from './embedded/settings.ts';
+
+// `database: embedded`: a PostgreSQL of our own in the data folder.
+//
+// A service (`start`, `demo`) owns it while it lives. A one-shot command joins the server of a
+// living service and leaves it running; with nobody there it starts the server itself, and stops
+// it at its end; two commands go one after the other. Who finds a dead owner's server running
+// ends it and starts it again.
+
+export interface EmbeddedOptions {
+  readonly dataDir: string;
+  readonly owner: Role;
+  /** false: a server for tests, fast and forgetful. */
+  readonly durable?: boolean;
+  /** Settings of PostgreSQL that win over ours. */
+  readonly settings?: Settings;
+  /** How long to wait for another command's end, or for a service that is just starting. */
+  readonly waitMs?: number;
+}
+
+export interface Embedded {
+  readonly url: string;
+  /** Whether we started the server and will stop it, or joined that of a service. */
+  readonly ownedHere: boolean;
+  /** Ends the server, whoever is connected; does nothing where we only joined. Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+const databaseName = 'perennial';
+const pollMs = 100;
+
+function urlOf(password: string, port: number, database = databaseName): string {
+  return `postgres://${superuser}:${password}@127.0.0.1:${port}/${database}`;
+}
+
+/** Makes the data folder and sees to it that the server's account gets through it. */
+async function prepareFolder(dataDir: string, account: Account | undefined): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    if (account !== undefined) await chmod(dataDir, ((await stat(dataDir)).mode & 0o777) | 0o011);
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new UsageFault(
+      'data_dir',
+      `data folder ${dataDir}: can't be written (${why}); name another in PERENNIAL_DATA_DIR`,
+      error,
+    );
+  }
+  if (account === undefined) return;
+  const entered = await runAs(account, 'sh', ['-c', 'cd "$1"', 'sh', dataDir]);
+  if (entered.code === 0) return;
+  throw new UsageFault(
+    'data_dir_unreachable',
+    `data folder ${dataDir}: the user "postgres", as whom the server runs since you are root, can't get there; name a folder outside of closed ones in PERENNIAL_DATA_DIR, as /var/lib/perennial`,
+  );
+}
+
+/** The password of the server in this folder; made with the folder. */
+async function readPassword(dataDir: string): Promise<string> {
+  const path = join(dataDir, 'password');
+  if (existsSync(path)) return (await readFile(path, 'utf8')).trim();
+  if (existsSync(join(dataDir, 'postgres'))) {
+    throw new UsageFault(
+      'no_password_file',
+      `data folder ${dataDir}: its file "password" is missing; put it back from a backup`,
+    );
+  }
+  const password = randomBytes(24).toString('base64url');
+  await writeFile(path, password, { mode: 0o600, flush: true });
+  return password;
+}
+
+async function createDatabase(adminUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    const found = await client.query('SELECT FROM pg_database WHERE datname = $1', [databaseName]);
+    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${databaseName}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function busy(dataDir: string, pid: number, role: Role): UsageFault {
+  const who = role === 'service' ? 'a running perennial' : 'a command of perennial';
+  return new UsageFault(
+    'data_dir_in_use',
+    `data folder ${dataDir}: belongs to ${who} (process ${pid}); end that one, or set a database URL, which several may share`,
+  );
+}
+
+type Place = { readonly ours: Ownership } | { readonly port: number };
+
+/** Owns the folder or, for a command, finds where the owner's server listens. */
+async function ownOrJoin(dataDir: string, role: Role, waitMs: number): Promise<Place> {
+  for (let waitedMs = 0; ; waitedMs += pollMs) {
+    const found = await claim(dataDir, role);
+    if ('release' in found) return { ours: found };
+    if (found.role === 'service') {
+      if (role === 'service') throw busy(dataDir, found.pid, found.role);
+      if (found.port !== null) return { port: found.port };
+    }
+    if (waitedMs >= waitMs) throw busy(dataDir, found.pid, found.role);
+    await pause(pollMs);
+  }
+}
+
+async function startOwned(
+  cluster: Cluster,
+  ours: Ownership,
+  dataDir: string,
+  options: EmbeddedOptions,
+): Promise<Embedded> {
+  const durable = options.durable ?? true;
+  const password = await readPassword(dataDir);
+  await initCluster(cluster, password, durable);
+  await checkVersion(cluster);
+  if (ours.inherited) await stopCluster(cluster);
+  const port = await startCluster(cluster, (chosen) =>
+    settingsText(chosen, { durable, settings: options.settings ?? {} }),
+  );
+  try {
+    await createDatabase(urlOf(password, port, 'postgres'));
+    await ours.announce(port);
+  } catch (error) {
+    await stopCluster(cluster);
+    throw error;
+  }
+  let stopping: Promise<void> | undefined;
+  const stop = async () => {
+    await stopCluster(cluster);
+    await ours.release();
+  };
+  return {
+    url: urlOf(password, port),
+    ownedHere: true,
+    stop: () => {
+      stopping ??= stop();
+      return stopping;
+    },
+  };
+}
+
+/** Starts the server of a data folder, or joins it. @throws UsageFault naming folder and way out. */
+export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const dataDir = resolve(options.dataDir);
+  const account = await serverAccount();
+  await prepareFolder(dataDir, account);
+  const place = await ownOrJoin(dataDir, options.owner, options.waitMs ?? 30 * secondMs);
+  if ('port' in place) {
+    const url = urlOf(await readPassword(dataDir), place.port);
+    return { url, ownedHere: false, stop: () => Promise.resolve() };
+  }
+  try {
+    const binaries = await findBinaries(account);
+    const cluster = { folder: join(dataDir, 'postgres'), binaries, account };
+    return await startOwned(cluster, place.ours, dataDir, options);
+  } catch (error) {
+    await place.ours.release();
+    throw error;
+  }
+}

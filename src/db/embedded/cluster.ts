@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Fault, UsageFault } from '../../kernel/faults.ts';
+import { type Account, giveTo, runAs } from './account.ts';
+import type { Binaries } from './binaries.ts';
+import { worksIn } from './process.ts';
+
+// One PostgreSQL cluster in a folder, made by initdb and driven by pg_ctl, which detaches the
+// server from our terminal: a Ctrl-C is for us, and must not end the server under our last batch.
+
+export const superuser = 'perennial';
+
+export interface Cluster {
+  readonly folder: string;
+  readonly binaries: Binaries;
+  readonly account: Account | undefined;
+}
+
+/** Makes the cluster if it isn't there: whole or not at all. */
+export async function initCluster(
+  cluster: Cluster,
+  password: string,
+  durable: boolean,
+): Promise<void> {
+  const { folder, binaries, account } = cluster;
+  if (existsSync(folder)) return;
+  const [draft, passwordFile] = [`${folder}.new`, `${folder}.password`];
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { mode: 0o700 });
+  await giveTo(account, draft);
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  await giveTo(account, passwordFile);
+  const made = await runAs(account, binaries.initdb, [
+    ...[`--pgdata=${draft}`, `--username=${superuser}`, `--pwfile=${passwordFile}`],
+    ...['--auth=scram-sha-256', '--encoding=UTF8', '--no-instructions'],
+    ...['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
+    ...(durable ? [] : ['--no-sync']),
+  ]);
+  await rm(passwordFile, { force: true });
+  if (made.code !== 0) {
+    await rm(draft, { recursive: true, force: true });
+    throw new UsageFault(
+      'initdb_failed',
+      `data folder ${folder}: PostgreSQL could not make its files there (${lastLine(made.output)}); name another folder in PERENNIAL_DATA_DIR or set a database URL`,
+    );
+  }
+  await appendFile(join(draft, 'postgresql.conf'), "include 'perennial.conf'\n");
+  await rename(draft, folder);
+}
+
+function lastLine(output: string): string {
+  return output.trim().split('\n').at(-1)?.trim() ?? '';
+}
+
+/** @throws UsageFault for files of another major version: PostgreSQL can't read them. */
+export async function checkVersion({ folder, binaries }: Cluster): Promise<void> {
+  const found = (await readFile(join(folder, 'PG_VERSION'), 'utf8')).trim();
+  if (found === binaries.major) return;
+  throw new UsageFault(
+    'cluster_version',
+    `data folder ${folder}: holds files of PostgreSQL ${found}, and this program brings ${binaries.major}; export the books with the program that made them and import them into a new folder`,
+  );
+}
+
+/** A port of 127.0.0.1 that nobody listens on just now. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/**
+ * Forgets a server that is no more, but whose number now is another process's: PostgreSQL would
+ * take that one for a running server, and pg_ctl would signal it.
+ */
+async function forgetStranger({ folder }: Cluster): Promise<void> {
+  const pidFile = join(folder, 'postmaster.pid');
+  if (!existsSync(pidFile)) return;
+  const pid = Number((await readFile(pidFile, 'utf8')).split('\n')[0]);
+  if ((await worksIn(pid, folder)) === false) await rm(pidFile, { force: true });
+}
+
+/** Ends the server if one runs here; also one whose clients are connected. */
+export async function stopCluster(cluster: Cluster): Promise<void> {
+  const { folder, binaries, account } = cluster;
+  await forgetStranger(cluster);
+  const pg_ctl = (...args: string[]) => runAs(account, binaries.pg_ctl, [...args, '-D', folder]);
+  if ((await pg_ctl('status')).code === 3) return;
+  const stopped = await pg_ctl('stop', '-m', 'fast', '-w', '-t', '60');
+  // A checkpoint that takes over a minute: what is committed is in the log, and is read from
+  // there at the next start.
+  if (stopped.code !== 0) await pg_ctl('stop', '-m', 'immediate', '-w', '-t', '10');
+}
+
+/** The backends of a killed server go by themselves, but may take a moment to see that it died. */
+const leftovers = /pre-existing shared memory block|lock file "postmaster.pid" already exists/;
+const portTaken = /Address already in use|could not bind/;
+
+/** Starts the server on a free port and waits until it takes connections. */
+export async function startCluster(
+  cluster: Cluster,
+  settings: (port: number) => string,
+): Promise<number> {
+  const { folder, binaries, account } = cluster;
+  const log = join(folder, 'start.log');
+  const configuration = join(folder, 'perennial.conf');
+  for (let attempt = 1; ; attempt += 1) {
+    await forgetStranger(cluster);
+    await rm(log, { force: true });
+    const port = await freePort();
+    await writeFile(configuration, settings(port));
+    await giveTo(account, configuration);
+    const started = await runAs(account, binaries.pg_ctl, [
+      ...['start', '-D', folder, '-l', log, '-w', '-t', '120', '-s'],
+    ]);
+    if (started.code === 0) return port;
+    const said = existsSync(log) ? await readFile(log, 'utf8') : started.output;
+    const passes = portTaken.test(said) || leftovers.test(said);
+    if (!passes || attempt === 20) {
+      const why = said.split('\n').find((line) => /FATAL|PANIC/.test(line)) ?? lastLine(said);
+      const sentence = `data folder ${folder}: PostgreSQL does not start there (${why.trim()}); its log is ${log}`;
+      throw new Fault('transient', 'embedded_start_failed', sentence);
+    }
+    await pause(250);
+  }
+}

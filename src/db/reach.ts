@@ -1,0 +1,73 @@
+import { UsageFault } from '../kernel/faults.ts';
+import { placeOf } from './place.ts';
+import type { Querying } from './schema-state.ts';
+
+// Whether a database can be reached and is one that can be worked with, said to a person.
+
+interface ConnectionError extends Error {
+  readonly code?: string;
+  readonly errors?: readonly ConnectionError[];
+}
+
+/** Why connecting failed: the place and the way out. */
+export function connectionFault(url: string, error: unknown): UsageFault {
+  const failed = (error instanceof Error ? error : new Error(String(error))) as ConnectionError;
+  // With several addresses for a name, each one's failure is inside.
+  const code = failed.code ?? failed.errors?.[0]?.code ?? '';
+  const says = (fault: string, sentence: string) =>
+    new UsageFault(fault, `database ${placeOf(url)}: ${sentence}`, error);
+  switch (code) {
+    case '28P01':
+    case '28000':
+      return says('database_auth', 'refused the user or password; check them in the URL');
+    case '3D000':
+      return says('no_database', 'does not exist; create it (createdb), or mend the URL');
+    case '53300':
+    case '57P03':
+      return says('database_busy', `takes no connection now (${failed.message}); try again later`);
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return says('unreachable', 'there is no such host; check the URL');
+    case 'ECONNREFUSED':
+    case 'ENOENT':
+      return says('unreachable', 'nothing answers there; start PostgreSQL, or mend the URL');
+  }
+  if (/SASL|password must be a string/.test(failed.message)) {
+    return says('database_auth', 'asks for a password; put one into the URL');
+  }
+  const why = failed.message || code;
+  return says('unreachable', `can't be reached (${why}); check the URL and the network`);
+}
+
+/** A statement that the user may not run; undefined for any other failure. */
+export function rightsFault(url: string, error: unknown): UsageFault | undefined {
+  if ((error as { code?: unknown } | undefined)?.code !== '42501') return undefined;
+  const why = (error as Error).message;
+  const sentence = `database ${placeOf(url)}: its user lacks a right (${why}); grant it`;
+  return new UsageFault('database_rights', sentence, error);
+}
+
+/** The oldest PostgreSQL that we work with: it has all that the statements use. */
+const oldestServer = 15;
+
+/** @throws UsageFault for a server that is too old, a standby, or one that is read-only. */
+export async function checkServer(client: Querying, place: string): Promise<void> {
+  const { rows } = await client.query(`
+    SELECT current_setting('server_version_num')::int / 10000 AS version,
+           pg_is_in_recovery() AS standby,
+           current_setting('default_transaction_read_only')::boolean AS read_only`);
+  const [server] = rows as [{ version: number; standby: boolean; read_only: boolean }];
+  if (server.version < oldestServer) {
+    throw new UsageFault(
+      'server_too_old',
+      `database ${place}: is PostgreSQL ${server.version}; ${oldestServer} or newer is needed`,
+    );
+  }
+  if (server.standby || server.read_only) {
+    const why = server.standby ? 'is a standby' : 'has default_transaction_read_only on';
+    throw new UsageFault(
+      'read_only',
+      `database ${place}: ${why}, so nothing can be written; use a writable primary`,
+    );
+  }
+}

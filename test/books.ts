@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { setClock } from '../src/db/clock.ts';
+import { type Db, openBooks, openPool, type PoolOptions } from '../src/db/connect.ts';
+import { type Instant, parseInstant } from '../src/kernel/instant.ts';
+
+/** Books of a test's own: a database copied from the migrated template, dropped by `close`. */
+export interface Books {
+  readonly url: string;
+  readonly pool: pg.Pool;
+  readonly db: Db;
+  /** Sets the stored clock; until then the books go by the server's. */
+  setClock(now: string | Instant): Promise<void>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface BooksOptions extends PoolOptions {
+  /** Where the stored clock stands at first. */
+  readonly now?: string | Instant;
+  /** Puts something between the books and their connections (`hookPool`). */
+  readonly wrapPool?: (pool: pg.Pool) => pg.Pool;
+  /** An empty database instead: without the schema. */
+  readonly bare?: boolean;
+}
+
+async function administer(statement: string): Promise<void> {
+  const admin = new pg.Client({ connectionString: inject('adminUrl') });
+  await admin.connect();
+  try {
+    await admin.query(statement);
+  } finally {
+    await admin.end();
+  }
+}
+
+/** `await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' })`. */
+export async function freshBooks(options: BooksOptions = {}): Promise<Books> {
+  const name = `t_${randomUUID().replaceAll('-', '')}`;
+  const template = options.bare ? 'template0' : 'books_template';
+  await administer(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);
+  const url = new URL(inject('adminUrl'));
+  url.pathname = `/${name}`;
+  const bare = openPool(url.href, options);
+  const pool = options.wrapPool?.(bare) ?? bare;
+  const db = openBooks(pool);
+  const close = async () => {
+    await db.destroy();
+    // With what a test left open, also in processes that it started.
+    await administer(`DROP DATABASE ${name} WITH (FORCE)`);
+  };
+  const books: Books = {
+    url: url.href,
+    pool,
+    db,
+    setClock: (now) => setClock(db, typeof now === 'string' ? parseInstant(now, 'now') : now),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+  if (options.now !== undefined) await books.setClock(options.now);
+  return books;
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    globalSetup: ['test/server.ts'],
+    setupFiles: ['test/seed.ts'],
+    // Two cores suffice; the PostgreSQL server wants its share of them.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // A test that fails is looked at, never tried again (STYLE.md).
+    retry: 0,
+  },
+});
