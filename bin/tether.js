@@ -1,0 +1,7 @@
+// Loaded into the Node that bin/perennial.js started, before the program. When the starter is
+// gone, also by SIGKILL, the channel to it breaks, and the program is asked to end as by SIGTERM.
+if (process.channel) {
+  process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  // The channel alone must not keep a program running that has come to its end.
+  process.channel.unref();
+}
