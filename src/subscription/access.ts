@@ -11,15 +11,24 @@ import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 /** A subscription that is paid again within this time gets back the credential that it had. */
 const reviveCredentialMs = 30 * dayMs;
 
-/** Marks credentials on every node: the node may differ from the books about them now. */
-async function mark(tx: Tx, credentials: readonly CredentialId[], now: Instant): Promise<void> {
+/**
+ * Marks credentials on every node: the node may differ from the books about them now. Urgent ones
+ * go first; a whole book that is brought in is not, lest it hold up those who are to be cut off.
+ */
+export async function markAccess(
+  tx: Tx,
+  credentials: readonly CredentialId[],
+  now: Instant,
+  { urgent = true }: { urgent?: boolean } = {},
+): Promise<void> {
   if (credentials.length === 0) return;
   await sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
-    SELECT n.id, c.id, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+    SELECT n.id, c.id, ${urgent}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
     FROM perennial.node n CROSS JOIN ${unnest('c', credentials, { id: ['uuid', (id) => id] })}
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
-      version = nextval('perennial.access_sync_version'), urgent = true, attempts = 0,
+      version = nextval('perennial.access_sync_version'),
+      urgent = access_sync.urgent OR excluded.urgent, attempts = 0,
       next_attempt_at = excluded.next_attempt_at, last_error = NULL,
       marked_at = excluded.marked_at`.execute(tx);
 }
@@ -57,7 +66,7 @@ export async function openAccess(
       })}
       JOIN perennial.subscription s ON s.id = issued.subscription_id`.execute(tx);
   }
-  await mark(tx, [...revived.map((row) => row.id), ...issued.map((row) => row.id)], now);
+  await markAccess(tx, [...revived.map((row) => row.id), ...issued.map((row) => row.id)], now);
 }
 
 /** Retires the live credentials of these subscriptions. */

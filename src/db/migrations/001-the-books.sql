@@ -296,7 +296,7 @@ CREATE TABLE perennial.idempotency (
   scope text NOT NULL,
   key text NOT NULL,
   fingerprint text NOT NULL,
-  answer jsonb,
+  answer json, -- not jsonb: it keeps the order of its keys, an answer is given again as it was
   at timestamptz(3) NOT NULL,
   PRIMARY KEY (scope, key)
 );

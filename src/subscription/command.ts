@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import type { LedgerKind } from '../db/schema.ts';
+import { refused } from '../kernel/faults.ts';
+import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { book, reserveEntryIds } from './ledger.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { type Actor, detailJson } from './timeline.ts';
+
+// The shape of every command that moves money or rights: one transaction, the customer's row
+// locked first (rule 1), the facts read after that, and the idempotency key settled before
+// anything is done. The same key with the same body gives the first answer again, byte for byte,
+// and does nothing; with another body it is refused (matrix R16).
+
+/** Who asks, on which books, and under which key. */
+export interface Call {
+  /** An open transaction is joined: the command is done if and only if that commits. */
+  readonly db: Db | Tx;
+  readonly actor: Actor;
+  /** Names this very request, so that asking again is harmless. Without one it is its own. */
+  readonly key?: string;
+}
+
+/** The customer under the lock. */
+export interface Customer {
+  readonly id: CustomerId;
+  readonly telegramId: bigint;
+  readonly currency: string;
+  readonly vip: boolean;
+  readonly discountPercent: number;
+  readonly trialUsedAt: Instant | null;
+  /** Kept up to date by `move`. */
+  balanceMinor: bigint;
+}
+
+/** What a command works with once it holds the customer. */
+export interface Desk {
+  readonly tx: Tx;
+  readonly actor: Actor;
+  readonly now: Instant;
+  readonly settings: Settings;
+  readonly customer: Customer;
+  readonly key: string | undefined;
+}
+
+/** An answer as it is stored and printed: plain JSON, money as text in major units. */
+export type Answer = Readonly<Record<string, string | number | boolean | null>>;
+
+function fingerprintOf(body: object): string {
+  return createHash('sha256').update(detailJson(body)).digest('hex');
+}
+
+/**
+ * Runs `work` with the customer locked.
+ * @throws Fault `no_customer`; `key_reused` when the key was used with another body
+ */
+export function forCustomer<A extends Answer>(
+  call: Call,
+  scope: string,
+  telegramId: bigint,
+  body: object,
+  work: (desk: Desk) => Promise<A>,
+): Promise<A> {
+  return inTransaction(call.db, async (tx) => {
+    const customerId = await lockCustomer(tx, telegramId);
+    return once(tx, scope, call.key, { telegramId, ...body }, async () =>
+      work({
+        tx,
+        actor: call.actor,
+        now: await readClock(tx),
+        settings: await readSettings(tx),
+        customer: await readCustomer(tx, customerId),
+        key: call.key,
+      }),
+    );
+  });
+}
+
+/** Locks the row and nothing else: what is read comes in a statement of its own (rule 2). */
+async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
+  const { rows } = await sql<{ id: CustomerId }>`
+    SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}
+    FOR NO KEY UPDATE`.execute(tx);
+  const [row] = rows;
+  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  return row.id;
+}
+
+async function readCustomer(tx: Tx, id: CustomerId): Promise<Customer> {
+  const { rows } = await sql<Customer>`
+    SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
+      trial_used_at AS "trialUsedAt", balance_minor AS "balanceMinor"
+    FROM perennial.customer WHERE id = ${id}`.execute(tx);
+  return rows[0] as Customer;
+}
+
+/** Does `work` once for a key, however often and from wherever it is asked for. */
+export async function once<A extends Answer>(
+  tx: Tx,
+  scope: string,
+  key: string | undefined,
+  body: object,
+  work: () => Promise<A>,
+): Promise<A> {
+  if (key === undefined) return work();
+  const fingerprint = fingerprintOf(body);
+  const at = isoTime(await readClock(tx));
+  // Two at once: the second waits here for the first one's commit, and then finds its row.
+  const { numAffectedRows } = await sql`
+    INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
+    VALUES (${scope}, ${key}, ${fingerprint}, ${at})
+    ON CONFLICT (scope, key) DO NOTHING`.execute(tx);
+  if (numAffectedRows === 0n) return earlierAnswer<A>(tx, scope, key, fingerprint);
+  const answer = await work();
+  await sql`
+    UPDATE perennial.idempotency SET answer = ${JSON.stringify(answer)}::json
+    WHERE scope = ${scope} AND key = ${key}`.execute(tx);
+  return answer;
+}
+
+async function earlierAnswer<A>(
+  tx: Tx,
+  scope: string,
+  key: string,
+  fingerprint: string,
+): Promise<A> {
+  const { rows } = await sql<{ fingerprint: string; answer: A }>`
+    SELECT fingerprint, answer FROM perennial.idempotency
+    WHERE scope = ${scope} AND key = ${key}`.execute(tx);
+  const earlier = rows[0] as { fingerprint: string; answer: A };
+  if (earlier.fingerprint === fingerprint) return earlier.answer;
+  throw refused(
+    'key_reused',
+    `the idempotency key "${key}" was used for another ${scope}; a new request needs a new key`,
+  );
+}
+
+/** One change of the customer's balance, with its ledger entry. */
+export interface Movement {
+  /** Signed minor units. */
+  readonly amountMinor: bigint;
+  readonly kind: LedgerKind;
+  readonly provider?: string;
+  readonly providerRef?: string;
+}
+
+/** Moves money of the customer at the desk. The caller has checked that the balance covers it. */
+export async function move(desk: Desk, movement: Movement): Promise<LedgerEntryId> {
+  const [id] = (await reserveEntryIds(desk.tx, 1)) as [LedgerEntryId];
+  const balanceAfterMinor = desk.customer.balanceMinor + movement.amountMinor;
+  await book(
+    desk.tx,
+    [
+      {
+        ...movement,
+        id,
+        customerId: desk.customer.id,
+        balanceAfterMinor,
+        idempotencyKey: `${movement.kind}:${id}`,
+      },
+    ],
+    desk.now,
+  );
+  desk.customer.balanceMinor = balanceAfterMinor;
+  return id;
+}

@@ -1,0 +1,183 @@
+import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
+import { inTransaction, type Tx } from '../db/connect.ts';
+import { refused, UsageFault } from '../kernel/faults.ts';
+import { type CustomerId, newSubToken } from '../kernel/ids.ts';
+import { isoTime } from '../kernel/instant.ts';
+import { isCurrency } from '../kernel/money.ts';
+import { type Call, forCustomer, once } from './command.ts';
+import { ofCustomer, record } from './timeline.ts';
+import { tryAgainNow } from './wake.ts';
+
+// Who the customers are. What they own is elsewhere in this folder.
+
+export interface Particulars {
+  readonly locale?: string;
+  readonly timeZone?: string;
+  readonly vip?: boolean;
+  readonly discountPercent?: number;
+  readonly currency?: string;
+  readonly reachable?: boolean;
+}
+
+export interface NewCustomer extends Particulars {
+  readonly telegramId: bigint;
+  readonly currency: string;
+}
+
+export type CustomerAnswer = {
+  readonly id: number;
+  readonly telegram_id: number;
+  readonly locale: string;
+  readonly time_zone: string;
+  readonly currency: string;
+  readonly vip: boolean;
+  readonly discount_percent: number;
+  readonly reachable: boolean;
+  readonly sub_token: string;
+};
+
+/** Checks what the database could only refuse in its own words. @throws UsageFault */
+function check(given: Particulars): void {
+  const { locale, timeZone, discountPercent, currency } = given;
+  if (locale !== undefined && !/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/.test(locale)) {
+    throw new UsageFault('bad_locale', `locale: "${locale}" is not a language; en or ru is`);
+  }
+  if (timeZone !== undefined && !isTimeZone(timeZone)) {
+    throw new UsageFault(
+      'bad_time_zone',
+      `time_zone: "${timeZone}" is not a time zone; Europe/Moscow is`,
+    );
+  }
+  if (discountPercent !== undefined && !(discountPercent >= 0 && discountPercent <= 100)) {
+    throw new UsageFault(
+      'bad_discount',
+      `discount_percent: ${discountPercent} is not between 0 and 100`,
+    );
+  }
+  if (currency !== undefined && !isCurrency(currency)) {
+    throw new UsageFault(
+      'bad_currency',
+      `currency: "${currency}" is not a currency; RUB or USD is`,
+    );
+  }
+}
+
+/** Whether the machine knows the IANA zone. */
+export function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Adds a customer without money or rights. @throws Fault `customer_exists`, UsageFault */
+export function createCustomer(call: Call, given: NewCustomer): Promise<CustomerAnswer> {
+  check(given);
+  return inTransaction(call.db, (tx) =>
+    once(tx, 'create', call.key, given, async () => {
+      const now = await readClock(tx);
+      const added = await tx
+        .insertInto('perennial.customer')
+        .values({
+          telegram_id: given.telegramId,
+          currency: given.currency,
+          sub_token: newSubToken(),
+          created_at: isoTime(now),
+          ...columnsOf(given),
+        })
+        .onConflict((conflict) => conflict.column('telegram_id').doNothing())
+        .returning('id')
+        .executeTakeFirst();
+      if (added === undefined) {
+        throw refused('customer_exists', `customer ${given.telegramId} is there already`);
+      }
+      const { id } = added;
+      const event = { customerId: id, subject: ofCustomer(id), action: 'created', detail: {} };
+      await record(tx, [event], call.actor, now);
+      return particularsOf(tx, id);
+    }),
+  );
+}
+
+export interface Alteration extends Particulars {
+  readonly telegramId: bigint;
+  /** A new secret for the subscription URL: the old one opens nothing any more. */
+  readonly newSubToken?: boolean;
+}
+
+/** Changes who a customer is. @throws Fault `has_money` for a currency that money is in already */
+export async function setCustomer(call: Call, given: Alteration): Promise<CustomerAnswer> {
+  check(given);
+  return forCustomer(call, 'set', given.telegramId, given, async (desk) => {
+    const { tx, customer } = desk;
+    const { currency } = given;
+    if (currency !== undefined && currency !== customer.currency) {
+      await refuseOtherMoney(tx, customer.id, customer.currency);
+    }
+    const columns = {
+      ...columnsOf(given),
+      ...(currency === undefined ? {} : { currency }),
+      ...(given.newSubToken === true ? { sub_token: newSubToken() } : {}),
+    };
+    if (Object.keys(columns).length === 0) {
+      throw new UsageFault('nothing_to_set', 'nothing to set; --help lists what there is');
+    }
+    await tx.updateTable('perennial.customer').set(columns).where('id', '=', customer.id).execute();
+    if (given.vip !== undefined || given.discountPercent !== undefined) {
+      await tryAgainNow(tx, customer.id, desk.now, desk.settings);
+    }
+    const { telegramId: _, ...detail } = given;
+    const event = {
+      customerId: customer.id,
+      subject: ofCustomer(customer.id),
+      action: 'set',
+      detail,
+    };
+    await record(tx, [event], desk.actor, desk.now);
+    return particularsOf(tx, customer.id);
+  });
+}
+
+function columnsOf(given: Particulars) {
+  return {
+    ...(given.locale === undefined ? {} : { locale: given.locale }),
+    ...(given.timeZone === undefined ? {} : { time_zone: given.timeZone }),
+    ...(given.vip === undefined ? {} : { vip: given.vip }),
+    ...(given.discountPercent === undefined ? {} : { discount_percent: given.discountPercent }),
+    ...(given.reachable === undefined ? {} : { reachable: given.reachable }),
+  };
+}
+
+async function refuseOtherMoney(tx: Tx, id: CustomerId, currency: string): Promise<void> {
+  const { rows } = await sql<{ used: boolean }>`
+    SELECT EXISTS (SELECT FROM perennial.ledger_entry WHERE customer_id = ${id})
+      OR EXISTS (SELECT FROM perennial.period p JOIN perennial.subscription s
+        ON s.id = p.subscription_id WHERE s.customer_id = ${id}) AS used`.execute(tx);
+  if (rows[0]?.used !== true) return;
+  throw refused(
+    'has_money',
+    `the customer's books are in ${currency} and can't be turned into another currency`,
+  );
+}
+
+async function particularsOf(tx: Tx, id: CustomerId): Promise<CustomerAnswer> {
+  const row = await tx
+    .selectFrom('perennial.customer')
+    .selectAll()
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  return {
+    id: Number(row.id),
+    telegram_id: Number(row.telegram_id),
+    locale: row.locale,
+    time_zone: row.time_zone,
+    currency: row.currency,
+    vip: row.vip,
+    discount_percent: row.discount_percent,
+    reachable: row.reachable,
+    sub_token: row.sub_token,
+  };
+}

@@ -1,0 +1,218 @@
+import { refused } from '../kernel/faults.ts';
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { dayMs, type Instant, isoTime, later, latest, never } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { type NoticeKind, owe } from '../notify/outbox.ts';
+import { closeAccess, openAccess } from './access.ts';
+import { type Call, type Desk, forCustomer } from './command.ts';
+import { addPeriods } from './periods.ts';
+import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.ts';
+import {
+  alter,
+  found,
+  livePeriods,
+  pick,
+  type Subscription,
+  subscriptionsOf,
+} from './subscriptions.ts';
+import { ofSubscription, record } from './timeline.ts';
+import { tryAgainNow } from './wake.ts';
+
+// Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
+// ends the access now and moves no money unless asked to. And the customer's own switch.
+
+export interface Grant {
+  readonly telegramId: bigint;
+  readonly days: number;
+  /** To extend; without it the one that is meant. */
+  readonly subscriptionId?: SubscriptionId;
+  /** A new subscription to this plan. It is a gift: auto-renewal is off. */
+  readonly newPlan?: string;
+}
+
+export type RightsAnswer = {
+  readonly telegram_id: number;
+  readonly subscription_id: number;
+  readonly plan: string;
+  readonly state: string;
+  readonly expires_at: string;
+  readonly auto_renew: boolean;
+  /** What went back to the balance. */
+  readonly refunded: string;
+  readonly balance: string;
+  readonly currency: string;
+};
+
+/** Extends, revives or opens a subscription for nothing. @throws Fault `revoked`, `no_plan`, … */
+export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
+  return forCustomer(call, 'grant', request.telegramId, request, async (desk) => {
+    const existing = await grantee(desk, request);
+    const startsAt = existing === undefined ? desk.now : latest(desk.now, existing.expiresAt);
+    const endsAt = later(startsAt, request.days * dayMs);
+    const plan = existing?.plan ?? (request.newPlan as string);
+    const id = existing?.id ?? (await foundGift(desk, plan, request.days, endsAt));
+    if (existing !== undefined) {
+      await alter(desk, id, { state: 'active', expiresAt: endsAt, nextTryAt: null });
+    }
+    await addPeriods(desk.tx, [
+      {
+        subscriptionId: id,
+        customerId: desk.customer.id,
+        source: 'grant',
+        plan,
+        startsAt,
+        endsAt,
+        amountMinor: 0n,
+        currency: desk.customer.currency,
+        ledgerEntryId: null,
+      },
+    ]);
+    await openAccess(desk.tx, [id], desk.now);
+    const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
+    await tell(desk, id, 'granted', 'grant', `grant:${id}:${startsAt}:${endsAt}`, detail);
+    return rights(desk, id, 0n);
+  });
+}
+
+async function grantee(desk: Desk, request: Grant): Promise<Subscription | undefined> {
+  if (request.newPlan !== undefined) {
+    const plan = await desk.tx
+      .selectFrom('perennial.plan')
+      .select('key')
+      .where('key', '=', request.newPlan)
+      .executeTakeFirst();
+    if (plan === undefined) throw refused('no_plan', `there is no plan "${request.newPlan}"`);
+    return undefined;
+  }
+  const subscription = pick(
+    await subscriptionsOf(desk.tx, desk.customer.id),
+    request.subscriptionId,
+  );
+  if (subscription.state === 'revoked') {
+    throw refused(
+      'revoked',
+      `subscription ${subscription.id} was revoked; grant a new one with --plan`,
+    );
+  }
+  return subscription;
+}
+
+function foundGift(desk: Desk, plan: string, days: number, expiresAt: Instant) {
+  return found(desk, { kind: 'paid', plan, periodDays: days, expiresAt, autoRenew: false });
+}
+
+export interface Revocation {
+  readonly telegramId: bigint;
+  readonly subscriptionId?: SubscriptionId;
+  readonly refund?: RefundPart;
+  readonly reason: string;
+}
+
+/** Ends the access now. @throws Fault `revoked` */
+export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
+  return forCustomer(call, 'revoke', request.telegramId, request, async (desk) => {
+    const all = await subscriptionsOf(desk.tx, desk.customer.id);
+    const subscription = pick(all, request.subscriptionId);
+    if (subscription.state === 'revoked') {
+      throw refused('revoked', `subscription ${subscription.id} was revoked already`);
+    }
+    const { refundedMinor, expiresAt } = await refundToCome(desk, subscription, request.refund);
+    await alter(desk, subscription.id, { state: 'revoked', expiresAt, nextTryAt: never });
+    await closeAccess(desk.tx, [subscription.id], desk.now);
+    if (refundedMinor > 0n) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    const detail = {
+      reason: request.reason,
+      plan: subscription.plan,
+      refunded: majorUnits(refundedMinor, desk.customer.currency),
+    };
+    await tell(desk, subscription.id, 'revoked', 'revoke', `revoke:${subscription.id}`, detail);
+    return rights(desk, subscription.id, refundedMinor);
+  });
+}
+
+/** Gives back the charged periods that are not over, the last one first, as long as they follow. */
+async function refundToCome(
+  desk: Desk,
+  subscription: Subscription,
+  part: RefundPart | undefined,
+): Promise<{ refundedMinor: bigint; expiresAt: Instant }> {
+  let refundedMinor = 0n;
+  let { expiresAt } = subscription;
+  if (part === undefined) return { refundedMinor, expiresAt };
+  const live = await livePeriods(desk.tx, subscription.id);
+  for (const [at, period] of live.entries()) {
+    if (period.endsAt <= desk.now || period.ledgerEntryId === null) break;
+    const minor = part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
+    await giveBack(desk, period, minor);
+    await tellRefund(desk, subscription.id, period, minor);
+    refundedMinor += minor;
+    expiresAt = live[at + 1]?.endsAt ?? subscription.startedAt;
+  }
+  return { refundedMinor, expiresAt };
+}
+
+export interface Switch {
+  readonly telegramId: bigint;
+  readonly subscriptionId?: SubscriptionId;
+  readonly on: boolean;
+}
+
+/** The customer's switch; the engine itself never turns it off. @throws Fault `is_trial`, `revoked` */
+export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer> {
+  return forCustomer(call, 'auto-renew', request.telegramId, request, async (desk) => {
+    const all = await subscriptionsOf(desk.tx, desk.customer.id);
+    const subscription = pick(all, request.subscriptionId);
+    if (subscription.kind === 'trial') {
+      throw refused(
+        'is_trial',
+        `subscription ${subscription.id} is a trial; it ends, it is not renewed`,
+      );
+    }
+    if (subscription.state === 'revoked') {
+      throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
+    }
+    await alter(desk, subscription.id, { autoRenew: request.on });
+    if (request.on) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
+    await tell(desk, subscription.id, action, undefined, '', {});
+    return rights(desk, subscription.id, 0n);
+  });
+}
+
+async function tell(
+  desk: Desk,
+  id: SubscriptionId,
+  action: string,
+  notice: NoticeKind | undefined,
+  dedupeKey: string,
+  detail: Readonly<Record<string, string | number>>,
+): Promise<void> {
+  const customerId = desk.customer.id;
+  if (notice !== undefined) {
+    const owed = { customerId, subscriptionId: id, kind: notice, dedupeKey, params: detail };
+    await owe(desk.tx, [owed], desk.now);
+  }
+  const event = { customerId, subject: ofSubscription(id), action, detail };
+  await record(desk.tx, [event], desk.actor, desk.now);
+}
+
+async function rights(
+  desk: Desk,
+  id: SubscriptionId,
+  refundedMinor: bigint,
+): Promise<RightsAnswer> {
+  const all = await subscriptionsOf(desk.tx, desk.customer.id);
+  const subscription = pick(all, id);
+  const { customer } = desk;
+  return {
+    telegram_id: Number(customer.telegramId),
+    subscription_id: Number(id),
+    plan: subscription.plan,
+    state: subscription.state,
+    expires_at: isoTime(subscription.expiresAt),
+    auto_renew: subscription.autoRenew,
+    refunded: majorUnits(refundedMinor, customer.currency),
+    balance: majorUnits(customer.balanceMinor, customer.currency),
+    currency: customer.currency,
+  };
+}

@@ -1,0 +1,140 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import type { CredentialId } from '../kernel/ids.ts';
+import { dayMs, type Instant, isoTime } from '../kernel/instant.ts';
+import { markAccess } from './access.ts';
+import type { Actor } from './timeline.ts';
+
+// A whole book at once: customers with what they have when they come over from another panel.
+// Whoever brings it in (transfer/) fills `opening_line`, checks it, and has it written here, a
+// stretch of lines at a time, all in one transaction, so that nobody ever sees half a book.
+//
+// A balance above 0 becomes an `opening` ledger entry, so that it is the sum of its ledger from the
+// first moment on. A subscription gets one period, of source `import`, that cost nothing here. One
+// that runs gets a live credential and a mark on every node, not urgent: those who are cut off go
+// first. One that has ended is `expired`, silently: no notice, its credential retired at its end,
+// and `next_try_at` beyond all time, so that auto-renewal doesn't take up what somebody else's panel
+// ended; a top-up within the days of revival does, as it does for our own.
+
+/** The columns of `opening_line` in COPY's order. NULL but for a missing uuid: can't be read. */
+export const openingLineColumns = [
+  ['line', 'bigint'], // of the file
+  ['telegram_id', 'bigint'],
+  ['locale', 'text'],
+  ['time_zone', 'text'],
+  ['currency', 'text'],
+  ['balance_minor', 'bigint'],
+  ['vip', 'boolean'],
+  ['discount_percent', 'int'],
+  ['trial_used', 'boolean'],
+  ['sub_token', 'text'], // empty: to be generated
+  ['kind', 'text'], // NULL: a customer without a subscription
+  ['plan', 'text'],
+  ['period_days', 'int'],
+  ['expires_at', 'timestamptz(3)'],
+  ['auto_renew', 'boolean'],
+  ['uuid', 'uuid'],
+] as const;
+
+/** Makes the staging table; it goes with the transaction. */
+export async function createOpeningLines(tx: Tx): Promise<void> {
+  const columns = openingLineColumns.map(([name, type]) => `${name} ${type}`).join(', ');
+  await sql.raw(`CREATE TEMPORARY TABLE opening_line (${columns}) ON COMMIT DROP`).execute(tx);
+}
+
+/** After the lines are in: `opening_later` has each further line of a customer, and its first. */
+export async function settleOpeningLines(tx: Tx): Promise<void> {
+  await sql`ALTER TABLE opening_line ADD PRIMARY KEY (line)`.execute(tx);
+  await sql`
+    CREATE TEMPORARY TABLE opening_later ON COMMIT DROP AS
+    SELECT line, first_line FROM (
+      SELECT line, min(line) OVER (PARTITION BY telegram_id) AS first_line
+      FROM opening_line WHERE telegram_id IS NOT NULL) told
+    WHERE line > first_line`.execute(tx);
+  await sql`ALTER TABLE opening_later ADD PRIMARY KEY (line)`.execute(tx);
+  await sql`ANALYZE opening_line, opening_later`.execute(tx);
+}
+
+/** Lines of the staging table, both inclusive. */
+export interface Stretch {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Writes a stretch of checked lines; stretches come in their order, since a customer is written
+ * with the first line. A line that was not checked fails by the constraints of the tables.
+ */
+export async function writeOpeningLines(
+  tx: Tx,
+  stretch: Stretch,
+  actor: Actor,
+  now: Instant,
+): Promise<void> {
+  await writeCustomers(tx, stretch, actor, now);
+  await writeSubscriptions(tx, stretch, now);
+}
+
+/** A customer's token is as `newSubToken` makes them: 22 URL-safe characters, 122 random bits. */
+const generatedToken = sql`
+  rtrim(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', '-_'), '=')`;
+
+async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, now: Instant) {
+  const at = sql`${isoTime(now)}::timestamptz`;
+  await sql`
+    WITH made AS (
+      INSERT INTO perennial.customer (telegram_id, locale, time_zone, currency, balance_minor, vip,
+        discount_percent, trial_used_at, sub_token, created_at)
+      SELECT l.telegram_id, l.locale, l.time_zone, l.currency, l.balance_minor, l.vip,
+        l.discount_percent, CASE WHEN l.trial_used THEN ${at} END,
+        CASE l.sub_token WHEN '' THEN ${generatedToken} ELSE l.sub_token END, ${at}
+      FROM opening_line l
+      WHERE l.line BETWEEN ${first} AND ${last}
+        AND NOT EXISTS (SELECT FROM opening_later later WHERE later.line = l.line)
+      ORDER BY l.line
+      RETURNING id, telegram_id, balance_minor),
+    opened AS (
+      INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
+        idempotency_key, created_at)
+      SELECT id, balance_minor, balance_minor, 'opening', 'opening:' || telegram_id, ${at}
+      FROM made WHERE balance_minor > 0 ORDER BY id)
+    INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
+    SELECT id, 'customer:' || id, 'imported', ${actor}, ${at},
+      jsonb_build_object('balanceMinor', balance_minor::text)
+    FROM made ORDER BY id`.execute(tx);
+}
+
+async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant) {
+  const at = sql`${isoTime(now)}::timestamptz`;
+  const { rows } = await sql<{ id: CredentialId }>`
+    WITH line AS MATERIALIZED (
+      SELECT nextval('perennial.subscription_id_seq') AS id, ordered.* FROM (
+        SELECT c.id AS customer_id, l.kind, l.plan, l.period_days, l.expires_at, l.auto_renew,
+          l.uuid, l.currency, l.expires_at > ${at} AS runs,
+          least(${at}, l.expires_at - l.period_days * ${`${dayMs} ms`}::interval) AS started_at
+        FROM opening_line l JOIN perennial.customer c ON c.telegram_id = l.telegram_id
+        WHERE l.line BETWEEN ${first} AND ${last} AND l.kind IS NOT NULL
+        ORDER BY l.line) ordered),
+    made AS (
+      INSERT INTO perennial.subscription (id, customer_id, kind, plan, period_days, state,
+        started_at, expires_at, auto_renew, next_try_at)
+      OVERRIDING SYSTEM VALUE
+      SELECT id, customer_id, kind, plan, period_days,
+        CASE WHEN runs THEN 'active' ELSE 'expired' END, started_at, expires_at, auto_renew,
+        CASE WHEN NOT runs THEN 'infinity'::timestamptz END
+      FROM line),
+    given AS (
+      INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+        currency)
+      SELECT id, customer_id, 'import', plan, started_at, expires_at, currency FROM line
+      ORDER BY id),
+    issued AS (
+      INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)
+      SELECT coalesce(uuid, gen_random_uuid()), id, customer_id, started_at,
+        CASE WHEN NOT runs THEN expires_at END
+      FROM line WHERE runs OR uuid IS NOT NULL
+      RETURNING id, retired_at)
+    SELECT id FROM issued
+    WHERE retired_at IS NULL AND EXISTS (SELECT FROM perennial.node)`.execute(tx);
+  await markAccess(tx, rows.map((row) => row.id), now, { urgent: false });
+}

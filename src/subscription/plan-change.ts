@@ -1,0 +1,170 @@
+import { refused } from '../kernel/faults.ts';
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { remarkAccess } from './access.ts';
+import { priceOf, refuseShort, sell } from './buying.ts';
+import { type Call, type Desk, forCustomer } from './command.ts';
+import { readPriceList } from './price-list.ts';
+import { giveBack, tellRefund, unusedMinor } from './refunding.ts';
+import {
+  alter,
+  livePeriods,
+  type Period,
+  pick,
+  type Subscription,
+  subscriptionsOf,
+} from './subscriptions.ts';
+import { ofSubscription, record } from './timeline.ts';
+import { tryAgainNow } from './wake.ts';
+
+// Change of plan (DESIGN.md 5): at the next renewal, which costs nothing now; or now: the time that
+// is not used is credited by floor as a refund, and a new period starts now.
+
+export interface PlanChange {
+  readonly telegramId: bigint;
+  readonly subscriptionId?: SubscriptionId;
+  readonly plan: string;
+  readonly periodDays: number;
+  readonly when: 'next' | 'now';
+  /** Give up time that was a gift or imported, and so has no price to credit. */
+  readonly forfeit?: boolean;
+}
+
+export type PlanChangeAnswer = {
+  readonly telegram_id: number;
+  readonly subscription_id: number;
+  readonly when: string;
+  readonly plan: string;
+  readonly period_days: number;
+  /** What the unused time was worth; `0` at the next renewal. */
+  readonly credited: string;
+  /** What the new period costs: now, or at the next renewal by today's price. */
+  readonly amount: string;
+  readonly balance: string;
+  readonly currency: string;
+  readonly expires_at: string;
+};
+
+/** @throws Fault `not_running`, `is_trial`, `no_price`, `short_balance`, `unpriced_time` */
+export function changePlan(call: Call, request: PlanChange): Promise<PlanChangeAnswer> {
+  return forCustomer(call, 'change-plan', request.telegramId, request, async (desk) => {
+    const all = await subscriptionsOf(desk.tx, desk.customer.id);
+    const subscription = pick(all, request.subscriptionId);
+    refuseUnchangeable(desk, subscription);
+    const prices = await readPriceList(desk.tx, desk.now);
+    const priceMinor = await priceOf(desk, prices, request);
+    if (request.when === 'next') return changeNext(desk, request, subscription, priceMinor);
+    return changeNow(desk, request, subscription, priceMinor);
+  });
+}
+
+function refuseUnchangeable(desk: Desk, subscription: Subscription): void {
+  if (subscription.kind === 'trial') {
+    throw refused(
+      'is_trial',
+      `subscription ${subscription.id} is a trial; a purchase converts it, to any plan`,
+    );
+  }
+  if (subscription.state !== 'active' || subscription.expiresAt <= desk.now) {
+    throw refused(
+      'not_running',
+      `subscription ${subscription.id} doesn't run; a purchase revives it, on any plan`,
+    );
+  }
+}
+
+async function changeNext(
+  desk: Desk,
+  request: PlanChange,
+  subscription: Subscription,
+  priceMinor: bigint,
+): Promise<PlanChangeAnswer> {
+  const same = request.plan === subscription.plan && request.periodDays === subscription.periodDays;
+  await alter(desk, subscription.id, {
+    nextPlan: same ? null : request.plan,
+    nextPeriodDays: same ? null : request.periodDays,
+  });
+  // It may be cheaper than what could not be paid.
+  await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+  await tell(desk, request, subscription, 'plan_chosen', {});
+  return answer(desk, request, subscription, 0n, priceMinor, isoTime(subscription.expiresAt));
+}
+
+async function changeNow(
+  desk: Desk,
+  request: PlanChange,
+  subscription: Subscription,
+  priceMinor: bigint,
+): Promise<PlanChangeAnswer> {
+  const toCome = (await livePeriods(desk.tx, subscription.id)).filter(
+    (period) => period.endsAt > desk.now,
+  );
+  refuseUnpriced(toCome, request);
+  const credits = toCome.map((period) => ({ period, minor: unusedMinor(period, desk.now) }));
+  const creditedMinor = credits.reduce((sum, credit) => sum + credit.minor, 0n);
+  refuseShort(desk, priceMinor, desk.customer.balanceMinor + creditedMinor);
+  for (const { period, minor } of credits) {
+    await giveBack(desk, period, minor);
+    if (minor > 0n) await tellRefund(desk, subscription.id, period, minor);
+  }
+  const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, priceMinor);
+  await alter(desk, subscription.id, { nextPlan: null, nextPeriodDays: null });
+  if (request.plan !== subscription.plan) await remarkAccess(desk.tx, [subscription.id], desk.now);
+  await tell(desk, request, subscription, 'plan_changed', { credited_minor: creditedMinor });
+  return answer(desk, request, subscription, creditedMinor, priceMinor, sold.ends_at);
+}
+
+/** Time that cost nothing is credited with nothing: never taken away without being told to. */
+function refuseUnpriced(toCome: readonly Period[], request: PlanChange): void {
+  const unpriced = toCome.find((period) => period.ledgerEntryId === null);
+  if (unpriced === undefined || request.forfeit === true) return;
+  throw refused(
+    'unpriced_time',
+    `the time until ${isoTime(unpriced.endsAt)} came by ${unpriced.source} and has no price to credit; change at the next renewal, or give it up with --forfeit`,
+  );
+}
+
+async function tell(
+  desk: Desk,
+  request: PlanChange,
+  subscription: Subscription,
+  action: string,
+  more: object,
+): Promise<void> {
+  const detail = {
+    from: subscription.plan,
+    to: request.plan,
+    period_days: request.periodDays,
+    ...more,
+  };
+  await record(
+    desk.tx,
+    [{ customerId: desk.customer.id, subject: ofSubscription(subscription.id), action, detail }],
+    desk.actor,
+    desk.now,
+  );
+}
+
+function answer(
+  desk: Desk,
+  request: PlanChange,
+  subscription: Subscription,
+  creditedMinor: bigint,
+  priceMinor: bigint,
+  expiresAt: string,
+): PlanChangeAnswer {
+  const { customer } = desk;
+  return {
+    telegram_id: Number(customer.telegramId),
+    subscription_id: Number(subscription.id),
+    when: request.when,
+    plan: request.plan,
+    period_days: request.periodDays,
+    credited: majorUnits(creditedMinor, customer.currency),
+    amount: majorUnits(priceMinor, customer.currency),
+    balance: majorUnits(customer.balanceMinor, customer.currency),
+    currency: customer.currency,
+    expires_at: expiresAt,
+  };
+}

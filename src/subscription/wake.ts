@@ -1,0 +1,30 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import type { CustomerId } from '../kernel/ids.ts';
+import { type Instant, isoTime, later } from '../kernel/instant.ts';
+import type { Settings } from './settings.ts';
+
+/** PostgreSQL's channel on which a service hears that a worker has something to do. */
+export const wakeChannel = 'perennial_wake';
+
+/**
+ * After anything that may let auto-renewal pay what it could not: the waiting subscriptions of
+ * the customer are due at once, also the ones that ended so lately that they can be revived, and
+ * the worker is woken when the transaction commits. A wake-up that is lost costs the time to the
+ * next tick, no more.
+ */
+export async function tryAgainNow(
+  tx: Tx,
+  customerId: CustomerId,
+  now: Instant,
+  settings: Settings,
+): Promise<void> {
+  await sql`
+    UPDATE perennial.subscription SET next_try_at = NULL
+    WHERE customer_id = ${customerId} AND next_try_at IS NOT NULL AND kind = 'paid' AND auto_renew
+      AND (state = 'active'
+        OR state = 'expired' AND expires_at >= ${isoTime(later(now, -settings.reviveMs))})`.execute(
+    tx,
+  );
+  await sql`SELECT pg_notify(${wakeChannel}, 'auto-renewal')`.execute(tx);
+}
