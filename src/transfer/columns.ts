@@ -1,0 +1,297 @@
+import type { SubscriptionKind } from '../db/schema.ts';
+import { type Instant, instant, isoTime, readInstant } from '../kernel/instant.ts';
+import { isCurrency, majorUnits, readMinor } from '../kernel/money.ts';
+import type { PriceList } from '../subscription/price-list.ts';
+
+// The columns of a book on its way in or out (DESIGN.md 6), in their order: what each allows, what
+// an empty one means, how it is read and how it is written. A column is read with those before it
+// at hand; one that couldn't be read is undefined, and what depends on it is not judged, so that
+// one mistake is told once.
+
+/** A line as it is read: customer columns, then those of the subscription (null without one). */
+export interface BookLine {
+  readonly telegram_id: bigint;
+  readonly locale: string;
+  readonly time_zone: string;
+  readonly currency: string;
+  /** Minor units; the file has major ones. */
+  readonly balance: bigint;
+  readonly vip: boolean;
+  readonly discount_percent: number;
+  readonly trial_used: boolean;
+  /** Null: one is generated. */
+  readonly sub_token: string | null;
+  readonly kind: SubscriptionKind | null;
+  readonly plan: string | null;
+  readonly period_days: number | null;
+  readonly expires_at: Instant | null;
+  readonly auto_renew: boolean | null;
+  /** Null: a running subscription gets a new one. */
+  readonly uuid: string | null;
+}
+
+export type ColumnName = keyof BookLine;
+
+/** What the books know that a line is read with. */
+export interface Known {
+  /** For an empty `currency`. */
+  readonly currency: string;
+  readonly plans: ReadonlySet<string>;
+  readonly prices: PriceList;
+  /** For a trial with an empty `period_days`. */
+  readonly trialDays: number;
+}
+
+/** Undefined: can't be judged, since a column that it depends on is wrong. */
+export type Reading<T> = { readonly value: T } | { readonly wrong: string } | undefined;
+type Judged<T> = Exclude<Reading<T>, undefined>;
+
+type Earlier = { readonly [N in ColumnName]?: BookLine[N] | undefined };
+
+interface Column<N extends ColumnName> {
+  readonly of: 'customer' | 'subscription';
+  /** For people: docs/import.md has these words, and a test that they are the same. */
+  readonly allows: string;
+  readonly empty: string;
+  read(text: string, earlier: Earlier, known: Known): Reading<BookLine[N]>;
+  write(value: NonNullable<BookLine[N]>, line: BookLine): string;
+}
+
+const wrong = (reason: string) => ({ wrong: reason });
+const required = wrong('must not be empty');
+
+const flags: Readonly<Record<string, boolean>> = {
+  true: true,
+  t: true,
+  1: true,
+  false: false,
+  f: false,
+  0: false,
+};
+
+function readFlag(text: string, empty: boolean): Judged<boolean> {
+  if (text === '') return { value: empty };
+  const value = flags[text];
+  return value === undefined ? wrong('is neither true nor false') : { value };
+}
+
+function readWhole(text: string, least: number, most: number): Judged<number> {
+  const value = /^(0|[1-9]\d{0,8})$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return { value };
+  return wrong(`is not a whole number from ${least} to ${most}`);
+}
+
+/** Zones that ICU knows, by name; an offset is none, since it has no summer time. */
+const zones = new Set<string>(['UTC']);
+
+function isZone(name: string): boolean {
+  if (zones.has(name)) return true;
+  if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+  } catch {
+    return false; // a RangeError is how ICU says no
+  }
+  zones.add(name);
+  return true;
+}
+
+const list = (names: Iterable<string | number>): string =>
+  [...new Set(names)].slice(0, 20).join(', ') || 'none';
+
+/** Why a paid subscription could not be renewed, by what there is; undefined: it could. */
+function priceMissing(days: number, { plan, currency }: Earlier, known: Known): string | undefined {
+  if (plan == null || currency === undefined) return undefined;
+  if (known.prices.of(plan, days, currency) !== null) return undefined;
+  const ofPlan = known.prices.entries.filter((entry) => entry.plan === plan);
+  const inCurrency = ofPlan.filter((entry) => entry.currency === currency);
+  if (inCurrency.length === 0) return undefined; // told at the column `plan`
+  const there = list(inCurrency.map((entry) => entry.periodDays));
+  return `${plan} has no price for it in ${currency}; there is ${there}`;
+}
+
+const earliestEnd = Date.UTC(2001, 0, 1);
+const latestEnd = Date.UTC(9999, 11, 31);
+
+function readEnd(text: string): Judged<Instant> {
+  const value = readInstant(text);
+  if (value === undefined) {
+    return readInstant(`${text}Z`) === undefined
+      ? wrong('is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z')
+      : wrong('has no offset; 2026-11-24T09:00:00+03:00 or …Z has');
+  }
+  if (value >= instant(earliestEnd) && value <= instant(latestEnd)) return { value };
+  return wrong('is not between 2001 and 9999');
+}
+
+const maxTelegramId = 2n ** 63n - 1n;
+
+export const columns: { readonly [N in ColumnName]: Column<N> } = {
+  telegram_id: {
+    of: 'customer',
+    allows: 'a whole number above 0',
+    empty: 'not allowed',
+    read: (text) => {
+      if (text === '') return required;
+      const value = /^[1-9]\d{0,18}$/.test(text) ? BigInt(text) : 0n;
+      return value > 0n && value <= maxTelegramId ? { value } : wrong('is not a Telegram id');
+    },
+    write: String,
+  },
+  locale: {
+    of: 'customer',
+    allows: 'a language tag, as `ru` or `pt-BR`',
+    empty: '`en`',
+    read: (text) => {
+      if (text === '') return { value: 'en' };
+      return /^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/.test(text)
+        ? { value: text }
+        : wrong('is not a language tag; ru or pt-BR is');
+    },
+    write: String,
+  },
+  time_zone: {
+    of: 'customer',
+    allows: 'a name of the time zone database, as `Europe/Moscow`',
+    empty: '`UTC`',
+    read: (text) => {
+      if (text === '') return { value: 'UTC' };
+      return isZone(text) ? { value: text } : wrong('is not a time zone; Europe/Moscow is');
+    },
+    write: String,
+  },
+  currency: {
+    of: 'customer',
+    allows: 'an ISO 4217 code, or `XTR`',
+    empty: "the configuration's `currency`",
+    read: (text, _, known) => {
+      if (text === '') return { value: known.currency };
+      return isCurrency(text)
+        ? { value: text }
+        : wrong('is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
+    },
+    write: String,
+  },
+  balance: {
+    of: 'customer',
+    allows: 'an amount in major units, not negative, with no more decimals than the currency has',
+    empty: '`0`',
+    read: (text, { currency }) => {
+      if (text === '') return { value: 0n };
+      if (currency === undefined) return undefined;
+      const read = readMinor(text, currency);
+      if ('wrong' in read) return wrong(`is ${read.wrong}`);
+      return read.minor < 0n ? wrong('is negative') : { value: read.minor };
+    },
+    write: (value, line) => majorUnits(value, line.currency),
+  },
+  vip: {
+    of: 'customer',
+    allows: '`true` or `false`',
+    empty: '`false`',
+    read: (text) => readFlag(text, false),
+    write: String,
+  },
+  discount_percent: {
+    of: 'customer',
+    allows: 'a whole number from 0 to 100',
+    empty: '`0`',
+    read: (text) => (text === '' ? { value: 0 } : readWhole(text, 0, 100)),
+    write: String,
+  },
+  trial_used: {
+    of: 'customer',
+    allows: '`true` or `false`',
+    empty: '`true`',
+    read: (text) => readFlag(text, true),
+    write: String,
+  },
+  sub_token: {
+    of: 'customer',
+    allows: '16 to 128 letters, digits, `-`, `_`, `.` and `~`: the end of the subscription link',
+    empty: 'a new one',
+    read: (text) => {
+      if (text === '') return { value: null };
+      return /^[A-Za-z0-9_.~-]{16,128}$/.test(text)
+        ? { value: text }
+        : wrong('is not 16 to 128 letters, digits, -, _, . and ~');
+    },
+    write: String,
+  },
+  kind: {
+    of: 'subscription',
+    allows: '`paid` or `trial`',
+    empty: 'a customer without a subscription; the columns from here on are empty too',
+    read: (text, { trial_used }) => {
+      if (text === '') return { value: null };
+      if (text === 'paid') return { value: text };
+      if (text !== 'trial') return wrong('is neither paid nor trial');
+      return trial_used === false ? wrong('is a trial, but trial_used is false') : { value: text };
+    },
+    write: String,
+  },
+  plan: {
+    of: 'subscription',
+    allows: 'the key of a plan; of a paid one, with prices in the customer’s currency',
+    empty: 'not allowed',
+    read: (text, { kind, currency }, known) => {
+      if (text === '') return required;
+      if (!known.plans.has(text)) return wrong(`is not a plan; there is ${list(known.plans)}`);
+      if (kind !== 'paid' || currency === undefined) return { value: text };
+      const sold = known.prices.entries.filter((entry) => entry.plan === text);
+      if (sold.some((entry) => entry.currency === currency)) return { value: text };
+      const there = list(sold.map((entry) => entry.currency));
+      return wrong(`has no price in ${currency}; there is ${there}`);
+    },
+    write: String,
+  },
+  period_days: {
+    of: 'subscription',
+    allows: 'days, 1 to 3660; of a paid one, a period that the plan has a price for',
+    empty: '`30`; for a trial what the configuration says, or `3`',
+    read: (text, earlier, known) => {
+      const value = text === '' ? (earlier.kind === 'trial' ? known.trialDays : 30) : undefined;
+      const read = value === undefined ? readWhole(text, 1, 3660) : { value };
+      if ('wrong' in read || earlier.kind !== 'paid') return read;
+      const missing = priceMissing(read.value, earlier, known);
+      return missing === undefined ? read : wrong(missing);
+    },
+    write: String,
+  },
+  expires_at: {
+    of: 'subscription',
+    allows: 'ISO 8601 with an offset, as `2026-11-24T09:00:00+03:00` or `…Z`; milliseconds count',
+    empty: 'not allowed',
+    read: (text) => (text === '' ? required : readEnd(text)),
+    write: isoTime,
+  },
+  auto_renew: {
+    of: 'subscription',
+    allows: '`true` or `false`; of a trial only `false`',
+    empty: '`true`; for a trial `false`',
+    read: (text, { kind }) => {
+      const read = readFlag(text, kind === 'paid');
+      if ('wrong' in read || kind !== 'trial' || !read.value) return read;
+      return wrong('must be false: a trial is not renewed');
+    },
+    write: String,
+  },
+  uuid: {
+    of: 'subscription',
+    allows: 'the UUID that opens the nodes, 36 characters',
+    empty: 'a new one for a running subscription, none for one that has ended',
+    read: (text) => {
+      if (text === '') return { value: null };
+      return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+        ? { value: text.toLowerCase() }
+        : wrong('is not a UUID of 36 characters');
+    },
+    write: String,
+  },
+};
+
+export const columnNames = Object.keys(columns) as readonly ColumnName[];
+
+export function isColumnName(name: string): name is ColumnName {
+  return Object.hasOwn(columns, name);
+}

@@ -1,0 +1,107 @@
+import type { TextLine } from './text-lines.ts';
+
+// CSV as RFC 4180 has it, a record at a time. A record that can't be read ends with its line, and
+// reading goes on with the next one: csv-parse, which the tests compare this with, takes all that
+// follows a stray quote for one field, so the bad lines behind it would never be told.
+
+export type Fields =
+  | { readonly fields: readonly string[] }
+  | { readonly wrong: string }
+  /** A quote is open at the end of the text: the record may go on in the next line. */
+  | { readonly open: true };
+
+/** Splits one record. */
+export function splitFields(text: string): Fields {
+  if (!text.includes('"')) return { fields: text.split(',') };
+  const fields: string[] = [];
+  let from = 0;
+  for (;;) {
+    if (text[from] !== '"') {
+      const end = text.indexOf(',', from);
+      const field = text.slice(from, end === -1 ? text.length : end);
+      if (field.includes('"')) return { wrong: 'has a quote inside a field that has none around it' };
+      fields.push(field);
+      if (end === -1) return { fields };
+      from = end + 1;
+      continue;
+    }
+    const end = closingQuote(text, from + 1);
+    if (end === -1) return { open: true };
+    fields.push(text.slice(from + 1, end).replaceAll('""', '"'));
+    if (end + 1 === text.length) return { fields };
+    if (text[end + 1] !== ',') return { wrong: 'has text behind a closing quote' };
+    from = end + 2;
+  }
+}
+
+function closingQuote(text: string, from: number): number {
+  let end = text.indexOf('"', from);
+  while (end !== -1 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
+  return end;
+}
+
+export interface CsvRecord {
+  /** Where it begins. */
+  readonly line: number;
+  readonly fields?: readonly string[];
+  readonly wrong?: string;
+  /** Some of its bytes are not UTF-8. */
+  readonly broken?: boolean;
+}
+
+/** A field of ours has no line break, so more than this is a quote that nobody closed. */
+const recordLinesMax = 100;
+
+/** Puts lines together to records. Blank lines are none. */
+export class CsvRecords {
+  #open: TextLine[] = [];
+
+  /** The records that end with this line. */
+  add(line: TextLine): CsvRecord[] {
+    if (this.#open.length === 0) return this.#begin(line);
+    this.#open.push(line);
+    if (line.fault === 'too_long' || this.#open.length > recordLinesMax) return this.#giveUp();
+    if (!line.text.includes('"')) return [];
+    const read = splitFields(this.#open.map(({ text }) => text).join('\n'));
+    if ('open' in read) return [];
+    if ('wrong' in read) return this.#giveUp();
+    return [recordOf(this.#open.splice(0), read.fields)];
+  }
+
+  /** The records that the end of the file ends. */
+  end(): CsvRecord[] {
+    const records: CsvRecord[] = [];
+    while (this.#open.length > 0) records.push(...this.#giveUp());
+    return records;
+  }
+
+  #begin(line: TextLine): CsvRecord[] {
+    if (line.fault === 'too_long') return [{ line: line.number, wrong: 'is longer than 64 KiB' }];
+    if (line.text === '') return [];
+    const read = splitFields(line.text);
+    if ('fields' in read) return [recordOf([line], read.fields)];
+    if ('wrong' in read) return [{ line: line.number, wrong: read.wrong }];
+    this.#open = [line];
+    return [];
+  }
+
+  /** The first open line is wrong; those behind it are read again without it. */
+  #giveUp(): CsvRecord[] {
+    const [first, ...others] = this.#open.splice(0);
+    if (first === undefined) return [];
+    const wrong: CsvRecord = { line: first.number, wrong: 'has a quote that is not closed' };
+    return [wrong, ...others.flatMap((line) => this.add(line))];
+  }
+}
+
+function recordOf(lines: readonly TextLine[], fields: readonly string[]): CsvRecord {
+  const line = lines[0]?.number ?? 0;
+  return lines.some(({ fault }) => fault === 'utf8') ? { line, fields, broken: true } : { line, fields };
+}
+
+/** One record's text, quoted where it must be. */
+export function joinFields(fields: readonly string[]): string {
+  return fields
+    .map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
+    .join(',');
+}

@@ -1,0 +1,169 @@
+import { UsageFault } from '../kernel/faults.ts';
+import { columnNames, isColumnName } from './columns.ts';
+import { type CsvRecord, CsvRecords } from './csv.ts';
+import { type Problem, shortened } from './problems.ts';
+import type { TextLine } from './text-lines.ts';
+
+// A file's lines as records, in either format: the text of each column, in the order of
+// `columnNames`, or what is wrong with the line as a whole.
+
+export const formats = ['csv', 'jsonl'] as const;
+export type Format = (typeof formats)[number];
+
+/** By `--format`, else by the file's ending. @throws UsageFault if neither says it. */
+export function formatOf(file: string, given: string | undefined): Format {
+  if (given === 'csv' || given === 'jsonl') return given;
+  if (given === 'ndjson') return 'jsonl';
+  if (given !== undefined) {
+    throw new UsageFault('bad_format', `--format: "${given}" is no format; csv and jsonl are`);
+  }
+  if (/\.csv$/i.test(file)) return 'csv';
+  if (/\.(jsonl|ndjson)$/i.test(file)) return 'jsonl';
+  throw new UsageFault(
+    'bad_format',
+    `${file}: ends neither in .csv nor in .jsonl or .ndjson; say --format csv or --format jsonl`,
+  );
+}
+
+export interface BookRecord {
+  readonly line: number;
+  /** One a column. */
+  readonly texts: readonly string[];
+}
+
+export type RecordOrProblem = BookRecord | Problem;
+
+export function isProblem(read: RecordOrProblem): read is Problem {
+  return 'reason' in read;
+}
+
+/** Takes lines, gives records; `ended` says that the lines behind can't be judged any more. */
+export interface RecordReader {
+  add(line: TextLine): RecordOrProblem[];
+  end(): RecordOrProblem[];
+  readonly ended: boolean;
+}
+
+export function recordReader(format: Format): RecordReader {
+  return format === 'csv' ? new CsvReader() : new JsonLinesReader();
+}
+
+const emptyFile: Problem = { line: 1, column: null, value: null, reason: 'the file is empty' };
+
+function headerProblems(line: number, names: readonly string[]): Problem[] {
+  const problems: Problem[] = [];
+  names.forEach((name, place) => {
+    const value = shortened(name);
+    if (!isColumnName(name)) {
+      problems.push({ line, column: value, value, reason: 'is not a column; see docs/import.md' });
+    } else if (names.indexOf(name) !== place) {
+      problems.push({ line, column: name, value, reason: 'is there twice' });
+    }
+  });
+  for (const column of columnNames) {
+    if (names.includes(column)) continue;
+    problems.push({ line, column, value: null, reason: 'is missing: the header must name it' });
+  }
+  return problems;
+}
+
+class CsvReader implements RecordReader {
+  readonly #records = new CsvRecords();
+  #header: readonly string[] | undefined;
+  /** For each column of ours its place in the file. */
+  #places: readonly number[] = [];
+  ended = false;
+
+  add(line: TextLine): RecordOrProblem[] {
+    return this.#all(this.#records.add(line));
+  }
+
+  end(): RecordOrProblem[] {
+    const read = this.#all(this.#records.end());
+    return this.#header === undefined && read.length === 0 ? [emptyFile] : read;
+  }
+
+  #all(records: readonly CsvRecord[]): RecordOrProblem[] {
+    return records.flatMap((record) => (this.ended ? [] : this.#one(record)));
+  }
+
+  #one({ line, fields, wrong, broken }: CsvRecord): RecordOrProblem[] {
+    const header = this.#header;
+    if (header === undefined) return this.#readHeader(line, fields, wrong);
+    if (fields === undefined) {
+      return [{ line, column: null, value: null, reason: wrong ?? 'can’t be read' }];
+    }
+    if (broken) {
+      const place = fields.findIndex((field) => field.includes('\ufffd'));
+      const value = shortened(fields[place] ?? '');
+      return [{ line, column: header[place] ?? null, value, reason: 'is not UTF-8' }];
+    }
+    if (fields.length !== header.length) {
+      const reason = `has ${fields.length} fields; the header has ${header.length}`;
+      return [{ line, column: null, value: null, reason }];
+    }
+    return [{ line, texts: this.#places.map((place) => fields[place] as string) }];
+  }
+
+  #readHeader(line: number, fields: CsvRecord['fields'], wrong?: string): Problem[] {
+    this.#header = fields ?? [];
+    this.#places = columnNames.map((name) => this.#header?.indexOf(name) ?? -1);
+    const problems =
+      fields === undefined
+        ? [{ line, column: null, value: null, reason: wrong ?? 'can’t be read' }]
+        : headerProblems(line, fields);
+    this.ended = problems.length > 0;
+    return problems;
+  }
+}
+
+class JsonLinesReader implements RecordReader {
+  #any = false;
+  readonly ended = false;
+
+  add(line: TextLine): RecordOrProblem[] {
+    if (line.text.trim() === '' && line.fault === undefined) return [];
+    this.#any = true;
+    const whole = (reason: string): Problem[] => [
+      { line: line.number, column: null, value: shortened(line.text), reason },
+    ];
+    if (line.fault === 'too_long') return whole('is longer than 64 KiB');
+    const object = readObject(line.text);
+    if (line.fault === 'utf8') return [brokenMember(line, object)];
+    if (object === undefined) return whole('is not a JSON object');
+    return readMembers(line.number, object);
+  }
+
+  end(): RecordOrProblem[] {
+    return this.#any ? [] : [emptyFile];
+  }
+}
+
+function readObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined; // a SyntaxError is how JSON says no
+  }
+}
+
+function brokenMember(line: TextLine, object: Record<string, unknown> = {}): Problem {
+  const found = Object.entries(object).find((member) => String(member).includes('\ufffd'));
+  const [column = null, value = line.text] = found ?? [];
+  return { line: line.number, column, value: shortened(String(value)), reason: 'is not UTF-8' };
+}
+
+function readMembers(line: number, object: Record<string, unknown>): RecordOrProblem[] {
+  const problems: Problem[] = [];
+  for (const [name, value] of Object.entries(object)) {
+    const problem = { line, column: shortened(name), value: shortened(JSON.stringify(value)) };
+    if (!isColumnName(name)) problems.push({ ...problem, reason: 'is not a column; see docs/import.md' });
+    else if (typeof value === 'object' && value !== null) {
+      problems.push({ ...problem, reason: 'is neither text, number, true, false nor null' });
+    }
+  }
+  if (problems.length > 0) return problems;
+  return [{ line, texts: columnNames.map((name) => String(object[name] ?? '')) }];
+}

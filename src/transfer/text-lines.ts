@@ -1,0 +1,87 @@
+import { isUtf8 } from 'node:buffer';
+
+// Bytes as lines, counted as an editor counts them, whatever is in them: a line that is not UTF-8
+// or endless is told as such, and the next one is read as if nothing had been.
+
+export interface TextLine {
+  /** From 1. */
+  readonly number: number;
+  /** Without its line end; `\r\n` and `\n` are the same. */
+  readonly text: string;
+  /** `utf8`: what can't be decoded stands as U+FFFD. `too_long`: the text is left out. */
+  readonly fault?: 'utf8' | 'too_long';
+}
+
+/** No line of a book comes near it; a file without line ends must not fill the memory. */
+export const lineBytesMax = 64 * 1024;
+
+const newline = 10;
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+
+function withoutReturn(text: string): string {
+  return text.endsWith('\r') ? text.slice(0, -1) : text;
+}
+
+/** Whole lines of a block, the last one's `\n` left out. */
+function decode(block: Buffer, firstNumber: number): TextLine[] {
+  if (isUtf8(block)) {
+    const texts = block.toString('utf8').split('\n');
+    return texts.map((text, place) => oneLine(text, firstNumber + place));
+  }
+  const lines: TextLine[] = [];
+  let from = 0;
+  while (from <= block.length) {
+    const end = block.indexOf(newline, from);
+    const bytes = block.subarray(from, end === -1 ? block.length : end);
+    const line = oneLine(bytes.toString('utf8'), firstNumber + lines.length);
+    lines.push(isUtf8(bytes) ? line : { ...line, fault: 'utf8' });
+    if (end === -1) break;
+    from = end + 1;
+  }
+  return lines;
+}
+
+function oneLine(text: string, number: number): TextLine {
+  if (text.length > lineBytesMax) return { number, text: '', fault: 'too_long' };
+  return { number, text: withoutReturn(text) };
+}
+
+async function* withoutMark(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let head: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of source) {
+    if (head === undefined) {
+      yield chunk;
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length < byteOrderMark.length) continue;
+    const marked = head.subarray(0, byteOrderMark.length).equals(byteOrderMark);
+    yield marked ? head.subarray(byteOrderMark.length) : head;
+    head = undefined;
+  }
+  if (head !== undefined && head.length > 0) yield head;
+}
+
+/** The lines of a stream, a block at a time; a byte order mark at its start is skipped. */
+export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<TextLine[]> {
+  let rest = Buffer.alloc(0);
+  let number = 1;
+  let skipping = false;
+  for await (const chunk of withoutMark(source)) {
+    const block = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const end = block.lastIndexOf(newline);
+    if (end === -1) {
+      skipping ||= block.length > lineBytesMax;
+      rest = skipping ? Buffer.alloc(0) : block;
+      continue;
+    }
+    const lines = decode(block.subarray(0, end), number);
+    if (skipping) lines[0] = { number, text: '', fault: 'too_long' };
+    skipping = false;
+    number += lines.length;
+    rest = block.subarray(end + 1);
+    yield lines;
+  }
+  if (skipping) yield [{ number, text: '', fault: 'too_long' }];
+  else if (rest.length > 0) yield decode(rest, number);
+}
