@@ -80,7 +80,7 @@ export async function closeAccess(
     UPDATE perennial.credential c SET retired_at = ${isoTime(now)}
     WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
     RETURNING c.id`.execute(tx);
-  await mark(
+  await markAccess(
     tx,
     rows.map((row) => row.id),
     now,
@@ -99,7 +99,7 @@ export async function remarkAccess(
     WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL`.execute(
     tx,
   );
-  await mark(
+  await markAccess(
     tx,
     rows.map((row) => row.id),
     now,

@@ -100,7 +100,7 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
       FROM made WHERE balance_minor > 0 ORDER BY id)
     INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
     SELECT id, 'customer:' || id, 'imported', ${actor}, ${at},
-      jsonb_build_object('balanceMinor', balance_minor::text)
+      jsonb_build_object('balance_minor', balance_minor::text)
     FROM made ORDER BY id`.execute(tx);
 }
 
@@ -136,5 +136,10 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
       RETURNING id, retired_at)
     SELECT id FROM issued
     WHERE retired_at IS NULL AND EXISTS (SELECT FROM perennial.node)`.execute(tx);
-  await markAccess(tx, rows.map((row) => row.id), now, { urgent: false });
+  await markAccess(
+    tx,
+    rows.map((row) => row.id),
+    now,
+    { urgent: false },
+  );
 }

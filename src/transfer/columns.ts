@@ -1,6 +1,7 @@
 import type { SubscriptionKind } from '../db/schema.ts';
 import { type Instant, instant, isoTime, readInstant } from '../kernel/instant.ts';
 import { isCurrency, majorUnits, readMinor } from '../kernel/money.ts';
+import { isTimeZone } from '../subscription/customers.ts';
 import type { PriceList } from '../subscription/price-list.ts';
 
 // The columns of a book on its way in or out (DESIGN.md 6), in their order: what each allows, what
@@ -81,34 +82,18 @@ function readWhole(text: string, least: number, most: number): Judged<number> {
   return wrong(`is not a whole number from ${least} to ${most}`);
 }
 
-/** Zones that ICU knows, by name; an offset is none, since it has no summer time. */
+/** Names known to be zones, since asking ICU takes long. An offset is none: it has no summer. */
 const zones = new Set<string>(['UTC']);
 
 function isZone(name: string): boolean {
   if (zones.has(name)) return true;
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return false;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-  } catch {
-    return false; // a RangeError is how ICU says no
-  }
+  if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name) || !isTimeZone(name)) return false;
   zones.add(name);
   return true;
 }
 
 const list = (names: Iterable<string | number>): string =>
   [...new Set(names)].slice(0, 20).join(', ') || 'none';
-
-/** Why a paid subscription could not be renewed, by what there is; undefined: it could. */
-function priceMissing(days: number, { plan, currency }: Earlier, known: Known): string | undefined {
-  if (plan == null || currency === undefined) return undefined;
-  if (known.prices.of(plan, days, currency) !== null) return undefined;
-  const ofPlan = known.prices.entries.filter((entry) => entry.plan === plan);
-  const inCurrency = ofPlan.filter((entry) => entry.currency === currency);
-  if (inCurrency.length === 0) return undefined; // told at the column `plan`
-  const there = list(inCurrency.map((entry) => entry.periodDays));
-  return `${plan} has no price for it in ${currency}; there is ${there}`;
-}
 
 const earliestEnd = Date.UTC(2001, 0, 1);
 const latestEnd = Date.UTC(9999, 11, 31);
@@ -232,29 +217,22 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
   },
   plan: {
     of: 'subscription',
-    allows: 'the key of a plan; of a paid one, with prices in the customer’s currency',
+    allows: 'the key of a plan; with `auto_renew`, one that has prices in the customer’s currency',
     empty: 'not allowed',
-    read: (text, { kind, currency }, known) => {
+    read: (text, _, known) => {
       if (text === '') return required;
-      if (!known.plans.has(text)) return wrong(`is not a plan; there is ${list(known.plans)}`);
-      if (kind !== 'paid' || currency === undefined) return { value: text };
-      const sold = known.prices.entries.filter((entry) => entry.plan === text);
-      if (sold.some((entry) => entry.currency === currency)) return { value: text };
-      const there = list(sold.map((entry) => entry.currency));
-      return wrong(`has no price in ${currency}; there is ${there}`);
+      if (known.plans.has(text)) return { value: text };
+      return wrong(`is not a plan; there is ${list(known.plans)}`);
     },
     write: String,
   },
   period_days: {
     of: 'subscription',
-    allows: 'days, 1 to 3660; of a paid one, a period that the plan has a price for',
+    allows: 'days, 1 to 3660; with `auto_renew`, a period that the plan has a price for',
     empty: '`30`; for a trial what the configuration says, or `3`',
-    read: (text, earlier, known) => {
-      const value = text === '' ? (earlier.kind === 'trial' ? known.trialDays : 30) : undefined;
-      const read = value === undefined ? readWhole(text, 1, 3660) : { value };
-      if ('wrong' in read || earlier.kind !== 'paid') return read;
-      const missing = priceMissing(read.value, earlier, known);
-      return missing === undefined ? read : wrong(missing);
+    read: (text, { kind }, known) => {
+      if (text !== '') return readWhole(text, 1, 3660);
+      return { value: kind === 'trial' ? known.trialDays : 30 };
     },
     write: String,
   },
@@ -289,6 +267,29 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     write: String,
   },
 };
+
+/**
+ * What auto-renewal could not do with a line, each column by itself being right: it never guesses
+ * a price. Without `auto_renew` nothing will be charged, and a granted ten days are as good as any.
+ */
+export function priceMissing(
+  { plan, period_days: days, currency, auto_renew }: Earlier,
+  known: Known,
+): { readonly column: 'plan' | 'period_days'; readonly reason: string } | undefined {
+  if (!auto_renew || plan == null || days == null || currency === undefined) return undefined;
+  if (known.prices.of(plan, days, currency) !== null) return undefined;
+  const ofPlan = known.prices.entries.filter((entry) => entry.plan === plan);
+  const inCurrency = ofPlan.filter((entry) => entry.currency === currency);
+  if (inCurrency.length > 0) {
+    const there = list(inCurrency.map((entry) => entry.periodDays));
+    return {
+      column: 'period_days',
+      reason: `${plan} has no price for it in ${currency}; there is ${there}`,
+    };
+  }
+  const there = list(ofPlan.map((entry) => entry.currency));
+  return { column: 'plan', reason: `has no price in ${currency}; there is ${there}` };
+}
 
 export const columnNames = Object.keys(columns) as readonly ColumnName[];
 

@@ -19,7 +19,8 @@ export function splitFields(text: string): Fields {
     if (text[from] !== '"') {
       const end = text.indexOf(',', from);
       const field = text.slice(from, end === -1 ? text.length : end);
-      if (field.includes('"')) return { wrong: 'has a quote inside a field that has none around it' };
+      if (field.includes('"'))
+        return { wrong: 'has a quote inside a field that has none around it' };
       fields.push(field);
       if (end === -1) return { fields };
       from = end + 1;
@@ -96,7 +97,9 @@ export class CsvRecords {
 
 function recordOf(lines: readonly TextLine[], fields: readonly string[]): CsvRecord {
   const line = lines[0]?.number ?? 0;
-  return lines.some(({ fault }) => fault === 'utf8') ? { line, fields, broken: true } : { line, fields };
+  return lines.some(({ fault }) => fault === 'utf8')
+    ? { line, fields, broken: true }
+    : { line, fields };
 }
 
 /** One record's text, quoted where it must be. */

@@ -1,5 +1,12 @@
 import { isoTime } from '../kernel/instant.ts';
-import { type BookLine, type ColumnName, columnNames, columns, type Known } from './columns.ts';
+import {
+  type BookLine,
+  type ColumnName,
+  columnNames,
+  columns,
+  type Known,
+  priceMissing,
+} from './columns.ts';
 import { type Problem, shortened } from './problems.ts';
 import type { BookRecord } from './records.ts';
 
@@ -22,7 +29,8 @@ export function readLine(record: BookRecord, known: Known): ReadLine {
     const text = record.texts[place] as string;
     if (values.kind === null) {
       values[name] = null;
-      if (text !== '') say(name, text, 'must be empty, as kind is: a customer without a subscription');
+      if (text !== '')
+        say(name, text, 'must be empty, as kind is: a customer without a subscription');
       continue;
     }
     const read = columns[name].read(text, values, known);
@@ -30,6 +38,8 @@ export function readLine(record: BookRecord, known: Known): ReadLine {
     if ('wrong' in read) say(name, text, read.wrong);
     else values[name] = read.value;
   }
+  const missing = priceMissing(values, known);
+  if (missing !== undefined) say(missing.column, String(values[missing.column]), missing.reason);
   return { line: record.line, values, problems };
 }
 
@@ -57,4 +67,3 @@ export function stagedRow({ line, values }: ReadLine): string {
   }
   return `${row}\n`;
 }
-

@@ -159,7 +159,8 @@ function readMembers(line: number, object: Record<string, unknown>): RecordOrPro
   const problems: Problem[] = [];
   for (const [name, value] of Object.entries(object)) {
     const problem = { line, column: shortened(name), value: shortened(JSON.stringify(value)) };
-    if (!isColumnName(name)) problems.push({ ...problem, reason: 'is not a column; see docs/import.md' });
+    if (!isColumnName(name))
+      problems.push({ ...problem, reason: 'is not a column; see docs/import.md' });
     else if (typeof value === 'object' && value !== null) {
       problems.push({ ...problem, reason: 'is neither text, number, true, false nor null' });
     }

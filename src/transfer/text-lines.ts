@@ -64,7 +64,7 @@ async function* withoutMark(source: AsyncIterable<Buffer>): AsyncGenerator<Buffe
 
 /** The lines of a stream, a block at a time; a byte order mark at its start is skipped. */
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<TextLine[]> {
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = Buffer.alloc(0);
   let number = 1;
   let skipping = false;
   for await (const chunk of withoutMark(source)) {

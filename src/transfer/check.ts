@@ -1,0 +1,123 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { type Problem, problemsShownMax } from './problems.ts';
+
+// What is wrong with lines together, and against the books: asked in SQL over the staging table, a
+// statement a question, whatever the number of lines. The answers are gathered in a table of the
+// transaction, so that a file of a million bad lines fills no memory.
+
+/** Of a customer with several lines, all but the balance, which needs its currency to be shown. */
+const comparedAsText = [
+  'locale',
+  'time_zone',
+  'currency',
+  'vip',
+  'discount_percent',
+  'trial_used',
+  'sub_token',
+] as const;
+
+/** Minor units and currency, `14900 RUB`, until they are shown. */
+const rawMoney = (alias: string) => sql.raw(`${alias}.balance_minor || ' ' || ${alias}.currency`);
+
+const asText = (alias: string, column: string) =>
+  sql.raw(
+    column.startsWith('vip') || column === 'trial_used'
+      ? `CASE WHEN ${alias}.${column} THEN 'true' ELSE 'false' END`
+      : `${alias}.${column}::text`,
+  );
+
+type Found = RawBuilder<unknown>;
+
+/** A later line of a customer that says something else than the first one. */
+function disagreeing(): Found {
+  const ofColumn = (column: string, differs: Found, value: Found, first: Found) => sql`
+    SELECT l.line, ${sql.lit(column)}, ${value}, 'disagrees', f.line, ${first}
+    FROM opening_later later JOIN opening_line l ON l.line = later.line
+    JOIN opening_line f ON f.line = later.first_line WHERE ${differs}`;
+  const compared = comparedAsText.map((column) =>
+    ofColumn(
+      column,
+      sql.raw(`l.${column} <> f.${column}`),
+      asText('l', column),
+      asText('f', column),
+    ),
+  );
+  const balance = ofColumn(
+    'balance',
+    sql.raw('l.balance_minor <> f.balance_minor'),
+    rawMoney('l'),
+    rawMoney('f'),
+  );
+  return sql.join([...compared, balance], sql` UNION ALL `);
+}
+
+const questions: readonly Found[] = [
+  disagreeing(),
+  sql`
+    SELECT l.line, 'telegram_id', l.telegram_id::text, 'in_books', NULL, NULL
+    FROM opening_line l JOIN perennial.customer c ON c.telegram_id = l.telegram_id`,
+  sql`
+    SELECT l.line, 'sub_token', l.sub_token, 'in_books', NULL, NULL
+    FROM opening_line l JOIN perennial.customer c ON c.sub_token = l.sub_token`,
+  sql`
+    SELECT l.line, 'uuid', l.uuid::text, 'in_books', NULL, NULL
+    FROM opening_line l JOIN perennial.credential c ON c.id = l.uuid`,
+  sql`
+    SELECT line, 'uuid', uuid::text, 'same_as', first_line, NULL FROM (
+      SELECT line, uuid, min(line) OVER (PARTITION BY uuid) AS first_line
+      FROM opening_line WHERE uuid IS NOT NULL) told
+    WHERE line > first_line`,
+  sql`
+    SELECT line, 'sub_token', sub_token, 'same_as', first_line, NULL FROM (
+      SELECT line, sub_token, telegram_id, first_value(line) OVER (token) AS first_line,
+        first_value(telegram_id) OVER (token) AS first_id
+      FROM opening_line WHERE sub_token <> ''
+      WINDOW token AS (PARTITION BY sub_token ORDER BY line)) told
+    WHERE telegram_id <> first_id`,
+];
+
+interface Row {
+  readonly line: bigint;
+  readonly column: string;
+  readonly value: string;
+  readonly reason: 'disagrees' | 'in_books' | 'same_as';
+  readonly other_line: bigint | null;
+  readonly other_value: string | null;
+}
+
+function shown(column: string, value: string): string {
+  if (column !== 'balance') return value;
+  const [minor = '0', currency = ''] = value.split(' ');
+  return majorUnits(BigInt(minor), currency);
+}
+
+function problemOf(row: Row): Problem {
+  const { column } = row;
+  const reasons = {
+    disagrees: () =>
+      `disagrees with line ${row.other_line} of this customer, which says "${shown(column, row.other_value ?? '')}"`,
+    in_books: () => 'is in the books already',
+    same_as: () => `is that of line ${row.other_line} already`,
+  };
+  const value = shown(column, row.value);
+  return { line: Number(row.line), column, value, reason: reasons[row.reason]() };
+}
+
+/** The first problems by line, and how many there are. */
+export async function checkTogether(
+  tx: Tx,
+): Promise<{ readonly first: readonly Problem[]; readonly total: number }> {
+  await sql`
+    CREATE TEMPORARY TABLE opening_problem (line bigint, "column" text, value text, reason text,
+      other_line bigint, other_value text) ON COMMIT DROP`.execute(tx);
+  for (const question of questions) {
+    await sql`INSERT INTO opening_problem ${question}`.execute(tx);
+  }
+  const { rows: counted } = await sql<{ total: bigint }>`
+    SELECT count(*) AS total FROM opening_problem`.execute(tx);
+  const { rows } = await sql<Row>`
+    SELECT * FROM opening_problem ORDER BY line, "column" LIMIT ${problemsShownMax}`.execute(tx);
+  return { first: rows.map(problemOf), total: Number(counted[0]?.total ?? 0n) };
+}

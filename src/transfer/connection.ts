@@ -1,0 +1,22 @@
+import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
+import pg from 'pg';
+import { clientConfig, type Db, longLimits } from '../db/connect.ts';
+import type { Books } from '../db/schema.ts';
+
+/** One connection of its own, for long work: as the books, and as the driver's client for COPY. */
+export interface Connection {
+  readonly db: Db;
+  readonly client: pg.Client;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Opens it. What its transaction did and didn't commit is undone when it is closed. */
+export async function connectAlone(url: string): Promise<Connection> {
+  const client = new pg.Client(clientConfig(url, longLimits));
+  client.on('error', () => undefined); // told by the statement that fails
+  await client.connect();
+  const kept = Object.assign(client, { release: () => undefined });
+  const pool: PostgresPool = { options: {}, connect: async () => kept, end: async () => undefined };
+  const db = new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });
+  return { db, client, [Symbol.asyncDispose]: () => client.end() };
+}
