@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { Fault, UsageFault } from '../kernel/faults.ts';
 import { minuteMs } from '../kernel/instant.ts';
-import { programVersion } from '../kernel/version.ts';
+import { programVersion } from '../version.ts';
 import { clientConfig, type Limits } from './connect.ts';
 import { faultOf } from './faults.ts';
 import { checkUrl, placeOf } from './place.ts';

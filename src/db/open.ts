@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { UsageFault, unreachable } from '../kernel/faults.ts';
-import { programVersion } from '../kernel/version.ts';
+import { programVersion } from '../version.ts';
 import { type Db, openBooks, openPool, type PoolOptions } from './connect.ts';
 import { checkUrl, placeOf } from './place.ts';
 import { checkServer, connectionFault, rightsFault } from './reach.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mustHold, UsageFault, unreachable } from '../kernel/faults.ts';
-import { isOlderVersion } from '../kernel/version.ts';
+import { isOlderVersion } from '../version.ts';
 
 // What this program brings (migrations/*.sql) against what a database says was applied to it.
 

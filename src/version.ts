@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-// package.json stands two folders up from here in a clone (src/kernel) and in a release
-// (dist/kernel) alike.
+// package.json stands a folder up from here, in a clone (src) and in a release (dist) alike.
 const manifest: { version: string } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 );
 
 /** This program's version, as `X.Y.Z`. */

@@ -1,0 +1,236 @@
+import { acrossWorkers, circles, upwards } from './direction.ts';
+import { isTest, type Source } from './source.ts';
+
+// How the program is laid out (DESIGN.md 7) and reads (STYLE.md), as far as a machine can tell.
+
+export interface Rule {
+  readonly title: string;
+  /** What is wrong, as `path: why`. */
+  readonly broken: (sources: readonly Source[]) => readonly string[];
+  /** A file that breaks it: each rule is shown to be able to fail. */
+  readonly planted: readonly (readonly [path: string, text: string])[];
+}
+
+/** Where a pattern may stand, with the reason: a file, or a folder that ends in a slash. */
+type Places = Readonly<Record<string, string>>;
+
+const within = (path: string, places: Places): boolean =>
+  Object.keys(places).some((place) =>
+    place.endsWith('/') ? path.startsWith(place) : path === place,
+  );
+
+const program = (sources: readonly Source[]) => sources.filter(({ path }) => !isTest(path));
+
+function onlyIn(pattern: RegExp, places: Places): Rule['broken'] {
+  return (sources) =>
+    program(sources)
+      .filter(({ path, code }) => !within(path, places) && pattern.test(code))
+      .map(({ path, code }) => `${path}: ${pattern.exec(code)?.[0].trim()}`);
+}
+
+function packageOnlyIn(name: RegExp, places: Places): Rule['broken'] {
+  return (sources) =>
+    program(sources).flatMap(({ path, imports }) =>
+      imports
+        .filter(({ target }) => name.test(target) && !within(path, places))
+        .map(({ target }) => `${path}: imports ${target}`),
+    );
+}
+
+/** Each place where a failure may be caught, and why there (STYLE.md, three kinds of fault). */
+const catching: Places = {
+  'config.ts': 'edge: a file that is not there',
+  'db/embedded.ts': 'edge: folders and processes',
+  'db/embedded/': 'edge: folders and processes',
+  'db/migrate.ts': 'edge: says what a server refused',
+  'db/open.ts': 'edge: says what a server refused',
+  'workers/runner.ts': 'the runner: faults are told apart here',
+  'workers/replica.ts': 'the runner: a connection that is held breaks',
+  'transfer/': 'edge: bytes and values of a file',
+  'subscription/customers.ts': 'Intl has no other way to ask whether it knows a time zone',
+  'queue.ts': 'edge: the queue',
+  'main.ts': 'edge: a fault becomes a sentence and an exit code',
+  'cli/': 'edge: a fault becomes a sentence and an exit code',
+  'http/': 'edge: a fault becomes an answer',
+  'notify/channels/': 'edge: a gateway',
+  'xray/': 'edge: a gateway',
+};
+
+/** Each place that may wait for time to pass. */
+const waiting: Places = {
+  'db/embedded.ts': 'polls another process, bounded',
+  'db/embedded/cluster.ts': 'polls a server that is ending, bounded',
+  'queue.ts': 'schedules',
+  'app.ts': 'schedules',
+  'workers/runner.ts': 'yields between batches',
+};
+
+/** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */
+function ruleMayKnow(target: string, typeOnly: boolean): boolean {
+  if (/^(kernel\/|subscription\/(renewal|price)\.ts$)/.test(target)) return true;
+  return typeOnly && /^(db\/schema|subscription\/settings)\.ts$/.test(target);
+}
+
+const sqlText =
+  /\bsql(?:<[^`]*>)?`|\b(?:SELECT\s[\s\S]{1,400}?\sFROM\s|INSERT INTO\s|DELETE FROM\s|UPDATE\s+\S+\s+SET\s)/;
+
+export const rules: readonly Rule[] = [
+  {
+    title: 'imports point down: kernel ← subscription ← rule ← store, worker ← app ← main',
+    broken: (sources) => upwards(program(sources)),
+    planted: [['kernel/a.ts', "import type { Db } from '../db/connect.ts';"]],
+  },
+  {
+    title: 'worker folders do not import each other',
+    broken: acrossWorkers,
+    planted: [['workers/a/worker.ts', "import { b } from '../b/store.ts';"]],
+  },
+  {
+    title: 'no import cycles, types included',
+    broken: circles,
+    planted: [
+      ['db/a.ts', "import { b } from './b.ts';"],
+      ['db/b.ts', "import type { C } from './c.ts';"],
+      ['db/c.ts', "export const load = () => import('./a.ts');"],
+    ],
+  },
+  {
+    title: 'a rule is pure: it knows the kernel and other rules',
+    broken: (sources) =>
+      sources
+        .filter(({ path }) =>
+          /^(workers\/[^/]+\/rule|subscription\/(renewal|price))\.ts$/.test(path),
+        )
+        .flatMap(({ path, imports }) =>
+          imports
+            .filter(({ target, typeOnly }) => !ruleMayKnow(target, typeOnly))
+            .map(({ target }) => `${path}: imports ${target}`),
+        ),
+    planted: [
+      ['subscription/renewal.ts', "import type { Tx } from '../db/connect.ts';"],
+      ['workers/a/rule.ts', "import { readSettings } from '../../subscription/settings.ts';"],
+    ],
+  },
+  {
+    title: 'the kernel touches neither files nor the network',
+    broken: (sources) =>
+      program(sources)
+        .filter(({ path }) => path.startsWith('kernel/'))
+        .flatMap(({ path, imports }) =>
+          imports
+            .filter(({ target, inside }) => !inside && target !== 'node:crypto')
+            .map(({ target }) => `${path}: imports ${target}`),
+        ),
+    planted: [['kernel/a.ts', "import { readFileSync } from 'node:fs';"]],
+  },
+  {
+    title: 'only config.ts reads the environment',
+    broken: onlyIn(/process\s*\.\s*env\b|\benv\b[^;]*from 'node:process'/, {
+      'config.ts': 'the one',
+    }),
+    planted: [['cli/a.ts', 'const home = process.env.HOME;']],
+  },
+  {
+    title: "only db/ reads the clock, the machine's and the server's",
+    broken: onlyIn(
+      /Date\.now\b|new Date\(\s*\)|\bDate\(\)|\b(?:now|clock_timestamp|statement_timestamp|transaction_timestamp)\(\)|\b(?:CURRENT_TIMESTAMP|CURRENT_DATE|LOCALTIMESTAMP)\b/,
+      { 'db/': 'the one' },
+    ),
+    planted: [
+      ['subscription/a.ts', 'sql`UPDATE perennial.subscription SET expires_at = now()`'],
+      ['workers/b.ts', 'const at = Date.now();'],
+      ['cli/c.ts', 'const at = new Date();'],
+    ],
+  },
+  {
+    title: 'only queue.ts imports pg-boss',
+    broken: packageOnlyIn(/^pg-boss/, { 'queue.ts': 'the one' }),
+    planted: [['workers/a.ts', "import PgBoss from 'pg-boss';"]],
+  },
+  {
+    title: 'only xray/ imports gRPC',
+    broken: packageOnlyIn(/^@grpc\//, { 'xray/': 'the one' }),
+    planted: [['workers/keep-node/worker.ts', "import { Client } from '@grpc/grpc-js';"]],
+  },
+  {
+    title: 'only notify/channels/ imports Telegram',
+    broken: packageOnlyIn(/^grammy/, { 'notify/channels/': 'the one' }),
+    planted: [['notify/outbox.ts', "import { Api } from 'grammy';"]],
+  },
+  {
+    title: 'the program imports no test and no test library',
+    broken: (sources) =>
+      program(sources).flatMap(({ path, imports }) =>
+        imports
+          .filter(({ target }) => /\.test\.ts$|^vitest|^fast-check|^\.\.\/test\//.test(target))
+          .map(({ target }) => `${path}: imports ${target}`),
+      ),
+    planted: [['app.ts', "import { freshBooks } from '../test/books.ts';"]],
+  },
+  {
+    title: 'no OFFSET: pages are by key',
+    broken: onlyIn(/\bOFFSET\s+[$\d(:]|\.offset\(/i, {}),
+    planted: [['audit/a.ts', 'sql`SELECT id FROM perennial.customer LIMIT 10 OFFSET 20`']],
+  },
+  {
+    title: 'nothing waits without a bound, and only a few places wait at all',
+    broken: (sources) => [
+      ...onlyIn(/Atomics\.wait\b|pg_sleep\b/, {})(sources),
+      ...onlyIn(/timers\/promises|\bset(?:Timeout|Interval)\(/, waiting)(sources),
+    ],
+    planted: [
+      ['subscription/a.ts', 'Atomics.wait(cell, 0, 0);'],
+      ['subscription/b.ts', "import { setTimeout as pause } from 'node:timers/promises';"],
+    ],
+  },
+  {
+    title: 'failures are caught only where they are told apart or said',
+    broken: onlyIn(/\bcatch\b/, catching),
+    planted: [
+      ['subscription/a.ts', 'try { pay(); } catch { skipped += 1; }'],
+      ['workers/a/worker.ts', 'await send().catch(() => undefined);'],
+    ],
+  },
+  {
+    title: 'SQL stands in stores, not in rules, workers, the command line or HTTP',
+    broken: (sources) =>
+      program(sources)
+        .filter(({ path }) =>
+          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price)\.ts$/.test(
+            path,
+          ),
+        )
+        .filter(({ code }) => sqlText.test(code))
+        .map(({ path, code }) => `${path}: ${sqlText.exec(code)?.[0].slice(0, 60)}`),
+    planted: [
+      ['workers/a/worker.ts', 'await sql<Row>`SELECT 1`.execute(db);'],
+      ['cli/show.ts', "client.query('SELECT id FROM perennial.customer')"],
+    ],
+  },
+  {
+    title: 'a file is named for what it is: no util, common, helper, manager, service',
+    broken: (sources) =>
+      sources
+        .map(({ path }) => path)
+        .filter((path) =>
+          /(^|[/.-])(utils?|commons?|helpers?|managers?|services?|misc)[/.-]/.test(path),
+        ),
+    planted: [['db/string-utils.ts', '']],
+  },
+  {
+    title: 'no barrels but the two lists',
+    broken: onlyIn(/^export (?:type )?(?:\*|\{[^}]*\}) from/m, {
+      'workers/index.ts': 'a list',
+      'notify/channels/index.ts': 'a list',
+    }),
+    planted: [['db/index.ts', "export * from './connect.ts';"]],
+  },
+  {
+    title: 'no file over 300 lines',
+    broken: (sources) =>
+      sources
+        .filter(({ lines }) => lines > 300)
+        .map(({ path, lines }) => `${path}: ${lines} lines`),
+    planted: [['db/a.ts', '\n'.repeat(301)]],
+  },
+];
