@@ -1,0 +1,63 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { openBooks, openPool } from '../src/db/connect.ts';
+import { workers } from '../src/workers/index.ts';
+import { openReplica } from '../src/workers/replica.ts';
+
+// A process of its own that runs auto-renewal until nothing is due, as a replica would: started
+// by `renewal.ts`, told when to go, and measured here.
+
+export interface EngineReport {
+  readonly changed: number;
+  readonly runs: number;
+  readonly peakMb: number;
+  readonly eventLoopBlockMs: number;
+}
+
+/** A sample is taken each ms; what a sample took above that, the loop was held up. */
+const sampleMs = 1;
+
+async function run(url: string): Promise<EngineReport> {
+  const pool = openPool(url, { connectionsMax: 2 });
+  const db = openBooks(pool);
+  const replica = openReplica(url);
+  const worker = workers.find(({ name }) => name === 'auto-renewal');
+  if (worker === undefined) throw new Error('no auto-renewal');
+  await replica.number();
+  await pool.query('SELECT');
+
+  process.send?.('ready');
+  await new Promise((resolve) => process.once('message', resolve));
+  const delay = monitorEventLoopDelay({ resolution: sampleMs });
+  delay.enable();
+  let [changed, runs] = [0, 0];
+  // What one run left since another held its customer, the next one sees to.
+  for (;;) {
+    const row = await worker.run({
+      db,
+      replica,
+      batchMax: 1_000,
+      budgetMs: Number.POSITIVE_INFINITY,
+      signal: new AbortController().signal,
+      elapsedMs: () => 0,
+      log: { warn: console.error, error: console.error },
+    });
+    runs += 1;
+    changed += Number(row.changed);
+    if (row.outcome !== 'success') throw new Error(`${row.outcome}: ${JSON.stringify(row.detail)}`);
+    if (row.examined === 0n) break;
+  }
+  delay.disable();
+  const report = {
+    changed,
+    runs,
+    peakMb: process.resourceUsage().maxRSS / 1024,
+    eventLoopBlockMs: delay.max / 1e6 - sampleMs,
+  };
+  await replica.close();
+  await db.destroy();
+  return report;
+}
+
+const report = await run(process.argv[2] as string);
+process.send?.(report);
+process.disconnect?.();

@@ -1,0 +1,40 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { EngineReport } from './engine-run.ts';
+
+/** A message of the child's; a child that ends instead has failed and said why on its stderr. */
+async function told(child: ChildProcess): Promise<unknown> {
+  const [message] = await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) => {
+      throw new Error(`the engine's process ended with ${code}`);
+    }),
+  ]);
+  return message;
+}
+
+/**
+ * Runs the engine in this many processes at once, until nothing is due, with everything loaded
+ * and connected before the time is taken. Milliseconds from "go" to the last one's end.
+ */
+export async function runEngine(
+  url: string,
+  processes: number,
+): Promise<{ readonly ms: number; readonly reports: readonly EngineReport[] }> {
+  const file = new URL('./engine-run.ts', import.meta.url).pathname;
+  const children = Array.from({ length: processes }, () =>
+    fork(file, [url], { execArgv: process.env.BENCH_CPU_PROF ? ['--cpu-prof'] : [] }),
+  );
+  await Promise.all(children.map(told));
+  const startedMs = performance.now();
+  const done = children.map(async (child) => {
+    const message = told(child);
+    child.send('go');
+    return { report: (await message) as EngineReport, ms: performance.now() - startedMs };
+  });
+  const ended = await Promise.all(done);
+  return {
+    ms: Math.max(...ended.map(({ ms }) => ms)),
+    reports: ended.map(({ report }) => report),
+  };
+}

@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { clientConfig, longLimits } from '../src/db/connect.ts';
+import { startEmbedded } from '../src/db/embedded.ts';
+import { migrate } from '../src/db/migrate.ts';
+
+// Where benchmarks run: a durable server of their own in a temporary folder, and a database for
+// each measurement, copied from one that was built once. Everything is gone at the end.
+
+/** What DESIGN.md 9 and issue 2 measure with; all else as the embedded server has it. */
+const settings = {
+  shared_buffers: '2GB',
+  max_wal_size: '8GB',
+  checkpoint_timeout: '1h', // one falls before each measurement and none into it
+  autovacuum: 'off', // no worker that happens to run beside one variant and not beside another
+  shared_preload_libraries: 'pg_stat_statements',
+  'pg_stat_statements.track': 'all',
+  'pg_stat_statements.track_planning': 'on',
+};
+
+export interface Place {
+  /** A database made whole by `build`, in which measurements find what they copy. */
+  template(name: string, build: (client: pg.Client) => Promise<void>): Promise<void>;
+  /** A copy of a template, in memory and with nothing left to write out; dropped by `drop`. */
+  copy(template: string, name: string): Promise<string>;
+  drop(name: string): Promise<void>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** One client with no time-outs. */
+export async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(url, longLimits));
+  await client.connect();
+  return client;
+}
+
+export async function using<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(url);
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Every table and index of the books in the server's memory, then a checkpoint. */
+async function settle(client: pg.Client): Promise<void> {
+  await client.query('CREATE EXTENSION IF NOT EXISTS pg_prewarm');
+  await client.query(`
+    SELECT pg_prewarm(oid) FROM pg_class
+    WHERE relnamespace = 'perennial'::regnamespace AND relkind IN ('r', 'i', 't')`);
+  await client.query('CHECKPOINT');
+}
+
+export async function openPlace(): Promise<Place> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
+  const server = await startEmbedded({ dataDir, owner: 'service', settings });
+  const urlOf = (name: string): string => {
+    const url = new URL(server.url);
+    url.pathname = `/${name}`;
+    return url.href;
+  };
+  const administer = (statement: string) =>
+    using(urlOf('postgres'), async (client) => void (await client.query(statement)));
+  const close = async () => {
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  return {
+    async template(name, build) {
+      await administer(`CREATE DATABASE ${name}`);
+      await migrate(urlOf(name), { test: true });
+      await using(urlOf(name), build);
+    },
+    async copy(template, name) {
+      await administer(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);
+      await using(urlOf(name), settle);
+      return urlOf(name);
+    },
+    drop: (name) => administer(`DROP DATABASE ${name} WITH (FORCE)`),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

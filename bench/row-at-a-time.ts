@@ -1,0 +1,150 @@
+import type pg from 'pg';
+import { benchNow } from './book.ts';
+
+// Renewals as a bot does them: the due ones read once, then one after the other, each with about
+// ten statements of its own, and a commit for a hundred. The same rows as the engine's, so that
+// its books can be compared; the same locks, so that it is as safe. Its statements are prepared
+// once a connection, as asyncpg and psycopg do it.
+
+const iso = (at: Date): string => at.toISOString();
+const major = (minor: bigint): string =>
+  `${minor / 100n}.${(minor % 100n).toString().padStart(2, '0')}`;
+const dayMs = 86_400_000;
+
+// biome-ignore lint/suspicious/noExplicitAny: rows of many statements, whose columns are read once
+type Row = Record<string, any>;
+
+type Ask = (name: string, text: string, values: readonly unknown[]) => Promise<Row | undefined>;
+
+/** One subscription: whether it was renewed. Ten round trips if it was. */
+async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
+  const owner = await ask('owner', 'SELECT customer_id FROM perennial.subscription WHERE id = $1', [
+    id,
+  ]);
+  const customer = await ask(
+    'customer',
+    'SELECT * FROM perennial.customer WHERE id = $1 FOR NO KEY UPDATE',
+    [owner?.customer_id],
+  );
+  const found = await ask('subscription', 'SELECT * FROM perennial.subscription WHERE id = $1', [
+    id,
+  ]);
+  const listed = await ask(
+    'price',
+    `SELECT amount_minor FROM perennial.plan_price WHERE plan = $1 AND period_days = $2
+     AND currency = $3 AND valid_from <= $4 ORDER BY valid_from DESC LIMIT 1`,
+    [found?.plan, found?.period_days, customer?.currency, now],
+  );
+  if (customer === undefined || found === undefined || listed === undefined) return false;
+  const { currency, balance_minor: balance } = customer as {
+    currency: string;
+    balance_minor: bigint;
+  };
+  const {
+    plan,
+    period_days: days,
+    expires_at: endMs,
+  } = found as {
+    plan: string;
+    period_days: number;
+    expires_at: number;
+  };
+  const percent = customer.vip ? 30 : (customer.discount_percent as number);
+  const price = ((listed.amount_minor as bigint) * BigInt(100 - percent)) / 100n;
+  const of = [customer.id, id];
+  const notice = `INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind,
+    dedupe_key, params, next_attempt_at, created_at)
+    VALUES ($1, $2, 'telegram', $3, $4, $5, $6, $6) ON CONFLICT (dedupe_key) DO NOTHING`;
+  if (balance < price) {
+    const hourMs = now.getTime() + 3_600_000;
+    const next = endMs > now.getTime() ? Math.min(hourMs, endMs) : hourMs;
+    await ask('postpone', 'UPDATE perennial.subscription SET next_try_at = $2 WHERE id = $1', [
+      id,
+      new Date(next),
+    ]);
+    const params = { price: major(price), missing: major(price - balance), currency, plan };
+    const more = { period_days: days, expires_at: iso(new Date(endMs)) };
+    await ask('notice', notice, [
+      ...of,
+      'low_balance',
+      `low_balance:${id}:${endMs}`,
+      { ...params, ...more },
+      now,
+    ]);
+    return false;
+  }
+  const starts = endMs + days * dayMs <= now.getTime() ? now : new Date(endMs);
+  const ends = new Date(starts.getTime() + days * dayMs);
+  await ask(
+    'debit',
+    'UPDATE perennial.customer SET balance_minor = balance_minor - $2 WHERE id = $1',
+    [customer.id, price],
+  );
+  const entry = await ask(
+    'entry',
+    `INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
+       idempotency_key, created_at)
+     VALUES ($1, -$2::bigint, $3, 'renewal', $4, $5) RETURNING id`,
+    [customer.id, price, balance - price, `renewal:${id}:${endMs}`, now],
+  );
+  await ask(
+    'period',
+    `INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+       amount_minor, currency, ledger_entry_id) VALUES ($2, $1, 'renewal', $3, $4, $5, $6, $7, $8)`,
+    [...of, plan, starts, ends, price, currency, entry?.id],
+  );
+  await ask('extend', 'UPDATE perennial.subscription SET expires_at = $2 WHERE id = $1', [
+    id,
+    ends,
+  ]);
+  const params = { amount: major(price), currency, plan, period_days: days };
+  const more = {
+    starts_at: iso(starts),
+    ends_at: iso(ends),
+    balance_after: major(balance - price),
+  };
+  await ask('notice', notice, [
+    ...of,
+    'receipt',
+    `receipt:${entry?.id}`,
+    { ...params, ...more },
+    now,
+  ]);
+  const detail = {
+    ledger_entry_id: `${entry?.id}`,
+    amount_minor: `${price}`,
+    plan,
+    ends_at: iso(ends),
+  };
+  await ask(
+    'event',
+    `INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
+     VALUES ($1, $2, 'renewed', 'bot', $3, $4)`,
+    [customer.id, `subscription:${id}`, now, detail],
+  );
+  return true;
+}
+
+/** Renews up to `max` due ones; how many it looked at, and renewed. */
+export async function renewRowAtATime(
+  client: pg.Client,
+  max: number,
+): Promise<{ examined: number; renewed: number }> {
+  const now = new Date(benchNow);
+  const ask: Ask = async (name, text, values) =>
+    (await client.query({ name, text, values: [...values] })).rows[0];
+  const { rows } = await client.query(
+    `SELECT id FROM perennial.subscription WHERE kind = 'paid' AND auto_renew AND state = 'active'
+     AND expires_at <= $1::timestamptz + interval '6 hours' ORDER BY expires_at, id LIMIT $2`,
+    [now, max],
+  );
+  let renewed = 0;
+  for (let at = 0; at < rows.length; at += 100) {
+    await client.query('BEGIN');
+    for (const { id } of rows.slice(at, at + 100)) {
+      if (await renewOne(ask, id, now)) renewed += 1;
+    }
+    await client.query('COMMIT');
+  }
+  return { examined: rows.length, renewed };
+}

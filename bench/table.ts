@@ -1,0 +1,45 @@
+// What every benchmark gets and gives.
+
+export interface Options {
+  readonly subscriptions: number;
+  readonly due: number;
+  /** How often each variant is measured; the median counts. */
+  readonly rounds: number;
+  /** Progress, for a person. */
+  readonly say: (line: string) => void;
+}
+
+/** One line of the result; numbers are shown with the digits that mean something. */
+export type Row = { readonly variant: string } & Readonly<
+  Record<string, string | number | undefined>
+>;
+
+export interface Benchmark {
+  readonly says: string;
+  run(options: Options): Promise<Row[]>;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+const shown = (value: string | number | undefined): string => {
+  if (value === undefined) return '';
+  if (typeof value === 'string') return value;
+  return Number.isInteger(value) || Math.abs(value) >= 100
+    ? String(Math.round(value))
+    : value.toFixed(2);
+};
+
+/** Rows as text, a column for each name that any of them has. */
+export function tableOf(rows: readonly Row[]): string {
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const lines = [names, ...rows.map((row) => names.map((name) => shown(row[name])))];
+  const widths = names.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  const padded = (cell: string, at: number): string =>
+    at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0);
+  return lines.map((line) => line.map(padded).join('  ').trimEnd()).join('\n');
+}
