@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type BookLine, type ColumnName, columnNames, columns } from './columns.ts';
+import type { BookLine } from './columns.ts';
 import { connectAlone } from './connection.ts';
-import { joinFields } from './csv.ts';
 import type { Format } from './records.ts';
+import { headText, lineText } from './written.ts';
 
 // Books become a file that `import` reads, all of it at one moment: a cursor in one snapshot, so
 // that the memory it takes doesn't depend on the books.
@@ -51,13 +51,12 @@ export async function* exportBook(request: ExportRequest): AsyncGenerator<string
   // A plan that begins at once: by the keys, without sorting all there is.
   await sql`SET LOCAL cursor_tuple_fraction = 0.0001`.execute(tx);
   await cursor(now).execute(tx);
-  const text = request.format === 'csv' ? csvLine : jsonLine;
-  if (request.format === 'csv') yield `${joinFields(columnNames)}\n`;
+  yield headText(request.format);
   for (let done = 0; ; ) {
     const rows = await fetch(tx);
     if (rows.length === 0) break;
     done += rows.length;
-    yield rows.map(text).join('');
+    yield rows.map((row) => lineText(request.format, row)).join('');
     request.onRows?.(done);
   }
   await tx.commit().execute();
@@ -66,29 +65,4 @@ export async function* exportBook(request: ExportRequest): AsyncGenerator<string
 async function fetch(tx: Tx): Promise<readonly BookLine[]> {
   const { rows } = await sql<BookLine>`FETCH ${sql.lit(fetchRows)} FROM book`.execute(tx);
   return rows;
-}
-
-function written(name: ColumnName, row: BookLine): string {
-  const value = row[name];
-  if (value === null) return '';
-  const { write } = columns[name] as { write(value: unknown, line: BookLine): string };
-  return write(value, row);
-}
-
-function csvLine(row: BookLine): string {
-  return `${joinFields(columnNames.map((name) => written(name, row)))}\n`;
-}
-
-/** Money and times as text; what a JSON number or flag holds exactly as such. No empty members. */
-function jsonLine(row: BookLine): string {
-  const members = columnNames.flatMap((name) => {
-    const value = row[name];
-    if (value === null) return [];
-    const plain =
-      typeof value === 'boolean' || name === 'discount_percent' || name === 'period_days';
-    const safe = name === 'telegram_id' && row.telegram_id <= BigInt(Number.MAX_SAFE_INTEGER);
-    const text = written(name, row);
-    return `${JSON.stringify(name)}:${plain || safe ? text : JSON.stringify(text)}`;
-  });
-  return `{${members.join(',')}}\n`;
 }

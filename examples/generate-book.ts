@@ -1,0 +1,27 @@
+import { parseArgs } from 'node:util';
+import { generateBook } from '../src/demo/book.ts';
+import { parseInstant } from '../src/kernel/instant.ts';
+import { headText, lineText } from '../src/transfer/written.ts';
+
+// Writes a book to stdout. The one in this folder is
+//   node examples/generate-book.ts --customers 10000 --seed 1 --now 2026-11-24T00:00:00Z
+
+const { values } = parseArgs({
+  options: {
+    customers: { type: 'string', default: '10000' },
+    seed: { type: 'string', default: '1' },
+    now: { type: 'string', default: '2026-11-24T00:00:00Z' },
+  },
+});
+
+const book = generateBook({
+  customers: Number(values.customers),
+  seed: Number(values.seed),
+  now: parseInstant(values.now, '--now'),
+});
+
+process.stdout.write(headText('csv'));
+for (const line of book) {
+  if (process.stdout.write(lineText('csv', line))) continue;
+  await new Promise((resolve) => process.stdout.once('drain', resolve));
+}
