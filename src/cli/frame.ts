@@ -16,14 +16,17 @@ export interface CommonOptions {
 
 /** A command with the common options. */
 export function command(nameAndArguments: string, description: string): Command {
-  return new Command(nameAndArguments)
+  const [name, ...positional] = nameAndArguments.split(' ');
+  const built = new Command(name);
+  for (const argument of positional) built.argument(argument);
+  return built
     .description(description)
     .option(
-      '--config FILE',
+      '--config <FILE>',
       'the configuration (default: $PERENNIAL_CONFIG, then ./perennial.yaml)',
     )
     .option('--json', 'print JSON')
-    .option('--now ISO', 'set the stored clock of a test database first');
+    .option('--now <ISO>', 'set the stored clock of a test database first');
 }
 
 /** Open books, and where they are. */
@@ -31,6 +34,8 @@ export interface OpenedBooks {
   readonly config: Config;
   readonly db: Db;
   readonly url: string;
+  /** Who these books are, whether they are a test, and what made them. */
+  readonly installation: { readonly id: string; readonly test: boolean; readonly madeBy: string };
   /** Ends the connections, and the embedded server if this process started it. */
   close(): Promise<void>;
 }

@@ -133,6 +133,8 @@ CREATE TABLE perennial.period (
 );
 CREATE UNIQUE INDEX period_one_charge ON perennial.period (subscription_id, starts_at)
   WHERE refunded_at IS NULL;
+CREATE INDEX period_refunded ON perennial.period (subscription_id, starts_at)
+  WHERE refunded_at IS NOT NULL;
 
 -- No overlap among the live periods of a subscription. An exclusion constraint promises the same
 -- and cost a tenth of the speed of a renewal (docs/architecture.md has the figures); this asks
@@ -247,6 +249,7 @@ CREATE TABLE perennial.notification (
 );
 CREATE INDEX notification_owed ON perennial.notification (next_attempt_at, id)
   WHERE state IN ('pending', 'uncertain');
+CREATE INDEX notification_of_customer ON perennial.notification (customer_id, id);
 CREATE INDEX notification_sending ON perennial.notification (sending_since, id)
   WHERE state = 'sending';
 

@@ -1,0 +1,118 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { refused, unreachable } from '../kernel/faults.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { detailJson, record } from '../subscription/timeline.ts';
+import { inWords, type Step } from './difference.ts';
+
+/** Makes the books like the file: all steps or none, each a line of the timeline. */
+export async function carryOut(
+  tx: Tx,
+  steps: readonly Step[],
+  actor: string,
+  now: Instant,
+): Promise<void> {
+  for (const step of steps) await one(tx, step, now);
+  const events = steps.map((step) => ({
+    customerId: null,
+    subject: 'catalog',
+    action: step.do.replace('-', '_'),
+    detail: { step: inWords(step) },
+  }));
+  await record(tx, events, actor, now);
+}
+
+async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
+  switch (step.do) {
+    case 'add-plan':
+    case 'change-plan':
+      await sql`
+        INSERT INTO perennial.plan (key, title, groups)
+        VALUES (${step.plan}, ${JSON.stringify(step.title)}::jsonb, ${step.groups})
+        ON CONFLICT (key) DO UPDATE SET title = excluded.title, groups = excluded.groups`.execute(
+        tx,
+      );
+      if (step.do === 'change-plan') await remarkPlan(tx, step.plan, now);
+      return;
+    case 'retire-plan':
+      await sql`UPDATE perennial.plan SET retired_at = ${isoTime(now)} WHERE key = ${step.plan}`.execute(
+        tx,
+      );
+      return;
+    case 'revive-plan':
+      await sql`UPDATE perennial.plan SET retired_at = NULL WHERE key = ${step.plan}`.execute(tx);
+      return;
+    case 'set-price':
+      await setPrice(tx, step, now);
+      return;
+    case 'set-rule':
+      await sql`
+        INSERT INTO perennial.setting (key, value)
+        VALUES (${step.key}, ${detailJson(step.value)}::jsonb)
+        ON CONFLICT (key) DO UPDATE SET value = excluded.value`.execute(tx);
+      return;
+    case 'add-node':
+    case 'change-node':
+      await setNode(tx, step, now);
+      return;
+    default:
+      unreachable(step);
+  }
+}
+
+export interface PriceStep {
+  readonly plan: string;
+  readonly periodDays: number;
+  readonly currency: string;
+  /** null withdraws it. */
+  readonly amountMinor: bigint | null;
+}
+
+/** A price that counts from `validFrom` on; what was charged before stays as it was charged. */
+export async function setPrice(tx: Tx, price: PriceStep, validFrom: Instant): Promise<void> {
+  const { numAffectedRows } = await sql`
+    INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+    SELECT p.key, ${price.periodDays}::int, ${price.currency}, ${isoTime(validFrom)}::timestamptz,
+      ${price.amountMinor}::bigint
+    FROM perennial.plan p WHERE p.key = ${price.plan}
+    ON CONFLICT (plan, period_days, currency, valid_from)
+      DO UPDATE SET amount_minor = excluded.amount_minor`.execute(tx);
+  if (numAffectedRows === 0n) throw refused('no_plan', `there is no plan "${price.plan}"`);
+}
+
+async function setNode(
+  tx: Tx,
+  { node, linkOnly }: Extract<Step, { do: 'add-node' | 'change-node' }>,
+  now: Instant,
+): Promise<void> {
+  await sql`
+    INSERT INTO perennial.node (id, api, tls, inbounds, groups, link)
+    VALUES (${node.id}, ${node.api}, ${JSON.stringify(node.tls)}::jsonb, ${node.inbounds},
+      ${node.groups}, ${JSON.stringify(node.link)}::jsonb)
+    ON CONFLICT (id) DO UPDATE SET api = excluded.api, tls = excluded.tls,
+      inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link`.execute(tx);
+  if (linkOnly) return; // what customers are told, nothing that the node has to know
+  // It may differ from the books about everybody now; not urgent, new removals go first.
+  await sql`
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+    SELECT ${node.id}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM perennial.credential c WHERE c.retired_at IS NULL
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET
+      version = nextval('perennial.access_sync_version'),
+      urgent = perennial.access_sync.urgent, marked_at = excluded.marked_at,
+      next_attempt_at = excluded.next_attempt_at`.execute(tx);
+}
+
+/** A plan that opens other nodes: its live credentials may be wrong on every node. */
+async function remarkPlan(tx: Tx, plan: string, now: Instant): Promise<void> {
+  await sql`
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+    SELECT n.id, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM perennial.credential c
+    JOIN perennial.subscription s ON s.id = c.subscription_id
+    CROSS JOIN perennial.node n
+    WHERE c.retired_at IS NULL AND s.plan = ${plan}
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET
+      version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
+      next_attempt_at = excluded.next_attempt_at`.execute(tx);
+}

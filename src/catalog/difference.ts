@@ -1,0 +1,216 @@
+import { sql } from 'kysely';
+import type { Config, ConfigFile, NodeConfig } from '../config.ts';
+import type { Db, Tx } from '../db/connect.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import type { Instant } from '../kernel/instant.ts';
+import { moneyText, readMinor } from '../kernel/money.ts';
+import { readPriceList } from '../subscription/price-list.ts';
+
+// What is on sale, under which rules, and on which nodes, as the configuration has it and as the
+// books have it. `apply` shows the difference and makes the books like the file. What the file
+// leaves out as a whole (no `nodes:` key) is left as it is; a plan that it no longer lists is
+// retired: who has it keeps it and is renewed, nobody new can buy it.
+
+/** One thing to do, in words and as data. */
+export type Step =
+  | {
+      readonly do: 'add-plan' | 'change-plan';
+      readonly plan: string;
+      readonly title: Record<string, string>;
+      readonly groups: string[];
+    }
+  | { readonly do: 'retire-plan' | 'revive-plan'; readonly plan: string }
+  | {
+      readonly do: 'set-price';
+      readonly plan: string;
+      readonly periodDays: number;
+      readonly currency: string;
+      readonly amountMinor: bigint | null;
+      readonly beforeMinor: bigint | null;
+    }
+  | {
+      readonly do: 'add-node' | 'change-node';
+      readonly node: NodeConfig;
+      readonly linkOnly: boolean;
+    }
+  | {
+      readonly do: 'set-rule';
+      readonly key: RuleKey;
+      readonly value: object;
+      readonly before: object | null;
+    };
+
+export type RuleKey = 'discounts' | 'renewal' | 'trial';
+
+interface PlanRow {
+  readonly key: string;
+  readonly title: Record<string, string>;
+  readonly groups: string[];
+  readonly retired_at: Instant | null;
+}
+
+/** Equal as JSON, whatever the order of the keys. */
+function same(a: unknown, b: unknown): boolean {
+  return canonical(a) === canonical(b);
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}
+
+/** What `apply` would do. @throws UsageFault for a file that contradicts itself or the books */
+export async function difference(db: Db | Tx, config: Config, now: Instant): Promise<Step[]> {
+  checkWhole(config);
+  const { file } = config;
+  return [
+    ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
+    ...(await ruleSteps(db, file)),
+    ...(file.nodes === undefined ? [] : await nodeSteps(db, file.nodes)),
+  ];
+}
+
+function checkWhole(config: Config): void {
+  const { file, path } = config;
+  const place = path ?? 'perennial.yaml';
+  if (file.trial !== undefined && file.plans !== undefined && !(file.trial.plan in file.plans)) {
+    throw new UsageFault(
+      'no_plan',
+      `${place}: trial.plan: there is no plan "${file.trial.plan}"; there is ${Object.keys(file.plans).join(', ')}`,
+    );
+  }
+  for (const name of ['id', 'api'] as const) {
+    const seen = new Set<string>();
+    for (const node of file.nodes ?? []) {
+      if (seen.has(node[name])) {
+        throw new UsageFault(
+          'double_node',
+          `${place}: nodes: two nodes have the ${name} "${node[name]}"`,
+        );
+      }
+      seen.add(node[name]);
+    }
+  }
+}
+
+async function planSteps(
+  db: Db | Tx,
+  wanted: NonNullable<ConfigFile['plans']>,
+  now: Instant,
+): Promise<Step[]> {
+  const { rows } = await sql<PlanRow>`
+    SELECT key, title, groups, retired_at FROM perennial.plan ORDER BY key`.execute(db);
+  const there = new Map(rows.map((row) => [row.key, row]));
+  const prices = await readPriceList(db, now);
+  const steps: Step[] = [];
+  for (const [plan, { title, groups, prices: byCurrency }] of Object.entries(wanted)) {
+    const before = there.get(plan);
+    if (before === undefined) steps.push({ do: 'add-plan', plan, title, groups });
+    else if (!same([before.title, before.groups], [title, groups])) {
+      steps.push({ do: 'change-plan', plan, title, groups });
+    }
+    if (before !== undefined && before.retired_at !== null) steps.push({ do: 'revive-plan', plan });
+    const listed = new Set<string>();
+    for (const [currency, byPeriod] of Object.entries(byCurrency)) {
+      for (const [days, amount] of Object.entries(byPeriod)) {
+        const read = readMinor(amount, currency);
+        const amountMinor = 'minor' in read ? read.minor : null;
+        const periodDays = Number(days);
+        listed.add(`${periodDays} ${currency}`);
+        const beforeMinor = prices.of(plan, periodDays, currency);
+        if (beforeMinor !== amountMinor) {
+          steps.push({ do: 'set-price', plan, periodDays, currency, amountMinor, beforeMinor });
+        }
+      }
+    }
+    for (const entry of prices.entries) {
+      const { periodDays, currency } = entry;
+      if (entry.plan !== plan || listed.has(`${periodDays} ${currency}`)) continue;
+      const beforeMinor = entry.amountMinor;
+      steps.push({ do: 'set-price', plan, periodDays, currency, amountMinor: null, beforeMinor });
+    }
+  }
+  for (const row of rows) {
+    if (!(row.key in wanted) && row.retired_at === null)
+      steps.push({ do: 'retire-plan', plan: row.key });
+  }
+  return steps;
+}
+
+/** What the file says of a rule, as it is stored: durations in milliseconds. */
+function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
+  switch (key) {
+    case 'discounts':
+      return file.discounts;
+    case 'renewal': {
+      const { renewal } = file;
+      if (renewal === undefined) return undefined;
+      return { window_ms: renewal.window, retry_ms: renewal.retry, revive_ms: renewal.revive };
+    }
+    case 'trial':
+      return file.trial;
+  }
+}
+
+async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
+  const { rows } = await sql<{ key: RuleKey; value: object }>`
+    SELECT key, value FROM perennial.setting`.execute(db);
+  const there = new Map(rows.map((row) => [row.key, row.value]));
+  const steps: Step[] = [];
+  for (const key of ['discounts', 'renewal', 'trial'] as const) {
+    const value = ruleOf(file, key);
+    const before = there.get(key) ?? null;
+    if (value !== undefined && !same(value, before))
+      steps.push({ do: 'set-rule', key, value, before });
+  }
+  return steps;
+}
+
+async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<Step[]> {
+  const { rows } = await sql<NodeConfig>`
+    SELECT id, api, tls, inbounds, groups, link FROM perennial.node ORDER BY id`.execute(db);
+  const there = new Map(rows.map((row) => [row.id, row]));
+  const steps: Step[] = [];
+  for (const node of wanted) {
+    const before = there.get(node.id);
+    if (before === undefined) steps.push({ do: 'add-node', node, linkOnly: false });
+    else if (!same(before, node)) {
+      const linkOnly = same({ ...before, link: node.link }, node);
+      steps.push({ do: 'change-node', node, linkOnly });
+    }
+  }
+  return steps;
+}
+
+/** The step as a line for a person. */
+export function inWords(step: Step): string {
+  switch (step.do) {
+    case 'add-plan':
+      return `+ plan ${step.plan}: ${Object.values(step.title).join(' / ')}, groups ${step.groups.join(', ')}`;
+    case 'change-plan':
+      return `~ plan ${step.plan}: ${Object.values(step.title).join(' / ')}, groups ${step.groups.join(', ')}`;
+    case 'retire-plan':
+      return `- plan ${step.plan}: retired (who has it keeps it, nobody new can buy it)`;
+    case 'revive-plan':
+      return `+ plan ${step.plan}: on sale again`;
+    case 'set-price': {
+      const what = `price ${step.plan} ${step.periodDays} d`;
+      const before =
+        step.beforeMinor === null ? undefined : moneyText(step.beforeMinor, step.currency);
+      const after =
+        step.amountMinor === null ? undefined : moneyText(step.amountMinor, step.currency);
+      if (after === undefined)
+        return `- ${what}: ${before} withdrawn (subscriptions that need it go to quarantine)`;
+      return before === undefined ? `+ ${what}: ${after}` : `~ ${what}: ${before} -> ${after}`;
+    }
+    case 'set-rule':
+      return `${step.before === null ? '+' : '~'} ${step.key}: ${JSON.stringify(step.value)}`;
+    case 'add-node':
+      return `+ node ${step.node.id}: ${step.node.api}`;
+    case 'change-node':
+      return `~ node ${step.node.id}: ${step.node.api}`;
+  }
+}

@@ -1,0 +1,60 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { carryOut } from '../catalog/apply.ts';
+import { difference, inWords } from '../catalog/difference.ts';
+import { loadConfig } from '../config.ts';
+import { readClock } from '../db/clock.ts';
+import { inTransaction } from '../db/connect.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+
+interface Options extends CommonOptions {
+  readonly yes?: boolean;
+}
+
+/** `perennial apply FILE`: plans, prices, rules and nodes of the file; the difference first. */
+export function applyCommand(open: OpenBooks): Command {
+  return command(
+    'apply <FILE>',
+    'make plans, prices, rules and nodes as in FILE; shows the difference first',
+  )
+    .option('--yes', 'do it without asking')
+    .action(async (file: string, options: Options) => {
+      // Where the books are is the process's configuration, which the file may be itself.
+      const wanted = loadConfig({ config: file });
+      await withBooks(open, { ...options, config: options.config ?? file }, async ({ db }) => {
+        const show = await difference(db, wanted, await readClock(db));
+        if (show.length === 0) {
+          print(
+            options,
+            { changed: 0, steps: [] },
+            () => 'nothing to do: the books are as the file says',
+          );
+          return;
+        }
+        if (!options.json) process.stdout.write(`${show.map(inWords).join('\n')}\n`);
+        if (options.yes !== true && !(await confirmed(options))) {
+          print(options, { changed: 0, steps: show.map(inWords) }, () => 'nothing was changed');
+          return;
+        }
+        const done = await inTransaction(db, async (tx) => {
+          const now = await readClock(tx);
+          // What another replica's apply did meanwhile is not done twice.
+          const steps = await difference(tx, wanted, now);
+          await carryOut(tx, steps, 'cli', now);
+          return steps.map(inWords);
+        });
+        print(options, { changed: done.length, steps: done }, () => `${done.length} changes made`);
+      });
+    });
+}
+
+async function confirmed(options: Options): Promise<boolean> {
+  if (options.json || !process.stdin.isTTY) {
+    throw new UsageFault('not_confirmed', 'apply: nobody to ask here; --yes makes these changes');
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  const answer = await terminal.question('Make these changes? [y/N] ');
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}

@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { setClock } from '../db/clock.ts';
+import { openBooks, openPool } from '../db/connect.ts';
+import { migrate } from '../db/migrate.ts';
+import { parseInstant } from '../kernel/instant.ts';
+import { type CommonOptions, command, print } from './frame.ts';
+import { findDatabase } from './open-books.ts';
+
+interface Options extends CommonOptions {
+  readonly test?: boolean;
+}
+
+/** `perennial migrate`: brings the schema forward. Safe to run again, and from several places. */
+export function migrateCommand(): Command {
+  return command('migrate', 'create or bring forward the schema of the database')
+    .option('--test', 'mark a new database as a test: its clock can be set with --now')
+    .action(async (options: Options) => {
+      const config = loadConfig(options);
+      const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
+      const place = await findDatabase(config, 'command', true);
+      try {
+        const done = await migrate(place.url, { test: options.test ?? false });
+        if (now !== undefined) {
+          const db = openBooks(openPool(place.url));
+          await setClock(db, now).finally(() => db.destroy());
+        }
+        print(options, done, () =>
+          done.applied.length === 0
+            ? `nothing to do: the schema is at ${done.to}`
+            : `schema ${done.from} -> ${done.to}: ${done.applied.join(', ')}`,
+        );
+      } finally {
+        await place.close();
+      }
+    });
+}

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../config.ts';
+import { type Embedded, startEmbedded } from '../db/embedded.ts';
+import { openChecked } from '../db/open.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import type { OpenedBooks } from './frame.ts';
+
+// Where the books are: a database by its URL, or our own server in the data folder.
+
+/** Where a database is, and how to be done with it. */
+export interface Place {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * The database of the configuration. With `embedded`, a service owns its server, a command joins
+ * it or starts it for itself. @throws UsageFault `no_database`, or what the server can't do
+ */
+export async function findDatabase(
+  config: Config,
+  owner: 'service' | 'command',
+  mayCreate: boolean,
+): Promise<Place> {
+  const { database, dataDir } = config;
+  if (database === undefined) {
+    throw new UsageFault(
+      'no_database',
+      `${config.path ?? 'perennial.yaml'}: database: is not set; "embedded" or a URL is needed (or the variable DATABASE_URL)`,
+    );
+  }
+  if (database !== 'embedded') return { url: database, close: async () => undefined };
+  if (!mayCreate && !existsSync(join(dataDir, 'postgres'))) {
+    throw new UsageFault(
+      'no_books',
+      `${dataDir}: holds no database yet; run "perennial migrate" (or set PERENNIAL_DATA_DIR)`,
+    );
+  }
+  const embedded: Embedded = await startEmbedded({ dataDir, owner });
+  return { url: embedded.url, close: () => embedded.stop() };
+}
+
+/** Opens the books of the configuration for a command, checked. */
+export function openBooksFor(config: Config): Promise<OpenedBooks> {
+  return openAs(config, 'command');
+}
+
+/** Opens them for a service, which owns an embedded server while it lives. */
+export function openBooksForService(config: Config): Promise<OpenedBooks> {
+  return openAs(config, 'service');
+}
+
+async function openAs(config: Config, owner: 'service' | 'command'): Promise<OpenedBooks> {
+  const place = await findDatabase(config, owner, false);
+  try {
+    const books = await openChecked(place.url);
+    return {
+      config,
+      db: books.db,
+      url: place.url,
+      installation: books.installation,
+      async close() {
+        await books.close();
+        await place.close();
+      },
+    };
+  } catch (error) {
+    await place.close();
+    throw error;
+  }
+}

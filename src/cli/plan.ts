@@ -1,0 +1,115 @@
+import { Command } from 'commander';
+import { setPrice } from '../catalog/apply.ts';
+import { listPlans } from '../catalog/list.ts';
+import { readClock } from '../db/clock.ts';
+import { inTransaction } from '../db/connect.ts';
+import { refused, UsageFault } from '../kernel/faults.ts';
+import { isoTime, parseInstant } from '../kernel/instant.ts';
+import { isCurrency, majorUnits, moneyText, parseMinor } from '../kernel/money.ts';
+import { record } from '../subscription/timeline.ts';
+import { days } from './arguments.ts';
+import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+
+interface PriceOptions extends CommonOptions {
+  readonly days: number;
+  readonly currency?: string;
+  readonly from?: string;
+}
+
+/** `perennial plan list|set-price`. */
+export function planCommand(open: OpenBooks): Command {
+  return new Command('plan')
+    .description('what is on sale')
+    .addCommand(listCommand(open))
+    .addCommand(setPriceCommand(open));
+}
+
+function listCommand(open: OpenBooks): Command {
+  return command('list', 'plans, their groups, and their prices now and to come').action(
+    (options: CommonOptions) =>
+      withBooks(open, options, async ({ db }) => {
+        const plans = await listPlans(db, await readClock(db));
+        print(options, plans, () =>
+          plans.length === 0
+            ? 'no plans yet; "perennial apply FILE" adds them'
+            : table([
+                ['PLAN', 'TITLE', 'GROUPS', 'PRICES'],
+                ...plans.map((plan) => [
+                  plan.key + (plan.retired_at === null ? '' : ' (retired)'),
+                  Object.values(plan.title).join(' / '),
+                  plan.groups.join(', '),
+                  plan.prices
+                    .map(
+                      (p) =>
+                        `${p.period_days} d ${p.amount} ${p.currency}${p.valid_from ? ` from ${p.valid_from}` : ''}`,
+                    )
+                    .join(', '),
+                ]),
+              ]),
+        );
+      }),
+  );
+}
+
+function setPriceCommand(open: OpenBooks): Command {
+  return command('set-price <PLAN> <AMOUNT>', 'the price of a period, from now or from a time on')
+    .requiredOption('--days <N>', 'the length of the period', days)
+    .option('--currency <CODE>', "default: the configuration's")
+    .option('--from <ISO>', 'from then on (default: now)')
+    .action((plan: string, amountText: string, options: PriceOptions) =>
+      withBooks(open, options, async ({ db, config }) => {
+        const currency = options.currency ?? config.file.currency;
+        if (!isCurrency(currency)) {
+          throw new UsageFault(
+            'bad_currency',
+            `--currency: "${currency}" is not a currency; RUB or USD is`,
+          );
+        }
+        const amountMinor = parseMinor(amountText, currency, 'AMOUNT');
+        if (amountMinor <= 0n) {
+          throw new UsageFault(
+            'bad_price',
+            `AMOUNT: ${amountText} is not a price; it must be above 0`,
+          );
+        }
+        const set = await inTransaction(db, async (tx) => {
+          const now = await readClock(tx);
+          const from = options.from === undefined ? now : parseInstant(options.from, '--from');
+          if (from < now) {
+            throw refused(
+              'past_price',
+              `--from: ${isoTime(from)} is past; a price can't change what was charged`,
+            );
+          }
+          const price = { plan, periodDays: options.days, currency, amountMinor };
+          await setPrice(tx, price, from);
+          const detail = {
+            plan,
+            period_days: options.days,
+            currency,
+            amount_minor: amountMinor,
+            valid_from: isoTime(from),
+          };
+          await record(
+            tx,
+            [{ customerId: null, subject: 'catalog', action: 'set_price', detail }],
+            'cli',
+            now,
+          );
+          return {
+            plan,
+            period_days: options.days,
+            amount: majorUnits(amountMinor, currency),
+            currency,
+            valid_from: isoTime(from),
+          };
+        });
+        print(
+          options,
+          set,
+          () =>
+            `${plan}, ${options.days} days: ${moneyText(amountMinor, currency)} from ${set.valid_from}`,
+        );
+      }),
+    );
+}

@@ -1,0 +1,70 @@
+import type { JsonObject } from '../db/schema.ts';
+import type { Portrait, SubscriptionPortrait } from '../subscription/portrait.ts';
+import { table } from './frame.ts';
+
+/** `customer show` for a person. Times are UTC, to the minute. */
+export function portraitText(portrait: Portrait): string {
+  const { customer } = portrait;
+  const { currency } = customer;
+  const traits = [
+    customer.vip === true ? 'VIP' : undefined,
+    Number(customer.discount_percent) > 0 ? `${customer.discount_percent}% discount` : undefined,
+    customer.reachable === false ? 'not reachable' : undefined,
+    customer.trial_used_at === null ? undefined : 'trial used',
+  ].filter((trait) => trait !== undefined);
+  return [
+    `customer ${customer.telegram_id}  ${customer.locale}, ${customer.time_zone}${traits.map((t) => `, ${t}`).join('')}`,
+    `balance ${customer.balance} ${currency}`,
+    ...portrait.subscriptions.map(subscriptionText),
+    section('ledger', portrait.ledger, (row) => [
+      minute(row.created_at),
+      text(row.kind),
+      `${text(row.amount)} ${currency}`,
+      `balance ${text(row.balance_after)}`,
+    ]),
+    section('notices', portrait.notices, (row) => [
+      minute(row.created_at),
+      text(row.kind),
+      text(row.state),
+    ]),
+    section('timeline', portrait.events, (row) => [
+      minute(row.at),
+      text(row.action),
+      text(row.subject),
+      `by ${text(row.actor)}`,
+    ]),
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
+}
+
+const text = (value: unknown): string => String(value ?? '-');
+const minute = (value: unknown): string => text(value).slice(0, 16).replace('T', ' ');
+
+function subscriptionText(one: SubscriptionPortrait): string {
+  const renewal = one.auto_renew ? 'auto-renew on' : 'auto-renew off';
+  const next = one.next_plan === null ? '' : `, then ${one.next_plan} ${one.next_period_days} d`;
+  const head = `\nsubscription ${one.id}  ${one.kind} ${one.plan} ${one.period_days} d, ${one.state}, until ${minute(one.expires_at)}, ${renewal}${next}`;
+  const credential = `  credential ${one.credential ?? 'none'}`;
+  const periods = table(
+    one.periods.map((row) => [
+      `  period ${row.id}`,
+      row.source,
+      row.plan,
+      `${minute(row.starts_at)} - ${minute(row.ends_at)}`,
+      row.amount,
+      row.refunded_at === null ? '' : `refunded ${minute(row.refunded_at)}`,
+    ]),
+    [4],
+  );
+  return [head, credential, periods].join('\n');
+}
+
+function section(
+  title: string,
+  rows: readonly JsonObject[],
+  cells: (row: JsonObject) => string[],
+): string {
+  if (rows.length === 0) return '';
+  return `\n${title}, the latest first\n${table(rows.map((row) => ['', ...cells(row)]))}`;
+}

@@ -1,0 +1,56 @@
+import { Command, CommanderError } from 'commander';
+import { faultOf } from '../db/faults.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import { programVersion } from '../version.ts';
+import { applyCommand } from './apply.ts';
+import { customerCommand } from './customer.ts';
+import { migrateCommand } from './migrate.ts';
+import { openBooksFor } from './open-books.ts';
+import { planCommand } from './plan.ts';
+
+/** Well; what was asked failed; wrong usage or configuration. */
+export type ExitCode = 0 | 1 | 2;
+
+/** The whole program. */
+export function program(): Command {
+  const perennial = new Command('perennial')
+    .description(
+      'Renews subscriptions from a prepaid balance, and proves that the books are right.',
+    )
+    .version(programVersion)
+    .addCommand(migrateCommand())
+    .addCommand(applyCommand(openBooksFor))
+    .addCommand(planCommand(openBooksFor))
+    .addCommand(customerCommand(openBooksFor));
+  // Money of a negative adjustment comes after `--`, or commander would take it for an option.
+  return throughout(perennial);
+}
+
+/** Errors come to us instead of ending the process, for every command there is. */
+function throughout(root: Command): Command {
+  root.exitOverride().showSuggestionAfterError().showHelpAfterError('(--help shows what there is)');
+  for (const inner of root.commands) throughout(inner);
+  return root;
+}
+
+/**
+ * Runs one command line. What is wrong is said in one sentence on standard error; a stack only for
+ * a bug of ours.
+ */
+export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
+  try {
+    await program().parseAsync(argv, { from: 'user' });
+    return process.exitCode === 1 ? 1 : 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const fault = faultOf(error);
+    const asJson = argv.includes('--json');
+    process.stderr.write(
+      asJson
+        ? `${JSON.stringify({ error: { code: fault.code, message: fault.message } })}\n`
+        : `perennial: ${fault.message}\n`,
+    );
+    if (fault.kind === 'bug') process.stderr.write(`${fault.stack}\n`);
+    return fault instanceof UsageFault ? 2 : 1;
+  }
+}

@@ -1,0 +1,198 @@
+import { sql } from 'kysely';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import type { JsonObject, LedgerKind, NoticeState, PeriodSource } from '../db/schema.ts';
+import { refused } from '../kernel/faults.ts';
+import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { subscriptionsOf } from './subscriptions.ts';
+
+// All that the books say of one customer, as `customer show` prints it.
+
+export interface Portrait {
+  readonly customer: JsonObject & { readonly telegram_id: number; readonly currency: string };
+  readonly subscriptions: readonly SubscriptionPortrait[];
+  readonly ledger: readonly JsonObject[];
+  readonly notices: readonly JsonObject[];
+  readonly events: readonly JsonObject[];
+}
+
+export interface SubscriptionPortrait {
+  readonly id: number;
+  readonly kind: string;
+  readonly plan: string;
+  readonly period_days: number;
+  readonly next_plan: string | null;
+  readonly next_period_days: number | null;
+  readonly state: string;
+  readonly started_at: string;
+  readonly expires_at: string;
+  readonly auto_renew: boolean;
+  readonly credential: string | null;
+  readonly periods: readonly {
+    readonly id: number;
+    readonly source: string;
+    readonly plan: string;
+    readonly starts_at: string;
+    readonly ends_at: string;
+    readonly amount: string;
+    readonly refunded_at: string | null;
+  }[];
+}
+
+/** @param rowsMax how many of the latest ledger entries, notices and events; @throws `no_customer` */
+export function portraitOf(db: Db, telegramId: bigint, rowsMax: number): Promise<Portrait> {
+  return inTransaction(db, async (tx) => {
+    const row = await tx
+      .selectFrom('perennial.customer')
+      .selectAll()
+      .where('telegram_id', '=', telegramId)
+      .executeTakeFirst();
+    if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+    const { id, balance_minor, trial_used_at, created_at, ...rest } = row;
+    return {
+      customer: {
+        id: Number(id),
+        ...rest,
+        telegram_id: Number(row.telegram_id),
+        balance: majorUnits(balance_minor, row.currency),
+        trial_used_at: trial_used_at === null ? null : isoTime(trial_used_at),
+        created_at: isoTime(created_at),
+      },
+      subscriptions: await subscriptionPortraits(tx, id, row.currency),
+      ledger: await ledgerOf(tx, id, row.currency, rowsMax),
+      notices: await noticesOf(tx, id, rowsMax),
+      events: await eventsOf(tx, id, rowsMax),
+    };
+  });
+}
+
+interface PeriodRow {
+  readonly id: bigint;
+  readonly subscriptionId: SubscriptionId;
+  readonly source: PeriodSource;
+  readonly plan: string;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+  readonly amountMinor: bigint;
+  readonly refundedAt: Instant | null;
+}
+
+async function subscriptionPortraits(
+  tx: Tx,
+  customerId: CustomerId,
+  currency: string,
+): Promise<SubscriptionPortrait[]> {
+  const { rows: periods } = await sql<PeriodRow>`
+    SELECT p.id, p.subscription_id AS "subscriptionId", p.source, p.plan,
+      p.starts_at AS "startsAt", p.ends_at AS "endsAt", p.amount_minor AS "amountMinor",
+      p.refunded_at AS "refundedAt"
+    FROM perennial.subscription s JOIN LATERAL (
+      (SELECT * FROM perennial.period live
+       WHERE live.subscription_id = s.id AND live.refunded_at IS NULL
+       ORDER BY live.starts_at DESC LIMIT 100)
+      UNION ALL
+      (SELECT * FROM perennial.period refunded
+       WHERE refunded.subscription_id = s.id AND refunded.refunded_at IS NOT NULL
+       ORDER BY refunded.starts_at DESC LIMIT 100)) p ON true
+    WHERE s.customer_id = ${customerId} ORDER BY p.starts_at, p.id`.execute(tx);
+  const { rows: credentials } = await sql<{ id: string; subscriptionId: SubscriptionId }>`
+    SELECT c.id, c.subscription_id AS "subscriptionId"
+    FROM perennial.subscription s
+    JOIN perennial.credential c ON c.subscription_id = s.id AND c.retired_at IS NULL
+    WHERE s.customer_id = ${customerId}`.execute(tx);
+  return (await subscriptionsOf(tx, customerId)).map((one) => ({
+    id: Number(one.id),
+    kind: one.kind,
+    plan: one.plan,
+    period_days: one.periodDays,
+    next_plan: one.nextPlan,
+    next_period_days: one.nextPeriodDays,
+    state: one.state,
+    started_at: isoTime(one.startedAt),
+    expires_at: isoTime(one.expiresAt),
+    auto_renew: one.autoRenew,
+    credential: credentials.find((row) => row.subscriptionId === one.id)?.id ?? null,
+    periods: periods
+      .filter((row) => row.subscriptionId === one.id)
+      .map((row) => ({
+        id: Number(row.id),
+        source: row.source,
+        plan: row.plan,
+        starts_at: isoTime(row.startsAt),
+        ends_at: isoTime(row.endsAt),
+        amount: majorUnits(row.amountMinor, currency),
+        refunded_at: row.refundedAt === null ? null : isoTime(row.refundedAt),
+      })),
+  }));
+}
+
+async function ledgerOf(
+  tx: Tx,
+  id: CustomerId,
+  currency: string,
+  max: number,
+): Promise<JsonObject[]> {
+  interface Row {
+    readonly id: bigint;
+    readonly kind: LedgerKind;
+    readonly amount: bigint;
+    readonly after: bigint;
+    readonly provider: string | null;
+    readonly provider_ref: string | null;
+    readonly at: Instant;
+  }
+  const { rows } = await sql<Row>`
+    SELECT id, kind, amount_minor AS amount, balance_after_minor AS after, provider, provider_ref,
+      created_at AS at
+    FROM perennial.ledger_entry WHERE customer_id = ${id} ORDER BY id DESC LIMIT ${max}`.execute(
+    tx,
+  );
+  return rows.map(({ after, at, ...row }) => ({
+    ...row,
+    id: Number(row.id),
+    amount: majorUnits(row.amount, currency),
+    balance_after: majorUnits(after, currency),
+    created_at: isoTime(at),
+  }));
+}
+
+async function noticesOf(tx: Tx, id: CustomerId, max: number): Promise<JsonObject[]> {
+  interface Row {
+    readonly id: bigint;
+    readonly kind: string;
+    readonly state: NoticeState;
+    readonly params: JsonObject;
+    readonly at: Instant;
+  }
+  const { rows } = await sql<Row>`
+    SELECT n.id, n.kind, n.state, n.params, n.created_at AS at
+    FROM perennial.notification n WHERE n.customer_id = ${id}
+    ORDER BY n.id DESC LIMIT ${max}`.execute(tx);
+  return rows.map(({ at, ...row }) => ({ ...row, id: Number(row.id), created_at: isoTime(at) }));
+}
+
+async function eventsOf(tx: Tx, id: CustomerId, max: number): Promise<JsonObject[]> {
+  interface Row {
+    readonly subject: string;
+    readonly action: string;
+    readonly actor: string;
+    readonly at: Instant;
+    readonly detail: JsonObject;
+  }
+  const { rows } = await sql<Row>`
+    SELECT subject, action, actor, at, detail FROM perennial.event
+    WHERE customer_id = ${id} ORDER BY id DESC LIMIT ${max}`.execute(tx);
+  return rows.map((row) => ({ ...row, at: isoTime(row.at) }));
+}
+
+/** The currency of a customer's money: what an amount means. @throws Fault `no_customer` */
+export async function currencyOf(db: Db | Tx, telegramId: bigint): Promise<string> {
+  const row = await db
+    .selectFrom('perennial.customer')
+    .select('currency')
+    .where('telegram_id', '=', telegramId)
+    .executeTakeFirst();
+  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  return row.currency;
+}
