@@ -30,3 +30,15 @@ export async function clockSkewMs(db: Db): Promise<number> {
   const middle = (before + Date.now()) / 2;
   return middle - (rows[0] as { server: Instant }).server;
 }
+
+/** The database server's own time, whatever a test has stored: what schedules go by. */
+export async function readServerTime(db: Db): Promise<Instant> {
+  const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
+  return (rows[0] as { server: Instant }).server;
+}
+
+/** Milliseconds since it was made, from a clock that only goes forward. */
+export function stopwatch(): () => number {
+  const begunMs = performance.now();
+  return () => performance.now() - begunMs;
+}

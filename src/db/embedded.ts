@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { access, chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
@@ -135,7 +135,7 @@ async function startOwned(
   const password = await readPassword(dataDir);
   await initCluster(cluster, password, durable);
   await checkVersion(cluster);
-  if (ours.inherited) await stopCluster(cluster);
+  await stopCluster(cluster); // that of an owner who died
   const port = await startCluster(cluster, (chosen) =>
     settingsText(chosen, { durable, settings: options.settings ?? {} }),
   );
@@ -163,9 +163,10 @@ async function startOwned(
 
 /** Starts the server of a data folder, or joins it. @throws UsageFault naming folder and way out. */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
-  const dataDir = resolve(options.dataDir);
   const account = await serverAccount();
-  await prepareFolder(dataDir, account);
+  await prepareFolder(resolve(options.dataDir), account);
+  // As the system names it: a process is known by the folder that it works in.
+  const dataDir = await realpath(options.dataDir);
   const place = await ownOrJoin(dataDir, options.owner, options.waitMs ?? 30 * secondMs);
   if ('port' in place) {
     const url = urlOf(await readPassword(dataDir), place.port);

@@ -93,6 +93,7 @@ async function forgetStranger({ folder }: Cluster): Promise<void> {
 export async function stopCluster(cluster: Cluster): Promise<void> {
   const { folder, binaries, account } = cluster;
   await forgetStranger(cluster);
+  if (!existsSync(join(folder, 'postmaster.pid'))) return;
   const pg_ctl = (...args: string[]) => runAs(account, binaries.pg_ctl, [...args, '-D', folder]);
   if ((await pg_ctl('status')).code === 3) return;
   const stopped = await pg_ctl('stop', '-m', 'fast', '-w', '-t', '60');

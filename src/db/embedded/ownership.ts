@@ -76,16 +76,13 @@ async function dropLinks(folder: string): Promise<void> {
 
 /** Our own hold on a folder. */
 export interface Ownership {
-  /** Whether somebody died while owning it, so that a server may still run. */
-  readonly inherited: boolean;
   /** Tells joiners where the server listens. */
   announce(port: number): Promise<void>;
   release(): Promise<void>;
 }
 
-function ownership(folder: string, owner: Owner, inherited: boolean): Ownership {
+function ownership(folder: string, owner: Owner): Ownership {
   return {
-    inherited,
     announce: (port) => replaceHead(folder, { ...owner, port }),
     release: () => rm(headOf(folder), { force: true }),
   };
@@ -107,6 +104,6 @@ export async function claim(folder: string, role: Role): Promise<Ownership | Own
     }
     await replaceHead(folder, owner);
     await dropLinks(folder);
-    return ownership(folder, owner, before !== undefined);
+    return ownership(folder, owner);
   }
 }

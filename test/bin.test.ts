@@ -1,0 +1,109 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+// bin/perennial.js with a program of our own behind it, under each Node that this machine has.
+
+const versionOf = (node: string) => execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+const found = (process.env.PATH ?? '')
+  .split(delimiter)
+  .map((folder) => join(folder, 'node'))
+  .filter((node) => existsSync(node));
+const nodes = new Map([process.execPath, ...found].map((node) => [versionOf(node), node]));
+
+const program = `
+  const say: (text: string) => void = console.log;
+  const keep = setInterval(() => undefined, 1_000);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => { say(signal); clearInterval(keep); process.exitCode = 7; });
+  }
+  if (process.argv[2] === 'wait') say(String(process.pid));
+  else { say(process.version + ' ' + process.argv.slice(2).join(' ')); process.exit(3); }`;
+
+let clone: string;
+beforeAll(() => {
+  clone = mkdtempSync(join(tmpdir(), 'perennial-bin-'));
+  cpSync('bin', join(clone, 'bin'), { recursive: true });
+  mkdirSync(join(clone, 'src'));
+  writeFileSync(join(clone, 'src', 'main.ts'), program);
+  writeFileSync(join(clone, 'package.json'), '{ "type": "module", "version": "0.1.0" }');
+  symlinkSync(resolve('node_modules'), join(clone, 'node_modules'));
+});
+afterAll(() => rmSync(clone, { recursive: true }));
+
+const door = () => join(clone, 'bin', 'perennial.js');
+
+async function startWaiting(
+  node: string,
+): Promise<{ child: ChildProcess; lines: AsyncIterator<string> }> {
+  const child = spawn(node, [door(), 'wait'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const output = child.stdout as NodeJS.ReadableStream;
+  const lines = createInterface({ input: output })[Symbol.asyncIterator]();
+  await lines.next();
+  return { child, lines };
+}
+
+describe.each([...nodes])('in a clone under Node %s', (_, node) => {
+  test('the program runs on Node 24 with its arguments, its exit code, and no warning', () => {
+    const ran = spawnSync(node, [door(), 'audit', '--json'], { encoding: 'utf8' });
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout).toMatch(/^v2[4-9]\.\S+ audit --json\n$/);
+    expect(ran.status).toBe(3);
+  });
+
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches it', async (signal) => {
+    const { child, lines } = await startWaiting(node);
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    expect((await lines.next()).value).toBe(signal);
+    expect(await ended).toEqual([7, null]);
+  });
+});
+
+const older = [...nodes].filter(([version]) => Number(/\d+/.exec(version)?.[0]) < 24);
+
+describe.each(older)('behind an older Node (%s)', (_, node) => {
+  test('the program is asked to end when its starter is killed', async () => {
+    const { child, lines } = await startWaiting(node);
+    child.kill('SIGKILL');
+    expect((await lines.next()).value).toBe('SIGTERM');
+    // Its output ends when it does.
+    expect((await lines.next()).done).toBe(true);
+  });
+
+  test('without the Node that npm ci brings, it says so and exits with 2', () => {
+    const bare = mkdtempSync(join(tmpdir(), 'perennial-bare-'));
+    for (const part of ['bin', 'src', 'package.json']) {
+      cpSync(join(clone, part), join(bare, part), { recursive: true });
+    }
+    const ran = spawnSync(node, [join(bare, 'bin', 'perennial.js')], { encoding: 'utf8' });
+    rmSync(bare, { recursive: true });
+    expect(ran.stderr).toMatch(/^perennial: a clone needs Node 24, .*npm ci brings it\n$/);
+    expect(ran.status).toBe(2);
+  });
+});
+
+test('a release, which has no src/, runs what was compiled', () => {
+  const release = mkdtempSync(join(tmpdir(), 'perennial-release-'));
+  cpSync('bin', join(release, 'bin'), { recursive: true });
+  mkdirSync(join(release, 'dist'));
+  writeFileSync(join(release, 'dist', 'main.js'), 'console.log("compiled")');
+  writeFileSync(join(release, 'package.json'), '{ "type": "module" }');
+  const ran = spawnSync(process.execPath, [join(release, 'bin', 'perennial.js')], {
+    encoding: 'utf8',
+  });
+  rmSync(release, { recursive: true });
+  expect(ran.stdout).toBe('compiled\n');
+});
