@@ -1,0 +1,95 @@
+import type { Config } from './config.ts';
+import { settingsOf } from './config.ts';
+import { readServerTime, stopwatch } from './db/clock.ts';
+import type { Db } from './db/connect.ts';
+import { minuteMs, secondMs } from './kernel/instant.ts';
+import type { Log } from './log.ts';
+import { openQueue, type RunEnd, type Runnable } from './queue.ts';
+import { wakeChannel } from './subscription/wake.ts';
+import { workers as allWorkers, type Worker } from './workers/index.ts';
+import { openReplica, type Replica } from './workers/replica.ts';
+import type { RunRow } from './workers/run-record.ts';
+
+// The service, put together: the books, who we are, the queue, and the workers that it runs.
+
+/** Of the 10 s in which a service has to end, what its runs get to end their batch. */
+const graceMs = 7 * secondMs;
+
+export interface Service {
+  readonly workers: readonly string[];
+  stop(): Promise<void>;
+}
+
+/** The books that a service works on, opened and checked; it does not close them. */
+export interface ServiceBooks {
+  readonly config: Config;
+  readonly db: Db;
+  readonly url: string;
+}
+
+/** Starts the workers. Returns when each of them may run. */
+export async function startWorkers(
+  books: ServiceBooks,
+  log: Log,
+  workers: readonly Worker[] = allWorkers,
+): Promise<Service> {
+  const replica = openReplica(books.url);
+  const queue = await openQueue({
+    url: books.url,
+    workers: workers.map((worker) => runnable(worker, books, replica, log)),
+    wakeChannel,
+    serverTime: () => readServerTime(books.db),
+    log,
+  });
+  return {
+    workers: workers.map((worker) => worker.name),
+    async stop() {
+      await queue.stop(graceMs);
+      await replica.close();
+    },
+  };
+}
+
+function runnable(worker: Worker, books: ServiceBooks, replica: Replica, log: Log): Runnable {
+  const { everyMs, batchMax, budgetMs } = settingsOf(books.config, worker);
+  return {
+    name: worker.name,
+    everyMs,
+    // Whole batches, each within its statement time-outs, may outlast the budget.
+    longestMs: budgetMs + 10 * minuteMs,
+    async run(signal) {
+      const elapsedMs = stopwatch();
+      const { db } = books;
+      const row = await worker.run({ db, replica, batchMax, budgetMs, signal, elapsedMs, log });
+      tell(log, row, elapsedMs());
+      return endOf(row);
+    },
+  };
+}
+
+/** A run that found nothing is not worth a line, as it isn't worth a record. */
+function tell(log: Log, row: RunRow, tookMs: number): void {
+  const { id, worker, outcome, examined, changed, failed, detail } = row;
+  const level = outcome === 'success' && examined === 0n ? 'debug' : 'info';
+  const counts = { examined: Number(examined), changed: Number(changed), failed: Number(failed) };
+  const fields = { worker, run: id.toString(), outcome, ...counts, detail };
+  log[level]({ ...fields, tookMs: Math.round(tookMs) }, 'run ended');
+}
+
+/** What follows on a run. */
+function endOf(row: RunRow): RunEnd {
+  switch (row.outcome) {
+    case 'failed':
+      return row.detail.kind === 'transient' ? 'try-again' : 'failed';
+    case 'skipped':
+      return 'unfit';
+    case 'partial':
+    // Whatever it put aside rests for an hour, so this ends; whether it had more to do isn't told.
+    case 'degraded':
+      return 'more';
+    case 'success':
+    case 'running':
+    case 'lost':
+      return 'done';
+  }
+}

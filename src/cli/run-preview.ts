@@ -1,0 +1,83 @@
+import { settingsOf } from '../config.ts';
+import { majorUnits, moneyText } from '../kernel/money.ts';
+import type { Worker } from '../workers/index.ts';
+import type { Preview } from '../workers/worker.ts';
+import { jsonText, type OpenedBooks } from './frame.ts';
+
+/** How many had this outcome, and the sum of what it is about, by currency, in minor units. */
+interface Total {
+  count: number;
+  readonly minor: Map<string, bigint>;
+}
+
+/**
+ * Prints what a run would do: a line a subscription, as they are found (a book of a million stays
+ * out of memory), then the totals. In JSON: `{"items": […], "totals": {…}}`.
+ */
+export async function previewTo(
+  out: NodeJS.WritableStream,
+  worker: Worker,
+  { db, config }: OpenedBooks,
+  signal: AbortSignal,
+  json: boolean,
+): Promise<void> {
+  const totals = new Map<string, Total>();
+  let printed = 0;
+  const report = (item: Preview): void => {
+    add(totals, item);
+    if (json) out.write(`${printed === 0 ? '' : ','}\n${compact(itemJson(item))}`);
+    else out.write(`${itemText(item)}\n`);
+    printed += 1;
+  };
+  if (json) out.write('{"items": [');
+  await worker.preview({ db, batchMax: settingsOf(config, worker).batchMax, signal }, report);
+  if (json) out.write(`\n],\n"totals": ${compact(totalsJson(totals))}}\n`);
+  else out.write(totalsText(totals));
+}
+
+function add(totals: Map<string, Total>, { outcome, currency, amountMinor }: Preview): void {
+  const total = totals.get(outcome) ?? { count: 0, minor: new Map<string, bigint>() };
+  total.count += 1;
+  if (amountMinor !== 0n) {
+    total.minor.set(currency, (total.minor.get(currency) ?? 0n) + amountMinor);
+  }
+  totals.set(outcome, total);
+}
+
+const compact = (value: unknown): string => jsonText(value).replaceAll(/\n\s*/g, ' ');
+
+const itemJson = (item: Preview) => ({
+  telegram_id: item.telegramId,
+  subscription_id: item.subscriptionId,
+  outcome: item.outcome,
+  amount: majorUnits(item.amountMinor, item.currency),
+  currency: item.currency,
+  sentence: item.sentence,
+});
+
+/** Columns of a fixed width: the longest id is not known while they come. */
+function itemText(item: Preview): string {
+  const [customer, subscription] = [item.telegramId.toString(), item.subscriptionId.toString()];
+  return `${customer.padEnd(12)}  ${subscription.padEnd(10)}  ${item.outcome.padEnd(14)}  ${item.sentence}`;
+}
+
+function totalsJson(totals: ReadonlyMap<string, Total>) {
+  return Object.fromEntries(
+    [...totals].map(([outcome, { count, minor }]) => [
+      outcome,
+      {
+        count,
+        amounts: Object.fromEntries([...minor].map(([code, sum]) => [code, majorUnits(sum, code)])),
+      },
+    ]),
+  );
+}
+
+function totalsText(totals: ReadonlyMap<string, Total>): string {
+  if (totals.size === 0) return 'nothing to do\n';
+  const lines = [...totals].map(([outcome, { count, minor }]) => {
+    const sums = [...minor].map(([code, sum]) => moneyText(sum, code)).join(', ');
+    return `${outcome}: ${count}${sums === '' ? '' : ` (${sums})`}`;
+  });
+  return `\n${lines.join('\n')}\n`;
+}

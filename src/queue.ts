@@ -1,0 +1,289 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Job, PgBoss } from 'pg-boss';
+import { stopwatch } from './db/clock.ts';
+import { faultOf } from './db/faults.ts';
+import { type Instant, minuteMs, secondMs } from './kernel/instant.ts';
+import { type Slots, slotsOf } from './slots.ts';
+
+// Who runs what, and where: the only file that knows pg-boss.
+//
+// Each worker is a queue with the policy `stately`: at most one run waits behind the one that is
+// going on, whoever asked for it. Who asks:
+//
+// - time: each replica asks for the run of a slot when the slot begins. A slot is the time of the
+//   database divided by the interval, and the first who asks takes it, so that doubling by N
+//   replicas is harmless;
+// - a command that made something due: NOTIFY on `perennial_wake`, sent with its commit;
+// - a run that left work behind, or that failed for a reason that passes.
+//
+// A run holds its job by heartbeats. Those of a dead replica stop, and the others take the job over.
+// All of this is for speed and for peace, never for being right: two runs at once, or one too many,
+// are harmless (rows, locks and constraints see to that), and one that is missing is late.
+
+/** How a run ended, as far as it matters for what comes next. */
+export type RunEnd =
+  | 'done'
+  /** There is more to do: the next run follows at once. */
+  | 'more'
+  /** Failed by something that passes: the next run follows after a pause. */
+  | 'try-again'
+  /** Failed by something that doesn't pass by itself: the next run is the next slot's. */
+  | 'failed'
+  /** This process is not fit to run it, another one may be. */
+  | 'unfit';
+
+export interface Runnable {
+  readonly name: string;
+  readonly everyMs: number;
+  /** Longer than any run takes: then it is given up, and somebody else may run it. */
+  readonly longestMs: number;
+  run(signal: AbortSignal): Promise<RunEnd>;
+}
+
+export interface QueueOptions {
+  readonly url: string;
+  readonly workers: readonly Runnable[];
+  /** PostgreSQL's channel on which wake-ups come, each naming a worker. */
+  readonly wakeChannel: string;
+  readonly serverTime: () => Promise<Instant>;
+  readonly log: QueueLog;
+  /** After a failed run, so that a worker that fails can't spin. */
+  readonly failurePauseMs?: number;
+}
+
+export interface QueueLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface Queue {
+  /** Starts nothing new, lets the batches in hand end, and hands on what is left. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const schema = 'perennial_queue';
+
+/** pg-boss's minimum. With the beats and the watch below, a dead replica is missed in 7 to 12 s. */
+const heartbeatSeconds = 10;
+/** Two beats may get lost, by a busy machine or network, before a living run is taken for dead. */
+const beatSeconds = 3;
+/** How often one of the replicas looks for jobs whose heartbeat stopped; pg-boss's minimum. */
+const watchSeconds = 1;
+/** How often a replica looks for jobs that others left; what it queues itself it takes at once. */
+const pollSeconds = 1;
+/** Finished jobs are kept at least this long; a slot is taken as long as its job is kept. */
+const keptSeconds = 120;
+/** Several wake-ups within this time make one run: a storm of top-ups must not be one of runs. */
+const wakeGapMs = 250;
+/** The longest sleep of the ticker: a server whose clock was set is noticed within this time. */
+const tickMaxMs = 30 * secondMs;
+/** After a tick that failed; also how long a failed run holds its place. */
+const failurePauseMs = 5 * secondMs;
+/** A replica that is not fit to run leaves the work to others for this long. */
+const unfitMs = 30 * secondMs;
+/** The same trouble of the queue is said once in this time: an outage must not fill the disk. */
+const sayAgainMs = 10 * secondMs;
+
+/** pg-boss counts in whole seconds, and a job lasts a day at most. */
+const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
+
+function openBoss(url: string): PgBoss {
+  // pg-boss hands these to `pg` as they are. A statement whose answer never comes (a network that
+  // swallows packets) fails; all of its statements are short.
+  const connection = { connectionString: url, keepAlive: true, query_timeout: 30 * secondMs };
+  return new PgBoss({
+    ...connection,
+    application_name: 'perennial queue',
+    schema,
+    max: 4,
+    // No cron (slots see to that), no registry of instances (replicas hold a lock), no flows.
+    schedule: false,
+    registerInstance: false,
+    flowIntervalSeconds: 3600,
+    superviseIntervalSeconds: watchSeconds,
+    monitorIntervalSeconds: watchSeconds,
+    maintenanceIntervalSeconds: 60,
+  });
+}
+
+async function prepareQueue(boss: PgBoss, worker: Runnable): Promise<void> {
+  const settings = {
+    heartbeatSeconds,
+    expireInSeconds: Math.min(wholeSeconds(worker.longestMs), 24 * 3600),
+    // A run whose process died is run again, however often that happens.
+    retryLimit: 1_000_000,
+    retryDelay: 0,
+    deleteAfterSeconds: Math.max(keptSeconds, 2 * wholeSeconds(worker.everyMs)),
+  };
+  await boss.createQueue(worker.name, { policy: 'stately', ...settings });
+  // One that an older version made has that version's settings.
+  await boss.updateQueue(worker.name, settings);
+}
+
+/** Starts the workers of this process. @throws what the database refused */
+export async function openQueue(options: QueueOptions): Promise<Queue> {
+  const { log, workers } = options;
+  const boss = openBoss(options.url);
+  const say = sayer(log);
+  boss.on('error', (error) => say(error, 'queue'));
+  boss.on('warning', ({ message, data }) => log.warn({ data }, `queue: ${message}`));
+  await boss.start().catch(async (error: unknown) => {
+    await boss.stop({ graceful: false });
+    throw error;
+  });
+
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const fetchers = new Map<string, string>();
+  const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined);
+
+  /** Queues a run, unless one waits already, and has this process look at once. */
+  async function ask(worker: Runnable, slots?: Slots): Promise<void> {
+    const once = slots === undefined ? {} : { singletonSeconds: slots.seconds };
+    const queued = await boss.send(worker.name, null, once);
+    const fetcher = fetchers.get(worker.name);
+    if (queued !== null && fetcher !== undefined) boss.notifyWorker(fetcher);
+  }
+
+  async function work(worker: Runnable): Promise<void> {
+    const handler = async ([job]: Job<unknown>[]) => {
+      if (job !== undefined) await carryOut(worker, AbortSignal.any([signal, job.signal]));
+    };
+    const how = { pollingIntervalSeconds: pollSeconds, heartbeatRefreshSeconds: beatSeconds };
+    fetchers.set(worker.name, await boss.work(worker.name, how, handler));
+  }
+
+  async function carryOut(worker: Runnable, until: AbortSignal): Promise<void> {
+    let end: RunEnd;
+    try {
+      end = await worker.run(until);
+    } catch (error) {
+      // It could not even be recorded: the database is away. The job is tried again.
+      log.error({ worker: worker.name, err: faultOf(error) }, 'run could not be carried out');
+      await rest(options.failurePauseMs ?? failurePauseMs);
+      throw new Error('the run could not be carried out; see the log', { cause: error });
+    }
+    if (end === 'try-again' || end === 'failed')
+      await rest(options.failurePauseMs ?? failurePauseMs);
+    if (end === 'unfit') stepBack(worker);
+    if (end === 'more' || end === 'try-again' || end === 'unfit') await ask(worker);
+  }
+
+  /** Leaves a worker to other replicas for a while. */
+  function stepBack(worker: Runnable): void {
+    fetchers.delete(worker.name);
+    const back = async () => {
+      await boss.offWork(worker.name);
+      await rest(unfitMs);
+      if (!signal.aborted) await work(worker);
+    };
+    // Not awaited: it waits for the run in hand, which is the one that called.
+    back().catch((error: unknown) => say(error, `queue of ${worker.name}`));
+  }
+
+  const waking = new Map<string, 'once' | 'again'>();
+  /** Asks for a run now; further wake-ups within the gap are one more run after it. */
+  async function wake(worker: Runnable): Promise<void> {
+    if (waking.has(worker.name)) {
+      waking.set(worker.name, 'again');
+      return;
+    }
+    do {
+      waking.set(worker.name, 'once');
+      await ask(worker).catch((error: unknown) => say(error, `wake-up of ${worker.name}`));
+      await rest(wakeGapMs);
+    } while (waking.get(worker.name) === 'again' && !signal.aborted);
+    waking.delete(worker.name);
+  }
+
+  const slots = workers.map((worker) => ({ worker, slots: slotsOf(wholeSeconds(worker.everyMs)) }));
+  const asked = new Map<string, number>();
+  /** Asks for the runs of the slots that began. @returns how long nothing begins */
+  async function tick(): Promise<number> {
+    const now = await options.serverTime();
+    let waitMs = tickMaxMs;
+    for (const each of slots) {
+      const slot = each.slots.at(now);
+      if (asked.get(each.worker.name) !== slot) await ask(each.worker, each.slots);
+      asked.set(each.worker.name, slot);
+      waitMs = Math.min(waitMs, each.slots.leftMs(now));
+    }
+    return waitMs;
+  }
+
+  async function keepTicking(): Promise<void> {
+    while (!signal.aborted) {
+      const waitMs = await tick().catch((error: unknown) => {
+        say(error, 'schedule');
+        return failurePauseMs;
+      });
+      await rest(waitMs);
+    }
+  }
+
+  async function open(): Promise<{ close(): Promise<void> }> {
+    for (const worker of workers) await prepareQueue(boss, worker);
+    for (const worker of workers) await work(worker);
+    return listen(boss, options, (worker) => void wake(worker));
+  }
+  const listening = await open().catch(async (error: unknown) => {
+    await boss.stop({ graceful: false });
+    throw error;
+  });
+  const ticking = keepTicking();
+
+  return {
+    async stop(graceMs) {
+      stopping.abort();
+      // Each run ends its batch, queues what it left, and completes; then the connections close.
+      const stopped = boss.stop({ graceful: true, timeout: graceMs });
+      await Promise.all([listening.close(), ticking, stopped]);
+    },
+  };
+}
+
+/**
+ * Hears wake-ups on a connection of its own, which comes back by itself. What was said meanwhile
+ * is lost, so after that everybody is woken.
+ */
+async function listen(
+  boss: PgBoss,
+  options: QueueOptions,
+  wake: (worker: Runnable) => void,
+): Promise<{ close(): Promise<void> }> {
+  let before = false;
+  const listening = await boss.getDb().listen?.(
+    options.wakeChannel,
+    (name) => {
+      const worker = options.workers.find((each) => each.name === name);
+      if (worker !== undefined) wake(worker);
+      else options.log.debug({ name }, 'wake-up for a worker that is not here');
+    },
+    () => {
+      if (before) for (const worker of options.workers) wake(worker);
+      before = true;
+    },
+  );
+  return listening ?? { close: () => Promise.resolve() };
+}
+
+/** Says what went wrong in the queue. It goes on by itself, so the same is not said all the time. */
+function sayer(log: QueueLog): (error: unknown, what: string) => void {
+  const elapsedMs = stopwatch();
+  const said = new Map<string, number>();
+  return (thrown, what) => {
+    // pg-boss emits copies of errors, which are plain objects.
+    const fault = faultOf(
+      thrown instanceof Error ? thrown : Object.assign(new Error(), thrown as object),
+    );
+    const key = `${what} ${fault.code}`;
+    const last = said.get(key);
+    if (last !== undefined && elapsedMs() - last < sayAgainMs) return;
+    if (elapsedMs() > minuteMs && said.size > 100) said.clear();
+    said.set(key, elapsedMs());
+    const level = fault.kind === 'transient' ? 'warn' : 'error';
+    log[level]({ code: fault.code, err: fault }, `${what}: ${fault.message}`);
+  };
+}
