@@ -9,6 +9,7 @@ export type NoticeKind =
   | 'receipt'
   | 'low_balance'
   | 'expired'
+  | 'trial_ended'
   | 'refund'
   | 'grant'
   | 'revoke'

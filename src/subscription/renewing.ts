@@ -9,6 +9,8 @@ import { type NewNotice, owe } from '../notify/outbox.ts';
 import { openAccess, remarkAccess } from './access.ts';
 import { book, reserveEntryIds } from './ledger.ts';
 import { addPeriods } from './periods.ts';
+import type { RenewalDecision } from './renewal.ts';
+import type { Facts } from './renewal-facts.ts';
 import { type NewEvent, ofSubscription, record } from './timeline.ts';
 
 // Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
@@ -30,6 +32,21 @@ export interface Renewal {
   /** The subscription had ended: its access is opened again. */
   readonly revived: boolean;
   readonly planChanged: boolean;
+}
+
+/** What the rule decided, as it is to be written. `balanceMinor` is what the decision saw. */
+export function renewalOf(
+  facts: Facts,
+  decision: Extract<RenewalDecision, { do: 'renew' }>,
+  balanceMinor: bigint,
+): Renewal {
+  return {
+    ...facts,
+    ...decision,
+    balanceAfterMinor: balanceMinor - decision.chargeMinor,
+    revived: facts.state === 'expired',
+    planChanged: facts.plan !== facts.currentPlan,
+  };
 }
 
 type Charged = Renewal & { readonly entryId: LedgerEntryId };

@@ -1,4 +1,5 @@
 import { autoRenewal } from './auto-renewal/worker.ts';
+import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
 import type { RunRow } from './run-record.ts';
 import { type RunContext, runWorker } from './runner.ts';
@@ -23,4 +24,7 @@ function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Out
 }
 
 /** Every worker. A new one is a folder and a line. */
-export const workers: readonly Worker[] = [overSubscriptions(autoRenewal)];
+export const workers: readonly Worker[] = [
+  overSubscriptions(autoRenewal),
+  overSubscriptions(fastExpiryCleanup),
+];

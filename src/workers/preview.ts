@@ -9,6 +9,7 @@ export interface PreviewContext {
   readonly db: Db;
   readonly batchMax: number;
   readonly signal: AbortSignal;
+  readonly confirmed?: boolean;
 }
 
 /**
@@ -32,6 +33,7 @@ export async function previewWorker<Facts, Outcome>(
         now,
         settings: await readSettings(tx),
         prices: await readPriceList(tx, now),
+        confirmed: context.confirmed ?? false,
       };
       const skip = await heldItems(tx, worker.name, now);
       for (const pass of worker.passes) {

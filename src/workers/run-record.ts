@@ -28,6 +28,8 @@ export interface Counts {
   readonly examined: number;
   readonly changed: number;
   readonly failed: number;
+  /** The run's counts by the worker's own words, this batch's among them. */
+  readonly detail?: JsonObject;
 }
 
 /** Opens the record, and closes those of replicas that died as `lost`. */
@@ -58,7 +60,8 @@ export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<voi
   await sql`
     UPDATE perennial.worker_run
     SET examined = examined + ${counts.examined}, changed = changed + ${counts.changed},
-      failed = failed + ${counts.failed}
+      failed = failed + ${counts.failed},
+      detail = detail || ${JSON.stringify(counts.detail ?? {})}::jsonb
     WHERE id = ${id}`.execute(tx);
 }
 

@@ -33,6 +33,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** Milliseconds since the run began, from a clock that only goes forward. */
   readonly elapsedMs: () => number;
+  /** A person said: what a guard would hold is meant. */
+  readonly confirmed?: boolean;
   readonly log: RunLog;
 }
 
@@ -50,9 +52,16 @@ class Progress {
 
   add(tally: Tally): void {
     this.failed += tally.isolated.length;
+    Object.assign(this.counts, this.countsWith(tally));
+  }
+
+  /** What the counts will be once this batch is committed. */
+  countsWith(tally: Tally): Record<string, number> {
+    const sums = { ...this.counts };
     for (const [name, count] of Object.entries(tally.counts)) {
-      this.counts[name] = (this.counts[name] ?? 0) + count;
+      sums[name] = (sums[name] ?? 0) + count;
     }
+    return sums;
   }
 }
 
@@ -81,6 +90,7 @@ export async function runWorker<Facts, Outcome>(
     return await finish('failed', { kind: fault.kind, code: fault.code, error: fault.message });
   }
   if (progress.failed > 0) return finish('degraded', { quarantined: progress.failed });
+  if ((progress.counts.held ?? 0) > 0) return finish('degraded');
   return finish(progress.workLeft ? 'partial' : 'success');
 }
 
@@ -111,7 +121,8 @@ async function walk<Facts, Outcome>(
       const tally = await inTransaction(context.db, async (tx) => {
         const setting = await readSetting(tx);
         page = await pass(tx, setting, { after, max: context.batchMax, skip });
-        return page.length === 0 ? undefined : carryOut(worker, tx, page, setting, id);
+        if (page.length === 0) return undefined;
+        return carryOut(worker, tx, page, setting, context, id, progress);
       });
       if (tally === undefined) return;
       progress.add(tally);
@@ -130,15 +141,22 @@ async function carryOut<Facts, Outcome>(
   tx: Tx,
   items: readonly Found[],
   setting: Setting,
+  context: RunContext,
   id: RunId,
+  progress: Progress,
 ): Promise<Tally> {
   const mine = await lockCustomers(tx, items);
-  const moment = { ...setting, prices: await readPriceList(tx, setting.now) };
+  const moment: Moment = {
+    ...setting,
+    prices: await readPriceList(tx, setting.now),
+    confirmed: context.confirmed ?? false,
+  };
   const facts = await worker.read(tx, mine, moment);
   const outcomes = worker.decide(facts, moment, new Map());
   const tally = await worker.write(tx, outcomes, moment, worker.name);
   await isolate(tx, worker.name, tally.isolated, moment.now);
-  await countBatch(tx, id, { ...tally, failed: tally.isolated.length });
+  const detail = progress.countsWith(tally);
+  await countBatch(tx, id, { ...tally, failed: tally.isolated.length, detail });
   return tally;
 }
 
@@ -177,7 +195,7 @@ async function afterFault<Facts, Outcome>(
   for (const half of [page.slice(0, middle), page.slice(middle)]) {
     try {
       const tally = await inTransaction(context.db, async (tx) =>
-        carryOut(worker, tx, half, await readSetting(tx), id),
+        carryOut(worker, tx, half, await readSetting(tx), context, id, progress),
       );
       progress.add(tally);
     } catch (halfError) {

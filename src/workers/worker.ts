@@ -26,6 +26,8 @@ export interface Moment {
   readonly now: Instant;
   readonly settings: Settings;
   readonly prices: PriceList;
+  /** A person confirmed what a guard would hold. */
+  readonly confirmed: boolean;
 }
 
 /** An item that can't be done as it stands, for a reason that is stable and short. */

@@ -3,10 +3,11 @@ import { type Instant, isoTime, minuteMs, never } from '../../kernel/instant.ts'
 import { majorUnits, moneyText } from '../../kernel/money.ts';
 import { type NewNotice, owe } from '../../notify/outbox.ts';
 import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.ts';
-import { type Renewal, renew } from '../../subscription/renewing.ts';
+import { type Facts, postpone, readFacts } from '../../subscription/renewal-facts.ts';
+import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { release } from '../quarantine.ts';
 import type { Isolated, Preview, SubscriptionWorker } from '../worker.ts';
-import { type Facts, findDue, findRetries, postpone, readFacts } from './store.ts';
+import { findDue, findRetries } from './store.ts';
 
 // Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
 // node: a renewal keeps the credential, so nothing changes for whoever is connected.
@@ -89,20 +90,6 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
 
   describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
 };
-
-function renewalOf(
-  facts: Facts,
-  decision: Extract<RenewalDecision, { do: 'renew' }>,
-  balanceMinor: bigint,
-): Renewal {
-  return {
-    ...facts,
-    ...decision,
-    balanceAfterMinor: balanceMinor - decision.chargeMinor,
-    revived: facts.state === 'expired',
-    planChanged: facts.plan !== facts.currentPlan,
-  };
-}
 
 function isolatedOf(facts: Facts): Isolated {
   return {

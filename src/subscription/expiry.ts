@@ -1,0 +1,45 @@
+import { dayMs, type Instant, later } from '../kernel/instant.ts';
+import { decideDue, type RenewalDecision, type RenewalFacts } from './renewal.ts';
+import type { Settings } from './settings.ts';
+
+// When a subscription ends (DESIGN.md 5, "fast-expiry-cleanup").
+//
+// One whose end has come, trial or paid, is ended, unless auto-renewal can pay for it: with
+// auto-renew on, the renewal rule is asked first, in the same transaction, and what it can pay is
+// renewed. So nobody who has the money is cut off by our downtime or by a tick that came late.
+//
+// What auto-renewal could not decide (it is in quarantine, or has no price) is our trouble, not
+// the customer's: it stays active for a day after its end, alarmed, and ends then.
+
+/** How long our own trouble keeps somebody connected who may not have paid. */
+const graceMs = dayMs;
+
+export interface EndingFacts extends RenewalFacts {
+  /** In auto-renewal's quarantine: it failed there by itself. */
+  readonly quarantined: boolean;
+}
+
+export type EndingDecision =
+  | Extract<RenewalDecision, { do: 'renew' }>
+  | { readonly do: 'end' }
+  | { readonly do: 'hold'; readonly until: Instant }
+  | { readonly do: 'nothing' };
+
+/** What becomes of a subscription whose end may have come. Total. */
+export function decideEnding(facts: EndingFacts, now: Instant, settings: Settings): EndingDecision {
+  if (facts.state !== 'active' || facts.expiresAt > now) return { do: 'nothing' };
+  if (facts.kind !== 'paid' || !facts.autoRenew) return { do: 'end' };
+  const until = later(facts.expiresAt, graceMs);
+  if (facts.quarantined) return now < until ? { do: 'hold', until } : { do: 'end' };
+  const decision = decideDue(facts, now, settings);
+  switch (decision.do) {
+    case 'renew':
+      return decision;
+    case 'quarantine':
+      return now < until ? { do: 'hold', until } : { do: 'end' };
+    case 'wait-for-money':
+    case 'give-up':
+    case 'nothing':
+      return { do: 'end' };
+  }
+}

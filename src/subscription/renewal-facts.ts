@@ -1,0 +1,64 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { anyOf, unnest } from '../db/unnest.ts';
+import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { PriceList } from './price-list.ts';
+import type { RenewalFacts } from './renewal.ts';
+
+// What the renewal rule is asked with, by the two workers that ask it: auto-renewal and expiry.
+
+/** What the rule reads of one subscription, and what its renewal writes. */
+export interface Facts extends RenewalFacts {
+  readonly subscriptionId: SubscriptionId;
+  readonly customerId: CustomerId;
+  readonly telegramId: bigint;
+  readonly currency: string;
+  /** Of the next period: `next_plan` where one was chosen. */
+  readonly plan: string;
+  readonly currentPlan: string;
+}
+
+type FactsRow = Omit<Facts, 'listMinor'>;
+
+/**
+ * The facts of these subscriptions, in a statement of its own after the customers were locked:
+ * what a purchase or a top-up committed while we found and locked is seen (DESIGN.md 3.2).
+ * In order of their end, so that a customer's balance is spent in that order.
+ */
+export async function readFacts(
+  tx: Tx,
+  items: readonly { readonly subscriptionId: SubscriptionId }[],
+  moment: { readonly prices: PriceList },
+): Promise<Facts[]> {
+  const ids = items.map((item) => item.subscriptionId);
+  const { rows } = await sql<FactsRow>`
+    SELECT s.id AS "subscriptionId", s.customer_id AS "customerId",
+      c.telegram_id AS "telegramId", c.currency, c.balance_minor AS "balanceMinor", c.vip,
+      c.discount_percent AS "discountPercent", s.kind, s.state, s.auto_renew AS "autoRenew",
+      s.expires_at AS "expiresAt", s.next_try_at AS "nextTryAt", s.plan AS "currentPlan",
+      coalesce(s.next_plan, s.plan) AS plan,
+      coalesce(s.next_period_days, s.period_days) AS "periodDays"
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    WHERE s.id = ${anyOf('bigint', ids)}
+    ORDER BY s.expires_at, s.id`.execute(tx);
+  return rows.map((row) => ({
+    ...row,
+    listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
+  }));
+}
+
+/** When to try again; out of the due index until then, or until something raises the balance. */
+export async function postpone(
+  tx: Tx,
+  rows: readonly { readonly subscriptionId: SubscriptionId; readonly nextTryAt: Instant }[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  await sql`
+    UPDATE perennial.subscription s SET next_try_at = later.at
+    FROM ${unnest('later', rows, {
+      id: ['bigint', (row) => row.subscriptionId],
+      at: ['timestamptz', (row) => row.nextTryAt],
+    })}
+    WHERE s.id = later.id`.execute(tx);
+}

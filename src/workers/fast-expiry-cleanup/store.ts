@@ -1,0 +1,55 @@
+import { sql } from 'kysely';
+import type { Tx } from '../../db/connect.ts';
+import { anyOf } from '../../db/unnest.ts';
+import type { SubscriptionId } from '../../kernel/ids.ts';
+import { hourMs, type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { afterCursor, type FoundRow, foundOf, notHeld } from '../keyset.ts';
+import type { Pass } from '../worker.ts';
+
+/** Whose end has come, in its order. Reads `subscription_ending`; a page costs its own rows. */
+export const findEnded: Pass = async (tx, { now }, { after, max, skip }) => {
+  const { rows } = await sql<FoundRow>`
+    SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
+    FROM perennial.subscription s
+    WHERE s.state = 'active' AND s.expires_at <= ${isoTime(now)}
+      AND ${afterCursor('s.expires_at', after)} AND ${notHeld(skip)}
+    ORDER BY s.expires_at, s.id LIMIT ${max}`.execute(tx);
+  return rows.map(foundOf);
+};
+
+/** Which of these failed by themselves in auto-renewal. */
+export async function inQuarantine(
+  tx: Tx,
+  ids: readonly SubscriptionId[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ item: string }>`
+    SELECT item FROM perennial.quarantine
+    WHERE worker = 'auto-renewal' AND item = ${anyOf('text', ids.map(String))}`.execute(tx);
+  return new Set(rows.map((row) => row.item));
+}
+
+/**
+ * One batch at a time over all replicas, so that the guard's count can't be overtaken. False where
+ * another has it: that one sees to what is due. Freed with the transaction.
+ */
+export async function takeGuard(tx: Tx): Promise<boolean> {
+  const { rows } = await sql<{ taken: boolean }>`
+    SELECT pg_try_advisory_xact_lock(hashtext('perennial.blast_guard')) AS taken`.execute(tx);
+  return rows[0]?.taken === true;
+}
+
+/** How many were ended in the last hour, by the records of the runs, this one's among them. */
+export async function endedInTheLastHour(tx: Tx, now: Instant): Promise<number> {
+  const { rows } = await sql<{ ended: bigint }>`
+    SELECT coalesce(sum((detail->>'ended')::bigint), 0)::bigint AS ended
+    FROM perennial.worker_run
+    WHERE worker = 'fast-expiry-cleanup' AND detail->>'confirmed' IS NULL
+      AND (started_at > ${isoTime(later(now, -hourMs))} OR outcome = 'running')`.execute(tx);
+  return Number(rows[0]?.ended ?? 0n);
+}
+
+export async function countActive(tx: Tx): Promise<number> {
+  const { rows } = await sql<{ active: bigint }>`
+    SELECT count(*) AS active FROM perennial.subscription WHERE state = 'active'`.execute(tx);
+  return Number(rows[0]?.active ?? 0n);
+}

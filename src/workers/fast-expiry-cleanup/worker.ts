@@ -1,0 +1,147 @@
+import { unreachable } from '../../kernel/faults.ts';
+import { hourMs, type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
+import { moneyText } from '../../kernel/money.ts';
+import { type NewNotice, owe } from '../../notify/outbox.ts';
+import { type Ending, end } from '../../subscription/ending.ts';
+import { decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
+import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
+import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
+import type { Preview, SubscriptionWorker } from '../worker.ts';
+import { allowance, cannotHold } from './rule.ts';
+import { countActive, endedInTheLastHour, findEnded, inQuarantine, takeGuard } from './store.ts';
+
+// Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/expiry.ts`.
+// The nodes hear of it by the marks that are written here; their keepers see to it.
+
+interface EndedFacts extends Facts {
+  readonly quarantined: boolean;
+}
+
+interface Outcome {
+  readonly facts: EndedFacts;
+  readonly decision: EndingDecision;
+  readonly balanceMinor: bigint;
+}
+
+export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
+  name: 'fast-expiry-cleanup',
+  everyMs: minuteMs,
+  passes: [findEnded],
+
+  async read(tx, items, moment) {
+    const facts = await readFacts(tx, items, moment);
+    const held = await inQuarantine(
+      tx,
+      facts.map((row) => row.subscriptionId),
+    );
+    return facts.map((row) => ({ ...row, quarantined: held.has(row.subscriptionId.toString()) }));
+  },
+
+  decide(facts, moment, spent) {
+    return facts.map((row) => {
+      const gone = spent.get(row.customerId) ?? 0n;
+      const balanceMinor = row.balanceMinor - gone;
+      const decision = decideEnding({ ...row, balanceMinor }, moment.now, moment.settings);
+      if (decision.do === 'renew') spent.set(row.customerId, gone + decision.chargeMinor);
+      return { facts: row, decision, balanceMinor };
+    });
+  },
+
+  async write(tx, outcomes, moment, actor) {
+    const renewals: Renewal[] = [];
+    const endings: Ending[] = [];
+    let inTrouble = 0;
+    for (const { facts, decision, balanceMinor } of outcomes) {
+      switch (decision.do) {
+        case 'renew':
+          renewals.push(renewalOf(facts, decision, balanceMinor));
+          break;
+        case 'end':
+          endings.push(facts);
+          break;
+        case 'hold':
+          inTrouble += 1;
+          break;
+        case 'nothing':
+          break;
+        default:
+          unreachable(decision);
+      }
+    }
+    await renew(tx, renewals, actor, moment.now);
+    const { now, confirmed } = moment;
+    const allowed = confirmed ? endings : await guard(endings, (wanted) => admit(tx, wanted, now));
+    await end(tx, allowed, actor, now);
+    const held = endings.length - allowed.length;
+    if (held > 0) await owe(tx, [guardAlarm(held, now)], now);
+    return {
+      examined: outcomes.length,
+      changed: renewals.length + allowed.length,
+      isolated: [],
+      counts: {
+        ended: allowed.length,
+        renewed: renewals.length,
+        held,
+        in_quarantine: inTrouble,
+        ...(confirmed ? { confirmed: allowed.length } : {}),
+      },
+    };
+  },
+
+  describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
+};
+
+async function guard(
+  endings: readonly Ending[],
+  admitted: (wanted: number) => Promise<number>,
+): Promise<readonly Ending[]> {
+  if (endings.length === 0) return endings;
+  return endings.slice(0, await admitted(endings.length));
+}
+
+type Tx = Parameters<typeof takeGuard>[0];
+
+/** How many of the wanted may end now; the guard's count is ours until the transaction ends. */
+async function admit(tx: Tx, wanted: number, now: Instant): Promise<number> {
+  if (!(await takeGuard(tx))) return 0;
+  const ended = await endedInTheLastHour(tx, now);
+  if (cannotHold(wanted, ended)) return wanted;
+  return allowance(await countActive(tx), ended);
+}
+
+/** Once an hour while it holds. */
+function guardAlarm(held: number, now: Instant): NewNotice {
+  return {
+    customerId: null,
+    subscriptionId: null,
+    kind: 'alarm_guard',
+    dedupeKey: `alarm:guard:fast-expiry-cleanup:${Math.floor(now / hourMs)}`,
+    params: { worker: 'fast-expiry-cleanup', held },
+  };
+}
+
+function describe(facts: EndedFacts, decision: EndingDecision, balanceMinor: bigint): Preview {
+  const { telegramId, subscriptionId, currency } = facts;
+  const of = { telegramId, subscriptionId, outcome: decision.do, currency, amountMinor: 0n };
+  const what = `${facts.kind} ${facts.plan}`;
+  switch (decision.do) {
+    case 'renew': {
+      const { chargeMinor } = decision;
+      const left = moneyText(balanceMinor - chargeMinor, currency);
+      return {
+        ...of,
+        amountMinor: chargeMinor,
+        sentence: `${what} renewed for ${moneyText(chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${left} left`,
+      };
+    }
+    case 'end':
+      return { ...of, sentence: `${what} ended ${isoTime(facts.expiresAt)}: its access goes` };
+    case 'hold':
+      return {
+        ...of,
+        sentence: `${what} is in quarantine: stays until ${isoTime(decision.until)}`,
+      };
+    case 'nothing':
+      return { ...of, sentence: `${what} has not ended` };
+  }
+}
