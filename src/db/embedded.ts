@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { access, chmod, mkdir, readFile, realpath, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
@@ -54,8 +54,9 @@ function urlOf(password: string, port: number, database = databaseName): string 
 
 /** Makes the data folder and sees to it that the server's account gets through it. */
 async function prepareFolder(dataDir: string, account: Account | undefined): Promise<void> {
+  let made: string | undefined;
   try {
-    await mkdir(dataDir, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    made = await mkdir(dataDir, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
     if (account !== undefined) await chmod(dataDir, ((await stat(dataDir)).mode & 0o777) | 0o011);
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
@@ -69,6 +70,7 @@ async function prepareFolder(dataDir: string, account: Account | undefined): Pro
   if (account === undefined) return;
   const entered = await runAs(account, 'sh', ['-c', 'cd "$1"', 'sh', dataDir]);
   if (entered.code === 0) return;
+  if (made !== undefined) await rm(made, { recursive: true });
   throw new UsageFault(
     'data_dir_unreachable',
     `data folder ${dataDir}: the user "postgres", as whom the server runs since you are root, can't get there; name a folder outside of closed ones in PERENNIAL_DATA_DIR, as /var/lib/perennial`,
