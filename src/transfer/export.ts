@@ -24,7 +24,7 @@ const cursor = (now: Instant) => sql`
     CASE s.state
       WHEN 'active' THEN s.expires_at
       WHEN 'expired' THEN least(s.expires_at, ${sql.lit(isoTime(now))}::timestamptz)
-      ELSE least(s.expires_at, coalesce(access.retired_at, ${sql.lit(isoTime(now))}::timestamptz))
+      WHEN 'revoked' THEN least(s.expires_at, coalesce(access.retired_at, ${sql.lit(isoTime(now))}::timestamptz))
     END AS expires_at
   FROM perennial.customer c
   LEFT JOIN perennial.subscription s ON s.customer_id = c.id
