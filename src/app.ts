@@ -84,9 +84,9 @@ function endOf(row: RunRow): RunEnd {
     case 'skipped':
       return 'unfit';
     case 'partial':
-    // Whatever it put aside rests for an hour, so this ends; whether it had more to do isn't told.
-    case 'degraded':
       return 'more';
+    case 'degraded':
+      return row.detail.work_left === true ? 'more' : 'done';
     case 'success':
     case 'running':
     case 'lost':

@@ -12,7 +12,7 @@ interface Options extends CommonOptions {
 /** `perennial export FILE`: the books as a file that `import` reads. */
 export function exportCommand(open: OpenBooks): Command {
   return command('export <FILE>', 'write customers and subscriptions as import reads them')
-    .option('--format FORMAT', 'csv or jsonl (default: by the ending of FILE)')
+    .option('--format <FORMAT>', 'csv or jsonl (default: by the ending of FILE)')
     .addHelpText('after', '\nFILE may be - for stdout. What is in it: docs/import.md')
     .action(async (file: string, options: Options) => {
       const toStdout = file === '-';

@@ -15,7 +15,7 @@ interface Options extends CommonOptions {
 /** `perennial import FILE`: a book goes in, all of it or nothing; every bad line is told. */
 export function importCommand(open: OpenBooks): Command {
   return command('import <FILE>', 'bring customers and subscriptions in, all or nothing')
-    .option('--format FORMAT', 'csv or jsonl (default: by the ending of FILE)')
+    .option('--format <FORMAT>', 'csv or jsonl (default: by the ending of FILE)')
     .option('--dry-run', 'check everything, change nothing')
     .addHelpText('after', '\nFILE may be - for stdin. Columns and errors: docs/import.md')
     .action(async (file: string, options: Options) => {

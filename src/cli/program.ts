@@ -4,9 +4,13 @@ import { UsageFault } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
 import { customerCommand } from './customer.ts';
+import { exportCommand } from './export.ts';
+import { importCommand } from './import.ts';
 import { migrateCommand } from './migrate.ts';
-import { openBooksFor } from './open-books.ts';
+import { openBooksFor, openBooksForService } from './open-books.ts';
 import { planCommand } from './plan.ts';
+import { runCommand } from './run.ts';
+import { startCommand } from './start.ts';
 
 /** Well; what was asked failed; wrong usage or configuration. */
 export type ExitCode = 0 | 1 | 2;
@@ -18,11 +22,14 @@ export function program(): Command {
       'Renews subscriptions from a prepaid balance, and proves that the books are right.',
     )
     .version(programVersion)
+    .addCommand(startCommand(openBooksForService))
     .addCommand(migrateCommand())
     .addCommand(applyCommand(openBooksFor))
     .addCommand(planCommand(openBooksFor))
+    .addCommand(importCommand(openBooksFor))
+    .addCommand(exportCommand(openBooksFor))
+    .addCommand(runCommand(openBooksFor))
     .addCommand(customerCommand(openBooksFor));
-  // Money of a negative adjustment comes after `--`, or commander would take it for an option.
   return throughout(perennial);
 }
 

@@ -25,7 +25,7 @@ import { previewTo } from './run-preview.ts';
 
 interface Options extends CommonOptions {
   readonly dryRun?: boolean;
-  /** For guards that hold work until somebody looked; no worker has one yet. */
+  /** What a guard holds until somebody looked at it is meant. */
   readonly confirm?: boolean;
 }
 
@@ -83,7 +83,16 @@ async function runNow(
   const stopShowing = showProgress(books, worker, replica);
   const elapsedMs = stopwatch();
   try {
-    const row = await worker.run({ db, replica, batchMax, budgetMs, signal, elapsedMs, log });
+    const row = await worker.run({
+      db,
+      replica,
+      batchMax,
+      budgetMs,
+      signal,
+      elapsedMs,
+      log,
+      confirmed: options.confirm ?? false,
+    });
     stopShowing();
     print(options, rowJson(row), () => rowText(row));
     // Nothing was asked for but the run: one that failed, or may not start here, is a failure.

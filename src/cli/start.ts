@@ -25,7 +25,7 @@ const endMs = 9 * secondMs;
 
 export function startCommand(open: OpenBooks): Command {
   return command('start', 'the service: runs the workers until SIGTERM or SIGINT')
-    .option('--role LIST', 'what this process does: all, worker, api', 'worker')
+    .option('--role <LIST>', 'what this process does: all, worker, api', 'worker')
     .action(async (options: Options) => {
       checkRoles(options.role);
       await withEnd((end) =>

@@ -89,8 +89,9 @@ export async function runWorker<Facts, Outcome>(
     context.log.error({ worker: worker.name, code: fault.code, err: fault }, 'run failed');
     return await finish('failed', { kind: fault.kind, code: fault.code, error: fault.message });
   }
-  if (progress.failed > 0) return finish('degraded', { quarantined: progress.failed });
-  if ((progress.counts.held ?? 0) > 0) return finish('degraded');
+  const left = progress.workLeft ? { work_left: true } : {};
+  if (progress.failed > 0) return finish('degraded', { quarantined: progress.failed, ...left });
+  if ((progress.counts.held ?? 0) > 0) return finish('degraded', left);
   return finish(progress.workLeft ? 'partial' : 'success');
 }
 
