@@ -1,13 +1,22 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 
-// Property tests draw from one seed a test file. It is printed with a failure by fast-check, and
-// here in any case: `FC_SEED=<seed> npm test` draws the same again.
+// Property tests draw from one seed a test file; `FC_SEED=<seed> npm test` draws the same again. It
+// is printed by each property, passed or failed, so that also a run that passed can be repeated.
 
 const seed = Number(process.env.FC_SEED || randomInt(2 ** 31));
-fc.configureGlobal({ seed, verbose: fc.VerbosityLevel.Verbose });
 
-/** Told by each property test file, so that a run that passed can be repeated too. */
+/** For a test that draws by itself. */
 export function seedInUse(): number {
   return seed;
 }
+
+fc.configureGlobal({
+  seed,
+  reporter: (details) => {
+    const ran = `${details.numRuns} draws, FC_SEED=${details.seed}`;
+    process.stdout.write(`fast-check: ${ran}${details.failed ? ', failed' : ''}\n`);
+    const message = fc.defaultReportMessage(details);
+    if (message !== undefined) throw new Error(message, { cause: details.errorInstance });
+  },
+});
