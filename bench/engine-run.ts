@@ -10,6 +10,8 @@ export interface EngineReport {
   readonly changed: number;
   readonly runs: number;
   readonly peakMb: number;
+  /** Of this process alone, without the server's. */
+  readonly cpuMs: number;
   readonly eventLoopBlockMs: number;
 }
 
@@ -29,6 +31,7 @@ async function run(url: string): Promise<EngineReport> {
   await new Promise((resolve) => process.once('message', resolve));
   const delay = monitorEventLoopDelay({ resolution: sampleMs });
   delay.enable();
+  const before = process.cpuUsage();
   let [changed, runs] = [0, 0];
   // What one run left since another held its customer, the next one sees to.
   for (;;) {
@@ -47,9 +50,11 @@ async function run(url: string): Promise<EngineReport> {
     if (row.examined === 0n) break;
   }
   delay.disable();
+  const { user, system } = process.cpuUsage(before);
   const report = {
     changed,
     runs,
+    cpuMs: (user + system) / 1_000,
     peakMb: process.resourceUsage().maxRSS / 1024,
     eventLoopBlockMs: delay.max / 1e6 - sampleMs,
   };
