@@ -4,6 +4,7 @@ import { UsageFault } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
 import { customerCommand } from './customer.ts';
+import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { migrateCommand } from './migrate.ts';
@@ -22,6 +23,7 @@ export function program(): Command {
       'Renews subscriptions from a prepaid balance, and proves that the books are right.',
     )
     .version(programVersion)
+    .addCommand(demoCommand())
     .addCommand(startCommand(openBooksForService))
     .addCommand(migrateCommand())
     .addCommand(applyCommand(openBooksFor))

@@ -21,7 +21,7 @@ interface Options extends CommonOptions {
 }
 
 /** A service has 10 s to end. What hangs then is cut off: the database undoes what was open. */
-const endMs = 9 * secondMs;
+const endMs = 8 * secondMs;
 
 export function startCommand(open: OpenBooks): Command {
   return command('start', 'the service: runs the workers until SIGTERM or SIGINT')

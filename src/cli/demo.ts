@@ -1,0 +1,83 @@
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { demo } from '../demo/demo.ts';
+import { liveView, plainView } from '../demo/view.ts';
+import { secondMs } from '../kernel/instant.ts';
+import { whole } from './arguments.ts';
+import { type CommonOptions, command } from './frame.ts';
+
+interface Options extends CommonOptions {
+  readonly customers: number;
+  readonly seed: number;
+  readonly rate: number;
+  readonly seconds?: number;
+}
+
+/** Plans, prices and rules of the demo. */
+const catalogFile = fileURLToPath(new URL('../../examples/perennial.yaml', import.meta.url));
+
+/** A demo has 5 s to end. What hangs then is cut off; its books were made up. */
+const endMs = 5 * secondMs;
+
+/** `perennial demo`: needs nothing; made-up books, all workers, a clock at 3,600x. */
+export function demoCommand(): Command {
+  return command(
+    'demo',
+    'made-up books, all workers, and a clock at 3,600x, until Ctrl-C; needs nothing',
+  )
+    .option('--customers <N>', 'how many customers the books have', whole(10, 100_000), 500)
+    .option('--seed <N>', 'other people for another seed', whole(1, 999_999_999), 1)
+    .option('--rate <N>', 'virtual seconds in a real one', whole(1, 100_000), 3_600)
+    .option('--seconds <N>', 'end after that many real seconds', whole(1, 86_400))
+    .action(async (options: Options) => {
+      const config = loadConfig(options.config === undefined ? {} : { config: options.config });
+      // Beside the real books, never among them.
+      const dataDir = config.dataDirNamed ? config.dataDir : `${config.dataDir}-demo`;
+      const catalog = loadConfig({ config: catalogFile });
+      const live = process.stdout.isTTY && options.json !== true;
+      const say = (sentence: string) => process.stderr.write(`${sentence}\n`);
+      if (options.json !== true) {
+        process.stdout.write(`Making a book of ${options.customers} customers in ${dataDir} …\n`);
+      }
+      const view = live
+        ? liveView(process.stdout)
+        : plainView((line) => process.stdout.write(`${line}\n`), options.json === true);
+      const { customers, seed, rate } = options;
+      const shown = await untilEnded(options.seconds, (signal) =>
+        demo({ dataDir, catalog, customers, seed, rate, view, signal, say }),
+      );
+      if (options.json !== true)
+        process.stdout.write(`${farewell(dataDir, shown.totals.renewed.count)}\n`);
+      if ((shown.audit?.violations ?? 0) > 0) process.exitCode = 1;
+    });
+}
+
+function farewell(dataDir: string, renewed: number): string {
+  return [
+    `Ended. ${renewed} renewals; the books stay in ${dataDir} until the next demo.`,
+    `Look into them:  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx perennial audit`,
+  ].join('\n');
+}
+
+/** Ctrl-C, SIGTERM or the time end the work; a second Ctrl-C ends it at once. */
+async function untilEnded<T>(
+  seconds: number | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ended = new AbortController();
+  const hear = (): void => {
+    if (ended.signal.aborted) process.exit(130);
+    ended.abort();
+    setTimeout(() => process.exit(0), endMs).unref();
+  };
+  process.on('SIGINT', hear).on('SIGTERM', hear);
+  const timer =
+    seconds === undefined ? undefined : setTimeout(() => ended.abort(), seconds * secondMs);
+  try {
+    return await work(ended.signal);
+  } finally {
+    clearTimeout(timer);
+    process.off('SIGINT', hear).off('SIGTERM', hear);
+  }
+}

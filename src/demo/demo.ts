@@ -1,0 +1,92 @@
+import { sql } from 'kysely';
+import type { Config } from '../config.ts';
+import { stopwatch } from '../db/clock.ts';
+import type { Db } from '../db/connect.ts';
+import { type Instant, secondMs } from '../kernel/instant.ts';
+import { workers } from '../workers/index.ts';
+import { drive } from './drive.ts';
+import { makeBooks } from './made-books.ts';
+import { News } from './news.ts';
+import { People } from './people.ts';
+import { randomOf } from './random.ts';
+import { addTo, emptyTotals, type Shown, type View } from './view.ts';
+
+export interface DemoOptions {
+  readonly dataDir: string;
+  readonly catalog: Config;
+  readonly customers: number;
+  readonly seed: number;
+  readonly rate: number;
+  readonly view: View;
+  readonly signal: AbortSignal;
+  /** Trouble, which a demo has no business to have. */
+  readonly say: (sentence: string) => void;
+}
+
+/** How often the books are audited and counted, in real time. */
+const auditEveryMs = 3 * secondMs;
+/** How often the view is told what is new; an eye doesn't need more. */
+const newsEveryMs = 100;
+
+/** Runs a demo until `signal`, and gives what was shown last. */
+export async function demo(options: DemoOptions): Promise<Shown> {
+  const { view, signal, rate } = options;
+  const books = await makeBooks(options);
+  const news = new News(books.db);
+  let shown: Shown = await lookAgain(books.db, {
+    now: books.now,
+    rate,
+    totals: emptyTotals(),
+    active: 0,
+    balanceMinor: 0n,
+    audit: undefined,
+  });
+  const elapsedMs = stopwatch();
+  let lookedMs = 0;
+  let toldMs = 0;
+
+  async function onStep(now: Instant): Promise<void> {
+    if (elapsedMs() - toldMs < newsEveryMs) return;
+    toldMs = elapsedMs();
+    const items = await news.read();
+    const totals = addTo(shown.totals, items);
+    shown = { ...shown, now, totals, rate: (now - books.now) / Math.max(1, elapsedMs()) };
+    if (elapsedMs() - lookedMs > auditEveryMs) {
+      lookedMs = elapsedMs();
+      shown = await lookAgain(books.db, shown);
+    }
+    view.show(shown, items);
+  }
+
+  try {
+    await news.skip();
+    await drive({
+      ...books,
+      workers,
+      people: new People(books.db, randomOf(options.seed), books.now),
+      from: books.now,
+      rate,
+      signal,
+      log: {
+        warn: (_, message) => options.say(message),
+        error: (fields, message) => options.say(`${message}: ${JSON.stringify(fields)}`),
+      },
+      onStep,
+    });
+    return await lookAgain(books.db, shown);
+  } finally {
+    view.end();
+    await books.close();
+  }
+}
+
+/** Counts what is costly to count, and audits. */
+async function lookAgain(db: Db, shown: Shown): Promise<Shown> {
+  const { rows } = await sql<{ active: bigint; balance: bigint }>`
+    SELECT (SELECT count(*) FROM perennial.subscription WHERE state = 'active') AS active,
+      (SELECT coalesce(sum(balance_minor), 0)::bigint FROM perennial.customer) AS balance`.execute(
+    db,
+  );
+  const counted = rows[0] as { active: bigint; balance: bigint };
+  return { ...shown, active: Number(counted.active), balanceMinor: counted.balance };
+}

@@ -1,0 +1,77 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { setClock, stopwatch } from '../db/clock.ts';
+import type { Db } from '../db/connect.ts';
+import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import type { Worker } from '../workers/index.ts';
+import { openReplica } from '../workers/replica.ts';
+import type { RunLog } from '../workers/runner.ts';
+import type { People } from './people.ts';
+
+// Virtual time: the stored clock of the books goes from one thing that is due to the next, and the
+// workers are run by it, the same ones that a service runs by the queue. Nothing waits for real
+// time but the pace at which somebody can watch.
+
+export interface Drive {
+  readonly db: Db;
+  readonly url: string;
+  readonly workers: readonly Worker[];
+  readonly people: People;
+  readonly from: Instant;
+  /** Virtual milliseconds in a real one. */
+  readonly rate: number;
+  readonly signal: AbortSignal;
+  readonly log: RunLog;
+  /** Called between two steps, and while nothing is due. */
+  readonly onStep: (now: Instant) => Promise<void>;
+}
+
+/** How often people do something. */
+const peopleEveryMs = 5 * minuteMs;
+/** How long to rest when the clock is ahead of the pace: the view stays smooth. */
+const restMs = 50;
+
+/** Runs until `signal`; ends after the step in hand. */
+export async function drive(books: Drive): Promise<Instant> {
+  const { db, signal, from, rate } = books;
+  const replica = openReplica(books.url);
+  const elapsedMs = stopwatch();
+  const dueAt = new Map(books.workers.map((worker) => [worker, from]));
+  let peopleAt = later(from, peopleEveryMs);
+  let now = from;
+
+  async function run(worker: Worker): Promise<void> {
+    const context = {
+      db,
+      replica,
+      batchMax: 1_000,
+      budgetMs: 15 * secondMs,
+      signal,
+      log: books.log,
+    };
+    await worker.run({ ...context, elapsedMs: stopwatch() });
+    dueAt.set(worker, later(now, worker.everyMs));
+  }
+
+  try {
+    while (!signal.aborted) {
+      const next = [...dueAt.values()].reduce(earliest, peopleAt);
+      if (next > later(from, elapsedMs() * rate)) {
+        await books.onStep(now);
+        await pause(restMs, undefined, { signal }).catch(() => undefined);
+        continue;
+      }
+      now = next;
+      await setClock(db, now);
+      if (peopleAt <= now) {
+        // A top-up wakes auto-renewal, here as in a service.
+        if (await books.people.live(now)) for (const worker of books.workers) await run(worker);
+        peopleAt = later(now, peopleEveryMs);
+      }
+      for (const [worker, at] of dueAt) if (at <= now) await run(worker);
+      await books.onStep(now);
+    }
+    return now;
+  } finally {
+    await replica.close();
+  }
+}
