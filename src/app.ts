@@ -13,7 +13,7 @@ import type { RunRow } from './workers/run-record.ts';
 // The service, put together: the books, who we are, the queue, and the workers that it runs.
 
 /** Of the 10 s in which a service has to end, what its runs get to end their batch. */
-const graceMs = 7 * secondMs;
+const graceMs = 6 * secondMs;
 
 export interface Service {
   readonly workers: readonly string[];

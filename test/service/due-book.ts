@@ -1,0 +1,95 @@
+import pg from 'pg';
+
+// A book in which everybody is due and can pay for three periods, and what must be true of it
+// whatever happened to the processes that renewed it.
+
+/** Fills migrated books: one subscription a customer, 30 days, due, and not ended for an hour. */
+export async function fillDue(url: string, subscriptions: number): Promise<void> {
+  await asOwner(url, async (client) => {
+    await client.query(`
+      SET session_replication_role = replica;
+      INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}');
+      INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+        VALUES ('basic', 30, 'RUB', '2020-01-01Z', 14900);
+      INSERT INTO perennial.customer (telegram_id, currency, balance_minor, sub_token, created_at)
+        SELECT n, 'RUB', 3 * 14900, left(md5('token' || n), 22), '2026-01-01Z'
+        FROM generate_series(1, ${subscriptions}) AS n;
+      INSERT INTO perennial.ledger_entry
+          (customer_id, amount_minor, balance_after_minor, kind, idempotency_key, created_at)
+        SELECT id, balance_minor, balance_minor, 'opening', 'opening:' || id, created_at
+        FROM perennial.customer;
+      INSERT INTO perennial.subscription
+          (customer_id, kind, plan, period_days, state, started_at, expires_at)
+        SELECT id, 'paid', 'basic', 30, 'active', at - interval '30 days', at
+        FROM (SELECT id, date_trunc('second', now()) + interval '1 h' + id * interval '10 ms' AS at
+              FROM perennial.customer ORDER BY id) AS ending;
+      INSERT INTO perennial.period
+          (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
+        SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB'
+        FROM perennial.subscription;
+      SET session_replication_role = DEFAULT;
+      ANALYZE perennial.customer, perennial.subscription, perennial.period;`);
+  });
+}
+
+export async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  // A test ends connections, also this one's.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+const counts = (table: string, where: string) =>
+  `(SELECT count(*) FROM perennial.${table} WHERE ${where})::int`;
+
+export interface BookState {
+  readonly due: number;
+  readonly renewals: number;
+  readonly receipts: number;
+  readonly quarantined: number;
+  /** What may not be: each in a word with its number; empty when the books are right. */
+  readonly wrong: readonly string[];
+}
+
+const wrongs: Readonly<Record<string, string>> = {
+  'balance is not the sum of its ledger': `SELECT count(*) FROM perennial.customer c WHERE
+    balance_minor <> (SELECT sum(amount_minor) FROM perennial.ledger_entry WHERE customer_id = c.id)`,
+  'renewed more than once': `SELECT count(*) FROM (SELECT FROM perennial.period
+    WHERE source = 'renewal' GROUP BY subscription_id HAVING count(*) > 1) AS twice`,
+  'debit without its period': `SELECT count(*) FROM perennial.ledger_entry l
+    WHERE kind = 'renewal' AND NOT EXISTS (
+      SELECT FROM perennial.period WHERE ledger_entry_id = l.id)`,
+  'end is not that of the last period': `SELECT count(*) FROM perennial.subscription s
+    WHERE expires_at <> (SELECT max(ends_at) FROM perennial.period WHERE subscription_id = s.id)`,
+  'period does not follow the one before': `SELECT count(*) FROM perennial.period p
+    WHERE source = 'renewal' AND NOT EXISTS (SELECT FROM perennial.period q
+      WHERE q.subscription_id = p.subscription_id AND q.ends_at = p.starts_at)`,
+  'receipt is not one a renewal': `SELECT abs(
+    (SELECT count(*) FROM perennial.notification WHERE kind = 'receipt')
+    - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
+  'runs did not count what they did': `SELECT abs(
+    (SELECT coalesce(sum(changed), 0) FROM perennial.worker_run)
+    - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
+};
+
+/** What became of the book. */
+export function bookState(url: string): Promise<BookState> {
+  return asOwner(url, async (client) => {
+    const { rows } = await client.query(`SELECT
+      ${counts('subscription', "expires_at < now() + interval '6 hours'")} AS due,
+      ${counts('period', "source = 'renewal'")} AS renewals,
+      ${counts('notification', "kind = 'receipt'")} AS receipts,
+      ${counts('quarantine', 'true')} AS quarantined`);
+    const wrong: string[] = [];
+    for (const [what, statement] of Object.entries(wrongs)) {
+      const { rows: found } = await client.query(`SELECT (${statement})::int AS n`);
+      if (found[0].n !== 0) wrong.push(`${what}: ${found[0].n}`);
+    }
+    return { ...rows[0], wrong };
+  });
+}

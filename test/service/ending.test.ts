@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { freshBooks } from '../books.ts';
+import { asOwner, bookState, fillDue } from './due-book.ts';
+import { gateOn } from './gate.ts';
+import { perennial } from './process.ts';
+import { until } from './until.ts';
+
+const runsOf = (url: string) =>
+  asOwner(url, async (client) => {
+    const { rows } = await client.query(
+      `SELECT outcome, replica, examined::int, changed::int, failed::int, finished_at
+       FROM perennial.worker_run ORDER BY id`,
+    );
+    return rows;
+  });
+
+test('P8: at SIGTERM the batch in hand ends, nothing new starts, exit within 10 s', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 200);
+  await using gate = await gateOn(books.url);
+  await gate.close();
+  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 20' });
+  await service.ready();
+  await gate.held();
+  const asked = performance.now();
+  service.kill('SIGTERM');
+  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  await gate.open();
+  expect(await service.exit).toMatchObject({ code: 0, signal: null });
+  expect(performance.now() - asked).toBeLessThan(10_000);
+  expect(await bookState(books.url)).toMatchObject({ renewals: 20, due: 180, wrong: [] });
+  expect(await runsOf(books.url)).toMatchObject([{ outcome: 'partial', changed: 20 }]);
+});
+
+test('P8: a batch that hangs at SIGTERM is cut off in time, and nothing of it stays', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 40);
+  await using gate = await gateOn(books.url, 'endless');
+  await gate.close();
+  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 20' });
+  await gate.held();
+  const asked = performance.now();
+  service.kill('SIGTERM');
+  expect((await service.exit).code).toBe(0);
+  expect(performance.now() - asked).toBeLessThan(10_000);
+  await gate.open();
+  expect(await bookState(books.url)).toMatchObject({ renewals: 0, wrong: [] });
+}, 30_000);
+
+test('P8: a second signal ends it at once', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 40);
+  await using gate = await gateOn(books.url);
+  await gate.close();
+  await using service = perennial(['start'], { url: books.url });
+  await gate.held();
+  service.kill('SIGINT');
+  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  service.kill('SIGINT');
+  expect((await service.exit).code).toBe(130);
+});
+
+test('P8, P6: nothing is lost by SIGKILL; the next run closes the killed one as lost, with its counts', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 200);
+  await using gate = await gateOn(books.url);
+  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 5' });
+  await until('some batches', async () => {
+    const [run] = await runsOf(books.url);
+    return run?.changed >= 10 ? true : undefined;
+  });
+  await gate.close();
+  await gate.held();
+  service.kill('SIGKILL');
+  expect(await service.exit).toMatchObject({ code: null, signal: 'SIGKILL' });
+  await gate.open();
+  const before = await bookState(books.url);
+  expect(before.wrong).toEqual([]);
+  expect(before.renewals).toBeLessThan(200);
+
+  const next = perennial(['run', 'auto-renewal', '--json'], { url: books.url });
+  const { code, out } = await next.exit;
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ outcome: 'success', changed: 200 - before.renewals });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
+  const [lost] = await runsOf(books.url);
+  expect(lost).toMatchObject({ outcome: 'lost', changed: before.renewals });
+  expect(lost.finished_at).not.toBeNull();
+});

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest';
+import { stopwatch } from '../../src/db/clock.ts';
+import { secondMs } from '../../src/kernel/instant.ts';
+import { workers } from '../../src/workers/index.ts';
+import { openReplica } from '../../src/workers/replica.ts';
+import type { RunRow } from '../../src/workers/run-record.ts';
+import { type Books, type BooksOptions, freshBooks } from '../books.ts';
+import { asOwner, bookState, fillDue } from './due-book.ts';
+import { type Gate, gateOn } from './gate.ts';
+import { perennial } from './process.ts';
+import { until } from './until.ts';
+
+// What passes by itself fails a run and nothing else: no item is put aside for it, and the next run
+// does the work.
+
+const autoRenewal = workers[0];
+
+/** Ends each connection of other processes to the books, as a server that restarts does. */
+const endAll = (url: string) =>
+  asOwner(url, (client) =>
+    client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND application_name LIKE 'perennial%'`),
+  );
+
+async function runHere(books: Books): Promise<RunRow | undefined> {
+  const replica = openReplica(books.url);
+  try {
+    return await autoRenewal?.run({
+      db: books.db,
+      replica,
+      batchMax: 20,
+      budgetMs: 60 * secondMs,
+      signal: new AbortController().signal,
+      elapsedMs: stopwatch(),
+      log: { warn: () => undefined, error: () => undefined },
+    });
+  } finally {
+    await replica.close();
+  }
+}
+
+async function booksWithGate(
+  options: BooksOptions = {},
+): Promise<{ books: Books; gate: Gate } & AsyncDisposable> {
+  const books = await freshBooks(options);
+  await fillDue(books.url, 60);
+  const gate = await gateOn(books.url);
+  return {
+    books,
+    gate,
+    async [Symbol.asyncDispose]() {
+      await gate[Symbol.asyncDispose]();
+      await books.close();
+    },
+  };
+}
+
+test('P9: a lock time-out fails the run cleanly, and the next one succeeds', async () => {
+  const limits = { statementMs: 30_000, lockMs: 200, idleInTransactionMs: 15_000 };
+  await using place = await booksWithGate({ limits });
+  const { books, gate } = place;
+  await gate.close();
+  const failed = await runHere(books);
+  expect(failed).toMatchObject({
+    outcome: 'failed',
+    changed: 0n,
+    detail: { kind: 'transient', code: 'pg_55P03' },
+  });
+  expect(failed?.finished_at).not.toBeNull();
+  expect(await bookState(books.url)).toMatchObject({ renewals: 0, quarantined: 0, wrong: [] });
+  await gate.open();
+  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: 60n });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+});
+
+test('P9: an exhausted pool fails the run, and the next one succeeds', async () => {
+  await using books = await freshBooks({ connectionsMax: 2 });
+  await fillDue(books.url, 60);
+  const taken = [await books.pool.connect(), await books.pool.connect()];
+  await expect(runHere(books)).rejects.toThrow(/timeout exceeded when trying to connect/);
+  for (const client of taken) client.release();
+  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: 60n });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+}, 30_000);
+
+test('P9: a service whose connections all end goes on by itself: the run fails, the next one succeeds', async () => {
+  await using place = await booksWithGate();
+  const { books, gate } = place;
+  await gate.close();
+  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 20' });
+  await service.ready();
+  await gate.held();
+  await endAll(books.url);
+  await service.run({ outcome: 'failed' });
+  await gate.open();
+  await service.run({ outcome: 'success', changed: 60 });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+
+  // It hears wake-ups again, on a new connection.
+  const idle = () => service.log.filter(({ examined }) => examined === 0).length;
+  const before = idle();
+  await until('a wake-up that was heard', async () => {
+    await asOwner(books.url, (client) =>
+      client.query("SELECT pg_notify('perennial_wake', 'auto-renewal')"),
+    );
+    return idle() > before ? true : undefined;
+  });
+  service.kill('SIGTERM');
+  expect(await service.exit).toMatchObject({ code: 0 });
+}, 60_000);
+
+test('P9: a deadlock that the server breaks is a failed run, not a bad item', async () => {
+  await using place = await booksWithGate();
+  const { books } = place;
+  await asOwner(books.url, (client) =>
+    client.query(`
+      CREATE SEQUENCE public.attempt;
+      CREATE FUNCTION public.deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('public.attempt') = 1 THEN
+          RAISE EXCEPTION 'deadlock detected' USING ERRCODE = 'deadlock_detected';
+        END IF;
+        RETURN NULL;
+      END $$;
+      CREATE TRIGGER deadlock AFTER INSERT ON perennial.ledger_entry
+        FOR EACH STATEMENT EXECUTE FUNCTION public.deadlock()`),
+  );
+  expect(await runHere(books)).toMatchObject({ outcome: 'failed', detail: { code: 'pg_40P01' } });
+  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: 60n });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+});

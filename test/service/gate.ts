@@ -1,0 +1,47 @@
+import pg from 'pg';
+import { until } from './until.ts';
+
+// Holds a batch up at the point where its periods were written and not yet committed, from another
+// process: a trigger of the test's own takes a lock that the test may hold.
+
+const lock = 20_261_124;
+
+export interface Gate extends AsyncDisposable {
+  /** Returns when a batch stands before the gate. */
+  held(): Promise<void>;
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A gate, open at first. Endless: the lock time-out of the batch doesn't count there. */
+export async function gateOn(url: string, wait: 'bounded' | 'endless' = 'bounded'): Promise<Gate> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  await client.query(`
+    CREATE FUNCTION public.gate() RETURNS trigger LANGUAGE plpgsql
+      ${wait === 'endless' ? "SET lock_timeout = '0'" : ''} AS $$ BEGIN
+      PERFORM pg_advisory_xact_lock_shared(${lock}); RETURN NULL;
+    END $$;
+    CREATE TRIGGER gate AFTER INSERT ON perennial.period
+      FOR EACH STATEMENT EXECUTE FUNCTION public.gate()`);
+  return {
+    held: () =>
+      until('a batch before the gate', async () => {
+        const { rowCount } = await client.query(
+          `SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = ${lock} AND NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        );
+        return rowCount === 0 ? undefined : true;
+      }).then(() => undefined),
+    async open() {
+      await client.query(`SELECT pg_advisory_unlock(${lock})`);
+    },
+    async close() {
+      await client.query(`SELECT pg_advisory_lock(${lock})`);
+    },
+    async [Symbol.asyncDispose]() {
+      await client.end();
+    },
+  };
+}

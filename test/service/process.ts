@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './until.ts';
+
+/** A line of the log of a service. */
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** A `perennial` that runs in a process of its own. Disposed of, it is killed and waited for. */
+export interface Perennial extends AsyncDisposable {
+  readonly pid: number;
+  readonly log: readonly LogLine[];
+  readonly exit: Promise<Exit>;
+  kill(signal: NodeJS.Signals): void;
+  /** The first line that fits, also one that was written before. */
+  line(what: string, fits: (line: LogLine) => boolean, deadlineMs?: number): Promise<LogLine>;
+  ready(): Promise<LogLine>;
+  /** The first run of auto-renewal that ended so. */
+  run(ended: Readonly<Record<string, unknown>>, deadlineMs?: number): Promise<LogLine>;
+}
+
+export interface ProcessOptions {
+  readonly url: string;
+  /** What `perennial.yaml` says of auto-renewal, as `every: 1s, batch: 20`. */
+  readonly autoRenewal?: string;
+  readonly logLevel?: string;
+  /** How far the process's clock is off. */
+  readonly skewMs?: number;
+  /** Another version of the program: its entry file. */
+  readonly entry?: string;
+}
+
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+export function perennial(args: readonly string[], options: ProcessOptions): Perennial {
+  const folder = mkdtempSync(join(tmpdir(), 'perennial-process-'));
+  const config = join(folder, 'perennial.yaml');
+  writeFileSync(config, `workers: { auto-renewal: { ${options.autoRenewal ?? ''} } }\n`);
+  const preload = options.skewMs === undefined ? [] : ['--import', here('skewed-clock.ts')];
+  const child = spawn(
+    process.execPath,
+    [...preload, options.entry ?? here('../../src/main.ts'), ...args, '--config', config],
+    {
+      env: {
+        ...process.env,
+        DATABASE_URL: options.url,
+        PERENNIAL_LOG_LEVEL: options.logLevel ?? 'debug',
+        SKEW_MS: String(options.skewMs ?? 0),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  return watched(child, folder);
+}
+
+function watched(child: ChildProcess, folder: string): Perennial {
+  const log: LogLine[] = [];
+  let [out, err] = ['', ''];
+  let read = 0;
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+    for (let end = out.indexOf('\n', read); end >= 0; end = out.indexOf('\n', read)) {
+      const line = out.slice(read, end);
+      if (line.startsWith('{"level"')) log.push(JSON.parse(line));
+      read = end + 1;
+    }
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const exit = new Promise<Exit>((resolve) => {
+    child.on('close', (code, signal) => {
+      rmSync(folder, { recursive: true, force: true });
+      resolve({ code, signal, out, err });
+    });
+  });
+  const line: Perennial['line'] = async (what, fits, deadlineMs) => {
+    try {
+      return await until(what, () => log.find(fits), deadlineMs);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; it wrote:\n${out.slice(-4_000)}${err}`);
+    }
+  };
+  return {
+    pid: child.pid as number,
+    log,
+    exit,
+    kill: (signal) => void child.kill(signal),
+    line,
+    ready: () => line('ready', ({ msg }) => msg === 'ready'),
+    run: (ended, deadlineMs) =>
+      line(
+        `a run of auto-renewal with ${JSON.stringify(ended)}`,
+        (each) =>
+          each.msg === 'run ended' &&
+          each.worker === 'auto-renewal' &&
+          Object.entries(ended).every(([name, value]) => each[name] === value),
+        deadlineMs,
+      ),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await exit;
+    },
+  };
+}

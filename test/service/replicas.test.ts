@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { freshBooks } from '../books.ts';
+import { asOwner, bookState, fillDue } from './due-book.ts';
+import { gateOn } from './gate.ts';
+import { perennial } from './process.ts';
+import { until } from './until.ts';
+
+const runs = (url: string) =>
+  asOwner(url, async (client) => {
+    const { rows } = await client.query(
+      `SELECT outcome, replica, changed::int, detail FROM perennial.worker_run ORDER BY id`,
+    );
+    return rows;
+  });
+
+test('P10: a replica whose clock is off by over 30 s runs nothing and says so; another one does the work', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 40);
+  await using off = perennial(['start'], { url: books.url, skewMs: 45_000 });
+  const said = await off.line('that it is off', ({ msg }) => /clock is 4[45] s off/.test(msg));
+  expect(said.level).toBe('error');
+  expect(await bookState(books.url)).toMatchObject({ renewals: 0 });
+  await using right = perennial(['start'], { url: books.url });
+  await right.run({ outcome: 'success', changed: 40 });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 40, wrong: [] });
+  const all = await runs(books.url);
+  expect(all.filter(({ replica }) => replica.endsWith(`:${off.pid}`))).not.toEqual([]);
+  for (const run of all.filter(({ replica }) => replica.endsWith(`:${off.pid}`))) {
+    expect(run).toMatchObject({ outcome: 'skipped', changed: 0 });
+  }
+  off.kill('SIGTERM');
+  expect((await off.exit).code).toBe(0);
+}, 60_000);
+
+test('P10: a clock that is off by less than 30 s, changes nothing', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 40);
+  await using service = perennial(['start'], { url: books.url, skewMs: -25_000 });
+  await service.run({ outcome: 'success', changed: 40 });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 40, wrong: [] });
+});
+
+test('P6: an idle run leaves no record, one that did something says what', async () => {
+  await using books = await freshBooks();
+  await using service = perennial(['start'], { url: books.url, autoRenewal: 'every: 1s' });
+  await until('three idle runs', () =>
+    service.log.filter(({ msg, examined }) => msg === 'run ended' && examined === 0).length >= 3
+      ? true
+      : undefined,
+  );
+  expect(await runs(books.url)).toEqual([]);
+  await fillDue(books.url, 40);
+  await service.run({ changed: 40 });
+  expect(await runs(books.url)).toMatchObject([
+    { outcome: 'success', changed: 40, detail: { renewed: 40, short: 0 } },
+  ]);
+});
+
+test('a run that spends its budget is partial, and its successor goes on at once', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 60);
+  await using service = perennial(['start'], {
+    url: books.url,
+    autoRenewal: 'batch: 1, budget: 50ms',
+  });
+  await service.run({ outcome: 'success' }, 20_000);
+  expect(await bookState(books.url)).toMatchObject({ renewals: 60, wrong: [] });
+  const [first] = await runs(books.url);
+  expect(first).toMatchObject({ outcome: 'partial' });
+});
+
+test('a top-up starts a run within about a second', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 1);
+  await asOwner(books.url, (client) =>
+    client.query(`SET session_replication_role = replica;
+      UPDATE perennial.customer SET balance_minor = 0`),
+  );
+  await using service = perennial(['start'], { url: books.url });
+  await service.run({ examined: 1, changed: 0 });
+  const top = perennial(['customer', 'top-up', '1', '149'], { url: books.url });
+  expect(await top.exit).toMatchObject({ code: 0 });
+  const committed = performance.now();
+  await service.run({ changed: 1 });
+  expect(performance.now() - committed).toBeLessThan(2_000);
+});
+
+test('a dead replica is replaced by the other one within 15 s', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 400);
+  await using gate = await gateOn(books.url);
+  await gate.close();
+  await using one = perennial(['start'], { url: books.url, autoRenewal: 'batch: 10' });
+  await one.ready();
+  await gate.held();
+  await using two = perennial(['start'], { url: books.url, autoRenewal: 'batch: 10' });
+  await two.ready();
+  one.kill('SIGKILL');
+  await one.exit;
+  const killed = performance.now();
+  await gate.open();
+  await two.run({ changed: 400 });
+  expect(performance.now() - killed).toBeLessThan(15_000);
+  expect(await runs(books.url)).toMatchObject([{ outcome: 'lost' }, { outcome: 'success' }]);
+  expect(await bookState(books.url)).toMatchObject({ renewals: 400, wrong: [] });
+}, 60_000);
