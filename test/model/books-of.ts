@@ -1,0 +1,96 @@
+// What the model keeps of one customer: plain values, times in milliseconds, money in minor units
+// as numbers (the test's amounts are small). Subscriptions, periods and ledger entries go by their
+// place, in the order in which they came to be: a customer's commands take turns under a lock, so
+// the database's ids have the same order.
+
+export const minute = 60_000;
+export const hour = 60 * minute;
+export const day = 24 * hour;
+
+export interface Credential {
+  readonly issuedAt: number;
+  retiredAt: number | null;
+}
+
+export interface Sub {
+  kind: 'trial' | 'paid';
+  plan: string;
+  days: number;
+  next: { plan: string; days: number } | null;
+  state: 'active' | 'expired' | 'revoked';
+  readonly startedAt: number;
+  expiresAt: number;
+  autoRenew: boolean;
+  /** `Infinity` for one that waits for money and not for time. */
+  nextTryAt: number | null;
+  quarantine: { reason: string; attempts: number; retryAt: number } | null;
+  readonly credentials: Credential[];
+}
+
+export interface Period {
+  readonly sub: number;
+  readonly source: 'trial' | 'purchase' | 'renewal' | 'grant';
+  readonly plan: string;
+  readonly startsAt: number;
+  readonly endsAt: number;
+  readonly amount: number;
+  readonly charge: number | null;
+  refundedAt: number | null;
+  refund: number | null;
+}
+
+export interface Entry {
+  readonly amount: number;
+  readonly after: number;
+  readonly kind: string;
+}
+
+export interface Customer {
+  balance: number;
+  vip: boolean;
+  discount: number;
+  readonly subs: Sub[];
+  readonly periods: Period[];
+  readonly ledger: Entry[];
+  /** Kind and subject of each notice owed, in no order. */
+  readonly notices: string[];
+  /** What the timeline tells, in its order. */
+  readonly events: string[];
+}
+
+export const nobody = (): Customer => ({
+  balance: 0,
+  vip: false,
+  discount: 0,
+  subs: [],
+  periods: [],
+  ledger: [],
+  notices: [],
+  events: ['created'],
+});
+
+/** Periods that count, the last one first. */
+export function livePeriods(customer: Customer, sub: number): Period[] {
+  return customer.periods
+    .filter((period) => period.sub === sub && period.refundedAt === null)
+    .sort((a, b) => b.startsAt - a.startsAt);
+}
+
+/** Two customers' books are equal exactly if these are. */
+export function canonical(customer: Customer): Customer {
+  return {
+    ...customer,
+    notices: [...customer.notices].sort(),
+    subs: customer.subs.map((sub) => ({
+      ...sub,
+      credentials: [...sub.credentials].sort(
+        (a, b) => a.issuedAt - b.issuedAt || (a.retiredAt ?? Infinity) - (b.retiredAt ?? Infinity),
+      ),
+    })),
+  };
+}
+
+/** As JSON, which has no `Infinity` of its own. */
+export function textOf(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) => (inner === Infinity ? 'never' : inner));
+}

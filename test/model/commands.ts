@@ -1,0 +1,61 @@
+import type { Customer } from './books-of.ts';
+import type { PriceFrom } from './prices.ts';
+
+/** Which subscription: by its place, the one that is meant, or a new one. */
+export type Which = number | 'meant' | 'new';
+
+/** What is asked for, with places instead of ids. */
+export type Command =
+  | { readonly do: 'set'; readonly vip?: boolean; readonly discount?: number }
+  | { readonly do: 'top-up'; readonly amount: number }
+  | { readonly do: 'adjust'; readonly amount: number }
+  | {
+      readonly do: 'purchase';
+      readonly plan: string;
+      readonly days: number;
+      readonly sub: Which;
+      readonly autoRenew?: boolean;
+    }
+  | {
+      readonly do: 'change-plan';
+      readonly plan: string;
+      readonly days: number;
+      readonly sub: Which;
+      readonly when: 'next' | 'now';
+      readonly forfeit: boolean;
+    }
+  | {
+      readonly do: 'refund';
+      readonly period: number;
+      readonly part: 'whole' | 'unused';
+      readonly keepAutoRenew: boolean;
+    }
+  | { readonly do: 'grant'; readonly days: number; readonly sub: Which; readonly plan: string }
+  | { readonly do: 'revoke'; readonly sub: Which; readonly refund?: 'whole' | 'unused' }
+  | { readonly do: 'auto-renew'; readonly sub: Which; readonly on: boolean }
+  /** Set-up: a trial that began now. */
+  | { readonly do: 'trial'; readonly days: number }
+  /** Set-up: what is past its end and can't or won't be renewed is ended. */
+  | { readonly do: 'expire' };
+
+/** The answer of a command: its values, or every reason for which it may be refused. */
+export type Told =
+  | { readonly ok: Readonly<Record<string, unknown>> }
+  | { readonly refused: readonly string[] };
+
+/** What a command goes by besides the customer's books. */
+export interface Surroundings {
+  readonly now: number;
+  readonly prices: readonly PriceFrom[];
+}
+
+/** Books after a command, and its answer. A refused one leaves them as they were. */
+export interface Effect {
+  readonly customer: Customer;
+  readonly told: Told;
+}
+
+export const major = (minor: number): string =>
+  `${minor < 0 ? '-' : ''}${Math.floor(Math.abs(minor) / 100)}.${String(Math.abs(minor) % 100).padStart(2, '0')}`;
+
+export const iso = (at: number): string => new Date(at).toISOString();

@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { seedInUse } from '../seed.ts';
+import { play, type Tally } from './play.ts';
+import { sequences } from './sequences.ts';
+import { closeStage, openStage } from './stage.ts';
+
+// Random sequences of everything that can happen to the books, on the real program and a real
+// PostgreSQL, against the pure model of this folder. Two at a time, so that the machine's second
+// core has something to do; a database serves many sequences, and is left before it grows slow.
+
+const count = Number(process.env.MODEL_SEQUENCES || 1_000);
+const limitMs = Number(process.env.MODEL_MINUTES || 4) * 60_000;
+const lanes = [0, 1];
+const perStage = 250;
+
+const tally: Tally = { sequences: 0, commands: 0, refused: 0, runs: 0, renewals: 0, groups: 0 };
+
+async function playMany(seed: number, numRuns: number, timeMs: number): Promise<void> {
+  const stage = await openStage();
+  try {
+    await fc.assert(
+      fc.asyncProperty(sequences, (sequence) => play(stage, sequence, tally)),
+      {
+        seed,
+        numRuns,
+        verbose: fc.VerbosityLevel.None,
+        interruptAfterTimeLimit: timeMs,
+        markInterruptAsFailure: true,
+      },
+    );
+  } finally {
+    await closeStage(stage);
+  }
+}
+
+test.concurrent.for(lanes)(
+  "R5 R11 R14 R16 R17: whatever is done, in whatever order and at once, the books are the model's (lane %i)",
+  { timeout: limitMs + 30_000 },
+  async (lane) => {
+    const began = performance.now();
+    const own = Math.ceil(count / lanes.length);
+    for (let played = 0; played < own; played += perStage) {
+      const seed = (seedInUse() + lane * 1_000_003 + played * 7) % 2 ** 31;
+      const leftMs = limitMs - (performance.now() - began);
+      await playMany(seed, Math.min(perStage, own - played), leftMs);
+    }
+  },
+);
+
+afterAll(() => {
+  const { sequences: played, ...rest } = tally;
+  const counts = Object.entries(rest).map(([name, value]) => `${value} ${name}`);
+  process.stdout.write(`model: seed ${seedInUse()}, ${played} sequences: ${counts.join(', ')}\n`);
+});
+
+test('the model is its own statement of the rules: it imports nothing of src/subscription', async () => {
+  const { readFileSync } = await import('node:fs');
+  const rules = [
+    'books-of',
+    'commands',
+    'prices',
+    'money',
+    'choosing',
+    'obey',
+    'buying',
+    'renewing',
+    'orders',
+  ];
+  for (const name of rules) {
+    const text = readFileSync(new URL(`./${name}.ts`, import.meta.url), 'utf8');
+    expect(text, name).not.toMatch(/from '\.\.\/\.\.\/src/);
+  }
+});

@@ -1,0 +1,213 @@
+import { type Customer, day, livePeriods, type Period, type Sub } from './books-of.ts';
+import { buy, changePlan } from './buying.ts';
+import { type Chosen, choose, refused } from './choosing.ts';
+import { type Command, type Effect, iso, major, type Surroundings, type Told } from './commands.ts';
+import { close, endOf, giveBack, move, newSub, open, placeOf, unused, wake } from './money.ts';
+
+// What each command does, said again from DESIGN.md 5 and not from the program. A refusal names
+// every reason that holds: which one the program says first is its own affair.
+
+export function obey(before: Customer, command: Command, around: Surroundings): Effect {
+  const customer = structuredClone(before);
+  const told = carryOut(customer, command, around);
+  return { customer: 'ok' in told ? customer : before, told };
+}
+
+function carryOut(customer: Customer, command: Command, around: Surroundings): Told {
+  const { now } = around;
+  switch (command.do) {
+    case 'set':
+      return set(customer, command, now);
+    case 'top-up':
+    case 'adjust':
+      return credit(customer, command, now);
+    case 'purchase':
+      return buy(customer, command, around);
+    case 'change-plan':
+      return changePlan(customer, command, around);
+    case 'refund':
+      return refund(customer, command, now);
+    case 'grant':
+      return grant(customer, command, now);
+    case 'revoke':
+      return revoke(customer, command, now);
+    case 'auto-renew':
+      return switchRenewal(customer, command, now);
+    case 'trial':
+      return beginTrial(customer, command.days, now);
+    case 'expire':
+      return expire(customer, now);
+  }
+}
+
+type Of<Do extends Command['do']> = Extract<Command, { do: Do }>;
+
+function set(customer: Customer, command: Of<'set'>, now: number): Told {
+  if (command.vip !== undefined) customer.vip = command.vip;
+  if (command.discount !== undefined) customer.discount = command.discount;
+  wake(customer, now);
+  customer.events.push('set');
+  return { ok: { vip: customer.vip, discount_percent: customer.discount } };
+}
+
+function credit(customer: Customer, command: Of<'top-up' | 'adjust'>, now: number): Told {
+  const { amount } = command;
+  const isTopUp = command.do === 'top-up';
+  if (amount === 0 || (isTopUp && amount < 0)) return refused('bad_amount');
+  if (customer.balance + amount < 0) return refused('short_balance');
+  const entry = move(customer, amount, isTopUp ? 'top_up' : 'adjustment');
+  if (amount > 0) wake(customer, now);
+  customer.events.push(isTopUp ? 'topped_up' : 'adjusted');
+  return {
+    ok: { amount: major(amount), balance: major(customer.balance), ledger_entry_id: entry },
+  };
+}
+
+function refund(customer: Customer, command: Of<'refund'>, now: number): Told {
+  const period = customer.periods[command.period];
+  if (period === undefined || period.refundedAt !== null) return refused('no_period');
+  const amount = command.part === 'whole' ? period.amount : unused(period, now);
+  const reasons: string[] = [];
+  if (period.charge === null) reasons.push('not_charged');
+  if (livePeriods(customer, period.sub)[0] !== period) reasons.push('refund_later_first');
+  if (command.part === 'unused' && amount === 0) reasons.push('nothing_unused');
+  if (reasons.length > 0) return refused(...reasons);
+
+  giveBack(customer, period, amount, now);
+  const sub = customer.subs[period.sub] as Sub;
+  sub.expiresAt = endOf(customer, period.sub);
+  sub.autoRenew &&= command.keepAutoRenew;
+  if (!sub.autoRenew) sub.next = null;
+  if (sub.state === 'active' && sub.expiresAt <= now) {
+    sub.state = 'expired';
+    close(sub, now);
+  }
+  sub.nextTryAt = sub.state === 'active' ? null : Infinity;
+  wake(customer, now);
+  tellRefund(customer, period);
+  return {
+    ok: {
+      subscription_id: period.sub,
+      period_id: command.period,
+      amount: major(amount),
+      balance: major(customer.balance),
+      expires_at: iso(sub.expiresAt),
+      state: sub.state,
+    },
+  };
+}
+
+function tellRefund(customer: Customer, period: Period): void {
+  customer.notices.push(`refund of ${placeOf(customer, period)}`);
+  customer.events.push('refunded');
+}
+
+function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
+  let place: number;
+  if (command.sub === 'new') {
+    place = customer.subs.push(newSub(command.plan, command.days, now, false)) - 1;
+  } else {
+    const chosen: Chosen = choose(customer, command.sub);
+    if ('refused' in chosen) return chosen;
+    place = chosen.place;
+  }
+  const sub = customer.subs[place] as Sub;
+  if (sub.state === 'revoked') return refused('revoked');
+  const startsAt = Math.max(now, sub.expiresAt);
+  const endsAt = startsAt + command.days * day;
+  addFree(customer, place, 'grant', startsAt, endsAt);
+  Object.assign(sub, { state: 'active', expiresAt: endsAt, nextTryAt: null });
+  open(sub, now);
+  const notice = `grant of ${place} from ${startsAt} until ${endsAt}`;
+  if (!customer.notices.includes(notice)) customer.notices.push(notice);
+  customer.events.push('granted');
+  return rights(customer, place, 0);
+}
+
+function addFree(
+  customer: Customer,
+  place: number,
+  source: 'trial' | 'grant',
+  startsAt: number,
+  endsAt: number,
+): void {
+  const { plan } = customer.subs[place] as Sub;
+  const free = { amount: 0, charge: null, refundedAt: null, refund: null };
+  customer.periods.push({ sub: place, source, plan, startsAt, endsAt, ...free });
+}
+
+/** Every charged period that is not over is given back, if that was asked. */
+function revoke(customer: Customer, command: Of<'revoke'>, now: number): Told {
+  const chosen = choose(customer, command.sub);
+  if ('refused' in chosen) return chosen;
+  const { place } = chosen;
+  const sub = customer.subs[place] as Sub;
+  if (sub.state === 'revoked') return refused('revoked');
+  let refunded = 0;
+  if (command.refund !== undefined) {
+    for (const period of livePeriods(customer, place)) {
+      if (period.endsAt <= now || period.charge === null) continue;
+      const amount = command.refund === 'whole' ? period.amount : unused(period, now);
+      giveBack(customer, period, amount, now);
+      tellRefund(customer, period);
+      refunded += amount;
+    }
+    sub.expiresAt = endOf(customer, place);
+  }
+  Object.assign(sub, { state: 'revoked', nextTryAt: Infinity });
+  close(sub, now);
+  if (refunded > 0) wake(customer, now);
+  customer.notices.push(`revoke of ${place}`);
+  customer.events.push('revoked');
+  return rights(customer, place, refunded);
+}
+
+function switchRenewal(customer: Customer, command: Of<'auto-renew'>, now: number): Told {
+  const chosen = choose(customer, command.sub);
+  if ('refused' in chosen) return chosen;
+  const sub = customer.subs[chosen.place] as Sub;
+  const reasons = [];
+  if (sub.kind === 'trial') reasons.push('is_trial');
+  if (sub.state === 'revoked') reasons.push('revoked');
+  if (reasons.length > 0) return refused(...reasons);
+  sub.autoRenew = command.on;
+  if (command.on) wake(customer, now);
+  customer.events.push(command.on ? 'auto_renew_on' : 'auto_renew_off');
+  return rights(customer, chosen.place, 0);
+}
+
+function rights(customer: Customer, place: number, refunded: number): Told {
+  const sub = customer.subs[place] as Sub;
+  return {
+    ok: {
+      subscription_id: place,
+      plan: sub.plan,
+      state: sub.state,
+      expires_at: iso(sub.expiresAt),
+      auto_renew: sub.autoRenew,
+      refunded: major(refunded),
+      balance: major(customer.balance),
+    },
+  };
+}
+
+/** Set-up until there is the command: for somebody who has nothing yet. */
+function beginTrial(customer: Customer, days: number, now: number): Told {
+  if (customer.subs.length > 0) return { ok: {} };
+  const endsAt = now + days * day;
+  const sub = { ...newSub('basic', days, now, false), kind: 'trial' as const, expiresAt: endsAt };
+  customer.subs.push(sub);
+  addFree(customer, 0, 'trial', now, endsAt);
+  open(sub, now);
+  return { ok: {} };
+}
+
+/** Set-up until there is the worker: whatever is past its end, with or without money. */
+function expire(customer: Customer, now: number): Told {
+  for (const sub of customer.subs) {
+    if (sub.state !== 'active' || sub.expiresAt > now) continue;
+    Object.assign(sub, { state: 'expired', nextTryAt: Infinity });
+    close(sub, now);
+  }
+  return { ok: {} };
+}

@@ -1,0 +1,123 @@
+import { type Customer, canonical, type Sub, textOf } from './books-of.ts';
+import type { Command, Surroundings, Told } from './commands.ts';
+import { obey } from './obey.ts';
+import { byEnd, isDue, isHeld, renewOne } from './renewing.ts';
+
+// What may come out when things are done at once. Each command is one transaction under the
+// customer's lock, so the books and the answers must be those of *some* order of the commands; all
+// orders are tried. A run is not one transaction: it finds, and then decides page by page, and
+// leaves out who is locked just then. So a run among other things is taken for any number of
+// steps, anywhere in that order, each of which decides some of the customer's due subscriptions, in
+// order of their end. That is sound (no right result is refused) and a bit generous: a run that
+// overlooks somebody is accepted here. A run on its own is not given that: it has to decide
+// all that is due, so each group is followed by the chance of one.
+
+export interface Asked {
+  readonly command: Command;
+  readonly key: string;
+  /** What the program answered. */
+  readonly told: Told;
+}
+
+/** Books with the answers that were given under a key: the same key again gives the same. */
+export interface Position {
+  readonly customer: Customer;
+  readonly answers: Readonly<Record<string, Told>>;
+}
+
+export function agrees(model: Told, program: Told): boolean {
+  if ('refused' in program) {
+    return 'refused' in model && program.refused.every((code) => model.refused.includes(code));
+  }
+  if (!('ok' in model)) return false;
+  const names = Object.keys(model.ok);
+  return (
+    names.length === Object.keys(program.ok).length &&
+    names.every((name) => model.ok[name] === program.ok[name])
+  );
+}
+
+export function step(at: Position, asked: Asked, around: Surroundings): [Position, Told] {
+  const earlier = at.answers[asked.key];
+  if (earlier !== undefined) return [at, earlier];
+  const { customer, told } = obey(at.customer, asked.command, around);
+  if ('refused' in told) return [at, told];
+  return [{ customer, answers: { ...at.answers, [asked.key]: told } }, told];
+}
+
+const isPrefix = (some: readonly unknown[], all: readonly unknown[]): boolean =>
+  some.length <= all.length && some.every((one, n) => textOf(one) === textOf(all[n]));
+
+function subsets(places: readonly number[]): number[][] {
+  const all: number[][] = [[]];
+  for (const place of places) for (const some of all.slice()) all.push([...some, place]);
+  return all;
+}
+
+/** Some due subscriptions decided, by the order of their end. */
+function decide(at: Position, places: readonly number[], around: Surroundings): Position {
+  const customer = structuredClone(at.customer);
+  for (const place of byEnd(customer, places)) renewOne(customer, place, around);
+  return { ...at, customer };
+}
+
+function duePlaces(customer: Customer, now: number): number[] {
+  return customer.subs.flatMap((sub, place) => (isDue(sub, now) ? [place] : []));
+}
+
+/** The position after an order of `asked` and `runs` that explains `actual`; undefined: none. */
+export function explain(
+  before: Position,
+  asked: readonly Asked[],
+  runs: number,
+  actual: Customer,
+  around: Surroundings,
+): Position | undefined {
+  const goal = textOf(canonical(actual));
+  const seen = new Set<string>();
+  const search = (at: Position, left: readonly Asked[], rounds: number): Position | undefined => {
+    if (!isPrefix(at.customer.ledger, actual.ledger)) return undefined;
+    if (!isPrefix(at.customer.events, actual.events)) return undefined;
+    const here = textOf(canonical(at.customer));
+    if (left.length === 0 && here === goal) return at;
+    const id = `${left.map((one) => asked.indexOf(one))} ${rounds} ${here}`;
+    if (seen.has(id)) return undefined;
+    seen.add(id);
+    for (const one of left) {
+      const [next, told] = step(at, one, around);
+      if (!agrees(told, one.told)) continue;
+      const found = search(
+        next,
+        left.filter((other) => other !== one),
+        rounds,
+      );
+      if (found !== undefined) return found;
+    }
+    if (rounds === 0) return undefined;
+    for (const some of subsets(duePlaces(at.customer, around.now)).slice(1)) {
+      const found = search(decide(at, some, around), left, rounds - 1);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  // Three pages a run: due, due again after a renewal that was late, to be tried again.
+  return search(before, asked, runs * 3);
+}
+
+/**
+ * What a run on its own leaves: every due one that is not in quarantine decided, in order of its
+ * end. One that was so late that it is due again at once may be renewed again or left to the next
+ * run. The first is what is said when none fits.
+ */
+export function afterRun(before: Position, around: Surroundings): Position[] {
+  const due = (customer: Customer) =>
+    duePlaces(customer, around.now).filter(
+      (place) => !isHeld(customer.subs[place] as Sub, around.now),
+    );
+  const once = decide(before, due(before.customer), around);
+  return subsets(due(once.customer)).map((again) => decide(once, again, around));
+}
+
+export function sameBooks(one: Customer, other: Customer): boolean {
+  return textOf(canonical(one)) === textOf(canonical(other));
+}

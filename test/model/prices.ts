@@ -1,0 +1,46 @@
+// What things cost, said again (DESIGN.md 5, "Price"): the list price with the latest start that is
+// not after now; 30% off for a VIP, else the personal discount; down to a whole minor unit.
+
+export interface PriceFrom {
+  readonly plan: string;
+  readonly days: number;
+  readonly from: number;
+  /** Null: from then on there is none. */
+  readonly amount: number | null;
+}
+
+export const plans = ['basic', 'plus'] as const;
+export const periods = [1, 7, 30] as const;
+
+/** Odd amounts, so that every discount has something to round; `plus` isn't sold by the day. */
+export const firstPrices: readonly PriceFrom[] = [
+  { plan: 'basic', days: 1, from: 0, amount: 701 },
+  { plan: 'basic', days: 7, from: 0, amount: 3_999 },
+  { plan: 'basic', days: 30, from: 0, amount: 14_901 },
+  { plan: 'plus', days: 7, from: 0, amount: 8_003 },
+  { plan: 'plus', days: 30, from: 0, amount: 29_907 },
+];
+
+export const vipPercent = 30;
+
+export function listPrice(
+  list: readonly PriceFrom[],
+  plan: string,
+  days: number,
+  now: number,
+): number | null {
+  let found: PriceFrom | undefined;
+  for (const price of list) {
+    if (price.plan !== plan || price.days !== days || price.from > now) continue;
+    if (found === undefined || price.from >= found.from) found = price;
+  }
+  return found?.amount ?? null;
+}
+
+export function priceFor(
+  customer: { readonly vip: boolean; readonly discount: number },
+  list: number,
+): number {
+  const off = customer.vip ? vipPercent : customer.discount;
+  return Math.floor((list * (100 - off)) / 100);
+}

@@ -1,0 +1,95 @@
+import { type Customer, day, hour, type Sub } from './books-of.ts';
+import type { Surroundings } from './commands.ts';
+import { move, open } from './money.ts';
+import { listPrice, priceFor } from './prices.ts';
+
+// Auto-renewal, said again from DESIGN.md 5 and not from the program.
+
+/** Whether a run looks at it: what it finds, and what it asks again under the lock. */
+export function isDue(sub: Sub, now: number): boolean {
+  if (sub.kind !== 'paid' || !sub.autoRenew) return false;
+  if (sub.state === 'expired') return sub.nextTryAt === null;
+  if (sub.state !== 'active') return false;
+  return sub.expiresAt <= now + 6 * hour && (sub.nextTryAt === null || sub.nextTryAt <= now);
+}
+
+export function isHeld(sub: Sub, now: number): boolean {
+  return sub.quarantine !== null && sub.quarantine.retryAt > now;
+}
+
+/** What the customer would pay for the next period now; null where there is no price. */
+export function nextPrice(customer: Customer, sub: Sub, { now, prices }: Surroundings) {
+  const { plan, days } = sub.next ?? sub;
+  const list = listPrice(prices, plan, days, now);
+  return { plan, days, price: list === null ? null : priceFor(customer, list) };
+}
+
+/** One due subscription: renewed, told to be short, given up, or put aside. Changes `customer`. */
+export function renewOne(customer: Customer, place: number, around: Surroundings): void {
+  const sub = customer.subs[place] as Sub;
+  const { now } = around;
+  const ended = sub.state === 'expired';
+  if (ended && now > sub.expiresAt + 7 * day) {
+    sub.nextTryAt = Infinity;
+    return;
+  }
+  const { plan, days, price } = nextPrice(customer, sub, around);
+  if (price === null) {
+    putAside(sub, now);
+    return;
+  }
+  if (price > customer.balance) {
+    beShort(customer, place, now);
+    return;
+  }
+  // No paid day is lost and none is given twice: a period starts at max(now, end) for one that
+  // ended, and where the last one ends for one that runs or should have.
+  let startsAt = sub.expiresAt;
+  if (ended) startsAt = Math.max(now, sub.expiresAt);
+  else if (now >= sub.expiresAt + days * day) startsAt = now;
+  const endsAt = startsAt + days * day;
+  const charge = move(customer, -price, 'renewal');
+  customer.periods.push({
+    sub: place,
+    source: 'renewal',
+    plan,
+    startsAt,
+    endsAt,
+    amount: price,
+    charge,
+    refundedAt: null,
+    refund: null,
+  });
+  Object.assign(sub, { plan, days, next: null, state: 'active', expiresAt: endsAt });
+  sub.nextTryAt = null;
+  sub.quarantine = null;
+  if (ended) open(sub, now);
+  customer.notices.push(`receipt of ${charge}`);
+  customer.events.push(ended ? 'revived' : 'renewed');
+}
+
+/** Once a period the customer hears of it; tried in an hour, and at the end itself. */
+function beShort(customer: Customer, place: number, now: number): void {
+  const sub = customer.subs[place] as Sub;
+  if (sub.state === 'expired') {
+    sub.nextTryAt = Infinity;
+    return;
+  }
+  const atTheEnd = sub.expiresAt > now ? sub.expiresAt : Infinity;
+  sub.nextTryAt = Math.min(now + hour, atTheEnd);
+  const notice = `low_balance of ${place} until ${sub.expiresAt}`;
+  if (!customer.notices.includes(notice)) customer.notices.push(notice);
+}
+
+/** Tried again after 1, 2, 4, … hours, at most a day. */
+function putAside(sub: Sub, now: number): void {
+  const before = sub.quarantine?.attempts ?? 0;
+  const hours = Math.min(24, 2 ** before);
+  sub.quarantine = { reason: 'no_price', attempts: before + 1, retryAt: now + hours * hour };
+}
+
+/** Places of these, in order of their end: in that order a balance is spent. */
+export function byEnd(customer: Customer, places: readonly number[]): number[] {
+  const endAt = (place: number) => (customer.subs[place] as Sub).expiresAt;
+  return [...places].sort((a, b) => endAt(a) - endAt(b) || a - b);
+}

@@ -1,0 +1,242 @@
+import fc from 'fast-check';
+import { day, hour, minute } from './books-of.ts';
+import type { Command, Which } from './commands.ts';
+import { periods, plans } from './prices.ts';
+
+// Random sequences, and how they read in a report. Places are any number: they are taken modulo
+// what is there when their turn comes, so that a sequence stays one when it shrinks.
+
+export type Act =
+  | { readonly act: 'command'; readonly customer: number; readonly command: Command }
+  /** An earlier command of the customer once more, under its key. */
+  | { readonly act: 'again'; readonly customer: number; readonly nth: number }
+  | { readonly act: 'run'; readonly batchMax: number };
+
+export type Step =
+  /** At once, each on a connection of its own. */
+  | { readonly step: 'together'; readonly acts: readonly Act[] }
+  | { readonly step: 'clock'; readonly byMs: number }
+  /** To a moment near the end of a subscription, where rules change their mind. */
+  | {
+      readonly step: 'clock-near';
+      readonly customer: number;
+      readonly sub: number;
+      readonly byMs: number;
+    }
+  | {
+      readonly step: 'price';
+      readonly plan: string;
+      readonly days: number;
+      readonly amount: number | null;
+      readonly inMs: number;
+    };
+
+export interface Sequence {
+  readonly customers: number;
+  readonly steps: readonly Step[];
+}
+
+const flag = fc.boolean();
+const place = fc.nat({ max: 5 });
+const plan = fc.constantFrom(...plans);
+const days = fc.constantFrom(...periods);
+const which: fc.Arbitrary<Which> = fc.oneof(
+  { weight: 5, arbitrary: place },
+  { weight: 2, arbitrary: fc.constant<Which>('meant') },
+);
+const whichOrNew: fc.Arbitrary<Which> = fc.oneof(
+  { weight: 3, arbitrary: which },
+  { weight: 2, arbitrary: fc.constant<Which>('new') },
+);
+const part = fc.constantFrom('whole', 'unused');
+/** From one kopeck to a month of the dearest plan. */
+const money = fc.oneof(
+  fc.integer({ min: 1, max: 32_000 }),
+  fc.constantFrom(701, 3_999, 14_901, 29_907),
+);
+const perhaps = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+
+const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
+  [5, fc.record({ do: fc.constant('top-up'), amount: money })],
+  [
+    6,
+    fc
+      .record({
+        do: fc.constant('purchase'),
+        plan,
+        days,
+        sub: whichOrNew,
+        autoRenew: perhaps(flag),
+      })
+      .map(spoken),
+  ],
+  [2, fc.record({ do: fc.constant('refund'), period: place, part, keepAutoRenew: flag })],
+  [
+    2,
+    fc.record({
+      do: fc.constant('change-plan'),
+      plan,
+      days,
+      sub: which,
+      when: fc.constantFrom('next', 'now'),
+      forfeit: flag,
+    }),
+  ],
+  [1, fc.record({ do: fc.constant('set'), discount: fc.integer({ min: 0, max: 100 }) })],
+  [1, fc.record({ do: fc.constant('set'), vip: flag })],
+  [1, fc.record({ do: fc.constant('adjust'), amount: fc.integer({ min: -9_000, max: 9_000 }) })],
+  [
+    1,
+    fc.record({
+      do: fc.constant('grant'),
+      days: fc.integer({ min: 1, max: 9 }),
+      sub: whichOrNew,
+      plan,
+    }),
+  ],
+  [1, fc.record({ do: fc.constant('revoke'), sub: which, refund: perhaps(part) }).map(spoken)],
+  [2, fc.record({ do: fc.constant('auto-renew'), sub: which, on: flag })],
+  [1, fc.record({ do: fc.constant('trial'), days: fc.integer({ min: 1, max: 3 }) })],
+  [2, fc.constant<Command>({ do: 'expire' })],
+] as [number, fc.Arbitrary<Command>][];
+
+/** Without what isn't said: `autoRenew: undefined` is not the same as nothing. */
+function spoken<T extends object>(command: T): T {
+  return Object.fromEntries(
+    Object.entries(command).filter(([, value]) => value !== undefined),
+  ) as T;
+}
+
+const customer = fc.nat({ max: 1 });
+const command = fc.oneof(...commands.map(([weight, arbitrary]) => ({ weight, arbitrary })));
+const commandAct: fc.Arbitrary<Act> = fc.record({
+  act: fc.constant('command'),
+  customer,
+  command,
+});
+const runAct: fc.Arbitrary<Act> = fc.record({
+  act: fc.constant('run'),
+  batchMax: fc.constantFrom(1_000, 1, 2),
+});
+const again: fc.Arbitrary<Act> = fc.record({ act: fc.constant('again'), customer, nth: place });
+const act: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 10, arbitrary: commandAct },
+  { weight: 1, arbitrary: again },
+  { weight: 3, arbitrary: runAct },
+);
+
+const together = (acts: fc.Arbitrary<Act[]>): fc.Arbitrary<Step> =>
+  acts.map((some) => ({ step: 'together', acts: some }));
+
+/** Both sides of where something begins to be due, ends, is a whole period late, can't come back. */
+const nearMs = [-6 * hour, -hour, 0, day, 7 * day, 30 * day].flatMap((at) => [at - 1, at, at + 1]);
+
+const clockNear = (byMs: readonly number[]): fc.Arbitrary<Step> =>
+  fc.record({
+    step: fc.constant('clock-near'),
+    customer,
+    sub: place,
+    byMs: fc.constantFrom(...byMs),
+  });
+
+const oneStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 10, arbitrary: together(commandAct.map((one) => [one])) },
+  { weight: 1, arbitrary: together(again.map((one) => [one])) },
+  { weight: 6, arbitrary: together(fc.array(act, { minLength: 2, maxLength: 4 })) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      step: fc.constant('clock'),
+      byMs: fc.oneof(
+        fc.integer({ min: -2 * hour, max: 12 * hour }),
+        fc.integer({ min: 0, max: 40 }).map((count) => count * day + minute),
+      ),
+    }),
+  },
+  { weight: 2, arbitrary: clockNear(nearMs) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      step: fc.constant('price'),
+      plan,
+      days,
+      amount: fc.option(fc.integer({ min: 1, max: 30_000 }), { nil: null }),
+      inMs: fc.constantFrom(0, 0, hour, -hour),
+    }),
+  },
+);
+
+/** The clock goes to where something is due, and the run comes: alone, or in the middle of it all. */
+const dueAndRun: fc.Arbitrary<Step[]> = fc.tuple(
+  fc.oneof(
+    { weight: 3, arbitrary: clockNear(nearMs.slice(0, 9)) },
+    { weight: 2, arbitrary: clockNear(nearMs) },
+  ),
+  fc.oneof(
+    { weight: 3, arbitrary: together(runAct.map((one) => [one])) },
+    {
+      weight: 2,
+      arbitrary: together(
+        fc.tuple(runAct, fc.array(act, { minLength: 1, maxLength: 3 })).map((some) => some.flat()),
+      ),
+    },
+  ),
+);
+
+/** Who has money and something that runs: most of what can happen needs both. */
+const beginning: fc.Arbitrary<Step[]> = fc
+  .record({ customer, amount: money, plan, days, sub: fc.constant<Which>('new') })
+  .map(({ customer: who, amount, ...bought }) => [
+    oneCommand(who, { do: 'top-up', amount: amount + 15_000 }),
+    oneCommand(who, { do: 'purchase', ...bought }),
+  ]);
+
+function oneCommand(who: number, what: Command): Step {
+  return { step: 'together', acts: [{ act: 'command', customer: who, command: what }] };
+}
+
+export const sequences: fc.Arbitrary<Sequence> = fc
+  .record({
+    customers: fc.integer({ min: 1, max: 2 }),
+    begin: fc.array(beginning, { maxLength: 2 }),
+    steps: fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: oneStep.map((one) => [one]) },
+        { weight: 2, arbitrary: dueAndRun },
+      ),
+      { maxLength: 12, size: 'max' },
+    ),
+  })
+  .map(({ customers, begin, steps }) => {
+    const sequence = { customers, steps: [...begin, ...steps].flat() };
+    return { ...sequence, [fc.toStringMethod]: () => `a sequence:\n${readable(sequence)}` };
+  });
+
+const span = (ms: number): string =>
+  ms % day === 0 ? `${ms / day} d` : ms % hour === 0 ? `${ms / hour} h` : `${ms} ms`;
+
+export function readable({ customers, steps }: Sequence): string {
+  const lines = [`${customers} customer(s)`, ...steps.map(stepText)];
+  return lines.map((line, n) => `  ${n}. ${line}`).join('\n');
+}
+
+function stepText(one: Step): string {
+  switch (one.step) {
+    case 'clock':
+      return `the clock moves by ${span(one.byMs)}`;
+    case 'clock-near':
+      return `the clock goes to ${span(one.byMs)} from the end of customer ${one.customer}'s subscription ${one.sub}`;
+    case 'price':
+      return `${one.plan} ${one.days} d costs ${one.amount ?? 'nothing that is known'} in ${span(one.inMs)}`;
+    case 'together':
+      return one.acts.map(actText).join('  |  at once:  ');
+  }
+}
+
+function actText(one: Act): string {
+  if (one.act === 'run') return `auto-renewal runs, batches of ${one.batchMax}`;
+  if (one.act === 'again') return `customer ${one.customer}: command ${one.nth} again`;
+  const { do: name, ...rest } = one.command;
+  const said = Object.entries(rest).map(([key, value]) => `${key} ${value}`);
+  return `customer ${one.customer}: ${[name, ...said].join(', ')}`;
+}

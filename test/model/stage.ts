@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { instant } from '../../src/kernel/instant.ts';
+import { createCustomer } from '../../src/subscription/customers.ts';
+import { autoRenewal } from '../../src/workers/auto-renewal/worker.ts';
+import { openReplica, type Replica } from '../../src/workers/replica.ts';
+import type { RunRow } from '../../src/workers/run-record.ts';
+import { runWorker } from '../../src/workers/runner.ts';
+import { type Books, freshBooks } from '../books.ts';
+import { iso } from './commands.ts';
+import { firstPrices, type PriceFrom, plans } from './prices.ts';
+
+// Where sequences are played, one after the other on one database: each has customers of its own,
+// its own first prices and the clock at the same start. When it ends, its subscriptions are taken
+// out of the due index, so that the runs of the next one find that one's alone.
+
+export const firstMoment = Date.parse('2026-11-24T09:00:00Z');
+
+export interface Stage {
+  readonly books: Books;
+  readonly replica: Replica;
+  readonly prefix: string;
+  next: number;
+}
+
+export async function openStage(): Promise<Stage> {
+  const books = await freshBooks({ now: instant(firstMoment), connectionsMax: 8 });
+  for (const key of plans) {
+    await books.db
+      .insertInto('perennial.plan')
+      .values({ key, title: JSON.stringify({ en: key }), groups: ['all'] })
+      .execute();
+  }
+  return { books, replica: openReplica(books.url), prefix: randomUUID(), next: 1 };
+}
+
+export async function closeStage(stage: Stage): Promise<void> {
+  await stage.replica.close();
+  await stage.books.close();
+}
+
+/** The first moment again, with the first prices. */
+export async function setUp({ books }: Stage): Promise<void> {
+  await books.setClock(instant(firstMoment));
+  await sql`TRUNCATE perennial.plan_price, perennial.quarantine`.execute(books.db);
+  for (const price of firstPrices) await setPrice(books, price);
+}
+
+export async function setPrice({ db }: Books, price: PriceFrom): Promise<void> {
+  await sql`
+    INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+    VALUES (${price.plan}, ${price.days}, 'RUB', ${iso(price.from)}, ${price.amount})
+    ON CONFLICT (plan, period_days, currency, valid_from)
+    DO UPDATE SET amount_minor = excluded.amount_minor`.execute(db);
+}
+
+export async function addCustomer(stage: Stage) {
+  const telegramId = BigInt(stage.next);
+  stage.next += 1;
+  const call = { db: stage.books.db, actor: 'model', key: `create-${telegramId}` };
+  const { id } = await createCustomer(call, { telegramId, currency: 'RUB' });
+  return { telegramId, customerId: id };
+}
+
+/** Out of the way of the next sequence. */
+export async function leave({ books }: Stage, customers: readonly number[]): Promise<void> {
+  await sql`
+    UPDATE perennial.subscription SET auto_renew = false
+    WHERE customer_id = ANY(${`{${customers.join(',')}}`}::bigint[])`.execute(books.db);
+}
+
+/** One run of the real worker by the real runner. A run that fails is a failure of the test. */
+export async function runAutoRenewal(stage: Stage, batchMax: number): Promise<RunRow> {
+  const troubles: object[] = [];
+  const note = (fields: object) => void troubles.push(fields);
+  const row = await runWorker(autoRenewal, {
+    db: stage.books.db,
+    replica: stage.replica,
+    batchMax,
+    budgetMs: 60_000,
+    signal: new AbortController().signal,
+    elapsedMs: () => 0,
+    log: { warn: note, error: note },
+  });
+  if (troubles.length === 0 && (row.outcome === 'success' || row.outcome === 'degraded'))
+    return row;
+  throw new Error(`the run ended as ${row.outcome}: ${JSON.stringify(row.detail)}`, {
+    cause: (troubles[0] as { err?: unknown } | undefined)?.err,
+  });
+}
