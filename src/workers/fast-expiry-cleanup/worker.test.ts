@@ -1,0 +1,147 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { freshBooks } from '../../../test/books.ts';
+import { hookPool } from '../../../test/hooked-pool.ts';
+import { crowd, openShop, payer, runOf, standOf } from '../../../test/shop.ts';
+import { openBooks, openPool } from '../../db/connect.ts';
+import { topUp } from '../../subscription/balance.ts';
+import { purchase } from '../../subscription/buying.ts';
+import { setAutoRenew } from '../../subscription/granting.ts';
+
+const start = '2026-11-01T00:00:00Z';
+/** 30 days of 24 hours after the start. */
+const end = '2026-12-01T00:00:00.000Z';
+
+test('an ended subscription is expired, its credential retired, every node marked, the customer told', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
+  await books.setClock(end);
+  const run = await runOf(books, 'fast-expiry-cleanup');
+  expect(run).toMatchObject({ outcome: 'success', examined: 1n, changed: 1n });
+  expect(await standOf(books, id)).toMatchObject({ state: 'expired', live: 0 });
+  const { rows } = await sql<{ kind: string; marks: bigint }>`
+    SELECT n.kind, (SELECT count(*) FROM perennial.access_sync WHERE node_id = 'nl-1' AND urgent) AS marks
+    FROM perennial.notification n WHERE n.kind = 'expired'`.execute(books.db);
+  expect(rows).toEqual([{ kind: 'expired', marks: 1n }]);
+});
+
+test('a millisecond before the end nothing is ended', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await books.setClock('2026-11-30T23:59:59.999Z');
+  expect(await runOf(books, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
+  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1 });
+});
+
+test('F4: expiry done twice ends once and tells once', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  await payer(books, 1n, 0n);
+  await books.setClock(end);
+  await Promise.all([runOf(books, 'fast-expiry-cleanup'), runOf(books, 'fast-expiry-cleanup')]);
+  await runOf(books, 'fast-expiry-cleanup');
+  const { rows } = await sql<{ told: bigint; ended: bigint }>`
+    SELECT (SELECT count(*) FROM perennial.notification WHERE kind = 'expired') AS told,
+      (SELECT count(*) FROM perennial.event WHERE action = 'expired') AS ended`.execute(books.db);
+  expect(rows).toEqual([{ told: 1n, ended: 1n }]);
+});
+
+test.each([
+  ['auto-renewal first', ['auto-renewal', 'fast-expiry-cleanup']],
+  ['expiry first', ['fast-expiry-cleanup', 'auto-renewal']],
+])('R13: after 72 h of downtime who has the money is renewed from the old end, %s', async (_, order) => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const withMoney = await payer(books, 1n, 149_00n);
+  const without = await payer(books, 2n, 148_99n);
+  await books.setClock('2026-12-04T00:00:00Z');
+  for (const worker of order) await runOf(books, worker);
+  expect(await standOf(books, withMoney)).toEqual({
+    state: 'active',
+    expires: '2026-12-31T00:00:00.000Z',
+    balance: 0n,
+    live: 1,
+    charges: 2,
+  });
+  expect(await standOf(books, without)).toMatchObject({ state: 'expired', live: 0, charges: 1 });
+});
+
+test('R13: a top-up in the last second before the end is heeded by expiry itself', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await books.setClock('2026-11-30T20:00:00Z');
+  await runOf(books, 'auto-renewal');
+  await books.setClock('2026-11-30T23:59:59Z');
+  await topUp({ db: books.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
+  await books.setClock(end);
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 2 });
+});
+
+test('R13: an expiry never ends what auto-renewal could not decide, for a day', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 149_00n);
+  await sql`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    VALUES ('auto-renewal', ${id.toString()}, 'test', '2027-01-01Z', ${end})`.execute(books.db);
+  await books.setClock('2026-12-01T23:59:59.999Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1 });
+  await books.setClock('2026-12-02T00:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await standOf(books, id)).toMatchObject({ state: 'expired', live: 0 });
+});
+
+test('somebody who switched auto-renew off is ended with a full balance', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 500_00n);
+  await setAutoRenew({ db: books.db, actor: 'test' }, { telegramId: 1n, on: false });
+  await books.setClock(end);
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await standOf(books, id)).toMatchObject({ state: 'expired', balance: 500_00n });
+});
+
+test('F3: a purchase that commits between the finding and the locking of a batch wins', async () => {
+  let bought = false;
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await topUp({ db: books.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
+  await setAutoRenew({ db: books.db, actor: 'test' }, { telegramId: 1n, on: false });
+  await books.setClock(end);
+  const pool = hookPool(openPool(books.url), async ({ sql: text, when }) => {
+    if (bought || when !== 'before' || !text.includes('SKIP LOCKED')) return;
+    bought = true;
+    await purchase({ db: books.db, actor: 'test' }, { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  });
+  await using hooked = { db: openBooks(pool), url: books.url, [Symbol.asyncDispose]: () => pool.end() };
+  await runOf(hooked, 'fast-expiry-cleanup');
+  expect(bought).toBe(true);
+  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 2 });
+});
+
+test.each([
+  [1_300, 130],
+  [900, 100],
+])('F8: a clock that jumped ends of %i active no more than %i in an hour, and alarms', async (active, most) => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  await crowd(books, active, end);
+  await books.setClock('2027-06-01T00:00:00Z');
+  const first = await runOf(books, 'fast-expiry-cleanup', { batchMax: 50 });
+  expect(first).toMatchObject({ outcome: 'degraded', changed: BigInt(most) });
+  const again = await runOf(books, 'fast-expiry-cleanup');
+  expect(again).toMatchObject({ outcome: 'degraded', changed: 0n });
+  const { rows } = await sql<{ alarms: bigint }>`
+    SELECT count(*) AS alarms FROM perennial.notification
+    WHERE kind = 'alarm_guard' AND customer_id IS NULL`.execute(books.db);
+  expect(rows).toEqual([{ alarms: 1n }]);
+  const confirmed = await runOf(books, 'fast-expiry-cleanup', { confirmed: true });
+  expect(confirmed).toMatchObject({ outcome: 'success', changed: BigInt(active - most) });
+});
