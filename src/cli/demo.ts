@@ -6,6 +6,7 @@ import { liveView, plainView } from '../demo/view.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { whole } from './arguments.ts';
 import { type CommonOptions, command } from './frame.ts';
+import { heedSignals } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly customers: number;
@@ -60,24 +61,16 @@ function farewell(dataDir: string, renewed: number): string {
   ].join('\n');
 }
 
-/** Ctrl-C, SIGTERM or the time end the work; a second Ctrl-C ends it at once. */
+/** Ctrl-C, SIGTERM or the time end the work. */
 async function untilEnded<T>(
   seconds: number | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const ended = new AbortController();
-  const hear = (): void => {
-    if (ended.signal.aborted) process.exit(130);
-    ended.abort();
-    setTimeout(() => process.exit(0), endMs).unref();
-  };
-  process.on('SIGINT', hear).on('SIGTERM', hear);
-  const timer =
-    seconds === undefined ? undefined : setTimeout(() => ended.abort(), seconds * secondMs);
+  const ending = heedSignals({ graceMs: endMs });
+  const time = seconds === undefined ? [] : [AbortSignal.timeout(seconds * secondMs)];
   try {
-    return await work(ended.signal);
+    return await work(AbortSignal.any([ending.signal, ...time]));
   } finally {
-    clearTimeout(timer);
-    process.off('SIGINT', hear).off('SIGTERM', hear);
+    ending.forget();
   }
 }

@@ -18,6 +18,7 @@ import {
   withBooks,
 } from './frame.ts';
 import { previewTo } from './run-preview.ts';
+import { heedSignals } from './signals.ts';
 
 // `perennial run WORKER`: one run, now, beside whatever a service is doing; both go by the same
 // locks. Somebody who asks for a run wants it done: it goes on until nothing is left, unless the
@@ -56,17 +57,14 @@ function workerOf(name: string): Worker {
 
 /** The first Ctrl-C or SIGTERM ends the work after the batch in hand, a second one at once. */
 async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const interrupted = new AbortController();
-  const hear = (signal: NodeJS.Signals) => {
-    if (interrupted.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
-    interrupted.abort();
+  const ending = heedSignals();
+  ending.signal.addEventListener('abort', () => {
     process.stderr.write('ending after the batch in hand\n');
-  };
-  process.on('SIGINT', hear).on('SIGTERM', hear);
+  });
   try {
-    await work(interrupted.signal);
+    await work(ending.signal);
   } finally {
-    process.off('SIGINT', hear).off('SIGTERM', hear);
+    ending.forget();
   }
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Command } from 'commander';
 import { startWorkers } from '../app.ts';
 import { placeOf } from '../db/place.ts';
@@ -12,6 +13,7 @@ import {
   type OpenedBooks,
   withBooks,
 } from './frame.ts';
+import { heedSignals } from './signals.ts';
 
 // `perennial start`: the service. It ends by SIGTERM or SIGINT: the batch in hand ends, nothing
 // new starts, and what is left waits for another replica or the next start.
@@ -25,17 +27,20 @@ const endMs = 8 * secondMs;
 
 export function startCommand(open: OpenBooks): Command {
   return command('start', 'the service: runs the workers until SIGTERM or SIGINT')
-    .option('--role <LIST>', 'what this process does: all, worker, api', 'worker')
+    .option('--role <LIST>', 'what this process does: all, worker, api', 'all')
     .action(async (options: Options) => {
       checkRoles(options.role);
-      await withEnd((end) =>
-        withBooks(open, options, async (books) => {
+      const ending = heedSignals({ graceMs: endMs });
+      try {
+        await withBooks(open, options, async (books) => {
           refuseDemo(books);
           const log = openLog(books.config.logLevel);
           endOnBugs(log);
-          await serve(books, log, end);
-        }),
-      );
+          await serve(books, log, ending.signal);
+        });
+      } finally {
+        ending.forget();
+      }
     });
 }
 
@@ -67,39 +72,6 @@ function refuseDemo({ installation, url, config }: OpenedBooks): void {
   );
 }
 
-/** Said once: from then on the process is ending. */
-interface End {
-  readonly said: Promise<NodeJS.Signals>;
-  readonly now: boolean;
-}
-
-/** Heeds SIGTERM and SIGINT for as long as the work takes; a second one ends the process at once. */
-async function withEnd(work: (end: End) => Promise<void>): Promise<void> {
-  let said: NodeJS.Signals | undefined;
-  let tell: (signal: NodeJS.Signals) => void = () => undefined;
-  const promise = new Promise<NodeJS.Signals>((resolve) => {
-    tell = resolve;
-  });
-  const hear = (signal: NodeJS.Signals) => {
-    if (said !== undefined) process.exit(signal === 'SIGINT' ? 130 : 143);
-    said = signal;
-    setTimeout(() => process.exit(0), endMs).unref();
-    tell(signal);
-  };
-  process.on('SIGTERM', hear).on('SIGINT', hear);
-  try {
-    await work({
-      said: promise,
-      get now() {
-        return said !== undefined;
-      },
-    });
-  } finally {
-    // A service that could not start is ended by its fault, in the ordinary way.
-    if (said === undefined) process.off('SIGTERM', hear).off('SIGINT', hear);
-  }
-}
-
 /** What nobody caught is a bug: nothing is known of the state any more, so a new process is. */
 function endOnBugs(log: Log): void {
   process.on('uncaughtException', (error) => {
@@ -108,13 +80,14 @@ function endOnBugs(log: Log): void {
   });
 }
 
-async function serve(books: OpenedBooks, log: Log, end: End): Promise<void> {
-  if (end.now) return;
+async function serve(books: OpenedBooks, log: Log, ending: AbortSignal): Promise<void> {
+  if (ending.aborted) return;
   const service = await startWorkers(books, log).catch((error: unknown) => {
     throw rightsFault(books.url, error) ?? error;
   });
   log.info({ workers: service.workers, database: placeOf(books.url) }, 'ready');
-  log.info({ signal: await end.said }, 'ending: the batches in hand end, nothing new starts');
+  if (!ending.aborted) await once(ending, 'abort');
+  log.info({ signal: ending.reason }, 'ending: the batches in hand end, nothing new starts');
   await service.stop();
   log.info({}, 'ended');
 }

@@ -49,6 +49,8 @@ const catching: Places = {
   'transfer/': 'edge: bytes and values of a file',
   'subscription/customers.ts': 'Intl has no other way to ask whether it knows a time zone',
   'queue.ts': 'edge: the queue',
+  'demo/made-books.ts': 'edge: a folder',
+  'demo/drive.ts': 'a rest that is cut short is no fault',
   'main.ts': 'edge: a fault becomes a sentence and an exit code',
   'cli/': 'edge: a fault becomes a sentence and an exit code',
   'http/': 'edge: a fault becomes an answer',
@@ -62,7 +64,8 @@ const waiting: Places = {
   'db/embedded/cluster.ts': 'polls a server that is ending, bounded',
   'queue.ts': 'schedules',
   'cli/run.ts': 'shows progress',
-  'cli/start.ts': 'ends a stop that takes too long',
+  'cli/signals.ts': 'ends a stop that takes too long',
+  'demo/drive.ts': 'virtual time goes at the pace of an eye',
   'app.ts': 'schedules',
   'workers/runner.ts': 'yields between batches',
 };

@@ -1,0 +1,161 @@
+import type { Command } from 'commander';
+import { UsageFault } from '../kernel/faults.ts';
+import type { PeriodId } from '../kernel/ids.ts';
+import { purchase } from '../subscription/buying.ts';
+import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
+import { changePlan } from '../subscription/plan-change.ts';
+import { refund } from '../subscription/refunding.ts';
+import { days, given, onOff, rowId } from './arguments.ts';
+import {
+  call,
+  changing,
+  type KeyOption,
+  type SubscriptionOption,
+  tg,
+  withSubscription,
+} from './customer-call.ts';
+import { command, type OpenBooks } from './frame.ts';
+
+// `perennial customer …`: what a customer buys, gets, gives back and loses.
+
+interface PurchaseOptions extends SubscriptionOption {
+  readonly plan: string;
+  readonly days: number;
+  readonly new?: boolean;
+  readonly autoRenew?: boolean;
+}
+
+export function purchaseCommand(open: OpenBooks): Command {
+  const build = withSubscription(command('purchase <TG>', 'buy a period from the balance'))
+    .requiredOption('--plan <P>', 'which plan')
+    .requiredOption('--days <N>', 'how long', days)
+    .option('--new', 'another subscription, whatever there is')
+    .option('--auto-renew <on|off>', 'of a new one (default: on)', onOff);
+  return changing<PurchaseOptions>(open, build, ({ db }, options, id) => {
+    if (options.new === true && options.subscription !== undefined) {
+      throw new UsageFault(
+        'two_targets',
+        '--new and --subscription: only one of them can be meant',
+      );
+    }
+    return purchase(call(db, options), {
+      telegramId: tg(id),
+      plan: options.plan,
+      periodDays: options.days,
+      ...given({
+        subscriptionId: options.subscription,
+        isNew: options.new,
+        autoRenew: options.autoRenew,
+      }),
+    });
+  });
+}
+
+export function autoRenew(open: OpenBooks): Command {
+  const build = withSubscription(command('auto-renew <TG> <on|off>', "the customer's switch"));
+  return changing<SubscriptionOption>(open, build, ({ db }, options, id, text = '') =>
+    setAutoRenew(call(db, options), {
+      telegramId: tg(id),
+      on: onOff(text),
+      ...given({ subscriptionId: options.subscription }),
+    }),
+  );
+}
+
+interface ChangeOptions extends SubscriptionOption {
+  readonly plan: string;
+  readonly days: number;
+  readonly immediately?: boolean;
+  readonly forfeit?: boolean;
+}
+
+export function changePlanCommand(open: OpenBooks): Command {
+  const build = withSubscription(
+    command('change-plan <TG>', 'another plan or period: at the next renewal, or now'),
+  )
+    .requiredOption('--plan <P>', 'which plan')
+    .requiredOption('--days <N>', 'how long its periods are', days)
+    .option(
+      '--immediately',
+      'now: unused time is credited, a new period starts (default: at the next renewal)',
+    )
+    .option('--forfeit', 'with --immediately: give up time that was a gift or imported');
+  return changing<ChangeOptions>(open, build, ({ db }, options, id) =>
+    changePlan(call(db, options), {
+      telegramId: tg(id),
+      plan: options.plan,
+      periodDays: options.days,
+      when: options.immediately === true ? 'now' : 'next',
+      ...given({ subscriptionId: options.subscription, forfeit: options.forfeit }),
+    }),
+  );
+}
+
+interface RefundOptions extends KeyOption {
+  readonly period: bigint;
+  readonly unused?: boolean;
+  readonly keepAutoRenew?: boolean;
+}
+
+export function refundCommand(open: OpenBooks): Command {
+  const build = command('refund <TG>', 'give the money of a period back to the balance')
+    .requiredOption('--period <ID>', 'which one; "customer show" lists them', rowId)
+    .option('--unused', 'only the part that is not used yet (default: whole)')
+    .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again');
+  return changing<RefundOptions>(open, build, ({ db }, options, id) =>
+    refund(call(db, options), {
+      telegramId: tg(id),
+      periodId: options.period as PeriodId,
+      part: options.unused === true ? 'unused' : 'whole',
+      ...given({ keepAutoRenew: options.keepAutoRenew }),
+    }),
+  );
+}
+
+interface GrantOptions extends SubscriptionOption {
+  readonly days: number;
+  readonly plan?: string;
+}
+
+export function grantCommand(open: OpenBooks): Command {
+  const build = withSubscription(command('grant <TG>', 'a period that costs nothing'))
+    .requiredOption('--days <N>', 'how long', days)
+    .option('--plan <P>', 'a new subscription to this plan, instead of extending one');
+  return changing<GrantOptions>(open, build, ({ db }, options, id) => {
+    if (options.plan !== undefined && options.subscription !== undefined) {
+      throw new UsageFault(
+        'two_targets',
+        '--plan and --subscription: only one of them can be meant',
+      );
+    }
+    return grant(call(db, options), {
+      telegramId: tg(id),
+      days: options.days,
+      ...given({ subscriptionId: options.subscription, newPlan: options.plan }),
+    });
+  });
+}
+
+interface RevokeOptions extends SubscriptionOption {
+  readonly reason: string;
+  readonly refund?: string;
+}
+
+export function revokeCommand(open: OpenBooks): Command {
+  const build = withSubscription(
+    command('revoke <TG>', 'end the access now; moves no money unless asked'),
+  )
+    .option('--reason <TEXT>', 'why; it stands in the timeline', 'by the operator')
+    .option('--refund <whole|unused>', 'give back the periods that are not over');
+  return changing<RevokeOptions>(open, build, ({ db }, options, id) => {
+    const part = options.refund;
+    if (part !== undefined && part !== 'whole' && part !== 'unused') {
+      throw new UsageFault('bad_refund', `--refund: "${part}" is neither whole nor unused`);
+    }
+    return revoke(call(db, options), {
+      telegramId: tg(id),
+      reason: options.reason,
+      ...given({ subscriptionId: options.subscription, refund: part }),
+    });
+  });
+}
