@@ -94,7 +94,7 @@ test('P9: a service whose connections all end goes on by itself: the run fails, 
   await endAll(books.url);
   await service.run({ outcome: 'failed' });
   await gate.open();
-  await service.run({ outcome: 'success', changed: 60 });
+  await service.run({ outcome: 'success', changed: 60 }, 40_000);
   expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
 
   // It hears wake-ups again, on a new connection.
