@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
-import { access, chmod, mkdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
@@ -16,6 +16,7 @@ import {
   stopCluster,
   superuser,
 } from './embedded/cluster.ts';
+import { makeFolder } from './embedded/folder.ts';
 import { claim, type Ownership, type Role } from './embedded/ownership.ts';
 import { type Settings, settingsText } from './embedded/settings.ts';
 
@@ -56,7 +57,7 @@ function urlOf(password: string, port: number, database = databaseName): string 
 async function prepareFolder(dataDir: string, account: Account | undefined): Promise<void> {
   let made: string | undefined;
   try {
-    made = await mkdir(dataDir, { recursive: true, mode: account === undefined ? 0o700 : 0o711 });
+    made = await makeFolder(dataDir, account === undefined ? 0o700 : 0o711);
     if (account !== undefined) await chmod(dataDir, ((await stat(dataDir)).mode & 0o777) | 0o011);
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { carryOut } from '../catalog/apply.ts';
 import { difference } from '../catalog/difference.ts';
 import type { Config } from '../config.ts';
 import { readClock, setClock } from '../db/clock.ts';
 import { type Db, inTransaction, openBooks, openPool } from '../db/connect.ts';
+import { makeFolder } from '../db/embedded/folder.ts';
 import { startEmbedded } from '../db/embedded.ts';
 import { emptyDatabase } from '../db/empty.ts';
 import { migrate } from '../db/migrate.ts';
@@ -73,7 +74,7 @@ async function markFolder(dataDir: string): Promise<void> {
     );
   }
   try {
-    await mkdir(dataDir, { recursive: true });
+    await makeFolder(dataDir, 0o711);
     await writeFile(mark, 'What is in this folder was made up by "perennial demo".\n');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
