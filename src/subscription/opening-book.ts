@@ -143,3 +143,13 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
     { urgent: false },
   );
 }
+
+/**
+ * Once all is written: what the planner must know about tables that were empty a moment ago, so
+ * that no worker waits for autovacuum to find out. A user who doesn't own them is only warned.
+ */
+export async function tellPlanner(tx: Tx): Promise<void> {
+  await sql`
+    ANALYZE perennial.customer, perennial.subscription, perennial.period, perennial.ledger_entry,
+      perennial.credential, perennial.access_sync, perennial.event`.execute(tx);
+}

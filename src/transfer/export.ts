@@ -16,21 +16,27 @@ import { headText, lineText } from './written.ts';
 /** BookLines a round trip; about a megabyte. */
 const fetchRows = 5_000;
 
+/** Each part of a credential's two by its own index: there is none over both. */
 const cursor = (now: Instant) => sql`
   DECLARE book NO SCROLL CURSOR FOR
   SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.vip,
     c.discount_percent, c.trial_used_at IS NOT NULL AS trial_used, c.sub_token, s.kind, s.plan,
-    s.period_days, s.auto_renew AND s.state <> 'revoked' AS auto_renew, access.id::text AS uuid,
+    s.period_days, s.auto_renew AND s.state <> 'revoked' AS auto_renew,
+    coalesce(live.id, last.id)::text AS uuid,
     CASE s.state
       WHEN 'active' THEN s.expires_at
       WHEN 'expired' THEN least(s.expires_at, ${sql.lit(isoTime(now))}::timestamptz)
-      WHEN 'revoked' THEN least(s.expires_at, coalesce(access.retired_at, ${sql.lit(isoTime(now))}::timestamptz))
+      WHEN 'revoked' THEN
+        least(s.expires_at, coalesce(last.retired_at, ${sql.lit(isoTime(now))}::timestamptz))
     END AS expires_at
   FROM perennial.customer c
   LEFT JOIN perennial.subscription s ON s.customer_id = c.id
+  LEFT JOIN perennial.credential live
+    ON live.subscription_id = s.id AND live.retired_at IS NULL
   LEFT JOIN LATERAL (
-    SELECT o.id, o.retired_at FROM perennial.credential o WHERE o.subscription_id = s.id
-    ORDER BY o.retired_at DESC NULLS FIRST, o.issued_at DESC, o.id LIMIT 1) access ON true
+    SELECT old.id, old.retired_at FROM perennial.credential old
+    WHERE live.id IS NULL AND old.subscription_id = s.id AND old.retired_at IS NOT NULL
+    ORDER BY old.retired_at DESC, old.issued_at DESC, old.id LIMIT 1) last ON true
   ORDER BY c.id, s.id`;
 
 export interface ExportRequest {

@@ -10,6 +10,7 @@ import {
   createOpeningLines,
   openingLineColumns,
   settleOpeningLines,
+  tellPlanner,
   writeOpeningLines,
 } from '../subscription/opening-book.ts';
 import { readPriceList } from '../subscription/price-list.ts';
@@ -158,10 +159,11 @@ async function write(tx: Tx, request: ImportRequest, now: Instant, lines: number
         SELECT line FROM opening_line WHERE line > ${after} ORDER BY line LIMIT ${stretchLines})
       stretch`.execute(tx);
     const [stretch] = rows;
-    if (stretch === undefined || stretch.last === null) return;
+    if (stretch === undefined || stretch.last === null) break;
     await writeOpeningLines(tx, { first: after + 1, last: stretch.last }, request.actor, now);
     after = stretch.last;
     done += stretch.lines;
     request.onProgress?.({ phase: 'writing', done, of: lines });
   }
+  await tellPlanner(tx);
 }
