@@ -156,7 +156,10 @@ export async function sell(
     { ...sold, source: 'purchase', amountMinor: priceMinor, ledgerEntryId: entryId },
   ]);
   await openAccess(desk.tx, [subscriptionId], now);
-  if (action === 'converted') await remarkAccess(desk.tx, [subscriptionId], now);
+  // The same credential may open other nodes from now on.
+  if (existing !== undefined && existing.plan !== plan) {
+    await remarkAccess(desk.tx, [subscriptionId], now);
+  }
   await owe(
     desk.tx,
     [

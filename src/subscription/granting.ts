@@ -11,6 +11,7 @@ import {
   alter,
   found,
   livePeriods,
+  type Period,
   pick,
   type Subscription,
   subscriptionsOf,
@@ -130,25 +131,26 @@ export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
   });
 }
 
-/** Gives back the charged periods that are not over, the last one first, as long as they follow. */
+/** Gives back the charged periods that are not over, also those that a gift follows. */
 async function refundToCome(
   desk: Desk,
   subscription: Subscription,
   part: RefundPart | undefined,
 ): Promise<{ refundedMinor: bigint; expiresAt: Instant }> {
+  if (part === undefined) return { refundedMinor: 0n, expiresAt: subscription.expiresAt };
   let refundedMinor = 0n;
-  let { expiresAt } = subscription;
-  if (part === undefined) return { refundedMinor, expiresAt };
-  const live = await livePeriods(desk.tx, subscription.id);
-  for (const [at, period] of live.entries()) {
-    if (period.endsAt <= desk.now || period.ledgerEntryId === null) break;
+  const left: Period[] = [];
+  for (const period of await livePeriods(desk.tx, subscription.id)) {
+    if (period.endsAt <= desk.now || period.ledgerEntryId === null) {
+      left.push(period);
+      continue;
+    }
     const minor = part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
     await giveBack(desk, period, minor);
     await tellRefund(desk, subscription.id, period, minor);
     refundedMinor += minor;
-    expiresAt = live[at + 1]?.endsAt ?? subscription.startedAt;
   }
-  return { refundedMinor, expiresAt };
+  return { refundedMinor, expiresAt: left[0]?.endsAt ?? subscription.startedAt };
 }
 
 export interface Switch {

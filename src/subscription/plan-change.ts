@@ -2,7 +2,6 @@ import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { remarkAccess } from './access.ts';
 import { priceOf, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { readPriceList } from './price-list.ts';
@@ -104,13 +103,16 @@ async function changeNow(
   const credits = toCome.map((period) => ({ period, minor: unusedMinor(period, desk.now) }));
   const creditedMinor = credits.reduce((sum, credit) => sum + credit.minor, 0n);
   refuseShort(desk, priceMinor, desk.customer.balanceMinor + creditedMinor);
+  const balanceBeforeMinor = desk.customer.balanceMinor;
   for (const { period, minor } of credits) {
     await giveBack(desk, period, minor);
     if (minor > 0n) await tellRefund(desk, subscription.id, period, minor);
   }
   const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, priceMinor);
   await alter(desk, subscription.id, { nextPlan: null, nextPeriodDays: null });
-  if (request.plan !== subscription.plan) await remarkAccess(desk.tx, [subscription.id], desk.now);
+  if (desk.customer.balanceMinor > balanceBeforeMinor) {
+    await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+  }
   await tell(desk, request, subscription, 'plan_changed', { credited_minor: creditedMinor });
   return answer(desk, request, subscription, creditedMinor, priceMinor, sold.ends_at);
 }

@@ -1,5 +1,5 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
-import { dayMs, earliest, type Instant, later, never } from '../kernel/instant.ts';
+import { dayMs, earliest, type Instant, later, latest, never } from '../kernel/instant.ts';
 import { type Discount, priceFor } from './price.ts';
 import type { Settings } from './settings.ts';
 
@@ -93,7 +93,8 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
   }
   const periodMs = facts.periodDays * dayMs;
   const wholePeriodGone = later(facts.expiresAt, periodMs) <= now;
-  const startsAt = expired || wholePeriodGone ? now : facts.expiresAt;
+  // A clock that went back must not sell time that was sold already.
+  const startsAt = expired || wholePeriodGone ? latest(now, facts.expiresAt) : facts.expiresAt;
   return { do: 'renew', startsAt, endsAt: later(startsAt, periodMs), chargeMinor };
 }
 

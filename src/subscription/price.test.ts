@@ -1,0 +1,58 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type Discount, percentOff, priceFor } from './price.ts';
+
+const plain: Discount = { vip: false, discountPercent: 0 };
+const vipPercent = 30;
+
+// list price in minor units, who pays, what they pay
+const table: readonly [why: string, list: bigint, who: Discount, vip: number, paid: bigint][] = [
+  ['the plain price is the list price', 14_900n, plain, vipPercent, 14_900n],
+  ['a VIP pays 30% less', 14_900n, { ...plain, vip: true }, vipPercent, 10_430n],
+  ['the percent of a VIP is configurable', 14_900n, { ...plain, vip: true }, 50, 7_450n],
+  ['a VIP percent of 0 is the list price', 14_900n, { ...plain, vip: true }, 0, 14_900n],
+  ['the personal discount', 14_900n, { vip: false, discountPercent: 10 }, vipPercent, 13_410n],
+  ['1% is the least', 14_900n, { vip: false, discountPercent: 1 }, vipPercent, 14_751n],
+  ['99%', 14_900n, { vip: false, discountPercent: 99 }, vipPercent, 149n],
+  ['100% costs nothing', 14_900n, { vip: false, discountPercent: 100 }, vipPercent, 0n],
+  ["a VIP's personal discount doesn't add", 100n, { vip: true, discountPercent: 10 }, 30, 70n],
+  ['… nor win, when it is greater', 100n, { vip: true, discountPercent: 90 }, 30, 70n],
+  ['down to a whole unit: 0.99 is 0', 1n, { vip: false, discountPercent: 1 }, vipPercent, 0n],
+  ['down: 99.01 is 99', 101n, { ...plain, discountPercent: 2 }, vipPercent, 98n],
+  ['down, not to the nearest: 69.3 is 69', 99n, { ...plain, vip: true }, vipPercent, 69n],
+  ['down, not to the nearest: 0.7 is 0', 1n, { ...plain, vip: true }, vipPercent, 0n],
+  [
+    'beyond what a float can hold',
+    9_007_199_254_740_993n,
+    { ...plain, discountPercent: 1 },
+    vipPercent,
+    8_917_127_262_193_583n,
+  ],
+];
+
+test.for(table)('R9: %s', ([, list, who, vip, paid]) => {
+  expect(priceFor(list, who, vip)).toBe(paid);
+});
+
+test('R9: a price is the greatest whole amount that is not above the exact one', () => {
+  const who = fc.record({ vip: fc.boolean(), discountPercent: fc.integer({ min: 0, max: 100 }) });
+  const list = fc.bigInt({ min: 1n, max: 2n ** 62n });
+  fc.assert(
+    fc.property(list, who, fc.integer({ min: 0, max: 100 }), (listMinor, customer, vip) => {
+      const paid = priceFor(listMinor, customer, vip);
+      const exactTimes100 = listMinor * BigInt(100 - percentOff(customer, vip));
+      expect(paid * 100n <= exactTimes100 && exactTimes100 < (paid + 1n) * 100n).toBe(true);
+      expect(paid >= 0n && paid <= listMinor).toBe(true);
+    }),
+  );
+});
+
+test('R9: more off never costs more', () => {
+  const percent = fc.integer({ min: 0, max: 99 });
+  fc.assert(
+    fc.property(fc.bigInt({ min: 1n, max: 10n ** 12n }), percent, (list, discountPercent) => {
+      const less = priceFor(list, { vip: false, discountPercent: discountPercent + 1 }, 30);
+      expect(less <= priceFor(list, { vip: false, discountPercent }, 30)).toBe(true);
+    }),
+  );
+});

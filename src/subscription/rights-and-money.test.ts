@@ -1,0 +1,86 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { type Books, freshBooks } from '../../test/books.ts';
+import type { Instant } from '../kernel/instant.ts';
+import { topUp } from './balance.ts';
+import { purchase } from './buying.ts';
+import { createCustomer } from './customers.ts';
+import { grant, revoke } from './granting.ts';
+import { changePlan } from './plan-change.ts';
+
+// What the commands of this folder owe each other: found by reading DESIGN.md a second time.
+
+const begin = '2026-11-24T09:00:00Z';
+
+async function booksOf(balanceMinor: bigint): Promise<Books> {
+  const books = await freshBooks({ now: begin });
+  const { db } = books;
+  await sql`
+    INSERT INTO perennial.plan (key, title, groups)
+    VALUES ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}')`.execute(
+    db,
+  );
+  await sql`
+    INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+    VALUES ('basic', 1, 'RUB', ${begin}, 1000), ('basic', 30, 'RUB', ${begin}, 10000),
+      ('plus', 30, 'RUB', ${begin}, 30000)`.execute(db);
+  await sql`
+    INSERT INTO perennial.node (id, api, inbounds, groups, link)
+    VALUES ('nl-1', '127.0.0.1:1', '{vless}', '{all}', '{}')`.execute(db);
+  const call = { db, actor: 'test' };
+  await createCustomer(call, { telegramId: 1n, currency: 'RUB' });
+  await topUp(call, { telegramId: 1n, amountMinor: balanceMinor });
+  return books;
+}
+
+const callOf = ({ db }: Books) => ({ db, actor: 'test' });
+
+test('R6: a plan change that leaves more money than before wakes what was short of it', async () => {
+  await using books = await booksOf(31_000n);
+  const { db } = books;
+  const call = callOf(books);
+  const small = { telegramId: 1n, plan: 'basic', periodDays: 1, isNew: true };
+  const waiting = await purchase(call, small);
+  const dear = await purchase(call, { ...small, plan: 'plus', periodDays: 30 });
+  await sql`UPDATE perennial.subscription SET next_try_at = '2026-11-25T08:00:00Z'
+    WHERE id = ${waiting.subscription_id}`.execute(db);
+  const subscriptionId = BigInt(dear.subscription_id) as never;
+  const change = { telegramId: 1n, plan: 'basic', periodDays: 30, subscriptionId };
+  const { balance } = await changePlan(call, { ...change, when: 'now' });
+  expect(balance).toBe('200.00');
+  const { rows } = await sql<{ at: Instant | null }>`
+    SELECT next_try_at AS at FROM perennial.subscription
+    WHERE id = ${waiting.subscription_id}`.execute(db);
+  expect(rows).toEqual([{ at: null }]);
+});
+
+test('a gift behind a paid period does not keep its money when it is revoked with a refund', async () => {
+  await using books = await booksOf(10_000n);
+  const call = callOf(books);
+  await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  const given = await grant(call, { telegramId: 1n, days: 3 });
+  const answer = await revoke(call, { telegramId: 1n, refund: 'whole', reason: 'asked' });
+  expect(answer).toMatchObject({ state: 'revoked', refunded: '100.00', balance: '100.00' });
+  // The gift stays as it was given; the end is that of the last live period.
+  expect(answer.expires_at).toBe(given.expires_at);
+});
+
+test('a purchase that moves a subscription to another plan marks its credential', async () => {
+  await using books = await booksOf(41_000n);
+  const { db } = books;
+  const call = callOf(books);
+  const bought = await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 1 });
+  const subscriptionId = BigInt(bought.subscription_id) as never;
+  const version = async (): Promise<bigint> => {
+    const { rows } = await sql<{ version: bigint }>`
+      SELECT version FROM perennial.access_sync`.execute(db);
+    return rows[0]?.version ?? 0n;
+  };
+  const atFirst = await version();
+  await books.setClock('2026-11-25T09:00:00Z');
+  await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 1, subscriptionId });
+  expect(await version()).toBe(atFirst);
+  await books.setClock('2026-11-26T09:00:00Z');
+  await purchase(call, { telegramId: 1n, plan: 'plus', periodDays: 30, subscriptionId });
+  expect(await version()).toBeGreaterThan(atFirst);
+});
