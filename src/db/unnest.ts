@@ -9,14 +9,21 @@ export type Column<Row> =
   | readonly [PlainType | 'text' | 'jsonb', (row: Row) => Value]
   | readonly ['timestamptz', (row: Row) => Instant | null];
 
-const quoted = (text: string): string => `"${text.replaceAll(/[\\"]/g, '\\$&')}"`;
+const special = /[\\"]/;
+
+function quoted(text: string): string {
+  return special.test(text) ? `"${text.replaceAll(/[\\"]/g, '\\$&')}"` : `"${text}"`;
+}
 
 function arrayLiteral<Row>(rows: readonly Row[], [type, pick]: Column<Row>): string {
   const render = (row: Row): string => {
     const value = pick(row);
     if (value === null) return 'NULL';
     if (type === 'timestamptz') return isoTime(value as Instant);
-    return type === 'text' || type === 'jsonb' ? quoted(String(value)) : String(value);
+    // JSON is full of quotes and has no raw control characters, so its own quoting, which is native
+    // and quick, is an array's quoting too.
+    if (type === 'jsonb') return JSON.stringify(value);
+    return type === 'text' ? quoted(String(value)) : String(value);
   };
   return `{${rows.map(render).join(',')}}`;
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
 
 /** What can be owed to somebody. An alarm goes to the operator and has no customer. */
 export type NoticeKind =
@@ -32,15 +32,14 @@ export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): 
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)
-    SELECT * FROM ${unnest('owed', notices, {
+    SELECT owed.customer_id, owed.subscription_id, 'telegram', owed.kind, owed.dedupe_key,
+      owed.params, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM ${unnest('owed', notices, {
       customer_id: ['bigint', (row) => row.customerId],
       subscription_id: ['bigint', (row) => row.subscriptionId],
-      channel: ['text', () => 'telegram'],
       kind: ['text', (row) => row.kind],
       dedupe_key: ['text', (row) => row.dedupeKey],
       params: ['jsonb', (row) => JSON.stringify(row.params)],
-      next_attempt_at: ['timestamptz', () => now],
-      created_at: ['timestamptz', () => now],
     })}
     ON CONFLICT (dedupe_key) DO NOTHING`.execute(tx);
   return numAffectedRows ?? 0n;

@@ -4,7 +4,7 @@ import type { LedgerKind } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import { mustHold } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
 
 // The only writer of balances. A change of a balance and its ledger entry are written together,
 // so a balance is the sum of its ledger at every moment that a reader can see (promise 1).
@@ -64,6 +64,20 @@ function aggregate(bookings: readonly Booking[]): BalanceChange[] {
 export async function book(tx: Tx, bookings: readonly Booking[], now: Instant): Promise<void> {
   if (bookings.length === 0) return;
   const changes = aggregate(bookings);
+  await sql`
+    INSERT INTO perennial.ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
+      idempotency_key, provider, provider_ref, created_at)
+    OVERRIDING SYSTEM VALUE
+    SELECT entry.*, ${isoTime(now)}::timestamptz FROM ${unnest('entry', bookings, {
+      id: ['bigint', (row) => row.id],
+      customer_id: ['bigint', (row) => row.customerId],
+      amount_minor: ['bigint', (row) => row.amountMinor],
+      balance_after_minor: ['bigint', (row) => row.balanceAfterMinor],
+      kind: ['text', (row) => row.kind],
+      idempotency_key: ['text', (row) => row.idempotencyKey],
+      provider: ['text', (row) => row.provider ?? null],
+      provider_ref: ['text', (row) => row.providerRef ?? null],
+    })}`.execute(tx);
   const { numAffectedRows } = await sql`
     UPDATE perennial.customer c
     SET balance_minor = change.after_minor
@@ -78,19 +92,4 @@ export async function book(tx: Tx, bookings: readonly Booking[], now: Instant): 
     numAffectedRows === BigInt(changes.length),
     `${changes.length} balances were to change, ${numAffectedRows} did: written without the lock?`,
   );
-  await sql`
-    INSERT INTO perennial.ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
-      idempotency_key, provider, provider_ref, created_at)
-    OVERRIDING SYSTEM VALUE
-    SELECT * FROM ${unnest('entry', bookings, {
-      id: ['bigint', (row) => row.id],
-      customer_id: ['bigint', (row) => row.customerId],
-      amount_minor: ['bigint', (row) => row.amountMinor],
-      balance_after_minor: ['bigint', (row) => row.balanceAfterMinor],
-      kind: ['text', (row) => row.kind],
-      idempotency_key: ['text', (row) => row.idempotencyKey],
-      provider: ['text', (row) => row.provider ?? null],
-      provider_ref: ['text', (row) => row.providerRef ?? null],
-      created_at: ['timestamptz', () => now],
-    })}`.execute(tx);
 }

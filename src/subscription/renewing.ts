@@ -63,6 +63,10 @@ export async function renew(
   const charged = renewals.map(
     (row, at): Charged => ({ ...row, entryId: ids[at] as LedgerEntryId }),
   );
+  // What refers to the customer comes before the customer is changed: a foreign key's check locks
+  // the newest version of a row, and of the unchanged one we hold the lock already.
+  await owe(tx, charged.map(receiptOf), now);
+  await record(tx, charged.map(eventOf), actor, now);
   await book(
     tx,
     charged.map((row) => ({
@@ -97,8 +101,6 @@ export async function renew(
     moved.map((row) => row.subscriptionId),
     now,
   );
-  await owe(tx, charged.map(receiptOf), now);
-  await record(tx, charged.map(eventOf), actor, now);
 }
 
 /** The new end, and the plan that was chosen for this period. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
 
 /** Who did it: the command line, the API, or a worker by its name. */
 export type Actor = string;
@@ -36,12 +36,12 @@ export async function record(
   if (events.length === 0) return;
   await sql`
     INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
-    SELECT * FROM ${unnest('added', events, {
+    SELECT added.customer_id, added.subject, added.action, ${actor}, ${isoTime(now)}::timestamptz,
+      added.detail
+    FROM ${unnest('added', events, {
       customer_id: ['bigint', (row) => row.customerId],
       subject: ['text', (row) => row.subject],
       action: ['text', (row) => row.action],
-      actor: ['text', () => actor],
-      at: ['timestamptz', () => now],
       detail: ['jsonb', (row) => detailJson(row.detail)],
     })}`.execute(tx);
 }
