@@ -40,6 +40,10 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof Fault) return error;
   if (!(error instanceof Error)) return new Fault('bug', 'thrown', String(error), error);
   const { code, constraint } = error as PgError;
+  // Before SQLSTATE, since EPIPE has five letters too.
+  if (code !== undefined && transientErrnos.has(code)) {
+    return new Fault('transient', code.toLowerCase(), sentenceOf(error), error);
+  }
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) {
     const group = code.slice(0, 2);
     if (transientClasses.has(group) || transientCodes.has(code)) {
@@ -50,11 +54,15 @@ export function faultOf(error: unknown): Fault {
     }
     return new Fault('bug', `pg_${code}`, error.message, error);
   }
-  if (code !== undefined && transientErrnos.has(code)) {
-    return new Fault('transient', code.toLowerCase(), error.message, error);
-  }
   if (transientTexts.test(error.message)) {
     return new Fault('transient', 'connection_lost', error.message, error);
   }
   return new Fault('bug', 'unexpected', error.message, error);
+}
+
+/** An attempt at several addresses of a host fails with an error that has no text of its own. */
+function sentenceOf(error: Error): string {
+  if (error.message !== '' || !(error instanceof AggregateError)) return error.message;
+  const [first] = error.errors as readonly unknown[];
+  return first instanceof Error ? first.message : String(first);
 }

@@ -41,5 +41,8 @@ export function mustHold(condition: boolean, sentence: string): asserts conditio
 
 /** For the default of a `switch` over a union: a case that is missing doesn't compile. */
 export function unreachable(value: never): never {
-  throw new Fault('bug', 'unreachable', `no such case: ${JSON.stringify(value)}`);
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'bigint' ? inner.toString() : inner,
+  );
+  throw new Fault('bug', 'unreachable', `no such case: ${text}`);
 }

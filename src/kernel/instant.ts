@@ -64,9 +64,9 @@ export function isoTime(at: Instant): string {
 
 const durationUnits = { ms: 1, s: secondMs, m: minuteMs, h: hourMs, d: dayMs } as const;
 
-/** `6h`, `15s`, `10m`, `7d`, `250ms` in milliseconds; undefined for anything else. */
+/** `6h`, `15s`, `10m`, `7d`, `250ms` in whole milliseconds; undefined for anything else. */
 export function readDurationMs(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
-  return Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
+  return Math.round(Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits]);
 }

@@ -32,6 +32,9 @@ export function isCurrency(code: string): boolean {
   return known.has(code);
 }
 
+/** What a bigint column holds. */
+const minorMax = 2n ** 63n - 1n;
+
 export type MoneyReading = { minor: bigint } | { wrong: string };
 
 /** Reads major units (`149`, `149.50`, `-3.2`) into minor ones, or says what is wrong. */
@@ -42,6 +45,9 @@ export function readMinor(text: string, currency: string): MoneyReading {
   const fraction = match[3] ?? '';
   if (fraction.length > digits) return { wrong: `too many decimals; ${currency} has ${digits}` };
   const minor = BigInt(`${match[2]}${fraction.padEnd(digits, '0')}`);
+  if (minor > minorMax) {
+    return { wrong: `too large; PostgreSQL counts to ${minorMax} minor units` };
+  }
   return { minor: match[1] === '-' ? -minor : minor };
 }
 

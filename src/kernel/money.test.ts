@@ -1,0 +1,140 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { UsageFault } from './faults.ts';
+import {
+  floorShare,
+  isCurrency,
+  majorUnits,
+  minorDigits,
+  moneyText,
+  parseMinor,
+  readMinor,
+} from './money.ts';
+
+const amounts: readonly [text: string, currency: string, minor: bigint | string][] = [
+  ['149', 'RUB', 14_900n],
+  ['149.5', 'RUB', 14_950n],
+  ['149.50', 'RUB', 14_950n],
+  ['0', 'RUB', 0n],
+  ['0.01', 'RUB', 1n],
+  ['-3.2', 'RUB', -320n],
+  ['-0', 'RUB', 0n],
+  ['007', 'RUB', 700n],
+  ['149', 'JPY', 149n],
+  ['149', 'XTR', 149n],
+  ['1.234', 'KWD', 1_234n],
+  ['999999999999999.99', 'RUB', 99_999_999_999_999_999n],
+  // The greatest that the database can hold, and one more.
+  ['922337203685477.5807', 'CLF', 9_223_372_036_854_775_807n],
+  [
+    '922337203685477.5808',
+    'CLF',
+    'too large; PostgreSQL counts to 9223372036854775807 minor units',
+  ],
+  ['149.505', 'RUB', 'too many decimals; RUB has 2'],
+  ['149.500', 'RUB', 'too many decimals; RUB has 2'],
+  ['149.5', 'JPY', 'too many decimals; JPY has 0'],
+  ['149.5', 'XTR', 'too many decimals; XTR has 0'],
+  ['1.2345', 'KWD', 'too many decimals; KWD has 3'],
+  ...[
+    '',
+    '.5',
+    '5.',
+    '1e3',
+    '1,50',
+    '1 000',
+    '+5',
+    '--5',
+    '0x10',
+    'NaN',
+    'Infinity',
+    ' 5',
+    '5 RUB',
+    '٣',
+    '1000000000000000',
+  ].map((text): [string, string, string] => [text, 'RUB', 'not an amount; 149 or 149.50 is']),
+];
+
+test.for(amounts)('"%s" %s is %s', ([text, currency, minor]) => {
+  expect(readMinor(text, currency)).toEqual(
+    typeof minor === 'bigint' ? { minor } : { wrong: minor },
+  );
+});
+
+test('an amount that is none is refused in a sentence with its place and what is allowed', () => {
+  expect(parseMinor('149', 'RUB', 'AMOUNT')).toBe(14_900n);
+  expect(() => parseMinor('1,5', 'RUB', 'AMOUNT')).toThrow(
+    new UsageFault('bad_amount', 'AMOUNT: "1,5" is not an amount; 149 or 149.50 is'),
+  );
+});
+
+const majors: readonly [minor: bigint, currency: string, text: string][] = [
+  [14_950n, 'RUB', '149.50'],
+  [14_900n, 'RUB', '149.00'],
+  [5n, 'RUB', '0.05'],
+  [0n, 'RUB', '0.00'],
+  [-5n, 'RUB', '-0.05'],
+  [-14_950n, 'RUB', '-149.50'],
+  [149n, 'JPY', '149'],
+  [-149n, 'XTR', '-149'],
+  [0n, 'JPY', '0'],
+  [1_234n, 'KWD', '1.234'],
+  [9_223_372_036_854_775_807n, 'RUB', '92233720368547758.07'],
+];
+
+test.for(majors)('%s minor units of %s read %s', ([minor, currency, text]) => {
+  expect(majorUnits(minor, currency)).toBe(text);
+  expect(moneyText(minor, currency)).toBe(`${text} ${currency}`);
+});
+
+test('what is written in major units is read as the same minor units', () => {
+  const minor = fc.bigInt({ min: -(10n ** 15n), max: 10n ** 15n });
+  fc.assert(
+    fc.property(minor, fc.constantFrom('RUB', 'USD', 'JPY', 'KWD', 'XTR'), (amount, currency) => {
+      expect(readMinor(majorUnits(amount, currency), currency)).toEqual({ minor: amount });
+    }),
+  );
+});
+
+describe('currencies', () => {
+  test.for<[string, number]>([
+    ['RUB', 2],
+    ['USD', 2],
+    ['JPY', 0],
+    ['KWD', 3],
+    ['XTR', 0],
+  ])('%s has %d digits after the point', ([code, digits]) => {
+    expect(minorDigits(code)).toBe(digits);
+    expect(isCurrency(code)).toBe(true);
+  });
+
+  test.for(['', 'rub', 'RUBLE', 'ZZZ', 'RU', 'constructor'])('"%s" is none', (code) => {
+    expect(isCurrency(code)).toBe(false);
+  });
+});
+
+describe('the one rounding', () => {
+  test.for<[bigint, bigint, bigint, bigint]>([
+    [100n, 1n, 3n, 33n],
+    [200n, 1n, 3n, 66n],
+    [99n, 99n, 100n, 98n],
+    [100n, 0n, 3n, 0n],
+    [100n, 3n, 3n, 100n],
+    [0n, 1n, 3n, 0n],
+  ])('R9: of %s the share %s/%s is %s', ([amount, of, whole, share]) => {
+    expect(floorShare(amount, of, whole)).toBe(share);
+  });
+
+  test('R17: the parts of an amount are never more than the amount, and lack less than one unit a part', () => {
+    const amount = fc.bigInt({ min: 0n, max: 10n ** 15n });
+    const whole = fc.bigInt({ min: 1n, max: 10n ** 12n });
+    const cut = fc.integer({ min: 0, max: 1_000 });
+    fc.assert(
+      fc.property(amount, whole, cut, (total, length, permille) => {
+        const first = (length * BigInt(permille)) / 1_000n;
+        const parts = floorShare(total, first, length) + floorShare(total, length - first, length);
+        expect(parts <= total && parts > total - 2n).toBe(true);
+      }),
+    );
+  });
+});
