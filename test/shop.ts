@@ -101,7 +101,11 @@ export async function standOf({ db }: Pick<Books, 'db'>, id: SubscriptionId) {
 }
 
 /** `count` paying customers at once, set-based, without money left and without auto-renewal. */
-export async function crowd({ db }: Pick<Books, 'db'>, count: number, endsAt: string): Promise<void> {
+export async function crowd(
+  { db }: Pick<Books, 'db'>,
+  count: number,
+  endsAt: string,
+): Promise<void> {
   await inTransaction(db, async (tx) => {
     await sql`
       INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)

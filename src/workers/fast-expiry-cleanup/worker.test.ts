@@ -52,22 +52,25 @@ test('F4: expiry done twice ends once and tells once', async () => {
 test.each([
   ['auto-renewal first', ['auto-renewal', 'fast-expiry-cleanup']],
   ['expiry first', ['fast-expiry-cleanup', 'auto-renewal']],
-])('R13: after 72 h of downtime who has the money is renewed from the old end, %s', async (_, order) => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const withMoney = await payer(books, 1n, 149_00n);
-  const without = await payer(books, 2n, 148_99n);
-  await books.setClock('2026-12-04T00:00:00Z');
-  for (const worker of order) await runOf(books, worker);
-  expect(await standOf(books, withMoney)).toEqual({
-    state: 'active',
-    expires: '2026-12-31T00:00:00.000Z',
-    balance: 0n,
-    live: 1,
-    charges: 2,
-  });
-  expect(await standOf(books, without)).toMatchObject({ state: 'expired', live: 0, charges: 1 });
-});
+])(
+  'R13: after 72 h of downtime who has the money is renewed from the old end, %s',
+  async (_, order) => {
+    await using books = await freshBooks({ now: start });
+    await openShop(books);
+    const withMoney = await payer(books, 1n, 149_00n);
+    const without = await payer(books, 2n, 148_99n);
+    await books.setClock('2026-12-04T00:00:00Z');
+    for (const worker of order) await runOf(books, worker);
+    expect(await standOf(books, withMoney)).toEqual({
+      state: 'active',
+      expires: '2026-12-31T00:00:00.000Z',
+      balance: 0n,
+      live: 1,
+      charges: 2,
+    });
+    expect(await standOf(books, without)).toMatchObject({ state: 'expired', live: 0, charges: 1 });
+  },
+);
 
 test('R13: a top-up in the last second before the end is heeded by expiry itself', async () => {
   await using books = await freshBooks({ now: start });
@@ -118,9 +121,16 @@ test('F3: a purchase that commits between the finding and the locking of a batch
   const pool = hookPool(openPool(books.url), async ({ sql: text, when }) => {
     if (bought || when !== 'before' || !text.includes('SKIP LOCKED')) return;
     bought = true;
-    await purchase({ db: books.db, actor: 'test' }, { telegramId: 1n, plan: 'basic', periodDays: 30 });
+    await purchase(
+      { db: books.db, actor: 'test' },
+      { telegramId: 1n, plan: 'basic', periodDays: 30 },
+    );
   });
-  await using hooked = { db: openBooks(pool), url: books.url, [Symbol.asyncDispose]: () => pool.end() };
+  await using hooked = {
+    db: openBooks(pool),
+    url: books.url,
+    [Symbol.asyncDispose]: () => pool.end(),
+  };
   await runOf(hooked, 'fast-expiry-cleanup');
   expect(bought).toBe(true);
   expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 2 });
@@ -129,19 +139,22 @@ test('F3: a purchase that commits between the finding and the locking of a batch
 test.each([
   [1_300, 130],
   [900, 100],
-])('F8: a clock that jumped ends of %i active no more than %i in an hour, and alarms', async (active, most) => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  await crowd(books, active, end);
-  await books.setClock('2027-06-01T00:00:00Z');
-  const first = await runOf(books, 'fast-expiry-cleanup', { batchMax: 50 });
-  expect(first).toMatchObject({ outcome: 'degraded', changed: BigInt(most) });
-  const again = await runOf(books, 'fast-expiry-cleanup');
-  expect(again).toMatchObject({ outcome: 'degraded', changed: 0n });
-  const { rows } = await sql<{ alarms: bigint }>`
+])(
+  'F8: a clock that jumped ends of %i active no more than %i in an hour, and alarms',
+  async (active, most) => {
+    await using books = await freshBooks({ now: start });
+    await openShop(books);
+    await crowd(books, active, end);
+    await books.setClock('2027-06-01T00:00:00Z');
+    const first = await runOf(books, 'fast-expiry-cleanup', { batchMax: 50 });
+    expect(first).toMatchObject({ outcome: 'degraded', changed: BigInt(most) });
+    const again = await runOf(books, 'fast-expiry-cleanup');
+    expect(again).toMatchObject({ outcome: 'degraded', changed: 0n });
+    const { rows } = await sql<{ alarms: bigint }>`
     SELECT count(*) AS alarms FROM perennial.notification
     WHERE kind = 'alarm_guard' AND customer_id IS NULL`.execute(books.db);
-  expect(rows).toEqual([{ alarms: 1n }]);
-  const confirmed = await runOf(books, 'fast-expiry-cleanup', { confirmed: true });
-  expect(confirmed).toMatchObject({ outcome: 'success', changed: BigInt(active - most) });
-});
+    expect(rows).toEqual([{ alarms: 1n }]);
+    const confirmed = await runOf(books, 'fast-expiry-cleanup', { confirmed: true });
+    expect(confirmed).toMatchObject({ outcome: 'success', changed: BigInt(active - most) });
+  },
+);

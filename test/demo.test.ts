@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+// `npm start` as a newcomer meets it, in real processes and a folder of its own.
+
+let folder: string;
+let dataDir: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'perennial-demo-test-'));
+  dataDir = join(folder, 'data');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function perennial(args: readonly string[], more: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, ['bin/perennial.js', ...args], {
+    env: { ...process.env, PERENNIAL_DATA_DIR: dataDir, PERENNIAL_CONFIG: '', ...more },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function ended(
+  child: ChildProcess,
+): Promise<{ code: number | null; out: string; err: string }> {
+  let [out, err] = ['', ''];
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+interface Hour {
+  readonly now: string;
+  readonly renewed: number;
+  readonly short: number;
+  readonly audit: { readonly checks: number; readonly violations: number } | null;
+}
+
+test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves no process', async () => {
+  const demo = perennial(['demo', '--json', '--rate', '20000']);
+  const lines = createInterface({ input: demo.stdout as NodeJS.ReadableStream });
+  const hours: Hour[] = [];
+  for await (const line of lines) {
+    hours.push(JSON.parse(line));
+    if (hours.length === 4) break;
+  }
+  const server = Number(
+    readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0],
+  );
+  expect(isAlive(server)).toBe(true);
+  demo.kill('SIGINT');
+  const [code] = await once(demo, 'exit');
+  expect(code).toBe(0);
+  expect(isAlive(server)).toBe(false);
+  const renewed = hours.reduce((sum, hour) => sum + hour.renewed, 0);
+  // About twenty an hour become due, a fifth of them short.
+  expect(renewed).toBeGreaterThan(30);
+  expect(renewed).toBeLessThan(110);
+  expect(hours.reduce((sum, hour) => sum + hour.short, 0)).toBeGreaterThan(3);
+  const audit = await ended(perennial(['audit', '--json'], { DATABASE_URL: 'embedded' }));
+  expect(audit).toMatchObject({ code: 0, err: '' });
+  expect(JSON.parse(audit.out).ok).toBe(true);
+}, 120_000);
+
+test('a service refuses the folder of a demo, in one sentence', async () => {
+  const { code, err } = await ended(perennial(['start'], { DATABASE_URL: 'embedded' }));
+  expect(code).toBe(2);
+  expect(err).toMatch(/^perennial: data folder .* was made by "perennial demo"[^\n]*\n$/);
+});
+
+test('a demo refuses a folder with books that are not a demo', async () => {
+  const own = join(folder, 'own');
+  mkdirSync(join(own, 'postgres'), { recursive: true });
+  const { code, err } = await ended(perennial(['demo'], { PERENNIAL_DATA_DIR: own }));
+  expect(code).toBe(2);
+  expect(err).toMatch(/^perennial: data folder .*: holds books that are not a demo's; [^\n]*\n$/);
+  expect(existsSync(join(own, 'made-by-perennial-demo'))).toBe(false);
+});
