@@ -11,7 +11,8 @@ import { isCurrency, readMinor } from './kernel/money.ts';
 // file that reads the environment. What must not differ between replicas (plans, prices, nodes,
 // discounts, renewal, trial) is written to the database by `perennial apply` and read from there.
 
-const duration = z.string().transform((text, context) => {
+const duration = z.union([z.string(), z.number()]).transform((given, context) => {
+  const text = String(given);
   const ms = readDurationMs(text);
   if (ms !== undefined && ms > 0) return ms;
   context.addIssue({
@@ -29,49 +30,74 @@ const percent = z.number().int().min(0).max(100);
 const key = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
-const title = z.union([
-  z
-    .string()
-    .min(1)
-    .transform((text): Record<string, string> => ({ en: text })),
-  z.record(z.string(), z.string().min(1)),
-]);
-const major = z.union([z.number(), z.string()]).transform(String);
+const title = z.union(
+  [
+    z
+      .string()
+      .min(1)
+      .transform((text): Record<string, string> => ({ en: text })),
+    z.record(z.string(), z.string().min(1)),
+  ],
+  { error: 'must be a text, or one by language as { en: Basic, ru: Базовый }' },
+);
+const major = z
+  .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
+  .transform(String);
 
-const plan = z.strictObject({
+/** A mapping with these keys and no others: a key that is misspelt is told, not passed over. */
+function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no key "${issue.keys[0]}"; there is ${Object.keys(shape).join(', ')}`
+        : undefined,
+  });
+}
+
+const periodDays = z
+  .string()
+  .refine(
+    (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
+    'is not a number of days from 1 to 3660',
+  );
+
+const plan = mapping({
   title,
   groups: z.array(z.string().min(1)).min(1),
-  prices: z.record(currency, z.record(z.string().regex(/^[1-9]\d{0,3}$/, 'must be days'), major)),
+  prices: z.record(currency, z.record(periodDays, major)),
 });
 
-const node = z.strictObject({
+const node = mapping({
   id: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
   api: z.string().min(1),
   tls: z
-    .union([
-      z.boolean(),
-      z.strictObject({
-        ca: z.string().optional(),
-        cert: z.string().optional(),
-        key: z.string().optional(),
-        server_name: z.string().optional(),
-      }),
-    ])
+    .union(
+      [
+        z.boolean(),
+        mapping({
+          ca: z.string().optional(),
+          cert: z.string().optional(),
+          key: z.string().optional(),
+          server_name: z.string().optional(),
+        }),
+      ],
+      { error: 'must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
+    )
     .default(false),
   groups: z.array(z.string().min(1)).min(1),
   inbounds: z.array(z.string().min(1)).min(1),
   link: z.looseObject({ host: z.string().min(1), port: z.number().int().min(1).max(65_535) }),
 });
 
-const workerSettings = z.strictObject({
+const workerSettings = mapping({
   every: duration.optional(),
   batch: z.number().int().min(1).max(10_000).optional(),
   budget: duration.optional(),
 });
 
-const file = z.strictObject({
+const file = mapping({
   installation: z
     .string()
     .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
@@ -88,8 +114,8 @@ const file = z.strictObject({
     })
     .optional(),
   plans: z.record(key, plan).optional(),
-  trial: z.strictObject({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
-  discounts: z.strictObject({ vip_percent: percent.default(30) }).optional(),
+  trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
+  discounts: mapping({ vip_percent: percent.default(30) }).optional(),
   renewal: z
     .strictObject({
       window: duration.default(6 * hourMs),
@@ -136,6 +162,38 @@ function pathText(path: readonly PropertyKey[]): string {
   return path.map(String).join('.') || 'the file';
 }
 
+const nouns: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping (key: value)',
+  record: 'a mapping (key: value)',
+};
+
+/** What is wrong with a value, as the end of a sentence that begins with its place. */
+function wrongWith(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const noun = nouns[issue.expected] ?? issue.expected;
+      return issue.input === undefined ? `is missing; it must be ${noun}` : `must be ${noun}`;
+    }
+    case 'too_small':
+      return issue.origin === 'number'
+        ? `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`
+        : 'must not be empty';
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_key':
+      return issue.issues[0]?.message;
+    case 'invalid_format':
+      return issue.format === 'url' ? 'is not a URL' : undefined;
+    default:
+      return undefined;
+  }
+}
+
 /** Drops keys without a value, so that `database: ${UNSET}` counts as not given. */
 function withoutEmpty(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
@@ -144,6 +202,13 @@ function withoutEmpty(value: unknown): unknown {
       .filter(([, inner]) => inner !== null)
       .map(([name, inner]) => [name, withoutEmpty(inner)]),
   );
+}
+
+/** The bot's token of the environment wins over the file's, where the file has Telegram at all. */
+function withToken(value: unknown, env: Environment): unknown {
+  const given = value as { telegram?: object } | undefined;
+  if (!env.TELEGRAM_BOT_TOKEN || typeof given?.telegram !== 'object') return value;
+  return { ...given, telegram: { ...given.telegram, token: env.TELEGRAM_BOT_TOKEN } };
 }
 
 function checkPrices(path: string, config: ConfigFile): void {
@@ -170,9 +235,11 @@ export function readConfig(text: string, path: string, env: Environment = {}): C
   const document = parseDocument(withVariables(text, path, env), { prettyErrors: true });
   const [broken] = document.errors;
   if (broken !== undefined) {
-    throw new UsageFault('bad_config', `${path}: ${broken.message.split('\n')[0]}`);
+    const why = broken.message.split('\n')[0]?.replace(/:$/, '');
+    throw new UsageFault('bad_config', `${path}: is not YAML (${why})`);
   }
-  const read = file.safeParse(withoutEmpty(document.toJS() ?? {}));
+  const given = withToken(withoutEmpty(document.toJS() ?? {}), env);
+  const read = file.safeParse(given, { error: wrongWith });
   if (!read.success) {
     const [issue] = read.error.issues;
     const where = issue === undefined ? 'the file' : pathText(issue.path);
@@ -219,7 +286,6 @@ export function loadConfig(
   });
   const config = readConfig(text, path, env);
   const dataDir = env.PERENNIAL_DATA_DIR || config.data_dir;
-  if (env.TELEGRAM_BOT_TOKEN && config.telegram) config.telegram.token = env.TELEGRAM_BOT_TOKEN;
   return {
     path: found ? path : undefined,
     file: config,

@@ -27,7 +27,9 @@ export async function findDatabase(
   if (database === undefined) {
     throw new UsageFault(
       'no_database',
-      `${config.path ?? 'perennial.yaml'}: database: is not set; "embedded" or a URL is needed (or the variable DATABASE_URL)`,
+      config.path === undefined
+        ? 'perennial.yaml: is not in this folder; write one, name another with --config, or set DATABASE_URL'
+        : `${config.path}: database: is not set; "embedded" or a URL is needed (or the variable DATABASE_URL)`,
     );
   }
   if (database !== 'embedded') return { url: database, close: async () => undefined };

@@ -1,6 +1,6 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { faultOf } from '../db/faults.ts';
-import { UsageFault } from '../kernel/faults.ts';
+import { type Fault, UsageFault } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
 import { customerCommand } from './customer.ts';
@@ -37,9 +37,22 @@ export function program(): Command {
 
 /** Errors come to us instead of ending the process, for every command there is. */
 function throughout(root: Command): Command {
-  root.exitOverride().showSuggestionAfterError().showHelpAfterError('(--help shows what there is)');
+  root
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help shows what there is)')
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'perennial: ')),
+    });
   for (const inner of root.commands) throughout(inner);
   return root;
+}
+
+/** What a command threw; undefined for what commander has said already. */
+function faultOfCommand(error: unknown): Fault | undefined {
+  // An argument that is read by the command itself, once it knows what it is for.
+  if (error instanceof InvalidArgumentError) return new UsageFault('bad_argument', error.message);
+  return error instanceof CommanderError ? undefined : faultOf(error);
 }
 
 /**
@@ -51,8 +64,8 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     await program().parseAsync(argv, { from: 'user' });
     return process.exitCode === 1 ? 1 : 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const fault = faultOf(error);
+    const fault = faultOfCommand(error);
+    if (fault === undefined) return (error as CommanderError).exitCode === 0 ? 0 : 2;
     const asJson = argv.includes('--json');
     process.stderr.write(
       asJson
