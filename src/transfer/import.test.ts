@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
@@ -271,4 +272,14 @@ test('of two imports of the same file at once one wins whole, the other changes 
   expect(await rowsOf(books, 'SELECT count(*)::int FROM perennial.customer')).toEqual([
     { count: 400 },
   ]);
+});
+
+test('the example of docs/import.md can be imported', async () => {
+  await using books = await plannedBooks();
+  const document = readFileSync(new URL('../../docs/import.md', import.meta.url), 'utf8');
+  const [, example = ''] = /```csv\n([^`]*)```/.exec(document) ?? [];
+  expect(await importText(books.url, example)).toMatchObject({
+    outcome: 'imported',
+    book: { lines: 4, customers: 3 },
+  });
 });
