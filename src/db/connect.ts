@@ -84,9 +84,18 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
   return pool;
 }
 
-/** The books behind a pool; `destroy()` ends the pool too. */
+/** The books behind a pool; `closeBooks` ends both. */
 export function openBooks(pool: pg.Pool): Db {
   return new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/**
+ * Ends the books and their pool. Kysely leaves a pool alone that it never used, and a connection
+ * that somebody else opened there would keep the process from ending for its idle time.
+ */
+export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
+  await db.destroy();
+  if (!pool.ending) await pool.end();
 }
 
 /** Runs `work` in the transaction that is open already, or in one of its own. */

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { UsageFault, unreachable } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
-import { type Db, openBooks, openPool, type PoolOptions } from './connect.ts';
+import { closeBooks, type Db, openBooks, openPool, type PoolOptions } from './connect.ts';
 import { checkUrl, placeOf } from './place.ts';
 import { checkServer, connectionFault, rightsFault } from './reach.ts';
 import {
@@ -78,12 +78,12 @@ export async function openChecked(url: string, options: OpenOptions = {}): Promi
       const version = options.programVersion ?? programVersion;
       checkSchema(place, await inspectSchema(client, { version, migrations }));
       const installation = await readInstallation(client);
-      return { url, pool, db, installation, close: () => db.destroy() };
+      return { url, pool, db, installation, close: () => closeBooks(db, pool) };
     } finally {
       client.release();
     }
   } catch (error) {
-    await db.destroy();
+    await closeBooks(db, pool);
     throw rightsFault(url, error) ?? error;
   }
 }

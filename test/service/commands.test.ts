@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest';
+import { freshBooks } from '../books.ts';
+import { asOwner, bookState, fillDue } from './due-book.ts';
+import { type ProcessOptions, perennial } from './process.ts';
+
+// `perennial start` and `perennial run` as a person meets them.
+
+const exitOf = (args: readonly string[], options: ProcessOptions) => perennial(args, options).exit;
+
+test('start says when it is ready: its workers and the database, and no password', async () => {
+  await using books = await freshBooks();
+  await using service = perennial(['start'], { url: books.url, logLevel: 'info' });
+  const ready = await service.ready();
+  expect(ready.workers).toContain('auto-renewal');
+  const { host, password, pathname } = new URL(books.url);
+  expect(ready.database).toBe(`${host}${pathname}`);
+  service.kill('SIGINT');
+  const { code, out, err } = await service.exit;
+  expect(code).toBe(0);
+  expect(out + err).not.toContain(password);
+});
+
+test.each([
+  ['api', /--role: api is not part of this version/],
+  ['worker,api', /--role: api is not part of this version/],
+  ['boss', /--role: "boss" is none of all, worker, api/],
+])('start refuses the role %s in one sentence', async (role, sentence) => {
+  const { code, out, err } = await exitOf(['start', '--role', role], {
+    url: 'postgres://nowhere/x',
+  });
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toMatch(sentence);
+  expect(err.trim().split('\n')).toHaveLength(1);
+});
+
+test('start refuses books that a demo made', async () => {
+  await using books = await freshBooks();
+  await asOwner(books.url, (client) =>
+    client.query("UPDATE perennial.installation SET made_by = 'demo'"),
+  );
+  const { code, err } = await exitOf(['start'], { url: books.url });
+  expect(code).toBe(2);
+  expect(err).toMatch(/^perennial: database .+: was made by "perennial demo".+\n$/);
+});
+
+test('start without a database says what to set', async () => {
+  const { code, err } = await exitOf(['start'], { url: '' });
+  expect(code).toBe(2);
+  expect(err).toMatch(/database: is not set; "embedded" or a URL is needed/);
+});
+
+test('start refuses an empty database and says what to run', async () => {
+  await using books = await freshBooks({ bare: true });
+  const { code, err } = await exitOf(['start'], { url: books.url });
+  expect(code).toBe(2);
+  expect(err).toMatch(/run "perennial migrate"/);
+});
+
+test('run prints the record of one run, until nothing is left', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 60);
+  const options = { url: books.url, autoRenewal: 'batch: 7' };
+  const { code, out } = await exitOf(['run', 'auto-renewal', '--json'], options);
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({
+    worker: 'auto-renewal',
+    outcome: 'success',
+    examined: 60,
+    changed: 60,
+    failed: 0,
+    started_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+    detail: { renewed: 60 },
+  });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 60, wrong: [] });
+  const again = await exitOf(['run', 'auto-renewal'], options);
+  expect(again.code).toBe(0);
+  expect(again.out).toMatch(/^outcome +success$/m);
+  expect(again.out).toMatch(/^examined +0$/m);
+});
+
+test('run --dry-run prints what would happen, customer by customer and in total, and changes nothing', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 30);
+  await asOwner(books.url, (client) =>
+    client.query(`SET session_replication_role = replica;
+      UPDATE perennial.customer SET balance_minor = 100 WHERE id <= 10;
+      UPDATE perennial.ledger_entry SET amount_minor = 100, balance_after_minor = 100
+        WHERE customer_id <= 10`),
+  );
+  const options = { url: books.url, autoRenewal: 'batch: 7' };
+  const { code, out } = await exitOf(['run', 'auto-renewal', '--dry-run', '--json'], options);
+  expect(code).toBe(0);
+  const { items, totals } = JSON.parse(out);
+  expect(items).toHaveLength(30);
+  expect(items[0]).toMatchObject({
+    telegram_id: 1,
+    outcome: 'wait-for-money',
+    amount: '148.00',
+    currency: 'RUB',
+  });
+  expect(totals).toEqual({
+    'wait-for-money': { count: 10, amounts: { RUB: '1480.00' } },
+    renew: { count: 20, amounts: { RUB: '2980.00' } },
+  });
+  expect(await bookState(books.url)).toMatchObject({ renewals: 0, due: 30, wrong: [] });
+
+  const text = await exitOf(['run', 'auto-renewal', '--dry-run'], options);
+  expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 2);
+  expect(text.out).toMatch(/^renew: 20 \(2980\.00 RUB\)$/m);
+});
+
+test('run of a worker that is none names those there are', async () => {
+  const { code, err } = await exitOf(['run', 'auto-renew'], { url: 'postgres://nowhere/x' });
+  expect(code).toBe(2);
+  expect(err).toMatch(/there is no worker "auto-renew"; there is auto-renewal/);
+});
+
+test('a run that fails exits with 1 and says why in its record', async () => {
+  await using books = await freshBooks();
+  await fillDue(books.url, 10);
+  await asOwner(books.url, (client) =>
+    client.query('ALTER TABLE perennial.notification RENAME COLUMN params TO gone'),
+  );
+  const { code, out } = await exitOf(['run', 'auto-renewal', '--json'], { url: books.url });
+  expect(code).toBe(1);
+  expect(JSON.parse(out)).toMatchObject({
+    outcome: 'failed',
+    changed: 0,
+    detail: { kind: 'bug', code: 'pg_42703' },
+  });
+});
