@@ -3,6 +3,7 @@ import { faultOf } from '../db/faults.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
+import { auditCommand } from './audit.ts';
 import { customerCommand } from './customer.ts';
 import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
@@ -31,7 +32,8 @@ export function program(): Command {
     .addCommand(importCommand(openBooksFor))
     .addCommand(exportCommand(openBooksFor))
     .addCommand(runCommand(openBooksFor))
-    .addCommand(customerCommand(openBooksFor));
+    .addCommand(customerCommand(openBooksFor))
+    .addCommand(auditCommand(openBooksFor));
   return throughout(perennial);
 }
 

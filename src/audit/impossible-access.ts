@@ -1,0 +1,132 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check } from './check.ts';
+
+// Credentials, and rows of one customer that belong to another, in states that nothing leads to.
+
+const runningHasACredential = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
+  id: 'running-has-a-credential',
+  promise: null,
+  title: 'a running subscription has a live credential',
+  find: (now) => sql`
+    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
+    WHERE s.state = 'active' AND s.expires_at > ${now}
+      AND NOT EXISTS (SELECT FROM perennial.credential k
+        WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id, expires_at }) =>
+    `subscription ${id} runs until ${isoTime(expires_at)}, and nothing opens a node for it`,
+});
+
+const endedHasNoCredential = check<{
+  customer_id: bigint;
+  id: string;
+  subscription_id: bigint;
+  state: string;
+}>({
+  id: 'ended-has-no-credential',
+  promise: null,
+  title: 'a subscription that has ended has no live credential',
+  find: () => sql`
+    SELECT s.customer_id, k.id, s.id AS subscription_id, s.state
+    FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
+    WHERE k.retired_at IS NULL AND s.state <> 'active'`,
+  rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
+  say: ({ id, subscription_id, state }) =>
+    `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
+});
+
+const oneLiveCredential = check<{
+  customer_id: bigint;
+  subscription_id: bigint;
+  first_id: string;
+  last_id: string;
+  count: bigint;
+}>({
+  id: 'one-live-credential',
+  promise: null,
+  title: 'a subscription has at most one live credential',
+  find: () => sql`
+    SELECT min(customer_id) AS customer_id, subscription_id, min(id::text) AS first_id,
+      max(id::text) AS last_id, count(*)
+    FROM perennial.credential WHERE retired_at IS NULL
+    GROUP BY subscription_id HAVING count(*) > 1`,
+  rows: (row) => ({ subscription: [row.subscription_id], credential: [row.first_id, row.last_id] }),
+  say: (row) => `subscription ${row.subscription_id} has ${row.count} live credentials`,
+});
+
+const retiredAfterIssue = check<{
+  customer_id: bigint;
+  id: string;
+  issued_at: Instant;
+  retired_at: Instant;
+}>({
+  id: 'retired-after-issue',
+  promise: null,
+  title: 'a credential was issued before it was retired',
+  find: () => sql`
+    SELECT customer_id, id, issued_at, retired_at FROM perennial.credential
+    WHERE retired_at < issued_at`,
+  rows: ({ id }) => ({ credential: [id] }),
+  say: ({ id, issued_at, retired_at }) =>
+    `credential ${id} was retired at ${isoTime(retired_at)} and issued at ${isoTime(issued_at)}`,
+});
+
+const periodOfItsCustomer = check<{
+  customer_id: bigint;
+  id: bigint;
+  subscription_id: bigint;
+  other_id: bigint;
+}>({
+  id: 'period-of-its-customer',
+  promise: null,
+  title: 'a period belongs to the customer of its subscription',
+  find: () => sql`
+    SELECT s.customer_id, p.id, s.id AS subscription_id, p.customer_id AS other_id
+    FROM perennial.period p JOIN perennial.subscription s ON s.id = p.subscription_id
+    WHERE p.customer_id <> s.customer_id`,
+  rows: ({ id, subscription_id }) => ({ period: [id], subscription: [subscription_id] }),
+  say: ({ id, subscription_id, customer_id, other_id }) =>
+    `subscription ${subscription_id} is customer ${customer_id}'s, its period ${id} customer ${other_id}'s`,
+});
+
+const credentialOfItsCustomer = check<{
+  customer_id: bigint;
+  id: string;
+  subscription_id: bigint;
+  other_id: bigint;
+}>({
+  id: 'credential-of-its-customer',
+  promise: null,
+  title: 'a credential belongs to the customer of its subscription',
+  find: () => sql`
+    SELECT s.customer_id, k.id, s.id AS subscription_id, k.customer_id AS other_id
+    FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
+    WHERE k.customer_id <> s.customer_id`,
+  rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
+  say: ({ id, subscription_id, customer_id, other_id }) =>
+    `subscription ${subscription_id} is customer ${customer_id}'s, its credential ${id} customer ${other_id}'s`,
+});
+
+const periodInItsCurrency = check<{ customer_id: bigint; id: bigint; paid_in: string }>({
+  id: 'period-in-its-currency',
+  promise: null,
+  title: "a period is in its customer's currency",
+  find: () => sql`
+    SELECT p.customer_id, p.id, p.currency AS paid_in
+    FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    WHERE p.currency <> c.currency`,
+  rows: ({ id }) => ({ period: [id] }),
+  say: ({ id, paid_in, currency }) =>
+    `period ${id} is in ${paid_in}, the customer's books are in ${currency}`,
+});
+
+export const impossibleAccess = [
+  runningHasACredential,
+  endedHasNoCredential,
+  oneLiveCredential,
+  retiredAfterIssue,
+  periodOfItsCustomer,
+  credentialOfItsCustomer,
+  periodInItsCurrency,
+];

@@ -1,0 +1,120 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check } from './check.ts';
+
+// Subscriptions and trials in states that no command and no worker leads to.
+
+interface OfSubscription {
+  readonly customer_id: bigint;
+  readonly id: bigint;
+}
+
+const rows = ({ id }: OfSubscription) => ({ subscription: [id] });
+
+const activeHasAPeriod = check<OfSubscription>({
+  id: 'active-has-a-period',
+  promise: null,
+  title: 'an active subscription has a live period',
+  find: () => sql`
+    SELECT s.customer_id, s.id FROM perennial.subscription s
+    WHERE s.state = 'active' AND NOT EXISTS (SELECT FROM perennial.period p
+      WHERE p.subscription_id = s.id AND p.refunded_at IS NULL)`,
+  rows,
+  say: ({ id }) => `subscription ${id} is active, and nothing says until when`,
+});
+
+const expiredHasEnded = check<OfSubscription & { expires_at: Instant }>({
+  id: 'expired-has-ended',
+  promise: null,
+  title: 'a subscription that expired has no time left',
+  find: (now) => sql`
+    SELECT customer_id, id, expires_at FROM perennial.subscription
+    WHERE state = 'expired' AND expires_at > ${now}`,
+  rows,
+  say: ({ id, expires_at }) =>
+    `subscription ${id} is cut off, but it is paid until ${isoTime(expires_at)}`,
+});
+
+const renewalIsTried = check<OfSubscription>({
+  id: 'renewal-is-tried',
+  promise: null,
+  title: 'an active subscription with auto-renew is not put off for ever',
+  find: () => sql`
+    SELECT customer_id, id FROM perennial.subscription
+    WHERE kind = 'paid' AND state = 'active' AND auto_renew AND next_try_at = 'infinity'`,
+  rows,
+  say: ({ id }) => `subscription ${id} would never be renewed: its next try is at infinity`,
+});
+
+const nextPlanHasAPrice = check<OfSubscription & { plan: string; days: number }>({
+  id: 'next-plan-has-a-price',
+  promise: null,
+  title: 'a plan that was chosen for the next period had a price',
+  find: () => sql`
+    SELECT s.customer_id, s.id, s.next_plan AS plan, s.next_period_days AS days
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    WHERE s.next_plan IS NOT NULL AND NOT EXISTS (SELECT FROM perennial.plan_price price
+      WHERE price.plan = s.next_plan AND price.period_days = s.next_period_days
+        AND price.currency = c.currency AND price.amount_minor IS NOT NULL)`,
+  rows,
+  say: ({ id, plan, days, currency }) =>
+    `subscription ${id} is to become ${plan} for ${days} days, which never had a price in ${currency}`,
+});
+
+const paidWasGot = check<OfSubscription>({
+  id: 'paid-was-got',
+  promise: null,
+  title: 'a paid subscription was bought, given or imported',
+  find: () => sql`
+    SELECT s.customer_id, s.id FROM perennial.subscription s
+    WHERE s.kind = 'paid' AND NOT EXISTS (SELECT FROM perennial.period p
+      WHERE p.subscription_id = s.id AND p.source <> 'trial')`,
+  rows,
+  say: ({ id }) => `subscription ${id} is a paid one that nobody bought, gave or imported`,
+});
+
+const trialIsFree = check<OfSubscription & { period_id: bigint }>({
+  id: 'trial-is-free',
+  promise: null,
+  title: 'a trial has no charged period',
+  find: () => sql`
+    SELECT s.customer_id, s.id, min(p.id) AS period_id
+    FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
+    WHERE s.kind = 'trial' AND p.ledger_entry_id IS NOT NULL GROUP BY s.id`,
+  rows: ({ id, period_id }) => ({ subscription: [id], period: [period_id] }),
+  say: ({ id, period_id }) => `subscription ${id} is a trial, yet period ${period_id} was charged`,
+});
+
+const oneTrial = check<{ customer_id: bigint; first_id: bigint; last_id: bigint; count: bigint }>({
+  id: 'one-trial',
+  promise: null,
+  title: 'a customer has one trial, ever',
+  find: () => sql`
+    SELECT customer_id, min(id) AS first_id, max(id) AS last_id, count(*)
+    FROM perennial.period WHERE source = 'trial' GROUP BY customer_id HAVING count(*) > 1`,
+  rows: (row) => ({ period: [row.first_id, row.last_id] }),
+  say: (row) => `had ${row.count} trials`,
+});
+
+const trialIsNoted = check<{ customer_id: bigint; id: bigint }>({
+  id: 'trial-is-noted',
+  promise: null,
+  title: 'a customer who had a trial is known to have had it',
+  find: () => sql`
+    SELECT c.id AS customer_id, min(p.id) AS id
+    FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    WHERE p.source = 'trial' AND c.trial_used_at IS NULL GROUP BY c.id`,
+  rows: ({ id }) => ({ period: [id] }),
+  say: ({ id }) => `had a trial (period ${id}) and could have another one: trial_used_at is empty`,
+});
+
+export const impossibleSubscriptions = [
+  activeHasAPeriod,
+  expiredHasEnded,
+  renewalIsTried,
+  nextPlanHasAPrice,
+  paidWasGot,
+  trialIsFree,
+  oneTrial,
+  trialIsNoted,
+];

@@ -1,0 +1,29 @@
+import { chargeAndExtension } from './charge-and-extension.ts';
+import type { Check } from './check.ts';
+import { conservation } from './conservation.ts';
+import { impossibleAccess } from './impossible-access.ts';
+import { impossibleSubscriptions } from './impossible-subscriptions.ts';
+import { oneCharge } from './one-charge.ts';
+import { refunds } from './refunds.ts';
+
+/** Every check, in the order in which they are told. A new one is a line in its promise's file. */
+export const checks: readonly Check[] = [
+  ...conservation,
+  ...oneCharge,
+  ...chargeAndExtension,
+  ...refunds,
+  ...impossibleSubscriptions,
+  ...impossibleAccess,
+];
+
+/** What the promises are called; `null` are the states that can't be. */
+export function promiseTitle(promise: number | null): string {
+  const title = promise === null ? undefined : promiseTitles[promise];
+  return title === undefined ? "States that can't be" : `Promise ${promise}: ${title}`;
+}
+
+const promiseTitles: Readonly<Record<number, string>> = {
+  1: 'conservation',
+  2: 'one charge a period',
+  3: 'charge and extension, together or not at all',
+};

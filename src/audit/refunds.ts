@@ -1,0 +1,71 @@
+import { sql } from 'kysely';
+import { moneyText } from '../kernel/money.ts';
+import { check } from './check.ts';
+
+// Promise 3, the way back: money and period are given up together. A change of plan may give back
+// several periods; a period whose unused part is worth nothing is refunded without an entry.
+
+const refundHasItsPeriod = check<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
+  id: 'refund-has-its-period',
+  promise: 3,
+  title: 'each refund gave back a period',
+  find: () => sql`
+    SELECT e.customer_id, e.id AS entry_id, e.amount_minor AS amount
+    FROM perennial.ledger_entry e
+    WHERE e.kind = 'refund'
+      AND NOT EXISTS (SELECT FROM perennial.period p WHERE p.refund_entry_id = e.id)`,
+  rows: (row) => ({ ledger_entry: [row.entry_id] }),
+  say: ({ amount, currency }) =>
+    `${moneyText(amount, currency)} went back, but no period was given up for it`,
+});
+
+const refundedHasItsRefund = check<{
+  customer_id: bigint;
+  id: bigint;
+  entry_id: bigint;
+  live: boolean;
+}>({
+  id: 'refunded-has-its-refund',
+  promise: 3,
+  title: 'a period that names a refund is refunded, by a refund of its customer',
+  find: () => sql`
+    SELECT p.customer_id, p.id, p.refund_entry_id AS entry_id, p.refunded_at IS NULL AS live
+    FROM perennial.period p
+    WHERE p.refund_entry_id IS NOT NULL
+      AND (p.refunded_at IS NULL OR NOT EXISTS (SELECT FROM perennial.ledger_entry e
+        WHERE e.id = p.refund_entry_id AND e.customer_id = p.customer_id AND e.kind = 'refund'))`,
+  rows: ({ id, entry_id }) => ({ period: [id], ledger_entry: [entry_id] }),
+  say: ({ id, entry_id, live }) =>
+    live
+      ? `period ${id} is live, yet ledger entry ${entry_id} refunds it`
+      : `ledger entry ${entry_id} is not a refund of this customer`,
+});
+
+const refundWithinCharge = check<{
+  customer_id: bigint;
+  entry_id: bigint;
+  first_id: bigint;
+  last_id: bigint;
+  refunded: bigint;
+  charged: bigint;
+}>({
+  id: 'refund-within-charge',
+  promise: 3,
+  title: 'no refund is more than what its periods cost',
+  find: () => sql`
+    SELECT e.customer_id, e.id AS entry_id, given.first_id, given.last_id,
+      e.amount_minor AS refunded, given.charged
+    FROM (SELECT refund_entry_id, sum(amount_minor)::bigint AS charged, min(id) AS first_id,
+        max(id) AS last_id
+      FROM perennial.period WHERE refund_entry_id IS NOT NULL GROUP BY refund_entry_id) given
+    JOIN perennial.ledger_entry e ON e.id = given.refund_entry_id AND e.kind = 'refund'
+    WHERE e.amount_minor > given.charged`,
+  rows: ({ entry_id, first_id, last_id }) => ({
+    ledger_entry: [entry_id],
+    period: first_id === last_id ? [first_id] : [first_id, last_id],
+  }),
+  say: ({ refunded, charged, currency }) =>
+    `${moneyText(refunded, currency)} went back for what cost ${moneyText(charged, currency)}`,
+});
+
+export const refunds = [refundHasItsPeriod, refundedHasItsRefund, refundWithinCharge];

@@ -1,0 +1,95 @@
+import type { AuditReport, CheckReport } from '../audit/audit.ts';
+import type { Violation } from '../audit/check.ts';
+import { promiseTitle } from '../audit/index.ts';
+import { isoTime } from '../kernel/instant.ts';
+
+// The report of an audit for a person: on a terminal, and as Markdown for a chat or an issue.
+
+/** Checks of one promise, which stand together in the list. */
+export interface Section {
+  readonly title: string;
+  readonly checks: readonly CheckReport[];
+}
+
+export function sectionsOf(report: AuditReport): Section[] {
+  const promises = [...new Set(report.checks.map(({ promise }) => promise))];
+  return promises.map((promise) => ({
+    title: promiseTitle(promise),
+    checks: report.checks.filter((one) => one.promise === promise),
+  }));
+}
+
+const counted = (count: bigint | number, one: string, several: string): string =>
+  `${count.toLocaleString('en')} ${BigInt(count) === 1n ? one : several}`;
+
+/** `customer 5001` or, where the row has none, that. */
+export const customerOf = ({ telegramId }: Violation): string =>
+  telegramId === null ? 'no customer' : `customer ${telegramId}`;
+
+/** `ledger_entry 5, period 7 and 9`. */
+export const rowsOf = ({ rows }: Violation): string =>
+  Object.entries(rows)
+    .map(([table, ids]) => `${table} ${ids.join(' and ')}`)
+    .join(', ');
+
+export function notShown({ violations, sample }: CheckReport): string | undefined {
+  const rest = violations - BigInt(sample.length);
+  return rest > 0n ? `and ${rest.toLocaleString('en')} more` : undefined;
+}
+
+/** The closing sentence: what was looked at, when, and what it came to. */
+export function conclusionOf({ ok, checks, now, lookedAt, tookMs }: AuditReport): string {
+  const seen = Object.entries(lookedAt)
+    .map(([table, count]) => counted(count, nameOf(table), `${nameOf(table)}s`))
+    .join(', ');
+  const took = `${(tookMs / 1_000).toFixed(1)} s`;
+  const looked = `${seen.replaceAll('entrys', 'entries')}, as they were at ${isoTime(now)}, in ${took}`;
+  if (ok) return `The books are right: all ${checks.length} checks hold. Looked at ${looked}.`;
+  const broken = checks.filter(({ violations }) => violations > 0n);
+  const total = broken.reduce((sum, { violations }) => sum + violations, 0n);
+  return `The books are wrong: ${counted(total, 'violation', 'violations')} of ${counted(broken.length, 'check', 'checks')}. Looked at ${looked}.`;
+}
+
+const nameOf = (table: string): string => table.replaceAll('_', ' ');
+
+export function auditText(report: AuditReport): string {
+  const sections = sectionsOf(report).map(({ title, checks }) =>
+    [title, ...checks.flatMap(checkLines)].join('\n'),
+  );
+  return [...sections, conclusionOf(report)].join('\n\n');
+}
+
+function checkLines(check: CheckReport): string[] {
+  if (check.violations === 0n) return [`  ✓ ${check.title}`];
+  const rest = notShown(check);
+  return [
+    `  ✗ ${check.title}: ${counted(check.violations, 'violation', 'violations')} (${check.id})`,
+    ...check.sample.map((one) => `      ${customerOf(one)}, ${rowsOf(one)}: ${one.sentence}`),
+    ...(rest === undefined ? [] : [`      ${rest}`]),
+  ];
+}
+
+/** A cell: what would end it or be taken for markup is escaped. */
+const cell = (text: string): string => text.replaceAll(/[\\|`*_<>[\]]/g, '\\$&');
+
+export function auditMarkdown(report: AuditReport): string {
+  const rows = report.checks.map(
+    ({ promise, title, violations }) =>
+      `| ${violations === 0n ? '✓' : '✗'} | ${promise ?? ''} | ${cell(title)} | ${violations} |`,
+  );
+  const details = report.checks
+    .filter(({ violations }) => violations > 0n)
+    .map((check) => {
+      const rest = notShown(check);
+      const items = check.sample.map(
+        (one) => `- ${cell(`${customerOf(one)}, ${rowsOf(one)}: ${one.sentence}`)}`,
+      );
+      return [
+        `## ${cell(check.title)}\n`,
+        ...items,
+        ...(rest === undefined ? [] : [`- ${rest}`]),
+      ].join('\n');
+    });
+  const head = ['|  | promise | what holds | violations |', '|---|---:|---|---:|'];
+  return ['# Audit', conclusionOf(report), [...head, ...rows].join('\n'), ...details].join('\n\n');
+}

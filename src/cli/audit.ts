@@ -1,0 +1,62 @@
+import { type Command, Option } from 'commander';
+import { type AuditReport, audit, auditJson } from '../audit/audit.ts';
+import { longLimits, openBooks, openPool } from '../db/connect.ts';
+import { unreachable } from '../kernel/faults.ts';
+import { auditHtml } from './audit-html.ts';
+import { auditMarkdown, auditText } from './audit-text.ts';
+import { type CommonOptions, command, jsonText, type OpenBooks, withBooks } from './frame.ts';
+import { ProgressLine } from './progress.ts';
+import { heedSignals } from './signals.ts';
+
+const formats = ['text', 'json', 'markdown', 'html'] as const;
+
+interface Options extends CommonOptions {
+  readonly format: (typeof formats)[number];
+}
+
+/** `perennial audit`: proves that the books are right, or names what isn't; then exit code 1. */
+export function auditCommand(open: OpenBooks): Command {
+  return command('audit', 'check every promise on the live books; changes nothing')
+    .addOption(
+      new Option('--format <FORMAT>', 'how to print the report').choices(formats).default('text'),
+    )
+    .addHelpText('after', '\nExit code 1 if anything is wrong. What is checked: docs/audit.md')
+    .action(async (options: Options) => {
+      const report = await withBooks(open, options, ({ url }) => auditAlone(url));
+      const format = options.json ? 'json' : options.format;
+      process.stdout.write(`${printed(report, format)}\n`);
+      if (!report.ok) process.exitCode = 1;
+    });
+}
+
+/** On a connection of its own: it may take long, and ends at once when it is told to. */
+async function auditAlone(url: string): Promise<AuditReport> {
+  const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 1 }));
+  const ending = heedSignals();
+  const line = new ProgressLine();
+  try {
+    return await audit(db, {
+      signal: ending.signal,
+      onCheck: ({ title }, at, of) => line.show(() => `checking ${at + 1} of ${of}: ${title}`),
+    });
+  } finally {
+    line.end();
+    ending.forget();
+    await db.destroy();
+  }
+}
+
+function printed(report: AuditReport, format: Options['format']): string {
+  switch (format) {
+    case 'text':
+      return auditText(report);
+    case 'json':
+      return jsonText(auditJson(report));
+    case 'markdown':
+      return auditMarkdown(report);
+    case 'html':
+      return auditHtml(report);
+    default:
+      return unreachable(format);
+  }
+}
