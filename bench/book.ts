@@ -82,7 +82,7 @@ const subscriptions = (size: BookSize, customerCount: number): string => `
     CASE WHEN trial THEN 3 ELSE buyer.period_days END AS days) AS kinds
   CROSS JOIN LATERAL (SELECT date_trunc('milliseconds', CASE
     WHEN rank < ${size.due}
-      THEN '2026-11-24T08:00Z'::timestamptz + rank * (interval '7 hours' / ${size.due})
+      THEN '2026-11-24T08:00Z'::timestamptz + rank * (interval '7 hours' / ${Math.max(size.due, 1)})
     WHEN over THEN '2026-11-01Z'::timestamptz - make_interval(secs => rank % 864000)
     ELSE '2026-11-24T15:01Z'::timestamptz + rank::float8 / ${size.subscriptions}
       * make_interval(hours => CASE WHEN trial THEN 48 ELSE days * 24 END)

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { type Benchmark, tableOf } from './table.ts';
@@ -6,7 +7,7 @@ import { type Benchmark, tableOf } from './table.ts';
 // `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
 
 /** Every benchmark. A new one is a file and a line. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { renewal, import: transfer };
+const benchmarks: Readonly<Record<string, Benchmark>> = { renewal, idle, import: transfer };
 
 function whole(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);

@@ -26,6 +26,7 @@ export interface Place {
   /** A copy of a template, in memory and with nothing left to write out; dropped by `drop`. */
   copy(template: string, name: string): Promise<string>;
   drop(name: string): Promise<void>;
+  url(name: string): string;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -80,6 +81,7 @@ export async function openPlace(): Promise<Place> {
       await using(urlOf(name), settle);
       return urlOf(name);
     },
+    url: urlOf,
     drop: (name) => administer(`DROP DATABASE ${name} WITH (FORCE)`),
     close,
     [Symbol.asyncDispose]: close,

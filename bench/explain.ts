@@ -1,0 +1,73 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import type pg from 'pg';
+import type { Db } from '../src/db/connect.ts';
+import type { Books } from '../src/db/schema.ts';
+
+// What statements of the program read, as PostgreSQL says: they are taken down as they are sent,
+// and sent again under EXPLAIN (ANALYZE, BUFFERS). For the test of plans and for `idle`.
+
+export interface Sent {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+export interface Explained {
+  readonly sql: string;
+  /** Every access to a table: the index it went by, or `Seq Scan plan_price` without one. */
+  readonly reads: readonly string[];
+  /** Pages of 8 kB that its execution asked for, wherever they were found. */
+  readonly buffers: number;
+  readonly rows: number;
+  readonly ms: number;
+}
+
+/** Books that take down what is sent to them. The pool stays the caller's. */
+export function listening(pool: pg.Pool): { readonly db: Db; readonly sent: Sent[] } {
+  const sent: Sent[] = [];
+  const db = new Kysely<Books>({
+    dialect: new PostgresDialect({ pool }),
+    log: ({ query }) => void sent.push({ sql: query.sql.trim(), parameters: query.parameters }),
+  });
+  return { db, sent };
+}
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly 'Index Name'?: string;
+  readonly 'Shared Hit Blocks': number;
+  readonly 'Shared Read Blocks': number;
+  readonly 'Actual Rows': number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+function readsOf(node: PlanNode): string[] {
+  const index = node['Index Name'];
+  const seq = node['Node Type'] === 'Seq Scan' ? `Seq Scan ${node['Relation Name']}` : undefined;
+  return [index, seq]
+    .filter((read) => read !== undefined)
+    .concat((node.Plans ?? []).flatMap(readsOf));
+}
+
+/** Carries the statements out again, in their order, in a transaction that is rolled back. */
+export async function explain(pool: pg.Pool, statements: readonly Sent[]): Promise<Explained[]> {
+  const client = await pool.connect();
+  const explained: Explained[] = [];
+  try {
+    await client.query('BEGIN');
+    for (const { sql, parameters } of statements) {
+      if (!/^(select|insert|update|delete|with)\b/i.test(sql)) continue;
+      const { rows } = await client.query(
+        `EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, FORMAT JSON) ${sql}`,
+        [...parameters],
+      );
+      const [{ Plan: plan, 'Execution Time': ms }] = rows[0]['QUERY PLAN'];
+      const buffers = plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+      explained.push({ sql, reads: readsOf(plan), buffers, rows: plan['Actual Rows'], ms });
+    }
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+  return explained;
+}

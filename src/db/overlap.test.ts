@@ -1,0 +1,161 @@
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Books, freshBooks } from '../../test/books.ts';
+import { clientConfig, workLimits } from './connect.ts';
+
+// What the database itself promises of the books, whoever writes and with or without the
+// customer's lock: no overlap among live periods, and nothing rewritten that is only ever added.
+
+/** A subscription, number 1, of customer 1, and books that hold nothing else of it. */
+async function booksWithOne(): Promise<Books> {
+  const books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
+  onTestFinished(() => books.close());
+  await books.pool.query(`
+    INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{}', '{all}');
+    INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
+      VALUES (1, 'RUB', repeat('t', 22), '2026-01-01Z');
+    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at) SELECT 1, 'paid', 'basic', 30, 'active', '2026-01-01Z', '2026-12-01Z'
+      FROM generate_series(1, 2)`);
+  return books;
+}
+
+type Stretch = readonly [from: string, to: string, refunded?: string];
+
+const insert = (stretches: readonly Stretch[], subscription = 1): string => `
+  INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+    currency, refunded_at)
+  VALUES ${stretches
+    .map(
+      ([from, to, refunded]) => `(${subscription}, 1, 'grant', 'basic', '2026-${from}Z',
+        '2026-${to}Z', 'RUB', ${refunded ? `'2026-${refunded}Z'` : 'NULL'})`,
+    )
+    .join()}`;
+
+const overlaps = { code: '23P01', constraint: 'period_no_overlap' };
+
+const january: Stretch = ['01-01', '02-01'];
+
+test.each<[string, Stretch]>([
+  ['the same stretch but for a day', ['01-01', '01-31']],
+  ['one inside', ['01-10', '01-20']],
+  ['one around', ['01-01', '03-01']],
+  ['one that begins inside, to its last millisecond', ['01-31T23:59:59.999', '02-20']],
+])('R3: the database refuses a period over a live one: %s', async (_, stretch) => {
+  const { pool } = await booksWithOne();
+  await pool.query(insert([['01-01T00:00:00.001', '02-01']]));
+  await expect(pool.query(insert([stretch]))).rejects.toMatchObject(overlaps);
+});
+
+test('R3: two that overlap are refused within one statement too', async () => {
+  const { pool } = await booksWithOne();
+  const both = insert([january, ['01-31', '03-01']]);
+  await expect(pool.query(both)).rejects.toMatchObject(overlaps);
+});
+
+test('periods that touch, refunded ones and those of another subscription are let in', async () => {
+  const { pool } = await booksWithOne();
+  await pool.query(insert([january, ['02-01', '03-01']]));
+  await pool.query(insert([['03-01', '04-01']]));
+  await pool.query(insert([['01-15', '03-15', '01-16']]));
+  await pool.query(insert([january], 2));
+  await pool.query(`UPDATE perennial.period SET refunded_at = '2026-01-02Z'
+    WHERE subscription_id = 2`);
+  await pool.query(insert([january], 2));
+  const { rows } = await pool.query('SELECT count(*)::int FROM perennial.period');
+  expect(rows[0].count).toBe(6);
+});
+
+async function client(books: Books): Promise<pg.Client> {
+  const opened = new pg.Client(clientConfig(books.url, workLimits));
+  await opened.connect();
+  onTestFinished(() => opened.end());
+  return opened;
+}
+
+/** Resolves once a backend waits for a lock: asked of the server, no time is waited. */
+async function untilOneWaits({ pool }: Books): Promise<void> {
+  for (;;) {
+    const { rowCount } = await pool.query(`SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock'`);
+    if (rowCount === 1) return;
+  }
+}
+
+test.each(['COMMIT', 'ROLLBACK'] as const)(
+  'R3: of two writers at once, neither with the customer locked, one waits; after %s of the first it is judged by what is true then',
+  async (end) => {
+    const books = await booksWithOne();
+    const [first, second] = [await client(books), await client(books)];
+    await first.query('BEGIN');
+    await first.query(insert([january]));
+    const waiting = second.query(insert([['01-15', '02-15']])).then(
+      () => 'written',
+      (error: unknown) => error,
+    );
+    await untilOneWaits(books);
+    await first.query(end);
+    if (end === 'COMMIT') expect(await waiting).toMatchObject(overlaps);
+    else expect(await waiting).toBe('written');
+  },
+);
+
+test.each(['REPEATABLE READ', 'SERIALIZABLE'])(
+  'a period is refused under %s, where a wait would not show what was committed meanwhile',
+  async (level) => {
+    const books = await booksWithOne();
+    const one = await client(books);
+    await one.query(`BEGIN ISOLATION LEVEL ${level}`);
+    await expect(one.query(insert([january]))).rejects.toMatchObject({ code: '25000' });
+  },
+);
+
+test.each([
+  `plan = 'other'`,
+  `starts_at = starts_at - interval '1 day'`,
+  `ends_at = ends_at + interval '1 day'`,
+  'amount_minor = 1',
+  `currency = 'USD'`,
+  `source = 'import'`,
+  'subscription_id = 2',
+])('what was sold stays as it was sold: SET %s is refused', async (change) => {
+  const { pool } = await booksWithOne();
+  await pool.query(insert([january]));
+  await expect(pool.query(`UPDATE perennial.period SET ${change}`)).rejects.toMatchObject({
+    code: '23001',
+    constraint: 'period_only_refunded',
+  });
+});
+
+test('a period is refunded once and stays so', async () => {
+  const { pool } = await booksWithOne();
+  await pool.query(insert([january]));
+  await pool.query(`UPDATE perennial.period SET refunded_at = '2026-01-02Z'`);
+  for (const again of ['NULL', `'2026-01-03Z'`]) {
+    const refund = pool.query(`UPDATE perennial.period SET refunded_at = ${again}`);
+    await expect(refund).rejects.toMatchObject({ constraint: 'period_only_refunded' });
+  }
+});
+
+test.each([
+  ['UPDATE perennial.ledger_entry SET amount_minor = 2'],
+  ['DELETE FROM perennial.ledger_entry'],
+  ['TRUNCATE perennial.ledger_entry CASCADE'],
+  [`UPDATE perennial.event SET action = 'other'`],
+  ['DELETE FROM perennial.event'],
+  ['TRUNCATE perennial.event'],
+  ['DELETE FROM perennial.period'],
+  ['TRUNCATE perennial.period'],
+])('history is only ever added to: %s is refused', async (statement) => {
+  const { pool } = await booksWithOne();
+  await pool.query(`
+    INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
+      idempotency_key, created_at) VALUES (1, 1, 1, 'opening', 'k', '2026-01-01Z');
+    INSERT INTO perennial.event (customer_id, subject, action, actor, at)
+      VALUES (1, 'customer:1', 'imported', 'cli', '2026-01-01Z')`);
+  await pool.query(insert([january]));
+  await expect(pool.query(statement)).rejects.toMatchObject({
+    code: '23001',
+    constraint: 'append_only',
+  });
+});
