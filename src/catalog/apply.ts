@@ -77,7 +77,12 @@ export async function setPrice(tx: Tx, price: PriceStep, validFrom: Instant): Pr
     FROM perennial.plan p WHERE p.key = ${price.plan}
     ON CONFLICT (plan, period_days, currency, valid_from)
       DO UPDATE SET amount_minor = excluded.amount_minor`.execute(tx);
-  if (numAffectedRows === 0n) throw refused('no_plan', `there is no plan "${price.plan}"`);
+  if (numAffectedRows === 0n) {
+    throw refused(
+      'no_plan',
+      `there is no plan "${price.plan}"; "perennial plan list" shows those there are`,
+    );
+  }
 }
 
 async function setNode(

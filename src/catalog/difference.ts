@@ -66,6 +66,7 @@ function canonical(value: unknown): string {
 export async function difference(db: Db | Tx, config: Config, now: Instant): Promise<Step[]> {
   checkWhole(config);
   const { file } = config;
+  await checkTrial(db, config);
   return [
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
@@ -76,12 +77,6 @@ export async function difference(db: Db | Tx, config: Config, now: Instant): Pro
 function checkWhole(config: Config): void {
   const { file, path } = config;
   const place = path ?? 'perennial.yaml';
-  if (file.trial !== undefined && file.plans !== undefined && !(file.trial.plan in file.plans)) {
-    throw new UsageFault(
-      'no_plan',
-      `${place}: trial.plan: there is no plan "${file.trial.plan}"; there is ${Object.keys(file.plans).join(', ')}`,
-    );
-  }
   for (const name of ['id', 'api'] as const) {
     const seen = new Set<string>();
     for (const node of file.nodes ?? []) {
@@ -94,6 +89,24 @@ function checkWhole(config: Config): void {
       seen.add(node[name]);
     }
   }
+}
+
+/** The trial's plan is one of the file, or of the books where the file has no plans. */
+async function checkTrial(db: Db | Tx, { file, path }: Config): Promise<void> {
+  if (file.trial === undefined) return;
+  const { plan } = file.trial;
+  const there = file.plans === undefined ? await plansOnSale(db) : Object.keys(file.plans);
+  if (there.includes(plan)) return;
+  throw new UsageFault(
+    'no_plan',
+    `${path ?? 'perennial.yaml'}: trial.plan: there is no plan "${plan}"; there is ${there.join(', ') || 'none yet'}`,
+  );
+}
+
+async function plansOnSale(db: Db | Tx): Promise<string[]> {
+  const { rows } = await sql<{ key: string }>`
+    SELECT key FROM perennial.plan WHERE retired_at IS NULL ORDER BY key`.execute(db);
+  return rows.map((row) => row.key);
 }
 
 async function planSteps(

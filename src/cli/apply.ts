@@ -2,14 +2,18 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { carryOut } from '../catalog/apply.ts';
 import { difference, inWords } from '../catalog/difference.ts';
-import { loadConfig } from '../config.ts';
+import { refuseVanished } from '../catalog/vanished.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
+import { readConfiguration } from './configuration.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 
 interface Options extends CommonOptions {
   readonly yes?: boolean;
+  readonly dryRun?: boolean;
+  /** What the file no longer lists goes, also where subscriptions have it. */
+  readonly retire?: boolean;
 }
 
 /** `perennial apply FILE`: plans, prices, rules and nodes of the file; the difference first. */
@@ -19,9 +23,11 @@ export function applyCommand(open: OpenBooks): Command {
     'make plans, prices, rules and nodes as in FILE; shows the difference first',
   )
     .option('--yes', 'do it without asking')
+    .option('--dry-run', 'show the difference, change nothing')
+    .option('--retire', 'take plans and prices out of sale that subscriptions have')
     .action(async (file: string, options: Options) => {
       // Where the books are is the process's configuration, which the file may be itself.
-      const wanted = loadConfig({ config: file });
+      const wanted = readConfiguration({ config: file });
       await withBooks(open, { ...options, config: options.config ?? file }, async ({ db }) => {
         const show = await difference(db, wanted, await readClock(db));
         if (show.length === 0) {
@@ -33,7 +39,8 @@ export function applyCommand(open: OpenBooks): Command {
           return;
         }
         if (!options.json) process.stdout.write(`${show.map(inWords).join('\n')}\n`);
-        if (options.yes !== true && !(await confirmed(options))) {
+        if (options.retire !== true) await refuseVanished(db, show, file);
+        if (options.dryRun === true || (options.yes !== true && !(await confirmed(options)))) {
           print(options, { changed: 0, steps: show.map(inWords) }, () => 'nothing was changed');
           return;
         }
@@ -41,10 +48,15 @@ export function applyCommand(open: OpenBooks): Command {
           const now = await readClock(tx);
           // What another replica's apply did meanwhile is not done twice.
           const steps = await difference(tx, wanted, now);
+          if (options.retire !== true) await refuseVanished(tx, steps, file);
           await carryOut(tx, steps, 'cli', now);
           return steps.map(inWords);
         });
-        print(options, { changed: done.length, steps: done }, () => `${done.length} changes made`);
+        print(
+          options,
+          { changed: done.length, steps: done },
+          () => `${done.length} ${done.length === 1 ? 'change' : 'changes'} made`,
+        );
       });
     });
 }

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import { type Config, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
 import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { parseInstant } from '../kernel/instant.ts';
+import { readConfiguration } from './configuration.ts';
 
 // What all commands share: the three options, opening the books and closing them, and printing
 // either words for a person or JSON for a program.
@@ -49,7 +50,7 @@ export async function withBooks<T>(
   options: CommonOptions,
   work: (books: OpenedBooks) => Promise<T>,
 ): Promise<T> {
-  const config = loadConfig(options.config === undefined ? {} : { config: options.config });
+  const config = readConfiguration(options);
   const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
   const books = await open(config);
   try {

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
 import { setClock } from '../db/clock.ts';
 import { openBooks, openPool } from '../db/connect.ts';
 import { migrate } from '../db/migrate.ts';
 import { parseInstant } from '../kernel/instant.ts';
+import { readConfiguration } from './configuration.ts';
 import { type CommonOptions, command, print } from './frame.ts';
 import { findDatabase } from './open-books.ts';
 
@@ -16,7 +16,7 @@ export function migrateCommand(): Command {
   return command('migrate', 'create or bring forward the schema of the database')
     .option('--test', 'mark a new database as a test: its clock can be set with --now')
     .action(async (options: Options) => {
-      const config = loadConfig(options);
+      const config = readConfiguration(options);
       const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
       const place = await findDatabase(config, 'command', true);
       try {
