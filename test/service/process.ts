@@ -39,6 +39,7 @@ export interface ProcessOptions {
   readonly logLevel?: string;
   /** How far the process's clock is off. */
   readonly skewMs?: number;
+  readonly dataDir?: string;
   /** Another version of the program: its entry file. */
   readonly entry?: string;
 }
@@ -57,6 +58,7 @@ export function perennial(args: readonly string[], options: ProcessOptions): Per
       env: {
         ...process.env,
         DATABASE_URL: options.url,
+        ...(options.dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: options.dataDir }),
         PERENNIAL_LOG_LEVEL: options.logLevel ?? 'debug',
         SKEW_MS: String(options.skewMs ?? 0),
       },
