@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { audit } from '../audit/audit.ts';
 import type { Config } from '../config.ts';
 import { stopwatch } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
@@ -82,11 +83,18 @@ export async function demo(options: DemoOptions): Promise<Shown> {
 
 /** Counts what is costly to count, and audits. */
 async function lookAgain(db: Db, shown: Shown): Promise<Shown> {
+  const { checks } = await audit(db);
   const { rows } = await sql<{ active: bigint; balance: bigint }>`
     SELECT (SELECT count(*) FROM perennial.subscription WHERE state = 'active') AS active,
       (SELECT coalesce(sum(balance_minor), 0)::bigint FROM perennial.customer) AS balance`.execute(
     db,
   );
   const counted = rows[0] as { active: bigint; balance: bigint };
-  return { ...shown, active: Number(counted.active), balanceMinor: counted.balance };
+  const violations = Number(checks.reduce((sum, check) => sum + check.violations, 0n));
+  return {
+    ...shown,
+    active: Number(counted.active),
+    balanceMinor: counted.balance,
+    audit: { checks: checks.length, violations },
+  };
 }
