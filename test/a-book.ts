@@ -1,0 +1,249 @@
+import { sql } from 'kysely';
+import { type Db, inTransaction } from '../src/db/connect.ts';
+import type { SubscriptionId } from '../src/kernel/ids.ts';
+import { dayMs, type Instant, isoTime, later, parseInstant } from '../src/kernel/instant.ts';
+import { topUp } from '../src/subscription/balance.ts';
+import { type Purchase, purchase } from '../src/subscription/buying.ts';
+import type { Call } from '../src/subscription/command.ts';
+import { createCustomer, type Particulars } from '../src/subscription/customers.ts';
+import { workers } from '../src/workers/index.ts';
+import { openReplica } from '../src/workers/replica.ts';
+import type { RunRow } from '../src/workers/run-record.ts';
+import type { RunContext } from '../src/workers/runner.ts';
+import type { Books } from './books.ts';
+import { type Customer, canonical } from './model/books-of.ts';
+import { violations } from './model/invariants.ts';
+import { inWords, readBooks } from './model/read-books.ts';
+
+// A book for a test, set up by the real commands, and what there is to do with it: let a worker run
+// over it, and hold it, whole, against another.
+
+type OpenBooks = Pick<Books, 'db' | 'url'>;
+
+export const at = (text: string): Instant => parseInstant(text, 'test');
+
+export const callOf = (books: Pick<Books, 'db'>, key?: string): Call => ({
+  db: books.db,
+  actor: 'test',
+  ...(key === undefined ? {} : { key }),
+});
+
+/** What a month costs: `basic` 149.00 RUB, `plus` 299.00 RUB, `mini` 10.00 RUB; 90 days of basic 399.00. */
+const prices = [
+  ['basic', 30, 149_00n],
+  ['basic', 90, 399_00n],
+  ['plus', 30, 299_00n],
+  ['mini', 30, 10_00n],
+] as const;
+
+/** Plans with prices in RUB, and a node on which access is marked. */
+export async function sells({ db }: Pick<Books, 'db'>): Promise<void> {
+  for (const key of new Set(prices.map(([plan]) => plan))) {
+    const title = JSON.stringify({ en: key });
+    await db
+      .insertInto('perennial.plan')
+      .values({ key, title, groups: ['all'] })
+      .execute();
+  }
+  for (const [plan, days, minor] of prices) await setsPrice({ db }, plan, days, minor, 'RUB');
+  await sql`
+    INSERT INTO perennial.node (id, api, inbounds, groups, link)
+    VALUES ('nl-1', '127.0.0.1:1', '{vless}', '{all}', '{"host": "nl1.example.net"}')`.execute(db);
+}
+
+/** A price, or from now on none. */
+export async function setsPrice(
+  { db }: Pick<Books, 'db'>,
+  plan: string,
+  periodDays: number,
+  minor: bigint | null,
+  currency: string,
+  validFrom = '2020-01-01T00:00:00Z',
+): Promise<void> {
+  await sql`
+    INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+    VALUES (${plan}, ${periodDays}, ${currency}, ${validFrom}, ${minor})`.execute(db);
+}
+
+export interface Joining extends Particulars {
+  readonly balanceMinor?: bigint;
+}
+
+/** A customer with money in RUB, unless another currency is said. */
+export async function joins(
+  books: Pick<Books, 'db'>,
+  telegramId: bigint,
+  { balanceMinor = 0n, ...who }: Joining = {},
+): Promise<void> {
+  await createCustomer(callOf(books), { telegramId, currency: 'RUB', ...who });
+  if (balanceMinor > 0n) await paysIn(books, telegramId, balanceMinor);
+}
+
+export async function paysIn(
+  books: Pick<Books, 'db'>,
+  telegramId: bigint,
+  amountMinor: bigint,
+): Promise<void> {
+  await topUp(callOf(books), { telegramId, amountMinor });
+}
+
+/** Buys a month of basic, unless something else is said. */
+export async function buys(
+  books: Pick<Books, 'db'>,
+  telegramId: bigint,
+  what: Partial<Purchase> = {},
+): Promise<SubscriptionId> {
+  const order = { telegramId, plan: 'basic', periodDays: 30, ...what };
+  const sold = await purchase(callOf(books), order);
+  return BigInt(sold.subscription_id) as SubscriptionId;
+}
+
+/** Somebody with a month of basic that begins now, and what is left on the balance after it. */
+export async function payer(
+  books: Pick<Books, 'db'>,
+  telegramId: bigint,
+  leftMinor: bigint,
+  who: Joining = {},
+): Promise<SubscriptionId> {
+  await joins(books, telegramId, { ...who, balanceMinor: 149_00n });
+  const id = await buys(books, telegramId);
+  if (leftMinor > 0n) await paysIn(books, telegramId, leftMinor);
+  return id;
+}
+
+export interface Crowd {
+  readonly count: number;
+  readonly endsAt: string;
+  readonly balanceMinor: bigint;
+  /** How many of them end at the same moment; the next ones a second later. */
+  readonly together?: number;
+}
+
+/** `count` customers with one imported month of basic each, written set-based for speed. */
+export async function crowd({ db }: Pick<Books, 'db'>, made: Crowd): Promise<void> {
+  const endsAt = at(made.endsAt);
+  await inTransaction(db, async (tx) => {
+    await sql`
+      INSERT INTO perennial.customer (telegram_id, currency, balance_minor, sub_token, created_at)
+      SELECT 1000000 + n, 'RUB', ${made.balanceMinor}::bigint, 'token-of-the-crowd-' || n,
+        ${isoTime(later(endsAt, -31 * dayMs))}
+      FROM generate_series(1, ${made.count}) n`.execute(tx);
+    await sql`
+      INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
+        idempotency_key, created_at)
+      SELECT id, balance_minor, balance_minor, 'opening', 'opening:' || telegram_id, created_at
+      FROM perennial.customer WHERE telegram_id > 1000000 AND balance_minor > 0
+      ORDER BY id`.execute(tx);
+    await sql`
+      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+        expires_at)
+      SELECT c.id, 'paid', 'basic', 30, 'active', ends.at - interval '30 days', ends.at
+      FROM perennial.customer c CROSS JOIN LATERAL (
+        SELECT ${isoTime(endsAt)}::timestamptz
+          + (telegram_id - 1000001) / ${made.together ?? 1} * interval '1 second' AS at) ends
+      WHERE telegram_id > 1000000 ORDER BY c.id`.execute(tx);
+    const theirs = sql`perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+      WHERE c.telegram_id > 1000000 ORDER BY s.id`;
+    await sql`
+      INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+        currency)
+      SELECT s.id, c.id, 'import', s.plan, s.started_at, s.expires_at, 'RUB' FROM ${theirs}`.execute(
+      tx,
+    );
+    await sql`
+      INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
+      SELECT gen_random_uuid(), s.id, c.id, s.started_at FROM ${theirs}`.execute(tx);
+  });
+}
+
+export interface RunOptions extends Partial<Omit<RunContext, 'db' | 'replica' | 'log'>> {
+  /** Gets what the run logs as warning or error. */
+  readonly troubles?: object[];
+}
+
+/** One run of a worker in this process, with time for everything unless something else is said. */
+export async function runOf(
+  books: OpenBooks,
+  name: string,
+  { troubles, ...options }: RunOptions = {},
+): Promise<RunRow> {
+  const worker = workers.find((one) => one.name === name);
+  if (worker === undefined) throw new Error(`there is no worker ${name}`);
+  const replica = openReplica(books.url);
+  const note = (fields: object, message: string) => void troubles?.push({ ...fields, message });
+  try {
+    return await worker.run({
+      db: books.db,
+      replica,
+      batchMax: 1_000,
+      budgetMs: 60_000,
+      signal: new AbortController().signal,
+      elapsedMs: () => 0,
+      log: { warn: note, error: note },
+      ...options,
+    });
+  } finally {
+    await replica.close();
+  }
+}
+
+export const runAutoRenewal = (books: OpenBooks, options: RunOptions = {}): Promise<RunRow> =>
+  runOf(books, 'auto-renewal', options);
+
+async function rowsOf(db: Db) {
+  const { rows } = await sql<{ id: number }>`
+    SELECT id::int FROM perennial.customer ORDER BY id`.execute(db);
+  const ids = rows.map((row) => row.id);
+  return readBooks(db, ids, { period: 0n, notification: 0n });
+}
+
+export interface Snapshot {
+  readonly customers: readonly Customer[];
+  /** What the operator is told. */
+  readonly alarms: readonly string[];
+  readonly marks: number;
+}
+
+/** The whole books without the database's ids: equal for two that hold the same. */
+export async function snapshotOfBooks(db: Db): Promise<Snapshot> {
+  const customers = (await rowsOf(db)).map((rows) => canonical(inWords(rows)));
+  const { rows } = await sql<{ alarms: string[]; marks: number }>`
+    SELECT coalesce((SELECT array_agg(kind || ' ' || (params->>'reason') ORDER BY id)
+        FROM perennial.notification WHERE customer_id IS NULL), '{}') AS alarms,
+      (SELECT count(*)::int FROM perennial.access_sync) AS marks`.execute(db);
+  return { customers, ...(rows[0] as { alarms: string[]; marks: number }) };
+}
+
+/** Everything in the books that breaks a promise (DESIGN.md 2); empty for books that are right. */
+export async function wrongsIn(db: Db): Promise<string[]> {
+  const all = await rowsOf(db);
+  return all.flatMap((rows) =>
+    violations(rows, undefined).map((wrong) => `customer ${rows.customer.id}: ${wrong}`),
+  );
+}
+
+/** One subscription as it stands, with the balance of its customer. */
+export async function standOf({ db }: Pick<Books, 'db'>, id: SubscriptionId) {
+  const { rows } = await sql<{
+    state: string;
+    ends: string;
+    nextTry: string | null;
+    balance: number;
+    charges: number;
+    lowBalanceNotices: number;
+    quarantined: boolean;
+  }>`
+    SELECT s.state, to_char(s.expires_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS ends,
+      to_char(s.next_try_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "nextTry",
+      c.balance_minor::int AS balance,
+      (SELECT count(*)::int FROM perennial.period p
+        WHERE p.subscription_id = s.id AND p.ledger_entry_id IS NOT NULL) AS charges,
+      (SELECT count(*)::int FROM perennial.notification n
+        WHERE n.subscription_id = s.id AND n.kind = 'low_balance') AS "lowBalanceNotices",
+      EXISTS (SELECT FROM perennial.quarantine q WHERE q.item = s.id::text) AS quarantined
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    WHERE s.id = ${id}`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error(`there is no subscription ${id}`);
+  return row;
+}
