@@ -47,9 +47,9 @@ export function sourceOf(path: string, text: string): Source {
 
 export const isTest = (path: string): boolean => path.endsWith('.test.ts');
 
-/** Every file of the program, its tests among them. */
+/** Every file of the program that was written by hand, its tests among them. */
 export function readSources(): readonly Source[] {
-  return globSync('src/**/*.ts').map((file) => {
+  return globSync('src/**/*.ts', { exclude: ['src/**/*.d.ts'] }).map((file) => {
     const path = file.replaceAll('\\', '/').replace(/^src\//, '');
     return sourceOf(path, readFileSync(file, 'utf8'));
   });
