@@ -1,0 +1,304 @@
+import type { Rows } from '../../src/audit/check.ts';
+import { entry, followingPeriod, refundedPeriod, type Scene, trial } from './planting.ts';
+
+// For each check, what breaks it and nothing else.
+
+export interface Planted {
+  readonly check: string;
+  readonly what: string;
+  readonly statements: (scene: Scene) => string;
+  /** Rows that the first violation names; those it doesn't tell apart beforehand are left out. */
+  readonly rows?: (scene: Scene) => Rows;
+  /** 1 if not told. */
+  readonly violations?: number;
+}
+
+const receipt = ({ victim }: Scene) => `dedupe_key = 'receipt:${victim.charge}'`;
+
+const ofMoney: readonly Planted[] = [
+  {
+    check: 'balance-is-its-ledger',
+    what: 'a balance raised by hand',
+    statements: ({ victim }) =>
+      `UPDATE customer SET balance_minor = balance_minor + 1 WHERE id = ${victim.customer}`,
+    rows: ({ victim }) => ({ customer: [victim.customer] }),
+  },
+  {
+    check: 'balance-not-negative',
+    what: 'an adjustment below zero',
+    statements: ({ victim }) => `
+      ALTER TABLE customer DROP CONSTRAINT customer_balance_minor_check;
+      ALTER TABLE ledger_entry DROP CONSTRAINT ledger_entry_balance_after_minor_check;
+      ${entry(victim, 'adjustment', -501_00)}`,
+    rows: () => ({ ledger_entry: [900n] }),
+    violations: 2,
+  },
+  {
+    check: 'ledger-runs-on',
+    what: 'an entry whose balance was changed',
+    statements: ({ victim }) => `
+      UPDATE ledger_entry SET balance_after_minor = balance_after_minor + 7
+      WHERE id = ${victim.charge}`,
+    rows: ({ victim }) => ({ ledger_entry: [victim.charge] }),
+  },
+  {
+    check: 'ledger-id-once',
+    what: 'two customers whose entries have one id',
+    statements: ({ victim, other }) => entry(victim, 'top_up', 100) + entry(other, 'top_up', 100),
+    rows: ({ victim, other }) => ({
+      ledger_entry: [900n],
+      customer: [victim.customer, other.customer],
+    }),
+  },
+  {
+    check: 'one-period-a-start',
+    what: 'the same month twice',
+    statements: ({ victim }) => `
+      DROP INDEX period_one_charge;
+      INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
+      SELECT subscription_id, customer_id, 'grant', plan, starts_at, ends_at, currency
+      FROM period WHERE id = ${victim.period}`,
+  },
+  {
+    check: 'no-overlap',
+    what: 'a period that begins within another',
+    statements: ({ victim }) => `
+      INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
+      SELECT subscription_id, customer_id, 'grant', plan, starts_at + interval '1 ms', ends_at,
+        currency
+      FROM period WHERE id = ${victim.period}`,
+  },
+];
+
+const ofCharges: readonly Planted[] = [
+  {
+    check: 'charge-pays-one-period',
+    what: 'a charge without a period',
+    statements: ({ victim }) => `
+      ${entry(victim, 'renewal', -149_00)}
+      INSERT INTO notification (customer_id, channel, kind, dedupe_key, params, next_attempt_at,
+        created_at)
+      VALUES (${victim.customer}, 'telegram', 'receipt', 'receipt:900', '{}', clock(), clock())`,
+    rows: () => ({ ledger_entry: [900n] }),
+  },
+  {
+    check: 'charge-pays-one-period',
+    what: 'a charge for two periods',
+    statements: ({ victim }) => `
+      ALTER TABLE period DROP CONSTRAINT period_ledger_entry_id_key;
+      ${followingPeriod(victim, { source: "'purchase'", amount_minor: 149_00, ledger_entry_id: victim.charge })}`,
+  },
+  {
+    check: 'period-has-its-charge',
+    what: 'a renewal that nobody paid',
+    statements: ({ victim }) => `
+      ALTER TABLE period DROP CONSTRAINT paid_has_its_charge;
+      ${followingPeriod(victim, { source: "'renewal'" })}`,
+  },
+  {
+    check: 'period-has-its-charge',
+    what: 'a purchase that says it is a renewal',
+    statements: ({ victim }) => `UPDATE period SET source = 'renewal' WHERE id = ${victim.period}`,
+    rows: ({ victim }) => ({ period: [victim.period], ledger_entry: [victim.charge] }),
+  },
+  {
+    check: 'period-has-its-charge',
+    what: 'two customers who paid for each other',
+    statements: ({ victim, other }) => `
+      ALTER TABLE period DROP CONSTRAINT period_ledger_entry_id_key;
+      UPDATE period SET ledger_entry_id = ${victim.charge} + ${other.charge} - ledger_entry_id`,
+    rows: ({ victim, other }) => ({ period: [victim.period], ledger_entry: [other.charge] }),
+    violations: 2,
+  },
+  {
+    check: 'charge-is-the-amount',
+    what: 'a period that cost another amount',
+    statements: ({ victim }) =>
+      `UPDATE period SET amount_minor = amount_minor - 1 WHERE id = ${victim.period}`,
+    rows: ({ victim }) => ({ period: [victim.period], ledger_entry: [victim.charge] }),
+  },
+  {
+    check: 'free-costs-nothing',
+    what: 'a gift with a price',
+    statements: ({ victim }) => `
+      ALTER TABLE period DROP CONSTRAINT free_costs_nothing;
+      ${followingPeriod(victim, { amount_minor: 1 })}`,
+  },
+  {
+    check: 'end-is-the-last-end',
+    what: 'a day more than the periods give',
+    statements: ({ victim }) => `
+      UPDATE subscription SET expires_at = expires_at + interval '1 day'
+      WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'charge-has-its-receipt',
+    what: 'a receipt that was deleted',
+    statements: (scene) => `DELETE FROM notification WHERE ${receipt(scene)}`,
+    rows: ({ victim }) => ({ ledger_entry: [victim.charge] }),
+  },
+  {
+    check: 'charge-has-its-receipt',
+    what: "a receipt in another customer's name",
+    statements: (scene) => `
+      UPDATE notification SET customer_id = ${scene.other.customer} WHERE ${receipt(scene)}`,
+    rows: ({ victim }) => ({ ledger_entry: [victim.charge] }),
+  },
+];
+
+const ofRefunds: readonly Planted[] = [
+  {
+    check: 'refund-has-its-period',
+    what: 'money that went back for nothing',
+    statements: ({ victim }) => entry(victim, 'refund', 100),
+    rows: () => ({ ledger_entry: [900n] }),
+  },
+  {
+    check: 'refunded-has-its-refund',
+    what: 'a period refunded by a top-up',
+    statements: ({ victim }) => refundedPeriod(victim, victim.topUp),
+  },
+  {
+    check: 'refunded-has-its-refund',
+    what: 'a refund of a period that is still live',
+    statements: ({ victim }) => `
+      ALTER TABLE period DROP CONSTRAINT refund_has_its_time;
+      ${entry(victim, 'refund', 100)}
+      UPDATE period SET refund_entry_id = 900 WHERE id = ${victim.period}`,
+    rows: ({ victim }) => ({ period: [victim.period], ledger_entry: [900n] }),
+  },
+  {
+    check: 'refund-within-charge',
+    what: 'a refund of what cost nothing',
+    statements: ({ victim }) => entry(victim, 'refund', 1) + refundedPeriod(victim, 900),
+  },
+];
+
+const ofSubscriptions: readonly Planted[] = [
+  {
+    check: 'active-has-a-period',
+    what: 'the only period refunded, access left',
+    statements: ({ victim }) => `
+      UPDATE period SET refunded_at = clock() WHERE id = ${victim.period};
+      UPDATE subscription SET expires_at = started_at WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'expired-has-ended',
+    what: 'a payer cut off',
+    statements: ({ victim }) => `
+      UPDATE subscription SET state = 'expired' WHERE id = ${victim.subscription};
+      UPDATE credential SET retired_at = clock() WHERE id = '${victim.credential}'`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'renewal-is-tried',
+    what: 'a renewal that is never tried again',
+    statements: ({ victim }) =>
+      `UPDATE subscription SET next_try_at = 'infinity' WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'next-plan-has-a-price',
+    what: 'a next period that was never sold',
+    statements: ({ victim }) => `
+      UPDATE subscription SET next_plan = 'plus', next_period_days = 90
+      WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'paid-was-got',
+    what: 'a trial that became a paid one by itself',
+    statements: ({ victim }) => `
+      ${trial(victim)}
+      UPDATE customer SET trial_used_at = clock() WHERE id = ${victim.customer};
+      UPDATE subscription SET kind = 'paid' WHERE kind = 'trial'`,
+  },
+  {
+    check: 'trial-is-free',
+    what: 'a paid one turned into a trial',
+    statements: ({ victim }) => `
+      UPDATE subscription SET kind = 'trial', auto_renew = false
+      WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription], period: [victim.period] }),
+  },
+  {
+    check: 'one-trial',
+    what: 'a second trial',
+    statements: ({ victim }) => `
+      ${trial(victim)} ${trial(victim)}
+      UPDATE customer SET trial_used_at = clock() WHERE id = ${victim.customer}`,
+  },
+  {
+    check: 'trial-is-noted',
+    what: 'a trial that the customer has no note of',
+    statements: ({ victim }) => trial(victim),
+  },
+];
+
+const ofAccess: readonly Planted[] = [
+  {
+    check: 'running-has-a-credential',
+    what: 'a payer whose only credential was retired',
+    statements: ({ victim }) =>
+      `UPDATE credential SET retired_at = clock() WHERE id = '${victim.credential}'`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'ended-has-no-credential',
+    what: 'a revoked one whose credential lives on',
+    statements: ({ victim }) =>
+      `UPDATE subscription SET state = 'revoked' WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({
+      credential: [victim.credential],
+      subscription: [victim.subscription],
+    }),
+  },
+  {
+    check: 'one-live-credential',
+    what: 'a second live credential',
+    statements: ({ victim }) => `
+      DROP INDEX credential_one_live;
+      INSERT INTO credential (id, subscription_id, customer_id, issued_at)
+      VALUES (gen_random_uuid(), ${victim.subscription}, ${victim.customer}, clock())`,
+  },
+  {
+    check: 'retired-after-issue',
+    what: 'a credential retired before it was issued',
+    statements: ({ victim }) => `
+      INSERT INTO credential (id, subscription_id, customer_id, issued_at, retired_at)
+      VALUES ('00000000-0000-4000-8000-000000000001', ${victim.subscription}, ${victim.customer},
+        clock(), clock() - interval '1 ms')`,
+    rows: () => ({ credential: ['00000000-0000-4000-8000-000000000001'] }),
+  },
+  {
+    check: 'period-of-its-customer',
+    what: "a period in another customer's name",
+    statements: ({ victim, other }) => followingPeriod(victim, { customer_id: other.customer }),
+  },
+  {
+    check: 'credential-of-its-customer',
+    what: "a credential in another customer's name",
+    statements: ({ victim, other }) => `
+      UPDATE credential SET customer_id = ${other.customer} WHERE id = '${victim.credential}'`,
+    rows: ({ victim }) => ({
+      credential: [victim.credential],
+      subscription: [victim.subscription],
+    }),
+  },
+  {
+    check: 'period-in-its-currency',
+    what: 'a period in dollars on books in roubles',
+    statements: ({ victim }) => `UPDATE period SET currency = 'USD' WHERE id = ${victim.period}`,
+    rows: ({ victim }) => ({ period: [victim.period] }),
+  },
+];
+
+export const planted: readonly Planted[] = [
+  ...ofMoney,
+  ...ofCharges,
+  ...ofRefunds,
+  ...ofSubscriptions,
+  ...ofAccess,
+];
