@@ -1,135 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import { type Document, parseDocument, visit } from 'yaml';
+import type { z } from 'zod';
+import { fileSchema, type nodeSchema, type planSchema, wrongWith } from './config-schema.ts';
 import { UsageFault } from './kernel/faults.ts';
-import { dayMs, hourMs, readDurationMs, secondMs } from './kernel/instant.ts';
-import { isCurrency, readMinor } from './kernel/money.ts';
+import { secondMs } from './kernel/instant.ts';
+import { readMinor } from './kernel/money.ts';
 
 // The configuration: one YAML file, `${ENV}` inside, three variables that win over it. The only
 // file that reads the environment. What must not differ between replicas (plans, prices, nodes,
 // discounts, renewal, trial) is written to the database by `perennial apply` and read from there.
 
-const duration = z.union([z.string(), z.number()]).transform((given, context) => {
-  const text = String(given);
-  const ms = readDurationMs(text);
-  if (ms !== undefined && ms > 0) return ms;
-  context.addIssue({
-    code: 'custom',
-    message: `"${text}" is not a duration; 15s, 10m, 6h or 7d is`,
-  });
-  return z.NEVER;
-});
-
-const currency = z
-  .string()
-  .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
-
-const percent = z.number().int().min(0).max(100);
-const key = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
-const title = z.union(
-  [
-    z
-      .string()
-      .min(1)
-      .transform((text): Record<string, string> => ({ en: text })),
-    z.record(z.string(), z.string().min(1)),
-  ],
-  { error: 'must be a text, or one by language as { en: Basic, ru: Базовый }' },
-);
-const major = z
-  .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
-  .transform(String);
-
-/** A mapping with these keys and no others: a key that is misspelt is told, not passed over. */
-function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `there is no key "${issue.keys[0]}"; there is ${Object.keys(shape).join(', ')}`
-        : undefined,
-  });
-}
-
-const periodDays = z
-  .string()
-  .refine(
-    (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
-    'is not a number of days from 1 to 3660',
-  );
-
-const plan = mapping({
-  title,
-  groups: z.array(z.string().min(1)).min(1),
-  prices: z.record(currency, z.record(periodDays, major)),
-});
-
-const node = mapping({
-  id: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
-  api: z.string().min(1),
-  tls: z
-    .union(
-      [
-        z.boolean(),
-        mapping({
-          ca: z.string().optional(),
-          cert: z.string().optional(),
-          key: z.string().optional(),
-          server_name: z.string().optional(),
-        }),
-      ],
-      { error: 'must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
-    )
-    .default(false),
-  groups: z.array(z.string().min(1)).min(1),
-  inbounds: z.array(z.string().min(1)).min(1),
-  link: z.looseObject({ host: z.string().min(1), port: z.number().int().min(1).max(65_535) }),
-});
-
-const workerSettings = mapping({
-  every: duration.optional(),
-  batch: z.number().int().min(1).max(10_000).optional(),
-  budget: duration.optional(),
-});
-
-const file = mapping({
-  installation: z
-    .string()
-    .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
-    .default('perennial'),
-  database: z.string().min(1).optional(),
-  data_dir: z.string().min(1).optional(),
-  currency: currency.default('RUB'),
-  telegram: z
-    .strictObject({
-      token: z.string(),
-      api: z.url().default('https://api.telegram.org'),
-      admins: z.array(z.number().int().positive()).default([]),
-      per_second: z.number().positive().max(30).default(20),
-    })
-    .optional(),
-  plans: z.record(key, plan).optional(),
-  trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
-  discounts: mapping({ vip_percent: percent.default(30) }).optional(),
-  renewal: z
-    .strictObject({
-      window: duration.default(6 * hourMs),
-      retry: duration.default(hourMs),
-      revive: duration.default(7 * dayMs),
-    })
-    .optional(),
-  nodes: z.array(node).optional(),
-  workers: z.record(z.string(), workerSettings).default({}),
-});
-
-export type ConfigFile = z.output<typeof file>;
-export type PlanConfig = z.output<typeof plan>;
-export type NodeConfig = z.output<typeof node>;
+export type ConfigFile = z.output<typeof fileSchema>;
+export type PlanConfig = z.output<typeof planSchema>;
+export type NodeConfig = z.output<typeof nodeSchema>;
 
 export interface Config {
   /** Where it was read from; undefined where there is no file. */
@@ -146,52 +31,53 @@ export interface Config {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-function withVariables(text: string, path: string, env: Environment): string {
-  return text.replaceAll(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
+/** Stands for a variable while the file is parsed: letters to YAML, and to nobody else. */
+const held = (name: string): string => `\uE000${name}\uE001`;
+
+/**
+ * Puts variables in place of `${NAME}`, in the texts of the parsed file: whatever a variable holds
+ * (`#`, `: `, a brace of a password) stays in its value. One that stands alone in its place and is
+ * not set counts as not given, and a number that stands alone is a number.
+ */
+function parseWithVariables(text: string, path: string, env: Environment): Document {
+  const document = parseDocument(
+    text.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => held(name)),
+    { prettyErrors: true },
+  );
+  const read = (name: string): string | undefined => {
     const value = env[name];
-    // Absent is not empty: `database: ${DATABASE_URL}` without the variable is "not set".
-    if (value === undefined) return '';
-    if (/[\r\n]/.test(value)) {
-      throw new UsageFault('bad_config', `${path}: the variable ${name} has a line break`);
-    }
-    return value;
+    if (value === undefined || !/[\r\n]/.test(value)) return value;
+    throw new UsageFault('bad_config', `${path}: the variable ${name} has a line break`);
+  };
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value !== 'string') return;
+      const alone = /^\uE000(\w+)\uE001$/.exec(node.value)?.[1];
+      const value = alone === undefined ? undefined : read(alone);
+      const isNumber = node.type === 'PLAIN' && /^(0|[1-9]\d{0,14})(\.\d+)?$/.test(value ?? '');
+      node.value =
+        alone === undefined
+          ? node.value.replaceAll(/\uE000(\w+)\uE001/g, (__, name: string) => read(name) ?? '')
+          : isNumber
+            ? Number(value)
+            : (value ?? null);
+    },
   });
+  return document;
 }
 
 function pathText(path: readonly PropertyKey[]): string {
   return path.map(String).join('.') || 'the file';
 }
 
-const nouns: Readonly<Record<string, string>> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'a mapping (key: value)',
-  record: 'a mapping (key: value)',
-};
+/** What is not printed: they hold passwords. */
+const secrets = new Set(['database', 'token']);
 
-/** What is wrong with a value, as the end of a sentence that begins with its place. */
-function wrongWith(issue: z.core.$ZodRawIssue): string | undefined {
-  switch (issue.code) {
-    case 'invalid_type': {
-      const noun = nouns[issue.expected] ?? issue.expected;
-      return issue.input === undefined ? `is missing; it must be ${noun}` : `must be ${noun}`;
-    }
-    case 'too_small':
-      return issue.origin === 'number'
-        ? `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`
-        : 'must not be empty';
-    case 'too_big':
-      return `must be at most ${issue.maximum}`;
-    case 'invalid_key':
-      return issue.issues[0]?.message;
-    case 'invalid_format':
-      return issue.format === 'url' ? 'is not a URL' : undefined;
-    default:
-      return undefined;
-  }
+/** The wrong value before what is wrong with it; nothing for a missing one or a whole mapping. */
+function shown(given: unknown, path: readonly PropertyKey[]): string {
+  if (secrets.has(String(path.at(-1)))) return '';
+  const value = path.reduce<unknown>((inner, name) => (inner as never)?.[name], given);
+  return value === undefined || typeof value === 'object' ? '' : `${JSON.stringify(value)} `;
 }
 
 /** Drops keys without a value, so that `database: ${UNSET}` counts as not given. */
@@ -232,18 +118,21 @@ function checkPrices(path: string, config: ConfigFile): void {
 
 /** Reads a configuration's text. @throws UsageFault naming the file, the key and what is allowed. */
 export function readConfig(text: string, path: string, env: Environment = {}): ConfigFile {
-  const document = parseDocument(withVariables(text, path, env), { prettyErrors: true });
+  const document = parseWithVariables(text, path, env);
   const [broken] = document.errors;
   if (broken !== undefined) {
     const why = broken.message.split('\n')[0]?.replace(/:$/, '');
     throw new UsageFault('bad_config', `${path}: is not YAML (${why})`);
   }
   const given = withToken(withoutEmpty(document.toJS() ?? {}), env);
-  const read = file.safeParse(given, { error: wrongWith });
+  const read = fileSchema.safeParse(given, { error: wrongWith });
   if (!read.success) {
     const [issue] = read.error.issues;
     const where = issue === undefined ? 'the file' : pathText(issue.path);
-    throw new UsageFault('bad_config', `${path}: ${where}: ${issue?.message ?? 'is not valid'}`);
+    const ofKey = issue === undefined || issue.code === 'invalid_key';
+    const value = ofKey ? '' : shown(given, issue.path);
+    const why = issue?.message ?? 'is not valid';
+    throw new UsageFault('bad_config', `${path}: ${where}: ${value}${why}`);
   }
   checkPrices(path, read.data);
   return read.data;

@@ -8,7 +8,7 @@ const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])
   [/^kernel\//, 'kernel', 0],
   [/^version\.ts$/, 'version', 0],
   [/^db\//, 'db', 1],
-  [/^config\.ts$/, 'config', 1],
+  [/^config(-schema)?\.ts$/, 'config', 1],
   [/^notify\//, 'notify', 2],
   [/^xray\//, 'xray', 2],
   [/^subscription\//, 'subscription', 3],

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { dayMs, hourMs, readDurationMs } from './kernel/instant.ts';
+import { isCurrency } from './kernel/money.ts';
+
+// What may stand in the configuration, and how it is said when something else does.
+
+/** Longer than any of them makes sense, and short enough that every moment stays one. */
+const durationMax = 3_660 * dayMs;
+
+const duration = z.union([z.string(), z.number()]).transform((given, context) => {
+  const ms = readDurationMs(String(given));
+  if (ms !== undefined && ms > 0 && ms <= durationMax) return ms;
+  context.addIssue({
+    code: 'custom',
+    message: 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is',
+  });
+  return z.NEVER;
+});
+
+const currency = z
+  .string()
+  .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
+
+const percent = z.number().int().min(0).max(100);
+const key = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
+const titleIs = 'must be a text, or one by language as { en: Basic, ru: Базовый }';
+const title = z.union(
+  [
+    z
+      .string()
+      .min(1)
+      .transform((text): Record<string, string> => ({ en: text })),
+    z
+      .record(z.string(), z.string().min(1))
+      .refine((texts) => Object.keys(texts).length > 0, titleIs),
+  ],
+  { error: titleIs },
+);
+const major = z
+  .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
+  .transform(String);
+
+/** A mapping with these keys and no others: a key that is misspelt is told, not passed over. */
+function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no key "${issue.keys[0]}"; there is ${Object.keys(shape).join(', ')}`
+        : undefined,
+  });
+}
+
+const periodDays = z
+  .string()
+  .refine(
+    (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
+    'is not a number of days from 1 to 3660',
+  );
+
+export const planSchema = mapping({
+  title,
+  groups: z.array(z.string().min(1)).min(1),
+  prices: z.record(currency, z.record(periodDays, major)),
+});
+
+export const nodeSchema = mapping({
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
+  api: z.string().min(1),
+  tls: z
+    .union(
+      [
+        z.boolean(),
+        mapping({
+          ca: z.string().optional(),
+          cert: z.string().optional(),
+          key: z.string().optional(),
+          server_name: z.string().optional(),
+        }),
+      ],
+      { error: 'must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
+    )
+    .default(false),
+  groups: z.array(z.string().min(1)).min(1),
+  inbounds: z.array(z.string().min(1)).min(1),
+  link: z.looseObject({ host: z.string().min(1), port: z.number().int().min(1).max(65_535) }),
+});
+
+const workerSettings = mapping({
+  every: duration.optional(),
+  batch: z.number().int().min(1).max(10_000).optional(),
+  budget: duration.optional(),
+});
+
+/** The whole file. */
+export const fileSchema = mapping({
+  installation: z
+    .string()
+    .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
+    .default('perennial'),
+  database: z.string().min(1).optional(),
+  data_dir: z.string().min(1).optional(),
+  currency: currency.default('RUB'),
+  telegram: z
+    .strictObject({
+      token: z.string(),
+      api: z.url().default('https://api.telegram.org'),
+      admins: z.array(z.number().int().positive()).default([]),
+      per_second: z.number().positive().max(30).default(20),
+    })
+    .optional(),
+  plans: z.record(key, planSchema).optional(),
+  trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
+  discounts: mapping({ vip_percent: percent.default(30) }).optional(),
+  renewal: z
+    .strictObject({
+      window: duration.default(6 * hourMs),
+      retry: duration.default(hourMs),
+      revive: duration.default(7 * dayMs),
+    })
+    .optional(),
+  nodes: z.array(nodeSchema).optional(),
+  workers: z.record(z.string(), workerSettings).default({}),
+});
+
+const nouns: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping (key: value)',
+  record: 'a mapping (key: value)',
+};
+
+/** What is wrong with a value, as the end of a sentence that begins with its place. */
+export function wrongWith(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const noun = nouns[issue.expected] ?? issue.expected;
+      return issue.input === undefined ? `is missing; it must be ${noun}` : `must be ${noun}`;
+    }
+    case 'too_small':
+      return issue.origin === 'number'
+        ? `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`
+        : 'must not be empty';
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_key':
+      return issue.issues[0]?.message;
+    case 'invalid_format':
+      return issue.format === 'url' ? 'is not a URL' : undefined;
+    default:
+      return undefined;
+  }
+}
