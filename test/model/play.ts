@@ -25,6 +25,8 @@ interface Player {
   readonly customerId: number;
   position: Position;
   rows: CustomerRows;
+  /** How many commands there were: each has a key of its own. */
+  turn: number;
   /** What was asked so far, so that it can be asked again under the same key. */
   readonly asked: { readonly command: Command; readonly key: string; readonly ids: Ids }[];
 }
@@ -58,6 +60,7 @@ export async function play(stage: Stage, sequence: Sequence, tally: Tally): Prom
     ...one,
     position: { customer: nobody(), answers: {} },
     rows: rows[n] as CustomerRows,
+    turn: 0,
     asked: [],
   }));
   const current: Play = { stage, since, players, now: firstMoment, prices: [...firstPrices] };
@@ -126,14 +129,17 @@ function resolve(player: Player, act: Exclude<Act, { act: 'run' }>): Player['ask
     if (typeof which !== 'number') return which;
     return ids.subs.length === 0 ? 'meant' : which % ids.subs.length;
   };
-  const key = `${player.telegramId}-${asked.length}`;
+  player.turn += 1;
+  const key = `${player.telegramId}-${player.turn}`;
   const placed: Command =
     command.do === 'refund'
       ? { ...command, period: ids.periods.length === 0 ? -1 : command.period % ids.periods.length }
       : 'sub' in command
         ? { ...command, sub: there(command.sub) }
         : command;
-  asked.push({ command: placed, key, ids });
+  // What is only set-up here has no key.
+  const isSetUp = placed.do === 'trial' || placed.do === 'expire';
+  if (!isSetUp) asked.push({ command: placed, key, ids });
   return { command: placed, key, ids };
 }
 
