@@ -7,9 +7,9 @@ export interface Planted {
   readonly check: string;
   readonly what: string;
   readonly statements: (scene: Scene) => string;
-  /** Rows that the first violation names; those it doesn't tell apart beforehand are left out. */
+  /** Rows that the first violation names, where they are known beforehand. */
   readonly rows?: (scene: Scene) => Rows;
-  /** 1 if not told. */
+  /** How many name the victim; 1 if not told. */
   readonly violations?: number;
 }
 
@@ -26,11 +26,11 @@ const ofMoney: readonly Planted[] = [
   {
     check: 'balance-not-negative',
     what: 'an adjustment below zero',
-    statements: ({ victim }) => `
-      ALTER TABLE customer DROP CONSTRAINT customer_balance_minor_check;
-      ALTER TABLE ledger_entry DROP CONSTRAINT ledger_entry_balance_after_minor_check;
-      ${entry(victim, 'adjustment', -501_00)}`,
-    rows: () => ({ ledger_entry: [900n] }),
+    statements: ({ victim, newEntry }) => `
+      ALTER TABLE customer DROP CONSTRAINT IF EXISTS customer_balance_minor_check;
+      ALTER TABLE ledger_entry DROP CONSTRAINT IF EXISTS ledger_entry_balance_after_minor_check;
+      ${entry(victim, newEntry, 'adjustment', -501_00)}`,
+    rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
     violations: 2,
   },
   {
@@ -44,9 +44,10 @@ const ofMoney: readonly Planted[] = [
   {
     check: 'ledger-id-once',
     what: 'two customers whose entries have one id',
-    statements: ({ victim, other }) => entry(victim, 'top_up', 100) + entry(other, 'top_up', 100),
-    rows: ({ victim, other }) => ({
-      ledger_entry: [900n],
+    statements: ({ victim, other, newEntry }) =>
+      entry(victim, newEntry, 'top_up', 100) + entry(other, newEntry, 'top_up', 100),
+    rows: ({ victim, other, newEntry }) => ({
+      ledger_entry: [newEntry],
       customer: [victim.customer, other.customer],
     }),
   },
@@ -54,7 +55,7 @@ const ofMoney: readonly Planted[] = [
     check: 'one-period-a-start',
     what: 'the same month twice',
     statements: ({ victim }) => `
-      DROP INDEX period_one_charge;
+      DROP INDEX IF EXISTS period_one_charge;
       INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
       SELECT subscription_id, customer_id, 'grant', plan, starts_at, ends_at, currency
       FROM period WHERE id = ${victim.period}`,
@@ -74,25 +75,25 @@ const ofCharges: readonly Planted[] = [
   {
     check: 'charge-pays-one-period',
     what: 'a charge without a period',
-    statements: ({ victim }) => `
-      ${entry(victim, 'renewal', -149_00)}
+    statements: ({ victim, newEntry }) => `
+      ${entry(victim, newEntry, 'renewal', -149_00)}
       INSERT INTO notification (customer_id, channel, kind, dedupe_key, params, next_attempt_at,
         created_at)
-      VALUES (${victim.customer}, 'telegram', 'receipt', 'receipt:900', '{}', clock(), clock())`,
-    rows: () => ({ ledger_entry: [900n] }),
+      VALUES (${victim.customer}, 'telegram', 'receipt', 'receipt:${newEntry}', '{}', clock(), clock())`,
+    rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
   },
   {
     check: 'charge-pays-one-period',
     what: 'a charge for two periods',
     statements: ({ victim }) => `
-      ALTER TABLE period DROP CONSTRAINT period_ledger_entry_id_key;
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS period_ledger_entry_id_key;
       ${followingPeriod(victim, { source: "'purchase'", amount_minor: 149_00, ledger_entry_id: victim.charge })}`,
   },
   {
     check: 'period-has-its-charge',
     what: 'a renewal that nobody paid',
     statements: ({ victim }) => `
-      ALTER TABLE period DROP CONSTRAINT paid_has_its_charge;
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS paid_has_its_charge;
       ${followingPeriod(victim, { source: "'renewal'" })}`,
   },
   {
@@ -105,10 +106,10 @@ const ofCharges: readonly Planted[] = [
     check: 'period-has-its-charge',
     what: 'two customers who paid for each other',
     statements: ({ victim, other }) => `
-      ALTER TABLE period DROP CONSTRAINT period_ledger_entry_id_key;
-      UPDATE period SET ledger_entry_id = ${victim.charge} + ${other.charge} - ledger_entry_id`,
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS period_ledger_entry_id_key;
+      UPDATE period SET ledger_entry_id = ${victim.charge} + ${other.charge} - ledger_entry_id
+      WHERE id IN (${victim.period}, ${other.period})`,
     rows: ({ victim, other }) => ({ period: [victim.period], ledger_entry: [other.charge] }),
-    violations: 2,
   },
   {
     check: 'charge-is-the-amount',
@@ -121,7 +122,7 @@ const ofCharges: readonly Planted[] = [
     check: 'free-costs-nothing',
     what: 'a gift with a price',
     statements: ({ victim }) => `
-      ALTER TABLE period DROP CONSTRAINT free_costs_nothing;
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS free_costs_nothing;
       ${followingPeriod(victim, { amount_minor: 1 })}`,
   },
   {
@@ -151,8 +152,8 @@ const ofRefunds: readonly Planted[] = [
   {
     check: 'refund-has-its-period',
     what: 'money that went back for nothing',
-    statements: ({ victim }) => entry(victim, 'refund', 100),
-    rows: () => ({ ledger_entry: [900n] }),
+    statements: ({ victim, newEntry }) => entry(victim, newEntry, 'refund', 100),
+    rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
   },
   {
     check: 'refunded-has-its-refund',
@@ -162,16 +163,17 @@ const ofRefunds: readonly Planted[] = [
   {
     check: 'refunded-has-its-refund',
     what: 'a refund of a period that is still live',
-    statements: ({ victim }) => `
-      ALTER TABLE period DROP CONSTRAINT refund_has_its_time;
-      ${entry(victim, 'refund', 100)}
-      UPDATE period SET refund_entry_id = 900 WHERE id = ${victim.period}`,
-    rows: ({ victim }) => ({ period: [victim.period], ledger_entry: [900n] }),
+    statements: ({ victim, newEntry }) => `
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS refund_has_its_time;
+      ${entry(victim, newEntry, 'refund', 100)}
+      UPDATE period SET refund_entry_id = ${newEntry} WHERE id = ${victim.period}`,
+    rows: ({ victim, newEntry }) => ({ period: [victim.period], ledger_entry: [newEntry] }),
   },
   {
     check: 'refund-within-charge',
     what: 'a refund of what cost nothing',
-    statements: ({ victim }) => entry(victim, 'refund', 1) + refundedPeriod(victim, 900),
+    statements: ({ victim, newEntry }) =>
+      entry(victim, newEntry, 'refund', 1) + refundedPeriod(victim, newEntry),
   },
 ];
 
@@ -213,7 +215,8 @@ const ofSubscriptions: readonly Planted[] = [
     statements: ({ victim }) => `
       ${trial(victim)}
       UPDATE customer SET trial_used_at = clock() WHERE id = ${victim.customer};
-      UPDATE subscription SET kind = 'paid' WHERE kind = 'trial'`,
+      UPDATE subscription SET kind = 'paid'
+      WHERE kind = 'trial' AND customer_id = ${victim.customer}`,
   },
   {
     check: 'trial-is-free',
@@ -259,7 +262,7 @@ const ofAccess: readonly Planted[] = [
     check: 'one-live-credential',
     what: 'a second live credential',
     statements: ({ victim }) => `
-      DROP INDEX credential_one_live;
+      DROP INDEX IF EXISTS credential_one_live;
       INSERT INTO credential (id, subscription_id, customer_id, issued_at)
       VALUES (gen_random_uuid(), ${victim.subscription}, ${victim.customer}, clock())`,
   },

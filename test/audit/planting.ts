@@ -1,16 +1,16 @@
 import { sql } from 'kysely';
 import pg from 'pg';
-import { freshBooks } from '../books.ts';
+import { type Books, freshBooks } from '../books.ts';
 import { openShop, payer } from '../shop.ts';
 
-// Books in which something is planted: two customers with a month of basic each, 7001 to whom it
-// happens and 7002 beside.
+// Books in which something is planted, to a customer of its own each time: whatever names that
+// customer was caused by it. Beside each there is another one to be mixed up with.
 
 export const plantedAt = '2026-11-24T09:00:00Z';
-export const victimId = 7001n;
 
 /** Ids of a customer's rows: one subscription, its period and charge, the top-up, the credential. */
 export interface Ids {
+  readonly telegramId: bigint;
   readonly customer: bigint;
   readonly subscription: bigint;
   readonly period: bigint;
@@ -22,26 +22,37 @@ export interface Ids {
 export interface Scene {
   readonly victim: Ids;
   readonly other: Ids;
+  /** An id for the ledger entry that is planted. */
+  readonly newEntry: bigint;
 }
 
-export async function plantedBooks() {
+/** Books with `count` scenes: two customers each, with a month of basic and 500.00 left. */
+export async function openStage(count: number) {
   const books = await freshBooks({ now: plantedAt });
   await openShop(books);
-  await payer(books, victimId, 500_00n);
-  await payer(books, 7002n, 500_00n);
-  const idsOf = async (telegramId: bigint): Promise<Ids> => {
-    const { rows } = await sql<Ids>`
-      SELECT c.id AS customer, s.id AS subscription, p.id AS period, p.ledger_entry_id AS charge,
-        e.id AS "topUp", k.id AS credential
-      FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
-      JOIN perennial.period p ON p.subscription_id = s.id
-      JOIN perennial.ledger_entry e ON e.customer_id = c.id AND e.kind = 'top_up'
-      JOIN perennial.credential k ON k.subscription_id = s.id
-      WHERE c.telegram_id = ${telegramId}`.execute(books.db);
-    return rows[0] as Ids;
-  };
-  const scene: Scene = { victim: await idsOf(victimId), other: await idsOf(7002n) };
-  return { books, scene };
+  const scenes: Scene[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const telegramId = 70_000n + BigInt(n);
+    const [victim, other] = [
+      await customer(books, telegramId),
+      await customer(books, telegramId + 10_000n),
+    ];
+    scenes.push({ victim, other, newEntry: 900_000n + BigInt(n) });
+  }
+  return { books, scenes };
+}
+
+async function customer(books: Books, telegramId: bigint): Promise<Ids> {
+  await payer(books, telegramId, 500_00n);
+  const { rows } = await sql<Ids>`
+    SELECT c.telegram_id AS "telegramId", c.id AS customer, s.id AS subscription, p.id AS period,
+      p.ledger_entry_id AS charge, e.id AS "topUp", k.id AS credential
+    FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
+    JOIN perennial.period p ON p.subscription_id = s.id
+    JOIN perennial.ledger_entry e ON e.customer_id = c.id AND e.kind = 'top_up'
+    JOIN perennial.credential k ON k.subscription_id = s.id
+    WHERE c.telegram_id = ${telegramId}`.execute(books.db);
+  return rows[0] as Ids;
 }
 
 /** Does what no program may: triggers and foreign keys look away. */
@@ -69,8 +80,8 @@ export function followingPeriod(
     WHERE id = ${subscription};`;
 }
 
-/** An entry with the balance that follows from it. 900 is its id unless told. */
-export function entry({ customer }: Ids, kind: string, amount: number, id = 900): string {
+/** An entry with the balance that follows from it. */
+export function entry({ customer }: Ids, id: bigint, kind: string, amount: number): string {
   return `
     UPDATE customer SET balance_minor = balance_minor + ${amount} WHERE id = ${customer};
     INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
