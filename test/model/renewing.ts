@@ -31,6 +31,7 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   const ended = sub.state === 'expired';
   if (ended && now > sub.expiresAt + 7 * day) {
     sub.nextTryAt = Infinity;
+    sub.quarantine = null;
     return;
   }
   const { plan, days, price } = nextPrice(customer, sub, around);
@@ -71,6 +72,7 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
 /** Once a period the customer hears of it; tried in an hour, and at the end itself. */
 function beShort(customer: Customer, place: number, now: number): void {
   const sub = customer.subs[place] as Sub;
+  sub.quarantine = null;
   if (sub.state === 'expired') {
     sub.nextTryAt = Infinity;
     return;

@@ -22,7 +22,8 @@ export interface Outcome {
 export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
   name: 'auto-renewal',
   everyMs: 10 * minuteMs,
-  passes: [findDue, findRetries],
+  // What was tried before ends before what comes due now: a customer's money goes by their order.
+  passes: [findRetries, findDue],
   read: readFacts,
 
   decide(facts, moment, spent) {
@@ -70,10 +71,13 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
       ...givenUp.map((row) => ({ subscriptionId: row.subscriptionId, nextTryAt: never })),
     ]);
     const told = await owe(tx, short.flatMap(lowBalanceNotice), moment.now);
+    // What the rule could decide is in no trouble any more, also where the answer was to wait: in
+    // quarantine it would stay connected past its end.
+    const decided = [...renewals, ...short.map((row) => row.facts), ...givenUp];
     await release(
       tx,
       autoRenewal.name,
-      renewals.map((row) => row.subscriptionId.toString()),
+      decided.map((row) => row.subscriptionId.toString()),
     );
     return {
       examined: outcomes.length,

@@ -1,0 +1,46 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { until } from '../service/until.ts';
+
+/** A TypeScript file of the tests in a process of its own; killed and waited for when disposed of. */
+export interface Child extends AsyncDisposable {
+  /** The first line of its output that fits. */
+  line(what: string, fits: (line: string) => boolean): Promise<string>;
+  tell(text: string): void;
+  readonly exit: Promise<{
+    readonly signal: NodeJS.Signals | null;
+    readonly lines: readonly string[];
+  }>;
+}
+
+export function startChild(entry: URL, args: readonly string[]): Child {
+  const child: ChildProcessWithoutNullStreams = spawn(process.execPath, [
+    fileURLToPath(entry),
+    ...args,
+  ]);
+  let [out, err] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const lines = () => out.split('\n').slice(0, -1);
+  const exit = once(child, 'close').then(([, signal]) => ({ signal, lines: lines() }));
+  return {
+    exit,
+    tell: (text) => void child.stdin.write(text),
+    async line(what, fits) {
+      try {
+        return await until(what, () => lines().find(fits), 60_000);
+      } catch (error) {
+        throw new Error(`${what}: it wrote\n${out}${err}`, { cause: error });
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL');
+      await exit;
+    },
+  };
+}

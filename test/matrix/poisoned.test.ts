@@ -1,0 +1,154 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import {
+  buys,
+  crowd,
+  joins,
+  payer,
+  paysIn,
+  runAutoRenewal,
+  sells,
+  setsPrice,
+  snapshotOfBooks,
+  standOf,
+  wrongsIn,
+} from '../a-book.ts';
+import { freshBooks } from '../books.ts';
+
+const start = '2026-11-01T00:00:00Z';
+const dueAt = '2026-11-30T20:00:00Z';
+const renewed = '2026-12-31T00:00:00Z';
+
+test('R12: one poisoned row in a batch of 1,000: 999 renewed, 1 in quarantine with an alarm, in the same run', async () => {
+  await using books = await freshBooks({ now: dueAt });
+  await sells(books);
+  await crowd(books, { count: 1_000, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(books.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
+    FOR EACH ROW WHEN (NEW.subscription_id = 613) EXECUTE FUNCTION public.refuse()`.execute(
+    books.db,
+  );
+  const troubles: object[] = [];
+  const run = await runAutoRenewal(books, { troubles });
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 999n, failed: 1n });
+  const { alarms } = await snapshotOfBooks(books.db);
+  expect(alarms).toEqual(['alarm_quarantine pg_P0001']);
+  expect(await wrongsIn(books.db)).toEqual([]);
+  const poisoned = 613n as Parameters<typeof standOf>[1];
+  expect(await standOf(books, poisoned)).toMatchObject({ balance: 149_00, quarantined: true });
+  expect(troubles).toContainEqual(
+    expect.objectContaining({ item: '613', code: 'pg_P0001', message: 'item put into quarantine' }),
+  );
+
+  // It waits its time, and no run stumbles over it.
+  expect(await runAutoRenewal(books)).toMatchObject({ outcome: 'success', examined: 0n });
+  await sql`DROP TRIGGER refuse ON perennial.period`.execute(books.db);
+  await books.setClock('2026-11-30T20:59:59.999Z');
+  expect(await runAutoRenewal(books)).toMatchObject({ examined: 0n });
+  await books.setClock('2026-11-30T21:00:00Z');
+  expect(await runAutoRenewal(books)).toMatchObject({ outcome: 'success', changed: 1n });
+  expect(await standOf(books, poisoned)).toMatchObject({ balance: 0, quarantined: false });
+}, 60_000);
+
+test('R12: several poisoned rows are each isolated, also neighbours and the first and last', async () => {
+  await using books = await freshBooks({ now: dueAt });
+  await sells(books);
+  await crowd(books, { count: 100, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(books.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period FOR EACH ROW
+    WHEN (NEW.subscription_id IN (1, 50, 51, 100)) EXECUTE FUNCTION public.refuse()`.execute(
+    books.db,
+  );
+  const run = await runAutoRenewal(books, { batchMax: 40 });
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 96n, failed: 4n });
+  const { rows } = await sql<{ item: string }>`
+    SELECT item FROM perennial.quarantine ORDER BY item::int`.execute(books.db);
+  expect(rows.map(({ item }) => item)).toEqual(['1', '50', '51', '100']);
+}, 60_000);
+
+test('R12: when everybody fails it is not the items: the run fails, and no more than 50 are put aside', async () => {
+  await using books = await freshBooks({ now: dueAt });
+  await sells(books);
+  await crowd(books, { count: 120, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(books.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
+    FOR EACH ROW EXECUTE FUNCTION public.refuse()`.execute(books.db);
+  const run = await runAutoRenewal(books);
+  expect(run).toMatchObject({
+    outcome: 'failed',
+    changed: 0n,
+    detail: { code: 'too_many_failures' },
+  });
+  const { rows } = await sql<{ n: number }>`
+    SELECT count(*)::int AS n FROM perennial.quarantine`.execute(books.db);
+  expect(rows[0]?.n).toBeLessThanOrEqual(50);
+}, 60_000);
+
+test('R10: a period without a price is put aside with an alarm that says what to mend; others go on', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  const basic = await payer(books, 1n, 149_00n);
+  await joins(books, 2n, { balanceMinor: 500_00n });
+  const plus = await buys(books, 2n, { plan: 'plus' });
+  await setsPrice(books, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await books.setClock(dueAt);
+  const run = await runAutoRenewal(books);
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 1n, failed: 1n });
+  expect(await standOf(books, basic)).toMatchObject({ ends: renewed, quarantined: false });
+  expect(await standOf(books, plus)).toMatchObject({ balance: 201_00, quarantined: true });
+  const { rows } = await sql<{ sentence: string }>`
+    SELECT params->>'sentence' AS sentence FROM perennial.notification
+    WHERE kind = 'alarm_quarantine' AND customer_id IS NULL`.execute(books.db);
+  expect(rows).toEqual([{ sentence: 'customer 2: plan plus has no price for 30 days in RUB' }]);
+
+  await setsPrice(books, 'plus', 30, 199_00n, 'RUB', '2026-11-30T20:30:00Z');
+  await books.setClock('2026-11-30T21:00:00Z');
+  await runAutoRenewal(books);
+  expect(await standOf(books, plus)).toMatchObject({
+    ends: renewed,
+    balance: 2_00,
+    quarantined: false,
+  });
+});
+
+test('R10: a plan that has no price in the currency of the customer is never charged by another one', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await setsPrice(books, 'basic', 30, 2_00n, 'USD');
+  await joins(books, 1n, { balanceMinor: 50_00n, currency: 'USD' });
+  const id = await buys(books, 1n);
+  await setsPrice(books, 'basic', 30, null, 'USD', '2026-11-02T00:00:00Z');
+  await books.setClock(dueAt);
+  await runAutoRenewal(books);
+  expect(await standOf(books, id)).toMatchObject({ balance: 48_00, charges: 1, quarantined: true });
+});
+
+test('R10: one that was put aside and can be judged again, but is short, is not held for quarantine any more', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await joins(books, 1n, { balanceMinor: 299_00n });
+  const id = await buys(books, 1n, { plan: 'plus' });
+  await setsPrice(books, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await books.setClock(dueAt);
+  await runAutoRenewal(books);
+  expect(await standOf(books, id)).toMatchObject({ quarantined: true });
+  await setsPrice(books, 'plus', 30, 299_00n, 'RUB', '2026-11-30T20:30:00Z');
+  await books.setClock('2026-11-30T21:00:00Z');
+  await runAutoRenewal(books);
+  expect(await standOf(books, id)).toMatchObject({ lowBalanceNotices: 1, quarantined: false });
+  await paysIn(books, 1n, 299_00n);
+  await runAutoRenewal(books);
+  expect(await standOf(books, id)).toMatchObject({ ends: renewed });
+});
