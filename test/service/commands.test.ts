@@ -1,7 +1,10 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { freshBooks } from '../books.ts';
 import { asOwner, bookState, fillDue } from './due-book.ts';
 import { type ProcessOptions, perennial } from './process.ts';
+
+// Processes start and end here, on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
 
 // `perennial start` and `perennial run` as a person meets them.
 

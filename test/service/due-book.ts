@@ -65,10 +65,12 @@ const wrongs: Readonly<Record<string, string>> = {
     WHERE kind = 'renewal' AND NOT EXISTS (
       SELECT FROM perennial.period WHERE ledger_entry_id = l.id)`,
   'end is not that of the last period': `SELECT count(*) FROM perennial.subscription s
-    WHERE expires_at <> (SELECT max(ends_at) FROM perennial.period WHERE subscription_id = s.id)`,
+    WHERE expires_at <> (SELECT max(ends_at) FROM perennial.period
+      WHERE subscription_id = s.id AND refunded_at IS NULL)`,
   'period does not follow the one before': `SELECT count(*) FROM perennial.period p
     WHERE source = 'renewal' AND NOT EXISTS (SELECT FROM perennial.period q
-      WHERE q.subscription_id = p.subscription_id AND q.ends_at = p.starts_at)`,
+      WHERE q.subscription_id = p.subscription_id AND q.ends_at = p.starts_at
+        AND q.refunded_at IS NULL)`,
   'receipt is not one a renewal': `SELECT abs(
     (SELECT count(*) FROM perennial.notification WHERE kind = 'receipt')
     - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
