@@ -82,8 +82,8 @@ test('a tick with nothing due reads a handful of pages and no table of customers
   const explained = await explain(books.pool, await run(books));
   const reads = explained.flatMap((one) => one.reads);
   expect(reads.filter((read) => /subscription|customer/.test(read))).toEqual([
-    'subscription_due',
     'subscription_retry',
+    'subscription_due',
   ]);
   const finds = explained.filter(({ sql }) => sql.includes('perennial.subscription'));
   expect(finds.map(({ buffers }) => buffers <= 4)).toEqual([true, true]);
