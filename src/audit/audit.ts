@@ -47,56 +47,76 @@ const workMem = '64MB';
 
 /**
  * Runs all checks. It holds one connection of `db` for as long as it takes (about 10 s a million
- * customers), so give it one that is its own. @throws Fault `interrupted` when `signal` aborts
+ * customers), so give it a pool that is its own. @throws Fault `interrupted` when `signal` aborts
  */
 export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditReport> {
   const elapsedMs = stopwatch();
+  const interruption = interruptionOf(options.signal);
+  const { signal } = interruption;
+  signal.throwIfAborted();
   const { onCheck, checks = allChecks } = options;
-  const signal = options.signal && interrupting(options.signal);
-  signal?.throwIfAborted();
-  return db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (tx) => {
-      await settle(tx);
-      const now = await readClock(tx);
-      const reports: CheckReport[] = [];
-      for (const [at, check] of checks.entries()) {
-        onCheck?.(check, at, checks.length);
-        const beganMs = elapsedMs();
-        const { violations, sample } = await check.run(tx, now, signal ? { signal } : {});
-        const { id, promise, title } = check;
-        reports.push({ id, promise, title, violations, sample, tookMs: elapsedMs() - beganMs });
-      }
-      const lookedAt = await countRows(tx);
-      const ok = reports.every(({ violations }) => violations === 0n);
-      return { ok, now, checks: reports, lookedAt, tookMs: elapsedMs() };
-    });
+  try {
+    return await db
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .setAccessMode('read only')
+      .execute(async (tx) => {
+        const { now, pid } = await settle(tx);
+        signal.addEventListener('abort', () => endSession(db, pid));
+        const reports: CheckReport[] = [];
+        for (const [at, check] of checks.entries()) {
+          signal.throwIfAborted();
+          onCheck?.(check, at, checks.length);
+          const beganMs = elapsedMs();
+          const finding = await check.run(tx, now);
+          const { id, promise, title } = check;
+          reports.push({ id, promise, title, ...finding, tookMs: elapsedMs() - beganMs });
+        }
+        const lookedAt = await countRows(tx);
+        const ok = reports.every(({ violations }) => violations === 0n);
+        return { ok, now, checks: reports, lookedAt, tookMs: elapsedMs() };
+      });
+  } finally {
+    interruption.forget();
+    // Whatever a statement said of the session that was ended under it, this is why.
+    signal.throwIfAborted();
+  }
 }
 
-/** The same signal, with a fault that a person can read as its reason. */
-function interrupting(signal: AbortSignal): AbortSignal {
-  const fault = () =>
-    new Fault(
-      'transient',
-      'interrupted',
-      'the audit was interrupted; nothing is known of the rest',
-    );
-  if (signal.aborted) return AbortSignal.abort(fault());
+/** The signal of whoever asked, with a fault that a person can read as its reason. */
+function interruptionOf(asked: AbortSignal | undefined) {
   const own = new AbortController();
-  signal.addEventListener('abort', () => own.abort(fault()), { once: true });
-  return own.signal;
+  const abort = () =>
+    own.abort(
+      new Fault('transient', 'interrupted', 'audit: interrupted before it had seen everything'),
+    );
+  if (asked?.aborted) abort();
+  asked?.addEventListener('abort', abort, { once: true });
+  return { signal: own.signal, forget: () => asked?.removeEventListener('abort', abort) };
 }
 
-/** For this transaction only. A nested loop over a whole book, planned from old counts, takes hours. */
-async function settle(tx: Tx): Promise<void> {
-  await sql`
-    SELECT set_config('statement_timeout', '0', true),
+/**
+ * Ends the statement that runs, wherever it is, by ending its session: a cancellation that comes
+ * a moment before its statement is lost. A server that can't be reached any more has ended it.
+ */
+function endSession(db: Db, pid: number): void {
+  const gone = () => undefined;
+  sql`SELECT pg_terminate_backend(${pid})`.execute(db).then(gone, gone);
+}
+
+/**
+ * Settings for this transaction only, and the time of the books in its snapshot. A nested loop over
+ * a whole book, planned from counts that are out of date, would take hours.
+ */
+async function settle(tx: Tx): Promise<{ readonly now: Instant; readonly pid: number }> {
+  const { rows } = await sql<{ pid: number }>`
+    SELECT pg_backend_pid() AS pid, set_config('statement_timeout', '0', true),
       set_config('idle_in_transaction_session_timeout', '0', true),
       set_config('work_mem', ${workMem}, true), set_config('enable_nestloop', 'off', true)`.execute(
     tx,
   );
+  const [session] = rows as [{ pid: number }];
+  return { now: await readClock(tx), pid: session.pid };
 }
 
 async function countRows(tx: Tx): Promise<AuditReport['lookedAt']> {

@@ -30,12 +30,7 @@ export interface Check {
   readonly promise: number | null;
   /** What holds, as a sentence without its full stop. */
   readonly title: string;
-  run(tx: Tx, now: Instant, options?: RunOptions): Promise<Finding>;
-}
-
-export interface RunOptions {
-  readonly sampleMax?: number;
-  readonly signal?: AbortSignal;
+  run(tx: Tx, now: Instant): Promise<Finding>;
 }
 
 /** What each row of a check has beside the columns of its own. */
@@ -61,7 +56,7 @@ interface Spec<Row> {
 }
 
 /** Enough to see a pattern; the count says how many there are. */
-const sampleMaxDefault = 20;
+const sampleMax = 20;
 
 /** Makes a check of its SQL and its words. */
 export function check<Row>(spec: Spec<Row>): Check {
@@ -70,7 +65,7 @@ export function check<Row>(spec: Spec<Row>): Check {
     id,
     promise,
     title,
-    async run(tx, now, { sampleMax = sampleMaxDefault, signal } = {}) {
+    async run(tx, now) {
       const also = spec.also === undefined ? sql`` : sql`, ${spec.also}`;
       // The customer by a scalar subquery: looked up for the sample, never joined.
       const { rows } = await sql<Row & Owner & { violations: bigint }>`
@@ -79,10 +74,7 @@ export function check<Row>(spec: Spec<Row>): Check {
           (SELECT telegram_id FROM perennial.customer WHERE id = bad.customer_id) AS "telegramId",
           (SELECT currency FROM perennial.customer WHERE id = bad.customer_id) AS currency${also}
         FROM (SELECT * FROM bad_all ORDER BY 1, 2 LIMIT ${sampleMax}) bad
-        ORDER BY 1, 2`.execute(
-        tx,
-        signal === undefined ? {} : { signal, inflightQueryAbortStrategy: 'cancel query' },
-      );
+        ORDER BY 1, 2`.execute(tx);
       return {
         violations: rows[0]?.violations ?? 0n,
         sample: rows.map((row) => ({

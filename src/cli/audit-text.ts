@@ -26,10 +26,10 @@ const counted = (count: bigint | number, one: string, several: string): string =
 export const customerOf = ({ telegramId }: Violation): string =>
   telegramId === null ? 'no customer' : `customer ${telegramId}`;
 
-/** `ledger_entry 5, period 7 and 9`. */
+/** `ledger_entry 5, period 7 and 9`; a customer's own row is told from the Telegram id. */
 export const rowsOf = ({ rows }: Violation): string =>
   Object.entries(rows)
-    .map(([table, ids]) => `${table} ${ids.join(' and ')}`)
+    .map(([table, ids]) => `${table}${table === 'customer' ? ' row' : ''} ${ids.join(' and ')}`)
     .join(', ');
 
 export function notShown({ violations, sample }: CheckReport): string | undefined {

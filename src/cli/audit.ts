@@ -29,9 +29,9 @@ export function auditCommand(open: OpenBooks): Command {
     });
 }
 
-/** On a connection of its own: it may take long, and ends at once when it is told to. */
+/** On a connection of its own, and one to end it with: at once when it is told to. */
 async function auditAlone(url: string): Promise<AuditReport> {
-  const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 1 }));
+  const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
   const ending = heedSignals();
   const line = new ProgressLine();
   try {
