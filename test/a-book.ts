@@ -234,7 +234,8 @@ export async function standOf({ db }: Pick<Books, 'db'>, id: SubscriptionId) {
     quarantined: boolean;
   }>`
     SELECT s.state, to_char(s.expires_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS ends,
-      to_char(s.next_try_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "nextTry",
+      CASE s.next_try_at WHEN 'infinity' THEN 'never'
+        ELSE to_char(s.next_try_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END AS "nextTry",
       c.balance_minor::int AS balance,
       (SELECT count(*)::int FROM perennial.period p
         WHERE p.subscription_id = s.id AND p.ledger_entry_id IS NOT NULL) AS charges,

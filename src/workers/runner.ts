@@ -190,6 +190,8 @@ async function afterFault<Facts, Outcome>(
     await quarantineOne(worker, page[0] as Found, fault, context, id, progress);
     return;
   }
+  const halved = { worker: worker.name, items: page.length, code: fault.code, err: fault };
+  context.log.warn(halved, 'batch failed, its halves are tried');
   // By customer, and in order of their end: what one customer has is spent in that order also
   // when the halves part it.
   const middle = Math.ceil(page.length / 2);
