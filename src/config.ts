@@ -159,7 +159,7 @@ export function loadConfig(
   options: { config?: string } = {},
   env: Environment = process.env,
 ): Config {
-  const named = options.config ?? env.PERENNIAL_CONFIG;
+  const named = options.config ?? (env.PERENNIAL_CONFIG || undefined);
   const path = resolve(named ?? 'perennial.yaml');
   let found = true;
   const text = readFileOr(path, (cause) => {

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -13,7 +13,10 @@ export async function makeFolder(path: string, mode: number): Promise<string | u
     return path;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return undefined;
+    if (code === 'EEXIST') {
+      if ((await stat(path)).isDirectory()) return undefined;
+      throw Object.assign(new Error(`${path} is not a folder`), { code: 'ENOTDIR' });
+    }
     if (code !== 'ENOENT' || dirname(path) === path) throw error;
   }
   const made = await makeFolder(dirname(path), mode);
