@@ -1,0 +1,36 @@
+import { type AuditReport, audit, auditJson } from '../src/audit/audit.ts';
+import { longLimits, openBooks, openPool } from '../src/db/connect.ts';
+
+// A process of its own that audits the books of a URL once: started and told by `audit.ts`.
+
+export interface AuditMeasured {
+  readonly ms: number;
+  readonly peakMb: number;
+  /** The slowest checks first. */
+  readonly checks: readonly { readonly id: string; readonly ms: number }[];
+}
+
+/** @throws Error that names what is wrong */
+function refuseWrong(report: AuditReport): void {
+  if (report.ok) return;
+  const wrong = auditJson(report).checks.filter(({ violations }) => violations > 0n);
+  const text = JSON.stringify(wrong, (_, value) =>
+    typeof value === 'bigint' ? `${value}` : value,
+  );
+  throw new Error(`the books of the benchmark are wrong: ${text.slice(0, 2_000)}`);
+}
+
+const [, , url] = process.argv as [string, string, string];
+const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
+const report = await audit(db);
+refuseWrong(report);
+const measured: AuditMeasured = {
+  ms: report.tookMs,
+  peakMb: process.resourceUsage().maxRSS / 1_024,
+  checks: report.checks
+    .map(({ id, tookMs }) => ({ id, ms: tookMs }))
+    .toSorted((a, b) => b.ms - a.ms),
+};
+process.send?.(measured);
+await db.destroy();
+process.disconnect?.();
