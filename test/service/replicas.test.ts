@@ -102,8 +102,15 @@ test('a dead replica is replaced by the other one within 15 s', async () => {
   await one.exit;
   const killed = performance.now();
   await gate.open();
-  await two.run({ changed: 400 });
+  await until('a batch of the other one', async () =>
+    (await runs(books.url)).some(
+      ({ replica, changed }) => replica.endsWith(`:${two.pid}`) && changed > 0,
+    )
+      ? true
+      : undefined,
+  );
   expect(performance.now() - killed).toBeLessThan(15_000);
+  await two.run({ changed: 400 });
   expect(await runs(books.url)).toMatchObject([{ outcome: 'lost' }, { outcome: 'success' }]);
   expect(await bookState(books.url)).toMatchObject({ renewals: 400, wrong: [] });
 });
