@@ -42,8 +42,20 @@ export async function closeStage(stage: Stage): Promise<void> {
 /** The first moment again, with the first prices. */
 export async function setUp({ books }: Stage): Promise<void> {
   await books.setClock(instant(firstMoment));
-  await sql`TRUNCATE perennial.plan_price, perennial.quarantine`.execute(books.db);
-  for (const price of firstPrices) await setPrice(books, price);
+  await sql`DELETE FROM perennial.quarantine`.execute(books.db);
+  await sql`DELETE FROM perennial.plan_price`.execute(books.db);
+  await books.db
+    .insertInto('perennial.plan_price')
+    .values(
+      firstPrices.map((price) => ({
+        plan: price.plan,
+        period_days: price.days,
+        currency: 'RUB',
+        valid_from: iso(price.from),
+        amount_minor: price.amount === null ? null : BigInt(price.amount),
+      })),
+    )
+    .execute();
 }
 
 export async function setPrice({ db }: Books, price: PriceFrom): Promise<void> {
