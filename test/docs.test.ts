@@ -1,0 +1,193 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readConfig } from '../src/config.ts';
+import { type Books, freshBooks } from './books.ts';
+import { commandLinesOf, isOption, leaves, wrongWith } from './docs/command-tree.ts';
+import {
+  anchorOf,
+  type Block,
+  type Document,
+  documentOf,
+  linksOf,
+  readDocuments,
+  spansOf,
+} from './docs/document.ts';
+import { hireOperator, type Operator } from './docs/operator.ts';
+
+// What the documents say is done here, block after block, as by somebody who reads them.
+
+const documents = readDocuments();
+const named = (path: string) => documents.find((one) => one.path === path) as Document;
+
+/** Blocks that nobody runs here, each for a reason; a new one is a line that a review sees. */
+const notRun: readonly string[] = [
+  'README.md: endless',
+  'CONTRIBUTING.md: runs the tests that run this',
+  'CONTRIBUTING.md: minutes',
+  'docs/benchmarks.md: minutes',
+  'docs/safety-matrix.md: minutes',
+];
+
+/** What a reader sees only, and what is a file's content or is checked. */
+const shown = ['text', 'ini', 'csv', 'jsonl', 'ts', 'markdown'];
+const languages = ['sh', 'yaml', 'sql', 'json', ...shown];
+
+const isRun = ({ language, info }: Block) =>
+  ['sh', 'sql', 'yaml', 'json'].includes(language) && !info.startsWith('no-run');
+
+async function follow(block: Block, operator: Operator, books: Books | undefined): Promise<void> {
+  const { language, info, text } = block;
+  switch (language) {
+    case 'sh': {
+      const { code, output } =
+        info === 'until-ready'
+          ? await operator.typeUntilReady(text.trim())
+          : await operator.type(text);
+      expect(code, output).toBe(0);
+      return;
+    }
+    case 'sql': {
+      const client = await (books as Books).pool.connect();
+      try {
+        await client.query(`BEGIN; ${text.replace(/;\s*$/, '')}; ROLLBACK`);
+      } finally {
+        client.release(true);
+      }
+      return;
+    }
+    case 'yaml':
+      readConfig(text, 'the block', { DATABASE_URL: 'embedded', TELEGRAM_BOT_TOKEN: '1:x' });
+      return;
+    case 'json':
+      JSON.parse(text);
+      return;
+    default:
+      throw new Error(`nobody knows how to run ${language}`);
+  }
+}
+
+const withBlocks = documents.filter(({ blocks }) => blocks.some(isRun));
+
+describe.each(withBlocks.map((one) => [one.path, one] as const))('%s', (path, { blocks }) => {
+  let operator: Operator;
+  let books: Books | undefined;
+
+  beforeAll(async () => {
+    // The first thing that a newcomer does is done just so, with the embedded server. For the
+    // others it runs already, so that each command joins it.
+    const atFirst = path === 'README.md';
+    if (!atFirst) books = await freshBooks({ bare: true });
+    operator = hireOperator(books?.url);
+    if (atFirst) return;
+    const config = readFileSync('examples/perennial.yaml');
+    writeFileSync(join(operator.folder, 'perennial.yaml'), config);
+    if (blocks.some(({ text }) => text.includes('perennial migrate'))) return;
+    const { code, output } = await operator.type(
+      'perennial migrate --test --now 2026-11-24T02:00:00Z\nperennial apply perennial.yaml --yes',
+    );
+    expect(code, output).toBe(0);
+  });
+  afterAll(async () => {
+    operator?.[Symbol.dispose]();
+    await books?.close();
+  });
+
+  test.each(
+    blocks
+      .filter((block) => isRun(block) || /^\S+\.\w+$/.test(block.info))
+      .map((block) => [block.line, block.language, block] as const),
+  )(
+    'line %i: the %s does what it is there for',
+    async (_, __, block) => {
+      if (/^\S+\.\w+$/.test(block.info)) {
+        writeFileSync(join(operator.folder, block.info), `${block.text}\n`);
+      }
+      if (isRun(block)) await follow(block, operator, books);
+    },
+    60_000,
+  );
+});
+
+test('each block says what it is, and those that are not run are known, with their reason', () => {
+  const unknown = documents.flatMap(({ path, blocks }) =>
+    blocks
+      .filter(({ language }) => !languages.includes(language))
+      .map(({ line, language }) => `${path}:${line}: ${language || 'no language'}`),
+  );
+  expect(unknown).toEqual([]);
+  const reasons = documents.flatMap(({ path, blocks }) =>
+    blocks.flatMap(({ info }) =>
+      info.startsWith('no-run') ? `${path}: ${info.replace(/^no-run:? ?/, '')}` : [],
+    ),
+  );
+  expect(reasons.filter((reason) => !notRun.includes(reason))).toEqual([]);
+  expect(reasons.length).toBeLessThanOrEqual(8);
+});
+
+test('each link inside the repository leads to a file, and to a heading of it', () => {
+  const broken = documents.flatMap((document) =>
+    linksOf(document)
+      .filter((target) => !/^[a-z]+:/.test(target))
+      .filter((target) => !leads(document, target))
+      .map((target) => `${document.path}: ${target}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+function leads(from: Document, target: string): boolean {
+  const [file = '', anchor] = target.split('#');
+  const path = file === '' ? from.path : normalize(join(dirname(from.path), file));
+  if (!existsSync(path)) return false;
+  if (anchor === undefined) return true;
+  const { headings } = documentOf(path, readFileSync(path, 'utf8'));
+  return headings.map(anchorOf).includes(anchor);
+}
+
+test('each command that a document names is there, with each option', () => {
+  const wrong = documents.flatMap((document) => {
+    const { path, blocks } = document;
+    const typed = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text);
+    const lines = [...typed, ...spansOf(document)].flatMap(commandLinesOf);
+    return lines.flatMap((words) => {
+      const why = wrongWith(words);
+      return why === undefined ? [] : [`${path}: perennial ${words.join(' ')}: ${why}`];
+    });
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('each option that a document names alone is one of some command', () => {
+  const wrong = documents
+    // CONTRIBUTING.md and docs/benchmarks.md have options of other programs.
+    .filter(({ path }) => /README|commands|rules|operating|import|audit/.test(path))
+    .flatMap((document) =>
+      spansOf(document)
+        .flatMap((span) => /^--[a-z][a-z-]*/.exec(span)?.[0] ?? [])
+        .filter((option) => !isOption(option))
+        .map((option) => `${document.path}: ${option}`),
+    );
+  expect(wrong).toEqual([]);
+});
+
+const sections = readFileSync('docs/commands.md', 'utf8').split(/^### /m);
+
+test.each(leaves.map((leaf) => [leaf.path, leaf] as const))(
+  'docs/commands.md has %s with each of its options and an example',
+  (path, { options }) => {
+    const section = sections.find((text) => new RegExp(`^\`${path}[ \`]`).test(text)) ?? '';
+    expect(options.filter((option) => !section.includes(option))).toEqual([]);
+    expect(section).toMatch(new RegExp(`\`\`\`sh[\\s\\S]*?perennial ${path}\\b`));
+  },
+);
+
+test('the checks are able to fail', () => {
+  expect(wrongWith(['customer', 'topup', '1'])).toBe('there is no command "topup"');
+  expect(wrongWith(['run', 'auto-renewal', '--dryrun'])).toBe('"run" has no --dryrun');
+  expect(commandLinesOf('x=$(npx perennial plan list --json | head)')).toEqual([
+    ['plan', 'list', '--json'],
+  ]);
+  expect(leads(named('README.md'), 'docs/nowhere.md')).toBe(false);
+  expect(leads(named('README.md'), 'docs/commands.md#nothing')).toBe(false);
+  expect(() => readConfig('databse: x', 'the block')).toThrow(/databse/);
+});

@@ -1,0 +1,63 @@
+import { globSync, readFileSync } from 'node:fs';
+
+// A Markdown document as its readers use it: fenced blocks, code spans, headings, links.
+
+export interface Block {
+  /** Line of its fence, as an editor counts. */
+  readonly line: number;
+  /** `sh`, `yaml`, `sql`, … */
+  readonly language: string;
+  /** What stands behind the language: a file's name, `until-ready`, `no-run: reason`. */
+  readonly info: string;
+  readonly text: string;
+}
+
+export interface Document {
+  readonly path: string;
+  readonly blocks: readonly Block[];
+  /** All that is not in a block. */
+  readonly prose: string;
+  readonly headings: readonly string[];
+}
+
+export function documentOf(path: string, text: string): Document {
+  const blocks: Block[] = [];
+  const prose: string[] = [];
+  let open: { line: number; language: string; info: string; lines: string[] } | undefined;
+  text.split('\n').forEach((line, at) => {
+    const fence = /^```(\S*) ?(.*)$/.exec(line);
+    if (fence === null) {
+      (open?.lines ?? prose).push(line);
+    } else if (open === undefined) {
+      open = { line: at + 1, language: fence[1] ?? '', info: fence[2] ?? '', lines: [] };
+    } else {
+      blocks.push({ ...open, text: open.lines.join('\n') });
+      open = undefined;
+    }
+  });
+  const headings = prose.flatMap((line) => /^#+ (.+)$/.exec(line)?.[1] ?? []);
+  return { path, blocks, prose: prose.join('\n'), headings };
+}
+
+export function readDocuments(): readonly Document[] {
+  const paths = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...globSync('docs/*.md').sort()];
+  return paths.map((path) => documentOf(path, readFileSync(path, 'utf8')));
+}
+
+/** Code spans of the prose: `like this`. */
+export function spansOf({ prose }: Document): readonly string[] {
+  return [...prose.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span as string);
+}
+
+/** Targets of `[text](target)`. */
+export function linksOf({ prose }: Document): readonly string[] {
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target as string);
+}
+
+/** What `#…` of a link names, as GitHub makes it of a heading. */
+export function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
+}
