@@ -71,7 +71,7 @@ const subscriptions = (size: BookSize, customerCount: number): string => `
     expires_at - make_interval(hours => days * 24) AS starts_at
   FROM (
     SELECT i, CASE WHEN i <= ${customerCount} THEN i ELSE (i - ${customerCount}) * 10 END AS c,
-      rank, rank >= ${size.due} AND rank % 20 = 0 AS trial,
+      rank, rank >= ${size.due} AND rank % 20 = 0 AND i <= ${customerCount} AND i % 10 > 0 AS trial,
       rank >= ${size.due} AND rank % 20 = 1 AS over
     FROM (${ranked(size)}) AS numbered) AS placed
   JOIN buyer USING (c)

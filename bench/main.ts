@@ -1,13 +1,21 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { benchmark as audit } from './audit.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
+import { benchmark as overlap } from './overlap.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { type Benchmark, tableOf } from './table.ts';
 
 // `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
 
 /** Every benchmark. A new one is a file and a line. */
-const benchmarks: Readonly<Record<string, Benchmark>> = { renewal, idle, import: transfer };
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  renewal,
+  idle,
+  overlap,
+  import: transfer,
+  audit,
+};
 
 function whole(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);

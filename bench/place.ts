@@ -15,16 +15,13 @@ const settings = {
   max_wal_size: '8GB',
   checkpoint_timeout: '1h', // one falls before each measurement and none into it
   autovacuum: 'off', // no worker that happens to run beside one variant and not beside another
-  shared_preload_libraries: 'pg_stat_statements',
-  'pg_stat_statements.track': 'all',
-  'pg_stat_statements.track_planning': 'on',
 };
 
 export interface Place {
   /** A database made whole by `build`, in which measurements find what they copy. */
   template(name: string, build: (client: pg.Client) => Promise<void>): Promise<void>;
-  /** A copy of a template, in memory and with nothing left to write out; dropped by `drop`. */
-  copy(template: string, name: string): Promise<string>;
+  /** A copy of a template, changed by `prepare`, in memory and with nothing left to write out. */
+  copy(template: string, name: string, prepare?: string): Promise<string>;
   drop(name: string): Promise<void>;
   url(name: string): string;
   close(): Promise<void>;
@@ -76,9 +73,12 @@ export async function openPlace(): Promise<Place> {
       await migrate(urlOf(name), { test: true });
       await using(urlOf(name), build);
     },
-    async copy(template, name) {
+    async copy(template, name, prepare = '') {
       await administer(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);
-      await using(urlOf(name), settle);
+      await using(urlOf(name), async (client) => {
+        await client.query(prepare);
+        await settle(client);
+      });
       return urlOf(name);
     },
     url: urlOf,
