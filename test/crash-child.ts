@@ -1,0 +1,21 @@
+import { openBooks, openPool } from '../src/db/connect.ts';
+import { callOf, runAutoRenewal } from './a-book.ts';
+import { hookPool } from './hooked-pool.ts';
+import { commands } from './matrix/commands.ts';
+
+// A process that kills itself: `crash-child.ts URL WORK N WHEN` does a run (`run`) or a command
+// and is gone, by SIGKILL, before or after the N-th statement. Says `done` when it came through.
+
+const [url = '', work = '', n = '0', when = 'before'] = process.argv.slice(2);
+const pool = hookPool(openPool(url), async (moment) => {
+  if (moment.n !== Number(n) || moment.when !== when) return;
+  process.kill(process.pid, 'SIGKILL');
+  // The signal comes to a process that does nothing more.
+  await new Promise(() => undefined);
+});
+const db = openBooks(pool);
+const command = commands[work];
+if (command === undefined) await runAutoRenewal({ db, url });
+else await command(callOf({ db }, 'key-1'), false);
+await db.destroy();
+process.stdout.write('done\n');

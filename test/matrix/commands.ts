@@ -1,0 +1,55 @@
+import type { PeriodId } from '../../src/kernel/ids.ts';
+import { adjust, topUp } from '../../src/subscription/balance.ts';
+import { purchase } from '../../src/subscription/buying.ts';
+import type { Answer, Call } from '../../src/subscription/command.ts';
+import { createCustomer, setCustomer } from '../../src/subscription/customers.ts';
+import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts';
+import { changePlan } from '../../src/subscription/plan-change.ts';
+import { refund } from '../../src/subscription/refunding.ts';
+import { payer, sells } from '../a-book.ts';
+import type { Books } from '../books.ts';
+
+// Every command that moves money or rights, each with a body of its own and with another one, for a
+// customer who runs on basic since the beginning and has 500.00 RUB left.
+
+export const customerBegins = '2026-11-01T00:00:00Z';
+
+export async function fillOneCustomer(books: Books): Promise<void> {
+  await sells(books);
+  await payer(books, 1n, 500_00n);
+  await books.setClock('2026-11-10T12:34:56.789Z');
+}
+
+type Asked = (call: Call, other: boolean) => Promise<Answer>;
+
+const telegramId = 1n;
+/** The first that was sold in fresh books. */
+const periodId = 1n as PeriodId;
+
+export const commands: Readonly<Record<string, Asked>> = {
+  'top-up': (call, other) =>
+    topUp(call, {
+      telegramId,
+      amountMinor: other ? 2_00n : 1_00n,
+      provider: 'bank',
+      providerRef: 'payment-1',
+    }),
+  adjust: (call, other) =>
+    adjust(call, { telegramId, amountMinor: other ? -2_00n : -1_00n, reason: 'test' }),
+  purchase: (call, other) =>
+    purchase(call, { telegramId, plan: 'basic', periodDays: other ? 90 : 30 }),
+  'purchase of a new one': (call, other) =>
+    purchase(call, { telegramId, plan: other ? 'basic' : 'plus', periodDays: 30, isNew: true }),
+  refund: (call, other) => refund(call, { telegramId, periodId, part: other ? 'unused' : 'whole' }),
+  grant: (call, other) => grant(call, { telegramId, days: other ? 6 : 5 }),
+  revoke: (call, other) =>
+    revoke(call, { telegramId, refund: other ? 'unused' : 'whole', reason: 'test' }),
+  'auto-renew': (call, other) => setAutoRenew(call, { telegramId, on: other }),
+  'change-plan now': (call, other) =>
+    changePlan(call, { telegramId, plan: other ? 'mini' : 'plus', periodDays: 30, when: 'now' }),
+  'change-plan at the next renewal': (call, other) =>
+    changePlan(call, { telegramId, plan: other ? 'mini' : 'plus', periodDays: 30, when: 'next' }),
+  create: (call, other) =>
+    createCustomer(call, { telegramId: 9n, currency: other ? 'USD' : 'RUB' }),
+  set: (call, other) => setCustomer(call, { telegramId, discountPercent: other ? 20 : 10 }),
+};
