@@ -1,6 +1,6 @@
 import type { AuditReport, CheckReport } from '../audit/audit.ts';
 import { isoTime } from '../kernel/instant.ts';
-import { conclusionOf, notShown, rowsOf, type Section, sectionsOf } from './audit-text.ts';
+import { notShown, rowsOf, type Section, scopeOf, sectionsOf, verdictOf } from './audit-text.ts';
 
 // The report as one file that an operator keeps as a record: no script, nothing loaded from
 // elsewhere, readable on a telephone, on paper and without colours.
@@ -35,7 +35,7 @@ const style = `
   @media print { ul.checks > li { break-inside: avoid; } }`;
 
 export function auditHtml(report: AuditReport): string {
-  const verdict = report.ok ? 'The books are right' : 'The books are wrong';
+  const verdict = escaped(verdictOf(report));
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -48,7 +48,7 @@ export function auditHtml(report: AuditReport): string {
 <body>
 <h1>Audit</h1>
 <p class="verdict ${report.ok ? 'well' : 'wrong'}">${verdict}</p>
-<p>${escaped(conclusionOf(report))}</p>
+<p>${escaped(scopeOf(report))}</p>
 ${sectionsOf(report).map(sectionHtml).join('\n')}
 </body>
 </html>`;
@@ -74,7 +74,7 @@ function checkHtml(check: CheckReport): string {
       `<tr><td>${one.telegramId ?? 'none'}</td><td><code>${escaped(rowsOf(one))}</code></td><td>${escaped(one.sentence)}</td></tr>`,
   );
   return `<li><span class="mark wrong" role="img" aria-label="broken">✗</span>${escaped(title)}:
-<strong class="wrong">${violations}</strong> <code class="quiet">${escaped(id)}</code>
+<strong class="wrong">${violations.toLocaleString('en')}</strong> <code class="quiet">${escaped(id)}</code>
 <div class="scroll"><table>
 <tr><th>customer</th><th>rows</th><th>what is wrong</th></tr>
 ${rows.join('\n')}

@@ -37,20 +37,27 @@ export function notShown({ violations, sample }: CheckReport): string | undefine
   return rest > 0n ? `and ${rest.toLocaleString('en')} more` : undefined;
 }
 
-/** The closing sentence: what was looked at, when, and what it came to. */
-export function conclusionOf({ ok, checks, now, lookedAt, tookMs }: AuditReport): string {
-  const seen = Object.entries(lookedAt)
-    .map(([table, count]) => counted(count, nameOf(table), `${nameOf(table)}s`))
-    .join(', ');
-  const took = `${(tookMs / 1_000).toFixed(1)} s`;
-  const looked = `${seen.replaceAll('entrys', 'entries')}, as they were at ${isoTime(now)}, in ${took}`;
-  if (ok) return `The books are right: all ${checks.length} checks hold. Looked at ${looked}.`;
+/** What it came to, in a sentence. */
+export function verdictOf({ ok, checks }: AuditReport): string {
+  if (ok) return `The books are right: all ${checks.length} checks hold.`;
   const broken = checks.filter(({ violations }) => violations > 0n);
   const total = broken.reduce((sum, { violations }) => sum + violations, 0n);
-  return `The books are wrong: ${counted(total, 'violation', 'violations')} of ${counted(broken.length, 'check', 'checks')}. Looked at ${looked}.`;
+  return `The books are wrong: ${counted(total, 'violation', 'violations')} of ${counted(broken.length, 'check', 'checks')}.`;
 }
 
+/** What was looked at, as of when, and how long it took. */
+export function scopeOf({ now, lookedAt, tookMs }: AuditReport): string {
+  const seen = Object.entries(lookedAt)
+    .map(([table, count]) => counted(count, nameOf(table), severalOf(table)))
+    .join(', ');
+  return `Looked at ${seen}, as they were at ${isoTime(now)}, in ${(tookMs / 1_000).toFixed(1)} s.`;
+}
+
+const conclusionOf = (report: AuditReport): string => `${verdictOf(report)} ${scopeOf(report)}`;
+
 const nameOf = (table: string): string => table.replaceAll('_', ' ');
+
+const severalOf = (table: string): string => `${nameOf(table)}s`.replace(/ys$/, 'ies');
 
 export function auditText(report: AuditReport): string {
   const sections = sectionsOf(report).map(({ title, checks }) =>
