@@ -68,6 +68,7 @@ const waiting: Places = {
   'demo/drive.ts': 'virtual time goes at the pace of an eye',
   'app.ts': 'schedules',
   'workers/runner.ts': 'yields between batches',
+  'xray/grpc/call.ts': 'gives up a call without an answer',
 };
 
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */

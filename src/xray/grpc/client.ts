@@ -1,0 +1,123 @@
+import type { ServiceError } from '@grpc/grpc-js';
+import { Fault } from '../../kernel/faults.ts';
+import { isUserName, readCredentialId } from '../names.ts';
+import {
+  type Inbound,
+  listDeadlineMs,
+  type NodeApi,
+  type Patience,
+  type UserProtocol,
+} from '../port.ts';
+import { type Answer, ask, type Call, decoded } from './call.ts';
+import { connect, type NodeAddress } from './connect.ts';
+import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
+import { learned } from './learned.ts';
+import { slices } from './listing.ts';
+import { saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
+import { wire } from './wire.js';
+
+/** A node over gRPC. Connects with the first call. @throws Fault bad_address, node_certificate */
+export function connectNode(address: NodeAddress): NodeApi {
+  const { api } = address;
+  const client = connect(address);
+  const memory = learned(client);
+
+  const bytesOf = async (call: Call, patience: Patience = {}): Promise<Buffer> => {
+    const answer = await ask(client, api, call, patience);
+    return 'bytes' in answer ? answer.bytes : Buffer.alloc(0);
+  };
+
+  async function inbounds(patience?: Patience): Promise<readonly Inbound[]> {
+    const request = wire.ListInboundsRequest.encode({}).finish();
+    const bytes = await bytesOf({ path: paths.listInbounds, request }, patience);
+    const read = decoded(api, wire.Inbounds, bytes).inbounds ?? [];
+    const found = read.map(({ tag, proxySettings }) =>
+      inboundOf(tag ?? '', proxySettings?.type ?? ''),
+    );
+    memory.keep(found);
+    return found;
+  }
+
+  /** How an inbound's users are added, by what was read on this very connection. */
+  async function protocolOf(tag: string, patience?: Patience): Promise<UserProtocol> {
+    if (memory.known() === undefined) await inbounds(patience);
+    const known = memory.known();
+    if (known === undefined) {
+      const sentence = `${api}: the connection broke while the inbounds were being read`;
+      throw new Fault('transient', 'node_unreachable', sentence);
+    }
+    const inbound = known.get(tag);
+    if (inbound === undefined) throw unknownInbound(api, tag);
+    if (inbound.manages) return inbound.protocol;
+    const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
+    throw new Fault('permanent', 'no_user_manager', sentence);
+  }
+
+  function alter(
+    tag: string,
+    operation: wire.TypedMessage.$Shape,
+    expects: (error: ServiceError) => boolean,
+    patience: Patience = {},
+  ): Promise<Answer> {
+    const request = wire.AlterInboundRequest.encode({ tag, operation }).finish();
+    return ask(client, api, { path: paths.alterInbound, request, tag, expects }, patience);
+  }
+
+  async function countUsers(tag: string, patience?: Patience): Promise<number> {
+    const request = wire.InboundUserRequest.encode({ tag }).finish();
+    const bytes = await bytesOf({ path: paths.getInboundUsersCount, request, tag }, patience);
+    return decoded(api, wire.InboundUsersCount, bytes).count ?? 0;
+  }
+
+  return {
+    inbounds,
+    countUsers,
+    async health(patience) {
+      const request = wire.Empty.encode({}).finish();
+      const bytes = await bytesOf({ path: paths.getSysStats, request }, patience);
+      const { uptime, numGoroutine, alloc } = decoded(api, wire.SysStats, bytes);
+      return { uptimeS: uptime ?? 0, goroutines: numGoroutine ?? 0, heapBytes: alloc ?? 0 };
+    },
+    async addUser(tag, { name, id, flow }, patience) {
+      mustBeName(name);
+      mustBeCredential(id);
+      const protocol = await protocolOf(tag, patience);
+      const user = { level: 0, email: name, account: accountFor(protocol, id, flow) };
+      const value = wire.AddUserOperation.encode({ user }).finish();
+      const answer = await alter(tag, { type: addUserType, value }, saysAlreadyThere, patience);
+      return 'expected' in answer ? 'already_there' : 'added';
+    },
+    async removeUser(tag, name, patience) {
+      mustBeName(name);
+      const value = wire.RemoveUserOperation.encode({ email: name }).finish();
+      const answer = await alter(tag, { type: removeUserType, value }, saysNotThere, patience);
+      return 'expected' in answer ? 'not_there' : 'removed';
+    },
+    async *listUsers(tag, { deadlineMs, signal } = {}) {
+      const heeded = signal === undefined ? {} : { signal };
+      const answerMs = deadlineMs ?? listDeadlineMs(await countUsers(tag, heeded));
+      const request = wire.InboundUserRequest.encode({ tag }).finish();
+      const call = { path: paths.getInboundUsers, request, tag };
+      yield* slices(api, await bytesOf(call, { ...heeded, deadlineMs: answerMs }));
+    },
+    close: () => client.close(),
+  };
+}
+
+function inboundOf(tag: string, type: string): Inbound {
+  const protocol = protocolOfInbound(type);
+  return protocol === undefined ? { tag, manages: false, type } : { tag, manages: true, protocol };
+}
+
+function mustBeName(name: string): void {
+  if (isUserName(name)) return;
+  const sentence = `"${name}" is not a name for a node; lower-case <installation>-<credential> is`;
+  throw new Fault('permanent', 'bad_name', sentence);
+}
+
+function mustBeCredential(id: string): void {
+  if (readCredentialId(id) !== undefined) return;
+  // Not quoted in full: whoever has the UUID can connect.
+  const sentence = `a credential of ${id.length} characters is no UUID of 36 in lower case; it was not sent`;
+  throw new Fault('permanent', 'bad_credential', sentence);
+}

@@ -1,0 +1,55 @@
+import type { Flow, UserProtocol } from '../port.ts';
+import { wire } from './wire.js';
+
+// Names on the wire that the .proto can't carry: paths of methods, and the types of messages that
+// travel inside others, by their bare full names. Client and embedded node share them.
+
+export const handlerService = 'xray.app.proxyman.command.HandlerService';
+export const statsService = 'xray.app.stats.command.StatsService';
+
+export const paths = {
+  alterInbound: `/${handlerService}/AlterInbound`,
+  listInbounds: `/${handlerService}/ListInbounds`,
+  getInboundUsers: `/${handlerService}/GetInboundUsers`,
+  getInboundUsersCount: `/${handlerService}/GetInboundUsersCount`,
+  getSysStats: `/${statsService}/GetSysStats`,
+  getStats: `/${statsService}/GetStats`,
+} as const;
+export type Path = (typeof paths)[keyof typeof paths];
+
+export const addUserType = 'xray.app.proxyman.command.AddUserOperation';
+export const removeUserType = 'xray.app.proxyman.command.RemoveUserOperation';
+
+export const accountTypes: Readonly<Record<UserProtocol, string>> = {
+  vless: 'xray.proxy.vless.Account',
+  vmess: 'xray.proxy.vmess.Account',
+  trojan: 'xray.proxy.trojan.Account',
+};
+
+/** What an inbound's configuration is called in ListInbounds. */
+export const inboundTypes: Readonly<Record<UserProtocol, string>> = {
+  vless: 'xray.proxy.vless.inbound.Config',
+  vmess: 'xray.proxy.vmess.inbound.Config',
+  trojan: 'xray.proxy.trojan.ServerConfig',
+};
+
+export function protocolOfInbound(type: string): UserProtocol | undefined {
+  return (Object.keys(inboundTypes) as UserProtocol[]).find((each) => inboundTypes[each] === type);
+}
+
+/** The account that opens an inbound of this protocol to a UUID; Trojan takes it as password. */
+export function accountFor(
+  protocol: UserProtocol,
+  id: string,
+  flow: Flow,
+): wire.TypedMessage.$Shape {
+  const type = accountTypes[protocol];
+  switch (protocol) {
+    case 'vless':
+      return { type, value: wire.VlessAccount.encode({ id, flow }).finish() };
+    case 'vmess':
+      return { type, value: wire.VmessAccount.encode({ id }).finish() };
+    case 'trojan':
+      return { type, value: wire.TrojanAccount.encode({ password: id }).finish() };
+  }
+}
