@@ -46,8 +46,8 @@ export interface AuditReport {
 const workMem = '64MB';
 
 /**
- * Runs all checks. It holds one connection of `db` for as long as it takes (about 10 s a million
- * customers), so give it a pool that is its own. @throws Fault `interrupted` when `signal` aborts
+ * Runs all checks. It holds one connection of `db` for as long as it takes (half a minute for
+ * a million customers on a busy server), so give it a pool that is its own. @throws Fault `interrupted` when `signal` aborts
  */
 export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditReport> {
   const elapsedMs = stopwatch();
