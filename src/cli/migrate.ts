@@ -20,7 +20,10 @@ export function migrateCommand(): Command {
       const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
       const place = await findDatabase(config, 'command', true);
       try {
-        const done = await migrate(place.url, { test: options.test ?? false });
+        const done = await migrate(place.url, {
+          test: options.test ?? false,
+          setsClock: now !== undefined,
+        });
         if (now !== undefined) {
           const db = openBooks(openPool(place.url));
           await setClock(db, now).finally(() => db.destroy());

@@ -16,8 +16,12 @@ export async function readClock(db: Db | Tx): Promise<Instant> {
 export async function setClock(db: Db | Tx, now: Instant): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.installation SET clock_at = ${isoTime(now)} WHERE test`.execute(db);
-  if (numAffectedRows === 1n) return;
-  throw new UsageFault(
+  if (numAffectedRows !== 1n) throw notATest();
+}
+
+/** Said also before anything is done that `--now` came with. */
+export function notATest(): UsageFault {
+  return new UsageFault(
     'not_a_test',
     '--now: this database is not a test; only one made by "perennial migrate --test" has a clock that can be set',
   );

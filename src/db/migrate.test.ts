@@ -115,3 +115,13 @@ test('a user without the right to create says so instead of failing halfway', as
   expect(await codeOf(migrate(url.href))).toBe('database_rights');
   await ask(books.url, `DROP ROLE ${user}`);
 });
+
+test('a clock that can not be set is refused before anything is changed', async () => {
+  await using books = await freshBooks({ bare: true });
+  await expect(migrate(books.url, { setsClock: true })).rejects.toMatchObject({
+    code: 'not_a_test',
+  });
+  const { rows } = await books.pool.query("SELECT to_regnamespace('perennial') AS made");
+  expect(rows).toEqual([{ made: null }]);
+  expect(await migrate(books.url, { test: true, setsClock: true })).toMatchObject({ test: true });
+});

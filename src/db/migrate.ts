@@ -2,6 +2,7 @@ import pg from 'pg';
 import { Fault, UsageFault } from '../kernel/faults.ts';
 import { minuteMs } from '../kernel/instant.ts';
 import { programVersion } from '../version.ts';
+import { notATest } from './clock.ts';
 import { clientConfig, type Limits } from './connect.ts';
 import { faultOf } from './faults.ts';
 import { checkUrl, placeOf } from './place.ts';
@@ -23,6 +24,8 @@ export interface MigrateOptions {
   /** Marks a new database as a test: its clock can be set. Refused on one that is not. */
   readonly test?: boolean;
   readonly madeBy?: 'migrate' | 'demo';
+  /** Its clock is to be set: refused, before anything is changed, where that can't be. */
+  readonly setsClock?: boolean;
   /** For tests of the migrator itself. */
   readonly migrations?: readonly Migration[];
   readonly programVersion?: string;
@@ -91,6 +94,7 @@ async function step(
   if (wrong !== undefined) throw wrong;
   const at = 'version' in found ? found.version : 0;
   const test = at > 0 && (await checkTest(client, place, options));
+  if (options.setsClock && !(at > 0 ? test : options.test)) throw notATest();
   const next = migrations[at];
   if (next === undefined) return { done: true, version: at, test };
   await apply(client, next, options);

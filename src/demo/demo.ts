@@ -17,6 +17,7 @@ export interface DemoOptions {
   readonly catalog: Config;
   readonly customers: number;
   readonly seed: number;
+  readonly from: Instant | undefined;
   readonly rate: number;
   readonly view: View;
   readonly signal: AbortSignal;

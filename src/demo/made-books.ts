@@ -34,6 +34,8 @@ export interface DemoRequest {
   readonly catalog: Config;
   readonly customers: number;
   readonly seed: number;
+  /** When it begins; the present hour, if it isn't said. */
+  readonly from: Instant | undefined;
 }
 
 /** @throws UsageFault for a folder with books that are not a demo's, or that is in use */
@@ -88,7 +90,7 @@ async function markFolder(dataDir: string): Promise<void> {
 
 async function fill(db: Db, url: string, request: DemoRequest): Promise<Instant> {
   // A full hour, so that the first one shown is a whole one.
-  const now = instant(Math.floor((await readClock(db)) / hourMs) * hourMs);
+  const now = request.from ?? instant(Math.floor((await readClock(db)) / hourMs) * hourMs);
   await setClock(db, now);
   await inTransaction(db, async (tx) => {
     await carryOut(tx, await difference(tx, request.catalog, now), 'demo', now);
