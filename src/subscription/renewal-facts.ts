@@ -24,7 +24,8 @@ type FactsRow = Omit<Facts, 'listMinor'>;
 /**
  * The facts of these subscriptions, in a statement of its own after the customers were locked:
  * what a purchase or a top-up committed while we found and locked is seen (DESIGN.md 3.2).
- * In order of their end, so that a customer's balance is spent in that order.
+ * Customer by customer, so that what is written lies together in tables and indexes (5% of a run's
+ * time), and each in order of their end, so that a customer's balance is spent in that order.
  */
 export async function readFacts(
   tx: Tx,
@@ -41,7 +42,7 @@ export async function readFacts(
       coalesce(s.next_period_days, s.period_days) AS "periodDays"
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${anyOf('bigint', ids)}
-    ORDER BY s.expires_at, s.id`.execute(tx);
+    ORDER BY s.customer_id, s.expires_at, s.id`.execute(tx);
   return rows.map((row) => ({
     ...row,
     listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
