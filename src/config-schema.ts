@@ -104,24 +104,20 @@ export const fileSchema = mapping({
   database: z.string().min(1).optional(),
   data_dir: z.string().min(1).optional(),
   currency: currency.default('RUB'),
-  telegram: z
-    .strictObject({
-      token: z.string(),
-      api: z.url().default('https://api.telegram.org'),
-      admins: z.array(z.number().int().positive()).default([]),
-      per_second: z.number().positive().max(30).default(20),
-    })
-    .optional(),
+  telegram: mapping({
+    token: z.string(),
+    api: z.url().default('https://api.telegram.org'),
+    admins: z.array(z.number().int().positive()).default([]),
+    per_second: z.number().positive().max(30).default(20),
+  }).optional(),
   plans: z.record(key, planSchema).optional(),
   trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
   discounts: mapping({ vip_percent: percent.default(30) }).optional(),
-  renewal: z
-    .strictObject({
-      window: duration.default(6 * hourMs),
-      retry: duration.default(hourMs),
-      revive: duration.default(7 * dayMs),
-    })
-    .optional(),
+  renewal: mapping({
+    window: duration.default(6 * hourMs),
+    retry: duration.default(hourMs),
+    revive: duration.default(7 * dayMs),
+  }).optional(),
   nodes: z.array(nodeSchema).optional(),
   workers: z.record(z.string(), workerSettings).default({}),
 });

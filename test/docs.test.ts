@@ -1,7 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { readConfig } from '../src/config.ts';
+import { fileSchema } from '../src/config-schema.ts';
 import { type Books, freshBooks } from './books.ts';
 import { commandLinesOf, isOption, leaves, wrongWith } from './docs/command-tree.ts';
 import {
@@ -30,7 +32,7 @@ const notRun: readonly string[] = [
 ];
 
 /** What a reader sees only, and what is a file's content or is checked. */
-const shown = ['text', 'ini', 'csv', 'jsonl', 'ts', 'markdown'];
+const shown = ['text', 'ini', 'cron', 'csv', 'jsonl', 'ts', 'markdown'];
 const languages = ['sh', 'yaml', 'sql', 'json', ...shown];
 
 const isRun = ({ language, info }: Block) =>
@@ -122,7 +124,7 @@ test('each block says what it is, and those that are not run are known, with the
     ),
   );
   expect(reasons.filter((reason) => !notRun.includes(reason))).toEqual([]);
-  expect(reasons.length).toBeLessThanOrEqual(8);
+  expect(reasons.length).toBeLessThanOrEqual(10);
 });
 
 test('each link inside the repository leads to a file, and to a heading of it', () => {
@@ -168,6 +170,26 @@ test('each option that a document names alone is one of some command', () => {
         .map((option) => `${document.path}: ${option}`),
     );
   expect(wrong).toEqual([]);
+});
+
+/** `workers.NAME.every`: the keys of a configuration, with a word for each name that is free. */
+function keysOf(schema: z.core.$ZodType, path: string): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return keysOf(schema.unwrap(), path);
+  }
+  if (schema instanceof z.ZodRecord) return keysOf(schema.valueType, `${path}.*`);
+  if (!(schema instanceof z.ZodObject)) return [path];
+  return Object.entries(schema.shape).flatMap(([key, inner]) =>
+    keysOf(inner as z.core.$ZodType, path === '' ? key : `${path}.${key}`),
+  );
+}
+
+test('docs/operating.md has each key of the configuration', () => {
+  const rows = spansOf(named('docs/operating.md')).map((span) =>
+    span.replaceAll(/[A-Z]{3,}/g, '*'),
+  );
+  const missing = keysOf(fileSchema, '').filter((key) => !rows.includes(key));
+  expect(missing).toEqual([]);
 });
 
 const sections = readFileSync('docs/commands.md', 'utf8').split(/^### /m);
