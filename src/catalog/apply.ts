@@ -3,6 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
+import { wakeChannel } from '../subscription/wake.ts';
 import { inWords, type Step } from './difference.ts';
 
 /** Makes the books like the file: all steps or none, each a line of the timeline. */
@@ -83,6 +84,16 @@ export async function setPrice(tx: Tx, price: PriceStep, validFrom: Instant): Pr
       `there is no plan "${price.plan}"; "perennial plan list" shows those there are`,
     );
   }
+  if (price.amountMinor !== null) await retryUnpriced(tx);
+}
+
+/** Who could not be renewed for want of a price is tried again at once, not in an hour or a day. */
+async function retryUnpriced(tx: Tx): Promise<void> {
+  const { numAffectedRows } = await sql`
+    DELETE FROM perennial.quarantine
+    WHERE worker = 'auto-renewal' AND reason LIKE 'no_price:%'`.execute(tx);
+  if (numAffectedRows === 0n) return;
+  await sql`SELECT pg_notify(${wakeChannel}, 'auto-renewal')`.execute(tx);
 }
 
 async function setNode(

@@ -1,0 +1,136 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { type Books, freshBooks } from '../../test/books.ts';
+import { payer, runOf, standOf } from '../../test/shop.ts';
+import { type Config, readConfig } from '../config.ts';
+import { readClock } from '../db/clock.ts';
+import { inTransaction } from '../db/connect.ts';
+import { readSettings } from '../subscription/settings.ts';
+import { carryOut } from './apply.ts';
+import { difference, inWords } from './difference.ts';
+import { listPlans } from './list.ts';
+
+const start = '2026-11-01T00:00:00Z';
+
+const file = (text: string): Config => ({
+  path: 'perennial.yaml',
+  file: readConfig(text, 'perennial.yaml'),
+  database: undefined,
+  dataDir: '/nowhere',
+  dataDirNamed: false,
+  logLevel: 'info',
+});
+
+const shop = (price: number, more = '') =>
+  file(`
+plans:
+  basic: { title: Basic, groups: [all], prices: { RUB: { 30: ${price}, 90: 399 } } }
+${more}`);
+
+/** Applies a file, and gives its steps in words. */
+async function apply({ db }: Books, config: Config): Promise<string[]> {
+  return inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const steps = await difference(tx, config, now);
+    await carryOut(tx, steps, 'test', now);
+    return steps.map(inWords);
+  });
+}
+
+const node = (link: string, inbound = 'vless') => `
+nodes:
+  - { id: nl-1, api: "127.0.0.1:1", groups: [all], inbounds: [${inbound}], link: { host: ${link}, port: 443 } }`;
+
+async function marks({ db }: Books): Promise<bigint> {
+  const { rows } = await sql<{ marks: bigint }>`
+    SELECT count(*) AS marks FROM perennial.access_sync`.execute(db);
+  return rows[0]?.marks ?? -1n;
+}
+
+test('a file applied twice changes nothing the second time', async () => {
+  await using books = await freshBooks({ now: start });
+  const config = shop(
+    149,
+    `discounts: { vip_percent: 40 }\ntrial: { plan: basic, days: 5 }${node('a.example')}`,
+  );
+  expect(await apply(books, config)).toHaveLength(6);
+  expect(await apply(books, config)).toEqual([]);
+  expect(await readSettings(books.db)).toMatchObject({
+    vipPercent: 40,
+    trial: { plan: 'basic', days: 5 },
+  });
+});
+
+test('a price that changes counts from now on and leaves the old one in the books', async () => {
+  await using books = await freshBooks({ now: start });
+  await apply(books, shop(149));
+  await books.setClock('2026-11-02T00:00:00Z');
+  expect(await apply(books, shop(199))).toEqual(['~ price basic 30 d: 149.00 RUB -> 199.00 RUB']);
+  const { rows } = await sql<{ amount_minor: bigint }>`
+    SELECT amount_minor FROM perennial.plan_price WHERE period_days = 30
+    ORDER BY valid_from`.execute(books.db);
+  expect(rows.map((row) => row.amount_minor)).toEqual([149_00n, 199_00n]);
+  const [basic] = await listPlans(books.db, await readClock(books.db));
+  expect(basic?.prices.map((price) => price.amount)).toEqual(['199.00', '399.00']);
+});
+
+test('a plan that is no longer listed is retired: who has it is renewed, nobody new can buy it', async () => {
+  await using books = await freshBooks({ now: start });
+  await apply(books, shop(149));
+  const id = await payer(books, 1n, 149_00n);
+  const other = file(
+    'plans: { plus: { title: Plus, groups: [all], prices: { RUB: { 30: 299 } } } }',
+  );
+  expect(await apply(books, other)).toContain(
+    '- plan basic: retired (who has it keeps it, nobody new can buy it)',
+  );
+  await books.setClock('2026-11-30T22:00:00Z');
+  await runOf(books, 'auto-renewal');
+  expect(await standOf(books, id)).toMatchObject({ charges: 2, balance: 0n });
+  await expect(payer(books, 2n, 0n)).rejects.toMatchObject({ code: 'no_plan' });
+});
+
+test('R10: without a price a renewal is put aside and alarmed; a new price brings it back at once', async () => {
+  await using books = await freshBooks({ now: start });
+  await apply(books, shop(149));
+  const id = await payer(books, 1n, 149_00n);
+  const withoutMonth = file(
+    'plans: { basic: { title: Basic, groups: [all], prices: { RUB: { 90: 399 } } } }',
+  );
+  await apply(books, withoutMonth);
+  await books.setClock('2026-11-30T22:00:00Z');
+  expect(await runOf(books, 'auto-renewal')).toMatchObject({ outcome: 'degraded', failed: 1n });
+  const { rows } = await sql<{ alarms: bigint }>`
+    SELECT count(*) AS alarms FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(
+    books.db,
+  );
+  expect(rows).toEqual([{ alarms: 1n }]);
+  expect(await runOf(books, 'auto-renewal')).toMatchObject({ examined: 0n });
+  await apply(books, shop(149));
+  expect(await runOf(books, 'auto-renewal')).toMatchObject({ outcome: 'success', changed: 1n });
+  expect(await standOf(books, id)).toMatchObject({ charges: 2 });
+});
+
+test('a node that changes is marked for everybody; a new public host changes links, nothing else', async () => {
+  await using books = await freshBooks({ now: start });
+  await apply(books, shop(149, node('a.example')));
+  await payer(books, 1n, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
+  expect(await apply(books, shop(149, node('b.example')))).toEqual(['~ node nl-1: 127.0.0.1:1']);
+  expect(await marks(books)).toBe(0n);
+  await apply(books, shop(149, node('b.example', 'other')));
+  expect(await marks(books)).toBe(1n);
+});
+
+test('a file that names two nodes by one id, or a trial on no plan, is refused', async () => {
+  await using books = await freshBooks({ now: start });
+  const twice = `${node('a.example')}
+  - { id: nl-1, api: "127.0.0.1:2", groups: [all], inbounds: [vless], link: { host: b, port: 1 } }`;
+  const now = await readClock(books.db);
+  await expect(difference(books.db, shop(149, twice), now)).rejects.toMatchObject({
+    code: 'double_node',
+  });
+  await expect(
+    difference(books.db, shop(149, 'trial: { plan: gone, days: 3 }'), now),
+  ).rejects.toMatchObject({ code: 'no_plan' });
+});
