@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Document, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { fileSchema, type nodeSchema, type planSchema, wrongWith } from './config-schema.ts';
@@ -174,7 +174,9 @@ export function loadConfig(
     );
   });
   const config = readConfig(text, path, env);
-  const dataDir = env.PERENNIAL_DATA_DIR || config.data_dir;
+  // A path in a file is meant from that file, a variable's from where one is.
+  const own = config.data_dir && resolve(dirname(path), config.data_dir);
+  const dataDir = env.PERENNIAL_DATA_DIR || own;
   return {
     path: found ? path : undefined,
     file: config,
