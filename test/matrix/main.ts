@@ -57,8 +57,9 @@ for (const row of rows) {
   if (values.json !== true) print(line, row);
   const why = wrongWith(row, line);
   if (why !== undefined) wrong.push(`${row.id}: ${why}`);
-  for (const { title, file } of its.filter(({ passed }) => !passed))
-    wrong.push(`  ${file}: ${title}`);
+  for (const { title, file, message } of its.filter(({ passed }) => !passed)) {
+    wrong.push(`  ${file}: ${title}\n${message.replaceAll(/^/gm, '    ')}`);
+  }
 }
 
 function print({ id, state, tests: count, mutant }: Line, { requirement }: MatrixRow): void {

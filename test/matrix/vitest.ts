@@ -8,6 +8,8 @@ export interface TestResult {
   readonly title: string;
   readonly file: string;
   readonly passed: boolean;
+  /** Why it failed, with the seed of a property. */
+  readonly message: string;
 }
 
 export interface VitestResults {
@@ -21,7 +23,11 @@ interface JsonReport {
     readonly name: string;
     readonly status: string;
     readonly message: string;
-    readonly assertionResults: readonly { readonly title: string; readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly title: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[] | null;
+    }[];
   }[];
 }
 
@@ -70,7 +76,12 @@ function resultsOf(report: JsonReport): VitestResults {
   const tests = report.testResults.flatMap(({ name, assertionResults }) =>
     assertionResults
       .filter(({ status }) => status === 'passed' || status === 'failed')
-      .map(({ title, status }) => ({ title, file: name, passed: status === 'passed' })),
+      .map(({ title, status, failureMessages }) => ({
+        title,
+        file: name,
+        passed: status === 'passed',
+        message: (failureMessages ?? []).join('\n'),
+      })),
   );
   const broken = report.testResults
     .filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0)

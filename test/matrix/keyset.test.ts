@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Db, inTransaction } from '../../src/db/connect.ts';
+import { defaultSettings } from '../../src/subscription/settings.ts';
+import { autoRenewal } from '../../src/workers/auto-renewal/worker.ts';
+import { fastExpiryCleanup } from '../../src/workers/fast-expiry-cleanup/worker.ts';
+import type { Cursor, Found, Pass } from '../../src/workers/worker.ts';
+import { at, sells } from '../a-book.ts';
+import { type Books, freshBooks } from '../books.ts';
+
+// The walks of the workers over their due rows, page by page, while others insert, move and delete
+// rows between the pages. 20,000 rows; KEYSET_ROWS=100000 for as many as an operator may have due.
+
+const count = Number(process.env.KEYSET_ROWS || 20_000);
+const now = at('2026-12-01T00:00:00Z');
+const moment = { now, settings: defaultSettings };
+const passes: readonly Pass[] = [...autoRenewal.passes, ...fastExpiryCleanup.passes];
+
+let books: Books;
+
+/** Subscriptions that are due for every walk; many end, and are tried again, at the same moment. */
+async function addDue(db: Db, howMany: number): Promise<bigint[]> {
+  const { rows } = await sql<{ id: bigint }>`
+    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at, next_try_at)
+    SELECT 1, 'paid', 'basic', 30, 'active', '2026-01-01Z',
+      '2026-11-30T00:00:00Z'::timestamptz + (random() * 40)::int * interval '1 minute',
+      CASE WHEN random() < 0.5
+        THEN '2026-11-30T00:00:00Z'::timestamptz + (random() * 40)::int * interval '1 minute' END
+    FROM generate_series(1, ${howMany}) RETURNING id`.execute(db);
+  return rows.map((row) => row.id);
+}
+
+beforeAll(async () => {
+  books = await freshBooks({ now });
+  await sells(books);
+  await sql`
+    INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
+    VALUES (1, 'RUB', 'a token of 16 or more', '2026-01-01Z')`.execute(books.db);
+  await addDue(books.db, count);
+  await sql`ANALYZE perennial.subscription`.execute(books.db);
+}, 60_000);
+
+afterAll(() => books.close());
+
+const page = (pass: Pass, after: Cursor | undefined, max: number): Promise<Found[]> =>
+  inTransaction(books.db, (tx) => pass(tx, moment, { after, max, skip: [] }));
+
+interface Change {
+  readonly what: 'insert' | 'move' | 'delete';
+  /** Which part of the rows, of 1,000. */
+  readonly of: number;
+}
+
+/** What others do between two pages. Adds the rows that it changed to `touched`. */
+async function disturb({ what, of }: Change, touched: Set<bigint>): Promise<void> {
+  if (what === 'insert') {
+    for (const id of await addDue(books.db, 5)) touched.add(id);
+    return;
+  }
+  const some = sql`id IN (SELECT id FROM perennial.subscription WHERE id % 1000 = ${of} LIMIT 8)`;
+  const { rows } =
+    what === 'delete'
+      ? await sql<{ id: bigint }>`
+          DELETE FROM perennial.subscription WHERE ${some} RETURNING id`.execute(books.db)
+      : await sql<{ id: bigint }>`
+          UPDATE perennial.subscription SET
+            expires_at = expires_at + (random() * 20 - 10)::int * interval '1 minute',
+            next_try_at = next_try_at + (random() * 20 - 10)::int * interval '1 minute'
+          WHERE ${some} RETURNING id`.execute(books.db);
+  for (const { id } of rows) touched.add(id);
+}
+
+const changes = fc.array(
+  fc.record({
+    what: fc.constantFrom<Change['what']>('insert', 'move', 'delete'),
+    of: fc.integer({ min: 0, max: 999 }),
+  }),
+  { minLength: 1, maxLength: 20 },
+);
+
+test('P1: a walk ends, and sees each row that nobody touches once, whatever is inserted, moved and deleted meanwhile', async () => {
+  const walk = async (pass: Pass, max: number, disturbances: readonly Change[]) => {
+    const due = await page(pass, undefined, 1_000_000);
+    const touched = new Set<bigint>();
+    const seen: bigint[] = [];
+    let after: Cursor | undefined;
+    for (let pages = 0; ; pages += 1) {
+      const found = await page(pass, after, max);
+      after = found.at(-1)?.key;
+      if (after === undefined) break;
+      seen.push(...found.map(({ subscriptionId }) => subscriptionId));
+      const change = disturbances[pages % disturbances.length];
+      if (change !== undefined && pages < 20) await disturb(change, touched);
+      // More pages than all rows could fill: it goes in circles.
+      expect(pages).toBeLessThan(((due.length + 200) / max) * 2 + 20);
+    }
+    const untouched = (ids: readonly bigint[]) => ids.filter((id) => !touched.has(id));
+    const once = new Set(seen);
+    expect(untouched(seen)).toHaveLength(untouched([...once]).length);
+    const missed = untouched(due.map((row) => row.subscriptionId)).filter((id) => !once.has(id));
+    expect(missed).toEqual([]);
+    expect(once.size - untouched([...once]).length).toBeLessThanOrEqual(touched.size);
+  };
+  const draws = fc.asyncProperty(
+    fc.constantFrom(...passes),
+    fc.integer({ min: 700, max: 3_000 }),
+    changes,
+    walk,
+  );
+  await fc.assert(draws, { numRuns: 12, endOnFailure: true });
+}, 300_000);
+
+test('P1: pages of one walk over rows that all share one moment', async () => {
+  await sql`
+    UPDATE perennial.subscription SET expires_at = '2026-11-30T12:00:00Z', next_try_at = NULL
+    WHERE id <= 50`.execute(books.db);
+  await sql`DELETE FROM perennial.subscription WHERE id > 50`.execute(books.db);
+  const pass = fastExpiryCleanup.passes[0] as Pass;
+  const all = (await page(pass, undefined, 1_000)).map((row) => row.subscriptionId);
+  const seen: bigint[] = [];
+  for (let found = await page(pass, undefined, 7); found.length > 0; ) {
+    seen.push(...found.map((row) => row.subscriptionId));
+    found = await page(pass, found.at(-1)?.key, 7);
+  }
+  expect(seen).toEqual(all);
+});

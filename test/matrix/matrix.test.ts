@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { checkPatches, mutantIds } from './mutants.ts';
+import { anyPattern, idsOf, patternOf, readRows } from './rows.ts';
+
+const rows = readRows();
+
+test('the matrix has every statement of the audit, each id once', () => {
+  const counts = { R: 17, T: 6, F: 8, S: 5, X: 7, P: 10 };
+  const ids = Object.entries(counts).flatMap(([letter, count]) =>
+    Array.from({ length: count }, (_, at) => `${letter}${at + 1}`),
+  );
+  expect(rows.map(({ id }) => id).sort()).toEqual(ids.sort());
+});
+
+test('the rows of auto-renewal are claimed, and so are those of all workers that it shows', () => {
+  const claimed = rows.filter((row) => row.claimed).map(({ id }) => id);
+  expect(claimed.filter((id) => id.startsWith('R'))).toHaveLength(17);
+  expect(claimed).toEqual(
+    expect.arrayContaining(['P1', 'P2', 'P3', 'P6', 'P7', 'P8', 'P9', 'P10']),
+  );
+});
+
+test('each claimed row that wants a mutant has one, and no mutant is of no row', () => {
+  const wanted = rows.filter((row) => row.claimed && row.wantsMutant).map(({ id }) => id);
+  expect(mutantIds()).toEqual(expect.arrayContaining(wanted));
+  expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining(mutantIds()));
+});
+
+test('each mutant still applies to the program as it stands', async () => {
+  expect(await checkPatches()).toEqual([]);
+});
+
+test('a title may begin with several ids, and nothing else is taken for one', () => {
+  expect(idsOf('R2 R15: a run that is killed')).toEqual(['R2', 'R15']);
+  expect(idsOf('a run of R2: killed')).toEqual([]);
+  const ofR1 = new RegExp(patternOf('R1'));
+  expect(['R1: a', 'R1 R2: a', 'R2 R1 R3: a', 'group R1: a'].every((each) => ofR1.test(each))).toBe(
+    true,
+  );
+  expect(['R11: a', 'R1 a', 'XR1: a', 'R10 R12: a'].some((each) => ofR1.test(each))).toBe(false);
+  expect(new RegExp(anyPattern).test('two tests never share books')).toBe(false);
+});
