@@ -5,9 +5,9 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
-import { Fault } from '../../kernel/faults.ts';
 import { type Path, paths } from '../grpc/contract.ts';
 import { wire } from '../grpc/wire.js';
+import { type Door, openDoor } from './door.ts';
 import { type InboundConfig, Life } from './operations.ts';
 import { Panic, Refusal } from './refusal.ts';
 
@@ -71,10 +71,10 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
   const { services = ['HandlerService', 'StatsService'], lacks = [] } = options;
   let address = options.listen ?? '127.0.0.1:0';
   let inbounds = options.inbounds;
-  let alive: { readonly server: Server; readonly life: Life } | undefined;
+  let alive: { readonly door: Door; readonly life: Life } | undefined;
 
   const die = (): void => {
-    alive?.server.forceShutdown();
+    alive?.door.slam();
     alive = undefined;
   };
 
@@ -110,9 +110,9 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
       // Xray answers to its ancestor's names as well.
       server.register(path.replace('/xray.', '/v2ray.core.'), handler, asIs, asIs, 'unary');
     }
-    const port = await bind(server, address, credentialsOf(options));
-    if (!address.startsWith('unix:')) address = address.replace(/:\d+$/, `:${port}`);
-    alive = { server, life };
+    const door = await openDoor(address, server, credentialsOf(options));
+    address = door.address;
+    alive = { door, life };
   };
 
   await start();
@@ -178,14 +178,4 @@ function credentialsOf({ tls }: EmbeddedNodeOptions): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   const pair = { private_key: tls.key, cert_chain: tls.cert };
   return ServerCredentials.createSsl(tls.ca ?? null, [pair], tls.ca !== undefined);
-}
-
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (cause, port) => {
-      if (cause === null) return resolve(port);
-      const sentence = `the embedded node can't listen on ${address}`;
-      reject(new Fault('permanent', 'bad_address', sentence, cause));
-    });
-  });
 }

@@ -66,7 +66,7 @@ export function connectNode(address: NodeAddress): NodeApi {
   async function countUsers(tag: string, patience?: Patience): Promise<number> {
     const request = wire.InboundUserRequest.encode({ tag }).finish();
     const bytes = await bytesOf({ path: paths.getInboundUsersCount, request, tag }, patience);
-    return decoded(api, wire.InboundUsersCount, bytes).count ?? 0;
+    return whole(decoded(api, wire.InboundUsersCount, bytes).count);
   }
 
   return {
@@ -76,7 +76,7 @@ export function connectNode(address: NodeAddress): NodeApi {
       const request = wire.Empty.encode({}).finish();
       const bytes = await bytesOf({ path: paths.getSysStats, request }, patience);
       const { uptime, numGoroutine, alloc } = decoded(api, wire.SysStats, bytes);
-      return { uptimeS: uptime ?? 0, goroutines: numGoroutine ?? 0, heapBytes: alloc ?? 0 };
+      return { uptimeS: uptime ?? 0, goroutines: numGoroutine ?? 0, heapBytes: whole(alloc) };
     },
     async addUser(tag, { name, id, flow }, patience) {
       mustBeName(name);
@@ -107,6 +107,11 @@ export function connectNode(address: NodeAddress): NodeApi {
 function inboundOf(tag: string, type: string): Inbound {
   const protocol = protocolOfInbound(type);
   return protocol === undefined ? { tag, manages: false, type } : { tag, manages: true, protocol };
+}
+
+/** 64-bit fields come as Long, whatever the generated types say. Ours are far below 2^53. */
+function whole(value: unknown): number {
+  return Number(value ?? 0);
 }
 
 function mustBeName(name: string): void {

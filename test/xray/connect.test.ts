@@ -1,0 +1,127 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type CredentialId, newCredentialId } from '../../src/kernel/ids.ts';
+import { type EmbeddedNode, startEmbeddedNode } from '../../src/xray/embedded/node.ts';
+import { connectNode } from '../../src/xray/grpc/client.ts';
+import type { NodeApi } from '../../src/xray/port.ts';
+import {
+  contractInbounds,
+  freePort,
+  serverConfig,
+  type XrayProcess,
+  xrayOrSkip,
+  xrayProcess,
+} from './real-xray.ts';
+import { clientConfig, get, type WayIn, wayIn } from './socks.ts';
+import { managed } from './subjects.ts';
+
+// Who gets in: requests through a real client and a real node. The embedded node, which is told the
+// same, must say the same of each UUID after each step (`admits`).
+
+const xray = xrayOrSkip('requests through a real node');
+
+const one = newCredentialId();
+const two = newCredentialId();
+/** Differs from `one` in bytes 6 and 7 alone, which VLESS doesn't look at. */
+const cousin =
+  `${one.slice(0, 14)}${one.slice(14, 18) === '4abc' ? '4abd' : '4abc'}${one.slice(18)}` as CredentialId;
+const ids = [one, two, cousin];
+
+describe.skipIf(xray === undefined)('who gets in', () => {
+  const processes: XrayProcess[] = [];
+  let origin: Server;
+  let originPort: number;
+  let ways: WayIn[];
+  let real: NodeApi;
+  let standIn: EmbeddedNode;
+  let alike: NodeApi;
+
+  beforeAll(async () => {
+    origin = createServer((_, response) => response.end('it works')).listen(0, '127.0.0.1');
+    await once(origin, 'listening');
+    originPort = (origin.address() as { port: number }).port;
+    const inbounds = (await contractInbounds()) as { tag: string; port: number }[];
+    ways = await Promise.all(
+      managed.flatMap(([tag, protocol]) => {
+        const port = inbounds.find((inbound) => inbound.tag === tag)?.port as number;
+        return ids.map((id) => wayIn({ protocol, port, id }));
+      }),
+    );
+    const api = `127.0.0.1:${await freePort()}`;
+    for (const config of [serverConfig(api, inbounds), clientConfig(ways)]) {
+      const process = xrayProcess(xray as string, config);
+      processes.push(process);
+      await process.start();
+    }
+    real = connectNode({ api });
+    standIn = await startEmbeddedNode({
+      inbounds: managed.map(([tag, protocol]) => ({ tag, protocol })),
+    });
+    alike = connectNode(standIn);
+  });
+
+  afterAll(async () => {
+    real?.close();
+    alike?.close();
+    standIn?.stop();
+    for (const process of processes) await process.remove();
+    origin.close();
+  });
+
+  describe.each(managed)('%s', (tag, protocol) => {
+    /** Of `ids`, in their order, as the real node lets in; the stand-in agrees. */
+    const letIn = async (): Promise<CredentialId[]> => {
+      const through: CredentialId[] = [];
+      for (const { id, socksPort } of ways.filter((way) => way.protocol === protocol)) {
+        const body = await get(socksPort, originPort);
+        if (body === 'it works') through.push(id);
+      }
+      expect(ids.filter((id) => standIn.admits(tag, id))).toEqual(through);
+      return through;
+    };
+    const both = async <Outcome>(ask: (node: NodeApi) => Promise<Outcome>): Promise<Outcome> => {
+      const outcome = await ask(real);
+      expect(await ask(alike)).toEqual(outcome);
+      return outcome;
+    };
+    const add = (name: string, id: CredentialId) =>
+      both((node) => node.addUser(tag, { name, id, flow: '' }));
+    const remove = (name: string) => both((node) => node.removeUser(tag, name));
+    /** VLESS takes both for one. */
+    const oneIsIn = protocol === 'vless' ? [one, cousin] : [one];
+
+    test('whoever is added gets in, is out once removed, and in again when added again', async () => {
+      expect(await letIn()).toEqual([]);
+      expect(await add('acme-one', one)).toBe('added');
+      expect(await letIn()).toEqual(oneIsIn);
+      expect(await remove('acme-one')).toBe('removed');
+      expect(await letIn()).toEqual([]);
+      expect(await add('acme-one', one)).toBe('added');
+      expect(await letIn()).toEqual(oneIsIn);
+      expect(await remove('acme-one')).toBe('removed');
+    });
+
+    test('a name that exists keeps its UUID: the other one does not get in', async () => {
+      await add('acme-one', one);
+      expect(await add('acme-one', two)).toBe('already_there');
+      expect(await letIn()).toEqual(oneIsIn);
+      await remove('acme-one');
+      expect(await letIn()).toEqual([]);
+    });
+
+    test('of two names with one UUID, either takes it away from both', async () => {
+      await add('acme-one', one);
+      await add('other-one', one);
+      expect(await letIn()).toEqual(oneIsIn);
+      await remove('acme-one');
+      expect(await letIn()).toEqual([]);
+      expect(await remove('other-one')).toBe('removed');
+      await add('acme-one', one);
+      await add('other-one', one);
+      await remove('other-one');
+      expect(await letIn()).toEqual([]);
+      await remove('acme-one');
+    });
+  });
+});

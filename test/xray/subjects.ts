@@ -1,0 +1,79 @@
+import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
+import type { UserProtocol } from '../../src/xray/port.ts';
+import { contractInbounds, freePort, serverConfig, xrayOrSkip, xrayProcess } from './real-xray.ts';
+
+// The two that must be alike: the embedded node, and a real Xray where there is one.
+
+export interface Subject {
+  readonly title: string;
+  /** Why it can't be had here. */
+  readonly missing?: string;
+  start(): Promise<Running>;
+}
+
+export interface Running {
+  readonly api: string;
+  /** As if it was killed. */
+  kill(): Promise<void>;
+  /** When it has ended by itself. */
+  ended(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Managed inbounds of the contract; `vless-b` and `door` are there besides. */
+export const managed: readonly (readonly [tag: string, protocol: UserProtocol])[] = [
+  ['vless-a', 'vless'],
+  ['vmess-a', 'vmess'],
+  ['trojan-a', 'trojan'],
+];
+
+const embedded: Subject = {
+  title: 'the embedded node',
+  async start() {
+    const node = await startEmbeddedNode({
+      inbounds: [
+        ...managed.map(([tag, protocol]) => ({ tag, protocol })),
+        { tag: 'vless-b', protocol: 'vless' },
+        { tag: 'door', protocol: 'door' },
+      ],
+    });
+    return {
+      api: node.api,
+      kill: async () => node.die(),
+      async ended() {
+        if (node.up()) throw new Error('it lives');
+      },
+      restart: () => node.restart(),
+      stop: async () => node.stop(),
+    };
+  },
+};
+
+function real(path: string): Subject {
+  return {
+    title: 'a real Xray',
+    async start() {
+      const api = `127.0.0.1:${await freePort()}`;
+      const process = xrayProcess(path, serverConfig(api, await contractInbounds()));
+      await process.start();
+      return {
+        api,
+        kill: () => process.kill(),
+        ended: () => process.ended(),
+        async restart() {
+          await process.kill();
+          await process.start();
+        },
+        stop: () => process.remove(),
+      };
+    },
+  };
+}
+
+/** Both; where there is no real Xray it is marked, and that is said on standard error. */
+export function subjects(tests: string): readonly Subject[] {
+  const path = xrayOrSkip(tests);
+  if (path !== undefined) return [embedded, real(path)];
+  return [embedded, { ...real('xray'), missing: 'no real Xray' }];
+}
