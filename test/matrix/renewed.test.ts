@@ -198,9 +198,10 @@ test('R8: a fact that the rule does not have, or is not given, does not compile'
     const typeRoots = [join(root, 'node_modules/@types')];
     const config = {
       extends: join(root, 'tsconfig.json'),
-      compilerOptions: { typeRoots, noUnusedLocals: false },
+      compilerOptions: { typeRoots, noUnusedLocals: false, rewriteRelativeImportExtensions: false },
       include: [join(folder, 'facts.ts')],
     };
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
     expect(errorsOf(folder)).toEqual(['4 TS2339', '6 TS2741', '7 TS2322']);
   } finally {
