@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runOf } from '../a-book.ts';
+import { rules } from '../tidy/rules.ts';
+import { readSources } from '../tidy/source.ts';
+import { type Breakable, breakable } from './broken-statement.ts';
+import { beginsAt, fillMixedBook } from './mixed-book.ts';
+
+let place: Breakable;
+
+beforeAll(async () => {
+  place = await breakable(fillMixedBook, beginsAt);
+});
+
+afterAll(() => place[Symbol.asyncDispose]());
+
+/** Tables that grow with the customers and their history. */
+const growing =
+  /\b(?:FROM|JOIN|UPDATE|INTO) perennial\.(?:customer|subscription|period|ledger_entry|credential|notification|event)\b/i;
+
+/** A page, the rows of a page by their ids, rows that are written, or a count. */
+const bounded =
+  /\bLIMIT \$\d+|= ANY\(\$\d+::\w+\[\]\)|\bunnest\(\$\d+::\w+\[\]|^\s*SELECT count\(\*\)/i;
+
+test.each([
+  ['auto-renewal', '2026-11-30T20:00:00Z'],
+  ['fast-expiry-cleanup', '2026-12-05T00:00:00Z'],
+])('P2: each statement of a run of %s reads a page, or rows by their ids', async (worker, now) => {
+  const { books } = place;
+  await place.rewind();
+  await books.setClock(now);
+  const { statements, result } = await place.doing(() => runOf(books, worker));
+  expect(result).toMatchObject({ status: 'fulfilled', value: { outcome: 'success' } });
+  const ofTables = statements.filter((sql) => growing.test(sql));
+  expect(ofTables.length).toBeGreaterThan(8);
+  expect(ofTables.filter((sql) => !bounded.test(sql))).toEqual([]);
+});
+
+test.each(['no OFFSET', 'nothing waits without a bound'])(
+  'P2: %s in the whole program',
+  (title) => {
+    const rule = rules.find((one) => one.title.startsWith(title));
+    expect(rule?.broken(readSources())).toEqual([]);
+  },
+);
