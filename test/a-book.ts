@@ -156,7 +156,7 @@ export async function crowd({ db }: Pick<Books, 'db'>, made: Crowd): Promise<voi
   });
 }
 
-export interface RunOptions extends Partial<Omit<RunContext, 'db' | 'replica' | 'log'>> {
+export interface RunOptions extends Partial<Omit<RunContext, 'db' | 'log'>> {
   /** Gets what the run logs as warning or error. */
   readonly troubles?: object[];
 }
@@ -169,7 +169,7 @@ export async function runOf(
 ): Promise<RunRow> {
   const worker = workers.find((one) => one.name === name);
   if (worker === undefined) throw new Error(`there is no worker ${name}`);
-  const replica = openReplica(books.url);
+  const replica = options.replica ?? openReplica(books.url);
   const note = (fields: object, message: string) => void troubles?.push({ ...fields, message });
   try {
     return await worker.run({
@@ -183,7 +183,7 @@ export async function runOf(
       ...options,
     });
   } finally {
-    await replica.close();
+    if (options.replica === undefined) await replica.close();
   }
 }
 

@@ -2,6 +2,8 @@ import { hostname } from 'node:os';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { clientConfig, type Db, type Tx, workLimits } from '../db/connect.ts';
+import { anyOf } from '../db/unnest.ts';
+import type { RunId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 
 // A process that runs workers holds an advisory lock on a number of its own, on a connection of
@@ -16,6 +18,8 @@ export interface Replica {
   readonly name: string;
   /** The number that is locked now; a new one after a lost connection. */
   number(): Promise<number>;
+  /** Runs of ours that are over and whose record could not be closed: their connection broke. */
+  readonly unclosed: Set<RunId>;
   close(): Promise<void>;
 }
 
@@ -41,6 +45,7 @@ export function openReplica(url: string): Replica {
 
   return {
     name: `${hostname()}:${process.pid}`,
+    unclosed: new Set(),
     async number() {
       held ??= hold();
       const mine = held;
@@ -58,16 +63,26 @@ export function openReplica(url: string): Replica {
   };
 }
 
-/** Closes the runs of processes that are gone as `lost`. Their work was rolled back or is done. */
-export async function closeLostRuns(db: Db | Tx, worker: string, now: Instant): Promise<bigint> {
-  const { numAffectedRows } = await sql`
+/**
+ * Closes the runs of processes that are gone as `lost`, and those of ours that could not be closed
+ * when they ended. Their work was rolled back or is done.
+ */
+export async function closeLostRuns(
+  db: Db | Tx,
+  worker: string,
+  replica: Replica,
+  now: Instant,
+): Promise<void> {
+  const unclosed = [...replica.unclosed];
+  await sql`
     UPDATE perennial.worker_run r SET outcome = 'lost', finished_at = ${isoTime(now)}
-    WHERE r.worker = ${worker} AND r.outcome = 'running' AND NOT EXISTS (
-      SELECT FROM pg_locks l
-      WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = r.replica_number
-        AND l.objsubid = 2 AND l.granted
-        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`.execute(
+    WHERE r.outcome = 'running'
+      AND (r.id = ${anyOf('bigint', unclosed)} OR r.worker = ${worker} AND NOT EXISTS (
+        SELECT FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = r.replica_number
+          AND l.objsubid = 2 AND l.granted
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())))`.execute(
     db,
   );
-  return numAffectedRows ?? 0n;
+  for (const id of unclosed) replica.unclosed.delete(id);
 }

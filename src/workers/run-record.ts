@@ -32,26 +32,27 @@ export interface Counts {
   readonly detail?: JsonObject;
 }
 
+/** An id for a run to come, so that its record can be found whatever answer is lost. */
+export async function reserveRunId(db: Db): Promise<RunId> {
+  const { rows } = await sql<{ id: RunId }>`
+    SELECT nextval('perennial.worker_run_id_seq') AS id`.execute(db);
+  return (rows[0] as { id: RunId }).id;
+}
+
 /** Opens the record, and closes those of replicas that died as `lost`. */
 export async function startRun(
   db: Db,
+  id: RunId,
   worker: string,
   replica: Replica,
   now: Instant,
-): Promise<RunId> {
+): Promise<void> {
   const number = await replica.number();
-  await closeLostRuns(db, worker, now);
-  const { id } = await db
-    .insertInto('perennial.worker_run')
-    .values({
-      worker,
-      replica: replica.name,
-      replica_number: number,
-      started_at: isoTime(now),
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  return id;
+  await closeLostRuns(db, worker, replica, now);
+  await sql`
+    INSERT INTO perennial.worker_run (id, worker, replica, replica_number, started_at)
+    OVERRIDING SYSTEM VALUE
+    VALUES (${id}, ${worker}, ${replica.name}, ${number}, ${isoTime(now)})`.execute(db);
 }
 
 /** Counts a batch, in the batch's transaction. */

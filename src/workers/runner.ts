@@ -10,7 +10,7 @@ import { readPriceList } from '../subscription/price-list.ts';
 import { readSettings } from '../subscription/settings.ts';
 import { heldItems, isolate } from './quarantine.ts';
 import type { Replica } from './replica.ts';
-import { countBatch, finishRun, type RunRow, startRun } from './run-record.ts';
+import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from './run-record.ts';
 import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './worker.ts';
 
 // One run of a worker: page after page of due rows, each in a transaction of its own, until there
@@ -65,13 +65,32 @@ class Progress {
   }
 }
 
-/** Carries out one run and gives its record. Never throws for what went wrong in the work. */
+/**
+ * Carries out one run and gives its record. Throws only where not even the record can be written;
+ * the next run of this replica closes it.
+ */
 export async function runWorker<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
   context: RunContext,
 ): Promise<RunRow> {
+  const { db, replica } = context;
+  const id = await reserveRunId(db);
+  try {
+    await startRun(db, id, worker.name, replica, await readClock(db));
+    return await recorded(worker, context, id);
+  } catch (error) {
+    replica.unclosed.add(id);
+    throw error;
+  }
+}
+
+/** The work of a run whose record is open, and the closing of that. */
+async function recorded<Facts, Outcome>(
+  worker: SubscriptionWorker<Facts, Outcome>,
+  context: RunContext,
+  id: RunId,
+): Promise<RunRow> {
   const { db } = context;
-  const id = await startRun(db, worker.name, context.replica, await readClock(db));
   const progress = new Progress();
   const finish = async (outcome: Exclude<RunOutcome, 'running'>, more: JsonObject = {}) =>
     finishRun(db, id, await readClock(db), outcome, { ...progress.counts, ...more });

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { readClock } from '../../src/db/clock.ts';
 import { instant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/workers/replica.ts';
-import { startRun } from '../../src/workers/run-record.ts';
+import { reserveRunId, startRun } from '../../src/workers/run-record.ts';
 import { crowd, runAutoRenewal, sells, wrongsIn } from '../a-book.ts';
 import { type Books, type BooksOptions, freshBooks } from '../books.ts';
 import { hookPool, type Moment } from '../hooked-pool.ts';
@@ -120,8 +120,9 @@ test('P6: a run whose replica is gone is closed as lost by the next one, one tha
   await using books = await crowded(3);
   const now = await readClock(books.db);
   const [gone, alive] = [openReplica(books.url), openReplica(books.url)];
-  await startRun(books.db, 'auto-renewal', gone, now);
-  await startRun(books.db, 'auto-renewal', alive, now);
+  for (const replica of [gone, alive]) {
+    await startRun(books.db, await reserveRunId(books.db), 'auto-renewal', replica, now);
+  }
   await gone.close();
   // Its server process may take a moment to go after the connection was closed.
   const first = async () => {
@@ -133,6 +134,28 @@ test('P6: a run whose replica is gone is closed as lost by the next one, one tha
   expect(second).toMatchObject({ outcome: 'running', ended: false });
   await alive.close();
 });
+
+test.each([
+  ['INSERT INTO perennial.worker_run', 'after'],
+  ['SET outcome = $1, finished_at', 'before'],
+])(
+  'P6: a run whose record could not be closed (%s) is closed as lost by the next one, also while its replica lives',
+  async (statement, when) => {
+    let broken = false;
+    const hook = (moment: Moment) => {
+      if (broken || moment.when !== when || !moment.sql.includes(statement)) return;
+      broken = true;
+      throw new Error('Connection terminated unexpectedly');
+    };
+    await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
+    const replica = openReplica(books.url);
+    await expect(runAutoRenewal(books, { replica })).rejects.toThrow('terminated');
+    expect(await records(books)).toMatchObject([{ outcome: 'running' }]);
+    await runAutoRenewal(books, { replica });
+    expect((await records(books))[0]).toMatchObject({ outcome: 'lost', ended: true });
+    await replica.close();
+  },
+);
 
 test('P6: a clock that goes back during a run gives no record that ends before its start', async () => {
   const hook = async ({ sql: text, when }: Moment) => {
