@@ -72,11 +72,9 @@ describe.skipIf(xray === undefined)('who gets in', () => {
   describe.each(managed)('%s', (tag, protocol) => {
     /** Of `ids`, in their order, as the real node lets in; the stand-in agrees. */
     const letIn = async (): Promise<CredentialId[]> => {
-      const through: CredentialId[] = [];
-      for (const { id, socksPort } of ways.filter((way) => way.protocol === protocol)) {
-        const body = await get(socksPort, originPort);
-        if (body === 'it works') through.push(id);
-      }
+      const own = ways.filter((way) => way.protocol === protocol);
+      const bodies = await Promise.all(own.map(({ socksPort }) => get(socksPort, originPort)));
+      const through = own.filter((_, at) => bodies[at] === 'it works').map(({ id }) => id);
       expect(ids.filter((id) => standIn.admits(tag, id))).toEqual(through);
       return through;
     };

@@ -35,6 +35,8 @@ function outbound({ protocol, port, id }: WayIn): object {
 export function clientConfig(ways: readonly WayIn[]): object {
   return {
     log: { loglevel: 'warning' },
+    // Whoever is refused is told at once, not seconds later.
+    policy: { levels: { 0: { uplinkOnly: 0, downlinkOnly: 0 } } },
     inbounds: ways.map(({ socksPort }, at) => ({
       tag: `in-${at}`,
       listen: '127.0.0.1',

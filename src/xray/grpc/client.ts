@@ -8,7 +8,7 @@ import {
   type Patience,
   type UserProtocol,
 } from '../port.ts';
-import { type Answer, ask, type Call, decoded } from './call.ts';
+import { ask, type Call, decoded } from './call.ts';
 import { connect, type NodeAddress } from './connect.ts';
 import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
 import { learned } from './learned.ts';
@@ -53,14 +53,19 @@ export function connectNode(address: NodeAddress): NodeApi {
     throw new Fault('permanent', 'no_user_manager', sentence);
   }
 
-  function alter(
+  /** Whether it was done; if not, the node said what `expects` knows. */
+  async function alter(
     tag: string,
     operation: wire.TypedMessage.$Shape,
     expects: (error: ServiceError) => boolean,
     patience: Patience = {},
-  ): Promise<Answer> {
+  ): Promise<boolean> {
     const request = wire.AlterInboundRequest.encode({ tag, operation }).finish();
-    return ask(client, api, { path: paths.alterInbound, request, tag, expects }, patience);
+    const call = { path: paths.alterInbound, request, tag, expects };
+    const answer = await ask(client, api, call, patience);
+    if ('expected' in answer) return false;
+    decoded(api, wire.Empty, answer.bytes);
+    return true;
   }
 
   async function countUsers(tag: string, patience?: Patience): Promise<number> {
@@ -84,14 +89,14 @@ export function connectNode(address: NodeAddress): NodeApi {
       const protocol = await protocolOf(tag, patience);
       const user = { level: 0, email: name, account: accountFor(protocol, id, flow) };
       const value = wire.AddUserOperation.encode({ user }).finish();
-      const answer = await alter(tag, { type: addUserType, value }, saysAlreadyThere, patience);
-      return 'expected' in answer ? 'already_there' : 'added';
+      const done = await alter(tag, { type: addUserType, value }, saysAlreadyThere, patience);
+      return done ? 'added' : 'already_there';
     },
     async removeUser(tag, name, patience) {
       mustBeName(name);
       const value = wire.RemoveUserOperation.encode({ email: name }).finish();
-      const answer = await alter(tag, { type: removeUserType, value }, saysNotThere, patience);
-      return 'expected' in answer ? 'not_there' : 'removed';
+      const done = await alter(tag, { type: removeUserType, value }, saysNotThere, patience);
+      return done ? 'removed' : 'not_there';
     },
     async *listUsers(tag, { deadlineMs, signal } = {}) {
       const heeded = signal === undefined ? {} : { signal };

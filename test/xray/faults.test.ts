@@ -1,0 +1,303 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer as createHttp } from 'node:http';
+import { createServer as createHttp2 } from 'node:http2';
+import { type AddressInfo, createServer as createTcp, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { type CredentialId, newCredentialId } from '../../src/kernel/ids.ts';
+import {
+  type CallSeen,
+  type Conduct,
+  type EmbeddedNode,
+  type EmbeddedNodeOptions,
+  startEmbeddedNode,
+} from '../../src/xray/embedded/node.ts';
+import { connectNode } from '../../src/xray/grpc/client.ts';
+import type { NodeTls } from '../../src/xray/grpc/connect.ts';
+import type { NodeApi, NodeUser, Patience } from '../../src/xray/port.ts';
+import { makeCertificates } from './certificates.ts';
+import { freePort } from './real-xray.ts';
+
+// What can be wrong with a node, and what is said of it then.
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+const user = (): NodeUser => {
+  const id = newCredentialId();
+  return { name: `acme-${id}`, id, flow: '' };
+};
+
+async function embedded(
+  options: Partial<EmbeddedNodeOptions> = {},
+): Promise<{ stand: EmbeddedNode; node: NodeApi }> {
+  const stand = await startEmbeddedNode({
+    inbounds: [{ tag: 'in', protocol: 'vless' }],
+    ...options,
+  });
+  ends.push(stand.stop);
+  return { stand, node: client(stand.api) };
+}
+
+function client(api: string, tls: NodeTls = false): NodeApi {
+  const node = connectNode({ api, tls });
+  ends.push(node.close);
+  return node;
+}
+
+async function listing(node: NodeApi, patience?: Patience): Promise<number> {
+  let users = 0;
+  for await (const slice of node.listUsers('in', patience)) users += slice.length;
+  return users;
+}
+
+const everyCall: [string, (node: NodeApi) => Promise<unknown>][] = [
+  ['health', (node) => node.health()],
+  ['inbounds', (node) => node.inbounds()],
+  ['addUser', (node) => node.addUser('in', user())],
+  ['removeUser', (node) => node.removeUser('in', 'acme-1')],
+  ['countUsers', (node) => node.countUsers('in')],
+  ['listUsers', (node) => listing(node)],
+];
+
+describe.each(everyCall)('%s', (_, call) => {
+  test('nothing listens there: transient', async () => {
+    const node = client(`127.0.0.1:${await freePort()}`);
+    await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_unreachable' });
+  });
+
+  test('the node answers garbage: permanent', async () => {
+    const { node } = await embedded({ conduct: () => 'garbage' });
+    await expect(call(node)).rejects.toMatchObject({ kind: 'permanent', code: 'node_garbage' });
+  });
+
+  test('the node dies under the call: transient, and told apart from one that never left', async () => {
+    const { node } = await embedded({ conduct: () => 'die' });
+    await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_lost' });
+  });
+});
+
+test('S5: a node that hangs is given up at the deadline', async () => {
+  const { node } = await embedded({ conduct: () => 'hang' });
+  await expect(node.health({ deadlineMs: 20 })).rejects.toMatchObject({
+    kind: 'transient',
+    code: 'node_deadline',
+    message: expect.stringContaining('no answer within 0.02 s'),
+  });
+  await expect(listing(node, { deadlineMs: 20 })).rejects.toMatchObject({ code: 'node_deadline' });
+});
+
+test('a call is given up with its signal, before it is made and while it is under way', async () => {
+  const stop = new AbortController();
+  const reached = Promise.withResolvers<void>();
+  const { node } = await embedded({
+    conduct: () => {
+      reached.resolve();
+      return 'hang';
+    },
+  });
+  const call = node.health({ signal: stop.signal });
+  await reached.promise;
+  stop.abort();
+  const fault = { kind: 'transient', code: 'node_cancelled' };
+  await expect(call).rejects.toMatchObject(fault);
+  await expect(node.health({ signal: stop.signal })).rejects.toMatchObject(fault);
+});
+
+test.each<Conduct>(['die', 'die_after'])(
+  'S4: an add whose node was lost under it (%s) is reported, and not repeated',
+  async (end) => {
+    const adds: CallSeen[] = [];
+    const { stand, node } = await embedded({
+      conduct: (call) => {
+        if (call.method !== 'AlterInbound') return 'serve';
+        adds.push(call);
+        return adds.length === 1 ? end : 'serve';
+      },
+    });
+    const one = user();
+    await expect(node.addUser('in', one)).rejects.toMatchObject({ code: 'node_lost' });
+    await stand.restart();
+    expect(await node.countUsers('in')).toBe(0);
+    expect(adds).toEqual([{ method: 'AlterInbound', tag: 'in', name: one.name }]);
+  },
+);
+
+test('an add whose answer was lost was carried out: asked again, it is there already', async () => {
+  let lost = false;
+  const { node, stand } = await embedded({
+    conduct: ({ method }) => {
+      if (method !== 'AlterInbound' || lost) return 'serve';
+      lost = true;
+      return 'lose_answer';
+    },
+  });
+  const one = user();
+  const late = node.addUser('in', one, { deadlineMs: 20 });
+  await expect(late).rejects.toMatchObject({ code: 'node_deadline' });
+  expect(stand.admits('in', one.id)).toBe(true);
+  expect(await node.addUser('in', one)).toBe('already_there');
+});
+
+test('S4: a node that comes back with another protocol is asked for it before the first add', async () => {
+  const methods: string[] = [];
+  const { stand, node } = await embedded({
+    conduct: ({ method }) => {
+      methods.push(method);
+      return 'serve';
+    },
+  });
+  await node.addUser('in', user());
+  await node.addUser('in', user());
+  expect(methods).toEqual(['ListInbounds', 'AlterInbound', 'AlterInbound']);
+  await stand.restart([{ tag: 'in', protocol: 'trojan' }]);
+  // The first call may still find the old connection; the next one makes a new one.
+  await node.health().catch(() => undefined);
+  methods.length = 0;
+  const one = user();
+  expect(await node.addUser('in', one)).toBe('added');
+  expect(stand.admits('in', one.id)).toBe(true);
+  expect(methods).toEqual(['ListInbounds', 'AlterInbound']);
+});
+
+const badCredentials = ['', 'abc', newCredentialId().slice(0, 35), newCredentialId().toUpperCase()];
+
+test.each(badCredentials)('S4: "%s" is no credential, and is not sent', async (id) => {
+  const { node, stand } = await embedded();
+  await expect(node.addUser('in', { ...user(), id: id as CredentialId })).rejects.toMatchObject({
+    kind: 'permanent',
+    code: 'bad_credential',
+  });
+  expect(stand.names('in')).toEqual([]);
+});
+
+test.each(['', 'Acme-1', 'acme 1', 'acme>>>1'])(
+  'S4: "%s" is no name, and is not sent',
+  async (name) => {
+    const fault = { kind: 'permanent', code: 'bad_name' };
+    const { node } = await embedded();
+    await expect(node.addUser('in', { ...user(), name })).rejects.toMatchObject(fault);
+    await expect(node.removeUser('in', name)).rejects.toMatchObject(fault);
+  },
+);
+
+describe('an Xray that lacks something says what', () => {
+  test.each([
+    ['ListInbounds', 'version 25.3.31 or newer'],
+    ['GetInboundUsers', 'version 24.9.30 or newer'],
+  ])('%s: %s', async (method, version) => {
+    const { node } = await embedded({ lacks: [method] });
+    const call = method === 'ListInbounds' ? node.addUser('in', user()) : listing(node);
+    await expect(call).rejects.toMatchObject({
+      kind: 'permanent',
+      code: 'node_too_old',
+      message: expect.stringContaining(version),
+    });
+  });
+
+  test.each([
+    ['HandlerService', (node: NodeApi) => node.countUsers('in')],
+    ['StatsService', (node: NodeApi) => node.health()],
+  ] as const)('%s is not among api.services', async (service, call) => {
+    const services = (['HandlerService', 'StatsService'] as const).filter((one) => one !== service);
+    const { node } = await embedded({ services });
+    await expect(call(node)).rejects.toMatchObject({
+      kind: 'permanent',
+      code: 'node_no_service',
+      message: expect.stringContaining(`has no ${service}`),
+    });
+  });
+});
+
+describe('what answers is no Xray', () => {
+  const listening = async (server: Server): Promise<string> => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    ends.push(() => server.close());
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const strangers: [string, () => Server, string][] = [
+    ['a web server', () => createHttp((_, answer) => answer.end('hello')), 'node_not_xray'],
+    [
+      'one that speaks first',
+      () => createTcp((socket) => socket.end('SSH-2.0-x\r\n')),
+      'node_not_xray',
+    ],
+    [
+      'an HTTP/2 server',
+      () =>
+        createHttp2((_, answer) => {
+          answer.statusCode = 404;
+          answer.end('no such page');
+        }) as unknown as Server,
+      'node_not_xray',
+    ],
+    ['one that hangs up', () => createTcp((socket) => socket.destroy()), 'node_unreachable'],
+  ];
+  test.each(strangers)('%s', async (_, make, code) => {
+    const node = client(await listening(make()));
+    await expect(node.health({ deadlineMs: 3_000 })).rejects.toMatchObject({ code });
+  });
+});
+
+test.each(['nowhere', 'http://10.0.0.2:10085', '10.0.0.2', 'fd00::2:10085', 'unix:relative'])(
+  '"%s" is no address',
+  (api) => {
+    expect(() => connectNode({ api })).toThrow(/is not an address/);
+  },
+);
+
+test('a unix socket is an address', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'perennial-sock-'));
+  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  const { node } = await embedded({ listen: `unix:${folder}/xray.sock` });
+  expect(await node.addUser('in', user())).toBe('added');
+});
+
+describe('TLS', () => {
+  const certificates = makeCertificates('node.example');
+  const others = makeCertificates('node.example');
+  const { ca, cert, key, read } = certificates;
+  const files = { cert: read(cert), key: read(key) };
+  const fault = { kind: 'permanent', code: 'node_certificate' };
+
+  test('a certificate of the authority that is named fits', async () => {
+    const { stand } = await embedded({ tls: files });
+    expect(await client(stand.api, { ca }).countUsers('in')).toBe(0);
+    const named = client(stand.api, { ca, server_name: 'node.example' });
+    expect(await named.countUsers('in')).toBe(0);
+  });
+
+  test('mTLS: with a certificate of ours it answers, without one it does not', async () => {
+    const { stand } = await embedded({ tls: { ...files, ca: read(ca) } });
+    expect(await client(stand.api, { ca, cert, key }).countUsers('in')).toBe(0);
+    await expect(client(stand.api, { ca }).countUsers('in')).rejects.toMatchObject({
+      code: expect.stringMatching(/^node_(certificate|lost|unreachable)$/),
+    });
+  });
+
+  test.each<[string, NodeTls]>([
+    ['of another authority', { ca: others.ca }],
+    ['of none that the system knows', true],
+    ['of another name', { ca, server_name: 'other.example' }],
+  ])('a certificate %s does not fit: permanent', async (_, tls) => {
+    const { stand } = await embedded({ tls: files });
+    await expect(client(stand.api, tls).countUsers('in')).rejects.toMatchObject(fault);
+  });
+
+  test('TLS to a port without it: permanent', async () => {
+    const { stand } = await embedded();
+    await expect(client(stand.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
+  });
+
+  test('a file that is not there, and a certificate without its key, are told at once', () => {
+    const api = '127.0.0.1:1';
+    expect(() => connectNode({ api, tls: { ca: '/nowhere.pem' } })).toThrow(/authority .*ENOENT/);
+    expect(() => connectNode({ api, tls: { cert } })).toThrow(/tls\.key/);
+    expect(() => connectNode({ api, tls: { cert: ca, key } })).toThrow(/can't be set up/);
+  });
+});
