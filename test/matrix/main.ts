@@ -39,7 +39,7 @@ const pattern =
   positionals.length === 0
     ? anyPattern
     : anyPattern.replace('[A-Z]+[0-9]+(', `(?:${positionals.join('|')})(`);
-const { tests, broken } = await runTests(root, pattern, { bail: false });
+const { tests, broken } = await runTests(root, pattern);
 
 const lines: Line[] = [];
 const wrong: string[] = broken.map((file) => `can't be run: ${file}`);

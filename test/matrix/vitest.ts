@@ -34,31 +34,53 @@ interface JsonReport {
 /** Files of tests that may have a title with such ids. */
 function filesWith(root: string, pattern: string): string[] {
   const title = new RegExp(`['"\`](?:${pattern.replace('(?:^| )', '')})`);
-  return ['src/**/*.test.ts', 'test/**/*.test.ts']
+  // Those of the matrix first: what is quick to say no stands there, the model elsewhere.
+  return ['test/matrix/*.test.ts', 'src/**/*.test.ts', 'test/**/*.test.ts']
     .flatMap((glob) => globSync(glob, { cwd: root }))
+    .filter((file, at, all) => all.indexOf(file) === at)
     .filter((file) => title.test(readFileSync(join(root, file), 'utf8')));
 }
 
-/** Runs the tests of `root` whose titles fit; others are not even loaded. */
-export async function runTests(
+/** Runs the tests of `root` whose titles fit; other files are not even loaded. */
+export function runTests(root: string, pattern: string): Promise<VitestResults> {
+  return runFiles(root, pattern, filesWith(root, pattern), {});
+}
+
+/**
+ * Whether any test whose title fits fails; files are run one by one until one does. (vitest's own
+ * `--bail` ends the process of the file that failed, at times before that one has told.)
+ */
+export async function anyFails(
   root: string,
   pattern: string,
-  options: { readonly bail: boolean; readonly env?: NodeJS.ProcessEnv },
+  env: NodeJS.ProcessEnv,
+): Promise<boolean> {
+  for (const file of filesWith(root, pattern)) {
+    const { tests, broken } = await runFiles(root, pattern, [file], env);
+    if (tests.some(({ passed }) => !passed)) return true;
+    if (broken.length > 0) throw new Error(`can't be run: ${broken.join('\n')}`);
+  return false;
+}
+
+async function runFiles(
+  root: string,
+  pattern: string,
+  files: readonly string[],
+  env: NodeJS.ProcessEnv,
 ): Promise<VitestResults> {
-  const files = filesWith(root, pattern);
   if (files.length === 0) return { tests: [], broken: [] };
   const folder = mkdtempSync(join(tmpdir(), 'perennial-matrix-'));
   const outputFile = join(folder, 'results.json');
   try {
     const args = ['run', '-t', pattern, '--reporter=json', `--outputFile=${outputFile}`];
-    await vitest(root, [...args, ...(options.bail ? ['--bail=1'] : []), ...files], options.env);
+    await vitest(root, [...args, ...files], env);
     return resultsOf(JSON.parse(readFileSync(outputFile, 'utf8')));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function vitest(root: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+function vitest(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const entry = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   return new Promise((resolve, reject) => {
     // What it prints is in the report; standard output is ours.
