@@ -59,6 +59,7 @@ export async function anyFails(
     const { tests, broken } = await runFiles(root, pattern, [file], env);
     if (tests.some(({ passed }) => !passed)) return true;
     if (broken.length > 0) throw new Error(`can't be run: ${broken.join('\n')}`);
+  }
   return false;
 }
 
