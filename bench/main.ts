@@ -5,6 +5,7 @@ import { benchmark as transfer } from './import.ts';
 import { benchmark as overlap } from './overlap.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { type Benchmark, tableOf } from './table.ts';
+import { benchmark as xrayAdds } from './xray-adds.ts';
 
 // `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
 
@@ -15,6 +16,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   overlap,
   import: transfer,
   audit,
+  'xray-adds': xrayAdds,
 };
 
 function whole(text: string): number {

@@ -187,8 +187,8 @@ test.each(['', 'Acme-1', 'acme 1', 'acme>>>1'])(
 
 describe('an Xray that lacks something says what', () => {
   test.each([
-    ['ListInbounds', 'version 25.3.31 or newer'],
-    ['GetInboundUsers', 'version 24.9.30 or newer'],
+    ['ListInbounds', 'version 25.6.7 or newer'],
+    ['GetInboundUsers', 'version 24.11.5 or newer'],
   ])('%s: %s', async (method, version) => {
     const { node } = await embedded({ lacks: [method] });
     const call = method === 'ListInbounds' ? node.addUser('in', user()) : listing(node);

@@ -69,6 +69,11 @@ export function xrayProcess(path: string, config: object): XrayProcess {
   const file = join(folder, 'config.json');
   writeFileSync(file, JSON.stringify(config));
   let child: ChildProcess | undefined;
+  // A test that is torn down in the middle leaves no server behind.
+  const atExit = (): void => {
+    child?.kill('SIGKILL');
+  };
+  process.once('exit', atExit);
   const ended = async (): Promise<void> => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     await once(child, 'exit');
@@ -95,6 +100,7 @@ export function xrayProcess(path: string, config: object): XrayProcess {
     },
     async remove() {
       await kill();
+      process.off('exit', atExit);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -15,10 +15,10 @@ export function saysNotThere({ code, details }: ServiceError): boolean {
   return code === status.UNKNOWN && notThere.test(details);
 }
 
-/** The first release that has a method; those before it answer code 12 (XRAY.md 1). */
+/** The first release that has a method; those before it answer code 12 (docs/xray-facts.md). */
 const since: readonly (readonly [method: string, need: string, version: string])[] = [
-  ['ListInbounds', 'telling what its inbounds are', '25.3.31'],
-  ['GetInboundUsers', 'listing and counting users', '24.9.30'],
+  ['ListInbounds', 'telling what its inbounds are', '25.6.7'],
+  ['GetInboundUsers', 'listing and counting users', '24.11.5'],
 ];
 
 // OpenSSL's and Node's names for a certificate or a handshake that doesn't fit, as gRPC quotes them.
