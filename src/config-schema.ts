@@ -100,7 +100,8 @@ export const fileSchema = mapping({
   installation: z
     .string()
     .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
-    .default('perennial'),
+    // Left out, it stays as the books have it: 'perennial' at first.
+    .optional(),
   database: z.string().min(1).optional(),
   data_dir: z.string().min(1).optional(),
   currency: currency.default('RUB'),

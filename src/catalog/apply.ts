@@ -3,7 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
-import { wakeChannel } from '../subscription/wake.ts';
+import { wakeChannel, wakeKeepers } from '../subscription/wake.ts';
 import { inWords, type Step } from './difference.ts';
 
 /** Makes the books like the file: all steps or none, each a line of the timeline. */
@@ -56,6 +56,9 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
     case 'change-node':
       await setNode(tx, step, now);
       return;
+    case 'name-installation':
+      await sql`UPDATE perennial.installation SET name = ${step.name}`.execute(tx);
+      return;
     default:
       unreachable(step);
   }
@@ -98,25 +101,35 @@ async function retryUnpriced(tx: Tx): Promise<void> {
 
 async function setNode(
   tx: Tx,
-  { node, linkOnly }: Extract<Step, { do: 'add-node' | 'change-node' }>,
+  { node, linkOnly, flowChanged }: Extract<Step, { do: 'add-node' | 'change-node' }>,
   now: Instant,
 ): Promise<void> {
   await sql`
-    INSERT INTO perennial.node (id, api, tls, inbounds, groups, link)
+    INSERT INTO perennial.node AS n (id, api, tls, inbounds, groups, link)
     VALUES (${node.id}, ${node.api}, ${JSON.stringify(node.tls)}::jsonb, ${node.inbounds},
       ${node.groups}, ${JSON.stringify(node.link)}::jsonb)
     ON CONFLICT (id) DO UPDATE SET api = excluded.api, tls = excluded.tls,
-      inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link`.execute(tx);
-  if (linkOnly) return; // what customers are told, nothing that the node has to know
+      inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link,
+      -- At another address is another node: nothing is known of it, so it is filled.
+      boot_at = CASE WHEN n.api = excluded.api THEN n.boot_at END,
+      seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,
+      seed_after = CASE WHEN n.api = excluded.api THEN n.seed_after END`.execute(tx);
+  // What customers are told, nothing that the node has to know; but for the flow, which is both,
+  // and which an add doesn't change for a user who is there.
+  if (linkOnly && !flowChanged) return;
   // It may differ from the books about everybody now; not urgent, new removals go first.
   await sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
-    SELECT ${node.id}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at,
+      replace)
+    SELECT ${node.id}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz,
+      ${flowChanged}::boolean
     FROM perennial.credential c WHERE c.retired_at IS NULL
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'),
       urgent = perennial.access_sync.urgent, marked_at = excluded.marked_at,
+      replace = perennial.access_sync.replace OR excluded.replace,
       next_attempt_at = excluded.next_attempt_at`.execute(tx);
+  await wakeKeepers(tx);
 }
 
 /** A plan that opens other nodes: its live credentials may be wrong on every node. */
@@ -131,4 +144,5 @@ async function remarkPlan(tx: Tx, plan: string, now: Instant): Promise<void> {
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
       next_attempt_at = excluded.next_attempt_at`.execute(tx);
+  await wakeKeepers(tx);
 }

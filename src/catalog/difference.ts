@@ -32,7 +32,10 @@ export type Step =
       readonly do: 'add-node' | 'change-node';
       readonly node: NodeConfig;
       readonly linkOnly: boolean;
+      /** The node has to know of it, although it is of the link. */
+      readonly flowChanged: boolean;
     }
+  | { readonly do: 'name-installation'; readonly name: string; readonly before: string }
   | {
       readonly do: 'set-rule';
       readonly key: RuleKey;
@@ -68,6 +71,7 @@ export async function difference(db: Db | Tx, config: Config, now: Instant): Pro
   const { file } = config;
   await checkTrial(db, config);
   return [
+    ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
     ...(file.nodes === undefined ? [] : await nodeSteps(db, file.nodes)),
@@ -182,6 +186,22 @@ async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
   return steps;
 }
 
+/** How our users are called on the nodes: once one of them has them, another name loses them all. */
+async function nameSteps(db: Db | Tx, name: string): Promise<Step[]> {
+  const { rows } = await sql<{ name: string; seeded: boolean }>`
+    SELECT name, EXISTS (SELECT FROM perennial.node WHERE boot_at IS NOT NULL) AS seeded
+    FROM perennial.installation`.execute(db);
+  const { name: before, seeded } = rows[0] as { name: string; seeded: boolean };
+  if (name === before) return [];
+  if (seeded) {
+    throw new UsageFault(
+      'installation_in_use',
+      `installation: is "${before}" on the nodes already and can't become "${name}"; put "${before}" back`,
+    );
+  }
+  return [{ do: 'name-installation', name, before }];
+}
+
 async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<Step[]> {
   const { rows } = await sql<NodeConfig>`
     SELECT id, api, tls, inbounds, groups, link FROM perennial.node ORDER BY id`.execute(db);
@@ -189,10 +209,12 @@ async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<St
   const steps: Step[] = [];
   for (const node of wanted) {
     const before = there.get(node.id);
-    if (before === undefined) steps.push({ do: 'add-node', node, linkOnly: false });
+    if (before === undefined)
+      steps.push({ do: 'add-node', node, linkOnly: false, flowChanged: false });
     else if (!same(before, node)) {
       const linkOnly = same({ ...before, link: node.link }, node);
-      steps.push({ do: 'change-node', node, linkOnly });
+      const flowChanged = !same(before.link.flow ?? '', node.link.flow ?? '');
+      steps.push({ do: 'change-node', node, linkOnly, flowChanged });
     }
   }
   return steps;
@@ -221,6 +243,8 @@ export function inWords(step: Step): string {
     }
     case 'set-rule':
       return `${step.before === null ? '+' : '~'} ${step.key}: ${JSON.stringify(step.value)}`;
+    case 'name-installation':
+      return `~ installation: ${step.before} -> ${step.name}`;
     case 'add-node':
       return `+ node ${step.node.id}: ${step.node.api}`;
     case 'change-node':

@@ -39,6 +39,7 @@ export interface InstallationTable {
   made_by: Generated<'migrate' | 'demo'>;
   test: Generated<boolean>;
   clock_at: MaybeTime;
+  name: Generated<string>;
 }
 
 export interface CustomerTable {
@@ -136,6 +137,13 @@ export interface NodeTable {
   keeper_epoch: Generated<bigint>;
   last_seen_at: MaybeTime;
   last_error: string | null;
+  seed_after: CredentialId | null;
+  seed_marked: Generated<bigint>;
+  reconciled_at: MaybeTime;
+  reconcile_failures: Generated<number>;
+  reconcile_open_until: MaybeTime;
+  reconcile_error: string | null;
+  leaving_at: MaybeTime;
 }
 
 export interface AccessSyncTable {
@@ -147,6 +155,8 @@ export interface AccessSyncTable {
   next_attempt_at: Time;
   last_error: string | null;
   marked_at: Time;
+  replace: Generated<boolean>;
+  lost: Generated<number>;
 }
 
 export interface NotificationTable {

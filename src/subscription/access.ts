@@ -3,6 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { type CredentialId, newCredentialId, type SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { wakeKeepers } from './wake.ts';
 
 // Who may connect, as the books have it. A credential lives while its subscription runs; every
 // change of it, and of the plan that says where it opens, leaves a mark on every node, in the same
@@ -31,6 +32,7 @@ export async function markAccess(
       urgent = access_sync.urgent OR excluded.urgent, attempts = 0,
       next_attempt_at = excluded.next_attempt_at, last_error = NULL,
       marked_at = excluded.marked_at`.execute(tx);
+  await wakeKeepers(tx);
 }
 
 /** Gives each of these subscriptions a live credential: its last one if it is recent, or a new one. */

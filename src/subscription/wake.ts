@@ -28,3 +28,8 @@ export async function tryAgainNow(
   );
   await sql`SELECT pg_notify(${wakeChannel}, 'auto-renewal')`.execute(tx);
 }
+
+/** After marks: the keepers of the nodes look at once, when the transaction commits. */
+export async function wakeKeepers(tx: Tx): Promise<void> {
+  await sql`SELECT pg_notify(${wakeChannel}, 'keep-node')`.execute(tx);
+}

@@ -18,11 +18,27 @@ export async function heldItems(db: Db | Tx, worker: string, now: Instant): Prom
   return rows.map((row) => row.item);
 }
 
-/** Puts items aside and owes the operator an alarm, in the transaction that found them bad. */
+/** What is put aside, by a name that is the worker's own: a subscription, one on a node. */
+export interface BadItem extends Omit<Isolated, 'subscriptionId'> {
+  readonly item: string;
+}
+
+/** Puts subscriptions aside and owes the operator an alarm, in the transaction that found them bad. */
 export async function isolate(
   tx: Tx,
   worker: string,
   items: readonly Isolated[],
+  now: Instant,
+): Promise<void> {
+  const named = items.map((each) => ({ ...each, item: each.subscriptionId.toString() }));
+  await putAside(tx, worker, named, now);
+}
+
+/** As `isolate`, for items of any name. */
+export async function putAside(
+  tx: Tx,
+  worker: string,
+  items: readonly BadItem[],
   now: Instant,
 ): Promise<void> {
   if (items.length === 0) return;
@@ -31,7 +47,7 @@ export async function isolate(
     SELECT ${worker}, bad.item, bad.reason, ${isoTime(now)}::timestamptz + interval '1 hour',
       ${isoTime(now)}::timestamptz
     FROM ${unnest('bad', items, {
-      item: ['text', (row) => row.subscriptionId.toString()],
+      item: ['text', (row) => row.item],
       reason: ['text', (row) => `${row.reason}: ${row.sentence}`],
     })}
     ON CONFLICT (worker, item) DO UPDATE SET
@@ -47,7 +63,7 @@ export async function isolate(
       subscriptionId: null,
       kind: 'alarm_quarantine',
       dedupeKey: `alarm:quarantine:${worker}:${reason}:${day}`,
-      params: { worker, reason, item: item.subscriptionId.toString(), sentence: item.sentence },
+      params: { worker, reason, item: item.item, sentence: item.sentence },
     })),
     now,
   );

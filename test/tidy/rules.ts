@@ -46,6 +46,8 @@ const catching: Places = {
   'db/open.ts': 'edge: says what a server refused',
   'workers/runner.ts': 'the runner: faults are told apart here',
   'workers/replica.ts': 'the runner: a connection that is held breaks',
+  'workers/keep-node/': 'the keeper: faults of a node and of the books are told apart here',
+  'workers/reconcile-xray-state/': 'a fault of one node is told apart from that of the books',
   'transfer/': 'edge: bytes and values of a file',
   'subscription/customers.ts': 'Intl has no other way to ask whether it knows a time zone',
   'queue.ts': 'edge: the queue',
@@ -68,6 +70,7 @@ const waiting: Places = {
   'demo/drive.ts': 'virtual time goes at the pace of an eye',
   'app.ts': 'schedules',
   'workers/runner.ts': 'yields between batches',
+  'workers/keep-node/bell.ts': 'a keeper waits for marks and for its next probe',
   'xray/grpc/call.ts': 'gives up a call without an answer',
 };
 

@@ -1,0 +1,29 @@
+// A wait that ends early when somebody rings: a keeper waits for marks and for its next probe.
+
+export class Bell {
+  #rung = false;
+  #wake: (() => void) | undefined;
+
+  /** Ends the wait; if nobody waits, the next one. */
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  /** At most `ms`; ends with the signal too. */
+  wait(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        this.#wake = undefined;
+        this.#rung = false;
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      signal.addEventListener('abort', end, { once: true });
+      this.#wake = end;
+      if (this.#rung || signal.aborted) end();
+    });
+  }
+}

@@ -1,0 +1,195 @@
+import { readClock } from '../../db/clock.ts';
+import { type Db, inTransaction } from '../../db/connect.ts';
+import { faultOf } from '../../db/faults.ts';
+import { Fault } from '../../kernel/faults.ts';
+import { secondMs } from '../../kernel/instant.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { putAside, release } from '../quarantine.ts';
+import { answerOf } from './answer.ts';
+import { Bell } from './bell.ts';
+import { Fence, postLost } from './fence.ts';
+import { type Connect, Line } from './line.ts';
+import { type Post, readNode, seedStretch, writeError } from './node-store.ts';
+import { probe } from './probe.ts';
+import { itemOf, type Page, putOff, readPage, settle, keepNode as worker } from './store.ts';
+import { type Worked, workOff } from './work.ts';
+
+// The keeper of one node: two loops of its own, so that no other node waits for this one. One
+// probes; the other works off marks, page after page, and fills the node again after it was
+// started. It ends with the signal, or when somebody else has become the node's keeper.
+
+export interface KeeperLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface KeeperOptions {
+  readonly db: Db;
+  readonly post: Post;
+  readonly connect: Connect;
+  readonly signal: AbortSignal;
+  readonly log: KeeperLog;
+  readonly probeMs?: number;
+  /** How often marks are looked for without being told of them. */
+  readonly pollMs?: number;
+}
+
+export interface Keeper {
+  /** Never rejects. */
+  readonly done: Promise<void>;
+  /** There may be marks. */
+  wake(): void;
+}
+
+/** Marks read at once: a new removal waits for no more than the calls of these. */
+const pageMax = 512;
+
+export function startKeeper(options: KeeperOptions): Keeper {
+  const { db, post, log, probeMs = 2 * secondMs, pollMs = 2 * secondMs } = options;
+  const lost = new AbortController();
+  const signal = AbortSignal.any([options.signal, lost.signal]);
+  const line = new Line(options.connect);
+  const fence = new Fence(db, post);
+  const marks = new Bell();
+  const health = new Bell();
+  const about = { worker, node: post.node };
+
+  async function look(): Promise<'idle'> {
+    const probed = await probe({ db, post, line, signal });
+    if (probed.is === 'failed') {
+      // The third one opens the breaker; the ones after it say nothing new.
+      const { fault, failures } = probed;
+      const level = failures === 1 || failures === 3 ? 'warn' : 'debug';
+      log[level]({ ...about, code: fault.code, failures }, fault.message);
+    } else if (probed.is !== 'well') {
+      log.info(about, probed.is === 'started' ? 'node was started: it is filled' : 'node is well');
+      marks.ring();
+    }
+    return 'idle';
+  }
+
+  async function step(): Promise<'more' | 'idle'> {
+    const api = line.workable();
+    if (api === undefined) return 'idle';
+    if (!line.learned && !(await learn(api))) return 'idle';
+    const filling = !line.seeded && (await fill());
+    const page = await readPage(db, post, pageMax);
+    if (page === undefined) throw postLost(post);
+    if (!line.leadsTo(page.api)) {
+      health.ring();
+      return 'idle';
+    }
+    if (page.marks.length === 0) return filling ? 'more' : 'idle';
+    const isLast = page.marks.length < pageMax;
+    const worked = await workOff({ api, page, isLast, fence, signal });
+    await book(page, worked);
+    if (worked.stopped === undefined) {
+      line.worked();
+      return 'more';
+    }
+    const { fault, by } = worked.stopped;
+    if (by === 'fence') throw fault;
+    await rest(fault);
+    return 'idle';
+  }
+
+  /** Whether the node's inbounds are as the books say: asked before its first add in each life. */
+  async function learn(api: NodeApi): Promise<boolean> {
+    const facts = await readNode(db, post);
+    if (facts === undefined) throw postLost(post);
+    const found = await answerOf(() => api.inbounds({ signal }));
+    const fault = 'fault' in found ? found.fault : misfit(facts.api, facts.inbounds, found.value);
+    if (fault === undefined) line.learned = true;
+    else await rest(fault);
+    return fault === undefined;
+  }
+
+  /** Marks a stretch of those who may connect. @returns whether there is more to mark */
+  async function fill(): Promise<boolean> {
+    const { bootAt } = line;
+    if (bootAt === undefined) return false;
+    const filled = await inTransaction(db, async (tx) =>
+      seedStretch(tx, post, bootAt, await readClock(tx)),
+    );
+    // Started once more, or somebody else's: the next probe says which.
+    if (filled === undefined) return false;
+    log.info({ ...about, ...filled }, 'who may connect is marked');
+    line.seeded = filled.done;
+    return !filled.done;
+  }
+
+  async function book(page: Page, { settled, killers, held }: Worked): Promise<void> {
+    await inTransaction(db, async (tx) => {
+      await settle(tx, post, page.bootAt, settled, page.now);
+      await putOff(tx, post, held);
+      const bad = killers.map((mark) => ({
+        item: itemOf(post.node, mark),
+        reason: 'kills_node',
+        sentence: `node ${post.node} died twice while a credential of subscription ${mark.subscriptionId} was added`,
+      }));
+      await putAside(tx, worker, bad, page.now);
+      const mended = settled.filter(({ mark, failed }) => mark.lost > 0 && failed === undefined);
+      const items = mended.map(({ mark }) => itemOf(post.node, mark));
+      await release(tx, worker, items);
+    });
+    for (const { mark, failed } of settled) {
+      if (failed === undefined) continue;
+      const item = itemOf(post.node, mark);
+      log.debug({ ...about, item, attempts: mark.attempts + 1 }, failed.error);
+    }
+  }
+
+  async function rest(fault: Fault): Promise<void> {
+    if (fault.code === 'node_cancelled' && signal.aborted) return;
+    const level = fault.kind === 'bug' ? 'error' : 'warn';
+    log[level]({ ...about, code: fault.code, err: fault }, `work rests: ${fault.message}`);
+    line.failed(fault);
+    await writeError(db, post, fault.message);
+  }
+
+  async function loop(bell: Bell, everyMs: number, turn: () => Promise<'more' | 'idle'>) {
+    while (!signal.aborted) {
+      try {
+        if ((await turn()) === 'more') continue;
+      } catch (error) {
+        const fault = faultOf(error);
+        if (fault.code === 'post_lost') {
+          log.info(about, fault.message);
+          lost.abort();
+          return;
+        }
+        const level = fault.kind === 'transient' ? 'warn' : 'error';
+        log[level]({ ...about, code: fault.code, err: fault }, `keeper: ${fault.message}`);
+      }
+      const restMs = bell === marks ? line.restMs() : 0;
+      await bell.wait(restMs > 0 ? Math.min(restMs, everyMs) : everyMs, signal);
+    }
+  }
+
+  const loops = [loop(health, probeMs, look), loop(marks, pollMs, step)];
+  return {
+    done: Promise.all(loops).then(() => line.close()),
+    wake: () => marks.ring(),
+  };
+}
+
+type Found = Awaited<ReturnType<NodeApi['inbounds']>>;
+
+/** An inbound of the books that the node doesn't have, or that has no users to manage. */
+function misfit(api: string, tags: readonly string[], found: Found): Fault | undefined {
+  for (const tag of tags) {
+    const inbound = found.find((each) => each.tag === tag);
+    if (inbound === undefined) {
+      const there = found.map((each) => each.tag).join(', ');
+      const sentence = `${api}: there is no inbound "${tag}" on this node; there is ${there || 'none'}`;
+      return new Fault('permanent', 'unknown_inbound', sentence);
+    }
+    if (!inbound.manages) {
+      const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
+      return new Fault('permanent', 'no_user_manager', sentence);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,191 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import {
+  aNode,
+  equal,
+  keep,
+  marksOf,
+  namesInBooks,
+  nodeRow,
+  settled,
+  shopOn,
+} from '../../../test/nodes/kept.ts';
+import { until } from '../../../test/service/until.ts';
+import { crowd, payer, runOf } from '../../../test/shop.ts';
+import { revoke } from '../../subscription/granting.ts';
+import { oldestUnconfirmed } from './store.ts';
+
+const call = (books: { db: import('../../db/connect.ts').Db }) => ({ db: books.db, actor: 'test' });
+
+test('who buys is on the node, on every inbound, and who is revoked is not', async () => {
+  using node = await aNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ]);
+  await using books = await shopOn({ 'nl-1': { api: node.api, inbounds: ['vless', 'trojan'] } });
+  await using keepers = keep(books);
+  const id = await payer(books, 1n, 0n);
+  await payer(books, 2n, 0n);
+  await settled(books);
+  expect([...node.names('vless')].sort()).toEqual(await namesInBooks(books));
+  expect([...node.names('trojan')].sort()).toEqual(await namesInBooks(books));
+  await revoke(call(books), { telegramId: 1n, subscriptionId: id, reason: 'test' });
+  await settled(books);
+  expect(node.names('trojan')).toHaveLength(1);
+  expect([...node.names('vless')].sort()).toEqual(await namesInBooks(books));
+  expect(keepers.kept()).toEqual(['nl-1']);
+  expect(await nodeRow(books, 'nl-1')).toMatchObject({
+    failures: 0,
+    last_error: null,
+    open_until: null,
+  });
+});
+
+test('F2: who expired while a node was down is gone soon after it returned, the others are back', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await crowd(books, 40, '2100-01-01T00:00:00Z');
+  await using _ = keep(books);
+  await equal(books, node);
+  node.die();
+  await until('the breaker is open', async () =>
+    (await nodeRow(books, 'nl-1')).open_until === null ? undefined : true,
+  );
+  await sql`
+    UPDATE perennial.subscription SET started_at = '2020-01-01Z',
+      expires_at = perennial.clock() - interval '1 hour'
+    WHERE id <= 5`.execute(books.db);
+  expect(await runOf(books, 'fast-expiry-cleanup')).toMatchObject({ changed: 5n });
+  expect(await oldestUnconfirmed(books.db)).toMatchObject({ node: 'nl-1' });
+  await node.restart();
+  await equal(books, node, 'vless', 10_000);
+  await settled(books);
+  expect(node.names('vless')).toHaveLength(35);
+  expect(await nodeRow(books, 'nl-1')).toMatchObject({
+    open_until: null,
+    last_error: null,
+    failures: 0,
+  });
+});
+
+test('F7: a removal that fails is tried until it is confirmed, and its age can be asked for', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  const id = await payer(books, 1n, 0n);
+  await using _ = keep(books);
+  await settled(books);
+  let refusals = 0;
+  node.conduct = ({ method }) => {
+    if (method !== 'AlterInbound' || refusals === 4) return 'serve';
+    refusals += 1;
+    return 'garbage';
+  };
+  await revoke(call(books), { telegramId: 1n, subscriptionId: id, reason: 'test' });
+  await until('two failures', async () => {
+    const oldest = await oldestUnconfirmed(books.db);
+    return (oldest?.attempts ?? 0) >= 2 ? oldest : undefined;
+  }).then((oldest) => {
+    expect(oldest).toMatchObject({ subscriptionId: id, node: 'nl-1' });
+    expect(oldest.lastError).toMatch(/can't be read/);
+  });
+  expect((await nodeRow(books, 'nl-1')).last_error).toMatch(/can't be read/);
+  await settled(books, 'nl-1', 40_000);
+  expect(refusals).toBe(4);
+  expect(node.names('vless')).toEqual([]);
+  expect(await oldestUnconfirmed(books.db)).toBeUndefined();
+}, 60_000);
+
+test('S5: a node that hangs and one that flaps delay no other', async () => {
+  using well = await aNode();
+  using hangs = await aNode();
+  using flaps = await aNode();
+  await using books = await shopOn({
+    a: { api: hangs.api },
+    b: { api: flaps.api },
+    c: { api: well.api },
+  });
+  await using _ = keep(books);
+  hangs.conduct = () => 'hang';
+  let calls = 0;
+  flaps.conduct = () => {
+    calls += 1;
+    return calls % 3 === 0 ? 'hang' : 'serve';
+  };
+  for (let n = 1n; n <= 5n; n += 1n) {
+    await payer(books, n, 0n);
+    await settled(books, 'c', 3_000);
+    expect([...well.names('vless')].sort()).toEqual(await namesInBooks(books));
+  }
+  hangs.conduct = () => 'serve';
+  flaps.conduct = () => 'serve';
+  await equal(books, hangs, 'vless', 30_000);
+  await equal(books, flaps, 'vless', 30_000);
+}, 90_000);
+
+test('S4: an add that dies with the node is not repeated blindly; at the second time it is put aside', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await crowd(books, 100, '2100-01-01T00:00:00Z');
+  const names = await namesInBooks(books);
+  const killer = names[50];
+  const sent: string[] = [];
+  let deaths = 0;
+  node.conduct = ({ method, name }) => {
+    if (method !== 'AlterInbound') return 'serve';
+    sent.push(name);
+    if (name !== killer) return 'serve';
+    deaths += 1;
+    setTimeout(() => void node.restart(), 50);
+    return 'die';
+  };
+  await using _ = keep(books);
+  await until(
+    'put aside',
+    async () =>
+      (await books.db.selectFrom('perennial.quarantine').selectAll().executeTakeFirst()) ??
+      undefined,
+    30_000,
+  ).then((row) => expect(row).toMatchObject({ worker: 'keep-node' }));
+  await until(
+    'all others are there',
+    () => (node.names('vless').length === 99 ? true : undefined),
+    30_000,
+  );
+  expect(deaths).toBe(2);
+  // The second time it went alone and last: whoever went with it the first time is not suspected.
+  const second = sent.lastIndexOf(killer ?? '');
+  expect(new Set(sent.slice(sent.indexOf(killer ?? '') + 1, second)).size).toBeGreaterThan(60);
+  await until('its mark alone is left', async () =>
+    (await marksOf(books)) === 1 ? true : undefined,
+  );
+  const alarm = await sql<{ params: object }>`
+    SELECT params FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(books.db);
+  expect(alarm.rows[0]?.params).toMatchObject({ worker: 'keep-node', reason: 'kills_node' });
+  expect(JSON.stringify(alarm.rows)).not.toContain(killer?.slice('perennial-'.length));
+}, 90_000);
+
+test('S4: an inbound that is not there, or manages no users, is said, and nothing is sent', async () => {
+  using door = await aNode([{ tag: 'door', protocol: 'door' }]);
+  using other = await aNode([{ tag: 'other', protocol: 'vless' }]);
+  using well = await aNode();
+  const altered: string[] = [];
+  for (const node of [door, other]) {
+    node.conduct = ({ method, name }) => {
+      if (method === 'AlterInbound') altered.push(name);
+      return 'serve';
+    };
+  }
+  await using books = await shopOn({
+    a: { api: door.api, inbounds: ['door'] },
+    b: { api: other.api },
+    c: { api: well.api },
+  });
+  await payer(books, 1n, 0n);
+  await using _ = keep(books);
+  await settled(books, 'c');
+  const errorOf = (id: string) =>
+    until(`an error of ${id}`, async () => (await nodeRow(books, id)).last_error ?? undefined);
+  expect(await errorOf('a')).toMatch(/"door" is a xray\.proxy\.dokodemo\.Config/);
+  expect(await errorOf('b')).toMatch(/no inbound "vless" on this node; there is other/);
+  expect(altered).toEqual([]);
+});

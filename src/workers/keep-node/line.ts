@@ -1,0 +1,81 @@
+import { stopwatch } from '../../db/clock.ts';
+import type { Fault } from '../../kernel/faults.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import type { NodeAddress } from '../../xray/grpc/connect.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { workRestMs } from './rule.ts';
+
+export type Connect = (address: NodeAddress) => NodeApi;
+
+/** The line to a node, and what its keeper knows of who is at the other end. */
+export class Line {
+  readonly #connect: Connect;
+  readonly #elapsedMs = stopwatch();
+  #open: { readonly to: string; readonly address: NodeAddress; readonly api: NodeApi } | undefined;
+  #faults = 0;
+  #restUntilMs = 0;
+
+  /** Its last probe was well, and no call failed since. */
+  reachable = false;
+  /** It was out of reach, or broke off a call, since its users were counted last. */
+  wasAway = false;
+  lastUptimeS: number | undefined;
+  /** The life that was seen last. */
+  bootAt: Instant | undefined;
+  seeded = false;
+  /** Whether its inbounds were read in this life, and are as the books say. */
+  learned = false;
+  /** Why the work rests; probes may be well all the same. */
+  workError: string | null = null;
+
+  constructor(connect: Connect) {
+    this.#connect = connect;
+  }
+
+  /** The connection to this address, which may have changed. @throws Fault bad_address, node_certificate */
+  to({ api, tls }: Required<NodeAddress>): NodeApi {
+    const to = JSON.stringify([api, tls]);
+    if (this.#open?.to === to) return this.#open.api;
+    this.close();
+    const address = { api, tls };
+    this.#open = { to, address, api: this.#connect(address) };
+    return this.#open.api;
+  }
+
+  /** The connection for the work; undefined: not now, or this isn't the address any more. */
+  workable(): NodeApi | undefined {
+    if (!this.reachable || this.#elapsedMs() < this.#restUntilMs) return undefined;
+    return this.#open?.api;
+  }
+
+  leadsTo(api: string): boolean {
+    return this.#open?.address.api === api;
+  }
+
+  /** How long the work rests on after a failure. */
+  restMs(): number {
+    return Math.max(0, this.#restUntilMs - this.#elapsedMs());
+  }
+
+  /** The work failed by the node's fault: it waits for a probe that is well, and some time. */
+  failed(fault: Fault): void {
+    this.#faults += 1;
+    this.#restUntilMs = this.#elapsedMs() + workRestMs(fault, this.#faults);
+    this.workError = fault.message;
+    this.learned = false;
+    if (fault.kind !== 'transient') return;
+    this.reachable = false;
+    this.wasAway = true;
+  }
+
+  worked(): void {
+    this.#faults = 0;
+    this.workError = null;
+  }
+
+  close(): void {
+    this.#open?.api.close();
+    this.#open = undefined;
+    Object.assign(this, { reachable: false, lastUptimeS: undefined, learned: false });
+  }
+}

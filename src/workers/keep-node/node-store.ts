@@ -1,0 +1,139 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { NodeAddress } from '../../xray/grpc/connect.ts';
+
+// A node's row, as its keeper reads and writes it. Every write goes with the epoch under which the
+// keeper works: one that was replaced changes nothing, and learns of it.
+
+/** The node whose keeper one is: under this epoch nobody else is. */
+export interface Post {
+  readonly node: string;
+  readonly epoch: bigint;
+}
+
+export interface NodeFacts extends Required<NodeAddress> {
+  readonly now: Instant;
+  readonly inbounds: readonly string[];
+  readonly bootAt: Instant | null;
+  readonly seededBootAt: Instant | null;
+  readonly failures: number;
+}
+
+/** Whether the post is still held. */
+export async function holdsPost(db: Db, { node, epoch }: Post): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
+  return rows.length === 1;
+}
+
+/** undefined: the post was lost, or the node is gone. */
+export async function readNode(db: Db, { node, epoch }: Post): Promise<NodeFacts | undefined> {
+  const { rows } = await sql<NodeFacts>`
+    SELECT api, tls, inbounds, failures, boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
+      (SELECT perennial.clock()) AS now
+    FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
+  return rows[0];
+}
+
+export interface ProbeResult {
+  readonly failures: number;
+  readonly openUntil: Instant | null;
+  readonly lastError: string | null;
+  /** Not for a probe that failed. */
+  readonly seen?: {
+    readonly at: Instant;
+    readonly bootAt: Instant;
+    /** Its users are gone; else a new `bootAt` is the same life, told by another clock. */
+    readonly forgotten: boolean;
+  };
+}
+
+/** Writes down how a probe ended. @returns false: the post was lost, or the node's address changed */
+export async function writeProbe(
+  db: Db,
+  { node, epoch }: Post,
+  api: string,
+  { failures, openUntil, lastError, seen }: ProbeResult,
+): Promise<boolean> {
+  const at = (time: Instant | null | undefined) => (time == null ? null : isoTime(time));
+  const bootAt = sql`coalesce(${at(seen?.bootAt)}::timestamptz, n.boot_at)`;
+  const forgotten = sql`${seen?.forgotten ?? false}::boolean`;
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.node n SET failures = ${failures}, open_until = ${at(openUntil)}::timestamptz,
+      last_error = ${lastError},
+      last_seen_at = coalesce(${at(seen?.at)}::timestamptz, n.last_seen_at),
+      boot_at = ${bootAt},
+      seeded_boot_at = CASE WHEN ${forgotten} THEN NULL
+        WHEN n.seeded_boot_at = n.boot_at THEN ${bootAt} ELSE n.seeded_boot_at END,
+      seed_after = CASE WHEN ${forgotten} THEN NULL ELSE n.seed_after END,
+      seed_marked = CASE WHEN ${forgotten} THEN 0 ELSE n.seed_marked END
+    WHERE n.id = ${node} AND n.keeper_epoch = ${epoch} AND n.api = ${api}`.execute(db);
+  return numAffectedRows === 1n;
+}
+
+/** Says what is wrong with a node, at once. */
+export async function writeError(db: Db, { node, epoch }: Post, error: string): Promise<void> {
+  await sql`
+    UPDATE perennial.node SET last_error = ${error}
+    WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
+}
+
+/** How many the node has for certain: who may connect there and has no mark. */
+export async function countConfirmed(db: Db, node: string): Promise<number> {
+  const { rows } = await sql<{ count: bigint }>`
+    SELECT count(*) FROM perennial.credential c
+    JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
+    JOIN perennial.plan p ON p.key = s.plan
+    JOIN perennial.node n ON n.id = ${node} AND p.groups && n.groups
+    WHERE c.retired_at IS NULL AND NOT EXISTS (SELECT FROM perennial.access_sync m
+      WHERE m.node_id = n.id AND m.credential_id = c.id)`.execute(db);
+  return Number(rows[0]?.count ?? 0n);
+}
+
+/** Credentials looked at in one stretch of a seeding: some 0.1 s. */
+const stretchMax = 10_000;
+
+/**
+ * Marks the next stretch of those who may connect to a node that has forgotten them. Not urgent:
+ * who is to be removed goes first. What is marked already stays as it is. The cursor is the node's,
+ * so that a successor goes on where this keeper ended; a credential that comes to life behind it
+ * is marked by whoever brings it to life.
+ * @returns how many were marked so far, and whether that was all; undefined: the post was lost, or
+ *   the node was started once more
+ */
+export async function seedStretch(
+  tx: Tx,
+  { node, epoch }: Post,
+  bootAt: Instant,
+  now: Instant,
+): Promise<{ readonly marked: number; readonly done: boolean } | undefined> {
+  const { rows } = await sql<{ marked: bigint; done: boolean }>`
+    WITH mine AS (
+      SELECT id, groups, seed_after FROM perennial.node
+      WHERE id = ${node} AND keeper_epoch = ${epoch} AND boot_at = ${isoTime(bootAt)}
+      FOR NO KEY UPDATE
+    ), stretch AS (
+      SELECT c.id, c.subscription_id
+      FROM mine CROSS JOIN LATERAL (SELECT id, subscription_id FROM perennial.credential
+        WHERE retired_at IS NULL
+          AND id > coalesce(mine.seed_after, '00000000-0000-0000-0000-000000000000')
+        ORDER BY id LIMIT ${stretchMax}) c
+    ), marked AS (
+      INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+      SELECT mine.id, stretch.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+      FROM mine CROSS JOIN stretch
+      JOIN perennial.subscription s ON s.id = stretch.subscription_id AND s.state = 'active'
+      JOIN perennial.plan p ON p.key = s.plan AND p.groups && mine.groups
+      ON CONFLICT (node_id, credential_id) DO NOTHING
+      RETURNING 1
+    )
+    UPDATE perennial.node n SET
+      seed_after = coalesce((SELECT id FROM stretch ORDER BY id DESC LIMIT 1), n.seed_after),
+      seed_marked = n.seed_marked + (SELECT count(*) FROM marked),
+      seeded_boot_at = CASE WHEN EXISTS (SELECT FROM stretch) THEN NULL ELSE n.boot_at END
+    FROM mine WHERE n.id = mine.id
+    RETURNING n.seed_marked AS marked, n.seeded_boot_at IS NOT NULL AS done`.execute(tx);
+  const [row] = rows;
+  return row === undefined ? undefined : { marked: Number(row.marked), done: row.done };
+}

@@ -1,0 +1,96 @@
+import { readServerTime } from '../../db/clock.ts';
+import type { Db } from '../../db/connect.ts';
+import type { Fault } from '../../kernel/faults.ts';
+import { secondMs } from '../../kernel/instant.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { answerOf } from './answer.ts';
+import { postLost } from './fence.ts';
+import type { Line } from './line.ts';
+import { countConfirmed, type NodeFacts, type Post, readNode, writeProbe } from './node-store.ts';
+import { type Boot, bootOf, breakerAfter, hasForgotten } from './rule.ts';
+
+// How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
+
+/** A node that takes longer to say that it lives is of no use now. */
+const deadlineMs = 3 * secondMs;
+
+export interface Probing {
+  readonly db: Db;
+  readonly post: Post;
+  readonly line: Line;
+  readonly signal: AbortSignal;
+}
+
+/** What the probe told, for whoever logs it. */
+export type Probed =
+  | { readonly is: 'well' }
+  | { readonly is: 'returned' | 'started' }
+  | { readonly is: 'failed'; readonly fault: Fault; readonly failures: number };
+
+/** @throws Fault `post_lost`, or what the database did; a fault of the node is its outcome */
+export async function probe({ db, post, line, signal }: Probing): Promise<Probed> {
+  const facts = await readNode(db, post);
+  if (facts === undefined) throw postLost(post);
+  const told = await answerOf(() => line.to(facts).health({ deadlineMs, signal }));
+  if ('fault' in told) return failed(db, post, line, facts, told.fault);
+  const { uptimeS } = told.value;
+  const boot = bootOf(
+    { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway: line.wasAway },
+    uptimeS,
+    await readServerTime(db),
+  );
+  const forgot = await forgotten(db, post, line.to(facts), facts, boot, signal);
+  if (typeof forgot !== 'boolean') return failed(db, post, line, facts, forgot);
+
+  const seen = { at: facts.now, bootAt: boot.bootAt, forgotten: forgot };
+  const closed = breakerAfter(facts.failures, 'well', facts.now);
+  const lastError = line.workError;
+  // Not written: the next probe learns why.
+  if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, seen })))
+    return { is: 'well' };
+  const before = line.reachable;
+  const { seededBootAt, bootAt } = facts;
+  Object.assign(line, {
+    reachable: true,
+    wasAway: false,
+    lastUptimeS: uptimeS,
+    bootAt: boot.bootAt,
+    seeded: !forgot && seededBootAt !== null && seededBootAt === bootAt,
+    learned: line.learned && !forgot,
+  });
+  if (forgot) return { is: 'started' };
+  return { is: before ? 'well' : 'returned' };
+}
+
+/** Whether the node has forgotten its users; the fault that kept it from being found out. */
+async function forgotten(
+  db: Db,
+  post: Post,
+  api: NodeApi,
+  { inbounds }: NodeFacts,
+  { is }: Boot,
+  signal: AbortSignal,
+): Promise<boolean | Fault> {
+  if (is !== 'doubtful') return is === 'new';
+  const counts = await answerOf(() =>
+    Promise.all(inbounds.map((tag) => api.countUsers(tag, { signal }))),
+  );
+  if ('value' in counts) return hasForgotten(counts.value, await countConfirmed(db, post.node));
+  // One that can't count, because it is too old or has no such inbound, is filled again to be sure.
+  return counts.fault.kind === 'transient' ? counts.fault : true;
+}
+
+async function failed(
+  db: Db,
+  post: Post,
+  line: Line,
+  { now, api, failures }: NodeFacts,
+  fault: Fault,
+): Promise<Probed> {
+  // Our own end is no fault of the node's.
+  if (fault.code === 'node_cancelled') return { is: 'well' };
+  Object.assign(line, { reachable: false, wasAway: true, learned: false });
+  const breaker = breakerAfter(failures, 'failed', now);
+  await writeProbe(db, post, api, { ...breaker, lastError: fault.message });
+  return { is: 'failed', fault, failures: breaker.failures };
+}

@@ -1,0 +1,132 @@
+import type { Fault } from '../../kernel/faults.ts';
+import { hourMs, type Instant, later, minuteMs, secondMs } from '../../kernel/instant.ts';
+
+// What a keeper does about a node and its marks (DESIGN.md 5, "keep-node").
+//
+// A mark says that the node may differ from the books about one credential. Who may connect is
+// added, who may not is removed, removals first. One whose add ended with the node's life goes
+// alone and last, so that it is known who did it if the node dies again; the second time it is put
+// aside, for an hour at first. A removal is never put aside.
+
+/** What a mark is about, as the books have it at the moment of the work. */
+export interface Standing {
+  /** Live credential, active subscription, and a plan that opens this node. */
+  readonly wanted: boolean;
+  /** How often an add of it ended with the node's life. */
+  readonly lost: number;
+  /** In quarantine until then. */
+  readonly heldUntil: Instant | null;
+}
+
+export interface Order<Mark> {
+  /** Removals first. */
+  readonly together: readonly Mark[];
+  /** One at a time, after all others. */
+  readonly alone: readonly Mark[];
+  /** Not now. */
+  readonly held: readonly Mark[];
+}
+
+/** In which order a page of marks is worked off. Keeps the order that it has otherwise. */
+export function orderOf<Mark extends Standing>(marks: readonly Mark[], now: Instant): Order<Mark> {
+  const additions = marks.filter((mark) => mark.wanted);
+  const isHeld = (mark: Mark) => mark.heldUntil !== null && mark.heldUntil > now;
+  const free = additions.filter((mark) => !isHeld(mark));
+  return {
+    together: [...marks.filter((mark) => !mark.wanted), ...free.filter(({ lost }) => lost === 0)],
+    alone: free.filter(({ lost }) => lost > 0),
+    held: additions.filter(isHeld),
+  };
+}
+
+/** Whose fault it is: the node's, so that every call would fail, or that of what was sent. */
+export function isOfTheNode(fault: Fault): boolean {
+  switch (fault.code) {
+    case 'bad_credential':
+    case 'bad_name':
+    case 'node_refused':
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** A node that returns must have heard of an expiry within 10 s (F2): its own fault waits less. */
+const nodeRetryMaxMs = 4 * secondMs;
+
+/** How long a mark waits that failed `attempts` times, the last one included. */
+export function markRetryMs(fault: Fault, attempts: number): number {
+  const doubled = 2 ** Math.min(attempts - 1, 20);
+  if (fault.code === 'node_cancelled') return 0;
+  if (isOfTheNode(fault)) return Math.min(nodeRetryMaxMs, secondMs * doubled);
+  return Math.min(hourMs, minuteMs * doubled);
+}
+
+/**
+ * How long a node's work rests after the `faults`th failure in a row. What passes by itself is
+ * looked for again soon; what a person has to mend, within half a minute of being mended.
+ */
+export function workRestMs(fault: Fault, faults: number): number {
+  const most = fault.kind === 'transient' ? nodeRetryMaxMs : 30 * secondMs;
+  return Math.min(most, secondMs * 2 ** Math.min(faults - 1, 20));
+}
+
+/** The breaker opens at the third failure in a row. */
+const failuresMax = 3;
+/** Renewed by each probe that fails: who finds it past has no keeper's word any more. */
+const openMs = 30 * secondMs;
+
+export interface Breaker {
+  readonly failures: number;
+  readonly openUntil: Instant | null;
+}
+
+/** The breaker after a probe. A probe that succeeds closes it. */
+export function breakerAfter(failures: number, probe: 'well' | 'failed', now: Instant): Breaker {
+  if (probe === 'well') return { failures: 0, openUntil: null };
+  const counted = failures + 1;
+  return { failures: counted, openUntil: counted >= failuresMax ? later(now, openMs) : null };
+}
+
+/** Uptime is told in whole seconds, and the answer takes its time. */
+const jitterMs = 2 * secondMs;
+
+export interface BootFacts {
+  /** What the books have; null: never seen, or at another address. */
+  readonly bootAt: Instant | null;
+  /** The uptime that this keeper was told last, if it was told one. */
+  readonly lastUptimeS: number | undefined;
+  /** The node was out of reach since, or broke off a call. */
+  readonly wasAway: boolean;
+}
+
+export interface Boot {
+  readonly bootAt: Instant;
+  /**
+   * same · new: it was started since, and has forgotten its users · doubtful: it may have been, or
+   * a clock was set: the number of its users tells.
+   */
+  readonly is: 'same' | 'new' | 'doubtful';
+}
+
+/** Whether a node was started since it was seen last. `serverNow` is real time, also in a test. */
+export function bootOf(facts: BootFacts, uptimeS: number, serverNow: Instant): Boot {
+  const bootAt = later(serverNow, -uptimeS * secondMs);
+  if (facts.bootAt === null) return { bootAt, is: 'new' };
+  if (facts.lastUptimeS !== undefined && uptimeS < facts.lastUptimeS) return { bootAt, is: 'new' };
+  if (bootAt - facts.bootAt > jitterMs) return { bootAt, is: 'doubtful' };
+  return { bootAt: facts.bootAt, is: facts.wasAway ? 'doubtful' : 'same' };
+}
+
+/** Each inbound has at least those whom the books know to be there; else it has forgotten them. */
+export function hasForgotten(counts: readonly number[], confirmed: number): boolean {
+  return counts.some((count) => count < confirmed);
+}
+
+/** The flow of a customer's link as the node has to know it; undefined for one that no node knows. */
+export function flowOf(link: string | null): '' | 'xtls-rprx-vision' | undefined {
+  if (link === null || link === '') return '';
+  // `…-udp443` is the client's business alone (XRAY.md 2).
+  if (link === 'xtls-rprx-vision' || link === 'xtls-rprx-vision-udp443') return 'xtls-rprx-vision';
+  return undefined;
+}

@@ -1,0 +1,179 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import { unnest } from '../../db/unnest.ts';
+import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { Post } from './node-store.ts';
+import type { Standing } from './rule.ts';
+
+// Marks, read and settled by the keeper of their node (DESIGN.md 3.4). No transaction is open
+// while the node is called: what was read is held against the books again when it is settled.
+
+export interface Mark extends Standing {
+  readonly credentialId: CredentialId;
+  readonly subscriptionId: SubscriptionId;
+  readonly version: bigint;
+  readonly replace: boolean;
+  readonly attempts: number;
+}
+
+export interface Page {
+  readonly now: Instant;
+  readonly installation: string;
+  /** The node as the marks are meant for it. */
+  readonly api: string;
+  readonly bootAt: Instant | null;
+  readonly inbounds: readonly string[];
+  readonly flow: string | null;
+  readonly marks: readonly Mark[];
+}
+
+/** The worker's name in the quarantine. */
+export const keepNode = 'keep-node';
+
+/** An item of the quarantine: the subscription, since a credential's UUID is a secret. */
+export function itemOf(node: string, { subscriptionId }: Pick<Mark, 'subscriptionId'>): string {
+  return `${node}/${subscriptionId}`;
+}
+
+/**
+ * The next marks that are due, urgent ones first, and what the books want of each: of one moment,
+ * for the versions to stand for what was wanted. A mark is bumped by whatever changes what is
+ * wanted, in the same transaction.
+ * @returns undefined: the post was lost
+ */
+export async function readPage(
+  db: Db,
+  { node, epoch }: Post,
+  max: number,
+): Promise<Page | undefined> {
+  const due = (urgent: boolean) => sql`
+    (SELECT credential_id, version, replace, attempts, lost FROM perennial.access_sync
+     WHERE node_id = n.id AND urgent = ${sql.lit(urgent)} AND next_attempt_at <= clock.now
+     ORDER BY next_attempt_at LIMIT ${max})`;
+  type Row = Omit<Page, 'marks'> & Mark;
+  const { rows } = await sql<Row & { credentialId: CredentialId | null }>`
+    SELECT clock.now, i.name AS installation, n.api, n.boot_at AS "bootAt", n.inbounds,
+      n.link->>'flow' AS flow, m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
+      m.lost, s.id AS "subscriptionId", q.retry_at AS "heldUntil",
+      c.retired_at IS NULL AND s.state = 'active' AND p.groups && n.groups AS wanted
+    FROM (SELECT perennial.clock() AS now) clock
+    CROSS JOIN perennial.installation i
+    JOIN perennial.node n ON n.id = ${node} AND n.keeper_epoch = ${epoch}
+    LEFT JOIN LATERAL (${due(true)} UNION ALL ${due(false)} LIMIT ${max}) m ON true
+    LEFT JOIN perennial.credential c ON c.id = m.credential_id
+    LEFT JOIN perennial.subscription s ON s.id = c.subscription_id
+    LEFT JOIN perennial.plan p ON p.key = s.plan
+    LEFT JOIN perennial.quarantine q
+      ON q.worker = ${keepNode} AND q.item = n.id || '/' || s.id`.execute(db);
+  const [first] = rows;
+  if (first === undefined) return undefined;
+  const { now, installation, api, bootAt, inbounds, flow } = first;
+  const marks = rows.filter((row) => row.credentialId !== null);
+  return { now, installation, api, bootAt, inbounds, flow, marks };
+}
+
+/** A mark that was worked off, or not. */
+export interface Settled {
+  readonly mark: Mark;
+  /** undefined: done on every inbound. */
+  readonly failed?: {
+    readonly error: string;
+    readonly retryAt: Instant;
+    /** An add that ended with the node's life. */
+    readonly lost: boolean;
+  };
+}
+
+/**
+ * Confirms what was done and writes down what failed, each only if its mark is the very version
+ * that was worked with, by the keeper of this epoch, in the life of the node of this `bootAt`.
+ * Whatever doesn't fit is marked again: the node was told something, and the books may want
+ * something else. The version is that of a new mark, which nobody has worked with (S1).
+ * @returns how many were confirmed
+ */
+export async function settle(
+  tx: Tx,
+  { node, epoch }: Post,
+  bootAt: Instant | null,
+  settled: readonly Settled[],
+  now: Instant,
+): Promise<number> {
+  if (settled.length === 0) return 0;
+  const { rows } = await sql<{ confirmed: bigint }>`
+    WITH settled AS (
+      SELECT * FROM ${unnest('settled', settled, {
+        credential_id: ['uuid', ({ mark }) => mark.credentialId],
+        version: ['bigint', ({ mark }) => mark.version],
+        error: ['text', ({ failed }) => failed?.error ?? null],
+        retry_at: ['timestamptz', ({ failed }) => failed?.retryAt ?? null],
+        lost: ['int', ({ failed }) => (failed?.lost === true ? 1 : 0)],
+      })}
+    ), mine AS (
+      SELECT id FROM perennial.node
+      WHERE id = ${node} AND keeper_epoch = ${epoch}
+        AND boot_at IS NOT DISTINCT FROM ${bootAt === null ? null : isoTime(bootAt)}::timestamptz
+    ), confirmed AS (
+      DELETE FROM perennial.access_sync m USING settled d, mine
+      WHERE d.retry_at IS NULL AND m.node_id = mine.id AND m.credential_id = d.credential_id
+        AND m.version = d.version
+      RETURNING m.credential_id
+    ), put_off AS (
+      UPDATE perennial.access_sync m SET attempts = m.attempts + 1, lost = m.lost + d.lost,
+        next_attempt_at = d.retry_at, last_error = d.error
+      FROM settled d, mine
+      WHERE d.retry_at IS NOT NULL AND m.node_id = mine.id AND m.credential_id = d.credential_id
+        AND m.version = d.version
+      RETURNING m.credential_id
+    ), again AS (
+      INSERT INTO perennial.access_sync (node_id, credential_id, lost, next_attempt_at, marked_at)
+      SELECT n.id, d.credential_id, d.lost, ${isoTime(now)}::timestamptz,
+        ${isoTime(now)}::timestamptz
+      FROM settled d JOIN perennial.node n ON n.id = ${node}
+      WHERE NOT EXISTS (SELECT FROM confirmed WHERE credential_id = d.credential_id)
+        AND NOT EXISTS (SELECT FROM put_off WHERE credential_id = d.credential_id)
+      ON CONFLICT (node_id, credential_id) DO UPDATE SET
+        version = nextval('perennial.access_sync_version'), urgent = true,
+        lost = access_sync.lost + excluded.lost,
+        next_attempt_at = least(access_sync.next_attempt_at, excluded.next_attempt_at)
+    )
+    SELECT count(*) AS confirmed FROM confirmed`.execute(tx);
+  return Number(rows[0]?.confirmed ?? 0n);
+}
+
+/** Puts marks off whose credential is in quarantine: what isn't due costs nothing. */
+export async function putOff(tx: Tx, { node }: Post, held: readonly Mark[]): Promise<void> {
+  if (held.length === 0) return;
+  await sql`
+    UPDATE perennial.access_sync m SET next_attempt_at = held.until
+    FROM ${unnest('held', held, {
+      credential_id: ['uuid', (mark) => mark.credentialId],
+      version: ['bigint', (mark) => mark.version],
+      until: ['timestamptz', (mark) => mark.heldUntil],
+    })}
+    WHERE m.node_id = ${node} AND m.credential_id = held.credential_id
+      AND m.version = held.version`.execute(tx);
+}
+
+export interface Unconfirmed {
+  readonly node: string;
+  readonly subscriptionId: SubscriptionId;
+  readonly since: Instant;
+  readonly attempts: number;
+  readonly lastError: string | null;
+}
+
+/** The removal that a node owes for the longest time (promise 5); undefined: none is owed. */
+export async function oldestUnconfirmed(db: Db | Tx): Promise<Unconfirmed | undefined> {
+  const { rows } = await sql<Unconfirmed>`
+    SELECT m.node_id AS node, s.id AS "subscriptionId", m.attempts, m.last_error AS "lastError",
+      coalesce(c.retired_at, m.marked_at) AS since
+    FROM perennial.access_sync m
+    JOIN perennial.node n ON n.id = m.node_id
+    JOIN perennial.credential c ON c.id = m.credential_id
+    JOIN perennial.subscription s ON s.id = c.subscription_id
+    JOIN perennial.plan p ON p.key = s.plan
+    WHERE c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups
+    ORDER BY since, m.node_id, s.id LIMIT 1`.execute(db);
+  return rows[0];
+}

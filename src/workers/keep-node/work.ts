@@ -1,0 +1,99 @@
+import { Fault } from '../../kernel/faults.ts';
+import { later } from '../../kernel/instant.ts';
+import { eachInFlight } from '../../xray/in-flight.ts';
+import { userName } from '../../xray/names.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { answerOf } from './answer.ts';
+import type { Fence } from './fence.ts';
+import { flowOf, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
+import type { Mark, Page, Settled } from './store.ts';
+
+// A page of marks against its node: each credential's calls one after the other, since two at once
+// about one name can leave it listed and useless (XRAY.md 2), and 32 credentials at once.
+
+/** What the client's processor can make use of (XRAY.md 2, speed). */
+const atOnce = 32;
+
+export interface Work {
+  readonly api: NodeApi;
+  readonly page: Page;
+  /** Whether these are all marks that are due. */
+  readonly isLast: boolean;
+  readonly fence: Fence;
+  readonly signal: AbortSignal;
+}
+
+export interface Worked {
+  /** Every mark of which the node may have heard, whatever came of it. */
+  readonly settled: readonly Settled[];
+  /** Their add ended the node's life although they were alone, for the second time. */
+  readonly killers: readonly Mark[];
+  /** In quarantine; nothing was sent. */
+  readonly held: readonly Mark[];
+  /** Why the page was broken off: the node's fault, or what the fence said. */
+  readonly stopped?: { readonly fault: Fault; readonly by: 'node' | 'fence' };
+}
+
+export async function workOff({ api, page, isLast, fence, signal }: Work): Promise<Worked> {
+  const { together, alone, held } = orderOf(page.marks, page.now);
+  const settled: Settled[] = [];
+  const killers: Mark[] = [];
+  let stopped: Worked['stopped'];
+  const flow = flowOf(page.flow);
+  if (flow === undefined) {
+    const sentence = `link.flow: "${page.flow}" is none that a node knows; xtls-rprx-vision is, or none`;
+    const fault = new Fault('permanent', 'bad_flow', sentence);
+    return { settled, killers, held, stopped: { fault, by: 'node' } };
+  }
+
+  /** Makes the node as the books want it about one credential. @returns what the node refused */
+  async function tell(mark: Mark): Promise<Fault | undefined> {
+    const id = mark.credentialId;
+    const name = userName(page.installation, id);
+    for (const tag of page.inbounds) {
+      if (!mark.wanted || mark.replace) {
+        await fence.hold();
+        const removed = await answerOf(() => api.removeUser(tag, name, { signal }));
+        if ('fault' in removed) return removed.fault;
+      }
+      if (mark.wanted) {
+        await fence.hold();
+        const added = await answerOf(() =>
+          api.addUser(tag, { name, id, flow: flow ?? '' }, { signal }),
+        );
+        if ('fault' in added) return added.fault;
+      }
+    }
+    return undefined;
+  }
+
+  async function one(mark: Mark, isAlone: boolean): Promise<void> {
+    if (stopped !== undefined || signal.aborted) return;
+    const told = await answerOf(() => tell(mark));
+    const fault = 'fault' in told ? told.fault : told.value;
+    if (fault === undefined) {
+      settled.push({ mark });
+      return;
+    }
+    // Thrown: by the fence. Some inbounds may have been told all the same, so it is settled too.
+    if ('fault' in told) stopped ??= { fault, by: 'fence' };
+    else if (isOfTheNode(fault)) stopped ??= { fault, by: 'node' };
+    const lost = mark.wanted && fault.code === 'node_lost';
+    if (lost && isAlone) killers.push(mark);
+    const retryAt = later(page.now, markRetryMs(fault, mark.attempts + 1));
+    settled.push({ mark, failed: { error: fault.message, retryAt, lost } });
+  }
+
+  await eachInFlight(together, atOnce, (mark) => one(mark, false));
+  // Others first. And only on a node that lives at this moment: one that dies by itself all the
+  // time must not be taken for killed by whoever came by.
+  if (isLast || together.length === 0) {
+    for (const mark of alone) {
+      if (stopped !== undefined || signal.aborted) break;
+      const lives = await answerOf(() => api.health({ signal }));
+      if ('fault' in lives) stopped = { fault: lives.fault, by: 'node' };
+      else await one(mark, true);
+    }
+  }
+  return { settled, killers, held, ...(stopped === undefined ? {} : { stopped }) };
+}
