@@ -18,7 +18,7 @@ import { readSettings } from '../subscription/settings.ts';
 import type { Actor } from '../subscription/timeline.ts';
 import { checkTogether } from './check.ts';
 import type { Known } from './columns.ts';
-import { type Connection, connectAlone } from './connection.ts';
+import { type Connection, connectAlone } from '../db/alone.ts';
 import { readLine, stagedRow } from './line.ts';
 import { type Problem, Problems } from './problems.ts';
 import { type Format, isProblem, type RecordOrProblem, recordReader } from './records.ts';

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { sql } from 'kysely';
 import pg from 'pg';
+import { type Connection, connectAlone } from '../db/alone.ts';
 import { clientConfig, type Db, type Tx, workLimits } from '../db/connect.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
@@ -18,6 +19,8 @@ export interface Replica {
   readonly name: string;
   /** The number that is locked now; a new one after a lost connection. */
   number(): Promise<number>;
+  /** A connection of its own beside the pool, for long work on temporary tables. */
+  connect(): Promise<Connection>;
   /** Runs of ours that are over and whose record could not be closed: their connection broke. */
   readonly unclosed: Set<RunId>;
   close(): Promise<void>;
@@ -55,6 +58,7 @@ export function openReplica(url: string): Replica {
       });
       return (await mine).number;
     },
+    connect: () => connectAlone(url),
     async close() {
       const mine = held;
       held = undefined;

@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
 import pg from 'pg';
-import { clientConfig, type Db, longLimits } from '../db/connect.ts';
-import type { Books } from '../db/schema.ts';
+import { clientConfig, type Db, type Limits, longLimits } from './connect.ts';
+import type { Books } from './schema.ts';
 
 /** One connection of its own, for long work: as the books, and as the driver's client for COPY. */
 export interface Connection {
@@ -11,8 +11,8 @@ export interface Connection {
 }
 
 /** Opens it. What its transaction did and didn't commit is undone when it is closed. */
-export async function connectAlone(url: string): Promise<Connection> {
-  const client = new pg.Client(clientConfig(url, longLimits));
+export async function connectAlone(url: string, limits: Limits = longLimits): Promise<Connection> {
+  const client = new pg.Client(clientConfig(url, limits));
   client.on('error', () => undefined); // told by the statement that fails
   await client.connect();
   const kept = Object.assign(client, { release: () => undefined });
