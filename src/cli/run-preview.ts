@@ -17,7 +17,7 @@ interface Total {
 export async function previewTo(
   out: NodeJS.WritableStream,
   worker: Worker,
-  { db, config }: OpenedBooks,
+  { db, url, config }: OpenedBooks,
   signal: AbortSignal,
   json: boolean,
 ): Promise<void> {
@@ -30,33 +30,41 @@ export async function previewTo(
     printed += 1;
   };
   if (json) out.write('{"items": [');
-  await worker.preview({ db, batchMax: settingsOf(config, worker).batchMax, signal }, report);
+  const { batchMax } = settingsOf(config, worker);
+  await worker.preview({ db, url, batchMax, signal }, report);
   if (json) out.write(`\n],\n"totals": ${compact(totalsJson(totals))}}\n`);
   else out.write(totalsText(totals));
 }
 
-function add(totals: Map<string, Total>, { outcome, currency, amountMinor }: Preview): void {
-  const total = totals.get(outcome) ?? { count: 0, minor: new Map<string, bigint>() };
+function add(totals: Map<string, Total>, item: Preview): void {
+  const total = totals.get(item.outcome) ?? { count: 0, minor: new Map<string, bigint>() };
   total.count += 1;
-  if (amountMinor !== 0n) {
+  if ('currency' in item && item.amountMinor !== 0n) {
+    const { currency, amountMinor } = item;
     total.minor.set(currency, (total.minor.get(currency) ?? 0n) + amountMinor);
   }
-  totals.set(outcome, total);
+  totals.set(item.outcome, total);
 }
 
 const compact = (value: unknown): string => jsonText(value).replaceAll(/\n\s*/g, ' ');
 
-const itemJson = (item: Preview) => ({
-  telegram_id: item.telegramId,
-  subscription_id: item.subscriptionId,
-  outcome: item.outcome,
-  amount: majorUnits(item.amountMinor, item.currency),
-  currency: item.currency,
-  sentence: item.sentence,
-});
+const itemJson = (item: Preview) =>
+  'nodeId' in item
+    ? { node_id: item.nodeId, outcome: item.outcome, sentence: item.sentence }
+    : {
+        telegram_id: item.telegramId,
+        subscription_id: item.subscriptionId,
+        outcome: item.outcome,
+        amount: majorUnits(item.amountMinor, item.currency),
+        currency: item.currency,
+        sentence: item.sentence,
+      };
 
 /** Columns of a fixed width: the longest id is not known while they come. */
 function itemText(item: Preview): string {
+  if ('nodeId' in item) {
+    return `${item.nodeId.padEnd(12)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+  }
   const [customer, subscription] = [item.telegramId.toString(), item.subscriptionId.toString()];
   return `${customer.padEnd(12)}  ${subscription.padEnd(10)}  ${item.outcome.padEnd(14)}  ${item.sentence}`;
 }

@@ -1,6 +1,8 @@
+import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
+import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
 import type { RunRow } from './run-record.ts';
 import { type RunContext, runWorker } from './runner.ts';
 import type { Preview, SubscriptionWorker } from './worker.ts';
@@ -11,7 +13,12 @@ export interface Worker {
   /** How often it runs unless the configuration says otherwise. */
   readonly everyMs: number;
   run(context: RunContext): Promise<RunRow>;
-  preview(context: PreviewContext, report: (preview: Preview) => void): Promise<void>;
+  preview(context: WorkerPreview, report: (preview: Preview) => void): Promise<void>;
+}
+
+/** `url`: for a worker that needs a connection of its own to compare. */
+export interface WorkerPreview extends PreviewContext {
+  readonly url: string;
 }
 
 function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Outcome>): Worker {
@@ -27,4 +34,5 @@ function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Out
 export const workers: readonly Worker[] = [
   overSubscriptions(autoRenewal),
   overSubscriptions(fastExpiryCleanup),
+  reconcileXrayState(connectNode),
 ];

@@ -67,7 +67,7 @@ export interface SubscriptionWorker<Facts, Outcome> {
   decide(facts: readonly Facts[], moment: Moment, spent: Spent): Outcome[];
   write(tx: Tx, outcomes: readonly Outcome[], moment: Moment, actor: string): Promise<Tally>;
   /** One line of a preview, for a person and for a program. */
-  describe(outcome: Outcome): Preview;
+  describe(outcome: Outcome): SubscriptionPreview;
 }
 
 export type Pass = (
@@ -83,11 +83,20 @@ export type Pass = (
 /** Minor units by customer that were taken from the balance which the facts show. */
 export type Spent = Map<CustomerId, bigint>;
 
-export interface Preview {
+export type Preview = SubscriptionPreview | NodePreview;
+
+export interface SubscriptionPreview {
   readonly telegramId: bigint;
   readonly subscriptionId: SubscriptionId;
   readonly outcome: string;
   readonly sentence: string;
   readonly amountMinor: bigint;
   readonly currency: string;
+}
+
+/** About one user of a node; who he is in the books stands in the sentence. */
+export interface NodePreview {
+  readonly nodeId: string;
+  readonly outcome: string;
+  readonly sentence: string;
 }

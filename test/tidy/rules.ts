@@ -48,6 +48,7 @@ const catching: Places = {
   'workers/replica.ts': 'the runner: a connection that is held breaks',
   'workers/keep-node/': 'the keeper: faults of a node and of the books are told apart here',
   'workers/reconcile-xray-state/': 'a fault of one node is told apart from that of the books',
+  'catalog/links.ts': 'a node whose settings are wrong spoils its own link alone',
   'transfer/': 'edge: bytes and values of a file',
   'subscription/customers.ts': 'Intl has no other way to ask whether it knows a time zone',
   'queue.ts': 'edge: the queue',

@@ -6,7 +6,7 @@ import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.
 import { type Facts, postpone, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { release } from '../quarantine.ts';
-import type { Isolated, Preview, SubscriptionWorker } from '../worker.ts';
+import type { Isolated, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { findDue, findRetries } from './store.ts';
 
 // Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
@@ -129,7 +129,11 @@ function lowBalanceNotice(row: {
   ];
 }
 
-function describe(facts: Facts, decision: RenewalDecision, balanceMinor: bigint): Preview {
+function describe(
+  facts: Facts,
+  decision: RenewalDecision,
+  balanceMinor: bigint,
+): SubscriptionPreview {
   const { telegramId, subscriptionId, currency } = facts;
   const of = { telegramId, subscriptionId, outcome: decision.do, currency };
   const what = `${facts.plan} ${facts.periodDays} d`;

@@ -6,7 +6,7 @@ import { type Ending, end } from '../../subscription/ending.ts';
 import { decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
 import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
-import type { Preview, SubscriptionWorker } from '../worker.ts';
+import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { allowance, cannotHold } from './rule.ts';
 import { countActive, endedInTheLastHour, findEnded, inQuarantine, takeGuard } from './store.ts';
 
@@ -120,7 +120,11 @@ function guardAlarm(held: number, now: Instant): NewNotice {
   };
 }
 
-function describe(facts: EndedFacts, decision: EndingDecision, balanceMinor: bigint): Preview {
+function describe(
+  facts: EndedFacts,
+  decision: EndingDecision,
+  balanceMinor: bigint,
+): SubscriptionPreview {
   const { telegramId, subscriptionId, currency } = facts;
   const of = { telegramId, subscriptionId, outcome: decision.do, currency, amountMinor: 0n };
   const what = `${facts.kind} ${facts.plan}`;

@@ -1,0 +1,50 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { NodeTls } from '../../xray/grpc/connect.ts';
+import type { Stored } from './rule.ts';
+
+// The nodes, and how their last comparison went.
+
+export interface ListedNode extends Stored {
+  readonly id: string;
+  readonly api: string;
+  readonly tls: NodeTls;
+  readonly inbounds: readonly string[];
+  readonly installation: string;
+  /** Its keeper is marking everybody after a start of the node. */
+  readonly seeding: boolean;
+}
+
+export async function readNodes(db: Db): Promise<ListedNode[]> {
+  const { rows } = await sql<ListedNode>`
+    SELECT n.id, n.api, n.tls, n.inbounds, i.name AS installation,
+      n.boot_at IS NOT NULL AND n.seeded_boot_at IS DISTINCT FROM n.boot_at AS seeding,
+      n.reconciled_at AS "reconciledAt", n.reconcile_failures AS failures,
+      n.reconcile_open_until AS "openUntil"
+    FROM perennial.node n CROSS JOIN perennial.installation i
+    ORDER BY n.reconciled_at NULLS FIRST, n.id`.execute(db);
+  return rows;
+}
+
+/** @returns undefined: it is gone */
+export async function readStored(db: Db | Tx, node: string): Promise<Stored | undefined> {
+  const { rows } = await sql<Stored>`
+    SELECT reconciled_at AS "reconciledAt", reconcile_failures AS failures,
+      reconcile_open_until AS "openUntil"
+    FROM perennial.node WHERE id = ${node}`.execute(db);
+  return rows[0];
+}
+
+export async function writeStored(
+  tx: Tx,
+  node: string,
+  { reconciledAt, failures, openUntil }: Stored,
+  error: string | null,
+): Promise<void> {
+  const at = (time: Instant | null) => (time === null ? null : isoTime(time));
+  await sql`
+    UPDATE perennial.node SET reconciled_at = ${at(reconciledAt)}, reconcile_failures = ${failures},
+      reconcile_open_until = ${at(openUntil)}, reconcile_error = ${error}
+    WHERE id = ${node}`.execute(tx);
+}

@@ -1,0 +1,192 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { wakeKeepers } from '../../subscription/wake.ts';
+import type { Kind } from './rule.ts';
+
+// A node's list against the books, in PostgreSQL: two temporary tables of one connection, `listed`
+// (what the node holds) and `drift` (where it differs). The books are read by one statement that
+// begins after the list is complete: all live credentials, of one moment later than the list (X1).
+
+/** One comparison of a node at a time, over all replicas; freed with the connection. */
+export async function takeTurn(db: Db, node: string): Promise<boolean> {
+  const { rows } = await sql<{ taken: boolean }>`
+    SELECT pg_try_advisory_lock(hashtext('perennial.reconcile'), hashtext(${node})) AS taken`.execute(
+    db,
+  );
+  return rows[0]?.taken === true;
+}
+
+/** `ours` is the credential in a name of this installation's. */
+export async function emptyList(db: Db): Promise<void> {
+  await sql`DROP TABLE IF EXISTS listed`.execute(db);
+  await sql`
+    CREATE TEMPORARY TABLE listed (
+      inbound smallint NOT NULL, name text NOT NULL, ours uuid, id uuid, flow text NOT NULL)`.execute(
+    db,
+  );
+}
+
+export interface Compared {
+  readonly node: string;
+  /** Before the node was asked. Who was issued later need not be there yet (X2). */
+  readonly began: Instant;
+  /** By the place that `listed` has it by: whether its users have a flow. */
+  readonly inbounds: readonly { readonly hasFlow: boolean }[];
+}
+
+/** The flow of the customers' links as the node has to know it; NULL: one that no node knows. */
+const linkFlow = sql`CASE coalesce(n.link->>'flow', '')
+  WHEN '' THEN '' WHEN 'xtls-rprx-vision' THEN 'xtls-rprx-vision'
+  WHEN 'xtls-rprx-vision-udp443' THEN 'xtls-rprx-vision' END`;
+
+/** Fills `drift`, which has a row for each user about whom the node and the books differ. */
+export async function compare(db: Db, { node, began, inbounds }: Compared): Promise<void> {
+  const withFlow = inbounds.flatMap(({ hasFlow }, at) => (hasFlow ? [at] : []));
+  await sql`ANALYZE listed`.execute(db);
+  await sql`DROP TABLE IF EXISTS drift`.execute(db);
+  await sql`
+    CREATE TEMPORARY TABLE drift (
+      n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind text NOT NULL, credential_id uuid,
+      name text, marked boolean NOT NULL)`.execute(db);
+  await sql`
+    INSERT INTO drift (kind, credential_id, name, marked)
+    WITH wanted AS (
+      SELECT c.id, c.issued_at <= ${isoTime(began)} AS old FROM perennial.node n
+      JOIN perennial.credential c ON c.retired_at IS NULL
+      JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
+      JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
+      WHERE n.id = ${node}
+    ), shared AS (
+      SELECT l.name, l.ours, c.id AS credential_id, min(l.inbound) AS inbound
+      FROM listed l JOIN perennial.credential c ON c.id = l.id
+      WHERE l.ours IS DISTINCT FROM l.id
+      GROUP BY l.name, l.ours, c.id
+    ), ours AS (
+      SELECT l.ours AS id, min(l.name) AS name, count(*) AS inbounds,
+        bool_or(l.id IS DISTINCT FROM l.ours
+          OR l.flow <> CASE WHEN l.inbound = ANY (${withFlow}::int[]) THEN node.flow ELSE '' END
+        ) AS different
+      FROM listed l CROSS JOIN (
+        SELECT ${linkFlow} AS flow FROM perennial.node n WHERE n.id = ${node}) node
+      WHERE l.ours IS NOT NULL AND NOT EXISTS (SELECT FROM shared WHERE shared.ours = l.ours)
+      GROUP BY l.ours
+    ), found AS (
+      SELECT CASE WHEN w.id IS NULL AND k.id IS NULL THEN 'unknown'
+          WHEN w.id IS NULL THEN 'unwanted' WHEN o.different THEN 'different'
+          ELSE 'missing' END AS kind,
+        coalesce(w.id, k.id) AS credential_id, o.name
+      FROM wanted w FULL JOIN ours o ON o.id = w.id
+      LEFT JOIN perennial.credential k ON k.id = o.id
+      WHERE (w.id IS NULL OR w.old AND o.id IS NULL OR o.inbounds < ${inbounds.length} OR o.different)
+        AND NOT EXISTS (SELECT FROM shared WHERE shared.ours = w.id)
+      UNION ALL SELECT 'conflict', credential_id, name FROM shared
+    )
+    SELECT f.kind, f.credential_id, f.name, EXISTS (SELECT FROM perennial.access_sync m
+      WHERE m.node_id = ${node} AND m.credential_id = f.credential_id)
+    FROM found f`.execute(db);
+}
+
+export interface Counted {
+  readonly kinds: Readonly<Record<Kind, number>>;
+  /** Of those, the ones whose mark was there already. */
+  readonly marked: number;
+  /** Unwanted ones without a mark. */
+  readonly toRemove: number;
+  /** Names of ours on the node. */
+  readonly ours: number;
+  /** Names of somebody else's. */
+  readonly foreign: number;
+}
+
+export async function count(db: Db): Promise<Counted> {
+  const { rows } = await sql<{ kind: Kind; all: bigint; marked: bigint }>`
+    SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked AND kind <> 'conflict') AS marked
+    FROM drift GROUP BY kind`.execute(db);
+  const { rows: names } = await sql<{ ours: bigint; foreign: bigint }>`
+    SELECT count(DISTINCT name) FILTER (WHERE ours IS NOT NULL) AS ours,
+      count(DISTINCT name) FILTER (WHERE ours IS NULL) AS foreign FROM listed`.execute(db);
+  const by = (kind: Kind) => rows.find((row) => row.kind === kind);
+  const all = (kind: Kind) => Number(by(kind)?.all ?? 0n);
+  return {
+    kinds: {
+      missing: all('missing'),
+      unwanted: all('unwanted'),
+      different: all('different'),
+      unknown: all('unknown'),
+      conflict: all('conflict'),
+    },
+    marked: rows.reduce((sum, row) => sum + Number(row.marked), 0),
+    toRemove: all('unwanted') - Number(by('unwanted')?.marked ?? 0n),
+    ours: Number(names[0]?.ours ?? 0n),
+    foreign: Number(names[0]?.foreign ?? 0n),
+  };
+}
+
+export interface Drift {
+  readonly n: bigint;
+  readonly kind: Kind;
+  readonly marked: boolean;
+  /** As the node has it; null where it isn't there at all. */
+  readonly name: string | null;
+  /** null: the books don't know the credential. */
+  readonly credentialId: CredentialId | null;
+  readonly subscriptionId: SubscriptionId | null;
+  readonly telegramId: bigint | null;
+}
+
+const described = (from: RawBuilder<unknown>): RawBuilder<Drift> => sql<Drift>`
+  SELECT d.n, d.kind, d.marked, d.name, d.credential_id AS "credentialId",
+    c.subscription_id AS "subscriptionId", u.telegram_id AS "telegramId"
+  FROM (${from}) d LEFT JOIN perennial.credential c ON c.id = d.credential_id
+  LEFT JOIN perennial.customer u ON u.id = c.customer_id ORDER BY d.n`;
+
+/** The first few of each kind. */
+export async function sample(db: Db, most: number): Promise<Drift[]> {
+  const each = sql`
+    SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY kind ORDER BY n) AS place FROM drift) p
+    WHERE place <= ${most}`;
+  return (await described(each).execute(db)).rows;
+}
+
+/** A page of all of them. */
+export async function pageOf(db: Db, after: bigint, max: number): Promise<Drift[]> {
+  const page = sql`SELECT * FROM drift WHERE n > ${after} ORDER BY n LIMIT ${max}`;
+  return (await described(page).execute(db)).rows;
+}
+
+export interface Marking {
+  readonly node: string;
+  readonly kinds: readonly Kind[];
+  readonly now: Instant;
+}
+
+/**
+ * Marks the drift of these kinds with a number in `(after, upTo]`. Removals are urgent, as every
+ * new removal is. What was marked meanwhile stays as it is: its keeper reads the books when he
+ * comes to it.
+ */
+export async function mark(
+  tx: Tx,
+  { node, kinds, now }: Marking,
+  after: number,
+  upTo: number,
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, next_attempt_at,
+      marked_at)
+    SELECT ${node}, d.credential_id, d.kind = 'unwanted', d.kind = 'different',
+      ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM drift d WHERE d.n > ${after} AND d.n <= ${upTo} AND d.kind = ANY (${kinds}) AND NOT d.marked
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET replace = true,
+      version = nextval('perennial.access_sync_version')
+    WHERE excluded.replace AND NOT access_sync.replace`.execute(tx);
+  if ((numAffectedRows ?? 0n) > 0n) await wakeKeepers(tx);
+  return Number(numAffectedRows ?? 0n);
+}
+
+export async function lastDrift(db: Db): Promise<number> {
+  const { rows } = await sql<{ n: bigint }>`SELECT coalesce(max(n), 0) AS n FROM drift`.execute(db);
+  return Number(rows[0]?.n ?? 0n);
+}
