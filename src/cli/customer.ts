@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { linksOf } from '../catalog/links.ts';
 import { adjust, topUp } from '../subscription/balance.ts';
 import { createCustomer, setCustomer } from '../subscription/customers.ts';
 import { currencyOf, portraitOf } from '../subscription/portrait.ts';
@@ -13,6 +14,7 @@ import {
   revokeCommand,
 } from './customer-rights.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+import { linksText } from './links.ts';
 import { portraitText } from './portrait-text.ts';
 
 // `perennial customer …`: each calls one function of subscription/. A customer is named by the
@@ -88,6 +90,7 @@ function set(open: OpenBooks): Command {
 
 interface ShowOptions extends CommonOptions {
   readonly rows: number;
+  readonly qr?: boolean;
 }
 
 function show(open: OpenBooks): Command {
@@ -98,10 +101,16 @@ function show(open: OpenBooks): Command {
       whole(0, 10_000),
       10,
     )
+    .option('--qr', 'each link also as a code to scan')
     .action((id: string, options: ShowOptions) =>
       withBooks(open, options, async ({ db }) => {
         const portrait = await portraitOf(db, tg(id), options.rows);
-        print(options, portrait, () => portraitText(portrait));
+        const links = await linksOf(db, tg(id));
+        const shown = () =>
+          links.length === 0
+            ? portraitText(portrait)
+            : `${portraitText(portrait)}\n\nlinks\n${linksText(links, options.qr === true)}`;
+        print(options, { ...portrait, links }, shown);
       }),
     );
 }

@@ -1,0 +1,44 @@
+import { sql } from 'kysely';
+import type { Db } from '../db/connect.ts';
+import { faultOf } from '../db/faults.ts';
+import type { CredentialId } from '../kernel/ids.ts';
+import { shareLink } from '../xray/link.ts';
+import { readLink } from '../xray/link-settings.ts';
+
+/** What a customer pastes into a client: one node of the plan. */
+export interface Link {
+  readonly subscription_id: number;
+  readonly node: string;
+  /** Null where the node's link settings are wrong; `error` says how. */
+  readonly link: string | null;
+  readonly error: string | null;
+}
+
+interface Row {
+  readonly subscriptionId: bigint;
+  readonly credential: CredentialId;
+  readonly node: string;
+  readonly settings: unknown;
+}
+
+/** Links of all running subscriptions of a customer, on every node that their plans open. */
+export async function linksOf(db: Db, telegramId: bigint): Promise<Link[]> {
+  const { rows } = await sql<Row>`
+    SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings
+    FROM perennial.customer c
+    JOIN perennial.subscription s ON s.customer_id = c.id AND s.state = 'active'
+    JOIN perennial.credential k ON k.subscription_id = s.id AND k.retired_at IS NULL
+    JOIN perennial.plan p ON p.key = s.plan
+    JOIN perennial.node n ON n.groups && p.groups
+    WHERE c.telegram_id = ${telegramId} ORDER BY s.id, n.id`.execute(db);
+  return rows.map(linkOf);
+}
+
+function linkOf({ subscriptionId, credential, node, settings }: Row): Link {
+  const of = { subscription_id: Number(subscriptionId), node };
+  try {
+    return { ...of, link: shareLink(readLink(node, settings), credential, node), error: null };
+  } catch (error) {
+    return { ...of, link: null, error: faultOf(error).message };
+  }
+}
