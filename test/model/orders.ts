@@ -106,8 +106,8 @@ export function explain(
 
 /**
  * What a run on its own leaves: every due one that is not in quarantine decided, in order of its
- * end. One that was so late that it is due again at once may be renewed again or left to the next
- * run. The first is what is said when none fits.
+ * end. One that was so late that it is due again at once may be renewed again, where the walk comes
+ * to it, or left to the next run. The first is what is said when none fits.
  */
 export function afterRun(before: Position, around: Surroundings): Position[] {
   const due = (customer: Customer) =>
@@ -115,7 +115,36 @@ export function afterRun(before: Position, around: Surroundings): Position[] {
       (place) => !isHeld(customer.subs[place] as Sub, around.now),
     );
   const once = decide(before, due(before.customer), around);
-  return subsets(due(once.customer)).map((again) => decide(once, again, around));
+  const later = subsets(due(once.customer)).map((again) => decide(once, again, around));
+  return [...later, ...walks(before, due, around)];
+}
+
+type Key = readonly [at: number, place: number];
+
+/**
+ * What the walks of a run may leave: first over those that were tried, then over the new ones, in
+ * pages that end anywhere, since other customers' subscriptions fill them too. One that is renewed
+ * and due again has a key that is yet to come.
+ */
+function walks(
+  before: Position,
+  due: (customer: Customer) => number[],
+  around: Surroundings,
+): Position[] {
+  const walk = (at: Position, tried: boolean, [afterAt, afterPlace]: Key): Position[] => {
+    const keys = due(at.customer)
+      .map((place): readonly [Sub, number] => [at.customer.subs[place] as Sub, place])
+      .filter(([sub]) => (sub.nextTryAt !== null) === tried)
+      .map(([sub, place]): Key => [sub.nextTryAt ?? sub.expiresAt, place])
+      .filter(([key, place]) => key > afterAt || (key === afterAt && place > afterPlace))
+      .sort(([a, onePlace], [b, otherPlace]) => a - b || onePlace - otherPlace);
+    if (keys.length === 0) return tried ? walk(at, false, [-Infinity, -1]) : [at];
+    return keys.flatMap((last, n) => {
+      const page = keys.slice(0, n + 1).map(([, place]) => place);
+      return walk(decide(at, page, around), tried, last);
+    });
+  };
+  return walk(before, true, [-Infinity, -1]);
 }
 
 export function sameBooks(one: Customer, other: Customer): boolean {
