@@ -7,10 +7,13 @@ import type { Log } from './log.ts';
 import { openQueue, type RunEnd, type Runnable } from './queue.ts';
 import { wakeChannel } from './subscription/wake.ts';
 import { workers as allWorkers, type Worker } from './workers/index.ts';
+import { startKeepers } from './workers/keep-node/keepers.ts';
 import { openReplica, type Replica } from './workers/replica.ts';
 import type { RunRow } from './workers/run-record.ts';
+import { connectNode } from './xray/grpc/client.ts';
 
-// The service, put together: the books, who we are, the queue, and the workers that it runs.
+// The service, put together: the books, who we are, the queue and the workers that it runs, and the
+// keepers of the nodes that this process got.
 
 /** Of the 10 s in which a service has to end, what its runs get to end their batch. */
 const graceMs = 6 * secondMs;
@@ -27,7 +30,7 @@ export interface ServiceBooks {
   readonly url: string;
 }
 
-/** Starts the workers. Returns when each of them may run. */
+/** Starts the workers and the keepers. Returns when each worker may run. */
 export async function startWorkers(
   books: ServiceBooks,
   log: Log,
@@ -41,10 +44,11 @@ export async function startWorkers(
     serverTime: () => readServerTime(books.db),
     log,
   });
+  const keepers = startKeepers({ url: books.url, db: books.db, connect: connectNode, log });
   return {
-    workers: workers.map((worker) => worker.name),
+    workers: [...workers.map((worker) => worker.name), 'keep-node'],
     async stop() {
-      await queue.stop(graceMs);
+      await Promise.all([queue.stop(graceMs), keepers.stop()]);
       await replica.close();
     },
   };

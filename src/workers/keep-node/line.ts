@@ -3,7 +3,7 @@ import type { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { workRestMs } from './rule.ts';
+import { type Span, workRestMs } from './rule.ts';
 
 export type Connect = (address: NodeAddress) => NodeApi;
 
@@ -20,6 +20,8 @@ export class Line {
   /** It was out of reach, or broke off a call, since its users were counted last. */
   wasAway = false;
   lastUptimeS: number | undefined;
+  /** When it began, as exactly as its probes have told; by `nowMs`. */
+  born: Span | undefined;
   /** The life that was seen last. */
   bootAt: Instant | undefined;
   seeded = false;
@@ -52,6 +54,11 @@ export class Line {
     return this.#open?.address.api === api;
   }
 
+  /** By a clock that goes forward, also while the process stands still. */
+  nowMs(): number {
+    return this.#elapsedMs();
+  }
+
   /** How long the work rests on after a failure. */
   restMs(): number {
     return Math.max(0, this.#restUntilMs - this.#elapsedMs());
@@ -76,6 +83,8 @@ export class Line {
   close(): void {
     this.#open?.api.close();
     this.#open = undefined;
-    Object.assign(this, { reachable: false, lastUptimeS: undefined, learned: false });
+    Object.assign(this, {
+      ...{ reachable: false, learned: false, lastUptimeS: undefined, born: undefined },
+    });
   }
 }

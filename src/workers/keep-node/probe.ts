@@ -31,12 +31,15 @@ export type Probed =
 export async function probe({ db, post, line, signal }: Probing): Promise<Probed> {
   const facts = await readNode(db, post);
   if (facts === undefined) throw postLost(post);
+  const fromMs = line.nowMs();
   const told = await answerOf(() => line.to(facts).health({ deadlineMs, signal }));
   if ('fault' in told) return failed(db, post, line, facts, told.fault);
+  const asked = { fromMs, toMs: line.nowMs() };
   const { uptimeS } = told.value;
   const boot = bootOf(
-    { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway: line.wasAway },
+    { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway: line.wasAway, born: line.born },
     uptimeS,
+    asked,
     await readServerTime(db),
   );
   const forgot = await forgotten(db, post, line.to(facts), facts, boot, signal);
@@ -54,6 +57,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     reachable: true,
     wasAway: false,
     lastUptimeS: uptimeS,
+    born: boot.born,
     bootAt: boot.bootAt,
     seeded: !forgot && seededBootAt !== null && seededBootAt === bootAt,
     learned: line.learned && !forgot,

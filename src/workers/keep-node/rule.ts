@@ -88,20 +88,40 @@ export function breakerAfter(failures: number, probe: 'well' | 'failed', now: In
   return { failures: counted, openUntil: counted >= failuresMax ? later(now, openMs) : null };
 }
 
-/** Uptime is told in whole seconds, and the answer takes its time. */
+/** Between the books' server and the node: uptime is in whole seconds, and answers take time. */
 const jitterMs = 2 * secondMs;
 
 export interface BootFacts {
   /** What the books have; null: never seen, or at another address. */
   readonly bootAt: Instant | null;
-  /** The uptime that this keeper was told last, if it was told one. */
+  /** What this keeper was told last, if it was told something. */
   readonly lastUptimeS: number | undefined;
+  readonly born: Span | undefined;
   /** The node was out of reach since, or broke off a call. */
   readonly wasAway: boolean;
 }
 
+/** Between which moments something was, in ms of the keeper's own stopwatch. */
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** When the node began, by one probe: its uptime is in whole seconds, rounded down. */
+export function bornBy(uptimeS: number, asked: Span): Span {
+  const uptimeMs = uptimeS * secondMs;
+  return { fromMs: asked.fromMs - uptimeMs - secondMs, toMs: asked.toMs - uptimeMs };
+}
+
+/** What two probes say together; undefined: they can't be of one life. */
+function together(a: Span, b: Span): Span | undefined {
+  const both = { fromMs: Math.max(a.fromMs, b.fromMs), toMs: Math.min(a.toMs, b.toMs) };
+  return both.fromMs <= both.toMs ? both : undefined;
+}
+
 export interface Boot {
   readonly bootAt: Instant;
+  readonly born: Span;
   /**
    * same · new: it was started since, and has forgotten its users · doubtful: it may have been, or
    * a clock was set: the number of its users tells.
@@ -109,13 +129,24 @@ export interface Boot {
   readonly is: 'same' | 'new' | 'doubtful';
 }
 
-/** Whether a node was started since it was seen last. `serverNow` is real time, also in a test. */
-export function bootOf(facts: BootFacts, uptimeS: number, serverNow: Instant): Boot {
+/**
+ * Whether a node was started since it was seen last. A keeper that saw it before goes by its own
+ * stopwatch, which notices a second start more than a second after the first; one that took it over
+ * by the books' time.
+ * @param serverNow real time, also in a test
+ */
+export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow: Instant): Boot {
   const bootAt = later(serverNow, -uptimeS * secondMs);
-  if (facts.bootAt === null) return { bootAt, is: 'new' };
-  if (facts.lastUptimeS !== undefined && uptimeS < facts.lastUptimeS) return { bootAt, is: 'new' };
-  if (bootAt - facts.bootAt > jitterMs) return { bootAt, is: 'doubtful' };
-  return { bootAt: facts.bootAt, is: facts.wasAway ? 'doubtful' : 'same' };
+  const now = bornBy(uptimeS, asked);
+  if (facts.bootAt === null) return { bootAt, born: now, is: 'new' };
+  if (facts.lastUptimeS !== undefined && uptimeS < facts.lastUptimeS) {
+    return { bootAt, born: now, is: 'new' };
+  }
+  const born = facts.born === undefined ? now : together(facts.born, now);
+  if (born === undefined || bootAt - facts.bootAt > jitterMs) {
+    return { bootAt, born: born ?? now, is: 'doubtful' };
+  }
+  return { bootAt: facts.bootAt, born, is: facts.wasAway ? 'doubtful' : 'same' };
 }
 
 /** Each inbound has at least those whom the books know to be there; else it has forgotten them. */

@@ -1,0 +1,260 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { inTransaction } from '../../src/db/connect.ts';
+import type { CredentialId } from '../../src/kernel/ids.ts';
+import { type Instant, instant } from '../../src/kernel/instant.ts';
+import { revoke } from '../../src/subscription/granting.ts';
+import { readPage, settle } from '../../src/workers/keep-node/store.ts';
+import type { CallSeen, Conduct } from '../../src/xray/embedded/node.ts';
+import { hookPool } from '../hooked-pool.ts';
+import { startChild } from '../matrix/child.ts';
+import { until } from '../service/until.ts';
+import { crowd, payer } from '../shop.ts';
+import { aNode, equal, keep, marksOf, namesInBooks, nodeRow, settled, shopOn } from './kept.ts';
+
+// Who may connect changes while a keeper is in the middle of its work. At its end the node is as
+// the books want it, whatever came first.
+
+type Db = Parameters<typeof namesInBooks>[0]['db'];
+
+/** What changes a right on a node, and leaves its mark in the same transaction. */
+async function retire(db: Db, name: string): Promise<void> {
+  const id = name.slice('perennial-'.length) as CredentialId;
+  const { rows } = await sql<{ telegram_id: bigint }>`
+    SELECT u.telegram_id FROM perennial.credential c JOIN perennial.customer u ON u.id = c.customer_id
+    WHERE c.id = ${id}`.execute(db);
+  const telegramId = rows[0]?.telegram_id ?? 0n;
+  await revoke({ db, actor: 'test' }, { telegramId, reason: 'test' });
+}
+
+/** Something that happens once. */
+function once(work: () => Promise<unknown>): () => Promise<void> {
+  let todo: typeof work | undefined = work;
+  return async () => {
+    const now = todo;
+    todo = undefined;
+    await now?.();
+  };
+}
+
+/** The keeper's statements, by what they do. */
+const moments = {
+  'before its marks are read': ['before', 'UNION ALL'],
+  'after its marks were read': ['after', 'UNION ALL'],
+  'before the confirm': ['before', 'put_off AS'],
+  'after the confirm, before its commit': ['after', 'put_off AS'],
+} as const;
+
+test.for(Object.entries(moments))(
+  'S1: a right that changes %s is not confirmed away by the older mark',
+  async ([, [when, text]]) => {
+    let meanwhile: (() => Promise<void>) | undefined;
+    await using books = await shopOn(
+      { 'nl-1': { api: '127.0.0.1:1' } },
+      {
+        wrapPool: (pool) =>
+          hookPool(pool, async (moment) => {
+            if (moment.when === when && moment.sql.includes(text)) await meanwhile?.();
+          }),
+      },
+    );
+    using node = await aNode();
+    await sql`UPDATE perennial.node SET api = ${node.api}`.execute(books.db);
+    await payer(books, 1n, 0n);
+    const [name = ''] = await namesInBooks(books);
+    // After the confirm the row is locked until the commit: whoever marks waits, so it isn't waited for.
+    let changing: Promise<void> | undefined;
+    meanwhile = once(async () => {
+      changing = retire(books.db, name);
+      if (when !== 'after' || text === 'UNION ALL') await changing;
+    });
+    await using _ = keep(books);
+    await until('the change', () => (changing === undefined ? undefined : true));
+    await changing;
+    await settled(books);
+    expect(await namesInBooks(books)).toEqual([]);
+    expect(node.names('vless')).toEqual([]);
+  },
+);
+
+test('S1: a right that changes while the node is called is worked off anew, there and back', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await payer(books, 1n, 0n);
+  const [name = ''] = await namesInBooks(books);
+  const versions: bigint[] = [];
+  const seen = once(async () => {
+    // Retired, given back, retired: the mark is there each time, and never the same one.
+    for (const state of ['revoked', 'active', 'revoked']) {
+      await sql`
+        UPDATE perennial.subscription SET state = ${state}`.execute(books.db);
+      const { rows } = await sql<{ version: bigint }>`
+        UPDATE perennial.access_sync SET version = nextval('perennial.access_sync_version')
+        RETURNING version`.execute(books.db);
+      versions.push(rows[0]?.version ?? 0n);
+    }
+  });
+  node.conduct = async ({ method }): Promise<Conduct> => {
+    if (method === 'AlterInbound') await seen();
+    return 'serve';
+  };
+  await using _ = keep(books);
+  await settled(books);
+  expect(new Set(versions).size).toBe(3);
+  expect(node.names('vless')).toEqual([]);
+  expect(name).not.toBe('');
+});
+
+test('S1: a mark that was confirmed, and made again since, is another one', async () => {
+  await using books = await shopOn({ 'nl-1': { api: '127.0.0.1:1' } });
+  const { db } = books;
+  const post = { node: 'nl-1', epoch: 0n };
+  const read = async () => {
+    const page = await readPage(db, post, 10);
+    return (page?.marks ?? []).map((mark) => ({ mark }));
+  };
+  type Worked = Awaited<ReturnType<typeof read>>;
+  const confirm = (worked: Worked, epoch = 0n, bootAt: Instant | null = null) =>
+    inTransaction(db, (tx) => settle(tx, { ...post, epoch }, bootAt, worked, instant(0)));
+  await payer(books, 1n, 0n);
+  const first = await read();
+  expect(await confirm(first)).toBe(1);
+  const [name = ''] = await namesInBooks(books);
+  await retire(db, name);
+  expect(await confirm(first)).toBe(0);
+  // Under another epoch, or in another life of the node, nothing is confirmed: it is marked again.
+  const second = await read();
+  expect(second).toMatchObject([{ mark: { wanted: false } }]);
+  expect(await confirm(second, 1n)).toBe(0);
+  const third = await read();
+  expect(third[0]?.mark.version).toBeGreaterThan(second[0]?.mark.version ?? 0n);
+  expect(await confirm(third, 0n, instant(0))).toBe(0);
+  expect(await confirm(await read())).toBe(1);
+});
+
+test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
+  'S3: who is retired at a %s of a filling is not there at its end',
+  async (method) => {
+    using node = await aNode();
+    await using books = await shopOn({ 'nl-1': { api: node.api } });
+    await crowd(books, 120, '2100-01-01T00:00:00Z');
+    await using _ = keep(books);
+    await equal(books, node);
+    const names = await namesInBooks(books);
+    const calls: CallSeen[] = [];
+    const retired = new Set<string>();
+    node.conduct = async (call): Promise<Conduct> => {
+      calls.push(call);
+      // The first, the last and some in between, at the moment at which they are called about.
+      const about = call.method === 'AlterInbound' ? call.name : (names[retired.size] ?? '');
+      if (call.method === method && retired.size < 8 && !retired.has(about)) {
+        retired.add(about);
+        await retire(books.db, about);
+      }
+      return 'serve';
+    };
+    await node.restart();
+    await until('the filling', () => (calls.length > 120 ? true : undefined));
+    await settled(books);
+    await equal(books, node);
+    expect(retired.size).toBeGreaterThan(0);
+    for (const name of retired) expect(node.names('vless')).not.toContain(name);
+  },
+);
+
+test('S3: a node that is started again in the middle of its filling is filled from the start', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await crowd(books, 300, '2100-01-01T00:00:00Z');
+  await using _ = keep(books);
+  await equal(books, node);
+  const seen = await nodeRow(books, 'nl-1');
+  let adds = 0;
+  node.conduct = ({ method }) => {
+    if (method !== 'AlterInbound') return 'serve';
+    adds += 1;
+    if (adds !== 150) return 'serve';
+    setTimeout(() => void node.restart(), 20);
+    return 'die';
+  };
+  await node.restart();
+  await until('the second start', () => (adds > 150 ? true : undefined));
+  await equal(books, node);
+  await settled(books);
+  const now = await nodeRow(books, 'nl-1');
+  expect(now.seeded_boot_at).toEqual(now.boot_at);
+  expect(Number(now.boot_at)).toBeGreaterThanOrEqual(Number(seen.boot_at));
+}, 60_000);
+
+const entry = new URL('./keepers-entry.ts', import.meta.url);
+
+test.for(['before its call is carried out', 'after it'])(
+  'S2: a keeper that was stopped %s, replaced and woken calls nobody any more, and confirms nothing',
+  { timeout: 60_000 },
+  async (when) => {
+    using node = await aNode();
+    await using books = await shopOn({ 'nl-1': { api: node.api } });
+    await crowd(books, 100, '2100-01-01T00:00:00Z');
+    const names = await namesInBooks(books);
+    let gate: Promise<void> | undefined;
+    let open: () => void = () => undefined;
+    gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const waiting: string[] = [];
+    const late: string[] = [];
+    node.conduct = async ({ method, name }): Promise<Conduct> => {
+      if (method !== 'AlterInbound') return 'serve';
+      if (gate === undefined) {
+        late.push(name);
+        return 'serve';
+      }
+      waiting.push(name);
+      await gate;
+      return 'serve';
+    };
+    await using stopped = startChild(entry, [books.url]);
+    await until('its calls are under way', () => (waiting.length === 32 ? true : undefined));
+    const pid = Number((await stopped.line('its pid', (line) => line.startsWith('pid '))).slice(4));
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const held = [...waiting];
+      if (when === 'after it') {
+        open();
+        await until('they are carried out', () =>
+          node.names('vless').length === 32 ? true : undefined,
+        );
+      }
+      const letGo = gate;
+      gate = undefined;
+      await using _ = keep(books, { silentMs: 3_000 });
+      await until('the takeover', async () =>
+        (await nodeRow(books, 'nl-1')).keeper_epoch === 2n ? true : undefined,
+      );
+      const retired = [held[0] ?? '', names.find((name) => !held.includes(name)) ?? ''];
+      for (const name of retired) await retire(books.db, name);
+      await settled(books);
+      await equal(books, node);
+      // What was on its way when it was stopped arrives now, also an add of who was removed since.
+      const before = late.length;
+      open();
+      await letGo;
+      process.kill(pid, 'SIGCONT');
+      await stopped.line('that it lost the node', (line) => line.includes('another keeper now'));
+      await until('what arrived late is mended', async () =>
+        (await marksOf(books)) === 0 &&
+        JSON.stringify([...node.names('vless')].sort()) ===
+          JSON.stringify(await namesInBooks(books))
+          ? true
+          : undefined,
+      );
+      await settled(books);
+      for (const name of retired) expect(node.names('vless')).not.toContain(name);
+      // Whom the stopped one had not called yet, it doesn't call any more: what came after it woke is
+      // its successor's, about those of whom nobody knew what had become.
+      expect(late.slice(before).filter((name) => !held.includes(name))).toEqual([]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  },
+);
