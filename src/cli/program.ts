@@ -9,6 +9,7 @@ import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { migrateCommand } from './migrate.ts';
+import { nodeCommand } from './node.ts';
 import { openBooksFor, openBooksForService } from './open-books.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -29,6 +30,7 @@ export function program(): Command {
     .addCommand(migrateCommand())
     .addCommand(applyCommand(openBooksFor))
     .addCommand(planCommand(openBooksFor))
+    .addCommand(nodeCommand(openBooksFor))
     .addCommand(importCommand(openBooksFor))
     .addCommand(exportCommand(openBooksFor))
     .addCommand(runCommand(openBooksFor))

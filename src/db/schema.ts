@@ -143,7 +143,6 @@ export interface NodeTable {
   reconcile_failures: Generated<number>;
   reconcile_open_until: MaybeTime;
   reconcile_error: string | null;
-  leaving_at: MaybeTime;
 }
 
 export interface AccessSyncTable {

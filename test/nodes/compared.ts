@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { ConnectNode } from '../../src/workers/reconcile-xray-state/one-node.ts';
-import { type NodeEnd, reconcile } from '../../src/workers/reconcile-xray-state/worker.ts';
+import type { ConnectNode, NodeEnd } from '../../src/workers/reconcile-xray-state/one-node.ts';
+import { reconcile } from '../../src/workers/reconcile-xray-state/worker.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { Books } from '../books.ts';

@@ -5,6 +5,4 @@ ALTER TABLE perennial.node
   ADD COLUMN reconciled_at timestamptz(3),
   ADD COLUMN reconcile_failures int NOT NULL DEFAULT 0 CHECK (reconcile_failures >= 0),
   ADD COLUMN reconcile_open_until timestamptz(3),
-  ADD COLUMN reconcile_error text,
-  -- Since when it is being emptied of our users, to be removed.
-  ADD COLUMN leaving_at timestamptz(3);
+  ADD COLUMN reconcile_error text;

@@ -45,6 +45,13 @@ export interface Found extends Counted {
   readonly sample: readonly Drift[];
 }
 
+/** How one node came out. */
+export type NodeEnd =
+  | { readonly node: string; readonly end: 'compared'; readonly found: Found }
+  | { readonly node: string; readonly end: 'failed'; readonly fault: Fault }
+  /** Another run is at it, or it was given up: nothing to be said of it. */
+  | { readonly node: string; readonly end: 'left'; readonly reason: string };
+
 const sampleMax = 20;
 /** Short transactions, so that keepers and commands never wait for long. */
 const marksMax = 10_000;

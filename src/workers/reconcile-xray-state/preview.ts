@@ -3,7 +3,13 @@ import { unreachable } from '../../kernel/faults.ts';
 import type { PreviewContext } from '../preview.ts';
 import type { NodePreview } from '../worker.ts';
 import { readNodes } from './node-store.ts';
-import { type ConnectNode, isOfNode, listAndCompare } from './one-node.ts';
+import {
+  type ConnectNode,
+  isOfNode,
+  listAndCompare,
+  type NodeEnd,
+  reconcileNode,
+} from './one-node.ts';
 import { type Drift, pageOf } from './store.ts';
 
 export interface NodePreviewContext extends PreviewContext {
@@ -37,6 +43,28 @@ export async function previewNodes(
       after = last.n;
     }
   }
+}
+
+/** How these nodes differ from the books now, with a sample; nothing is marked or written down. */
+export async function compareNodes(
+  { db, url, signal }: Pick<NodePreviewContext, 'db' | 'url' | 'signal'>,
+  connect: ConnectNode,
+  asked: string,
+): Promise<NodeEnd[]> {
+  const ends: NodeEnd[] = [];
+  for (const node of await readNodes(db)) {
+    if (signal.aborted || (asked !== 'all' && asked !== node.id)) continue;
+    await using connection = await connectAlone(url);
+    try {
+      const orders = { signal, dryRun: true, confirmed: false };
+      const found = await reconcileNode(connection, connect, node, orders);
+      ends.push({ node: node.id, end: 'compared', found });
+    } catch (error) {
+      if (!isOfNode(error)) throw error;
+      ends.push({ node: node.id, end: 'failed', fault: error });
+    }
+  }
+  return ends;
 }
 
 /** Who it is about, and what differs. A UUID that opens nodes is not said. */

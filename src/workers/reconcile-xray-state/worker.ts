@@ -2,7 +2,6 @@ import { clockSkewMs, readClock, skewMaxMs } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
-import type { Fault } from '../../kernel/faults.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { minuteMs } from '../../kernel/instant.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
@@ -10,7 +9,7 @@ import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../r
 import type { RunContext } from '../runner.ts';
 import type { NodePreview } from '../worker.ts';
 import { type ListedNode, readNodes, readStored, writeStored } from './node-store.ts';
-import { type ConnectNode, type Found, isOfNode, reconcileNode } from './one-node.ts';
+import { type ConnectNode, type Found, isOfNode, type NodeEnd, reconcileNode } from './one-node.ts';
 import { type NodePreviewContext, previewNodes } from './preview.ts';
 import { afterFailure, afterSuccess, turnOf } from './rule.ts';
 import { takeTurn } from './store.ts';
@@ -25,13 +24,6 @@ export const everyMs = minuteMs;
 
 /** Nodes at once: one that hangs holds up a quarter of them, and memory has four answers. */
 const atOnce = 4;
-
-/** How one node came out. */
-export type NodeEnd =
-  | { readonly node: string; readonly end: 'compared'; readonly found: Found }
-  | { readonly node: string; readonly end: 'failed'; readonly fault: Fault }
-  /** Another run is at it, or it was given up: nothing to be said of it. */
-  | { readonly node: string; readonly end: 'left'; readonly reason: string };
 
 export interface NodeRun extends RunContext {
   /** Only this node, whether it is due or not: somebody asks. `'all'`: each, likewise. */

@@ -1,0 +1,46 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { record } from '../subscription/timeline.ts';
+import { wakeKeepers } from '../subscription/wake.ts';
+import { leavingGroup } from './nodes.ts';
+
+// A node that is given up is emptied of our users first. It gets a group that no plan opens, so that
+// by the one rule that there is nobody may connect there, and its keeper takes everybody off.
+
+/** From now on nobody may connect there; everybody who may be there is marked. */
+export async function beginLeaving(tx: Tx, node: string, actor: string, now: Instant) {
+  await sql`
+    UPDATE perennial.node SET groups = ARRAY[${leavingGroup}] WHERE id = ${node}`.execute(tx);
+  await sql`
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+    SELECT ${node}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM perennial.credential c WHERE c.retired_at IS NULL
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET
+      version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
+      next_attempt_at = excluded.next_attempt_at`.execute(tx);
+  await wakeKeepers(tx);
+  await tell(tx, node, 'empty_node', actor, now);
+}
+
+/** Strikes it from the books, with its marks. What it holds stays as it is. */
+export async function forgetNode(tx: Tx, node: string, actor: string, now: Instant): Promise<void> {
+  // Whoever marks credentials on every node has seen this one or has not: one who did would refer
+  // to a node that is gone, and fail. An INSERT that waits here reads the nodes after us.
+  await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
+  await sql`DELETE FROM perennial.access_sync WHERE node_id = ${node}`.execute(tx);
+  await sql`
+    DELETE FROM perennial.quarantine
+    WHERE worker = 'keep-node' AND starts_with(item, ${`${node}/`})`.execute(tx);
+  await sql`DELETE FROM perennial.node WHERE id = ${node}`.execute(tx);
+  await tell(tx, node, 'remove_node', actor, now);
+}
+
+async function tell(tx: Tx, node: string, action: string, actor: string, now: Instant) {
+  await record(
+    tx,
+    [{ customerId: null, subject: 'catalog', action, detail: { node } }],
+    actor,
+    now,
+  );
+}

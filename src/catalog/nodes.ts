@@ -1,0 +1,60 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import type { Instant } from '../kernel/instant.ts';
+import type { NodeTls } from '../xray/grpc/connect.ts';
+
+/** A node as it is shown. */
+export interface ShownNode {
+  readonly id: string;
+  readonly api: string;
+  readonly tls: NodeTls;
+  readonly groups: readonly string[];
+  readonly inbounds: readonly string[];
+  /** It is being emptied of our users (`leaving.ts`). */
+  readonly leaving: boolean;
+  readonly lastSeenAt: Instant | null;
+  readonly failures: number;
+  readonly openUntil: Instant | null;
+  readonly lastError: string | null;
+  readonly reconciledAt: Instant | null;
+  readonly reconcileError: string | null;
+  /** Credentials about which it may differ from the books. */
+  readonly waiting: bigint;
+  /** Since when somebody may not connect whose removal it has not confirmed. */
+  readonly oldestRemoval: Instant | null;
+}
+
+/** A group that no plan opens: a node that has only this one is to have nobody. */
+export const leavingGroup = 'perennial/leaving';
+
+export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
+  const { rows } = await sql<ShownNode>`
+    SELECT n.id, n.api, n.tls, n.groups, n.inbounds, ${leavingGroup} = ANY (n.groups) AS leaving,
+      n.last_seen_at AS "lastSeenAt", n.failures, n.open_until AS "openUntil",
+      n.last_error AS "lastError", n.reconciled_at AS "reconciledAt",
+      n.reconcile_error AS "reconcileError", m.waiting, m.oldest AS "oldestRemoval"
+    FROM perennial.node n CROSS JOIN LATERAL (
+      SELECT count(*) AS waiting, min(coalesce(c.retired_at, m.marked_at)) FILTER (
+          WHERE c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups) AS oldest
+      FROM perennial.access_sync m
+      JOIN perennial.credential c ON c.id = m.credential_id
+      JOIN perennial.subscription s ON s.id = c.subscription_id
+      JOIN perennial.plan p ON p.key = s.plan
+      WHERE m.node_id = n.id) m
+    ORDER BY n.id`.execute(db);
+  return rows;
+}
+
+/** All of them, or the one that is named. @throws UsageFault that names those there are */
+export async function namedNodes(db: Db | Tx, id: string | undefined): Promise<ShownNode[]> {
+  const nodes = await listNodes(db);
+  if (id === undefined) return nodes;
+  const named = nodes.filter((node) => node.id === id);
+  if (named.length > 0) return named;
+  const known = nodes.map((node) => node.id).join(', ');
+  throw new UsageFault(
+    'no_node',
+    `node: there is no node "${id}"; ${known === '' ? 'there is none yet' : `there is ${known}`}`,
+  );
+}

@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
+import { faultOf } from '../db/faults.ts';
+import { connectNode } from '../xray/grpc/client.ts';
+import type { Inbound, NodeApi } from '../xray/port.ts';
+import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+
+// `perennial node check`: whether we could do our work on a node, without doing any.
+
+interface CheckedInbound {
+  readonly tag: string;
+  readonly protocol: string | null;
+  readonly users: number | null;
+  readonly error: string | null;
+}
+
+interface Checked {
+  readonly id: string;
+  readonly api: string;
+  readonly well: boolean;
+  readonly uptime_s: number | null;
+  readonly inbounds: readonly CheckedInbound[];
+  readonly error: string | null;
+}
+
+export function checkCommand(open: OpenBooks): Command {
+  return command('check', 'ask nodes how they are: reachable, uptime, inbounds, users')
+    .argument('[ID]', 'one of them; all by default')
+    .addHelpText('after', "\nExit code 1 if one of them isn't well.")
+    .action((id: string | undefined, options: CommonOptions) =>
+      withBooks(open, options, async ({ db }) => {
+        const checked = await Promise.all((await namedNodes(db, id)).map(check));
+        print(options, checked, () =>
+          checked.length === 0
+            ? 'no nodes yet; "perennial apply FILE" adds them'
+            : checked.map(text).join('\n'),
+        );
+        if (checked.some(({ well }) => !well)) process.exitCode = 1;
+      }),
+    );
+}
+
+async function check({ id, api, tls, inbounds: tags }: ShownNode): Promise<Checked> {
+  const failed = { id, api, well: false, uptime_s: null, inbounds: [] };
+  let node: NodeApi | undefined;
+  try {
+    node = connectNode({ api, tls });
+    const { uptimeS } = await node.health();
+    const there = await node.inbounds();
+    const inbounds: CheckedInbound[] = [];
+    for (const tag of tags) inbounds.push(await checkInbound(node, tag, there));
+    const well = inbounds.every(({ error }) => error === null);
+    return { id, api, well, uptime_s: uptimeS, inbounds, error: null };
+  } catch (error) {
+    return { ...failed, error: faultOf(error).message };
+  } finally {
+    node?.close();
+  }
+}
+
+async function checkInbound(
+  node: NodeApi,
+  tag: string,
+  there: readonly Inbound[],
+): Promise<CheckedInbound> {
+  const found = there.find((each) => each.tag === tag);
+  const protocol = found?.manages === true ? found.protocol : null;
+  const wrong = (error: string) => ({ tag, protocol, users: null, error });
+  if (found === undefined) {
+    const tags = there.map((each) => each.tag).filter((each) => each !== '');
+    return wrong(`there is no such inbound; there is ${tags.join(', ') || 'none with a tag'}`);
+  }
+  if (!found.manages) return wrong(`is a ${found.type}; users are managed of VLESS, VMess, Trojan`);
+  try {
+    return { tag, protocol, users: await node.countUsers(tag), error: null };
+  } catch (error) {
+    return wrong(faultOf(error).message);
+  }
+}
+
+function text({ id, api, uptime_s, inbounds, error }: Checked): string {
+  if (error !== null) return `${id}: NOT WELL: ${error}`;
+  const lines = inbounds.map(({ tag, protocol, users, error: wrong }) =>
+    wrong === null ? `  ${tag}: ${protocol}, ${users} users` : `  ${tag}: NOT WELL: ${wrong}`,
+  );
+  return [`${id}: answers at ${api}, up for ${uptime_s} s`, ...lines].join('\n');
+}

@@ -1,0 +1,136 @@
+import type { Command } from 'commander';
+import { namedNodes } from '../catalog/nodes.ts';
+import { stopwatch } from '../db/clock.ts';
+import type { Found, NodeEnd } from '../workers/reconcile-xray-state/one-node.ts';
+import { compareNodes, inWords } from '../workers/reconcile-xray-state/preview.ts';
+import { reconcile } from '../workers/reconcile-xray-state/worker.ts';
+import { openReplica } from '../workers/replica.ts';
+import { connectNode } from '../xray/grpc/client.ts';
+import {
+  type CommonOptions,
+  command,
+  type OpenBooks,
+  type OpenedBooks,
+  print,
+  withBooks,
+} from './frame.ts';
+import { heedSignals } from './signals.ts';
+
+interface Options extends CommonOptions {
+  readonly dryRun?: boolean;
+  readonly confirm?: boolean;
+}
+
+/** `perennial node reconcile`: one comparison, now, whether it is due or not. */
+export function reconcileCommand(open: OpenBooks): Command {
+  return command('reconcile', 'compare nodes with the books now, and mark where they differ')
+    .argument('[ID]', 'one of them; all by default')
+    .option('--dry-run', 'tell what differs; mark nothing')
+    .option('--confirm', 'mark the removals that the guard holds as well')
+    .addHelpText('after', '\nExit code 1 if a node could not be compared.')
+    .action((id: string | undefined, options: Options) =>
+      withBooks(open, options, async (books) => {
+        await namedNodes(books.db, id);
+        const ends = await compareNow(books, id ?? 'all', options);
+        print(options, ends.map(json), () =>
+          ends.length === 0
+            ? 'no nodes yet; "perennial apply FILE" adds them'
+            : ends.map((end) => text(end, options)).join('\n'),
+        );
+        if (ends.some(({ end }) => end !== 'compared')) process.exitCode = 1;
+      }),
+    );
+}
+
+async function compareNow(
+  { db, url }: OpenedBooks,
+  asked: string,
+  options: Options,
+): Promise<readonly NodeEnd[]> {
+  const ending = heedSignals();
+  const { signal } = ending;
+  const replica = openReplica(url);
+  try {
+    if (options.dryRun === true) return await compareNodes({ db, url, signal }, connectNode, asked);
+    const ends: NodeEnd[] = [];
+    const row = await reconcile(
+      {
+        db,
+        replica,
+        batchMax: 1_000,
+        budgetMs: Number.POSITIVE_INFINITY,
+        signal,
+        elapsedMs: stopwatch(),
+        confirmed: options.confirm ?? false,
+        asked,
+        log: { warn: () => undefined, error: () => undefined },
+        onNode: (end) => ends.push(end),
+      },
+      connectNode,
+    );
+    if (row.outcome === 'failed' || row.outcome === 'skipped') {
+      process.stderr.write(`node reconcile: ${row.detail.error ?? row.detail.reason}\n`);
+      process.exitCode = 1;
+    }
+    return ends.sort((a, b) => a.node.localeCompare(b.node));
+  } finally {
+    ending.forget();
+    await replica.close();
+  }
+}
+
+function json(end: NodeEnd) {
+  switch (end.end) {
+    case 'failed':
+      return { node: end.node, outcome: 'failed', code: end.fault.code, error: end.fault.message };
+    case 'left':
+      return { node: end.node, outcome: 'left', error: end.reason };
+    case 'compared': {
+      const { users, ours, foreign, kinds, marked, newlyMarked, held, sample } = end.found;
+      const counts = { users, ours, foreign, ...kinds, already_marked: marked, held };
+      return {
+        node: end.node,
+        outcome: 'compared',
+        ...counts,
+        marked: newlyMarked,
+        sample: sample.map((drift) => ({ kind: drift.kind, sentence: inWords(drift) })),
+      };
+    }
+  }
+}
+
+function text(end: NodeEnd, options: Options): string {
+  switch (end.end) {
+    case 'failed':
+      return `${end.node}: could not be compared: ${end.fault.message}`;
+    case 'left':
+      return `${end.node}: was not compared: ${end.reason}`;
+    case 'compared':
+      return foundText(end.node, end.found, options);
+  }
+}
+
+/** Each kind with its first few; then what was done about them. */
+function foundText(node: string, found: Found, { dryRun }: Options): string {
+  const { kinds, sample, ours, foreign, newlyMarked, held } = found;
+  const lines = [`${node}: ${ours} users of ours, ${foreign} of somebody else's`];
+  for (const [kind, count] of Object.entries(kinds)) {
+    if (count === 0) continue;
+    lines.push(`  ${kind}: ${count}`);
+    for (const drift of sample) if (drift.kind === kind) lines.push(`    ${inWords(drift)}`);
+  }
+  if (Object.values(kinds).every((count) => count === 0)) lines.push('  equals the books');
+  else if (dryRun !== true) lines.push(`  marked now: ${newlyMarked}`);
+  if (held > 0) {
+    lines.push(`  held: ${held} removals at once are to be looked at; --confirm marks them`);
+  }
+  if (kinds.unknown > 0) {
+    lines.push(
+      '  unknown: never removed by Perennial, nor by --confirm; if these are right to go, restart that Xray: it forgets its users, and gets those of the books',
+    );
+  }
+  if (kinds.conflict > 0) {
+    lines.push('  conflict: Perennial leaves them; whoever gave that name has to remove it');
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { beginLeaving, forgetNode } from '../catalog/leaving.ts';
+import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
+import { readClock } from '../db/clock.ts';
+import { type Db, inTransaction } from '../db/connect.ts';
+import { refused } from '../kernel/faults.ts';
+import { compareNodes } from '../workers/reconcile-xray-state/preview.ts';
+import { connectNode } from '../xray/grpc/client.ts';
+import {
+  type CommonOptions,
+  command,
+  type OpenBooks,
+  type OpenedBooks,
+  print,
+  withBooks,
+} from './frame.ts';
+
+interface Options extends CommonOptions {
+  readonly forget?: boolean;
+}
+
+/**
+ * `perennial node remove ID`: its keeper empties it of our users, and the same command strikes it
+ * from the books once that is done. No command waits for a node.
+ */
+export function removeCommand(open: OpenBooks): Command {
+  return command('remove <ID>', 'give a node up: it is emptied of our users, then forgotten')
+    .option('--forget', 'leave the node as it is; our users stay on it')
+    .action((id: string, options: Options) =>
+      withBooks(open, options, async (books) => {
+        const [node] = await namedNodes(books.db, id);
+        const state = await step(books, node as ShownNode, options.forget ?? false);
+        print(options, { id, ...state }, () => text(id, state));
+      }),
+    );
+}
+
+interface State {
+  readonly state: 'emptying' | 'removed';
+  readonly marks_waiting: number;
+}
+
+async function step(books: OpenedBooks, node: ShownNode, forget: boolean): Promise<State> {
+  const { db } = books;
+  if (!forget) {
+    if (!node.leaving) {
+      await inTransaction(db, async (tx) => beginLeaving(tx, node.id, 'cli', await readClock(tx)));
+    }
+    const waiting = await waitingOf(db, node.id);
+    if (waiting > 0) return { state: 'emptying', marks_waiting: waiting };
+    await refuseFull(books, node.id);
+  }
+  await inTransaction(db, async (tx) => forgetNode(tx, node.id, 'cli', await readClock(tx)));
+  return { state: 'removed', marks_waiting: 0 };
+}
+
+async function waitingOf(db: Db, id: string): Promise<number> {
+  const [node] = await namedNodes(db, id);
+  return Number((node as ShownNode).waiting);
+}
+
+/** Everything was confirmed; now the node itself is asked. @throws Fault what is still there */
+async function refuseFull({ db, url }: OpenedBooks, id: string): Promise<void> {
+  const { signal } = new AbortController();
+  const [end] = await compareNodes({ db, url, signal }, connectNode, id);
+  if (end?.end === 'failed') {
+    throw refused(
+      'node_not_asked',
+      `${end.fault.message}; whether it is empty isn't known. Again when it answers, or --forget`,
+    );
+  }
+  if (end?.end !== 'compared' || end.found.ours === 0) return;
+  throw refused(
+    'node_not_empty',
+    `node ${id}: still has ${end.found.ours} users of ours; "perennial node reconcile ${id}" says which. Again when they are gone, or --forget`,
+  );
+}
+
+function text(id: string, { state, marks_waiting }: State): string {
+  if (state === 'emptying') {
+    return `${id}: is being emptied, ${marks_waiting} are still to be taken off by its keeper; say it again then`;
+  }
+  return `${id}: removed; take it out of the configuration, or the next "perennial apply" adds it again`;
+}

@@ -1,0 +1,78 @@
+import { Command } from 'commander';
+import { listNodes, type ShownNode } from '../catalog/nodes.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import { checkCommand } from './node-check.ts';
+import { reconcileCommand } from './node-reconcile.ts';
+import { removeCommand } from './node-remove.ts';
+
+/** `perennial node list|check|reconcile|remove`. */
+export function nodeCommand(open: OpenBooks): Command {
+  return new Command('node')
+    .description('the Xray servers that customers connect to')
+    .addCommand(listCommand(open))
+    .addCommand(checkCommand(open))
+    .addCommand(reconcileCommand(open))
+    .addCommand(removeCommand(open));
+}
+
+function listCommand(open: OpenBooks): Command {
+  return command('list', 'the nodes, and what is still to be told to each').action(
+    (options: CommonOptions) =>
+      withBooks(open, options, async ({ db }) => {
+        const nodes = await listNodes(db);
+        print(options, nodes.map(json), () => text(nodes));
+      }),
+  );
+}
+
+const maybe = (time: Instant | null): string | null => (time === null ? null : isoTime(time));
+
+function json(node: ShownNode) {
+  return {
+    id: node.id,
+    api: node.api,
+    groups: node.leaving ? [] : node.groups,
+    inbounds: node.inbounds,
+    leaving: node.leaving,
+    last_seen_at: maybe(node.lastSeenAt),
+    failures: node.failures,
+    open_until: maybe(node.openUntil),
+    marks_waiting: node.waiting,
+    oldest_unconfirmed_removal: maybe(node.oldestRemoval),
+    last_error: node.lastError,
+    reconciled_at: maybe(node.reconciledAt),
+    reconcile_error: node.reconcileError,
+  };
+}
+
+function text(nodes: readonly ShownNode[]): string {
+  if (nodes.length === 0) return 'no nodes yet; "perennial apply FILE" adds them';
+  const head = [
+    'NODE',
+    'API',
+    'GROUPS',
+    'INBOUNDS',
+    'LAST SEEN',
+    'FAILURES',
+    'OPEN UNTIL',
+    'WAITING',
+    'OLDEST REMOVAL',
+  ];
+  const rows = nodes.map((node) => [
+    node.id,
+    node.api,
+    node.leaving ? '(is being emptied)' : node.groups.join(', '),
+    node.inbounds.join(', '),
+    maybe(node.lastSeenAt) ?? 'never',
+    String(node.failures),
+    maybe(node.openUntil) ?? '-',
+    String(node.waiting),
+    maybe(node.oldestRemoval) ?? '-',
+  ]);
+  const errors = nodes.flatMap(({ id, lastError, reconcileError }) => [
+    ...(lastError === null ? [] : [`${id}: ${lastError}`]),
+    ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
+  ]);
+  return [table([head, ...rows], [5, 7]), ...errors].join('\n');
+}

@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterEach, expect, test, vi } from 'vitest';
+import { nodeCommand } from '../../src/cli/node.ts';
+import type { CredentialId } from '../../src/kernel/ids.ts';
+import { connectNode } from '../../src/xray/grpc/client.ts';
+import { userName } from '../../src/xray/names.ts';
+import type { Books } from '../books.ts';
+import { payer } from '../shop.ts';
+import { marked, unmark } from './compared.ts';
+import { aNode, keep, settled, shopOn } from './kept.ts';
+
+// `perennial node …`, in this process.
+
+afterEach(() => {
+  process.exitCode = undefined;
+  vi.restoreAllMocks();
+});
+
+async function node(books: Books, ...words: string[]): Promise<{ out: string; code: unknown }> {
+  let out = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  process.exitCode = undefined;
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const command = nodeCommand(async (config) => ({
+    ...{ config, db: books.db, url: books.url, installation },
+    close: async () => undefined,
+  }));
+  for (const each of command.commands) each.exitOverride();
+  await command.exitOverride().parseAsync(words, { from: 'user' });
+  vi.restoreAllMocks();
+  return { out, code: process.exitCode };
+}
+
+async function json<T>(books: Books, ...words: string[]): Promise<T> {
+  return JSON.parse((await node(books, ...words, '--json')).out) as T;
+}
+
+test('node list tells what a node is, what it waits for, and since when a removal is owed', async () => {
+  await using books = await shopOn({ a: { api: '127.0.0.1:1' } }, { now: '2026-11-24T09:00:00Z' });
+  await payer(books, 1n, 0n);
+  await sql`
+    UPDATE perennial.credential SET retired_at = '2026-11-24T08:00:00Z'`.execute(books.db);
+  await sql`
+    UPDATE perennial.node SET failures = 3, open_until = '2026-11-24T09:00:30Z',
+      last_error = '127.0.0.1:1: no connection'`.execute(books.db);
+  expect(await json(books, 'list')).toEqual([
+    {
+      id: 'a',
+      api: '127.0.0.1:1',
+      groups: ['all'],
+      inbounds: ['vless'],
+      leaving: false,
+      last_seen_at: null,
+      failures: 3,
+      open_until: '2026-11-24T09:00:30.000Z',
+      marks_waiting: 1,
+      oldest_unconfirmed_removal: '2026-11-24T08:00:00.000Z',
+      last_error: '127.0.0.1:1: no connection',
+      reconciled_at: null,
+      reconcile_error: null,
+    },
+  ]);
+  const { out } = await node(books, 'list');
+  expect(out).toMatch(/^NODE +API +GROUPS/);
+  expect(out).toContain('a: 127.0.0.1:1: no connection');
+});
+
+test('node check says how each is, and exits with 1 if one is not well', async () => {
+  using well = await aNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'door', protocol: 'door' },
+  ]);
+  await using books = await shopOn({
+    a: { api: well.api },
+    b: { api: '127.0.0.1:1' },
+    c: { api: well.api.replace('127.0.0.1', 'localhost'), inbounds: ['door', 'gone'] },
+  });
+  expect(await node(books, 'check', 'a')).toMatchObject({
+    out: expect.stringMatching(/^a: answers at .*\n {2}vless: vless, 0 users\n$/),
+    code: undefined,
+  });
+  const { out, code } = await node(books, 'check');
+  expect(code).toBe(1);
+  expect(out).toMatch(/b: NOT WELL: 127\.0\.0\.1:1: no connection/);
+  expect(out).toMatch(/door: NOT WELL: is a xray\.proxy\.dokodemo\.Config/);
+  expect(out).toMatch(/gone: NOT WELL: there is no such inbound; there is vless, door/);
+  expect(await json(books, 'check', 'a')).toMatchObject([{ id: 'a', well: true, error: null }]);
+});
+
+test.each(['check', 'reconcile', 'remove'])(
+  'node %s of a node that is none names those there are',
+  async (command) => {
+    await using books = await shopOn({ a: { api: '127.0.0.1:1' }, b: { api: '127.0.0.1:2' } });
+    await expect(node(books, command, 'x')).rejects.toThrow(
+      'node: there is no node "x"; there is a, b',
+    );
+  },
+);
+
+test('node reconcile --dry-run tells what differs and marks nothing; without it, it marks', async () => {
+  using there = await aNode();
+  await using books = await shopOn({ a: { api: there.api } });
+  const api = connectNode({ api: there.api });
+  const id = await payer(books, 42n, 0n);
+  const stray = randomUUID() as CredentialId;
+  await api.addUser('vless', { name: userName('perennial', stray), id: stray, flow: '' }, {});
+  api.close();
+  await unmark(books);
+  const dry = await node(books, 'reconcile', 'a', '--dry-run');
+  expect(dry.out).toContain(`missing: 1\n    customer 42, subscription ${id}: may connect`);
+  expect(dry.out).toContain(`perennial-${stray}: has our name, and the books don't know it`);
+  expect(await marked(books, 'a')).toEqual([]);
+  const done = await node(books, 'reconcile', '--confirm');
+  expect(done.out).toContain('marked now: 1');
+  expect(done.out).toMatch(/never removed by Perennial, nor by --confirm/);
+  expect(await marked(books, 'a')).toHaveLength(1);
+  expect(await json(books, 'reconcile')).toMatchObject([
+    { node: 'a', outcome: 'compared', missing: 1, unknown: 1, already_marked: 1, marked: 0 },
+  ]);
+});
+
+test('node reconcile of a node that is down says so and exits with 1', async () => {
+  await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
+  for (const options of [[], ['--dry-run']]) {
+    const { out, code } = await node(books, 'reconcile', ...options);
+    expect(out).toMatch(/^a: could not be compared: 127\.0\.0\.1:1: no connection/);
+    expect(code).toBe(1);
+  }
+});
+
+test('node remove empties a node of our users by its keeper, leaves others, and strikes it then', async () => {
+  using there = await aNode();
+  await using books = await shopOn({ a: { api: there.api } });
+  const api = connectNode({ api: there.api });
+  await api.addUser('vless', { name: 'bob', id: randomUUID() as CredentialId, flow: '' }, {});
+  api.close();
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) await payer(books, telegramId, 0n);
+  {
+    await using _ = keep(books);
+    await settled(books);
+    expect(there.names('vless')).toHaveLength(4);
+  }
+  expect(await json(books, 'remove', 'a')).toEqual({
+    id: 'a',
+    state: 'emptying',
+    marks_waiting: 3,
+  });
+  expect((await node(books, 'list')).out).toContain('(is being emptied)');
+  {
+    await using _ = keep(books);
+    await settled(books);
+  }
+  expect(there.names('vless')).toEqual(['bob']);
+  expect(await json(books, 'remove', 'a')).toEqual({ id: 'a', state: 'removed', marks_waiting: 0 });
+  expect(await json(books, 'list')).toEqual([]);
+});
+
+test('node remove does not strike a node that still has users of ours, or that does not answer', async () => {
+  using there = await aNode();
+  await using books = await shopOn({ a: { api: there.api }, b: { api: '127.0.0.1:1' } });
+  const api = connectNode({ api: there.api });
+  const stray = randomUUID() as CredentialId;
+  await api.addUser('vless', { name: userName('perennial', stray), id: stray, flow: '' }, {});
+  api.close();
+  await expect(node(books, 'remove', 'a')).rejects.toThrow(/still has 1 users of ours/);
+  await expect(node(books, 'remove', 'b')).rejects.toThrow(/no connection.*or --forget/);
+  await payer(books, 1n, 0n);
+  await json(books, 'remove', 'a', '--forget');
+  await json(books, 'remove', 'b', '--forget');
+  expect(await json(books, 'list')).toEqual([]);
+  expect(there.names('vless')).toHaveLength(1);
+});
+
+test('a purchase that marks every node while one is forgotten goes well', async () => {
+  await using books = await shopOn({ a: { api: '127.0.0.1:1' }, b: { api: '127.0.0.1:2' } });
+  const bought = Promise.all(
+    [1n, 2n, 3n, 4n, 5n].map((telegramId) => payer(books, telegramId, 0n)),
+  );
+  await json(books, 'remove', 'a', '--forget');
+  expect(await bought).toHaveLength(5);
+  expect(await marked(books, 'b')).toHaveLength(5);
+});
