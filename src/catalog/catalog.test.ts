@@ -122,6 +122,36 @@ test('a node that changes is marked for everybody; a new public host changes lin
   expect(await marks(books)).toBe(1n);
 });
 
+test('another flow in the link is told to the node, one user after the other', async () => {
+  await using books = await freshBooks({ now: start });
+  await apply(books, shop(149, node('a.example, security: tls')));
+  await payer(books, 1n, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
+  const vision = 'a.example, security: tls, flow: xtls-rprx-vision';
+  await apply(books, shop(149, node(vision)));
+  const { rows } = await sql`SELECT replace, urgent FROM perennial.access_sync`.execute(books.db);
+  expect(rows).toEqual([{ replace: true, urgent: false }]);
+});
+
+test('at another address a node is another one: it is filled; the installation keeps its name', async () => {
+  await using books = await freshBooks({ now: start });
+  const at = (api: string) => node('a.example').replace('127.0.0.1:1', api);
+  expect(await apply(books, file(`installation: acme\n${at('10.0.0.2:1')}`))).toContain(
+    '~ installation: perennial -> acme',
+  );
+  await sql`
+    UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock()`.execute(
+    books.db,
+  );
+  await expect(apply(books, file('installation: other'))).rejects.toMatchObject({
+    code: 'installation_in_use',
+  });
+  expect(await apply(books, file('currency: RUB'))).toEqual([]);
+  await apply(books, file(at('10.0.0.2:2')));
+  const { rows } = await sql`SELECT boot_at, seeded_boot_at FROM perennial.node`.execute(books.db);
+  expect(rows).toEqual([{ boot_at: null, seeded_boot_at: null }]);
+});
+
 test('a file that names two nodes by one id, or a trial on no plan, is refused', async () => {
   await using books = await freshBooks({ now: start });
   const twice = `${node('a.example')}

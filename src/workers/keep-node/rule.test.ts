@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest';
+import { Fault } from '../../kernel/faults.ts';
+import { hourMs, type Instant, instant, later, minuteMs, secondMs } from '../../kernel/instant.ts';
+import {
+  type BootFacts,
+  bootOf,
+  bornBy,
+  breakerAfter,
+  flowOf,
+  hasForgotten,
+  markRetryMs,
+  orderOf,
+  workRestMs,
+} from './rule.ts';
+
+const now = instant(Date.parse('2026-11-24T09:00:00Z'));
+const seconds = (count: number): Instant => later(now, count * secondMs);
+const transient = (code: string) => new Fault('transient', code, code);
+const permanent = (code: string) => new Fault('permanent', code, code);
+
+describe('the order of a page', () => {
+  const mark = (name: string, wanted: boolean, lost = 0, heldUntil: Instant | null = null) => ({
+    ...{ name, wanted, lost, heldUntil },
+  });
+  const names = (marks: readonly { name: string }[]) => marks.map(({ name }) => name).join(' ');
+
+  test('removals come first, suspects go alone, who is in quarantine waits; a removal never does', () => {
+    const order = orderOf(
+      [
+        mark('add', true),
+        mark('suspect', true, 1),
+        mark('remove', false),
+        mark('held', true, 2, seconds(1)),
+        mark('held-no-more', true, 2, now),
+        mark('remove-held', false, 2, seconds(1)),
+      ],
+      now,
+    );
+    expect(names(order.together)).toBe('remove remove-held add');
+    expect(names(order.alone)).toBe('suspect held-no-more');
+    expect(names(order.held)).toBe('held');
+  });
+});
+
+describe('whether a node was started since', () => {
+  // Asked at 100 s of the keeper's stopwatch, answered 10 ms later.
+  const asked = { fromMs: 100_000, toMs: 100_010 };
+  const facts = (more: Partial<BootFacts> = {}): BootFacts => ({
+    bootAt: seconds(-50),
+    lastUptimeS: undefined,
+    born: undefined,
+    wasAway: false,
+    ...more,
+  });
+  test.for<[string, Partial<BootFacts>, number, string]>([
+    ['never seen', { bootAt: null }, 50, 'new'],
+    ['as it was', {}, 50, 'same'],
+    ['2 s later, which is jitter', {}, 48, 'same'],
+    ['3 s later', {}, 47, 'doubtful'],
+    ['earlier: a clock that was set back', {}, 60, 'same'],
+    ['it was away', { wasAway: true }, 50, 'doubtful'],
+    ['it counts from the start again', { lastUptimeS: 51 }, 50, 'new'],
+    [
+      'a probe after the same life',
+      { born: bornBy(48, { fromMs: 98_000, toMs: 98_010 }) },
+      50,
+      'same',
+    ],
+    [
+      'it lags behind the stopwatch',
+      { born: bornBy(50, { fromMs: 98_000, toMs: 98_010 }) },
+      50,
+      'doubtful',
+    ],
+  ])('%s', ([, more, uptimeS, is]) => {
+    expect(bootOf(facts(more), uptimeS, asked, now).is).toBe(is);
+  });
+
+  test('the same life keeps its time, so that jitter adds up to nothing', () => {
+    expect(bootOf(facts(), 49, asked, now).bootAt).toBe(seconds(-50));
+  });
+
+  test('a node with others of its own has not forgotten ours as long as there are enough', () => {
+    expect(hasForgotten([5, 5], 5)).toBe(false);
+    expect(hasForgotten([5, 4], 5)).toBe(true);
+    expect(hasForgotten([0], 0)).toBe(false);
+  });
+});
+
+test('the breaker opens at the third failure, stays open with each one more, and closes by one probe', () => {
+  expect(breakerAfter(1, 'failed', now)).toEqual({ failures: 2, openUntil: null });
+  expect(breakerAfter(2, 'failed', now)).toEqual({ failures: 3, openUntil: seconds(30) });
+  expect(breakerAfter(9, 'failed', now)).toEqual({ failures: 10, openUntil: seconds(30) });
+  expect(breakerAfter(9, 'well', now)).toEqual({ failures: 0, openUntil: null });
+});
+
+test("a node's own fault makes a mark wait for seconds, what was sent for up to an hour", () => {
+  expect(markRetryMs(transient('node_unreachable'), 1)).toBe(secondMs);
+  expect(markRetryMs(transient('node_deadline'), 1_000)).toBe(4 * secondMs);
+  expect(markRetryMs(permanent('node_refused'), 1)).toBe(minuteMs);
+  expect(markRetryMs(permanent('bad_credential'), 1_000)).toBe(hourMs);
+  expect(markRetryMs(transient('node_cancelled'), 3)).toBe(0);
+  expect(workRestMs(transient('node_lost'), 1_000)).toBe(4 * secondMs);
+  expect(workRestMs(permanent('unknown_inbound'), 1_000)).toBe(30 * secondMs);
+});
+
+test.for<[string | null, string | undefined]>([
+  [null, ''],
+  ['', ''],
+  ['xtls-rprx-vision', 'xtls-rprx-vision'],
+  ['xtls-rprx-vision-udp443', 'xtls-rprx-vision'],
+  ['visoin', undefined],
+])("a link's flow %s is the node's %s", ([link, flow]) => {
+  expect(flowOf(link)).toBe(flow);
+});
