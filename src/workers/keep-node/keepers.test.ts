@@ -12,6 +12,7 @@ import {
 } from '../../../test/nodes/kept.ts';
 import { until } from '../../../test/service/until.ts';
 import { crowd, payer, runOf } from '../../../test/shop.ts';
+import { stopwatch } from '../../db/clock.ts';
 import { revoke } from '../../subscription/granting.ts';
 import { oldestUnconfirmed } from './store.ts';
 
@@ -95,16 +96,19 @@ test('F7: a removal that fails is tried until it is confirmed, and its age can b
   expect(await oldestUnconfirmed(books.db)).toBeUndefined();
 }, 60_000);
 
-test('S5: a node that hangs and one that flaps delay no other', async () => {
+test('S5: a node that hangs, one that flaps and one that lies delay no other', async () => {
   using well = await aNode();
   using hangs = await aNode();
   using flaps = await aNode();
+  using lies = await aNode();
   await using books = await shopOn({
     a: { api: hangs.api },
     b: { api: flaps.api },
     c: { api: well.api },
+    d: { api: lies.api },
   });
   await using _ = keep(books);
+  lies.conduct = ({ method }) => (method === 'GetSysStats' ? 'serve' : 'garbage');
   hangs.conduct = () => 'hang';
   let calls = 0;
   flaps.conduct = () => {
@@ -118,8 +122,10 @@ test('S5: a node that hangs and one that flaps delay no other', async () => {
   }
   hangs.conduct = () => 'serve';
   flaps.conduct = () => 'serve';
+  lies.conduct = () => 'serve';
   await equal(books, hangs, 'vless', 30_000);
   await equal(books, flaps, 'vless', 30_000);
+  await equal(books, lies, 'vless', 40_000);
 }, 90_000);
 
 test('S4: an add that dies with the node is not repeated blindly; at the second time it is put aside', async () => {
@@ -188,4 +194,26 @@ test('S4: an inbound that is not there, or manages no users, is said, and nothin
   expect(await errorOf('a')).toMatch(/"door" is a xray\.proxy\.dokodemo\.Config/);
   expect(await errorOf('b')).toMatch(/no inbound "vless" on this node; there is other/);
   expect(altered).toEqual([]);
+});
+
+test('keepers end within 3 s while their node hangs, and another process has the node at once', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await payer(books, 1n, 0n);
+  const asked: string[] = [];
+  node.conduct = ({ method }) => {
+    asked.push(method);
+    return method === 'AlterInbound' ? 'hang' : 'serve';
+  };
+  const first = keep(books);
+  await until('an add under way', () => (asked.includes('AlterInbound') ? true : undefined));
+  const elapsedMs = stopwatch();
+  await first.stop();
+  expect(elapsedMs()).toBeLessThan(3_000);
+  expect(await marksOf(books)).toBe(1);
+  node.conduct = () => 'serve';
+  await using _ = keep(books);
+  await settled(books, 'nl-1', 5_000);
+  expect([...node.names('vless')]).toEqual(await namesInBooks(books));
+  expect((await nodeRow(books, 'nl-1')).keeper_epoch).toBe(2n);
 });
