@@ -4,38 +4,6 @@ import { check } from './check.ts';
 
 // Credentials, and rows of one customer that belong to another, in states that nothing leads to.
 
-const runningHasACredential = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
-  id: 'running-has-a-credential',
-  promise: null,
-  title: 'a running subscription has a live credential',
-  find: (now) => sql`
-    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
-    WHERE s.state = 'active' AND s.expires_at > ${now}
-      AND NOT EXISTS (SELECT FROM perennial.credential k
-        WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
-  rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id, expires_at }) =>
-    `subscription ${id} runs until ${isoTime(expires_at)}, and nothing opens a node for it`,
-});
-
-const endedHasNoCredential = check<{
-  customer_id: bigint;
-  id: string;
-  subscription_id: bigint;
-  state: string;
-}>({
-  id: 'ended-has-no-credential',
-  promise: null,
-  title: 'a subscription that has ended has no live credential',
-  find: () => sql`
-    SELECT s.customer_id, k.id, s.id AS subscription_id, s.state
-    FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
-    WHERE k.retired_at IS NULL AND s.state <> 'active'`,
-  rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
-  say: ({ id, subscription_id, state }) =>
-    `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
-});
-
 const oneLiveCredential = check<{
   customer_id: bigint;
   subscription_id: bigint;
@@ -122,8 +90,6 @@ const periodInItsCurrency = check<{ customer_id: bigint; id: bigint; paid_in: st
 });
 
 export const impossibleAccess = [
-  runningHasACredential,
-  endedHasNoCredential,
   oneLiveCredential,
   retiredAfterIssue,
   periodOfItsCustomer,

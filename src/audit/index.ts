@@ -1,3 +1,4 @@
+import { keptAccess, noFreeAccess } from './access.ts';
 import { chargeAndExtension } from './charge-and-extension.ts';
 import type { Check } from './check.ts';
 import { conservation } from './conservation.ts';
@@ -12,6 +13,8 @@ export const checks: readonly Check[] = [
   ...oneCharge,
   ...chargeAndExtension,
   ...refunds,
+  ...keptAccess,
+  ...noFreeAccess,
   ...impossibleSubscriptions,
   ...impossibleAccess,
 ];
@@ -26,4 +29,6 @@ const promiseTitles: Readonly<Record<number, string>> = {
   1: 'conservation',
   2: 'one charge a period',
   3: 'charge and extension, together or not at all',
+  4: 'nobody with the money or the right is cut off by us',
+  5: 'no free access',
 };

@@ -1,0 +1,41 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check } from './check.ts';
+
+// Promises 4 and 5 as far as the books go: a credential lives exactly as long as its subscription
+// runs. What the nodes hold is theirs to say: `perennial node reconcile --dry-run`.
+
+const runningHasACredential = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
+  id: 'running-has-a-credential',
+  promise: 4,
+  title: 'a running subscription has a live credential',
+  find: (now) => sql`
+    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
+    WHERE s.state = 'active' AND s.expires_at > ${now}
+      AND NOT EXISTS (SELECT FROM perennial.credential k
+        WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id, expires_at }) =>
+    `subscription ${id} runs until ${isoTime(expires_at)}, and nothing opens a node for it`,
+});
+
+const endedHasNoCredential = check<{
+  customer_id: bigint;
+  id: string;
+  subscription_id: bigint;
+  state: string;
+}>({
+  id: 'ended-has-no-credential',
+  promise: 5,
+  title: 'a subscription that has ended has no live credential',
+  find: () => sql`
+    SELECT s.customer_id, k.id, s.id AS subscription_id, s.state
+    FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
+    WHERE k.retired_at IS NULL AND s.state <> 'active'`,
+  rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
+  say: ({ id, subscription_id, state }) =>
+    `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
+});
+
+export const keptAccess = [runningHasACredential];
+export const noFreeAccess = [endedHasNoCredential];
