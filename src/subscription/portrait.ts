@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import type { Db, Tx } from '../db/connect.ts';
 import type { JsonObject, LedgerKind, NoticeState, PeriodSource } from '../db/schema.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
@@ -42,7 +42,9 @@ export interface SubscriptionPortrait {
 
 /** @param rowsMax how many of the latest ledger entries, notices and events; @throws `no_customer` */
 export function portraitOf(db: Db, telegramId: bigint, rowsMax: number): Promise<Portrait> {
-  return inTransaction(db, async (tx) => {
+  // One snapshot: a balance and the ledger beside it are of the same moment (promise 1).
+  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
+  return snapshot.execute(async (tx) => {
     const row = await tx
       .selectFrom('perennial.customer')
       .selectAll()
