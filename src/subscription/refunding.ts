@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { refused } from '../kernel/faults.ts';
 import type { LedgerEntryId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../kernel/instant.ts';
-import { floorShare, majorUnits } from '../kernel/money.ts';
+import { floorShare, majorUnits, moneyText } from '../kernel/money.ts';
 import { owe } from '../notify/outbox.ts';
 import { closeAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
@@ -61,10 +61,7 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
     const amountMinor =
       request.part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
     if (amountMinor === 0n && request.part === 'unused') {
-      throw refused(
-        'nothing_unused',
-        `period ${period.id} ended ${isoTime(period.endsAt)}: nothing of it is unused`,
-      );
+      throw refused('nothing_unused', nothingUnused(desk, period));
     }
     await giveBack(desk, period, amountMinor);
     const after = await followEnd(desk, subscription, request.keepAutoRenew === true);
@@ -80,6 +77,12 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
       state: after.state,
     };
   });
+}
+
+function nothingUnused({ now, customer }: Desk, { id, endsAt, amountMinor }: Period): string {
+  if (endsAt <= now) return `period ${id} ended ${isoTime(endsAt)}: nothing of it is unused`;
+  const cost = moneyText(amountMinor, customer.currency);
+  return `period ${id} cost ${cost}, and what is not used of it comes to nothing`;
 }
 
 async function findPeriod(
