@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
 import type { Books } from './schema.ts';
@@ -98,8 +98,23 @@ export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
   if (!pool.ending) await pool.end();
 }
 
-/** Runs `work` in the transaction that is open already, or in one of its own. */
+/**
+ * Runs `work` in the transaction that is open already, or in one of its own. Work that throws
+ * leaves nothing, also where whoever opened the transaction goes on with it and commits.
+ */
 export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (db.isTransaction) return work(db as Tx);
+  if (db.isTransaction) return joined(db as Tx, work);
   return db.transaction().setIsolationLevel('read committed').execute(work);
+}
+
+async function joined<T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
+  await sql`SAVEPOINT joined`.execute(tx);
+  try {
+    const result = await work(tx);
+    await sql`RELEASE SAVEPOINT joined`.execute(tx);
+    return result;
+  } catch (error) {
+    await sql`ROLLBACK TO SAVEPOINT joined`.execute(tx).catch(() => undefined); // lost, with all
+    throw error;
+  }
 }

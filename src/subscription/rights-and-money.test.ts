@@ -1,12 +1,17 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
+import { hookPool } from '../../test/hooked-pool.ts';
+import { inTransaction, openBooks, openPool } from '../db/connect.ts';
+import type { PeriodId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { topUp } from './balance.ts';
 import { purchase } from './buying.ts';
-import { createCustomer } from './customers.ts';
+import { createCustomer, setCustomer } from './customers.ts';
 import { grant, revoke } from './granting.ts';
 import { changePlan } from './plan-change.ts';
+import { portraitOf } from './portrait.ts';
+import { refund } from './refunding.ts';
 
 // What the commands of this folder owe each other: found by reading DESIGN.md a second time.
 
@@ -83,4 +88,47 @@ test('a purchase that moves a subscription to another plan marks its credential'
   await books.setClock('2026-11-26T09:00:00Z');
   await purchase(call, { telegramId: 1n, plan: 'plus', periodDays: 30, subscriptionId });
   expect(await version()).toBeGreaterThan(atFirst);
+});
+
+test('R16: a command that was refused inside an open transaction has used up no key and left nothing', async () => {
+  await using books = await booksOf(500n);
+  const { db } = books;
+  const order = { telegramId: 1n, plan: 'basic', periodDays: 30 };
+  await inTransaction(db, async (tx) => {
+    const asked = purchase({ db: tx, actor: 'test', key: 'key-1' }, order);
+    await expect(asked).rejects.toMatchObject({ code: 'short_balance' });
+    // Whoever opened the transaction goes on with it.
+    await topUp({ db: tx, actor: 'test' }, { telegramId: 1n, amountMinor: 9_500n });
+  });
+  const sold = await purchase({ ...callOf(books), key: 'key-1' }, order);
+  expect(sold).toMatchObject({ action: 'new', balance: '0.00' });
+});
+
+test('promise 1: what is shown of a customer is of one moment, whatever commits meanwhile', async () => {
+  let paid = false;
+  await using books = await booksOf(500n);
+  const pool = hookPool(openPool(books.url), async ({ sql: text, when }) => {
+    if (paid || when !== 'before' || !text.includes('FROM perennial.ledger_entry')) return;
+    paid = true;
+    await topUp(callOf(books), { telegramId: 1n, amountMinor: 100n });
+  });
+  const { customer, ledger } = await portraitOf(openBooks(pool), 1n, 10);
+  await pool.end();
+  expect(paid).toBe(true);
+  expect(customer.balance).toBe('5.00');
+  expect(ledger).toMatchObject([{ balance_after: '5.00' }]);
+});
+
+test('the unused part of a period that cost nothing is refused with what is true of it', async () => {
+  await using books = await booksOf(500n);
+  const call = callOf(books);
+  await setCustomer(call, { telegramId: 1n, discountPercent: 100 });
+  await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  const { rows } = await sql<{ id: PeriodId }>`SELECT id FROM perennial.period`.execute(books.db);
+  const periodId = rows[0]?.id as PeriodId;
+  const asked = refund(call, { telegramId: 1n, periodId, part: 'unused' });
+  await expect(asked).rejects.toMatchObject({
+    code: 'nothing_unused',
+    message: `period ${periodId} cost 0.00 RUB, and what is not used of it comes to nothing`,
+  });
 });
