@@ -67,7 +67,8 @@ export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<voi
 }
 
 /**
- * Closes the record and gives it back. One that saw nothing and had no trouble is dropped: a tick
+ * Closes the record and gives it back, with what its batches counted: they did so in their own
+ * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing and had no trouble is dropped: a tick
  * with nothing to do leaves no trace.
  */
 export async function finishRun(
@@ -80,7 +81,7 @@ export async function finishRun(
   const { rows } = await sql<RunRow>`
     UPDATE perennial.worker_run
     SET outcome = ${outcome}, finished_at = greatest(started_at, ${isoTime(now)}::timestamptz),
-      detail = ${JSON.stringify(detail)}::jsonb
+      detail = detail || ${JSON.stringify(detail)}::jsonb
     WHERE id = ${id}
     RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
       detail`.execute(db);

@@ -28,6 +28,8 @@ export interface Moment {
   readonly prices: PriceList;
   /** A person confirmed what a guard would hold. */
   readonly confirmed: boolean;
+  /** A guard held something in an earlier batch of this run: it lets nothing more through. */
+  readonly heldBefore: boolean;
 }
 
 /** An item that can't be done as it stands, for a reason that is stable and short. */

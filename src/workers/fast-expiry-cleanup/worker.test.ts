@@ -1,12 +1,14 @@
 import { sql } from 'kysely';
+import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { freshBooks } from '../../../test/books.ts';
+import { type Books, freshBooks } from '../../../test/books.ts';
 import { hookPool } from '../../../test/hooked-pool.ts';
 import { crowd, openShop, payer, runOf, standOf } from '../../../test/shop.ts';
 import { openBooks, openPool } from '../../db/connect.ts';
 import { topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import { setAutoRenew } from '../../subscription/granting.ts';
+import { takeGuard } from './store.ts';
 
 const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */
@@ -158,3 +160,84 @@ test.each([
     expect(confirmed).toMatchObject({ outcome: 'success', changed: BigInt(active - most) });
   },
 );
+
+test('F8: a batch of another replica under way is no reason to hold anybody, nor to wake an operator', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await books.setClock(end);
+  const { other, letGo } = await takesGuard(books);
+  const run = await runOf(books, 'fast-expiry-cleanup').finally(letGo);
+  await other;
+  expect(run).toMatchObject({ outcome: 'success', changed: 0n });
+  const { rows } = await sql`
+    SELECT FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(books.db);
+  expect(rows).toEqual([]);
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await standOf(books, id)).toMatchObject({ state: 'expired' });
+});
+
+/** As another replica in the middle of a batch. */
+async function takesGuard({ db }: Pick<Books, 'db'>) {
+  const taken = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const other = db.transaction().execute(async (tx) => {
+    expect(await takeGuard(tx)).toBe(true);
+    taken.resolve();
+    await asked.promise;
+  });
+  await taken.promise;
+  return { other, letGo: () => asked.resolve() };
+}
+
+test('F8: while the guard holds, a run counts the active once, however many are held', async () => {
+  let counts = 0;
+  const wrapPool = (pool: pg.Pool) =>
+    hookPool(pool, ({ sql: text, when }) => {
+      if (when === 'before' && text.includes('count(*) AS active')) counts += 1;
+    });
+  await using books = await freshBooks({ now: start, wrapPool });
+  await openShop(books);
+  await crowd(books, 600, end);
+  await books.setClock('2027-06-01T00:00:00Z');
+  const run = await runOf(books, 'fast-expiry-cleanup', { batchMax: 50 });
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 100n, detail: { held: 500 } });
+  expect(counts).toBe(1);
+});
+
+test('F8: a batch whose answer to COMMIT was lost counts for the guard', async () => {
+  let lost = false;
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  await crowd(books, 250, end);
+  await books.setClock(end);
+  let ending = false;
+  const pool = hookPool(openPool(books.url), ({ sql: text, when }) => {
+    if (text.includes("SET state = 'expired'")) ending = true;
+    if (lost || !ending || when !== 'after' || !/^commit$/i.test(text)) return;
+    lost = true;
+    throw new Error('Connection terminated unexpectedly');
+  });
+  const hooked = { db: openBooks(pool), url: books.url };
+  const first = await runOf(hooked, 'fast-expiry-cleanup', { batchMax: 100 });
+  await pool.end();
+  expect(first).toMatchObject({ outcome: 'failed', changed: 100n, detail: { ended: 100 } });
+  const second = await runOf(books, 'fast-expiry-cleanup', { batchMax: 100 });
+  expect(second).toMatchObject({ outcome: 'degraded', changed: 0n });
+});
+
+test('what was put aside and is ended after all is in quarantine no more', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await sql`
+    INSERT INTO perennial.quarantine (worker, item, reason, attempts, retry_at, first_seen_at)
+    VALUES ('fast-expiry-cleanup', ${id.toString()}, 'test', 5, ${end}, ${start})`.execute(
+    books.db,
+  );
+  await books.setClock(end);
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await standOf(books, id)).toMatchObject({ state: 'expired' });
+  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(books.db);
+  expect(rows).toEqual([]);
+});

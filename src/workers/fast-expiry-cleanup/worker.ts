@@ -6,7 +6,8 @@ import { type Ending, end } from '../../subscription/ending.ts';
 import { decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
 import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
-import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
+import { release } from '../quarantine.ts';
+import type { Moment, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { allowance, cannotHold } from './rule.ts';
 import { countActive, endedInTheLastHour, findEnded, inQuarantine, takeGuard } from './store.ts';
 
@@ -70,10 +71,17 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     }
     await renew(tx, renewals, actor, moment.now);
     const { now, confirmed } = moment;
-    const allowed = confirmed ? endings : await guard(endings, (wanted) => admit(tx, wanted, now));
+    const admitted = confirmed ? endings.length : await admit(tx, endings.length, moment);
+    const allowed = endings.slice(0, admitted === 'busy' ? 0 : admitted);
     await end(tx, allowed, actor, now);
-    const held = endings.length - allowed.length;
+    const left = endings.length - allowed.length;
+    const held = admitted === 'busy' ? 0 : left;
     if (held > 0) await owe(tx, [guardAlarm(held, now)], now);
+    await release(
+      tx,
+      fastExpiryCleanup.name,
+      [...renewals, ...allowed].map((row) => row.subscriptionId.toString()),
+    );
     return {
       examined: outcomes.length,
       changed: renewals.length + allowed.length,
@@ -82,6 +90,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
         ended: allowed.length,
         renewed: renewals.length,
         held,
+        ...(admitted === 'busy' ? { left_to_another: left } : {}),
         in_quarantine: inTrouble,
         ...(confirmed ? { confirmed: allowed.length } : {}),
       },
@@ -91,19 +100,20 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
 };
 
-async function guard(
-  endings: readonly Ending[],
-  admitted: (wanted: number) => Promise<number>,
-): Promise<readonly Ending[]> {
-  if (endings.length === 0) return endings;
-  return endings.slice(0, await admitted(endings.length));
-}
-
 type Tx = Parameters<typeof takeGuard>[0];
 
-/** How many of the wanted may end now; the guard's count is ours until the transaction ends. */
-async function admit(tx: Tx, wanted: number, now: Instant): Promise<number> {
-  if (!(await takeGuard(tx))) return 0;
+/**
+ * How many of the wanted may end now; the guard's count is ours until the transaction ends. `busy`:
+ * another replica is at a batch; these wait for the next run, and nobody need hear of it.
+ */
+async function admit(
+  tx: Tx,
+  wanted: number,
+  { now, heldBefore }: Pick<Moment, 'now' | 'heldBefore'>,
+): Promise<number | 'busy'> {
+  // To count all who are active takes seconds with millions: once a run, not for each batch held.
+  if (wanted === 0 || heldBefore) return 0;
+  if (!(await takeGuard(tx))) return 'busy';
   const ended = await endedInTheLastHour(tx, now);
   if (cannotHold(wanted, ended)) return wanted;
   return allowance(await countActive(tx), ended);
