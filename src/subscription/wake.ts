@@ -9,8 +9,8 @@ export const wakeChannel = 'perennial_wake';
 
 /**
  * After anything that may let auto-renewal pay what it could not: the waiting subscriptions of
- * the customer are due at once, also the ones that ended so lately that they can be revived, and
- * the worker is woken when the transaction commits. A wake-up that is lost costs the time to the
+ * the customer are due at once, also the ones that ended so lately that they can be revived or that
+ * were put aside, and the worker is woken when the transaction commits. A wake-up that is lost costs the time to the
  * next tick, no more.
  */
 export async function tryAgainNow(
@@ -26,6 +26,11 @@ export async function tryAgainNow(
         OR state = 'expired' AND expires_at >= ${isoTime(later(now, -settings.reviveMs))})`.execute(
     tx,
   );
+  // What could not be done as it stood may be what was mended; else it is put aside again.
+  await sql`
+    DELETE FROM perennial.quarantine
+    WHERE worker = 'auto-renewal' AND item IN (
+      SELECT id::text FROM perennial.subscription WHERE customer_id = ${customerId})`.execute(tx);
   await sql`SELECT pg_notify(${wakeChannel}, 'auto-renewal')`.execute(tx);
 }
 

@@ -19,8 +19,9 @@ import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './w
 //
 // A batch that fails by a permanent fault is halved until the bad item is alone, and that goes to
 // quarantine. A transient fault fails the run: the next one starts from what is true then. When
-// more items fail by themselves than one can believe, the cause is one of ours, not theirs: the
-// run fails and the rest stays where it is.
+// more items fail by themselves than one can believe, the cause is one of ours, not theirs: no more
+// are put aside, a batch that fails is left as it is, and the run has failed at its end. The batches
+// behind it are done all the same: nobody waits for somebody else's trouble.
 
 /** More than this many items isolated by faults in one run: it is not the items. */
 const isolatedMax = 50;
@@ -49,6 +50,8 @@ class Progress {
   isolatedByFault = 0;
   failed = 0;
   workLeft = false;
+  /** More failed by themselves than are put aside in one run: the last one's fault. */
+  tooMany: Fault | undefined;
 
   add(tally: Tally): void {
     this.failed += tally.isolated.length;
@@ -93,7 +96,7 @@ async function recorded<Facts, Outcome>(
   const { db } = context;
   const progress = new Progress();
   const finish = async (outcome: Exclude<RunOutcome, 'running'>, more: JsonObject = {}) =>
-    finishRun(db, id, await readClock(db), outcome, { ...progress.counts, ...more });
+    finishRun(db, id, await readClock(db), outcome, more);
 
   try {
     const skewMs = await clockSkewMs(db);
@@ -103,6 +106,7 @@ async function recorded<Facts, Outcome>(
       return await finish('skipped', { reason });
     }
     for (const pass of worker.passes) await walk(worker, pass, context, id, progress);
+    if (progress.tooMany !== undefined) throw progress.tooMany;
   } catch (error) {
     const fault = faultOf(error);
     context.log.error({ worker: worker.name, code: fault.code, err: fault }, 'run failed');
@@ -170,6 +174,7 @@ async function carryOut<Facts, Outcome>(
     ...setting,
     prices: await readPriceList(tx, setting.now),
     confirmed: context.confirmed ?? false,
+    heldBefore: (progress.counts.held ?? 0) > 0,
   };
   const facts = await worker.read(tx, mine, moment);
   const outcomes = worker.decide(facts, moment, new Map());
@@ -205,6 +210,10 @@ async function afterFault<Facts, Outcome>(
 ): Promise<void> {
   const fault = faultOf(error);
   if (page.length === 0 || !isOfTheItem(fault)) throw fault;
+  if (progress.isolatedByFault >= isolatedMax) {
+    progress.tooMany = tooManyFailures(fault);
+    return;
+  }
   if (page.length === 1) {
     await quarantineOne(worker, page[0] as Found, fault, context, id, progress);
     return;
@@ -226,6 +235,11 @@ async function afterFault<Facts, Outcome>(
   }
 }
 
+function tooManyFailures(last: Fault): Fault {
+  const sentence = `more than ${isolatedMax} items failed by themselves; the last: ${last.message}`;
+  return new Fault('bug', 'too_many_failures', sentence, last);
+}
+
 /** A fault that another item of the batch may not have. Our schema being wrong is everybody's. */
 function isOfTheItem(fault: Fault): boolean {
   if (fault.kind === 'transient') return false;
@@ -240,14 +254,6 @@ async function quarantineOne<Facts, Outcome>(
   id: RunId,
   progress: Progress,
 ): Promise<void> {
-  if (progress.isolatedByFault >= isolatedMax) {
-    throw new Fault(
-      'bug',
-      'too_many_failures',
-      `more than ${isolatedMax} items failed by themselves; the last: ${fault.message}`,
-      fault,
-    );
-  }
   context.log.warn(
     { worker: worker.name, item: item.subscriptionId.toString(), code: fault.code, err: fault },
     'item put into quarantine',

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { changePlan } from '../../src/subscription/plan-change.ts';
 import {
   buys,
+  callOf,
   crowd,
   joins,
   payer,
@@ -95,6 +97,43 @@ test('R12: when everybody fails it is not the items: the run fails, and no more 
     SELECT count(*)::int AS n FROM perennial.quarantine`.execute(books.db);
   expect(rows[0]?.n).toBeLessThanOrEqual(50);
 }, 60_000);
+
+test('R12: more poisoned rows than are put aside in a run hold up nobody behind them', async () => {
+  await using books = await freshBooks({ now: dueAt });
+  await sells(books);
+  await crowd(books, { count: 300, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(books.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period FOR EACH ROW
+    WHEN (NEW.subscription_id <= 60) EXECUTE FUNCTION public.refuse()`.execute(books.db);
+  const run = await runAutoRenewal(books, { batchMax: 100 });
+  expect(run).toMatchObject({ outcome: 'failed', detail: { code: 'too_many_failures' } });
+  const { rows } = await sql<{ renewed: number; aside: number }>`
+    SELECT (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal'
+        AND subscription_id > 100) AS renewed,
+      (SELECT count(*)::int FROM perennial.quarantine) AS aside`.execute(books.db);
+  expect(rows).toEqual([{ renewed: 200, aside: 50 }]);
+  expect(await runAutoRenewal(books, { batchMax: 100 })).toMatchObject({ outcome: 'degraded' });
+  expect(await wrongsIn(books.db)).toEqual([]);
+}, 60_000);
+
+test('R10: who was put aside and chooses a plan that has a price is renewed at once', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await joins(books, 1n, { balanceMinor: 500_00n });
+  const id = await buys(books, 1n, { plan: 'plus' });
+  await setsPrice(books, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await books.setClock(dueAt);
+  await runAutoRenewal(books);
+  expect(await standOf(books, id)).toMatchObject({ quarantined: true });
+  const choice = { telegramId: 1n, plan: 'basic', periodDays: 30, when: 'next' } as const;
+  await changePlan(callOf(books), choice);
+  await runAutoRenewal(books);
+  expect(await standOf(books, id)).toMatchObject({ ends: renewed, quarantined: false });
+});
 
 test('R10: a period without a price is put aside with an alarm that says what to mend; others go on', async () => {
   await using books = await freshBooks({ now: start });

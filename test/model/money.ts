@@ -32,10 +32,11 @@ export function endOf(customer: Customer, sub: number): number {
 
 /**
  * Something may let the customer's waiting subscriptions be paid: they are tried at once, also the
- * ended ones, for 7 days.
+ * ended ones, for 7 days, and the ones that were put aside.
  */
 export function wake(customer: Customer, now: number): void {
   for (const sub of customer.subs) {
+    sub.quarantine = null;
     if (sub.kind !== 'paid' || !sub.autoRenew || sub.state === 'revoked') continue;
     if (sub.state === 'expired' && sub.expiresAt + 7 * day < now) continue;
     sub.nextTryAt = null;
