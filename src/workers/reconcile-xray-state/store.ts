@@ -105,8 +105,8 @@ export async function count(db: Db): Promise<Counted> {
     SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked AND kind <> 'conflict') AS marked
     FROM drift GROUP BY kind`.execute(db);
   const { rows: names } = await sql<{ ours: bigint; foreign: bigint }>`
-    SELECT count(DISTINCT name) FILTER (WHERE ours IS NOT NULL) AS ours,
-      count(DISTINCT name) FILTER (WHERE ours IS NULL) AS foreign FROM listed`.execute(db);
+    SELECT (SELECT count(DISTINCT ours) FROM listed) AS ours,
+      (SELECT count(DISTINCT name) FROM listed WHERE ours IS NULL) AS foreign`.execute(db);
   const by = (kind: Kind) => rows.find((row) => row.kind === kind);
   const all = (kind: Kind) => Number(by(kind)?.all ?? 0n);
   return {
