@@ -8,7 +8,7 @@ import { root } from './mutants.ts';
 const files = ['test/matrix/killed.test.ts', 'test/matrix/each-statement.test.ts'];
 const { status } = spawnSync(
   process.execPath,
-  [join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...files],
+  [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=verbose', ...files],
   { cwd: root, env: { ...process.env, CRASHES: 'all' }, stdio: 'inherit' },
 );
 process.exitCode = status ?? 1;
