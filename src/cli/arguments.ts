@@ -5,9 +5,9 @@ import { readMinor } from '../kernel/money.ts';
 
 // What a person types, read strictly: a value that isn't meant is refused, never guessed.
 
-/** A Telegram id: a whole number above 0. */
+/** A Telegram id: a whole number above 0 that JSON holds exactly; Telegram gives out 52 bits. */
 export function telegramId(text: string): bigint {
-  if (/^[1-9]\d{0,15}$/.test(text)) return BigInt(text);
+  if (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text))) return BigInt(text);
   throw new InvalidArgumentError(`"${text}" is not a Telegram id; a whole number as 123456789 is`);
 }
 

@@ -76,6 +76,13 @@ export function isTimeZone(name: string): boolean {
 /** Adds a customer without money or rights. @throws Fault `customer_exists`, UsageFault */
 export function createCustomer(call: Call, given: NewCustomer): Promise<CustomerAnswer> {
   check(given);
+  // Answers have it as a number: one that JSON would round names somebody else.
+  if (given.telegramId < 1n || given.telegramId > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new UsageFault(
+      'bad_telegram_id',
+      `telegram_id: ${given.telegramId} is not a Telegram id`,
+    );
+  }
   return inTransaction(call.db, (tx) =>
     once(tx, 'create', call.key, given, async () => {
       const now = await readClock(tx);

@@ -109,16 +109,17 @@ function readEnd(text: string): Judged<Instant> {
   return wrong('is not between 2001 and 9999');
 }
 
-const maxTelegramId = 2n ** 63n - 1n;
+/** What JSON holds exactly, and so all commands and answers; Telegram gives out 52 bits. */
+const maxTelegramId = BigInt(Number.MAX_SAFE_INTEGER);
 
 export const columns: { readonly [N in ColumnName]: Column<N> } = {
   telegram_id: {
     of: 'customer',
-    allows: 'a whole number above 0',
+    allows: 'a whole number from 1 to 9007199254740991',
     empty: 'not allowed',
     read: (text) => {
       if (text === '') return required;
-      const value = /^[1-9]\d{0,18}$/.test(text) ? BigInt(text) : 0n;
+      const value = /^[1-9]\d{0,15}$/.test(text) ? BigInt(text) : 0n;
       return value > 0n && value <= maxTelegramId ? { value } : wrong('is not a Telegram id');
     },
     write: String,

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
+import { connectAlone } from '../db/alone.ts';
 import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import type { BookLine } from './columns.ts';
-import { connectAlone } from '../db/alone.ts';
 import type { Format } from './records.ts';
 import { headText, lineText } from './written.ts';
 

@@ -126,7 +126,7 @@ const book = fc
   .uniqueArray(customer, { minLength: 1, maxLength: 12, selector: (one) => one.sub_token })
   .map((customers) =>
     customers.flatMap(({ held, ...one }, at): BookLine[] => {
-      const telegram_id = BigInt(Number.MAX_SAFE_INTEGER) + BigInt(at - 3);
+      const telegram_id = BigInt(Number.MAX_SAFE_INTEGER - at);
       const trial_used = one.trial_used || held.some(({ kind }) => kind === 'trial');
       return held.map(({ price: [plan, days, currency], kind, ownDays, expires_at, ...given }) => {
         const auto_renew = kind === 'paid' && given.auto_renew && currency === one.currency;

@@ -26,19 +26,15 @@ function csvLine(line: BookLine): string {
   return `${joinFields(columnNames.map((name) => valueText(name, line)))}\n`;
 }
 
-/** Money and times are text; numbers and flags are themselves while JSON holds them exactly. */
+/** Money and times are text; numbers and flags are themselves. */
 function jsonLine(line: BookLine): string {
   const members = columnNames.flatMap((name) => {
     const value = line[name];
     if (value === null) return [];
     const plain = typeof value === 'boolean' || typeof value === 'number';
-    const asItIs = name === 'expires_at' ? false : name === 'telegram_id' ? isSafe(line) : plain;
+    const asItIs = name === 'telegram_id' || (plain && name !== 'expires_at');
     const text = valueText(name, line);
     return `${JSON.stringify(name)}:${asItIs ? text : JSON.stringify(text)}`;
   });
   return `{${members.join(',')}}\n`;
-}
-
-function isSafe({ telegram_id }: BookLine): boolean {
-  return telegram_id <= BigInt(Number.MAX_SAFE_INTEGER);
 }
