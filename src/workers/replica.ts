@@ -38,11 +38,14 @@ export function openReplica(url: string): Replica {
     client.on('error', forget);
     client.on('end', forget);
     await client.connect();
-    const { rows } = await client.query(
+    const locked = client.query(
       `SELECT n AS number, pg_advisory_lock($1, n)
        FROM (SELECT nextval('perennial.replica_number')::int AS n) AS next`,
       [lockClass],
     );
+    // Each try opens a connection: one that got no number must not stay.
+    await locked.catch(() => client.end());
+    const { rows } = await locked;
     return { client, number: rows[0].number as number };
   }
 
