@@ -40,6 +40,7 @@ function packageOnlyIn(name: RegExp, places: Places): Rule['broken'] {
 /** Each place where a failure may be caught, and why there (STYLE.md, three kinds of fault). */
 const catching: Places = {
   'config.ts': 'edge: a file that is not there',
+  'db/connect.ts': 'what failed inside an open transaction is undone, and thrown on',
   'db/embedded.ts': 'edge: folders and processes',
   'db/embedded/': 'edge: folders and processes',
   'db/migrate.ts': 'edge: says what a server refused',
