@@ -136,9 +136,9 @@ CREATE UNIQUE INDEX period_one_charge ON perennial.period (subscription_id, star
 CREATE INDEX period_refunded ON perennial.period (subscription_id, starts_at)
   WHERE refunded_at IS NOT NULL;
 
--- No overlap among the live periods of a subscription. An exclusion constraint promises the same
--- and cost a tenth of the speed of a renewal (docs/architecture.md has the figures); this asks
--- once a statement, for all its rows. It holds for whoever writes, also without the customer's
+-- No overlap among the live periods of a subscription. An exclusion constraint promises the same,
+-- asks its index for each row, and writes a tenth more WAL (docs/benchmarks.md); this asks once a
+-- statement, for all its rows. It holds for whoever writes, also without the customer's
 -- lock: the subscription is locked before the periods are read, so of two writers at once the
 -- second sees what the first committed. That needs a new snapshot after the wait, hence the
 -- refusal of other isolation levels.
