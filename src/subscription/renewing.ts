@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
+import { inTurn } from '../db/in-turn.ts';
 import { unnest } from '../db/unnest.ts';
 import { mustHold } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
@@ -63,32 +64,31 @@ export async function renew(
   const charged = renewals.map(
     (row, at): Charged => ({ ...row, entryId: ids[at] as LedgerEntryId }),
   );
-  // What refers to the customer comes before the customer is changed: a foreign key's check locks
-  // the newest version of a row, and of the unchanged one we hold the lock already.
-  await owe(tx, charged.map(receiptOf), now);
-  await record(tx, charged.map(eventOf), actor, now);
-  await book(
-    tx,
+  const bookings = () =>
     charged.map((row) => ({
       id: row.entryId,
       customerId: row.customerId,
       amountMinor: -row.chargeMinor,
       balanceAfterMinor: row.balanceAfterMinor,
-      kind: 'renewal',
+      kind: 'renewal' as const,
       idempotencyKey: `renewal:${row.subscriptionId}:${row.entryId}`,
-    })),
-    now,
-  );
-  await addPeriods(
-    tx,
+    }));
+  const periods = () =>
     charged.map((row) => ({
       ...row,
-      source: 'renewal',
+      source: 'renewal' as const,
       amountMinor: row.chargeMinor,
       ledgerEntryId: row.entryId,
-    })),
-  );
-  await extend(tx, charged);
+    }));
+  // What refers to the customer comes before the customer is changed: a foreign key's check locks
+  // the newest version of a row, and of the unchanged one we hold the lock already.
+  await inTurn([
+    () => owe(tx, charged.map(receiptOf), now),
+    () => record(tx, charged.map(eventOf), actor, now),
+    () => book(tx, bookings(), now),
+    () => addPeriods(tx, periods()),
+    () => extend(tx, charged),
+  ]);
   const revived = charged.filter((row) => row.revived);
   const moved = charged.filter((row) => row.planChanged && !row.revived);
   await openAccess(
