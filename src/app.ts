@@ -90,7 +90,8 @@ function endOf(row: RunRow): RunEnd {
     case 'partial':
       return 'more';
     case 'degraded':
-      return row.detail.work_left === true ? 'more' : 'done';
+      // What a guard holds waits for a person: going over it again at once would help nobody.
+      return row.detail.work_left === true && !row.detail.held ? 'more' : 'done';
     case 'success':
     case 'running':
     case 'lost':

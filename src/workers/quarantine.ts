@@ -9,7 +9,7 @@ import type { Isolated } from './worker.ts';
 // after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
 // hears of each reason once a day.
 
-/** Items of a worker that are not to be tried yet. Bounded: the oldest of more than 10,000 wait. */
+/** Items of a worker that are not to be tried yet. Bounded: of more than 10,000 some are tried. */
 export async function heldItems(db: Db | Tx, worker: string, now: Instant): Promise<string[]> {
   const { rows } = await sql<{ item: string }>`
     SELECT item FROM perennial.quarantine
