@@ -47,17 +47,19 @@ export async function workOff({ api, page, isLast, fence, signal }: Work): Promi
   }
 
   /** Makes the node as the books want it about one credential. @returns what the node refused */
-  async function tell(mark: Mark): Promise<Fault | undefined> {
+  async function tell(mark: Mark, onCall: () => void): Promise<Fault | undefined> {
     const id = mark.credentialId;
     const name = userName(page.installation, id);
     for (const tag of page.inbounds) {
       if (!mark.wanted || mark.replace) {
         await fence.hold();
+        onCall();
         const removed = await answerOf(() => api.removeUser(tag, name, { signal }));
         if ('fault' in removed) return removed.fault;
       }
       if (mark.wanted) {
         await fence.hold();
+        onCall();
         const added = await answerOf(() =>
           api.addUser(tag, { name, id, flow: flow ?? '' }, { signal }),
         );
@@ -69,15 +71,23 @@ export async function workOff({ api, page, isLast, fence, signal }: Work): Promi
 
   async function one(mark: Mark, isAlone: boolean): Promise<void> {
     if (stopped !== undefined || signal.aborted) return;
-    const told = await answerOf(() => tell(mark));
+    let called = false;
+    const told = await answerOf(() =>
+      tell(mark, () => {
+        called = true;
+      }),
+    );
     const fault = 'fault' in told ? told.fault : told.value;
     if (fault === undefined) {
       settled.push({ mark });
       return;
     }
-    // Thrown: by the fence. Some inbounds may have been told all the same, so it is settled too.
-    if ('fault' in told) stopped ??= { fault, by: 'fence' };
-    else if (isOfTheNode(fault)) stopped ??= { fault, by: 'node' };
+    // Thrown: by the fence. Some inbounds may have been told all the same, so it is settled too; one
+    // of which the node has heard nothing stays as it is, or its successor would be told it again.
+    if ('fault' in told) {
+      stopped ??= { fault, by: 'fence' };
+      if (!called) return;
+    } else if (isOfTheNode(fault)) stopped ??= { fault, by: 'node' };
     const lost = mark.wanted && fault.code === 'node_lost';
     if (lost && isAlone) killers.push(mark);
     const retryAt = later(page.now, markRetryMs(fault, mark.attempts + 1));
