@@ -39,7 +39,7 @@ export type MoneyReading = { minor: bigint } | { wrong: string };
 
 /** Reads major units (`149`, `149.50`, `-3.2`) into minor ones, or says what is wrong. */
 export function readMinor(text: string, currency: string): MoneyReading {
-  const match = /^(-?)(\d{1,15})(?:\.(\d+))?$/.exec(text);
+  const match = /^(-?)(\d{1,30})(?:\.(\d+))?$/.exec(text);
   if (match === null) return { wrong: 'not an amount; 149 or 149.50 is' };
   const digits = minorDigits(currency);
   const fraction = match[3] ?? '';
