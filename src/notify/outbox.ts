@@ -3,18 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-
-/** What can be owed to somebody. An alarm goes to the operator and has no customer. */
-export type NoticeKind =
-  | 'receipt'
-  | 'low_balance'
-  | 'expired'
-  | 'trial_ended'
-  | 'refund'
-  | 'grant'
-  | 'revoke'
-  | 'alarm_quarantine'
-  | 'alarm_guard';
+import type { NoticeKind } from './kinds.ts';
 
 /** A message owed; its `dedupeKey` names the fact, so that the fact is told once. */
 export interface NewNotice {
