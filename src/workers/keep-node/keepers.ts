@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { stopwatch } from '../../db/clock.ts';
 import { clientConfig, type Db, workLimits } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
@@ -6,9 +7,12 @@ import { wakeChannel } from '../../subscription/wake.ts';
 import { Bell } from './bell.ts';
 import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
 import type { Connect } from './line.ts';
+import type { Post } from './node-store.ts';
+import { appear, freedWord, giveUp, lookAround, takeUp } from './posts.ts';
+import { moveOf, shareOf } from './share.ts';
 
-// Which nodes this process keeps: those whose advisory lock it got, on one connection of its own.
-// The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process
+// Which nodes this process keeps: those whose advisory lock it got, on one connection of its own,
+// and of all nodes no more than its share (`share.ts`). The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process
 // dies the server frees what it held at once, and the next look of another one takes it. What
 // doesn't die but stands still (a stopped process, a machine that is gone, a network that swallows
 // packets) says nothing on that connection, and the server ends a session that is silent for 10 s.
@@ -25,6 +29,8 @@ export interface KeepersOptions {
   readonly pollMs?: number;
   /** A process that is silent for this long has lost its nodes. */
   readonly silentMs?: number;
+  /** Nodes beyond its share are given back once it has had them for so long. */
+  readonly steadyMs?: number;
 }
 
 export interface Keepers {
@@ -35,6 +41,13 @@ export interface Keepers {
 }
 
 const lookMs = 2 * secondMs;
+
+interface Held {
+  readonly keeper: Keeper;
+  /** Aborted: its calls end, and another process may have it then. */
+  readonly leaving: AbortController;
+  ended: boolean;
+}
 
 /** Seen through the whole line: between processes that stand still and machines that are gone. */
 function guardConfig(url: string, silentMs: number): pg.ClientConfig {
@@ -49,11 +62,13 @@ function guardConfig(url: string, silentMs: number): pg.ClientConfig {
 }
 
 export function startKeepers(options: KeepersOptions): Keepers {
-  const { db, log, pollMs = lookMs, silentMs = 10 * secondMs } = options;
+  const { db, log, pollMs = lookMs, silentMs = 10 * secondMs, steadyMs = silentMs } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const kept = new Map<string, Keeper>();
+  const kept = new Map<string, Held>();
   const bell = new Bell();
+  const elapsedMs = stopwatch();
+  let overSinceMs: number | undefined;
 
   /** Keeps nodes for as long as one connection lives. */
   async function session(): Promise<void> {
@@ -63,58 +78,75 @@ export function startKeepers(options: KeepersOptions): Keepers {
     client.on('error', () => lost.abort());
     client.on('end', () => lost.abort());
     client.on('notification', ({ payload }) => {
-      if (payload === 'keep-node') for (const keeper of kept.values()) keeper.wake();
+      if (payload === 'keep-node') for (const { keeper } of kept.values()) keeper.wake();
+      if (payload === freedWord) bell.ring();
     });
     try {
       await client.connect();
       await client.query(`LISTEN ${wakeChannel}`);
+      await appear(client);
       // What was said while nobody listened is seen by the keepers' first look.
       while (!over.aborted) {
-        await takeFree(client, over);
+        await letGo(client);
+        await look(client, over);
         await bell.wait(Math.min(pollMs, silentMs / 4), over);
       }
     } finally {
       // The nodes' calls end before their locks go.
       lost.abort();
-      await Promise.all([...kept.values()].map((keeper) => keeper.done));
+      await Promise.all([...kept.values()].map(({ keeper }) => keeper.done));
+      kept.clear();
       // A connection that hangs must not keep this process from the next one.
-      await Promise.race([client.end(), bell.wait(secondMs, new AbortController().signal)]);
+      await Promise.race([client.end(), new Bell().wait(secondMs, new AbortController().signal)]);
     }
   }
 
-  async function takeFree(client: pg.Client, over: AbortSignal): Promise<void> {
-    const { rows: free } = await client.query<{ id: string }>(
-      'SELECT id FROM perennial.node WHERE id <> ALL($1) ORDER BY id',
-      [[...kept.keys()]],
-    );
-    if (free.length === 0) return;
-    const { rows: got } = await client.query<{ id: string; mine: boolean }>(
-      `SELECT id, pg_try_advisory_lock(${lockOf('id')}) AS mine FROM unnest($1::text[]) AS id`,
-      [free.map(({ id }) => id)],
-    );
-    const mine = got.filter((row) => row.mine).map(({ id }) => id);
-    if (mine.length === 0) return;
-    const { rows: posts } = await client.query<{ node: string; epoch: bigint }>(
-      `UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1 WHERE id = ANY($1)
-       RETURNING id AS node, keeper_epoch AS epoch`,
-      [mine],
-    );
-    for (const post of posts) {
-      log.info({ worker: 'keep-node', ...post, epoch: Number(post.epoch) }, 'node is kept here');
-      const keeper = startKeeper({ ...options, db, post, signal: over });
-      kept.set(post.node, keeper);
-      void keeper.done.then(() => letGo(client, post.node, over));
+  /** Takes what is free up to this process's share, or gives back what it has beyond it. */
+  async function look(client: pg.Client, over: AbortSignal): Promise<void> {
+    const { nodes, processes } = await lookAround(client);
+    const staying = [...kept].filter(([, { leaving }]) => !leaving.signal.aborted);
+    if (staying.length <= shareOf({ nodes: nodes.length, processes })) overSinceMs = undefined;
+    else overSinceMs ??= elapsedMs();
+    const overMs = overSinceMs === undefined ? 0 : elapsedMs() - overSinceMs;
+    const scene = { nodes: nodes.length, processes, kept: staying.length, overMs };
+    const { take, give } = moveOf(scene, steadyMs);
+    // Those that it has had for the shortest time.
+    for (const [node, { leaving }] of staying.slice(staying.length - give)) {
+      log.info({ worker: 'keep-node', node, processes }, 'node is given to another process');
+      leaving.abort();
     }
+    const others = nodes.filter((id) => !kept.has(id));
+    if (take === 0 || others.length === 0) return;
+    for (const post of await takeUp(client, others, take)) start(post, over);
   }
 
-  /** The keeper of a node ended: another one may have it, this process too. */
-  async function letGo(client: pg.Client, node: string, over: AbortSignal): Promise<void> {
-    if (!over.aborted) {
-      await client
-        .query(`SELECT pg_advisory_unlock(${lockOf('$1::text')})`, [node])
-        .catch((error: unknown) => said(error));
-    }
-    kept.delete(node);
+  function start(post: Post, over: AbortSignal): void {
+    log.info({ worker: 'keep-node', ...post, epoch: Number(post.epoch) }, 'node is kept here');
+    const leaving = new AbortController();
+    const until = AbortSignal.any([over, leaving.signal]);
+    const held = {
+      keeper: startKeeper({ ...options, db, post, signal: until }),
+      leaving,
+      ended: false,
+    };
+    kept.set(post.node, held);
+    void held.keeper.done.then(() => {
+      held.ended = true;
+      bell.ring();
+    });
+  }
+
+  /** Nodes whose keeper ended: another process may have them, this one too if it has room. */
+  async function letGo(client: pg.Client): Promise<void> {
+    const over = [...kept].filter(([, { ended }]) => ended);
+    if (over.length === 0) return;
+    const given = over.some(([, { leaving }]) => leaving.signal.aborted);
+    await giveUp(
+      client,
+      over.map(([node]) => node),
+      given,
+    );
+    for (const [node] of over) kept.delete(node);
   }
 
   function said(error: unknown): void {
@@ -139,6 +171,3 @@ export function startKeepers(options: KeepersOptions): Keepers {
     },
   };
 }
-
-/** Of a node: 64 bits of its id, so that two nodes don't meet. */
-const lockOf = (id: string): string => `hashtextextended('perennial keeper ' || ${id}, 0)`;
