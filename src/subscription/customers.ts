@@ -5,6 +5,7 @@ import { refused, UsageFault } from '../kernel/faults.ts';
 import { type CustomerId, newSubToken } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
+import { isTimeZone } from '../kernel/time-zone.ts';
 import { type Call, forCustomer, once } from './command.ts';
 import { ofCustomer, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
@@ -60,16 +61,6 @@ function check(given: Particulars): void {
       'bad_currency',
       `currency: "${currency}" is not a currency; RUB or USD is`,
     );
-  }
-}
-
-/** Whether the machine knows the IANA zone. */
-export function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { SubscriptionKind } from '../db/schema.ts';
 import { type Instant, instant, isoTime, readInstant } from '../kernel/instant.ts';
 import { isCurrency, majorUnits, readMinor } from '../kernel/money.ts';
-import { isTimeZone } from '../subscription/customers.ts';
+import { isTimeZone } from '../kernel/time-zone.ts';
 import type { PriceList } from '../subscription/price-list.ts';
 
 // The columns of a book on its way in or out (DESIGN.md 6), in their order: what each allows, what

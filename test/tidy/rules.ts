@@ -51,7 +51,7 @@ const catching: Places = {
   'workers/reconcile-xray-state/': 'a fault of one node is told apart from that of the books',
   'catalog/links.ts': 'a node whose settings are wrong spoils its own link alone',
   'transfer/': 'edge: bytes and values of a file',
-  'subscription/customers.ts': 'Intl has no other way to ask whether it knows a time zone',
+  'kernel/time-zone.ts': 'Intl has no other way to ask whether it knows a time zone',
   'queue.ts': 'edge: the queue',
   'demo/made-books.ts': 'edge: a folder',
   'demo/drive.ts': 'a rest that is cut short is no fault',
@@ -79,6 +79,7 @@ const waiting: Places = {
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */
 function ruleMayKnow(target: string, typeOnly: boolean): boolean {
   if (/^(kernel\/|subscription\/(renewal|price)\.ts$)/.test(target)) return true;
+  if (/^notify\/(quiet|reminder-times)\.ts$/.test(target)) return true;
   return typeOnly && /^(db\/schema|subscription\/settings)\.ts$/.test(target);
 }
 
@@ -110,7 +111,9 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       sources
         .filter(({ path }) =>
-          /^(workers\/[^/]+\/rule|subscription\/(renewal|price))\.ts$/.test(path),
+          /^(workers\/[^/]+\/rule|subscription\/(renewal|price)|notify\/(quiet|reminder-times))\.ts$/.test(
+            path,
+          ),
         )
         .flatMap(({ path, imports }) =>
           imports

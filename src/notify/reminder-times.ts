@@ -1,0 +1,75 @@
+import { dayMs, hourMs, type Instant, later } from '../kernel/instant.ts';
+
+// When the reminders of a subscription are due (DESIGN.md 5, "trial-notifications").
+//
+// A trial: 6 hours after its start, 48 hours after it, 6 hours before its end. A paid one: 3 days,
+// 24 hours and 3 hours before its end. One that would come before the time that it is about has
+// begun is none: who buys a day isn't told at once that it ends tomorrow.
+//
+// A reminder counts until the next one is due: of several that are overdue only the latest is said,
+// and at the end none, for that has a notice of its own.
+
+export type TrialReminder = 'trial_6h' | 'trial_48h' | 'trial_ending';
+export type EndReminder = 'ends_3d' | 'ends_24h' | 'ends_3h';
+
+export interface ReminderTime<Kind extends string> {
+  readonly kind: Kind;
+  readonly at: Instant;
+}
+
+/** In their order. */
+export type Reminders<Kind extends string> = readonly ReminderTime<Kind>[];
+
+/** How long before the end. */
+export const endReminders: readonly (readonly [kind: EndReminder, beforeMs: number])[] = [
+  ['ends_3d', 3 * dayMs],
+  ['ends_24h', dayMs],
+  ['ends_3h', 3 * hourMs],
+];
+
+export function remindersOfTrial(startedAt: Instant, expiresAt: Instant): Reminders<TrialReminder> {
+  const all: Reminders<TrialReminder> = [
+    { kind: 'trial_6h', at: later(startedAt, 6 * hourMs) },
+    { kind: 'trial_48h', at: later(startedAt, 48 * hourMs) },
+    { kind: 'trial_ending', at: later(expiresAt, -6 * hourMs) },
+  ];
+  return all
+    .filter(({ at }) => at > startedAt && at < expiresAt)
+    .sort((one, other) => one.at - other.at);
+}
+
+/** @param periodDays how long the time that ends then is */
+export function remindersOfEnd(expiresAt: Instant, periodDays: number): Reminders<EndReminder> {
+  return endReminders
+    .filter(([, beforeMs]) => beforeMs < periodDays * dayMs)
+    .map(([kind, beforeMs]) => ({ kind, at: later(expiresAt, -beforeMs) }));
+}
+
+export interface Reminded {
+  readonly kind: 'trial' | 'paid';
+  readonly startedAt: Instant;
+  readonly expiresAt: Instant;
+  readonly periodDays: number;
+}
+
+export function remindersOf(
+  subscription: Reminded,
+): Reminders<TrialReminder> | Reminders<EndReminder> {
+  const { kind, startedAt, expiresAt, periodDays } = subscription;
+  return kind === 'trial'
+    ? remindersOfTrial(startedAt, expiresAt)
+    : remindersOfEnd(expiresAt, periodDays);
+}
+
+/** The one that counts at a moment; undefined before the first. The end is the caller's affair. */
+export function reminderAt<Kind extends string>(
+  reminders: Reminders<Kind>,
+  now: Instant,
+): ReminderTime<Kind> | undefined {
+  return reminders.findLast(({ at }) => at <= now);
+}
+
+/** When the next one is due, which is what `subscription.remind_at` says; null after the last. */
+export function nextReminderAt(reminders: Reminders<string>, now: Instant): Instant | null {
+  return reminders.find(({ at }) => at > now)?.at ?? null;
+}
