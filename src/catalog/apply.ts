@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
+import { wakeWorker } from '../db/wake.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
-import { wakeChannel, wakeKeepers } from '../subscription/wake.ts';
+import { wakeKeepers } from '../subscription/wake.ts';
 import { inWords, type Step } from './difference.ts';
 
 /** Makes the books like the file: all steps or none, each a line of the timeline. */
@@ -96,7 +97,7 @@ async function retryUnpriced(tx: Tx): Promise<void> {
     DELETE FROM perennial.quarantine
     WHERE worker = 'auto-renewal' AND reason LIKE 'no_price:%'`.execute(tx);
   if (numAffectedRows === 0n) return;
-  await sql`SELECT pg_notify(${wakeChannel}, 'auto-renewal')`.execute(tx);
+  await wakeWorker(tx, 'auto-renewal');
 }
 
 async function setNode(

@@ -1,11 +1,9 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
+import { wakeWorker } from '../db/wake.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { Settings } from './settings.ts';
-
-/** PostgreSQL's channel on which a service hears that a worker has something to do. */
-export const wakeChannel = 'perennial_wake';
 
 /**
  * After anything that may let auto-renewal pay what it could not: the waiting subscriptions of
@@ -31,10 +29,10 @@ export async function tryAgainNow(
     DELETE FROM perennial.quarantine
     WHERE worker = 'auto-renewal' AND item IN (
       SELECT id::text FROM perennial.subscription WHERE customer_id = ${customerId})`.execute(tx);
-  await sql`SELECT pg_notify(${wakeChannel}, 'auto-renewal')`.execute(tx);
+  await wakeWorker(tx, 'auto-renewal');
 }
 
 /** After marks: the keepers of the nodes look at once, when the transaction commits. */
-export async function wakeKeepers(tx: Tx): Promise<void> {
-  await sql`SELECT pg_notify(${wakeChannel}, 'keep-node')`.execute(tx);
+export function wakeKeepers(tx: Tx): Promise<void> {
+  return wakeWorker(tx, 'keep-node');
 }

@@ -72,7 +72,7 @@ const waiting: Places = {
   'demo/drive.ts': 'virtual time goes at the pace of an eye',
   'app.ts': 'schedules',
   'workers/runner.ts': 'yields between batches',
-  'workers/keep-node/bell.ts': 'a keeper waits for marks and for its next probe',
+  'workers/bell.ts': 'whoever holds a post waits for work',
   'xray/grpc/call.ts': 'gives up a call without an answer',
 };
 

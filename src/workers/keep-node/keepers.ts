@@ -1,10 +1,11 @@
 import pg from 'pg';
 import { stopwatch } from '../../db/clock.ts';
-import { clientConfig, type Db, workLimits } from '../../db/connect.ts';
+import type { Db } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
+import { wakeChannel } from '../../db/wake.ts';
 import { secondMs } from '../../kernel/instant.ts';
-import { wakeChannel } from '../../subscription/wake.ts';
-import { Bell } from './bell.ts';
+import { Bell } from '../bell.ts';
+import { guardConfig } from '../guard.ts';
 import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
 import type { Connect } from './line.ts';
 import type { Post } from './node-store.ts';
@@ -49,18 +50,6 @@ interface Held {
   ended: boolean;
 }
 
-/** Seen through the whole line: between processes that stand still and machines that are gone. */
-function guardConfig(url: string, silentMs: number): pg.ClientConfig {
-  const config = clientConfig(url, workLimits);
-  return {
-    ...config,
-    application_name: 'perennial keepers',
-    // An answer that doesn't come is a connection that is lost, and sooner than the server says so.
-    query_timeout: Math.ceil(silentMs * 0.8),
-    options: `${config.options} -c idle_session_timeout=${silentMs} -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3`,
-  };
-}
-
 export function startKeepers(options: KeepersOptions): Keepers {
   const { db, log, pollMs = lookMs, silentMs = 10 * secondMs, steadyMs = silentMs } = options;
   const stopping = new AbortController();
@@ -72,7 +61,7 @@ export function startKeepers(options: KeepersOptions): Keepers {
 
   /** Keeps nodes for as long as one connection lives. */
   async function session(): Promise<void> {
-    const client = new pg.Client(guardConfig(options.url, silentMs));
+    const client = new pg.Client(guardConfig(options.url, 'keepers', silentMs));
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
     client.on('error', () => lost.abort());

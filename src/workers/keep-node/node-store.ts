@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
+import { Fault } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
@@ -10,6 +11,12 @@ import type { NodeAddress } from '../../xray/grpc/connect.ts';
 export interface Post {
   readonly node: string;
   readonly epoch: bigint;
+}
+
+/** Somebody else keeps the node now, or it is gone: nothing may be said to it any more. */
+export function postLost({ node }: Post): Fault {
+  const sentence = `node ${node}: is kept by another keeper now, or gone`;
+  return new Fault('transient', 'post_lost', sentence);
 }
 
 export interface NodeFacts extends Required<NodeAddress> {

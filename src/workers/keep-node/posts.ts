@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { wakeChannel } from '../../subscription/wake.ts';
+import { wakeChannel } from '../../db/wake.ts';
 import type { Post } from './node-store.ts';
 
 // Who keeps which node, as advisory locks of one connection: a shared one says that this process

@@ -4,9 +4,15 @@ import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { answerOf } from './answer.ts';
-import { postLost } from './fence.ts';
 import type { Line } from './line.ts';
-import { countConfirmed, type NodeFacts, type Post, readNode, writeProbe } from './node-store.ts';
+import {
+  countConfirmed,
+  type NodeFacts,
+  type Post,
+  postLost,
+  readNode,
+  writeProbe,
+} from './node-store.ts';
 import { type Boot, bootOf, breakerAfter, hasForgotten } from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.

@@ -3,8 +3,8 @@ import { later } from '../../kernel/instant.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
 import { userName } from '../../xray/names.ts';
 import type { NodeApi } from '../../xray/port.ts';
+import type { Fence } from '../fence.ts';
 import { answerOf } from './answer.ts';
-import type { Fence } from './fence.ts';
 import { flowOf, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
 import type { Mark, Page, Settled } from './store.ts';
 

@@ -1,4 +1,4 @@
-// A wait that ends early when somebody rings: a keeper waits for marks and for its next probe.
+// A wait that ends early when somebody rings: for marks, for the next probe, for messages owed.
 
 export class Bell {
   #rung = false;
