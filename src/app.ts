@@ -56,11 +56,13 @@ export async function startWorkers(
 
 function runnable(worker: Worker, books: ServiceBooks, replica: Replica, log: Log): Runnable {
   const { everyMs, batchMax, budgetMs } = settingsOf(books.config, worker);
+  const { nextDue } = worker;
   return {
     name: worker.name,
     everyMs,
     // Whole batches, each within its statement time-outs, may outlast the budget.
     longestMs: budgetMs + 10 * minuteMs,
+    ...(nextDue === undefined ? {} : { nextDue: (after) => nextDue(books.db, after) }),
     async run(signal) {
       const elapsedMs = stopwatch();
       const { db } = books;

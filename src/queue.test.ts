@@ -3,12 +3,14 @@ import { expect, test } from 'vitest';
 import { type Books, freshBooks } from '../test/books.ts';
 import { until } from '../test/service/until.ts';
 import { readServerTime } from './db/clock.ts';
-import { hourMs, secondMs } from './kernel/instant.ts';
-import { openQueue, type Queue, type QueueOptions, type RunEnd } from './queue.ts';
+import { hourMs, type Instant, later, secondMs } from './kernel/instant.ts';
+import { openQueue, type Queue, type QueueOptions, type RunEnd, type Runnable } from './queue.ts';
 
 // The queue alone, with workers that do nothing but say how they ended.
 
 const wakeChannel = 'perennial_wake';
+
+type More = Partial<QueueOptions> & Partial<Pick<Runnable, 'everyMs' | 'nextDue'>>;
 
 /** A replica of one worker; each run waits until the test says how it ends. */
 class Replica implements AsyncDisposable {
@@ -21,7 +23,7 @@ class Replica implements AsyncDisposable {
   held = false;
   queue: Queue | undefined;
 
-  async open(books: Books, more: Partial<QueueOptions> & { everyMs?: number } = {}): Promise<this> {
+  async open(books: Books, more: More = {}): Promise<this> {
     const say = (_: object, message: string) => void this.said.push(message);
     this.queue = await openQueue({
       url: books.url,
@@ -31,6 +33,7 @@ class Replica implements AsyncDisposable {
           everyMs: more.everyMs ?? hourMs,
           longestMs: 60 * secondMs,
           run: (signal) => this.#run(signal),
+          ...(more.nextDue === undefined ? {} : { nextDue: more.nextDue }),
         },
       ],
       wakeChannel,
@@ -111,6 +114,33 @@ test('a wake-up starts a run within a second', async () => {
   await until('the other name', () =>
     replica.said.includes('wake-up for a worker that is not here') ? true : undefined,
   );
+});
+
+test('what becomes due by itself starts a run at that moment, and two replicas make no more than two', async () => {
+  await using books = await freshBooks();
+  let due: Instant | undefined;
+  const nextDue = async (after: Instant | undefined) => {
+    const now = await readServerTime(books.db);
+    return { now, at: due !== undefined && due > (after ?? now) ? due : undefined };
+  };
+  await using one = await new Replica().open(books, { nextDue });
+  await using two = await new Replica().open(books, { nextDue });
+  const begun = () => one.begun + two.begun;
+  const quiet = () =>
+    until('no run waits', async () =>
+      (await jobs(books)).every(({ state }) => state === 'completed') ? true : undefined,
+    );
+  await until('the first run', () => (begun() > 0 ? true : undefined));
+  await quiet();
+  const before = begun();
+  due = later(await readServerTime(books.db), 1_500);
+  await until('a run', () => (begun() > before ? true : undefined));
+  const lateMs = (await readServerTime(books.db)) - due;
+  expect(lateMs).toBeGreaterThanOrEqual(0);
+  // Within the 2 s in which it is looked for, where it came closer than that, and what a run takes.
+  expect(lateMs).toBeLessThan(4_000);
+  await quiet();
+  expect(begun()).toBeLessThanOrEqual(before + 2);
 });
 
 test('wake-ups during a run make one more run, not one each', async () => {

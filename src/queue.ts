@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Job, PgBoss } from 'pg-boss';
-import { stopwatch } from './db/clock.ts';
 import { faultOf } from './db/faults.ts';
-import { type Instant, minuteMs, secondMs } from './kernel/instant.ts';
+import { type Instant, secondMs } from './kernel/instant.ts';
+import { watchDue } from './next-due.ts';
 import { type Slots, slotsOf } from './slots.ts';
+import { sayer, type TroubleLog } from './trouble.ts';
+import type { NextDue } from './workers/worker.ts';
 
 // Who runs what, and where: the only file that knows pg-boss.
 //
@@ -13,6 +15,7 @@ import { type Slots, slotsOf } from './slots.ts';
 // - time: each replica asks for the run of a slot when the slot begins. A slot is the time of the
 //   database divided by the interval, and the first who asks takes it, so that doubling by N
 //   replicas is harmless;
+// - the moment at which something becomes due by itself (`next-due.ts`);
 // - a command that made something due: NOTIFY on `perennial_wake`, sent with its commit;
 // - a run that left work behind, or that failed for a reason that passes.
 //
@@ -37,6 +40,8 @@ export interface Runnable {
   readonly everyMs: number;
   /** Longer than any run takes: then it is given up, and somebody else may run it. */
   readonly longestMs: number;
+  /** For one that is woken when something becomes due: see `SubscriptionWorker`. */
+  nextDue?(after: Instant | undefined): Promise<NextDue>;
   run(signal: AbortSignal): Promise<RunEnd>;
 }
 
@@ -46,16 +51,9 @@ export interface QueueOptions {
   /** PostgreSQL's channel on which wake-ups come, each naming a worker. */
   readonly wakeChannel: string;
   readonly serverTime: () => Promise<Instant>;
-  readonly log: QueueLog;
+  readonly log: TroubleLog;
   /** After a failed run, so that a worker that fails can't spin. */
   readonly failurePauseMs?: number;
-}
-
-export interface QueueLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }
 
 export interface Queue {
@@ -83,8 +81,6 @@ const tickMaxMs = 30 * secondMs;
 const failurePauseMs = 5 * secondMs;
 /** A replica that is not fit to run leaves the work to others for this long. */
 const unfitMs = 30 * secondMs;
-/** The same trouble of the queue is said once in this time: an outage must not fill the disk. */
-const sayAgainMs = 10 * secondMs;
 
 /** pg-boss counts in whole seconds, and a job lasts a day at most. */
 const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
@@ -223,6 +219,18 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     }
   }
 
+  /** Wakes a worker whenever something has become due by itself. */
+  async function keepWatch(worker: Runnable): Promise<void> {
+    const nextDue = worker.nextDue?.bind(worker);
+    if (nextDue === undefined) return;
+    const look = (after: Instant | undefined) =>
+      nextDue(after).catch((error: unknown) => {
+        say(error, `what ${worker.name} waits for`);
+        return undefined;
+      });
+    await watchDue({ signal, look, wake: () => void wake(worker), rest });
+  }
+
   async function open(): Promise<{ close(): Promise<void> }> {
     for (const worker of workers) await prepareQueue(boss, worker);
     for (const worker of workers) await work(worker);
@@ -232,7 +240,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     await boss.stop({ graceful: false });
     throw error;
   });
-  const ticking = keepTicking();
+  const ticking = Promise.all([keepTicking(), ...workers.map(keepWatch)]);
 
   return {
     async stop(graceMs) {
@@ -267,23 +275,4 @@ async function listen(
     },
   );
   return listening ?? { close: () => Promise.resolve() };
-}
-
-/** Says what went wrong in the queue. It goes on by itself, so the same is not said all the time. */
-function sayer(log: QueueLog): (error: unknown, what: string) => void {
-  const elapsedMs = stopwatch();
-  const said = new Map<string, number>();
-  return (thrown, what) => {
-    // pg-boss emits copies of errors, which are plain objects.
-    const fault = faultOf(
-      thrown instanceof Error ? thrown : Object.assign(new Error(), thrown as object),
-    );
-    const key = `${what} ${fault.code}`;
-    const last = said.get(key);
-    if (last !== undefined && elapsedMs() - last < sayAgainMs) return;
-    if (elapsedMs() > minuteMs && said.size > 100) said.clear();
-    said.set(key, elapsedMs());
-    const level = fault.kind === 'transient' ? 'warn' : 'error';
-    log[level]({ code: fault.code, err: fault }, `${what}: ${fault.message}`);
-  };
 }

@@ -12,6 +12,8 @@ export interface Worker {
   readonly name: string;
   /** How often it runs unless the configuration says otherwise. */
   readonly everyMs: number;
+  /** When something becomes due by itself, for one that is woken then. */
+  readonly nextDue?: SubscriptionWorker<unknown, unknown>['nextDue'];
   run(context: RunContext): Promise<RunRow>;
   preview(context: WorkerPreview, report: (preview: Preview) => void): Promise<void>;
 }
@@ -25,6 +27,7 @@ function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Out
   return {
     name: worker.name,
     everyMs: worker.everyMs,
+    nextDue: worker.nextDue,
     run: (context) => runWorker(worker, context),
     preview: (context, report) => previewWorker(worker, context, report),
   };

@@ -1,4 +1,4 @@
-import type { Tx } from '../db/connect.ts';
+import type { Db, Tx } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { PriceList } from '../subscription/price-list.ts';
@@ -51,6 +51,13 @@ export interface Tally {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** By the books' clock, which in a test doesn't go by itself. */
+export interface NextDue {
+  readonly now: Instant;
+  /** undefined: nothing that is known of. */
+  readonly at: Instant | undefined;
+}
+
 /**
  * A loop over due subscriptions.
  *
@@ -64,6 +71,11 @@ export interface SubscriptionWorker<Facts, Outcome> {
   readonly everyMs: number;
   /** The walks over the due rows, one after the other, each over an index of its own. */
   readonly passes: readonly Pass[];
+  /**
+   * When something becomes due by itself next, for a worker that is woken then: the first moment
+   * later than `after`, or than now; and the books' time.
+   */
+  nextDue?(db: Db, after: Instant | undefined): Promise<NextDue>;
   read(tx: Tx, items: readonly Found[], moment: Moment): Promise<Facts[]>;
   /** One outcome for each fact; `spent` is what earlier batches of a preview would have taken. */
   decide(facts: readonly Facts[], moment: Moment, spent: Spent): Outcome[];

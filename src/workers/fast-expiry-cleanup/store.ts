@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import type { Tx } from '../../db/connect.ts';
+import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { hourMs, type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { afterCursor, type FoundRow, foundOf, notHeld } from '../keyset.ts';
-import type { Pass } from '../worker.ts';
+import type { NextDue, Pass } from '../worker.ts';
 
 /** Whose end has come, in its order. Reads `subscription_ending`; a page costs its own rows. */
 export const findEnded: Pass = async (tx, { now }, { after, max, skip }) => {
@@ -16,6 +16,22 @@ export const findEnded: Pass = async (tx, { now }, { after, max, skip }) => {
     ORDER BY s.expires_at, s.id LIMIT ${max}`.execute(tx);
   return rows.map(foundOf);
 };
+
+/**
+ * The first end later than `after`, or than now: one row of `subscription_ending`, so that it costs
+ * the same however many there are. What ended before and is still active, held or in quarantine, is
+ * not waited for.
+ */
+export async function nextEnd(db: Db, after: Instant | undefined): Promise<NextDue> {
+  const { rows } = await sql<{ now: Instant; at: Instant | null }>`
+    SELECT clock.now, (SELECT s.expires_at FROM perennial.subscription s
+      WHERE s.state = 'active'
+        AND s.expires_at > coalesce(${after === undefined ? null : isoTime(after)}::timestamptz, clock.now)
+      ORDER BY s.expires_at LIMIT 1) AS at
+    FROM (SELECT perennial.clock() AS now) clock`.execute(db);
+  const { now, at } = rows[0] as { now: Instant; at: Instant | null };
+  return { now, at: at ?? undefined };
+}
 
 /** Which of these failed by themselves in auto-renewal. */
 export async function inQuarantine(

@@ -5,10 +5,11 @@ import { type Books, freshBooks } from '../../../test/books.ts';
 import { hookPool } from '../../../test/hooked-pool.ts';
 import { crowd, openShop, payer, runOf, standOf } from '../../../test/shop.ts';
 import { openBooks, openPool } from '../../db/connect.ts';
+import { isoTime, parseInstant } from '../../kernel/instant.ts';
 import { topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import { setAutoRenew } from '../../subscription/granting.ts';
-import { takeGuard } from './store.ts';
+import { nextEnd, takeGuard } from './store.ts';
 
 const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */
@@ -36,6 +37,50 @@ test('a millisecond before the end nothing is ended', async () => {
   await books.setClock('2026-11-30T23:59:59.999Z');
   expect(await runOf(books, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
   expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1 });
+});
+
+test('the next end is that of somebody active, later than now or than it was asked for', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  const { db } = books;
+  const next = async (after?: string) => {
+    const found = await nextEnd(db, after === undefined ? undefined : parseInstant(after, ''));
+    return { now: isoTime(found.now), at: found.at === undefined ? undefined : isoTime(found.at) };
+  };
+  const now = '2026-11-01T00:00:00.000Z';
+  expect(await next()).toEqual({ now, at: undefined });
+  await payer(books, 1n, 0n);
+  const second = await payer(books, 2n, 0n);
+  await sql`
+    UPDATE perennial.subscription SET expires_at = '2026-11-20T00:00:00.001Z'
+    WHERE id = ${second}`.execute(db);
+  expect(await next()).toEqual({ now, at: '2026-11-20T00:00:00.001Z' });
+  // Of what has passed only what was not asked for yet: a guard may hold it for long.
+  await books.setClock('2026-11-25T00:00:00Z');
+  expect(await next('2026-11-20T00:00:00.000Z')).toMatchObject({ at: '2026-11-20T00:00:00.001Z' });
+  expect(await next('2026-11-20T00:00:00.001Z')).toMatchObject({ at: end });
+  expect(await next()).toMatchObject({ now: '2026-11-25T00:00:00.000Z', at: end });
+  await sql`UPDATE perennial.subscription SET state = 'expired'`.execute(db);
+  expect(await next()).toMatchObject({ at: undefined });
+});
+
+test('the next end costs a few pages of its index among 5,000 who are active', async () => {
+  const seen: string[] = [];
+  await using books = await freshBooks({
+    wrapPool: (pool) =>
+      hookPool(pool, async ({ when, sql: text }) => void (when === 'before' && seen.push(text))),
+  });
+  await openShop(books);
+  await crowd(books, 5_000, '2100-01-01T00:00:00Z');
+  await sql`ANALYZE perennial.subscription`.execute(books.db);
+  await nextEnd(books.db, undefined);
+  const [statement = ''] = seen.filter((text) => text.includes('ORDER BY s.expires_at LIMIT 1'));
+  const { rows } = await books.pool.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${statement}`, [
+    null,
+  ]);
+  const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
+  expect(JSON.stringify(plan)).toContain('subscription_ending');
+  expect(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']).toBeLessThan(20);
 });
 
 test('F4: expiry done twice ends once and tells once', async () => {

@@ -9,7 +9,14 @@ import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { release } from '../quarantine.ts';
 import type { Moment, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { allowance, cannotHold } from './rule.ts';
-import { countActive, endedInTheLastHour, findEnded, inQuarantine, takeGuard } from './store.ts';
+import {
+  countActive,
+  endedInTheLastHour,
+  findEnded,
+  inQuarantine,
+  nextEnd,
+  takeGuard,
+} from './store.ts';
 
 // Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/expiry.ts`.
 // The nodes hear of it by the marks that are written here; their keepers see to it.
@@ -28,6 +35,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   name: 'fast-expiry-cleanup',
   everyMs: minuteMs,
   passes: [findEnded],
+  nextDue: nextEnd,
 
   async read(tx, items, moment) {
     const facts = await readFacts(tx, items, moment);
