@@ -124,7 +124,7 @@ async function setNode(
       replace)
     SELECT ${node.id}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz,
       ${flowChanged}::boolean
-    FROM perennial.credential c WHERE c.retired_at IS NULL
+    FROM perennial.credential c WHERE c.retired_at IS NULL ORDER BY c.id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'),
       urgent = perennial.access_sync.urgent, marked_at = excluded.marked_at,
@@ -141,7 +141,7 @@ async function remarkPlan(tx: Tx, plan: string, now: Instant): Promise<void> {
     FROM perennial.credential c
     JOIN perennial.subscription s ON s.id = c.subscription_id
     CROSS JOIN perennial.node n
-    WHERE c.retired_at IS NULL AND s.plan = ${plan}
+    WHERE c.retired_at IS NULL AND s.plan = ${plan} ORDER BY n.id, c.id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
       next_attempt_at = excluded.next_attempt_at`.execute(tx);

@@ -15,7 +15,7 @@ export async function beginLeaving(tx: Tx, node: string, actor: string, now: Ins
   await sql`
     INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
     SELECT ${node}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM perennial.credential c WHERE c.retired_at IS NULL
+    FROM perennial.credential c WHERE c.retired_at IS NULL ORDER BY c.id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
       next_attempt_at = excluded.next_attempt_at`.execute(tx);

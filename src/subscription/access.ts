@@ -8,6 +8,9 @@ import { wakeKeepers } from './wake.ts';
 // Who may connect, as the books have it. A credential lives while its subscription runs; every
 // change of it, and of the plan that says where it opens, leaves a mark on every node, in the same
 // transaction. No node is called here: their keepers work off the marks.
+//
+// Whoever writes marks of several credentials takes them in the order of the credentials, node by
+// node: a batch and a keeper that come by the same marks wait in line, and never for each other.
 
 /** A subscription that is paid again within this time gets back the credential that it had. */
 const reviveCredentialMs = 30 * dayMs;
@@ -27,6 +30,7 @@ export async function markAccess(
     INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
     SELECT n.id, c.id, ${urgent}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
     FROM perennial.node n CROSS JOIN ${unnest('c', credentials, { id: ['uuid', (id) => id] })}
+    ORDER BY n.id, c.id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'),
       urgent = access_sync.urgent OR excluded.urgent, attempts = 0,

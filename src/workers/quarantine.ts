@@ -34,6 +34,9 @@ export async function isolate(
   await putAside(tx, worker, named, now);
 }
 
+const byReason = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) =>
+  a < b ? -1 : 1;
+
 /** As `isolate`, for items of any name. */
 export async function putAside(
   tx: Tx,
@@ -55,10 +58,11 @@ export async function putAside(
       retry_at = ${isoTime(now)}::timestamptz
         + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))`.execute(tx);
   const day = isoTime(now).slice(0, 10);
-  const reasons = new Map(items.map((item) => [item.reason, item]));
+  // In one order: two replicas that tell of the same reasons wait in line.
+  const reasons = [...new Map(items.map((item) => [item.reason, item]))].toSorted(byReason);
   await owe(
     tx,
-    [...reasons].map(([reason, item]) => ({
+    reasons.map(([reason, item]) => ({
       customerId: null,
       subscriptionId: null,
       kind: 'alarm_quarantine',

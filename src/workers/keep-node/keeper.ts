@@ -121,9 +121,9 @@ export function startKeeper(options: KeeperOptions): Keeper {
   }
 
   async function book(page: Page, { settled, killers, held }: Worked): Promise<void> {
+    if (held.length > 0) await inTransaction(db, (tx) => putOff(tx, post, held));
     await inTransaction(db, async (tx) => {
       await settle(tx, post, page.bootAt, settled, page.now);
-      await putOff(tx, post, held);
       const bad = killers.map((mark) => ({
         item: itemOf(post.node, mark),
         reason: 'kills_node',

@@ -132,6 +132,7 @@ export async function seedStretch(
       FROM mine CROSS JOIN stretch
       JOIN perennial.subscription s ON s.id = stretch.subscription_id AND s.state = 'active'
       JOIN perennial.plan p ON p.key = s.plan AND p.groups && mine.groups
+      ORDER BY stretch.id
       ON CONFLICT (node_id, credential_id) DO NOTHING
       RETURNING 1
     )

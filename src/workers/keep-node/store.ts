@@ -90,6 +90,7 @@ export interface Settled {
  * that was worked with, by the keeper of this epoch, in the life of the node of this `bootAt`.
  * Whatever doesn't fit is marked again: the node was told something, and the books may want
  * something else. The version is that of a new mark, which nobody has worked with (S1).
+ * The marks are locked in their order before any is changed, as all who write several do.
  * @returns how many were confirmed
  */
 export async function settle(
@@ -113,15 +114,19 @@ export async function settle(
       SELECT id FROM perennial.node
       WHERE id = ${node} AND keeper_epoch = ${epoch}
         AND boot_at IS NOT DISTINCT FROM ${bootAt === null ? null : isoTime(bootAt)}::timestamptz
+    ), held AS (
+      SELECT m.credential_id FROM perennial.access_sync m
+      JOIN settled d ON d.credential_id = m.credential_id
+      WHERE m.node_id = ${node} ORDER BY m.credential_id FOR UPDATE OF m
     ), confirmed AS (
-      DELETE FROM perennial.access_sync m USING settled d, mine
+      DELETE FROM perennial.access_sync m USING settled d JOIN held USING (credential_id), mine
       WHERE d.retry_at IS NULL AND m.node_id = mine.id AND m.credential_id = d.credential_id
         AND m.version = d.version
       RETURNING m.credential_id
     ), put_off AS (
       UPDATE perennial.access_sync m SET attempts = m.attempts + 1, lost = m.lost + d.lost,
         next_attempt_at = d.retry_at, last_error = d.error
-      FROM settled d, mine
+      FROM settled d JOIN held USING (credential_id), mine
       WHERE d.retry_at IS NOT NULL AND m.node_id = mine.id AND m.credential_id = d.credential_id
         AND m.version = d.version
       RETURNING m.credential_id
@@ -132,6 +137,7 @@ export async function settle(
       FROM settled d JOIN perennial.node n ON n.id = ${node}
       WHERE NOT EXISTS (SELECT FROM confirmed WHERE credential_id = d.credential_id)
         AND NOT EXISTS (SELECT FROM put_off WHERE credential_id = d.credential_id)
+      ORDER BY d.credential_id
       ON CONFLICT (node_id, credential_id) DO UPDATE SET
         version = nextval('perennial.access_sync_version'), urgent = true,
         lost = access_sync.lost + excluded.lost,
@@ -141,16 +147,23 @@ export async function settle(
   return Number(rows[0]?.confirmed ?? 0n);
 }
 
-/** Puts marks off whose credential is in quarantine: what isn't due costs nothing. */
+/**
+ * Puts marks off whose credential is in quarantine: what isn't due costs nothing. In a transaction
+ * of its own, for the order in which marks are locked.
+ */
 export async function putOff(tx: Tx, { node }: Post, held: readonly Mark[]): Promise<void> {
   if (held.length === 0) return;
   await sql`
-    UPDATE perennial.access_sync m SET next_attempt_at = held.until
-    FROM ${unnest('held', held, {
-      credential_id: ['uuid', (mark) => mark.credentialId],
-      version: ['bigint', (mark) => mark.version],
-      until: ['timestamptz', (mark) => mark.heldUntil],
-    })}
+    WITH held AS (
+      SELECT m.credential_id, h.version, h.until FROM perennial.access_sync m
+      JOIN ${unnest('h', held, {
+        credential_id: ['uuid', (mark) => mark.credentialId],
+        version: ['bigint', (mark) => mark.version],
+        until: ['timestamptz', (mark) => mark.heldUntil],
+      })} ON h.credential_id = m.credential_id
+      WHERE m.node_id = ${node} ORDER BY m.credential_id FOR UPDATE OF m
+    )
+    UPDATE perennial.access_sync m SET next_attempt_at = held.until FROM held
     WHERE m.node_id = ${node} AND m.credential_id = held.credential_id
       AND m.version = held.version`.execute(tx);
 }

@@ -179,6 +179,7 @@ export async function mark(
     SELECT ${node}, d.credential_id, d.kind = 'unwanted', d.kind = 'different',
       ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
     FROM drift d WHERE d.n > ${after} AND d.n <= ${upTo} AND d.kind = ANY (${kinds}) AND NOT d.marked
+    ORDER BY d.credential_id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET replace = true,
       version = nextval('perennial.access_sync_version')
     WHERE excluded.replace AND NOT access_sync.replace`.execute(tx);
