@@ -21,11 +21,20 @@ export const call = (db: Db, options: KeyOption): Call => ({
   key: options.key ?? newIdempotencyKey(),
 });
 
+/** What is printed with an answer: how things stand now, also when the answer is an earlier one. */
+export interface Also {
+  readonly json: object;
+  readonly text: string;
+}
+
+const nothingMore = async (): Promise<Also> => ({ json: {}, text: '' });
+
 /** A command that changes the books and answers with one object. */
 export function changing<O extends KeyOption>(
   open: OpenBooks,
   build: Command,
   act: (books: OpenedBooks, options: O, ...positional: string[]) => Promise<Answer>,
+  also: (books: OpenedBooks, answer: Answer) => Promise<Also> = nothingMore,
 ): Command {
   return build
     .option(
@@ -37,7 +46,8 @@ export function changing<O extends KeyOption>(
       const positional = received.slice(0, -2) as string[];
       await withBooks(open, options, async (books) => {
         const answer = await act(books, options, ...positional);
-        print(options, answer, () => answerText(answer));
+        const more = await also(books, answer);
+        print(options, { ...answer, ...more.json }, () => `${answerText(answer)}${more.text}`);
       });
     });
 }

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
+import { linksOf } from '../catalog/links.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { PeriodId } from '../kernel/ids.ts';
 import { purchase } from '../subscription/buying.ts';
 import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
 import { changePlan } from '../subscription/plan-change.ts';
 import { refund } from '../subscription/refunding.ts';
+import { reissue } from '../subscription/reissuing.ts';
 import { days, given, onOff, rowId } from './arguments.ts';
 import {
   call,
@@ -15,6 +17,7 @@ import {
   withSubscription,
 } from './customer-call.ts';
 import { command, type OpenBooks } from './frame.ts';
+import { linksText } from './links.ts';
 
 // `perennial customer …`: what a customer buys, gets, gives back and loses.
 
@@ -158,4 +161,26 @@ export function revokeCommand(open: OpenBooks): Command {
       ...given({ subscriptionId: options.subscription, refund: part }),
     });
   });
+}
+
+/** Prints the new links: whoever lost the old one asks for them at once. */
+export function reissueCommand(open: OpenBooks): Command {
+  const build = withSubscription(
+    command('reissue <TG>', 'a new credential; the old one is taken off every node'),
+  );
+  return changing<SubscriptionOption>(
+    open,
+    build,
+    ({ db }, options, id) =>
+      reissue(call(db, options), {
+        telegramId: tg(id),
+        ...given({ subscriptionId: options.subscription }),
+      }),
+    async ({ db }, { telegram_id, subscription_id }) => {
+      const all = await linksOf(db, BigInt(telegram_id as number));
+      const links = all.filter((link) => link.subscription_id === subscription_id);
+      const text = links.length === 0 ? '' : `\n\nlinks\n${linksText(links, false)}`;
+      return { json: { links }, text };
+    },
+  );
 }

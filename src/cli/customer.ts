@@ -11,6 +11,7 @@ import {
   grantCommand,
   purchaseCommand,
   refundCommand,
+  reissueCommand,
   revokeCommand,
 } from './customer-rights.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
@@ -33,7 +34,8 @@ export function customerCommand(open: OpenBooks): Command {
     .addCommand(refundCommand(open))
     .addCommand(adjustCommand(open))
     .addCommand(grantCommand(open))
-    .addCommand(revokeCommand(open));
+    .addCommand(revokeCommand(open))
+    .addCommand(reissueCommand(open));
 }
 
 interface Particulars extends KeyOption {

@@ -121,6 +121,7 @@ export interface CredentialTable {
   customer_id: CustomerId;
   issued_at: Time;
   retired_at: MaybeTime;
+  replaced: Generated<boolean>;
 }
 
 export interface NodeTable {
@@ -156,6 +157,19 @@ export interface AccessSyncTable {
   marked_at: Time;
   replace: Generated<boolean>;
   lost: Generated<number>;
+}
+
+export interface StrayTable {
+  node_id: string;
+  name: string;
+  ours: CredentialId | null;
+  shared: CredentialId | null;
+  boot_at: MaybeTime;
+  version: Generated<bigint>;
+  attempts: Generated<number>;
+  next_attempt_at: Time;
+  last_error: string | null;
+  confirmed_at: Time;
 }
 
 export interface NotificationTable {
@@ -241,6 +255,7 @@ export interface Books {
   'perennial.credential': CredentialTable;
   'perennial.node': NodeTable;
   'perennial.access_sync': AccessSyncTable;
+  'perennial.stray': StrayTable;
   'perennial.notification': NotificationTable;
   'perennial.quarantine': QuarantineTable;
   'perennial.worker_run': WorkerRunTable;

@@ -52,7 +52,7 @@ export async function openAccess(
     WHERE c.id IN (
       SELECT DISTINCT ON (last.subscription_id) last.id FROM perennial.credential last
       WHERE last.subscription_id = ${ids}
-        AND last.retired_at >= ${isoTime(later(now, -reviveCredentialMs))}
+        AND last.retired_at >= ${isoTime(later(now, -reviveCredentialMs))} AND NOT last.replaced
         AND NOT EXISTS (SELECT FROM perennial.credential live
           WHERE live.subscription_id = last.subscription_id AND live.retired_at IS NULL)
       ORDER BY last.subscription_id, last.retired_at DESC, last.issued_at DESC)
@@ -61,7 +61,20 @@ export async function openAccess(
     SELECT s.id FROM perennial.subscription s
     WHERE s.id = ${ids} AND NOT EXISTS (SELECT FROM perennial.credential live
       WHERE live.subscription_id = s.id AND live.retired_at IS NULL)`.execute(tx);
-  const issued = bare.map((row) => ({ subscriptionId: row.id, id: newCredentialId() }));
+  const issued = await issue(
+    tx,
+    bare.map((row) => row.id),
+    now,
+  );
+  await markAccess(tx, [...revived.map((row) => row.id), ...issued], now);
+}
+
+async function issue(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<CredentialId[]> {
+  const issued = subscriptions.map((subscriptionId) => ({ subscriptionId, id: newCredentialId() }));
   if (issued.length > 0) {
     await sql`
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
@@ -72,7 +85,25 @@ export async function openAccess(
       })}
       JOIN perennial.subscription s ON s.id = issued.subscription_id`.execute(tx);
   }
-  await markAccess(tx, [...revived.map((row) => row.id), ...issued.map((row) => row.id)], now);
+  return issued.map(({ id }) => id);
+}
+
+/**
+ * Exchanges the live credential of a subscription for a new one. The old one is out for good: a
+ * revival gives back the new one. It is retired in a statement of its own, since a subscription has
+ * one live credential at a time.
+ */
+export async function exchangeAccess(
+  tx: Tx,
+  subscription: SubscriptionId,
+  now: Instant,
+): Promise<void> {
+  const { rows } = await sql<{ id: CredentialId }>`
+    UPDATE perennial.credential c SET retired_at = ${isoTime(now)}, replaced = true
+    WHERE c.subscription_id = ${subscription} AND c.retired_at IS NULL
+    RETURNING c.id`.execute(tx);
+  const issued = await issue(tx, [subscription], now);
+  await markAccess(tx, [...rows.map((row) => row.id), ...issued], now);
 }
 
 /** Retires the live credentials of these subscriptions. */

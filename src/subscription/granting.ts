@@ -199,7 +199,8 @@ async function tell(
   await record(desk.tx, [event], desk.actor, desk.now);
 }
 
-async function rights(
+/** How a subscription of the customer stands after a command on it. */
+export async function rights(
   desk: Desk,
   id: SubscriptionId,
   refundedMinor: bigint,

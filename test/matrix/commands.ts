@@ -1,4 +1,4 @@
-import type { PeriodId } from '../../src/kernel/ids.ts';
+import type { PeriodId, SubscriptionId } from '../../src/kernel/ids.ts';
 import { adjust, topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
 import type { Answer, Call } from '../../src/subscription/command.ts';
@@ -6,6 +6,7 @@ import { createCustomer, setCustomer } from '../../src/subscription/customers.ts
 import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts';
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
+import { reissue } from '../../src/subscription/reissuing.ts';
 import { payer, sells } from '../a-book.ts';
 import type { Books } from '../books.ts';
 
@@ -23,8 +24,9 @@ export async function fillOneCustomer(books: Books): Promise<void> {
 type Asked = (call: Call, other: boolean) => Promise<Answer>;
 
 const telegramId = 1n;
-/** The first that was sold in fresh books. */
+/** The first that were sold in fresh books. */
 const periodId = 1n as PeriodId;
+const subscriptionId = 1n as SubscriptionId;
 
 export const commands: Readonly<Record<string, Asked>> = {
   'top-up': (call, other) =>
@@ -44,6 +46,7 @@ export const commands: Readonly<Record<string, Asked>> = {
   grant: (call, other) => grant(call, { telegramId, days: other ? 6 : 5 }),
   revoke: (call, other) =>
     revoke(call, { telegramId, refund: other ? 'unused' : 'whole', reason: 'test' }),
+  reissue: (call, other) => reissue(call, other ? { telegramId, subscriptionId } : { telegramId }),
   'auto-renew': (call, other) => setAutoRenew(call, { telegramId, on: other }),
   'change-plan now': (call, other) =>
     changePlan(call, { telegramId, plan: other ? 'mini' : 'plus', periodDays: 30, when: 'now' }),

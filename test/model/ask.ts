@@ -8,6 +8,7 @@ import { setCustomer } from '../../src/subscription/customers.ts';
 import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts';
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
+import { reissue } from '../../src/subscription/reissuing.ts';
 import { type Command, iso, type Told, type Which } from './commands.ts';
 import { type CustomerRows, placesIn } from './read-books.ts';
 
@@ -93,6 +94,8 @@ async function send(
       const money = command.refund === undefined ? {} : { refund: command.refund };
       return revoke(call, { telegramId, ...one, ...money, reason: 'model' });
     }
+    case 'reissue':
+      return reissue(call, { telegramId, ...one });
     case 'auto-renew':
       return setAutoRenew(call, { telegramId, ...one, on: command.on });
     case 'trial':

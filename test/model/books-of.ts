@@ -10,6 +10,8 @@ export const day = 24 * hour;
 export interface Credential {
   readonly issuedAt: number;
   retiredAt: number | null;
+  /** Another one was issued in its stead. */
+  replaced: boolean;
 }
 
 export interface Sub {
@@ -84,7 +86,10 @@ export function canonical(customer: Customer): Customer {
     subs: customer.subs.map((sub) => ({
       ...sub,
       credentials: [...sub.credentials].sort(
-        (a, b) => a.issuedAt - b.issuedAt || (a.retiredAt ?? Infinity) - (b.retiredAt ?? Infinity),
+        (a, b) =>
+          a.issuedAt - b.issuedAt ||
+          (a.retiredAt ?? Infinity) - (b.retiredAt ?? Infinity) ||
+          Number(a.replaced) - Number(b.replaced),
       ),
     })),
   };

@@ -32,6 +32,7 @@ export type Command =
     }
   | { readonly do: 'grant'; readonly days: number; readonly sub: Which; readonly plan: string }
   | { readonly do: 'revoke'; readonly sub: Which; readonly refund?: 'whole' | 'unused' }
+  | { readonly do: 'reissue'; readonly sub: Which }
   | { readonly do: 'auto-renew'; readonly sub: Which; readonly on: boolean }
   /** Set-up: a trial that began now. */
   | { readonly do: 'trial'; readonly days: number }

@@ -47,10 +47,14 @@ export function wake(customer: Customer, now: number): void {
 export function open(sub: Sub, now: number): void {
   if (sub.credentials.some((one) => one.retiredAt === null)) return;
   const recent = sub.credentials
-    .filter((one) => one.retiredAt !== null && one.retiredAt >= now - 30 * day)
+    .filter((one) => !one.replaced && Number(one.retiredAt) >= now - 30 * day)
     .sort((a, b) => Number(b.retiredAt) - Number(a.retiredAt) || b.issuedAt - a.issuedAt)[0];
-  if (recent === undefined) sub.credentials.push({ issuedAt: now, retiredAt: null });
+  if (recent === undefined) issue(sub, now);
   else recent.retiredAt = null;
+}
+
+export function issue(sub: Sub, now: number): void {
+  sub.credentials.push({ issuedAt: now, retiredAt: null, replaced: false });
 }
 
 export function close(sub: Sub, now: number): void {

@@ -2,7 +2,18 @@ import { type Customer, day, livePeriods, type Period, type Sub } from './books-
 import { buy, changePlan } from './buying.ts';
 import { type Chosen, choose, refused } from './choosing.ts';
 import { type Command, type Effect, iso, major, type Surroundings, type Told } from './commands.ts';
-import { close, endOf, giveBack, move, newSub, open, placeOf, unused, wake } from './money.ts';
+import {
+  close,
+  endOf,
+  giveBack,
+  issue,
+  move,
+  newSub,
+  open,
+  placeOf,
+  unused,
+  wake,
+} from './money.ts';
 
 // What each command does, said again from DESIGN.md 5 and not from the program. A refusal names
 // every reason that holds: which one the program says first is its own affair.
@@ -31,6 +42,8 @@ function carryOut(customer: Customer, command: Command, around: Surroundings): T
       return grant(customer, command, now);
     case 'revoke':
       return revoke(customer, command, now);
+    case 'reissue':
+      return reissue(customer, command, now);
     case 'auto-renew':
       return switchRenewal(customer, command, now);
     case 'trial':
@@ -173,6 +186,20 @@ function switchRenewal(customer: Customer, command: Of<'auto-renew'>, now: numbe
   sub.autoRenew = command.on;
   if (command.on) wake(customer, now);
   customer.events.push(command.on ? 'auto_renew_on' : 'auto_renew_off');
+  return rights(customer, chosen.place, 0);
+}
+
+/** Whoever runs gets another credential; the one before never comes back. */
+function reissue(customer: Customer, command: Of<'reissue'>, now: number): Told {
+  const chosen = choose(customer, command.sub);
+  if ('refused' in chosen) return chosen;
+  const sub = customer.subs[chosen.place] as Sub;
+  if (sub.state !== 'active' || sub.expiresAt <= now) return refused('not_running');
+  for (const one of sub.credentials) {
+    if (one.retiredAt === null) Object.assign(one, { retiredAt: now, replaced: true });
+  }
+  issue(sub, now);
+  customer.events.push('reissued');
   return rights(customer, chosen.place, 0);
 }
 

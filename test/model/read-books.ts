@@ -17,7 +17,12 @@ interface Rows {
   })[];
   readonly periods: (Period & { id: number; customer: number })[];
   readonly ledger: (Entry & { id: number; customer: number })[];
-  readonly credentials: { sub: number; issuedAt: number; retiredAt: number | null }[];
+  readonly credentials: {
+    sub: number;
+    issuedAt: number;
+    retiredAt: number | null;
+    replaced: boolean;
+  }[];
   readonly notices: { customer: number; key: string; amount: string | null }[];
   readonly events: { id: number; customer: number; action: string }[];
 }
@@ -75,7 +80,7 @@ export async function readBooks(
           'amount', amount_minor, 'after', balance_after_minor, 'kind', kind) ORDER BY id)
         FROM perennial.ledger_entry WHERE customer_id = ${mine}),
       'credentials', (SELECT json_agg(json_build_object('sub', c.subscription_id,
-          'issuedAt', ${ms('issued_at')}, 'retiredAt', ${ms('retired_at')}))
+          'issuedAt', ${ms('issued_at')}, 'retiredAt', ${ms('retired_at')}, 'replaced', replaced))
         FROM mine s JOIN LATERAL (
           SELECT * FROM perennial.credential l
           WHERE l.subscription_id = s.id AND l.retired_at IS NULL
@@ -145,7 +150,7 @@ export function inWords(rows: CustomerRows): Customer {
       quarantine: row.quarantine,
       credentials: rows.credentials
         .filter((one) => one.sub === row.id)
-        .map(({ issuedAt, retiredAt }) => ({ issuedAt, retiredAt })),
+        .map(({ issuedAt, retiredAt, replaced }) => ({ issuedAt, retiredAt, replaced })),
     })),
     periods: rows.periods.map((row) => ({
       sub: places.sub(row.sub),

@@ -95,6 +95,7 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
     }),
   ],
   [1, fc.record({ do: fc.constant('revoke'), sub: which, refund: perhaps(part) }).map(spoken)],
+  [2, fc.record({ do: fc.constant('reissue'), sub: which })],
   [2, fc.record({ do: fc.constant('auto-renew'), sub: which, on: flag })],
   [1, fc.record({ do: fc.constant('trial'), days: fc.integer({ min: 1, max: 3 }) })],
   [2, fc.constant<Command>({ do: 'expire' })],
