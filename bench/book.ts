@@ -19,6 +19,11 @@ export interface BookSize {
   readonly due: number;
   /** How many don't follow the order of signing up. */
   readonly scatteredPercent?: number;
+  /**
+   * What is due has ended within the last hour and isn't to be renewed, a third of it trials; all
+   * else runs on. By default what is due is to be renewed.
+   */
+  readonly ending?: boolean;
 }
 
 /** Where in the order of ends each stands, 0 for the first; 7919, a prime, scatters the lapsed. */
@@ -65,24 +70,27 @@ const customers = (count: number): string => `
   FROM buyer;`;
 
 /** One in twenty of those not due each: trial, expired; one in ten is paid without auto-renew. */
-const subscriptions = (size: BookSize, customerCount: number): string => `
+const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: number): string => `
   CREATE TEMPORARY TABLE sold AS
   SELECT i, buyer.*, kind, state, auto_renew, days, expires_at,
     expires_at - make_interval(hours => days * 24) AS starts_at
   FROM (
     SELECT i, CASE WHEN i <= ${customerCount} THEN i ELSE (i - ${customerCount}) * 10 END AS c,
-      rank, rank >= ${size.due} AND rank % 20 = 0 AND i <= ${customerCount} AND i % 10 > 0 AS trial,
-      rank >= ${size.due} AND rank % 20 = 1 AS over
+      rank, CASE WHEN rank >= ${size.due} THEN rank % 20 = 0 ELSE ${ending} AND rank % 3 = 0 END
+        AND i <= ${customerCount} AND i % 10 > 0 AS trial,
+      NOT ${ending} AND rank >= ${size.due} AND rank % 20 = 1 AS over
     FROM (${ranked(size)}) AS numbered) AS placed
   JOIN buyer USING (c)
   CROSS JOIN LATERAL (SELECT
     CASE WHEN trial THEN 'trial' ELSE 'paid' END AS kind,
     CASE WHEN over THEN 'expired' ELSE 'active' END AS state,
-    rank < ${size.due} OR NOT (trial OR over OR rank % 20 IN (2, 3)) AS auto_renew,
+    CASE WHEN rank < ${size.due} THEN NOT ${ending}
+      ELSE NOT (trial OR over OR rank % 20 IN (2, 3)) END AS auto_renew,
     CASE WHEN trial THEN 3 ELSE buyer.period_days END AS days) AS kinds
   CROSS JOIN LATERAL (SELECT date_trunc('milliseconds', CASE
     WHEN rank < ${size.due}
-      THEN '2026-11-24T08:00Z'::timestamptz + rank * (interval '7 hours' / ${Math.max(size.due, 1)})
+      THEN '2026-11-24T08:00Z'::timestamptz
+        + rank * (interval '${ending ? 1 : 7} hours' / ${Math.max(size.due, 1)})
     WHEN over THEN '2026-11-01Z'::timestamptz - make_interval(secs => rank % 864000)
     ELSE '2026-11-24T15:01Z'::timestamptz + rank::float8 / ${size.subscriptions}
       * make_interval(hours => CASE WHEN trial THEN 48 ELSE days * 24 END)

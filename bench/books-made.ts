@@ -23,6 +23,10 @@ const fingerprint = `
     (SELECT count(*)::int FROM perennial.notification) AS notices,
     (SELECT ${hashOf("concat_ws(' ', subscription_id, kind, state, params)")}
       FROM perennial.notification) AS notice_hash,
+    (SELECT ${hashOf("concat_ws(' ', id, retired_at)")} FROM perennial.credential) AS credential_hash,
+    (SELECT count(*)::int FROM perennial.access_sync) AS marks,
+    (SELECT ${hashOf("concat_ws(' ', node_id, credential_id, urgent, marked_at, next_attempt_at)")}
+      FROM perennial.access_sync) AS mark_hash,
     (SELECT count(*)::int FROM perennial.event) AS events,
     (SELECT ${hashOf("concat_ws(' ', subject, action, detail - 'ledger_entry_id')")}
       FROM perennial.event) AS event_hash`;

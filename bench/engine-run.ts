@@ -3,8 +3,8 @@ import { openBooks, openPool } from '../src/db/connect.ts';
 import { workers } from '../src/workers/index.ts';
 import { openReplica } from '../src/workers/replica.ts';
 
-// A process of its own that runs auto-renewal until nothing is due, as a replica would: started
-// by `renewal.ts`, told when to go, and measured here.
+// A process of its own that runs one worker until nothing is due, as a replica would: started by
+// `engine.ts`, told when to go, and measured here.
 
 export interface EngineReport {
   readonly changed: number;
@@ -18,12 +18,12 @@ export interface EngineReport {
 /** A sample is taken each ms; what a sample took above that, the loop was held up. */
 const sampleMs = 1;
 
-async function run(url: string): Promise<EngineReport> {
+async function run(url: string, name: string, confirmed: boolean): Promise<EngineReport> {
   const pool = openPool(url, { connectionsMax: 2 });
   const db = openBooks(pool);
   const replica = openReplica(url);
-  const worker = workers.find(({ name }) => name === 'auto-renewal');
-  if (worker === undefined) throw new Error('no auto-renewal');
+  const worker = workers.find((one) => one.name === name);
+  if (worker === undefined) throw new Error(`no ${name}`);
   await replica.number();
   await pool.query('SELECT');
 
@@ -40,6 +40,7 @@ async function run(url: string): Promise<EngineReport> {
       replica,
       batchMax: 1_000,
       budgetMs: Number.POSITIVE_INFINITY,
+      confirmed,
       signal: new AbortController().signal,
       elapsedMs: () => 0,
       log: { warn: console.error, error: console.error },
@@ -63,6 +64,7 @@ async function run(url: string): Promise<EngineReport> {
   return report;
 }
 
-const report = await run(process.argv[2] as string);
+const [, , url, name, confirmed] = process.argv as [string, string, string, string, string];
+const report = await run(url, name, confirmed === 'confirmed');
 process.send?.(report);
 process.disconnect?.();

@@ -13,17 +13,27 @@ async function told(child: ChildProcess): Promise<unknown> {
   return message;
 }
 
+export interface Work {
+  /** Its name, as `auto-renewal`. */
+  readonly worker: string;
+  readonly confirmed?: boolean;
+}
+
 /**
- * Runs the engine in this many processes at once, until nothing is due, with everything loaded
- * and connected before the time is taken. Milliseconds from "go" to the last one's end.
+ * Runs a worker in this many processes at once, until nothing is due, with everything loaded and
+ * connected before the time is taken. Milliseconds from "go" to the last one's end.
+ * @param confirmed what a guard would hold is meant
  */
 export async function runEngine(
   url: string,
   processes: number,
+  { worker, confirmed = false }: Work,
 ): Promise<{ readonly ms: number; readonly reports: readonly EngineReport[] }> {
   const file = new URL('./engine-run.ts', import.meta.url).pathname;
   const children = Array.from({ length: processes }, () =>
-    fork(file, [url], { execArgv: process.env.BENCH_CPU_PROF ? ['--cpu-prof'] : [] }),
+    fork(file, [url, worker, confirmed ? 'confirmed' : ''], {
+      execArgv: process.env.BENCH_CPU_PROF ? ['--cpu-prof'] : [],
+    }),
   );
   await Promise.all(children.map(told));
   const startedMs = performance.now();

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { benchmark as audit } from './audit.ts';
+import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as overlap } from './overlap.ts';
@@ -12,6 +13,7 @@ import { benchmark as xrayAdds } from './xray-adds.ts';
 /** Every benchmark. A new one is a file and a line. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   renewal,
+  expiry,
   idle,
   overlap,
   import: transfer,

@@ -22,9 +22,9 @@ async function overlap(options: Options): Promise<Row[]> {
   const results = await takeTurns(
     rounds,
     {
-      'no guard': () => measure(place, 'book', engine(1), noGuard),
+      'no guard': () => measure(place, 'book', engine(1), { prepare: noGuard }),
       trigger: () => measure(place, 'book', engine(1)),
-      'exclusion constraint': () => measure(place, 'book', engine(1), exclusion),
+      'exclusion constraint': () => measure(place, 'book', engine(1), { prepare: exclusion }),
     },
     say,
   );

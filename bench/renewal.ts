@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { benchNow, buildBook } from './book.ts';
 import { engine, measure, rateOf, rowOf, takeTurns, type Variant } from './measure.ts';
 import { openPlace, using } from './place.ts';
-import { renewRowAtATime } from './row-at-a-time.ts';
+import { renewingBot, rowAtATime } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast auto-renewal is, against the fastest that PostgreSQL can do the same writes (one
@@ -18,18 +18,18 @@ const ceiling: Variant = (url) =>
     await client.query("SET work_mem = '256MB'");
     const startedMs = performance.now();
     const { rows } = await client.query(ceilingSql, [new Date(benchNow)]);
-    return { renewed: Number(rows[0].renewed), ms: performance.now() - startedMs, cpuMs: 0 };
+    return { changed: Number(rows[0].renewed), ms: performance.now() - startedMs, cpuMs: 0 };
   });
 
 /** A bot needs minutes for all: a slice is timed, and the engine does the rest untimed. */
-const rowAtATime =
+const bot =
   (max: number, prepared: boolean): Variant =>
   (url) =>
     using(url, async (client) => {
       const [startedMs, cpu] = [performance.now(), process.cpuUsage()];
-      const { renewed } = await renewRowAtATime(client, max, prepared);
+      const changed = await rowAtATime(client, renewingBot, max, prepared);
       const { user, system } = process.cpuUsage(cpu);
-      return { renewed, ms: performance.now() - startedMs, cpuMs: (user + system) / 1_000 };
+      return { changed, ms: performance.now() - startedMs, cpuMs: (user + system) / 1_000 };
     });
 
 async function renewal(options: Options): Promise<Row[]> {
@@ -44,8 +44,8 @@ async function renewal(options: Options): Promise<Row[]> {
       ceiling: () => measure(place, 'book', ceiling),
       'engine, 1 run': () => measure(place, 'book', engine(1)),
       'engine, 2 runs': () => measure(place, 'book', engine(2)),
-      'row at a time': () => measure(place, 'book', rowAtATime(slice, false)),
-      'row at a time, prepared': () => measure(place, 'book', rowAtATime(slice, true)),
+      'row at a time': () => measure(place, 'book', bot(slice, false)),
+      'row at a time, prepared': () => measure(place, 'book', bot(slice, true)),
     },
     say,
   );

@@ -7,15 +7,19 @@ import { benchNow } from './book.ts';
 // statement is parsed each time, as most drivers do unless told otherwise; or prepared once a
 // connection, which is the best that can be made of it.
 
-const iso = (at: Date): string => at.toISOString();
+export const iso = (at: Date): string => at.toISOString();
 const major = (minor: bigint): string =>
   `${minor / 100n}.${(minor % 100n).toString().padStart(2, '0')}`;
 const dayMs = 86_400_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of many statements, whose columns are read once
-type Row = Record<string, any>;
+export type Row = Record<string, any>;
 
-type Ask = (name: string, text: string, values: readonly unknown[]) => Promise<Row | undefined>;
+export type Ask = (
+  name: string,
+  text: string,
+  values: readonly unknown[],
+) => Promise<Row | undefined>;
 
 /** One subscription: whether it was renewed. Ten round trips if it was. */
 async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
@@ -126,27 +130,37 @@ async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
   return true;
 }
 
-/** Renews up to `max` due ones; how many it looked at, and renewed. */
-export async function renewRowAtATime(
+export interface Bot {
+  /** SQL of the ids that are due at `$1`, at most `$2` of them. */
+  readonly find: string;
+  /** Does one; whether anything came of it. */
+  readonly one: (ask: Ask, id: bigint, now: Date) => Promise<boolean>;
+}
+
+/** Does up to `max` due ones, a commit for a hundred. @returns how many came of it */
+export async function rowAtATime(
   client: pg.Client,
+  { find, one }: Bot,
   max: number,
   prepared: boolean,
-): Promise<{ examined: number; renewed: number }> {
+): Promise<number> {
   const now = new Date(benchNow);
   const ask: Ask = async (name, text, values) =>
     (await client.query({ ...(prepared && { name }), text, values: [...values] })).rows[0];
-  const { rows } = await client.query(
-    `SELECT id FROM perennial.subscription WHERE kind = 'paid' AND auto_renew AND state = 'active'
-     AND expires_at <= $1::timestamptz + interval '6 hours' ORDER BY expires_at, id LIMIT $2`,
-    [now, max],
-  );
-  let renewed = 0;
+  const { rows } = await client.query(find, [now, max]);
+  let done = 0;
   for (let at = 0; at < rows.length; at += 100) {
     await client.query('BEGIN');
     for (const { id } of rows.slice(at, at + 100)) {
-      if (await renewOne(ask, id, now)) renewed += 1;
+      if (await one(ask, id, now)) done += 1;
     }
     await client.query('COMMIT');
   }
-  return { examined: rows.length, renewed };
+  return done;
 }
+
+export const renewingBot: Bot = {
+  find: `SELECT id FROM perennial.subscription WHERE kind = 'paid' AND auto_renew AND state = 'active'
+    AND expires_at <= $1::timestamptz + interval '6 hours' ORDER BY expires_at, id LIMIT $2`,
+  one: renewOne,
+};

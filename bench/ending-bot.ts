@@ -1,0 +1,66 @@
+import { type Bot, iso } from './row-at-a-time.ts';
+
+// Endings as a bot does them, one after the other: the same rows as the engine's and the same
+// locks, eight statements and one for each node.
+
+export const endingBot = (nodes: readonly string[]): Bot => ({
+  find: `SELECT id FROM perennial.subscription WHERE state = 'active' AND expires_at <= $1
+    ORDER BY expires_at, id LIMIT $2`,
+  async one(ask, id, now) {
+    const owner = await ask(
+      'owner',
+      'SELECT customer_id FROM perennial.subscription WHERE id = $1',
+      [id],
+    );
+    await ask('customer', 'SELECT * FROM perennial.customer WHERE id = $1 FOR NO KEY UPDATE', [
+      owner?.customer_id,
+    ]);
+    const found = await ask('subscription', 'SELECT * FROM perennial.subscription WHERE id = $1', [
+      id,
+    ]);
+    if (found === undefined || found.state !== 'active' || found.expires_at > now.getTime()) {
+      return false;
+    }
+    const { customer_id: customer, plan, kind, expires_at: endMs } = found;
+    const told = { plan, expires_at: iso(new Date(endMs)) };
+    await ask(
+      'end',
+      `UPDATE perennial.subscription SET state = 'expired', next_try_at = 'infinity' WHERE id = $1`,
+      [id],
+    );
+    const credential = await ask(
+      'retire',
+      `UPDATE perennial.credential SET retired_at = $2
+       WHERE subscription_id = $1 AND retired_at IS NULL RETURNING id`,
+      [id, now],
+    );
+    for (const node of nodes) {
+      await ask(
+        'mark',
+        `INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at,
+           marked_at) VALUES ($1, $2, true, $3, $3)
+         ON CONFLICT (node_id, credential_id) DO UPDATE SET
+           version = nextval('perennial.access_sync_version'), urgent = true,
+           next_attempt_at = excluded.next_attempt_at, marked_at = excluded.marked_at`,
+        [node, credential?.id, now],
+      );
+    }
+    await ask(
+      'notice',
+      `INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+         params, next_attempt_at, created_at)
+       VALUES ($1, $2, 'telegram', $3, $4, $5, $6, $6) ON CONFLICT (dedupe_key) DO NOTHING`,
+      [
+        ...[customer, id, kind === 'trial' ? 'trial_ended' : 'expired', `expired:${id}:${endMs}`],
+        ...[told, now],
+      ],
+    );
+    await ask(
+      'event',
+      `INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
+       VALUES ($1, $2, 'expired', 'bot', $3, $4)`,
+      [customer, `subscription:${id}`, now, told],
+    );
+    return true;
+  },
+});
