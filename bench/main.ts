@@ -5,6 +5,7 @@ import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as overlap } from './overlap.ts';
 import { benchmark as renewal } from './renewal.ts';
+import { benchmark as reseed } from './reseed.ts';
 import { type Benchmark, tableOf } from './table.ts';
 import { benchmark as xrayAdds } from './xray-adds.ts';
 
@@ -14,6 +15,7 @@ import { benchmark as xrayAdds } from './xray-adds.ts';
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   renewal,
   expiry,
+  reseed,
   idle,
   overlap,
   import: transfer,

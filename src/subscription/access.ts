@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { type CredentialId, newCredentialId, type SubscriptionId } from '../kernel/ids.ts';
@@ -26,17 +26,23 @@ export async function markAccess(
   { urgent = true }: { urgent?: boolean } = {},
 ): Promise<void> {
   if (credentials.length === 0) return;
-  await sql`
+  await marks(unnest('c', credentials, { id: ['uuid', (id) => id] }), now, urgent).execute(tx);
+  await wakeKeepers(tx);
+}
+
+/** The statement that marks each `id` of a table on every node. */
+function marks(credentials: RawBuilder<unknown>, now: Instant, urgent: boolean) {
+  const at = sql`${isoTime(now)}::timestamptz`;
+  return sql`
     INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
-    SELECT n.id, c.id, ${urgent}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM perennial.node n CROSS JOIN ${unnest('c', credentials, { id: ['uuid', (id) => id] })}
-    ORDER BY n.id, c.id
+    SELECT n.id, credential.id, ${urgent}::boolean, ${at}, ${at}
+    FROM perennial.node n CROSS JOIN (SELECT id FROM ${credentials}) credential
+    ORDER BY n.id, credential.id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET
       version = nextval('perennial.access_sync_version'),
       urgent = access_sync.urgent OR excluded.urgent, attempts = 0,
       next_attempt_at = excluded.next_attempt_at, last_error = NULL,
-      marked_at = excluded.marked_at`.execute(tx);
-  await wakeKeepers(tx);
+      marked_at = excluded.marked_at`;
 }
 
 /** Gives each of these subscriptions a live credential: its last one if it is recent, or a new one. */
@@ -106,22 +112,21 @@ export async function exchangeAccess(
   await markAccess(tx, [...rows.map((row) => row.id), ...issued], now);
 }
 
-/** Retires the live credentials of these subscriptions. */
+/** Retires the live credentials of these subscriptions, and marks them on every node. */
 export async function closeAccess(
   tx: Tx,
   subscriptions: readonly SubscriptionId[],
   now: Instant,
 ): Promise<void> {
   if (subscriptions.length === 0) return;
-  const { rows } = await sql<{ id: CredentialId }>`
-    UPDATE perennial.credential c SET retired_at = ${isoTime(now)}
-    WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
-    RETURNING c.id`.execute(tx);
-  await markAccess(
-    tx,
-    rows.map((row) => row.id),
-    now,
-  );
+  await sql`
+    WITH retired AS (
+      UPDATE perennial.credential c SET retired_at = ${isoTime(now)}
+      WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
+      RETURNING c.id
+    )
+    ${marks(sql`retired`, now, true)}`.execute(tx);
+  await wakeKeepers(tx);
 }
 
 /** After a change of plan: the same credential may open other nodes now. */

@@ -1,13 +1,14 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
+import { inTurn } from '../db/in-turn.ts';
 import type { SubscriptionKind } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import { mustHold } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { owe } from '../notify/outbox.ts';
+import { type NewNotice, owe } from '../notify/outbox.ts';
 import { closeAccess } from './access.ts';
-import { ofSubscription, record } from './timeline.ts';
+import { type NewEvent, ofSubscription, record } from './timeline.ts';
 
 export interface Ending {
   readonly subscriptionId: SubscriptionId;
@@ -29,31 +30,38 @@ export async function end(
 ): Promise<void> {
   if (endings.length === 0) return;
   const ids = endings.map((row) => row.subscriptionId);
-  // Out of the due index until a top-up within the time of revival brings it back.
+  await inTurn([
+    () => expire(tx, ids),
+    () => closeAccess(tx, ids, now),
+    () => owe(tx, endings.map(noticeOf), now),
+    () => record(tx, endings.map(eventOf), actor, now),
+  ]);
+}
+
+/** Out of the due index until a top-up within the time of revival brings it back. */
+async function expire(tx: Tx, ids: readonly SubscriptionId[]): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription SET state = 'expired', next_try_at = 'infinity'
     WHERE id = ${anyOf('bigint', ids)} AND state = 'active'`.execute(tx);
   mustHold(
-    numAffectedRows === BigInt(endings.length),
-    `${endings.length} subscriptions were to end, ${numAffectedRows} did`,
+    numAffectedRows === BigInt(ids.length),
+    `${ids.length} subscriptions were to end, ${numAffectedRows} did`,
   );
-  await closeAccess(tx, ids, now);
-  await owe(
-    tx,
-    endings.map((row) => ({
-      customerId: row.customerId,
-      subscriptionId: row.subscriptionId,
-      kind: row.kind === 'trial' ? 'trial_ended' : 'expired',
-      dedupeKey: `expired:${row.subscriptionId}:${row.expiresAt}`,
-      params: { plan: row.plan, expires_at: isoTime(row.expiresAt) },
-    })),
-    now,
-  );
-  const events = endings.map((row) => ({
-    customerId: row.customerId,
-    subject: ofSubscription(row.subscriptionId),
-    action: 'expired',
-    detail: { plan: row.plan, expires_at: isoTime(row.expiresAt) },
-  }));
-  await record(tx, events, actor, now);
 }
+
+const told = (row: Ending) => ({ plan: row.plan, expires_at: isoTime(row.expiresAt) });
+
+const noticeOf = (row: Ending): NewNotice => ({
+  customerId: row.customerId,
+  subscriptionId: row.subscriptionId,
+  kind: row.kind === 'trial' ? 'trial_ended' : 'expired',
+  dedupeKey: `expired:${row.subscriptionId}:${row.expiresAt}`,
+  params: told(row),
+});
+
+const eventOf = (row: Ending): NewEvent => ({
+  customerId: row.customerId,
+  subject: ofSubscription(row.subscriptionId),
+  action: 'expired',
+  detail: told(row),
+});

@@ -34,6 +34,7 @@ export async function previewWorker<Facts, Outcome>(
         settings: await readSettings(tx),
         prices: await readPriceList(tx, now),
         confirmed: context.confirmed ?? false,
+        counted: new Map(),
         heldBefore: false,
       };
       const skip = await heldItems(tx, worker.name, now);

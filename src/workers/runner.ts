@@ -47,6 +47,7 @@ export interface RunLog {
 /** What the run has done so far. */
 class Progress {
   readonly counts: Record<string, number> = {};
+  readonly counted = new Map<string, number>();
   isolatedByFault = 0;
   failed = 0;
   workLeft = false;
@@ -173,6 +174,7 @@ async function carryOut<Facts, Outcome>(
   const moment: Moment = {
     ...setting,
     prices: await readPriceList(tx, setting.now),
+    counted: progress.counted,
     confirmed: context.confirmed ?? false,
     heldBefore: (progress.counts.held ?? 0) > 0,
   };

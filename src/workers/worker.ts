@@ -28,6 +28,8 @@ export interface Moment {
   readonly prices: PriceList;
   /** A person confirmed what a guard would hold. */
   readonly confirmed: boolean;
+  /** What the worker counted in an earlier batch of this run and need not count again. */
+  readonly counted: Map<string, number>;
   /** A guard held something in an earlier batch of this run: it lets nothing more through. */
   readonly heldBefore: boolean;
 }

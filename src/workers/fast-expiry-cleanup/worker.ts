@@ -117,14 +117,18 @@ type Tx = Parameters<typeof takeGuard>[0];
 async function admit(
   tx: Tx,
   wanted: number,
-  { now, heldBefore }: Pick<Moment, 'now' | 'heldBefore'>,
+  { now, heldBefore, counted }: Pick<Moment, 'now' | 'heldBefore' | 'counted'>,
 ): Promise<number | 'busy'> {
-  // To count all who are active takes seconds with millions: once a run, not for each batch held.
   if (wanted === 0 || heldBefore) return 0;
   if (!(await takeGuard(tx))) return 'busy';
   const ended = await endedInTheLastHour(tx, now);
   if (cannotHold(wanted, ended)) return wanted;
-  return allowance(await countActive(tx), ended);
+  // Who was active when the hour began. To count them takes as long as half a batch with a million
+  // Who was active when the hour began. To count a million of them takes as long as half a batch:
+  // once a run, which doesn't last long enough to change the answer.
+  const before = counted.get('active') ?? (await countActive(tx)) + ended;
+  counted.set('active', before);
+  return allowance(before - ended, ended);
 }
 
 /** Once an hour while it holds. */

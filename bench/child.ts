@@ -1,0 +1,53 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+
+// A process of the benchmark's own, `NAME-run.ts`, that is told what to do and tells what came of it.
+
+export interface Child extends AsyncDisposable {
+  /** Its next message. @throws where it ends instead; why stands on standard error */
+  told<Answer>(): Promise<Answer>;
+  ask<Answer>(message: string): Promise<Answer>;
+}
+
+export interface ChildOptions {
+  readonly args?: readonly string[];
+  readonly execArgv?: readonly string[];
+}
+
+export async function startChild(name: string, options: ChildOptions = {}): Promise<Child> {
+  const { args = [], execArgv = [] } = options;
+  const file = new URL(`./${name}-run.ts`, import.meta.url).pathname;
+  const profile = process.env.BENCH_CPU_PROF === name ? ['--cpu-prof'] : [];
+  const child = fork(file, args, { execArgv: [...execArgv, ...profile] });
+  const told = <Answer>(): Promise<Answer> => messageOf(child, name) as Promise<Answer>;
+  return {
+    told,
+    ask<Answer>(message: string) {
+      const answer = told<Answer>();
+      child.send(message);
+      return answer;
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, 'exit');
+      if (child.connected) child.disconnect();
+      await ended;
+    },
+  };
+}
+
+async function messageOf(child: ChildProcess, name: string): Promise<unknown> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    const [message] = await Promise.race([
+      once(child, 'message', { signal }),
+      once(child, 'exit', { signal }).then(([code]) => {
+        throw new Error(`the process ${name} ended with ${code}`);
+      }),
+    ]);
+    return message;
+  } finally {
+    over.abort();
+  }
+}
