@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { stopwatch } from '../src/db/clock.ts';
 
 // `npm start` as a newcomer meets it, in real processes and a folder of its own.
 
@@ -42,7 +43,15 @@ interface Hour {
   readonly now: string;
   readonly renewed: number;
   readonly short: number;
+  readonly expired: number;
   readonly audit: { readonly checks: number; readonly violations: number } | null;
+  readonly node: {
+    readonly users: number;
+    readonly wanted: number;
+    readonly equal: boolean;
+    readonly retired: number;
+    readonly confirmed: number;
+  };
 }
 
 test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves no process', async () => {
@@ -57,14 +66,22 @@ test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves
   const running = join(dataDir, 'postgres', 'postmaster.pid');
   expect(existsSync(running)).toBe(true);
   demo.kill('SIGINT');
+  const elapsedMs = stopwatch();
   const [code] = await once(demo, 'exit');
   expect(code).toBe(0);
+  expect(elapsedMs()).toBeLessThan(5_000);
   expect(existsSync(running)).toBe(false);
   const renewed = hours.reduce((sum, hour) => sum + hour.renewed, 0);
   // About twenty an hour become due, a fifth of them short.
   expect(renewed).toBeGreaterThan(30);
   expect(renewed).toBeLessThan(110);
   expect(hours.reduce((sum, hour) => sum + hour.short, 0)).toBeGreaterThan(3);
+  // Its clock waits for the node: who can connect there are those of the books at each hour.
+  for (const { node } of hours) {
+    expect(node).toMatchObject({ equal: true, users: node.wanted, confirmed: node.retired });
+    expect(node.users).toBeGreaterThan(400);
+  }
+  expect(hours.at(-1)?.node.retired).toBeGreaterThan(0);
   const audit = await ended(perennial(['audit', '--json'], { DATABASE_URL: 'embedded' }));
   expect(audit).toMatchObject({ code: 0, err: '' });
   expect(JSON.parse(audit.out).ok).toBe(true);

@@ -51,7 +51,9 @@ export function demoCommand(): Command {
       );
       if (options.json !== true)
         process.stdout.write(`${farewell(dataDir, shown.totals.renewed.count)}\n`);
-      if ((shown.audit?.violations ?? 0) > 0) process.exitCode = 1;
+      const { audit, node } = shown;
+      const isWrong = (audit?.violations ?? 0) > 0 || (!node.equal && node.marks === 0);
+      if (isWrong) process.exitCode = 1;
     });
 }
 

@@ -5,9 +5,11 @@ import { stopwatch } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { workers } from '../workers/index.ts';
+import type { KeeperLog } from '../workers/keep-node/keeper.ts';
 import { drive } from './drive.ts';
 import { makeBooks } from './made-books.ts';
 import { News } from './news.ts';
+import { type DemoNode, type NodeShown, startDemoNode } from './node.ts';
 import { People } from './people.ts';
 import { randomOf } from './random.ts';
 import { addTo, emptyTotals, type Shown, type View } from './view.ts';
@@ -27,14 +29,31 @@ export interface DemoOptions {
 
 /** How often the books are audited and counted, in real time. */
 const auditEveryMs = 3 * secondMs;
+/** How often the node is compared with the books; less often where that takes long. */
+const compareEveryMs = 500;
+const comparingShare = 20;
 /** How often the view is told what is new; an eye doesn't need more. */
 const newsEveryMs = 100;
 
 /** Runs a demo until `signal`, and gives what was shown last. */
 export async function demo(options: DemoOptions): Promise<Shown> {
+  const node = await startDemoNode();
+  try {
+    const { catalog } = options;
+    const file = { ...catalog.file, nodes: [node.config] };
+    return await run({ ...options, catalog: { ...catalog, file } }, node);
+  } finally {
+    await node.stop();
+  }
+}
+
+async function run(options: DemoOptions, node: DemoNode): Promise<Shown> {
   const { view, signal, rate } = options;
   const books = await makeBooks(options);
+  const log = trouble(options.say);
   const news = new News(books.db);
+  node.keep({ ...books, log }, books.now);
+  const compared = comparing(node);
   let shown: Shown = await lookAgain(books.db, {
     now: books.now,
     rate,
@@ -42,6 +61,7 @@ export async function demo(options: DemoOptions): Promise<Shown> {
     active: 0,
     balanceMinor: 0n,
     audit: undefined,
+    node: await compared(),
   });
   const elapsedMs = stopwatch();
   let lookedMs = 0;
@@ -52,7 +72,13 @@ export async function demo(options: DemoOptions): Promise<Shown> {
     toldMs = elapsedMs();
     const items = await news.read();
     const totals = addTo(shown.totals, items);
-    shown = { ...shown, now, totals, rate: (now - books.now) / Math.max(1, elapsedMs()) };
+    shown = {
+      ...shown,
+      now,
+      totals,
+      node: await compared(),
+      rate: (now - books.now) / Math.max(1, elapsedMs()),
+    };
     if (elapsedMs() - lookedMs > auditEveryMs) {
       lookedMs = elapsedMs();
       shown = await lookAgain(books.db, shown);
@@ -69,17 +95,48 @@ export async function demo(options: DemoOptions): Promise<Shown> {
       from: books.now,
       rate,
       signal,
-      log: {
-        warn: (_, message) => options.say(message),
-        error: (fields, message) => options.say(`${message}: ${JSON.stringify(fields)}`),
-      },
+      log,
+      isQuiet: () => node.isQuiet(),
       onStep,
     });
+    shown = { ...shown, node: await atRest(node) };
     return await lookAgain(books.db, shown);
   } finally {
     view.end();
+    await node.stop();
     await books.close();
   }
+}
+
+function trouble(say: DemoOptions['say']): KeeperLog {
+  return {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (_, message) => say(message),
+    error: (fields, message) => say(`${message}: ${JSON.stringify(fields)}`),
+  };
+}
+
+/** What the node was when it was looked at last; looks again when that is some time ago. */
+function comparing(node: DemoNode): () => Promise<NodeShown> {
+  let last: { readonly shown: NodeShown; readonly agoMs: () => number; readonly tookMs: number };
+  return async () => {
+    const everyMs = Math.max(compareEveryMs, (last?.tookMs ?? 0) * comparingShare);
+    if (last !== undefined && last.agoMs() < everyMs) return last.shown;
+    const tookMs = stopwatch();
+    const shown = await atRest(node);
+    last = { shown, agoMs: stopwatch(), tookMs: tookMs() };
+    return shown;
+  };
+}
+
+/** Books and node are read one after the other: a difference without a mark is looked at again. */
+async function atRest(node: DemoNode): Promise<NodeShown> {
+  let shown = await node.look();
+  for (let more = 3; more > 0 && !shown.equal && shown.marks === 0; more -= 1) {
+    shown = await node.look();
+  }
+  return shown;
 }
 
 /** Counts what is costly to count, and audits. */

@@ -21,6 +21,8 @@ export interface Drive {
   readonly rate: number;
   readonly signal: AbortSignal;
   readonly log: RunLog;
+  /** Whether the nodes have been told everything: they live in real time. */
+  readonly isQuiet: () => Promise<boolean>;
   /** Called between two steps, and while nothing is due. */
   readonly onStep: (now: Instant) => Promise<void>;
 }
@@ -29,6 +31,9 @@ export interface Drive {
 const peopleEveryMs = 5 * minuteMs;
 /** How long to rest when the clock is ahead of the pace: the view stays smooth. */
 const restMs = 50;
+/** Virtual time waits for the nodes, which take some 20 ms of real time; not for long. */
+const quietMaxMs = secondMs;
+const quietRestMs = 5;
 
 /** Runs until `signal`; ends after the step in hand. */
 export async function drive(books: Drive): Promise<Instant> {
@@ -52,12 +57,22 @@ export async function drive(books: Drive): Promise<Instant> {
     dueAt.set(worker, later(now, worker.everyMs));
   }
 
+  const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined);
+
+  /** Else an hour would go by between an end and its removal. */
+  async function awaitNodes(): Promise<void> {
+    const waitedMs = stopwatch();
+    while (!signal.aborted && waitedMs() < quietMaxMs && !(await books.isQuiet())) {
+      await rest(quietRestMs);
+    }
+  }
+
   try {
     while (!signal.aborted) {
       const next = [...dueAt.values()].reduce(earliest, peopleAt);
       if (next > later(from, elapsedMs() * rate)) {
         await books.onStep(now);
-        await pause(restMs, undefined, { signal }).catch(() => undefined);
+        await rest(restMs);
         continue;
       }
       now = next;
@@ -68,6 +83,7 @@ export async function drive(books: Drive): Promise<Instant> {
         peopleAt = later(now, peopleEveryMs);
       }
       for (const [worker, at] of dueAt) if (at <= now) await run(worker);
+      await awaitNodes();
       await books.onStep(now);
     }
     return now;

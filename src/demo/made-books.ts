@@ -30,7 +30,7 @@ export interface MadeBooks {
 
 export interface DemoRequest {
   readonly dataDir: string;
-  /** Plans, prices and rules. */
+  /** Plans, prices, rules and nodes. */
   readonly catalog: Config;
   readonly customers: number;
   readonly seed: number;

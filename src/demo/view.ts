@@ -2,6 +2,7 @@ import { createLogUpdate } from 'log-update';
 import { hourMs, type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
 import type { NewsItem, NewsKind } from './news.ts';
+import type { NodeShown } from './node.ts';
 
 // What somebody sees of a demo: a live picture on a terminal, a line for each hour elsewhere.
 
@@ -14,6 +15,7 @@ export interface Shown {
   readonly balanceMinor: bigint;
   /** The last audit: checks, and violations found. */
   readonly audit: { readonly checks: number; readonly violations: number } | undefined;
+  readonly node: NodeShown;
 }
 
 export type Totals = Readonly<Record<NewsKind, { readonly count: number; readonly minor: bigint }>>;
@@ -49,13 +51,37 @@ function auditText(audit: Shown['audit']): string {
     : `audit: ${audit.violations} VIOLATIONS`;
 }
 
+/** Who can connect: what the node has, against what the books want. */
+function nodeFacts({ id, users, wanted, equal, retired, confirmed }: NodeShown): string[] {
+  const books =
+    users !== wanted
+      ? `the books say ${wanted}`
+      : equal
+        ? 'as in the books'
+        : 'OTHERS in the books';
+  const gone = confirmed === retired ? 'all confirmed' : `${retired - confirmed} to confirm`;
+  return [`node ${id}: ${users} can connect, ${books}`, `removed ${retired}, ${gone}`];
+}
+
+/** What is shown besides the news: a line each, of facts that stand beside each other. */
+function factLines(shown: Shown, totals: Totals): string[][] {
+  const balances = `balances ${moneyText(shown.balanceMinor, 'RUB')}`;
+  const counts = (kinds: readonly NewsKind[]) => kinds.map((kind) => totalText(totals, kind));
+  return [
+    [`${shown.active} subscriptions active`, balances, auditText(shown.audit)],
+    counts(['renewed', 'short', 'topped_up']),
+    counts(['revived', 'expired', 'purchased']),
+    nodeFacts(shown.node),
+  ];
+}
+
 /** A picture that is drawn again and again in its place. */
 export function liveView(stream: NodeJS.WriteStream): View {
   const update = createLogUpdate(stream);
   let latest: NewsItem[] = [];
   return {
     show(shown, news) {
-      const rows = Math.max(5, Math.min(20, (stream.rows ?? 24) - 9));
+      const rows = Math.max(5, Math.min(20, (stream.rows ?? 24) - 10));
       latest = [...latest, ...news].slice(-rows);
       update(picture(shown, latest));
     },
@@ -64,15 +90,10 @@ export function liveView(stream: NodeJS.WriteStream): View {
 }
 
 function picture(shown: Shown, latest: readonly NewsItem[]): string {
-  const { totals } = shown;
   return [
     `perennial demo   ${minute(shown.now)} UTC   ${Math.round(shown.rate).toLocaleString('en')}x   Ctrl-C ends it`,
     '',
-    `${shown.active} subscriptions active   balances ${moneyText(shown.balanceMinor, 'RUB')}   ${auditText(shown.audit)}`,
-    (['renewed', 'short', 'topped_up'] as const).map((kind) => totalText(totals, kind)).join('   '),
-    (['revived', 'expired', 'purchased'] as const)
-      .map((kind) => totalText(totals, kind))
-      .join('   '),
+    ...factLines(shown, shown.totals).map((facts) => facts.join('   ')),
     '',
     ...latest.map(newsLine),
   ].join('\n');
@@ -102,9 +123,7 @@ export function plainView(write: (line: string) => void, asJson: boolean): View 
 }
 
 function hourText(shown: Shown, since: Totals): string {
-  const kinds = ['renewed', 'short', 'topped_up', 'revived', 'expired', 'purchased'] as const;
-  const counts = kinds.map((kind) => totalText(since, kind)).join('  ');
-  return `${minute(shown.now)}  ${counts}  active ${shown.active}  ${auditText(shown.audit)}`;
+  return [minute(shown.now), ...factLines(shown, since).flat()].join('  ');
 }
 
 function hourJson(shown: Shown, since: Totals): string {
@@ -114,6 +133,7 @@ function hourJson(shown: Shown, since: Totals): string {
     ...Object.fromEntries(counts),
     active: shown.active,
     audit: shown.audit ?? null,
+    node: shown.node,
   });
 }
 
