@@ -36,7 +36,7 @@ const prices = [
   ['mini', 30, 10_00n],
 ] as const;
 
-/** Plans with prices in RUB, and a node on which access is marked. */
+/** Plans with prices in RUB, three days of basic as a trial, and a node on which access is marked. */
 export async function sells({ db }: Pick<Books, 'db'>): Promise<void> {
   for (const key of new Set(prices.map(([plan]) => plan))) {
     const title = JSON.stringify({ en: key });
@@ -46,6 +46,9 @@ export async function sells({ db }: Pick<Books, 'db'>): Promise<void> {
       .execute();
   }
   for (const [plan, days, minor] of prices) await setsPrice({ db }, plan, days, minor, 'RUB');
+  await sql`
+    INSERT INTO perennial.setting (key, value)
+    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(db);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
     VALUES ('nl-1', '127.0.0.1:1', '{vless}', '{all}', '{"host": "nl1.example.net"}')`.execute(db);

@@ -7,6 +7,7 @@ import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
 import { changePlan } from '../subscription/plan-change.ts';
 import { refund } from '../subscription/refunding.ts';
 import { reissue } from '../subscription/reissuing.ts';
+import { startTrial } from '../subscription/trial.ts';
 import { days, given, onOff, rowId } from './arguments.ts';
 import {
   call,
@@ -52,6 +53,13 @@ export function purchaseCommand(open: OpenBooks): Command {
       }),
     });
   });
+}
+
+export function trialCommand(open: OpenBooks): Command {
+  const build = command('trial <TG>', 'some days for nothing, once ever; for newcomers');
+  return changing<KeyOption>(open, build, ({ db }, options, id) =>
+    startTrial(call(db, options), { telegramId: tg(id) }),
+  );
 }
 
 export function autoRenew(open: OpenBooks): Command {

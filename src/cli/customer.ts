@@ -13,6 +13,7 @@ import {
   refundCommand,
   reissueCommand,
   revokeCommand,
+  trialCommand,
 } from './customer-rights.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 import { linksText } from './links.ts';
@@ -29,6 +30,7 @@ export function customerCommand(open: OpenBooks): Command {
     .addCommand(show(open))
     .addCommand(topUpCommand(open))
     .addCommand(purchaseCommand(open))
+    .addCommand(trialCommand(open))
     .addCommand(autoRenew(open))
     .addCommand(changePlanCommand(open))
     .addCommand(refundCommand(open))

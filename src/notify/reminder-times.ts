@@ -20,18 +20,25 @@ export interface ReminderTime<Kind extends string> {
 /** In their order. */
 export type Reminders<Kind extends string> = readonly ReminderTime<Kind>[];
 
-/** How long before the end. */
-export const endReminders: readonly (readonly [kind: EndReminder, beforeMs: number])[] = [
-  ['ends_3d', 3 * dayMs],
-  ['ends_24h', dayMs],
-  ['ends_3h', 3 * hourMs],
-];
+/** How long after the start of a trial, and how long before its end. */
+export const trialRemindersMs = {
+  trial_6h: 6 * hourMs,
+  trial_48h: 48 * hourMs,
+  trial_ending: 6 * hourMs,
+} as const satisfies Record<TrialReminder, number>;
+
+/** How long before the end, the longest first. */
+export const endRemindersMs = {
+  ends_3d: 3 * dayMs,
+  ends_24h: dayMs,
+  ends_3h: 3 * hourMs,
+} as const satisfies Record<EndReminder, number>;
 
 export function remindersOfTrial(startedAt: Instant, expiresAt: Instant): Reminders<TrialReminder> {
   const all: Reminders<TrialReminder> = [
-    { kind: 'trial_6h', at: later(startedAt, 6 * hourMs) },
-    { kind: 'trial_48h', at: later(startedAt, 48 * hourMs) },
-    { kind: 'trial_ending', at: later(expiresAt, -6 * hourMs) },
+    { kind: 'trial_6h', at: later(startedAt, trialRemindersMs.trial_6h) },
+    { kind: 'trial_48h', at: later(startedAt, trialRemindersMs.trial_48h) },
+    { kind: 'trial_ending', at: later(expiresAt, -trialRemindersMs.trial_ending) },
   ];
   return all
     .filter(({ at }) => at > startedAt && at < expiresAt)
@@ -40,9 +47,9 @@ export function remindersOfTrial(startedAt: Instant, expiresAt: Instant): Remind
 
 /** @param periodDays how long the time that ends then is */
 export function remindersOfEnd(expiresAt: Instant, periodDays: number): Reminders<EndReminder> {
-  return endReminders
-    .filter(([, beforeMs]) => beforeMs < periodDays * dayMs)
-    .map(([kind, beforeMs]) => ({ kind, at: later(expiresAt, -beforeMs) }));
+  return (['ends_3d', 'ends_24h', 'ends_3h'] as const)
+    .filter((kind) => endRemindersMs[kind] < periodDays * dayMs)
+    .map((kind) => ({ kind, at: later(expiresAt, -endRemindersMs[kind]) }));
 }
 
 export interface Reminded {

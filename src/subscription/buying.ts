@@ -81,7 +81,8 @@ export async function priceOf(
   );
 }
 
-async function refuseUnsold(desk: Desk, plan: string): Promise<void> {
+/** @throws Fault `no_plan` */
+export async function refuseUnsold(desk: Desk, plan: string): Promise<void> {
   const { rows } = await sql<{ key: string; retired_at: Instant | null }>`
     SELECT key, retired_at FROM perennial.plan ORDER BY key`.execute(desk.tx);
   const found = rows.find((row) => row.key === plan);
@@ -225,7 +226,7 @@ async function extendOrFound(
     return found(desk, { kind, plan, periodDays, expiresAt, autoRenew: request.autoRenew ?? true });
   }
   const autoRenew = request.autoRenew ?? (existing.kind === 'trial' || existing.autoRenew);
-  await alter(desk, existing.id, {
+  await alter(desk, existing, {
     kind,
     plan,
     periodDays,

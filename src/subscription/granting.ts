@@ -54,7 +54,7 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     const plan = existing?.plan ?? (request.newPlan as string);
     const id = existing?.id ?? (await foundGift(desk, plan, request.days, endsAt));
     if (existing !== undefined) {
-      await alter(desk, id, { state: 'active', expiresAt: endsAt, nextTryAt: null });
+      await alter(desk, existing, { state: 'active', expiresAt: endsAt, nextTryAt: null });
     }
     await addPeriods(desk.tx, [
       {
@@ -119,7 +119,7 @@ export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
       throw refused('revoked', `subscription ${subscription.id} was revoked already`);
     }
     const { refundedMinor, expiresAt } = await refundToCome(desk, subscription, request.refund);
-    await alter(desk, subscription.id, { state: 'revoked', expiresAt, nextTryAt: never });
+    await alter(desk, subscription, { state: 'revoked', expiresAt, nextTryAt: never });
     await closeAccess(desk.tx, [subscription.id], desk.now);
     if (refundedMinor > 0n) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
     const detail = {
@@ -174,7 +174,7 @@ export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer>
     if (subscription.state === 'revoked') {
       throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
     }
-    await alter(desk, subscription.id, { autoRenew: request.on });
+    await alter(desk, subscription, { autoRenew: request.on });
     if (request.on) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
     await tell(desk, subscription.id, action, undefined, '', {});

@@ -1,7 +1,8 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime } from '../kernel/instant.ts';
+import { endRemindersMs, trialRemindersMs } from '../notify/reminder-times.ts';
 import { markAccess } from './access.ts';
 import type { Actor } from './timeline.ts';
 
@@ -14,7 +15,8 @@ import type { Actor } from './timeline.ts';
 // that runs gets a live credential and a mark on every node, not urgent: those who are cut off go
 // first. One that has ended is `expired`, silently: no notice, its credential retired at its end,
 // and `next_try_at` beyond all time, so that auto-renewal doesn't take up what somebody else's panel
-// ended; a top-up within the days of revival does, as it does for our own.
+// ended; a top-up within the days of revival does, as it does for our own. Of its reminders those
+// count that are due after the import.
 
 /** The columns of `opening_line` in COPY's order. NULL but for a missing uuid: can't be read. */
 export const openingLineColumns = [
@@ -104,6 +106,20 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
     FROM made ORDER BY id`.execute(tx);
 }
 
+const interval = (ms: number) => sql`${`${ms} ms`}::interval`;
+
+/** As `nextReminderAt` has it, of a row of `line`. */
+const remindAt = (at: RawBuilder<unknown>) => sql`
+  (SELECT min(due) FROM unnest(CASE kind WHEN 'trial' THEN ARRAY[
+      started_at + ${interval(trialRemindersMs.trial_6h)},
+      started_at + ${interval(trialRemindersMs.trial_48h)},
+      expires_at - ${interval(trialRemindersMs.trial_ending)}]
+    ELSE ARRAY[
+      expires_at - ${interval(endRemindersMs.ends_3d)},
+      expires_at - ${interval(endRemindersMs.ends_24h)},
+      expires_at - ${interval(endRemindersMs.ends_3h)}] END) due
+   WHERE due > ${at} AND due < expires_at)`;
+
 async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant) {
   const at = sql`${isoTime(now)}::timestamptz`;
   const { rows } = await sql<{ id: CredentialId }>`
@@ -117,11 +133,12 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
         ORDER BY l.line) ordered),
     made AS (
       INSERT INTO perennial.subscription (id, customer_id, kind, plan, period_days, state,
-        started_at, expires_at, auto_renew, next_try_at)
+        started_at, expires_at, auto_renew, next_try_at, remind_at)
       OVERRIDING SYSTEM VALUE
       SELECT id, customer_id, kind, plan, period_days,
         CASE WHEN runs THEN 'active' ELSE 'expired' END, started_at, expires_at, auto_renew,
-        CASE WHEN NOT runs THEN 'infinity'::timestamptz END
+        CASE WHEN NOT runs THEN 'infinity'::timestamptz END,
+        CASE WHEN runs THEN ${remindAt(at)} END
       FROM line),
     given AS (
       INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,

@@ -80,7 +80,7 @@ async function changeNext(
   priceMinor: bigint,
 ): Promise<PlanChangeAnswer> {
   const same = request.plan === subscription.plan && request.periodDays === subscription.periodDays;
-  await alter(desk, subscription.id, {
+  await alter(desk, subscription, {
     nextPlan: same ? null : request.plan,
     nextPeriodDays: same ? null : request.periodDays,
   });
@@ -109,7 +109,7 @@ async function changeNow(
     if (minor > 0n) await tellRefund(desk, subscription.id, period, minor);
   }
   const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, priceMinor);
-  await alter(desk, subscription.id, { nextPlan: null, nextPeriodDays: null });
+  await alter(desk, subscription, { nextPlan: null, nextPeriodDays: null });
   if (desk.customer.balanceMinor > balanceBeforeMinor) {
     await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
   }

@@ -135,7 +135,7 @@ async function followEnd(
   const autoRenew = keepAutoRenew && subscription.autoRenew;
   const ended = subscription.state === 'active' && expiresAt <= desk.now;
   const state = ended ? 'expired' : subscription.state;
-  await alter(desk, subscription.id, {
+  await alter(desk, subscription, {
     expiresAt,
     autoRenew,
     state,

@@ -7,6 +7,7 @@ import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
+import { endRemindersMs } from '../notify/reminder-times.ts';
 import { openAccess, remarkAccess } from './access.ts';
 import { book, reserveEntryIds } from './ledger.ts';
 import { addPeriods } from './periods.ts';
@@ -103,12 +104,18 @@ export async function renew(
   );
 }
 
-/** The new end, and the plan that was chosen for this period. */
+/**
+ * The new end, and the plan that was chosen for this period. With a new end this can't be a HOT
+ * update, so each index gets an entry, that of `remind_at` too, whether it changes or not: to set
+ * it costs nothing, and spares the reminders' worker a look at the old end. For periods of under
+ * three days it is too early; that worker puts it right.
+ */
 async function extend(tx: Tx, charged: readonly Charged[]): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription s
     SET state = 'active', plan = paid.plan, period_days = paid.period_days,
-      next_plan = NULL, next_period_days = NULL, expires_at = paid.ends_at, next_try_at = NULL
+      next_plan = NULL, next_period_days = NULL, expires_at = paid.ends_at, next_try_at = NULL,
+      remind_at = paid.ends_at - ${`${endRemindersMs.ends_3d} ms`}::interval
     FROM ${unnest('paid', charged, {
       id: ['bigint', (row) => row.subscriptionId],
       plan: ['text', (row) => row.plan],

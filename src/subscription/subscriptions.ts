@@ -4,6 +4,7 @@ import type { PeriodSource, SubscriptionKind, SubscriptionState } from '../db/sc
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { nextReminderAt, type Reminded, remindersOf } from '../notify/reminder-times.ts';
 import type { Desk } from './command.ts';
 
 /** A subscription as commands see it. */
@@ -95,9 +96,23 @@ export interface Change {
   readonly nextTryAt?: Instant | null;
 }
 
+/**
+ * When the next reminder of one whose end is new is due: nothing of what its old end was told, and
+ * nothing that would have been due before now.
+ */
+function remindAt(desk: Desk, subscription: Reminded): string | null {
+  const at = nextReminderAt(remindersOf(subscription), desk.now);
+  return at === null ? null : isoTime(at);
+}
+
 /** Writes a change of a subscription of the customer at the desk. */
-export async function alter(desk: Desk, id: SubscriptionId, change: Change): Promise<void> {
+export async function alter(
+  desk: Desk,
+  subscription: Pick<Subscription, 'id'> & Reminded,
+  change: Change,
+): Promise<void> {
   const { nextTryAt } = change;
+  const altered = { ...subscription, ...change };
   await desk.tx
     .updateTable('perennial.subscription')
     .set({
@@ -107,13 +122,15 @@ export async function alter(desk: Desk, id: SubscriptionId, change: Change): Pro
       ...(change.nextPlan === undefined ? {} : { next_plan: change.nextPlan }),
       ...(change.nextPeriodDays === undefined ? {} : { next_period_days: change.nextPeriodDays }),
       ...(change.state === undefined ? {} : { state: change.state }),
-      ...(change.expiresAt === undefined ? {} : { expires_at: isoTime(change.expiresAt) }),
+      ...(change.expiresAt === undefined
+        ? {}
+        : { expires_at: isoTime(change.expiresAt), remind_at: remindAt(desk, altered) }),
       ...(change.autoRenew === undefined ? {} : { auto_renew: change.autoRenew }),
       ...(nextTryAt === undefined
         ? {}
         : { next_try_at: nextTryAt === null ? null : isoTime(nextTryAt) }),
     })
-    .where('id', '=', id)
+    .where('id', '=', subscription.id)
     .where('customer_id', '=', desk.customer.id)
     .executeTakeFirstOrThrow();
 }
@@ -139,6 +156,7 @@ export async function found(
       state: 'active',
       started_at: isoTime(desk.now),
       expires_at: isoTime(first.expiresAt),
+      remind_at: remindAt(desk, { ...first, startedAt: desk.now }),
       auto_renew: first.autoRenew,
       next_plan: null,
       next_period_days: null,

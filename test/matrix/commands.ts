@@ -7,7 +7,8 @@ import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts'
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
-import { payer, sells } from '../a-book.ts';
+import { startTrial } from '../../src/subscription/trial.ts';
+import { joins, payer, sells } from '../a-book.ts';
 import type { Books } from '../books.ts';
 
 // Every command that moves money or rights, each with a body of its own and with another one, for a
@@ -18,6 +19,7 @@ export const customerBegins = '2026-11-01T00:00:00Z';
 export async function fillOneCustomer(books: Books): Promise<void> {
   await sells(books);
   await payer(books, 1n, 500_00n);
+  for (const newcomer of [2n, 3n]) await joins(books, newcomer);
   await books.setClock('2026-11-10T12:34:56.789Z');
 }
 
@@ -42,6 +44,7 @@ export const commands: Readonly<Record<string, Asked>> = {
     purchase(call, { telegramId, plan: 'basic', periodDays: other ? 90 : 30 }),
   'purchase of a new one': (call, other) =>
     purchase(call, { telegramId, plan: other ? 'basic' : 'plus', periodDays: 30, isNew: true }),
+  trial: (call, other) => startTrial(call, { telegramId: other ? 3n : 2n }),
   refund: (call, other) => refund(call, { telegramId, periodId, part: other ? 'unused' : 'whole' }),
   grant: (call, other) => grant(call, { telegramId, days: other ? 6 : 5 }),
   revoke: (call, other) =>

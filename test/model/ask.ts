@@ -9,6 +9,7 @@ import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts'
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
+import { startTrial } from '../../src/subscription/trial.ts';
 import { type Command, iso, type Told, type Which } from './commands.ts';
 import { type CustomerRows, placesIn } from './read-books.ts';
 
@@ -99,7 +100,7 @@ async function send(
     case 'auto-renew':
       return setAutoRenew(call, { telegramId, ...one, on: command.on });
     case 'trial':
-      return inTransaction(db, (tx) => beginTrial(tx, ids.customerId, command.days, now));
+      return startTrial(call, { telegramId });
     case 'expire':
       return inTransaction(db, (tx) => expire(tx, ids.customerId, now));
   }
@@ -112,32 +113,6 @@ function which(ids: Ids, sub: Which): { subscriptionId?: SubscriptionId } {
 
 async function lock(tx: Tx, customerId: number): Promise<void> {
   await sql`SELECT FROM perennial.customer WHERE id = ${customerId} FOR NO KEY UPDATE`.execute(tx);
-}
-
-/** Set-up: the rows of a trial that begins now, for somebody who has nothing yet. */
-async function beginTrial(
-  tx: Tx,
-  customer: number,
-  days: number,
-  now: number,
-): Promise<Record<string, never>> {
-  await lock(tx, customer);
-  await sql`
-    WITH started AS (
-      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
-        expires_at, auto_renew)
-      SELECT ${customer}::bigint, 'trial', 'basic', ${days}::int, 'active',
-        ${iso(now)}::timestamptz, ${iso(now + days * 86_400_000)}::timestamptz, false
-      WHERE NOT EXISTS (SELECT FROM perennial.subscription WHERE customer_id = ${customer})
-      RETURNING id, started_at, expires_at),
-    opened AS (
-      INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
-      SELECT gen_random_uuid(), id, ${customer}::bigint, started_at FROM started)
-    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-      currency)
-    SELECT id, ${customer}::bigint, 'trial', 'basic', started_at, expires_at, 'RUB'
-    FROM started`.execute(tx);
-  return {};
 }
 
 /** Set-up: ends what is past its end, as expiry leaves it. */

@@ -51,6 +51,7 @@ export interface Customer {
   balance: number;
   vip: boolean;
   discount: number;
+  trialUsed: boolean;
   readonly subs: Sub[];
   readonly periods: Period[];
   readonly ledger: Entry[];
@@ -64,6 +65,7 @@ export const nobody = (): Customer => ({
   balance: 0,
   vip: false,
   discount: 0,
+  trialUsed: false,
   subs: [],
   periods: [],
   ledger: [],

@@ -34,8 +34,7 @@ export type Command =
   | { readonly do: 'revoke'; readonly sub: Which; readonly refund?: 'whole' | 'unused' }
   | { readonly do: 'reissue'; readonly sub: Which }
   | { readonly do: 'auto-renew'; readonly sub: Which; readonly on: boolean }
-  /** Set-up: a trial that began now. */
-  | { readonly do: 'trial'; readonly days: number }
+  | { readonly do: 'trial' }
   /** Set-up: what is past its end and can't or won't be renewed is ended. */
   | { readonly do: 'expire' };
 

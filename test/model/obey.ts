@@ -14,6 +14,7 @@ import {
   unused,
   wake,
 } from './money.ts';
+import { trial } from './prices.ts';
 
 // What each command does, said again from DESIGN.md 5 and not from the program. A refusal names
 // every reason that holds: which one the program says first is its own affair.
@@ -47,7 +48,7 @@ function carryOut(customer: Customer, command: Command, around: Surroundings): T
     case 'auto-renew':
       return switchRenewal(customer, command, now);
     case 'trial':
-      return beginTrial(customer, command.days, now);
+      return beginTrial(customer, now);
     case 'expire':
       return expire(customer, now);
   }
@@ -218,15 +219,23 @@ function rights(customer: Customer, place: number, refunded: number): Told {
   };
 }
 
-/** Set-up until there is the command: for somebody who has nothing yet. */
-function beginTrial(customer: Customer, days: number, now: number): Told {
-  if (customer.subs.length > 0) return { ok: {} };
+/** Once ever, and not for somebody who has or had a subscription. */
+function beginTrial(customer: Customer, now: number): Told {
+  const reasons: string[] = [];
+  if (customer.trialUsed) reasons.push('trial_used');
+  if (customer.subs.length > 0) reasons.push('has_paid');
+  if (reasons.length > 0) return refused(...reasons);
+  const { plan, days } = trial;
   const endsAt = now + days * day;
-  const sub = { ...newSub('basic', days, now, false), kind: 'trial' as const, expiresAt: endsAt };
+  const sub = { ...newSub(plan, days, now, false), kind: 'trial' as const, expiresAt: endsAt };
   customer.subs.push(sub);
   addFree(customer, 0, 'trial', now, endsAt);
   open(sub, now);
-  return { ok: {} };
+  customer.trialUsed = true;
+  customer.events.push('trial_started');
+  return {
+    ok: { subscription_id: 0, plan, days, starts_at: iso(now), ends_at: iso(endsAt) },
+  };
 }
 
 /** Set-up until there is the worker: whatever is past its end, with or without money. */

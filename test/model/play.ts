@@ -138,8 +138,7 @@ function resolve(player: Player, act: Exclude<Act, { act: 'run' }>): Player['ask
         ? { ...command, sub: there(command.sub) }
         : command;
   // What is only set-up here has no key.
-  const isSetUp = placed.do === 'trial' || placed.do === 'expire';
-  if (!isSetUp) asked.push({ command: placed, key, ids });
+  if (placed.do !== 'expire') asked.push({ command: placed, key, ids });
   return { command: placed, key, ids };
 }
 

@@ -23,6 +23,9 @@ export const firstPrices: readonly PriceFrom[] = [
 
 export const vipPercent = 30;
 
+/** What costs nothing, once. */
+export const trial = { plan: 'basic', days: 3 } as const;
+
 export function listPrice(
   list: readonly PriceFrom[],
   plan: string,

@@ -6,7 +6,13 @@ import type { Customer, Entry, Period, Sub } from './books-of.ts';
 // same in the model's words, with places instead of ids.
 
 interface Rows {
-  readonly customers: { id: number; balance: number; vip: boolean; discount: number }[];
+  readonly customers: {
+    id: number;
+    balance: number;
+    vip: boolean;
+    discount: number;
+    trialUsed: boolean;
+  }[];
   readonly subs: (Omit<Sub, 'next' | 'credentials' | 'quarantine' | 'nextTryAt'> & {
     id: number;
     customer: number;
@@ -57,7 +63,8 @@ export async function readBooks(
     WITH mine AS MATERIALIZED (SELECT * FROM perennial.subscription WHERE customer_id = ${mine})
     SELECT json_build_object(
       'customers', (SELECT json_agg(json_build_object('id', id, 'balance', balance_minor,
-          'vip', vip, 'discount', discount_percent) ORDER BY id)
+          'vip', vip, 'discount', discount_percent, 'trialUsed', trial_used_at IS NOT NULL)
+          ORDER BY id)
         FROM perennial.customer WHERE id = ${mine}),
       'subs', (SELECT json_agg(json_build_object('id', s.id, 'customer', customer_id,
           'kind', kind, 'plan', plan, 'days', period_days, 'nextPlan', next_plan,
@@ -137,6 +144,7 @@ export function inWords(rows: CustomerRows): Customer {
     balance: rows.customer.balance,
     vip: rows.customer.vip,
     discount: rows.customer.discount,
+    trialUsed: rows.customer.trialUsed,
     subs: rows.subs.map((row) => ({
       kind: row.kind,
       plan: row.plan,

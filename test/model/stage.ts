@@ -8,7 +8,7 @@ import type { RunRow } from '../../src/workers/run-record.ts';
 import { runWorker } from '../../src/workers/runner.ts';
 import { type Books, freshBooks } from '../books.ts';
 import { iso } from './commands.ts';
-import { firstPrices, type PriceFrom, plans } from './prices.ts';
+import { firstPrices, type PriceFrom, plans, trial } from './prices.ts';
 
 // Where sequences are played, one after the other on one database: each has customers of its own,
 // its own first prices and the clock at the same start. When it ends, its subscriptions are taken
@@ -37,6 +37,10 @@ export async function openStage(): Promise<Stage> {
       .values({ key, title: JSON.stringify({ en: key }), groups: ['all'] })
       .execute();
   }
+  await books.db
+    .insertInto('perennial.setting')
+    .values({ key: 'trial', value: JSON.stringify(trial) })
+    .execute();
   return { books, replica: openReplica(books.url), prefix: randomUUID(), next: 1 };
 }
 
