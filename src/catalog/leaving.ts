@@ -28,6 +28,8 @@ export async function forgetNode(tx: Tx, node: string, actor: string, now: Insta
   // Whoever marks credentials on every node has seen this one or has not: one who did would refer
   // to a node that is gone, and fail. An INSERT that waits here reads the nodes after us.
   await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
+  await sql`LOCK TABLE perennial.stray IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
+  await sql`DELETE FROM perennial.stray WHERE node_id = ${node}`.execute(tx);
   await sql`DELETE FROM perennial.access_sync WHERE node_id = ${node}`.execute(tx);
   await sql`
     DELETE FROM perennial.quarantine

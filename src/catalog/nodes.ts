@@ -21,6 +21,8 @@ export interface ShownNode {
   readonly reconcileError: string | null;
   /** Credentials about which it may differ from the books. */
   readonly waiting: bigint;
+  /** Names that a person confirmed for removal, or had taken over, and that are not gone yet. */
+  readonly confirmed: bigint;
   /** Since when somebody may not connect whose removal it has not confirmed. */
   readonly oldestRemoval: Instant | null;
 }
@@ -33,7 +35,8 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
     SELECT n.id, n.api, n.tls, n.groups, n.inbounds, ${leavingGroup} = ANY (n.groups) AS leaving,
       n.last_seen_at AS "lastSeenAt", n.failures, n.open_until AS "openUntil",
       n.last_error AS "lastError", n.reconciled_at AS "reconciledAt",
-      n.reconcile_error AS "reconcileError", m.waiting, m.oldest AS "oldestRemoval"
+      n.reconcile_error AS "reconcileError", m.waiting,
+      (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed, m.oldest AS "oldestRemoval"
     FROM perennial.node n CROSS JOIN LATERAL (
       SELECT count(*) AS waiting, min(coalesce(c.retired_at, m.marked_at)) FILTER (
           WHERE c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups) AS oldest

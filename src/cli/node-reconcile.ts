@@ -14,6 +14,7 @@ import {
   print,
   withBooks,
 } from './frame.ts';
+import { ProgressLine } from './progress.ts';
 import { heedSignals } from './signals.ts';
 
 interface Options extends CommonOptions {
@@ -26,7 +27,10 @@ export function reconcileCommand(open: OpenBooks): Command {
   return command('reconcile', 'compare nodes with the books now, and mark where they differ')
     .argument('[ID]', 'one of them; all by default')
     .option('--dry-run', 'tell what differs; mark nothing')
-    .option('--confirm', 'mark the removals that the guard holds as well')
+    .option(
+      '--confirm',
+      'mark the removals that the guard holds as well, and have names of ours that the books do not know removed',
+    )
     .addHelpText('after', '\nExit code 1 if a node could not be compared.')
     .action((id: string | undefined, options: Options) =>
       withBooks(open, options, async (books) => {
@@ -50,8 +54,12 @@ async function compareNow(
   const ending = heedSignals();
   const { signal } = ending;
   const replica = openReplica(url);
+  const line = new ProgressLine();
+  const onUsers = (users: number) => line.show(() => `${users} users of a node read`);
   try {
-    if (options.dryRun === true) return await compareNodes({ db, url, signal }, connectNode, asked);
+    if (options.dryRun === true) {
+      return await compareNodes({ db, url, signal, onUsers }, connectNode, asked);
+    }
     const ends: NodeEnd[] = [];
     const row = await reconcile(
       {
@@ -65,6 +73,8 @@ async function compareNow(
         asked,
         log: { warn: () => undefined, error: () => undefined },
         onNode: (end) => ends.push(end),
+        onUsers,
+        actor: 'cli',
       },
       connectNode,
     );
@@ -74,6 +84,7 @@ async function compareNow(
     }
     return ends.sort((a, b) => a.node.localeCompare(b.node));
   } finally {
+    line.end();
     ending.forget();
     await replica.close();
   }
@@ -86,13 +97,15 @@ function json(end: NodeEnd) {
     case 'left':
       return { node: end.node, outcome: 'left', error: end.reason };
     case 'compared': {
-      const { users, ours, foreign, kinds, marked, newlyMarked, held, sample } = end.found;
+      const { users, ours, foreign, kinds, marked, newlyMarked, newlyConfirmed, held, sample } =
+        end.found;
       const counts = { users, ours, foreign, ...kinds, already_marked: marked, held };
       return {
         node: end.node,
         outcome: 'compared',
         ...counts,
         marked: newlyMarked,
+        confirmed: newlyConfirmed,
         sample: sample.map((drift) => ({ kind: drift.kind, sentence: inWords(drift) })),
       };
     }
@@ -112,7 +125,7 @@ function text(end: NodeEnd, options: Options): string {
 
 /** Each kind with its first few; then what was done about them. */
 function foundText(node: string, found: Found, { dryRun }: Options): string {
-  const { kinds, sample, ours, foreign, newlyMarked, held } = found;
+  const { kinds, sample, ours, foreign, newlyMarked, newlyConfirmed, held } = found;
   const lines = [`${node}: ${ours} users of ours, ${foreign} of somebody else's`];
   for (const [kind, count] of Object.entries(kinds)) {
     if (count === 0) continue;
@@ -124,13 +137,14 @@ function foundText(node: string, found: Found, { dryRun }: Options): string {
   if (held > 0) {
     lines.push(`  held: ${held} removals at once are to be looked at; --confirm marks them`);
   }
-  if (kinds.unknown > 0) {
+  if (newlyConfirmed > 0) lines.push(`  confirmed, to be removed: ${newlyConfirmed}`);
+  else if (kinds.unknown > 0) {
     lines.push(
-      '  unknown: never removed by Perennial, nor by --confirm; if these are right to go, restart that Xray: it forgets its users, and gets those of the books',
+      '  unknown: left there; once you are sure that these are the right books, --confirm removes those that it finds',
     );
   }
   if (kinds.conflict > 0) {
-    lines.push('  conflict: Perennial leaves them; whoever gave that name has to remove it');
+    lines.push(`  conflict: left there; "perennial node adopt ${node} NAME" takes one over`);
   }
   return lines.join('\n');
 }

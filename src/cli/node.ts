@@ -2,17 +2,19 @@ import { Command } from 'commander';
 import { listNodes, type ShownNode } from '../catalog/nodes.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import { adoptCommand } from './node-adopt.ts';
 import { checkCommand } from './node-check.ts';
 import { reconcileCommand } from './node-reconcile.ts';
 import { removeCommand } from './node-remove.ts';
 
-/** `perennial node list|check|reconcile|remove`. */
+/** `perennial node list|check|reconcile|adopt|remove`. */
 export function nodeCommand(open: OpenBooks): Command {
   return new Command('node')
     .description('the Xray servers that customers connect to')
     .addCommand(listCommand(open))
     .addCommand(checkCommand(open))
     .addCommand(reconcileCommand(open))
+    .addCommand(adoptCommand(open))
     .addCommand(removeCommand(open));
 }
 
@@ -39,6 +41,7 @@ function json(node: ShownNode) {
     failures: node.failures,
     open_until: maybe(node.openUntil),
     marks_waiting: node.waiting,
+    confirmed_waiting: node.confirmed,
     oldest_unconfirmed_removal: maybe(node.oldestRemoval),
     last_error: node.lastError,
     reconciled_at: maybe(node.reconciledAt),
@@ -70,9 +73,12 @@ function text(nodes: readonly ShownNode[]): string {
     String(node.waiting),
     maybe(node.oldestRemoval) ?? '-',
   ]);
-  const errors = nodes.flatMap(({ id, lastError, reconcileError }) => [
+  const more = nodes.flatMap(({ id, confirmed, lastError, reconcileError }) => [
+    ...(confirmed === 0n
+      ? []
+      : [`${id}: names that are confirmed to go, and still there: ${confirmed}`]),
     ...(lastError === null ? [] : [`${id}: ${lastError}`]),
     ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
   ]);
-  return [table([head, ...rows], [5, 7]), ...errors].join('\n');
+  return [table([head, ...rows], [5, 7]), ...more].join('\n');
 }

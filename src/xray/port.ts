@@ -72,7 +72,10 @@ export interface NodeApi {
    * protocol kills the node.
    */
   addUser(tag: string, user: NodeUser, patience?: Patience): Promise<Added>;
-  /** Takes the name's UUID away, also from another name that has the same one (XRAY.md 2). */
+  /**
+   * Takes the name's UUID away, also from another name that has the same one (XRAY.md 2). Any name
+   * but an empty one: whoever asks for somebody else's removal has seen it on this node.
+   */
   removeUser(tag: string, name: string, patience?: Patience): Promise<Removed>;
   /**
    * Every user of an inbound as of one moment, in slices, in no order. The whole answer is held
@@ -80,6 +83,8 @@ export interface NodeApi {
    * between two. The deadline (default: `listDeadlineMs` of the node's own count) is the answer's.
    */
   listUsers(tag: string, patience?: Patience): AsyncIterable<readonly ListedUser[]>;
+  /** Who has this name there; undefined: nobody. */
+  findUser(tag: string, name: string, patience?: Patience): Promise<ListedUser | undefined>;
   countUsers(tag: string, patience?: Patience): Promise<number>;
   /** Ends the connection; calls that are under way are lost. */
   close(): void;

@@ -6,8 +6,9 @@ import type { CredentialId } from '../../src/kernel/ids.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { userName } from '../../src/xray/names.ts';
 import type { Books } from '../books.ts';
+import { until } from '../service/until.ts';
 import { payer } from '../shop.ts';
-import { marked, unmark } from './compared.ts';
+import { credentialOf, marked, unmark } from './compared.ts';
 import { aNode, keep, settled, shopOn } from './kept.ts';
 
 // `perennial node …`, in this process.
@@ -58,6 +59,7 @@ test('node list tells what a node is, what it waits for, and since when a remova
       failures: 3,
       open_until: '2026-11-24T09:00:30.000Z',
       marks_waiting: 1,
+      confirmed_waiting: 0,
       oldest_unconfirmed_removal: '2026-11-24T08:00:00.000Z',
       last_error: '127.0.0.1:1: no connection',
       reconciled_at: null,
@@ -91,11 +93,12 @@ test('node check says how each is, and exits with 1 if one is not well', async (
   expect(await json(books, 'check', 'a')).toMatchObject([{ id: 'a', well: true, error: null }]);
 });
 
-test.each(['check', 'reconcile', 'remove'])(
+test.each(['check', 'reconcile', 'adopt', 'remove'])(
   'node %s of a node that is none names those there are',
   async (command) => {
     await using books = await shopOn({ a: { api: '127.0.0.1:1' }, b: { api: '127.0.0.1:2' } });
-    await expect(node(books, command, 'x')).rejects.toThrow(
+    const words = command === 'adopt' ? ['x', '--all'] : ['x'];
+    await expect(node(books, command, ...words)).rejects.toThrow(
       'node: there is no node "x"; there is a, b',
     );
   },
@@ -114,13 +117,50 @@ test('node reconcile --dry-run tells what differs and marks nothing; without it,
   expect(dry.out).toContain(`missing: 1\n    customer 42, subscription ${id}: may connect`);
   expect(dry.out).toContain(`perennial-${stray}: has our name, and the books don't know it`);
   expect(await marked(books, 'a')).toEqual([]);
-  const done = await node(books, 'reconcile', '--confirm');
+  const done = await node(books, 'reconcile');
   expect(done.out).toContain('marked now: 1');
-  expect(done.out).toMatch(/never removed by Perennial, nor by --confirm/);
+  expect(done.out).toMatch(/unknown: left there.*--confirm removes/);
+  expect((await node(books, 'reconcile', '--confirm')).out).toMatch(/confirmed, to be removed: 1/);
   expect(await marked(books, 'a')).toHaveLength(1);
   expect(await json(books, 'reconcile')).toMatchObject([
-    { node: 'a', outcome: 'compared', missing: 1, unknown: 1, already_marked: 1, marked: 0 },
+    { node: 'a', outcome: 'compared', missing: 1, unknown: 1, already_marked: 2, marked: 0 },
   ]);
+});
+
+test('node adopt tells what it would take over, refuses what is no conflict, and takes the rest', async () => {
+  using there = await aNode();
+  await using books = await shopOn({ a: { api: there.api }, b: { api: '127.0.0.1:1' } });
+  const api = connectNode({ api: there.api });
+  const subscriptionId = await payer(books, 42n, 0n);
+  const id = await credentialOf(books, subscriptionId);
+  for (const name of ['panel-7', 'panel-8']) await api.addUser('vless', { name, id, flow: '' }, {});
+  api.close();
+  expect(await json(books, 'adopt', 'a', 'panel-7', '--dry-run')).toEqual({
+    node: 'a',
+    dry_run: true,
+    adopted: 1,
+    sample: [{ name: 'panel-7', telegram_id: 42, subscription_id: Number(subscriptionId) }],
+    conflicts_left: 1,
+  });
+  await expect(node(books, 'adopt', 'a', 'bob')).rejects.toThrow(
+    'node a: "bob" carries no UUID of a customer there; those that do: "panel-7", "panel-8"',
+  );
+  for (const words of [[], ['panel-7', '--all']]) {
+    await expect(node(books, 'adopt', 'a', ...words)).rejects.toThrow(/either names .*, or --all/);
+  }
+  await expect(node(books, 'adopt', 'b', '--all')).rejects.toThrow(/127\.0\.0\.1:1: no connection/);
+  expect((await node(books, 'reconcile', 'a')).out).toMatch(/"perennial node adopt a NAME"/);
+  const { out } = await node(books, 'adopt', 'a', '--all');
+  expect(out).toMatch(/^a: 2 are taken over by its keeper\n {2}"panel-7": customer 42, /);
+  await using _ = keep(books);
+  await until('they are', async () =>
+    (await json<{ confirmed_waiting: number }[]>(books, 'list'))[0]?.confirmed_waiting === 0
+      ? true
+      : undefined,
+  );
+  await settled(books, 'a');
+  expect(there.admits('vless', id)).toBe(true);
+  expect((await node(books, 'adopt', 'a', '--all')).out).toMatch(/^a: no name of somebody else's/);
 });
 
 test('node reconcile of a node that is down says so and exits with 1', async () => {

@@ -117,6 +117,25 @@ function contract(start: () => Promise<Running>): void {
       expect(usersIn(await raw.users(tag, 'nobody'))).toEqual([new wire.User()]);
     });
 
+    test('somebody is found by name, with the UUID that opens the node; who is not there is not', async () => {
+      const user = aUser();
+      expect(await node.findUser(tag, user.name)).toBeUndefined();
+      await node.addUser(tag, user);
+      expect(await node.findUser(tag, user.name)).toEqual(user);
+      await node.removeUser(tag, user.name);
+      expect(await node.findUser(tag, user.name)).toBeUndefined();
+    });
+
+    test("somebody else's name is found and removed whatever it is", async () => {
+      const id = newCredentialId();
+      const name = `Иван ${id} >>> x`;
+      expect(await raw.add(tag, name, account[protocol](id))).toEqual(done);
+      const listed = (await all(node, tag)).find((user) => user.id === id);
+      expect(await node.findUser(tag, listed?.name ?? '')).toEqual(listed);
+      expect(await node.removeUser(tag, listed?.name ?? '')).toBe('removed');
+      expect((await all(node, tag)).map((user) => user.id)).not.toContain(id);
+    });
+
     test('an empty name can be added twice, and never removed', async () => {
       const before = await node.countUsers(tag);
       expect(await raw.add(tag, '', account[protocol](newCredentialId()))).toEqual(done);

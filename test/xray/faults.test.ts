@@ -60,6 +60,7 @@ const everyCall: [string, (node: NodeApi) => Promise<unknown>][] = [
   ['inbounds', (node) => node.inbounds()],
   ['addUser', (node) => node.addUser('in', user())],
   ['removeUser', (node) => node.removeUser('in', 'acme-1')],
+  ['findUser', (node) => node.findUser('in', 'acme-1')],
   ['countUsers', (node) => node.countUsers('in')],
   ['listUsers', (node) => listing(node)],
 ];
@@ -181,9 +182,22 @@ test.each(['', 'Acme-1', 'acme 1', 'acme>>>1'])(
     const fault = { kind: 'permanent', code: 'bad_name' };
     const { node } = await embedded();
     await expect(node.addUser('in', { ...user(), name })).rejects.toMatchObject(fault);
-    await expect(node.removeUser('in', name)).rejects.toMatchObject(fault);
   },
 );
+
+test('S4: nobody without a name is asked for, or removed', async () => {
+  const calls: CallSeen[] = [];
+  const { node } = await embedded({
+    conduct: (call) => {
+      calls.push(call);
+      return 'serve';
+    },
+  });
+  const fault = { kind: 'permanent', code: 'bad_name' };
+  await expect(node.removeUser('in', '')).rejects.toMatchObject(fault);
+  await expect(node.findUser('in', '')).rejects.toMatchObject(fault);
+  expect(calls).toEqual([]);
+});
 
 describe('an Xray that lacks something says what', () => {
   test.each([

@@ -12,6 +12,8 @@ import { type Connect, Line } from './line.ts';
 import { holdsPost, type Post, postLost, readNode, seedStretch, writeError } from './node-store.ts';
 import { probe } from './probe.ts';
 import { itemOf, type Page, putOff, readPage, settle, keepNode as worker } from './store.ts';
+import { readStrays, settleStrays } from './stray-store.ts';
+import { straysMax, workOffStrays } from './strays.ts';
 import { type Worked, workOff } from './work.ts';
 
 // The keeper of one node: two loops of its own, so that no other node waits for this one. One
@@ -81,15 +83,31 @@ export function startKeeper(options: KeeperOptions): Keeper {
       health.ring();
       return 'idle';
     }
-    if (page.marks.length === 0) return filling ? 'more' : 'idle';
+    if (page.marks.length === 0) {
+      if (page.hasStrays) return clear(api, page);
+      return filling ? 'more' : 'idle';
+    }
     const isLast = page.marks.length < pageMax;
     const worked = await workOff({ api, page, isLast, fence, signal });
     await book(page, worked);
-    if (worked.stopped === undefined) {
+    return afterwards(worked.stopped);
+  }
+
+  /** Removes names that were confirmed, when no mark is due: who lost by it is marked, and is next. */
+  async function clear(api: NodeApi, { now, inbounds }: Page): Promise<'more' | 'idle'> {
+    const strays = await readStrays(db, post, straysMax);
+    const work = { db, post, api, now, inbounds, fence, signal };
+    const { settled, stopped } = await workOffStrays(work, strays);
+    await inTransaction(db, (tx) => settleStrays(tx, post, settled, now));
+    return afterwards(stopped);
+  }
+
+  async function afterwards(stopped: Worked['stopped']): Promise<'more' | 'idle'> {
+    if (stopped === undefined) {
       line.worked();
       return 'more';
     }
-    const { fault, by } = worked.stopped;
+    const { fault, by } = stopped;
     if (by === 'fence') throw fault;
     await rest(fault);
     return 'idle';

@@ -26,6 +26,8 @@ export interface Page {
   readonly inbounds: readonly string[];
   readonly flow: string | null;
   readonly marks: readonly Mark[];
+  /** Names that were confirmed for removal are due (`stray-store.ts`). */
+  readonly hasStrays: boolean;
 }
 
 /** The worker's name in the quarantine. */
@@ -54,7 +56,8 @@ export async function readPage(
   type Row = Omit<Page, 'marks'> & Mark;
   const { rows } = await sql<Row & { credentialId: CredentialId | null }>`
     SELECT clock.now, i.name AS installation, n.api, n.boot_at AS "bootAt", n.inbounds,
-      n.link->>'flow' AS flow, m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
+      n.link->>'flow' AS flow, EXISTS (SELECT FROM perennial.stray x WHERE x.node_id = n.id
+        AND x.next_attempt_at <= clock.now) AS "hasStrays", m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
       m.lost, s.id AS "subscriptionId", q.retry_at AS "heldUntil",
       c.retired_at IS NULL AND s.state = 'active' AND p.groups && n.groups AS wanted
     FROM (SELECT perennial.clock() AS now) clock
@@ -68,9 +71,9 @@ export async function readPage(
       ON q.worker = ${keepNode} AND q.item = n.id || '/' || s.id`.execute(db);
   const [first] = rows;
   if (first === undefined) return undefined;
-  const { now, installation, api, bootAt, inbounds, flow } = first;
+  const { now, installation, api, bootAt, inbounds, flow, hasStrays } = first;
   const marks = rows.filter((row) => row.credentialId !== null);
-  return { now, installation, api, bootAt, inbounds, flow, marks };
+  return { now, installation, api, bootAt, inbounds, flow, marks, hasStrays };
 }
 
 /** A mark that was worked off, or not. */

@@ -123,14 +123,25 @@ test('the flow of the link is what a VLESS inbound has to have, and Trojan has n
   expect(await foundBy(books)).toMatchObject({ kinds: nothing });
 });
 
-test('X3: our names that the books have never heard of are reported, and not marked by any word', async () => {
+test('X3: our names that the books have never heard of are reported, and nothing is written unless a person confirms', async () => {
   const { books, api } = await scene();
   const id = randomUUID() as CredentialId;
   await put(api, userName('perennial', id), id);
-  const found = await foundBy(books, { confirmed: true });
-  expect(found).toMatchObject({ kinds: { ...nothing, unknown: 1 }, newlyMarked: 0 });
-  expect(found.sample).toMatchObject([{ kind: 'unknown', name: userName('perennial', id) }]);
+  const name = userName('perennial', id);
+  const strays = async () =>
+    (await sql<{ name: string }>`SELECT name FROM perennial.stray`.execute(books.db)).rows;
+  const found = await foundBy(books);
+  const reported = { kinds: { ...nothing, unknown: 1 }, newlyMarked: 0 };
+  expect(found).toMatchObject({ ...reported, newlyConfirmed: 0 });
+  expect(found.sample).toMatchObject([{ kind: 'unknown', name, marked: false }]);
+  expect(await strays()).toEqual([]);
+  expect(await foundBy(books, { confirmed: true })).toMatchObject({
+    ...reported,
+    newlyConfirmed: 1,
+  });
+  expect(await strays()).toEqual([{ name }]);
   expect(await marked(books)).toEqual([]);
+  expect((await foundBy(books)).sample).toMatchObject([{ kind: 'unknown', name, marked: true }]);
 });
 
 test('X3: with empty books a full node is reported, and nobody is marked', async () => {

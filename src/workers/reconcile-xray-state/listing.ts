@@ -26,6 +26,13 @@ function lineOf(inbound: number, { name, id, flow }: ListedUser, installation: s
   return `${inbound}\t${copyText(name)}\t${ours}\t${id ?? nothing}\t${copyText(flow)}\n`;
 }
 
+export interface Listing {
+  readonly inbounds: readonly string[];
+  readonly installation: string;
+  readonly signal: AbortSignal;
+  readonly onUsers?: ((users: number) => void) | undefined;
+}
+
 /**
  * Lists these inbounds into `listed`, numbered by their place.
  * @returns how many users that were; @throws Fault of the node
@@ -33,9 +40,7 @@ function lineOf(inbound: number, { name, id, flow }: ListedUser, installation: s
 export async function listInto(
   { client }: Connection,
   api: NodeApi,
-  inbounds: readonly string[],
-  installation: string,
-  signal: AbortSignal,
+  { inbounds, installation, signal, onUsers }: Listing,
 ): Promise<number> {
   let users = 0;
   for (const [at, tag] of inbounds.entries()) {
@@ -44,6 +49,7 @@ export async function listInto(
     const lines = async function* (): AsyncGenerator<string> {
       for (; slice.done !== true; slice = await slices.next()) {
         users += slice.value.length;
+        onUsers?.(users);
         yield slice.value.map((user) => lineOf(at, user, installation)).join('');
       }
     };

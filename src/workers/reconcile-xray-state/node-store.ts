@@ -12,13 +12,15 @@ export interface ListedNode extends Stored {
   readonly tls: NodeTls;
   readonly inbounds: readonly string[];
   readonly installation: string;
+  /** The life of it that its keeper saw last. */
+  readonly bootAt: Instant | null;
   /** Its keeper is marking everybody after a start of the node. */
   readonly seeding: boolean;
 }
 
 export async function readNodes(db: Db): Promise<ListedNode[]> {
   const { rows } = await sql<ListedNode>`
-    SELECT n.id, n.api, n.tls, n.inbounds, i.name AS installation,
+    SELECT n.id, n.api, n.tls, n.inbounds, i.name AS installation, n.boot_at AS "bootAt",
       n.boot_at IS NOT NULL AND n.seeded_boot_at IS DISTINCT FROM n.boot_at AS seeding,
       n.reconciled_at AS "reconciledAt", n.reconcile_failures AS failures,
       n.reconcile_open_until AS "openUntil"

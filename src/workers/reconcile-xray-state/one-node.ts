@@ -1,8 +1,8 @@
 import type { Connection } from '../../db/alone.ts';
 import { readClock } from '../../db/clock.ts';
-import { inTransaction } from '../../db/connect.ts';
+import { inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
-import { hourMs } from '../../kernel/instant.ts';
+import { hourMs, type Instant } from '../../kernel/instant.ts';
 import { owe } from '../../notify/outbox.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
@@ -19,6 +19,7 @@ import {
   mark,
   sample,
 } from './store.ts';
+import { confirmUnknown } from './stray-store.ts';
 
 // One node: listed, compared, and marked where it differs. The order is the promise: the list first,
 // then the books, then marks (X1, X2).
@@ -26,12 +27,18 @@ import {
 /** How a node is reached; given by whoever puts the program together. */
 export type ConnectNode = (address: NodeAddress) => NodeApi;
 
+/** Told now and then how many entries of the node's lists are read. */
+export type OnUsers = (users: number) => void;
+
 export interface Orders {
   readonly signal: AbortSignal;
   /** Compare only. */
   readonly dryRun: boolean;
-  /** A person looked at what the guard holds. */
+  /** A person looked at what the guard holds, and at the names that the books don't know. */
   readonly confirmed: boolean;
+  /** Who asks, for the timeline; of no matter where nothing is written. */
+  readonly actor: string;
+  readonly onUsers?: OnUsers | undefined;
 }
 
 export interface Found extends Counted {
@@ -40,6 +47,8 @@ export interface Found extends Counted {
   readonly users: number;
   /** New marks. */
   readonly newlyMarked: number;
+  /** Names that the books don't know, and that a person has let go with this comparison. */
+  readonly newlyConfirmed: number;
   /** Removals that the guard holds until they are confirmed. */
   readonly held: number;
   readonly sample: readonly Drift[];
@@ -64,14 +73,15 @@ export async function reconcileNode(
   orders: Orders,
 ): Promise<Found> {
   const { db } = connection;
-  const users = await listAndCompare(connection, connect, node, orders.signal);
+  const users = await listAndCompare(connection, connect, node, orders);
   const counted = await count(db);
   const held =
     !orders.confirmed && holdsRemovals(counted.toRemove, counted.ours) ? counted.toRemove : 0;
   const found = { node: node.id, users, ...counted, held, sample: await sample(db, sampleMax) };
-  if (orders.dryRun) return { ...found, newlyMarked: 0 };
+  if (orders.dryRun) return { ...found, newlyMarked: 0, newlyConfirmed: 0 };
   if (held > 0) await alarm(connection, node.id, held);
-  return { ...found, newlyMarked: await markAll(connection, node, held > 0) };
+  const newlyConfirmed = orders.confirmed ? await confirmAll(connection, node, orders.actor) : 0;
+  return { ...found, newlyMarked: await markAll(connection, node, held > 0), newlyConfirmed };
 }
 
 /** Leaves `listed` and `drift` on the connection. @returns how many entries the lists have */
@@ -79,7 +89,7 @@ export async function listAndCompare(
   connection: Connection,
   connect: ConnectNode,
   node: ListedNode,
-  signal: AbortSignal,
+  { signal, onUsers }: Pick<Orders, 'signal' | 'onUsers'>,
 ): Promise<number> {
   await emptyList(connection.db);
   const began = await readClock(connection.db);
@@ -90,7 +100,8 @@ export async function listAndCompare(
       const found = known.find((each) => each.tag === tag);
       return { hasFlow: found?.manages === true && found.protocol === 'vless' };
     });
-    const users = await listInto(connection, api, node.inbounds, node.installation, signal);
+    const listing = { inbounds: node.inbounds, installation: node.installation, signal, onUsers };
+    const users = await listInto(connection, api, listing);
     await compare(connection.db, { node: node.id, began, inbounds });
     return users;
   } finally {
@@ -104,14 +115,35 @@ async function markAll(
   held: boolean,
 ): Promise<number> {
   const meant = kinds.filter((kind) => isMarked(kind, { held, seeding }));
+  return inStretches(db, (tx, now, after, upTo) =>
+    mark(tx, { node: id, kinds: meant, now }, after, upTo),
+  );
+}
+
+/** What a person said goes for the names of this comparison, and for no later one (X3). */
+async function confirmAll(
+  { db }: Connection,
+  { id, bootAt }: ListedNode,
+  actor: string,
+): Promise<number> {
+  return inStretches(db, (tx, now, after, upTo) =>
+    confirmUnknown(tx, { node: id, bootAt, actor, now }, after, upTo),
+  );
+}
+
+/** Over all of `drift`, in transactions of their own. @returns the sum of what each wrote */
+export async function inStretches(
+  db: Connection['db'],
+  write: (tx: Tx, now: Instant, after: number, upTo: number) => Promise<number>,
+): Promise<number> {
   const last = await lastDrift(db);
-  let marked = 0;
+  let written = 0;
   for (let after = 0; after < last; after += marksMax) {
-    marked += await inTransaction(db, async (tx) =>
-      mark(tx, { node: id, kinds: meant, now: await readClock(tx) }, after, after + marksMax),
+    written += await inTransaction(db, async (tx) =>
+      write(tx, await readClock(tx), after, after + marksMax),
     );
   }
-  return marked;
+  return written;
 }
 
 /** While its keeper marks everybody after a start of the node, those who miss are on their way. */
@@ -121,6 +153,7 @@ function isMarked(kind: Kind, { held, seeding }: { held: boolean; seeding: boole
       return kind !== 'missing' || !seeding;
     case 'guard':
       return !held;
+    case 'confirm':
     case 'report':
       return false;
   }

@@ -8,6 +8,7 @@ import {
   isOfNode,
   listAndCompare,
   type NodeEnd,
+  type OnUsers,
   reconcileNode,
 } from './one-node.ts';
 import { type Drift, pageOf } from './store.ts';
@@ -26,7 +27,7 @@ export async function previewNodes(
     if (signal.aborted) return;
     await using connection = await connectAlone(url);
     try {
-      await listAndCompare(connection, connect, node, signal);
+      await listAndCompare(connection, connect, node, { signal });
     } catch (error) {
       if (!isOfNode(error)) throw error;
       report({ nodeId: node.id, outcome: 'failed', sentence: error.message });
@@ -45,9 +46,13 @@ export async function previewNodes(
   }
 }
 
+export interface Comparing extends Pick<NodePreviewContext, 'db' | 'url' | 'signal'> {
+  readonly onUsers?: OnUsers;
+}
+
 /** How these nodes differ from the books now, with a sample; nothing is marked or written down. */
 export async function compareNodes(
-  { db, url, signal }: Pick<NodePreviewContext, 'db' | 'url' | 'signal'>,
+  { db, url, signal, onUsers }: Comparing,
   connect: ConnectNode,
   asked: string,
 ): Promise<NodeEnd[]> {
@@ -56,7 +61,7 @@ export async function compareNodes(
     if (signal.aborted || (asked !== 'all' && asked !== node.id)) continue;
     await using connection = await connectAlone(url);
     try {
-      const orders = { signal, dryRun: true, confirmed: false };
+      const orders = { signal, dryRun: true, confirmed: false, actor: '', onUsers };
       const found = await reconcileNode(connection, connect, node, orders);
       ends.push({ node: node.id, end: 'compared', found });
     } catch (error) {
@@ -71,6 +76,7 @@ export async function compareNodes(
 export function inWords(drift: Drift): string {
   const who = `customer ${drift.telegramId}, subscription ${drift.subscriptionId}`;
   const marked = drift.marked ? ' (is marked already)' : '';
+  const confirmed = drift.marked ? ' (is on its way out)' : '';
   switch (drift.kind) {
     case 'missing':
       return `${who}: may connect, and isn't on each inbound${marked}`;
@@ -79,9 +85,9 @@ export function inWords(drift: Drift): string {
     case 'different':
       return `${who}: is there with another UUID or flow${marked}`;
     case 'unknown':
-      return `${drift.name}: has our name, and the books don't know it`;
+      return `${drift.name}: has our name, and the books don't know it${confirmed}`;
     case 'conflict':
-      return `"${drift.name}" has the UUID of ${who}`;
+      return `"${drift.name}" has the UUID of ${who}${confirmed}`;
     default:
       return unreachable(drift.kind);
   }

@@ -12,10 +12,10 @@ export const kinds = ['missing', 'unwanted', 'different', 'unknown', 'conflict']
 export type Kind = (typeof kinds)[number];
 
 /**
- * mark: its keeper makes it right. guard: as well, unless there are too many at once. report: a
- * person has to look.
+ * mark: its keeper makes it right. guard: as well, unless there are too many at once. confirm: only
+ * if a person says so of those that are found now. report: a person has to look.
  */
-export type Treatment = 'mark' | 'guard' | 'report';
+export type Treatment = 'mark' | 'guard' | 'confirm' | 'report';
 
 export function treatmentOf(kind: Kind): Treatment {
   switch (kind) {
@@ -31,9 +31,9 @@ export function treatmentOf(kind: Kind): Treatment {
     // Has our name, and the books have never heard of it. Books that were restored from a backup,
     // or the wrong database, would cut off everybody.
     case 'unknown':
-      return 'report';
+      return 'confirm';
     // Another name carries the UUID of a credential of ours: removing either takes both off
-    // (XRAY.md 2).
+    // (XRAY.md 2). `node adopt` takes it over.
     case 'conflict':
       return 'report';
   }

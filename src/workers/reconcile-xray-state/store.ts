@@ -49,9 +49,9 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
   await sql`
     CREATE TEMPORARY TABLE drift (
       n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, kind text NOT NULL, credential_id uuid,
-      name text, marked boolean NOT NULL)`.execute(db);
+      name text, ours uuid, marked boolean NOT NULL)`.execute(db);
   await sql`
-    INSERT INTO drift (kind, credential_id, name, marked)
+    INSERT INTO drift (kind, credential_id, name, ours, marked)
     WITH wanted AS (
       SELECT c.id, c.issued_at <= ${isoTime(began)} AS old FROM perennial.node n
       JOIN perennial.credential c ON c.retired_at IS NULL
@@ -76,21 +76,27 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
       SELECT CASE WHEN w.id IS NULL AND k.id IS NULL THEN 'unknown'
           WHEN w.id IS NULL THEN 'unwanted' WHEN o.different THEN 'different'
           ELSE 'missing' END AS kind,
-        coalesce(w.id, k.id) AS credential_id, o.name
+        coalesce(w.id, k.id) AS credential_id, o.name, o.id AS ours
       FROM wanted w FULL JOIN ours o ON o.id = w.id
       LEFT JOIN perennial.credential k ON k.id = o.id
       WHERE (w.id IS NULL OR w.old AND o.id IS NULL OR o.inbounds < ${inbounds.length} OR o.different)
         AND NOT EXISTS (SELECT FROM shared WHERE shared.ours = w.id)
-      UNION ALL SELECT 'conflict', credential_id, name FROM shared
+      UNION ALL SELECT 'conflict', credential_id, name, ours FROM shared
     )
-    SELECT f.kind, f.credential_id, f.name, EXISTS (SELECT FROM perennial.access_sync m
-      WHERE m.node_id = ${node} AND m.credential_id = f.credential_id)
+    SELECT f.kind, f.credential_id, f.name, f.ours, CASE
+      WHEN f.kind IN ('unknown', 'conflict') THEN EXISTS (SELECT FROM perennial.stray x
+        JOIN perennial.node n ON n.id = x.node_id
+        WHERE x.node_id = ${node} AND x.name = f.name
+          AND x.shared IS NOT DISTINCT FROM f.credential_id
+          AND (x.boot_at IS NULL OR x.boot_at = n.boot_at))
+      ELSE EXISTS (SELECT FROM perennial.access_sync m
+        WHERE m.node_id = ${node} AND m.credential_id = f.credential_id) END
     FROM found f`.execute(db);
 }
 
 export interface Counted {
   readonly kinds: Readonly<Record<Kind, number>>;
-  /** Of those, the ones whose mark was there already. */
+  /** Of those, the ones whose mark, or confirmation, was there already. */
   readonly marked: number;
   /** Unwanted ones without a mark. */
   readonly toRemove: number;
@@ -102,7 +108,7 @@ export interface Counted {
 
 export async function count(db: Db): Promise<Counted> {
   const { rows } = await sql<{ kind: Kind; all: bigint; marked: bigint }>`
-    SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked AND kind <> 'conflict') AS marked
+    SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked) AS marked
     FROM drift GROUP BY kind`.execute(db);
   const { rows: names } = await sql<{ ours: bigint; foreign: bigint }>`
     SELECT (SELECT count(DISTINCT ours) FROM listed) AS ours,

@@ -9,7 +9,14 @@ import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../r
 import type { RunContext } from '../runner.ts';
 import type { NodePreview } from '../worker.ts';
 import { type ListedNode, readNodes, readStored, writeStored } from './node-store.ts';
-import { type ConnectNode, type Found, isOfNode, type NodeEnd, reconcileNode } from './one-node.ts';
+import {
+  type ConnectNode,
+  type Found,
+  isOfNode,
+  type NodeEnd,
+  type OnUsers,
+  reconcileNode,
+} from './one-node.ts';
 import { type NodePreviewContext, previewNodes } from './preview.ts';
 import { afterFailure, afterSuccess, turnOf } from './rule.ts';
 import { takeTurn } from './store.ts';
@@ -29,6 +36,9 @@ export interface NodeRun extends RunContext {
   /** Only this node, whether it is due or not: somebody asks. `'all'`: each, likewise. */
   readonly asked?: string;
   readonly onNode?: (end: NodeEnd) => void;
+  readonly onUsers?: OnUsers;
+  /** Who asks, for the timeline; the worker itself unless somebody is said. */
+  readonly actor?: string;
 }
 
 class Totals {
@@ -36,8 +46,9 @@ class Totals {
   readonly errors: Record<string, string> = {};
   failed = 0;
 
-  add({ kinds, foreign, newlyMarked, held }: Found): void {
-    const more = { nodes: 1, ...kinds, foreign, marked: newlyMarked, held };
+  add({ kinds, foreign, newlyMarked, newlyConfirmed, held }: Found): void {
+    const counts = { marked: newlyMarked, confirmed: newlyConfirmed, held };
+    const more = { nodes: 1, ...kinds, foreign, ...counts };
     for (const [kind, count] of Object.entries(more)) {
       this.counts[kind] = (this.counts[kind] ?? 0) + count;
     }
@@ -111,7 +122,8 @@ async function oneOf(
   const end = await reconcileOne(context, connect, node, async (tx, found) => {
     totals.add(found);
     const examined = found.users + found.kinds.missing;
-    const counts = { examined, changed: found.newlyMarked, failed: 0, detail: totals.detail };
+    const changed = found.newlyMarked + found.newlyConfirmed;
+    const counts = { examined, changed, failed: 0, detail: totals.detail };
     await countBatch(tx, id, counts);
   });
   if (end.end === 'failed') {
@@ -148,6 +160,8 @@ async function reconcileOne(
       signal: context.signal,
       dryRun: false,
       confirmed: context.confirmed ?? false,
+      actor: context.actor ?? name,
+      onUsers: context.onUsers,
     });
     await inTransaction(db, async (tx) => {
       await writeStored(tx, node.id, afterSuccess(await readClock(tx)), null);

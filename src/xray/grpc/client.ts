@@ -12,7 +12,7 @@ import { ask, type Call, decoded } from './call.ts';
 import { connect, type NodeAddress } from './connect.ts';
 import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
 import { learned } from './learned.ts';
-import { slices } from './listing.ts';
+import { named, slices } from './listing.ts';
 import { saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
 import { wire } from './wire.js';
 
@@ -93,10 +93,16 @@ export function connectNode(address: NodeAddress): NodeApi {
       return done ? 'added' : 'already_there';
     },
     async removeUser(tag, name, patience) {
-      mustBeName(name);
+      mustBeSaid(name);
       const value = wire.RemoveUserOperation.encode({ email: name }).finish();
       const done = await alter(tag, { type: removeUserType, value }, saysNotThere, patience);
       return done ? 'removed' : 'not_there';
+    },
+    async findUser(tag, name, patience) {
+      mustBeSaid(name);
+      const request = wire.InboundUserRequest.encode({ tag, email: name }).finish();
+      const call = { path: paths.getInboundUsers, request, tag };
+      return named(api, name, await bytesOf(call, patience));
     },
     async *listUsers(tag, { deadlineMs, signal } = {}) {
       const heeded = signal === undefined ? {} : { signal };
@@ -123,6 +129,16 @@ function mustBeName(name: string): void {
   if (isUserName(name)) return;
   const sentence = `"${name}" is not a name for a node; lower-case <installation>-<credential> is`;
   throw new Fault('permanent', 'bad_name', sentence);
+}
+
+/** Without a name it would be a call about everybody, or nobody. */
+function mustBeSaid(name: string): void {
+  if (name !== '') return;
+  throw new Fault(
+    'permanent',
+    'bad_name',
+    'a user without a name can be neither found nor removed',
+  );
 }
 
 function mustBeCredential(id: string): void {

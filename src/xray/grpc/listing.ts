@@ -33,6 +33,12 @@ function listed(api: string, user: wire.User.$Shape): ListedUser {
   }
 }
 
+/** The one of that name in an answer about it: nobody is an entry without a name. @throws Fault node_garbage */
+export function named(api: string, name: string, bytes: Uint8Array): ListedUser | undefined {
+  const users = decoded(api, wire.InboundUsers, bytes).users ?? [];
+  return users.map((user) => listed(api, user)).find((user) => user.name === name);
+}
+
 /** @throws Fault node_garbage */
 export async function* slices(api: string, bytes: Uint8Array): AsyncGenerator<ListedUser[]> {
   const reader = readerOf(bytes);

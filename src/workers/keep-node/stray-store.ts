@@ -1,0 +1,116 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import { unnest } from '../../db/unnest.ts';
+import type { CredentialId } from '../../kernel/ids.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { Post } from './node-store.ts';
+
+// Names that a person confirmed for removal, as the keeper of their node reads and settles them
+// (migration 004). A mark has its credential's row to go by; here the books are asked whether they
+// still know nobody of that name, and the node whether the name still is what was looked at.
+
+export interface Stray {
+  readonly name: string;
+  readonly version: bigint;
+  readonly attempts: number;
+  /** The credential in a name of ours. */
+  readonly ours: CredentialId | null;
+  /** The credential of the books whose UUID it carries; null: the books don't know the name. */
+  readonly shared: CredentialId | null;
+}
+
+/** Those that are due, and were confirmed in this life of the node or before the first one seen. */
+export async function readStrays(db: Db, { node, epoch }: Post, max: number): Promise<Stray[]> {
+  const { rows } = await sql<Stray>`
+    SELECT x.name, x.version, x.attempts, x.ours, x.shared
+    FROM perennial.node n JOIN perennial.stray x ON x.node_id = n.id
+    WHERE n.id = ${node} AND n.keeper_epoch = ${epoch} AND x.next_attempt_at <= perennial.clock()
+    ORDER BY x.next_attempt_at, x.name LIMIT ${max}`.execute(db);
+  return rows;
+}
+
+/**
+ * Whether a name may still go, asked right before the call: it is confirmed as it was read, in this
+ * life of the node, by its keeper; and the books know of no credential that would lose by it, but
+ * the one that gets its own name back.
+ * @param carried the UUID that the node has under the name now
+ */
+export async function mayGo(
+  db: Db,
+  { node, epoch }: Post,
+  { name, version, ours, shared }: Stray,
+  carried: CredentialId | null,
+): Promise<boolean> {
+  if (shared !== null && carried !== shared) return false;
+  const { rows } = await sql`
+    SELECT FROM perennial.stray x JOIN perennial.node n ON n.id = x.node_id
+    WHERE n.id = ${node} AND n.keeper_epoch = ${epoch}
+      AND x.name = ${name} AND x.version = ${version}
+      AND (x.boot_at IS NULL OR x.boot_at = n.boot_at)
+      AND (x.shared IS NOT NULL OR NOT EXISTS (SELECT FROM perennial.credential c
+        WHERE c.id IN (${ours}::uuid, ${carried}::uuid)))`.execute(db);
+  return rows.length === 1;
+}
+
+/** A stray that was worked off, or not. */
+export interface SettledStray {
+  readonly stray: Stray;
+  /** undefined: gone from every inbound, or it may not go any more. */
+  readonly failed?: { readonly error: string; readonly retryAt: Instant };
+}
+
+/**
+ * Strikes what was done and writes down what failed, each only if it is the very version that was
+ * worked with, by the keeper of this epoch. A name of ours may have come to life meanwhile, and the
+ * one who shared a UUID has lost it on this node: their marks go with the same commit, so that
+ * whoever crashes before it leaves the stray, and it is worked off once more. All in the order of their
+ * names and credentials, as all who write several do.
+ */
+export async function settleStrays(
+  tx: Tx,
+  { node, epoch }: Post,
+  settled: readonly SettledStray[],
+  now: Instant,
+): Promise<void> {
+  if (settled.length === 0) return;
+  const at = sql`${isoTime(now)}::timestamptz`;
+  await sql`
+    WITH settled AS (
+      SELECT * FROM ${unnest('settled', settled, {
+        name: ['text', ({ stray }) => stray.name],
+        version: ['bigint', ({ stray }) => stray.version],
+        ours: ['uuid', ({ stray }) => stray.ours],
+        shared: ['uuid', ({ stray }) => stray.shared],
+        error: ['text', ({ failed }) => failed?.error ?? null],
+        retry_at: ['timestamptz', ({ failed }) => failed?.retryAt ?? null],
+      })}
+    ), mine AS (
+      SELECT id FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}
+    ), held AS (
+      SELECT x.name FROM perennial.stray x JOIN settled d ON d.name = x.name
+      WHERE x.node_id = ${node} ORDER BY x.name FOR UPDATE OF x
+    ), struck AS (
+      DELETE FROM perennial.stray x USING settled d JOIN held USING (name), mine
+      WHERE d.retry_at IS NULL AND x.node_id = mine.id AND x.name = d.name
+        AND x.version = d.version
+    ), postponed AS (
+      UPDATE perennial.stray x SET attempts = x.attempts + 1, next_attempt_at = d.retry_at,
+        last_error = d.error
+      FROM settled d JOIN held USING (name), mine
+      WHERE d.retry_at IS NOT NULL AND x.node_id = mine.id AND x.name = d.name
+        AND x.version = d.version
+    ), hurt AS (
+      SELECT id, bool_or(replace) AS replace FROM (
+        SELECT ours AS id, false AS replace FROM settled
+        UNION SELECT shared, true FROM settled) either
+      WHERE id IS NOT NULL GROUP BY id
+    )
+    INSERT INTO perennial.access_sync (node_id, credential_id, replace, next_attempt_at, marked_at)
+    SELECT n.id, c.id, hurt.replace, ${at}, ${at}
+    FROM hurt JOIN perennial.credential c ON c.id = hurt.id JOIN perennial.node n ON n.id = ${node}
+    ORDER BY c.id
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET
+      version = nextval('perennial.access_sync_version'), urgent = true,
+      replace = access_sync.replace OR excluded.replace,
+      next_attempt_at = least(access_sync.next_attempt_at, excluded.next_attempt_at)`.execute(tx);
+}

@@ -1,0 +1,105 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import type { CredentialId, CustomerId, SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { ofSubscription, record } from '../../subscription/timeline.ts';
+import { wakeKeepers } from '../../subscription/wake.ts';
+
+// What a person says of names on a node that no mark can be about. It is written for those names
+// that this comparison found, in the life of the node in which it found them, and never else (X3);
+// the node's keeper works it off.
+
+export interface Confirming {
+  readonly node: string;
+  /** The life of the node before it was asked; one that began since has other users. */
+  readonly bootAt: Instant | null;
+  readonly actor: string;
+  readonly now: Instant;
+}
+
+/** Writes a confirmation for what `drift` has of these rows. Once more is a new one. */
+const confirm = (
+  { node, bootAt, now }: Confirming,
+  rows: ReturnType<typeof sql>,
+): ReturnType<typeof sql<{ name: string; shared: CredentialId | null }>> => sql`
+  INSERT INTO perennial.stray (node_id, name, ours, shared, boot_at, next_attempt_at, confirmed_at)
+  SELECT ${node}, d.name, min(d.ours::text)::uuid, min(d.credential_id::text)::uuid,
+    ${bootAt === null ? null : isoTime(bootAt)}::timestamptz, ${isoTime(now)}::timestamptz,
+    ${isoTime(now)}::timestamptz
+  FROM drift d WHERE ${rows} GROUP BY d.name ORDER BY d.name
+  ON CONFLICT (node_id, name) DO UPDATE SET ours = excluded.ours, shared = excluded.shared,
+    boot_at = excluded.boot_at, version = nextval('perennial.access_sync_version'), attempts = 0,
+    next_attempt_at = excluded.next_attempt_at, last_error = NULL,
+    confirmed_at = excluded.confirmed_at
+  RETURNING name, shared`;
+
+/** Names of ours that the books don't know, with a number in `(after, upTo]`. @returns how many */
+export async function confirmUnknown(
+  tx: Tx,
+  confirming: Confirming,
+  after: number,
+  upTo: number,
+): Promise<number> {
+  const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND d.kind = 'unknown' AND NOT d.marked`;
+  const { rows: confirmed } = await confirm(confirming, rows).execute(tx);
+  if (confirmed.length === 0) return 0;
+  await wakeKeepers(tx);
+  const detail = { node: confirming.node, names: confirmed.length };
+  const event = { customerId: null, subject: 'catalog', action: 'confirm_removals', detail };
+  await record(tx, [event], confirming.actor, confirming.now);
+  return confirmed.length;
+}
+
+/** A name of somebody else's that carries the UUID of a customer. */
+export interface Conflict {
+  readonly name: string;
+  readonly subscriptionId: SubscriptionId;
+  readonly telegramId: bigint;
+}
+
+/** The first conflicts on the node that was compared, by name; `names`: only of these. */
+export async function conflictsOf(
+  db: Db,
+  names: readonly string[] | undefined,
+  max: number,
+): Promise<Conflict[]> {
+  const { rows } = await sql<Conflict>`
+    SELECT DISTINCT ON (d.name) d.name, c.subscription_id AS "subscriptionId",
+      u.telegram_id AS "telegramId"
+    FROM drift d JOIN perennial.credential c ON c.id = d.credential_id
+    JOIN perennial.customer u ON u.id = c.customer_id
+    WHERE d.kind = 'conflict' AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})
+    ORDER BY d.name, c.id LIMIT ${max}`.execute(db);
+  return rows;
+}
+
+/**
+ * Has these conflicts taken over, of those with a number in `(after, upTo]`: the foreign name goes,
+ * ours is put in its place. @returns how many
+ */
+export async function adoptConflicts(
+  tx: Tx,
+  confirming: Confirming,
+  names: readonly string[] | undefined,
+  after: number,
+  upTo: number,
+): Promise<number> {
+  const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND d.kind = 'conflict'
+    AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
+  const { rows: adopted } = await confirm(confirming, rows).execute(tx);
+  if (adopted.length === 0) return 0;
+  await wakeKeepers(tx);
+  const { rows: whose } = await sql<{ name: string; customerId: CustomerId; of: SubscriptionId }>`
+    SELECT x.name, c.customer_id AS "customerId", c.subscription_id AS of
+    FROM perennial.stray x JOIN perennial.credential c ON c.id = x.shared
+    WHERE x.node_id = ${confirming.node}
+      AND x.name = ANY (${adopted.map(({ name }) => name)}::text[])`.execute(tx);
+  const events = whose.map(({ name, customerId, of }) => ({
+    customerId,
+    subject: ofSubscription(of),
+    action: 'adopted',
+    detail: { node: confirming.node, name },
+  }));
+  await record(tx, events, confirming.actor, confirming.now);
+  return adopted.length;
+}

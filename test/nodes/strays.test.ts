@@ -1,0 +1,301 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { CredentialId } from '../../src/kernel/ids.ts';
+import { adopt } from '../../src/workers/reconcile-xray-state/adopting.ts';
+import type { Conduct } from '../../src/xray/embedded/node.ts';
+import { connectNode } from '../../src/xray/grpc/client.ts';
+import { userName } from '../../src/xray/names.ts';
+import type { NodeApi } from '../../src/xray/port.ts';
+import type { Books } from '../books.ts';
+import { hookPool, type Moment } from '../hooked-pool.ts';
+import { until } from '../service/until.ts';
+import { payer } from '../shop.ts';
+import { subjects } from '../xray/subjects.ts';
+import { compared, credentialOf } from './compared.ts';
+import { type ANode, aNode, keep, settled, shopOn } from './kept.ts';
+
+// Names on a node that no credential of the books says anything about: removed by their keeper, after
+// a person said so of what was found then, and of nothing else.
+
+const newId = () => randomUUID() as CredentialId;
+
+interface Scene {
+  readonly books: Books;
+  readonly node: ANode;
+  readonly api: NodeApi;
+  /** A customer who is on the node. */
+  readonly id: CredentialId;
+  /** A name of ours that the books have never heard of, put there. */
+  stray(): Promise<{ id: CredentialId; name: string }>;
+}
+
+async function scene(hook: (moment: Moment) => Promise<void> | void = () => undefined) {
+  const node = await aNode();
+  const options = { wrapPool: (pool: Books['pool']) => hookPool(pool, hook) };
+  const books = await shopOn({ 'nl-1': { api: node.api } }, options);
+  const api = connectNode({ api: node.api });
+  onTestFinished(async () => {
+    api.close();
+    node.stop();
+    await books.close();
+  });
+  const id = await credentialOf(books, await payer(books, 1n, 0n));
+  {
+    await using _ = keep(books);
+    await settled(books);
+  }
+  const stray = async () => {
+    const strayId = newId();
+    const name = userName('perennial', strayId);
+    await api.addUser('vless', { name, id: strayId, flow: '' });
+    return { id: strayId, name };
+  };
+  return { books, node, api, id, stray } satisfies Scene;
+}
+
+const confirmed = (books: Books) => compared(books, { asked: 'nl-1', confirmed: true });
+
+const straysIn = async ({ db }: Books): Promise<string[]> =>
+  (await db.selectFrom('perennial.stray').select('name').orderBy('name').execute()).map(
+    ({ name }) => name,
+  );
+
+async function workedOff(books: Books): Promise<void> {
+  await until('no strays are left', async () =>
+    (await straysIn(books)).length === 0 ? true : undefined,
+  );
+  await settled(books);
+}
+
+/** The books get a credential of this id, as an import brings one, with its marks. */
+async function comesToLife(books: Books, id: CredentialId): Promise<void> {
+  await sql`
+    WITH s AS (
+      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+        expires_at)
+      SELECT id, 'paid', 'basic', 30, 'active', perennial.clock(),
+        perennial.clock() + interval '30 days' FROM perennial.customer RETURNING id, customer_id),
+    c AS (
+      INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
+      SELECT ${id}, id, customer_id, perennial.clock() FROM s RETURNING id)
+    INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
+    SELECT n.id, ${id}, perennial.clock(), perennial.clock() FROM perennial.node n`.execute(
+    books.db,
+  );
+}
+
+test('X3: what was found is removed after it was confirmed; what comes later is not confirmed by that', async () => {
+  const { books, node, api, id, stray } = await scene();
+  const first = await stray();
+  await compared(books, { asked: 'nl-1' });
+  expect(await straysIn(books)).toEqual([]);
+  expect(await confirmed(books)).toMatchObject({ detail: { unknown: 1, confirmed: 1, marked: 0 } });
+  expect(await confirmed(books)).toMatchObject({ detail: { unknown: 1, confirmed: 0 } });
+  const second = await stray();
+  await api.addUser('vless', { name: 'bob', id: newId(), flow: '' });
+  await using _ = keep(books);
+  await workedOff(books);
+  const ours = userName('perennial', id);
+  expect([...node.names('vless')].sort()).toEqual(['bob', ours, second.name].sort());
+  await compared(books, { asked: 'nl-1' });
+  expect(await straysIn(books)).toEqual([]);
+  // The same name once more is a later one too.
+  await api.addUser('vless', { name: first.name, id: first.id, flow: '' });
+  expect(await compared(books, { asked: 'nl-1' })).toMatchObject({ detail: { unknown: 2 } });
+  await settled(books);
+  expect(node.names('vless')).toContain(first.name);
+});
+
+test('X3: a confirmation ends with the life of the node: another installation may have come since', async () => {
+  const { books, node, api, stray } = await scene();
+  const { name, id } = await stray();
+  // That it began an hour ago: the next start is another one for certain.
+  await sql`
+    UPDATE perennial.node SET boot_at = boot_at - interval '1 hour',
+      seeded_boot_at = seeded_boot_at - interval '1 hour'`.execute(books.db);
+  await confirmed(books);
+  await node.restart();
+  await api.health().catch(() => undefined);
+  await api.addUser('vless', { name, id, flow: '' });
+  await using _ = keep(books);
+  await workedOff(books);
+  expect(node.names('vless')).toContain(name);
+});
+
+test('X3: without a keeper nothing is removed, and what was confirmed is not marked', async () => {
+  const { books, node, stray } = await scene();
+  const { name } = await stray();
+  await confirmed(books);
+  const { rows } = await sql`SELECT FROM perennial.access_sync`.execute(books.db);
+  expect(rows).toEqual([]);
+  expect(node.names('vless')).toContain(name);
+});
+
+/** The keeper's statements about strays, by what they do. */
+const moments = {
+  'after it was confirmed': undefined,
+  'after its keeper read it': ['after', 'x.next_attempt_at <= perennial.clock()'],
+  'before the books are asked once more': ['before', 'c.id IN ('],
+} as const;
+
+test.for(Object.entries(moments))(
+  'X2 X3: a credential that came to life %s is not removed',
+  async ([, moment]) => {
+    let meanwhile: (() => Promise<void>) | undefined;
+    const { books, node, stray } = await scene(async ({ when, sql: text }) => {
+      if (moment === undefined || when !== moment[0] || !text.includes(moment[1])) return;
+      const now = meanwhile;
+      meanwhile = undefined;
+      await now?.();
+    });
+    const { id, name } = await stray();
+    await confirmed(books);
+    if (moment === undefined) await comesToLife(books, id);
+    else meanwhile = () => comesToLife(books, id);
+    const removed: string[] = [];
+    node.conduct = ({ method, name: about }) => {
+      if (method === 'AlterInbound' && !node.names('vless').includes(about)) removed.push(about);
+      return 'serve';
+    };
+    await using _ = keep(books);
+    await workedOff(books);
+    expect(meanwhile).toBeUndefined();
+    expect(node.admits('vless', id)).toBe(true);
+    expect(node.names('vless')).toContain(name);
+    expect(removed).toEqual([]);
+  },
+);
+
+test('X2: one that came to life while its removal was under way is put back by its mark', async () => {
+  const { books, node, stray } = await scene();
+  const { id, name } = await stray();
+  await confirmed(books);
+  let todo = true;
+  node.conduct = async ({ method, name: about }): Promise<Conduct> => {
+    if (method === 'AlterInbound' && about === name && todo) {
+      todo = false;
+      await comesToLife(books, id);
+      // As if its mark had been worked off already, by a keeper that nobody knows of any more.
+      await sql`DELETE FROM perennial.access_sync`.execute(books.db);
+    }
+    return 'serve';
+  };
+  await using _ = keep(books);
+  await workedOff(books);
+  expect(todo).toBe(false);
+  expect(node.admits('vless', id)).toBe(true);
+});
+
+test('a removal that fails is tried again until it is done', async () => {
+  const { books, node, stray } = await scene();
+  const { name } = await stray();
+  await confirmed(books);
+  let failures = 2;
+  node.conduct = ({ method }) => {
+    if (method !== 'AlterInbound' || failures === 0) return 'serve';
+    failures -= 1;
+    return 'garbage';
+  };
+  await using _ = keep(books);
+  await workedOff(books);
+  expect(failures).toBe(0);
+  expect(node.names('vless')).not.toContain(name);
+});
+
+const taking = (books: Books, names?: string[]) => ({
+  ...{ db: books.db, url: books.url, node: 'nl-1', names, dryRun: false, actor: 'test' },
+  signal: new AbortController().signal,
+});
+
+describe.each(subjects('adoption'))('$title', (subject) => {
+  test.skipIf(subject.missing !== undefined)(
+    "somebody else's name with our UUID is taken over: it goes, and the customer is let in by ours",
+    async () => {
+      const tags = ['vless-a', 'trojan-a', 'vmess-a'];
+      const node = await subject.start();
+      const books = await shopOn({ 'nl-1': { api: node.api, inbounds: tags } });
+      const api = connectNode({ api: node.api });
+      onTestFinished(async () => {
+        api.close();
+        await node.stop();
+        await books.close();
+      });
+      const id = await credentialOf(books, await payer(books, 1n, 0n));
+      await using _ = keep(books);
+      await settled(books);
+      const foreign = { name: 'panel-7', id, flow: '' } as const;
+      for (const tag of ['vless-a', 'trojan-a']) await api.addUser(tag, foreign);
+      await api.addUser('vless-a', { name: 'bob', id: newId(), flow: '' });
+      const [conflict] = (await adopt({ ...taking(books), dryRun: true }, connectNode)).sample;
+      expect(conflict).toMatchObject({ name: 'panel-7', telegramId: 1n });
+      await expect(adopt(taking(books, ['bob']), connectNode)).rejects.toMatchObject({
+        code: 'no_conflict',
+        message: expect.stringContaining('"bob" carries no UUID of a customer there'),
+      });
+      expect(await straysIn(books)).toEqual([]);
+      expect(await adopt(taking(books, ['Panel-7']), connectNode)).toMatchObject({
+        count: 1,
+        left: 0,
+      });
+      await workedOff(books);
+      for (const tag of tags) {
+        expect(await api.findUser(tag, 'panel-7')).toBeUndefined();
+        expect(await api.findUser(tag, userName('perennial', id))).toMatchObject({ id });
+      }
+      expect(await api.findUser('vless-a', 'bob')).toBeDefined();
+      expect(await compared(books, { asked: 'nl-1' })).toMatchObject({ detail: { conflict: 0 } });
+      const { rows } = await sql`
+        SELECT action, detail FROM perennial.event ORDER BY id DESC LIMIT 1`.execute(books.db);
+      expect(rows).toEqual([{ action: 'adopted', detail: { node: 'nl-1', name: 'panel-7' } }]);
+    },
+    60_000,
+  );
+});
+
+test('X5: a name that carries another UUID by now is left alone', async () => {
+  const { books, node, api, id } = await scene();
+  await api.addUser('vless', { name: 'panel-7', id, flow: '' });
+  await adopt(taking(books), connectNode);
+  const another = newId();
+  await api.removeUser('vless', 'panel-7');
+  await api.addUser('vless', { name: 'panel-7', id: another, flow: '' });
+  await using _ = keep(books);
+  await workedOff(books);
+  expect(node.admits('vless', another)).toBe(true);
+  expect(node.admits('vless', id)).toBe(true);
+});
+
+test('a keeper that ends between the removal and its record leaves nobody shut out', async () => {
+  let ends = true;
+  const { books, node, api, id } = await scene(({ when, sql: text }) => {
+    if (!ends || when !== 'before' || !text.includes('hurt AS')) return;
+    ends = false;
+    throw new Error('Connection terminated unexpectedly');
+  });
+  await api.addUser('vless', { name: 'panel-7', id, flow: '' });
+  await adopt(taking(books), connectNode);
+  await using _ = keep(books);
+  await workedOff(books);
+  expect(ends).toBe(false);
+  expect(node.names('vless')).toEqual([userName('perennial', id)]);
+  expect(node.admits('vless', id)).toBe(true);
+});
+
+test('S2: what a replaced keeper did about a stray is mended: its record strikes nothing and marks', async () => {
+  const { books, node, api, id } = await scene();
+  await api.addUser('vless', { name: 'panel-7', id, flow: '' });
+  await adopt(taking(books), connectNode);
+  node.conduct = async ({ method, name }): Promise<Conduct> => {
+    // The removal arrives late: somebody else has the post by then, and worked off everything.
+    if (method === 'AlterInbound' && name === 'panel-7') {
+      node.conduct = () => 'serve';
+      await sql`UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1`.execute(books.db);
+    }
+    return 'serve';
+  };
+  await using _ = keep(books);
+  await workedOff(books);
+  expect(node.names('vless')).toEqual([userName('perennial', id)]);
+  expect(node.admits('vless', id)).toBe(true);
+});
