@@ -8,6 +8,6 @@ import { relative } from 'node:path';
 rmSync('dist', { recursive: true, force: true });
 const tsc = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-for (const file of globSync('src/**/*.{sql,ftl,proto,json,js,html,css}')) {
+for (const file of globSync('src/**/*.{sql,ftl,yaml,proto,json,js,html,css}')) {
   cpSync(file, `dist/${relative('src', file)}`);
 }

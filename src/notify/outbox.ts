@@ -3,17 +3,21 @@ import type { Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import type { NoticeKind } from './kinds.ts';
+import type { AdminKind, CustomerKind, ParamsOf } from './kinds.ts';
 
-/** A message owed; its `dedupeKey` names the fact, so that the fact is told once. */
-export interface NewNotice {
-  readonly customerId: CustomerId | null;
-  readonly subscriptionId: SubscriptionId | null;
-  readonly kind: NoticeKind;
+/** `dedupeKey` names the fact, so that the fact is told once. */
+interface NoticeOf<K extends CustomerKind | AdminKind, To> {
+  readonly customerId: To;
+  readonly subscriptionId: To extends null ? null : SubscriptionId | null;
+  readonly kind: K;
   readonly dedupeKey: string;
-  /** What the text needs; money and times as strings. */
-  readonly params: Readonly<Record<string, string | number | null>>;
+  readonly params: ParamsOf<K>;
 }
+
+/** A message owed, with all that its kind's text is told: one that lacks a value doesn't compile. */
+export type NewNotice =
+  | { [K in CustomerKind]: NoticeOf<K, CustomerId> }[CustomerKind]
+  | { [K in AdminKind]: NoticeOf<K, null> }[AdminKind];
 
 /** Stores notices with the change that they tell of; one whose fact was told already is dropped. */
 export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): Promise<bigint> {

@@ -8,6 +8,12 @@ import { nextTimeOfDay, sinceMidnightMs } from '../kernel/time-zone.ts';
 const quietFromMs = 23 * hourMs;
 const quietUntilMs = 9 * hourMs;
 
+/** Whether it is night in the zone. */
+export function isQuiet(at: Instant, timeZone: string): boolean {
+  const timeMs = sinceMidnightMs(timeZone, at);
+  return timeMs >= quietFromMs || timeMs < quietUntilMs;
+}
+
 /** The last answer for each zone: a batch asks for all its customers about one moment. */
 const mornings = new Map<string, { readonly at: Instant; readonly morning: Instant }>();
 /** More names than there are zones. */
@@ -17,9 +23,7 @@ const morningsMax = 2_000;
 function morningOf(at: Instant, timeZone: string): Instant {
   const known = mornings.get(timeZone);
   if (known?.at === at) return known.morning;
-  const timeMs = sinceMidnightMs(timeZone, at);
-  const isQuiet = timeMs >= quietFromMs || timeMs < quietUntilMs;
-  const morning = isQuiet ? nextTimeOfDay(timeZone, at, quietUntilMs) : at;
+  const morning = isQuiet(at, timeZone) ? nextTimeOfDay(timeZone, at, quietUntilMs) : at;
   if (mornings.size >= morningsMax) mornings.clear();
   mornings.set(timeZone, { at, morning });
   return morning;

@@ -2,8 +2,7 @@ import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, latest, never } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import type { NoticeKind } from '../notify/kinds.ts';
-import { owe } from '../notify/outbox.ts';
+import { type NewNotice, owe } from '../notify/outbox.ts';
 import { closeAccess, openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { addPeriods } from './periods.ts';
@@ -71,7 +70,11 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     ]);
     await openAccess(desk.tx, [id], desk.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
-    await tell(desk, id, 'granted', 'grant', `grant:${id}:${startsAt}:${endsAt}`, detail);
+    await tell(desk, id, 'granted', detail, {
+      kind: 'grant',
+      dedupeKey: `grant:${id}:${startsAt}:${endsAt}`,
+      params: detail,
+    });
     return rights(desk, id, 0n);
   });
 }
@@ -127,7 +130,12 @@ export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
       plan: subscription.plan,
       refunded: majorUnits(refundedMinor, desk.customer.currency),
     };
-    await tell(desk, subscription.id, 'revoked', 'revoke', `revoke:${subscription.id}`, detail);
+    // Not the reason: that is the operator's.
+    await tell(desk, subscription.id, 'revoked', detail, {
+      kind: 'revoke',
+      dedupeKey: `revoke:${subscription.id}`,
+      params: { plan: subscription.plan },
+    });
     return rights(desk, subscription.id, refundedMinor);
   });
 }
@@ -148,7 +156,7 @@ async function refundToCome(
     }
     const minor = part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
     await giveBack(desk, period, minor);
-    await tellRefund(desk, subscription.id, period, minor);
+    await tellRefund(desk, subscription.id, period, minor, null);
     refundedMinor += minor;
   }
   return { refundedMinor, expiresAt: left[0]?.endsAt ?? subscription.startedAt };
@@ -177,23 +185,26 @@ export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer>
     await alter(desk, subscription, { autoRenew: request.on });
     if (request.on) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
-    await tell(desk, subscription.id, action, undefined, '', {});
+    await tell(desk, subscription.id, action, {});
     return rights(desk, subscription.id, 0n);
   });
 }
+
+type Told = Extract<NewNotice, { kind: 'grant' | 'revoke' }>;
+type OfThisCustomer<N extends NewNotice> = N extends NewNotice
+  ? Omit<N, 'customerId' | 'subscriptionId'>
+  : never;
 
 async function tell(
   desk: Desk,
   id: SubscriptionId,
   action: string,
-  notice: NoticeKind | undefined,
-  dedupeKey: string,
   detail: Readonly<Record<string, string | number>>,
+  notice?: OfThisCustomer<Told>,
 ): Promise<void> {
   const customerId = desk.customer.id;
   if (notice !== undefined) {
-    const owed = { customerId, subscriptionId: id, kind: notice, dedupeKey, params: detail };
-    await owe(desk.tx, [owed], desk.now);
+    await owe(desk.tx, [{ customerId, subscriptionId: id, ...notice }], desk.now);
   }
   const event = { customerId, subject: ofSubscription(id), action, detail };
   await record(desk.tx, [event], desk.actor, desk.now);

@@ -106,7 +106,7 @@ async function changeNow(
   const balanceBeforeMinor = desk.customer.balanceMinor;
   for (const { period, minor } of credits) {
     await giveBack(desk, period, minor);
-    if (minor > 0n) await tellRefund(desk, subscription.id, period, minor);
+    if (minor > 0n) await tellRefund(desk, subscription.id, period, minor, null);
   }
   const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, priceMinor);
   await alter(desk, subscription, { nextPlan: null, nextPeriodDays: null });

@@ -65,7 +65,8 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
     }
     await giveBack(desk, period, amountMinor);
     const after = await followEnd(desk, subscription, request.keepAutoRenew === true);
-    await tellRefund(desk, subscription.id, period, amountMinor);
+    const endsAt = after.state === 'active' ? after.expiresAt : null;
+    await tellRefund(desk, subscription.id, period, amountMinor, endsAt);
     return {
       telegram_id: Number(desk.customer.telegramId),
       subscription_id: Number(subscription.id),
@@ -148,12 +149,16 @@ async function followEnd(
   return { expiresAt, state };
 }
 
-/** Notice and event of a refund. */
+/**
+ * Notice and event of a refund. @param endsAt until when there is access, where that is known yet:
+ * the notice says what is so when it is sent
+ */
 export async function tellRefund(
   desk: Desk,
   subscriptionId: SubscriptionId,
   period: Period,
   amountMinor: bigint,
+  endsAt: Instant | null,
 ): Promise<void> {
   const { customer, now } = desk;
   await owe(
@@ -169,6 +174,7 @@ export async function tellRefund(
           currency: customer.currency,
           plan: period.plan,
           balance_after: majorUnits(customer.balanceMinor, customer.currency),
+          ends_at: endsAt && isoTime(endsAt),
         },
       },
     ],

@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { owe } from '../notify/outbox.ts';
+import { type NewNotice, owe } from '../notify/outbox.ts';
 import type { Isolated } from './worker.ts';
 
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
 // after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
-// hears of each reason once a day.
+// hears of each reason once a day, and again when what is put aside has grown tenfold.
 
 /** Items of a worker that are not to be tried yet. Bounded: of more than 10,000 some are tried. */
 export async function heldItems(db: Db | Tx, worker: string, now: Instant): Promise<string[]> {
@@ -58,20 +58,32 @@ export async function putAside(
       retry_at = ${isoTime(now)}::timestamptz
         + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))`.execute(tx);
   const day = isoTime(now).slice(0, 10);
+  const count = await countAside(tx, worker);
   // In one order: two replicas that tell of the same reasons wait in line.
   const reasons = [...new Map(items.map((item) => [item.reason, item]))].toSorted(byReason);
   await owe(
     tx,
-    reasons.map(([reason, item]) => ({
-      customerId: null,
-      subscriptionId: null,
-      kind: 'alarm_quarantine',
-      dedupeKey: `alarm:quarantine:${worker}:${reason}:${day}`,
-      params: { worker, reason, item: item.item, sentence: item.sentence },
-    })),
+    reasons.map(
+      ([reason, item]): NewNotice => ({
+        customerId: null,
+        subscriptionId: null,
+        kind: 'alarm_quarantine',
+        dedupeKey: `alarm:quarantine:${worker}:${reason}:${day}:${magnitude(count)}`,
+        params: { worker, reason, item: item.item, sentence: item.sentence, items: count },
+      }),
+    ),
     now,
   );
 }
+
+async function countAside(tx: Tx, worker: string): Promise<number> {
+  const { rows } = await sql<{ items: bigint }>`
+    SELECT count(*) AS items FROM perennial.quarantine WHERE worker = ${worker}`.execute(tx);
+  return Number(rows[0]?.items ?? 0n);
+}
+
+/** 1, 10, 100, …: one that grows tenfold is told again on the same day. */
+const magnitude = (count: number): number => 10 ** (String(count).length - 1);
 
 /** Takes out what was done after all. Costs nothing while the quarantine is empty. */
 export async function release(tx: Tx, worker: string, items: readonly string[]): Promise<void> {

@@ -79,8 +79,8 @@ const waiting: Places = {
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */
 function ruleMayKnow(target: string, typeOnly: boolean): boolean {
   if (/^(kernel\/|subscription\/(renewal|price)\.ts$)/.test(target)) return true;
-  if (/^notify\/(quiet|reminder-times)\.ts$/.test(target)) return true;
-  return typeOnly && /^(db\/schema|subscription\/settings)\.ts$/.test(target);
+  if (/^notify\/(kinds|quiet|reminder-times)\.ts$/.test(target)) return true;
+  return typeOnly && /^(db\/schema|subscription\/(settings|outlook))\.ts$/.test(target);
 }
 
 const sqlText =
@@ -111,7 +111,7 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       sources
         .filter(({ path }) =>
-          /^(workers\/[^/]+\/rule|subscription\/(renewal|price)|notify\/(quiet|reminder-times))\.ts$/.test(
+          /^(workers\/[^/]+\/rule|subscription\/(renewal|price)|notify\/(judging|quiet|reminder-times))\.ts$/.test(
             path,
           ),
         )
@@ -122,6 +122,7 @@ export const rules: readonly Rule[] = [
         ),
     planted: [
       ['subscription/renewal.ts', "import type { Tx } from '../db/connect.ts';"],
+      ['notify/judging.ts', "import type { Tx } from '../db/connect.ts';"],
       ['workers/a/rule.ts', "import { readSettings } from '../../subscription/settings.ts';"],
     ],
   },
@@ -210,7 +211,7 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       program(sources)
         .filter(({ path }) =>
-          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price)\.ts$/.test(
+          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price)\.ts$|^notify\/judging\.ts$/.test(
             path,
           ),
         )

@@ -138,7 +138,7 @@ function guardAlarm(held: number, now: Instant): NewNotice {
     subscriptionId: null,
     kind: 'alarm_guard',
     dedupeKey: `alarm:guard:fast-expiry-cleanup:${Math.floor(now / hourMs)}`,
-    params: { worker: 'fast-expiry-cleanup', held },
+    params: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup', held },
   };
 }
 

@@ -171,7 +171,7 @@ test('X3: more removals than one can believe are held and alarmed until they are
   await compared(books, { asked: 'nl-1' });
   const alarms = await sql`
     SELECT params FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(books.db);
-  expect(alarms.rows).toMatchObject([{ params: { node: 'nl-1', held: 150 } }]);
+  expect(alarms.rows).toMatchObject([{ params: { subject: 'nl-1', held: 150 } }]);
   expect(await compared(books, { asked: 'nl-1', confirmed: true })).toMatchObject({
     outcome: 'success',
     detail: { held: 0, marked: 150 },

@@ -168,7 +168,7 @@ async function alarm({ db }: Connection, node: string, held: number): Promise<vo
       subscriptionId: null,
       kind: 'alarm_guard' as const,
       dedupeKey: `alarm:guard:reconcile-xray-state:${node}:${Math.floor(now / hourMs)}`,
-      params: { worker: 'reconcile-xray-state', node, held },
+      params: { worker: 'reconcile-xray-state', subject: node, held },
     };
     await owe(tx, [notice], now);
   });

@@ -1,0 +1,242 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { type Books, freshBooks } from '../../test/books.ts';
+import { openShop, payer, runOf } from '../../test/shop.ts';
+import { readClock } from '../db/clock.ts';
+import { inTransaction } from '../db/connect.ts';
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, instant } from '../kernel/instant.ts';
+import { topUp } from '../subscription/balance.ts';
+import { purchase } from '../subscription/buying.ts';
+import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
+import { refund } from '../subscription/refunding.ts';
+import { readFacts } from './facts.ts';
+import { judge } from './judging.ts';
+import type { NoticeKind, Params } from './kinds.ts';
+import { type NewNotice, owe } from './outbox.ts';
+
+// On real books: what each command makes of what was owed before it.
+
+const start = '2026-10-26T09:00:00Z';
+const end = '2026-11-25T09:00:00.000Z';
+const anHourBefore = '2026-11-25T08:00:00Z';
+const call = ({ db }: Pick<Books, 'db'>) => ({ db, actor: 'test' });
+
+interface Row {
+  readonly id: bigint;
+  readonly kind: NoticeKind;
+  readonly params: Params;
+  readonly createdAt: Instant;
+}
+
+/** What would become of each notice now: its kind, then `send` or why not. */
+async function verdicts(books: Books): Promise<Record<string, string>> {
+  const { rows } = await sql<Row>`
+    SELECT id, kind, params, created_at AS "createdAt" FROM perennial.notification
+    ORDER BY id`.execute(books.db);
+  return inTransaction(books.db, async (tx) => {
+    const now = await readClock(tx);
+    const ids = rows.map(({ id }) => id);
+    const read = await readFacts(tx, ids, now);
+    return Object.fromEntries(
+      rows.map((row) => {
+        const { facts } = read.get(row.id) ?? {};
+        if (facts === undefined) throw new Error(`no facts of ${row.id}`);
+        const verdict = judge(row, facts, now);
+        return [row.kind, verdict.do === 'suppress' ? verdict.reason : verdict.do];
+      }),
+    );
+  });
+}
+
+const ends = (
+  kind: 'ends_24h' | 'ends_3h',
+  customerId: NewNotice['customerId'],
+  subscriptionId: SubscriptionId,
+) =>
+  ({
+    kind,
+    customerId,
+    subscriptionId,
+    dedupeKey: kind,
+    params: { plan: 'basic', expires_at: end, missing: null, currency: 'RUB' },
+  }) as NewNotice;
+
+/** A customer whose month ends in an hour, short by 49, and who is owed all that says so. */
+async function shortPayer(books: Books) {
+  await openShop(books);
+  const id = await payer(books, 1n, 100_00n);
+  await books.setClock('2026-11-25T05:00:00Z');
+  await runOf(books, 'auto-renewal');
+  await books.setClock(anHourBefore);
+  const { id: customer } = await books.db
+    .selectFrom('perennial.customer')
+    .select('id')
+    .executeTakeFirstOrThrow();
+  await inTransaction(books.db, async (tx) =>
+    owe(tx, [ends('ends_24h', customer, id), ends('ends_3h', customer, id)], await readClock(tx)),
+  );
+  return id;
+}
+
+const owed = { receipt: 'send', low_balance: 'send', ends_24h: 'later_reminder', ends_3h: 'send' };
+const moved = {
+  receipt: 'send',
+  low_balance: 'end_moved',
+  ends_24h: 'end_moved',
+  ends_3h: 'end_moved',
+};
+
+test('while nothing changes, what is owed is said; of two reminders the later one', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  expect(await verdicts(books)).toEqual(owed);
+});
+
+test('a top-up that covers the price makes warnings untrue before anything is renewed', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await topUp(call(books), { telegramId: 1n, amountMinor: 48_99n });
+  expect(await verdicts(books)).toEqual(owed);
+  await topUp(call(books), { telegramId: 1n, amountMinor: 1n });
+  expect(await verdicts(books)).toEqual({
+    receipt: 'send',
+    low_balance: 'will_be_renewed',
+    ends_24h: 'later_reminder',
+    ends_3h: 'will_be_renewed',
+  });
+});
+
+test('a renewal makes them untrue; both receipts are said', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await topUp(call(books), { telegramId: 1n, amountMinor: 49_00n });
+  await runOf(books, 'auto-renewal');
+  expect(await verdicts(books)).toEqual(moved);
+});
+
+test('a purchase makes them untrue', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await topUp(call(books), { telegramId: 1n, amountMinor: 49_00n });
+  await purchase(call(books), { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  expect(await verdicts(books)).toEqual(moved);
+});
+
+test('a grant makes them untrue, and is told; taken away again, it is not', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await grant(call(books), { telegramId: 1n, days: 3 });
+  expect(await verdicts(books)).toEqual({ ...moved, grant: 'send' });
+  await revoke(call(books), { telegramId: 1n, reason: 'test' });
+  const revoked = { low_balance: 'revoked', ends_24h: 'revoked', ends_3h: 'revoked' };
+  expect(await verdicts(books)).toEqual({ ...moved, ...revoked, grant: 'revoked', revoke: 'send' });
+});
+
+test('a refund is told with the receipt of what it gave back, and nothing else is', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  const { id: periodId } = await books.db
+    .selectFrom('perennial.period')
+    .select('id')
+    .executeTakeFirstOrThrow();
+  await refund(call(books), { telegramId: 1n, periodId: periodId as never, part: 'whole' });
+  expect(await verdicts(books)).toEqual({ ...moved, refund: 'send' });
+});
+
+test('auto-renewal switched off: the balance is not short any more, the end comes all the same', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await setAutoRenew(call(books), { telegramId: 1n, on: false });
+  expect(await verdicts(books)).toEqual({ ...owed, low_balance: 'not_renewed' });
+});
+
+test('the end itself is told while it lasts', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await books.setClock(end);
+  await runOf(books, 'fast-expiry-cleanup');
+  const ended = { low_balance: 'ended', ends_24h: 'ended', ends_3h: 'ended' };
+  // The receipt is 30 days old by now, and was never sent.
+  expect(await verdicts(books)).toEqual({ receipt: 'too_late', ...ended, expired: 'send' });
+  await topUp(call(books), { telegramId: 1n, amountMinor: 49_00n });
+  await runOf(books, 'auto-renewal');
+  expect(await verdicts(books)).toEqual({ ...moved, expired: 'not_ended' });
+});
+
+test('somebody who blocked the bot: a failed message is waited after, for a week', async () => {
+  await using books = await freshBooks({ now: start });
+  await shortPayer(books);
+  await sql`
+    UPDATE perennial.notification
+    SET state = 'failed', sending_since = '2026-11-25T07:00:00Z' WHERE kind = 'receipt'`.execute(
+    books.db,
+  );
+  await sql`UPDATE perennial.customer SET reachable = false`.execute(books.db);
+  expect(await verdicts(books)).toMatchObject({ low_balance: 'wait', ends_3h: 'unreachable' });
+});
+
+test("a customer's balance pays for what ends first; the next one hears what is missing", async () => {
+  await using books = await freshBooks({ now: start });
+  const id = await shortPayer(books);
+  // One that ends a day before and is covered takes the money; the reminder's own is short by all.
+  await topUp(call(books), { telegramId: 1n, amountMinor: 49_00n });
+  await sql`
+    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at)
+    SELECT customer_id, 'paid', 'basic', 30, 'active', started_at, expires_at - interval '1 minute'
+    FROM perennial.subscription WHERE id = ${id}`.execute(books.db);
+  expect(await verdicts(books)).toMatchObject({ low_balance: 'send', ends_3h: 'send' });
+});
+
+test('an alarm that is over is not said, nor that one is over which nobody heard of', async () => {
+  await using books = await freshBooks({ now: start });
+  const alarm = { customerId: null, subscriptionId: null } as const;
+  const now = instant(0);
+  await inTransaction(books.db, (tx) =>
+    owe(
+      tx,
+      [
+        {
+          ...alarm,
+          kind: 'alarm_removal',
+          dedupeKey: 'a',
+          params: { node: 'nl-1', waiting: 1, oldest_at: end },
+        },
+      ],
+      now,
+    ),
+  );
+  await sql`UPDATE perennial.notification SET created_at = ${start}`.execute(books.db);
+  expect(await verdicts(books)).toEqual({ alarm_removal: 'send' });
+  await inTransaction(books.db, async (tx) =>
+    owe(
+      tx,
+      [
+        {
+          ...alarm,
+          kind: 'alarm_over',
+          dedupeKey: 'o',
+          params: { alarm: 'alarm_removal', subject: 'nl-1' },
+        },
+      ],
+      await readClock(tx),
+    ),
+  );
+  expect(await verdicts(books)).toEqual({ alarm_removal: 'over', alarm_over: 'alarm_never_said' });
+  await sql`
+    UPDATE perennial.notification SET state = 'sent', sent_at = ${start}
+    WHERE kind = 'alarm_removal'`.execute(books.db);
+  expect(await verdicts(books)).toMatchObject({ alarm_over: 'send' });
+});
+
+test('the reader, and the title of the plan that it is about', async () => {
+  await using books = await freshBooks({ now: start });
+  await openShop(books);
+  await payer(books, 7n, 0n);
+  const read = await inTransaction(books.db, (tx) => readFacts(tx, [1n], instant(0)));
+  expect(read.get(1n)).toMatchObject({
+    reader: { telegramId: 7n, locale: 'en', timeZone: 'UTC' },
+    planTitle: { en: 'Basic' },
+  });
+});

@@ -1,0 +1,121 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
+import { anyOf } from '../db/unnest.ts';
+import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { readOutlooks } from '../subscription/outlook.ts';
+import { readSettings } from '../subscription/settings.ts';
+import type { NoticeFacts } from './judging.ts';
+
+// What `judge` is asked with. In statements of their own after the customers were locked, as every
+// facts of a decision (DESIGN.md 3.2): so nothing that committed before is missed, and nothing
+// changes until the transaction that marks the notice `sending` has committed.
+
+/** The facts of one notice, and for whom its text is made. */
+export interface NoticeRead {
+  readonly facts: NoticeFacts;
+  /** Null for an alarm. */
+  readonly reader: {
+    readonly telegramId: bigint;
+    readonly locale: string;
+    readonly timeZone: string;
+  } | null;
+  /** Title by language of the plan that its params name; null where there is none. */
+  readonly planTitle: Readonly<Record<string, string>> | null;
+}
+
+interface Row {
+  readonly id: bigint;
+  readonly customerId: CustomerId | null;
+  readonly telegramId: bigint;
+  readonly locale: string;
+  readonly timeZone: string;
+  readonly reachable: boolean;
+  readonly pays: boolean;
+  readonly currency: string;
+  readonly failedAt: Instant | null;
+  readonly subscriptionId: SubscriptionId | null;
+  readonly kind: SubscriptionKind;
+  readonly state: SubscriptionState;
+  readonly expiresAt: Instant;
+  readonly laterReminder: boolean;
+  readonly moot: boolean;
+  readonly planTitle: Readonly<Record<string, string>> | null;
+}
+
+/** Of these notices, by id, as things stand. The customers' rows are the caller's to lock first. */
+export async function readFacts(
+  tx: Tx,
+  ids: readonly bigint[],
+  now: Instant,
+): Promise<Map<bigint, NoticeRead>> {
+  const rows = await readRows(tx, ids, now);
+  const customers = [...new Set(rows.flatMap(({ customerId }) => customerId ?? []))];
+  const outlooks = await readOutlooks(tx, customers, now, await readSettings(tx));
+  return new Map(rows.map((row) => [row.id, readOf(row, outlooks)]));
+}
+
+type Outlooks = Awaited<ReturnType<typeof readOutlooks>>;
+
+function readOf(row: Row, outlooks: Outlooks): NoticeRead {
+  const { customerId, subscriptionId, telegramId, locale, timeZone, currency } = row;
+  const { reachable, failedAt, pays, kind, state, expiresAt, laterReminder, moot } = row;
+  const customer = { reachable, failedAt, timeZone, pays };
+  return {
+    facts: {
+      customer: customerId === null ? null : customer,
+      subscription:
+        subscriptionId === null
+          ? null
+          : { kind, state, expiresAt, currency, outlook: outlooks.get(subscriptionId) ?? null },
+      laterReminder,
+      moot,
+    },
+    reader: customerId === null ? null : { telegramId, locale, timeZone },
+    planTitle: row.planTitle,
+  };
+}
+
+/** What the alarm of this row is about. */
+export const alarmSubject = (row: string) =>
+  sql.raw(
+    `coalesce(${['subject', 'worker', 'node', 'replica'].map((name) => `${row}.params->>'${name}'`).join(', ')})`,
+  );
+
+/**
+ * `ends_3d`, `ends_24h`, `ends_3h` are one row of reminders, `trial_…` another. When a message to
+ * somebody failed last is asked only of who can't be reached.
+ */
+async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<Row[]> {
+  const { rows } = await sql<Row>`
+    SELECT n.id, c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
+      c.time_zone AS "timeZone", c.reachable, c.currency, s.id AS "subscriptionId", s.kind, s.state,
+      s.expires_at AS "expiresAt", p.title AS "planTitle",
+      EXISTS (SELECT FROM perennial.subscription paid
+        WHERE paid.customer_id = c.id AND paid.kind = 'paid' AND paid.state = 'active'
+          AND paid.expires_at > ${isoTime(now)}) AS pays,
+      (SELECT max(f.sending_since) FROM perennial.notification f
+        WHERE NOT c.reachable AND f.customer_id = c.id AND f.state = 'failed') AS "failedAt",
+      n.kind ~ '^(ends|trial)_' AND EXISTS (SELECT FROM perennial.notification l
+        WHERE l.customer_id = n.customer_id AND l.id > n.id
+          AND l.subscription_id = n.subscription_id
+          AND l.state IN ('pending', 'sending', 'sent', 'uncertain') AND l.kind <> 'trial_ended'
+          AND split_part(l.kind, '_', 1) = split_part(n.kind, '_', 1)) AS "laterReminder",
+      CASE
+        WHEN n.customer_id IS NOT NULL THEN false
+        WHEN n.kind = 'alarm_over' THEN NOT EXISTS (SELECT FROM perennial.notification a
+          WHERE a.customer_id IS NULL AND a.id < n.id AND a.kind = n.params->>'alarm'
+            AND ${alarmSubject('a')} = n.params->>'subject'
+            AND a.state IN ('sending', 'sent', 'uncertain'))
+        ELSE EXISTS (SELECT FROM perennial.notification o
+          WHERE o.customer_id IS NULL AND o.id > n.id AND o.kind = 'alarm_over'
+            AND o.params->>'alarm' = n.kind AND o.params->>'subject' = ${alarmSubject('n')})
+      END AS moot
+    FROM perennial.notification n
+    LEFT JOIN perennial.customer c ON c.id = n.customer_id
+    LEFT JOIN perennial.subscription s ON s.id = n.subscription_id
+    LEFT JOIN perennial.plan p ON p.key = n.params->>'plan'
+    WHERE n.id = ${anyOf('bigint', ids)}`.execute(tx);
+  return rows;
+}

@@ -1,0 +1,262 @@
+import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
+import { unreachable } from '../kernel/faults.ts';
+import { dayMs, type Instant, isoTime, later, readInstant } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import type { Outlook } from '../subscription/outlook.ts';
+import { kinds, type NoticeKind, type Params } from './kinds.ts';
+import { audibleAt, isQuiet } from './quiet.ts';
+import { endRemindersMs, trialRemindersMs } from './reminder-times.ts';
+
+// What becomes of a notice at the moment when it would be sent (promise 7). Asked in the
+// transaction that marks it `sending`, with the customer's row locked and facts read after that.
+// The questions, in this order:
+//
+// 1. Is it still true? What tells of money that moved (receipt, refund) is true for ever. What
+//    tells of an end is true while the subscription ends then: a renewal, a purchase, a refund
+//    move its end. A reminder is for those who will lose something, so not for who is renewed,
+//    and a trial's not for who pays already.
+// 2. Is it too late? After 30 days nobody wants to hear it. A reminder gives way to the next one of
+//    its subscription: nobody gets two at once.
+// 3. Does it reach anybody? To somebody who blocked the bot one notice a week is tried; what must
+//    arrive waits, a reminder is dropped.
+// 4. Is it night? What is quiet waits until 9 in the customer's zone, but never until it is too
+//    late: what can't wait goes at once. Everything that goes at night goes without a sound.
+
+export interface JudgedNotice {
+  readonly kind: NoticeKind;
+  readonly params: Params;
+  readonly createdAt: Instant;
+}
+
+/** What is true of it now. */
+export interface NoticeFacts {
+  /** Whom it is for; null for an alarm. */
+  readonly customer: {
+    readonly reachable: boolean;
+    /** When a message to somebody who can't be reached failed last. */
+    readonly failedAt: Instant | null;
+    readonly timeZone: string;
+    /** Has a paid subscription that runs. */
+    readonly pays: boolean;
+  } | null;
+  /** What it is about; null where it names none. */
+  readonly subscription: {
+    readonly kind: SubscriptionKind;
+    readonly state: SubscriptionState;
+    readonly expiresAt: Instant;
+    /** In which it is paid. */
+    readonly currency: string;
+    /** Of an active one. */
+    readonly outlook: Outlook | null;
+  } | null;
+  /** A later reminder of the same subscription is owed or was said. */
+  readonly laterReminder: boolean;
+  /** Of an alarm: what it tells is over. Of the word that it is over: the alarm was never said. */
+  readonly moot: boolean;
+}
+
+export type Suppressed =
+  | 'no_customer'
+  | 'end_moved'
+  | 'ended'
+  | 'not_ended'
+  | 'revoked'
+  | 'restored'
+  | 'converted'
+  | 'pays_already'
+  | 'will_be_renewed'
+  | 'not_renewed'
+  | 'no_price'
+  | 'price_moved'
+  | 'later_reminder'
+  | 'too_late'
+  | 'over'
+  | 'alarm_never_said'
+  | 'unreachable';
+
+export type Verdict =
+  /** `params`: what it says now, to be rendered and stored. `silent`: without a sound. */
+  | { readonly do: 'send'; readonly params: Params; readonly silent: boolean }
+  | { readonly do: 'suppress'; readonly reason: Suppressed }
+  | { readonly do: 'wait'; readonly until: Instant };
+
+/** After this long nothing is said any more. */
+const saidWithinMs = 30 * dayMs;
+/** How often somebody who can't be reached is tried. */
+const triedEveryMs = 7 * dayMs;
+
+/** Total: every notice of every kind has one answer at every moment. */
+export function judge(notice: JudgedNotice, facts: NoticeFacts, now: Instant): Verdict {
+  const untrue = whyUntrue(notice, facts, now);
+  if (untrue !== undefined) return { do: 'suppress', reason: untrue };
+  const { to, policy, quiet } = kinds[notice.kind];
+  const until = sayableUntil(notice);
+  if (now >= until) return { do: 'suppress', reason: 'too_late' };
+  const send = { do: 'send', params: refreshed(notice, facts, now) } as const;
+  if (to === 'admins') return { ...send, silent: false };
+  const { customer } = facts;
+  if (customer === null) return { do: 'suppress', reason: 'no_customer' };
+
+  if (!customer.reachable) {
+    if (policy === 'at_most_once') return { do: 'suppress', reason: 'unreachable' };
+    const nextTry = customer.failedAt === null ? now : later(customer.failedAt, triedEveryMs);
+    if (nextTry > now) return { do: 'wait', until: nextTry };
+  }
+  const audible = quiet ? audibleAt(now, customer.timeZone, until) : now;
+  if (audible > now) return { do: 'wait', until: audible };
+  return { ...send, silent: isQuiet(now, customer.timeZone) };
+}
+
+/** Why what it says is not so; undefined: it is so. */
+function whyUntrue(
+  { kind, params }: JudgedNotice,
+  facts: NoticeFacts,
+  now: Instant,
+): Suppressed | undefined {
+  const { subscription } = facts;
+  switch (kind) {
+    // The money moved; what came after has notices of its own.
+    case 'receipt':
+    case 'refund':
+      return undefined;
+    case 'grant':
+      if (subscription?.state === 'revoked') return 'revoked';
+      return at(params.ends_at) > (subscription?.expiresAt ?? now) ? 'end_moved' : undefined;
+    case 'revoke':
+      return subscription?.state === 'revoked' ? undefined : 'restored';
+    case 'expired':
+      return whyNotEnded(params, facts);
+    case 'trial_ended':
+      return facts.customer?.pays ? 'pays_already' : whyNotEnded(params, facts);
+    case 'trial_6h':
+    case 'trial_48h':
+    case 'trial_ending':
+      if (subscription?.kind !== 'trial') return 'converted';
+      if (facts.customer?.pays) return 'pays_already';
+      return whyNotEnding(params, facts, now);
+    case 'ends_3d':
+    case 'ends_24h':
+    case 'ends_3h':
+      return whyNotEnding(params, facts, now) ?? whyNotLost(subscription?.outlook ?? null);
+    case 'low_balance':
+      return whyNotEnding(params, facts, now) ?? whyNotShort(subscription?.outlook ?? null);
+    case 'price_change':
+      return whyNotEnding(params, facts, now) ?? whyNotNewPrice(params, facts);
+    case 'alarm_worker':
+    case 'alarm_guard':
+    case 'alarm_quarantine':
+    case 'alarm_removal':
+    case 'alarm_clock':
+      return facts.moot ? 'over' : undefined;
+    case 'alarm_over':
+      return facts.moot ? 'alarm_never_said' : undefined;
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** A time of the params; one that can't be read is long past, so that nothing is said by it. */
+const at = (value: Params[string] | undefined): Instant =>
+  readInstant(String(value)) ?? (0 as Instant);
+
+/** "It ended then" is not so. */
+function whyNotEnded(params: Params, { subscription }: NoticeFacts): Suppressed | undefined {
+  if (subscription === null || subscription.state === 'active') return 'not_ended';
+  if (subscription.state === 'revoked') return 'revoked';
+  return subscription.expiresAt === at(params.expires_at) ? undefined : 'end_moved';
+}
+
+/** "It will end then" is not so, or somebody is told something later already. */
+function whyNotEnding(
+  params: Params,
+  { subscription, laterReminder }: NoticeFacts,
+  now: Instant,
+): Suppressed | undefined {
+  if (subscription?.state === 'revoked') return 'revoked';
+  if (subscription?.expiresAt !== at(params.expires_at)) return 'end_moved';
+  if (subscription.state !== 'active' || subscription.expiresAt <= now) return 'ended';
+  return laterReminder ? 'later_reminder' : undefined;
+}
+
+/** "You will lose it" is not so. */
+function whyNotLost(outlook: Outlook | null): Suppressed | undefined {
+  if (outlook?.at === 'renewed') return 'will_be_renewed';
+  return outlook?.at === 'no_price' ? 'no_price' : undefined;
+}
+
+/** "The balance doesn't cover it" is not so. */
+function whyNotShort(outlook: Outlook | null): Suppressed | undefined {
+  return whyNotLost(outlook) ?? (outlook?.at === 'short' ? undefined : 'not_renewed');
+}
+
+/** "It will be renewed at that price" is not so. */
+function whyNotNewPrice(
+  { new_price }: Params,
+  { subscription }: NoticeFacts,
+): Suppressed | undefined {
+  const outlook = subscription?.outlook;
+  if (!outlook || outlook.at === 'ends') return 'not_renewed';
+  if (outlook.at === 'no_price') return 'no_price';
+  const price = majorUnits(outlook.priceMinor, subscription.currency);
+  return price === new_price ? undefined : 'price_moved';
+}
+
+/** From when on it is too late: for a reminder, when the next one takes its place. */
+function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
+  const end = at(params.expires_at);
+  switch (kind) {
+    case 'trial_6h':
+    case 'trial_48h':
+      return later(end, -trialRemindersMs.trial_ending);
+    case 'ends_3d':
+      return later(end, -endRemindersMs.ends_24h);
+    case 'ends_24h':
+      return later(end, -endRemindersMs.ends_3h);
+    case 'trial_ending':
+    case 'ends_3h':
+    case 'low_balance':
+    case 'price_change':
+      return end;
+    case 'receipt':
+    case 'refund':
+    case 'grant':
+    case 'revoke':
+    case 'expired':
+    case 'trial_ended':
+    case 'alarm_worker':
+    case 'alarm_guard':
+    case 'alarm_quarantine':
+    case 'alarm_removal':
+    case 'alarm_clock':
+    case 'alarm_over':
+      return later(createdAt, saidWithinMs);
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** What is missing by now, since part of it may have been paid; until when there is access. */
+function refreshed(
+  { kind, params }: JudgedNotice,
+  { subscription }: NoticeFacts,
+  now: Instant,
+): Params {
+  switch (kind) {
+    case 'low_balance':
+    case 'ends_3d':
+    case 'ends_24h':
+    case 'ends_3h': {
+      if (subscription?.outlook?.at !== 'short') return { ...params, missing: null };
+      const { currency, outlook } = subscription;
+      const missing = majorUnits(outlook.missingMinor, currency);
+      if (kind !== 'low_balance') return { ...params, missing, currency };
+      return { ...params, missing, currency, price: majorUnits(outlook.priceMinor, currency) };
+    }
+    case 'refund': {
+      const access = subscription?.state === 'active' && subscription.expiresAt > now;
+      return { ...params, ends_at: access ? isoTime(subscription.expiresAt) : null };
+    }
+    default:
+      return params;
+  }
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { withFolder } from '../../../test/text-folder.ts';
+import { noticeKinds } from '../kinds.ts';
+import type { Said } from '../texts.ts';
+import { samplesOf, sampleTitle } from './samples.ts';
+
+const reader = (locale: string) => ({ locale, timeZone: 'Europe/Moscow' });
+const said: Said = {
+  kind: 'receipt',
+  params: samplesOf('receipt')[0] ?? {},
+  planTitle: sampleTitle,
+};
+
+describe("an operator's folder", () => {
+  test('wins, text by text; a text keeps the subject that it had', () => {
+    const own = withFolder({ 'en.ftl': 'receipt = Thanks for { $amount }!\n' });
+    const receipt = own.render(said, reader('en'));
+    expect(receipt.html).toBe('Thanks for ₽149!');
+    expect(receipt.subject).toBe('Receipt: ₽149 for Basic');
+    expect(own.render(said, reader('ru')).html).toContain('Оплачено');
+  });
+
+  test('has parts of texts that several of them share', () => {
+    const own = withFolder({
+      'en.ftl': '-shop = Acme\nreceipt = { -shop }: { button_buy }\n    .subject = { -shop }\n',
+    });
+    expect(own.render(said, reader('en'))).toMatchObject({
+      html: 'Acme: Buy',
+      subject: 'Acme',
+    });
+  });
+
+  test('has another language, once it is complete', () => {
+    const all = [...noticeKinds.map((kind) => `${kind} = x\n    .subject = y`), 'button_buy = b']
+      .concat(['button_renew = r', 'button_top_up = t'])
+      .join('\n');
+    const own = withFolder({ 'pt-BR.ftl': all });
+    expect(own.locales).toEqual(['en', 'ru', 'pt-BR']);
+    expect(own.render(said, reader('pt-BR'))).toMatchObject({ locale: 'pt-BR', html: 'x' });
+    expect(own.render(said, reader('pt-PT')).locale).toBe('en');
+  });
+
+  test('has its own buttons: pages, data for the bot, or none', () => {
+    const own = withFolder({
+      'buttons.yaml': `
+low_balance:
+  - [{ text: button_top_up, url: "https://pay.example/?s={subscription_id}" }]
+  - [{ text: button_buy, callback_data: "shop" }, { text: button_mine, callback_data: "m:{subscription_id}" }]
+trial_48h: []
+`,
+      'en.ftl': 'button_mine = Mine\n',
+      'ru.ftl': 'button_mine = Моё\n',
+    });
+    const buttons = (kind: 'low_balance' | 'trial_48h' | 'expired', id: bigint | null) =>
+      own.render(
+        { kind, params: {}, subscriptionId: id as Said['subscriptionId'] & bigint },
+        reader('en'),
+      ).buttons;
+    expect(buttons('low_balance', 7n)).toEqual([
+      [{ text: 'Top up', url: 'https://pay.example/?s=7' }],
+      [
+        { text: 'Buy', callbackData: 'shop' },
+        { text: 'Mine', callbackData: 'm:7' },
+      ],
+    ]);
+    expect(buttons('trial_48h', 7n)).toEqual([]);
+    expect(buttons('expired', null)).toEqual([[{ text: 'Renew', callbackData: 'perennial:buy:' }]]);
+  });
+});

@@ -1,0 +1,160 @@
+import type { FluentVariable } from '@fluent/bundle';
+import { type Instant, readInstant } from '../../kernel/instant.ts';
+import { isCurrency, minorDigits, readMinor } from '../../kernel/money.ts';
+import { isTimeZone } from '../../kernel/time-zone.ts';
+import { kinds, type NoticeKind, type Params, type ParamType } from '../kinds.ts';
+import { escaped } from './html.ts';
+
+// Values as a text shows them. Whatever stands in a row is shown somehow: a notice that is owed
+// must not fail on the value that it tells.
+
+/** In whose language, zone and time. */
+export interface Eyes {
+  /** Of the texts, as `ru`. */
+  readonly locale: string;
+  readonly timeZone: string;
+  /** To leave out the year that everybody knows. */
+  readonly now: Instant | undefined;
+  readonly planTitle: Readonly<Record<string, string>> | null;
+}
+
+const zoneOrUtc = (name: string): string => (isTimeZone(name) ? name : 'UTC');
+
+/** English times are British: 28 November, 12:00. Everybody reads them. */
+export const formatLocale = (locale: string): string => (locale === 'en' ? 'en-GB' : locale);
+
+/**
+ * Made once: an Intl object costs more than all that it formats. Bounded by zones, currencies and
+ * languages.
+ */
+function kept<Options, Format>(make: (locale: string, options: Options) => Format) {
+  const formats = new Map<string, Format>();
+  return (locale: string, options: Options): Format => {
+    const key = JSON.stringify([locale, options]);
+    const format = formats.get(key) ?? make(locale, options);
+    formats.set(key, format);
+    return format;
+  };
+}
+const dateFormat = kept(
+  (locale, options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, options),
+);
+const numberFormat = kept(
+  (locale, options: Intl.NumberFormatOptions) => new Intl.NumberFormat(locale, options),
+);
+
+function dateOf(at: Instant, { locale, timeZone, now }: Eyes): string {
+  const zone = zoneOrUtc(timeZone);
+  const year = (moment: Instant) =>
+    dateFormat('en', { timeZone: zone, year: 'numeric' }).format(moment);
+  const sameYear = now !== undefined && year(at) === year(now);
+  return dateFormat(formatLocale(locale), {
+    timeZone: zone,
+    day: 'numeric',
+    month: 'long',
+    ...(sameYear ? {} : { year: 'numeric' }),
+  }).format(at);
+}
+
+/** UTC is said: it may be the zone of somebody whose own nobody knows. */
+function timeOf(at: Instant, { locale, timeZone }: Eyes): string {
+  const zone = zoneOrUtc(timeZone);
+  const time = dateFormat(formatLocale(locale), {
+    timeZone: zone,
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  }).format(at);
+  return zone === 'UTC' ? `${time} UTC` : time;
+}
+
+/** Whole amounts without their zeros: 149 ₽, 149.50 ₽. Exact to the last digit. */
+function moneyOf(major: string, currency: string, locale: string): string {
+  if (!isCurrency(currency) || 'wrong' in readMinor(major, currency)) return `${major} ${currency}`;
+  const [whole = '', fraction = ''] = major.split('.');
+  const digits = /[1-9]/.test(fraction) ? minorDigits(currency) : 0;
+  const amount = (digits === 0 ? whole : major) as Intl.StringNumericLiteral;
+  const shape = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (currency === 'XTR') {
+    return `${numberFormat(formatLocale(locale), shape).format(amount)} ⭐`;
+  }
+  return numberFormat(formatLocale(locale), {
+    ...shape,
+    style: 'currency',
+    currency,
+    currencyDisplay: 'narrowSymbol',
+  }).format(amount);
+}
+
+/** The plan's title in the language, else in English, else in any, else its key. */
+function titleOf(key: string, { locale, planTitle }: Eyes): string {
+  const titles = planTitle ?? {};
+  return (
+    titles[locale] ??
+    titles[locale.split('-')[0] as string] ??
+    titles.en ??
+    Object.values(titles)[0] ??
+    key
+  );
+}
+
+/** Longer ones are cut: a message has 4,096 characters, and an error may have more. */
+const textMax = 500;
+
+function textOf(text: string): string {
+  const shown = text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  return shown.length <= textMax
+    ? shown
+    : `${shown.slice(0, textMax).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
+type Values = Record<string, FluentVariable>;
+
+function valuesOfOne(name: string, type: ParamType, params: Params, eyes: Eyes): Values {
+  const value = params[name] ?? null;
+  const text = String(value ?? '');
+  switch (type) {
+    case 'count':
+      return { [name]: typeof value === 'number' ? value : Number(text) || 0 };
+    case 'money':
+    case 'money?':
+      if (value === null) return { [name]: 'none' };
+      return { [name]: textOf(moneyOf(text, String(params.currency ?? ''), eyes.locale)) };
+    case 'time':
+    case 'time?': {
+      if (value === null)
+        return { [name]: 'none', [`${name}_date`]: 'none', [`${name}_time`]: 'none' };
+      const at = readInstant(text);
+      if (at === undefined) {
+        const raw = textOf(text);
+        return { [name]: raw, [`${name}_date`]: raw, [`${name}_time`]: raw };
+      }
+      const [date, time] = [dateOf(at, eyes), timeOf(at, eyes)];
+      return { [name]: `${date}, ${time}`, [`${name}_date`]: date, [`${name}_time`]: time };
+    }
+    case 'plan':
+      return { [name]: textOf(titleOf(text, eyes)) };
+    case 'currency':
+    case 'text':
+      return { [name]: textOf(text) };
+  }
+}
+
+/** All that the text of a kind is told, raw. */
+export function valuesOf(kind: NoticeKind, params: Params, eyes: Eyes): Values {
+  const types: Readonly<Record<string, ParamType>> = kinds[kind].params;
+  return Object.assign(
+    {},
+    ...Object.entries(types).map(([name, type]) => valuesOfOne(name, type, params, eyes)),
+  );
+}
+
+/** The same for a text that is HTML. */
+export function escapedValues(values: Values): Values {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? escaped(value) : value,
+    ]),
+  );
+}
