@@ -4,12 +4,17 @@ import { inject } from 'vitest';
 import { setClock } from '../src/db/clock.ts';
 import { type Db, openBooks, openPool, type PoolOptions } from '../src/db/connect.ts';
 import { type Instant, parseInstant } from '../src/kernel/instant.ts';
+import { type PoolWatch, watchPool } from './watched-pool.ts';
 
-/** Books of a test's own: a database copied from the migrated template, dropped by `close`. */
+/**
+ * Books of a test's own: a database copied from the migrated template, dropped by `close`, which
+ * fails where a connection was used after its release (matrix F1).
+ */
 export interface Books {
   readonly url: string;
   readonly pool: pg.Pool;
   readonly db: Db;
+  readonly watch: PoolWatch;
   /** Sets the stored clock; until then the books go by the server's. */
   setClock(now: string | Instant): Promise<void>;
   close(): Promise<void>;
@@ -43,17 +48,20 @@ export async function freshBooks(options: BooksOptions = {}): Promise<Books> {
   const url = new URL(inject('adminUrl'));
   url.pathname = `/${name}`;
   const bare = openPool(url.href, options);
+  const watch = watchPool(bare);
   const pool = options.wrapPool?.(bare) ?? bare;
   const db = openBooks(pool);
   const close = async () => {
     await db.destroy();
     // With what a test left open, also in processes that it started.
     await administer(`DROP DATABASE ${name} WITH (FORCE)`);
+    if (watch.wrongs.length > 0) throw new Error(`a connection was ${watch.wrongs.join('\n')}`);
   };
   const books: Books = {
     url: url.href,
     pool,
     db,
+    watch,
     setClock: (now) => setClock(db, typeof now === 'string' ? parseInstant(now, 'now') : now),
     close,
     [Symbol.asyncDispose]: close,

@@ -6,7 +6,7 @@ import { until } from '../service/until.ts';
 /** A TypeScript file of the tests in a process of its own; killed and waited for when disposed of. */
 export interface Child extends AsyncDisposable {
   /** The first line of its output that fits. */
-  line(what: string, fits: (line: string) => boolean): Promise<string>;
+  line(what: string, fits: (line: string) => boolean, deadlineMs?: number): Promise<string>;
   tell(text: string): void;
   readonly exit: Promise<{
     readonly signal: NodeJS.Signals | null;
@@ -31,9 +31,9 @@ export function startChild(entry: URL, args: readonly string[]): Child {
   return {
     exit,
     tell: (text) => void child.stdin.write(text),
-    async line(what, fits) {
+    async line(what, fits, deadlineMs = 60_000) {
       try {
-        return await until(what, () => lines().find(fits), 60_000);
+        return await until(what, () => lines().find(fits), deadlineMs);
       } catch (error) {
         throw new Error(`${what}: it wrote\n${out}${err}`, { cause: error });
       }

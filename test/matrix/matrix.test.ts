@@ -12,11 +12,12 @@ test('the matrix has every statement of the audit, each id once', () => {
   expect(rows.map(({ id }) => id).sort()).toEqual(ids.sort());
 });
 
-test('the rows of auto-renewal are claimed, and so are those of all workers that it shows', () => {
+test('the rows of auto-renewal and expiry are claimed, and those of all workers that they show', () => {
   const claimed = rows.filter((row) => row.claimed).map(({ id }) => id);
   expect(claimed.filter((id) => id.startsWith('R'))).toHaveLength(17);
+  expect(claimed.filter((id) => id.startsWith('F'))).toHaveLength(8);
   expect(claimed).toEqual(
-    expect.arrayContaining(['P1', 'P2', 'P3', 'P6', 'P7', 'P8', 'P9', 'P10']),
+    expect.arrayContaining(['P1', 'P2', 'P3', 'P5', 'P6', 'P7', 'P8', 'P9', 'P10']),
   );
 });
 

@@ -16,8 +16,8 @@ import {
   wrongsIn,
 } from '../a-book.ts';
 import { type Books, freshBooks } from '../books.ts';
-import { readSources } from '../tidy/source.ts';
 import { root } from './mutants.ts';
+import { reachedFrom } from './reached.ts';
 
 // What a renewal leaves behind, and what it can't touch.
 
@@ -56,17 +56,9 @@ test('R4: a renewal keeps each credential as it is and marks no node', async () 
 });
 
 test('R4: no gateway can be reached from the code of auto-renewal', () => {
-  const sources = new Map(readSources().map((source) => [source.path, source]));
-  const reached = new Set<string>();
-  const follow = (path: string): void => {
-    if (reached.has(path)) return;
-    reached.add(path);
-    for (const { target, inside } of sources.get(path)?.imports ?? []) if (inside) follow(target);
-  };
-  follow('workers/auto-renewal/worker.ts');
-  follow('workers/runner.ts');
+  const reached = reachedFrom(['workers/auto-renewal/worker.ts', 'workers/runner.ts']);
   expect(reached).toContain('subscription/ledger.ts');
-  expect([...reached].filter((path) => /^(xray|notify\/channels|http)\//.test(path))).toEqual([]);
+  expect(reached.filter((path) => /^(xray|notify\/channels|http)\//.test(path))).toEqual([]);
 });
 
 test('R7: each renewal has one receipt, of the same transaction, that names what was charged', async () => {

@@ -1,5 +1,6 @@
 import { acrossWorkers, circles, upwards } from './direction.ts';
 import { isTest, type Source } from './source.ts';
+import { transactionRules } from './transactions.ts';
 
 // How the program is laid out (DESIGN.md 7) and reads (STYLE.md), as far as a machine can tell.
 
@@ -206,6 +207,7 @@ export const rules: readonly Rule[] = [
       ['workers/a/worker.ts', 'await send().catch(() => undefined);'],
     ],
   },
+  ...transactionRules,
   {
     title: 'SQL stands in stores, not in rules, workers, the command line or HTTP',
     broken: (sources) =>

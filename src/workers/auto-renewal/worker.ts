@@ -6,18 +6,14 @@ import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.
 import { type Facts, postpone, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { release } from '../quarantine.ts';
+import { type Decided, decideInTurn } from '../spending.ts';
 import type { Isolated, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { findDue, findRetries } from './store.ts';
 
 // Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
 // node: a renewal keeps the credential, so nothing changes for whoever is connected.
 
-export interface Outcome {
-  readonly facts: Facts;
-  readonly decision: RenewalDecision;
-  /** The balance that this decision saw: several of one customer spend one balance, in order. */
-  readonly balanceMinor: bigint;
-}
+type Outcome = Decided<Facts, RenewalDecision>;
 
 export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
   name: 'auto-renewal',
@@ -27,13 +23,7 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
   read: readFacts,
 
   decide(facts, moment, spent) {
-    return facts.map((row) => {
-      const gone = spent.get(row.customerId) ?? 0n;
-      const balanceMinor = row.balanceMinor - gone;
-      const decision = decideRenewal({ ...row, balanceMinor }, moment.now, moment.settings);
-      if (decision.do === 'renew') spent.set(row.customerId, gone + decision.chargeMinor);
-      return { facts: row, decision, balanceMinor };
-    });
+    return decideInTurn(facts, spent, (row) => decideRenewal(row, moment.now, moment.settings));
   },
 
   async write(tx, outcomes, moment, actor) {

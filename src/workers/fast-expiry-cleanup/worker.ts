@@ -7,6 +7,7 @@ import { decideEnding, type EndingDecision } from '../../subscription/expiry.ts'
 import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { release } from '../quarantine.ts';
+import { type Decided, decideInTurn } from '../spending.ts';
 import type { Moment, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { allowance, cannotHold } from './rule.ts';
 import {
@@ -25,11 +26,7 @@ interface EndedFacts extends Facts {
   readonly quarantined: boolean;
 }
 
-interface Outcome {
-  readonly facts: EndedFacts;
-  readonly decision: EndingDecision;
-  readonly balanceMinor: bigint;
-}
+type Outcome = Decided<EndedFacts, EndingDecision>;
 
 export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   name: 'fast-expiry-cleanup',
@@ -47,13 +44,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   },
 
   decide(facts, moment, spent) {
-    return facts.map((row) => {
-      const gone = spent.get(row.customerId) ?? 0n;
-      const balanceMinor = row.balanceMinor - gone;
-      const decision = decideEnding({ ...row, balanceMinor }, moment.now, moment.settings);
-      if (decision.do === 'renew') spent.set(row.customerId, gone + decision.chargeMinor);
-      return { facts: row, decision, balanceMinor };
-    });
+    return decideInTurn(facts, spent, (row) => decideEnding(row, moment.now, moment.settings));
   },
 
   async write(tx, outcomes, moment, actor) {

@@ -1,0 +1,14 @@
+import { readSources } from '../tidy/source.ts';
+
+/** Every file of the program that can be reached from these, by imports of values and types. */
+export function reachedFrom(paths: readonly string[]): string[] {
+  const sources = new Map(readSources().map((source) => [source.path, source]));
+  const reached = new Set<string>();
+  const follow = (path: string): void => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    for (const { target, inside } of sources.get(path)?.imports ?? []) if (inside) follow(target);
+  };
+  for (const path of paths) follow(path);
+  return [...reached];
+}
