@@ -111,6 +111,13 @@ export const fileSchema = mapping({
     admins: z.array(z.number().int().positive()).default([]),
     per_second: z.number().positive().max(30).default(20),
   }).optional(),
+  http: mapping({
+    host: z.string().min(1).default('127.0.0.1'),
+    port: z.number().int().min(0).max(65_535).default(8_080),
+    per_minute: z.number().int().min(1).max(1_000_000).default(60_000),
+    per_minute_without_token: z.number().int().min(1).max(1_000_000).default(600),
+    tls: mapping({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  }).optional(),
   plans: z.record(key, planSchema).optional(),
   trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
   discounts: mapping({ vip_percent: percent.default(30) }).optional(),

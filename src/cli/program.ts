@@ -14,6 +14,7 @@ import { openBooksFor, openBooksForService } from './open-books.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
 import { startCommand } from './start.ts';
+import { tokenCommand } from './token.ts';
 
 /** Well; what was asked failed; wrong usage or configuration. */
 export type ExitCode = 0 | 1 | 2;
@@ -35,7 +36,8 @@ export function program(): Command {
     .addCommand(exportCommand(openBooksFor))
     .addCommand(runCommand(openBooksFor))
     .addCommand(customerCommand(openBooksFor))
-    .addCommand(auditCommand(openBooksFor));
+    .addCommand(auditCommand(openBooksFor))
+    .addCommand(tokenCommand(openBooksFor));
   return throughout(perennial);
 }
 

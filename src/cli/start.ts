@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { startWorkers } from '../app.ts';
 import { placeOf } from '../db/place.ts';
 import { rightsFault } from '../db/reach.ts';
+import { type Api, startApi } from '../http/listen.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { type Log, openLog } from '../log.ts';
@@ -26,17 +27,21 @@ interface Options extends CommonOptions {
 const endMs = 8 * secondMs;
 
 export function startCommand(open: OpenBooks): Command {
-  return command('start', 'the service: runs the workers until SIGTERM or SIGINT')
-    .option('--role <LIST>', 'what this process does: all, worker, api', 'all')
+  return command('start', 'the service: workers and API, until SIGTERM or SIGINT')
+    .option(
+      '--role <LIST>',
+      'what this process does: all, worker, api (all: the API where "http" is set)',
+      'all',
+    )
     .action(async (options: Options) => {
-      checkRoles(options.role);
+      const roles = readRoles(options.role);
       const ending = heedSignals({ graceMs: endMs });
       try {
         await withBooks(open, options, async (books) => {
           refuseDemo(books);
           const log = openLog(books.config.logLevel);
           endOnBugs(log);
-          await serve(books, log, ending.signal);
+          await serve(books, log, rolesHere(roles, books), ending.signal);
         });
       } finally {
         ending.forget();
@@ -44,21 +49,28 @@ export function startCommand(open: OpenBooks): Command {
     });
 }
 
-const roles = ['all', 'worker', 'api'];
+const known = ['all', 'worker', 'api'];
 
-/** @throws UsageFault for what is no role, and for the one that is not there yet */
-function checkRoles(list: string): void {
+/** @throws UsageFault for what is no role */
+function readRoles(list: string): readonly string[] {
   const named = list.split(',').map((role) => role.trim());
-  const unknown = named.find((role) => !roles.includes(role));
-  if (unknown !== undefined) {
-    throw new UsageFault('bad_role', `--role: "${unknown}" is none of ${roles.join(', ')}`);
-  }
-  if (named.includes('api')) {
-    throw new UsageFault(
-      'no_api_yet',
-      '--role: api is not part of this version, it comes with the HTTP API; "worker" and "all" run the workers',
-    );
-  }
+  const unknown = named.find((role) => !known.includes(role));
+  if (unknown === undefined) return named;
+  throw new UsageFault('bad_role', `--role: "${unknown}" is none of ${known.join(', ')}`);
+}
+
+interface Roles {
+  readonly worker: boolean;
+  readonly api: boolean;
+}
+
+/** `all` has an API where the configuration says where: two services on one machine can't share it. */
+function rolesHere(named: readonly string[], { config }: OpenedBooks): Roles {
+  const all = named.includes('all');
+  return {
+    worker: all || named.includes('worker'),
+    api: named.includes('api') || (all && config.file.http !== undefined),
+  };
 }
 
 /** A demo's customers are made up, and its clock runs at 3,600×. */
@@ -80,14 +92,32 @@ function endOnBugs(log: Log): void {
   });
 }
 
-async function serve(books: OpenedBooks, log: Log, ending: AbortSignal): Promise<void> {
+async function serve(
+  books: OpenedBooks,
+  log: Log,
+  roles: Roles,
+  ending: AbortSignal,
+): Promise<void> {
   if (ending.aborted) return;
-  const service = await startWorkers(books, log).catch((error: unknown) => {
-    throw rightsFault(books.url, error) ?? error;
-  });
-  log.info({ workers: service.workers, database: placeOf(books.url) }, 'ready');
+  const api = roles.api ? await startApi(books, log) : undefined;
+  const service = roles.worker ? await startWorkersOr(books, log, api) : undefined;
+  log.info(
+    {
+      workers: service?.workers ?? [],
+      ...(api === undefined ? {} : { api: api.address }),
+      database: placeOf(books.url),
+    },
+    'ready',
+  );
   if (!ending.aborted) await once(ending, 'abort');
   log.info({ signal: ending.reason }, 'ending: the batches in hand end, nothing new starts');
-  await service.stop();
+  await Promise.all([api?.stop(), service?.stop()]);
   log.info({}, 'ended');
+}
+
+async function startWorkersOr(books: OpenedBooks, log: Log, api: Api | undefined) {
+  return startWorkers(books, log).catch(async (error: unknown) => {
+    await api?.stop();
+    throw rightsFault(books.url, error) ?? error;
+  });
 }

@@ -29,6 +29,8 @@ export interface Purchase {
   readonly isNew?: boolean;
   /** For a new or converted one (default on); one that is extended keeps what it has. */
   readonly autoRenew?: boolean;
+  /** What the customer was told that it costs: another price is refused, not charged. */
+  readonly quotedMinor?: bigint;
 }
 
 export type PurchaseAnswer = {
@@ -46,11 +48,12 @@ export type PurchaseAnswer = {
   readonly ledger_entry_id: number;
 };
 
-/** @throws Fault `no_plan`, `no_price`, `short_balance`, `revoked`, `other_plan`, … */
+/** @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, … */
 export function purchase(call: Call, request: Purchase): Promise<PurchaseAnswer> {
   return forCustomer(call, 'purchase', request.telegramId, request, async (desk) => {
     const prices = await readPriceList(desk.tx, desk.now);
     const priceMinor = await priceOf(desk, prices, request);
+    refuseOtherPrice(desk, priceMinor, request.quotedMinor);
     refuseShort(desk, priceMinor, desk.customer.balanceMinor);
     const subscription = target(
       await subscriptionsOf(desk.tx, desk.customer.id),
@@ -101,10 +104,24 @@ export function refuseShort(desk: Desk, priceMinor: bigint, balanceMinor: bigint
   );
 }
 
+/** Whoever was told a price pays that or nothing. @throws Fault `price_changed` */
+export function refuseOtherPrice(
+  desk: Desk,
+  priceMinor: bigint,
+  quotedMinor: bigint | undefined,
+): void {
+  if (quotedMinor === undefined || quotedMinor === priceMinor) return;
+  const { currency } = desk.customer;
+  throw refused(
+    'price_changed',
+    `it costs ${moneyText(priceMinor, currency)} now, not ${moneyText(quotedMinor, currency)}`,
+  );
+}
+
 const isTrial = (one: Subscription): boolean => one.kind === 'trial' && one.state === 'active';
 
 /** The subscription that a purchase is for; undefined for a new one. */
-function target(
+export function target(
   all: readonly Subscription[],
   request: Purchase,
   now: Instant,
@@ -130,6 +147,16 @@ function target(
   return chosen;
 }
 
+/** From when until when a period would be that is bought now. */
+export function stretchOf(
+  existing: Pick<Subscription, 'expiresAt'> | undefined,
+  periodDays: number,
+  now: Instant,
+): { readonly startsAt: Instant; readonly endsAt: Instant } {
+  const startsAt = existing === undefined ? now : latest(now, existing.expiresAt);
+  return { startsAt, endsAt: later(startsAt, periodDays * dayMs) };
+}
+
 /** Charges and extends, together. The customer's balance covers it. */
 export async function sell(
   desk: Desk,
@@ -139,8 +166,7 @@ export async function sell(
 ): Promise<PurchaseAnswer> {
   const { customer, now } = desk;
   const { plan, periodDays } = request;
-  const startsAt = existing === undefined ? now : latest(now, existing.expiresAt);
-  const endsAt = later(startsAt, periodDays * dayMs);
+  const { startsAt, endsAt } = stretchOf(existing, periodDays, now);
   const entryId = await move(desk, { amountMinor: -priceMinor, kind: 'purchase' });
   const action = actionOf(existing);
   const subscriptionId = await extendOrFound(desk, request, existing, endsAt);
@@ -208,7 +234,7 @@ export async function sell(
   };
 }
 
-function actionOf(existing: Subscription | undefined): string {
+export function actionOf(existing: Subscription | undefined): string {
   if (existing === undefined) return 'new';
   if (existing.state === 'expired') return 'revived';
   return existing.kind === 'trial' ? 'converted' : 'extended';

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { LedgerKind } from '../db/schema.ts';
-import { refused } from '../kernel/faults.ts';
+import { type Fault, refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { book, reserveEntryIds } from './ledger.ts';
@@ -22,6 +22,8 @@ export interface Call {
   readonly actor: Actor;
   /** Names this very request, so that asking again is harmless. Without one it is its own. */
   readonly key?: string;
+  /** The same key while its first request is under way: wait for that, or be refused at once. */
+  readonly inFlight?: 'wait' | 'refuse';
 }
 
 /** The customer under the lock. */
@@ -55,7 +57,7 @@ function fingerprintOf(body: object): string {
 
 /**
  * Runs `work` with the customer locked.
- * @throws Fault `no_customer`; `key_reused` when the key was used with another body
+ * @throws Fault `no_customer`; `key_reused` when the key was used with another body; `in_flight`
  */
 export function forCustomer<A extends Answer>(
   call: Call,
@@ -65,19 +67,65 @@ export function forCustomer<A extends Answer>(
   work: (desk: Desk) => Promise<A>,
 ): Promise<A> {
   return inTransaction(call.db, async (tx) => {
+    await refuseInFlight(tx, scope, call);
     const customerId = await lockCustomer(tx, telegramId);
     return once(tx, scope, call.key, { telegramId, ...body }, async () =>
-      work({
-        tx,
-        actor: call.actor,
-        now: await readClock(tx),
-        settings: await readSettings(tx),
-        customer: await readCustomer(tx, customerId),
-        key: call.key,
-      }),
+      work(await deskOf(tx, call.actor, customerId, call.key)),
     );
   });
 }
+
+async function deskOf(
+  tx: Tx,
+  actor: Actor,
+  customerId: CustomerId,
+  key: string | undefined,
+): Promise<Desk> {
+  return {
+    tx,
+    actor,
+    now: await readClock(tx),
+    settings: await readSettings(tx),
+    customer: await readCustomer(tx, customerId),
+    key,
+  };
+}
+
+/**
+ * Looks at a customer's books without touching them: one snapshot, no lock, nothing written.
+ * @throws Fault `no_customer`
+ */
+export function glance<A>(
+  db: Db,
+  telegramId: bigint,
+  work: (desk: Desk) => Promise<A>,
+): Promise<A> {
+  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
+  return snapshot.execute(async (tx) => {
+    const { rows } = await sql<{ id: CustomerId }>`
+      SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
+    const [row] = rows;
+    if (row === undefined) throw noCustomer(telegramId);
+    return work(await deskOf(tx, 'quote', row.id, undefined));
+  });
+}
+
+/** @throws Fault `in_flight`: the first request with this key has not ended, here or elsewhere */
+export async function refuseInFlight(tx: Tx, scope: string, call: Call): Promise<void> {
+  if (call.inFlight !== 'refuse' || call.key === undefined) return;
+  const { rows } = await sql<{ free: boolean }>`
+    SELECT pg_try_advisory_xact_lock(hashtextextended(${`${scope} ${call.key}`}, 0)) AS free`.execute(
+    tx,
+  );
+  if (rows[0]?.free === true) return;
+  throw refused(
+    'in_flight',
+    `a request with the idempotency key "${call.key}" is under way; ask again for its answer`,
+  );
+}
+
+const noCustomer = (telegramId: bigint): Fault =>
+  refused('no_customer', `there is no customer ${telegramId}`);
 
 /** Locks the row and nothing else: what is read comes in a statement of its own (rule 2). */
 async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
@@ -85,7 +133,7 @@ async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
     SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}
     FOR NO KEY UPDATE`.execute(tx);
   const [row] = rows;
-  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  if (row === undefined) throw noCustomer(telegramId);
   return row.id;
 }
 

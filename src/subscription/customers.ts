@@ -6,7 +6,7 @@ import { type CustomerId, newSubToken } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
-import { type Call, forCustomer, once } from './command.ts';
+import { type Call, forCustomer, once, refuseInFlight } from './command.ts';
 import { ofCustomer, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
 
@@ -74,8 +74,9 @@ export function createCustomer(call: Call, given: NewCustomer): Promise<Customer
       `telegram_id: ${given.telegramId} is not a Telegram id`,
     );
   }
-  return inTransaction(call.db, (tx) =>
-    once(tx, 'create', call.key, given, async () => {
+  return inTransaction(call.db, async (tx) => {
+    await refuseInFlight(tx, 'create', call);
+    return once(tx, 'create', call.key, given, async () => {
       const now = await readClock(tx);
       const added = await tx
         .insertInto('perennial.customer')
@@ -96,8 +97,8 @@ export function createCustomer(call: Call, given: NewCustomer): Promise<Customer
       const event = { customerId: id, subject: ofCustomer(id), action: 'created', detail: {} };
       await record(tx, [event], call.actor, now);
       return particularsOf(tx, id);
-    }),
-  );
+    });
+  });
 }
 
 export interface Alteration extends Particulars {

@@ -2,7 +2,7 @@ import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { priceOf, refuseShort, sell } from './buying.ts';
+import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { readPriceList } from './price-list.ts';
 import { giveBack, tellRefund, unusedMinor } from './refunding.ts';
@@ -28,6 +28,8 @@ export interface PlanChange {
   readonly when: 'next' | 'now';
   /** Give up time that was a gift or imported, and so has no price to credit. */
   readonly forfeit?: boolean;
+  /** What the customer was told that it costs: another price is refused, not charged. */
+  readonly quotedMinor?: bigint;
 }
 
 export type PlanChangeAnswer = {
@@ -53,12 +55,13 @@ export function changePlan(call: Call, request: PlanChange): Promise<PlanChangeA
     refuseUnchangeable(desk, subscription);
     const prices = await readPriceList(desk.tx, desk.now);
     const priceMinor = await priceOf(desk, prices, request);
+    refuseOtherPrice(desk, priceMinor, request.quotedMinor);
     if (request.when === 'next') return changeNext(desk, request, subscription, priceMinor);
     return changeNow(desk, request, subscription, priceMinor);
   });
 }
 
-function refuseUnchangeable(desk: Desk, subscription: Subscription): void {
+export function refuseUnchangeable(desk: Desk, subscription: Subscription): void {
   if (subscription.kind === 'trial') {
     throw refused(
       'is_trial',
@@ -96,12 +99,7 @@ async function changeNow(
   subscription: Subscription,
   priceMinor: bigint,
 ): Promise<PlanChangeAnswer> {
-  const toCome = (await livePeriods(desk.tx, subscription.id)).filter(
-    (period) => period.endsAt > desk.now,
-  );
-  refuseUnpriced(toCome, request);
-  const credits = toCome.map((period) => ({ period, minor: unusedMinor(period, desk.now) }));
-  const creditedMinor = credits.reduce((sum, credit) => sum + credit.minor, 0n);
+  const { credits, creditedMinor } = await creditsOf(desk, request, subscription);
   refuseShort(desk, priceMinor, desk.customer.balanceMinor + creditedMinor);
   const balanceBeforeMinor = desk.customer.balanceMinor;
   for (const { period, minor } of credits) {
@@ -117,8 +115,24 @@ async function changeNow(
   return answer(desk, request, subscription, creditedMinor, priceMinor, sold.ends_at);
 }
 
+/** What the time to come is worth. @throws Fault `unpriced_time` */
+export async function creditsOf(
+  desk: Desk,
+  request: Pick<PlanChange, 'forfeit'>,
+  subscription: Subscription,
+): Promise<{
+  readonly credits: readonly { readonly period: Period; readonly minor: bigint }[];
+  readonly creditedMinor: bigint;
+}> {
+  const live = await livePeriods(desk.tx, subscription.id);
+  const toCome = live.filter((period) => period.endsAt > desk.now);
+  refuseUnpriced(toCome, request);
+  const credits = toCome.map((period) => ({ period, minor: unusedMinor(period, desk.now) }));
+  return { credits, creditedMinor: credits.reduce((sum, credit) => sum + credit.minor, 0n) };
+}
+
 /** Time that cost nothing is credited with nothing: never taken away without being told to. */
-function refuseUnpriced(toCome: readonly Period[], request: PlanChange): void {
+function refuseUnpriced(toCome: readonly Period[], request: Pick<PlanChange, 'forfeit'>): void {
   const unpriced = toCome.find((period) => period.ledgerEntryId === null);
   if (unpriced === undefined || request.forfeit === true) return;
   throw refused(

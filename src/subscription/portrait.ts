@@ -1,37 +1,59 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
-import type { JsonObject, LedgerKind, NoticeState, PeriodSource } from '../db/schema.ts';
+import type {
+  JsonObject,
+  NoticeState,
+  PeriodSource,
+  SubscriptionKind,
+  SubscriptionState,
+} from '../db/schema.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
+import { eventsOf, ledgerOf } from './history.ts';
 import { subscriptionsOf } from './subscriptions.ts';
 
 // All that the books say of one customer, as `customer show` prints it.
 
 export interface Portrait {
-  readonly customer: JsonObject & { readonly telegram_id: number; readonly currency: string };
-  readonly subscriptions: readonly SubscriptionPortrait[];
+  readonly customer: CustomerPortrait;
+  readonly subscriptions: SubscriptionPortrait[];
   readonly ledger: readonly JsonObject[];
   readonly notices: readonly JsonObject[];
   readonly events: readonly JsonObject[];
 }
 
+export interface CustomerPortrait {
+  readonly id: number;
+  readonly telegram_id: number;
+  readonly locale: string;
+  readonly time_zone: string;
+  readonly currency: string;
+  readonly vip: boolean;
+  readonly discount_percent: number;
+  readonly reachable: boolean;
+  readonly sub_token: string;
+  readonly balance: string;
+  readonly trial_used_at: string | null;
+  readonly created_at: string;
+}
+
 export interface SubscriptionPortrait {
   readonly id: number;
-  readonly kind: string;
+  readonly kind: SubscriptionKind;
   readonly plan: string;
   readonly period_days: number;
   readonly next_plan: string | null;
   readonly next_period_days: number | null;
-  readonly state: string;
+  readonly state: SubscriptionState;
   readonly started_at: string;
   readonly expires_at: string;
   readonly auto_renew: boolean;
   readonly credential: string | null;
-  readonly periods: readonly {
+  readonly periods: {
     readonly id: number;
-    readonly source: string;
+    readonly source: PeriodSource;
     readonly plan: string;
     readonly starts_at: string;
     readonly ends_at: string;
@@ -62,9 +84,9 @@ export function portraitOf(db: Db, telegramId: bigint, rowsMax: number): Promise
         created_at: isoTime(created_at),
       },
       subscriptions: await subscriptionPortraits(tx, id, row.currency),
-      ledger: await ledgerOf(tx, id, row.currency, rowsMax),
+      ledger: await ledgerOf(tx, id, row.currency, { max: rowsMax }),
       notices: await noticesOf(tx, id, rowsMax),
-      events: await eventsOf(tx, id, rowsMax),
+      events: await eventsOf(tx, id, { max: rowsMax }),
     };
   });
 }
@@ -129,36 +151,6 @@ async function subscriptionPortraits(
   }));
 }
 
-async function ledgerOf(
-  tx: Tx,
-  id: CustomerId,
-  currency: string,
-  max: number,
-): Promise<JsonObject[]> {
-  interface Row {
-    readonly id: bigint;
-    readonly kind: LedgerKind;
-    readonly amount: bigint;
-    readonly after: bigint;
-    readonly provider: string | null;
-    readonly provider_ref: string | null;
-    readonly at: Instant;
-  }
-  const { rows } = await sql<Row>`
-    SELECT id, kind, amount_minor AS amount, balance_after_minor AS after, provider, provider_ref,
-      created_at AS at
-    FROM perennial.ledger_entry WHERE customer_id = ${id} ORDER BY id DESC LIMIT ${max}`.execute(
-    tx,
-  );
-  return rows.map(({ after, at, ...row }) => ({
-    ...row,
-    id: Number(row.id),
-    amount: majorUnits(row.amount, currency),
-    balance_after: majorUnits(after, currency),
-    created_at: isoTime(at),
-  }));
-}
-
 async function noticesOf(tx: Tx, id: CustomerId, max: number): Promise<JsonObject[]> {
   interface Row {
     readonly id: bigint;
@@ -174,27 +166,24 @@ async function noticesOf(tx: Tx, id: CustomerId, max: number): Promise<JsonObjec
   return rows.map(({ at, ...row }) => ({ ...row, id: Number(row.id), created_at: isoTime(at) }));
 }
 
-async function eventsOf(tx: Tx, id: CustomerId, max: number): Promise<JsonObject[]> {
-  interface Row {
-    readonly subject: string;
-    readonly action: string;
-    readonly actor: string;
-    readonly at: Instant;
-    readonly detail: JsonObject;
-  }
-  const { rows } = await sql<Row>`
-    SELECT subject, action, actor, at, detail FROM perennial.event
-    WHERE customer_id = ${id} ORDER BY id DESC LIMIT ${max}`.execute(tx);
-  return rows.map((row) => ({ ...row, at: isoTime(row.at) }));
+/** Which row a customer is, and what money is theirs. */
+export interface CustomerKey {
+  readonly id: CustomerId;
+  readonly currency: string;
+}
+
+/** @throws Fault `no_customer` */
+export async function customerKeyOf(db: Db | Tx, telegramId: bigint): Promise<CustomerKey> {
+  const row = await db
+    .selectFrom('perennial.customer')
+    .select(['id', 'currency'])
+    .where('telegram_id', '=', telegramId)
+    .executeTakeFirst();
+  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  return row;
 }
 
 /** The currency of a customer's money: what an amount means. @throws Fault `no_customer` */
 export async function currencyOf(db: Db | Tx, telegramId: bigint): Promise<string> {
-  const row = await db
-    .selectFrom('perennial.customer')
-    .select('currency')
-    .where('telegram_id', '=', telegramId)
-    .executeTakeFirst();
-  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
-  return row.currency;
+  return (await customerKeyOf(db, telegramId)).currency;
 }

@@ -34,6 +34,17 @@ export async function subscriptionsOf(
   return rows;
 }
 
+/** Whose subscription it is. @throws Fault `no_subscription` */
+export async function ownerOf(db: Db | Tx, id: SubscriptionId): Promise<bigint> {
+  const { rows } = await sql<{ telegramId: bigint }>`
+    SELECT c.telegram_id AS "telegramId"
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    WHERE s.id = ${id}`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw refused('no_subscription', `there is no subscription ${id}`);
+  return row.telegramId;
+}
+
 const inWords = (all: readonly Subscription[]): string =>
   all.map((one) => `${one.id} (${one.kind} ${one.plan}, ${one.state})`).join(', ');
 

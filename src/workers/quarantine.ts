@@ -1,8 +1,12 @@
 import { sql } from 'kysely';
-import type { Db, Tx } from '../db/connect.ts';
+import { readClock } from '../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
+import { refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
+import { record } from '../subscription/timeline.ts';
+import { wakeWorker } from '../db/wake.ts';
 import type { Isolated } from './worker.ts';
 
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
@@ -91,4 +95,65 @@ export async function release(tx: Tx, worker: string, items: readonly string[]):
   await sql`
     DELETE FROM perennial.quarantine
     WHERE worker = ${worker} AND item = ${anyOf('text', items)}`.execute(tx);
+}
+
+export interface QuarantineRow {
+  readonly worker: string;
+  readonly item: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly retry_at: Instant;
+  readonly first_seen_at: Instant;
+}
+
+/** A page of what is put aside, in the order of worker and item, after these. */
+export async function listQuarantine(
+  db: Db,
+  after: { readonly worker: string; readonly item: string },
+  max: number,
+): Promise<QuarantineRow[]> {
+  const { rows } = await sql<QuarantineRow>`
+    SELECT worker, item, reason, attempts, retry_at, first_seen_at FROM perennial.quarantine
+    WHERE (worker, item) > (${after.worker}, ${after.item})
+    ORDER BY worker, item LIMIT ${max}`.execute(db);
+  return rows;
+}
+
+/** Due again at once; its worker is asked for a run. @throws Fault `no_item` */
+export function retryItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const { numAffectedRows } = await sql`
+      UPDATE perennial.quarantine SET retry_at = ${isoTime(now)}
+      WHERE worker = ${worker} AND item = ${item}`.execute(tx);
+    if (numAffectedRows === 0n) throw noItem(worker, item);
+    await wakeWorker(tx, worker);
+    await tell(tx, worker, item, 'quarantine_retried', actor, now);
+  });
+}
+
+/** Forgets it. What still fails is put aside again. @throws Fault `no_item` */
+export function dismissItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const { numAffectedRows } = await sql`
+      DELETE FROM perennial.quarantine
+      WHERE worker = ${worker} AND item = ${item}`.execute(tx);
+    if (numAffectedRows === 0n) throw noItem(worker, item);
+    await tell(tx, worker, item, 'quarantine_dismissed', actor, await readClock(tx));
+  });
+}
+
+const noItem = (worker: string, item: string) =>
+  refused('no_item', `nothing of ${worker} is in quarantine under the name "${item}"`);
+
+async function tell(
+  tx: Tx,
+  worker: string,
+  item: string,
+  action: string,
+  actor: string,
+  now: Instant,
+): Promise<void> {
+  const event = { customerId: null, subject: `quarantine:${worker}:${item}`, action, detail: {} };
+  await record(tx, [event], actor, now);
 }

@@ -95,3 +95,12 @@ export async function finishRun(
   }
   return row;
 }
+
+/** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */
+export async function lastRuns(db: Db): Promise<RunRow[]> {
+  const { rows } = await sql<RunRow>`
+    SELECT DISTINCT ON (worker) id, worker, replica, started_at, finished_at, outcome, examined,
+      changed, failed, detail
+    FROM perennial.worker_run ORDER BY worker, id DESC`.execute(db);
+  return rows;
+}

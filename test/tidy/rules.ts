@@ -174,6 +174,11 @@ export const rules: readonly Rule[] = [
     planted: [['notify/outbox.ts', "import { Api } from 'grammy';"]],
   },
   {
+    title: 'only http/ imports the HTTP server and the metrics library',
+    broken: packageOnlyIn(/^(@?fastify|prom-client)/, { 'http/': 'the one' }),
+    planted: [['cli/a.ts', "import fastify from 'fastify';"]],
+  },
+  {
     title: 'the program imports no test and no test library',
     broken: (sources) =>
       program(sources).flatMap(({ path, imports }) =>

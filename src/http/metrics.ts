@@ -1,0 +1,42 @@
+import { Gauge, Registry } from 'prom-client';
+import type { Db } from '../db/connect.ts';
+import { readFigures } from '../workers/figures.ts';
+
+// Numbers for Prometheus: of the books, read when they are asked for, and the same whichever replica
+// is asked. Names of customers, nodes' addresses and tokens are not among them.
+
+export class Metrics {
+  readonly #db: Db;
+  readonly #registry = new Registry();
+  readonly #gauges = new Map<string, Gauge<string>>();
+
+  constructor(db: Db) {
+    this.#db = db;
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  async text(): Promise<string> {
+    for (const { name, help, labels, values } of await readFigures(this.#db)) {
+      const gauge = this.#gaugeOf(name, help, labels);
+      gauge.reset();
+      for (const { of, value } of values) gauge.set(of, value);
+    }
+    return this.#registry.metrics();
+  }
+
+  #gaugeOf(name: string, help: string, labelNames: readonly string[]): Gauge<string> {
+    const known = this.#gauges.get(name);
+    if (known !== undefined) return known;
+    const made = new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [this.#registry],
+    });
+    this.#gauges.set(name, made);
+    return made;
+  }
+}

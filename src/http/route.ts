@@ -1,0 +1,71 @@
+import type { z } from 'zod';
+import type { Db } from '../db/connect.ts';
+import type { Log } from '../log.ts';
+import type { Call } from '../subscription/command.ts';
+import type { Holder } from '../tokens/store.ts';
+import type { Scope } from '../tokens/token.ts';
+
+// A route is a value: where it is, who may use it, what it takes and what it answers, as schemas.
+// The server checks requests by them (`server.ts`), the OpenAPI document is made of them
+// (`openapi.ts`), and a test holds the answers against them.
+
+/** What routes work with. */
+export interface Kit {
+  readonly db: Db;
+  readonly url: string;
+  readonly log: Log;
+  /** The currency of a customer who is created without one. */
+  readonly currency: string;
+}
+
+export interface Asked<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly holder: Holder;
+  /** As commands take it: who asks, and under which key. */
+  readonly call: Call;
+  /** Ends when the client went away or the service ends. */
+  readonly signal: AbortSignal;
+}
+
+type Shape = z.ZodType<object>;
+type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+export interface RouteOf<
+  P extends Shape | undefined,
+  Q extends Shape | undefined,
+  B extends Shape | undefined,
+  A extends z.ZodType,
+> {
+  readonly method: 'GET' | 'POST' | 'PATCH';
+  /** As OpenAPI writes it: `/v1/customers/{telegram_id}`. */
+  readonly path: string;
+  /** The operation's name in the OpenAPI document. */
+  readonly id: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly scope: Scope;
+  /** Moves money or rights: an Idempotency-Key is required. */
+  readonly keyed?: boolean;
+  readonly status?: 200 | 201 | 202;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly answer: A;
+  /** Codes of the refusals that are its own; those that every route has are added. */
+  readonly refusals?: readonly string[];
+  handle(kit: Kit, asked: Asked<Out<P>, Out<Q>, Out<B>>): Promise<z.input<A>>;
+}
+
+export type Route = RouteOf<Shape | undefined, Shape | undefined, Shape | undefined, z.ZodType>;
+
+/** Gives a route its types from its schemas. */
+export function route<
+  A extends z.ZodType,
+  P extends Shape | undefined = undefined,
+  Q extends Shape | undefined = undefined,
+  B extends Shape | undefined = undefined,
+>(made: RouteOf<P, Q, B, A>): Route {
+  return made as unknown as Route;
+}

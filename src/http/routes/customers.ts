@@ -1,0 +1,214 @@
+import { z } from 'zod';
+import { linksOf } from '../../catalog/links.ts';
+import { createCustomer, setCustomer } from '../../subscription/customers.ts';
+import { eventsOf, ledgerOf } from '../../subscription/history.ts';
+import { type CustomerKey, customerKeyOf, portraitOf } from '../../subscription/portrait.ts';
+import { type Kit, route } from '../route.ts';
+import {
+  byTelegramId,
+  currency,
+  listOf,
+  money,
+  paged,
+  pageOf,
+  pageQuery,
+  rowId,
+  telegramId,
+  telegramIdOf,
+  text,
+  time,
+} from '../schemas.ts';
+import { subscriptionShape } from './shapes.ts';
+
+const tag = 'Customers';
+
+const particulars = {
+  locale: text(35).optional().describe('language, as en or ru'),
+  time_zone: text(64).optional().describe('IANA zone, as Europe/Moscow'),
+};
+
+const customerAnswer = z.object({
+  id: rowId,
+  telegram_id: telegramId,
+  locale: z.string(),
+  time_zone: z.string(),
+  currency,
+  vip: z.boolean(),
+  discount_percent: z.number().int(),
+  reachable: z.boolean(),
+  sub_token: z.string().describe('the secret of the subscription URL, /sub/{sub_token}'),
+});
+
+const given = (body: { locale?: string | undefined; time_zone?: string | undefined }) => ({
+  ...(body.locale === undefined ? {} : { locale: body.locale }),
+  ...(body.time_zone === undefined ? {} : { timeZone: body.time_zone }),
+});
+
+const create = route({
+  method: 'POST',
+  path: '/v1/customers',
+  id: 'createCustomer',
+  tag,
+  summary: 'Add a customer without money or rights',
+  scope: 'sell',
+  status: 201,
+  body: z.strictObject({ telegram_id: telegramId, currency: currency.optional(), ...particulars }),
+  answer: customerAnswer,
+  refusals: ['customer_exists'],
+  handle: (kit, { body, call }) =>
+    createCustomer(call, {
+      telegramId: BigInt(body.telegram_id),
+      currency: body.currency ?? kit.currency,
+      ...given(body),
+    }),
+});
+
+const show = route({
+  method: 'GET',
+  path: '/v1/customers/{telegram_id}',
+  id: 'getCustomer',
+  tag,
+  summary: 'A customer: balance, subscriptions, links',
+  scope: 'read',
+  params: byTelegramId,
+  answer: customerAnswer.extend({
+    balance: money,
+    trial_used_at: time.nullable(),
+    created_at: time,
+    subscriptions: z.array(subscriptionShape),
+    links: z.array(
+      z.object({
+        subscription_id: rowId,
+        node: z.string(),
+        link: z.string().nullable(),
+        error: z.string().nullable(),
+      }),
+    ),
+  }),
+  refusals: ['no_customer'],
+  async handle({ db }, { params }) {
+    const who = telegramIdOf(params);
+    const { customer, subscriptions } = await portraitOf(db, who, 0);
+    return { ...customer, subscriptions, links: await linksOf(db, who) };
+  },
+});
+
+const change = route({
+  method: 'PATCH',
+  path: '/v1/customers/{telegram_id}',
+  id: 'changeCustomer',
+  tag,
+  summary: 'Change who a customer is, and whether messages get through',
+  scope: 'sell',
+  params: byTelegramId,
+  body: z
+    .strictObject({
+      ...particulars,
+      reachable: z.boolean().optional().describe('true when the customer was heard of again'),
+      new_sub_token: z
+        .literal(true)
+        .optional()
+        .describe('a new subscription URL; the old one ends'),
+    })
+    .refine((body) => Object.keys(body).length > 0, 'names nothing to change'),
+  answer: customerAnswer,
+  refusals: ['no_customer'],
+  handle: (_, { params, body, call }) =>
+    setCustomer(call, {
+      telegramId: telegramIdOf(params),
+      ...given(body),
+      ...(body.reachable === undefined ? {} : { reachable: body.reachable }),
+      ...(body.new_sub_token === undefined ? {} : { newSubToken: true }),
+    }),
+});
+
+const discount = route({
+  method: 'PATCH',
+  path: '/v1/customers/{telegram_id}/discount',
+  id: 'changeDiscount',
+  tag,
+  summary: 'Make a customer a VIP, or give a discount of their own',
+  scope: 'admin',
+  params: byTelegramId,
+  body: z
+    .strictObject({
+      vip: z.boolean().optional(),
+      discount_percent: z.number().int().min(0).max(100).optional(),
+    })
+    .refine((body) => Object.keys(body).length > 0, 'names nothing to change'),
+  answer: customerAnswer,
+  refusals: ['no_customer'],
+  handle: (_, { params, body, call }) =>
+    setCustomer(call, {
+      telegramId: telegramIdOf(params),
+      ...(body.vip === undefined ? {} : { vip: body.vip }),
+      ...(body.discount_percent === undefined ? {} : { discountPercent: body.discount_percent }),
+    }),
+});
+
+/** A page of what happened to a customer. */
+async function historyOf<Line extends { readonly id: number }>(
+  { db }: Kit,
+  asked: {
+    readonly params: { readonly telegram_id: string };
+    readonly query: z.output<typeof pageQuery>;
+  },
+  read: (
+    customer: CustomerKey,
+    page: { readonly max: number; readonly before: bigint | undefined },
+  ) => Promise<Line[]>,
+) {
+  const { max, before } = pageOf(asked.query);
+  const customer = await customerKeyOf(db, telegramIdOf(asked.params));
+  return paged(await read(customer, { max: max + 1, before }), max);
+}
+
+const ledger = route({
+  method: 'GET',
+  path: '/v1/customers/{telegram_id}/ledger',
+  id: 'getLedger',
+  tag,
+  summary: 'Every change of a balance, the latest first',
+  scope: 'read',
+  params: byTelegramId,
+  query: pageQuery,
+  answer: listOf(
+    z.object({
+      id: rowId,
+      kind: z.enum(['opening', 'top_up', 'purchase', 'renewal', 'refund', 'adjustment']),
+      amount: money,
+      balance_after: money,
+      provider: z.string().nullable(),
+      provider_ref: z.string().nullable(),
+      created_at: time,
+    }),
+  ),
+  refusals: ['no_customer'],
+  handle: (kit, asked) =>
+    historyOf(kit, asked, ({ id, currency: of }, page) => ledgerOf(kit.db, id, of, page)),
+});
+
+const timeline = route({
+  method: 'GET',
+  path: '/v1/customers/{telegram_id}/timeline',
+  id: 'getTimeline',
+  tag,
+  summary: 'All that happened to a customer, the latest first',
+  scope: 'read',
+  params: byTelegramId,
+  query: pageQuery,
+  answer: listOf(
+    z.object({
+      id: rowId,
+      subject: z.string(),
+      action: z.string(),
+      actor: z.string(),
+      at: time,
+      detail: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  refusals: ['no_customer'],
+  handle: (kit, asked) => historyOf(kit, asked, ({ id }, page) => eventsOf(kit.db, id, page)),
+});
+
+export const customers = [create, show, change, discount, ledger, timeline];

@@ -1,0 +1,15 @@
+import type { Route } from '../route.ts';
+import { catalogueRoutes } from './catalogue.ts';
+import { customers } from './customers.ts';
+import { moneyRoutes } from './money.ts';
+import { operationRoutes } from './operations.ts';
+import { subscriptionRoutes } from './subscriptions.ts';
+
+/** Every route of the API that needs a token. */
+export const routes: readonly Route[] = [
+  ...customers,
+  ...moneyRoutes,
+  ...subscriptionRoutes,
+  ...catalogueRoutes,
+  ...operationRoutes,
+];

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import type { PeriodId } from '../../kernel/ids.ts';
+import { parseMinor } from '../../kernel/money.ts';
+import { adjust, topUp } from '../../subscription/balance.ts';
+import { purchase } from '../../subscription/buying.ts';
+import { currencyOf } from '../../subscription/portrait.ts';
+import { refund } from '../../subscription/refunding.ts';
+import { route } from '../route.ts';
+import {
+  byTelegramId,
+  currency,
+  money,
+  periodDays,
+  planKey,
+  rowId,
+  subscriptionIdOf,
+  telegramId,
+  telegramIdOf,
+  text,
+  time,
+} from '../schemas.ts';
+import { balanceShape, stateShape } from './shapes.ts';
+
+const tag = 'Money';
+
+const topUps = route({
+  method: 'POST',
+  path: '/v1/customers/{telegram_id}/top-ups',
+  id: 'topUp',
+  tag,
+  summary: 'Credit a balance; auto-renewal looks at the customer at once',
+  scope: 'sell',
+  keyed: true,
+  status: 201,
+  params: byTelegramId,
+  body: z.strictObject({
+    amount: money,
+    provider: text(64).optional().describe('who took the payment'),
+    provider_ref: text(200)
+      .optional()
+      .describe('the payment there: credited once, whatever the key'),
+  }),
+  answer: balanceShape,
+  refusals: ['no_customer', 'bad_amount', 'no_provider', 'payment_known'],
+  async handle({ db }, { params, body, call }) {
+    const who = telegramIdOf(params);
+    return topUp(call, {
+      telegramId: who,
+      amountMinor: parseMinor(body.amount, await currencyOf(db, who), 'amount'),
+      ...(body.provider === undefined ? {} : { provider: body.provider }),
+      ...(body.provider_ref === undefined ? {} : { providerRef: body.provider_ref }),
+    });
+  },
+});
+
+const adjustments = route({
+  method: 'POST',
+  path: '/v1/customers/{telegram_id}/adjustments',
+  id: 'adjustBalance',
+  tag,
+  summary: 'Correct a balance by hand, never below zero',
+  scope: 'admin',
+  keyed: true,
+  status: 201,
+  params: byTelegramId,
+  body: z.strictObject({ amount: money, reason: text(500) }),
+  answer: balanceShape,
+  refusals: ['no_customer', 'bad_amount', 'short_balance'],
+  async handle({ db }, { params, body, call }) {
+    const who = telegramIdOf(params);
+    const amountMinor = parseMinor(body.amount, await currencyOf(db, who), 'amount');
+    return adjust(call, { telegramId: who, amountMinor, reason: body.reason });
+  },
+});
+
+const purchases = route({
+  method: 'POST',
+  path: '/v1/customers/{telegram_id}/purchases',
+  id: 'purchase',
+  tag,
+  summary: 'Buy a period from the balance',
+  scope: 'sell',
+  keyed: true,
+  status: 201,
+  params: byTelegramId,
+  body: z.strictObject({
+    plan: planKey,
+    period_days: periodDays,
+    subscription_id: rowId.optional().describe('which one to extend or revive'),
+    new: z.boolean().optional().describe('another one, whatever there is'),
+    auto_renew: z.boolean().optional().describe('of a new one; on by default'),
+    price: money.optional().describe('what the customer was told: another price is refused'),
+  }),
+  answer: z.object({
+    telegram_id: telegramId,
+    subscription_id: rowId,
+    action: z.enum(['new', 'extended', 'revived', 'converted']),
+    plan: z.string(),
+    period_days: periodDays,
+    starts_at: time,
+    ends_at: time,
+    amount: money,
+    balance: money,
+    currency,
+    ledger_entry_id: rowId,
+  }),
+  refusals: [
+    'no_customer',
+    'no_plan',
+    'no_price',
+    'price_changed',
+    'short_balance',
+    'no_subscription',
+    'which_subscription',
+    'other_plan',
+    'revoked',
+    'two_targets',
+  ],
+  async handle({ db }, { params, body, call }) {
+    const who = telegramIdOf(params);
+    const price =
+      body.price === undefined
+        ? undefined
+        : parseMinor(body.price, await currencyOf(db, who), 'price');
+    const answer = await purchase(call, {
+      telegramId: who,
+      plan: body.plan,
+      periodDays: body.period_days,
+      ...(body.subscription_id === undefined
+        ? {}
+        : { subscriptionId: subscriptionIdOf(body.subscription_id) }),
+      ...(body.new === undefined ? {} : { isNew: body.new }),
+      ...(body.auto_renew === undefined ? {} : { autoRenew: body.auto_renew }),
+      ...(price === undefined ? {} : { quotedMinor: price }),
+    });
+    return { ...answer, action: answer.action as 'new' };
+  },
+});
+
+const refunds = route({
+  method: 'POST',
+  path: '/v1/customers/{telegram_id}/refunds',
+  id: 'refund',
+  tag,
+  summary: 'Give the money of a period back to the balance',
+  scope: 'admin',
+  keyed: true,
+  status: 201,
+  params: byTelegramId,
+  body: z.strictObject({
+    period_id: rowId,
+    part: z.enum(['whole', 'unused']),
+    keep_auto_renew: z.boolean().optional(),
+  }),
+  answer: z.object({
+    telegram_id: telegramId,
+    subscription_id: rowId,
+    period_id: rowId,
+    amount: money,
+    balance: money,
+    currency,
+    expires_at: time,
+    state: stateShape,
+  }),
+  refusals: ['no_customer', 'no_period', 'not_charged', 'refund_later_first', 'nothing_unused'],
+  async handle(_, { params, body, call }) {
+    const answer = await refund(call, {
+      telegramId: telegramIdOf(params),
+      periodId: BigInt(body.period_id) as PeriodId,
+      part: body.part,
+      ...(body.keep_auto_renew === undefined ? {} : { keepAutoRenew: body.keep_auto_renew }),
+    });
+    return { ...answer, state: answer.state as 'active' };
+  },
+});
+
+export const moneyRoutes = [topUps, purchases, refunds, adjustments];

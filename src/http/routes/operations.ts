@@ -1,0 +1,279 @@
+import { z } from 'zod';
+import { audit, auditJson } from '../../audit/audit.ts';
+import { listNodes } from '../../catalog/nodes.ts';
+import { longLimits, openBooks, openPool } from '../../db/connect.ts';
+import { refused } from '../../kernel/faults.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { wakeWorker } from '../../db/wake.ts';
+import { workers } from '../../workers/index.ts';
+import { dismissItem, listQuarantine, retryItem } from '../../workers/quarantine.ts';
+import { lastRuns } from '../../workers/run-record.ts';
+import { route } from '../route.ts';
+import { listOf, pageOf, pageQuery, rowId, telegramId, text, time } from '../schemas.ts';
+
+const tag = 'Operations';
+
+const maybe = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
+
+const outcome = z.enum(['running', 'success', 'partial', 'skipped', 'degraded', 'failed', 'lost']);
+
+const runShape = z.object({
+  id: rowId,
+  replica: z.string(),
+  started_at: time,
+  finished_at: time.nullable(),
+  outcome,
+  examined: z.number().int(),
+  changed: z.number().int(),
+  failed: z.number().int(),
+  detail: z.record(z.string(), z.unknown()),
+});
+
+const listWorkers = route({
+  method: 'GET',
+  path: '/v1/workers',
+  id: 'listWorkers',
+  tag,
+  summary: 'Workers, how often each runs, and its last run that had something to do',
+  scope: 'read',
+  answer: z.object({
+    items: z.array(
+      z.object({
+        name: z.string(),
+        every_s: z.number().describe('unless the configuration says otherwise'),
+        last_run: runShape.nullable(),
+      }),
+    ),
+  }),
+  async handle({ db }) {
+    const runs = await lastRuns(db);
+    return {
+      items: workers.map(({ name, everyMs }) => {
+        const run = runs.find(({ worker }) => worker === name);
+        return {
+          name,
+          every_s: everyMs / 1_000,
+          last_run: run === undefined ? null : shownRun(run),
+        };
+      }),
+    };
+  },
+});
+
+function shownRun(run: Awaited<ReturnType<typeof lastRuns>>[number]) {
+  return {
+    id: Number(run.id),
+    replica: run.replica,
+    started_at: isoTime(run.started_at),
+    finished_at: maybe(run.finished_at),
+    outcome: run.outcome,
+    examined: Number(run.examined),
+    changed: Number(run.changed),
+    failed: Number(run.failed),
+    detail: run.detail,
+  };
+}
+
+const startRun = route({
+  method: 'POST',
+  path: '/v1/workers/{name}/runs',
+  id: 'askForRun',
+  tag,
+  summary: 'Ask for a run now; a replica of the service takes it up',
+  scope: 'admin',
+  status: 202,
+  params: z.object({ name: text(64) }),
+  answer: z.object({ worker: z.string(), asked: z.literal(true) }),
+  refusals: ['no_worker'],
+  async handle({ db }, { params }) {
+    const known = workers.map(({ name }) => name);
+    if (!known.includes(params.name)) {
+      const there = known.join(', ');
+      throw refused('no_worker', `there is no worker "${params.name}"; there is ${there}`);
+    }
+    await wakeWorker(db, params.name);
+    return { worker: params.name, asked: true as const };
+  },
+});
+
+const nodes = route({
+  method: 'GET',
+  path: '/v1/nodes',
+  id: 'listNodes',
+  tag,
+  summary: 'Nodes, when each was seen last, and what is still to be told to it',
+  scope: 'read',
+  answer: z.object({
+    items: z.array(
+      z.object({
+        id: z.string(),
+        groups: z.array(z.string()),
+        inbounds: z.array(z.string()),
+        leaving: z.boolean(),
+        last_seen_at: time.nullable(),
+        failures: z.number().int(),
+        open_until: time.nullable(),
+        marks_waiting: z.number().int(),
+        oldest_unconfirmed_removal: time.nullable(),
+        last_error: z.string().nullable(),
+        reconciled_at: time.nullable(),
+        reconcile_error: z.string().nullable(),
+      }),
+    ),
+  }),
+  async handle({ db }) {
+    const all = await listNodes(db);
+    return {
+      items: all.map((node) => ({
+        id: node.id,
+        groups: node.leaving ? [] : [...node.groups],
+        inbounds: [...node.inbounds],
+        leaving: node.leaving,
+        last_seen_at: maybe(node.lastSeenAt),
+        failures: node.failures,
+        open_until: maybe(node.openUntil),
+        marks_waiting: Number(node.waiting),
+        oldest_unconfirmed_removal: maybe(node.oldestRemoval),
+        last_error: node.lastError,
+        reconciled_at: maybe(node.reconciledAt),
+        reconcile_error: node.reconcileError,
+      })),
+    };
+  },
+});
+
+const quarantineShape = z.object({
+  worker: z.string(),
+  item: z.string(),
+  reason: z.string(),
+  attempts: z.number().int(),
+  retry_at: time,
+  first_seen_at: time,
+});
+
+const quarantine = route({
+  method: 'GET',
+  path: '/v1/quarantine',
+  id: 'listQuarantine',
+  tag,
+  summary: 'What was put aside because it failed by itself',
+  scope: 'read',
+  query: z.object({
+    limit: pageQuery.shape.limit,
+    cursor: text(300).optional().describe('`next_cursor` of the page before'),
+  }),
+  answer: listOf(quarantineShape),
+  async handle({ db }, { query }) {
+    const { max } = pageOf({ limit: query.limit });
+    const [worker = '', ...item] = (query.cursor ?? '').split('/');
+    const rows = await listQuarantine(db, { worker, item: item.join('/') }, max + 1);
+    const items = rows.slice(0, max).map((row) => ({
+      ...row,
+      retry_at: isoTime(row.retry_at),
+      first_seen_at: isoTime(row.first_seen_at),
+    }));
+    const last = items.at(-1);
+    const more = rows.length > max && last !== undefined;
+    return { items, next_cursor: more ? `${last.worker}/${last.item}` : null };
+  },
+});
+
+const itemParams = z.object({ worker: text(64), item: text(200) });
+const itemAnswer = z.object({ worker: z.string(), item: z.string(), done: z.literal(true) });
+
+const retry = route({
+  method: 'POST',
+  path: '/v1/quarantine/{worker}/{item}/retry',
+  id: 'retryItem',
+  tag,
+  summary: 'Try it again at the next run of its worker, which is asked for',
+  scope: 'admin',
+  params: itemParams,
+  answer: itemAnswer,
+  refusals: ['no_item'],
+  async handle({ db }, { params, call }) {
+    await retryItem(db, params.worker, params.item, call.actor);
+    return { ...params, done: true as const };
+  },
+});
+
+const dismiss = route({
+  method: 'POST',
+  path: '/v1/quarantine/{worker}/{item}/dismiss',
+  id: 'dismissItem',
+  tag,
+  summary: 'Forget that it failed; should it fail again, it is put aside again',
+  scope: 'admin',
+  params: itemParams,
+  answer: itemAnswer,
+  refusals: ['no_item'],
+  async handle({ db }, { params, call }) {
+    await dismissItem(db, params.worker, params.item, call.actor);
+    return { ...params, done: true as const };
+  },
+});
+
+const plain = (id: string | bigint): string | number => (typeof id === 'bigint' ? Number(id) : id);
+
+/** One at a time in this process: each reads the whole book. */
+let auditing = false;
+
+const auditNow = route({
+  method: 'GET',
+  path: '/v1/audit',
+  id: 'audit',
+  tag,
+  summary: 'Check every promise on the live books now; takes as long as "perennial audit"',
+  scope: 'admin',
+  answer: z.object({
+    ok: z.boolean(),
+    now: time,
+    checks: z.array(
+      z.object({
+        id: z.string(),
+        promise: z.number().int().nullable(),
+        title: z.string(),
+        violations: z.number().int(),
+        sample: z.array(
+          z.object({
+            telegram_id: telegramId.nullable(),
+            rows: z.record(z.string(), z.array(z.union([z.string(), z.number()]))),
+            sentence: z.string(),
+          }),
+        ),
+      }),
+    ),
+    took_ms: z.number().int(),
+  }),
+  refusals: ['audit_running'],
+  async handle({ url }, { signal }) {
+    if (auditing) throw refused('audit_running', 'an audit is under way; ask again when it ended');
+    auditing = true;
+    // Two connections of its own: it holds one as long as it takes, and needs one to be ended.
+    const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
+    try {
+      const { ok, now, checks, took_ms } = auditJson(await audit(db, { signal }));
+      return {
+        ok,
+        now,
+        took_ms,
+        checks: checks.map(({ violations, sample, ...check }) => ({
+          ...check,
+          violations: Number(violations),
+          sample: sample.map(({ telegram_id, rows, sentence }) => ({
+            telegram_id: telegram_id === null ? null : Number(telegram_id),
+            rows: Object.fromEntries(
+              Object.entries(rows).map(([table, ids]) => [table, ids.map(plain)]),
+            ),
+            sentence,
+          })),
+        })),
+      };
+    } finally {
+      auditing = false;
+      await db.destroy();
+    }
+  },
+});
+
+export const operationRoutes = [listWorkers, startRun, nodes, quarantine, retry, dismiss, auditNow];

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { currency, money, periodDays, rowId, telegramId, time } from '../schemas.ts';
+
+// Shapes that several routes answer with.
+
+export const stateShape = z.enum(['active', 'expired', 'revoked']);
+
+export const subscriptionShape = z.object({
+  id: rowId,
+  kind: z.enum(['trial', 'paid']),
+  plan: z.string(),
+  period_days: periodDays,
+  next_plan: z.string().nullable(),
+  next_period_days: periodDays.nullable(),
+  state: stateShape,
+  started_at: time,
+  expires_at: time,
+  auto_renew: z.boolean(),
+  credential: z.string().nullable().describe('the UUID that opens the nodes'),
+  periods: z.array(
+    z.object({
+      id: rowId,
+      source: z.enum(['trial', 'purchase', 'renewal', 'grant', 'import']),
+      plan: z.string(),
+      starts_at: time,
+      ends_at: time,
+      amount: money,
+      refunded_at: time.nullable(),
+    }),
+  ),
+});
+
+/** What a change of a right answers with. */
+export const rightsShape = z.object({
+  telegram_id: telegramId,
+  subscription_id: rowId,
+  plan: z.string(),
+  state: stateShape,
+  expires_at: time,
+  auto_renew: z.boolean(),
+  refunded: money,
+  balance: money,
+  currency,
+});
+
+export const balanceShape = z.object({
+  telegram_id: telegramId,
+  amount: money,
+  balance: money,
+  currency,
+  ledger_entry_id: rowId,
+});

@@ -1,0 +1,182 @@
+import { z } from 'zod';
+import { refused } from '../../kernel/faults.ts';
+import type { SubscriptionId } from '../../kernel/ids.ts';
+import { parseMinor } from '../../kernel/money.ts';
+import { grant, type RightsAnswer, revoke, setAutoRenew } from '../../subscription/granting.ts';
+import { changePlan } from '../../subscription/plan-change.ts';
+import { currencyOf, portraitOf } from '../../subscription/portrait.ts';
+import { ownerOf } from '../../subscription/subscriptions.ts';
+import { type Kit, route } from '../route.ts';
+import {
+  bySubscription,
+  currency,
+  money,
+  periodDays,
+  planKey,
+  rowId,
+  subscriptionIdOf,
+  telegramId,
+  text,
+  time,
+} from '../schemas.ts';
+import { rightsShape, subscriptionShape } from './shapes.ts';
+
+const tag = 'Subscriptions';
+const part = z.enum(['whole', 'unused']);
+
+/** Whose it is, and which. @throws Fault `no_subscription` */
+async function theOne(
+  { db }: Kit,
+  params: { readonly id: string },
+): Promise<{ telegramId: bigint; subscriptionId: SubscriptionId }> {
+  const subscriptionId = subscriptionIdOf(params.id);
+  return { telegramId: await ownerOf(db, subscriptionId), subscriptionId };
+}
+
+const rights = (answer: RightsAnswer) => ({ ...answer, state: answer.state as 'active' });
+
+const show = route({
+  method: 'GET',
+  path: '/v1/subscriptions/{id}',
+  id: 'getSubscription',
+  tag,
+  summary: 'A subscription with its periods',
+  scope: 'read',
+  params: bySubscription,
+  answer: subscriptionShape.extend({ telegram_id: telegramId }),
+  refusals: ['no_subscription'],
+  handle: async (kit, { params }) => shown(kit, params),
+});
+
+async function shown(kit: Kit, params: { readonly id: string }) {
+  const { telegramId: who, subscriptionId } = await theOne(kit, params);
+  const { subscriptions } = await portraitOf(kit.db, who, 0);
+  const found = subscriptions.find(({ id }) => id === Number(subscriptionId));
+  if (found === undefined)
+    throw refused('no_subscription', `there is no subscription ${params.id}`);
+  return { ...found, telegram_id: Number(who) };
+}
+
+const nextChoice = z
+  .strictObject({ plan: planKey, period_days: periodDays })
+  .describe('from the next renewal on; the present one again takes the choice back');
+
+const change = route({
+  method: 'PATCH',
+  path: '/v1/subscriptions/{id}',
+  id: 'changeSubscription',
+  tag,
+  summary: "The customer's switch, and what the next renewal buys",
+  scope: 'sell',
+  params: bySubscription,
+  body: z
+    .strictObject({ auto_renew: z.boolean().optional(), next: nextChoice.optional() })
+    .refine((body) => Object.keys(body).length === 1, 'names one change: auto_renew or next'),
+  answer: subscriptionShape.extend({ telegram_id: telegramId }),
+  refusals: ['no_subscription', 'is_trial', 'revoked', 'not_running', 'no_plan', 'no_price'],
+  async handle(kit, { params, body, call }) {
+    const one = await theOne(kit, params);
+    if (body.auto_renew !== undefined) await setAutoRenew(call, { ...one, on: body.auto_renew });
+    if (body.next !== undefined) {
+      const { plan, period_days } = body.next;
+      await changePlan(call, { ...one, plan, periodDays: period_days, when: 'next' });
+    }
+    return shown(kit, params);
+  },
+});
+
+const changePlanNow = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{id}/change-plan',
+  id: 'changePlan',
+  tag,
+  summary: 'Another plan: now, with the unused time credited, or at the next renewal',
+  scope: 'sell',
+  keyed: true,
+  params: bySubscription,
+  body: z.strictObject({
+    plan: planKey,
+    period_days: periodDays,
+    when: z.enum(['now', 'next']),
+    forfeit: z.boolean().optional().describe('give up time that was a gift or imported'),
+    price: money.optional().describe('what the customer was told: another price is refused'),
+  }),
+  answer: z.object({
+    telegram_id: telegramId,
+    subscription_id: rowId,
+    when: z.enum(['now', 'next']),
+    plan: z.string(),
+    period_days: periodDays,
+    credited: money,
+    amount: money,
+    balance: money,
+    currency,
+    expires_at: time,
+  }),
+  refusals: [
+    'no_subscription',
+    'not_running',
+    'is_trial',
+    'no_plan',
+    'no_price',
+    'price_changed',
+    'short_balance',
+    'unpriced_time',
+  ],
+  async handle(kit, { params, body, call }) {
+    const one = await theOne(kit, params);
+    const quoted =
+      body.price === undefined
+        ? {}
+        : {
+            quotedMinor: parseMinor(body.price, await currencyOf(kit.db, one.telegramId), 'price'),
+          };
+    const answer = await changePlan(call, {
+      ...one,
+      ...quoted,
+      plan: body.plan,
+      periodDays: body.period_days,
+      when: body.when,
+      ...(body.forfeit === undefined ? {} : { forfeit: body.forfeit }),
+    });
+    return { ...answer, when: body.when };
+  },
+});
+
+const grants = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{id}/grant',
+  id: 'grant',
+  tag,
+  summary: 'A period that costs nothing',
+  scope: 'admin',
+  keyed: true,
+  params: bySubscription,
+  body: z.strictObject({ days: periodDays }),
+  answer: rightsShape,
+  refusals: ['no_subscription', 'revoked'],
+  async handle(kit, { params, body, call }) {
+    return rights(await grant(call, { ...(await theOne(kit, params)), days: body.days }));
+  },
+});
+
+const revocations = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{id}/revoke',
+  id: 'revoke',
+  tag,
+  summary: 'End the access now; no money moves unless asked',
+  scope: 'admin',
+  keyed: true,
+  params: bySubscription,
+  body: z.strictObject({ reason: text(500), refund: part.optional() }),
+  answer: rightsShape,
+  refusals: ['no_subscription', 'revoked'],
+  async handle(kit, { params, body, call }) {
+    const of = body.refund === undefined ? {} : { refund: body.refund };
+    const one = await theOne(kit, params);
+    return rights(await revoke(call, { ...one, ...of, reason: body.reason }));
+  },
+});
+
+export const subscriptionRoutes = [show, change, changePlanNow, grants, revocations];

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { isCurrency } from '../kernel/money.ts';
+
+// Values as they come in and go out: names as in the tables, money as text in major units beside
+// its currency, times in ISO 8601, ids as numbers.
+
+const safe = Number.MAX_SAFE_INTEGER;
+
+/** An id in a path or a query, which are text. */
+const idText = z
+  .string()
+  .regex(/^[1-9]\d{0,15}$/, 'is not an id; a whole number is')
+  .refine((text) => Number(text) <= safe, 'is not an id; a whole number is');
+
+export const telegramIdText = idText.describe('Telegram id');
+export const telegramId = z.number().int().min(1).max(safe).describe('Telegram id');
+export const rowId = z.number().int().min(1).max(safe);
+export const periodDays = z.number().int().min(1).max(3_660);
+export const planKey = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a plan');
+export const time = z.iso.datetime().describe('ISO 8601 in UTC');
+export const currency = z
+  .string()
+  .regex(/^[A-Z]{3}$/)
+  .refine(isCurrency, 'is not a currency; RUB or USD is')
+  .describe('ISO 4217, or XTR');
+/** Its decimals are checked once the customer's currency is known. */
+export const money = z
+  .string()
+  .regex(/^-?\d{1,15}(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
+  .describe('major units, as "149.50"');
+export const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    // PostgreSQL's text has no NUL, and half a surrogate is no character.
+    .refine((value) => !value.includes('\0') && value.isWellFormed(), 'holds what is no text');
+
+export const byTelegramId = z.object({ telegram_id: telegramIdText });
+export const bySubscription = z.object({ id: idText });
+
+export const telegramIdOf = (params: { readonly telegram_id: string }): bigint =>
+  BigInt(params.telegram_id);
+export const subscriptionIdOf = (id: string | number): SubscriptionId =>
+  BigInt(id) as SubscriptionId;
+
+export const pageQuery = z.object({
+  limit: z
+    .string()
+    .regex(/^([1-9]\d?|[1-4]\d\d|500)$/, 'is not a number from 1 to 500')
+    .optional()
+    .describe('1 to 500; 50 by default'),
+  cursor: z
+    .string()
+    .regex(/^[1-9]\d{0,18}$/, 'is no cursor of ours')
+    .optional()
+    .describe('`next_cursor` of the page before'),
+});
+
+const greatest = 2n ** 63n - 1n;
+
+export function pageOf(query: z.output<typeof pageQuery>): {
+  readonly max: number;
+  readonly before: bigint | undefined;
+} {
+  const cursor = query.cursor === undefined ? undefined : BigInt(query.cursor);
+  const before = cursor !== undefined && cursor > greatest ? greatest : cursor;
+  return { max: Number(query.limit ?? 50), before };
+}
+
+export const listOf = <S extends z.ZodType>(item: S) =>
+  z.object({
+    items: z.array(item),
+    next_cursor: z.string().nullable().describe('null: this was the last page'),
+  });
+
+/** A page as it is answered. One more than asked for was read, to know whether there is another. */
+export function paged<Item extends { readonly id: number }>(
+  rows: readonly Item[],
+  max: number,
+): { items: Item[]; next_cursor: string | null } {
+  const items = rows.slice(0, max);
+  const last = items.at(-1);
+  const more = rows.length > max && last !== undefined;
+  return { items, next_cursor: more ? String(last.id) : null };
+}

@@ -1,0 +1,115 @@
+import type { Db } from '../db/connect.ts';
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { actionOf, type Purchase, priceOf, stretchOf, target } from './buying.ts';
+import { type Desk, glance } from './command.ts';
+import { creditsOf, type PlanChange, refuseUnchangeable } from './plan-change.ts';
+import { priceFor } from './price.ts';
+import { readPriceList } from './price-list.ts';
+import { pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
+
+// What a purchase or a change of plan would cost, and until when it would last: the same functions
+// as the commands themselves, on a snapshot, with nothing written. A quote holds nothing back: it is
+// binding because the command that names its price is refused at any other.
+
+export type QuoteAnswer = {
+  readonly telegram_id: number;
+  /** Null: a new one. */
+  readonly subscription_id: number | null;
+  /** `new`, `extended`, `revived`, `converted`, `changed`. */
+  readonly action: string;
+  readonly plan: string;
+  readonly period_days: number;
+  /** What it costs; named in the command, it is binding. */
+  readonly price: string;
+  /** What the unused time brings back, for a change of plan now. */
+  readonly credited: string;
+  readonly balance: string;
+  /** What the balance lacks; `0` when it covers it. */
+  readonly missing: string;
+  readonly currency: string;
+  readonly starts_at: string;
+  readonly ends_at: string;
+};
+
+/** @throws Fault as `purchase`, but for `short_balance`: what is missing is in the answer */
+export function quotePurchase(
+  db: Db,
+  request: Omit<Purchase, 'quotedMinor' | 'autoRenew'>,
+): Promise<QuoteAnswer> {
+  return glance(db, request.telegramId, async (desk) => {
+    const priceMinor = await priceOf(desk, await readPriceList(desk.tx, desk.now), request);
+    const all = await subscriptionsOf(desk.tx, desk.customer.id);
+    const existing = target(all, request, desk.now);
+    return answer(desk, request, actionOf(existing), existing, priceMinor, 0n);
+  });
+}
+
+/** Of a change that counts now; one at the next renewal costs nothing before that. */
+export function quoteChange(
+  db: Db,
+  request: Omit<PlanChange, 'quotedMinor' | 'when'>,
+): Promise<QuoteAnswer> {
+  return glance(db, request.telegramId, async (desk) => {
+    const all = await subscriptionsOf(desk.tx, desk.customer.id);
+    const subscription = pick(all, request.subscriptionId);
+    refuseUnchangeable(desk, subscription);
+    const priceMinor = await priceOf(desk, await readPriceList(desk.tx, desk.now), request);
+    const { creditedMinor } = await creditsOf(desk, request, subscription);
+    const changed = { ...subscription, expiresAt: desk.now };
+    return answer(desk, request, 'changed', changed, priceMinor, creditedMinor);
+  });
+}
+
+function answer(
+  desk: Desk,
+  wanted: { readonly plan: string; readonly periodDays: number },
+  action: string,
+  existing: Pick<Subscription, 'id' | 'expiresAt'> | undefined,
+  priceMinor: bigint,
+  creditedMinor: bigint,
+): QuoteAnswer {
+  const { customer, now } = desk;
+  const { startsAt, endsAt } = stretchOf(existing, wanted.periodDays, now);
+  const short = priceMinor - customer.balanceMinor - creditedMinor;
+  const major = (minor: bigint) => majorUnits(minor, customer.currency);
+  return {
+    telegram_id: Number(customer.telegramId),
+    subscription_id: existing === undefined ? null : Number(existing.id as SubscriptionId),
+    action,
+    plan: wanted.plan,
+    period_days: wanted.periodDays,
+    price: major(priceMinor),
+    credited: major(creditedMinor),
+    balance: major(customer.balanceMinor),
+    missing: major(short > 0n ? short : 0n),
+    currency: customer.currency,
+    starts_at: isoTime(startsAt),
+    ends_at: isoTime(endsAt),
+  };
+}
+
+export type Offer = {
+  readonly plan: string;
+  readonly period_days: number;
+  readonly currency: string;
+  readonly list_amount: string;
+  readonly amount: string;
+};
+
+/** Every price in the customer's currency, as this customer would pay it now. @throws `no_customer` */
+export function offersOf(db: Db, telegramId: bigint): Promise<Offer[]> {
+  return glance(db, telegramId, async ({ tx, now, customer, settings }) => {
+    const { entries } = await readPriceList(tx, now);
+    return entries
+      .filter((entry) => entry.currency === customer.currency)
+      .map(({ plan, periodDays, currency, amountMinor }) => ({
+        plan,
+        period_days: periodDays,
+        currency,
+        list_amount: majorUnits(amountMinor, currency),
+        amount: majorUnits(priceFor(amountMinor, customer, settings.vipPercent), currency),
+      }));
+  });
+}

@@ -1,0 +1,100 @@
+import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
+import { type Db, inTransaction } from '../db/connect.ts';
+import { refused } from '../kernel/faults.ts';
+import { type Instant, isoTime, minuteMs } from '../kernel/instant.ts';
+import { record } from '../subscription/timeline.ts';
+import { hashOf, newToken, type Scope, sameHash, tokenIdOf } from './token.ts';
+
+export interface ShownToken {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly created_at: Instant;
+  readonly expires_at: Instant | null;
+  readonly revoked_at: Instant | null;
+  readonly last_used_at: Instant | null;
+}
+
+export interface TokenOrder {
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+  readonly lastsMs: number | undefined;
+}
+
+/** Makes a token. @returns its text, which is nowhere else and can't be had again */
+export function createToken(
+  db: Db,
+  order: TokenOrder,
+  actor: string,
+): Promise<ShownToken & { readonly token: string }> {
+  return inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const { text, id, hash } = newToken();
+    const expiresAt =
+      order.lastsMs === undefined ? null : isoTime((now + order.lastsMs) as Instant);
+    const { rows } = await sql<ShownToken>`
+      INSERT INTO perennial.token (id, name, scopes, hash, created_at, expires_at)
+      VALUES (${id}, ${order.name}, ${order.scopes}, ${hash}, ${isoTime(now)}, ${expiresAt})
+      RETURNING id, name, scopes, created_at, expires_at, revoked_at, last_used_at`.execute(tx);
+    const { name, scopes } = order;
+    const event = { customerId: null, subject: `token:${id}`, detail: { name, scopes } };
+    await record(tx, [{ ...event, action: 'token_created' }], actor, now);
+    return { ...(rows[0] as ShownToken), token: text };
+  });
+}
+
+export async function listTokens(db: Db): Promise<ShownToken[]> {
+  const { rows } = await sql<ShownToken>`
+    SELECT id, name, scopes, created_at, expires_at, revoked_at, last_used_at
+    FROM perennial.token ORDER BY created_at, id`.execute(db);
+  return rows;
+}
+
+/** Ends a token, at once. @throws Fault `no_token` */
+export function revokeToken(db: Db, id: string, actor: string): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const { numAffectedRows } = await sql`
+      UPDATE perennial.token SET revoked_at = coalesce(revoked_at, ${isoTime(now)}::timestamptz)
+      WHERE id = ${id}`.execute(tx);
+    if (numAffectedRows === 0n) {
+      throw refused('no_token', `there is no token "${id}"; "perennial token list" has their ids`);
+    }
+    const event = { customerId: null, subject: `token:${id}`, action: 'token_revoked', detail: {} };
+    await record(tx, [event], actor, now);
+  });
+}
+
+/** Whose token it is, while it counts. */
+export interface Holder {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly Scope[];
+}
+
+interface Row extends Holder {
+  readonly hash: Buffer;
+  readonly counts: boolean;
+  readonly isStale: boolean;
+}
+
+/** Finds the holder of a token; undefined for one that is unknown, revoked or over. */
+export async function holderOf(db: Db, text: string): Promise<Holder | undefined> {
+  const id = tokenIdOf(text);
+  if (id === undefined) return undefined;
+  const { rows } = await sql<Row>`
+    SELECT id, name, scopes, hash,
+      revoked_at IS NULL AND (expires_at IS NULL OR expires_at > perennial.clock()) AS counts,
+      last_used_at IS NULL
+        OR last_used_at < perennial.clock() - ${minuteMs} * interval '1 ms' AS "isStale"
+    FROM perennial.token WHERE id = ${id}`.execute(db);
+  const [row] = rows;
+  if (row === undefined || !sameHash(row.hash, hashOf(text)) || !row.counts) return undefined;
+  // Once a minute: who asks 500 times a second must not write as often.
+  if (row.isStale) {
+    await sql`
+      UPDATE perennial.token SET last_used_at = perennial.clock() WHERE id = ${id}`.execute(db);
+  }
+  return { id: row.id, name: row.name, scopes: row.scopes };
+}

@@ -1,0 +1,72 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+// What a token of the HTTP API looks like: `prn_`, 8 characters that name it, 32 that are secret
+// (190 bits), 6 that are the checksum of all before. The prefix lets scanners find one that leaked;
+// the checksum tells a mistyped one without asking the database.
+
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const idLength = 8;
+const secretLength = 32;
+const shape = /^prn_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
+
+/** What a token lets its holder do. `sell` may also read, `admin` may everything. */
+export const scopes = ['read', 'sell', 'admin'] as const;
+export type Scope = (typeof scopes)[number];
+
+export interface NewToken {
+  /** Shown to its owner once. */
+  readonly text: string;
+  readonly id: string;
+  readonly hash: Buffer;
+}
+
+/** Letters and digits, each as likely as the others: bytes above the last whole 62 are dropped. */
+function randomText(length: number): string {
+  let text = '';
+  while (text.length < length) {
+    for (const byte of randomBytes(length)) {
+      if (byte < 248 && text.length < length) text += alphabet[byte % 62];
+    }
+  }
+  return text;
+}
+
+function checksumOf(text: string): string {
+  let left = crc32(text);
+  let digits = '';
+  for (let place = 0; place < 6; place += 1) {
+    digits = `${alphabet[left % 62]}${digits}`;
+    left = Math.floor(left / 62);
+  }
+  return digits;
+}
+
+export function newToken(): NewToken {
+  const id = randomText(idLength);
+  const body = `prn_${id}${randomText(secretLength)}`;
+  const text = `${body}${checksumOf(body)}`;
+  return { text, id, hash: hashOf(text) };
+}
+
+/** The name that a token carries; undefined for what is no token. */
+export function tokenIdOf(text: string): string | undefined {
+  const id = shape.exec(text)?.[1];
+  return id !== undefined && checksumOf(text.slice(0, -6)) === text.slice(-6) ? id : undefined;
+}
+
+/** A random secret needs no slow hash: it can't be guessed. */
+export function hashOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Whether the hashes are equal, in a time that doesn't tell where they differ. */
+export function sameHash(a: Buffer, b: Buffer): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** Whether a holder of these may do what needs `wanted`. */
+export function mayDo(held: readonly Scope[], wanted: Scope): boolean {
+  const rank = (scope: Scope) => scopes.indexOf(scope);
+  return held.some((scope) => rank(scope) >= rank(wanted));
+}
