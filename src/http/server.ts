@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { stopwatch } from '../db/clock.ts';
+import type { Fault } from '../kernel/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { type Holder, holderOf } from '../tokens/store.ts';
 import { mayDo } from '../tokens/token.ts';
@@ -69,8 +70,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
   server.addContentTypeParser('application/json', { parseAs: 'string' }, readJson);
   server.setErrorHandler((error, request, reply) => {
     const { problem, fault } = thrownProblem(error);
-    const level = problem.status >= 500 ? (problem.status === 500 ? 'error' : 'warn') : 'debug';
-    kit.log[level]({ ...aboutOf(request), code: fault?.code, err: fault }, problem.detail);
+    tellFault(kit, request, problem, fault);
     return answerProblem(reply, problem);
   });
   server.setNotFoundHandler((request, reply) =>
@@ -133,6 +133,18 @@ const aboutOf = (request: FastifyRequest) => ({
   // The pattern, not the address: that may hold a secret.
   route: request.routeOptions.url ?? '(none)',
 });
+
+/** Our own trouble, with its cause. A refusal's sentence quotes what was sent: not in a log. */
+function tellFault(
+  { log }: Kit,
+  request: FastifyRequest,
+  { status, type }: Problem,
+  fault: Fault | undefined,
+): void {
+  const about = { ...aboutOf(request), status, code: fault?.code ?? type };
+  if (status < 500) log.debug(about, 'refused');
+  else log[status === 500 ? 'error' : 'warn']({ ...about, err: fault }, 'request failed');
+}
 
 /** One line a request, without anything that it carried. */
 function logAnswers(server: FastifyInstance, { log }: Kit): void {

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { hashOf, mayDo, newToken, sameHash, scopes, tokenIdOf } from './token.ts';
+
+test('a token carries its name, and a checksum that a slip of the pen breaks', () => {
+  const { text, id, hash } = newToken();
+  expect(text).toMatch(/^prn_[0-9A-Za-z]{46}$/);
+  expect(tokenIdOf(text)).toBe(id);
+  expect(sameHash(hash, hashOf(text))).toBe(true);
+  for (let place = 4; place < text.length; place += 1) {
+    const other = text[place] === 'A' ? 'B' : 'A';
+    const slip = `${text.slice(0, place)}${other}${text.slice(place + 1)}`;
+    expect(tokenIdOf(slip), slip).toBeUndefined();
+  }
+});
+
+test.for(['', 'prn_', 'Bearer x', `prn_${'0'.repeat(46)}`, `prn_${'0'.repeat(47)}`])(
+  '"%s" is no token',
+  (text) => {
+    expect(tokenIdOf(text)).toBeUndefined();
+  },
+);
+
+test('no two tokens are alike', () => {
+  const made = Array.from({ length: 1_000 }, () => newToken());
+  expect(new Set(made.map(({ text }) => text)).size).toBe(1_000);
+  expect(new Set(made.map(({ id }) => id)).size).toBe(1_000);
+});
+
+test('a higher scope may do what a lower one may, and not the other way round', () => {
+  for (const [held, index] of scopes.map((scope, at) => [scope, at] as const)) {
+    for (const [wanted, at] of scopes.map((scope, place) => [scope, place] as const)) {
+      expect(mayDo([held], wanted)).toBe(index >= at);
+    }
+  }
+  expect(mayDo([], 'read')).toBe(false);
+});
