@@ -2,11 +2,11 @@ import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
+import { wakeWorker } from '../db/wake.ts';
 import { refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
 import { record } from '../subscription/timeline.ts';
-import { wakeWorker } from '../db/wake.ts';
 import type { Isolated } from './worker.ts';
 
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:

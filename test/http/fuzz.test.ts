@@ -173,8 +173,8 @@ test('whatever is asked: what is answered is what the document says, and a refus
       if (answer.status < 300) done += 1;
       else expect(await fingerprint(books)).toBe(before);
     }),
-    { numRuns: 600 },
+    { numRuns: 400 },
   );
   // It did get through often enough to mean something.
-  expect(done).toBeGreaterThan(60);
+  expect(done).toBeGreaterThan(40);
 }, 120_000);

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { audit, auditJson } from '../../audit/audit.ts';
 import { listNodes } from '../../catalog/nodes.ts';
-import { longLimits, openBooks, openPool } from '../../db/connect.ts';
+import { inTransaction, longLimits, openBooks, openPool } from '../../db/connect.ts';
+import { wakeWorker } from '../../db/wake.ts';
 import { refused } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { wakeWorker } from '../../db/wake.ts';
 import { workers } from '../../workers/index.ts';
 import { dismissItem, listQuarantine, retryItem } from '../../workers/quarantine.ts';
 import { lastRuns } from '../../workers/run-record.ts';
@@ -91,7 +91,7 @@ const startRun = route({
       const there = known.join(', ');
       throw refused('no_worker', `there is no worker "${params.name}"; there is ${there}`);
     }
-    await wakeWorker(db, params.name);
+    await inTransaction(db, (tx) => wakeWorker(tx, params.name));
     return { worker: params.name, asked: true as const };
   },
 });
