@@ -32,7 +32,8 @@ const notRun: readonly string[] = [
 ];
 
 /** What a reader sees only, and what is a file's content or is checked. */
-const shown = ['text', 'ini', 'cron', 'csv', 'jsonl', 'ts', 'markdown'];
+// The requests of docs/api.md are asked by test/http/walk-through.test.ts.
+const shown = ['text', 'ini', 'cron', 'csv', 'jsonl', 'ts', 'markdown', 'http'];
 const languages = ['sh', 'yaml', 'sql', 'json', ...shown];
 
 const isRun = ({ language, info }: Block) =>

@@ -36,6 +36,8 @@ export function hireOperator(database: string | undefined): Operator {
     ...inherited,
     PATH: `${bin}${delimiter}${process.env.PATH}`,
     PERENNIAL_DATA_DIR: join(folder, 'data'),
+    // Any port that is free: others follow the documents at the same time.
+    PERENNIAL_PORT: '0',
     // Some seventy starts of the program: each but the first finds it read and compiled.
     NODE_COMPILE_CACHE: join(tmpdir(), 'perennial-docs-compiled'),
     ...(database === undefined ? {} : { DATABASE_URL: database }),

@@ -24,8 +24,7 @@ test('start says when it is ready: its workers and the database, and no password
 });
 
 test.each([
-  ['api', /--role: api is not part of this version/],
-  ['worker,api', /--role: api is not part of this version/],
+  ['worker,boss', /--role: "boss" is none of all, worker, api/],
   ['boss', /--role: "boss" is none of all, worker, api/],
 ])('start refuses the role %s in one sentence', async (role, sentence) => {
   const { code, out, err } = await exitOf(['start', '--role', role], {

@@ -36,6 +36,8 @@ export interface ProcessOptions {
   readonly url: string;
   /** What `perennial.yaml` says of auto-renewal, as `every: 1s, batch: 20`. */
   readonly autoRenewal?: string;
+  /** Further lines of the file. */
+  readonly more?: string;
   readonly logLevel?: string;
   /** How far the process's clock is off. */
   readonly skewMs?: number;
@@ -49,7 +51,10 @@ const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 export function perennial(args: readonly string[], options: ProcessOptions): Perennial {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-process-'));
   const config = join(folder, 'perennial.yaml');
-  writeFileSync(config, `workers: { auto-renewal: { ${options.autoRenewal ?? ''} } }\n`);
+  writeFileSync(
+    config,
+    `workers: { auto-renewal: { ${options.autoRenewal ?? ''} } }\n${options.more ?? ''}\n`,
+  );
   const preload = options.skewMs === undefined ? [] : ['--import', here('skewed-clock.ts')];
   const child = spawn(
     process.execPath,

@@ -5,6 +5,7 @@ import { adjust, topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import { currencyOf } from '../../subscription/portrait.ts';
 import { refund } from '../../subscription/refunding.ts';
+import { startTrial } from '../../subscription/trial.ts';
 import { route } from '../route.ts';
 import {
   byTelegramId,
@@ -83,14 +84,19 @@ const purchases = route({
   keyed: true,
   status: 201,
   params: byTelegramId,
-  body: z.strictObject({
-    plan: planKey,
-    period_days: periodDays,
-    subscription_id: rowId.optional().describe('which one to extend or revive'),
-    new: z.boolean().optional().describe('another one, whatever there is'),
-    auto_renew: z.boolean().optional().describe('of a new one; on by default'),
-    price: money.optional().describe('what the customer was told: another price is refused'),
-  }),
+  body: z
+    .strictObject({
+      plan: planKey,
+      period_days: periodDays,
+      subscription_id: rowId.optional().describe('which one to extend or revive'),
+      new: z.boolean().optional().describe('another one, whatever there is'),
+      auto_renew: z.boolean().optional().describe('of a new one; on by default'),
+      price: money.optional().describe('what the customer was told: another price is refused'),
+    })
+    .refine(
+      (body) => body.new !== true || body.subscription_id === undefined,
+      'new and subscription_id: only one of them can be meant',
+    ),
   answer: z.object({
     telegram_id: telegramId,
     subscription_id: rowId,
@@ -114,7 +120,6 @@ const purchases = route({
     'which_subscription',
     'other_plan',
     'revoked',
-    'two_targets',
   ],
   async handle({ db }, { params, body, call }) {
     const who = telegramIdOf(params);
@@ -135,6 +140,28 @@ const purchases = route({
     });
     return { ...answer, action: answer.action as 'new' };
   },
+});
+
+const trial = route({
+  method: 'POST',
+  path: '/v1/customers/{telegram_id}/trial',
+  id: 'startTrial',
+  tag,
+  summary: 'Some days for nothing, once ever, for somebody who never paid',
+  scope: 'sell',
+  keyed: true,
+  status: 201,
+  params: byTelegramId,
+  answer: z.object({
+    telegram_id: telegramId,
+    subscription_id: rowId,
+    plan: z.string(),
+    days: periodDays,
+    starts_at: time,
+    ends_at: time,
+  }),
+  refusals: ['no_customer', 'no_trial', 'trial_used', 'has_paid', 'no_plan'],
+  handle: (_, { params, call }) => startTrial(call, { telegramId: telegramIdOf(params) }),
 });
 
 const refunds = route({
@@ -174,4 +201,4 @@ const refunds = route({
   },
 });
 
-export const moneyRoutes = [topUps, purchases, refunds, adjustments];
+export const moneyRoutes = [topUps, purchases, trial, refunds, adjustments];

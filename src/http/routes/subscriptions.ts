@@ -5,6 +5,7 @@ import { parseMinor } from '../../kernel/money.ts';
 import { grant, type RightsAnswer, revoke, setAutoRenew } from '../../subscription/granting.ts';
 import { changePlan } from '../../subscription/plan-change.ts';
 import { currencyOf, portraitOf } from '../../subscription/portrait.ts';
+import { reissue } from '../../subscription/reissuing.ts';
 import { ownerOf } from '../../subscription/subscriptions.ts';
 import { type Kit, route } from '../route.ts';
 import {
@@ -179,4 +180,20 @@ const revocations = route({
   },
 });
 
-export const subscriptionRoutes = [show, change, changePlanNow, grants, revocations];
+const reissues = route({
+  method: 'POST',
+  path: '/v1/subscriptions/{id}/reissue',
+  id: 'reissue',
+  tag,
+  summary: 'A new credential, for a link that was lost; the old one opens nothing any more',
+  scope: 'sell',
+  keyed: true,
+  params: bySubscription,
+  answer: rightsShape,
+  refusals: ['no_subscription', 'not_running'],
+  async handle(kit, { params, call }) {
+    return rights(await reissue(call, await theOne(kit, params)));
+  },
+});
+
+export const subscriptionRoutes = [show, change, changePlanNow, grants, revocations, reissues];

@@ -1,0 +1,76 @@
+import { createServer } from 'node:net';
+import { expect, test, vi } from 'vitest';
+import { createToken } from '../../src/tokens/store.ts';
+import { joins, sells } from '../a-book.ts';
+import { freshBooks } from '../books.ts';
+import { perennial } from './process.ts';
+
+// The API as a process of its own: how it starts, answers, and ends.
+
+vi.setConfig({ testTimeout: 90_000 });
+
+test('the service answers where it says that it does, and a request under way is answered when it ends', async () => {
+  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
+  await sells(books);
+  await joins(books, 7n);
+  const { token } = await createToken(
+    books.db,
+    { name: 'bot', scopes: ['sell'], lastsMs: undefined },
+    'test',
+  );
+  await using service = perennial(['start', '--role', 'api'], {
+    url: books.url,
+    more: 'http: { port: 0 }',
+    logLevel: 'info',
+  });
+  const { api, workers } = await service.ready();
+  expect(workers).toEqual([]);
+  const topUp = () =>
+    fetch(`${api}/v1/customers/7/top-ups`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        'idempotency-key': 'one',
+      },
+      body: '{"amount": "10"}',
+    });
+  // Somebody holds the customer, so the request waits while the service is told to end.
+  const hold = await books.pool.connect();
+  await hold.query('BEGIN');
+  await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
+  const asked = topUp();
+  for (;;) {
+    const { rows } = await books.pool.query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    if (rows.length > 0) break;
+  }
+  service.kill('SIGTERM');
+  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  await hold.query('COMMIT');
+  hold.release();
+  const answer = await asked;
+  expect(answer.status).toBe(201);
+  expect(await answer.json()).toMatchObject({ balance: '10.00' });
+  const { code, out } = await service.exit;
+  expect(code).toBe(0);
+  expect(out).not.toContain(token);
+  await expect(topUp()).rejects.toThrow();
+});
+
+test('a port that another program has is said in one sentence, and nothing was started', async () => {
+  await using books = await freshBooks();
+  const other = createServer();
+  await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
+  const { port } = other.address() as { port: number };
+  const { code, err } = await perennial(['start'], {
+    url: books.url,
+    more: `http: { port: ${port} }`,
+  }).exit;
+  other.close();
+  expect(code).toBe(2);
+  expect(err).toBe(
+    `perennial: http: can't listen on 127.0.0.1:${port}: another program does; set http.port\n`,
+  );
+});
