@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { check } from './check.ts';
+import { additionIsConfirmed, removalIsConfirmed } from './marks.ts';
 
 // Promises 4 and 5 as far as the books go: a credential lives exactly as long as its subscription
-// runs. What the nodes hold is theirs to say: `perennial node reconcile --dry-run`.
+// runs. What the nodes hold is theirs to say: `perennial audit --nodes`.
 
 const runningHasACredential = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
   id: 'running-has-a-credential',
@@ -37,5 +38,20 @@ const endedHasNoCredential = check<{
     `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
 });
 
-export const keptAccess = [runningHasACredential];
-export const noFreeAccess = [endedHasNoCredential];
+/** As long as the guard or a quarantine may hold an end without that anybody looked (DESIGN.md 5). */
+const heldMost = sql`interval '24 hours'`;
+
+const pastItsEndIsEnded = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
+  id: 'past-its-end-is-ended',
+  promise: 5,
+  title: 'whoever is past the end by over 24 hours was renewed or ended',
+  find: (now) => sql`
+    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
+    WHERE s.state = 'active' AND s.expires_at < ${now} - ${heldMost}`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id, expires_at }) =>
+    `subscription ${id} was over at ${isoTime(expires_at)}, and still gives access`,
+});
+
+export const keptAccess = [runningHasACredential, additionIsConfirmed];
+export const noFreeAccess = [endedHasNoCredential, pastItsEndIsEnded, removalIsConfirmed];

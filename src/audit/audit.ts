@@ -83,13 +83,14 @@ export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditRe
   }
 }
 
+export function interrupted(): Fault {
+  return new Fault('transient', 'interrupted', 'audit: interrupted before it had seen everything');
+}
+
 /** The signal of whoever asked, with a fault that a person can read as its reason. */
 function interruptionOf(asked: AbortSignal | undefined) {
   const own = new AbortController();
-  const abort = () =>
-    own.abort(
-      new Fault('transient', 'interrupted', 'audit: interrupted before it had seen everything'),
-    );
+  const abort = () => own.abort(interrupted());
   if (asked?.aborted) abort();
   asked?.addEventListener('abort', abort, { once: true });
   return { signal: own.signal, forget: () => asked?.removeEventListener('abort', abort) };

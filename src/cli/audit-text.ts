@@ -38,11 +38,14 @@ export function notShown({ violations, sample }: CheckReport): string | undefine
 }
 
 /** What it came to, in a sentence. */
-export function verdictOf({ ok, checks }: AuditReport): string {
-  if (ok) return `The books are right: all ${checks.length} checks hold.`;
+export function verdictOf({ ok, checks, lookedAt }: AuditReport): string {
+  const and = lookedAt.node === undefined ? '' : ', and the nodes hold what they say';
+  if (ok) return `The books are right${and}: all ${checks.length} checks hold.`;
   const broken = checks.filter(({ violations }) => violations > 0n);
   const total = broken.reduce((sum, { violations }) => sum + violations, 0n);
-  return `The books are wrong: ${counted(total, 'violation', 'violations')} of ${counted(broken.length, 'check', 'checks')}.`;
+  const ofNodes = broken.every(({ id }) => id.startsWith('node-'));
+  const what = ofNodes ? 'The nodes are not as the books say' : 'The books are wrong';
+  return `${what}: ${counted(total, 'violation', 'violations')} of ${counted(broken.length, 'check', 'checks')}.`;
 }
 
 /** What was looked at, as of when, and how long it took. */

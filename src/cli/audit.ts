@@ -3,6 +3,7 @@ import { type AuditReport, audit, auditJson } from '../audit/audit.ts';
 import { longLimits, openBooks, openPool } from '../db/connect.ts';
 import { unreachable } from '../kernel/faults.ts';
 import { auditHtml } from './audit-html.ts';
+import { auditNodes } from './audit-nodes.ts';
 import { auditMarkdown, auditText } from './audit-text.ts';
 import { type CommonOptions, command, jsonText, type OpenBooks, withBooks } from './frame.ts';
 import { ProgressLine } from './progress.ts';
@@ -12,6 +13,7 @@ const formats = ['text', 'json', 'markdown', 'html'] as const;
 
 interface Options extends CommonOptions {
   readonly format: (typeof formats)[number];
+  readonly nodes?: boolean;
 }
 
 /** `perennial audit`: proves that the books are right, or names what isn't; then exit code 1. */
@@ -20,9 +22,12 @@ export function auditCommand(open: OpenBooks): Command {
     .addOption(
       new Option('--format <FORMAT>', 'how to print the report').choices(formats).default('text'),
     )
+    .option('--nodes', 'ask each node as well what it really holds')
     .addHelpText('after', '\nExit code 1 if anything is wrong. What is checked: docs/audit.md')
     .action(async (options: Options) => {
-      const report = await withBooks(open, options, ({ url }) => auditAlone(url));
+      const report = await withBooks(open, options, ({ url }) =>
+        auditAlone(url, options.nodes ?? false),
+      );
       const format = options.json ? 'json' : options.format;
       process.stdout.write(`${printed(report, format)}\n`);
       if (!report.ok) process.exitCode = 1;
@@ -30,15 +35,18 @@ export function auditCommand(open: OpenBooks): Command {
 }
 
 /** On a connection of its own, and one to end it with: at once when it is told to. */
-async function auditAlone(url: string): Promise<AuditReport> {
+async function auditAlone(url: string, withNodes: boolean): Promise<AuditReport> {
   const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
   const ending = heedSignals();
   const line = new ProgressLine();
   try {
-    return await audit(db, {
+    const report = await audit(db, {
       signal: ending.signal,
       onCheck: ({ title }, at, of) => line.show(() => `checking ${at + 1} of ${of}: ${title}`),
     });
+    if (!withNodes) return report;
+    const onUsers = (users: number) => line.show(() => `${users} users of a node read`);
+    return await auditNodes(report, { db, url, signal: ending.signal, onUsers });
   } finally {
     line.end();
     ending.forget();

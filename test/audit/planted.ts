@@ -259,6 +259,38 @@ const ofAccess: readonly Planted[] = [
     }),
   },
   {
+    check: 'past-its-end-is-ended',
+    what: 'one whose end was a day ago and more, and nobody ended it',
+    statements: ({ victim }) => `
+      UPDATE subscription SET started_at = started_at - interval '31 days 1 ms',
+        expires_at = expires_at - interval '31 days 1 ms' WHERE id = ${victim.subscription};
+      UPDATE period SET starts_at = starts_at - interval '31 days 1 ms',
+        ends_at = ends_at - interval '31 days 1 ms' WHERE subscription_id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'addition-is-confirmed',
+    what: 'one who may connect, and of whom a node that is up says nothing for an hour and more',
+    statements: ({ victim }) => `
+      UPDATE node SET last_seen_at = clock();
+      UPDATE access_sync SET marked_at = clock() - interval '1 hour 1 ms'
+      WHERE credential_id = '${victim.credential}'`,
+    rows: ({ victim }) => ({ node: ['nl-1'], subscription: [victim.subscription] }),
+  },
+  {
+    check: 'removal-is-confirmed',
+    what: 'one who was reissued, and of whose old credential a node says nothing for 5 minutes and more',
+    statements: ({ victim }) => `
+      UPDATE node SET last_seen_at = clock();
+      WITH old AS (
+        INSERT INTO credential (id, subscription_id, customer_id, issued_at, retired_at, replaced)
+        VALUES (gen_random_uuid(), ${victim.subscription}, ${victim.customer}, clock(), clock(), true)
+        RETURNING id)
+      INSERT INTO access_sync (node_id, credential_id, next_attempt_at, marked_at)
+      SELECT 'nl-1', id, clock(), clock() - interval '5 minutes 1 ms' FROM old`,
+    rows: ({ victim }) => ({ node: ['nl-1'], subscription: [victim.subscription] }),
+  },
+  {
     check: 'one-live-credential',
     what: 'a second live credential',
     statements: ({ victim }) => `

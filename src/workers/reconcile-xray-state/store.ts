@@ -130,6 +130,29 @@ export async function count(db: Db): Promise<Counted> {
   };
 }
 
+/** Remembers what isn't marked, for `keepRepeated` after the next comparison. @returns how many */
+export async function keepDrift(db: Db): Promise<number> {
+  await sql`DROP TABLE IF EXISTS drift_before`.execute(db);
+  await sql`
+    CREATE TEMPORARY TABLE drift_before AS
+    SELECT kind, coalesce(credential_id::text, '') AS credential, coalesce(name, '') AS name
+    FROM drift WHERE NOT marked`.execute(db);
+  const { rows } = await sql<{ kept: bigint }>`SELECT count(*) AS kept FROM drift_before`.execute(
+    db,
+  );
+  return Number(rows[0]?.kept ?? 0n);
+}
+
+/** Leaves in `drift` what the comparison before found too, and isn't marked now either. */
+export async function keepRepeated(db: Db, withoutMissing: boolean): Promise<void> {
+  await sql`ANALYZE drift_before`.execute(db);
+  await sql`
+    DELETE FROM drift d WHERE d.marked OR (d.kind = 'missing' AND ${withoutMissing})
+      OR NOT EXISTS (SELECT FROM drift_before b WHERE b.kind = d.kind
+        AND b.credential = coalesce(d.credential_id::text, '')
+        AND b.name = coalesce(d.name, ''))`.execute(db);
+}
+
 export interface Drift {
   readonly n: bigint;
   readonly kind: Kind;
