@@ -105,6 +105,10 @@ async function setNode(
   { node, linkOnly, flowChanged }: Extract<Step, { do: 'add-node' | 'change-node' }>,
   now: Instant,
 ): Promise<void> {
+  // What was confirmed of names at the old address says nothing of another one.
+  await sql`
+    DELETE FROM perennial.stray x USING perennial.node n
+    WHERE n.id = ${node.id} AND x.node_id = n.id AND n.api <> ${node.api}`.execute(tx);
   await sql`
     INSERT INTO perennial.node AS n (id, api, tls, inbounds, groups, link)
     VALUES (${node.id}, ${node.api}, ${JSON.stringify(node.tls)}::jsonb, ${node.inbounds},

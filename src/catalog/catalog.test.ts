@@ -152,6 +152,23 @@ test('at another address a node is another one: it is filled; the installation k
   expect(rows).toEqual([{ boot_at: null, seeded_boot_at: null }]);
 });
 
+test('a node at the address of another one of the books is refused, and said what to do', async () => {
+  await using books = await freshBooks({ now: start });
+  const one = node('a.example');
+  await apply(books, shop(149, one));
+  const now = await readClock(books.db);
+  const asked = (nodes: string) => difference(books.db, shop(149, nodes), now);
+  await expect(asked(one.replace('nl-1', 'nl-2'))).rejects.toMatchObject({
+    code: 'double_node',
+    message: expect.stringMatching(
+      /the api "127.0.0.1:1" of node "nl-2" is that of node "nl-1" in the books; "perennial node remove nl-1"/,
+    ),
+  });
+  const moved = `${one.replace('127.0.0.1:1', '127.0.0.1:2')}
+  - { id: nl-2, api: "127.0.0.1:1", groups: [all], inbounds: [vless], link: { host: b, port: 1 } }`;
+  await expect(asked(moved)).rejects.toThrow(/give that one its new address first/);
+});
+
 test('a file that names two nodes by one id, or a trial on no plan, is refused', async () => {
   await using books = await freshBooks({ now: start });
   const twice = `${node('a.example')}

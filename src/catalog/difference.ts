@@ -74,7 +74,7 @@ export async function difference(db: Db | Tx, config: Config, now: Instant): Pro
     ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
-    ...(file.nodes === undefined ? [] : await nodeSteps(db, file.nodes)),
+    ...(file.nodes === undefined ? [] : await nodeSteps(db, config, file.nodes)),
   ];
 }
 
@@ -202,10 +202,15 @@ async function nameSteps(db: Db | Tx, name: string): Promise<Step[]> {
   return [{ do: 'name-installation', name, before }];
 }
 
-async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<Step[]> {
+async function nodeSteps(
+  db: Db | Tx,
+  { path }: Config,
+  wanted: readonly NodeConfig[],
+): Promise<Step[]> {
   const { rows } = await sql<NodeConfig>`
     SELECT id, api, tls, inbounds, groups, link FROM perennial.node ORDER BY id`.execute(db);
   const there = new Map(rows.map((row) => [row.id, row]));
+  refuseTaken(path ?? 'perennial.yaml', wanted, rows);
   const steps: Step[] = [];
   for (const node of wanted) {
     const before = there.get(node.id);
@@ -218,6 +223,26 @@ async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<St
     }
   }
   return steps;
+}
+
+/** Two nodes at one address would fight for its users: also one of the file and one of the books. */
+function refuseTaken(
+  place: string,
+  wanted: readonly NodeConfig[],
+  there: readonly NodeConfig[],
+): void {
+  for (const { id, api } of wanted) {
+    const other = there.find((node) => node.api === api && node.id !== id);
+    if (other === undefined) continue;
+    const isListed = wanted.some((node) => node.id === other.id);
+    const way = isListed
+      ? 'give that one its new address first, by an apply of its own'
+      : `"perennial node remove ${other.id}" gives that one up`;
+    throw new UsageFault(
+      'double_node',
+      `${place}: nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${way}`,
+    );
+  }
 }
 
 /** The step as a line for a person. */

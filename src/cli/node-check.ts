@@ -19,12 +19,17 @@ interface Checked {
   readonly api: string;
   readonly well: boolean;
   readonly uptime_s: number | null;
+  /** Xray's API doesn't tell its version; what it can do tells the least. */
+  readonly version: string | null;
   readonly inbounds: readonly CheckedInbound[];
   readonly error: string | null;
 }
 
+/** Of an Xray that has told its inbounds (docs/xray-facts.md). */
+const leastVersion = '25.6.7 or newer';
+
 export function checkCommand(open: OpenBooks): Command {
-  return command('check', 'ask nodes how they are: reachable, uptime, inbounds, users')
+  return command('check', 'ask nodes how they are: reachable, version, uptime, inbounds, users')
     .argument('[ID]', 'one of them; all by default')
     .addHelpText('after', "\nExit code 1 if one of them isn't well.")
     .action((id: string | undefined, options: CommonOptions) =>
@@ -41,7 +46,7 @@ export function checkCommand(open: OpenBooks): Command {
 }
 
 async function check({ id, api, tls, inbounds: tags }: ShownNode): Promise<Checked> {
-  const failed = { id, api, well: false, uptime_s: null, inbounds: [] };
+  const failed = { id, api, well: false, uptime_s: null, version: null, inbounds: [] };
   let node: NodeApi | undefined;
   try {
     node = connectNode({ api, tls });
@@ -50,7 +55,7 @@ async function check({ id, api, tls, inbounds: tags }: ShownNode): Promise<Check
     const inbounds: CheckedInbound[] = [];
     for (const tag of tags) inbounds.push(await checkInbound(node, tag, there));
     const well = inbounds.every(({ error }) => error === null);
-    return { id, api, well, uptime_s: uptimeS, inbounds, error: null };
+    return { id, api, well, uptime_s: uptimeS, version: leastVersion, inbounds, error: null };
   } catch (error) {
     return { ...failed, error: faultOf(error).message };
   } finally {
@@ -78,10 +83,10 @@ async function checkInbound(
   }
 }
 
-function text({ id, api, uptime_s, inbounds, error }: Checked): string {
+function text({ id, api, uptime_s, version, inbounds, error }: Checked): string {
   if (error !== null) return `${id}: NOT WELL: ${error}`;
   const lines = inbounds.map(({ tag, protocol, users, error: wrong }) =>
     wrong === null ? `  ${tag}: ${protocol}, ${users} users` : `  ${tag}: NOT WELL: ${wrong}`,
   );
-  return [`${id}: answers at ${api}, up for ${uptime_s} s`, ...lines].join('\n');
+  return [`${id}: answers at ${api}, Xray ${version}, up for ${uptime_s} s`, ...lines].join('\n');
 }

@@ -51,6 +51,12 @@ export function runCommand(open: OpenBooks): Command {
 function workerOf(name: string): Worker {
   const found = workers.find((worker) => worker.name === name);
   if (found !== undefined) return found;
+  if (name === 'keep-node') {
+    throw new UsageFault(
+      'no_runs',
+      'run: keep-node has no runs: nodes are kept for as long as "perennial start" lives, which works off marks as they come; "perennial node list" tells what waits',
+    );
+  }
   const known = workers.map((worker) => worker.name).join(', ');
   throw new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${known}`);
 }

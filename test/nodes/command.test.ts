@@ -90,7 +90,9 @@ test('node check says how each is, and exits with 1 if one is not well', async (
   expect(out).toMatch(/b: NOT WELL: 127\.0\.0\.1:1: no connection/);
   expect(out).toMatch(/door: NOT WELL: is a xray\.proxy\.dokodemo\.Config/);
   expect(out).toMatch(/gone: NOT WELL: there is no such inbound; there is vless, door/);
-  expect(await json(books, 'check', 'a')).toMatchObject([{ id: 'a', well: true, error: null }]);
+  expect(await json(books, 'check', 'a')).toMatchObject([
+    { id: 'a', well: true, version: '25.6.7 or newer', error: null },
+  ]);
 });
 
 test.each(['check', 'reconcile', 'adopt', 'remove'])(

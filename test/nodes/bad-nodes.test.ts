@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcp } from 'node:net';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import { nodeCommand } from '../../src/cli/node.ts';
+import { type EmbeddedNodeOptions, startEmbeddedNode } from '../../src/xray/embedded/node.ts';
+import type { NodeTls } from '../../src/xray/grpc/connect.ts';
+import type { Books } from '../books.ts';
+import { until } from '../service/until.ts';
+import { payer } from '../shop.ts';
+import { makeCertificates } from '../xray/certificates.ts';
+import { keep, marksOf, namesInBooks, nodeRow, settled, shopOn } from './kept.ts';
+
+// Everything that can be wrong with a node, at once, beside one that is well: by its keeper, by `node
+// check` and by `node reconcile` each says what is wrong with itself, and the one that is well
+// doesn't notice.
+
+interface Bad {
+  readonly id: string;
+  readonly api: string;
+  readonly tls?: NodeTls;
+  readonly inbounds?: readonly string[];
+  /** By each of the three. `null` for one whom it doesn't concern. */
+  readonly keeper: RegExp | null;
+  readonly check: RegExp;
+  readonly reconcile: RegExp;
+}
+
+async function embedded(options: Partial<EmbeddedNodeOptions> = {}) {
+  const node = await startEmbeddedNode({
+    inbounds: [{ tag: 'vless', protocol: 'vless' }],
+    ...options,
+  });
+  onTestFinished(node.stop);
+  return node;
+}
+
+async function listening(server: ReturnType<typeof createTcp>): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function badNodes(): Promise<Bad[]> {
+  const all = (text: RegExp) => ({ keeper: text, check: text, reconcile: text });
+  const { ca, cert, key, read } = makeCertificates('node.example');
+  const others = makeCertificates('node.example');
+  const secured = await embedded({ tls: { cert: read(cert), key: read(key) } });
+  const door = [{ tag: 'vless', protocol: 'door' as const }];
+  const other = [{ tag: 'other', protocol: 'vless' as const }];
+  return [
+    {
+      ...{ id: 'unknown-inbound', api: (await embedded({ inbounds: other })).api },
+      keeper: /there is no inbound "vless" on this node; there is other/,
+      check: /vless: NOT WELL: there is no such inbound; there is other/,
+      reconcile: /there is no inbound "vless" on this node/,
+    },
+    {
+      ...{ id: 'no-users', api: (await embedded({ inbounds: door })).api },
+      keeper: /"vless" is a xray\.proxy\.dokodemo\.Config; users are managed of VLESS/,
+      check: /vless: NOT WELL: is a xray\.proxy\.dokodemo\.Config/,
+      reconcile: /the inbound "vless" has no users to manage/,
+    },
+    {
+      id: 'web-server',
+      api: await listening(createServer((_, answer) => answer.end('hello')) as never),
+      ...all(/what answers there is no Xray API/),
+    },
+    {
+      id: 'speaks-first',
+      api: await listening(createTcp((socket) => void socket.end('SSH-2.0-x\r\n'))),
+      ...all(/what answers there is no Xray API/),
+    },
+    {
+      ...{ id: 'other-authority', api: secured.api, tls: { ca: others.ca } },
+      ...all(/TLS can't be agreed on with the node/),
+    },
+    {
+      ...{ id: 'no-tls', api: (await embedded()).api, tls: { ca } },
+      ...all(/TLS can't be agreed on with the node/),
+    },
+    {
+      ...{ id: 'no-file', api: '127.0.0.1:1', tls: { ca: '/nowhere.pem' } },
+      ...all(/the authority \/nowhere\.pem can't be read \(ENOENT\)/),
+    },
+    {
+      id: 'cannot-tell-inbounds',
+      api: (await embedded({ lacks: ['ListInbounds'] })).api,
+      ...all(/too old for telling what its inbounds are; version 25\.6\.7 or newer is needed/),
+    },
+    {
+      id: 'cannot-list',
+      api: (await embedded({ lacks: ['GetInboundUsers', 'GetInboundUsersCount'] })).api,
+      keeper: null,
+      check: /too old for listing and counting users; version 24\.11\.5 or newer is needed/,
+      reconcile: /too old for listing and counting users; version 24\.11\.5 or newer/,
+    },
+    {
+      id: 'no-handler',
+      api: (await embedded({ services: ['StatsService'] })).api,
+      ...all(/the API has no HandlerService; add it to api\.services/),
+    },
+    {
+      id: 'garbage',
+      api: (await embedded({ conduct: () => 'garbage' })).api,
+      ...all(/the answer can't be read/),
+    },
+    {
+      id: 'hangs',
+      api: (await embedded({ conduct: () => 'hang' })).api,
+      ...all(/no answer within \d s/),
+    },
+    { id: 'away', api: '127.0.0.1:2', ...all(/no connection/) },
+  ];
+}
+
+/** What a command prints, and its exit code. */
+async function say(books: Books, ...words: string[]) {
+  const { db, url } = books;
+  let out = '';
+  const write = process.stdout.write;
+  process.stdout.write = ((text: string) => {
+    out += text;
+    return true;
+  }) as typeof write;
+  process.exitCode = undefined;
+  try {
+    const installation = { id: '', test: true, madeBy: 'migrate' };
+    const open = async (config: never) => ({
+      ...{ config, db, url, installation },
+      close: async () => undefined,
+    });
+    await nodeCommand(open as never).parseAsync(words, { from: 'user' });
+  } finally {
+    process.stdout.write = write;
+  }
+  const code = process.exitCode;
+  process.exitCode = undefined;
+  return { out, code };
+}
+
+test('S5: whatever is wrong with a node is said of that node, by keeper, check and reconcile; the others go on', async () => {
+  const bad = await badNodes();
+  const well = await embedded();
+  await using books = await shopOn({
+    well: { api: well.api },
+    ...Object.fromEntries(bad.map(({ id, api, inbounds = ['vless'] }) => [id, { api, inbounds }])),
+  });
+  for (const { id, tls } of bad) {
+    if (tls === undefined) continue;
+    await sql`
+      UPDATE perennial.node SET tls = ${JSON.stringify(tls)}::jsonb WHERE id = ${id}`.execute(
+      books.db,
+    );
+  }
+  await payer(books, 1n, 0n);
+  {
+    await using _ = keep(books);
+    await settled(books, 'well');
+    expect(well.names('vless')).toEqual(await namesInBooks(books));
+    for (const { id, keeper } of bad) {
+      if (keeper === null) await settled(books, id);
+      else {
+        await until(`${id} says what is wrong`, async () =>
+          keeper.test((await nodeRow(books, id)).last_error ?? '') ? true : undefined,
+        );
+        expect(await marksOf(books, id), id).toBe(1);
+      }
+    }
+    await payer(books, 2n, 0n);
+    await settled(books, 'well');
+    expect(well.names('vless')).toHaveLength(2);
+  }
+  const [checked, reconciled] = [await say(books, 'check'), await say(books, 'reconcile')];
+  expect([checked.code, reconciled.code]).toEqual([1, 1]);
+  expect(checked.out).toMatch(/^well: answers at .*\n {2}vless: vless, 2 users$/m);
+  expect(reconciled.out).toMatch(/^well: 2 users of ours, 0 of somebody else's\n {2}equals/m);
+  const partOf = (out: string, id: string) => {
+    const lines = out.split('\n');
+    const from = lines.findIndex((line) => line.startsWith(`${id}:`));
+    const rest = lines.slice(from + 1).findIndex((line) => !line.startsWith(' '));
+    return lines.slice(from, rest < 0 ? undefined : from + 1 + rest).join('\n');
+  };
+  for (const { id, check, reconcile } of bad) {
+    expect(partOf(checked.out, id)).toMatch(check);
+    expect(partOf(reconciled.out, id)).toMatch(reconcile);
+  }
+}, 60_000);
+
+test('the books hold a credential once, and whole', async () => {
+  await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
+  const id = await payer(books, 1n, 0n);
+  const again = sql`
+    INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)
+    SELECT id, subscription_id, customer_id, issued_at, issued_at FROM perennial.credential
+    WHERE subscription_id = ${id}`;
+  await expect(again.execute(books.db)).rejects.toThrow(/credential_pkey/);
+  const cut = sql`UPDATE perennial.credential SET id = left(id::text, 35)::uuid`;
+  await expect(cut.execute(books.db)).rejects.toThrow(/invalid input syntax for type uuid/);
+});

@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import { carryOut } from '../../src/catalog/apply.ts';
+import { difference, inWords } from '../../src/catalog/difference.ts';
+import { linksOf } from '../../src/catalog/links.ts';
+import { runCommand } from '../../src/cli/run.ts';
+import { type Config, readConfig } from '../../src/config.ts';
+import { readClock } from '../../src/db/clock.ts';
+import { inTransaction } from '../../src/db/connect.ts';
+import type { Books } from '../books.ts';
+import { payer } from '../shop.ts';
+import { type ANode, aNode, equal, keep, marksOf, settled, shopOn } from './kept.ts';
+
+// A node comes by `apply`, and changes by it, while its customers are connected elsewhere. (How one
+// goes: command.test.ts.)
+
+interface Listed {
+  readonly id: string;
+  readonly node: ANode;
+  readonly host: string;
+}
+
+async function apply({ db }: Books, ...nodes: readonly Listed[]): Promise<string[]> {
+  const text = nodes.map(
+    ({ id, node, host }) =>
+      `- { id: ${id}, api: "${node.api}", groups: [all], inbounds: [vless], link: { host: ${host}, port: 443 } }`,
+  );
+  const config: Config = {
+    path: 'perennial.yaml',
+    file: readConfig(`nodes:\n${text.join('\n')}\n`, 'perennial.yaml'),
+    database: undefined,
+    dataDir: '/nowhere',
+    dataDirNamed: false,
+    logLevel: 'info',
+  };
+  return inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const steps = await difference(tx, config, now);
+    await carryOut(tx, steps, 'test', now);
+    return steps.map(inWords);
+  });
+}
+
+test('a node that is added is filled with all who may connect, beside the ones that are there', async () => {
+  using first = await aNode();
+  using second = await aNode();
+  await using books = await shopOn({});
+  const [a, b] = [
+    { id: 'a', node: first, host: 'a.example' },
+    { id: 'b', node: second, host: 'b.example' },
+  ];
+  await apply(books, a);
+  await using _ = keep(books);
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) await payer(books, telegramId, 0n);
+  await equal(books, first);
+  expect(await apply(books, a, b)).toEqual([`+ node b: ${second.api}`]);
+  await equal(books, second);
+  await settled(books);
+  await payer(books, 4n, 0n);
+  for (const node of [first, second]) await equal(books, node);
+});
+
+test('another public host changes the links of all, and nothing else: the node is not called', async () => {
+  using node = await aNode();
+  await using books = await shopOn({});
+  await apply(books, { id: 'a', node, host: 'a.example' });
+  await payer(books, 1n, 0n);
+  {
+    await using _ = keep(books);
+    await settled(books);
+  }
+  const [before] = await linksOf(books.db, 1n);
+  const altered: string[] = [];
+  node.conduct = ({ method }) => {
+    if (method === 'AlterInbound') altered.push(method);
+    return 'serve';
+  };
+  await apply(books, { id: 'a', node, host: 'b.example' });
+  expect(await marksOf(books)).toBe(0);
+  const [after] = await linksOf(books.db, 1n);
+  expect(after?.link).toBe(before?.link?.replace('a.example', 'b.example'));
+  expect(after?.link).not.toBe(before?.link);
+  await using _ = keep(books);
+  await payer(books, 2n, 0n);
+  await equal(books, node);
+  // The one who is new, and nobody else.
+  expect(altered).toHaveLength(1);
+});
+
+test('keep-node has no runs, and says how nodes are kept', async () => {
+  const command = runCommand(() => Promise.reject(new Error('not opened'))).exitOverride();
+  await expect(command.parseAsync(['keep-node'], { from: 'user' })).rejects.toMatchObject({
+    code: 'no_runs',
+    message: expect.stringMatching(/for as long as "perennial start" lives/),
+  });
+});
