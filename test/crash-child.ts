@@ -1,9 +1,9 @@
 import { openBooks, openPool } from '../src/db/connect.ts';
-import { callOf, runAutoRenewal } from './a-book.ts';
+import { callOf, runOf } from './a-book.ts';
 import { hookPool } from './hooked-pool.ts';
 import { commands } from './matrix/commands.ts';
 
-// A process that kills itself: `crash-child.ts URL WORK N WHEN` does a run (`run`) or a command
+// A process that kills itself: `crash-child.ts URL WORK N WHEN` does a run of a worker or a command
 // and is gone, by SIGKILL, before or after the N-th statement. Says `done` when it came through.
 
 const [url = '', work = '', n = '0', when = 'before'] = process.argv.slice(2);
@@ -15,7 +15,7 @@ const pool = hookPool(openPool(url), async (moment) => {
 });
 const db = openBooks(pool);
 const command = commands[work];
-if (command === undefined) await runAutoRenewal({ db, url });
+if (command === undefined) await runOf({ db, url }, work);
 else await command(callOf({ db }, 'key-1'), false);
 await db.destroy();
 process.stdout.write('done\n');

@@ -161,7 +161,11 @@ export async function once<A extends Answer>(
     INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
     VALUES (${scope}, ${key}, ${fingerprint}, ${at})
     ON CONFLICT (scope, key) DO NOTHING`.execute(tx);
-  if (numAffectedRows === 0n) return earlierAnswer<A>(tx, scope, key, fingerprint);
+  if (numAffectedRows === 0n) {
+    const earlier = await earlierAnswer<A>(tx, scope, key, fingerprint);
+    // None: it was so old that it was forgotten at this moment, and so it is a new one.
+    return earlier ?? once(tx, scope, key, body, work);
+  }
   const answer = await work();
   await sql`
     UPDATE perennial.idempotency SET answer = ${JSON.stringify(answer)}::json
@@ -174,11 +178,12 @@ async function earlierAnswer<A>(
   scope: string,
   key: string,
   fingerprint: string,
-): Promise<A> {
+): Promise<A | undefined> {
   const { rows } = await sql<{ fingerprint: string; answer: A }>`
     SELECT fingerprint, answer FROM perennial.idempotency
     WHERE scope = ${scope} AND key = ${key}`.execute(tx);
-  const earlier = rows[0] as { fingerprint: string; answer: A };
+  const [earlier] = rows;
+  if (earlier === undefined) return undefined;
   if (earlier.fingerprint === fingerprint) return earlier.answer;
   throw refused(
     'key_reused',

@@ -3,6 +3,7 @@ import type { Db, Tx } from '../db/connect.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { forgetOldKeys } from '../subscription/old-keys.ts';
 import { closeLostRuns, type Replica } from './replica.ts';
 
 // The record of a run: written at its start, counted up with each batch in the batch's own
@@ -69,7 +70,7 @@ export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<voi
 /**
  * Closes the record and gives it back, with what its batches counted: they did so in their own
  * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing and had no trouble is dropped: a tick
- * with nothing to do leaves no trace.
+ * with nothing to do leaves no trace. Any other one clears away what is too old.
  */
 export async function finishRun(
   db: Db,
@@ -92,6 +93,8 @@ export async function finishRun(
     await sql`
       DELETE FROM perennial.worker_run
       WHERE started_at < ${isoTime(later(now, -keptMs))} AND outcome <> 'running'`.execute(db);
+    // Whatever worker it is: where there is something to do, somebody asked for it.
+    await forgetOldKeys(db, now);
   }
   return row;
 }

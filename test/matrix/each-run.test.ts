@@ -1,213 +1,253 @@
 import { sql } from 'kysely';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readClock } from '../../src/db/clock.ts';
-import { instant } from '../../src/kernel/instant.ts';
+import { dayMs, instant, isoTime, later } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import { reserveRunId, startRun } from '../../src/workers/run-record.ts';
-import { crowd, runAutoRenewal, sells, wrongsIn } from '../a-book.ts';
+import { crowd, type RunOptions, runOf, sells, wrongsIn } from '../a-book.ts';
 import { type Books, type BooksOptions, freshBooks } from '../books.ts';
 import { hookPool, type Moment } from '../hooked-pool.ts';
 
-// What holds of every run, whatever its worker: its budget, its record, and that it hides nothing.
+// What holds of every run over subscriptions, whichever worker's: its budget, its record, and that it
+// hides nothing. Everybody in the books can pay: before the end auto-renewal sees to it, after it expiry.
 
-const dueAt = '2026-11-30T20:00:00Z';
+const kinds = [
+  {
+    worker: 'auto-renewal',
+    dueAt: '2026-11-30T20:00:00Z',
+    counts: { renewed: 5, short: 0, revived: 0, low_balance_notices: 0 },
+  },
+  {
+    worker: 'fast-expiry-cleanup',
+    dueAt: '2026-12-01T01:00:00Z',
+    counts: { renewed: 5, ended: 0, held: 0, in_quarantine: 0 },
+  },
+] as const;
 
-async function crowded(count: number, options: BooksOptions = {}): Promise<Books> {
-  const books = await freshBooks({ now: dueAt, ...options });
-  await sells(books);
-  await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
-  return books;
-}
+describe.each(kinds)('$worker', ({ worker, dueAt, counts }) => {
+  const run = (books: Books, options: RunOptions = {}) => runOf(books, worker, options);
 
-const records = async ({ db }: Books) =>
-  (
-    await sql<{
-      outcome: string;
-      changed: number;
-      examined: number;
-      failed: number;
-      ended: boolean;
-    }>`
+  async function crowded(count: number, options: BooksOptions = {}): Promise<Books> {
+    const books = await freshBooks({ now: dueAt, ...options });
+    await sells(books);
+    await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+    return books;
+  }
+
+  const records = async ({ db }: Books) =>
+    (
+      await sql<{
+        outcome: string;
+        changed: number;
+        examined: number;
+        failed: number;
+        ended: boolean;
+      }>`
       SELECT outcome, changed::int, examined::int, failed::int, finished_at IS NOT NULL AS ended
       FROM perennial.worker_run ORDER BY id`.execute(db)
-  ).rows;
+    ).rows;
 
-const poison = async ({ db }: Books, when: string) => {
-  await sql`
+  const poison = async ({ db }: Books, when: string) => {
+    await sql`
     CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       RAISE EXCEPTION 'poisoned';
     END $$`.execute(db);
-  await sql
-    .raw(
-      `CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
+    await sql
+      .raw(
+        `CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
        FOR EACH ROW WHEN (${when}) EXECUTE FUNCTION public.refuse()`,
-    )
-    .execute(db);
-};
-
-test('P3: a run ends its batch in hand when its budget is spent; the next one does the rest', async () => {
-  let batches = 0;
-  const hook = ({ sql: text, when }: Moment) => {
-    if (when === 'before' && text.includes('SKIP LOCKED')) batches += 1;
+      )
+      .execute(db);
   };
-  await using books = await crowded(100, { wrapPool: (pool) => hookPool(pool, hook) });
-  // Each batch takes 400 ms: the third is begun within the second, and ended after it.
-  const budget = { batchMax: 10, budgetMs: 1_000, elapsedMs: () => batches * 400 };
-  expect(await runAutoRenewal(books, budget)).toMatchObject({ outcome: 'partial', changed: 30n });
-  const rest = { outcome: 'success', changed: 70n };
-  expect(await runAutoRenewal(books, { batchMax: 10 })).toMatchObject(rest);
-  expect(await wrongsIn(books.db)).toEqual([]);
-});
 
-test('P3: a budget that is spent before the first batch changes nothing and says that work is left', async () => {
-  await using books = await crowded(5);
-  const spent = { budgetMs: 1_000, elapsedMs: () => 1_000 };
-  expect(await runAutoRenewal(books, spent)).toMatchObject({ outcome: 'partial', examined: 0n });
-  expect(await runAutoRenewal(books)).toMatchObject({ outcome: 'success', changed: 5n });
-});
-
-test('P3: a run that is told to stop ends the batch in hand and starts no other', async () => {
-  const stop = new AbortController();
-  const hook = ({ sql: text }: Moment) => {
-    if (text.includes('SKIP LOCKED')) stop.abort();
-  };
-  await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
-  const stopped = { batchMax: 10, signal: stop.signal };
-  expect(await runAutoRenewal(books, stopped)).toMatchObject({ outcome: 'partial', changed: 10n });
-  expect(await wrongsIn(books.db)).toEqual([]);
-});
-
-test('P6: a run that did something leaves one record with its times, outcome and counts', async () => {
-  await using books = await crowded(5);
-  const row = await runAutoRenewal(books, { batchMax: 2 });
-  expect(row).toMatchObject({
-    worker: 'auto-renewal',
-    outcome: 'success',
-    examined: 5n,
-    changed: 5n,
-    failed: 0n,
-    detail: { renewed: 5, short: 0, revived: 0, low_balance_notices: 0 },
+  test('P3: a run ends its batch in hand when its budget is spent; the next one does the rest', async () => {
+    let batches = 0;
+    const hook = ({ sql: text, when }: Moment) => {
+      if (when === 'before' && text.includes('SKIP LOCKED')) batches += 1;
+    };
+    await using books = await crowded(100, { wrapPool: (pool) => hookPool(pool, hook) });
+    // Each batch takes 400 ms: the third is begun within the second, and ended after it.
+    const budget = { batchMax: 10, budgetMs: 1_000, elapsedMs: () => batches * 400 };
+    expect(await run(books, budget)).toMatchObject({ outcome: 'partial', changed: 30n });
+    const rest = { outcome: 'success', changed: 70n };
+    expect(await run(books, { batchMax: 10 })).toMatchObject(rest);
+    expect(await wrongsIn(books.db)).toEqual([]);
   });
-  expect([row.started_at, row.finished_at]).toEqual([await readClock(books.db), row.started_at]);
-  const done = { outcome: 'success', examined: 5, changed: 5, failed: 0, ended: true };
-  expect(await records(books)).toEqual([done]);
-});
 
-test('P6: a run with nothing to do leaves no record', async () => {
-  await using books = await crowded(0);
-  expect(await runAutoRenewal(books)).toMatchObject({ outcome: 'success', examined: 0n });
-  expect(await records(books)).toEqual([]);
-});
-
-test('P6: a failed run is recorded with its cause and with what it had done before', async () => {
-  let lost = 0;
-  const hook = ({ sql: text, when }: Moment) => {
-    if (when !== 'before' || !text.includes('SKIP LOCKED')) return;
-    lost += 1;
-    if (lost === 3) throw new Error('Connection terminated unexpectedly');
-  };
-  await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
-  const row = await runAutoRenewal(books, { batchMax: 10 });
-  expect(row).toMatchObject({
-    outcome: 'failed',
-    changed: 20n,
-    detail: { renewed: 20, kind: 'transient', code: 'connection_lost' },
+  test('P3: a budget that is spent before the first batch changes nothing and says that work is left', async () => {
+    await using books = await crowded(5);
+    const spent = { budgetMs: 1_000, elapsedMs: () => 1_000 };
+    expect(await run(books, spent)).toMatchObject({ outcome: 'partial', examined: 0n });
+    expect(await run(books)).toMatchObject({ outcome: 'success', changed: 5n });
   });
-  expect(await records(books)).toMatchObject([{ outcome: 'failed', changed: 20, ended: true }]);
-});
 
-test('P6: a run whose replica is gone is closed as lost by the next one, one that goes on is not', async () => {
-  await using books = await crowded(3);
-  const now = await readClock(books.db);
-  const [gone, alive] = [openReplica(books.url), openReplica(books.url)];
-  for (const replica of [gone, alive]) {
-    await startRun(books.db, await reserveRunId(books.db), 'auto-renewal', replica, now);
-  }
-  await gone.close();
-  // Its server process may take a moment to go after the connection was closed.
-  const first = async () => {
-    await runAutoRenewal(books);
-    return (await records(books))[0]?.outcome;
-  };
-  await expect.poll(first, { interval: 5 }).toBe('lost');
-  const [, second] = await records(books);
-  expect(second).toMatchObject({ outcome: 'running', ended: false });
-  await alive.close();
-});
+  test('P3: a run that is told to stop ends the batch in hand and starts no other', async () => {
+    const stop = new AbortController();
+    const hook = ({ sql: text }: Moment) => {
+      if (text.includes('SKIP LOCKED')) stop.abort();
+    };
+    await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
+    const stopped = { batchMax: 10, signal: stop.signal };
+    expect(await run(books, stopped)).toMatchObject({ outcome: 'partial', changed: 10n });
+    expect(await wrongsIn(books.db)).toEqual([]);
+  });
 
-test.each([
-  ['INSERT INTO perennial.worker_run', 'after'],
-  ['SET outcome = $1, finished_at', 'before'],
-])(
-  'P6: a run whose record could not be closed (%s) is closed as lost by the next one, also while its replica lives',
-  async (statement, when) => {
-    let broken = false;
-    const hook = (moment: Moment) => {
-      if (broken || moment.when !== when || !moment.sql.includes(statement)) return;
-      broken = true;
-      throw new Error('Connection terminated unexpectedly');
+  test('P6: a run that did something leaves one record with its times, outcome and counts', async () => {
+    await using books = await crowded(5);
+    const row = await run(books, { batchMax: 2 });
+    expect(row).toMatchObject({
+      worker,
+      outcome: 'success',
+      examined: 5n,
+      changed: 5n,
+      failed: 0n,
+      detail: counts,
+    });
+    expect([row.started_at, row.finished_at]).toEqual([await readClock(books.db), row.started_at]);
+    const done = { outcome: 'success', examined: 5, changed: 5, failed: 0, ended: true };
+    expect(await records(books)).toEqual([done]);
+  });
+
+  test('P6: a run with nothing to do leaves no record', async () => {
+    await using books = await crowded(0);
+    expect(await run(books)).toMatchObject({ outcome: 'success', examined: 0n });
+    expect(await records(books)).toEqual([]);
+  });
+
+  test('P6: records are kept for 30 days, and so are the answers to idempotency keys', async () => {
+    await using books = await crowded(5);
+    const now = await readClock(books.db);
+    for (const [age, key] of [
+      [30 * dayMs, 'young'],
+      [30 * dayMs + 1, 'old'],
+    ] as const) {
+      const at = isoTime(later(now, -age));
+      await sql`
+        INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
+          outcome)
+        VALUES (${worker}, ${key}, 1, ${at}, ${at}, 'success')`.execute(books.db);
+      await sql`
+        INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
+        VALUES ('test', ${key}, '', ${at})`.execute(books.db);
+    }
+    await run(books);
+    const { rows } = await sql`
+      SELECT (SELECT array_agg(replica) FILTER (WHERE replica IN ('young', 'old'))
+          FROM perennial.worker_run) AS runs,
+        (SELECT array_agg(key) FROM perennial.idempotency) AS keys`.execute(books.db);
+    expect(rows).toEqual([{ runs: ['young'], keys: ['young'] }]);
+  });
+
+  test('P6: a failed run is recorded with its cause and with what it had done before', async () => {
+    let lost = 0;
+    const hook = ({ sql: text, when }: Moment) => {
+      if (when !== 'before' || !text.includes('SKIP LOCKED')) return;
+      lost += 1;
+      if (lost === 3) throw new Error('Connection terminated unexpectedly');
+    };
+    await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
+    const row = await run(books, { batchMax: 10 });
+    expect(row).toMatchObject({
+      outcome: 'failed',
+      changed: 20n,
+      detail: { renewed: 20, kind: 'transient', code: 'connection_lost' },
+    });
+    expect(await records(books)).toMatchObject([{ outcome: 'failed', changed: 20, ended: true }]);
+  });
+
+  test('P6: a run whose replica is gone is closed as lost by the next one, one that goes on is not', async () => {
+    await using books = await crowded(3);
+    const now = await readClock(books.db);
+    const [gone, alive] = [openReplica(books.url), openReplica(books.url)];
+    for (const replica of [gone, alive]) {
+      await startRun(books.db, await reserveRunId(books.db), worker, replica, now);
+    }
+    await gone.close();
+    // Its server process may take a moment to go after the connection was closed.
+    const first = async () => {
+      await run(books);
+      return (await records(books))[0]?.outcome;
+    };
+    await expect.poll(first, { interval: 5 }).toBe('lost');
+    const [, second] = await records(books);
+    expect(second).toMatchObject({ outcome: 'running', ended: false });
+    await alive.close();
+  });
+
+  test.each([
+    ['INSERT INTO perennial.worker_run', 'after'],
+    ['SET outcome = $1, finished_at', 'before'],
+  ])(
+    'P6: a run whose record could not be closed (%s) is closed as lost by the next one, also while its replica lives',
+    async (statement, when) => {
+      let broken = false;
+      const hook = (moment: Moment) => {
+        if (broken || moment.when !== when || !moment.sql.includes(statement)) return;
+        broken = true;
+        throw new Error('Connection terminated unexpectedly');
+      };
+      await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
+      const replica = openReplica(books.url);
+      await expect(run(books, { replica })).rejects.toThrow('terminated');
+      expect(await records(books)).toMatchObject([{ outcome: 'running' }]);
+      await run(books, { replica });
+      expect((await records(books))[0]).toMatchObject({ outcome: 'lost', ended: true });
+      await replica.close();
+    },
+  );
+
+  test('P6: a clock that goes back during a run gives no record that ends before its start', async () => {
+    const hook = async ({ sql: text, when }: Moment) => {
+      if (when === 'after' && text.includes('SKIP LOCKED')) await back();
     };
     await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
-    const replica = openReplica(books.url);
-    await expect(runAutoRenewal(books, { replica })).rejects.toThrow('terminated');
-    expect(await records(books)).toMatchObject([{ outcome: 'running' }]);
-    await runAutoRenewal(books, { replica });
-    expect((await records(books))[0]).toMatchObject({ outcome: 'lost', ended: true });
-    await replica.close();
-  },
-);
-
-test('P6: a clock that goes back during a run gives no record that ends before its start', async () => {
-  const hook = async ({ sql: text, when }: Moment) => {
-    if (when === 'after' && text.includes('SKIP LOCKED')) await back();
-  };
-  await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
-  const now = await readClock(books.db);
-  const back = () => books.setClock(instant(now - 3_600_000));
-  const row = await runAutoRenewal(books);
-  expect(row.finished_at).toBe(row.started_at);
-});
-
-test('P7: an item that fails is counted, logged with its cause, put aside and alarmed', async () => {
-  await using books = await crowded(10);
-  await poison(books, 'NEW.subscription_id = 4');
-  const troubles: { message?: string; err?: Error; item?: string; items?: number }[] = [];
-  expect(await runAutoRenewal(books, { troubles })).toMatchObject({
-    outcome: 'degraded',
-    changed: 9n,
-    failed: 1n,
-    detail: { quarantined: 1 },
+    const now = await readClock(books.db);
+    const back = () => books.setClock(instant(now - 3_600_000));
+    const row = await run(books);
+    expect(row.finished_at).toBe(row.started_at);
   });
-  expect(troubles.every(({ err }) => err?.cause instanceof Error)).toBe(true);
-  expect(troubles.at(-1)).toMatchObject({ message: 'item put into quarantine', item: '4' });
-  const { rows } = await sql`
+
+  test('P7: an item that fails is counted, logged with its cause, put aside and alarmed', async () => {
+    await using books = await crowded(10);
+    await poison(books, 'NEW.subscription_id = 4');
+    const troubles: { message?: string; err?: Error; item?: string; items?: number }[] = [];
+    expect(await run(books, { troubles })).toMatchObject({
+      outcome: 'degraded',
+      changed: 9n,
+      failed: 1n,
+      detail: { quarantined: 1 },
+    });
+    expect(troubles.every(({ err }) => err?.cause instanceof Error)).toBe(true);
+    expect(troubles.at(-1)).toMatchObject({ message: 'item put into quarantine', item: '4' });
+    const { rows } = await sql`
     SELECT worker, item, reason FROM perennial.quarantine`.execute(books.db);
-  const reason = expect.stringMatching(/^pg_P0001: poisoned/);
-  expect(rows).toEqual([{ worker: 'auto-renewal', item: '4', reason }]);
-});
+    const reason = expect.stringMatching(/^pg_P0001: poisoned/);
+    expect(rows).toEqual([{ worker, item: '4', reason }]);
+  });
 
-test('P7: a fault of a whole batch that its halves do not have is logged all the same', async () => {
-  let failed = false;
-  const hook = ({ sql: text, when }: Moment) => {
-    if (failed || when !== 'before' || !text.includes('SKIP LOCKED')) return;
-    failed = true;
-    throw new Error('nobody knows why');
-  };
-  await using books = await crowded(10, { wrapPool: (pool) => hookPool(pool, hook) });
-  const troubles: object[] = [];
-  expect(await runAutoRenewal(books, { troubles })).toMatchObject({ changed: 10n });
-  const message = 'batch failed, its halves are tried';
-  expect(troubles).toMatchObject([{ items: 10, code: 'unexpected', message }]);
-});
+  test('P7: a fault of a whole batch that its halves do not have is logged all the same', async () => {
+    let failed = false;
+    const hook = ({ sql: text, when }: Moment) => {
+      if (failed || when !== 'before' || !text.includes('SKIP LOCKED')) return;
+      failed = true;
+      throw new Error('nobody knows why');
+    };
+    await using books = await crowded(10, { wrapPool: (pool) => hookPool(pool, hook) });
+    const troubles: object[] = [];
+    expect(await run(books, { troubles })).toMatchObject({ changed: 10n });
+    const message = 'batch failed, its halves are tried';
+    expect(troubles).toMatchObject([{ items: 10, code: 'unexpected', message }]);
+  });
 
-test('P7: a failed run is logged with its cause', async () => {
-  const hook = ({ sql: text, when }: Moment) => {
-    if (when === 'before' && text.includes('SKIP LOCKED'))
-      throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
-  };
-  await using books = await crowded(1, { wrapPool: (pool) => hookPool(pool, hook) });
-  const troubles: { err?: Error; message?: string; code?: string }[] = [];
-  await runAutoRenewal(books, { troubles });
-  expect(troubles).toMatchObject([{ message: 'run failed', code: 'pg_40P01' }]);
-  expect(troubles[0]?.err?.cause).toMatchObject({ message: 'deadlock detected' });
+  test('P7: a failed run is logged with its cause', async () => {
+    const hook = ({ sql: text, when }: Moment) => {
+      if (when === 'before' && text.includes('SKIP LOCKED'))
+        throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
+    };
+    await using books = await crowded(1, { wrapPool: (pool) => hookPool(pool, hook) });
+    const troubles: { err?: Error; message?: string; code?: string }[] = [];
+    await run(books, { troubles });
+    expect(troubles).toMatchObject([{ message: 'run failed', code: 'pg_40P01' }]);
+    expect(troubles[0]?.err?.cause).toMatchObject({ message: 'deadlock detected' });
+  });
 });

@@ -1,12 +1,19 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { callOf, runAutoRenewal, type Snapshot, snapshotOfBooks, wrongsIn } from '../a-book.ts';
+import {
+  callOf,
+  runAutoRenewal,
+  runOf,
+  type Snapshot,
+  snapshotOfBooks,
+  wrongsIn,
+} from '../a-book.ts';
 import type { Books } from '../books.ts';
 import { until } from '../service/until.ts';
 import { type Breakable, breakable } from './broken-statement.ts';
 import { startChild } from './child.ts';
 import { commands, customerBegins, fillOneCustomer } from './commands.ts';
-import { beginsAt, fillMixedBook } from './mixed-book.ts';
+import { beginsAt, fillEndedBook, fillMixedBook } from './mixed-book.ts';
 
 // A process is killed (SIGKILL) before or after a statement of its work, and the work is done
 // again: as if it had been done once. Here at a few statements of each work, COMMIT's two sides
@@ -86,25 +93,33 @@ async function holds(
 
 let customer: Breakable;
 let batch: Breakable;
+let ended: Breakable;
 
 beforeAll(async () => {
   customer = await breakable(fillOneCustomer, customerBegins);
   batch = await breakable(fillMixedBook, beginsAt);
+  ended = await breakable(fillEndedBook, beginsAt);
 });
 
 afterAll(async () => {
   await customer[Symbol.asyncDispose]();
   await batch[Symbol.asyncDispose]();
+  await ended[Symbol.asyncDispose]();
 });
 
 test('R2 R15: a run that is killed at a statement and run again comes to what one run comes to', async () => {
-  await holds(batch, 'run', between.run, () => runAutoRenewal(batch.books));
+  await holds(batch, 'auto-renewal', between.run, () => runAutoRenewal(batch.books));
+}, 600_000);
+
+test('P8 F4: a run of expiry that is killed at a statement and run again comes to what one run comes to', async () => {
+  const again = () => runOf(ended.books, 'fast-expiry-cleanup');
+  await holds(ended, 'fast-expiry-cleanup', between.run, again);
 }, 600_000);
 
 test('P6: a run that is killed is closed as lost by the next one', async () => {
   await batch.rewind();
   const { books } = batch;
-  await killed(books, 'run', { n: 12, when: 'after' });
+  await killed(books, 'auto-renewal', { n: 12, when: 'after' });
   await runAutoRenewal(books);
   const { rows } = await sql`
     SELECT outcome, finished_at IS NOT NULL AS ended FROM perennial.worker_run

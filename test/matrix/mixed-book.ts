@@ -34,3 +34,9 @@ export async function fillMixedBook(books: Books): Promise<void> {
   await paysIn(books, 1n, 149_00n);
   await books.setClock(dueAt);
 }
+
+/** The same book, when all of them have ended: expiry renews those who can pay, and ends two. */
+export async function fillEndedBook(books: Books): Promise<void> {
+  await fillMixedBook(books);
+  await books.setClock('2026-12-02T00:00:00Z');
+}

@@ -1,6 +1,10 @@
+import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { adjust } from '../../src/subscription/balance.ts';
-import { callOf, snapshotOfBooks, wrongsIn } from '../a-book.ts';
+import { forgetOldKeys } from '../../src/subscription/old-keys.ts';
+import { at, callOf, snapshotOfBooks, wrongsIn } from '../a-book.ts';
+import { freshBooks } from '../books.ts';
+import { hookPool } from '../hooked-pool.ts';
 import { type Breakable, breakable } from './broken-statement.ts';
 import { commands, customerBegins, fillOneCustomer } from './commands.ts';
 
@@ -68,4 +72,40 @@ test('R16: one payment of a provider is credited once, whatever the keys', async
   expect(refusals.map(({ reason }) => reason.code)).toEqual(refusals.map(() => 'payment_known'));
   expect(refusals).toHaveLength(7);
   expect((await snapshotOfBooks(books.db)).customers[0]?.balance).toBe(501_00);
+});
+
+test('R16: a key gives its first answer for 30 days, and is forgotten then, the oldest first', async () => {
+  const { books } = place;
+  await place.rewind();
+  for (const [key, now] of [
+    ['key-1', '2026-11-12T00:00:00Z'],
+    ['key-2', '2026-11-13T00:00:00Z'],
+    ['key-3', '2026-11-14T00:00:00Z'],
+  ] as const) {
+    await books.setClock(now);
+    await commands.adjust?.(callOf(books, key), false);
+  }
+  expect(await forgetOldKeys(books.db, at('2026-12-12T00:00:00Z'))).toBe(0);
+  expect(await forgetOldKeys(books.db, at('2027-02-01T00:00:00Z'), 1)).toBe(1);
+  const left = await sql`SELECT key FROM perennial.idempotency ORDER BY key`.execute(books.db);
+  expect(left.rows).toEqual([{ key: 'key-2' }, { key: 'key-3' }]);
+  expect(await forgetOldKeys(books.db, at('2027-02-01T00:00:00Z'))).toBe(2);
+});
+
+test('R16: a key that is forgotten at the moment at which it is asked again is a new one', async () => {
+  let asked = 0;
+  const hook = async ({ sql: text, when }: { sql: string; when: string }) => {
+    if (when !== 'after' || !text.includes('INSERT INTO perennial.idempotency')) return;
+    asked += 1;
+    if (asked === 2) await forgetOldKeys(books.db, at('2027-02-01T00:00:00Z'));
+  };
+  await using books = await freshBooks({
+    now: customerBegins,
+    wrapPool: (pool) => hookPool(pool, hook),
+  });
+  await fillOneCustomer(books);
+  const once = await commands.adjust?.(callOf(books, 'key-1'), false);
+  const twice = await commands.adjust?.(callOf(books, 'key-1'), false);
+  expect([once?.balance, twice?.balance]).toEqual(['499.00', '498.00']);
+  expect(asked).toBe(3);
 });

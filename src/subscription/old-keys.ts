@@ -1,0 +1,27 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+
+/** How long an idempotency key gives its first answer again. After that it is a new key. */
+export const keyKeptMs = 30 * dayMs;
+
+/** A second's work at most, several times what comes in between two runs. */
+const forgottenMax = 10_000;
+
+/**
+ * Forgets idempotency keys that are too old, the oldest first; reads `idempotency_age`, so that it
+ * costs what it deletes.
+ * @returns how many
+ */
+export async function forgetOldKeys(
+  db: Db | Tx,
+  now: Instant,
+  max: number = forgottenMax,
+): Promise<number> {
+  const { numAffectedRows } = await sql`
+    DELETE FROM perennial.idempotency WHERE (scope, key) IN (
+      SELECT scope, key FROM perennial.idempotency
+      WHERE at < ${isoTime(later(now, -keyKeptMs))}
+      ORDER BY at LIMIT ${max})`.execute(db);
+  return Number(numAffectedRows ?? 0n);
+}
