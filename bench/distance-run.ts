@@ -1,12 +1,11 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-// A node that is far away: whatever is said to the port that this process tells arrives at
-// `distance-run.ts ADDRESS MS` half of that time later, and answers likewise. Nothing is slower for
-// being much: bandwidth is unlimited.
+// Nodes that are far away: `distance-run.ts MS ADDRESS …` tells a port for each address. Whatever is
+// said there arrives half of that time later, and answers likewise. Nothing is slower for being
+// much: bandwidth is unlimited.
 
-const [, , address, roundTripMs] = process.argv as [string, string, string, string];
-const [host, port] = [address.slice(0, address.lastIndexOf(':')), address.split(':').at(-1)];
+const [, , roundTripMs, ...addresses] = process.argv as [string, string, string, ...string[]];
 const oneWayMs = Number(roundTripMs) / 2;
 
 /** In order, each as long after it came as any other. */
@@ -35,19 +34,27 @@ function carry(from: Socket, to: Socket): void {
 }
 
 const sockets = new Set<Socket>();
-const server = createServer((near) => {
-  const far = connect({ host, port: Number(port) });
+
+async function open(address: string) {
+  const colon = address.lastIndexOf(':');
+  const to = { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
+  const server = createServer((near) => reach(near, connect(to)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+function reach(near: Socket, far: Socket): void {
   for (const socket of [near, far]) {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   }
   carry(near, far);
   carry(far, near);
-});
-server.listen(0, '127.0.0.1');
-await once(server, 'listening');
-const bound = server.address();
-process.send?.(`127.0.0.1:${typeof bound === 'object' ? bound?.port : ''}`);
+}
+
+const servers = await Promise.all(addresses.map(open));
+process.send?.(servers.map((server) => `127.0.0.1:${(server.address() as AddressInfo).port}`));
 await once(process, 'disconnect');
-server.close();
+for (const server of servers) server.close();
 for (const socket of sockets) socket.destroy();

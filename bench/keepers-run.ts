@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { openBooks, openPool } from '../src/db/connect.ts';
 import { startKeepers } from '../src/workers/keep-node/keepers.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
 
-// A process that keeps the nodes of the books of a URL, as a service does: `go`, then `stop`.
+// A process that keeps the nodes of the books of a URL, as a service does, from its start until it is
+// told to `stop`; `usage`: what it took so far. It tells both.
 
 export interface KeepersReport {
   readonly cpuMs: number;
@@ -18,21 +18,23 @@ const [, , url] = process.argv as [string, string, string];
 const pool = openPool(url);
 const db = openBooks(pool);
 await pool.query('SELECT');
-const told = async (): Promise<unknown> => (await once(process, 'message'))[0];
-
-process.send?.('ready');
-await told();
-const before = process.cpuUsage();
+const usage = (): KeepersReport => {
+  const { user, system } = process.cpuUsage();
+  return { cpuMs: (user + system) / 1_000, peakMb: process.resourceUsage().maxRSS / 1_024 };
+};
 const log = { debug: silent, info: silent, warn: say, error: say };
 const keepers = startKeepers({ url, db, connect: connectNode, log });
-process.send?.('begun');
-await told();
+const stopping = Promise.withResolvers<void>();
+process.on('message', (message) => {
+  if (message === 'usage') process.send?.(usage());
+  else stopping.resolve();
+});
+process.on('disconnect', stopping.resolve);
+process.send?.('ready');
+await stopping.promise;
 await keepers.stop();
 await db.destroy();
-const { user, system } = process.cpuUsage(before);
-const report: KeepersReport = {
-  cpuMs: (user + system) / 1_000,
-  peakMb: process.resourceUsage().maxRSS / 1_024,
-};
-process.send?.(report);
-process.disconnect?.();
+if (process.connected) {
+  process.send?.(usage());
+  process.disconnect?.();
+}

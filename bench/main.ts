@@ -4,6 +4,7 @@ import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as overlap } from './overlap.ts';
+import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { benchmark as reseed } from './reseed.ts';
 import { type Benchmark, tableOf } from './table.ts';
@@ -16,6 +17,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   renewal,
   expiry,
   reseed,
+  reconcile,
   idle,
   overlap,
   import: transfer,

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { startEmbeddedNode } from '../src/xray/embedded/node.ts';
 
 // A process with embedded nodes, so that what they cost isn't taken for the keepers' cost:
-// `nodes-run.ts COUNT TAG …`. Tells their addresses; `restart`: all begin a new life without users;
-// `users`: how many each inbound of the first has.
+// `nodes-run.ts COUNT TAG …`. Tells their addresses; `restart I`: the `I`th begins a new life without
+// users; `users I`: how many each of its inbounds has.
 
 const [, , count, ...tags] = process.argv as [string, string, string, ...string[]];
 const inbounds = tags.map((tag) => ({ tag, protocol: 'vless' as const }));
@@ -11,12 +11,11 @@ const nodes = await Promise.all(
   Array.from({ length: Number(count) }, () => startEmbeddedNode({ inbounds })),
 );
 process.on('message', async (message) => {
-  if (message === 'restart') {
-    for (const node of nodes) await node.restart();
-    process.send?.('restarted');
-  } else if (message === 'users') {
-    process.send?.(tags.map((tag) => nodes[0]?.names(tag).length ?? 0));
-  }
+  const [what, at] = (message as string).split(' ');
+  const node = nodes[Number(at)];
+  if (node === undefined) throw new Error(`no node ${at}`);
+  if (what === 'restart') await node.restart();
+  process.send?.(tags.map((tag) => node.names(tag).length));
 });
 process.send?.(nodes.map(({ api }) => api));
 await once(process, 'disconnect');

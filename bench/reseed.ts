@@ -1,26 +1,29 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
 import { buildBook } from './book.ts';
 import { type Child, startChild } from './child.ts';
 import type { KeepersReport } from './keepers-run.ts';
-import { openPlace, type Place, using } from './place.ts';
+import { connect, openPlace, type Place } from './place.ts';
 import type { Order, SenderReport } from './sender-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
-// How fast a node that has forgotten everybody is filled again: from the start of its keeper until
-// no mark is left and the books say that it is seeded, so with finding out that it was started, with
-// marking, and with writing down what was done. Against the same calls one at a time, and against
-// as many in flight as go fastest, by a process that does nothing else. The node is an embedded one
-// in a process of its own, near by and far away.
+// How fast a node that has forgotten everybody is filled again: from when its keeper has found that
+// out until no mark is left and the books say that it is seeded, so with marking, and with writing
+// down what was done. Against the same calls one at a time, and against as many in flight as go
+// fastest, by a process that does nothing else. Two embedded nodes, one for the keeper and one for
+// the others, in a process of their own, near by and far away.
 
-const users = 40_000;
+const usersMax = 40_000;
 const tags = ['vless-a', 'vless-b'] as const;
-const calls = users * tags.length;
-const inFlight = [16, 32, 64, 128, 256, 512, 1_024] as const;
+const inFlight = [16, 32, 64, 128, 256, 512] as const;
 
 interface Scene {
-  readonly place: Place;
-  readonly node: Child;
-  readonly api: string;
+  readonly users: number;
+  readonly calls: number;
+  readonly nodes: Child;
+  readonly keepers: Child;
   readonly sender: Child;
+  readonly books: pg.Client;
 }
 
 interface Took {
@@ -29,45 +32,42 @@ interface Took {
   readonly peakMb?: number;
 }
 
-async function refuseShort(node: Child): Promise<void> {
-  const held = await node.ask<number[]>('users');
+const [ofKeeper, ofSender] = [0, 1];
+
+async function refuseShort({ nodes, users }: Scene, node: number): Promise<void> {
+  const held = await nodes.ask<number[]>(`users ${node}`);
   if (held.some((count) => count !== users)) {
     throw new Error(`the node has ${held.join(' and ')} users, not ${users}`);
   }
 }
 
-async function fillByKeeper({ place, node, api }: Scene): Promise<Took> {
-  await node.ask('restart');
-  const adding = `INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    VALUES ('nl-1', '${api}', '{${tags.join(',')}}', '{all}', '{"host": "n.example", "port": 443}')`;
-  const url = await place.copy('book', 'measured', adding);
-  const keepers = await startChild('keepers', { args: [url] });
-  await keepers.told();
-  try {
-    const ms = await using(url, async (client) => {
-      const begunMs = performance.now();
-      await keepers.ask('go');
-      for (;;) {
-        const { rows } = await client.query(`
-          SELECT FROM perennial.node n WHERE n.seeded_boot_at = n.boot_at
-            AND NOT EXISTS (SELECT FROM perennial.access_sync)`);
-        if (rows.length > 0) return performance.now() - begunMs;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-    });
-    const { cpuMs, peakMb } = await keepers.ask<KeepersReport>('stop');
-    await refuseShort(node);
-    return { ms, cpuMs, peakMb };
-  } finally {
-    await keepers[Symbol.asyncDispose]();
-    await place.drop('measured');
-  }
+const found = 'SELECT FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at';
+const filled = `SELECT FROM perennial.node WHERE seeded_boot_at = boot_at
+  AND NOT EXISTS (SELECT FROM perennial.access_sync)`;
+
+async function until(books: pg.Client, question: string): Promise<void> {
+  while ((await books.query(question)).rows.length === 0) await pause(10);
 }
 
-async function fillBySender({ node, sender }: Scene, order: Order): Promise<Took> {
-  await node.ask('restart');
+async function fillByKeeper(scene: Scene): Promise<Took> {
+  const { books, keepers, nodes } = scene;
+  await books.query('VACUUM perennial.access_sync, perennial.node');
+  await nodes.ask(`restart ${ofKeeper}`);
+  await until(books, found);
+  const begunMs = performance.now();
+  const before = await keepers.ask<KeepersReport>('usage');
+  await until(books, filled);
+  const ms = performance.now() - begunMs;
+  const { cpuMs, peakMb } = await keepers.ask<KeepersReport>('usage');
+  await refuseShort(scene, ofKeeper);
+  return { ms, cpuMs: cpuMs - before.cpuMs, peakMb };
+}
+
+async function fillBySender(scene: Scene, order: Order): Promise<Took> {
+  const { nodes, sender, calls } = scene;
+  await nodes.ask(`restart ${ofSender}`);
   const took = await sender.ask<SenderReport>(JSON.stringify(order));
-  if (order[0] === calls) await refuseShort(node);
+  if (order[0] === calls) await refuseShort(scene, ofSender);
   return took;
 }
 
@@ -75,7 +75,7 @@ async function fillBySender({ node, sender }: Scene, order: Order): Promise<Took
 async function bestInFlight(scene: Scene, say: (line: string) => void): Promise<number> {
   const rates: [number, number][] = [];
   for (const many of inFlight) {
-    const slice = Math.min(calls, Math.max(4_000, many * 20));
+    const slice = Math.min(scene.calls, Math.max(4_000, many * 20));
     const { ms } = await fillBySender(scene, [slice, many]);
     rates.push([(slice * 1_000) / ms, many]);
   }
@@ -89,66 +89,74 @@ async function measure(scene: Scene, roundTripMs: number, options: Options): Pro
   const { rounds, say } = options;
   const best = await bestInFlight(scene, say);
   const few = roundTripMs === 0 ? 4_000 : 200;
-  const rates: Record<'keeper' | 'sender' | 'serial', number[]> = {
-    ...{ keeper: [], sender: [], serial: [] },
+  const ways = {
+    keeper: { calls: scene.calls, go: () => fillByKeeper(scene) },
+    sender: { calls: scene.calls, go: () => fillBySender(scene, [scene.calls, best]) },
+    serial: { calls: few, go: () => fillBySender(scene, [few, 1]) },
   };
-  const cpu: Record<'keeper' | 'sender', number[]> = { keeper: [], sender: [] };
-  const peaks: number[] = [];
+  type Way = keyof typeof ways;
+  const all: Record<Way, Took[]> = { keeper: [], sender: [], serial: [] };
+  const rates = (way: Way): number[] => all[way].map(({ ms }) => (ways[way].calls * 1_000) / ms);
   for (let round = 1; round <= rounds; round += 1) {
-    const keeper = await fillByKeeper(scene);
-    const sender = await fillBySender(scene, [calls, best]);
-    const serial = await fillBySender(scene, [few, 1]);
-    rates.keeper.push((calls * 1_000) / keeper.ms);
-    rates.sender.push((calls * 1_000) / sender.ms);
-    rates.serial.push((few * 1_000) / serial.ms);
-    cpu.keeper.push((keeper.cpuMs * 1_000) / calls);
-    cpu.sender.push((sender.cpuMs * 1_000) / calls);
-    peaks.push(keeper.peakMb ?? 0);
-    const told = Object.entries(rates).map(
-      ([who, all]) => `${who} ${Math.round(all.at(-1) ?? 0)}/s`,
-    );
-    say(`${roundTripMs} ms, round ${round}: ${told.join(', ')}`);
+    for (const way of Object.keys(ways) as Way[]) {
+      all[way].push(await ways[way].go());
+      say(`${roundTripMs} ms, round ${round}, ${way}: ${Math.round(rates(way).at(-1) ?? 0)}/s`);
+    }
   }
-  const row = (name: string, who: keyof typeof rates, more: Omit<Row, 'variant'> = {}): Row => ({
+  const rowOf = (name: string, way: Way): Row => ({
     variant: `${name}, ${roundTripMs} ms`,
-    rate: Math.round(median(rates[who])),
-    to_bare_sender: median(rates[who]) / median(rates.sender),
-    to_one_at_a_time: median(rates[who]) / median(rates.serial),
-    ...more,
+    rate: Math.round(median(rates(way))),
+    to_bare_sender: median(rates(way)) / median(rates('sender')),
+    to_one_at_a_time: median(rates(way)) / median(rates('serial')),
+    seconds: median(all[way].map(({ ms }) => ms)) / 1_000,
+    cpu_us_per_call: median(all[way].map(({ cpuMs }) => (cpuMs * 1_000) / ways[way].calls)),
+    ...(way === 'keeper' ? { peak_mb: median(all.keeper.map(({ peakMb }) => peakMb ?? 0)) } : {}),
   });
   return [
-    row('keeper', 'keeper', {
-      seconds: calls / median(rates.keeper),
-      cpu_us_per_call: median(cpu.keeper),
-      peak_mb: median(peaks),
-    }),
-    row(`bare sender, ${best} in flight`, 'sender', { cpu_us_per_call: median(cpu.sender) }),
-    row('one call at a time', 'serial'),
+    rowOf('keeper', 'keeper'),
+    rowOf(`bare sender, ${best} in flight`, 'sender'),
+    rowOf(`one call at a time, ${few} of them`, 'serial'),
   ];
+}
+
+async function at(place: Place, roundTripMs: number, options: Options): Promise<Row[]> {
+  const users = Math.min(usersMax, options.due);
+  await using nodes = await startChild('nodes', { args: ['2', ...tags] });
+  const near = await nodes.told<string[]>();
+  await using distance = await startChild('distance', { args: [`${roundTripMs}`, ...near] });
+  const far = await distance.told<string[]>();
+  const [kept, sent] = roundTripMs === 0 ? near : far;
+  const url = await place.copy(
+    'book',
+    'measured',
+    `INSERT INTO perennial.node (id, api, inbounds, groups, link)
+     VALUES ('nl-1', '${kept}', '{${tags.join(',')}}', '{all}', '{"host": "n.example", "port": 443}')`,
+  );
+  const books = await connect(url);
+  try {
+    await using sender = await startChild('sender', { args: [url, sent ?? '', ...tags] });
+    await sender.told();
+    await using keepers = await startChild('keepers', { args: [url] });
+    await keepers.told();
+    await until(books, filled); // and is warm, as the sender is once it has looked for its best
+    const scene = { users, calls: users * tags.length, nodes, keepers, sender, books };
+    return await measure(scene, roundTripMs, options);
+  } finally {
+    await books.end();
+    await place.drop('measured');
+  }
 }
 
 async function reseed(options: Options): Promise<Row[]> {
   await using place = await openPlace();
-  const size = { subscriptions: users, due: 0, ending: true };
+  const size = { subscriptions: Math.min(usersMax, options.due), due: 0, ending: true };
   await place.template('book', (client) => buildBook(client, size));
-  await place.copy('book', 'users');
   const rows: Row[] = [];
-  for (const roundTripMs of [0, 50]) {
-    await using node = await startChild('nodes', { args: ['1', ...tags] });
-    const [near = ''] = await node.told<string[]>();
-    await using distance =
-      roundTripMs === 0
-        ? undefined
-        : await startChild('distance', { args: [near, `${roundTripMs}`] });
-    const api = (await distance?.told<string>()) ?? near;
-    await using sender = await startChild('sender', { args: [place.url('users'), api, ...tags] });
-    await sender.told();
-    rows.push(...(await measure({ place, node, api, sender }, roundTripMs, options)));
-  }
+  for (const roundTripMs of [0, 50]) rows.push(...(await at(place, roundTripMs, options)));
   return rows;
 }
 
 export const benchmark: Benchmark = {
-  says: `a node of ${users} users and two inbounds filled again, near by and 50 ms away`,
+  says: `a node of ${usersMax} users (or --due, if less) filled again, near by and 50 ms away`,
   run: reseed,
 };

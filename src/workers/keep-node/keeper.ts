@@ -8,17 +8,19 @@ import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
 import { putAside, release } from '../quarantine.ts';
 import { answerOf } from './answer.ts';
+import { Hands, type Turn } from './hands.ts';
 import { type Connect, Line } from './line.ts';
 import { holdsPost, type Post, postLost, readNode, seedStretch, writeError } from './node-store.ts';
 import { probe } from './probe.ts';
+import { atOnceFor } from './rule.ts';
 import { itemOf, type Page, putOff, readPage, settle, keepNode as worker } from './store.ts';
 import { readStrays, settleStrays } from './stray-store.ts';
 import { straysMax, workOffStrays } from './strays.ts';
 import { type Worked, workOff } from './work.ts';
 
 // The keeper of one node: two loops of its own, so that no other node waits for this one. One
-// probes; the other works off marks, page after page, and fills the node again after it was
-// started. It ends with the signal, or when somebody else has become the node's keeper.
+// probes; the other works off marks, page after page with two hands, and fills the node again after
+// it was started. It ends with the signal, or when somebody else has become the node's keeper.
 
 export interface KeeperLog {
   debug(fields: object, message: string): void;
@@ -45,7 +47,7 @@ export interface Keeper {
   wake(): void;
 }
 
-/** Marks read at once: a new removal waits for no more than the calls of these. */
+/** Marks read at once: a new removal waits for no more than the calls of these, in each hand. */
 const pageMax = 512;
 
 export function startKeeper(options: KeeperOptions): Keeper {
@@ -56,6 +58,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   const fence = new Fence({ holds: () => holdsPost(db, post), lost: () => postLost(post) });
   const marks = new Bell();
   const health = new Bell();
+  const hands = new Hands();
   const about = { worker, node: post.node };
 
   async function look(): Promise<'idle'> {
@@ -72,44 +75,77 @@ export function startKeeper(options: KeeperOptions): Keeper {
     return 'idle';
   }
 
-  async function step(): Promise<'more' | 'idle'> {
+  async function work(): Promise<'idle'> {
+    await hands.work(signal, step);
+    return 'idle';
+  }
+
+  async function step(turn: Turn): Promise<'more' | 'idle'> {
     const api = line.workable();
     if (api === undefined) return 'idle';
+    const page = await nextPage(api);
+    if (page === 'more' || page === 'idle') return page;
+    const isLast = page.marks.length < pageMax;
+    // Whoever may have ended the node's life goes alone: the other hand ends, and begins nothing.
+    const isAlone = isLast || page.marks.some(({ lost }) => lost > 0);
+    if (isAlone) await hands.empty();
+    const letGo = hands.take(page.marks.map(({ credentialId }) => credentialId));
+    if (!isAlone) turn.pass();
+    try {
+      return await workPage(api, page, isLast);
+    } finally {
+      letGo();
+    }
+  }
+
+  async function nextPage(api: NodeApi): Promise<Page | 'more' | 'idle'> {
     if (!line.learned && !(await learn(api))) return 'idle';
     const filling = !line.seeded && (await fill());
-    const page = await readPage(db, post, pageMax);
+    const page = await readPage(db, post, pageMax, hands.inHand);
     if (page === undefined) throw postLost(post);
     if (!line.leadsTo(page.api)) {
       health.ring();
       return 'idle';
     }
-    if (page.marks.length === 0) {
-      if (page.hasStrays) return clear(api, page);
-      return filling ? 'more' : 'idle';
+    if (page.marks.length > 0) return page;
+    if (hands.inHand.length > 0) {
+      // What the other hand is at may be marked again.
+      await hands.empty();
+      return 'more';
     }
-    const isLast = page.marks.length < pageMax;
-    const worked = await workOff({ api, page, isLast, fence, signal });
+    if (page.hasStrays) return clear(api, page);
+    return filling ? 'more' : 'idle';
+  }
+
+  async function workPage(api: NodeApi, page: Page, isLast: boolean): Promise<'more' | 'idle'> {
+    const { rests } = line;
+    const atOnce = atOnceFor(line.roundTripMs);
+    const worked = await workOff({ api, page, isLast, atOnce, fence, signal });
     await book(page, worked);
-    return afterwards(worked.stopped);
+    return afterwards(worked.stopped, rests);
   }
 
   /** Removes names that were confirmed, when no mark is due: who lost by it is marked, and is next. */
   async function clear(api: NodeApi, { now, inbounds }: Page): Promise<'more' | 'idle'> {
+    const { rests } = line;
     const strays = await readStrays(db, post, straysMax);
     const work = { db, post, api, now, inbounds, fence, signal };
     const { settled, stopped } = await workOffStrays(work, strays);
     await inTransaction(db, (tx) => settleStrays(tx, post, settled, now));
-    return afterwards(stopped);
+    return afterwards(stopped, rests);
   }
 
-  async function afterwards(stopped: Worked['stopped']): Promise<'more' | 'idle'> {
+  /** @param rests how often the work had come to rest when it began */
+  async function afterwards(stopped: Worked['stopped'], rests: number): Promise<'more' | 'idle'> {
+    // The other hand may have met the same failure before.
+    const isNew = line.rests === rests;
     if (stopped === undefined) {
-      line.worked();
+      if (isNew) line.worked();
       return 'more';
     }
     const { fault, by } = stopped;
     if (by === 'fence') throw fault;
-    await rest(fault);
+    if (isNew) await rest(fault);
     return 'idle';
   }
 
@@ -117,7 +153,9 @@ export function startKeeper(options: KeeperOptions): Keeper {
   async function learn(api: NodeApi): Promise<boolean> {
     const facts = await readNode(db, post);
     if (facts === undefined) throw postLost(post);
+    const askedMs = line.nowMs();
     const found = await answerOf(() => api.inbounds({ signal }));
+    if ('value' in found) line.heardAfter(line.nowMs() - askedMs);
     const fault = 'fault' in found ? found.fault : misfit(facts.api, facts.inbounds, found.value);
     if (fault === undefined) line.learned = true;
     else await rest(fault);
@@ -186,7 +224,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
     }
   }
 
-  const loops = [loop(health, probeMs, look), loop(marks, pollMs, step)];
+  const loops = [loop(health, probeMs, look), loop(marks, pollMs, work)];
   return {
     done: Promise.all(loops).then(() => line.close()),
     wake: () => marks.ring(),

@@ -13,6 +13,7 @@ export class Line {
   readonly #elapsedMs = stopwatch();
   #open: { readonly to: string; readonly address: NodeAddress; readonly api: NodeApi } | undefined;
   #faults = 0;
+  #roundTripMs = Number.POSITIVE_INFINITY;
   #restUntilMs = 0;
 
   /** Its last probe was well, and no call failed since. */
@@ -27,6 +28,8 @@ export class Line {
   seeded = false;
   /** Whether its inbounds were read in this life, and are as the books say. */
   learned = false;
+  /** How often the work came to rest by the node's fault. */
+  rests = 0;
   /** Why the work rests; probes may be well all the same. */
   workError: string | null = null;
 
@@ -59,6 +62,16 @@ export class Line {
     return this.#elapsedMs();
   }
 
+  /** The node answered after so long. The quickest answer counts: others had waited for their turn. */
+  heardAfter(ms: number): void {
+    this.#roundTripMs = Math.min(this.#roundTripMs, ms);
+  }
+
+  /** 0: it hasn't answered yet. */
+  get roundTripMs(): number {
+    return Number.isFinite(this.#roundTripMs) ? this.#roundTripMs : 0;
+  }
+
   /** How long the work rests on after a failure. */
   restMs(): number {
     return Math.max(0, this.#restUntilMs - this.#elapsedMs());
@@ -66,6 +79,7 @@ export class Line {
 
   /** The work failed by the node's fault: it waits for a probe that is well, and some time. */
   failed(fault: Fault): void {
+    this.rests += 1;
     this.#faults += 1;
     this.#restUntilMs = this.#elapsedMs() + workRestMs(fault, this.#faults);
     this.workError = fault.message;
@@ -83,6 +97,7 @@ export class Line {
   close(): void {
     this.#open?.api.close();
     this.#open = undefined;
+    this.#roundTripMs = Number.POSITIVE_INFINITY;
     Object.assign(this, {
       ...{ reachable: false, learned: false, lastUptimeS: undefined, born: undefined },
     });

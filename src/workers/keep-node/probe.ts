@@ -41,6 +41,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   const told = await answerOf(() => line.to(facts).health({ deadlineMs, signal }));
   if ('fault' in told) return failed(db, post, line, facts, told.fault);
   const asked = { fromMs, toMs: line.nowMs() };
+  line.heardAfter(asked.toMs - fromMs);
   const { uptimeS } = told.value;
   const boot = bootOf(
     { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway: line.wasAway, born: line.born },

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Fault } from '../../kernel/faults.ts';
 import { hourMs, type Instant, instant, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import {
+  atOnceFor,
   type BootFacts,
   bootOf,
   bornBy,
@@ -17,6 +18,17 @@ const now = instant(Date.parse('2026-11-24T09:00:00Z'));
 const seconds = (count: number): Instant => later(now, count * secondMs);
 const transient = (code: string) => new Fault('transient', code, code);
 const permanent = (code: string) => new Fault('permanent', code, code);
+
+test.each([
+  [0, 32],
+  [8, 32],
+  [8.1, 33],
+  [50, 200],
+  [128, 512],
+  [5_000, 512],
+])('a node that answers in %d ms has the calls of %i credentials on their way', (ms, many) => {
+  expect(atOnceFor(ms)).toBe(many);
+});
 
 describe('the order of a page', () => {
   const mark = (name: string, wanted: boolean, lost = 0, heldUntil: Instant | null = null) => ({

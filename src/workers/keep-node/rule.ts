@@ -51,6 +51,18 @@ export function isOfTheNode(fault: Fault): boolean {
   }
 }
 
+/** What the client's processor can make use of (XRAY.md 2, speed); more slows it down. */
+const atOnceMin = 32;
+/** So many calls are lost at most, and told again, when their node dies. */
+const atOnceMax = 512;
+/** Two hands send some 8,000 calls a second at best, on the way there and back at any moment. */
+const callsEachMs = 4;
+
+/** How many credentials one hand has under way on a node that answers after so long. */
+export function atOnceFor(roundTripMs: number): number {
+  return Math.min(atOnceMax, Math.max(atOnceMin, Math.ceil(roundTripMs * callsEachMs)));
+}
+
 /** A node that returns must have heard of an expiry within 10 s (F2): its own fault waits less. */
 const nodeRetryMaxMs = 4 * secondMs;
 

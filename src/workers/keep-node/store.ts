@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
-import { unnest } from '../../db/unnest.ts';
+import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Post } from './node-store.ts';
@@ -42,16 +42,21 @@ export function itemOf(node: string, { subscriptionId }: Pick<Mark, 'subscriptio
  * The next marks that are due, urgent ones first, and what the books want of each: of one moment,
  * for the versions to stand for what was wanted. A mark is bumped by whatever changes what is
  * wanted, in the same transaction.
+ * @param inHand left out
  * @returns undefined: the post was lost
  */
 export async function readPage(
   db: Db,
   { node, epoch }: Post,
   max: number,
+  inHand: readonly CredentialId[] = [],
 ): Promise<Page | undefined> {
+  const others =
+    inHand.length === 0 ? sql`true` : sql`NOT (credential_id = ${anyOf('uuid', inHand)})`;
   const due = (urgent: boolean) => sql`
     (SELECT credential_id, version, replace, attempts, lost FROM perennial.access_sync
      WHERE node_id = n.id AND urgent = ${sql.lit(urgent)} AND next_attempt_at <= clock.now
+       AND ${others}
      ORDER BY next_attempt_at LIMIT ${max})`;
   type Row = Omit<Page, 'marks'> & Mark;
   const { rows } = await sql<Row & { credentialId: CredentialId | null }>`

@@ -9,16 +9,15 @@ import { flowOf, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
 import type { Mark, Page, Settled } from './store.ts';
 
 // A page of marks against its node: each credential's calls one after the other, since two at once
-// about one name can leave it listed and useless (XRAY.md 2), and 32 credentials at once.
-
-/** What the client's processor can make use of (XRAY.md 2, speed). */
-const atOnce = 32;
+// about one name can leave it listed and useless (XRAY.md 2), and several credentials at once.
 
 export interface Work {
   readonly api: NodeApi;
   readonly page: Page;
   /** Whether these are all marks that are due. */
   readonly isLast: boolean;
+  /** How many credentials are under way. */
+  readonly atOnce: number;
   readonly fence: Fence;
   readonly signal: AbortSignal;
 }
@@ -34,7 +33,7 @@ export interface Worked {
   readonly stopped?: { readonly fault: Fault; readonly by: 'node' | 'fence' };
 }
 
-export async function workOff({ api, page, isLast, fence, signal }: Work): Promise<Worked> {
+export async function workOff({ api, page, isLast, atOnce, fence, signal }: Work): Promise<Worked> {
   const { together, alone, held } = orderOf(page.marks, page.now);
   const settled: Settled[] = [];
   const killers: Mark[] = [];

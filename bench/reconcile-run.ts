@@ -1,0 +1,60 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { connectAlone } from '../src/db/alone.ts';
+import { readNodes } from '../src/workers/reconcile-xray-state/node-store.ts';
+import { reconcileNode } from '../src/workers/reconcile-xray-state/one-node.ts';
+import type { Kind } from '../src/workers/reconcile-xray-state/rule.ts';
+import { connectNode } from '../src/xray/grpc/client.ts';
+import { crowdNode } from './crowd.ts';
+import { compareInSets } from './two-sets.ts';
+
+// A process that compares the node of the books of a URL once: `reconcile-run.ts URL HOW`, where
+// HOW is `engine` (compare alone), `marking` (as the worker does it), `sets`, or `listing`, which
+// only has the node's list read, slice by slice, and forgets it.
+
+export interface ReconcileReport {
+  readonly ms: number;
+  readonly cpuMs: number;
+  /** With everything loaded and connected, and nothing done yet. */
+  readonly idleMb: number;
+  readonly peakMb: number;
+  readonly found?: Readonly<Record<Kind, number>>;
+}
+
+const [, , url, how] = process.argv as [string, string, string, string];
+await using connection = await connectAlone(url);
+const [node] = await readNodes(connection.db);
+if (node === undefined) throw new Error('no node');
+const api = connectNode({ api: node.api });
+await api.inbounds();
+
+async function compared(): Promise<Record<Kind, number> | undefined> {
+  switch (how) {
+    case 'sets':
+      return compareInSets(connection.client, api);
+    case 'listing':
+      for await (const _ of api.listUsers(crowdNode.inbound));
+      return undefined;
+    default: {
+      const { signal } = new AbortController();
+      const orders = { signal, dryRun: how === 'engine', confirmed: false };
+      const found = await reconcileNode(connection, connectNode, node as never, orders);
+      return { ...found.kinds };
+    }
+  }
+}
+
+await pause(100); // what was left of loading is done
+const idleMb = process.memoryUsage().rss / 2 ** 20;
+const [begunMs, before] = [performance.now(), process.cpuUsage()];
+const found = await compared();
+const { user, system } = process.cpuUsage(before);
+const report: ReconcileReport = {
+  ms: performance.now() - begunMs,
+  cpuMs: (user + system) / 1_000,
+  idleMb,
+  peakMb: process.resourceUsage().maxRSS / 1_024,
+  ...(found === undefined ? {} : { found }),
+};
+api.close();
+process.send?.(report);
+process.disconnect?.();

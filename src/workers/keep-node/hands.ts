@@ -1,0 +1,68 @@
+import type { CredentialId } from '../../kernel/ids.ts';
+
+// Two hands work on one node, so that it isn't idle while the marks of one page are read and what
+// came of another is written down, or while the last calls of a page are on their way to a node that
+// is far. They look for the next page in turns, and neither takes a credential that the other has
+// in hand: two calls at once about one name can leave it listed and useless (XRAY.md 2).
+
+/** What a hand has while it looks for its next page; the other one waits for it. */
+export interface Turn {
+  /** Lets the other one look; else it does when this one is through with its page. */
+  pass(): void;
+}
+
+export class Hands {
+  #turns: Promise<void> = Promise.resolve();
+  #ended = false;
+  readonly #pages = new Map<Promise<void>, readonly CredentialId[]>();
+
+  /**
+   * Both at once, turn after turn, until one finds that there is nothing left.
+   * @throws the first failure, when both have ended
+   */
+  async work(signal: AbortSignal, step: (turn: Turn) => Promise<'more' | 'idle'>): Promise<void> {
+    this.#ended = false;
+    const hand = async (): Promise<void> => {
+      while (!signal.aborted && (await this.#inTurn(step)) === 'more');
+    };
+    const hands = await Promise.allSettled([hand(), hand()]);
+    const failed = hands.find((each) => each.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async #inTurn(step: (turn: Turn) => Promise<'more' | 'idle'>): Promise<'more' | 'idle'> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#turns;
+    this.#turns = promise;
+    let found: 'more' | 'idle' = 'idle';
+    try {
+      await before;
+      if (!this.#ended) found = await step({ pass: resolve });
+      return found;
+    } finally {
+      // Also after a failure: the other hand begins nothing new.
+      if (found === 'idle') this.#ended = true;
+      resolve();
+    }
+  }
+
+  /** The credentials that are in either hand. */
+  get inHand(): readonly CredentialId[] {
+    return [...this.#pages.values()].flat();
+  }
+
+  /** Takes a page in hand, @returns what lets go of it */
+  take(credentials: readonly CredentialId[]): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#pages.set(promise, credentials);
+    return () => {
+      this.#pages.delete(promise);
+      resolve();
+    };
+  }
+
+  /** Until nothing is in hand. Whoever has the turn sees to it that it stays so. */
+  async empty(): Promise<void> {
+    await Promise.all(this.#pages.keys());
+  }
+}
