@@ -25,12 +25,40 @@ async function alone(client: pg.Client, server: string): Promise<void> {
 /** Milliseconds that ended backends took since the server started; undefined where nobody counts. */
 export async function serverCpuMs(client: pg.Client): Promise<number | undefined> {
   if (!existsSync('/proc/self/stat')) return undefined;
+  const server = await serverOf(client);
+  await alone(client, server);
+  const [, ended] = await ownAndChildrenMs(server);
+  return ended;
+}
+
+async function serverOf(client: pg.Client): Promise<string> {
   const { rows } = await client.query('SHOW data_directory');
   const pidFile = await readFile(join(rows[0].data_directory, 'postmaster.pid'), 'utf8');
-  const server = pidFile.slice(0, pidFile.indexOf('\n'));
-  await alone(client, server);
-  const stat = await readFile(`/proc/${server}/stat`, 'utf8');
-  // After the name in parentheses, from field 3 on: 16 and 17 are the children's user and system.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[13]) + Number(fields[14])) * tickMs;
+  return pidFile.slice(0, pidFile.indexOf('\n'));
+}
+
+/** What a process took, and what those of its children took that have ended. */
+async function ownAndChildrenMs(pid: string): Promise<[number, number]> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  // After the name in parentheses, from field 3 on: 14 and 15 are its own user and system, 16 and
+  // 17 the children's.
+  const fields = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  const sum = (at: number): number => ((fields[at] ?? 0) + (fields[at + 1] ?? 0)) * tickMs;
+  return [sum(11), sum(13)];
+}
+
+/** The same, with those who live: for a server whose clients stay. 0 where nobody counts. */
+export async function serverCpuNowMs(client: pg.Client): Promise<number> {
+  if (!existsSync('/proc/self/stat')) return 0;
+  const server = await serverOf(client);
+  const children = await readFile(`/proc/${server}/task/${server}/children`, 'utf8');
+  const living = children
+    .trim()
+    .split(' ')
+    .map((pid) => ownAndChildrenMs(pid).catch(() => [0, 0]));
+  const [, ended] = await ownAndChildrenMs(server);
+  return (await Promise.all(living)).reduce((sum, [own = 0]) => sum + own, ended);
 }

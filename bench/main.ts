@@ -3,6 +3,7 @@ import { benchmark as audit } from './audit.ts';
 import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
+import { benchmark as nodesIdle } from './nodes-idle.ts';
 import { benchmark as overlap } from './overlap.ts';
 import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as renewal } from './renewal.ts';
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   import: transfer,
   audit,
   'xray-adds': xrayAdds,
+  'nodes-idle': nodesIdle,
 };
 
 function whole(text: string): number {
@@ -30,7 +32,7 @@ function whole(text: string): number {
   throw new InvalidArgumentError('a whole number above 0 is needed');
 }
 
-const list = Object.entries(benchmarks).map(([name, { says }]) => `  ${name.padEnd(10)} ${says}`);
+const list = Object.entries(benchmarks).map(([name, { says }]) => `  ${name.padEnd(11)} ${says}`);
 
 const program = new Command('bench')
   .description('Measures Perennial on a durable PostgreSQL of its own in a temporary folder.')

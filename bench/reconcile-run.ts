@@ -36,7 +36,7 @@ async function compared(): Promise<Record<Kind, number> | undefined> {
       return undefined;
     default: {
       const { signal } = new AbortController();
-      const orders = { signal, dryRun: how === 'engine', confirmed: false };
+      const orders = { signal, dryRun: how === 'engine', confirmed: false, actor: 'bench' };
       const found = await reconcileNode(connection, connectNode, node as never, orders);
       return { ...found.kinds };
     }

@@ -246,7 +246,7 @@ test.for(['before its call is carried out', 'after it'])(
       open();
       await letGo;
       process.kill(pid, 'SIGCONT');
-      await stopped.line('that it lost the node', (line) => line.includes('another keeper now'));
+      await stopped.line('that it lost the node', (line) => line.includes('and their nodes'));
       await until('what arrived late is mended', async () =>
         (await marksOf(books)) === 0 &&
         JSON.stringify([...node.names('vless')].sort()) ===

@@ -84,6 +84,13 @@ export function startKeepers(options: KeepersOptions): Keepers {
       // The nodes' calls end before their locks go.
       lost.abort();
       await Promise.all([...kept.values()].map(({ keeper }) => keeper.done));
+      if (!signal.aborted) {
+        const nodes = [...kept.keys()];
+        log.warn(
+          { worker: 'keep-node', nodes },
+          'keepers: their connection was lost, and their nodes',
+        );
+      }
       kept.clear();
       // A connection that hangs must not keep this process from the next one.
       await Promise.race([client.end(), new Bell().wait(secondMs, new AbortController().signal)]);
