@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dayMs, hourMs, readDurationMs } from './kernel/instant.ts';
 import { isCurrency } from './kernel/money.ts';
+import { isTimeZone } from './kernel/time-zone.ts';
 
 // What may stand in the configuration, and how it is said when something else does.
 
@@ -117,6 +118,17 @@ export const fileSchema = mapping({
     per_minute: z.number().int().min(1).max(1_000_000).default(60_000),
     per_minute_without_token: z.number().int().min(1).max(1_000_000).default(600),
     tls: mapping({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  }).optional(),
+  notices: mapping({
+    folder: z.string().min(1).optional(),
+    admin_locale: z
+      .string()
+      .regex(/^[a-z]{2,3}(-[A-Z]{2})?$/, 'is not a language; en or ru is')
+      .optional(),
+    admin_time_zone: z
+      .string()
+      .refine(isTimeZone, 'is not a time zone; Europe/Moscow is')
+      .optional(),
   }).optional(),
   plans: z.record(key, planSchema).optional(),
   trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),

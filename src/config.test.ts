@@ -82,6 +82,18 @@ const refusals: readonly [text: string, sentence: string][] = [
     node('tls: maybe'),
     'nodes.0.tls: "maybe" must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
   ],
+  [
+    'notices: { admin_time_zone: Mars/Olympus }',
+    'notices.admin_time_zone: "Mars/Olympus" is not a time zone; Europe/Moscow is',
+  ],
+  [
+    'notices: { admin_locale: english }',
+    'notices.admin_locale: "english" is not a language; en or ru is',
+  ],
+  [
+    'notices: { texts: mine }',
+    'notices: there is no key "texts"; there is folder, admin_locale, admin_time_zone',
+  ],
   ['workers: 5', 'workers: 5 must be a mapping (key: value)'],
   ['workers: { auto-renewal: { batch: 0 } }', 'workers.auto-renewal.batch: 0 must be at least 1'],
   [

@@ -187,6 +187,24 @@ export function loadConfig(
   };
 }
 
+/** How notices are said. */
+export interface NoticeSettings {
+  /** The operator's own texts; undefined: ours alone. */
+  readonly folder: string | undefined;
+  /** In which language and by whose clock the admins are told. */
+  readonly admins: { readonly locale: string; readonly timeZone: string };
+}
+
+export function noticesOf({ path = 'perennial.yaml', file: { notices } }: Config): NoticeSettings {
+  return {
+    folder: notices?.folder && resolve(dirname(path), notices.folder),
+    admins: {
+      locale: notices?.admin_locale ?? 'en',
+      timeZone: notices?.admin_time_zone ?? 'UTC',
+    },
+  };
+}
+
 /** How a worker is run: from `workers.<name>`, else these. */
 export interface WorkerSettings {
   readonly everyMs: number;

@@ -311,6 +311,13 @@ describe('what is asked of the books', () => {
     ['customer set 7', 2, /nothing to set/],
     ['customer set 7 --time-zone Mars/Olympus', 2, /time_zone: "Mars\/Olympus" is not a time zone/],
     ['customer create 7', 1, /customer 7 is there already/],
+    ['notice preview receit', 2, /"receit" is no kind of notice; there is receipt, low_balance/],
+    ['notice preview receipt --locale xx', 2, /--locale: there are no texts in "xx"; in en, ru/],
+    ['notice preview --zone Mars/Olympus', 2, /--zone: "Mars\/Olympus" is not a time zone/],
+    ['notice list 8', 1, /there is no customer 8/],
+    ['notice list --state gone', 2, /'gone' is invalid.*pending, sending, sent, uncertain/],
+    ['notice resend 999', 1, /there is no notice 999; "perennial notice list"/],
+    ['notice cancel x', 2, /"x" is not an id/],
     ['frobnicate', 2, /unknown command 'frobnicate'/],
   ])('%s', async (line, code, sentence) => {
     const before = await everything(books.url);

@@ -2,6 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { UsageFault } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { readMinor } from '../kernel/money.ts';
+import { isNoticeKind, type NoticeKind, noticeKinds } from '../notify/kinds.ts';
 
 // What a person types, read strictly: a value that isn't meant is refused, never guessed.
 
@@ -31,6 +32,14 @@ export function rowId(text: string): bigint {
 }
 
 export const subscriptionId = (text: string): SubscriptionId => rowId(text) as SubscriptionId;
+
+/** @returns a kind of notice */
+export function noticeKind(text: string): NoticeKind {
+  if (isNoticeKind(text)) return text;
+  throw new InvalidArgumentError(
+    `"${text}" is no kind of notice; there is ${noticeKinds.join(', ')}`,
+  );
+}
 
 /** `on` or `off`. */
 export function onOff(text: string): boolean {

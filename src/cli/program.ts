@@ -10,6 +10,7 @@ import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
 import { migrateCommand } from './migrate.ts';
 import { nodeCommand } from './node.ts';
+import { noticeCommand } from './notice.ts';
 import { openBooksFor, openBooksForService } from './open-books.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
@@ -36,6 +37,7 @@ export function program(): Command {
     .addCommand(exportCommand(openBooksFor))
     .addCommand(runCommand(openBooksFor))
     .addCommand(customerCommand(openBooksFor))
+    .addCommand(noticeCommand(openBooksFor))
     .addCommand(auditCommand(openBooksFor))
     .addCommand(tokenCommand(openBooksFor));
   return throughout(perennial);

@@ -7,6 +7,7 @@ import { majorUnits, moneyText } from '../kernel/money.ts';
 import { owe } from '../notify/outbox.ts';
 import { openAccess, remarkAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
+import { heardOf } from './hearing.ts';
 import { addPeriods } from './periods.ts';
 import { priceFor } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
@@ -51,6 +52,7 @@ export type PurchaseAnswer = {
 /** @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, … */
 export function purchase(call: Call, request: Purchase): Promise<PurchaseAnswer> {
   return forCustomer(call, 'purchase', request.telegramId, request, async (desk) => {
+    await heardOf(desk);
     const prices = await readPriceList(desk.tx, desk.now);
     const priceMinor = await priceOf(desk, prices, request);
     refuseOtherPrice(desk, priceMinor, request.quotedMinor);

@@ -34,6 +34,7 @@ export interface Customer {
   readonly vip: boolean;
   readonly discountPercent: number;
   readonly trialUsedAt: Instant | null;
+  readonly reachable: boolean;
   /** Kept up to date by `move`. */
   balanceMinor: bigint;
 }
@@ -140,7 +141,7 @@ async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
 async function readCustomer(tx: Tx, id: CustomerId): Promise<Customer> {
   const { rows } = await sql<Customer>`
     SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
-      trial_used_at AS "trialUsedAt", balance_minor AS "balanceMinor"
+      trial_used_at AS "trialUsedAt", reachable, balance_minor AS "balanceMinor"
     FROM perennial.customer WHERE id = ${id}`.execute(tx);
   return rows[0] as Customer;
 }

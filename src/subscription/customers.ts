@@ -7,6 +7,7 @@ import { isoTime } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 import { type Call, forCustomer, once, refuseInFlight } from './command.ts';
+import { heardOf } from './hearing.ts';
 import { ofCustomer, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
 
@@ -124,6 +125,7 @@ export async function setCustomer(call: Call, given: Alteration): Promise<Custom
     if (Object.keys(columns).length === 0) {
       throw new UsageFault('nothing_to_set', 'nothing to set; --help lists what there is');
     }
+    if (given.reachable !== false) await heardOf(desk);
     await tx.updateTable('perennial.customer').set(columns).where('id', '=', customer.id).execute();
     if (given.vip !== undefined || given.discountPercent !== undefined) {
       await tryAgainNow(tx, customer.id, desk.now, desk.settings);

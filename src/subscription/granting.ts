@@ -5,6 +5,7 @@ import { majorUnits } from '../kernel/money.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
 import { closeAccess, openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
+import { heardOf } from './hearing.ts';
 import { addPeriods } from './periods.ts';
 import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.ts';
 import {
@@ -171,6 +172,7 @@ export interface Switch {
 /** The customer's switch; the engine itself never turns it off. @throws Fault `is_trial`, `revoked` */
 export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer> {
   return forCustomer(call, 'auto-renew', request.telegramId, request, async (desk) => {
+    await heardOf(desk);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const subscription = pick(all, request.subscriptionId);
     if (subscription.kind === 'trial') {

@@ -4,6 +4,7 @@ import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
+import { heardOf } from './hearing.ts';
 import { readPriceList } from './price-list.ts';
 import { giveBack, tellRefund, unusedMinor } from './refunding.ts';
 import {
@@ -50,6 +51,7 @@ export type PlanChangeAnswer = {
 /** @throws Fault `not_running`, `is_trial`, `no_price`, `short_balance`, `unpriced_time` */
 export function changePlan(call: Call, request: PlanChange): Promise<PlanChangeAnswer> {
   return forCustomer(call, 'change-plan', request.telegramId, request, async (desk) => {
+    await heardOf(desk);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const subscription = pick(all, request.subscriptionId);
     refuseUnchangeable(desk, subscription);

@@ -4,6 +4,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { exchangeAccess } from './access.ts';
 import { type Call, forCustomer } from './command.ts';
 import { type RightsAnswer, rights } from './granting.ts';
+import { heardOf } from './hearing.ts';
 import { pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
 
@@ -18,6 +19,7 @@ export interface Reissue {
 /** @throws Fault `not_running`, and as `pick` */
 export function reissue(call: Call, request: Reissue): Promise<RightsAnswer> {
   return forCustomer(call, 'reissue', request.telegramId, request, async (desk) => {
+    await heardOf(desk);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const { id, ...subscription } = pick(all, request.subscriptionId);
     refuseEnded(id, subscription, desk.now);

@@ -4,6 +4,7 @@ import { dayMs, isoTime, later } from '../kernel/instant.ts';
 import { openAccess } from './access.ts';
 import { refuseUnsold } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
+import { heardOf } from './hearing.ts';
 import { addPeriods } from './periods.ts';
 import { found, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
@@ -28,6 +29,7 @@ export type TrialAnswer = {
 /** @throws Fault `no_trial`, `trial_used`, `has_paid`, `no_plan` */
 export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnswer> {
   return forCustomer(call, 'trial', request.telegramId, request, async (desk) => {
+    await heardOf(desk);
     const { plan, days } = await offered(desk);
     const { tx, customer, now } = desk;
     const expiresAt = later(now, days * dayMs);

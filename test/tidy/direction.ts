@@ -9,8 +9,8 @@ const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])
   [/^version\.ts$/, 'version', 0],
   [/^db\//, 'db', 1],
   [/^config(-schema)?\.ts$/, 'config', 1],
-  // What it judges by is the books' rules: apart from the outbox, which those rules write to.
-  [/^notify\/(judging|facts)\.ts$/, 'notice judging', 4],
+  // They go by the books' rules and write their timeline: apart from the outbox, which those rules write to.
+  [/^notify\/(judging|facts|by-hand)\.ts$/, 'notice judging', 4],
   [/^notify\//, 'notify', 2],
   [/^xray\//, 'xray', 2],
   [/^subscription\//, 'subscription', 3],

@@ -70,4 +70,10 @@ export function samplesOf(kind: NoticeKind): Params[] {
   );
 }
 
+/** The forms that differ by more than a number. */
+export const formsOf = (kind: NoticeKind): Params[] => {
+  const nullable = Object.values(kinds[kind].params).some((type: string) => type.endsWith('?'));
+  return samplesOf(kind).slice(0, nullable ? 2 : 1);
+};
+
 export const sampleTitle = { en: 'Basic', ru: 'Базовый' } as const;

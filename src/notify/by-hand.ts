@@ -1,0 +1,169 @@
+import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import type { JsonObject, NoticeState } from '../db/schema.ts';
+import { wakeWorker } from '../db/wake.ts';
+import { refused } from '../kernel/faults.ts';
+import type { CustomerId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { type Actor, ofCustomer, record } from '../subscription/timeline.ts';
+
+// What a person does with notices: looks at them, has one sent again, takes one back. By the same
+// locks as a courier, the customer's row and then the notice's, so of the two the second sees what
+// the first did. One that is being sent belongs to its courier.
+
+export interface Listed {
+  readonly id: bigint;
+  /** Null for an alarm. */
+  readonly telegramId: bigint | null;
+  readonly kind: string;
+  readonly state: NoticeState;
+  readonly reason: string | null;
+  readonly params: JsonObject;
+  readonly createdAt: Instant;
+  readonly nextAttemptAt: Instant;
+  readonly sentAt: Instant | null;
+}
+
+export interface Wanted {
+  readonly telegramId?: bigint;
+  readonly state?: NoticeState;
+  readonly kind?: string;
+  /** Only older ones than this: where the page before ended. */
+  readonly before?: bigint;
+  readonly max: number;
+}
+
+export interface Page {
+  readonly notices: readonly Listed[];
+  /** Where the next page begins; undefined: there is none. */
+  readonly next: bigint | undefined;
+}
+
+/** The newest first, a page at a time. @throws Fault `no_customer` */
+export async function listNotices(db: Db, wanted: Wanted): Promise<Page> {
+  const { telegramId, state, kind, before, max } = wanted;
+  const customer = telegramId === undefined ? undefined : await customerOf(db, telegramId);
+  const { rows } = await sql<Listed>`
+    SELECT n.id, c.telegram_id AS "telegramId", n.kind, n.state, n.reason, n.params,
+      n.created_at AS "createdAt", n.next_attempt_at AS "nextAttemptAt", n.sent_at AS "sentAt"
+    FROM perennial.notification n LEFT JOIN perennial.customer c ON c.id = n.customer_id
+    WHERE ${before === undefined ? sql`true` : sql`n.id < ${before}`}
+      AND ${customer === undefined ? sql`true` : sql`n.customer_id = ${customer}`}
+      AND ${state === undefined ? sql`true` : sql`n.state = ${state}`}
+      AND ${kind === undefined ? sql`true` : sql`n.kind = ${kind}`}
+    ORDER BY n.id DESC LIMIT ${max + 1}`.execute(db);
+  const notices = rows.slice(0, max);
+  return { notices, next: rows.length > max ? notices.at(-1)?.id : undefined };
+}
+
+async function customerOf(db: Db, telegramId: bigint): Promise<CustomerId> {
+  const row = await db
+    .selectFrom('perennial.customer')
+    .select('id')
+    .where('telegram_id', '=', telegramId)
+    .executeTakeFirst();
+  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  return row.id;
+}
+
+export interface Handled {
+  readonly id: bigint;
+  readonly kind: string;
+  readonly state: NoticeState;
+}
+
+/**
+ * Has it sent, again or now. It is judged as every notice is: what is no longer true is not said,
+ * whoever asks. @throws Fault `no_notice`, `being_sent`
+ */
+export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
+  return handle(db, id, actor, 'notice_resent', async (tx, { state }, now) => {
+    switch (state) {
+      case 'sending':
+        throw beingSent(id);
+      case 'pending':
+      case 'uncertain':
+      case 'sent':
+      case 'suppressed':
+      case 'failed':
+        await sql`
+          UPDATE perennial.notification
+          SET state = 'pending', reason = NULL, next_attempt_at = ${isoTime(now)}
+          WHERE id = ${id}`.execute(tx);
+        await wakeWorker(tx, 'deliver-notifications');
+        return 'pending';
+    }
+  });
+}
+
+/** It won't be sent. @throws Fault `no_notice`, `being_sent`, `is_over` */
+export function cancel(db: Db, id: bigint, actor: Actor): Promise<Handled> {
+  return handle(db, id, actor, 'notice_cancelled', async (tx, { state, sentAt }) => {
+    switch (state) {
+      case 'sending':
+        throw beingSent(id);
+      case 'sent':
+        throw refused('is_over', `notice ${id} was sent ${isoTime(sentAt as Instant)}`);
+      case 'suppressed':
+      case 'failed':
+        throw refused('is_over', `notice ${id} is ${state}: nobody sends it any more`);
+      case 'pending':
+      case 'uncertain':
+        await sql`
+          UPDATE perennial.notification SET state = 'suppressed', reason = 'cancelled'
+          WHERE id = ${id}`.execute(tx);
+        return 'suppressed';
+    }
+  });
+}
+
+const beingSent = (id: bigint) =>
+  refused('being_sent', `notice ${id} is being sent at this moment; ask again in a minute`);
+
+interface Locked {
+  readonly kind: string;
+  readonly state: NoticeState;
+  readonly sentAt: Instant | null;
+}
+
+function handle(
+  db: Db,
+  id: bigint,
+  actor: Actor,
+  action: string,
+  work: (tx: Tx, locked: Locked, now: Instant) => Promise<NoticeState>,
+): Promise<Handled> {
+  return inTransaction(db, async (tx) => {
+    const customerId = await lockReader(tx, id);
+    const { rows } = await sql<Locked>`
+      SELECT kind, state, sent_at AS "sentAt" FROM perennial.notification WHERE id = ${id}
+      FOR NO KEY UPDATE`.execute(tx);
+    const locked = rows[0] as Locked;
+    const now = await readClock(tx);
+    const state = await work(tx, locked, now);
+    const { kind } = locked;
+    const detail = { notice_id: id, kind };
+    const subject = customerId === null ? `notice:${id}` : ofCustomer(customerId);
+    await record(tx, [{ customerId, subject, action, detail }], actor, now);
+    return { id, kind, state };
+  });
+}
+
+/** Locks the customer whom it is for. A notice is never given to another one. */
+async function lockReader(tx: Tx, id: bigint): Promise<CustomerId | null> {
+  const found = await tx
+    .selectFrom('perennial.notification')
+    .select('customer_id')
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (found === undefined) {
+    throw refused('no_notice', `there is no notice ${id}; "perennial notice list" has them`);
+  }
+  const { customer_id } = found;
+  if (customer_id !== null) {
+    await sql`
+      SELECT FROM perennial.customer WHERE id = ${customer_id} FOR NO KEY UPDATE`.execute(tx);
+  }
+  return customer_id;
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { kinds, type NoticeKind, noticeKinds } from '../src/notify/kinds.ts';
+
+// docs/notices.md says of each kind what src/notify/kinds.ts says.
+
+const document = readFileSync('docs/notices.md', 'utf8');
+const rows = document
+  .split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+const policies = { at_least_once: 'surely', at_most_once: 'at most once' } as const;
+
+const rowsOf = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
+
+test.each(noticeKinds)('%s: to whom, how surely, whether it is quiet, what it is told', (kind) => {
+  const { to, policy, quiet, params } = kinds[kind];
+  const [told, params_, ...more] = rowsOf(kind);
+  expect(told?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
+  const names = Object.keys(params).map((name) => `\`$${name}\``);
+  expect(params_?.[2]).toBe(names.join(', '));
+  expect(more).toEqual([]);
+});
+
+test('no kind is in the document that is not in the program', () => {
+  const known = new Set<string>(noticeKinds.map((kind) => `\`${kind}\``));
+  expect(rows.filter(([, name = '']) => !known.has(name))).toEqual([]);
+});
