@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
+import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { forgetOldKeys } from '../subscription/old-keys.ts';
@@ -29,7 +30,9 @@ export interface Counts {
   readonly examined: number;
   readonly changed: number;
   readonly failed: number;
-  /** The run's counts by the worker's own words, this batch's among them. */
+  /** This batch's counts by the worker's own words: added to the run's. */
+  readonly counts?: Readonly<Record<string, number>>;
+  /** What else there is to say of the run so far: instead of what was said before. */
   readonly detail?: JsonObject;
 }
 
@@ -56,14 +59,23 @@ export async function startRun(
     VALUES (${id}, ${worker}, ${replica.name}, ${number}, ${isoTime(now)})`.execute(db);
 }
 
-/** Counts a batch, in the batch's transaction. */
+/**
+ * Counts a batch, as the last statement of its transaction: of two in hand at once, the second waits
+ * here for the first one's COMMIT, and for nothing else.
+ */
 export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<void> {
   if (counts.examined === 0 && counts.failed === 0) return;
+  const words = Object.entries(counts.counts ?? {});
   await sql`
     UPDATE perennial.worker_run
     SET examined = examined + ${counts.examined}, changed = changed + ${counts.changed},
       failed = failed + ${counts.failed},
-      detail = detail || ${JSON.stringify(counts.detail ?? {})}::jsonb
+      detail = detail || ${JSON.stringify(counts.detail ?? {})}::jsonb || (
+        SELECT coalesce(jsonb_object_agg(word, coalesce((detail->>word)::bigint, 0) + n), '{}')
+        FROM ${unnest('batch', words, {
+          word: ['text', ([word]) => word],
+          n: ['bigint', ([, n]) => n],
+        })})
     WHERE id = ${id}`.execute(tx);
 }
 

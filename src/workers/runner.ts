@@ -7,7 +7,7 @@ import { anyOf } from '../db/unnest.ts';
 import { Fault } from '../kernel/faults.ts';
 import type { CustomerId, RunId } from '../kernel/ids.ts';
 import { readPriceList } from '../subscription/price-list.ts';
-import { readSettings } from '../subscription/settings.ts';
+import { type Batch, beginBatch, readSetting, type Setting } from './in-hand.ts';
 import { heldItems, isolate } from './quarantine.ts';
 import type { Replica } from './replica.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from './run-record.ts';
@@ -15,7 +15,11 @@ import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './w
 
 // One run of a worker: page after page of due rows, each in a transaction of its own, until there
 // is nothing left, the budget is spent, or somebody asks to stop. Batches are whole: a run that is
-// stopped ends the one in hand.
+// stopped ends what it has in hand.
+//
+// That is one batch, or two where the worker lets: while the one is written, the next is found,
+// locked and read on another connection. They never share a customer (`in-hand.ts`), so money is
+// spent in the order of the walk, as if there were one at a time.
 //
 // A batch that fails by a permanent fault is halved until the bad item is alone, and that goes to
 // quarantine. A transient fault fails the run: the next one starts from what is true then. When
@@ -51,21 +55,17 @@ class Progress {
   isolatedByFault = 0;
   failed = 0;
   workLeft = false;
+  /** Something that was done is due again, further on in the walk. */
+  comesAgain = false;
   /** More failed by themselves than are put aside in one run: the last one's fault. */
   tooMany: Fault | undefined;
 
   add(tally: Tally): void {
     this.failed += tally.isolated.length;
-    Object.assign(this.counts, this.countsWith(tally));
-  }
-
-  /** What the counts will be once this batch is committed. */
-  countsWith(tally: Tally): Record<string, number> {
-    const sums = { ...this.counts };
+    this.comesAgain ||= tally.comesAgain ?? false;
     for (const [name, count] of Object.entries(tally.counts)) {
-      sums[name] = (sums[name] ?? 0) + count;
+      this.counts[name] = (this.counts[name] ?? 0) + count;
     }
-    return sums;
   }
 }
 
@@ -119,13 +119,6 @@ async function recorded<Facts, Outcome>(
   return finish(progress.workLeft ? 'partial' : 'success');
 }
 
-/** What a batch goes by, but for the prices, which are read once its customers are locked. */
-type Setting = Pick<Moment, 'now' | 'settings'>;
-
-async function readSetting(tx: Tx): Promise<Setting> {
-  return { now: await readClock(tx), settings: await readSettings(tx) };
-}
-
 /** One walk over the due rows of a pass. */
 async function walk<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
@@ -136,27 +129,47 @@ async function walk<Facts, Outcome>(
 ): Promise<void> {
   const skip = await heldItems(context.db, worker.name, await readClock(context.db));
   let after: Cursor | undefined;
-  for (;;) {
-    if (context.signal.aborted || context.elapsedMs() >= context.budgetMs) {
-      progress.workLeft = true;
-      return;
+  let carried: readonly Found[] = [];
+  let inHand: Batch | undefined;
+  const settle = async (batch: Batch) => {
+    const end = await batch.ended;
+    if (end.status === 'rejected') {
+      await afterFault(worker, batch.items, end.reason, context, id, progress);
+    } else if (end.value !== undefined) progress.add(end.value);
+  };
+  try {
+    for (;;) {
+      if (context.signal.aborted || context.elapsedMs() >= context.budgetMs) {
+        progress.workLeft = true;
+        break;
+      }
+      const before = inHand;
+      const page = { after, max: context.batchMax - carried.length, skip };
+      const find = { pass, page, carried, inHand: before?.items ?? [] };
+      inHand = await beginBatch(context.db, find, (tx, items, setting, locked) =>
+        carryOut(worker, tx, items, setting, context, id, progress, locked),
+      );
+      if (before !== undefined) await settle(before);
+      if (before !== undefined && progress.comesAgain) {
+        // This page may have been found before that was committed: from its start again.
+        carried = [];
+      } else if (inHand.items.length === 0 && inHand.left.length === 0) {
+        break;
+      } else {
+        after = inHand.end ?? after;
+        carried = inHand.left;
+      }
+      if (!worker.twoAtOnce || !inHand.full) {
+        await settle(inHand);
+        inHand = undefined;
+      }
+      progress.comesAgain = false;
+      // Everybody else in this process gets a turn between two batches.
+      await new Promise((resolve) => setImmediate(resolve));
     }
-    let page: Found[] = [];
-    try {
-      const tally = await inTransaction(context.db, async (tx) => {
-        const setting = await readSetting(tx);
-        page = await pass(tx, setting, { after, max: context.batchMax, skip });
-        if (page.length === 0) return undefined;
-        return carryOut(worker, tx, page, setting, context, id, progress);
-      });
-      if (tally === undefined) return;
-      progress.add(tally);
-    } catch (error) {
-      await afterFault(worker, page, error, context, id, progress);
-    }
-    after = (page.at(-1) as Found).key;
-    // Everybody else in this process gets a turn between two batches.
-    await new Promise((resolve) => setImmediate(resolve));
+    if (inHand !== undefined) await settle(inHand);
+  } finally {
+    await inHand?.ended; // of a run that failed nothing is under way any more
   }
 }
 
@@ -169,8 +182,10 @@ async function carryOut<Facts, Outcome>(
   context: RunContext,
   id: RunId,
   progress: Progress,
+  locked: () => void = () => undefined,
 ): Promise<Tally> {
   const mine = await lockCustomers(tx, items);
+  locked();
   const moment: Moment = {
     ...setting,
     prices: await readPriceList(tx, setting.now),
@@ -182,8 +197,7 @@ async function carryOut<Facts, Outcome>(
   const outcomes = worker.decide(facts, moment, new Map());
   const tally = await worker.write(tx, outcomes, moment, worker.name);
   await isolate(tx, worker.name, tally.isolated, moment.now);
-  const detail = progress.countsWith(tally);
-  await countBatch(tx, id, { ...tally, failed: tally.isolated.length, detail });
+  await countBatch(tx, id, { ...tally, failed: tally.isolated.length });
   return tally;
 }
 

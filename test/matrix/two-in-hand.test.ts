@@ -1,0 +1,171 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  buys,
+  crowd,
+  joins,
+  runAutoRenewal,
+  type Snapshot,
+  sells,
+  setsPrice,
+  snapshotOfBooks,
+  standOf,
+  wrongsIn,
+} from '../a-book.ts';
+import { type Books, freshBooks } from '../books.ts';
+import { type Hook, hookPool } from '../hooked-pool.ts';
+import { type Breakable, breakable, passingFaults } from './broken-statement.ts';
+import { beginsAt, fillMixedBook } from './mixed-book.ts';
+
+// A run of auto-renewal finds and reads a batch while it writes the one before. So that the two
+// do overlap, the first one's COMMIT is held here until the second one was found.
+
+const start = '2026-11-01T00:00:00Z';
+const dueAt = '2026-11-30T20:00:00Z';
+
+async function overlapping(): Promise<Books> {
+  let [first, found]: [unknown, PromiseWithResolvers<void>] = [
+    undefined,
+    Promise.withResolvers<void>(),
+  ];
+  const hook: Hook = async ({ sql: text, when, client }) => {
+    if (when === 'before' && text.includes('SKIP LOCKED')) first ??= client;
+    if (first === undefined) return;
+    const itsOwn = client === first;
+    if (when === 'after' && text.includes('s.next_try_at IS NULL') && !itsOwn) found.resolve();
+    if (when === 'before' && text === 'commit' && itsOwn) await found.promise;
+  };
+  const books = await freshBooks({ now: start, wrapPool: (pool) => hookPool(pool, hook) });
+  await sells(books);
+  return books;
+}
+
+test.each([1, 2])(
+  'R11: what is found while its customer is in hand waits, and is paid before what ends later (batches of %s)',
+  async (batchMax) => {
+    await using books = await overlapping();
+    await joins(books, 1n, { balanceMinor: 745_00n });
+    const first = await buys(books, 1n, { isNew: true });
+    const [middle, last] = [
+      await later(books, '2026-11-01T00:10:00Z'),
+      await later(books, '2026-11-01T00:20:00Z'),
+    ];
+    await books.setClock(dueAt);
+    expect(await runAutoRenewal(books, { batchMax })).toMatchObject({ outcome: 'success' });
+    expect(await standOf(books, first)).toMatchObject({ charges: 2, balance: 0 });
+    expect(await standOf(books, middle)).toMatchObject({ charges: 2 });
+    expect(await standOf(books, last)).toMatchObject({ charges: 1, lowBalanceNotices: 1 });
+    expect(await wrongsIn(books.db)).toEqual([]);
+  },
+);
+
+/** Bought at that time, for a month. */
+async function later(books: Books, when: string) {
+  await books.setClock(when);
+  return buys(books, 1n, { isNew: true });
+}
+
+test('R11: one that was renewed late and is due again comes before what was found meanwhile and ends later', async () => {
+  await using books = await overlapping();
+  await setsPrice(books, 'mini', 1, 10_00n, 'RUB');
+  await joins(books, 1n, { balanceMinor: 318_00n });
+  const month = await later(books, '2026-11-01T01:30:00Z');
+  await books.setClock('2026-11-29T01:00:00Z');
+  const day = await buys(books, 1n, { isNew: true, plan: 'mini', periodDays: 1 });
+  // Nothing ran since the day was over, and its next one ends before the month does.
+  await books.setClock(dueAt);
+  expect(await runAutoRenewal(books, { batchMax: 1 })).toMatchObject({ changed: 2n });
+  expect(await standOf(books, day)).toMatchObject({ charges: 3, ends: '2026-12-02T01:00:00Z' });
+  const short = { charges: 1, lowBalanceNotices: 1, balance: 139_00 };
+  expect(await standOf(books, month)).toMatchObject(short);
+  expect(await wrongsIn(books.db)).toEqual([]);
+});
+
+test('P6: batches that are in hand at once are all counted', async () => {
+  await using books = await overlapping();
+  await crowd(books, { count: 45, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+  await books.setClock(dueAt);
+  expect(await runAutoRenewal(books, { batchMax: 10 })).toMatchObject({
+    outcome: 'success',
+    examined: 45n,
+    changed: 45n,
+    detail: { renewed: 45, short: 0 },
+  });
+  expect(await wrongsIn(books.db)).toEqual([]);
+});
+
+test('P6: a run that fails lets the other batch in hand end first, and counts it', async () => {
+  const [locked, undone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const clients: unknown[] = [];
+  const writes = (text: string) => text.includes('INSERT INTO perennial.notification');
+  await using books = await freshBooks({
+    now: dueAt,
+    wrapPool: (pool) =>
+      hookPool(pool, async ({ sql: text, when, client }) => {
+        if (when === 'after' && text.includes('SKIP LOCKED')) {
+          if (clients.push(client) === 2) locked.resolve();
+        }
+        if (client === clients[0] && when === 'before' && writes(text)) {
+          await locked.promise;
+          throw new Error('Connection terminated unexpectedly');
+        }
+        if (client === clients[0] && when === 'after' && text === 'rollback') undone.resolve();
+        if (client === clients[1] && when === 'before' && writes(text)) {
+          await undone.promise;
+          // Time enough for a run that waits for nobody to close its record.
+          for (let n = 0; n < 10; n += 1) await pool.query('SELECT');
+        }
+      }),
+  });
+  await sells(books);
+  await crowd(books, { count: 30, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+  const row = await runAutoRenewal(books, { batchMax: 10 });
+  expect(row).toMatchObject({ outcome: 'failed', changed: 10n, detail: { renewed: 10 } });
+  expect(await runAutoRenewal(books)).toMatchObject({ outcome: 'success', changed: 20n });
+  expect(await wrongsIn(books.db)).toEqual([]);
+});
+
+let place: Breakable;
+let after: Snapshot;
+let statements: readonly string[] = [];
+
+beforeAll(async () => {
+  place = await breakable(fillMixedBook, beginsAt);
+  ({ statements } = await place.doing(() => runAutoRenewal(place.books, { batchMax: 2 })));
+  after = await snapshotOfBooks(place.books.db);
+});
+
+afterAll(() => place[Symbol.asyncDispose]());
+
+const renewals = async (): Promise<bigint> =>
+  (
+    await sql<{ n: bigint }>`
+      SELECT count(*) AS n FROM perennial.period WHERE source = 'renewal'`.execute(place.books.db)
+  ).rows[0]?.n ?? -1n;
+
+const all = process.env.CRASHES === 'all';
+
+test.each(['before', 'after'] as const)(
+  'R2 R15: a fault %s a statement with two batches in hand fails the run with nothing under way, and the next one does the rest',
+  async (when) => {
+    for (const [at, text] of statements.entries()) {
+      if (!all && at % 7 !== 3 && text !== 'commit') continue;
+      await place.rewind();
+      const { books } = place;
+      const earlier = await renewals();
+      const fault =
+        when === 'before' ? (passingFaults[at % passingFaults.length] ?? 'disk') : 'connection';
+      const broken = { n: at + 1, when, fault };
+      const { result } = await place.doing(() => runAutoRenewal(books, { batchMax: 2 }), broken);
+      const where = `${when} statement ${at + 1} by ${fault}: ${text}`;
+      const done = (await renewals()) - earlier;
+      if (result.status === 'fulfilled') {
+        expect(result.value, where).toMatchObject({ outcome: 'failed', changed: done });
+      }
+      expect(await wrongsIn(books.db), where).toEqual([]);
+      expect(await runAutoRenewal(books), where).toMatchObject({ outcome: 'success' });
+      expect(await snapshotOfBooks(books.db), where).toEqual(after);
+    }
+  },
+  600_000,
+);
