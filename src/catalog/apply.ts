@@ -115,6 +115,10 @@ async function setNode(
       ${node.groups}, ${JSON.stringify(node.link)}::jsonb)
     ON CONFLICT (id) DO UPDATE SET api = excluded.api, tls = excluded.tls,
       inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link,
+      -- Whoever is on an inbound that isn't named any more has to be taken off there.
+      former_inbounds = CASE WHEN n.api = excluded.api THEN ARRAY(
+        SELECT DISTINCT tag FROM unnest(n.former_inbounds || n.inbounds) tag
+        WHERE tag <> ALL (excluded.inbounds) ORDER BY tag) ELSE '{}' END,
       -- At another address is another node: nothing is known of it, so it is filled.
       boot_at = CASE WHEN n.api = excluded.api THEN n.boot_at END,
       seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,

@@ -144,6 +144,7 @@ export interface NodeTable {
   reconcile_failures: Generated<number>;
   reconcile_open_until: MaybeTime;
   reconcile_error: string | null;
+  former_inbounds: Generated<string[]>;
 }
 
 export interface AccessSyncTable {

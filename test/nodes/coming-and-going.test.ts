@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { carryOut } from '../../src/catalog/apply.ts';
 import { difference, inWords } from '../../src/catalog/difference.ts';
 import { linksOf } from '../../src/catalog/links.ts';
@@ -6,9 +6,11 @@ import { runCommand } from '../../src/cli/run.ts';
 import { type Config, readConfig } from '../../src/config.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
+import { newCredentialId } from '../../src/kernel/ids.ts';
+import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { Books } from '../books.ts';
 import { payer } from '../shop.ts';
-import { type ANode, aNode, equal, keep, marksOf, settled, shopOn } from './kept.ts';
+import { type ANode, aNode, equal, keep, marksOf, nodeRow, settled, shopOn } from './kept.ts';
 
 // A node comes by `apply`, and changes by it, while its customers are connected elsewhere. (How one
 // goes: command.test.ts.)
@@ -17,12 +19,13 @@ interface Listed {
   readonly id: string;
   readonly node: ANode;
   readonly host: string;
+  readonly inbounds?: readonly string[];
 }
 
 async function apply({ db }: Books, ...nodes: readonly Listed[]): Promise<string[]> {
   const text = nodes.map(
-    ({ id, node, host }) =>
-      `- { id: ${id}, api: "${node.api}", groups: [all], inbounds: [vless], link: { host: ${host}, port: 443 } }`,
+    ({ id, node, host, inbounds = ['vless'] }) =>
+      `- { id: ${id}, api: "${node.api}", groups: [all], inbounds: [${inbounds}], link: { host: ${host}, port: 443 } }`,
   );
   const config: Config = {
     path: 'perennial.yaml',
@@ -84,6 +87,40 @@ test('another public host changes the links of all, and nothing else: the node i
   await equal(books, node);
   // The one who is new, and nobody else.
   expect(altered).toHaveLength(1);
+});
+
+test('an inbound that is named no more is emptied of ours, also of those who end later; others stay', async () => {
+  const both = [
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ] as const;
+  using node = await aNode(both);
+  await using books = await shopOn({});
+  const at = (...inbounds: string[]) => ({ id: 'a', node, host: 'a.example', inbounds });
+  await apply(books, at('vless', 'trojan'));
+  const api = connectNode({ api: node.api });
+  onTestFinished(() => api.close());
+  await api.addUser('vless', { name: 'bob', id: newCredentialId(), flow: '' });
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) await payer(books, telegramId, 0n);
+  await using _ = keep(books);
+  await settled(books);
+  expect(node.names('vless')).toHaveLength(4);
+  await apply(books, at('trojan'));
+  await settled(books);
+  expect(node.names('vless')).toEqual(['bob']);
+  await equal(books, node, 'trojan');
+  // Named again it is one of ours again.
+  await apply(books, at('vless', 'trojan'));
+  await settled(books);
+  expect(node.names('vless')).toHaveLength(4);
+  // One that Xray has no more is no trouble.
+  await apply(books, at('trojan'));
+  await node.restart([both[1]]);
+  await payer(books, 4n, 0n);
+  await settled(books);
+  await equal(books, node, 'trojan');
+  const { former_inbounds } = await nodeRow(books, 'a');
+  expect(former_inbounds).toSatisfy((tags: string[]) => tags.length <= 1);
 });
 
 test('keep-node has no runs, and says how nodes are kept', async () => {

@@ -74,7 +74,8 @@ export async function writeProbe(
       seeded_boot_at = CASE WHEN ${forgotten} THEN NULL
         WHEN n.seeded_boot_at = n.boot_at THEN ${bootAt} ELSE n.seeded_boot_at END,
       seed_after = CASE WHEN ${forgotten} THEN NULL ELSE n.seed_after END,
-      seed_marked = CASE WHEN ${forgotten} THEN 0 ELSE n.seed_marked END
+      seed_marked = CASE WHEN ${forgotten} THEN 0 ELSE n.seed_marked END,
+      former_inbounds = CASE WHEN ${forgotten} THEN '{}' ELSE n.former_inbounds END
     WHERE n.id = ${node} AND n.keeper_epoch = ${epoch} AND n.api = ${api}`.execute(db);
   return numAffectedRows === 1n;
 }

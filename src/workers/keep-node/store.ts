@@ -24,6 +24,8 @@ export interface Page {
   readonly api: string;
   readonly bootAt: Instant | null;
   readonly inbounds: readonly string[];
+  /** Nobody of ours is to be there any more. */
+  readonly formerInbounds: readonly string[];
   readonly flow: string | null;
   readonly marks: readonly Mark[];
   /** Names that were confirmed for removal are due (`stray-store.ts`). */
@@ -61,6 +63,7 @@ export async function readPage(
   type Row = Omit<Page, 'marks'> & Mark;
   const { rows } = await sql<Row & { credentialId: CredentialId | null }>`
     SELECT clock.now, i.name AS installation, n.api, n.boot_at AS "bootAt", n.inbounds,
+      n.former_inbounds AS "formerInbounds",
       n.link->>'flow' AS flow, EXISTS (SELECT FROM perennial.stray x WHERE x.node_id = n.id
         AND x.next_attempt_at <= clock.now) AS "hasStrays", m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
       m.lost, s.id AS "subscriptionId", q.retry_at AS "heldUntil",
@@ -76,9 +79,9 @@ export async function readPage(
       ON q.worker = ${keepNode} AND q.item = n.id || '/' || s.id`.execute(db);
   const [first] = rows;
   if (first === undefined) return undefined;
-  const { now, installation, api, bootAt, inbounds, flow, hasStrays } = first;
+  const { now, installation, api, bootAt, inbounds, formerInbounds, flow, hasStrays } = first;
   const marks = rows.filter((row) => row.credentialId !== null);
-  return { now, installation, api, bootAt, inbounds, flow, marks, hasStrays };
+  return { now, installation, api, bootAt, inbounds, formerInbounds, flow, marks, hasStrays };
 }
 
 /** A mark that was worked off, or not. */

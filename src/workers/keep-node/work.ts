@@ -65,6 +65,17 @@ export async function workOff({ api, page, isLast, atOnce, fence, signal }: Work
         if ('fault' in added) return added.fault;
       }
     }
+    return leave(name, onCall);
+  }
+
+  /** Takes a name off where nobody of ours is to be any more; an inbound that is gone has nobody. */
+  async function leave(name: string, onCall: () => void): Promise<Fault | undefined> {
+    for (const tag of page.formerInbounds) {
+      await fence.hold();
+      onCall();
+      const removed = await answerOf(() => api.removeUser(tag, name, { signal }));
+      if ('fault' in removed && !isGone(removed.fault)) return removed.fault;
+    }
     return undefined;
   }
 
@@ -105,4 +116,9 @@ export async function workOff({ api, page, isLast, atOnce, fence, signal }: Work
     }
   }
   return { settled, killers, held, ...(stopped === undefined ? {} : { stopped }) };
+}
+
+/** What was an inbound of ours isn't there any more, or has no users now. */
+function isGone({ code }: Fault): boolean {
+  return code === 'unknown_inbound' || code === 'no_user_manager';
 }
