@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { stopwatch } from '../../src/db/clock.ts';
 import { startChild } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
-import { payer } from '../shop.ts';
-import { aNode, type Kept, keep, namesInBooks, settled, shopOn } from './kept.ts';
+import { crowd, payer } from '../shop.ts';
+import { aNode, equal, type Kept, keep, namesInBooks, settled, shopOn } from './kept.ts';
 
 // Keepers of several processes on the same nodes.
 
@@ -91,6 +91,20 @@ test('a process that is there for a short time only moves no node', async () => 
   }
   expect(one.kept()).toEqual(['a', 'b']);
   expect(await taken(books)).toBe(2);
+});
+
+test('X6: a node that was started again while nobody kept it is filled, however soon after its first start', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await crowd(books, 20, '2100-01-01T00:00:00Z');
+  {
+    await using _ = keep(books);
+    await equal(books, node);
+    await settled(books);
+  }
+  await node.restart();
+  await using _ = keep(books);
+  await equal(books, node);
 });
 
 test('more processes than nodes: those without one have the first that becomes free', async () => {

@@ -59,7 +59,7 @@ describe('whether a node was started since', () => {
   const asked = { fromMs: 100_000, toMs: 100_010 };
   const facts = (more: Partial<BootFacts> = {}): BootFacts => ({
     bootAt: seconds(-50),
-    lastUptimeS: undefined,
+    lastUptimeS: 46,
     born: undefined,
     wasAway: false,
     ...more,
@@ -67,6 +67,7 @@ describe('whether a node was started since', () => {
   test.for<[string, Partial<BootFacts>, number, string]>([
     ['never seen', { bootAt: null }, 50, 'new'],
     ['as it was', {}, 50, 'same'],
+    ['as it was, to a keeper that took it over', { lastUptimeS: undefined }, 50, 'doubtful'],
     ['2 s later, which is jitter', {}, 48, 'same'],
     ['3 s later', {}, 47, 'doubtful'],
     ['earlier: a clock that was set back', {}, 60, 'same'],

@@ -144,7 +144,7 @@ export interface Boot {
 /**
  * Whether a node was started since it was seen last. A keeper that saw it before goes by its own
  * stopwatch, which notices a second start more than a second after the first; one that took it over
- * by the books' time.
+ * has its users counted in any case, for the books' time tells only what moved by more than jitter.
  * @param serverNow real time, also in a test
  */
 export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow: Instant): Boot {
@@ -158,7 +158,8 @@ export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow
   if (born === undefined || bootAt - facts.bootAt > jitterMs) {
     return { bootAt, born: born ?? now, is: 'doubtful' };
   }
-  return { bootAt: facts.bootAt, born, is: facts.wasAway ? 'doubtful' : 'same' };
+  const unsure = facts.wasAway || facts.lastUptimeS === undefined;
+  return { bootAt: facts.bootAt, born, is: unsure ? 'doubtful' : 'same' };
 }
 
 /** Each inbound has at least those whom the books know to be there; else it has forgotten them. */
