@@ -95,3 +95,20 @@ export function bookState(url: string): Promise<BookState> {
     return { ...rows[0], wrong };
   });
 }
+
+/** The subscription ends in so many ms of real time; a month ago it was bought. */
+export async function endsIn(
+  { url }: { readonly url: string },
+  id: bigint,
+  ms: number,
+): Promise<void> {
+  await asOwner(url, async (client) => {
+    await client.query(`
+      SET session_replication_role = replica; -- a period can't be moved otherwise
+      UPDATE perennial.period SET starts_at = starts_at - (ends_at - at), ends_at = at
+      FROM (SELECT date_trunc('milliseconds', clock_timestamp()) + interval '${ms} ms' AS at) moment
+      WHERE subscription_id = ${id};
+      UPDATE perennial.subscription s SET started_at = p.starts_at, expires_at = p.ends_at
+      FROM perennial.period p WHERE p.subscription_id = s.id AND s.id = ${id}`);
+  });
+}

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { freshBooks } from '../books.ts';
-import { asOwner, bookState, fillDue } from './due-book.ts';
+import { openShop, payer, standOf } from '../shop.ts';
+import { asOwner, bookState, endsIn, fillDue } from './due-book.ts';
 import { gateOn } from './gate.ts';
 import { perennial } from './process.ts';
 import { until } from './until.ts';
@@ -88,6 +89,29 @@ test('a top-up starts a run within about a second', async () => {
   const committed = performance.now();
   await service.run({ changed: 1 });
   expect(performance.now() - committed).toBeLessThan(2_000);
+});
+
+test('who ends is ended within 5 s of that moment, with two replicas that wait for it', async () => {
+  await using books = await freshBooks();
+  await openShop(books);
+  const id = await payer(books, 1n, 0n);
+  await using one = perennial(['start'], { url: books.url });
+  await using two = perennial(['start'], { url: books.url });
+  await one.ready();
+  await two.ready();
+  await endsIn(books, id, 3_000);
+  await until('it is ended', async () =>
+    (await standOf(books, id)).state === 'expired' ? true : undefined,
+  );
+  const ended = await asOwner(books.url, async (client) => {
+    const { rows } = await client.query(`
+      SELECT extract(epoch FROM e.at - s.expires_at)::float8 AS "afterS"
+      FROM perennial.event e CROSS JOIN perennial.subscription s WHERE e.action = 'expired'`);
+    return rows;
+  });
+  expect(ended).toHaveLength(1);
+  expect(ended[0].afterS).toBeGreaterThanOrEqual(0);
+  expect(ended[0].afterS).toBeLessThan(5);
 });
 
 test('a dead replica is replaced by the other one within 15 s', async () => {
