@@ -3,7 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import { type Instant, isoTime } from '../kernel/instant.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { type Discount, priceFor } from './price.ts';
 import type { Settings } from './settings.ts';
 
@@ -27,6 +27,8 @@ export interface OutlookFacts extends Discount {
   readonly state: SubscriptionState;
   readonly autoRenew: boolean;
   readonly expiresAt: Instant;
+  /** Of the period to come. */
+  readonly periodDays: number;
   readonly balanceMinor: bigint;
   /** The list price of the next period at the moment when it will be due. */
   readonly listMinor: bigint | null;
@@ -37,15 +39,46 @@ export function outlooksOf(
   all: readonly OutlookFacts[],
   settings: Pick<Settings, 'vipPercent'>,
 ): Map<SubscriptionId, Outlook> {
-  const left = new Map<CustomerId, bigint>();
+  const earlier = new Map<CustomerId, Renewing[]>();
   const outlooks = new Map<SubscriptionId, Outlook>();
   for (const facts of all) {
-    const balanceMinor = left.get(facts.customerId) ?? facts.balanceMinor;
+    const family = earlier.get(facts.customerId) ?? [];
+    earlier.set(facts.customerId, family);
+    const balanceMinor = leftFor(facts.expiresAt, family, facts.balanceMinor);
     const outlook = outlookOf(facts, balanceMinor, settings);
-    if (outlook.at === 'renewed') left.set(facts.customerId, balanceMinor - outlook.priceMinor);
+    if ('priceMinor' in outlook) family.push({ ...facts, priceMinor: outlook.priceMinor });
     outlooks.set(facts.subscriptionId, outlook);
   }
   return outlooks;
+}
+
+/** One that auto-renewal will see to. */
+export interface Renewing {
+  readonly expiresAt: Instant;
+  readonly periodDays: number;
+  readonly priceMinor: bigint;
+}
+
+/**
+ * What is left of a balance when a subscription that ends at `end` is to be renewed, after those of
+ * the same customer that end before it: each takes what it can pay, in the order of their ends, a
+ * short period several times.
+ */
+export function leftFor(end: Instant, earlier: readonly Renewing[], balanceMinor: bigint): bigint {
+  const charges = earlier.flatMap((one) => chargesBefore(one, end));
+  charges.sort((one, other) => one.at - other.at);
+  return charges.reduce(
+    (left, { priceMinor }) => (priceMinor <= left ? left - priceMinor : left),
+    balanceMinor,
+  );
+}
+
+function chargesBefore({ expiresAt, periodDays, priceMinor }: Renewing, end: Instant) {
+  // At the same end the one that was bought first is paid first, and then ends later.
+  const charges = [{ at: expiresAt, priceMinor }];
+  let at = later(expiresAt, periodDays * dayMs);
+  for (; at < end; at = later(at, periodDays * dayMs)) charges.push({ at, priceMinor });
+  return charges;
 }
 
 function outlookOf(
@@ -70,7 +103,8 @@ export async function readOutlooks(
   const { rows } = await sql<OutlookFacts>`
     SELECT s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
       s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
-      c.vip, c.discount_percent AS "discountPercent", list.amount_minor AS "listMinor"
+      c.vip, c.discount_percent AS "discountPercent", list.amount_minor AS "listMinor",
+      coalesce(s.next_period_days, s.period_days) AS "periodDays"
     FROM perennial.customer c
     JOIN perennial.subscription s ON s.customer_id = c.id AND s.state = 'active'
     LEFT JOIN LATERAL (

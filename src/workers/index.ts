@@ -1,10 +1,12 @@
 import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
+import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
 import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
 import type { RunRow } from './run-record.ts';
 import { type RunContext, runWorker } from './runner.ts';
+import { trialNotifications } from './trial-notifications/worker.ts';
 import type { Preview, SubscriptionWorker } from './worker.ts';
 
 /** A worker as those see it who only start it. */
@@ -37,5 +39,7 @@ function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Out
 export const workers: readonly Worker[] = [
   overSubscriptions(autoRenewal),
   overSubscriptions(fastExpiryCleanup),
+  overSubscriptions(trialNotifications),
+  overSubscriptions(expiryReminders),
   reconcileXrayState(connectNode),
 ];

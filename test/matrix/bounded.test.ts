@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runOf } from '../a-book.ts';
+import { startTrial } from '../../src/subscription/trial.ts';
+import { callOf, joins, runOf } from '../a-book.ts';
 import { rules } from '../tidy/rules.ts';
 import { readSources } from '../tidy/source.ts';
 import { type Breakable, breakable } from './broken-statement.ts';
@@ -8,7 +9,12 @@ import { beginsAt, fillMixedBook } from './mixed-book.ts';
 let place: Breakable;
 
 beforeAll(async () => {
-  place = await breakable(fillMixedBook, beginsAt);
+  place = await breakable(async (books) => {
+    await fillMixedBook(books);
+    await books.setClock('2026-11-30T12:00:00Z');
+    await joins(books, 8n);
+    await startTrial(callOf(books), { telegramId: 8n });
+  }, beginsAt);
 });
 
 afterAll(() => place[Symbol.asyncDispose]());
@@ -22,18 +28,24 @@ const bounded =
   /\bLIMIT \$\d+|= ANY\(\$\d+::\w+\[\]\)|\bunnest\(\$\d+::\w+\[\]|^\s*SELECT count\(\*\)/i;
 
 test.each([
-  ['auto-renewal', '2026-11-30T20:00:00Z'],
-  ['fast-expiry-cleanup', '2026-12-05T00:00:00Z'],
-])('P2: each statement of a run of %s reads a page, or rows by their ids', async (worker, now) => {
-  const { books } = place;
-  await place.rewind();
-  await books.setClock(now);
-  const { statements, result } = await place.doing(() => runOf(books, worker));
-  expect(result).toMatchObject({ status: 'fulfilled', value: { outcome: 'success' } });
-  const ofTables = statements.filter((sql) => growing.test(sql));
-  expect(ofTables.length).toBeGreaterThan(8);
-  expect(ofTables.filter((sql) => !bounded.test(sql))).toEqual([]);
-});
+  ['auto-renewal', '2026-11-30T20:00:00Z', 9],
+  ['fast-expiry-cleanup', '2026-12-05T00:00:00Z', 9],
+  // Find, lock, read, owe, look again; for the ends also the outlooks.
+  ['trial-notifications', '2026-11-30T18:00:00Z', 5],
+  ['expiry-reminders', '2026-11-30T12:30:00Z', 6],
+])(
+  'P2: each statement of a run of %s reads a page, or rows by their ids',
+  async (worker, now, min) => {
+    const { books } = place;
+    await place.rewind();
+    await books.setClock(now);
+    const { statements, result } = await place.doing(() => runOf(books, worker));
+    expect(result).toMatchObject({ status: 'fulfilled', value: { outcome: 'success' } });
+    const ofTables = statements.filter((sql) => growing.test(sql));
+    expect(ofTables.length).toBeGreaterThanOrEqual(min);
+    expect(ofTables.filter((sql) => !bounded.test(sql))).toEqual([]);
+  },
+);
 
 test.each(['no OFFSET', 'nothing waits without a bound'])(
   'P2: %s in the whole program',

@@ -4,7 +4,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Db, inTransaction } from '../../src/db/connect.ts';
 import { defaultSettings } from '../../src/subscription/settings.ts';
 import { autoRenewal } from '../../src/workers/auto-renewal/worker.ts';
+import { expiryReminders } from '../../src/workers/expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from '../../src/workers/fast-expiry-cleanup/worker.ts';
+import { trialNotifications } from '../../src/workers/trial-notifications/worker.ts';
 import type { Cursor, Found, Pass } from '../../src/workers/worker.ts';
 import { at, sells } from '../a-book.ts';
 import { type Books, freshBooks } from '../books.ts';
@@ -15,20 +17,30 @@ import { type Books, freshBooks } from '../books.ts';
 const count = Number(process.env.KEYSET_ROWS || 20_000);
 const now = at('2026-12-01T00:00:00Z');
 const moment = { now, settings: defaultSettings };
-const passes: readonly Pass[] = [...autoRenewal.passes, ...fastExpiryCleanup.passes];
+const passes: readonly Pass[] = [
+  ...autoRenewal.passes,
+  ...fastExpiryCleanup.passes,
+  ...trialNotifications.passes,
+  ...expiryReminders.passes,
+];
 
 let books: Books;
 
-/** Subscriptions that are due for every walk; many end, and are tried again, at the same moment. */
+/**
+ * Subscriptions that are due for some walk: half of them have ended, a quarter each are trials and
+ * paid ones to be reminded. Many are due at the same moment.
+ */
 async function addDue(db: Db, howMany: number): Promise<bigint[]> {
   const { rows } = await sql<{ id: bigint }>`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
-      expires_at, next_try_at)
-    SELECT 1, 'paid', 'basic', 30, 'active', '2026-01-01Z',
-      '2026-11-30T00:00:00Z'::timestamptz + (random() * 40)::int * interval '1 minute',
-      CASE WHEN random() < 0.5
-        THEN '2026-11-30T00:00:00Z'::timestamptz + (random() * 40)::int * interval '1 minute' END
-    FROM generate_series(1, ${howMany}) RETURNING id`.execute(db);
+      expires_at, next_try_at, remind_at, auto_renew)
+    SELECT 1, CASE WHEN n % 4 = 1 THEN 'trial' ELSE 'paid' END, 'basic', 30, 'active',
+      '2026-01-01Z', moment.at + CASE WHEN n % 4 < 2 THEN interval '3 days' ELSE '0' END,
+      CASE WHEN random() < 0.5 THEN moment.at END, moment.at, n % 4 <> 1
+    FROM generate_series(1, ${howMany}) n CROSS JOIN LATERAL (
+      SELECT '2026-11-30T00:00:00Z'::timestamptz
+        + (n - n + random() * 40)::int * interval '1 minute' AS at) moment
+    RETURNING id`.execute(db);
   return rows.map((row) => row.id);
 }
 
@@ -67,7 +79,8 @@ async function disturb({ what, of }: Change, touched: Set<bigint>): Promise<void
       : await sql<{ id: bigint }>`
           UPDATE perennial.subscription SET
             expires_at = expires_at + (random() * 20 - 10)::int * interval '1 minute',
-            next_try_at = next_try_at + (random() * 20 - 10)::int * interval '1 minute'
+            next_try_at = next_try_at + (random() * 20 - 10)::int * interval '1 minute',
+            remind_at = remind_at + (random() * 20 - 10)::int * interval '1 minute'
           WHERE ${some} RETURNING id`.execute(books.db);
   for (const { id } of rows) touched.add(id);
 }

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { hourMs, type Instant, instant, later } from '../../kernel/instant.ts';
+import type { Outlook } from '../../subscription/outlook.ts';
+import { type EndFacts, nextReminder } from './rule.ts';
+
+// A month that ends on 24 December at 12 h UTC; all times are hours before that.
+
+const end = instant(Date.UTC(2026, 11, 24, 12));
+const before = (hours: number): Instant => later(end, -hours * hourMs);
+
+const paid = (more: Partial<EndFacts> = {}): EndFacts => ({
+  kind: 'paid',
+  state: 'active',
+  expiresAt: end,
+  remindAt: before(72),
+  timeZone: 'UTC',
+  runningDays: 30,
+  outlook: { at: 'ends' },
+  paidMinor: 149_00n,
+  ...more,
+});
+
+/** `ends_3d, then 24`; `wait 24`: look again 24 h before the end. */
+function said(facts: EndFacts, hoursBefore: number): string {
+  const decision = nextReminder(facts, before(hoursBefore));
+  if (decision.do === 'nothing') return 'nothing';
+  const next = decision.nextAt === null ? 'no more' : String((end - decision.nextAt) / hourMs);
+  switch (decision.do) {
+    case 'remind':
+      return `${decision.reminder.kind}, then ${next}`;
+    case 'tell-price':
+      return `${decision.priceMinor} → ${decision.newPriceMinor}, then ${next}`;
+    case 'wait':
+      return `wait ${next}`;
+  }
+}
+
+const moment = 1 / 3_600_000;
+const renewed = (priceMinor: bigint): { outlook: Outlook } => ({
+  outlook: { at: 'renewed', priceMinor },
+});
+const short: Outlook = { at: 'short', priceMinor: 149_00n, missingMinor: 1n };
+
+test.each<[string, Partial<EndFacts>, number, string]>([
+  ['before it is due', {}, 72 + moment, 'nothing'],
+  ['at 3 days', {}, 72, 'ends_3d, then 24'],
+  ['a day late', {}, 48, 'ends_3d, then 24'],
+  ['at 24 hours', { remindAt: before(24) }, 24, 'ends_24h, then 3'],
+  ['at 3 hours', { remindAt: before(3) }, 3, 'ends_3h, then no more'],
+  ['two are overdue', {}, 20, 'ends_24h, then 3'],
+  ['all are overdue', {}, 1, 'ends_3h, then no more'],
+  ['at its end', {}, 0, 'nothing'],
+  ['past its end', {}, -1, 'nothing'],
+  ['looked at too early', { remindAt: before(700) }, 600, 'wait 72'],
+  // 12 h UTC: 13 h before the end it is 23 h, 3 h before it is 9 h.
+  ['in the night', {}, 13, 'wait 3'],
+  [
+    'in the night, where the morning is past the end',
+    { timeZone: 'America/New_York' },
+    3,
+    'ends_3h, then no more',
+  ],
+  ['in the morning', {}, 3, 'ends_3h, then no more'],
+  // Who will be renewed.
+  ['that can be paid', renewed(149_00n), 72, 'wait 24'],
+  [
+    'that can be paid, at the last',
+    { ...renewed(149_00n), remindAt: before(3) },
+    3,
+    'wait no more',
+  ],
+  ['whose money is short', { outlook: short }, 72, 'ends_3d, then 24'],
+  ['without a price', { outlook: { at: 'no_price' } }, 72, 'wait 24'],
+  // A price that will differ.
+  ['that becomes dearer', renewed(159_00n), 72, '14900 → 15900, then 24'],
+  ['that becomes cheaper', renewed(99_00n), 24, '14900 → 9900, then 3'],
+  ['that becomes dearer, at the last', renewed(159_00n), 3, 'wait no more'],
+  ['that becomes dearer, in the night', renewed(159_00n), 13, 'wait 3'],
+  ['whose last price is none to compare', { ...renewed(99_00n), paidMinor: null }, 72, 'wait 24'],
+  // Periods that are shorter than a reminder is early.
+  ['of a day', { runningDays: 1 }, 23, 'wait 3'],
+  ['of a day, at 3 hours', { runningDays: 1 }, 3, 'ends_3h, then no more'],
+  ['of a week', { runningDays: 7 }, 72, 'ends_3d, then 24'],
+  ['done already by another run', { remindAt: before(24) }, 60, 'nothing'],
+  ['ended', { state: 'expired' }, 24, 'nothing'],
+  ['that is a trial', { kind: 'trial' }, 24, 'nothing'],
+])('a subscription %s', (_, facts, hoursBefore, expected) => {
+  expect(said(paid(facts), hoursBefore)).toBe(expected);
+});
