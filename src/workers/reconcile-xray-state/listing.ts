@@ -9,8 +9,11 @@ import type { ListedUser, NodeApi } from '../../xray/port.ts';
 // of its users, but for the answer itself. Each inbound is asked for before its COPY begins, so that
 // no statement waits for a network.
 
+const special = /[\0\\\t\n\r]/;
+
 /** A backslash and the characters that end a value or a line; text has no NUL in PostgreSQL. */
 function copyText(text: string): string {
+  if (!special.test(text)) return text;
   return text
     .replaceAll('\0', '')
     .replaceAll('\\', '\\\\')
@@ -22,8 +25,9 @@ function copyText(text: string): string {
 const nothing = '\\N';
 
 function lineOf(inbound: number, { name, id, flow }: ListedUser, installation: string): string {
-  const ours = readUserName(name, installation) ?? nothing;
-  return `${inbound}\t${copyText(name)}\t${ours}\t${id ?? nothing}\t${copyText(flow)}\n`;
+  const ours = readUserName(name, installation);
+  const theirs = ours === undefined ? copyText(name) : nothing;
+  return `${inbound}\t${theirs}\t${ours ?? nothing}\t${id ?? nothing}\t${copyText(flow)}\n`;
 }
 
 export interface Listing {

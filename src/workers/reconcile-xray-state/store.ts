@@ -18,14 +18,15 @@ export async function takeTurn(db: Db, node: string): Promise<boolean> {
   return rows[0]?.taken === true;
 }
 
-/** `ours` is the credential in a name of this installation's. */
+/**
+ * `ours` is the credential in a name of this installation's; such a name is not stored, since it
+ * says nothing more, and a million of them are 50 MB to send, to write and to read again.
+ */
 export async function emptyList(db: Db): Promise<void> {
   await sql`DROP TABLE IF EXISTS listed`.execute(db);
   await sql`
     CREATE TEMPORARY TABLE listed (
-      inbound smallint NOT NULL, name text NOT NULL, ours uuid, id uuid, flow text NOT NULL)`.execute(
-    db,
-  );
+      inbound smallint NOT NULL, name text, ours uuid, id uuid, flow text NOT NULL)`.execute(db);
 }
 
 export interface Compared {
@@ -41,9 +42,13 @@ const linkFlow = sql`CASE coalesce(n.link->>'flow', '')
   WHEN '' THEN '' WHEN 'xtls-rprx-vision' THEN 'xtls-rprx-vision'
   WHEN 'xtls-rprx-vision-udp443' THEN 'xtls-rprx-vision' END`;
 
+/** For one comparison: two hashes of a million UUIDs find room in it, and it is given back. */
+const workMemory = '64MB';
+
 /** Fills `drift`, which has a row for each user about whom the node and the books differ. */
 export async function compare(db: Db, { node, began, inbounds }: Compared): Promise<void> {
   const withFlow = inbounds.flatMap(({ hasFlow }, at) => (hasFlow ? [at] : []));
+  await sql`SET work_mem = ${sql.lit(workMemory)}`.execute(db);
   await sql`ANALYZE listed`.execute(db);
   await sql`DROP TABLE IF EXISTS drift`.execute(db);
   await sql`
@@ -52,35 +57,40 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
       name text, ours uuid, marked boolean NOT NULL)`.execute(db);
   await sql`
     INSERT INTO drift (kind, credential_id, name, ours, marked)
-    WITH wanted AS (
-      SELECT c.id, c.issued_at <= ${isoTime(began)} AS old FROM perennial.node n
-      JOIN perennial.credential c ON c.retired_at IS NULL
+    WITH node AS MATERIALIZED (
+      SELECT i.name || '-' AS prefix, ${linkFlow} AS flow,
+        ARRAY(SELECT p.key FROM perennial.plan p WHERE p.groups && n.groups) AS plans
+      FROM perennial.node n CROSS JOIN perennial.installation i WHERE n.id = ${node}
+    ), wanted AS (
+      SELECT c.id, c.issued_at <= ${isoTime(began)} AS old FROM perennial.credential c
       JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
-      JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
-      WHERE n.id = ${node}
-    ), shared AS (
-      SELECT l.name, l.ours, c.id AS credential_id, min(l.inbound) AS inbound
-      FROM listed l JOIN perennial.credential c ON c.id = l.id
-      WHERE l.ours IS DISTINCT FROM l.id
-      GROUP BY l.name, l.ours, c.id
+      WHERE c.retired_at IS NULL AND s.plan = ANY ((SELECT plans FROM node)::text[])
+    ), shared AS MATERIALIZED (
+      SELECT DISTINCT coalesce(l.name, node.prefix || l.ours) AS name, l.ours, l.credential_id
+      FROM (
+        SELECT name, ours, (SELECT c.id FROM perennial.credential c WHERE c.id = listed.id)
+          AS credential_id
+        FROM listed WHERE ours IS DISTINCT FROM id) l
+      CROSS JOIN node
+      WHERE l.credential_id IS NOT NULL
     ), ours AS (
-      SELECT l.ours AS id, min(l.name) AS name, count(*) AS inbounds,
-        bool_or(l.id IS DISTINCT FROM l.ours
+      SELECT l.ours AS id, count(*) AS inbounds, bool_or(l.id IS DISTINCT FROM l.ours
           OR l.flow <> CASE WHEN l.inbound = ANY (${withFlow}::int[]) THEN node.flow ELSE '' END
         ) AS different
-      FROM listed l CROSS JOIN (
-        SELECT ${linkFlow} AS flow FROM perennial.node n WHERE n.id = ${node}) node
-      WHERE l.ours IS NOT NULL AND NOT EXISTS (SELECT FROM shared WHERE shared.ours = l.ours)
+      FROM listed l CROSS JOIN node
+      WHERE l.ours IS NOT NULL
       GROUP BY l.ours
-    ), found AS (
-      SELECT CASE WHEN w.id IS NULL AND k.id IS NULL THEN 'unknown'
-          WHEN w.id IS NULL THEN 'unwanted' WHEN o.different THEN 'different'
-          ELSE 'missing' END AS kind,
-        coalesce(w.id, k.id) AS credential_id, o.name, o.id AS ours
+    ), differing AS (
+      SELECT w.id AS wanted, o.id AS ours, o.different,
+        coalesce(w.id, (SELECT k.id FROM perennial.credential k WHERE k.id = o.id)) AS credential_id
       FROM wanted w FULL JOIN ours o ON o.id = w.id
-      LEFT JOIN perennial.credential k ON k.id = o.id
       WHERE (w.id IS NULL OR w.old AND o.id IS NULL OR o.inbounds < ${inbounds.length} OR o.different)
-        AND NOT EXISTS (SELECT FROM shared WHERE shared.ours = w.id)
+        AND NOT EXISTS (SELECT FROM shared WHERE shared.ours = coalesce(w.id, o.id))
+    ), found AS (
+      SELECT CASE WHEN d.credential_id IS NULL THEN 'unknown' WHEN d.wanted IS NULL THEN 'unwanted'
+          WHEN d.different THEN 'different' ELSE 'missing' END AS kind,
+        d.credential_id, node.prefix || d.ours AS name, d.ours
+      FROM differing d CROSS JOIN node
       UNION ALL SELECT 'conflict', credential_id, name, ours FROM shared
     )
     SELECT f.kind, f.credential_id, f.name, f.ours, CASE
@@ -111,8 +121,10 @@ export async function count(db: Db): Promise<Counted> {
     SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked) AS marked
     FROM drift GROUP BY kind`.execute(db);
   const { rows: names } = await sql<{ ours: bigint; foreign: bigint }>`
-    SELECT (SELECT count(DISTINCT ours) FROM listed) AS ours,
-      (SELECT count(DISTINCT name) FROM listed WHERE ours IS NULL) AS foreign`.execute(db);
+    SELECT (SELECT count(*) FROM (SELECT FROM listed WHERE ours IS NOT NULL GROUP BY ours) o) AS ours,
+      (SELECT count(*) FROM (SELECT FROM listed WHERE ours IS NULL GROUP BY name) f) AS foreign`.execute(
+    db,
+  );
   const by = (kind: Kind) => rows.find((row) => row.kind === kind);
   const all = (kind: Kind) => Number(by(kind)?.all ?? 0n);
   return {
