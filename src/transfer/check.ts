@@ -53,7 +53,28 @@ function disagreeing(): Found {
   return sql.join([...compared, balance], sql` UNION ALL `);
 }
 
+/** A UUID as VLESS reads it: the third group carries a route there, and is not part of who one is. */
+const asVless = (uuid: string): Found =>
+  sql`overlay(${sql.raw(uuid)}::text PLACING '0000' FROM 15)`;
+
+/** Two customers whose UUIDs are one to VLESS: a node would know the later of them only. */
+const alike: readonly Found[] = [
+  sql`
+    SELECT l.line, 'uuid', l.uuid::text, 'alike_in_books', NULL, NULL
+    FROM opening_line l JOIN perennial.credential c
+      ON ${asVless('c.id')} = ${asVless('l.uuid')} AND c.id <> l.uuid
+    WHERE l.uuid IS NOT NULL`,
+  sql`
+    SELECT l.line, 'uuid', l.uuid::text, 'alike', f.line, NULL
+    FROM (SELECT ${asVless('uuid')} AS read, min(line) AS line FROM opening_line
+      WHERE uuid IS NOT NULL GROUP BY 1 HAVING count(*) > 1) told
+    JOIN opening_line f ON f.line = told.line
+    JOIN opening_line l ON ${asVless('l.uuid')} = told.read
+    WHERE l.line > f.line AND l.uuid <> f.uuid`,
+];
+
 const questions: readonly Found[] = [
+  ...alike,
   disagreeing(),
   sql`
     SELECT l.line, 'telegram_id', l.telegram_id::text, 'in_books', NULL, NULL
@@ -82,7 +103,7 @@ interface Row {
   readonly line: bigint;
   readonly column: string;
   readonly value: string;
-  readonly reason: 'disagrees' | 'in_books' | 'same_as';
+  readonly reason: 'disagrees' | 'in_books' | 'same_as' | 'alike' | 'alike_in_books';
   readonly other_line: bigint | null;
   readonly other_value: string | null;
 }
@@ -93,6 +114,9 @@ function shown(column: string, value: string): string {
   return majorUnits(BigInt(minor), currency);
 }
 
+/** How two UUIDs that differ can be one. */
+const unread = 'which does not read the third group';
+
 function problemOf(row: Row): Problem {
   const { column } = row;
   const reasons = {
@@ -100,6 +124,8 @@ function problemOf(row: Row): Problem {
       `disagrees with line ${row.other_line} of this customer, which says "${shown(column, row.other_value ?? '')}"`,
     in_books: () => 'is in the books already',
     same_as: () => `is that of line ${row.other_line} already`,
+    alike: () => `is that of line ${row.other_line} already to VLESS, ${unread}`,
+    alike_in_books: () => `is in the books already to VLESS, ${unread}`,
   };
   const value = shown(column, row.value);
   return { line: Number(row.line), column, value, reason: reasons[row.reason]() };
