@@ -3,9 +3,11 @@ import { settingsOf } from './config.ts';
 import { readServerTime, stopwatch } from './db/clock.ts';
 import type { Db } from './db/connect.ts';
 import { wakeChannel } from './db/wake.ts';
+import { openDelivery } from './delivery.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import type { Log } from './log.ts';
 import { openQueue, type RunEnd, type Runnable } from './queue.ts';
+import { startCouriers } from './workers/deliver-notifications/couriers.ts';
 import { workers as allWorkers, type Worker } from './workers/index.ts';
 import { startKeepers } from './workers/keep-node/keepers.ts';
 import { openReplica, type Replica } from './workers/replica.ts';
@@ -13,7 +15,7 @@ import type { RunRow } from './workers/run-record.ts';
 import { connectNode } from './xray/grpc/client.ts';
 
 // The service, put together: the books, who we are, the queue and the workers that it runs, and the
-// keepers of the nodes that this process got.
+// keepers of the nodes and the couriers of the bots that this process got.
 
 /** Of the 10 s in which a service has to end, what its runs get to end their batch. */
 const graceMs = 6 * secondMs;
@@ -36,6 +38,8 @@ export async function startWorkers(
   log: Log,
   workers: readonly Worker[] = allWorkers,
 ): Promise<Service> {
+  // Before anything starts: a text that is wrong is told at the start.
+  const delivery = openDelivery(books.config, log);
   const replica = openReplica(books.url);
   const queue = await openQueue({
     url: books.url,
@@ -44,11 +48,13 @@ export async function startWorkers(
     serverTime: () => readServerTime(books.db),
     log,
   });
-  const keepers = startKeepers({ url: books.url, db: books.db, connect: connectNode, log });
+  const { url, db } = books;
+  const keepers = startKeepers({ url, db, connect: connectNode, log });
+  const couriers = startCouriers({ url, db, replica, ...delivery, log });
   return {
-    workers: [...workers.map((worker) => worker.name), 'keep-node'],
+    workers: [...workers.map((worker) => worker.name), 'keep-node', 'deliver-notifications'],
     async stop() {
-      await Promise.all([queue.stop(graceMs), keepers.stop()]);
+      await Promise.all([queue.stop(graceMs), keepers.stop(), couriers.stop()]);
       await replica.close();
     },
   };

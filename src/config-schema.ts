@@ -130,6 +130,15 @@ export const fileSchema = mapping({
       .refine(isTimeZone, 'is not a time zone; Europe/Moscow is')
       .optional(),
   }).optional(),
+  email: mapping({
+    url: z.url({
+      protocol: /^smtps?$/,
+      error: 'is not a URL of a mail server; smtp://user:password@host:587 is',
+    }),
+    from: z.string().min(3),
+    admins: z.array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'is not an address')).default([]),
+    per_second: z.number().positive().max(100).default(5),
+  }).optional(),
   plans: z.record(key, planSchema).optional(),
   trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
   discounts: mapping({ vip_percent: percent.default(30) }).optional(),

@@ -71,7 +71,7 @@ function pathText(path: readonly PropertyKey[]): string {
 }
 
 /** What is not printed: they hold passwords. */
-const secrets = new Set(['database', 'token']);
+const secrets = new Set(['database', 'token', 'url']);
 
 /** The wrong value before what is wrong with it; nothing for a missing one or a whole mapping. */
 function shown(given: unknown, path: readonly PropertyKey[]): string {

@@ -1,6 +1,6 @@
 import { type Config, loadConfig } from '../config.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { workers } from '../workers/index.ts';
+import { workerNames as names } from '../workers/index.ts';
 
 /**
  * The configuration of a command, checked against the workers that there are: settings of one that
@@ -8,7 +8,6 @@ import { workers } from '../workers/index.ts';
  */
 export function readConfiguration(options: { readonly config?: string }): Config {
   const config = loadConfig(options.config === undefined ? {} : { config: options.config });
-  const names = workers.map((worker) => worker.name);
   const unknown = Object.keys(config.file.workers).find((name) => !names.includes(name));
   if (unknown === undefined) return config;
   throw new UsageFault(

@@ -48,22 +48,31 @@ function add(totals: Map<string, Total>, item: Preview): void {
 
 const compact = (value: unknown): string => jsonText(value).replaceAll(/\n\s*/g, ' ');
 
-const itemJson = (item: Preview) =>
-  'nodeId' in item
-    ? { node_id: item.nodeId, outcome: item.outcome, sentence: item.sentence }
-    : {
-        telegram_id: item.telegramId,
-        subscription_id: item.subscriptionId,
-        outcome: item.outcome,
-        amount: majorUnits(item.amountMinor, item.currency),
-        currency: item.currency,
-        sentence: item.sentence,
-      };
+function itemJson(item: Preview): object {
+  const { outcome, sentence } = item;
+  if ('nodeId' in item) return { node_id: item.nodeId, outcome, sentence };
+  if ('noticeId' in item) {
+    const { noticeId, telegramId, kind } = item;
+    return { notice_id: noticeId, telegram_id: telegramId, kind, outcome, sentence };
+  }
+  return {
+    telegram_id: item.telegramId,
+    subscription_id: item.subscriptionId,
+    outcome,
+    amount: majorUnits(item.amountMinor, item.currency),
+    currency: item.currency,
+    sentence,
+  };
+}
 
 /** Columns of a fixed width: the longest id is not known while they come. */
 function itemText(item: Preview): string {
   if ('nodeId' in item) {
     return `${item.nodeId.padEnd(12)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+  }
+  if ('noticeId' in item) {
+    const whom = (item.telegramId ?? 'admins').toString();
+    return `${whom.padEnd(12)}  ${item.kind.padEnd(16)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
   }
   const [customer, subscription] = [item.telegramId.toString(), item.subscriptionId.toString()];
   return `${customer.padEnd(12)}  ${subscription.padEnd(10)}  ${item.outcome.padEnd(14)}  ${item.sentence}`;

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
-import { settingsOf } from '../config.ts';
+import { type Config, settingsOf } from '../config.ts';
 import { stopwatch } from '../db/clock.ts';
+import { openDelivery } from '../delivery.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { isoTime, secondMs } from '../kernel/instant.ts';
-import { type Worker, workers } from '../workers/index.ts';
+import type { MessageLog } from '../notify/channels/log/log.ts';
+import { type Worker, workerNames, workersFor } from '../workers/index.ts';
 import { openReplica, type Replica } from '../workers/replica.ts';
 import { readProgress } from '../workers/run-progress.ts';
 import type { RunRow } from '../workers/run-record.ts';
@@ -32,34 +34,44 @@ interface Options extends CommonOptions {
 
 export function runCommand(open: OpenBooks): Command {
   return command('run', 'one run of a worker, now; prints its record')
-    .argument('<worker>', workers.map((worker) => worker.name).join(', '))
+    .argument('<worker>', workerNames.join(', '))
     .option('--dry-run', 'print what a run would do, subscription by subscription; changes nothing')
     .option('--confirm', 'go on with what a guard holds')
     .action(async (name: string, options: Options) => {
-      const worker = workerOf(name);
+      if (!workerNames.includes(name)) throw noWorker(name);
       await withBooks(open, options, (books) =>
-        untilInterrupted((signal) =>
-          options.dryRun === true
+        untilInterrupted((signal) => {
+          const worker = workerOf(name, books.config);
+          return options.dryRun === true
             ? previewTo(process.stdout, worker, books, signal, options.json ?? false)
-            : runNow(worker, books, signal, options),
-        ),
+            : runNow(worker, books, signal, options);
+        }),
       );
     });
 }
 
-/** @throws UsageFault that names those there are */
-function workerOf(name: string): Worker {
-  const found = workers.find((worker) => worker.name === name);
-  if (found !== undefined) return found;
+function noWorker(name: string): UsageFault {
   if (name === 'keep-node') {
-    throw new UsageFault(
+    return new UsageFault(
       'no_runs',
       'run: keep-node has no runs: nodes are kept for as long as "perennial start" lives, which works off marks as they come; "perennial node list" tells what waits',
     );
   }
-  const known = workers.map((worker) => worker.name).join(', ');
-  throw new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${known}`);
+  const known = workerNames.join(', ');
+  return new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${known}`);
 }
+
+/** @throws UsageFault for texts of messages that are wrong */
+function workerOf(name: string, config: Config): Worker {
+  const found = workersFor(() => openDelivery(config, toErrors)).find((each) => each.name === name);
+  if (found === undefined) throw noWorker(name);
+  return found;
+}
+
+/** Where messages go that have no other way out, beside the books. */
+const toErrors: MessageLog = {
+  info: (fields, message) => process.stderr.write(`${message}: ${JSON.stringify(fields)}\n`),
+};
 
 /** The first Ctrl-C or SIGTERM ends the work after the batch in hand, a second one at once. */
 async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {

@@ -189,6 +189,18 @@ export interface NotificationTable {
   sent_at: MaybeTime;
   message_id: bigint | null;
   created_at: Time;
+  recipient: string | null;
+  bulk: Generated<boolean>;
+  epoch: bigint | null;
+  lost_answers: Generated<number>;
+}
+
+export interface CourierTable {
+  id: string;
+  epoch: Generated<bigint>;
+  rests_until: MaybeTime;
+  failures: Generated<number>;
+  last_error: string | null;
 }
 
 export interface QuarantineTable {
@@ -258,6 +270,7 @@ export interface Books {
   'perennial.access_sync': AccessSyncTable;
   'perennial.stray': StrayTable;
   'perennial.notification': NotificationTable;
+  'perennial.courier': CourierTable;
   'perennial.quarantine': QuarantineTable;
   'perennial.worker_run': WorkerRunTable;
   'perennial.event': EventTable;

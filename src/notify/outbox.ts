@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
+import { wakeWorker } from '../db/wake.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import type { AdminKind, CustomerKind, ParamsOf } from './kinds.ts';
+import { type AdminKind, type CustomerKind, kinds, type ParamsOf } from './kinds.ts';
 
 /** `dedupeKey` names the fact, so that the fact is told once. */
 interface NoticeOf<K extends CustomerKind | AdminKind, To> {
@@ -19,21 +20,27 @@ export type NewNotice =
   | { [K in CustomerKind]: NoticeOf<K, CustomerId> }[CustomerKind]
   | { [K in AdminKind]: NoticeOf<K, null> }[AdminKind];
 
-/** Stores notices with the change that they tell of; one whose fact was told already is dropped. */
+/**
+ * Stores notices with the change that they tell of; one whose fact was told already is dropped. The
+ * courier is woken by the commit. Reminders may wait for everything else (`bulk`).
+ */
 export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): Promise<bigint> {
   if (notices.length === 0) return 0n;
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
-      params, next_attempt_at, created_at)
+      params, bulk, next_attempt_at, created_at)
     SELECT owed.customer_id, owed.subscription_id, 'telegram', owed.kind, owed.dedupe_key,
-      owed.params, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+      owed.params, owed.bulk, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
     FROM ${unnest('owed', notices, {
       customer_id: ['bigint', (row) => row.customerId],
       subscription_id: ['bigint', (row) => row.subscriptionId],
       kind: ['text', (row) => row.kind],
       dedupe_key: ['text', (row) => row.dedupeKey],
       params: ['jsonb', (row) => JSON.stringify(row.params)],
+      bulk: ['boolean', (row) => kinds[row.kind].policy === 'at_most_once'],
     })}
     ON CONFLICT (dedupe_key) DO NOTHING`.execute(tx);
-  return numAffectedRows ?? 0n;
+  const stored = numAffectedRows ?? 0n;
+  if (stored > 0n) await wakeWorker(tx, 'deliver-notifications');
+  return stored;
 }

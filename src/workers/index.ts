@@ -1,5 +1,8 @@
 import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
+import type { Delivery } from './deliver-notifications/claim.ts';
+import { worker as deliveryName } from './deliver-notifications/courier.ts';
+import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
@@ -35,7 +38,7 @@ function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Out
   };
 }
 
-/** Every worker. A new one is a folder and a line. */
+/** Every worker that goes by a timetable. A new one is a folder and a line. */
 export const workers: readonly Worker[] = [
   overSubscriptions(autoRenewal),
   overSubscriptions(fastExpiryCleanup),
@@ -43,3 +46,11 @@ export const workers: readonly Worker[] = [
   overSubscriptions(expiryReminders),
   reconcileXrayState(connectNode),
 ];
+
+/** Those that somebody may run: also the one that a service runs for as long as it lives. */
+export const workersFor = (delivery: () => Delivery): readonly Worker[] => [
+  ...workers,
+  deliverNotifications(delivery),
+];
+
+export const workerNames = [...workers.map(({ name }) => name), deliveryName];

@@ -103,7 +103,7 @@ export type Pass = (
 /** Minor units by customer that were taken from the balance which the facts show. */
 export type Spent = Map<CustomerId, bigint>;
 
-export type Preview = SubscriptionPreview | NodePreview;
+export type Preview = SubscriptionPreview | NodePreview | NoticePreview;
 
 export interface SubscriptionPreview {
   readonly telegramId: bigint;
@@ -117,6 +117,16 @@ export interface SubscriptionPreview {
 /** About one user of a node; who he is in the books stands in the sentence. */
 export interface NodePreview {
   readonly nodeId: string;
+  readonly outcome: string;
+  readonly sentence: string;
+}
+
+/** About one notice. */
+export interface NoticePreview {
+  readonly noticeId: bigint;
+  /** null: an alarm. */
+  readonly telegramId: bigint | null;
+  readonly kind: string;
   readonly outcome: string;
   readonly sentence: string;
 }

@@ -49,6 +49,7 @@ const catching: Places = {
   'workers/runner.ts': 'the runner: faults are told apart here',
   'workers/replica.ts': 'the runner: a connection that is held breaks',
   'workers/keep-node/': 'the keeper: faults of a node and of the books are told apart here',
+  'workers/deliver-notifications/': 'a fault of a gateway is told apart from that of the books',
   'workers/reconcile-xray-state/': 'a fault of one node is told apart from that of the books',
   'catalog/links.ts': 'a node whose settings are wrong spoils its own link alone',
   'transfer/': 'edge: bytes and values of a file',
@@ -81,7 +82,10 @@ const waiting: Places = {
 function ruleMayKnow(target: string, typeOnly: boolean): boolean {
   if (/^(kernel\/|subscription\/(renewal|price)\.ts$)/.test(target)) return true;
   if (/^notify\/(kinds|quiet|reminder-times)\.ts$/.test(target)) return true;
-  return typeOnly && /^(db\/schema|subscription\/(settings|outlook))\.ts$/.test(target);
+  return (
+    typeOnly &&
+    /^(db\/schema|notify\/channels\/channel|subscription\/(settings|outlook))\.ts$/.test(target)
+  );
 }
 
 const sqlText =
@@ -169,8 +173,8 @@ export const rules: readonly Rule[] = [
     planted: [['workers/keep-node/worker.ts', "import { Client } from '@grpc/grpc-js';"]],
   },
   {
-    title: 'only notify/channels/ imports Telegram',
-    broken: packageOnlyIn(/^grammy/, { 'notify/channels/': 'the one' }),
+    title: 'only notify/channels/ imports Telegram and mail',
+    broken: packageOnlyIn(/^(grammy|nodemailer)/, { 'notify/channels/': 'the one' }),
     planted: [['notify/outbox.ts', "import { Api } from 'grammy';"]],
   },
   {

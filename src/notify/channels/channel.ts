@@ -1,0 +1,52 @@
+// What a way out for messages is. A courier (workers/deliver-notifications) works each of them, one
+// courier over all replicas.
+
+/** A message in all the forms that a channel may need. */
+export interface Message {
+  readonly html: string;
+  readonly plain: string;
+  readonly subject: string;
+  /** Rows of buttons. */
+  readonly buttons: readonly (readonly Button[])[];
+  /** Arrives without a sound. */
+  readonly silent: boolean;
+}
+
+export type Button =
+  | { readonly text: string; readonly url: string }
+  | { readonly text: string; readonly callbackData: string };
+
+/**
+ * What became of a send. All doubt is `uncertain`: only what can't have been read by anybody is
+ * `not_taken`.
+ */
+export type Outcome =
+  | { readonly is: 'sent'; readonly messageId: bigint | null }
+  /** Nothing was written, or the gateway takes nothing from us: certainly not sent. */
+  | { readonly is: 'not_taken'; readonly error: string }
+  /** Lost after the request was written, or an answer that doesn't say: it may have arrived. */
+  | { readonly is: 'uncertain'; readonly error: string }
+  | { readonly is: 'too_many'; readonly retryAfterMs: number }
+  /** Nothing gets through to this recipient. */
+  | { readonly is: 'unreachable'; readonly error: string }
+  /** The message as it stands is refused, and will be again. */
+  | { readonly is: 'refused'; readonly error: string };
+
+export interface Channel {
+  /** As it stands in the row of a notice that went by it. */
+  readonly name: string;
+  /** The notices that it takes, by their channel: another's, where it stands in for that. */
+  readonly takes: string;
+  /** Which bot, mailbox or log: its courier goes by this name. No secret. */
+  readonly id: string;
+  /** Whom of the admins it tells alarms. */
+  readonly admins: readonly string[];
+  readonly perSecond: number;
+  /** Between two messages to one recipient. */
+  readonly gapMs: number;
+  /** Never rejects. Aborted, it says what became of it at once. */
+  send(to: string, message: Message, signal: AbortSignal): Promise<Outcome>;
+  /** Whether anything would be taken, without sending; undefined: yes. Never rejects. */
+  whyDown(signal: AbortSignal): Promise<string | undefined>;
+  close(): void;
+}

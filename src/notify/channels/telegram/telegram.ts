@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import { Api, type ApiClientOptions } from 'grammy';
+import { secondMs } from '../../../kernel/instant.ts';
+import type { Button, Channel, Message } from '../channel.ts';
+import { type Asked, type Line, openLine, Unanswered } from './exchange.ts';
+import { outcomeOf } from './outcome.ts';
+
+// Messages by a bot, over grammY's Api without its plugins for retries and pace: those send again
+// what may have arrived. Never `getUpdates` or `setWebhook`: the operator's own bot has the token too.
+
+export interface TelegramSettings {
+  readonly token: string;
+  readonly api: string;
+  readonly admins: readonly number[];
+  readonly perSecond: number;
+  /** Telegram takes one message a second for a chat. */
+  readonly gapMs?: number;
+  readonly deadlineMs?: number;
+}
+
+/** A gateway that takes longer has most likely lost it; the answer is given up, the message may be. */
+const sendWithinMs = 10 * secondMs;
+
+type Fetch = NonNullable<ApiClientOptions['fetch']>;
+
+/** What grammY needs of a fetch: a body of JSON, or a failure. */
+function fetchOver(line: Line): Fetch {
+  const fetch = async (url: unknown, init: unknown) => {
+    const { status, text } = await line.ask(String(url), init as Asked);
+    try {
+      const body: unknown = JSON.parse(text);
+      return { json: async () => body };
+    } catch {
+      // Not the Bot API's words but those of something before it, which may have handed it on.
+      throw new Unanswered(`answered ${status}, and not in JSON`, true);
+    }
+  };
+  return fetch as unknown as Fetch;
+}
+
+/** The number before the colon, which is the bot's Telegram id; else of a token that isn't one. */
+function botOf(token: string): string {
+  const [, id] = /^(\d+):/.exec(token) ?? [];
+  return id ?? createHash('sha256').update(token).digest('hex').slice(0, 12);
+}
+
+/** Takes the token, whole and its secret half, out of whatever a gateway says. */
+function withoutToken(token: string): (text: string) => string {
+  const parts = [token, token.split(':').at(-1) ?? ''].filter((part) => part.length > 5);
+  return (text) => parts.reduce((left, part) => left.replaceAll(part, '***'), text).slice(0, 300);
+}
+
+function keyOf(button: Button) {
+  return 'url' in button
+    ? { text: button.text, url: button.url }
+    : { text: button.text, callback_data: button.callbackData };
+}
+
+function more({ buttons, silent }: Message) {
+  return {
+    parse_mode: 'HTML' as const,
+    link_preview_options: { is_disabled: true },
+    ...(silent ? { disable_notification: true } : {}),
+    ...(buttons.length === 0
+      ? {}
+      : { reply_markup: { inline_keyboard: buttons.map((row) => row.map(keyOf)) } }),
+  };
+}
+
+export function openTelegram(settings: TelegramSettings): Channel {
+  const { token, deadlineMs = sendWithinMs } = settings;
+  const root = settings.api.replace(/\/+$/, '');
+  const line = openLine(root);
+  const api = new Api(token, { apiRoot: root, fetch: fetchOver(line) });
+  const told = withoutToken(token);
+  // grammY's types are of another AbortSignal.
+  const within = (signal: AbortSignal) =>
+    AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]) as never;
+  return {
+    name: 'telegram',
+    takes: 'telegram',
+    id: `telegram:${botOf(token)}`,
+    admins: settings.admins.map(String),
+    perSecond: settings.perSecond,
+    gapMs: settings.gapMs ?? secondMs,
+    async send(to, message, signal) {
+      try {
+        const sent = await api.sendMessage(to, message.html, more(message), within(signal));
+        return { is: 'sent', messageId: BigInt(sent.message_id) };
+      } catch (error) {
+        return outcomeOf(error, told);
+      }
+    },
+    async whyDown(signal) {
+      try {
+        await api.getMe(within(signal));
+        return undefined;
+      } catch (error) {
+        const outcome = outcomeOf(error, told);
+        return 'error' in outcome ? outcome.error : 'too many requests';
+      }
+    },
+    close: () => line.close(),
+  };
+}

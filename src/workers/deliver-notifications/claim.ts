@@ -1,0 +1,124 @@
+import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import type { isoTime } from '../../kernel/instant.ts';
+import type { Channel, Message } from '../../notify/channels/channel.ts';
+import { readFacts } from '../../notify/facts.ts';
+import { judge } from '../../notify/judging.ts';
+import { kinds, type Policy } from '../../notify/kinds.ts';
+import type { Texts } from '../../notify/texts.ts';
+import { type CourierPost, postLost, readCourier } from './post.ts';
+import * as store from './store.ts';
+
+// A notice is judged in the transaction that marks it `sending`, under its customer's lock and by
+// facts read after that: whatever committed before is seen, and whatever comes after it finds the
+// notice on its way (promise 7).
+
+/** By what is delivered, and in which words. */
+export interface Delivery {
+  /** All there are: an alarm goes by each that has admins. */
+  readonly channels: readonly Channel[];
+  readonly texts: Texts;
+}
+
+/** Where a courier works. */
+export interface Desk extends Delivery {
+  readonly db: Db;
+  readonly channel: Channel;
+  readonly post: CourierPost;
+}
+
+export interface Claimed {
+  readonly id: bigint;
+  readonly customerId: store.DueNotice['customerId'];
+  readonly policy: Policy;
+  readonly recipient: string;
+  readonly message: Message;
+  /** The number of this send. */
+  readonly attempts: number;
+  readonly lostAnswers: number;
+}
+
+export type Claim =
+  | { readonly is: 'send'; readonly claimed: Claimed }
+  | { readonly is: 'suppressed'; readonly reason: string }
+  | { readonly is: 'waits' }
+  /** Somebody else is at it or at its customer, it isn't due any more, or nothing may be sent now. */
+  | { readonly is: 'not_now' };
+
+/** @param count counts it in the run's record, in the same transaction @throws Fault `post_lost` */
+export function claim(
+  desk: Desk,
+  due: store.DueNotice,
+  count: (tx: Tx, claim: Claim) => Promise<void>,
+): Promise<Claim> {
+  return inTransaction(desk.db, async (tx) => {
+    const claim = await claimIn(tx, desk, due);
+    await count(tx, claim);
+    return claim;
+  });
+}
+
+async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim> {
+  const courier = await readCourier(tx, desk.post);
+  if (courier === undefined) throw postLost(desk.post);
+  const { now, restsUntil } = courier;
+  if (restsUntil !== null && restsUntil > now) return { is: 'not_now' };
+  const notice = await store.lockNotice(tx, due, now);
+  if (notice === undefined) return { is: 'not_now' };
+  const read = (await readFacts(tx, [notice.id], now)).get(notice.id);
+  if (read === undefined) return { is: 'not_now' };
+  const verdict = judge(notice, read.facts, now);
+  switch (verdict.do) {
+    case 'suppress':
+      await store.suppress(tx, notice.id, verdict.reason);
+      return { is: 'suppressed', reason: verdict.reason };
+    case 'wait':
+      await store.postpone(tx, notice.id, verdict.until);
+      return { is: 'waits' };
+    case 'send':
+  }
+  const recipient = due.recipient ?? (await addressed(tx, desk, notice, now));
+  if (recipient === undefined) return { is: 'not_now' };
+  const { id, kind, subscriptionId } = notice;
+  const { params, silent } = verdict;
+  const reader = read.reader ?? { locale: 'en', timeZone: 'UTC' };
+  const said = { kind, params, subscriptionId, planTitle: read.planTitle };
+  const message = { ...desk.texts.render(said, { ...reader, now }), silent };
+  if (!(await store.markSending(tx, desk.post, { id, recipient, params }, now))) {
+    throw postLost(desk.post);
+  }
+  const { policy } = kinds[kind];
+  const attempts = notice.attempts + 1;
+  const { customerId } = due;
+  const { lostAnswers } = notice;
+  return {
+    is: 'send',
+    claimed: { id, customerId, policy, recipient, message, attempts, lostAnswers },
+  };
+}
+
+type Now = Parameters<typeof isoTime>[0];
+
+/**
+ * An alarm becomes a row for each admin of each channel. This row is the first one's whom this
+ * channel reaches. @returns undefined: it was handed to another channel
+ */
+async function addressed(
+  tx: Tx,
+  { channel, channels }: Desk,
+  { id }: store.LockedNotice,
+  now: Now,
+): Promise<string | undefined> {
+  const all = channels.flatMap(({ takes, admins }) =>
+    admins.map((recipient) => ({ channel: takes, recipient })),
+  );
+  const mine = all.find((address) => address.channel === channel.takes);
+  await store.copyFor(
+    tx,
+    id,
+    all.filter((address) => address !== mine),
+    now,
+  );
+  if (mine !== undefined) return mine.recipient;
+  await store.suppress(tx, id, all.length === 0 ? 'no_admins' : 'other_channel');
+  return undefined;
+}

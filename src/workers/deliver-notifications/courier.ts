@@ -1,0 +1,272 @@
+import { readClock, stopwatch } from '../../db/clock.ts';
+import { inTransaction } from '../../db/connect.ts';
+import { faultOf } from '../../db/faults.ts';
+import { secondMs } from '../../kernel/instant.ts';
+import type { Outcome } from '../../notify/channels/channel.ts';
+import { Bell } from '../bell.ts';
+import { Fence } from '../fence.ts';
+import { type Claim, type Claimed, claim, type Desk } from './claim.ts';
+import { takeBack, takeOver } from './lost.ts';
+import { Pacer } from './pacer.ts';
+import { postLost, readCourier, writeResting } from './post.ts';
+import { asksFirst, restingOf, settlingOf } from './rule.ts';
+import { type DueKey, type DueNotice, readDue, settle } from './store.ts';
+import type { Tally } from './tally.ts';
+
+// A courier: takes what is due, one at a time, as its pace allows, and hands it to the gateway while
+// no transaction is open and no connection is held. Several answers may be awaited at once, else a
+// gateway that answers slowly would set the pace.
+
+export interface CourierLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface CourierOptions {
+  readonly log: CourierLog;
+  readonly signal: AbortSignal;
+}
+
+/** What a walk over all that is due came to. */
+export type Walked =
+  | { readonly is: 'done' }
+  /** Somebody asked to end, or the time is up. */
+  | { readonly is: 'left' }
+  | { readonly is: 'rests'; readonly ms: number; readonly error: string };
+
+export const worker = 'deliver-notifications';
+
+/** A page is some seconds' work at the usual pace; a wake-up ends it. */
+const pageMax = 100;
+/** Answers awaited at once: at 20 a second, gateways that take up to 0.8 s. */
+const underWayMax = 16;
+/** Of the 6 s that a service gives its runs: then answers that are still out are given up. */
+const graceMs = 4 * secondMs;
+/** How often what became of a send is tried to be written down, while the database is away. */
+const settleTries = 6;
+
+export class Courier {
+  readonly #desk: Desk;
+  readonly #log: CourierLog;
+  readonly #signal: AbortSignal;
+  readonly #fence: Fence;
+  readonly #elapsedMs = stopwatch();
+  readonly #pacer: Pacer;
+  readonly #bell = new Bell();
+  readonly #underWay = new Map<bigint, Promise<void>>();
+  /** Claims whose COMMIT nobody answered for: if they were made, nothing was sent. */
+  readonly #unsent = new Set<bigint>();
+  /** Ends the sends under way. */
+  readonly #cut = new AbortController();
+  #restUntilMs = 0;
+  #restsFor = '';
+  #failures = 0;
+  #woken = false;
+
+  constructor(desk: Desk, { log, signal }: CourierOptions) {
+    const { db, post, channel } = desk;
+    this.#desk = desk;
+    this.#log = log;
+    this.#signal = signal;
+    this.#fence = new Fence({
+      holds: async () => (await readCourier(db, post)) !== undefined,
+      lost: () => postLost(post),
+    });
+    this.#pacer = new Pacer(channel, this.#elapsedMs());
+  }
+
+  /** There may be something that can't wait. */
+  wake(): void {
+    this.#woken = true;
+    this.#bell.ring();
+  }
+
+  /** Waits for a wake-up, at most so long. */
+  async idle(ms: number): Promise<void> {
+    if (!this.#woken) await this.#bell.wait(ms, this.#signal);
+    this.#woken = false;
+  }
+
+  /** Delivers what is due, until nothing is. @throws Fault `post_lost`, or what the database did */
+  async walk(tally: Tally, isOver: () => boolean): Promise<Walked> {
+    const { db, channel } = this.#desk;
+    await this.#takeUpLost();
+    let after: DueKey | undefined;
+    let busyMs = Number.POSITIVE_INFINITY;
+    for (;;) {
+      if (this.#signal.aborted || isOver()) return { is: 'left' };
+      const rests = await this.#resting();
+      if (rests !== undefined) return rests;
+      this.#woken = false;
+      const page = await readDue(db, channel.takes, { after, max: pageMax });
+      for (const due of page) {
+        const soonMs = await this.#turn(due, tally);
+        busyMs = Math.min(busyMs, soonMs);
+        after = due.key;
+        if (this.#signal.aborted || isOver() || this.#restMs() > 0 || this.#woken) break;
+      }
+      // What came meanwhile may go before what is left of the page.
+      if (this.#woken) after = undefined;
+      else if (page.length < pageMax && after === page.at(-1)?.key) {
+        await this.answers();
+        if (this.#restMs() > 0) continue;
+        if (busyMs === Number.POSITIVE_INFINITY) return { is: 'done' };
+        await this.#bell.wait(busyMs, this.#signal);
+        after = undefined;
+        busyMs = Number.POSITIVE_INFINITY;
+      }
+    }
+  }
+
+  /** What is under way is written down. */
+  async answers(): Promise<void> {
+    await Promise.all(this.#underWay.values());
+  }
+
+  /** Ends: answers that are out get a while, then they are given up. */
+  async end(): Promise<void> {
+    const answers = this.answers();
+    const late = new Bell().wait(graceMs, new AbortController().signal);
+    await Promise.race([answers, late]);
+    this.#cut.abort();
+    await answers;
+    await this.#surely(() => this.#takeBack());
+  }
+
+  #restMs(): number {
+    return Math.max(0, this.#restUntilMs - this.#elapsedMs());
+  }
+
+  /** Whether nothing may be sent now, for how long and why; asks the gateway where that is in doubt. */
+  async #resting(): Promise<Walked | undefined> {
+    const { db, post, channel } = this.#desk;
+    const facts = await readCourier(db, post);
+    if (facts === undefined) throw postLost(post);
+    this.#failures = facts.failures;
+    const storedMs = facts.restsUntil === null ? 0 : facts.restsUntil - facts.now;
+    const ms = Math.max(storedMs, this.#restMs());
+    if (ms > 0) return { is: 'rests', ms, error: this.#restsFor };
+    if (!asksFirst(this.#failures)) return undefined;
+    const error = await channel.whyDown(this.#cut.signal);
+    if (error === undefined) return undefined;
+    await this.#heed({ is: 'not_taken', error }, this.#failures);
+    return { is: 'rests', ms: this.#restMs(), error };
+  }
+
+  /** One notice: its turn in the pace, its judgement, its sending. @returns ms until its recipient is free */
+  async #turn(due: DueNotice, tally: Tally): Promise<number> {
+    const { recipient, id } = due;
+    if (this.#underWay.has(id)) return Number.POSITIVE_INFINITY;
+    const soonMs = recipient === null ? 0 : this.#pacer.busyMs(recipient, this.#elapsedMs());
+    if (soonMs > 0) return soonMs;
+    while (this.#underWay.size >= underWayMax) await Promise.race(this.#underWay.values());
+    const waitMs = this.#pacer.waitMs(this.#elapsedMs());
+    if (waitMs > 0) await new Bell().wait(waitMs, this.#signal);
+    if (this.#signal.aborted || this.#restMs() > 0) return Number.POSITIVE_INFINITY;
+    const claimed = await this.#claim(due, tally);
+    if (claimed.is === 'send') await this.#hand(claimed.claimed, tally);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  async #claim(due: DueNotice, tally: Tally): Promise<Claim> {
+    this.#unsent.add(due.id);
+    const claimed = await claim(this.#desk, due, (tx, made) => tally.claimed(tx, made));
+    this.#unsent.delete(due.id);
+    // An alarm's copies for the other admins are due now.
+    if (due.recipient === null && claimed.is !== 'not_now') this.#woken = true;
+    if (claimed.is === 'suppressed') {
+      const level = claimed.reason === 'no_admins' ? 'warn' : 'debug';
+      this.#log[level](
+        { worker, item: String(due.id), reason: claimed.reason },
+        'notice suppressed',
+      );
+    }
+    return claimed;
+  }
+
+  /** Hands a notice that is marked to the gateway; the answer is awaited by nobody here. */
+  async #hand(claimed: Claimed, tally: Tally): Promise<void> {
+    this.#unsent.add(claimed.id);
+    await this.#fence.hold();
+    // Told to wait since it was claimed.
+    if (this.#signal.aborted || this.#restMs() > 0) return;
+    this.#unsent.delete(claimed.id);
+    const { recipient, message, id } = claimed;
+    this.#pacer.took(recipient, this.#elapsedMs());
+    const failures = this.#failures;
+    const sent = this.#desk.channel
+      .send(recipient, message, this.#cut.signal)
+      .then((outcome) => this.#settle(claimed, outcome, failures, tally))
+      .finally(() => this.#underWay.delete(id));
+    this.#underWay.set(id, sent);
+  }
+
+  async #settle(claimed: Claimed, outcome: Outcome, failures: number, tally: Tally): Promise<void> {
+    const { id, customerId, attempts } = claimed;
+    const messageId = outcome.is === 'sent' ? outcome.messageId : null;
+    const { name } = this.#desk.channel;
+    const sent = { id, customerId, attempts, channel: name, messageId };
+    await this.#surely(async () => {
+      // First what concerns everybody.
+      await this.#heed(outcome, failures);
+      await inTransaction(this.#desk.db, async (tx) => {
+        const now = await readClock(tx);
+        const settling = settlingOf(claimed, outcome, now);
+        if (await settle(tx, sent, settling, now)) await tally.settled(tx, settling);
+      });
+    });
+    if (outcome.is === 'sent') return;
+    const level = outcome.is === 'refused' ? 'error' : 'info';
+    this.#log[level]({ worker, item: String(id), ...outcome }, `notice: ${outcome.is}`);
+  }
+
+  /** What an answer says of the gateway: at once for this process, and stored for all. */
+  async #heed(outcome: Outcome, failuresBefore: number): Promise<void> {
+    const { db, post } = this.#desk;
+    const resting = restingOf(failuresBefore, outcome, await readClock(db));
+    if (resting.error === null && this.#failures === 0) return;
+    this.#failures = resting.failures;
+    if (resting.restsUntil !== null) {
+      const { restsUntil, error } = resting;
+      this.#restsFor = error ?? '';
+      const ms = restsUntil - (await readClock(db));
+      this.#restUntilMs = Math.max(this.#restUntilMs, this.#elapsedMs() + ms);
+      this.#log.warn({ worker, post: post.id, restMs: ms, error }, 'nothing is sent for a while');
+    }
+    await writeResting(db, post, resting);
+  }
+
+  /** While the database is away what was learnt is kept for some seconds; then it is lost. */
+  async #surely(work: () => Promise<void>): Promise<void> {
+    for (let tried = 1; ; tried += 1) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        const fault = faultOf(error);
+        const about = { worker, code: fault.code, err: fault };
+        if (fault.kind !== 'transient' || tried === settleTries) {
+          this.#log.error(about, `what became of a send is lost: ${fault.message}`);
+          return;
+        }
+        await new Bell().wait(100 * 2 ** tried, new AbortController().signal);
+      }
+    }
+  }
+
+  /** Claims that were never sent. */
+  async #takeBack(): Promise<void> {
+    await takeBack(this.#desk.db, this.#desk.post, [...this.#unsent]);
+    this.#unsent.clear();
+  }
+
+  /** Claims of this courier's that were never sent, and sends of couriers that are gone. */
+  async #takeUpLost(): Promise<void> {
+    const { db, channel } = this.#desk;
+    await this.#takeBack();
+    const found = await takeOver(db, channel.takes, [...this.#underWay.keys()]);
+    if (found > 0) this.#log.warn({ worker, found }, 'sends were lost with their courier');
+  }
+}

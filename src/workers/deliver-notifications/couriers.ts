@@ -1,0 +1,189 @@
+import pg from 'pg';
+import { stopwatch } from '../../db/clock.ts';
+import type { Db } from '../../db/connect.ts';
+import { faultOf } from '../../db/faults.ts';
+import { wakeChannel } from '../../db/wake.ts';
+import { minuteMs, secondMs } from '../../kernel/instant.ts';
+import type { Channel } from '../../notify/channels/channel.ts';
+import { Bell } from '../bell.ts';
+import { guardConfig } from '../guard.ts';
+import type { Replica } from '../replica.ts';
+import type { Delivery } from './claim.ts';
+import { Courier, type CourierLog, worker } from './courier.ts';
+import { enterPost, lockOf } from './post.ts';
+import { type Ended, recorded } from './run.ts';
+import { hasLost, readDue } from './store.ts';
+import type { Tally } from './tally.ts';
+
+// The couriers of this process: for each channel whose advisory lock it got, on one connection each.
+// As with keepers of nodes the lock is for peace, and for being quick: the server frees it when a
+// process dies, or says nothing for 10 s, and the next look of another one takes it. What is right is
+// seen to by the epoch (`post.ts`) and by the number of each notice's attempt (`store.ts`).
+
+export interface CouriersOptions extends Delivery {
+  readonly url: string;
+  readonly db: Db;
+  readonly replica: Replica;
+  readonly log: CourierLog;
+  readonly pollMs?: number;
+  /** A process that is silent for this long has lost its posts. */
+  readonly silentMs?: number;
+}
+
+export interface Couriers {
+  /** The channels that this process delivers for now. */
+  held(): readonly string[];
+  /** Awaits the answers that are out, writes down what came of them, and lets others go on. */
+  stop(): Promise<void>;
+}
+
+const lookMs = secondMs;
+/** How long a run stays open for what comes next: a receipt each second must not be a record each. */
+const runMs = minuteMs;
+/** A process that is not fit leaves the post to others for this long. */
+const unfitMs = 30 * secondMs;
+
+export function startCouriers(options: CouriersOptions): Couriers {
+  const { log, pollMs = lookMs, silentMs = 10 * secondMs } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const held = new Map<string, Courier>();
+  const rest = (ms: number) => new Bell().wait(ms, signal);
+
+  /** Delivers for a channel for as long as one connection lives. @returns how long to leave it to others */
+  async function session(channel: Channel): Promise<number> {
+    const client = new pg.Client(guardConfig(options.url, 'courier', silentMs));
+    const lost = new AbortController();
+    const over = AbortSignal.any([signal, lost.signal]);
+    client.on('error', () => lost.abort());
+    client.on('end', () => lost.abort());
+    client.on('notification', ({ payload }) => {
+      if (payload === worker) held.get(channel.id)?.wake();
+    });
+    let working: Promise<'lost' | 'unfit' | 'ended'> | undefined;
+    const bell = new Bell();
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${wakeChannel}`);
+      while (!over.aborted) {
+        // Also what says that this process lives.
+        const { rows } = await client.query<{ mine: boolean }>(
+          working === undefined
+            ? { text: `SELECT pg_try_advisory_lock(${lockOf('$1')}) AS mine`, values: [channel.id] }
+            : 'SELECT true AS mine',
+        );
+        if (working === undefined && rows[0]?.mine === true) {
+          working = work(channel, over).finally(() => bell.ring());
+        }
+        await bell.wait(Math.min(pollMs, silentMs / 4), over);
+        const ended = await Promise.race([working, undefined]);
+        if (ended !== undefined) return ended === 'unfit' ? unfitMs : 0;
+      }
+      return 0;
+    } finally {
+      // The sends end before the lock goes.
+      lost.abort();
+      await working;
+      // A connection that hangs must not keep this process from the next one.
+      await Promise.race([client.end(), new Bell().wait(secondMs, new AbortController().signal)]);
+    }
+  }
+
+  /** Never rejects. */
+  async function work(channel: Channel, over: AbortSignal): Promise<'lost' | 'unfit' | 'ended'> {
+    const { db, channels, texts } = options;
+    let courier: Courier | undefined;
+    let end: 'lost' | 'unfit' | 'ended' = 'ended';
+    while (!over.aborted && end === 'ended') {
+      try {
+        if (courier === undefined) {
+          const post = await enterPost(db, channel.id);
+          log.info({ worker, post: post.id, epoch: Number(post.epoch) }, 'delivers here');
+          courier = new Courier({ db, channel, channels, texts, post }, { log, signal: over });
+          held.set(channel.id, courier);
+        }
+        const more = await isOwed(channel);
+        if (more) end = await oneRun(courier, channel, over);
+        else await courier.idle(pollMs);
+      } catch (error) {
+        said(error);
+        await new Bell().wait(pollMs, over);
+      }
+    }
+    await courier?.end();
+    held.delete(channel.id);
+    return end;
+  }
+
+  const isOwed = async ({ takes }: Channel): Promise<boolean> =>
+    (await readDue(options.db, takes, { after: undefined, max: 1 })).length > 0 ||
+    (await hasLost(options.db, takes));
+
+  async function oneRun(
+    courier: Courier,
+    channel: Channel,
+    over: AbortSignal,
+  ): Promise<'lost' | 'unfit' | 'ended'> {
+    const row = await recorded(options, (tally) => stay(courier, channel, tally, over));
+    const { outcome, examined, changed, failed, detail } = row;
+    const counts = { examined: Number(examined), changed: Number(changed), failed: Number(failed) };
+    const level = outcome === 'success' && examined === 0n ? 'debug' : 'info';
+    log[level]({ worker, post: channel.id, outcome, ...counts, detail }, 'run ended');
+    if (outcome === 'skipped') return 'unfit';
+    if (outcome !== 'failed') return 'ended';
+    if (detail.code === 'post_lost') return 'lost';
+    await new Bell().wait(5 * secondMs, over);
+    return 'ended';
+  }
+
+  /** Walks again and again for a minute, so that what comes meanwhile is of the same run. */
+  async function stay(
+    courier: Courier,
+    channel: Channel,
+    tally: Tally,
+    over: AbortSignal,
+  ): Promise<Ended> {
+    const elapsedMs = stopwatch();
+    const isOver = () => elapsedMs() >= runMs;
+    let trouble: string | undefined;
+    for (;;) {
+      const walked = await courier.walk(tally, isOver);
+      if (walked.is === 'rests') trouble = walked.error;
+      if (over.aborted || isOver()) {
+        await (over.aborted ? courier.end() : courier.answers());
+        const left = walked.is === 'done' ? {} : { work_left: true };
+        if (trouble !== undefined) {
+          return { outcome: 'degraded', detail: { [channel.id]: trouble, ...left } };
+        }
+        return { outcome: walked.is === 'done' ? 'success' : 'partial', detail: left };
+      }
+      await courier.idle(walked.is === 'rests' ? Math.min(walked.ms, pollMs) : pollMs);
+    }
+  }
+
+  function said(error: unknown): void {
+    const fault = faultOf(error);
+    const level = fault.kind === 'transient' ? 'warn' : 'error';
+    log[level]({ worker, code: fault.code, err: fault }, `courier: ${fault.message}`);
+  }
+
+  async function sessions(channel: Channel): Promise<void> {
+    while (!signal.aborted) {
+      const restMs = await session(channel).catch((error: unknown) => {
+        said(error);
+        return pollMs;
+      });
+      await rest(Math.max(restMs, 10));
+    }
+  }
+
+  const ended = Promise.all(options.channels.map(sessions));
+  return {
+    held: () => [...held.keys()],
+    async stop() {
+      stopping.abort();
+      await ended;
+      for (const channel of options.channels) channel.close();
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Pacer } from './pacer.ts';
+
+/** Sends to these recipients as soon as each may be, by timers that are late by so much. */
+function sendAll(
+  settings: ConstructorParameters<typeof Pacer>[0],
+  recipients: readonly string[],
+  lateMs: (n: number) => number,
+): { atMs: number; to: string }[] {
+  let nowMs = 0;
+  const pacer = new Pacer(settings, nowMs);
+  return recipients.map((to, n) => {
+    const waitMs = Math.max(pacer.waitMs(nowMs), pacer.busyMs(to, nowMs));
+    if (waitMs > 0) nowMs += waitMs + lateMs(n);
+    pacer.took(to, nowMs);
+    return { atMs: nowMs, to };
+  });
+}
+
+test('no second holds more than the pace and two, and no recipient gets two within the gap', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 30 }),
+      fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 200 }),
+      fc.array(fc.integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 20 }),
+      (perSecond, names, late) => {
+        const sent = sendAll(
+          { perSecond, gapMs: 1_000 },
+          names.map(String),
+          (n) => late[n % late.length] ?? 0,
+        );
+        for (const { atMs, to } of sent) {
+          const second = sent.filter((each) => each.atMs >= atMs && each.atMs < atMs + 1_000);
+          expect(second.length).toBeLessThanOrEqual(perSecond + 2);
+          expect(second.filter((each) => each.to === to)).toHaveLength(1);
+        }
+      },
+    ),
+  );
+});
+
+test('timers that are late by up to two turns cost nothing of the pace', () => {
+  const to = Array.from({ length: 400 }, (_, n) => String(n));
+  const sent = sendAll({ perSecond: 20, gapMs: 0 }, to, (n) => (n * 37) % 90);
+  expect(sent.at(-1)?.atMs).toBeLessThan(400 * 50 + 200);
+});
+
+test('nobody is sent to within the first gap: a courier before this one may have been at it', () => {
+  expect(new Pacer({ perSecond: 20, gapMs: 1_000 }, 500).waitMs(500)).toBe(1_000);
+  expect(new Pacer({ perSecond: 20, gapMs: 0 }, 500).waitMs(500)).toBe(0);
+});
+
+test('recipients whose gap is over are forgotten', () => {
+  const pacer = new Pacer({ perSecond: 1_000, gapMs: 1_000 }, 0);
+  for (let n = 0; n < 10; n += 1) pacer.took(String(n), n * 10);
+  expect(pacer.busyMs('9', 100)).toBe(990);
+  pacer.took('x', 1_050);
+  expect(pacer.busyMs('0', 1_050)).toBe(0);
+  expect(pacer.busyMs('9', 1_050)).toBe(40);
+});

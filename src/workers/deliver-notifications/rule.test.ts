@@ -1,0 +1,85 @@
+import { expect, test } from 'vitest';
+import { hourMs, instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
+import type { Outcome } from '../../notify/channels/channel.ts';
+import { asksFirst, restingOf, settlingOf, type Tried } from './rule.ts';
+
+const now = instant(Date.UTC(2026, 10, 24, 12));
+const after = (ms: number) => later(now, ms);
+const sure: Tried = { policy: 'at_least_once', attempts: 1, lostAnswers: 0 };
+const once: Tried = { policy: 'at_most_once', attempts: 1, lostAnswers: 0 };
+const lost: Outcome = { is: 'uncertain', error: 'no answer in time' };
+const notTaken: Outcome = { is: 'not_taken', error: 'connect ECONNREFUSED' };
+
+test.for([
+  ['sent', once, { is: 'sent', messageId: 7n }, { state: 'sent', reachable: true, lost: false }],
+  [
+    'not taken: again',
+    once,
+    notTaken,
+    { state: 'pending', nextAttemptAt: after(secondMs), lost: false },
+  ],
+  [
+    'not taken the 5th time',
+    { ...once, attempts: 5 },
+    notTaken,
+    { nextAttemptAt: after(16 * secondMs) },
+  ],
+  [
+    'not taken the 50th time',
+    { ...once, attempts: 50 },
+    notTaken,
+    { nextAttemptAt: after(hourMs) },
+  ],
+  ['too many', once, { is: 'too_many', retryAfterMs: 3_000 }, { state: 'pending', lost: false }],
+  [
+    'lost, must arrive',
+    sure,
+    lost,
+    { state: 'uncertain', nextAttemptAt: after(secondMs), lost: true },
+  ],
+  ['lost, must not nag', once, lost, { state: 'uncertain', nextAttemptAt: never, lost: true }],
+  [
+    'lost the 9th time',
+    { ...sure, lostAnswers: 8 },
+    lost,
+    { state: 'uncertain', nextAttemptAt: after(secondMs) },
+  ],
+  [
+    'lost the 10th time',
+    { ...sure, lostAnswers: 9 },
+    lost,
+    { state: 'uncertain', nextAttemptAt: never },
+  ],
+  [
+    'blocked',
+    sure,
+    { is: 'unreachable', error: '403 blocked' },
+    { state: 'failed', reason: '403 blocked', reachable: false },
+  ],
+  ['refused', sure, { is: 'refused', error: '400' }, { state: 'failed', reason: '400' }],
+] satisfies [string, Tried, Outcome, object][])('%s', ([, tried, outcome, settling]) => {
+  expect(settlingOf(tried, outcome, now)).toMatchObject(settling);
+});
+
+test('what is refused says nothing of whether its customer can be reached', () => {
+  expect(settlingOf(sure, { is: 'refused', error: '400' }, now)).not.toHaveProperty('reachable');
+});
+
+test.for([
+  ['one failure is an accident', 0, lost, 1, null],
+  ['two are not', 1, lost, 2, after(secondMs)],
+  ['each further one waits longer', 4, notTaken, 5, after(8 * secondMs)],
+  ['at most a minute', 40, notTaken, 41, after(minuteMs)],
+  ['a gateway is taken at its word', 0, { is: 'too_many', retryAfterMs: 7_000 }, 0, after(7_000)],
+  ['one that answers is well', 9, { is: 'sent', messageId: 1n }, 0, null],
+  ['also one that refuses', 9, { is: 'refused', error: '400' }, 0, null],
+] satisfies [string, number, Outcome, number, number | null][])(
+  'a courier rests: %s',
+  ([, before, outcome, failures, restsUntil]) => {
+    expect(restingOf(before, outcome, now)).toMatchObject({ failures, restsUntil });
+  },
+);
+
+test('a gateway is asked before a message is risked from its second failure in a row on', () => {
+  expect([0, 1, 2, 9].map(asksFirst)).toEqual([false, false, true, true]);
+});

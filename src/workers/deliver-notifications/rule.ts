@@ -1,0 +1,112 @@
+import type { NoticeState } from '../../db/schema.ts';
+import { unreachable } from '../../kernel/faults.ts';
+import { hourMs, type Instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
+import type { Outcome } from '../../notify/channels/channel.ts';
+import type { Policy } from '../../notify/kinds.ts';
+
+// What becomes of a notice once it was handed to a gateway, and of the gateway's courier.
+//
+// A notice that was certainly not taken is pending again. One whose answer was lost is `uncertain`:
+// it goes again where it has to arrive (at_least_once), and stays so where it must not nag
+// (at_most_once). Nothing gets through to the customer: it has failed, and the customer can't be
+// reached. The gateway refuses this very message: it has failed, with the reason.
+//
+// A gateway that fails once may have met an accident. One that fails twice in a row is unwell:
+// everybody waits, longer each time, and before anybody's message is risked again it is asked
+// whether it is there. A gateway that says how long to wait is taken at its word.
+
+/** What is known of a notice when its send is over. */
+export interface Tried {
+  readonly policy: Policy;
+  /** How often it was handed over, this time included. */
+  readonly attempts: number;
+  /** How often nobody knows what became of it, without this time. */
+  readonly lostAnswers: number;
+}
+
+export interface Settling {
+  readonly state: Exclude<NoticeState, 'sending' | 'suppressed'>;
+  readonly reason: string | null;
+  readonly nextAttemptAt: Instant;
+  /** It may have arrived, and nobody knows. */
+  readonly lost: boolean;
+  /** Whether the customer can be reached; undefined: that wasn't learnt. */
+  readonly reachable?: boolean;
+}
+
+/** It is there ten times by now, or never will be: nobody is served by an eleventh. */
+const lostAnswersMax = 10;
+
+export function settlingOf(tried: Tried, outcome: Outcome, now: Instant): Settling {
+  const again = later(now, noticeRestMs(tried.attempts));
+  switch (outcome.is) {
+    case 'sent':
+      return { state: 'sent', reason: null, nextAttemptAt: now, lost: false, reachable: true };
+    case 'not_taken':
+      return { state: 'pending', reason: outcome.error, nextAttemptAt: again, lost: false };
+    case 'too_many':
+      return { state: 'pending', reason: 'too_many', nextAttemptAt: now, lost: false };
+    case 'uncertain': {
+      const goesAgain = tried.policy === 'at_least_once' && tried.lostAnswers + 1 < lostAnswersMax;
+      const nextAttemptAt = goesAgain ? again : never;
+      return { state: 'uncertain', reason: outcome.error, nextAttemptAt, lost: true };
+    }
+    case 'unreachable':
+      return { ...failed(outcome.error, now), reachable: false };
+    case 'refused':
+      return failed(outcome.error, now);
+    default:
+      return unreachable(outcome);
+  }
+}
+
+const failed = (reason: string, now: Instant) =>
+  ({ state: 'failed', reason, nextAttemptAt: now, lost: false }) as const;
+
+/** 1, 2, 4 … s, at most an hour. */
+function noticeRestMs(attempts: number): number {
+  return Math.min(hourMs, secondMs * 2 ** Math.min(attempts - 1, 12));
+}
+
+export interface Resting {
+  readonly failures: number;
+  readonly restsUntil: Instant | null;
+  readonly error: string | null;
+}
+
+/** Until when nothing is sent, after a send that began when the courier's failures were these. */
+export function restingOf(failures: number, outcome: Outcome, now: Instant): Resting {
+  switch (outcome.is) {
+    case 'sent':
+    case 'unreachable':
+    case 'refused':
+      return { failures: 0, restsUntil: null, error: null };
+    case 'too_many': {
+      const error = `too many: wait ${outcome.retryAfterMs / secondMs} s`;
+      return { failures, restsUntil: later(now, outcome.retryAfterMs), error };
+    }
+    case 'not_taken':
+    case 'uncertain': {
+      const restMs = courierRestMs(failures + 1);
+      const restsUntil = restMs === 0 ? null : later(now, restMs);
+      return { failures: failures + 1, restsUntil, error: outcome.error };
+    }
+    default:
+      return unreachable(outcome);
+  }
+}
+
+/** Nothing after the first failure, then 1, 2, 4 … s, at most a minute. */
+function courierRestMs(failures: number): number {
+  if (failures < 2) return 0;
+  return Math.min(minuteMs, secondMs * 2 ** Math.min(failures - 2, 10));
+}
+
+/** Before a message is risked: the gateway failed twice in a row, and nobody knows if it is back. */
+export const asksFirst = (failures: number): boolean => failures >= 2;
+
+/** What a courier finds marked `sending` by one that is gone: the answer was lost with it. */
+export const lostWithItsCourier: Outcome = {
+  is: 'uncertain',
+  error: 'its courier ended before the answer',
+};

@@ -1,0 +1,49 @@
+import { clockSkewMs, readClock, skewMaxMs } from '../../db/clock.ts';
+import { faultOf } from '../../db/faults.ts';
+import type { JsonObject, RunOutcome } from '../../db/schema.ts';
+import { finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
+import type { RunContext } from '../runner.ts';
+import { worker } from './courier.ts';
+import { Tally } from './tally.ts';
+
+// A run of deliver-notifications, with its record.
+
+export type DeliveryContext = Pick<RunContext, 'db' | 'replica' | 'log'>;
+
+export interface Ended {
+  readonly outcome: Exclude<RunOutcome, 'running'>;
+  readonly detail: JsonObject;
+}
+
+/**
+ * @param deliver the work; what it throws fails the run
+ * @throws where not even the record can be written; the next run of this replica closes it
+ */
+export async function recorded(
+  { db, replica, log }: DeliveryContext,
+  deliver: (tally: Tally) => Promise<Ended>,
+): Promise<RunRow> {
+  const id = await reserveRunId(db);
+  const tally = new Tally(id);
+  const carriedOut = async (): Promise<Ended> => {
+    try {
+      const skewMs = await clockSkewMs(db);
+      if (Math.abs(skewMs) <= skewMaxMs) return await deliver(tally);
+      const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
+      log.error({ worker, skewMs }, reason);
+      return { outcome: 'skipped', detail: { reason } };
+    } catch (error) {
+      const { kind, code, message } = faultOf(error);
+      log.error({ worker, code, err: error }, 'run failed');
+      return { outcome: 'failed', detail: { kind, code, error: message } };
+    }
+  };
+  try {
+    await startRun(db, id, worker, replica, await readClock(db));
+    const { outcome, detail } = await carriedOut();
+    return await finishRun(db, id, await readClock(db), outcome, { ...tally.detail, ...detail });
+  } catch (error) {
+    replica.unclosed.add(id);
+    throw error;
+  }
+}

@@ -1,0 +1,256 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import { anyOf } from '../../db/unnest.ts';
+import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
+import { type NoticeKind, noticeKinds, type Params } from '../../notify/kinds.ts';
+import type { CourierPost } from './post.ts';
+import type { Settling } from './rule.ts';
+
+// The notices that a courier works off. The number of its attempt is a notice's fence: what was
+// learnt of a send is written only while that send is the notice's last.
+
+/** A notice that is due, as it was found: unlocked. */
+export interface DueNotice {
+  readonly id: bigint;
+  readonly customerId: CustomerId | null;
+  /** Whom the channel is to send to; null: an alarm that goes to all admins. */
+  readonly recipient: string | null;
+  readonly key: DueKey;
+}
+
+/** The keyset's key. */
+export interface DueKey {
+  readonly bulk: boolean;
+  readonly at: Instant;
+  readonly id: bigint;
+}
+
+/**
+ * A page of what is due on a channel, over `notification_owed`: what can't wait before what can,
+ * each in the order of its time. Kinds that a newer version stored are left to its couriers.
+ */
+export async function readDue(
+  db: Db | Tx,
+  channel: string,
+  page: { readonly after: DueKey | undefined; readonly max: number },
+): Promise<DueNotice[]> {
+  const rows: DueNotice[] = [];
+  // One walk over the index for each half: the order of both is that of the index.
+  for (const bulk of [false, true]) {
+    const { after } = page;
+    if (after?.bulk === true && !bulk) continue;
+    const beyond =
+      after === undefined || after.bulk !== bulk
+        ? sql`true`
+        : sql`(n.next_attempt_at, n.id) > (${isoTime(after.at)}::timestamptz, ${after.id})`;
+    const left = page.max - rows.length;
+    if (left <= 0) break;
+    const { rows: found } = await sql<Omit<DueNotice, 'key'> & { at: Instant }>`
+      SELECT n.id, n.customer_id AS "customerId", n.next_attempt_at AS at,
+        coalesce(n.recipient, c.telegram_id::text) AS recipient
+      FROM perennial.notification n LEFT JOIN perennial.customer c ON c.id = n.customer_id
+      WHERE n.channel = ${channel} AND n.bulk = ${sql.lit(bulk)}
+        AND n.state IN ('pending', 'uncertain') AND n.kind = ${anyOf('text', noticeKinds)}
+        AND n.next_attempt_at <= (SELECT perennial.clock()) AND ${beyond}
+      ORDER BY n.next_attempt_at, n.id LIMIT ${left}`.execute(db);
+    rows.push(...found.map(({ at, ...row }) => ({ ...row, key: { bulk, at, id: row.id } })));
+  }
+  return rows;
+}
+
+/** A notice under its lock. */
+export interface LockedNotice {
+  readonly id: bigint;
+  readonly kind: NoticeKind;
+  readonly params: Params;
+  readonly subscriptionId: SubscriptionId | null;
+  readonly dedupeKey: string;
+  readonly recipient: string | null;
+  readonly createdAt: Instant;
+  /** How often it was handed over before. */
+  readonly attempts: number;
+  readonly lostAnswers: number;
+}
+
+/**
+ * Locks the customer, then the notice if it is still due. Nobody is waited for: who is locked by a
+ * purchase has a notice that may be untrue in a moment, and the next look finds it.
+ * @returns undefined: not now
+ */
+export async function lockNotice(
+  tx: Tx,
+  { id, customerId }: DueNotice,
+  now: Instant,
+): Promise<LockedNotice | undefined> {
+  if (customerId !== null) {
+    const { rows } = await sql`
+      SELECT id FROM perennial.customer WHERE id = ${customerId}
+      FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
+    if (rows.length === 0) return undefined;
+  }
+  const { rows } = await sql<LockedNotice>`
+    SELECT id, kind, params, subscription_id AS "subscriptionId", dedupe_key AS "dedupeKey",
+      recipient, created_at AS "createdAt", attempts, lost_answers AS "lostAnswers"
+    FROM perennial.notification
+    WHERE id = ${id} AND state IN ('pending', 'uncertain') AND next_attempt_at <= ${isoTime(now)}
+    FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
+  return rows[0];
+}
+
+/** As they stand, in this order. */
+export async function readNotices(tx: Tx, ids: readonly bigint[]): Promise<LockedNotice[]> {
+  const { rows } = await sql<LockedNotice>`
+    SELECT id, kind, params, subscription_id AS "subscriptionId", dedupe_key AS "dedupeKey",
+      recipient, created_at AS "createdAt", attempts, lost_answers AS "lostAnswers"
+    FROM perennial.notification WHERE id = ${anyOf('bigint', ids)}`.execute(tx);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.flatMap((id) => byId.get(id) ?? []);
+}
+
+/** It is no longer to be said. */
+export async function suppress(tx: Tx, id: bigint, reason: string): Promise<void> {
+  await sql`
+    UPDATE perennial.notification SET state = 'suppressed', reason = ${reason}
+    WHERE id = ${id}`.execute(tx);
+}
+
+/** It is to be said, and not yet. */
+export async function postpone(tx: Tx, id: bigint, until: Instant): Promise<void> {
+  await sql`
+    UPDATE perennial.notification SET next_attempt_at = ${isoTime(until)}
+    WHERE id = ${id}`.execute(tx);
+}
+
+/** It can't be said as it stands. */
+export async function fail(tx: Tx, id: bigint, reason: string): Promise<void> {
+  await sql`
+    UPDATE perennial.notification SET state = 'failed', reason = ${reason}
+    WHERE id = ${id}`.execute(tx);
+}
+
+export interface Sending {
+  readonly id: bigint;
+  readonly recipient: string;
+  /** What it says now. */
+  readonly params: Params;
+}
+
+/** Marks a notice before it is sent. @returns false: the post was lost, nothing may be sent */
+export async function markSending(
+  tx: Tx,
+  post: CourierPost,
+  { id, recipient, params }: Sending,
+  now: Instant,
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.notification SET state = 'sending', sending_since = ${isoTime(now)},
+      attempts = attempts + 1, epoch = ${post.epoch},
+      recipient = ${recipient}, params = ${JSON.stringify(params)}::jsonb
+    WHERE id = ${id} AND EXISTS (
+      SELECT FROM perennial.courier WHERE id = ${post.id} AND epoch = ${post.epoch})`.execute(tx);
+  return numAffectedRows === 1n;
+}
+
+/** Where else an alarm goes. */
+export interface Address {
+  readonly channel: string;
+  readonly recipient: string;
+}
+
+/** An alarm is one row for each who hears it: this one is the first's, these are the others'. */
+export async function copyFor(
+  tx: Tx,
+  id: bigint,
+  others: readonly Address[],
+  now: Instant,
+): Promise<void> {
+  for (const { channel, recipient } of others) {
+    await sql`
+      INSERT INTO perennial.notification (channel, recipient, kind, dedupe_key, params, bulk,
+        next_attempt_at, created_at)
+      SELECT ${channel}, ${recipient}, kind, dedupe_key || ${` to ${channel}:${recipient}`}, params,
+        bulk, ${isoTime(now)}::timestamptz, created_at
+      FROM perennial.notification WHERE id = ${id}
+      ON CONFLICT (dedupe_key) DO NOTHING`.execute(tx);
+  }
+}
+
+export interface Sent {
+  readonly id: bigint;
+  readonly customerId: CustomerId | null;
+  /** The number of this send. */
+  readonly attempts: number;
+  /** By which it went, if it went. */
+  readonly channel: string;
+  readonly messageId: bigint | null;
+}
+
+/**
+ * Writes down what became of a send, unless it was sent again since. A row that a successor found
+ * and called uncertain is settled all the same: what is known is better than doubt.
+ * @returns whether it was written
+ */
+export async function settle(
+  tx: Tx,
+  { id, customerId, attempts, channel, messageId }: Sent,
+  { state, reason, nextAttemptAt, lost, reachable }: Settling,
+  now: Instant,
+): Promise<boolean> {
+  // The customer's row first, as everywhere.
+  if (customerId !== null && reachable !== undefined) {
+    await sql`
+      UPDATE perennial.customer SET reachable = ${reachable}
+      WHERE id = ${customerId} AND reachable <> ${reachable}`.execute(tx);
+  }
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.notification SET state = ${state}, reason = ${reason},
+      next_attempt_at = ${isoTime(nextAttemptAt)},
+      lost_answers = lost_answers + ${lost ? 1 : 0},
+      sent_at = ${state === 'sent' ? isoTime(now) : null}::timestamptz,
+      message_id = ${messageId},
+      channel = CASE WHEN ${state === 'sent'} THEN ${channel} ELSE channel END
+    WHERE id = ${id} AND attempts = ${attempts}
+      AND (state = 'sending' OR state = 'uncertain' AND ${sql.lit(!lost)})`.execute(tx);
+  return numAffectedRows === 1n;
+}
+
+/** A send that takes longer has no courier any more that could tell its end. */
+const sendingMaxMs = 2 * minuteMs;
+
+export interface LostSend {
+  readonly id: bigint;
+  readonly kind: NoticeKind;
+  readonly attempts: number;
+  readonly lostAnswers: number;
+}
+
+/**
+ * What is marked `sending` by couriers that are gone: their epoch is nobody's any more, or they have
+ * been at it for longer than any send takes.
+ */
+export async function readLostSends(
+  tx: Tx,
+  channel: string,
+  underWay: readonly bigint[],
+  now: Instant,
+): Promise<LostSend[]> {
+  const { rows } = await sql<LostSend>`
+    SELECT n.id, n.kind, n.attempts, n.lost_answers AS "lostAnswers"
+    FROM perennial.notification n
+    WHERE n.state = 'sending' AND n.channel = ${channel} AND n.kind = ${anyOf('text', noticeKinds)}
+      AND NOT n.id = ${anyOf('bigint', underWay)}
+      AND (NOT EXISTS (SELECT FROM perennial.courier c WHERE c.epoch = n.epoch)
+        OR n.sending_since < ${isoTime((now - sendingMaxMs) as Instant)})
+    ORDER BY n.sending_since, n.id LIMIT 1000
+    FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
+  return rows;
+}
+
+/** Whether anything is marked `sending` here: by a courier that is gone, or by one that isn't. */
+export async function hasLost(db: Db, channel: string): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT FROM perennial.notification
+    WHERE state = 'sending' AND channel = ${channel} LIMIT 1`.execute(db);
+  return rows.length > 0;
+}

@@ -1,0 +1,90 @@
+import { sql } from 'kysely';
+import { readClock } from '../../src/db/clock.ts';
+import { inTransaction } from '../../src/db/connect.ts';
+import type { CustomerId, SubscriptionId } from '../../src/kernel/ids.ts';
+import { type Instant, isoTime } from '../../src/kernel/instant.ts';
+import type { CustomerKind } from '../../src/notify/kinds.ts';
+import { type NewNotice, owe } from '../../src/notify/outbox.ts';
+import type { Books } from '../books.ts';
+
+// Notices as the rules owe them, about a subscription as it stands.
+
+interface About {
+  readonly customerId: CustomerId;
+  readonly subscriptionId: SubscriptionId;
+  readonly expiresAt: Instant;
+}
+
+async function about({ db }: Pick<Books, 'db'>, telegramId: bigint): Promise<About> {
+  const { rows } = await sql<About>`
+    SELECT c.id AS "customerId", s.id AS "subscriptionId", s.expires_at AS "expiresAt"
+    FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
+    WHERE c.telegram_id = ${telegramId} ORDER BY s.id DESC LIMIT 1`.execute(db);
+  return rows[0] as About;
+}
+
+const plan = 'basic';
+const currency = 'RUB';
+
+function paramsOf(kind: CustomerKind, expiresAt: Instant) {
+  const expires_at = isoTime(expiresAt);
+  switch (kind) {
+    case 'receipt': {
+      const money = { amount: '149.00', currency, balance_after: '0.00' };
+      return { ...money, plan, period_days: 30, starts_at: expires_at, ends_at: expires_at };
+    }
+    case 'low_balance': {
+      const money = { price: '149.00', missing: '149.00', currency };
+      return { ...money, plan, period_days: 30, expires_at };
+    }
+    case 'refund':
+      return { amount: '149.00', currency, plan, balance_after: '149.00', ends_at: null };
+    case 'grant':
+      return { plan, days: 30, ends_at: expires_at };
+    case 'revoke':
+      return { plan };
+    case 'price_change': {
+      const money = { currency, price: '149.00', new_price: '199.00' };
+      return { plan, period_days: 30, ...money, expires_at };
+    }
+    case 'ends_3d':
+    case 'ends_24h':
+    case 'ends_3h':
+      return { plan, expires_at, missing: null, currency };
+    default:
+      return { plan, expires_at };
+  }
+}
+
+let count = 0;
+
+/** Owes a notice of this kind to a customer, about the latest subscription. */
+export async function oweOne(
+  books: Pick<Books, 'db'>,
+  kind: CustomerKind,
+  telegramId: bigint,
+): Promise<void> {
+  const { customerId, subscriptionId, expiresAt } = await about(books, telegramId);
+  count += 1;
+  const notice = { customerId, subscriptionId, kind, dedupeKey: `test:${count}` };
+  const params = paramsOf(kind, expiresAt);
+  await inTransaction(books.db, async (tx) => {
+    await owe(tx, [{ ...notice, params } as NewNotice], await readClock(tx));
+  });
+}
+
+/** Owes an alarm to the admins. */
+export async function oweAlarm(books: Pick<Books, 'db'>, name: string): Promise<void> {
+  const params = { worker: name, failures: 3, error: 'no connection' };
+  const kind = 'alarm_worker';
+  const alarm = {
+    customerId: null,
+    subscriptionId: null,
+    kind,
+    dedupeKey: `alarm:${name}`,
+    params,
+  };
+  await inTransaction(books.db, async (tx) => {
+    await owe(tx, [alarm as NewNotice], await readClock(tx));
+  });
+}
