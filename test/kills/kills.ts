@@ -115,7 +115,7 @@ export async function killAndLook(request: KillsRequest): Promise<KillsReport> {
     for (const replica of replicas) await replica.exit;
     const seconds = Math.round((performance.now() - begun) / 1_000);
     const { rows } = await watcher.query(
-      `SELECT outcome, count(*)::int AS n FROM perennial.worker_run GROUP BY 1 ORDER BY 1`,
+      `SELECT outcome, count(*)::int AS n FROM perennial.worker_run WHERE worker = 'auto-renewal' GROUP BY 1 ORDER BY 1`,
     );
     const runs = Object.fromEntries(rows.map(({ outcome, n }) => [outcome, n]));
     const state = await bookState(url);

@@ -75,7 +75,7 @@ const wrongs: Readonly<Record<string, string>> = {
     (SELECT count(*) FROM perennial.notification WHERE kind = 'receipt')
     - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
   'runs did not count what they did': `SELECT abs(
-    (SELECT coalesce(sum(changed), 0) FROM perennial.worker_run)
+    (SELECT coalesce(sum(changed), 0) FROM perennial.worker_run WHERE worker = 'auto-renewal')
     - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
 };
 

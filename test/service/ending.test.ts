@@ -12,7 +12,7 @@ const runsOf = (url: string) =>
   asOwner(url, async (client) => {
     const { rows } = await client.query(
       `SELECT outcome, replica, examined::int, changed::int, failed::int, finished_at
-       FROM perennial.worker_run ORDER BY id`,
+       FROM perennial.worker_run WHERE worker = 'auto-renewal' ORDER BY id`,
     );
     return rows;
   });

@@ -12,7 +12,8 @@ vi.setConfig({ testTimeout: 90_000 });
 const runs = (url: string) =>
   asOwner(url, async (client) => {
     const { rows } = await client.query(
-      `SELECT outcome, replica, changed::int, detail FROM perennial.worker_run ORDER BY id`,
+      `SELECT outcome, replica, changed::int, detail FROM perennial.worker_run
+       WHERE worker = 'auto-renewal' ORDER BY id`,
     );
     return rows;
   });
