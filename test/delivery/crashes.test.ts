@@ -32,11 +32,11 @@ async function dyingRun(
     return new Promise<never>(() => undefined);
   });
   const replica = openReplica(books.url);
-  const { channels, texts } = deliveryTo(api, { deadlineMs: 500 });
+  const delivery = deliveryTo(api, { deadlineMs: 500 });
   const context = { batchMax: 100, budgetMs: 20_000, elapsedMs: () => 0, log: mute };
   const db: Db = openBooks(pool);
   const signal = new AbortController().signal;
-  void deliverNotifications(() => ({ channels, texts }))
+  void deliverNotifications(() => delivery)
     .run({ ...context, db, replica, signal })
     .then(() => die(false));
   const died = await over;

@@ -57,7 +57,8 @@ export function deliveryTo(
   more: Partial<TelegramSettings> = {},
 ): Delivery {
   const settings = { token, api: api.url, admins: [7], deadlineMs: 2_000, ...brisk, ...more };
-  return { channels: [openTelegram(settings)], texts };
+  const admins = { locale: 'en', timeZone: 'UTC' };
+  return { channels: [openTelegram(settings)], texts, admins };
 }
 
 export const mute = {

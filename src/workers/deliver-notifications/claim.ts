@@ -17,6 +17,8 @@ export interface Delivery {
   /** All there are: an alarm goes by each that has admins. */
   readonly channels: readonly Channel[];
   readonly texts: Texts;
+  /** In which language and by whose clock the admins are told. */
+  readonly admins: { readonly locale: string; readonly timeZone: string };
 }
 
 /** Where a courier works. */
@@ -80,7 +82,7 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   if (recipient === undefined) return { is: 'not_now' };
   const { id, kind, subscriptionId } = notice;
   const { params, silent } = verdict;
-  const reader = read.reader ?? { locale: 'en', timeZone: 'UTC' };
+  const reader = read.reader ?? desk.admins;
   const said = { kind, params, subscriptionId, planTitle: read.planTitle };
   const message = { ...desk.texts.render(said, { ...reader, now }), silent };
   if (!(await store.markSending(tx, desk.post, { id, recipient, params }, now))) {

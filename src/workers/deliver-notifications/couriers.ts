@@ -91,7 +91,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
 
   /** Never rejects. */
   async function work(channel: Channel, over: AbortSignal): Promise<'lost' | 'unfit' | 'ended'> {
-    const { db, channels, texts } = options;
+    const { db, channels, texts, admins } = options;
     let courier: Courier | undefined;
     let end: 'lost' | 'unfit' | 'ended' = 'ended';
     while (!over.aborted && end === 'ended') {
@@ -99,7 +99,10 @@ export function startCouriers(options: CouriersOptions): Couriers {
         if (courier === undefined) {
           const post = await enterPost(db, channel.id);
           log.info({ worker, post: post.id, epoch: Number(post.epoch) }, 'delivers here');
-          courier = new Courier({ db, channel, channels, texts, post }, { log, signal: over });
+          courier = new Courier(
+            { db, channel, channels, texts, admins, post },
+            { log, signal: over },
+          );
           held.set(channel.id, courier);
         }
         const more = await isOwed(channel);

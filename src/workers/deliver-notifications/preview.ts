@@ -15,7 +15,7 @@ export interface DeliveryPreview {
 
 /** What a run would say, and what it wouldn't: by the same finding, facts and rule. Changes nothing. */
 export async function previewDelivery(
-  { channels, texts }: Delivery,
+  { channels, texts, admins }: Delivery,
   { db, batchMax, signal }: DeliveryPreview,
   report: (preview: NoticePreview) => void,
 ): Promise<void> {
@@ -36,7 +36,7 @@ export async function previewDelivery(
           const verdict = judge(notice, read.facts, now);
           const told = verdict.do === 'send' ? verdict.params : notice.params;
           const said = { kind, params: told, subscriptionId, planTitle: read.planTitle };
-          const reader = read.reader ?? { locale: 'en', timeZone: 'UTC' };
+          const reader = read.reader ?? admins;
           const { subject } = texts.render(said, { ...reader, now });
           const telegramId = read.reader?.telegramId ?? null;
           report({ noticeId, telegramId, kind, ...wordsOf(verdict, subject) });

@@ -180,8 +180,8 @@ test('without Telegram notices go to the log and the books', async () => {
   await oweAlarm(stage.books, 'auto-renewal');
   const lines: object[] = [];
   const log = openLogChannel({ info: (fields) => void lines.push(fields) });
-  const { texts } = deliveryTo(stage.api);
-  expect(await runDelivery(stage, { channels: [log], texts })).toMatchObject({ changed: 2n });
+  const delivery = { ...deliveryTo(stage.api), channels: [log] };
+  expect(await runDelivery(stage, delivery)).toMatchObject({ changed: 2n });
   expect(lines).toMatchObject([
     { to: '1001', text: /149/ },
     { to: 'admins', text: /auto-renewal/ },

@@ -15,12 +15,9 @@ import type { Tally } from './tally.ts';
 /** `name: reason` of each channel that could not be worked off. */
 type Trouble = Record<string, string>;
 
-async function carriedOut(
-  { channels, texts }: Delivery,
-  context: RunContext,
-  tally: Tally,
-): Promise<Ended> {
+async function carriedOut(delivery: Delivery, context: RunContext, tally: Tally): Promise<Ended> {
   const { db, signal, elapsedMs, budgetMs } = context;
+  const { channels } = delivery;
   const trouble: Trouble = {};
   let left = false;
   let held = 0;
@@ -33,7 +30,7 @@ async function carriedOut(
     }
     const post = await enterPost(db, channel.id);
     const log = { ...context.log, debug: () => undefined, info: () => undefined };
-    const courier = new Courier({ db, channel, channels, texts, post }, { log, signal });
+    const courier = new Courier({ ...delivery, db, channel, post }, { log, signal });
     let walked: Walked;
     try {
       walked = await courier.walk(tally, () => elapsedMs() >= budgetMs);
