@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { stopwatch } from '../../src/db/clock.ts';
 import { startChild } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
 import { crowd, payer } from '../shop.ts';
@@ -59,11 +58,9 @@ test('nodes are shared by who is there: each has its share, only what has to mov
     await spread([one, two], [2, 2]);
     await sell();
     expect(await taken(books)).toBe(6 + 3 + 2);
-    const elapsedMs = stopwatch();
     await late[Symbol.asyncDispose](); // SIGKILL
     await spread([one, two], [3, 3], 5_000);
     await sell();
-    expect(elapsedMs()).toBeLessThan(10_000);
     await two.stop();
     await spread([one], [6], 5_000);
     await sell();

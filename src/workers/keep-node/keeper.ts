@@ -47,6 +47,12 @@ export interface Keeper {
   wake(): void;
 }
 
+/**
+ * What calls that are under way get to end when the keeper does. One that is given up may arrive
+ * after its successor has told the node something else, and nobody would know.
+ */
+const callGraceMs = secondMs;
+
 /** Marks read at once: a new removal waits for no more than the calls of these, in each hand. */
 const pageMax = 512;
 
@@ -54,6 +60,8 @@ export function startKeeper(options: KeeperOptions): Keeper {
   const { db, post, log, probeMs = 2 * secondMs, pollMs = 2 * secondMs } = options;
   const lost = new AbortController();
   const signal = AbortSignal.any([options.signal, lost.signal]);
+  const ended = new AbortController();
+  const calls = graceAfter(signal, callGraceMs, ended.signal);
   const line = new Line(options.connect);
   const fence = new Fence({ holds: () => holdsPost(db, post), lost: () => postLost(post) });
   const marks = new Bell();
@@ -120,7 +128,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   async function workPage(api: NodeApi, page: Page, isLast: boolean): Promise<'more' | 'idle'> {
     const { rests } = line;
     const atOnce = atOnceFor(line.roundTripMs);
-    const worked = await workOff({ api, page, isLast, atOnce, fence, signal });
+    const worked = await workOff({ api, page, isLast, atOnce, fence, signal, calls });
     await book(page, worked);
     return afterwards(worked.stopped, rests);
   }
@@ -129,7 +137,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   async function clear(api: NodeApi, { now, inbounds }: Page): Promise<'more' | 'idle'> {
     const { rests } = line;
     const strays = await readStrays(db, post, straysMax);
-    const work = { db, post, api, now, inbounds, fence, signal };
+    const work = { db, post, api, now, inbounds, fence, signal, calls };
     const { settled, stopped } = await workOffStrays(work, strays);
     await inTransaction(db, (tx) => settleStrays(tx, post, settled, now));
     return afterwards(stopped, rests);
@@ -226,9 +234,20 @@ export function startKeeper(options: KeeperOptions): Keeper {
 
   const loops = [loop(health, probeMs, look), loop(marks, pollMs, work)];
   return {
-    done: Promise.all(loops).then(() => line.close()),
+    done: Promise.all(loops).then(() => {
+      line.close();
+      ended.abort();
+    }),
     wake: () => marks.ring(),
   };
+}
+
+/** Aborts so long after `signal`, or with `ended`. */
+function graceAfter(signal: AbortSignal, graceMs: number, ended: AbortSignal): AbortSignal {
+  const after = new AbortController();
+  const begin = () => void new Bell().wait(graceMs, ended).then(() => after.abort());
+  signal.addEventListener('abort', begin, { once: true });
+  return after.signal;
 }
 
 type Found = Awaited<ReturnType<NodeApi['inbounds']>>;

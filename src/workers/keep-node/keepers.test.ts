@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import {
@@ -217,3 +218,36 @@ test('keepers end within 3 s while their node hangs, and another process has the
   expect([...node.names('vless')]).toEqual(await namesInBooks(books));
   expect((await nodeRow(books, 'nl-1')).keeper_epoch).toBe(2n);
 });
+
+test('S2: a node is let go when the calls under way have ended: none of them arrives after its successor was done', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  const id = await payer(books, 1n, 0n);
+  const carriedOut: string[] = [];
+  const slow = slowOnce(300, (name) => carriedOut.push(name));
+  node.conduct = ({ method, name }) => (method === 'AlterInbound' ? slow(name) : 'serve');
+  const first = keep(books);
+  await slow.isUnderWay;
+  await revoke(call(books), { telegramId: 1n, subscriptionId: id, reason: 'test' });
+  await first.stop();
+  await using _ = keep(books);
+  await settled(books);
+  await until('the slow one was carried out', () => (carriedOut.length > 0 ? true : undefined));
+  expect(await marksOf(books)).toBe(0);
+  expect(node.names('vless')).toEqual([]);
+});
+
+/** The first call takes so long, the ones after it don't. */
+function slowOnce(ms: number, whenDone: (name: string) => void) {
+  const begun = Promise.withResolvers<void>();
+  let isFirst = true;
+  const conduct = async (name: string) => {
+    if (!isFirst) return 'serve' as const;
+    isFirst = false;
+    begun.resolve();
+    await pause(ms);
+    setImmediate(() => whenDone(name));
+    return 'serve' as const;
+  };
+  return Object.assign(conduct, { isUnderWay: begun.promise });
+}

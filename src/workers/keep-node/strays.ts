@@ -26,6 +26,8 @@ export interface StrayWork {
   readonly inbounds: readonly string[];
   readonly fence: Fence;
   readonly signal: AbortSignal;
+  /** As those of `Work`. */
+  readonly calls: AbortSignal;
 }
 
 export interface WorkedStrays {
@@ -34,7 +36,7 @@ export interface WorkedStrays {
 }
 
 export async function workOffStrays(
-  { db, post, api, now, inbounds, fence, signal }: StrayWork,
+  { db, post, api, now, inbounds, fence, signal, calls }: StrayWork,
   strays: readonly Stray[],
 ): Promise<WorkedStrays> {
   const settled: SettledStray[] = [];
@@ -48,7 +50,7 @@ export async function workOffStrays(
       if (found.value === undefined) continue;
       if (!(await mayGo(db, post, stray, found.value.id ?? null))) continue;
       await fence.hold();
-      const removed = await answerOf(() => api.removeUser(tag, stray.name, { signal }));
+      const removed = await answerOf(() => api.removeUser(tag, stray.name, { signal: calls }));
       if ('fault' in removed) return removed.fault;
     }
     return undefined;

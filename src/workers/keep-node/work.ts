@@ -19,7 +19,10 @@ export interface Work {
   /** How many credentials are under way. */
   readonly atOnce: number;
   readonly fence: Fence;
+  /** Nothing new begins. */
   readonly signal: AbortSignal;
+  /** Calls under way are given up: later, since what has left may arrive all the same. */
+  readonly calls: AbortSignal;
 }
 
 export interface Worked {
@@ -33,7 +36,15 @@ export interface Worked {
   readonly stopped?: { readonly fault: Fault; readonly by: 'node' | 'fence' };
 }
 
-export async function workOff({ api, page, isLast, atOnce, fence, signal }: Work): Promise<Worked> {
+export async function workOff({
+  api,
+  page,
+  isLast,
+  atOnce,
+  fence,
+  signal,
+  calls,
+}: Work): Promise<Worked> {
   const { together, alone, held } = orderOf(page.marks, page.now);
   const settled: Settled[] = [];
   const killers: Mark[] = [];
@@ -53,14 +64,14 @@ export async function workOff({ api, page, isLast, atOnce, fence, signal }: Work
       if (!mark.wanted || mark.replace) {
         await fence.hold();
         onCall();
-        const removed = await answerOf(() => api.removeUser(tag, name, { signal }));
+        const removed = await answerOf(() => api.removeUser(tag, name, { signal: calls }));
         if ('fault' in removed) return removed.fault;
       }
       if (mark.wanted) {
         await fence.hold();
         onCall();
         const added = await answerOf(() =>
-          api.addUser(tag, { name, id, flow: flow ?? '' }, { signal }),
+          api.addUser(tag, { name, id, flow: flow ?? '' }, { signal: calls }),
         );
         if ('fault' in added) return added.fault;
       }
@@ -73,7 +84,7 @@ export async function workOff({ api, page, isLast, atOnce, fence, signal }: Work
     for (const tag of page.formerInbounds) {
       await fence.hold();
       onCall();
-      const removed = await answerOf(() => api.removeUser(tag, name, { signal }));
+      const removed = await answerOf(() => api.removeUser(tag, name, { signal: calls }));
       if ('fault' in removed && !isGone(removed.fault)) return removed.fault;
     }
     return undefined;
