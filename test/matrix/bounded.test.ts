@@ -3,6 +3,7 @@ import { startTrial } from '../../src/subscription/trial.ts';
 import { callOf, joins, runOf } from '../a-book.ts';
 import { rules } from '../tidy/rules.ts';
 import { readSources } from '../tidy/source.ts';
+import { growing, isBounded } from './bounded.ts';
 import { type Breakable, breakable } from './broken-statement.ts';
 import { beginsAt, fillMixedBook } from './mixed-book.ts';
 
@@ -18,14 +19,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => place[Symbol.asyncDispose]());
-
-/** Tables that grow with the customers and their history. */
-const growing =
-  /\b(?:FROM|JOIN|UPDATE|INTO) perennial\.(?:customer|subscription|period|ledger_entry|credential|notification|event)\b/i;
-
-/** A page, the rows of a page by their ids, rows that are written, or a count. */
-const bounded =
-  /\bLIMIT \$\d+|= ANY\(\$\d+::\w+\[\]\)|\bunnest\(\$\d+::\w+\[\]|^\s*SELECT count\(\*\)/i;
 
 test.each([
   ['auto-renewal', '2026-11-30T20:00:00Z', 9],
@@ -43,7 +36,7 @@ test.each([
     expect(result).toMatchObject({ status: 'fulfilled', value: { outcome: 'success' } });
     const ofTables = statements.filter((sql) => growing.test(sql));
     expect(ofTables.length).toBeGreaterThanOrEqual(min);
-    expect(ofTables.filter((sql) => !bounded.test(sql))).toEqual([]);
+    expect(ofTables.filter((sql) => !isBounded(sql))).toEqual([]);
   },
 );
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,11 +12,18 @@ import { anyFails } from './vitest.ts';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = join(root, 'test', 'mutants');
 
-/** Ids of the rows that have one. */
-export function mutantIds(): string[] {
+/** Each patch by its name: the row's id, and where a row has several (`X3-strays`), what it does. */
+function mutants(): string[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.patch'))
     .map((name) => name.slice(0, -'.patch'.length));
+}
+
+const rowOf = (mutant: string): string => mutant.split('-')[0] as string;
+
+/** Ids of the rows that have one. */
+export function mutantIds(): string[] {
+  return [...new Set(mutants().map(rowOf))];
 }
 
 const left = new Set(['node_modules', '.git', 'dist', 'coverage']);
@@ -41,13 +48,13 @@ async function inCopy<T>(work: (copy: string) => Promise<T>): Promise<T> {
 }
 
 /** @throws Error that names the patch, if the program has moved on and it no longer applies */
-function applyPatch(copy: string, id: string, options: readonly string[] = []): void {
-  const patch = join(folder, `${id}.patch`);
+function applyPatch(copy: string, mutant: string, options: readonly string[] = []): void {
+  const patch = join(folder, `${mutant}.patch`);
   try {
     execFileSync('git', ['apply', ...options, patch], { cwd: copy, stdio: 'pipe', env: alone() });
   } catch (error) {
     const said = String((error as { stderr?: Buffer }).stderr ?? error);
-    throw new Error(`test/mutants/${id}.patch no longer applies: ${said}`);
+    throw new Error(`test/mutants/${mutant}.patch no longer applies: ${said}`);
   }
 }
 
@@ -57,9 +64,9 @@ const alone = (): NodeJS.ProcessEnv => ({ ...process.env, GIT_CEILING_DIRECTORIE
 /** Why a patch can't be applied to the checkout as it stands; undefined if it can. */
 export function checkPatches(): Promise<string[]> {
   return inCopy(async (copy) =>
-    mutantIds().flatMap((id) => {
+    mutants().flatMap((mutant) => {
       try {
-        applyPatch(copy, id, ['--check']);
+        applyPatch(copy, mutant, ['--check']);
         return [];
       } catch (error) {
         return [(error as Error).message];
@@ -70,13 +77,18 @@ export function checkPatches(): Promise<string[]> {
 
 export type MutantState = 'killed' | 'alive' | 'none';
 
-/** Whether the tests of a row turn red on its mutant. @throws Error for one that can't even run */
+/** Whether the tests of a row turn red on each of its mutants. @throws Error where they can't even run */
 export async function tryMutant(id: string): Promise<MutantState> {
-  if (!existsSync(join(folder, `${id}.patch`))) return 'none';
-  return inCopy(async (copy) => {
-    applyPatch(copy, id);
+  const its = mutants().filter((mutant) => rowOf(mutant) === id);
+  for (const mutant of its) if (!(await isKilled(mutant))) return 'alive';
+  return its.length === 0 ? 'none' : 'killed';
+}
+
+function isKilled(mutant: string): Promise<boolean> {
+  return inCopy((copy) => {
+    applyPatch(copy, mutant);
     // A few sequences of the model suffice: the row has tests of its own.
     const env = { MODEL_SEQUENCES: '40', MODEL_MINUTES: '1' };
-    return (await anyFails(copy, patternOf(id), env)) ? 'killed' : 'alive';
+    return anyFails(copy, patternOf(rowOf(mutant)), env);
   });
 }

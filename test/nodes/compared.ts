@@ -12,6 +12,10 @@ export interface CompareOptions {
   readonly confirmed?: boolean;
   readonly connect?: ConnectNode;
   readonly signal?: AbortSignal;
+  readonly budgetMs?: number;
+  readonly elapsedMs?: () => number;
+  /** Gets what the run logs as warning or error. */
+  readonly troubles?: object[];
 }
 
 export async function compared(
@@ -20,16 +24,18 @@ export async function compared(
 ) {
   const replica = openReplica(url);
   const ends: NodeEnd[] = [];
+  const note = (fields: object, message: string) =>
+    void options.troubles?.push({ ...fields, message });
   try {
     const row = await reconcile(
       {
         db,
         replica,
         batchMax: 1_000,
-        budgetMs: Number.POSITIVE_INFINITY,
+        budgetMs: options.budgetMs ?? Number.POSITIVE_INFINITY,
         signal: options.signal ?? new AbortController().signal,
-        elapsedMs: () => 0,
-        log: { warn: () => undefined, error: () => undefined },
+        elapsedMs: options.elapsedMs ?? (() => 0),
+        log: { warn: note, error: note },
         confirmed: options.confirmed ?? false,
         onNode: (end) => ends.push(end),
         ...(options.asked === undefined ? {} : { asked: options.asked }),
