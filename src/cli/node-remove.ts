@@ -72,7 +72,7 @@ async function refuseFull({ db, url }: OpenedBooks, id: string): Promise<void> {
   if (end?.end !== 'compared' || end.found.ours === 0) return;
   throw refused(
     'node_not_empty',
-    `node ${id}: still has ${end.found.ours} users of ours; "perennial node reconcile ${id}" says which. Again when they are gone, or --forget`,
+    `node ${id}: still has ${end.found.ours} users of ours; "perennial node reconcile ${id}" says which, and with --confirm removes those that the books don't know. Again when they are gone, or --forget`,
   );
 }
 

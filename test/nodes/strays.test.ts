@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { adopt } from '../../src/workers/reconcile-xray-state/adopting.ts';
-import type { Conduct } from '../../src/xray/embedded/node.ts';
+import type { Conduct, EmbeddedNodeOptions } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { userName } from '../../src/xray/names.ts';
 import type { NodeApi } from '../../src/xray/port.ts';
@@ -11,9 +11,10 @@ import type { Books } from '../books.ts';
 import { hookPool, type Moment } from '../hooked-pool.ts';
 import { until } from '../service/until.ts';
 import { payer } from '../shop.ts';
+import { account, rawNode } from '../xray/raw-calls.ts';
 import { subjects } from '../xray/subjects.ts';
 import { compared, credentialOf } from './compared.ts';
-import { type ANode, aNode, keep, settled, shopOn } from './kept.ts';
+import { type ANode, aNode, keep, nodeRow, settled, shopOn } from './kept.ts';
 
 // Names on a node that no credential of the books says anything about: removed by their keeper, after
 // a person said so of what was found then, and of nothing else.
@@ -30,8 +31,11 @@ interface Scene {
   stray(): Promise<{ id: CredentialId; name: string }>;
 }
 
-async function scene(hook: (moment: Moment) => Promise<void> | void = () => undefined) {
-  const node = await aNode();
+async function scene(
+  inbounds?: EmbeddedNodeOptions['inbounds'],
+  hook: (moment: Moment) => Promise<void> | void = () => undefined,
+) {
+  const node = await aNode(inbounds);
   const options = { wrapPool: (pool: Books['pool']) => hookPool(pool, hook) };
   const books = await shopOn({ 'nl-1': { api: node.api } }, options);
   const api = connectNode({ api: node.api });
@@ -143,7 +147,7 @@ test.for(Object.entries(moments))(
   'X2 X3: a credential that came to life %s is not removed',
   async ([, moment]) => {
     let meanwhile: (() => Promise<void>) | undefined;
-    const { books, node, stray } = await scene(async ({ when, sql: text }) => {
+    const { books, node, stray } = await scene(undefined, async ({ when, sql: text }) => {
       if (moment === undefined || when !== moment[0] || !text.includes(moment[1])) return;
       const now = meanwhile;
       meanwhile = undefined;
@@ -266,9 +270,20 @@ test('X5: a name that carries another UUID by now is left alone', async () => {
   expect(node.admits('vless', id)).toBe(true);
 });
 
+test('of names on a VMess inbound the one that is none is left: nobody can remove it', async () => {
+  const { books, api, id } = await scene([{ tag: 'vless', protocol: 'vmess' }]);
+  await api.addUser('vless', { name: 'panel-7', id, flow: '' });
+  const raw = rawNode((await nodeRow(books, 'nl-1')).api);
+  onTestFinished(() => raw.close());
+  await raw.add('vless', '', account.vmess(id));
+  expect(await compared(books, { asked: 'nl-1' })).toMatchObject({ detail: { conflict: 2 } });
+  expect(await adopt(taking(books), connectNode)).toMatchObject({ count: 1, left: 0 });
+  expect(await straysIn(books)).toEqual(['panel-7']);
+});
+
 test('a keeper that ends between the removal and its record leaves nobody shut out', async () => {
   let ends = true;
-  const { books, node, api, id } = await scene(({ when, sql: text }) => {
+  const { books, node, api, id } = await scene(undefined, ({ when, sql: text }) => {
     if (!ends || when !== 'before' || !text.includes('hurt AS')) return;
     ends = false;
     throw new Error('Connection terminated unexpectedly');

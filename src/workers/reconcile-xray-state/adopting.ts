@@ -3,8 +3,7 @@ import type { Db } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import { readNodes } from './node-store.ts';
 import { type ConnectNode, inStretches, listAndCompare, type OnUsers } from './one-node.ts';
-import { count } from './store.ts';
-import { adoptConflicts, type Conflict, conflictsOf } from './stray-store.ts';
+import { adoptConflicts, type Conflict, conflictsOf, countConflicts } from './stray-store.ts';
 
 // Somebody else's name that carries the UUID of a customer: whoever removes it takes the customer's
 // access too, and for as long as both are there the node knows one of the two only. Taking it over
@@ -41,11 +40,13 @@ export async function adopt(adoption: Adoption, connect: ConnectNode): Promise<A
   const names = adoption.names?.map((name) => name.toLowerCase());
   await using connection = await connectAlone(url);
   await listAndCompare(connection, connect, node, { signal, onUsers });
-  const { conflict: all } = (await count(connection.db)).kinds;
   const meant = await conflictsOf(connection.db, names, names?.length ?? sampleMax);
   await refuseOthers(connection.db, id, names ?? [], meant);
   const sample = meant.slice(0, sampleMax);
-  const counted = names === undefined ? all : meant.length;
+  const [counted, all] = [
+    await countConflicts(connection.db, names),
+    await countConflicts(connection.db, undefined),
+  ];
   const answer = { count: counted, sample, left: all - counted };
   if (adoption.dryRun) return answer;
   await inStretches(connection.db, (tx, now, after, upTo) => {

@@ -57,6 +57,17 @@ export interface Conflict {
   readonly telegramId: bigint;
 }
 
+/** VMess lists users without a name too: nobody can remove one. */
+const adoptable = (names: readonly string[] | undefined) => sql`d.kind = 'conflict'
+  AND d.name <> '' AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
+
+/** How many names there are to adopt. */
+export async function countConflicts(db: Db, names: readonly string[] | undefined) {
+  const { rows } = await sql<{ names: bigint }>`
+    SELECT count(DISTINCT d.name) AS names FROM drift d WHERE ${adoptable(names)}`.execute(db);
+  return Number(rows[0]?.names ?? 0n);
+}
+
 /** The first conflicts on the node that was compared, by name; `names`: only of these. */
 export async function conflictsOf(
   db: Db,
@@ -68,7 +79,7 @@ export async function conflictsOf(
       u.telegram_id AS "telegramId"
     FROM drift d JOIN perennial.credential c ON c.id = d.credential_id
     JOIN perennial.customer u ON u.id = c.customer_id
-    WHERE d.kind = 'conflict' AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})
+    WHERE ${adoptable(names)}
     ORDER BY d.name, c.id LIMIT ${max}`.execute(db);
   return rows;
 }
@@ -84,8 +95,7 @@ export async function adoptConflicts(
   after: number,
   upTo: number,
 ): Promise<number> {
-  const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND d.kind = 'conflict'
-    AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
+  const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND ${adoptable(names)}`;
   const { rows: adopted } = await confirm(confirming, rows).execute(tx);
   if (adopted.length === 0) return 0;
   await wakeKeepers(tx);
