@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { benchmark as api } from './api.ts';
 import { benchmark as audit } from './audit.ts';
 import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
@@ -23,6 +24,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   overlap,
   import: transfer,
   audit,
+  api,
   'xray-adds': xrayAdds,
   'nodes-idle': nodesIdle,
 };

@@ -143,7 +143,9 @@ function tellFault(
 ): void {
   const about = { ...aboutOf(request), status, code: fault?.code ?? type };
   if (status < 500) log.debug(about, 'refused');
-  else log[status === 500 ? 'error' : 'warn']({ ...about, err: fault }, 'request failed');
+  // An outage meets every request: a short line for each, or it would fill the disk.
+  else if (status === 503) log.warn({ ...about, reason: fault?.message }, 'books not reached');
+  else log.error({ ...about, err: fault }, 'request failed');
 }
 
 /** One line a request, without anything that it carried. */
