@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { customers } from './customers.ts';
 import { moneyRoutes } from './money.ts';
+import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
@@ -11,5 +12,6 @@ export const routes: readonly Route[] = [
   ...moneyRoutes,
   ...subscriptionRoutes,
   ...catalogueRoutes,
+  ...noticeRoutes,
   ...operationRoutes,
 ];
