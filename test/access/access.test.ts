@@ -20,5 +20,5 @@ test(
     expect(wrong, `again: ${again}`).toEqual([]);
     expect(figures.judged).toBeGreaterThan(events);
   },
-  isProof ? 6 * 3_600_000 : 120_000,
+  isProof ? 6 * 3_600_000 : 300_000,
 );

@@ -136,6 +136,7 @@ async function toldAll(world: World): Promise<void> {
       );
       return told.length === world.nodes.length ? true : undefined;
     },
-    60_000,
+    // On a busy machine; it takes a few seconds.
+    120_000,
   );
 }
