@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest';
+import { crowd, runOf, sells, wrongsIn } from '../a-book.ts';
+import { freshBooks } from '../books.ts';
+
+// How long a batch keeps everybody else in its process from a turn. Counted in processor time of
+// this thread, not by the clock on the wall: on a busy machine that stands still for other reasons.
+
+/** The longest stretch in which nothing else got a turn, while `work` goes on. */
+async function longestStretchMs(work: () => Promise<unknown>): Promise<number> {
+  const spentUs = (): number => {
+    const { user, system } = process.threadCpuUsage();
+    return user + system;
+  };
+  let [before, longestUs] = [spentUs(), 0];
+  const sample = () => {
+    const now = spentUs();
+    longestUs = Math.max(longestUs, now - before);
+    before = now;
+  };
+  const turns = setInterval(sample, 1);
+  await work();
+  clearInterval(turns);
+  sample();
+  return longestUs / 1_000;
+}
+
+const batchMax = 1_000;
+const count = 3 * batchMax;
+
+test.each([
+  ['auto-renewal', '2026-11-30T20:00:00Z', 149_00n],
+  ['fast-expiry-cleanup', '2026-12-02T00:00:00Z', 0n],
+])(
+  'P4: batches of 1,000 of %s keep others from their turn for less than 100 ms',
+  async (worker, now, balanceMinor) => {
+    await using books = await freshBooks({ now });
+    await sells(books);
+    await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
+    const longestMs = await longestStretchMs(async () => {
+      const run = await runOf(books, worker, { batchMax, confirmed: true });
+      expect(run).toMatchObject({ outcome: 'success', changed: BigInt(count) });
+    });
+    expect(longestMs).toBeLessThan(100);
+    expect(await wrongsIn(books.db)).toEqual([]);
+  },
+  120_000,
+);
+
+test('P4: work that gives nobody a turn is found out', async () => {
+  const untilUs = process.threadCpuUsage().user + 150_000;
+  const longestMs = await longestStretchMs(async () => {
+    while (process.threadCpuUsage().user < untilUs);
+  });
+  expect(longestMs).toBeGreaterThanOrEqual(140);
+});
