@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
-import { isoTime } from '../../kernel/instant.ts';
+import { isoTime, never } from '../../kernel/instant.ts';
 import { kinds } from '../../notify/kinds.ts';
 import type { CourierPost } from './post.ts';
 import { lostWithItsCourier, settlingOf } from './rule.ts';
@@ -33,7 +33,7 @@ export function takeOver(db: Db, channel: string, underWay: readonly bigint[]): 
       const { policy } = kinds[kind];
       const settling = settlingOf({ policy, attempts, lostAnswers }, lostWithItsCourier, now);
       // At once: nobody was told anything by the one that is gone.
-      const again = policy === 'at_least_once' ? now : settling.nextAttemptAt;
+      const again = settling.nextAttemptAt === never ? never : now;
       await sql`
         UPDATE perennial.notification SET state = ${settling.state}, reason = ${settling.reason},
           next_attempt_at = ${isoTime(again)}, lost_answers = lost_answers + 1
