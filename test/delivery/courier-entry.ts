@@ -1,0 +1,31 @@
+import { openBooks, openPool } from '../../src/db/connect.ts';
+import { openTelegram } from '../../src/notify/channels/telegram/telegram.ts';
+import { openTexts } from '../../src/notify/texts.ts';
+import { startCouriers } from '../../src/workers/deliver-notifications/couriers.ts';
+import { openReplica } from '../../src/workers/replica.ts';
+
+// A process with a courier: `courier-entry.ts URL API PER_SECOND`. It says when the post is its own.
+
+const [url = '', api = '', perSecond = ''] = process.argv.slice(2);
+const say = (fields: object, message: string): void =>
+  void process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
+const silent = (): void => undefined;
+startCouriers({
+  url,
+  db: openBooks(openPool(url)),
+  replica: openReplica(url),
+  channels: [
+    openTelegram({
+      token: '123456789:AAF-canary_canary_canary_canary_canary',
+      api,
+      admins: [],
+      perSecond: Number(perSecond),
+      deadlineMs: 700,
+    }),
+  ],
+  texts: openTexts(),
+  admins: { locale: 'en', timeZone: 'UTC' },
+  log: { debug: silent, info: say, warn: silent, error: say },
+  pollMs: 100,
+  silentMs: 3_000,
+});

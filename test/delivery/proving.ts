@@ -1,0 +1,186 @@
+import pg from 'pg';
+import { type BotApi, type Fate, startBotApi } from '../bot-api/bot-api.ts';
+import { drawer, seededFaults } from '../bot-api/faults.ts';
+import { type Child, startChild } from '../matrix/child.ts';
+import { until } from '../service/until.ts';
+
+// Thousands of notices through random faults of the gateway, while their courier is killed again and
+// again. Afterwards the gateway's log is held against the books.
+
+export interface ProvingRequest {
+  readonly url: string;
+  readonly notices: number;
+  readonly kills: number;
+  readonly seed: number;
+  readonly say?: (line: string) => void;
+}
+
+export interface ProvingReport {
+  readonly seconds: number;
+  readonly calls: number;
+  /** Of the notices that must arrive: how many came, and how often one came once more. */
+  readonly sure: { readonly arrived: number; readonly again: number; readonly lostAnswers: number };
+  /** Of the reminders: those that came, and those of which nobody knows. */
+  readonly once: { readonly arrived: number; readonly uncertain: number };
+  readonly told429: number;
+  /** Answers of 429 that died with the courier that got them. */
+  readonly died429: number;
+  /** What may not be, in words with its number. */
+  readonly wrong: readonly string[];
+}
+
+/** Customers 1 … n; every other is owed a receipt, every other a reminder that is true for hours. */
+async function fill(client: pg.Client, notices: number): Promise<void> {
+  // By whose clock it is the afternoon, so that no reminder waits for the morning.
+  const ahead = 15 - new Date().getUTCHours();
+  const zone = ahead === 0 ? 'UTC' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
+  await client.query(`
+    INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}')`);
+  await client.query(
+    `INSERT INTO perennial.customer (telegram_id, currency, sub_token, time_zone, created_at)
+     SELECT n, 'RUB', 'token-of-the-proof-' || n, $2, now() FROM generate_series(1, $1::int) n`,
+    [notices, zone],
+  );
+  await client.query(`
+    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at, auto_renew)
+    SELECT id, 'paid', 'basic', 30, 'active', now() - interval '29 days',
+      date_trunc('second', now()) + interval '20 hours', false
+    FROM perennial.customer`);
+  await client.query(`
+    INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+      params, bulk, next_attempt_at, created_at)
+    SELECT s.customer_id, s.id, 'telegram', k.kind, k.kind || ':' || s.id,
+      jsonb_build_object('plan', 'basic', 'currency', 'RUB', 'expires_at', k.ends, 'missing', NULL,
+        'amount', '149.00', 'balance_after', '0.00', 'period_days', 30, 'starts_at', k.ends,
+        'ends_at', k.ends),
+      k.kind = 'ends_24h', now(), now()
+    FROM perennial.subscription s CROSS JOIN LATERAL (SELECT
+      CASE s.customer_id % 2 WHEN 0 THEN 'receipt' ELSE 'ends_24h' END AS kind,
+      to_char(s.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS ends) k`);
+}
+
+/** One call in 20 meets an accident; some of those cost the courier its whole patience. */
+const faultShare = 0.05;
+const more: readonly Fate[] = ['hang', 'hang_taken', { tooMany: 1 }];
+
+const perSecond = 400;
+
+export async function prove(request: ProvingRequest): Promise<ProvingReport> {
+  const { url, notices, kills, seed, say = () => undefined } = request;
+  const draw = drawer(seed + 1);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await fill(client, notices);
+  const api = await startBotApi({
+    limits: { perSecond: 1.5 * perSecond, gapMs: 1_000 },
+    conduct: seededFaults(seed, faultShare, more),
+  });
+  const entry = new URL('./courier-entry.ts', import.meta.url);
+  const start = (): Child => startChild(entry, [url, api.url, String(perSecond)]);
+  const couriers: Child[] = [start(), start()];
+  const died = new Set<object>();
+  const begunMs = performance.now();
+  try {
+    for (let kill = 0; kill < kills; kill += 1) {
+      const at = Math.floor(((kill + draw()) * notices) / (kills + 1));
+      await until(`${at} calls`, () => (api.log.length >= at ? true : undefined), 300_000);
+      const victim = await holder(couriers);
+      await victim[Symbol.asyncDispose]();
+      for (const wait of await unstored(client, api)) died.add(wait);
+      couriers[couriers.indexOf(victim)] = start();
+      say(`kill ${kill + 1}: after ${api.log.length} calls`);
+    }
+    await until(
+      'nothing is owed',
+      async () => ((await owed(client)) === 0 ? true : undefined),
+      600_000,
+    );
+    const seconds = Math.round((performance.now() - begunMs) / 1_000);
+    return { seconds, ...(await compared(client, api, died)) };
+  } finally {
+    for (const courier of couriers) await courier[Symbol.asyncDispose]();
+    await client.end();
+    await api.stop();
+  }
+}
+
+/** Whose post it is: the one that says so, once the other is gone. */
+async function holder(couriers: readonly Child[]): Promise<Child> {
+  const said = couriers.map(async (courier) => {
+    await courier.line('that it delivers', (line) => line.startsWith('delivers here'));
+    return courier;
+  });
+  for (const each of said) each.catch(() => undefined);
+  return Promise.race(said);
+}
+
+/** What the gateway said about waiting and its courier did not live to write down. */
+async function unstored(client: pg.Client, api: BotApi): Promise<readonly object[]> {
+  const { rows } = await client.query('SELECT rests_until FROM perennial.courier');
+  const stored = rows[0]?.rests_until?.getTime() ?? 0;
+  const now = performance.now();
+  return api.waits.filter(
+    ({ untilMs }) => untilMs > now && performance.timeOrigin + untilMs > stored + 50,
+  );
+}
+
+async function owed(client: pg.Client): Promise<number> {
+  const { rows } = await client.query(`SELECT count(*)::int AS n FROM perennial.notification
+    WHERE state = 'sending' OR state IN ('pending', 'uncertain') AND next_attempt_at < 'infinity'`);
+  return rows[0].n;
+}
+
+interface Row {
+  readonly chat: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly lost: number;
+}
+
+async function compared(client: pg.Client, api: BotApi, died: ReadonlySet<object>) {
+  const { rows } = await client.query<Row>(`
+    SELECT c.telegram_id::text AS chat, n.kind, n.state, n.lost_answers AS lost
+    FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id`);
+  const came = new Map<string, number>();
+  for (const { chat, arrived } of api.log) {
+    if (arrived) came.set(chat, (came.get(chat) ?? 0) + 1);
+  }
+  const times = ({ chat }: Row) => came.get(chat) ?? 0;
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const sure = rows.filter(({ kind }) => kind === 'receipt');
+  const once = rows.filter(({ kind }) => kind !== 'receipt');
+  const waits = api.waits.filter((wait) => !died.has(wait));
+  const onTheWayMs = 200;
+  const inside = api.log.filter(({ atMs }) =>
+    waits.some(({ fromMs, untilMs }) => atMs > fromMs + onTheWayMs && atMs < untilMs),
+  );
+  const wrongs: Readonly<Record<string, number>> = {
+    'must arrive and did not': sure.filter((row) => times(row) === 0).length,
+    'must arrive and is not marked sent': sure.filter(({ state }) => state !== 'sent').length,
+    'came more often than its lost answers explain': rows.filter((row) => times(row) > 1 + row.lost)
+      .length,
+    'reminder that came twice': once.filter((row) => times(row) > 1).length,
+    'reminder that is marked sent and did not come': once.filter(
+      (row) => row.state === 'sent' && times(row) !== 1,
+    ).length,
+    'reminder without a trace': once.filter(({ state }) => !['sent', 'uncertain'].includes(state))
+      .length,
+    'sent inside of a wait that the gateway told': inside.length,
+  };
+  return {
+    calls: api.log.length,
+    sure: {
+      arrived: sure.filter((row) => times(row) > 0).length,
+      again: sum(sure.map((row) => Math.max(0, times(row) - 1))),
+      lostAnswers: sum(sure.map(({ lost }) => lost)),
+    },
+    once: {
+      arrived: once.filter((row) => times(row) > 0).length,
+      uncertain: once.filter(({ state }) => state === 'uncertain').length,
+    },
+    told429: api.waits.length,
+    died429: died.size,
+    wrong: Object.entries(wrongs).flatMap(([what, n]) => (n === 0 ? [] : [`${what}: ${n}`])),
+  };
+}
