@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Limits, Pace } from './pace.ts';
+import { Updates } from './updates.ts';
 
 // The Bot API for tests, over real HTTP: as strict about the pace as Telegram, with the accidents
 // that a network and a busy gateway have, and a log of all that came.
@@ -64,6 +65,8 @@ export interface BotApi extends Disposable {
   /** Connections are broken off as they are opened, before anything is read. */
   resetting: boolean;
   readonly paths: readonly string[];
+  /** What people send to the bot. */
+  readonly updates: Updates;
   readonly waits: readonly { readonly fromMs: number; readonly untilMs: number }[];
   stop(): Promise<void>;
 }
@@ -76,6 +79,7 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
   const log: Arrival[] = [];
   const paths: string[] = [];
   const waits: { fromMs: number; untilMs: number }[] = [];
+  const updates = new Updates();
   const sockets = new Set<Socket>();
   let messages = 0;
 
@@ -96,8 +100,13 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     const method = url.split('/').at(-1) ?? '';
     const body = await bodyOf(request);
     if (method === 'getMe') {
-      const answer = () => give(response, 200, { ok: true, result: { id: 1, is_bot: true } });
+      const me = { id: 1, is_bot: true, first_name: 'Bot', username: 'shop_bot' };
+      const answer = () => give(response, 200, { ok: true, result: me });
       return carryOut(api.meFate, request, response, answer);
+    }
+    if (method === 'getUpdates') return updates.serve(JSON.parse(body || '{}'), response);
+    if (method === 'deleteWebhook' || method === 'answerCallbackQuery') {
+      return give(response, 200, { ok: true, result: true });
     }
     if (method !== 'sendMessage') {
       return give(response, 404, refusal(404, `Not Found: ${url}`));
@@ -139,6 +148,7 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     port,
     log,
     paths,
+    updates,
     waits,
     texts: (chat) =>
       log.filter((each) => each.arrived && each.chat === String(chat)).map(({ text }) => text),

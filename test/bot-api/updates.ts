@@ -1,0 +1,60 @@
+import type { ServerResponse } from 'node:http';
+
+// What people send to a bot, as `getUpdates` gives it: each until the next call confirms it by its
+// offset; a call that finds nothing waits.
+
+type Update = { readonly update_id: number } & Readonly<Record<string, unknown>>;
+
+export class Updates {
+  #next = 1;
+  #waiting: Update[] = [];
+  #held: ServerResponse | undefined;
+
+  /** Somebody writes. */
+  message(from: Person, text: string): void {
+    const chat = { id: from.id, type: 'private', first_name: from.first_name };
+    const entities =
+      text[0] === '/' ? [{ type: 'bot_command', offset: 0, length: text.length }] : [];
+    const id = this.#next;
+    this.#push({ message: { message_id: id, date: 0, from, chat, text, entities } });
+  }
+
+  /** Somebody taps a button. */
+  tap(from: Person, data: string): void {
+    const chat = { id: from.id, type: 'private', first_name: from.first_name };
+    const message = { message_id: 1, date: 0, chat };
+    const id = `tap-${this.#next}`;
+    this.#push({ callback_query: { id, from, chat_instance: '1', message, data } });
+  }
+
+  /** Answers `getUpdates`. */
+  serve(asked: { offset?: number; timeout?: number }, response: ServerResponse): void {
+    const { offset = 0, timeout = 0 } = asked;
+    this.#waiting = this.#waiting.filter(({ update_id }) => update_id >= offset);
+    this.#held = response;
+    if (this.#waiting.length > 0 || timeout === 0) this.#give();
+    response.on('close', () => {
+      if (this.#held === response) this.#held = undefined;
+    });
+  }
+
+  #push(update: Readonly<Record<string, unknown>>): void {
+    this.#waiting.push({ update_id: this.#next, ...update });
+    this.#next += 1;
+    this.#give();
+  }
+
+  #give(): void {
+    const response = this.#held;
+    this.#held = undefined;
+    response?.writeHead(200, { 'content-type': 'application/json' });
+    response?.end(JSON.stringify({ ok: true, result: this.#waiting }));
+  }
+}
+
+export interface Person {
+  readonly id: number;
+  readonly first_name: string;
+  readonly language_code: string;
+  readonly is_bot: false;
+}
