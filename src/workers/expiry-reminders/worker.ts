@@ -22,6 +22,7 @@ export const expiryReminders: SubscriptionWorker<Facts, Outcome> = {
   name: 'expiry-reminders',
   everyMs: 5 * minuteMs,
   passes: [findReminding('paid')],
+  twoAtOnce: true,
   read: readFacts,
   decide: (facts, { now }) =>
     facts.map((row) => ({ facts: row, decision: nextReminder(row, now) })),

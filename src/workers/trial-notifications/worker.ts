@@ -19,6 +19,7 @@ export const trialNotifications: SubscriptionWorker<Facts, Outcome> = {
   name: 'trial-notifications',
   everyMs: 5 * minuteMs,
   passes: [findReminding('trial')],
+  twoAtOnce: true,
   read: (tx, items, { now }) => readFacts(tx, items, now),
   decide: (facts, { now }) =>
     facts.map((row) => ({ facts: row, decision: nextReminder(row, now) })),
