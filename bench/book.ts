@@ -96,9 +96,15 @@ const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: num
       * make_interval(hours => CASE WHEN trial THEN 48 ELSE days * 24 END)
     END) AS expires_at) AS ends;
   INSERT INTO perennial.subscription (id, customer_id, kind, plan, period_days, state, started_at,
-    expires_at, auto_renew)
+    expires_at, auto_renew, remind_at)
   OVERRIDING SYSTEM VALUE
-  SELECT i, c, kind, plan, days, state, starts_at, expires_at, auto_renew FROM sold ORDER BY i;`;
+  SELECT i, c, kind, plan, days, state, starts_at, expires_at, auto_renew, (
+    SELECT min(at) FROM unnest(CASE kind
+      WHEN 'trial' THEN ARRAY[starts_at + interval '6 hours', starts_at + interval '48 hours',
+        expires_at - interval '6 hours']
+      ELSE ARRAY[expires_at - interval '3 days', expires_at - interval '24 hours',
+        expires_at - interval '3 hours'] END) AS at
+    WHERE state = 'active' AND at > '2026-11-24T09:00Z') FROM sold ORDER BY i;`;
 
 /** What led there: an opening balance, a purchase with its period, receipt and event each. */
 const history = (customerCount: number): string => `

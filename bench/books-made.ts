@@ -12,7 +12,7 @@ const fingerprint = `
   SELECT
     (SELECT sum(balance_minor)::text FROM perennial.customer) AS balances,
     (SELECT ${hashOf("concat_ws(' ', id, balance_minor)")} FROM perennial.customer) AS balance_hash,
-    (SELECT ${hashOf("concat_ws(' ', id, expires_at, next_try_at, state, plan, period_days)")}
+    (SELECT ${hashOf("concat_ws(' ', id, expires_at, next_try_at, remind_at, state, plan, period_days)")}
       FROM perennial.subscription) AS subscription_hash,
     (SELECT count(*)::int FROM perennial.ledger_entry) AS entries,
     (SELECT ${hashOf("concat_ws(' ', customer_id, amount_minor, balance_after_minor, kind)")}

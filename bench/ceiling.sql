@@ -43,7 +43,9 @@ WITH price AS MATERIALIZED (
   SELECT id, customer_id, 'renewal', plan, starts_at, ends_at, price, currency, entry_id
   FROM charged
 ), extended AS (
-  UPDATE perennial.subscription s SET expires_at = ends_at FROM charged WHERE s.id = charged.id
+  UPDATE perennial.subscription s
+  SET expires_at = ends_at, remind_at = ends_at - interval '3 days'
+  FROM charged WHERE s.id = charged.id
 ), postponed AS (
   UPDATE perennial.subscription s SET next_try_at = CASE WHEN s.expires_at > $1::timestamptz
     THEN least($1::timestamptz + interval '1 hour', s.expires_at)

@@ -31,15 +31,21 @@ async function build(client: pg.Client, subscriptions: number): Promise<void> {
   await client.query('VACUUM (ANALYZE, FREEZE)');
 }
 
-async function measure(place: Place, name: string, variant: string): Promise<Row> {
+/** What a tick of a worker reads in the books of that name, and how long it takes. */
+export async function measureTick(
+  place: Place,
+  name: string,
+  variant: string,
+  worker: string,
+): Promise<Row> {
   const url = place.url(name);
   const pool = openPool(url);
   const replica = openReplica(url);
   const { db, sent } = listening(pool);
-  const worker = workers.find((one) => one.name === 'auto-renewal');
+  const ticking = workers.find((one) => one.name === worker);
   const tick = async (): Promise<number> => {
     const startedMs = performance.now();
-    await worker?.run({
+    await ticking?.run({
       db,
       replica,
       batchMax: 1_000,
@@ -76,7 +82,7 @@ async function idle(options: Options): Promise<Row[]> {
   for (const size of [options.subscriptions, 10 * options.subscriptions]) {
     const name = `idle_${size}`;
     await place.template(name, (client) => build(client, size));
-    rows.push(await measure(place, name, `${size} subscriptions`));
+    rows.push(await measureTick(place, name, `${size} subscriptions`, 'auto-renewal'));
     options.say(`${size} subscriptions: built and measured`);
   }
   return rows;

@@ -7,6 +7,7 @@ import { benchmark as transfer } from './import.ts';
 import { benchmark as nodesIdle } from './nodes-idle.ts';
 import { benchmark as overlap } from './overlap.ts';
 import { benchmark as reconcile } from './reconcile.ts';
+import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { benchmark as reseed } from './reseed.ts';
 import { type Benchmark, tableOf } from './table.ts';
@@ -22,6 +23,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   reconcile,
   idle,
   overlap,
+  reminders,
   import: transfer,
   audit,
   api,

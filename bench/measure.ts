@@ -118,7 +118,7 @@ export function rowOf(
   variant: string,
   all: readonly Measured[],
   ratios: Readonly<Record<string, number>>,
-  each: 'renewal' | 'ending' = 'renewal',
+  each: 'renewal' | 'ending' | 'reminder' = 'renewal',
 ): Row {
   return {
     variant,

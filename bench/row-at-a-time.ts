@@ -98,10 +98,12 @@ async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
        amount_minor, currency, ledger_entry_id) VALUES ($2, $1, 'renewal', $3, $4, $5, $6, $7, $8)`,
     [...of, plan, starts, ends, price, currency, entry?.id],
   );
-  await ask('extend', 'UPDATE perennial.subscription SET expires_at = $2 WHERE id = $1', [
-    id,
-    ends,
-  ]);
+  await ask(
+    'extend',
+    `UPDATE perennial.subscription
+     SET expires_at = $2, remind_at = $2::timestamptz - interval '3 days' WHERE id = $1`,
+    [id, ends],
+  );
   const params = { amount: major(price), currency, plan, period_days: days };
   const more = {
     starts_at: iso(starts),
