@@ -1,13 +1,24 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
 import type { JsonObject } from '../db/schema.ts';
+import { anyOf } from '../db/unnest.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
+import type { NoticeKind } from '../notify/kinds.ts';
+import { endRemindersMs, trialRemindersMs } from '../notify/reminder-times.ts';
 
 // What happened in the books since one looked last, for the demo's view. Only one process writes a
 // demo's books, so the order of ids is the order of commits here.
 
-export type NewsKind = 'renewed' | 'revived' | 'short' | 'topped_up' | 'purchased' | 'expired';
+export type NewsKind =
+  | 'renewed'
+  | 'revived'
+  | 'short'
+  | 'topped_up'
+  | 'purchased'
+  | 'trial_started'
+  | 'reminded'
+  | 'expired';
 
 export interface NewsItem {
   readonly at: Instant;
@@ -24,6 +35,12 @@ interface Row {
   readonly telegramId: bigint;
   readonly detail: JsonObject;
 }
+
+const noticeKinds: readonly NoticeKind[] = [
+  'low_balance',
+  ...(Object.keys(trialRemindersMs) as (keyof typeof trialRemindersMs)[]),
+  ...(Object.keys(endRemindersMs) as (keyof typeof endRemindersMs)[]),
+];
 
 export class News {
   readonly #db: Db;
@@ -49,13 +66,14 @@ export class News {
       SELECT e.id, e.at, e.action AS kind, c.telegram_id AS "telegramId", e.detail
       FROM perennial.event e JOIN perennial.customer c ON c.id = e.customer_id
       WHERE e.id > ${this.#lastEvent}
-        AND e.action IN ('renewed', 'revived', 'topped_up', 'purchased', 'expired')
+        AND e.action IN ('renewed', 'revived', 'topped_up', 'purchased', 'trial_started', 'expired')
       ORDER BY e.id LIMIT 1000`.execute(this.#db);
     const { rows: notices } = await sql<Row>`
-      SELECT n.id, n.created_at AS at, 'short' AS kind, c.telegram_id AS "telegramId",
-        n.params AS detail
+      SELECT n.id, n.created_at AS at,
+        CASE n.kind WHEN 'low_balance' THEN 'short' ELSE 'reminded' END AS kind,
+        c.telegram_id AS "telegramId", n.params AS detail
       FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id
-      WHERE n.id > ${this.#lastNotice} AND n.kind = 'low_balance'
+      WHERE n.id > ${this.#lastNotice} AND n.kind = ${anyOf('text', noticeKinds)}
       ORDER BY n.id LIMIT 1000`.execute(this.#db);
     this.#lastEvent = events.at(-1)?.id ?? this.#lastEvent;
     this.#lastNotice = notices.at(-1)?.id ?? this.#lastNotice;
@@ -77,6 +95,10 @@ function itemOf({ at, kind, telegramId, detail }: Row): NewsItem {
       return { ...of, sentence: money };
     case 'purchased':
       return { ...of, sentence: `${detail.plan} for ${money} until ${until}` };
+    case 'trial_started':
+      return { ...of, sentence: `${detail.plan} until ${until}` };
+    case 'reminded':
+      return { ...of, sentence: `${detail.plan} ends ${until}` };
     case 'expired':
       return { ...of, sentence: `${detail.plan}: access ends` };
     case 'short':

@@ -5,18 +5,23 @@ import { parseMinor } from '../kernel/money.ts';
 import { topUp } from '../subscription/balance.ts';
 import { purchase } from '../subscription/buying.ts';
 import { createCustomer } from '../subscription/customers.ts';
+import { startTrial } from '../subscription/trial.ts';
 import { generatedPrices } from './book.ts';
 import { chance, type Random, someOf, whole } from './random.ts';
 
 // The customers of a demo: somebody who is told that the balance is short tops up some hours
-// later, or doesn't; now and then somebody new comes and buys. They use the same commands as an
-// operator's bot would.
+// later, or doesn't; now and then somebody new comes and buys, or tries it first and perhaps buys
+// before the trial is over. They use the same commands as an operator's bot would.
 
 interface Intention {
   readonly at: Instant;
   readonly telegramId: bigint;
   readonly amountMinor: bigint;
+  /** And what is bought with it. */
+  readonly wanted?: Price;
 }
+
+type Price = (typeof generatedPrices)[number];
 
 interface ShortRow {
   readonly id: bigint;
@@ -47,11 +52,13 @@ export class People {
     await this.#hear(now);
     const due = this.#intentions.filter((one) => one.at <= now);
     this.#intentions = this.#intentions.filter((one) => one.at > now);
-    for (const { telegramId, amountMinor } of due) {
-      await topUp({ db: this.#db, actor: 'demo' }, { telegramId, amountMinor });
+    for (const { telegramId, amountMinor, wanted } of due) {
+      const call = { db: this.#db, actor: 'demo' };
+      await topUp(call, { telegramId, amountMinor });
+      if (wanted !== undefined) await purchase(call, { telegramId, ...wanted });
     }
     while (this.#nextNewcomerAt <= now) {
-      await this.#arrive();
+      await this.#arrive(this.#nextNewcomerAt);
       this.#nextNewcomerAt = later(this.#nextNewcomerAt, newcomersEveryMs);
     }
     return due.length > 0;
@@ -78,14 +85,21 @@ export class People {
     }
   }
 
-  async #arrive(): Promise<void> {
+  async #arrive(now: Instant): Promise<void> {
     const telegramId = firstNewcomer + this.#newcomers;
     this.#newcomers += 1n;
     const call = { db: this.#db, actor: 'demo' };
     const locale = chance(this.#random, 60) ? 'ru' : 'en';
-    const wanted = someOf<(typeof generatedPrices)[number]>(this.#random, generatedPrices);
+    const wanted = someOf<Price>(this.#random, generatedPrices);
+    const amountMinor = wanted.amountMinor + 50_00n;
     await createCustomer(call, { telegramId, currency: 'RUB', locale });
-    await topUp(call, { telegramId, amountMinor: wanted.amountMinor + 50_00n });
-    await purchase(call, { telegramId, plan: wanted.plan, periodDays: wanted.periodDays });
+    if (chance(this.#random, 50)) {
+      await startTrial(call, { telegramId });
+      const at = later(now, hourMs * (40 + whole(this.#random, 30)));
+      if (chance(this.#random, 50)) this.#intentions.push({ at, telegramId, amountMinor, wanted });
+      return;
+    }
+    await topUp(call, { telegramId, amountMinor });
+    await purchase(call, { telegramId, ...wanted });
   }
 }

@@ -32,6 +32,8 @@ const words: Record<NewsKind, string> = {
   short: 'short',
   topped_up: 'topped up',
   purchased: 'bought',
+  trial_started: 'trial',
+  reminded: 'reminded',
   expired: 'ended',
 };
 
@@ -69,8 +71,8 @@ function factLines(shown: Shown, totals: Totals): string[][] {
   const counts = (kinds: readonly NewsKind[]) => kinds.map((kind) => totalText(totals, kind));
   return [
     [`${shown.active} subscriptions active`, balances, auditText(shown.audit)],
-    counts(['renewed', 'short', 'topped_up']),
-    counts(['revived', 'expired', 'purchased']),
+    counts(['renewed', 'short', 'topped_up', 'reminded']),
+    counts(['revived', 'expired', 'purchased', 'trial_started']),
     nodeFacts(shown.node),
   ];
 }
@@ -145,6 +147,8 @@ export function emptyTotals(): Totals {
     short: nothing,
     topped_up: nothing,
     purchased: nothing,
+    trial_started: nothing,
+    reminded: nothing,
     expired: nothing,
   };
 }
