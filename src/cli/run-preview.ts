@@ -50,6 +50,7 @@ const compact = (value: unknown): string => jsonText(value).replaceAll(/\n\s*/g,
 
 function itemJson(item: Preview): object {
   const { outcome, sentence } = item;
+  if ('subject' in item) return { subject: item.subject, outcome, sentence };
   if ('nodeId' in item) return { node_id: item.nodeId, outcome, sentence };
   if ('noticeId' in item) {
     const { noticeId, telegramId, kind } = item;
@@ -67,6 +68,9 @@ function itemJson(item: Preview): object {
 
 /** Columns of a fixed width: the longest id is not known while they come. */
 function itemText(item: Preview): string {
+  if ('subject' in item) {
+    return `${item.subject.padEnd(20)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+  }
   if ('nodeId' in item) {
     return `${item.nodeId.padEnd(12)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
   }

@@ -6,6 +6,7 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { readOutlooks } from '../subscription/outlook.ts';
 import { readSettings } from '../subscription/settings.ts';
+import { alarmSubject } from './alarms.ts';
 import type { NoticeFacts } from './judging.ts';
 
 // What `judge` is asked with. In statements of their own after the customers were locked, as every
@@ -76,12 +77,6 @@ function readOf(row: Row, outlooks: Outlooks): NoticeRead {
     planTitle: row.planTitle,
   };
 }
-
-/** What the alarm of this row is about. */
-export const alarmSubject = (row: string) =>
-  sql.raw(
-    `coalesce(${['subject', 'worker', 'node', 'replica'].map((name) => `${row}.params->>'${name}'`).join(', ')})`,
-  );
 
 /**
  * `ends_3d`, `ends_24h`, `ends_3h` are one row of reminders, `trial_…` another. When a message to

@@ -6,6 +6,7 @@ import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
+import { raiseAlarms } from './raise-alarms/worker.ts';
 import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
 import type { RunRow } from './run-record.ts';
 import { type RunContext, runWorker } from './runner.ts';
@@ -45,6 +46,7 @@ export const workers: readonly Worker[] = [
   overSubscriptions(trialNotifications),
   overSubscriptions(expiryReminders),
   reconcileXrayState(connectNode),
+  raiseAlarms,
 ];
 
 /** Those that somebody may run: also the one that a service runs for as long as it lives. */

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
-import type { Db, Tx } from '../db/connect.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { alarmOf, raise, readOpenAlarms, takeAlarms } from '../notify/alarms.ts';
 import { forgetOldKeys } from '../subscription/old-keys.ts';
 import { closeLostRuns, type Replica } from './replica.ts';
 
@@ -81,8 +82,9 @@ export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<voi
 
 /**
  * Closes the record and gives it back, with what its batches counted: they did so in their own
- * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing and had no trouble is dropped: a tick
- * with nothing to do leaves no trace. Any other one clears away what is too old.
+ * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing
+ * and had no trouble is dropped: a tick with nothing to do leaves no trace, unless it says that the
+ * trouble of the last one is over. Any other one clears away what is too old.
  */
 export async function finishRun(
   db: Db,
@@ -99,8 +101,9 @@ export async function finishRun(
     RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
       detail`.execute(db);
   const row = rows[0] as RunRow;
+  if (row.outcome === 'skipped') await tellOfClock(db, row, now);
   if (row.outcome === 'success' && row.examined === 0n) {
-    await db.deleteFrom('perennial.worker_run').where('id', '=', id).execute();
+    await dropIdle(db, row);
   } else {
     await sql`
       DELETE FROM perennial.worker_run
@@ -109,6 +112,32 @@ export async function finishRun(
     await forgetOldKeys(db, now);
   }
   return row;
+}
+
+/** How far back the last run of a worker is looked for. */
+const lastRunMs = dayMs;
+
+async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<void> {
+  await sql`
+    DELETE FROM perennial.worker_run
+    WHERE id = ${id} AND coalesce((
+      SELECT last.outcome FROM perennial.worker_run last
+      WHERE last.worker = ${worker} AND last.id < ${id}
+        AND last.started_at > ${isoTime(later(started_at, -lastRunMs))}
+      ORDER BY last.started_at DESC, last.id DESC LIMIT 1),
+      'success') NOT IN ('failed', 'lost', 'degraded')`.execute(db);
+}
+
+/** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
+async function tellOfClock(db: Db, { replica, detail }: RunRow, now: Instant): Promise<void> {
+  const { skew_s } = detail;
+  if (typeof skew_s !== 'number') return;
+  const machine = replica.replace(/:\d+$/, '');
+  await inTransaction(db, async (tx) => {
+    await takeAlarms(tx);
+    const alarm = alarmOf('alarm_clock', { replica: machine, skew_s }, now);
+    await raise(tx, [alarm], await readOpenAlarms(tx, now), now);
+  });
 }
 
 /** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */

@@ -104,7 +104,7 @@ async function recorded<Facts, Outcome>(
     if (Math.abs(skewMs) > skewMaxMs) {
       const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
       context.log.error({ worker: worker.name, skewMs }, reason);
-      return await finish('skipped', { reason });
+      return await finish('skipped', { reason, skew_s: Math.round(skewMs / 1_000) });
     }
     for (const pass of worker.passes) await walk(worker, pass, context, id, progress);
     if (progress.tooMany !== undefined) throw progress.tooMany;

@@ -103,7 +103,15 @@ export type Pass = (
 /** Minor units by customer that were taken from the balance which the facts show. */
 export type Spent = Map<CustomerId, bigint>;
 
-export type Preview = SubscriptionPreview | NodePreview | NoticePreview;
+export type Preview = SubscriptionPreview | NodePreview | NoticePreview | AlarmPreview;
+
+/** About ourselves. */
+export interface AlarmPreview {
+  /** A worker, a node, a machine. */
+  readonly subject: string;
+  readonly outcome: string;
+  readonly sentence: string;
+}
 
 export interface SubscriptionPreview {
   readonly telegramId: bigint;

@@ -50,6 +50,7 @@ const catching: Places = {
   'workers/replica.ts': 'the runner: a connection that is held breaks',
   'workers/keep-node/': 'the keeper: faults of a node and of the books are told apart here',
   'workers/deliver-notifications/': 'a fault of a gateway is told apart from that of the books',
+  'workers/raise-alarms/': 'a failure is written into the record of its run',
   'workers/reconcile-xray-state/': 'a fault of one node is told apart from that of the books',
   'catalog/links.ts': 'a node whose settings are wrong spoils its own link alone',
   'transfer/': 'edge: bytes and values of a file',
@@ -84,7 +85,9 @@ function ruleMayKnow(target: string, typeOnly: boolean): boolean {
   if (/^notify\/(kinds|quiet|reminder-times)\.ts$/.test(target)) return true;
   return (
     typeOnly &&
-    /^(db\/schema|notify\/channels\/channel|subscription\/(settings|outlook))\.ts$/.test(target)
+    /^(db\/schema|notify\/(alarms|channels\/channel)|subscription\/(settings|outlook))\.ts$/.test(
+      target,
+    )
   );
 }
 

@@ -3,6 +3,7 @@ import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { hourMs, type Instant } from '../../kernel/instant.ts';
+import { callOff, readOpenAlarms, takeAlarms } from '../../notify/alarms.ts';
 import { owe } from '../../notify/outbox.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
@@ -80,6 +81,7 @@ export async function reconcileNode(
   const found = { node: node.id, users, ...counted, held, sample: await sample(db, sampleMax) };
   if (orders.dryRun) return { ...found, newlyMarked: 0, newlyConfirmed: 0 };
   if (held > 0) await alarm(connection, node.id, held);
+  else await alarmOver(connection, node.id);
   const newlyConfirmed = orders.confirmed ? await confirmAll(connection, node, orders.actor) : 0;
   return { ...found, newlyMarked: await markAll(connection, node, held > 0), newlyConfirmed };
 }
@@ -171,6 +173,17 @@ async function alarm({ db }: Connection, node: string, held: number): Promise<vo
       params: { worker: 'reconcile-xray-state', subject: node, held },
     };
     await owe(tx, [notice], now);
+  });
+}
+
+/** Costs one look at the alarms where there is none. */
+async function alarmOver({ db }: Connection, node: string): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    await takeAlarms(tx);
+    const now = await readClock(tx);
+    const open = await readOpenAlarms(tx, now);
+    const over = open.filter(({ kind, subject }) => kind === 'alarm_guard' && subject === node);
+    await callOff(tx, over, now);
   });
 }
 

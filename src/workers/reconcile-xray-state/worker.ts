@@ -96,7 +96,8 @@ async function carriedOut(context: NodeRun, connect: ConnectNode, id: RunId): Pr
     if (Math.abs(skewMs) > skewMaxMs) {
       const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
       log.error({ worker: name, skewMs }, reason);
-      return { outcome: 'skipped', detail: { reason } };
+      const detail = { reason, skew_s: Math.round(skewMs / 1_000) };
+      return { outcome: 'skipped', detail };
     }
     await eachInFlight(await dueNodes(context), atOnce, async (node) => {
       if (signal.aborted || context.elapsedMs() >= context.budgetMs) left = true;
