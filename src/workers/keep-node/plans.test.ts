@@ -1,0 +1,82 @@
+import { sql } from 'kysely';
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import { buildBook } from '../../../bench/book.ts';
+import { type Explained, explain, listening } from '../../../bench/explain.ts';
+import { freshBooks } from '../../../test/books.ts';
+import { readClock } from '../../db/clock.ts';
+import { clientConfig, inTransaction, longLimits } from '../../db/connect.ts';
+import { seedStretch } from './node-store.ts';
+import { readPage, settle } from './store.ts';
+
+// As `auto-renewal/plans.test.ts`: what a keeper's statements read follows from the page that it
+// works on, never from how many marks or credentials there are.
+
+const post = { node: 'nl-1', epoch: 0n };
+const pageMax = 100;
+
+test('a keeper reaches its marks, and whom they are about, by index: a page and no more', async () => {
+  const books = await freshBooks();
+  onTestFinished(() => books.close());
+  const client = new pg.Client(clientConfig(books.url, longLimits));
+  await client.connect();
+  await buildBook(client, { subscriptions: 30_000, due: 0, ending: true });
+  await client.query(`
+    INSERT INTO perennial.node (id, api, inbounds, groups, link, boot_at)
+    SELECT 'nl-' || i, '10.0.0.' || i || ':10085', '{vless}', '{all}', '{"port": 443}',
+      '2026-11-24T08:00Z' FROM generate_series(1, 5) AS i;
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+    SELECT n.id, c.id, false, '2026-11-24T08:00Z', '2026-11-24T08:00Z'
+    FROM perennial.node n CROSS JOIN perennial.credential c WHERE n.id <> 'nl-5'`);
+  await client.query('VACUUM ANALYZE');
+  await client.end();
+
+  const { db, sent } = listening(books.pool);
+  const page = await readPage(db, post, pageMax);
+  if (page === undefined) throw new Error('the post was lost');
+  const inHand = page.marks.map(({ credentialId }) => credentialId);
+  await readPage(db, post, pageMax, inHand);
+  const [first, second] = (await explain(books.pool, sent)) as [Explained, Explained];
+  for (const { reads, rows } of [first, second]) {
+    expect(rows).toBe(pageMax);
+    expect(reads.filter((read) => read.startsWith('access_sync'))).toEqual([
+      'access_sync_due',
+      'access_sync_due',
+    ]);
+    expect(reads).toContain('credential_pkey');
+    expect(reads).toContain('subscription_pkey');
+    expect(reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription|customer)/);
+  }
+  expect(first.buffers).toBeLessThan(12 * pageMax);
+  // Those in the other hand are passed over, once.
+  expect(second.buffers).toBeLessThan(14 * pageMax);
+
+  sent.length = 0;
+  const settled = page.marks.map((mark) => ({ mark }));
+  // In a transaction that is rolled back, so that they are there to be settled once more.
+  const undone = inTransaction(db, async (tx) => {
+    await settle(tx, post, page.bootAt, settled, page.now);
+    throw new Error('undone');
+  });
+  await expect(undone).rejects.toThrow('undone');
+  const settling = (await explain(books.pool, sent)).find((one) => one.sql.includes('confirmed'));
+  expect(settling?.reads).toContain('access_sync_pkey');
+  expect(settling?.reads.join()).not.toMatch(/Seq Scan (access_sync|credential)/);
+  expect(settling?.buffers).toBeLessThan(40 * pageMax);
+
+  sent.length = 0;
+  const bootAt = page.bootAt;
+  if (bootAt === null) throw new Error('no boot');
+  await sql`UPDATE perennial.node SET seed_after = '80000000-0000-4000-8000-000000000000'`.execute(
+    books.db,
+  );
+  await inTransaction(db, async (tx) =>
+    seedStretch(tx, { node: 'nl-5', epoch: 0n }, bootAt, await readClock(tx)),
+  );
+  await sql`UPDATE perennial.node SET seed_after = '80000000-0000-4000-8000-000000000000'`.execute(
+    books.db,
+  );
+  const seeding = (await explain(books.pool, sent)).find((one) => one.sql.includes('stretch'));
+  expect(seeding?.reads).toContain('credential_pkey');
+  expect(seeding?.reads).not.toContain('Seq Scan credential');
+}, 60_000);
