@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { benchmark as api } from './api.ts';
 import { benchmark as audit } from './audit.ts';
+import { benchmark as delivery } from './delivery.ts';
 import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
@@ -22,6 +23,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   reseed,
   reconcile,
   idle,
+  delivery,
   overlap,
   reminders,
   import: transfer,

@@ -133,7 +133,10 @@ export const fileSchema = mapping({
   email: mapping({
     url: z.url({
       protocol: /^smtps?$/,
-      error: 'is not a URL of a mail server; smtp://user:password@host:587 is',
+      error: ({ input }) =>
+        input === undefined
+          ? undefined
+          : 'is not a URL of a mail server; smtp://user:password@host:587 is',
     }),
     from: z.string().min(3),
     admins: z.array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'is not an address')).default([]),

@@ -77,6 +77,15 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['telegram: { token: 5 }', 'telegram.token: must be a text'],
   ['telegram: { token: x, api: nope }', 'telegram.api: "nope" is not a URL'],
   ['telegram: { token: x, admins: [0] }', 'telegram.admins.0: 0 must be above 0'],
+  ['email: { from: a@b.net }', 'email.url: is missing; it must be a text'],
+  [
+    'email: { url: "http://ops:secret@mail.net", from: a@b.net }',
+    'email.url: is not a URL of a mail server; smtp://user:password@host:587 is',
+  ],
+  [
+    'email: { url: "smtp://mail.net", from: a@b.net, admins: [ops] }',
+    'email.admins.0: "ops" is not an address',
+  ],
   ['telegram: { token: x, per_second: 31 }', 'telegram.per_second: 31 must be at most 30'],
   [
     node('tls: maybe'),

@@ -1,7 +1,7 @@
 import { readClock, stopwatch } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
-import { secondMs } from '../../kernel/instant.ts';
+import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
@@ -112,6 +112,7 @@ export class Courier {
       else if (page.length < pageMax && after === page.at(-1)?.key) {
         await this.answers();
         if (this.#restMs() > 0) continue;
+        if (this.#signal.aborted) return { is: 'left' };
         if (busyMs === Number.POSITIVE_INFINITY) return { is: 'done' };
         await this.#bell.wait(busyMs, this.#signal);
         after = undefined;
@@ -120,14 +121,26 @@ export class Courier {
     }
   }
 
-  /** What is under way is written down. */
+  /** Whoever ends doesn't wait for answers here: `end` does, and not for ever. */
+  async #unlessEnding(answers: Promise<unknown>): Promise<void> {
+    const ending = new AbortController();
+    const until = AbortSignal.any([this.#signal, ending.signal]);
+    await Promise.race([answers, new Bell().wait(minuteMs, until)]);
+    ending.abort();
+  }
+
+  /** What is under way is written down, unless this courier is to end. */
   async answers(): Promise<void> {
+    await this.#unlessEnding(this.#settled());
+  }
+
+  async #settled(): Promise<void> {
     await Promise.all(this.#underWay.values());
   }
 
   /** Ends: answers that are out get a while, then they are given up. */
   async end(): Promise<void> {
-    const answers = this.answers();
+    const answers = this.#settled();
     const late = new Bell().wait(graceMs, new AbortController().signal);
     await Promise.race([answers, late]);
     this.#cut.abort();
@@ -161,7 +174,9 @@ export class Courier {
     if (this.#underWay.has(id)) return Number.POSITIVE_INFINITY;
     const soonMs = recipient === null ? 0 : this.#pacer.busyMs(recipient, this.#elapsedMs());
     if (soonMs > 0) return soonMs;
-    while (this.#underWay.size >= underWayMax) await Promise.race(this.#underWay.values());
+    while (this.#underWay.size >= underWayMax && !this.#signal.aborted) {
+      await this.#unlessEnding(Promise.race(this.#underWay.values()));
+    }
     const waitMs = this.#pacer.waitMs(this.#elapsedMs());
     if (waitMs > 0) await new Bell().wait(waitMs, this.#signal);
     if (this.#signal.aborted || this.#restMs() > 0) return Number.POSITIVE_INFINITY;

@@ -1,0 +1,105 @@
+import pg from 'pg';
+import { openBooks, openPool } from '../src/db/connect.ts';
+import { openTelegram } from '../src/notify/channels/telegram/telegram.ts';
+import { openTexts } from '../src/notify/texts.ts';
+import { startCouriers } from '../src/workers/deliver-notifications/couriers.ts';
+import { openReplica } from '../src/workers/replica.ts';
+import { startBotApi } from '../test/bot-api/bot-api.ts';
+import { until } from '../test/service/until.ts';
+import { openPlace } from './place.ts';
+import { type Benchmark, median, type Options, type Row } from './table.ts';
+
+// How much of the allowed pace a courier keeps, against a Bot API that is as strict as Telegram and
+// takes its time to answer; and how much it could send if it were let.
+
+/** Receipts owed to as many customers. */
+const owed = (count: number): string => `
+  INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}');
+  INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
+    SELECT n, 'RUB', 'token-of-the-bench-' || n, now() FROM generate_series(1, ${count}) n;
+  INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at)
+    SELECT id, 'paid', 'basic', 30, 'active', now(), now() + interval '30 days'
+    FROM perennial.customer;
+  INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+      params, next_attempt_at, created_at)
+    SELECT customer_id, id, 'telegram', 'receipt', 'bench:' || id,
+      '{"plan": "basic", "currency": "RUB", "amount": "149.00", "balance_after": "0.00",
+        "period_days": 30, "starts_at": "2026-11-24T09:00:00Z", "ends_at": "2026-12-24T09:00:00Z"}',
+      now(), now()
+    FROM perennial.subscription;`;
+
+interface Pace {
+  readonly perSecond: number;
+  readonly answerMs: number;
+  readonly count: number;
+}
+
+/** Messages a second from the first to the last that arrived, and how often it was told to wait. */
+async function measure(url: string, { perSecond, answerMs, count }: Pace) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(owed(count));
+  await client.query('VACUUM ANALYZE');
+  const strict = perSecond <= 30 ? 30 : Number.POSITIVE_INFINITY;
+  const api = await startBotApi({
+    limits: { perSecond: strict, gapMs: 1_000 },
+    conduct: () => ({ slowMs: answerMs }),
+  });
+  const [replica, db] = [openReplica(url), openBooks(openPool(url))];
+  const channel = openTelegram({
+    ...{ token: '123456789:bench', api: api.url, admins: [], perSecond },
+  });
+  const silent = (): void => undefined;
+  const log = { debug: silent, info: silent, warn: silent, error: silent };
+  const admins = { locale: 'en', timeZone: 'UTC' };
+  const delivery = { channels: [channel], texts: openTexts(), admins };
+  const couriers = startCouriers({ url, db, replica, log, ...delivery });
+  const arrived = () => api.log.filter((each) => each.arrived);
+  const all = await until(
+    'all arrived',
+    () => (arrived().length === count ? arrived() : undefined),
+    600_000,
+  );
+  await couriers.stop();
+  await replica.close();
+  await db.destroy();
+  await client.end();
+  await api.stop();
+  const seconds = ((all.at(-1)?.atMs ?? 0) - (all[0]?.atMs ?? 0)) / 1_000;
+  return { rate: (count - 1) / seconds, told429: api.waits.length };
+}
+
+async function delivery({ rounds, say }: Options): Promise<Row[]> {
+  await using place = await openPlace();
+  await place.template('delivery', async () => undefined);
+  const variants: Readonly<Record<string, Pace>> = {
+    '20 a second, answers in 80 ms': { perSecond: 20, answerMs: 80, count: 600 },
+    '20 a second, answers in 500 ms': { perSecond: 20, answerMs: 500, count: 600 },
+    'as fast as it can': { perSecond: 100_000, answerMs: 20, count: 3_000 },
+  };
+  const rows: Row[] = [];
+  for (const [variant, pace] of Object.entries(variants)) {
+    const rates: number[] = [];
+    let told429 = 0;
+    for (let round = 1; round <= rounds; round += 1) {
+      const url = await place.copy('delivery', 'delivered');
+      const measured = await measure(url, pace);
+      await place.drop('delivered');
+      rates.push(measured.rate);
+      told429 += measured.told429;
+      say(
+        `${variant}, round ${round}: ${measured.rate.toFixed(1)}/s, ${measured.told429} times 429`,
+      );
+    }
+    const rate = median(rates);
+    const share = pace.perSecond <= 30 ? { share_of_pace: rate / pace.perSecond } : {};
+    rows.push({ variant, rate, ...share, told_429: told429 });
+  }
+  return rows;
+}
+
+export const benchmark: Benchmark = {
+  says: 'how much of the allowed pace a courier of messages keeps',
+  run: delivery,
+};

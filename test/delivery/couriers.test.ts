@@ -1,0 +1,160 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { openBooks, openPool } from '../../src/db/connect.ts';
+import { enterPost } from '../../src/workers/deliver-notifications/post.ts';
+import { hookPool } from '../hooked-pool.ts';
+import { until } from '../service/until.ts';
+import { oweOne } from './owed.ts';
+import { aStage, deliver, leaver, notices, runDelivery, type Stage, told } from './stage.ts';
+
+// Couriers that are replaced, end, and lose their database.
+
+const noon = '2026-11-24T12:00:00Z';
+
+const allSent = async ({ books }: Stage) =>
+  (await notices(books)).every(({ state }) => state === 'sent') ? true : undefined;
+
+test('a courier that stood still after marking a notice, was replaced and goes on, sends nothing', async () => {
+  await using stage = await aStage({ now: noon });
+  const { books, api } = stage;
+  await leaver(stage, 1n);
+  await books.setClock('2026-12-23T13:00:00Z');
+  await oweOne(books, 'receipt', 1n);
+  await oweOne(books, 'ends_24h', 1n);
+  let go: () => void = () => undefined;
+  const still = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  let stoodMs: number | undefined;
+  const pool = hookPool(openPool(books.url), async ({ when, sql: text }) => {
+    if (stoodMs !== undefined || when !== 'after' || !/state = 'sending', /.test(text)) return;
+    stoodMs = performance.now();
+  });
+  // The commit of that claim is answered only when it goes on.
+  const held = hookPool(pool, async ({ when, sql: text }) => {
+    if (stoodMs !== undefined && when === 'after' && /^commit/i.test(text)) await still;
+  });
+  const db = openBooks(held);
+  const stopped = runDelivery({ ...stage, books: { ...books, db } });
+  await until('it stands still', async () =>
+    (await notices(books)).some(({ state }) => state === 'sending') ? true : undefined,
+  );
+  // Somebody else becomes the courier: an epoch, whatever became of the lock.
+  await enterPost(books.db, 'telegram:123456789');
+  // The answer of the fence counts for half a second.
+  await until('the fence is old', () =>
+    performance.now() - (stoodMs ?? 0) > 600 ? true : undefined,
+  );
+  go();
+  expect(await stopped).toMatchObject({ outcome: 'failed', detail: { code: 'post_lost' } });
+  expect(api.log).toEqual([]);
+  await db.destroy();
+  await runDelivery(stage);
+  await books.setClock('2026-12-23T13:10:00Z');
+  await runDelivery(stage);
+  expect(await allSent(stage)).toBe(true);
+  expect(api.texts(1n)).toHaveLength(2);
+});
+
+test('P8: a courier that ends awaits the answers that are out, and writes down what came of them', async () => {
+  await using stage = await aStage({ now: noon });
+  const { books, api } = stage;
+  for (let n = 1n; n <= 3n; n += 1n) await told(stage, n);
+  for (let n = 1n; n <= 3n; n += 1n) await oweOne(books, 'receipt', n);
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  api.conduct = async () => {
+    await gate;
+    return 'serve' as const;
+  };
+  const couriers = deliver(stage);
+  await until('all are under way', async () =>
+    (await notices(books)).every(({ state }) => state === 'sending') ? true : undefined,
+  );
+  const stopped = couriers.stop();
+  await oweOne(books, 'refund', 1n);
+  open();
+  await stopped;
+  const states = (await notices(books)).map(({ state }) => state);
+  expect(states).toEqual(['sent', 'sent', 'sent', 'pending']);
+});
+
+test('P8: answers that never come do not hold up the end: they are uncertain', async () => {
+  await using stage = await aStage({ now: noon });
+  const { books, api } = stage;
+  await leaver(stage, 1n);
+  await books.setClock('2026-12-23T13:00:00Z');
+  await oweOne(books, 'ends_24h', 1n);
+  api.conduct = () => 'hang';
+  const couriers = deliver(stage, { telegram: { deadlineMs: 60_000 } });
+  await until('it is under way', () => (api.log.length === 1 ? true : undefined));
+  const askedMs = performance.now();
+  await couriers.stop();
+  expect(performance.now() - askedMs).toBeLessThan(8_000);
+  expect(await notices(books)).toMatchObject([{ state: 'uncertain', lost_answers: 1 }]);
+});
+
+test('P9: a courier whose connections all break goes on, loses nothing, and doubles nothing that it did not count', async () => {
+  await using stage = await aStage({ now: noon, onLost: () => undefined });
+  const { books, api } = stage;
+  const count = 40;
+  for (let n = 1n; n <= count; n += 1n) await told(stage, n);
+  for (let n = 1n; n <= count; n += 1n) await oweOne(books, 'receipt', n);
+  // Its own pool, so that the test's is not broken with it.
+  const db = openBooks(openPool(books.url, { onLost: () => undefined }));
+  await using _ = deliver({ ...stage, books: { ...books, db } });
+  const cut = () =>
+    sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'`.execute(books.db);
+  for (const at of [5, 15, 25]) {
+    await until(`${at} calls`, () => (api.log.length >= at ? true : undefined));
+    await cut();
+  }
+  await until('all are sent', async () => {
+    // What waits a second for its next try is due at once: the clock stands still.
+    await sql`UPDATE perennial.notification SET next_attempt_at = perennial.clock()
+      WHERE next_attempt_at > perennial.clock() AND next_attempt_at < 'infinity'`.execute(books.db);
+    await sql`UPDATE perennial.courier SET rests_until = NULL`.execute(books.db);
+    return allSent(stage);
+  });
+  for (const { recipient, lost_answers: lost } of await notices(books)) {
+    const times = api.texts(recipient ?? '').length;
+    expect(times).toBeGreaterThanOrEqual(1);
+    expect(times).toBeLessThanOrEqual(1 + lost);
+  }
+}, 60_000);
+
+test('what is due is found by its index, whatever else is stored', async () => {
+  await using stage = await aStage({ now: noon });
+  const { db } = stage.books;
+  await told(stage, 1n);
+  await sql`
+    INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params, state, bulk,
+      next_attempt_at, sent_at, created_at)
+    SELECT 1, 'telegram', CASE WHEN n % 2 = 0 THEN 'receipt' ELSE 'ends_24h' END, 'x' || n, '{}',
+      CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'sent' END, n % 2 = 1,
+      '2027-01-01Z'::timestamptz + n * interval '1 second', '2026-01-01Z', '2026-01-01Z'
+    FROM generate_series(1, 20000) n`.execute(db);
+  await sql`ANALYZE perennial.notification`.execute(db);
+  const texts: string[] = [];
+  const pool = hookPool(openPool(stage.books.url), ({ when, sql: text }) => {
+    if (when === 'before' && text.includes('n.bulk =')) texts.push(text);
+  });
+  const hooked = openBooks(pool);
+  expect(await runDelivery({ ...stage, books: { ...stage.books, db: hooked } })).toMatchObject({
+    examined: 0n,
+  });
+  await hooked.destroy();
+  expect(texts.length).toBeGreaterThan(0);
+  const { rows } = await sql<{ 'QUERY PLAN': string }>`
+    EXPLAIN (ANALYZE, BUFFERS) SELECT n.id FROM perennial.notification n
+    WHERE n.channel = 'telegram' AND n.bulk = true AND n.state IN ('pending', 'uncertain')
+      AND n.kind = ANY('{ends_24h}') AND n.next_attempt_at <= (SELECT perennial.clock())
+    ORDER BY n.next_attempt_at, n.id LIMIT 100`.execute(db);
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+  expect(plan).toMatch(/Index Scan using notification_owed/);
+  expect(plan).not.toMatch(/Sort/);
+});
