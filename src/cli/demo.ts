@@ -60,7 +60,8 @@ export function demoCommand(): Command {
 function farewell(dataDir: string, renewed: number): string {
   return [
     `Ended. ${renewed} renewals; the books stay in ${dataDir} until the next demo.`,
-    `Look into them:  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx perennial audit`,
+    'Look into them:',
+    `  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx perennial audit`,
   ].join('\n');
 }
 
