@@ -11,6 +11,12 @@ const { values } = parseArgs({
   options: { events: { type: 'string', default: '20000' }, seed: { type: 'string' } },
 });
 
+for (const [name, value] of Object.entries(values)) {
+  if (/^[1-9]\d{0,8}$/.test(value)) continue;
+  process.stderr.write(`--${name}: must be a whole number from 1 to 999999999, not "${value}"\n`);
+  process.exit(2);
+}
+
 const vitest = spawn(
   process.execPath,
   ['node_modules/vitest/vitest.mjs', 'run', 'test/access/access.test.ts'],
