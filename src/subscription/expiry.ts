@@ -9,20 +9,22 @@ import type { Settings } from './settings.ts';
 // renewed. So nobody who has the money is cut off by our downtime or by a tick that came late.
 //
 // What auto-renewal could not decide (it is in quarantine, or has no price) is our trouble, not
-// the customer's: it stays active for a day after its end, alarmed, and ends then.
+// the customer's: it stays active for a day after its end, alarmed, and ends then; but not before
+// auto-renewal has made the try that is due, for after some days in which nothing ran that may go well.
 
 /** How long our own trouble keeps somebody connected who may not have paid. */
 const graceMs = dayMs;
 
 export interface EndingFacts extends RenewalFacts {
-  /** In auto-renewal's quarantine: it failed there by itself. */
-  readonly quarantined: boolean;
+  /** When auto-renewal, where it failed by itself, tries it again; null: it is in no quarantine. */
+  readonly quarantinedUntil: Instant | null;
 }
 
 export type EndingDecision =
   | Extract<RenewalDecision, { do: 'renew' }>
   | { readonly do: 'end' }
-  | { readonly do: 'hold'; readonly until: Instant }
+  /** `until` is null: until auto-renewal has made a try that is due. */
+  | { readonly do: 'hold'; readonly until: Instant | null }
   | { readonly do: 'nothing' };
 
 /** What becomes of a subscription whose end may have come. Total. */
@@ -30,7 +32,11 @@ export function decideEnding(facts: EndingFacts, now: Instant, settings: Setting
   if (facts.state !== 'active' || facts.expiresAt > now) return { do: 'nothing' };
   if (facts.kind !== 'paid' || !facts.autoRenew) return { do: 'end' };
   const until = later(facts.expiresAt, graceMs);
-  if (facts.quarantined) return now < until ? { do: 'hold', until } : { do: 'end' };
+  const { quarantinedUntil } = facts;
+  if (quarantinedUntil !== null) {
+    if (now < until) return { do: 'hold', until };
+    return quarantinedUntil <= now ? { do: 'hold', until: null } : { do: 'end' };
+  }
   const decision = decideDue(facts, now, settings);
   switch (decision.do) {
     case 'renew':

@@ -143,3 +143,31 @@ test('R11: of two that ended, with money for one, expiry renews the one that end
   expect(await standOf(books, second)).toMatchObject({ state: 'expired', charges: 1 });
   expect(await wrongsIn(books.db)).toEqual([]);
 });
+
+test('R13: after 72 h of downtime nobody is ended for a quarantine before auto-renewal has tried again', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  const mended = await payer(books, 1n, 149_00n);
+  const bad = await payer(books, 2n, 149_00n);
+  await sql`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    SELECT 'auto-renewal', id::text, 'test', '2026-11-30T23:00:00Z', '2026-11-30T22:00:00Z'
+    FROM perennial.subscription`.execute(books.db);
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(books.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period FOR EACH ROW
+    WHEN (NEW.customer_id = 2) EXECUTE FUNCTION public.refuse()`.execute(books.db);
+  await books.setClock('2026-12-04T00:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  for (const id of [mended, bad]) {
+    expect(await standOf(books, id)).toMatchObject({ state: 'active', charges: 1 });
+  }
+  await runOf(books, 'auto-renewal');
+  await runOf(books, 'fast-expiry-cleanup');
+  const stand = { state: 'active', charges: 2, ends: '2026-12-31T00:00:00Z' };
+  expect(await standOf(books, mended)).toMatchObject(stand);
+  expect(await standOf(books, bad)).toMatchObject({ state: 'expired', charges: 1 });
+});

@@ -33,15 +33,15 @@ export async function nextEnd(db: Db, after: Instant | undefined): Promise<NextD
   return { now, at: at ?? undefined };
 }
 
-/** Which of these failed by themselves in auto-renewal. */
+/** Which of these failed by themselves in auto-renewal, and when it tries them again. */
 export async function inQuarantine(
   tx: Tx,
   ids: readonly SubscriptionId[],
-): Promise<ReadonlySet<string>> {
-  const { rows } = await sql<{ item: string }>`
-    SELECT item FROM perennial.quarantine
+): Promise<ReadonlyMap<string, Instant>> {
+  const { rows } = await sql<{ item: string; retryAt: Instant }>`
+    SELECT item, retry_at AS "retryAt" FROM perennial.quarantine
     WHERE worker = 'auto-renewal' AND item = ${anyOf('text', ids.map(String))}`.execute(tx);
-  return new Set(rows.map((row) => row.item));
+  return new Map(rows.map((row) => [row.item, row.retryAt]));
 }
 
 /**

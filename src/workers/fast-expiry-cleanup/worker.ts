@@ -23,7 +23,7 @@ import {
 // The nodes hear of it by the marks that are written here; their keepers see to it.
 
 interface EndedFacts extends Facts {
-  readonly quarantined: boolean;
+  readonly quarantinedUntil: Instant | null;
 }
 
 type Outcome = Decided<EndedFacts, EndingDecision>;
@@ -40,7 +40,10 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
       tx,
       facts.map((row) => row.subscriptionId),
     );
-    return facts.map((row) => ({ ...row, quarantined: held.has(row.subscriptionId.toString()) }));
+    return facts.map((row) => ({
+      ...row,
+      quarantinedUntil: held.get(row.subscriptionId.toString()) ?? null,
+    }));
   },
 
   decide(facts, moment, spent) {
@@ -114,7 +117,6 @@ async function admit(
   if (!(await takeGuard(tx))) return 'busy';
   const ended = await endedInTheLastHour(tx, now);
   if (cannotHold(wanted, ended)) return wanted;
-  // Who was active when the hour began. To count them takes as long as half a batch with a million
   // Who was active when the hour began. To count a million of them takes as long as half a batch:
   // once a run, which doesn't last long enough to change the answer.
   const before = counted.get('active') ?? (await countActive(tx)) + ended;
@@ -156,7 +158,7 @@ function describe(
     case 'hold':
       return {
         ...of,
-        sentence: `${what} is in quarantine: stays until ${isoTime(decision.until)}`,
+        sentence: `${what} is in quarantine: stays until ${decision.until === null ? 'auto-renewal has tried it again' : isoTime(decision.until)}`,
       };
     case 'nothing':
       return { ...of, sentence: `${what} has not ended` };
