@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { runOf, type Snapshot, snapshotOfBooks, wrongsIn } from '../a-book.ts';
 import { type Breakable, type Broken, breakable, passingFaults } from './broken-statement.ts';
-import { beginsAt, dueOutcome, fillEndedBook, fillMixedBook } from './mixed-book.ts';
+import {
+  beginsAt,
+  dueOutcome,
+  fillEndedBook,
+  fillMixedBook,
+  fillRemindedBook,
+} from './mixed-book.ts';
 
 // A run of one batch, broken at each of its statements in turn: before it (by each kind of fault
 // that passes by itself, in turn; by all of them with CRASHES=all), and after it, when the server
@@ -15,6 +21,12 @@ const kinds = [
     outcome: { examined: 6n, changed: 6n, failed: 0n, outcome: 'success' },
     ids: 'P9 F4: ',
   },
+  ...(['trial-notifications', 'expiry-reminders'] as const).map((worker) => ({
+    worker,
+    fill: fillRemindedBook,
+    outcome: { examined: 3n, changed: 3n, failed: 0n, outcome: 'success' },
+    ids: 'P9: ',
+  })),
 ] as const;
 
 describe.each(kinds)('$worker', ({ worker, fill, outcome, ids }) => {

@@ -1,4 +1,5 @@
 import { changePlan } from '../../src/subscription/plan-change.ts';
+import { startTrial } from '../../src/subscription/trial.ts';
 import { buys, callOf, joins, payer, paysIn, runOf, sells } from '../a-book.ts';
 import type { Books } from '../books.ts';
 
@@ -39,4 +40,16 @@ export async function fillMixedBook(books: Books): Promise<void> {
 export async function fillEndedBook(books: Books): Promise<void> {
   await fillMixedBook(books);
   await books.setClock('2026-12-02T00:00:00Z');
+}
+
+/** Three on a trial and three whose month ends, all to be reminded. */
+export async function fillRemindedBook(books: Books): Promise<void> {
+  await sells(books);
+  for (const customer of [1n, 2n, 3n]) await payer(books, customer, 0n);
+  await books.setClock('2026-11-23T12:00:00Z');
+  for (const telegramId of [4n, 5n, 6n]) {
+    await joins(books, telegramId);
+    await startTrial(callOf(books), { telegramId });
+  }
+  await books.setClock('2026-11-24T12:00:00Z');
 }

@@ -132,14 +132,16 @@ test('F1: what takes a transaction is given one, and not the pool', async () => 
   expect(tx.isTransaction).toBe(false);
 });
 
-test.each(['auto-renewal', 'fast-expiry-cleanup'])(
-  'P5: no gateway can be reached from the code of %s',
-  (worker) => {
-    const reached = reachedFrom([`workers/${worker}/worker.ts`, 'workers/runner.ts']);
-    expect(reached).toContain('subscription/ledger.ts');
-    expect(reached.filter((path) => /^(xray|notify\/channels|http)\//.test(path))).toEqual([]);
-  },
-);
+test.each([
+  ['auto-renewal', 'subscription/ledger.ts'],
+  ['fast-expiry-cleanup', 'subscription/ledger.ts'],
+  ['trial-notifications', 'notify/outbox.ts'],
+  ['expiry-reminders', 'subscription/outlook.ts'],
+])('P5: no gateway can be reached from the code of %s', (worker, known) => {
+  const reached = reachedFrom([`workers/${worker}/worker.ts`, 'workers/runner.ts']);
+  expect(reached).toContain(known);
+  expect(reached.filter((path) => /^(xray|notify\/channels|http)\//.test(path))).toEqual([]);
+});
 
 test.each(['a store knows no gateway', 'nothing on a network is named inside a transaction'])(
   'P5: %s, in the whole program',
