@@ -85,7 +85,7 @@ test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves
   const audit = await ended(perennial(['audit', '--json'], { DATABASE_URL: 'embedded' }));
   expect(audit).toMatchObject({ code: 0, err: '' });
   expect(JSON.parse(audit.out).ok).toBe(true);
-}, 120_000);
+}, 300_000);
 
 test('a service refuses the folder of a demo, in one sentence', async () => {
   const { code, err } = await ended(perennial(['start'], { DATABASE_URL: 'embedded' }));
