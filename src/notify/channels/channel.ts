@@ -44,6 +44,8 @@ export interface Channel {
   readonly perSecond: number;
   /** Between two messages to one recipient. */
   readonly gapMs: number;
+  /** Messages beyond `perSecond` that a second may hold, to make up for late ones. */
+  readonly catchUp: number;
   /** Never rejects. Aborted, it says what became of it at once. */
   send(to: string, message: Message, signal: AbortSignal): Promise<Outcome>;
   /** Whether anything would be taken, without sending; undefined: yes. Never rejects. */

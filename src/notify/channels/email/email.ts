@@ -70,6 +70,7 @@ export function openEmail(settings: EmailSettings): Channel {
     admins,
     perSecond,
     gapMs: 0,
+    catchUp: 2,
     async send(to, message, signal) {
       const transport = open();
       let written = false;

@@ -13,6 +13,7 @@ export function openLogChannel(log: MessageLog): Channel {
     admins: ['admins'],
     perSecond: 1_000,
     gapMs: 0,
+    catchUp: 2,
     async send(to, { subject, plain }) {
       log.info({ to, subject, text: plain }, 'notice');
       return { is: 'sent', messageId: null };

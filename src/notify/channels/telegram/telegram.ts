@@ -21,6 +21,10 @@ export interface TelegramSettings {
 /** A gateway that takes longer has most likely lost it; the answer is given up, the message may be. */
 const sendWithinMs = 10 * secondMs;
 
+/** A quarter of a second's at most, and no second over the 30 messages that Telegram takes. */
+const catchUpOf = (perSecond: number): number =>
+  Math.max(1, Math.floor(Math.min(perSecond / 4, 30 - perSecond)));
+
 type Fetch = NonNullable<ApiClientOptions['fetch']>;
 
 /** What grammY needs of a fetch: a body of JSON, or a failure. */
@@ -83,6 +87,7 @@ export function openTelegram(settings: TelegramSettings): Channel {
     admins: settings.admins.map(String),
     perSecond: settings.perSecond,
     gapMs: settings.gapMs ?? secondMs,
+    catchUp: catchUpOf(settings.perSecond),
     async send(to, message, signal) {
       try {
         const sent = await api.sendMessage(to, message.html, more(message), within(signal));
