@@ -1,15 +1,13 @@
 import { sql } from 'kysely';
 import { inTransaction } from '../src/db/connect.ts';
-import type { RunOutcome } from '../src/db/schema.ts';
 import type { SubscriptionId } from '../src/kernel/ids.ts';
 import { type Instant, isoTime } from '../src/kernel/instant.ts';
 import { topUp } from '../src/subscription/balance.ts';
 import { purchase } from '../src/subscription/buying.ts';
 import { createCustomer } from '../src/subscription/customers.ts';
-import { workers } from '../src/workers/index.ts';
-import { openReplica } from '../src/workers/replica.ts';
-import type { RunRow } from '../src/workers/run-record.ts';
 import type { Books } from './books.ts';
+
+export { runOf } from './a-book.ts';
 
 // A small operator for tests: one plan, a node, customers that buy by the real commands.
 
@@ -41,36 +39,6 @@ export async function payer(
   await topUp(call(books), { telegramId, amountMinor: 149_00n + leftMinor });
   const sold = await purchase(call(books), { telegramId, plan: 'basic', periodDays: 30 });
   return BigInt(sold.subscription_id) as SubscriptionId;
-}
-
-export interface RunOptions {
-  readonly confirmed?: boolean;
-  readonly batchMax?: number;
-}
-
-/** One run of a worker, in this process, at the time of the books. */
-export async function runOf(
-  books: Pick<Books, 'db' | 'url'>,
-  name: string,
-  options: RunOptions = {},
-): Promise<RunRow & { readonly outcome: RunOutcome }> {
-  const worker = workers.find((one) => one.name === name);
-  if (worker === undefined) throw new Error(`no worker ${name}`);
-  const replica = openReplica(books.url);
-  try {
-    return await worker.run({
-      db: books.db,
-      replica,
-      batchMax: options.batchMax ?? 1_000,
-      budgetMs: Number.POSITIVE_INFINITY,
-      signal: new AbortController().signal,
-      elapsedMs: () => 0,
-      confirmed: options.confirmed ?? false,
-      log: { warn: () => undefined, error: () => undefined },
-    });
-  } finally {
-    await replica.close();
-  }
 }
 
 /** What a subscription has come to, with the balance of its customer. */
