@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
+import { findXray, versionOf } from '../test/xray/real-xray.ts';
 import { buildBook } from './book.ts';
 import { type Child, startChild } from './child.ts';
 import type { KeepersReport } from './keepers-run.ts';
@@ -11,7 +12,7 @@ import { type Benchmark, median, type Options, type Row } from './table.ts';
 // out until no mark is left and the books say that it is seeded, so with marking, and with writing
 // down what was done. Against the same calls one at a time, and against as many in flight as go
 // fastest, by a process that does nothing else. Two embedded nodes, one for the keeper and one for
-// the others, in a process of their own, near by and far away.
+// the others, in a process of their own, near by and far away; and real ones, if there is an Xray.
 
 const usersMax = 40_000;
 const tags = ['vless-a', 'vless-b'] as const;
@@ -33,6 +34,24 @@ interface Took {
 }
 
 const [ofKeeper, ofSender] = [0, 1];
+
+interface Where {
+  readonly name: string;
+  readonly nodes: 'nodes' | 'xray';
+  readonly roundTripMs: number;
+}
+
+function wheres(say: (line: string) => void): Where[] {
+  const embedded: Where[] = [0, 50].map((roundTripMs) => ({
+    ...{ name: `${roundTripMs} ms`, nodes: 'nodes', roundTripMs },
+  }));
+  const found = findXray();
+  if ('path' in found) {
+    return [...embedded, { name: `Xray ${versionOf(found.path)}`, nodes: 'xray', roundTripMs: 0 }];
+  }
+  say(found.missing);
+  return embedded;
+}
 
 async function refuseShort({ nodes, users }: Scene, node: number): Promise<void> {
   const held = await nodes.ask<number[]>(`users ${node}`);
@@ -85,8 +104,9 @@ async function bestInFlight(scene: Scene, say: (line: string) => void): Promise<
   return best;
 }
 
-async function measure(scene: Scene, roundTripMs: number, options: Options): Promise<Row[]> {
+async function measure(scene: Scene, where: Where, options: Options): Promise<Row[]> {
   const { rounds, say } = options;
+  const { roundTripMs, name: place } = where;
   const best = await bestInFlight(scene, say);
   const few = roundTripMs === 0 ? 4_000 : 200;
   const ways = {
@@ -100,11 +120,11 @@ async function measure(scene: Scene, roundTripMs: number, options: Options): Pro
   for (let round = 1; round <= rounds; round += 1) {
     for (const way of Object.keys(ways) as Way[]) {
       all[way].push(await ways[way].go());
-      say(`${roundTripMs} ms, round ${round}, ${way}: ${Math.round(rates(way).at(-1) ?? 0)}/s`);
+      say(`${place}, round ${round}, ${way}: ${Math.round(rates(way).at(-1) ?? 0)}/s`);
     }
   }
   const rowOf = (name: string, way: Way): Row => ({
-    variant: `${name}, ${roundTripMs} ms`,
+    variant: `${name}, ${place}`,
     rate: Math.round(median(rates(way))),
     to_bare_sender: median(rates(way)) / median(rates('sender')),
     to_one_at_a_time: median(rates(way)) / median(rates('serial')),
@@ -119,9 +139,10 @@ async function measure(scene: Scene, roundTripMs: number, options: Options): Pro
   ];
 }
 
-async function at(place: Place, roundTripMs: number, options: Options): Promise<Row[]> {
+async function at(place: Place, where: Where, options: Options): Promise<Row[]> {
+  const { roundTripMs } = where;
   const users = Math.min(usersMax, options.due);
-  await using nodes = await startChild('nodes', { args: ['2', ...tags] });
+  await using nodes = await startChild(where.nodes, { args: ['2', ...tags] });
   const near = await nodes.told<string[]>();
   await using distance = await startChild('distance', { args: [`${roundTripMs}`, ...near] });
   const far = await distance.told<string[]>();
@@ -140,7 +161,7 @@ async function at(place: Place, roundTripMs: number, options: Options): Promise<
     await keepers.told();
     await until(books, filled); // and is warm, as the sender is once it has looked for its best
     const scene = { users, calls: users * tags.length, nodes, keepers, sender, books };
-    return await measure(scene, roundTripMs, options);
+    return await measure(scene, where, options);
   } finally {
     await books.end();
     await place.drop('measured');
@@ -152,7 +173,7 @@ async function reseed(options: Options): Promise<Row[]> {
   const size = { subscriptions: Math.min(usersMax, options.due), due: 0, ending: true };
   await place.template('book', (client) => buildBook(client, size));
   const rows: Row[] = [];
-  for (const roundTripMs of [0, 50]) rows.push(...(await at(place, roundTripMs, options)));
+  for (const where of wheres(options.say)) rows.push(...(await at(place, where, options)));
   return rows;
 }
 

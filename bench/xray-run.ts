@@ -1,0 +1,38 @@
+import { once } from 'node:events';
+import { connectNode } from '../src/xray/grpc/client.ts';
+import {
+  contractInbounds,
+  findXray,
+  freePort,
+  serverConfig,
+  type XrayProcess,
+  xrayProcess,
+} from '../test/xray/real-xray.ts';
+
+// As `nodes-run.ts`, with real nodes: `xray-run.ts COUNT TAG …`. Each has the contract's inbounds.
+
+const [, , count, ...tags] = process.argv as [string, string, string, ...string[]];
+const found = findXray();
+if ('missing' in found) throw new Error(found.missing);
+const nodes: { readonly api: string; readonly server: XrayProcess }[] = [];
+for (let at = 0; at < Number(count); at += 1) {
+  const api = `127.0.0.1:${await freePort()}`;
+  const server = xrayProcess(found.path, serverConfig(api, await contractInbounds()));
+  await server.start();
+  nodes.push({ api, server });
+}
+process.on('message', async (message) => {
+  const [what, at] = (message as string).split(' ');
+  const node = nodes[Number(at)];
+  if (node === undefined) throw new Error(`no node ${at}`);
+  if (what === 'restart') {
+    await node.server.kill();
+    await node.server.start();
+  }
+  const client = connectNode({ api: node.api });
+  process.send?.(await Promise.all(tags.map((tag) => client.countUsers(tag))));
+  client.close();
+});
+process.send?.(nodes.map(({ api }) => api));
+await once(process, 'disconnect');
+for (const { server } of nodes) await server.remove();
