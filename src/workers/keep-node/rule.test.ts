@@ -21,10 +21,10 @@ const permanent = (code: string) => new Fault('permanent', code, code);
 
 test.each([
   [0, 32],
-  [8, 32],
-  [8.1, 33],
-  [50, 200],
-  [128, 512],
+  [5.3, 32],
+  [5.4, 33],
+  [50, 300],
+  [86, 512],
   [5_000, 512],
 ])('a node that answers in %d ms has the calls of %i credentials on their way', (ms, many) => {
   expect(atOnceFor(ms)).toBe(many);

@@ -55,8 +55,11 @@ export function isOfTheNode(fault: Fault): boolean {
 const atOnceMin = 32;
 /** So many calls are lost at most, and told again, when their node dies. */
 const atOnceMax = 512;
-/** Two hands send some 8,000 calls a second at best, on the way there and back at any moment. */
-const callsEachMs = 4;
+/**
+ * Two hands send some 8,000 calls a second at best, and those of a ms are under way for a round trip:
+ * 4 for each hand, and half as many again, since the last ones of a page are few.
+ */
+const callsEachMs = 6;
 
 /** How many credentials one hand has under way on a node that answers after so long. */
 export function atOnceFor(roundTripMs: number): number {
