@@ -1,6 +1,6 @@
 import { instant } from '../../src/kernel/instant.ts';
 import { type Answered, ask, type Ids, inPlaces } from './ask.ts';
-import { type Customer, canonical, hour, nobody, textOf } from './books-of.ts';
+import { type Customer, canonical, day, hour, nobody, textOf } from './books-of.ts';
 import type { Command, Surroundings, Which } from './commands.ts';
 import { violations } from './invariants.ts';
 import { type Asked, afterRun, agrees, explain, type Position, sameBooks, step } from './orders.ts';
@@ -20,6 +20,14 @@ import {
 // Plays a sequence on the program and on the model, and holds one against the other after each
 // step: the answers, the books, and what must hold of them in any case.
 
+/** A command as it was asked for, and when. */
+interface Keyed {
+  readonly command: Command;
+  readonly key: string;
+  readonly ids: Ids;
+  readonly at: number;
+}
+
 interface Player {
   readonly telegramId: bigint;
   readonly customerId: number;
@@ -28,7 +36,7 @@ interface Player {
   /** How many commands there were: each has a key of its own. */
   turn: number;
   /** What was asked so far, so that it can be asked again under the same key. */
-  readonly asked: { readonly command: Command; readonly key: string; readonly ids: Ids }[];
+  readonly asked: Keyed[];
 }
 
 interface Play {
@@ -112,11 +120,14 @@ function playerOf(current: Play, customer: number): Player {
 }
 
 /** A command with places that are there, under a key of its own; or an earlier one once more. */
-function resolve(player: Player, act: Exclude<Act, { act: 'run' }>): Player['asked'][number] {
-  const { asked, rows } = player;
+function resolve(player: Player, act: Exclude<Act, { act: 'run' }>, now: number): Keyed {
+  const { rows } = player;
+  // A key is kept for 30 days, by clocks that may go back by hours; of asking again later than
+  // that nothing is said here.
+  const asked = player.asked.filter(({ at }) => now - at < 29 * day);
   if (act.act === 'again') {
     const earlier = asked[act.nth % Math.max(1, asked.length)];
-    return earlier ?? resolve(player, { ...act, act: 'command', command: { do: 'expire' } });
+    return earlier ?? resolve(player, { ...act, act: 'command', command: { do: 'expire' } }, now);
   }
   const { command } = act;
   const ids: Ids = {
@@ -138,8 +149,9 @@ function resolve(player: Player, act: Exclude<Act, { act: 'run' }>): Player['ask
         ? { ...command, sub: there(command.sub) }
         : command;
   // What is only set-up here has no key.
-  if (placed.do !== 'expire') asked.push({ command: placed, key, ids });
-  return { command: placed, key, ids };
+  const keyed = { command: placed, key, ids, at: now };
+  if (placed.do !== 'expire') player.asked.push(keyed);
+  return keyed;
 }
 
 interface Done {
@@ -161,7 +173,7 @@ async function playTogether(current: Play, acts: readonly Act[], tally: Tally): 
         return;
       }
       const player = playerOf(current, act.customer);
-      const { command, key, ids } = resolve(player, act);
+      const { command, key, ids } = resolve(player, act, now);
       const answered = await ask(stage.books.db, ids, command, key, now);
       done.push({ player, command, key, answered });
     }),
