@@ -65,7 +65,7 @@ const filled = `SELECT FROM perennial.node WHERE seeded_boot_at = boot_at
   AND NOT EXISTS (SELECT FROM perennial.access_sync)`;
 
 async function until(books: pg.Client, question: string): Promise<void> {
-  while ((await books.query(question)).rows.length === 0) await pause(10);
+  while ((await books.query(question)).rows.length === 0) await pause(50);
 }
 
 async function fillByKeeper(scene: Scene): Promise<Took> {

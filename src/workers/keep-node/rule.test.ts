@@ -20,9 +20,9 @@ const transient = (code: string) => new Fault('transient', code, code);
 const permanent = (code: string) => new Fault('permanent', code, code);
 
 test.each([
-  [0, 32],
-  [5.3, 32],
-  [5.4, 33],
+  [0, 64],
+  [10.6, 64],
+  [10.7, 65],
   [50, 300],
   [86, 512],
   [5_000, 512],
