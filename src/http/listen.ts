@@ -67,7 +67,8 @@ function wordsOf(code: string | undefined, message: string): string {
   }
 }
 
-const isLoopback = (host: string): boolean =>
+/** Whether what is sent there stays on this machine. */
+export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 function readTls(config: Config, files: { readonly cert: string; readonly key: string }) {

@@ -36,7 +36,9 @@ export function openPlaces(
   });
 
   server.get<{ Params: { token: string } }>('/sub/:token', async (request, reply) => {
-    const feed = await feedOf(db, request.params.token);
+    const { token } = request.params;
+    // PostgreSQL has no text with a NUL: nobody's.
+    const feed = await feedOf(db, token.includes('\0') ? '' : token);
     // Nothing in between may keep a secret's answer.
     void reply.headers({ 'cache-control': 'no-store', 'x-robots-tag': 'noindex' });
     if (feed === undefined) return reply.code(404).type('text/plain; charset=utf-8').send('');

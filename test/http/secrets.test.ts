@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { isLoopback } from '../../src/http/listen.ts';
 import { createToken, listTokens, revokeToken } from '../../src/tokens/store.ts';
 import { payer } from '../a-book.ts';
 import { anApi, newKey } from './api.ts';
@@ -105,6 +106,20 @@ test('a new subscription secret ends the old one; an unknown one is asked for in
   const [, known] = await asked(json.sub_token);
   expect(known).toBeGreaterThan(0);
   expect(await asked('nobodys-token-0000')).toEqual([404, known]);
+  expect(await asked('%00')).toEqual([404, known]);
   await ask('PATCH', '/v1/customers/7', { body: { new_sub_token: true } });
   expect((await asked(json.sub_token))[0]).toBe(404);
+});
+
+test.for<[string, boolean]>([
+  ['127.0.0.1', true],
+  ['127.1.2.3', true],
+  ['::1', true],
+  ['localhost', true],
+  ['0.0.0.0', false],
+  ['::', false],
+  ['10.0.0.1', false],
+  ['127.example.com', false],
+])('without TLS on %s: tokens stay on this machine: %s', ([host, stays]) => {
+  expect(isLoopback(host)).toBe(stays);
 });
