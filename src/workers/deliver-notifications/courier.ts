@@ -240,8 +240,12 @@ export class Courier {
   /** What an answer says of the gateway: at once for this process, and stored for all. */
   async #heed(outcome: Outcome, failuresBefore: number): Promise<void> {
     const { db, post } = this.#desk;
-    const resting = restingOf(failuresBefore, outcome, await readClock(db));
-    if (resting.error === null && this.#failures === 0) return;
+    const told = restingOf(failuresBefore, outcome, await readClock(db));
+    if (told.error === null && this.#failures === 0) return;
+    // The answer to an earlier send says less than what is known since: it doesn't take that back.
+    const isOld = told.error !== null && told.failures < this.#failures;
+    if (isOld && told.restsUntil === null) return;
+    const resting = isOld ? { ...told, failures: this.#failures } : told;
     this.#failures = resting.failures;
     if (resting.restsUntil !== null) {
       const { restsUntil, error } = resting;

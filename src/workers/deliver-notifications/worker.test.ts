@@ -128,31 +128,6 @@ test('429 is stored with the bot: nobody sends before, whoever it is; then all a
   expect(await notices(books)).toMatchObject(Array(3).fill({ lost_answers: 0 }));
 });
 
-test('a gateway that is away costs nobody a message: it is asked before the next is risked', async () => {
-  await using stage = await aStage({ now: noon });
-  const { books, api } = stage;
-  for (let n = 1n; n <= 24n; n += 1n) await leaver(stage, n);
-  await books.setClock('2026-12-23T12:00:00Z');
-  for (let n = 1n; n <= 24n; n += 1n) await oweOne(books, 'ends_24h', n);
-  api.conduct = () => ({ status: 502 });
-  api.meFate = { status: 502 };
-  expect(await runDelivery(stage)).toMatchObject({ outcome: 'degraded' });
-  const risked = api.log.length;
-  expect(risked).toBeLessThanOrEqual(16);
-  for (let minute = 1; minute < 4; minute += 1) {
-    await books.setClock(`2026-12-23T12:0${minute}:00Z`);
-    expect(await runDelivery(stage)).toMatchObject({ outcome: 'degraded', examined: 0n });
-  }
-  expect(api.log).toHaveLength(risked);
-  api.conduct = () => 'serve';
-  api.meFate = 'serve';
-  await books.setClock('2026-12-23T12:30:00Z');
-  expect(await runDelivery(stage)).toMatchObject({ outcome: 'success' });
-  const states = (await notices(books)).map(({ state }) => state);
-  expect(states.filter((state) => state === 'uncertain')).toHaveLength(risked);
-  expect(states.filter((state) => state === 'sent')).toHaveLength(24 - risked);
-});
-
 test('an alarm goes to every admin of every channel, each with a row of its own', async () => {
   await using stage = await aStage({ now: noon });
   using mail = await startMailServer();
