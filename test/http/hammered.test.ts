@@ -56,7 +56,7 @@ test('R16: sixteen clients at one customer, cut off and asking again: the books 
   for (let n = 0; n < 3; n += 1) await buys(books, 7n, { plan: 'mini', isNew: true });
   await books.setClock('2026-11-24T08:00:00Z');
   const [given] = fc.sample(
-    fc.array(fc.array(plans, { minLength: 6, maxLength: 6 }), { minLength: 16, maxLength: 16 }),
+    fc.array(fc.array(plans, { minLength: 5, maxLength: 5 }), { minLength: 16, maxLength: 16 }),
     {
       seed: seedInUse(),
       numRuns: 1,
@@ -64,27 +64,23 @@ test('R16: sixteen clients at one customer, cut off and asking again: the books 
   ) as [Plan[][]];
   let told = 500_00;
   let done = 0;
+  let asked = 0;
+  const runs: ReturnType<typeof runOf>[] = [];
   const client = async (mine: readonly Plan[]) => {
     for (const plan of mine) {
       const answer = await untilAnswered(api, plan);
       expect(answer.status, answer.text).toBeLessThan(500);
       told += movedBy(plan, answer);
       if (answer.status < 300) done += 1;
+      asked += 1;
+      if (asked % 12 === 0) runs.push(runOf(books, 'auto-renewal'));
     }
   };
-  let renewed = 0;
-  let open = true;
-  const worker = async () => {
-    // A run passes over a customer whom somebody holds, so the last one comes when they are done.
-    for (let last = false; !last; ) {
-      last = !open;
-      renewed += Number((await runOf(books, 'auto-renewal')).changed);
-    }
-  };
-  const clients = Promise.all(given.map(client)).finally(() => {
-    open = false;
-  });
-  await Promise.all([clients, worker()]);
+  await Promise.all(given.map(client));
+  // Runs between them passed over a customer whom somebody held; the last one has her for itself.
+  await Promise.all(runs);
+  runs.push(runOf(books, 'auto-renewal'));
+  const renewed = (await Promise.all(runs)).reduce((sum, { changed }) => sum + Number(changed), 0);
 
   const { json } = await api.ask('GET', '/v1/customers/7');
   expect(renewed).toBeGreaterThanOrEqual(3);
