@@ -44,31 +44,41 @@ export async function reserveRunId(db: Db): Promise<RunId> {
   return (rows[0] as { id: RunId }).id;
 }
 
-/** Opens the record, and closes those of replicas that died as `lost`. */
+/**
+ * Opens the record, and closes those of replicas that died as `lost`.
+ * @returns whether no other run of this worker goes on, here or elsewhere
+ */
 export async function startRun(
   db: Db,
   id: RunId,
   worker: string,
   replica: Replica,
   now: Instant,
-): Promise<void> {
+): Promise<boolean> {
   const number = await replica.number();
   await closeLostRuns(db, worker, replica, now);
-  await sql`
-    INSERT INTO perennial.worker_run (id, worker, replica, replica_number, started_at)
+  const { rows } = await sql<{ alone: boolean }>`
+    INSERT INTO perennial.worker_run AS r (id, worker, replica, replica_number, started_at)
     OVERRIDING SYSTEM VALUE
-    VALUES (${id}, ${worker}, ${replica.name}, ${number}, ${isoTime(now)})`.execute(db);
+    VALUES (${id}, ${worker}, ${replica.name}, ${number}, ${isoTime(now)})
+    RETURNING ${isAlone} AS alone`.execute(db);
+  return rows[0]?.alone ?? true;
 }
+
+/** Of the record `r`. By the index of those that go on, which are few. */
+const isAlone = sql`NOT EXISTS (SELECT FROM perennial.worker_run other
+  WHERE other.worker = r.worker AND other.outcome = 'running' AND other.id <> r.id)`;
 
 /**
  * Counts a batch, as the last statement of its transaction: of two in hand at once, the second waits
  * here for the first one's COMMIT, and for nothing else.
+ * @returns whether no other run of this worker goes on, here or elsewhere
  */
-export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<void> {
-  if (counts.examined === 0 && counts.failed === 0) return;
+export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<boolean> {
+  if (counts.examined === 0 && counts.failed === 0) return true;
   const words = Object.entries(counts.counts ?? {});
-  await sql`
-    UPDATE perennial.worker_run
+  const { rows } = await sql<{ alone: boolean }>`
+    UPDATE perennial.worker_run r
     SET examined = examined + ${counts.examined}, changed = changed + ${counts.changed},
       failed = failed + ${counts.failed},
       detail = detail || ${JSON.stringify(counts.detail ?? {})}::jsonb || (
@@ -77,7 +87,9 @@ export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<voi
           word: ['text', ([word]) => word],
           n: ['bigint', ([, n]) => n],
         })})
-    WHERE id = ${id}`.execute(tx);
+    WHERE id = ${id}
+    RETURNING ${isAlone} AS alone`.execute(tx);
+  return rows[0]?.alone ?? true;
 }
 
 /**

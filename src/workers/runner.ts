@@ -17,9 +17,9 @@ import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './w
 // is nothing left, the budget is spent, or somebody asks to stop. Batches are whole: a run that is
 // stopped ends what it has in hand.
 //
-// That is one batch, or two where the worker lets: while the one is written, the next is found,
-// locked and read on another connection. They never share a customer (`in-hand.ts`), so money is
-// spent in the order of the walk, as if there were one at a time.
+// That is one batch, or two where the worker lets and no other run of it goes on: while the one is
+// written, the next is found, locked and read on another connection. They never share a customer
+// (`in-hand.ts`), so money is spent in the order of the walk, as if there were one at a time.
 //
 // A batch that fails by a permanent fault is halved until the bad item is alone, and that goes to
 // quarantine. A transient fault fails the run: the next one starts from what is true then. When
@@ -55,10 +55,16 @@ class Progress {
   isolatedByFault = 0;
   failed = 0;
   workLeft = false;
+  /** No other run of this worker goes on: a server's second processor has nothing else to do. */
+  alone: boolean;
   /** Something that was done is due again, further on in the walk. */
   comesAgain = false;
   /** More failed by themselves than are put aside in one run: the last one's fault. */
   tooMany: Fault | undefined;
+
+  constructor(alone: boolean) {
+    this.alone = alone;
+  }
 
   add(tally: Tally): void {
     this.failed += tally.isolated.length;
@@ -80,8 +86,8 @@ export async function runWorker<Facts, Outcome>(
   const { db, replica } = context;
   const id = await reserveRunId(db);
   try {
-    await startRun(db, id, worker.name, replica, await readClock(db));
-    return await recorded(worker, context, id);
+    const alone = await startRun(db, id, worker.name, replica, await readClock(db));
+    return await recorded(worker, context, id, alone);
   } catch (error) {
     replica.unclosed.add(id);
     throw error;
@@ -93,9 +99,10 @@ async function recorded<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
   context: RunContext,
   id: RunId,
+  alone: boolean,
 ): Promise<RunRow> {
   const { db } = context;
-  const progress = new Progress();
+  const progress = new Progress(alone);
   const finish = async (outcome: Exclude<RunOutcome, 'running'>, more: JsonObject = {}) =>
     finishRun(db, id, await readClock(db), outcome, more);
 
@@ -159,7 +166,7 @@ async function walk<Facts, Outcome>(
         after = inHand.end ?? after;
         carried = inHand.left;
       }
-      if (!worker.twoAtOnce || !inHand.full) {
+      if (!worker.twoAtOnce || !inHand.full || !progress.alone) {
         await settle(inHand);
         inHand = undefined;
       }
@@ -197,7 +204,7 @@ async function carryOut<Facts, Outcome>(
   const outcomes = worker.decide(facts, moment, new Map());
   const tally = await worker.write(tx, outcomes, moment, worker.name);
   await isolate(tx, worker.name, tally.isolated, moment.now);
-  await countBatch(tx, id, { ...tally, failed: tally.isolated.length });
+  progress.alone = await countBatch(tx, id, { ...tally, failed: tally.isolated.length });
   return tally;
 }
 

@@ -1,6 +1,10 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { RunId } from '../../src/kernel/ids.ts';
+import { openReplica } from '../../src/workers/replica.ts';
+import { startRun } from '../../src/workers/run-record.ts';
 import {
+  at,
   buys,
   crowd,
   joins,
@@ -169,3 +173,34 @@ test.each(['before', 'after'] as const)(
   },
   600_000,
 );
+
+test.each([
+  ['alone', 2],
+  ['beside another run of the worker', 1],
+] as const)('a run %s has at most %i in hand', async (beside, most) => {
+  const open = new Set<unknown>();
+  let seen = 0;
+  // A COMMIT waits until a second batch has its locks, where there is to be one.
+  const second = Promise.withResolvers<void>();
+  const hook: Hook = async ({ sql: text, when, client }) => {
+    if (when === 'after' && text.includes('SKIP LOCKED')) {
+      open.add(client);
+      seen = Math.max(seen, open.size);
+      if (open.size === 2) second.resolve();
+    }
+    if (when !== 'before' || text !== 'commit' || !open.has(client)) return;
+    if (most === 2) await second.promise;
+    open.delete(client);
+  };
+  await using books = await freshBooks({ now: start, wrapPool: (pool) => hookPool(pool, hook) });
+  await sells(books);
+  await crowd(books, { count: 4, endsAt: dueAt, balanceMinor: 149_00n });
+  await books.setClock(dueAt);
+  const other = openReplica(books.url);
+  if (beside !== 'alone')
+    await startRun(books.db, 1_000n as RunId, 'auto-renewal', other, at(dueAt));
+  const row = await runAutoRenewal(books, { batchMax: 1 });
+  await other.close();
+  expect(row).toMatchObject({ outcome: 'success', changed: 4n });
+  expect(seen).toBe(most);
+});
