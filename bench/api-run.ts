@@ -7,7 +7,7 @@ import { createToken } from '../src/tokens/store.ts';
 // its token; ends when its parent does.
 
 const [, , url] = process.argv as [string, string, string];
-const db = openBooks(openPool(url));
+const db = openBooks(openPool(url, { prepared: true }));
 const server = await openServer({ db, url, log: openLog('warn'), currency: 'RUB' });
 const address = await server.listen({ host: '127.0.0.1', port: 0 });
 const order = { name: 'bench', scopes: ['admin'] as const, lastsMs: undefined };

@@ -64,6 +64,11 @@ export function clientConfig(url: string, limits: Limits): pg.ClientConfig {
 export interface PoolOptions {
   readonly limits?: Limits;
   readonly connectionsMax?: number;
+  /**
+   * Statements are parsed and planned once a connection: for many small ones of few texts. Not for
+   * batches, whose plans depend on what they are given.
+   */
+  readonly prepared?: boolean;
   /** Told of a connection that broke while nobody used it, or between two statements. */
   readonly onLost?: (error: Error) => void;
 }
@@ -81,7 +86,34 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
   // A client that is checked out has no listener of the pool's: without this one, a server that
   // goes away between two statements of a transaction would end the whole process.
   pool.on('connect', (client) => client.on('error', onLost));
+  if (options.prepared === true) pool.on('connect', prepareStatements);
   return pool;
+}
+
+/** More texts than a program has; beyond that they are parsed each time. */
+const preparedMax = 500;
+/** What is read as `*` has other columns after a migration, and its old plan is refused then. */
+const readsAll = /(?:select|returning) \*/i;
+
+/** Gives each parameterised statement of a connection a name, by which the server keeps its plan. */
+function prepareStatements(client: pg.PoolClient): void {
+  const names = new Map<string, string>();
+  const nameOf = (text: string): string | undefined => {
+    const known = names.get(text);
+    if (known !== undefined || names.size >= preparedMax || readsAll.test(text)) return known;
+    const name = `p${names.size}`;
+    names.set(text, name);
+    return name;
+  };
+  const query = client.query.bind(client) as (...given: unknown[]) => unknown;
+  const named = (text: unknown, values: unknown, ...rest: unknown[]): unknown => {
+    const isStatement = typeof text === 'string' && Array.isArray(values) && values.length > 0;
+    const name = isStatement ? nameOf(text) : undefined;
+    if (name === undefined)
+      return query(...[text, values, ...rest].filter((each) => each !== undefined));
+    return query({ name, text, values }, ...rest);
+  };
+  client.query = named as typeof client.query;
 }
 
 /** The books behind a pool; `closeBooks` ends both. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config.ts';
+import { closeBooks, openBooks, openPool } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Log } from '../log.ts';
 import type { Kit } from './route.ts';
@@ -16,12 +17,12 @@ export interface Api {
   stop(): Promise<void>;
 }
 
-export interface ApiBooks extends Pick<Kit, 'db' | 'url'> {
+export interface ApiBooks extends Pick<Kit, 'url'> {
   readonly config: Config;
 }
 
 /** @throws UsageFault that names the address, or the file of a certificate */
-export async function startApi({ db, url, config }: ApiBooks, log: Log): Promise<Api> {
+export async function startApi({ url, config }: ApiBooks, log: Log): Promise<Api> {
   const { currency } = config.file;
   const http = { host: '127.0.0.1', port: 8_080, ...config.file.http };
   const limits = {
@@ -31,7 +32,14 @@ export async function startApi({ db, url, config }: ApiBooks, log: Log): Promise
       : { perAddressMax: http.per_minute_without_token }),
   };
   const tls = http.tls === undefined ? undefined : readTls(config, http.tls);
+  // Its own connections: many small statements, prepared, that don't wait for a batch's.
+  const pool = openPool(url, { prepared: true, onLost: () => undefined });
+  const db = openBooks(pool);
   const server = await openServer({ db, url, log, currency, limits, ...(tls && { tls }) });
+  const stop = async () => {
+    await server.close();
+    await closeBooks(db, pool);
+  };
   const { host, port } = http;
   try {
     const address = await server.listen({ host, port });
@@ -41,9 +49,9 @@ export async function startApi({ db, url, config }: ApiBooks, log: Log): Promise
         'http: tokens travel in plain text here; set http.tls, or put a proxy with TLS before it',
       );
     }
-    return { address, stop: () => server.close() };
+    return { address, stop };
   } catch (error) {
-    await server.close();
+    await stop();
     const { code, message } = error as NodeJS.ErrnoException;
     throw new UsageFault(
       'no_listen',

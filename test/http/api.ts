@@ -45,7 +45,7 @@ export async function anApi(
   options: BooksOptions & { readonly requests?: ServerOptions['limits'] } = {},
 ): Promise<Api> {
   const { requests, ...of } = options;
-  const books = await freshBooks({ now: '2026-11-24T09:00:00Z', ...of });
+  const books = await freshBooks({ now: '2026-11-24T09:00:00Z', prepared: true, ...of });
   await sells(books);
   const lines: string[] = [];
   const sink = new Writable({
