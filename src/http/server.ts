@@ -77,6 +77,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     answerProblem(reply, notFound(request.method, request.url)),
   );
   logAnswers(server, kit);
+  closeAfterAnswers(server);
   await server.register(helmet, { contentSecurityPolicy: false });
   // Who asks is known before requests are counted: a name that is only claimed counts for nobody.
   server.addHook('onRequest', async (request) => {
@@ -133,6 +134,17 @@ const aboutOf = (request: FastifyRequest) => ({
   // The pattern, not the address: that may hold a secret.
   route: request.routeOptions.url ?? '(none)',
 });
+
+/** A connection on which the last answer is given while the service ends is not kept for another. */
+function closeAfterAnswers(server: FastifyInstance): void {
+  let isClosing = false;
+  server.addHook('preClose', async () => {
+    isClosing = true;
+  });
+  server.addHook('onSend', async (_, reply) => {
+    if (isClosing) void reply.header('connection', 'close');
+  });
+}
 
 /** Our own trouble, with its cause. A refusal's sentence quotes what was sent: not in a log. */
 function tellFault(

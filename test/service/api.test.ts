@@ -55,6 +55,8 @@ test('the service answers where it says that it does, and a request under way is
   expect(await answer.json()).toMatchObject({ balance: '10.00' });
   const { code, out } = await service.exit;
   expect(code).toBe(0);
+  // By itself, and not cut off after its time.
+  expect(out).toContain('"ended"');
   expect(out).not.toContain(token);
   await expect(topUp()).rejects.toThrow();
 });
