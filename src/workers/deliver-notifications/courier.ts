@@ -9,7 +9,7 @@ import { type Claim, type Claimed, claim, type Desk } from './claim.ts';
 import { takeBack, takeOver } from './lost.ts';
 import { Pacer } from './pacer.ts';
 import { postLost, readCourier, writeResting } from './post.ts';
-import { asksFirst, restingOf, settlingOf } from './rule.ts';
+import { asksFirst, restingOf, saysNothing, settlingOf } from './rule.ts';
 import { type DueKey, type DueNotice, readDue, settle } from './store.ts';
 import type { Tally } from './tally.ts';
 
@@ -64,6 +64,8 @@ export class Courier {
   #restsFor = '';
   #failures = 0;
   #woken = false;
+  /** The last answer that is written down. */
+  #settling: Promise<void> = Promise.resolve();
 
   constructor(desk: Desk, { log, signal }: CourierOptions) {
     const { db, post, channel } = desk;
@@ -223,15 +225,19 @@ export class Courier {
     const messageId = outcome.is === 'sent' ? outcome.messageId : null;
     const { name } = this.#desk.channel;
     const sent = { id, customerId, attempts, channel: name, messageId };
-    await this.#surely(async () => {
-      // First what concerns everybody.
-      await this.#heed(outcome, failures);
-      await inTransaction(this.#desk.db, async (tx) => {
-        const now = await readClock(tx);
-        const settling = settlingOf(claimed, outcome, now);
-        if (await settle(tx, sent, settling, now)) await tally.settled(tx, settling);
-      });
-    });
+    // First what concerns everybody.
+    await this.#surely(() => this.#heed(outcome, failures));
+    // One after the other: sixteen answers at once must not want sixteen connections.
+    this.#settling = this.#settling.then(() =>
+      this.#surely(() =>
+        inTransaction(this.#desk.db, async (tx) => {
+          const now = await readClock(tx);
+          const settling = settlingOf(claimed, outcome, now);
+          if (await settle(tx, sent, settling, now)) await tally.settled(tx, settling);
+        }),
+      ),
+    );
+    await this.#settling;
     if (outcome.is === 'sent') return;
     const level = outcome.is === 'refused' ? 'error' : 'info';
     this.#log[level]({ worker, item: String(id), ...outcome }, `notice: ${outcome.is}`);
@@ -240,8 +246,8 @@ export class Courier {
   /** What an answer says of the gateway: at once for this process, and stored for all. */
   async #heed(outcome: Outcome, failuresBefore: number): Promise<void> {
     const { db, post } = this.#desk;
+    if (this.#failures === 0 && saysNothing(outcome)) return;
     const told = restingOf(failuresBefore, outcome, await readClock(db));
-    if (told.error === null && this.#failures === 0) return;
     // The answer to an earlier send says less than what is known since: it doesn't take that back.
     const isOld = told.error !== null && told.failures < this.#failures;
     if (isOld && told.restsUntil === null) return;

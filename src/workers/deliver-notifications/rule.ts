@@ -74,6 +74,10 @@ export interface Resting {
   readonly error: string | null;
 }
 
+/** Whether an answer is about its notice alone: the gateway is well. */
+export const saysNothing = ({ is }: Outcome): boolean =>
+  is === 'sent' || is === 'unreachable' || is === 'refused';
+
 /** Until when nothing is sent, after a send that began when the courier's failures were these. */
 export function restingOf(failures: number, outcome: Outcome, now: Instant): Resting {
   switch (outcome.is) {
