@@ -11,6 +11,7 @@ import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
+import type { CustomerAnswer } from './customers.ts';
 import { eventsOf, ledgerOf } from './history.ts';
 import { subscriptionsOf } from './subscriptions.ts';
 
@@ -24,16 +25,7 @@ export interface Portrait {
   readonly events: readonly JsonObject[];
 }
 
-export interface CustomerPortrait {
-  readonly id: number;
-  readonly telegram_id: number;
-  readonly locale: string;
-  readonly time_zone: string;
-  readonly currency: string;
-  readonly vip: boolean;
-  readonly discount_percent: number;
-  readonly reachable: boolean;
-  readonly sub_token: string;
+export interface CustomerPortrait extends CustomerAnswer {
   readonly balance: string;
   readonly trial_used_at: string | null;
   readonly created_at: string;
