@@ -111,7 +111,7 @@ export class Courier {
       }
       // What came meanwhile may go before what is left of the page.
       if (this.#woken) after = undefined;
-      else if (page.length < pageMax && after === page.at(-1)?.key) {
+      else if (page.length < pageMax && (page.length === 0 || after === page.at(-1)?.key)) {
         await this.answers();
         if (this.#restMs() > 0) continue;
         if (this.#signal.aborted) return { is: 'left' };
