@@ -7,6 +7,7 @@ import { refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type Actor, ofCustomer, record } from '../subscription/timeline.ts';
+import { owedOn, standIn } from './outbox.ts';
 
 // What a person does with notices: looks at them, has one sent again, takes one back. By the same
 // locks as a courier, the customer's row and then the notice's, so of the two the second sees what
@@ -75,7 +76,8 @@ export interface Handled {
 
 /**
  * Has it sent, again or now. It is judged as every notice is: what is no longer true is not said,
- * whoever asks. @throws Fault `no_notice`, `being_sent`
+ * whoever asks. What went to the log goes by the channel that it was owed on, which the log may stand in
+ * for still; an alarm, to the admins that there are by now. @throws Fault `no_notice`, `being_sent`
  */
 export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
   return handle(db, id, actor, 'notice_resent', async (tx, { state }, now) => {
@@ -89,7 +91,10 @@ export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
       case 'failed':
         await sql`
           UPDATE perennial.notification
-          SET state = 'pending', reason = NULL, next_attempt_at = ${isoTime(now)}
+          SET state = 'pending', reason = NULL, next_attempt_at = ${isoTime(now)},
+            channel = CASE channel WHEN ${standIn} THEN ${owedOn} ELSE channel END,
+            recipient = CASE WHEN customer_id IS NULL AND channel = ${standIn} THEN NULL
+              ELSE recipient END
           WHERE id = ${id}`.execute(tx);
         await wakeWorker(tx, 'deliver-notifications');
         return 'pending';

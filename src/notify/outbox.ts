@@ -6,6 +6,11 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type AdminKind, type CustomerKind, kinds, type ParamsOf } from './kinds.ts';
 
+/** On which a notice is owed, until its courier knows better. */
+export const owedOn = 'telegram';
+/** What stands in for that where there is none: in the row of what went by it. */
+export const standIn = 'log';
+
 /** `dedupeKey` names the fact, so that the fact is told once. */
 interface NoticeOf<K extends CustomerKind | AdminKind, To> {
   readonly customerId: To;
@@ -29,7 +34,7 @@ export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): 
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, bulk, next_attempt_at, created_at)
-    SELECT owed.customer_id, owed.subscription_id, 'telegram', owed.kind, owed.dedupe_key,
+    SELECT owed.customer_id, owed.subscription_id, ${owedOn}, owed.kind, owed.dedupe_key,
       owed.params, owed.bulk, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
     FROM ${unnest('owed', notices, {
       customer_id: ['bigint', (row) => row.customerId],

@@ -1,3 +1,4 @@
+import { owedOn, standIn } from '../../outbox.ts';
 import type { Channel } from '../channel.ts';
 
 /** Where messages go that have no other way out: a line of the log, beside the row in the books. */
@@ -7,8 +8,8 @@ export interface MessageLog {
 
 export function openLogChannel(log: MessageLog): Channel {
   return {
-    name: 'log',
-    takes: 'telegram',
+    name: standIn,
+    takes: owedOn,
     id: 'log',
     admins: ['admins'],
     perSecond: 1_000,
