@@ -98,7 +98,7 @@ function handleCommand(open: OpenBooks, name: keyof typeof acts, description: st
   );
 }
 
-const handledText = ({ id, kind, state }: Handled): string =>
+const handledText = ({ id, kind, state, reason }: Handled): string =>
   state === 'pending'
     ? `notice ${id} (${kind}) is sent next, if it is still true`
-    : `notice ${id} (${kind}) will not be sent`;
+    : `notice ${id} (${kind}) will not be sent: ${reason}`;

@@ -72,6 +72,8 @@ export interface Handled {
   readonly id: bigint;
   readonly kind: string;
   readonly state: NoticeState;
+  /** Why it is suppressed. */
+  readonly reason: string | null;
 }
 
 /**
@@ -97,14 +99,19 @@ export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
               ELSE recipient END
           WHERE id = ${id}`.execute(tx);
         await wakeWorker(tx, 'deliver-notifications');
-        return 'pending';
+        return { state: 'pending', reason: null };
     }
   });
 }
 
-/** It won't be sent. @throws Fault `no_notice`, `being_sent`, `is_over` */
+/**
+ * It won't be sent, or not again: one that may be in the chat already is said to be one.
+ * @throws Fault `no_notice`, `being_sent`, `is_over`
+ */
 export function cancel(db: Db, id: bigint, actor: Actor): Promise<Handled> {
-  return handle(db, id, actor, 'notice_cancelled', async (tx, { state, sentAt }) => {
+  return handle(db, id, actor, 'notice_cancelled', async (tx, { state, sentAt, lostAnswers }) => {
+    const mayBeThere = state === 'uncertain' || lostAnswers > 0;
+    const reason = mayBeThere ? 'cancelled, may have arrived' : 'cancelled';
     switch (state) {
       case 'sending':
         throw beingSent(id);
@@ -116,9 +123,9 @@ export function cancel(db: Db, id: bigint, actor: Actor): Promise<Handled> {
       case 'pending':
       case 'uncertain':
         await sql`
-          UPDATE perennial.notification SET state = 'suppressed', reason = 'cancelled'
+          UPDATE perennial.notification SET state = 'suppressed', reason = ${reason}
           WHERE id = ${id}`.execute(tx);
-        return 'suppressed';
+        return { state: 'suppressed', reason };
     }
   });
 }
@@ -130,6 +137,7 @@ interface Locked {
   readonly kind: string;
   readonly state: NoticeState;
   readonly sentAt: Instant | null;
+  readonly lostAnswers: number;
 }
 
 function handle(
@@ -137,21 +145,21 @@ function handle(
   id: bigint,
   actor: Actor,
   action: string,
-  work: (tx: Tx, locked: Locked, now: Instant) => Promise<NoticeState>,
+  work: (tx: Tx, locked: Locked, now: Instant) => Promise<Pick<Handled, 'state' | 'reason'>>,
 ): Promise<Handled> {
   return inTransaction(db, async (tx) => {
     const customerId = await lockReader(tx, id);
     const { rows } = await sql<Locked>`
-      SELECT kind, state, sent_at AS "sentAt" FROM perennial.notification WHERE id = ${id}
-      FOR NO KEY UPDATE`.execute(tx);
+      SELECT kind, state, sent_at AS "sentAt", lost_answers AS "lostAnswers"
+      FROM perennial.notification WHERE id = ${id} FOR NO KEY UPDATE`.execute(tx);
     const locked = rows[0] as Locked;
     const now = await readClock(tx);
-    const state = await work(tx, locked, now);
+    const { state, reason } = await work(tx, locked, now);
     const { kind } = locked;
     const detail = { notice_id: id, kind };
     const subject = customerId === null ? `notice:${id}` : ofCustomer(customerId);
     await record(tx, [{ customerId, subject, action, detail }], actor, now);
-    return { id, kind, state };
+    return { id, kind, state, reason };
   });
 }
 
