@@ -21,7 +21,7 @@ async function receiptThatIs(books: Books, state: NoticeState): Promise<void> {
 async function become({ db }: Pick<Books, 'db'>, state: NoticeState): Promise<void> {
   await sql`
     UPDATE perennial.notification SET state = ${state}, sending_since = ${start},
-      sent_at = ${start}, reason = 'test', next_attempt_at = 'infinity'`.execute(db);
+      sent_at = ${start}, reason = 'test', next_attempt_at = '2027-01-01Z'`.execute(db);
 }
 
 async function stateOf({ db }: Pick<Books, 'db'>) {

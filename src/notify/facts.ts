@@ -8,6 +8,7 @@ import { readOutlooks } from '../subscription/outlook.ts';
 import { readSettings } from '../subscription/settings.ts';
 import { alarmSubject } from './alarms.ts';
 import type { NoticeFacts } from './judging.ts';
+import { metNobody } from './kinds.ts';
 
 // What `judge` is asked with. In statements of their own after the customers were locked, as every
 // facts of a decision (DESIGN.md 3.2): so nothing that committed before is missed, and nothing
@@ -91,7 +92,8 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
         WHERE paid.customer_id = c.id AND paid.kind = 'paid' AND paid.state = 'active'
           AND paid.expires_at > ${isoTime(now)}) AS pays,
       (SELECT max(f.sending_since) FROM perennial.notification f
-        WHERE NOT c.reachable AND f.customer_id = c.id AND f.state = 'failed') AS "failedAt",
+        WHERE NOT c.reachable AND f.customer_id = c.id AND (f.state = 'failed'
+          OR f.state = 'pending' AND f.reason LIKE ${`${metNobody}%`})) AS "failedAt",
       n.kind ~ '^(ends|trial)_' AND EXISTS (SELECT FROM perennial.notification l
         WHERE l.customer_id = n.customer_id AND l.id > n.id
           AND l.subscription_id = n.subscription_id

@@ -3,7 +3,7 @@ import { unreachable } from '../kernel/faults.ts';
 import { dayMs, type Instant, isoTime, later, readInstant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import type { Outlook } from '../subscription/outlook.ts';
-import { kinds, type NoticeKind, type Params } from './kinds.ts';
+import { kinds, type NoticeKind, type Params, triedEveryMs } from './kinds.ts';
 import { audibleAt, isQuiet } from './quiet.ts';
 import { endRemindersMs, trialRemindersMs } from './reminder-times.ts';
 
@@ -82,8 +82,6 @@ export type Verdict =
 
 /** After this long nothing is said any more. */
 const saidWithinMs = 30 * dayMs;
-/** How often somebody who can't be reached is tried. */
-const triedEveryMs = 7 * dayMs;
 
 /** Total: every notice of every kind has one answer at every moment. */
 export function judge(notice: JudgedNotice, facts: NoticeFacts, now: Instant): Verdict {

@@ -2,12 +2,19 @@
 // told. Stored with the change that it tells of (`outbox.ts`), judged again when it is sent
 // (`judging.ts`; DESIGN.md 5, "deliver-notifications").
 
+import { dayMs } from '../kernel/instant.ts';
+
 /**
  * What becomes of a send whose answer was lost, since Telegram has no idempotency key.
  * at_least_once: sent again, so that it arrives, and may arrive twice. at_most_once: not sent again,
  * so that it doesn't nag, and may be missing; the row stays `uncertain`.
  */
 export type Policy = 'at_least_once' | 'at_most_once';
+
+/** How often somebody who can't be reached is tried, with what has to arrive. */
+export const triedEveryMs = 7 * dayMs;
+/** How the reason of a notice begins that met somebody who can't be reached, and waits for that. */
+export const metNobody = 'unreachable: ';
 
 /**
  * What a value is, which says how it is stored and how it is shown.

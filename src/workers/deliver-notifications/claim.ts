@@ -3,7 +3,7 @@ import type { isoTime } from '../../kernel/instant.ts';
 import type { Channel, Message } from '../../notify/channels/channel.ts';
 import { readFacts } from '../../notify/facts.ts';
 import { judge } from '../../notify/judging.ts';
-import { kinds, type Policy } from '../../notify/kinds.ts';
+import { type Kind, kinds, type Policy } from '../../notify/kinds.ts';
 import type { Texts } from '../../notify/texts.ts';
 import { type CourierPost, postLost, readCourier } from './post.ts';
 import * as store from './store.ts';
@@ -32,6 +32,7 @@ export interface Claimed {
   readonly id: bigint;
   readonly customerId: store.DueNotice['customerId'];
   readonly policy: Policy;
+  readonly to: Kind['to'];
   readonly recipient: string;
   readonly message: Message;
   /** The number of this send. */
@@ -88,13 +89,13 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   if (!(await store.markSending(tx, desk.post, { id, recipient, params }, now))) {
     throw postLost(desk.post);
   }
-  const { policy } = kinds[kind];
+  const { policy, to } = kinds[kind];
   const attempts = notice.attempts + 1;
   const { customerId } = due;
   const { lostAnswers } = notice;
   return {
     is: 'send',
-    claimed: { id, customerId, policy, recipient, message, attempts, lostAnswers },
+    claimed: { id, customerId, policy, to, recipient, message, attempts, lostAnswers },
   };
 }
 

@@ -30,8 +30,8 @@ export function takeOver(db: Db, channel: string, underWay: readonly bigint[]): 
     const now = await readClock(tx);
     const lost = await readLostSends(tx, channel, underWay, now);
     for (const { id, kind, attempts, lostAnswers } of lost) {
-      const { policy } = kinds[kind];
-      const settling = settlingOf({ policy, attempts, lostAnswers }, lostWithItsCourier, now);
+      const { policy, to } = kinds[kind];
+      const settling = settlingOf({ policy, to, attempts, lostAnswers }, lostWithItsCourier, now);
       // At once: nobody was told anything by the one that is gone.
       const again = settling.nextAttemptAt === never ? never : now;
       await sql`

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
-import { hourMs, instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
+import { dayMs, hourMs, instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
 import { asksFirst, restingOf, settlingOf, type Tried } from './rule.ts';
 
 const now = instant(Date.UTC(2026, 10, 24, 12));
 const after = (ms: number) => later(now, ms);
-const sure: Tried = { policy: 'at_least_once', attempts: 1, lostAnswers: 0 };
-const once: Tried = { policy: 'at_most_once', attempts: 1, lostAnswers: 0 };
+const sure: Tried = { policy: 'at_least_once', to: 'customer', attempts: 1, lostAnswers: 0 };
+const once: Tried = { ...sure, policy: 'at_most_once' };
+const alarm: Tried = { ...sure, to: 'admins' };
 const lost: Outcome = { is: 'uncertain', error: 'no answer in time' };
 const notTaken: Outcome = { is: 'not_taken', error: 'connect ECONNREFUSED' };
 
@@ -54,7 +55,22 @@ test.for([
     'blocked',
     sure,
     { is: 'unreachable', error: '403 blocked' },
+    {
+      ...{ state: 'pending', reason: 'unreachable: 403 blocked', reachable: false, lost: false },
+      nextAttemptAt: after(7 * dayMs),
+    },
+  ],
+  [
+    'a reminder to who blocked the bot',
+    once,
+    { is: 'unreachable', error: '403 blocked' },
     { state: 'failed', reason: '403 blocked', reachable: false },
+  ],
+  [
+    'an alarm to an admin who did',
+    alarm,
+    { is: 'unreachable', error: '403 blocked' },
+    { state: 'failed', reason: '403 blocked' },
   ],
   ['refused', sure, { is: 'refused', error: '400' }, { state: 'failed', reason: '400' }],
 ] satisfies [string, Tried, Outcome, object][])('%s', ([, tried, outcome, settling]) => {

@@ -2,14 +2,15 @@ import type { NoticeState } from '../../db/schema.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import { hourMs, type Instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
-import type { Policy } from '../../notify/kinds.ts';
+import { type Kind, metNobody, type Policy, triedEveryMs } from '../../notify/kinds.ts';
 
 // What becomes of a notice once it was handed to a gateway, and of the gateway's courier.
 //
 // A notice that was certainly not taken is pending again. One whose answer was lost is `uncertain`:
 // it goes again where it has to arrive (at_least_once), and stays so where it must not nag
-// (at_most_once). Nothing gets through to the customer: it has failed, and the customer can't be
-// reached. The gateway refuses this very message: it has failed, with the reason.
+// (at_most_once). Nothing gets through to the customer, who can't be reached then: what has to arrive
+// is owed until it is too late, and goes again once a week, or when the customer is heard of; the
+// rest has failed. The gateway refuses this very message: it has failed, with the reason.
 //
 // A gateway that fails once may have met an accident. One that fails twice in a row is unwell:
 // everybody waits, longer each time, and before anybody's message is risked again it is asked
@@ -18,6 +19,7 @@ import type { Policy } from '../../notify/kinds.ts';
 /** What is known of a notice when its send is over. */
 export interface Tried {
   readonly policy: Policy;
+  readonly to: Kind['to'];
   /** How often it was handed over, this time included. */
   readonly attempts: number;
   /** How often nobody knows what became of it, without this time. */
@@ -52,7 +54,7 @@ export function settlingOf(tried: Tried, outcome: Outcome, now: Instant): Settli
       return { state: 'uncertain', reason: outcome.error, nextAttemptAt, lost: true };
     }
     case 'unreachable':
-      return { ...failed(outcome.error, now), reachable: false };
+      return { ...metNobodyThere(tried, outcome.error, now), reachable: false };
     case 'refused':
       return failed(outcome.error, now);
     default:
@@ -62,6 +64,13 @@ export function settlingOf(tried: Tried, outcome: Outcome, now: Instant): Settli
 
 const failed = (reason: string, now: Instant) =>
   ({ state: 'failed', reason, nextAttemptAt: now, lost: false }) as const;
+
+/** Nobody hears of an admin: an alarm that lasts is told again by itself. */
+function metNobodyThere({ policy, to }: Tried, error: string, now: Instant): Settling {
+  if (policy === 'at_most_once' || to === 'admins') return failed(error, now);
+  const reason = `${metNobody}${error}`;
+  return { state: 'pending', reason, nextAttemptAt: later(now, triedEveryMs), lost: false };
+}
 
 /** 1, 2, 4 … s, at most an hour. */
 function noticeRestMs(attempts: number): number {

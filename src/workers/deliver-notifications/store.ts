@@ -4,6 +4,7 @@ import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
 import { type NoticeKind, noticeKinds, type Params } from '../../notify/kinds.ts';
+import { isThereAgain } from '../../subscription/hearing.ts';
 import type { CourierPost } from './post.ts';
 import type { Settling } from './rule.ts';
 
@@ -198,10 +199,11 @@ export async function settle(
   now: Instant,
 ): Promise<boolean> {
   // The customer's row first, as everywhere.
-  if (customerId !== null && reachable !== undefined) {
+  if (customerId !== null && reachable === true) await isThereAgain(tx, customerId, now);
+  if (customerId !== null && reachable === false) {
     await sql`
-      UPDATE perennial.customer SET reachable = ${reachable}
-      WHERE id = ${customerId} AND reachable <> ${reachable}`.execute(tx);
+      UPDATE perennial.customer SET reachable = false
+      WHERE id = ${customerId} AND reachable`.execute(tx);
   }
   const { numAffectedRows } = await sql`
     UPDATE perennial.notification SET state = ${state}, reason = ${reason},

@@ -31,7 +31,7 @@ export class Tally {
   }
 
   async settled(tx: Tx, { state, reachable }: Settling): Promise<void> {
-    const failed = state === 'failed' ? 1 : 0;
+    const failed = state === 'failed' || reachable === false ? 1 : 0;
     const name = reachable === false ? 'unreachable' : state === 'pending' ? 'again' : state;
     await this.#count(tx, name, { changed: state === 'sent' ? 1 : 0, failed });
   }

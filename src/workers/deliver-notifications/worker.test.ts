@@ -85,7 +85,7 @@ test('who blocked the bot is not reachable: what must arrive waits a week, remin
   api.conduct = () => blocked;
   await oweOne(books, 'receipt', 1n);
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', failed: 1n });
-  expect(await notices(books)).toMatchObject([{ state: 'failed', reason: /blocked/ }]);
+  expect(await notices(books)).toMatchObject([{ state: 'pending', reason: /blocked/ }]);
   const reachable = async () =>
     (await sql<{ reachable: boolean }>`SELECT reachable FROM perennial.customer`.execute(books.db))
       .rows[0]?.reachable;
@@ -97,12 +97,12 @@ test('who blocked the bot is not reachable: what must arrive waits a week, remin
   expect(waits).toMatchObject({ state: 'pending' });
   expect(dropped).toMatchObject({ state: 'suppressed' });
   expect(api.log).toHaveLength(1);
-  // A week later it is tried once, and the bot isn't blocked any more.
+  // A week later it is tried, and the bot isn't blocked any more.
   api.conduct = () => 'serve';
   await books.setClock('2026-12-01T12:00:01Z');
-  expect(await runDelivery(stage)).toMatchObject({ changed: 1n });
+  expect(await runDelivery(stage)).toMatchObject({ changed: 2n });
   expect(await reachable()).toBe(true);
-  expect(api.texts(1n)).toHaveLength(1);
+  expect(api.texts(1n)).toHaveLength(2);
 });
 
 test('429 is stored with the bot: nobody sends before, whoever it is; then all arrives', async () => {
