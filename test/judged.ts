@@ -13,7 +13,7 @@ export const now = at('2026-11-25T12:00:00Z');
 export const end = later(now, 2 * hourMs);
 export const outlooks = {
   renewed: { at: 'renewed', priceMinor: 149_00n },
-  short: { at: 'short', priceMinor: 149_00n, missingMinor: 49_50n },
+  short: { at: 'short', priceMinor: 149_00n, missingMinor: 49_50n, othersMinor: 0n },
   no_price: { at: 'no_price' },
   ends: { at: 'ends' },
 } as const satisfies Record<string, Outlook>;

@@ -11,7 +11,7 @@ import { purchase } from '../subscription/buying.ts';
 import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
 import { refund } from '../subscription/refunding.ts';
 import { readFacts } from './facts.ts';
-import { judge } from './judging.ts';
+import { judge, type Verdict } from './judging.ts';
 import type { NoticeKind, Params } from './kinds.ts';
 import { type NewNotice, owe } from './outbox.ts';
 
@@ -31,6 +31,13 @@ interface Row {
 
 /** What would become of each notice now: its kind, then `send` or why not. */
 async function verdicts(books: Books): Promise<Record<string, string>> {
+  const judged = Object.entries(await judgedNow(books));
+  return Object.fromEntries(
+    judged.map(([kind, it]) => [kind, it.do === 'suppress' ? it.reason : it.do]),
+  );
+}
+
+async function judgedNow(books: Books): Promise<Record<string, Verdict>> {
   const { rows } = await sql<Row>`
     SELECT id, kind, params, created_at AS "createdAt" FROM perennial.notification
     ORDER BY id`.execute(books.db);
@@ -42,8 +49,7 @@ async function verdicts(books: Books): Promise<Record<string, string>> {
       rows.map((row) => {
         const { facts } = read.get(row.id) ?? {};
         if (facts === undefined) throw new Error(`no facts of ${row.id}`);
-        const verdict = judge(row, facts, now);
-        return [row.kind, verdict.do === 'suppress' ? verdict.reason : verdict.do];
+        return [row.kind, judge(row, facts, now)];
       }),
     );
   });
@@ -59,7 +65,7 @@ const ends = (
     customerId,
     subscriptionId,
     dedupeKey: kind,
-    params: { plan: 'basic', expires_at: end, missing: null, currency: 'RUB' },
+    params: { plan: 'basic', expires_at: end, missing: null, others: null, currency: 'RUB' },
   }) as NewNotice;
 
 /** A customer whose month ends in an hour, short by 49, and who is owed all that says so. */
@@ -176,17 +182,43 @@ test('somebody who blocked the bot: a failed message is waited after, for a week
   expect(await verdicts(books)).toMatchObject({ low_balance: 'wait', ends_3h: 'unreachable' });
 });
 
+/** Another month of the same customer's that ends a minute before. */
+async function earlierOne(books: Books, id: SubscriptionId) {
+  await sql`
+    WITH made AS (
+      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+        expires_at)
+      SELECT customer_id, 'paid', 'basic', 30, 'active', started_at, expires_at - interval '1 minute'
+      FROM perennial.subscription WHERE id = ${id} RETURNING *)
+    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+      currency)
+    SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM made`.execute(
+    books.db,
+  );
+}
+
 test("a customer's balance pays for what ends first; the next one hears what is missing", async () => {
   await using books = await freshBooks({ now: start });
   const id = await shortPayer(books);
-  // One that ends a day before and is covered takes the money; the reminder's own is short by all.
   await topUp(call(books), { telegramId: 1n, amountMinor: 49_00n });
-  await sql`
-    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
-      expires_at)
-    SELECT customer_id, 'paid', 'basic', 30, 'active', started_at, expires_at - interval '1 minute'
-    FROM perennial.subscription WHERE id = ${id}`.execute(books.db);
+  await earlierOne(books, id);
   expect(await verdicts(books)).toMatchObject({ low_balance: 'send', ends_3h: 'send' });
+});
+
+test('R11: what is missing is enough, also where the balance is short for an earlier one too', async () => {
+  await using books = await freshBooks({ now: start });
+  const id = await shortPayer(books);
+  await earlierOne(books, id);
+  const told = { missing: '198.00', others: '149.00' };
+  expect(await judgedNow(books)).toMatchObject({
+    low_balance: { params: told },
+    ends_3h: { params: told },
+  });
+  await topUp(call(books), { telegramId: 1n, amountMinor: 198_00n });
+  await runOf(books, 'auto-renewal');
+  const ended = await sql`
+    SELECT FROM perennial.subscription WHERE expires_at <= ${end}`.execute(books.db);
+  expect(ended.rows).toEqual([]);
 });
 
 test('an alarm that is over is not said, nor that one is over which nobody heard of', async () => {

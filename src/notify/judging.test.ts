@@ -135,7 +135,8 @@ describe('somebody who blocked the bot', () => {
 
 describe('what is said is what is so now', () => {
   test('part of what was missing has been paid', () => {
-    const sub = { outlook: { at: 'short', priceMinor: 150_00n, missingMinor: 10_00n } } as const;
+    const outlook = { ...outlooks.short, priceMinor: 150_00n, missingMinor: 10_00n };
+    const sub = { outlook };
     const given = { sub, params: { missing: '149.00', price: '149.00' } };
     expect(judged('low_balance', given)).toMatchObject({
       params: { missing: '10.00', price: '150.00', plan: 'basic' },

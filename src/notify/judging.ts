@@ -233,6 +233,15 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
   }
 }
 
+/** What a text is told of a balance that is short. */
+export function shortage(
+  { missingMinor, othersMinor }: Extract<Outlook, { at: 'short' }>,
+  currency: string,
+): { readonly missing: string; readonly others: string | null } {
+  const others = othersMinor === 0n ? null : majorUnits(othersMinor, currency);
+  return { missing: majorUnits(missingMinor, currency), others };
+}
+
 /** What is missing by now, since part of it may have been paid; until when there is access. */
 function refreshed(
   { kind, params }: JudgedNotice,
@@ -244,11 +253,11 @@ function refreshed(
     case 'ends_3d':
     case 'ends_24h':
     case 'ends_3h': {
-      if (subscription?.outlook?.at !== 'short') return { ...params, missing: null };
+      if (subscription?.outlook?.at !== 'short') return { ...params, missing: null, others: null };
       const { currency, outlook } = subscription;
-      const missing = majorUnits(outlook.missingMinor, currency);
-      if (kind !== 'low_balance') return { ...params, missing, currency };
-      return { ...params, missing, currency, price: majorUnits(outlook.priceMinor, currency) };
+      const told = { ...params, ...shortage(outlook, currency), currency };
+      if (kind !== 'low_balance') return told;
+      return { ...told, price: majorUnits(outlook.priceMinor, currency) };
     }
     case 'refund': {
       const access = subscription?.state === 'active' && subscription.expiresAt > now;

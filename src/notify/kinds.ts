@@ -45,11 +45,15 @@ const reminder = { to: 'customer', policy: 'at_most_once', quiet: true } as cons
 const alarm = { to: 'admins', policy: 'at_least_once', quiet: false } as const;
 
 const trialEnd = { plan: 'plan', expires_at: 'time' } as const;
-/** `missing`: to pay the next period; null where auto-renewal is off. Refreshed when it is sent. */
+/**
+ * `missing`: to be topped up for the next period; null where auto-renewal is off. `others`: what
+ * other subscriptions of the customer take first, where they do. Refreshed when it is sent.
+ */
 const paidEnd = {
   plan: 'plan',
   expires_at: 'time',
   missing: 'money?',
+  others: 'money?',
   currency: 'currency',
 } as const;
 
@@ -66,12 +70,13 @@ export const kinds = {
       balance_after: 'money',
     },
   },
-  /** `price` and `missing` are refreshed when it is sent. */
+  /** `price`, `missing` and `others` are refreshed when it is sent. */
   low_balance: {
     ...toCustomer,
     params: {
       price: 'money',
       missing: 'money',
+      others: 'money?',
       currency: 'currency',
       plan: 'plan',
       period_days: 'count',

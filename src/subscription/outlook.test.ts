@@ -1,11 +1,14 @@
+import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { openShop, payer } from '../../test/shop.ts';
 import { inTransaction } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import { hourMs, type Instant, later, parseInstant } from '../kernel/instant.ts';
+import { hourMs, type Instant, later, never, parseInstant } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
 import { type Outlook, type OutlookFacts, outlooksOf, readOutlooks } from './outlook.ts';
+import { decideDue, decideRenewal } from './renewal.ts';
 import { defaultSettings } from './settings.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
@@ -19,6 +22,7 @@ const paid = (more: Partial<OutlookFacts>): OutlookFacts => ({
   state: 'active',
   autoRenew: true,
   expiresAt: later(now, hourMs),
+  waitsForTopUp: false,
   periodDays: 30,
   balanceMinor: 149_00n,
   listMinor: 149_00n,
@@ -27,22 +31,72 @@ const paid = (more: Partial<OutlookFacts>): OutlookFacts => ({
   ...more,
 });
 
-const inWords = (outlook: Outlook | undefined): string =>
-  outlook?.at === 'short' ? `short ${outlook.missingMinor}` : (outlook?.at ?? 'nothing');
+/** `short 49, 149 to others first`, in major units. */
+function inWords(outlook: Outlook | undefined): string {
+  if (outlook?.at !== 'short') return outlook?.at ?? 'nothing';
+  const [missing, others] = [outlook.missingMinor, outlook.othersMinor].map((minor) =>
+    majorUnits(minor, 'RUB').replace('.00', ''),
+  );
+  return others === '0' ? `short ${missing}` : `short ${missing}, ${others} to others first`;
+}
 
 const dear = { listMinor: 299_00n };
 const poor = { balanceMinor: 148_99n };
+const has = (balance: number) => ({ balanceMinor: BigInt(balance) * 100n });
+const ends = (inHours: number) => ({ expiresAt: later(now, inHours * hourMs) });
+const ended = { state: 'expired', waitsForTopUp: true, ...ends(-1) } as const;
 
 test.each<[string, Partial<OutlookFacts>[], string[]]>([
   ['covered', [{}], ['renewed']],
-  ['short by a kopeck', [poor], ['short 1']],
+  ['short by a kopeck', [poor], ['short 0.01']],
   ['auto-renewal off', [{ autoRenew: false }], ['ends']],
   ['a trial', [{ kind: 'trial', autoRenew: false }], ['ends']],
   ['no price', [{ listMinor: null }], ['no_price']],
   ['a VIP pays 30% less', [{ ...poor, vip: true }], ['renewed']],
   ['a discount, rounded down', [{ balanceMinor: 147_51n, discountPercent: 1 }], ['renewed']],
-  ['one balance pays for what ends first', [{}, {}], ['renewed', 'short 14900']],
-  ['what is too dear leaves it to the next', [dear, {}], ['short 15000', 'renewed']],
+  ['one balance pays for what ends first', [{}, {}], ['renewed', 'short 149, 149 to others first']],
+  [
+    'a top-up pays for an earlier one too that it was too little for until then',
+    [has(100), has(100)],
+    ['short 49', 'short 198, 149 to others first'],
+  ],
+  [
+    'also where the balance would nearly pay for this one alone',
+    [{ ...dear, ...has(148) }, has(148)],
+    ['short 151', 'short 300, 299 to others first'],
+  ],
+  [
+    'a short period takes its price each time that it ends before',
+    [
+      { ...has(0), periodDays: 1 },
+      { ...has(0), ...ends(50) },
+    ],
+    ['short 149', 'short 596, 447 to others first'],
+  ],
+  [
+    'one that ended and comes back with a top-up takes its price first, and nothing before',
+    [
+      { ...ended, ...has(100) },
+      { ...has(100), listMinor: 100_00n },
+      { ...has(100), ...ends(2) },
+    ],
+    ['nothing', 'renewed', 'short 298, 249 to others first'],
+  ],
+  [
+    'a later one that the balance covers is due before the end, and may take it',
+    [dear, ends(6)],
+    ['short 299, 149 to others first', 'renewed'],
+  ],
+  [
+    'a later one without a price takes nothing',
+    [dear, { ...ends(2), listMinor: null }],
+    ['short 150', 'no_price'],
+  ],
+  [
+    'what is too dear leaves it to the next, which is due after its end',
+    [dear, ends(7)],
+    ['short 150', 'renewed'],
+  ],
   ['what is not renewed takes nothing', [{ autoRenew: false }, {}], ['ends', 'renewed']],
   [
     'another customer has another balance',
@@ -53,8 +107,85 @@ test.each<[string, Partial<OutlookFacts>[], string[]]>([
   const all = rows.map((row, at) =>
     paid({ subscriptionId: ids(rows.length)[at] as SubscriptionId, ...row }),
   );
-  const outlooks = outlooksOf(all, defaultSettings);
+  const outlooks = outlooksOf(all, now, defaultSettings);
   expect(ids(rows.length).map((id) => inWords(outlooks.get(id)))).toEqual(expected);
+});
+
+interface Sub extends OutlookFacts {
+  readonly nextTryAt: Instant | null;
+}
+
+/** What a run of auto-renewal makes of a family, what it ends, and what is left on the balance. */
+function run(family: Sub[], at: Instant, given: bigint): bigint {
+  let balanceMinor = given;
+  for (const sub of family.toSorted((one, other) => one.expiresAt - other.expiresAt)) {
+    const over = sub.state === 'active' && sub.expiresAt <= at;
+    const decide = over && sub.autoRenew ? decideDue : decideRenewal;
+    const decision = decide({ ...sub, balanceMinor }, at, defaultSettings);
+    if (decision.do === 'renew') {
+      balanceMinor -= decision.chargeMinor;
+      Object.assign(sub, { state: 'active', expiresAt: decision.endsAt, nextTryAt: null });
+    } else if (over) {
+      Object.assign(sub, { state: 'expired', nextTryAt: never });
+    } else if (decision.do === 'wait-for-money') {
+      Object.assign(sub, { nextTryAt: decision.nextTryAt });
+    }
+  }
+  return balanceMinor;
+}
+
+/** As the workers see to it until `end`, with a top-up on the way. */
+function live(family: Sub[], end: Instant, topUp: { at: Instant; minor: bigint }): void {
+  let left = family[0]?.balanceMinor ?? 0n;
+  let topped = false;
+  for (let at = now; at <= end; at = later(at, hourMs / 2)) {
+    if (!topped && at >= topUp.at) {
+      topped = true;
+      left += topUp.minor;
+      for (const sub of family) Object.assign(sub, { nextTryAt: null });
+    }
+    left = run(family, at, left);
+  }
+}
+
+test('R11: whoever tops up what is missing, or more, at any time before the end, is renewed', () => {
+  const halfHours = (max: number) => fc.integer({ min: 1, max });
+  const one = fc.record({
+    ends: halfHours(144),
+    periodDays: fc.constantFrom(1, 2, 30),
+    price: fc.constantFrom(50, 100, 149, 299),
+    autoRenew: fc.boolean(),
+  });
+  const property = fc.property(
+    fc.array(one, { minLength: 1, maxLength: 5 }),
+    fc.integer({ min: 0, max: 500 }),
+    fc.float({ min: 0, max: 1, noNaN: true }),
+    fc.integer({ min: 0, max: 400 }),
+    (given, balance, when, extra) => {
+      const subs = given
+        .map((sub): Sub => {
+          const { autoRenew, periodDays } = sub;
+          const expiresAt = later(now, (sub.ends * hourMs) / 2);
+          const listMinor = BigInt(sub.price);
+          const facts = { autoRenew, periodDays, expiresAt, listMinor };
+          return { ...paid(facts), balanceMinor: BigInt(balance), nextTryAt: null };
+        })
+        .toSorted((a, b) => a.expiresAt - b.expiresAt)
+        .map((sub, at) => ({ ...sub, subscriptionId: BigInt(at) as SubscriptionId }));
+      for (const [id, outlook] of outlooksOf(subs, now, defaultSettings)) {
+        if (outlook.at !== 'short') continue;
+        const family = subs.map((sub) => ({ ...sub }));
+        const told = family.find((sub) => sub.subscriptionId === id) as Sub;
+        const end = told.expiresAt;
+        const steps = Math.floor(((end - now) / hourMs) * 2 * when);
+        const topUp = { at: later(now, (steps * hourMs) / 2), minor: outlook.missingMinor };
+        live(family, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
+        expect(told).toMatchObject({ state: 'active' });
+        expect(told.expiresAt).toBeGreaterThan(end);
+      }
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
 });
 
 /** The outlook of the only subscription, as the books have it. */

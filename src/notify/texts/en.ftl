@@ -14,7 +14,10 @@ low_balance =
     <b>{ $missing } is missing on your balance</b> to renew { $plan } for { $period_days ->
         [one] { $period_days } day
        *[other] { $period_days } days
-    } ({ $price }).
+    } ({ $price }).{ $others ->
+        [none] { "" }
+       *[other] { " " }Your other subscriptions take { $others } first.
+    }
     Top up by { $expires_at }, and it is renewed by itself. If not, your access ends then.
     .subject = { $missing } missing to renew { $plan }
 
@@ -72,7 +75,10 @@ ends_3d =
     <b>Your subscription to { $plan } runs until { $expires_at }.</b>
     { $missing ->
         [none] Auto-renewal is off: it won't be renewed by itself.
-       *[other] To be renewed, { $missing } is missing on your balance.
+       *[other] To be renewed, { $missing } is missing on your balance.{ $others ->
+            [none] { "" }
+           *[other] { " " }Your other subscriptions take { $others } first.
+        }
     }
     .subject = { $plan } ends on { $expires_at_date }
 
@@ -80,7 +86,10 @@ ends_24h =
     <b>Your subscription to { $plan } ends on { $expires_at_date } at { $expires_at_time }.</b>
     { $missing ->
         [none] Auto-renewal is off; pay for the next period to go on without a break.
-       *[other] Top up { $missing }, and it is renewed by itself.
+       *[other] Top up { $missing }, and it is renewed by itself.{ $others ->
+            [none] { "" }
+           *[other] { " " }Your other subscriptions take { $others } first.
+        }
     }
     .subject = { $plan } ends on { $expires_at_date } at { $expires_at_time }
 
@@ -88,7 +97,10 @@ ends_3h =
     <b>Your subscription to { $plan } ends soon, at { $expires_at_time }.</b>
     { $missing ->
         [none] Auto-renewal is off; pay for the next period to go on without a break.
-       *[other] Top up { $missing }, and it is renewed by itself.
+       *[other] Top up { $missing }, and it is renewed by itself.{ $others ->
+            [none] { "" }
+           *[other] { " " }Your other subscriptions take { $others } first.
+        }
     }
     .subject = { $plan } ends at { $expires_at_time }
 

@@ -21,6 +21,7 @@ const amounts: Readonly<Record<string, string>> = {
   price: '149.00',
   new_price: '179.00',
   missing: '49.50',
+  others: '149.00',
   balance_after: '351.00',
 };
 const times: Readonly<Record<string, string>> = {
@@ -32,6 +33,13 @@ const times: Readonly<Record<string, string>> = {
 const ownSamples: Partial<Record<NoticeKind, Params>> = {
   alarm_guard: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup' },
 };
+
+/** Which of the values that may be missing are, in each form; the first is a usual one. */
+const emptyIn: readonly ReadonlySet<string>[] = [
+  new Set(['others']),
+  new Set(['others', 'missing', 'ends_at']),
+  new Set(),
+];
 
 function sampleOf(name: string, type: ParamType, count: number, empty: boolean): Params[string] {
   switch (type) {
@@ -56,24 +64,29 @@ function sampleOf(name: string, type: ParamType, count: number, empty: boolean):
 
 /** Of one kind, so that each form of its text is shown by one of them; the first is a usual one. */
 export function samplesOf(kind: NoticeKind): Params[] {
-  const types: Readonly<Record<string, ParamType>> = kinds[kind].params;
-  const names = Object.entries(types);
-  const own = ownSamples[kind] ?? {};
-  const nullable = names.some(([, type]) => type.endsWith('?'));
-  const counted = names.some(([, type]) => type === 'count');
-  return (counted ? counts : [30]).flatMap((count) =>
-    (nullable ? [false, true] : [false]).map((empty) =>
-      Object.fromEntries(
-        names.map(([name, type]) => [name, own[name] ?? sampleOf(name, type, count, empty)]),
-      ),
-    ),
-  );
+  const counted = Object.values<string>(kinds[kind].params).includes('count');
+  return (counted ? counts : [30]).flatMap((count) => formsWith(kind, count));
 }
 
 /** The forms that differ by more than a number. */
-export const formsOf = (kind: NoticeKind): Params[] => {
-  const nullable = Object.values(kinds[kind].params).some((type: string) => type.endsWith('?'));
-  return samplesOf(kind).slice(0, nullable ? 2 : 1);
-};
+export const formsOf = (kind: NoticeKind): Params[] => formsWith(kind, counts[0]);
+
+function formsWith(kind: NoticeKind, count: number): Params[] {
+  const names = Object.entries<ParamType>(kinds[kind].params);
+  const own = ownSamples[kind] ?? {};
+  const forms = emptyIn.map((empty) =>
+    Object.fromEntries(
+      names.map(([name, type]) => [
+        name,
+        own[name] ?? sampleOf(name, type, count, empty.has(name)),
+      ]),
+    ),
+  );
+  const seen = new Set<string>();
+  return forms.filter((form) => {
+    const text = JSON.stringify(form);
+    return !seen.has(text) && seen.add(text);
+  });
+}
 
 export const sampleTitle = { en: 'Basic', ru: 'Базовый' } as const;

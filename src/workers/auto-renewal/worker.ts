@@ -112,7 +112,9 @@ function lowBalanceNotice(row: {
       dedupeKey: `low_balance:${facts.subscriptionId}:${facts.expiresAt}`,
       params: {
         price: majorUnits(row.priceMinor, facts.currency),
+        // As the run saw it, what earlier ones took gone already; put right when it is sent.
         missing: majorUnits(row.missingMinor, facts.currency),
+        others: null,
         currency: facts.currency,
         plan: facts.plan,
         period_days: facts.periodDays,

@@ -39,7 +39,7 @@ const moment = 1 / 3_600_000;
 const renewed = (priceMinor: bigint): { outlook: Outlook } => ({
   outlook: { at: 'renewed', priceMinor },
 });
-const short: Outlook = { at: 'short', priceMinor: 149_00n, missingMinor: 1n };
+const short: Outlook = { at: 'short', priceMinor: 149_00n, missingMinor: 1n, othersMinor: 0n };
 
 test.each<[string, Partial<EndFacts>, number, string]>([
   ['before it is due', {}, 72 + moment, 'nothing'],

@@ -1,6 +1,7 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
+import { shortage } from '../../notify/judging.ts';
 import type { NewNotice } from '../../notify/outbox.ts';
 import type { EndReminder, ReminderTime } from '../../notify/reminder-times.ts';
 import { findReminding, type Look, writeLooks } from '../reminding.ts';
@@ -65,7 +66,7 @@ function reminderOf(facts: Facts, { kind, at }: ReminderTime<EndReminder>): NewN
     params: {
       plan: facts.runningPlan,
       expires_at: isoTime(facts.expiresAt),
-      missing: outlook.at === 'short' ? majorUnits(outlook.missingMinor, currency) : null,
+      ...(outlook.at === 'short' ? shortage(outlook, currency) : { missing: null, others: null }),
       currency,
     },
   };
