@@ -4,6 +4,7 @@ import { isoTime } from '../kernel/instant.ts';
 import { cancel, type Handled, type Listed, listNotices, resend } from '../notify/by-hand.ts';
 import { given, noticeKind, rowId, telegramId, whole } from './arguments.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import { couriersCommand } from './notice-couriers.ts';
 import { previewCommand } from './notice-preview.ts';
 
 /** `perennial notice …`: messages, as they are owed and as they read. */
@@ -13,7 +14,8 @@ export function noticeCommand(open: OpenBooks): Command {
     .addCommand(previewCommand(open))
     .addCommand(listCommand(open))
     .addCommand(handleCommand(open, 'resend', 'have one sent, again or now, if it is still true'))
-    .addCommand(handleCommand(open, 'cancel', 'take one back that was not sent yet'));
+    .addCommand(handleCommand(open, 'cancel', 'take one back that was not sent yet'))
+    .addCommand(couriersCommand(open));
 }
 
 const states: readonly NoticeState[] = [

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { clockSkewMs, readClock, skewMaxMs } from '../db/clock.ts';
+import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { faultOf } from '../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
@@ -7,6 +7,7 @@ import { anyOf } from '../db/unnest.ts';
 import { Fault } from '../kernel/faults.ts';
 import type { CustomerId, RunId } from '../kernel/ids.ts';
 import { readPriceList } from '../subscription/price-list.ts';
+import { unfitness } from './fitness.ts';
 import { type Batch, beginBatch, readSetting, type Setting } from './in-hand.ts';
 import { heldItems, isolate } from './quarantine.ts';
 import type { Replica } from './replica.ts';
@@ -107,12 +108,8 @@ async function recorded<Facts, Outcome>(
     finishRun(db, id, await readClock(db), outcome, more);
 
   try {
-    const skewMs = await clockSkewMs(db);
-    if (Math.abs(skewMs) > skewMaxMs) {
-      const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
-      context.log.error({ worker: worker.name, skewMs }, reason);
-      return await finish('skipped', { reason, skew_s: Math.round(skewMs / 1_000) });
-    }
+    const unfit = await unfitness(db, worker.name, context.log);
+    if (unfit !== undefined) return await finish('skipped', { ...unfit });
     for (const pass of worker.passes) await walk(worker, pass, context, id, progress);
     if (progress.tooMany !== undefined) throw progress.tooMany;
   } catch (error) {

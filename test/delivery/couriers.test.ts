@@ -1,11 +1,21 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openBooks, openPool } from '../../src/db/connect.ts';
+import type { Channel } from '../../src/notify/channels/channel.ts';
 import { enterPost } from '../../src/workers/deliver-notifications/post.ts';
 import { hookPool } from '../hooked-pool.ts';
 import { until } from '../service/until.ts';
 import { oweOne } from './owed.ts';
-import { aStage, deliver, leaver, notices, runDelivery, type Stage, told } from './stage.ts';
+import {
+  aStage,
+  deliver,
+  deliveryTo,
+  leaver,
+  notices,
+  runDelivery,
+  type Stage,
+  told,
+} from './stage.ts';
 
 // Couriers that are replaced, end, and lose their database.
 
@@ -40,7 +50,8 @@ test('a courier that stood still after marking a notice, was replaced and goes o
     (await notices(books)).some(({ state }) => state === 'sending') ? true : undefined,
   );
   // Somebody else becomes the courier: an epoch, whatever became of the lock.
-  await enterPost(books.db, 'telegram:123456789');
+  const [channel] = deliveryTo(api).channels;
+  await enterPost(books.db, channel as Channel);
   // The answer of the fence counts for half a second.
   await until('the fence is old', () =>
     performance.now() - (stoodMs ?? 0) > 600 ? true : undefined,

@@ -37,7 +37,7 @@ export interface Channel {
   readonly name: string;
   /** The notices that it takes, by their channel: another's, where it stands in for that. */
   readonly takes: string;
-  /** Which bot, mailbox or log: its courier goes by this name. No secret. */
+  /** Which bot, mailbox or log, `name:account`: its courier goes by this name. No secret. */
   readonly id: string;
   /** Whom of the admins it tells alarms. */
   readonly admins: readonly string[];

@@ -10,7 +10,7 @@ import { guardConfig } from '../guard.ts';
 import type { Replica } from '../replica.ts';
 import type { Delivery } from './claim.ts';
 import { Courier, type CourierLog, worker } from './courier.ts';
-import { enterPost, lockOf } from './post.ts';
+import { enterPost, lockOf, servedText } from './post.ts';
 import { type Ended, recorded } from './run.ts';
 import { hasLost, readDue } from './store.ts';
 import type { Tally } from './tally.ts';
@@ -48,6 +48,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
   const stopping = new AbortController();
   const { signal } = stopping;
   const held = new Map<string, Courier>();
+  const left = new Set<string>();
   const rest = (ms: number) => new Bell().wait(ms, signal);
 
   /** Delivers for a channel for as long as one connection lives. @returns how long to leave it to others */
@@ -97,7 +98,12 @@ export function startCouriers(options: CouriersOptions): Couriers {
     while (!over.aborted && end === 'ended') {
       try {
         if (courier === undefined) {
-          const post = await enterPost(db, channel.id);
+          const entered = await enterPost(db, channel);
+          if (entered.is === 'served') {
+            leftTo(channel, entered.by);
+            return 'unfit';
+          }
+          const { post } = entered;
           log.info({ worker, post: post.id, epoch: Number(post.epoch) }, 'delivers here');
           courier = new Courier(
             { db, channel, channels, texts, admins, post },
@@ -162,6 +168,13 @@ export function startCouriers(options: CouriersOptions): Couriers {
       }
       await courier.idle(walked.is === 'rests' ? Math.min(walked.ms, pollMs) : pollMs);
     }
+  }
+
+  /** Said once, and not with each look: nothing is wrong for who delivers. */
+  function leftTo(channel: Channel, by: string): void {
+    const level = left.has(by) ? 'debug' : 'warn';
+    left.add(by);
+    log[level]({ worker, post: channel.id, by }, servedText(channel.id, by));
   }
 
   function said(error: unknown): void {

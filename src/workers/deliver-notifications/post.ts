@@ -2,15 +2,28 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { Channel } from '../../notify/channels/channel.ts';
 import type { Resting } from './rule.ts';
 
 // A courier's row. Of the couriers of a bot one is right: whose epoch stands in the row.
+//
+// A channel that stands in for another one (the log, where a process has no Telegram) is right only
+// in books that know of no courier of that one. Else a replica whose configuration lacks the bot
+// would take its messages, and nobody would ever read them: what was once delivered by a bot is left
+// to it, until a person says that it is given up (`known.ts`).
 
 export interface CourierPost {
   /** The channel's id. */
   readonly id: string;
   readonly epoch: bigint;
+  /** What it takes only while that has no courier of its own; null: it stands in for nobody. */
+  readonly standsInFor: string | null;
 }
+
+export type Entered =
+  | { readonly is: 'entered'; readonly post: CourierPost }
+  /** What it would stand in for has a courier in these books: nothing is taken from that one. */
+  | { readonly is: 'served'; readonly by: string };
 
 export interface CourierFacts {
   readonly now: Instant;
@@ -32,23 +45,50 @@ export async function tryPost(db: Db, id: string): Promise<boolean> {
 }
 
 /** Makes this the courier of the post, and nobody else. */
-export async function enterPost(db: Db, id: string): Promise<CourierPost> {
+export async function enterPost(
+  db: Db,
+  { id, name, takes }: Pick<Channel, 'id' | 'name' | 'takes'>,
+): Promise<Entered> {
+  const standsInFor = takes === name ? null : takes;
+  const by = await servedBy(db, standsInFor);
+  if (by !== undefined) return { is: 'served', by };
   const { rows } = await sql<{ epoch: bigint }>`
     INSERT INTO perennial.courier (id, epoch)
     VALUES (${id}, nextval('perennial.courier_epoch'))
     ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch
     RETURNING epoch`.execute(db);
-  return { id, epoch: (rows[0] as { epoch: bigint }).epoch };
+  const { epoch } = rows[0] as { epoch: bigint };
+  return { is: 'entered', post: { id, epoch, standsInFor } };
 }
+
+/** A courier's id is `name:account`. */
+const ofChannel = (name: string | null) => sql`starts_with(id, ${name}::text || ':')`;
+
+async function servedBy(db: Db, standsInFor: string | null): Promise<string | undefined> {
+  if (standsInFor === null) return undefined;
+  const { rows } = await sql<{ id: string }>`
+    SELECT id FROM perennial.courier WHERE ${ofChannel(standsInFor)} ORDER BY id LIMIT 1`.execute(
+    db,
+  );
+  return rows[0]?.id;
+}
+
+/** What somebody is to do whose channel stands in for one that is served. */
+export const servedText = (id: string, by: string): string =>
+  `${id}: ${by} delivers for these books, and this configuration doesn't have it: its messages are left to it. Give this process the same configuration; or, if that is given up for good, "perennial notice couriers --forget ${by}"`;
 
 /** undefined: the post was lost. */
 export async function readCourier(
   db: Db | Tx,
-  { id, epoch }: CourierPost,
+  { id, epoch, standsInFor }: CourierPost,
 ): Promise<CourierFacts | undefined> {
   const { rows } = await sql<CourierFacts>`
     SELECT perennial.clock() AS now, rests_until AS "restsUntil", failures
-    FROM perennial.courier WHERE id = ${id} AND epoch = ${epoch}`.execute(db);
+    FROM perennial.courier WHERE id = ${id} AND epoch = ${epoch} AND ${
+      standsInFor === null
+        ? sql`true`
+        : sql`NOT EXISTS (SELECT FROM perennial.courier WHERE ${ofChannel(standsInFor)})`
+    }`.execute(db);
   return rows[0];
 }
 

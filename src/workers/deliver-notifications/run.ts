@@ -1,6 +1,7 @@
-import { clockSkewMs, readClock, skewMaxMs } from '../../db/clock.ts';
+import { readClock } from '../../db/clock.ts';
 import { faultOf } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
+import { unfitness } from '../fitness.ts';
 import { finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
 import type { RunContext } from '../runner.ts';
 import { worker } from './courier.ts';
@@ -27,11 +28,9 @@ export async function recorded(
   const tally = new Tally(id);
   const carriedOut = async (): Promise<Ended> => {
     try {
-      const skewMs = await clockSkewMs(db);
-      if (Math.abs(skewMs) <= skewMaxMs) return await deliver(tally);
-      const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
-      log.error({ worker, skewMs }, reason);
-      return { outcome: 'skipped', detail: { reason } };
+      const unfit = await unfitness(db, worker, log);
+      if (unfit === undefined) return await deliver(tally);
+      return { outcome: 'skipped', detail: { ...unfit } };
     } catch (error) {
       const { kind, code, message } = faultOf(error);
       log.error({ worker, code, err: error }, 'run failed');

@@ -4,7 +4,7 @@ import type { RunContext } from '../runner.ts';
 import type { NoticePreview } from '../worker.ts';
 import type { Delivery } from './claim.ts';
 import { Courier, type Walked, worker } from './courier.ts';
-import { enterPost, tryPost } from './post.ts';
+import { enterPost, servedText, tryPost } from './post.ts';
 import { type DeliveryPreview, previewDelivery } from './preview.ts';
 import { type Ended, recorded } from './run.ts';
 import type { Tally } from './tally.ts';
@@ -28,7 +28,13 @@ async function carriedOut(delivery: Delivery, context: RunContext, tally: Tally)
       held += 1;
       continue;
     }
-    const post = await enterPost(db, channel.id);
+    const entered = await enterPost(db, channel);
+    if (entered.is === 'served') {
+      trouble[channel.id] = servedText(channel.id, entered.by);
+      held += 1;
+      continue;
+    }
+    const { post } = entered;
     const log = { ...context.log, debug: () => undefined, info: () => undefined };
     const courier = new Courier({ ...delivery, db, channel, post }, { log, signal });
     let walked: Walked;

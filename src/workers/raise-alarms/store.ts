@@ -21,7 +21,7 @@ export async function readSituation(tx: Tx, now: Instant): Promise<Situation> {
       tx,
       sql`
       SELECT DISTINCT split_part(replica, ':', 1) AS name FROM perennial.worker_run
-      WHERE outcome = 'skipped' AND started_at > ${isoTime(later(now, -skippedWithinMs))}`,
+      WHERE outcome = 'skipped' AND detail ? 'skew_s' AND started_at > ${isoTime(later(now, -skippedWithinMs))}`,
     ),
   };
 }

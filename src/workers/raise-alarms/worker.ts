@@ -11,6 +11,7 @@ import {
   subjectOf,
   takeAlarms,
 } from '../../notify/alarms.ts';
+import { unfitness } from '../fitness.ts';
 import type { PreviewContext } from '../preview.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
 import type { RunContext } from '../runner.ts';
@@ -40,6 +41,10 @@ async function run({ db, replica, log }: RunContext): Promise<RunRow> {
   try {
     await startRun(db, id, name, replica, await readClock(db));
     try {
+      const unfit = await unfitness(db, name, log);
+      if (unfit !== undefined) {
+        return await finishRun(db, id, await readClock(db), 'skipped', { ...unfit });
+      }
       await inTransaction(db, async (tx) => {
         await takeAlarms(tx);
         const now = await readClock(tx);

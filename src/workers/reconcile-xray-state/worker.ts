@@ -1,10 +1,11 @@
-import { clockSkewMs, readClock, skewMaxMs } from '../../db/clock.ts';
+import { readClock } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { minuteMs } from '../../kernel/instant.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
+import { unfitness } from '../fitness.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
 import type { RunContext } from '../runner.ts';
 import type { NodePreview } from '../worker.ts';
@@ -92,13 +93,8 @@ async function carriedOut(context: NodeRun, connect: ConnectNode, id: RunId): Pr
   const totals = new Totals();
   let left = false;
   try {
-    const skewMs = await clockSkewMs(db);
-    if (Math.abs(skewMs) > skewMaxMs) {
-      const reason = `this machine's clock is ${Math.round(skewMs / 1_000)} s off the database's`;
-      log.error({ worker: name, skewMs }, reason);
-      const detail = { reason, skew_s: Math.round(skewMs / 1_000) };
-      return { outcome: 'skipped', detail };
-    }
+    const unfit = await unfitness(db, name, log);
+    if (unfit !== undefined) return { outcome: 'skipped', detail: { ...unfit } };
     await eachInFlight(await dueNodes(context), atOnce, async (node) => {
       if (signal.aborted || context.elapsedMs() >= context.budgetMs) left = true;
       else await oneOf(context, connect, id, totals, node);

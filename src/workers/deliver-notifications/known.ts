@@ -1,0 +1,64 @@
+import { sql } from 'kysely';
+import { readClock } from '../../db/clock.ts';
+import { type Db, inTransaction } from '../../db/connect.ts';
+import { refused } from '../../kernel/faults.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import { type Actor, record } from '../../subscription/timeline.ts';
+import { lockOf } from './post.ts';
+
+// The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
+// ever delivered, and the end of one that is given up.
+
+export interface KnownCourier {
+  readonly id: string;
+  /** Some process has its lock. */
+  readonly lives: boolean;
+  /** Nothing is sent before. */
+  readonly restsUntil: Instant | null;
+  readonly failures: number;
+  readonly lastError: string | null;
+}
+
+/** A lock on 64 bits, as `pg_locks` shows it. */
+const lives = sql`EXISTS (
+  SELECT FROM pg_locks l
+  WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (l.classid::bigint << 32 | l.objid::bigint) = ${sql.raw(lockOf('c.id'))})`;
+
+export async function readCouriers(db: Db): Promise<KnownCourier[]> {
+  const { rows } = await sql<KnownCourier>`
+    SELECT c.id, ${lives} AS lives, c.failures, c.last_error AS "lastError",
+      CASE WHEN c.rests_until > perennial.clock() THEN c.rests_until END AS "restsUntil"
+    FROM perennial.courier c ORDER BY c.id`.execute(db);
+  return rows;
+}
+
+/**
+ * Strikes one from the books: from now on whoever stands in for it takes its messages. One whose
+ * process goes on would be back with its next message. @throws Fault `no_courier`, `courier_lives`
+ */
+export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const { rows: known } = await sql<{ id: string }>`
+      SELECT id FROM perennial.courier WHERE id = ${id} FOR UPDATE`.execute(tx);
+    if (known.length === 0) {
+      throw refused(
+        'no_courier',
+        `--forget: the books know no courier "${id}"; "perennial notice couriers" has them`,
+      );
+    }
+    const { rows } = await sql<{ mine: boolean }>`
+      SELECT pg_try_advisory_xact_lock(${sql.raw(lockOf('c.id'))}) AS mine
+      FROM perennial.courier c WHERE c.id = ${id}`.execute(tx);
+    if (rows[0]?.mine !== true) {
+      throw refused(
+        'courier_lives',
+        `--forget: a process delivers for ${id} at this moment; end it, or take that out of its configuration, first`,
+      );
+    }
+    await sql`DELETE FROM perennial.courier WHERE id = ${id}`.execute(tx);
+    const event = { customerId: null, subject: `courier:${id}`, action: 'courier_forgotten' };
+    await record(tx, [{ ...event, detail: {} }], actor, await readClock(tx));
+  });
+}
