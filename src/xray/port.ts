@@ -78,9 +78,9 @@ export interface NodeApi {
    */
   removeUser(tag: string, name: string, patience?: Patience): Promise<Removed>;
   /**
-   * Every user of an inbound as of one moment, in slices, in no order. The whole answer is held
-   * in memory as bytes; users are made of it slice by slice, and the event loop gets its turn
-   * between two. The deadline (default: `listDeadlineMs` of the node's own count) is the answer's.
+   * Every user of an inbound as of one moment, in slices, in no order. The answer is read while it
+   * comes, as fast as slices are taken, and never held as a whole. The deadline (default:
+   * `listDeadlineMs` of the node's own count) is for all of it, with what is done with its slices.
    */
   listUsers(tag: string, patience?: Patience): AsyncIterable<readonly ListedUser[]>;
   /** Who has this name there; undefined: nobody. */

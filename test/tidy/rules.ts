@@ -76,7 +76,8 @@ const waiting: Places = {
   'app.ts': 'schedules',
   'workers/runner.ts': 'yields between batches',
   'workers/bell.ts': 'whoever holds a post waits for work',
-  'xray/grpc/call.ts': 'gives up a call without an answer',
+  'xray/grpc/exchange.ts': 'gives up a call without an answer',
+  'xray/grpc/connect.ts': 'gives up a connection that never comes about',
 };
 
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */

@@ -1,71 +1,111 @@
-import { type Client, type ServiceError, status } from '@grpc/grpc-js';
 import protobuf from 'protobufjs/minimal.js';
-import { Fault } from '../../kernel/faults.ts';
-import { secondMs } from '../../kernel/instant.ts';
 import type { Patience } from '../port.ts';
+import type { Connection, Connections } from './connections.ts';
 import type { Path } from './contract.ts';
-import { faultOf, garbage } from './status.ts';
+import { exchange } from './exchange.ts';
+import { Deframer } from './framing.ts';
+import { faultOf, garbage, type Refusal } from './status.ts';
 
-/** One call. Enough for a node on the other side of the world, short of a person's patience. */
-export const callDeadlineMs = 5_000;
+// Calls with one message there and one back, as all of Xray's are. What is in the answer is read by
+// us, so that garbage is told apart.
 
-/** A call, its answer still bytes: what is in them is read by us, so that garbage is told apart. */
 export interface Call {
   readonly path: Path;
   readonly request: Uint8Array;
   /** Of the inbound that it is about. */
   readonly tag?: string;
-  /** An error that is an answer, such as "already exists": its value instead of a Fault. */
-  readonly expects?: (error: ServiceError) => boolean;
+  /** A refusal that is an answer, such as "already exists": its value instead of a Fault. */
+  readonly expects?: (refusal: Refusal) => boolean;
+  /** The connection that it is meant for. */
+  readonly on?: Connection;
 }
 
-export type Answer = { readonly bytes: Buffer } | { readonly expected: true };
-
-const asIs = (bytes: Buffer): Buffer => bytes;
+export type Answer =
+  | { readonly bytes: Buffer; readonly on: Connection }
+  | { readonly expected: true };
 
 /** @throws Fault */
-export function ask(
-  client: Client,
-  api: string,
+export async function ask(
+  connections: Connections,
   call: Call,
-  { deadlineMs = callDeadlineMs, signal }: Patience,
+  patience: Patience,
 ): Promise<Answer> {
-  const { path, request, tag, expects } = call;
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(cancelled(api));
-      return;
-    }
-    // A timer of our own: gRPC's deadlines are times of day, and a clock that is set would end
-    // every call at once, or none.
-    let late = false;
-    const giveUp = (): void => underWay.cancel();
-    const timer = setTimeout(() => {
-      late = true;
-      giveUp();
-    }, deadlineMs);
-    const settle = (error: ServiceError | null, bytes?: Buffer): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', giveUp);
-      if (error === null) resolve({ bytes: bytes ?? Buffer.alloc(0) });
-      else if (expects?.(error) === true) resolve({ expected: true });
-      else if (error.code === status.CANCELLED)
-        reject(late ? tooLate(api, deadlineMs, error) : cancelled(api, error));
-      else reject(faultOf(error, { api, path, tag }));
-    };
-    const body = Buffer.from(request.buffer, request.byteOffset, request.byteLength);
-    const underWay = client.makeUnaryRequest(path, asIs, asIs, body, settle);
-    signal?.addEventListener('abort', giveUp, { once: true });
+  const { api } = connections;
+  const { path, request: message, tag, expects, on } = call;
+  const pieces: Buffer[] = [];
+  const ended = await exchange(connections, { path, message, on }, patience, (bytes) => {
+    pieces.push(bytes);
   });
+  const { refusal } = ended;
+  if (refusal === undefined) return { bytes: messageOf(api, pieces), on: ended.on };
+  if (expects?.(refusal) === true) return { expected: true };
+  throw faultOf(refusal, { api, path, tag });
 }
 
-function cancelled(api: string, cause?: unknown): Fault {
-  return new Fault('transient', 'node_cancelled', `${api}: the call was given up`, cause);
+function messageOf(api: string, pieces: readonly Buffer[]): Buffer {
+  const deframer = new Deframer();
+  try {
+    const bytes = pieces.map((piece) => deframer.take(piece));
+    deframer.end();
+    return bytes.length === 1 ? (bytes[0] as Buffer) : Buffer.concat(bytes);
+  } catch (cause) {
+    throw garbage(api, cause);
+  }
 }
 
-function tooLate(api: string, deadlineMs: number, cause: unknown): Fault {
-  const sentence = `${api}: no answer within ${deadlineMs / secondMs} s`;
-  return new Fault('transient', 'node_deadline', sentence, cause);
+/**
+ * An answer's message in pieces, as they come, of which no more is held than what is under way.
+ * The deadline is for the whole, with what is done with a piece before the next one is asked for.
+ * @throws Fault
+ */
+export async function* pieces(
+  connections: Connections,
+  { path, request: message, tag }: Call,
+  { deadlineMs, signal }: Patience,
+): AsyncGenerator<Buffer> {
+  const { api } = connections;
+  const deframer = new Deframer();
+  const left = new AbortController();
+  const until = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
+  const patience = { signal: until, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
+  let came = Promise.withResolvers<Buffer | undefined>();
+  let go = (): void => undefined;
+  let over: { readonly fault?: unknown } | undefined;
+  const end = (how: { readonly fault?: unknown }): void => {
+    over = how;
+    came.resolve(undefined);
+  };
+  const whole = exchange(connections, { path, message }, patience, (bytes, stream) => {
+    stream.pause();
+    go = () => void stream.resume();
+    came.resolve(deframer.take(bytes));
+  });
+  whole.then(
+    ({ refusal }) =>
+      end(refusal === undefined ? {} : { fault: faultOf(refusal, { api, path, tag }) }),
+    (fault: unknown) => end({ fault }),
+  );
+  try {
+    for (let piece = await came.promise; piece !== undefined; piece = await came.promise) {
+      yield piece;
+      came = Promise.withResolvers();
+      // It may have broken off while nobody waited for a piece.
+      if (over !== undefined) break;
+      go();
+    }
+  } finally {
+    left.abort();
+  }
+  if (over?.fault !== undefined) throw over.fault;
+  mustEnd(api, deframer);
+}
+
+function mustEnd(api: string, deframer: Deframer): void {
+  try {
+    deframer.end();
+  } catch (cause) {
+    throw garbage(api, cause);
+  }
 }
 
 type Decoder<Message> = { decode(reader: protobuf.Reader): Message };

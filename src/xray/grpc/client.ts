@@ -1,4 +1,3 @@
-import type { ServiceError } from '@grpc/grpc-js';
 import { Fault } from '../../kernel/faults.ts';
 import { isUserName, readCredentialId } from '../names.ts';
 import {
@@ -8,47 +7,54 @@ import {
   type Patience,
   type UserProtocol,
 } from '../port.ts';
-import { ask, type Call, decoded } from './call.ts';
-import { connect, type NodeAddress } from './connect.ts';
+import { ask, type Call, decoded, pieces } from './call.ts';
+import type { NodeAddress } from './connect.ts';
+import { type Connection, Connections } from './connections.ts';
 import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
-import { learned } from './learned.ts';
+import { Learned } from './learned.ts';
 import { named, slices } from './listing.ts';
-import { saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
+import { type Refusal, saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
 import { wire } from './wire.js';
 
 /** A node over gRPC. Connects with the first call. @throws Fault bad_address, node_certificate */
 export function connectNode(address: NodeAddress): NodeApi {
   const { api } = address;
-  const client = connect(address);
-  const memory = learned(client);
+  const connections = new Connections(address);
+  const memory = new Learned();
 
-  const bytesOf = async (call: Call, patience: Patience = {}): Promise<Buffer> => {
-    const answer = await ask(client, api, call, patience);
-    return 'bytes' in answer ? answer.bytes : Buffer.alloc(0);
+  const answerTo = async (call: Call, patience: Patience = {}) => {
+    const answer = await ask(connections, call, patience);
+    if ('bytes' in answer) return answer;
+    throw new Error(`${call.path}: an answer that nobody expects`);
   };
+  const bytesOf = async (call: Call, patience?: Patience): Promise<Buffer> =>
+    (await answerTo(call, patience)).bytes;
 
   async function inbounds(patience?: Patience): Promise<readonly Inbound[]> {
     const request = wire.ListInboundsRequest.encode({}).finish();
-    const bytes = await bytesOf({ path: paths.listInbounds, request }, patience);
+    const { bytes, on } = await answerTo({ path: paths.listInbounds, request }, patience);
     const read = decoded(api, wire.Inbounds, bytes).inbounds ?? [];
     const found = read.map(({ tag, proxySettings }) =>
       inboundOf(tag ?? '', proxySettings?.type ?? ''),
     );
-    memory.keep(found);
+    memory.keep(on, found);
     return found;
   }
 
-  /** How an inbound's users are added, by what was read on this very connection. */
-  async function protocolOf(tag: string, patience?: Patience): Promise<UserProtocol> {
-    if (memory.known() === undefined) await inbounds(patience);
-    const known = memory.known();
+  /** How an inbound's users are added, by what was read on the connection that stands. */
+  async function protocolOf(
+    tag: string,
+    patience?: Patience,
+  ): Promise<{ readonly protocol: UserProtocol; readonly on: Connection }> {
+    if (memory.known(connections.present) === undefined) await inbounds(patience);
+    const known = memory.known(connections.present);
     if (known === undefined) {
       const sentence = `${api}: the connection broke while the inbounds were being read`;
       throw new Fault('transient', 'node_unreachable', sentence);
     }
-    const inbound = known.get(tag);
+    const inbound = known.byTag.get(tag);
     if (inbound === undefined) throw unknownInbound(api, tag);
-    if (inbound.manages) return inbound.protocol;
+    if (inbound.manages) return { protocol: inbound.protocol, on: known.on };
     const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
     throw new Fault('permanent', 'no_user_manager', sentence);
   }
@@ -57,12 +63,13 @@ export function connectNode(address: NodeAddress): NodeApi {
   async function alter(
     tag: string,
     operation: wire.TypedMessage.$Shape,
-    expects: (error: ServiceError) => boolean,
+    expects: (refusal: Refusal) => boolean,
     patience: Patience = {},
+    on?: Connection,
   ): Promise<boolean> {
     const request = wire.AlterInboundRequest.encode({ tag, operation }).finish();
     const call = { path: paths.alterInbound, request, tag, expects };
-    const answer = await ask(client, api, call, patience);
+    const answer = await ask(connections, on === undefined ? call : { ...call, on }, patience);
     if ('expected' in answer) return false;
     decoded(api, wire.Empty, answer.bytes);
     return true;
@@ -86,10 +93,10 @@ export function connectNode(address: NodeAddress): NodeApi {
     async addUser(tag, { name, id, flow }, patience) {
       mustBeName(name);
       mustBeCredential(id);
-      const protocol = await protocolOf(tag, patience);
+      const { protocol, on } = await protocolOf(tag, patience);
       const user = { level: 0, email: name, account: accountFor(protocol, id, flow) };
       const value = wire.AddUserOperation.encode({ user }).finish();
-      const done = await alter(tag, { type: addUserType, value }, saysAlreadyThere, patience);
+      const done = await alter(tag, { type: addUserType, value }, saysAlreadyThere, patience, on);
       return done ? 'added' : 'already_there';
     },
     async removeUser(tag, name, patience) {
@@ -109,9 +116,9 @@ export function connectNode(address: NodeAddress): NodeApi {
       const answerMs = deadlineMs ?? listDeadlineMs(await countUsers(tag, heeded));
       const request = wire.InboundUserRequest.encode({ tag }).finish();
       const call = { path: paths.getInboundUsers, request, tag };
-      yield* slices(api, await bytesOf(call, { ...heeded, deadlineMs: answerMs }));
+      yield* slices(api, pieces(connections, call, { ...heeded, deadlineMs: answerMs }));
     },
-    close: () => client.close(),
+    close: () => connections.close(),
   };
 }
 

@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js';
+import { type ClientHttp2Session, connect as http2 } from 'node:http2';
+import { isIP, type Socket, connect as tcp } from 'node:net';
+import { createSecureContext, type SecureContext, connect as tls } from 'node:tls';
 import { Fault } from '../../kernel/faults.ts';
+import { secondMs } from '../../kernel/instant.ts';
+import { unconnected } from './status.ts';
 
-// From a node's address and TLS files to a gRPC client. Nothing is sent until the first call.
+// From a node's address and TLS files to a connection that speaks HTTP/2, or a fault that says why
+// there is none. Files are read for each connection: a certificate that was renewed is used by the
+// next one.
 
 /** `true`: TLS by the system's authorities. Files: PEM; `cert` and `key` together are mTLS. */
 export type NodeTls =
@@ -21,27 +27,25 @@ export interface NodeAddress {
   readonly tls?: NodeTls;
 }
 
-const channelOptions: ChannelOptions = {
-  // A list of 40,000 users is over the 4 MiB that are the default.
-  'grpc.max_receive_message_length': -1,
-  // No call is ever repeated for us, also where gRPC thinks it safe: an add that killed the node
-  // must not kill it again (XRAY.md 0).
-  'grpc.enable_retries': 0,
-  // A node that comes back is found at the next probe (every 2 s), not after up to 2 minutes.
-  'grpc.initial_reconnect_backoff_ms': 500,
-  'grpc.max_reconnect_backoff_ms': 2_000,
-  // Only config.ts reads the environment; a node is never reached through HTTP_PROXY.
-  'grpc.enable_http_proxy': 0,
-  // One connection a client: what was learned about inbounds is true of one connection.
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.service_config_disable_resolution': 1,
-  // No keepalive pings: those under 5 min get the connection closed (XRAY.md 2). Probes do.
-};
+/** To a node on the other side of the world, with TLS, after a lost packet. */
+export const connectDeadlineMs = 5 * secondMs;
 
-const addresses = /^(?:unix:\/.+|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[^\s:/[\]]+:\d{1,5})$/;
+const addresses = /^(?:unix:(\/.+)|\[([0-9A-Fa-f:.]+)\]:(\d{1,5})|([^\s:/[\]]+):(\d{1,5}))$/;
 
-function pem(file: string | undefined, what: string, api: string): Buffer | null {
-  if (file === undefined) return null;
+/** Where a socket goes. */
+type Place = { readonly path: string } | { readonly host: string; readonly port: number };
+
+function placeOf(api: string): Place {
+  const [, path, ipv6, ipv6Port, host, port] = addresses.exec(api) ?? [];
+  if (path !== undefined) return { path };
+  const named = ipv6 ?? host;
+  if (named !== undefined) return { host: named, port: Number(ipv6Port ?? port) };
+  const sentence = `"${api}" is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is`;
+  throw new Fault('permanent', 'bad_address', sentence);
+}
+
+function pem(file: string | undefined, what: string, api: string): Buffer | undefined {
+  if (file === undefined) return undefined;
   try {
     return readFileSync(file);
   } catch (cause) {
@@ -51,34 +55,108 @@ function pem(file: string | undefined, what: string, api: string): Buffer | null
   }
 }
 
-function credentialsOf({ api, tls = false }: NodeAddress) {
-  if (tls === false) return credentials.createInsecure();
-  const files = tls === true ? {} : tls;
-  if ((files.cert === undefined) !== (files.key === undefined)) {
+/** undefined: without TLS. */
+function secured({ api, tls: files = false }: NodeAddress): SecureContext | undefined {
+  if (files === false) return undefined;
+  const named = files === true ? {} : files;
+  if ((named.cert === undefined) !== (named.key === undefined)) {
     const sentence = `${api}: mTLS needs both, tls.cert and tls.key`;
     throw new Fault('permanent', 'node_certificate', sentence);
   }
-  const ca = pem(files.ca, 'authority', api);
-  const key = pem(files.key, 'key', api);
-  const cert = pem(files.cert, 'certificate', api);
+  const ca = pem(named.ca, 'authority', api);
+  const key = pem(named.key, 'key', api);
+  const cert = pem(named.cert, 'certificate', api);
   try {
-    return credentials.createSsl(ca, key, cert);
+    return createSecureContext({ ca, key, cert });
   } catch (cause) {
     const sentence = `${api}: TLS can't be set up with these files (${(cause as Error).message})`;
     throw new Fault('permanent', 'node_certificate', sentence, cause);
   }
 }
 
-/** @throws Fault bad_address, node_certificate */
-export function connect(address: NodeAddress): Client {
-  const { api, tls } = address;
-  if (!addresses.test(api)) {
-    const sentence = `"${api}" is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is`;
-    throw new Fault('permanent', 'bad_address', sentence);
-  }
-  const name = typeof tls === 'object' ? tls.server_name : undefined;
-  return new Client(api, credentialsOf(address), {
-    ...channelOptions,
-    ...(name === undefined ? {} : { 'grpc.ssl_target_name_override': name }),
+/** Whether there is anything to connect to, before it is tried. @throws Fault bad_address, node_certificate */
+export function mustConnect(address: NodeAddress): void {
+  placeOf(address.api);
+  secured(address);
+}
+
+const windowBytes = 4 * 1_024 * 1_024;
+
+const options = {
+  // What of a list is under way to us: at a distance of 50 ms 80 MB a second.
+  settings: { enablePush: false, initialWindowSize: windowBytes },
+  // How much is under way is the keeper's business.
+  maxSessionMemory: Number.MAX_SAFE_INTEGER,
+};
+
+/**
+ * A connection on which the other side has said that it speaks HTTP/2, so that whatever was no
+ * Xray is found before a call leaves.
+ * @throws Fault bad_address, node_certificate, node_not_xray, node_unreachable
+ */
+export function connect(address: NodeAddress): Promise<ClientHttp2Session> {
+  const { api, tls: files } = address;
+  const place = placeOf(api);
+  const secureContext = secured(address);
+  const host = 'host' in place ? place.host : 'localhost';
+  const name = typeof files === 'object' ? (files.server_name ?? host) : host;
+  const socket =
+    secureContext === undefined
+      ? tcp(place)
+      : tls({
+          ...place,
+          secureContext,
+          ALPNProtocols: ['h2'],
+          // The certificate is compared with it too; an IP address can't be asked for by SNI.
+          ...(isIP(name) === 0 ? { servername: name } : {}),
+        });
+  const authority = 'path' in place ? 'localhost' : api;
+  const scheme = secureContext === undefined ? 'http' : 'https';
+  const session = http2(`${scheme}://${authority}`, { ...options, createConnection: () => socket });
+  return ready(api, session, socket);
+}
+
+function ready(
+  api: string,
+  session: ClientHttp2Session,
+  socket: Socket,
+): Promise<ClientHttp2Session> {
+  return new Promise((resolve, reject) => {
+    const fail = (details: string, cause?: Error): void => {
+      clearTimeout(timer);
+      session.destroy();
+      reject(unconnected(api, details, cause));
+    };
+    const timer = setTimeout(
+      () => fail(`no connection within ${connectDeadlineMs / secondMs} s`),
+      connectDeadlineMs,
+    );
+    // All stay: an error that nobody listens to would end the process. The session doesn't hear of
+    // all of its socket's: not that the other side wants a certificate, for one.
+    const failBy = (error: Error): void => fail(describe(error), error);
+    socket.on('error', failBy);
+    let hungUp = 'the other side hung up';
+    socket.on('secureConnect', () => {
+      hungUp = hungUpSecured;
+    });
+    session.on('error', failBy);
+    session.on('close', () => fail(hungUp));
+    session.once('remoteSettings', () => {
+      clearTimeout(timer);
+      session.setLocalWindowSize(windowBytes);
+      resolve(session);
+    });
   });
+}
+
+/** Some say so when they want another certificate than ours, and don't say why. */
+const hungUpSecured =
+  'the other side hung up once TLS was agreed on; it may want another certificate of us';
+
+/** Node's own words, with its code, which some of its sentences leave out. */
+function describe(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined || error.message.includes(code)
+    ? error.message
+    : `${error.message}, ${code}`;
 }

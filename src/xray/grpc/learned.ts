@@ -1,36 +1,26 @@
-import { type Client, connectivityState } from '@grpc/grpc-js';
 import type { Inbound } from '../port.ts';
+import type { Connection } from './connections.ts';
 
 // What a node's inbounds are is remembered for as long as the connection lives on which it was
 // read: a node that was restarted, perhaps with other inbounds, has broken it. An account of the
-// wrong protocol kills a node (XRAY.md 0), so an add goes by nothing older.
+// wrong protocol kills a node (XRAY.md 0), so an add goes by nothing older, and out on that very
+// connection.
 
-export interface Learned {
-  /** Keeps what was just read, if the connection on which it was read still stands. */
-  keep(inbounds: readonly Inbound[]): void;
-  /** undefined: nothing is known on this connection. */
-  known(): ReadonlyMap<string, Inbound> | undefined;
+export interface Known {
+  readonly on: Connection;
+  readonly byTag: ReadonlyMap<string, Inbound>;
 }
 
-export function learned(client: Client): Learned {
-  let byTag: ReadonlyMap<string, Inbound> | undefined;
-  let watched = false;
-  const channel = client.getChannel();
-  const watch = (): void => {
-    if (watched) return;
-    watched = true;
-    const lost = (): void => {
-      watched = false;
-      byTag = undefined;
-    };
-    channel.watchConnectivityState(connectivityState.READY, Number.POSITIVE_INFINITY, lost);
-  };
-  return {
-    keep(inbounds) {
-      if (channel.getConnectivityState(false) !== connectivityState.READY) return;
-      byTag = new Map(inbounds.map((inbound) => [inbound.tag, inbound]));
-      watch();
-    },
-    known: () => byTag,
-  };
+export class Learned {
+  #known: Known | undefined;
+
+  /** @param on the connection on which it was read */
+  keep(on: Connection, inbounds: readonly Inbound[]): void {
+    this.#known = { on, byTag: new Map(inbounds.map((inbound) => [inbound.tag, inbound])) };
+  }
+
+  /** undefined: nothing is known on this connection. */
+  known(on: Connection | undefined): Known | undefined {
+    return this.#known?.on === on ? this.#known : undefined;
+  }
 }

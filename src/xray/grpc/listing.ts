@@ -1,3 +1,4 @@
+import type protobuf from 'protobufjs/minimal.js';
 import { readCredentialId } from '../names.ts';
 import type { ListedUser } from '../port.ts';
 import { decoded, readerOf } from './call.ts';
@@ -5,8 +6,8 @@ import { accountTypes } from './contract.ts';
 import { garbage } from './status.ts';
 import { wire } from './wire.js';
 
-// A list of users comes as one message, 10 MB for 100,000 of them. Decoded in one go it would hold
-// up everything else for a third of a second; in slices it never does for more than a few ms.
+// A list of users comes as one message, 10 MB for 100,000 of them, 131 MB for a million. It is read
+// while it comes: what is held is the slice, and what is on its way.
 
 const sliceMax = 1_000;
 
@@ -39,26 +40,66 @@ export function named(api: string, name: string, bytes: Uint8Array): ListedUser 
   return users.map((user) => listed(api, user)).find((user) => user.name === name);
 }
 
-/** @throws Fault node_garbage */
-export async function* slices(api: string, bytes: Uint8Array): AsyncGenerator<ListedUser[]> {
+/** No user takes so much: what says so is garbage, and isn't waited for. */
+const userMaxBytes = 1_024 * 1_024;
+
+/** @param pieces of the message. @throws Fault node_garbage, and those of `pieces` */
+export async function* slices(
+  api: string,
+  pieces: AsyncIterable<Buffer>,
+): AsyncGenerator<ListedUser[]> {
+  let rest: Buffer = Buffer.alloc(0);
+  let slice: ListedUser[] = [];
+  for await (const piece of pieces) {
+    rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
+    const { users, read } = usersIn(api, rest);
+    rest = rest.subarray(read);
+    slice.push(...users);
+    if (slice.length < sliceMax) continue;
+    yield slice;
+    slice = [];
+  }
+  if (rest.length > 0) throw garbage(api, new Error('the last user is cut off'));
+  if (slice.length > 0) yield slice;
+}
+
+/** Those that are whole. @returns also how many bytes they take */
+function usersIn(api: string, bytes: Buffer): { users: ListedUser[]; read: number } {
   const reader = readerOf(bytes);
-  const nextUser = (): wire.User.$Shape | undefined => {
-    try {
-      const tag = reader.uint32();
-      if (tag === userTag) return wire.User.decode(reader, reader.uint32());
-      reader.skipType(tag & 7);
-      return undefined;
-    } catch (cause) {
-      throw garbage(api, cause);
-    }
-  };
-  while (reader.pos < reader.len) {
-    const slice: ListedUser[] = [];
-    while (reader.pos < reader.len && slice.length < sliceMax) {
-      const user = nextUser();
-      if (user !== undefined) slice.push(listed(api, user));
-    }
-    if (slice.length > 0) yield slice;
-    await new Promise((resolve) => setImmediate(resolve));
+  const users: ListedUser[] = [];
+  let read = 0;
+  for (; reader.pos < reader.len; read = reader.pos) {
+    const length = lengthOfNext(api, reader);
+    if (length === undefined || length > reader.len - reader.pos) break;
+    users.push(listed(api, whole(api, reader, length)));
+  }
+  return { users, read };
+}
+
+function whole(api: string, reader: protobuf.Reader, length: number): wire.User.$Shape {
+  try {
+    return wire.User.decode(reader, length);
+  } catch (cause) {
+    throw garbage(api, cause);
   }
 }
+
+/** Of the field that begins here; undefined: that isn't here yet. */
+function lengthOfNext(api: string, reader: protobuf.Reader): number | undefined {
+  const tag = numberAt(reader);
+  // The only field that an answer has.
+  if (tag !== undefined && tag !== userTag) throw garbage(api, new Error(`a field of tag ${tag}`));
+  const length = tag === undefined ? undefined : numberAt(reader);
+  if (length === undefined || length <= userMaxBytes) return length;
+  throw garbage(api, new Error(`a user of ${length} bytes`));
+}
+
+/** undefined: it is cut off. */
+function numberAt(reader: protobuf.Reader): number | undefined {
+  const end = Math.min(reader.len, reader.pos + varintMaxBytes);
+  const ends = reader.buf.subarray(reader.pos, end).findIndex((byte) => byte < 0x80);
+  if (ends >= 0) return reader.uint32();
+  return end - reader.pos === varintMaxBytes ? Number.POSITIVE_INFINITY : undefined;
+}
+
+const varintMaxBytes = 10;

@@ -1,18 +1,31 @@
-import { type ServiceError, status } from '@grpc/grpc-js';
+import type { IncomingHttpHeaders } from 'node:http2';
 import { Fault } from '../../kernel/faults.ts';
 
 // What a failed call means. Xray answers nearly everything with code 2 and a text (XRAY.md 2), so
 // the text has to be read, as narrowly as can be: "not found" alone means three things.
 
+/** gRPC's numbers, those that mean something to us. */
+const code = {
+  ...{ ok: 0, unknown: 2, deadlineExceeded: 4, permissionDenied: 7 },
+  ...{ unimplemented: 12, internal: 13, unavailable: 14, unauthenticated: 16 },
+} as const;
+
+/** What the node said instead of doing it. */
+export interface Refusal {
+  /** A status of gRPC, other than 0. */
+  readonly code: number;
+  readonly details: string;
+}
+
 const alreadyThere = /User .* already exists\.$/s;
 const notThere = /User .* not found\.$/s;
 
-export function saysAlreadyThere({ code, details }: ServiceError): boolean {
-  return code === status.UNKNOWN && alreadyThere.test(details);
+export function saysAlreadyThere(refusal: Refusal): boolean {
+  return refusal.code === code.unknown && alreadyThere.test(refusal.details);
 }
 
-export function saysNotThere({ code, details }: ServiceError): boolean {
-  return code === status.UNKNOWN && notThere.test(details);
+export function saysNotThere(refusal: Refusal): boolean {
+  return refusal.code === code.unknown && notThere.test(refusal.details);
 }
 
 /** The first release that has a method; those before it answer code 12 (docs/xray-facts.md). */
@@ -21,66 +34,125 @@ const since: readonly (readonly [method: string, need: string, version: string])
   ['GetInboundUsers', 'listing and counting users', '24.11.5'],
 ];
 
-// OpenSSL's and Node's names for a certificate or a handshake that doesn't fit, as gRPC quotes them.
+// OpenSSL's and Node's names for a certificate or a handshake that doesn't fit.
 const certificate =
   /certificate|altnames|self.signed|issuer|CERT_|UNABLE_TO_|tlsv1 alert|wrong version number|SSL routines|EPROTO/i;
-// The other side closed, reset or answered in another tongue, before HTTP/2 was agreed on.
-const otherTongue =
-  /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR|HTTP status code|content-type/i;
-const brokeOff = /Connection dropped|ECONNRESET|EPIPE|socket hang up/;
+// The other side answered in another tongue, before HTTP/2 was agreed on.
+const otherTongue = /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR/i;
 
-function unavailable(api: string, details: string, cause: ServiceError): Fault {
+/** There is no connection, by what Node says. @param details with the error's code */
+export function unconnected(api: string, details: string, cause?: unknown): Fault {
   if (certificate.test(details)) {
     const sentence = `${api}: TLS can't be agreed on with the node (${details})`;
     return new Fault('permanent', 'node_certificate', sentence, cause);
   }
-  if (otherTongue.test(details)) return notXray(api, cause);
-  const inFlight = !details.startsWith('No connection established') && brokeOff.test(details);
-  return inFlight
-    ? new Fault(
-        'transient',
-        'node_lost',
-        `${api}: the connection broke during the call; whether it was carried out isn't known`,
-        cause,
-      )
-    : new Fault('transient', 'node_unreachable', `${api}: no connection (${details})`, cause);
+  if (otherTongue.test(details)) return notXray(api, details, cause);
+  return neverLeft(api, details, cause);
 }
 
-function notXray(api: string, cause: ServiceError): Fault {
-  const sentence = `${api}: what answers there is no Xray API (${cause.details})`;
+/** The node has certainly not heard of it. */
+export function neverLeft(api: string, details: string, cause?: unknown): Fault {
+  const sentence = `${api}: no connection (${details})`;
+  return new Fault('transient', 'node_unreachable', sentence, cause);
+}
+
+/** The call had left. */
+export function brokenOff(api: string, cause?: unknown): Fault {
+  const sentence = `${api}: the connection broke during the call; whether it was carried out isn't known`;
+  return new Fault('transient', 'node_lost', sentence, cause);
+}
+
+function notXray(api: string, details: string, cause?: unknown): Fault {
+  const sentence = `${api}: what answers there is no Xray API (${details})`;
   return new Fault('permanent', 'node_not_xray', sentence, cause);
 }
 
-function unimplemented(api: string, path: string, cause: ServiceError): Fault {
-  const [, service = '', method = ''] = path.split('/');
-  if (/unknown service/.test(cause.details)) {
-    const sentence = `${api}: the API has no ${service.split('.').at(-1)}; add it to api.services of Xray's configuration`;
-    return new Fault('permanent', 'node_no_service', sentence, cause);
-  }
-  const [, need, version] = since.find(([name]) => method.startsWith(name)) ?? [];
-  if (need === undefined || !/unknown method|not implement/.test(cause.details)) {
-    return notXray(api, cause);
-  }
-  const sentence = `${api}: this Xray is too old for ${need}; version ${version} or newer is needed`;
-  return new Fault('permanent', 'node_too_old', sentence, cause);
+/** An answer that isn't gRPC's: what it is; undefined: it is. */
+export function strangeness(head: IncomingHttpHeaders): string | undefined {
+  if (Number(head[':status']) !== 200) return `HTTP status code ${head[':status']}`;
+  const type = head['content-type'];
+  return type?.startsWith('application/grpc') === true ? undefined : `content-type ${type}`;
 }
 
-function unknown(api: string, tag: string | undefined, cause: ServiceError): Fault {
-  const { details } = cause;
+/**
+ * What an answer comes to; undefined: it is well.
+ * @param tail its last headers; undefined: it has one set of headers only, or broke off
+ */
+export function verdict(
+  api: string,
+  head: IncomingHttpHeaders,
+  tail: IncomingHttpHeaders | undefined,
+  cause?: Error,
+): Refusal | Fault | undefined {
+  const strange = strangeness(head);
+  if (strange !== undefined) return stranger(api, Number(head[':status']), strange);
+  const said = tail ?? head;
+  const status = said['grpc-status'];
+  if (status === undefined) return brokenOff(api, cause);
+  if (Number(status) === code.ok) return undefined;
+  return { code: Number(status), details: textOf(said['grpc-message']) };
+}
+
+/** Whatever stands in front of the node, or in its place. */
+function stranger(api: string, httpStatus: number, strange: string): Fault {
+  switch (httpStatus) {
+    case 401:
+    case 403:
+      return denied(api, strange);
+    case 429:
+    case 503:
+      return neverLeft(api, strange);
+    case 502:
+    case 504:
+      // The one in front of the node may have lost it in the middle of the call.
+      return brokenOff(api, new Error(strange));
+    default:
+      return notXray(api, strange);
+  }
+}
+
+function denied(api: string, details: string): Fault {
+  return new Fault('permanent', 'node_denied', `${api}: access is denied (${details})`);
+}
+
+/** gRPC writes what isn't ASCII as %XX. */
+function textOf(message: string | string[] | undefined): string {
+  const text = typeof message === 'string' ? message : '';
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function unimplemented(api: string, path: string, { details }: Refusal): Fault {
+  const [, service = '', method = ''] = path.split('/');
+  if (/unknown service/.test(details)) {
+    const sentence = `${api}: the API has no ${service.split('.').at(-1)}; add it to api.services of Xray's configuration`;
+    return new Fault('permanent', 'node_no_service', sentence);
+  }
+  const [, need, version] = since.find(([name]) => method.startsWith(name)) ?? [];
+  if (need === undefined || !/unknown method|not implement/.test(details)) {
+    return notXray(api, details);
+  }
+  const sentence = `${api}: this Xray is too old for ${need}; version ${version} or newer is needed`;
+  return new Fault('permanent', 'node_too_old', sentence);
+}
+
+function unknown(api: string, tag: string | undefined, { details }: Refusal): Fault {
   if (/handler not found: /.test(details) || (details === '' && tag === '')) {
-    return unknownInbound(api, tag ?? '', cause);
+    return unknownInbound(api, tag ?? '');
   }
   if (/proxy is not a UserManager$/.test(details)) {
     const sentence = `${api}: the inbound "${tag}" has no users to manage`;
-    return new Fault('permanent', 'no_user_manager', sentence, cause);
+    return new Fault('permanent', 'no_user_manager', sentence);
   }
-  const sentence = `${api}: the node refuses: ${details}`;
-  return new Fault('permanent', 'node_refused', sentence, cause);
+  return new Fault('permanent', 'node_refused', `${api}: the node refuses: ${details}`);
 }
 
-export function unknownInbound(api: string, tag: string, cause?: unknown): Fault {
+export function unknownInbound(api: string, tag: string): Fault {
   const sentence = `${api}: there is no inbound "${tag}" on this node`;
-  return new Fault('permanent', 'unknown_inbound', sentence, cause);
+  return new Fault('permanent', 'unknown_inbound', sentence);
 }
 
 export function garbage(api: string, cause: unknown): Fault {
@@ -89,30 +161,27 @@ export function garbage(api: string, cause: unknown): Fault {
 
 /** @param tag of the inbound that the call was about, if it was about one */
 export function faultOf(
-  cause: ServiceError,
+  refusal: Refusal,
   { api, path, tag }: { api: string; path: string; tag: string | undefined },
 ): Fault {
-  const { code, details } = cause;
-  switch (code) {
-    case status.UNAVAILABLE:
-      return unavailable(api, details, cause);
-    case status.DEADLINE_EXCEEDED:
-      return new Fault('transient', 'node_deadline', `${api}: no answer in time`, cause);
-    case status.UNIMPLEMENTED:
-      return unimplemented(api, path, cause);
-    case status.UNAUTHENTICATED:
-    case status.PERMISSION_DENIED:
-      return new Fault('permanent', 'node_denied', `${api}: access is denied (${details})`, cause);
-    case status.INTERNAL:
-      return garbage(api, cause);
-    case status.UNKNOWN:
-      return unknown(api, tag, cause);
-    default:
-      return new Fault(
-        'transient',
-        'node_unreachable',
-        `${api}: no answer but ${status[code]} (${details})`,
-        cause,
-      );
+  const { details } = refusal;
+  switch (refusal.code) {
+    case code.unavailable:
+      return neverLeft(api, details);
+    case code.deadlineExceeded:
+      return new Fault('transient', 'node_deadline', `${api}: no answer in time`);
+    case code.unimplemented:
+      return unimplemented(api, path, refusal);
+    case code.unauthenticated:
+    case code.permissionDenied:
+      return denied(api, details);
+    case code.internal:
+      return garbage(api, new Error(details));
+    case code.unknown:
+      return unknown(api, tag, refusal);
+    default: {
+      const sentence = `${api}: no answer but the status ${refusal.code} (${details})`;
+      return new Fault('transient', 'node_unreachable', sentence);
+    }
   }
 }

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { Deframer, framed } from './framing.ts';
+
+const message = Buffer.from('who may connect');
+
+test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out whole', (size) => {
+  const deframer = new Deframer();
+  const bytes = framed(message);
+  const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+    deframer.take(bytes.subarray(at * size, (at + 1) * size)),
+  );
+  deframer.end();
+  expect(Buffer.concat(pieces)).toEqual(message);
+});
+
+test('an empty message is one', () => {
+  const deframer = new Deframer();
+  expect(deframer.take(framed(Buffer.alloc(0)))).toEqual(Buffer.alloc(0));
+  deframer.end();
+});
+
+test.each<[string, Buffer[], RegExp]>([
+  ['none', [], /without a message/],
+  ['half a prefix', [framed(message).subarray(0, 3)], /without a message/],
+  ['one that is cut off', [framed(message).subarray(0, -2)], /ends 2 bytes early/],
+  ['one more byte', [framed(message), Buffer.from('!')], /more than one/],
+  [
+    'one that is compressed',
+    [Buffer.concat([Buffer.from([1]), framed(message).subarray(1)])],
+    /compressed/,
+  ],
+])('%s is no message', (_, pieces, error) => {
+  const deframer = new Deframer();
+  expect(() => {
+    for (const piece of pieces) deframer.take(piece);
+    deframer.end();
+  }).toThrow(error);
+});

@@ -1,0 +1,42 @@
+// How a message lies in HTTP/2's data: behind a byte that says whether it is compressed, which ours
+// never are, and its length.
+
+const prefixBytes = 5;
+
+export function framed(message: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(prefixBytes + message.length);
+  bytes[0] = 0;
+  bytes.writeUInt32BE(message.length, 1);
+  bytes.set(message, prefixBytes);
+  return bytes;
+}
+
+/** Takes one message out of pieces, as they come and however they were cut. */
+export class Deframer {
+  #prefix: Buffer = Buffer.alloc(0);
+  #left: number | undefined;
+
+  /** @returns what of the message is in this piece. @throws Error: this is no answer of one message */
+  take(piece: Buffer): Buffer {
+    if (this.#left === undefined) {
+      this.#prefix = Buffer.concat([this.#prefix, piece]);
+      if (this.#prefix.length < prefixBytes) return Buffer.alloc(0);
+      if (this.#prefix[0] !== 0) throw new Error('a message that is compressed, or none');
+      this.#left = this.#prefix.readUInt32BE(1);
+      return this.#counted(this.#prefix.subarray(prefixBytes));
+    }
+    return this.#counted(piece);
+  }
+
+  /** @throws Error: there was no message, or not all of it */
+  end(): void {
+    if (this.#left === undefined) throw new Error('an answer without a message');
+    if (this.#left > 0) throw new Error(`a message that ends ${this.#left} bytes early`);
+  }
+
+  #counted(bytes: Buffer): Buffer {
+    this.#left = (this.#left ?? 0) - bytes.length;
+    if (this.#left < 0) throw new Error('more than one message');
+    return bytes;
+  }
+}
