@@ -172,9 +172,12 @@ export const rules: readonly Rule[] = [
     planted: [['workers/a.ts', "import PgBoss from 'pg-boss';"]],
   },
   {
-    title: 'only xray/ imports gRPC',
-    broken: packageOnlyIn(/^@grpc\//, { 'xray/': 'the one' }),
-    planted: [['workers/keep-node/worker.ts', "import { Client } from '@grpc/grpc-js';"]],
+    title: 'only xray/ imports gRPC and HTTP/2',
+    broken: packageOnlyIn(/^(@grpc\/|node:http2$)/, { 'xray/': 'the one' }),
+    planted: [
+      ['workers/keep-node/worker.ts', "import { Client } from '@grpc/grpc-js';"],
+      ['audit/a.ts', "import { connect } from 'node:http2';"],
+    ],
   },
   {
     title: 'only notify/channels/ imports Telegram and mail',
