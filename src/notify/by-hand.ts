@@ -7,7 +7,7 @@ import { refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type Actor, ofCustomer, record } from '../subscription/timeline.ts';
-import { owedOn, standIn } from './outbox.ts';
+import { owedOn, standIn, toAdmins } from './outbox.ts';
 
 // What a person does with notices: looks at them, has one sent again, takes one back. By the same
 // locks as a courier, the customer's row and then the notice's, so of the two the second sees what
@@ -94,7 +94,8 @@ export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
         await sql`
           UPDATE perennial.notification
           SET state = 'pending', reason = NULL, next_attempt_at = ${isoTime(now)},
-            channel = CASE channel WHEN ${standIn} THEN ${owedOn} ELSE channel END,
+            channel = CASE WHEN channel <> ${standIn} THEN channel
+              WHEN customer_id IS NULL THEN ${toAdmins} ELSE ${owedOn} END,
             recipient = CASE WHEN customer_id IS NULL AND channel = ${standIn} THEN NULL
               ELSE recipient END
           WHERE id = ${id}`.execute(tx);

@@ -8,6 +8,8 @@ import { type AdminKind, type CustomerKind, kinds, type ParamsOf } from './kinds
 
 /** On which a notice is owed, until its courier knows better. */
 export const owedOn = 'telegram';
+/** On which an alarm is, until a courier knows who the admins are. */
+export const toAdmins = 'admins';
 /** What stands in for that where there is none: in the row of what went by it. */
 export const standIn = 'log';
 
@@ -34,11 +36,12 @@ export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): 
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, bulk, next_attempt_at, created_at)
-    SELECT owed.customer_id, owed.subscription_id, ${owedOn}, owed.kind, owed.dedupe_key,
+    SELECT owed.customer_id, owed.subscription_id, owed.channel, owed.kind, owed.dedupe_key,
       owed.params, owed.bulk, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
     FROM ${unnest('owed', notices, {
       customer_id: ['bigint', (row) => row.customerId],
       subscription_id: ['bigint', (row) => row.subscriptionId],
+      channel: ['text', (row) => (row.customerId === null ? toAdmins : owedOn)],
       kind: ['text', (row) => row.kind],
       dedupe_key: ['text', (row) => row.dedupeKey],
       params: ['jsonb', (row) => JSON.stringify(row.params)],

@@ -1,5 +1,4 @@
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import type { isoTime } from '../../kernel/instant.ts';
 import type { Channel, Message } from '../../notify/channels/channel.ts';
 import { readFacts } from '../../notify/facts.ts';
 import { judge } from '../../notify/judging.ts';
@@ -79,8 +78,7 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
       return { is: 'waits' };
     case 'send':
   }
-  const recipient = due.recipient ?? (await addressed(tx, desk, notice, now));
-  if (recipient === undefined) return { is: 'not_now' };
+  const { customerId, recipient } = due;
   const { id, kind, subscriptionId } = notice;
   const { params, silent } = verdict;
   const reader = read.reader ?? desk.admins;
@@ -91,37 +89,9 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   }
   const { policy, to } = kinds[kind];
   const attempts = notice.attempts + 1;
-  const { customerId } = due;
   const { lostAnswers } = notice;
   return {
     is: 'send',
     claimed: { id, customerId, policy, to, recipient, message, attempts, lostAnswers },
   };
-}
-
-type Now = Parameters<typeof isoTime>[0];
-
-/**
- * An alarm becomes a row for each admin of each channel. This row is the first one's whom this
- * channel reaches. @returns undefined: it was handed to another channel
- */
-async function addressed(
-  tx: Tx,
-  { channel, channels }: Desk,
-  { id }: store.LockedNotice,
-  now: Now,
-): Promise<string | undefined> {
-  const all = channels.flatMap(({ takes, admins }) =>
-    admins.map((recipient) => ({ channel: takes, recipient })),
-  );
-  const mine = all.find((address) => address.channel === channel.takes);
-  await store.copyFor(
-    tx,
-    id,
-    all.filter((address) => address !== mine),
-    now,
-  );
-  if (mine !== undefined) return mine.recipient;
-  await store.suppress(tx, id, all.length === 0 ? 'no_admins' : 'other_channel');
-  return undefined;
 }

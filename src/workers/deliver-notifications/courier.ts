@@ -5,6 +5,7 @@ import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
+import { addressAlarms } from './addressing.ts';
 import { type Claim, type Claimed, claim, type Desk } from './claim.ts';
 import { takeBack, takeOver } from './lost.ts';
 import { Pacer } from './pacer.ts';
@@ -93,12 +94,13 @@ export class Courier {
 
   /** Delivers what is due, until nothing is. @throws Fault `post_lost`, or what the database did */
   async walk(tally: Tally, isOver: () => boolean): Promise<Walked> {
-    const { db, channel } = this.#desk;
+    const { db, channel, channels } = this.#desk;
     await this.#takeUpLost();
     let after: DueKey | undefined;
     let busyMs = Number.POSITIVE_INFINITY;
     for (;;) {
       if (this.#signal.aborted || isOver()) return { is: 'left' };
+      await addressAlarms(db, channels, this.#log);
       const rests = await this.#resting();
       if (rests !== undefined) return rests;
       this.#woken = false;
@@ -174,7 +176,7 @@ export class Courier {
   async #turn(due: DueNotice, tally: Tally): Promise<number> {
     const { recipient, id } = due;
     if (this.#underWay.has(id)) return Number.POSITIVE_INFINITY;
-    const soonMs = recipient === null ? 0 : this.#pacer.busyMs(recipient, this.#elapsedMs());
+    const soonMs = this.#pacer.busyMs(recipient, this.#elapsedMs());
     if (soonMs > 0) return soonMs;
     while (this.#underWay.size >= underWayMax && !this.#signal.aborted) {
       await this.#unlessEnding(Promise.race(this.#underWay.values()));
@@ -191,14 +193,9 @@ export class Courier {
     this.#unsent.add(due.id);
     const claimed = await claim(this.#desk, due, (tx, made) => tally.claimed(tx, made));
     this.#unsent.delete(due.id);
-    // An alarm's copies for the other admins are due now.
-    if (due.recipient === null && claimed.is !== 'not_now') this.#woken = true;
     if (claimed.is === 'suppressed') {
-      const level = claimed.reason === 'no_admins' ? 'warn' : 'debug';
-      this.#log[level](
-        { worker, item: String(due.id), reason: claimed.reason },
-        'notice suppressed',
-      );
+      const { reason } = claimed;
+      this.#log.debug({ worker, item: String(due.id), reason }, 'notice suppressed');
     }
     return claimed;
   }

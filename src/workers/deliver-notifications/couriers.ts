@@ -8,6 +8,7 @@ import type { Channel } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';
 import { guardConfig } from '../guard.ts';
 import type { Replica } from '../replica.ts';
+import { isUnaddressed } from './addressing.ts';
 import type { Delivery } from './claim.ts';
 import { Courier, type CourierLog, worker } from './courier.ts';
 import { enterPost, lockOf, servedText } from './post.ts';
@@ -126,7 +127,8 @@ export function startCouriers(options: CouriersOptions): Couriers {
 
   const isOwed = async ({ takes }: Channel): Promise<boolean> =>
     (await readDue(options.db, takes, { after: undefined, max: 1 })).length > 0 ||
-    (await hasLost(options.db, takes));
+    (await hasLost(options.db, takes)) ||
+    (await isUnaddressed(options.db));
 
   async function oneRun(
     courier: Courier,

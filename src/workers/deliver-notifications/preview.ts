@@ -3,6 +3,7 @@ import type { Db } from '../../db/connect.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { readFacts } from '../../notify/facts.ts';
 import { judge, type Verdict } from '../../notify/judging.ts';
+import { toAdmins } from '../../notify/outbox.ts';
 import type { NoticePreview } from '../worker.ts';
 import type { Delivery } from './claim.ts';
 import { type DueKey, readDue, readNotices } from './store.ts';
@@ -22,7 +23,8 @@ export async function previewDelivery(
   const open = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   await open.execute(async (tx) => {
     const now = await readClock(tx);
-    for (const { takes } of channels) {
+    // And the alarms that no courier has seen yet.
+    for (const takes of [...channels.map((channel) => channel.takes), toAdmins]) {
       let after: DueKey | undefined;
       while (!signal.aborted) {
         const page = await readDue(tx, takes, { after, max: batchMax });

@@ -15,8 +15,8 @@ import type { Settling } from './rule.ts';
 export interface DueNotice {
   readonly id: bigint;
   readonly customerId: CustomerId | null;
-  /** Whom the channel is to send to; null: an alarm that goes to all admins. */
-  readonly recipient: string | null;
+  /** Whom the channel is to send to. */
+  readonly recipient: string;
   readonly key: DueKey;
 }
 
@@ -151,30 +151,6 @@ export async function markSending(
     WHERE id = ${id} AND EXISTS (
       SELECT FROM perennial.courier WHERE id = ${post.id} AND epoch = ${post.epoch})`.execute(tx);
   return numAffectedRows === 1n;
-}
-
-/** Where else an alarm goes. */
-export interface Address {
-  readonly channel: string;
-  readonly recipient: string;
-}
-
-/** An alarm is one row for each who hears it: this one is the first's, these are the others'. */
-export async function copyFor(
-  tx: Tx,
-  id: bigint,
-  others: readonly Address[],
-  now: Instant,
-): Promise<void> {
-  for (const { channel, recipient } of others) {
-    await sql`
-      INSERT INTO perennial.notification (channel, recipient, kind, dedupe_key, params, bulk,
-        next_attempt_at, created_at)
-      SELECT ${channel}, ${recipient}, kind, dedupe_key || ${` to ${channel}:${recipient}`}, params,
-        bulk, ${isoTime(now)}::timestamptz, created_at
-      FROM perennial.notification WHERE id = ${id}
-      ON CONFLICT (dedupe_key) DO NOTHING`.execute(tx);
-  }
 }
 
 export interface Sent {

@@ -1,0 +1,101 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { startMailServer } from '../../../test/bot-api/smtp.ts';
+import { oweAlarm } from '../../../test/delivery/owed.ts';
+import {
+  aStage,
+  brisk,
+  deliver,
+  deliveryTo,
+  notices,
+  runDelivery,
+} from '../../../test/delivery/stage.ts';
+import { until } from '../../../test/service/until.ts';
+import { openEmail } from '../../notify/channels/email/email.ts';
+import { openLogChannel } from '../../notify/channels/log/log.ts';
+
+// How alarms get to the admins: each channel by itself, whatever became of the others.
+
+const noon = '2026-11-24T12:00:00Z';
+const mailTo = (url: string) =>
+  openEmail({ url, from: 'perennial@example.net', admins: ['ops@example.net'], perSecond: 100 });
+
+test('an alarm reaches e-mail while Telegram is away, whichever courier is there', async () => {
+  await using stage = await aStage({ now: noon });
+  using mail = await startMailServer();
+  await sql`
+    INSERT INTO perennial.courier (id, failures, rests_until)
+    VALUES ('telegram:123456789', 9, '2026-11-24T13:00:00Z')`.execute(stage.books.db);
+  const telegram = deliveryTo(stage.api, { admins: [7, 8] });
+  const delivery = { ...telegram, channels: [...telegram.channels, mailTo(mail.url)] };
+  await oweAlarm(stage.books, 'auto-renewal');
+  expect(await runDelivery(stage, delivery)).toMatchObject({ outcome: 'degraded', changed: 1n });
+  expect(mail.mails).toMatchObject([{ to: 'ops@example.net' }]);
+  expect(stage.api.log).toEqual([]);
+  // Telegram's couriers hang, or belong to a process that is gone: e-mail's makes the rows as well.
+  const { rows } = await sql<{ held: boolean }>`
+    SELECT pg_advisory_lock(hashtextextended('perennial courier telegram:123456789', 0)) IS NULL
+      AS held`.execute(stage.books.db);
+  expect(rows).toHaveLength(1);
+  await oweAlarm(stage.books, 'fast-expiry-cleanup');
+  await runDelivery(stage, { ...delivery, channels: [...telegram.channels, mailTo(mail.url)] });
+  expect(mail.mails).toHaveLength(2);
+  const waiting = (await notices(stage.books)).filter(({ state }) => state === 'pending');
+  expect(waiting.map(({ channel, recipient }) => `${channel} ${recipient}`)).toEqual(
+    expect.arrayContaining(['telegram 7', 'telegram 8']),
+  );
+  expect(waiting).toHaveLength(4);
+});
+
+test('alarms keep to the pace of a chat: six at once come one after the other', async () => {
+  const pace = { perSecond: 1_000, gapMs: 150 };
+  await using stage = await aStage({ now: noon, api: { limits: pace } });
+  for (let n = 1; n <= 6; n += 1) await oweAlarm(stage.books, `worker-${n}`);
+  const delivery = deliveryTo(stage.api, { ...pace, admins: [7, 8] });
+  expect(await runDelivery(stage, delivery)).toMatchObject({ outcome: 'success', changed: 12n });
+  expect(stage.api.log.filter(({ retryAfter }) => retryAfter !== undefined)).toEqual([]);
+  expect(stage.api.texts(7n)).toHaveLength(6);
+});
+
+test('two couriers that find an alarm at once make each admin one row', async () => {
+  await using stage = await aStage({ now: noon });
+  using mail = await startMailServer();
+  const telegram = deliveryTo(stage.api, { admins: [7, 8], ...brisk });
+  await using couriers = deliver(stage, {
+    channels: [...telegram.channels, mailTo(mail.url)],
+  });
+  await until('both posts', () => (couriers.held().length === 2 ? true : undefined));
+  for (let n = 1; n <= 10; n += 1) await oweAlarm(stage.books, `worker-${n}`);
+  await until('all are sent', async () => {
+    const rows = await notices(stage.books);
+    return rows.length === 30 && rows.every(({ state }) => state === 'sent') ? true : undefined;
+  });
+  expect(stage.api.texts(7n)).toHaveLength(10);
+  expect(stage.api.texts(8n)).toHaveLength(10);
+  expect(mail.mails).toHaveLength(10);
+});
+
+test('an alarm that nobody can be told is in the books, and says why', async () => {
+  await using stage = await aStage({ now: noon });
+  await oweAlarm(stage.books, 'auto-renewal');
+  await runDelivery(stage, deliveryTo(stage.api, { admins: [] }));
+  expect(await notices(stage.books)).toMatchObject([{ state: 'suppressed', reason: 'no_admins' }]);
+});
+
+test('a process that lacks a channel leaves an alarm to one that has it, for a minute', async () => {
+  await using stage = await aStage({ now: noon });
+  using mail = await startMailServer();
+  await sql`
+    INSERT INTO perennial.courier (id) VALUES ('telegram:123456789'), ('log')`.execute(
+    stage.books.db,
+  );
+  const log = openLogChannel({ info: () => undefined });
+  const lacking = () => ({ ...deliveryTo(stage.api), channels: [log, mailTo(mail.url)] });
+  await oweAlarm(stage.books, 'auto-renewal');
+  await runDelivery(stage, lacking());
+  expect(await notices(stage.books)).toMatchObject([{ state: 'pending', channel: 'admins' }]);
+  await stage.books.setClock('2026-11-24T12:01:00Z');
+  await runDelivery(stage, lacking());
+  expect(await notices(stage.books)).toMatchObject([{ state: 'sent', channel: 'email' }]);
+  expect(mail.mails).toHaveLength(1);
+});
