@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type pg from 'pg';
+import type { Flow } from '../src/kernel/flow.ts';
 import type { CredentialId } from '../src/kernel/ids.ts';
 import type { Kind } from '../src/workers/reconcile-xray-state/rule.ts';
 import { accountFor, inboundTypes, paths } from '../src/xray/grpc/contract.ts';
 import { wire } from '../src/xray/grpc/wire.js';
 import { userName } from '../src/xray/names.ts';
-import type { Flow } from '../src/xray/port.ts';
 
 // A book of credentials, and a node that differs from it about every hundredth of them, in all the
 // ways that there are. The node is no embedded one, which would hold each user three times over: it

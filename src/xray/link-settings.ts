@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { Fault } from '../kernel/faults.ts';
-import type { Flow } from './port.ts';
+import { linkFlows } from '../kernel/flow.ts';
 
 // What a node's `link` says: how customers reach it from outside. The operator's words are those of
 // share links (XRAY.md 6), so that one from another program can be copied key by key.
@@ -22,7 +22,7 @@ const settings = z.strictObject({
     .transform((type) => (type === 'raw' ? 'tcp' : type)),
   security: z.enum(['none', 'tls', 'reality']).default('none'),
   encryption: text.default('none'),
-  flow: z.enum(['', 'xtls-rprx-vision', 'xtls-rprx-vision-udp443']).default(''),
+  flow: z.enum(linkFlows).default(''),
   headerType: text.default('none'),
   path: text.optional(),
   hostHeader: text.optional(),
@@ -78,12 +78,6 @@ export function readLink(node: string, value: unknown): LinkSettings {
     : `${issue?.path.join('.') || 'settings'}: ${issue?.message}`;
   if (read.success && wrong === undefined) return read.data;
   throw new Fault('permanent', 'bad_link', `node ${node}: link.${wrong}`);
-}
-
-/** What the node's account of a customer must say, to fit his link. */
-export function flowOf({ flow }: Pick<LinkSettings, 'flow'>): Flow {
-  // `-udp443` is a matter of the client alone.
-  return flow === '' ? '' : 'xtls-rprx-vision';
 }
 
 /** A host as it goes onto the wire: punycode, without brackets; undefined if it is none. */

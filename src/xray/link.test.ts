@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CredentialId } from '../kernel/ids.ts';
 import { shareLink } from './link.ts';
-import { asciiHost, flowOf, readLink } from './link-settings.ts';
+import { asciiHost, readLink } from './link-settings.ts';
 
 const id = '2cbb1a2e-6a5e-4f2c-9d3a-0f1e2d3c4b5a' as CredentialId;
 const linkOf = (settings: object): string => shareLink(readLink('nl-1', settings), id, 'nl-1');
@@ -143,14 +143,6 @@ describe('settings that make no link are told with the node and the key', () => 
   test.for(wrong)('%o', ([settings, sentence]) => {
     expect(() => readLink('nl-1', settings)).toThrow(`node nl-1: ${sentence}`);
   });
-});
-
-test.each([
-  ['', ''],
-  ['xtls-rprx-vision', 'xtls-rprx-vision'],
-  ['xtls-rprx-vision-udp443', 'xtls-rprx-vision'],
-] as const)('a link with flow "%s" needs an account with "%s"', (flow, account) => {
-  expect(flowOf({ flow })).toBe(account);
 });
 
 test.each([

@@ -1,3 +1,4 @@
+import type { Flow } from '../kernel/flow.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 
 // What we ask of a node. Outcomes that are as good as done are values; everything else is a Fault:
@@ -20,9 +21,6 @@ import type { CredentialId } from '../kernel/ids.ts';
 
 /** The protocols whose users we manage. Shadowsocks is not among them (XRAY.md 2). */
 export type UserProtocol = 'vless' | 'vmess' | 'trojan';
-
-/** VLESS only: Vision, or none. Must be the same on the node and in the customer's link. */
-export type Flow = '' | 'xtls-rprx-vision';
 
 export interface Health {
   /** Whole seconds since the node's API began: one that falls is a restart. */

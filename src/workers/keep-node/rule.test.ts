@@ -7,7 +7,6 @@ import {
   bootOf,
   bornBy,
   breakerAfter,
-  flowOf,
   hasForgotten,
   markRetryMs,
   orderOf,
@@ -115,14 +114,4 @@ test("a node's own fault makes a mark wait for seconds, what was sent for up to 
   expect(markRetryMs(transient('node_cancelled'), 3)).toBe(0);
   expect(workRestMs(transient('node_lost'), 1_000)).toBe(4 * secondMs);
   expect(workRestMs(permanent('unknown_inbound'), 1_000)).toBe(30 * secondMs);
-});
-
-test.for<[string | null, string | undefined]>([
-  [null, ''],
-  ['', ''],
-  ['xtls-rprx-vision', 'xtls-rprx-vision'],
-  ['xtls-rprx-vision-udp443', 'xtls-rprx-vision'],
-  ['visoin', undefined],
-])("a link's flow %s is the node's %s", ([link, flow]) => {
-  expect(flowOf(link)).toBe(flow);
 });

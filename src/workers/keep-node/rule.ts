@@ -172,11 +172,3 @@ export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow
 export function hasForgotten(counts: readonly number[], confirmed: number): boolean {
   return counts.some((count) => count < confirmed);
 }
-
-/** The flow of a customer's link as the node has to know it; undefined for one that no node knows. */
-export function flowOf(link: string | null): '' | 'xtls-rprx-vision' | undefined {
-  if (link === null || link === '') return '';
-  // `…-udp443` is the client's business alone (XRAY.md 2).
-  if (link === 'xtls-rprx-vision' || link === 'xtls-rprx-vision-udp443') return 'xtls-rprx-vision';
-  return undefined;
-}

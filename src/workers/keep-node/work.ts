@@ -1,11 +1,12 @@
 import { Fault } from '../../kernel/faults.ts';
+import { flowOf } from '../../kernel/flow.ts';
 import { later } from '../../kernel/instant.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
 import { userName } from '../../xray/names.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import type { Fence } from '../fence.ts';
 import { answerOf } from './answer.ts';
-import { flowOf, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
+import { isOfTheNode, markRetryMs, orderOf } from './rule.ts';
 import type { Mark, Page, Settled } from './store.ts';
 
 // A page of marks against its node: each credential's calls one after the other, since two at once

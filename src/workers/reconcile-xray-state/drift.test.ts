@@ -5,11 +5,12 @@ import type { Books } from '../../../test/books.ts';
 import { compared, credentialOf, marked, unmark } from '../../../test/nodes/compared.ts';
 import { type ANode, aNode, shopOn } from '../../../test/nodes/kept.ts';
 import { crowd, payer } from '../../../test/shop.ts';
+import type { Flow } from '../../kernel/flow.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { revoke } from '../../subscription/granting.ts';
 import { connectNode } from '../../xray/grpc/client.ts';
 import { userName } from '../../xray/names.ts';
-import type { Flow, NodeApi } from '../../xray/port.ts';
+import type { NodeApi } from '../../xray/port.ts';
 import type { Found } from './one-node.ts';
 
 const both = [

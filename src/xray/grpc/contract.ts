@@ -1,4 +1,5 @@
-import type { Flow, UserProtocol } from '../port.ts';
+import type { Flow } from '../../kernel/flow.ts';
+import type { UserProtocol } from '../port.ts';
 import { wire } from './wire.js';
 
 // Names on the wire that the .proto can't carry: paths of methods, and the types of messages that
