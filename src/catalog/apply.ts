@@ -3,18 +3,24 @@ import type { Tx } from '../db/connect.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { withMarking } from '../subscription/marking.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
-import { wakeKeepers } from '../subscription/wake.ts';
 import { inWords, type Step } from './difference.ts';
 
-/** Makes the books like the file: all steps or none, each a line of the timeline. */
+/**
+ * Makes the books like the file: all steps or none, each a line of the timeline. Who may connect
+ * where is marked after the commit (`finishMarking`).
+ */
 export async function carryOut(
   tx: Tx,
   steps: readonly Step[],
   actor: string,
   now: Instant,
 ): Promise<void> {
-  for (const step of steps) await one(tx, step, now);
+  await withMarking(tx, now, async () => {
+    if (steps.some((step) => step.do === 'add-node')) await letMarksEnd(tx);
+    for (const step of steps) await one(tx, step, now);
+  });
   const events = steps.map((step) => ({
     customerId: null,
     subject: 'catalog',
@@ -22,6 +28,15 @@ export async function carryOut(
     detail: { step: inWords(step) },
   }));
   await record(tx, events, actor, now);
+}
+
+/**
+ * Whoever marks credentials on every node has seen the new one or has not. One who did not and
+ * commits after its keeper filled it would be missing there: he is waited for, and who marks from
+ * here on waits for us and reads the nodes then.
+ */
+async function letMarksEnd(tx: Tx): Promise<void> {
+  await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
 }
 
 async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
@@ -34,7 +49,6 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
         ON CONFLICT (key) DO UPDATE SET title = excluded.title, groups = excluded.groups`.execute(
         tx,
       );
-      if (step.do === 'change-plan') await remarkPlan(tx, step.plan, now);
       return;
     case 'retire-plan':
       await sql`UPDATE perennial.plan SET retired_at = ${isoTime(now)} WHERE key = ${step.plan}`.execute(
@@ -55,7 +69,7 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
       return;
     case 'add-node':
     case 'change-node':
-      await setNode(tx, step, now);
+      await setNode(tx, step);
       return;
     case 'name-installation':
       await sql`UPDATE perennial.installation SET name = ${step.name}`.execute(tx);
@@ -102,8 +116,7 @@ async function retryUnpriced(tx: Tx): Promise<void> {
 
 async function setNode(
   tx: Tx,
-  { node, linkOnly, flowChanged }: Extract<Step, { do: 'add-node' | 'change-node' }>,
-  now: Instant,
+  { node }: Extract<Step, { do: 'add-node' | 'change-node' }>,
 ): Promise<void> {
   // What was confirmed of names at the old address says nothing of another one.
   await sql`
@@ -123,35 +136,4 @@ async function setNode(
       boot_at = CASE WHEN n.api = excluded.api THEN n.boot_at END,
       seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,
       seed_after = CASE WHEN n.api = excluded.api THEN n.seed_after END`.execute(tx);
-  // What customers are told, nothing that the node has to know; but for the flow, which is both,
-  // and which an add doesn't change for a user who is there.
-  if (linkOnly && !flowChanged) return;
-  // It may differ from the books about everybody now; not urgent, new removals go first.
-  await sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at,
-      replace)
-    SELECT ${node.id}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz,
-      ${flowChanged}::boolean
-    FROM perennial.credential c WHERE c.retired_at IS NULL ORDER BY c.id
-    ON CONFLICT (node_id, credential_id) DO UPDATE SET
-      version = nextval('perennial.access_sync_version'),
-      urgent = perennial.access_sync.urgent, marked_at = excluded.marked_at,
-      replace = perennial.access_sync.replace OR excluded.replace,
-      next_attempt_at = excluded.next_attempt_at`.execute(tx);
-  await wakeKeepers(tx);
-}
-
-/** A plan that opens other nodes: its live credentials may be wrong on every node. */
-async function remarkPlan(tx: Tx, plan: string, now: Instant): Promise<void> {
-  await sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
-    SELECT n.id, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM perennial.credential c
-    JOIN perennial.subscription s ON s.id = c.subscription_id
-    CROSS JOIN perennial.node n
-    WHERE c.retired_at IS NULL AND s.plan = ${plan} ORDER BY n.id, c.id
-    ON CONFLICT (node_id, credential_id) DO UPDATE SET
-      version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
-      next_attempt_at = excluded.next_attempt_at`.execute(tx);
-  await wakeKeepers(tx);
 }

@@ -5,6 +5,7 @@ import { payer, runOf, standOf } from '../../test/shop.ts';
 import { type Config, readConfig } from '../config.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
+import { finishMarking } from '../subscription/marking.ts';
 import { readSettings } from '../subscription/settings.ts';
 import { carryOut } from './apply.ts';
 import { difference, inWords } from './difference.ts';
@@ -29,12 +30,14 @@ ${more}`);
 
 /** Applies a file, and gives its steps in words. */
 async function apply({ db }: Books, config: Config): Promise<string[]> {
-  return inTransaction(db, async (tx) => {
+  const steps = await inTransaction(db, async (tx) => {
     const now = await readClock(tx);
-    const steps = await difference(tx, config, now);
-    await carryOut(tx, steps, 'test', now);
-    return steps.map(inWords);
+    const found = await difference(tx, config, now);
+    await carryOut(tx, found, 'test', now);
+    return found;
   });
+  await finishMarking(db);
+  return steps.map(inWords);
 }
 
 const node = (link: string, inbound = 'vless') => `

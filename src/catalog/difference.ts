@@ -31,9 +31,6 @@ export type Step =
   | {
       readonly do: 'add-node' | 'change-node';
       readonly node: NodeConfig;
-      readonly linkOnly: boolean;
-      /** The node has to know of it, although it is of the link. */
-      readonly flowChanged: boolean;
     }
   | { readonly do: 'name-installation'; readonly name: string; readonly before: string }
   | {
@@ -214,13 +211,8 @@ async function nodeSteps(
   const steps: Step[] = [];
   for (const node of wanted) {
     const before = there.get(node.id);
-    if (before === undefined)
-      steps.push({ do: 'add-node', node, linkOnly: false, flowChanged: false });
-    else if (!same(before, node)) {
-      const linkOnly = same({ ...before, link: node.link }, node);
-      const flowChanged = !same(before.link.flow ?? '', node.link.flow ?? '');
-      steps.push({ do: 'change-node', node, linkOnly, flowChanged });
-    }
+    if (before === undefined) steps.push({ do: 'add-node', node });
+    else if (!same(before, node)) steps.push({ do: 'change-node', node });
   }
   return steps;
 }

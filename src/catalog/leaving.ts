@@ -1,34 +1,31 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
-import { type Instant, isoTime } from '../kernel/instant.ts';
+import type { Instant } from '../kernel/instant.ts';
+import { takeOpenings, withMarking } from '../subscription/marking.ts';
 import { record } from '../subscription/timeline.ts';
-import { wakeKeepers } from '../subscription/wake.ts';
 import { leavingGroup } from './nodes.ts';
 
 // A node that is given up is emptied of our users first. It gets a group that no plan opens, so that
 // by the one rule that there is nobody may connect there, and its keeper takes everybody off.
 
-/** From now on nobody may connect there; everybody who may be there is marked. */
+/** From now on nobody may connect there; who could is marked after the commit (`finishMarking`). */
 export async function beginLeaving(tx: Tx, node: string, actor: string, now: Instant) {
-  await sql`
-    UPDATE perennial.node SET groups = ARRAY[${leavingGroup}] WHERE id = ${node}`.execute(tx);
-  await sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
-    SELECT ${node}, c.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM perennial.credential c WHERE c.retired_at IS NULL ORDER BY c.id
-    ON CONFLICT (node_id, credential_id) DO UPDATE SET
-      version = nextval('perennial.access_sync_version'), marked_at = excluded.marked_at,
-      next_attempt_at = excluded.next_attempt_at`.execute(tx);
-  await wakeKeepers(tx);
+  await withMarking(tx, now, async () => {
+    await sql`
+      UPDATE perennial.node SET groups = ARRAY[${leavingGroup}] WHERE id = ${node}`.execute(tx);
+  });
   await tell(tx, node, 'empty_node', actor, now);
 }
 
 /** Strikes it from the books, with its marks. What it holds stays as it is. */
 export async function forgetNode(tx: Tx, node: string, actor: string, now: Instant): Promise<void> {
+  // First, as all who change nodes: whoever is at a stretch of marks wants the next lock.
+  await takeOpenings(tx);
   // Whoever marks credentials on every node has seen this one or has not: one who did would refer
   // to a node that is gone, and fail. An INSERT that waits here reads the nodes after us.
   await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
   await sql`LOCK TABLE perennial.stray IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
+  await sql`DELETE FROM perennial.marking WHERE node_id = ${node}`.execute(tx);
   await sql`DELETE FROM perennial.stray WHERE node_id = ${node}`.execute(tx);
   await sql`DELETE FROM perennial.access_sync WHERE node_id = ${node}`.execute(tx);
   await sql`

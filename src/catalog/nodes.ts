@@ -21,6 +21,8 @@ export interface ShownNode {
   readonly reconcileError: string | null;
   /** Credentials about which it may differ from the books. */
   readonly waiting: bigint;
+  /** A change is being marked: there will be more of them. */
+  readonly marking: boolean;
   /** Names that a person confirmed for removal, or had taken over, and that are not gone yet. */
   readonly confirmed: bigint;
   /** Since when somebody may not connect whose removal it has not confirmed. */
@@ -36,6 +38,7 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
       n.last_seen_at AS "lastSeenAt", n.failures, n.open_until AS "openUntil",
       n.last_error AS "lastError", n.reconciled_at AS "reconciledAt",
       n.reconcile_error AS "reconcileError", m.waiting,
+      EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id) AS marking,
       (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed, m.oldest AS "oldestRemoval"
     FROM perennial.node n CROSS JOIN LATERAL (
       SELECT count(*) AS waiting, min(coalesce(c.retired_at, m.marked_at)) FILTER (

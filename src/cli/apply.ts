@@ -4,10 +4,12 @@ import { carryOut } from '../catalog/apply.ts';
 import { difference, inWords } from '../catalog/difference.ts';
 import { refuseVanished } from '../catalog/vanished.ts';
 import { readClock } from '../db/clock.ts';
-import { inTransaction } from '../db/connect.ts';
+import { type Db, inTransaction } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
+import { finishMarking } from '../subscription/marking.ts';
 import { readConfiguration } from './configuration.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+import { ProgressLine } from './progress.ts';
 
 interface Options extends CommonOptions {
   readonly yes?: boolean;
@@ -52,13 +54,25 @@ export function applyCommand(open: OpenBooks): Command {
           await carryOut(tx, steps, 'cli', now);
           return steps.map(inWords);
         });
-        print(
-          options,
-          { changed: done.length, steps: done },
-          () => `${done.length} ${done.length === 1 ? 'change' : 'changes'} made`,
-        );
+        const marked = await markAll(db);
+        print(options, { changed: done.length, steps: done, marked }, () => {
+          const made = `${done.length} ${done.length === 1 ? 'change' : 'changes'} made`;
+          return marked === 0 ? made : `${made}; marked for the keepers of nodes: ${marked}`;
+        });
       });
     });
+}
+
+/** Who may connect where is different now. What is broken off here, the service finishes. */
+async function markAll(db: Db): Promise<number> {
+  const line = new ProgressLine();
+  try {
+    return await finishMarking(db, (marked) =>
+      line.show(() => `${marked} marked for the keepers of nodes`),
+    );
+  } finally {
+    line.end();
+  }
 }
 
 async function confirmed(options: Options): Promise<boolean> {

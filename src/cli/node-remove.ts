@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { beginLeaving, forgetNode } from '../catalog/leaving.ts';
 import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
 import { readClock } from '../db/clock.ts';
-import { type Db, inTransaction } from '../db/connect.ts';
+import { inTransaction } from '../db/connect.ts';
 import { refused } from '../kernel/faults.ts';
+import { finishMarking } from '../subscription/marking.ts';
 import { compareNodes } from '../workers/reconcile-xray-state/preview.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 import {
@@ -46,17 +47,14 @@ async function step(books: OpenedBooks, node: ShownNode, forget: boolean): Promi
     if (!node.leaving) {
       await inTransaction(db, async (tx) => beginLeaving(tx, node.id, 'cli', await readClock(tx)));
     }
-    const waiting = await waitingOf(db, node.id);
-    if (waiting > 0) return { state: 'emptying', marks_waiting: waiting };
+    await finishMarking(db);
+    const [left] = await namedNodes(db, node.id);
+    const { waiting, marking } = left as ShownNode;
+    if (waiting > 0n || marking) return { state: 'emptying', marks_waiting: Number(waiting) };
     await refuseFull(books, node.id);
   }
   await inTransaction(db, async (tx) => forgetNode(tx, node.id, 'cli', await readClock(tx)));
   return { state: 'removed', marks_waiting: 0 };
-}
-
-async function waitingOf(db: Db, id: string): Promise<number> {
-  const [node] = await namedNodes(db, id);
-  return Number((node as ShownNode).waiting);
 }
 
 /** Everything was confirmed; now the node itself is asked. @throws Fault what is still there */

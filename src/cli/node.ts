@@ -73,7 +73,8 @@ function text(nodes: readonly ShownNode[]): string {
     String(node.waiting),
     maybe(node.oldestRemoval) ?? '-',
   ]);
-  const more = nodes.flatMap(({ id, confirmed, lastError, reconcileError }) => [
+  const more = nodes.flatMap(({ id, marking, confirmed, lastError, reconcileError }) => [
+    ...(marking ? [`${id}: a change is still being marked; there will be more waiting`] : []),
     ...(confirmed === 0n
       ? []
       : [`${id}: names that are confirmed to go, and still there: ${confirmed}`]),

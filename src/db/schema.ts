@@ -160,6 +160,16 @@ export interface AccessSyncTable {
   lost: Generated<number>;
 }
 
+export interface MarkingTable {
+  id: GeneratedAlways<bigint>;
+  node_id: string;
+  plan: string;
+  urgent: boolean;
+  replace: boolean;
+  after: CredentialId | null;
+  ordered_at: Time;
+}
+
 export interface StrayTable {
   node_id: string;
   name: string;
@@ -268,6 +278,7 @@ export interface Books {
   'perennial.credential': CredentialTable;
   'perennial.node': NodeTable;
   'perennial.access_sync': AccessSyncTable;
+  'perennial.marking': MarkingTable;
   'perennial.stray': StrayTable;
   'perennial.notification': NotificationTable;
   'perennial.courier': CourierTable;

@@ -7,6 +7,7 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import { newCredentialId } from '../../src/kernel/ids.ts';
+import { finishMarking } from '../../src/subscription/marking.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { Books } from '../books.ts';
 import { payer } from '../shop.ts';
@@ -35,12 +36,14 @@ async function apply({ db }: Books, ...nodes: readonly Listed[]): Promise<string
     dataDirNamed: false,
     logLevel: 'info',
   };
-  return inTransaction(db, async (tx) => {
+  const steps = await inTransaction(db, async (tx) => {
     const now = await readClock(tx);
-    const steps = await difference(tx, config, now);
-    await carryOut(tx, steps, 'test', now);
-    return steps.map(inWords);
+    const found = await difference(tx, config, now);
+    await carryOut(tx, found, 'test', now);
+    return found;
   });
+  await finishMarking(db);
+  return steps.map(inWords);
 }
 
 test('a node that is added is filled with all who may connect, beside the ones that are there', async () => {

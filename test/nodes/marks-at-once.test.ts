@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { beginLeaving } from '../../src/catalog/leaving.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction, type Tx } from '../../src/db/connect.ts';
 import type { CredentialId, SubscriptionId } from '../../src/kernel/ids.ts';
 import { type Instant, instant, later } from '../../src/kernel/instant.ts';
 import { markAccess } from '../../src/subscription/access.ts';
+import { markStretch } from '../../src/subscription/marking.ts';
 import { seedStretch } from '../../src/workers/keep-node/node-store.ts';
 import { type Mark, putOff, settle } from '../../src/workers/keep-node/store.ts';
 import { mark } from '../../src/workers/reconcile-xray-state/store.ts';
@@ -52,6 +52,9 @@ beforeEach(async () => {
   await sql`
     UPDATE perennial.node SET boot_at = '2026-01-01Z', seeded_boot_at = NULL, seed_after = NULL,
       groups = '{all}'`.execute(place.books.db);
+  await sql`
+    INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
+    VALUES (${node}, 'basic', true, false, 'now') ON CONFLICT DO NOTHING`.execute(place.books.db);
 });
 
 type Writer = (tx: Tx, scene: Scene) => Promise<unknown>;
@@ -85,7 +88,7 @@ const writers: Readonly<Record<string, Writer>> = {
         WITH ORDINALITY AS d(id, n)`.execute(tx);
     await mark(tx, { node, kinds: ['different'], now }, 0, 1_000);
   },
-  'a node that is given up': (tx, { now }) => beginLeaving(tx, node, 'test', now),
+  'a change of plans or nodes': (tx, { now }) => markStretch(tx, now),
 };
 
 const inOrder: Writer = (tx, { marks, now }) =>

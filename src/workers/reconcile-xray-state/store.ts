@@ -100,7 +100,9 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
           AND x.shared IS NOT DISTINCT FROM f.credential_id
           AND (x.boot_at IS NULL OR x.boot_at = n.boot_at))
       ELSE EXISTS (SELECT FROM perennial.access_sync m
-        WHERE m.node_id = ${node} AND m.credential_id = f.credential_id) END
+        WHERE m.node_id = ${node} AND m.credential_id = f.credential_id)
+        -- A change is being marked: they are on their way.
+        OR EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = ${node}) END
     FROM found f`.execute(db);
 }
 

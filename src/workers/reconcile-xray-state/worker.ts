@@ -4,6 +4,7 @@ import { faultOf } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { minuteMs } from '../../kernel/instant.ts';
+import { markStretch } from '../../subscription/marking.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
 import { unfitness } from '../fitness.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
@@ -95,6 +96,7 @@ async function carriedOut(context: NodeRun, connect: ConnectNode, id: RunId): Pr
   try {
     const unfit = await unfitness(db, name, log);
     if (unfit !== undefined) return { outcome: 'skipped', detail: { ...unfit } };
+    left = await marksLeft(context, id);
     await eachInFlight(await dueNodes(context), atOnce, async (node) => {
       if (signal.aborted || context.elapsedMs() >= context.budgetMs) left = true;
       else await oneOf(context, connect, id, totals, node);
@@ -107,6 +109,24 @@ async function carriedOut(context: NodeRun, connect: ConnectNode, id: RunId): Pr
   const detail = left ? { ...totals.detail, work_left: true } : totals.detail;
   if (totals.failed > 0 || (totals.counts.held ?? 0) > 0) return { outcome: 'degraded', detail };
   return { outcome: left ? 'partial' : 'success', detail };
+}
+
+/**
+ * Marks what a change of plans or nodes still has to, where whoever made it was broken off.
+ * @returns whether something is left of it
+ */
+async function marksLeft({ db, signal, ...context }: NodeRun, id: RunId): Promise<boolean> {
+  for (;;) {
+    if (signal.aborted || context.elapsedMs() >= context.budgetMs) return true;
+    const marked = await inTransaction(db, async (tx) => {
+      const stretch = await markStretch(tx, await readClock(tx));
+      if (stretch === undefined) return undefined;
+      const counts = { marked_after_change: stretch };
+      await countBatch(tx, id, { examined: stretch, changed: stretch, failed: 0, counts });
+      return stretch;
+    });
+    if (marked === undefined) return false;
+  }
 }
 
 async function oneOf(

@@ -1,0 +1,170 @@
+import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { unnest } from '../db/unnest.ts';
+import { flowOf } from '../kernel/flow.ts';
+import type { CredentialId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { wakeKeepers } from './wake.ts';
+
+// A change of plans or nodes may concern everybody. What is to be marked is written with the change,
+// an order for each node and plan whose customers it concerns, and carried out after its commit:
+// stretch by stretch, each a transaction of its own. Whoever buys meanwhile either is there when
+// his stretch is read, or leaves a mark of his own after the change, which a keeper works off by
+// what is true then. Marked in the transaction of the change, he could be neither: the keeper
+// confirms his mark by what was true before, and nothing is left that tells of the change.
+//
+// A stretch raises the versions of marks that are there: a keeper that works with one read before
+// the change doesn't confirm it.
+
+/** What a plan opens on a node, as the node has to know it. */
+export interface Opening {
+  readonly node: string;
+  readonly plan: string;
+  readonly open: boolean;
+  readonly inbounds: readonly string[];
+  readonly flow: string | null;
+}
+
+export interface Order {
+  readonly node: string;
+  readonly plan: string;
+  /** They lose access: they go first. */
+  readonly urgent: boolean;
+  readonly replace: boolean;
+}
+
+const listed = (tags: readonly string[]) => JSON.stringify([...new Set(tags)].sort());
+
+/** Who has to be marked after a change; undefined: nobody. */
+export function orderAfter(before: Opening, after: Opening): Order | undefined {
+  const { node, plan } = after;
+  if (!after.open) {
+    return before.open ? { node, plan, urgent: true, replace: false } : undefined;
+  }
+  // An add doesn't change the flow of a user who is there, and one who lost access may still be.
+  const replace = (flowOf(before.flow) ?? before.flow) !== (flowOf(after.flow) ?? after.flow);
+  const same = before.open && listed(before.inbounds) === listed(after.inbounds);
+  return same && !replace ? undefined : { node, plan, urgent: false, replace };
+}
+
+async function readOpenings(tx: Tx): Promise<Map<string, Opening>> {
+  const { rows } = await sql<Opening>`
+    SELECT n.id AS node, p.key AS plan, p.groups && n.groups AS open, n.inbounds,
+      n.link->>'flow' AS flow
+    FROM perennial.node n CROSS JOIN perennial.plan p`.execute(tx);
+  return new Map(rows.map((row) => [JSON.stringify([row.node, row.plan]), row]));
+}
+
+/** One change of nodes or of what plans open at a time; waits for stretches that are under way. */
+export async function takeOpenings(tx: Tx): Promise<void> {
+  await sql`LOCK TABLE perennial.marking IN EXCLUSIVE MODE`.execute(tx);
+}
+
+/**
+ * Changes plans or nodes, and writes down who is to be marked for it; `finishMarking` after the
+ * commit marks them. A node that comes with the change has its keeper, who fills it.
+ */
+export async function withMarking(
+  tx: Tx,
+  now: Instant,
+  change: () => Promise<void>,
+): Promise<void> {
+  await takeOpenings(tx);
+  const before = await readOpenings(tx);
+  await change();
+  const orders: Order[] = [];
+  for (const [key, after] of await readOpenings(tx)) {
+    const was = before.get(key);
+    const order = was === undefined ? undefined : orderAfter(was, after);
+    if (order !== undefined) orders.push(order);
+  }
+  if (orders.length === 0) return;
+  await sql`
+    INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
+    SELECT o.node, o.plan, o.urgent, o.replace, ${isoTime(now)}::timestamptz
+    FROM ${unnest('o', orders, {
+      node: ['text', (order) => order.node],
+      plan: ['text', (order) => order.plan],
+      urgent: ['boolean', (order) => order.urgent],
+      replace: ['boolean', (order) => order.replace],
+    })}
+    ON CONFLICT (node_id, plan) DO UPDATE SET urgent = excluded.urgent,
+      replace = marking.replace OR excluded.replace, after = NULL,
+      ordered_at = excluded.ordered_at`.execute(tx);
+}
+
+/** Credentials looked at in one stretch: some 0.1 s. */
+const stretchMax = 10_000;
+
+interface Stretch {
+  readonly id: bigint;
+  readonly node: string;
+  readonly plan: string;
+  readonly urgent: boolean;
+  readonly replace: boolean;
+  readonly after: CredentialId | null;
+  readonly orderedAt: Instant;
+}
+
+/**
+ * Marks the next stretch of what is ordered, removals first. The order is locked by a statement of
+ * its own: what is read after it is of a moment after the change, also if that changed again.
+ * Skips what somebody else is at, who goes on with it.
+ * @returns how many were marked; undefined: nothing is left to be begun
+ */
+export async function markStretch(tx: Tx, now: Instant): Promise<number | undefined> {
+  const { rows: found } = await sql<Stretch>`
+    SELECT id, node_id AS node, plan, urgent, replace, after, ordered_at AS "orderedAt"
+    FROM perennial.marking ORDER BY urgent DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED`.execute(tx);
+  const [order] = found;
+  if (order === undefined) return undefined;
+  const { rows } = await sql<{ last: CredentialId | null; marked: bigint }>`
+    WITH stretch AS (
+      SELECT id, subscription_id FROM perennial.credential
+      WHERE retired_at IS NULL
+        AND id > coalesce(${order.after}::uuid, '00000000-0000-0000-0000-000000000000')
+      ORDER BY id LIMIT ${stretchMax}
+    ), marked AS (
+      INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, next_attempt_at,
+        marked_at)
+      SELECT ${order.node}, stretch.id, ${order.urgent}::boolean, ${order.replace}::boolean,
+        ${isoTime(now)}::timestamptz, ${isoTime(order.orderedAt)}::timestamptz
+      FROM stretch JOIN perennial.subscription s ON s.id = stretch.subscription_id
+      WHERE s.plan = ${order.plan} ORDER BY stretch.id
+      ON CONFLICT (node_id, credential_id) DO UPDATE SET
+        version = nextval('perennial.access_sync_version'),
+        urgent = access_sync.urgent OR excluded.urgent,
+        replace = access_sync.replace OR excluded.replace, attempts = 0,
+        next_attempt_at = excluded.next_attempt_at, last_error = NULL,
+        marked_at = excluded.marked_at
+      RETURNING 1
+    )
+    SELECT (SELECT id FROM stretch ORDER BY id DESC LIMIT 1) AS last,
+      (SELECT count(*) FROM marked) AS marked`.execute(tx);
+  const { last, marked } = rows[0] as { last: CredentialId | null; marked: bigint };
+  await (last === null
+    ? sql`DELETE FROM perennial.marking WHERE id = ${order.id}`
+    : sql`UPDATE perennial.marking SET after = ${last} WHERE id = ${order.id}`
+  ).execute(tx);
+  if (marked > 0n) await wakeKeepers(tx);
+  return Number(marked);
+}
+
+/**
+ * Marks whatever is ordered, unless somebody else is at it. What is broken off is finished by the
+ * next one who comes: reconcile-xray-state looks once a minute.
+ * @returns how many it marked
+ */
+export async function finishMarking(
+  db: Db,
+  onMarked: (marked: number) => void = () => undefined,
+): Promise<number> {
+  let marked = 0;
+  for (;;) {
+    const more = await inTransaction(db, async (tx) => markStretch(tx, await readClock(tx)));
+    if (more === undefined) return marked;
+    marked += more;
+    onMarked(marked);
+  }
+}
