@@ -8,10 +8,10 @@ import { type AdminKind, type CustomerKind, kinds, type ParamsOf } from './kinds
 
 /** On which a notice is owed, until its courier knows better. */
 export const owedOn = 'telegram';
-/** On which an alarm is, until a courier knows who the admins are. */
-export const toAdmins = 'admins';
 /** What stands in for that where there is none: in the row of what went by it. */
 export const standIn = 'log';
+/** On which an alarm is owed, until a courier knows who the admins are. */
+export const toAdmins = 'admins';
 
 /** `dedupeKey` names the fact, so that the fact is told once. */
 interface NoticeOf<K extends CustomerKind | AdminKind, To> {

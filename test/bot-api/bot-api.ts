@@ -40,16 +40,12 @@ export interface Arrival extends Call {
   readonly arrived: boolean;
   /** Seconds that the caller was told to wait. */
   retryAfter?: number;
-  /** It came while the bot had been told to wait, by an answer that was out. */
-  readonly inside: boolean;
 }
 
 export interface BotApiOptions {
   readonly limits?: Limits;
   readonly conduct?: (call: Call) => Fate | Promise<Fate>;
   readonly port?: number;
-  /** How late a request may come that was on its way when its sender was told to wait. */
-  readonly onTheWayMs?: number;
 }
 
 export interface BotApi extends Disposable {
@@ -74,7 +70,6 @@ export interface BotApi extends Disposable {
 const telegram: Limits = { perSecond: 30, gapMs: 1_000 };
 
 export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> {
-  const { onTheWayMs = 200 } = options;
   const pace = new Pace(options.limits ?? telegram);
   const log: Arrival[] = [];
   const paths: string[] = [];
@@ -93,6 +88,12 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     if (api.resetting) socket.resetAndDestroy();
   });
 
+  const tellToWait = (response: ServerResponse, wait: number, atMs: number): void => {
+    const told = refusal(429, `Too Many Requests: retry after ${wait}`);
+    give(response, 429, { ...told, parameters: { retry_after: wait } });
+    waits.push({ fromMs: performance.now(), untilMs: atMs + wait * 1_000 });
+  };
+
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const atMs = performance.now();
     const { url = '' } = request;
@@ -102,6 +103,7 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     if (method === 'getMe') {
       const me = { id: 1, is_bot: true, first_name: 'Bot', username: 'shop_bot' };
       const answer = () => give(response, 200, { ok: true, result: me });
+      if (isForPace(api.meFate)) return tellToWait(response, api.meFate.tooMany, atMs);
       return carryOut(api.meFate, request, response, answer);
     }
     if (method === 'getUpdates') return updates.serve(JSON.parse(body || '{}'), response);
@@ -113,22 +115,13 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     }
     const call = callOf(log.length + 1, body);
     const fate = await api.conduct(call);
-    const inside = waits.some(
-      ({ fromMs, untilMs }) => atMs > fromMs + onTheWayMs && atMs < untilMs,
-    );
-    const arrival = { ...call, atMs, inside, fate: JSON.stringify(fate), arrived: false };
+    const arrival = { ...call, atMs, fate: JSON.stringify(fate), arrived: false };
     log.push(arrival);
     const wait = isForPace(fate) ? fate.tooMany : pace.ask(call.chat, atMs);
     if (wait > 0) {
       if (isForPace(fate)) pace.close(wait, atMs);
       Object.assign(arrival, { retryAfter: wait });
-      const parameters = { retry_after: wait };
-      give(response, 429, {
-        ...refusal(429, `Too Many Requests: retry after ${wait}`),
-        parameters,
-      });
-      waits.push({ fromMs: performance.now(), untilMs: atMs + wait * 1_000 });
-      return;
+      return tellToWait(response, wait, atMs);
     }
     Object.assign(arrival, { arrived: takes(fate) });
     messages += 1;

@@ -4,9 +4,9 @@ import { openTexts } from '../../src/notify/texts.ts';
 import { startCouriers } from '../../src/workers/deliver-notifications/couriers.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 
-// A process with a courier: `courier-entry.ts URL API PER_SECOND`. It says when the post is its own.
+// A process with a courier: `courier-entry.ts URL API PER_SECOND DEADLINE_MS`. It says when the post is its own.
 
-const [url = '', api = '', perSecond = ''] = process.argv.slice(2);
+const [url = '', api = '', perSecond = '', deadlineMs = ''] = process.argv.slice(2);
 const say = (fields: object, message: string): void =>
   void process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
 const silent = (): void => undefined;
@@ -20,7 +20,7 @@ startCouriers({
       api,
       admins: [],
       perSecond: Number(perSecond),
-      deadlineMs: 700,
+      deadlineMs: Number(deadlineMs),
     }),
   ],
   texts: openTexts(),

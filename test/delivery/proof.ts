@@ -31,14 +31,15 @@ try {
   await migrate(server.url);
   say(`${notices} notices, ${kills} kills of their courier, seed ${seed}`);
   const report = await prove({ url: server.url, notices, kills, seed, say });
-  const { sure, once, calls, told429, died429, seconds, wrong } = report;
+  const { sure, once, calls, told429, died429, inside, seconds, wrong } = report;
   if (values.json) {
     process.stdout.write(`${JSON.stringify({ seed, notices, kills, ...report })}\n`);
   } else {
     process.stdout.write(
       [
         `seed          ${seed}`,
-        `calls         ${calls} in ${seconds} s, ${told429} told to wait (${died429} answers died with their courier)`,
+        `calls         ${calls} in ${seconds} s, ${told429} told to wait (${died429} waits died with their courier)`,
+        `in a wait     ${inside.most} calls at most, ${inside.latestMs} ms after it was told at the latest`,
         `must arrive   ${sure.arrived} arrived, ${sure.again} came again, of ${sure.lostAnswers} sends with a lost answer`,
         `reminders     ${once.arrived} arrived, ${once.uncertain} uncertain, none twice`,
         `result        ${wrong.length === 0 ? 'right' : wrong.join('; ')}`,

@@ -3,6 +3,7 @@ import { type BotApi, type Fate, startBotApi } from '../bot-api/bot-api.ts';
 import { drawer, seededFaults } from '../bot-api/faults.ts';
 import { type Child, startChild } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
+import { type Inside, insideOf, underWayMax } from './waits.ts';
 
 // Thousands of notices through random faults of the gateway, while their courier is killed again and
 // again. Afterwards the gateway's log is held against the books.
@@ -23,8 +24,13 @@ export interface ProvingReport {
   /** Of the reminders: those that came, and those of which nobody knows. */
   readonly once: { readonly arrived: number; readonly uncertain: number };
   readonly told429: number;
-  /** Answers of 429 that died with the courier that got them. */
+  /**
+   * Waits that died with the courier that was told: it was killed before they were in the row, so
+   * its successor can't know. A wait is a second, so none was told earlier than that before the kill.
+   */
   readonly died429: number;
+  /** What came in the others all the same. */
+  readonly inside: Inside;
   /** What may not be, in words with its number. */
   readonly wrong: readonly string[];
 }
@@ -62,9 +68,11 @@ async function fill(client: pg.Client, notices: number): Promise<void> {
 
 /** One call in 20 meets an accident; some of those cost the courier its whole patience. */
 const faultShare = 0.05;
-const more: readonly Fate[] = ['hang', 'hang_taken', { tooMany: 1 }];
+const more: readonly Fate[] = ['hang', 'hang_taken', { tooMany: 1 }, { tooMany: 1 }];
 
 const perSecond = 400;
+/** Shorter than a wait: what was under way when it began has come before it ends. */
+const deadlineMs = 700;
 
 export async function prove(request: ProvingRequest): Promise<ProvingReport> {
   const { url, notices, kills, seed, say = () => undefined } = request;
@@ -77,7 +85,8 @@ export async function prove(request: ProvingRequest): Promise<ProvingReport> {
     conduct: seededFaults(seed, faultShare, more),
   });
   const entry = new URL('./courier-entry.ts', import.meta.url);
-  const start = (): Child => startChild(entry, [url, api.url, String(perSecond)]);
+  const start = (): Child =>
+    startChild(entry, [url, api.url, String(perSecond), String(deadlineMs)]);
   const couriers: Child[] = [start(), start()];
   const died = new Set<object>();
   const begunMs = performance.now();
@@ -121,6 +130,7 @@ async function unstored(client: pg.Client, api: BotApi): Promise<readonly object
   const stored = rows[0]?.rests_until?.getTime() ?? 0;
   const now = performance.now();
   return api.waits.filter(
+    // The row counts from when its courier heard of it, later than here; 50 ms for two clocks.
     ({ untilMs }) => untilMs > now && performance.timeOrigin + untilMs > stored + 50,
   );
 }
@@ -151,10 +161,7 @@ async function compared(client: pg.Client, api: BotApi, died: ReadonlySet<object
   const sure = rows.filter(({ kind }) => kind === 'receipt');
   const once = rows.filter(({ kind }) => kind !== 'receipt');
   const waits = api.waits.filter((wait) => !died.has(wait));
-  const onTheWayMs = 200;
-  const inside = api.log.filter(({ atMs }) =>
-    waits.some(({ fromMs, untilMs }) => atMs > fromMs + onTheWayMs && atMs < untilMs),
-  );
+  const inside = insideOf(api.log, waits);
   const wrongs: Readonly<Record<string, number>> = {
     'must arrive and did not': sure.filter((row) => times(row) === 0).length,
     'must arrive and is not marked sent': sure.filter(({ state }) => state !== 'sent').length,
@@ -166,7 +173,9 @@ async function compared(client: pg.Client, api: BotApi, died: ReadonlySet<object
     ).length,
     'reminder without a trace': once.filter(({ state }) => !['sent', 'uncertain'].includes(state))
       .length,
-    'sent inside of a wait that the gateway told': inside.length,
+    'sent inside of a wait beyond what was under way': inside.most > underWayMax ? inside.most : 0,
+    'sent inside of a wait later than a send may take, ms':
+      inside.latestMs > deadlineMs ? inside.latestMs : 0,
   };
   return {
     calls: api.log.length,
@@ -181,6 +190,7 @@ async function compared(client: pg.Client, api: BotApi, died: ReadonlySet<object
     },
     told429: api.waits.length,
     died429: died.size,
+    inside,
     wrong: Object.entries(wrongs).flatMap(([what, n]) => (n === 0 ? [] : [`${what}: ${n}`])),
   };
 }

@@ -32,6 +32,9 @@ export type Outcome =
   /** The message as it stands is refused, and will be again. */
   | { readonly is: 'refused'; readonly error: string };
 
+/** Why a gateway takes nothing. */
+export type Down = Extract<Outcome, { is: 'not_taken' | 'too_many' }>;
+
 export interface Channel {
   /** As it stands in the row of a notice that went by it. */
   readonly name: string;
@@ -49,6 +52,6 @@ export interface Channel {
   /** Never rejects. Aborted, it says what became of it at once. */
   send(to: string, message: Message, signal: AbortSignal): Promise<Outcome>;
   /** Whether anything would be taken, without sending; undefined: yes. Never rejects. */
-  whyDown(signal: AbortSignal): Promise<string | undefined>;
+  whyDown(signal: AbortSignal): Promise<Down | undefined>;
   close(): void;
 }

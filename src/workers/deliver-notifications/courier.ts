@@ -9,8 +9,9 @@ import { addressAlarms } from './addressing.ts';
 import { type Claim, type Claimed, claim, type Desk } from './claim.ts';
 import { takeBack, takeOver } from './lost.ts';
 import { Pacer } from './pacer.ts';
-import { postLost, readCourier, writeResting } from './post.ts';
-import { asksFirst, restingOf, saysNothing, settlingOf } from './rule.ts';
+import { postLost, readCourier } from './post.ts';
+import type { Rest } from './rest.ts';
+import { asksFirst, settlingOf } from './rule.ts';
 import { type DueKey, type DueNotice, readDue, settle } from './store.ts';
 import type { Tally } from './tally.ts';
 
@@ -28,6 +29,8 @@ export interface CourierLog {
 export interface CourierOptions {
   readonly log: CourierLog;
   readonly signal: AbortSignal;
+  /** What is known of the gateway: outlives the courier. */
+  readonly rest: Rest;
 }
 
 /** What a walk over all that is due came to. */
@@ -53,6 +56,7 @@ export class Courier {
   readonly #log: CourierLog;
   readonly #signal: AbortSignal;
   readonly #fence: Fence;
+  readonly #rest: Rest;
   readonly #elapsedMs = stopwatch();
   readonly #pacer: Pacer;
   readonly #bell = new Bell();
@@ -61,18 +65,16 @@ export class Courier {
   readonly #unsent = new Set<bigint>();
   /** Ends the sends under way. */
   readonly #cut = new AbortController();
-  #restUntilMs = 0;
-  #restsFor = '';
-  #failures = 0;
   #woken = false;
   /** The last answer that is written down. */
   #settling: Promise<void> = Promise.resolve();
 
-  constructor(desk: Desk, { log, signal }: CourierOptions) {
+  constructor(desk: Desk, { log, signal, rest }: CourierOptions) {
     const { db, post, channel } = desk;
     this.#desk = desk;
     this.#log = log;
     this.#signal = signal;
+    this.#rest = rest;
     this.#fence = new Fence({
       holds: async () => (await readCourier(db, post)) !== undefined,
       lost: () => postLost(post),
@@ -109,13 +111,13 @@ export class Courier {
         const soonMs = await this.#turn(due, tally);
         busyMs = Math.min(busyMs, soonMs);
         after = due.key;
-        if (this.#signal.aborted || isOver() || this.#restMs() > 0 || this.#woken) break;
+        if (this.#signal.aborted || isOver() || this.#rest.ms() > 0 || this.#woken) break;
       }
       // What came meanwhile may go before what is left of the page.
       if (this.#woken) after = undefined;
       else if (page.length < pageMax && (page.length === 0 || after === page.at(-1)?.key)) {
         await this.answers();
-        if (this.#restMs() > 0) continue;
+        if (this.#rest.ms() > 0) continue;
         if (this.#signal.aborted) return { is: 'left' };
         if (busyMs === Number.POSITIVE_INFINITY) return { is: 'done' };
         await this.#bell.wait(busyMs, this.#signal);
@@ -152,24 +154,23 @@ export class Courier {
     await this.#surely(() => this.#takeBack());
   }
 
-  #restMs(): number {
-    return Math.max(0, this.#restUntilMs - this.#elapsedMs());
-  }
-
   /** Whether nothing may be sent now, for how long and why; asks the gateway where that is in doubt. */
   async #resting(): Promise<Walked | undefined> {
     const { db, post, channel } = this.#desk;
+    const rest = this.#rest;
+    await rest.write(db, post);
     const facts = await readCourier(db, post);
     if (facts === undefined) throw postLost(post);
-    this.#failures = facts.failures;
+    rest.adopt(facts.failures);
     const storedMs = facts.restsUntil === null ? 0 : facts.restsUntil - facts.now;
-    const ms = Math.max(storedMs, this.#restMs());
-    if (ms > 0) return { is: 'rests', ms, error: this.#restsFor };
-    if (!asksFirst(this.#failures)) return undefined;
-    const error = await channel.whyDown(this.#cut.signal);
-    if (error === undefined) return undefined;
-    await this.#heed({ is: 'not_taken', error }, this.#failures);
-    return { is: 'rests', ms: this.#restMs(), error };
+    const ms = Math.max(storedMs, rest.ms());
+    if (ms > 0) return { is: 'rests', ms, error: rest.reason };
+    if (!asksFirst(rest.failures)) return undefined;
+    const down = await channel.whyDown(this.#cut.signal);
+    if (down === undefined) return undefined;
+    this.#heed(down, rest.failures);
+    await rest.write(db, post);
+    return { is: 'rests', ms: rest.ms(), error: rest.reason };
   }
 
   /** One notice: its turn in the pace, its judgement, its sending. @returns ms until its recipient is free */
@@ -183,7 +184,7 @@ export class Courier {
     }
     const waitMs = this.#pacer.waitMs(this.#elapsedMs());
     if (waitMs > 0) await new Bell().wait(waitMs, this.#signal);
-    if (this.#signal.aborted || this.#restMs() > 0) return Number.POSITIVE_INFINITY;
+    if (this.#signal.aborted || this.#rest.ms() > 0) return Number.POSITIVE_INFINITY;
     const claimed = await this.#claim(due, tally);
     if (claimed.is === 'send') await this.#hand(claimed.claimed, tally);
     return Number.POSITIVE_INFINITY;
@@ -205,29 +206,33 @@ export class Courier {
     this.#unsent.add(claimed.id);
     await this.#fence.hold();
     // Told to wait since it was claimed.
-    if (this.#signal.aborted || this.#restMs() > 0) return;
+    if (this.#signal.aborted || this.#rest.ms() > 0) return;
     this.#unsent.delete(claimed.id);
     const { recipient, message, id } = claimed;
     this.#pacer.took(recipient, this.#elapsedMs());
-    const failures = this.#failures;
+    const { failures } = this.#rest;
     const sent = this.#desk.channel
       .send(recipient, message, this.#cut.signal)
-      .then((outcome) => this.#settle(claimed, outcome, failures, tally))
+      .then((outcome) => {
+        // First what concerns everybody, and before anything is waited for.
+        this.#heed(outcome, failures);
+        return this.#settle(claimed, outcome, tally);
+      })
       .finally(() => this.#underWay.delete(id));
     this.#underWay.set(id, sent);
   }
 
-  async #settle(claimed: Claimed, outcome: Outcome, failures: number, tally: Tally): Promise<void> {
+  async #settle(claimed: Claimed, outcome: Outcome, tally: Tally): Promise<void> {
     const { id, customerId, attempts } = claimed;
     const messageId = outcome.is === 'sent' ? outcome.messageId : null;
-    const { name } = this.#desk.channel;
+    const { db, post, channel } = this.#desk;
+    const { name } = channel;
     const sent = { id, customerId, attempts, channel: name, messageId };
-    // First what concerns everybody.
-    await this.#surely(() => this.#heed(outcome, failures));
+    await this.#surely(() => this.#rest.write(db, post));
     // One after the other: sixteen answers at once must not want sixteen connections.
     this.#settling = this.#settling.then(() =>
       this.#surely(() =>
-        inTransaction(this.#desk.db, async (tx) => {
+        inTransaction(db, async (tx) => {
           const now = await readClock(tx);
           const settling = settlingOf(claimed, outcome, now);
           if (await settle(tx, sent, settling, now)) await tally.settled(tx, settling);
@@ -240,24 +245,11 @@ export class Courier {
     this.#log[level]({ worker, item: String(id), ...outcome }, `notice: ${outcome.is}`);
   }
 
-  /** What an answer says of the gateway: at once for this process, and stored for all. */
-  async #heed(outcome: Outcome, failuresBefore: number): Promise<void> {
-    const { db, post } = this.#desk;
-    if (this.#failures === 0 && saysNothing(outcome)) return;
-    const told = restingOf(failuresBefore, outcome, await readClock(db));
-    // The answer to an earlier send says less than what is known since: it doesn't take that back.
-    const isOld = told.error !== null && told.failures < this.#failures;
-    if (isOld && told.restsUntil === null) return;
-    const resting = isOld ? { ...told, failures: this.#failures } : told;
-    this.#failures = resting.failures;
-    if (resting.restsUntil !== null) {
-      const { restsUntil, error } = resting;
-      this.#restsFor = error ?? '';
-      const ms = restsUntil - (await readClock(db));
-      this.#restUntilMs = Math.max(this.#restUntilMs, this.#elapsedMs() + ms);
-      this.#log.warn({ worker, post: post.id, restMs: ms, error }, 'nothing is sent for a while');
-    }
-    await writeResting(db, post, resting);
+  #heed(outcome: Outcome, failuresBefore: number): void {
+    const restMs = this.#rest.heed(outcome, failuresBefore);
+    if (restMs === 0) return;
+    const about = { worker, post: this.#desk.post.id, restMs, error: this.#rest.reason };
+    this.#log.warn(about, 'nothing is sent for a while');
   }
 
   /** While the database is away what was learnt is kept for some seconds; then it is lost. */

@@ -12,6 +12,7 @@ import { isUnaddressed } from './addressing.ts';
 import type { Delivery } from './claim.ts';
 import { Courier, type CourierLog, worker } from './courier.ts';
 import { enterPost, lockOf, servedText } from './post.ts';
+import { Rest } from './rest.ts';
 import { type Ended, recorded } from './run.ts';
 import { hasLost, readDue } from './store.ts';
 import type { Tally } from './tally.ts';
@@ -50,10 +51,10 @@ export function startCouriers(options: CouriersOptions): Couriers {
   const { signal } = stopping;
   const held = new Map<string, Courier>();
   const left = new Set<string>();
-  const rest = (ms: number) => new Bell().wait(ms, signal);
+  const pause = (ms: number) => new Bell().wait(ms, signal);
 
   /** Delivers for a channel for as long as one connection lives. @returns how long to leave it to others */
-  async function session(channel: Channel): Promise<number> {
+  async function session(channel: Channel, rest: Rest): Promise<number> {
     const client = new pg.Client(guardConfig(options.url, 'courier', silentMs));
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
@@ -75,7 +76,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
             : 'SELECT true AS mine',
         );
         if (working === undefined && rows[0]?.mine === true) {
-          working = work(channel, over).finally(() => bell.ring());
+          working = work(channel, rest, over).finally(() => bell.ring());
         }
         await bell.wait(Math.min(pollMs, silentMs / 4), over);
         const ended = await Promise.race([working, undefined]);
@@ -92,7 +93,11 @@ export function startCouriers(options: CouriersOptions): Couriers {
   }
 
   /** Never rejects. */
-  async function work(channel: Channel, over: AbortSignal): Promise<'lost' | 'unfit' | 'ended'> {
+  async function work(
+    channel: Channel,
+    rest: Rest,
+    over: AbortSignal,
+  ): Promise<'lost' | 'unfit' | 'ended'> {
     const { db, channels, texts, admins } = options;
     let courier: Courier | undefined;
     let end: 'lost' | 'unfit' | 'ended' = 'ended';
@@ -108,7 +113,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
           log.info({ worker, post: post.id, epoch: Number(post.epoch) }, 'delivers here');
           courier = new Courier(
             { db, channel, channels, texts, admins, post },
-            { log, signal: over },
+            { log, signal: over, rest },
           );
           held.set(channel.id, courier);
         }
@@ -186,12 +191,13 @@ export function startCouriers(options: CouriersOptions): Couriers {
   }
 
   async function sessions(channel: Channel): Promise<void> {
+    const rest = new Rest();
     while (!signal.aborted) {
-      const restMs = await session(channel).catch((error: unknown) => {
+      const leftMs = await session(channel, rest).catch((error: unknown) => {
         said(error);
         return pollMs;
       });
-      await rest(Math.max(restMs, 10));
+      await pause(Math.max(leftMs, 10));
     }
   }
 

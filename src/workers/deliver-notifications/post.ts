@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
-import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { Instant } from '../../kernel/instant.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
 import type { Resting } from './rule.ts';
 
@@ -94,17 +94,20 @@ export async function readCourier(
 
 /**
  * Writes down until when nothing is sent, also by whoever was replaced: what a gateway said is true
- * of the bot. One that was told to wait longer waits longer.
+ * of the bot. One that was told to wait longer waits longer. The length is counted from when the
+ * statement is carried out, so never too short.
  */
 export async function writeResting(
   db: Db,
   { id }: CourierPost,
-  { failures, restsUntil, error }: Resting,
+  { failures, restMs, error }: Resting,
 ): Promise<void> {
-  const until = restsUntil === null ? null : isoTime(restsUntil);
+  // Whole milliseconds, as the row has them.
+  const forMs = restMs > 0 ? Math.ceil(restMs) : null;
   await sql`
     UPDATE perennial.courier SET failures = ${failures}, last_error = ${error},
-      rests_until = greatest(rests_until, ${until}::timestamptz)
+      rests_until = greatest(rests_until,
+        perennial.clock() + ${forMs}::float8 * interval '1 millisecond')
     WHERE id = ${id}`.execute(db);
 }
 

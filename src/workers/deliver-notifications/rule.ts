@@ -79,7 +79,8 @@ function noticeRestMs(attempts: number): number {
 
 export interface Resting {
   readonly failures: number;
-  readonly restsUntil: Instant | null;
+  /** For how long nothing is sent; 0: anything may be. */
+  readonly restMs: number;
   readonly error: string | null;
 }
 
@@ -87,22 +88,21 @@ export interface Resting {
 export const saysNothing = ({ is }: Outcome): boolean =>
   is === 'sent' || is === 'unreachable' || is === 'refused';
 
-/** Until when nothing is sent, after a send that began when the courier's failures were these. */
-export function restingOf(failures: number, outcome: Outcome, now: Instant): Resting {
+/** For how long nothing is sent, after a send that began when the courier's failures were these. */
+export function restingOf(failures: number, outcome: Outcome): Resting {
   switch (outcome.is) {
     case 'sent':
     case 'unreachable':
     case 'refused':
-      return { failures: 0, restsUntil: null, error: null };
+      return { failures: 0, restMs: 0, error: null };
     case 'too_many': {
       const error = `too many: wait ${outcome.retryAfterMs / secondMs} s`;
-      return { failures, restsUntil: later(now, outcome.retryAfterMs), error };
+      return { failures, restMs: outcome.retryAfterMs, error };
     }
     case 'not_taken':
     case 'uncertain': {
       const restMs = courierRestMs(failures + 1);
-      const restsUntil = restMs === 0 ? null : later(now, restMs);
-      return { failures: failures + 1, restsUntil, error: outcome.error };
+      return { failures: failures + 1, restMs, error: outcome.error };
     }
     default:
       return unreachable(outcome);

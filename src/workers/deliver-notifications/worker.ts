@@ -6,6 +6,7 @@ import type { Delivery } from './claim.ts';
 import { Courier, type Walked, worker } from './courier.ts';
 import { enterPost, servedText, tryPost } from './post.ts';
 import { type DeliveryPreview, previewDelivery } from './preview.ts';
+import { Rest } from './rest.ts';
 import { type Ended, recorded } from './run.ts';
 import type { Tally } from './tally.ts';
 
@@ -36,7 +37,10 @@ async function carriedOut(delivery: Delivery, context: RunContext, tally: Tally)
     }
     const { post } = entered;
     const log = { ...context.log, debug: () => undefined, info: () => undefined };
-    const courier = new Courier({ ...delivery, db, channel, post }, { log, signal });
+    const courier = new Courier(
+      { ...delivery, db, channel, post },
+      { log, signal, rest: new Rest() },
+    );
     let walked: Walked;
     try {
       walked = await courier.walk(tally, () => elapsedMs() >= budgetMs);

@@ -97,7 +97,7 @@ export function openEmail(settings: EmailSettings): Channel {
         await cutBy(within(signal), transport.verify(), () => transport.close());
         return undefined;
       } catch (error) {
-        return told((error as Error).message);
+        return { is: 'not_taken', error: told((error as Error).message) };
       }
     },
     close: () => undefined,

@@ -133,9 +133,11 @@ test('whether the gateway is there is asked without sending', async () => {
   const { signal } = new AbortController();
   expect(await channel.whyDown(signal)).toBeUndefined();
   api.meFate = { error: 401, description: 'Unauthorized' };
-  expect(await channel.whyDown(signal)).toBe('401 Unauthorized');
+  expect(await channel.whyDown(signal)).toEqual({ is: 'not_taken', error: '401 Unauthorized' });
+  api.meFate = { tooMany: 7 };
+  expect(await channel.whyDown(signal)).toEqual({ is: 'too_many', retryAfterMs: 7_000 });
   api.meFate = 'drop';
-  expect(await channel.whyDown(signal)).toBeTypeOf('string');
+  expect(await channel.whyDown(signal)).toMatchObject({ is: 'not_taken' });
   expect(api.log).toEqual([]);
   channel.close();
 });

@@ -102,7 +102,8 @@ export function openTelegram(settings: TelegramSettings): Channel {
         return undefined;
       } catch (error) {
         const outcome = outcomeOf(error, told);
-        return 'error' in outcome ? outcome.error : 'too many requests';
+        if (outcome.is === 'too_many') return outcome;
+        return { is: 'not_taken', error: 'error' in outcome ? outcome.error : 'no answer' };
       }
     },
     close: () => line.close(),
