@@ -1,6 +1,7 @@
 import { hourMs, type Instant, later, parseInstant } from '../src/kernel/instant.ts';
-import { type JudgedNotice, judge, type NoticeFacts, type Verdict } from '../src/notify/judging.ts';
+import { judge, type Verdict } from '../src/notify/judging.ts';
 import { kinds, type NoticeKind, type Params } from '../src/notify/kinds.ts';
+import type { JudgedNotice, NoticeFacts, Words } from '../src/notify/notice-facts.ts';
 import { samplesOf } from '../src/notify/texts/samples.ts';
 import type { Outlook } from '../src/subscription/outlook.ts';
 
@@ -26,7 +27,7 @@ export interface Given {
   readonly createdAt?: Instant;
   readonly sub?: Partial<Sub> | null;
   readonly customer?: Partial<Customer>;
-  readonly laterReminder?: boolean;
+  readonly words?: Partial<Words>;
   readonly moot?: boolean;
   readonly now?: Instant;
   /** Of the subscription and of what the notice says of it. */
@@ -66,10 +67,11 @@ export function judged(kind: NoticeKind, given: Given = {}): Verdict {
             state,
             expiresAt: ends,
             currency: 'RUB',
+            renewalDue: false,
             outlook: state === 'active' ? (trial ? outlooks.ends : outlooks.short) : null,
             ...given.sub,
           },
-    laterReminder: given.laterReminder ?? false,
+    words: { later: false, toldAt: null, lowBalance: 'none', ...given.words },
     moot: given.moot ?? false,
   };
   return judge(notice, facts, given.now ?? now);

@@ -1,91 +1,26 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
+import { freshBooks } from '../../test/books.ts';
+import { call, earlierOne, end, shortPayer, start, verdicts } from '../../test/owed-warnings.ts';
 import { openShop, payer, runOf } from '../../test/shop.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
-import type { SubscriptionId } from '../kernel/ids.ts';
-import { type Instant, instant } from '../kernel/instant.ts';
+import { instant } from '../kernel/instant.ts';
 import { topUp } from '../subscription/balance.ts';
 import { purchase } from '../subscription/buying.ts';
 import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
 import { refund } from '../subscription/refunding.ts';
 import { readFacts } from './facts.ts';
-import { judge, type Verdict } from './judging.ts';
-import type { NoticeKind, Params } from './kinds.ts';
-import { type NewNotice, owe } from './outbox.ts';
+import { owe } from './outbox.ts';
 
 // On real books: what each command makes of what was owed before it.
 
-const start = '2026-10-26T09:00:00Z';
-const end = '2026-11-25T09:00:00.000Z';
-const anHourBefore = '2026-11-25T08:00:00Z';
-const call = ({ db }: Pick<Books, 'db'>) => ({ db, actor: 'test' });
-
-interface Row {
-  readonly id: bigint;
-  readonly kind: NoticeKind;
-  readonly params: Params;
-  readonly createdAt: Instant;
-}
-
-/** What would become of each notice now: its kind, then `send` or why not. */
-async function verdicts(books: Books): Promise<Record<string, string>> {
-  const judged = Object.entries(await judgedNow(books));
-  return Object.fromEntries(
-    judged.map(([kind, it]) => [kind, it.do === 'suppress' ? it.reason : it.do]),
-  );
-}
-
-async function judgedNow(books: Books): Promise<Record<string, Verdict>> {
-  const { rows } = await sql<Row>`
-    SELECT id, kind, params, created_at AS "createdAt" FROM perennial.notification
-    ORDER BY id`.execute(books.db);
-  return inTransaction(books.db, async (tx) => {
-    const now = await readClock(tx);
-    const ids = rows.map(({ id }) => id);
-    const read = await readFacts(tx, ids, now);
-    return Object.fromEntries(
-      rows.map((row) => {
-        const { facts } = read.get(row.id) ?? {};
-        if (facts === undefined) throw new Error(`no facts of ${row.id}`);
-        return [row.kind, judge(row, facts, now)];
-      }),
-    );
-  });
-}
-
-const ends = (
-  kind: 'ends_24h' | 'ends_3h',
-  customerId: NewNotice['customerId'],
-  subscriptionId: SubscriptionId,
-) =>
-  ({
-    kind,
-    customerId,
-    subscriptionId,
-    dedupeKey: kind,
-    params: { plan: 'basic', expires_at: end, missing: null, others: null, currency: 'RUB' },
-  }) as NewNotice;
-
-/** A customer whose month ends in an hour, short by 49, and who is owed all that says so. */
-async function shortPayer(books: Books) {
-  await openShop(books);
-  const id = await payer(books, 1n, 100_00n);
-  await books.setClock('2026-11-25T05:00:00Z');
-  await runOf(books, 'auto-renewal');
-  await books.setClock(anHourBefore);
-  const { id: customer } = await books.db
-    .selectFrom('perennial.customer')
-    .select('id')
-    .executeTakeFirstOrThrow();
-  await inTransaction(books.db, async (tx) =>
-    owe(tx, [ends('ends_24h', customer, id), ends('ends_3h', customer, id)], await readClock(tx)),
-  );
-  return id;
-}
-
-const owed = { receipt: 'send', low_balance: 'send', ends_24h: 'later_reminder', ends_3h: 'send' };
+const owed = {
+  receipt: 'send',
+  low_balance: 'send',
+  ends_24h: 'too_late',
+  ends_3h: 'low_balance',
+};
 const moved = {
   receipt: 'send',
   low_balance: 'end_moved',
@@ -93,7 +28,7 @@ const moved = {
   ends_3h: 'end_moved',
 };
 
-test('while nothing changes, what is owed is said; of two reminders the later one', async () => {
+test('while nothing changes, what is owed is said; of all about one end the short balance', async () => {
   await using books = await freshBooks({ now: start });
   await shortPayer(books);
   expect(await verdicts(books)).toEqual(owed);
@@ -108,7 +43,7 @@ test('a top-up that covers the price makes warnings untrue before anything is re
   expect(await verdicts(books)).toEqual({
     receipt: 'send',
     low_balance: 'will_be_renewed',
-    ends_24h: 'later_reminder',
+    ends_24h: 'will_be_renewed',
     ends_3h: 'will_be_renewed',
   });
 });
@@ -154,7 +89,11 @@ test('auto-renewal switched off: the balance is not short any more, the end come
   await using books = await freshBooks({ now: start });
   await shortPayer(books);
   await setAutoRenew(call(books), { telegramId: 1n, on: false });
-  expect(await verdicts(books)).toEqual({ ...owed, low_balance: 'not_renewed' });
+  const off = { ...owed, low_balance: 'not_renewed', ends_3h: 'send' };
+  expect(await verdicts(books)).toEqual(off);
+  // While both may still be said.
+  await books.setClock('2026-11-25T05:59:59.999Z');
+  expect(await verdicts(books)).toEqual({ ...off, ends_24h: 'later_reminder' });
 });
 
 test('the end itself is told while it lasts', async () => {
@@ -179,46 +118,15 @@ test('somebody who blocked the bot: a failed message is waited after, for a week
     books.db,
   );
   await sql`UPDATE perennial.customer SET reachable = false`.execute(books.db);
-  expect(await verdicts(books)).toMatchObject({ low_balance: 'wait', ends_3h: 'unreachable' });
+  expect(await verdicts(books)).toMatchObject({ low_balance: 'wait', ends_3h: 'low_balance' });
 });
-
-/** Another month of the same customer's that ends a minute before. */
-async function earlierOne(books: Books, id: SubscriptionId) {
-  await sql`
-    WITH made AS (
-      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
-        expires_at)
-      SELECT customer_id, 'paid', 'basic', 30, 'active', started_at, expires_at - interval '1 minute'
-      FROM perennial.subscription WHERE id = ${id} RETURNING *)
-    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-      currency)
-    SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM made`.execute(
-    books.db,
-  );
-}
 
 test("a customer's balance pays for what ends first; the next one hears what is missing", async () => {
   await using books = await freshBooks({ now: start });
   const id = await shortPayer(books);
   await topUp(call(books), { telegramId: 1n, amountMinor: 49_00n });
   await earlierOne(books, id);
-  expect(await verdicts(books)).toMatchObject({ low_balance: 'send', ends_3h: 'send' });
-});
-
-test('R11: what is missing is enough, also where the balance is short for an earlier one too', async () => {
-  await using books = await freshBooks({ now: start });
-  const id = await shortPayer(books);
-  await earlierOne(books, id);
-  const told = { missing: '198.00', others: '149.00' };
-  expect(await judgedNow(books)).toMatchObject({
-    low_balance: { params: told },
-    ends_3h: { params: told },
-  });
-  await topUp(call(books), { telegramId: 1n, amountMinor: 198_00n });
-  await runOf(books, 'auto-renewal');
-  const ended = await sql`
-    SELECT FROM perennial.subscription WHERE expires_at <= ${end}`.execute(books.db);
-  expect(ended.rows).toEqual([]);
+  expect(await verdicts(books)).toMatchObject({ low_balance: 'send', ends_3h: 'low_balance' });
 });
 
 test('an alarm that is over is not said, nor that one is over which nobody heard of', async () => {

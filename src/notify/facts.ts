@@ -3,12 +3,12 @@ import type { Tx } from '../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import { type Instant, isoTime } from '../kernel/instant.ts';
+import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readOutlooks } from '../subscription/outlook.ts';
-import { readSettings } from '../subscription/settings.ts';
+import { readSettings, type Settings } from '../subscription/settings.ts';
 import { alarmSubject } from './alarms.ts';
-import type { NoticeFacts } from './judging.ts';
 import { metNobody } from './kinds.ts';
+import type { NoticeFacts, Words } from './notice-facts.ts';
 
 // What `judge` is asked with. In statements of their own after the customers were locked, as every
 // facts of a decision (DESIGN.md 3.2): so nothing that committed before is missed, and nothing
@@ -41,7 +41,9 @@ interface Row {
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
   readonly expiresAt: Instant;
-  readonly laterReminder: boolean;
+  readonly laterWord: boolean;
+  readonly toldAt: Instant | null;
+  readonly lowBalance: Words['lowBalance'];
   readonly moot: boolean;
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
@@ -54,15 +56,24 @@ export async function readFacts(
 ): Promise<Map<bigint, NoticeRead>> {
   const rows = await readRows(tx, ids, now);
   const customers = [...new Set(rows.flatMap(({ customerId }) => customerId ?? []))];
-  const outlooks = await readOutlooks(tx, customers, now, await readSettings(tx));
-  return new Map(rows.map((row) => [row.id, readOf(row, outlooks)]));
+  const settings = await readSettings(tx);
+  const outlooks = await readOutlooks(tx, customers, now, settings);
+  return new Map(rows.map((row) => [row.id, readOf(row, outlooks, now, settings)]));
 }
 
 type Outlooks = Awaited<ReturnType<typeof readOutlooks>>;
 
-function readOf(row: Row, outlooks: Outlooks): NoticeRead {
+function readOf(
+  row: Row,
+  outlooks: Outlooks,
+  now: Instant,
+  { windowMs }: Pick<Settings, 'windowMs'>,
+): NoticeRead {
   const { customerId, subscriptionId, telegramId, locale, timeZone, currency } = row;
-  const { reachable, failedAt, pays, kind, state, expiresAt, laterReminder, moot } = row;
+  const { reachable, failedAt, pays, kind, state, expiresAt, moot } = row;
+  const { laterWord, toldAt, lowBalance } = row;
+  const renewalDue = expiresAt !== null && later(expiresAt, -windowMs) <= now;
+  const outlook = subscriptionId === null ? undefined : outlooks.get(subscriptionId);
   const customer = { reachable, failedAt, timeZone, pays };
   return {
     facts: {
@@ -70,8 +81,8 @@ function readOf(row: Row, outlooks: Outlooks): NoticeRead {
       subscription:
         subscriptionId === null
           ? null
-          : { kind, state, expiresAt, currency, outlook: outlooks.get(subscriptionId) ?? null },
-      laterReminder,
+          : { kind, state, expiresAt, currency, renewalDue, outlook: outlook ?? null },
+      words: { later: laterWord, toldAt, lowBalance },
       moot,
     },
     reader: customerId === null ? null : { telegramId, locale, timeZone },
@@ -79,10 +90,7 @@ function readOf(row: Row, outlooks: Outlooks): NoticeRead {
   };
 }
 
-/**
- * `ends_3d`, `ends_24h`, `ends_3h` are one row of reminders, `trial_…` another. When a message to
- * somebody failed last is asked only of who can't be reached.
- */
+/** When a message to somebody failed last is asked only of who can't be reached. */
 async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<Row[]> {
   const { rows } = await sql<Row>`
     SELECT n.id, c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
@@ -94,11 +102,9 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
       (SELECT max(f.sending_since) FROM perennial.notification f
         WHERE NOT c.reachable AND f.customer_id = c.id AND (f.state = 'failed'
           OR f.state = 'pending' AND f.reason LIKE ${`${metNobody}%`})) AS "failedAt",
-      n.kind ~ '^(ends|trial)_' AND EXISTS (SELECT FROM perennial.notification l
-        WHERE l.customer_id = n.customer_id AND l.id > n.id
-          AND l.subscription_id = n.subscription_id
-          AND l.state IN ('pending', 'sending', 'sent', 'uncertain') AND l.kind <> 'trial_ended'
-          AND split_part(l.kind, '_', 1) = split_part(n.kind, '_', 1)) AS "laterReminder",
+      coalesce(words.later, false) AS "laterWord", words.told_at AS "toldAt",
+      CASE WHEN words.short_stands THEN 'stands' WHEN words.short_known THEN 'over' ELSE 'none' END
+        AS "lowBalance",
       CASE
         WHEN n.customer_id IS NOT NULL THEN false
         WHEN n.kind = 'alarm_over' THEN NOT EXISTS (SELECT FROM perennial.notification a
@@ -113,6 +119,22 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
     LEFT JOIN perennial.customer c ON c.id = n.customer_id
     LEFT JOIN perennial.subscription s ON s.id = n.subscription_id
     LEFT JOIN perennial.plan p ON p.key = n.params->>'plan'
+    LEFT JOIN LATERAL (${wordsOfTheSameEnd}) words ON true
     WHERE n.id = ${anyOf('bigint', ids)}`.execute(tx);
   return rows;
 }
+
+/** What else is said of the end that `n` tells of. A price is no word about an end. */
+const wordsOfTheSameEnd = sql`
+  SELECT
+    bool_or(l.id > n.id AND l.state IN ('pending', 'sending', 'sent', 'uncertain')
+      AND (l.kind <> 'low_balance' OR n.kind = 'price_change')) AS later,
+    max(l.sending_since) FILTER (WHERE l.state IN ('sending', 'sent', 'uncertain')) AS told_at,
+    bool_or(l.kind = 'low_balance') AS short_known,
+    bool_or(l.kind = 'low_balance' AND (l.state IN ('pending', 'sending')
+      OR (l.id > n.id AND l.state IN ('sent', 'uncertain')))) AS short_stands
+  FROM perennial.notification l
+  WHERE n.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance|price_change)'
+    AND l.customer_id = n.customer_id AND l.subscription_id = n.subscription_id AND l.id <> n.id
+    AND l.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance)'
+    AND l.params->>'expires_at' = n.params->>'expires_at'`;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { end, endFor, type Given, judged, now, outcome, outlooks } from '../../test/judged.ts';
-import { dayMs, hourMs, type Instant, later } from '../kernel/instant.ts';
+import { dayMs, hourMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
 import { kinds, type NoticeKind, noticeKinds } from './kinds.ts';
 
 // Why a notice is not said, in the order in which the rule asks. Nights: judging-nights.test.ts.
@@ -35,7 +35,8 @@ describe('what has come to be untrue is not said', () => {
     ...told.map((kind) => [kind, 'ended', { sub: { state: 'expired' } }, 'ended'] as const),
     ...told.map((kind) => [kind, 'at its end', { now: endFor(kind) }, 'ended'] as const),
     ...reminders.map(
-      (kind) => [kind, 'a later one is owed', { laterReminder: true }, 'later_reminder'] as const,
+      (kind) =>
+        [kind, 'a later one is owed', { words: { later: true } }, 'later_reminder'] as const,
     ),
     ...(['trial_6h', 'trial_48h', 'trial_ending'] as const).flatMap((kind) => [
       [kind, 'bought', { sub: { kind: 'paid' } }, 'converted'] as const,
@@ -99,6 +100,57 @@ describe('a reminder gives way when the next one is due, to the millisecond', ()
     expect(outcome(judged(kind, { end: later(now, beforeMs + 1) }))).toBe('send');
     const tooLate = beforeMs === 0 ? 'ended' : 'too_late';
     expect(outcome(judged(kind, { end: later(now, beforeMs) }))).toBe(tooLate);
+  });
+});
+
+describe('of one end one word at a time', () => {
+  const short = { lowBalance: 'stands' } as const;
+  const ago = (ms: number) => ({ toldAt: later(now, -ms), lowBalance: 'over' }) as const;
+  const due = { outlook: outlooks.short, renewalDue: true } as const;
+  const quarter = 15 * minuteMs;
+  const wait = (ms: number) => ({ do: 'wait', until: later(now, ms) });
+  const drop = (reason: string) => ({ do: 'suppress', reason });
+  const send = { do: 'send' };
+  test.each<[NoticeKind, string, Given, object]>([
+    [
+      'ends_24h',
+      'the short balance is owed, or was said since',
+      { words: short },
+      drop('low_balance'),
+    ],
+    [
+      'ends_24h',
+      'a short balance is owed that is not true',
+      { words: short, sub: { outlook: outlooks.ends } },
+      send,
+    ],
+    ['ends_24h', 'something was said two hours ago', { words: ago(2 * hourMs) }, send],
+    ['ends_24h', 'something was said since', { words: ago(2 * hourMs - 1) }, drop('just_told')],
+    ['trial_48h', 'something was said just now', { words: ago(0) }, drop('just_told')],
+    ['ends_24h', 'auto-renewal is to find it short', { sub: due }, wait(quarter)],
+    [
+      'ends_24h',
+      'auto-renewal had its quarter of an hour',
+      { sub: due, createdAt: later(now, -quarter) },
+      send,
+    ],
+    ['ends_24h', 'the short balance was said before', { sub: due, words: ago(dayMs) }, send],
+    [
+      'ends_24h',
+      'auto-renewal has nothing to do',
+      { sub: { renewalDue: true, outlook: outlooks.ends } },
+      send,
+    ],
+    [
+      'low_balance',
+      'a reminder was said just now',
+      { words: ago(1), end: endFor('ends_3h') },
+      wait(2 * hourMs - 1),
+    ],
+    ['low_balance', 'and the end is too near', { words: ago(1), end: later(now, hourMs) }, send],
+    ['price_change', 'a reminder was said just now', { words: ago(hourMs) }, wait(hourMs)],
+  ])('%s: %s', (kind, _, given, expected) => {
+    expect(judged(kind, { end: endFor(kind), ...given })).toMatchObject(expected);
   });
 });
 

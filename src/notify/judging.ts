@@ -1,11 +1,13 @@
-import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { unreachable } from '../kernel/faults.ts';
-import { dayMs, type Instant, isoTime, later, readInstant } from '../kernel/instant.ts';
+import { dayMs, type Instant, later, readInstant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import type { Outlook } from '../subscription/outlook.ts';
-import { kinds, type NoticeKind, type Params, triedEveryMs } from './kinds.ts';
+import { kinds, type Params, triedEveryMs } from './kinds.ts';
+import type { JudgedNotice, NoticeFacts } from './notice-facts.ts';
 import { audibleAt, isQuiet } from './quiet.ts';
+import { refreshed } from './refreshing.ts';
 import { endRemindersMs, trialRemindersMs } from './reminder-times.ts';
+import { turnOf } from './turns.ts';
 
 // What becomes of a notice at the moment when it would be sent (promise 7). Asked in the
 // transaction that marks it `sending`, with the customer's row locked and facts read after that.
@@ -16,44 +18,12 @@ import { endRemindersMs, trialRemindersMs } from './reminder-times.ts';
 //    move its end. A reminder is for those who will lose something, so not for who is renewed,
 //    and a trial's not for who pays already.
 // 2. Is it too late? After 30 days nobody wants to hear it. A reminder gives way to the next one of
-//    its subscription: nobody gets two at once.
-// 3. Does it reach anybody? To somebody who blocked the bot one notice a week is tried; what must
+//    its subscription.
+// 3. Is it its turn? Of one end one word at a time: `turns.ts`.
+// 4. Does it reach anybody? To somebody who blocked the bot one notice a week is tried; what must
 //    arrive waits, a reminder is dropped.
-// 4. Is it night? What is quiet waits until 9 in the customer's zone, but never until it is too
+// 5. Is it night? What is quiet waits until 9 in the customer's zone, but never until it is too
 //    late: what can't wait goes at once. Everything that goes at night goes without a sound.
-
-export interface JudgedNotice {
-  readonly kind: NoticeKind;
-  readonly params: Params;
-  readonly createdAt: Instant;
-}
-
-/** What is true of it now. */
-export interface NoticeFacts {
-  /** Whom it is for; null for an alarm. */
-  readonly customer: {
-    readonly reachable: boolean;
-    /** When a message to somebody who can't be reached failed last. */
-    readonly failedAt: Instant | null;
-    readonly timeZone: string;
-    /** Has a paid subscription that runs. */
-    readonly pays: boolean;
-  } | null;
-  /** What it is about; null where it names none. */
-  readonly subscription: {
-    readonly kind: SubscriptionKind;
-    readonly state: SubscriptionState;
-    readonly expiresAt: Instant;
-    /** In which it is paid. */
-    readonly currency: string;
-    /** Of an active one. */
-    readonly outlook: Outlook | null;
-  } | null;
-  /** A later reminder of the same subscription is owed or was said. */
-  readonly laterReminder: boolean;
-  /** Of an alarm: what it tells is over. Of the word that it is over: the alarm was never said. */
-  readonly moot: boolean;
-}
 
 export type Suppressed =
   | 'no_customer'
@@ -69,6 +39,8 @@ export type Suppressed =
   | 'no_price'
   | 'price_moved'
   | 'later_reminder'
+  | 'low_balance'
+  | 'just_told'
   | 'too_late'
   | 'over'
   | 'alarm_never_said'
@@ -90,6 +62,8 @@ export function judge(notice: JudgedNotice, facts: NoticeFacts, now: Instant): V
   const { to, policy, quiet } = kinds[notice.kind];
   const until = sayableUntil(notice);
   if (now >= until) return { do: 'suppress', reason: 'too_late' };
+  const turn = turnOf(notice, facts, until, now);
+  if (turn !== undefined) return turn;
   const send = { do: 'send', params: refreshed(notice, facts, now) } as const;
   if (to === 'admins') return { ...send, silent: false };
   const { customer } = facts;
@@ -164,16 +138,15 @@ function whyNotEnded(params: Params, { subscription }: NoticeFacts): Suppressed 
   return subscription.expiresAt === at(params.expires_at) ? undefined : 'end_moved';
 }
 
-/** "It will end then" is not so, or somebody is told something later already. */
+/** "It will end then" is not so. */
 function whyNotEnding(
   params: Params,
-  { subscription, laterReminder }: NoticeFacts,
+  { subscription }: NoticeFacts,
   now: Instant,
 ): Suppressed | undefined {
   if (subscription?.state === 'revoked') return 'revoked';
   if (subscription?.expiresAt !== at(params.expires_at)) return 'end_moved';
-  if (subscription.state !== 'active' || subscription.expiresAt <= now) return 'ended';
-  return laterReminder ? 'later_reminder' : undefined;
+  return subscription.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
 }
 
 /** "You will lose it" is not so. */
@@ -230,40 +203,5 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
       return later(createdAt, saidWithinMs);
     default:
       return unreachable(kind);
-  }
-}
-
-/** What a text is told of a balance that is short. */
-export function shortage(
-  { missingMinor, othersMinor }: Extract<Outlook, { at: 'short' }>,
-  currency: string,
-): { readonly missing: string; readonly others: string | null } {
-  const others = othersMinor === 0n ? null : majorUnits(othersMinor, currency);
-  return { missing: majorUnits(missingMinor, currency), others };
-}
-
-/** What is missing by now, since part of it may have been paid; until when there is access. */
-function refreshed(
-  { kind, params }: JudgedNotice,
-  { subscription }: NoticeFacts,
-  now: Instant,
-): Params {
-  switch (kind) {
-    case 'low_balance':
-    case 'ends_3d':
-    case 'ends_24h':
-    case 'ends_3h': {
-      if (subscription?.outlook?.at !== 'short') return { ...params, missing: null, others: null };
-      const { currency, outlook } = subscription;
-      const told = { ...params, ...shortage(outlook, currency), currency };
-      if (kind !== 'low_balance') return told;
-      return { ...told, price: majorUnits(outlook.priceMinor, currency) };
-    }
-    case 'refund': {
-      const access = subscription?.state === 'active' && subscription.expiresAt > now;
-      return { ...params, ends_at: access ? isoTime(subscription.expiresAt) : null };
-    }
-    default:
-      return params;
   }
 }

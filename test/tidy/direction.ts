@@ -10,7 +10,7 @@ const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])
   [/^db\//, 'db', 1],
   [/^config(-schema)?\.ts$/, 'config', 1],
   // They go by the books' rules and write their timeline: apart from the outbox, which those rules write to.
-  [/^notify\/(judging|facts|by-hand)\.ts$/, 'notice judging', 4],
+  [/^notify\/(judging|turns|refreshing|notice-facts|facts|by-hand)\.ts$/, 'notice judging', 4],
   [/^notify\//, 'notify', 2],
   [/^xray\//, 'xray', 2],
   [/^subscription\//, 'subscription', 3],

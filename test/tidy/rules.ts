@@ -83,10 +83,10 @@ const waiting: Places = {
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */
 function ruleMayKnow(target: string, typeOnly: boolean): boolean {
   if (/^(kernel\/|subscription\/(renewal|price)\.ts$)/.test(target)) return true;
-  if (/^notify\/(kinds|quiet|reminder-times)\.ts$/.test(target)) return true;
+  if (/^notify\/(kinds|quiet|reminder-times|turns|refreshing)\.ts$/.test(target)) return true;
   return (
     typeOnly &&
-    /^(db\/schema|notify\/(alarms|channels\/channel)|subscription\/(settings|outlook))\.ts$/.test(
+    /^(db\/schema|notify\/(alarms|notice-facts|channels\/channel)|subscription\/(settings|outlook))\.ts$/.test(
       target,
     )
   );
@@ -120,7 +120,7 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       sources
         .filter(({ path }) =>
-          /^(workers\/[^/]+\/rule|subscription\/(renewal|price)|notify\/(judging|quiet|reminder-times))\.ts$/.test(
+          /^(workers\/[^/]+\/rule|subscription\/(renewal|price)|notify\/(judging|turns|refreshing|quiet|reminder-times))\.ts$/.test(
             path,
           ),
         )
@@ -229,7 +229,7 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       program(sources)
         .filter(({ path }) =>
-          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price)\.ts$|^notify\/judging\.ts$/.test(
+          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price)\.ts$|^notify\/(judging|turns|refreshing)\.ts$/.test(
             path,
           ),
         )

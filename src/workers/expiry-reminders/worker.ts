@@ -1,8 +1,8 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { shortage } from '../../notify/judging.ts';
 import type { NewNotice } from '../../notify/outbox.ts';
+import { shortage } from '../../notify/refreshing.ts';
 import type { EndReminder, ReminderTime } from '../../notify/reminder-times.ts';
 import { findReminding, type Look, writeLooks } from '../reminding.ts';
 import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
