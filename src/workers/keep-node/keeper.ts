@@ -12,8 +12,16 @@ import { Hands, type Turn } from './hands.ts';
 import { type Connect, Line } from './line.ts';
 import { holdsPost, type Post, postLost, readNode, seedStretch, writeError } from './node-store.ts';
 import { probe } from './probe.ts';
-import { atOnceFor } from './rule.ts';
-import { itemOf, type Page, putOff, readPage, settle, keepNode as worker } from './store.ts';
+import { atOnceFor, suspectsMax } from './rule.ts';
+import {
+  itemOf,
+  type Page,
+  putOff,
+  readPage,
+  settle,
+  type Which,
+  keepNode as worker,
+} from './store.ts';
 import { readStrays, settleStrays } from './stray-store.ts';
 import { straysMax, workOffStrays } from './strays.ts';
 import { type Worked, workOff } from './work.ts';
@@ -93,14 +101,12 @@ export function startKeeper(options: KeeperOptions): Keeper {
     if (api === undefined) return 'idle';
     const page = await nextPage(api);
     if (page === 'more' || page === 'idle') return page;
-    const isLast = page.marks.length < pageMax;
-    // Whoever may have ended the node's life goes alone: the other hand ends, and begins nothing.
-    const isAlone = isLast || page.marks.some(({ lost }) => lost > 0);
-    if (isAlone) await hands.empty();
     const letGo = hands.take(page.marks.map(({ credentialId }) => credentialId));
-    if (!isAlone) turn.pass();
+    // After the last ones there is nothing to look for. Those are short pages, and suspects, who go
+    // with nothing else under way.
+    if (page.marks.length === pageMax) turn.pass();
     try {
-      return await workPage(api, page, isLast);
+      return await workPage(api, page);
     } finally {
       letGo();
     }
@@ -109,12 +115,8 @@ export function startKeeper(options: KeeperOptions): Keeper {
   async function nextPage(api: NodeApi): Promise<Page | 'more' | 'idle'> {
     if (!line.learned && !(await learn(api))) return 'idle';
     const filling = !line.seeded && (await fill());
-    const page = await readPage(db, post, pageMax, hands.inHand);
-    if (page === undefined) throw postLost(post);
-    if (!line.leadsTo(page.api)) {
-      health.ring();
-      return 'idle';
-    }
+    const page = await read(pageMax, 'others');
+    if (page === undefined) return 'idle';
     if (page.marks.length > 0) return page;
     if (hands.inHand.length > 0) {
       // What the other hand is at may be marked again.
@@ -122,13 +124,27 @@ export function startKeeper(options: KeeperOptions): Keeper {
       return 'more';
     }
     if (page.hasStrays) return clear(api, page);
-    return filling ? 'more' : 'idle';
+    if (filling) return 'more';
+    if (!page.hasSuspects) return 'idle';
+    const suspects = await read(suspectsMax, 'suspects');
+    if (suspects === undefined) return 'idle';
+    // One of them may have been marked for something else meanwhile.
+    return suspects.marks.length > 0 ? suspects : 'more';
   }
 
-  async function workPage(api: NodeApi, page: Page, isLast: boolean): Promise<'more' | 'idle'> {
+  /** @returns undefined: they are meant for a node at another address, which the next probe finds */
+  async function read(max: number, which: Which): Promise<Page | undefined> {
+    const page = await readPage(db, post, max, { which, inHand: hands.inHand });
+    if (page === undefined) throw postLost(post);
+    if (line.leadsTo(page.api)) return page;
+    health.ring();
+    return undefined;
+  }
+
+  async function workPage(api: NodeApi, page: Page): Promise<'more' | 'idle'> {
     const { rests } = line;
     const atOnce = atOnceFor(line.roundTripMs);
-    const worked = await workOff({ api, page, isLast, atOnce, fence, signal, calls });
+    const worked = await workOff({ api, page, atOnce, fence, signal, calls });
     await book(page, worked);
     return afterwards(worked.stopped, rests);
   }

@@ -35,12 +35,14 @@ test('a keeper reaches its marks, and whom they are about, by index: a page and 
   const page = await readPage(db, post, pageMax);
   if (page === undefined) throw new Error('the post was lost');
   const inHand = page.marks.map(({ credentialId }) => credentialId);
-  await readPage(db, post, pageMax, inHand);
+  await readPage(db, post, pageMax, { inHand });
   const [first, second] = (await explain(books.pool, sent)) as [Explained, Explained];
   for (const { reads, rows } of [first, second]) {
     expect(rows).toBe(pageMax);
     expect(reads.filter((read) => read.startsWith('access_sync'))).toEqual([
       'access_sync_due',
+      'access_sync_due',
+      // Whether there are suspects, where there are no others.
       'access_sync_due',
     ]);
     expect(reads).toContain('credential_pkey');
@@ -50,6 +52,22 @@ test('a keeper reaches its marks, and whom they are about, by index: a page and 
   expect(first.buffers).toBeLessThan(12 * pageMax);
   // Those in the other hand are passed over, once.
   expect(second.buffers).toBeLessThan(14 * pageMax);
+
+  // With as many suspects as there can be before them.
+  sent.length = 0;
+  await sql`
+    UPDATE perennial.access_sync m SET lost = 1, next_attempt_at = '2026-11-24T07:00Z'
+    FROM (SELECT credential_id FROM perennial.access_sync WHERE node_id = 'nl-2' LIMIT 1000) few
+    WHERE m.node_id = 'nl-2' AND m.credential_id = few.credential_id`.execute(books.db);
+  const other = { node: 'nl-2', epoch: 0n };
+  await readPage(db, other, pageMax);
+  await readPage(db, other, pageMax, { which: 'suspects' });
+  const [passing, suspects] = (await explain(books.pool, sent)) as [Explained, Explained];
+  for (const { reads, rows } of [passing, suspects]) {
+    expect(rows).toBe(pageMax);
+    expect(reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription|customer)/);
+  }
+  expect(passing.buffers).toBeLessThan(12 * pageMax + 14 * 1000);
 
   sent.length = 0;
   const settled = page.marks.map((mark) => ({ mark }));

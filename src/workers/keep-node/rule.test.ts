@@ -48,8 +48,24 @@ describe('the order of a page', () => {
       now,
     );
     expect(names(order.together)).toBe('remove remove-held add');
-    expect(names(order.alone)).toBe('suspect held-no-more');
+    expect(names(order.suspects)).toBe('suspect');
     expect(names(order.held)).toBe('held');
+  });
+
+  const many = (lost: number, count: number) =>
+    Array.from({ length: count }, (_, at) => mark(`${lost}/${at}`, true, lost));
+  test.for<[string, ReturnType<typeof mark>[], string[]]>([
+    ['a few go one by one', many(1, 31), ['1/0']],
+    ['many go at once', many(1, 32), many(1, 32).map(({ name }) => name)],
+    ['not with those suspected twice', [...many(1, 2), ...many(2, 30)], ['1/0', '1/1']],
+    ['who go alone', many(2, 32), ['2/0']],
+  ])('suspects: %s', ([, marks, go]) => {
+    expect(orderOf(marks, now).suspects.map(({ name }) => name)).toEqual(go);
+  });
+
+  test('a quarantine holds only who is suspected himself', () => {
+    const { together, held } = orderOf([mark('new', true, 0, seconds(1))], now);
+    expect([names(together), names(held)]).toEqual(['new', '']);
   });
 });
 

@@ -4,15 +4,22 @@ import { hourMs, type Instant, later, minuteMs, secondMs } from '../../kernel/in
 // What a keeper does about a node and its marks (DESIGN.md 5, "keep-node").
 //
 // A mark says that the node may differ from the books about one credential. Who may connect is
-// added, who may not is removed, removals first. One whose add ended with the node's life goes
-// alone and last, so that it is known who did it if the node dies again; the second time it is put
-// aside, for an hour at first. A removal is never put aside.
+// added, who may not is removed, removals first. An add whose connection broke is suspected of
+// having ended the node's life. The next probe tells: in the same life it was the line, and nobody
+// is suspected any more. In a new one, any of those that were under way may have done it, a thousand
+// where the node is far. They go when nothing else is due, with nothing else under way, 32 at once;
+// whoever is among those with whom it dies again goes alone, and if it dies once more it is put
+// aside, for an hour at first. 32 and then one is a compromise: each death shuts everybody out, and
+// this way there are three at most (halving took ten); and a thousand innocents are cleared with 32
+// turns, not with a thousand. So few that they are one turn go alone at once, which spares a death.
+// Each turn is written down, and whatever came due meanwhile goes before the next one.
+// A removal is never suspected, and never put aside.
 
 /** What a mark is about, as the books have it at the moment of the work. */
 export interface Standing {
   /** Live credential, active subscription, and a plan that opens this node. */
   readonly wanted: boolean;
-  /** How often an add of it ended with the node's life. */
+  /** How often an add of it ended with the node's life, or may have. */
   readonly lost: number;
   /** In quarantine until then. */
   readonly heldUntil: Instant | null;
@@ -21,22 +28,39 @@ export interface Standing {
 export interface Order<Mark> {
   /** Removals first. */
   readonly together: readonly Mark[];
-  /** One at a time, after all others. */
-  readonly alone: readonly Mark[];
+  /** Suspects who go next, after all others. */
+  readonly suspects: readonly Mark[];
   /** Not now. */
   readonly held: readonly Mark[];
 }
 
-/** In which order a page of marks is worked off. Keeps the order that it has otherwise. */
+/** Suspects that go at once, and that are read at once. */
+export const suspectsMax = 32;
+
+/**
+ * In which order a page of marks is worked off. Keeps the order that it has otherwise. Who is in
+ * quarantine by his subscription is held only if he is suspected himself: a credential that came in
+ * the place of one that was put aside did nothing yet.
+ */
 export function orderOf<Mark extends Standing>(marks: readonly Mark[], now: Instant): Order<Mark> {
   const additions = marks.filter((mark) => mark.wanted);
-  const isHeld = (mark: Mark) => mark.heldUntil !== null && mark.heldUntil > now;
+  const isHeld = ({ lost, heldUntil }: Mark) => lost > 0 && heldUntil !== null && heldUntil > now;
   const free = additions.filter((mark) => !isHeld(mark));
+  const suspects = free.filter(({ lost }) => lost > 0);
   return {
     together: [...marks.filter((mark) => !mark.wanted), ...free.filter(({ lost }) => lost === 0)],
-    alone: free.filter(({ lost }) => lost > 0),
+    suspects: nextSuspects(suspects, marks.length >= suspectsMax),
     held: additions.filter(isHeld),
   };
+}
+
+/** @param areMany there may be more than these */
+function nextSuspects<Mark extends Standing>(
+  suspects: readonly Mark[],
+  areMany: boolean,
+): readonly Mark[] {
+  const once = suspects.filter(({ lost }) => lost === 1);
+  return areMany && once.length > 0 ? once : suspects.slice(0, 1);
 }
 
 /** Whose fault it is: the node's, so that every call would fail, or that of what was sent. */

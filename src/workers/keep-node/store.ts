@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
@@ -30,7 +30,12 @@ export interface Page {
   readonly marks: readonly Mark[];
   /** Names that were confirmed for removal are due (`stray-store.ts`). */
   readonly hasStrays: boolean;
+  /** Suspects are due, where no mark of those that were asked for is. */
+  readonly hasSuspects: boolean;
 }
+
+/** `suspects`: who may connect and is suspected; `others`: whoever isn't. */
+export type Which = 'others' | 'suspects';
 
 /** The worker's name in the quarantine. */
 export const keepNode = 'keep-node';
@@ -39,6 +44,26 @@ export const keepNode = 'keep-node';
 export function itemOf(node: string, { subscriptionId }: Pick<Mark, 'subscriptionId'>): string {
   return `${node}/${subscriptionId}`;
 }
+
+/**
+ * Of a mark `m` on a node `n`; NULL where he may not. No EXISTS: of that the planner makes a hash of
+ * the whole book.
+ */
+const mayConnect = sql`(SELECT true FROM perennial.credential k
+    JOIN perennial.subscription s ON s.id = k.subscription_id AND s.state = 'active'
+    JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
+    WHERE k.id = m.credential_id AND k.retired_at IS NULL)`;
+
+/**
+ * Suspects are passed over one by one, with their rows in the books: there are as many as calls
+ * were under way when a connection broke, and none most of the time.
+ */
+const chosen: Readonly<
+  Record<Which, { readonly are: RawBuilder<boolean>; readonly by: RawBuilder<unknown> }>
+> = {
+  others: { are: sql`(m.lost = 0 OR ${mayConnect} IS NULL)`, by: sql`m.next_attempt_at` },
+  suspects: { are: sql`m.lost > 0`, by: sql`m.lost, m.next_attempt_at` },
+};
 
 /**
  * The next marks that are due, urgent ones first, and what the books want of each: of one moment,
@@ -51,21 +76,25 @@ export async function readPage(
   db: Db,
   { node, epoch }: Post,
   max: number,
-  inHand: readonly CredentialId[] = [],
+  { which = 'others', inHand = [] }: { which?: Which; inHand?: readonly CredentialId[] } = {},
 ): Promise<Page | undefined> {
-  const others =
-    inHand.length === 0 ? sql`true` : sql`NOT (credential_id = ${anyOf('uuid', inHand)})`;
+  const free =
+    inHand.length === 0 ? sql`true` : sql`NOT (m.credential_id = ${anyOf('uuid', inHand)})`;
+  const { are, by } = chosen[which];
   const due = (urgent: boolean) => sql`
-    (SELECT credential_id, version, replace, attempts, lost FROM perennial.access_sync
-     WHERE node_id = n.id AND urgent = ${sql.lit(urgent)} AND next_attempt_at <= clock.now
-       AND ${others}
-     ORDER BY next_attempt_at LIMIT ${max})`;
+    (SELECT m.credential_id, m.version, m.replace, m.attempts, m.lost FROM perennial.access_sync m
+     WHERE m.node_id = n.id AND m.urgent = ${sql.lit(urgent)} AND m.next_attempt_at <= clock.now
+       AND ${are} AND ${free}
+     ORDER BY ${by} LIMIT ${max})`;
   type Row = Omit<Page, 'marks'> & Mark;
   const { rows } = await sql<Row & { credentialId: CredentialId | null }>`
     SELECT clock.now, i.name AS installation, n.api, n.boot_at AS "bootAt", n.inbounds,
       n.former_inbounds AS "formerInbounds",
       n.link->>'flow' AS flow, EXISTS (SELECT FROM perennial.stray x WHERE x.node_id = n.id
-        AND x.next_attempt_at <= clock.now) AS "hasStrays", m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
+        AND x.next_attempt_at <= clock.now) AS "hasStrays",
+      m.credential_id IS NULL AND EXISTS (SELECT FROM perennial.access_sync d
+        WHERE d.node_id = n.id AND d.next_attempt_at <= clock.now AND d.lost > 0) AS "hasSuspects",
+      m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
       m.lost, s.id AS "subscriptionId", q.retry_at AS "heldUntil",
       c.retired_at IS NULL AND s.state = 'active' AND p.groups && n.groups AS wanted
     FROM (SELECT perennial.clock() AS now) clock
@@ -79,9 +108,11 @@ export async function readPage(
       ON q.worker = ${keepNode} AND q.item = n.id || '/' || s.id`.execute(db);
   const [first] = rows;
   if (first === undefined) return undefined;
-  const { now, installation, api, bootAt, inbounds, formerInbounds, flow, hasStrays } = first;
+  const { now, installation, api, bootAt, inbounds, formerInbounds, flow } = first;
+  const { hasStrays, hasSuspects } = first;
+  const about = { now, installation, api, bootAt, inbounds, formerInbounds, flow };
   const marks = rows.filter((row) => row.credentialId !== null);
-  return { now, installation, api, bootAt, inbounds, formerInbounds, flow, marks, hasStrays };
+  return { ...about, marks, hasStrays, hasSuspects };
 }
 
 /** A mark that was worked off, or not. */

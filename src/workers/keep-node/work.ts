@@ -15,8 +15,6 @@ import type { Mark, Page, Settled } from './store.ts';
 export interface Work {
   readonly api: NodeApi;
   readonly page: Page;
-  /** Whether these are all marks that are due. */
-  readonly isLast: boolean;
   /** How many credentials are under way. */
   readonly atOnce: number;
   readonly fence: Fence;
@@ -37,16 +35,8 @@ export interface Worked {
   readonly stopped?: { readonly fault: Fault; readonly by: 'node' | 'fence' };
 }
 
-export async function workOff({
-  api,
-  page,
-  isLast,
-  atOnce,
-  fence,
-  signal,
-  calls,
-}: Work): Promise<Worked> {
-  const { together, alone, held } = orderOf(page.marks, page.now);
+export async function workOff({ api, page, atOnce, fence, signal, calls }: Work): Promise<Worked> {
+  const { together, suspects, held } = orderOf(page.marks, page.now);
   const settled: Settled[] = [];
   const killers: Mark[] = [];
   let stopped: Worked['stopped'];
@@ -119,13 +109,10 @@ export async function workOff({
   await eachInFlight(together, atOnce, (mark) => one(mark, false));
   // Others first. And only on a node that lives at this moment: one that dies by itself all the
   // time must not be taken for killed by whoever came by.
-  if (isLast || together.length === 0) {
-    for (const mark of alone) {
-      if (stopped !== undefined || signal.aborted) break;
-      const lives = await answerOf(() => api.health({ signal }));
-      if ('fault' in lives) stopped = { fault: lives.fault, by: 'node' };
-      else await one(mark, true);
-    }
+  if (suspects.length > 0 && stopped === undefined && !signal.aborted) {
+    const lives = await answerOf(() => api.health({ signal }));
+    if ('fault' in lives) stopped = { fault: lives.fault, by: 'node' };
+    else await eachInFlight(suspects, suspects.length, (mark) => one(mark, suspects.length === 1));
   }
   return { settled, killers, held, ...(stopped === undefined ? {} : { stopped }) };
 }
