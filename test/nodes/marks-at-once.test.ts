@@ -7,7 +7,7 @@ import { type Instant, instant, later } from '../../src/kernel/instant.ts';
 import { markAccess } from '../../src/subscription/access.ts';
 import { markStretch } from '../../src/subscription/marking.ts';
 import { seedStretch } from '../../src/workers/keep-node/node-store.ts';
-import { type Mark, putOff, settle } from '../../src/workers/keep-node/store.ts';
+import { acquit, type Mark, putOff, settle } from '../../src/workers/keep-node/store.ts';
 import { mark } from '../../src/workers/reconcile-xray-state/store.ts';
 import type { Books } from '../books.ts';
 import { until } from '../service/until.ts';
@@ -79,6 +79,12 @@ const writers: Readonly<Record<string, Writer>> = {
       now,
     ),
   'a keeper that puts off': (tx, { marks }) => putOff(tx, post, backwards(marks)),
+  'a keeper that acquits': (tx, { marks }) =>
+    acquit(
+      tx,
+      post,
+      backwards(marks).map(({ credentialId }) => credentialId),
+    ),
   'a keeper that fills its node': (tx, { now }) => seedStretch(tx, post, bootAt, now),
   'a comparison': async (tx, { marks, now }) => {
     await sql`
@@ -153,7 +159,7 @@ test.each(cases)('%s and a batch of the same marks, %s, wait in line', async (wh
     await inTransaction(books.db, (tx) => inOrder(tx, place));
     for (const { credentialId, version } of place.marks) {
       await sql`
-        UPDATE perennial.access_sync SET version = ${version}
+        UPDATE perennial.access_sync SET version = ${version}, lost = 1
         WHERE credential_id = ${credentialId}`.execute(books.db);
     }
   }

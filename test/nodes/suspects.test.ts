@@ -2,10 +2,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { revoke } from '../../src/subscription/granting.ts';
+import { reissue } from '../../src/subscription/reissuing.ts';
+import { oldestUnconfirmed } from '../../src/workers/keep-node/store.ts';
 import type { Conduct } from '../../src/xray/embedded/node.ts';
 import type { Books } from '../books.ts';
 import { until } from '../service/until.ts';
 import { crowd, payer } from '../shop.ts';
+import { badLine } from './bad-line.ts';
 import { aNode, equal, keep, namesInBooks, settled, shopOn } from './kept.ts';
 
 // Who was on his way to a node when the connection broke: he may have ended its life, and most
@@ -59,3 +62,64 @@ test('S4: hundreds who are suspected after a death go in small turns, and who is
   await equal(books, node);
   expect(await namesInBooks(books)).toHaveLength(900);
 }, 60_000);
+
+test('S4: a line that breaks again and again puts nobody aside, and a removal passes in between', async () => {
+  using node = await aNode();
+  await using line = await badLine(node.api, 2);
+  await using books = await shopOn({ 'nl-1': { api: line.api } });
+  await crowd(books, 100, '2100-01-01T00:00:00Z');
+  await payer(books, 1n, 0n);
+  let [calls, cuts] = [0, 0];
+  node.conduct = ({ method }) => {
+    if (method !== 'AlterInbound') return 'serve';
+    calls += 1;
+    if (cuts < 3 && calls % 40 === 0) {
+      cuts += 1;
+      line.cut();
+    }
+    return 'serve';
+  };
+  await using _ = keep(books);
+  await until('the first break', () => (cuts > 0 ? true : undefined));
+  await revoke({ db: books.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  await until(
+    'the removal is confirmed',
+    async () => ((await oldestUnconfirmed(books.db)) === undefined ? true : undefined),
+    10_000,
+  );
+  await equal(books, node, 'vless', 30_000);
+  await settled(books);
+  expect(cuts).toBe(3);
+  const { rows } = await sql`
+    SELECT FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(books.db);
+  expect(rows).toEqual([]);
+}, 60_000);
+
+test('S4: a credential that comes in the place of one that was put aside is not held for its sake', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  const id = await payer(books, 1n, 0n);
+  await sql`UPDATE perennial.access_sync SET lost = 2`.execute(books.db);
+  await sql`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    SELECT 'keep-node', 'nl-1/' || ${id}::bigint, 'kills_node: it did', now + interval '1 hour', now
+    FROM (SELECT perennial.clock() AS now) clock`.execute(books.db);
+  const sent: string[] = [];
+  node.conduct = ({ method, name }) => {
+    if (method === 'AlterInbound') sent.push(name);
+    return 'serve';
+  };
+  await using _ = keep(books);
+  await until('it is held', async () => {
+    const { rows } = await sql`
+      SELECT FROM perennial.access_sync m JOIN perennial.quarantine q
+        ON m.next_attempt_at = q.retry_at`.execute(books.db);
+    return rows.length === 1 ? true : undefined;
+  });
+  expect(sent).toEqual([]);
+  await reissue({ db: books.db, actor: 'test' }, { telegramId: 1n, subscriptionId: id });
+  await settled(books);
+  expect(node.names('vless')).toEqual(await namesInBooks(books));
+  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(books.db);
+  expect(rows).toEqual([]);
+});

@@ -6,7 +6,7 @@ import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
-import { putAside, release } from '../quarantine.ts';
+import { release } from '../quarantine.ts';
 import { answerOf } from './answer.ts';
 import { Hands, type Turn } from './hands.ts';
 import { type Connect, Line } from './line.ts';
@@ -24,6 +24,7 @@ import {
 } from './store.ts';
 import { readStrays, settleStrays } from './stray-store.ts';
 import { straysMax, workOffStrays } from './strays.ts';
+import { Suspicion } from './suspicion.ts';
 import { type Worked, workOff } from './work.ts';
 
 // The keeper of one node: two loops of its own, so that no other node waits for this one. One
@@ -75,19 +76,24 @@ export function startKeeper(options: KeeperOptions): Keeper {
   const marks = new Bell();
   const health = new Bell();
   const hands = new Hands();
+  const suspicion = new Suspicion(db, post);
   const about = { worker, node: post.node };
 
   async function look(): Promise<'idle'> {
+    const asked = suspicion.open;
     const probed = await probe({ db, post, line, signal });
+    if (probed.is === 'untold') return 'idle';
     if (probed.is === 'failed') {
       // The third one opens the breaker; the ones after it say nothing new.
       const { fault, failures } = probed;
       const level = failures === 1 || failures === 3 ? 'warn' : 'debug';
       log[level]({ ...about, code: fault.code, failures }, fault.message);
-    } else if (probed.is !== 'well') {
-      log.info(about, probed.is === 'started' ? 'node was started: it is filled' : 'node is well');
-      marks.ring();
+      return 'idle';
     }
+    await suspicion.judge(asked, { bornByMs: probed.bornByMs, life: line.life });
+    if (probed.is === 'well') return 'idle';
+    log.info(about, probed.is === 'returned' ? 'node is well' : 'node was started: it is filled');
+    marks.ring();
     return 'idle';
   }
 
@@ -125,7 +131,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
     }
     if (page.hasStrays) return clear(api, page);
     if (filling) return 'more';
-    if (!page.hasSuspects) return 'idle';
+    if (!page.hasSuspects || suspicion.open.length > 0) return 'idle';
     const suspects = await read(suspectsMax, 'suspects');
     if (suspects === undefined) return 'idle';
     // One of them may have been marked for something else meanwhile.
@@ -142,10 +148,12 @@ export function startKeeper(options: KeeperOptions): Keeper {
   }
 
   async function workPage(api: NodeApi, page: Page): Promise<'more' | 'idle'> {
-    const { rests } = line;
+    const { rests, life } = line;
+    const fromMs = line.nowMs();
     const atOnce = atOnceFor(line.roundTripMs);
     const worked = await workOff({ api, page, atOnce, fence, signal, calls });
     await book(page, worked);
+    suspicion.note(worked.settled, { fromMs, life });
     return afterwards(worked.stopped, rests);
   }
 
@@ -200,16 +208,10 @@ export function startKeeper(options: KeeperOptions): Keeper {
     return !filled.done;
   }
 
-  async function book(page: Page, { settled, killers, held }: Worked): Promise<void> {
+  async function book(page: Page, { settled, held }: Worked): Promise<void> {
     if (held.length > 0) await inTransaction(db, (tx) => putOff(tx, post, held));
     await inTransaction(db, async (tx) => {
       await settle(tx, post, page.bootAt, settled, page.now);
-      const bad = killers.map((mark) => ({
-        item: itemOf(post.node, mark),
-        reason: 'kills_node',
-        sentence: `node ${post.node} died twice while a credential of subscription ${mark.subscriptionId} was added`,
-      }));
-      await putAside(tx, worker, bad, page.now);
       const mended = settled.filter(({ mark, failed }) => mark.lost > 0 && failed === undefined);
       const items = mended.map(({ mark }) => itemOf(post.node, mark));
       await release(tx, worker, items);

@@ -25,6 +25,8 @@ export class Line {
   born: Span | undefined;
   /** The life that was seen last. */
   bootAt: Instant | undefined;
+  /** How many lives of the node were seen to begin since it is kept here. */
+  life = 0;
   seeded = false;
   /** Whether its inbounds were read in this life, and are as the books say. */
   learned = false;

@@ -13,7 +13,7 @@ import {
   readNode,
   writeProbe,
 } from './node-store.ts';
-import { type Boot, bootOf, breakerAfter, hasForgotten } from './rule.ts';
+import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten } from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
 
@@ -29,8 +29,14 @@ export interface Probing {
 
 /** What the probe told, for whoever logs it. */
 export type Probed =
-  | { readonly is: 'well' }
-  | { readonly is: 'returned' | 'started' }
+  /** It lives on; `started`: another life; `unsure`: it may be, and is filled in any case. */
+  | {
+      readonly is: 'well' | 'returned' | 'started' | 'unsure';
+      /** By then it had begun, as this probe alone tells; by `Line.nowMs`. */
+      readonly bornByMs: number;
+    }
+  /** Nothing: the keeper ends, or the node is another one by now. */
+  | { readonly is: 'untold' }
   | { readonly is: 'failed'; readonly fault: Fault; readonly failures: number };
 
 /** @throws Fault `post_lost`, or what the database did; a fault of the node is its outcome */
@@ -49,15 +55,16 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     asked,
     await readServerTime(db),
   );
-  const forgot = await forgotten(db, post, line.to(facts), facts, boot, signal);
-  if (typeof forgot !== 'boolean') return failed(db, post, line, facts, forgot);
+  const life = await lifeOf(db, post, line.to(facts), facts, boot, signal);
+  if (typeof life !== 'string') return failed(db, post, line, facts, life);
+  const forgot = life !== 'same';
 
   const seen = { at: facts.now, bootAt: boot.bootAt, forgotten: forgot };
   const closed = breakerAfter(facts.failures, 'well', facts.now);
   const lastError = line.workError;
   // Not written: the next probe learns why.
   if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, seen })))
-    return { is: 'well' };
+    return { is: 'untold' };
   const before = line.reachable;
   const { seededBootAt, bootAt } = facts;
   Object.assign(line, {
@@ -66,29 +73,36 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     lastUptimeS: uptimeS,
     born: boot.born,
     bootAt: boot.bootAt,
+    life: line.life + (life === 'new' ? 1 : 0),
     seeded: !forgot && seededBootAt !== null && seededBootAt === bootAt,
     learned: line.learned && !forgot,
   });
-  if (forgot) return { is: 'started' };
-  return { is: before ? 'well' : 'returned' };
+  const bornByMs = bornBy(uptimeS, asked).toMs;
+  if (forgot) return { is: life === 'new' ? 'started' : 'unsure', bornByMs };
+  return { is: before ? 'well' : 'returned', bornByMs };
 }
 
-/** Whether the node has forgotten its users; the fault that kept it from being found out. */
-async function forgotten(
+/**
+ * Whether the node was started since, and so has forgotten its users; the fault that kept it from
+ * being found out.
+ */
+async function lifeOf(
   db: Db,
   post: Post,
   api: NodeApi,
   { inbounds }: NodeFacts,
   { is }: Boot,
   signal: AbortSignal,
-): Promise<boolean | Fault> {
-  if (is !== 'doubtful') return is === 'new';
+): Promise<'same' | 'new' | 'unsure' | Fault> {
+  if (is !== 'doubtful') return is;
   const counts = await answerOf(() =>
     Promise.all(inbounds.map((tag) => api.countUsers(tag, { signal }))),
   );
-  if ('value' in counts) return hasForgotten(counts.value, await countConfirmed(db, post.node));
+  if ('value' in counts) {
+    return hasForgotten(counts.value, await countConfirmed(db, post.node)) ? 'new' : 'same';
+  }
   // One that can't count, because it is too old or has no such inbound, is filled again to be sure.
-  return counts.fault.kind === 'transient' ? counts.fault : true;
+  return counts.fault.kind === 'transient' ? counts.fault : 'unsure';
 }
 
 async function failed(
@@ -99,7 +113,7 @@ async function failed(
   fault: Fault,
 ): Promise<Probed> {
   // Our own end is no fault of the node's.
-  if (fault.code === 'node_cancelled') return { is: 'well' };
+  if (fault.code === 'node_cancelled') return { is: 'untold' };
   Object.assign(line, { reachable: false, wasAway: true, learned: false });
   const breaker = breakerAfter(failures, 'failed', now);
   await writeProbe(db, post, api, { ...breaker, lastError: fault.message });

@@ -5,9 +5,9 @@ import { hourMs, type Instant, later, minuteMs, secondMs } from '../../kernel/in
 //
 // A mark says that the node may differ from the books about one credential. Who may connect is
 // added, who may not is removed, removals first. An add whose connection broke is suspected of
-// having ended the node's life. The next probe tells: in the same life it was the line, and nobody
-// is suspected any more. In a new one, any of those that were under way may have done it, a thousand
-// where the node is far. They go when nothing else is due, with nothing else under way, 32 at once;
+// having ended the node's life. The next probe tells: if it lives on it was the line, and nobody is
+// suspected any more. If it was started since, any of those that were under way may have done it, a
+// thousand where the node is far. They go when nothing else is due, with nothing else under way, 32 at once;
 // whoever is among those with whom it dies again goes alone, and if it dies once more it is put
 // aside, for an hour at first. 32 and then one is a compromise: each death shuts everybody out, and
 // this way there are three at most (halving took ten); and a thousand innocents are cleared with 32

@@ -115,6 +115,9 @@ export async function readPage(
   return { ...about, marks, hasStrays, hasSuspects };
 }
 
+/** Whether the connection broke under an add, and whether that was the only call under way. */
+export type Lost = 'no' | 'among_others' | 'alone';
+
 /** A mark that was worked off, or not. */
 export interface Settled {
   readonly mark: Mark;
@@ -122,8 +125,7 @@ export interface Settled {
   readonly failed?: {
     readonly error: string;
     readonly retryAt: Instant;
-    /** An add that ended with the node's life. */
-    readonly lost: boolean;
+    readonly lost: Lost;
   };
 }
 
@@ -150,7 +152,7 @@ export async function settle(
         version: ['bigint', ({ mark }) => mark.version],
         error: ['text', ({ failed }) => failed?.error ?? null],
         retry_at: ['timestamptz', ({ failed }) => failed?.retryAt ?? null],
-        lost: ['int', ({ failed }) => (failed?.lost === true ? 1 : 0)],
+        lost: ['int', ({ failed }) => (failed === undefined || failed.lost === 'no' ? 0 : 1)],
       })}
     ), mine AS (
       SELECT id FROM perennial.node
@@ -187,6 +189,26 @@ export async function settle(
     )
     SELECT count(*) AS confirmed FROM confirmed`.execute(tx);
   return Number(rows[0]?.confirmed ?? 0n);
+}
+
+/**
+ * Nobody of these is suspected any more of what he was suspected of last. In a transaction of its
+ * own, as `putOff`.
+ */
+export async function acquit(
+  tx: Tx,
+  { node }: Post,
+  credentials: readonly CredentialId[],
+): Promise<void> {
+  if (credentials.length === 0) return;
+  await sql`
+    WITH held AS (
+      SELECT credential_id FROM perennial.access_sync
+      WHERE node_id = ${node} AND credential_id = ${anyOf('uuid', credentials)} AND lost > 0
+      ORDER BY credential_id FOR UPDATE
+    )
+    UPDATE perennial.access_sync m SET lost = m.lost - 1 FROM held
+    WHERE m.node_id = ${node} AND m.credential_id = held.credential_id`.execute(tx);
 }
 
 /**

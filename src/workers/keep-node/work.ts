@@ -27,8 +27,6 @@ export interface Work {
 export interface Worked {
   /** Every mark of which the node may have heard, whatever came of it. */
   readonly settled: readonly Settled[];
-  /** Their add ended the node's life although they were alone, for the second time. */
-  readonly killers: readonly Mark[];
   /** In quarantine; nothing was sent. */
   readonly held: readonly Mark[];
   /** Why the page was broken off: the node's fault, or what the fence said. */
@@ -38,13 +36,12 @@ export interface Worked {
 export async function workOff({ api, page, atOnce, fence, signal, calls }: Work): Promise<Worked> {
   const { together, suspects, held } = orderOf(page.marks, page.now);
   const settled: Settled[] = [];
-  const killers: Mark[] = [];
   let stopped: Worked['stopped'];
   const flow = flowOf(page.flow);
   if (flow === undefined) {
     const sentence = `link.flow: "${page.flow}" is none that a node knows; xtls-rprx-vision is, or none`;
     const fault = new Fault('permanent', 'bad_flow', sentence);
-    return { settled, killers, held, stopped: { fault, by: 'node' } };
+    return { settled, held, stopped: { fault, by: 'node' } };
   }
 
   /** Makes the node as the books want it about one credential. @returns what the node refused */
@@ -100,8 +97,8 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
       stopped ??= { fault, by: 'fence' };
       if (!called) return;
     } else if (isOfTheNode(fault)) stopped ??= { fault, by: 'node' };
-    const lost = mark.wanted && fault.code === 'node_lost';
-    if (lost && isAlone) killers.push(mark);
+    const isLost = mark.wanted && fault.code === 'node_lost';
+    const lost = isLost ? (isAlone ? 'alone' : 'among_others') : 'no';
     const retryAt = later(page.now, markRetryMs(fault, mark.attempts + 1));
     settled.push({ mark, failed: { error: fault.message, retryAt, lost } });
   }
@@ -114,7 +111,7 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
     if ('fault' in lives) stopped = { fault: lives.fault, by: 'node' };
     else await eachInFlight(suspects, suspects.length, (mark) => one(mark, suspects.length === 1));
   }
-  return { settled, killers, held, ...(stopped === undefined ? {} : { stopped }) };
+  return { settled, held, ...(stopped === undefined ? {} : { stopped }) };
 }
 
 /** What was an inbound of ours isn't there any more, or has no users now. */
