@@ -5,7 +5,7 @@ import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { withMarking } from '../subscription/marking.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
-import { inWords, type Step } from './difference.ts';
+import { inWords, nameInUse, type Step } from './difference.ts';
 
 /**
  * Makes the books like the file: all steps or none, each a line of the timeline. Who may connect
@@ -72,11 +72,23 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
       await setNode(tx, step);
       return;
     case 'name-installation':
-      await sql`UPDATE perennial.installation SET name = ${step.name}`.execute(tx);
+      await nameInstallation(tx, step);
       return;
     default:
       unreachable(step);
   }
+}
+
+/** Held against a keeper that sees its node for the first time now: he reads the name after us. */
+async function nameInstallation(
+  tx: Tx,
+  { name, before }: Extract<Step, { do: 'name-installation' }>,
+): Promise<void> {
+  await sql`SELECT FROM perennial.node ORDER BY id FOR NO KEY UPDATE`.execute(tx);
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.installation SET name = ${name}
+    WHERE NOT EXISTS (SELECT FROM perennial.node WHERE boot_at IS NOT NULL)`.execute(tx);
+  if (numAffectedRows === 0n) throw nameInUse(before, name);
 }
 
 export interface PriceStep {
@@ -129,11 +141,12 @@ async function setNode(
     ON CONFLICT (id) DO UPDATE SET api = excluded.api, tls = excluded.tls,
       inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link,
       -- Whoever is on an inbound that isn't named any more has to be taken off there.
-      former_inbounds = CASE WHEN n.api = excluded.api THEN ARRAY(
+      former_inbounds = ARRAY(
         SELECT DISTINCT tag FROM unnest(n.former_inbounds || n.inbounds) tag
-        WHERE tag <> ALL (excluded.inbounds) ORDER BY tag) ELSE '{}' END,
-      -- At another address is another node: nothing is known of it, so it is filled.
-      boot_at = CASE WHEN n.api = excluded.api THEN n.boot_at END,
+        WHERE tag <> ALL (excluded.inbounds) ORDER BY tag),
+      -- At another address it may be another machine in the place of one that is gone: it is filled.
+      -- What is known of its life stays: it tells whether it was started, and that it has our users.
       seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,
-      seed_after = CASE WHEN n.api = excluded.api THEN n.seed_after END`.execute(tx);
+      seed_after = CASE WHEN n.api = excluded.api THEN n.seed_after END,
+      seed_marked = CASE WHEN n.api = excluded.api THEN n.seed_marked ELSE 0 END`.execute(tx);
 }

@@ -119,7 +119,7 @@ test('a node that changes is marked for everybody; a new public host changes lin
   await apply(books, shop(149, node('a.example')));
   await payer(books, 1n, 0n);
   await sql`DELETE FROM perennial.access_sync`.execute(books.db);
-  expect(await apply(books, shop(149, node('b.example')))).toEqual(['~ node nl-1: 127.0.0.1:1']);
+  expect(await apply(books, shop(149, node('b.example')))).toEqual(['~ node nl-1: link']);
   expect(await marks(books)).toBe(0n);
   await apply(books, shop(149, node('b.example', 'other')));
   expect(await marks(books)).toBe(1n);
@@ -136,23 +136,28 @@ test('another flow in the link is told to the node, one user after the other', a
   expect(rows).toEqual([{ replace: true, urgent: false }]);
 });
 
-test('at another address a node is another one: it is filled; the installation keeps its name', async () => {
+test('a node at another address is filled, and stays one that has our users under our name', async () => {
   await using books = await freshBooks({ now: start });
   const at = (api: string) => node('a.example').replace('127.0.0.1:1', api);
   expect(await apply(books, file(`installation: acme\n${at('10.0.0.2:1')}`))).toContain(
     '~ installation: perennial -> acme',
   );
   await sql`
-    UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock()`.execute(
-    books.db,
-  );
+    UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock(),
+      former_inbounds = '{old}'`.execute(books.db);
   await expect(apply(books, file('installation: other'))).rejects.toMatchObject({
     code: 'installation_in_use',
   });
   expect(await apply(books, file('currency: RUB'))).toEqual([]);
-  await apply(books, file(at('10.0.0.2:2')));
-  const { rows } = await sql`SELECT boot_at, seeded_boot_at FROM perennial.node`.execute(books.db);
-  expect(rows).toEqual([{ boot_at: null, seeded_boot_at: null }]);
+  expect(await apply(books, file(at('10.0.0.2:2')))).toEqual([
+    '~ node nl-1: api 10.0.0.2:1 -> 10.0.0.2:2',
+  ]);
+  const { rows } = await sql`
+    SELECT seeded_boot_at, former_inbounds FROM perennial.node`.execute(books.db);
+  expect(rows).toEqual([{ seeded_boot_at: null, former_inbounds: ['old'] }]);
+  await expect(apply(books, file('installation: other'))).rejects.toMatchObject({
+    code: 'installation_in_use',
+  });
 });
 
 test('a node at the address of another one of the books is refused, and said what to do', async () => {

@@ -29,8 +29,14 @@ export type Step =
       readonly beforeMinor: bigint | null;
     }
   | {
-      readonly do: 'add-node' | 'change-node';
+      readonly do: 'add-node';
       readonly node: NodeConfig;
+    }
+  | {
+      readonly do: 'change-node';
+      readonly node: NodeConfig;
+      /** As the books have it. */
+      readonly before: NodeConfig;
     }
   | { readonly do: 'name-installation'; readonly name: string; readonly before: string }
   | {
@@ -190,13 +196,15 @@ async function nameSteps(db: Db | Tx, name: string): Promise<Step[]> {
     FROM perennial.installation`.execute(db);
   const { name: before, seeded } = rows[0] as { name: string; seeded: boolean };
   if (name === before) return [];
-  if (seeded) {
-    throw new UsageFault(
-      'installation_in_use',
-      `installation: is "${before}" on the nodes already and can't become "${name}"; put "${before}" back`,
-    );
-  }
+  if (seeded) throw nameInUse(before, name);
   return [{ do: 'name-installation', name, before }];
+}
+
+export function nameInUse(before: string, name: string): UsageFault {
+  return new UsageFault(
+    'installation_in_use',
+    `installation: is "${before}" on the nodes already and can't become "${name}"; put "${before}" back`,
+  );
 }
 
 async function nodeSteps(
@@ -212,7 +220,7 @@ async function nodeSteps(
   for (const node of wanted) {
     const before = there.get(node.id);
     if (before === undefined) steps.push({ do: 'add-node', node });
-    else if (!same(before, node)) steps.push({ do: 'change-node', node });
+    else if (!same(before, node)) steps.push({ do: 'change-node', node, before });
   }
   return steps;
 }
@@ -235,6 +243,16 @@ function refuseTaken(
       `${place}: nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${way}`,
     );
   }
+}
+
+/** What differs, a moved one with both addresses. */
+function nodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig): string {
+  const names = Object.keys(node).filter(
+    (name) => !same(before[name as keyof NodeConfig], node[name as keyof typeof node]),
+  );
+  return names
+    .map((name) => (name === 'api' ? `api ${before.api} -> ${node.api}` : name))
+    .join(', ');
 }
 
 /** The step as a line for a person. */
@@ -265,6 +283,6 @@ export function inWords(step: Step): string {
     case 'add-node':
       return `+ node ${step.node.id}: ${step.node.api}`;
     case 'change-node':
-      return `~ node ${step.node.id}: ${step.node.api}`;
+      return `~ node ${step.node.id}: ${nodeChange(step.before, step.node)}`;
   }
 }

@@ -1,10 +1,11 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { carryOut } from '../catalog/apply.ts';
-import { difference, inWords } from '../catalog/difference.ts';
+import { difference, inWords, type Step } from '../catalog/difference.ts';
+import { refuseUnmeant } from '../catalog/moved.ts';
 import { refuseVanished } from '../catalog/vanished.ts';
 import { readClock } from '../db/clock.ts';
-import { type Db, inTransaction } from '../db/connect.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { finishMarking } from '../subscription/marking.ts';
 import { readConfiguration } from './configuration.ts';
@@ -16,6 +17,8 @@ interface Options extends CommonOptions {
   readonly dryRun?: boolean;
   /** What the file no longer lists goes, also where subscriptions have it. */
   readonly retire?: boolean;
+  readonly moved?: readonly string[];
+  readonly keep?: readonly string[];
 }
 
 /** `perennial apply FILE`: plans, prices, rules and nodes of the file; the difference first. */
@@ -27,6 +30,9 @@ export function applyCommand(open: OpenBooks): Command {
     .option('--yes', 'do it without asking')
     .option('--dry-run', 'show the difference, change nothing')
     .option('--retire', 'take plans and prices out of sale that subscriptions have')
+    .option('--moved <ID>', 'this node has another address, and what was there is gone', each)
+    .option('--keep <ID>', 'this node, which is being emptied, is kept', each)
+    .addHelpText('after', '\n--moved and --keep may be given several times.')
     .action(async (file: string, options: Options) => {
       // Where the books are is the process's configuration, which the file may be itself.
       const wanted = readConfiguration({ config: file });
@@ -41,7 +47,11 @@ export function applyCommand(open: OpenBooks): Command {
           return;
         }
         if (!options.json) process.stdout.write(`${show.map(inWords).join('\n')}\n`);
-        if (options.retire !== true) await refuseVanished(db, show, file);
+        const refuse = async (on: Db | Tx, steps: readonly Step[]) => {
+          refuseUnmeant(steps, { moved: options.moved ?? [], kept: options.keep ?? [] }, file);
+          if (options.retire !== true) await refuseVanished(on, steps, file);
+        };
+        await refuse(db, show);
         if (options.dryRun === true || (options.yes !== true && !(await confirmed(options)))) {
           print(options, { changed: 0, steps: show.map(inWords) }, () => 'nothing was changed');
           return;
@@ -50,7 +60,7 @@ export function applyCommand(open: OpenBooks): Command {
           const now = await readClock(tx);
           // What another replica's apply did meanwhile is not done twice.
           const steps = await difference(tx, wanted, now);
-          if (options.retire !== true) await refuseVanished(tx, steps, file);
+          await refuse(tx, steps);
           await carryOut(tx, steps, 'cli', now);
           return steps.map(inWords);
         });
@@ -62,6 +72,9 @@ export function applyCommand(open: OpenBooks): Command {
       });
     });
 }
+
+/** An option that may be given several times. */
+const each = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** Who may connect where is different now. What is broken off here, the service finishes. */
 async function markAll(db: Db): Promise<number> {

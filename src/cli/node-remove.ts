@@ -76,7 +76,7 @@ async function refuseFull({ db, url }: OpenedBooks, id: string): Promise<void> {
 
 function text(id: string, { state, marks_waiting }: State): string {
   if (state === 'emptying') {
-    return `${id}: is being emptied, ${marks_waiting} are still to be taken off by its keeper; say it again then`;
+    return `${id}: is being emptied, ${marks_waiting} are still to be taken off by its keeper; say it again then, and take it out of the configuration`;
   }
   return `${id}: removed; take it out of the configuration, or the next "perennial apply" adds it again`;
 }

@@ -1,0 +1,41 @@
+import { UsageFault } from '../kernel/faults.ts';
+import type { Step } from './difference.ts';
+import { leavingGroup } from './nodes.ts';
+
+// What a file says of a node, and can't mean without more. Another address may be the same server
+// at another place, or another server; then the one before lets in whoever is on it, for as long as
+// it runs, and nobody takes them off or counts them. And a node that is being emptied is in the file
+// most often because it was forgotten there.
+
+/** Nodes of which more was said. */
+export interface MeantNodes {
+  /** The server at the address before is this one, or doesn't run any more. */
+  readonly moved: readonly string[];
+  /** It was being emptied, and is not to be. */
+  readonly kept: readonly string[];
+}
+
+/** @throws UsageFault `node_moved`, `node_leaving`: what was found, and what may be said of it */
+export function refuseUnmeant(
+  steps: readonly Step[],
+  { moved, kept }: MeantNodes,
+  place: string,
+): void {
+  for (const step of steps) {
+    if (step.do !== 'change-node') continue;
+    const { before, node } = step;
+    const where = `${place}: nodes: "${node.id}"`;
+    if (before.groups.includes(leavingGroup) && !kept.includes(node.id)) {
+      throw new UsageFault(
+        'node_leaving',
+        `${where} is being emptied by "perennial node remove"; take it out of the file, or say --keep ${node.id} to have everybody back on it`,
+      );
+    }
+    if (before.api !== node.api && !moved.includes(node.id)) {
+      throw new UsageFault(
+        'node_moved',
+        `${where} has the api ${before.api} in the books and ${node.api} here; if that is the same server at another address, or the one before is switched off for good, say --moved ${node.id}; another server beside it is a node with an id of its own, and "perennial node remove ${node.id}" empties the one before`,
+      );
+    }
+  }
+}
