@@ -156,6 +156,10 @@ function handle(
     const locked = rows[0] as Locked;
     const now = await readClock(tx);
     const { state, reason } = await work(tx, locked, now);
+    // Where it failed by itself before, it is tried at once, or never again.
+    await sql`
+      DELETE FROM perennial.quarantine
+      WHERE worker = 'deliver-notifications' AND item = ${`notice:${id}`}`.execute(tx);
     const { kind } = locked;
     const detail = { notice_id: id, kind };
     const subject = customerId === null ? `notice:${id}` : ofCustomer(customerId);

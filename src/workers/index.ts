@@ -1,7 +1,6 @@
 import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
-import type { Delivery } from './deliver-notifications/claim.ts';
-import { worker as deliveryName } from './deliver-notifications/courier.ts';
+import { type Delivery, worker as deliveryName } from './deliver-notifications/claim.ts';
 import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';

@@ -3,7 +3,7 @@ import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { wakeWorker } from '../db/wake.ts';
-import { refused } from '../kernel/faults.ts';
+import { type Fault, refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
 import { record } from '../subscription/timeline.ts';
@@ -12,6 +12,15 @@ import type { Isolated } from './worker.ts';
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
 // after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
 // hears of each reason once a day, and again when what is put aside has grown tenfold.
+
+/** More than this many items isolated by faults in one run: it is not the items. */
+export const isolatedMax = 50;
+
+/** A fault that another item may not have. Our schema being wrong is everybody's. */
+export function isOfTheItem(fault: Fault): boolean {
+  if (fault.kind === 'transient') return false;
+  return !/^pg_(42|3F|0A|XX)/.test(fault.code);
+}
 
 /** Items of a worker that are not to be tried yet. Bounded: of more than 10,000 some are tried. */
 export async function heldItems(db: Db | Tx, worker: string, now: Instant): Promise<string[]> {

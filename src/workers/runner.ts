@@ -9,7 +9,7 @@ import type { CustomerId, RunId } from '../kernel/ids.ts';
 import { readPriceList } from '../subscription/price-list.ts';
 import { unfitness } from './fitness.ts';
 import { type Batch, beginBatch, readSetting, type Setting } from './in-hand.ts';
-import { heldItems, isolate } from './quarantine.ts';
+import { heldItems, isOfTheItem, isolate, isolatedMax } from './quarantine.ts';
 import type { Replica } from './replica.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from './run-record.ts';
 import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './worker.ts';
@@ -27,9 +27,6 @@ import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './w
 // more items fail by themselves than one can believe, the cause is one of ours, not theirs: no more
 // are put aside, a batch that fails is left as it is, and the run has failed at its end. The batches
 // behind it are done all the same: nobody waits for somebody else's trouble.
-
-/** More than this many items isolated by faults in one run: it is not the items. */
-const isolatedMax = 50;
 
 export interface RunContext {
   readonly db: Db;
@@ -258,12 +255,6 @@ async function afterFault<Facts, Outcome>(
 function tooManyFailures(last: Fault): Fault {
   const sentence = `more than ${isolatedMax} items failed by themselves; the last: ${last.message}`;
   return new Fault('bug', 'too_many_failures', sentence, last);
-}
-
-/** A fault that another item of the batch may not have. Our schema being wrong is everybody's. */
-function isOfTheItem(fault: Fault): boolean {
-  if (fault.kind === 'transient') return false;
-  return !/^pg_(42|3F|0A|XX)/.test(fault.code);
 }
 
 async function quarantineOne<Facts, Outcome>(

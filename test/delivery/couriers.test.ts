@@ -137,35 +137,3 @@ test('P9: a courier whose connections all break goes on, loses nothing, and doub
     expect(times).toBeLessThanOrEqual(1 + lost);
   }
 }, 60_000);
-
-test('what is due is found by its index, whatever else is stored', async () => {
-  await using stage = await aStage({ now: noon });
-  const { db } = stage.books;
-  await told(stage, 1n);
-  await sql`
-    INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params, state, bulk,
-      next_attempt_at, sent_at, created_at)
-    SELECT 1, 'telegram', CASE WHEN n % 2 = 0 THEN 'receipt' ELSE 'ends_24h' END, 'x' || n, '{}',
-      CASE WHEN n % 10 = 0 THEN 'pending' ELSE 'sent' END, n % 2 = 1,
-      '2027-01-01Z'::timestamptz + n * interval '1 second', '2026-01-01Z', '2026-01-01Z'
-    FROM generate_series(1, 20000) n`.execute(db);
-  await sql`ANALYZE perennial.notification`.execute(db);
-  const texts: string[] = [];
-  const pool = hookPool(openPool(stage.books.url), ({ when, sql: text }) => {
-    if (when === 'before' && text.includes('n.bulk =')) texts.push(text);
-  });
-  const hooked = openBooks(pool);
-  expect(await runDelivery({ ...stage, books: { ...stage.books, db: hooked } })).toMatchObject({
-    examined: 0n,
-  });
-  await hooked.destroy();
-  expect(texts.length).toBeGreaterThan(0);
-  const { rows } = await sql<{ 'QUERY PLAN': string }>`
-    EXPLAIN (ANALYZE, BUFFERS) SELECT n.id FROM perennial.notification n
-    WHERE n.channel = 'telegram' AND n.bulk = true AND n.state IN ('pending', 'uncertain')
-      AND n.kind = ANY('{ends_24h}') AND n.next_attempt_at <= (SELECT perennial.clock())
-    ORDER BY n.next_attempt_at, n.id LIMIT 100`.execute(db);
-  const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-  expect(plan).toMatch(/Index Scan using notification_owed/);
-  expect(plan).not.toMatch(/Sort/);
-});

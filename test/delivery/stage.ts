@@ -17,6 +17,7 @@ import {
 import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import type { RunRow } from '../../src/workers/run-record.ts';
+import type { RunLog } from '../../src/workers/runner.ts';
 import { type Books, type BooksOptions, freshBooks } from '../books.ts';
 import { type BotApi, type BotApiOptions, startBotApi } from '../bot-api/bot-api.ts';
 import { openShop, payer } from '../shop.ts';
@@ -100,6 +101,7 @@ export async function runDelivery(
   { books, api }: Pick<Stage, 'books' | 'api'>,
   delivery: Delivery = deliveryTo(api),
   signal = new AbortController().signal,
+  log: RunLog = mute,
 ): Promise<RunRow> {
   const replica = openReplica(books.url);
   const begunMs = performance.now();
@@ -111,7 +113,7 @@ export async function runDelivery(
       budgetMs: 20_000,
       signal,
       elapsedMs: () => performance.now() - begunMs,
-      log: mute,
+      log,
     });
   } finally {
     for (const channel of delivery.channels) channel.close();

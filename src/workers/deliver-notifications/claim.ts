@@ -1,15 +1,20 @@
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import type { Fault } from '../../kernel/faults.ts';
 import type { Channel, Message } from '../../notify/channels/channel.ts';
 import { readFacts } from '../../notify/facts.ts';
 import { judge } from '../../notify/judging.ts';
 import { type Kind, kinds, type Policy } from '../../notify/kinds.ts';
 import type { Texts } from '../../notify/texts.ts';
+import { release } from '../quarantine.ts';
 import { type CourierPost, postLost, readCourier } from './post.ts';
 import * as store from './store.ts';
+import { asideName } from './store.ts';
 
 // A notice is judged in the transaction that marks it `sending`, under its customer's lock and by
 // facts read after that: whatever committed before is seen, and whatever comes after it finds the
 // notice on its way (promise 7).
+
+export const worker = 'deliver-notifications';
 
 /** By what is delivered, and in which words. */
 export interface Delivery {
@@ -43,6 +48,8 @@ export type Claim =
   | { readonly is: 'send'; readonly claimed: Claimed }
   | { readonly is: 'suppressed'; readonly reason: string }
   | { readonly is: 'waits' }
+  /** It failed by itself, and is in quarantine. */
+  | { readonly is: 'aside'; readonly fault: Fault }
   /** Somebody else is at it or at its customer, it isn't due any more, or nothing may be sent now. */
   | { readonly is: 'not_now' };
 
@@ -54,6 +61,7 @@ export function claim(
 ): Promise<Claim> {
   return inTransaction(desk.db, async (tx) => {
     const claim = await claimIn(tx, desk, due);
+    if (due.wasAside && claim.is !== 'not_now') await release(tx, worker, [asideName(due.id)]);
     await count(tx, claim);
     return claim;
   });

@@ -6,7 +6,8 @@ import type { Outcome } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
 import { addressAlarms } from './addressing.ts';
-import { type Claim, type Claimed, claim, type Desk } from './claim.ts';
+import { claimOrPutAside, tell } from './aside.ts';
+import { type Claim, type Claimed, type Desk, worker } from './claim.ts';
 import { takeBack, takeOver } from './lost.ts';
 import { Pacer } from './pacer.ts';
 import { postLost, readCourier } from './post.ts';
@@ -39,8 +40,6 @@ export type Walked =
   /** Somebody asked to end, or the time is up. */
   | { readonly is: 'left' }
   | { readonly is: 'rests'; readonly ms: number; readonly error: string };
-
-export const worker = 'deliver-notifications';
 
 /** A page is some seconds' work at the usual pace; a wake-up ends it. */
 const pageMax = 100;
@@ -192,12 +191,11 @@ export class Courier {
 
   async #claim(due: DueNotice, tally: Tally): Promise<Claim> {
     this.#unsent.add(due.id);
-    const claimed = await claim(this.#desk, due, (tx, made) => tally.claimed(tx, made));
+    const claimed = await claimOrPutAside(this.#desk, due, tally);
     this.#unsent.delete(due.id);
-    if (claimed.is === 'suppressed') {
-      const { reason } = claimed;
-      this.#log.debug({ worker, item: String(due.id), reason }, 'notice suppressed');
-    }
+    // The alarm of one that failed is due now.
+    if (claimed.is === 'aside') this.#woken = true;
+    tell(this.#log, due, claimed);
     return claimed;
   }
 

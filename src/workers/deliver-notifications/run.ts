@@ -4,7 +4,7 @@ import type { JsonObject, RunOutcome } from '../../db/schema.ts';
 import { unfitness } from '../fitness.ts';
 import { finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
 import type { RunContext } from '../runner.ts';
-import { worker } from './courier.ts';
+import { worker } from './claim.ts';
 import { Tally } from './tally.ts';
 
 // A run of deliver-notifications, with its record.
@@ -15,6 +15,10 @@ export interface Ended {
   readonly outcome: Exclude<RunOutcome, 'running'>;
   readonly detail: JsonObject;
 }
+
+/** Something is in quarantine. */
+const orDegraded = (ended: Ended, { counts }: Tally): Ended =>
+  counts.quarantined === undefined ? ended : { ...ended, outcome: 'degraded' };
 
 /**
  * @param deliver the work; what it throws fails the run
@@ -29,7 +33,7 @@ export async function recorded(
   const carriedOut = async (): Promise<Ended> => {
     try {
       const unfit = await unfitness(db, worker, log);
-      if (unfit === undefined) return await deliver(tally);
+      if (unfit === undefined) return orDegraded(await deliver(tally), tally);
       return { outcome: 'skipped', detail: { ...unfit } };
     } catch (error) {
       const { kind, code, message } = faultOf(error);

@@ -18,7 +18,12 @@ export interface DueNotice {
   /** Whom the channel is to send to. */
   readonly recipient: string;
   readonly key: DueKey;
+  /** It failed by itself before, and is tried again. */
+  readonly wasAside: boolean;
 }
+
+/** A notice's name in quarantine. */
+export const asideName = (id: bigint): string => `notice:${id}`;
 
 /** The keyset's key. */
 export interface DueKey {
@@ -29,7 +34,8 @@ export interface DueKey {
 
 /**
  * A page of what is due on a channel, over `notification_owed`: what can't wait before what can,
- * each in the order of its time. Kinds that a newer version stored are left to its couriers.
+ * each in the order of its time. Kinds that a newer version stored are left to its couriers, and
+ * what is in quarantine to its time.
  */
 export async function readDue(
   db: Db | Tx,
@@ -49,11 +55,14 @@ export async function readDue(
     if (left <= 0) break;
     const { rows: found } = await sql<Omit<DueNotice, 'key'> & { at: Instant }>`
       SELECT n.id, n.customer_id AS "customerId", n.next_attempt_at AS at,
-        coalesce(n.recipient, c.telegram_id::text) AS recipient
+        coalesce(n.recipient, c.telegram_id::text) AS recipient, q.item IS NOT NULL AS "wasAside"
       FROM perennial.notification n LEFT JOIN perennial.customer c ON c.id = n.customer_id
+        LEFT JOIN perennial.quarantine q
+          ON q.worker = 'deliver-notifications' AND q.item = 'notice:' || n.id
       WHERE n.channel = ${channel} AND n.bulk = ${sql.lit(bulk)}
         AND n.state IN ('pending', 'uncertain') AND n.kind = ${anyOf('text', noticeKinds)}
         AND n.next_attempt_at <= (SELECT perennial.clock()) AND ${beyond}
+        AND (q.item IS NULL OR q.retry_at <= (SELECT perennial.clock()))
       ORDER BY n.next_attempt_at, n.id LIMIT ${left}`.execute(db);
     rows.push(...found.map(({ at, ...row }) => ({ ...row, key: { bulk, at, id: row.id } })));
   }
@@ -120,13 +129,6 @@ export async function suppress(tx: Tx, id: bigint, reason: string): Promise<void
 export async function postpone(tx: Tx, id: bigint, until: Instant): Promise<void> {
   await sql`
     UPDATE perennial.notification SET next_attempt_at = ${isoTime(until)}
-    WHERE id = ${id}`.execute(tx);
-}
-
-/** It can't be said as it stands. */
-export async function fail(tx: Tx, id: bigint, reason: string): Promise<void> {
-  await sql`
-    UPDATE perennial.notification SET state = 'failed', reason = ${reason}
     WHERE id = ${id}`.execute(tx);
 }
 

@@ -25,6 +25,8 @@ export class Tally {
         return this.#count(tx, 'suppressed', { changed: 1, failed: 0 });
       case 'waits':
         return this.#count(tx, 'postponed', { changed: 1, failed: 0 });
+      case 'aside':
+        return this.#count(tx, 'quarantined', { changed: 0, failed: 1 });
       case 'send': // counted when it is known what became of it
       case 'not_now':
     }
