@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { isNoFlow, linkFlows } from './kernel/flow.ts';
 import { dayMs, hourMs, readDurationMs } from './kernel/instant.ts';
 import { isCurrency } from './kernel/money.ts';
+import { isNoAddress, nodePlace } from './kernel/node-address.ts';
 import { isTimeZone } from './kernel/time-zone.ts';
 
 // What may stand in the configuration, and how it is said when something else does.
@@ -70,7 +72,7 @@ export const nodeSchema = mapping({
   id: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
-  api: z.string().min(1),
+  api: z.string().refine((api) => nodePlace(api) !== undefined, isNoAddress),
   tls: z
     .union(
       [
@@ -87,7 +89,12 @@ export const nodeSchema = mapping({
     .default(false),
   groups: z.array(z.string().min(1)).min(1),
   inbounds: z.array(z.string().min(1)).min(1),
-  link: z.looseObject({ host: z.string().min(1), port: z.number().int().min(1).max(65_535) }),
+  // The rest of it is a share link's business: `apply` reads it as one.
+  link: z.looseObject({
+    host: z.string().min(1),
+    port: z.number().int().min(1).max(65_535),
+    flow: z.enum(linkFlows, { error: isNoFlow }).optional(),
+  }),
 });
 
 const workerSettings = mapping({

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig, readConfig, settingsOf } from './config.ts';
+import { loadConfig, nodesOf, readConfig, settingsOf } from './config.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { dayMs, hourMs, minuteMs } from './kernel/instant.ts';
 
@@ -11,6 +11,12 @@ const plan = (prices: string): string =>
   `plans: { basic: { title: Basic, groups: [all], prices: ${prices} } }`;
 const node = (more: string): string =>
   `nodes: [{ id: nl-1, api: "10.0.0.2:10085", groups: [all], inbounds: [vless], link: { host: h, port: 443 }, ${more} }]`;
+const withApi = (api: string) => node('tls: false').replace('10.0.0.2:10085', api);
+const withFlow = (flow: string) =>
+  node('tls: false').replace('port: 443', `port: 443, flow: ${flow}`);
+const addressIs = 'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
+const flowIs =
+  'is no flow that a node knows; xtls-rprx-vision or xtls-rprx-vision-udp443 is, and none is left out';
 const durationIs = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
 const daysIs = 'is not a number of days from 1 to 3660';
 const keyIs = 'must be lower-case letters, digits, - and _';
@@ -91,6 +97,12 @@ const refusals: readonly [text: string, sentence: string][] = [
     node('tls: maybe'),
     'nodes.0.tls: "maybe" must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
   ],
+  [withApi('10.0.0.2'), `nodes.0.api: "10.0.0.2" ${addressIs}`],
+  [withApi('http://10.0.0.2:1'), `nodes.0.api: "http://10.0.0.2:1" ${addressIs}`],
+  [withApi('10.0.0.2:65536'), `nodes.0.api: "10.0.0.2:65536" ${addressIs}`],
+  [withApi('unix:xray.sock'), `nodes.0.api: "unix:xray.sock" ${addressIs}`],
+  [withFlow('visoin'), `nodes.0.link.flow: "visoin" ${flowIs}`],
+  [withFlow('1'), `nodes.0.link.flow: 1 ${flowIs}`],
   [
     'notices: { admin_time_zone: Mars/Olympus }',
     'notices.admin_time_zone: "Mars/Olympus" is not a time zone; Europe/Moscow is',
@@ -252,6 +264,18 @@ describe('the configuration of a process', () => {
       new UsageFault('no_config', `${missing}: can't be read (ENOENT)`),
     );
     expect(() => loadConfig({ config: folder }, {})).toThrow(/can't be read \(EISDIR\)$/);
+  });
+
+  test('TLS files of nodes are named from its folder, whatever folder a process is in', () => {
+    const own = join(folder, 'nodes.yaml');
+    writeFileSync(own, node('tls: { ca: tls/ca.pem, key: /etc/key.pem, server_name: nl }'));
+    expect(nodesOf(loadConfig({ config: own }, {}))?.[0]?.tls).toEqual({
+      ca: join(folder, 'tls/ca.pem'),
+      key: '/etc/key.pem',
+      server_name: 'nl',
+    });
+    writeFileSync(own, node('tls: true'));
+    expect(nodesOf(loadConfig({ config: own }, {}))?.[0]?.tls).toBe(true);
   });
 
   test('a worker is run as the file says, else as it says itself', () => {

@@ -187,6 +187,19 @@ export function loadConfig(
   };
 }
 
+/** The nodes of the file; its TLS files are named from where it is, and absolute from here on. */
+export function nodesOf({ path = 'perennial.yaml', file }: Config): NodeConfig[] | undefined {
+  const from = (name: string | undefined) => name && resolve(dirname(path), name);
+  return file.nodes?.map((node) => {
+    if (typeof node.tls !== 'object') return node;
+    const { ca, cert, key } = node.tls;
+    const files = { ca: from(ca), cert: from(cert), key: from(key) };
+    // What isn't named stays unnamed, so that it equals what the books have.
+    const named = Object.fromEntries(Object.entries(files).filter(([, name]) => name));
+    return { ...node, tls: { ...node.tls, ...named } };
+  });
+}
+
 /** How notices are said. */
 export interface NoticeSettings {
   /** The operator's own texts; undefined: ours alone. */

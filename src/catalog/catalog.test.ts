@@ -177,6 +177,21 @@ test('a node at the address of another one of the books is refused, and said wha
   await expect(asked(moved)).rejects.toThrow(/give that one its new address first/);
 });
 
+test('a link that no customer could use is refused, and TLS files are kept from where the file is', async () => {
+  await using books = await freshBooks({ now: start });
+  const bad = node('a.example, security: reality, sni: example.com');
+  await expect(apply(books, shop(149, bad))).rejects.toMatchObject({
+    code: 'bad_link',
+    message: 'perennial.yaml: nodes: "nl-1": link.pbk is missing; reality needs it',
+  });
+  const tls = node('a.example').replace('groups:', 'tls: { ca: ca.pem }, groups:');
+  const here = { ...shop(149, tls), path: '/etc/perennial/shop.yaml' };
+  await apply(books, here);
+  expect(await apply(books, here)).toEqual([]);
+  const { rows } = await sql`SELECT tls FROM perennial.node`.execute(books.db);
+  expect(rows).toEqual([{ tls: { ca: '/etc/perennial/ca.pem' } }]);
+});
+
 test('a file that names two nodes by one id, or a trial on no plan, is refused', async () => {
   await using books = await freshBooks({ now: start });
   const twice = `${node('a.example')}

@@ -1,10 +1,12 @@
 import { sql } from 'kysely';
-import type { Config, ConfigFile, NodeConfig } from '../config.ts';
+import { type Config, type ConfigFile, nodesOf } from '../config.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { moneyText, readMinor } from '../kernel/money.ts';
 import { readPriceList } from '../subscription/price-list.ts';
+import { type NodeStep, nodeInWords, nodeSteps } from './node-steps.ts';
+import { same } from './same.ts';
 
 // What is on sale, under which rules, and on which nodes, as the configuration has it and as the
 // books have it. `apply` shows the difference and makes the books like the file. What the file
@@ -28,16 +30,7 @@ export type Step =
       readonly amountMinor: bigint | null;
       readonly beforeMinor: bigint | null;
     }
-  | {
-      readonly do: 'add-node';
-      readonly node: NodeConfig;
-    }
-  | {
-      readonly do: 'change-node';
-      readonly node: NodeConfig;
-      /** As the books have it. */
-      readonly before: NodeConfig;
-    }
+  | NodeStep
   | { readonly do: 'name-installation'; readonly name: string; readonly before: string }
   | {
       readonly do: 'set-rule';
@@ -55,29 +48,17 @@ interface PlanRow {
   readonly retired_at: Instant | null;
 }
 
-/** Equal as JSON, whatever the order of the keys. */
-function same(a: unknown, b: unknown): boolean {
-  return canonical(a) === canonical(b);
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    inner !== null && typeof inner === 'object' && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-}
-
 /** What `apply` would do. @throws UsageFault for a file that contradicts itself or the books */
 export async function difference(db: Db | Tx, config: Config, now: Instant): Promise<Step[]> {
   checkWhole(config);
   const { file } = config;
+  const nodes = nodesOf(config);
   await checkTrial(db, config);
   return [
     ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
-    ...(file.nodes === undefined ? [] : await nodeSteps(db, config, file.nodes)),
+    ...(nodes === undefined ? [] : await nodeSteps(db, config.path ?? 'perennial.yaml', nodes)),
   ];
 }
 
@@ -207,54 +188,6 @@ export function nameInUse(before: string, name: string): UsageFault {
   );
 }
 
-async function nodeSteps(
-  db: Db | Tx,
-  { path }: Config,
-  wanted: readonly NodeConfig[],
-): Promise<Step[]> {
-  const { rows } = await sql<NodeConfig>`
-    SELECT id, api, tls, inbounds, groups, link FROM perennial.node ORDER BY id`.execute(db);
-  const there = new Map(rows.map((row) => [row.id, row]));
-  refuseTaken(path ?? 'perennial.yaml', wanted, rows);
-  const steps: Step[] = [];
-  for (const node of wanted) {
-    const before = there.get(node.id);
-    if (before === undefined) steps.push({ do: 'add-node', node });
-    else if (!same(before, node)) steps.push({ do: 'change-node', node, before });
-  }
-  return steps;
-}
-
-/** Two nodes at one address would fight for its users: also one of the file and one of the books. */
-function refuseTaken(
-  place: string,
-  wanted: readonly NodeConfig[],
-  there: readonly NodeConfig[],
-): void {
-  for (const { id, api } of wanted) {
-    const other = there.find((node) => node.api === api && node.id !== id);
-    if (other === undefined) continue;
-    const isListed = wanted.some((node) => node.id === other.id);
-    const way = isListed
-      ? 'give that one its new address first, by an apply of its own'
-      : `"perennial node remove ${other.id}" gives that one up`;
-    throw new UsageFault(
-      'double_node',
-      `${place}: nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${way}`,
-    );
-  }
-}
-
-/** What differs, a moved one with both addresses. */
-function nodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig): string {
-  const names = Object.keys(node).filter(
-    (name) => !same(before[name as keyof NodeConfig], node[name as keyof typeof node]),
-  );
-  return names
-    .map((name) => (name === 'api' ? `api ${before.api} -> ${node.api}` : name))
-    .join(', ');
-}
-
 /** The step as a line for a person. */
 export function inWords(step: Step): string {
   switch (step.do) {
@@ -281,8 +214,7 @@ export function inWords(step: Step): string {
     case 'name-installation':
       return `~ installation: ${step.before} -> ${step.name}`;
     case 'add-node':
-      return `+ node ${step.node.id}: ${step.node.api}`;
     case 'change-node':
-      return `~ node ${step.node.id}: ${nodeChange(step.before, step.node)}`;
+      return nodeInWords(step);
   }
 }

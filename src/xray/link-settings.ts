@@ -69,15 +69,22 @@ function contradiction(link: LinkSettings): string | undefined {
   return undefined;
 }
 
+/** The settings, or what is wrong with them, beginning with the key. */
+export function linkOrWrong(value: unknown): LinkSettings | { readonly wrong: string } {
+  const read = settings.safeParse(value);
+  if (read.success) {
+    const wrong = contradiction(read.data);
+    return wrong === undefined ? read.data : { wrong };
+  }
+  const [issue] = read.error.issues;
+  return { wrong: `${issue?.path.join('.') || 'settings'}: ${issue?.message}` };
+}
+
 /** @throws Fault bad_link that names the node and the key */
 export function readLink(node: string, value: unknown): LinkSettings {
-  const read = settings.safeParse(value);
-  const [issue] = read.error?.issues ?? [];
-  const wrong = read.success
-    ? contradiction(read.data)
-    : `${issue?.path.join('.') || 'settings'}: ${issue?.message}`;
-  if (read.success && wrong === undefined) return read.data;
-  throw new Fault('permanent', 'bad_link', `node ${node}: link.${wrong}`);
+  const read = linkOrWrong(value);
+  if (!('wrong' in read)) return read;
+  throw new Fault('permanent', 'bad_link', `node ${node}: link.${read.wrong}`);
 }
 
 /** A host as it goes onto the wire: punycode, without brackets; undefined if it is none. */

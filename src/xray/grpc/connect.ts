@@ -4,6 +4,7 @@ import { isIP, type Socket, connect as tcp } from 'node:net';
 import { createSecureContext, type SecureContext, connect as tls } from 'node:tls';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
+import { isNoAddress, type NodePlace, nodePlace } from '../../kernel/node-address.ts';
 import { unconnected } from './status.ts';
 
 // From a node's address and TLS files to a connection that speaks HTTP/2, or a fault that says why
@@ -30,18 +31,10 @@ export interface NodeAddress {
 /** To a node on the other side of the world, with TLS, after a lost packet. */
 export const connectDeadlineMs = 5 * secondMs;
 
-const addresses = /^(?:unix:(\/.+)|\[([0-9A-Fa-f:.]+)\]:(\d{1,5})|([^\s:/[\]]+):(\d{1,5}))$/;
-
-/** Where a socket goes. */
-type Place = { readonly path: string } | { readonly host: string; readonly port: number };
-
-function placeOf(api: string): Place {
-  const [, path, ipv6, ipv6Port, host, port] = addresses.exec(api) ?? [];
-  if (path !== undefined) return { path };
-  const named = ipv6 ?? host;
-  if (named !== undefined) return { host: named, port: Number(ipv6Port ?? port) };
-  const sentence = `"${api}" is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is`;
-  throw new Fault('permanent', 'bad_address', sentence);
+function placeOf(api: string): NodePlace {
+  const place = nodePlace(api);
+  if (place !== undefined) return place;
+  throw new Fault('permanent', 'bad_address', `"${api}" ${isNoAddress}`);
 }
 
 function pem(file: string | undefined, what: string, api: string): Buffer | undefined {
