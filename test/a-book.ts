@@ -2,11 +2,14 @@ import { sql } from 'kysely';
 import { type Db, inTransaction } from '../src/db/connect.ts';
 import type { SubscriptionId } from '../src/kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, parseInstant } from '../src/kernel/instant.ts';
+import { openLogChannel } from '../src/notify/channels/log/log.ts';
+import { openTexts } from '../src/notify/texts.ts';
 import { topUp } from '../src/subscription/balance.ts';
 import { type Purchase, purchase } from '../src/subscription/buying.ts';
 import type { Call } from '../src/subscription/command.ts';
 import { createCustomer, type Particulars } from '../src/subscription/customers.ts';
-import { workers } from '../src/workers/index.ts';
+import type { Delivery } from '../src/workers/deliver-notifications/claim.ts';
+import { workersFor } from '../src/workers/index.ts';
 import { openReplica } from '../src/workers/replica.ts';
 import type { RunRow } from '../src/workers/run-record.ts';
 import type { RunContext } from '../src/workers/runner.ts';
@@ -164,13 +167,20 @@ export interface RunOptions extends Partial<Omit<RunContext, 'db' | 'log'>> {
   readonly troubles?: object[];
 }
 
+/** Messages are said to nobody; the books have them. */
+const toNobody = (): Delivery => ({
+  channels: [openLogChannel({ info: () => undefined })],
+  texts: openTexts(),
+  admins: { locale: 'en', timeZone: 'UTC' },
+});
+
 /** One run of a worker in this process, with time for everything unless something else is said. */
 export async function runOf(
   books: OpenBooks,
   name: string,
   { troubles, ...options }: RunOptions = {},
 ): Promise<RunRow> {
-  const worker = workers.find((one) => one.name === name);
+  const worker = workersFor(toNobody).find((one) => one.name === name);
   if (worker === undefined) throw new Error(`there is no worker ${name}`);
   const replica = options.replica ?? openReplica(books.url);
   const note = (fields: object, message: string) => void troubles?.push({ ...fields, message });

@@ -26,6 +26,8 @@ test.each([
   // Find, lock, read, owe, look again; for the ends also the outlooks.
   ['trial-notifications', '2026-11-30T18:00:00Z', 5],
   ['expiry-reminders', '2026-11-30T12:30:00Z', 6],
+  // Two looks, two pages, and of each notice: lock, facts, mark, settle.
+  ['deliver-notifications', '2026-11-30T20:00:00Z', 12],
 ])(
   'P2: each statement of a run of %s reads a page, or rows by their ids',
   async (worker, now, min) => {

@@ -42,12 +42,15 @@ export async function fillEndedBook(books: Books): Promise<void> {
   await books.setClock('2026-12-02T00:00:00Z');
 }
 
-/** Three on a trial and three whose month ends, all to be reminded. */
-export async function fillRemindedBook(books: Books): Promise<void> {
+/** Three whose month ends and three on a trial, all to be reminded. */
+export const fillRemindedBook = (books: Books): Promise<void> => fillReminded(books, 3n);
+
+/** So many whose month ends, by the first numbers, and as many on a trial, all to be reminded. */
+export async function fillReminded(books: Books, ofEach: bigint): Promise<void> {
   await sells(books);
-  for (const customer of [1n, 2n, 3n]) await payer(books, customer, 0n);
+  for (let n = 1n; n <= ofEach; n += 1n) await payer(books, n, 0n);
   await books.setClock('2026-11-23T12:00:00Z');
-  for (const telegramId of [4n, 5n, 6n]) {
+  for (let telegramId = ofEach + 1n; telegramId <= 2n * ofEach; telegramId += 1n) {
     await joins(books, telegramId);
     await startTrial(callOf(books), { telegramId });
   }

@@ -5,18 +5,23 @@ import type { Tx } from '../../src/db/connect.ts';
 import { revoke } from '../../src/subscription/granting.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { callOf, payer, runOf } from '../a-book.ts';
-import { freshBooks } from '../books.ts';
+import { type Books, freshBooks } from '../books.ts';
+import type { Fate } from '../bot-api/bot-api.ts';
+import { oweOne } from '../delivery/owed.ts';
+import { aStage, deliveryTo, runDelivery, told } from '../delivery/stage.ts';
 import { compared, unmark } from '../nodes/compared.ts';
 import { aNode, equal, keep, settled, shopOn } from '../nodes/kept.ts';
 import { type Outside, outside } from '../outside.ts';
 import { until } from '../service/until.ts';
 import { rules } from '../tidy/rules.ts';
 import { readSources } from '../tidy/source.ts';
-import { beginsAt, fillMixedBook } from './mixed-book.ts';
+import { beginsAt, fillMixedBook, fillReminded } from './mixed-book.ts';
 import { reachedFrom } from './reached.ts';
 
 // Connections and the network: none is used after its release, none is held while somebody on the
 // network is asked, and no transaction is open then.
+
+const fillManyReminded = (books: Books) => fillReminded(books, 5n);
 
 const connectBy = (out: Outside) => (address: Parameters<typeof connectNode>[0]) =>
   out.through(connectNode(address));
@@ -65,19 +70,45 @@ test('F1 P5: a comparison lists its node with no connection of the pool held and
   expect(out.calls).toMatchObject({ inbounds: 2, listUsers: 1 });
 });
 
-test.each(['auto-renewal', 'fast-expiry-cleanup'])(
+test('F1 P5: a courier sends with no connection held and no transaction open, whatever becomes of the sends', async () => {
+  await using stage = await aStage({ now: '2026-11-24T12:00:00Z' });
+  const { books, api } = stage;
+  const out = outside(books);
+  const fates = ['lose', { status: 502 }, { error: 403, description: 'blocked' }];
+  for (let n = 1n; n <= 12n; n += 1n) await told(stage, n);
+  for (let n = 1n; n <= 12n; n += 1n) await oweOne(books, 'receipt', n);
+  api.conduct = ({ n }) => (fates[n - 5] ?? 'serve') as Fate;
+  const { channels, ...delivery } = deliveryTo(api);
+  const watched = { ...delivery, channels: channels.map((one) => out.through(one)) };
+  await runDelivery(stage, watched);
+  // The rest of them, and those whose answer was lost; now it asks first.
+  await books.setClock('2026-11-24T12:10:00Z');
+  await sql`UPDATE perennial.courier SET failures = 2`.execute(books.db);
+  await runDelivery(stage, watched);
+  expect(out.wrongs).toEqual([]);
+  expect(out.calls.send).toBeGreaterThanOrEqual(12);
+  expect(out.calls.whyDown).toBeGreaterThanOrEqual(1);
+});
+
+test.each([
+  ['auto-renewal', fillMixedBook, '2026-12-02T00:00:00Z', 'customer_id = 3'],
+  ['fast-expiry-cleanup', fillMixedBook, '2026-12-02T00:00:00Z', 'customer_id = 3'],
+  ['trial-notifications', fillManyReminded, '2026-11-24T12:00:00Z', 'customer_id = 8'],
+  ['expiry-reminders', fillManyReminded, '2026-11-24T12:00:00Z', 'customer_id = 3'],
+])(
   'F1: a run of %s gives back each connection, and uses none after that',
-  async (worker) => {
+  async (worker, fill, now, poisoned) => {
     await using books = await freshBooks({ now: beginsAt });
-    await fillMixedBook(books);
+    await fill(books);
     await sql`
       CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         RAISE EXCEPTION 'poisoned';
       END $$`.execute(books.db);
-    await sql`
-      CREATE TRIGGER refuse BEFORE UPDATE ON perennial.subscription
-      FOR EACH ROW WHEN (NEW.customer_id = 3) EXECUTE FUNCTION public.refuse()`.execute(books.db);
-    await books.setClock('2026-12-02T00:00:00Z');
+    await sql
+      .raw(`CREATE TRIGGER refuse BEFORE UPDATE ON perennial.subscription
+        FOR EACH ROW WHEN (NEW.${poisoned}) EXECUTE FUNCTION public.refuse()`)
+      .execute(books.db);
+    await books.setClock(now);
     const troubles: { code?: string }[] = [];
     const run = await runOf(books, worker, { batchMax: 3, troubles });
     // The driver refuses a transaction's connection after its end: that would be another trouble.
@@ -137,6 +168,7 @@ test.each([
   ['fast-expiry-cleanup', 'subscription/ledger.ts'],
   ['trial-notifications', 'notify/outbox.ts'],
   ['expiry-reminders', 'subscription/outlook.ts'],
+  ['raise-alarms', 'notify/alarms.ts'],
 ])('P5: no gateway can be reached from the code of %s', (worker, known) => {
   const reached = reachedFrom([`workers/${worker}/worker.ts`, 'workers/runner.ts']);
   expect(reached).toContain(known);

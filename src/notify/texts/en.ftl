@@ -167,7 +167,6 @@ alarm_over =
         [alarm_clock] the clock of { $subject } is right again, or it is gone.
        *[other] { $alarm } ({ $subject }).
     }
-    It was so since { $since }.
     .subject = Over: { $subject }
 
 button_buy = Buy
