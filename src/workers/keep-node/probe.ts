@@ -76,6 +76,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     life: line.life + (life === 'new' ? 1 : 0),
     seeded: !forgot && seededBootAt !== null && seededBootAt === bootAt,
     learned: line.learned && !forgot,
+    hindrance: forgot ? undefined : line.hindrance,
   });
   const bornByMs = bornBy(uptimeS, asked).toMs;
   if (forgot) return { is: life === 'new' ? 'started' : 'unsure', bornByMs };
