@@ -6,7 +6,7 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readOutlooks } from '../subscription/outlook.ts';
 import { readSettings, type Settings } from '../subscription/settings.ts';
-import { alarmSubject } from './alarms.ts';
+import { isOver, wasTold } from './alarms.ts';
 import { metNobody } from './kinds.ts';
 import type { NoticeFacts, Words } from './notice-facts.ts';
 
@@ -107,13 +107,8 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
         AS "lowBalance",
       CASE
         WHEN n.customer_id IS NOT NULL THEN false
-        WHEN n.kind = 'alarm_over' THEN NOT EXISTS (SELECT FROM perennial.notification a
-          WHERE a.customer_id IS NULL AND a.id < n.id AND a.kind = n.params->>'alarm'
-            AND ${alarmSubject('a')} = n.params->>'subject'
-            AND a.state IN ('sending', 'sent', 'uncertain'))
-        ELSE EXISTS (SELECT FROM perennial.notification o
-          WHERE o.customer_id IS NULL AND o.id > n.id AND o.kind = 'alarm_over'
-            AND o.params->>'alarm' = n.kind AND o.params->>'subject' = ${alarmSubject('n')})
+        WHEN n.kind = 'alarm_over' THEN NOT ${wasTold('n')}
+        ELSE ${isOver('n')}
       END AS moot
     FROM perennial.notification n
     LEFT JOIN perennial.customer c ON c.id = n.customer_id

@@ -115,18 +115,35 @@ export const kinds = {
       expires_at: 'time',
     },
   },
-  alarm_worker: { ...alarm, params: { worker: 'text', failures: 'count', error: 'text' } },
+  /** `since`, of each alarm: when it was told first. With what it is about, that names the trouble. */
+  alarm_worker: {
+    ...alarm,
+    params: { worker: 'text', failures: 'count', error: 'text', since: 'time' },
+  },
   /** `subject`: the worker, or the node whose removals it holds. */
-  alarm_guard: { ...alarm, params: { worker: 'text', subject: 'text', held: 'count' } },
+  alarm_guard: {
+    ...alarm,
+    params: { worker: 'text', subject: 'text', held: 'count', since: 'time' },
+  },
   /** `items`: how many of this worker are put aside by now. */
   alarm_quarantine: {
     ...alarm,
-    params: { worker: 'text', reason: 'text', item: 'text', sentence: 'text', items: 'count' },
+    params: {
+      worker: 'text',
+      reason: 'text',
+      item: 'text',
+      sentence: 'text',
+      items: 'count',
+      since: 'time',
+    },
   },
-  alarm_removal: { ...alarm, params: { node: 'text', waiting: 'count', oldest_at: 'time' } },
-  alarm_clock: { ...alarm, params: { replica: 'text', skew_s: 'count' } },
-  /** What an alarm told is over: its kind, and what it was about. */
-  alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text' } },
+  alarm_removal: {
+    ...alarm,
+    params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
+  },
+  alarm_clock: { ...alarm, params: { replica: 'text', skew_s: 'count', since: 'time' } },
+  /** What an alarm told is over: its kind, what it was about, and since when. */
+  alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
 } as const satisfies Readonly<Record<string, Kind>>;
 
 export type NoticeKind = keyof typeof kinds;

@@ -62,6 +62,8 @@ export function perennial(args: readonly string[], options: ProcessOptions): Per
     {
       env: {
         ...process.env,
+        // As the program's door has it.
+        NODE_COMPILE_CACHE: here('../../.cache/compiled'),
         DATABASE_URL: options.url,
         ...(options.dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: options.dataDir }),
         PERENNIAL_LOG_LEVEL: options.logLevel ?? 'debug',

@@ -167,6 +167,7 @@ alarm_over =
         [alarm_clock] the clock of { $subject } is right again, or it is gone.
        *[other] { $alarm } ({ $subject }).
     }
+    It was so since { $since }.
     .subject = Over: { $subject }
 
 button_buy = Buy

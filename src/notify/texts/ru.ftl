@@ -175,6 +175,7 @@ alarm_over =
         [alarm_clock] часы { $subject } снова идут верно (или этой реплики больше нет).
        *[other] { $alarm } ({ $subject }).
     }
+    Так было с { $since }.
     .subject = Закончилось: { $subject }
 
 button_buy = Купить

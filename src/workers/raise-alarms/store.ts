@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import { type Alarm, alarmOf } from '../../notify/alarms.ts';
+import type { Alarm } from '../../notify/alarms.ts';
 import type { Situation } from './rule.ts';
 
 /** A worker that failed this often in a row. */
@@ -16,7 +16,9 @@ export async function readSituation(tx: Tx, now: Instant): Promise<Situation> {
   return {
     troubles: [...(await failingWorkers(tx, now)), ...(await lateRemovals(tx, now))],
     inQuarantine: await names(tx, sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`),
-    held: await names(tx, heldBy(now)),
+    well: await ends(tx, wellRuns(now)),
+    unheld: await ends(tx, unheldRuns(now)),
+    nodes: await names(tx, sql`SELECT id AS name FROM perennial.node`),
     skewed: await names(
       tx,
       sql`
@@ -31,29 +33,42 @@ async function names(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlySet
   return new Set(rows.map(({ name }) => name));
 }
 
-/**
- * Workers whose last run of the day left something to a guard. Of a comparison of nodes whoever
- * compares knows which node it is, and calls it off; here only nodes that are gone are.
- */
-const heldBy = (now: Instant) => sql`
-  SELECT id AS name FROM perennial.node
-  UNION ALL
-  SELECT worker FROM (
-    SELECT DISTINCT ON (worker) worker, detail FROM perennial.worker_run
+async function ends(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlyMap<string, Instant>> {
+  const found = query as ReturnType<typeof sql<{ worker: string; at: Instant }>>;
+  const { rows } = await found.execute(tx);
+  return new Map(rows.map(({ worker, at }) => [worker, at]));
+}
+
+const wellRuns = (now: Instant) => sql`
+  SELECT worker, finished_at AS at FROM (
+    SELECT DISTINCT ON (worker) worker, outcome, finished_at FROM perennial.worker_run
     WHERE finished_at IS NOT NULL AND outcome <> 'skipped'
       AND started_at > ${isoTime(later(now, -dayMs))}
     ORDER BY worker, id DESC) last
-  WHERE (detail->>'held')::bigint > 0`;
+  WHERE outcome NOT IN ('failed', 'lost')`;
+
+/**
+ * What is held is said by a run that held something, or that went through all: not by one that
+ * failed before, that found the guard taken, or whose time was up.
+ */
+const unheldRuns = (now: Instant) => sql`
+  SELECT worker, finished_at AS at FROM (
+    SELECT DISTINCT ON (worker) worker, detail, finished_at FROM perennial.worker_run
+    WHERE finished_at IS NOT NULL AND started_at > ${isoTime(later(now, -dayMs))}
+      AND ((detail->>'held')::bigint > 0 OR outcome IN ('success', 'degraded')
+        AND detail->'work_left' IS NULL
+        AND coalesce((detail->>'left_to_another')::bigint, 0) = 0)
+    ORDER BY worker, id DESC) last
+  WHERE coalesce((detail->>'held')::bigint, 0) = 0`;
 
 /** A run whose process died counts as failed, one that a clock skipped as none. */
 async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{
     worker: string;
     failures: bigint;
-    since: Instant;
     error: string | null;
   }>`
-    SELECT worker, count(*) AS failures, min(started_at) AS since,
+    SELECT worker, count(*) AS failures,
       (array_agg(detail->>'error' ORDER BY id DESC))[1] AS error
     FROM (
       SELECT id, worker, outcome, started_at, detail,
@@ -63,13 +78,10 @@ async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
         AND started_at > ${isoTime(later(now, -dayMs))}) run
     WHERE well IS NULL OR id > well
     GROUP BY worker HAVING count(*) >= ${failuresMin} ORDER BY worker`.execute(tx);
-  return rows.map(({ worker, failures, since, error }) =>
-    alarmOf(
-      'alarm_worker',
-      { worker, failures: Number(failures), error: error ?? 'its process died' },
-      since,
-    ),
-  );
+  return rows.map(({ worker, failures, error }) => ({
+    kind: 'alarm_worker',
+    params: { worker, failures: Number(failures), error: error ?? 'its process died' },
+  }));
 }
 
 /** Removals are urgent marks; a node that is filled again has millions of others. */
@@ -79,7 +91,8 @@ async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
     FROM perennial.access_sync m JOIN perennial.credential c ON c.id = m.credential_id
     WHERE m.urgent AND c.retired_at <= ${isoTime(later(now, -unconfirmedMs))}
     GROUP BY m.node_id ORDER BY m.node_id`.execute(tx);
-  return rows.map(({ node, waiting, oldest }) =>
-    alarmOf('alarm_removal', { node, waiting: Number(waiting), oldest_at: isoTime(oldest) }, now),
-  );
+  return rows.map(({ node, waiting, oldest }) => ({
+    kind: 'alarm_removal',
+    params: { node, waiting: Number(waiting), oldest_at: isoTime(oldest) },
+  }));
 }

@@ -2,9 +2,8 @@ import type { Connection } from '../../db/alone.ts';
 import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
-import { hourMs, type Instant } from '../../kernel/instant.ts';
-import { callOff, readOpenAlarms, takeAlarms } from '../../notify/alarms.ts';
-import { owe } from '../../notify/outbox.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import { callOff, readOpenAlarms, sound, takeAlarms } from '../../notify/alarms.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { listInto } from './listing.ts';
@@ -161,18 +160,10 @@ function isMarked(kind: Kind, { held, seeding }: { held: boolean; seeding: boole
   }
 }
 
-/** Once an hour and node while it holds. */
 async function alarm({ db }: Connection, node: string, held: number): Promise<void> {
   await inTransaction(db, async (tx) => {
-    const now = await readClock(tx);
-    const notice = {
-      customerId: null,
-      subscriptionId: null,
-      kind: 'alarm_guard' as const,
-      dedupeKey: `alarm:guard:reconcile-xray-state:${node}:${Math.floor(now / hourMs)}`,
-      params: { worker: 'reconcile-xray-state', subject: node, held },
-    };
-    await owe(tx, [notice], now);
+    const params = { worker: 'reconcile-xray-state', subject: node, held };
+    await sound(tx, [{ kind: 'alarm_guard', params }], await readClock(tx));
   });
 }
 
