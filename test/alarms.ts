@@ -12,7 +12,7 @@ import { runOf } from './shop.ts';
 export async function told({ db }: Pick<Books, 'db'>): Promise<string[]> {
   const { rows } = await sql<{ said: string }>`
     SELECT concat_ws(' ', kind, params->>'alarm', coalesce(params->>'subject', params->>'worker',
-      params->>'node', params->>'replica'), params->>'failures', params->>'waiting',
+      params->>'node', params->>'replica', params->>'channel'), params->>'failures', params->>'waiting',
       params->>'held') AS said
     FROM perennial.notification WHERE customer_id IS NULL ORDER BY id`.execute(db);
   return rows.map(({ said }) => said);

@@ -28,7 +28,7 @@ interface Told {
 
 export interface OpenAlarm {
   readonly kind: AlarmKind;
-  /** What it is about: a worker, a node, a machine. */
+  /** What it is about: a worker, a node, a machine, a channel. */
   readonly subject: string;
   /** Whose it is; null where that is no worker's. */
   readonly worker: string | null;
@@ -41,7 +41,7 @@ const openForMs = 30 * dayMs;
 
 /** What the alarm of this row is about. */
 const alarmSubject = (row: string) =>
-  `coalesce(${['subject', 'worker', 'node', 'replica'].map((name) => `${row}.params->>'${name}'`).join(', ')})`;
+  `coalesce(${['subject', 'worker', 'node', 'replica', 'channel'].map((name) => `${row}.params->>'${name}'`).join(', ')})`;
 
 /** The time of trouble that the alarm of this row tells of is over. */
 export const isOver = (row: string) =>
@@ -164,8 +164,8 @@ const valuesOf = ({ params }: Alarm): Readonly<Record<string, unknown>> => ({ ..
 
 /** As `alarmSubject` has it. */
 export function subjectOf(alarm: Alarm): string {
-  const { subject, worker, node, replica } = valuesOf(alarm);
-  return String(subject ?? worker ?? node ?? replica);
+  const { subject, worker, node, replica, channel } = valuesOf(alarm);
+  return String(subject ?? worker ?? node ?? replica ?? channel);
 }
 
 const reasonOf = (alarm: Alarm): string | null =>

@@ -119,6 +119,7 @@ function whyUntrue(
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_clock':
+    case 'alarm_channel':
       return facts.moot ? 'over' : undefined;
     case 'alarm_over':
       return facts.moot ? 'alarm_never_said' : undefined;
@@ -199,6 +200,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_clock':
+    case 'alarm_channel':
     case 'alarm_over':
       return later(createdAt, saidWithinMs);
     default:

@@ -142,6 +142,8 @@ export const kinds = {
     params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
   },
   alarm_clock: { ...alarm, params: { replica: 'text', skew_s: 'count', since: 'time' } },
+  /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
+  alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },
   /** What an alarm told is over: its kind, what it was about, and since when. */
   alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
 } as const satisfies Readonly<Record<string, Kind>>;

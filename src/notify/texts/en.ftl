@@ -158,6 +158,12 @@ alarm_clock =
     It runs no worker until that is mended. Is its time synchronised?
     .subject = The clock of { $replica } is off
 
+alarm_channel =
+    ⚠️ <b>Nothing has gone out by { $channel } for over 5 minutes.</b>
+    Last error: { $error }
+    What is owed waits, and goes when it is well again; reminders may come too late.
+    .subject = Nothing goes out by { $channel }
+
 alarm_over =
     ✅ <b>Over:</b> { $alarm ->
         [alarm_worker] { $subject } runs again.
@@ -165,6 +171,7 @@ alarm_over =
         [alarm_quarantine] nothing of { $subject } is in quarantine any more.
         [alarm_removal] node { $subject } has confirmed its removals.
         [alarm_clock] the clock of { $subject } is right again, or it is gone.
+        [alarm_channel] messages go out by { $subject } again, or it was given up.
        *[other] { $alarm } ({ $subject }).
     }
     It was so since { $since }.

@@ -15,6 +15,7 @@ const texts: Readonly<Record<string, string>> = {
   node: 'nl-1',
   replica: 'host-2:4711',
   alarm: 'alarm_worker',
+  channel: 'telegram:123456789',
 };
 const amounts: Readonly<Record<string, string>> = {
   amount: '149.00',

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { startMailServer } from '../../../test/bot-api/smtp.ts';
-import { oweAlarm } from '../../../test/delivery/owed.ts';
+import { oweAlarm, oweOne } from '../../../test/delivery/owed.ts';
 import {
   aStage,
   brisk,
@@ -10,9 +10,11 @@ import {
   notices,
   runDelivery,
   type Stage,
+  told,
 } from '../../../test/delivery/stage.ts';
 import { until } from '../../../test/service/until.ts';
 import { runOf } from '../../../test/shop.ts';
+import { later, minuteMs, parseInstant } from '../../kernel/instant.ts';
 import { openEmail } from '../../notify/channels/email/email.ts';
 import { openLogChannel } from '../../notify/channels/log/log.ts';
 
@@ -155,5 +157,37 @@ test('the end of a trouble that nobody heard of is told to nobody, whatever was 
     '7 alarm_over sent',
     '7 alarm_worker over',
     '7 alarm_over alarm_never_said',
+  ]);
+});
+
+test('a channel by which nothing goes out for minutes is an alarm, which the others tell; and when it is over', async () => {
+  await using stage = await aStage({ now: noon });
+  using mail = await startMailServer();
+  const { books, api } = stage;
+  await told(stage, 1n);
+  await oweOne(books, 'receipt', 1n);
+  const refused = { error: 401, description: 'Unauthorized' } as const;
+  api.conduct = () => refused;
+  api.meFate = refused;
+  let minute = 0;
+  /** A minute later: what a courier does, and what the look makes of it. */
+  const passes = async () => {
+    minute += 1;
+    await books.setClock(later(parseInstant(noon, 'the test'), minute * minuteMs));
+    const telegram = deliveryTo(api);
+    await runDelivery(stage, { ...telegram, channels: [...telegram.channels, mailTo(mail.url)] });
+    await runOf(books, 'raise-alarms');
+  };
+  for (let n = 1; n <= 4; n += 1) await passes();
+  expect(mail.mails).toEqual([]);
+  for (let n = 5; n <= 14; n += 1) await passes();
+  expect(mail.mails.map(({ source }) => source.includes('Unauthorized'))).toEqual([true]);
+  api.conduct = () => 'serve';
+  api.meFate = 'serve';
+  for (let n = 1; n <= 2; n += 1) await passes();
+  expect(api.texts(1n)).toHaveLength(1);
+  expect(mail.mails.map(({ source }) => /Subject: (.*)/.exec(source)?.[1])).toEqual([
+    'Nothing goes out by telegram:123456789',
+    'Over: telegram:123456789',
   ]);
 });

@@ -129,3 +129,26 @@ test('what is told is over only by a run that was well: a service that stood sti
   await look(books, minutes(days + 2));
   expect(await told(books)).toEqual([...alarms, over, 'alarm_over alarm_worker auto-renewal']);
 });
+
+test('a channel that waits for long is told, one that nobody uses any more is not, and one that is forgotten is over', async () => {
+  await using books = await freshBooks({ now: start });
+  await sql`
+    INSERT INTO perennial.courier (id, failures, rests_until, last_error) VALUES
+      ('telegram:1', 0, '2026-11-25T09:05:00.002Z', 'too many: wait 360 s'),
+      ('telegram:2', 40, NULL, 'refused'),
+      ('email:x', 11, NULL, 'refused')`.execute(books.db);
+  const tried = { 'telegram:1': 'too many', 'email:x': 'refused' };
+  await ran(books, start, 'degraded', tried, 'deliver-notifications');
+  await look(books, later(start, 1));
+  const alarm = 'alarm_channel telegram:1';
+  expect(await told(books)).toEqual([alarm]);
+  await look(books, minutes(5));
+  expect(await told(books)).toEqual([alarm]);
+  await sql`UPDATE perennial.courier SET failures = 12 WHERE id = 'email:x'`.execute(books.db);
+  await look(books, minutes(6));
+  const both = [alarm, 'alarm_channel email:x', 'alarm_over alarm_channel telegram:1'];
+  expect(await told(books)).toEqual(both);
+  await sql`DELETE FROM perennial.courier WHERE id = 'email:x'`.execute(books.db);
+  await look(books, minutes(7));
+  expect(await told(books)).toEqual([...both, 'alarm_over alarm_channel email:x']);
+});

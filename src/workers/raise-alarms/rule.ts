@@ -5,7 +5,8 @@ import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 // When the admins are woken, and when they hear that it is over.
 //
 // A worker has failed 3 times in a row: the first may be a database that was restarted. A node has
-// not confirmed a removal 5 minutes after the end: somebody may still connect who must not. What a
+// not confirmed a removal 5 minutes after the end: somebody may still connect who must not. Nothing
+// has gone out by a channel for 5 minutes: the other ones tell. What a
 // guard holds, what is put into quarantine and a clock that is off are told by whoever finds them;
 // here they are called off.
 //
@@ -23,6 +24,8 @@ export interface Situation {
   readonly well: ReadonlyMap<string, Instant>;
   /** By worker, when the last run ended that says what its guard holds, if that is nothing. */
   readonly unheld: ReadonlyMap<string, Instant>;
+  /** Bots and mailboxes that took nothing lately, or wait. */
+  readonly unwell: ReadonlySet<string>;
   /** Whoever compares a node calls its guard off; here only nodes that are gone are. */
   readonly nodes: ReadonlySet<string>;
   /** Machines of which a run was skipped lately, since their clock was off. */
@@ -51,6 +54,8 @@ export function overOf(
         return situation.inQuarantine.has(subject);
       case 'alarm_clock':
         return situation.skewed.has(subject);
+      case 'alarm_channel':
+        return situation.unwell.has(subject);
       default:
         return unreachable(kind);
     }

@@ -8,13 +8,29 @@ import type { Situation } from './rule.ts';
 const failuresMin = 3;
 /** A removal that no node confirmed for this long after the access ended. */
 const unconfirmedMs = 5 * minuteMs;
+/** Sends and questions in a row that a gateway failed: the rests between them are five minutes. */
+const channelFailuresMin = 12;
+/** What a gateway may tell us to wait before somebody is to know. */
+const waitMaxMs = 5 * minuteMs;
+/** A courier that lives and has something to send leaves a record each minute. */
+const triedWithinMs = 10 * minuteMs;
 /** The slowest worker tries, and is skipped, every 10 minutes. */
 const skippedWithinMs = 15 * minuteMs;
 
 /** What is so now, each part by one statement over an index. */
 export async function readSituation(tx: Tx, now: Instant): Promise<Situation> {
   return {
-    troubles: [...(await failingWorkers(tx, now)), ...(await lateRemovals(tx, now))],
+    troubles: [
+      ...(await failingWorkers(tx, now)),
+      ...(await lateRemovals(tx, now)),
+      ...(await channelsAway(tx, now)),
+    ],
+    unwell: await names(
+      tx,
+      sql`
+      SELECT id AS name FROM perennial.courier
+      WHERE failures > 0 OR rests_until > ${isoTime(now)}`,
+    ),
     inQuarantine: await names(tx, sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`),
     well: await ends(tx, wellRuns(now)),
     unheld: await ends(tx, unheldRuns(now)),
@@ -95,4 +111,16 @@ async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
     kind: 'alarm_removal',
     params: { node, waiting: Number(waiting), oldest_at: isoTime(oldest) },
   }));
+}
+
+/** Of a bot or mailbox that is no longer in use the books know too, but no run tries it. */
+async function channelsAway(tx: Tx, now: Instant): Promise<Alarm[]> {
+  const { rows } = await sql<{ channel: string; error: string }>`
+    SELECT c.id AS channel, coalesce(c.last_error, 'no answer') AS error FROM perennial.courier c
+    WHERE (c.failures >= ${channelFailuresMin} OR c.rests_until > ${isoTime(later(now, waitMaxMs))})
+      AND EXISTS (SELECT FROM perennial.worker_run r
+        WHERE r.worker = 'deliver-notifications' AND r.outcome = 'degraded' AND r.detail ? c.id
+          AND r.started_at > ${isoTime(later(now, -triedWithinMs))})
+    ORDER BY c.id`.execute(tx);
+  return rows.map((params) => ({ kind: 'alarm_channel', params }));
 }
