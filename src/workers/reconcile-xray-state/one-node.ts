@@ -13,8 +13,10 @@ import {
   type Counted,
   compare,
   count,
+  countRepeated,
   type Drift,
   emptyList,
+  keepDrift,
   lastDrift,
   mark,
   sample,
@@ -73,16 +75,27 @@ export async function reconcileNode(
   orders: Orders,
 ): Promise<Found> {
   const { db } = connection;
-  const users = await listAndCompare(connection, connect, node, orders);
-  const counted = await count(db);
-  const held =
-    !orders.confirmed && holdsRemovals(counted.toRemove, counted.ours) ? counted.toRemove : 0;
+  let users = await listAndCompare(connection, connect, node, orders);
+  let counted = await count(db);
+  const isTooMany = () => !orders.confirmed && holdsRemovals(counted.toRemove, counted.ours);
+  let held = 0;
+  if (isTooMany()) {
+    // Many who ended since the list was read, and whose keeper was quick, look the same.
+    await keepDrift(db);
+    users = await listAndCompare(connection, connect, node, orders);
+    counted = await count(db);
+    if (isTooMany() && holdsRemovals(await countRepeated(db, 'unwanted'), counted.ours)) {
+      held = counted.toRemove;
+    }
+  }
+  // So many others this time: the next comparison tells.
+  const isLeft = isTooMany();
   const found = { node: node.id, users, ...counted, held, sample: await sample(db, sampleMax) };
   if (orders.dryRun) return { ...found, newlyMarked: 0, newlyConfirmed: 0 };
   if (held > 0) await alarm(connection, node.id, held);
   else await alarmOver(connection, node.id);
   const newlyConfirmed = orders.confirmed ? await confirmAll(connection, node, orders.actor) : 0;
-  return { ...found, newlyMarked: await markAll(connection, node, held > 0), newlyConfirmed };
+  return { ...found, newlyMarked: await markAll(connection, node, isLeft), newlyConfirmed };
 }
 
 /** Leaves `listed` and `drift` on the connection. @returns how many entries the lists have */
