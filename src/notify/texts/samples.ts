@@ -28,6 +28,8 @@ const amounts: Readonly<Record<string, string>> = {
 const times: Readonly<Record<string, string>> = {
   starts_at: '2026-11-28T09:00:00.000Z',
   ends_at: '2026-12-28T09:00:00.000Z',
+  paid_at: '2026-11-25T09:00:00.000Z',
+  refunded_at: '2026-11-25T09:00:00.000Z',
 };
 
 /** What is only usual in one kind. */
@@ -37,8 +39,8 @@ const ownSamples: Partial<Record<NoticeKind, Params>> = {
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */
 const emptyIn: readonly ReadonlySet<string>[] = [
-  new Set(['others']),
-  new Set(['others', 'missing', 'ends_at']),
+  new Set(['others', 'paid_at', 'refunded_at']),
+  new Set(['others', 'paid_at', 'refunded_at', 'missing', 'ends_at']),
   new Set(),
 ];
 
@@ -53,6 +55,7 @@ function sampleOf(name: string, type: ParamType, count: number, empty: boolean):
     case 'time':
       return times[name] ?? '2026-11-28T09:00:00.000Z';
     case 'time?':
+    case 'late':
       return empty ? null : (times[name] ?? '2026-11-28T09:00:00.000Z');
     case 'plan':
       return 'basic';
