@@ -134,7 +134,7 @@ const cases: readonly Case[] = (
     ['ends_24h', 'a purchase', leaves, day1, buys, 'end_moved'],
     ['ends_24h', 'a revocation', leaves, day1, isRevoked, 'revoked'],
     ['ends_24h', 'a refund', leaves, day1, isRefunded, 'end_moved'],
-    ['ends_3h', 'a renewal', isShort, hour3, renews, 'end_moved'],
+    ['ends_3h', 'a purchase', leaves, hour3, buys, 'end_moved'],
     ['low_balance', 'a renewal', isShort, hour3, renews, 'end_moved'],
     ['low_balance', 'a switch', isShort, hour3, switches(false), 'not_renewed'],
     ['low_balance', 'a revocation', isShort, hour3, isRevoked, 'revoked'],
