@@ -53,8 +53,10 @@ export interface ProbeResult {
   readonly seen?: {
     readonly at: Instant;
     readonly bootAt: Instant;
-    /** Its users are gone; else a new `bootAt` is the same life, told by another clock. */
+    /** It is filled anew; else a new `bootAt` is the same life, told by another clock. */
     readonly forgotten: boolean;
+    /** It was started for certain: nobody is left on any inbound. */
+    readonly isNew: boolean;
   };
 }
 
@@ -77,7 +79,8 @@ export async function writeProbe(
         WHEN n.seeded_boot_at = n.boot_at THEN ${bootAt} ELSE n.seeded_boot_at END,
       seed_after = CASE WHEN ${forgotten} THEN NULL ELSE n.seed_after END,
       seed_marked = CASE WHEN ${forgotten} THEN 0 ELSE n.seed_marked END,
-      former_inbounds = CASE WHEN ${forgotten} THEN '{}' ELSE n.former_inbounds END
+      former_inbounds = CASE WHEN ${seen?.isNew ?? false}::boolean THEN '{}'
+        ELSE n.former_inbounds END
     WHERE n.id = ${node} AND n.keeper_epoch = ${epoch} AND n.api = ${api}`.execute(db);
   return numAffectedRows === 1n;
 }
@@ -106,7 +109,8 @@ const stretchMax = 10_000;
 
 /**
  * Marks the next stretch of those who may connect to a node that has forgotten them. Not urgent:
- * who is to be removed goes first. What is marked already stays as it is. The cursor is the node's,
+ * who is to be removed goes first. What is marked already stays as it is, with what is held against
+ * it, but is due: what the node refused for an hour, it may not refuse in another life. The cursor is the node's,
  * so that a successor goes on where this keeper ended; a credential that comes to life behind it
  * is marked by whoever brings it to life.
  * @returns how many were marked so far, and whether that was all; undefined: the post was lost, or
@@ -136,7 +140,8 @@ export async function seedStretch(
       JOIN perennial.subscription s ON s.id = stretch.subscription_id AND s.state = 'active'
       JOIN perennial.plan p ON p.key = s.plan AND p.groups && mine.groups
       ORDER BY stretch.id
-      ON CONFLICT (node_id, credential_id) DO NOTHING
+      ON CONFLICT (node_id, credential_id) DO UPDATE SET next_attempt_at = excluded.next_attempt_at
+      WHERE access_sync.next_attempt_at > excluded.next_attempt_at
       RETURNING 1
     )
     UPDATE perennial.node n SET

@@ -75,6 +75,11 @@ export function isOfTheNode(fault: Fault): boolean {
   }
 }
 
+/** Of an inbound: it isn't there, or not any more, or has no users to manage. */
+export function hasNobody({ code }: Fault): boolean {
+  return code === 'unknown_inbound' || code === 'no_user_manager';
+}
+
 /**
  * What the client's processor can make use of (XRAY.md 2, speed), and twice that: where processes
  * wait for a processor, each turn of the node's takes what lies there, and 32 were a third as fast.

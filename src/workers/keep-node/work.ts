@@ -7,7 +7,7 @@ import type { NodeApi } from '../../xray/port.ts';
 import type { Fence } from '../fence.ts';
 import { answerOf } from './answer.ts';
 import { badFlow } from './learning.ts';
-import { isOfTheNode, markRetryMs, orderOf } from './rule.ts';
+import { hasNobody, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
 import type { Mark, Page, Settled } from './store.ts';
 
 // A page of marks against its node: each credential's calls one after the other, since two at once
@@ -72,7 +72,7 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
       await fence.hold();
       onCall();
       const removed = await answerOf(() => api.removeUser(tag, name, { signal: calls }));
-      if ('fault' in removed && !isGone(removed.fault)) return removed.fault;
+      if ('fault' in removed && !hasNobody(removed.fault)) return removed.fault;
     }
     return undefined;
   }
@@ -115,9 +115,4 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
     else await eachInFlight(suspects, suspects.length, (mark) => one(mark, suspects.length === 1));
   }
   return { settled, held, ...(stopped === undefined ? {} : { stopped }) };
-}
-
-/** It isn't there, or not any more, or has no users to manage. */
-function isGone({ code }: Fault): boolean {
-  return code === 'unknown_inbound' || code === 'no_user_manager';
 }
