@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { AdminKind, ParamsOf } from './kinds.ts';
@@ -128,10 +129,14 @@ export async function raise(
   return owe(tx, untold, now);
 }
 
-/** Tells of what a transaction found, as the last thing that it waits for. */
-export async function sound(tx: Tx, alarms: readonly Alarm[], now: Instant): Promise<void> {
+/**
+ * Tells of what a transaction found, as the last thing that it waits for. By the time that it is
+ * then, so that what was told or called off meanwhile goes out before.
+ */
+export async function sound(tx: Tx, alarms: readonly Alarm[]): Promise<void> {
   if (alarms.length === 0) return;
   await takeAlarms(tx);
+  const now = await readClock(tx);
   await raise(tx, alarms, await readOpenAlarms(tx, now), now);
 }
 

@@ -73,7 +73,7 @@ export async function putAside(
     kind: 'alarm_quarantine' as const,
     params: { worker, reason, item, sentence, items: count },
   }));
-  await sound(tx, alarms, now);
+  await sound(tx, alarms);
 }
 
 async function countAside(tx: Tx, worker: string): Promise<number> {

@@ -1,5 +1,4 @@
 import { sql } from 'kysely';
-import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
@@ -114,7 +113,7 @@ export async function finishRun(
     RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
       detail`.execute(db);
   const row = rows[0] as RunRow;
-  if (row.outcome === 'skipped') await tellOfClock(db, row, now);
+  if (row.outcome === 'skipped') await tellOfClock(db, row);
   if (row.outcome === 'success' && row.examined === 0n) {
     await dropIdle(db, row);
   } else {
@@ -147,12 +146,12 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
 }
 
 /** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
-async function tellOfClock(db: Db, { replica, detail }: RunRow, now: Instant): Promise<void> {
+async function tellOfClock(db: Db, { replica, detail }: RunRow): Promise<void> {
   const { skew_s } = detail;
   if (typeof skew_s !== 'number') return;
   const machine = replica.replace(/:\d+$/, '');
   await inTransaction(db, async (tx) => {
-    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s } }], now);
+    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s } }]);
   });
 }
 
@@ -167,7 +166,7 @@ export async function finishGuardedRun(...[db, ...run]: Parameters<typeof finish
   if (held === 0) return row;
   await inTransaction(db, async (tx) => {
     const alarm = { kind: 'alarm_guard', params: { worker, subject: worker, held } } as const;
-    await sound(tx, [alarm], await readClock(tx));
+    await sound(tx, [alarm]);
   });
   return row;
 }

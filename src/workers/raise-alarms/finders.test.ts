@@ -15,8 +15,13 @@ const minutes = (count: number): Instant => later(start, count * minuteMs);
 const guard = 'fast-expiry-cleanup';
 const over = `alarm_over alarm_guard ${guard}`;
 
-const aside = ({ db }: Books, item: string, at: Instant, reason = 'no_price') =>
-  inTransaction(db, (tx) => putAside(tx, 'auto-renewal', [{ item, reason, sentence: 'test' }], at));
+/** @param began when the batch read its time, if that was earlier */
+async function aside(books: Books, item: string, at: Instant, reason = 'no_price', began = at) {
+  await books.setClock(at);
+  await inTransaction(books.db, (tx) =>
+    putAside(tx, 'auto-renewal', [{ item, reason, sentence: 'test' }], began),
+  );
+}
 
 test('what is put into quarantine after it was empty is told, also on the same day and for the same reason', async () => {
   await using books = await freshBooks({ now: start });
@@ -29,6 +34,18 @@ test('what is put into quarantine after it was empty is told, also on the same d
   await aside(books, '3', minutes(91));
   await aside(books, '4', minutes(92), 'no_plan');
   expect((await told(books)).slice(2)).toEqual([alarm, alarm]);
+});
+
+test('an alarm of a batch that began before the last one was over goes out after that', async () => {
+  await using books = await freshBooks({ now: start });
+  await aside(books, '1', minutes(0));
+  await inTransaction(books.db, (tx) => release(tx, 'auto-renewal', ['1']));
+  await look(books, minutes(2));
+  await aside(books, '2', minutes(3), 'no_price', minutes(1));
+  const { rows } = await sql<{ kind: string }>`
+    SELECT kind FROM perennial.notification ORDER BY next_attempt_at, id`.execute(books.db);
+  const kinds = rows.map(({ kind }) => kind);
+  expect(kinds).toEqual(['alarm_quarantine', 'alarm_over', 'alarm_quarantine']);
 });
 
 test('what fails again and again is told once a day, and not with each look', async () => {

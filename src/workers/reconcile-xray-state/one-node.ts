@@ -176,7 +176,7 @@ function isMarked(kind: Kind, { held, seeding }: { held: boolean; seeding: boole
 async function alarm({ db }: Connection, node: string, held: number): Promise<void> {
   await inTransaction(db, async (tx) => {
     const params = { worker: 'reconcile-xray-state', subject: node, held };
-    await sound(tx, [{ kind: 'alarm_guard', params }], await readClock(tx));
+    await sound(tx, [{ kind: 'alarm_guard', params }]);
   });
 }
 
