@@ -92,7 +92,8 @@ function whyUntrue(
     case 'refund':
       return undefined;
     case 'grant':
-      return whyNotGiven(params, facts, now);
+      if (subscription?.state === 'revoked') return 'revoked';
+      return at(params.ends_at) > (subscription?.expiresAt ?? now) ? 'end_moved' : undefined;
     case 'revoke':
       return subscription?.state === 'revoked' ? undefined : 'restored';
     case 'expired':
@@ -118,7 +119,6 @@ function whyUntrue(
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_clock':
-    case 'alarm_channel':
       return facts.moot ? 'over' : undefined;
     case 'alarm_over':
       return facts.moot ? 'alarm_never_said' : undefined;
@@ -130,17 +130,6 @@ function whyUntrue(
 /** A time of the params; one that can't be read is long past, so that nothing is said by it. */
 const at = (value: Params[string] | undefined): Instant =>
   readInstant(String(value)) ?? (0 as Instant);
-
-/** "You have time until then" is not so, or is less than was given. */
-function whyNotGiven(
-  params: Params,
-  { subscription }: NoticeFacts,
-  now: Instant,
-): Suppressed | undefined {
-  if (subscription?.state === 'revoked') return 'revoked';
-  if (at(params.ends_at) > (subscription?.expiresAt ?? now)) return 'end_moved';
-  return subscription?.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
-}
 
 /** "It ended then" is not so. */
 function whyNotEnded(params: Params, { subscription }: NoticeFacts): Suppressed | undefined {
@@ -173,13 +162,12 @@ function whyNotShort(outlook: Outlook | null): Suppressed | undefined {
 
 /** "It will be renewed at that price" is not so. */
 function whyNotNewPrice(
-  { new_price, plan, period_days }: Params,
+  { new_price }: Params,
   { subscription }: NoticeFacts,
 ): Suppressed | undefined {
   const outlook = subscription?.outlook;
   if (!outlook || outlook.at === 'ends') return 'not_renewed';
   if (outlook.at === 'no_price') return 'no_price';
-  if (subscription.plan !== plan || subscription.periodDays !== period_days) return 'price_moved';
   const price = majorUnits(outlook.priceMinor, subscription.currency);
   return price === new_price ? undefined : 'price_moved';
 }
@@ -211,7 +199,6 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_clock':
-    case 'alarm_channel':
     case 'alarm_over':
       return later(createdAt, saidWithinMs);
     default:

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { ConnectNode, NodeEnd } from '../../src/workers/reconcile-xray-state/one-node.ts';
 import { reconcile } from '../../src/workers/reconcile-xray-state/worker.ts';
-import { openReplica } from '../../src/workers/replica.ts';
+import { openReplica, type Replica } from '../../src/workers/replica.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { Books } from '../books.ts';
 
@@ -14,6 +14,7 @@ export interface CompareOptions {
   readonly signal?: AbortSignal;
   readonly budgetMs?: number;
   readonly elapsedMs?: () => number;
+  readonly replica?: Replica;
   /** Gets what the run logs as warning or error. */
   readonly troubles?: object[];
 }
@@ -22,7 +23,7 @@ export async function compared(
   { db, url }: Pick<Books, 'db' | 'url'>,
   options: CompareOptions = {},
 ) {
-  const replica = openReplica(url);
+  const replica = options.replica ?? openReplica(url);
   const ends: NodeEnd[] = [];
   const note = (fields: object, message: string) =>
     void options.troubles?.push({ ...fields, message });
@@ -44,7 +45,7 @@ export async function compared(
     );
     return { ...row, ends };
   } finally {
-    await replica.close();
+    if (options.replica === undefined) await replica.close();
   }
 }
 

@@ -5,7 +5,7 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
-import { type Path, paths } from '../grpc/contract.ts';
+import { addUserType, type Path, paths } from '../grpc/contract.ts';
 import { wire } from '../grpc/wire.js';
 import { type Door, openDoor } from './door.ts';
 import { type InboundConfig, Life } from './operations.ts';
@@ -28,6 +28,8 @@ export interface CallSeen {
   /** Of the inbound, and of the user; empty where the call names none. */
   readonly tag: string;
   readonly name: string;
+  /** Whether it adds that user. */
+  readonly adds: boolean;
 }
 
 export interface EmbeddedNodeOptions {
@@ -160,17 +162,19 @@ function refusal(code: status, text: string): { code: status; details: string } 
 const methodOf = (path: Path): string => path.split('/').at(-1) ?? '';
 
 /** For `conduct` alone, so what can't be read names nobody. */
-function aboutWhom(path: Path, request: Buffer): { tag: string; name: string } {
-  if (path !== paths.alterInbound) return { tag: '', name: '' };
+function aboutWhom(path: Path, request: Buffer): Omit<CallSeen, 'method'> {
+  const nobody = { tag: '', name: '', adds: false };
+  if (path !== paths.alterInbound) return nobody;
   try {
     const { tag, operation } = wire.AlterInboundRequest.decode(request);
     const value = operation?.value ?? new Uint8Array();
-    const name = operation?.type?.endsWith('RemoveUserOperation')
-      ? wire.RemoveUserOperation.decode(value).email
-      : (wire.AddUserOperation.decode(value).user?.email ?? '');
-    return { tag, name };
+    const adds = operation?.type === addUserType;
+    const name = adds
+      ? (wire.AddUserOperation.decode(value).user?.email ?? '')
+      : wire.RemoveUserOperation.decode(value).email;
+    return { tag, name, adds };
   } catch {
-    return { tag: '', name: '' };
+    return nobody;
   }
 }
 

@@ -1,0 +1,102 @@
+import { sql } from 'kysely';
+import { dayMs, type Instant, later } from '../../src/kernel/instant.ts';
+import { finishMarking } from '../../src/subscription/marking.ts';
+import { compared } from '../nodes/compared.ts';
+import { until } from '../service/until.ts';
+import { confirms } from './happenings.ts';
+import type { Watch } from './watch.ts';
+import { passes, pollStepMs, startNodeSoon, type World } from './world.ts';
+
+// The play rests: every node is up and serves, nothing happens any more, and each node must come to
+// equal the books by itself; but for names that the books don't know, which must still be there
+// until they are let go.
+
+/** The clock after a rest, whatever the machine: the same seed gives the same events. */
+const restMs = 3 * dayMs;
+
+export async function rest(world: World, watch: Watch, done: number): Promise<void> {
+  const after = `at rest after ${done} events`;
+  const overAt = later(world.now, restMs);
+  for (const which of world.nodes) {
+    which.killers.clear();
+    which.misconduct.length = 0;
+    if (!which.node.up()) await startNodeSoon(world, which);
+  }
+  // Who killed nodes is tried again a day later at most, and is well now.
+  if (world.planted.size > 0) await passes(world, dayMs);
+  await finishMarking(world.books.db);
+  await toldAll(world, watch, after);
+  world.planted.clear();
+  await equal(world, watch, after);
+  for (const { life } of world.nodes) life.unsure = false;
+  await toldAll(world, watch, after);
+  await equal(world, watch, after);
+  if (world.nodes.some((which) => watch.strangersOf(which) > 0)) {
+    await confirms(world, watch);
+    await toldAll(world, watch, after);
+    await equal(world, watch, after);
+    for (const which of world.nodes) {
+      const left = watch.strangersOf(which);
+      if (left > 0) watch.wrong.push(`${after}: ${which.id} has ${left} users that were let go`);
+    }
+  }
+  world.now = world.now > overAt ? world.now : overAt;
+  await passes(world, 0);
+}
+
+/**
+ * Whether nodes are as the books say, by our own look and by the program's comparison. The latter
+ * may find more where only a comparison can know; what it finds is marked by it.
+ */
+async function equal(world: World, watch: Watch, after: string): Promise<void> {
+  await watch.look(after);
+  const { ends } = await compared(world.books, { asked: 'all', replica: world.replica });
+  for (const which of world.nodes) {
+    const end = ends.find(({ node }) => node === which.id);
+    if (end?.end !== 'compared') {
+      watch.wrong.push(`${after}: ${which.id} was not compared`);
+      continue;
+    }
+    const { unknown, ...others } = end.found.kinds;
+    const strangers = watch.strangersOf(which);
+    if (unknown !== strangers) {
+      watch.wrong.push(`${after}: ${which.id} has ${strangers} unknown users; ${unknown} are told`);
+    }
+    if (which.life.unsure) continue;
+    for (const [kind, count] of Object.entries(others)) {
+      if (count > 0) watch.wrong.push(`${after}: ${which.id}: ${kind} ${count}`);
+    }
+  }
+}
+
+/** Nobody is told anything for so long on a machine that still works; it takes a few seconds. */
+const deadlineMs = 120_000;
+/** How often it is looked at who waits, among the looks at whether anybody does. */
+const watchEvery = 20;
+
+/** Waits until every node was filled in its present life and has no mark left; or anything is wrong. */
+async function toldAll(world: World, watch: Watch, after: string): Promise<void> {
+  let polls = 0;
+  await until(
+    'every node was told everything',
+    async () => {
+      await passes(world, pollStepMs);
+      polls += 1;
+      if (polls % watchEvery === 0) await watch.look(after);
+      return watch.wrong.length > 0 || (await areTold(world)) ? true : undefined;
+    },
+    deadlineMs,
+  );
+}
+
+async function areTold({ books, nodes }: World): Promise<boolean> {
+  const { rows } = await sql<{ id: string; boot: Instant | null }>`
+    SELECT n.id, n.boot_at AS boot FROM perennial.node n
+    WHERE n.seeded_boot_at = n.boot_at AND n.failures = 0
+      AND NOT EXISTS (SELECT FROM perennial.access_sync m WHERE m.node_id = n.id)
+      AND NOT EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id)
+      AND NOT EXISTS (SELECT FROM perennial.stray x WHERE x.node_id = n.id)`.execute(books.db);
+  return nodes.every(({ id, life }) =>
+    rows.some((row) => row.id === id && row.boot !== life.bootBefore),
+  );
+}
