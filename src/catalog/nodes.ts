@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
 /** A node as it is shown. */
@@ -50,6 +50,27 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
       WHERE m.node_id = n.id) m
     ORDER BY n.id`.execute(db);
   return rows;
+}
+
+/** As programs are told of it. */
+export function nodeJson(node: ShownNode) {
+  const maybe = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
+  return {
+    id: node.id,
+    api: node.api,
+    groups: node.leaving ? [] : [...node.groups],
+    inbounds: [...node.inbounds],
+    leaving: node.leaving,
+    last_seen_at: maybe(node.lastSeenAt),
+    failures: node.failures,
+    open_until: maybe(node.openUntil),
+    marks_waiting: Number(node.waiting),
+    confirmed_waiting: Number(node.confirmed),
+    oldest_unconfirmed_removal: maybe(node.oldestRemoval),
+    last_error: node.lastError,
+    reconciled_at: maybe(node.reconciledAt),
+    reconcile_error: node.reconcileError,
+  };
 }
 
 /** All of them, or the one that is named. @throws UsageFault that names those there are */

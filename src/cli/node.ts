@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { listNodes, type ShownNode } from '../catalog/nodes.ts';
-import { type Instant, isoTime } from '../kernel/instant.ts';
+import { listNodes, nodeJson, type ShownNode } from '../catalog/nodes.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
 import { adoptCommand } from './node-adopt.ts';
 import { checkCommand } from './node-check.ts';
@@ -23,30 +22,9 @@ function listCommand(open: OpenBooks): Command {
     (options: CommonOptions) =>
       withBooks(open, options, async ({ db }) => {
         const nodes = await listNodes(db);
-        print(options, nodes.map(json), () => text(nodes));
+        print(options, nodes.map(nodeJson), () => text(nodes));
       }),
   );
-}
-
-const maybe = (time: Instant | null): string | null => (time === null ? null : isoTime(time));
-
-function json(node: ShownNode) {
-  return {
-    id: node.id,
-    api: node.api,
-    groups: node.leaving ? [] : node.groups,
-    inbounds: node.inbounds,
-    leaving: node.leaving,
-    last_seen_at: maybe(node.lastSeenAt),
-    failures: node.failures,
-    open_until: maybe(node.openUntil),
-    marks_waiting: node.waiting,
-    confirmed_waiting: node.confirmed,
-    oldest_unconfirmed_removal: maybe(node.oldestRemoval),
-    last_error: node.lastError,
-    reconciled_at: maybe(node.reconciledAt),
-    reconcile_error: node.reconcileError,
-  };
 }
 
 function text(nodes: readonly ShownNode[]): string {
@@ -62,17 +40,19 @@ function text(nodes: readonly ShownNode[]): string {
     'WAITING',
     'OLDEST REMOVAL',
   ];
-  const rows = nodes.map((node) => [
-    node.id,
-    node.api,
-    node.leaving ? '(is being emptied)' : node.groups.join(', '),
-    node.inbounds.join(', '),
-    maybe(node.lastSeenAt) ?? 'never',
-    String(node.failures),
-    maybe(node.openUntil) ?? '-',
-    String(node.waiting),
-    maybe(node.oldestRemoval) ?? '-',
-  ]);
+  const rows = nodes
+    .map(nodeJson)
+    .map((node) => [
+      node.id,
+      node.api,
+      node.leaving ? '(is being emptied)' : node.groups.join(', '),
+      node.inbounds.join(', '),
+      node.last_seen_at ?? 'never',
+      String(node.failures),
+      node.open_until ?? '-',
+      String(node.marks_waiting),
+      node.oldest_unconfirmed_removal ?? '-',
+    ]);
   const more = nodes.flatMap(({ id, marking, confirmed, lastError, reconcileError }) => [
     ...(marking ? [`${id}: a change is still being marked; there will be more waiting`] : []),
     ...(confirmed === 0n

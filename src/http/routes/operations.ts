@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { audit, auditJson } from '../../audit/audit.ts';
-import { listNodes } from '../../catalog/nodes.ts';
+import { listNodes, nodeJson } from '../../catalog/nodes.ts';
 import { inTransaction, longLimits, openBooks, openPool } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/wake.ts';
 import { refused } from '../../kernel/faults.ts';
@@ -114,6 +114,7 @@ const nodes = route({
         failures: z.number().int(),
         open_until: time.nullable(),
         marks_waiting: z.number().int(),
+        confirmed_waiting: z.number().int(),
         oldest_unconfirmed_removal: time.nullable(),
         last_error: z.string().nullable(),
         reconciled_at: time.nullable(),
@@ -122,23 +123,8 @@ const nodes = route({
     ),
   }),
   async handle({ db }) {
-    const all = await listNodes(db);
-    return {
-      items: all.map((node) => ({
-        id: node.id,
-        groups: node.leaving ? [] : [...node.groups],
-        inbounds: [...node.inbounds],
-        leaving: node.leaving,
-        last_seen_at: maybe(node.lastSeenAt),
-        failures: node.failures,
-        open_until: maybe(node.openUntil),
-        marks_waiting: Number(node.waiting),
-        oldest_unconfirmed_removal: maybe(node.oldestRemoval),
-        last_error: node.lastError,
-        reconciled_at: maybe(node.reconciledAt),
-        reconcile_error: node.reconcileError,
-      })),
-    };
+    // Where its API is, is nobody's business who only reads.
+    return { items: (await listNodes(db)).map(nodeJson).map(({ api: _, ...node }) => node) };
   },
 });
 
