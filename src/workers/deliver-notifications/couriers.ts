@@ -181,7 +181,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
   function leftTo(channel: Channel, by: string): void {
     const level = left.has(by) ? 'debug' : 'warn';
     left.add(by);
-    log[level]({ worker, post: channel.id, by }, servedText(channel.id, by));
+    log[level]({ worker, post: channel.id, by }, `${channel.id}: ${servedText(by)}`);
   }
 
   function said(error: unknown): void {

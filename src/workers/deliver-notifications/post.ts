@@ -74,8 +74,8 @@ async function servedBy(db: Db, standsInFor: string | null): Promise<string | un
 }
 
 /** What somebody is to do whose channel stands in for one that is served. */
-export const servedText = (id: string, by: string): string =>
-  `${id}: ${by} delivers for these books, and this configuration doesn't have it: its messages are left to it. Give this process the same configuration; or, if that is given up for good, "perennial notice couriers --forget ${by}"`;
+export const servedText = (by: string): string =>
+  `${by} delivers for these books, and this configuration doesn't have it: its messages are left to it. Give this process the same configuration; or, if that is given up for good, "perennial notice couriers --forget ${by}"`;
 
 /** undefined: the post was lost. */
 export async function readCourier(

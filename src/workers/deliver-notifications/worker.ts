@@ -31,7 +31,7 @@ async function carriedOut(delivery: Delivery, context: RunContext, tally: Tally)
     }
     const entered = await enterPost(db, channel);
     if (entered.is === 'served') {
-      trouble[channel.id] = servedText(channel.id, entered.by);
+      trouble[channel.id] = servedText(entered.by);
       held += 1;
       continue;
     }
