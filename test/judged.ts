@@ -68,6 +68,8 @@ export function judged(kind: NoticeKind, given: Given = {}): Verdict {
             expiresAt: ends,
             currency: 'RUB',
             renewalDue: false,
+            plan: 'basic',
+            periodDays: 30,
             outlook: state === 'active' ? (trial ? outlooks.ends : outlooks.short) : null,
             ...given.sub,
           },

@@ -11,14 +11,15 @@ const rows = document
   .map((line) => line.split('|').map((cell) => cell.trim()));
 const policies = { at_least_once: 'surely', at_most_once: 'at most once' } as const;
 
+const named = (names: readonly string[]) => names.map((name) => `\`$${name}\``).join(', ');
 const rowsOf = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
 
 test.each(noticeKinds)('%s: to whom, how surely, whether it is quiet, what it is told', (kind) => {
-  const { to, policy, quiet, params } = kinds[kind];
+  const { to, policy, quiet, params, now } = kinds[kind];
   const [told, params_, ...more] = rowsOf(kind);
   expect(told?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
-  const names = Object.keys(params).map((name) => `\`$${name}\``);
-  expect(params_?.[2]).toBe(names.join(', '));
+  expect(params_?.[2]).toBe(named(Object.keys(params)));
+  expect(params_?.[3]).toBe(now.length === 0 ? '–' : named(now));
   expect(more).toEqual([]);
 });
 

@@ -1,59 +1,108 @@
 import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
-import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-import type { AdminKind } from './kinds.ts';
+import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import type { AdminKind, ParamsOf } from './kinds.ts';
 import { type NewNotice, owe } from './outbox.ts';
 
-// Alarms are notices to the admins. One is open from when it was owed until `alarm_over` is owed of
-// the same kind and subject; while it is open it isn't told again but once a day. All that needs
-// no table of its own: the notices say it.
+// Alarms are notices to the admins. A time of trouble is named by its kind, what it is about, and
+// since when it is known: each alarm names the one that it tells of, and so does the `alarm_over`
+// that ends it. It is open while no such word is owed. While it is open it is told again once a day
+// (what a guard holds once an hour), for another reason, and when it has grown tenfold. All that
+// needs no table of its own: the notices say it.
 
 export type AlarmKind = Exclude<AdminKind, 'alarm_over'>;
 
-export interface OpenAlarm {
-  readonly kind: AlarmKind;
-  /** What it is about: a worker, a node, a machine. */
-  readonly subject: string;
-  readonly dedupeKey: string;
-  readonly createdAt: Instant;
+/** A trouble, as whoever finds it knows it. */
+export type Alarm = {
+  readonly [K in AlarmKind]: { readonly kind: K; readonly params: Omit<ParamsOf<K>, 'since'> };
+}[AlarmKind];
+
+/** What was told last of an open one, for each reason. */
+interface Told {
+  /** Of a quarantine. */
+  readonly reason: string | null;
+  /** How many it was about, where that may grow. */
+  readonly size: number | null;
+  readonly at: Instant;
 }
 
-export type Alarm = Extract<NewNotice, { kind: AlarmKind }>;
+export interface OpenAlarm {
+  readonly kind: AlarmKind;
+  /** What it is about: a worker, a node, a machine, a channel. */
+  readonly subject: string;
+  /** Whose it is; null where that is no worker's. */
+  readonly worker: string | null;
+  readonly since: Instant;
+  readonly told: readonly Told[];
+}
 
-/** An alarm that stays open is told again after this long, and counts as open for a month. */
-export const toldAgainMs = dayMs;
+/** One counts as open for a month after it was told last. */
 const openForMs = 30 * dayMs;
 
 /** What the alarm of this row is about. */
-export const alarmSubject = (row: string) =>
-  sql.raw(
-    `coalesce(${['subject', 'worker', 'node', 'replica'].map((name) => `${row}.params->>'${name}'`).join(', ')})`,
-  );
+const alarmSubject = (row: string) =>
+  `coalesce(${['subject', 'worker', 'node', 'replica', 'channel'].map((name) => `${row}.params->>'${name}'`).join(', ')})`;
+
+/** The time of trouble that the alarm of this row tells of is over. */
+export const isOver = (row: string) =>
+  sql.raw(`EXISTS (SELECT FROM perennial.notification o
+    WHERE o.customer_id IS NULL AND o.kind = 'alarm_over' AND o.params->>'alarm' = ${row}.kind
+      AND o.params->>'subject' = ${alarmSubject(row)}
+      AND o.params->>'since' = ${row}.params->>'since')`);
+
+/** That which this row calls over was told, to whom it would be said now. */
+export const wasTold = (row: string) =>
+  sql.raw(`EXISTS (SELECT FROM perennial.notification a
+    WHERE a.customer_id IS NULL AND a.kind = ${row}.params->>'alarm'
+      AND ${alarmSubject('a')} = ${row}.params->>'subject'
+      AND a.params->>'since' = ${row}.params->>'since'
+      AND (${row}.recipient IS NULL OR a.recipient = ${row}.recipient)
+      AND a.state IN ('sending', 'sent', 'uncertain'))`);
 
 /**
  * One at a time over all replicas, so that of two that see the same trouble the second sees that it
- * is told. Nobody holds it for longer than the few statements of its transaction.
+ * is told, and nothing is called off that was just found. Whoever writes something else in the same
+ * transaction has done so before: nobody waits for anything but COMMIT while holding it.
  */
 export async function takeAlarms(tx: Tx): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtext('perennial.alarms'))`.execute(tx);
 }
 
-/** The alarms whose last word is not that it is over: one a kind and subject. */
+/** The alarms that are open: one a kind and subject. */
 export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]> {
-  const { rows } = await sql<OpenAlarm>`
-    SELECT kind, subject, "dedupeKey", "createdAt"
+  const { rows } = await sql<Omit<OpenAlarm, 'told'> & Told>`
+    SELECT DISTINCT ON (kind, subject, reason) kind, subject, reason, worker, since, size, at
     FROM (
-      SELECT DISTINCT ON (alarm, subject) kind, alarm, subject, dedupe_key AS "dedupeKey",
-        created_at AS "createdAt"
-      FROM (
-        SELECT n.id, n.kind, ${alarmSubject('n')} AS subject, n.dedupe_key, n.created_at,
-          CASE WHEN n.kind = 'alarm_over' THEN n.params->>'alarm' ELSE n.kind END AS alarm
-        FROM perennial.notification n
-        WHERE n.customer_id IS NULL AND n.created_at > ${isoTime(later(now, -openForMs))}) told
-      ORDER BY alarm, subject, created_at DESC, id DESC) last
-    WHERE kind <> 'alarm_over' ORDER BY kind, subject`.execute(tx);
-  return rows;
+      SELECT n.id, n.kind, ${sql.raw(alarmSubject('n'))} AS subject, n.params->>'reason' AS reason,
+        n.params->>'worker' AS worker, (n.params->>'since')::timestamptz AS since,
+        coalesce(n.params->>'held', n.params->>'items')::float8 AS size, n.created_at AS at
+      FROM perennial.notification n
+      WHERE n.customer_id IS NULL AND n.kind <> 'alarm_over' AND n.params ? 'since'
+        AND n.created_at > ${isoTime(later(now, -openForMs))} AND NOT ${isOver('n')}) told
+    ORDER BY kind, subject, reason, at DESC, id DESC`.execute(tx);
+  const open = new Map<string, OpenAlarm>();
+  for (const { kind, subject, worker, since, ...told } of rows) {
+    const name = `${kind} ${subject}`;
+    const before = open.get(name)?.told ?? [];
+    open.set(name, { kind, subject, worker, since, told: [...before, told] });
+  }
+  return [...open.values()];
 }
+
+/** A guard holds for hours at most; a day is too long to have missed it. */
+const toldAgainMs = (kind: AlarmKind): number => (kind === 'alarm_guard' ? hourMs : dayMs);
+
+/** 1, 10, 100, …: one that grows tenfold is told again. */
+const magnitude = (count: number): number => 10 ** (String(count).length - 1);
+
+const isTold = (open: OpenAlarm, alarm: Alarm, now: Instant): boolean =>
+  open.told.some(
+    ({ reason, size, at }) =>
+      reason === reasonOf(alarm) &&
+      magnitude(size ?? 0) >= magnitude(sizeOf(alarm) ?? 0) &&
+      at > later(now, -toldAgainMs(alarm.kind)),
+  );
 
 /** Owes what is not told yet. The alarms are the caller's, see `takeAlarms`. */
 export async function raise(
@@ -62,41 +111,72 @@ export async function raise(
   open: readonly OpenAlarm[],
   now: Instant,
 ): Promise<bigint> {
-  const untold = alarms.flatMap((alarm) => {
-    const told = open.find((one) => one.kind === alarm.kind && one.subject === subjectOf(alarm));
-    if (told === undefined) return alarm;
-    if (told.createdAt > later(now, -toldAgainMs)) return [];
-    return { ...alarm, dedupeKey: `${alarm.dedupeKey}, still ${isoTime(now)}` };
-  });
+  const untold: NewNotice[] = [];
+  for (const alarm of alarms) {
+    const subject = subjectOf(alarm);
+    const known = open.find((one) => one.kind === alarm.kind && one.subject === subject);
+    if (known !== undefined && isTold(known, alarm, now)) continue;
+    const since = isoTime(known?.since ?? (await beginning(tx, alarm, now)));
+    const name = [alarm.kind, subject, since, reasonOf(alarm), sizeOf(alarm), isoTime(now)];
+    untold.push({
+      customerId: null,
+      subscriptionId: null,
+      kind: alarm.kind,
+      dedupeKey: name.filter((part) => part !== null).join(':'),
+      params: { ...alarm.params, since },
+    } as NewNotice);
+  }
   return owe(tx, untold, now);
+}
+
+/**
+ * Tells of what a transaction found, as the last thing that it waits for. By the time that it is
+ * then, so that what was told or called off meanwhile goes out before.
+ */
+export async function sound(tx: Tx, alarms: readonly Alarm[]): Promise<void> {
+  if (alarms.length === 0) return;
+  await takeAlarms(tx);
+  const now = await readClock(tx);
+  await raise(tx, alarms, await readOpenAlarms(tx, now), now);
+}
+
+/** Now; later than the last time, also where the clock stands still or was set back. */
+async function beginning(tx: Tx, alarm: Alarm, now: Instant): Promise<Instant> {
+  const { rows } = await sql<{ last: Instant | null }>`
+    SELECT max((n.params->>'since')::timestamptz) AS last FROM perennial.notification n
+    WHERE n.customer_id IS NULL AND n.kind = ${alarm.kind}
+      AND ${sql.raw(alarmSubject('n'))} = ${subjectOf(alarm)}
+      AND n.created_at >= ${isoTime(later(now, -dayMs))}`.execute(tx);
+  const last = rows[0]?.last ?? null;
+  return last === null || last < now ? now : later(last, 1);
 }
 
 /** Says that these are over. */
 export async function callOff(tx: Tx, over: readonly OpenAlarm[], now: Instant): Promise<bigint> {
   const notices = over.map(
-    ({ kind, subject, dedupeKey }): NewNotice => ({
+    ({ kind, subject, since }): NewNotice => ({
       customerId: null,
       subscriptionId: null,
       kind: 'alarm_over',
-      dedupeKey: `over:${dedupeKey}`,
-      params: { alarm: kind, subject },
+      dedupeKey: `over:${kind}:${subject}:${isoTime(since)}`,
+      params: { alarm: kind, subject, since: isoTime(since) },
     }),
   );
   return owe(tx, notices, now);
 }
 
+const valuesOf = ({ params }: Alarm): Readonly<Record<string, unknown>> => ({ ...params });
+
 /** As `alarmSubject` has it. */
-export function subjectOf({ params }: Alarm): string {
-  const { subject, worker, node, replica }: Readonly<Record<string, unknown>> = { ...params };
-  return String(subject ?? worker ?? node ?? replica);
+export function subjectOf(alarm: Alarm): string {
+  const { subject, worker, node, replica, channel } = valuesOf(alarm);
+  return String(subject ?? worker ?? node ?? replica ?? channel);
 }
 
-/** An alarm with a key that names this time of trouble: when it began, or was found. */
-export function alarmOf<K extends AlarmKind>(
-  kind: K,
-  params: Extract<Alarm, { kind: K }>['params'],
-  since: Instant,
-): Alarm {
-  const alarm = { customerId: null, subscriptionId: null, kind, params, dedupeKey: '' } as Alarm;
-  return { ...alarm, dedupeKey: `${kind}:${subjectOf(alarm)}:${isoTime(since)}` };
+const reasonOf = (alarm: Alarm): string | null =>
+  alarm.kind === 'alarm_quarantine' ? alarm.params.reason : null;
+
+function sizeOf(alarm: Alarm): number | null {
+  const { held, items } = valuesOf(alarm);
+  return (held ?? items ?? null) as number | null;
 }

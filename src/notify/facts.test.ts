@@ -10,8 +10,8 @@ import { topUp } from '../subscription/balance.ts';
 import { purchase } from '../subscription/buying.ts';
 import { grant, revoke, setAutoRenew } from '../subscription/granting.ts';
 import { refund } from '../subscription/refunding.ts';
+import { callOff, readOpenAlarms, sound } from './alarms.ts';
 import { readFacts } from './facts.ts';
-import { owe } from './outbox.ts';
 
 // On real books: what each command makes of what was owed before it.
 
@@ -131,43 +131,28 @@ test("a customer's balance pays for what ends first; the next one hears what is 
 
 test('an alarm that is over is not said, nor that one is over which nobody heard of', async () => {
   await using books = await freshBooks({ now: start });
-  const alarm = { customerId: null, subscriptionId: null } as const;
-  const now = instant(0);
-  await inTransaction(books.db, (tx) =>
-    owe(
-      tx,
-      [
-        {
-          ...alarm,
-          kind: 'alarm_removal',
-          dedupeKey: 'a',
-          params: { node: 'nl-1', waiting: 1, oldest_at: end },
-        },
-      ],
-      now,
-    ),
-  );
-  await sql`UPDATE perennial.notification SET created_at = ${start}`.execute(books.db);
+  const params = { node: 'nl-1', waiting: 1, oldest_at: end };
+  const raised = () =>
+    inTransaction(books.db, (tx) => sound(tx, [{ kind: 'alarm_removal', params }]));
+  const over = () =>
+    inTransaction(books.db, async (tx) => {
+      const now = await readClock(tx);
+      await callOff(tx, await readOpenAlarms(tx, now), now);
+    });
+  await raised();
   expect(await verdicts(books)).toEqual({ alarm_removal: 'send' });
-  await inTransaction(books.db, async (tx) =>
-    owe(
-      tx,
-      [
-        {
-          ...alarm,
-          kind: 'alarm_over',
-          dedupeKey: 'o',
-          params: { alarm: 'alarm_removal', subject: 'nl-1' },
-        },
-      ],
-      await readClock(tx),
-    ),
-  );
+  await over();
   expect(await verdicts(books)).toEqual({ alarm_removal: 'over', alarm_over: 'alarm_never_said' });
   await sql`
     UPDATE perennial.notification SET state = 'sent', sent_at = ${start}
     WHERE kind = 'alarm_removal'`.execute(books.db);
   expect(await verdicts(books)).toMatchObject({ alarm_over: 'send' });
+  // The next time of the same trouble, within the same millisecond: it is true, and its end is not
+  // told since that one was never said.
+  await raised();
+  expect(await verdicts(books)).toMatchObject({ alarm_removal: 'send' });
+  await over();
+  expect(await verdicts(books)).toEqual({ alarm_removal: 'over', alarm_over: 'alarm_never_said' });
 });
 
 test('the reader, and the title of the plan that it is about', async () => {

@@ -6,7 +6,7 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readOutlooks } from '../subscription/outlook.ts';
 import { readSettings, type Settings } from '../subscription/settings.ts';
-import { alarmSubject } from './alarms.ts';
+import { isOver, wasTold } from './alarms.ts';
 import { metNobody } from './kinds.ts';
 import type { NoticeFacts, Words } from './notice-facts.ts';
 
@@ -23,7 +23,7 @@ export interface NoticeRead {
     readonly locale: string;
     readonly timeZone: string;
   } | null;
-  /** Title by language of the plan that its params name; null where there is none. */
+  /** Title by language of the plan that it is about; null where there is none. */
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
 
@@ -41,6 +41,8 @@ interface Row {
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
   readonly expiresAt: Instant;
+  readonly plan: string;
+  readonly periodDays: number;
   readonly laterWord: boolean;
   readonly toldAt: Instant | null;
   readonly lowBalance: Words['lowBalance'];
@@ -70,7 +72,7 @@ function readOf(
   { windowMs }: Pick<Settings, 'windowMs'>,
 ): NoticeRead {
   const { customerId, subscriptionId, telegramId, locale, timeZone, currency } = row;
-  const { reachable, failedAt, pays, kind, state, expiresAt, moot } = row;
+  const { reachable, failedAt, pays, kind, state, expiresAt, plan, periodDays, moot } = row;
   const { laterWord, toldAt, lowBalance } = row;
   const renewalDue = expiresAt !== null && later(expiresAt, -windowMs) <= now;
   const outlook = subscriptionId === null ? undefined : outlooks.get(subscriptionId);
@@ -81,7 +83,10 @@ function readOf(
       subscription:
         subscriptionId === null
           ? null
-          : { kind, state, expiresAt, currency, renewalDue, outlook: outlook ?? null },
+          : {
+              ...{ kind, state, expiresAt, plan, periodDays, currency, renewalDue },
+              outlook: outlook ?? null,
+            },
       words: { later: laterWord, toldAt, lowBalance },
       moot,
     },
@@ -96,6 +101,8 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
     SELECT n.id, c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
       c.time_zone AS "timeZone", c.reachable, c.currency, s.id AS "subscriptionId", s.kind, s.state,
       s.expires_at AS "expiresAt", p.title AS "planTitle",
+      coalesce(s.next_plan, s.plan) AS plan,
+      coalesce(s.next_period_days, s.period_days) AS "periodDays",
       EXISTS (SELECT FROM perennial.subscription paid
         WHERE paid.customer_id = c.id AND paid.kind = 'paid' AND paid.state = 'active'
           AND paid.expires_at > ${isoTime(now)}) AS pays,
@@ -107,18 +114,14 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
         AS "lowBalance",
       CASE
         WHEN n.customer_id IS NOT NULL THEN false
-        WHEN n.kind = 'alarm_over' THEN NOT EXISTS (SELECT FROM perennial.notification a
-          WHERE a.customer_id IS NULL AND a.id < n.id AND a.kind = n.params->>'alarm'
-            AND ${alarmSubject('a')} = n.params->>'subject'
-            AND a.state IN ('sending', 'sent', 'uncertain'))
-        ELSE EXISTS (SELECT FROM perennial.notification o
-          WHERE o.customer_id IS NULL AND o.id > n.id AND o.kind = 'alarm_over'
-            AND o.params->>'alarm' = n.kind AND o.params->>'subject' = ${alarmSubject('n')})
+        WHEN n.kind = 'alarm_over' THEN NOT ${wasTold('n')}
+        ELSE ${isOver('n')}
       END AS moot
     FROM perennial.notification n
     LEFT JOIN perennial.customer c ON c.id = n.customer_id
     LEFT JOIN perennial.subscription s ON s.id = n.subscription_id
-    LEFT JOIN perennial.plan p ON p.key = n.params->>'plan'
+    LEFT JOIN perennial.plan p ON p.key = CASE n.kind
+      WHEN 'low_balance' THEN coalesce(s.next_plan, s.plan) ELSE n.params->>'plan' END
     LEFT JOIN LATERAL (${wordsOfTheSameEnd}) words ON true
     WHERE n.id = ${anyOf('bigint', ids)}`.execute(tx);
   return rows;

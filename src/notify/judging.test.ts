@@ -67,11 +67,15 @@ describe('what has come to be untrue is not said', () => {
     ['trial_ended', 'pays for another', { customer: { pays: true } }, 'pays_already'],
     ['grant', 'revoked', { sub: { state: 'revoked' } }, 'revoked'],
     ['grant', 'its time was taken back', { sub: { expiresAt: later(end, -1) } }, 'end_moved'],
+    ['grant', 'it is over', { now: end }, 'ended'],
+    ['grant', 'ended with a refund', { sub: { state: 'expired' } }, 'ended'],
     ['grant', 'more time was added', { sub: { expiresAt: later(end, dayMs) } }, 'send'],
     ['revoke', 'active again', { sub: { state: 'active' } }, 'restored'],
     ['receipt', 'its period was refunded', { sub: { state: 'expired', expiresAt: now } }, 'send'],
     ['refund', 'bought again', { sub: { expiresAt: later(end, dayMs) } }, 'send'],
     ['price_change', 'another price again', { params: { new_price: '179.00' } }, 'price_moved'],
+    ['price_change', 'another plan was chosen', { sub: { plan: 'plus' } }, 'price_moved'],
+    ['price_change', 'another period was chosen', { sub: { periodDays: 90 } }, 'price_moved'],
     ['price_change', 'auto-renewal is off', { sub: { outlook: outlooks.ends } }, 'not_renewed'],
     ['price_change', 'its price went', { sub: { outlook: outlooks.no_price } }, 'no_price'],
     ['alarm_worker', 'over', { moot: true }, 'over'],
@@ -79,6 +83,7 @@ describe('what has come to be untrue is not said', () => {
     ['alarm_quarantine', 'over', { moot: true }, 'over'],
     ['alarm_removal', 'over', { moot: true }, 'over'],
     ['alarm_clock', 'over', { moot: true }, 'over'],
+    ['alarm_channel', 'over', { moot: true }, 'over'],
     ['alarm_over', 'the alarm was never said', { moot: true }, 'alarm_never_said'],
   ];
   test.each(cases)('%s, %s', (kind, _, given, expected) => {
@@ -182,39 +187,5 @@ describe('somebody who blocked the bot', () => {
   test('what is untrue is not waited with', () => {
     const given = { ...away(now), sub: { state: 'active' } } as const;
     expect(outcome(judged('expired', given))).toBe('not_ended');
-  });
-});
-
-describe('what is said is what is so now', () => {
-  test('part of what was missing has been paid', () => {
-    const outlook = { ...outlooks.short, priceMinor: 150_00n, missingMinor: 10_00n };
-    const sub = { outlook };
-    const given = { sub, params: { missing: '149.00', price: '149.00' } };
-    expect(judged('low_balance', given)).toMatchObject({
-      params: { missing: '10.00', price: '150.00', plan: 'basic' },
-    });
-    expect(judged('ends_3h', given)).toMatchObject({ params: { missing: '10.00' } });
-  });
-
-  test('auto-renewal was switched off: nothing is missing', () => {
-    const given = { sub: { outlook: outlooks.ends }, params: { missing: '149.00' } };
-    expect(judged('ends_3h', given)).toMatchObject({ params: { missing: null } });
-  });
-
-  test('a refund says until when there is access', () => {
-    const ends_at = new Date(end).toISOString();
-    expect(judged('refund')).toMatchObject({ params: { ends_at } });
-    expect(judged('refund', { sub: { state: 'expired' } })).toMatchObject({
-      params: { ends_at: null },
-    });
-    expect(judged('refund', { now: end })).toMatchObject({ params: { ends_at: null } });
-    expect(judged('refund', { now: later(end, -1) })).toMatchObject({ params: { ends_at } });
-  });
-
-  test('a receipt names what was charged, whatever came after', () => {
-    const params = { amount: '149.00', balance_after: '0.00' };
-    expect(judged('receipt', { params, sub: { outlook: outlooks.renewed } })).toMatchObject({
-      params,
-    });
   });
 });

@@ -92,8 +92,7 @@ function whyUntrue(
     case 'refund':
       return undefined;
     case 'grant':
-      if (subscription?.state === 'revoked') return 'revoked';
-      return at(params.ends_at) > (subscription?.expiresAt ?? now) ? 'end_moved' : undefined;
+      return whyNotGiven(params, facts, now);
     case 'revoke':
       return subscription?.state === 'revoked' ? undefined : 'restored';
     case 'expired':
@@ -119,6 +118,7 @@ function whyUntrue(
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_clock':
+    case 'alarm_channel':
       return facts.moot ? 'over' : undefined;
     case 'alarm_over':
       return facts.moot ? 'alarm_never_said' : undefined;
@@ -130,6 +130,17 @@ function whyUntrue(
 /** A time of the params; one that can't be read is long past, so that nothing is said by it. */
 const at = (value: Params[string] | undefined): Instant =>
   readInstant(String(value)) ?? (0 as Instant);
+
+/** "You have time until then" is not so, or is less than was given. */
+function whyNotGiven(
+  params: Params,
+  { subscription }: NoticeFacts,
+  now: Instant,
+): Suppressed | undefined {
+  if (subscription?.state === 'revoked') return 'revoked';
+  if (at(params.ends_at) > (subscription?.expiresAt ?? now)) return 'end_moved';
+  return subscription?.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
+}
 
 /** "It ended then" is not so. */
 function whyNotEnded(params: Params, { subscription }: NoticeFacts): Suppressed | undefined {
@@ -162,12 +173,13 @@ function whyNotShort(outlook: Outlook | null): Suppressed | undefined {
 
 /** "It will be renewed at that price" is not so. */
 function whyNotNewPrice(
-  { new_price }: Params,
+  { new_price, plan, period_days }: Params,
   { subscription }: NoticeFacts,
 ): Suppressed | undefined {
   const outlook = subscription?.outlook;
   if (!outlook || outlook.at === 'ends') return 'not_renewed';
   if (outlook.at === 'no_price') return 'no_price';
+  if (subscription.plan !== plan || subscription.periodDays !== period_days) return 'price_moved';
   const price = majorUnits(outlook.priceMinor, subscription.currency);
   return price === new_price ? undefined : 'price_moved';
 }
@@ -199,6 +211,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_clock':
+    case 'alarm_channel':
     case 'alarm_over':
       return later(createdAt, saidWithinMs);
     default:

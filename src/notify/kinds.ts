@@ -20,7 +20,8 @@ export const metNobody = 'unreachable: ';
  * What a value is, which says how it is stored and how it is shown.
  * money: major units, `149.50`, in the currency of the same params. time: ISO 8601. plan: its key,
  * shown by its title. count: a whole number. text: shown as it is. `?`: or null, which a text can
- * tell by `none`.
+ * tell by `none`. late: when it happened, put in when it is sent, where that is an hour or more
+ * after it; else null.
  */
 export type ParamType =
   | 'money'
@@ -28,6 +29,7 @@ export type ParamType =
   | 'currency'
   | 'time'
   | 'time?'
+  | 'late'
   | 'plan'
   | 'count'
   | 'text';
@@ -38,23 +40,32 @@ export interface Kind {
   /** Waits for the morning in the customer's zone: 23-9 h are quiet. */
   readonly quiet: boolean;
   readonly params: Readonly<Record<string, ParamType>>;
+  /**
+   * Which of these are read again when it is sent, so that what the text says of now is so. All
+   * others are of the fact: they say what was paid, given, found, and are worded as history, or the
+   * notice is not sent where they are not true any more (`judging.ts`).
+   */
+  readonly now: readonly string[];
 }
 
 const toCustomer = { to: 'customer', policy: 'at_least_once', quiet: false } as const;
 const reminder = { to: 'customer', policy: 'at_most_once', quiet: true } as const;
-const alarm = { to: 'admins', policy: 'at_least_once', quiet: false } as const;
+const alarm = { to: 'admins', policy: 'at_least_once', quiet: false, now: [] } as const;
 
-const trialEnd = { plan: 'plan', expires_at: 'time' } as const;
+const trialEnd = { params: { plan: 'plan', expires_at: 'time' }, now: [] } as const;
 /**
  * `missing`: to be topped up for the next period; null where auto-renewal is off. `others`: what
- * other subscriptions of the customer take first, where they do. Refreshed when it is sent.
+ * other subscriptions of the customer take first, where they do.
  */
 const paidEnd = {
-  plan: 'plan',
-  expires_at: 'time',
-  missing: 'money?',
-  others: 'money?',
-  currency: 'currency',
+  params: {
+    plan: 'plan',
+    expires_at: 'time',
+    missing: 'money?',
+    others: 'money?',
+    currency: 'currency',
+  },
+  now: ['missing', 'others', 'currency'],
 } as const;
 
 export const kinds = {
@@ -68,9 +79,10 @@ export const kinds = {
       starts_at: 'time',
       ends_at: 'time',
       balance_after: 'money',
+      paid_at: 'late',
     },
+    now: ['paid_at'],
   },
-  /** `price`, `missing` and `others` are refreshed when it is sent. */
   low_balance: {
     ...toCustomer,
     params: {
@@ -82,28 +94,35 @@ export const kinds = {
       period_days: 'count',
       expires_at: 'time',
     },
+    now: ['price', 'missing', 'others', 'currency', 'plan', 'period_days'],
   },
-  expired: { ...toCustomer, params: { plan: 'plan', expires_at: 'time' } },
-  trial_ended: { ...toCustomer, params: trialEnd },
+  expired: { ...toCustomer, params: { plan: 'plan', expires_at: 'time' }, now: [] },
+  trial_ended: { ...toCustomer, ...trialEnd },
   refund: {
     ...toCustomer,
-    /** `ends_at`: until when there is access now; null where it ended. Refreshed when it is sent. */
+    /** `ends_at`: until when there is access; null where it ended. */
     params: {
       amount: 'money',
       currency: 'currency',
       plan: 'plan',
       balance_after: 'money',
       ends_at: 'time?',
+      refunded_at: 'late',
     },
+    now: ['ends_at', 'refunded_at'],
   },
-  grant: { ...toCustomer, params: { plan: 'plan', days: 'count', ends_at: 'time' } },
-  revoke: { ...toCustomer, params: { plan: 'plan' } },
-  trial_6h: { ...reminder, params: trialEnd },
-  trial_48h: { ...reminder, params: trialEnd },
-  trial_ending: { ...reminder, params: trialEnd },
-  ends_3d: { ...reminder, params: paidEnd },
-  ends_24h: { ...reminder, params: paidEnd },
-  ends_3h: { ...reminder, params: paidEnd },
+  grant: {
+    ...toCustomer,
+    params: { plan: 'plan', days: 'count', ends_at: 'time' },
+    now: ['ends_at'],
+  },
+  revoke: { ...toCustomer, params: { plan: 'plan' }, now: [] },
+  trial_6h: { ...reminder, ...trialEnd },
+  trial_48h: { ...reminder, ...trialEnd },
+  trial_ending: { ...reminder, ...trialEnd },
+  ends_3d: { ...reminder, ...paidEnd },
+  ends_24h: { ...reminder, ...paidEnd },
+  ends_3h: { ...reminder, ...paidEnd },
   price_change: {
     ...reminder,
     params: {
@@ -114,19 +133,39 @@ export const kinds = {
       new_price: 'money',
       expires_at: 'time',
     },
+    now: [],
   },
-  alarm_worker: { ...alarm, params: { worker: 'text', failures: 'count', error: 'text' } },
+  /** `since`, of each alarm: when it was told first. With what it is about, that names the trouble. */
+  alarm_worker: {
+    ...alarm,
+    params: { worker: 'text', failures: 'count', error: 'text', since: 'time' },
+  },
   /** `subject`: the worker, or the node whose removals it holds. */
-  alarm_guard: { ...alarm, params: { worker: 'text', subject: 'text', held: 'count' } },
+  alarm_guard: {
+    ...alarm,
+    params: { worker: 'text', subject: 'text', held: 'count', since: 'time' },
+  },
   /** `items`: how many of this worker are put aside by now. */
   alarm_quarantine: {
     ...alarm,
-    params: { worker: 'text', reason: 'text', item: 'text', sentence: 'text', items: 'count' },
+    params: {
+      worker: 'text',
+      reason: 'text',
+      item: 'text',
+      sentence: 'text',
+      items: 'count',
+      since: 'time',
+    },
   },
-  alarm_removal: { ...alarm, params: { node: 'text', waiting: 'count', oldest_at: 'time' } },
-  alarm_clock: { ...alarm, params: { replica: 'text', skew_s: 'count' } },
-  /** What an alarm told is over: its kind, and what it was about. */
-  alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text' } },
+  alarm_removal: {
+    ...alarm,
+    params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
+  },
+  alarm_clock: { ...alarm, params: { replica: 'text', skew_s: 'count', since: 'time' } },
+  /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
+  alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },
+  /** What an alarm told is over: its kind, what it was about, and since when. */
+  alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
 } as const satisfies Readonly<Record<string, Kind>>;
 
 export type NoticeKind = keyof typeof kinds;
@@ -138,13 +177,15 @@ export const isNoticeKind = (kind: string): kind is NoticeKind => Object.hasOwn(
 
 type ValueOf<T extends ParamType> = T extends 'count'
   ? number
-  : T extends 'money?' | 'time?'
+  : T extends 'money?' | 'time?' | 'late'
     ? string | null
     : string;
 
-/** The values that a kind's text is told, each of them, and no others. */
+/** The values that a kind's text is told, each of them, and no others, but what is put in later. */
 export type ParamsOf<K extends NoticeKind> = {
-  readonly [Name in keyof (typeof kinds)[K]['params']]: (typeof kinds)[K]['params'][Name] extends ParamType
+  readonly [Name in keyof (typeof kinds)[K]['params'] as (typeof kinds)[K]['params'][Name] extends 'late'
+    ? never
+    : Name]: (typeof kinds)[K]['params'][Name] extends ParamType
     ? ValueOf<(typeof kinds)[K]['params'][Name]>
     : never;
 };

@@ -31,6 +31,9 @@ export interface NoticeFacts {
     readonly currency: string;
     /** Auto-renewal tries it by now, if it is to. */
     readonly renewalDue: boolean;
+    /** Of the period to come. */
+    readonly plan: string;
+    readonly periodDays: number;
     /** Of an active one. */
     readonly outlook: Outlook | null;
   } | null;

@@ -5,13 +5,13 @@ import { anyOf, unnest } from '../db/unnest.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type NewNotice, owe } from '../notify/outbox.ts';
+import { sound } from '../notify/alarms.ts';
 import { record } from '../subscription/timeline.ts';
 import type { Isolated } from './worker.ts';
 
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
 // after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
-// hears of each reason once a day, and again when what is put aside has grown tenfold.
+// hears of each reason once a day while there is anything, and again when it has grown tenfold.
 
 /** More than this many items isolated by faults in one run: it is not the items. */
 export const isolatedMax = 50;
@@ -47,9 +47,6 @@ export async function isolate(
   await putAside(tx, worker, named, now);
 }
 
-const byReason = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) =>
-  a < b ? -1 : 1;
-
 /** As `isolate`, for items of any name. */
 export async function putAside(
   tx: Tx,
@@ -70,23 +67,13 @@ export async function putAside(
       reason = excluded.reason, attempts = q.attempts + 1,
       retry_at = ${isoTime(now)}::timestamptz
         + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))`.execute(tx);
-  const day = isoTime(now).slice(0, 10);
   const count = await countAside(tx, worker);
-  // In one order: two replicas that tell of the same reasons wait in line.
-  const reasons = [...new Map(items.map((item) => [item.reason, item]))].toSorted(byReason);
-  await owe(
-    tx,
-    reasons.map(
-      ([reason, item]): NewNotice => ({
-        customerId: null,
-        subscriptionId: null,
-        kind: 'alarm_quarantine',
-        dedupeKey: `alarm:quarantine:${worker}:${reason}:${day}:${magnitude(count)}`,
-        params: { worker, reason, item: item.item, sentence: item.sentence, items: count },
-      }),
-    ),
-    now,
-  );
+  const reasons = [...new Map(items.map((item) => [item.reason, item]))];
+  const alarms = reasons.map(([reason, { item, sentence }]) => ({
+    kind: 'alarm_quarantine' as const,
+    params: { worker, reason, item, sentence, items: count },
+  }));
+  await sound(tx, alarms);
 }
 
 async function countAside(tx: Tx, worker: string): Promise<number> {
@@ -94,9 +81,6 @@ async function countAside(tx: Tx, worker: string): Promise<number> {
     SELECT count(*) AS items FROM perennial.quarantine WHERE worker = ${worker}`.execute(tx);
   return Number(rows[0]?.items ?? 0n);
 }
-
-/** 1, 10, 100, …: one that grows tenfold is told again on the same day. */
-const magnitude = (count: number): number => 10 ** (String(count).length - 1);
 
 /** Takes out what was done after all. Costs nothing while the quarantine is empty. */
 export async function release(tx: Tx, worker: string, items: readonly string[]): Promise<void> {

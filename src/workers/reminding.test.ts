@@ -248,28 +248,6 @@ test.each(['trial-notifications', 'expiry-reminders'])(
   },
 );
 
-test.each(['trial-notifications', 'expiry-reminders'])(
-  'P3 P6: %s keeps its budget, leaves the rest to the next run, and records what it said',
-  async (worker) => {
-    await using books = await shop();
-    for (let customer = 1n; customer <= 6n; customer += 1n) {
-      if (worker === 'trial-notifications') await onTrial(books, customer);
-      else await payer(books, customer, 0n);
-    }
-    await books.setClock(worker === 'trial-notifications' ? hour(6) : days(27));
-    let batches = 0;
-    const elapsedMs = () => {
-      batches += 1;
-      return batches > 2 ? 2_000 : 0;
-    };
-    const first = await runOf(books, worker, { batchMax: 2, budgetMs: 1_000, elapsedMs });
-    expect(first).toMatchObject({ outcome: 'partial', examined: 4n, changed: 4n });
-    const rest = await runOf(books, worker, { batchMax: 2 });
-    expect(rest).toMatchObject({ outcome: 'success', changed: 2n, detail: { reminded: 2 } });
-    expect(await runOf(books, worker)).toMatchObject({ outcome: 'success', examined: 0n });
-  },
-);
-
 test('T4: runs at once say each reminder once', async () => {
   await using books = await shop();
   for (let customer = 1n; customer <= 40n; customer += 1n) await onTrial(books, customer);

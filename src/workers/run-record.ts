@@ -4,7 +4,7 @@ import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-import { alarmOf, raise, readOpenAlarms, takeAlarms } from '../notify/alarms.ts';
+import { isOver, sound } from '../notify/alarms.ts';
 import { forgetOldKeys } from '../subscription/old-keys.ts';
 import { closeLostRuns, type Replica } from './replica.ts';
 
@@ -96,7 +96,7 @@ export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<boo
  * Closes the record and gives it back, with what its batches counted: they did so in their own
  * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing
  * and had no trouble is dropped: a tick with nothing to do leaves no trace, unless it says that the
- * trouble of the last one is over. Any other one clears away what is too old.
+ * trouble of the last one is over, or what an alarm tells. Any other one clears away what is too old.
  */
 export async function finishRun(
   db: Db,
@@ -113,7 +113,7 @@ export async function finishRun(
     RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
       detail`.execute(db);
   const row = rows[0] as RunRow;
-  if (row.outcome === 'skipped') await tellOfClock(db, row, now);
+  if (row.outcome === 'skipped') await tellOfClock(db, row);
   if (row.outcome === 'success' && row.examined === 0n) {
     await dropIdle(db, row);
   } else {
@@ -136,20 +136,39 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
       SELECT last.outcome FROM perennial.worker_run last
       WHERE last.worker = ${worker} AND last.id < ${id}
         AND last.started_at > ${isoTime(later(started_at, -lastRunMs))}
+        AND last.outcome NOT IN ('skipped', 'running')
       ORDER BY last.started_at DESC, last.id DESC LIMIT 1),
-      'success') NOT IN ('failed', 'lost', 'degraded')`.execute(db);
+      'success') NOT IN ('failed', 'lost', 'degraded')
+      AND NOT EXISTS (SELECT FROM perennial.notification n
+        WHERE n.customer_id IS NULL AND n.kind IN ('alarm_worker', 'alarm_guard')
+          AND n.params->>'worker' = ${worker} AND n.created_at > ${isoTime(later(started_at, -keptMs))}
+          AND NOT ${isOver('n')})`.execute(db);
 }
 
 /** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
-async function tellOfClock(db: Db, { replica, detail }: RunRow, now: Instant): Promise<void> {
+async function tellOfClock(db: Db, { replica, detail }: RunRow): Promise<void> {
   const { skew_s } = detail;
   if (typeof skew_s !== 'number') return;
   const machine = replica.replace(/:\d+$/, '');
   await inTransaction(db, async (tx) => {
-    await takeAlarms(tx);
-    const alarm = alarmOf('alarm_clock', { replica: machine, skew_s }, now);
-    await raise(tx, [alarm], await readOpenAlarms(tx, now), now);
+    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s } }]);
   });
+}
+
+/**
+ * As `finishRun`, of a worker that has a guard: what the run left to it is told, all of it, and not
+ * what one batch left. A run that dies before is followed by one that holds the same.
+ */
+export async function finishGuardedRun(...[db, ...run]: Parameters<typeof finishRun>) {
+  const row = await finishRun(db, ...run);
+  const { worker, detail } = row;
+  const held = Number(detail.held ?? 0);
+  if (held === 0) return row;
+  await inTransaction(db, async (tx) => {
+    const alarm = { kind: 'alarm_guard', params: { worker, subject: worker, held } } as const;
+    await sound(tx, [alarm]);
+  });
+  return row;
 }
 
 /** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */

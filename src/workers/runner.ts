@@ -11,7 +11,7 @@ import { unfitness } from './fitness.ts';
 import { type Batch, beginBatch, readSetting, type Setting } from './in-hand.ts';
 import { heldItems, isOfTheItem, isolate, isolatedMax } from './quarantine.ts';
 import type { Replica } from './replica.ts';
-import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from './run-record.ts';
+import { countBatch, finishGuardedRun, type RunRow, reserveRunId, startRun } from './run-record.ts';
 import type { Cursor, Found, Moment, Pass, SubscriptionWorker, Tally } from './worker.ts';
 
 // One run of a worker: page after page of due rows, each in a transaction of its own, until there
@@ -102,7 +102,7 @@ async function recorded<Facts, Outcome>(
   const { db } = context;
   const progress = new Progress(alone);
   const finish = async (outcome: Exclude<RunOutcome, 'running'>, more: JsonObject = {}) =>
-    finishRun(db, id, await readClock(db), outcome, more);
+    finishGuardedRun(db, id, await readClock(db), outcome, more);
 
   try {
     const unfit = await unfitness(db, worker.name, context.log);

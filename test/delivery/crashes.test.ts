@@ -18,7 +18,11 @@ type When = 'before' | 'after';
 /** The statement at which a run died, of those that do something; undefined: it came through. */
 type Death = string | undefined;
 
-const bookkeeping = /^(begin|start|set )/i;
+/** What is counted: before anything that does something; after it only where something was done. */
+const steps: Readonly<Record<When, RegExp>> = {
+  before: /^\s*(?!begin|start|set )/i,
+  after: /^\s*(insert|update|delete|commit)/i,
+};
 
 /** A run that stands still for ever at its n-th statement, and is then gone with all it had open. */
 async function dyingRun({ books, api }: Stage, n: number, at: When): Promise<Death> {
@@ -27,7 +31,7 @@ async function dyingRun({ books, api }: Stage, n: number, at: When): Promise<Dea
   let dead = false;
   const pool = hookPool(openPool(books.url, { onLost: () => undefined }), (moment) => {
     if (dead) return new Promise<never>(() => undefined);
-    if (bookkeeping.test(moment.sql)) return;
+    if (!steps[at].test(moment.sql)) return;
     if (moment.when === 'before') numbers.set(moment.n, numbers.size + 1);
     if (numbers.get(moment.n) !== n || moment.when !== at) return;
     dead = true;
@@ -90,7 +94,7 @@ const again = (stage: Stage) =>
     stage.books.db,
   );
 
-test('T2: a courier that dies at any statement: what must arrive arrives, a reminder never twice, each row says what became of it', async () => {
+test('T2 P6: a courier that dies at any statement: what must arrive arrives, a reminder never twice, each row says what became of it, and its run is closed as lost', async () => {
   await using stage = await aStage({ now: noon, onLost: () => undefined });
   await twoOwed(stage);
   const seen = { deaths: 0, claims: 0, uncertain: 0, again: 0 };
@@ -125,6 +129,12 @@ test('T2: a courier that dies at any statement: what must arrive arrives, a remi
   for (const when of ['before', 'after'] as const) {
     for (let n = 1; await holds(n, when); n += 1);
   }
+  const { rows } = await sql<{ outcome: string; runs: number }>`
+    SELECT outcome, count(*)::int AS runs FROM perennial.worker_run
+    WHERE outcome IN ('running', 'lost') GROUP BY outcome`.execute(stage.books.db);
+  expect(rows).toEqual([{ outcome: 'lost', runs: expect.any(Number) }]);
+  // But for those that died before their record was there, or after it was closed.
+  expect(rows[0]?.runs).toBeGreaterThan(seen.deaths / 2);
   // It died at the claims of both, and both happened: a reminder given up, a receipt that came twice.
   expect(seen.deaths).toBeGreaterThan(40);
   expect(seen.claims).toBeGreaterThanOrEqual(4);

@@ -75,7 +75,12 @@ export async function oweOne(
 
 /** Owes an alarm to the admins. */
 export async function oweAlarm(books: Pick<Books, 'db'>, name: string): Promise<void> {
-  const params = { worker: name, failures: 3, error: 'no connection' };
+  const params = {
+    worker: name,
+    failures: 3,
+    error: 'no connection',
+    since: isoTime(0 as Instant),
+  };
   const kind = 'alarm_worker';
   const alarm = {
     customerId: null,

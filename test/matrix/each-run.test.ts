@@ -10,27 +10,51 @@ import { hookPool, type Moment } from '../hooked-pool.ts';
 
 // What holds of every run over subscriptions, whichever worker's: its budget, its record, and that it
 // hides nothing. Everybody in the books can pay: before the end auto-renewal sees to it, after it expiry.
+// Or nobody can, or has more than a trial: they are reminded.
+
+const payers = { balanceMinor: 149_00n, writes: 'period', becomes: undefined } as const;
+const reminded = { balanceMinor: 0n, writes: 'notification' } as const;
 
 const kinds = [
   {
     worker: 'auto-renewal',
     dueAt: '2026-11-30T20:00:00Z',
     counts: { renewed: 5, short: 0, revived: 0, low_balance_notices: 0 },
+    ...payers,
   },
   {
     worker: 'fast-expiry-cleanup',
     dueAt: '2026-12-01T01:00:00Z',
     counts: { renewed: 5, ended: 0, held: 0, in_quarantine: 0 },
+    ...payers,
+  },
+  {
+    worker: 'trial-notifications',
+    dueAt: '2026-11-30T18:00:00Z',
+    counts: { reminded: 5, waiting: 0 },
+    ...reminded,
+    becomes: sql`remind_at = perennial.clock(), kind = 'trial', auto_renew = false,
+      started_at = expires_at - interval '3 days'`,
+  },
+  {
+    worker: 'expiry-reminders',
+    dueAt: '2026-11-30T12:00:00Z',
+    counts: { reminded: 5, waiting: 0 },
+    ...reminded,
+    becomes: sql`remind_at = perennial.clock()`,
   },
 ] as const;
 
-describe.each(kinds)('$worker', ({ worker, dueAt, counts }) => {
+describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, becomes }) => {
   const run = (books: Books, options: RunOptions = {}) => runOf(books, worker, options);
 
   async function crowded(count: number, options: BooksOptions = {}): Promise<Books> {
     const books = await freshBooks({ now: dueAt, ...options });
     await sells(books);
-    await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n });
+    await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
+    if (becomes !== undefined) {
+      await sql`UPDATE perennial.subscription SET ${becomes}`.execute(books.db);
+    }
     return books;
   }
 
@@ -54,7 +78,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts }) => {
     END $$`.execute(db);
     await sql
       .raw(
-        `CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
+        `CREATE TRIGGER refuse BEFORE INSERT ON perennial.${writes}
        FOR EACH ROW WHEN (${when}) EXECUTE FUNCTION public.refuse()`,
       )
       .execute(db);
@@ -150,7 +174,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts }) => {
     expect(row).toMatchObject({
       outcome: 'failed',
       changed: 20n,
-      detail: { renewed: 20, kind: 'transient', code: 'connection_lost' },
+      detail: { [Object.keys(counts)[0] ?? '']: 20, kind: 'transient', code: 'connection_lost' },
     });
     expect(await records(books)).toMatchObject([{ outcome: 'failed', changed: 20, ended: true }]);
   });

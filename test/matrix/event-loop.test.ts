@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { crowd, runOf, sells, wrongsIn } from '../a-book.ts';
 import { freshBooks } from '../books.ts';
@@ -27,15 +28,23 @@ async function longestStretchMs(work: () => Promise<unknown>): Promise<number> {
 const batchMax = 1_000;
 const count = 3 * batchMax;
 
+const toBeReminded = sql`UPDATE perennial.subscription SET remind_at = perennial.clock()`;
+const onTrial = sql`
+  UPDATE perennial.subscription SET remind_at = perennial.clock(), kind = 'trial',
+    auto_renew = false, started_at = expires_at - interval '3 days'`;
+
 test.each([
-  ['auto-renewal', '2026-11-30T20:00:00Z', 149_00n],
-  ['fast-expiry-cleanup', '2026-12-02T00:00:00Z', 0n],
+  ['auto-renewal', '2026-11-30T20:00:00Z', 149_00n, undefined],
+  ['fast-expiry-cleanup', '2026-12-02T00:00:00Z', 0n, undefined],
+  ['trial-notifications', '2026-11-30T18:00:00Z', 0n, onTrial],
+  ['expiry-reminders', '2026-11-30T12:00:00Z', 0n, toBeReminded],
 ])(
   'P4: batches of 1,000 of %s keep others from their turn for less than 100 ms',
-  async (worker, now, balanceMinor) => {
+  async (worker, now, balanceMinor, isDue) => {
     await using books = await freshBooks({ now });
     await sells(books);
     await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
+    await isDue?.execute(books.db);
     const longestMs = await longestStretchMs(async () => {
       const run = await runOf(books, worker, { batchMax, confirmed: true });
       expect(run).toMatchObject({ outcome: 'success', changed: BigInt(count) });
@@ -45,6 +54,19 @@ test.each([
   },
   120_000,
 );
+
+test('P4: a courier, which takes one after the other, keeps others from their turn for less than 100 ms', async () => {
+  await using books = await freshBooks({ now: '2026-11-30T12:00:00Z' });
+  await sells(books);
+  await crowd(books, { count: 150, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 0n });
+  await toBeReminded.execute(books.db);
+  await runOf(books, 'expiry-reminders');
+  const longestMs = await longestStretchMs(async () => {
+    const run = await runOf(books, 'deliver-notifications');
+    expect(run).toMatchObject({ outcome: 'success', changed: 150n });
+  });
+  expect(longestMs).toBeLessThan(100);
+}, 120_000);
 
 test('P4: work that gives nobody a turn is found out', async () => {
   const untilUs = process.threadCpuUsage().user + 150_000;

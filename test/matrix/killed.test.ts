@@ -13,7 +13,7 @@ import { until } from '../service/until.ts';
 import { type Breakable, breakable } from './broken-statement.ts';
 import { startChild } from './child.ts';
 import { commands, customerBegins, fillOneCustomer } from './commands.ts';
-import { beginsAt, fillEndedBook, fillMixedBook } from './mixed-book.ts';
+import { beginsAt, fillEndedBook, fillMixedBook, fillRemindedBook } from './mixed-book.ts';
 
 // A process is killed (SIGKILL) before or after a statement of its work, and the work is done
 // again: as if it had been done once. Here at a few statements of each work, COMMIT's two sides
@@ -94,17 +94,20 @@ async function holds(
 let customer: Breakable;
 let batch: Breakable;
 let ended: Breakable;
+let reminded: Breakable;
 
 beforeAll(async () => {
   customer = await breakable(fillOneCustomer, customerBegins);
   batch = await breakable(fillMixedBook, beginsAt);
   ended = await breakable(fillEndedBook, beginsAt);
+  reminded = await breakable(fillRemindedBook, beginsAt);
 });
 
 afterAll(async () => {
   await customer[Symbol.asyncDispose]();
   await batch[Symbol.asyncDispose]();
   await ended[Symbol.asyncDispose]();
+  await reminded[Symbol.asyncDispose]();
 });
 
 test('R2 R15: a run that is killed at a statement and run again comes to what one run comes to', async () => {
@@ -115,6 +118,15 @@ test('P8 F4: a run of expiry that is killed at a statement and run again comes t
   const again = () => runOf(ended.books, 'fast-expiry-cleanup');
   await holds(ended, 'fast-expiry-cleanup', between.run, again);
 }, 600_000);
+
+// What becomes of a courier that is killed: test/delivery, with what arrived.
+test.each(['trial-notifications', 'expiry-reminders'])(
+  'P8: a run of %s that is killed at a statement and run again comes to what one run comes to',
+  async (worker) => {
+    await holds(reminded, worker, 2, () => runOf(reminded.books, worker));
+  },
+  600_000,
+);
 
 test('P6: a run that is killed is closed as lost by the next one', async () => {
   await batch.rewind();

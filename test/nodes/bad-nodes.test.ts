@@ -4,6 +4,8 @@ import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { nodeCommand } from '../../src/cli/node.ts';
+import { revoke } from '../../src/subscription/granting.ts';
+import { oldestUnconfirmed } from '../../src/workers/keep-node/store.ts';
 import { type EmbeddedNodeOptions, startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import type { NodeTls } from '../../src/xray/grpc/connect.ts';
 import type { Books } from '../books.ts';
@@ -200,3 +202,48 @@ test('the books hold a credential once, and whole', async () => {
   const cut = sql`UPDATE perennial.credential SET id = left(id::text, 35)::uuid`;
   await expect(cut.execute(books.db)).rejects.toThrow(/invalid input syntax for type uuid/);
 });
+
+test.for<[string, string]>([
+  ['an inbound that the node lacks', `inbounds = '{missing,vless}'`],
+  ['a flow that no node knows', `link = link || '{"flow": "visoin"}'`],
+])(
+  'F2: who expired leaves a node with %s at once; nobody is added, and it is said',
+  { timeout: 60_000 },
+  async ([, wrong]) => {
+    const node = await embedded();
+    await using books = await shopOn({ a: { api: node.api } });
+    await payer(books, 1n, 0n);
+    await payer(books, 2n, 0n);
+    {
+      await using _ = keep(books);
+      await settled(books);
+    }
+    await sql.raw(`UPDATE perennial.node SET ${wrong}`).execute(books.db);
+    await using _ = keep(books);
+    // Marked before it is found out, and long after.
+    for (const telegramId of [1n, 2n]) {
+      await revoke({ db: books.db, actor: 'test' }, { telegramId, reason: 'test' });
+      await payer(books, 10n + telegramId, 0n);
+      await until(
+        'he is gone',
+        () => (node.names('vless').length === 2 - Number(telegramId) ? true : undefined),
+        5_000,
+      );
+      await until('it is confirmed', async () =>
+        (await oldestUnconfirmed(books.db)) === undefined ? true : undefined,
+      );
+    }
+    expect(await marksOf(books)).toBe(2);
+    const { last_seen_at: seen } = await nodeRow(books, 'a');
+    await until('it is probed twice more', async () =>
+      ((await nodeRow(books, 'a')).last_seen_at ?? 0) >= (seen ?? 0) + 400 ? true : undefined,
+    );
+    expect((await nodeRow(books, 'a')).last_error).toMatch(
+      /no inbound "missing"|link.flow: "visoin"/,
+    );
+    await sql`
+    UPDATE perennial.node SET inbounds = '{vless}', link = link - 'flow'`.execute(books.db);
+    await settled(books, 'a', 40_000);
+    expect([...node.names('vless')].sort()).toEqual(await namesInBooks(books));
+  },
+);

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { carryOut } from '../../src/catalog/apply.ts';
 import { difference, inWords } from '../../src/catalog/difference.ts';
@@ -8,8 +9,10 @@ import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import { newCredentialId } from '../../src/kernel/ids.ts';
 import { finishMarking } from '../../src/subscription/marking.ts';
+import type { Conduct } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { Books } from '../books.ts';
+import { until } from '../service/until.ts';
 import { payer } from '../shop.ts';
 import { type ANode, aNode, equal, keep, marksOf, nodeRow, settled, shopOn } from './kept.ts';
 
@@ -124,6 +127,63 @@ test('an inbound that is named no more is emptied of ours, also of those who end
   await equal(books, node, 'trojan');
   const { former_inbounds } = await nodeRow(books, 'a');
   expect(former_inbounds).toSatisfy((tags: string[]) => tags.length <= 1);
+});
+
+test('a node that can not count its users is filled to be sure, and inbounds named no more are emptied all the same', async () => {
+  using node = await aNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ]);
+  await using books = await shopOn({});
+  const at = (...inbounds: string[]) => ({ id: 'a', node, host: 'a.example', inbounds });
+  await apply(books, at('vless', 'trojan'));
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) await payer(books, telegramId, 0n);
+  {
+    await using _ = keep(books);
+    await settled(books);
+  }
+  await apply(books, at('trojan'));
+  let counts = 0;
+  node.conduct = ({ method }) => {
+    if (method !== 'GetInboundUsersCount') return 'serve';
+    counts += 1;
+    return 'garbage';
+  };
+  await using _ = keep(books);
+  await until('it was asked', () => (counts > 0 ? true : undefined));
+  await settled(books);
+  expect(node.names('vless')).toEqual([]);
+  await equal(books, node, 'trojan');
+});
+
+test('a mark that was put off for an hour is due in the next life of the node, with all that is held against it', async () => {
+  using node = await aNode();
+  await using books = await shopOn({});
+  await apply(books, { id: 'a', node, host: 'a.example' });
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) await payer(books, telegramId, 0n);
+  const kept: string[] = [];
+  {
+    await using _ = keep(books);
+    await settled(books);
+    await sql`
+      INSERT INTO perennial.access_sync (node_id, credential_id, attempts, lost, next_attempt_at,
+        marked_at)
+      SELECT 'a', id, 6, 1, perennial.clock() + interval '1 hour', perennial.clock()
+      FROM perennial.credential ORDER BY id LIMIT 2`.execute(books.db);
+    node.conduct = async ({ method, name }): Promise<Conduct> => {
+      if (method !== 'AlterInbound') return 'serve';
+      const { rows } = await sql<{ held: string }>`
+        SELECT attempts || ' ' || lost AS held FROM perennial.access_sync
+        WHERE 'perennial-' || credential_id = ${name}`.execute(books.db);
+      kept.push(...rows.map(({ held }) => held));
+      return 'serve';
+    };
+    await node.restart();
+    await settled(books);
+  }
+  await equal(books, node);
+  // The third one had no mark but for the filling.
+  expect(kept.sort()).toEqual(['0 0', '6 1', '6 1']);
 });
 
 test('keep-node has no runs, and says how nodes are kept', async () => {

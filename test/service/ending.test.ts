@@ -1,5 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import { freshBooks } from '../books.ts';
+import { oweOne } from '../delivery/owed.ts';
+import { aStage, token, told } from '../delivery/stage.ts';
+import { crowd } from '../shop.ts';
 import { asOwner, bookState, fillDue } from './due-book.ts';
 import { gateOn } from './gate.ts';
 import { type Exit, perennial } from './process.ts';
@@ -33,6 +36,53 @@ test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 1
   expect(performance.now() - asked).toBeLessThan(10_000);
   expect(await bookState(books.url)).toMatchObject({ renewals: 40, due: 160, wrong: [] });
   expect(await runsOf(books.url)).toMatchObject([{ outcome: 'partial', changed: 40 }]);
+});
+
+test('P8: at SIGTERM batches of reminders in hand end, answers that are out are written down, nothing new starts, exit within 10 s', async () => {
+  await using stage = await aStage({ now: '2026-11-24T12:00:00Z' });
+  const { books, api } = stage;
+  for (let n = 1n; n <= 3n; n += 1n) await told(stage, n);
+  for (let n = 1n; n <= 3n; n += 1n) await oweOne(books, 'receipt', n);
+  await crowd(books, 200, '2026-11-25T12:00:00Z');
+  await books.pool.query(`
+    UPDATE perennial.subscription SET remind_at = perennial.clock(),
+      kind = CASE id % 2 WHEN 0 THEN 'trial' ELSE kind END,
+      started_at = expires_at - interval '3 days'
+    WHERE expires_at < '2026-11-26Z'`);
+  await using gate = await gateOn(books.url, 'endless', 'notification');
+  await gate.close();
+  const answers = Promise.withResolvers<void>();
+  let asked = 0;
+  api.conduct = async () => {
+    asked += 1;
+    await answers.promise;
+    return 'serve' as const;
+  };
+  await using service = perennial(['start'], {
+    url: books.url,
+    workers: 'trial-notifications: { batch: 20 }, expiry-reminders: { batch: 20 }',
+    more: `telegram: { token: "${token}", api: "${api.url}" }`,
+  });
+  await service.ready();
+  // Two batches of each, and three messages.
+  await gate.held(4);
+  await until('the messages to be out', () => (asked === 3 ? true : undefined));
+  const begun = performance.now();
+  service.kill('SIGTERM');
+  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  answers.resolve();
+  await gate.open();
+  expect(await service.exit).toMatchObject({ code: 0, signal: null });
+  expect(performance.now() - begun).toBeLessThan(10_000);
+  const { rows } = await books.pool.query(`
+    SELECT kind, state, count(*)::int FROM perennial.notification
+    WHERE customer_id IS NOT NULL GROUP BY kind, state ORDER BY kind`);
+  expect(rows).toEqual([
+    { kind: 'ends_24h', state: 'pending', count: 40 },
+    { kind: 'receipt', state: 'sent', count: 3 },
+    { kind: 'trial_48h', state: 'pending', count: 40 },
+  ]);
+  expect(asked).toBe(3);
 });
 
 test('P8: a batch that hangs at SIGTERM is cut off in time, and nothing of it stays', async () => {

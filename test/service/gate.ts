@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { until } from './until.ts';
 
-// Holds a batch up at the point where its periods were written and not yet committed, from another
+// Holds a batch up at the point where its periods, or notices, were written and not yet committed, from another
 // process: a trigger of the test's own takes a lock that the test may hold.
 
 const lock = 20_261_124;
@@ -14,7 +14,11 @@ export interface Gate extends AsyncDisposable {
 }
 
 /** A gate, open at first. Endless: the lock time-out of the batch doesn't count there. */
-export async function gateOn(url: string, wait: 'bounded' | 'endless' = 'bounded'): Promise<Gate> {
+export async function gateOn(
+  url: string,
+  wait: 'bounded' | 'endless' = 'bounded',
+  table: 'period' | 'notification' = 'period',
+): Promise<Gate> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
@@ -23,7 +27,7 @@ export async function gateOn(url: string, wait: 'bounded' | 'endless' = 'bounded
       ${wait === 'endless' ? "SET lock_timeout = '0'" : ''} AS $$ BEGIN
       PERFORM pg_advisory_xact_lock_shared(${lock}); RETURN NULL;
     END $$;
-    CREATE TRIGGER gate AFTER INSERT ON perennial.period
+    CREATE TRIGGER gate AFTER INSERT ON perennial.${table}
       FOR EACH STATEMENT EXECUTE FUNCTION public.gate()`);
   return {
     held: (batches = 1) =>

@@ -36,6 +36,8 @@ export interface ProcessOptions {
   readonly url: string;
   /** What `perennial.yaml` says of auto-renewal, as `every: 1s, batch: 20`. */
   readonly autoRenewal?: string;
+  /** Or of other workers, each with its name. */
+  readonly workers?: string;
   /** Further lines of the file. */
   readonly more?: string;
   readonly logLevel?: string;
@@ -53,7 +55,7 @@ export function perennial(args: readonly string[], options: ProcessOptions): Per
   const config = join(folder, 'perennial.yaml');
   writeFileSync(
     config,
-    `workers: { auto-renewal: { ${options.autoRenewal ?? ''} } }\n${options.more ?? ''}\n`,
+    `workers: { ${options.workers ?? `auto-renewal: { ${options.autoRenewal ?? ''} }`} }\n${options.more ?? ''}\n`,
   );
   const preload = options.skewMs === undefined ? [] : ['--import', here('skewed-clock.ts')];
   const child = spawn(
@@ -62,6 +64,8 @@ export function perennial(args: readonly string[], options: ProcessOptions): Per
     {
       env: {
         ...process.env,
+        // As the program's door has it.
+        NODE_COMPILE_CACHE: here('../../.cache/compiled'),
         DATABASE_URL: options.url,
         ...(options.dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: options.dataDir }),
         PERENNIAL_LOG_LEVEL: options.logLevel ?? 'debug',

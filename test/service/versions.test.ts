@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freshBooks } from '../books.ts';
 import { asOwner, bookState, fillDue } from './due-book.ts';
 import { perennial } from './process.ts';
+import { until } from './until.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
@@ -34,9 +35,22 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Forty who began a trial six hours ago, where it is day at any time. */
+const trialsDue = `
+  INSERT INTO perennial.customer (telegram_id, currency, sub_token, time_zone, created_at)
+    SELECT 1000 + n, 'RUB', left(md5('trial' || n), 22), 'Etc/GMT' || to_char(
+      extract(hour FROM now() AT TIME ZONE 'UTC')::int - 12, 'FMSG99'), '2026-01-01Z'
+    FROM generate_series(1, 40) n;
+  INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at, auto_renew, remind_at)
+    SELECT id, 'trial', 'basic', 3, 'active', at - interval '6 hours', at + interval '66 hours',
+      false, at
+    FROM (SELECT id, date_trunc('second', now()) - interval '1 minute' AS at
+      FROM perennial.customer WHERE telegram_id > 1000) AS trial`;
+
 const next = () => join(folder, 'src', 'main.ts');
 
-test('P10: versions N−1 and N side by side on N’s schema renew each period exactly once', async () => {
+test('P10: versions N−1 and N side by side on N’s schema renew each period, remind of each trial and say each message exactly once', async () => {
   await using books = await freshBooks();
   await using before = perennial(['start'], {
     url: books.url,
@@ -54,16 +68,35 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period e
   });
   await after.ready();
   await fillDue(books.url, 200);
-  // Two more runs beside the service's, one of each version, at the same time.
-  const runs = [undefined, next()].map((entry) =>
-    perennial(['run', 'auto-renewal', '--json'], {
+  await asOwner(books.url, (client) => client.query(trialsDue));
+  // More runs beside the services', of either version, at the same time.
+  const runs = [
+    { worker: 'auto-renewal', entry: next() },
+    { worker: 'trial-notifications', entry: next() },
+    { worker: 'trial-notifications' },
+  ].map(({ worker, ...version }) =>
+    perennial(['run', worker, '--json'], {
       url: books.url,
-      autoRenewal: 'batch: 10',
-      ...(entry === undefined ? {} : { entry }),
+      workers: `${worker}: { batch: 10 }`,
+      ...version,
     }),
   );
   for (const run of runs) expect(await run.exit).toMatchObject({ code: 0 });
   expect(await bookState(books.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
+  // Whichever version's courier it was: each is a line of one log.
+  const said = () =>
+    [before, after].flatMap(({ log }) => log.filter(({ msg }) => msg === 'notice')).length;
+  const told = async () => {
+    const { rows } = await books.pool.query(`
+      SELECT kind, state, count(*)::int, count(DISTINCT subscription_id)::int AS of
+      FROM perennial.notification GROUP BY kind, state ORDER BY kind`);
+    return rows.every(({ state }) => state === 'sent') ? rows : undefined;
+  };
+  expect(await until('all messages', told)).toEqual([
+    { kind: 'receipt', state: 'sent', count: 200, of: 200 },
+    { kind: 'trial_6h', state: 'sent', count: 40, of: 40 },
+  ]);
+  expect(said()).toBe(240);
 
   // N−1 may also start on N's schema: a rollback of the program needs none of the database.
   await using back = perennial(['start'], { url: books.url });

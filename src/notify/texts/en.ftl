@@ -5,115 +5,124 @@ receipt =
     <b>{ $amount } paid</b> for { $plan }, { $period_days ->
         [one] { $period_days } day
        *[other] { $period_days } days
+    }{ $paid_at ->
+        [none] { "" }
+       *[other] , on { $paid_at }
     }.
-    Your access runs until { $ends_at }.
-    Left on your balance: { $balance_after }.
+    Paid until { $ends_at }.
+    Balance after this payment: { $balance_after }.
     .subject = Receipt: { $amount } for { $plan }
 
 low_balance =
-    <b>{ $missing } is missing on your balance</b> to renew { $plan } for { $period_days ->
+    <b>You need { $missing } more to renew { $plan }</b> for { $period_days ->
         [one] { $period_days } day
        *[other] { $period_days } days
     } ({ $price }).{ $others ->
         [none] { "" }
-       *[other] { " " }Your other subscriptions take { $others } first.
+       *[other] { " " }Your other subscriptions will take { $others } first.
     }
-    Top up by { $expires_at }, and it is renewed by itself. If not, your access ends then.
-    .subject = { $missing } missing to renew { $plan }
+    Top up by { $expires_at }, and it will renew automatically. Otherwise your access ends then.
+    .subject = You need { $missing } more to renew { $plan }
 
 expired =
-    <b>Your subscription to { $plan } has ended</b> ({ $expires_at }), and your access with it.
-    Pay within 30 days, and it comes back with the settings that you have.
-    .subject = Your subscription to { $plan } has ended
+    <b>Your { $plan } subscription ended</b> on { $expires_at_date } at { $expires_at_time }, and your access with it.
+    Pay within 30 days of that date and it will work again with your existing settings.
+    .subject = Your { $plan } subscription has ended
 
 trial_ended =
-    <b>Your trial of { $plan } has ended</b> ({ $expires_at }).
-    Did you like it? Buy it within 30 days, and go on with the same settings.
-    .subject = Your trial of { $plan } has ended
+    <b>Your { $plan } trial ended</b> on { $expires_at_date } at { $expires_at_time }.
+    Did you like it? Buy it within 30 days of that date and carry on with the same settings.
+    .subject = Your { $plan } trial has ended
 
 refund =
-    <b>{ $amount } refunded</b> for { $plan }.
-    The money is on your balance: { $balance_after }.
+    <b>{ $amount } refunded</b> for { $plan }{ $refunded_at ->
+        [none] { "" }
+       *[other] , on { $refunded_at }
+    }.
+    The money went to your balance. Balance after this refund: { $balance_after }.
     { $ends_at ->
-        [none] Your access has ended.
-       *[other] Your access runs until { $ends_at } now.
+        [none] This subscription has ended.
+       *[other] This subscription now runs until { $ends_at }.
     }
     .subject = Refund: { $amount } for { $plan }
 
 grant =
-    <b>A gift: { $days ->
+    <b>A gift for you: { $days ->
         [one] { $days } day
        *[other] { $days } days
     } of { $plan }.</b>
-    Your access runs until { $ends_at }.
-    .subject = A gift: { $days ->
+    Your subscription now runs until { $ends_at }.
+    .subject = A gift for you: { $days ->
         [one] { $days } day
        *[other] { $days } days
     } of { $plan }
 
 revoke =
-    <b>Your access to { $plan } was ended by the operator.</b>
-    If you think that this is a mistake, please write to support.
-    .subject = Your access to { $plan } was ended
+    <b>Your { $plan } subscription was ended by the operator.</b>
+    If you think this is a mistake, please contact support.
+    .subject = Your { $plan } subscription was ended
 
 trial_6h =
-    <b>How is it going?</b> Your trial of { $plan } runs until { $expires_at }.
-    If something doesn't connect, write to support: we are glad to help.
-    .subject = Your trial of { $plan }
+    <b>How is it going?</b> Your { $plan } trial runs until { $expires_at }.
+    If something won't connect, contact support: we are happy to help.
+    .subject = Your { $plan } trial
 
 trial_48h =
-    <b>Your trial of { $plan } runs until { $expires_at }.</b>
-    Buy it now and lose nothing: the paid time starts when the trial ends.
+    <b>Your { $plan } trial runs until { $expires_at }.</b>
+    Buy now and you lose nothing: your paid time starts when the trial ends.
     .subject = Your trial runs until { $expires_at }
 
 trial_ending =
-    <b>Your trial of { $plan } ends on { $expires_at_date } at { $expires_at_time }.</b>
-    Buy it before that, and nothing changes for you: same settings, no break.
+    <b>Your { $plan } trial ends on { $expires_at_date } at { $expires_at_time }.</b>
+    Buy before then and nothing changes: same settings, no interruption.
     .subject = Your trial ends at { $expires_at_time }
 
 ends_3d =
-    <b>Your subscription to { $plan } runs until { $expires_at }.</b>
+    <b>Your { $plan } subscription runs until { $expires_at }.</b>
     { $missing ->
-        [none] Auto-renewal is off: it won't be renewed by itself.
-       *[other] To be renewed, { $missing } is missing on your balance.{ $others ->
+        [none] Auto-renewal is off, so it will not renew by itself.
+       *[other] You need { $missing } more to renew it.{ $others ->
             [none] { "" }
-           *[other] { " " }Your other subscriptions take { $others } first.
+           *[other] { " " }Your other subscriptions will take { $others } first.
         }
     }
-    .subject = { $plan } ends on { $expires_at_date }
+    .subject = Your { $plan } subscription ends on { $expires_at_date }
 
 ends_24h =
-    <b>Your subscription to { $plan } ends on { $expires_at_date } at { $expires_at_time }.</b>
+    <b>Your { $plan } subscription ends on { $expires_at_date } at { $expires_at_time }.</b>
     { $missing ->
-        [none] Auto-renewal is off; pay for the next period to go on without a break.
-       *[other] Top up { $missing }, and it is renewed by itself.{ $others ->
+        [none] Auto-renewal is off: pay for the next period to keep your access.
+       *[other] Top up { $missing } and it will renew automatically.{ $others ->
             [none] { "" }
-           *[other] { " " }Your other subscriptions take { $others } first.
+           *[other] { " " }Your other subscriptions will take { $others } first.
         }
     }
-    .subject = { $plan } ends on { $expires_at_date } at { $expires_at_time }
+    .subject = Your { $plan } subscription ends on { $expires_at_date } at { $expires_at_time }
 
 ends_3h =
-    <b>Your subscription to { $plan } ends soon, at { $expires_at_time }.</b>
+    <b>Your { $plan } subscription ends soon, at { $expires_at_time }.</b>
     { $missing ->
-        [none] Auto-renewal is off; pay for the next period to go on without a break.
-       *[other] Top up { $missing }, and it is renewed by itself.{ $others ->
+        [none] Auto-renewal is off: pay for the next period to keep your access.
+       *[other] Top up { $missing } and it will renew automatically.{ $others ->
             [none] { "" }
-           *[other] { " " }Your other subscriptions take { $others } first.
+           *[other] { " " }Your other subscriptions will take { $others } first.
         }
     }
-    .subject = { $plan } ends at { $expires_at_time }
+    .subject = Your { $plan } subscription ends at { $expires_at_time }
 
 price_change =
-    <b>From the next renewal on, { $plan } costs { $new_price }</b> for { $period_days ->
+    <b>From your next renewal, { $plan } will cost { $new_price }</b> for { $period_days ->
         [one] { $period_days } day
        *[other] { $period_days } days
     } instead of { $price }.
-    What you have paid for runs until { $expires_at }, at the old price.
-    .subject = { $plan }: a new price from the next renewal on
+    The time you have already paid for, until { $expires_at }, is not affected.
+    .subject = { $plan }: a new price from your next renewal
 
 alarm_worker =
-    ⚠️ <b>{ $worker } has failed { $failures } times in a row.</b>
+    ⚠️ <b>{ $worker } has failed { $failures ->
+        [one] { $failures } time
+       *[other] { $failures } times in a row
+    }.</b>
     Last error: { $error }
     .subject = { $worker } has failed { $failures } times in a row
 
@@ -125,7 +134,7 @@ alarm_guard =
         [fast-expiry-cleanup] { "" }
        *[other] { " " }({ $subject })
     }.
-    More would lose their access at once than is plausible. Look at who it is, and if it is meant, confirm it:
+    More people would lose access at once than is plausible. Check who they are and, if that is intended, confirm it:
     { $subject ->
         [fast-expiry-cleanup]
             <code>perennial run fast-expiry-cleanup --dry-run</code>
@@ -137,17 +146,17 @@ alarm_guard =
     .subject = { $worker }: the guard holds { $held }
 
 alarm_quarantine =
-    ⚠️ <b>{ $worker }: put into quarantine ({ $reason }).</b>
+    ⚠️ <b>{ $worker }: an item was put into quarantine ({ $reason }).</b>
     { $item }: { $sentence }
-    In quarantine by now: { $items }.
-    .subject = { $worker }: put into quarantine ({ $reason })
+    That makes { $items } in quarantine.
+    .subject = { $worker }: an item in quarantine ({ $reason })
 
 alarm_removal =
     ⚠️ <b>Node { $node } has not confirmed { $waiting ->
         [one] { $waiting } removal
        *[other] { $waiting } removals
     }.</b>
-    Whose access ended may still connect there. The oldest waits since { $oldest_at }.
+    Those whose access has ended may still be able to connect there. The oldest has been waiting since { $oldest_at }.
     .subject = Node { $node }: { $waiting ->
         [one] { $waiting } removal
        *[other] { $waiting } removals
@@ -155,18 +164,26 @@ alarm_removal =
 
 alarm_clock =
     ⚠️ <b>The clock of { $replica } is { $skew_s } s off the database's.</b>
-    It runs no worker until that is mended. Is its time synchronised?
+    It runs no workers until this is fixed. Is its time synchronised?
     .subject = The clock of { $replica } is off
+
+alarm_channel =
+    ⚠️ <b>Nothing has gone out via { $channel } for over 5 minutes.</b>
+    Last error: { $error }
+    Messages are waiting and will go out once it works again; reminders may come too late.
+    .subject = Nothing goes out via { $channel }
 
 alarm_over =
     ✅ <b>Over:</b> { $alarm ->
-        [alarm_worker] { $subject } runs again.
-        [alarm_guard] the guard holds nothing any more ({ $subject }).
-        [alarm_quarantine] nothing of { $subject } is in quarantine any more.
+        [alarm_worker] { $subject } is running again.
+        [alarm_guard] the guard is no longer holding anything ({ $subject }).
+        [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.
-        [alarm_clock] the clock of { $subject } is right again, or it is gone.
+        [alarm_clock] the clock of { $subject } is right again, or that replica is gone.
+        [alarm_channel] messages go out via { $subject } again, or it is no longer used.
        *[other] { $alarm } ({ $subject }).
     }
+    First reported: { $since }.
     .subject = Over: { $subject }
 
 button_buy = Buy

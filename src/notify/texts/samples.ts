@@ -15,6 +15,7 @@ const texts: Readonly<Record<string, string>> = {
   node: 'nl-1',
   replica: 'host-2:4711',
   alarm: 'alarm_worker',
+  channel: 'telegram:123456789',
 };
 const amounts: Readonly<Record<string, string>> = {
   amount: '149.00',
@@ -27,6 +28,8 @@ const amounts: Readonly<Record<string, string>> = {
 const times: Readonly<Record<string, string>> = {
   starts_at: '2026-11-28T09:00:00.000Z',
   ends_at: '2026-12-28T09:00:00.000Z',
+  paid_at: '2026-11-25T09:00:00.000Z',
+  refunded_at: '2026-11-25T09:00:00.000Z',
 };
 
 /** What is only usual in one kind. */
@@ -36,8 +39,8 @@ const ownSamples: Partial<Record<NoticeKind, Params>> = {
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */
 const emptyIn: readonly ReadonlySet<string>[] = [
-  new Set(['others']),
-  new Set(['others', 'missing', 'ends_at']),
+  new Set(['others', 'paid_at', 'refunded_at']),
+  new Set(['others', 'paid_at', 'refunded_at', 'missing', 'ends_at']),
   new Set(),
 ];
 
@@ -52,6 +55,7 @@ function sampleOf(name: string, type: ParamType, count: number, empty: boolean):
     case 'time':
       return times[name] ?? '2026-11-28T09:00:00.000Z';
     case 'time?':
+    case 'late':
       return empty ? null : (times[name] ?? '2026-11-28T09:00:00.000Z');
     case 'plan':
       return 'basic';

@@ -121,7 +121,8 @@ function valuesOfOne(name: string, type: ParamType, params: Params, eyes: Eyes):
       if (value === null) return { [name]: 'none' };
       return { [name]: textOf(moneyOf(text, String(params.currency ?? ''), eyes.locale)) };
     case 'time':
-    case 'time?': {
+    case 'time?':
+    case 'late': {
       if (value === null)
         return { [name]: 'none', [`${name}_date`]: 'none', [`${name}_time`]: 'none' };
       const at = readInstant(text);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { startMailServer } from '../../../test/bot-api/smtp.ts';
-import { oweAlarm } from '../../../test/delivery/owed.ts';
+import { oweAlarm, oweOne } from '../../../test/delivery/owed.ts';
 import {
   aStage,
   brisk,
@@ -9,8 +9,12 @@ import {
   deliveryTo,
   notices,
   runDelivery,
+  type Stage,
+  told,
 } from '../../../test/delivery/stage.ts';
 import { until } from '../../../test/service/until.ts';
+import { runOf } from '../../../test/shop.ts';
+import { later, minuteMs, parseInstant } from '../../kernel/instant.ts';
 import { openEmail } from '../../notify/channels/email/email.ts';
 import { openLogChannel } from '../../notify/channels/log/log.ts';
 
@@ -98,4 +102,92 @@ test('a process that lacks a channel leaves an alarm to one that has it, for a m
   await runDelivery(stage, lacking());
   expect(await notices(stage.books)).toMatchObject([{ state: 'sent', channel: 'email' }]);
   expect(mail.mails).toHaveLength(1);
+});
+
+/** Three failures in a row, or a run that went well; and the look that tells of it. */
+async function runsOf(stage: Stage, outcome: 'failed' | 'success', at: string): Promise<void> {
+  const { books } = stage;
+  await books.setClock(at);
+  await sql`
+    INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
+      outcome, detail)
+    SELECT 'auto-renewal', 'host:1', 1, ${at}, ${at}, ${outcome}, '{"error": "no connection"}'
+    FROM generate_series(1, 3)`.execute(books.db);
+  await runOf(books, 'raise-alarms');
+}
+
+const said = async ({ books }: Stage) =>
+  (await notices(books)).map(
+    ({ kind, recipient, state, reason }) => `${recipient} ${kind} ${reason ?? state}`,
+  );
+
+test('each admin hears of each time of trouble and of its end, also from a courier that comes late', async () => {
+  await using stage = await aStage({ now: noon });
+  // One after the other, as in a real chat.
+  const delivery = () => deliveryTo(stage.api, { admins: [7, 8], gapMs: 50 });
+  await runsOf(stage, 'failed', '2026-11-24T12:01:00Z');
+  await runDelivery(stage, delivery());
+  // While nobody delivers, it is over, and then it begins again.
+  await runsOf(stage, 'success', '2026-11-24T12:02:00Z');
+  await runsOf(stage, 'failed', '2026-11-24T12:03:00Z');
+  await stage.books.setClock('2026-11-24T12:04:00Z');
+  await runDelivery(stage, delivery());
+  expect((await said(stage)).sort()).toEqual(
+    ['7', '8'].flatMap((admin) => [
+      `${admin} alarm_over sent`,
+      `${admin} alarm_worker sent`,
+      `${admin} alarm_worker sent`,
+    ]),
+  );
+  expect(stage.api.texts(7n).map((text) => /again/.test(text))).toEqual([false, true, false]);
+  expect(stage.api.texts(8n).map((text) => /again/.test(text))).toEqual([false, true, false]);
+});
+
+test('the end of a trouble that nobody heard of is told to nobody, whatever was told before', async () => {
+  await using stage = await aStage({ now: noon });
+  await runsOf(stage, 'failed', '2026-11-24T12:01:00Z');
+  await runDelivery(stage);
+  await runsOf(stage, 'success', '2026-11-24T12:02:00Z');
+  await runDelivery(stage);
+  await runsOf(stage, 'failed', '2026-11-24T12:03:00Z');
+  await runsOf(stage, 'success', '2026-11-24T12:04:00Z');
+  await runDelivery(stage);
+  expect(await said(stage)).toEqual([
+    '7 alarm_worker sent',
+    '7 alarm_over sent',
+    '7 alarm_worker over',
+    '7 alarm_over alarm_never_said',
+  ]);
+});
+
+test('a channel by which nothing goes out for minutes is an alarm, which the others tell; and when it is over', async () => {
+  await using stage = await aStage({ now: noon });
+  using mail = await startMailServer();
+  const { books, api } = stage;
+  await told(stage, 1n);
+  await oweOne(books, 'receipt', 1n);
+  const refused = { error: 401, description: 'Unauthorized' } as const;
+  api.conduct = () => refused;
+  api.meFate = refused;
+  let minute = 0;
+  /** A minute later: what a courier does, and what the look makes of it. */
+  const passes = async () => {
+    minute += 1;
+    await books.setClock(later(parseInstant(noon, 'the test'), minute * minuteMs));
+    const telegram = deliveryTo(api);
+    await runDelivery(stage, { ...telegram, channels: [...telegram.channels, mailTo(mail.url)] });
+    await runOf(books, 'raise-alarms');
+  };
+  for (let n = 1; n <= 4; n += 1) await passes();
+  expect(mail.mails).toEqual([]);
+  for (let n = 5; n <= 14; n += 1) await passes();
+  expect(mail.mails.map(({ source }) => source.includes('Unauthorized'))).toEqual([true]);
+  api.conduct = () => 'serve';
+  api.meFate = 'serve';
+  for (let n = 1; n <= 2; n += 1) await passes();
+  expect(api.texts(1n)).toHaveLength(1);
+  expect(mail.mails.map(({ source }) => /Subject: (.*)/.exec(source)?.[1])).toEqual([
+    'Nothing goes out by telegram:123456789',
+    'Over: telegram:123456789',
+  ]);
 });

@@ -231,6 +231,24 @@ test('what it says is read by no one who reads the books or the log: the token i
   expect(lines.join('\n')).not.toContain('canary');
 });
 
+test('P3 P6: a run ends when its budget is spent, its record says that work is left, and the next one does the rest', async () => {
+  await using stage = await aStage({ now: noon });
+  for (let n = 1n; n <= 5n; n += 1n) await told(stage, n);
+  for (let n = 1n; n <= 5n; n += 1n) await oweOne(stage.books, 'receipt', n);
+  let asked = 0;
+  const elapsedMs = () => {
+    asked += 1;
+    return asked > 3 ? 1_000 : 0;
+  };
+  const first = await runOf(stage.books, 'deliver-notifications', { budgetMs: 1_000, elapsedMs });
+  expect(first).toMatchObject({ outcome: 'partial', detail: { work_left: true } });
+  expect(first.changed).toBeGreaterThan(0n);
+  expect(first.changed).toBeLessThan(5n);
+  const rest = await runOf(stage.books, 'deliver-notifications');
+  const changed = 5n - first.changed;
+  expect(rest).toMatchObject({ outcome: 'success', changed, detail: { sent: Number(changed) } });
+});
+
 test('who bought in the meantime is not told of a low balance, and the row says why', async () => {
   await using stage = await aStage({ now: noon });
   await told(stage, 1n);

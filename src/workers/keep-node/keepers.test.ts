@@ -14,7 +14,9 @@ import {
 import { until } from '../../../test/service/until.ts';
 import { crowd, payer, runOf } from '../../../test/shop.ts';
 import { stopwatch } from '../../db/clock.ts';
+import { newCredentialId } from '../../kernel/ids.ts';
 import { revoke } from '../../subscription/granting.ts';
+import { connectNode } from '../../xray/grpc/client.ts';
 import { oldestUnconfirmed } from './store.ts';
 
 const call = (books: { db: import('../../db/connect.ts').Db }) => ({ db: books.db, actor: 'test' });
@@ -261,3 +263,27 @@ function slowOnce(ms: number, whenDone: (name: string) => void) {
   };
   return Object.assign(conduct, { isUnderWay: begun.promise });
 }
+
+test('X6: a node that was started while nobody kept it is filled, also where others have as many users there', async () => {
+  using node = await aNode();
+  await using books = await shopOn({ 'nl-1': { api: node.api } });
+  await crowd(books, 3, '2100-01-01T00:00:00Z');
+  {
+    await using _ = keep(books);
+    await settled(books);
+  }
+  // As if the life that was seen had begun earlier.
+  await sql`
+    UPDATE perennial.node SET boot_at = boot_at - interval '61 s',
+      seeded_boot_at = seeded_boot_at - interval '61 s'`.execute(books.db);
+  await node.restart();
+  const panel = connectNode({ api: node.api });
+  for (const name of ['ann', 'bob', 'eve'])
+    await panel.addUser('vless', { name, id: newCredentialId(), flow: '' });
+  panel.close();
+  await using _ = keep(books);
+  const expected = [...(await namesInBooks(books)), 'ann', 'bob', 'eve'].sort();
+  await until('ours are there again', () =>
+    JSON.stringify([...node.names('vless')].sort()) === JSON.stringify(expected) ? true : undefined,
+  );
+});

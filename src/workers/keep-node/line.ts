@@ -28,12 +28,17 @@ export class Line {
   /** How many lives of the node were seen to begin since it is kept here. */
   life = 0;
   seeded = false;
-  /** Whether its inbounds were read in this life, and are as the books say. */
+  /** Whether it was found out in this life that nothing is in the way of adding (`learning.ts`). */
   learned = false;
   /** How often the work came to rest by the node's fault. */
   rests = 0;
-  /** Why the work rests; probes may be well all the same. */
-  workError: string | null = null;
+  /** Why nobody can be added; removals go on. */
+  hindrance: Fault | undefined;
+  /** Removals that aren't urgent were not all looked for, since that was found out. */
+  allGo = false;
+  #hindered = 0;
+  #hinderedUntilMs = 0;
+  #error: string | null = null;
 
   constructor(connect: Connect) {
     this.#connect = connect;
@@ -74,6 +79,26 @@ export class Line {
     return Number.isFinite(this.#roundTripMs) ? this.#roundTripMs : 0;
   }
 
+  /** What is in the way of adding, if anything is. It is looked for again after a while. */
+  learn(hindrance: Fault | undefined): void {
+    this.learned = hindrance === undefined;
+    this.hindrance = hindrance;
+    this.allGo = true;
+    this.#hindered = hindrance === undefined ? 0 : this.#hindered + 1;
+    if (hindrance === undefined) return;
+    this.#hinderedUntilMs = this.#elapsedMs() + workRestMs(hindrance, this.#hindered);
+  }
+
+  /** Something was in the way a short while ago. */
+  isHindered(): boolean {
+    return this.hindrance !== undefined && this.#elapsedMs() < this.#hinderedUntilMs;
+  }
+
+  /** Why the work rests, or is half done; probes may be well all the same. */
+  get workError(): string | null {
+    return this.#error ?? this.hindrance?.message ?? null;
+  }
+
   /** How long the work rests on after a failure. */
   restMs(): number {
     return Math.max(0, this.#restUntilMs - this.#elapsedMs());
@@ -84,7 +109,7 @@ export class Line {
     this.rests += 1;
     this.#faults += 1;
     this.#restUntilMs = this.#elapsedMs() + workRestMs(fault, this.#faults);
-    this.workError = fault.message;
+    this.#error = fault.message;
     this.learned = false;
     if (fault.kind !== 'transient') return;
     this.reachable = false;
@@ -93,7 +118,7 @@ export class Line {
 
   worked(): void {
     this.#faults = 0;
-    this.workError = null;
+    this.#error = null;
   }
 
   close(): void {
@@ -101,7 +126,8 @@ export class Line {
     this.#open = undefined;
     this.#roundTripMs = Number.POSITIVE_INFINITY;
     Object.assign(this, {
-      ...{ reachable: false, learned: false, lastUptimeS: undefined, born: undefined },
+      ...{ reachable: false, lastUptimeS: undefined, born: undefined },
+      ...{ learned: false, hindrance: undefined },
     });
   }
 }

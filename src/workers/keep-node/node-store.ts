@@ -22,6 +22,8 @@ export function postLost({ node }: Post): Fault {
 export interface NodeFacts extends Required<NodeAddress> {
   readonly now: Instant;
   readonly inbounds: readonly string[];
+  /** Of the customers' link. */
+  readonly flow: string | null;
   readonly bootAt: Instant | null;
   readonly seededBootAt: Instant | null;
   readonly failures: number;
@@ -37,7 +39,7 @@ export async function holdsPost(db: Db, { node, epoch }: Post): Promise<boolean>
 /** undefined: the post was lost, or the node is gone. */
 export async function readNode(db: Db, { node, epoch }: Post): Promise<NodeFacts | undefined> {
   const { rows } = await sql<NodeFacts>`
-    SELECT api, tls, inbounds, failures, boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
+    SELECT api, tls, inbounds, link->>'flow' AS flow, failures, boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
       (SELECT perennial.clock()) AS now
     FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
   return rows[0];
@@ -51,8 +53,10 @@ export interface ProbeResult {
   readonly seen?: {
     readonly at: Instant;
     readonly bootAt: Instant;
-    /** Its users are gone; else a new `bootAt` is the same life, told by another clock. */
+    /** It is filled anew; else a new `bootAt` is the same life, told by another clock. */
     readonly forgotten: boolean;
+    /** It was started for certain: nobody is left on any inbound. */
+    readonly isNew: boolean;
   };
 }
 
@@ -75,7 +79,8 @@ export async function writeProbe(
         WHEN n.seeded_boot_at = n.boot_at THEN ${bootAt} ELSE n.seeded_boot_at END,
       seed_after = CASE WHEN ${forgotten} THEN NULL ELSE n.seed_after END,
       seed_marked = CASE WHEN ${forgotten} THEN 0 ELSE n.seed_marked END,
-      former_inbounds = CASE WHEN ${forgotten} THEN '{}' ELSE n.former_inbounds END
+      former_inbounds = CASE WHEN ${seen?.isNew ?? false}::boolean THEN '{}'
+        ELSE n.former_inbounds END
     WHERE n.id = ${node} AND n.keeper_epoch = ${epoch} AND n.api = ${api}`.execute(db);
   return numAffectedRows === 1n;
 }
@@ -104,7 +109,8 @@ const stretchMax = 10_000;
 
 /**
  * Marks the next stretch of those who may connect to a node that has forgotten them. Not urgent:
- * who is to be removed goes first. What is marked already stays as it is. The cursor is the node's,
+ * who is to be removed goes first. What is marked already stays as it is, with what is held against
+ * it, but is due: what the node refused for an hour, it may not refuse in another life. The cursor is the node's,
  * so that a successor goes on where this keeper ended; a credential that comes to life behind it
  * is marked by whoever brings it to life.
  * @returns how many were marked so far, and whether that was all; undefined: the post was lost, or
@@ -134,7 +140,8 @@ export async function seedStretch(
       JOIN perennial.subscription s ON s.id = stretch.subscription_id AND s.state = 'active'
       JOIN perennial.plan p ON p.key = s.plan AND p.groups && mine.groups
       ORDER BY stretch.id
-      ON CONFLICT (node_id, credential_id) DO NOTHING
+      ON CONFLICT (node_id, credential_id) DO UPDATE SET next_attempt_at = excluded.next_attempt_at
+      WHERE access_sync.next_attempt_at > excluded.next_attempt_at
       RETURNING 1
     )
     UPDATE perennial.node n SET

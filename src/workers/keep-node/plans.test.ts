@@ -68,6 +68,12 @@ test('a keeper reaches its marks, and whom they are about, by index: a page and 
     expect(reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription|customer)/);
   }
   expect(passing.buffers).toBeLessThan(12 * pageMax + 14 * 1000);
+  sent.length = 0;
+  await readPage(db, other, pageMax, { which: 'urgent_removals' });
+  const [removals] = (await explain(books.pool, sent)) as [Explained];
+  expect(removals.reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription)/);
+  // The marks alone of those who aren't urgent, not what the books say of each.
+  expect(removals.buffers).toBeLessThan(30_000 / 10);
 
   sent.length = 0;
   const settled = page.marks.map((mark) => ({ mark }));

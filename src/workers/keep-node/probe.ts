@@ -13,7 +13,7 @@ import {
   readNode,
   writeProbe,
 } from './node-store.ts';
-import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten } from './rule.ts';
+import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten, hasNobody } from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
 
@@ -57,9 +57,10 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   );
   const life = await lifeOf(db, post, line.to(facts), facts, boot, signal);
   if (typeof life !== 'string') return failed(db, post, line, facts, life);
-  const forgot = life !== 'same';
+  const forgotten = life !== 'same';
 
-  const seen = { at: facts.now, bootAt: boot.bootAt, forgotten: forgot };
+  const isNew = boot.is === 'new';
+  const seen = { at: facts.now, bootAt: boot.bootAt, forgotten, isNew };
   const closed = breakerAfter(facts.failures, 'well', facts.now);
   const lastError = line.workError;
   // Not written: the next probe learns why.
@@ -74,17 +75,19 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     born: boot.born,
     bootAt: boot.bootAt,
     life: line.life + (life === 'new' ? 1 : 0),
-    seeded: !forgot && seededBootAt !== null && seededBootAt === bootAt,
-    learned: line.learned && !forgot,
+    seeded: !forgotten && seededBootAt !== null && seededBootAt === bootAt,
+    learned: line.learned && !forgotten,
+    hindrance: forgotten ? undefined : line.hindrance,
   });
   const bornByMs = bornBy(uptimeS, asked).toMs;
-  if (forgot) return { is: life === 'new' ? 'started' : 'unsure', bornByMs };
+  if (forgotten) return { is: life === 'new' ? 'started' : 'unsure', bornByMs };
   return { is: before ? 'well' : 'returned', bornByMs };
 }
 
 /**
  * Whether the node was started since, and so has forgotten its users; the fault that kept it from
- * being found out.
+ * being found out. One that can't count them, because it is too old or has none of these inbounds, is
+ * filled again to be sure.
  */
 async function lifeOf(
   db: Db,
@@ -95,14 +98,16 @@ async function lifeOf(
   signal: AbortSignal,
 ): Promise<'same' | 'new' | 'unsure' | Fault> {
   if (is !== 'doubtful') return is;
-  const counts = await answerOf(() =>
-    Promise.all(inbounds.map((tag) => api.countUsers(tag, { signal }))),
+  const asked = await Promise.all(
+    inbounds.map((tag) => answerOf(() => api.countUsers(tag, { signal }))),
   );
-  if ('value' in counts) {
-    return hasForgotten(counts.value, await countConfirmed(db, post.node)) ? 'new' : 'same';
-  }
-  // One that can't count, because it is too old or has no such inbound, is filled again to be sure.
-  return counts.fault.kind === 'transient' ? counts.fault : 'unsure';
+  const faults = asked.flatMap((each) => ('fault' in each ? [each.fault] : []));
+  const passing = faults.find(({ kind }) => kind === 'transient');
+  if (passing !== undefined) return passing;
+  const counts = asked.flatMap((each) => ('value' in each ? [each.value] : []));
+  // An inbound that isn't there says nothing of those on the others.
+  if (counts.length === 0 || !faults.every(hasNobody)) return 'unsure';
+  return hasForgotten(counts, await countConfirmed(db, post.node)) ? 'new' : 'same';
 }
 
 async function failed(

@@ -79,10 +79,20 @@ describe('whether a node was started since', () => {
     wasAway: false,
     ...more,
   });
+  const taken = (bootS: number) => ({ bootAt: seconds(bootS), lastUptimeS: undefined });
   test.for<[string, Partial<BootFacts>, number, string]>([
     ['never seen', { bootAt: null }, 50, 'new'],
     ['as it was', {}, 50, 'same'],
     ['as it was, to a keeper that took it over', { lastUptimeS: undefined }, 50, 'doubtful'],
+    ['a minute later, to a keeper that took it over', taken(-110), 50, 'doubtful'],
+    ['more than a minute later, to such a one', taken(-111), 50, 'new'],
+    ['more than a minute earlier, to such a one', taken(11), 50, 'doubtful'],
+    [
+      'more than a minute later, and the stopwatch knows better',
+      { bootAt: seconds(-111), born: bornBy(48, { fromMs: 98_000, toMs: 98_010 }) },
+      50,
+      'doubtful',
+    ],
     ['2 s later, which is jitter', {}, 48, 'same'],
     ['3 s later', {}, 47, 'doubtful'],
     ['earlier: a clock that was set back', {}, 60, 'same'],

@@ -75,6 +75,11 @@ export function isOfTheNode(fault: Fault): boolean {
   }
 }
 
+/** Of an inbound: it isn't there, or not any more, or has no users to manage. */
+export function hasNobody({ code }: Fault): boolean {
+  return code === 'unknown_inbound' || code === 'no_user_manager';
+}
+
 /**
  * What the client's processor can make use of (XRAY.md 2, speed), and twice that: where processes
  * wait for a processor, each turn of the node's takes what lies there, and 32 were a third as fast.
@@ -132,6 +137,12 @@ export function breakerAfter(failures: number, probe: 'well' | 'failed', now: In
 
 /** Between the books' server and the node: uptime is in whole seconds, and answers take time. */
 const jitterMs = 2 * secondMs;
+/**
+ * More than clocks explain. The books' time of a start is by the database's clock as it was then:
+ * replicas run nothing from 30 s off it on, so between two settings of it, or two servers, there is
+ * a minute at most. (Without any setting a bad quartz takes a week for that.)
+ */
+const clocksMs = minuteMs;
 
 export interface BootFacts {
   /** What the books have; null: never seen, or at another address. */
@@ -173,8 +184,9 @@ export interface Boot {
 
 /**
  * Whether a node was started since it was seen last. A keeper that saw it before goes by its own
- * stopwatch, which notices a second start more than a second after the first; one that took it over
- * has its users counted in any case, for the books' time tells only what moved by more than jitter.
+ * stopwatch, which notices a second start more than a second after the first. One that took it over
+ * has the books' time alone: a start more than a minute later is another one; else the node's users
+ * are counted. A machine that stood still looks as if it was started later, and is filled in vain.
  * @param serverNow real time, also in a test
  */
 export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow: Instant): Boot {
@@ -185,6 +197,9 @@ export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow
     return { bootAt, born: now, is: 'new' };
   }
   const born = facts.born === undefined ? now : together(facts.born, now);
+  if (facts.born === undefined && bootAt - facts.bootAt > clocksMs) {
+    return { bootAt, born: now, is: 'new' };
+  }
   if (born === undefined || bootAt - facts.bootAt > jitterMs) {
     return { bootAt, born: born ?? now, is: 'doubtful' };
   }

@@ -1,4 +1,4 @@
-import { Fault } from '../../kernel/faults.ts';
+import type { Fault } from '../../kernel/faults.ts';
 import { flowOf } from '../../kernel/flow.ts';
 import { later } from '../../kernel/instant.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
@@ -6,7 +6,8 @@ import { userName } from '../../xray/names.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import type { Fence } from '../fence.ts';
 import { answerOf } from './answer.ts';
-import { isOfTheNode, markRetryMs, orderOf } from './rule.ts';
+import { badFlow } from './learning.ts';
+import { hasNobody, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
 import type { Mark, Page, Settled } from './store.ts';
 
 // A page of marks against its node: each credential's calls one after the other, since two at once
@@ -38,42 +39,40 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
   const settled: Settled[] = [];
   let stopped: Worked['stopped'];
   const flow = flowOf(page.flow);
-  if (flow === undefined) {
-    const sentence = `link.flow: "${page.flow}" is none that a node knows; xtls-rprx-vision is, or none`;
-    const fault = new Fault('permanent', 'bad_flow', sentence);
-    return { settled, held, stopped: { fault, by: 'node' } };
-  }
 
   /** Makes the node as the books want it about one credential. @returns what the node refused */
   async function tell(mark: Mark, onCall: () => void): Promise<Fault | undefined> {
     const id = mark.credentialId;
     const name = userName(page.installation, id);
+    if (!mark.wanted) return leave([...page.inbounds, ...page.formerInbounds], name, onCall);
     for (const tag of page.inbounds) {
-      if (!mark.wanted || mark.replace) {
+      if (mark.replace) {
         await fence.hold();
         onCall();
         const removed = await answerOf(() => api.removeUser(tag, name, { signal: calls }));
         if ('fault' in removed) return removed.fault;
       }
-      if (mark.wanted) {
-        await fence.hold();
-        onCall();
-        const added = await answerOf(() =>
-          api.addUser(tag, { name, id, flow: flow ?? '' }, { signal: calls }),
-        );
-        if ('fault' in added) return added.fault;
-      }
+      await fence.hold();
+      onCall();
+      const added = await answerOf(() =>
+        api.addUser(tag, { name, id, flow: flow ?? '' }, { signal: calls }),
+      );
+      if ('fault' in added) return added.fault;
     }
-    return leave(name, onCall);
+    return leave(page.formerInbounds, name, onCall);
   }
 
-  /** Takes a name off where nobody of ours is to be any more; an inbound that is gone has nobody. */
-  async function leave(name: string, onCall: () => void): Promise<Fault | undefined> {
-    for (const tag of page.formerInbounds) {
+  /** Takes a name off where it is not to be; an inbound that isn't there has nobody. */
+  async function leave(
+    tags: readonly string[],
+    name: string,
+    onCall: () => void,
+  ): Promise<Fault | undefined> {
+    for (const tag of tags) {
       await fence.hold();
       onCall();
       const removed = await answerOf(() => api.removeUser(tag, name, { signal: calls }));
-      if ('fault' in removed && !isGone(removed.fault)) return removed.fault;
+      if ('fault' in removed && !hasNobody(removed.fault)) return removed.fault;
     }
     return undefined;
   }
@@ -103,7 +102,11 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
     settled.push({ mark, failed: { error: fault.message, retryAt, lost } });
   }
 
-  await eachInFlight(together, atOnce, (mark) => one(mark, false));
+  // Who is to go needs no flow.
+  const able = flow === undefined ? together.filter(({ wanted }) => !wanted) : together;
+  await eachInFlight(able, atOnce, (mark) => one(mark, false));
+  const fault = badFlow(page.flow);
+  if (fault !== undefined && able.length < page.marks.length) stopped ??= { fault, by: 'node' };
   // Others first. And only on a node that lives at this moment: one that dies by itself all the
   // time must not be taken for killed by whoever came by.
   if (suspects.length > 0 && stopped === undefined && !signal.aborted) {
@@ -112,9 +115,4 @@ export async function workOff({ api, page, atOnce, fence, signal, calls }: Work)
     else await eachInFlight(suspects, suspects.length, (mark) => one(mark, suspects.length === 1));
   }
   return { settled, held, ...(stopped === undefined ? {} : { stopped }) };
-}
-
-/** What was an inbound of ours isn't there any more, or has no users now. */
-function isGone({ code }: Fault): boolean {
-  return code === 'unknown_inbound' || code === 'no_user_manager';
 }

@@ -1,15 +1,18 @@
 import { unreachable } from '../../kernel/faults.ts';
-import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 
 // When the admins are woken, and when they hear that it is over.
 //
 // A worker has failed 3 times in a row: the first may be a database that was restarted. A node has
-// not confirmed a removal 5 minutes after the end: somebody may still connect who must not. What a
+// not confirmed a removal 5 minutes after the end: somebody may still connect who must not. Nothing
+// has gone out by a channel for 5 minutes: the other ones tell. What a
 // guard holds, what is put into quarantine and a clock that is off are told by whoever finds them;
 // here they are called off.
 //
-// Over is what no longer holds. A worker that ran well once is well; a guard that held nothing in
-// the worker's last run holds nothing; a quarantine that is empty is nobody's.
+// Over is what something says that came after it was told, and not what nobody speaks of any more:
+// a run that was well; one that went through all that is due, and left nothing to the guard nor to
+// another run; a quarantine that is empty. A service that stood still says nothing.
 
 /** What is so now. */
 export interface Situation {
@@ -17,8 +20,14 @@ export interface Situation {
   readonly troubles: readonly Alarm[];
   /** Workers that have something in quarantine. */
   readonly inQuarantine: ReadonlySet<string>;
-  /** Workers whose last run left something to their guard, and nodes that are in the books. */
-  readonly held: ReadonlySet<string>;
+  /** By worker, when its last run ended, if that was well. */
+  readonly well: ReadonlyMap<string, Instant>;
+  /** By worker, when the last run ended that says what its guard holds, if that is nothing. */
+  readonly unheld: ReadonlyMap<string, Instant>;
+  /** Bots and mailboxes that took nothing lately, or wait. */
+  readonly unwell: ReadonlySet<string>;
+  /** Whoever compares a node calls its guard off; here only nodes that are gone are. */
+  readonly nodes: ReadonlySet<string>;
   /** Machines of which a run was skipped lately, since their clock was off. */
   readonly skewed: ReadonlySet<string>;
 }
@@ -29,18 +38,24 @@ export function overOf(
   situation: Situation,
   subjectOf: (alarm: Alarm) => string,
 ): OpenAlarm[] {
-  const troubled = new Set(situation.troubles.map((one) => `${one.kind} ${subjectOf(one)}`));
-  const holds = ({ kind, subject }: { kind: AlarmKind; subject: string }): boolean => {
+  const { troubles, well, unheld, nodes } = situation;
+  const troubled = new Set(troubles.map((one) => `${one.kind} ${subjectOf(one)}`));
+  const holds = ({ kind, subject, worker, told }: OpenAlarm): boolean => {
+    const toldAt = Math.max(...told.map(({ at }) => at));
+    const since = (at: Instant | undefined) => at !== undefined && at >= toldAt;
     switch (kind) {
       case 'alarm_worker':
+        return !since(well.get(subject));
       case 'alarm_removal':
         return troubled.has(`${kind} ${subject}`);
       case 'alarm_guard':
-        return situation.held.has(subject);
+        return worker === subject ? !since(unheld.get(subject)) : nodes.has(subject);
       case 'alarm_quarantine':
         return situation.inQuarantine.has(subject);
       case 'alarm_clock':
         return situation.skewed.has(subject);
+      case 'alarm_channel':
+        return situation.unwell.has(subject);
       default:
         return unreachable(kind);
     }

@@ -1,22 +1,40 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import { type Alarm, alarmOf } from '../../notify/alarms.ts';
+import type { Alarm } from '../../notify/alarms.ts';
 import type { Situation } from './rule.ts';
 
 /** A worker that failed this often in a row. */
 const failuresMin = 3;
 /** A removal that no node confirmed for this long after the access ended. */
 const unconfirmedMs = 5 * minuteMs;
+/** Sends and questions in a row that a gateway failed: the rests between them are five minutes. */
+const channelFailuresMin = 12;
+/** What a gateway may tell us to wait before somebody is to know. */
+const waitMaxMs = 5 * minuteMs;
+/** A courier that lives and has something to send leaves a record each minute. */
+const triedWithinMs = 10 * minuteMs;
 /** The slowest worker tries, and is skipped, every 10 minutes. */
 const skippedWithinMs = 15 * minuteMs;
 
 /** What is so now, each part by one statement over an index. */
 export async function readSituation(tx: Tx, now: Instant): Promise<Situation> {
   return {
-    troubles: [...(await failingWorkers(tx, now)), ...(await lateRemovals(tx, now))],
+    troubles: [
+      ...(await failingWorkers(tx, now)),
+      ...(await lateRemovals(tx, now)),
+      ...(await channelsAway(tx, now)),
+    ],
+    unwell: await names(
+      tx,
+      sql`
+      SELECT id AS name FROM perennial.courier
+      WHERE failures > 0 OR rests_until > ${isoTime(now)}`,
+    ),
     inQuarantine: await names(tx, sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`),
-    held: await names(tx, heldBy(now)),
+    well: await ends(tx, wellRuns(now)),
+    unheld: await ends(tx, unheldRuns(now)),
+    nodes: await names(tx, sql`SELECT id AS name FROM perennial.node`),
     skewed: await names(
       tx,
       sql`
@@ -31,29 +49,42 @@ async function names(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlySet
   return new Set(rows.map(({ name }) => name));
 }
 
-/**
- * Workers whose last run of the day left something to a guard. Of a comparison of nodes whoever
- * compares knows which node it is, and calls it off; here only nodes that are gone are.
- */
-const heldBy = (now: Instant) => sql`
-  SELECT id AS name FROM perennial.node
-  UNION ALL
-  SELECT worker FROM (
-    SELECT DISTINCT ON (worker) worker, detail FROM perennial.worker_run
+async function ends(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlyMap<string, Instant>> {
+  const found = query as ReturnType<typeof sql<{ worker: string; at: Instant }>>;
+  const { rows } = await found.execute(tx);
+  return new Map(rows.map(({ worker, at }) => [worker, at]));
+}
+
+const wellRuns = (now: Instant) => sql`
+  SELECT worker, finished_at AS at FROM (
+    SELECT DISTINCT ON (worker) worker, outcome, finished_at FROM perennial.worker_run
     WHERE finished_at IS NOT NULL AND outcome <> 'skipped'
       AND started_at > ${isoTime(later(now, -dayMs))}
     ORDER BY worker, id DESC) last
-  WHERE (detail->>'held')::bigint > 0`;
+  WHERE outcome NOT IN ('failed', 'lost')`;
+
+/**
+ * What is held is said by a run that held something, or that went through all: not by one that
+ * failed before, that found the guard taken, or whose time was up.
+ */
+const unheldRuns = (now: Instant) => sql`
+  SELECT worker, finished_at AS at FROM (
+    SELECT DISTINCT ON (worker) worker, detail, finished_at FROM perennial.worker_run
+    WHERE finished_at IS NOT NULL AND started_at > ${isoTime(later(now, -dayMs))}
+      AND ((detail->>'held')::bigint > 0 OR outcome IN ('success', 'degraded')
+        AND detail->'work_left' IS NULL
+        AND coalesce((detail->>'left_to_another')::bigint, 0) = 0)
+    ORDER BY worker, id DESC) last
+  WHERE coalesce((detail->>'held')::bigint, 0) = 0`;
 
 /** A run whose process died counts as failed, one that a clock skipped as none. */
 async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{
     worker: string;
     failures: bigint;
-    since: Instant;
     error: string | null;
   }>`
-    SELECT worker, count(*) AS failures, min(started_at) AS since,
+    SELECT worker, count(*) AS failures,
       (array_agg(detail->>'error' ORDER BY id DESC))[1] AS error
     FROM (
       SELECT id, worker, outcome, started_at, detail,
@@ -63,13 +94,10 @@ async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
         AND started_at > ${isoTime(later(now, -dayMs))}) run
     WHERE well IS NULL OR id > well
     GROUP BY worker HAVING count(*) >= ${failuresMin} ORDER BY worker`.execute(tx);
-  return rows.map(({ worker, failures, since, error }) =>
-    alarmOf(
-      'alarm_worker',
-      { worker, failures: Number(failures), error: error ?? 'its process died' },
-      since,
-    ),
-  );
+  return rows.map(({ worker, failures, error }) => ({
+    kind: 'alarm_worker',
+    params: { worker, failures: Number(failures), error: error ?? 'its process died' },
+  }));
 }
 
 /** Removals are urgent marks; a node that is filled again has millions of others. */
@@ -79,7 +107,20 @@ async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
     FROM perennial.access_sync m JOIN perennial.credential c ON c.id = m.credential_id
     WHERE m.urgent AND c.retired_at <= ${isoTime(later(now, -unconfirmedMs))}
     GROUP BY m.node_id ORDER BY m.node_id`.execute(tx);
-  return rows.map(({ node, waiting, oldest }) =>
-    alarmOf('alarm_removal', { node, waiting: Number(waiting), oldest_at: isoTime(oldest) }, now),
-  );
+  return rows.map(({ node, waiting, oldest }) => ({
+    kind: 'alarm_removal',
+    params: { node, waiting: Number(waiting), oldest_at: isoTime(oldest) },
+  }));
+}
+
+/** Of a bot or mailbox that is no longer in use the books know too, but no run tries it. */
+async function channelsAway(tx: Tx, now: Instant): Promise<Alarm[]> {
+  const { rows } = await sql<{ channel: string; error: string }>`
+    SELECT c.id AS channel, coalesce(c.last_error, 'no answer') AS error FROM perennial.courier c
+    WHERE (c.failures >= ${channelFailuresMin} OR c.rests_until > ${isoTime(later(now, waitMaxMs))})
+      AND EXISTS (SELECT FROM perennial.worker_run r
+        WHERE r.worker = 'deliver-notifications' AND r.outcome = 'degraded' AND r.detail ? c.id
+          AND r.started_at > ${isoTime(later(now, -triedWithinMs))})
+    ORDER BY c.id`.execute(tx);
+  return rows.map((params) => ({ kind: 'alarm_channel', params }));
 }

@@ -1,47 +1,14 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../../test/books.ts';
+import { look, ran, told } from '../../../test/alarms.ts';
+import { freshBooks } from '../../../test/books.ts';
 import { crowd, openShop, runOf } from '../../../test/shop.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../kernel/instant.ts';
 import { putAside, release } from '../quarantine.ts';
-import { openReplica } from '../replica.ts';
-import { finishRun, reserveRunId, startRun } from '../run-record.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const minutes = (count: number): Instant => later(start, count * minuteMs);
-
-/** Each alarm that was owed, in order, with what it is about. */
-async function told({ db }: Pick<Books, 'db'>): Promise<string[]> {
-  const { rows } = await sql<{ said: string }>`
-    SELECT concat_ws(' ', kind, params->>'alarm', coalesce(params->>'subject', params->>'worker',
-      params->>'node', params->>'replica'), params->>'failures', params->>'waiting') AS said
-    FROM perennial.notification WHERE customer_id IS NULL ORDER BY id`.execute(db);
-  return rows.map(({ said }) => said);
-}
-
-/** A run of a worker that came out so, as its record has it. */
-async function ran(
-  books: Books,
-  at: Instant,
-  outcome: 'failed' | 'success' | 'degraded' | 'skipped',
-  detail: Record<string, unknown> = {},
-): Promise<void> {
-  await books.setClock(at);
-  const replica = openReplica(books.url);
-  try {
-    const id = await reserveRunId(books.db);
-    await startRun(books.db, id, 'auto-renewal', { ...replica, name: 'host-2:17' }, at);
-    await finishRun(books.db, id, at, outcome, detail);
-  } finally {
-    await replica.close();
-  }
-}
-
-const look = async (books: Books, at: Instant) => {
-  await books.setClock(at);
-  return runOf(books, 'raise-alarms');
-};
 
 test('a worker that fails 3 times in a row is told once, and that it runs again', async () => {
   await using books = await freshBooks({ now: start });
@@ -120,7 +87,7 @@ test('a guard that holds is called off once it holds nothing', async () => {
   await crowd(books, 150, '2026-11-25T09:00:00Z');
   await runOf(books, 'fast-expiry-cleanup');
   await look(books, minutes(1));
-  const alarm = 'alarm_guard fast-expiry-cleanup';
+  const alarm = 'alarm_guard fast-expiry-cleanup 50';
   expect(await told(books)).toEqual([alarm]);
   await books.setClock(minutes(2));
   await runOf(books, 'fast-expiry-cleanup', { confirmed: true });

@@ -38,15 +38,17 @@ export async function readStored(db: Db | Tx, node: string): Promise<Stored | un
   return rows[0];
 }
 
+/** @returns false: it is gone */
 export async function writeStored(
   tx: Tx,
   node: string,
   { reconciledAt, failures, openUntil }: Stored,
   error: string | null,
-): Promise<void> {
+): Promise<boolean> {
   const at = (time: Instant | null) => (time === null ? null : isoTime(time));
-  await sql`
+  const { numAffectedRows } = await sql`
     UPDATE perennial.node SET reconciled_at = ${at(reconciledAt)}, reconcile_failures = ${failures},
       reconcile_open_until = ${at(openUntil)}, reconcile_error = ${error}
     WHERE id = ${node}`.execute(tx);
+  return numAffectedRows === 1n;
 }

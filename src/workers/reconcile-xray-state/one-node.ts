@@ -2,9 +2,8 @@ import type { Connection } from '../../db/alone.ts';
 import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
-import { hourMs, type Instant } from '../../kernel/instant.ts';
-import { callOff, readOpenAlarms, takeAlarms } from '../../notify/alarms.ts';
-import { owe } from '../../notify/outbox.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import { callOff, readOpenAlarms, sound, takeAlarms } from '../../notify/alarms.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { listInto } from './listing.ts';
@@ -14,8 +13,10 @@ import {
   type Counted,
   compare,
   count,
+  countRepeated,
   type Drift,
   emptyList,
+  keepDrift,
   lastDrift,
   mark,
   sample,
@@ -74,16 +75,27 @@ export async function reconcileNode(
   orders: Orders,
 ): Promise<Found> {
   const { db } = connection;
-  const users = await listAndCompare(connection, connect, node, orders);
-  const counted = await count(db);
-  const held =
-    !orders.confirmed && holdsRemovals(counted.toRemove, counted.ours) ? counted.toRemove : 0;
+  let users = await listAndCompare(connection, connect, node, orders);
+  let counted = await count(db);
+  const isTooMany = () => !orders.confirmed && holdsRemovals(counted.toRemove, counted.ours);
+  let held = 0;
+  if (isTooMany()) {
+    // Many who ended since the list was read, and whose keeper was quick, look the same.
+    await keepDrift(db);
+    users = await listAndCompare(connection, connect, node, orders);
+    counted = await count(db);
+    if (isTooMany() && holdsRemovals(await countRepeated(db, 'unwanted'), counted.ours)) {
+      held = counted.toRemove;
+    }
+  }
+  // So many others this time: the next comparison tells.
+  const isLeft = isTooMany();
   const found = { node: node.id, users, ...counted, held, sample: await sample(db, sampleMax) };
   if (orders.dryRun) return { ...found, newlyMarked: 0, newlyConfirmed: 0 };
   if (held > 0) await alarm(connection, node.id, held);
   else await alarmOver(connection, node.id);
   const newlyConfirmed = orders.confirmed ? await confirmAll(connection, node, orders.actor) : 0;
-  return { ...found, newlyMarked: await markAll(connection, node, held > 0), newlyConfirmed };
+  return { ...found, newlyMarked: await markAll(connection, node, isLeft), newlyConfirmed };
 }
 
 /** Leaves `listed` and `drift` on the connection. @returns how many entries the lists have */
@@ -161,18 +173,10 @@ function isMarked(kind: Kind, { held, seeding }: { held: boolean; seeding: boole
   }
 }
 
-/** Once an hour and node while it holds. */
 async function alarm({ db }: Connection, node: string, held: number): Promise<void> {
   await inTransaction(db, async (tx) => {
-    const now = await readClock(tx);
-    const notice = {
-      customerId: null,
-      subscriptionId: null,
-      kind: 'alarm_guard' as const,
-      dedupeKey: `alarm:guard:reconcile-xray-state:${node}:${Math.floor(now / hourMs)}`,
-      params: { worker: 'reconcile-xray-state', subject: node, held },
-    };
-    await owe(tx, [notice], now);
+    const params = { worker: 'reconcile-xray-state', subject: node, held };
+    await sound(tx, [{ kind: 'alarm_guard', params }]);
   });
 }
 

@@ -157,14 +157,25 @@ export async function keepDrift(db: Db): Promise<number> {
   return Number(rows[0]?.kept ?? 0n);
 }
 
+const repeated = sql`EXISTS (SELECT FROM drift_before b WHERE b.kind = d.kind
+  AND b.credential = coalesce(d.credential_id::text, '') AND b.name = coalesce(d.name, ''))`;
+
+/** How many of a kind that aren't marked the comparison before found too. */
+export async function countRepeated(db: Db, kind: Kind): Promise<number> {
+  await sql`ANALYZE drift_before`.execute(db);
+  const { rows } = await sql<{ count: bigint }>`
+    SELECT count(*) FROM drift d WHERE d.kind = ${kind} AND NOT d.marked AND ${repeated}`.execute(
+    db,
+  );
+  return Number(rows[0]?.count ?? 0n);
+}
+
 /** Leaves in `drift` what the comparison before found too, and isn't marked now either. */
 export async function keepRepeated(db: Db, withoutMissing: boolean): Promise<void> {
   await sql`ANALYZE drift_before`.execute(db);
   await sql`
     DELETE FROM drift d WHERE d.marked OR (d.kind = 'missing' AND ${withoutMissing})
-      OR NOT EXISTS (SELECT FROM drift_before b WHERE b.kind = d.kind
-        AND b.credential = coalesce(d.credential_id::text, '')
-        AND b.name = coalesce(d.name, ''))`.execute(db);
+      OR NOT ${repeated}`.execute(db);
 }
 
 export interface Drift {
@@ -208,7 +219,7 @@ export interface Marking {
 /**
  * Marks the drift of these kinds with a number in `(after, upTo]`. Removals are urgent, as every
  * new removal is. What was marked meanwhile stays as it is: its keeper reads the books when he
- * comes to it.
+ * comes to it. A node that was forgotten meanwhile has no marks.
  */
 export async function mark(
   tx: Tx,
@@ -219,9 +230,10 @@ export async function mark(
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, next_attempt_at,
       marked_at)
-    SELECT ${node}, d.credential_id, d.kind = 'unwanted', d.kind = 'different',
+    SELECT n.id, d.credential_id, d.kind = 'unwanted', d.kind = 'different',
       ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM drift d WHERE d.n > ${after} AND d.n <= ${upTo} AND d.kind = ANY (${kinds}) AND NOT d.marked
+    FROM drift d JOIN perennial.node n ON n.id = ${node}
+    WHERE d.n > ${after} AND d.n <= ${upTo} AND d.kind = ANY (${kinds}) AND NOT d.marked
     ORDER BY d.credential_id
     ON CONFLICT (node_id, credential_id) DO UPDATE SET replace = true,
       version = nextval('perennial.access_sync_version')

@@ -23,10 +23,11 @@ const confirm = (
   rows: ReturnType<typeof sql>,
 ): ReturnType<typeof sql<{ name: string; shared: CredentialId | null }>> => sql`
   INSERT INTO perennial.stray (node_id, name, ours, shared, boot_at, next_attempt_at, confirmed_at)
-  SELECT ${node}, d.name, min(d.ours::text)::uuid, min(d.credential_id::text)::uuid,
+  SELECT n.id, d.name, min(d.ours::text)::uuid, min(d.credential_id::text)::uuid,
     ${bootAt === null ? null : isoTime(bootAt)}::timestamptz, ${isoTime(now)}::timestamptz,
     ${isoTime(now)}::timestamptz
-  FROM drift d WHERE ${rows} GROUP BY d.name ORDER BY d.name
+  FROM drift d JOIN perennial.node n ON n.id = ${node}
+  WHERE ${rows} GROUP BY n.id, d.name ORDER BY d.name
   ON CONFLICT (node_id, name) DO UPDATE SET ours = excluded.ours, shared = excluded.shared,
     boot_at = excluded.boot_at, version = nextval('perennial.access_sync_version'), attempts = 0,
     next_attempt_at = excluded.next_attempt_at, last_error = NULL,

@@ -2,50 +2,15 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { freshBooks } from '../../../test/books.ts';
 import { compared, credentialOf, marked, unmark } from '../../../test/nodes/compared.ts';
+import { live, nodeHolding } from '../../../test/nodes/holding.ts';
 import { aNode, nodeRow, shopOn } from '../../../test/nodes/kept.ts';
 import { crowd, openShop, payer, runOf } from '../../../test/shop.ts';
-import type { CredentialId } from '../../kernel/ids.ts';
 import { topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import { connectNode } from '../../xray/grpc/client.ts';
-import { userName } from '../../xray/names.ts';
-import type { ListedUser, NodeApi } from '../../xray/port.ts';
 import type { ConnectNode } from './one-node.ts';
 
 const start = '2026-11-01T00:00:00Z';
-
-/** A node that holds whatever `users` says, slice by slice; `before` is called at each step. */
-function nodeHolding(
-  users: () => Promise<readonly ListedUser[]>,
-  before: (step: string) => Promise<void> = async () => undefined,
-): ConnectNode {
-  const api: Partial<NodeApi> = {
-    async inbounds() {
-      await before('inbounds');
-      return [{ tag: 'vless', manages: true, protocol: 'vless' }];
-    },
-    async *listUsers() {
-      await before('list');
-      const all = await users();
-      await before('answer');
-      for (let at = 0; at < all.length; at += 1_000) {
-        yield all.slice(at, at + 1_000);
-        await before('slice');
-      }
-      await before('end');
-    },
-    close: () => undefined,
-  };
-  return () => api as NodeApi;
-}
-
-type Db = Parameters<typeof payer>[0]['db'];
-
-async function live(db: Db): Promise<ListedUser[]> {
-  const { rows } = await sql<{ id: CredentialId }>`
-    SELECT id FROM perennial.credential WHERE retired_at IS NULL`.execute(db);
-  return rows.map(({ id }) => ({ name: userName('perennial', id), id, flow: '' }));
-}
 
 test('X1: every live credential of 100,000 is read, also while others buy', async () => {
   await using books = await freshBooks({ now: start });
@@ -54,7 +19,7 @@ test('X1: every live credential of 100,000 is read, also while others buy', asyn
   await unmark(books);
   let buyer = 0n;
   const connect = nodeHolding(
-    () => live(books.db),
+    () => live(books),
     async (step) => {
       if (step !== 'slice' || buyer >= 20n) return;
       if (buyer === 0n) await books.setClock('2026-11-01T00:00:01Z');
@@ -66,7 +31,7 @@ test('X1: every live credential of 100,000 is read, also while others buy', asyn
   const none = { missing: 0, unwanted: 0, different: 0, unknown: 0, conflict: 0 };
   expect(run).toMatchObject({ outcome: 'success', changed: 0n, detail: none });
   // And whoever is not there of them is found, each.
-  const few = nodeHolding(async () => (await live(books.db)).filter((_, at) => at % 1_000 !== 0));
+  const few = nodeHolding(async () => (await live(books)).filter((_, at) => at % 1_000 !== 0));
   await unmark(books);
   const found = await compared(books, { connect: few, asked: 'nl-1' });
   expect(found.detail).toMatchObject({ ...none, missing: 101, marked: 101 });
@@ -87,7 +52,7 @@ test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
     const call = { db: books.db, actor: 'test' };
     let done = false;
     const connect = nodeHolding(
-      () => live(books.db),
+      () => live(books),
       async (step) => {
         if (step !== at || done) return;
         done = true;
@@ -140,7 +105,7 @@ test('X4: after three failures nobody asks the node for 10 minutes; then one doe
   });
   // One that answers closes it.
   await books.setClock('2026-11-01T00:20:00Z');
-  await compared(books, { connect: nodeHolding(() => live(books.db)) });
+  await compared(books, { connect: nodeHolding(() => live(books)) });
   expect(await nodeRow(books, 'nl-1')).toMatchObject({
     reconcile_failures: 0,
     reconcile_open_until: null,
@@ -183,7 +148,7 @@ test('P5: no transaction is open while a node is asked', async () => {
   await unmark(books);
   const seen: string[] = [];
   const connect = nodeHolding(
-    () => live(books.db),
+    () => live(books),
     async (step) => {
       if (step !== 'inbounds' && step !== 'list' && step !== 'answer') return;
       const { rows } = await sql<{ state: string }>`

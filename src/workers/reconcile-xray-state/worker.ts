@@ -84,6 +84,9 @@ export async function reconcile(context: NodeRun, connect: ConnectNode): Promise
   }
 }
 
+/** It was struck from the books meanwhile. */
+const isGone = 'it is gone';
+
 interface Ended {
   readonly outcome: Exclude<RunOutcome, 'running'>;
   readonly detail: JsonObject;
@@ -180,10 +183,12 @@ async function reconcileOne(
       actor: context.actor ?? name,
       onUsers: context.onUsers,
     });
-    await inTransaction(db, async (tx) => {
-      await writeStored(tx, node.id, afterSuccess(await readClock(tx)), null);
-      await counted(tx, found);
+    const isThere = await inTransaction(db, async (tx) => {
+      const stored = await writeStored(tx, node.id, afterSuccess(await readClock(tx)), null);
+      if (stored) await counted(tx, found);
+      return stored;
     });
+    if (!isThere) return { node: node.id, end: 'left', reason: isGone };
     return { node: node.id, end: 'compared', found };
   } catch (error) {
     if (!isOfNode(error)) throw error;
@@ -205,7 +210,7 @@ async function turnTaken(db: Db, node: ListedNode, asked: boolean): Promise<stri
   if (!(await takeTurn(db, node.id))) return 'another run is at it';
   // What another replica wrote since these were read: of a trial there is one.
   const stored = await readStored(db, node.id);
-  if (stored === undefined) return 'it is gone';
+  if (stored === undefined) return isGone;
   const turn = turnOf(stored, await readClock(db));
   return asked || turn === 'due' || turn === 'trial' ? undefined : 'it is not due any more';
 }

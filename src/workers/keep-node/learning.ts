@@ -1,0 +1,56 @@
+import type { Db } from '../../db/connect.ts';
+import { Fault } from '../../kernel/faults.ts';
+import { flowOf } from '../../kernel/flow.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { answerOf } from './answer.ts';
+import type { Line } from './line.ts';
+import { type Post, postLost, readNode } from './node-store.ts';
+
+// Whether anybody can be added to a node as it stands, and as the books have it: asked before the
+// first add in each of its lives. Whoever is to go needs none of it: he is taken off every inbound
+// that is there, and one that isn't there has nobody.
+
+export interface Learning {
+  readonly db: Db;
+  readonly post: Post;
+  readonly api: NodeApi;
+  readonly line: Line;
+  readonly signal: AbortSignal;
+}
+
+/** @returns what is in the way: permanent, or what kept it from being found out */
+export async function learn({ db, post, api, line, signal }: Learning): Promise<Fault | undefined> {
+  const facts = await readNode(db, post);
+  if (facts === undefined) throw postLost(post);
+  const askedMs = line.nowMs();
+  const found = await answerOf(() => api.inbounds({ signal }));
+  if ('fault' in found) return found.fault;
+  line.heardAfter(line.nowMs() - askedMs);
+  return misfit(facts.api, facts.inbounds, found.value) ?? badFlow(facts.flow);
+}
+
+type Found = Awaited<ReturnType<NodeApi['inbounds']>>;
+
+/** An inbound of the books that the node doesn't have, or that has no users to manage. */
+function misfit(api: string, tags: readonly string[], found: Found): Fault | undefined {
+  for (const tag of tags) {
+    const inbound = found.find((each) => each.tag === tag);
+    if (inbound === undefined) {
+      const there = found.map((each) => each.tag).join(', ');
+      const sentence = `${api}: there is no inbound "${tag}" on this node; there is ${there || 'none'}`;
+      return new Fault('permanent', 'unknown_inbound', sentence);
+    }
+    if (!inbound.manages) {
+      const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
+      return new Fault('permanent', 'no_user_manager', sentence);
+    }
+  }
+  return undefined;
+}
+
+/** A flow of the customers' link that no node knows. */
+export function badFlow(link: string | null): Fault | undefined {
+  if (flowOf(link) !== undefined) return undefined;
+  const sentence = `link.flow: "${link}" is none that a node knows; xtls-rprx-vision is, or none`;
+  return new Fault('permanent', 'bad_flow', sentence);
+}

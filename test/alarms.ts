@@ -1,0 +1,44 @@
+import { sql } from 'kysely';
+import type { JsonObject } from '../src/db/schema.ts';
+import type { Instant } from '../src/kernel/instant.ts';
+import { openReplica } from '../src/workers/replica.ts';
+import { finishRun, reserveRunId, startRun } from '../src/workers/run-record.ts';
+import type { Books } from './books.ts';
+import { runOf } from './shop.ts';
+
+// What the operator is told of ourselves.
+
+/** Each alarm that was owed, in order, with what it is about. */
+export async function told({ db }: Pick<Books, 'db'>): Promise<string[]> {
+  const { rows } = await sql<{ said: string }>`
+    SELECT concat_ws(' ', kind, params->>'alarm', coalesce(params->>'subject', params->>'worker',
+      params->>'node', params->>'replica', params->>'channel'), params->>'failures', params->>'waiting',
+      params->>'held') AS said
+    FROM perennial.notification WHERE customer_id IS NULL ORDER BY id`.execute(db);
+  return rows.map(({ said }) => said);
+}
+
+/** A run of a worker that came out so, as its record has it. */
+export async function ran(
+  books: Books,
+  at: Instant,
+  outcome: 'failed' | 'success' | 'partial' | 'degraded' | 'skipped',
+  detail: JsonObject = {},
+  worker = 'auto-renewal',
+): Promise<void> {
+  await books.setClock(at);
+  const replica = openReplica(books.url);
+  try {
+    const id = await reserveRunId(books.db);
+    await startRun(books.db, id, worker, { ...replica, name: 'host-2:17' }, at);
+    await finishRun(books.db, id, at, outcome, detail);
+  } finally {
+    await replica.close();
+  }
+}
+
+/** A run of raise-alarms then. */
+export const look = async (books: Books, at: Instant) => {
+  await books.setClock(at);
+  return runOf(books, 'raise-alarms');
+};

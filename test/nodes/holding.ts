@@ -1,0 +1,38 @@
+import { sql } from 'kysely';
+import type { CredentialId } from '../../src/kernel/ids.ts';
+import type { ConnectNode } from '../../src/workers/reconcile-xray-state/one-node.ts';
+import { userName } from '../../src/xray/names.ts';
+import type { ListedUser, NodeApi } from '../../src/xray/port.ts';
+import type { Books } from '../books.ts';
+
+/** A node that holds whatever `users` says, slice by slice; `before` is called at each step. */
+export function nodeHolding(
+  users: () => Promise<readonly ListedUser[]>,
+  before: (step: string) => Promise<void> = async () => undefined,
+): ConnectNode {
+  const api: Partial<NodeApi> = {
+    async inbounds() {
+      await before('inbounds');
+      return [{ tag: 'vless', manages: true, protocol: 'vless' }];
+    },
+    async *listUsers() {
+      await before('list');
+      const all = await users();
+      await before('answer');
+      for (let at = 0; at < all.length; at += 1_000) {
+        yield all.slice(at, at + 1_000);
+        await before('slice');
+      }
+      await before('end');
+    },
+    close: () => undefined,
+  };
+  return () => api as NodeApi;
+}
+
+/** Those who may connect, as a node that equals the books has them. */
+export async function live({ db }: Pick<Books, 'db'>): Promise<ListedUser[]> {
+  const { rows } = await sql<{ id: CredentialId }>`
+    SELECT id FROM perennial.credential WHERE retired_at IS NULL`.execute(db);
+  return rows.map(({ id }) => ({ name: userName('perennial', id), id, flow: '' }));
+}
