@@ -78,7 +78,7 @@ const writers: Readonly<Record<string, Writer>> = {
       backwards(marks).map((each) => ({ mark: each })),
       now,
     ),
-  'a keeper that puts off': (tx, { marks }) => putOff(tx, post, backwards(marks)),
+  'a keeper that puts off': (tx, { marks, now }) => putOff(tx, post, backwards(marks), now),
   'a keeper that acquits': (tx, { marks }) =>
     acquit(
       tx,

@@ -221,7 +221,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   }
 
   async function book(page: Page, { settled, held }: Worked): Promise<void> {
-    if (held.length > 0) await inTransaction(db, (tx) => putOff(tx, post, held));
+    if (held.length > 0) await inTransaction(db, (tx) => putOff(tx, post, held, page.now));
     await inTransaction(db, async (tx) => {
       await settle(tx, post, page.bootAt, settled, page.now);
       const mended = settled.filter(({ mark, failed }) => mark.lost > 0 && failed === undefined);

@@ -8,6 +8,7 @@ import {
   bornBy,
   breakerAfter,
   hasForgotten,
+  lookAgainAt,
   markRetryMs,
   orderOf,
   workRestMs,
@@ -61,6 +62,11 @@ describe('the order of a page', () => {
     ['who go alone', many(2, 32), ['2/0']],
   ])('suspects: %s', ([, marks, go]) => {
     expect(orderOf(marks, now).suspects.map(({ name }) => name)).toEqual(go);
+  });
+
+  test('who is held is looked at again within a minute, since a person may have him tried at once', () => {
+    expect(lookAgainAt(later(now, hourMs), now)).toBe(later(now, minuteMs));
+    expect(lookAgainAt(seconds(59), now)).toBe(seconds(59));
   });
 
   test('a quarantine holds only who is suspected himself', () => {

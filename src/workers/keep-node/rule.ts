@@ -54,6 +54,12 @@ export function orderOf<Mark extends Standing>(marks: readonly Mark[], now: Inst
   };
 }
 
+/** When a held one is looked at again: a person may have it tried at once, or dismiss it. */
+export function lookAgainAt(heldUntil: Instant | null, now: Instant): Instant {
+  const soon = later(now, minuteMs);
+  return heldUntil === null || heldUntil > soon ? soon : heldUntil;
+}
+
 /** @param areMany there may be more than these */
 function nextSuspects<Mark extends Standing>(
   suspects: readonly Mark[],

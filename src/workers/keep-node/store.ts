@@ -4,7 +4,7 @@ import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Post } from './node-store.ts';
-import type { Standing } from './rule.ts';
+import { lookAgainAt, type Standing } from './rule.ts';
 
 // Marks, read and settled by the keeper of their node (DESIGN.md 3.4). No transaction is open
 // while the node is called: what was read is held against the books again when it is settled.
@@ -224,7 +224,12 @@ export async function acquit(
  * Puts marks off whose credential is in quarantine: what isn't due costs nothing. In a transaction
  * of its own, for the order in which marks are locked.
  */
-export async function putOff(tx: Tx, { node }: Post, held: readonly Mark[]): Promise<void> {
+export async function putOff(
+  tx: Tx,
+  { node }: Post,
+  held: readonly Mark[],
+  now: Instant,
+): Promise<void> {
   if (held.length === 0) return;
   await sql`
     WITH held AS (
@@ -232,7 +237,7 @@ export async function putOff(tx: Tx, { node }: Post, held: readonly Mark[]): Pro
       JOIN ${unnest('h', held, {
         credential_id: ['uuid', (mark) => mark.credentialId],
         version: ['bigint', (mark) => mark.version],
-        until: ['timestamptz', (mark) => mark.heldUntil],
+        until: ['timestamptz', (mark) => lookAgainAt(mark.heldUntil, now)],
       })} ON h.credential_id = m.credential_id
       WHERE m.node_id = ${node} ORDER BY m.credential_id FOR UPDATE OF m
     )
