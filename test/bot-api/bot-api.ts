@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Limits, Pace } from './pace.ts';
+import { whyRefused } from './refusing.ts';
 import { Updates } from './updates.ts';
 
-// The Bot API for tests, over real HTTP: as strict about the pace as Telegram, with the accidents
+// The Bot API for tests, over real HTTP: as strict about pace and message as Telegram, with the accidents
 // that a network and a busy gateway have, and a log of all that came.
 
 /** A call as it was read. */
@@ -123,6 +124,8 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
       Object.assign(arrival, { retryAfter: wait });
       return tellToWait(response, wait, atMs);
     }
+    const why = takes(fate) ? whyRefused(JSON.parse(body)) : undefined;
+    if (why !== undefined) return give(response, 400, refusal(400, why));
     Object.assign(arrival, { arrived: takes(fate) });
     messages += 1;
     const result = { message_id: messages, chat: { id: Number(call.chat) }, text: call.text };

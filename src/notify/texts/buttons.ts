@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { isNoticeKind, kinds, type NoticeKind } from '../kinds.ts';
 import { badText } from './fluent.ts';
+import { opensPage } from './html.ts';
 
 // Which buttons stand under which message. What they say is a text of each language.
 
@@ -21,11 +22,13 @@ const text = z.string().regex(/^button_\w+$/, 'must be the name of a text: butto
 const fitting = (data: string) =>
   Buffer.byteLength(filled(data, longestId)) <= callbackBytesMax && data !== '';
 const fittingIs = `must be of 1 to ${callbackBytesMax} bytes, an id of 19 digits put in place`;
-const isUrl = (url: string) => /^(https?|tg):/.test(url) && URL.canParse(filled(url, longestId));
+const isUrl = (url: string) => opensPage(filled(url, longestId));
+const urlIs = ({ input }: { readonly input?: unknown }) =>
+  `is "${input}"; it must be the URL of a page: https://…, of a host with a dot, or tg://…`;
 
 const button = z.union(
   [
-    z.strictObject({ text, url: z.string().refine(isUrl, 'must be the URL of a page: https://…') }),
+    z.strictObject({ text, url: z.string().refine(isUrl, { error: urlIs }) }),
     z.strictObject({ text, callback_data: z.string().refine(fitting, fittingIs) }),
   ],
   {

@@ -96,7 +96,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     [
       'a button with a value',
       { 'en.ftl': 'button_buy = { $plan }' },
-      /button_buy \(en\) names \$plan: a button's text is told nothing/,
+      /button_buy \(en\) names \$plan; a button's text is told nothing/,
     ],
     ['buttons that are no YAML', { 'buttons.yaml': '{' }, /buttons\.yaml: is not YAML/],
     [
@@ -130,7 +130,67 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     [
       'a page that is none',
       { 'buttons.yaml': 'grant: [[{ text: button_buy, url: "javascript:x" }]]' },
-      /grant\.0\.0\.url: must be the URL of a page/,
+      /grant\.0\.0\.url: is "javascript:x"; it must be the URL of a page: https:\/\/…/,
+    ],
+    [
+      'a page of this machine, which Telegram refuses',
+      { 'buttons.yaml': 'grant: [[{ text: button_buy, url: "http://localhost/pay" }]]' },
+      /grant\.0\.0\.url: is "http:\/\/localhost\/pay"; it must be .* of a host with a dot/,
+    ],
+    [
+      'a button without a word',
+      { 'ru.ftl': 'button_buy = { "" }' },
+      /ru\.ftl: button_buy \(ru\) is empty: a button has to say something/,
+    ],
+    [
+      'HTML on a button',
+      { 'en.ftl': 'button_buy = <b>Buy</b>' },
+      /button_buy \(en\) has <b>: a button's text is plain text/,
+    ],
+    [
+      'a text of nothing but tags',
+      { 'en.ftl': 'receipt = <b></b>' },
+      /receipt \(en\) shows nothing: "<b><\/b>" is no more than tags/,
+    ],
+    [
+      'a text that is longer than a message',
+      { 'en.ftl': `receipt = ${'x'.repeat(4_097)}` },
+      /receipt \(en\) is 4097 characters long with the longest values; Telegram takes 4096/,
+    ],
+    [
+      'a text that a long name makes longer',
+      { 'en.ftl': `receipt = ${'x'.repeat(3_596)}{ $plan }` },
+      /receipt \(en\) is 4097 characters long/,
+    ],
+    [
+      'a spoiler without its class',
+      { 'en.ftl': 'receipt = <span>x</span>' },
+      /receipt \(en\) has <span>: it needs class="tg-spoiler"/,
+    ],
+    [
+      'a link to nowhere',
+      { 'en.ftl': 'receipt = <a href="pay">x</a>' },
+      /receipt \(en\) has <a href="pay">: it needs href="https:/,
+    ],
+    [
+      'a character that only browsers know',
+      { 'en.ftl': 'receipt = a&nbsp;b' },
+      /receipt \(en\) has &nbsp;, which Telegram doesn't know: &amp;, &lt;/,
+    ],
+    [
+      'a value in a part that several share, which is told none',
+      { 'en.ftl': '-brand = Acme { $plan }\nreceipt = { -brand }' },
+      /en\.ftl: receipt \(en\) names -brand, which shows \$plan: a part is told nothing but/,
+    ],
+    [
+      'a part that names what is not there',
+      { 'en.ftl': '-brand = { -shop }' },
+      /en\.ftl: -brand \(en\) names -shop, which is not there/,
+    ],
+    [
+      'a value that another text names',
+      { 'en.ftl': 'receipt = { grant }' },
+      /receipt \(en\) names \$days; it is told \$amount/,
     ],
     [
       'a button that nobody says',

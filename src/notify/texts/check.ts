@@ -1,15 +1,17 @@
 import { kinds, type NoticeKind, noticeKinds, type Params } from '../kinds.ts';
 import type { ButtonPlans } from './buttons.ts';
-import { badText, namesIn, type TextFile } from './fluent.ts';
-import { wrongHtml } from './html.ts';
+import { badText, type TextFile } from './fluent.ts';
+import { plainOf, shownMax, wrongHtml } from './html.ts';
 import { type Language, say } from './language.ts';
-import { samplesOf, sampleTitle } from './samples.ts';
+import { wrongNames } from './names.ts';
+import { longTitle, longValuesOf, samplesOf, sampleTitle } from './samples.ts';
 import { escapedValues, valuesOf } from './values.ts';
 
-// Whether a language can say everything: each kind, in each of its forms, with every value, in
-// HTML that Telegram takes. Asked once, at the start.
+// Whether a language can say everything: each kind, in each of its forms, with every value, also
+// the longest, in HTML and with buttons that Telegram takes. Asked once, at the start: what passes
+// here and is refused by Telegram would fail each notice of its kind.
 
-/** @throws UsageFault naming the file, the text and the language */
+/** @throws UsageFault naming the file, the text, the language, what was found, what is allowed */
 export function checkLanguage(
   language: Language,
   files: readonly TextFile[],
@@ -28,17 +30,21 @@ export function checkLanguage(
   for (const kind of noticeKinds) {
     for (const id of [kind, `${kind}.subject`]) {
       if (!texts.has(id)) throw wrong(id, 'is missing');
-      const why = wrongNames(language, id, kind) ?? wrongForms(language, id, kind);
+      const why =
+        wrongNames(language, id, namesTold(kind, locale)) ?? wrongForms(language, id, kind);
       if (why !== undefined) throw wrong(id, why);
     }
   }
   for (const { text } of Object.values(buttons).flat(2)) {
     if (!texts.has(text)) throw wrong(text, 'is missing: a button is to say it');
   }
-  for (const id of [...texts.keys()].filter((each) => each.startsWith('button_'))) {
-    const { variables, others } = namesIn(texts.get(id) ?? null);
-    const [name] = [...variables, ...others];
-    if (name !== undefined) throw wrong(id, `names ${name}: a button's text is told nothing`);
+  for (const id of texts.keys()) {
+    const why = id.startsWith('button_')
+      ? wrongLabel(language, id)
+      : id.startsWith('-')
+        ? wrongNames(language, id)
+        : undefined;
+    if (why !== undefined) throw wrong(id, why);
   }
 }
 
@@ -51,43 +57,49 @@ const isKnown = (id: string): boolean => {
   return Object.hasOwn(kinds, name) || /^(button_\w+|-.*)$/.test(name);
 };
 
-const sampleEyes = (locale: string) => ({
-  locale,
-  timeZone: 'Europe/Moscow',
-  now: undefined,
-  planTitle: sampleTitle,
-});
+const told = (kind: NoticeKind, params: Params, locale: string, planTitle: Title = sampleTitle) =>
+  valuesOf(kind, params, { locale, timeZone: 'Europe/Moscow', now: undefined, planTitle });
+type Title = Readonly<Record<string, string>>;
 
-const told = (kind: NoticeKind, params: Params, locale: string) =>
-  valuesOf(kind, params, sampleEyes(locale));
-
-/** What it names that isn't there, also in a form of it that no sample shows. */
-function wrongNames({ locale, texts }: Language, id: string, kind: NoticeKind): string | undefined {
-  const [sample] = samplesOf(kind);
-  const known = Object.keys(told(kind, sample as Params, locale)).map((name) => `$${name}`);
-  const { variables, others } = namesIn(texts.get(id) ?? null);
-  const unknown = [...variables].find((name) => !known.includes(name));
-  if (unknown !== undefined) return `names ${unknown}; it is told ${known.join(', ')}`;
-  const missing = [...others].find((name) => name !== 'NUMBER()' && !texts.has(name));
-  return missing && `names ${missing}, which is not there`;
-}
+const namesTold = (kind: NoticeKind, locale: string): string[] =>
+  Object.keys(told(kind, samplesOf(kind)[0] ?? {}, locale));
 
 /** What goes wrong when it is said. */
 function wrongForms(language: Language, id: string, kind: NoticeKind): string | undefined {
-  for (const params of samplesOf(kind)) {
+  const { locale } = language;
+  const usual = samplesOf(kind).map((params) => told(kind, params, locale));
+  const long = longValuesOf(kind).map((params) => told(kind, params, locale, longTitle));
+  for (const values of [...usual, ...long]) {
     const errors: Error[] = [];
-    const values = escapedValues(told(kind, params, language.locale));
-    const said = say(language, id, values, errors);
+    const said = say(language, id, escapedValues(values), errors);
     const [error] = errors;
     if (error !== undefined) return `can't be said: ${error.message}`;
     if (said.trim() === '') return 'is empty';
-    const why = id.endsWith('.subject') ? tagIn(said) : wrongHtml(said);
-    if (why !== undefined) return `has ${why}`;
+    const why = id.endsWith('.subject') ? tagIn(said, 'a subject') : wrongMessage(said);
+    if (why !== undefined) return why;
   }
   return undefined;
 }
 
-const tagIn = (subject: string): string | undefined => {
-  const tag = /<[^>]*>/.exec(subject)?.[0];
-  return tag && `${tag}: a subject is plain text`;
+function wrongMessage(html: string): string | undefined {
+  const why = wrongHtml(html);
+  if (why !== undefined) return `has ${why}`;
+  const shown = plainOf(html);
+  if (shown.trim() === '') return `shows nothing: "${html.trim()}" is no more than tags`;
+  if (shown.length <= shownMax) return undefined;
+  return `is ${shown.length} characters long with the longest values; Telegram takes ${shownMax}`;
+}
+
+function wrongLabel(language: Language, id: string): string | undefined {
+  const errors: Error[] = [];
+  const why = wrongNames(language, id, []);
+  if (why !== undefined) return why;
+  const label = say(language, id, {}, errors);
+  if (label.trim() === '') return 'is empty: a button has to say something';
+  return tagIn(label, "a button's text");
+}
+
+const tagIn = (text: string, what: string): string | undefined => {
+  const tag = /<[^>]*>/.exec(text)?.[0];
+  return tag && `has ${tag}: ${what} is plain text`;
 };

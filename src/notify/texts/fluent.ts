@@ -43,30 +43,6 @@ export function parseTexts({ path, locale, source }: TextFile): FluentResource {
   return resource;
 }
 
-/** What of a text is named in it. */
-export interface Names {
-  readonly variables: ReadonlySet<string>;
-  /** Messages, terms and functions. */
-  readonly others: ReadonlySet<string>;
-}
-
-/** All that the text names, in every form of it. */
-export function namesIn(text: Pattern): Names {
-  const variables = new Set<string>();
-  const others = new Set<string>();
-  const walk = (part: unknown): void => {
-    if (part === null || typeof part !== 'object') return;
-    const { type, name, ...inner } = part as { type?: string; name?: string };
-    if (type === 'var') variables.add(`$${name}`);
-    else if (type === 'mesg') others.add(`${name}`);
-    else if (type === 'term') others.add(`-${name}`);
-    else if (type === 'func') others.add(`${name}()`);
-    Object.values(inner).forEach(walk);
-  };
-  walk(text);
-  return { variables, others };
-}
-
 /** The texts of a language; the later files' win over the earlier ones'. */
 export function bundleOf(locale: string, resources: readonly FluentResource[]): FluentBundle {
   // No isolation marks: they are for a page that mixes directions, and show up in a chat.

@@ -1,4 +1,6 @@
-// HTML as Telegram has it: a few tags, and four characters that a value must not bring along.
+// HTML as Telegram has it (core.telegram.org/bots/api, "HTML style"): a few tags, four named
+// characters, and 4,096 characters of a message when they are read. What it can't read it refuses,
+// and the notice with it.
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -15,27 +17,82 @@ const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', qu
 
 /** The same for eyes that see no HTML: a log, the text part of a mail. */
 export const plainOf = (html: string): string =>
-  html
-    .replaceAll(/<[^<>]*>/g, '')
-    .replaceAll(/&(amp|lt|gt|quot);/g, (_, name: string) => named[name] as string);
+  html.replaceAll(/<[^<>]*>/g, '').replaceAll(/&(?:(amp|lt|gt|quot)|#(x?[0-9a-f]+));/gi, decoded);
 
-/** Those of the Bot API's "HTML style". */
-const tags = new Set(
-  'a b blockquote code del em i ins pre s span strike strong tg-emoji tg-spoiler u'.split(' '),
-);
+function decoded(whole: string, name: string | undefined, number: string | undefined): string {
+  if (name !== undefined) return named[name] ?? whole;
+  const code = Number(`${/^x/i.test(number ?? '') ? '0' : ''}${number}`);
+  return code > 0 && code < 0x10_ffff ? String.fromCodePoint(code).toWellFormed() : whole;
+}
 
-/** Why Telegram would refuse it; undefined: it would not. */
+/** As Telegram counts them, or more: in UTF-16. */
+export const shownMax = 4_096;
+
+/** Those that stand alone; the others are below, with what they need. */
+const plainTags = 'b blockquote code del em i ins pre s strike strong tg-spoiler u'.split(' ');
+const allTags = [...plainTags, 'a', 'span', 'tg-emoji'].sort().join(', ');
+
+const tagPattern = /<(\/?)([a-z][a-z0-9-]*)((?:\s[^<>]*)?)>|([<>])|&([a-z]+);/gi;
+
+/** Why Telegram would refuse it or show it otherwise; undefined: it would not. */
 export function wrongHtml(html: string): string | undefined {
   const open: string[] = [];
-  for (const [, closing, name = '', , stray] of html.matchAll(
-    /<(\/?)([a-z][a-z0-9-]*)((?:\s[^<>]*)?)>|([<>])/g,
-  )) {
+  for (const [, closing, tag = '', attributes = '', stray, entity] of html.matchAll(tagPattern)) {
+    if (entity !== undefined) {
+      if (Object.hasOwn(named, entity)) continue;
+      return `&${entity};, which Telegram doesn't know: &amp;, &lt;, &gt;, &quot; and numbers as &#160; are`;
+    }
     if (stray !== undefined)
       return `a "${stray}" that is no tag; write &${stray === '<' ? 'lt' : 'gt'};`;
-    if (!tags.has(name)) return `<${name}>, which Telegram doesn't know`;
-    if (closing === '') open.push(name);
-    else if (open.pop() !== name) return `</${name}> without its <${name}>`;
+    const name = tag.toLowerCase();
+    if (closing === '') {
+      const why = wrongTag(name, attributes);
+      if (why !== undefined) return why;
+      open.push(name);
+    } else if (open.pop() !== name) return `</${name}> without its <${name}>`;
   }
   const [left] = open;
   return left === undefined ? undefined : `<${left}> without its </${left}>`;
+}
+
+function wrongTag(name: string, attributes: string): string | undefined {
+  const given = attributesOf(attributes);
+  if (given === undefined) return `<${name}${attributes}>: write an attribute as name="value"`;
+  const value = (attribute: string): string => plainOf(given.get(attribute) ?? '');
+  switch (name) {
+    case 'a':
+      if (opensPage(value('href'))) return undefined;
+      return `<a${attributes}>: it needs href="https://…", of a host with a dot, or tg://…`;
+    case 'span':
+      if (value('class') === 'tg-spoiler') return undefined;
+      return `<span${attributes}>: it needs class="tg-spoiler"`;
+    case 'tg-emoji':
+      if (/^[1-9]\d{0,18}$/.test(value('emoji-id'))) return undefined;
+      return `<tg-emoji${attributes}>: it needs emoji-id="…", a number`;
+    default:
+      if (plainTags.includes(name)) return undefined;
+      return `<${name}>, which Telegram doesn't know; it knows ${allTags}`;
+  }
+}
+
+const attributePattern =
+  /\s+([^\s=<>/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([a-z0-9.-]+)(?=\s|$)))?/gi;
+
+/** undefined: Telegram can't read them. */
+function attributesOf(text: string): Map<string, string> | undefined {
+  if (text.replaceAll(attributePattern, '').trim() !== '') return undefined;
+  return new Map(
+    [...text.matchAll(attributePattern)].map(([, name = '', double, single, bare]) => [
+      name,
+      double ?? single ?? bare ?? '',
+    ]),
+  );
+}
+
+/** Whether Telegram takes it for a link: a host without a dot it doesn't. */
+export function opensPage(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  if (protocol === 'tg:') return true;
+  return /^https?:$/.test(protocol) && /[.[]/.test(hostname);
 }

@@ -30,6 +30,23 @@ describe("an operator's folder", () => {
     });
   });
 
+  test('has parts that are given a word, or choose another without', () => {
+    const own = withFolder({
+      'en.ftl': `
+-shop = { $form ->
+    [short] Ac
+   *[long] Acme
+}
+-thanks = Thanks, { $who }!
+receipt = { -shop } { -shop(form: "short") } { -thanks(who: "friend") }
+button_buy = Buy at { -shop }
+`,
+    });
+    expect(own.render(said, reader('en')).html).toBe('Acme Ac Thanks, friend!');
+    const { buttons } = own.render({ kind: 'trial_48h', params: {} }, reader('en'));
+    expect(buttons[0]?.[0]?.text).toBe('Buy at Acme');
+  });
+
   test('has another language, once it is complete', () => {
     const all = [...noticeKinds.map((kind) => `${kind} = x\n    .subject = y`), 'button_buy = b']
       .concat(['button_renew = r', 'button_top_up = t'])

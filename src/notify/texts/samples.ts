@@ -44,6 +44,40 @@ const emptyIn: readonly ReadonlySet<string>[] = [
   new Set(),
 ];
 
+/** As long as a value gets: `values.ts` cuts those that are longer. */
+const long = '&'.repeat(1_000);
+
+/** As long as each of them can be shown, in each form that may lack one. */
+export function longValuesOf(kind: NoticeKind): Params[] {
+  const types: Readonly<Record<string, ParamType>> = kinds[kind].params;
+  return formsWith(kind, 2_147_483_647).map((form) =>
+    Object.fromEntries(
+      Object.entries(form).map(([name, value]) => {
+        const type = types[name] as ParamType;
+        return [name, value === null ? null : longOf(type, value)];
+      }),
+    ),
+  );
+}
+
+function longOf(type: ParamType, value: NonNullable<Params[string]>): Params[string] {
+  switch (type) {
+    case 'money':
+    case 'money?':
+      return '92233720368547758.07';
+    case 'time':
+    case 'time?':
+    case 'late':
+      return '9999-09-30T23:59:59.999Z';
+    case 'plan':
+    case 'text':
+      return long;
+    case 'currency':
+    case 'count':
+      return value;
+  }
+}
+
 function sampleOf(name: string, type: ParamType, count: number, empty: boolean): Params[string] {
   switch (type) {
     case 'money':
@@ -94,3 +128,4 @@ function formsWith(kind: NoticeKind, count: number): Params[] {
 }
 
 export const sampleTitle = { en: 'Basic', ru: 'Базовый' } as const;
+export const longTitle = { en: long } as const;

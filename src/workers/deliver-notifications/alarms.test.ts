@@ -187,7 +187,7 @@ test('a channel by which nothing goes out for minutes is an alarm, which the oth
   for (let n = 1; n <= 2; n += 1) await passes();
   expect(api.texts(1n)).toHaveLength(1);
   expect(mail.mails.map(({ source }) => /Subject: (.*)/.exec(source)?.[1])).toEqual([
-    'Nothing goes out by telegram:123456789',
+    'Nothing goes out via telegram:123456789',
     'Over: telegram:123456789',
   ]);
 });
