@@ -1,8 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
+import { stopwatch } from '../../src/db/clock.ts';
 import { dayMs, type Instant, later } from '../../src/kernel/instant.ts';
 import { finishMarking } from '../../src/subscription/marking.ts';
 import { compared } from '../nodes/compared.ts';
-import { until } from '../service/until.ts';
 import { confirms } from './happenings.ts';
 import type { Watch } from './watch.ts';
 import { passes, pollStepMs, startNodeSoon, type World } from './world.ts';
@@ -69,24 +70,32 @@ async function equal(world: World, watch: Watch, after: string): Promise<void> {
   }
 }
 
-/** Nobody is told anything for so long on a machine that still works; it takes a few seconds. */
+/** Nothing is left to be told after so long on a machine that still works; it takes a few seconds. */
 const deadlineMs = 120_000;
+const pollMs = 5;
 /** How often it is looked at who waits, among the looks at whether anybody does. */
 const watchEvery = 20;
 
 /** Waits until every node was filled in its present life and has no mark left; or anything is wrong. */
 async function toldAll(world: World, watch: Watch, after: string): Promise<void> {
-  let polls = 0;
-  await until(
-    'every node was told everything',
-    async () => {
-      await passes(world, pollStepMs);
-      polls += 1;
-      if (polls % watchEvery === 0) await watch.look(after);
-      return watch.wrong.length > 0 || (await areTold(world)) ? true : undefined;
-    },
-    deadlineMs,
-  );
+  const elapsedMs = stopwatch();
+  for (let polls = 1; watch.wrong.length === 0; polls += 1) {
+    await passes(world, pollStepMs);
+    if (polls % watchEvery === 0) await watch.look(after);
+    if (await areTold(world)) return;
+    if (elapsedMs() > deadlineMs) watch.wrong.push(`${after}: left is ${await whatIsLeft(world)}`);
+    await pause(pollMs);
+  }
+}
+
+async function whatIsLeft({ books, nodes }: World): Promise<string> {
+  const { rows } = await sql`
+    SELECT n.id, n.boot_at, n.seeded_boot_at, n.failures, n.last_error, perennial.clock() AS now,
+      array(SELECT to_jsonb(m) FROM perennial.access_sync m WHERE m.node_id = n.id LIMIT 3) AS marks,
+      array(SELECT to_jsonb(x) FROM perennial.stray x WHERE x.node_id = n.id LIMIT 3) AS strays,
+      array(SELECT to_jsonb(o) FROM perennial.marking o WHERE o.node_id = n.id) AS orders
+    FROM perennial.node n ORDER BY n.id`.execute(books.db);
+  return JSON.stringify([rows, nodes.map(({ node, life }) => [node.up(), life])]);
 }
 
 async function areTold({ books, nodes }: World): Promise<boolean> {

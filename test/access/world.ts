@@ -114,7 +114,8 @@ function misbehave(db: Db, which: WorldNode): void {
         const suspected = await suspects(db, which);
         return underWay.some((each) => suspected.has(each)) ? undefined : true;
       });
-      return 'die';
+      // He may have been cured meanwhile.
+      if (which.killers.has(name)) return 'die';
     }
     const [next] = method === 'AlterInbound' ? which.misconduct : [];
     if (next === undefined) return 'serve';
