@@ -226,7 +226,7 @@ export class Courier {
     const { db, post, channel } = this.#desk;
     const { name } = channel;
     const sent = { id, customerId, attempts, channel: name, messageId };
-    await this.#surely(() => this.#rest.write(db, post));
+    await this.#surely(() => this.#rest.write(db, post), 'a wait is not in its row yet');
     // One after the other: sixteen answers at once must not want sixteen connections.
     this.#settling = this.#settling.then(() =>
       this.#surely(() =>
@@ -250,8 +250,8 @@ export class Courier {
     this.#log.warn(about, 'nothing is sent for a while');
   }
 
-  /** While the database is away what was learnt is kept for some seconds; then it is lost. */
-  async #surely(work: () => Promise<void>): Promise<void> {
+  /** While the database is away what was learnt is kept for some seconds; then it is given up. */
+  async #surely(work: () => Promise<void>, lost = 'what became of a send is lost'): Promise<void> {
     for (let tried = 1; ; tried += 1) {
       try {
         await work();
@@ -260,7 +260,7 @@ export class Courier {
         const fault = faultOf(error);
         const about = { worker, code: fault.code, err: fault };
         if (fault.kind !== 'transient' || tried === settleTries) {
-          this.#log.error(about, `what became of a send is lost: ${fault.message}`);
+          this.#log.error(about, `${lost}: ${fault.message}`);
           return;
         }
         await new Bell().wait(100 * 2 ** tried, new AbortController().signal);

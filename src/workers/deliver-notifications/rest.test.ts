@@ -60,7 +60,7 @@ test('a wait counts from when it was told; the row gets what is left of it once 
   expect(writes()).toBe(before);
 });
 
-test('of two that are written at once the row says the later one, whichever is answered first', async () => {
+test('what is learnt by many at once takes one connection, and the row says the last of it', async () => {
   const first = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
   await using stage = await aPost((when, n) => {
@@ -68,17 +68,20 @@ test('of two that are written at once the row says the later one, whichever is a
     begun.resolve();
     return first.promise;
   });
-  const { db, post, row } = stage;
+  const { db, post, row, writes } = stage;
   const rest = new Rest();
   rest.heed({ is: 'uncertain', error }, 0);
-  const older = rest.write(db, post);
+  const all = [rest.write(db, post)];
   await begun.promise;
-  rest.heed({ is: 'uncertain', error }, 1);
-  await rest.write(db, post);
-  expect(await row()).toMatchObject({ failures: 2 });
+  for (let failures = 1; failures < 16; failures += 1) {
+    rest.heed({ is: 'uncertain', error }, failures);
+    all.push(rest.write(db, post));
+  }
+  expect(writes()).toBe(1);
   first.resolve();
-  await older;
-  expect(await row()).toMatchObject({ failures: 2 });
+  await Promise.all(all);
+  expect(await row()).toMatchObject({ failures: 16 });
+  expect(writes()).toBe(2);
 });
 
 test('what others wrote is taken over, unless something newer is known here', async () => {

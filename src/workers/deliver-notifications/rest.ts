@@ -19,6 +19,7 @@ export class Rest {
   /** How often something was learnt here, and how much of it is in the row. */
   #learnt = 0;
   #written = 0;
+  #writing: Promise<void> | undefined;
 
   /** In a row. */
   get failures(): number {
@@ -61,14 +62,23 @@ export class Rest {
     if (this.#written === this.#learnt) this.#failures = failures;
   }
 
-  /** Writes down what isn't written: what is left of the wait, by the books' clock. */
+  /**
+   * Writes down what isn't written: what is left of the wait, by the books' clock. One at a time:
+   * sixteen answers at once must not want sixteen connections, nor the older one be the last.
+   */
   async write(db: Db, post: CourierPost): Promise<void> {
     while (this.#written !== this.#learnt) {
-      const learnt = this.#learnt;
-      const resting = { failures: this.#failures, restMs: this.ms(), error: this.#error };
-      await writeResting(db, post, resting);
-      // Of two at once the one that comes last counts: where that is the older, it goes again.
-      this.#written = learnt;
+      this.#writing ??= this.#writeOnce(db, post).finally(() => {
+        this.#writing = undefined;
+      });
+      await this.#writing;
     }
+  }
+
+  async #writeOnce(db: Db, post: CourierPost): Promise<void> {
+    const learnt = this.#learnt;
+    const resting = { failures: this.#failures, restMs: this.ms(), error: this.#error };
+    await writeResting(db, post, resting);
+    this.#written = learnt;
   }
 }
