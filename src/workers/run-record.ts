@@ -141,7 +141,8 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
       'success') NOT IN ('failed', 'lost', 'degraded')
       AND NOT EXISTS (SELECT FROM perennial.notification n
         WHERE n.customer_id IS NULL AND n.kind IN ('alarm_worker', 'alarm_guard')
-          AND n.params->>'worker' = ${worker} AND n.created_at > ${isoTime(later(started_at, -keptMs))}
+          AND coalesce(n.params->>'subject', n.params->>'worker') = ${worker}
+          AND n.created_at > ${isoTime(later(started_at, -keptMs))}
           AND NOT ${isOver('n')})`.execute(db);
 }
 

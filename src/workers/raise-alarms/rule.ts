@@ -6,9 +6,8 @@ import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 //
 // A worker has failed 3 times in a row: the first may be a database that was restarted. A node has
 // not confirmed a removal 5 minutes after the end: somebody may still connect who must not. Nothing
-// has gone out by a channel for 5 minutes: the other ones tell. What a
-// guard holds, what is put into quarantine and a clock that is off are told by whoever finds them;
-// here they are called off.
+// has gone out by a channel for 5 minutes: the other ones tell. What a guard holds, what is put into
+// quarantine and a clock that is off are told by whoever finds them; here they are called off.
 //
 // Over is what something says that came after it was told, and not what nobody speaks of any more:
 // a run that was well; one that went through all that is due, and left nothing to the guard nor to
@@ -16,7 +15,7 @@ import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 
 /** What is so now. */
 export interface Situation {
-  /** Workers whose last runs all failed, and nodes that wait too long: to be told. */
+  /** Workers whose last runs all failed, nodes that wait too long, channels that are away. */
   readonly troubles: readonly Alarm[];
   /** Workers that have something in quarantine. */
   readonly inQuarantine: ReadonlySet<string>;
