@@ -160,6 +160,19 @@ test('a node at another address is filled, and stays one that has our users unde
   });
 });
 
+test('a keeper that comes to see its node while the installation is renamed is seen by that', async () => {
+  await using books = await freshBooks({ now: start });
+  await apply(books, shop(149, node('a.example')));
+  const renamed = inTransaction(books.db, async (tx) => {
+    const now = await readClock(tx);
+    const steps = await difference(tx, file('installation: acme'), now);
+    expect(steps.map(inWords)).toEqual(['~ installation: perennial -> acme']);
+    await sql`UPDATE perennial.node SET boot_at = perennial.clock()`.execute(books.db);
+    await carryOut(tx, steps, 'test', now);
+  });
+  await expect(renamed).rejects.toMatchObject({ code: 'installation_in_use' });
+});
+
 test('a node at the address of another one of the books is refused, and said what to do', async () => {
   await using books = await freshBooks({ now: start });
   const one = node('a.example');
