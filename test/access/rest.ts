@@ -13,7 +13,7 @@ import { passes, pollStepMs, startNodeSoon, type World } from './world.ts';
 // until they are let go.
 
 /** The clock after a rest, whatever the machine: the same seed gives the same events. */
-const restMs = 3 * dayMs;
+const restMs = 5 * dayMs;
 
 export async function rest(world: World, watch: Watch, done: number): Promise<void> {
   const after = `at rest after ${done} events`;
@@ -23,8 +23,6 @@ export async function rest(world: World, watch: Watch, done: number): Promise<vo
     which.misconduct.length = 0;
     if (!which.node.up()) await startNodeSoon(world, which);
   }
-  // Who killed nodes is tried again a day later at most, and is well now.
-  if (world.planted.size > 0) await passes(world, dayMs);
   await finishMarking(world.books.db);
   await toldAll(world, watch, after);
   world.planted.clear();
@@ -81,7 +79,12 @@ async function toldAll(world: World, watch: Watch, after: string): Promise<void>
   const elapsedMs = stopwatch();
   for (let polls = 1; watch.wrong.length === 0; polls += 1) {
     await passes(world, pollStepMs);
-    if (polls % watchEvery === 0) await watch.look(after);
+    if (polls % watchEvery === 0) {
+      await watch.look(after);
+      // Who killed nodes is tried again a day later at most, and is well now. He may be put aside
+      // only now: the next probe after a death tells.
+      if (world.planted.size > 0) await passes(world, dayMs);
+    }
     if (await areTold(world)) return;
     if (elapsedMs() > deadlineMs) watch.wrong.push(`${after}: left is ${await whatIsLeft(world)}`);
     await pause(pollMs);

@@ -64,8 +64,12 @@ export interface World extends AsyncDisposable {
   now: Instant;
 }
 
-/** A second start within a second of the first can't be told by the uptime: docs/architecture.md. */
-export const lifeMinMs = 1_500;
+/**
+ * From one start to the next: later by more than the jitter that keepers allow (2 s), told in whole
+ * seconds. An earlier one may be taken for the same life, and rightly so where nobody is missing by it;
+ * but here each life is to have a start of its own in the books.
+ */
+export const lifeMinMs = 3_500;
 
 export const probeMs = 100;
 
