@@ -40,6 +40,11 @@ const timePasses: Happening = async (world, watch) => {
 async function comparesNodes(world: World, how: { asked?: string; confirmed?: boolean } = {}) {
   const { books, replica } = world;
   const lives = new Map(world.nodes.map(({ id, life }) => [id, life]));
+  // Whoever is missing on a node that is being filled is left to its keeper, who goes on from where
+  // the books have it: where they were restored, only the next comparison finds him.
+  const { rows } = await sql<{ id: string }>`
+    SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`.execute(books.db);
+  for (const { id } of rows) lives.delete(id);
   const { ends } = await compared(books, { ...how, replica });
   for (const { node, end } of ends) {
     const which = world.nodes.find(({ id }) => id === node);
