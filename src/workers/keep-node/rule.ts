@@ -87,10 +87,10 @@ export function hasNobody({ code }: Fault): boolean {
 }
 
 /**
- * What the client's processor can make use of (XRAY.md 2, speed), and twice that: where processes
- * wait for a processor, each turn of the node's takes what lies there, and 32 were a third as fast.
+ * More than a client's processor can make use of at once: the fuller the packets, the less a call
+ * costs, and where processes wait for a processor, each turn of the node's takes what lies there.
  */
-const atOnceMin = 64;
+const atOnceMin = 128;
 /** So many calls are lost at most, and told again, when their node dies. */
 const atOnceMax = 512;
 /**
