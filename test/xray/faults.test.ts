@@ -124,7 +124,7 @@ test.each<Conduct>(['die', 'die_after'])(
     await expect(node.addUser('in', one)).rejects.toMatchObject({ code: 'node_lost' });
     await stand.restart();
     expect(await node.countUsers('in')).toBe(0);
-    expect(adds).toEqual([{ method: 'AlterInbound', tag: 'in', name: one.name }]);
+    expect(adds).toEqual([{ method: 'AlterInbound', tag: 'in', name: one.name, adds: true }]);
   },
 );
 
