@@ -20,9 +20,9 @@ const transient = (code: string) => new Fault('transient', code, code);
 const permanent = (code: string) => new Fault('permanent', code, code);
 
 test.each([
-  [0, 64],
-  [10.6, 64],
-  [10.7, 65],
+  [0, 128],
+  [21.3, 128],
+  [21.4, 129],
   [50, 300],
   [86, 512],
   [5_000, 512],
