@@ -12,8 +12,8 @@ const { values } = parseArgs({
 });
 
 for (const [name, value] of Object.entries(values)) {
-  if (/^[1-9]\d{0,8}$/.test(value)) continue;
-  process.stderr.write(`--${name}: must be a whole number from 1 to 999999999, not "${value}"\n`);
+  if (/^[1-9]\d{0,9}$/.test(value)) continue;
+  process.stderr.write(`--${name}: must be a whole number from 1 to 9999999999, not "${value}"\n`);
   process.exit(2);
 }
 

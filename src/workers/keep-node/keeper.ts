@@ -168,8 +168,10 @@ export function startKeeper(options: KeeperOptions): Keeper {
   }
 
   /** Removes names that were confirmed, when no mark is due: who lost by it is marked, and is next. */
-  async function clear(api: NodeApi, { now, inbounds }: Page): Promise<'more' | 'idle'> {
+  async function clear(api: NodeApi, page: Page): Promise<'more' | 'idle'> {
     const { rests } = line;
+    const { now } = page;
+    const inbounds = [...page.inbounds, ...page.formerInbounds];
     const strays = await readStrays(db, post, straysMax);
     const work = { db, post, api, now, inbounds, fence, signal, calls };
     const { settled, stopped } = await workOffStrays(work, strays);

@@ -6,7 +6,7 @@ import type { NodeApi } from '../../xray/port.ts';
 import type { Fence } from '../fence.ts';
 import { answerOf } from './answer.ts';
 import type { Post } from './node-store.ts';
-import { isOfTheNode, markRetryMs } from './rule.ts';
+import { hasNobody, isOfTheNode, markRetryMs } from './rule.ts';
 import { mayGo, type SettledStray, type Stray } from './stray-store.ts';
 import type { Worked } from './work.ts';
 
@@ -23,6 +23,7 @@ export interface StrayWork {
   readonly post: Post;
   readonly api: NodeApi;
   readonly now: Instant;
+  /** Former ones too. */
   readonly inbounds: readonly string[];
   readonly fence: Fence;
   readonly signal: AbortSignal;
@@ -46,6 +47,7 @@ export async function workOffStrays(
   async function remove(stray: Stray): Promise<Fault | undefined> {
     for (const tag of inbounds) {
       const found = await answerOf(() => api.findUser(tag, stray.name, { signal }));
+      if ('fault' in found && hasNobody(found.fault)) continue;
       if ('fault' in found) return found.fault;
       if (found.value === undefined) continue;
       if (!(await mayGo(db, post, stray, found.value.id ?? null))) continue;

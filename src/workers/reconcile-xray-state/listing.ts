@@ -5,9 +5,11 @@ import type { Connection } from '../../db/alone.ts';
 import { readUserName } from '../../xray/names.ts';
 import type { ListedUser, NodeApi } from '../../xray/port.ts';
 
-// What a node holds, slice by slice into a temporary table: our memory doesn't grow with the number
-// of its users, but for the answer itself. Each inbound is asked for before its COPY begins, so that
-// no statement waits for a network.
+// What a node holds, into a temporary table while its answer comes: some megabytes of it are held at
+// a time. Each COPY is of what is here, so that no statement waits for a network.
+
+/** Held before they are copied: 30,000 users or so. */
+const copyMaxBytes = 2 * 1_024 * 1_024;
 
 const special = /[\0\\\t\n\r]/;
 
@@ -32,6 +34,8 @@ function lineOf(inbound: number, { name, id, flow }: ListedUser, installation: s
 
 export interface Listing {
   readonly inbounds: readonly string[];
+  /** Nobody of ours is to be there any more: only ours are listed, behind `inbounds`. */
+  readonly formerInbounds?: readonly string[];
   readonly installation: string;
   readonly signal: AbortSignal;
   readonly onUsers?: ((users: number) => void) | undefined;
@@ -44,23 +48,31 @@ export interface Listing {
 export async function listInto(
   { client }: Connection,
   api: NodeApi,
-  { inbounds, installation, signal, onUsers }: Listing,
+  { inbounds, formerInbounds = [], installation, signal, onUsers }: Listing,
 ): Promise<number> {
   let users = 0;
-  for (const [at, tag] of inbounds.entries()) {
-    const slices = api.listUsers(tag, { signal })[Symbol.asyncIterator]();
-    let slice = await slices.next(); // the answer is here now
-    const lines = async function* (): AsyncGenerator<string> {
-      for (; slice.done !== true; slice = await slices.next()) {
-        users += slice.value.length;
-        onUsers?.(users);
-        yield slice.value.map((user) => lineOf(at, user, installation)).join('');
-      }
-    };
-    await pipeline(
-      Readable.from(lines(), { objectMode: false }),
-      client.query(copyFrom('COPY listed FROM STDIN')),
-    );
+  let [lines, bytes] = [[] as string[], 0];
+  const copy = async (): Promise<void> => {
+    const text = Readable.from(lines, { objectMode: false });
+    await pipeline(text, client.query(copyFrom('COPY listed FROM STDIN')));
+    [lines, bytes] = [[], 0];
+  };
+  for (const [at, tag] of [...inbounds, ...formerInbounds].entries()) {
+    const isFormer = at >= inbounds.length;
+    for await (const slice of api.listUsers(tag, { signal })) {
+      const listed = isFormer ? slice.filter(({ name }) => isOurs(name, installation)) : slice;
+      users += listed.length;
+      onUsers?.(users);
+      const text = listed.map((user) => lineOf(at, user, installation)).join('');
+      lines.push(text);
+      bytes += text.length;
+      if (bytes >= copyMaxBytes) await copy();
+    }
   }
+  await copy();
   return users;
+}
+
+function isOurs(name: string, installation: string): boolean {
+  return readUserName(name, installation) !== undefined;
 }

@@ -11,6 +11,8 @@ export interface ListedNode extends Stored {
   readonly api: string;
   readonly tls: NodeTls;
   readonly inbounds: readonly string[];
+  /** Nobody of ours is to be there any more. */
+  readonly formerInbounds: readonly string[];
   readonly installation: string;
   /** The life of it that its keeper saw last. */
   readonly bootAt: Instant | null;
@@ -20,7 +22,7 @@ export interface ListedNode extends Stored {
 
 export async function readNodes(db: Db): Promise<ListedNode[]> {
   const { rows } = await sql<ListedNode>`
-    SELECT n.id, n.api, n.tls, n.inbounds, i.name AS installation, n.boot_at AS "bootAt",
+    SELECT n.id, n.api, n.tls, n.inbounds, n.former_inbounds AS "formerInbounds", i.name AS installation, n.boot_at AS "bootAt",
       n.boot_at IS NOT NULL AND n.seeded_boot_at IS DISTINCT FROM n.boot_at AS seeding,
       n.reconciled_at AS "reconciledAt", n.reconcile_failures AS failures,
       n.reconcile_open_until AS "openUntil"

@@ -114,7 +114,13 @@ export async function listAndCompare(
       const found = known.find((each) => each.tag === tag);
       return { hasFlow: found?.manages === true && found.protocol === 'vless' };
     });
-    const listing = { inbounds: node.inbounds, installation: node.installation, signal, onUsers };
+    // One that is gone, or has no users any more, has nobody of ours.
+    const formerInbounds = node.formerInbounds.filter((tag) =>
+      known.some((each) => each.tag === tag && each.manages),
+    );
+    const { installation } = node;
+    const of = { inbounds: node.inbounds, formerInbounds };
+    const listing = { ...of, installation, signal, onUsers };
     const users = await listInto(connection, api, listing);
     await compare(connection.db, { node: node.id, began, inbounds });
     return users;

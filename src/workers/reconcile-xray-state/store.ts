@@ -33,7 +33,7 @@ export interface Compared {
   readonly node: string;
   /** Before the node was asked. Who was issued later need not be there yet (X2). */
   readonly began: Instant;
-  /** By the place that `listed` has it by: whether its users have a flow. */
+  /** By the place that `listed` has it by: whether its users have a flow. Former ones come after. */
   readonly inbounds: readonly { readonly hasFlow: boolean }[];
 }
 
@@ -70,11 +70,12 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
       FROM (
         SELECT name, ours, (SELECT c.id FROM perennial.credential c WHERE c.id = listed.id)
           AS credential_id
-        FROM listed WHERE ours IS DISTINCT FROM id) l
+        FROM listed WHERE ours IS DISTINCT FROM id AND inbound < ${inbounds.length}) l
       CROSS JOIN node
       WHERE l.credential_id IS NOT NULL
     ), ours AS (
-      SELECT l.ours AS id, count(*) AS inbounds, bool_or(l.id IS DISTINCT FROM l.ours
+      SELECT l.ours AS id, count(*) FILTER (WHERE l.inbound < ${inbounds.length}) AS inbounds,
+        bool_or(l.inbound >= ${inbounds.length} OR l.id IS DISTINCT FROM l.ours
           OR l.flow <> CASE WHEN l.inbound = ANY (${withFlow}::int[]) THEN node.flow ELSE '' END
         ) AS different
       FROM listed l CROSS JOIN node
