@@ -1,15 +1,15 @@
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Connection } from '../../db/alone.ts';
 import { readUserName } from '../../xray/names.ts';
 import type { ListedUser, NodeApi } from '../../xray/port.ts';
 
-// What a node holds, into a temporary table while its answer comes: some megabytes of it are held at
-// a time. Each COPY is of what is here, so that no statement waits for a network.
+// What a node holds, into a temporary table while its answer comes: what is held is little, whatever
+// the number of users. Each COPY is of what is here, so that no statement waits for a network; while
+// the server works on one, the next is gathered.
 
-/** Held before they are copied: 30,000 users or so. */
-const copyMaxBytes = 2 * 1_024 * 1_024;
+/** Held before they are copied: 6,000 users or so. */
+const copyMaxBytes = 512 * 1_024;
 
 const special = /[\0\\\t\n\r]/;
 
@@ -27,7 +27,9 @@ function copyText(text: string): string {
 const nothing = '\\N';
 
 function lineOf(inbound: number, { name, id, flow }: ListedUser, installation: string): string {
-  const ours = readUserName(name, installation);
+  // Nearly all are ours, with their own UUID: that was looked at when the answer was read.
+  const ours =
+    id !== undefined && name === `${installation}-${id}` ? id : readUserName(name, installation);
   const theirs = ours === undefined ? copyText(name) : nothing;
   return `${inbound}\t${theirs}\t${ours ?? nothing}\t${id ?? nothing}\t${copyText(flow)}\n`;
 }
@@ -52,10 +54,18 @@ export async function listInto(
 ): Promise<number> {
   let users = 0;
   let [lines, bytes] = [[] as string[], 0];
+  let copying: Promise<unknown> = Promise.resolve();
+  /** When the one before is through. @throws what became of that one */
   const copy = async (): Promise<void> => {
-    const text = Readable.from(lines, { objectMode: false });
-    await pipeline(text, client.query(copyFrom('COPY listed FROM STDIN')));
+    const text = lines.join('');
     [lines, bytes] = [[], 0];
+    const fault = await copying;
+    if (fault !== undefined) throw fault;
+    const into = client.query(copyFrom('COPY listed FROM STDIN'));
+    copying = pipeline([Buffer.from(text)], into).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
   };
   for (const [at, tag] of [...inbounds, ...formerInbounds].entries()) {
     const isFormer = at >= inbounds.length;
@@ -70,6 +80,8 @@ export async function listInto(
     }
   }
   await copy();
+  const fault = await copying;
+  if (fault !== undefined) throw fault;
   return users;
 }
 

@@ -123,11 +123,13 @@ export async function count(db: Db): Promise<Counted> {
   const { rows } = await sql<{ kind: Kind; all: bigint; marked: bigint }>`
     SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked) AS marked
     FROM drift GROUP BY kind`.execute(db);
+  // A name is on one inbound once; only over several do the same ones have to be told apart.
   const { rows: names } = await sql<{ ours: bigint; foreign: bigint }>`
-    SELECT (SELECT count(*) FROM (SELECT FROM listed WHERE ours IS NOT NULL GROUP BY ours) o) AS ours,
-      (SELECT count(*) FROM (SELECT FROM listed WHERE ours IS NULL GROUP BY name) f) AS foreign`.execute(
-    db,
-  );
+    SELECT CASE WHEN severally THEN (SELECT count(DISTINCT ours) FROM listed)
+        ELSE (SELECT count(ours) FROM listed) END AS ours,
+      CASE WHEN severally THEN (SELECT count(DISTINCT name) FROM listed WHERE ours IS NULL)
+        ELSE (SELECT count(*) FROM listed WHERE ours IS NULL) END AS foreign
+    FROM (SELECT EXISTS (SELECT FROM listed WHERE inbound > 0) AS severally) places`.execute(db);
   const by = (kind: Kind) => rows.find((row) => row.kind === kind);
   const all = (kind: Kind) => Number(by(kind)?.all ?? 0n);
   return {
