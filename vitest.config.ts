@@ -5,9 +5,9 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['test/server.ts'],
     setupFiles: ['test/seed.ts'],
-    // Two cores suffice; the PostgreSQL server wants its share of them.
+    // On two cores: of the time that tests take, they wait for more than half.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // A test that fails is looked at, never tried again (STYLE.md).
