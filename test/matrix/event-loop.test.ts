@@ -60,6 +60,8 @@ test('P4: a courier, which takes one after the other, keeps others from their tu
   await sells(books);
   await crowd(books, { count: 150, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 0n });
   await toBeReminded.execute(books.db);
+  // Texts are read once, at the start of a process.
+  await runOf(books, 'deliver-notifications');
   await runOf(books, 'expiry-reminders');
   const longestMs = await longestStretchMs(async () => {
     const run = await runOf(books, 'deliver-notifications');

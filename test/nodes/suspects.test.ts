@@ -56,8 +56,9 @@ test('S4: hundreds who are suspected after a death go in small turns, and who is
     const at = sent.indexOf(ending, ordered);
     return at < 0 ? undefined : at;
   });
-  // The turn that was under way, and the next one if its marks were just read.
-  expect(went - ordered).toBeLessThanOrEqual(64);
+  // The turn that was under way, the next one if its marks were just read, and what had been sent
+  // by then and wasn't seen here yet. All of them would be over 128.
+  expect(went - ordered).toBeLessThanOrEqual(96);
   await settled(books);
   await equal(books, node);
   expect(await namesInBooks(books)).toHaveLength(900);
