@@ -6,6 +6,7 @@ import type { Fault } from '../kernel/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { type Holder, holderOf } from '../tokens/store.ts';
 import { mayDo } from '../tokens/token.ts';
+import { endConnections } from './ending.ts';
 import { openApiOf } from './openapi.ts';
 import { badInput, type Problem, problemOf, thrownProblem } from './problem.ts';
 import { openPlaces } from './public.ts';
@@ -65,7 +66,6 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     routerOptions: { maxParamLength: 200 },
     logger: false,
     return503OnClosing: true,
-    forceCloseConnections: 'idle',
   });
   server.addContentTypeParser('application/json', { parseAs: 'string' }, readJson);
   server.setErrorHandler((error, request, reply) => {
@@ -77,7 +77,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     answerProblem(reply, notFound(request.method, request.url)),
   );
   logAnswers(server, kit);
-  closeAfterAnswers(server);
+  endConnections(server);
   await server.register(helmet, { contentSecurityPolicy: false });
   // Who asks is known before requests are counted: a name that is only claimed counts for nobody.
   server.addHook('onRequest', async (request) => {
@@ -134,17 +134,6 @@ const aboutOf = (request: FastifyRequest) => ({
   // The pattern, not the address: that may hold a secret.
   route: request.routeOptions.url ?? '(none)',
 });
-
-/** A connection on which the last answer is given while the service ends is not kept for another. */
-function closeAfterAnswers(server: FastifyInstance): void {
-  let isClosing = false;
-  server.addHook('preClose', async () => {
-    isClosing = true;
-  });
-  server.addHook('onSend', async (_, reply) => {
-    if (isClosing) void reply.header('connection', 'close');
-  });
-}
 
 /** Our own trouble, with its cause. A refusal's sentence quotes what was sent: not in a log. */
 function tellFault(
