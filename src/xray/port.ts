@@ -84,6 +84,8 @@ export interface NodeApi {
   /** Who has this name there; undefined: nobody. */
   findUser(tag: string, name: string, patience?: Patience): Promise<ListedUser | undefined>;
   countUsers(tag: string, patience?: Patience): Promise<number>;
+  /** How many connections were opened so far. One more: the one before broke, as a restart does it. */
+  connected(): number;
   /** Ends the connection; calls that are under way are lost. */
   close(): void;
 }

@@ -21,6 +21,8 @@ export class Line {
   /** It was out of reach, or broke off a call, since its users were counted last. */
   wasAway = false;
   lastUptimeS: number | undefined;
+  /** The connection on which that was told, by its number. */
+  lastConnected: number | undefined;
   /** When it began, as exactly as its probes have told; by `nowMs`. */
   born: Span | undefined;
   /** The life that was seen last. */
@@ -126,7 +128,7 @@ export class Line {
     this.#open = undefined;
     this.#roundTripMs = Number.POSITIVE_INFINITY;
     Object.assign(this, {
-      ...{ reachable: false, lastUptimeS: undefined, born: undefined },
+      ...{ reachable: false, lastUptimeS: undefined, born: undefined, lastConnected: undefined },
       ...{ learned: false, hindrance: undefined },
     });
   }

@@ -49,13 +49,17 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   const asked = { fromMs, toMs: line.nowMs() };
   line.heardAfter(asked.toMs - fromMs);
   const { uptimeS } = told.value;
+  const api = line.to(facts);
+  const connected = api.connected();
+  // Whoever starts a node breaks its connection, also where uptime doesn't tell.
+  const wasAway = line.wasAway || (line.lastConnected ?? connected) !== connected;
   const boot = bootOf(
-    { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway: line.wasAway, born: line.born },
+    { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway, born: line.born },
     uptimeS,
     asked,
     await readServerTime(db),
   );
-  const life = await lifeOf(db, post, line.to(facts), facts, boot, signal);
+  const life = await lifeOf(db, post, api, facts, boot, signal);
   if (typeof life !== 'string') return failed(db, post, line, facts, life);
   const forgotten = life !== 'same';
 
@@ -72,6 +76,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     reachable: true,
     wasAway: false,
     lastUptimeS: uptimeS,
+    lastConnected: connected,
     born: boot.born,
     bootAt: boot.bootAt,
     life: line.life + (life === 'new' ? 1 : 0),

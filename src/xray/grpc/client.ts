@@ -118,6 +118,7 @@ export function connectNode(address: NodeAddress): NodeApi {
       const call = { path: paths.getInboundUsers, request, tag };
       yield* slices(api, pieces(connections, call, { ...heeded, deadlineMs: answerMs }));
     },
+    connected: () => connections.opened,
     close: () => connections.close(),
   };
 }

@@ -21,6 +21,8 @@ export class Connections {
   /** No new call goes there; those under way end first. */
   readonly #retired = new Set<Connection>();
   #closed = false;
+  /** How many were opened. */
+  opened = 0;
 
   /** Nothing is sent yet. @throws Fault bad_address, node_certificate */
   constructor(address: NodeAddress) {
@@ -49,6 +51,7 @@ export class Connections {
   async #open(): Promise<Connection> {
     const connection = { session: await connect(this.#address), heard: 0 };
     if (this.#closed) connection.session.destroy();
+    this.opened += 1;
     this.#present = connection;
     return connection;
   }
