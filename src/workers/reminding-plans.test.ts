@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Explained, explain, listening, type Sent } from '../../bench/explain.ts';
-import { at, runOf, sells } from '../../test/a-book.ts';
+import { type Explained, explain } from '../../bench/explain.ts';
+import { at, sells } from '../../test/a-book.ts';
 import { type Books, freshBooks } from '../../test/books.ts';
+import { batchMax, sentBy, statement } from '../../test/plans.ts';
 
 // The plans of the statements that remind, as they are sent by a run on books in which a wrong one
 // shows: 20,000 that are to be reminded, half of them trials, of whom `due` of each kind are now.
 
 const now = at('2026-11-24T12:00:00Z');
-const batchMax = 100;
 
 async function booksOf(due: number): Promise<Books> {
   const books = await freshBooks({ now });
@@ -37,20 +37,6 @@ async function booksOf(due: number): Promise<Books> {
   return books;
 }
 
-/** One batch; what it sent. */
-async function run(books: Books, worker: string): Promise<Sent[]> {
-  const { db, sent } = listening(books.pool);
-  const options = { batchMax, budgetMs: 1, elapsedMs: () => 0 };
-  await runOf({ db, url: books.url }, worker, options);
-  return sent;
-}
-
-function statement(sent: readonly Sent[], text: string): Sent {
-  const found = sent.find((one) => one.sql.includes(text));
-  if (found === undefined) throw new Error(`nothing was sent with "${text}"`);
-  return found;
-}
-
 test.each([
   ['trial-notifications', 'AS "hasPaid"', ['customer_pkey', 'subscription_pkey']],
   [
@@ -61,7 +47,7 @@ test.each([
 ])(
   'a batch of %s reaches its rows by index: its own and no others',
   async (worker, facts, reads) => {
-    const sent = await run(await booksOf(200), worker);
+    const sent = await sentBy(await booksOf(200), worker);
     const before = await booksOf(200);
     const [find, lock, read, look] = (await explain(before.pool, [
       statement(sent, 's.remind_at <= '),
@@ -84,7 +70,7 @@ test.each(['trial-notifications', 'expiry-reminders'])(
   'a tick of %s with nothing due reads a handful of pages and no table of customers',
   async (worker) => {
     const books = await booksOf(0);
-    const explained = await explain(books.pool, await run(books, worker));
+    const explained = await explain(books.pool, await sentBy(books, worker));
     const reads = explained.flatMap((one) => one.reads);
     expect(reads.filter((read) => /subscription|(?<!_of_)customer/.test(read))).toEqual([
       'subscription_reminding',

@@ -1,6 +1,7 @@
 import pg from 'pg';
+import { randomOf } from '../../src/demo/random.ts';
 import { type BotApi, type Fate, startBotApi } from '../bot-api/bot-api.ts';
-import { drawer, seededFaults } from '../bot-api/faults.ts';
+import { seededFaults } from '../bot-api/faults.ts';
 import { type Child, startChild } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
 import { type Inside, insideOf, underWayMax } from './waits.ts';
@@ -76,7 +77,7 @@ const deadlineMs = 700;
 
 export async function prove(request: ProvingRequest): Promise<ProvingReport> {
   const { url, notices, kills, seed, say = () => undefined } = request;
-  const draw = drawer(seed + 1);
+  const draw = randomOf(seed + 1);
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await fill(client, notices);

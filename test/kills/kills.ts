@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { randomOf } from '../../src/demo/random.ts';
 import { bookState, fillDue } from '../service/due-book.ts';
 import { type Perennial, perennial } from '../service/process.ts';
 import { until } from '../service/until.ts';
@@ -31,17 +32,6 @@ export interface KillsReport {
   readonly wrong: readonly string[];
 }
 
-/** Draws from [0, 1), the same ones for the same seed (mulberry32). */
-function drawer(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** What each process has renewed so far, by its number, and which is at a run. */
 async function progress(client: pg.Client): Promise<{ done: Map<number, number>; total: number }> {
   const { rows } = await client.query(`
@@ -65,7 +55,7 @@ const takeoverMaxMs = 60_000;
 
 export async function killAndLook(request: KillsRequest): Promise<KillsReport> {
   const { url, kills, renewals, seed, say = () => undefined } = request;
-  const draw = drawer(seed);
+  const draw = randomOf(seed);
   await fillDue(url, renewals);
   // Small batches, so that each kill meets a run in the middle.
   const batch = Math.max(1, Math.floor(renewals / kills / 20));

@@ -1,60 +1,21 @@
-import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
-import { buildBook } from '../../../bench/book.ts';
-import { type Explained, explain, listening, type Sent } from '../../../bench/explain.ts';
-import { type Books, freshBooks } from '../../../test/books.ts';
-import { clientConfig, longLimits } from '../../db/connect.ts';
-import { openReplica } from '../replica.ts';
-import { runWorker } from '../runner.ts';
-import { fastExpiryCleanup } from './worker.ts';
+import { expect, test } from 'vitest';
+import { type Explained, explain } from '../../../bench/explain.ts';
+import { batchMax, booksOf, sentBy, statement } from '../../../test/plans.ts';
 
-// As `auto-renewal/plans.test.ts`: what a statement reads follows from what is due.
+const worker = 'fast-expiry-cleanup';
 
-const batchMax = 100;
+const withNode = `
+  INSERT INTO perennial.node (id, api, inbounds, groups, link)
+  VALUES ('nl-1', '10.0.0.2:10085', '{vless}', '{all}', '{"host": "n.example", "port": 443}');
+  ANALYZE perennial.node`;
 
-async function booksOf(due: number): Promise<Books> {
-  const books = await freshBooks();
-  onTestFinished(() => books.close());
-  const client = new pg.Client(clientConfig(books.url, longLimits));
-  await client.connect();
-  await buildBook(client, { subscriptions: 20_000, due, ending: true });
-  await client.query(`
-    INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    VALUES ('nl-1', '10.0.0.2:10085', '{vless}', '{all}', '{"host": "n.example", "port": 443}');
-    ANALYZE perennial.node`);
-  await client.end();
-  return books;
-}
-
-/** One batch; what it sent. */
-async function run(books: Books): Promise<Sent[]> {
-  const { db, sent } = listening(books.pool);
-  const replica = openReplica(books.url);
-  const row = await runWorker(fastExpiryCleanup, {
-    db,
-    replica,
-    batchMax,
-    budgetMs: 1,
-    signal: new AbortController().signal,
-    elapsedMs: () => 0,
-    log: { warn: () => undefined, error: () => undefined },
-  });
-  await replica.close();
-  expect(row.outcome).toBe('success');
-  return sent;
-}
-
-function statement(sent: readonly Sent[], text: string): Sent {
-  const found = sent.find(({ sql }) => sql.includes(text));
-  if (found === undefined) throw new Error(`nothing was sent with "${text}"`);
-  return found;
-}
+const ending = (due: number) => booksOf({ subscriptions: 20_000, due, ending: true }, withNode);
 
 test('a batch of endings reaches its rows by index: its own and no others', async () => {
-  const books = await booksOf(1_000);
+  const books = await ending(1_000);
   // Asked again of the same books from before, so that what has ended has ended.
-  const before = await booksOf(1_000);
-  const sent = await run(books);
+  const before = await ending(1_000);
+  const sent = await sentBy(books, worker);
   const [found, facts, held, closed, retired] = (await explain(before.pool, [
     statement(sent, 's.expires_at <= '),
     statement(sent, 'c.telegram_id'),
@@ -76,8 +37,8 @@ test('a batch of endings reaches its rows by index: its own and no others', asyn
 });
 
 test('a tick with nothing ended reads a handful of pages', async () => {
-  const books = await booksOf(0);
-  const explained = await explain(books.pool, await run(books));
+  const books = await ending(0);
+  const explained = await explain(books.pool, await sentBy(books, worker));
   const reads = explained.flatMap((one) => one.reads);
   expect(reads.filter((read) => /subscription|(?<!_of_)customer|credential/.test(read))).toEqual([
     'subscription_ending',
