@@ -10,6 +10,8 @@ WITH price AS MATERIALIZED (
   ORDER BY plan, period_days, currency, valid_from DESC
 ), due AS (
   SELECT s.id, s.customer_id, s.plan, s.period_days, s.expires_at, c.currency, c.balance_minor,
+    p.amount_minor AS list_minor,
+    CASE WHEN c.vip THEN 30 ELSE c.discount_percent END AS percent_off,
     p.amount_minor * (100 - CASE WHEN c.vip THEN 30 ELSE c.discount_percent END) / 100 AS price
   FROM perennial.subscription s
   JOIN perennial.customer c ON c.id = s.customer_id
@@ -39,8 +41,9 @@ WITH price AS MATERIALIZED (
   FROM charged
 ), added AS (
   INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-    amount_minor, currency, ledger_entry_id)
-  SELECT id, customer_id, 'renewal', plan, starts_at, ends_at, price, currency, entry_id
+    amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent)
+  SELECT id, customer_id, 'renewal', plan, starts_at, ends_at, price, currency, entry_id,
+    period_days, list_minor, percent_off
   FROM charged
 ), extended AS (
   UPDATE perennial.subscription s

@@ -95,8 +95,9 @@ async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
   await ask(
     'period',
     `INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-       amount_minor, currency, ledger_entry_id) VALUES ($2, $1, 'renewal', $3, $4, $5, $6, $7, $8)`,
-    [...of, plan, starts, ends, price, currency, entry?.id],
+       amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent)
+     VALUES ($2, $1, 'renewal', $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    [...of, plan, starts, ends, price, currency, entry?.id, days, listed.amount_minor, percent],
   );
   await ask(
     'extend',

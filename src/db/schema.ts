@@ -113,6 +113,9 @@ export interface PeriodTable {
   ledger_entry_id: LedgerEntryId | null;
   refunded_at: MaybeTime;
   refund_entry_id: LedgerEntryId | null;
+  period_days: Generated<number | null>;
+  list_minor: Generated<bigint | null>;
+  discount_percent: Generated<number | null>;
 }
 
 export interface CredentialTable {

@@ -9,7 +9,7 @@ import { openAccess, remarkAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { heardOf } from './hearing.ts';
 import { addPeriods } from './periods.ts';
-import { priceFor } from './price.ts';
+import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
 import { receiptOf } from './renewing.ts';
 import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
@@ -54,15 +54,15 @@ export function purchase(call: Call, request: Purchase): Promise<PurchaseAnswer>
   return forCustomer(call, 'purchase', request.telegramId, request, async (desk) => {
     await heardOf(desk);
     const prices = await readPriceList(desk.tx, desk.now);
-    const priceMinor = await priceOf(desk, prices, request);
-    refuseOtherPrice(desk, priceMinor, request.quotedMinor);
-    refuseShort(desk, priceMinor, desk.customer.balanceMinor);
+    const price = await priceOf(desk, prices, request);
+    refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
+    refuseShort(desk, price.amountMinor, desk.customer.balanceMinor);
     const subscription = target(
       await subscriptionsOf(desk.tx, desk.customer.id),
       request,
       desk.now,
     );
-    return sell(desk, request, subscription, priceMinor);
+    return sell(desk, request, subscription, price);
   });
 }
 
@@ -71,11 +71,13 @@ export async function priceOf(
   desk: Desk,
   prices: PriceList,
   wanted: { readonly plan: string; readonly periodDays: number },
-): Promise<bigint> {
+): Promise<ComputedPrice> {
   const { currency } = desk.customer;
   await refuseUnsold(desk, wanted.plan);
   const listMinor = prices.of(wanted.plan, wanted.periodDays, currency);
-  if (listMinor !== null) return priceFor(listMinor, desk.customer, desk.settings.vipPercent);
+  if (listMinor !== null) {
+    return computePrice(listMinor, desk.customer, desk.settings.vipPercent);
+  }
   const periods = prices.entries
     .filter((entry) => entry.plan === wanted.plan && entry.currency === currency)
     .map((entry) => entry.periodDays);
@@ -164,9 +166,10 @@ export async function sell(
   desk: Desk,
   request: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
   existing: Subscription | undefined,
-  priceMinor: bigint,
+  price: ComputedPrice,
 ): Promise<PurchaseAnswer> {
   const { customer, now } = desk;
+  const priceMinor = price.amountMinor;
   const { plan, periodDays } = request;
   const { startsAt, endsAt } = stretchOf(existing, periodDays, now);
   const entryId = await move(desk, { amountMinor: -priceMinor, kind: 'purchase' });
@@ -181,9 +184,7 @@ export async function sell(
     endsAt,
     currency: customer.currency,
   };
-  await addPeriods(desk.tx, [
-    { ...sold, source: 'purchase', amountMinor: priceMinor, ledgerEntryId: entryId },
-  ]);
+  await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
   await openAccess(desk.tx, [subscriptionId], now);
   // The same credential may open other nodes from now on.
   if (existing !== undefined && existing.plan !== plan) {

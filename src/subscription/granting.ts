@@ -67,6 +67,9 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
         amountMinor: 0n,
         currency: desk.customer.currency,
         ledgerEntryId: null,
+        periodDays: existing === undefined ? request.days : null,
+        listMinor: null,
+        discountPercent: null,
       },
     ]);
     await openAccess(desk.tx, [id], desk.now);

@@ -142,8 +142,9 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
       FROM line),
     given AS (
       INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-        currency)
-      SELECT id, customer_id, 'import', plan, started_at, expires_at, currency FROM line
+        currency, period_days)
+      SELECT id, customer_id, 'import', plan, started_at, expires_at, currency, period_days
+      FROM line
       ORDER BY id),
     issued AS (
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)

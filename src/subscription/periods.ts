@@ -18,6 +18,11 @@ export interface NewPeriod {
   readonly currency: string;
   /** The charge; none for trial, grant and import. */
   readonly ledgerEntryId: LedgerEntryId | null;
+  /** The length that was sold; null for a grant that prolongs a subscription. */
+  readonly periodDays: number | null;
+  /** The list price and the discount that explain the amount; null without a price. */
+  readonly listMinor: bigint | null;
+  readonly discountPercent: number | null;
 }
 
 /** Adds periods; one that overlaps a live one of its subscription fails the transaction. */
@@ -25,7 +30,7 @@ export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise
   if (periods.length === 0) return;
   await sql`
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-      amount_minor, currency, ledger_entry_id)
+      amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent)
     SELECT * FROM ${unnest('added', periods, {
       subscription_id: ['bigint', (row) => row.subscriptionId],
       customer_id: ['bigint', (row) => row.customerId],
@@ -36,5 +41,8 @@ export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise
       amount_minor: ['bigint', (row) => row.amountMinor],
       currency: ['text', (row) => row.currency],
       ledger_entry_id: ['bigint', (row) => row.ledgerEntryId],
+      period_days: ['int', (row) => row.periodDays],
+      list_minor: ['bigint', (row) => row.listMinor],
+      discount_percent: ['int', (row) => row.discountPercent],
     })}`.execute(tx);
 }

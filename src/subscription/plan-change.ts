@@ -5,6 +5,7 @@ import { majorUnits } from '../kernel/money.ts';
 import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { heardOf } from './hearing.ts';
+import type { ComputedPrice } from './price.ts';
 import { readPriceList } from './price-list.ts';
 import { giveBack, tellRefund, unusedMinor } from './refunding.ts';
 import {
@@ -56,10 +57,10 @@ export function changePlan(call: Call, request: PlanChange): Promise<PlanChangeA
     const subscription = pick(all, request.subscriptionId);
     refuseUnchangeable(desk, subscription);
     const prices = await readPriceList(desk.tx, desk.now);
-    const priceMinor = await priceOf(desk, prices, request);
-    refuseOtherPrice(desk, priceMinor, request.quotedMinor);
-    if (request.when === 'next') return changeNext(desk, request, subscription, priceMinor);
-    return changeNow(desk, request, subscription, priceMinor);
+    const price = await priceOf(desk, prices, request);
+    refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
+    if (request.when === 'now') return changeNow(desk, request, subscription, price);
+    return changeNext(desk, request, subscription, price.amountMinor);
   });
 }
 
@@ -99,8 +100,9 @@ async function changeNow(
   desk: Desk,
   request: PlanChange,
   subscription: Subscription,
-  priceMinor: bigint,
+  price: ComputedPrice,
 ): Promise<PlanChangeAnswer> {
+  const priceMinor = price.amountMinor;
   const { credits, creditedMinor } = await creditsOf(desk, request, subscription);
   refuseShort(desk, priceMinor, desk.customer.balanceMinor + creditedMinor);
   const balanceBeforeMinor = desk.customer.balanceMinor;
@@ -108,7 +110,7 @@ async function changeNow(
     await giveBack(desk, period, minor);
     if (minor > 0n) await tellRefund(desk, subscription.id, period, minor, null);
   }
-  const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, priceMinor);
+  const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, price);
   await alter(desk, subscription, { nextPlan: null, nextPeriodDays: null });
   if (desk.customer.balanceMinor > balanceBeforeMinor) {
     await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);

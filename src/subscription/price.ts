@@ -16,6 +16,22 @@ export function percentOff(customer: Discount, vipPercent: number): number {
   return customer.vip ? vipPercent : customer.discountPercent;
 }
 
+/** A price and how it was computed. */
+export interface ComputedPrice {
+  readonly listMinor: bigint;
+  readonly discountPercent: number;
+  readonly amountMinor: bigint;
+}
+
+export function computePrice(
+  listMinor: bigint,
+  customer: Discount,
+  vipPercent: number,
+): ComputedPrice {
+  const discountPercent = percentOff(customer, vipPercent);
+  return { listMinor, discountPercent, amountMinor: priceFor(listMinor, customer, vipPercent) };
+}
+
 /** `floor(price × (100 − percent) / 100)` in minor units. */
 export function priceFor(listMinor: bigint, customer: Discount, vipPercent: number): bigint {
   return floorShare(listMinor, BigInt(100 - percentOff(customer, vipPercent)), 100n);

@@ -39,10 +39,11 @@ export function quotePurchase(
   request: Omit<Purchase, 'quotedMinor' | 'autoRenew'>,
 ): Promise<QuoteAnswer> {
   return glance(db, request.telegramId, async (desk) => {
-    const priceMinor = await priceOf(desk, await readPriceList(desk.tx, desk.now), request);
+    const prices = await readPriceList(desk.tx, desk.now);
+    const { amountMinor } = await priceOf(desk, prices, request);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const existing = target(all, request, desk.now);
-    return answer(desk, request, actionOf(existing), existing, priceMinor, 0n);
+    return answer(desk, request, actionOf(existing), existing, amountMinor, 0n);
   });
 }
 
@@ -55,10 +56,11 @@ export function quoteChange(
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const subscription = pick(all, request.subscriptionId);
     refuseUnchangeable(desk, subscription);
-    const priceMinor = await priceOf(desk, await readPriceList(desk.tx, desk.now), request);
+    const prices = await readPriceList(desk.tx, desk.now);
+    const { amountMinor } = await priceOf(desk, prices, request);
     const { creditedMinor } = await creditsOf(desk, request, subscription);
     const changed = { ...subscription, expiresAt: desk.now };
-    return answer(desk, request, 'changed', changed, priceMinor, creditedMinor);
+    return answer(desk, request, 'changed', changed, amountMinor, creditedMinor);
   });
 }
 

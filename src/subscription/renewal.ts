@@ -1,6 +1,6 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { dayMs, earliest, type Instant, later, latest, never } from '../kernel/instant.ts';
-import { type Discount, priceFor } from './price.ts';
+import { computePrice, type Discount } from './price.ts';
 import type { Settings } from './settings.ts';
 
 // When a subscription is renewed, and what is charged (DESIGN.md 5, "auto-renewal").
@@ -38,6 +38,9 @@ export type RenewalDecision =
       readonly startsAt: Instant;
       readonly endsAt: Instant;
       readonly chargeMinor: bigint;
+      /** How the charge was computed. */
+      readonly listMinor: bigint;
+      readonly percentOff: number;
     }
   | {
       readonly do: 'wait-for-money';
@@ -82,7 +85,11 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
   if (expired && later(facts.expiresAt, settings.reviveMs) < now) return { do: 'give-up' };
   if (facts.listMinor === null) return { do: 'quarantine', reason: 'no_price' };
 
-  const chargeMinor = priceFor(facts.listMinor, facts, settings.vipPercent);
+  const {
+    listMinor,
+    discountPercent,
+    amountMinor: chargeMinor,
+  } = computePrice(facts.listMinor, facts, settings.vipPercent);
   if (facts.balanceMinor < chargeMinor) {
     return {
       do: 'wait-for-money',
@@ -95,7 +102,8 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
   const wholePeriodGone = later(facts.expiresAt, periodMs) <= now;
   // A clock that went back must not sell time that was sold already.
   const startsAt = expired || wholePeriodGone ? latest(now, facts.expiresAt) : facts.expiresAt;
-  return { do: 'renew', startsAt, endsAt: later(startsAt, periodMs), chargeMinor };
+  const endsAt = later(startsAt, periodMs);
+  return { do: 'renew', startsAt, endsAt, chargeMinor, listMinor, percentOff: discountPercent };
 }
 
 /** In an hour, at the latest at the end; an ended one waits for money, not for time. */

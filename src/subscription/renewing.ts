@@ -28,6 +28,9 @@ export interface Renewal {
   readonly startsAt: Instant;
   readonly endsAt: Instant;
   readonly chargeMinor: bigint;
+  /** How the charge was computed. */
+  readonly listMinor: bigint;
+  readonly percentOff: number;
   readonly currency: string;
   /** What the balance is after this charge. */
   readonly balanceAfterMinor: bigint;
@@ -80,6 +83,7 @@ export async function renew(
       source: 'renewal' as const,
       amountMinor: row.chargeMinor,
       ledgerEntryId: row.entryId,
+      discountPercent: row.percentOff,
     }));
   // What refers to the customer comes before the customer is changed: a foreign key's check locks
   // the newest version of a row, and of the unchanged one we hold the lock already.

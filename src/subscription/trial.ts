@@ -46,6 +46,9 @@ export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnsw
         amountMinor: 0n,
         currency: customer.currency,
         ledgerEntryId: null,
+        periodDays: days,
+        listMinor: null,
+        discountPercent: null,
       },
     ]);
     await openAccess(tx, [subscriptionId], now);
