@@ -319,6 +319,22 @@ describe('what is asked of the books', () => {
     ['notice resend 999', 1, /there is no notice 999; "perennial notice list"/],
     ['notice cancel x', 2, /"x" is not an id/],
     ['frobnicate', 2, /unknown command 'frobnicate'/],
+    ['customer top-up 7 5 --key ""', 2, /^perennial: --key: "" is empty; expected a value/],
+    ['customer grant 7 --days 3 --key "  "', 2, /^perennial: --key: "" is empty/],
+    ['customer adjust 7 5 --reason ""', 2, /^perennial: --reason: "" is empty/],
+    ['plan list --config ""', 2, /^perennial: --config: "" is empty/],
+    ['apply "" --yes', 2, /^perennial: FILE: "" is empty/],
+    ['apply perennial.yaml --yes --keep ""', 2, /^perennial: --keep: "" is empty/],
+    ['customer top-up 7 5 --provider x', 2, /^perennial: --provider: has no effect without --ref/],
+    ['customer top-up 7 5 --ref x', 2, /^perennial: --ref: has no effect without --provider/],
+    [
+      'customer change-plan 7 --plan basic --days 30 --forfeit --subscription 1',
+      2,
+      /^perennial: --forfeit: has no effect without --immediately, .* remove --forfeit/,
+    ],
+    ['customer purchase 7 --plan basic --days 30 --new --subscription 1', 2, /only one of them/],
+    ['apply perennial.yaml --yes --moved nl-9', 2, /--moved: "nl-9" is not a node; available: /],
+    ['apply perennial.yaml --yes --keep nl-9', 2, /--keep: "nl-9" is not a node; available: none/],
   ])('%s', async (line, code, sentence) => {
     const before = await everything(books.url);
     expectRefusal(await typed(line), code, sentence);
@@ -333,6 +349,15 @@ describe('what is asked of the books', () => {
     expect(err).toMatch(/nothing was imported\n$/);
     expect(await everything(books.url)).toEqual(before);
   });
+
+  test.each(['customer show 7 --qr --json', 'audit --json --format html'])(
+    '%s names two outputs, so it is refused',
+    async (line) => {
+      const { code, err } = await typed(line);
+      expect(code).toBe(2);
+      expect(JSON.parse(err).error.code).toBe('two_targets');
+    },
+  );
 
   test('for a program the same comes as JSON', async () => {
     const { code, err } = await typed('customer show 8 --json');

@@ -1,3 +1,5 @@
+import { type Config, nodesOf } from '../config.ts';
+import type { Db } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Step } from './difference.ts';
 import { leavingGroup } from './nodes.ts';
@@ -37,5 +39,23 @@ export function refuseUnmeant(
         `${where} has the api ${before.api} in the books and ${node.api} here; if that is the same server at another address, or the one before is switched off for good, say --moved ${node.id}; another server beside it is a node with an id of its own, and "perennial node remove ${node.id}" empties the one before`,
       );
     }
+  }
+}
+
+/** @throws UsageFault `no_node` for an id that neither the file nor the database has */
+export async function requireKnownNodes(
+  db: Db,
+  wanted: Config,
+  { moved, kept }: MeantNodes,
+): Promise<void> {
+  if (moved.length + kept.length === 0) return;
+  const rows = await db.selectFrom('perennial.node').select('id').orderBy('id').execute();
+  const inFile = (nodesOf(wanted) ?? []).map(({ id }) => id);
+  const known = new Set([...inFile, ...rows.map(({ id }) => id)]);
+  for (const [option, ids] of Object.entries({ '--moved': moved, '--keep': kept })) {
+    const unknown = ids.find((id) => !known.has(id));
+    if (unknown === undefined) continue;
+    const there = [...known].join(', ') || 'none';
+    throw new UsageFault('no_node', `${option}: "${unknown}" is not a node; available: ${there}`);
   }
 }

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { carryOut } from '../catalog/apply.ts';
 import { difference, inWords, type Step } from '../catalog/difference.ts';
-import { refuseUnmeant } from '../catalog/moved.ts';
+import { refuseUnmeant, requireKnownNodes } from '../catalog/moved.ts';
 import { refuseVanished } from '../catalog/vanished.ts';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
@@ -37,6 +37,8 @@ export function applyCommand(open: OpenBooks): Command {
       // Where the books are is the process's configuration, which the file may be itself.
       const wanted = readConfiguration({ config: file });
       await withBooks(open, { ...options, config: options.config ?? file }, async ({ db }) => {
+        const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
+        await requireKnownNodes(db, wanted, meant);
         const show = await difference(db, wanted, await readClock(db));
         if (show.length === 0) {
           print(
@@ -48,7 +50,7 @@ export function applyCommand(open: OpenBooks): Command {
         }
         if (!options.json) process.stdout.write(`${show.map(inWords).join('\n')}\n`);
         const refuse = async (on: Db | Tx, steps: readonly Step[]) => {
-          refuseUnmeant(steps, { moved: options.moved ?? [], kept: options.keep ?? [] }, file);
+          refuseUnmeant(steps, meant, file);
           if (options.retire !== true) await refuseVanished(on, steps, file);
         };
         await refuse(db, show);

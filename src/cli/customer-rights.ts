@@ -35,14 +35,8 @@ export function purchaseCommand(open: OpenBooks): Command {
     .requiredOption('--days <N>', 'how long', days)
     .option('--new', 'another subscription, whatever there is')
     .option('--auto-renew <on|off>', 'of a new one (default: on)', onOff);
-  return changing<PurchaseOptions>(open, build, ({ db }, options, id) => {
-    if (options.new === true && options.subscription !== undefined) {
-      throw new UsageFault(
-        'two_targets',
-        '--new and --subscription: only one of them can be meant',
-      );
-    }
-    return purchase(call(db, options), {
+  return changing<PurchaseOptions>(open, build, ({ db }, options, id) =>
+    purchase(call(db, options), {
       telegramId: tg(id),
       plan: options.plan,
       periodDays: options.days,
@@ -51,8 +45,8 @@ export function purchaseCommand(open: OpenBooks): Command {
         isNew: options.new,
         autoRenew: options.autoRenew,
       }),
-    });
-  });
+    }),
+  );
 }
 
 export function trialCommand(open: OpenBooks): Command {
@@ -132,19 +126,13 @@ export function grantCommand(open: OpenBooks): Command {
   const build = withSubscription(command('grant <TG>', 'a period that costs nothing'))
     .requiredOption('--days <N>', 'how long', days)
     .option('--plan <P>', 'a new subscription to this plan, instead of extending one');
-  return changing<GrantOptions>(open, build, ({ db }, options, id) => {
-    if (options.plan !== undefined && options.subscription !== undefined) {
-      throw new UsageFault(
-        'two_targets',
-        '--plan and --subscription: only one of them can be meant',
-      );
-    }
-    return grant(call(db, options), {
+  return changing<GrantOptions>(open, build, ({ db }, options, id) =>
+    grant(call(db, options), {
       telegramId: tg(id),
       days: options.days,
       ...given({ subscriptionId: options.subscription, newPlan: options.plan }),
-    });
-  });
+    }),
+  );
 }
 
 interface RevokeOptions extends SubscriptionOption {

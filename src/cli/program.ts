@@ -12,6 +12,7 @@ import { migrateCommand } from './migrate.ts';
 import { nodeCommand } from './node.ts';
 import { noticeCommand } from './notice.ts';
 import { openBooksFor, openBooksForService } from './open-books.ts';
+import { checkOptions } from './option-rules.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
 import { startCommand } from './start.ts';
@@ -40,6 +41,7 @@ export function program(): Command {
     .addCommand(noticeCommand(openBooksFor))
     .addCommand(auditCommand(openBooksFor))
     .addCommand(tokenCommand(openBooksFor));
+  perennial.hook('preAction', (_, command) => checkOptions(command));
   return throughout(perennial);
 }
 

@@ -28,6 +28,7 @@ const statusOf: Readonly<Record<string, number>> = {
   which_subscription: 422,
   bad_amount: 422,
   no_provider: 422,
+  no_provider_ref: 422,
   key_reused: 422,
   short_balance: 402,
   unauthorized: 401,

@@ -42,11 +42,19 @@ export function topUp(call: Call, request: TopUp): Promise<BalanceAnswer> {
   });
 }
 
-async function refuseKnownPayment(desk: Desk, request: TopUp): Promise<void> {
-  if (request.providerRef === undefined) return;
-  if (request.provider === undefined) {
+/** @throws Fault `no_provider`, `no_provider_ref`: only both of them name a payment */
+function requireWholeReference({ provider, providerRef }: Partial<TopUp>): void {
+  if (providerRef !== undefined && !provider) {
     throw refused('no_provider', 'a payment reference needs its provider, or it names nothing');
   }
+  if (provider !== undefined && !providerRef) {
+    throw refused('no_provider_ref', 'a provider needs the reference of the payment');
+  }
+}
+
+async function refuseKnownPayment(desk: Desk, request: TopUp): Promise<void> {
+  requireWholeReference(request);
+  if (request.providerRef === undefined) return;
   const { rows } = await sql<{ telegram_id: bigint }>`
     SELECT c.telegram_id FROM perennial.ledger_entry e
     JOIN perennial.customer c ON c.id = e.customer_id

@@ -42,7 +42,7 @@ const topUps = route({
       .describe('the payment there: credited once, whatever the key'),
   }),
   answer: balanceShape,
-  refusals: ['no_customer', 'bad_amount', 'no_provider', 'payment_known'],
+  refusals: ['no_customer', 'bad_amount', 'no_provider', 'no_provider_ref', 'payment_known'],
   async handle({ db }, { params, body, call }) {
     const who = telegramIdOf(params);
     return topUp(call, {

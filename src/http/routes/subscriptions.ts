@@ -95,13 +95,18 @@ const changePlanNow = route({
   scope: 'sell',
   keyed: true,
   params: bySubscription,
-  body: z.strictObject({
-    plan: planKey,
-    period_days: periodDays,
-    when: z.enum(['now', 'next']),
-    forfeit: z.boolean().optional().describe('give up time that was a gift or imported'),
-    price: money.optional().describe('what the customer was told: another price is refused'),
-  }),
+  body: z
+    .strictObject({
+      plan: planKey,
+      period_days: periodDays,
+      when: z.enum(['now', 'next']),
+      forfeit: z.boolean().optional().describe('give up time that was a gift or imported'),
+      price: money.optional().describe('what the customer was told: another price is refused'),
+    })
+    .refine(
+      ({ when, forfeit }) => when === 'now' || forfeit !== true,
+      'forfeit has an effect only with "when": "now"',
+    ),
   answer: z.object({
     telegram_id: telegramId,
     subscription_id: rowId,

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { UsageFault } from '../kernel/faults.ts';
+
+// Options and arguments without an effect are refused before a command opens the database.
+//
+// 1. A text that was given is not empty: `--key ''` is a variable of a script without a value.
+// 2. An option that has an effect only with another option requires that option.
+// 3. Of two options that exclude each other, only one is accepted.
+//
+// `--dry-run` is accepted with every option of its command, so that it can be added to any command
+// line to preview it.
+
+/** `option` has an effect only with `needs`. */
+interface Requirement {
+  readonly option: string;
+  readonly needs: string;
+  readonly because: string;
+}
+
+interface Rules {
+  readonly requires?: readonly Requirement[];
+  /** Pairs; a third text is the value of the first option that agrees with the second option. */
+  readonly excludes?: readonly (readonly [string, string, string?])[];
+}
+
+/** By the path of the command. */
+const rules: Readonly<Record<string, Rules>> = {
+  'customer top-up': {
+    requires: [
+      { option: '--provider', needs: '--ref', because: 'only both of them name a payment' },
+      { option: '--ref', needs: '--provider', because: 'only both of them name a payment' },
+    ],
+  },
+  'customer change-plan': {
+    requires: [
+      {
+        option: '--forfeit',
+        needs: '--immediately',
+        because: 'a change at the next renewal gives nothing up',
+      },
+    ],
+  },
+  'customer purchase': { excludes: [['--new', '--subscription']] },
+  'customer grant': { excludes: [['--plan', '--subscription']] },
+  'customer show': { excludes: [['--qr', '--json']] },
+  audit: { excludes: [['--format', '--json', 'json']] },
+};
+
+/** The names of a command and of those above it, without the program's: `customer top-up`. */
+function pathOf(command: Command): string {
+  const names: string[] = [];
+  for (let each = command; each.parent !== null; each = each.parent) names.unshift(each.name());
+  return names.join(' ');
+}
+
+const isEmpty = (value: unknown): boolean =>
+  Array.isArray(value) ? value.some(isEmpty) : typeof value === 'string' && value.trim() === '';
+
+/** The options that the command line has, by their long names. */
+function givenOptions(command: Command): Map<string, unknown> {
+  const given = new Map<string, unknown>();
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (command.getOptionValueSource(name) !== 'cli') continue;
+    given.set(option.long ?? option.flags, command.getOptionValue(name));
+  }
+  return given;
+}
+
+function requireText(command: Command, given: ReadonlyMap<string, unknown>): void {
+  const empty = (place: string) =>
+    new UsageFault('empty_value', `${place}: "" is empty; expected a value, or leave it out`);
+  for (const [option, value] of given) if (isEmpty(value)) throw empty(option);
+  command.args.forEach((value, place) => {
+    const name = command.registeredArguments[place]?.name() ?? 'argument';
+    if (isEmpty(value)) throw empty(name);
+  });
+}
+
+/** @throws UsageFault `empty_value`, `incomplete_options`, `two_targets` */
+export function checkOptions(command: Command): void {
+  const given = givenOptions(command);
+  requireText(command, given);
+  const { requires = [], excludes = [] } = rules[pathOf(command)] ?? {};
+  for (const { option, needs, because } of requires) {
+    if (!given.has(option) || given.has(needs)) continue;
+    throw new UsageFault(
+      'incomplete_options',
+      `${option}: has no effect without ${needs}, because ${because}; add ${needs} or remove ${option}`,
+    );
+  }
+  for (const [one, other, agreeing] of excludes) {
+    if (!given.has(one) || !given.has(other)) continue;
+    if (agreeing !== undefined && given.get(one) === agreeing) continue;
+    throw new UsageFault('two_targets', `${one} and ${other}: only one of them can be meant`);
+  }
+}
