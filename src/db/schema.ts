@@ -252,6 +252,8 @@ export interface EventTable {
 export interface IdempotencyTable {
   scope: string;
   key: string;
+  /** The API token; '' for the command line, '?' for keys that are older than owners. */
+  owner: string;
   fingerprint: string;
   answer: ColumnType<unknown, string | null, string | null>;
   at: Time;

@@ -12,18 +12,27 @@ export type FaultKind = 'transient' | 'permanent' | 'bug';
 export class Fault extends Error {
   readonly kind: FaultKind;
   readonly code: string;
+  /** The message without its hint, for readers who have no command line. */
+  readonly statement: string;
 
-  constructor(kind: FaultKind, code: string, sentence: string, cause?: unknown) {
-    super(sentence, cause === undefined ? undefined : { cause });
+  constructor(kind: FaultKind, code: string, sentence: string, cause?: unknown, hint?: string) {
+    super(
+      hint === undefined ? sentence : `${sentence}; ${hint}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.name = 'Fault';
     this.kind = kind;
     this.code = code;
+    this.statement = sentence;
   }
 }
 
-/** What was asked can't be done as the books stand (exit code 1); nothing was changed. */
-export function refused(code: string, sentence: string): Fault {
-  return new Fault('permanent', code, sentence);
+/**
+ * The request is not possible in the present state (exit code 1). Nothing was changed.
+ * @param hint the next step for a user of the command line; the API does not show it
+ */
+export function refused(code: string, sentence: string, hint?: string): Fault {
+  return new Fault('permanent', code, sentence, undefined, hint);
 }
 
 /** The command line, the configuration or the place is wrong (exit code 2); nothing was changed. */

@@ -8,6 +8,10 @@ export type Instant = number & { readonly [instantBrand]: true };
 /** PostgreSQL's `infinity`: later than every moment. */
 export const never = Number.POSITIVE_INFINITY as Instant;
 
+/** The range of times that ISO 8601 with four digits of the year and PostgreSQL can both write. */
+export const firstInstant = Date.parse('0001-01-01T00:00:00.000Z') as Instant;
+export const lastInstant = Date.parse('9999-12-31T23:59:59.999Z') as Instant;
+
 export const secondMs = 1_000;
 export const minuteMs = 60 * secondMs;
 export const hourMs = 60 * minuteMs;
@@ -41,7 +45,8 @@ export function readInstant(text: string): Instant | undefined {
   const match = isoWithOffset.exec(text);
   if (match === null) return undefined;
   const epochMs = Date.parse(text);
-  if (Number.isNaN(epochMs)) return undefined;
+  // An offset can move a time of year 9999 into a year of five digits.
+  if (!(epochMs >= firstInstant && epochMs <= lastInstant)) return undefined;
   const [, year, month, day] = match;
   const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
   return Number(day) > lastDay ? undefined : instant(epochMs);

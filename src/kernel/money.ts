@@ -32,8 +32,8 @@ export function isCurrency(code: string): boolean {
   return known.has(code);
 }
 
-/** What a bigint column holds. */
-const minorMax = 2n ** 63n - 1n;
+/** The largest value of a bigint column. */
+export const minorMax = 2n ** 63n - 1n;
 
 export type MoneyReading = { minor: bigint } | { wrong: string };
 

@@ -176,7 +176,7 @@ async function lockReader(tx: Tx, id: bigint): Promise<CustomerId | null> {
     .where('id', '=', id)
     .executeTakeFirst();
   if (found === undefined) {
-    throw refused('no_notice', `there is no notice ${id}; "perennial notice list" has them`);
+    throw refused('no_notice', `there is no notice ${id}`, '"perennial notice list" has them');
   }
   const { customer_id } = found;
   if (customer_id !== null) {

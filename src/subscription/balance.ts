@@ -27,7 +27,7 @@ export type BalanceAnswer = {
 export function topUp(call: Call, request: TopUp): Promise<BalanceAnswer> {
   return forCustomer(call, 'top-up', request.telegramId, request, async (desk) => {
     if (request.amountMinor <= 0n) {
-      throw refused('bad_amount', 'a top-up must be above 0; to take money away there is adjust');
+      throw refused('bad_amount', 'a top-up must be above 0', 'to take money away there is adjust');
     }
     await refuseKnownPayment(desk, request);
     const { provider, providerRef } = request;
@@ -55,17 +55,23 @@ function requireWholeReference({ provider, providerRef }: Partial<TopUp>): void 
 async function refuseKnownPayment(desk: Desk, request: TopUp): Promise<void> {
   requireWholeReference(request);
   if (request.providerRef === undefined) return;
+  const { provider, providerRef } = request;
+  // Two requests for one payment: the second waits here for the first one's commit, and then
+  // finds its entry. The transaction holds its customer and waits for no other customer.
+  await sql`
+    SELECT pg_advisory_xact_lock(hashtextextended(${`payment ${provider} ${providerRef}`}, 0))`.execute(
+    desk.tx,
+  );
   const { rows } = await sql<{ telegram_id: bigint }>`
     SELECT c.telegram_id FROM perennial.ledger_entry e
     JOIN perennial.customer c ON c.id = e.customer_id
-    WHERE e.provider = ${request.provider} AND e.provider_ref = ${request.providerRef}`.execute(
-    desk.tx,
-  );
+    WHERE e.provider = ${provider} AND e.provider_ref = ${providerRef}`.execute(desk.tx);
   const [known] = rows;
   if (known === undefined) return;
   throw refused(
     'payment_known',
-    `payment ${request.providerRef} of ${request.provider} was credited already, to customer ${known.telegram_id}`,
+    `payment ${providerRef} of ${provider} was credited already`,
+    `it is in the ledger of customer ${known.telegram_id}`,
   );
 }
 

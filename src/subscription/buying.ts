@@ -2,13 +2,14 @@ import { sql } from 'kysely';
 import type { SubscriptionKind } from '../db/schema.ts';
 import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
-import { dayMs, type Instant, isoTime, later, latest } from '../kernel/instant.ts';
+import { type Instant, isoTime, latest } from '../kernel/instant.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
 import { owe } from '../notify/outbox.ts';
 import { openAccess, remarkAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
+import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
-import { addPeriods } from './periods.ts';
+import { addPeriods, periodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
 import { receiptOf } from './renewing.ts';
@@ -20,7 +21,7 @@ import { ofSubscription, record } from './timeline.ts';
 // period starts where the trial ends), or makes a new one. A period starts at max(now, end): no
 // paid day is lost, none is given twice.
 
-export interface Purchase {
+export interface Purchase extends EndCondition {
   readonly telegramId: bigint;
   readonly plan: string;
   readonly periodDays: number;
@@ -62,6 +63,7 @@ export function purchase(call: Call, request: Purchase): Promise<PurchaseAnswer>
       request,
       desk.now,
     );
+    requireEnd(subscription, request);
     return sell(desk, request, subscription, price);
   });
 }
@@ -95,8 +97,8 @@ export async function refuseUnsold(desk: Desk, plan: string): Promise<void> {
   const found = rows.find((row) => row.key === plan);
   if (found !== undefined && found.retired_at === null) return;
   const sold = rows.filter((row) => row.retired_at === null).map((row) => row.key);
-  const there = sold.length === 0 ? 'none yet; perennial apply adds them' : sold.join(', ');
-  throw refused('no_plan', `there is no plan "${plan}" on sale; there is ${there}`);
+  const statement = `there is no plan "${plan}" on sale; there is ${sold.join(', ') || 'none yet'}`;
+  throw refused('no_plan', statement, sold.length === 0 ? 'perennial apply adds them' : undefined);
 }
 
 export function refuseShort(desk: Desk, priceMinor: bigint, balanceMinor: bigint): void {
@@ -139,13 +141,14 @@ export function target(
       ? (candidates.find(isTrial) ?? pick(candidates, undefined))
       : pick(all, asked);
   if (chosen.state === 'revoked') {
-    throw refused('revoked', `subscription ${chosen.id} was revoked; buy a new one with --new`);
+    throw refused('revoked', `subscription ${chosen.id} was revoked`, 'buy a new one with --new');
   }
   const runs = chosen.state === 'active' && chosen.expiresAt > now;
   if (chosen.kind === 'paid' && runs && chosen.plan !== request.plan) {
     throw refused(
       'other_plan',
-      `subscription ${chosen.id} runs on plan ${chosen.plan}; change-plan moves it to ${request.plan}, --new buys another one`,
+      `subscription ${chosen.id} runs on plan ${chosen.plan}`,
+      `change-plan moves it to ${request.plan}, --new buys another one`,
     );
   }
   return chosen;
@@ -158,7 +161,7 @@ export function stretchOf(
   now: Instant,
 ): { readonly startsAt: Instant; readonly endsAt: Instant } {
   const startsAt = existing === undefined ? now : latest(now, existing.expiresAt);
-  return { startsAt, endsAt: later(startsAt, periodDays * dayMs) };
+  return { startsAt, endsAt: periodEnd(startsAt, periodDays) };
 }
 
 /** Charges and extends, together. The customer's balance covers it. */

@@ -6,6 +6,7 @@ import type { LedgerKind } from '../db/schema.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { majorUnits, minorMax, moneyText } from '../kernel/money.ts';
 import { book, reserveEntryIds } from './ledger.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { type Actor, detailJson } from './timeline.ts';
@@ -22,8 +23,12 @@ export interface Call {
   readonly actor: Actor;
   /** Names this very request, so that asking again is harmless. Without one it is its own. */
   readonly key?: string;
+  /** The id of the API token that owns the key. The same key of another owner is another key. */
+  readonly keyOwner?: string;
   /** The same key while its first request is under way: wait for that, or be refused at once. */
   readonly inFlight?: 'wait' | 'refuse';
+  /** Adds fields to the answer before it is stored under the key, in the same transaction. */
+  readonly extend?: (tx: Tx, answer: Answer) => Promise<object>;
 }
 
 /** The customer under the lock. */
@@ -70,7 +75,7 @@ export function forCustomer<A extends Answer>(
   return inTransaction(call.db, async (tx) => {
     await refuseInFlight(tx, scope, call);
     const customerId = await lockCustomer(tx, telegramId);
-    return once(tx, scope, call.key, { telegramId, ...body }, async () =>
+    return once(tx, scope, call, { telegramId, ...body }, async () =>
       work(await deskOf(tx, call.actor, customerId, call.key)),
     );
   });
@@ -115,7 +120,7 @@ export function glance<A>(
 export async function refuseInFlight(tx: Tx, scope: string, call: Call): Promise<void> {
   if (call.inFlight !== 'refuse' || call.key === undefined) return;
   const { rows } = await sql<{ free: boolean }>`
-    SELECT pg_try_advisory_xact_lock(hashtextextended(${`${scope} ${call.key}`}, 0)) AS free`.execute(
+    SELECT pg_try_advisory_xact_lock(hashtextextended(${`${scope} ${ownerOf(call)} ${call.key}`}, 0)) AS free`.execute(
     tx,
   );
   if (rows[0]?.free === true) return;
@@ -146,43 +151,56 @@ async function readCustomer(tx: Tx, id: CustomerId): Promise<Customer> {
   return rows[0] as Customer;
 }
 
-/** Does `work` once for a key, however often and from wherever it is asked for. */
+/** The owner of keys that were stored before keys had owners. Such a key still counts for all. */
+const anyOwner = '?';
+
+/** The command line has no token: its keys share one owner. */
+const ownerOf = (call: Call): string => call.keyOwner ?? '';
+
+/** Runs `work` once for a key of an owner, and returns the stored answer after that. */
 export async function once<A extends Answer>(
   tx: Tx,
   scope: string,
-  key: string | undefined,
+  call: Call,
   body: object,
   work: () => Promise<A>,
 ): Promise<A> {
-  if (key === undefined) return work();
+  const { key } = call;
+  if (key === undefined) return extended(tx, call, await work());
+  const owner = ownerOf(call);
   const fingerprint = fingerprintOf(body);
   const at = isoTime(await readClock(tx));
   // Two at once: the second waits here for the first one's commit, and then finds its row.
   const { numAffectedRows } = await sql`
-    INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
-    VALUES (${scope}, ${key}, ${fingerprint}, ${at})
-    ON CONFLICT (scope, key) DO NOTHING`.execute(tx);
+    INSERT INTO perennial.idempotency (scope, key, owner, fingerprint, at)
+    SELECT ${scope}, ${key}, ${owner}, ${fingerprint}, ${at}
+    WHERE NOT EXISTS (SELECT FROM perennial.idempotency
+      WHERE scope = ${scope} AND key = ${key} AND owner = ${anyOwner})
+    ON CONFLICT (scope, key, owner) DO NOTHING`.execute(tx);
   if (numAffectedRows === 0n) {
-    const earlier = await earlierAnswer<A>(tx, scope, key, fingerprint);
+    const earlier = await earlierAnswer<A>(tx, { scope, key, owner }, fingerprint);
     // None: it was so old that it was forgotten at this moment, and so it is a new one.
-    return earlier ?? once(tx, scope, key, body, work);
+    return earlier ?? once(tx, scope, call, body, work);
   }
-  const answer = await work();
+  const answer = await extended(tx, call, await work());
   await sql`
     UPDATE perennial.idempotency SET answer = ${JSON.stringify(answer)}::json
-    WHERE scope = ${scope} AND key = ${key}`.execute(tx);
+    WHERE scope = ${scope} AND key = ${key} AND owner = ${owner}`.execute(tx);
   return answer;
+}
+
+async function extended<A extends Answer>(tx: Tx, call: Call, answer: A): Promise<A> {
+  return call.extend === undefined ? answer : { ...answer, ...(await call.extend(tx, answer)) };
 }
 
 async function earlierAnswer<A>(
   tx: Tx,
-  scope: string,
-  key: string,
+  { scope, key, owner }: { readonly scope: string; readonly key: string; readonly owner: string },
   fingerprint: string,
 ): Promise<A | undefined> {
   const { rows } = await sql<{ fingerprint: string; answer: A }>`
     SELECT fingerprint, answer FROM perennial.idempotency
-    WHERE scope = ${scope} AND key = ${key}`.execute(tx);
+    WHERE scope = ${scope} AND key = ${key} AND owner IN (${owner}, ${anyOwner})`.execute(tx);
   const [earlier] = rows;
   if (earlier === undefined) return undefined;
   if (earlier.fingerprint === fingerprint) return earlier.answer;
@@ -201,8 +219,12 @@ export interface Movement {
   readonly providerRef?: string;
 }
 
-/** Moves money of the customer at the desk. The caller has checked that the balance covers it. */
+/**
+ * Changes the balance of the locked customer. The caller has checked that the balance covers it.
+ * @throws Fault `balance_too_large`: the column cannot hold the sum
+ */
 export async function move(desk: Desk, movement: Movement): Promise<LedgerEntryId> {
+  requireStorableBalance(desk.customer, movement.amountMinor);
   const [id] = (await reserveEntryIds(desk.tx, 1)) as [LedgerEntryId];
   const balanceAfterMinor = desk.customer.balanceMinor + movement.amountMinor;
   await book(
@@ -220,4 +242,15 @@ export async function move(desk: Desk, movement: Movement): Promise<LedgerEntryI
   );
   desk.customer.balanceMinor = balanceAfterMinor;
   return id;
+}
+
+function requireStorableBalance(customer: Customer, amountMinor: bigint): void {
+  const { balanceMinor, currency } = customer;
+  if (balanceMinor + amountMinor <= minorMax) return;
+  const limit = majorUnits(minorMax, currency);
+  const balance = moneyText(balanceMinor, currency);
+  throw refused(
+    'balance_too_large',
+    `the balance is ${balance}; with this amount it would exceed ${limit}, the largest balance`,
+  );
 }

@@ -77,7 +77,7 @@ export function createCustomer(call: Call, given: NewCustomer): Promise<Customer
   }
   return inTransaction(call.db, async (tx) => {
     await refuseInFlight(tx, 'create', call);
-    return once(tx, 'create', call.key, given, async () => {
+    return once(tx, 'create', call, given, async () => {
       const now = await readClock(tx);
       const added = await tx
         .insertInto('perennial.customer')

@@ -1,12 +1,13 @@
 import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
-import { dayMs, type Instant, isoTime, later, latest, never } from '../kernel/instant.ts';
+import { type Instant, isoTime, latest, never } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
 import { closeAccess, openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
+import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
-import { addPeriods } from './periods.ts';
+import { addPeriods, periodEnd } from './periods.ts';
 import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.ts';
 import {
   alter,
@@ -23,7 +24,7 @@ import { tryAgainNow } from './wake.ts';
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
 
-export interface Grant {
+export interface Grant extends EndCondition {
   readonly telegramId: bigint;
   readonly days: number;
   /** To extend; without it the one that is meant. */
@@ -49,8 +50,9 @@ export type RightsAnswer = {
 export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
   return forCustomer(call, 'grant', request.telegramId, request, async (desk) => {
     const existing = await grantee(desk, request);
+    requireEnd(existing, request);
     const startsAt = existing === undefined ? desk.now : latest(desk.now, existing.expiresAt);
-    const endsAt = later(startsAt, request.days * dayMs);
+    const endsAt = periodEnd(startsAt, request.days);
     const plan = existing?.plan ?? (request.newPlan as string);
     const id = existing?.id ?? (await foundGift(desk, plan, request.days, endsAt));
     if (existing !== undefined) {
@@ -100,7 +102,8 @@ async function grantee(desk: Desk, request: Grant): Promise<Subscription | undef
   if (subscription.state === 'revoked') {
     throw refused(
       'revoked',
-      `subscription ${subscription.id} was revoked; grant a new one with --plan`,
+      `subscription ${subscription.id} was revoked`,
+      'grant a new one with --plan',
     );
   }
   return subscription;
@@ -110,7 +113,7 @@ function foundGift(desk: Desk, plan: string, days: number, expiresAt: Instant) {
   return found(desk, { kind: 'paid', plan, periodDays: days, expiresAt, autoRenew: false });
 }
 
-export interface Revocation {
+export interface Revocation extends EndCondition {
   readonly telegramId: bigint;
   readonly subscriptionId?: SubscriptionId;
   readonly refund?: RefundPart;
@@ -122,6 +125,7 @@ export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
   return forCustomer(call, 'revoke', request.telegramId, request, async (desk) => {
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const subscription = pick(all, request.subscriptionId);
+    requireEnd(subscription, request);
     if (subscription.state === 'revoked') {
       throw refused('revoked', `subscription ${subscription.id} was revoked already`);
     }
@@ -166,7 +170,7 @@ async function refundToCome(
   return { refundedMinor, expiresAt: left[0]?.endsAt ?? subscription.startedAt };
 }
 
-export interface Switch {
+export interface Switch extends EndCondition {
   readonly telegramId: bigint;
   readonly subscriptionId?: SubscriptionId;
   readonly on: boolean;
@@ -178,6 +182,7 @@ export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer>
     await heardOf(desk);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const subscription = pick(all, request.subscriptionId);
+    requireEnd(subscription, request);
     if (subscription.kind === 'trial') {
       throw refused(
         'is_trial',

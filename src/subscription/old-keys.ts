@@ -19,8 +19,8 @@ export async function forgetOldKeys(
   max: number = forgottenMax,
 ): Promise<number> {
   const { numAffectedRows } = await sql`
-    DELETE FROM perennial.idempotency WHERE (scope, key) IN (
-      SELECT scope, key FROM perennial.idempotency
+    DELETE FROM perennial.idempotency WHERE (scope, key, owner) IN (
+      SELECT scope, key, owner FROM perennial.idempotency
       WHERE at < ${isoTime(later(now, -keyKeptMs))}
       ORDER BY at LIMIT ${max})`.execute(db);
   return Number(numAffectedRows ?? 0n);

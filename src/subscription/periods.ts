@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import type { PeriodSource } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
+import { refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { dayMs, type Instant, isoTime, lastInstant, later } from '../kernel/instant.ts';
 
 /** A stretch `[startsAt, endsAt)` that a subscription is given, and what was charged for it. */
 export interface NewPeriod {
@@ -23,6 +24,19 @@ export interface NewPeriod {
   /** The list price and the discount that explain the amount; null without a price. */
   readonly listMinor: bigint | null;
   readonly discountPercent: number | null;
+}
+
+/**
+ * The end of a period of whole days.
+ * @throws Fault `end_too_late`: no column and no ISO 8601 time can hold it
+ */
+export function periodEnd(startsAt: Instant, days: number): Instant {
+  const endsAt = later(startsAt, days * dayMs);
+  if (endsAt <= lastInstant) return endsAt;
+  throw refused(
+    'end_too_late',
+    `a period of ${days} days from ${isoTime(startsAt)} would end after the year 9999`,
+  );
 }
 
 /** Adds periods; one that overlaps a live one of its subscription fails the transaction. */

@@ -4,6 +4,7 @@ import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
+import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
 import type { ComputedPrice } from './price.ts';
 import { readPriceList } from './price-list.ts';
@@ -22,7 +23,7 @@ import { tryAgainNow } from './wake.ts';
 // Change of plan (DESIGN.md 5): at the next renewal, which costs nothing now; or now: the time that
 // is not used is credited by floor as a refund, and a new period starts now.
 
-export interface PlanChange {
+export interface PlanChange extends EndCondition {
   readonly telegramId: bigint;
   readonly subscriptionId?: SubscriptionId;
   readonly plan: string;
@@ -55,6 +56,7 @@ export function changePlan(call: Call, request: PlanChange): Promise<PlanChangeA
     await heardOf(desk);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
     const subscription = pick(all, request.subscriptionId);
+    requireEnd(subscription, request);
     refuseUnchangeable(desk, subscription);
     const prices = await readPriceList(desk.tx, desk.now);
     const price = await priceOf(desk, prices, request);
@@ -141,7 +143,8 @@ function refuseUnpriced(toCome: readonly Period[], request: Pick<PlanChange, 'fo
   if (unpriced === undefined || request.forfeit === true) return;
   throw refused(
     'unpriced_time',
-    `the time until ${isoTime(unpriced.endsAt)} came by ${unpriced.source} and has no price to credit; change at the next renewal, or give it up with --forfeit`,
+    `the time until ${isoTime(unpriced.endsAt)} came by ${unpriced.source} and has no price to credit`,
+    'change at the next renewal, or give it up with --forfeit',
   );
 }
 

@@ -6,6 +6,7 @@ import { floorShare, majorUnits, moneyText } from '../kernel/money.ts';
 import { owe } from '../notify/outbox.ts';
 import { closeAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
+import { type EndCondition, requireEnd } from './conditions.ts';
 import {
   alter,
   livePeriods,
@@ -24,7 +25,7 @@ import { tryAgainNow } from './wake.ts';
 
 export type RefundPart = 'whole' | 'unused';
 
-export interface Refund {
+export interface Refund extends EndCondition {
   readonly telegramId: bigint;
   readonly periodId: PeriodId;
   readonly part: RefundPart;
@@ -58,6 +59,7 @@ export function unusedMinor(period: Period, now: Instant): bigint {
 export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
   return forCustomer(call, 'refund', request.telegramId, request, async (desk) => {
     const { subscription, period } = await findPeriod(desk, request.periodId);
+    requireEnd(subscription, request);
     const amountMinor =
       request.part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
     if (amountMinor === 0n && request.part === 'unused') {
@@ -111,7 +113,8 @@ async function findPeriod(
   }
   throw refused(
     'no_period',
-    `the customer has no period ${id} that could be refunded; customer show lists them`,
+    `the customer has no period ${id} that could be refunded`,
+    'customer show lists them',
   );
 }
 

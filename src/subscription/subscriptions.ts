@@ -68,7 +68,8 @@ export function pick(all: readonly Subscription[], id: SubscriptionId | undefine
   if (only !== undefined && another === undefined) return only;
   throw refused(
     'which_subscription',
-    `the customer has several subscriptions: ${inWords(all)}; name one with --subscription`,
+    `the customer has several subscriptions: ${inWords(all)}`,
+    'name one with --subscription',
   );
 }
 

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { refused } from '../kernel/faults.ts';
-import { dayMs, isoTime, later } from '../kernel/instant.ts';
+import { isoTime } from '../kernel/instant.ts';
 import { openAccess } from './access.ts';
 import { refuseUnsold } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { heardOf } from './hearing.ts';
-import { addPeriods } from './periods.ts';
+import { addPeriods, periodEnd } from './periods.ts';
 import { found, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
 
@@ -32,7 +32,7 @@ export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnsw
     await heardOf(desk);
     const { plan, days } = await offered(desk);
     const { tx, customer, now } = desk;
-    const expiresAt = later(now, days * dayMs);
+    const expiresAt = periodEnd(now, days);
     const first = { kind: 'trial', plan, periodDays: days, expiresAt, autoRenew: false } as const;
     const subscriptionId = await found(desk, first);
     await addPeriods(tx, [
@@ -77,7 +77,7 @@ export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnsw
 async function offered(desk: Desk): Promise<{ plan: string; days: number }> {
   const { trial } = desk.settings;
   if (trial === undefined) {
-    throw refused('no_trial', 'there are no trials; "trial: { plan, days }" and apply make them');
+    throw refused('no_trial', 'there are no trials', '"trial: { plan, days }" and apply make them');
   }
   if (desk.customer.trialUsedAt !== null) {
     throw refused('trial_used', "a customer has one trial, ever, and this one's is used");

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { at, callOf, joins, payer, paysIn, sells } from '../../test/a-book.ts';
+import { freshBooks } from '../../test/books.ts';
+import { fingerprint } from '../../test/http/api.ts';
+import type { PeriodId } from '../kernel/ids.ts';
+import { topUp } from './balance.ts';
+import { purchase } from './buying.ts';
+import { grant, revoke, setAutoRenew } from './granting.ts';
+import { changePlan } from './plan-change.ts';
+import { refund } from './refunding.ts';
+
+// A command that names what its customer saw does nothing once that has changed.
+
+const now = '2026-11-24T09:00:00Z';
+const seen = at('2026-12-24T09:00:00Z');
+
+test('each command with another end than the present one is refused and changes nothing', async () => {
+  await using books = await freshBooks({ now });
+  await sells(books);
+  const subscriptionId = await payer(books, 7n, 1_000_00n);
+  const { rows } = await books.pool.query('SELECT id FROM perennial.period');
+  const periodId = rows[0].id as PeriodId;
+  const call = callOf(books);
+  const one = { telegramId: 7n, subscriptionId, plan: 'basic', periodDays: 30, days: 3 };
+  const commands = (ifExpiresAt: typeof seen | null) => [
+    () => purchase(call, { ...one, ifExpiresAt }),
+    () => changePlan(call, { ...one, plan: 'plus', when: 'now', ifExpiresAt }),
+    () => changePlan(call, { ...one, plan: 'plus', when: 'next', ifExpiresAt }),
+    () => setAutoRenew(call, { ...one, on: false, ifExpiresAt }),
+    () => grant(call, { ...one, ifExpiresAt }),
+    () => refund(call, { ...one, periodId, part: 'whole', ifExpiresAt }),
+    () => revoke(call, { ...one, reason: 'asked', ifExpiresAt }),
+  ];
+  const before = await fingerprint(books);
+  for (const command of [...commands(at('2026-12-24T09:00:00.001Z')), ...commands(null)]) {
+    await expect(command()).rejects.toMatchObject({ code: 'expires_at_changed' });
+  }
+  expect(await fingerprint(books)).toBe(before);
+  for (const command of commands(seen).slice(2, 4)) await command();
+  await commands(seen)[0]?.();
+  // The first purchase moved the end, so the second one with the same condition is refused.
+  await expect(commands(seen)[0]?.()).rejects.toMatchObject({ code: 'expires_at_changed' });
+});
+
+test('a purchase on the condition that it is a new subscription is done once', async () => {
+  await using books = await freshBooks({ now });
+  await sells(books);
+  await joins(books, 7n, { balanceMinor: 1_000_00n });
+  const order = { telegramId: 7n, plan: 'basic', periodDays: 30, ifExpiresAt: null };
+  const both = await Promise.allSettled([
+    purchase(callOf(books), order),
+    purchase(callOf(books), order),
+  ]);
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  const { rows } = await books.pool.query('SELECT count(*)::int AS n FROM perennial.period');
+  expect(rows).toEqual([{ n: 1 }]);
+});
+
+test('in a race of one payment all but one get `payment_known`, without the other customer', async () => {
+  await using books = await freshBooks({ now, connectionsMax: 12 });
+  await sells(books);
+  const customers = Array.from({ length: 10 }, (_, index) => BigInt(7_000 + index));
+  for (const telegramId of customers) await joins(books, telegramId);
+  const payment = { amountMinor: 100n, provider: 'stars', providerRef: 'p-1' };
+  const results = await Promise.allSettled(
+    customers.map((telegramId) => topUp(callOf(books), { telegramId, ...payment })),
+  );
+  const refusals = results.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  expect(refusals).toHaveLength(9);
+  for (const { code, statement } of refusals) {
+    expect([code, statement]).toEqual([
+      'payment_known',
+      'payment p-1 of stars was credited already',
+    ]);
+  }
+  await expect(paysIn(books, 7_000n, 5n)).resolves.toBeUndefined();
+});
