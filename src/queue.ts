@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Job, PgBoss } from 'pg-boss';
 import { faultOf } from './db/faults.ts';
+import { sessionOf } from './db/session.ts';
 import { type Instant, secondMs } from './kernel/instant.ts';
 import { watchDue } from './next-due.ts';
 import { type Slots, slotsOf } from './slots.ts';
@@ -88,7 +89,7 @@ const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondM
 function openBoss(url: string): PgBoss {
   // pg-boss hands these to `pg` as they are. A statement whose answer never comes (a network that
   // swallows packets) fails; all of its statements are short.
-  const connection = { connectionString: url, keepAlive: true, query_timeout: 30 * secondMs };
+  const connection = { ...sessionOf(url), keepAlive: true, query_timeout: 30 * secondMs };
   return new PgBoss({
     ...connection,
     application_name: 'perennial queue',

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { setClock } from '../db/clock.ts';
 import { openBooks, openPool } from '../db/connect.ts';
-import { migrate } from '../db/migrate.ts';
+import { type MigrationProgress, migrate } from '../db/migrate.ts';
 import { parseInstant } from '../kernel/instant.ts';
 import { readConfiguration } from './configuration.ts';
 import { type CommonOptions, command, print } from './frame.ts';
@@ -23,6 +23,7 @@ export function migrateCommand(): Command {
         const done = await migrate(place.url, {
           test: options.test ?? false,
           setsClock: now !== undefined,
+          onProgress: showProgress,
         });
         if (now !== undefined) {
           const db = openBooks(openPool(place.url));
@@ -37,4 +38,13 @@ export function migrateCommand(): Command {
         await place.close();
       }
     });
+}
+
+/** On stderr, so that the result stays alone on stdout. */
+function showProgress(progress: MigrationProgress): void {
+  const text =
+    progress.is === 'applied'
+      ? `applied ${progress.version} of ${progress.of}: ${progress.name}`
+      : progress.sentence;
+  process.stderr.write(`${text}\n`);
 }

@@ -1,6 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
-import pg from 'pg';
-import { clientConfig, type Db, type Limits, longLimits } from './connect.ts';
+import type pg from 'pg';
+import { clientConfig, connectClient, type Db, type Limits, longLimits } from './connect.ts';
 import type { Books } from './schema.ts';
 
 /** One connection of its own, for long work: as the books, and as the driver's client for COPY. */
@@ -12,9 +12,7 @@ export interface Connection {
 
 /** Opens it. What its transaction did and didn't commit is undone when it is closed. */
 export async function connectAlone(url: string, limits: Limits = longLimits): Promise<Connection> {
-  const client = new pg.Client(clientConfig(url, limits));
-  client.on('error', () => undefined); // told by the statement that fails
-  await client.connect();
+  const client = await connectClient(url, clientConfig(url, limits));
   const kept = Object.assign(client, { release: () => undefined });
   const pool: PostgresPool = { options: {}, connect: async () => kept, end: async () => undefined };
   const db = new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });

@@ -1,7 +1,10 @@
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
+import { Fault } from '../kernel/faults.ts';
 import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
 import type { Books } from './schema.ts';
+import { sessionOf } from './session.ts';
+import { checkSession } from './session-check.ts';
 
 export type Db = Kysely<Books>;
 /** An open transaction on the books. Whoever holds one can't reach a gateway (promise 8). */
@@ -46,19 +49,47 @@ function typeParser(typeOid: number, format?: 'text' | 'binary') {
   return pg.types.getTypeParser(typeOid, format as 'text');
 }
 
-/** What `pg` needs to reach the books: values as `schema.ts` says, time-outs, UTC. */
+/**
+ * The configuration of a connection: types of `schema.ts`, limits, and the settings of `session.ts`.
+ * @throws UsageFault `session_setting`
+ */
 export function clientConfig(url: string, limits: Limits): pg.ClientConfig {
+  const { connectionString, options } = sessionOf(url);
   return {
-    connectionString: url,
+    connectionString,
     application_name: 'perennial',
     connectionTimeoutMillis: 10 * secondMs,
     keepAlive: true,
     statement_timeout: limits.statementMs,
     lock_timeout: limits.lockMs,
     idle_in_transaction_session_timeout: limits.idleInTransactionMs,
-    options: '-c TimeZone=UTC -c DateStyle=ISO',
+    options,
     types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
   };
+}
+
+/** Connects a client of its own, and checks its session. @throws UsageFault, or what `pg` throws */
+export async function connectClient(url: string, config: pg.ClientConfig): Promise<pg.Client> {
+  const client = new pg.Client(config);
+  // A connection that is lost fails its next statement; without a listener it ends the process.
+  client.on('error', () => undefined);
+  await connectChecked(client, url, config);
+  return client;
+}
+
+/** As `connectClient`, for a client that has its listeners already. */
+export async function connectChecked(
+  client: pg.Client,
+  url: string,
+  config: pg.ClientConfig,
+): Promise<void> {
+  await client.connect();
+  try {
+    await checkSession(client, url, config);
+  } catch (error) {
+    await client.end();
+    throw error;
+  }
 }
 
 export interface PoolOptions {
@@ -75,8 +106,10 @@ export interface PoolOptions {
 
 /** A pool on the books of `url`. Opens no connection until it is used. */
 export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
+  const config = clientConfig(url, options.limits ?? workLimits);
   const pool = new pg.Pool({
-    ...clientConfig(url, options.limits ?? workLimits),
+    ...config,
+    onConnect: (client) => checkPooled(client, url, config),
     max: options.connectionsMax ?? 10,
     // An exhausted pool is a transient fault of the run that asked, not a wait without end.
     idleTimeoutMillis: 30 * secondMs,
@@ -88,6 +121,23 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
   pool.on('connect', (client) => client.on('error', onLost));
   if (options.prepared === true) pool.on('connect', prepareStatements);
   return pool;
+}
+
+/**
+ * A connection that is refused fails the run that asked, never its items.
+ * @throws Fault, transient, whose cause is the refusal
+ */
+async function checkPooled(
+  client: pg.ClientBase,
+  url: string,
+  config: pg.ClientConfig,
+): Promise<void> {
+  try {
+    await checkSession(client, url, config);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault('transient', error.code, error.message, error);
+  }
 }
 
 /** More texts than a program has; beyond that they are parsed each time. */

@@ -126,3 +126,41 @@ test('a clock that can not be set is refused before anything is changed', async 
   expect(rows).toEqual([{ made: null }]);
   expect(await migrate(books.url, { test: true, setsClock: true })).toMatchObject({ test: true });
 });
+
+test('a migration beside an open read lets writers pass, names the reader, and is done after it', async () => {
+  await using books = await freshBooks();
+  const reader = new pg.Client({ connectionString: books.url, application_name: 'report' });
+  await reader.connect();
+  await reader.query('BEGIN');
+  await reader.query('SELECT count(*) FROM perennial.event');
+  const alter = withNext('ALTER TABLE perennial.event ADD COLUMN further int');
+  const said: string[] = [];
+  const migrated = migrate(books.url, {
+    migrations: alter,
+    retryMs: 1,
+    onProgress: (progress) => {
+      said.push(progress.is === 'blocked' ? progress.sentence : progress.name);
+      if (said.length === 2) void reader.query('ROLLBACK');
+    },
+  });
+  const write = `INSERT INTO perennial.event (subject, action, actor, at)
+    VALUES ('x', 'x', 'x', perennial.clock())`;
+  while (said.length === 0) await books.pool.query(write); // each waits for half a second at most
+  expect(await migrated).toMatchObject({ applied: ['next'] });
+  expect(said[0]).toMatch(/process \d+ \(report, idle in transaction, for \d+ s\); trying again$/);
+  expect(said.at(-1)).toBe('next');
+  await reader.end();
+});
+
+test('a migration that gets no lock in time fails, and leaves the database as it was', async () => {
+  await using books = await freshBooks();
+  const reader = new pg.Client({ connectionString: books.url });
+  await reader.connect();
+  await reader.query('BEGIN');
+  await reader.query('SELECT count(*) FROM perennial.event');
+  const alter = withNext('CREATE TABLE perennial.half (); DROP TABLE perennial.event');
+  const refused = migrate(books.url, { migrations: alter, giveUpMs: 0 });
+  await expect(refused).rejects.toMatchObject({ code: 'migration_blocked' });
+  expect(await ask(books.url, "SELECT to_regclass('perennial.half')")).toEqual([null]);
+  await reader.end();
+});

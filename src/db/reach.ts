@@ -11,6 +11,8 @@ interface ConnectionError extends Error {
 
 /** Why connecting failed: the place and the way out. */
 export function connectionFault(url: string, error: unknown): UsageFault {
+  const refused = error instanceof Error && !(error instanceof UsageFault) ? error.cause : error;
+  if (refused instanceof UsageFault) return refused;
   const failed = (error instanceof Error ? error : new Error(String(error))) as ConnectionError;
   // With several addresses for a name, each one's failure is inside.
   const code = failed.code ?? failed.errors?.[0]?.code ?? '';
@@ -31,6 +33,12 @@ export function connectionFault(url: string, error: unknown): UsageFault {
     case 'ECONNREFUSED':
     case 'ENOENT':
       return says('unreachable', 'nothing answers there; start PostgreSQL, or mend the URL');
+  }
+  if (/unsupported startup parameter/.test(failed.message)) {
+    return says(
+      'pooler_refused',
+      `the pooler refuses a setting of the session (${failed.message}); connect to PostgreSQL directly, or use session mode with ignore_startup_parameters=options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,extra_float_digits`,
+    );
   }
   if (/SASL|password must be a string/.test(failed.message)) {
     return says('database_auth', 'asks for a password; put one into the URL');

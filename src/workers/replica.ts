@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { type Connection, connectAlone } from '../db/alone.ts';
-import { clientConfig, type Db, type Tx, workLimits } from '../db/connect.ts';
+import { clientConfig, connectChecked, type Db, type Tx, workLimits } from '../db/connect.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
@@ -30,14 +30,15 @@ export function openReplica(url: string): Replica {
   let held: Promise<{ client: pg.Client; number: number }> | undefined;
 
   async function hold(): Promise<{ client: pg.Client; number: number }> {
-    const client = new pg.Client(clientConfig(url, workLimits));
+    const config = clientConfig(url, workLimits);
+    const client = new pg.Client(config);
     // The connection broke and the lock with it: the next run takes a new number.
     const forget = (): void => {
       held = undefined;
     };
     client.on('error', forget);
     client.on('end', forget);
-    await client.connect();
+    await connectChecked(client, url, config);
     const locked = client.query(
       `SELECT n AS number, pg_advisory_lock($1, n)
        FROM (SELECT nextval('perennial.replica_number')::int AS n) AS next`,

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { stopwatch } from '../../db/clock.ts';
-import type { Db } from '../../db/connect.ts';
+import { connectChecked, type Db } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/wake.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
@@ -55,7 +55,8 @@ export function startCouriers(options: CouriersOptions): Couriers {
 
   /** Delivers for a channel for as long as one connection lives. @returns how long to leave it to others */
   async function session(channel: Channel, rest: Rest): Promise<number> {
-    const client = new pg.Client(guardConfig(options.url, 'courier', silentMs));
+    const config = guardConfig(options.url, 'courier', silentMs);
+    const client = new pg.Client(config);
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
     client.on('error', () => lost.abort());
@@ -66,7 +67,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     let working: Promise<'lost' | 'unfit' | 'ended'> | undefined;
     const bell = new Bell();
     try {
-      await client.connect();
+      await connectChecked(client, options.url, config);
       await client.query(`LISTEN ${wakeChannel}`);
       while (!over.aborted) {
         // Also what says that this process lives.

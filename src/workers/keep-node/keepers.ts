@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { stopwatch } from '../../db/clock.ts';
-import type { Db } from '../../db/connect.ts';
+import { connectChecked, type Db } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/wake.ts';
 import { secondMs } from '../../kernel/instant.ts';
@@ -61,7 +61,8 @@ export function startKeepers(options: KeepersOptions): Keepers {
 
   /** Keeps nodes for as long as one connection lives. */
   async function session(): Promise<void> {
-    const client = new pg.Client(guardConfig(options.url, 'keepers', silentMs));
+    const config = guardConfig(options.url, 'keepers', silentMs);
+    const client = new pg.Client(config);
     const lost = new AbortController();
     const over = AbortSignal.any([signal, lost.signal]);
     client.on('error', () => lost.abort());
@@ -71,7 +72,7 @@ export function startKeepers(options: KeepersOptions): Keepers {
       if (payload === freedWord) bell.ring();
     });
     try {
-      await client.connect();
+      await connectChecked(client, options.url, config);
       await client.query(`LISTEN ${wakeChannel}`);
       await appear(client);
       // What was said while nobody listened is seen by the keepers' first look.

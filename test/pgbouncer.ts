@@ -1,0 +1,78 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+// A real PgBouncer in front of a test database, if the machine has one: `PGBOUNCER_BIN`, else
+// `pgbouncer` on the PATH.
+
+const binary = process.env.PGBOUNCER_BIN ?? 'pgbouncer';
+
+/** Whether the tests with a real PgBouncer run. With REQUIRE_PGBOUNCER=1 its absence is a failure. */
+export function hasPgbouncer(): boolean {
+  const found = spawnSync(binary, ['--version']).status === 0;
+  if (!found && process.env.REQUIRE_PGBOUNCER === '1') throw new Error(`${binary}: cannot be run`);
+  return found;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** @param mode `pool_mode`. @returns the URL of the same database through the pooler */
+export async function startPgbouncer(
+  url: string,
+  mode: 'session' | 'transaction',
+  more = '',
+): Promise<{ readonly url: string; readonly [Symbol.asyncDispose]: () => Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'perennial-pgbouncer-'));
+  const target = new URL(url);
+  const port = await freePort();
+  const file = join(folder, 'pgbouncer.ini');
+  await writeFile(
+    file,
+    `[databases]
+* = host=${target.hostname} port=${target.port} user=${target.username} password=${decodeURIComponent(target.password)}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+pool_mode = ${mode}
+ignore_startup_parameters = options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,extra_float_digits
+${more}
+`,
+  );
+  // PgBouncer refuses to run as root.
+  await chmod(folder, 0o755);
+  const asUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+  const child = spawn(binary, [file], { ...asUser, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ready = Promise.withResolvers<void>();
+  let said = '';
+  const read = (chunk: Buffer) => {
+    said += chunk.toString();
+    if (said.includes('process up')) ready.resolve();
+  };
+  child.stdout.on('data', read);
+  child.stderr.on('data', read);
+  child.on('exit', () => ready.reject(new Error(`pgbouncer ended: ${said}`)));
+  await ready.promise;
+  target.port = String(port);
+  target.password = '';
+  return {
+    url: target.href,
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
