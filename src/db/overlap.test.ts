@@ -159,3 +159,47 @@ test.each([
     constraint: 'append_only',
   });
 });
+
+/** What the transaction read of a table so far. */
+const readsOf = (table: string) => `
+  SELECT seq_tup_read AS scanned, coalesce(idx_tup_fetch, 0) AS fetched
+  FROM pg_stat_xact_user_tables WHERE relid = 'perennial.${table}'::regclass`;
+
+test.each([
+  ['-c random_page_cost=4 -c jit=on', 'the planner settings of a new server'],
+  ['-c random_page_cost=1.1 -c enable_indexscan=off', 'a planner that avoids indexes'],
+  ['-c enable_nestloop=off -c plan_cache_mode=force_generic_plan', 'a planner that avoids loops'],
+])(
+  'R3: the check reads a few rows for each written row, without statistics, with %s (%s)',
+  async (options) => {
+    const books = await booksWithOne();
+    const url = `${books.url}?options=${encodeURIComponent(options)}`;
+    const one = new pg.Client(clientConfig(url, workLimits));
+    await one.connect();
+    onTestFinished(() => one.end());
+    // A plan is kept for the session: the first one is made for a single row.
+    await one.query(insert([january]));
+    await one.query(`
+    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at) SELECT 1, 'paid', 'basic', 30, 'active', '2026-01-01Z', '2026-12-01Z'
+      FROM generate_series(1, 3000)`);
+    for (const month of [1, 2]) {
+      await one.query('BEGIN');
+      await one.query(
+        `INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at,
+        ends_at, currency)
+      SELECT id, 1, 'import', 'basic', '2026-01-01Z'::timestamptz + $1 * interval '40 days',
+        '2026-01-31Z'::timestamptz + $1 * interval '40 days', 'RUB'
+      FROM perennial.subscription`,
+        [month],
+      );
+      const [period] = (await one.query(readsOf('period'))).rows;
+      const [subscription] = (await one.query(readsOf('subscription'))).rows;
+      await one.query('COMMIT');
+      expect(period.scanned).toBe(0n);
+      expect(period.fetched).toBeLessThanOrEqual(2n * 3002n);
+      // The statement, the lock and the foreign key read each one, and each look-up counts twice.
+      expect(subscription.scanned + subscription.fetched).toBeLessThanOrEqual(8n * 3002n);
+    }
+  },
+);
