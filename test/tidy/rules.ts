@@ -46,6 +46,7 @@ const catching: Places = {
   'db/embedded/': 'edge: folders and processes',
   'db/migrate.ts': 'edge: says what a server refused',
   'db/open.ts': 'edge: says what a server refused',
+  'db/session-check.ts': 'a pooler that has no backend in time is told apart from a failure',
   'workers/runner.ts': 'the runner: faults are told apart here',
   'workers/replica.ts': 'the runner: a connection that is held breaks',
   'workers/keep-node/': 'the keeper: faults of a node and of the books are told apart here',
@@ -69,6 +70,7 @@ const catching: Places = {
 const waiting: Places = {
   'db/embedded.ts': 'polls another process, bounded',
   'db/embedded/cluster.ts': 'polls a server that is ending, bounded',
+  'db/migrate.ts': 'tries again after a lock of another session, bounded',
   'queue.ts': 'schedules',
   'cli/run.ts': 'shows progress',
   'cli/signals.ts': 'ends a stop that takes too long',
