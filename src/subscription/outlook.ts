@@ -4,6 +4,7 @@ import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, latest } from '../kernel/instant.ts';
+import { type Charged, ChargeOrder } from './charges.ts';
 import { type Discount, priceFor } from './price.ts';
 import type { Settings } from './settings.ts';
 
@@ -51,6 +52,9 @@ export interface OutlookFacts extends Discount {
 
 type Rules = Pick<Settings, 'vipPercent' | 'windowMs'>;
 
+/** Charges between two pauses of a long forecast: some milliseconds. */
+const chargesPerTurn = 5_000;
+
 /**
  * Of those that are active. @param all each customer's in order of their end: every active one, and
  * what ended and a top-up would bring back
@@ -60,105 +64,125 @@ export function outlooksOf(
   now: Instant,
   rules: Rules,
 ): Map<SubscriptionId, Outlook> {
-  const families = Map.groupBy(all, ({ customerId }) => customerId);
-  return new Map([...families.values()].flatMap((family) => ofFamily(family, now, rules)));
+  const steps = forecast(all, now, rules);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
 }
 
-/** One that auto-renewal sees to, by its place in the order of the ends. */
-interface Payer {
+/** As `outlooksOf`. It yields between its turns: a customer may have 10,000 subscriptions. */
+export function* forecast(
+  all: readonly OutlookFacts[],
+  now: Instant,
+  rules: Rules,
+): Generator<void, Map<SubscriptionId, Outlook>> {
+  const outlooks = new Map<SubscriptionId, Outlook>();
+  for (const family of Map.groupBy(all, ({ customerId }) => customerId).values()) {
+    yield* ofFamily(family, now, rules, outlooks);
+    yield;
+  }
+  return outlooks;
+}
+
+/** One that auto-renewal sees to. */
+interface Payer extends Charged {
   readonly facts: OutlookFacts;
-  readonly priceMinor: bigint;
 }
 
-function ofFamily(
+function* ofFamily(
   family: readonly OutlookFacts[],
   now: Instant,
   rules: Rules,
-): [SubscriptionId, Outlook][] {
-  const payers = family.flatMap((facts) => payerOf(facts, rules) ?? []);
-  const paid = paidOf(payers, now);
-  return family
-    .filter(({ state }) => state === 'active')
-    .map((facts) => {
-      const payer = payers.find((one) => one.facts === facts);
-      if (payer === undefined) return [facts.subscriptionId, unpaid(facts)];
-      const { priceMinor } = payer;
-      if (paid.has(payer)) return [facts.subscriptionId, { at: 'renewed', priceMinor }];
-      const othersMinor = firstTo(payer, payers, paid, now, rules);
-      const missingMinor = othersMinor + priceMinor - facts.balanceMinor;
-      return [facts.subscriptionId, { at: 'short', priceMinor, missingMinor, othersMinor }];
-    });
+  outlooks: Map<SubscriptionId, Outlook>,
+): Generator<void, void> {
+  const payers = family.flatMap((facts) => payerOf(facts, now, rules) ?? []);
+  const paid = yield* paidOf(payers);
+  const others = yield* firstToOthers(payers, paid, rules);
+  for (const facts of family) {
+    if (facts.state === 'active') outlooks.set(facts.subscriptionId, unpaid(facts));
+  }
+  for (const payer of payers) {
+    const { facts, priceMinor } = payer;
+    if (facts.state !== 'active') continue;
+    const othersMinor = others.get(payer);
+    const missingMinor = (othersMinor ?? 0n) + priceMinor - facts.balanceMinor;
+    outlooks.set(
+      facts.subscriptionId,
+      othersMinor === undefined
+        ? { at: 'renewed', priceMinor }
+        : { at: 'short', priceMinor, missingMinor, othersMinor },
+    );
+  }
 }
 
-function payerOf(facts: OutlookFacts, { vipPercent }: Rules): Payer | undefined {
+function payerOf(facts: OutlookFacts, now: Instant, { vipPercent }: Rules): Payer | undefined {
   if (facts.kind !== 'paid' || !facts.autoRenew || facts.listMinor === null) return undefined;
-  return { facts, priceMinor: priceFor(facts.listMinor, facts, vipPercent) };
+  const { subscriptionId: id, state, expiresAt: at, periodDays } = facts;
+  const everyMs = periodDays * dayMs;
+  // One that comes back is paid from now on.
+  const nextAt = later(state === 'active' ? at : latest(at, now), everyMs);
+  return {
+    id,
+    at,
+    nextAt,
+    everyMs,
+    priceMinor: priceFor(facts.listMinor, facts, vipPercent),
+    facts,
+  };
 }
 
 const unpaid = ({ kind, autoRenew }: OutlookFacts): Outlook => ({
   at: kind === 'paid' && autoRenew ? 'no_price' : 'ends',
 });
 
-/** Those that what is on the balance pays for: each takes what it can pay, in their order. */
-function paidOf(payers: readonly Payer[], now: Instant): Set<Payer> {
+/**
+ * Those that what is on the balance pays for: each charge takes what it can pay, in their order, so
+ * one walk over all charges until the last end is enough.
+ */
+function* paidOf(payers: readonly Payer[]): Generator<void, Set<Payer>> {
   const paid = new Set<Payer>();
-  const tried: Payer[] = [];
+  const order = new ChargeOrder();
+  let left = payers[0]?.facts.balanceMinor ?? 0n;
+  let steps = 0;
   for (const payer of payers) {
-    const { waitsForTopUp, expiresAt, balanceMinor } = payer.facts;
-    if (waitsForTopUp) continue;
-    const charges = tried.flatMap((one) =>
-      chargesOf(one, expiresAt, now).filter((charge) => isBefore(charge, payer)),
-    );
-    charges.sort((one, other) => one.at - other.at);
-    const left = charges.reduce(
-      (money, { priceMinor }) => (priceMinor <= money ? money - priceMinor : money),
-      balanceMinor,
-    );
+    if (payer.facts.waitsForTopUp) continue;
+    order.add(payer);
+    for (;;) {
+      const charge = order.takeBefore(payer);
+      if (charge === undefined) break;
+      if (charge <= left) left -= charge;
+      if (++steps % chargesPerTurn === 0) yield;
+    }
     if (payer.priceMinor <= left) paid.add(payer);
-    tried.push(payer);
   }
   return paid;
 }
 
-/** What may be taken before this one is, once there is money for it. */
-function firstTo(
-  payer: Payer,
+/** Of each that is not paid: what may be taken before it is, once there is money for it. */
+function* firstToOthers(
   payers: readonly Payer[],
   paid: ReadonlySet<Payer>,
-  now: Instant,
   { windowMs }: Rules,
-): bigint {
-  const until = later(payer.facts.expiresAt, windowMs);
-  return payers
-    .filter((one) => one !== payer)
-    .flatMap((one) =>
-      chargesOf(one, until, now).filter((charge) =>
-        // What is paid already needs no top-up, so it may come as soon as it is due.
-        paid.has(one) ? charge.at < until : isBefore(charge, payer),
-      ),
-    )
-    .reduce((sum, { priceMinor }) => sum + priceMinor, 0n);
-}
-
-/** What is taken of one that ends at `at`. */
-interface Charge {
-  readonly of: SubscriptionId;
-  readonly at: Instant;
-  readonly priceMinor: bigint;
-}
-
-/** In the order of their ends; at the same end the one that was bought first. */
-const isBefore = ({ of, at }: Charge, { facts: { expiresAt, subscriptionId } }: Payer): boolean =>
-  at < expiresAt || (at === expiresAt && of < subscriptionId);
-
-/** Its next charge, and what follows until then: a short period is charged several times. */
-function chargesOf({ facts, priceMinor }: Payer, until: Instant, now: Instant): Charge[] {
-  const { subscriptionId: of, state, expiresAt, periodDays } = facts;
-  const charges = [{ of, at: expiresAt, priceMinor }];
-  // One that comes back is paid from now on.
-  let at = later(state === 'active' ? expiresAt : latest(expiresAt, now), periodDays * dayMs);
-  for (; at <= until; at = later(at, periodDays * dayMs)) charges.push({ of, at, priceMinor });
-  return charges;
+): Generator<void, Map<Payer, bigint>> {
+  const found = new Map<Payer, bigint>();
+  const [covered, uncovered] = [new ChargeOrder(), new ChargeOrder()];
+  for (const payer of payers) (paid.has(payer) ? covered : uncovered).add(payer);
+  let sum = 0n;
+  let steps = 0;
+  for (const payer of payers) {
+    if (paid.has(payer)) continue;
+    // What is paid already needs no top-up, so it may come as soon as it is due.
+    const until = later(payer.at, windowMs);
+    for (;;) {
+      const charge = covered.takeBeforeTime(until) ?? uncovered.takeBefore(payer);
+      if (charge === undefined) break;
+      sum += charge;
+      if (++steps % chargesPerTurn === 0) yield;
+    }
+    found.set(payer, sum);
+  }
+  return found;
 }
 
 /** The outlooks of all active subscriptions of these customers. One statement for all of them. */
@@ -187,5 +211,11 @@ export async function readOutlooks(
       ORDER BY p.valid_from DESC LIMIT 1) list ON true
     WHERE c.id = ${anyOf('bigint', customers)}
     ORDER BY c.id, s.expires_at, s.id`.execute(tx);
-  return outlooksOf(rows, now, settings);
+  const steps = forecast(rows, now, settings);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    // Other tasks of this process continue in between.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
