@@ -25,6 +25,8 @@ export interface Breakable extends AsyncDisposable {
 
 export interface Done<T> {
   readonly statements: readonly string[];
+  /** False if the work ended before the statement that was to break. */
+  readonly broke: boolean;
   readonly result: PromiseSettledResult<T>;
 }
 
@@ -54,11 +56,13 @@ export async function breakable(
 ): Promise<Breakable> {
   let work: { broken: Broken | undefined; readonly statements: string[] } | undefined;
   let kept: Rewinding | undefined;
+  // Two connections interleave: the answer to a statement may come after the next one was sent.
+  const positions = new Map<number, number>();
   const hook = async (moment: Moment) => {
     if (work === undefined || kept === undefined) return;
     const { broken, statements } = work;
-    if (moment.when === 'before') statements.push(moment.sql);
-    if (statements.length !== broken?.n || moment.when !== broken.when) return;
+    if (moment.when === 'before') positions.set(moment.n, statements.push(moment.sql));
+    if (positions.get(moment.n) !== broken?.n || moment.when !== broken?.when) return;
     work.broken = undefined;
     await fail(broken.fault, moment, kept);
   };
@@ -71,10 +75,12 @@ export async function breakable(
     rewind: () => rewinding.rewind(),
     async doing(doing, broken) {
       const statements: string[] = [];
-      work = { broken, statements };
+      positions.clear();
+      const current = { broken, statements };
+      work = current;
       const [result] = await Promise.allSettled([doing()]);
       work = undefined;
-      return { statements, result };
+      return { statements, broke: current.broken !== broken, result };
     },
     async [Symbol.asyncDispose]() {
       await rewinding[Symbol.asyncDispose]();
