@@ -11,8 +11,9 @@ import { type Benchmark, type Options, quantile, type Row } from './table.ts';
 // second, sent when their time has come and not when the one before was answered, so that a stall is
 // counted for everybody who would have met it.
 
-const perSecond = 500;
-const lastsS = 30;
+const usualLoad = { perSecond: 500, lastsS: 30 } as const;
+const smallLoad = { perSecond: 50, lastsS: 2 } as const;
+type Load = typeof usualLoad | typeof smallLoad;
 
 interface Answers {
   readonly tookMs: number[];
@@ -31,7 +32,12 @@ function requestOf(n: number, customers: number): { method: string; path: string
   return { method: 'POST', path: `/v1/customers/${who}/top-ups`, body: '{"amount": "10"}' };
 }
 
-async function load(address: string, token: string, customers: number): Promise<Answers> {
+async function load(
+  address: string,
+  token: string,
+  customers: number,
+  { perSecond, lastsS }: Load,
+): Promise<Answers> {
   const answers: Answers = { tookMs: [], wrong: [] };
   const begunMs = performance.now();
   const asked: Promise<void>[] = [];
@@ -72,7 +78,8 @@ async function startApi(
   return { child, ...told };
 }
 
-async function api({ subscriptions, due, say }: Options): Promise<Row[]> {
+async function api({ subscriptions, due, small, say }: Options): Promise<Row[]> {
+  const requested = small ? smallLoad : usualLoad;
   await using place = await openPlace();
   await place.template('book', (client) => buildBook(client, { subscriptions, due }));
   say(`built ${subscriptions} subscriptions, ${due} due`);
@@ -92,7 +99,7 @@ async function api({ subscriptions, due, say }: Options): Promise<Row[]> {
     const url = await place.copy('book', 'measured');
     const { child, address, token } = await startApi(url);
     const [answers, engine] = await Promise.all([
-      load(address, token, customers),
+      load(address, token, customers, requested),
       withRenewals ? runEngine(url, 1, work) : undefined,
     ]);
     child.disconnect();
@@ -100,7 +107,12 @@ async function api({ subscriptions, due, say }: Options): Promise<Row[]> {
     const variant = withRenewals ? 'API while renewals run' : 'API alone';
     const errors = answers.wrong.length;
     const took = { p50_ms: quantile(answers.tookMs, 0.5), p99_ms: quantile(answers.tookMs, 0.99) };
-    rows.push({ variant, rate: Math.round(answers.tookMs.length / lastsS), ...took, errors });
+    rows.push({
+      variant,
+      rate: Math.round(answers.tookMs.length / requested.lastsS),
+      ...took,
+      errors,
+    });
     say(
       `${variant}: p50 ${took.p50_ms.toFixed(1)} ms, p99 ${took.p99_ms.toFixed(1)} ms, ${errors} errors`,
     );

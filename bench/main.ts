@@ -16,6 +16,9 @@ import { benchmark as xrayAdds } from './xray-adds.ts';
 
 // `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
 
+/** A size at which each benchmark runs in seconds. The test suite runs all of them at this size. */
+const smallSizes = { subscriptions: 400, due: 40, rounds: 1 } as const;
+
 /** Every benchmark. A new one is a file and a line. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   renewal,
@@ -42,27 +45,39 @@ const list = Object.entries(benchmarks).map(([name, { says }]) => `  ${name.padE
 
 const program = new Command('bench')
   .description('Measures Perennial on a durable PostgreSQL of its own in a temporary folder.')
-  .argument('<name>', 'the benchmark')
+  .argument('[name]', 'the benchmark')
   .option('--json', 'rows as JSON on standard output; progress goes to standard error')
-  .option('--subscriptions <n>', 'size of the book', whole, 1_000_000)
-  .option('--due <n>', 'how many of them are due', whole, 100_000)
-  .option('--rounds <n>', 'how often each variant is measured; medians count', whole, 3)
+  .option('--subscriptions <n>', 'size of the database [1000000]', whole)
+  .option('--due <n>', 'how many of them are due [100000]', whole)
+  .option('--rounds <n>', 'how often each variant is measured; medians count [3]', whole)
+  .option('--small', 'run at the smallest size: shows that it works, the figures mean nothing')
+  .option('--list', 'print the names of all benchmarks')
   .addHelpText('after', `\nBenchmarks:\n${list.join('\n')}`)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
+interface Asked {
+  readonly json?: true;
+  readonly small?: true;
+  readonly list?: true;
+  readonly subscriptions?: number;
+  readonly due?: number;
+  readonly rounds?: number;
+}
+
 program.parse();
-const [name] = program.args as [string];
-const chosen = benchmarks[name];
-if (chosen === undefined) {
-  program.error(`error: no benchmark "${name}"; there are:\n${list.join('\n')}`);
+const [name] = program.args;
+const { json, list: listOnly, small, ...asked } = program.opts<Asked>();
+const usual = { subscriptions: 1_000_000, due: 100_000, rounds: 3 };
+const sizes = { ...(small === true ? smallSizes : usual), ...asked };
+const chosen = name === undefined ? undefined : benchmarks[name];
+if (listOnly === true) {
+  console.log(Object.keys(benchmarks).join('\n'));
+} else if (chosen === undefined) {
+  program.error(`error: "${name ?? ''}" is not a benchmark; available:\n${list.join('\n')}`);
+} else if (sizes.due > sizes.subscriptions) {
+  program.error('error: --due is more than --subscriptions');
 } else {
-  const { json, ...sizes } = program.opts<{
-    json?: true;
-    subscriptions: number;
-    due: number;
-    rounds: number;
-  }>();
-  if (sizes.due > sizes.subscriptions) program.error('error: --due is more than --subscriptions');
-  const rows = await chosen.run({ ...sizes, say: (line) => console.error(line) });
+  const options = { ...sizes, small: small === true, say: (line: string) => console.error(line) };
+  const rows = await chosen.run(options);
   console.log(json ? JSON.stringify(rows, null, 2) : tableOf(rows));
 }

@@ -9,9 +9,11 @@ import type { Benchmark, Options, Row } from './table.ts';
 // processor time a second, for each node. It must be the same with 1 node and with 200. What a
 // process with keepers costs without any node is measured first, and taken off.
 
-const counts = [0, 1, 200] as const;
+const usualCounts = [0, 1, 200] as const;
+const smallCounts = [0, 1, 3] as const;
 /** Statistics arrive up to a second late, and processor time is counted in hundredths. */
-const secondsOfRound = 15;
+const usualSeconds = 15;
+const settleMs = 5_000;
 
 interface Idle {
   readonly statements: number;
@@ -32,7 +34,11 @@ async function soFar(place: Place, keepers: Child): Promise<Idle> {
 }
 
 /** A second of `nodes` nodes that are kept and have nothing to be told. */
-async function measure(place: Place, apis: readonly string[], seconds: number): Promise<Idle> {
+async function measure(
+  place: Place,
+  apis: readonly string[],
+  { seconds, pauseMs }: { readonly seconds: number; readonly pauseMs: number },
+): Promise<Idle> {
   const adding = apis.map(
     (api, at) => `INSERT INTO perennial.node (id, api, inbounds, groups, link)
       VALUES ('node-${at}', '${api}', '{vless}', '{all}', '{"host": "n.example", "port": 443}');`,
@@ -50,7 +56,7 @@ async function measure(place: Place, apis: readonly string[], seconds: number): 
         await pause(100);
       }
     });
-    await pause(5_000); // what the beginning cost is told by the statistics now
+    await pause(pauseMs); // The statistics then include the cost of the start.
     const before = await soFar(place, keepers);
     const begunMs = performance.now();
     await pause(seconds * 1_000);
@@ -68,7 +74,11 @@ async function measure(place: Place, apis: readonly string[], seconds: number): 
   }
 }
 
-async function nodesIdle({ rounds, say }: Options): Promise<Row[]> {
+async function nodesIdle({ rounds, small, say }: Options): Promise<Row[]> {
+  const counts = small ? smallCounts : usualCounts;
+  const lasts = small
+    ? { seconds: 1, pauseMs: 0 }
+    : { seconds: rounds * usualSeconds, pauseMs: settleMs };
   await using place = await openPlace();
   await place.template('empty', async (client) => void (await client.query('VACUUM ANALYZE')));
   await using nodes = await startChild('nodes', { args: [`${Math.max(...counts)}`, 'vless'] });
@@ -76,7 +86,7 @@ async function nodesIdle({ rounds, say }: Options): Promise<Row[]> {
   const rows: Row[] = [];
   let none: Idle | undefined;
   for (const count of counts) {
-    const idle = await measure(place, apis.slice(0, count), rounds * secondsOfRound);
+    const idle = await measure(place, apis.slice(0, count), lasts);
     say(`${count} nodes: ${Math.round(idle.statements)} statements a second`);
     none ??= idle;
     const base = none;

@@ -91,9 +91,9 @@ async function fillBySender(scene: Scene, order: Order): Promise<Took> {
 }
 
 /** By slices: the whole is sent with the best alone. */
-async function bestInFlight(scene: Scene, say: (line: string) => void): Promise<number> {
+async function bestInFlight(scene: Scene, { small, say }: Options): Promise<number> {
   const rates: [number, number][] = [];
-  for (const many of inFlight) {
+  for (const many of small ? inFlight.slice(0, 1) : inFlight) {
     const slice = Math.min(scene.calls, Math.max(4_000, many * 20));
     const { ms } = await fillBySender(scene, [slice, many]);
     rates.push([(slice * 1_000) / ms, many]);
@@ -107,8 +107,8 @@ async function bestInFlight(scene: Scene, say: (line: string) => void): Promise<
 async function measure(scene: Scene, where: Where, options: Options): Promise<Row[]> {
   const { rounds, say } = options;
   const { roundTripMs, name: place } = where;
-  const best = await bestInFlight(scene, say);
-  const few = roundTripMs === 0 ? 4_000 : 200;
+  const best = await bestInFlight(scene, options);
+  const few = Math.min(scene.calls, roundTripMs === 0 ? 4_000 : 200);
   const ways = {
     keeper: { calls: scene.calls, go: () => fillByKeeper(scene) },
     sender: { calls: scene.calls, go: () => fillBySender(scene, [scene.calls, best]) },

@@ -5,6 +5,8 @@ export interface Options {
   readonly due: number;
   /** How often each variant is measured; the median counts. */
   readonly rounds: number;
+  /** Sizes and durations that are otherwise fixed are cut too: shows that it runs, no more. */
+  readonly small: boolean;
   /** Progress, for a person. */
   readonly say: (line: string) => void;
 }
