@@ -24,6 +24,20 @@ test('no password and no token gets into the log, wherever it stands', () => {
   expect(out.written[1]).toContain('postgres://perennial:***@db:5432/books');
 });
 
+test('a password with an at sign is masked whole', () => {
+  const out = lines();
+  openLog('info', out).info({}, 'tried postgres://perennial:p@s3cret@db:5432/books, not a@b');
+  expect(out.written.join('')).toContain('postgres://perennial:***@db:5432/books, not a@b');
+});
+
+test('the time for a line is linear: none of these takes minutes', () => {
+  const out = lines();
+  const log = openLog('info', out);
+  const pieces = ['a.', 'a://', '://x:', '://:@', 'bot1', 'bot11111:x', 'x:y@', '@'];
+  for (const piece of pieces) log.info({}, piece.repeat(500_000 / piece.length));
+  expect(out.written).toHaveLength(pieces.length);
+});
+
 test('a line is JSON with its level as a word', () => {
   const out = lines();
   openLog('info', out).info({ workers: ['auto-renewal'] }, 'ready');

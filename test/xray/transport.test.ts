@@ -141,14 +141,15 @@ describe('what stands in front of a node', () => {
   });
 });
 
-test('a connection that was forgotten on the way is given up after one deadline, without the calls on it', async () => {
+test('a connection that was forgotten on the way is given up after one deadline, with the calls on it', async () => {
   const node = await startEmbeddedNode({ inbounds: [{ tag: 'in', protocol: 'vless' }] });
   ends.push(node.stop);
   const router = await forgetfulRouter(node.api);
   const far = client(router.api);
   await far.health();
   router.forget();
-  const slow = far.countUsers('in', { deadlineMs: 400 });
+  const slow = far.countUsers('in', { deadlineMs: 60_000 });
+  slow.catch(() => undefined);
   await expect(far.health({ deadlineMs: 50 })).rejects.toMatchObject({ code: 'node_deadline' });
   expect(await far.countUsers('in')).toBe(0);
   expect(router.connections()).toBe(2);

@@ -58,9 +58,13 @@ export interface Conflict {
   readonly telegramId: bigint;
 }
 
-/** VMess lists users without a name too: nobody can remove one. */
+/**
+ * VMess lists users without a name too, and a name with U+FFFD was changed when it was read
+ * (`foreignName`): the node has no such name, so no call can remove it.
+ */
 const adoptable = (names: readonly string[] | undefined) => sql`d.kind = 'conflict'
-  AND d.name <> '' AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
+  AND d.name <> '' AND strpos(d.name, ${'\u{fffd}'}) = 0
+  AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
 
 /** How many names there are to adopt. */
 export async function countConflicts(db: Db, names: readonly string[] | undefined) {

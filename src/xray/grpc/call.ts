@@ -3,7 +3,7 @@ import type { Patience } from '../port.ts';
 import type { Connection, Connections } from './connections.ts';
 import type { Path } from './contract.ts';
 import { exchange } from './exchange.ts';
-import { Deframer } from './framing.ts';
+import { answerMaxBytes, Deframer } from './framing.ts';
 import { faultOf, garbage, type Refusal } from './status.ts';
 
 // Calls with one message there and one back, as all of Xray's are. What is in the answer is read by
@@ -12,6 +12,8 @@ import { faultOf, garbage, type Refusal } from './status.ts';
 export interface Call {
   readonly path: Path;
   readonly request: Uint8Array;
+  /** How large the message of the answer may be; by default `answerMaxBytes`. */
+  readonly maxBytes?: number;
   /** Of the inbound that it is about. */
   readonly tag?: string;
   /** A refusal that is an answer, such as "already exists": its value instead of a Fault. */
@@ -31,26 +33,22 @@ export async function ask(
   patience: Patience,
 ): Promise<Answer> {
   const { api } = connections;
-  const { path, request: message, tag, expects, on } = call;
+  const { path, request: message, tag, expects, on, maxBytes = answerMaxBytes } = call;
+  const deframer = new Deframer(maxBytes);
   const pieces: Buffer[] = [];
   const ended = await exchange(connections, { path, message, on }, patience, (bytes) => {
-    pieces.push(bytes);
+    pieces.push(deframer.take(bytes));
   });
   const { refusal } = ended;
-  if (refusal === undefined) return { bytes: messageOf(api, pieces), on: ended.on };
+  if (refusal === undefined) {
+    mustEnd(api, deframer);
+    return {
+      bytes: pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces),
+      on: ended.on,
+    };
+  }
   if (expects?.(refusal) === true) return { expected: true };
   throw faultOf(refusal, { api, path, tag });
-}
-
-function messageOf(api: string, pieces: readonly Buffer[]): Buffer {
-  const deframer = new Deframer();
-  try {
-    const bytes = pieces.map((piece) => deframer.take(piece));
-    deframer.end();
-    return bytes.length === 1 ? (bytes[0] as Buffer) : Buffer.concat(bytes);
-  } catch (cause) {
-    throw garbage(api, cause);
-  }
 }
 
 /**
@@ -60,11 +58,11 @@ function messageOf(api: string, pieces: readonly Buffer[]): Buffer {
  */
 export async function* pieces(
   connections: Connections,
-  { path, request: message, tag }: Call,
+  { path, request: message, tag, maxBytes = answerMaxBytes }: Call,
   { deadlineMs, signal }: Patience,
 ): AsyncGenerator<Buffer> {
   const { api } = connections;
-  const deframer = new Deframer();
+  const deframer = new Deframer(maxBytes);
   const left = new AbortController();
   const until = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
   const patience = { signal: until, ...(deadlineMs === undefined ? {} : { deadlineMs }) };

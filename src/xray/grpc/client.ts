@@ -1,4 +1,5 @@
 import { Fault } from '../../kernel/faults.ts';
+import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
 import { isUserName, readCredentialId } from '../names.ts';
 import {
   type Inbound,
@@ -12,8 +13,8 @@ import type { NodeAddress } from './connect.ts';
 import { type Connection, Connections } from './connections.ts';
 import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
 import { Learned } from './learned.ts';
-import { named, slices } from './listing.ts';
-import { type Refusal, saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
+import { listMaxBytes, listUsersMax, named, slices } from './listing.ts';
+import { garbage, type Refusal, saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
 import { wire } from './wire.js';
 
 /** A node over gRPC. Connects with the first call. @throws Fault bad_address, node_certificate */
@@ -32,10 +33,11 @@ export function connectNode(address: NodeAddress): NodeApi {
 
   async function inbounds(patience?: Patience): Promise<readonly Inbound[]> {
     const request = wire.ListInboundsRequest.encode({}).finish();
-    const { bytes, on } = await answerTo({ path: paths.listInbounds, request }, patience);
+    const call = { path: paths.listInbounds, request, maxBytes: inboundsMaxBytes };
+    const { bytes, on } = await answerTo(call, patience);
     const read = decoded(api, wire.Inbounds, bytes).inbounds ?? [];
     const found = read.map(({ tag, proxySettings }) =>
-      inboundOf(tag ?? '', proxySettings?.type ?? ''),
+      inboundOf(foreignName(tag ?? ''), foreignText(proxySettings?.type ?? '')),
     );
     memory.keep(on, found);
     return found;
@@ -113,9 +115,9 @@ export function connectNode(address: NodeAddress): NodeApi {
     },
     async *listUsers(tag, { deadlineMs, signal } = {}) {
       const heeded = signal === undefined ? {} : { signal };
-      const answerMs = deadlineMs ?? listDeadlineMs(await countUsers(tag, heeded));
+      const answerMs = deadlineMs ?? listDeadlineMs(mustBeFew(api, await countUsers(tag, heeded)));
       const request = wire.InboundUserRequest.encode({ tag }).finish();
-      const call = { path: paths.getInboundUsers, request, tag };
+      const call = { path: paths.getInboundUsers, request, tag, maxBytes: listMaxBytes };
       yield* slices(api, pieces(connections, call, { ...heeded, deadlineMs: answerMs }));
     },
     connected: () => connections.opened,
@@ -126,6 +128,15 @@ export function connectNode(address: NodeAddress): NodeApi {
 function inboundOf(tag: string, type: string): Inbound {
   const protocol = protocolOfInbound(type);
   return protocol === undefined ? { tag, manages: false, type } : { tag, manages: true, protocol };
+}
+
+/** A node returns its configuration here, with the users that are written there: 100 bytes each. */
+const inboundsMaxBytes = 32 * 1_024 * 1_024;
+
+/** Its deadline would be hours. @throws Fault node_garbage */
+function mustBeFew(api: string, users: number): number {
+  if (users >= 0 && users <= listUsersMax) return users;
+  throw garbage(api, new Error(`${users} users on one inbound; expected at most ${listUsersMax}`));
 }
 
 /** 64-bit fields come as Long, whatever the generated types say. Ours are far below 2^53. */

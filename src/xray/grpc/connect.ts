@@ -82,12 +82,27 @@ const options = {
   maxSessionMemory: Number.MAX_SAFE_INTEGER,
 };
 
+/** A session and the socket under it. */
+export interface NodeSession {
+  readonly session: ClientHttp2Session;
+  readonly socket: Socket;
+}
+
+/**
+ * Ends a connection at once. `session.destroy()` alone is not enough: after `session.close()` it
+ * waits until the other side ends the socket.
+ */
+export function destroy({ session, socket }: NodeSession): void {
+  session.destroy();
+  socket.destroy();
+}
+
 /**
  * A connection on which the other side has said that it speaks HTTP/2, so that whatever was no
  * Xray is found before a call leaves.
  * @throws Fault bad_address, node_certificate, node_not_xray, node_unreachable
  */
-export function connect(address: NodeAddress): Promise<ClientHttp2Session> {
+export function connect(address: NodeAddress): Promise<NodeSession> {
   const { api, tls: files } = address;
   const place = placeOf(api);
   const secureContext = secured(address);
@@ -106,18 +121,15 @@ export function connect(address: NodeAddress): Promise<ClientHttp2Session> {
   const authority = 'path' in place ? 'localhost' : api;
   const scheme = secureContext === undefined ? 'http' : 'https';
   const session = http2(`${scheme}://${authority}`, { ...options, createConnection: () => socket });
-  return ready(api, session, socket);
+  return ready(api, { session, socket });
 }
 
-function ready(
-  api: string,
-  session: ClientHttp2Session,
-  socket: Socket,
-): Promise<ClientHttp2Session> {
+function ready(api: string, opened: NodeSession): Promise<NodeSession> {
+  const { session, socket } = opened;
   return new Promise((resolve, reject) => {
     const fail = (details: string, cause?: Error): void => {
       clearTimeout(timer);
-      session.destroy();
+      destroy(opened);
       reject(unconnected(api, details, cause));
     };
     const timer = setTimeout(
@@ -137,7 +149,7 @@ function ready(
     session.once('remoteSettings', () => {
       clearTimeout(timer);
       session.setLocalWindowSize(windowBytes);
-      resolve(session);
+      resolve(opened);
     });
   });
 }

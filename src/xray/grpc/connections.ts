@@ -1,5 +1,5 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
-import { connect, mustConnect, type NodeAddress } from './connect.ts';
+import { type ClientHttp2Stream, constants } from 'node:http2';
+import { connect, destroy, mustConnect, type NodeAddress, type NodeSession } from './connect.ts';
 import { framed } from './framing.ts';
 
 // The connections of one client, of which one stands at a time: opened with the first call, and
@@ -8,18 +8,17 @@ import { framed } from './framing.ts';
 // minutes get a connection closed (XRAY.md 2).
 
 /** One connection, for as long as it stands. */
-export interface Connection {
-  readonly session: ClientHttp2Session;
-  /** How many answers have begun on it. */
+export interface Connection extends NodeSession {
+  /** How many heads and pieces of answers have arrived on it. */
   heard: number;
+  /** The deadline after which this connection was destroyed, if a call had no answer at all. */
+  silentMs: number | undefined;
 }
 
 export class Connections {
   readonly #address: NodeAddress;
   #present: Connection | undefined;
   #opening: Promise<Connection> | undefined;
-  /** No new call goes there; those under way end first. */
-  readonly #retired = new Set<Connection>();
   #closed = false;
   /** How many were opened. */
   opened = 0;
@@ -49,27 +48,30 @@ export class Connections {
   }
 
   async #open(): Promise<Connection> {
-    const connection = { session: await connect(this.#address), heard: 0 };
-    if (this.#closed) connection.session.destroy();
+    const opened = await connect(this.#address);
+    const connection: Connection = { ...opened, heard: 0, silentMs: undefined };
+    if (this.#closed) destroy(connection);
     this.opened += 1;
     this.#present = connection;
     return connection;
   }
 
-  /** Of one on which nothing is heard any more, as when a router on the way has forgotten it. */
-  retire(connection: Connection): void {
+  /**
+   * Destroys a connection on which a call had no answer within its deadline, and no other call had
+   * one meanwhile. All calls under way there fail with this deadline. A graceful close would wait
+   * for the node, and a silent node never answers: each attempt would leave a socket open.
+   */
+  giveUp(connection: Connection, silentMs: number): void {
     if (this.#present === connection) this.#present = undefined;
     if (!stands(connection)) return;
-    this.#retired.add(connection);
-    connection.session.once('close', () => this.#retired.delete(connection));
-    connection.session.close();
+    connection.silentMs = silentMs;
+    destroy(connection);
   }
 
   /** Calls that are under way are lost. */
   close(): void {
     this.#closed = true;
-    for (const { session } of this.#retired) session.destroy();
-    this.#present?.session.destroy();
+    if (this.#present !== undefined) destroy(this.#present);
     this.#present = undefined;
   }
 }

@@ -68,7 +68,7 @@ export function exchange(
       stream = send(on, request.path, request.message);
       const { heard } = on;
       onLate = () => {
-        if (on.heard === heard) connections.retire(on);
+        if (on.heard === heard) connections.giveUp(on, deadlineMs);
         return tooLate(api, deadlineMs);
       };
       attend({ api, on, stream, hear }, (end) => {
@@ -136,6 +136,7 @@ function attend({ api, on, stream, hear }: Attended, ended: (end?: Refusal | Fau
     tail = headers;
   });
   stream.on('data', (bytes: Buffer) => {
+    on.heard += 1;
     if (head === undefined || strangeness(head) !== undefined) return;
     try {
       hear(bytes, stream);
@@ -152,6 +153,7 @@ function attend({ api, on, stream, hear }: Attended, ended: (end?: Refusal | Fau
     // Told apart, since only what was certainly not carried out may be sent again without care.
     else if (stream.pending || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
       ended(neverLeft(api, cause?.message ?? 'the node takes no more calls', cause));
+    else if (on.silentMs !== undefined) ended(tooLate(api, on.silentMs));
     else ended(brokenOff(api, cause));
   });
 }

@@ -4,7 +4,7 @@ import { Deframer, framed } from './framing.ts';
 const message = Buffer.from('who may connect');
 
 test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out whole', (size) => {
-  const deframer = new Deframer();
+  const deframer = new Deframer(1_000);
   const bytes = framed(message);
   const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
     deframer.take(bytes.subarray(at * size, (at + 1) * size)),
@@ -14,7 +14,7 @@ test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out
 });
 
 test('an empty message is one', () => {
-  const deframer = new Deframer();
+  const deframer = new Deframer(1_000);
   expect(deframer.take(framed(Buffer.alloc(0)))).toEqual(Buffer.alloc(0));
   deframer.end();
 });
@@ -30,7 +30,7 @@ test.each<[string, Buffer[], RegExp]>([
     /compressed/,
   ],
 ])('%s is no message', (_, pieces, error) => {
-  const deframer = new Deframer();
+  const deframer = new Deframer(1_000);
   expect(() => {
     for (const piece of pieces) deframer.take(piece);
     deframer.end();

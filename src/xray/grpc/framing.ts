@@ -11,10 +11,18 @@ export function framed(message: Uint8Array): Buffer {
   return bytes;
 }
 
+/** An answer that is no listing of users has a few hundred bytes. */
+export const answerMaxBytes = 1_024 * 1_024;
+
 /** Takes one message out of pieces, as they come and however they were cut. */
 export class Deframer {
+  readonly #maxBytes: number;
   #prefix: Buffer = Buffer.alloc(0);
   #left: number | undefined;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** @returns what of the message is in this piece. @throws Error: this is no answer of one message */
   take(piece: Buffer): Buffer {
@@ -23,6 +31,9 @@ export class Deframer {
       if (this.#prefix.length < prefixBytes) return Buffer.alloc(0);
       if (this.#prefix[0] !== 0) throw new Error('a message that is compressed, or none');
       this.#left = this.#prefix.readUInt32BE(1);
+      if (this.#left > this.#maxBytes) {
+        throw new Error(`a message of ${this.#left} bytes; expected at most ${this.#maxBytes}`);
+      }
       return this.#counted(this.#prefix.subarray(prefixBytes));
     }
     return this.#counted(piece);

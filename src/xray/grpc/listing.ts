@@ -1,4 +1,5 @@
 import type protobuf from 'protobufjs/minimal.js';
+import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
 import { readCredentialId } from '../names.ts';
 import type { ListedUser } from '../port.ts';
 import { decoded, readerOf } from './call.ts';
@@ -11,17 +12,22 @@ import { wire } from './wire.js';
 
 const sliceMax = 1_000;
 
+/** Five times as many as Perennial is made for. */
+export const listUsersMax = 5_000_000;
+/** 200 bytes for each of them; a user of ours takes 131. */
+export const listMaxBytes = 1_000 * 1_024 * 1_024;
+
 /** Field 1, length-delimited: a user. */
 const userTag = 10;
 
 function listed(api: string, user: wire.User.$Shape): ListedUser {
-  const name = (user.email ?? '').toLowerCase();
+  const name = foreignName((user.email ?? '').toLowerCase());
   const { type, value } = user.account ?? {};
   const bytes = value ?? new Uint8Array();
   switch (type) {
     case accountTypes.vless: {
       const { id, flow } = decoded(api, wire.VlessAccount, bytes);
-      return { name, id: readCredentialId(id), flow };
+      return { name, id: readCredentialId(id), flow: foreignText(flow) };
     }
     case accountTypes.vmess:
       return { name, id: readCredentialId(decoded(api, wire.VmessAccount, bytes).id), flow: '' };
@@ -50,10 +56,13 @@ export async function* slices(
 ): AsyncGenerator<ListedUser[]> {
   let rest: Buffer = Buffer.alloc(0);
   let slice: ListedUser[] = [];
+  let count = 0;
   for await (const piece of pieces) {
     rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
     const { users, read } = usersIn(api, rest);
     rest = rest.subarray(read);
+    count += users.length;
+    if (count > listUsersMax) throw garbage(api, new Error(`more than ${listUsersMax} users`));
     slice.push(...users);
     if (slice.length < sliceMax) continue;
     yield slice;

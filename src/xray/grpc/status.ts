@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http2';
 import { Fault } from '../../kernel/faults.ts';
+import { foreignText } from '../../kernel/foreign-text.ts';
 
 // What a failed call means. Xray answers nearly everything with code 2 and a text (XRAY.md 2), so
 // the text has to be read, as narrowly as can be: "not found" alone means three things.
@@ -14,18 +15,22 @@ const code = {
 export interface Refusal {
   /** A status of gRPC, other than 0. */
   readonly code: number;
+  /** As `foreignText` returns it. */
   readonly details: string;
 }
 
-const alreadyThere = /User .* already exists\.$/s;
-const notThere = /User .* not found\.$/s;
-
 export function saysAlreadyThere(refusal: Refusal): boolean {
-  return refusal.code === code.unknown && alreadyThere.test(refusal.details);
+  return saysOfUser(refusal, ' already exists.');
 }
 
 export function saysNotThere(refusal: Refusal): boolean {
-  return refusal.code === code.unknown && notThere.test(refusal.details);
+  return saysOfUser(refusal, ' not found.');
+}
+
+/** The text is `… User NAME not found.`; only its middle may have been cut out. */
+function saysOfUser({ code: status, details }: Refusal, end: string): boolean {
+  if (status !== code.unknown || !details.endsWith(end)) return false;
+  return details.slice(0, -end.length).includes('User ');
 }
 
 /** The first release that has a method; those before it answer code 12 (docs/xray-facts.md). */
@@ -40,8 +45,10 @@ const certificate =
 // The other side answered in another tongue, before HTTP/2 was agreed on.
 const otherTongue = /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR/i;
 
-/** There is no connection, by what Node says. @param details with the error's code */
-export function unconnected(api: string, details: string, cause?: unknown): Fault {
+/** There is no connection, by what Node says. @param said with the error's code */
+export function unconnected(api: string, said: string, cause?: unknown): Fault {
+  // A certificate's names, or the first bytes of another protocol, may be part of it.
+  const details = foreignText(said);
   if (certificate.test(details)) {
     const sentence = `${api}: TLS can't be agreed on with the node (${details})`;
     return new Fault('permanent', 'node_certificate', sentence, cause);
@@ -71,7 +78,8 @@ function notXray(api: string, details: string, cause?: unknown): Fault {
 export function strangeness(head: IncomingHttpHeaders): string | undefined {
   if (Number(head[':status']) !== 200) return `HTTP status code ${head[':status']}`;
   const type = head['content-type'];
-  return type?.startsWith('application/grpc') === true ? undefined : `content-type ${type}`;
+  if (type?.startsWith('application/grpc') === true) return undefined;
+  return `content-type ${foreignText(String(type))}`;
 }
 
 /**
@@ -115,13 +123,13 @@ function denied(api: string, details: string): Fault {
   return new Fault('permanent', 'node_denied', `${api}: access is denied (${details})`);
 }
 
-/** gRPC writes what isn't ASCII as %XX. */
+/** gRPC writes what isn't ASCII as %XX. HTTP/2 headers have up to 64 kB. */
 function textOf(message: string | string[] | undefined): string {
   const text = typeof message === 'string' ? message : '';
   try {
-    return decodeURIComponent(text);
+    return foreignText(decodeURIComponent(text));
   } catch {
-    return text;
+    return foreignText(text);
   }
 }
 
@@ -156,7 +164,8 @@ export function unknownInbound(api: string, tag: string): Fault {
 }
 
 export function garbage(api: string, cause: unknown): Fault {
-  return new Fault('permanent', 'node_garbage', `${api}: the answer can't be read`, cause);
+  const why = cause instanceof Error ? ` (${foreignText(cause.message)})` : '';
+  return new Fault('permanent', 'node_garbage', `${api}: the answer can't be read${why}`, cause);
 }
 
 /** @param tag of the inbound that the call was about, if it was about one */

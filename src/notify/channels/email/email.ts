@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import nodemailer from 'nodemailer';
+import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
 import type { Channel, Message, Outcome } from '../channel.ts';
 
@@ -27,7 +28,7 @@ interface SmtpError extends Error {
 /** @param written whether the message was begun: nodemailer reads it when the conversation stands */
 export function outcomeOf(error: SmtpError, written: boolean): Outcome {
   const { responseCode = 0, command = '', message } = error;
-  const about = { error: message.slice(0, 300) };
+  const about = { error: message };
   if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...about };
   // To the message itself: it is refused for good, or not now. Either way it was not taken.
   if (command === 'DATA' && responseCode >= 500) return { is: 'refused', ...about };
@@ -43,8 +44,8 @@ const textOf = ({ plain, buttons }: Message): string => {
 export function openEmail(settings: EmailSettings): Channel {
   const { url, from, admins, perSecond, deadlineMs = sendWithinMs } = settings;
   const { username, host, password } = new URL(url);
-  const told = (text: string) =>
-    password === '' ? text : text.replaceAll(decodeURIComponent(password), '***');
+  const secret = decodeURIComponent(password);
+  const told = (text: string) => foreignText(secret === '' ? text : text.replaceAll(secret, '***'));
   /** A connection of its own for each: alarms are few, and one that stalls is cut off alone. */
   const open = () =>
     nodemailer.createTransport({

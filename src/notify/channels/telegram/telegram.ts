@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Api, type ApiClientOptions } from 'grammy';
+import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
 import type { Button, Channel, Message } from '../channel.ts';
 import { type Asked, type Line, openLine, Unanswered } from './exchange.ts';
@@ -48,10 +49,13 @@ function botOf(token: string): string {
   return id ?? createHash('sha256').update(token).digest('hex').slice(0, 12);
 }
 
-/** Takes the token, whole and its secret half, out of whatever a gateway says. */
+/**
+ * Takes the token, whole and its secret half, out of the text of a gateway. The cut comes last: a
+ * token that was cut in half would not be recognized.
+ */
 function withoutToken(token: string): (text: string) => string {
   const parts = [token, token.split(':').at(-1) ?? ''].filter((part) => part.length > 5);
-  return (text) => parts.reduce((left, part) => left.replaceAll(part, '***'), text).slice(0, 300);
+  return (text) => foreignText(parts.reduce((left, part) => left.replaceAll(part, '***'), text));
 }
 
 function keyOf(button: Button) {

@@ -1,0 +1,56 @@
+// Text that another machine sent: nodes, gateways, mail servers. It reaches logs, terminals, the
+// database and web pages, so it is cut and cleaned where it enters the program.
+//
+// 1. A text has at most 300 characters. The middle is left out, because the cause of an error is
+//    often at its end.
+// 2. A text has printable characters only: no control characters (escape sequences begin with
+//    one), no line ends, nothing that changes the direction of writing, no halves of characters.
+// 3. A name identifies a user or an inbound. Two different names stay different after the cut.
+// 4. The time for a text grows linearly with its length.
+
+import { createHash } from 'node:crypto';
+
+export const foreignTextMax = 300;
+
+/** Stands for one or more characters that are not printable. */
+const replacement = '\u{fffd}';
+
+/** Control, format, surrogate, private use, unassigned; line and paragraph separators. */
+const unprintable = /[\p{C}\p{Zl}\p{Zp}]+/gu;
+
+/** Between the two ends of a text that was too long. */
+const gap = ' … ';
+const endMax = 120;
+
+/** @returns printable text of at most 300 characters */
+export function foreignText(text: string): string {
+  return clean(cut(text));
+}
+
+/**
+ * A name as another machine has it. A name that was changed contains U+FFFD and a hash, so it equals
+ * no other name, and no command can address it.
+ */
+export function foreignName(name: string): string {
+  const cleaned = foreignText(name);
+  if (cleaned === name) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
+  const room = foreignTextMax - hash.length - 2;
+  return `${cleaned.slice(0, room)}${replacement}${hash}`;
+}
+
+/** Whether a name can be sent back to its node as the node has it. */
+export function isExactName(name: string): boolean {
+  return !name.includes(replacement);
+}
+
+/** Leaves out the middle. Runs first, so that the other steps see a short text. */
+function cut(text: string): string {
+  if (text.length <= foreignTextMax) return text;
+  const headMax = foreignTextMax - gap.length - endMax;
+  return `${text.slice(0, headMax)}${gap}${text.slice(-endMax)}`;
+}
+
+function clean(text: string): string {
+  return text.replace(unprintable, replacement);
+}
