@@ -345,7 +345,7 @@ describe('what is asked of the books', () => {
     const before = await everything(books.url);
     const { code, err } = await typed('import book.csv');
     expect(code).toBe(1);
-    expect(err).toMatch(/^book\.csv:1: locale is missing/m);
+    expect(err).toMatch(/^book\.csv:1: kind is missing/m);
     expect(err).toMatch(/nothing was imported\n$/);
     expect(await everything(books.url)).toEqual(before);
   });

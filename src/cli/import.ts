@@ -1,10 +1,18 @@
 import type { Command } from 'commander';
+import { type ColumnName, columns } from '../transfer/columns.ts';
 import { openSource } from '../transfer/files.ts';
 import { type ImportOutcome, importBook, type Progress } from '../transfer/import.ts';
 import type { Problem } from '../transfer/problems.ts';
 import { formatOf } from '../transfer/records.ts';
 import type { BookSummary } from '../transfer/summary.ts';
-import { type CommonOptions, command, jsonText, type OpenBooks, withBooks } from './frame.ts';
+import {
+  type CommonOptions,
+  command,
+  jsonText,
+  type OpenBooks,
+  print,
+  withBooks,
+} from './frame.ts';
 import { ProgressLine } from './progress.ts';
 
 interface Options extends CommonOptions {
@@ -48,10 +56,11 @@ function progressText({ phase, done, of }: Progress): string {
 
 function report(file: string, outcome: ImportOutcome, options: Options): void {
   if (outcome.outcome !== 'refused') {
-    const { book } = outcome;
+    const { book, absent } = outcome;
     const imported = outcome.outcome === 'imported';
-    if (options.json) process.stdout.write(`${jsonText({ ok: true, imported, ...book })}\n`);
-    else process.stdout.write(`${bookText(book, imported ? 'imported' : 'would import')}\n`);
+    const json = { ok: true, imported, ...book, absent_columns: absent };
+    const text = () => bookText(book, imported ? 'imported' : 'would import') + absentText(absent);
+    print(options, json, text);
     return;
   }
   process.exitCode = 1;
@@ -80,4 +89,11 @@ function bookText(book: BookSummary, did: string): string {
     `  trial  ${trial.running} running, ${trial.expired} expired`,
     `  balances ${balances.join(', ') || 'none'}`,
   ].join('\n');
+}
+
+/** A column that is not there is a choice or an oversight, so its default is shown. */
+function absentText(absent: readonly ColumnName[]): string {
+  if (absent.length === 0) return '';
+  const defaults = absent.map((name) => `${name} (${columns[name].empty.replaceAll('`', '')})`);
+  return `\n  columns that the file does not have, with the default of each: ${defaults.join(', ')}`;
 }

@@ -1,8 +1,19 @@
 import type { SubscriptionKind } from '../db/schema.ts';
-import { type Instant, instant, isoTime, readInstant } from '../kernel/instant.ts';
-import { isCurrency, majorUnits, readMinor } from '../kernel/money.ts';
-import { isTimeZone } from '../kernel/time-zone.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { isCurrency, majorUnits } from '../kernel/money.ts';
 import type { PriceList } from '../subscription/price-list.ts';
+import {
+  isZone,
+  list,
+  type Reading,
+  readAmount,
+  readEnd,
+  readFlag,
+  readWhole,
+  required,
+  roundedBySpreadsheet,
+  wrong,
+} from './values.ts';
 
 // The columns of a book on its way in or out (DESIGN.md 6), in their order: what each allows, what
 // an empty one means, how it is read and how it is written. A column is read with those before it
@@ -43,10 +54,6 @@ export interface Known {
   readonly trialDays: number;
 }
 
-/** Undefined: can't be judged, since a column that it depends on is wrong. */
-export type Reading<T> = { readonly value: T } | { readonly wrong: string } | undefined;
-type Judged<T> = Exclude<Reading<T>, undefined>;
-
 type Earlier = { readonly [N in ColumnName]?: BookLine[N] | undefined };
 
 interface Column<N extends ColumnName> {
@@ -56,57 +63,6 @@ interface Column<N extends ColumnName> {
   readonly empty: string;
   read(text: string, earlier: Earlier, known: Known): Reading<BookLine[N]>;
   write(value: NonNullable<BookLine[N]>, line: BookLine): string;
-}
-
-const wrong = (reason: string) => ({ wrong: reason });
-const required = wrong('must not be empty');
-
-const flags: Readonly<Record<string, boolean>> = {
-  true: true,
-  t: true,
-  1: true,
-  false: false,
-  f: false,
-  0: false,
-};
-
-function readFlag(text: string, empty: boolean): Judged<boolean> {
-  if (text === '') return { value: empty };
-  const value = flags[text];
-  return value === undefined ? wrong('is neither true nor false') : { value };
-}
-
-function readWhole(text: string, least: number, most: number): Judged<number> {
-  const value = /^(0|[1-9]\d{0,8})$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return { value };
-  return wrong(`is not a whole number from ${least} to ${most}`);
-}
-
-/** Names known to be zones, since asking ICU takes long. An offset is none: it has no summer. */
-const zones = new Set<string>(['UTC']);
-
-function isZone(name: string): boolean {
-  if (zones.has(name)) return true;
-  if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name) || !isTimeZone(name)) return false;
-  zones.add(name);
-  return true;
-}
-
-const list = (names: Iterable<string | number>): string =>
-  [...new Set(names)].slice(0, 20).join(', ') || 'none';
-
-const earliestEnd = Date.UTC(2001, 0, 1);
-const latestEnd = Date.UTC(9999, 11, 31);
-
-function readEnd(text: string): Judged<Instant> {
-  const value = readInstant(text);
-  if (value === undefined) {
-    return readInstant(`${text}Z`) === undefined
-      ? wrong('is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z')
-      : wrong('has no offset; 2026-11-24T09:00:00+03:00 or …Z has');
-  }
-  if (value >= instant(earliestEnd) && value <= instant(latestEnd)) return { value };
-  return wrong('is not between 2001 and 9999');
 }
 
 /** What JSON holds exactly, and so all commands and answers; Telegram gives out 52 bits. */
@@ -119,6 +75,7 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     empty: 'not allowed',
     read: (text) => {
       if (text === '') return required;
+      if (roundedBySpreadsheet(text)) return wrong('was rounded by a spreadsheet; expected digits');
       const value = /^[1-9]\d{0,15}$/.test(text) ? BigInt(text) : 0n;
       return value > 0n && value <= maxTelegramId ? { value } : wrong('is not a Telegram id');
     },
@@ -165,9 +122,7 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     read: (text, { currency }) => {
       if (text === '') return { value: 0n };
       if (currency === undefined) return undefined;
-      const read = readMinor(text, currency);
-      if ('wrong' in read) return wrong(`is ${read.wrong}`);
-      return read.minor < 0n ? wrong('is negative') : { value: read.minor };
+      return readAmount(text, currency);
     },
     write: (value, line) => majorUnits(value, line.currency),
   },
@@ -246,12 +201,11 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
   },
   auto_renew: {
     of: 'subscription',
-    allows: '`true` or `false`; of a trial only `false`',
+    allows: '`true` or `false`; a trial is imported with `false`, because it is not renewed',
     empty: '`true`; for a trial `false`',
     read: (text, { kind }) => {
       const read = readFlag(text, kind === 'paid');
-      if ('wrong' in read || kind !== 'trial' || !read.value) return read;
-      return wrong('must be false: a trial is not renewed');
+      return 'wrong' in read || kind !== 'trial' ? read : { value: false };
     },
     write: String,
   },

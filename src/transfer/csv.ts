@@ -10,14 +10,18 @@ export type Fields =
   /** A quote is open at the end of the text: the record may go on in the next line. */
   | { readonly open: true };
 
+/** What spreadsheets put between fields; which one is a matter of the country. */
+export const delimiters = [',', ';', '\t'] as const;
+export type Delimiter = (typeof delimiters)[number];
+
 /** Splits one record. */
-export function splitFields(text: string): Fields {
-  if (!text.includes('"')) return { fields: text.split(',') };
+export function splitFields(text: string, delimiter: Delimiter = ','): Fields {
+  if (!text.includes('"')) return { fields: text.split(delimiter) };
   const fields: string[] = [];
   let from = 0;
   for (;;) {
     if (text[from] !== '"') {
-      const end = text.indexOf(',', from);
+      const end = text.indexOf(delimiter, from);
       const field = text.slice(from, end === -1 ? text.length : end);
       if (field.includes('"'))
         return { wrong: 'has a quote inside a field that has none around it' };
@@ -30,7 +34,7 @@ export function splitFields(text: string): Fields {
     if (end === -1) return { open: true };
     fields.push(text.slice(from + 1, end).replaceAll('""', '"'));
     if (end + 1 === text.length) return { fields };
-    if (text[end + 1] !== ',') return { wrong: 'has text behind a closing quote' };
+    if (text[end + 1] !== delimiter) return { wrong: 'has text behind a closing quote' };
     from = end + 2;
   }
 }
@@ -55,6 +59,8 @@ const recordLinesMax = 100;
 
 /** Puts lines together to records. Blank lines are none. */
 export class CsvRecords {
+  /** Set by the header, before its line is added. */
+  delimiter: Delimiter = ',';
   #open: TextLine[] = [];
 
   /** The records that end with this line. */
@@ -63,7 +69,7 @@ export class CsvRecords {
     this.#open.push(line);
     if (line.fault === 'too_long' || this.#open.length > recordLinesMax) return this.#giveUp();
     if (!line.text.includes('"')) return [];
-    const read = splitFields(this.#open.map(({ text }) => text).join('\n'));
+    const read = splitFields(this.#open.map(({ text }) => text).join('\n'), this.delimiter);
     if ('open' in read) return [];
     if ('wrong' in read) return this.#giveUp();
     return [recordOf(this.#open.splice(0), read.fields)];
@@ -79,7 +85,7 @@ export class CsvRecords {
   #begin(line: TextLine): CsvRecord[] {
     if (line.fault === 'too_long') return [{ line: line.number, wrong: 'is longer than 64 KiB' }];
     if (line.text === '') return [];
-    const read = splitFields(line.text);
+    const read = splitFields(line.text, this.delimiter);
     if ('fields' in read) return [recordOf([line], read.fields)];
     if ('wrong' in read) return [{ line: line.number, wrong: read.wrong }];
     this.#open = [line];

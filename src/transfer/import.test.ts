@@ -41,6 +41,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
       subscriptions: { paid: { running: 1, expired: 0 }, trial: { running: 0, expired: 0 } },
       balances: { RUB: '149.50' },
     },
+    absent: [],
   });
   expect(
     await rowsOf(

@@ -18,10 +18,16 @@ import { readPriceList } from '../subscription/price-list.ts';
 import { readSettings } from '../subscription/settings.ts';
 import type { Actor } from '../subscription/timeline.ts';
 import { checkTogether } from './check.ts';
-import type { Known } from './columns.ts';
+import type { ColumnName, Known } from './columns.ts';
 import { readLine, stagedRow } from './line.ts';
 import { type Problem, Problems } from './problems.ts';
-import { type Format, isProblem, type RecordOrProblem, recordReader } from './records.ts';
+import {
+  type Format,
+  isProblem,
+  type RecordOrProblem,
+  type RecordReader,
+  recordReader,
+} from './records.ts';
 import { type BookSummary, summarize } from './summary.ts';
 import { readLines } from './text-lines.ts';
 
@@ -52,7 +58,12 @@ export interface ImportRequest {
 }
 
 export type ImportOutcome =
-  | { readonly outcome: 'imported' | 'checked'; readonly book: BookSummary }
+  | {
+      readonly outcome: 'imported' | 'checked';
+      readonly book: BookSummary;
+      /** Columns that the file does not have: each line got their default. */
+      readonly absent: readonly ColumnName[];
+    }
   | { readonly outcome: 'refused'; readonly problems: readonly Problem[]; readonly total: number };
 
 /** Brings a file in. A fault while reading or writing leaves the books as they were. */
@@ -89,11 +100,12 @@ async function stageAndCheck(
   now: Instant,
 ): Promise<ImportOutcome> {
   const problems = new Problems();
+  const reader = recordReader(request.format);
   const known = await readKnown(tx, request.currency, now);
   await createOpeningLines(tx);
   const names = openingLineColumns.map(([name]) => name).join(', ');
   await pipeline(
-    Readable.from(stagedRows(request, known, problems), { objectMode: false }),
+    Readable.from(stagedRows(request, reader, known, problems), { objectMode: false }),
     client.query(copyFrom(`COPY opening_line (${names}) FROM STDIN`)),
   );
   request.onProgress?.({ phase: 'checking', done: 0, of: undefined });
@@ -104,7 +116,8 @@ async function stageAndCheck(
     return { outcome: 'refused', problems: problems.shown, total: problems.total };
   }
   const book = await summarize(tx, now);
-  return { outcome: request.dryRun ? 'checked' : 'imported', book };
+  const { absent } = reader;
+  return { outcome: request.dryRun ? 'checked' : 'imported', book, absent };
 }
 
 async function readKnown(tx: Tx, currency: string, now: Instant): Promise<Known> {
@@ -117,7 +130,8 @@ async function readKnown(tx: Tx, currency: string, now: Instant): Promise<Known>
 
 /** The rows of the staging table, a block of lines at a time; problems are kept on the way. */
 async function* stagedRows(
-  { source, bytes, format, onProgress }: ImportRequest,
+  { source, bytes, onProgress }: ImportRequest,
+  reader: RecordReader,
   known: Known,
   problems: Problems,
 ): AsyncGenerator<Buffer> {
@@ -138,7 +152,6 @@ async function* stagedRows(
     for (const problem of line.problems) problems.add(problem);
     return stagedRow(line);
   };
-  const reader = recordReader(format);
   for await (const lines of readLines(counted())) {
     let rows = '';
     for (const line of lines) for (const read of reader.add(line)) rows += take(read);

@@ -1,6 +1,7 @@
 import { UsageFault } from '../kernel/faults.ts';
-import { columnNames, isColumnName } from './columns.ts';
+import { type ColumnName, columnNames, isColumnName } from './columns.ts';
 import { type CsvRecord, CsvRecords } from './csv.ts';
+import { declaredDelimiter, delimiterOf, headerProblems, namesOf } from './csv-header.ts';
 import { type Problem, shortened } from './problems.ts';
 import type { TextLine } from './text-lines.ts';
 
@@ -42,6 +43,8 @@ export interface RecordReader {
   add(line: TextLine): RecordOrProblem[];
   end(): RecordOrProblem[];
   readonly ended: boolean;
+  /** Columns that the file does not have: each line has their default. */
+  readonly absent: readonly ColumnName[];
 }
 
 export function recordReader(format: Format): RecordReader {
@@ -50,32 +53,29 @@ export function recordReader(format: Format): RecordReader {
 
 const emptyFile: Problem = { line: 1, column: null, value: null, reason: 'the file is empty' };
 
-function headerProblems(line: number, names: readonly string[]): Problem[] {
-  const problems: Problem[] = [];
-  names.forEach((name, place) => {
-    const value = shortened(name);
-    if (!isColumnName(name)) {
-      problems.push({ line, column: value, value, reason: 'is not a column; see docs/import.md' });
-    } else if (names.indexOf(name) !== place) {
-      problems.push({ line, column: name, value, reason: 'is there twice' });
-    }
-  });
-  for (const column of columnNames) {
-    if (names.includes(column)) continue;
-    problems.push({ line, column, value: null, reason: 'is missing: the header must name it' });
-  }
-  return problems;
-}
-
 class CsvReader implements RecordReader {
   readonly #records = new CsvRecords();
   #header: readonly string[] | undefined;
   /** For each column of ours its place in the file. */
   #places: readonly number[] = [];
+  #declared = false;
+  /** Fields of a line, empty columns at the end included. */
+  #width = 0;
   ended = false;
+  absent: readonly ColumnName[] = [];
 
   add(line: TextLine): RecordOrProblem[] {
+    if (this.#header === undefined && this.#isDeclaration(line.text)) return [];
     return this.#all(this.#records.add(line));
+  }
+
+  /** Sets the delimiter before the header is split. @returns whether the line is `sep=` alone */
+  #isDeclaration(text: string): boolean {
+    const declared = this.#declared ? undefined : declaredDelimiter(text);
+    if (declared === undefined && !this.#declared) this.#records.delimiter = delimiterOf(text);
+    if (declared !== undefined) this.#records.delimiter = declared;
+    this.#declared ||= declared !== undefined;
+    return declared !== undefined;
   }
 
   end(): RecordOrProblem[] {
@@ -88,6 +88,8 @@ class CsvReader implements RecordReader {
   }
 
   #one({ line, fields, wrong, broken }: CsvRecord): RecordOrProblem[] {
+    // A spreadsheet saves its empty rows as separators alone.
+    if (fields?.every((field) => field === '')) return [];
     const header = this.#header;
     if (header === undefined) return this.#readHeader(line, fields, wrong);
     if (fields === undefined) {
@@ -98,20 +100,23 @@ class CsvReader implements RecordReader {
       const value = shortened(fields[place] ?? '');
       return [{ line, column: header[place] ?? null, value, reason: 'is not UTF-8' }];
     }
-    if (fields.length !== header.length) {
-      const reason = `has ${fields.length} fields; the header has ${header.length}`;
+    if (fields.length !== this.#width) {
+      const reason = `has ${fields.length} fields; the header has ${this.#width}`;
       return [{ line, column: null, value: null, reason }];
     }
-    return [{ line, texts: this.#places.map((place) => fields[place] as string) }];
+    return [{ line, texts: this.#places.map((place) => fields[place] ?? '') }];
   }
 
   #readHeader(line: number, fields: CsvRecord['fields'], wrong?: string): Problem[] {
-    this.#header = fields ?? [];
-    this.#places = columnNames.map((name) => this.#header?.indexOf(name) ?? -1);
+    const header = namesOf(fields ?? []);
+    this.#width = fields?.length ?? 0;
+    this.#header = header;
+    this.#places = columnNames.map((name) => header.indexOf(name));
+    this.absent = columnNames.filter((name) => !header.includes(name));
     const problems =
       fields === undefined
         ? [{ line, column: null, value: null, reason: wrong ?? 'can’t be read' }]
-        : headerProblems(line, fields);
+        : headerProblems(line, header);
     this.ended = problems.length > 0;
     return problems;
   }
@@ -120,6 +125,7 @@ class CsvReader implements RecordReader {
 class JsonLinesReader implements RecordReader {
   #any = false;
   readonly ended = false;
+  readonly absent = [];
 
   add(line: TextLine): RecordOrProblem[] {
     if (line.text.trim() === '' && line.fault === undefined) return [];

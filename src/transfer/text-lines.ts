@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { asUtf8 } from './encoding.ts';
 
 // Bytes as lines, counted as an editor counts them, whatever is in them: a line that is not UTF-8
 // or endless is told as such, and the next one is read as if nothing had been.
@@ -16,7 +17,6 @@ export interface TextLine {
 export const lineBytesMax = 64 * 1024;
 
 const newline = 10;
-const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
 function withoutReturn(text: string): string {
   return text.endsWith('\r') ? text.slice(0, -1) : text;
@@ -46,28 +46,12 @@ function oneLine(text: string, number: number): TextLine {
   return { number, text: withoutReturn(text) };
 }
 
-async function* withoutMark(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let head: Buffer | undefined = Buffer.alloc(0);
-  for await (const chunk of source) {
-    if (head === undefined) {
-      yield chunk;
-      continue;
-    }
-    head = Buffer.concat([head, chunk]);
-    if (head.length < byteOrderMark.length) continue;
-    const marked = head.subarray(0, byteOrderMark.length).equals(byteOrderMark);
-    yield marked ? head.subarray(byteOrderMark.length) : head;
-    head = undefined;
-  }
-  if (head !== undefined && head.length > 0) yield head;
-}
-
-/** The lines of a stream, a block at a time; a byte order mark at its start is skipped. */
+/** The lines of a stream, a block at a time, from UTF-8 or UTF-16. */
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<TextLine[]> {
   let rest: Buffer = Buffer.alloc(0);
   let number = 1;
   let skipping = false;
-  for await (const chunk of withoutMark(source)) {
+  for await (const chunk of asUtf8(source)) {
     const block = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     const end = block.lastIndexOf(newline);
     if (end === -1) {

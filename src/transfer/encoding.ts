@@ -1,0 +1,47 @@
+// The text encodings that spreadsheets save: UTF-8 and UTF-16, with or without a byte order mark.
+
+type Bytes = AsyncIterable<Buffer>;
+
+interface Encoding {
+  readonly name: 'utf-8' | 'utf-16le' | 'utf-16be';
+  readonly markBytes: number;
+}
+
+/** By the byte order mark; without one, by the zero byte that each ASCII letter has in UTF-16. */
+function encodingOf(head: Buffer): Encoding {
+  const [first, second, third] = head;
+  if (first === 0xff && second === 0xfe) return { name: 'utf-16le', markBytes: 2 };
+  if (first === 0xfe && second === 0xff) return { name: 'utf-16be', markBytes: 2 };
+  if (first === 0xef && second === 0xbb && third === 0xbf) return { name: 'utf-8', markBytes: 3 };
+  if (first === 0 && second !== 0) return { name: 'utf-16be', markBytes: 0 };
+  if (second === 0 && first !== 0 && head.length > 1) return { name: 'utf-16le', markBytes: 0 };
+  return { name: 'utf-8', markBytes: 0 };
+}
+
+const longestMark = 3;
+
+/** The same text as UTF-8, without a byte order mark. UTF-8 passes through unchecked. */
+export async function* asUtf8(source: Bytes): AsyncGenerator<Buffer> {
+  let head: Buffer = Buffer.alloc(0);
+  let decoder: InstanceType<typeof TextDecoder> | undefined;
+  let begun = false;
+  const convert = (chunk: Buffer) =>
+    decoder === undefined ? chunk : Buffer.from(decoder.decode(chunk, { stream: true }));
+  const begin = () => {
+    const { name, markBytes } = encodingOf(head);
+    if (name !== 'utf-8') decoder = new TextDecoder(name);
+    begun = true;
+    return convert(head.subarray(markBytes));
+  };
+  for await (const chunk of source) {
+    if (begun) {
+      yield convert(chunk);
+      continue;
+    }
+    head = Buffer.concat([head, chunk]);
+    if (head.length >= longestMark) yield begin();
+  }
+  if (!begun && head.length > 0) yield begin();
+  const rest = decoder?.decode() ?? '';
+  if (rest !== '') yield Buffer.from(rest);
+}

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Books, freshBooks } from '../../test/books.ts';
+import { csvHeader, exportText, givePlans, importText } from '../../test/transfer.ts';
+import type { ImportOutcome } from './import.ts';
+
+// Files as Excel and LibreOffice save them.
+
+let books: Books;
+beforeAll(async () => {
+  books = await freshBooks({ now: '2026-11-24T00:00:00Z' });
+  await givePlans(books.db);
+});
+afterAll(() => books.close());
+
+const row =
+  '7,ru,Europe/Moscow,RUB,149.50,false,10,true,,paid,basic,30,2026-12-01T12:00:00+03:00,true,';
+
+/** A dry run, in pieces of a few bytes, so that marks and characters are cut. */
+const checked = (text: string | Buffer): Promise<ImportOutcome> =>
+  importText(books.url, text, { dryRun: true, pieceBytes: 3 });
+
+const problemsOf = (outcome: ImportOutcome) =>
+  outcome.outcome === 'refused' ? outcome.problems : [];
+
+const csv = `${csvHeader}\n${row}\n`;
+const bigEndian = (text: string) => Buffer.from(text, 'utf16le').swap16();
+
+describe('a file of a spreadsheet is read', () => {
+  test.each<[string, string | Buffer]>([
+    ['semicolons', csv.replaceAll(',', ';')],
+    ['tabs', csv.replaceAll(',', '\t')],
+    ['a line that declares semicolons', `sep=;\r\n${csv.replaceAll(',', ';')}`],
+    ['semicolons and quotes', csv.replaceAll(/[^,\n]+/g, '"$&"').replaceAll(',', ';')],
+    ['a UTF-8 byte order mark and CRLF', `\ufeff${csv.replaceAll('\n', '\r\n')}`],
+    ['UTF-16 little-endian', Buffer.from(`\ufeff${csv}`, 'utf16le')],
+    ['UTF-16 big-endian', bigEndian(`\ufeff${csv}`)],
+    ['UTF-16 without a byte order mark', Buffer.from(csv, 'utf16le')],
+    ['UTF-16 with tabs', Buffer.from(`\ufeff${csv.replaceAll(',', '\t')}`, 'utf16le')],
+    ['TRUE and FALSE', csv.replaceAll('true', 'TRUE').replaceAll('false', 'False')],
+    [
+      'booleans of a Russian spreadsheet',
+      csv.replaceAll('true', 'ИСТИНА').replace('false', 'ЛОЖЬ'),
+    ],
+    ['empty rows', `${csv},,,,,,,,,,,,,,\r\n\r\n${',,'.repeat(7)}\n`],
+    ['empty rows before the header', `,,,,,,,,,,,,,,\n${csv}`],
+    ['empty columns at the end', csv.replaceAll('\n', ',,,\n')],
+    ['only the required columns', 'telegram_id\n7\n'],
+    [
+      'without optional columns',
+      'expires_at;plan;kind;telegram_id\n2026-12-01T12:00:00Z;basic;paid;7\n',
+    ],
+  ])('%s', async (_, text) => {
+    const outcome = await checked(text);
+    expect(problemsOf(outcome)).toEqual([]);
+    expect(outcome).toMatchObject({ outcome: 'checked', book: { customers: 1, lines: 1 } });
+  });
+});
+
+describe('a value that a spreadsheet has changed is reported with its reason', () => {
+  const header = 'telegram_id;balance;kind;plan;expires_at';
+  test.each([
+    ['7;149,50;paid;basic;2026-12-01T12:00:00Z', 'balance', /decimal comma; expected a point/],
+    ['7;1 149,50;paid;basic;2026-12-01T12:00:00Z', 'balance', /decimal comma/],
+    ['7;0;paid;basic;24.11.2026 9:00', 'expires_at', /a date as a spreadsheet writes it; expected/],
+    ['7;0;paid;basic;11/24/26', 'expires_at', /a date as a spreadsheet writes it/],
+    ['7;0;paid;basic;2026-11-24', 'expires_at', /a date as a spreadsheet writes it/],
+    ['7;0;paid;basic;46350,375', 'expires_at', /a date as a spreadsheet writes it/],
+    ['1,23457E+11;0;paid;basic;2026-12-01T12:00:00Z', 'telegram_id', /rounded by a spreadsheet/],
+  ])('%s', async (line, column, reason) => {
+    const problems = problemsOf(await checked(`${header}\n${line}\n`));
+    expect(problems).toEqual([
+      expect.objectContaining({ line: 2, column, reason: expect.stringMatching(reason) }),
+    ]);
+  });
+
+  test('a missing required column is one problem, whatever the number of lines', async () => {
+    const problems = problemsOf(await checked('balance\n5\n6\n'));
+    expect(problems).toEqual([expect.objectContaining({ line: 1, column: 'telegram_id' })]);
+  });
+});
+
+test('the result names the columns that the file does not have', async () => {
+  const outcome = await checked('telegram_id,balance\n7,5\n');
+  expect(outcome).toMatchObject({
+    absent: expect.arrayContaining(['locale', 'trial_used', 'kind']),
+  });
+  expect(await checked(csv)).toMatchObject({ absent: [] });
+});
+
+test('a trial with auto_renew is imported with auto-renewal off', async () => {
+  const text =
+    'telegram_id,kind,plan,expires_at,auto_renew\n8,trial,basic,2026-11-26T09:00:00Z,TRUE\n';
+  await importText(books.url, text);
+  expect(await exportText(books.url)).toContain('trial,basic,3,2026-11-26T09:00:00.000Z,false,');
+});
