@@ -82,7 +82,7 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['telegram: { token: }', 'telegram.token: is missing; it must be a text'],
   ['telegram: { token: 5 }', 'telegram.token: must be a text'],
   ['telegram: { token: x, api: nope }', 'telegram.api: "nope" is not a URL'],
-  ['telegram: { token: x, admins: [0] }', 'telegram.admins.0: 0 must be above 0'],
+  ['telegram: { token: x, admins: [0] }', 'telegram.admins.1: 0 must be above 0'],
   ['email: { from: a@b.net }', 'email.url: is missing; it must be a text'],
   [
     'email: { url: "http://ops:secret@mail.net", from: a@b.net }',
@@ -90,19 +90,19 @@ const refusals: readonly [text: string, sentence: string][] = [
   ],
   [
     'email: { url: "smtp://mail.net", from: a@b.net, admins: [ops] }',
-    'email.admins.0: "ops" is not an address',
+    'email.admins.1: "ops" is not an address',
   ],
   ['telegram: { token: x, per_second: 31 }', 'telegram.per_second: 31 must be at most 30'],
   [
     node('tls: maybe'),
-    'nodes.0.tls: "maybe" must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
+    'nodes.1.tls: "maybe" must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
   ],
-  [withApi('10.0.0.2'), `nodes.0.api: "10.0.0.2" ${addressIs}`],
-  [withApi('http://10.0.0.2:1'), `nodes.0.api: "http://10.0.0.2:1" ${addressIs}`],
-  [withApi('10.0.0.2:65536'), `nodes.0.api: "10.0.0.2:65536" ${addressIs}`],
-  [withApi('unix:xray.sock'), `nodes.0.api: "unix:xray.sock" ${addressIs}`],
-  [withFlow('visoin'), `nodes.0.link.flow: "visoin" ${flowIs}`],
-  [withFlow('1'), `nodes.0.link.flow: 1 ${flowIs}`],
+  [withApi('10.0.0.2'), `nodes.1.api: "10.0.0.2" ${addressIs}`],
+  [withApi('http://10.0.0.2:1'), `nodes.1.api: "http://10.0.0.2:1" ${addressIs}`],
+  [withApi('10.0.0.2:65536'), `nodes.1.api: "10.0.0.2:65536" ${addressIs}`],
+  [withApi('unix:xray.sock'), `nodes.1.api: "unix:xray.sock" ${addressIs}`],
+  [withFlow('visoin'), `nodes.1.link.flow: "visoin" ${flowIs}`],
+  [withFlow('1'), `nodes.1.link.flow: 1 ${flowIs}`],
   [
     'notices: { admin_time_zone: Mars/Olympus }',
     'notices.admin_time_zone: "Mars/Olympus" is not a time zone; Europe/Moscow is',
@@ -138,15 +138,16 @@ const refusals: readonly [text: string, sentence: string][] = [
 ];
 
 test.for(refusals)('refused in one sentence: %s', ([text, sentence]) => {
+  const place = sentence.startsWith('is not YAML') ? 'shop.yaml' : 'shop.yaml: line 1';
   expect(() => readConfig(text, 'shop.yaml')).toThrow(
-    expect.objectContaining({ name: 'UsageFault', message: `shop.yaml: ${sentence}` }),
+    expect.objectContaining({ name: 'UsageFault', message: `${place}: ${sentence}` }),
   );
 });
 
 test('a secret is not repeated in a refusal', () => {
   const text = 'telegram: { token: { value: "123:SECRET" } }';
   expect(() => readConfig(text, 'shop.yaml')).toThrow(
-    /^shop\.yaml: telegram\.token: must be a text$/,
+    /^shop\.yaml: line 1: telegram\.token: must be a text$/,
   );
 });
 

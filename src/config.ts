@@ -1,12 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { type Document, parseDocument, visit } from 'yaml';
+import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
+import {
+  type ConfigFault,
+  faultsOfIssue,
+  type Path,
+  pathText,
+  priceFaults,
+  refuseFaults,
+} from './config-faults.ts';
 import { fileSchema, type nodeSchema, type planSchema, wrongWith } from './config-schema.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { secondMs } from './kernel/instant.ts';
-import { readMinor } from './kernel/money.ts';
 
 // The configuration: one YAML file, `${ENV}` inside, three variables that win over it. The only
 // file that reads the environment. What must not differ between replicas (plans, prices, nodes,
@@ -39,10 +46,15 @@ const held = (name: string): string => `\uE000${name}\uE001`;
  * (`#`, `: `, a brace of a password) stays in its value. One that stands alone in its place and is
  * not set counts as not given, and a number that stands alone is a number.
  */
-function parseWithVariables(text: string, path: string, env: Environment): Document {
+function parseWithVariables(
+  text: string,
+  path: string,
+  env: Environment,
+): { readonly document: Document; readonly lines: LineCounter } {
+  const lines = new LineCounter();
   const document = parseDocument(
     text.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => held(name)),
-    { prettyErrors: true },
+    { prettyErrors: true, lineCounter: lines },
   );
   const read = (name: string): string | undefined => {
     const value = env[name];
@@ -63,18 +75,14 @@ function parseWithVariables(text: string, path: string, env: Environment): Docum
             : (value ?? null);
     },
   });
-  return document;
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path.map(String).join('.') || 'the file';
+  return { document, lines };
 }
 
 /** What is not printed: they hold passwords. */
 const secrets = new Set(['database', 'token', 'url']);
 
 /** The wrong value before what is wrong with it; nothing for a missing one or a whole mapping. */
-function shown(given: unknown, path: readonly PropertyKey[]): string {
+function shown(given: unknown, path: Path): string {
   if (secrets.has(String(path.at(-1)))) return '';
   const value = path.reduce<unknown>((inner, name) => (inner as never)?.[name], given);
   return value === undefined || typeof value === 'object' ? '' : `${JSON.stringify(value)} `;
@@ -97,45 +105,46 @@ function withToken(value: unknown, env: Environment): unknown {
   return { ...given, telegram: { ...given.telegram, token: env.TELEGRAM_BOT_TOKEN } };
 }
 
-function checkPrices(path: string, config: ConfigFile): void {
-  for (const [planKey, { prices }] of Object.entries(config.plans ?? {})) {
-    for (const [code, byPeriod] of Object.entries(prices)) {
-      for (const [days, amount] of Object.entries(byPeriod)) {
-        const place = `${path}: plans.${planKey}.prices.${code}.${days}`;
-        const read = readMinor(amount, code);
-        if ('wrong' in read)
-          throw new UsageFault('bad_price', `${place}: "${amount}" is ${read.wrong}`);
-        if (read.minor <= 0n) {
-          throw new UsageFault(
-            'bad_price',
-            `${place}: ${amount} is not a price; it must be above 0`,
-          );
-        }
-      }
-    }
-  }
+/** A worker that is misspelt would have its settings ignored. */
+function workerFaults(workers: unknown, known: readonly string[]): ConfigFault[] {
+  if (typeof workers !== 'object' || workers === null) return [];
+  return Object.keys(workers)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const path = ['workers', name];
+      const sentence = `${pathText(path)}: there is no such worker; there is ${known.join(', ')}`;
+      return { path, sentence };
+    });
 }
 
-/** Reads a configuration's text. @throws UsageFault naming the file, the key and what is allowed. */
-export function readConfig(text: string, path: string, env: Environment = {}): ConfigFile {
-  const document = parseWithVariables(text, path, env);
-  const [broken] = document.errors;
-  if (broken !== undefined) {
-    const why = broken.message.split('\n')[0]?.replace(/:$/, '');
-    throw new UsageFault('bad_config', `${path}: is not YAML (${why})`);
-  }
-  const given = withToken(withoutEmpty(document.toJS() ?? {}), env);
+/**
+ * Reads a configuration's text. @throws UsageFault with all faults: the file, the line, the key and
+ * what is allowed
+ */
+export function readConfig(
+  text: string,
+  path: string,
+  env: Environment = {},
+  workers?: readonly string[],
+): ConfigFile {
+  const parsed = parseWithVariables(text, path, env);
+  const broken = parsed.document.errors.map((error) => {
+    const why = error.message.split('\n')[0]?.replace(/:$/, '');
+    return `${path}: is not YAML (${why})`;
+  });
+  if (broken.length > 0) throw new UsageFault('bad_config', broken.join('\n'));
+  const given = withToken(withoutEmpty(parsed.document.toJS() ?? {}), env);
   const read = fileSchema.safeParse(given, { error: wrongWith });
-  if (!read.success) {
-    const [issue] = read.error.issues;
-    const where = issue === undefined ? 'the file' : pathText(issue.path);
-    const ofKey = issue === undefined || issue.code === 'invalid_key';
-    const value = ofKey ? '' : shown(given, issue.path);
-    const why = issue?.message ?? 'is not valid';
-    throw new UsageFault('bad_config', `${path}: ${where}: ${value}${why}`);
-  }
-  checkPrices(path, read.data);
-  return read.data;
+  const { plans, workers: named } = (given ?? {}) as { plans?: unknown; workers?: unknown };
+  const faults = [
+    ...(workers === undefined ? [] : workerFaults(named, workers)),
+    ...(read.error?.issues ?? []).flatMap((issue) =>
+      faultsOfIssue(issue, (place) => shown(given, place)),
+    ),
+    ...priceFaults(plans),
+  ];
+  refuseFaults(path, faults, parsed);
+  return read.data as ConfigFile;
 }
 
 function defaultDataDir(env: Environment): string {
@@ -156,7 +165,7 @@ function readFileOr(path: string, otherwise: (cause: NodeJS.ErrnoException) => s
  * in the working folder if it is there. @throws UsageFault
  */
 export function loadConfig(
-  options: { config?: string } = {},
+  options: { config?: string; workers?: readonly string[] } = {},
   env: Environment = process.env,
 ): Config {
   const named = options.config ?? (env.PERENNIAL_CONFIG || undefined);
@@ -173,7 +182,7 @@ export function loadConfig(
       cause,
     );
   });
-  const config = readConfig(text, path, env);
+  const config = readConfig(text, path, env, options.workers);
   // A path in a file is meant from that file, a variable's from where one is.
   const own = config.data_dir && resolve(dirname(path), config.data_dir);
   const dataDir = env.PERENNIAL_DATA_DIR || own;

@@ -1,0 +1,100 @@
+import { type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
+import type { z } from 'zod';
+import { UsageFault } from './kernel/faults.ts';
+import { isCurrency, readMinor } from './kernel/money.ts';
+
+// All faults of a configuration file at once, each with its line, in the order of the lines.
+
+export type Path = readonly PropertyKey[];
+
+/** A fault, and the place in the file that it is about. */
+export interface ConfigFault {
+  readonly path: Path;
+  /** The path and the value, as far as they may be shown, and the reason. */
+  readonly sentence: string;
+}
+
+/** `nodes.2.id`: names of keys, and entries of lists counted from 1. */
+export function pathText(path: Path): string {
+  const steps = path.map((step) => String(typeof step === 'number' ? step + 1 : step));
+  return steps.join('.') || 'the file';
+}
+
+/** The line of a place, or of what encloses it if the file does not have it. */
+function lineOf(document: Document, lines: LineCounter, path: Path): number {
+  let node: unknown = document.contents;
+  let start = document.contents?.range?.[0] ?? 0;
+  for (const step of path) {
+    if (isMap(node)) {
+      const found = node.items.find(
+        ({ key }) => isScalar(key) && String(key.value) === String(step),
+      );
+      if (found === undefined) break;
+      start = (isScalar(found.key) ? found.key.range?.[0] : undefined) ?? start;
+      node = found.value;
+    } else if (isSeq(node)) {
+      const item = node.items[Number(step)] as { range?: readonly number[] } | undefined;
+      start = item?.range?.[0] ?? start;
+      node = item;
+    } else break;
+  }
+  return lines.linePos(start).line;
+}
+
+/** One issue of the schema, as one fault for each unknown key or one for the value. */
+export function faultsOfIssue(
+  issue: z.core.$ZodIssue,
+  shown: (path: Path) => string,
+): ConfigFault[] {
+  const { path, message } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    const [first] = issue.keys;
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      sentence: `${pathText(path)}: ${message.replace(`"${first}"`, () => `"${key}"`)}`,
+    }));
+  }
+  const value = issue.code === 'invalid_key' ? '' : shown(path);
+  return [{ path, sentence: `${pathText(path)}: ${value}${message}` }];
+}
+
+const entriesOf = (value: unknown): [string, unknown][] =>
+  typeof value === 'object' && value !== null ? Object.entries(value) : [];
+
+/** Prices that are no amounts of their currency. What the schema refuses is left to the schema. */
+export function priceFaults(plans: unknown): ConfigFault[] {
+  const faults: ConfigFault[] = [];
+  for (const [plan, settings] of entriesOf(plans)) {
+    for (const [code, byPeriod] of entriesOf((settings as { prices?: unknown } | null)?.prices)) {
+      if (!isCurrency(code)) continue;
+      for (const [days, amount] of entriesOf(byPeriod)) {
+        if (typeof amount !== 'number' && typeof amount !== 'string') continue;
+        const path = ['plans', plan, 'prices', code, days];
+        const read = readMinor(String(amount), code);
+        if ('minor' in read && read.minor > 0n) continue;
+        const why =
+          'wrong' in read
+            ? `"${amount}" is ${read.wrong}`
+            : `${amount} is not a price; it must be above 0`;
+        faults.push({ path, sentence: `${pathText(path)}: ${why}` });
+      }
+    }
+  }
+  return faults;
+}
+
+/** @throws UsageFault `bad_config` with a line of text for each fault, if there is any */
+export function refuseFaults(
+  file: string,
+  faults: readonly ConfigFault[],
+  { document, lines }: { readonly document: Document; readonly lines: LineCounter },
+): void {
+  if (faults.length === 0) return;
+  const placed = faults.map(({ path, sentence }) => ({
+    sentence,
+    line: lineOf(document, lines, path),
+  }));
+  placed.sort((a, b) => a.line - b.line);
+  const text = placed.map(({ line, sentence }) => `${file}: line ${line}: ${sentence}`);
+  throw new UsageFault('bad_config', [...new Set(text)].join('\n'));
+}
