@@ -16,8 +16,21 @@ interface Operation {
   readonly responses: Record<string, { content?: { 'application/json'?: { schema: Json } } }>;
 }
 
+const document = openApiOf(routes) as {
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Json> };
+};
+
+/** The schema behind a reference to a component. */
+function resolved(schema: Json): Json {
+  const { $ref } = schema as { $ref?: string };
+  if ($ref === undefined) return schema;
+  return document.components.schemas[$ref.replace('#/components/schemas/', '')] ?? {};
+}
+
 /** A schema in words: `text`, `"on" \| "off"`, `[{id, plan}]`. */
-function typeOf(schema: Json): string {
+function typeOf(given: Json): string {
+  const schema = resolved(given);
   const {
     type,
     enum: choices,
@@ -51,10 +64,10 @@ function typeOf(schema: Json): string {
 }
 
 const row = (name: string, where: string, schema: Json, required: boolean): string =>
-  `| \`${name}\` | ${where} | ${typeOf(schema)} | ${required ? 'yes' : ''} | ${schema.description ?? ''} |`;
+  `| \`${name}\` | ${where} | ${typeOf(schema)} | ${required ? 'yes' : ''} | ${schema.description ?? resolved(schema).description ?? ''} |`;
 
 function bodyRows(schema: Json, where: string): string[] {
-  const { properties = {}, required = [] } = schema as {
+  const { properties = {}, required = [] } = resolved(schema) as {
     properties?: Record<string, Json>;
     required?: string[];
   };
@@ -94,8 +107,7 @@ function section(method: string, path: string, operation: Operation): string {
 
 /** The reference as Markdown. */
 export function reference(): string {
-  const { paths } = openApiOf(routes) as { paths: Record<string, Record<string, Operation>> };
-  const all = Object.entries(paths).flatMap(([path, methods]) =>
+  const all = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
   const tags = [...new Set(all.map(({ operation }) => operation.tags[0] as string))];

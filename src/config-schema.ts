@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isNoFlow, linkFlows } from './kernel/flow.ts';
 import { dayMs, hourMs, readDurationMs } from './kernel/instant.ts';
 import { isCurrency } from './kernel/money.ts';
+import { isNetwork, isNoNetwork } from './kernel/network.ts';
 import { isNoAddress, nodePlace } from './kernel/node-address.ts';
 import { isTimeZone } from './kernel/time-zone.ts';
 
@@ -124,6 +125,9 @@ export const fileSchema = mapping({
     port: z.number().int().min(0).max(65_535).default(8_080),
     per_minute: z.number().int().min(1).max(1_000_000).default(60_000),
     per_minute_without_token: z.number().int().min(1).max(1_000_000).default(600),
+    per_minute_links: z.number().int().min(1).max(1_000_000).default(6_000),
+    per_minute_refused_tokens: z.number().int().min(1).max(1_000_000).default(60),
+    trusted_proxies: z.array(z.string().refine(isNetwork, isNoNetwork)).optional(),
     tls: mapping({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   }).optional(),
   notices: mapping({

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Db } from '../db/connect.ts';
+import type { Db, Tx } from '../db/connect.ts';
 import { faultOf } from '../db/faults.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { shareLink } from '../xray/link.ts';
@@ -21,8 +21,15 @@ interface Row {
   readonly settings: unknown;
 }
 
-/** Links of all running subscriptions of a customer, on every node that their plans open. */
-export async function linksOf(db: Db, telegramId: bigint): Promise<Link[]> {
+/**
+ * Links of the running subscriptions of a customer, on every node that their plans open.
+ * @param subscriptionId of this one alone
+ */
+export async function linksOf(
+  db: Db | Tx,
+  telegramId: bigint,
+  subscriptionId?: bigint,
+): Promise<Link[]> {
   const { rows } = await sql<Row>`
     SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings
     FROM perennial.customer c
@@ -30,7 +37,9 @@ export async function linksOf(db: Db, telegramId: bigint): Promise<Link[]> {
     JOIN perennial.credential k ON k.subscription_id = s.id AND k.retired_at IS NULL
     JOIN perennial.plan p ON p.key = s.plan
     JOIN perennial.node n ON n.groups && p.groups
-    WHERE c.telegram_id = ${telegramId} ORDER BY s.id, n.id`.execute(db);
+    WHERE c.telegram_id = ${telegramId}
+      AND ${subscriptionId === undefined ? sql`true` : sql`s.id = ${subscriptionId}`}
+    ORDER BY s.id, n.id`.execute(db);
   return rows.map(linkOf);
 }
 

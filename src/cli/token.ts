@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { type Instant, isoTime, readDurationMs } from '../kernel/instant.ts';
 import { createToken, listTokens, revokeToken, type ShownToken } from '../tokens/store.ts';
-import { type Scope, scopes } from '../tokens/token.ts';
+import { isTokenName, type Scope, scopes } from '../tokens/token.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
 
 /** `perennial token create|list|revoke`: who may use the HTTP API. */
@@ -27,8 +27,10 @@ function duration(given: string): number {
 }
 
 function tokenName(given: string): string {
-  if (given.length > 0 && given.length <= 64) return given;
-  throw new InvalidArgumentError('a name has 1 to 64 characters');
+  if (isTokenName(given)) return given;
+  throw new InvalidArgumentError(
+    'expected 1 to 64 printable characters with single spaces between them',
+  );
 }
 
 interface CreateOptions extends CommonOptions {
@@ -38,10 +40,14 @@ interface CreateOptions extends CommonOptions {
 
 function create(open: OpenBooks): Command {
   return command('create', 'make a token; its text is shown this once')
-    .argument('<NAME>', 'whose it is, as it stands in timelines', tokenName)
+    .argument(
+      '<NAME>',
+      'the name of the holder, unique and printable; timelines show it',
+      tokenName,
+    )
     .requiredOption(
       '--scope <LIST>',
-      'read, sell (may also read), admin (may everything)',
+      'read, sell (includes read), admin (includes all), or metrics (/metrics alone)',
       scopeList,
     )
     .option('--expires <DURATION>', 'ends after that, as 90d; without it never', duration)

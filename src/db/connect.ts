@@ -100,6 +100,10 @@ export interface PoolOptions {
    * batches, whose plans depend on what they are given.
    */
   readonly prepared?: boolean;
+  /** The limit for a wait for a connection of the pool, and for connecting. Default: 10 s. */
+  readonly waitMs?: number;
+  /** The limit for an answer, on this side: for a server that is not reached any more. */
+  readonly answerMs?: number;
   /** Told of a connection that broke while nobody used it, or between two statements. */
   readonly onLost?: (error: Error) => void;
 }
@@ -111,6 +115,8 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
     ...config,
     onConnect: (client) => checkPooled(client, url, config),
     max: options.connectionsMax ?? 10,
+    ...(options.waitMs === undefined ? {} : { connectionTimeoutMillis: options.waitMs }),
+    ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
     // An exhausted pool is a transient fault of the run that asked, not a wait without end.
     idleTimeoutMillis: 30 * secondMs,
   });

@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config.ts';
-import { closeBooks, openBooks, openPool } from '../db/connect.ts';
+import { closeBooks, openBooks, openPool, type PoolOptions } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
+import { secondMs } from '../kernel/instant.ts';
 import type { Log } from '../log.ts';
+import type { Limits } from './limits.ts';
+import type { ReadinessCheck } from './readiness.ts';
 import type { Kit } from './route.ts';
 import { openServer } from './server.ts';
 
@@ -19,26 +22,56 @@ export interface Api {
 
 export interface ApiBooks extends Pick<Kit, 'url'> {
   readonly config: Config;
+  /** Further reasons for which `/readyz` fails. */
+  readonly readiness?: readonly ReadinessCheck[];
 }
 
+/** A page of a list takes milliseconds. What takes longer gives its connection back. */
+const readLimits = {
+  statementMs: 5 * secondMs,
+  lockMs: 2 * secondMs,
+  idleInTransactionMs: 15 * secondMs,
+};
+
+const readPool = (connectionsMax: number): PoolOptions => ({
+  prepared: true,
+  limits: readLimits,
+  waitMs: readLimits.statementMs,
+  connectionsMax,
+});
+
 /** @throws UsageFault that names the address, or the file of a certificate */
-export async function startApi({ url, config }: ApiBooks, log: Log): Promise<Api> {
+export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
+  const { url, config } = books;
   const { currency } = config.file;
   const http = { host: '127.0.0.1', port: 8_080, ...config.file.http };
-  const limits = {
-    ...(http.per_minute === undefined ? {} : { perTokenMax: http.per_minute }),
-    ...(http.per_minute_without_token === undefined
-      ? {}
-      : { perAddressMax: http.per_minute_without_token }),
-  };
   const tls = http.tls === undefined ? undefined : readTls(config, http.tls);
-  // Its own connections: many small statements, prepared, that don't wait for a batch's.
-  const pool = openPool(url, { prepared: true, onLost: () => undefined });
-  const db = openBooks(pool);
-  const server = await openServer({ db, url, log, currency, limits, ...(tls && { tls }) });
+  // Its own connections: many small statements, prepared, that don't wait for a batch's. Commands,
+  // reads and lists have one pool each, so that slow reads cannot stop sales.
+  const open = (options: PoolOptions) => {
+    const pool = openPool(url, options);
+    return { pool, db: openBooks(pool) };
+  };
+  const pools = {
+    db: open({ prepared: true }),
+    reads: open(readPool(6)),
+    lists: open(readPool(3)),
+  };
+  const server = await openServer({
+    db: pools.db.db,
+    reads: pools.reads.db,
+    lists: pools.lists.db,
+    url,
+    log,
+    currency,
+    limits: limitsOf(config),
+    ...(books.readiness && { readiness: books.readiness }),
+    ...(http.trusted_proxies && { trustedProxies: http.trusted_proxies }),
+    ...(tls && { tls }),
+  });
   const stop = async () => {
     await server.close();
-    await closeBooks(db, pool);
+    await Promise.all(Object.values(pools).map(({ db, pool }) => closeBooks(db, pool)));
   };
   const { host, port } = http;
   try {
@@ -59,6 +92,16 @@ export async function startApi({ url, config }: ApiBooks, log: Log): Promise<Api
       error,
     );
   }
+}
+
+function limitsOf({ file: { http } }: Config): Partial<Limits> {
+  if (http === undefined) return {};
+  return {
+    perTokenMax: http.per_minute,
+    perAddressMax: http.per_minute_without_token,
+    linksMax: http.per_minute_links,
+    refusedTokensMax: http.per_minute_refused_tokens,
+  };
 }
 
 function wordsOf(code: string | undefined, message: string): string {

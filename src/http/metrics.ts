@@ -1,14 +1,17 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Db } from '../db/connect.ts';
 import { readFigures } from '../workers/figures.ts';
+import { RequestMetrics } from './request-metrics.ts';
 
-// Numbers for Prometheus: of the books, read when they are asked for, and the same whichever replica
-// is asked. Names of customers, nodes' addresses and tokens are not among them.
+// Figures for Prometheus. Those of the database are read when they are asked for, and are the same
+// on each replica. Those of requests belong to this replica. Neither names a customer, the address
+// of a node, or a token.
 
 export class Metrics {
   readonly #db: Db;
   readonly #registry = new Registry();
   readonly #gauges = new Map<string, Gauge<string>>();
+  readonly requests = new RequestMetrics(this.#registry);
 
   constructor(db: Db) {
     this.#db = db;

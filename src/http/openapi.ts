@@ -1,20 +1,40 @@
 import { z } from 'zod';
 import { programVersion } from '../version.ts';
-import { problemTypeOf } from './problem.ts';
+import { Components } from './components.ts';
+import { problemTypeOf, statusOf } from './problem.ts';
 import type { Route } from './route.ts';
 
 // The OpenAPI 3.1 document, made of the routes' own schemas: what it says is what is checked.
 
 type Json = Record<string, unknown>;
 
-/** Refusals that every route may give. */
-const always: Readonly<Record<string, string>> = {
-  400: 'bad_input: a value doesn’t fit; each place is named',
-  401: 'unauthorized: no token that counts',
-  403: 'forbidden: the token’s scopes don’t allow it',
-  429: 'too_many_requests: Retry-After says when to ask again',
-  503: 'unavailable: the books can’t be reached just now',
-};
+/** Codes of refusals that every route can give. */
+const always = [
+  'bad_input',
+  'bad_request',
+  'unknown_parameter',
+  'unauthorized',
+  'forbidden',
+  'bad_method',
+  'request_timeout',
+  'uri_too_long',
+  'bad_expectation',
+  'too_many_requests',
+  'headers_too_long',
+  'internal',
+  'unavailable',
+  'too_slow',
+];
+const withBody = ['too_large', 'bad_media_type'];
+const withKey = ['key_missing', 'bad_key', 'key_reused', 'in_flight'];
+
+/** Codes of each refusal of a route. */
+export const refusalsOf = ({ method, keyed, refusals = [] }: Route): string[] => [
+  ...always,
+  ...(method === 'GET' ? [] : withBody),
+  ...(keyed === true ? withKey : []),
+  ...refusals,
+];
 
 const problemSchema: Json = {
   type: 'object',
@@ -68,12 +88,39 @@ const keyParameter: Json = {
   schema: { type: 'string', minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' },
 };
 
-function operationOf(route: Route): Json {
-  const problem = {
-    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-  };
+/** One schema for each problem type, with its status. */
+function problemOf(code: string, components: Components): Json {
+  const type = { const: problemTypeOf(code) };
+  const own = { type: 'object', properties: { type, status: { const: statusOf(code) } } };
+  const problem = { $ref: '#/components/schemas/Problem' };
+  return components.add({ allOf: [problem, own] }, pascal(`Problem_${code}`));
+}
+
+const pascal = (text: string): string =>
+  text.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+function problemsOf(route: Route, components: Components): Record<string, Json> {
+  const byStatus = new Map<number, string[]>();
+  for (const code of new Set(refusalsOf(route))) {
+    byStatus.set(statusOf(code), [...(byStatus.get(statusOf(code)) ?? []), code]);
+  }
+  const answers = [...byStatus].sort(([a], [b]) => a - b);
+  return Object.fromEntries(
+    answers.map(([status, codes]) => {
+      const schemas = codes.map((code) => problemOf(code, components));
+      const schema = schemas.length === 1 ? schemas[0] : { oneOf: schemas };
+      const description = codes.join(', ');
+      return [status, { description, content: { 'application/problem+json': { schema } } }];
+    }),
+  );
+}
+
+function operationOf(route: Route, components: Components): Json {
   const refusals = route.refusals ?? [];
   const own = refusals.length === 0 ? '' : `\n\nRefusals of its own: ${refusals.join(', ')}.`;
+  const shared = (schema: z.ZodType, io: 'input' | 'output', name: string) => ({
+    'application/json': { schema: components.share(schemaOf(schema, io), `${route.id}_${name}`) },
+  });
   return {
     operationId: route.id,
     tags: [route.tag],
@@ -87,32 +134,24 @@ function operationOf(route: Route): Json {
     ],
     ...(route.body === undefined
       ? {}
-      : {
-          requestBody: {
-            required: true,
-            content: { 'application/json': { schema: schemaOf(route.body, 'input') } },
-          },
-        }),
+      : { requestBody: { required: true, content: shared(route.body, 'input', 'request') } }),
     responses: {
       [String(route.status ?? 200)]: {
         description: 'Done',
-        content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
+        content: shared(route.answer, 'output', 'answer'),
       },
-      ...Object.fromEntries(
-        Object.entries(always).map(([status, description]) => [
-          status,
-          { description, ...problem },
-        ]),
-      ),
-      default: { description: 'Refused; nothing was changed', ...problem },
+      ...problemsOf(route, components),
     },
   };
 }
 
 export function openApiOf(routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {};
+  const components = new Components();
+  components.add(problemSchema, 'Problem');
   for (const route of routes) {
-    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) };
+    const operation = operationOf(route, components);
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation };
   }
   return {
     openapi: '3.1.0',
@@ -126,7 +165,7 @@ export function openApiOf(routes: readonly Route[]): Json {
     servers: [{ url: '/' }],
     paths,
     components: {
-      schemas: { Problem: problemSchema },
+      schemas: components.schemas,
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
     },
   };

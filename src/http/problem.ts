@@ -13,8 +13,8 @@ export interface Problem {
   readonly errors?: readonly { readonly place: string; readonly detail: string }[];
 }
 
-/** Statuses of refusals; one that isn't here is a 409: as the books stand, it can't be done. */
-const statusOf: Readonly<Record<string, number>> = {
+/** Statuses of codes. A refusal that is not here is a 409: the present state does not allow it. */
+const statuses: Readonly<Record<string, number>> = {
   no_customer: 404,
   no_subscription: 404,
   no_period: 404,
@@ -30,10 +30,25 @@ const statusOf: Readonly<Record<string, number>> = {
   no_provider: 422,
   no_provider_ref: 422,
   key_reused: 422,
+  end_too_late: 422,
+  balance_too_large: 422,
   short_balance: 402,
   unauthorized: 401,
   forbidden: 403,
   bad_method: 405,
+  request_timeout: 408,
+  uri_too_long: 414,
+  bad_expectation: 417,
+  headers_too_long: 431,
+  bad_input: 400,
+  bad_request: 400,
+  bad_key: 400,
+  key_missing: 400,
+  unknown_parameter: 400,
+  unavailable: 503,
+  too_slow: 503,
+  not_ready: 503,
+  internal: 500,
   too_large: 413,
   bad_media_type: 415,
   too_many_requests: 429,
@@ -46,14 +61,30 @@ const titles: Readonly<Record<number, string>> = {
   403: 'The token does not allow this',
   404: 'Not found',
   405: 'Method not allowed',
+  408: 'The request did not end in time',
   409: 'Not possible as the books stand',
   413: 'Too large',
+  414: 'The address is too long',
   415: 'Not JSON',
+  417: 'Expectation not supported',
   422: 'Not possible with these values',
   429: 'Too many requests',
+  431: 'The headers are too long',
   500: 'A fault of ours',
   503: 'Not available just now',
 };
+
+/** The next step for a client of the API, by the code of the refusal. */
+const hints: Readonly<Record<string, string>> = {
+  which_subscription: 'name one as subscription_id',
+  other_plan: 'change-plan moves it to another plan; "new": true buys another subscription',
+  unpriced_time: '"forfeit": true gives this time up, "when": "next" keeps it',
+  no_period: 'GET /v1/customers/{telegram_id} lists the periods',
+  no_notice: 'GET /v1/notices lists them',
+};
+
+/** The status of a problem with this code. */
+export const statusOf = (code: string): number => statuses[code] ?? 409;
 
 export const problemTypeOf = (code: string): string => `urn:perennial:problem:${code}`;
 
@@ -70,49 +101,81 @@ export function problemOf(
 
 /** The answer to a fault. What broke in us is told in the log, not to a stranger. */
 export function problemOfFault(fault: Fault): Problem {
-  const { code, kind, message } = fault;
+  const { code, kind, statement } = fault;
   switch (kind) {
     case 'transient':
-      return problemOf('unavailable', 503, 'the books can not be reached just now; ask again');
+      if (code === statementTimeout) {
+        return problemOf('too_slow', 503, 'the database took too long for this; ask for less');
+      }
+      return problemOf('unavailable', 503, 'the database cannot be reached just now; ask again');
     case 'bug':
       return problemOf('internal', 500, 'a fault of ours; the log has it');
     case 'permanent':
-      if (code in statusOf) return problemOf(code, statusOf[code] as number, message);
-      if (fault instanceof UsageFault) return problemOf(code, 400, message);
+      if (code in statuses) return problemOf(code, statusOf(code), withHint(code, statement));
+      if (fault instanceof UsageFault) return problemOf(code, 400, statement);
       // A constraint of the tables that no check of ours foresaw.
       if (/^pg_/.test(code)) return problemOf('internal', 500, 'a fault of ours; the log has it');
-      return problemOf(code, 409, message);
+      return problemOf(code, 409, withHint(code, statement));
   }
 }
+
+/** `query_canceled`: the limit of a statement. */
+const statementTimeout = 'pg_57014';
+
+const withHint = (code: string, statement: string): string =>
+  hints[code] === undefined ? statement : `${statement}; ${hints[code]}`;
 
 /** Values that don't fit, each with its place. */
 export function badInput(part: string, issues: readonly z.core.$ZodIssue[]): Problem {
   const errors = issues.slice(0, 20).map((issue) => ({
-    place: [part, ...issue.path.map(String)].join('.'),
+    place: [part, ...issue.path.map(String)].join('.').slice(0, 200),
     detail: issue.message,
   }));
   const [first] = errors;
   return problemOf('bad_input', 400, `${first?.place}: ${first?.detail}`, errors);
 }
 
-/** Fastify's own refusals, and whatever else was thrown, as one of our faults. */
+/** What Fastify refuses by itself, in our words. */
+const ownWords: readonly (readonly [RegExp, code: string, detail: string])[] = [
+  [/^FST_ERR_CTP_BODY_TOO_LARGE/, 'too_large', 'the body is too large; 64 kB are allowed'],
+  [
+    /^FST_ERR_CTP_INVALID_MEDIA|^FST_ERR_CTP_INVALID_TYPE/,
+    'bad_media_type',
+    'the body must be application/json',
+  ],
+  [
+    /^FST_ERR_CTP_INVALID_CONTENT_LENGTH|^ECONNRESET|^ECONNABORTED/,
+    'bad_request',
+    'the body ended before its length, or goes on after it',
+  ],
+  [/^FST_ERR_BAD_URL/, 'bad_request', 'the address has a % that no two hexadecimal digits follow'],
+  [/^FST_ERR_MAX_PARAM_LENGTH/, 'uri_too_long', 'a part of the address has over 200 characters'],
+];
+
+/** Whatever was thrown, as a problem; with its fault, unless it is a refusal of a request. */
 export function thrownProblem(error: unknown): { problem: Problem; fault: Fault | undefined } {
-  const { statusCode, code } = error as { statusCode?: number; code?: string };
-  if (code?.startsWith('FST_ERR_CTP_BODY_TOO_LARGE')) {
-    return own('too_large', 413, 'the body is too large; 64 kB are allowed');
-  }
-  if (code?.startsWith('FST_ERR_CTP_INVALID_MEDIA')) {
-    return own('bad_media_type', 415, 'the body must be application/json');
-  }
-  if (statusCode === 429) return own('too_many_requests', 429, (error as Error).message);
+  if (error instanceof ProblemError) return { problem: error.problem, fault: undefined };
+  const { statusCode, code = '' } = error as { statusCode?: number; code?: string };
+  const known = ownWords.find(([pattern]) => pattern.test(code));
+  if (known !== undefined) return own(known[1], known[2]);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return own('bad_request', statusCode, (error as Error).message);
+    return own('bad_request', 'the request cannot be read');
   }
   const fault = faultOf(error);
   return { problem: problemOfFault(fault), fault };
 }
 
-const own = (code: string, status: number, detail: string) => ({
-  problem: problemOf(code, status, detail),
+const own = (code: string, detail: string) => ({
+  problem: problemOf(code, statusOf(code), detail),
   fault: undefined,
 });
+
+/** A problem that a hook throws, before a route answers. */
+export class ProblemError extends Error {
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}

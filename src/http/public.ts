@@ -1,36 +1,51 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { feedOf } from '../catalog/feed.ts';
-import { type Holder, holderOf } from '../tokens/store.ts';
+import type { Holder } from '../tokens/store.ts';
 import { mayDo } from '../tokens/token.ts';
-import { Metrics } from './metrics.ts';
-import { problemOf } from './problem.ts';
+import type { Metrics } from './metrics.ts';
+import { type Problem, problemOf } from './problem.ts';
+import type { Readiness } from './readiness.ts';
 import type { Kit } from './route.ts';
 
-// What is no part of the API proper: whether we live, numbers for Prometheus, and the subscription
-// URL, whose secret is in its path.
+// The routes without a version: probes, figures for Prometheus, and the subscription URL, whose
+// secret is in its path.
 
-export function openPlaces(
-  server: FastifyInstance,
-  { db }: Kit,
-  holderBehind: (request: FastifyRequest) => Holder | undefined,
-): void {
-  // Lives: this process answers. Ready: it can reach the books.
+/** Their paths, for the header `Allow`. */
+export const openPaths = ['/healthz', '/readyz', '/metrics', '/openapi.json', '/sub/{token}'].map(
+  (path) => ({ method: 'GET', path }),
+);
+
+export interface OpenRoutes {
+  readonly kit: Kit;
+  readonly metrics: Metrics;
+  readonly readiness: Readiness;
+  readonly document: string;
+  holderOf(request: FastifyRequest): Holder | undefined;
+  answerProblem(reply: FastifyReply, problem: Problem): FastifyReply;
+}
+
+export function openRoutes(server: FastifyInstance, routes: OpenRoutes): void {
+  const { kit, metrics, readiness, document } = routes;
+  // Health: this process answers. Readiness: it can serve requests.
   server.get('/healthz', (_, reply) => reply.send({ status: 'ok' }));
   server.get('/readyz', async (_, reply) => {
-    await holderOf(db, probe);
-    return reply.send({ status: 'ready' });
+    const reasons = await readiness.ask();
+    if (reasons.length === 0) return reply.send({ status: 'ready' });
+    const errors = reasons.map(({ name, reason }) => ({ place: name, detail: reason }));
+    const detail = errors.map((error) => `${error.place}: ${error.detail}`).join('; ');
+    return routes.answerProblem(reply, problemOf('not_ready', 503, detail, errors));
   });
+  server.get('/openapi.json', (_, reply) => reply.type('application/json').send(document));
 
-  const metrics = new Metrics(db);
   server.get('/metrics', async (request, reply) => {
-    const holder = holderBehind(request);
-    if (holder === undefined || !mayDo(holder.scopes, 'read')) {
-      const problem = problemOf('unauthorized', 401, 'needs a token with the scope read');
-      return reply
-        .code(401)
-        .header('www-authenticate', 'Bearer')
-        .type('application/problem+json')
-        .send(JSON.stringify(problem));
+    const holder = routes.holderOf(request);
+    if (holder === undefined) {
+      const detail = 'needs a valid token with the scope metrics';
+      return routes.answerProblem(reply, problemOf('unauthorized', 401, detail));
+    }
+    if (!mayDo(holder.scopes, 'metrics')) {
+      const detail = `needs the scope metrics; the token "${holder.name}" lacks it`;
+      return routes.answerProblem(reply, problemOf('forbidden', 403, detail));
     }
     return reply.type(metrics.contentType).send(await metrics.text());
   });
@@ -38,9 +53,9 @@ export function openPlaces(
   server.get<{ Params: { token: string } }>('/sub/:token', async (request, reply) => {
     const { token } = request.params;
     // PostgreSQL has no text with a NUL: nobody's.
-    const feed = await feedOf(db, token.includes('\0') ? '' : token);
-    // Nothing in between may keep a secret's answer.
-    void reply.headers({ 'cache-control': 'no-store', 'x-robots-tag': 'noindex' });
+    const feed = await feedOf(kit.reads, token.includes('\0') ? '' : token);
+    // A search engine that finds a link must not list it.
+    void reply.header('x-robots-tag', 'noindex');
     if (feed === undefined) return reply.code(404).type('text/plain; charset=utf-8').send('');
     return reply
       .headers({
@@ -53,6 +68,3 @@ export function openPlaces(
       .send(feed.body);
   });
 }
-
-/** The shape of a token that nobody has: asking for it asks the books. */
-const probe = 'prn_0000000000000000000000000000000000000000';

@@ -11,7 +11,12 @@ import type { Scope } from '../tokens/token.ts';
 
 /** What routes work with. */
 export interface Kit {
+  /** For a GET the pool of its reads, else the pool of the commands. */
   readonly db: Db;
+  /** Reads of one customer, quotes and links, with a limit of their own. */
+  readonly reads: Db;
+  /** Lists and figures, which may read much, with a limit of their own. */
+  readonly lists: Db;
   readonly url: string;
   readonly log: Log;
   /** The currency of a customer who is created without one. */
@@ -48,6 +53,8 @@ export interface RouteOf<
   readonly scope: Scope;
   /** Moves money or rights: an Idempotency-Key is required. */
   readonly keyed?: boolean;
+  /** A GET that may read many rows: it uses the pool of lists. */
+  readonly isList?: boolean;
   readonly status?: 200 | 201 | 202;
   readonly params?: P;
   readonly query?: Q;

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { SubscriptionId } from '../kernel/ids.ts';
+import { readInstant } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
+import type { EndCondition } from '../subscription/conditions.ts';
 
 // Values as they come in and go out: names as in the tables, money as text in major units beside
 // its currency, times in ISO 8601, ids as numbers.
@@ -27,7 +29,8 @@ export const currency = z
 /** Its decimals are checked once the customer's currency is known. */
 export const money = z
   .string()
-  .regex(/^-?\d{1,15}(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
+  // As many digits as bigint has, so that a larger amount is refused by its size.
+  .regex(/^-?\d{1,20}(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
   .describe('major units, as "149.50"');
 export const text = (max: number) =>
   z
@@ -36,6 +39,17 @@ export const text = (max: number) =>
     .max(max)
     // PostgreSQL's text has no NUL, and half a surrogate is no character.
     .refine((value) => !value.includes('\0') && value.isWellFormed(), 'holds what is no text');
+
+/** A condition: the end that the customer saw. */
+export const ifExpiresAt = z.iso
+  .datetime({ offset: true })
+  .refine((text) => readInstant(text) !== undefined, 'is not a time up to the year 9999')
+  .describe('a condition: if the end is another one now, nothing is done (expires_at_changed)')
+  .optional();
+
+/** The condition as a command takes it. */
+export const endCondition = (given: string | null | undefined): EndCondition =>
+  given === undefined ? {} : { ifExpiresAt: given === null ? null : (readInstant(given) ?? null) };
 
 export const byTelegramId = z.object({ telegram_id: telegramIdText });
 export const bySubscription = z.object({ id: idText });

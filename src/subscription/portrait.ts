@@ -180,3 +180,14 @@ export async function customerKeyOf(db: Db | Tx, telegramId: bigint): Promise<Cu
 export async function currencyOf(db: Db | Tx, telegramId: bigint): Promise<string> {
   return (await customerKeyOf(db, telegramId)).currency;
 }
+
+/** The secret of the subscription URL. @throws Fault `no_customer` */
+export async function subTokenOf(db: Db | Tx, telegramId: bigint): Promise<string> {
+  const row = await db
+    .selectFrom('perennial.customer')
+    .select('sub_token')
+    .where('telegram_id', '=', telegramId)
+    .executeTakeFirst();
+  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  return row.sub_token;
+}

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
-import { type Db, inTransaction } from '../db/connect.ts';
-import { refused } from '../kernel/faults.ts';
-import { type Instant, isoTime, minuteMs } from '../kernel/instant.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { refused, UsageFault } from '../kernel/faults.ts';
+import { type Instant, isoTime, lastInstant, later, minuteMs } from '../kernel/instant.ts';
 import { record } from '../subscription/timeline.ts';
-import { hashOf, newToken, type Scope, sameHash, tokenIdOf } from './token.ts';
+import { hashOf, isTokenName, newToken, type Scope, sameHash, tokenIdOf } from './token.ts';
 
 export interface ShownToken {
   readonly id: string;
@@ -22,7 +22,11 @@ export interface TokenOrder {
   readonly lastsMs: number | undefined;
 }
 
-/** Makes a token. @returns its text, which is nowhere else and can't be had again */
+/**
+ * Makes a token. The name of a valid token is not given to another one.
+ * @returns its text, which is nowhere else and can't be had again
+ * @throws Fault `bad_name`, `name_taken`, `end_too_late`
+ */
 export function createToken(
   db: Db,
   order: TokenOrder,
@@ -31,8 +35,8 @@ export function createToken(
   return inTransaction(db, async (tx) => {
     const now = await readClock(tx);
     const { text, id, hash } = newToken();
-    const expiresAt =
-      order.lastsMs === undefined ? null : isoTime((now + order.lastsMs) as Instant);
+    await requireFreeName(tx, order.name);
+    const expiresAt = order.lastsMs === undefined ? null : isoTime(endOf(now, order.lastsMs));
     const { rows } = await sql<ShownToken>`
       INSERT INTO perennial.token (id, name, scopes, hash, created_at, expires_at)
       VALUES (${id}, ${order.name}, ${order.scopes}, ${hash}, ${isoTime(now)}, ${expiresAt})
@@ -42,6 +46,34 @@ export function createToken(
     await record(tx, [{ ...event, action: 'token_created' }], actor, now);
     return { ...(rows[0] as ShownToken), token: text };
   });
+}
+
+function endOf(now: Instant, lastsMs: number): Instant {
+  if (now + lastsMs <= lastInstant) return later(now, lastsMs);
+  throw refused('end_too_late', 'the token would end after the year 9999');
+}
+
+/** A name that two tokens had in a timeline would not tell which of them acted. */
+async function requireFreeName(tx: Tx, name: string): Promise<void> {
+  if (!isTokenName(name)) {
+    throw new UsageFault(
+      'bad_name',
+      `the name ${JSON.stringify(name)} is not 1 to 64 printable characters with single spaces between them`,
+    );
+  }
+  // Two commands with one name: the second waits here for the first one's commit.
+  await sql`SELECT pg_advisory_xact_lock(hashtextextended('token names', 0))`.execute(tx);
+  const { rows } = await sql<{ id: string }>`
+    SELECT id FROM perennial.token
+    WHERE lower(name) = lower(${name}) AND revoked_at IS NULL
+      AND (expires_at IS NULL OR expires_at > perennial.clock())`.execute(tx);
+  const [taken] = rows;
+  if (taken === undefined) return;
+  throw refused(
+    'name_taken',
+    `token ${taken.id} has the name "${name}" already`,
+    'take another name, or revoke that token first',
+  );
 }
 
 export async function listTokens(db: Db): Promise<ShownToken[]> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hashOf, mayDo, newToken, sameHash, scopes, tokenIdOf } from './token.ts';
+import { hashOf, isTokenName, mayDo, newToken, sameHash, scopes, tokenIdOf } from './token.ts';
 
 test('a token carries its name, and a checksum that a slip of the pen breaks', () => {
   const { text, id, hash } = newToken();
@@ -27,10 +27,35 @@ test('no two tokens are alike', () => {
 });
 
 test('a higher scope may do what a lower one may, and not the other way round', () => {
-  for (const [held, index] of scopes.map((scope, at) => [scope, at] as const)) {
-    for (const [wanted, at] of scopes.map((scope, place) => [scope, place] as const)) {
-      expect(mayDo([held], wanted)).toBe(index >= at);
-    }
+  const ranked = ['read', 'sell', 'admin'] as const;
+  for (const [index, held] of ranked.entries()) {
+    for (const [at, wanted] of ranked.entries()) expect(mayDo([held], wanted)).toBe(index >= at);
   }
   expect(mayDo([], 'read')).toBe(false);
+});
+
+test('the scope `metrics` gives the figures alone, and each other scope gives them, too', () => {
+  for (const scope of scopes) {
+    expect(mayDo([scope], 'metrics')).toBe(true);
+    expect(mayDo(['metrics'], scope)).toBe(scope === 'metrics');
+  }
+  expect(mayDo([], 'metrics')).toBe(false);
+});
+
+test.for([
+  ['shop', true],
+  ['Магазин №1, bot-2 (test)', true],
+  ['فروشگاه', true],
+  ['', false],
+  [' shop', false],
+  ['shop ', false],
+  ['two  spaces', false],
+  ['line\nbreak', false],
+  ['\u001b[31mred', false],
+  ['zero\u200bwidth', false],
+  ['right\u202eleft', false],
+  ['x'.repeat(64), true],
+  ['x'.repeat(65), false],
+] as const)('the name %j is printable: %s', ([name, isPrintable]) => {
+  expect(isTokenName(name)).toBe(isPrintable);
 });

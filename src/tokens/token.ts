@@ -10,9 +10,14 @@ const idLength = 8;
 const secretLength = 32;
 const shape = /^prn_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
 
-/** What a token lets its holder do. `sell` may also read, `admin` may everything. */
-export const scopes = ['read', 'sell', 'admin'] as const;
+/**
+ * The rights of a token. Each of `read`, `sell` and `admin` includes those before it, and the
+ * figures. `metrics` gives the figures alone.
+ */
+export const scopes = ['read', 'sell', 'admin', 'metrics'] as const;
 export type Scope = (typeof scopes)[number];
+
+const ranks: readonly Scope[] = ['read', 'sell', 'admin'];
 
 export interface NewToken {
   /** Shown to its owner once. */
@@ -67,6 +72,12 @@ export function sameHash(a: Buffer, b: Buffer): boolean {
 
 /** Whether a holder of these may do what needs `wanted`. */
 export function mayDo(held: readonly Scope[], wanted: Scope): boolean {
-  const rank = (scope: Scope) => scopes.indexOf(scope);
-  return held.some((scope) => rank(scope) >= rank(wanted));
+  if (wanted === 'metrics') return held.length > 0;
+  return held.some((scope) => ranks.indexOf(scope) >= ranks.indexOf(wanted));
 }
+
+/** Letters, digits, signs and single spaces between them: a name that a log line can show. */
+const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+( [\p{L}\p{M}\p{N}\p{P}\p{S}]+)*$/u;
+
+export const isTokenName = (name: string): boolean =>
+  [...name].length <= 64 && name === name.normalize('NFC') && printable.test(name);

@@ -71,7 +71,12 @@ export async function anApi(
     const order = { name: `test ${scope}`, scopes: [scope], lastsMs: undefined };
     return (await createToken(books.db, order, 'test')).token;
   };
-  const tokens = { read: await make('read'), sell: await make('sell'), admin: await make('admin') };
+  const tokens = {
+    read: await make('read'),
+    sell: await make('sell'),
+    admin: await make('admin'),
+    metrics: await make('metrics'),
+  };
   return {
     books,
     address,

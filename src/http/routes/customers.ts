@@ -3,6 +3,7 @@ import { linksOf } from '../../catalog/links.ts';
 import { createCustomer, setCustomer } from '../../subscription/customers.ts';
 import { eventsOf, ledgerOf } from '../../subscription/history.ts';
 import { type CustomerKey, customerKeyOf, portraitOf } from '../../subscription/portrait.ts';
+import { seesSecrets, withoutCredential } from '../redact.ts';
 import { type Kit, route } from '../route.ts';
 import {
   byTelegramId,
@@ -18,7 +19,7 @@ import {
   text,
   time,
 } from '../schemas.ts';
-import { subscriptionShape } from './shapes.ts';
+import { linkShape, subscriptionShape } from './shapes.ts';
 
 const tag = 'Customers';
 
@@ -27,7 +28,7 @@ const particulars = {
   time_zone: text(64).optional().describe('IANA zone, as Europe/Moscow'),
 };
 
-const customerAnswer = z.object({
+const customerShape = z.object({
   id: rowId,
   telegram_id: telegramId,
   locale: z.string(),
@@ -38,6 +39,8 @@ const customerAnswer = z.object({
   reachable: z.boolean(),
   sub_token: z.string().describe('the secret of the subscription URL, /sub/{sub_token}'),
 });
+
+const customerAnswer = customerShape.meta({ title: 'Customer' });
 
 const given = (body: { locale?: string | undefined; time_zone?: string | undefined }) => ({
   ...(body.locale === undefined ? {} : { locale: body.locale }),
@@ -71,25 +74,21 @@ const show = route({
   summary: 'A customer: balance, subscriptions, links',
   scope: 'read',
   params: byTelegramId,
-  answer: customerAnswer.extend({
+  answer: customerShape.extend({
+    sub_token: customerShape.shape.sub_token.nullable().describe('null with the scope `read`'),
     balance: money,
     trial_used_at: time.nullable(),
     created_at: time,
-    subscriptions: z.array(subscriptionShape),
-    links: z.array(
-      z.object({
-        subscription_id: rowId,
-        node: z.string(),
-        link: z.string().nullable(),
-        error: z.string().nullable(),
-      }),
-    ),
+    subscriptions: z.array(subscriptionShape.meta({ title: 'Subscription' })),
+    links: z.array(linkShape).nullable().describe('null with the scope `read`'),
   }),
   refusals: ['no_customer'],
-  async handle({ db }, { params }) {
+  async handle({ db }, { params, holder }) {
     const who = telegramIdOf(params);
     const { customer, subscriptions } = await portraitOf(db, who, 0);
-    return { ...customer, subscriptions, links: await linksOf(db, who) };
+    if (seesSecrets(holder)) return { ...customer, subscriptions, links: await linksOf(db, who) };
+    const shown = subscriptions.map(withoutCredential);
+    return { ...customer, sub_token: null, subscriptions: shown, links: null };
   },
 });
 
@@ -168,20 +167,23 @@ const ledger = route({
   path: '/v1/customers/{telegram_id}/ledger',
   id: 'getLedger',
   tag,
+  isList: true,
   summary: 'Every change of a balance, the latest first',
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
   answer: listOf(
-    z.object({
-      id: rowId,
-      kind: z.enum(['opening', 'top_up', 'purchase', 'renewal', 'refund', 'adjustment']),
-      amount: money,
-      balance_after: money,
-      provider: z.string().nullable(),
-      provider_ref: z.string().nullable(),
-      created_at: time,
-    }),
+    z
+      .object({
+        id: rowId,
+        kind: z.enum(['opening', 'top_up', 'purchase', 'renewal', 'refund', 'adjustment']),
+        amount: money,
+        balance_after: money,
+        provider: z.string().nullable(),
+        provider_ref: z.string().nullable(),
+        created_at: time,
+      })
+      .meta({ title: 'LedgerEntry' }),
   ),
   refusals: ['no_customer'],
   handle: (kit, asked) =>
@@ -193,19 +195,22 @@ const timeline = route({
   path: '/v1/customers/{telegram_id}/timeline',
   id: 'getTimeline',
   tag,
+  isList: true,
   summary: 'All that happened to a customer, the latest first',
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
   answer: listOf(
-    z.object({
-      id: rowId,
-      subject: z.string(),
-      action: z.string(),
-      actor: z.string(),
-      at: time,
-      detail: z.record(z.string(), z.unknown()),
-    }),
+    z
+      .object({
+        id: rowId,
+        subject: z.string(),
+        action: z.string(),
+        actor: z.string(),
+        at: time,
+        detail: z.record(z.string(), z.unknown()),
+      })
+      .meta({ title: 'TimelineEvent' }),
   ),
   refusals: ['no_customer'],
   handle: (kit, asked) => historyOf(kit, asked, ({ id }, page) => eventsOf(kit.db, id, page)),

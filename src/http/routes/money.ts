@@ -6,10 +6,13 @@ import { purchase } from '../../subscription/buying.ts';
 import { currencyOf } from '../../subscription/portrait.ts';
 import { refund } from '../../subscription/refunding.ts';
 import { startTrial } from '../../subscription/trial.ts';
+import { accessOf, withAccess } from '../access.ts';
 import { route } from '../route.ts';
 import {
   byTelegramId,
   currency,
+  endCondition,
+  ifExpiresAt,
   money,
   periodDays,
   planKey,
@@ -20,7 +23,7 @@ import {
   text,
   time,
 } from '../schemas.ts';
-import { balanceShape, stateShape } from './shapes.ts';
+import { accessShape, balanceShape, stateShape } from './shapes.ts';
 
 const tag = 'Money';
 
@@ -42,7 +45,14 @@ const topUps = route({
       .describe('the payment there: credited once, whatever the key'),
   }),
   answer: balanceShape,
-  refusals: ['no_customer', 'bad_amount', 'no_provider', 'no_provider_ref', 'payment_known'],
+  refusals: [
+    'no_customer',
+    'bad_amount',
+    'no_provider',
+    'no_provider_ref',
+    'payment_known',
+    'balance_too_large',
+  ],
   async handle({ db }, { params, body, call }) {
     const who = telegramIdOf(params);
     return topUp(call, {
@@ -66,7 +76,7 @@ const adjustments = route({
   params: byTelegramId,
   body: z.strictObject({ amount: money, reason: text(500) }),
   answer: balanceShape,
-  refusals: ['no_customer', 'bad_amount', 'short_balance'],
+  refusals: ['no_customer', 'bad_amount', 'short_balance', 'balance_too_large'],
   async handle({ db }, { params, body, call }) {
     const who = telegramIdOf(params);
     const amountMinor = parseMinor(body.amount, await currencyOf(db, who), 'amount');
@@ -92,6 +102,13 @@ const purchases = route({
       new: z.boolean().optional().describe('another one, whatever there is'),
       auto_renew: z.boolean().optional().describe('of a new one; on by default'),
       price: money.optional().describe('what the customer was told: another price is refused'),
+      if_expires_at: ifExpiresAt
+        .unwrap()
+        .nullable()
+        .optional()
+        .describe(
+          'a condition: the end that the customer saw; null: a new subscription. If it is another one now, nothing is done (expires_at_changed)',
+        ),
     })
     .refine(
       (body) => body.new !== true || body.subscription_id === undefined,
@@ -109,12 +126,15 @@ const purchases = route({
     balance: money,
     currency,
     ledger_entry_id: rowId,
+    ...accessShape,
   }),
   refusals: [
     'no_customer',
     'no_plan',
     'no_price',
     'price_changed',
+    'expires_at_changed',
+    'end_too_late',
     'short_balance',
     'no_subscription',
     'which_subscription',
@@ -127,7 +147,7 @@ const purchases = route({
       body.price === undefined
         ? undefined
         : parseMinor(body.price, await currencyOf(db, who), 'price');
-    const answer = await purchase(call, {
+    const answer = await purchase(withAccess(call), {
       telegramId: who,
       plan: body.plan,
       periodDays: body.period_days,
@@ -137,8 +157,9 @@ const purchases = route({
       ...(body.new === undefined ? {} : { isNew: body.new }),
       ...(body.auto_renew === undefined ? {} : { autoRenew: body.auto_renew }),
       ...(price === undefined ? {} : { quotedMinor: price }),
+      ...endCondition(body.if_expires_at),
     });
-    return { ...answer, action: answer.action as 'new' };
+    return { ...answer, ...accessOf(answer), action: answer.action as 'new' };
   },
 });
 
@@ -159,9 +180,13 @@ const trial = route({
     days: periodDays,
     starts_at: time,
     ends_at: time,
+    ...accessShape,
   }),
-  refusals: ['no_customer', 'no_trial', 'trial_used', 'has_paid', 'no_plan'],
-  handle: (_, { params, call }) => startTrial(call, { telegramId: telegramIdOf(params) }),
+  refusals: ['no_customer', 'no_trial', 'trial_used', 'has_paid', 'no_plan', 'end_too_late'],
+  async handle(_, { params, call }) {
+    const answer = await startTrial(withAccess(call), { telegramId: telegramIdOf(params) });
+    return { ...answer, ...accessOf(answer) };
+  },
 });
 
 const refunds = route({
@@ -178,6 +203,7 @@ const refunds = route({
     period_id: rowId,
     part: z.enum(['whole', 'unused']),
     keep_auto_renew: z.boolean().optional(),
+    if_expires_at: ifExpiresAt,
   }),
   answer: z.object({
     telegram_id: telegramId,
@@ -189,13 +215,22 @@ const refunds = route({
     expires_at: time,
     state: stateShape,
   }),
-  refusals: ['no_customer', 'no_period', 'not_charged', 'refund_later_first', 'nothing_unused'],
+  refusals: [
+    'no_customer',
+    'no_period',
+    'not_charged',
+    'refund_later_first',
+    'nothing_unused',
+    'balance_too_large',
+    'expires_at_changed',
+  ],
   async handle(_, { params, body, call }) {
     const answer = await refund(call, {
       telegramId: telegramIdOf(params),
       periodId: BigInt(body.period_id) as PeriodId,
       part: body.part,
       ...(body.keep_auto_renew === undefined ? {} : { keepAutoRenew: body.keep_auto_renew }),
+      ...endCondition(body.if_expires_at),
     });
     return { ...answer, state: answer.state as 'active' };
   },

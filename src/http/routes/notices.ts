@@ -15,6 +15,7 @@ const list = route({
   path: '/v1/notices',
   id: 'listNotices',
   tag,
+  isList: true,
   summary: 'Messages, owed and sent, the newest first',
   scope: 'read',
   query: pageQuery.extend({
@@ -23,17 +24,19 @@ const list = route({
     kind: kind.optional(),
   }),
   answer: listOf(
-    z.object({
-      id: rowId,
-      telegram_id: telegramId.nullable().describe('null: an alarm, for the operator'),
-      kind: z.string(),
-      state,
-      reason: z.string().nullable(),
-      params: z.record(z.string(), z.unknown()),
-      created_at: time,
-      next_attempt_at: time,
-      sent_at: time.nullable(),
-    }),
+    z
+      .object({
+        id: rowId,
+        telegram_id: telegramId.nullable().describe('null: an alarm, for the operator'),
+        kind: z.string(),
+        state,
+        reason: z.string().nullable(),
+        params: z.record(z.string(), z.unknown()),
+        created_at: time,
+        next_attempt_at: time,
+        sent_at: time.nullable(),
+      })
+      .meta({ title: 'Notice' }),
   ),
   refusals: ['no_customer'],
   async handle({ db }, { query }) {

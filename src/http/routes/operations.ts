@@ -17,32 +17,37 @@ const maybe = (at: Instant | null): string | null => (at === null ? null : isoTi
 
 const outcome = z.enum(['running', 'success', 'partial', 'skipped', 'degraded', 'failed', 'lost']);
 
-const runShape = z.object({
-  id: rowId,
-  replica: z.string(),
-  started_at: time,
-  finished_at: time.nullable(),
-  outcome,
-  examined: z.number().int(),
-  changed: z.number().int(),
-  failed: z.number().int(),
-  detail: z.record(z.string(), z.unknown()),
-});
+const runShape = z
+  .object({
+    id: rowId,
+    replica: z.string(),
+    started_at: time,
+    finished_at: time.nullable(),
+    outcome,
+    examined: z.number().int(),
+    changed: z.number().int(),
+    failed: z.number().int(),
+    detail: z.record(z.string(), z.unknown()),
+  })
+  .meta({ title: 'Run' });
 
 const listWorkers = route({
   method: 'GET',
   path: '/v1/workers',
   id: 'listWorkers',
   tag,
+  isList: true,
   summary: 'Workers, how often each runs, and its last run that had something to do',
   scope: 'read',
   answer: z.object({
     items: z.array(
-      z.object({
-        name: z.string(),
-        every_s: z.number().describe('unless the configuration says otherwise'),
-        last_run: runShape.nullable(),
-      }),
+      z
+        .object({
+          name: z.string(),
+          every_s: z.number().describe('unless the configuration says otherwise'),
+          last_run: runShape.nullable(),
+        })
+        .meta({ title: 'Worker' }),
     ),
   }),
   async handle({ db }) {
@@ -101,25 +106,28 @@ const nodes = route({
   path: '/v1/nodes',
   id: 'listNodes',
   tag,
+  isList: true,
   summary: 'Nodes, when each was seen last, and what is still to be told to it',
   scope: 'read',
   answer: z.object({
     items: z.array(
-      z.object({
-        id: z.string(),
-        groups: z.array(z.string()),
-        inbounds: z.array(z.string()),
-        leaving: z.boolean(),
-        last_seen_at: time.nullable(),
-        failures: z.number().int(),
-        open_until: time.nullable(),
-        marks_waiting: z.number().int(),
-        confirmed_waiting: z.number().int(),
-        oldest_unconfirmed_removal: time.nullable(),
-        last_error: z.string().nullable(),
-        reconciled_at: time.nullable(),
-        reconcile_error: z.string().nullable(),
-      }),
+      z
+        .object({
+          id: z.string(),
+          groups: z.array(z.string()),
+          inbounds: z.array(z.string()),
+          leaving: z.boolean(),
+          last_seen_at: time.nullable(),
+          failures: z.number().int(),
+          open_until: time.nullable(),
+          marks_waiting: z.number().int(),
+          confirmed_waiting: z.number().int(),
+          oldest_unconfirmed_removal: time.nullable(),
+          last_error: z.string().nullable(),
+          reconciled_at: time.nullable(),
+          reconcile_error: z.string().nullable(),
+        })
+        .meta({ title: 'Node' }),
     ),
   }),
   async handle({ db }) {
@@ -128,20 +136,23 @@ const nodes = route({
   },
 });
 
-const quarantineShape = z.object({
-  worker: z.string(),
-  item: z.string(),
-  reason: z.string(),
-  attempts: z.number().int(),
-  retry_at: time,
-  first_seen_at: time,
-});
+const quarantineShape = z
+  .object({
+    worker: z.string(),
+    item: z.string(),
+    reason: z.string(),
+    attempts: z.number().int(),
+    retry_at: time,
+    first_seen_at: time,
+  })
+  .meta({ title: 'QuarantinedItem' });
 
 const quarantine = route({
   method: 'GET',
   path: '/v1/quarantine',
   id: 'listQuarantine',
   tag,
+  isList: true,
   summary: 'What was put aside because it failed by itself',
   scope: 'read',
   query: z.object({

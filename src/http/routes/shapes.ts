@@ -3,6 +3,21 @@ import { currency, money, periodDays, rowId, telegramId, time } from '../schemas
 
 // Shapes that several routes answer with.
 
+export const linkShape = z
+  .object({
+    subscription_id: rowId,
+    node: z.string(),
+    link: z.string().nullable().describe('null: the settings of the node are wrong'),
+    error: z.string().nullable(),
+  })
+  .meta({ title: 'Link' });
+
+/** The access that a command gave: stored with its answer. */
+export const accessShape = {
+  sub_token: z.string().describe('the secret of the subscription URL, /sub/{sub_token}'),
+  links: z.array(linkShape).describe('of this subscription'),
+};
+
 export const stateShape = z.enum(['active', 'expired', 'revoked']);
 
 export const subscriptionShape = z.object({
@@ -16,17 +31,22 @@ export const subscriptionShape = z.object({
   started_at: time,
   expires_at: time,
   auto_renew: z.boolean(),
-  credential: z.string().nullable().describe('the UUID that opens the nodes'),
+  credential: z
+    .string()
+    .nullable()
+    .describe('the UUID that opens the nodes; null with the scope `read`'),
   periods: z.array(
-    z.object({
-      id: rowId,
-      source: z.enum(['trial', 'purchase', 'renewal', 'grant', 'import']),
-      plan: z.string(),
-      starts_at: time,
-      ends_at: time,
-      amount: money,
-      refunded_at: time.nullable(),
-    }),
+    z
+      .object({
+        id: rowId,
+        source: z.enum(['trial', 'purchase', 'renewal', 'grant', 'import']),
+        plan: z.string(),
+        starts_at: time,
+        ends_at: time,
+        amount: money,
+        refunded_at: time.nullable(),
+      })
+      .meta({ title: 'Period' }),
   ),
 });
 

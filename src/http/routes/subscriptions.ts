@@ -7,10 +7,15 @@ import { changePlan } from '../../subscription/plan-change.ts';
 import { currencyOf, portraitOf } from '../../subscription/portrait.ts';
 import { reissue } from '../../subscription/reissuing.ts';
 import { ownerOf } from '../../subscription/subscriptions.ts';
-import { type Kit, route } from '../route.ts';
+import { accessOf, withAccess } from '../access.ts';
+import { seesSecrets, withoutCredential } from '../redact.ts';
+import { type Kit, type Route, route } from '../route.ts';
 import {
   bySubscription,
+  byTelegramId,
   currency,
+  endCondition,
+  ifExpiresAt,
   money,
   periodDays,
   planKey,
@@ -20,18 +25,41 @@ import {
   text,
   time,
 } from '../schemas.ts';
-import { rightsShape, subscriptionShape } from './shapes.ts';
+import { accessShape, rightsShape, subscriptionShape } from './shapes.ts';
 
 const tag = 'Subscriptions';
 const part = z.enum(['whole', 'unused']);
 
-/** Whose it is, and which. @throws Fault `no_subscription` */
+interface Place {
+  readonly id: string;
+  /** The customer in the path, if the path names one. */
+  readonly telegram_id?: string;
+}
+
+/**
+ * The subscription of a path and its customer. A subscription of another customer than the one in
+ * the path is as unknown as one that does not exist. @throws Fault `no_subscription`
+ */
 async function theOne(
   { db }: Kit,
-  params: { readonly id: string },
+  { id, telegram_id }: Place,
 ): Promise<{ telegramId: bigint; subscriptionId: SubscriptionId }> {
-  const subscriptionId = subscriptionIdOf(params.id);
-  return { telegramId: await ownerOf(db, subscriptionId), subscriptionId };
+  const subscriptionId = subscriptionIdOf(id);
+  const telegramId = await ownerOf(db, subscriptionId);
+  if (telegram_id === undefined || telegramId === BigInt(telegram_id)) {
+    return { telegramId, subscriptionId };
+  }
+  throw refused('no_subscription', `there is no subscription ${id}`);
+}
+
+/** The same route under the customer of the subscription. */
+function underCustomer(made: Route): Route {
+  return {
+    ...made,
+    path: made.path.replace('/v1/subscriptions/', '/v1/customers/{telegram_id}/subscriptions/'),
+    id: `${made.id}OfCustomer`,
+    params: byTelegramId.extend(bySubscription.shape),
+  };
 }
 
 const rights = (answer: RightsAnswer) => ({ ...answer, state: answer.state as 'active' });
@@ -46,10 +74,13 @@ const show = route({
   params: bySubscription,
   answer: subscriptionShape.extend({ telegram_id: telegramId }),
   refusals: ['no_subscription'],
-  handle: async (kit, { params }) => shown(kit, params),
+  async handle(kit, { params, holder }) {
+    const one = await shown(kit, params);
+    return seesSecrets(holder) ? one : withoutCredential(one);
+  },
 });
 
-async function shown(kit: Kit, params: { readonly id: string }) {
+async function shown(kit: Kit, params: Place) {
   const { telegramId: who, subscriptionId } = await theOne(kit, params);
   const { subscriptions } = await portraitOf(kit.db, who, 0);
   const found = subscriptions.find(({ id }) => id === Number(subscriptionId));
@@ -71,20 +102,47 @@ const change = route({
   scope: 'sell',
   params: bySubscription,
   body: z
-    .strictObject({ auto_renew: z.boolean().optional(), next: nextChoice.optional() })
-    .refine((body) => Object.keys(body).length === 1, 'names one change: auto_renew or next'),
+    .strictObject({
+      auto_renew: z.boolean().optional(),
+      next: nextChoice.optional(),
+      price: money.optional().describe('of next, as the customer saw it: another one is refused'),
+      if_expires_at: ifExpiresAt,
+    })
+    .refine(
+      ({ auto_renew, next }) => (auto_renew === undefined) !== (next === undefined),
+      'names one change: auto_renew or next',
+    )
+    .refine(
+      ({ price, next }) => price === undefined || next !== undefined,
+      'price is a condition of next',
+    ),
   answer: subscriptionShape.extend({ telegram_id: telegramId }),
-  refusals: ['no_subscription', 'is_trial', 'revoked', 'not_running', 'no_plan', 'no_price'],
+  refusals: [
+    'no_subscription',
+    'is_trial',
+    'revoked',
+    'not_running',
+    'no_plan',
+    'no_price',
+    'price_changed',
+    'expires_at_changed',
+  ],
   async handle(kit, { params, body, call }) {
-    const one = await theOne(kit, params);
+    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
     if (body.auto_renew !== undefined) await setAutoRenew(call, { ...one, on: body.auto_renew });
     if (body.next !== undefined) {
       const { plan, period_days } = body.next;
-      await changePlan(call, { ...one, plan, periodDays: period_days, when: 'next' });
+      const quoted = await quotedPrice(kit, one.telegramId, body.price);
+      await changePlan(call, { ...one, ...quoted, plan, periodDays: period_days, when: 'next' });
     }
     return shown(kit, params);
   },
 });
+
+async function quotedPrice({ db }: Kit, telegramId: bigint, price: string | undefined) {
+  if (price === undefined) return {};
+  return { quotedMinor: parseMinor(price, await currencyOf(db, telegramId), 'price') };
+}
 
 const changePlanNow = route({
   method: 'POST',
@@ -102,6 +160,7 @@ const changePlanNow = route({
       when: z.enum(['now', 'next']),
       forfeit: z.boolean().optional().describe('give up time that was a gift or imported'),
       price: money.optional().describe('what the customer was told: another price is refused'),
+      if_expires_at: ifExpiresAt,
     })
     .refine(
       ({ when, forfeit }) => when === 'now' || forfeit !== true,
@@ -128,15 +187,13 @@ const changePlanNow = route({
     'price_changed',
     'short_balance',
     'unpriced_time',
+    'expires_at_changed',
+    'end_too_late',
+    'balance_too_large',
   ],
   async handle(kit, { params, body, call }) {
-    const one = await theOne(kit, params);
-    const quoted =
-      body.price === undefined
-        ? {}
-        : {
-            quotedMinor: parseMinor(body.price, await currencyOf(kit.db, one.telegramId), 'price'),
-          };
+    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
+    const quoted = await quotedPrice(kit, one.telegramId, body.price);
     const answer = await changePlan(call, {
       ...one,
       ...quoted,
@@ -158,11 +215,12 @@ const grants = route({
   scope: 'admin',
   keyed: true,
   params: bySubscription,
-  body: z.strictObject({ days: periodDays }),
+  body: z.strictObject({ days: periodDays, if_expires_at: ifExpiresAt }),
   answer: rightsShape,
-  refusals: ['no_subscription', 'revoked'],
+  refusals: ['no_subscription', 'revoked', 'expires_at_changed', 'end_too_late'],
   async handle(kit, { params, body, call }) {
-    return rights(await grant(call, { ...(await theOne(kit, params)), days: body.days }));
+    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
+    return rights(await grant(call, { ...one, days: body.days }));
   },
 });
 
@@ -175,12 +233,16 @@ const revocations = route({
   scope: 'admin',
   keyed: true,
   params: bySubscription,
-  body: z.strictObject({ reason: text(500), refund: part.optional() }),
+  body: z.strictObject({
+    reason: text(500),
+    refund: part.optional(),
+    if_expires_at: ifExpiresAt,
+  }),
   answer: rightsShape,
-  refusals: ['no_subscription', 'revoked'],
+  refusals: ['no_subscription', 'revoked', 'expires_at_changed', 'balance_too_large'],
   async handle(kit, { params, body, call }) {
     const of = body.refund === undefined ? {} : { refund: body.refund };
-    const one = await theOne(kit, params);
+    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
     return rights(await revoke(call, { ...one, ...of, reason: body.reason }));
   },
 });
@@ -194,11 +256,14 @@ const reissues = route({
   scope: 'sell',
   keyed: true,
   params: bySubscription,
-  answer: rightsShape,
+  answer: rightsShape.extend(accessShape),
   refusals: ['no_subscription', 'not_running'],
   async handle(kit, { params, call }) {
-    return rights(await reissue(call, await theOne(kit, params)));
+    const answer = await reissue(withAccess(call), await theOne(kit, params));
+    return { ...rights(answer), ...accessOf(answer) };
   },
 });
 
-export const subscriptionRoutes = [show, change, changePlanNow, grants, revocations, reissues];
+const direct = [show, change, changePlanNow, grants, revocations, reissues];
+
+export const subscriptionRoutes = [...direct, ...direct.map(underCustomer)];
