@@ -6,6 +6,7 @@ import { refuseUnmeant, requireKnownNodes } from '../catalog/moved.ts';
 import { refuseVanished } from '../catalog/vanished.ts';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { readTrustedTime } from '../db/trusted-time.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { finishMarking } from '../subscription/marking.ts';
 import { readConfiguration } from './configuration.ts';
@@ -59,7 +60,7 @@ export function applyCommand(open: OpenBooks): Command {
           return;
         }
         const done = await inTransaction(db, async (tx) => {
-          const now = await readClock(tx);
+          const now = await readTrustedTime(tx);
           // What another replica's apply did meanwhile is not done twice.
           const steps = await difference(tx, wanted, now);
           await refuse(tx, steps);

@@ -3,6 +3,7 @@ import { setPrice } from '../catalog/apply.ts';
 import { listPlans } from '../catalog/list.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
+import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { isoTime, parseInstant } from '../kernel/instant.ts';
 import { isCurrency, majorUnits, moneyText, parseMinor } from '../kernel/money.ts';
@@ -73,7 +74,7 @@ function setPriceCommand(open: OpenBooks): Command {
           );
         }
         const set = await inTransaction(db, async (tx) => {
-          const now = await readClock(tx);
+          const now = await readTrustedTime(tx);
           const from = options.from === undefined ? now : parseInstant(options.from, '--from');
           if (from < now) {
             throw refused(

@@ -4,6 +4,7 @@ import { type Fault, UsageFault } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
 import { auditCommand } from './audit.ts';
+import { clockCommand } from './clock.ts';
 import { customerCommand } from './customer.ts';
 import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
@@ -39,6 +40,7 @@ export function program(): Command {
     .addCommand(runCommand(openBooksFor))
     .addCommand(customerCommand(openBooksFor))
     .addCommand(noticeCommand(openBooksFor))
+    .addCommand(clockCommand(openBooksFor))
     .addCommand(auditCommand(openBooksFor))
     .addCommand(tokenCommand(openBooksFor));
   perennial.hook('preAction', (_, command) => checkOptions(command));

@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 import { startWorkers } from '../app.ts';
 import { placeOf } from '../db/place.ts';
 import { rightsFault } from '../db/reach.ts';
-import { type Api, startApi } from '../http/listen.ts';
+import { type Api, type ApiBooks, startApi } from '../http/listen.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { type Log, openLog } from '../log.ts';
+import { startSentinel } from '../workers/clock-sentinel.ts';
 import {
   type CommonOptions,
   command,
@@ -99,6 +100,21 @@ async function serve(
   ending: AbortSignal,
 ): Promise<void> {
   if (ending.aborted) return;
+  const sentinel = await startSentinel(books.db, log);
+  try {
+    await serveUntil({ ...books, readiness: [sentinel.readiness] }, log, roles, ending);
+  } finally {
+    await sentinel.stop();
+  }
+  log.info({}, 'ended');
+}
+
+async function serveUntil(
+  books: OpenedBooks & Pick<ApiBooks, 'readiness'>,
+  log: Log,
+  roles: Roles,
+  ending: AbortSignal,
+): Promise<void> {
   const api = roles.api ? await startApi(books, log) : undefined;
   const service = roles.worker ? await startWorkersOr(books, log, api) : undefined;
   log.info(
@@ -112,7 +128,6 @@ async function serve(
   if (!ending.aborted) await once(ending, 'abort');
   log.info({ signal: ending.reason }, 'ending: the batches in hand end, nothing new starts');
   await Promise.all([api?.stop(), service?.stop()]);
-  log.info({}, 'ended');
 }
 
 async function startWorkersOr(books: OpenedBooks, log: Log, api: Api | undefined) {

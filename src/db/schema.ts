@@ -8,6 +8,7 @@ import type {
   SubscriptionId,
 } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
+import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
 
 // The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
 // Instant (written as its ISO text, see `isoTime`), jsonb is read as a value and written as text.
@@ -148,6 +149,7 @@ export interface NodeTable {
   reconcile_open_until: MaybeTime;
   reconcile_error: string | null;
   former_inbounds: Generated<string[]>;
+  uptime_s: Generated<bigint | null>;
 }
 
 export interface AccessSyncTable {
@@ -292,5 +294,7 @@ export interface Books {
   'perennial.event': EventTable;
   'perennial.idempotency': IdempotencyTable;
   'perennial.setting': SettingTable;
+  'perennial.clock_state': ClockStateTable;
+  'perennial.clock_witness': ClockWitnessTable;
   'perennial.migration': MigrationTable;
 }

@@ -18,11 +18,15 @@ import type { Kit } from './route.ts';
 const urlMax = 8 * 1024;
 
 export function answerProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  if (problem.status === 503) void reply.header('retry-after', '1');
+  if (problem.status === 503) void reply.header('retry-after', retryAfterS(problem));
   if (problem.status === 401) void reply.header('www-authenticate', 'Bearer');
   void reply.header('cache-control', 'no-store');
   return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
 }
+
+/** A wrong clock is corrected in minutes, an outage of the database in seconds. */
+const retryAfterS = ({ type }: Problem): string =>
+  /:(clock_suspect|commits_lost)$/.test(type) ? '60' : '1';
 
 /** The state of the edge: holders of requests, limits and figures. */
 export class Edge {

@@ -26,7 +26,14 @@ const always = [
   'too_slow',
 ];
 const withBody = ['too_large', 'bad_media_type'];
-const withKey = ['key_missing', 'bad_key', 'key_reused', 'in_flight'];
+const withKey = [
+  'key_missing',
+  'bad_key',
+  'key_reused',
+  'in_flight',
+  'clock_suspect',
+  'commits_lost',
+];
 
 /** Codes of each refusal of a route. */
 export const refusalsOf = ({ method, keyed, refusals = [] }: Route): string[] => [

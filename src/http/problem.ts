@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { faultOf } from '../db/faults.ts';
+import { isClockFault } from '../db/trusted-time.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
 
 // What went wrong, as RFC 9457 has it. `type` is stable: programs go by it, never by the sentence.
@@ -52,6 +53,8 @@ const statuses: Readonly<Record<string, number>> = {
   too_large: 413,
   bad_media_type: 415,
   too_many_requests: 429,
+  clock_suspect: 503,
+  commits_lost: 503,
 };
 
 const titles: Readonly<Record<number, string>> = {
@@ -102,6 +105,7 @@ export function problemOf(
 /** The answer to a fault. What broke in us is told in the log, not to a stranger. */
 export function problemOfFault(fault: Fault): Problem {
   const { code, kind, statement } = fault;
+  if (isClockFault(fault)) return problemOf(code, 503, statement);
   switch (kind) {
     case 'transient':
       if (code === statementTimeout) {

@@ -161,7 +161,10 @@ export const kinds = {
     ...alarm,
     params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
   },
-  alarm_clock: { ...alarm, params: { replica: 'text', skew_s: 'count', since: 'time' } },
+  alarm_clock: {
+    ...alarm,
+    params: { replica: 'text', skew_s: 'count', reason: 'text', since: 'time' },
+  },
   /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
   alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },
   /** What an alarm told is over: its kind, what it was about, and since when. */

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
+import { keepMark } from '../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { LedgerKind } from '../db/schema.ts';
+import { clockFault, readClockReading } from '../db/trusted-time.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
@@ -63,7 +65,8 @@ function fingerprintOf(body: object): string {
 
 /**
  * Runs `work` with the customer locked.
- * @throws Fault `no_customer`; `key_reused` when the key was used with another body; `in_flight`
+ * @throws Fault `no_customer`; `key_reused` when the key was used with another body; `in_flight`;
+ *   `clock_suspect`, `commits_lost`
  */
 export function forCustomer<A extends Answer>(
   call: Call,
@@ -76,9 +79,43 @@ export function forCustomer<A extends Answer>(
     await refuseInFlight(tx, scope, call);
     const customerId = await lockCustomer(tx, telegramId);
     return once(tx, scope, call, { telegramId, ...body }, async () =>
-      work(await deskOf(tx, call.actor, customerId, call.key)),
+      work(await deskOf(tx, call.actor, customerId, call.key, timeUse(scope, body))),
     );
   });
+}
+
+/** Commands whose effect is the same at any time. All others start, end or price a period. */
+const timeless: ReadonlySet<string> = new Set([
+  'top-up',
+  'adjust',
+  'set',
+  'auto-renew',
+  'reissue',
+  'payout',
+  'chargeback',
+  'claim',
+]);
+
+type TimeUse = 'period' | 'record' | 'quote' | 'list';
+
+function timeUse(scope: string, body: object): TimeUse {
+  // A revocation ends the access at once. With a refund, it also prices the rest of the period.
+  const isRevocation = scope === 'revoke' && (body as { refund?: unknown }).refund === undefined;
+  return isRevocation || timeless.has(scope) ? 'record' : 'period';
+}
+
+/**
+ * The time of a command.
+ * @throws Fault `clock_suspect` for a command with a period; `commits_lost` for any command
+ */
+async function commandTime(tx: Tx, use: TimeUse): Promise<Instant> {
+  const reading = await readClockReading(tx);
+  const { trust, now } = reading;
+  if (use === 'list') return now;
+  if (trust.kind === 'suspect') {
+    if (use !== 'record' || trust.cause === 'commits_lost') throw clockFault(trust);
+  } else if (use !== 'quote') await keepMark(tx, reading);
+  return now;
 }
 
 async function deskOf(
@@ -86,11 +123,12 @@ async function deskOf(
   actor: Actor,
   customerId: CustomerId,
   key: string | undefined,
+  use: TimeUse,
 ): Promise<Desk> {
   return {
     tx,
     actor,
-    now: await readClock(tx),
+    now: await commandTime(tx, use),
     settings: await readSettings(tx),
     customer: await readCustomer(tx, customerId),
     key,
@@ -99,12 +137,13 @@ async function deskOf(
 
 /**
  * Looks at a customer's books without touching them: one snapshot, no lock, nothing written.
- * @throws Fault `no_customer`
+ * @throws Fault `no_customer`; for a quote also `clock_suspect`, `commits_lost`
  */
 export function glance<A>(
   db: Db,
   telegramId: bigint,
   work: (desk: Desk) => Promise<A>,
+  use: 'quote' | 'list' = 'quote',
 ): Promise<A> {
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   return snapshot.execute(async (tx) => {
@@ -112,7 +151,7 @@ export function glance<A>(
       SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
     const [row] = rows;
     if (row === undefined) throw noCustomer(telegramId);
-    return work(await deskOf(tx, 'quote', row.id, undefined));
+    return work(await deskOf(tx, 'quote', row.id, undefined, use));
   });
 }
 

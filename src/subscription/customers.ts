@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { readClock } from '../db/clock.ts';
 import { inTransaction, type Tx } from '../db/connect.ts';
+import { readWriteTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { type CustomerId, newSubToken } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
@@ -78,7 +78,7 @@ export function createCustomer(call: Call, given: NewCustomer): Promise<Customer
   return inTransaction(call.db, async (tx) => {
     await refuseInFlight(tx, 'create', call);
     return once(tx, 'create', call, given, async () => {
-      const now = await readClock(tx);
+      const now = await readWriteTime(tx);
       const added = await tx
         .insertInto('perennial.customer')
         .values({

@@ -102,16 +102,21 @@ export type Offer = {
 
 /** Every price in the customer's currency, as this customer would pay it now. @throws `no_customer` */
 export function offersOf(db: Db, telegramId: bigint): Promise<Offer[]> {
-  return glance(db, telegramId, async ({ tx, now, customer, settings }) => {
-    const { entries } = await readPriceList(tx, now);
-    return entries
-      .filter((entry) => entry.currency === customer.currency)
-      .map(({ plan, periodDays, currency, amountMinor }) => ({
-        plan,
-        period_days: periodDays,
-        currency,
-        list_amount: majorUnits(amountMinor, currency),
-        amount: majorUnits(priceFor(amountMinor, customer, settings.vipPercent), currency),
-      }));
-  });
+  return glance(
+    db,
+    telegramId,
+    async ({ tx, now, customer, settings }) => {
+      const { entries } = await readPriceList(tx, now);
+      return entries
+        .filter((entry) => entry.currency === customer.currency)
+        .map(({ plan, periodDays, currency, amountMinor }) => ({
+          plan,
+          period_days: periodDays,
+          currency,
+          list_amount: majorUnits(amountMinor, currency),
+          amount: majorUnits(priceFor(amountMinor, customer, settings.vipPercent), currency),
+        }));
+    },
+    'list',
+  );
 }

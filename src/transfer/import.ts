@@ -3,8 +3,8 @@ import { pipeline } from 'node:stream/promises';
 import { sql } from 'kysely';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Connection, connectAlone } from '../db/alone.ts';
-import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
+import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
 import {
@@ -72,7 +72,7 @@ export async function importBook(request: ImportRequest): Promise<ImportOutcome>
   const tx = await connection.db.startTransaction().setIsolationLevel('read committed').execute();
   let outcome: ImportOutcome;
   try {
-    const now = await readClock(tx);
+    const now = await readTrustedTime(tx);
     outcome = await stageAndCheck(connection, tx, request, now);
     if (outcome.outcome === 'imported') await write(tx, request, now, outcome.book.lines);
   } catch (error) {

@@ -1,5 +1,5 @@
-import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { readTrustedTime } from '../db/trusted-time.ts';
 import { readSettings } from '../subscription/settings.ts';
 import type { Cursor, Found, Moment, Pass, Tally } from './worker.ts';
 
@@ -12,8 +12,9 @@ import type { Cursor, Found, Moment, Pass, Tally } from './worker.ts';
 /** What a batch goes by, but for the prices, which are read once its customers are locked. */
 export type Setting = Pick<Moment, 'now' | 'settings'>;
 
+/** @throws Fault `clock_suspect`: a batch never goes by a suspicious time */
 export async function readSetting(tx: Tx): Promise<Setting> {
-  return { now: await readClock(tx), settings: await readSettings(tx) };
+  return { now: await readTrustedTime(tx), settings: await readSettings(tx) };
 }
 
 /** What is looked for, and what a batch is to have besides or is to leave. */

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { readDeletionTime } from '../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
@@ -117,13 +118,19 @@ export async function finishRun(
   if (row.outcome === 'success' && row.examined === 0n) {
     await dropIdle(db, row);
   } else {
-    await sql`
-      DELETE FROM perennial.worker_run
-      WHERE started_at < ${isoTime(later(now, -keptMs))} AND outcome <> 'running'`.execute(db);
-    // Whatever worker it is: where there is something to do, somebody asked for it.
-    await forgetOldKeys(db, now);
+    await deleteByAge(db);
   }
   return row;
+}
+
+/** Whatever worker it is: a run that had something to do comes with requests and their keys. */
+async function deleteByAge(db: Db): Promise<void> {
+  const at = await readDeletionTime(db);
+  if (at === undefined) return;
+  await sql`
+    DELETE FROM perennial.worker_run
+    WHERE started_at < ${isoTime(later(at, -keptMs))} AND outcome <> 'running'`.execute(db);
+  await forgetOldKeys(db, at);
 }
 
 /** How far back the last run of a worker is looked for. */
@@ -152,7 +159,8 @@ async function tellOfClock(db: Db, { replica, detail }: RunRow): Promise<void> {
   if (typeof skew_s !== 'number') return;
   const machine = replica.replace(/:\d+$/, '');
   await inTransaction(db, async (tx) => {
-    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s } }]);
+    const reason = `the clock of ${machine} is ${skew_s} s off the database clock`;
+    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s, reason } }]);
   });
 }
 

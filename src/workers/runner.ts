@@ -3,6 +3,7 @@ import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { faultOf } from '../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
+import { isClockFault } from '../db/trusted-time.ts';
 import { anyOf } from '../db/unnest.ts';
 import { Fault } from '../kernel/faults.ts';
 import type { CustomerId, RunId } from '../kernel/ids.ts';
@@ -111,6 +112,8 @@ async function recorded<Facts, Outcome>(
     if (progress.tooMany !== undefined) throw progress.tooMany;
   } catch (error) {
     const fault = faultOf(error);
+    if (isClockFault(fault))
+      return await finish('skipped', { reason: fault.message, code: fault.code });
     context.log.error({ worker: worker.name, code: fault.code, err: fault }, 'run failed');
     return await finish('failed', { kind: fault.kind, code: fault.code, error: fault.message });
   }

@@ -99,6 +99,8 @@ const quote = route({
     ends_at: time,
   }),
   refusals: [
+    'clock_suspect',
+    'commits_lost',
     'no_customer',
     'no_plan',
     'no_price',

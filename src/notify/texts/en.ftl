@@ -163,9 +163,19 @@ alarm_removal =
     } not confirmed
 
 alarm_clock =
-    ⚠️ <b>The clock of { $replica } is { $skew_s } s off the database's.</b>
+    ⚠️ { $replica ->
+        [database] <b>The database time is suspect: { $reason }.</b>
+    Charges, ends, reminders and sales wait. Top-ups are credited, and paid access stays. Correct the clock, or confirm it with "perennial clock accept".
+        [commits] <b>Commits may be lost: { $reason }.</b>
+    All changes wait. Compare the payments with your provider, then confirm with "perennial clock accept".
+       *[other] <b>The clock of { $replica } is { $skew_s } s off the database's.</b>
     It runs no workers until this is fixed. Is its time synchronised?
-    .subject = The clock of { $replica } is off
+    }
+    .subject = { $replica ->
+        [database] The database time is suspect
+        [commits] Commits may be lost
+       *[other] The clock of { $replica } is off
+    }
 
 alarm_channel =
     ⚠️ <b>Nothing has gone out via { $channel } for over 5 minutes.</b>
@@ -179,7 +189,11 @@ alarm_over =
         [alarm_guard] the guard is no longer holding anything ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.
-        [alarm_clock] the clock of { $subject } is right again, or that replica is gone.
+        [alarm_clock] { $subject ->
+            [database] the database time is trusted again.
+            [commits] the state of the database was confirmed.
+           *[other] the clock of { $subject } is right again, or that replica is gone.
+        }
         [alarm_channel] messages go out via { $subject } again, or it is no longer used.
        *[other] { $alarm } ({ $subject }).
     }

@@ -1,4 +1,5 @@
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import { readClockReading } from '../../db/trusted-time.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import type { Channel, Message } from '../../notify/channels/channel.ts';
 import { readFacts } from '../../notify/facts.ts';
@@ -72,6 +73,10 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   if (courier === undefined) throw postLost(desk.post);
   const { now, restsUntil } = courier;
   if (restsUntil !== null && restsUntil > now) return { is: 'not_now' };
+  // By a wrong time, a notice to a customer would be outdated for ever. Alarms go out.
+  if (due.customerId !== null && (await readClockReading(tx)).trust.kind === 'suspect') {
+    return { is: 'not_now' };
+  }
   const notice = await store.lockNotice(tx, due, now);
   if (notice === undefined) return { is: 'not_now' };
   const read = (await readFacts(tx, [notice.id], now)).get(notice.id);

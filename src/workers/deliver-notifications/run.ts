@@ -32,7 +32,7 @@ export async function recorded(
   const tally = new Tally(id);
   const carriedOut = async (): Promise<Ended> => {
     try {
-      const unfit = await unfitness(db, worker, log);
+      const unfit = await unfitness(db, worker, log, 'nothing');
       if (unfit === undefined) return orDegraded(await deliver(tally), tally);
       return { outcome: 'skipped', detail: { ...unfit } };
     } catch (error) {

@@ -57,6 +57,7 @@ export interface ProbeResult {
     readonly forgotten: boolean;
     /** It was started for certain: nobody is left on any inbound. */
     readonly isNew: boolean;
+    readonly uptimeS: number;
   };
 }
 
@@ -74,7 +75,7 @@ export async function writeProbe(
     UPDATE perennial.node n SET failures = ${failures}, open_until = ${at(openUntil)}::timestamptz,
       last_error = ${lastError},
       last_seen_at = coalesce(${at(seen?.at)}::timestamptz, n.last_seen_at),
-      boot_at = ${bootAt},
+      boot_at = ${bootAt}, uptime_s = coalesce(${seen?.uptimeS ?? null}::bigint, n.uptime_s),
       seeded_boot_at = CASE WHEN ${forgotten} THEN NULL
         WHEN n.seeded_boot_at = n.boot_at THEN ${bootAt} ELSE n.seeded_boot_at END,
       seed_after = CASE WHEN ${forgotten} THEN NULL ELSE n.seed_after END,

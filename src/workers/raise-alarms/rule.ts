@@ -27,7 +27,10 @@ export interface Situation {
   readonly unwell: ReadonlySet<string>;
   /** Whoever compares a node calls its guard off; here only nodes that are gone are. */
   readonly nodes: ReadonlySet<string>;
-  /** Machines of which a run was skipped lately, since their clock was off. */
+  /**
+   * Machines of which a run was skipped lately, since their clock was off; `database` and `commits`
+   * while the time of the database is suspicious.
+   */
   readonly skewed: ReadonlySet<string>;
 }
 

@@ -39,7 +39,10 @@ export async function readSituation(tx: Tx, now: Instant): Promise<Situation> {
       tx,
       sql`
       SELECT DISTINCT split_part(replica, ':', 1) AS name FROM perennial.worker_run
-      WHERE outcome = 'skipped' AND detail ? 'skew_s' AND started_at > ${isoTime(later(now, -skippedWithinMs))}`,
+      WHERE outcome = 'skipped' AND detail ? 'skew_s' AND started_at > ${isoTime(later(now, -skippedWithinMs))}
+      UNION ALL
+      SELECT CASE suspect_cause WHEN 'commits_lost' THEN 'commits' ELSE 'database' END
+      FROM perennial.clock_state WHERE suspect_cause IS NOT NULL`,
     ),
   };
 }

@@ -41,7 +41,7 @@ async function run({ db, replica, log }: RunContext): Promise<RunRow> {
   try {
     await startRun(db, id, name, replica, await readClock(db));
     try {
-      const unfit = await unfitness(db, name, log);
+      const unfit = await unfitness(db, name, log, 'nothing');
       if (unfit !== undefined) {
         return await finishRun(db, id, await readClock(db), 'skipped', { ...unfit });
       }

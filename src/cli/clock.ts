@@ -1,0 +1,88 @@
+import { Command } from 'commander';
+import { isoTime } from '../kernel/instant.ts';
+import {
+  type AcceptedClock,
+  acceptClock,
+  type ClockStatus,
+  readClockStatus,
+} from '../workers/clock-accept.ts';
+import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+
+/** `perennial clock show|accept`: the time of the database, and whether it is trusted. */
+export function clockCommand(open: OpenBooks): Command {
+  return new Command('clock')
+    .description('show the database time and its trust, confirm a suspicious time')
+    .addCommand(show(open))
+    .addCommand(accept(open));
+}
+
+function show(open: OpenBooks): Command {
+  return command(
+    'show',
+    'show the database time, its trust and the clocks compared with it',
+  ).action((options: CommonOptions) =>
+    withBooks(open, options, async ({ db }) => {
+      const status = await readClockStatus(db);
+      print(options, json(status), () => text(status));
+    }),
+  );
+}
+
+function accept(open: OpenBooks): Command {
+  return command('accept', 'confirm the database time and state; waiting work continues').action(
+    (options: CommonOptions) =>
+      withBooks(open, options, async ({ db }) => {
+        const done = await acceptClock(db, 'cli');
+        print(options, acceptedJson(done), () => acceptedText(done));
+      }),
+  );
+}
+
+const seconds = (ms: number): number => Math.round(ms / 1_000);
+
+export function acceptedJson({ now, accepted }: AcceptedClock) {
+  return {
+    now: isoTime(now),
+    accepted: accepted !== null,
+    cause: accepted?.cause ?? null,
+    by_s: accepted === null ? null : seconds(accepted.byMs),
+    reason: accepted?.reason ?? null,
+  };
+}
+
+const acceptedText = ({ now, accepted }: AcceptedClock): string =>
+  accepted === null
+    ? `${isoTime(now)} is trusted already; nothing was changed`
+    : `accepted ${isoTime(now)} (${accepted.reason}); waiting work continues within a minute`;
+
+function json({ now, markAt, skewMs, isStored, trust, witnesses }: ClockStatus) {
+  return {
+    now: isoTime(now),
+    mark_at: markAt === null ? null : isoTime(markAt),
+    machine_ahead_s: Number((skewMs / 1_000).toFixed(3)),
+    stored: isStored,
+    trusted: trust.kind === 'trusted',
+    cause: trust.kind === 'suspect' ? trust.cause : null,
+    by_s: trust.kind === 'suspect' ? seconds(trust.byMs) : null,
+    reason: trust.kind === 'suspect' ? trust.reason : null,
+    witnesses: witnesses.map(({ id, name, at }) => ({ id, name, at: isoTime(at) })),
+  };
+}
+
+function text(status: ClockStatus): string {
+  const { now, mark_at, machine_ahead_s, stored, witnesses } = json(status);
+  const { trust } = status;
+  const state = trust.kind === 'trusted' ? 'trusted' : `suspect: ${trust.reason}`;
+  const rows = [
+    ['database time', `${now}${stored ? ' (stored clock of a test database)' : ''}`],
+    ['state', state],
+    ['high-water mark', mark_at ?? 'none yet'],
+    ['machine ahead by', `${machine_ahead_s} s`],
+    ...witnesses.map(({ name, at }) => ['witness', `${name}, last agreed at ${at}`]),
+  ];
+  const hint =
+    trust.kind === 'trusted'
+      ? ''
+      : '\nCorrect the clock, or confirm this time with "perennial clock accept".';
+  return `${table(rows)}${hint}`;
+}

@@ -1,0 +1,132 @@
+import { sql } from 'kysely';
+import {
+  dayMs,
+  hourMs,
+  type Instant,
+  isoTime,
+  later,
+  minuteMs,
+  secondMs,
+} from '../kernel/instant.ts';
+import type { Db, Tx } from './connect.ts';
+import { thisMachine } from './machine.ts';
+import { type ClockReading, readClockReading } from './trusted-time.ts';
+
+// The writes of the time sentinel: the high-water mark, the witnesses, and the time of deletions.
+
+/** The last beat and timeline that this process saw committed. */
+export interface ClockMemory {
+  /** -1: none yet. */
+  beat: bigint;
+  timeline: number | null;
+}
+
+/** A read that took longer is too inexact for a witness. */
+const exactMs = 5 * secondMs;
+/** A witness that agreed within this time agrees now. */
+export const peerMs = 30 * secondMs;
+/** Two clocks of one moment. */
+export const roundMs = secondMs;
+/** How long a machine that is gone is kept. */
+const keptMs = 30 * dayMs;
+
+const timelineNow = sql.raw(
+  `('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`,
+);
+
+/** @returns false: another transaction has it. No one waits for it. */
+export async function lockClockState(tx: Tx): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT FROM perennial.clock_state FOR UPDATE SKIP LOCKED`.execute(tx);
+  return rows.length === 1;
+}
+
+/**
+ * Makes this time the mark, and ends a suspicion. The caller has locked the state.
+ * @returns false: the read took too long
+ */
+export async function advanceMark(
+  tx: Tx,
+  { now, uptimeMs }: ClockReading,
+  memory?: ClockMemory,
+): Promise<boolean> {
+  if (uptimeMs.to - uptimeMs.from > exactMs) return false;
+  const { rows } = await sql<{ beat: bigint; timeline: number }>`
+    UPDATE perennial.clock_state SET mark_at = greatest(mark_at, ${isoTime(now)}::timestamptz),
+      beat = beat + 1, timeline = ${timelineNow},
+      synchronous = current_setting('synchronous_standby_names') <> ''
+        AND current_setting('synchronous_commit') NOT IN ('off', 'local'),
+      suspect_cause = NULL, suspect_by_ms = NULL, suspect_reason = NULL, suspect_at = NULL
+    RETURNING beat, timeline`.execute(tx);
+  await writeWitness(tx, (uptimeMs.from + uptimeMs.to) / 2, now);
+  await writeNodeWitnesses(tx, now);
+  if (memory !== undefined) Object.assign(memory, rows[0]);
+  return true;
+}
+
+/** Stores that this machine showed this uptime at this time. */
+export async function writeWitness(
+  tx: Tx,
+  uptimeMs: number,
+  at: Instant,
+  isFloor = false,
+): Promise<void> {
+  const { id, name } = thisMachine;
+  const uptime = Math.round(uptimeMs);
+  await sql`
+    INSERT INTO perennial.clock_witness AS w (id, name, uptime_ms, since_uptime_ms, at, is_floor)
+    VALUES (${id}, ${name}, ${uptime}, ${uptime}, ${isoTime(at)}, ${isFloor})
+    ON CONFLICT (id) DO UPDATE SET name = excluded.name, uptime_ms = excluded.uptime_ms,
+      since_uptime_ms = least(w.since_uptime_ms, excluded.since_uptime_ms), at = excluded.at,
+      is_floor = excluded.is_floor`.execute(tx);
+}
+
+/** Stores the uptimes that keepers have just read, and removes witnesses that will not come back. */
+async function writeNodeWitnesses(tx: Tx, now: Instant): Promise<void> {
+  const [from, to] = [isoTime(later(now, -peerMs)), isoTime(later(now, roundMs))];
+  await sql`
+    INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
+    SELECT 'node:' || id, 'node ' || id, uptime_s * 1000, uptime_s * 1000, last_seen_at
+    FROM perennial.node WHERE uptime_s IS NOT NULL
+      AND last_seen_at BETWEEN ${from}::timestamptz AND ${to}::timestamptz
+    ON CONFLICT (id) DO UPDATE SET uptime_ms = excluded.uptime_ms, at = excluded.at`.execute(tx);
+  await sql`
+    DELETE FROM perennial.clock_witness w
+    WHERE w.at < ${isoTime(later(now, -keptMs))}
+      OR w.id LIKE 'process:%' AND w.at < ${isoTime(later(now, -dayMs))}
+      OR w.id LIKE 'node:%' AND NOT EXISTS (
+        SELECT FROM perennial.node n WHERE 'node:' || n.id = w.id)`.execute(tx);
+}
+
+/** A witness that is older than this is written again by a command. */
+const staleMs = minuteMs;
+
+/** Keeps the mark and the witness young where no service does so: at most one write a minute. */
+export async function keepMark(tx: Tx, reading: ClockReading): Promise<void> {
+  const { isStored, trust, timeline, witness, uptimeMs } = reading;
+  if (isStored || timeline === null || trust.kind === 'suspect') return;
+  if (witness !== null && uptimeMs.to - witness.uptimeMs < staleMs) return;
+  if (await lockClockState(tx)) await advanceMark(tx, reading);
+}
+
+/**
+ * The time by which rows are deleted by their age: at least an hour behind, and two looks. So a
+ * wrong time that no clock contradicts deletes nothing within its first hour.
+ * @returns undefined: nothing may be deleted now
+ */
+export async function readDeletionTime(db: Db): Promise<Instant | undefined> {
+  const { now, trust } = await readClockReading(db);
+  if (trust.kind === 'suspect') return undefined;
+  const { rows } = await sql<{ at: Instant | null; nextAt: Instant | null }>`
+    SELECT deletions_at AS at, deletions_next_at AS "nextAt" FROM perennial.clock_state`.execute(
+    db,
+  );
+  const { at, nextAt } = rows[0] as { at: Instant | null; nextAt: Instant | null };
+  if (nextAt !== null && now >= nextAt && now < later(nextAt, hourMs)) return at ?? undefined;
+  const isBack = nextAt === null || now < nextAt;
+  const confirmed = isBack ? (at !== null && at <= now ? at : null) : nextAt;
+  await sql`
+    UPDATE perennial.clock_state SET deletions_at = ${confirmed === null ? null : isoTime(confirmed)},
+      deletions_next_at = ${isoTime(now)}`.execute(db);
+  return confirmed ?? undefined;
+}

@@ -1,0 +1,131 @@
+import { describe, expect, test } from 'vitest';
+import { dayMs, hourMs, type Instant, instant, later, minuteMs } from '../kernel/instant.ts';
+import { type ClockFacts, freshSuspicion, judgeClock, lostCommits } from './clock-trust.ts';
+import { type NodeVote, suspicionOfNodes } from './clock-votes.ts';
+
+const start = instant(Date.parse('2026-11-01T00:00:00Z'));
+const uptime = (ms: number) => ({ from: dayMs + ms, to: dayMs + ms });
+
+/** The machine was seen at `start` and an uptime of a day; `passedMs` later it reads `now`. */
+const facts = (now: Instant, passedMs: number, more: Partial<ClockFacts> = {}): ClockFacts => ({
+  now,
+  isStored: false,
+  markAt: start,
+  stored: null,
+  timeline: 1,
+  knownTimeline: 1,
+  wasSynchronous: false,
+  witness: { name: 'host-1', uptimeMs: dayMs, at: start, isFloor: false },
+  uptimeMs: uptime(passedMs),
+  ...more,
+});
+
+describe('the time sentinel judges a jump by the time that a monotonic clock passed', () => {
+  const passed = 10_000;
+  const right = later(start, passed);
+  test.each([
+    ['the same time', right, undefined],
+    ['60 s ahead', later(right, minuteMs), undefined],
+    ['61 s ahead', later(right, minuteMs + 1_001), 'ahead'],
+    ['60 s back', later(right, -minuteMs), undefined],
+    ['61 s back', later(right, -minuteMs - 1_001), 'back'],
+    ['a year ahead', later(right, 365 * dayMs), 'ahead'],
+    ['25 days back', later(right, -25 * dayMs), 'back'],
+  ])('%s', (_, now, cause) => {
+    expect(freshSuspicion(facts(now, passed))?.cause).toBe(cause);
+  });
+
+  test('after a week, a quartz that gains 100 ppm is no jump, and an hour is one', () => {
+    const week = later(start, 7 * dayMs);
+    const gained = later(week, (7 * dayMs) / 10_000);
+    expect(freshSuspicion(facts(gained, 7 * dayMs))).toBeUndefined();
+    expect(freshSuspicion(facts(later(week, hourMs), 7 * dayMs))?.byMs).toBe(hourMs);
+  });
+
+  test('a process that stood still within the read of the database suspects no clock', () => {
+    const uptimeMs = { from: dayMs, to: dayMs + hourMs };
+    for (const now of [start, later(start, hourMs)]) {
+      expect(freshSuspicion(facts(now, 0, { uptimeMs }))).toBeUndefined();
+    }
+  });
+
+  test('the reason states the clock, the direction and the amount', () => {
+    expect(freshSuspicion(facts(later(start, 3 * hourMs + passed), passed))).toEqual({
+      cause: 'ahead',
+      byMs: 3 * hourMs,
+      reason: 'the database clock is 10800 s ahead of the uptime of host-1',
+    });
+  });
+});
+
+describe('the time sentinel without a witness of this boot', () => {
+  const witness = null;
+  test('a time behind the high-water mark is suspect, a later one is not', () => {
+    expect(freshSuspicion(facts(later(start, -hourMs), 0, { witness }))?.cause).toBe('back');
+    expect(freshSuspicion(facts(later(start, -minuteMs), 0, { witness }))).toBeUndefined();
+    expect(freshSuspicion(facts(later(start, dayMs), 0, { witness }))).toBeUndefined();
+  });
+
+  test('a lowest time stays suspect while the wrong clock runs up to it, and ends by the right time', () => {
+    const floor = { name: 'host-1', uptimeMs: dayMs, at: start, isFloor: true };
+    const wrong = later(start, -hourMs + 2 * hourMs);
+    expect(freshSuspicion(facts(wrong, 2 * hourMs, { witness: floor }))?.cause).toBe('back');
+    const right = later(start, 3 * hourMs);
+    expect(freshSuspicion(facts(right, 2 * hourMs, { witness: floor }))).toBeUndefined();
+  });
+});
+
+describe('the judgement', () => {
+  test('a stored suspicion holds also when the clocks agree', () => {
+    const stored = { cause: 'ahead', byMs: hourMs, reason: 'of another replica' } as const;
+    expect(judgeClock(facts(start, 0, { stored }))).toEqual({ kind: 'suspect', ...stored });
+  });
+
+  test('the stored clock of a test database is trusted, whatever the clocks show', () => {
+    const stored = lostCommits('test');
+    const now = later(start, 365 * dayMs);
+    expect(judgeClock(facts(now, 0, { isStored: true, stored }))).toEqual({ kind: 'trusted' });
+  });
+
+  test('a new timeline means lost commits, unless a standby had confirmed each commit', () => {
+    const failover = { timeline: 2 };
+    expect(judgeClock(facts(start, 0, failover))).toMatchObject({ cause: 'commits_lost' });
+    const confirmed = { ...failover, wasSynchronous: true };
+    expect(judgeClock(facts(start, 0, confirmed))).toEqual({ kind: 'trusted' });
+  });
+});
+
+describe('the uptimes of nodes after a time in which no replica ran', () => {
+  const vote = (uptimeMs: number, hasUsers = false, name = 'node nl-1'): NodeVote => ({
+    before: { name, uptimeMs: 10 * dayMs, at: start, isFloor: false },
+    uptimeMs,
+    hasUsers,
+  });
+  const downMs = 20 * minuteMs;
+  const right = later(start, downMs);
+
+  test('a node that ran on shows a clock that is three hours ahead, or back', () => {
+    const lived = [vote(10 * dayMs + downMs)];
+    for (const by of [3 * hourMs, -3 * hourMs]) {
+      expect(suspicionOfNodes(later(right, by), lived)?.shiftMs).toBe(by);
+    }
+    expect(suspicionOfNodes(right, lived)).toBeUndefined();
+  });
+
+  test('users on a node show that it ran on also where the jump is longer than its uptime', () => {
+    const year = later(right, 365 * dayMs);
+    expect(suspicionOfNodes(year, [vote(10 * dayMs + downMs)])).toBeUndefined();
+    expect(suspicionOfNodes(year, [vote(10 * dayMs + downMs, true)])?.shiftMs).toBe(365 * dayMs);
+  });
+
+  test('a node that was restarted shows nothing', () => {
+    expect(suspicionOfNodes(later(right, 3 * hourMs), [vote(minuteMs)])).toBeUndefined();
+  });
+
+  test('one node that stood still is outvoted by two that ran on', () => {
+    const ran = 10 * dayMs + downMs;
+    const still = vote(10 * dayMs + minuteMs, true, 'node nl-3');
+    expect(suspicionOfNodes(right, [vote(ran), still, vote(ran)])).toBeUndefined();
+    expect(suspicionOfNodes(right, [still])?.suspicion.cause).toBe('ahead');
+  });
+});

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname, uptime } from 'node:os';
+import { secondMs } from '../kernel/instant.ts';
+
+// A clock that only goes forward and that all processes of a machine share: the time since its boot.
+// It also runs while the machine is suspended and while a process is stopped.
+
+export interface Machine {
+  /** `boot:` and the id of this boot of the machine, or `process:` and an id of this process. */
+  readonly id: string;
+  /** The name of the host, for people. */
+  readonly name: string;
+  uptimeMs(): number;
+}
+
+/** More than the two clocks of a boot differ by within one read. */
+const sameClockMs = 5 * secondMs;
+
+function bootId(): string | undefined {
+  // A container may have an uptime of its own below the boot id of its host. Then the monotonic
+  // clock, which is always that of the host, differs from it. It also differs after a suspension.
+  const monotonicMs = Number(process.hrtime.bigint() / 1_000_000n);
+  if (Math.abs(monotonicMs - uptime() * secondMs) > sameClockMs) return undefined;
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return undefined; // not Linux
+  }
+}
+
+function readMachine(): Machine {
+  const boot = bootId();
+  return {
+    id: boot === undefined ? `process:${randomUUID()}` : `boot:${boot}`,
+    name: hostname(),
+    uptimeMs: () => Math.round(uptime() * secondMs),
+  };
+}
+
+/** The machine of this process. */
+export const thisMachine: Machine = readMachine();

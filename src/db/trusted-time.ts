@@ -1,0 +1,136 @@
+import { type RawBuilder, sql } from 'kysely';
+import { Fault } from '../kernel/faults.ts';
+import { type Instant, secondMs } from '../kernel/instant.ts';
+import {
+  type ClockFacts,
+  type ClockTrust,
+  type ClockWitness,
+  judgeClock,
+  type Suspicion,
+} from './clock-trust.ts';
+import type { Db, Tx } from './connect.ts';
+import { thisMachine } from './machine.ts';
+
+// The time of the database, with what tells whether it can be trusted. One statement reads both, so
+// a transaction is judged by the very value that it goes by.
+
+/** A read of the clock. */
+export interface ClockReading extends ClockFacts {
+  readonly trust: ClockTrust;
+  /** The time of the server, also if a test database has stored another one. */
+  readonly serverAt: Instant;
+  readonly beat: bigint;
+  /** How far the wall clock of this machine is ahead of the server, half a round trip off. */
+  readonly skewMs: number;
+}
+
+interface ClockRow {
+  readonly now: Instant;
+  readonly serverAt: Instant;
+  readonly isStored: boolean;
+  readonly markAt: Instant | null;
+  readonly beat: bigint;
+  readonly timeline: number | null;
+  readonly knownTimeline: number | null;
+  readonly wasSynchronous: boolean;
+  readonly suspectCause: Suspicion['cause'] | null;
+  readonly suspectByMs: bigint | null;
+  readonly suspectReason: string | null;
+  readonly witnessUptimeMs: bigint | null;
+  readonly witnessAt: Instant | null;
+  readonly witnessIsFloor: boolean | null;
+}
+
+/** The timeline on which the server writes. null: it is a standby. */
+const timeline = sql`CASE WHEN pg_is_in_recovery() THEN NULL
+  ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END`;
+
+const query = (): RawBuilder<ClockRow> => sql<ClockRow>`
+  SELECT perennial.clock() AS now, clock_timestamp() AS "serverAt",
+    i.test AND i.clock_at IS NOT NULL AS "isStored", c.mark_at AS "markAt", c.beat,
+    ${timeline} AS timeline, c.timeline AS "knownTimeline", c.synchronous AS "wasSynchronous",
+    c.suspect_cause AS "suspectCause", c.suspect_by_ms AS "suspectByMs",
+    c.suspect_reason AS "suspectReason", w.uptime_ms AS "witnessUptimeMs", w.at AS "witnessAt",
+    w.is_floor AS "witnessIsFloor"
+  FROM perennial.installation i CROSS JOIN perennial.clock_state c
+  LEFT JOIN perennial.clock_witness w ON w.id = ${thisMachine.id}`;
+
+/** The time and its trust, by one statement that writes nothing. */
+export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
+  const from = thisMachine.uptimeMs();
+  const wallFromMs = Date.now();
+  const { rows } = await query().execute(db);
+  const uptimeMs = { from, to: thisMachine.uptimeMs() };
+  const wallMs = (wallFromMs + Date.now()) / 2;
+  const row = rows[0] as ClockRow;
+  const { now, serverAt, isStored, markAt, beat, knownTimeline, wasSynchronous } = row;
+  const facts: ClockFacts = {
+    now,
+    isStored,
+    markAt,
+    timeline: row.timeline,
+    knownTimeline,
+    wasSynchronous,
+    stored: storedSuspicion(row),
+    witness: witnessOf(row, from),
+    uptimeMs,
+  };
+  const skewMs = wallMs - serverAt;
+  return { ...facts, serverAt, beat, skewMs, trust: judgeClock(facts) };
+}
+
+function storedSuspicion({ suspectCause, suspectByMs, suspectReason }: ClockRow): Suspicion | null {
+  if (suspectCause === null) return null;
+  return { cause: suspectCause, byMs: Number(suspectByMs), reason: suspectReason ?? '' };
+}
+
+/** An uptime that went back is that of another start of a container on this machine. */
+function witnessOf(row: ClockRow, uptimeNowMs: number): ClockWitness | null {
+  const { witnessAt, witnessUptimeMs, witnessIsFloor } = row;
+  if (witnessAt === null || Number(witnessUptimeMs) > uptimeNowMs + secondMs) return null;
+  return {
+    name: thisMachine.name,
+    uptimeMs: Number(witnessUptimeMs),
+    at: witnessAt,
+    isFloor: witnessIsFloor === true,
+  };
+}
+
+/** The refusal of work that needs the time. A program may try again. */
+export function clockFault({ cause, reason }: Suspicion): Fault {
+  const isLoss = cause === 'commits_lost';
+  const waits = isLoss
+    ? 'changes wait until a person confirms this state'
+    : 'this waits until the clock is right again or a person confirms it';
+  return new Fault(
+    'transient',
+    isLoss ? 'commits_lost' : 'clock_suspect',
+    `${reason}: ${waits}`,
+    undefined,
+    '"perennial clock accept" confirms it',
+  );
+}
+
+/** Whether a fault is the refusal of an untrusted time. */
+export const isClockFault = ({ code }: Fault): boolean =>
+  code === 'clock_suspect' || code === 'commits_lost';
+
+/**
+ * The time for a transaction that charges, ends, reminds, deletes by age or sells a period.
+ * @throws Fault `clock_suspect`, `commits_lost`
+ */
+export async function readTrustedTime(db: Db | Tx): Promise<Instant> {
+  const { now, trust } = await readClockReading(db);
+  if (trust.kind === 'suspect') throw clockFault(trust);
+  return now;
+}
+
+/**
+ * The time for a transaction whose effect does not depend on the time, such as a top-up.
+ * @throws Fault `commits_lost`
+ */
+export async function readWriteTime(db: Db | Tx): Promise<Instant> {
+  const { now, trust } = await readClockReading(db);
+  if (trust.kind === 'suspect' && trust.cause === 'commits_lost') throw clockFault(trust);
+  return now;
+}

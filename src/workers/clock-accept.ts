@@ -1,0 +1,60 @@
+import { sql } from 'kysely';
+import { advanceMark } from '../db/clock-mark.ts';
+import type { Suspicion } from '../db/clock-trust.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
+import { refused } from '../kernel/faults.ts';
+import type { Instant } from '../kernel/instant.ts';
+import { type Actor, record } from '../subscription/timeline.ts';
+
+// What a person sees of the time sentinel, and the confirmation of the time.
+
+/** A clock that the sentinel compares with. */
+export interface ShownWitness {
+  readonly id: string;
+  readonly name: string;
+  readonly at: Instant;
+}
+
+export interface ClockStatus extends ClockReading {
+  readonly witnesses: readonly ShownWitness[];
+}
+
+/** The time, its trust, and the clocks that it is compared with. Changes nothing. */
+export async function readClockStatus(db: Db): Promise<ClockStatus> {
+  const { rows } = await sql<ShownWitness>`
+    SELECT id, name, at FROM perennial.clock_witness ORDER BY id`.execute(db);
+  return { ...(await readClockReading(db)), witnesses: rows };
+}
+
+export interface AcceptedClock {
+  readonly now: Instant;
+  /** null: the time was trusted already, and nothing was changed. */
+  readonly accepted: Suspicion | null;
+}
+
+/**
+ * Confirms the time and the state of the database as they are now. The witnesses start anew.
+ */
+export function acceptClock(db: Db, actor: Actor): Promise<AcceptedClock> {
+  return inTransaction(db, async (tx) => {
+    await lockState(tx);
+    const reading = await readClockReading(tx);
+    const { now, trust } = reading;
+    if (trust.kind === 'trusted') return { now, accepted: null };
+    await sql`UPDATE perennial.clock_state SET mark_at = NULL`.execute(tx);
+    await sql`DELETE FROM perennial.clock_witness`.execute(tx);
+    await advanceMark(tx, reading);
+    const { cause, byMs, reason } = trust;
+    const detail = { cause, by_s: Math.round(byMs / 1_000), reason };
+    const event = { customerId: null, subject: 'clock', action: 'clock_accepted', detail };
+    await record(tx, [event], actor, now);
+    return { now, accepted: { cause, byMs, reason } };
+  });
+}
+
+/** A look of the sentinel takes milliseconds. */
+async function lockState(tx: Tx): Promise<void> {
+  const { rows } = await sql`SELECT FROM perennial.clock_state FOR UPDATE`.execute(tx);
+  if (rows.length === 0) throw refused('no_clock_state', 'the table clock_state has no row');
+}

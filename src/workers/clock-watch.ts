@@ -1,0 +1,134 @@
+import { sql } from 'kysely';
+import { skewMaxMs } from '../db/clock.ts';
+import {
+  advanceMark,
+  type ClockMemory,
+  lockClockState,
+  peerMs,
+  roundMs,
+  writeWitness,
+} from '../db/clock-mark.ts';
+import { freshSuspicion, lostCommits, type Suspicion } from '../db/clock-trust.ts';
+import { type NodeVote, suspicionOfNodes } from '../db/clock-votes.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { thisMachine } from '../db/machine.ts';
+import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
+import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import { sound } from '../notify/alarms.ts';
+
+// The state of the time sentinel, which all replicas and commands share:
+//
+//   trusted ── a clock contradicts, or commits are lost ──▶ suspect (stored, alarmed)
+//   suspect ── the same clock agrees again, or `perennial clock accept` ──▶ trusted
+//
+// While the time is trusted, each look advances the high-water mark, the witness of this machine and
+// those of the nodes. A suspicious time advances nothing.
+
+export interface Look {
+  /** Of a process that looks again and again. */
+  readonly memory?: ClockMemory;
+  /** What the nodes showed right before. */
+  readonly votes?: readonly NodeVote[];
+}
+
+/** A machine that has been a witness for less time proves nothing to others. */
+const establishedMs = minuteMs;
+
+/**
+ * Looks at the clocks, and stores what follows. One process looks at a time; another one only reads.
+ * @returns what was read, with the trust that follows
+ */
+export function watchClock(db: Db, look: Look = {}): Promise<ClockReading> {
+  return inTransaction(db, async (tx) => {
+    const isMine = await lockClockState(tx);
+    const reading = await readClockReading(tx);
+    const { isStored, timeline, witness, now, stored, beat } = reading;
+    if (!isMine || isStored || timeline === null) return reading;
+    const nodes = witness === null ? suspicionOfNodes(now, look.votes ?? []) : undefined;
+    const suspicion = lossBy(reading, look.memory) ?? freshSuspicion(reading) ?? nodes?.suspicion;
+    if (await isRight(tx, reading, suspicion)) {
+      const isTrusted = await advanceMark(tx, reading, look.memory);
+      return isTrusted ? { ...reading, stored: null, trust: { kind: 'trusted' } } : reading;
+    }
+    if (suspicion?.cause === 'commits_lost') Object.assign(look.memory ?? {}, { beat, timeline });
+    if (suspicion === undefined || stored !== null) return reading;
+    const suspected = bothClocks(suspicion, reading);
+    await suspect(tx, reading, suspected, nodes?.shiftMs);
+    return { ...reading, trust: { kind: 'suspect', ...suspected } };
+  });
+}
+
+/** Commits that this process saw, and that are not there. */
+function lossBy(
+  { beat, timeline, wasSynchronous }: ClockReading,
+  memory: ClockMemory | undefined,
+): Suspicion | undefined {
+  if (memory === undefined || memory.beat < 0n) return undefined;
+  if (beat < memory.beat) return lostCommits('the database lost commits that this replica saw');
+  if (timeline === memory.timeline || wasSynchronous) return undefined;
+  return lostCommits(
+    `the database server changed from timeline ${memory.timeline} to ${timeline}: its last commits may be lost`,
+  );
+}
+
+/** A machine with the same wrong time as the database is named, too. */
+function bothClocks(suspicion: Suspicion, { skewMs }: ClockReading): Suspicion {
+  if (suspicion.cause === 'commits_lost' || Math.abs(skewMs) > skewMaxMs) return suspicion;
+  const both = `the clocks of the database and of ${thisMachine.name} are`;
+  return { ...suspicion, reason: suspicion.reason.replace('the database clock is', both) };
+}
+
+/** Whether this time may become the high-water mark. */
+async function isRight(
+  tx: Tx,
+  { now, stored, witness }: ClockReading,
+  suspicion: Suspicion | undefined,
+): Promise<boolean> {
+  if (stored?.cause === 'commits_lost' || suspicion?.cause === 'commits_lost') return false;
+  // A suspicion ends by a clock that was there when it began.
+  if (suspicion === undefined) return stored === null || witness !== null;
+  // A machine that stood still as a whole contradicts a right time. The others agree with that time.
+  return peersAgree(tx, now);
+}
+
+/** Another machine, or a node that a keeper has asked, has passed the same time as the database. */
+async function peersAgree(tx: Tx, now: Instant): Promise<boolean> {
+  const [from, to] = [isoTime(later(now, -peerMs)), isoTime(later(now, roundMs))];
+  const { rows } = await sql<{ agree: boolean }>`
+    SELECT EXISTS (
+      SELECT FROM perennial.clock_witness w
+      WHERE w.id LIKE 'boot:%' AND w.id <> ${thisMachine.id} AND NOT w.is_floor
+        AND w.uptime_ms - w.since_uptime_ms >= ${establishedMs}
+        AND w.at BETWEEN ${from}::timestamptz AND ${to}::timestamptz
+    ) OR EXISTS (
+      SELECT FROM perennial.node n JOIN perennial.clock_witness w ON w.id = 'node:' || n.id
+      WHERE n.last_seen_at BETWEEN ${from}::timestamptz AND ${to}::timestamptz
+        AND n.uptime_s * 1000 >= w.uptime_ms
+        AND abs(extract(epoch FROM n.last_seen_at - w.at) * 1000
+          - (n.uptime_s * 1000 - w.uptime_ms)) <= ${minuteMs}
+    ) AS agree`.execute(tx);
+  return rows[0]?.agree ?? false;
+}
+
+/** Stores and alarms a suspicion. The clock that will end it gets its place, if it has none. */
+async function suspect(
+  tx: Tx,
+  { now, markAt, witness, uptimeMs }: ClockReading,
+  { cause, byMs, reason }: Suspicion,
+  nodeShiftMs: number | undefined,
+): Promise<void> {
+  await sql`
+    UPDATE perennial.clock_state SET suspect_cause = ${cause}, suspect_by_ms = ${Math.round(byMs)},
+      suspect_reason = ${reason}, suspect_at = ${isoTime(now)}`.execute(tx);
+  // A machine that came just before may have come with the wrong time.
+  await sql`
+    DELETE FROM perennial.clock_witness WHERE id NOT LIKE 'node:%' AND id <> ${thisMachine.id}
+      AND uptime_ms - since_uptime_ms < ${establishedMs}`.execute(tx);
+  if (witness === null && cause !== 'commits_lost') {
+    if (nodeShiftMs !== undefined) await writeWitness(tx, uptimeMs.to, later(now, -nodeShiftMs));
+    else if (markAt !== null) await writeWitness(tx, uptimeMs.to, markAt, true);
+  }
+  const replica = cause === 'commits_lost' ? 'commits' : 'database';
+  const skew_s = Math.round(byMs / secondMs);
+  await sound(tx, [{ kind: 'alarm_clock', params: { replica, skew_s, reason } }]);
+}

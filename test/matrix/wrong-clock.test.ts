@@ -1,0 +1,308 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { readDeletionTime } from '../../src/db/clock-mark.ts';
+import { thisMachine } from '../../src/db/machine.ts';
+import { dayMs, hourMs, minuteMs } from '../../src/kernel/instant.ts';
+import { topUp } from '../../src/subscription/balance.ts';
+import { grant, revoke } from '../../src/subscription/granting.ts';
+import { changePlan } from '../../src/subscription/plan-change.ts';
+import { refund } from '../../src/subscription/refunding.ts';
+import { startTrial } from '../../src/subscription/trial.ts';
+import { acceptClock } from '../../src/workers/clock-accept.ts';
+import { watchClock } from '../../src/workers/clock-watch.ts';
+import { buys, callOf, joins, payer, paysIn, runOf, sells } from '../a-book.ts';
+import { told } from '../alarms.ts';
+import { type Books, freshBooks } from '../books.ts';
+import { type FaultyClock, faultyClock } from '../faulty-clock.ts';
+import { hookPool } from '../hooked-pool.ts';
+
+// A database whose clock jumps. The stored clock of a test is trusted, so these tests replace the
+// clock of the server, and compare with the real uptime of this machine.
+
+const timed = ['auto-renewal', 'fast-expiry-cleanup', 'trial-notifications', 'expiry-reminders'];
+
+/** Three customers: one pays, one does not, one has a trial; the clock was trusted just now. */
+async function shopWithClock(): Promise<{ books: Books; clock: FaultyClock } & AsyncDisposable> {
+  const books = await freshBooks();
+  const clock = await faultyClock(books.db);
+  await sells(books);
+  await payer(books, 1n, 500_00n);
+  await payer(books, 2n, 0n);
+  await joins(books, 3n);
+  await startTrial(callOf(books), { telegramId: 3n });
+  await watchClock(books.db);
+  return { books, clock, [Symbol.asyncDispose]: () => books.close() };
+}
+
+async function stateOf({ db }: Books) {
+  const { rows } = await sql`
+    SELECT c.telegram_id, c.balance_minor, s.state, s.plan, s.expires_at,
+      (SELECT count(*) FROM perennial.period p WHERE p.subscription_id = s.id) AS periods,
+      (SELECT count(*) FROM perennial.notification n WHERE n.customer_id = c.id) AS notices
+    FROM perennial.customer c LEFT JOIN perennial.subscription s ON s.customer_id = c.id
+    ORDER BY c.telegram_id`.execute(db);
+  return rows;
+}
+
+const causeIn = async ({ db }: Books) => {
+  const { rows } = await sql<{ cause: string | null }>`
+    SELECT suspect_cause AS cause FROM perennial.clock_state`.execute(db);
+  return rows[0]?.cause;
+};
+
+test.each([
+  ['an hour', hourMs],
+  ['a day', dayMs],
+  ['30 days', 30 * dayMs],
+  ['358 days', 358 * dayMs],
+])(
+  'K1: a clock that jumps ahead by %s charges, ends and reminds no one, and is alarmed',
+  async (_, byMs) => {
+    await using shop = await shopWithClock();
+    const { books, clock } = shop;
+    const before = await stateOf(books);
+    await clock.jump(byMs);
+    for (const worker of timed) {
+      const run = await runOf(books, worker);
+      expect(run).toMatchObject({ worker, outcome: 'skipped', changed: 0n });
+      expect(run.detail.code).toBe('clock_suspect');
+      expect(run.detail.reason).toContain(`${byMs / 1_000} s ahead of the uptime of`);
+    }
+    expect(await stateOf(books)).toEqual(before);
+    expect(await causeIn(books)).toBe('ahead');
+    expect(await told(books)).toEqual(['alarm_clock database']);
+    await clock.jump(0);
+    for (const worker of timed) expect((await runOf(books, worker)).outcome).toBe('success');
+    expect(await stateOf(books)).toEqual(before);
+    expect(await causeIn(books)).toBeNull();
+    await runOf(books, 'raise-alarms');
+    expect(await told(books)).toContain('alarm_over alarm_clock database');
+  },
+);
+
+test('K1: a clock that steps back by 25 days is suspect until it is right again', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  await clock.jump(-25 * dayMs);
+  expect((await runOf(books, 'auto-renewal')).detail.reason).toContain('behind the uptime of');
+  await expect(buys(books, 1n)).rejects.toMatchObject({ code: 'clock_suspect' });
+  await clock.jump(0);
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+  await buys(books, 1n);
+});
+
+test('K1: a batch whose own time is beyond the jump commits nothing, though its run began before', async () => {
+  let armed = false;
+  // The jump comes between the check at the start of the run and the clock of its first batch.
+  const hook = async ({ sql: text, when }: { sql: string; when: string }) => {
+    if (!armed || when !== 'after' || !text.includes('FROM perennial.quarantine')) return;
+    armed = false;
+    await clock.jump(30 * dayMs);
+  };
+  await using books = await freshBooks({ wrapPool: (pool) => hookPool(pool, hook) });
+  const clock = await faultyClock(books.db);
+  await sells(books);
+  await payer(books, 1n, 500_00n);
+  await watchClock(books.db);
+  const before = await stateOf(books);
+  armed = true;
+  const run = await runOf(books, 'auto-renewal');
+  expect(armed).toBe(false);
+  expect(run).toMatchObject({ outcome: 'skipped', changed: 0n });
+  expect(run.detail.code).toBe('clock_suspect');
+  expect(await stateOf(books)).toEqual(before);
+});
+
+test('K2: while the time is suspect no period is sold, and top-ups are credited', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  const { rows } = await sql<{ id: bigint }>`SELECT id FROM perennial.period ORDER BY id`.execute(
+    books.db,
+  );
+  const periodId = rows[0]?.id as never;
+  const before = await stateOf(books);
+  await clock.jump(210 * dayMs);
+  const call = callOf(books);
+  const telegramId = 1n;
+  const refused = [
+    buys(books, 1n),
+    startTrial(call, { telegramId: 3n }),
+    grant(call, { telegramId, days: 3 }),
+    changePlan(call, { telegramId, plan: 'plus', periodDays: 30, when: 'now' }),
+    refund(call, { telegramId, periodId, part: 'unused' }),
+    refund(call, { telegramId, periodId, part: 'whole' }),
+    revoke(call, { telegramId, refund: 'unused', reason: 'test' }),
+  ];
+  for (const one of await Promise.allSettled(refused)) {
+    expect(one).toMatchObject({ status: 'rejected', reason: { code: 'clock_suspect' } });
+  }
+  expect(await stateOf(books)).toEqual(before);
+  await paysIn(books, 2n, 149_00n);
+  // A revocation without a refund protects the operator at any time.
+  await revoke(call, { telegramId: 2n, reason: 'abuse' });
+  await clock.jump(0);
+  const after = (await stateOf(books)) as { balance_minor: bigint; state: string }[];
+  expect(after[1]).toMatchObject({ balance_minor: 149_00n, state: 'revoked' });
+});
+
+test('K2: a known key returns its first answer also while the time is suspect', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  const pay = () => topUp(callOf(books, 'payment-77'), { telegramId: 2n, amountMinor: 500_00n });
+  const first = await pay();
+  await clock.jump(31 * dayMs);
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await readDeletionTime(books.db)).toBeUndefined();
+  expect(await pay()).toEqual(first);
+  await clock.jump(0);
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await pay()).toEqual(first);
+});
+
+test('K3: a wrong time that no clock contradicts deletes no key within its first hour', async () => {
+  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
+  await sells(books);
+  await payer(books, 1n, 0n);
+  const pay = () => topUp(callOf(books, 'payment-77'), { telegramId: 1n, amountMinor: 500_00n });
+  const first = await pay();
+  await books.setClock('2026-11-01T00:01:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  for (const now of ['2026-12-02T00:00:00Z', '2026-12-02T00:59:00Z']) {
+    await books.setClock(now);
+    await runOf(books, 'fast-expiry-cleanup');
+    await readDeletionTime(books.db);
+  }
+  await books.setClock('2026-11-01T00:02:00Z');
+  expect(await pay()).toEqual(first);
+  // By a time that lasts, the key is forgotten.
+  await books.setClock('2026-12-03T00:00:00Z');
+  await readDeletionTime(books.db);
+  await books.setClock('2026-12-03T01:00:00Z');
+  expect(await readDeletionTime(books.db)).toBe(Date.parse('2026-12-03T00:00:00Z'));
+});
+
+test('K4: a slow smear is no jump, and the mark follows it', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  for (let off = 30_000; off <= 10 * minuteMs; off += 30_000) {
+    await clock.jump(off);
+    expect((await watchClock(books.db)).trust.kind).toBe('trusted');
+  }
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+test('K5: the acceptance of a suspicious time ends the wait and is in the timeline', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  await clock.jump(2 * hourMs);
+  await runOf(books, 'auto-renewal');
+  const done = await acceptClock(books.db, 'cli');
+  expect(done.accepted).toMatchObject({ cause: 'ahead', byMs: expect.closeTo(2 * hourMs, -4) });
+  expect((await acceptClock(books.db, 'cli')).accepted).toBeNull();
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+  await buys(books, 1n);
+  const { rows } = await sql`
+    SELECT subject, action, actor, detail->>'by_s' AS by_s FROM perennial.event
+    WHERE subject = 'clock'`.execute(books.db);
+  expect(rows).toEqual([
+    { subject: 'clock', action: 'clock_accepted', actor: 'cli', by_s: '7200' },
+  ]);
+});
+
+test('K6: a replica that starts after a boot is not misled by a clock behind the mark', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  await sql`DELETE FROM perennial.clock_witness`.execute(books.db);
+  await clock.jump(-3 * hourMs);
+  expect((await watchClock(books.db)).trust.kind).toBe('suspect');
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('skipped');
+  await clock.jump(0);
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+test('K6: after a boot the uptime of a node that ran on shows a clock that is hours ahead', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  await sql`DELETE FROM perennial.clock_witness`.execute(books.db);
+  const before = {
+    name: 'node nl-1',
+    uptimeMs: 10 * dayMs,
+    at: await watchNow(books),
+    isFloor: false,
+  };
+  await clock.jump(3 * hourMs);
+  const votes = [{ before, uptimeMs: 10 * dayMs, hasUsers: true }];
+  const { trust } = await watchClock(books.db, { votes });
+  expect(trust).toMatchObject({ kind: 'suspect', cause: 'ahead' });
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('skipped');
+  await clock.jump(0);
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+const watchNow = async ({ db }: Books) => {
+  const { rows } = await sql<{ now: number }>`SELECT perennial.clock() AS now`.execute(db);
+  return rows[0]?.now as never;
+};
+
+test('K6: a machine that stood still is outvoted by one that agrees with the database', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  await clock.jump(hourMs);
+  await sql`
+    INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
+    VALUES ('boot:other', 'host-2', ${2 * hourMs}, 0, perennial.clock())`.execute(books.db);
+  await watchClock(books.db);
+  expect(await causeIn(books)).toBeNull();
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+test('K6: a machine that came with the wrong time does not make it right', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  await clock.jump(hourMs);
+  await sql`
+    INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
+    VALUES ('boot:other', 'host-2', ${2 * hourMs}, ${2 * hourMs - 5_000}, perennial.clock())`.execute(
+    books.db,
+  );
+  await watchClock(books.db);
+  expect(await causeIn(books)).toBe('ahead');
+  const { rows } = await sql`SELECT id FROM perennial.clock_witness`.execute(books.db);
+  expect(rows).toEqual([{ id: thisMachine.id }]);
+});
+
+test('K7: a replica that saw commits which are lost stops every change until they are accepted', async () => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  const memory = { beat: -1n, timeline: null };
+  await watchClock(books.db, { memory });
+  await watchClock(books.db, { memory });
+  expect(memory).toMatchObject({ timeline: 1 });
+  // A server that has only what was there two looks before.
+  await sql`UPDATE perennial.clock_state SET beat = beat - 1`.execute(books.db);
+  await watchClock(books.db, { memory });
+  const lost = { code: 'commits_lost' };
+  await expect(paysIn(books, 1n, 100n)).rejects.toMatchObject(lost);
+  await expect(joins(books, 9n)).rejects.toMatchObject(lost);
+  await expect(buys(books, 1n)).rejects.toMatchObject(lost);
+  expect((await runOf(books, 'auto-renewal')).detail.code).toBe('commits_lost');
+  expect(await told(books)).toEqual(['alarm_clock commits']);
+  // No clock ends it: a person has to compare the payments.
+  await watchClock(books.db, { memory });
+  expect(await causeIn(books)).toBe('commits_lost');
+  await acceptClock(books.db, 'cli');
+  await watchClock(books.db, { memory });
+  await paysIn(books, 1n, 100n);
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+test('K7: a server on another timeline stops every change, also of a process that just started', async () => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  await sql`UPDATE perennial.clock_state SET timeline = 7`.execute(books.db);
+  await expect(paysIn(books, 1n, 100n)).rejects.toMatchObject({ code: 'commits_lost' });
+  await watchClock(books.db);
+  expect(await causeIn(books)).toBe('commits_lost');
+  await acceptClock(books.db, 'cli');
+  await paysIn(books, 1n, 100n);
+});
