@@ -163,7 +163,7 @@ export const kinds = {
   },
   alarm_clock: {
     ...alarm,
-    params: { replica: 'text', skew_s: 'count', reason: 'text', since: 'time' },
+    params: { replica: 'text', skew_s: 'count', sentence: 'text', since: 'time' },
   },
   /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
   alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },

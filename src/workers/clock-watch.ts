@@ -130,5 +130,5 @@ async function suspect(
   }
   const replica = cause === 'commits_lost' ? 'commits' : 'database';
   const skew_s = Math.round(byMs / secondMs);
-  await sound(tx, [{ kind: 'alarm_clock', params: { replica, skew_s, reason } }]);
+  await sound(tx, [{ kind: 'alarm_clock', params: { replica, skew_s, sentence: reason } }]);
 }

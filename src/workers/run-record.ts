@@ -159,8 +159,8 @@ async function tellOfClock(db: Db, { replica, detail }: RunRow): Promise<void> {
   if (typeof skew_s !== 'number') return;
   const machine = replica.replace(/:\d+$/, '');
   await inTransaction(db, async (tx) => {
-    const reason = `the clock of ${machine} is ${skew_s} s off the database clock`;
-    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s, reason } }]);
+    const sentence = `the clock of ${machine} is ${skew_s} s off the database clock`;
+    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s, sentence } }]);
   });
 }
 
