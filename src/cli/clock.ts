@@ -3,7 +3,9 @@ import { isoTime } from '../kernel/instant.ts';
 import {
   type AcceptedClock,
   acceptClock,
+  acceptedJson,
   type ClockStatus,
+  clockJson,
   readClockStatus,
 } from '../workers/clock-accept.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
@@ -23,7 +25,7 @@ function show(open: OpenBooks): Command {
   ).action((options: CommonOptions) =>
     withBooks(open, options, async ({ db }) => {
       const status = await readClockStatus(db);
-      print(options, json(status), () => text(status));
+      print(options, clockJson(status), () => text(status));
     }),
   );
 }
@@ -38,39 +40,13 @@ function accept(open: OpenBooks): Command {
   );
 }
 
-const seconds = (ms: number): number => Math.round(ms / 1_000);
-
-export function acceptedJson({ now, accepted }: AcceptedClock) {
-  return {
-    now: isoTime(now),
-    accepted: accepted !== null,
-    cause: accepted?.cause ?? null,
-    by_s: accepted === null ? null : seconds(accepted.byMs),
-    reason: accepted?.reason ?? null,
-  };
-}
-
 const acceptedText = ({ now, accepted }: AcceptedClock): string =>
   accepted === null
     ? `${isoTime(now)} is trusted already; nothing was changed`
     : `accepted ${isoTime(now)} (${accepted.reason}); waiting work continues within a minute`;
 
-function json({ now, markAt, skewMs, isStored, trust, witnesses }: ClockStatus) {
-  return {
-    now: isoTime(now),
-    mark_at: markAt === null ? null : isoTime(markAt),
-    machine_ahead_s: Number((skewMs / 1_000).toFixed(3)),
-    stored: isStored,
-    trusted: trust.kind === 'trusted',
-    cause: trust.kind === 'suspect' ? trust.cause : null,
-    by_s: trust.kind === 'suspect' ? seconds(trust.byMs) : null,
-    reason: trust.kind === 'suspect' ? trust.reason : null,
-    witnesses: witnesses.map(({ id, name, at }) => ({ id, name, at: isoTime(at) })),
-  };
-}
-
 function text(status: ClockStatus): string {
-  const { now, mark_at, machine_ahead_s, stored, witnesses } = json(status);
+  const { now, mark_at, machine_ahead_s, stored, witnesses } = clockJson(status);
   const { trust } = status;
   const state = trust.kind === 'trusted' ? 'trusted' : `suspect: ${trust.reason}`;
   const rows = [

@@ -4,7 +4,7 @@ import type { Suspicion } from '../db/clock-trust.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { refused } from '../kernel/faults.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type Actor, record } from '../subscription/timeline.ts';
 
 // What a person sees of the time sentinel, and the confirmation of the time.
@@ -57,4 +57,32 @@ export function acceptClock(db: Db, actor: Actor): Promise<AcceptedClock> {
 async function lockState(tx: Tx): Promise<void> {
   const { rows } = await sql`SELECT FROM perennial.clock_state FOR UPDATE`.execute(tx);
   if (rows.length === 0) throw refused('no_clock_state', 'the table clock_state has no row');
+}
+
+const seconds = (ms: number): number => Math.round(ms / 1_000);
+
+/** For programs. */
+export function acceptedJson({ now, accepted }: AcceptedClock) {
+  return {
+    now: isoTime(now),
+    accepted: accepted !== null,
+    cause: accepted?.cause ?? null,
+    by_s: accepted === null ? null : seconds(accepted.byMs),
+    reason: accepted?.reason ?? null,
+  };
+}
+
+/** For programs. */
+export function clockJson({ now, markAt, skewMs, isStored, trust, witnesses }: ClockStatus) {
+  return {
+    now: isoTime(now),
+    mark_at: markAt === null ? null : isoTime(markAt),
+    machine_ahead_s: Number((skewMs / 1_000).toFixed(3)),
+    stored: isStored,
+    trusted: trust.kind === 'trusted',
+    cause: trust.kind === 'suspect' ? trust.cause : null,
+    by_s: trust.kind === 'suspect' ? seconds(trust.byMs) : null,
+    reason: trust.kind === 'suspect' ? trust.reason : null,
+    witnesses: witnesses.map(({ id, name, at }) => ({ id, name, at: isoTime(at) })),
+  };
 }

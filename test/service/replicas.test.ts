@@ -46,6 +46,23 @@ test('P10: a replica whose clock is off by over 30 s runs nothing and says so; a
   expect((await off.exit).code).toBe(0);
 });
 
+test('K8: a replica whose clock is wrong is not ready, and logs the reason', async () => {
+  await using books = await freshBooks();
+  await using off = perennial(['start', '--role', 'api'], {
+    url: books.url,
+    skewMs: 45_000,
+    more: 'http: { port: 0 }',
+  });
+  const { api } = await off.ready();
+  const answer = await fetch(`${api}/readyz`);
+  expect(answer.status).toBe(503);
+  const { errors } = (await answer.json()) as { errors: unknown[] };
+  const reason = expect.stringMatching(/is 4[45] s ahead of the database clock/);
+  expect(errors).toEqual([{ place: 'clock', detail: reason }]);
+  const logged = await off.line('the reason', ({ worker }) => worker === 'time-sentinel');
+  expect(logged.msg).toMatch(/4[45] s ahead of the database clock/);
+});
+
 test('P10: a clock that is off by less than 30 s, changes nothing', async () => {
   await using books = await freshBooks();
   await fillDue(books.url, 40);

@@ -1,5 +1,6 @@
 import type { Route } from '../route.ts';
 import { catalogueRoutes } from './catalogue.ts';
+import { clockRoutes } from './clock.ts';
 import { customers } from './customers.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
@@ -14,4 +15,5 @@ export const routes: readonly Route[] = [
   ...catalogueRoutes,
   ...noticeRoutes,
   ...operationRoutes,
+  ...clockRoutes,
 ];

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import {
+  acceptClock,
+  acceptedJson,
+  clockJson,
+  readClockStatus,
+} from '../../workers/clock-accept.ts';
+import { route } from '../route.ts';
+import { time } from '../schemas.ts';
+
+const tag = 'Operations';
+
+const cause = z.enum(['ahead', 'back', 'commits_lost']).nullable();
+const by_s = z.number().int().nullable().describe('how far the clock is off');
+const reason = z.string().nullable();
+
+const showClock = route({
+  method: 'GET',
+  path: '/v1/clock',
+  id: 'showClock',
+  tag,
+  summary: 'The time of the database, whether it is trusted, and the clocks compared with it',
+  scope: 'read',
+  answer: z.object({
+    now: time,
+    mark_at: time.nullable().describe('the latest time that was trusted'),
+    machine_ahead_s: z.number().describe('the clock of this replica, against the database'),
+    stored: z.boolean().describe('the stored clock of a test database'),
+    trusted: z.boolean(),
+    cause,
+    by_s,
+    reason,
+    witnesses: z.array(z.object({ id: z.string(), name: z.string(), at: time })),
+  }),
+  handle: async ({ db }) => clockJson(await readClockStatus(db)),
+});
+
+const accept = route({
+  method: 'POST',
+  path: '/v1/clock/accept',
+  id: 'acceptClock',
+  tag,
+  summary: 'Confirm the time and the state of the database as they are; waiting work continues',
+  scope: 'admin',
+  answer: z.object({ now: time, accepted: z.boolean(), cause, by_s, reason }),
+  handle: async ({ db }, { call }) => acceptedJson(await acceptClock(db, call.actor)),
+});
+
+export const clockRoutes = [showClock, accept];

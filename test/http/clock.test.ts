@@ -1,0 +1,42 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { hourMs } from '../../src/kernel/instant.ts';
+import { watchClock } from '../../src/workers/clock-watch.ts';
+import { joins } from '../a-book.ts';
+import { faultyClock } from '../faulty-clock.ts';
+import { anApi } from './api.ts';
+
+test('while the time is suspect the API sells nothing, credits top-ups, and accepts the time by an admin', async () => {
+  const { ask, books } = await anApi();
+  await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(books.db);
+  const clock = await faultyClock(books.db);
+  await joins(books, 7n, { balanceMinor: 500_00n });
+  await watchClock(books.db);
+  expect((await ask('GET', '/v1/clock')).json).toMatchObject({ trusted: true, cause: null });
+
+  await clock.jump(3 * hourMs);
+  const order = { plan: 'basic', period_days: 30 };
+  const key = 'key-1';
+  const refused = await ask('POST', '/v1/customers/7/purchases', { body: order, key });
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get('retry-after')).toBe('60');
+  expect(refused.json).toMatchObject({
+    type: 'urn:perennial:problem:clock_suspect',
+    detail: expect.stringContaining('10800 s ahead of the uptime of'),
+  });
+  const paid = await ask('POST', '/v1/customers/7/top-ups', {
+    body: { amount: '10' },
+    key: 'key-2',
+  });
+  expect([paid.status, paid.json.balance]).toEqual([201, '510.00']);
+  const shown = await ask('GET', '/v1/clock');
+  expect(shown.json).toMatchObject({ trusted: false, cause: 'ahead', by_s: 10_800 });
+  expect((await ask('GET', '/readyz')).status).toBe(200);
+
+  const accepted = await ask('POST', '/v1/clock/accept');
+  expect(accepted.json).toMatchObject({ accepted: true, cause: 'ahead', by_s: 10_800 });
+  expect((await ask('POST', '/v1/customers/7/purchases', { body: order, key })).status).toBe(201);
+  const { rows } = await sql<{ actor: string }>`
+    SELECT actor FROM perennial.event WHERE action = 'clock_accepted'`.execute(books.db);
+  expect(rows).toEqual([{ actor: expect.stringMatching(/^api:/) }]);
+});
