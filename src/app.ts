@@ -7,9 +7,11 @@ import { openDelivery } from './delivery.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import type { Log } from './log.ts';
 import { openQueue, type RunEnd, type Runnable } from './queue.ts';
+import { sayer } from './trouble.ts';
 import { startCouriers } from './workers/deliver-notifications/couriers.ts';
 import { workers as allWorkers, type Worker } from './workers/index.ts';
 import { startKeepers } from './workers/keep-node/keepers.ts';
+import { startWatchdog } from './workers/raise-alarms/watchdog.ts';
 import { openReplica, type Replica } from './workers/replica.ts';
 import type { RunRow } from './workers/run-record.ts';
 import { connectNode } from './xray/grpc/client.ts';
@@ -49,12 +51,21 @@ export async function startWorkers(
     log,
   });
   const { url, db } = books;
+  const say = sayer(log);
+  const watchdog = startWatchdog({
+    url,
+    workers: workers.map((worker) => ({
+      name: worker.name,
+      everyMs: settingsOf(books.config, worker).everyMs,
+    })),
+    onError: (error) => say(error, 'watchdog'),
+  });
   const keepers = startKeepers({ url, db, connect: connectNode, log });
   const couriers = startCouriers({ url, db, replica, ...delivery, log });
   return {
     workers: [...workers.map((worker) => worker.name), 'keep-node', 'deliver-notifications'],
     async stop() {
-      await Promise.all([queue.stop(graceMs), keepers.stop(), couriers.stop()]);
+      await Promise.all([queue.stop(graceMs), keepers.stop(), couriers.stop(), watchdog.stop()]);
       await replica.close();
     },
   };

@@ -21,6 +21,10 @@ const duration = z.union([z.string(), z.number()]).transform((given, context) =>
   return z.NEVER;
 });
 
+/** A duration of whole days at least. */
+const atLeast = (days: number) =>
+  duration.refine((ms) => ms >= days * dayMs, `is too short; expected at least ${days}d`);
+
 const currency = z
   .string()
   .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
@@ -160,6 +164,11 @@ export const fileSchema = mapping({
     window: duration.default(6 * hourMs),
     retry: duration.default(hourMs),
     revive: duration.default(7 * dayMs),
+  }).optional(),
+  retention: mapping({
+    notices: atLeast(30).default(180 * dayMs),
+    events: atLeast(30).default(3 * 365 * dayMs),
+    keys: atLeast(1).default(30 * dayMs),
   }).optional(),
   nodes: z.array(nodeSchema).optional(),
   workers: z.record(z.string(), workerSettings).default({}),

@@ -222,3 +222,28 @@ test('a stop aborts the run in hand and hands what is left to the other replica 
   expect(performance.now() - asked).toBeLessThan(3_000);
   expect(going.begun).toBe(1);
 });
+
+test('P10: after the database clock was a year ahead, claims and jobs of a dead process hold no queue', async () => {
+  await using books = await freshBooks();
+  const first = await new Replica().open(books);
+  await first.reached(1);
+  await first[Symbol.asyncDispose]();
+  // As a process leaves them that was killed at the time that was wrong.
+  await books.pool.query(`
+    UPDATE perennial_queue.job SET state = 'active', completed_on = NULL,
+      created_on = now() + interval '358 days', started_on = now() + interval '358 days',
+      heartbeat_on = now() + interval '358 days', keep_until = now() + interval '400 days'
+    WHERE id = (SELECT id FROM perennial_queue.job LIMIT 1);
+    UPDATE perennial_queue.queue SET monitor_claim_on = now() + interval '358 days',
+      monitor_on = now() + interval '358 days', maintain_on = now() + interval '358 days';
+    UPDATE perennial_queue.version SET bam_on = now() + interval '358 days',
+      flow_on = now() + interval '358 days'`);
+  await using second = await new Replica().open(books);
+  await second.reached(1, 30_000);
+  expect(second.said).toContain('queue: timestamps in the future were pulled back');
+  const { rows } = await books.pool.query(`
+    SELECT count(*)::int AS ahead FROM perennial_queue.job
+    WHERE greatest(created_on, started_on, heartbeat_on, completed_on, start_after)
+      > now() + interval '1 minute' OR keep_until > now() + interval '20 days'`);
+  expect(rows[0].ahead).toBe(0);
+});

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Job, PgBoss } from 'pg-boss';
 import { faultOf } from './db/faults.ts';
+import { queueClock, repairEveryMs, repairFuture } from './db/queue-clock.ts';
 import { sessionOf } from './db/session.ts';
 import { type Instant, secondMs } from './kernel/instant.ts';
 import { watchDue } from './next-due.ts';
@@ -86,7 +87,7 @@ const unfitMs = 30 * secondMs;
 /** pg-boss counts in whole seconds, and a job lasts a day at most. */
 const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
 
-function openBoss(url: string): PgBoss {
+function openBoss(url: string, now: Instant): PgBoss {
   // pg-boss hands these to `pg` as they are. A statement whose answer never comes (a network that
   // swallows packets) fails; all of its statements are short.
   const connection = { ...sessionOf(url), keepAlive: true, query_timeout: 30 * secondMs };
@@ -94,6 +95,7 @@ function openBoss(url: string): PgBoss {
     ...connection,
     application_name: 'perennial queue',
     schema,
+    clock: queueClock(now),
     max: 4,
     // No cron (slots see to that), no registry of instances (replicas hold a lock), no flows.
     schedule: false,
@@ -122,7 +124,7 @@ async function prepareQueue(boss: PgBoss, worker: Runnable): Promise<void> {
 /** Starts the workers of this process. @throws what the database refused */
 export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { log, workers } = options;
-  const boss = openBoss(options.url);
+  const boss = openBoss(options.url, await options.serverTime());
   const say = sayer(log);
   boss.on('error', (error) => say(error, 'queue'));
   boss.on('warning', ({ message, data }) => log.warn({ data }, `queue: ${message}`));
@@ -210,6 +212,19 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     return waitMs;
   }
 
+  /** Says what was repaired: until then a dead process could hold a queue. */
+  async function repair(): Promise<void> {
+    const rows = await repairFuture(boss.getDb(), schema);
+    if (rows > 0) log.warn({ rows }, 'queue: timestamps in the future were pulled back');
+  }
+
+  async function keepRepaired(): Promise<void> {
+    while (!signal.aborted) {
+      await rest(repairEveryMs);
+      if (!signal.aborted) await repair().catch((error: unknown) => say(error, 'queue clock'));
+    }
+  }
+
   async function keepTicking(): Promise<void> {
     while (!signal.aborted) {
       const waitMs = await tick().catch((error: unknown) => {
@@ -233,6 +248,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   }
 
   async function open(): Promise<{ close(): Promise<void> }> {
+    await repair();
     for (const worker of workers) await prepareQueue(boss, worker);
     for (const worker of workers) await work(worker);
     return listen(boss, options, (worker) => void wake(worker));
@@ -241,7 +257,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     await boss.stop({ graceful: false });
     throw error;
   });
-  const ticking = Promise.all([keepTicking(), ...workers.map(keepWatch)]);
+  const ticking = Promise.all([keepTicking(), keepRepaired(), ...workers.map(keepWatch)]);
 
   return {
     async stop(graceMs) {

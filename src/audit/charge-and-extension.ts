@@ -125,7 +125,7 @@ const endIsTheLastEnd = check<{
     `subscription ${id} expires at ${isoTime(expires_at)}, ${has_period ? 'its last live period ends' : 'it has no live period and started'} at ${isoTime(ends_at)}`,
 });
 
-/** Stored with the charge; whether it was sent is another matter. */
+/** Stored with the charge, and kept for `retention.notices`. */
 const chargeHasItsReceipt = check<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
   id: 'charge-has-its-receipt',
   promise: 3,
@@ -134,7 +134,9 @@ const chargeHasItsReceipt = check<{ customer_id: bigint; entry_id: bigint; amoun
     SELECT e.customer_id, e.id AS entry_id, -e.amount_minor AS amount
     FROM perennial.ledger_entry e
     WHERE e.kind IN ${isCharge} AND NOT EXISTS (SELECT FROM perennial.notification n
-      WHERE n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id)`,
+      WHERE n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id)
+      AND NOT EXISTS (SELECT FROM perennial.pruned p
+        WHERE p.kind = 'notices' AND e.created_at < p.before)`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   say: ({ amount, currency }) => `${moneyText(amount, currency)} were charged without a receipt`,
 });

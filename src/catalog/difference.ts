@@ -39,7 +39,7 @@ export type Step =
       readonly before: object | null;
     };
 
-export type RuleKey = 'discounts' | 'renewal' | 'trial';
+export type RuleKey = 'discounts' | 'renewal' | 'retention' | 'trial';
 
 interface PlanRow {
   readonly key: string;
@@ -151,6 +151,12 @@ function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
       if (renewal === undefined) return undefined;
       return { window_ms: renewal.window, retry_ms: renewal.retry, revive_ms: renewal.revive };
     }
+    case 'retention': {
+      const { retention } = file;
+      if (retention === undefined) return undefined;
+      const { notices, events, keys } = retention;
+      return { notices_ms: notices, events_ms: events, keys_ms: keys };
+    }
     case 'trial':
       return file.trial;
   }
@@ -161,7 +167,7 @@ async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
     SELECT key, value FROM perennial.setting`.execute(db);
   const there = new Map(rows.map((row) => [row.key, row.value]));
   const steps: Step[] = [];
-  for (const key of ['discounts', 'renewal', 'trial'] as const) {
+  for (const key of ['discounts', 'renewal', 'retention', 'trial'] as const) {
     const value = ruleOf(file, key);
     const before = there.get(key) ?? null;
     if (value !== undefined && !same(value, before))

@@ -5,6 +5,7 @@ import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
 import type { Books } from './schema.ts';
 import { sessionOf } from './session.ts';
 import { checkSession } from './session-check.ts';
+import { wakingAfter } from './wake.ts';
 
 export type Db = Kysely<Books>;
 /** An open transaction on the books. Whoever holds one can't reach a gateway (promise 8). */
@@ -192,7 +193,13 @@ export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
  */
 export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
   if (db.isTransaction) return joined(db as Tx, work);
-  return db.transaction().setIsolationLevel('read committed').execute(work);
+  const transaction = db.transaction().setIsolationLevel('read committed');
+  return wakingAfter(db, (begin) =>
+    transaction.execute((tx) => {
+      begin(tx);
+      return work(tx);
+    }),
+  );
 }
 
 async function joined<T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<T> {

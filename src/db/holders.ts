@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Querying } from './schema-state.ts';
 
 // Sessions whose open transaction holds a lock that others wait for.
@@ -24,7 +25,7 @@ export async function findHolder(
 ): Promise<Holder | undefined> {
   const { rows } = await client.query(
     `SELECT a.pid, a.application_name AS application, coalesce(a.state, 'unknown') AS state,
-       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS "ageS"
+       ${ageSql('a')} AS "ageS"
      FROM pg_stat_activity a
      WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
        AND a.xact_start IS NOT NULL AND EXISTS (
@@ -38,6 +39,12 @@ export async function findHolder(
   );
   return rows[0] as Holder | undefined;
 }
+
+const ageSql = (session: string) =>
+  `extract(epoch FROM clock_timestamp() - ${session}.xact_start)::float8`;
+
+/** The age of the open transaction of a row of `pg_stat_activity`, in seconds. */
+export const transactionAgeS = (session: string) => sql.raw(ageSql(session));
 
 /** `process 4711 (psql, idle in transaction, for 34 s)`. */
 export function holderText({ pid, application, state, ageS }: Holder): string {

@@ -9,6 +9,7 @@ import type {
 } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
+import type { PrunedTable, WorkerStateTable } from './schema-program.ts';
 
 // The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
 // Instant (written as its ISO text, see `isoTime`), jsonb is read as a value and written as text.
@@ -262,7 +263,7 @@ export interface IdempotencyTable {
 }
 
 export interface SettingTable {
-  key: 'discounts' | 'renewal' | 'trial';
+  key: 'discounts' | 'renewal' | 'retention' | 'trial';
   value: Json<JsonObject>;
 }
 
@@ -296,5 +297,7 @@ export interface Books {
   'perennial.setting': SettingTable;
   'perennial.clock_state': ClockStateTable;
   'perennial.clock_witness': ClockWitnessTable;
+  'perennial.worker_state': WorkerStateTable;
+  'perennial.pruned': PrunedTable;
   'perennial.migration': MigrationTable;
 }

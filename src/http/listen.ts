@@ -3,9 +3,11 @@ import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { closeBooks, openBooks, openPool, type PoolOptions } from '../db/connect.ts';
+import { deferWakes } from '../db/wake.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import type { Log } from '../log.ts';
+import { sayer } from '../trouble.ts';
 import type { Limits } from './limits.ts';
 import type { ReadinessCheck } from './readiness.ts';
 import type { Kit } from './route.ts';
@@ -57,6 +59,8 @@ export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
     reads: open(readPool(6)),
     lists: open(readPool(3)),
   };
+  const say = sayer(log);
+  const wakes = deferWakes(pools.db.db, (error) => say(error, 'wake-up'));
   const server = await openServer({
     db: pools.db.db,
     reads: pools.reads.db,
@@ -71,6 +75,7 @@ export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
   });
   const stop = async () => {
     await server.close();
+    await wakes.flush();
     await Promise.all(Object.values(pools).map(({ db, pool }) => closeBooks(db, pool)));
   };
   const { host, port } = http;

@@ -29,6 +29,7 @@ export interface NoticeRead {
 
 interface Row {
   readonly id: bigint;
+  readonly noticeKind: string;
   readonly customerId: CustomerId | null;
   readonly telegramId: bigint;
   readonly locale: string;
@@ -50,6 +51,16 @@ interface Row {
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
 
+/** They report what happened. The forecast reads all subscriptions of the customer. */
+const withoutForecast: ReadonlySet<string> = new Set([
+  'receipt',
+  'refund',
+  'grant',
+  'revoke',
+  'expired',
+  'trial_ended',
+]);
+
 /** Of these notices, by id, as things stand. The customers' rows are the caller's to lock first. */
 export async function readFacts(
   tx: Tx,
@@ -57,7 +68,8 @@ export async function readFacts(
   now: Instant,
 ): Promise<Map<bigint, NoticeRead>> {
   const rows = await readRows(tx, ids, now);
-  const customers = [...new Set(rows.flatMap(({ customerId }) => customerId ?? []))];
+  const foreseen = rows.filter(({ noticeKind }) => !withoutForecast.has(noticeKind));
+  const customers = [...new Set(foreseen.flatMap(({ customerId }) => customerId ?? []))];
   const settings = await readSettings(tx);
   const outlooks = await readOutlooks(tx, customers, now, settings);
   return new Map(rows.map((row) => [row.id, readOf(row, outlooks, now, settings)]));
@@ -98,7 +110,7 @@ function readOf(
 /** When a message to somebody failed last is asked only of who can't be reached. */
 async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<Row[]> {
   const { rows } = await sql<Row>`
-    SELECT n.id, c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
+    SELECT n.id, n.kind AS "noticeKind", c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
       c.time_zone AS "timeZone", c.reachable, c.currency, s.id AS "subscriptionId", s.kind, s.state,
       s.expires_at AS "expiresAt", p.title AS "planTitle",
       coalesce(s.next_plan, s.plan) AS plan,
@@ -139,5 +151,7 @@ const wordsOfTheSameEnd = sql`
   FROM perennial.notification l
   WHERE n.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance|price_change)'
     AND l.customer_id = n.customer_id AND l.subscription_id = n.subscription_id AND l.id <> n.id
-    AND l.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance)'
+    -- As the index notification_about_end has them: few, however many messages a customer has.
+    AND l.kind IN ('low_balance', 'ends_3d', 'ends_24h', 'ends_3h', 'trial_6h', 'trial_48h',
+      'trial_ending')
     AND l.params->>'expires_at' = n.params->>'expires_at'`;

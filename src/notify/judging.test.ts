@@ -79,6 +79,7 @@ describe('what has come to be untrue is not said', () => {
     ['price_change', 'auto-renewal is off', { sub: { outlook: outlooks.ends } }, 'not_renewed'],
     ['price_change', 'its price went', { sub: { outlook: outlooks.no_price } }, 'no_price'],
     ['alarm_worker', 'over', { moot: true }, 'over'],
+    ['alarm_overdue', 'over', { moot: true }, 'over'],
     ['alarm_guard', 'over', { moot: true }, 'over'],
     ['alarm_quarantine', 'over', { moot: true }, 'over'],
     ['alarm_removal', 'over', { moot: true }, 'over'],

@@ -114,6 +114,7 @@ function whyUntrue(
     case 'price_change':
       return whyNotEnding(params, facts, now) ?? whyNotNewPrice(params, facts);
     case 'alarm_worker':
+    case 'alarm_overdue':
     case 'alarm_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
@@ -207,6 +208,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'expired':
     case 'trial_ended':
     case 'alarm_worker':
+    case 'alarm_overdue':
     case 'alarm_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':

@@ -140,6 +140,11 @@ export const kinds = {
     ...alarm,
     params: { worker: 'text', failures: 'count', error: 'text', since: 'time' },
   },
+  /** `items`: at most 1,000. `cause`: the session that holds them, or that none does. */
+  alarm_overdue: {
+    ...alarm,
+    params: { worker: 'text', items: 'count', oldest_at: 'time', cause: 'text', since: 'time' },
+  },
   /** `subject`: the worker, or the node whose removals it holds. */
   alarm_guard: {
     ...alarm,

@@ -1,15 +1,13 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
-import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-
-/** How long an idempotency key gives its first answer again. After that it is a new key. */
-export const keyKeptMs = 30 * dayMs;
+import { type Instant, isoTime, later } from '../kernel/instant.ts';
+import { readSettings } from './settings.ts';
 
 /** A second's work at most, several times what comes in between two runs. */
 const forgottenMax = 10_000;
 
 /**
- * Forgets idempotency keys that are too old, the oldest first; reads `idempotency_age`, so that it
+ * Forgets idempotency keys that are older than `retention.keys`, after which they are new keys: the oldest first; reads `idempotency_age`, so that it
  * costs what it deletes.
  * @returns how many
  */
@@ -18,10 +16,11 @@ export async function forgetOldKeys(
   now: Instant,
   max: number = forgottenMax,
 ): Promise<number> {
+  const { retention } = await readSettings(db);
   const { numAffectedRows } = await sql`
     DELETE FROM perennial.idempotency WHERE (scope, key, owner) IN (
       SELECT scope, key, owner FROM perennial.idempotency
-      WHERE at < ${isoTime(later(now, -keyKeptMs))}
+      WHERE at < ${isoTime(later(now, -retention.keysMs))}
       ORDER BY at LIMIT ${max})`.execute(db);
   return Number(numAffectedRows ?? 0n);
 }

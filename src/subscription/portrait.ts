@@ -118,6 +118,8 @@ async function subscriptionPortraits(
     FROM perennial.subscription s
     JOIN perennial.credential c ON c.subscription_id = s.id AND c.retired_at IS NULL
     WHERE s.customer_id = ${customerId}`.execute(tx);
+  const credentialOf = new Map(credentials.map((row) => [row.subscriptionId, row.id]));
+  const periodsOf = Map.groupBy(periods, (row) => row.subscriptionId);
   return (await subscriptionsOf(tx, customerId)).map((one) => ({
     id: Number(one.id),
     kind: one.kind,
@@ -129,18 +131,16 @@ async function subscriptionPortraits(
     started_at: isoTime(one.startedAt),
     expires_at: isoTime(one.expiresAt),
     auto_renew: one.autoRenew,
-    credential: credentials.find((row) => row.subscriptionId === one.id)?.id ?? null,
-    periods: periods
-      .filter((row) => row.subscriptionId === one.id)
-      .map((row) => ({
-        id: Number(row.id),
-        source: row.source,
-        plan: row.plan,
-        starts_at: isoTime(row.startsAt),
-        ends_at: isoTime(row.endsAt),
-        amount: majorUnits(row.amountMinor, currency),
-        refunded_at: row.refundedAt === null ? null : isoTime(row.refundedAt),
-      })),
+    credential: credentialOf.get(one.id) ?? null,
+    periods: (periodsOf.get(one.id) ?? []).map((row) => ({
+      id: Number(row.id),
+      source: row.source,
+      plan: row.plan,
+      starts_at: isoTime(row.startsAt),
+      ends_at: isoTime(row.endsAt),
+      amount: majorUnits(row.amountMinor, currency),
+      refunded_at: row.refundedAt === null ? null : isoTime(row.refundedAt),
+    })),
   }));
 }
 

@@ -92,7 +92,9 @@ async function findPeriod(
   desk: Desk,
   id: PeriodId,
 ): Promise<{ subscription: Subscription; period: Period }> {
+  const owner = await subscriptionOfPeriod(desk, id);
   for (const subscription of await subscriptionsOf(desk.tx, desk.customer.id)) {
+    if (subscription.id !== owner) continue;
     const live = await livePeriods(desk.tx, subscription.id);
     const period = live.find((one) => one.id === id);
     if (period === undefined) continue;
@@ -116,6 +118,17 @@ async function findPeriod(
     `the customer has no period ${id} that could be refunded`,
     'customer show lists them',
   );
+}
+
+/** One look-up, whatever the number of the customer's subscriptions. */
+async function subscriptionOfPeriod(
+  { tx, customer }: Desk,
+  id: PeriodId,
+): Promise<SubscriptionId | undefined> {
+  const { rows } = await sql<{ owner: SubscriptionId }>`
+    SELECT subscription_id AS owner FROM perennial.period
+    WHERE id = ${id} AND customer_id = ${customer.id}`.execute(tx);
+  return rows[0]?.owner;
 }
 
 /** Marks a period refunded and moves its money. An amount of 0 moves none. */

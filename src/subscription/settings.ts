@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { dayMs, hourMs } from '../kernel/instant.ts';
 
-/** What `perennial apply` wrote of `discounts`, `renewal` and `trial`; replicas can't disagree. */
+/** What `perennial apply` wrote of the rules of the file; replicas can't disagree. */
 export interface Settings {
   readonly vipPercent: number;
   /** A subscription is due this long before its end. */
@@ -11,20 +11,38 @@ export interface Settings {
   readonly retryMs: number;
   /** An expired one is revived by a top-up for this long. */
   readonly reviveMs: number;
+  readonly retention: Retention;
   readonly trial: { readonly plan: string; readonly days: number } | undefined;
 }
+
+/** How long history is kept. Younger rows are never deleted. */
+export interface Retention {
+  /** Notices that are settled. */
+  readonly noticesMs: number;
+  readonly eventsMs: number;
+  /** Idempotency keys, with their answers. */
+  readonly keysMs: number;
+}
+
+export const defaultRetention: Retention = {
+  noticesMs: 180 * dayMs,
+  eventsMs: 3 * 365 * dayMs,
+  keysMs: 30 * dayMs,
+};
 
 export const defaultSettings: Settings = {
   vipPercent: 30,
   windowMs: 6 * hourMs,
   retryMs: hourMs,
   reviveMs: 7 * dayMs,
+  retention: defaultRetention,
   trial: undefined,
 };
 
 interface Stored {
   discounts?: { vip_percent: number };
   renewal?: { window_ms: number; retry_ms: number; revive_ms: number };
+  retention?: { notices_ms: number; events_ms: number; keys_ms: number };
   trial?: { plan: string; days: number };
 }
 
@@ -38,6 +56,11 @@ export async function readSettings(db: Db | Tx): Promise<Settings> {
     windowMs: stored.renewal?.window_ms ?? defaultSettings.windowMs,
     retryMs: stored.renewal?.retry_ms ?? defaultSettings.retryMs,
     reviveMs: stored.renewal?.revive_ms ?? defaultSettings.reviveMs,
+    retention: {
+      noticesMs: stored.retention?.notices_ms ?? defaultRetention.noticesMs,
+      eventsMs: stored.retention?.events_ms ?? defaultRetention.eventsMs,
+      keysMs: stored.retention?.keys_ms ?? defaultRetention.keysMs,
+    },
     trial: stored.trial,
   };
 }

@@ -45,8 +45,16 @@ export async function ownerOf(db: Db | Tx, id: SubscriptionId): Promise<bigint> 
   return row.telegramId;
 }
 
-const inWords = (all: readonly Subscription[]): string =>
-  all.map((one) => `${one.id} (${one.kind} ${one.plan}, ${one.state})`).join(', ');
+/** A sentence names this many subscriptions of a customer, and the number of the others. */
+const namedMax = 10;
+
+function inWords(all: readonly Subscription[]): string {
+  const words = all
+    .slice(0, namedMax)
+    .map((one) => `${one.id} (${one.kind} ${one.plan}, ${one.state})`);
+  const more = all.length - words.length;
+  return more === 0 ? words.join(', ') : `${words.join(', ')} and ${more} more`;
+}
 
 /** The named subscription of the customer. @throws Fault `no_subscription` */
 export function named(all: readonly Subscription[], id: SubscriptionId): Subscription {

@@ -58,6 +58,9 @@ export async function startRun(
 ): Promise<boolean> {
   const number = await replica.number();
   await closeLostRuns(db, worker, replica, now);
+  await sql`
+    INSERT INTO perennial.worker_state AS s (worker, runs) VALUES (${worker}, 1)
+    ON CONFLICT (worker) DO UPDATE SET runs = s.runs + 1`.execute(db);
   const { rows } = await sql<{ alone: boolean }>`
     INSERT INTO perennial.worker_run AS r (id, worker, replica, replica_number, started_at)
     OVERRIDING SYSTEM VALUE
@@ -114,6 +117,11 @@ export async function finishRun(
     RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
       detail`.execute(db);
   const row = rows[0] as RunRow;
+  if (wentThroughAll(row)) {
+    await sql`
+      UPDATE perennial.worker_state SET passed_at = ${isoTime(row.started_at)}
+      WHERE worker = ${row.worker}`.execute(db);
+  }
   if (row.outcome === 'skipped') await tellOfClock(db, row);
   if (row.outcome === 'success' && row.examined === 0n) {
     await dropIdle(db, row);
@@ -132,6 +140,11 @@ async function deleteByAge(db: Db): Promise<void> {
     WHERE started_at < ${isoTime(later(at, -keptMs))} AND outcome <> 'running'`.execute(db);
   await forgetOldKeys(db, at);
 }
+/** Nothing that was due when it began is left, but for what another session has locked. */
+const wentThroughAll = ({ outcome, detail }: RunRow): boolean =>
+  (outcome === 'success' || outcome === 'degraded') &&
+  detail.work_left !== true &&
+  Number(detail.left_to_another ?? 0) === 0;
 
 /** How far back the last run of a worker is looked for. */
 const lastRunMs = dayMs;

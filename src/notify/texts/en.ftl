@@ -119,12 +119,28 @@ price_change =
     .subject = { $plan }: a new price from your next renewal
 
 alarm_worker =
-    ⚠️ <b>{ $worker } has failed { $failures ->
-        [one] { $failures } time
-       *[other] { $failures } times in a row
+    ⚠️ <b>{ $failures ->
+        [0] { $worker } is not running.
+        [one] { $worker } has failed { $failures } time.
+       *[other] { $worker } has failed { $failures } times in a row.
+    }</b>
+    { $failures ->
+        [0] { $error }
+       *[other] Last error: { $error }
+    }
+    .subject = { $failures ->
+        [0] { $worker } is not running
+       *[other] { $worker } has failed { $failures } times in a row
+    }
+
+alarm_overdue =
+    ⚠️ <b>{ $worker } passes over { $items ->
+        [one] { $items } subscription that is due
+       *[other] { $items } subscriptions that are due
     }.</b>
-    Last error: { $error }
-    .subject = { $worker } has failed { $failures } times in a row
+    The oldest has been due since { $oldest_at }. Cause: { $cause }.
+    A process that is idle in a transaction is usually a forgotten database console: close it.
+    .subject = { $worker } passes over { $items } due subscriptions
 
 alarm_guard =
     ⚠️ <b>{ $worker }: the guard holds { $held ->
@@ -186,6 +202,7 @@ alarm_channel =
 alarm_over =
     ✅ <b>Over:</b> { $alarm ->
         [alarm_worker] { $subject } is running again.
+        [alarm_overdue] { $subject } passes over nothing that is due.
         [alarm_guard] the guard is no longer holding anything ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.

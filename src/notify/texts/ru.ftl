@@ -125,12 +125,25 @@ price_change =
 
 alarm_worker =
     ⚠️ <b>{ $worker }: { $failures ->
-        [one] { $failures } сбой
-        [few] { $failures } сбоя
-       *[other] { $failures } сбоев
-    } подряд.</b>
-    Последняя ошибка: { $error }
-    .subject = { $worker }: сбоев подряд — { $failures }
+        [0] воркер не запускается.
+        [one] { $failures } сбой подряд.
+        [few] { $failures } сбоя подряд.
+       *[other] { $failures } сбоев подряд.
+    }</b>
+    { $failures ->
+        [0] { $error }
+       *[other] Последняя ошибка: { $error }
+    }
+    .subject = { $failures ->
+        [0] { $worker }: воркер не запускается
+       *[other] { $worker }: сбоев подряд — { $failures }
+    }
+
+alarm_overdue =
+    ⚠️ <b>{ $worker } пропускает подписки, срок которых наступил: { $items }.</b>
+    Самая старая ждёт с { $oldest_at }. Причина: { $cause }.
+    Процесс в состоянии «idle in transaction» — обычно забытая консоль базы данных: закройте её.
+    .subject = { $worker } пропускает подписки: { $items }
 
 alarm_guard =
     ⚠️ <b>{ $worker }: предохранитель задержал { $held ->
@@ -193,6 +206,7 @@ alarm_channel =
 alarm_over =
     ✅ <b>Отбой:</b> { $alarm ->
         [alarm_worker] { $subject } снова работает.
+        [alarm_overdue] { $subject } больше ничего не пропускает.
         [alarm_guard] предохранитель больше ничего не задерживает ({ $subject }).
         [alarm_quarantine] в карантине больше нет записей { $subject }.
         [alarm_removal] узел { $subject } подтвердил отключения.

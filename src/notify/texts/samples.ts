@@ -16,6 +16,7 @@ const texts: Readonly<Record<string, string>> = {
   replica: 'host-2:4711',
   alarm: 'alarm_worker',
   channel: 'telegram:123456789',
+  cause: 'locked by process 4711 (psql, idle in transaction, for 640 s)',
 };
 const amounts: Readonly<Record<string, string>> = {
   amount: '149.00',

@@ -49,6 +49,7 @@ export function overOf(
       case 'alarm_worker':
         return !since(well.get(subject));
       case 'alarm_removal':
+      case 'alarm_overdue':
         return troubled.has(`${kind} ${subject}`);
       case 'alarm_guard':
         return worker === subject ? !since(unheld.get(subject)) : nodes.has(subject);

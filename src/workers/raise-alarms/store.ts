@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import type { Alarm } from '../../notify/alarms.ts';
+import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
+import { overdueItems } from './overdue.ts';
 import type { Situation } from './rule.ts';
 
 /** A worker that failed this often in a row. */
@@ -18,12 +19,17 @@ const triedWithinMs = 10 * minuteMs;
 const skippedWithinMs = 15 * minuteMs;
 
 /** What is so now, each part by one statement over an index. */
-export async function readSituation(tx: Tx, now: Instant): Promise<Situation> {
+export async function readSituation(
+  tx: Tx,
+  now: Instant,
+  open: readonly OpenAlarm[],
+): Promise<Situation> {
   return {
     troubles: [
       ...(await failingWorkers(tx, now)),
       ...(await lateRemovals(tx, now)),
       ...(await channelsAway(tx, now)),
+      ...(await overdueItems(tx, now, open)),
     ],
     unwell: await names(
       tx,

@@ -1,6 +1,7 @@
 import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
+import type { RunId } from '../../kernel/ids.ts';
 import { type Instant, minuteMs } from '../../kernel/instant.ts';
 import {
   type Alarm,
@@ -16,6 +17,7 @@ import type { PreviewContext } from '../preview.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
 import type { RunContext } from '../runner.ts';
 import type { AlarmPreview } from '../worker.ts';
+import { prune } from './retention.ts';
 import { overOf } from './rule.ts';
 import { readSituation } from './store.ts';
 
@@ -32,11 +34,30 @@ interface Seen {
 
 async function look(tx: Tx, now: Instant): Promise<Seen> {
   const open = await readOpenAlarms(tx, now);
-  const situation = await readSituation(tx, now);
+  const situation = await readSituation(tx, now, open);
   return { troubles: situation.troubles, open, over: overOf(open, situation, subjectOf) };
 }
 
-async function run({ db, replica, log }: RunContext): Promise<RunRow> {
+/**
+ * One look: raises what is new, and clears what is over. Replicas and the watchdog take turns.
+ * @param more what the caller found
+ */
+export async function lookAndRaise(
+  tx: Tx,
+  more: readonly Alarm[] = [],
+): Promise<{ readonly raised: number; readonly over: number }> {
+  await takeAlarms(tx);
+  const now = await readClock(tx);
+  const { troubles, open, over } = await look(tx, now);
+  const raised = Number(await raise(tx, [...troubles, ...more], open, now));
+  return { raised, over: Number(await callOff(tx, over, now)) };
+}
+
+/** Of the budget of a run, what deletions by age get. */
+const pruneShare = 0.5;
+
+async function run(context: RunContext): Promise<RunRow> {
+  const { db, replica, log } = context;
   const id = await reserveRunId(db);
   try {
     await startRun(db, id, name, replica, await readClock(db));
@@ -46,15 +67,11 @@ async function run({ db, replica, log }: RunContext): Promise<RunRow> {
         return await finishRun(db, id, await readClock(db), 'skipped', { ...unfit });
       }
       await inTransaction(db, async (tx) => {
-        await takeAlarms(tx);
-        const now = await readClock(tx);
-        const { troubles, open, over } = await look(tx, now);
-        const raised = Number(await raise(tx, troubles, open, now));
-        const ended = Number(await callOff(tx, over, now));
-        const detail = { raised, over: ended };
-        const changed = raised + ended;
+        const detail = await lookAndRaise(tx);
+        const changed = detail.raised + detail.over;
         await countBatch(tx, id, { examined: changed, changed, failed: 0, detail });
       });
+      await pruneHistory(context, id);
     } catch (error) {
       const { kind, code, message } = faultOf(error);
       log.error({ worker: name, code, err: error }, 'run failed');
@@ -65,6 +82,19 @@ async function run({ db, replica, log }: RunContext): Promise<RunRow> {
     replica.unclosed.add(id);
     throw error;
   }
+}
+
+/** Deletes what is older than `retention:`. What is left is for the next run. */
+async function pruneHistory(context: RunContext, id: RunId): Promise<void> {
+  const { db, signal, budgetMs, elapsedMs } = context;
+  const mayContinue = () => elapsedMs() < budgetMs * pruneShare;
+  const { notices, events } = await prune(db, { signal, mayContinue });
+  const changed = notices + events;
+  if (changed === 0) return;
+  const detail = { deleted_notices: notices, deleted_events: events };
+  await inTransaction(db, (tx) =>
+    countBatch(tx, id, { examined: changed, changed, failed: 0, detail }),
+  );
 }
 
 async function preview(

@@ -1,0 +1,60 @@
+import { type Instant, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from './clock.ts';
+
+// Time for the scheduler.
+//
+// 1. The timers of pg-boss wait by a clock that starts at the time of the database and then moves
+//    forward with the process. A wall clock that goes back by 25 days makes a wait longer than a
+//    timer can be, and such a timer fires at once, again and again.
+// 2. After a step back of the database, pg-boss's own tables have timestamps in the future. Claims
+//    of supervision are refused until then, and jobs of a dead process stay active. So these
+//    timestamps are pulled back, at the start and every 30 s.
+
+/** A clock in the form that pg-boss takes. @param start the time of the database */
+export function queueClock(start: Instant, elapsedMs: () => number = stopwatch()) {
+  return {
+    now: () => start + Math.floor(elapsedMs()),
+    setTimeout: (call: () => void, ms: number) => setTimeout(call, ms),
+    clearTimeout: (timer: unknown) => clearTimeout(timer as NodeJS.Timeout),
+    setInterval: (call: () => void, ms: number) => setInterval(call, ms),
+    clearInterval: (timer: unknown) => clearInterval(timer as NodeJS.Timeout),
+  };
+}
+
+export const repairEveryMs = 30 * secondMs;
+
+/** Two replicas have one database clock: only a step of it is further ahead than this. */
+const ahead = `interval '5 seconds'`;
+
+/**
+ * Timestamps of things that happened, and claims: none may lie ahead. Those of a job that is to
+ * start or to be deleted may: at most the 14 days for which pg-boss keeps a job.
+ */
+const repaired: readonly (readonly [table: string, columns: readonly string[], ahead: string])[] = [
+  ['version', ['cron_on', 'bam_on', 'flow_on', 'reindex_on'], ahead],
+  ['version', ['monitor_backoff_on'], `interval '1 hour'`],
+  ['queue', ['monitor_claim_on', 'monitor_on', 'maintain_on', 'retained_on', 'delta_on'], ahead],
+  ['job', ['start_after', 'created_on', 'started_on', 'heartbeat_on', 'completed_on'], ahead],
+  ['job', ['keep_until'], `interval '15 days'`],
+];
+
+/** What pg-boss runs a statement with. */
+export interface QueueTables {
+  executeSql(text: string): Promise<{ rows: { rows?: number }[] }>;
+}
+
+/** @returns how many rows had a timestamp in the future */
+export async function repairFuture(queue: QueueTables, schema: string): Promise<number> {
+  let rows = 0;
+  for (const [table, columns, limit] of repaired) {
+    const latest = `clock_timestamp() + ${limit}`;
+    const set = columns.map((column) => `${column} = least(${column}, clock_timestamp())`);
+    const where = columns.map((column) => `${column} > ${latest}`);
+    const statement = `WITH repaired AS (
+      UPDATE ${schema}.${table} SET ${set.join(', ')} WHERE ${where.join(' OR ')} RETURNING 1)
+      SELECT count(*)::int AS rows FROM repaired`;
+    const result = await queue.executeSql(statement);
+    rows += Number(result.rows[0]?.rows ?? 0);
+  }
+  return rows;
+}

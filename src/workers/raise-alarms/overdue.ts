@@ -1,0 +1,130 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Tx } from '../../db/connect.ts';
+import { holderText, transactionAgeS } from '../../db/holders.ts';
+import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
+import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
+import { readSettings } from '../../subscription/settings.ts';
+
+// Items that are due and that a worker passes over.
+//
+// 1. An item was passed over if a run that began 5 minutes after the item became due went through
+//    everything, and the item is still due. A run leaves out customers that another session has
+//    locked.
+// 2. An item is also passed over while a transaction that is older than 5 minutes holds the
+//    customer.
+// 3. If for an hour no run has gone through everything, an item is overdue after an hour.
+// 4. What a guard or quarantine holds has its own alarm.
+// 5. The alarm names the session that holds the customer.
+
+/** A command holds a customer for milliseconds, and every worker runs again within this time. */
+const skippedMs = 5 * minuteMs;
+/** A backlog of a million takes minutes. */
+const backlogMs = 60 * minuteMs;
+/** The oldest items are enough to tell. */
+const itemsMax = 1_000;
+
+/** The due items of each worker: its indexes, and the time at which each was due at the latest. */
+const dueOf: Readonly<Record<string, (now: Instant, windowMs: number) => RawBuilder<unknown>>> = {
+  'auto-renewal': (now, windowMs) => sql`
+    (SELECT s.id, s.customer_id, s.expires_at AS due_at FROM perennial.subscription s
+     WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NULL AND s.state = 'active'
+       AND s.expires_at <= ${isoTime(later(now, windowMs))}
+     ORDER BY s.expires_at, s.id LIMIT ${itemsMax})
+    UNION ALL
+    (SELECT s.id, s.customer_id, s.next_try_at FROM perennial.subscription s
+     WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NOT NULL AND s.state = 'active'
+       AND s.next_try_at <= ${isoTime(now)}
+     ORDER BY s.next_try_at, s.id LIMIT ${itemsMax})`,
+  'fast-expiry-cleanup': (now) => sql`
+    SELECT s.id, s.customer_id, s.expires_at AS due_at FROM perennial.subscription s
+    WHERE s.state = 'active' AND s.expires_at <= ${isoTime(now)}
+    ORDER BY s.expires_at, s.id LIMIT ${itemsMax}`,
+  'trial-notifications': (now) => reminded('trial', now),
+  'expiry-reminders': (now) => reminded('paid', now),
+};
+
+const reminded = (kind: string, now: Instant) => sql`
+  SELECT s.id, s.customer_id, s.remind_at AS due_at FROM perennial.subscription s
+  WHERE s.state = 'active' AND s.remind_at <= ${isoTime(now)} AND s.kind = ${kind}
+  ORDER BY s.remind_at, s.id LIMIT ${itemsMax}`;
+
+/** @returns one alarm for each worker that passes items over */
+export async function overdueItems(
+  tx: Tx,
+  now: Instant,
+  open: readonly OpenAlarm[],
+): Promise<Alarm[]> {
+  const { windowMs } = await readSettings(tx);
+  const { rows: states } = await sql<State & { readonly worker: string }>`
+    SELECT s.worker, s.passed_at AS "passedAt", EXISTS (SELECT FROM perennial.worker_run r
+      WHERE r.worker = s.worker AND r.started_at > coalesce(s.passed_at, '-infinity')
+        AND r.started_at > ${isoTime(later(now, -dayMs))}
+        AND r.started_at < ${isoTime(later(now, -backlogMs))}) AS "isBehind"
+    FROM perennial.worker_state s ORDER BY s.worker`.execute(tx);
+  const alarms: Alarm[] = [];
+  for (const { worker, ...state } of states) {
+    const find = dueOf[worker];
+    if (find === undefined || isHeld(worker, open)) continue;
+    alarms.push(...(await passedOver(tx, worker, find(now, windowMs), dueBefore(state, now))));
+  }
+  return alarms;
+}
+
+interface State {
+  readonly passedAt: Instant | null;
+  /** Runs have begun for an hour, and none has gone through everything. */
+  readonly isBehind: boolean;
+}
+
+/** What was due before this is overdue; null: nothing is. A run of the future says nothing. */
+function dueBefore({ passedAt, isBehind }: State, now: Instant): string | null {
+  if (isBehind) return isoTime(later(now, -backlogMs));
+  return passedAt === null || passedAt > now ? null : isoTime(later(passedAt, -skippedMs));
+}
+
+const isHeld = (worker: string, open: readonly OpenAlarm[]): boolean =>
+  open.some((alarm) => alarm.kind.endsWith('guard') && alarm.worker === worker);
+
+interface Row {
+  readonly items: bigint;
+  readonly oldest: Instant | null;
+  readonly pid: number | null;
+  readonly application: string;
+  readonly state: string;
+  readonly ageS: number;
+}
+
+/** The locker of a row stands in `xmax`; its transaction is open while it holds its own id's lock. */
+async function passedOver(
+  tx: Tx,
+  worker: string,
+  due: RawBuilder<unknown>,
+  passed: string | null,
+): Promise<Alarm[]> {
+  const { rows } = await sql<Row>`
+    WITH due AS MATERIALIZED (${due}),
+    item AS (
+      SELECT due.*, a.pid, a.application_name, a.state,
+        ${transactionAgeS('a')} AS age_s
+      FROM due JOIN perennial.customer c ON c.id = due.customer_id
+      LEFT JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted
+        AND l.mode = 'ExclusiveLock' AND l.transactionid = c.xmax AND l.pid <> pg_backend_pid()
+      LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+      WHERE NOT EXISTS (SELECT FROM perennial.quarantine q WHERE q.item = due.id::text)),
+    overdue AS (
+      SELECT * FROM item
+      WHERE due_at < ${passed}::timestamptz OR age_s * 1000 >= ${skippedMs}::float8)
+    SELECT count(*) AS items, min(overdue.due_at) AS oldest, h.pid,
+      coalesce(h.application_name, '') AS application, coalesce(h.state, '') AS state,
+      coalesce(h.age_s, 0) AS "ageS"
+    FROM overdue LEFT JOIN (SELECT pid, application_name, state, age_s FROM overdue WHERE pid IS NOT NULL
+      ORDER BY age_s DESC LIMIT 1) h ON true
+    GROUP BY h.pid, h.application_name, h.state, h.age_s`.execute(tx);
+  return rows.flatMap(({ items, oldest, pid, application, state, ageS }): Alarm[] => {
+    if (oldest === null) return [];
+    const holder = pid === null ? undefined : holderText({ pid, application, state, ageS });
+    const cause = holder === undefined ? 'no session holds them now' : `locked by ${holder}`;
+    const params = { worker, items: Number(items), oldest_at: isoTime(oldest), cause };
+    return [{ kind: 'alarm_overdue', params }];
+  });
+}

@@ -1,0 +1,111 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { type Books, freshBooks } from '../../../test/books.ts';
+import { openShop, payer, runOf } from '../../../test/shop.ts';
+import { audit } from '../../audit/audit.ts';
+import { dayMs, later, parseInstant } from '../../kernel/instant.ts';
+import { prune } from './retention.ts';
+
+const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
+const days = (count: number) => later(start, count * dayMs);
+
+const countOf = async ({ db }: Books, table: string): Promise<number> => {
+  const { rows } = await sql<{ n: bigint }>`
+    SELECT count(*) AS n FROM ${sql.table(`perennial.${table}`)}`.execute(db);
+  return Number(rows[0]?.n);
+};
+
+const violations = async ({ db }: Books): Promise<string[]> => {
+  const { checks } = await audit(db);
+  return checks.filter((check) => check.violations > 0n).map(({ id }) => id);
+};
+
+/** `count` customers who bought at the start; all their notices were sent. */
+async function shop(count: number): Promise<Books> {
+  const books = await freshBooks({ now: start });
+  await openShop(books);
+  for (let n = 1n; n <= count; n += 1n) await payer(books, n, 0n);
+  await sql`
+    UPDATE perennial.notification SET state = 'sent', sent_at = created_at,
+      sending_since = created_at`.execute(books.db);
+  return books;
+}
+
+const all = { signal: new AbortController().signal, mayContinue: () => true };
+
+test('raise-alarms deletes settled notices after 180 days and events after 3 years, and the audit is right before and after', async () => {
+  await using books = await shop(3);
+  const kept = async () => ({
+    money: await countOf(books, 'ledger_entry'),
+    periods: await countOf(books, 'period'),
+    events: await countOf(books, 'event'),
+    notices: await countOf(books, 'notification'),
+  });
+  const before = await kept();
+  await books.setClock(days(180));
+  await runOf(books, 'raise-alarms');
+  expect(await kept()).toEqual(before);
+  const wrong = await violations(books);
+  await books.setClock(days(181));
+  const run = await runOf(books, 'raise-alarms');
+  expect(run.detail).toMatchObject({ deleted_notices: before.notices });
+  expect(await kept()).toEqual({ ...before, notices: 0 });
+  expect(await violations(books)).toEqual(wrong);
+  await books.setClock(days(3 * 365 + 1));
+  await runOf(books, 'raise-alarms');
+  expect(await kept()).toEqual({ ...before, notices: 0, events: 0 });
+  expect(await violations(books)).toEqual(wrong);
+});
+
+test('the audit still requires the receipt of a charge that is younger than what was deleted', async () => {
+  await using books = await shop(1);
+  await books.setClock(days(181));
+  await prune(books.db, all);
+  await payer(books, 2n, 0n);
+  await sql`DELETE FROM perennial.notification`.execute(books.db);
+  expect(await violations(books)).toContain('charge-has-its-receipt');
+});
+
+test('what may still be sent, and the price that a running subscription was notified of, stay', async () => {
+  await using books = await shop(1);
+  await sql`
+    INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+      params, state, next_attempt_at, created_at, sent_at, sending_since)
+    SELECT customer_id, id, 'telegram', n.kind, n.kind || n.state, '{}', n.state,
+      CASE WHEN done THEN 'infinity' ELSE perennial.clock() END, perennial.clock(),
+      perennial.clock(), perennial.clock()
+    FROM perennial.subscription, (VALUES ('receipt', 'pending', false), ('grant', 'uncertain', false),
+      ('price_change', 'sent', true), ('ends_3d', 'uncertain', true), ('ends_24h', 'failed', true),
+      ('ends_3h', 'suppressed', true)) n (kind, state, done)`.execute(books.db);
+  await books.setClock(days(181));
+  await prune(books.db, all);
+  const { rows } = await sql<{ kind: string }>`
+    SELECT kind FROM perennial.notification ORDER BY id`.execute(books.db);
+  expect(rows.map(({ kind }) => kind)).toEqual(['receipt', 'grant', 'price_change']);
+});
+
+test('deletion is by batches, as many as the time allows, and the next run continues', async () => {
+  await using books = await shop(7);
+  await books.setClock(days(200));
+  const total = await countOf(books, 'notification');
+  const turns = [true, true, false];
+  const two = { signal: all.signal, mayContinue: () => turns.shift() ?? false, batchMax: 3 };
+  expect(await prune(books.db, two)).toEqual({ notices: 6, events: 0 });
+  expect(await prune(books.db, { ...all, batchMax: 3 })).toEqual({ notices: total - 6, events: 0 });
+});
+
+test('the database refuses to delete an event that is younger than its retention, in any batch with old ones', async () => {
+  await using books = await shop(1);
+  await books.setClock(days(3 * 365 + 1));
+  await payer(books, 2n, 0n);
+  const young = books.pool.query('DELETE FROM perennial.event');
+  await expect(young).rejects.toMatchObject({ constraint: 'append_only' });
+  await books.pool.query(`
+    INSERT INTO perennial.setting (key, value)
+    VALUES ('retention', '{"notices_ms": 1, "events_ms": 1, "keys_ms": 1}')`);
+  await books.setClock(days(3 * 365 + 20));
+  const month = books.pool.query('DELETE FROM perennial.event WHERE at > $1', [
+    new Date(days(3 * 365)),
+  ]);
+  await expect(month).rejects.toMatchObject({ constraint: 'append_only' });
+});

@@ -1,0 +1,107 @@
+import { sql } from 'kysely';
+import { readClock } from '../../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { readSettings, type Settings } from '../../subscription/settings.ts';
+
+// Deletes history that is older than `retention:`, in short transactions.
+//
+// 1. Notices that are settled: sent, suppressed, failed, or uncertain and never tried again. A price
+//    that an active subscription was notified of stays.
+// 2. Events. A trigger of the table allows these rows only.
+// 3. Money, periods, subscriptions and customers stay.
+// 4. `pruned` says up to which time something may be gone, in the same transaction. The audit reads
+//    it.
+
+/** A batch takes some 50 ms, and holds no lock that a command waits for. */
+const batchMax = 2_000;
+
+export interface Pruned {
+  readonly notices: number;
+  readonly events: number;
+}
+
+export interface PruneLimits {
+  readonly signal: AbortSignal;
+  /** True while there is time for another batch. */
+  readonly mayContinue: () => boolean;
+  readonly batchMax?: number;
+}
+
+/** What a batch did: rows that it looked at, and rows that it deleted. */
+interface Batch {
+  readonly seen: number;
+  readonly deleted: number;
+}
+
+export async function prune(db: Db, limits: PruneLimits): Promise<Pruned> {
+  const notices = await inBatches(db, limits, noticesBatch());
+  const events = await inBatches(db, limits, eventsBatch);
+  return { notices, events };
+}
+
+type DeleteBatch = (tx: Tx, settings: Settings, now: Instant, max: number) => Promise<Batch>;
+
+async function inBatches(db: Db, limits: PruneLimits, deleteBatch: DeleteBatch): Promise<number> {
+  const max = limits.batchMax ?? batchMax;
+  let deleted = 0;
+  while (!limits.signal.aborted && limits.mayContinue()) {
+    const batch = await inTransaction(db, async (tx) =>
+      deleteBatch(tx, await readSettings(tx), await readClock(tx), max),
+    );
+    deleted += batch.deleted;
+    if (batch.seen < max) break;
+  }
+  return deleted;
+}
+
+/** By id, which follows the time of creation: the walk ends at the first notice that is young. */
+function noticesBatch(): DeleteBatch {
+  let after = 0n;
+  return async (tx, settings, now, max) => {
+    const before = isoTime(later(now, -settings.retention.noticesMs));
+    const { rows } = await sql<{ seen: number; last: bigint | null; deleted: number }>`
+      WITH old AS MATERIALIZED (
+        SELECT id, state, kind, next_attempt_at, subscription_id FROM (
+          SELECT id, state, kind, next_attempt_at, subscription_id, created_at
+          FROM perennial.notification WHERE id > ${after} AND (
+            -- One row tells that there is nothing to do.
+            SELECT created_at < ${before} FROM perennial.notification
+            WHERE id > ${after} ORDER BY id LIMIT 1)
+          ORDER BY id LIMIT ${max}) page
+        WHERE created_at < ${before}),
+      gone AS (
+        DELETE FROM perennial.notification n USING old
+        WHERE n.id = old.id AND (old.state IN ('sent', 'suppressed', 'failed')
+          OR old.state = 'uncertain' AND old.next_attempt_at = 'infinity')
+          AND NOT (old.kind IN ('price_change', 'renewal_ahead') AND EXISTS (
+            SELECT FROM perennial.subscription s
+            WHERE s.id = old.subscription_id AND s.state = 'active'))
+        RETURNING n.id)
+      SELECT (SELECT count(*)::int FROM old) AS seen, (SELECT max(id) FROM old) AS last,
+        (SELECT count(*)::int FROM gone) AS deleted`.execute(tx);
+    const { seen, last, deleted } = rows[0] as { seen: number; last: bigint; deleted: number };
+    if (seen > 0) after = last;
+    if (deleted > 0) await noteAsPruned(tx, 'notices', before);
+    return { seen, deleted };
+  };
+}
+
+/** By the index on their time, whatever the statistics of the table say. */
+const eventsBatch: DeleteBatch = async (tx, settings, now, max) => {
+  const before = isoTime(later(now, -settings.retention.eventsMs));
+  await sql`SET LOCAL enable_seqscan = off`.execute(tx);
+  const { numAffectedRows } = await sql`
+    DELETE FROM perennial.event WHERE ctid = ANY (ARRAY(
+      SELECT ctid FROM perennial.event WHERE at < ${before}
+      ORDER BY at LIMIT ${max} FOR UPDATE SKIP LOCKED))`.execute(tx);
+  const deleted = Number(numAffectedRows ?? 0n);
+  if (deleted > 0) await noteAsPruned(tx, 'events', before);
+  return { seen: deleted, deleted };
+};
+
+async function noteAsPruned(tx: Tx, kind: 'notices' | 'events', before: string): Promise<void> {
+  await sql`
+    INSERT INTO perennial.pruned AS p (kind, before) VALUES (${kind}, ${before})
+    ON CONFLICT (kind) DO UPDATE SET before = greatest(p.before, excluded.before)`.execute(tx);
+}
