@@ -1,5 +1,4 @@
 import { sql } from 'kysely';
-import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { readSettings, type Settings } from '../../subscription/settings.ts';
@@ -34,20 +33,26 @@ interface Batch {
   readonly deleted: number;
 }
 
-export async function prune(db: Db, limits: PruneLimits): Promise<Pruned> {
-  const notices = await inBatches(db, limits, noticesBatch());
-  const events = await inBatches(db, limits, eventsBatch);
+/** @param at the time by which age counts, see `readDeletionTime` */
+export async function prune(db: Db, at: Instant, limits: PruneLimits): Promise<Pruned> {
+  const notices = await inBatches(db, at, limits, noticesBatch());
+  const events = await inBatches(db, at, limits, eventsBatch);
   return { notices, events };
 }
 
 type DeleteBatch = (tx: Tx, settings: Settings, now: Instant, max: number) => Promise<Batch>;
 
-async function inBatches(db: Db, limits: PruneLimits, deleteBatch: DeleteBatch): Promise<number> {
+async function inBatches(
+  db: Db,
+  at: Instant,
+  limits: PruneLimits,
+  deleteBatch: DeleteBatch,
+): Promise<number> {
   const max = limits.batchMax ?? batchMax;
   let deleted = 0;
   while (!limits.signal.aborted && limits.mayContinue()) {
     const batch = await inTransaction(db, async (tx) =>
-      deleteBatch(tx, await readSettings(tx), await readClock(tx), max),
+      deleteBatch(tx, await readSettings(tx), at, max),
     );
     deleted += batch.deleted;
     if (batch.seen < max) break;

@@ -1,4 +1,5 @@
 import { readClock } from '../../db/clock.ts';
+import { readDeletionTime } from '../../db/clock-mark.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import type { RunId } from '../../kernel/ids.ts';
@@ -88,7 +89,9 @@ async function run(context: RunContext): Promise<RunRow> {
 async function pruneHistory(context: RunContext, id: RunId): Promise<void> {
   const { db, signal, budgetMs, elapsedMs } = context;
   const mayContinue = () => elapsedMs() < budgetMs * pruneShare;
-  const { notices, events } = await prune(db, { signal, mayContinue });
+  const at = await readDeletionTime(db);
+  if (at === undefined) return;
+  const { notices, events } = await prune(db, at, { signal, mayContinue });
   const changed = notices + events;
   if (changed === 0) return;
   const detail = { deleted_notices: notices, deleted_events: events };
