@@ -96,7 +96,10 @@ test('deletion is by batches, as many as the time allows, and the next run conti
   const turns = [true, true, false];
   const two = { signal: all.signal, mayContinue: () => turns.shift() ?? false, batchMax: 3 };
   expect(await prune(books.db, days(200), two)).toEqual({ notices: 6, events: 0 });
-  expect(await prune(books.db, days(200), { ...all, batchMax: 3 })).toEqual({ notices: total - 6, events: 0 });
+  expect(await prune(books.db, days(200), { ...all, batchMax: 3 })).toEqual({
+    notices: total - 6,
+    events: 0,
+  });
 });
 
 test('the database refuses to delete an event that is younger than its retention, in any batch with old ones', async () => {
