@@ -13,3 +13,11 @@ export interface PrunedTable {
   kind: 'notices' | 'events';
   before: ColumnType<Instant, string, string>;
 }
+
+export interface MigrationTable {
+  version: number;
+  name: string;
+  checksum: string;
+  oldest_program: string;
+  applied_at: ColumnType<Instant, string | undefined, never>;
+}

@@ -9,7 +9,7 @@ import type {
 } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
-import type { PrunedTable, WorkerStateTable } from './schema-program.ts';
+import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-program.ts';
 
 // The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
 // Instant (written as its ISO text, see `isoTime`), jsonb is read as a value and written as text.
@@ -265,14 +265,6 @@ export interface IdempotencyTable {
 export interface SettingTable {
   key: 'discounts' | 'renewal' | 'retention' | 'trial';
   value: Json<JsonObject>;
-}
-
-export interface MigrationTable {
-  version: number;
-  name: string;
-  checksum: string;
-  oldest_program: string;
-  applied_at: ColumnType<Instant, string | undefined, never>;
 }
 
 export interface Books {

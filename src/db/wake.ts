@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
-import type { Db, Tx } from './connect.ts';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Books } from './schema.ts';
 
 // Wake-ups of workers, keepers and couriers by NOTIFY.
 //
@@ -7,6 +7,10 @@ import type { Db, Tx } from './connect.ts';
 // held until the commit is on disk. So a server of the API defers them: a transaction only collects
 // names, and after its commit one statement wakes all that were collected in the last 50 ms. A
 // wake-up that is lost costs a tick's time, also if the process dies in these 50 ms.
+
+// As `connect.ts` names them; it opens the transactions, so it imports this file.
+type Db = Kysely<Books>;
+type Tx = Transaction<Books>;
 
 /** PostgreSQL's channel on which a service hears that a worker has something to do. */
 export const wakeChannel = 'perennial_wake';
