@@ -1,19 +1,19 @@
 import { sql } from 'kysely';
 import pg from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { inTransaction } from './connect.ts';
 import { deferWakes, wakeChannel, wakeWorker } from './wake.ts';
 
 /** The names that a service receives; each is read after `ask` returned. */
-async function listener(books: Books): Promise<{ ask(): Promise<string[]> }> {
+async function listener(books: Books): Promise<AsyncDisposable & { ask(): Promise<string[]> }> {
   const client = new pg.Client({ connectionString: books.url });
   const names: string[] = [];
   client.on('notification', ({ payload }) => names.push(payload ?? ''));
   await client.connect();
-  onTestFinished(() => client.end());
   await client.query(`LISTEN ${wakeChannel}`);
   return {
+    [Symbol.asyncDispose]: () => client.end(),
     // A notification comes before the answer to the next statement.
     async ask() {
       await client.query('SELECT 1');
@@ -28,7 +28,7 @@ const fail = (error: unknown) => {
 
 test('deferred wake-ups of many transactions are a few notifications, and none is lost', async () => {
   await using books = await freshBooks();
-  const heard = await listener(books);
+  await using heard = await listener(books);
   const wakes = deferWakes(books.db, fail);
   const commits = Array.from({ length: 200 }, (_, at) =>
     inTransaction(books.db, (tx) => wakeWorker(tx, at % 2 === 0 ? 'auto-renewal' : 'keep-node')),
@@ -46,7 +46,7 @@ test('deferred wake-ups of many transactions are a few notifications, and none i
 
 test('a transaction that is undone wakes no worker, and one within another wakes with the outer one', async () => {
   await using books = await freshBooks();
-  const heard = await listener(books);
+  await using heard = await listener(books);
   const wakes = deferWakes(books.db, fail);
   const undone = inTransaction(books.db, async (tx) => {
     await wakeWorker(tx, 'auto-renewal');
@@ -62,7 +62,7 @@ test('a transaction that is undone wakes no worker, and one within another wakes
 
 test('without deferral the wake-up is part of the transaction', async () => {
   await using books = await freshBooks();
-  const heard = await listener(books);
+  await using heard = await listener(books);
   await inTransaction(books.db, (tx) => wakeWorker(tx, 'auto-renewal'));
   expect(await heard.ask()).toEqual(['auto-renewal']);
 });
