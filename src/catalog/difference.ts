@@ -6,6 +6,8 @@ import type { Instant } from '../kernel/instant.ts';
 import { moneyText, readMinor } from '../kernel/money.ts';
 import { readPriceList } from '../subscription/price-list.ts';
 import { type NodeStep, nodeInWords, nodeSteps } from './node-steps.ts';
+import { plansOnSale } from './on-sale.ts';
+import { refuseLongWindow } from './renewal-window.ts';
 import { same } from './same.ts';
 
 // What is on sale, under which rules, and on which nodes, as the configuration has it and as the
@@ -54,6 +56,7 @@ export async function difference(db: Db | Tx, config: Config, now: Instant): Pro
   const { file } = config;
   const nodes = nodesOf(config);
   await checkTrial(db, config);
+  await refuseLongWindow(db, config, now);
   return [
     ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
@@ -89,12 +92,6 @@ async function checkTrial(db: Db | Tx, { file, path }: Config): Promise<void> {
     'no_plan',
     `${path ?? 'perennial.yaml'}: trial.plan: there is no plan "${plan}"; there is ${there.join(', ') || 'none yet'}`,
   );
-}
-
-async function plansOnSale(db: Db | Tx): Promise<string[]> {
-  const { rows } = await sql<{ key: string }>`
-    SELECT key FROM perennial.plan WHERE retired_at IS NULL ORDER BY key`.execute(db);
-  return rows.map((row) => row.key);
 }
 
 async function planSteps(

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { setPrice } from '../catalog/apply.ts';
 import { listPlans } from '../catalog/list.ts';
+import { refuseShortPeriod } from '../catalog/renewal-window.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
@@ -82,6 +83,7 @@ function setPriceCommand(open: OpenBooks): Command {
               `--from: ${isoTime(from)} is past; a price can't change what was charged`,
             );
           }
+          await refuseShortPeriod(tx, options.days);
           const price = { plan, periodDays: options.days, currency, amountMinor };
           await setPrice(tx, price, from);
           const detail = {
