@@ -47,7 +47,7 @@ const periodHasItsCharge = check<{
   find: () => sql`
     SELECT p.customer_id, p.id, p.source, p.ledger_entry_id AS entry_id
     FROM perennial.period p
-    WHERE p.source IN ${isCharge} AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
+    WHERE p.source IN ${isCharge} AND p.part_of IS NULL AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
       WHERE e.id = p.ledger_entry_id AND e.customer_id = p.customer_id AND e.kind = p.source)`,
   rows: ({ id, entry_id }) => ({
     period: [id],

@@ -76,11 +76,12 @@ const paidWasGot = check<OfSubscription>({
 const trialIsFree = check<OfSubscription & { period_id: bigint }>({
   id: 'trial-is-free',
   promise: null,
-  title: 'a trial has no charged period',
+  title: 'a trial has no charged period that is not refunded',
   find: () => sql`
     SELECT s.customer_id, s.id, min(p.id) AS period_id
     FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
-    WHERE s.kind = 'trial' AND p.ledger_entry_id IS NOT NULL GROUP BY s.id`,
+    WHERE s.kind = 'trial' AND p.ledger_entry_id IS NOT NULL AND p.refunded_at IS NULL
+    GROUP BY s.id`,
   rows: ({ id, period_id }) => ({ subscription: [id], period: [period_id] }),
   say: ({ id, period_id }) => `subscription ${id} is a trial, yet period ${period_id} was charged`,
 });

@@ -6,6 +6,7 @@ import { impossibleAccess } from './impossible-access.ts';
 import { impossibleSubscriptions } from './impossible-subscriptions.ts';
 import { oneCharge } from './one-charge.ts';
 import { refunds } from './refunds.ts';
+import { servedParts, termChecks } from './terms.ts';
 
 /** Every check, in the order in which they are told. A new one is a line in its promise's file. */
 export const checks: readonly Check[] = [
@@ -13,9 +14,11 @@ export const checks: readonly Check[] = [
   ...oneCharge,
   ...chargeAndExtension,
   ...refunds,
+  ...servedParts,
   ...keptAccess,
   ...noFreeAccess,
   ...impossibleSubscriptions,
+  ...termChecks,
   ...impossibleAccess,
 ];
 

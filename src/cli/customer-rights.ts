@@ -34,7 +34,11 @@ export function purchaseCommand(open: OpenBooks): Command {
     .requiredOption('--plan <P>', 'which plan')
     .requiredOption('--days <N>', 'how long', days)
     .option('--new', 'another subscription, whatever there is')
-    .option('--auto-renew <on|off>', 'of a new one (default: on)', onOff);
+    .option(
+      '--auto-renew <on|off>',
+      'of a new or converted one; an extended one keeps its own (default: on)',
+      onOff,
+    );
   return changing<PurchaseOptions>(open, build, ({ db }, options, id) =>
     purchase(call(db, options), {
       telegramId: tg(id),
@@ -103,7 +107,7 @@ interface RefundOptions extends KeyOption {
 }
 
 export function refundCommand(open: OpenBooks): Command {
-  const build = command('refund <TG>', 'give the money of a period back to the balance')
+  const build = command('refund <TG>', 'refund a period to the balance, or take a grant back')
     .requiredOption('--period <ID>', 'which one; "customer show" lists them', rowId)
     .option('--unused', 'only the part that is not used yet (default: whole)')
     .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again');

@@ -53,11 +53,20 @@ function subscriptionText(one: SubscriptionPortrait): string {
       row.plan,
       `${minute(row.starts_at)} - ${minute(row.ends_at)}`,
       row.amount,
-      row.refunded_at === null ? '' : `refunded ${minute(row.refunded_at)}`,
+      stateOf(row),
     ]),
     [4],
   );
   return [head, credential, periods].join('\n');
+}
+
+/** What became of a period since it was sold. */
+function stateOf(row: SubscriptionPortrait['periods'][number]): string {
+  const { refunded_at, part_of, moved_from, source } = row;
+  if (part_of !== null) return `served part of period ${part_of}`;
+  const moved = moved_from === null ? '' : `moved, sold from ${minute(moved_from)}`;
+  if (refunded_at === null) return moved;
+  return `${source === 'grant' ? 'taken back' : 'refunded'} ${minute(refunded_at)}`;
 }
 
 function section(

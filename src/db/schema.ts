@@ -9,6 +9,7 @@ import type {
 } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
+import type { PeriodTerms } from './schema-period.ts';
 import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-program.ts';
 
 // The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
@@ -88,6 +89,7 @@ export interface SubscriptionTable {
   auto_renew: Generated<boolean>;
   next_try_at: MaybeTime;
   remind_at: MaybeTime;
+  changes_at: MaybeTime;
 }
 
 export interface LedgerEntryTable {
@@ -102,7 +104,7 @@ export interface LedgerEntryTable {
   created_at: Time;
 }
 
-export interface PeriodTable {
+export interface PeriodTable extends PeriodTerms {
   id: GeneratedAlways<PeriodId>;
   subscription_id: SubscriptionId;
   customer_id: CustomerId;
@@ -115,9 +117,6 @@ export interface PeriodTable {
   ledger_entry_id: LedgerEntryId | null;
   refunded_at: MaybeTime;
   refund_entry_id: LedgerEntryId | null;
-  period_days: Generated<number | null>;
-  list_minor: Generated<bigint | null>;
-  discount_percent: Generated<number | null>;
 }
 
 export interface CredentialTable {

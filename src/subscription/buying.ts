@@ -1,11 +1,10 @@
 import { sql } from 'kysely';
-import type { SubscriptionKind } from '../db/schema.ts';
 import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, latest } from '../kernel/instant.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
 import { owe } from '../notify/outbox.ts';
-import { openAccess, remarkAccess } from './access.ts';
+import { openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
@@ -13,19 +12,21 @@ import { addPeriods, periodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
 import { receiptOf } from './renewing.ts';
-import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
+import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
+import { found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
 
 // Buying a period from the balance (DESIGN.md 5, "Buying"). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid
 // period starts where the trial ends), or makes a new one. A period starts at max(now, end): no
-// paid day is lost, none is given twice.
+// paid day is lost, none is given twice. Its plan and length are in force from its start
+// (`terms.ts`).
 
 export interface Purchase extends EndCondition {
   readonly telegramId: bigint;
   readonly plan: string;
   readonly periodDays: number;
-  /** To extend or revive; without it the one that is meant, see `target`. */
+  /** To extend or revive; without it the only one, or the only active one. */
   readonly subscriptionId?: SubscriptionId;
   /** A new one, whatever there is (family, gift). */
   readonly isNew?: boolean;
@@ -58,11 +59,7 @@ export function purchase(call: Call, request: Purchase): Promise<PurchaseAnswer>
     const price = await priceOf(desk, prices, request);
     refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
     refuseShort(desk, price.amountMinor, desk.customer.balanceMinor);
-    const subscription = target(
-      await subscriptionsOf(desk.tx, desk.customer.id),
-      request,
-      desk.now,
-    );
+    const subscription = await findTarget(desk, request);
     requireEnd(subscription, request);
     return sell(desk, request, subscription, price);
   });
@@ -124,30 +121,33 @@ export function refuseOtherPrice(
   );
 }
 
-const isTrial = (one: Subscription): boolean => one.kind === 'trial' && one.state === 'active';
-
-/** The subscription that a purchase is for; undefined for a new one. */
-export function target(
-  all: readonly Subscription[],
-  request: Purchase,
-  now: Instant,
-): Subscription | undefined {
+/**
+ * The subscription that a purchase is for; undefined for a new one.
+ * @throws Fault `which_subscription`, `no_subscription`, `revoked`, `other_plan`
+ */
+export async function findTarget(
+  desk: Desk,
+  request: Pick<Purchase, 'subscriptionId' | 'isNew' | 'plan'>,
+): Promise<Subscription | undefined> {
   if (request.isNew === true) return undefined;
+  const all = await subscriptionsOf(desk.tx, desk.customer.id);
   const asked = request.subscriptionId;
   const candidates = all.filter((one) => one.state !== 'revoked');
   if (asked === undefined && candidates.length === 0) return undefined;
   const chosen =
     asked === undefined
-      ? (candidates.find(isTrial) ?? pick(candidates, undefined))
+      ? pick(candidates, undefined, 'buy another one with --new')
       : pick(all, asked);
   if (chosen.state === 'revoked') {
     throw refused('revoked', `subscription ${chosen.id} was revoked`, 'buy a new one with --new');
   }
-  const runs = chosen.state === 'active' && chosen.expiresAt > now;
-  if (chosen.kind === 'paid' && runs && chosen.plan !== request.plan) {
+  const runs = chosen.state === 'active' && chosen.expiresAt > desk.now;
+  if (chosen.kind !== 'paid' || !runs) return chosen;
+  const { plan } = await lastTermsOf(desk, chosen);
+  if (plan !== request.plan) {
     throw refused(
       'other_plan',
-      `subscription ${chosen.id} runs on plan ${chosen.plan}`,
+      `subscription ${chosen.id} is paid for plan ${plan}`,
       `change-plan moves it to ${request.plan}, --new buys another one`,
     );
   }
@@ -177,7 +177,8 @@ export async function sell(
   const { startsAt, endsAt } = stretchOf(existing, periodDays, now);
   const entryId = await move(desk, { amountMinor: -priceMinor, kind: 'purchase' });
   const action = actionOf(existing);
-  const subscriptionId = await extendOrFound(desk, request, existing, endsAt);
+  const lastBefore = existing === undefined ? request : await lastTermsOf(desk, existing);
+  const subscriptionId = existing?.id ?? (await foundPaid(desk, request, endsAt));
   const sold = {
     subscriptionId,
     customerId: customer.id,
@@ -188,11 +189,16 @@ export async function sell(
     currency: customer.currency,
   };
   await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
-  await openAccess(desk.tx, [subscriptionId], now);
-  // The same credential may open other nodes from now on.
-  if (existing !== undefined && existing.plan !== plan) {
-    await remarkAccess(desk.tx, [subscriptionId], now);
+  if (existing !== undefined) {
+    await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), {
+      kind: 'paid',
+      state: 'active',
+      expiresAt: endsAt,
+      autoRenew: autoRenewAfter(request, existing),
+      nextTryAt: null,
+    });
   }
+  await openAccess(desk.tx, [subscriptionId], now);
   await owe(
     desk.tx,
     [
@@ -246,26 +252,18 @@ export function actionOf(existing: Subscription | undefined): string {
   return existing.kind === 'trial' ? 'converted' : 'extended';
 }
 
-async function extendOrFound(
+function foundPaid(
   desk: Desk,
-  request: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
-  existing: Subscription | undefined,
+  { plan, periodDays, autoRenew = true }: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
   expiresAt: Instant,
 ): Promise<SubscriptionId> {
-  const kind: SubscriptionKind = 'paid';
-  const { plan, periodDays } = request;
-  if (existing === undefined) {
-    return found(desk, { kind, plan, periodDays, expiresAt, autoRenew: request.autoRenew ?? true });
-  }
-  const autoRenew = request.autoRenew ?? (existing.kind === 'trial' || existing.autoRenew);
-  await alter(desk, existing, {
-    kind,
-    plan,
-    periodDays,
-    state: 'active',
-    expiresAt,
-    autoRenew,
-    nextTryAt: null,
-  });
-  return existing.id;
+  return found(desk, { kind: 'paid', plan, periodDays, expiresAt, autoRenew });
+}
+
+/** The switch of a paid subscription belongs to the customer. A purchase does not change it. */
+function autoRenewAfter(
+  { autoRenew = true }: Pick<Purchase, 'autoRenew'>,
+  existing: Subscription,
+): boolean {
+  return existing.kind === 'trial' ? autoRenew : existing.autoRenew;
 }

@@ -18,6 +18,8 @@ const graceMs = dayMs;
 export interface EndingFacts extends RenewalFacts {
   /** When auto-renewal, where it failed by itself, tries it again; null: it is in no quarantine. */
   readonly quarantinedUntil: Instant | null;
+  /** When the next period with other terms starts (`terms.ts`, rule 9). */
+  readonly changesAt: Instant | null;
 }
 
 export type EndingDecision =
@@ -25,11 +27,22 @@ export type EndingDecision =
   | { readonly do: 'end' }
   /** `until` is null: until auto-renewal has made a try that is due. */
   | { readonly do: 'hold'; readonly until: Instant | null }
+  /** A paid period with other terms has begun. */
+  | { readonly do: 'change-terms' }
   | { readonly do: 'nothing' };
+
+/** Also for a subscription that ends: the terms of its last period come into force first. */
+export function changeIsDue(
+  { state, changesAt }: Pick<EndingFacts, 'state' | 'changesAt'>,
+  now: Instant,
+): boolean {
+  return state === 'active' && changesAt !== null && changesAt <= now;
+}
 
 /** What becomes of a subscription whose end may have come. Total. */
 export function decideEnding(facts: EndingFacts, now: Instant, settings: Settings): EndingDecision {
-  if (facts.state !== 'active' || facts.expiresAt > now) return { do: 'nothing' };
+  if (facts.state !== 'active') return { do: 'nothing' };
+  if (facts.expiresAt > now) return { do: changeIsDue(facts, now) ? 'change-terms' : 'nothing' };
   if (facts.kind !== 'paid' || !facts.autoRenew) return { do: 'end' };
   const until = later(facts.expiresAt, graceMs);
   const { quarantinedUntil } = facts;

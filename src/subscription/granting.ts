@@ -7,17 +7,10 @@ import { closeAccess, openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
-import { addPeriods, periodEnd } from './periods.ts';
+import { addPeriods, livePeriods, periodEnd } from './periods.ts';
 import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.ts';
-import {
-  alter,
-  found,
-  livePeriods,
-  type Period,
-  pick,
-  type Subscription,
-  subscriptionsOf,
-} from './subscriptions.ts';
+import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
+import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
 
@@ -53,11 +46,9 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     requireEnd(existing, request);
     const startsAt = existing === undefined ? desk.now : latest(desk.now, existing.expiresAt);
     const endsAt = periodEnd(startsAt, request.days);
-    const plan = existing?.plan ?? (request.newPlan as string);
+    const lastBefore = existing === undefined ? undefined : await lastTermsOf(desk, existing);
+    const plan = lastBefore?.plan ?? (request.newPlan as string);
     const id = existing?.id ?? (await foundGift(desk, plan, request.days, endsAt));
-    if (existing !== undefined) {
-      await alter(desk, existing, { state: 'active', expiresAt: endsAt, nextTryAt: null });
-    }
     await addPeriods(desk.tx, [
       {
         subscriptionId: id,
@@ -72,8 +63,13 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
         periodDays: existing === undefined ? request.days : null,
         listMinor: null,
         discountPercent: null,
+        kind: existing?.kind ?? 'paid',
       },
     ]);
+    if (existing !== undefined && lastBefore !== undefined) {
+      const change = { state: 'active', expiresAt: endsAt, nextTryAt: null } as const;
+      await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), change);
+    }
     await openAccess(desk.tx, [id], desk.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
     await tell(desk, id, 'granted', detail, {
@@ -130,7 +126,8 @@ export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
       throw refused('revoked', `subscription ${subscription.id} was revoked already`);
     }
     const { refundedMinor, expiresAt } = await refundToCome(desk, subscription, request.refund);
-    await alter(desk, subscription, { state: 'revoked', expiresAt, nextTryAt: never });
+    const change = { state: 'revoked', expiresAt, nextTryAt: never, changesAt: null } as const;
+    await alter(desk, subscription, change);
     await closeAccess(desk.tx, [subscription.id], desk.now);
     if (refundedMinor > 0n) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
     const detail = {
@@ -156,18 +153,15 @@ async function refundToCome(
 ): Promise<{ refundedMinor: bigint; expiresAt: Instant }> {
   if (part === undefined) return { refundedMinor: 0n, expiresAt: subscription.expiresAt };
   let refundedMinor = 0n;
-  const left: Period[] = [];
   for (const period of await livePeriods(desk.tx, subscription.id)) {
-    if (period.endsAt <= desk.now || period.ledgerEntryId === null) {
-      left.push(period);
-      continue;
-    }
+    if (period.endsAt <= desk.now || period.ledgerEntryId === null) continue;
     const minor = part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
     await giveBack(desk, period, minor);
     await tellRefund(desk, subscription.id, period, minor, null);
     refundedMinor += minor;
   }
-  return { refundedMinor, expiresAt: left[0]?.endsAt ?? subscription.startedAt };
+  const [last] = await livePeriods(desk.tx, subscription.id);
+  return { refundedMinor, expiresAt: last?.endsAt ?? subscription.startedAt };
 }
 
 export interface Switch extends EndCondition {

@@ -142,8 +142,8 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
       FROM line),
     given AS (
       INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-        currency, period_days)
-      SELECT id, customer_id, 'import', plan, started_at, expires_at, currency, period_days
+        currency, period_days, kind)
+      SELECT id, customer_id, 'import', plan, started_at, expires_at, currency, period_days, kind
       FROM line
       ORDER BY id),
     issued AS (

@@ -6,17 +6,11 @@ import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
+import { livePeriods, type Period } from './periods.ts';
 import type { ComputedPrice } from './price.ts';
 import { readPriceList } from './price-list.ts';
 import { giveBack, tellRefund, unusedMinor } from './refunding.ts';
-import {
-  alter,
-  livePeriods,
-  type Period,
-  pick,
-  type Subscription,
-  subscriptionsOf,
-} from './subscriptions.ts';
+import { alter, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
 

@@ -51,6 +51,8 @@ export interface SubscriptionPortrait {
     readonly ends_at: string;
     readonly amount: string;
     readonly refunded_at: string | null;
+    readonly part_of: number | null;
+    readonly moved_from: string | null;
   }[];
 }
 
@@ -93,6 +95,8 @@ interface PeriodRow {
   readonly endsAt: Instant;
   readonly amountMinor: bigint;
   readonly refundedAt: Instant | null;
+  readonly partOf: bigint | null;
+  readonly movedFrom: Instant | null;
 }
 
 async function subscriptionPortraits(
@@ -103,7 +107,7 @@ async function subscriptionPortraits(
   const { rows: periods } = await sql<PeriodRow>`
     SELECT p.id, p.subscription_id AS "subscriptionId", p.source, p.plan,
       p.starts_at AS "startsAt", p.ends_at AS "endsAt", p.amount_minor AS "amountMinor",
-      p.refunded_at AS "refundedAt"
+      p.refunded_at AS "refundedAt", p.part_of AS "partOf", p.moved_from AS "movedFrom"
     FROM perennial.subscription s JOIN LATERAL (
       (SELECT * FROM perennial.period live
        WHERE live.subscription_id = s.id AND live.refunded_at IS NULL
@@ -140,6 +144,8 @@ async function subscriptionPortraits(
       ends_at: isoTime(row.endsAt),
       amount: majorUnits(row.amountMinor, currency),
       refunded_at: row.refundedAt === null ? null : isoTime(row.refundedAt),
+      part_of: row.partOf === null ? null : Number(row.partOf),
+      moved_from: row.movedFrom === null ? null : isoTime(row.movedFrom),
     })),
   }));
 }

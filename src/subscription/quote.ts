@@ -2,7 +2,7 @@ import type { Db } from '../db/connect.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { actionOf, type Purchase, priceOf, stretchOf, target } from './buying.ts';
+import { actionOf, findTarget, type Purchase, priceOf, stretchOf } from './buying.ts';
 import { type Desk, glance } from './command.ts';
 import { creditsOf, type PlanChange, refuseUnchangeable } from './plan-change.ts';
 import { priceFor } from './price.ts';
@@ -41,8 +41,7 @@ export function quotePurchase(
   return glance(db, request.telegramId, async (desk) => {
     const prices = await readPriceList(desk.tx, desk.now);
     const { amountMinor } = await priceOf(desk, prices, request);
-    const all = await subscriptionsOf(desk.tx, desk.customer.id);
-    const existing = target(all, request, desk.now);
+    const existing = await findTarget(desk, request);
     return answer(desk, request, actionOf(existing), existing, amountMinor, 0n);
   });
 }

@@ -7,21 +7,24 @@ import { owe } from '../notify/outbox.ts';
 import { closeAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
-import {
-  alter,
-  livePeriods,
-  type Period,
-  type Subscription,
-  subscriptionsOf,
-} from './subscriptions.ts';
+import { movesAfterRefund } from './moves.ts';
+import { addServedPart, livePeriods, movePeriod, type Period } from './periods.ts';
+import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
+import { type Subscription, subscriptionsOf } from './subscriptions.ts';
+import type { Terms } from './terms.ts';
 import { ofSubscription, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
 
-// Refunds (DESIGN.md 5): the money of a period goes back to the balance, whole or the part that is
-// not used yet, rounded down; the period is marked refunded, once, and the end of the subscription
-// follows. Periods are refunded from the last one backwards, so that what is left has no hole.
-// Refunding says that the customer doesn't want it: auto-renewal is switched off with it, or the
-// money that came back would buy the same period again within minutes.
+// Refunds (DESIGN.md 5, "Refund").
+//
+// 1. The money of a period returns to the balance, whole or for the unused part, rounded down.
+// 2. A period is refunded once. A bought period with later bought periods waits for their refund.
+// 3. A refunded period ends at the refund. Its time until then stays as a served part.
+// 4. Grants do not block a refund. Later periods move to an earlier start (`moves.ts`).
+// 5. A grant is taken back in the same way. It moves no money and leaves auto-renewal as it is.
+// 6. Plan, length, kind and end follow the periods that are left (`terms.ts`).
+// 7. A refund switches auto-renewal off, unless the command keeps it: otherwise the money would
+//    buy the same period again.
 
 export type RefundPart = 'whole' | 'unused';
 
@@ -62,13 +65,17 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
     requireEnd(subscription, request);
     const amountMinor =
       request.part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
-    if (amountMinor === 0n && request.part === 'unused') {
+    const isGrant = period.source === 'grant';
+    if (isGrant ? period.endsAt <= desk.now : amountMinor === 0n && request.part === 'unused') {
       throw refused('nothing_unused', nothingUnused(desk, period));
     }
+    const lastBefore = await lastTermsOf(desk, subscription);
     await giveBack(desk, period, amountMinor);
-    const after = await followEnd(desk, subscription, request.keepAutoRenew === true);
+    const keepAutoRenew = isGrant || request.keepAutoRenew === true;
+    const after = await followPeriods(desk, subscription, period, lastBefore, keepAutoRenew);
     const endsAt = after.state === 'active' ? after.expiresAt : null;
-    await tellRefund(desk, subscription.id, period, amountMinor, endsAt);
+    if (isGrant) await recordTakenBack(desk, subscription.id, period, after);
+    else await tellRefund(desk, subscription.id, period, amountMinor, endsAt);
     return {
       telegram_id: Number(desk.customer.telegramId),
       subscription_id: Number(subscription.id),
@@ -98,19 +105,7 @@ async function findPeriod(
     const live = await livePeriods(desk.tx, subscription.id);
     const period = live.find((one) => one.id === id);
     if (period === undefined) continue;
-    if (period.ledgerEntryId === null) {
-      throw refused(
-        'not_charged',
-        `period ${id} came by ${period.source}: there is nothing to give back`,
-      );
-    }
-    const [last] = live;
-    if (last !== undefined && last.id !== id) {
-      throw refused(
-        'refund_later_first',
-        `period ${id} is followed by period ${last.id} (${last.source}, until ${isoTime(last.endsAt)}); refund or revoke that first`,
-      );
-    }
+    refuseUnrefundable(period, live);
     return { subscription, period };
   }
   throw refused(
@@ -131,7 +126,30 @@ async function subscriptionOfPeriod(
   return rows[0]?.owner;
 }
 
-/** Marks a period refunded and moves its money. An amount of 0 moves none. */
+/** @throws Fault `not_charged`, `nothing_unused`, `refund_later_first` */
+function refuseUnrefundable(period: Period, live: readonly Period[]): void {
+  const { id, source, partOf } = period;
+  if (partOf !== null) {
+    throw refused(
+      'nothing_unused',
+      `period ${id} is the served part of period ${partOf}: nothing of it is unused`,
+    );
+  }
+  if (source === 'grant') return;
+  if (period.ledgerEntryId === null) {
+    throw refused('not_charged', `period ${id} came by ${source}: there is nothing to give back`);
+  }
+  const later = live.find((one) => one.startsAt > period.startsAt && one.ledgerEntryId !== null);
+  if (later === undefined) return;
+  throw refused(
+    'refund_later_first',
+    `period ${id} is followed by period ${later.id} (${later.source}, until ${isoTime(later.endsAt)}); refund that first`,
+  );
+}
+
+/**
+ * Marks a period refunded, moves its money and keeps its served part. An amount of 0 moves none.
+ */
 export async function giveBack(desk: Desk, period: Period, amountMinor: bigint): Promise<void> {
   let entryId: LedgerEntryId | null = null;
   if (amountMinor > 0n) entryId = await move(desk, { amountMinor, kind: 'refund' });
@@ -139,30 +157,80 @@ export async function giveBack(desk: Desk, period: Period, amountMinor: bigint):
     UPDATE perennial.period
     SET refunded_at = ${isoTime(desk.now)}, refund_entry_id = ${entryId}
     WHERE id = ${period.id} AND customer_id = ${desk.customer.id}`.execute(desk.tx);
+  await addServedPart(desk.tx, period.id, desk.now);
 }
 
-/** The subscription's end after its last periods went: its access ends with it, if that is past. */
-async function followEnd(
+/** Brings later periods, end, terms and access in line with a refund (rules 4 and 6). */
+export async function followPeriods(
   desk: Desk,
   subscription: Subscription,
+  refunded: Period,
+  lastBefore: Terms,
   keepAutoRenew: boolean,
 ): Promise<{ expiresAt: Instant; state: string }> {
-  const [last] = await livePeriods(desk.tx, subscription.id);
-  const expiresAt = last?.endsAt ?? subscription.startedAt;
-  const autoRenew = keepAutoRenew && subscription.autoRenew;
+  if (subscription.state === 'active') await moveLater(desk, subscription, refunded);
+  const settled = await readSettled(desk, subscription);
+  const expiresAt = settled.periods[0]?.endsAt ?? subscription.startedAt;
+  const { kind } = settled.terms;
+  const autoRenew = kind === 'paid' && keepAutoRenew && subscription.autoRenew;
   const ended = subscription.state === 'active' && expiresAt <= desk.now;
   const state = ended ? 'expired' : subscription.state;
-  await alter(desk, subscription, {
+  // Without auto-renewal no renewal is chosen: what is next is paid already.
+  const before = autoRenew ? subscription : { ...subscription, ...lastAsNext(lastBefore) };
+  await settleTerms(desk, before, lastBefore, settled, {
+    kind,
     expiresAt,
     autoRenew,
     state,
     nextTryAt: state === 'active' ? null : never,
-    ...(autoRenew ? {} : { nextPlan: null, nextPeriodDays: null }),
   });
   if (ended) await closeAccess(desk.tx, [subscription.id], desk.now);
   // What came back may pay for the customer's other subscriptions.
   await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
   return { expiresAt, state };
+}
+
+const lastAsNext = ({ plan, periodDays }: Terms) => ({
+  nextPlan: plan,
+  nextPeriodDays: periodDays,
+});
+
+async function moveLater(desk: Desk, { id }: Subscription, refunded: Period): Promise<void> {
+  const moves = movesAfterRefund(refunded, await livePeriods(desk.tx, id), desk.now);
+  // In the order of their starts: each moves into time that is free already.
+  for (const one of moves) await movePeriod(desk.tx, one);
+  const events = moves.map((one) => ({
+    customerId: desk.customer.id,
+    subject: ofSubscription(id),
+    action: 'period_moved',
+    detail: {
+      period_id: one.id,
+      starts_at: isoTime(one.startsAt),
+      ends_at: isoTime(one.endsAt),
+    },
+  }));
+  await record(desk.tx, events, desk.actor, desk.now);
+}
+
+/** The event of a grant that was taken back, and the notification if access ended with it. */
+async function recordTakenBack(
+  desk: Desk,
+  id: SubscriptionId,
+  { id: periodId, plan }: Period,
+  { expiresAt, state }: { readonly expiresAt: Instant; readonly state: string },
+): Promise<void> {
+  const { customer, now } = desk;
+  if (state === 'expired') {
+    const params = { plan, expires_at: isoTime(expiresAt) };
+    const dedupeKey = `expired:${id}:${expiresAt}`;
+    const kind = 'expired' as const;
+    const of = { customerId: customer.id, subscriptionId: id };
+    await owe(desk.tx, [{ ...of, kind, dedupeKey, params }], now);
+  }
+  const detail = { period_id: periodId, plan, ends_at: isoTime(expiresAt) };
+  const subject = ofSubscription(id);
+  const event = { customerId: customer.id, subject, action: 'grant_taken_back', detail };
+  await record(desk.tx, [event], desk.actor, now);
 }
 
 /**

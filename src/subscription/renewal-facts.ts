@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import type { Instant } from '../kernel/instant.ts';
+import { dayMs, type Instant, later } from '../kernel/instant.ts';
 import type { PriceList } from './price-list.ts';
 import type { RenewalFacts } from './renewal.ts';
 
@@ -17,9 +17,11 @@ export interface Facts extends RenewalFacts {
   /** Of the next period: `next_plan` where one was chosen. */
   readonly plan: string;
   readonly currentPlan: string;
+  /** When the next period with other terms starts. */
+  readonly changesAt: Instant | null;
 }
 
-type FactsRow = Omit<Facts, 'listMinor'>;
+type FactsRow = Omit<Facts, 'listMinor' | 'lastStartsAt'>;
 
 /**
  * The facts of these subscriptions, in a statement of its own after the customers were locked:
@@ -30,7 +32,7 @@ type FactsRow = Omit<Facts, 'listMinor'>;
 export async function readFacts(
   tx: Tx,
   items: readonly { readonly subscriptionId: SubscriptionId }[],
-  moment: { readonly prices: PriceList },
+  moment: { readonly prices: PriceList; readonly now: Instant },
 ): Promise<Facts[]> {
   const ids = items.map((item) => item.subscriptionId);
   const { rows } = await sql<FactsRow>`
@@ -38,15 +40,37 @@ export async function readFacts(
       c.telegram_id AS "telegramId", c.currency, c.balance_minor AS "balanceMinor", c.vip,
       c.discount_percent AS "discountPercent", s.kind, s.state, s.auto_renew AS "autoRenew",
       s.expires_at AS "expiresAt", s.next_try_at AS "nextTryAt", s.plan AS "currentPlan",
+      s.changes_at AS "changesAt",
       coalesce(s.next_plan, s.plan) AS plan,
       coalesce(s.next_period_days, s.period_days) AS "periodDays"
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${anyOf('bigint', ids)}
     ORDER BY s.customer_id, s.expires_at, s.id`.execute(tx);
+  const starts = await readLastStarts(tx, rows, moment.now);
   return rows.map((row) => ({
     ...row,
+    lastStartsAt: starts.get(row.subscriptionId) ?? null,
     listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
   }));
+}
+
+/**
+ * The starts of last periods that may lie in the future. A period lasts a day at least, so the last
+ * one has begun if it ends within a day: with the usual window nothing is read.
+ */
+async function readLastStarts(
+  tx: Tx,
+  rows: readonly FactsRow[],
+  now: Instant,
+): Promise<ReadonlyMap<SubscriptionId, Instant>> {
+  const far = rows.filter((row) => row.expiresAt > later(now, dayMs));
+  if (far.length === 0) return new Map();
+  const ids = far.map((row) => row.subscriptionId);
+  const { rows: last } = await sql<{ id: SubscriptionId; at: Instant }>`
+    SELECT p.subscription_id AS id, max(p.starts_at) AS at FROM perennial.period p
+    WHERE p.subscription_id = ${anyOf('bigint', ids)} AND p.refunded_at IS NULL
+    GROUP BY p.subscription_id`.execute(tx);
+  return new Map(last.map(({ id, at }) => [id, at]));
 }
 
 /** When to try again; out of the due index until then, or until something raises the balance. */

@@ -17,6 +17,7 @@ const payable: RenewalFacts = {
   periodDays: 30,
   balanceMinor: 14_900n,
   listMinor: 14_900n,
+  lastStartsAt: null,
   vip: false,
   discountPercent: 0,
 };
@@ -32,6 +33,8 @@ const dueTable: readonly [why: string, change: Change, due: boolean][] = [
   ['a millisecond earlier it is not', { expiresAt: at(6 * hourMs + 1) }, false],
   ['at its end it is due', { expiresAt: now }, true],
   ['past its end it is due, as long as it is active', { expiresAt: at(-90 * dayMs) }, true],
+  ['a period of which the last has not begun is not followed yet', { lastStartsAt: at(1) }, false],
+  ['… and is from its start on', { lastStartsAt: now }, true],
   ['one that waits for its next try is not due before it', { nextTryAt: at(1) }, false],
   ['… and is due at it', { nextTryAt: now }, true],
   ['… but not before the window', { nextTryAt: now, expiresAt: at(6 * hourMs + 1) }, false],
@@ -159,6 +162,7 @@ const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
   periodDays: fc.integer({ min: 1, max: 3_660 }),
   balanceMinor: fc.bigInt({ min: 0n, max: 20_000n }),
   listMinor: fc.option(fc.bigInt({ min: 1n, max: 20_000n })),
+  lastStartsAt: fc.option(fc.integer({ min: -dayMs, max: dayMs }).map(at)),
   vip: fc.boolean(),
   discountPercent: fc.integer({ min: 0, max: 100 }),
 });

@@ -28,6 +28,8 @@ export interface RenewalFacts extends Discount {
   /** Of the period to come: the plan that was chosen for it, else the one that runs. */
   readonly periodDays: number;
   readonly balanceMinor: bigint;
+  /** Start of the last period that is not refunded; null if it is known to have begun. */
+  readonly lastStartsAt: Instant | null;
   /** The list price valid now for plan, period and currency; null where there is none. */
   readonly listMinor: bigint | null;
 }
@@ -53,6 +55,16 @@ export type RenewalDecision =
   | { readonly do: 'give-up' }
   | { readonly do: 'nothing' };
 
+/**
+ * Renewals charge at most one period ahead: never before the last period has begun, and never
+ * earlier than half a period before the end.
+ */
+function isTooEarly(facts: RenewalFacts, now: Instant): boolean {
+  const { lastStartsAt, expiresAt, periodDays } = facts;
+  if (lastStartsAt !== null && lastStartsAt > now) return true;
+  return expiresAt > later(now, Math.floor((periodDays * dayMs) / 2));
+}
+
 /** Whether auto-renewal should look at it at all, with the predicate of the due index. */
 export function isDue(facts: RenewalFacts, now: Instant, settings: Settings): boolean {
   if (facts.kind !== 'paid' || !facts.autoRenew) return false;
@@ -60,6 +72,7 @@ export function isDue(facts: RenewalFacts, now: Instant, settings: Settings): bo
     case 'active':
       return (
         facts.expiresAt <= later(now, settings.windowMs) &&
+        !isTooEarly(facts, now) &&
         (facts.nextTryAt === null || facts.nextTryAt <= now)
       );
     case 'expired':

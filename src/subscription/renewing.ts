@@ -37,6 +37,8 @@ export interface Renewal {
   /** The subscription had ended: its access is opened again. */
   readonly revived: boolean;
   readonly planChanged: boolean;
+  /** The period starts later: the terms in force stay until then (`terms.ts`, rule 2). */
+  readonly startsLater: boolean;
 }
 
 /** What the rule decided, as it is to be written. `balanceMinor` is what the decision saw. */
@@ -44,6 +46,7 @@ export function renewalOf(
   facts: Facts,
   decision: Extract<RenewalDecision, { do: 'renew' }>,
   balanceMinor: bigint,
+  now: Instant,
 ): Renewal {
   return {
     ...facts,
@@ -51,6 +54,7 @@ export function renewalOf(
     balanceAfterMinor: balanceMinor - decision.chargeMinor,
     revived: facts.state === 'expired',
     planChanged: facts.plan !== facts.currentPlan,
+    startsLater: decision.startsAt > now,
   };
 }
 
@@ -95,7 +99,7 @@ export async function renew(
     () => extend(tx, charged),
   ]);
   const revived = charged.filter((row) => row.revived);
-  const moved = charged.filter((row) => row.planChanged && !row.revived);
+  const moved = charged.filter((row) => row.planChanged && !row.revived && !row.startsLater);
   await openAccess(
     tx,
     revived.map((row) => row.subscriptionId),
@@ -109,7 +113,8 @@ export async function renew(
 }
 
 /**
- * The new end, and the plan that was chosen for this period. With a new end this can't be a HOT
+ * The new end, and the terms of a period that has begun. Of one that begins later the terms are
+ * the next ones until then; `changes_at` says when, if they differ. With a new end this can't be a HOT
  * update, so each index gets an entry, that of `remind_at` too, whether it changes or not (2 µs and
  * 100 bytes of WAL, docs/benchmarks.md): to set it costs no more than to leave it, and spares the
  * reminders' worker a look at the old end. For periods of under three days it is too early; that
@@ -118,14 +123,22 @@ export async function renew(
 async function extend(tx: Tx, charged: readonly Charged[]): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription s
-    SET state = 'active', plan = paid.plan, period_days = paid.period_days,
-      next_plan = NULL, next_period_days = NULL, expires_at = paid.ends_at, next_try_at = NULL,
+    SET state = 'active', expires_at = paid.ends_at, next_try_at = NULL,
+      plan = CASE WHEN paid.later THEN s.plan ELSE paid.plan END,
+      period_days = CASE WHEN paid.later THEN s.period_days ELSE paid.period_days END,
+      next_plan = CASE WHEN paid.later THEN s.next_plan END,
+      next_period_days = CASE WHEN paid.later THEN s.next_period_days END,
+      changes_at = CASE WHEN paid.later THEN coalesce(s.changes_at,
+        CASE WHEN (s.plan, s.period_days) <> (paid.plan, paid.period_days)
+          THEN paid.starts_at END) END,
       remind_at = paid.ends_at - ${`${endRemindersMs.ends_3d} ms`}::interval
     FROM ${unnest('paid', charged, {
       id: ['bigint', (row) => row.subscriptionId],
       plan: ['text', (row) => row.plan],
       period_days: ['int', (row) => row.periodDays],
+      starts_at: ['timestamptz', (row) => row.startsAt],
       ends_at: ['timestamptz', (row) => row.endsAt],
+      later: ['boolean', (row) => row.startsLater],
     })}
     WHERE s.id = paid.id`.execute(tx);
   mustHold(

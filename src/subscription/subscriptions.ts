@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
-import type { PeriodSource, SubscriptionKind, SubscriptionState } from '../db/schema.ts';
+import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { refused } from '../kernel/faults.ts';
-import type { CustomerId, LedgerEntryId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
+import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { nextReminderAt, type Reminded, remindersOf } from '../notify/reminder-times.ts';
 import type { Desk } from './command.ts';
@@ -66,9 +66,14 @@ export function named(all: readonly Subscription[], id: SubscriptionId): Subscri
 
 /**
  * The one that is meant: the named one, else the only one, else the only active one.
+ * @param otherwise what else the command can do, for its refusal
  * @throws Fault `no_subscription`, `which_subscription`
  */
-export function pick(all: readonly Subscription[], id: SubscriptionId | undefined): Subscription {
+export function pick(
+  all: readonly Subscription[],
+  id: SubscriptionId | undefined,
+  otherwise?: string,
+): Subscription {
   if (id !== undefined) return named(all, id);
   if (all.length === 0) throw refused('no_subscription', 'the customer has no subscription');
   const active = all.filter((one) => one.state === 'active');
@@ -77,30 +82,8 @@ export function pick(all: readonly Subscription[], id: SubscriptionId | undefine
   throw refused(
     'which_subscription',
     `the customer has several subscriptions: ${inWords(all)}`,
-    'name one with --subscription',
+    `name one with --subscription${otherwise === undefined ? '' : `, or ${otherwise}`}`,
   );
-}
-
-/** A period as it stands. */
-export interface Period {
-  readonly id: PeriodId;
-  readonly subscriptionId: SubscriptionId;
-  readonly source: PeriodSource;
-  readonly plan: string;
-  readonly startsAt: Instant;
-  readonly endsAt: Instant;
-  readonly amountMinor: bigint;
-  readonly ledgerEntryId: LedgerEntryId | null;
-}
-
-/** Live periods of a subscription, the last one first. */
-export async function livePeriods(tx: Tx, id: SubscriptionId): Promise<Period[]> {
-  const { rows } = await sql<Period>`
-    SELECT id, subscription_id AS "subscriptionId", source, plan, starts_at AS "startsAt",
-      ends_at AS "endsAt", amount_minor AS "amountMinor", ledger_entry_id AS "ledgerEntryId"
-    FROM perennial.period WHERE subscription_id = ${id} AND refunded_at IS NULL
-    ORDER BY starts_at DESC`.execute(tx);
-  return rows;
 }
 
 /** What a subscription is to become; what is not named stays as it is. */
@@ -114,6 +97,9 @@ export interface Change {
   readonly expiresAt?: Instant;
   readonly autoRenew?: boolean;
   readonly nextTryAt?: Instant | null;
+  readonly changesAt?: Instant | null;
+  /** The length of the period that ends at the new end, for its reminders. */
+  readonly lastDays?: number;
 }
 
 /**
@@ -131,8 +117,9 @@ export async function alter(
   subscription: Pick<Subscription, 'id'> & Reminded,
   change: Change,
 ): Promise<void> {
-  const { nextTryAt } = change;
-  const altered = { ...subscription, ...change };
+  const { nextTryAt, changesAt } = change;
+  const periodDays = change.lastDays ?? change.periodDays ?? subscription.periodDays;
+  const altered = { ...subscription, ...change, periodDays };
   await desk.tx
     .updateTable('perennial.subscription')
     .set({
@@ -149,6 +136,9 @@ export async function alter(
       ...(nextTryAt === undefined
         ? {}
         : { next_try_at: nextTryAt === null ? null : isoTime(nextTryAt) }),
+      ...(changesAt === undefined
+        ? {}
+        : { changes_at: changesAt === null ? null : isoTime(changesAt) }),
     })
     .where('id', '=', subscription.id)
     .where('customer_id', '=', desk.customer.id)

@@ -227,6 +227,27 @@ const ofSubscriptions: readonly Planted[] = [
     rows: ({ victim }) => ({ subscription: [victim.subscription], period: [victim.period] }),
   },
   {
+    check: 'terms-of-the-period',
+    what: 'a dearer plan than the period in force was sold for',
+    statements: ({ victim }) => `
+      UPDATE period SET starts_at = starts_at - interval '1 day', ends_at = ends_at - interval '1 day'
+      WHERE id = ${victim.period};
+      UPDATE subscription SET started_at = started_at - interval '1 day',
+        expires_at = expires_at - interval '1 day', period_days = 365
+      WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription], period: [victim.period] }),
+  },
+  {
+    check: 'change-is-planned',
+    what: 'a period with another length, of which the subscription does not know',
+    statements: ({ victim }) => followingPeriod(victim, { period_days: 90 }),
+  },
+  {
+    check: 'served-part-of-a-refund',
+    what: 'a served part of a period that is not refunded',
+    statements: ({ victim }) => followingPeriod(victim, { part_of: victim.period }),
+  },
+  {
     check: 'one-trial',
     what: 'a second trial',
     statements: ({ victim }) => `

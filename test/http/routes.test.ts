@@ -156,9 +156,11 @@ test('what an administrator gives and takes', async () => {
     expires_at: '2026-12-27T09:00:00.000Z',
   });
   const shown = await ask('GET', '/v1/customers/7');
-  const [first] = shown.json.subscriptions[0].periods;
-  const late = await did('/v1/customers/7/refunds', { period_id: first.id, part: 'whole' });
-  expect([late.status, late.json.type]).toEqual([409, 'urn:perennial:problem:refund_later_first']);
+  const [first, gift] = shown.json.subscriptions[0].periods;
+  const takenBack = await did('/v1/customers/7/refunds', { period_id: gift.id, part: 'whole' });
+  expect(takenBack.json).toMatchObject({ amount: '0.00', expires_at: first.ends_at });
+  const again = await did('/v1/customers/7/refunds', { period_id: gift.id, part: 'whole' });
+  expect([again.status, again.json.type]).toEqual([404, 'urn:perennial:problem:no_period']);
   expect(
     (await did(`/v1/subscriptions/${id}/revoke`, { reason: 'asked', refund: 'whole' })).json,
   ).toMatchObject({ state: 'revoked', refunded: '149.00', balance: '149.00' });

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../src/db/connect.ts';
 import { Fault } from '../../src/kernel/faults.ts';
 import type { PeriodId, SubscriptionId } from '../../src/kernel/ids.ts';
+import { instant } from '../../src/kernel/instant.ts';
 import { adjust, topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
 import { setCustomer } from '../../src/subscription/customers.ts';
@@ -9,6 +10,7 @@ import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts'
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
+import { changeTerms } from '../../src/subscription/terms-change.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
 import { type Command, iso, type Told, type Which } from './commands.ts';
 import { type CustomerRows, placesIn } from './read-books.ts';
@@ -115,9 +117,15 @@ async function lock(tx: Tx, customerId: number): Promise<void> {
   await sql`SELECT FROM perennial.customer WHERE id = ${customerId} FOR NO KEY UPDATE`.execute(tx);
 }
 
-/** Set-up: ends what is past its end, as expiry leaves it. */
+/** Set-up: new terms come into force and what is past its end ends, as expiry leaves it. */
 async function expire(tx: Tx, customer: number, now: number): Promise<Record<string, never>> {
   await lock(tx, customer);
+  const { rows } = await sql<{ id: SubscriptionId }>`
+    SELECT id FROM perennial.subscription
+    WHERE customer_id = ${customer} AND state = 'active' AND changes_at <= ${iso(now)}
+    ORDER BY id`.execute(tx);
+  const ids = rows.map(({ id }) => id);
+  await changeTerms(tx, ids, 'model', instant(now));
   await sql`
     WITH ended AS (
       UPDATE perennial.subscription SET state = 'expired', next_try_at = 'infinity'

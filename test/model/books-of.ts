@@ -33,9 +33,15 @@ export interface Period {
   readonly sub: number;
   readonly source: 'trial' | 'purchase' | 'renewal' | 'grant';
   readonly plan: string;
-  readonly startsAt: number;
-  readonly endsAt: number;
+  startsAt: number;
+  endsAt: number;
   readonly amount: number;
+  /** The length that was sold; a grant has none unless it opened the subscription. */
+  readonly days: number | null;
+  /** What kind a grant prolonged. */
+  readonly kind: 'trial' | 'paid' | null;
+  /** The place of the refunded period of which this is what had passed. */
+  readonly partOf: number | null;
   readonly charge: number | null;
   refundedAt: number | null;
   refund: number | null;
@@ -80,11 +86,20 @@ export function livePeriods(customer: Customer, sub: number): Period[] {
     .sort((a, b) => b.startsAt - a.startsAt);
 }
 
+/** Two periods are equal exactly if their texts are: the names come in one order. */
+function inOneOrder(period: Period): Period {
+  const { sub, source, plan, startsAt, endsAt, amount, days, kind, partOf, ...money } = period;
+  const { charge, refundedAt, refund } = money;
+  const sold = { sub, source, plan, startsAt, endsAt, amount, days, kind, partOf };
+  return { ...sold, charge, refundedAt, refund };
+}
+
 /** Two customers' books are equal exactly if these are. */
 export function canonical(customer: Customer): Customer {
   return {
     ...customer,
     notices: [...customer.notices].sort(),
+    periods: customer.periods.map(inOneOrder),
     subs: customer.subs.map((sub) => ({
       ...sub,
       credentials: [...sub.credentials].sort(

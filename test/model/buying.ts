@@ -3,6 +3,7 @@ import { choose, refused } from './choosing.ts';
 import { type Command, iso, major, type Surroundings, type Told } from './commands.ts';
 import { giveBack, move, newSub, open, placeOf, unused, wake } from './money.ts';
 import { listPrice, priceFor } from './prices.ts';
+import { settle, termsOf } from './terms.ts';
 
 type Purchase = Extract<Command, { do: 'purchase' }>;
 type PlanChange = Extract<Command, { do: 'change-plan' }>;
@@ -27,7 +28,8 @@ export function buy(customer: Customer, command: Purchase, around: Surroundings)
     const sub = customer.subs[chosen.place] as Sub;
     const runs = sub.state === 'active' && sub.expiresAt > now;
     if (sub.state === 'revoked') reasons.push('revoked');
-    if (sub.kind === 'paid' && runs && sub.plan !== command.plan) reasons.push('other_plan');
+    const { last } = termsOf(customer, chosen.place, now);
+    if (sub.kind === 'paid' && runs && last.plan !== command.plan) reasons.push('other_plan');
   }
   if (reasons.length > 0 || price === null || 'refused' in chosen) return refused(...reasons);
 
@@ -40,7 +42,7 @@ export function buy(customer: Customer, command: Purchase, around: Surroundings)
   const sub = customer.subs[place] as Sub;
   const action =
     sub.state === 'expired' ? 'revived' : sub.kind === 'trial' ? 'converted' : 'extended';
-  sub.autoRenew = command.autoRenew ?? (sub.kind === 'trial' || sub.autoRenew);
+  if (sub.kind === 'trial') sub.autoRenew = command.autoRenew ?? true;
   return sell(customer, place, command, { price, action, now });
 }
 
@@ -49,8 +51,7 @@ function chooseToBuy(customer: Customer, { sub }: Purchase) {
   if (sub !== 'meant') return choose(customer, sub);
   const buyable = (place: number) => customer.subs[place]?.state !== 'revoked';
   if (!customer.subs.some((_, place) => buyable(place))) return { place: 'new' as const };
-  const trial = customer.subs.findIndex((one) => one.kind === 'trial' && one.state === 'active');
-  return trial >= 0 ? { place: trial } : choose(customer, 'meant', buyable);
+  return choose(customer, 'meant', buyable);
 }
 
 interface Sale {
@@ -65,10 +66,13 @@ function sell(customer: Customer, place: number, wanted: Wanted, sale: Sale): To
   const sub = customer.subs[place] as Sub;
   const startsAt = Math.max(now, sub.expiresAt);
   const endsAt = startsAt + days * day;
+  const before = termsOf(customer, place, now).last;
   const charge = move(customer, -price, 'purchase');
-  const paid = { amount: price, charge, refundedAt: null, refund: null };
+  const sold = { days, kind: null, partOf: null };
+  const paid = { ...sold, amount: price, charge, refundedAt: null, refund: null };
   customer.periods.push({ sub: place, source: 'purchase', plan, startsAt, endsAt, ...paid });
-  Object.assign(sub, { kind: 'paid', plan, days, state: 'active', expiresAt: endsAt });
+  settle(customer, place, now, before);
+  Object.assign(sub, { kind: 'paid', state: 'active', expiresAt: endsAt });
   sub.nextTryAt = null;
   open(sub, now);
   customer.notices.push(`receipt of ${charge}`);

@@ -20,6 +20,12 @@ export function unused(period: Period, now: number): number {
 export function giveBack(customer: Customer, period: Period, amount: number, now: number): void {
   period.refundedAt = now;
   if (amount > 0) period.refund = move(customer, amount, 'refund');
+  if (period.startsAt >= now) return;
+  // What had passed stays.
+  const endsAt = Math.min(now, period.endsAt);
+  const partOf = placeOf(customer, period);
+  const part = { amount: 0, charge: null, refundedAt: null, refund: null };
+  customer.periods.push({ ...period, ...part, endsAt, partOf });
 }
 
 export const placeOf = (customer: Customer, period: Period): number =>

@@ -15,6 +15,7 @@ import {
   wake,
 } from './money.ts';
 import { trial } from './prices.ts';
+import { begin, moveUp, settle, termsOf } from './terms.ts';
 
 // What each command does, said again from DESIGN.md 5 and not from the program. A refusal names
 // every reason that holds: which one the program says first is its own affair.
@@ -82,23 +83,38 @@ function refund(customer: Customer, command: Of<'refund'>, now: number): Told {
   if (period === undefined || period.refundedAt !== null) return refused('no_period');
   const amount = command.part === 'whole' ? period.amount : unused(period, now);
   const reasons: string[] = [];
-  if (period.charge === null) reasons.push('not_charged');
-  if (livePeriods(customer, period.sub)[0] !== period) reasons.push('refund_later_first');
-  if (command.part === 'unused' && amount === 0) reasons.push('nothing_unused');
+  const isGrant = period.source === 'grant';
+  const live = livePeriods(customer, period.sub);
+  const paidLater = live.some((one) => one.charge !== null && one.startsAt > period.startsAt);
+  if (period.partOf !== null) reasons.push('nothing_unused');
+  else if (isGrant && period.endsAt <= now) reasons.push('nothing_unused');
+  else if (!isGrant && period.charge === null) reasons.push('not_charged');
+  if (!isGrant && paidLater) reasons.push('refund_later_first');
+  if (!isGrant && command.part === 'unused' && amount === 0) reasons.push('nothing_unused');
   if (reasons.length > 0) return refused(...reasons);
 
-  giveBack(customer, period, amount, now);
   const sub = customer.subs[period.sub] as Sub;
+  const before = termsOf(customer, period.sub, now).last;
+  giveBack(customer, period, amount, now);
+  if (sub.state === 'active') moveUp(customer, period, now);
   sub.expiresAt = endOf(customer, period.sub);
-  sub.autoRenew &&= command.keepAutoRenew;
-  if (!sub.autoRenew) sub.next = null;
+  if (!isGrant) sub.autoRenew &&= command.keepAutoRenew;
+  sub.kind = termsOf(customer, period.sub, now).kind;
+  if (sub.kind === 'trial') sub.autoRenew = false;
+  if (!sub.autoRenew) sub.next = { plan: before.plan, days: before.days };
+  settle(customer, period.sub, now, before);
   if (sub.state === 'active' && sub.expiresAt <= now) {
     sub.state = 'expired';
     close(sub, now);
   }
   sub.nextTryAt = sub.state === 'active' ? null : Infinity;
   wake(customer, now);
-  tellRefund(customer, period);
+  if (isGrant && sub.state === 'expired') {
+    const notice = `expired of ${period.sub} at ${sub.expiresAt}`;
+    if (!customer.notices.includes(notice)) customer.notices.push(notice);
+  }
+  if (isGrant) customer.events.push('grant_taken_back');
+  else tellRefund(customer, period);
   return {
     ok: {
       subscription_id: period.sub,
@@ -129,7 +145,10 @@ function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
   if (sub.state === 'revoked') return refused('revoked');
   const startsAt = Math.max(now, sub.expiresAt);
   const endsAt = startsAt + command.days * day;
-  addFree(customer, place, 'grant', startsAt, endsAt);
+  const before = termsOf(customer, place, now).last;
+  const days = command.sub === 'new' ? command.days : null;
+  addFree(customer, place, { source: 'grant', startsAt, endsAt, days });
+  settle(customer, place, now, before);
   Object.assign(sub, { state: 'active', expiresAt: endsAt, nextTryAt: null });
   open(sub, now);
   const notice = `grant of ${place} from ${startsAt} until ${endsAt}`;
@@ -138,16 +157,14 @@ function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
   return rights(customer, place, 0);
 }
 
-function addFree(
-  customer: Customer,
-  place: number,
-  source: 'trial' | 'grant',
-  startsAt: number,
-  endsAt: number,
-): void {
-  const { plan } = customer.subs[place] as Sub;
-  const free = { amount: 0, charge: null, refundedAt: null, refund: null };
-  customer.periods.push({ sub: place, source, plan, startsAt, endsAt, ...free });
+type Free = Pick<Period, 'startsAt' | 'endsAt' | 'days'> & { readonly source: 'trial' | 'grant' };
+
+/** Of the plan that the last period has. */
+function addFree(customer: Customer, place: number, free: Free): void {
+  const kind = free.source === 'grant' ? (customer.subs[place] as Sub).kind : null;
+  const { plan } = termsOf(customer, place, free.startsAt).last;
+  const unpaid = { amount: 0, charge: null, refundedAt: null, refund: null, partOf: null };
+  customer.periods.push({ sub: place, plan, kind, ...free, ...unpaid });
 }
 
 /** Every charged period that is not over is given back, if that was asked. */
@@ -229,7 +246,7 @@ function beginTrial(customer: Customer, now: number): Told {
   const endsAt = now + days * day;
   const sub = { ...newSub(plan, days, now, false), kind: 'trial' as const, expiresAt: endsAt };
   customer.subs.push(sub);
-  addFree(customer, 0, 'trial', now, endsAt);
+  addFree(customer, 0, { source: 'trial', startsAt: now, endsAt, days });
   open(sub, now);
   customer.trialUsed = true;
   customer.events.push('trial_started');
@@ -241,6 +258,7 @@ function beginTrial(customer: Customer, now: number): Told {
 /** Set-up until there is the worker: whatever is past its end, with or without money. */
 function expire(customer: Customer, now: number): Told {
   for (const sub of customer.subs) {
+    if (sub.state === 'active') begin(customer, customer.subs.indexOf(sub), now);
     if (sub.state !== 'active' || sub.expiresAt > now) continue;
     Object.assign(sub, { state: 'expired', nextTryAt: Infinity });
     close(sub, now);

@@ -80,7 +80,7 @@ export async function readBooks(
       'periods', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
           'sub', subscription_id, 'source', source, 'plan', plan,
           'startsAt', ${ms('starts_at')}, 'endsAt', ${ms('ends_at')}, 'amount', amount_minor,
-          'charge', ledger_entry_id, 'refundedAt', ${ms('refunded_at')},
+          'days', period_days, 'kind', kind, 'partOf', part_of, 'charge', ledger_entry_id, 'refundedAt', ${ms('refunded_at')},
           'refund', refund_entry_id) ORDER BY id)
         FROM perennial.period WHERE id > ${since.period} AND customer_id = ${mine}),
       'ledger', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
@@ -167,6 +167,9 @@ export function inWords(rows: CustomerRows): Customer {
       startsAt: row.startsAt,
       endsAt: row.endsAt,
       amount: row.amount,
+      days: row.days,
+      kind: row.kind,
+      partOf: row.partOf === null ? null : places.period(row.partOf),
       charge: row.charge === null ? null : places.entry(row.charge),
       refundedAt: row.refundedAt,
       refund: row.refund === null ? null : places.entry(row.refund),
@@ -186,6 +189,8 @@ function noticeInWords(key: string, places: Places): string {
       return `low_balance of ${places.sub(Number(id))} until ${from}`;
     case 'refund':
       return `refund of ${places.period(Number(id))}`;
+    case 'expired':
+      return `expired of ${places.sub(Number(id))} at ${from}`;
     case 'grant':
       return `grant of ${places.sub(Number(id))} from ${from} until ${until}`;
     default:

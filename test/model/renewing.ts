@@ -10,7 +10,9 @@ export function isDue(sub: Sub, now: number): boolean {
   if (sub.kind !== 'paid' || !sub.autoRenew) return false;
   if (sub.state === 'expired') return sub.nextTryAt === null;
   if (sub.state !== 'active') return false;
-  return sub.expiresAt <= now + 6 * hour && (sub.nextTryAt === null || sub.nextTryAt <= now);
+  const { days } = sub.next ?? sub;
+  if (sub.expiresAt > now + Math.min(6 * hour, (days * day) / 2)) return false;
+  return sub.nextTryAt === null || sub.nextTryAt <= now;
 }
 
 export function isHeld(sub: Sub, now: number): boolean {
@@ -57,11 +59,16 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
     startsAt,
     endsAt,
     amount: price,
+    days,
+    kind: null,
+    partOf: null,
     charge,
     refundedAt: null,
     refund: null,
   });
-  Object.assign(sub, { plan, days, next: null, state: 'active', expiresAt: endsAt });
+  Object.assign(sub, { state: 'active', expiresAt: endsAt });
+  // One that begins later brings its terms then.
+  if (startsAt <= now) Object.assign(sub, { plan, days, next: null });
   sub.nextTryAt = null;
   sub.quarantine = null;
   if (ended) open(sub, now);

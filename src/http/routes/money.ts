@@ -100,7 +100,10 @@ const purchases = route({
       period_days: periodDays,
       subscription_id: rowId.optional().describe('which one to extend or revive'),
       new: z.boolean().optional().describe('another one, whatever there is'),
-      auto_renew: z.boolean().optional().describe('of a new one; on by default'),
+      auto_renew: z
+        .boolean()
+        .optional()
+        .describe('of a new or converted one, on by default; an extended one keeps its own'),
       price: money.optional().describe('what the customer was told: another price is refused'),
       if_expires_at: ifExpiresAt
         .unwrap()
@@ -194,7 +197,7 @@ const refunds = route({
   path: '/v1/customers/{telegram_id}/refunds',
   id: 'refund',
   tag,
-  summary: 'Give the money of a period back to the balance',
+  summary: 'Give the money of a period back to the balance, or take a grant back',
   scope: 'admin',
   keyed: true,
   status: 201,

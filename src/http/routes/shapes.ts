@@ -45,6 +45,10 @@ export const subscriptionShape = z.object({
         ends_at: time,
         amount: money,
         refunded_at: time.nullable(),
+        part_of: rowId
+          .nullable()
+          .describe('set for a served part: the refunded period whose time until the refund it is'),
+        moved_from: time.nullable().describe('the start that was sold, if the period moved'),
       })
       .meta({ title: 'Period' }),
   ),

@@ -36,7 +36,7 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
     for (const { facts, decision, balanceMinor } of outcomes) {
       switch (decision.do) {
         case 'renew':
-          renewals.push(renewalOf(facts, decision, balanceMinor));
+          renewals.push(renewalOf(facts, decision, balanceMinor, moment.now));
           break;
         case 'wait-for-money':
           short.push({ facts, ...decision });

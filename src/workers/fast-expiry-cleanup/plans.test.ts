@@ -41,6 +41,7 @@ test('a tick with nothing ended reads a handful of pages', async () => {
   const explained = await explain(books.pool, await sentBy(books, worker));
   const reads = explained.flatMap((one) => one.reads);
   expect(reads.filter((read) => /subscription|(?<!_of_)customer|credential/.test(read))).toEqual([
+    'subscription_changing',
     'subscription_ending',
   ]);
   expect(explained.reduce((pages, { buffers }) => pages + buffers, 0)).toBeLessThan(60);

@@ -17,18 +17,34 @@ export const findEnded: Pass = async (tx, { now }, { after, max, skip }) => {
   return rows.map(foundOf);
 };
 
+/** Subscriptions with a period that has begun on other terms. Reads `subscription_changing`. */
+export const findChanging: Pass = async (tx, { now }, { after, max, skip }) => {
+  const { rows } = await sql<FoundRow>`
+    SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.changes_at AS at
+    FROM perennial.subscription s
+    WHERE s.state = 'active' AND s.changes_at IS NOT NULL AND s.changes_at <= ${isoTime(now)}
+      AND ${afterCursor('s.changes_at', after)} AND ${notHeld(skip)}
+    ORDER BY s.changes_at, s.id LIMIT ${max}`.execute(tx);
+  return rows.map(foundOf);
+};
+
 /**
- * The first end later than `after`, or than now: one row of `subscription_ending`, so that it costs
+ * The first change of terms or end later than `after`, or than now: one row of each index, so that it costs
  * the same however many there are. What ended before and is still active, held or in quarantine, is
  * not waited for.
  */
-export async function nextEnd(db: Db, after: Instant | undefined): Promise<NextDue> {
+export async function nextMoment(db: Db, after: Instant | undefined): Promise<NextDue> {
   const { rows } = await sql<{ now: Instant; at: Instant | null }>`
-    SELECT clock.now, (SELECT s.expires_at FROM perennial.subscription s
-      WHERE s.state = 'active'
-        AND s.expires_at > coalesce(${after === undefined ? null : isoTime(after)}::timestamptz, clock.now)
-      ORDER BY s.expires_at LIMIT 1) AS at
-    FROM (SELECT perennial.clock() AS now) clock`.execute(db);
+    SELECT clock.now, least(
+      (SELECT s.expires_at FROM perennial.subscription s
+       WHERE s.state = 'active' AND s.expires_at > clock.since
+       ORDER BY s.expires_at LIMIT 1),
+      (SELECT s.changes_at FROM perennial.subscription s
+       WHERE s.state = 'active' AND s.changes_at IS NOT NULL AND s.changes_at > clock.since
+       ORDER BY s.changes_at LIMIT 1)) AS at
+    FROM (SELECT now, coalesce(${after === undefined ? null : isoTime(after)}::timestamptz, now)
+        AS since
+      FROM (SELECT perennial.clock() AS now) read) clock`.execute(db);
   const { now, at } = rows[0] as { now: Instant; at: Instant | null };
   return { now, at: at ?? undefined };
 }

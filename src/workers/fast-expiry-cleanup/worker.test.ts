@@ -9,7 +9,7 @@ import { isoTime, parseInstant } from '../../kernel/instant.ts';
 import { topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import { setAutoRenew } from '../../subscription/granting.ts';
-import { nextEnd, takeGuard } from './store.ts';
+import { nextMoment, takeGuard } from './store.ts';
 
 const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */
@@ -44,7 +44,7 @@ test('the next end is that of somebody active, later than now or than it was ask
   await openShop(books);
   const { db } = books;
   const next = async (after?: string) => {
-    const found = await nextEnd(db, after === undefined ? undefined : parseInstant(after, ''));
+    const found = await nextMoment(db, after === undefined ? undefined : parseInstant(after, ''));
     return { now: isoTime(found.now), at: found.at === undefined ? undefined : isoTime(found.at) };
   };
   const now = '2026-11-01T00:00:00.000Z';
@@ -73,7 +73,7 @@ test('the next end costs a few pages of its index among 5,000 who are active', a
   await openShop(books);
   await crowd(books, 5_000, '2100-01-01T00:00:00Z');
   await sql`ANALYZE perennial.subscription`.execute(books.db);
-  await nextEnd(books.db, undefined);
+  await nextMoment(books.db, undefined);
   const [statement = ''] = seen.filter((text) => text.includes('ORDER BY s.expires_at LIMIT 1'));
   const { rows } = await books.pool.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${statement}`, [
     null,

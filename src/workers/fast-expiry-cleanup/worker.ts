@@ -2,9 +2,10 @@ import { unreachable } from '../../kernel/faults.ts';
 import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
 import { type Ending, end } from '../../subscription/ending.ts';
-import { decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
+import { changeIsDue, decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
 import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
+import { changeTerms } from '../../subscription/terms-change.ts';
 import { release } from '../quarantine.ts';
 import { type Decided, decideInTurn } from '../spending.ts';
 import type { Moment, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
@@ -12,12 +13,14 @@ import { allowance, cannotHold } from './rule.ts';
 import {
   countActive,
   endedInTheLastHour,
+  findChanging,
   findEnded,
   inQuarantine,
-  nextEnd,
+  nextMoment,
   takeGuard,
 } from './store.ts';
 
+// Puts the terms of a period into force that has begun (`subscription/terms.ts`).
 // Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/expiry.ts`.
 // The nodes hear of it by the marks that are written here; their keepers see to it.
 
@@ -30,8 +33,8 @@ type Outcome = Decided<EndedFacts, EndingDecision>;
 export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   name: 'fast-expiry-cleanup',
   everyMs: minuteMs,
-  passes: [findEnded],
-  nextDue: nextEnd,
+  passes: [findChanging, findEnded],
+  nextDue: nextMoment,
 
   async read(tx, items, moment) {
     const facts = await readFacts(tx, items, moment);
@@ -56,7 +59,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     for (const { facts, decision, balanceMinor } of outcomes) {
       switch (decision.do) {
         case 'renew':
-          renewals.push(renewalOf(facts, decision, balanceMinor));
+          renewals.push(renewalOf(facts, decision, balanceMinor, moment.now));
           break;
         case 'end':
           endings.push(facts);
@@ -64,14 +67,19 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
         case 'hold':
           inTrouble += 1;
           break;
+        case 'change-terms':
         case 'nothing':
           break;
         default:
           unreachable(decision);
       }
     }
-    await renew(tx, renewals, actor, moment.now);
     const { now, confirmed } = moment;
+    const changing = outcomes
+      .filter(({ facts }) => changeIsDue(facts, now))
+      .map(({ facts }) => facts.subscriptionId);
+    await changeTerms(tx, changing, actor, now);
+    await renew(tx, renewals, actor, now);
     const admitted = confirmed ? endings.length : await admit(tx, endings.length, moment);
     const allowed = endings.slice(0, admitted === 'busy' ? 0 : admitted);
     await end(tx, allowed, actor, now);
@@ -80,15 +88,17 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     await release(
       tx,
       fastExpiryCleanup.name,
-      [...renewals, ...allowed].map((row) => row.subscriptionId.toString()),
+      [...changing, ...[...renewals, ...allowed].map((row) => row.subscriptionId)].map(String),
     );
     return {
       examined: outcomes.length,
-      changed: renewals.length + allowed.length,
+      changed: new Set([...changing, ...[...renewals, ...allowed].map((row) => row.subscriptionId)])
+        .size,
       isolated: [],
       counts: {
         ended: allowed.length,
         renewed: renewals.length,
+        ...(changing.length === 0 ? {} : { terms_changed: changing.length }),
         held,
         ...(admitted === 'busy' ? { left_to_another: left } : {}),
         in_quarantine: inTrouble,
@@ -147,6 +157,8 @@ function describe(
         ...of,
         sentence: `${what} is in quarantine: stays until ${decision.until === null ? 'auto-renewal has tried it again' : isoTime(decision.until)}`,
       };
+    case 'change-terms':
+      return { ...of, sentence: `${what}: the terms of the period that has begun come into force` };
     case 'nothing':
       return { ...of, sentence: `${what} has not ended` };
   }
