@@ -155,7 +155,7 @@ test.each([
   ['with money for all', 10n ** 12n, 30],
   ['with daily plans', 149_00n * 5_000n, 1],
 ])(
-  'P4: the forecast of 10,000 subscriptions reads each one a few times, in short turns, %s',
+  'W4: the forecast of 10,000 subscriptions reads each one a few times, in short turns, %s',
   (_, balance, days) => {
     const { facts, read } = reseller(10_000, balance, days);
     const turns = forecast(facts, now, defaultSettings);
