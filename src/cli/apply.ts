@@ -37,6 +37,8 @@ export function applyCommand(open: OpenBooks): Command {
     .action(async (file: string, options: Options) => {
       // Where the books are is the process's configuration, which the file may be itself.
       const wanted = readConfiguration({ config: file });
+      const warnings = options.json ? process.stderr : process.stdout;
+      for (const exposed of wanted.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
       await withBooks(open, { ...options, config: options.config ?? file }, async ({ db }) => {
         const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
         await requireKnownNodes(db, wanted, meant);
