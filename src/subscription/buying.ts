@@ -9,6 +9,7 @@ import { openAccess, remarkAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
+import { dropPaidPrices } from './known-prices.ts';
 import { addPeriods, periodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
@@ -188,6 +189,7 @@ export async function sell(
     currency: customer.currency,
   };
   await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
+  await dropPaidPrices(desk.tx, [sold], now, desk.settings.noticeMs);
   await openAccess(desk.tx, [subscriptionId], now);
   // The same credential may open other nodes from now on.
   if (existing !== undefined && existing.plan !== plan) {

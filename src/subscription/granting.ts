@@ -7,7 +7,10 @@ import { closeAccess, openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
+import { writeFirstTerms } from './known-prices.ts';
 import { addPeriods, periodEnd } from './periods.ts';
+import { priceFor } from './price.ts';
+import { readPriceList } from './price-list.ts';
 import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.ts';
 import {
   alter,
@@ -19,7 +22,7 @@ import {
   subscriptionsOf,
 } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { remindNow, tryAgainNow } from './wake.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
@@ -74,6 +77,7 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
         discountPercent: null,
       },
     ]);
+    await writeTerms(desk, id, existing ?? { kind: 'paid', plan, periodDays: request.days });
     await openAccess(desk.tx, [id], desk.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
     await tell(desk, id, 'granted', detail, {
@@ -83,6 +87,19 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     });
     return rights(desk, id, 0n);
   });
+}
+
+/** The price at the grant is the first amount that a renewal may take. */
+async function writeTerms(
+  desk: Desk,
+  subscriptionId: SubscriptionId,
+  { kind, plan, periodDays }: Pick<Subscription, 'kind' | 'plan' | 'periodDays'>,
+): Promise<void> {
+  const { tx, customer, now, settings } = desk;
+  const listMinor = (await readPriceList(tx, now)).of(plan, periodDays, customer.currency);
+  if (kind !== 'paid' || listMinor === null) return;
+  const priced = { customerId: customer.id, subscriptionId, plan, periodDays };
+  await writeFirstTerms(tx, priced, priceFor(listMinor, customer, settings.vipPercent), now);
 }
 
 async function grantee(desk: Desk, request: Grant): Promise<Subscription | undefined> {
@@ -193,7 +210,10 @@ export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer>
       throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
     }
     await alter(desk, subscription, { autoRenew: request.on });
-    if (request.on) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    if (request.on) {
+      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+      await remindNow(desk.tx, desk.customer.id, desk.now);
+    }
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
     await tell(desk, subscription.id, action, {});
     return rights(desk, subscription.id, 0n);

@@ -24,6 +24,8 @@ export interface NewPeriod {
   /** The list price and the discount that explain the amount; null without a price. */
   readonly listMinor: bigint | null;
   readonly discountPercent: number | null;
+  /** The amount that limited the charge of a renewal below its price. */
+  readonly capMinor?: bigint | null;
 }
 
 /**
@@ -44,7 +46,8 @@ export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise
   if (periods.length === 0) return;
   await sql`
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-      amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent)
+      amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent,
+      cap_minor)
     SELECT * FROM ${unnest('added', periods, {
       subscription_id: ['bigint', (row) => row.subscriptionId],
       customer_id: ['bigint', (row) => row.customerId],
@@ -58,5 +61,6 @@ export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise
       period_days: ['int', (row) => row.periodDays],
       list_minor: ['bigint', (row) => row.listMinor],
       discount_percent: ['int', (row) => row.discountPercent],
+      cap_minor: ['bigint', (row) => row.capMinor ?? null],
     })}`.execute(tx);
 }

@@ -3,6 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
+import { type KnownRow, knownColumns, knownOf } from './known-prices.ts';
 import type { PriceList } from './price-list.ts';
 import type { RenewalFacts } from './renewal.ts';
 
@@ -19,7 +20,10 @@ export interface Facts extends RenewalFacts {
   readonly currentPlan: string;
 }
 
-type FactsRow = Omit<Facts, 'listMinor'>;
+type FactsRow = Omit<Facts, 'listMinor' | 'prices'> & KnownRow;
+
+const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
+const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
 /**
  * The facts of these subscriptions, in a statement of its own after the customers were locked:
@@ -39,12 +43,14 @@ export async function readFacts(
       c.discount_percent AS "discountPercent", s.kind, s.state, s.auto_renew AS "autoRenew",
       s.expires_at AS "expiresAt", s.next_try_at AS "nextTryAt", s.plan AS "currentPlan",
       coalesce(s.next_plan, s.plan) AS plan,
-      coalesce(s.next_period_days, s.period_days) AS "periodDays"
+      coalesce(s.next_period_days, s.period_days) AS "periodDays",
+      ${knownColumns(nextPlan, nextDays)}
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${anyOf('bigint', ids)}
     ORDER BY s.customer_id, s.expires_at, s.id`.execute(tx);
-  return rows.map((row) => ({
+  return rows.map(({ paidMinor, known, ...row }) => ({
     ...row,
+    prices: knownOf({ paidMinor, known }),
     listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
   }));
 }

@@ -7,12 +7,14 @@ import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
-import { endRemindersMs } from '../notify/reminder-times.ts';
+import { reminderLeadMs } from '../notify/reminder-times.ts';
 import { openAccess, remarkAccess } from './access.ts';
+import { dropPaidPrices } from './known-prices.ts';
 import { book, reserveEntryIds } from './ledger.ts';
 import { addPeriods } from './periods.ts';
 import type { RenewalDecision } from './renewal.ts';
 import type { Facts } from './renewal-facts.ts';
+import type { Settings } from './settings.ts';
 import { type NewEvent, ofSubscription, record } from './timeline.ts';
 
 // Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
@@ -31,6 +33,9 @@ export interface Renewal {
   /** How the charge was computed. */
   readonly listMinor: bigint;
   readonly percentOff: number;
+  readonly capMinor: bigint | null;
+  /** Amounts are known that this payment may replace. */
+  readonly hasKnownPrices: boolean;
   readonly currency: string;
   /** What the balance is after this charge. */
   readonly balanceAfterMinor: bigint;
@@ -51,6 +56,7 @@ export function renewalOf(
     balanceAfterMinor: balanceMinor - decision.chargeMinor,
     revived: facts.state === 'expired',
     planChanged: facts.plan !== facts.currentPlan,
+    hasKnownPrices: facts.prices.known.length > 0,
   };
 }
 
@@ -62,6 +68,7 @@ export async function renew(
   renewals: readonly Renewal[],
   actor: string,
   now: Instant,
+  settings: Pick<Settings, 'noticeMs' | 'renewalAhead'>,
 ): Promise<void> {
   if (renewals.length === 0) return;
   const ids = await reserveEntryIds(tx, renewals.length);
@@ -92,8 +99,10 @@ export async function renew(
     () => record(tx, charged.map(eventOf), actor, now),
     () => book(tx, bookings(), now),
     () => addPeriods(tx, periods()),
-    () => extend(tx, charged),
+    () => extend(tx, charged, reminderLeadMs(settings.renewalAhead)),
   ]);
+  const known = charged.filter((row) => row.hasKnownPrices);
+  await dropPaidPrices(tx, known, now, settings.noticeMs);
   const revived = charged.filter((row) => row.revived);
   const moved = charged.filter((row) => row.planChanged && !row.revived);
   await openAccess(
@@ -115,12 +124,12 @@ export async function renew(
  * reminders' worker a look at the old end. For periods of under three days it is too early; that
  * worker puts it right.
  */
-async function extend(tx: Tx, charged: readonly Charged[]): Promise<void> {
+async function extend(tx: Tx, charged: readonly Charged[], leadMs: number): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription s
     SET state = 'active', plan = paid.plan, period_days = paid.period_days,
       next_plan = NULL, next_period_days = NULL, expires_at = paid.ends_at, next_try_at = NULL,
-      remind_at = paid.ends_at - ${`${endRemindersMs.ends_3d} ms`}::interval
+      remind_at = paid.ends_at - ${`${leadMs} ms`}::interval
     FROM ${unnest('paid', charged, {
       id: ['bigint', (row) => row.subscriptionId],
       plan: ['text', (row) => row.plan],

@@ -4,7 +4,7 @@ import type { PeriodSource, SubscriptionKind, SubscriptionState } from '../db/sc
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { nextReminderAt, type Reminded, remindersOf } from '../notify/reminder-times.ts';
+import { firstLookAt, type Reminded } from '../notify/reminder-times.ts';
 import type { Desk } from './command.ts';
 
 /** A subscription as commands see it. */
@@ -121,7 +121,7 @@ export interface Change {
  * nothing that would have been due before now.
  */
 function remindAt(desk: Desk, subscription: Reminded): string | null {
-  const at = nextReminderAt(remindersOf(subscription), desk.now);
+  const at = firstLookAt(subscription, desk.settings.renewalAhead, desk.now);
   return at === null ? null : isoTime(at);
 }
 

@@ -2,6 +2,7 @@ import { type Customer, day, livePeriods, type Period, type Sub } from './books-
 import { buy, changePlan } from './buying.ts';
 import { type Chosen, choose, refused } from './choosing.ts';
 import { type Command, type Effect, iso, major, type Surroundings, type Told } from './commands.ts';
+import { learnTerms } from './known.ts';
 import {
   close,
   endOf,
@@ -40,7 +41,7 @@ function carryOut(customer: Customer, command: Command, around: Surroundings): T
     case 'refund':
       return refund(customer, command, now);
     case 'grant':
-      return grant(customer, command, now);
+      return grant(customer, command, around);
     case 'revoke':
       return revoke(customer, command, now);
     case 'reissue':
@@ -116,7 +117,8 @@ function tellRefund(customer: Customer, period: Period): void {
   customer.events.push('refunded');
 }
 
-function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
+function grant(customer: Customer, command: Of<'grant'>, around: Surroundings): Told {
+  const { now } = around;
   let place: number;
   if (command.sub === 'new') {
     place = customer.subs.push(newSub(command.plan, command.days, now, false)) - 1;
@@ -131,6 +133,7 @@ function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
   const endsAt = startsAt + command.days * day;
   addFree(customer, place, 'grant', startsAt, endsAt);
   Object.assign(sub, { state: 'active', expiresAt: endsAt, nextTryAt: null });
+  learnTerms(customer, place, around);
   open(sub, now);
   const notice = `grant of ${place} from ${startsAt} until ${endsAt}`;
   if (!customer.notices.includes(notice)) customer.notices.push(notice);

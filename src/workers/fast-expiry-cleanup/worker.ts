@@ -70,7 +70,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
           unreachable(decision);
       }
     }
-    await renew(tx, renewals, actor, moment.now);
+    await renew(tx, renewals, actor, moment.now, moment.settings);
     const { now, confirmed } = moment;
     const admitted = confirmed ? endings.length : await admit(tx, endings.length, moment);
     const allowed = endings.slice(0, admitted === 'busy' ? 0 : admitted);
