@@ -52,7 +52,8 @@ const settingUp = `
 const customers = (count: number): string => `
   CREATE TEMPORARY TABLE buyer AS
   SELECT c, currency, vip, percent, p.plan, p.period_days,
-    floor(p.amount_minor * (100 - CASE WHEN vip THEN 30 ELSE percent END) / 100)::bigint AS price
+    floor(p.amount_minor
+      * (100 - CASE WHEN vip THEN greatest(30, percent) ELSE percent END) / 100)::bigint AS price
   FROM (
     SELECT c, CASE WHEN c % 20 = 9 THEN 'USD' ELSE 'RUB' END AS currency, c % 25 = 0 AS vip,
       CASE WHEN c % 10 = 3 THEN 15 ELSE 0 END AS percent,

@@ -11,10 +11,11 @@ WITH price AS MATERIALIZED (
 ), due AS (
   SELECT s.id, s.customer_id, s.plan, s.period_days, s.expires_at, c.currency, c.balance_minor,
     p.amount_minor AS list_minor,
-    CASE WHEN c.vip THEN 30 ELSE c.discount_percent END AS percent_off,
-    p.amount_minor * (100 - CASE WHEN c.vip THEN 30 ELSE c.discount_percent END) / 100 AS price
+    off.percent AS percent_off, p.amount_minor * (100 - off.percent) / 100 AS price
   FROM perennial.subscription s
   JOIN perennial.customer c ON c.id = s.customer_id
+  CROSS JOIN LATERAL (SELECT CASE WHEN c.vip THEN greatest(30, c.discount_percent)
+    ELSE c.discount_percent END AS percent) off
   JOIN price p ON p.plan = s.plan AND p.period_days = s.period_days AND p.currency = c.currency
   WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NULL AND s.state = 'active'
     AND s.expires_at <= $1::timestamptz + interval '6 hours'

@@ -54,7 +54,8 @@ async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
     period_days: number;
     expires_at: number;
   };
-  const percent = customer.vip ? 30 : (customer.discount_percent as number);
+  const own = customer.discount_percent as number;
+  const percent = customer.vip ? Math.max(30, own) : own;
   const price = ((listed.amount_minor as bigint) * BigInt(100 - percent)) / 100n;
   const of = [customer.id, id];
   const notice = `INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind,

@@ -2,6 +2,7 @@ import { type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
 import type { z } from 'zod';
 import { UsageFault } from './kernel/faults.ts';
 import { isCurrency, readMinor } from './kernel/money.ts';
+import { maskSecrets } from './kernel/secrets.ts';
 
 // All faults of a configuration file at once, each with its line, in the order of the lines.
 
@@ -91,7 +92,8 @@ export function refuseFaults(
 ): void {
   if (faults.length === 0) return;
   const placed = faults.map(({ path, sentence }) => ({
-    sentence,
+    // The name of a key can be a secret in the wrong place.
+    sentence: maskSecrets(sentence),
     line: lineOf(document, lines, path),
   }));
   placed.sort((a, b) => a.line - b.line);

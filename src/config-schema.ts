@@ -25,6 +25,38 @@ const duration = z.union([z.string(), z.number()]).transform((given, context) =>
 const atLeast = (days: number) =>
   duration.refine((ms) => ms >= days * dayMs, `is too short; expected at least ${days}d`);
 
+const periodDays = z
+  .string()
+  .refine(
+    (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
+    'is not a number of days from 1 to 3660',
+  );
+
+const aheadIs = 'must be a duration as 3d, off, or durations by length as { 30: off, 90: 3d }';
+const durationOrOff = z.union([z.literal('off'), z.literal(false), duration], { error: aheadIs });
+
+interface AheadEntry {
+  readonly from_days: number;
+  readonly ahead_ms: number | null;
+}
+
+/** One duration for every length, or durations by the least length in days that they count for. */
+const renewalAhead = z
+  .union([durationOrOff, z.record(z.string(), durationOrOff)], { error: aheadIs })
+  .transform((given, context): AheadEntry[] => {
+    const byDays = typeof given === 'object' ? Object.entries(given) : [['1', given] as const];
+    return byDays.map(([days, ahead]) => {
+      const { success } = periodDays.safeParse(days);
+      if (!success) {
+        context.addIssue({
+          code: 'custom',
+          message: `"${days}" is not a number of days from 1 to 3660`,
+        });
+      }
+      return { from_days: Number(days), ahead_ms: typeof ahead === 'number' ? ahead : null };
+    });
+  });
+
 const currency = z
   .string()
   .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
@@ -59,13 +91,6 @@ function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
         : undefined,
   });
 }
-
-const periodDays = z
-  .string()
-  .refine(
-    (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
-    'is not a number of days from 1 to 3660',
-  );
 
 export const planSchema = mapping({
   title,
@@ -135,6 +160,7 @@ export const fileSchema = mapping({
     tls: mapping({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   }).optional(),
   notices: mapping({
+    renewal_ahead: renewalAhead.optional(),
     folder: z.string().min(1).optional(),
     admin_locale: z
       .string()
@@ -164,6 +190,7 @@ export const fileSchema = mapping({
     window: duration.default(6 * hourMs),
     retry: duration.default(hourMs),
     revive: duration.default(7 * dayMs),
+    notice: duration.default(dayMs),
   }).optional(),
   retention: mapping({
     notices: atLeast(30).default(180 * dayMs),

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
+import { exposedFiles } from './config-exposed.ts';
 import {
   type ConfigFault,
   faultsOfIssue,
@@ -14,6 +15,7 @@ import {
 import { fileSchema, type nodeSchema, type planSchema, wrongWith } from './config-schema.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { secondMs } from './kernel/instant.ts';
+import { maskSecrets } from './kernel/secrets.ts';
 
 // The configuration: one YAML file, `${ENV}` inside, three variables that win over it. The only
 // file that reads the environment. What must not differ between replicas (plans, prices, nodes,
@@ -34,6 +36,8 @@ export interface Config {
   /** Whether a variable or the file named `dataDir`, or it is the default. */
   readonly dataDirNamed: boolean;
   readonly logLevel: string;
+  /** Sentences about files with secrets that every user of the machine can read. */
+  readonly exposed?: readonly string[];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -78,14 +82,22 @@ function parseWithVariables(
   return { document, lines };
 }
 
-/** What is not printed: they hold passwords. */
+/** Values that are not printed: they hold passwords. */
 const secrets = new Set(['database', 'token', 'url']);
+/** Sections with a secret in them: a text in place of the section may be that secret. */
+const sections = new Set(['telegram', 'email', 'database', 'http']);
+/** A longer value is no typing error in a setting. It can be a key. */
+const shownMax = 64;
 
 /** The wrong value before what is wrong with it; nothing for a missing one or a whole mapping. */
 function shown(given: unknown, path: Path): string {
+  const [section, ...rest] = path.map(String);
   if (secrets.has(String(path.at(-1)))) return '';
+  if (rest.length === 0 && sections.has(section ?? '')) return '';
   const value = path.reduce<unknown>((inner, name) => (inner as never)?.[name], given);
-  return value === undefined || typeof value === 'object' ? '' : `${JSON.stringify(value)} `;
+  if (value === undefined || typeof value === 'object') return '';
+  const text = JSON.stringify(value);
+  return text.length > shownMax || maskSecrets(text) !== text ? '' : `${text} `;
 }
 
 /** Drops keys without a value, so that `database: ${UNSET}` counts as not given. */
@@ -129,7 +141,9 @@ export function readConfig(
 ): ConfigFile {
   const parsed = parseWithVariables(text, path, env);
   const broken = parsed.document.errors.map((error) => {
-    const why = error.message.split('\n')[0]?.replace(/:$/, '');
+    // The parser quotes the text that it stumbled over.
+    const text = error.message.split('\n')[0]?.replace(/:$/, '') ?? '';
+    const why = maskSecrets(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '"…"'));
     return `${path}: is not YAML (${why})`;
   });
   if (broken.length > 0) throw new UsageFault('bad_config', broken.join('\n'));
@@ -193,6 +207,7 @@ export function loadConfig(
     dataDir: resolve(dataDir ?? defaultDataDir(env)),
     dataDirNamed: dataDir !== undefined,
     logLevel: env.PERENNIAL_LOG_LEVEL || 'info',
+    exposed: found ? exposedFiles(path, text, config) : [],
   };
 }
 

@@ -223,7 +223,7 @@ test('a stop aborts the run in hand and hands what is left to the other replica 
   expect(going.begun).toBe(1);
 });
 
-test('P10: after the database clock was a year ahead, claims and jobs of a dead process hold no queue', async () => {
+test('W3: after the database clock was a year ahead, claims and jobs of a dead process hold no queue', async () => {
   await using books = await freshBooks();
   const first = await new Replica().open(books);
   await first.reached(1);

@@ -4,6 +4,7 @@ import { kinds, type NoticeKind, type Params } from '../src/notify/kinds.ts';
 import type { JudgedNotice, NoticeFacts, Words } from '../src/notify/notice-facts.ts';
 import { samplesOf } from '../src/notify/texts/samples.ts';
 import type { Outlook } from '../src/subscription/outlook.ts';
+import type { RenewalTerms } from '../src/subscription/price-cap.ts';
 
 // A notice of any kind with facts by which it is true, but for what a test gives.
 
@@ -12,12 +13,28 @@ export const at = (text: string): Instant => parseInstant(text, 'the test');
 /** Noon in UTC: nobody's quiet hour there. */
 export const now = at('2026-11-25T12:00:00Z');
 export const end = later(now, 2 * hourMs);
+/** Prices of a customer who knows the next one. */
+export const termsOf = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): RenewalTerms => ({
+  priceMinor,
+  followingMinor: null,
+  expectedMinor: priceMinor,
+  countsFrom: end,
+  ...more,
+});
+const terms = termsOf(149_00n);
 export const outlooks = {
-  renewed: { at: 'renewed', priceMinor: 149_00n },
-  short: { at: 'short', priceMinor: 149_00n, missingMinor: 49_50n, othersMinor: 0n },
+  renewed: { at: 'renewed', priceMinor: 149_00n, terms },
+  short: { at: 'short', priceMinor: 149_00n, terms, missingMinor: 49_50n, othersMinor: 0n },
   no_price: { at: 'no_price' },
   ends: { at: 'ends' },
 } as const satisfies Record<string, Outlook>;
+
+/** The outlook under which a kind is relevant. */
+const outlookFor = (kind: NoticeKind): Outlook => {
+  if (kind.startsWith('trial_')) return outlooks.ends;
+  if (kind === 'price_withdrawn') return outlooks.no_price;
+  return kind === 'renewal_ahead' ? outlooks.renewed : outlooks.short;
+};
 
 type Sub = NonNullable<NoticeFacts['subscription']>;
 type Customer = NonNullable<NoticeFacts['customer']>;
@@ -70,7 +87,8 @@ export function judged(kind: NoticeKind, given: Given = {}): Verdict {
             renewalDue: false,
             plan: 'basic',
             periodDays: 30,
-            outlook: state === 'active' ? (trial ? outlooks.ends : outlooks.short) : null,
+            outlook: state === 'active' ? outlookFor(kind) : null,
+            choices: [],
             ...given.sub,
           },
     words: { later: false, toldAt: null, lowBalance: 'none', ...given.words },
@@ -91,5 +109,7 @@ const farEnds: Partial<Record<NoticeKind, number>> = {
   ends_24h: 24 * hourMs,
   ends_3h: 3 * hourMs,
   price_change: 72 * hourMs,
+  price_withdrawn: 72 * hourMs,
+  renewal_ahead: 72 * hourMs,
 };
 export const endFor = (kind: NoticeKind) => later(now, farEnds[kind] ?? 2 * hourMs);

@@ -1,14 +1,17 @@
 import { Bot, type Context, InlineKeyboard } from 'grammy';
 
-// A shop on Telegram that sells through Perennial's HTTP API: start, trial, top-up, purchase,
-// balance, auto-renewal, links. To begin from, not to run as it is: whoever taps "pay" is believed
-// (`pay:`, below). There your payment provider comes in.
-//
-// Messages that tell of renewals, low balances and ends come from Perennial itself, by the same
-// token: it only sends, this bot reads. So nothing here remembers anybody.
+// A shop on Telegram over Perennial's HTTP API. Use it as a start, not as it is: its payment is
+// pretended (`pay:`, below). Three rules keep it safe; keep them in your own version:
+// 1. A tap can carry any data, also data of no button of ours. So each path names the sender, and
+//    Perennial answers 404 for what belongs to another customer.
+// 2. A tap can come twice. So the key of a request names the message and the button. The second
+//    tap gets the first answer, and nothing is done again.
+// 3. A button can be old. So a purchase names the price and the end that the customer saw.
+//    Perennial refuses the purchase if one of them has changed.
+// Perennial sends its own messages with the same bot token. This bot only reads, and stores nothing.
 
 export interface Shop {
-  /** Of BotFather. */
+  /** From BotFather. */
   readonly botToken: string;
   readonly botApi?: string;
   /** `http://127.0.0.1:8080`, and a token of `perennial token create shop --scope sell`. */
@@ -17,27 +20,16 @@ export interface Shop {
   readonly publicUrl: string;
 }
 
-/** What Perennial refused: `type` is for us, `message` is for the customer. */
+/** A refusal by Perennial: `code` is for programs, `message` is for a person. */
 class Refusal extends Error {
-  readonly type: string;
-  constructor({ type, detail }: { type: string; detail: string }) {
-    super(detail);
-    this.type = type;
-  }
+  code = '';
 }
 
-interface Subscription {
+interface Subscription extends Record<'plan' | 'kind' | 'state' | 'expires_at', string> {
   id: number;
-  plan: string;
-  kind: string;
-  state: string;
-  expires_at: string;
   auto_renew: boolean;
 }
-interface Customer {
-  balance: string;
-  currency: string;
-  sub_token: string;
+interface Customer extends Record<'balance' | 'currency' | 'sub_token', string> {
   subscriptions: Subscription[];
   links: { link: string | null }[];
 }
@@ -47,10 +39,14 @@ interface Plan {
   prices: { period_days: number; amount: string; currency: string }[];
 }
 
+/** Telegram's limits: bytes of a button's data, buttons of a message, characters of a message. */
+const [dataMax, buttonsMax, textMax] = [64, 100, 4_096];
+const sums = [200, 500, 1000];
+const log = (error: unknown) => process.stderr.write(`${(error as Error).message}\n`);
+
 export function makeBot(shop: Shop): Bot {
   const bot = new Bot(shop.botToken, shop.botApi ? { client: { apiRoot: shop.botApi } } : {});
 
-  /** One request. `key` names the tap that it is for: asked again, it is done once all the same. */
   async function ask<T>(method: string, path: string, key?: string, body?: object): Promise<T> {
     const response = await fetch(`${shop.perennial.url}/v1${path}`, {
       method,
@@ -62,18 +58,25 @@ export function makeBot(shop: Shop): Bot {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(10_000),
     });
-    const answer = await response.json();
-    if (!response.ok) throw new Refusal(answer as { type: string; detail: string });
-    return answer as T;
+    const answer = (await response.json()) as T & { type: string; detail: string };
+    if (response.ok) return answer;
+    const code = answer.type.replace('urn:perennial:problem:', '');
+    throw Object.assign(new Refusal(answer.detail), { code });
   }
 
-  const who = (ctx: Context): number => ctx.from?.id ?? 0;
+  /** The path of the sender. A path never takes a customer from the data of a tap (rule 1). */
+  const me = (ctx: Context): string => `/customers/${ctx.from?.id ?? 0}`;
+  const customerOf = (ctx: Context) => ask<Customer>('GET', me(ctx));
   const isRussian = (ctx: Context): boolean => ctx.from?.language_code?.startsWith('ru') ?? false;
   const say = (ctx: Context, en: string, ru: string): string => (isRussian(ctx) ? ru : en);
-  const customerOf = (ctx: Context) => ask<Customer>('GET', `/customers/${who(ctx)}`);
-  const keyOf = (ctx: Context): string => `tg-${ctx.update.update_id}`; // a tap is one request
   const day = (ctx: Context, iso: string): string =>
     new Date(iso).toLocaleDateString(isRussian(ctx) ? 'ru' : 'en', { dateStyle: 'long' });
+
+  /** One message has one key for each of its buttons, however often a button is tapped (rule 2). */
+  function keyOf(ctx: Context): string {
+    const tap = ctx.callbackQuery;
+    return `tg-${ctx.chat?.id}-${tap?.message?.message_id ?? tap?.id}-${tap?.data}`;
+  }
 
   const menu = (ctx: Context): InlineKeyboard =>
     new InlineKeyboard()
@@ -85,109 +88,156 @@ export function makeBot(shop: Shop): Bot {
       .row()
       .text(say(ctx, '🔁 Auto-renewal', '🔁 Автопродление'), 'renewal')
       .text(say(ctx, '🔗 My links', '🔗 Мои ссылки'), 'links');
-  const tell = (ctx: Context, text: string, buttons = menu(ctx)) =>
-    ctx.reply(text, { reply_markup: buttons });
+  const reply = (ctx: Context, text: string, buttons = menu(ctx)) =>
+    ctx.reply(text.slice(0, textMax), { reply_markup: buttons });
 
-  // The tap is seen: Telegram's clock on the button stops.
-  bot.on('callback_query', async (ctx, next) => {
-    await ctx.answerCallbackQuery();
+  // The shop is a private matter: in a group the bot neither answers nor writes.
+  const shopBot = bot.filter((ctx) => ctx.chat?.type === 'private');
+
+  // The clock on the button stops. It is no fault if the tap is too old for that.
+  shopBot.on('callback_query', async (ctx, next) => {
+    await ctx.answerCallbackQuery().catch(log);
     await next();
   });
 
-  bot.command('start', async (ctx) => {
-    const known = { telegram_id: who(ctx), locale: isRussian(ctx) ? 'ru' : 'en' };
-    await ask('POST', '/customers', undefined, known).catch(async (error: unknown) => {
-      if (!(error instanceof Refusal) || !error.type.endsWith(':customer_exists')) throw error;
-      // Somebody who had blocked the bot is back: messages get through again.
-      await ask('PATCH', `/customers/${who(ctx)}`, undefined, { reachable: true });
+  shopBot.command('start', async (ctx) => {
+    const customer = { telegram_id: ctx.from?.id, locale: isRussian(ctx) ? 'ru' : 'en' };
+    await ask('POST', '/customers', undefined, customer).catch(async (error: unknown) => {
+      if (!(error instanceof Refusal) || error.code !== 'customer_exists') throw error;
+      // A customer who had blocked the bot is back: messages arrive again.
+      await ask('PATCH', me(ctx), undefined, { reachable: true });
     });
-    await tell(ctx, say(ctx, 'Welcome! What shall it be?', 'Добро пожаловать! Что выберете?'));
+    await reply(ctx, say(ctx, 'Welcome! What shall it be?', 'Добро пожаловать! Что выберете?'));
   });
 
-  bot.callbackQuery('trial', async (ctx) => {
-    const trial = await ask<{ ends_at: string }>(
-      'POST',
-      `/customers/${who(ctx)}/trial`,
-      keyOf(ctx),
-    );
+  shopBot.callbackQuery('trial', async (ctx) => {
+    const trial = await ask<{ ends_at: string }>('POST', `${me(ctx)}/trial`, keyOf(ctx));
     const until = day(ctx, trial.ends_at);
-    await tell(ctx, say(ctx, `It runs until ${until}.`, `Пробный период до ${until}.`));
+    await reply(ctx, say(ctx, `It runs until ${until}.`, `Пробный период до ${until}.`));
   });
 
-  bot.callbackQuery('buy', async (ctx) => {
-    const { items } = await ask<{ items: Plan[] }>('GET', `/plans?telegram_id=${who(ctx)}`);
-    const buttons = new InlineKeyboard();
-    for (const { key, title, prices } of items) {
-      const name = title[isRussian(ctx) ? 'ru' : 'en'] ?? Object.values(title)[0] ?? key;
-      for (const { period_days: days, amount, currency } of prices) {
-        const label = `${name} · ${days} ${say(ctx, 'days', 'дн.')} · ${amount} ${currency}`;
-        buttons.text(label, `buy:${key}:${days}:${amount}`).row();
-      }
+  // `perennial:buy:ID` is the button under Perennial's own messages; ID can be empty.
+  shopBot.callbackQuery(/^(?:buy|perennial:buy:(\d*)|buy-(new))$/, async (ctx) => {
+    const [, id, isNew] = ctx.match;
+    const all = (await customerOf(ctx)).subscriptions.filter(({ state }) => state !== 'revoked');
+    const named = all.find((one) => String(one.id) === id);
+    if (isNew || all.length === 0) return offer(ctx, undefined, isNew ? 'new' : 'first');
+    const chosen = named ?? (all.length === 1 ? all[0] : undefined);
+    if (chosen !== undefined) {
+      const seen = `${chosen.id}:${Date.parse(chosen.expires_at).toString(36)}`;
+      return offer(ctx, chosen, seen);
     }
-    await tell(ctx, say(ctx, 'Choose:', 'Выберите:'), buttons);
+    const buttons = new InlineKeyboard();
+    for (const { id: one, plan, expires_at } of all.slice(-buttonsMax + 1)) {
+      buttons.text(`${plan} #${one} · ${day(ctx, expires_at)}`, `perennial:buy:${one}`).row();
+    }
+    buttons.text(say(ctx, 'Another one', 'Ещё одну'), 'buy-new');
+    return reply(ctx, say(ctx, 'Which one?', 'Какую подписку?'), buttons);
   });
 
-  // The button names the price that its customer saw: should it have changed, nothing is bought.
-  bot.callbackQuery(/^buy:([^:]+):(\d+):([\d.]+)$/, async (ctx) => {
-    const [, plan, days, price] = ctx.match as unknown as string[];
-    const order = { plan, period_days: Number(days), price };
-    const path = `/customers/${who(ctx)}/purchases`;
-    const bought = await ask<{ ends_at: string; balance: string }>('POST', path, keyOf(ctx), order);
-    const until = day(ctx, bought.ends_at);
-    await tell(ctx, say(ctx, `Done: it runs until ${until}.`, `Готово: действует до ${until}.`));
+  /** Prices for one subscription. Each button carries what the customer sees now (rule 3). */
+  async function offer(ctx: Context, one: Subscription | undefined, seen: string) {
+    const { items } = await ask<{ items: Plan[] }>('GET', `/plans?telegram_id=${ctx.from?.id}`);
+    const isRunning = one?.kind === 'paid' && one.state === 'active';
+    const buttons = items
+      .filter(({ key }) => !isRunning || key === one.plan)
+      .flatMap(({ key, title, prices }) =>
+        prices.map(({ period_days: days, amount, currency }) => ({
+          text: `${title[isRussian(ctx) ? 'ru' : 'en'] ?? Object.values(title)[0] ?? key} · ${days} ${say(ctx, 'days', 'дн.')} · ${amount} ${currency}`,
+          callback_data: `buy:${key}:${days}:${amount}:${seen}`,
+        })),
+      )
+      .filter(({ callback_data }) => Buffer.byteLength(callback_data) <= dataMax)
+      .slice(0, buttonsMax)
+      .map((button) => [button]);
+    await reply(ctx, say(ctx, 'Choose:', 'Выберите:'), InlineKeyboard.from(buttons));
+  }
+
+  /** The target of a purchase, and the end that the button showed. */
+  function conditionsOf(seen: string | undefined): object {
+    if (seen === undefined) return {};
+    if (seen === 'new') return { new: true };
+    if (seen === 'first') return { if_expires_at: null };
+    const [id, end = ''] = seen.split(':');
+    const shown = new Date(Number.parseInt(end, 36)).toISOString();
+    return { subscription_id: Number(id), if_expires_at: shown };
+  }
+
+  const bought = /^buy:([a-z0-9_-]+):(\d{1,4}):([\d.]+)(?::(new|first|\d{1,16}:[a-z0-9]{1,9}))?$/;
+  shopBot.callbackQuery(bought, async (ctx) => {
+    const [, plan, days, price, seen] = ctx.match;
+    const order = { plan, period_days: Number(days), price, ...conditionsOf(seen) };
+    const path = `${me(ctx)}/purchases`;
+    const { ends_at } = await ask<{ ends_at: string }>('POST', path, keyOf(ctx), order);
+    const until = day(ctx, ends_at);
+    await reply(ctx, say(ctx, `Done: it runs until ${until}.`, `Готово: действует до ${until}.`));
   });
 
-  bot.callbackQuery('balance', async (ctx) => {
+  shopBot.callbackQuery('balance', async (ctx) => {
     const { balance, currency, subscriptions } = await customerOf(ctx);
     const lines = subscriptions
       .filter(({ state }) => state === 'active')
       .map(({ plan, expires_at }) => `${plan}: ${say(ctx, 'until', 'до')} ${day(ctx, expires_at)}`);
-    await tell(ctx, [`${balance} ${currency}`, ...lines].join('\n'));
+    await reply(ctx, [`${balance} ${currency}`, ...lines].join('\n'));
   });
 
-  bot.callbackQuery('top-up', async (ctx) => {
+  // `perennial:top_up:ID` is the button under Perennial's own message about a low balance.
+  shopBot.callbackQuery(/^(?:top-up|perennial:top_up:\d*)$/, async (ctx) => {
     const buttons = new InlineKeyboard();
-    for (const sum of [200, 500, 1000]) buttons.text(`${sum}`, `pay:${sum}`);
-    await tell(ctx, say(ctx, 'How much?', 'На сколько пополнить?'), buttons);
+    for (const sum of sums) buttons.text(`${sum}`, `pay:${sum}`);
+    await reply(ctx, say(ctx, 'How much?', 'На сколько пополнить?'), buttons);
   });
 
-  // Stands for a provider. A real one calls you when the money is there: credit it then, with the
-  // provider's own reference, and it is credited once however often you are called.
-  bot.callbackQuery(/^pay:(\d+)$/, async (ctx) => {
-    const [, amount] = ctx.match;
-    const payment = { amount, provider: 'pretended', provider_ref: ctx.callbackQuery.id };
-    const path = `/customers/${who(ctx)}/top-ups`;
+  // This stands for a payment provider, and gives money to each person who taps. A real provider
+  // calls you after the payment: credit it then, under the provider's own reference.
+  shopBot.callbackQuery(new RegExp(`^pay:(${sums.join('|')})$`), async (ctx) => {
+    const payment = { amount: ctx.match[1], provider: 'pretended', provider_ref: keyOf(ctx) };
+    const path = `${me(ctx)}/top-ups`;
     const { balance } = await ask<{ balance: string }>('POST', path, keyOf(ctx), payment);
-    await tell(ctx, say(ctx, `Your balance is ${balance}.`, `Ваш баланс: ${balance}.`));
+    await reply(ctx, say(ctx, `Your balance is ${balance}.`, `Ваш баланс: ${balance}.`));
   });
 
-  bot.callbackQuery('renewal', async (ctx) => {
+  shopBot.callbackQuery('renewal', async (ctx) => {
     const { subscriptions } = await customerOf(ctx);
-    const buttons = new InlineKeyboard();
-    for (const { id, plan, kind, state, auto_renew } of subscriptions) {
-      if (kind !== 'paid' || state === 'revoked') continue;
-      const now = auto_renew ? say(ctx, 'on', 'включено') : say(ctx, 'off', 'выключено');
-      buttons.text(`${plan} #${id}: ${now}`, `renewal:${id}:${!auto_renew}`).row();
-    }
-    await tell(ctx, say(ctx, 'Tap to switch:', 'Нажмите, чтобы переключить:'), buttons);
+    const buttons = subscriptions
+      .filter(({ kind, state }) => kind === 'paid' && state !== 'revoked')
+      .slice(-buttonsMax)
+      .map(({ id, plan, auto_renew: on }) => {
+        const now = on ? say(ctx, 'on', 'включено') : say(ctx, 'off', 'выключено');
+        return [{ text: `${plan} #${id}: ${now}`, callback_data: `renewal:${id}:${!on}` }];
+      });
+    const text = say(ctx, 'Tap to switch:', 'Нажмите, чтобы переключить:');
+    await reply(ctx, text, InlineKeyboard.from(buttons));
   });
 
-  bot.callbackQuery(/^renewal:(\d+):(true|false)$/, async (ctx) => {
+  shopBot.callbackQuery(/^renewal:(\d{1,16}):(true|false)$/, async (ctx) => {
     const on = ctx.match[2] === 'true';
-    await ask('PATCH', `/subscriptions/${ctx.match[1]}`, undefined, { auto_renew: on });
-    await tell(ctx, on ? say(ctx, 'On.', 'Включено.') : say(ctx, 'Off.', 'Выключено.'));
+    const path = `${me(ctx)}/subscriptions/${ctx.match[1]}`;
+    await ask('PATCH', path, undefined, { auto_renew: on });
+    await reply(ctx, on ? say(ctx, 'On.', 'Включено.') : say(ctx, 'Off.', 'Выключено.'));
   });
 
-  bot.callbackQuery('links', async (ctx) => {
+  shopBot.callbackQuery('links', async (ctx) => {
     const { sub_token, links } = await customerOf(ctx);
-    const all = links.flatMap(({ link }) => (link === null ? [] : [link]));
-    await tell(ctx, [`${shop.publicUrl}/sub/${sub_token}`, ...all].join('\n\n'));
+    const all = [`${shop.publicUrl}/sub/${sub_token}`, ...links.map(({ link }) => link ?? '')];
+    // The first URL has all links; the message has as many as fit, each of them whole.
+    let text = '';
+    for (const one of all) if (one && text.length + one.length < textMax - 2) text += `${one}\n\n`;
+    await reply(ctx, text.trim());
   });
 
   bot.catch(async ({ error, ctx }) => {
-    if (error instanceof Refusal) return void (await tell(ctx, error.message));
-    process.stderr.write(`${(error as Error).message}\n`);
-    await tell(ctx, say(ctx, 'Please try again in a moment.', 'Попробуйте ещё раз чуть позже.'));
+    const code = error instanceof Refusal ? error.code : '';
+    // The first tap is under way, and its answer comes.
+    if (code === 'in_flight') return;
+    if (code === '') log(error);
+    const later = say(ctx, 'Please try again in a moment.', 'Попробуйте ещё раз чуть позже.');
+    const own: Record<string, string> = {
+      no_customer: say(ctx, 'Please send /start first.', 'Сначала отправьте /start.'),
+      expires_at_changed: say(ctx, 'This offer is old.', 'Это предложение устарело.'),
+    };
+    // A customer who has blocked the bot gets no answer. The bot goes on.
+    await reply(ctx, own[code] ?? (code ? (error as Error).message : later)).catch(log);
   });
   return bot;
 }

@@ -4,12 +4,13 @@ import { wakeWorker } from '../db/wake.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { withMarking } from '../subscription/marking.ts';
+import { orderPriceReview } from '../subscription/price-reviews.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
 import { inWords, nameInUse, type Step } from './difference.ts';
 
 /**
  * Makes the books like the file: all steps or none, each a line of the timeline. Who may connect
- * where is marked after the commit (`finishMarking`).
+ * where is marked after the commit (`finishMarking`), and so are reminders (`finishPriceReviews`).
  */
 export async function carryOut(
   tx: Tx,
@@ -59,13 +60,14 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
       await sql`UPDATE perennial.plan SET retired_at = NULL WHERE key = ${step.plan}`.execute(tx);
       return;
     case 'set-price':
-      await setPrice(tx, step, now);
+      await setPrice(tx, step, now, now);
       return;
     case 'set-rule':
       await sql`
         INSERT INTO perennial.setting (key, value)
         VALUES (${step.key}, ${detailJson(step.value)}::jsonb)
         ON CONFLICT (key) DO UPDATE SET value = excluded.value`.execute(tx);
+      if (step.key !== 'trial') await orderPriceReview(tx, {}, now);
       return;
     case 'add-node':
     case 'change-node':
@@ -99,8 +101,16 @@ export interface PriceStep {
   readonly amountMinor: bigint | null;
 }
 
-/** A price that counts from `validFrom` on; what was charged before stays as it was charged. */
-export async function setPrice(tx: Tx, price: PriceStep, validFrom: Instant): Promise<void> {
+/**
+ * A price that counts from `validFrom` on; what was charged before stays as it was charged. Call
+ * `finishPriceReviews` after the commit.
+ */
+export async function setPrice(
+  tx: Tx,
+  price: PriceStep,
+  validFrom: Instant,
+  now: Instant,
+): Promise<void> {
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     SELECT p.key, ${price.periodDays}::int, ${price.currency}, ${isoTime(validFrom)}::timestamptz,
@@ -114,6 +124,8 @@ export async function setPrice(tx: Tx, price: PriceStep, validFrom: Instant): Pr
       `there is no plan "${price.plan}"; "perennial plan list" shows those there are`,
     );
   }
+  const { plan, periodDays, currency } = price;
+  await orderPriceReview(tx, { plan, periodDays, currency }, now);
   if (price.amountMinor !== null) await retryUnpriced(tx);
 }
 

@@ -41,7 +41,7 @@ export type Step =
       readonly before: object | null;
     };
 
-export type RuleKey = 'discounts' | 'renewal' | 'retention' | 'trial';
+export type RuleKey = 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices';
 
 interface PlanRow {
   readonly key: string;
@@ -146,7 +146,12 @@ function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
     case 'renewal': {
       const { renewal } = file;
       if (renewal === undefined) return undefined;
-      return { window_ms: renewal.window, retry_ms: renewal.retry, revive_ms: renewal.revive };
+      const { window, retry, revive, notice } = renewal;
+      return { window_ms: window, retry_ms: retry, revive_ms: revive, notice_ms: notice };
+    }
+    case 'notices': {
+      const ahead = file.notices?.renewal_ahead;
+      return ahead === undefined ? undefined : { renewal_ahead: ahead };
     }
     case 'retention': {
       const { retention } = file;
@@ -164,7 +169,7 @@ async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
     SELECT key, value FROM perennial.setting`.execute(db);
   const there = new Map(rows.map((row) => [row.key, row.value]));
   const steps: Step[] = [];
-  for (const key of ['discounts', 'renewal', 'retention', 'trial'] as const) {
+  for (const key of ['discounts', 'renewal', 'retention', 'trial', 'notices'] as const) {
     const value = ruleOf(file, key);
     const before = there.get(key) ?? null;
     if (value !== undefined && !same(value, before))

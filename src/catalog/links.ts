@@ -21,9 +21,12 @@ interface Row {
   readonly settings: unknown;
 }
 
+/** A client with more entries is of no use, and a customer may have 10,000 subscriptions. */
+const subscriptionsMax = 100;
+
 /**
  * Links of the running subscriptions of a customer, on every node that their plans open.
- * @param subscriptionId of this one alone
+ * At most of the latest 100. @param subscriptionId of this one alone
  */
 export async function linksOf(
   db: Db | Tx,
@@ -33,12 +36,15 @@ export async function linksOf(
   const { rows } = await sql<Row>`
     SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings
     FROM perennial.customer c
-    JOIN perennial.subscription s ON s.customer_id = c.id AND s.state = 'active'
+    JOIN LATERAL (
+      SELECT one.id, one.plan FROM perennial.subscription one
+      WHERE one.customer_id = c.id AND one.state = 'active'
+        AND ${subscriptionId === undefined ? sql`true` : sql`one.id = ${subscriptionId}`}
+      ORDER BY one.id DESC LIMIT ${subscriptionsMax}) s ON true
     JOIN perennial.credential k ON k.subscription_id = s.id AND k.retired_at IS NULL
     JOIN perennial.plan p ON p.key = s.plan
     JOIN perennial.node n ON n.groups && p.groups
     WHERE c.telegram_id = ${telegramId}
-      AND ${subscriptionId === undefined ? sql`true` : sql`s.id = ${subscriptionId}`}
     ORDER BY s.id, n.id`.execute(db);
   return rows.map(linkOf);
 }

@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Step } from './difference.ts';
+import { readWithdrawals, type Withdrawal } from './withdrawn.ts';
 
 // A plan or a price that a file no longer lists is most often a slip. A plan goes out of sale, and
 // subscriptions whose price is withdrawn can't be renewed: so as long as somebody has it, it goes
@@ -16,38 +16,27 @@ export async function refuseVanished(
   steps: readonly Step[],
   place: string,
 ): Promise<void> {
-  for (const step of steps) {
-    if (step.do === 'retire-plan') {
-      const { rows } = await sql<{ count: bigint }>`
-        SELECT count(*) FROM perennial.subscription
-        WHERE state = 'active' AND (plan = ${step.plan} OR next_plan = ${step.plan})`.execute(db);
-      refuse(rows, 'plan_in_use', `${place}: plans.${step.plan}: is gone`, 'have it');
-    }
-    if (step.do === 'set-price' && step.amountMinor === null) {
-      const { plan, periodDays, currency } = step;
-      const { rows } = await sql<{ count: bigint }>`
-        SELECT count(*)
-        FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
-        WHERE s.state = 'active' AND s.kind = 'paid' AND s.auto_renew
-          AND coalesce(s.next_plan, s.plan) = ${plan}
-          AND coalesce(s.next_period_days, s.period_days) = ${periodDays}
-          AND c.currency = ${currency}`.execute(db);
-      const where = `${place}: plans.${plan}.prices.${currency}.${periodDays}: is gone`;
-      refuse(rows, 'price_in_use', where, 'are renewed by it');
+  for (const withdrawal of await readWithdrawals(db, steps)) {
+    const { plan, period_days: days, currency } = withdrawal;
+    if (days === null)
+      refuse(withdrawal, 'plan_in_use', `${place}: plans.${plan}: is gone`, 'have it');
+    else {
+      const where = `${place}: plans.${plan}.prices.${currency}.${days}: is gone`;
+      refuse(withdrawal, 'price_in_use', where, 'are renewed by it');
     }
   }
 }
 
 function refuse(
-  rows: readonly { readonly count: bigint }[],
+  { subscriptions: count, customers, first_end, last_end }: Withdrawal,
   code: string,
   whatIsGone: string,
   have: string,
 ): void {
-  const count = rows[0]?.count ?? 0n;
-  if (count === 0n) return;
+  if (count === 0) return;
+  const when = first_end === last_end ? first_end : `${first_end} to ${last_end}`;
   throw new UsageFault(
     code,
-    `${whatIsGone}, and ${count} running subscriptions ${have}; put it back, or say --retire`,
+    `${whatIsGone}, and ${count} running subscriptions ${have} (${customers} customers, ends ${when}); put it back, or say --retire`,
   );
 }

@@ -4,11 +4,13 @@ import { carryOut } from '../catalog/apply.ts';
 import { difference, inWords, type Step } from '../catalog/difference.ts';
 import { refuseUnmeant, requireKnownNodes } from '../catalog/moved.ts';
 import { refuseVanished } from '../catalog/vanished.ts';
+import { readWithdrawals, withdrawalText } from '../catalog/withdrawn.ts';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { finishMarking } from '../subscription/marking.ts';
+import { finishPriceReviews } from '../subscription/price-reviews.ts';
 import { readConfiguration } from './configuration.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 import { ProgressLine } from './progress.ts';
@@ -37,6 +39,8 @@ export function applyCommand(open: OpenBooks): Command {
     .action(async (file: string, options: Options) => {
       // Where the books are is the process's configuration, which the file may be itself.
       const wanted = readConfiguration({ config: file });
+      const warnings = options.json ? process.stderr : process.stdout;
+      for (const exposed of wanted.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
       await withBooks(open, { ...options, config: options.config ?? file }, async ({ db }) => {
         const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
         await requireKnownNodes(db, wanted, meant);
@@ -49,14 +53,17 @@ export function applyCommand(open: OpenBooks): Command {
           );
           return;
         }
-        if (!options.json) process.stdout.write(`${show.map(inWords).join('\n')}\n`);
+        const affected = await readWithdrawals(db, show);
+        const lines = [...show.map(inWords), ...affected.map(withdrawalText)];
+        if (!options.json) process.stdout.write(`${lines.join('\n')}\n`);
         const refuse = async (on: Db | Tx, steps: readonly Step[]) => {
           refuseUnmeant(steps, meant, file);
           if (options.retire !== true) await refuseVanished(on, steps, file);
         };
         await refuse(db, show);
         if (options.dryRun === true || (options.yes !== true && !(await confirmed(options)))) {
-          print(options, { changed: 0, steps: show.map(inWords) }, () => 'nothing was changed');
+          const nothing = { changed: 0, steps: show.map(inWords), affected };
+          print(options, nothing, () => 'nothing was changed');
           return;
         }
         const done = await inTransaction(db, async (tx) => {
@@ -64,12 +71,15 @@ export function applyCommand(open: OpenBooks): Command {
           // What another replica's apply did meanwhile is not done twice.
           const steps = await difference(tx, wanted, now);
           await refuse(tx, steps);
+          const affected = await readWithdrawals(tx, steps);
           await carryOut(tx, steps, 'cli', now);
-          return steps.map(inWords);
+          return { steps: steps.map(inWords), affected };
         });
         const marked = await markAll(db);
-        print(options, { changed: done.length, steps: done, marked }, () => {
-          const made = `${done.length} ${done.length === 1 ? 'change' : 'changes'} made`;
+        const reviewed = await finishPriceReviews(db);
+        const { steps } = done;
+        print(options, { changed: steps.length, ...done, marked, reviewed }, () => {
+          const made = `${steps.length} ${steps.length === 1 ? 'change' : 'changes'} made`;
           return marked === 0 ? made : `${made}; marked for the keepers of nodes: ${marked}`;
         });
       });

@@ -2,12 +2,14 @@ import { Command } from 'commander';
 import { setPrice } from '../catalog/apply.ts';
 import { listPlans } from '../catalog/list.ts';
 import { refuseShortPeriod } from '../catalog/renewal-window.ts';
+import { readPriceWithdrawal, withdrawalText } from '../catalog/withdrawn.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { isoTime, parseInstant } from '../kernel/instant.ts';
 import { isCurrency, majorUnits, moneyText, parseMinor } from '../kernel/money.ts';
+import { finishPriceReviews } from '../subscription/price-reviews.ts';
 import { record } from '../subscription/timeline.ts';
 import { days } from './arguments.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
@@ -53,8 +55,20 @@ function listCommand(open: OpenBooks): Command {
   );
 }
 
+/** Null: `none`, the price is withdrawn. */
+function readPrice(text: string, currency: string): bigint | null {
+  if (text === 'none') return null;
+  const amountMinor = parseMinor(text, currency, 'AMOUNT');
+  if (amountMinor > 0n) return amountMinor;
+  throw new UsageFault(
+    'bad_price',
+    `AMOUNT: ${text} is not a price; it must be above 0, or none to withdraw the price`,
+  );
+}
+
 function setPriceCommand(open: OpenBooks): Command {
   return command('set-price <PLAN> <AMOUNT>', 'the price of a period, from now or from a time on')
+    .addHelpText('after', '\nAMOUNT none withdraws the price: the period is no longer sold.')
     .requiredOption('--days <N>', 'the length of the period', days)
     .option('--currency <CODE>', "default: the configuration's")
     .option('--from <ISO>', 'from then on (default: now)')
@@ -67,13 +81,7 @@ function setPriceCommand(open: OpenBooks): Command {
             `--currency: "${currency}" is not a currency; RUB or USD is`,
           );
         }
-        const amountMinor = parseMinor(amountText, currency, 'AMOUNT');
-        if (amountMinor <= 0n) {
-          throw new UsageFault(
-            'bad_price',
-            `AMOUNT: ${amountText} is not a price; it must be above 0`,
-          );
-        }
+        const amountMinor = readPrice(amountText, currency);
         const set = await inTransaction(db, async (tx) => {
           const now = await readTrustedTime(tx);
           const from = options.from === undefined ? now : parseInstant(options.from, '--from');
@@ -85,7 +93,7 @@ function setPriceCommand(open: OpenBooks): Command {
           }
           await refuseShortPeriod(tx, options.days);
           const price = { plan, periodDays: options.days, currency, amountMinor };
-          await setPrice(tx, price, from);
+          await setPrice(tx, price, from, now);
           const detail = {
             plan,
             period_days: options.days,
@@ -102,17 +110,20 @@ function setPriceCommand(open: OpenBooks): Command {
           return {
             plan,
             period_days: options.days,
-            amount: majorUnits(amountMinor, currency),
+            amount: amountMinor === null ? null : majorUnits(amountMinor, currency),
             currency,
             valid_from: isoTime(from),
+            ...(amountMinor === null
+              ? { affected: await readPriceWithdrawal(tx, plan, options.days, currency) }
+              : {}),
           };
         });
-        print(
-          options,
-          set,
-          () =>
-            `${plan}, ${options.days} days: ${moneyText(amountMinor, currency)} from ${set.valid_from}`,
-        );
+        await finishPriceReviews(db);
+        print(options, set, () => {
+          const price = amountMinor === null ? 'no price' : moneyText(amountMinor, currency);
+          const line = `${plan}, ${options.days} days: ${price} from ${set.valid_from}`;
+          return set.affected === undefined ? line : `${line}\n${withdrawalText(set.affected)}`;
+        });
       }),
     );
 }

@@ -16,6 +16,9 @@ export function portraitText(portrait: Portrait): string {
     `customer ${customer.telegram_id}  ${customer.locale}, ${customer.time_zone}${traits.map((t) => `, ${t}`).join('')}`,
     `balance ${customer.balance} ${currency}`,
     ...portrait.subscriptions.map(subscriptionText),
+    portrait.subscriptions.length < portrait.subscriptions_total
+      ? `\nshown: ${portrait.subscriptions.length} of ${portrait.subscriptions_total} subscriptions`
+      : '',
     section('ledger', portrait.ledger, (row) => [
       minute(row.created_at),
       text(row.kind),

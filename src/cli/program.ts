@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { faultOf } from '../db/faults.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
+import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
 import { auditCommand } from './audit.ts';
@@ -54,7 +55,7 @@ function throughout(root: Command): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows what there is)')
     .configureOutput({
-      outputError: (text, write) => write(text.replace(/^error: /, 'perennial: ')),
+      outputError: (text, write) => write(maskSecrets(text.replace(/^error: /, 'perennial: '))),
     });
   for (const inner of root.commands) throughout(inner);
   return root;
@@ -81,10 +82,10 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     const asJson = argv.includes('--json');
     process.stderr.write(
       asJson
-        ? `${JSON.stringify({ error: { code: fault.code, message: fault.message } })}\n`
-        : `perennial: ${fault.message}\n`,
+        ? `${JSON.stringify({ error: { code: fault.code, message: maskSecrets(fault.message) } })}\n`
+        : `perennial: ${maskSecrets(fault.message)}\n`,
     );
-    if (fault.kind === 'bug') process.stderr.write(`${fault.stack}\n`);
+    if (fault.kind === 'bug') process.stderr.write(`${maskSecrets(fault.stack ?? '')}\n`);
     return fault instanceof UsageFault ? 2 : 1;
   }
 }

@@ -42,6 +42,7 @@ export function startCommand(open: OpenBooks): Command {
           refuseDemo(books);
           const log = openLog(books.config.logLevel);
           endOnBugs(log);
+          for (const exposed of books.config.exposed ?? []) log.warn({}, exposed);
           await serve(books, log, rolesHere(roles, books), ending.signal);
         });
       } finally {

@@ -7,18 +7,14 @@ import type {
   RunId,
   SubscriptionId,
 } from '../kernel/ids.ts';
-import type { Instant } from '../kernel/instant.ts';
 import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
+import type { Json, MaybeTime, Time } from './columns.ts';
 import type { PeriodTerms } from './schema-period.ts';
+import type { KnownPriceTable, PlanPriceTable, PriceReviewTable } from './schema-prices.ts';
 import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-program.ts';
 
 // The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
 // Instant (written as its ISO text, see `isoTime`), jsonb is read as a value and written as text.
-
-/** Read as an Instant, written as ISO text. */
-type Time = ColumnType<Instant, string, string>;
-type MaybeTime = ColumnType<Instant | null, string | null | undefined, string | null>;
-type Json<T> = ColumnType<T, string, string>;
 
 export type SubscriptionKind = 'trial' | 'paid';
 export type SubscriptionState = 'active' | 'expired' | 'revoked';
@@ -67,14 +63,6 @@ export interface PlanTable {
   retired_at: MaybeTime;
 }
 
-export interface PlanPriceTable {
-  plan: string;
-  period_days: number;
-  currency: string;
-  valid_from: Time;
-  amount_minor: bigint | null;
-}
-
 export interface SubscriptionTable {
   id: GeneratedAlways<SubscriptionId>;
   customer_id: CustomerId;
@@ -117,6 +105,7 @@ export interface PeriodTable extends PeriodTerms {
   ledger_entry_id: LedgerEntryId | null;
   refunded_at: MaybeTime;
   refund_entry_id: LedgerEntryId | null;
+  cap_minor: Generated<bigint | null>;
 }
 
 export interface CredentialTable {
@@ -262,7 +251,7 @@ export interface IdempotencyTable {
 }
 
 export interface SettingTable {
-  key: 'discounts' | 'renewal' | 'retention' | 'trial';
+  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices';
   value: Json<JsonObject>;
 }
 
@@ -290,5 +279,7 @@ export interface Books {
   'perennial.clock_witness': ClockWitnessTable;
   'perennial.worker_state': WorkerStateTable;
   'perennial.pruned': PrunedTable;
+  'perennial.known_price': KnownPriceTable;
+  'perennial.price_review': PriceReviewTable;
   'perennial.migration': MigrationTable;
 }

@@ -49,7 +49,7 @@ const codeOf = (work: Promise<unknown>) =>
     (error: unknown) => (error as { code?: string }).code ?? error,
   );
 
-describe('a session has the settings of the program:', () => {
+describe('W5: a session has the settings of the program:', () => {
   test('beside other options of the URL, which are kept', async () => {
     await using books = await freshBooks();
     const url = withOptions(books.url, '-c search_path=perennial,public -c geqo=off');
@@ -92,7 +92,7 @@ test.each([
   ['-c search_path=x -ctimezone=Europe/Moscow', 'TimeZone'],
   ['--DateStyle=SQL,\\ DMY', 'DateStyle'],
   ['-c standard-conforming-strings=off', 'standard_conforming_strings'],
-])('a URL with %s is refused, and nothing is written', async (options, name) => {
+])('W5: a URL with %s is refused, and nothing is written', async (options, name) => {
   await using books = await freshBooks({ bare: true });
   const url = withOptions(books.url, options);
   for (const work of [() => openChecked(url), () => migrate(url)]) {
@@ -110,7 +110,7 @@ test('a required setting may stand in the URL with the required value', async ()
   expect(await sessionOf(url)).toMatchObject(usual);
 });
 
-test('a connection whose statements run on different backends is refused', async () => {
+test('W5: a connection whose statements run on different backends is refused', async () => {
   await using books = await freshBooks();
   const config = clientConfig(books.url, workLimits);
   const backends = [new pg.Client(config), new pg.Client(config)] as const;

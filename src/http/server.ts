@@ -49,6 +49,8 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
   const metrics = new Metrics(kit.lists);
   const edge = new Edge(kit, new RequestLimits({ ...defaultLimits, ...options.limits }), metrics);
   const server = openFastify(options, edge);
+  // Node swaps the two limits if this one is larger: then a body would have 60 s.
+  server.server.headersTimeout = server.server.requestTimeout;
   server.removeContentTypeParser('text/plain');
   server.addContentTypeParser('application/json', { parseAs: 'string' }, readJson);
   server.setErrorHandler((error, request, reply) => edge.fail(error, request, reply));

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { JsonObject, NoticeState } from '../db/schema.ts';
@@ -7,6 +7,7 @@ import { refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type Actor, ofCustomer, record } from '../subscription/timeline.ts';
+import { noticeKinds } from './kinds.ts';
 import { owedOn, standIn, toAdmins } from './outbox.ts';
 
 // What a person does with notices: looks at them, has one sent again, takes one back. By the same
@@ -45,17 +46,60 @@ export interface Page {
 export async function listNotices(db: Db, wanted: Wanted): Promise<Page> {
   const { telegramId, state, kind, before, max } = wanted;
   const customer = telegramId === undefined ? undefined : await customerOf(db, telegramId);
+  const older = before === undefined ? sql`true` : sql`n.id < ${before}`;
+  const ids =
+    customer !== undefined
+      ? idsOfCustomer(customer, wanted, older)
+      : state === undefined && kind === undefined
+        ? sql`SELECT n.id FROM perennial.notification n WHERE ${older}
+            ORDER BY n.id DESC LIMIT ${max + 1}`
+        : idsByKindAndState(wanted, older);
   const { rows } = await sql<Listed>`
     SELECT n.id, c.telegram_id AS "telegramId", n.kind, n.state, n.reason, n.params,
       n.created_at AS "createdAt", n.next_attempt_at AS "nextAttemptAt", n.sent_at AS "sentAt"
-    FROM perennial.notification n LEFT JOIN perennial.customer c ON c.id = n.customer_id
-    WHERE ${before === undefined ? sql`true` : sql`n.id < ${before}`}
-      AND ${customer === undefined ? sql`true` : sql`n.customer_id = ${customer}`}
-      AND ${state === undefined ? sql`true` : sql`n.state = ${state}`}
-      AND ${kind === undefined ? sql`true` : sql`n.kind = ${kind}`}
+    FROM (${ids}) page JOIN perennial.notification n ON n.id = page.id
+    LEFT JOIN perennial.customer c ON c.id = n.customer_id
     ORDER BY n.id DESC LIMIT ${max + 1}`.execute(db);
   const notices = rows.slice(0, max);
   return { notices, next: rows.length > max ? notices.at(-1)?.id : undefined };
+}
+
+/** The order names the customer, so only the index of the customer serves it. */
+function idsOfCustomer(
+  customer: CustomerId,
+  { state, kind, max }: Wanted,
+  older: RawBuilder<unknown>,
+) {
+  return sql`
+    SELECT n.id FROM perennial.notification n
+    WHERE n.customer_id = ${customer} AND ${older}
+      AND ${state === undefined ? sql`true` : sql`n.state = ${state}`}
+      AND ${kind === undefined ? sql`true` : sql`n.kind = ${kind}`}
+    ORDER BY n.customer_id DESC, n.id DESC LIMIT ${max + 1}`;
+}
+
+const allStates = Object.keys({
+  pending: 0,
+  sending: 0,
+  sent: 0,
+  uncertain: 0,
+  suppressed: 0,
+  failed: 0,
+} satisfies Record<NoticeState, number>);
+
+/**
+ * The newest of each kind and state, by `notification_list`: a rare kind costs as much as a common
+ * one, at any size of the table.
+ */
+function idsByKindAndState({ state, kind, max }: Wanted, older: RawBuilder<unknown>) {
+  return sql`
+    SELECT newest.id
+    FROM unnest(${kind === undefined ? noticeKinds : [kind]}::text[]) AS k (kind)
+    CROSS JOIN unnest(${state === undefined ? allStates : [state]}::text[]) AS s (state)
+    CROSS JOIN LATERAL (
+      SELECT n.id FROM perennial.notification n
+      WHERE n.kind = k.kind AND n.state = s.state AND ${older}
+      ORDER BY n.kind DESC, n.state DESC, n.id DESC LIMIT ${max + 1}) newest`;
 }
 
 async function customerOf(db: Db, telegramId: bigint): Promise<CustomerId> {

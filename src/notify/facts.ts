@@ -4,9 +4,11 @@ import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
+import { readChoices } from '../subscription/choices.ts';
 import { readOutlooks } from '../subscription/outlook.ts';
 import { readSettings, type Settings } from '../subscription/settings.ts';
 import { isOver, wasTold } from './alarms.ts';
+import type { Choice } from './choice.ts';
 import { metNobody } from './kinds.ts';
 import type { NoticeFacts, Words } from './notice-facts.ts';
 
@@ -72,7 +74,11 @@ export async function readFacts(
   const customers = [...new Set(foreseen.flatMap(({ customerId }) => customerId ?? []))];
   const settings = await readSettings(tx);
   const outlooks = await readOutlooks(tx, customers, now, settings);
-  return new Map(rows.map((row) => [row.id, readOf(row, outlooks, now, settings)]));
+  const choosing = rows.flatMap((row) =>
+    row.noticeKind === 'price_withdrawn' && row.customerId !== null ? [row.customerId] : [],
+  );
+  const choices = await readChoices(tx, choosing, now, settings.vipPercent);
+  return new Map(rows.map((row) => [row.id, readOf(row, outlooks, choices, now, settings)]));
 }
 
 type Outlooks = Awaited<ReturnType<typeof readOutlooks>>;
@@ -80,6 +86,7 @@ type Outlooks = Awaited<ReturnType<typeof readOutlooks>>;
 function readOf(
   row: Row,
   outlooks: Outlooks,
+  choices: ReadonlyMap<CustomerId, readonly Choice[]>,
   now: Instant,
   { windowMs }: Pick<Settings, 'windowMs'>,
 ): NoticeRead {
@@ -98,6 +105,7 @@ function readOf(
           : {
               ...{ kind, state, expiresAt, plan, periodDays, currency, renewalDue },
               outlook: outlook ?? null,
+              choices: choices.get(customerId as CustomerId) ?? [],
             },
       words: { later: laterWord, toldAt, lowBalance },
       moot,
@@ -139,19 +147,25 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
   return rows;
 }
 
-/** What else is said of the end that `n` tells of. A price is no word about an end. */
+/**
+ * What else is said of the end that `n` tells of. A notification about the price or about a renewal
+ * that succeeds is no word about the end; those two keep their distance from each other.
+ */
 const wordsOfTheSameEnd = sql`
   SELECT
     bool_or(l.id > n.id AND l.state IN ('pending', 'sending', 'sent', 'uncertain')
-      AND (l.kind <> 'low_balance' OR n.kind = 'price_change')) AS later,
+      AND l.kind NOT IN ('price_change', 'renewal_ahead')
+      AND (l.kind <> 'low_balance' OR n.kind IN ('price_change', 'renewal_ahead'))) AS later,
     max(l.sending_since) FILTER (WHERE l.state IN ('sending', 'sent', 'uncertain')) AS told_at,
     bool_or(l.kind = 'low_balance') AS short_known,
     bool_or(l.kind = 'low_balance' AND (l.state IN ('pending', 'sending')
       OR (l.id > n.id AND l.state IN ('sent', 'uncertain')))) AS short_stands
   FROM perennial.notification l
-  WHERE n.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance|price_change)'
+  WHERE n.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance|price_|renewal_ahead)'
     AND l.customer_id = n.customer_id AND l.subscription_id = n.subscription_id AND l.id <> n.id
     -- As the index notification_about_end has them: few, however many messages a customer has.
     AND l.kind IN ('low_balance', 'ends_3d', 'ends_24h', 'ends_3h', 'trial_6h', 'trial_48h',
-      'trial_ending')
+      'trial_ending', 'price_withdrawn', 'price_change', 'renewal_ahead')
+    AND (l.kind NOT IN ('price_change', 'renewal_ahead')
+      OR n.kind IN ('price_change', 'renewal_ahead'))
     AND l.params->>'expires_at' = n.params->>'expires_at'`;

@@ -17,7 +17,13 @@ const reminders = [
   'ends_24h',
   'ends_3h',
 ] as const;
-const told = [...reminders, 'price_change', 'low_balance'] as const;
+const told = [
+  ...reminders,
+  'price_change',
+  'price_withdrawn',
+  'renewal_ahead',
+  'low_balance',
+] as const;
 
 describe('what has come to be untrue is not said', () => {
   const cases: (readonly [NoticeKind, string, Given, string])[] = [
@@ -78,6 +84,14 @@ describe('what has come to be untrue is not said', () => {
     ['price_change', 'another period was chosen', { sub: { periodDays: 90 } }, 'price_moved'],
     ['price_change', 'auto-renewal is off', { sub: { outlook: outlooks.ends } }, 'not_renewed'],
     ['price_change', 'its price went', { sub: { outlook: outlooks.no_price } }, 'no_price'],
+    ['price_withdrawn', 'the price is back', { sub: { outlook: outlooks.short } }, 'price_is_back'],
+    ['price_withdrawn', 'auto-renewal is off', { sub: { outlook: outlooks.ends } }, 'not_renewed'],
+    ['price_withdrawn', 'another plan was chosen', { sub: { plan: 'plus' } }, 'price_moved'],
+    ['price_withdrawn', 'a later one is owed', { words: { later: true } }, 'later_reminder'],
+    ['renewal_ahead', 'the balance is short', { sub: { outlook: outlooks.short } }, 'not_renewed'],
+    ['renewal_ahead', 'auto-renewal is off', { sub: { outlook: outlooks.ends } }, 'not_renewed'],
+    ['renewal_ahead', 'its price went', { sub: { outlook: outlooks.no_price } }, 'no_price'],
+    ['renewal_ahead', 'another plan was chosen', { sub: { plan: 'plus' } }, 'price_moved'],
     ['alarm_worker', 'over', { moot: true }, 'over'],
     ['alarm_overdue', 'over', { moot: true }, 'over'],
     ['alarm_guard', 'over', { moot: true }, 'over'],
@@ -102,6 +116,8 @@ describe('a reminder gives way when the next one is due, to the millisecond', ()
     ['ends_3h', 0],
     ['low_balance', 0],
     ['price_change', 0],
+    ['price_withdrawn', 0],
+    ['renewal_ahead', 0],
   ] as const)('%s: %i ms before the end', (kind, beforeMs) => {
     expect(outcome(judged(kind, { end: later(now, beforeMs + 1) }))).toBe('send');
     const tooLate = beforeMs === 0 ? 'ended' : 'too_late';
@@ -155,6 +171,8 @@ describe('of one end one word at a time', () => {
     ],
     ['low_balance', 'and the end is too near', { words: ago(1), end: later(now, hourMs) }, send],
     ['price_change', 'a reminder was said just now', { words: ago(hourMs) }, wait(hourMs)],
+    ['price_change', 'a later reminder is owed', { words: { later: true } }, wait(2 * hourMs)],
+    ['renewal_ahead', 'a new price was said just now', { words: ago(hourMs) }, wait(hourMs)],
   ])('%s: %s', (kind, _, given, expected) => {
     expect(judged(kind, { end: endFor(kind), ...given })).toMatchObject(expected);
   });

@@ -38,6 +38,7 @@ export type Suppressed =
   | 'not_renewed'
   | 'no_price'
   | 'price_moved'
+  | 'price_is_back'
   | 'later_reminder'
   | 'low_balance'
   | 'just_told'
@@ -113,6 +114,10 @@ function whyUntrue(
       return whyNotEnding(params, facts, now) ?? whyNotShort(subscription?.outlook ?? null);
     case 'price_change':
       return whyNotEnding(params, facts, now) ?? whyNotNewPrice(params, facts);
+    case 'price_withdrawn':
+      return whyNotEnding(params, facts, now) ?? whyNotWithdrawn(params, facts);
+    case 'renewal_ahead':
+      return whyNotEnding(params, facts, now) ?? whyNotRenewed(params, facts);
     case 'alarm_worker':
     case 'alarm_overdue':
     case 'alarm_guard':
@@ -181,8 +186,34 @@ function whyNotNewPrice(
   if (!outlook || outlook.at === 'ends') return 'not_renewed';
   if (outlook.at === 'no_price') return 'no_price';
   if (subscription.plan !== plan || subscription.periodDays !== period_days) return 'price_moved';
-  const price = majorUnits(outlook.priceMinor, subscription.currency);
-  return price === new_price ? undefined : 'price_moved';
+  const { priceMinor, followingMinor } = outlook.terms;
+  const isNext = (minor: bigint | null) =>
+    minor !== null && majorUnits(minor, subscription.currency) === new_price;
+  return isNext(priceMinor) || isNext(followingMinor) ? undefined : 'price_moved';
+}
+
+/** "It has no price, so it will not be renewed" is not so. */
+function whyNotWithdrawn(
+  { plan, period_days }: Params,
+  { subscription }: NoticeFacts,
+): Suppressed | undefined {
+  const outlook = subscription?.outlook;
+  if (!outlook || outlook.at === 'ends') return 'not_renewed';
+  if (outlook.at !== 'no_price') return 'price_is_back';
+  const same = subscription.plan === plan && subscription.periodDays === period_days;
+  return same ? undefined : 'price_moved';
+}
+
+/** "It will be renewed" is not so. */
+function whyNotRenewed(
+  { plan, period_days }: Params,
+  { subscription }: NoticeFacts,
+): Suppressed | undefined {
+  const outlook = subscription?.outlook;
+  if (outlook?.at === 'no_price') return 'no_price';
+  if (outlook?.at !== 'renewed') return 'not_renewed';
+  const same = subscription?.plan === plan && subscription?.periodDays === period_days;
+  return same ? undefined : 'price_moved';
 }
 
 /** From when on it is too late: for a reminder, when the next one takes its place. */
@@ -200,6 +231,8 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'ends_3h':
     case 'low_balance':
     case 'price_change':
+    case 'price_withdrawn':
+    case 'renewal_ahead':
       return end;
     case 'receipt':
     case 'refund':

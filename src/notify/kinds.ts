@@ -21,7 +21,7 @@ export const metNobody = 'unreachable: ';
  * money: major units, `149.50`, in the currency of the same params. time: ISO 8601. plan: its key,
  * shown by its title. count: a whole number. text: shown as it is. `?`: or null, which a text can
  * tell by `none`. late: when it happened, put in when it is sent, where that is an hour or more
- * after it; else null.
+ * after it; else null. choices: plans and lengths on sale, as JSON (`choices.ts`), or null.
  */
 export type ParamType =
   | 'money'
@@ -32,6 +32,7 @@ export type ParamType =
   | 'late'
   | 'plan'
   | 'count'
+  | 'choices'
   | 'text';
 
 export interface Kind {
@@ -123,6 +124,10 @@ export const kinds = {
   ends_3d: { ...reminder, ...paidEnd },
   ends_24h: { ...reminder, ...paidEnd },
   ends_3h: { ...reminder, ...paidEnd },
+  /**
+   * `from`: the start of the first period that costs the new price. `next_price`: what the next
+   * renewal takes, if the new price counts only after it.
+   */
   price_change: {
     ...reminder,
     params: {
@@ -131,9 +136,29 @@ export const kinds = {
       currency: 'currency',
       price: 'money',
       new_price: 'money',
+      from: 'time?',
+      next_price: 'money?',
       expires_at: 'time',
     },
-    now: [],
+    now: ['from', 'next_price'],
+  },
+  /** Auto-renewal is on, and the next plan and length have no price any more. */
+  price_withdrawn: {
+    ...reminder,
+    params: { plan: 'plan', period_days: 'count', expires_at: 'time', choices: 'choices' },
+    now: ['choices'],
+  },
+  /** A renewal will succeed (`notices.renewal_ahead`). */
+  renewal_ahead: {
+    ...reminder,
+    params: {
+      plan: 'plan',
+      period_days: 'count',
+      currency: 'currency',
+      price: 'money',
+      expires_at: 'time',
+    },
+    now: ['price'],
   },
   /** `since`, of each alarm: when it was told first. With what it is about, that names the trouble. */
   alarm_worker: {
@@ -185,7 +210,7 @@ export const isNoticeKind = (kind: string): kind is NoticeKind => Object.hasOwn(
 
 type ValueOf<T extends ParamType> = T extends 'count'
   ? number
-  : T extends 'money?' | 'time?' | 'late'
+  : T extends 'money?' | 'time?' | 'late' | 'choices'
     ? string | null
     : string;
 

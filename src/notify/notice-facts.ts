@@ -1,6 +1,7 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { Outlook } from '../subscription/outlook.ts';
+import type { Choice } from './choice.ts';
 import type { NoticeKind, Params } from './kinds.ts';
 
 // What the rules about a notice are asked with. `facts.ts` reads it.
@@ -36,6 +37,8 @@ export interface NoticeFacts {
     readonly periodDays: number;
     /** Of an active one. */
     readonly outlook: Outlook | null;
+    /** What is on sale, for a notification that lists it. */
+    readonly choices?: readonly Choice[];
   } | null;
   readonly words: Words;
   /** Of an alarm: what it tells is over. Of the word that it is over: the alarm was never said. */

@@ -1,6 +1,8 @@
 import { hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import type { Outlook } from '../subscription/outlook.ts';
+import { newPriceFrom, type RenewalTerms } from '../subscription/price-cap.ts';
+import { choicesText } from './choice.ts';
 import type { Params } from './kinds.ts';
 import type { JudgedNotice, NoticeFacts } from './notice-facts.ts';
 
@@ -24,6 +26,15 @@ export function refreshed(
 ): Params {
   const happened = later(createdAt, lateMs) <= now ? isoTime(createdAt) : null;
   switch (kind) {
+    case 'price_change':
+      return { ...params, ...newPriceStart(params, subscription) };
+    case 'price_withdrawn':
+      return { ...params, choices: choicesText(subscription?.choices) };
+    case 'renewal_ahead': {
+      if (subscription?.outlook?.at !== 'renewed') return params;
+      const { outlook, currency } = subscription;
+      return { ...params, price: majorUnits(outlook.priceMinor, currency) };
+    }
     case 'receipt':
       return { ...params, paid_at: happened };
     case 'low_balance':
@@ -44,6 +55,36 @@ export function refreshed(
     default:
       return params;
   }
+}
+
+/** From when on the new price counts, if the message is sent now, and what is paid until then. */
+function newPriceStart(
+  { new_price }: Params,
+  subscription: NoticeFacts['subscription'],
+): { readonly from?: string; readonly next_price?: string | null } {
+  const outlook = subscription?.outlook;
+  if (!subscription || (outlook?.at !== 'renewed' && outlook?.at !== 'short')) return {};
+  const { priceMinor, terms } = outlook;
+  const isNext = majorUnits(terms.priceMinor, subscription.currency) === new_price;
+  const newPriceMinor = isNext ? terms.priceMinor : (terms.followingMinor ?? terms.priceMinor);
+  return priceStart(newPriceMinor, { ...subscription, priceMinor, terms });
+}
+
+/** The params of a new price that depend on the moment. */
+export function priceStart(
+  newPriceMinor: bigint,
+  renewal: {
+    readonly priceMinor: bigint;
+    readonly terms: RenewalTerms;
+    readonly expiresAt: Instant;
+    readonly periodDays: number;
+    readonly currency: string;
+  },
+): { readonly from: string; readonly next_price: string | null } {
+  const { priceMinor, terms, expiresAt, currency } = renewal;
+  const from = newPriceFrom(newPriceMinor, terms, priceMinor, renewal);
+  const nextPrice = from > expiresAt ? majorUnits(priceMinor, currency) : null;
+  return { from: isoTime(from), next_price: nextPrice };
 }
 
 function accessUntil(subscription: NoticeFacts['subscription'], now: Instant): string | null {

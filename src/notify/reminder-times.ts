@@ -34,6 +34,9 @@ export const endRemindersMs = {
   ends_3h: 3 * hourMs,
 } as const satisfies Record<EndReminder, number>;
 
+/** Less than the 3 hours between the last two words there usually are, at 6 h and 3 h. */
+export const apartMs = 2 * hourMs;
+
 export function remindersOfTrial(startedAt: Instant, expiresAt: Instant): Reminders<TrialReminder> {
   const all: Reminders<TrialReminder> = [
     { kind: 'trial_6h', at: later(startedAt, trialRemindersMs.trial_6h) },
@@ -51,6 +54,35 @@ export function remindersOfEnd(expiresAt: Instant, periodDays: number): Reminder
     .filter((kind) => endRemindersMs[kind] < periodDays * dayMs)
     .map((kind) => ({ kind, at: later(expiresAt, -endRemindersMs[kind]) }));
 }
+
+/**
+ * When a customer is notified before a renewal that will succeed, by the length of the next period:
+ * the entry with the greatest `fromDays` that is not above the length counts. Without one: never.
+ */
+export type RenewalAhead = readonly {
+  readonly fromDays: number;
+  /** Null: never. */
+  readonly aheadMs: number | null;
+}[];
+
+/** 3 days ahead for periods of 90 days and more. */
+export const defaultRenewalAhead: RenewalAhead = [{ fromDays: 90, aheadMs: 3 * dayMs }];
+
+/** How long before the end; undefined: never, also if the period is not longer than that. */
+export function renewalAheadMs(ahead: RenewalAhead, periodDays: number): number | undefined {
+  const entry = ahead
+    .filter(({ fromDays }) => fromDays <= periodDays)
+    .reduce<RenewalAhead[number] | undefined>(
+      (best, one) => (best === undefined || one.fromDays > best.fromDays ? one : best),
+      undefined,
+    );
+  const aheadMs = entry?.aheadMs ?? 0;
+  return aheadMs > 0 && aheadMs < periodDays * dayMs ? aheadMs : undefined;
+}
+
+/** The longest time before an end at which a customer is notified of something about it. */
+export const reminderLeadMs = (ahead: RenewalAhead): number =>
+  Math.max(endRemindersMs.ends_3d, ...ahead.map(({ aheadMs }) => aheadMs ?? 0));
 
 export interface Reminded {
   readonly kind: 'trial' | 'paid';
@@ -74,6 +106,20 @@ export function reminderAt<Kind extends string>(
   now: Instant,
 ): ReminderTime<Kind> | undefined {
   return reminders.findLast(({ at }) => at <= now);
+}
+
+/** When a subscription whose end is new has to be looked at first: `subscription.remind_at`. */
+export function firstLookAt(
+  subscription: Reminded,
+  ahead: RenewalAhead,
+  now: Instant,
+): Instant | null {
+  const reminder = nextReminderAt(remindersOf(subscription), now);
+  const { kind, expiresAt, periodDays } = subscription;
+  const aheadMs = kind === 'paid' ? renewalAheadMs(ahead, periodDays) : undefined;
+  if (aheadMs === undefined) return reminder;
+  const notified = later(expiresAt, -aheadMs);
+  return notified > now && (reminder === null || notified < reminder) ? notified : reminder;
 }
 
 /** When the next one is due, which is what `subscription.remind_at` says; null after the last. */

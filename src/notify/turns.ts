@@ -1,5 +1,6 @@
-import { hourMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
+import { type Instant, later, minuteMs } from '../kernel/instant.ts';
 import type { JudgedNotice, NoticeFacts } from './notice-facts.ts';
+import { apartMs } from './reminder-times.ts';
 
 // Of one end one word at a time. A reminder before an end, a short balance and a new price come from
 // three workers, and after an outage, or with a long `renewal.window`, all at once. Which one is
@@ -10,11 +11,10 @@ import type { JudgedNotice, NoticeFacts } from './notice-facts.ts';
 //   the amount, the price and the time. The reminder says nothing new then. Where it is due and
 //   auto-renewal was not there yet to find it, the reminder waits for it, but not for long: an end
 //   that nobody was told of would be worse than one that was told of twice.
-// - Within two hours of the last word about an end no reminder is said; a short balance and a new
-//   price, which are told but once, wait until those are over, unless the end would be.
+// - Within two hours of the last word about an end no reminder is said. A short balance, a new price
+//   and a renewal to come, which are told but once, wait until those are over, unless the end would
+//   be. A new price and a renewal to come also wait for a reminder that is not sent yet.
 
-/** Less than the 3 hours between the last two words there usually are, at 6 h and 3 h. */
-export const apartMs = 2 * hourMs;
 /** Auto-renewal runs every 10 minutes: what it hasn't owed by then it won't. */
 const lowBalanceWithinMs = 15 * minuteMs;
 
@@ -39,7 +39,8 @@ export function turnOf(
     case 'trial_ending':
     case 'ends_3d':
     case 'ends_24h':
-    case 'ends_3h': {
+    case 'ends_3h':
+    case 'price_withdrawn': {
       if (words.later) return { do: 'suppress', reason: 'later_reminder' };
       const isShort = subscription?.outlook?.at === 'short';
       if (isShort && lowBalance === 'stands') return { do: 'suppress', reason: 'low_balance' };
@@ -48,7 +49,9 @@ export function turnOf(
       return isDue ? wait(later(createdAt, lowBalanceWithinMs)) : undefined;
     }
     case 'price_change':
-      if (words.later) return { do: 'suppress', reason: 'later_reminder' };
+    case 'renewal_ahead':
+      // A reminder that is not sent yet goes first: a price is notified of once, and has to be.
+      if (words.later && toldAt === null) return wait(later(now, apartMs));
       return wait(quietUntil);
     case 'low_balance':
       return wait(quietUntil);

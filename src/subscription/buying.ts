@@ -8,6 +8,7 @@ import { openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
+import { dropPaidPrices } from './known-prices.ts';
 import { addPeriods, periodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
@@ -189,6 +190,7 @@ export async function sell(
     currency: customer.currency,
   };
   await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
+  await dropPaidPrices(desk.tx, [sold], now, desk.settings.noticeMs);
   if (existing !== undefined) {
     await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), {
       kind: 'paid',

@@ -9,7 +9,7 @@ import { isTimeZone } from '../kernel/time-zone.ts';
 import { type Call, forCustomer, once, refuseInFlight } from './command.ts';
 import { heardOf } from './hearing.ts';
 import { ofCustomer, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { remindNow, tryAgainNow } from './wake.ts';
 
 // Who the customers are. What they own is elsewhere in this folder.
 
@@ -129,6 +129,7 @@ export async function setCustomer(call: Call, given: Alteration): Promise<Custom
     await tx.updateTable('perennial.customer').set(columns).where('id', '=', customer.id).execute();
     if (given.vip !== undefined || given.discountPercent !== undefined) {
       await tryAgainNow(tx, customer.id, desk.now, desk.settings);
+      await remindNow(tx, customer.id, desk.now);
     }
     const { telegramId: _, ...detail } = given;
     const event = {

@@ -7,12 +7,15 @@ import { closeAccess, openAccess } from './access.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
+import { writeFirstTerms } from './known-prices.ts';
 import { addPeriods, livePeriods, periodEnd } from './periods.ts';
+import { priceFor } from './price.ts';
+import { readPriceList } from './price-list.ts';
 import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { remindNow, tryAgainNow } from './wake.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
@@ -70,6 +73,8 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
       const change = { state: 'active', expiresAt: endsAt, nextTryAt: null } as const;
       await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), change);
     }
+    const priced = lastBefore ?? { plan, periodDays: request.days };
+    await writeTerms(desk, id, { kind: existing?.kind ?? 'paid', ...priced });
     await openAccess(desk.tx, [id], desk.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
     await tell(desk, id, 'granted', detail, {
@@ -79,6 +84,19 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     });
     return rights(desk, id, 0n);
   });
+}
+
+/** The price at the grant is the first amount that a renewal may take. */
+async function writeTerms(
+  desk: Desk,
+  subscriptionId: SubscriptionId,
+  { kind, plan, periodDays }: Pick<Subscription, 'kind' | 'plan' | 'periodDays'>,
+): Promise<void> {
+  const { tx, customer, now, settings } = desk;
+  const listMinor = (await readPriceList(tx, now)).of(plan, periodDays, customer.currency);
+  if (kind !== 'paid' || listMinor === null) return;
+  const priced = { customerId: customer.id, subscriptionId, plan, periodDays };
+  await writeFirstTerms(tx, priced, priceFor(listMinor, customer, settings.vipPercent), now);
 }
 
 async function grantee(desk: Desk, request: Grant): Promise<Subscription | undefined> {
@@ -187,7 +205,10 @@ export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer>
       throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
     }
     await alter(desk, subscription, { autoRenew: request.on });
-    if (request.on) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    if (request.on) {
+      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+      await remindNow(desk.tx, desk.customer.id, desk.now);
+    }
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
     await tell(desk, subscription.id, action, {});
     return rights(desk, subscription.id, 0n);

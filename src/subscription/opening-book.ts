@@ -2,8 +2,9 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime } from '../kernel/instant.ts';
-import { endRemindersMs, trialRemindersMs } from '../notify/reminder-times.ts';
+import { endRemindersMs, reminderLeadMs, trialRemindersMs } from '../notify/reminder-times.ts';
 import { markAccess } from './access.ts';
+import type { Settings } from './settings.ts';
 import type { Actor } from './timeline.ts';
 
 // A whole book at once: customers with what they have when they come over from another panel.
@@ -16,7 +17,8 @@ import type { Actor } from './timeline.ts';
 // first. One that has ended is `expired`, silently: no notice, its credential retired at its end,
 // and `next_try_at` beyond all time, so that auto-renewal doesn't take up what somebody else's panel
 // ended; a top-up within the days of revival does, as it does for our own. Of its reminders those
-// count that are due after the import.
+// count that are due after the import. The price at the import is the first amount that a renewal may
+// take.
 
 /** The columns of `opening_line` in COPY's order. NULL but for a missing uuid: can't be read. */
 export const openingLineColumns = [
@@ -72,9 +74,10 @@ export async function writeOpeningLines(
   stretch: Stretch,
   actor: Actor,
   now: Instant,
+  settings: Pick<Settings, 'vipPercent' | 'renewalAhead'>,
 ): Promise<void> {
   await writeCustomers(tx, stretch, actor, now);
-  await writeSubscriptions(tx, stretch, now);
+  await writeSubscriptions(tx, stretch, now, settings);
 }
 
 /** A customer's token is as `newSubToken` makes them: 22 URL-safe characters, 122 random bits. */
@@ -108,25 +111,31 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
 
 const interval = (ms: number) => sql`${`${ms} ms`}::interval`;
 
-/** As `nextReminderAt` has it, of a row of `line`. */
-const remindAt = (at: RawBuilder<unknown>) => sql`
+/** As `firstLookAt` computes it, or earlier, for a row of `line`. */
+const remindAt = (at: RawBuilder<unknown>, leadMs: number) => sql`
   (SELECT min(due) FROM unnest(CASE kind WHEN 'trial' THEN ARRAY[
       started_at + ${interval(trialRemindersMs.trial_6h)},
       started_at + ${interval(trialRemindersMs.trial_48h)},
       expires_at - ${interval(trialRemindersMs.trial_ending)}]
     ELSE ARRAY[
+      expires_at - ${interval(leadMs)},
       expires_at - ${interval(endRemindersMs.ends_3d)},
       expires_at - ${interval(endRemindersMs.ends_24h)},
       expires_at - ${interval(endRemindersMs.ends_3h)}] END) due
    WHERE due > ${at} AND due < expires_at)`;
 
-async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant) {
+async function writeSubscriptions(
+  tx: Tx,
+  { first, last }: Stretch,
+  now: Instant,
+  { vipPercent, renewalAhead }: Pick<Settings, 'vipPercent' | 'renewalAhead'>,
+) {
   const at = sql`${isoTime(now)}::timestamptz`;
   const { rows } = await sql<{ id: CredentialId }>`
     WITH line AS MATERIALIZED (
       SELECT nextval('perennial.subscription_id_seq') AS id, ordered.* FROM (
         SELECT c.id AS customer_id, l.kind, l.plan, l.period_days, l.expires_at, l.auto_renew,
-          l.uuid, l.currency, l.expires_at > ${at} AS runs,
+          l.uuid, l.currency, l.vip, l.discount_percent, l.expires_at > ${at} AS runs,
           least(${at}, l.expires_at - l.period_days * ${`${dayMs} ms`}::interval) AS started_at
         FROM opening_line l JOIN perennial.customer c ON c.telegram_id = l.telegram_id
         WHERE l.line BETWEEN ${first} AND ${last} AND l.kind IS NOT NULL
@@ -138,7 +147,7 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
       SELECT id, customer_id, kind, plan, period_days,
         CASE WHEN runs THEN 'active' ELSE 'expired' END, started_at, expires_at, auto_renew,
         CASE WHEN NOT runs THEN 'infinity'::timestamptz END,
-        CASE WHEN runs THEN ${remindAt(at)} END
+        CASE WHEN runs THEN ${remindAt(at, reminderLeadMs(renewalAhead))} END
       FROM line),
     given AS (
       INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
@@ -146,6 +155,19 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
       SELECT id, customer_id, 'import', plan, started_at, expires_at, currency, period_days, kind
       FROM line
       ORDER BY id),
+    priced AS (
+      INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
+        amount_minor, source, known_at)
+      SELECT line.customer_id, line.id, line.plan, line.period_days,
+        list.amount_minor * (100 - CASE WHEN line.vip
+          THEN greatest(line.discount_percent, ${vipPercent}::int)
+          ELSE line.discount_percent END) / 100, 'terms', ${at}
+      FROM line JOIN (SELECT DISTINCT ON (plan, period_days, currency)
+          plan, period_days, currency, amount_minor
+        FROM perennial.plan_price WHERE valid_from <= ${at}
+        ORDER BY plan, period_days, currency, valid_from DESC) list
+        USING (plan, period_days, currency)
+      WHERE line.kind = 'paid' AND list.amount_minor IS NOT NULL ORDER BY line.id),
     issued AS (
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)
       SELECT coalesce(uuid, gen_random_uuid()), id, customer_id, started_at,
@@ -168,6 +190,7 @@ async function writeSubscriptions(tx: Tx, { first, last }: Stretch, now: Instant
  */
 export async function tellPlanner(tx: Tx): Promise<void> {
   await sql`
-    ANALYZE perennial.customer, perennial.subscription, perennial.period, perennial.ledger_entry,
-      perennial.credential, perennial.access_sync, perennial.event`.execute(tx);
+    ANALYZE perennial.customer, perennial.subscription, perennial.period, perennial.known_price,
+      perennial.ledger_entry, perennial.credential, perennial.access_sync,
+      perennial.event`.execute(tx);
 }

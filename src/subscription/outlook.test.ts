@@ -8,6 +8,7 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { hourMs, type Instant, later, never, parseInstant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type Outlook, type OutlookFacts, outlooksOf, readOutlooks } from './outlook.ts';
+import { nothingKnown } from './price-cap.ts';
 import { decideDue, decideRenewal } from './renewal.ts';
 import { defaultSettings } from './settings.ts';
 
@@ -26,6 +27,8 @@ const paid = (more: Partial<OutlookFacts>): OutlookFacts => ({
   periodDays: 30,
   balanceMinor: 149_00n,
   listMinor: 149_00n,
+  followingListMinor: 149_00n,
+  prices: nothingKnown,
   vip: false,
   discountPercent: 0,
   ...more,
@@ -206,7 +209,13 @@ test('goes by the price and the plan that will be charged when it is due, not by
     sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`.execute(books.db);
-  expect(await outlook(books, now)).toEqual({ at: 'renewed', priceMinor: 149_00n });
+  expect(await outlook(books, now)).toMatchObject({ at: 'renewed', priceMinor: 149_00n });
+  // The customer knows 500.00 for the next period since its choice: nothing limits the charge.
+  await sql`
+    INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
+      amount_minor, source, known_at)
+    SELECT customer_id, id, 'basic', 30, 50000, 'choice', started_at
+    FROM perennial.subscription`.execute(books.db);
   await from(later(due, 1), 500_00);
   expect(await outlook(books, now)).toMatchObject({ at: 'renewed' });
   expect(await outlook(books, later(due, 1))).toMatchObject({ at: 'short', priceMinor: 500_00n });

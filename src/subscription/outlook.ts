@@ -1,15 +1,25 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, latest } from '../kernel/instant.ts';
+import { endRemindersMs } from '../notify/reminder-times.ts';
 import { type Charged, ChargeOrder } from './charges.ts';
+import { type KnownRow, knownColumns, knownOf } from './known-prices.ts';
 import { type Discount, priceFor } from './price.ts';
+import {
+  chargeAt,
+  chargedAt,
+  countsFrom,
+  expectedMinor,
+  type KnownPrices,
+  type RenewalTerms,
+} from './price-cap.ts';
 import type { Settings } from './settings.ts';
 
 // What will become of an active subscription at its end, as things stand now: whom a reminder is
-// for, and whether a notice that was stored is still true. Goes by the same price and the same
+// for, and whether a notice that was stored is still true. Goes by the same charge and the same
 // order as auto-renewal: a customer's balance pays for the subscriptions in the order of their end,
 // and one that it can't pay takes nothing.
 //
@@ -21,10 +31,12 @@ import type { Settings } from './settings.ts';
 
 export type Outlook =
   /** Auto-renewal will pay for it from what is on the balance. */
-  | { readonly at: 'renewed'; readonly priceMinor: bigint }
+  | { readonly at: 'renewed'; readonly priceMinor: bigint; readonly terms: RenewalTerms }
   | {
       readonly at: 'short';
+      /** What the renewal takes: the price, or the amount that limits it. */
       readonly priceMinor: bigint;
+      readonly terms: RenewalTerms;
       readonly missingMinor: bigint;
       /** Of the balance with what is missing: what the customer's other ones take first. */
       readonly othersMinor: bigint;
@@ -48,9 +60,12 @@ export interface OutlookFacts extends Discount {
   readonly balanceMinor: bigint;
   /** The list price of the next period at the moment when it will be due. */
   readonly listMinor: bigint | null;
+  /** The list price of the period after it, at the moment when that will be due. */
+  readonly followingListMinor: bigint | null;
+  readonly prices: KnownPrices;
 }
 
-type Rules = Pick<Settings, 'vipPercent' | 'windowMs'>;
+type Rules = Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs'>;
 
 /** Charges between two pauses of a long forecast: some milliseconds. */
 const chargesPerTurn = 5_000;
@@ -88,6 +103,7 @@ export function* forecast(
 /** One that auto-renewal sees to. */
 interface Payer extends Charged {
   readonly facts: OutlookFacts;
+  readonly terms: RenewalTerms;
 }
 
 function* ofFamily(
@@ -103,33 +119,39 @@ function* ofFamily(
     if (facts.state === 'active') outlooks.set(facts.subscriptionId, unpaid(facts));
   }
   for (const payer of payers) {
-    const { facts, priceMinor } = payer;
+    const { facts, priceMinor, terms } = payer;
     if (facts.state !== 'active') continue;
     const othersMinor = others.get(payer);
     const missingMinor = (othersMinor ?? 0n) + priceMinor - facts.balanceMinor;
     outlooks.set(
       facts.subscriptionId,
       othersMinor === undefined
-        ? { at: 'renewed', priceMinor }
-        : { at: 'short', priceMinor, missingMinor, othersMinor },
+        ? { at: 'renewed', priceMinor, terms }
+        : { at: 'short', priceMinor, terms, missingMinor, othersMinor },
     );
   }
 }
 
-function payerOf(facts: OutlookFacts, now: Instant, { vipPercent }: Rules): Payer | undefined {
+function payerOf(facts: OutlookFacts, now: Instant, rules: Rules): Payer | undefined {
   if (facts.kind !== 'paid' || !facts.autoRenew || facts.listMinor === null) return undefined;
-  const { subscriptionId: id, state, expiresAt: at, periodDays } = facts;
+  const { subscriptionId: id, state, expiresAt: at, periodDays, prices } = facts;
+  const { windowMs, noticeMs, vipPercent } = rules;
+  const renewals = { expiresAt: at, periodDays, windowMs, noticeMs };
   const everyMs = periodDays * dayMs;
+  const fullMinor = priceFor(facts.listMinor, facts, vipPercent);
+  const { chargeMinor } = chargeAt(fullMinor, prices, chargedAt(renewals, now), noticeMs);
+  const following = facts.followingListMinor;
+  const isFollowingNear = later(at, everyMs - endRemindersMs.ends_3d) <= now;
+  const terms: RenewalTerms = {
+    priceMinor: fullMinor,
+    followingMinor:
+      following === null || !isFollowingNear ? null : priceFor(following, facts, vipPercent),
+    expectedMinor: expectedMinor(prices),
+    countsFrom: countsFrom(renewals, now),
+  };
   // One that comes back is paid from now on.
   const nextAt = later(state === 'active' ? at : latest(at, now), everyMs);
-  return {
-    id,
-    at,
-    nextAt,
-    everyMs,
-    priceMinor: priceFor(facts.listMinor, facts, vipPercent),
-    facts,
-  };
+  return { id, at, nextAt, everyMs, priceMinor: chargeMinor, terms, facts };
 }
 
 const unpaid = ({ kind, autoRenew }: OutlookFacts): Outlook => ({
@@ -192,26 +214,32 @@ export async function readOutlooks(
   now: Instant,
   settings: Rules & Pick<Settings, 'reviveMs'>,
 ): Promise<Map<SubscriptionId, Outlook>> {
-  const { rows } = await sql<OutlookFacts>`
+  const plan = sql`coalesce(s.next_plan, s.plan)`;
+  const days = sql`coalesce(s.next_period_days, s.period_days)`;
+  const dueAt = sql`(s.expires_at - ${`${settings.windowMs} ms`}::interval)`;
+  const price = (at: RawBuilder<unknown>) => sql`
+    (SELECT p.amount_minor FROM perennial.plan_price p
+     WHERE p.plan = ${plan} AND p.currency = c.currency AND p.period_days = ${days}
+       AND p.valid_from <= greatest(${isoTime(now)}::timestamptz, ${at})
+     ORDER BY p.valid_from DESC LIMIT 1)`;
+  const { rows } = await sql<Omit<OutlookFacts, 'prices'> & KnownRow>`
     SELECT s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
       s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
-      c.vip, c.discount_percent AS "discountPercent", list.amount_minor AS "listMinor",
+      c.vip, c.discount_percent AS "discountPercent", ${price(dueAt)} AS "listMinor",
+      ${price(sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
       s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
-      coalesce(s.next_period_days, s.period_days) AS "periodDays"
+      ${days} AS "periodDays", ${knownColumns(plan, days)}
     FROM perennial.customer c
     JOIN perennial.subscription s ON s.customer_id = c.id
       AND (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
         AND s.expires_at >= ${isoTime(later(now, -settings.reviveMs))}))
-    LEFT JOIN LATERAL (
-      SELECT p.amount_minor FROM perennial.plan_price p
-      WHERE p.plan = coalesce(s.next_plan, s.plan) AND p.currency = c.currency
-        AND p.period_days = coalesce(s.next_period_days, s.period_days)
-        AND p.valid_from <= greatest(${isoTime(now)}::timestamptz,
-          s.expires_at - ${settings.windowMs} * interval '1 millisecond')
-      ORDER BY p.valid_from DESC LIMIT 1) list ON true
     WHERE c.id = ${anyOf('bigint', customers)}
     ORDER BY c.id, s.expires_at, s.id`.execute(tx);
-  const steps = forecast(rows, now, settings);
+  const facts = rows.map(({ paidMinor, known, ...row }) => ({
+    ...row,
+    prices: knownOf({ paidMinor, known }),
+  }));
+  const steps = forecast(facts, now, settings);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;

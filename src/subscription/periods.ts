@@ -27,6 +27,8 @@ export interface NewPeriod {
   readonly discountPercent: number | null;
   /** The kind that a grant gives; the other sources tell it. */
   readonly kind?: SubscriptionKind;
+  /** The amount that limited the charge of a renewal below its price. */
+  readonly capMinor?: bigint | null;
 }
 
 /**
@@ -47,7 +49,8 @@ export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise
   if (periods.length === 0) return;
   await sql`
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-      amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent, kind)
+      amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent,
+      cap_minor, kind)
     SELECT * FROM ${unnest('added', periods, {
       subscription_id: ['bigint', (row) => row.subscriptionId],
       customer_id: ['bigint', (row) => row.customerId],
@@ -61,6 +64,7 @@ export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise
       period_days: ['int', (row) => row.periodDays],
       list_minor: ['bigint', (row) => row.listMinor],
       discount_percent: ['int', (row) => row.discountPercent],
+      cap_minor: ['bigint', (row) => row.capMinor ?? null],
       kind: ['text', (row) => (row.source === 'grant' ? (row.kind ?? null) : null)],
     })}`.execute(tx);
 }

@@ -6,13 +6,15 @@ import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
+import { readKnownPrices, writeChosenPrice } from './known-prices.ts';
 import { livePeriods, type Period } from './periods.ts';
 import type { ComputedPrice } from './price.ts';
+import { chargeAt, chargedAt } from './price-cap.ts';
 import { readPriceList } from './price-list.ts';
 import { giveBack, tellRefund, unusedMinor } from './refunding.ts';
 import { alter, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { remindNow, tryAgainNow } from './wake.ts';
 
 // Change of plan (DESIGN.md 5): at the next renewal, which costs nothing now; or now: the time that
 // is not used is credited by floor as a refund, and a new period starts now.
@@ -88,8 +90,36 @@ async function changeNext(
   });
   // It may be cheaper than what could not be paid.
   await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+  await remindNow(desk.tx, desk.customer.id, desk.now);
+  const amountMinor = same
+    ? await renewalPrice(desk, subscription, priceMinor)
+    : await writeChoice(desk, request, subscription, priceMinor);
   await tell(desk, request, subscription, 'plan_chosen', {});
-  return answer(desk, request, subscription, 0n, priceMinor, isoTime(subscription.expiresAt));
+  return answer(desk, request, subscription, 0n, amountMinor, isoTime(subscription.expiresAt));
+}
+
+/** The answer states this amount, so the renewal may take it at once. */
+async function writeChoice(
+  { tx, customer, now }: Desk,
+  { plan, periodDays }: PlanChange,
+  { id }: Subscription,
+  priceMinor: bigint,
+): Promise<bigint> {
+  const chosen = { customerId: customer.id, subscriptionId: id, plan, periodDays };
+  await writeChosenPrice(tx, chosen, priceMinor, now);
+  return priceMinor;
+}
+
+/** To keep the plan is no choice of a new price: what the renewal takes of today's price. */
+async function renewalPrice(
+  { tx, now, settings }: Desk,
+  { id, plan, periodDays, expiresAt }: Subscription,
+  priceMinor: bigint,
+): Promise<bigint> {
+  const known = await readKnownPrices(tx, id, plan, periodDays);
+  const renewals = { ...settings, expiresAt, periodDays };
+  const { noticeMs } = settings;
+  return chargeAt(priceMinor, known, chargedAt(renewals, now), noticeMs).chargeMinor;
 }
 
 async function changeNow(

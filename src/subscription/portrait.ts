@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Db, Tx } from '../db/connect.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type {
   JsonObject,
   NoticeState,
@@ -7,19 +7,22 @@ import type {
   SubscriptionKind,
   SubscriptionState,
 } from '../db/schema.ts';
+import { anyOf } from '../db/unnest.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import type { CustomerAnswer } from './customers.ts';
-import { eventsOf, ledgerOf } from './history.ts';
-import { subscriptionsOf } from './subscriptions.ts';
+import { eventsOf, ledgerOf, type Page } from './history.ts';
+import { subscriptionsById } from './subscriptions.ts';
 
 // All that the books say of one customer, as `customer show` prints it.
 
 export interface Portrait {
   readonly customer: CustomerPortrait;
+  /** At most 100: the active ones first, the latest of them. In the order of their ids. */
   readonly subscriptions: SubscriptionPortrait[];
+  readonly subscriptions_total: number;
   readonly ledger: readonly JsonObject[];
   readonly notices: readonly JsonObject[];
   readonly events: readonly JsonObject[];
@@ -56,8 +59,20 @@ export interface SubscriptionPortrait {
   }[];
 }
 
-/** @param rowsMax how many of the latest ledger entries, notices and events; @throws `no_customer` */
-export function portraitOf(db: Db, telegramId: bigint, rowsMax: number): Promise<Portrait> {
+/** A customer may have 10,000 subscriptions; the others are listed page by page. */
+const subscriptionsMax = 100;
+
+/**
+ * @param rowsMax how many of the latest ledger entries, notices and events
+ * @param only this subscription alone
+ * @throws `no_customer`
+ */
+export function portraitOf(
+  db: Db,
+  telegramId: bigint,
+  rowsMax: number,
+  only?: SubscriptionId,
+): Promise<Portrait> {
   // One snapshot: a balance and the ledger beside it are of the same moment (promise 1).
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   return snapshot.execute(async (tx) => {
@@ -77,7 +92,8 @@ export function portraitOf(db: Db, telegramId: bigint, rowsMax: number): Promise
         trial_used_at: trial_used_at === null ? null : isoTime(trial_used_at),
         created_at: isoTime(created_at),
       },
-      subscriptions: await subscriptionPortraits(tx, id, row.currency),
+      subscriptions: await subscriptionPortraits(tx, await latestOf(tx, id, only), row.currency),
+      subscriptions_total: await countOf(tx, id),
       // Who asks for none is spared the three statements.
       ledger: rowsMax === 0 ? [] : await ledgerOf(tx, id, row.currency, { max: rowsMax }),
       notices: rowsMax === 0 ? [] : await noticesOf(tx, id, rowsMax),
@@ -99,9 +115,45 @@ interface PeriodRow {
   readonly movedFrom: Instant | null;
 }
 
-async function subscriptionPortraits(
+/** The active ones before the others, the latest first. */
+async function latestOf(
   tx: Tx,
   customerId: CustomerId,
+  only: SubscriptionId | undefined,
+): Promise<SubscriptionId[]> {
+  const { rows } = await sql<{ id: SubscriptionId }>`
+    SELECT id FROM perennial.subscription
+    WHERE customer_id = ${customerId} AND (${only ?? null}::bigint IS NULL OR id = ${only ?? null})
+    ORDER BY state = 'active' DESC, id DESC LIMIT ${subscriptionsMax}`.execute(tx);
+  return rows.map(({ id }) => id);
+}
+
+async function countOf(tx: Tx, customerId: CustomerId): Promise<number> {
+  const { rows } = await sql<{ total: bigint }>`
+    SELECT count(*) AS total FROM perennial.subscription
+    WHERE customer_id = ${customerId}`.execute(tx);
+  return Number(rows[0]?.total);
+}
+
+/** A page of all subscriptions of a customer, the latest first. */
+export async function subscriptionPage(
+  db: Db,
+  { id, currency }: CustomerKey,
+  { max, before }: Page,
+): Promise<SubscriptionPortrait[]> {
+  return inTransaction(db, async (tx) => {
+    const { rows } = await sql<{ id: SubscriptionId }>`
+      SELECT id FROM perennial.subscription
+      WHERE customer_id = ${id} AND (${before ?? null}::bigint IS NULL OR id < ${before ?? null})
+      ORDER BY id DESC LIMIT ${max}`.execute(tx);
+    const ids = rows.map((row) => row.id);
+    return (await subscriptionPortraits(tx, ids, currency)).toReversed();
+  });
+}
+
+async function subscriptionPortraits(
+  tx: Tx,
+  ids: readonly SubscriptionId[],
   currency: string,
 ): Promise<SubscriptionPortrait[]> {
   const { rows: periods } = await sql<PeriodRow>`
@@ -116,15 +168,15 @@ async function subscriptionPortraits(
       (SELECT * FROM perennial.period refunded
        WHERE refunded.subscription_id = s.id AND refunded.refunded_at IS NOT NULL
        ORDER BY refunded.starts_at DESC LIMIT 100)) p ON true
-    WHERE s.customer_id = ${customerId} ORDER BY p.starts_at, p.id`.execute(tx);
+    WHERE s.id = ${anyOf('bigint', ids)} ORDER BY p.starts_at, p.id`.execute(tx);
   const { rows: credentials } = await sql<{ id: string; subscriptionId: SubscriptionId }>`
     SELECT c.id, c.subscription_id AS "subscriptionId"
     FROM perennial.subscription s
     JOIN perennial.credential c ON c.subscription_id = s.id AND c.retired_at IS NULL
-    WHERE s.customer_id = ${customerId}`.execute(tx);
+    WHERE s.id = ${anyOf('bigint', ids)}`.execute(tx);
   const credentialOf = new Map(credentials.map((row) => [row.subscriptionId, row.id]));
   const periodsOf = Map.groupBy(periods, (row) => row.subscriptionId);
-  return (await subscriptionsOf(tx, customerId)).map((one) => ({
+  return (await subscriptionsById(tx, ids)).map((one) => ({
     id: Number(one.id),
     kind: one.kind,
     plan: one.plan,

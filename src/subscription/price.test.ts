@@ -16,7 +16,7 @@ const table: readonly [why: string, list: bigint, who: Discount, vip: number, pa
   ['99%', 14_900n, { vip: false, discountPercent: 99 }, vipPercent, 149n],
   ['100% costs nothing', 14_900n, { vip: false, discountPercent: 100 }, vipPercent, 0n],
   ["a VIP's personal discount doesn't add", 100n, { vip: true, discountPercent: 10 }, 30, 70n],
-  ['… nor win, when it is greater', 100n, { vip: true, discountPercent: 90 }, 30, 70n],
+  ['… and counts instead if it is greater', 100n, { vip: true, discountPercent: 90 }, 30, 10n],
   ['down to a whole unit: 0.99 is 0', 1n, { vip: false, discountPercent: 1 }, vipPercent, 0n],
   ['down: 99.01 is 99', 101n, { ...plain, discountPercent: 2 }, vipPercent, 98n],
   ['down, not to the nearest: 69.3 is 69', 99n, { ...plain, vip: true }, vipPercent, 69n],
@@ -43,6 +43,16 @@ test('R9: a price is the greatest whole amount that is not above the exact one',
       const exactTimes100 = listMinor * BigInt(100 - percentOff(customer, vip));
       expect(paid * 100n <= exactTimes100 && exactTimes100 < (paid + 1n) * 100n).toBe(true);
       expect(paid >= 0n && paid <= listMinor).toBe(true);
+    }),
+  );
+});
+
+test('R9: a customer never pays more as a VIP', () => {
+  const percent = fc.integer({ min: 0, max: 100 });
+  fc.assert(
+    fc.property(fc.bigInt({ min: 1n, max: 10n ** 12n }), percent, percent, (list, own, vip) => {
+      const asVip = priceFor(list, { vip: true, discountPercent: own }, vip);
+      expect(asVip <= priceFor(list, { vip: false, discountPercent: own }, vip)).toBe(true);
     }),
   );
 });

@@ -1,9 +1,10 @@
 import { floorShare } from '../kernel/money.ts';
 
-// What something costs: the plan's price for the period and currency that is valid now. A VIP
-// pays `vipPercent` less; for everybody else the personal discount counts. Rounded down to a
-// whole minor unit, in the customer's favour. The only place where a price is computed: purchase,
-// renewal, preview and quote ask it (DESIGN.md 5, "Price"; matrix R9).
+// The price of a period: the plan's price for the length and currency that is valid now, less a
+// discount. A VIP gets the greater of `vipPercent` and the personal discount, so a customer never
+// pays more as a VIP. Other customers get the personal discount. The result is rounded down to a whole
+// minor unit. The only place that computes a price: purchase, renewal, preview and quote call it
+// (DESIGN.md 5, "Price"; matrix R9).
 
 export interface Discount {
   readonly vip: boolean;
@@ -13,7 +14,8 @@ export interface Discount {
 
 /** Percent off for this customer, 0 to 100. */
 export function percentOff(customer: Discount, vipPercent: number): number {
-  return customer.vip ? vipPercent : customer.discountPercent;
+  const { vip, discountPercent } = customer;
+  return vip ? Math.max(vipPercent, discountPercent) : discountPercent;
 }
 
 /** A price and how it was computed. */

@@ -3,6 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, later } from '../kernel/instant.ts';
+import { type KnownRow, knownColumns, knownOf } from './known-prices.ts';
 import type { PriceList } from './price-list.ts';
 import type { RenewalFacts } from './renewal.ts';
 
@@ -21,7 +22,10 @@ export interface Facts extends RenewalFacts {
   readonly changesAt: Instant | null;
 }
 
-type FactsRow = Omit<Facts, 'listMinor' | 'lastStartsAt'>;
+type FactsRow = Omit<Facts, 'listMinor' | 'lastStartsAt' | 'prices'> & KnownRow;
+
+const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
+const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
 /**
  * The facts of these subscriptions, in a statement of its own after the customers were locked:
@@ -42,14 +46,16 @@ export async function readFacts(
       s.expires_at AS "expiresAt", s.next_try_at AS "nextTryAt", s.plan AS "currentPlan",
       s.changes_at AS "changesAt",
       coalesce(s.next_plan, s.plan) AS plan,
-      coalesce(s.next_period_days, s.period_days) AS "periodDays"
+      coalesce(s.next_period_days, s.period_days) AS "periodDays",
+      ${knownColumns(nextPlan, nextDays)}
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${anyOf('bigint', ids)}
     ORDER BY s.customer_id, s.expires_at, s.id`.execute(tx);
   const starts = await readLastStarts(tx, rows, moment.now);
-  return rows.map((row) => ({
+  return rows.map(({ paidMinor, known, ...row }) => ({
     ...row,
     lastStartsAt: starts.get(row.subscriptionId) ?? null,
+    prices: knownOf({ paidMinor, known }),
     listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
   }));
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later, minuteMs, never } from '../kernel/instant.ts';
+import { nothingKnown } from './price-cap.ts';
 import { decideDue, decideRenewal, isDue, type RenewalFacts } from './renewal.ts';
 import { defaultSettings as settings } from './settings.ts';
 
@@ -18,6 +19,7 @@ const payable: RenewalFacts = {
   balanceMinor: 14_900n,
   listMinor: 14_900n,
   lastStartsAt: null,
+  prices: nothingKnown,
   vip: false,
   discountPercent: 0,
 };
@@ -163,6 +165,17 @@ const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
   balanceMinor: fc.bigInt({ min: 0n, max: 20_000n }),
   listMinor: fc.option(fc.bigInt({ min: 1n, max: 20_000n })),
   lastStartsAt: fc.option(fc.integer({ min: -dayMs, max: dayMs }).map(at)),
+  prices: fc.record({
+    paidMinor: fc.option(fc.bigInt({ min: 0n, max: 20_000n })),
+    known: fc.array(
+      fc.record({
+        amountMinor: fc.bigInt({ min: 0n, max: 20_000n }),
+        source: fc.constantFrom('message', 'choice', 'terms'),
+        knownAt: fc.integer({ min: -40 * dayMs, max: 0 }).map(at),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
   vip: fc.boolean(),
   discountPercent: fc.integer({ min: 0, max: 100 }),
 });

@@ -1,6 +1,7 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { dayMs, earliest, type Instant, later, latest, never } from '../kernel/instant.ts';
 import { computePrice, type Discount } from './price.ts';
+import { chargeAt, type KnownPrices } from './price-cap.ts';
 import type { Settings } from './settings.ts';
 
 // When a subscription is renewed, and what is charged (DESIGN.md 5, "auto-renewal").
@@ -14,6 +15,8 @@ import type { Settings } from './settings.ts';
 //
 // One that expired short and is topped up within 7 days comes back: from now on, for the days in
 // between were not served. Later than that it stays ended until somebody buys.
+//
+// A renewal takes no more than an amount that the customer knows (`price-cap.ts`).
 //
 // A plan or period without a price in the customer's currency is never guessed: it goes to
 // quarantine, with an alarm.
@@ -32,6 +35,8 @@ export interface RenewalFacts extends Discount {
   readonly lastStartsAt: Instant | null;
   /** The list price valid now for plan, period and currency; null where there is none. */
   readonly listMinor: bigint | null;
+  /** What the customer knows about that price; it limits the charge (`price-cap.ts`). */
+  readonly prices: KnownPrices;
 }
 
 export type RenewalDecision =
@@ -43,6 +48,8 @@ export type RenewalDecision =
       /** How the charge was computed. */
       readonly listMinor: bigint;
       readonly percentOff: number;
+      /** The amount that limited the charge; null: the charge is the price. */
+      readonly capMinor: bigint | null;
     }
   | {
       readonly do: 'wait-for-money';
@@ -98,11 +105,12 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
   if (expired && later(facts.expiresAt, settings.reviveMs) < now) return { do: 'give-up' };
   if (facts.listMinor === null) return { do: 'quarantine', reason: 'no_price' };
 
-  const {
-    listMinor,
-    discountPercent,
-    amountMinor: chargeMinor,
-  } = computePrice(facts.listMinor, facts, settings.vipPercent);
+  const { listMinor, discountPercent, amountMinor } = computePrice(
+    facts.listMinor,
+    facts,
+    settings.vipPercent,
+  );
+  const { chargeMinor, capMinor } = chargeAt(amountMinor, facts.prices, now, settings.noticeMs);
   if (facts.balanceMinor < chargeMinor) {
     return {
       do: 'wait-for-money',
@@ -116,7 +124,8 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
   // A clock that went back must not sell time that was sold already.
   const startsAt = expired || wholePeriodGone ? latest(now, facts.expiresAt) : facts.expiresAt;
   const endsAt = later(startsAt, periodMs);
-  return { do: 'renew', startsAt, endsAt, chargeMinor, listMinor, percentOff: discountPercent };
+  const charge = { chargeMinor, listMinor, percentOff: discountPercent, capMinor };
+  return { do: 'renew', startsAt, endsAt, ...charge };
 }
 
 /** In an hour, at the latest at the end; an ended one waits for money, not for time. */

@@ -7,12 +7,14 @@ import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type NewNotice, owe } from '../notify/outbox.ts';
-import { endRemindersMs } from '../notify/reminder-times.ts';
+import { reminderLeadMs } from '../notify/reminder-times.ts';
 import { openAccess, remarkAccess } from './access.ts';
+import { dropPaidPrices } from './known-prices.ts';
 import { book, reserveEntryIds } from './ledger.ts';
 import { addPeriods } from './periods.ts';
 import type { RenewalDecision } from './renewal.ts';
 import type { Facts } from './renewal-facts.ts';
+import type { Settings } from './settings.ts';
 import { type NewEvent, ofSubscription, record } from './timeline.ts';
 
 // Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
@@ -31,6 +33,9 @@ export interface Renewal {
   /** How the charge was computed. */
   readonly listMinor: bigint;
   readonly percentOff: number;
+  readonly capMinor: bigint | null;
+  /** Amounts are known that this payment may replace. */
+  readonly hasKnownPrices: boolean;
   readonly currency: string;
   /** What the balance is after this charge. */
   readonly balanceAfterMinor: bigint;
@@ -55,6 +60,7 @@ export function renewalOf(
     revived: facts.state === 'expired',
     planChanged: facts.plan !== facts.currentPlan,
     startsLater: decision.startsAt > now,
+    hasKnownPrices: facts.prices.known.length > 0,
   };
 }
 
@@ -66,6 +72,7 @@ export async function renew(
   renewals: readonly Renewal[],
   actor: string,
   now: Instant,
+  settings: Pick<Settings, 'noticeMs' | 'renewalAhead'>,
 ): Promise<void> {
   if (renewals.length === 0) return;
   const ids = await reserveEntryIds(tx, renewals.length);
@@ -96,8 +103,10 @@ export async function renew(
     () => record(tx, charged.map(eventOf), actor, now),
     () => book(tx, bookings(), now),
     () => addPeriods(tx, periods()),
-    () => extend(tx, charged),
+    () => extend(tx, charged, reminderLeadMs(settings.renewalAhead)),
   ]);
+  const known = charged.filter((row) => row.hasKnownPrices);
+  await dropPaidPrices(tx, known, now, settings.noticeMs);
   const revived = charged.filter((row) => row.revived);
   const moved = charged.filter((row) => row.planChanged && !row.revived && !row.startsLater);
   await openAccess(
@@ -120,7 +129,7 @@ export async function renew(
  * reminders' worker a look at the old end. For periods of under three days it is too early; that
  * worker puts it right.
  */
-async function extend(tx: Tx, charged: readonly Charged[]): Promise<void> {
+async function extend(tx: Tx, charged: readonly Charged[], leadMs: number): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription s
     SET state = 'active', expires_at = paid.ends_at, next_try_at = NULL,
@@ -131,7 +140,7 @@ async function extend(tx: Tx, charged: readonly Charged[]): Promise<void> {
       changes_at = CASE WHEN paid.later THEN coalesce(s.changes_at,
         CASE WHEN (s.plan, s.period_days) <> (paid.plan, paid.period_days)
           THEN paid.starts_at END) END,
-      remind_at = paid.ends_at - ${`${endRemindersMs.ends_3d} ms`}::interval
+      remind_at = paid.ends_at - ${`${leadMs} ms`}::interval
     FROM ${unnest('paid', charged, {
       id: ['bigint', (row) => row.subscriptionId],
       plan: ['text', (row) => row.plan],

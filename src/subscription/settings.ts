@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { dayMs, hourMs } from '../kernel/instant.ts';
+import { defaultRenewalAhead, type RenewalAhead } from '../notify/reminder-times.ts';
 
 /** What `perennial apply` wrote of the rules of the file; replicas can't disagree. */
 export interface Settings {
@@ -12,6 +13,9 @@ export interface Settings {
   /** An expired one is revived by a top-up for this long. */
   readonly reviveMs: number;
   readonly retention: Retention;
+  /** A customer is notified of a raised price this long before a renewal takes it. */
+  readonly noticeMs: number;
+  readonly renewalAhead: RenewalAhead;
   readonly trial: { readonly plan: string; readonly days: number } | undefined;
 }
 
@@ -36,13 +40,16 @@ export const defaultSettings: Settings = {
   retryMs: hourMs,
   reviveMs: 7 * dayMs,
   retention: defaultRetention,
+  noticeMs: dayMs,
+  renewalAhead: defaultRenewalAhead,
   trial: undefined,
 };
 
 interface Stored {
   discounts?: { vip_percent: number };
-  renewal?: { window_ms: number; retry_ms: number; revive_ms: number };
   retention?: { notices_ms: number; events_ms: number; keys_ms: number };
+  renewal?: { window_ms: number; retry_ms: number; revive_ms: number; notice_ms?: number };
+  notices?: { renewal_ahead: { from_days: number; ahead_ms: number | null }[] };
   trial?: { plan: string; days: number };
 }
 
@@ -61,6 +68,12 @@ export async function readSettings(db: Db | Tx): Promise<Settings> {
       eventsMs: stored.retention?.events_ms ?? defaultRetention.eventsMs,
       keysMs: stored.retention?.keys_ms ?? defaultRetention.keysMs,
     },
+    noticeMs: stored.renewal?.notice_ms ?? defaultSettings.noticeMs,
+    renewalAhead:
+      stored.notices?.renewal_ahead.map((entry) => ({
+        fromDays: entry.from_days,
+        aheadMs: entry.ahead_ms,
+      })) ?? defaultSettings.renewalAhead,
     trial: stored.trial,
   };
 }

@@ -1,10 +1,11 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
+import { anyOf } from '../db/unnest.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { nextReminderAt, type Reminded, remindersOf } from '../notify/reminder-times.ts';
+import { firstLookAt, type Reminded } from '../notify/reminder-times.ts';
 import type { Desk } from './command.ts';
 
 /** A subscription as commands see it. */
@@ -22,15 +23,21 @@ export interface Subscription {
 }
 
 /** All subscriptions of a customer, the oldest first. */
-export async function subscriptionsOf(
+export const subscriptionsOf = (db: Db | Tx, customerId: CustomerId): Promise<Subscription[]> =>
+  readSubscriptions(db, sql`customer_id = ${customerId}`);
+
+/** These subscriptions, the oldest first. */
+export const subscriptionsById = (
   db: Db | Tx,
-  customerId: CustomerId,
-): Promise<Subscription[]> {
+  ids: readonly SubscriptionId[],
+): Promise<Subscription[]> => readSubscriptions(db, sql`id = ${anyOf('bigint', ids)}`);
+
+async function readSubscriptions(db: Db | Tx, which: RawBuilder<unknown>): Promise<Subscription[]> {
   const { rows } = await sql<Subscription>`
     SELECT id, kind, plan, period_days AS "periodDays", next_plan AS "nextPlan",
       next_period_days AS "nextPeriodDays", state, started_at AS "startedAt",
       expires_at AS "expiresAt", auto_renew AS "autoRenew"
-    FROM perennial.subscription WHERE customer_id = ${customerId} ORDER BY id`.execute(db);
+    FROM perennial.subscription WHERE ${which} ORDER BY id`.execute(db);
   return rows;
 }
 
@@ -107,7 +114,7 @@ export interface Change {
  * nothing that would have been due before now.
  */
 function remindAt(desk: Desk, subscription: Reminded): string | null {
-  const at = nextReminderAt(remindersOf(subscription), desk.now);
+  const at = firstLookAt(subscription, desk.settings.renewalAhead, desk.now);
   return at === null ? null : isoTime(at);
 }
 

@@ -32,6 +32,19 @@ export async function tryAgainNow(
   await wakeWorker(tx, 'auto-renewal');
 }
 
+/**
+ * Call this after every change of what a customer's renewals cost: reminders look at once whether
+ * the customer has to be notified of a new price.
+ */
+export async function remindNow(tx: Tx, customerId: CustomerId, now: Instant): Promise<void> {
+  await sql`
+    UPDATE perennial.subscription SET remind_at = ${isoTime(now)}
+    WHERE customer_id = ${customerId} AND kind = 'paid' AND auto_renew AND state = 'active'`.execute(
+    tx,
+  );
+  await wakeWorker(tx, 'expiry-reminders');
+}
+
 /** After marks: the keepers of the nodes look at once, when the transaction commits. */
 export function wakeKeepers(tx: Tx): Promise<void> {
   return wakeWorker(tx, 'keep-node');

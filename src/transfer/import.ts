@@ -164,7 +164,8 @@ async function* stagedRows(
 /** Lines written at a time: enough that a statement's own cost is none, few enough to tell of. */
 const stretchLines = 20_000;
 
-async function write(tx: Tx, request: ImportRequest, now: Instant, lines: number): Promise<void> {
+async function write(tx: Tx, request: ImportRequest, now: Instant, total: number): Promise<void> {
+  const settings = await readSettings(tx);
   let after = 0;
   for (let done = 0; ; ) {
     const { rows } = await sql<{ last: number | null; lines: number }>`
@@ -173,10 +174,11 @@ async function write(tx: Tx, request: ImportRequest, now: Instant, lines: number
       stretch`.execute(tx);
     const [stretch] = rows;
     if (stretch === undefined || stretch.last === null) break;
-    await writeOpeningLines(tx, { first: after + 1, last: stretch.last }, request.actor, now);
+    const lines = { first: after + 1, last: stretch.last };
+    await writeOpeningLines(tx, lines, request.actor, now, settings);
     after = stretch.last;
     done += stretch.lines;
-    request.onProgress?.({ phase: 'writing', done, of: lines });
+    request.onProgress?.({ phase: 'writing', done, of: total });
   }
   await tellPlanner(tx);
 }

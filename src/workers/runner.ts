@@ -108,6 +108,7 @@ async function recorded<Facts, Outcome>(
   try {
     const unfit = await unfitness(db, worker.name, context.log);
     if (unfit !== undefined) return await finish('skipped', { ...unfit });
+    await worker.prepare?.(db);
     for (const pass of worker.passes) await walk(worker, pass, context, id, progress);
     if (progress.tooMany !== undefined) throw progress.tooMany;
   } catch (error) {

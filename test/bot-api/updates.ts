@@ -10,19 +10,19 @@ export class Updates {
   #waiting: Update[] = [];
   #held: ServerResponse | undefined;
 
-  /** Somebody writes. */
-  message(from: Person, text: string): void {
-    const chat = { id: from.id, type: 'private', first_name: from.first_name };
+  /** A person writes; in a group, if one is given. */
+  message(from: Person, text: string, group?: number): void {
+    const chat = chatOf(from, group);
     const entities =
       text[0] === '/' ? [{ type: 'bot_command', offset: 0, length: text.length }] : [];
     const id = this.#next;
     this.#push({ message: { message_id: id, date: 0, from, chat, text, entities } });
   }
 
-  /** Somebody taps a button. */
-  tap(from: Person, data: string): void {
-    const chat = { id: from.id, type: 'private', first_name: from.first_name };
-    const message = { message_id: 1, date: 0, chat };
+  /** A person taps a button of a message: of a new one, unless a message is given. */
+  tap(from: Person, data: string, of: { messageId?: number; group?: number } = {}): void {
+    const chat = chatOf(from, of.group);
+    const message = { message_id: of.messageId ?? this.#next, date: 0, chat };
     const id = `tap-${this.#next}`;
     this.#push({ callback_query: { id, from, chat_instance: '1', message, data } });
   }
@@ -51,6 +51,11 @@ export class Updates {
     response?.end(JSON.stringify({ ok: true, result: this.#waiting }));
   }
 }
+
+const chatOf = (from: Person, group: number | undefined) =>
+  group === undefined
+    ? { id: from.id, type: 'private', first_name: from.first_name }
+    : { id: -group, type: 'supergroup', title: 'a group' };
 
 export interface Person {
   readonly id: number;

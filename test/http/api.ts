@@ -42,9 +42,13 @@ export const newKey = (): string => {
 };
 
 export async function anApi(
-  options: BooksOptions & { readonly requests?: ServerOptions['limits'] } = {},
+  options: BooksOptions &
+    Pick<ServerOptions, 'trustedProxies' | 'requestMs' | 'readiness' | 'reads' | 'lists'> & {
+      readonly requests?: ServerOptions['limits'];
+    } = {},
 ): Promise<Api> {
-  const { requests, ...of } = options;
+  const { requests, trustedProxies, requestMs, readiness, reads, lists, ...of } = options;
+  const given = { trustedProxies, requestMs, readiness, reads, lists };
   const books = await freshBooks({ now: '2026-11-24T09:00:00Z', prepared: true, ...of });
   await sells(books);
   const lines: string[] = [];
@@ -61,6 +65,7 @@ export async function anApi(
     log,
     currency: 'RUB',
     ...(requests && { limits: requests }),
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {

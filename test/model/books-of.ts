@@ -27,6 +27,8 @@ export interface Sub {
   nextTryAt: number | null;
   quarantine: { reason: string; attempts: number; retryAt: number } | null;
   readonly credentials: Credential[];
+  /** Amounts that the customer knows and has not paid since. */
+  known: { plan: string; days: number; amount: number }[];
 }
 
 export interface Period {

@@ -1,6 +1,7 @@
 import { type Customer, day, livePeriods, type Sub } from './books-of.ts';
 import { choose, refused } from './choosing.ts';
 import { type Command, iso, major, type Surroundings, type Told } from './commands.ts';
+import { chargeOf, forget, learnChoice } from './known.ts';
 import { giveBack, move, newSub, open, placeOf, unused, wake } from './money.ts';
 import { listPrice, priceFor } from './prices.ts';
 import { settle, termsOf } from './terms.ts';
@@ -74,6 +75,7 @@ function sell(customer: Customer, place: number, wanted: Wanted, sale: Sale): To
   settle(customer, place, now, before);
   Object.assign(sub, { kind: 'paid', state: 'active', expiresAt: endsAt });
   sub.nextTryAt = null;
+  forget(sub, wanted);
   open(sub, now);
   customer.notices.push(`receipt of ${charge}`);
   customer.events.push('purchased');
@@ -111,14 +113,14 @@ export function changePlan(customer: Customer, command: PlanChange, around: Surr
     if (price !== null && price > customer.balance + credited) reasons.push('short_balance');
   }
   if (reasons.length > 0 || price === null) return refused(...reasons);
-  const answer = (amount: number) => ({
+  const answer = (credit: number, amount = price) => ({
     ok: {
       subscription_id: chosen.place,
       when: command.when,
       plan: command.plan,
       period_days: command.days,
-      credited: major(amount),
-      amount: major(price),
+      credited: major(credit),
+      amount: major(amount),
       balance: major(customer.balance),
       expires_at: iso(sub.expiresAt),
     },
@@ -126,9 +128,11 @@ export function changePlan(customer: Customer, command: PlanChange, around: Surr
   if (command.when === 'next') {
     const same = command.plan === sub.plan && command.days === sub.days;
     sub.next = same ? null : { plan: command.plan, days: command.days };
+    const amount = same ? chargeOf(customer, chosen.place, command, price) : price;
+    if (!same) learnChoice(sub, command, price);
     wake(customer, now);
     customer.events.push('plan_chosen');
-    return answer(0);
+    return answer(0, amount);
   }
   const balanceBefore = customer.balance;
   for (const period of toCome) {

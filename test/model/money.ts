@@ -81,5 +81,6 @@ export function newSub(plan: string, days: number, now: number, autoRenew: boole
     nextTryAt: null,
     quarantine: null,
     credentials: [],
+    known: [],
   };
 }

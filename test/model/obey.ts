@@ -2,6 +2,7 @@ import { type Customer, day, livePeriods, type Period, type Sub } from './books-
 import { buy, changePlan } from './buying.ts';
 import { type Chosen, choose, refused } from './choosing.ts';
 import { type Command, type Effect, iso, major, type Surroundings, type Told } from './commands.ts';
+import { learnTerms } from './known.ts';
 import {
   close,
   endOf,
@@ -41,7 +42,7 @@ function carryOut(customer: Customer, command: Command, around: Surroundings): T
     case 'refund':
       return refund(customer, command, now);
     case 'grant':
-      return grant(customer, command, now);
+      return grant(customer, command, around);
     case 'revoke':
       return revoke(customer, command, now);
     case 'reissue':
@@ -132,7 +133,8 @@ function tellRefund(customer: Customer, period: Period): void {
   customer.events.push('refunded');
 }
 
-function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
+function grant(customer: Customer, command: Of<'grant'>, around: Surroundings): Told {
+  const { now } = around;
   let place: number;
   if (command.sub === 'new') {
     place = customer.subs.push(newSub(command.plan, command.days, now, false)) - 1;
@@ -150,6 +152,7 @@ function grant(customer: Customer, command: Of<'grant'>, now: number): Told {
   addFree(customer, place, { source: 'grant', startsAt, endsAt, days });
   settle(customer, place, now, before);
   Object.assign(sub, { state: 'active', expiresAt: endsAt, nextTryAt: null });
+  learnTerms(customer, place, around);
   open(sub, now);
   const notice = `grant of ${place} from ${startsAt} until ${endsAt}`;
   if (!customer.notices.includes(notice)) customer.notices.push(notice);

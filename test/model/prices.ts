@@ -1,5 +1,6 @@
 // What things cost, said again (DESIGN.md 5, "Price"): the list price with the latest start that is
-// not after now; 30% off for a VIP, else the personal discount; down to a whole minor unit.
+// not after now; for a VIP the better of 30% and the personal discount, else the personal discount;
+// down to a whole minor unit.
 
 export interface PriceFrom {
   readonly plan: string;
@@ -44,6 +45,6 @@ export function priceFor(
   customer: { readonly vip: boolean; readonly discount: number },
   list: number,
 ): number {
-  const off = customer.vip ? vipPercent : customer.discount;
+  const off = customer.vip ? Math.max(vipPercent, customer.discount) : customer.discount;
   return Math.floor((list * (100 - off)) / 100);
 }

@@ -66,7 +66,10 @@ export async function readBooks(
           'vip', vip, 'discount', discount_percent, 'trialUsed', trial_used_at IS NOT NULL)
           ORDER BY id)
         FROM perennial.customer WHERE id = ${mine}),
-      'subs', (SELECT json_agg(json_build_object('id', s.id, 'customer', customer_id,
+      'subs', (SELECT json_agg(json_build_object('known', (SELECT coalesce(json_agg(
+            json_build_object('plan', k.plan, 'days', k.period_days, 'amount', k.amount_minor)
+            ORDER BY k.id), '[]')
+          FROM perennial.known_price k WHERE k.subscription_id = s.id), 'id', s.id, 'customer', customer_id,
           'kind', kind, 'plan', plan, 'days', period_days, 'nextPlan', next_plan,
           'nextDays', next_period_days, 'state', state, 'startedAt', ${ms('started_at')},
           'expiresAt', ${ms('expires_at')}, 'autoRenew', auto_renew,
@@ -159,6 +162,7 @@ export function inWords(rows: CustomerRows): Customer {
       credentials: rows.credentials
         .filter((one) => one.sub === row.id)
         .map(({ issuedAt, retiredAt, replaced }) => ({ issuedAt, retiredAt, replaced })),
+      known: row.known,
     })),
     periods: rows.periods.map((row) => ({
       sub: places.sub(row.sub),

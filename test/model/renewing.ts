@@ -1,5 +1,6 @@
 import { type Customer, day, hour, type Sub } from './books-of.ts';
 import type { Surroundings } from './commands.ts';
+import { chargeOf, forget } from './known.ts';
 import { move, open } from './money.ts';
 import { listPrice, priceFor } from './prices.ts';
 
@@ -36,11 +37,12 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
     sub.quarantine = null;
     return;
   }
-  const { plan, days, price } = nextPrice(customer, sub, around);
-  if (price === null) {
+  const { plan, days, price: full } = nextPrice(customer, sub, around);
+  if (full === null) {
     putAside(sub, now);
     return;
   }
+  const price = chargeOf(customer, place, { plan, days }, full);
   if (price > customer.balance) {
     beShort(customer, place, now);
     return;
@@ -71,6 +73,7 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   if (startsAt <= now) Object.assign(sub, { plan, days, next: null });
   sub.nextTryAt = null;
   sub.quarantine = null;
+  forget(sub, { plan, days });
   if (ended) open(sub, now);
   customer.notices.push(`receipt of ${charge}`);
   customer.events.push(ended ? 'revived' : 'renewed');

@@ -8,7 +8,7 @@ const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])
   [/^kernel\//, 'kernel', 0],
   [/^version\.ts$/, 'version', 0],
   [/^db\//, 'db', 1],
-  [/^config(-schema|-faults)?\.ts$/, 'config', 1],
+  [/^config(-schema|-faults|-exposed)?\.ts$/, 'config', 1],
   // They go by the books' rules and write their timeline: apart from the outbox, which those rules write to.
   [/^notify\/(judging|turns|refreshing|notice-facts|facts|by-hand)\.ts$/, 'notice judging', 4],
   [/^notify\//, 'notify', 2],

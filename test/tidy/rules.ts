@@ -59,6 +59,7 @@ const catching: Places = {
   'workers/reconcile-xray-state/': 'a fault of one node is told apart from that of the books',
   'catalog/links.ts': 'a node whose settings are wrong spoils its own link alone',
   'transfer/': 'edge: bytes and values of a file',
+  'notify/texts/values.ts': 'a stored list that is not JSON is shown as none',
   'kernel/time-zone.ts': 'Intl has no other way to ask whether it knows a time zone',
   'queue.ts': 'edge: the queue',
   'demo/made-books.ts': 'edge: a folder',
@@ -90,11 +91,12 @@ const waiting: Places = {
 
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */
 function ruleMayKnow(target: string, typeOnly: boolean): boolean {
-  if (/^(kernel\/|subscription\/(renewal|price)\.ts$)/.test(target)) return true;
-  if (/^notify\/(kinds|quiet|reminder-times|turns|refreshing)\.ts$/.test(target)) return true;
+  if (/^(kernel\/|subscription\/(renewal|price|price-cap)\.ts$)/.test(target)) return true;
+  if (/^notify\/(choice|kinds|quiet|reminder-times|turns|refreshing)\.ts$/.test(target))
+    return true;
   return (
     typeOnly &&
-    /^(db\/schema|notify\/(alarms|notice-facts|channels\/channel)|subscription\/(settings|outlook))\.ts$/.test(
+    /^(db\/schema|db\/schema-prices|notify\/(alarms|notice-facts|channels\/channel)|subscription\/(settings|outlook))\.ts$/.test(
       target,
     )
   );
@@ -128,7 +130,7 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       sources
         .filter(({ path }) =>
-          /^(workers\/[^/]+\/rule|subscription\/(renewal|price)|notify\/(judging|turns|refreshing|quiet|reminder-times))\.ts$/.test(
+          /^(workers\/[^/]+\/rule|subscription\/(renewal|price|price-cap)|notify\/(judging|turns|refreshing|quiet|reminder-times))\.ts$/.test(
             path,
           ),
         )
@@ -237,7 +239,7 @@ export const rules: readonly Rule[] = [
     broken: (sources) =>
       program(sources)
         .filter(({ path }) =>
-          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price)\.ts$|^notify\/(judging|turns|refreshing)\.ts$/.test(
+          /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price|price-cap)\.ts$|^notify\/(judging|turns|refreshing)\.ts$/.test(
             path,
           ),
         )

@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { linksOf } from '../../catalog/links.ts';
 import { createCustomer, setCustomer } from '../../subscription/customers.ts';
 import { eventsOf, ledgerOf } from '../../subscription/history.ts';
-import { type CustomerKey, customerKeyOf, portraitOf } from '../../subscription/portrait.ts';
+import {
+  type CustomerKey,
+  customerKeyOf,
+  portraitOf,
+  subscriptionPage,
+} from '../../subscription/portrait.ts';
 import { seesSecrets, withoutCredential } from '../redact.ts';
 import { type Kit, route } from '../route.ts';
 import {
@@ -79,16 +84,20 @@ const show = route({
     balance: money,
     trial_used_at: time.nullable(),
     created_at: time,
-    subscriptions: z.array(subscriptionShape.meta({ title: 'Subscription' })),
+    subscriptions: z
+      .array(subscriptionShape.meta({ title: 'Subscription' }))
+      .describe('at most 100; GET …/subscriptions lists all'),
+    subscriptions_total: z.number().int(),
     links: z.array(linkShape).nullable().describe('null with the scope `read`'),
   }),
   refusals: ['no_customer'],
   async handle({ db }, { params, holder }) {
     const who = telegramIdOf(params);
-    const { customer, subscriptions } = await portraitOf(db, who, 0);
-    if (seesSecrets(holder)) return { ...customer, subscriptions, links: await linksOf(db, who) };
+    const { customer, subscriptions, subscriptions_total } = await portraitOf(db, who, 0);
+    const all = { ...customer, subscriptions_total };
+    if (seesSecrets(holder)) return { ...all, subscriptions, links: await linksOf(db, who) };
     const shown = subscriptions.map(withoutCredential);
-    return { ...customer, sub_token: null, subscriptions: shown, links: null };
+    return { ...all, sub_token: null, subscriptions: shown, links: null };
   },
 });
 
@@ -190,6 +199,26 @@ const ledger = route({
     historyOf(kit, asked, ({ id, currency: of }, page) => ledgerOf(kit.db, id, of, page)),
 });
 
+const subscriptions = route({
+  method: 'GET',
+  path: '/v1/customers/{telegram_id}/subscriptions',
+  id: 'getSubscriptions',
+  tag,
+  summary: 'All subscriptions of a customer, the latest first',
+  scope: 'read',
+  params: byTelegramId,
+  query: pageQuery,
+  answer: listOf(subscriptionShape),
+  refusals: ['no_customer'],
+  async handle(kit, asked) {
+    const page = await historyOf(kit, asked, (customer, of) =>
+      subscriptionPage(kit.db, customer, of),
+    );
+    if (seesSecrets(asked.holder)) return page;
+    return { ...page, items: page.items.map(withoutCredential) };
+  },
+});
+
 const timeline = route({
   method: 'GET',
   path: '/v1/customers/{telegram_id}/timeline',
@@ -216,4 +245,4 @@ const timeline = route({
   handle: (kit, asked) => historyOf(kit, asked, ({ id }, page) => eventsOf(kit.db, id, page)),
 });
 
-export const customers = [create, show, change, discount, ledger, timeline];
+export const customers = [create, show, change, discount, ledger, subscriptions, timeline];

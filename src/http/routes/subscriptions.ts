@@ -82,7 +82,7 @@ const show = route({
 
 async function shown(kit: Kit, params: Place) {
   const { telegramId: who, subscriptionId } = await theOne(kit, params);
-  const { subscriptions } = await portraitOf(kit.db, who, 0);
+  const { subscriptions } = await portraitOf(kit.db, who, 0, subscriptionId);
   const found = subscriptions.find(({ id }) => id === Number(subscriptionId));
   if (found === undefined)
     throw refused('no_subscription', `there is no subscription ${params.id}`);

@@ -111,12 +111,42 @@ ends_3h =
     .subject = Your { $plan } subscription ends at { $expires_at_time }
 
 price_change =
-    <b>From your next renewal, { $plan } will cost { $new_price }</b> for { $period_days ->
+    { $next_price ->
+        [none] <b>From your next renewal, { $plan } will cost { $new_price }</b> for { $period_days ->
+            [one] { $period_days } day
+           *[other] { $period_days } days
+        } instead of { $price }.
+       *[other] <b>From { $from }, { $plan } will cost { $new_price }</b> for { $period_days ->
+            [one] { $period_days } day
+           *[other] { $period_days } days
+        } instead of { $price }. Your next renewal, on { $expires_at_date }, still costs { $next_price }.
+    }
+    The time you have already paid for, until { $expires_at }, is not affected.
+    .subject = { $plan }: a new price { $next_price ->
+        [none] from your next renewal
+       *[other] from { $from_date }
+    }
+
+price_withdrawn =
+    <b>Your { $plan } subscription will not renew:</b> { $period_days ->
         [one] { $period_days } day
        *[other] { $period_days } days
-    } instead of { $price }.
-    The time you have already paid for, until { $expires_at }, is not affected.
-    .subject = { $plan }: a new price from your next renewal
+    } of this plan are no longer sold. Your subscription runs until { $expires_at }, and your balance stays yours.
+    { $choices ->
+        [none] Please contact support to choose another plan.
+       *[other]
+            To keep your access, choose one of these before then:
+            { $choices }
+    }
+    .subject = { $plan } will not renew on { $expires_at_date }: please choose another plan
+
+renewal_ahead =
+    <b>Your { $plan } subscription will renew by { $expires_at }</b> for { $period_days ->
+        [one] { $period_days } day
+       *[other] { $period_days } days
+    }: { $price } from your balance.
+    You don't need to do anything. If you don't want it to renew, turn off auto-renewal before then.
+    .subject = { $plan } will renew for { $price }
 
 alarm_worker =
     ⚠️ <b>{ $failures ->
@@ -220,3 +250,4 @@ alarm_over =
 button_buy = Buy
 button_renew = Renew
 button_top_up = Top up
+button_choose = Choose a plan

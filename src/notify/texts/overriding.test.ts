@@ -49,7 +49,7 @@ button_buy = Buy at { -shop }
 
   test('has another language, once it is complete', () => {
     const all = [...noticeKinds.map((kind) => `${kind} = x\n    .subject = y`), 'button_buy = b']
-      .concat(['button_renew = r', 'button_top_up = t'])
+      .concat(['button_renew = r', 'button_top_up = t', 'button_choose = c'])
       .join('\n');
     const own = withFolder({ 'pt-BR.ftl': all });
     expect(own.locales).toEqual(['en', 'ru', 'pt-BR']);

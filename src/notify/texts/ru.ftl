@@ -115,13 +115,46 @@ ends_3h =
     .subject = Подписка «{ $plan }» закончится в { $expires_at_time }
 
 price_change =
-    <b>Со следующего продления «{ $plan }» будет стоить { $new_price }</b> за { $period_days ->
+    { $next_price ->
+        [none] <b>Со следующего продления «{ $plan }» будет стоить { $new_price }</b> за { $period_days ->
+            [one] { $period_days } день
+            [few] { $period_days } дня
+           *[other] { $period_days } дней
+        } вместо { $price }.
+       *[other] <b>С { $from_date } «{ $plan }» будет стоить { $new_price }</b> за { $period_days ->
+            [one] { $period_days } день
+            [few] { $period_days } дня
+           *[other] { $period_days } дней
+        } вместо { $price }. Ближайшее продление, { $expires_at_date }, пройдёт по прежней цене: { $next_price }.
+    }
+    На уже оплаченное время, до { $expires_at }, это не повлияет.
+    .subject = «{ $plan }»: новая цена { $next_price ->
+        [none] со следующего продления
+       *[other] с { $from_date }
+    }
+
+price_withdrawn =
+    <b>Подписка «{ $plan }» не продлится:</b> { $period_days ->
         [one] { $period_days } день
         [few] { $period_days } дня
        *[other] { $period_days } дней
-    } вместо { $price }.
-    На уже оплаченное время, до { $expires_at }, это не повлияет.
-    .subject = «{ $plan }»: новая цена со следующего продления
+    } по этому тарифу больше не продаём. Подписка действует до { $expires_at }, деньги остаются на вашем балансе.
+    { $choices ->
+        [none] Напишите в поддержку — поможем выбрать другой тариф.
+       *[other]
+            Чтобы доступ не прервался, до этого времени выберите один из вариантов:
+            { $choices }
+    }
+    .subject = «{ $plan }» не продлится { $expires_at_date }: выберите другой тариф
+
+renewal_ahead =
+    <b>Скоро, не позже { $expires_at }, подписка «{ $plan }» продлится</b> на { $period_days ->
+        [one] { $period_days } день
+        [few] { $period_days } дня
+       *[other] { $period_days } дней
+    }: с баланса спишется { $price }.
+    Делать ничего не нужно. Если продлевать не хотите, до этого времени выключите автопродление.
+    .subject = «{ $plan }» скоро продлится: { $price }
 
 alarm_worker =
     ⚠️ <b>{ $worker }: { $failures ->
@@ -224,3 +257,4 @@ alarm_over =
 button_buy = Купить
 button_renew = Продлить
 button_top_up = Пополнить баланс
+button_choose = Выбрать тариф

@@ -22,6 +22,7 @@ const amounts: Readonly<Record<string, string>> = {
   amount: '149.00',
   price: '149.00',
   new_price: '179.00',
+  next_price: '149.00',
   missing: '49.50',
   others: '149.00',
   balance_after: '351.00',
@@ -29,9 +30,27 @@ const amounts: Readonly<Record<string, string>> = {
 const times: Readonly<Record<string, string>> = {
   starts_at: '2026-11-28T09:00:00.000Z',
   ends_at: '2026-12-28T09:00:00.000Z',
+  from: '2026-12-28T09:00:00.000Z',
   paid_at: '2026-11-25T09:00:00.000Z',
   refunded_at: '2026-11-25T09:00:00.000Z',
 };
+
+const sampleChoices = JSON.stringify([
+  {
+    plan: 'basic',
+    title: { en: 'Basic', ru: 'Базовый' },
+    period_days: 30,
+    amount: '149.00',
+    currency: 'RUB',
+  },
+  {
+    plan: 'plus',
+    title: { en: 'Plus', ru: 'Плюс' },
+    period_days: 90,
+    amount: '699.00',
+    currency: 'RUB',
+  },
+]);
 
 /** What is only usual in one kind. */
 const ownSamples: Partial<Record<NoticeKind, Params>> = {
@@ -40,8 +59,17 @@ const ownSamples: Partial<Record<NoticeKind, Params>> = {
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */
 const emptyIn: readonly ReadonlySet<string>[] = [
-  new Set(['others', 'paid_at', 'refunded_at']),
-  new Set(['others', 'paid_at', 'refunded_at', 'missing', 'ends_at']),
+  new Set(['others', 'paid_at', 'refunded_at', 'next_price']),
+  new Set([
+    'others',
+    'paid_at',
+    'refunded_at',
+    'missing',
+    'ends_at',
+    'next_price',
+    'from',
+    'choices',
+  ]),
   new Set(),
 ];
 
@@ -70,6 +98,13 @@ function longOf(type: ParamType, value: NonNullable<Params[string]>): Params[str
     case 'time?':
     case 'late':
       return '9999-09-30T23:59:59.999Z';
+    case 'choices':
+      return JSON.stringify(
+        Array.from({ length: 20 }, () => ({
+          ...{ plan: long, title: { en: long }, period_days: 3_660 },
+          ...{ amount: '92233720368547758.07', currency: 'RUB' },
+        })),
+      );
     case 'plan':
     case 'text':
       return long;
@@ -96,6 +131,8 @@ function sampleOf(name: string, type: ParamType, count: number, empty: boolean):
       return 'basic';
     case 'count':
       return count;
+    case 'choices':
+      return empty ? null : sampleChoices;
     case 'text':
       return texts[name] ?? 'text';
   }

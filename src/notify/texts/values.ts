@@ -2,6 +2,7 @@ import type { FluentVariable } from '@fluent/bundle';
 import { type Instant, readInstant } from '../../kernel/instant.ts';
 import { isCurrency, minorDigits, readMinor } from '../../kernel/money.ts';
 import { isTimeZone } from '../../kernel/time-zone.ts';
+import type { Choice } from '../choice.ts';
 import { kinds, type NoticeKind, type Params, type ParamType } from '../kinds.ts';
 import { escaped } from './html.ts';
 
@@ -108,6 +109,46 @@ function textOf(text: string): string {
     : `${shown.slice(0, textMax).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
+/** More are cut: a message has a limit, and the shop shows them all. */
+const choicesMax = 8;
+const choiceTitleMax = 60;
+
+/** The stored choices; none if the text is something else. */
+function readChoices(stored: string): readonly Choice[] {
+  let read: unknown;
+  try {
+    read = JSON.parse(stored);
+  } catch {
+    return [];
+  }
+  const isChoice = (one: unknown): one is Choice =>
+    typeof one === 'object' &&
+    one !== null &&
+    'plan' in one &&
+    'amount' in one &&
+    'currency' in one &&
+    typeof (one as Choice).period_days === 'number';
+  return Array.isArray(read) ? read.filter(isChoice) : [];
+}
+
+/** One choice a line: `• Basic, 30 days: 149 ₽`. `none` if there is none. */
+function choicesOf(stored: string, eyes: Eyes): string {
+  const days = numberFormat(formatLocale(eyes.locale), {
+    style: 'unit',
+    unit: 'day',
+    unitDisplay: 'long',
+  });
+  const lines = readChoices(stored)
+    .slice(0, choicesMax)
+    .map((choice) => {
+      const title = titleOf(choice.plan, { ...eyes, planTitle: choice.title });
+      const shown = textOf(String(title)).slice(0, choiceTitleMax).toWellFormed();
+      const amount = textOf(moneyOf(String(choice.amount), String(choice.currency), eyes.locale));
+      return `• ${shown}, ${days.format(choice.period_days)}: ${amount}`;
+    });
+  return lines.length === 0 ? 'none' : lines.join('\n');
+}
+
 type Values = Record<string, FluentVariable>;
 
 function valuesOfOne(name: string, type: ParamType, params: Params, eyes: Eyes): Values {
@@ -135,6 +176,8 @@ function valuesOfOne(name: string, type: ParamType, params: Params, eyes: Eyes):
     }
     case 'plan':
       return { [name]: textOf(titleOf(text, eyes)) };
+    case 'choices':
+      return { [name]: value === null ? 'none' : choicesOf(text, eyes) };
     case 'currency':
     case 'text':
       return { [name]: textOf(text) };

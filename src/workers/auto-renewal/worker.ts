@@ -53,7 +53,7 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
           unreachable(decision);
       }
     }
-    await renew(tx, renewals, actor, moment.now);
+    await renew(tx, renewals, actor, moment.now, moment.settings);
     await postpone(tx, [
       ...short.map((row) => ({
         subscriptionId: row.facts.subscriptionId,

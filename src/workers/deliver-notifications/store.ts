@@ -5,6 +5,7 @@ import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
 import { type NoticeKind, noticeKinds, type Params } from '../../notify/kinds.ts';
 import { isThereAgain } from '../../subscription/hearing.ts';
+import { namesPrice, writeNotifiedPrice } from '../../subscription/known-prices.ts';
 import type { CourierPost } from './post.ts';
 import type { Settling } from './rule.ts';
 
@@ -183,7 +184,7 @@ export async function settle(
       UPDATE perennial.customer SET reachable = false
       WHERE id = ${customerId} AND reachable`.execute(tx);
   }
-  const { numAffectedRows } = await sql`
+  const { rows } = await sql<{ kind: string }>`
     UPDATE perennial.notification SET state = ${state}, reason = ${reason},
       next_attempt_at = ${isoTime(nextAttemptAt)},
       lost_answers = lost_answers + ${lost ? 1 : 0},
@@ -191,8 +192,13 @@ export async function settle(
       message_id = ${messageId},
       channel = CASE WHEN ${state === 'sent'} THEN ${channel} ELSE channel END
     WHERE id = ${id} AND attempts = ${attempts}
-      AND (state = 'sending' OR state = 'uncertain' AND ${sql.lit(!lost)})`.execute(tx);
-  return numAffectedRows === 1n;
+      AND (state = 'sending' OR state = 'uncertain' AND ${sql.lit(!lost)})
+    RETURNING kind`.execute(tx);
+  const kind = rows[0]?.kind;
+  if (kind === undefined) return false;
+  // From now on the customer knows the amount, also if a later run charges it.
+  if (state === 'sent' && namesPrice(kind)) await writeNotifiedPrice(tx, id, kind, now);
+  return true;
 }
 
 /** A send that takes longer has no courier any more that could tell its end. */

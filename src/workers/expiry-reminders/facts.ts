@@ -1,12 +1,18 @@
 import type { Tx } from '../../db/connect.ts';
-import { dayMs } from '../../kernel/instant.ts';
+import type { Choice } from '../../notify/choice.ts';
+import { renewalAheadMs } from '../../notify/reminder-times.ts';
+import { readChoices } from '../../subscription/choices.ts';
 import { type Outlook, readOutlooks } from '../../subscription/outlook.ts';
 import type { Found, Moment } from '../worker.ts';
 import type { EndFacts } from './rule.ts';
 import { type PaidRow, readPaid } from './store.ts';
 
 /** What the rule reads of one subscription, and what its notice tells. */
-export type Facts = Omit<PaidRow, keyof EndFacts> & EndFacts;
+export type Facts = Omit<PaidRow, keyof EndFacts> &
+  EndFacts & {
+    /** What is on sale, if the subscription has no price any more. */
+    readonly choices: readonly Choice[];
+  };
 
 /** Of one that isn't active any more; the rule says that it is not due. */
 const over: Outlook = { at: 'ends' };
@@ -19,15 +25,18 @@ export async function readFacts(
   const rows = await readPaid(tx, items);
   const customers = [...new Set(items.map((item) => item.customerId))];
   const outlooks = await readOutlooks(tx, customers, now, settings);
+  const outlookOf = (row: PaidRow) => outlooks.get(row.subscriptionId) ?? over;
+  const unpriced = rows.filter((row) => outlookOf(row).at === 'no_price');
+  const choices = await readChoices(
+    tx,
+    [...new Set(unpriced.map((row) => row.customerId))],
+    now,
+    settings.vipPercent,
+  );
   return rows.map((row) => ({
     ...row,
-    outlook: outlooks.get(row.subscriptionId) ?? over,
-    paidMinor: isOfTheSame(row) ? row.paidMinor : null,
+    outlook: outlookOf(row),
+    aheadMs: renewalAheadMs(settings.renewalAhead, row.periodDays),
+    choices: choices.get(row.customerId) ?? [],
   }));
-}
-
-/** Whether the last charge was for what comes next: another plan's price is no change of price. */
-function isOfTheSame({ plan, periodDays, paidPlan, paidFrom, paidUntil }: PaidRow): boolean {
-  if (paidPlan !== plan || paidFrom === null || paidUntil === null) return false;
-  return paidUntil - paidFrom === periodDays * dayMs;
 }

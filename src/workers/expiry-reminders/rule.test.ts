@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { hourMs, type Instant, instant, later } from '../../kernel/instant.ts';
 import type { Outlook } from '../../subscription/outlook.ts';
+import type { PriceChange, RenewalTerms } from '../../subscription/price-cap.ts';
 import { type EndFacts, nextReminder } from './rule.ts';
 
 // A month that ends on 24 December at 12 h UTC; all times are hours before that.
@@ -16,9 +17,12 @@ const paid = (more: Partial<EndFacts> = {}): EndFacts => ({
   timeZone: 'UTC',
   runningDays: 30,
   outlook: { at: 'ends' },
-  paidMinor: 149_00n,
+  aheadMs: undefined,
   ...more,
 });
+
+const changeText = ({ priceMinor, newPriceMinor }: PriceChange): string =>
+  `${priceMinor} → ${newPriceMinor}`;
 
 /** `ends_3d, then 24`; `wait 24`: look again 24 h before the end. */
 function said(facts: EndFacts, hoursBefore: number): string {
@@ -26,20 +30,41 @@ function said(facts: EndFacts, hoursBefore: number): string {
   if (decision.do === 'nothing') return 'nothing';
   const next = decision.nextAt === null ? 'no more' : String((end - decision.nextAt) / hourMs);
   switch (decision.do) {
-    case 'remind':
-      return `${decision.reminder.kind}, then ${next}`;
+    case 'remind': {
+      const change = decision.change === undefined ? '' : ` and ${changeText(decision.change)}`;
+      return `${decision.reminder.kind}${change}, then ${next}`;
+    }
     case 'tell-price':
-      return `${decision.priceMinor} → ${decision.newPriceMinor}, then ${next}`;
+      return `${changeText(decision.change)}, then ${next}`;
+    case 'tell-withdrawn':
+      return `no price at ${decision.reminder.kind}, then ${next}`;
+    case 'tell-renewal':
+      return `renews for ${decision.chargeMinor}, then ${next}`;
     case 'wait':
       return `wait ${next}`;
   }
 }
 
 const moment = 1 / 3_600_000;
-const renewed = (priceMinor: bigint): { outlook: Outlook } => ({
-  outlook: { at: 'renewed', priceMinor },
+const terms = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): RenewalTerms => ({
+  priceMinor,
+  followingMinor: null,
+  expectedMinor: 149_00n,
+  countsFrom: end,
+  ...more,
 });
-const short: Outlook = { at: 'short', priceMinor: 149_00n, missingMinor: 1n, othersMinor: 0n };
+const renewed = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): { outlook: Outlook } => ({
+  outlook: { at: 'renewed', priceMinor, terms: terms(priceMinor, more) },
+});
+const short = {
+  at: 'short',
+  priceMinor: 149_00n,
+  terms: terms(149_00n),
+  missingMinor: 1n,
+  othersMinor: 0n,
+} as const;
+const dearer: Outlook = { ...short, terms: terms(449_00n) };
+const ahead = (hours: number) => ({ aheadMs: hours * hourMs });
 
 test.each<[string, Partial<EndFacts>, number, string]>([
   ['before it is due', {}, 72 + moment, 'nothing'],
@@ -70,13 +95,73 @@ test.each<[string, Partial<EndFacts>, number, string]>([
     'wait no more',
   ],
   ['whose money is short', { outlook: short }, 72, 'ends_3d, then 24'],
-  ['without a price', { outlook: { at: 'no_price' } }, 72, 'wait 24'],
+  ['without a price', { outlook: { at: 'no_price' } }, 72, 'no price at ends_3d, then 24'],
+  [
+    'without a price, a day before',
+    { outlook: { at: 'no_price' } },
+    24,
+    'no price at ends_24h, then 3',
+  ],
+  [
+    'without a price, before 3 days',
+    { outlook: { at: 'no_price' }, remindAt: before(99) },
+    99,
+    'wait 72',
+  ],
   // A price that will differ.
   ['that becomes dearer', renewed(159_00n), 72, '14900 → 15900, then 24'],
   ['that becomes cheaper', renewed(99_00n), 24, '14900 → 9900, then 3'],
   ['that becomes dearer, at the last', renewed(159_00n), 3, 'wait no more'],
   ['that becomes dearer, in the night', renewed(159_00n), 13, 'wait 3'],
-  ['whose last price is none to compare', { ...renewed(99_00n), paidMinor: null }, 72, 'wait 24'],
+  [
+    'whose price the customer does not know',
+    renewed(99_00n, { expectedMinor: null }),
+    72,
+    'renews for 9900, then 24',
+  ],
+  [
+    'short of a price that the customer does not know: the price first',
+    { outlook: dearer },
+    72,
+    '14900 → 44900, then 70',
+  ],
+  [
+    'short, and the price was not sent within 4 hours: both',
+    { outlook: dearer },
+    68,
+    'ends_3d and 14900 → 44900, then 24',
+  ],
+  [
+    'that renews, notified ahead',
+    { ...renewed(149_00n), ...ahead(98), remindAt: before(200) },
+    99,
+    'wait 98',
+  ],
+  [
+    'that renews, at that time',
+    { ...renewed(149_00n), ...ahead(98), remindAt: before(98) },
+    98,
+    'renews for 14900, then 72',
+  ],
+  ['that renews, in the last 3 hours', { ...renewed(149_00n), ...ahead(100) }, 3, 'wait no more'],
+  [
+    'that is short is not notified of a renewal',
+    { outlook: short, ...ahead(72) },
+    72,
+    'ends_3d, then 24',
+  ],
+  [
+    'whose new price takes the place of its renewal',
+    { ...renewed(159_00n), ...ahead(72) },
+    72,
+    '14900 → 15900, then 24',
+  ],
+  [
+    'of a day, whose price after the next one is another',
+    { runningDays: 1, ...renewed(149_00n, { followingMinor: 199_00n }), remindAt: before(99) },
+    24,
+    '14900 → 19900, then 3',
+  ],
   // Periods that are shorter than a reminder is early.
   ['of a day', { runningDays: 1 }, 23, 'wait 3'],
   ['of a day, at 3 hours', { runningDays: 1 }, 3, 'ends_3h, then no more'],

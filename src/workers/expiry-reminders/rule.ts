@@ -1,28 +1,34 @@
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
-import type { Instant } from '../../kernel/instant.ts';
+import { type Instant, later } from '../../kernel/instant.ts';
 import { audibleAt } from '../../notify/quiet.ts';
 import {
+  apartMs,
   type EndReminder,
+  endRemindersMs,
   nextReminderAt,
   type ReminderTime,
   reminderAt,
   remindersOfEnd,
 } from '../../notify/reminder-times.ts';
 import type { Outlook } from '../../subscription/outlook.ts';
+import { type PriceChange, priceChangeOf } from '../../subscription/price-cap.ts';
 
-// What somebody hears before a paid subscription ends, and when (DESIGN.md 5, "expiry-reminders").
+// The notifications before a paid subscription ends or renews (DESIGN.md 5, "expiry-reminders").
 //
-// Three days, 24 hours and 3 hours before the end, for those who will not be renewed: auto-renew is
-// off, or the balance won't cover the price when the renewal is due. By then other subscriptions
-// of the customer that end earlier may have taken theirs from it. Whoever will be renewed hears
-// nothing, unless the price will be another one than was paid for the period that ends: that is
-// told from three days ahead, once for each new price.
+// 1. A subscription that will not be renewed has reminders 3 days, 24 hours and 3 hours before its
+//    end: auto-renewal is off, or the balance will not cover the charge when the renewal is due. By
+//    then other subscriptions of the customer that end earlier may have taken their share.
+// 2. A subscription with auto-renewal whose next plan and length have no price any more has a
+//    notification at the same times. It lists what the customer can choose instead.
+// 3. A price that the customer does not know yet is notified of from 3 days ahead, once for each new
+//    price; for periods of up to 3 days a period earlier. A raise that comes too late for the next
+//    renewal is notified of, too: it counts from the following period (`price-cap.ts`). A customer
+//    whose balance is too low is notified of the price first, and 2 hours later of the balance.
+// 4. A renewal that will succeed is notified of `notices.renewal_ahead` before the end, and from
+//    3 days ahead if the customer knows no amount at all. A new price takes its place.
 //
-// A plan without a price for the next period is the operator's trouble, of which he is alarmed; the
-// customer can do nothing about it and isn't told anything.
-//
-// What comes late is said all the same; of several that are overdue only the latest. Nobody is
-// woken for it: from 23 to 9 o'clock it waits for the morning, unless that is past the end.
+// What comes late is sent all the same; of several overdue reminders only the latest. From 23 to 9
+// o'clock everything waits for the morning, unless that is past the end.
 
 export interface EndFacts {
   readonly kind: SubscriptionKind;
@@ -34,53 +40,107 @@ export interface EndFacts {
   readonly runningDays: number;
   /** What will become of it by the balance and the price when its renewal is due. */
   readonly outlook: Outlook;
-  /** What was charged for the last period of the same plan and length; null for none such. */
-  readonly paidMinor: bigint | null;
+  /** How long before its end a renewal is notified of; undefined: never. */
+  readonly aheadMs: number | undefined;
 }
 
 export type EndDecision =
   | {
       readonly do: 'remind';
       readonly reminder: ReminderTime<EndReminder>;
+      /** A price that the customer has to know, too. */
+      readonly change?: PriceChange | undefined;
       readonly nextAt: Instant | null;
     }
+  | { readonly do: 'tell-price'; readonly change: PriceChange; readonly nextAt: Instant | null }
+  /** No price any more; `reminder` says which of the three it is. */
   | {
-      readonly do: 'tell-price';
-      readonly priceMinor: bigint;
-      readonly newPriceMinor: bigint;
+      readonly do: 'tell-withdrawn';
+      readonly reminder: ReminderTime<EndReminder>;
       readonly nextAt: Instant | null;
     }
+  | { readonly do: 'tell-renewal'; readonly chargeMinor: bigint; readonly nextAt: Instant | null }
   /** Nothing to say now; look again then. */
   | { readonly do: 'wait'; readonly nextAt: Instant | null }
   | { readonly do: 'nothing' };
+
+type Due = Exclude<EndDecision, { do: 'nothing' }>;
 
 /** What is due, and when to look again. Total. */
 export function nextReminder(facts: EndFacts, now: Instant): EndDecision {
   const { kind, state, expiresAt, remindAt } = facts;
   if (kind !== 'paid' || state !== 'active' || expiresAt <= now) return { do: 'nothing' };
   if (remindAt === null || remindAt > now) return { do: 'nothing' };
-  const reminders = remindersOfEnd(expiresAt, facts.runningDays);
-  const nextAt = nextReminderAt(reminders, now);
-  const reminder = reminderAt(reminders, now);
-  if (reminder === undefined) return { do: 'wait', nextAt };
-  const said = whatToSay(facts, reminder, nextAt);
+  const said = whatToSay(facts, now);
   if (said.do === 'wait') return said;
   const saidAt = audibleAt(now, facts.timeZone, expiresAt);
   return saidAt > now ? { do: 'wait', nextAt: saidAt } : said;
 }
 
-function whatToSay(
-  facts: EndFacts,
-  reminder: ReminderTime<EndReminder>,
-  nextAt: Instant | null,
-): Exclude<EndDecision, { do: 'nothing' }> {
-  const { outlook, paidMinor } = facts;
-  if (outlook.at === 'ends' || outlook.at === 'short') return { do: 'remind', reminder, nextAt };
-  if (outlook.at === 'no_price') return { do: 'wait', nextAt };
-  const { priceMinor } = outlook;
-  // At 3 hours the renewal is done, or so late that its receipt says what it cost.
-  if (paidMinor === null || paidMinor === priceMinor || reminder.kind === 'ends_3h') {
-    return { do: 'wait', nextAt };
+function whatToSay(facts: EndFacts, now: Instant): Due {
+  const { outlook, expiresAt } = facts;
+  const reminders = remindersOfEnd(expiresAt, facts.runningDays);
+  const reminder = reminderAt(reminders, now);
+  const nextAt = nextLookAt(facts, now);
+  switch (outlook.at) {
+    case 'ends':
+      return reminder === undefined ? { do: 'wait', nextAt } : { do: 'remind', reminder, nextAt };
+    case 'no_price':
+      return reminder === undefined
+        ? { do: 'wait', nextAt }
+        : { do: 'tell-withdrawn', reminder, nextAt };
+    case 'short': {
+      const change = changeIn(facts, now);
+      if (change === undefined) {
+        return reminder === undefined ? { do: 'wait', nextAt } : { do: 'remind', reminder, nextAt };
+      }
+      if (reminder === undefined) return { do: 'tell-price', change, nextAt };
+      if (now >= priceFirstUntil(facts, reminder))
+        return { do: 'remind', reminder, change, nextAt };
+      return { do: 'tell-price', change, nextAt: later(now, apartMs) };
+    }
+    case 'renewed': {
+      const change = changeIn(facts, now);
+      if (change !== undefined) return { do: 'tell-price', change, nextAt };
+      return isRenewalDue(facts, now)
+        ? { do: 'tell-renewal', chargeMinor: outlook.priceMinor, nextAt }
+        : { do: 'wait', nextAt };
+    }
   }
-  return { do: 'tell-price', priceMinor: paidMinor, newPriceMinor: priceMinor, nextAt };
+}
+
+/** In the last 3 hours the renewal is done, or so late that its receipt states the charge. */
+function isNear({ expiresAt }: EndFacts, now: Instant, aheadMs: number): boolean {
+  return later(expiresAt, -aheadMs) <= now && now < later(expiresAt, -endRemindersMs.ends_3h);
+}
+
+function changeIn(facts: EndFacts, now: Instant): PriceChange | undefined {
+  const { outlook } = facts;
+  if (outlook.at !== 'renewed' && outlook.at !== 'short') return undefined;
+  if (!isNear(facts, now, endRemindersMs.ends_3d)) return undefined;
+  return priceChangeOf(outlook.terms);
+}
+
+function isRenewalDue(facts: EndFacts, now: Instant): boolean {
+  const { outlook, aheadMs } = facts;
+  const isUnknown = outlook.at === 'renewed' && outlook.terms.expectedMinor === null;
+  if (isUnknown && isNear(facts, now, endRemindersMs.ends_3d)) return true;
+  return aheadMs !== undefined && isNear(facts, now, aheadMs);
+}
+
+/** A short balance waits so long for the new price, so that both are not sent at once. */
+const priceFirstMs = 2 * apartMs;
+
+function priceFirstUntil(
+  { timeZone, expiresAt }: EndFacts,
+  { at }: ReminderTime<EndReminder>,
+): Instant {
+  return later(audibleAt(at, timeZone, expiresAt), priceFirstMs);
+}
+
+function nextLookAt({ expiresAt, runningDays, aheadMs }: EndFacts, now: Instant): Instant | null {
+  const next = nextReminderAt(remindersOfEnd(expiresAt, runningDays), now);
+  if (aheadMs === undefined) return next;
+  const ahead = later(expiresAt, -aheadMs);
+  return ahead > now && (next === null || ahead < next) ? ahead : next;
 }

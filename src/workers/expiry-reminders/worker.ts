@@ -1,29 +1,32 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
+import { choicesText } from '../../notify/choice.ts';
 import type { NewNotice } from '../../notify/outbox.ts';
-import { shortage } from '../../notify/refreshing.ts';
+import { priceStart, shortage } from '../../notify/refreshing.ts';
 import type { EndReminder, ReminderTime } from '../../notify/reminder-times.ts';
+import type { PriceChange } from '../../subscription/price-cap.ts';
+import { finishPriceReviews } from '../../subscription/price-reviews.ts';
 import { findReminding, type Look, writeLooks } from '../reminding.ts';
 import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { type Facts, readFacts } from './facts.ts';
 import { type EndDecision, nextReminder } from './rule.ts';
 
-// Owes those whose paid subscription ends what they are to hear before. What and when: `rule.ts`.
-// It is judged once more when it is sent, for a payment may come in between.
+// Enqueues the notifications before a paid subscription ends or renews. Which and when: `rule.ts`.
+// Relevance is checked again when it is sent, because a payment may come in between.
 
 interface Outcome {
   readonly facts: Facts;
   readonly decision: EndDecision;
 }
 
-type PriceChange = Extract<EndDecision, { do: 'tell-price' }>;
-
 export const expiryReminders: SubscriptionWorker<Facts, Outcome> = {
   name: 'expiry-reminders',
   everyMs: 5 * minuteMs,
   passes: [findReminding('paid')],
   twoAtOnce: true,
+  // What a command that changed prices could not finish.
+  prepare: async (db) => void (await finishPriceReviews(db)),
   read: readFacts,
   decide: (facts, { now }) =>
     facts.map((row) => ({ facts: row, decision: nextReminder(row, now) })),
@@ -35,9 +38,17 @@ export const expiryReminders: SubscriptionWorker<Facts, Outcome> = {
       switch (decision.do) {
         case 'remind':
           notices.push(reminderOf(facts, decision.reminder));
+          if (decision.change !== undefined)
+            notices.push(priceChangeNotice(facts, decision.change));
           break;
         case 'tell-price':
-          notices.push(priceChangeOf(facts, decision));
+          notices.push(priceChangeNotice(facts, decision.change));
+          break;
+        case 'tell-withdrawn':
+          notices.push(withdrawnNotice(facts, decision.reminder));
+          break;
+        case 'tell-renewal':
+          notices.push(renewalNotice(facts, decision.chargeMinor));
           break;
         case 'wait':
           break;
@@ -72,20 +83,57 @@ function reminderOf(facts: Facts, { kind, at }: ReminderTime<EndReminder>): NewN
   };
 }
 
-/** Once for each price that the next period will have. */
-function priceChangeOf(facts: Facts, { priceMinor, newPriceMinor }: PriceChange): NewNotice {
-  const { subscriptionId, expiresAt, currency } = facts;
+/** Once for each new price and the amount that it replaces. */
+function priceChangeNotice(facts: Facts, { priceMinor, newPriceMinor }: PriceChange): NewNotice {
+  const { customerId, subscriptionId, expiresAt, currency, outlook, plan, periodDays } = facts;
+  const isPriced = outlook.at === 'renewed' || outlook.at === 'short';
   return {
-    customerId: facts.customerId,
+    customerId,
     subscriptionId,
     kind: 'price_change',
-    dedupeKey: `price_change:${subscriptionId}:${expiresAt}:${newPriceMinor}`,
+    dedupeKey: `price_change:${subscriptionId}:${expiresAt}:${priceMinor}:${newPriceMinor}`,
     params: {
-      plan: facts.plan,
-      period_days: facts.periodDays,
+      plan,
+      period_days: periodDays,
       currency,
       price: majorUnits(priceMinor, currency),
       new_price: majorUnits(newPriceMinor, currency),
+      ...(isPriced
+        ? priceStart(newPriceMinor, { ...facts, ...outlook })
+        : { from: null, next_price: null }),
+      expires_at: isoTime(expiresAt),
+    },
+  };
+}
+
+function withdrawnNotice(facts: Facts, { at }: ReminderTime<EndReminder>): NewNotice {
+  const { customerId, subscriptionId, plan, periodDays, expiresAt, choices } = facts;
+  return {
+    customerId,
+    subscriptionId,
+    kind: 'price_withdrawn',
+    dedupeKey: `price_withdrawn:${subscriptionId}:${at}`,
+    params: {
+      plan,
+      period_days: periodDays,
+      expires_at: isoTime(expiresAt),
+      choices: choicesText(choices),
+    },
+  };
+}
+
+function renewalNotice(facts: Facts, chargeMinor: bigint): NewNotice {
+  const { customerId, subscriptionId, plan, periodDays, expiresAt, currency } = facts;
+  return {
+    customerId,
+    subscriptionId,
+    kind: 'renewal_ahead',
+    dedupeKey: `renewal_ahead:${subscriptionId}:${expiresAt}`,
+    params: {
+      plan,
+      period_days: periodDays,
+      currency,
+      price: majorUnits(chargeMinor, currency),
       expires_at: isoTime(expiresAt),
     },
   };
@@ -99,9 +147,22 @@ function describe(facts: Facts, decision: EndDecision): SubscriptionPreview {
     case 'remind':
       return { ...of, sentence: `${what}: ${decision.reminder.kind}` };
     case 'tell-price': {
-      const { priceMinor, newPriceMinor } = decision;
+      const { priceMinor, newPriceMinor } = decision.change;
       const change = `${moneyText(priceMinor, currency)} before, ${moneyText(newPriceMinor, currency)} next`;
       return { ...of, amountMinor: newPriceMinor - priceMinor, sentence: `${what}: ${change}` };
+    }
+    case 'tell-withdrawn':
+      return {
+        ...of,
+        sentence: `${what}: ${facts.plan} ${facts.periodDays} d has no price any more`,
+      };
+    case 'tell-renewal': {
+      const charge = moneyText(decision.chargeMinor, currency);
+      return {
+        ...of,
+        amountMinor: decision.chargeMinor,
+        sentence: `${what}: renews for ${charge}`,
+      };
     }
     case 'wait': {
       const next = decision.nextAt === null ? 'no more' : `again ${isoTime(decision.nextAt)}`;

@@ -79,7 +79,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
       .filter(({ facts }) => changeIsDue(facts, now))
       .map(({ facts }) => facts.subscriptionId);
     await changeTerms(tx, changing, actor, now);
-    await renew(tx, renewals, actor, now);
+    await renew(tx, renewals, actor, now, moment.settings);
     const admitted = confirmed ? endings.length : await admit(tx, endings.length, moment);
     const allowed = endings.slice(0, admitted === 'busy' ? 0 : admitted);
     await end(tx, allowed, actor, now);

@@ -36,7 +36,7 @@ async function pass(books: Books, worker: string, at: Instant): Promise<void> {
   expect(outcome).toBe('success');
 }
 
-test('P7: a customer that a forgotten transaction holds is reported with the session, once, and cleared afterwards', async () => {
+test('W1: a customer that a forgotten transaction holds is reported with the session, once, and cleared afterwards', async () => {
   const { books, session } = await locked();
   const worker = 'fast-expiry-cleanup';
   await pass(books, worker, later(end, 4 * minuteMs));
@@ -57,14 +57,14 @@ test('P7: a customer that a forgotten transaction holds is reported with the ses
   expect((await told(books)).slice(1)).toEqual([`alarm_over alarm_overdue ${worker}`]);
 });
 
-test('P7: auto-renewal that passes over a customer is reported too, before the customer can expire', async () => {
+test('W1: auto-renewal that passes over a customer is reported too, before the customer can expire', async () => {
   const { books } = await locked();
   await pass(books, 'auto-renewal', later(end, 10 * minuteMs));
   await look(books, later(end, 10 * minuteMs));
   expect(await told(books)).toEqual(['alarm_overdue auto-renewal']);
 });
 
-test('what is due is not reported before a run has had its turn, and not in quarantine', async () => {
+test('W1: what is due is not reported before a run has had its turn, and not in quarantine', async () => {
   const { books, session } = await locked();
   await session.query('ROLLBACK');
   await pass(books, 'fast-expiry-cleanup', start);
@@ -81,7 +81,7 @@ test('what is due is not reported before a run has had its turn, and not in quar
   expect(await told(books)).toEqual([]);
 });
 
-test('a run that left work behind, or found the guard taken, did not pass over anything', async () => {
+test('W1: a run that left work behind, or found the guard taken, did not pass over anything', async () => {
   const { books } = await locked();
   await books.setClock(later(end, hourMs));
   const partial = await runOf(books, 'fast-expiry-cleanup', { budgetMs: 0 });

@@ -33,7 +33,7 @@ async function shop(count: number): Promise<Books> {
 
 const all = { signal: new AbortController().signal, mayContinue: () => true };
 
-test('raise-alarms deletes settled notices after 180 days and events after 3 years, and the audit is right before and after', async () => {
+test('W6: raise-alarms deletes settled notices after 180 days and events after 3 years, and the audit is right before and after', async () => {
   await using books = await shop(3);
   const kept = async () => ({
     money: await countOf(books, 'ledger_entry'),
@@ -62,7 +62,7 @@ test('raise-alarms deletes settled notices after 180 days and events after 3 yea
   expect(await violations(books)).toEqual(wrong);
 });
 
-test('the audit still requires the receipt of a charge that is younger than what was deleted', async () => {
+test('W6: the audit still requires the receipt of a charge that is younger than what was deleted', async () => {
   await using books = await shop(1);
   await books.setClock(days(181));
   await prune(books.db, days(181), all);
@@ -102,7 +102,7 @@ test('deletion is by batches, as many as the time allows, and the next run conti
   });
 });
 
-test('the database refuses to delete an event that is younger than its retention, in any batch with old ones', async () => {
+test('W6: the database refuses to delete an event that is younger than its retention, in any batch with old ones', async () => {
   await using books = await shop(1);
   await books.setClock(days(3 * 365 + 1));
   await payer(books, 2n, 0n);

@@ -14,7 +14,7 @@ const workers = [
   { name: 'fast-expiry-cleanup', everyMs: minuteMs },
 ];
 
-test('a worker is silent after 3 times its interval without a run, and only while this process watched', () => {
+test('W2: a worker is silent after 3 times its interval without a run, and only while this process watched', () => {
   const silence = new Silence(workers);
   const at = (minutes: number, runs: readonly [bigint, bigint]) =>
     silence
@@ -32,7 +32,7 @@ test('a worker is silent after 3 times its interval without a run, and only whil
   expect(at(31, [6n, 9n])).toEqual([]);
 });
 
-test('P10: a silent worker is reported once by all replicas, whatever the clock says, and cleared by a run', async () => {
+test('W2: a silent worker is reported once by all replicas, whatever the clock says, and cleared by a run', async () => {
   await using books = await freshBooks({ now: start });
   await openShop(books);
   await runOf(books, 'auto-renewal');
@@ -59,7 +59,7 @@ test('P10: a silent worker is reported once by all replicas, whatever the clock 
   for (const connection of connections) await connection[Symbol.asyncDispose]();
 });
 
-test('P9: the watchdog raises alarms while every connection of the pool is taken and the queue is locked', async () => {
+test('W2: the watchdog raises alarms while every connection of the pool is taken and the queue is locked', async () => {
   await using books = await freshBooks({ now: start, connectionsMax: 1 });
   await using held = await connectAlone(books.url);
   await held.client.query(`CREATE SCHEMA perennial_queue; CREATE TABLE perennial_queue.job (id int);

@@ -33,11 +33,11 @@ BEGIN
        IS DISTINCT FROM (OLD.starts_at, OLD.ends_at, OLD.moved_from)
      OR (NEW.id, NEW.subscription_id, NEW.customer_id, NEW.source, NEW.plan, NEW.amount_minor,
          NEW.currency, NEW.ledger_entry_id, NEW.period_days, NEW.list_minor,
-         NEW.discount_percent, NEW.kind, NEW.part_of)
+         NEW.discount_percent, NEW.cap_minor, NEW.kind, NEW.part_of)
        IS DISTINCT FROM
         (OLD.id, OLD.subscription_id, OLD.customer_id, OLD.source, OLD.plan, OLD.amount_minor,
          OLD.currency, OLD.ledger_entry_id, OLD.period_days, OLD.list_minor,
-         OLD.discount_percent, OLD.kind, OLD.part_of) THEN
+         OLD.discount_percent, OLD.cap_minor, OLD.kind, OLD.part_of) THEN
     RAISE EXCEPTION 'period % can only be refunded, once, or moved to an earlier start', OLD.id
       USING ERRCODE = 'restrict_violation', CONSTRAINT = 'period_only_refunded';
   END IF;

@@ -1,0 +1,39 @@
+// A mask for secrets in any text that leaves the program: a log line, an error, a message about a
+// wrong configuration. The time for a text grows linearly with its length: each search begins at a
+// fixed text or at the start of a word, and the masks of URLs search each run of characters once.
+
+const secrets: readonly (readonly [RegExp, string])[] = [
+  // Tokens of the API: the first 8 characters name the token and are no secret.
+  [/\bprn_([0-9A-Za-z]{8})[0-9A-Za-z]{16,}/g, 'prn_$1***'],
+  // Tokens of Telegram's bots.
+  [/\b(bot)?\d{5,20}:[\w-]{20,}/g, '$1***'],
+  // A value that is named as a secret: `?password=…`, `PGPASSWORD=…`.
+  [/(passw(?:or)?d|passphrase|secret|token|api_?key)=(?!\*\*\*)[^&\s"',;\\]+/gi, '$1=***'],
+  // Links open nodes, and the subscription URL lists links.
+  [/\b(vless|vmess|trojan|ss):\/\/[^\s"'\\]+/gi, '$1://***'],
+  [/\/sub\/[\w-]{16,}/g, '/sub/***'],
+];
+
+/** Characters without a space or a quote: what a URL can be part of. */
+const run = /[^\s"'<>`]+/g;
+
+export function maskSecrets(text: string): string {
+  const masked = text.includes('://') ? text.replace(run, maskPassword) : text;
+  return secrets.reduce((inner, [secret, mask]) => inner.replace(secret, mask), masked);
+}
+
+/**
+ * The password of a URL, up to the last `@`: a password that is not encoded can contain each of
+ * `@ : / ? #`. Without an `@` it is a port, or a URL that was cut.
+ */
+function maskPassword(word: string): string {
+  const begin = word.indexOf('://');
+  if (begin === -1) return word;
+  const colon = word.indexOf(':', begin + 3);
+  const at = word.lastIndexOf('@');
+  if (colon === -1 || at < colon || word.slice(colon + 1, at) === placeholder) return word;
+  return `${word.slice(0, colon)}:***${word.slice(at)}`;
+}
+
+/** The password of the examples in messages of this program. */
+const placeholder = 'password';

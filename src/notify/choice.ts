@@ -1,0 +1,12 @@
+/** A plan and length on sale, at the customer's price. As it is stored with a notification. */
+export interface Choice {
+  readonly plan: string;
+  readonly title: Readonly<Record<string, string>>;
+  readonly period_days: number;
+  readonly amount: string;
+  readonly currency: string;
+}
+
+/** As a param of a notification; null: nothing is on sale. */
+export const choicesText = (choices: readonly Choice[] | undefined): string | null =>
+  choices === undefined || choices.length === 0 ? null : JSON.stringify(choices);

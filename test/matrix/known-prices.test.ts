@@ -1,0 +1,194 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { setPrice } from '../../src/catalog/apply.ts';
+import { readClock } from '../../src/db/clock.ts';
+import { inTransaction } from '../../src/db/connect.ts';
+import { topUp } from '../../src/subscription/balance.ts';
+import { purchase } from '../../src/subscription/buying.ts';
+import { setCustomer } from '../../src/subscription/customers.ts';
+import { changePlan } from '../../src/subscription/plan-change.ts';
+import { finishPriceReviews } from '../../src/subscription/price-reviews.ts';
+import { callOf, payer, runOf, sells } from '../a-book.ts';
+import { type Books, freshBooks } from '../books.ts';
+
+// A renewal takes no amount that the customer was not notified of. Each test buys a month of basic
+// for 149.00 on 24 November at 10:00, so that it ends on 24 December and is due 6 hours before.
+
+const start = '2026-11-24T10:00:00Z';
+
+async function openShop(): Promise<Books> {
+  const books = await freshBooks({ now: start });
+  await sells(books);
+  return books;
+}
+
+async function price(books: Books, minor: bigint | null, plan = 'basic', periodDays = 30) {
+  await inTransaction(books.db, async (tx) => {
+    const now = await readClock(tx);
+    await setPrice(tx, { plan, periodDays, currency: 'RUB', amountMinor: minor }, now, now);
+  });
+  await finishPriceReviews(books.db);
+}
+
+/** At each of these times reminders run, and what is due is sent. */
+async function notifyAt(books: Books, ...times: string[]): Promise<void> {
+  for (const time of times) {
+    await books.setClock(time);
+    await runOf(books, 'expiry-reminders');
+    await runOf(books, 'deliver-notifications');
+  }
+}
+
+async function renewAt(books: Books, ...times: string[]): Promise<void> {
+  for (const time of times) {
+    await books.setClock(time);
+    await runOf(books, 'auto-renewal');
+  }
+}
+
+/** Amounts of the renewals in major units, in their order. */
+async function renewals({ db }: Books): Promise<number[]> {
+  const { rows } = await sql<{ amount: bigint }>`
+    SELECT amount_minor AS amount FROM perennial.period WHERE source = 'renewal'
+    ORDER BY starts_at`.execute(db);
+  return rows.map(({ amount }) => Number(amount) / 100);
+}
+
+/** Kinds and prices of the notifications that were sent, without receipts. */
+async function sent({ db }: Books): Promise<string[]> {
+  const { rows } = await sql<{ text: string }>`
+    SELECT concat_ws(' ', kind, coalesce(params->>'new_price', params->>'price'),
+      'next ' || (params->>'next_price')) AS text
+    FROM perennial.notification WHERE state = 'sent' AND kind <> 'receipt' ORDER BY id`.execute(db);
+  return rows.map(({ text }) => text);
+}
+
+const set = (books: Books, given: { vip?: boolean; discountPercent?: number }) =>
+  setCustomer(callOf(books), { telegramId: 1n, ...given });
+
+test('N1: a price that was raised too late is not taken, and counts from the following period', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await notifyAt(books, '2026-12-21T10:05:00Z', '2026-12-23T10:05:00Z');
+  await books.setClock('2026-12-23T18:00:00Z');
+  await price(books, 449_00n);
+  await notifyAt(books, '2026-12-23T18:05:00Z');
+  expect(await sent(books)).toEqual(['price_change 449.00 next 149.00']);
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([149]);
+  await renewAt(books, '2027-01-23T04:05:00Z');
+  expect(await renewals(books)).toEqual([149, 449]);
+});
+
+test('N1: a price that was notified of 24 hours before the charge is taken', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await books.setClock('2026-12-01T10:00:00Z');
+  await price(books, 449_00n);
+  await notifyAt(books, '2026-12-01T10:05:00Z', '2026-12-21T10:05:00Z');
+  expect(await sent(books)).toEqual(['price_change 449.00']);
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([449]);
+});
+
+test('N1: a message that was not sent does not count', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await price(books, 449_00n);
+  await books.setClock('2026-12-21T10:05:00Z');
+  await runOf(books, 'expiry-reminders');
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([149]);
+});
+
+test('N1: of two raises the amount counts that was notified of in time', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await price(books, 199_00n);
+  await notifyAt(books, '2026-12-21T10:05:00Z');
+  await books.setClock('2026-12-23T18:00:00Z');
+  await price(books, 449_00n);
+  await notifyAt(books, '2026-12-23T18:05:00Z');
+  expect(await sent(books)).toEqual(['price_change 199.00', 'price_change 449.00 next 199.00']);
+  await renewAt(books, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
+  expect(await renewals(books)).toEqual([199, 449]);
+});
+
+test('N1: a discount or VIP that is taken away in the last day does not count yet', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n, { discountPercent: 50 });
+  await set(books, { vip: true });
+  // 149.00 of the balance paid for half a price; the customer's own discount is the greater one.
+  await books.setClock('2026-12-23T18:00:00Z');
+  await set(books, { vip: false, discountPercent: 0 });
+  await notifyAt(books, '2026-12-23T18:05:00Z');
+  expect(await sent(books)).toEqual(['price_change 149.00 next 74.50']);
+  await renewAt(books, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
+  expect(await renewals(books)).toEqual([74.5, 149]);
+});
+
+test('N1: a daily plan takes a raise 24 hours after its notification, a period later', async () => {
+  await using books = await openShop();
+  await price(books, 10_00n, 'basic', 1);
+  await payer(books, 1n, 1_000_00n);
+  await sql`UPDATE perennial.subscription SET auto_renew = false`.execute(books.db);
+  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 1, isNew: true });
+  await books.setClock('2026-11-24T12:00:00Z');
+  await price(books, 15_00n, 'basic', 1);
+  await notifyAt(books, '2026-11-24T12:05:00Z');
+  expect(await sent(books)).toEqual(['price_change 15.00 next 10.00']);
+  await renewAt(books, '2026-11-25T04:05:00Z', '2026-11-26T04:05:00Z', '2026-11-27T04:05:00Z');
+  expect(await renewals(books)).toEqual([10, 15, 15]);
+});
+
+test('N1: a plan that was chosen for later costs what the answer stated', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  const chosen = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
+  expect(await changePlan(callOf(books), chosen)).toMatchObject({ amount: '299.00' });
+  await books.setClock('2026-12-23T18:00:00Z');
+  await price(books, 599_00n, 'plus');
+  await notifyAt(books, '2026-12-23T18:05:00Z');
+  expect(await sent(books)).toEqual(['price_change 599.00 next 299.00']);
+  await renewAt(books, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
+  expect(await renewals(books)).toEqual([299, 599]);
+});
+
+test('N1: a lower price counts at once, and a customer who is short hears the price first', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 0n);
+  await price(books, 199_00n);
+  await notifyAt(books, '2026-12-21T10:05:00Z', '2026-12-21T12:10:00Z');
+  expect(await sent(books)).toEqual(['price_change 199.00', 'ends_3d']);
+  await price(books, 99_00n);
+  await books.setClock('2026-12-24T03:00:00Z');
+  await topUp(callOf(books), { telegramId: 1n, amountMinor: 99_00n });
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([99]);
+});
+
+test('N2: a customer whose price was withdrawn is notified from 3 days ahead, with choices', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await books.setClock('2026-12-01T10:00:00Z');
+  await price(books, null);
+  await notifyAt(books, '2026-12-21T10:05:00Z', '2026-12-23T10:05:00Z', '2026-12-24T09:05:00Z');
+  expect(await sent(books)).toEqual(Array.from({ length: 3 }, () => 'price_withdrawn'));
+  const { rows } = await sql<{ choices: string }>`
+    SELECT params->>'choices' AS choices FROM perennial.notification
+    WHERE kind = 'price_withdrawn' LIMIT 1`.execute(books.db);
+  const choices = JSON.parse(rows[0]?.choices ?? '[]') as { plan: string; amount: string }[];
+  expect(choices.map(({ plan, amount }) => `${plan} ${amount}`)).toEqual([
+    'basic 399.00',
+    'mini 10.00',
+    'plus 299.00',
+  ]);
+});
+
+test('N3: a long period that will renew is notified of 3 days ahead, a short one is not', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 9_000_00n);
+  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 90, isNew: true });
+  await notifyAt(books, '2026-12-21T10:05:00Z', '2027-02-19T10:05:00Z');
+  expect(await sent(books)).toEqual(['renewal_ahead 399.00']);
+});
