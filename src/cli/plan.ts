@@ -91,7 +91,7 @@ function setPriceCommand(open: OpenBooks): Command {
               `--from: ${isoTime(from)} is past; a price can't change what was charged`,
             );
           }
-          await refuseShortPeriod(tx, options.days);
+          if (amountMinor !== null) await refuseShortPeriod(tx, options.days);
           const price = { plan, periodDays: options.days, currency, amountMinor };
           await setPrice(tx, price, from, now);
           const detail = {
