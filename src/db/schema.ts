@@ -139,6 +139,7 @@ export interface NodeTable {
   reconcile_open_until: MaybeTime;
   reconcile_error: string | null;
   former_inbounds: Generated<string[]>;
+  down_since: MaybeTime;
   uptime_s: Generated<bigint | null>;
 }
 

@@ -123,6 +123,7 @@ function whyUntrue(
     case 'alarm_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
+    case 'alarm_node':
     case 'alarm_clock':
     case 'alarm_channel':
       return facts.moot ? 'over' : undefined;
@@ -245,6 +246,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
+    case 'alarm_node':
     case 'alarm_clock':
     case 'alarm_channel':
     case 'alarm_over':

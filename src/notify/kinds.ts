@@ -191,6 +191,18 @@ export const kinds = {
     ...alarm,
     params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
   },
+  /** `to_add`, `to_remove`: users that wait for this node. */
+  alarm_node: {
+    ...alarm,
+    params: {
+      node: 'text',
+      down_since: 'time',
+      to_add: 'count',
+      to_remove: 'count',
+      error: 'text',
+      since: 'time',
+    },
+  },
   alarm_clock: {
     ...alarm,
     params: { replica: 'text', skew_s: 'count', sentence: 'text', since: 'time' },

@@ -208,6 +208,12 @@ alarm_removal =
        *[other] { $waiting } removals
     } not confirmed
 
+alarm_node =
+    ⚠️ <b>Node { $node } has not answered since { $down_since }.</b>
+    Users waiting to be added there: { $to_add }. Users waiting to be removed: { $to_remove }.
+    Last error: { $error }
+    .subject = Node { $node } does not answer
+
 alarm_clock =
     ⚠️ { $replica ->
         [database] <b>The database time is suspect: { $sentence }.</b>
@@ -236,6 +242,7 @@ alarm_over =
         [alarm_guard] the guard is no longer holding anything ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.
+        [alarm_node] node { $subject } answers again, or is no longer used.
         [alarm_clock] { $subject ->
             [database] the database time is trusted again.
             [commits] the state of the database was confirmed.

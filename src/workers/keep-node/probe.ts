@@ -68,7 +68,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   const closed = breakerAfter(facts.failures, 'well', facts.now);
   const lastError = line.workError;
   // Not written: the next probe learns why.
-  if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, seen })))
+  if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, now: facts.now, seen })))
     return { is: 'untold' };
   const before = line.reachable;
   const { seededBootAt, bootAt } = facts;
@@ -126,6 +126,6 @@ async function failed(
   if (fault.code === 'node_cancelled') return { is: 'untold' };
   Object.assign(line, { reachable: false, wasAway: true, learned: false });
   const breaker = breakerAfter(failures, 'failed', now);
-  await writeProbe(db, post, api, { ...breaker, lastError: fault.message });
+  await writeProbe(db, post, api, { ...breaker, lastError: fault.message, now });
   return { is: 'failed', fault, failures: breaker.failures };
 }

@@ -50,6 +50,7 @@ export function overOf(
         return !since(well.get(subject));
       case 'alarm_removal':
       case 'alarm_overdue':
+      case 'alarm_node':
         return troubled.has(`${kind} ${subject}`);
       case 'alarm_guard':
         return worker === subject ? !since(unheld.get(subject)) : nodes.has(subject);
