@@ -13,6 +13,7 @@ import {
   readNode,
   writeProbe,
 } from './node-store.ts';
+import { hasLostUsers } from './recount.ts';
 import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten, hasNobody } from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
@@ -59,8 +60,12 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     asked,
     await readServerTime(db),
   );
-  const life = await lifeOf(db, post, api, facts, boot, signal);
-  if (typeof life !== 'string') return failed(db, post, line, facts, life);
+  const known = await lifeOf(db, post, api, facts, boot, signal);
+  if (typeof known !== 'string') return failed(db, post, line, facts, known);
+  const lost = known === 'same' && (await hasLostUsers({ db, post, line, api, signal }, facts));
+  if (typeof lost === 'object') return failed(db, post, line, facts, lost);
+  // The boot is the same, so an add that broke off is not suspected.
+  const life = lost ? 'unsure' : known;
   const forgotten = life !== 'same';
 
   const isNew = boot.is === 'new';
