@@ -24,6 +24,7 @@ import {
   withBooks,
 } from './frame.ts';
 import { ProgressLine } from './progress.ts';
+import { Interrupted } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly yes?: boolean;
@@ -59,11 +60,19 @@ export function applyCommand(open: OpenBooks): Command {
       const warnings = options.json ? process.stderr : process.stdout;
       for (const exposed of wanted.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
       const own = { ...options, config: options.config ?? file };
-      await withBooks(open, own, (books) => applyFile(books, file, wanted, options));
+      await withBooks(open, own, (books, signal) =>
+        applyFile(books, file, wanted, options, signal),
+      );
     });
 }
 
-async function applyFile(books: OpenedBooks, file: string, wanted: Config, options: Options) {
+async function applyFile(
+  books: OpenedBooks,
+  file: string,
+  wanted: Config,
+  options: Options,
+  signal: AbortSignal,
+) {
   const { db, url } = books;
   const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
   await requireKnownNodes(db, wanted, meant);
@@ -86,7 +95,7 @@ async function applyFile(books: OpenedBooks, file: string, wanted: Config, optio
     requireConfirmedRemovals(impact.sum, impact.running, options.confirmRemovals, file);
   await refuse(db, shown);
   if (options.dryRun !== true) requireConfirmed(shown);
-  if (options.dryRun === true || (options.yes !== true && !(await confirmed(options)))) {
+  if (options.dryRun === true || (options.yes !== true && !(await confirmed(options, signal)))) {
     print(options, report(shown, 0), () => 'nothing was changed');
     return;
   }
@@ -100,7 +109,7 @@ async function applyFile(books: OpenedBooks, file: string, wanted: Config, optio
     await carryOut(tx, change.steps, 'cli', change.now);
     return change;
   });
-  const marked = await markAll(db);
+  const marked = await markAll(db, done.steps.length, signal);
   const reviewed = await finishPriceReviews(db);
   const count = done.steps.length;
   print(options, { ...report(done, count), marked, reviewed }, () => {
@@ -113,23 +122,42 @@ async function applyFile(books: OpenedBooks, file: string, wanted: Config, optio
 const each = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** Who may connect where is different now. What is broken off here, the service finishes. */
-async function markAll(db: Db): Promise<number> {
+async function markAll(db: Db, changes: number, signal: AbortSignal): Promise<number> {
   const line = new ProgressLine();
   try {
-    return await finishMarking(db, (marked) =>
-      line.show(() => `${marked} marked for the keepers of nodes`),
-    );
+    return await finishMarking(db, (marked) => {
+      line.show(() => `${marked} marked for the keepers of nodes`);
+      if (!signal.aborted) return;
+      throw new Interrupted(
+        signal,
+        `all ${changes} changes were made; the service continues to mark the nodes, as does "perennial apply"`,
+      );
+    });
   } finally {
     line.end();
   }
 }
 
-async function confirmed(options: Options): Promise<boolean> {
+/** Asks on the terminal. Ctrl-C there is a key, so it is turned into the signal. */
+async function confirmed(options: Options, signal: AbortSignal): Promise<boolean> {
   if (options.json || !process.stdin.isTTY) {
     throw new UsageFault('not_confirmed', 'apply: nobody to ask here; --yes makes these changes');
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question('Make these changes? [y/N] ');
-  terminal.close();
-  return /^y(es)?$/i.test(answer.trim());
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const closed = new AbortController();
+  terminal.on('close', () => closed.abort());
+  try {
+    const until = AbortSignal.any([signal, closed.signal]);
+    const answer = await terminal.question('Make these changes? [y/N] ', { signal: until });
+    return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    process.stdout.write('\n');
+    if (signal.aborted) throw new Interrupted(signal, 'nothing was changed', error);
+    // Ctrl-D: an end of the input is not a consent.
+    if (closed.signal.aborted) return false;
+    throw error;
+  } finally {
+    terminal.close();
+  }
 }
