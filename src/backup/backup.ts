@@ -52,7 +52,7 @@ const target = ({ name, columns }: Table): string =>
 async function head(tx: Tx, tables: readonly Table[]): Promise<string> {
   const migrations = readMigrations();
   const { rows } = await sql<{ version: number; taken: string }>`
-    SELECT max(version) AS version, to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    SELECT max(version) AS version, to_char(perennial.clock() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
       AS taken FROM perennial.migration`.execute(tx);
   const [{ version, taken }] = rows as [{ version: number; taken: string }];
   if (version !== migrations.length) {
