@@ -10,7 +10,7 @@ import { perennial } from './process.ts';
 
 // A backup of a running service, by real processes, and its way back.
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
 let folder: string;
 beforeAll(() => {
