@@ -199,6 +199,7 @@ export interface NotificationTable {
   bulk: Generated<boolean>;
   epoch: bigint | null;
   lost_answers: Generated<number>;
+  plain: Generated<boolean>;
 }
 
 export interface CourierTable {

@@ -126,6 +126,7 @@ function whyUntrue(
     case 'alarm_node':
     case 'alarm_clock':
     case 'alarm_channel':
+    case 'alarm_notice':
       return facts.moot ? 'over' : undefined;
     case 'alarm_over':
       return facts.moot ? 'alarm_never_said' : undefined;
@@ -249,6 +250,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_node':
     case 'alarm_clock':
     case 'alarm_channel':
+    case 'alarm_notice':
     case 'alarm_over':
       return later(createdAt, saidWithinMs);
     default:

@@ -209,6 +209,8 @@ export const kinds = {
   },
   /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
   alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },
+  /** `subject`: the kind of the notifications that a gateway refused, with its last `error`. */
+  alarm_notice: { ...alarm, params: { subject: 'text', error: 'text', since: 'time' } },
   /** What an alarm told is over: its kind, what it was about, and since when. */
   alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
 } as const satisfies Readonly<Record<string, Kind>>;

@@ -235,6 +235,12 @@ alarm_channel =
     Messages are waiting and will go out once it works again; reminders may come too late.
     .subject = Nothing goes out via { $channel }
 
+alarm_notice =
+    ⚠️ <b>Messages of the kind { $subject } are refused as they are written.</b>
+    Last error: { $error }
+    They go out as plain text without buttons. Please check the text and its buttons.
+    .subject = Messages of the kind { $subject } are refused
+
 alarm_over =
     ✅ <b>Over:</b> { $alarm ->
         [alarm_worker] { $subject } is running again.
@@ -249,6 +255,7 @@ alarm_over =
            *[other] the clock of { $subject } is right again, or that replica is gone.
         }
         [alarm_channel] messages go out via { $subject } again, or it is no longer used.
+        [alarm_notice] messages of the kind { $subject } have not been refused for a day.
        *[other] { $alarm } ({ $subject }).
     }
     First reported: { $since }.

@@ -47,6 +47,12 @@ export async function readSituation(
     well: await ends(tx, wellRuns(now)),
     unheld: await ends(tx, unheldRuns(now)),
     nodes: await names(tx, sql`SELECT id AS name FROM perennial.node`),
+    refusedKinds: await names(
+      tx,
+      sql`
+      SELECT DISTINCT kind AS name FROM perennial.notification
+      WHERE plain AND next_attempt_at > ${isoTime(later(now, -dayMs))}`,
+    ),
     skewed: await names(
       tx,
       sql`
