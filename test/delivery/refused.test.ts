@@ -23,7 +23,7 @@ test('a receipt that the gateway refuses is sent once more as plain text, and it
   const [receipt] = await notices(stage.books, 'receipt');
   expect(receipt).toMatchObject({ state: 'sent', attempts: 2 });
   const [text] = stage.api.texts(1n);
-  expect(text).toMatch(/149\.00/);
+  expect(text).toMatch(/149 paid for Basic/);
   expect(text).not.toMatch(/[<>]/);
   const alarms = await notices(stage.books, 'alarm_notice');
   expect(alarms).toHaveLength(1);
