@@ -5,16 +5,20 @@
 // stale), and takes a Node that reads TypeScript: this one if it is new enough, else the one that
 // npm installed as a dev dependency.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { watchLaunchers } from './launchers.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const compiled = join(root, 'dist', 'main.js');
 const source = join(root, 'src', 'main.ts');
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+/** The oldest Node that all parts support, which package.json states as `>=X.Y.Z`. */
+const oldest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines?.node.slice(2);
+const [oldestMajor = 0, oldestMinor = 0] = (oldest ?? '0.0').split('.').map(Number);
 
 /** Exit code 2: wrong usage or configuration. */
 function giveUp(sentence) {
@@ -43,6 +47,7 @@ function runIn(node) {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   const passOn = (signal) => child.kill(signal);
   for (const signal of signals) process.on(signal, passOn);
+  watchLaunchers(() => child.kill('SIGTERM'));
   child.on('error', (error) => giveUp(`${node} does not start (${error.message}); run npm ci`));
   child.on('exit', (code, signal) => {
     for (const each of signals) process.off(each, passOn);
@@ -56,15 +61,21 @@ function runIn(node) {
 // the time that a command takes to begin.
 module.enableCompileCache?.(join(root, '.cache', 'compiled'));
 
+/** Runs the program in this process. */
+async function runHere(file) {
+  watchLaunchers(() => process.kill(process.pid, 'SIGTERM'));
+  await import(pathToFileURL(file).href);
+}
+
 const cloned = existsSync(source);
 if (cloned && major >= 24 && process.features.typescript) {
-  await import(pathToFileURL(source).href);
+  await runHere(source);
 } else if (cloned && pinnedNode() !== undefined) {
   runIn(pinnedNode());
 } else if (!existsSync(compiled)) {
   giveUp(`a clone needs Node 24, and this is ${process.versions.node}; npm ci brings it`);
-} else if (major < 22 || (major === 22 && minor < 12)) {
-  giveUp(`needs Node 22.12 or newer, and this is ${process.versions.node}; upgrade Node`);
+} else if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
+  giveUp(`needs Node ${oldest} or newer, and this is ${process.versions.node}; upgrade Node`);
 } else {
-  await import(pathToFileURL(compiled).href);
+  await runHere(compiled);
 }

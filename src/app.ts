@@ -9,6 +9,7 @@ import type { Log } from './log.ts';
 import { openQueue, type RunEnd, type Runnable } from './queue.ts';
 import { sayer } from './trouble.ts';
 import { startCouriers } from './workers/deliver-notifications/couriers.ts';
+import { requireOnlyAccount } from './workers/deliver-notifications/post.ts';
 import { workers as allWorkers, type Worker } from './workers/index.ts';
 import { startKeepers } from './workers/keep-node/keepers.ts';
 import { startWatchdog } from './workers/raise-alarms/watchdog.ts';
@@ -42,6 +43,7 @@ export async function startWorkers(
 ): Promise<Service> {
   // Before anything starts: a text that is wrong is told at the start.
   const delivery = openDelivery(books.config, log);
+  await requireOnlyAccount(books.db, delivery.channels);
   const replica = openReplica(books.url);
   const queue = await openQueue({
     url: books.url,

@@ -1,9 +1,18 @@
 import { runProgram } from './cli/program.ts';
+import { errnoWords } from './db/faults.ts';
 
-// `perennial … | head` closes the pipe early: nobody reads on, so there is nothing left to say.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
-});
+// Output that can't be written does not end the work: a command that changes something goes on to
+// its own end. A closed pipe (`… | head`) leaves the exit code as it is; a full disk is a failure.
+let lost: string | undefined;
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', ({ code = '', message }: NodeJS.ErrnoException) => {
+    if (code === 'EPIPE' || lost !== undefined) return;
+    lost = errnoWords[code] ?? message;
+    process.stderr.write(`perennial: the output can't be written: ${lost}\n`);
+  });
+}
 
-process.exitCode = await runProgram(process.argv.slice(2));
+const code = await runProgram(process.argv.slice(2));
+// Errors of the last writes come after this turn of the event loop.
+await new Promise((resolve) => setImmediate(resolve));
+process.exitCode = lost !== undefined && code === 0 ? 1 : code;

@@ -207,7 +207,7 @@ test.each(leaves.map((leaf) => [leaf.path, leaf] as const))(
 test('the checks are able to fail', () => {
   expect(wrongWith(['customer', 'topup', '1'])).toBe('there is no command "topup"');
   expect(wrongWith(['run', 'auto-renewal', '--dryrun'])).toBe('"run" has no --dryrun');
-  expect(commandLinesOf('x=$(npx perennial plan list --json | head)')).toEqual([
+  expect(commandLinesOf('x=$(npx --no-install perennial plan list --json | head)')).toEqual([
     ['plan', 'list', '--json'],
   ]);
   expect(leads(named('README.md'), 'docs/nowhere.md')).toBe(false);

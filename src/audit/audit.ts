@@ -3,6 +3,7 @@ import { readClock, stopwatch } from '../db/clock.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { type Outage, readOutages } from '../subscription/outages.ts';
 import type { Check, Violation } from './check.ts';
 import { checks as allChecks } from './index.ts';
 
@@ -36,6 +37,8 @@ export interface AuditReport {
   readonly checks: readonly CheckReport[];
   /** How many rows were looked at, by table. */
   readonly lookedAt: Readonly<Record<string, bigint>>;
+  /** Nodes that do not answer. No violation: their keepers make the changes that wait there. */
+  readonly nodesDown: readonly Outage[];
   readonly tookMs: number;
 }
 
@@ -73,8 +76,9 @@ export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditRe
           reports.push({ id, promise, title, ...finding, tookMs: elapsedMs() - beganMs });
         }
         const lookedAt = await countRows(tx);
+        const nodesDown = await readOutages(tx);
         const ok = reports.every(({ violations }) => violations === 0n);
-        return { ok, now, checks: reports, lookedAt, tookMs: elapsedMs() };
+        return { ok, now, checks: reports, lookedAt, nodesDown, tookMs: elapsedMs() };
       });
   } finally {
     interruption.forget();
@@ -131,7 +135,7 @@ async function countRows(tx: Tx): Promise<AuditReport['lookedAt']> {
 }
 
 /** As the outside contract has it (DESIGN.md 6), with more beside. */
-export function auditJson({ ok, now, checks, lookedAt, tookMs }: AuditReport) {
+export function auditJson({ ok, now, checks, lookedAt, nodesDown, tookMs }: AuditReport) {
   return {
     ok,
     now: isoTime(now),
@@ -147,6 +151,12 @@ export function auditJson({ ok, now, checks, lookedAt, tookMs }: AuditReport) {
       })),
     })),
     looked_at: lookedAt,
+    nodes_down: nodesDown.map(({ node, downSince, toAdd, toRemove }) => ({
+      node,
+      down_since: isoTime(downSince),
+      additions_waiting: toAdd,
+      removals_waiting: toRemove,
+    })),
     took_ms: Math.round(tookMs),
   };
 }

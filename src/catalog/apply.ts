@@ -147,9 +147,9 @@ async function setNode(
     DELETE FROM perennial.stray x USING perennial.node n
     WHERE n.id = ${node.id} AND x.node_id = n.id AND n.api <> ${node.api}`.execute(tx);
   await sql`
-    INSERT INTO perennial.node AS n (id, api, tls, inbounds, groups, link)
+    INSERT INTO perennial.node AS n (id, api, tls, inbounds, groups, link, down_since)
     VALUES (${node.id}, ${node.api}, ${JSON.stringify(node.tls)}::jsonb, ${node.inbounds},
-      ${node.groups}, ${JSON.stringify(node.link)}::jsonb)
+      ${node.groups}, ${JSON.stringify(node.link)}::jsonb, perennial.clock())
     ON CONFLICT (id) DO UPDATE SET api = excluded.api, tls = excluded.tls,
       inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link,
       -- Whoever is on an inbound that isn't named any more has to be taken off there.

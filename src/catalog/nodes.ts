@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { isRemoval, marksOfNode, removalSince } from '../subscription/outages.ts';
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
 /** A node as it is shown. */
@@ -27,6 +28,10 @@ export interface ShownNode {
   readonly confirmed: bigint;
   /** Since when somebody may not connect whose removal it has not confirmed. */
   readonly oldestRemoval: Instant | null;
+  /** How many of `waiting` are removals. */
+  readonly removals: bigint;
+  /** Since when it does not answer; null while it does. */
+  readonly downSince: Instant | null;
 }
 
 /** A group that no plan opens: a node that has only this one is to have nobody. */
@@ -39,15 +44,12 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
       n.last_error AS "lastError", n.reconciled_at AS "reconciledAt",
       n.reconcile_error AS "reconcileError", m.waiting,
       EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id) AS marking,
-      (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed, m.oldest AS "oldestRemoval"
+      (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed,
+      m.oldest AS "oldestRemoval", m.removals, n.down_since AS "downSince"
     FROM perennial.node n CROSS JOIN LATERAL (
-      SELECT count(*) AS waiting, min(coalesce(c.retired_at, m.marked_at)) FILTER (
-          WHERE c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups) AS oldest
-      FROM perennial.access_sync m
-      JOIN perennial.credential c ON c.id = m.credential_id
-      JOIN perennial.subscription s ON s.id = c.subscription_id
-      JOIN perennial.plan p ON p.key = s.plan
-      WHERE m.node_id = n.id) m
+      SELECT count(*) AS waiting, count(*) FILTER (WHERE ${isRemoval}) AS removals,
+        min(${removalSince}) FILTER (WHERE ${isRemoval}) AS oldest
+      FROM ${marksOfNode} WHERE m.node_id = n.id) m
     ORDER BY n.id`.execute(db);
   return rows;
 }
@@ -62,9 +64,12 @@ export function nodeJson(node: ShownNode) {
     inbounds: [...node.inbounds],
     leaving: node.leaving,
     last_seen_at: maybe(node.lastSeenAt),
+    down_since: maybe(node.downSince),
     failures: node.failures,
     open_until: maybe(node.openUntil),
     marks_waiting: Number(node.waiting),
+    additions_waiting: Number(node.waiting - node.removals),
+    removals_waiting: Number(node.removals),
     confirmed_waiting: Number(node.confirmed),
     oldest_unconfirmed_removal: maybe(node.oldestRemoval),
     last_error: node.lastError,

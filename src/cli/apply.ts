@@ -1,19 +1,30 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { requireConfirmedRemovals } from '../catalog/access-state.ts';
 import { carryOut } from '../catalog/apply.ts';
-import { difference, inWords, type Step } from '../catalog/difference.ts';
 import { refuseUnmeant, requireKnownNodes } from '../catalog/moved.ts';
 import { refuseVanished } from '../catalog/vanished.ts';
-import { readWithdrawals, withdrawalText } from '../catalog/withdrawn.ts';
+import { warningsOf } from '../catalog/warnings.ts';
+import type { Config } from '../config.ts';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { finishMarking } from '../subscription/marking.ts';
+import { finishMarking, takeOpenings } from '../subscription/marking.ts';
 import { finishPriceReviews } from '../subscription/price-reviews.ts';
+import { type Change, changeJson, changeText, readChange } from './apply-report.ts';
+import { whole } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
-import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+import {
+  type CommonOptions,
+  command,
+  type OpenBooks,
+  type OpenedBooks,
+  print,
+  withBooks,
+} from './frame.ts';
 import { ProgressLine } from './progress.ts';
+import { Interrupted } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly yes?: boolean;
@@ -22,6 +33,8 @@ interface Options extends CommonOptions {
   readonly retire?: boolean;
   readonly moved?: readonly string[];
   readonly keep?: readonly string[];
+  /** How many running subscriptions may lose access. */
+  readonly confirmRemovals?: number;
 }
 
 /** `perennial apply FILE`: plans, prices, rules and nodes of the file; the difference first. */
@@ -35,78 +48,116 @@ export function applyCommand(open: OpenBooks): Command {
     .option('--retire', 'take plans and prices out of sale that subscriptions have')
     .option('--moved <ID>', 'this node has another address, and what was there is gone', each)
     .option('--keep <ID>', 'this node, which is being emptied, is kept', each)
+    .option(
+      '--confirm-removals <N>',
+      'confirm that N running subscriptions lose access; needed for more than max(20, 10%)',
+      whole(0, Number.MAX_SAFE_INTEGER),
+    )
     .addHelpText('after', '\n--moved and --keep may be given several times.')
     .action(async (file: string, options: Options) => {
       // Where the books are is the process's configuration, which the file may be itself.
       const wanted = readConfiguration({ config: file });
       const warnings = options.json ? process.stderr : process.stdout;
       for (const exposed of wanted.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
-      await withBooks(open, { ...options, config: options.config ?? file }, async ({ db }) => {
-        const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
-        await requireKnownNodes(db, wanted, meant);
-        const show = await difference(db, wanted, await readClock(db));
-        if (show.length === 0) {
-          print(
-            options,
-            { changed: 0, steps: [] },
-            () => 'nothing to do: the books are as the file says',
-          );
-          return;
-        }
-        const affected = await readWithdrawals(db, show);
-        const lines = [...show.map(inWords), ...affected.map(withdrawalText)];
-        if (!options.json) process.stdout.write(`${lines.join('\n')}\n`);
-        const refuse = async (on: Db | Tx, steps: readonly Step[]) => {
-          refuseUnmeant(steps, meant, file);
-          if (options.retire !== true) await refuseVanished(on, steps, file);
-        };
-        await refuse(db, show);
-        if (options.dryRun === true || (options.yes !== true && !(await confirmed(options)))) {
-          const nothing = { changed: 0, steps: show.map(inWords), affected };
-          print(options, nothing, () => 'nothing was changed');
-          return;
-        }
-        const done = await inTransaction(db, async (tx) => {
-          const now = await readTrustedTime(tx);
-          // What another replica's apply did meanwhile is not done twice.
-          const steps = await difference(tx, wanted, now);
-          await refuse(tx, steps);
-          const affected = await readWithdrawals(tx, steps);
-          await carryOut(tx, steps, 'cli', now);
-          return { steps: steps.map(inWords), affected };
-        });
-        const marked = await markAll(db);
-        const reviewed = await finishPriceReviews(db);
-        const { steps } = done;
-        print(options, { changed: steps.length, ...done, marked, reviewed }, () => {
-          const made = `${steps.length} ${steps.length === 1 ? 'change' : 'changes'} made`;
-          return marked === 0 ? made : `${made}; marked for the keepers of nodes: ${marked}`;
-        });
-      });
+      const own = { ...options, config: options.config ?? file };
+      await withBooks(open, own, (books, signal) =>
+        applyFile(books, file, wanted, options, signal),
+      );
     });
+}
+
+async function applyFile(
+  books: OpenedBooks,
+  file: string,
+  wanted: Config,
+  options: Options,
+  signal: AbortSignal,
+) {
+  const { db, url } = books;
+  const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
+  await requireKnownNodes(db, wanted, meant);
+  const shown = await readChange(db, wanted, await readClock(db));
+  const warnings = await warningsOf(db, url, shown.steps, shown.impact.after);
+  const report = (change: Change, changed: number) => changeJson(change, changed, warnings);
+  if (!options.json) {
+    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+    process.stdout.write(changeText(shown));
+  }
+  if (shown.steps.length === 0) {
+    print(options, report(shown, 0), () => 'nothing to do: the books are as the file says');
+    return;
+  }
+  const refuse = async (on: Db | Tx, { steps }: Change) => {
+    refuseUnmeant(steps, meant, file);
+    if (options.retire !== true) await refuseVanished(on, steps, file);
+  };
+  const requireConfirmed = ({ impact }: Change) =>
+    requireConfirmedRemovals(impact.sum, impact.running, options.confirmRemovals, file);
+  await refuse(db, shown);
+  if (options.dryRun !== true) requireConfirmed(shown);
+  if (options.dryRun === true || (options.yes !== true && !(await confirmed(options, signal)))) {
+    print(options, report(shown, 0), () => 'nothing was changed');
+    return;
+  }
+  const done = await inTransaction(db, async (tx) => {
+    // Changes of plans and nodes wait here, so this one counts what it changes.
+    await takeOpenings(tx);
+    // What another replica's apply did meanwhile is not done twice.
+    const change = await readChange(tx, wanted, await readTrustedTime(tx));
+    await refuse(tx, change);
+    requireConfirmed(change);
+    await carryOut(tx, change.steps, 'cli', change.now);
+    return change;
+  });
+  const marked = await markAll(db, done.steps.length, signal);
+  const reviewed = await finishPriceReviews(db);
+  const count = done.steps.length;
+  print(options, { ...report(done, count), marked, reviewed }, () => {
+    const made = `${count} ${count === 1 ? 'change' : 'changes'} made`;
+    return marked === 0 ? made : `${made}; marked for the keepers of nodes: ${marked}`;
+  });
 }
 
 /** An option that may be given several times. */
 const each = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** Who may connect where is different now. What is broken off here, the service finishes. */
-async function markAll(db: Db): Promise<number> {
+async function markAll(db: Db, changes: number, signal: AbortSignal): Promise<number> {
   const line = new ProgressLine();
   try {
-    return await finishMarking(db, (marked) =>
-      line.show(() => `${marked} marked for the keepers of nodes`),
-    );
+    return await finishMarking(db, (marked) => {
+      line.show(() => `${marked} marked for the keepers of nodes`);
+      if (!signal.aborted) return;
+      throw new Interrupted(
+        signal,
+        `all ${changes} changes were made; the service continues to mark the nodes, as does "perennial apply"`,
+      );
+    });
   } finally {
     line.end();
   }
 }
 
-async function confirmed(options: Options): Promise<boolean> {
+/** Asks on the terminal. Ctrl-C there is a key, so it is turned into the signal. */
+async function confirmed(options: Options, signal: AbortSignal): Promise<boolean> {
   if (options.json || !process.stdin.isTTY) {
     throw new UsageFault('not_confirmed', 'apply: nobody to ask here; --yes makes these changes');
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const answer = await terminal.question('Make these changes? [y/N] ');
-  terminal.close();
-  return /^y(es)?$/i.test(answer.trim());
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const closed = new AbortController();
+  terminal.on('close', () => closed.abort());
+  try {
+    const until = AbortSignal.any([signal, closed.signal]);
+    const answer = await terminal.question('Make these changes? [y/N] ', { signal: until });
+    return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    process.stdout.write('\n');
+    if (signal.aborted) throw new Interrupted(signal, 'nothing was changed', error);
+    // Ctrl-D: an end of the input is not a consent.
+    if (closed.signal.aborted) return false;
+    throw error;
+  } finally {
+    terminal.close();
+  }
 }

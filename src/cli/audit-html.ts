@@ -1,6 +1,14 @@
 import type { AuditReport, CheckReport } from '../audit/audit.ts';
 import { isoTime } from '../kernel/instant.ts';
-import { notShown, rowsOf, type Section, scopeOf, sectionsOf, verdictOf } from './audit-text.ts';
+import {
+  notShown,
+  outagesOf,
+  rowsOf,
+  type Section,
+  scopeOf,
+  sectionsOf,
+  verdictOf,
+} from './audit-text.ts';
 
 // The report as one file that an operator keeps as a record: no script, nothing loaded from
 // elsewhere, readable on a telephone, on paper and without colours.
@@ -49,6 +57,9 @@ export function auditHtml(report: AuditReport): string {
 <h1>Audit</h1>
 <p class="verdict ${report.ok ? 'well' : 'wrong'}">${verdict}</p>
 <p>${escaped(scopeOf(report))}</p>
+${outagesOf(report)
+  .map((sentence) => `<p class="wrong">${escaped(sentence)}</p>`)
+  .join('\n')}
 ${sectionsOf(report).map(sectionHtml).join('\n')}
 </body>
 </html>`;

@@ -56,7 +56,16 @@ export function scopeOf({ now, lookedAt, tookMs }: AuditReport): string {
   return `Looked at ${seen}, as they were at ${isoTime(now)}, in ${(tookMs / 1_000).toFixed(1)} s.`;
 }
 
-const conclusionOf = (report: AuditReport): string => `${verdictOf(report)} ${scopeOf(report)}`;
+/** A sentence for each node that does not answer. */
+export function outagesOf({ nodesDown }: AuditReport): string[] {
+  return nodesDown.map(
+    ({ node, downSince, toAdd, toRemove }) =>
+      `Node ${node} is down since ${isoTime(downSince)}: ${counted(toAdd, 'user waits', 'users wait')} to be added, ${toRemove.toLocaleString('en')} to be removed.`,
+  );
+}
+
+const conclusionOf = (report: AuditReport): string =>
+  [`${verdictOf(report)} ${scopeOf(report)}`, ...outagesOf(report)].join('\n');
 
 const nameOf = (table: string): string => table.replaceAll('_', ' ');
 

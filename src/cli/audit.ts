@@ -7,7 +7,6 @@ import { auditNodes } from './audit-nodes.ts';
 import { auditMarkdown, auditText } from './audit-text.ts';
 import { type CommonOptions, command, jsonText, type OpenBooks, withBooks } from './frame.ts';
 import { ProgressLine } from './progress.ts';
-import { heedSignals } from './signals.ts';
 
 const formats = ['text', 'json', 'markdown', 'html'] as const;
 
@@ -25,8 +24,8 @@ export function auditCommand(open: OpenBooks): Command {
     .option('--nodes', 'ask each node as well what it really holds')
     .addHelpText('after', '\nExit code 1 if anything is wrong. What is checked: docs/audit.md')
     .action(async (options: Options) => {
-      const report = await withBooks(open, options, ({ url }) =>
-        auditAlone(url, options.nodes ?? false),
+      const report = await withBooks(open, options, ({ url }, signal) =>
+        auditAlone(url, options.nodes ?? false, signal),
       );
       const format = options.json ? 'json' : options.format;
       process.stdout.write(`${printed(report, format)}\n`);
@@ -35,21 +34,23 @@ export function auditCommand(open: OpenBooks): Command {
 }
 
 /** On a connection of its own, and one to end it with: at once when it is told to. */
-async function auditAlone(url: string, withNodes: boolean): Promise<AuditReport> {
+async function auditAlone(
+  url: string,
+  withNodes: boolean,
+  signal: AbortSignal,
+): Promise<AuditReport> {
   const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
-  const ending = heedSignals();
   const line = new ProgressLine();
   try {
     const report = await audit(db, {
-      signal: ending.signal,
+      signal,
       onCheck: ({ title }, at, of) => line.show(() => `checking ${at + 1} of ${of}: ${title}`),
     });
     if (!withNodes) return report;
     const onUsers = (users: number) => line.show(() => `${users} users of a node read`);
-    return await auditNodes(report, { db, url, signal: ending.signal, onUsers });
+    return await auditNodes(report, { db, url, signal, onUsers });
   } finally {
     line.end();
-    ending.forget();
     await db.destroy();
   }
 }

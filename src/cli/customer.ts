@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { nodesOf } from '../catalog/customer-nodes.ts';
 import { linksOf } from '../catalog/links.ts';
 import { adjust, topUp } from '../subscription/balance.ts';
 import { createCustomer, setCustomer } from '../subscription/customers.ts';
@@ -17,7 +18,7 @@ import {
 } from './customer-rights.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 import { linksText } from './links.ts';
-import { portraitText } from './portrait-text.ts';
+import { customerNodesText, portraitText } from './portrait-text.ts';
 
 // `perennial customer …`: each calls one function of subscription/. A customer is named by the
 // Telegram id, money is in major units.
@@ -110,11 +111,14 @@ function show(open: OpenBooks): Command {
       withBooks(open, options, async ({ db }) => {
         const portrait = await portraitOf(db, tg(id), options.rows);
         const links = await linksOf(db, tg(id));
+        const nodes = await nodesOf(db, tg(id));
         const shown = () =>
-          links.length === 0
-            ? portraitText(portrait)
-            : `${portraitText(portrait)}\n\nlinks\n${linksText(links, options.qr === true)}`;
-        print(options, { ...portrait, links }, shown);
+          [
+            portraitText(portrait),
+            ...(links.length === 0 ? [] : [`links\n${linksText(links, options.qr === true)}`]),
+            ...customerNodesText(nodes),
+          ].join('\n\n');
+        print(options, { ...portrait, links, nodes }, shown);
       }),
     );
 }

@@ -61,7 +61,7 @@ function farewell(dataDir: string, renewed: number): string {
   return [
     `Ended. ${renewed} renewals; the books stay in ${dataDir} until the next demo.`,
     'Look into them:',
-    `  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx perennial audit`,
+    `  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx --no-install perennial audit`,
   ].join('\n');
 }
 

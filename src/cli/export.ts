@@ -4,6 +4,7 @@ import { writeTarget } from '../transfer/files.ts';
 import { formatOf } from '../transfer/records.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 import { ProgressLine } from './progress.ts';
+import { Interrupted } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly format?: string;
@@ -17,14 +18,20 @@ export function exportCommand(open: OpenBooks): Command {
     .action(async (file: string, options: Options) => {
       const toStdout = file === '-';
       const format = formatOf(file, options.format ?? (toStdout ? 'csv' : undefined));
-      const lines = await withBooks(open, options, async ({ url }) => {
+      const lines = await withBooks(open, options, async ({ url }, signal) => {
         const progress = new ProgressLine();
         let written = 0;
         const onRows = (rows: number) => {
           written = rows;
           progress.show(() => `writing: ${rows} lines`);
         };
-        await writeTarget(file, exportBook({ url, format, onRows })).finally(() => progress.end());
+        await writeTarget(file, exportBook({ url, format, onRows }), signal)
+          .catch((error: unknown) => {
+            if (!signal.aborted) throw error;
+            const left = toStdout ? 'the output is incomplete' : `${file} was not written`;
+            throw new Interrupted(signal, `${left}, and the database was not changed`, error);
+          })
+          .finally(() => progress.end());
         return written;
       });
       if (toStdout) return;

@@ -4,6 +4,7 @@ import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { parseInstant } from '../kernel/instant.ts';
 import { readConfiguration } from './configuration.ts';
+import { Interrupted, untilSignal } from './signals.ts';
 
 // What all commands share: the three options, opening the books and closing them, and printing
 // either words for a person or JSON for a program.
@@ -44,8 +45,25 @@ export interface OpenedBooks {
 /** How books are opened; set once by `main.ts`, so that commands don't know of servers. */
 export type OpenBooks = (config: Config) => Promise<OpenedBooks>;
 
-/** Opens the books, sets the clock if `--now` was given, does the work, and closes them again. */
-export async function withBooks<T>(
+/**
+ * Opens the books, sets the clock if `--now` was given, does the work, and closes them again.
+ * SIGINT and SIGTERM end it. @throws Interrupted that states what was changed
+ */
+export function withBooks<T>(
+  open: OpenBooks,
+  options: CommonOptions,
+  work: (books: OpenedBooks, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return untilSignal((signal) =>
+    withOpenBooks(open, options, (books) => {
+      if (signal.aborted) throw new Interrupted(signal, 'nothing was changed');
+      return work(books, signal);
+    }),
+  );
+}
+
+/** The same for a service, which ends by a signal as a success. */
+export async function withOpenBooks<T>(
   open: OpenBooks,
   options: CommonOptions,
   work: (books: OpenedBooks) => Promise<T>,

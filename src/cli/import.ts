@@ -14,6 +14,7 @@ import {
   withBooks,
 } from './frame.ts';
 import { ProgressLine } from './progress.ts';
+import { Interrupted } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly format?: string;
@@ -29,7 +30,7 @@ export function importCommand(open: OpenBooks): Command {
     .action(async (file: string, options: Options) => {
       const format = formatOf(file, options.format);
       const source = await openSource(file);
-      const outcome = await withBooks(open, options, async ({ config, url }) => {
+      const outcome = await withBooks(open, options, async ({ config, url }, signal) => {
         const line = new ProgressLine();
         return importBook({
           url,
@@ -39,8 +40,13 @@ export function importCommand(open: OpenBooks): Command {
           currency: config.file.currency,
           actor: 'cli',
           dryRun: options.dryRun ?? false,
+          signal,
           onProgress: (progress) => line.show(() => progressText(progress)),
-        }).finally(() => line.end());
+        })
+          .catch((error: unknown) => {
+            throw signal.aborted ? new Interrupted(signal, 'nothing was imported', error) : error;
+          })
+          .finally(() => line.end());
       });
       report(file, outcome, options);
     });

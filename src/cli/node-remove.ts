@@ -1,12 +1,15 @@
 import type { Command } from 'commander';
+import { impactOf, withNode } from '../catalog/access-impact.ts';
+import { readAccessState, requireConfirmedRemovals } from '../catalog/access-state.ts';
 import { beginLeaving, forgetNode } from '../catalog/leaving.ts';
 import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
 import { readClock } from '../db/clock.ts';
-import { inTransaction } from '../db/connect.ts';
+import { type Db, inTransaction } from '../db/connect.ts';
 import { refused } from '../kernel/faults.ts';
-import { finishMarking } from '../subscription/marking.ts';
+import { finishMarking, takeOpenings } from '../subscription/marking.ts';
 import { compareNodes } from '../workers/reconcile-xray-state/preview.ts';
 import { connectNode } from '../xray/grpc/client.ts';
+import { whole } from './arguments.ts';
 import {
   type CommonOptions,
   command,
@@ -18,6 +21,8 @@ import {
 
 interface Options extends CommonOptions {
   readonly forget?: boolean;
+  /** How many running subscriptions may lose access. */
+  readonly confirmRemovals?: number;
 }
 
 /**
@@ -27,10 +32,15 @@ interface Options extends CommonOptions {
 export function removeCommand(open: OpenBooks): Command {
   return command('remove <ID>', 'give a node up: it is emptied of our users, then forgotten')
     .option('--forget', 'leave the node as it is; our users stay on it')
+    .option(
+      '--confirm-removals <N>',
+      'confirm that N running subscriptions lose access; needed for more than max(20, 10%)',
+      whole(0, Number.MAX_SAFE_INTEGER),
+    )
     .action((id: string, options: Options) =>
       withBooks(open, options, async (books) => {
         const [node] = await namedNodes(books.db, id);
-        const state = await step(books, node as ShownNode, options.forget ?? false);
+        const state = await step(books, node as ShownNode, options);
         print(options, { id, ...state }, () => text(id, state));
       }),
     );
@@ -41,12 +51,10 @@ interface State {
   readonly marks_waiting: number;
 }
 
-async function step(books: OpenedBooks, node: ShownNode, forget: boolean): Promise<State> {
+async function step(books: OpenedBooks, node: ShownNode, options: Options): Promise<State> {
   const { db } = books;
-  if (!forget) {
-    if (!node.leaving) {
-      await inTransaction(db, async (tx) => beginLeaving(tx, node.id, 'cli', await readClock(tx)));
-    }
+  if (options.forget !== true) {
+    if (!node.leaving) await drain(db, node.id, options);
     await finishMarking(db);
     const [left] = await namedNodes(db, node.id);
     const { waiting, marking } = left as ShownNode;
@@ -55,6 +63,20 @@ async function step(books: OpenedBooks, node: ShownNode, forget: boolean): Promi
   }
   await inTransaction(db, async (tx) => forgetNode(tx, node.id, 'cli', await readClock(tx)));
   return { state: 'removed', marks_waiting: 0 };
+}
+
+/** Counts who loses access in the transaction that takes it away. @throws UsageFault */
+async function drain(db: Db, id: string, { confirmRemovals }: Options): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    await takeOpenings(tx);
+    const now = await readClock(tx);
+    const before = await readAccessState(tx, now);
+    const after = withNode(before, id, { groups: [], inbounds: [] });
+    const running = [...before.running.values()].reduce((sum, count) => sum + count, 0);
+    const place = `node remove ${id}`;
+    requireConfirmedRemovals(impactOf(before, after), running, confirmRemovals, place);
+    await beginLeaving(tx, id, 'cli', now);
+  });
 }
 
 /** Everything was confirmed; now the node itself is asked. @throws Fault what is still there */

@@ -35,6 +35,7 @@ function text(nodes: readonly ShownNode[]): string {
     'GROUPS',
     'INBOUNDS',
     'LAST SEEN',
+    'DOWN SINCE',
     'FAILURES',
     'OPEN UNTIL',
     'WAITING',
@@ -48,6 +49,7 @@ function text(nodes: readonly ShownNode[]): string {
       node.leaving ? '(is being emptied)' : node.groups.join(', '),
       node.inbounds.join(', '),
       node.last_seen_at ?? 'never',
+      node.down_since ?? '-',
       String(node.failures),
       node.open_until ?? '-',
       String(node.marks_waiting),
@@ -61,5 +63,5 @@ function text(nodes: readonly ShownNode[]): string {
     ...(lastError === null ? [] : [`${id}: ${lastError}`]),
     ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
   ]);
-  return [table([head, ...rows], [5, 7]), ...more].join('\n');
+  return [table([head, ...rows], [6, 8]), ...more].join('\n');
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { type Embedded, startEmbedded } from '../db/embedded.ts';
+import { type Embedded, findRunningServer, startEmbedded } from '../db/embedded.ts';
 import { openChecked } from '../db/open.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { OpenedBooks } from './frame.ts';
@@ -12,6 +12,15 @@ import type { OpenedBooks } from './frame.ts';
 export interface Place {
   readonly url: string;
   close(): Promise<void>;
+}
+
+function noDatabase(config: Config): UsageFault {
+  return new UsageFault(
+    'no_database',
+    config.path === undefined
+      ? 'perennial.yaml: is not in this folder; write one, name another with --config, or set DATABASE_URL'
+      : `${config.path}: database: is not set; "embedded" or a URL is needed (or the variable DATABASE_URL)`,
+  );
 }
 
 /**
@@ -25,12 +34,7 @@ export async function findDatabase(
 ): Promise<Place> {
   const { database, dataDir } = config;
   if (database === undefined) {
-    throw new UsageFault(
-      'no_database',
-      config.path === undefined
-        ? 'perennial.yaml: is not in this folder; write one, name another with --config, or set DATABASE_URL'
-        : `${config.path}: database: is not set; "embedded" or a URL is needed (or the variable DATABASE_URL)`,
-    );
+    throw noDatabase(config);
   }
   if (database !== 'embedded') return { url: database, close: async () => undefined };
   if (!mayCreate && !existsSync(join(dataDir, 'postgres'))) {
@@ -41,6 +45,13 @@ export async function findDatabase(
   }
   const embedded: Embedded = await startEmbedded({ dataDir, owner });
   return { url: embedded.url, close: () => embedded.stop() };
+}
+
+/** The URL of the database if its server runs; undefined for an embedded one that does not. */
+export async function findRunning(config: Config): Promise<string | undefined> {
+  const { database, dataDir } = config;
+  if (database === undefined) throw noDatabase(config);
+  return database === 'embedded' ? findRunningServer(dataDir) : database;
 }
 
 /** Opens the books of the configuration for a command, checked. */

@@ -21,6 +21,8 @@ interface Rules {
   readonly requires?: readonly Requirement[];
   /** Pairs; a third text is the value of the first option that agrees with the second option. */
   readonly excludes?: readonly (readonly [string, string, string?])[];
+  /** Options of every command that this command has no use for. */
+  readonly unused?: readonly string[];
 }
 
 /** By the path of the command. */
@@ -43,6 +45,8 @@ const rules: Readonly<Record<string, Rules>> = {
   'customer purchase': { excludes: [['--new', '--subscription']] },
   'customer grant': { excludes: [['--plan', '--subscription']] },
   'customer show': { excludes: [['--qr', '--json']] },
+  restore: { unused: ['--now'] },
+  'db url': { unused: ['--now'] },
   audit: { excludes: [['--format', '--json', 'json']] },
 };
 
@@ -81,7 +85,14 @@ function requireText(command: Command, given: ReadonlyMap<string, unknown>): voi
 export function checkOptions(command: Command): void {
   const given = givenOptions(command);
   requireText(command, given);
-  const { requires = [], excludes = [] } = rules[pathOf(command)] ?? {};
+  const { requires = [], excludes = [], unused = [] } = rules[pathOf(command)] ?? {};
+  const without = unused.find((option) => given.has(option));
+  if (without !== undefined) {
+    throw new UsageFault(
+      'unused_option',
+      `${without}: has no effect on "${pathOf(command)}"; remove it`,
+    );
+  }
   for (const { option, needs, because } of requires) {
     if (!given.has(option) || given.has(needs)) continue;
     throw new UsageFault(

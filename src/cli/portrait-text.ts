@@ -1,3 +1,4 @@
+import type { CustomerNode } from '../catalog/customer-nodes.ts';
 import type { JsonObject } from '../db/schema.ts';
 import type { Portrait, SubscriptionPortrait } from '../subscription/portrait.ts';
 import { table } from './frame.ts';
@@ -39,6 +40,19 @@ export function portraitText(portrait: Portrait): string {
   ]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+/** Nodes that are down or still have to be changed; empty if there is none. */
+export function customerNodesText(nodes: readonly CustomerNode[]): string[] {
+  const lines = nodes
+    .filter(({ down_since, waits_for }) => down_since !== null || waits_for !== null)
+    .map(({ subscription_id, node, down_since, waits_for }) => {
+      const down = down_since === null ? [] : [`down since ${minute(down_since)}`];
+      const waits =
+        waits_for === null ? [] : [`subscription ${subscription_id} waits for its ${waits_for}`];
+      return `${node}: ${[...down, ...waits].join(', ')}`;
+    });
+  return lines.length === 0 ? [] : [`nodes\n${[...new Set(lines)].join('\n')}`];
 }
 
 const text = (value: unknown): string => String(value ?? '-');

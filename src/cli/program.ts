@@ -5,8 +5,10 @@ import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
 import { auditCommand } from './audit.ts';
+import { backupCommand, restoreCommand } from './backup.ts';
 import { clockCommand } from './clock.ts';
 import { customerCommand } from './customer.ts';
+import { dbCommand } from './db.ts';
 import { demoCommand } from './demo.ts';
 import { exportCommand } from './export.ts';
 import { importCommand } from './import.ts';
@@ -17,11 +19,12 @@ import { openBooksFor, openBooksForService } from './open-books.ts';
 import { checkOptions } from './option-rules.ts';
 import { planCommand } from './plan.ts';
 import { runCommand } from './run.ts';
+import { Interrupted } from './signals.ts';
 import { startCommand } from './start.ts';
 import { tokenCommand } from './token.ts';
 
-/** Well; what was asked failed; wrong usage or configuration. */
-export type ExitCode = 0 | 1 | 2;
+/** Success; what was asked failed; wrong usage or configuration; SIGINT; SIGTERM. */
+export type ExitCode = 0 | 1 | 2 | 130 | 143;
 
 /** The whole program. */
 export function program(): Command {
@@ -38,6 +41,9 @@ export function program(): Command {
     .addCommand(nodeCommand(openBooksFor))
     .addCommand(importCommand(openBooksFor))
     .addCommand(exportCommand(openBooksFor))
+    .addCommand(backupCommand(openBooksFor))
+    .addCommand(restoreCommand())
+    .addCommand(dbCommand())
     .addCommand(runCommand(openBooksFor))
     .addCommand(customerCommand(openBooksFor))
     .addCommand(noticeCommand(openBooksFor))
@@ -86,6 +92,7 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
         : `perennial: ${maskSecrets(fault.message)}\n`,
     );
     if (fault.kind === 'bug') process.stderr.write(`${maskSecrets(fault.stack ?? '')}\n`);
+    if (fault instanceof Interrupted) return fault.exitCode;
     return fault instanceof UsageFault ? 2 : 1;
   }
 }

@@ -20,7 +20,6 @@ import {
   withBooks,
 } from './frame.ts';
 import { previewTo } from './run-preview.ts';
-import { heedSignals } from './signals.ts';
 
 // `perennial run WORKER`: one run, now, beside whatever a service is doing; both go by the same
 // locks. Somebody who asks for a run wants it done: it goes on until nothing is left, unless the
@@ -39,14 +38,15 @@ export function runCommand(open: OpenBooks): Command {
     .option('--confirm', 'go on with what a guard holds')
     .action(async (name: string, options: Options) => {
       if (!workerNames.includes(name)) throw noWorker(name);
-      await withBooks(open, options, (books) =>
-        untilInterrupted((signal) => {
-          const worker = workerOf(name, books.config);
-          return options.dryRun === true
-            ? previewTo(process.stdout, worker, books, signal, options.json ?? false)
-            : runNow(worker, books, signal, options);
-        }),
-      );
+      await withBooks(open, options, (books, signal) => {
+        signal.addEventListener('abort', () => {
+          process.stderr.write('ending after the batch in hand\n');
+        });
+        const worker = workerOf(name, books.config);
+        return options.dryRun === true
+          ? previewTo(process.stdout, worker, books, signal, options.json ?? false)
+          : runNow(worker, books, signal, options);
+      });
     });
 }
 
@@ -72,19 +72,6 @@ function workerOf(name: string, config: Config): Worker {
 const toErrors: MessageLog = {
   info: (fields, message) => process.stderr.write(`${message}: ${JSON.stringify(fields)}\n`),
 };
-
-/** The first Ctrl-C or SIGTERM ends the work after the batch in hand, a second one at once. */
-async function untilInterrupted(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const ending = heedSignals();
-  ending.signal.addEventListener('abort', () => {
-    process.stderr.write('ending after the batch in hand\n');
-  });
-  try {
-    await work(ending.signal);
-  } finally {
-    ending.forget();
-  }
-}
 
 async function runNow(
   worker: Worker,

@@ -1,11 +1,27 @@
 import { stopwatch } from '../db/clock.ts';
+import { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 
 /**
  * Ctrl-C on a terminal reaches the program more than once: from the terminal itself and from npx
- * or npm, which pass it on. What comes within this time of the first is the same wish.
+ * or npm, which pass it on. A signal within this time of the first one is a copy of it.
  */
-const sameWishMs = secondMs;
+const copiesMs = secondMs;
+
+/** 128 + the number of the signal, as a shell reports it. */
+export const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+export type EndSignal = keyof typeof exitCodes;
+
+/** A command that a signal ended: one sentence that states what was changed, and its exit code. */
+export class Interrupted extends Fault {
+  readonly exitCode: 130 | 143;
+
+  constructor(by: AbortSignal, changed: string, cause?: unknown) {
+    super('transient', 'interrupted', `interrupted; ${changed}`, cause);
+    this.name = 'Interrupted';
+    this.exitCode = exitCodes[by.reason as EndSignal] ?? 130;
+  }
+}
 
 /** Ends what goes on: SIGINT or SIGTERM once asks for it, a second time forces it. */
 export interface Ending {
@@ -15,22 +31,48 @@ export interface Ending {
 }
 
 /**
- * Heeds SIGTERM and SIGINT. The first one aborts `signal`, with its name as the reason; what has
- * not ended `graceMs` later is cut off with exit code 0: it was asked to end, and did.
+ * Heeds SIGTERM and SIGINT. The first one aborts `signal`, with its name as the reason. A service
+ * gives `graceMs`: work that has not ended by then is cut off with exit code 0.
  */
 export function heedSignals(options: { readonly graceMs?: number } = {}): Ending {
   const ending = new AbortController();
   let sinceMs: (() => number) | undefined;
-  const hear = (name: NodeJS.Signals): void => {
+  const hear = (name: EndSignal): void => {
     if (sinceMs === undefined) {
       sinceMs = stopwatch();
       if (options.graceMs !== undefined) setTimeout(() => process.exit(0), options.graceMs).unref();
       ending.abort(name);
-    } else if (sinceMs() > sameWishMs) process.exit(name === 'SIGINT' ? 130 : 143);
+    } else if (sinceMs() > copiesMs) {
+      process.stderr.write(
+        'perennial: ended at once; the database undoes what was not committed\n',
+      );
+      process.exit(exitCodes[name]);
+    }
   };
   process.on('SIGINT', hear).on('SIGTERM', hear);
   return {
     signal: ending.signal,
     forget: () => void process.off('SIGINT', hear).off('SIGTERM', hear),
   };
+}
+
+/**
+ * Runs a command that a signal may end. A command that has ended all the same has printed its
+ * result, and one that failed has changed nothing, unless it throws its own `Interrupted`.
+ * @throws Interrupted if a signal came
+ */
+export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const ending = heedSignals();
+  const { signal } = ending;
+  let result: T;
+  try {
+    result = await work(signal);
+  } catch (error) {
+    if (!signal.aborted || error instanceof Interrupted) throw error;
+    throw new Interrupted(signal, 'nothing was changed', error);
+  } finally {
+    ending.forget();
+  }
+  if (signal.aborted) throw new Interrupted(signal, 'the result above states what was changed');
+  return result;
 }

@@ -1,27 +1,35 @@
 import { once } from 'node:events';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { startWorkers } from '../app.ts';
 import { placeOf } from '../db/place.ts';
 import { rightsFault } from '../db/reach.ts';
 import { type Api, type ApiBooks, startApi } from '../http/listen.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { secondMs } from '../kernel/instant.ts';
+import { minuteMs, readDurationMs, secondMs } from '../kernel/instant.ts';
 import { type Log, openLog } from '../log.ts';
+import { type Outage, watchOutage } from '../outage.ts';
+import { atRate, openTestClock } from '../test-clock.ts';
 import { startSentinel } from '../workers/clock-sentinel.ts';
+import { whole } from './arguments.ts';
+import { readConfiguration } from './configuration.ts';
 import {
   type CommonOptions,
   command,
   type OpenBooks,
   type OpenedBooks,
-  withBooks,
+  withOpenBooks,
 } from './frame.ts';
 import { heedSignals } from './signals.ts';
+import { untilReachable } from './until-reachable.ts';
 
 // `perennial start`: the service. It ends by SIGTERM or SIGINT: the batch in hand ends, nothing
 // new starts, and what is left waits for another replica or the next start.
 
 interface Options extends CommonOptions {
   readonly role: string;
+  readonly log?: 'json' | 'text';
+  readonly rate?: number;
+  readonly wait?: number;
 }
 
 /** A service has 10 s to end. What hangs then is cut off: the database undoes what was open. */
@@ -34,21 +42,70 @@ export function startCommand(open: OpenBooks): Command {
       'what this process does: all, worker, api (all: the API where "http" is set)',
       'all',
     )
+    .addOption(
+      new Option(
+        '--log <FORMAT>',
+        'format of the log (default: text on a terminal, else json)',
+      ).choices(['text', 'json']),
+    )
+    .option('--wait <DURATION>', 'how long to wait for PostgreSQL (default: 5m)', waitDuration)
+    .option(
+      '--rate <N>',
+      'run the clock of a test database: N of its seconds in a second',
+      whole(1, 100_000),
+    )
     .action(async (options: Options) => {
       const roles = readRoles(options.role);
       const ending = heedSignals({ graceMs: endMs });
+      const heedHangup = () => void (process.stdin.isTTY && process.kill(process.pid, 'SIGTERM'));
+      // A service without a terminal was started to stay: nohup, cron, a closed ssh session.
+      process.on('SIGHUP', heedHangup);
       try {
-        await withBooks(open, options, async (books) => {
-          refuseDemo(books);
-          const log = openLog(books.config.logLevel);
-          endOnBugs(log);
-          for (const exposed of books.config.exposed ?? []) log.warn({}, exposed);
-          await serve(books, log, rolesHere(roles, books), ending.signal);
-        });
+        await run(open, options, roles, ending.signal);
       } finally {
+        process.off('SIGHUP', heedHangup);
         ending.forget();
       }
     });
+}
+
+async function run(
+  open: OpenBooks,
+  options: Options,
+  roles: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const format = options.log ?? (process.stdout.isTTY && options.json !== true ? 'text' : 'json');
+  let outage: Outage | undefined;
+  const { logLevel } = readConfiguration(options);
+  const log = openLog(logLevel, undefined, {
+    format,
+    takes: (...line) => outage?.takes(...line) ?? false,
+  });
+  const openWhenThere: OpenBooks = (config) =>
+    untilReachable(() => open(config), { waitMs: options.wait ?? defaultWaitMs, signal, log });
+  await withOpenBooks(openWhenThere, options, async (books) => {
+    refuseDemo(books);
+    endOnBugs(log);
+    for (const exposed of books.config.exposed ?? []) log.warn({}, exposed);
+    outage = watchOutage(books.url, log);
+    const clock = await openTestClock(books, options.rate, log);
+    try {
+      await serve(books, log, rolesHere(roles, books), signal, options.rate);
+    } finally {
+      clock.stop();
+      outage.stop();
+    }
+  });
+}
+
+/** PostgreSQL on a machine that starts at the same time recovers its log within minutes. */
+const defaultWaitMs = 5 * minuteMs;
+
+function waitDuration(text: string): number {
+  const ms = text === '0' ? 0 : readDurationMs(text);
+  if (ms !== undefined) return ms;
+  throw new InvalidArgumentError(`"${text}" is not a duration; expected 0, or one as 30s or 5m`);
 }
 
 const known = ['all', 'worker', 'api'];
@@ -99,11 +156,12 @@ async function serve(
   log: Log,
   roles: Roles,
   ending: AbortSignal,
+  rate?: number,
 ): Promise<void> {
   if (ending.aborted) return;
   const sentinel = await startSentinel(books.db, log);
   try {
-    await serveUntil({ ...books, readiness: [sentinel.readiness] }, log, roles, ending);
+    await serveUntil({ ...books, readiness: [sentinel.readiness] }, log, roles, ending, rate);
   } finally {
     await sentinel.stop();
   }
@@ -115,9 +173,10 @@ async function serveUntil(
   log: Log,
   roles: Roles,
   ending: AbortSignal,
+  rate?: number,
 ): Promise<void> {
-  const api = roles.api ? await startApi(books, log) : undefined;
-  const service = roles.worker ? await startWorkersOr(books, log, api) : undefined;
+  const api = roles.api ? await startApiOr(books, log, roles.worker) : undefined;
+  const service = roles.worker ? await startWorkersOr(books, log, api, rate) : undefined;
   log.info(
     {
       workers: service?.workers ?? [],
@@ -131,8 +190,27 @@ async function serveUntil(
   await Promise.all([api?.stop(), service?.stop()]);
 }
 
-async function startWorkersOr(books: OpenedBooks, log: Log, api: Api | undefined) {
-  return startWorkers(books, log).catch(async (error: unknown) => {
+/** A second replica on this host has workers, but the port belongs to the first one. */
+async function startApiOr(books: ApiBooks, log: Log, hasWorkers: boolean) {
+  return startApi(books, log).catch((error: unknown) => {
+    const { code } = ((error as Error).cause ?? {}) as { code?: string };
+    if (code !== 'EADDRINUSE' || !hasWorkers) throw error;
+    const { message } = error as Error;
+    log.error(
+      { code: 'no_listen' },
+      `${message}; the workers continue without the API. For a second replica on this host, set http.port: 0`,
+    );
+    return undefined;
+  });
+}
+
+async function startWorkersOr(
+  books: OpenedBooks,
+  log: Log,
+  api: Api | undefined,
+  rate: number | undefined,
+) {
+  return startWorkers(books, log, atRate(rate)).catch(async (error: unknown) => {
     await api?.stop();
     throw rightsFault(books.url, error) ?? error;
   });

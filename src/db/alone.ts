@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
-import type pg from 'pg';
+import pg from 'pg';
 import { clientConfig, connectClient, type Db, type Limits, longLimits } from './connect.ts';
 import type { Books } from './schema.ts';
 
@@ -17,4 +17,25 @@ export async function connectAlone(url: string, limits: Limits = longLimits): Pr
   const pool: PostgresPool = { options: {}, connect: async () => kept, end: async () => undefined };
   const db = new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });
   return { db, client, [Symbol.asyncDispose]: () => client.end() };
+}
+
+/**
+ * Cancels the statement of `client` when `signal` aborts, by a connection of its own. A statement
+ * that begins later is not cancelled, so the caller checks the signal between statements.
+ */
+export function cancelOn(
+  signal: AbortSignal | undefined,
+  url: string,
+  client: pg.Client,
+): Disposable {
+  const cancel = async () => {
+    const { processID } = client as pg.Client & { processID: number };
+    const other = new pg.Client(clientConfig(url, longLimits));
+    await other.connect();
+    await other.query('SELECT pg_cancel_backend($1)', [processID]).finally(() => other.end());
+  };
+  // A server that can't be reached to cancel the statement will not complete it either.
+  const onAbort = () => void cancel().catch(() => undefined);
+  signal?.addEventListener('abort', onAbort);
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', onAbort) };
 }

@@ -17,7 +17,8 @@ import {
   superuser,
 } from './embedded/cluster.ts';
 import { makeFolder } from './embedded/folder.ts';
-import { claim, type Ownership, type Role } from './embedded/ownership.ts';
+import { claim, currentOwner, type Ownership, type Role } from './embedded/ownership.ts';
+import { isAlive } from './embedded/process.ts';
 import { type Settings, settingsText } from './embedded/settings.ts';
 
 // `database: embedded`: a PostgreSQL of our own in the data folder.
@@ -162,6 +163,16 @@ async function startOwned(
       return stopping;
     },
   };
+}
+
+/** The URL of the server that a running service has in this folder; undefined without one. */
+export async function findRunningServer(folder: string): Promise<string | undefined> {
+  if (!existsSync(join(folder, 'postgres'))) return undefined;
+  const dataDir = await realpath(folder);
+  const owner = await currentOwner(dataDir);
+  if (owner?.role !== 'service' || owner.port === null) return undefined;
+  if (!isAlive(owner.pid, owner.startedAt)) return undefined;
+  return urlOf(await readPassword(dataDir), owner.port);
 }
 
 /** Starts the server of a data folder, or joins it. @throws UsageFault naming folder and way out. */

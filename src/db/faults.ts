@@ -30,6 +30,18 @@ const transientErrnos = new Set([
 const transientTexts =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed and is not queryable|Client is not queryable|Connection ended unexpectedly|The server does not support|driver has already been destroyed)/;
 
+/** What the operating system refused, for a person. Its other codes are printed as they are. */
+export const errnoWords: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file is larger than the limit of this process or disk',
+  EROFS: 'the disk is mounted read-only',
+  EACCES: 'this user has no right to it',
+  EPERM: 'this user has no right to it',
+  EIO: 'the disk reports an error',
+  EMFILE: 'this process has too many open files',
+};
+
 interface PgError extends Error {
   readonly code?: string;
   readonly constraint?: string;
@@ -53,6 +65,11 @@ export function faultOf(error: unknown): Fault {
       return new Fault('permanent', constraint ?? `pg_${code}`, error.message, error);
     }
     return new Fault('bug', `pg_${code}`, error.message, error);
+  }
+  const { syscall, path } = error as NodeJS.ErrnoException;
+  if (code !== undefined && syscall !== undefined && /^E[A-Z0-9]+$/.test(code)) {
+    const sentence = `${path ?? syscall}: ${errnoWords[code] ?? code}`;
+    return new Fault('transient', code.toLowerCase(), sentence, error);
   }
   if (transientTexts.test(error.message)) {
     return new Fault('transient', 'connection_lost', error.message, error);

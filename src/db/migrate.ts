@@ -56,7 +56,8 @@ export interface Migrated {
   readonly test: boolean;
 }
 
-const makeHouse = `
+/** Before the first migration. */
+export const makeSchema = `
   CREATE SCHEMA perennial;
   CREATE TABLE perennial.migration (
     version int PRIMARY KEY CHECK (version > 0),
@@ -67,7 +68,7 @@ const makeHouse = `
   )`;
 
 async function apply(client: pg.Client, next: Migration, options: MigrateOptions): Promise<void> {
-  if (next.version === 1) await client.query(makeHouse);
+  if (next.version === 1) await client.query(makeSchema);
   await client.query(next.sql);
   if (next.version === 1) {
     await client.query('INSERT INTO perennial.installation (test, made_by) VALUES ($1, $2)', [

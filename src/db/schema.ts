@@ -138,6 +138,7 @@ export interface NodeTable {
   reconcile_open_until: MaybeTime;
   reconcile_error: string | null;
   former_inbounds: Generated<string[]>;
+  down_since: MaybeTime;
   uptime_s: Generated<bigint | null>;
 }
 
@@ -197,6 +198,7 @@ export interface NotificationTable {
   bulk: Generated<boolean>;
   epoch: bigint | null;
   lost_answers: Generated<number>;
+  plain: Generated<boolean>;
 }
 
 export interface CourierTable {

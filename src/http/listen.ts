@@ -112,7 +112,7 @@ function limitsOf({ file: { http } }: Config): Partial<Limits> {
 function wordsOf(code: string | undefined, message: string): string {
   switch (code) {
     case 'EADDRINUSE':
-      return 'another program does; set http.port';
+      return 'another program listens there; set http.port to another port, or to 0 for any free port';
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return 'this machine has no such address; set http.host';

@@ -97,8 +97,10 @@ describe('what has come to be untrue is not said', () => {
     ['alarm_guard', 'over', { moot: true }, 'over'],
     ['alarm_quarantine', 'over', { moot: true }, 'over'],
     ['alarm_removal', 'over', { moot: true }, 'over'],
+    ['alarm_node', 'over', { moot: true }, 'over'],
     ['alarm_clock', 'over', { moot: true }, 'over'],
     ['alarm_channel', 'over', { moot: true }, 'over'],
+    ['alarm_notice', 'over', { moot: true }, 'over'],
     ['alarm_over', 'the alarm was never said', { moot: true }, 'alarm_never_said'],
   ];
   test.each(cases)('%s, %s', (kind, _, given, expected) => {

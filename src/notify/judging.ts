@@ -123,8 +123,10 @@ function whyUntrue(
     case 'alarm_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
+    case 'alarm_node':
     case 'alarm_clock':
     case 'alarm_channel':
+    case 'alarm_notice':
       return facts.moot ? 'over' : undefined;
     case 'alarm_over':
       return facts.moot ? 'alarm_never_said' : undefined;
@@ -245,8 +247,10 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
+    case 'alarm_node':
     case 'alarm_clock':
     case 'alarm_channel':
+    case 'alarm_notice':
     case 'alarm_over':
       return later(createdAt, saidWithinMs);
     default:

@@ -191,12 +191,26 @@ export const kinds = {
     ...alarm,
     params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
   },
+  /** `to_add`, `to_remove`: users that wait for this node. */
+  alarm_node: {
+    ...alarm,
+    params: {
+      node: 'text',
+      down_since: 'time',
+      to_add: 'count',
+      to_remove: 'count',
+      error: 'text',
+      since: 'time',
+    },
+  },
   alarm_clock: {
     ...alarm,
     params: { replica: 'text', skew_s: 'count', sentence: 'text', since: 'time' },
   },
   /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
   alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },
+  /** `subject`: the kind of the notifications that a gateway refused, with its last `error`. */
+  alarm_notice: { ...alarm, params: { subject: 'text', error: 'text', since: 'time' } },
   /** What an alarm told is over: its kind, what it was about, and since when. */
   alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
 } as const satisfies Readonly<Record<string, Kind>>;

@@ -113,8 +113,10 @@ function* ofFamily(
   outlooks: Map<SubscriptionId, Outlook>,
 ): Generator<void, void> {
   const payers = family.flatMap((facts) => payerOf(facts, now, rules) ?? []);
+  yield;
   const paid = yield* paidOf(payers);
   const others = yield* firstToOthers(payers, paid, rules);
+  yield;
   for (const facts of family) {
     if (facts.state === 'active') outlooks.set(facts.subscriptionId, unpaid(facts));
   }

@@ -2,6 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { errnoWords } from '../db/faults.ts';
 import { UsageFault } from '../kernel/faults.ts';
 
 // Where a book comes from and goes to: a file, or `-` for the standard streams.
@@ -19,7 +20,8 @@ function unreadable(file: string, error: unknown): UsageFault {
 
 function unwritable(file: string, error: unknown): UsageFault {
   const { code, message } = error as NodeJS.ErrnoException;
-  return new UsageFault('no_output', `${file}: can't be written (${code ?? message})`, error);
+  const why = (code && errnoWords[code]) ?? code ?? message;
+  return new UsageFault('no_output', `${file}: can't be written (${why})`, error);
 }
 
 /** Large enough that a round of the loop is worth it. */
@@ -60,17 +62,24 @@ async function isPlain(file: string): Promise<boolean> {
  * Writes text to `file`, whole or not at all: it bears another name until it is complete. What is
  * not a plain file (a pipe, /dev/stdout) is written as it comes. @throws UsageFault
  */
-export async function writeTarget(file: string, pieces: AsyncIterable<string>): Promise<void> {
+export async function writeTarget(
+  file: string,
+  pieces: AsyncIterable<string>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const until = signal === undefined ? {} : { signal };
   if (file === '-') {
-    await pipeline(Readable.from(pieces), process.stdout, { end: false }).catch((error) => {
-      throw failure('stdout', error);
-    });
+    await pipeline(Readable.from(pieces), process.stdout, { end: false, ...until }).catch(
+      (error) => {
+        throw failure('stdout', error);
+      },
+    );
     return;
   }
   const plain = await isPlain(file);
   const target = plain ? `${file}.part` : file;
   try {
-    await pipeline(Readable.from(pieces), createWriteStream(target, { mode, flush: plain }));
+    await pipeline(Readable.from(pieces), createWriteStream(target, { mode, flush: plain }), until);
     if (plain) await rename(target, file);
   } catch (error) {
     if (plain) await rm(target, { force: true });

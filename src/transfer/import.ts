@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { sql } from 'kysely';
 import { from as copyFrom } from 'pg-copy-streams';
-import { type Connection, connectAlone } from '../db/alone.ts';
+import { type Connection, cancelOn, connectAlone } from '../db/alone.ts';
 import type { Tx } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused } from '../kernel/faults.ts';
@@ -55,6 +55,8 @@ export interface ImportRequest {
   /** All checks, no change. */
   readonly dryRun?: boolean;
   readonly onProgress?: (progress: Progress) => void;
+  /** Ends it: what it has written until then is undone. */
+  readonly signal?: AbortSignal;
 }
 
 export type ImportOutcome =
@@ -69,6 +71,7 @@ export type ImportOutcome =
 /** Brings a file in. A fault while reading or writing leaves the books as they were. */
 export async function importBook(request: ImportRequest): Promise<ImportOutcome> {
   await using connection = await connectAlone(request.url);
+  using _ = cancelOn(request.signal, request.url, connection.client);
   const tx = await connection.db.startTransaction().setIsolationLevel('read committed').execute();
   let outcome: ImportOutcome;
   try {
@@ -107,6 +110,7 @@ async function stageAndCheck(
   await pipeline(
     Readable.from(stagedRows(request, reader, known, problems), { objectMode: false }),
     client.query(copyFrom(`COPY opening_line (${names}) FROM STDIN`)),
+    request.signal === undefined ? {} : { signal: request.signal },
   );
   request.onProgress?.({ phase: 'checking', done: 0, of: undefined });
   await settleOpeningLines(tx);

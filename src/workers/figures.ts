@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
+import { isRemoval, marksOfNode, removalSince } from '../subscription/outages.ts';
 
 // What an operator's monitoring watches: read from the books at once, each by an index or from a
 // small table, so that a scrape costs the same however many customers there are.
@@ -40,6 +41,10 @@ const meanings: Readonly<Record<string, { readonly help: string; readonly label?
     help: 'How long the oldest removal that a node has not confirmed is owed.',
     label: 'node',
   },
+  perennial_node_down_seconds: {
+    help: 'How long a node has not answered; 0 while it answers.',
+    label: 'node',
+  },
   perennial_due_seconds: {
     help: 'How long the longest overdue subscription that auto-renewal has not tried is past its end.',
   },
@@ -69,11 +74,13 @@ export async function readFigures(db: Db): Promise<Figure[]> {
     FROM perennial.node n LEFT JOIN perennial.access_sync m ON m.node_id = n.id GROUP BY n.id
     UNION ALL
     SELECT 'perennial_node_oldest_removal_seconds', n.id, coalesce(extract(epoch FROM
-      perennial.clock() - min(c.retired_at)), 0)::float8
+      perennial.clock() - (SELECT min(${removalSince}) FROM ${marksOfNode}
+        WHERE m.node_id = n.id AND m.urgent AND ${isRemoval})), 0)::float8
     FROM perennial.node n
-    LEFT JOIN perennial.access_sync m ON m.node_id = n.id
-    LEFT JOIN perennial.credential c ON c.id = m.credential_id AND c.retired_at IS NOT NULL
-    GROUP BY n.id
+    UNION ALL
+    SELECT 'perennial_node_down_seconds', id,
+      coalesce(extract(epoch FROM perennial.clock() - down_since), 0)::float8
+    FROM perennial.node
     UNION ALL
     SELECT 'perennial_due_seconds', NULL, greatest(0, coalesce((
       SELECT extract(epoch FROM perennial.clock() - expires_at) FROM perennial.subscription

@@ -33,7 +33,6 @@ export async function unfitness(
   const { trust, skewMs } = isNews(read) ? await watchClock(db) : read;
   if (goesBy === 'time' && trust.kind === 'suspect') {
     const { reason, cause } = trust;
-    log.error({ worker, cause, byMs: trust.byMs }, `run skipped: ${reason}`);
     return { reason, code: cause === 'commits_lost' ? cause : 'clock_suspect' };
   }
   if (Math.abs(skewMs) <= skewMaxMs) return undefined;

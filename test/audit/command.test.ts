@@ -65,6 +65,7 @@ const report: AuditReport = {
   ok: false,
   now: instant(0),
   lookedAt: { ledger_entry: 1_234n },
+  nodesDown: [{ node: 'nl-1', downSince: instant(0), error: null, toAdd: 1, toRemove: 2_000 }],
   tookMs: 1_234,
   checks: [
     { id: 'fine', promise: 1, title: 'this holds', violations: 0n, sample: [], tookMs: 1 },
@@ -94,11 +95,13 @@ States that can't be
       no customer, period 1 and 2: <script>alert("it's")</script> | & *
       and 21 more
 
-The books are wrong: 22 violations of 1 check. Looked at 1,234 ledger entries, as they were at 1970-01-01T00:00:00.000Z, in 1.2 s.`);
+The books are wrong: 22 violations of 1 check. Looked at 1,234 ledger entries, as they were at 1970-01-01T00:00:00.000Z, in 1.2 s.
+Node nl-1 is down since 1970-01-01T00:00:00.000Z: 1 user waits to be added, 2,000 to be removed.`);
   expect(auditMarkdown(report)).toContain(
     '- no customer, period 1 and 2: \\<script\\>alert("it\'s")\\</script\\> \\| & \\*',
   );
   const html = auditHtml(report);
   expect(html).toContain('&lt;script&gt;alert(&quot;it&#39;s&quot;)&lt;/script&gt; | &amp; *');
   expect(html).not.toContain('<script');
+  expect(html).toContain('Node nl-1 is down since');
 });

@@ -53,7 +53,7 @@ test('P10: a replica without Telegram takes nothing over from a bot of these boo
   const run = { ...deliveryTo(stage.api), channels: [openLogChannel({ info: () => undefined })] };
   expect(await runDelivery(stage, run)).toMatchObject({
     outcome: 'skipped',
-    detail: { reason: expect.stringMatching(/^log: telegram:123456789 delivers .*are left to it/) },
+    detail: { reason: expect.stringMatching(/^log: telegram:123456789 delivers .*wait for it/) },
   });
   await using lacking = without(stage);
   await until('it says so', () => (lacking.warnings.length > 0 ? true : undefined));

@@ -29,7 +29,8 @@ export function hireOperator(database: string | undefined): Operator {
   const program = `"${process.execPath}" "${resolve('bin/perennial.js')}"`;
   writeFileSync(join(bin, 'perennial'), `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
   // What npx does in a clone, without the second that it takes.
-  const npx = '#!/bin/sh\n[ "$1" = perennial ] || exit 97\nshift\nexec perennial "$@"\n';
+  const npx =
+    '#!/bin/sh\n[ "$1 $2" = "--no-install perennial" ] || exit 97\nshift 2\nexec perennial "$@"\n';
   writeFileSync(join(bin, 'npx'), npx, { mode: 0o755 });
   const { DATABASE_URL: _, PERENNIAL_CONFIG: __, ...inherited } = process.env;
   const env = {

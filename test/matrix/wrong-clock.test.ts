@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readDeletionTime } from '../../src/db/clock-mark.ts';
 import { thisMachine } from '../../src/db/machine.ts';
+import type { CredentialId } from '../../src/kernel/ids.ts';
 import { dayMs, hourMs, minuteMs } from '../../src/kernel/instant.ts';
 import { topUp } from '../../src/subscription/balance.ts';
 import { grant, revoke } from '../../src/subscription/granting.ts';
@@ -9,7 +10,10 @@ import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
 import { acceptClock } from '../../src/workers/clock-accept.ts';
+import { startSentinel } from '../../src/workers/clock-sentinel.ts';
 import { watchClock } from '../../src/workers/clock-watch.ts';
+import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
+import { connectNode } from '../../src/xray/grpc/client.ts';
 import { buys, callOf, joins, payer, paysIn, runOf, sells } from '../a-book.ts';
 import { told } from '../alarms.ts';
 import { type Books, freshBooks } from '../books.ts';
@@ -243,6 +247,29 @@ const watchNow = async ({ db }: Books) => {
   const { rows } = await sql<{ now: number }>`SELECT perennial.clock() AS now`.execute(db);
   return rows[0]?.now as never;
 };
+
+test('K6: a service that starts after a boot asks the nodes, and suspects the clock before any work', async () => {
+  await using shop = await shopWithClock();
+  const { books, clock } = shop;
+  const node = await startEmbeddedNode({ inbounds: [{ tag: 'vless', protocol: 'vless' }] });
+  const client = connectNode({ api: node.api, tls: false });
+  const id = '7f3c1a52-6b0e-4c4d-9a5f-2f4f1d1c9a10' as CredentialId;
+  await client.addUser('vless', { name: `acme-${id}`, id, flow: '' });
+  client.close();
+  await sql`UPDATE perennial.node SET api = ${node.api}, tls = 'false'`.execute(books.db);
+  await sql`DELETE FROM perennial.clock_witness`.execute(books.db);
+  await sql`
+    INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
+    VALUES ('node:nl-1', 'node nl-1', 0, 0, perennial.clock())`.execute(books.db);
+  await clock.jump(3 * hourMs);
+  const lines: string[] = [];
+  const log = (_: object, line: string) => lines.push(line);
+  const sentinel = await startSentinel(books.db, { debug: log, info: log, warn: log, error: log });
+  await sentinel.stop();
+  node.stop();
+  expect(lines).toEqual([expect.stringMatching(/108\d\d s ahead of the uptime of node nl-1/)]);
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('skipped');
+});
 
 test('K6: a machine that stood still is outvoted by one that agrees with the database', async () => {
   await using shop = await shopWithClock();

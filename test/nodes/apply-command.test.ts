@@ -1,14 +1,16 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { beginLeaving } from '../../src/catalog/leaving.ts';
 import { applyCommand } from '../../src/cli/apply.ts';
+import { removeCommand } from '../../src/cli/node-remove.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import { finishMarking } from '../../src/subscription/marking.ts';
 import type { Books } from '../books.ts';
-import { payer } from '../shop.ts';
+import { crowd, payer } from '../shop.ts';
 import { unmark } from './compared.ts';
 import { aNode, equal, keep, marksOf, nodeRow, settled, shopOn } from './kept.ts';
 
@@ -50,7 +52,7 @@ test('another address is refused until it is said that what was there runs no mo
     await equal(books, before);
     await settled(books);
   }
-  for (const options of [[], ['--dry-run'], ['--moved', 'b']]) {
+  for (const options of [[], ['--dry-run']]) {
     await expect(apply(books, at(after.api), ...options)).rejects.toMatchObject({
       code: 'node_moved',
       message: expect.stringMatching(
@@ -103,4 +105,85 @@ test('a node that is being emptied is not filled again by a file that still has 
   expect(await marksOf(books)).toBe(0);
   expect(await apply(books, at('127.0.0.1:1'), '--keep', 'a')).toContain('~ node a: groups');
   expect(await marksOf(books)).toBe(1);
+});
+
+const losing = (groups: string) =>
+  `  - { id: a, api: "127.0.0.1:1", groups: [${groups}], inbounds: [vless], link: { host: nl1.example.net, port: 443 } }`;
+
+async function many(count: number): Promise<Books> {
+  const books = await shopOn({ a: { api: '127.0.0.1:1' } }, { now: '2026-11-25T09:00:00Z' });
+  await crowd(books, count, '2026-12-25T09:00:00Z');
+  return books;
+}
+
+test('S9: apply refuses to take access from more than max(20, 10%) without the exact number', async () => {
+  await using books = await many(21);
+  for (const [options, code] of [
+    [[], 'removals_not_confirmed'],
+    [['--confirm-removals', '20'], 'removals_changed'],
+    [['--confirm-removals', '22'], 'removals_changed'],
+  ] as const) {
+    await expect(apply(books, losing('al'), ...options)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(
+        /21 of 21 running subscriptions lose access.*--confirm-removals 21/,
+      ),
+    });
+  }
+  expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['all'] });
+  const dry = JSON.parse(await apply(books, losing('al'), '--dry-run', '--json'));
+  expect(dry).toMatchObject({
+    ...{ changed: 0, lose_access: 21, gain_access: 0, running_subscriptions: 21 },
+    access: [{ step: '~ node a: groups', lose_access: 21, gain_access: 0 }],
+    needs_confirmation: true,
+  });
+  expect(dry.warnings).toEqual(
+    expect.arrayContaining([
+      'plan basic: no node has the group "all"',
+      'node a: no plan has the group "al"',
+    ]),
+  );
+  expect(await apply(books, losing('al'), '--confirm-removals', '21')).toContain(
+    '~ node a: groups (running subscriptions that lose access: 21, that gain access: 0)',
+  );
+  expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['al'] });
+});
+
+test('S9: 20 lose access without a confirmation, and ended ones do not count', async () => {
+  await using books = await many(21);
+  await sql`
+    UPDATE perennial.subscription SET state = 'expired'
+    WHERE id = (SELECT min(id) FROM perennial.subscription)`.execute(books.db);
+  expect(await apply(books, losing('al'))).toContain('lose access: 20');
+});
+
+test('S9: node remove needs the number too', async () => {
+  await using books = await many(21);
+  const { db, url } = books;
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const remove = (...options: string[]) =>
+    removeCommand(async (config) => ({
+      ...{ config, db, url, installation },
+      close: async () => undefined,
+    }))
+      .exitOverride()
+      .parseAsync(['a', ...options], { from: 'user' });
+  await expect(remove()).rejects.toMatchObject({ code: 'removals_not_confirmed' });
+  expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['all'] });
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  await remove('--confirm-removals', '21');
+  write.mockRestore();
+  expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['perennial/leaving'] });
+});
+
+test('apply warns of a node API at a public address without TLS', async () => {
+  await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
+  const node = (tls: string) =>
+    `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example.net, port: 443 } }`;
+  const warned = async (tls: string) =>
+    JSON.parse(await apply(books, node(tls), '--dry-run', '--json')).warnings.join();
+  expect(await warned('false')).toContain(
+    'node b: the API 203.0.113.5:10085 is at a public address',
+  );
+  expect(await warned('true')).not.toContain('public address');
 });

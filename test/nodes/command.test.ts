@@ -46,7 +46,7 @@ test('node list tells what a node is, what it waits for, and since when a remova
   await sql`
     UPDATE perennial.credential SET retired_at = '2026-11-24T08:00:00Z'`.execute(books.db);
   await sql`
-    UPDATE perennial.node SET failures = 3, open_until = '2026-11-24T09:00:30Z',
+    UPDATE perennial.node SET failures = 3, down_since = '2026-11-24T08:30:00Z', open_until = '2026-11-24T09:00:30Z',
       last_error = '127.0.0.1:1: no connection'`.execute(books.db);
   expect(await json(books, 'list')).toEqual([
     {
@@ -56,9 +56,12 @@ test('node list tells what a node is, what it waits for, and since when a remova
       inbounds: ['vless'],
       leaving: false,
       last_seen_at: null,
+      down_since: '2026-11-24T08:30:00.000Z',
       failures: 3,
       open_until: '2026-11-24T09:00:30.000Z',
       marks_waiting: 1,
+      additions_waiting: 0,
+      removals_waiting: 1,
       confirmed_waiting: 0,
       oldest_unconfirmed_removal: '2026-11-24T08:00:00.000Z',
       last_error: '127.0.0.1:1: no connection',

@@ -45,6 +45,23 @@ test('start refuses books that a demo made', async () => {
   expect(err).toMatch(/^perennial: database .+: was made by "perennial demo".+\n$/);
 });
 
+test('start refuses a second bot and names the bot of the database', async () => {
+  await using books = await freshBooks();
+  await asOwner(books.url, (client) =>
+    client.query("INSERT INTO perennial.courier (id, epoch) VALUES ('telegram:111', 1)"),
+  );
+  const refused = (token: string) =>
+    exitOf(['start', '--role', 'worker'], {
+      url: books.url,
+      more: `telegram: { token: "${token}", api: "http://127.0.0.1:1" }`,
+    });
+  const { code, err } = await refused('222:AAF-canary_canary_canary_canary_canary');
+  expect(code).toBe(2);
+  expect(err).toMatch(/"telegram:222" is not the bot of this database; expected telegram:111/);
+  expect(err).toMatch(/perennial notice couriers --forget telegram:111/);
+  expect(err).not.toContain('canary');
+});
+
 test('start without a database says what to set', async () => {
   const { code, err } = await exitOf(['start'], { url: '' });
   expect(code).toBe(2);

@@ -6,6 +6,8 @@ export interface Message {
   readonly html: string;
   readonly plain: string;
   readonly subject: string;
+  /** False: only `plain` is sent, because the gateway refused the formatted message. */
+  readonly formatted: boolean;
   /** Rows of buttons. */
   readonly buttons: readonly (readonly Button[])[];
   /** Arrives without a sound. */
@@ -42,6 +44,8 @@ export interface Channel {
   readonly takes: string;
   /** Which bot, mailbox or log, `name:account`: its courier goes by this name. No secret. */
   readonly id: string;
+  /** True if a database has one account of this channel: a customer's chat belongs to one bot. */
+  readonly exclusive: boolean;
   /** Whom of the admins it tells alarms. */
   readonly admins: readonly string[];
   readonly perSecond: number;

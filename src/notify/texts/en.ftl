@@ -208,6 +208,12 @@ alarm_removal =
        *[other] { $waiting } removals
     } not confirmed
 
+alarm_node =
+    ⚠️ <b>Node { $node } has not answered since { $down_since }.</b>
+    Users waiting to be added there: { $to_add }. Users waiting to be removed: { $to_remove }.
+    Last error: { $error }
+    .subject = Node { $node } does not answer
+
 alarm_clock =
     ⚠️ { $replica ->
         [database] <b>The database time is suspect: { $sentence }.</b>
@@ -229,6 +235,12 @@ alarm_channel =
     Messages are waiting and will go out once it works again; reminders may come too late.
     .subject = Nothing goes out via { $channel }
 
+alarm_notice =
+    ⚠️ <b>Messages of the kind { $subject } are refused as they are written.</b>
+    Last error: { $error }
+    They go out as plain text without buttons. Please check the text and its buttons.
+    .subject = Messages of the kind { $subject } are refused
+
 alarm_over =
     ✅ <b>Over:</b> { $alarm ->
         [alarm_worker] { $subject } is running again.
@@ -236,12 +248,14 @@ alarm_over =
         [alarm_guard] the guard is no longer holding anything ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.
+        [alarm_node] node { $subject } answers again, or is no longer used.
         [alarm_clock] { $subject ->
             [database] the database time is trusted again.
             [commits] the state of the database was confirmed.
            *[other] the clock of { $subject } is right again, or that replica is gone.
         }
         [alarm_channel] messages go out via { $subject } again, or it is no longer used.
+        [alarm_notice] messages of the kind { $subject } have not been refused for a day.
        *[other] { $alarm } ({ $subject }).
     }
     First reported: { $since }.

@@ -4,7 +4,7 @@ import type { Fault } from '../../kernel/faults.ts';
 import type { Channel, Message } from '../../notify/channels/channel.ts';
 import { readFacts } from '../../notify/facts.ts';
 import { judge } from '../../notify/judging.ts';
-import { type Kind, kinds, type Policy } from '../../notify/kinds.ts';
+import { type Kind, kinds, type NoticeKind, type Policy } from '../../notify/kinds.ts';
 import type { Texts } from '../../notify/texts.ts';
 import { release } from '../quarantine.ts';
 import { type CourierPost, postLost, readCourier } from './post.ts';
@@ -36,6 +36,7 @@ export interface Desk extends Delivery {
 export interface Claimed {
   readonly id: bigint;
   readonly customerId: store.DueNotice['customerId'];
+  readonly kind: NoticeKind;
   readonly policy: Policy;
   readonly to: Kind['to'];
   readonly recipient: string;
@@ -43,6 +44,8 @@ export interface Claimed {
   /** The number of this send. */
   readonly attempts: number;
   readonly lostAnswers: number;
+  /** Sent as plain text, because the gateway refused the formatted message. */
+  readonly plain: boolean;
 }
 
 export type Claim =
@@ -96,7 +99,8 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   const { params, silent } = verdict;
   const reader = read.reader ?? desk.admins;
   const said = { kind, params, subscriptionId, planTitle: read.planTitle };
-  const message = { ...desk.texts.render(said, { ...reader, now }), silent };
+  const { plain } = notice;
+  const message = { ...desk.texts.render(said, { ...reader, now }), silent, formatted: !plain };
   if (!(await store.markSending(tx, desk.post, { id, recipient, params }, now))) {
     throw postLost(desk.post);
   }
@@ -105,6 +109,6 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   const { lostAnswers } = notice;
   return {
     is: 'send',
-    claimed: { id, customerId, policy, to, recipient, message, attempts, lostAnswers },
+    claimed: { id, customerId, kind, policy, to, recipient, message, attempts, lostAnswers, plain },
   };
 }

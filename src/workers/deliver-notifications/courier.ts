@@ -2,6 +2,7 @@ import { readClock, stopwatch } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
+import { type Alarm, sound } from '../../notify/alarms.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
@@ -233,7 +234,9 @@ export class Courier {
         inTransaction(db, async (tx) => {
           const now = await readClock(tx);
           const settling = settlingOf(claimed, outcome, now);
-          if (await settle(tx, sent, settling, now)) await tally.settled(tx, settling);
+          if (!(await settle(tx, sent, settling, now))) return;
+          await sound(tx, refusalAlarms(claimed, outcome));
+          await tally.settled(tx, settling);
         }),
       ),
     );
@@ -281,4 +284,10 @@ export class Courier {
     const found = await takeOver(db, channel.takes, [...this.#underWay.keys()]);
     if (found > 0) this.#log.warn({ worker, found }, 'sends were lost with their courier');
   }
+}
+
+/** A text that a gateway refuses needs the operator. An alarm about this alarm would not end. */
+function refusalAlarms({ kind }: Claimed, outcome: Outcome): Alarm[] {
+  if (outcome.is !== 'refused' || kind === 'alarm_notice') return [];
+  return [{ kind: 'alarm_notice', params: { subject: kind, error: outcome.error } }];
 }

@@ -29,9 +29,9 @@ export function takeOver(db: Db, channel: string, underWay: readonly bigint[]): 
   return inTransaction(db, async (tx) => {
     const now = await readClock(tx);
     const lost = await readLostSends(tx, channel, underWay, now);
-    for (const { id, kind, attempts, lostAnswers } of lost) {
+    for (const { id, kind, ...sent } of lost) {
       const { policy, to } = kinds[kind];
-      const settling = settlingOf({ policy, to, attempts, lostAnswers }, lostWithItsCourier, now);
+      const settling = settlingOf({ policy, to, ...sent }, lostWithItsCourier, now);
       // At once: nobody was told anything by the one that is gone.
       const again = settling.nextAttemptAt === never ? never : now;
       await sql`

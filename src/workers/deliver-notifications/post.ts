@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { Db, Tx } from '../../db/connect.ts';
-import { Fault } from '../../kernel/faults.ts';
+import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import { Fault, UsageFault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
 import type { Resting } from './rule.ts';
@@ -11,6 +11,9 @@ import type { Resting } from './rule.ts';
 // in books that know of no courier of that one. Else a replica whose configuration lacks the bot
 // would take its messages, and nobody would ever read them: what was once delivered by a bot is left
 // to it, until a person says that it is given up (`known.ts`).
+//
+// An exclusive channel has one account per database. A second bot cannot write to the chats of the
+// first one, and would mark every customer as unreachable. So the second bot gets no courier.
 
 export interface CourierPost {
   /** The channel's id. */
@@ -22,8 +25,10 @@ export interface CourierPost {
 
 export type Entered =
   | { readonly is: 'entered'; readonly post: CourierPost }
-  /** What it would stand in for has a courier in these books: nothing is taken from that one. */
+  /** Another account has a courier in this database, and its notifications stay with it. */
   | { readonly is: 'served'; readonly by: string };
+
+type Account = Pick<Channel, 'id' | 'name' | 'takes' | 'exclusive'>;
 
 export interface CourierFacts {
   readonly now: Instant;
@@ -45,37 +50,61 @@ export async function tryPost(db: Db, id: string): Promise<boolean> {
 }
 
 /** Makes this the courier of the post, and nobody else. */
-export async function enterPost(
-  db: Db,
-  { id, name, takes }: Pick<Channel, 'id' | 'name' | 'takes'>,
-): Promise<Entered> {
-  const standsInFor = takes === name ? null : takes;
-  const by = await servedBy(db, standsInFor);
-  if (by !== undefined) return { is: 'served', by };
-  const { rows } = await sql<{ epoch: bigint }>`
-    INSERT INTO perennial.courier (id, epoch)
-    VALUES (${id}, nextval('perennial.courier_epoch'))
-    ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch
-    RETURNING epoch`.execute(db);
-  const { epoch } = rows[0] as { epoch: bigint };
-  return { is: 'entered', post: { id, epoch, standsInFor } };
+export function enterPost(db: Db, account: Account): Promise<Entered> {
+  const { id, name, takes, exclusive } = account;
+  return inTransaction(db, async (tx): Promise<Entered> => {
+    // Two accounts that start at the same moment: the second one sees the row of the first.
+    if (exclusive) await lockAccounts(tx, name);
+    const by = await servedBy(tx, account);
+    if (by !== undefined) return { is: 'served', by };
+    const { rows } = await sql<{ epoch: bigint }>`
+      INSERT INTO perennial.courier (id, epoch)
+      VALUES (${id}, nextval('perennial.courier_epoch'))
+      ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch
+      RETURNING epoch`.execute(tx);
+    const { epoch } = rows[0] as { epoch: bigint };
+    return { is: 'entered', post: { id, epoch, standsInFor: takes === name ? null : takes } };
+  });
+}
+
+async function lockAccounts(tx: Tx, name: string): Promise<void> {
+  await sql`
+    SELECT pg_advisory_xact_lock(hashtextextended('perennial couriers of ' || ${name}::text, 0))`.execute(
+    tx,
+  );
 }
 
 /** A courier's id is `name:account`. */
 const ofChannel = (name: string | null) => sql`starts_with(id, ${name}::text || ':')`;
 
-async function servedBy(db: Db, standsInFor: string | null): Promise<string | undefined> {
-  if (standsInFor === null) return undefined;
+/** The account that has a courier and excludes this one. */
+async function servedBy(
+  db: Db | Tx,
+  { id, name, takes, exclusive }: Account,
+): Promise<string | undefined> {
+  if (takes === name && !exclusive) return undefined;
   const { rows } = await sql<{ id: string }>`
-    SELECT id FROM perennial.courier WHERE ${ofChannel(standsInFor)} ORDER BY id LIMIT 1`.execute(
-    db,
-  );
+    SELECT id FROM perennial.courier WHERE ${ofChannel(takes)} AND id <> ${id}
+    ORDER BY id LIMIT 1`.execute(db);
   return rows[0]?.id;
 }
 
-/** What somebody is to do whose channel stands in for one that is served. */
+/** What to do if another account delivers for this database. */
 export const servedText = (by: string): string =>
-  `${by} delivers for these books, and this configuration doesn't have it: its messages are left to it. Give this process the same configuration; or, if that is given up for good, "perennial notice couriers --forget ${by}"`;
+  `${by} delivers for this database, and this configuration lacks it: its notifications wait for it. Give this process the same configuration; or, if ${by} is given up for good, "perennial notice couriers --forget ${by}"`;
+
+/**
+ * Refuses to start a process with a second account of an exclusive channel.
+ * @throws UsageFault `other_bot`
+ */
+export async function requireOnlyAccount(db: Db, accounts: readonly Account[]): Promise<void> {
+  for (const account of accounts.filter(({ exclusive }) => exclusive)) {
+    const by = await servedBy(db, account);
+    if (by === undefined) continue;
+    const sentence = `${account.name}: "${account.id}" is not the bot of this database; expected ${by}. A database has one bot, because a customer's chat belongs to one. If ${by} is given up for good, end its processes, then "perennial notice couriers --forget ${by}"`;
+    throw new UsageFault('other_bot', sentence);
+  }
+}
 
 /** undefined: the post was lost. */
 export async function readCourier(

@@ -19,7 +19,12 @@ async function aPost(hook: (when: 'before' | 'after', n: number) => Promise<void
     return hook(when, writes);
   });
   const db = openBooks(pool);
-  const entered = await enterPost(db, { id: 'telegram:1', name: 'telegram', takes: 'telegram' });
+  const entered = await enterPost(db, {
+    id: 'telegram:1',
+    name: 'telegram',
+    takes: 'telegram',
+    exclusive: true,
+  });
   if (entered.is !== 'entered') throw new Error(`it is ${entered.by}'s`);
   const { post } = entered;
   const row = async () => {

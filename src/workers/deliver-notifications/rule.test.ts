@@ -5,7 +5,13 @@ import { asksFirst, restingOf, settlingOf, type Tried } from './rule.ts';
 
 const now = instant(Date.UTC(2026, 10, 24, 12));
 const after = (ms: number) => later(now, ms);
-const sure: Tried = { policy: 'at_least_once', to: 'customer', attempts: 1, lostAnswers: 0 };
+const sure: Tried = {
+  policy: 'at_least_once',
+  to: 'customer',
+  attempts: 1,
+  lostAnswers: 0,
+  plain: false,
+};
 const once: Tried = { ...sure, policy: 'at_most_once' };
 const alarm: Tried = { ...sure, to: 'admins' };
 const lost: Outcome = { is: 'uncertain', error: 'no answer in time' };
@@ -72,7 +78,18 @@ test.for([
     { is: 'unreachable', error: '403 blocked' },
     { state: 'failed', reason: '403 blocked' },
   ],
-  ['refused', sure, { is: 'refused', error: '400' }, { state: 'failed', reason: '400' }],
+  [
+    'a formatted message that is refused',
+    sure,
+    { is: 'refused', error: '400' },
+    { state: 'pending', reason: '400', nextAttemptAt: now, lost: false, plain: true },
+  ],
+  [
+    'a plain message that is refused',
+    { ...sure, plain: true },
+    { is: 'refused', error: '400' },
+    { state: 'failed', reason: '400' },
+  ],
 ] satisfies [string, Tried, Outcome, object][])('%s', ([, tried, outcome, settling]) => {
   expect(settlingOf(tried, outcome, now)).toMatchObject(settling);
 });

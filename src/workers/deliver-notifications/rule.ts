@@ -10,7 +10,8 @@ import { type Kind, metNobody, type Policy, triedEveryMs } from '../../notify/ki
 // it goes again where it has to arrive (at_least_once), and stays so where it must not nag
 // (at_most_once). Nothing gets through to the customer, who can't be reached then: what has to arrive
 // is owed until it is too late, and goes again once a week, or when the customer is heard of; the
-// rest has failed. The gateway refuses this very message: it has failed, with the reason.
+// rest has failed. If the gateway refuses a formatted message, the notification is sent once more as
+// plain text without buttons. If the gateway refuses that too, it has failed, with the reason.
 //
 // A gateway that fails once may have met an accident. One that fails twice in a row is unwell:
 // everybody waits, longer each time, and before anybody's message is risked again it is asked
@@ -24,6 +25,8 @@ export interface Tried {
   readonly attempts: number;
   /** How often nobody knows what became of it, without this time. */
   readonly lostAnswers: number;
+  /** The gateway refused the formatted message before, so this was plain text. */
+  readonly plain: boolean;
 }
 
 export interface Settling {
@@ -34,6 +37,8 @@ export interface Settling {
   readonly lost: boolean;
   /** Whether the customer can be reached; undefined: that wasn't learnt. */
   readonly reachable?: boolean;
+  /** The next send is plain text without buttons. */
+  readonly plain?: boolean;
 }
 
 /** It is there ten times by now, or never will be: nobody is served by an eleventh. */
@@ -55,8 +60,11 @@ export function settlingOf(tried: Tried, outcome: Outcome, now: Instant): Settli
     }
     case 'unreachable':
       return { ...metNobodyThere(tried, outcome.error, now), reachable: false };
-    case 'refused':
-      return failed(outcome.error, now);
+    case 'refused': {
+      if (tried.plain) return failed(outcome.error, now);
+      const { error: reason } = outcome;
+      return { state: 'pending', reason, nextAttemptAt: now, lost: false, plain: true };
+    }
     default:
       return unreachable(outcome);
   }

@@ -82,6 +82,8 @@ export interface LockedNotice {
   /** How often it was handed over before. */
   readonly attempts: number;
   readonly lostAnswers: number;
+  /** The gateway refused the formatted message. */
+  readonly plain: boolean;
 }
 
 /**
@@ -102,7 +104,7 @@ export async function lockNotice(
   }
   const { rows } = await sql<LockedNotice>`
     SELECT id, kind, params, subscription_id AS "subscriptionId", dedupe_key AS "dedupeKey",
-      recipient, created_at AS "createdAt", attempts, lost_answers AS "lostAnswers"
+      recipient, created_at AS "createdAt", attempts, lost_answers AS "lostAnswers", plain
     FROM perennial.notification
     WHERE id = ${id} AND state IN ('pending', 'uncertain') AND next_attempt_at <= ${isoTime(now)}
     FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
@@ -113,7 +115,7 @@ export async function lockNotice(
 export async function readNotices(tx: Tx, ids: readonly bigint[]): Promise<LockedNotice[]> {
   const { rows } = await sql<LockedNotice>`
     SELECT id, kind, params, subscription_id AS "subscriptionId", dedupe_key AS "dedupeKey",
-      recipient, created_at AS "createdAt", attempts, lost_answers AS "lostAnswers"
+      recipient, created_at AS "createdAt", attempts, lost_answers AS "lostAnswers", plain
     FROM perennial.notification WHERE id = ${anyOf('bigint', ids)}`.execute(tx);
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.flatMap((id) => byId.get(id) ?? []);
@@ -174,7 +176,7 @@ export interface Sent {
 export async function settle(
   tx: Tx,
   { id, customerId, attempts, channel, messageId }: Sent,
-  { state, reason, nextAttemptAt, lost, reachable }: Settling,
+  { state, reason, nextAttemptAt, lost, reachable, plain = false }: Settling,
   now: Instant,
 ): Promise<boolean> {
   // The customer's row first, as everywhere.
@@ -187,7 +189,7 @@ export async function settle(
   const { rows } = await sql<{ kind: string }>`
     UPDATE perennial.notification SET state = ${state}, reason = ${reason},
       next_attempt_at = ${isoTime(nextAttemptAt)},
-      lost_answers = lost_answers + ${lost ? 1 : 0},
+      lost_answers = lost_answers + ${lost ? 1 : 0}, plain = plain OR ${sql.lit(plain)},
       sent_at = ${state === 'sent' ? isoTime(now) : null}::timestamptz,
       message_id = ${messageId},
       channel = CASE WHEN ${state === 'sent'} THEN ${channel} ELSE channel END
@@ -209,6 +211,7 @@ export interface LostSend {
   readonly kind: NoticeKind;
   readonly attempts: number;
   readonly lostAnswers: number;
+  readonly plain: boolean;
 }
 
 /**
@@ -222,7 +225,7 @@ export async function readLostSends(
   now: Instant,
 ): Promise<LostSend[]> {
   const { rows } = await sql<LostSend>`
-    SELECT n.id, n.kind, n.attempts, n.lost_answers AS "lostAnswers"
+    SELECT n.id, n.kind, n.attempts, n.lost_answers AS "lostAnswers", n.plain
     FROM perennial.notification n
     WHERE n.state = 'sending' AND n.channel = ${channel} AND n.kind = ${anyOf('text', noticeKinds)}
       AND NOT n.id = ${anyOf('bigint', underWay)}

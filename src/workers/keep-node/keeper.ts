@@ -62,6 +62,8 @@ export interface Keeper {
  */
 const callGraceMs = secondMs;
 
+const lacksUsers = 'node may lack users: it is filled';
+
 /** Marks read at once: a new removal waits for no more than the calls of these, in each hand. */
 const pageMax = 512;
 
@@ -92,7 +94,8 @@ export function startKeeper(options: KeeperOptions): Keeper {
     }
     await suspicion.judge(asked, { bornByMs: probed.bornByMs, life: line.life });
     if (probed.is === 'well') return 'idle';
-    log.info(about, probed.is === 'returned' ? 'node is well' : 'node was started: it is filled');
+    const filled = probed.is === 'started' ? 'node was started: it is filled' : lacksUsers;
+    log.info(about, probed.is === 'returned' ? 'node is well' : filled);
     marks.ring();
     return 'idle';
   }

@@ -4,6 +4,7 @@ import type { Instant } from '../../kernel/instant.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { type Span, workRestMs } from './rule.ts';
+import { Recount, UserChanges } from './user-counts.ts';
 
 export type Connect = (address: NodeAddress) => NodeApi;
 
@@ -15,6 +16,10 @@ export class Line {
   #faults = 0;
   #roundTripMs = Number.POSITIVE_INFINITY;
   #restUntilMs = 0;
+
+  /** What the calls on this connection changed, and the last counts of users on it. */
+  changes = new UserChanges();
+  recount = new Recount();
 
   /** Its last probe was well, and no call failed since. */
   reachable = false;
@@ -52,7 +57,9 @@ export class Line {
     if (this.#open?.to === to) return this.#open.api;
     this.close();
     const address = { api, tls };
-    this.#open = { to, address, api: this.#connect(address) };
+    this.changes = new UserChanges();
+    this.recount = new Recount();
+    this.#open = { to, address, api: this.changes.watch(this.#connect(address)) };
     return this.#open.api;
   }
 

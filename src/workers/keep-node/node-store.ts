@@ -49,6 +49,8 @@ export interface ProbeResult {
   readonly failures: number;
   readonly openUntil: Instant | null;
   readonly lastError: string | null;
+  /** When this probe began. */
+  readonly now: Instant;
   /** Not for a probe that failed. */
   readonly seen?: {
     readonly at: Instant;
@@ -66,7 +68,7 @@ export async function writeProbe(
   db: Db,
   { node, epoch }: Post,
   api: string,
-  { failures, openUntil, lastError, seen }: ProbeResult,
+  { failures, openUntil, lastError, now, seen }: ProbeResult,
 ): Promise<boolean> {
   const at = (time: Instant | null | undefined) => (time == null ? null : isoTime(time));
   const bootAt = sql`coalesce(${at(seen?.bootAt)}::timestamptz, n.boot_at)`;
@@ -74,6 +76,8 @@ export async function writeProbe(
   const { numAffectedRows } = await sql`
     UPDATE perennial.node n SET failures = ${failures}, open_until = ${at(openUntil)}::timestamptz,
       last_error = ${lastError},
+      down_since = CASE WHEN ${seen === undefined}::boolean
+        THEN coalesce(n.down_since, ${isoTime(now)}::timestamptz) END,
       last_seen_at = coalesce(${at(seen?.at)}::timestamptz, n.last_seen_at),
       boot_at = ${bootAt}, uptime_s = coalesce(${seen?.uptimeS ?? null}::bigint, n.uptime_s),
       seeded_boot_at = CASE WHEN ${forgotten} THEN NULL

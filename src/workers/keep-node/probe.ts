@@ -13,6 +13,7 @@ import {
   readNode,
   writeProbe,
 } from './node-store.ts';
+import { hasLostUsers } from './recount.ts';
 import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten, hasNobody } from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
@@ -59,8 +60,12 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     asked,
     await readServerTime(db),
   );
-  const life = await lifeOf(db, post, api, facts, boot, signal);
-  if (typeof life !== 'string') return failed(db, post, line, facts, life);
+  const known = await lifeOf(db, post, api, facts, boot, signal);
+  if (typeof known !== 'string') return failed(db, post, line, facts, known);
+  const lost = known === 'same' && (await hasLostUsers({ db, post, line, api, signal }, facts));
+  if (typeof lost === 'object') return failed(db, post, line, facts, lost);
+  // The boot is the same, so an add that broke off is not suspected.
+  const life = lost ? 'unsure' : known;
   const forgotten = life !== 'same';
 
   const isNew = boot.is === 'new';
@@ -68,7 +73,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   const closed = breakerAfter(facts.failures, 'well', facts.now);
   const lastError = line.workError;
   // Not written: the next probe learns why.
-  if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, seen })))
+  if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, now: facts.now, seen })))
     return { is: 'untold' };
   const before = line.reachable;
   const { seededBootAt, bootAt } = facts;
@@ -126,6 +131,6 @@ async function failed(
   if (fault.code === 'node_cancelled') return { is: 'untold' };
   Object.assign(line, { reachable: false, wasAway: true, learned: false });
   const breaker = breakerAfter(failures, 'failed', now);
-  await writeProbe(db, post, api, { ...breaker, lastError: fault.message });
+  await writeProbe(db, post, api, { ...breaker, lastError: fault.message, now });
   return { is: 'failed', fault, failures: breaker.failures };
 }

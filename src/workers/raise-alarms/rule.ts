@@ -27,6 +27,8 @@ export interface Situation {
   readonly unwell: ReadonlySet<string>;
   /** Whoever compares a node calls its guard off; here only nodes that are gone are. */
   readonly nodes: ReadonlySet<string>;
+  /** Kinds of notifications that a gateway refused within a day. */
+  readonly refusedKinds: ReadonlySet<string>;
   /**
    * Machines of which a run was skipped lately, since their clock was off; `database` and `commits`
    * while the time of the database is suspicious.
@@ -50,6 +52,7 @@ export function overOf(
         return !since(well.get(subject));
       case 'alarm_removal':
       case 'alarm_overdue':
+      case 'alarm_node':
         return troubled.has(`${kind} ${subject}`);
       case 'alarm_guard':
         return worker === subject ? !since(unheld.get(subject)) : nodes.has(subject);
@@ -59,6 +62,8 @@ export function overOf(
         return situation.skewed.has(subject);
       case 'alarm_channel':
         return situation.unwell.has(subject);
+      case 'alarm_notice':
+        return situation.refusedKinds.has(subject);
       default:
         return unreachable(kind);
     }

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
-import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
+import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
+import { isRemoval, marksOfNode, readOutages, removalSince } from '../../subscription/outages.ts';
 import { overdueItems } from './overdue.ts';
 import type { Situation } from './rule.ts';
 
@@ -9,6 +10,10 @@ import type { Situation } from './rule.ts';
 const failuresMin = 3;
 /** A removal that no node confirmed for this long after the access ended. */
 const unconfirmedMs = 5 * minuteMs;
+/** A restart of a node takes less. */
+const downMs = 2 * minuteMs;
+/** A keeper probes every 2 s, and the next replica takes a node over within 15 s. */
+const unkeptMs = 30 * secondMs;
 /** Sends and questions in a row that a gateway failed: the rests between them are five minutes. */
 const channelFailuresMin = 12;
 /** What a gateway may tell us to wait before somebody is to know. */
@@ -28,6 +33,7 @@ export async function readSituation(
     troubles: [
       ...(await failingWorkers(tx, now)),
       ...(await lateRemovals(tx, now)),
+      ...(await nodesDown(tx, now)),
       ...(await channelsAway(tx, now)),
       ...(await overdueItems(tx, now, open)),
     ],
@@ -41,6 +47,12 @@ export async function readSituation(
     well: await ends(tx, wellRuns(now)),
     unheld: await ends(tx, unheldRuns(now)),
     nodes: await names(tx, sql`SELECT id AS name FROM perennial.node`),
+    refusedKinds: await names(
+      tx,
+      sql`
+      SELECT DISTINCT kind AS name FROM perennial.notification
+      WHERE plain AND next_attempt_at > ${isoTime(later(now, -dayMs))}`,
+    ),
     skewed: await names(
       tx,
       sql`
@@ -112,14 +124,44 @@ async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
 /** Removals are urgent marks; a node that is filled again has millions of others. */
 async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{ node: string; waiting: bigint; oldest: Instant }>`
-    SELECT m.node_id AS node, count(*) AS waiting, min(c.retired_at) AS oldest
-    FROM perennial.access_sync m JOIN perennial.credential c ON c.id = m.credential_id
-    WHERE m.urgent AND c.retired_at <= ${isoTime(later(now, -unconfirmedMs))}
-    GROUP BY m.node_id ORDER BY m.node_id`.execute(tx);
+    SELECT n.id AS node, w.waiting, w.oldest
+    FROM perennial.node n CROSS JOIN LATERAL (
+      SELECT count(*) AS waiting, min(${removalSince}) AS oldest FROM ${marksOfNode}
+      WHERE m.node_id = n.id AND m.urgent AND ${isRemoval}
+        AND ${removalSince} <= ${isoTime(later(now, -unconfirmedMs))}) w
+    WHERE w.waiting > 0 ORDER BY n.id`.execute(tx);
   return rows.map(({ node, waiting, oldest }) => ({
     kind: 'alarm_removal',
     params: { node, waiting: Number(waiting), oldest_at: isoTime(oldest) },
   }));
+}
+
+async function nodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
+  const outages = await readOutages(tx, later(now, -downMs));
+  return outages.map(({ node, downSince, toAdd, toRemove, error }) => ({
+    kind: 'alarm_node',
+    params: {
+      node,
+      down_since: isoTime(downSince),
+      to_add: toAdd,
+      to_remove: toRemove,
+      error: error ?? 'no answer yet',
+    },
+  }));
+}
+
+/**
+ * Writes the start of an outage for nodes that no keeper has reached for a while although none
+ * failed: no replica keeps them. If the last answer is recent, the outage begins with it. Otherwise
+ * nothing is known of the time in between, for example because the service was stopped, and the
+ * outage begins now: the keepers of a service that has just started answer first.
+ */
+export async function noteUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
+  await sql`
+    UPDATE perennial.node SET last_error = 'no replica keeps this node',
+      down_since = CASE WHEN last_seen_at > ${isoTime(later(now, -downMs))}
+        THEN last_seen_at ELSE ${isoTime(now)}::timestamptz END
+    WHERE down_since IS NULL AND last_seen_at <= ${isoTime(later(now, -unkeptMs))}`.execute(tx);
 }
 
 /** Of a bot or mailbox that is no longer in use the books know too, but no run tries it. */

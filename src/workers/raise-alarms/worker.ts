@@ -20,7 +20,7 @@ import type { RunContext } from '../runner.ts';
 import type { AlarmPreview } from '../worker.ts';
 import { prune } from './retention.ts';
 import { overOf } from './rule.ts';
-import { readSituation } from './store.ts';
+import { noteUnkeptNodes, readSituation } from './store.ts';
 
 // Looks once a minute at what the books say of ourselves, and owes the admins what is new in it, and
 // what is over. One transaction that reads and writes a few rows.
@@ -47,6 +47,8 @@ export async function lookAndRaise(
   tx: Tx,
   more: readonly Alarm[] = [],
 ): Promise<{ readonly raised: number; readonly over: number }> {
+  // The alarm lock comes last, so rows of nodes are written before it.
+  await noteUnkeptNodes(tx, await readClock(tx));
   await takeAlarms(tx);
   const now = await readClock(tx);
   const { troubles, open, over } = await look(tx, now);

@@ -9,6 +9,7 @@ const message: Message = {
   subject: 'auto-renewal fails',
   buttons: [[{ text: 'Open', url: 'https://example.com/' }]],
   silent: false,
+  formatted: true,
 };
 
 async function sendTo(url: string) {

@@ -67,6 +67,7 @@ export function openEmail(settings: EmailSettings): Channel {
   return {
     name: 'email',
     takes: 'email',
+    exclusive: false,
     id: `email:${username === '' ? '' : `${decodeURIComponent(username)}@`}${host}`,
     admins,
     perSecond,

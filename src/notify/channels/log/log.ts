@@ -10,6 +10,7 @@ export function openLogChannel(log: MessageLog): Channel {
   return {
     name: standIn,
     takes: owedOn,
+    exclusive: false,
     id: 'log',
     admins: ['admins'],
     perSecond: 1_000,

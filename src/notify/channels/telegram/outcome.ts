@@ -1,5 +1,5 @@
 import { GrammyError, HttpError } from 'grammy';
-import { secondMs } from '../../../kernel/instant.ts';
+import { dayMs, secondMs } from '../../../kernel/instant.ts';
 import type { Outcome } from '../channel.ts';
 import { Unanswered } from './exchange.ts';
 
@@ -9,14 +9,26 @@ import { Unanswered } from './exchange.ts';
 /** 400 for a recipient whom the bot can't write to, in the words of the Bot API. */
 const nobodyThere = /chat not found|user not found|user is deactivated|PEER_ID_INVALID/i;
 
+/** A proxy in front of the Bot API may drop `parameters`. The description states the time too. */
+const stated = /retry after (\d{1,9})/i;
+/** Without any statement, the answer to a burst is a few seconds. */
+const unstatedMs = 5 * secondMs;
+/** A longer wait is an error of the gateway. After a day the courier asks again. */
+const waitMaxMs = dayMs;
+
+function retryAfterMs({ description, parameters }: GrammyError): number {
+  const text = parameters.retry_after ?? stated.exec(description)?.[1];
+  const seconds = Number(text);
+  if (text === undefined || !Number.isFinite(seconds)) return unstatedMs;
+  return Math.min(waitMaxMs, Math.max(1, Math.ceil(seconds)) * secondMs);
+}
+
 /** @param told an error's words without what is secret */
 export function outcomeOf(error: unknown, told: (text: string) => string): Outcome {
   if (error instanceof GrammyError) {
-    const { error_code: code, description, parameters } = error;
+    const { error_code: code, description } = error;
     const words = told(`${code} ${description}`);
-    if (code === 429) {
-      return { is: 'too_many', retryAfterMs: Math.max(1, parameters.retry_after ?? 1) * secondMs };
-    }
+    if (code === 429) return { is: 'too_many', retryAfterMs: retryAfterMs(error) };
     // Somewhere behind the gateway it broke: whether before or after the message was taken, nobody says.
     if (code >= 500) return { is: 'uncertain', error: words };
     // The token is wrong, or the address: it isn't the message, and no other one would be taken.

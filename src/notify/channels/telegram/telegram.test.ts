@@ -15,6 +15,7 @@ const message: Message = {
     [{ text: 'Buy', callbackData: 'buy:7' }],
   ],
   silent: false,
+  formatted: true,
 };
 
 const settings = (api: string, more: Partial<TelegramSettings> = {}): TelegramSettings => ({
@@ -54,6 +55,17 @@ test('a message arrives with its markup, its buttons, and no preview; a silent o
   expect(api.paths).toEqual([`/bot${token}/sendMessage`]);
 });
 
+test('a plain message has no markup and no buttons, and is cut to the length that Telegram takes', async () => {
+  using api = await startBotApi();
+  const channel = openTelegram(settings(api.url));
+  const plain = `a < b & ${'x'.repeat(5_000)}`;
+  const sent = { ...message, plain, formatted: false };
+  expect(await channel.send('1', sent, new AbortController().signal)).toMatchObject({ is: 'sent' });
+  channel.close();
+  expect(api.log[0]?.text).toBe(plain.slice(0, 4_096));
+  expect(api.log[0]?.buttons).toBeUndefined();
+});
+
 const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' };
 const outcomes: readonly (readonly [what: string, fate: Fate, outcome: object])[] = [
   ['an answer that is lost after the message was taken', 'lose', { is: 'uncertain' }],
@@ -64,6 +76,21 @@ const outcomes: readonly (readonly [what: string, fate: Fate, outcome: object])[
   ['200 that is not JSON', { status: 200, taken: true }, { is: 'uncertain' }],
   ['a slow answer', { slowMs: 100 }, { is: 'sent' }],
   ['429', { tooMany: 3 }, { is: 'too_many', retryAfterMs: 3_000 }],
+  [
+    '429 that states the time in its text alone',
+    { error: 429, description: 'Too Many Requests: retry after 7' },
+    { is: 'too_many', retryAfterMs: 7_000 },
+  ],
+  [
+    '429 that states no time',
+    { error: 429, description: 'Too Many Requests' },
+    { is: 'too_many', retryAfterMs: 5_000 },
+  ],
+  [
+    '429 that states a year',
+    { error: 429, description: 'Too Many Requests: retry after 31536000' },
+    { is: 'too_many', retryAfterMs: 86_400_000 },
+  ],
   ['a bot that is blocked', blocked, { is: 'unreachable', error: /blocked by the user/ }],
   [
     'a chat that is not there',

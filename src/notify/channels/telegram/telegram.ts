@@ -64,12 +64,18 @@ function keyOf(button: Button) {
     : { text: button.text, callback_data: button.callbackData };
 }
 
-function more({ buttons, silent }: Message) {
+/** Telegram counts characters of a message in UTF-16. */
+const textMax = 4_096;
+
+const textOf = ({ formatted, html, plain }: Message): string =>
+  formatted ? html : plain.slice(0, textMax).toWellFormed();
+
+function more({ buttons, silent, formatted }: Message) {
   return {
-    parse_mode: 'HTML' as const,
+    ...(formatted ? { parse_mode: 'HTML' as const } : {}),
     link_preview_options: { is_disabled: true },
     ...(silent ? { disable_notification: true } : {}),
-    ...(buttons.length === 0
+    ...(buttons.length === 0 || !formatted
       ? {}
       : { reply_markup: { inline_keyboard: buttons.map((row) => row.map(keyOf)) } }),
   };
@@ -87,6 +93,7 @@ export function openTelegram(settings: TelegramSettings): Channel {
   return {
     name: 'telegram',
     takes: 'telegram',
+    exclusive: true,
     id: `telegram:${botOf(token)}`,
     admins: settings.admins.map(String),
     perSecond: settings.perSecond,
@@ -94,7 +101,7 @@ export function openTelegram(settings: TelegramSettings): Channel {
     catchUp: catchUpOf(settings.perSecond),
     async send(to, message, signal) {
       try {
-        const sent = await api.sendMessage(to, message.html, more(message), within(signal));
+        const sent = await api.sendMessage(to, textOf(message), more(message), within(signal));
         return { is: 'sent', messageId: BigInt(sent.message_id) };
       } catch (error) {
         return outcomeOf(error, told);

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import type pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import { cancelOn, connectAlone } from '../db/alone.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import { firstLine, lastLine } from './backup.ts';
+
+// Reads a backup into an empty database, as psql does: SQL as it stands, and the lines behind a COPY
+// as its data. All of it is one transaction, which the file itself begins and commits.
+
+export interface RestoreRequest {
+  readonly url: string;
+  readonly source: AsyncIterable<Buffer>;
+  readonly signal?: AbortSignal;
+  readonly onRows?: (rows: number) => void;
+}
+
+/** @throws UsageFault `not_empty`, `not_a_backup`, `cut_off`; the database is unchanged then */
+export async function restore(request: RestoreRequest): Promise<{ readonly rows: number }> {
+  await using connection = await connectAlone(request.url);
+  const { client } = connection;
+  using _ = cancelOn(request.signal, request.url, client);
+  await refuseFull(client);
+  let [text, rows, last] = ['', 0, ''];
+  let copying: Copying | undefined;
+  let isFirst = true;
+  const lines = createInterface({
+    input: Readable.from(request.source, { objectMode: false }),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  });
+  for await (const line of lines) {
+    request.signal?.throwIfAborted();
+    if (isFirst && line !== firstLine) throw notABackup();
+    isFirst = false;
+    if (line !== '') last = line;
+    if (copying !== undefined) {
+      if (line === '\\.') copying = await copying.end();
+      else await copying.add(`${line}\n`);
+      rows += copying === undefined ? 0 : 1;
+      request.onRows?.(rows);
+    } else if (/^COPY perennial\..* FROM stdin;$/.test(line)) {
+      await client.query(text);
+      text = '';
+      copying = startCopy(client, line.slice(0, -1));
+    } else text += `${line}\n`;
+  }
+  if (isFirst) throw notABackup();
+  if (last !== lastLine) throw cutOff();
+  const end = text.indexOf('ANALYZE;');
+  await client.query(text.slice(0, end));
+  await client.query(text.slice(end));
+  return { rows };
+}
+
+interface Copying {
+  add(line: string): Promise<void>;
+  end(): Promise<undefined>;
+}
+
+/** Lines go in 64 kB at a time; the server's refusal is thrown by the next of them. */
+function startCopy(client: pg.Client, statement: string): Copying {
+  const stream = client.query(copyFrom(statement.replace('stdin', 'STDIN')));
+  let failed: Error | undefined;
+  stream.on('error', (error) => {
+    failed = error;
+  });
+  let waiting = '';
+  const flush = async (): Promise<void> => {
+    if (failed !== undefined) throw failed;
+    const isTaken = waiting === '' || stream.write(waiting);
+    waiting = '';
+    if (!isTaken) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+  };
+  return {
+    async add(line) {
+      waiting += line;
+      if (waiting.length > 64 * 1024) await flush();
+    },
+    async end() {
+      await flush();
+      const finished = once(stream, 'finish');
+      stream.end();
+      await finished;
+      return undefined;
+    },
+  };
+}
+
+async function refuseFull(client: pg.Client): Promise<void> {
+  const { rows } = await client.query(
+    "SELECT to_regnamespace('perennial') IS NOT NULL AS there, current_database() AS name",
+  );
+  const [{ there, name }] = rows as [{ there: boolean; name: string }];
+  if (!there) return;
+  throw new UsageFault(
+    'not_empty',
+    `database ${name}: has a schema "perennial" already; restore into an empty database or data folder`,
+  );
+}
+
+const notABackup = (): UsageFault =>
+  new UsageFault('not_a_backup', 'the file is not a backup of "perennial backup"');
+
+const cutOff = (): UsageFault =>
+  new UsageFault('cut_off', 'the backup is cut off before its end; nothing was restored');

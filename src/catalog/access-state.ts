@@ -1,0 +1,47 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import { UsageFault } from '../kernel/faults.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { type AccessState, type Impact, unconfirmedMax } from './access-impact.ts';
+
+/** What plans open on nodes now, and how many subscriptions of each plan are running. */
+export async function readAccessState(db: Db | Tx, now: Instant): Promise<AccessState> {
+  const { rows: plans } = await sql<{ key: string; groups: string[] }>`
+    SELECT key, groups FROM perennial.plan`.execute(db);
+  const { rows: nodes } = await sql<{ id: string; groups: string[]; inbounds: string[] }>`
+    SELECT id, groups, inbounds FROM perennial.node`.execute(db);
+  const { rows: running } = await sql<{ plan: string; count: bigint }>`
+    SELECT plan, count(*) FROM perennial.subscription
+    WHERE state = 'active' AND expires_at > ${isoTime(now)} GROUP BY plan`.execute(db);
+  return {
+    plans: new Map(plans.map(({ key, groups }) => [key, groups])),
+    nodes: new Map(nodes.map(({ id, ...node }) => [id, node])),
+    running: new Map(running.map(({ plan, count }) => [plan, Number(count)])),
+  };
+}
+
+/**
+ * @param place where the change was asked for
+ * @param confirmed the number that a person gave; undefined: none
+ * @throws UsageFault `removals_not_confirmed`, `removals_changed`
+ */
+export function requireConfirmedRemovals(
+  { lose }: Impact,
+  running: number,
+  confirmed: number | undefined,
+  place: string,
+): void {
+  if (confirmed === lose) return;
+  const count = `${lose} of ${running} running subscriptions lose access`;
+  if (confirmed !== undefined) {
+    throw new UsageFault(
+      'removals_changed',
+      `${place}: --confirm-removals ${confirmed}: ${count}; nothing was changed; expected --confirm-removals ${lose}`,
+    );
+  }
+  if (lose <= unconfirmedMax(running)) return;
+  throw new UsageFault(
+    'removals_not_confirmed',
+    `${place}: ${count}; nothing was changed; if this is intended, pass --confirm-removals ${lose}`,
+  );
+}

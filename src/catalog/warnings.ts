@@ -1,0 +1,81 @@
+import { sql } from 'kysely';
+import type { Db } from '../db/connect.ts';
+import { isPublic } from '../db/host.ts';
+import { isPlainRemote } from '../db/transport.ts';
+import { nodePlace } from '../kernel/node-address.ts';
+import type { AccessState } from './access-impact.ts';
+import type { Step } from './difference.ts';
+import { leavingGroup } from './nodes.ts';
+
+// What `apply` warns of: a state that is allowed, and most often a slip.
+
+/** @param steps those that the file asks for; @param after the state that they leave */
+export async function warningsOf(
+  db: Db,
+  url: string,
+  steps: readonly Step[],
+  after: AccessState,
+): Promise<string[]> {
+  return [
+    ...groupWarnings(after, await plansOnSale(db, steps, after)),
+    ...(await plainNodes(db, steps)),
+    ...((await isPlainRemote(db, url))
+      ? [
+          'database: the connection leads to another machine without TLS; add sslmode=verify-full to its URL',
+        ]
+      : []),
+  ];
+}
+
+/** Plans that can be bought or are in use. */
+async function plansOnSale(db: Db, steps: readonly Step[], { running }: AccessState) {
+  const { rows } = await sql<{ key: string }>`
+    SELECT key FROM perennial.plan WHERE retired_at IS NULL`.execute(db);
+  const plans = new Set([...rows.map(({ key }) => key), ...running.keys()]);
+  for (const step of steps) {
+    if (step.do === 'add-plan' || step.do === 'revive-plan') plans.add(step.plan);
+    if (step.do === 'retire-plan' && !running.has(step.plan)) plans.delete(step.plan);
+  }
+  return plans;
+}
+
+/** Groups that join nothing: a mistyped letter is one on each side. */
+export function groupWarnings(
+  { plans, nodes }: Pick<AccessState, 'plans' | 'nodes'>,
+  onSale: ReadonlySet<string>,
+): string[] {
+  const ofNodes = new Set([...nodes.values()].flatMap(({ groups }) => groups));
+  const ofPlans = new Set([...plans].flatMap(([key, groups]) => (onSale.has(key) ? groups : [])));
+  const lonely = [...plans]
+    .filter(([key]) => onSale.has(key))
+    .flatMap(([key, groups]) =>
+      groups
+        .filter((group) => !ofNodes.has(group))
+        .map((group) => `plan ${key}: no node has the group "${group}"`),
+    );
+  const unused = [...nodes].flatMap(([id, { groups }]) =>
+    groups
+      .filter((group) => group !== leavingGroup && !ofPlans.has(group))
+      .map((group) => `node ${id}: no plan has the group "${group}"`),
+  );
+  return [...lonely, ...unused];
+}
+
+/** Any machine on the way can read and change the users of a plaintext API. */
+async function plainNodes(db: Db, steps: readonly Step[]): Promise<string[]> {
+  const { rows } = await sql<{ id: string; api: string; tls: unknown }>`
+    SELECT id, api, tls FROM perennial.node ORDER BY id`.execute(db);
+  const nodes = new Map(rows.map((row) => [row.id, row]));
+  for (const step of steps) {
+    if (step.do === 'add-node' || step.do === 'change-node') nodes.set(step.node.id, step.node);
+  }
+  return [...nodes.values()]
+    .filter(({ api, tls }) => {
+      const place = nodePlace(api);
+      return tls === false && place !== undefined && 'host' in place && isPublic(place.host);
+    })
+    .map(
+      ({ id, api }) =>
+        `node ${id}: the API ${api} is at a public address without TLS; others can read and change its users. Set tls, or use a private network`,
+    );
+}

@@ -1,0 +1,41 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { stopwatch } from '../db/clock.ts';
+import { faultOf } from '../db/faults.ts';
+import { minuteMs, secondMs } from '../kernel/instant.ts';
+import type { Log } from '../log.ts';
+
+/** Codes of `connectionFault` for a PostgreSQL that is not there yet, or is just starting. */
+const passing = new Set(['unreachable', 'database_busy']);
+const retryMs = secondMs;
+const repeatMs = minuteMs;
+
+export interface Waiting {
+  /** 0: the first failure is thrown. */
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+  readonly log: Pick<Log, 'warn' | 'info'>;
+}
+
+/** Opens the database once it answers, within a limit. Logs one line, and one each minute. */
+export async function untilReachable<T>(open: () => Promise<T>, waiting: Waiting): Promise<T> {
+  const { waitMs, signal, log } = waiting;
+  const elapsedMs = stopwatch();
+  let loggedMs: number | undefined;
+  for (;;) {
+    try {
+      const opened = await open();
+      if (loggedMs !== undefined)
+        log.info({ waitedMs: Math.round(elapsedMs()) }, 'PostgreSQL answers');
+      return opened;
+    } catch (error) {
+      const { code, message } = faultOf(error);
+      if (!passing.has(code) || signal.aborted || elapsedMs() + retryMs > waitMs) throw error;
+      if (loggedMs === undefined || elapsedMs() - loggedMs >= repeatMs) {
+        loggedMs = elapsedMs();
+        const leftSeconds = Math.ceil((waitMs - loggedMs) / secondMs);
+        log.warn({ leftSeconds, reason: message }, 'waiting for PostgreSQL');
+      }
+      await pause(retryMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// A line of the log for a person at a terminal, made of the line of JSON that a program gets.
+
+interface Line {
+  readonly level: string;
+  readonly time: string;
+  readonly msg?: string;
+  readonly err?: { readonly message?: string; readonly stack?: string };
+  readonly [field: string]: unknown;
+}
+
+/** Fields of every line; the rest follows the message as `name=value`. */
+const own = new Set(['level', 'time', 'msg', 'err', 'pid']);
+
+function valueText(value: unknown): string {
+  if (typeof value === 'string') return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) {
+    return value.join(',') || '-';
+  }
+  return JSON.stringify(value);
+}
+
+/** `12:30:05 INFO  ready database=…`. A stack follows only where a bug of the program is logged. */
+export function lineText(json: string): string {
+  let line: Line;
+  try {
+    line = JSON.parse(json);
+  } catch {
+    return json; // not a line of the log
+  }
+  const { level, time, msg = '', err } = line;
+  const more = Object.entries(line)
+    .filter(([name, value]) => !own.has(name) && JSON.stringify(value) !== '{}')
+    .map(([name, value]) => `${name}=${valueText(value)}`);
+  const cause = err?.message === undefined || msg.includes(err.message) ? [] : [`(${err.message})`];
+  const head = `${time.slice(11, 19)} ${level.toUpperCase().padEnd(5)}`;
+  const text = [head, msg, ...cause, ...more].filter((part) => part !== '').join(' ');
+  const stack = level === 'fatal' && err?.stack !== undefined ? `${err.stack}\n` : '';
+  return `${text}\n${stack}`;
+}

@@ -1,0 +1,53 @@
+import { secondMs } from '../../kernel/instant.ts';
+import type { NodeApi } from '../../xray/port.ts';
+
+// What a keeper knows of the number of users on each inbound (`recount.ts`).
+
+const everyMs = 30 * secondMs;
+
+/** Users that the calls of this keeper added, minus those that they removed, by inbound. */
+export class UserChanges {
+  readonly #net = new Map<string, number>();
+
+  of(tag: string): number {
+    return this.#net.get(tag) ?? 0;
+  }
+
+  /** The same node; its answers are counted. */
+  watch(api: NodeApi): NodeApi {
+    const count = (tag: string, change: number) => this.#net.set(tag, this.of(tag) + change);
+    return {
+      ...api,
+      async addUser(tag, user, patience) {
+        const added = await api.addUser(tag, user, patience);
+        if (added === 'added') count(tag, 1);
+        return added;
+      },
+      async removeUser(tag, name, patience) {
+        const removed = await api.removeUser(tag, name, patience);
+        if (removed === 'removed') count(tag, -1);
+        return removed;
+      },
+    };
+  }
+}
+
+/** The last counts of a connection. */
+export class Recount {
+  readonly #last = new Map<string, { readonly users: number; readonly net: number }>();
+  #atMs = Number.NEGATIVE_INFINITY;
+
+  /** @returns whether it is time to count */
+  begin(nowMs: number): boolean {
+    if (nowMs - this.#atMs < everyMs) return false;
+    this.#atMs = nowMs;
+    return true;
+  }
+
+  /** @returns whether an inbound has fewer users than the last count and the changes explain */
+  note(tag: string, users: number, net: number): boolean {
+    const last = this.#last.get(tag);
+    this.#last.set(tag, { users, net });
+    return last !== undefined && users < last.users + (net - last.net);
+  }
+}

@@ -1,0 +1,136 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { freshBooks } from '../books.ts';
+import { perennial } from './process.ts';
+
+// A backup of a running service, by real processes, and its way back.
+
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'perennial-backup-'));
+  chmodSync(folder, 0o755);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(args: readonly string[], database: string, data = 'none'): Promise<Ran> {
+  const child = spawn(process.execPath, ['bin/perennial.js', ...args], {
+    env: {
+      ...process.env,
+      PERENNIAL_CONFIG: '',
+      DATABASE_URL: database,
+      PERENNIAL_DATA_DIR: join(folder, data),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [out, err] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text;
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, out, err };
+}
+
+/** Every row of every table, and the next value of every sequence. */
+async function contents(url: string): Promise<unknown> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query(`
+      SELECT tablename AS name, query_to_xml(format('SELECT * FROM perennial.%I t ORDER BY t::text',
+        tablename), true, false, '')::text AS rows
+      FROM pg_tables WHERE schemaname = 'perennial'
+      UNION ALL SELECT sequencename, last_value::text FROM pg_sequences
+      WHERE schemaname = 'perennial' ORDER BY 1`);
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
+
+test('a backup of a running embedded service restores to the same rows, and the service goes on', async () => {
+  const data = join(folder, 'running');
+  expect(await run(['migrate', '--test'], 'embedded', 'running')).toMatchObject({ code: 0 });
+  const notRunning = await run(['db', 'url'], 'embedded', 'running');
+  expect(notRunning.err).toMatch(/^perennial: data folder .* start it with "perennial start"\n$/);
+  expect(notRunning.code).toBe(2);
+  await using service = perennial(['start', '--role', 'api'], {
+    url: 'embedded',
+    dataDir: data,
+    more: 'http: { port: 0 }',
+  });
+  await service.ready();
+  for (const words of [
+    'customer create 7 --locale ru',
+    'customer top-up 7 149.50 --provider x --ref a\tb',
+    'customer adjust 7 5 --reason \\.',
+  ]) {
+    expect(await run(words.split(' '), 'embedded', 'running')).toMatchObject({ code: 0, err: '' });
+  }
+  const file = join(folder, 'backup.sql');
+  expect(await run(['backup', file], 'embedded', 'running')).toEqual({
+    code: 0,
+    out: `wrote ${file}\n`,
+    err: '',
+  });
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const url = (await run(['db', 'url'], 'embedded', 'running')).out.trim();
+  expect(url).toMatch(/^postgres:\/\/perennial:.*@127\.0\.0\.1:\d+\/perennial$/);
+  const before = await contents(url);
+
+  await using other = await freshBooks({ bare: true });
+  expect(await run(['restore', file], other.url)).toMatchObject({ code: 0 });
+  expect(await contents(other.url)).toEqual(before);
+  expect(await run(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
+  // The restored tables refuse what they refused before.
+  await expect(other.pool.query('DELETE FROM perennial.ledger_entry')).rejects.toThrow();
+
+  const again = await run(['restore', file], other.url);
+  expect(again.err).toMatch(/^perennial: database .*: has a schema "perennial" already; /);
+  expect(again.code).toBe(2);
+  service.kill('SIGTERM');
+  expect(await service.exit).toMatchObject({ code: 0 });
+  // Into a new data folder.
+  expect(await run(['restore', file], 'embedded', 'new')).toMatchObject({ code: 0 });
+  expect(await run(['customer', 'show', '7'], 'embedded', 'new')).toMatchObject({ code: 0 });
+});
+
+test('a backup that is cut off, and a file that is none, restore nothing', async () => {
+  await using source = await freshBooks();
+  const { out: text } = await run(['backup', '-'], source.url);
+  const lines = text.split('\n');
+  const cut = join(folder, 'cut.sql');
+  for (const kept of [lines.length - 3, lines.indexOf('\\.'), 1]) {
+    await using other = await freshBooks({ bare: true });
+    writeFileSync(cut, lines.slice(0, kept).join('\n'));
+    const ran = await run(['restore', cut], other.url);
+    expect(ran.err).toMatch(/^perennial: the backup is cut off .*; nothing was restored\n$/m);
+    expect(ran.code).toBe(2);
+    const { rows } = await other.pool.query("SELECT to_regnamespace('perennial') AS found");
+    expect(rows).toEqual([{ found: null }]);
+  }
+  await using other = await freshBooks({ bare: true });
+  const ran = await run(['restore', 'README.md'], other.url);
+  expect(ran.err).toBe('perennial: the file is not a backup of "perennial backup"\n');
+  expect(readFileSync('README.md', 'utf8')).not.toBe('');
+});
+
+test('`db url` prints the URL of an external server as it is', async () => {
+  const url = 'postgres://me:secret@db.example.net/shop';
+  expect(await run(['db', 'url'], url)).toEqual({ code: 0, out: `${url}\n`, err: '' });
+});
