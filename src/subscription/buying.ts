@@ -16,6 +16,7 @@ import { type PriceList, readPriceList } from './price-list.ts';
 import { receiptOf } from './renewing.ts';
 import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
+import { releaseQuarantine } from './wake.ts';
 
 // Buying a period from the balance (DESIGN.md 5, "Buying"). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid
@@ -190,6 +191,7 @@ export async function sell(
   };
   await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
   await dropPaidPrices(desk.tx, [sold], now, desk.settings.noticeMs);
+  await releaseQuarantine(desk.tx, customer.id);
   await openAccess(desk.tx, [subscriptionId], now);
   // The same credential may open other nodes from now on.
   if (existing !== undefined && existing.plan !== plan) {
