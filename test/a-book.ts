@@ -11,8 +11,8 @@ import { createCustomer, type Particulars } from '../src/subscription/customers.
 import type { Delivery } from '../src/workers/deliver-notifications/claim.ts';
 import { workersFor } from '../src/workers/index.ts';
 import { openReplica } from '../src/workers/replica.ts';
+import type { RunContext } from '../src/workers/run-context.ts';
 import type { RunRow } from '../src/workers/run-record.ts';
-import type { RunContext } from '../src/workers/runner.ts';
 import type { Books } from './books.ts';
 import { type Customer, canonical } from './model/books-of.ts';
 import { violations } from './model/invariants.ts';

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
-import { wakeWorker } from '../db/wake.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { withMarking } from '../subscription/marking.ts';
 import { orderPriceReview } from '../subscription/price-reviews.ts';
 import { detailJson, record } from '../subscription/timeline.ts';
+import { retryPriced } from '../subscription/wake.ts';
 import { inWords, nameInUse, type Step } from './difference.ts';
 
 /**
@@ -126,16 +126,7 @@ export async function setPrice(
   }
   const { plan, periodDays, currency } = price;
   await orderPriceReview(tx, { plan, periodDays, currency }, now);
-  if (price.amountMinor !== null) await retryUnpriced(tx);
-}
-
-/** Who could not be renewed for want of a price is tried again at once, not in an hour or a day. */
-async function retryUnpriced(tx: Tx): Promise<void> {
-  const { numAffectedRows } = await sql`
-    DELETE FROM perennial.quarantine
-    WHERE worker = 'auto-renewal' AND reason LIKE 'no_price:%'`.execute(tx);
-  if (numAffectedRows === 0n) return;
-  await wakeWorker(tx, 'auto-renewal');
+  if (price.amountMinor !== null) await retryPriced(tx, plan, validFrom, now);
 }
 
 async function setNode(

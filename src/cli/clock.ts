@@ -8,14 +8,17 @@ import {
   clockJson,
   readClockStatus,
 } from '../workers/clock-accept.ts';
+import { clockReport, clockUndo } from './clock-undo.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
 
-/** `perennial clock show|accept`: the time of the database, and whether it is trusted. */
+/** `perennial clock show|accept|report|undo`: the time of the database, and a wrong clock. */
 export function clockCommand(open: OpenBooks): Command {
   return new Command('clock')
-    .description('show the database time and its trust, confirm a suspicious time')
+    .description('show the database time, confirm it, undo the effects of a wrong clock')
     .addCommand(show(open))
-    .addCommand(accept(open));
+    .addCommand(accept(open))
+    .addCommand(clockReport(open))
+    .addCommand(clockUndo(open));
 }
 
 function show(open: OpenBooks): Command {

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { parseInstant } from '../kernel/instant.ts';
+import { noteTime } from '../workers/time-repair.ts';
 import { readConfiguration } from './configuration.ts';
 import { Interrupted, untilSignal } from './signals.ts';
 
@@ -73,6 +74,7 @@ export async function withOpenBooks<T>(
   const books = await open(config);
   try {
     if (now !== undefined) await setClock(books.db, now);
+    await noteTime(books.db);
     return await work(books);
   } finally {
     await books.close();

@@ -7,9 +7,9 @@ import { isoTime, secondMs } from '../kernel/instant.ts';
 import type { MessageLog } from '../notify/channels/log/log.ts';
 import { type Worker, workerNames, workersFor } from '../workers/index.ts';
 import { openReplica, type Replica } from '../workers/replica.ts';
+import type { RunLog } from '../workers/run-context.ts';
 import { readProgress } from '../workers/run-progress.ts';
 import type { RunRow } from '../workers/run-record.ts';
-import type { RunLog } from '../workers/runner.ts';
 import {
   type CommonOptions,
   command,

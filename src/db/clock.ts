@@ -15,7 +15,9 @@ export async function readClock(db: Db | Tx): Promise<Instant> {
 /** Sets the stored clock of a test database, forwards or back. @throws UsageFault on any other. */
 export async function setClock(db: Db | Tx, now: Instant): Promise<void> {
   const { numAffectedRows } = await sql`
-    UPDATE perennial.installation SET clock_at = ${isoTime(now)} WHERE test`.execute(db);
+    UPDATE perennial.installation SET clock_at = ${isoTime(now)},
+      clock_high_at = greatest(clock_high_at, clock_at, ${isoTime(now)})
+    WHERE test`.execute(db);
   if (numAffectedRows !== 1n) throw notATest();
 }
 

@@ -38,6 +38,7 @@ export interface InstallationTable {
   made_by: Generated<'migrate' | 'demo'>;
   test: Generated<boolean>;
   clock_at: MaybeTime;
+  clock_high_at: MaybeTime;
   name: Generated<string>;
 }
 

@@ -4,7 +4,7 @@ import type { Db } from '../db/connect.ts';
 import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import type { Worker } from '../workers/index.ts';
 import { openReplica } from '../workers/replica.ts';
-import type { RunLog } from '../workers/runner.ts';
+import type { RunLog } from '../workers/run-context.ts';
 import type { People } from './people.ts';
 
 // Virtual time: the stored clock of the books goes from one thing that is due to the next, and the

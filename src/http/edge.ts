@@ -4,7 +4,7 @@ import type { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { type Holder, holderOf } from '../tokens/store.ts';
 import { tokenIdOf } from '../tokens/token.ts';
-import { addressOf, type RequestLimits } from './limits.ts';
+import { addressOf, isProbe, type RequestLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { type Problem, ProblemError, problemOf, thrownProblem } from './problem.ts';
 import { RefusedTokens } from './refused-tokens.ts';
@@ -66,7 +66,8 @@ export class Edge {
 
   async #identify(request: FastifyRequest): Promise<void> {
     const token = bearerOf(request);
-    if (token === undefined) return;
+    // A probe is answered without the database, whatever its headers are.
+    if (token === undefined || isProbe(request)) return;
     const holder = await holderOf(this.#kit.db, token);
     if (holder !== undefined) this.holders.set(request, holder);
     else this.#refused.add(addressOf(request), tokenIdOf(token), aboutOf(request).route);

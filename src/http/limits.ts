@@ -31,8 +31,11 @@ export interface Counted extends Taken {
   readonly max: number;
 }
 
-export const probePaths = ['/healthz', '/readyz'];
-export const linkPath = /^\/sub\//;
+const probePaths = ['/healthz', '/readyz'];
+const linkPath = /^\/sub\//;
+
+export const isProbe = ({ routeOptions: { url } }: FastifyRequest): boolean =>
+  url !== undefined && probePaths.includes(url);
 
 export class RequestLimits {
   readonly #limits: Limits;
@@ -49,8 +52,7 @@ export class RequestLimits {
     holder: Holder | undefined,
     hasToken: boolean,
   ): Counted | undefined {
-    const path = request.routeOptions.url;
-    if (path !== undefined && probePaths.includes(path)) return undefined;
+    if (isProbe(request)) return undefined;
     if (linkPath.test(request.url)) return this.#take('link', addressOf(request), 'linksMax');
     if (holder !== undefined) return this.#take('token', holder.id, 'perTokenMax');
     if (hasToken) return this.#take('refused', addressOf(request), 'refusedTokensMax');

@@ -91,7 +91,8 @@ export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]>
 }
 
 /** A guard holds for hours at most; a day is too long to have missed it. */
-const toldAgainMs = (kind: AlarmKind): number => (kind === 'alarm_guard' ? hourMs : dayMs);
+const toldAgainMs = (kind: AlarmKind): number =>
+  kind === 'alarm_guard' || kind === 'alarm_money_guard' ? hourMs : dayMs;
 
 /** 1, 10, 100, …: one that grows tenfold is told again. */
 const magnitude = (count: number): number => 10 ** (String(count).length - 1);

@@ -121,6 +121,7 @@ function whyUntrue(
     case 'alarm_worker':
     case 'alarm_overdue':
     case 'alarm_guard':
+    case 'alarm_money_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_node':
@@ -245,6 +246,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'alarm_worker':
     case 'alarm_overdue':
     case 'alarm_guard':
+    case 'alarm_money_guard':
     case 'alarm_quarantine':
     case 'alarm_removal':
     case 'alarm_node':

@@ -175,6 +175,8 @@ export const kinds = {
     ...alarm,
     params: { worker: 'text', subject: 'text', held: 'count', since: 'time' },
   },
+  /** Charges that the guard of auto-renewal holds. */
+  alarm_money_guard: { ...alarm, params: { worker: 'text', held: 'count', since: 'time' } },
   /** `items`: how many of this worker are put aside by now. */
   alarm_quarantine: {
     ...alarm,

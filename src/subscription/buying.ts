@@ -16,6 +16,7 @@ import { receiptOf } from './renewing.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
+import { releaseQuarantine } from './wake.ts';
 
 // Buying a period from the balance (DESIGN.md 5, "Buying"). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid
@@ -200,6 +201,7 @@ export async function sell(
       nextTryAt: null,
     });
   }
+  await releaseQuarantine(desk.tx, customer.id);
   await openAccess(desk.tx, [subscriptionId], now);
   await owe(
     desk.tx,

@@ -8,16 +8,21 @@ import type { Settings } from './settings.ts';
 // auto-renew on, the renewal rule is asked first, in the same transaction, and what it can pay is
 // renewed. So nobody who has the money is cut off by our downtime or by a tick that came late.
 //
-// What auto-renewal could not decide (it is in quarantine, or has no price) is our trouble, not
-// the customer's: it stays active for a day after its end, alarmed, and ends then; but not before
-// auto-renewal has made the try that is due, for after some days in which nothing ran that may go well.
+// A renewal in quarantine is our fault, not the customer's. The subscription stays active for a day
+// after its end, with an alarm, and auto-renewal tries again within that day. Then the rule of
+// renewals decides here, in the transaction that would end it: a customer with enough balance is
+// renewed. If that renewal cannot be written either, the transaction fails and the subscription
+// stays active, in quarantine, until the fault is repaired.
+//
+// A plan without a price also keeps access for a day. A charge that the spend guard holds keeps it
+// until a person confirms the charge (`hourly-limit.ts`).
 
-/** How long our own trouble keeps somebody connected who may not have paid. */
-const graceMs = dayMs;
+/** How long our own fault keeps the access of a customer who may not have paid. */
+export const graceMs = dayMs;
 
 export interface EndingFacts extends RenewalFacts {
-  /** When auto-renewal, where it failed by itself, tries it again; null: it is in no quarantine. */
-  readonly quarantinedUntil: Instant | null;
+  /** The renewal of this subscription is in quarantine. */
+  readonly isQuarantined: boolean;
   /** When the next period with other terms starts (`terms.ts`, rule 9). */
   readonly changesAt: Instant | null;
 }
@@ -25,8 +30,7 @@ export interface EndingFacts extends RenewalFacts {
 export type EndingDecision =
   | Extract<RenewalDecision, { do: 'renew' }>
   | { readonly do: 'end' }
-  /** `until` is null: until auto-renewal has made a try that is due. */
-  | { readonly do: 'hold'; readonly until: Instant | null }
+  | { readonly do: 'hold'; readonly until: Instant }
   /** A paid period with other terms has begun. */
   | { readonly do: 'change-terms' }
   | { readonly do: 'nothing' };
@@ -45,11 +49,7 @@ export function decideEnding(facts: EndingFacts, now: Instant, settings: Setting
   if (facts.expiresAt > now) return { do: changeIsDue(facts, now) ? 'change-terms' : 'nothing' };
   if (facts.kind !== 'paid' || !facts.autoRenew) return { do: 'end' };
   const until = later(facts.expiresAt, graceMs);
-  const { quarantinedUntil } = facts;
-  if (quarantinedUntil !== null) {
-    if (now < until) return { do: 'hold', until };
-    return quarantinedUntil <= now ? { do: 'hold', until: null } : { do: 'end' };
-  }
+  if (facts.isQuarantined && now < until) return { do: 'hold', until };
   const decision = decideDue(facts, now, settings);
   switch (decision.do) {
     case 'renew':

@@ -15,7 +15,7 @@ import { giveBack, type RefundPart, tellRefund, unusedMinor } from './refunding.
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { remindNow, tryAgainNow } from './wake.ts';
+import { releaseQuarantine, remindNow, tryAgainNow } from './wake.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
@@ -76,6 +76,7 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     const priced = lastBefore ?? { plan, periodDays: request.days };
     await writeTerms(desk, id, { kind: existing?.kind ?? 'paid', ...priced });
     await openAccess(desk.tx, [id], desk.now);
+    await releaseQuarantine(desk.tx, desk.customer.id);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
     await tell(desk, id, 'granted', detail, {
       kind: 'grant',

@@ -24,12 +24,45 @@ export async function tryAgainNow(
         OR state = 'expired' AND expires_at >= ${isoTime(later(now, -settings.reviveMs))})`.execute(
     tx,
   );
-  // What could not be done as it stood may be what was mended; else it is put aside again.
+  await releaseQuarantine(tx, customerId);
+  await wakeWorker(tx, 'auto-renewal');
+}
+
+/**
+ * Call this after every change of the money, price or terms of a customer. A subscription that
+ * failed before the change is tried again by the next run, and is put aside again if it still fails.
+ */
+export async function releaseQuarantine(tx: Tx, customerId: CustomerId): Promise<void> {
   await sql`
     DELETE FROM perennial.quarantine
-    WHERE worker = 'auto-renewal' AND item IN (
+    WHERE worker IN ('auto-renewal', 'fast-expiry-cleanup') AND item IN (
       SELECT id::text FROM perennial.subscription WHERE customer_id = ${customerId})`.execute(tx);
-  await wakeWorker(tx, 'auto-renewal');
+}
+
+const ofPlan = (plan: string) => sql`q.worker = 'auto-renewal'
+  AND coalesce(s.next_plan, s.plan) = ${plan}
+  AND s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END`;
+
+/**
+ * Call this after a price of a plan was set. Renewals of this plan that are in quarantine are tried
+ * again when the price counts: at once, or from `validFrom` on.
+ */
+export async function retryPriced(
+  tx: Tx,
+  plan: string,
+  validFrom: Instant,
+  now: Instant,
+): Promise<void> {
+  if (validFrom > now) {
+    await sql`
+      UPDATE perennial.quarantine q SET retry_at = least(q.retry_at, ${isoTime(validFrom)})
+      FROM perennial.subscription s WHERE ${ofPlan(plan)}`.execute(tx);
+    return;
+  }
+  const { numAffectedRows } = await sql`
+    DELETE FROM perennial.quarantine q USING perennial.subscription s
+    WHERE ${ofPlan(plan)}`.execute(tx);
+  if ((numAffectedRows ?? 0n) > 0n) await wakeWorker(tx, 'auto-renewal');
 }
 
 /**

@@ -7,8 +7,9 @@ import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
 import { raiseAlarms } from './raise-alarms/worker.ts';
 import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
+import type { RunContext } from './run-context.ts';
 import type { RunRow } from './run-record.ts';
-import { type RunContext, runWorker } from './runner.ts';
+import { runWorker } from './runner.ts';
 import { trialNotifications } from './trial-notifications/worker.ts';
 import type { Preview, SubscriptionWorker } from './worker.ts';
 

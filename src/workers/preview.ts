@@ -2,8 +2,8 @@ import { readClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { readPriceList } from '../subscription/price-list.ts';
 import { readSettings } from '../subscription/settings.ts';
-import { heldItems } from './quarantine.ts';
-import type { Cursor, Moment, Preview, Spent, SubscriptionWorker } from './worker.ts';
+import { findRetried, heldItems } from './quarantine.ts';
+import type { Cursor, Found, Moment, Preview, Spent, SubscriptionWorker } from './worker.ts';
 
 export interface PreviewContext {
   readonly db: Db;
@@ -36,20 +36,26 @@ export async function previewWorker<Facts, Outcome>(
         confirmed: context.confirmed ?? false,
         counted: new Map(),
         heldBefore: false,
+        isPreview: true,
       };
-      const skip = await heldItems(tx, worker.name, now);
+      const show = async (page: readonly Found[]) => {
+        const facts = await worker.read(tx, page, moment);
+        const decided = worker.decide(facts, moment, spent);
+        const outcomes = (await worker.guard?.(tx, decided, moment)) ?? decided;
+        for (const outcome of outcomes) report(worker.describe(outcome));
+      };
+      const { skip, retries } = await heldItems(tx, worker.name);
       for (const pass of worker.passes) {
         let after: Cursor | undefined;
         while (!context.signal.aborted) {
           const page = await pass(tx, moment, { after, max: context.batchMax, skip });
           const last = page.at(-1);
           if (last === undefined) break;
-          const facts = await worker.read(tx, page, moment);
-          for (const outcome of worker.decide(facts, moment, spent)) {
-            report(worker.describe(outcome));
-          }
+          await show(page);
           after = last.key;
         }
       }
+      const retried = await findRetried(tx, worker.name, retries, context.batchMax);
+      if (retried.length > 0) await show(retried);
     });
 }

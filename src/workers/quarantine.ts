@@ -6,12 +6,18 @@ import { wakeWorker } from '../db/wake.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { sound } from '../notify/alarms.ts';
+import { graceMs } from '../subscription/expiry.ts';
 import { record } from '../subscription/timeline.ts';
-import type { Isolated } from './worker.ts';
+import { type FoundRow, foundOf } from './keyset.ts';
+import type { Found, Isolated } from './worker.ts';
 
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
 // after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
 // hears of each reason once a day while there is anything, and again when it has grown tenfold.
+//
+// A run never mixes items in quarantine with new ones: it leaves all of them out of its pages, and
+// tries those that are due at its end (`runner.ts`). No retry of a renewal lies beyond the grace
+// that keeps its subscription active (`subscription/expiry.ts`).
 
 /** More than this many items isolated by faults in one run: it is not the items. */
 export const isolatedMax = 50;
@@ -22,13 +28,35 @@ export function isOfTheItem(fault: Fault): boolean {
   return !/^pg_(42|3F|0A|XX)/.test(fault.code);
 }
 
-/** Items of a worker that are not to be tried yet. Bounded: of more than 10,000 some are tried. */
-export async function heldItems(db: Db | Tx, worker: string, now: Instant): Promise<string[]> {
-  const { rows } = await sql<{ item: string }>`
-    SELECT item FROM perennial.quarantine
-    WHERE worker = ${worker} AND retry_at > ${isoTime(now)}
-    ORDER BY item LIMIT 10000`.execute(db);
-  return rows.map((row) => row.item);
+/** The items of a worker in quarantine. Bounded: of more than 10,000 some are found again. */
+export async function heldItems(
+  db: Db | Tx,
+  worker: string,
+): Promise<{ readonly skip: readonly string[]; readonly retries: readonly string[] }> {
+  const { rows } = await sql<{ item: string; due: boolean }>`
+    SELECT item, retry_at <= perennial.clock() AS due FROM perennial.quarantine
+    WHERE worker = ${worker} ORDER BY item LIMIT 10000`.execute(db);
+  return {
+    skip: rows.map(({ item }) => item),
+    retries: rows.flatMap(({ item, due }) => (due ? [item] : [])),
+  };
+}
+
+/** A page of these subscriptions in quarantine. The least tried come first, so none starves. */
+export async function findRetried(
+  db: Db | Tx,
+  worker: string,
+  items: readonly string[],
+  max: number,
+): Promise<Found[]> {
+  if (items.length === 0) return [];
+  const { rows } = await sql<FoundRow>`
+    SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
+    FROM perennial.quarantine q JOIN perennial.subscription s
+      ON s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END
+    WHERE q.worker = ${worker} AND q.item = ${anyOf('text', items)}
+    ORDER BY q.attempts, q.retry_at, q.item LIMIT ${max}`.execute(db);
+  return rows.map((row) => ({ ...foundOf(row), isRetry: true }));
 }
 
 /** What is put aside, by a name that is the worker's own: a subscription, one on a node. */
@@ -45,17 +73,29 @@ export async function isolate(
 ): Promise<void> {
   const named = items.map((each) => ({ ...each, item: each.subscriptionId.toString() }));
   await putAside(tx, worker, named, now);
+  if (worker === 'auto-renewal') await retryWithinGrace(tx, named);
 }
 
-/** As `isolate`, for items of any name. */
+/** After the grace a retry stays due, so each run tries it: fast-expiry-cleanup decides as well. */
+async function retryWithinGrace(tx: Tx, items: readonly BadItem[]): Promise<void> {
+  if (items.length === 0) return;
+  await sql`
+    UPDATE perennial.quarantine q
+    SET retry_at = least(q.retry_at, s.expires_at + ${`${graceMs} ms`}::interval)
+    FROM ${unnest('bad', items, { item: ['text', (row) => row.item] })}
+    JOIN perennial.subscription s ON s.id = bad.item::bigint AND s.state = 'active'
+    WHERE q.worker = 'auto-renewal' AND q.item = bad.item`.execute(tx);
+}
+
+/** As `isolate`, for items of any name. @returns how many were not in quarantine before */
 export async function putAside(
   tx: Tx,
   worker: string,
   items: readonly BadItem[],
   now: Instant,
-): Promise<void> {
-  if (items.length === 0) return;
-  await sql`
+): Promise<number> {
+  if (items.length === 0) return 0;
+  const { rows } = await sql<{ attempts: number }>`
     INSERT INTO perennial.quarantine AS q (worker, item, reason, retry_at, first_seen_at)
     SELECT ${worker}, bad.item, bad.reason, ${isoTime(now)}::timestamptz + interval '1 hour',
       ${isoTime(now)}::timestamptz
@@ -66,7 +106,8 @@ export async function putAside(
     ON CONFLICT (worker, item) DO UPDATE SET
       reason = excluded.reason, attempts = q.attempts + 1,
       retry_at = ${isoTime(now)}::timestamptz
-        + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))`.execute(tx);
+        + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))
+    RETURNING attempts`.execute(tx);
   const count = await countAside(tx, worker);
   const reasons = [...new Map(items.map((item) => [item.reason, item]))];
   const alarms = reasons.map(([reason, { item, sentence }]) => ({
@@ -74,6 +115,7 @@ export async function putAside(
     params: { worker, reason, item, sentence, items: count },
   }));
   await sound(tx, alarms);
+  return rows.filter(({ attempts }) => attempts === 1).length;
 }
 
 async function countAside(tx: Tx, worker: string): Promise<number> {

@@ -5,9 +5,10 @@ import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-import { isOver, sound } from '../notify/alarms.ts';
+import { type Alarm, isOver, sound } from '../notify/alarms.ts';
 import { forgetOldKeys } from '../subscription/old-keys.ts';
 import { closeLostRuns, type Replica } from './replica.ts';
+import { repairAfterStepBack } from './time-repair.ts';
 
 // The record of a run: written at its start, counted up with each batch in the batch's own
 // transaction (so that a run which was killed still says what it did), closed at its end.
@@ -46,7 +47,8 @@ export async function reserveRunId(db: Db): Promise<RunId> {
 }
 
 /**
- * Opens the record, and closes those of replicas that died as `lost`.
+ * Opens the record, and closes those of replicas that died as `lost`. A step back of the clock is
+ * repaired before.
  * @returns whether no other run of this worker goes on, here or elsewhere
  */
 export async function startRun(
@@ -56,6 +58,7 @@ export async function startRun(
   replica: Replica,
   now: Instant,
 ): Promise<boolean> {
+  await repairAfterStepBack(db, now);
   const number = await replica.number();
   await closeLostRuns(db, worker, replica, now);
   await sql`
@@ -160,7 +163,7 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
       ORDER BY last.started_at DESC, last.id DESC LIMIT 1),
       'success') NOT IN ('failed', 'lost', 'degraded')
       AND NOT EXISTS (SELECT FROM perennial.notification n
-        WHERE n.customer_id IS NULL AND n.kind IN ('alarm_worker', 'alarm_guard')
+        WHERE n.customer_id IS NULL AND n.kind IN ('alarm_worker', 'alarm_guard', 'alarm_money_guard')
           AND coalesce(n.params->>'subject', n.params->>'worker') = ${worker}
           AND n.created_at > ${isoTime(later(started_at, -keptMs))}
           AND NOT ${isOver('n')})`.execute(db);
@@ -183,14 +186,24 @@ async function tellOfClock(db: Db, { replica, detail }: RunRow): Promise<void> {
  */
 export async function finishGuardedRun(...[db, ...run]: Parameters<typeof finishRun>) {
   const row = await finishRun(db, ...run);
-  const { worker, detail } = row;
-  const held = Number(detail.held ?? 0);
-  if (held === 0) return row;
-  await inTransaction(db, async (tx) => {
-    const alarm = { kind: 'alarm_guard', params: { worker, subject: worker, held } } as const;
-    await sound(tx, [alarm]);
-  });
+  const alarms = guardAlarms(row);
+  if (alarms.length > 0) await inTransaction(db, (tx) => sound(tx, alarms));
   return row;
+}
+
+/** Charges are held for auto-renewal, also by the run of fast-expiry-cleanup that found them. */
+function guardAlarms({ worker, detail }: RunRow): Alarm[] {
+  const renews = worker === 'auto-renewal';
+  const held = Number(detail.held ?? 0);
+  const charges = Number(detail.held_charges ?? 0) + (renews ? held : 0);
+  const alarms: Alarm[] = [];
+  if (held > 0 && !renews) {
+    alarms.push({ kind: 'alarm_guard', params: { worker, subject: worker, held } });
+  }
+  if (charges > 0) {
+    alarms.push({ kind: 'alarm_money_guard', params: { worker: 'auto-renewal', held: charges } });
+  }
+  return alarms;
 }
 
 /** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */

@@ -11,6 +11,8 @@ import type { Settings } from '../subscription/settings.ts';
 export interface Found {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
+  /** It is in quarantine, and its retry is due. */
+  readonly isRetry?: boolean;
   /** The keyset's key: the next page starts after it. */
   readonly key: Cursor;
 }
@@ -32,6 +34,8 @@ export interface Moment {
   readonly counted: Map<string, number>;
   /** A guard held something in an earlier batch of this run: it lets nothing more through. */
   readonly heldBefore: boolean;
+  /** Nothing is written and nothing is locked. */
+  readonly isPreview: boolean;
 }
 
 /** An item that can't be done as it stands, for a reason that is stable and short. */
@@ -87,6 +91,8 @@ export interface SubscriptionWorker<Facts, Outcome> {
   read(tx: Tx, items: readonly Found[], moment: Moment): Promise<Facts[]>;
   /** One outcome for each fact; `spent` is what earlier batches of a preview would have taken. */
   decide(facts: readonly Facts[], moment: Moment, spent: Spent): Outcome[];
+  /** Replaces the outcomes that a guard holds. A preview asks it, too. */
+  guard?(tx: Tx, outcomes: readonly Outcome[], moment: Moment): Promise<Outcome[]>;
   write(tx: Tx, outcomes: readonly Outcome[], moment: Moment, actor: string): Promise<Tally>;
   /** One line of a preview, for a person and for a program. */
   describe(outcome: Outcome): SubscriptionPreview;

@@ -16,8 +16,8 @@ import {
 } from '../../src/workers/deliver-notifications/couriers.ts';
 import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
 import { openReplica } from '../../src/workers/replica.ts';
+import type { RunLog } from '../../src/workers/run-context.ts';
 import type { RunRow } from '../../src/workers/run-record.ts';
-import type { RunLog } from '../../src/workers/runner.ts';
 import { type Books, type BooksOptions, freshBooks } from '../books.ts';
 import { type BotApi, type BotApiOptions, startBotApi } from '../bot-api/bot-api.ts';
 import { openShop, payer } from '../shop.ts';

@@ -2,7 +2,7 @@ import { type Customer, day, livePeriods, type Sub } from './books-of.ts';
 import { choose, refused } from './choosing.ts';
 import { type Command, iso, major, type Surroundings, type Told } from './commands.ts';
 import { chargeOf, forget, learnChoice } from './known.ts';
-import { giveBack, move, newSub, open, placeOf, unused, wake } from './money.ts';
+import { giveBack, move, newSub, open, placeOf, release, unused, wake } from './money.ts';
 import { listPrice, priceFor } from './prices.ts';
 import { settle, termsOf } from './terms.ts';
 
@@ -76,6 +76,7 @@ function sell(customer: Customer, place: number, wanted: Wanted, sale: Sale): To
   Object.assign(sub, { kind: 'paid', state: 'active', expiresAt: endsAt });
   sub.nextTryAt = null;
   forget(sub, wanted);
+  release(customer);
   open(sub, now);
   customer.notices.push(`receipt of ${charge}`);
   customer.events.push('purchased');

@@ -36,13 +36,18 @@ export function endOf(customer: Customer, sub: number): number {
   return livePeriods(customer, sub)[0]?.endsAt ?? (customer.subs[sub] as Sub).startedAt;
 }
 
+/** After a change of money, price or terms a failed renewal is tried again at once. */
+export function release(customer: Customer): void {
+  for (const sub of customer.subs) sub.quarantine = null;
+}
+
 /**
  * Something may let the customer's waiting subscriptions be paid: they are tried at once, also the
  * ended ones, for 7 days, and the ones that were put aside.
  */
 export function wake(customer: Customer, now: number): void {
+  release(customer);
   for (const sub of customer.subs) {
-    sub.quarantine = null;
     if (sub.kind !== 'paid' || !sub.autoRenew || sub.state === 'revoked') continue;
     if (sub.state === 'expired' && sub.expiresAt + 7 * day < now) continue;
     sub.nextTryAt = null;

@@ -12,6 +12,7 @@ import {
   newSub,
   open,
   placeOf,
+  release,
   unused,
   wake,
 } from './money.ts';
@@ -153,6 +154,7 @@ function grant(customer: Customer, command: Of<'grant'>, around: Surroundings): 
   settle(customer, place, now, before);
   Object.assign(sub, { state: 'active', expiresAt: endsAt, nextTryAt: null });
   learnTerms(customer, place, around);
+  release(customer);
   open(sub, now);
   const notice = `grant of ${place} from ${startsAt} until ${endsAt}`;
   if (!customer.notices.includes(notice)) customer.notices.push(notice);

@@ -1,7 +1,7 @@
 import { type Customer, canonical, type Sub, textOf } from './books-of.ts';
 import type { Command, Surroundings, Told } from './commands.ts';
 import { obey } from './obey.ts';
-import { byEnd, isDue, isHeld, renewOne } from './renewing.ts';
+import { byEnd, isDue, isRetried, lookAt } from './renewing.ts';
 
 // What may come out when things are done at once. Each command is one transaction under the
 // customer's lock, so the books and the answers must be those of *some* order of the commands; all
@@ -57,12 +57,19 @@ function subsets(places: readonly number[]): number[][] {
 /** Some due subscriptions decided, by the order of their end. */
 function decide(at: Position, places: readonly number[], around: Surroundings): Position {
   const customer = structuredClone(at.customer);
-  for (const place of byEnd(customer, places)) renewOne(customer, place, around);
+  for (const place of byEnd(customer, places)) lookAt(customer, place, around);
   return { ...at, customer };
 }
 
 function duePlaces(customer: Customer, now: number): number[] {
   return customer.subs.flatMap((sub, place) => (isDue(sub, now) ? [place] : []));
+}
+
+/** Those that a run may look at: due ones, and those whose retry from quarantine is due. */
+function lookedAt(customer: Customer, now: number): number[] {
+  return customer.subs.flatMap((sub, place) =>
+    isDue(sub, now) || isRetried(sub, now) ? [place] : [],
+  );
 }
 
 /** The position after an order of `asked` and `runs` that explains `actual`; undefined: none. */
@@ -94,14 +101,14 @@ export function explain(
       if (found !== undefined) return found;
     }
     if (rounds === 0) return undefined;
-    for (const some of subsets(duePlaces(at.customer, around.now)).slice(1)) {
+    for (const some of subsets(lookedAt(at.customer, around.now)).slice(1)) {
       const found = search(decide(at, some, around), left, rounds - 1);
       if (found !== undefined) return found;
     }
     return undefined;
   };
-  // Three pages a run: due, due again after a renewal that was late, to be tried again.
-  return search(before, asked, runs * 3);
+  // Four pages a run: to be tried again, due, due again after a late renewal, out of quarantine.
+  return search(before, asked, runs * 4);
 }
 
 /**
@@ -111,12 +118,14 @@ export function explain(
  */
 export function afterRun(before: Position, around: Surroundings): Position[] {
   const due = (customer: Customer) =>
-    duePlaces(customer, around.now).filter(
-      (place) => !isHeld(customer.subs[place] as Sub, around.now),
-    );
+    duePlaces(customer, around.now).filter((place) => customer.subs[place]?.quarantine === null);
+  // What is in quarantine comes last.
+  const retried = before.customer.subs.flatMap((sub, place) =>
+    isRetried(sub, around.now) ? [place] : [],
+  );
   const once = decide(before, due(before.customer), around);
   const later = subsets(due(once.customer)).map((again) => decide(once, again, around));
-  return [...later, ...walks(before, due, around)];
+  return [...later, ...walks(before, due, around)].map((at) => decide(at, retried, around));
 }
 
 type Key = readonly [at: number, place: number];

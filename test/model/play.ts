@@ -11,6 +11,7 @@ import {
   addCustomer,
   firstMoment,
   leave,
+  movesClock,
   runAutoRenewal,
   type Stage,
   setPrice,
@@ -89,7 +90,7 @@ async function playStep(current: Play, one: Step, tally: Tally): Promise<void> {
   switch (one.step) {
     case 'clock':
       current.now += one.byMs;
-      return books.setClock(instant(current.now));
+      return movesClock(books, instant(current.now));
     case 'clock-near': {
       const { subs } = playerOf(current, one.customer).rows;
       const sub = subs[one.sub % Math.max(1, subs.length)];
@@ -97,7 +98,7 @@ async function playStep(current: Play, one: Step, tally: Tally): Promise<void> {
       // Clocks go back by mistake, not by days.
       if (to < current.now - 2 * hour) return;
       current.now = to;
-      return books.setClock(instant(to));
+      return movesClock(books, instant(to));
     }
     case 'price': {
       const price = { ...one, from: current.now + one.inMs };

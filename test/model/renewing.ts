@@ -16,8 +16,16 @@ export function isDue(sub: Sub, now: number): boolean {
   return sub.nextTryAt === null || sub.nextTryAt <= now;
 }
 
-export function isHeld(sub: Sub, now: number): boolean {
-  return sub.quarantine !== null && sub.quarantine.retryAt > now;
+/** It is in quarantine, and its next attempt is due. */
+export function isRetried(sub: Sub, now: number): boolean {
+  return sub.quarantine !== null && sub.quarantine.retryAt <= now;
+}
+
+/** One that a run looks at: decided if it is due, else released from quarantine. */
+export function lookAt(customer: Customer, place: number, around: Surroundings): void {
+  const sub = customer.subs[place] as Sub;
+  if (isDue(sub, around.now)) renewOne(customer, place, around);
+  else sub.quarantine = null;
 }
 
 /** What the customer would pay for the next period now; null where there is no price. */
@@ -93,11 +101,13 @@ function beShort(customer: Customer, place: number, now: number): void {
   if (!customer.notices.includes(notice)) customer.notices.push(notice);
 }
 
-/** Tried again after 1, 2, 4, … hours, at most a day. */
+/** Tried again after 1, 2, 4, … hours, at most a day; not later than a day after a running end. */
 function putAside(sub: Sub, now: number): void {
   const before = sub.quarantine?.attempts ?? 0;
   const hours = Math.min(24, 2 ** before);
-  sub.quarantine = { reason: 'no_price', attempts: before + 1, retryAt: now + hours * hour };
+  const graceEnd = sub.state === 'active' ? sub.expiresAt + day : Infinity;
+  const retryAt = Math.min(now + hours * hour, graceEnd);
+  sub.quarantine = { reason: 'no_price', attempts: before + 1, retryAt };
 }
 
 /** Places of these, in order of their end: in that order a balance is spent. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { instant } from '../../src/kernel/instant.ts';
+import { type Instant, instant } from '../../src/kernel/instant.ts';
 import { createCustomer } from '../../src/subscription/customers.ts';
 import { autoRenewal } from '../../src/workers/auto-renewal/worker.ts';
 import { openReplica, type Replica } from '../../src/workers/replica.ts';
@@ -49,9 +49,18 @@ export async function closeStage(stage: Stage): Promise<void> {
   await stage.books.close();
 }
 
+/**
+ * Sets the clock, also back, and forgets the mark of the latest time. The model is about the rules;
+ * the repair after a step back has tests of its own.
+ */
+export async function movesClock(books: Books, to: Instant): Promise<void> {
+  await books.setClock(to);
+  await sql`UPDATE perennial.installation SET clock_high_at = NULL`.execute(books.db);
+}
+
 /** The first moment again, with the first prices. */
 export async function setUp({ books }: Stage): Promise<void> {
-  await books.setClock(instant(firstMoment));
+  await movesClock(books, instant(firstMoment));
   await sql`DELETE FROM perennial.quarantine`.execute(books.db);
   await sql`DELETE FROM perennial.plan_price`.execute(books.db);
   await books.db

@@ -52,6 +52,7 @@ const catching: Places = {
   'db/session-check.ts': 'a pooler that has no backend in time is told apart from a failure',
   'workers/runner.ts': 'the runner: faults are told apart here',
   'workers/clock-sentinel.ts': 'a look that the database refuses is followed by another one',
+  'workers/isolation.ts': 'the runner: a failed half is halved again',
   'workers/replica.ts': 'the runner: a connection that is held breaks',
   'workers/keep-node/': 'the keeper: faults of a node and of the books are told apart here',
   'workers/deliver-notifications/': 'a fault of a gateway is told apart from that of the books',

@@ -62,7 +62,7 @@ const create = route({
   status: 201,
   body: z.strictObject({ telegram_id: telegramId, currency: currency.optional(), ...particulars }),
   answer: customerAnswer,
-  refusals: ['customer_exists'],
+  refusals: ['customer_exists', 'bad_locale', 'bad_time_zone'],
   handle: (kit, { body, call }) =>
     createCustomer(call, {
       telegramId: BigInt(body.telegram_id),
@@ -120,7 +120,7 @@ const change = route({
     })
     .refine((body) => Object.keys(body).length > 0, 'names nothing to change'),
   answer: customerAnswer,
-  refusals: ['no_customer'],
+  refusals: ['no_customer', 'bad_locale', 'bad_time_zone'],
   handle: (_, { params, body, call }) =>
     setCustomer(call, {
       telegramId: telegramIdOf(params),

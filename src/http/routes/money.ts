@@ -136,6 +136,7 @@ const purchases = route({
     'no_plan',
     'no_price',
     'price_changed',
+    'bad_amount',
     'expires_at_changed',
     'end_too_late',
     'short_balance',

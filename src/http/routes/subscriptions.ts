@@ -125,6 +125,7 @@ const change = route({
     'no_plan',
     'no_price',
     'price_changed',
+    'bad_amount',
     'expires_at_changed',
   ],
   async handle(kit, { params, body, call }) {
@@ -185,6 +186,7 @@ const changePlanNow = route({
     'no_plan',
     'no_price',
     'price_changed',
+    'bad_amount',
     'short_balance',
     'unpriced_time',
     'expires_at_changed',

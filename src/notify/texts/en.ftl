@@ -191,6 +191,19 @@ alarm_guard =
     }
     .subject = { $worker }: the guard holds { $held }
 
+alarm_money_guard =
+    ⚠️ <b>{ $worker }: the guard holds { $held ->
+        [one] { $held } charge
+       *[other] { $held } charges
+    }.</b>
+    More late renewals would be charged within an hour than is plausible. Their subscriptions stay active meanwhile. Check the clock of the database and the list and, if the charges are intended, confirm them:
+    <code>perennial run { $worker } --dry-run</code>
+    <code>perennial run { $worker } --confirm</code>
+    .subject = { $worker }: the guard holds { $held ->
+        [one] { $held } charge
+       *[other] { $held } charges
+    }
+
 alarm_quarantine =
     ⚠️ <b>{ $worker }: an item was put into quarantine ({ $reason }).</b>
     { $item }: { $sentence }
@@ -246,6 +259,7 @@ alarm_over =
         [alarm_worker] { $subject } is running again.
         [alarm_overdue] { $subject } passes over nothing that is due.
         [alarm_guard] the guard is no longer holding anything ({ $subject }).
+        [alarm_money_guard] the guard is no longer holding any charge ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.
         [alarm_node] node { $subject } answers again, or is no longer used.

@@ -198,6 +198,21 @@ alarm_guard =
     }
     .subject = { $worker }: предохранитель задержал { $held }
 
+alarm_money_guard =
+    ⚠️ <b>{ $worker }: предохранитель задержал { $held ->
+        [one] { $held } списание
+        [few] { $held } списания
+       *[other] { $held } списаний
+    }.</b>
+    За час было бы списано больше просроченных продлений, чем бывает обычно. Подписки пока остаются активными. Проверьте часы базы данных и список и, если всё верно, подтвердите:
+    <code>perennial run { $worker } --dry-run</code>
+    <code>perennial run { $worker } --confirm</code>
+    .subject = { $worker }: предохранитель задержал { $held ->
+        [one] { $held } списание
+        [few] { $held } списания
+       *[other] { $held } списаний
+    }
+
 alarm_quarantine =
     ⚠️ <b>{ $worker }: в карантин попала новая запись ({ $reason }).</b>
     { $item }: { $sentence }
@@ -253,6 +268,7 @@ alarm_over =
         [alarm_worker] { $subject } снова работает.
         [alarm_overdue] { $subject } больше ничего не пропускает.
         [alarm_guard] предохранитель больше ничего не задерживает ({ $subject }).
+        [alarm_money_guard] предохранитель больше не задерживает списания ({ $subject }).
         [alarm_quarantine] в карантине больше нет записей { $subject }.
         [alarm_removal] узел { $subject } подтвердил отключения.
         [alarm_node] узел { $subject } снова отвечает (или больше не используется).

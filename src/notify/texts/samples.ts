@@ -55,6 +55,7 @@ const sampleChoices = JSON.stringify([
 /** What is only usual in one kind. */
 const ownSamples: Partial<Record<NoticeKind, Params>> = {
   alarm_guard: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup' },
+  alarm_money_guard: { worker: 'auto-renewal' },
 };
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */

@@ -6,6 +6,7 @@ import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.
 import { type Facts, postpone, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { release } from '../quarantine.ts';
+import { guardCharges, type HeldCharge, isLate, lateCharges } from '../spend-guard.ts';
 import { type Decided, decideInTurn } from '../spending.ts';
 import type { Isolated, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { findDue, findRetries } from './store.ts';
@@ -13,7 +14,8 @@ import { findDue, findRetries } from './store.ts';
 // Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
 // node: a renewal keeps the credential, so nothing changes for whoever is connected.
 
-type Outcome = Decided<Facts, RenewalDecision>;
+type Decision = RenewalDecision | HeldCharge;
+type Outcome = Decided<Facts, Decision>;
 
 export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
   name: 'auto-renewal',
@@ -27,7 +29,10 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
     return decideInTurn(facts, spent, (row) => decideRenewal(row, moment.now, moment.settings));
   },
 
+  guard: (tx, outcomes, moment) => guardCharges(tx, outcomes, moment, moment.confirmed),
+
   async write(tx, outcomes, moment, actor) {
+    let held = 0;
     const renewals: Renewal[] = [];
     const short: { facts: Facts; nextTryAt: Instant; priceMinor: bigint; missingMinor: bigint }[] =
       [];
@@ -47,12 +52,16 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
         case 'quarantine':
           isolated.push(isolatedOf(facts));
           break;
+        case 'hold-charge':
+          held += 1;
+          break;
         case 'nothing':
           break;
         default:
           unreachable(decision);
       }
     }
+    const late = outcomes.filter((one) => isLate(one, moment)).length;
     await renew(tx, renewals, actor, moment.now, moment.settings);
     await postpone(tx, [
       ...short.map((row) => ({
@@ -79,6 +88,8 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
         revived: renewals.filter((row) => row.revived).length,
         short: short.length,
         low_balance_notices: Number(told),
+        ...(held > 0 ? { held } : {}),
+        ...(late > 0 ? { [moment.confirmed ? 'confirmed' : lateCharges]: late } : {}),
       },
       // What was renewed days late may have to be renewed once more.
       comesAgain: renewals.some((row) => row.endsAt <= later(moment.now, moment.settings.windowMs)),
@@ -124,11 +135,7 @@ function lowBalanceNotice(row: {
   ];
 }
 
-function describe(
-  facts: Facts,
-  decision: RenewalDecision,
-  balanceMinor: bigint,
-): SubscriptionPreview {
+function describe(facts: Facts, decision: Decision, balanceMinor: bigint): SubscriptionPreview {
   const { telegramId, subscriptionId, currency } = facts;
   const of = { telegramId, subscriptionId, outcome: decision.do, currency };
   const what = `${facts.plan} ${facts.periodDays} d`;
@@ -144,6 +151,12 @@ function describe(
         ...of,
         amountMinor: decision.missingMinor,
         sentence: `${what} costs ${moneyText(decision.priceMinor, currency)}, ${moneyText(decision.missingMinor, currency)} missing; ends ${isoTime(facts.expiresAt)}`,
+      };
+    case 'hold-charge':
+      return {
+        ...of,
+        amountMinor: decision.chargeMinor,
+        sentence: `${what} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard holds this charge, and the subscription stays active; --confirm releases it`,
       };
     case 'quarantine':
       return { ...of, amountMinor: 0n, sentence: isolatedOf(facts).sentence };

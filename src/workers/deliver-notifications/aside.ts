@@ -16,15 +16,15 @@ export async function claimOrPutAside(desk: Desk, due: DueNotice, tally: Tally):
     return await claim(desk, due, count);
   } catch (error) {
     const fault = faultOf(error);
-    const aside = tally.counts.quarantined ?? 0;
-    if (!isOfTheItem(fault) || aside >= isolatedMax) throw error;
+    if (!isOfTheItem(fault) || tally.newlyAside >= isolatedMax) throw error;
     const bad = { item: asideName(due.id), reason: fault.code, sentence: fault.message };
-    return await inTransaction(desk.db, async (tx) => {
-      await putAside(tx, worker, [bad], await readClock(tx));
-      const made: Claim = { is: 'aside', fault };
+    const made: Claim = { is: 'aside', fault };
+    tally.newlyAside += await inTransaction(desk.db, async (tx) => {
+      const isNew = await putAside(tx, worker, [bad], await readClock(tx));
       await count(tx, made);
-      return made;
+      return isNew;
     });
+    return made;
   }
 }
 

@@ -2,8 +2,8 @@ import { readClock } from '../../db/clock.ts';
 import { faultOf } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
 import { unfitness } from '../fitness.ts';
+import type { RunContext } from '../run-context.ts';
 import { finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
-import type { RunContext } from '../runner.ts';
 import { worker } from './claim.ts';
 import { Tally } from './tally.ts';
 

@@ -9,6 +9,8 @@ type RunId = Parameters<typeof countBatch>[1];
 /** What a run did, counted in its record with each notice. */
 export class Tally {
   readonly counts: Record<string, number> = {};
+  /** Notices that this run put into quarantine and that were not there before. */
+  newlyAside = 0;
   readonly #id: RunId;
 
   constructor(id: RunId) {

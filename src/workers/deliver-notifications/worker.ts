@@ -1,6 +1,6 @@
 import { minuteMs } from '../../kernel/instant.ts';
+import type { RunContext } from '../run-context.ts';
 import type { RunRow } from '../run-record.ts';
-import type { RunContext } from '../runner.ts';
 import type { NoticePreview } from '../worker.ts';
 import { type Delivery, worker } from './claim.ts';
 import { Courier, type Walked } from './courier.ts';

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
-import { hourMs, type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { afterCursor, type FoundRow, foundOf, notHeld } from '../keyset.ts';
 import type { NextDue, Pass } from '../worker.ts';
 
@@ -29,9 +29,8 @@ export const findChanging: Pass = async (tx, { now }, { after, max, skip }) => {
 };
 
 /**
- * The first change of terms or end later than `after`, or than now: one row of each index, so that it costs
- * the same however many there are. What ended before and is still active, held or in quarantine, is
- * not waited for.
+ * The first change of terms or end later than `after`, or than now. Reads one row of each index, so
+ * the cost does not grow. Subscriptions that ended before and are still active are left out.
  */
 export async function nextMoment(db: Db, after: Instant | undefined): Promise<NextDue> {
   const { rows } = await sql<{ now: Instant; at: Instant | null }>`
@@ -49,15 +48,15 @@ export async function nextMoment(db: Db, after: Instant | undefined): Promise<Ne
   return { now, at: at ?? undefined };
 }
 
-/** Which of these failed by themselves in auto-renewal, and when it tries them again. */
+/** The subscriptions of these whose renewal is in quarantine, as text. */
 export async function inQuarantine(
   tx: Tx,
   ids: readonly SubscriptionId[],
-): Promise<ReadonlyMap<string, Instant>> {
-  const { rows } = await sql<{ item: string; retryAt: Instant }>`
-    SELECT item, retry_at AS "retryAt" FROM perennial.quarantine
+): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ item: string }>`
+    SELECT item FROM perennial.quarantine
     WHERE worker = 'auto-renewal' AND item = ${anyOf('text', ids.map(String))}`.execute(tx);
-  return new Map(rows.map((row) => [row.item, row.retryAt]));
+  return new Set(rows.map((row) => row.item));
 }
 
 /**
@@ -68,20 +67,4 @@ export async function takeGuard(tx: Tx): Promise<boolean> {
   const { rows } = await sql<{ taken: boolean }>`
     SELECT pg_try_advisory_xact_lock(hashtext('perennial.blast_guard')) AS taken`.execute(tx);
   return rows[0]?.taken === true;
-}
-
-/** How many were ended in the last hour, by the records of the runs, this one's among them. */
-export async function endedInTheLastHour(tx: Tx, now: Instant): Promise<number> {
-  const { rows } = await sql<{ ended: bigint }>`
-    SELECT coalesce(sum((detail->>'ended')::bigint), 0)::bigint AS ended
-    FROM perennial.worker_run
-    WHERE worker = 'fast-expiry-cleanup' AND detail->>'confirmed' IS NULL
-      AND (started_at > ${isoTime(later(now, -hourMs))} OR outcome = 'running')`.execute(tx);
-  return Number(rows[0]?.ended ?? 0n);
-}
-
-export async function countActive(tx: Tx): Promise<number> {
-  const { rows } = await sql<{ active: bigint }>`
-    SELECT count(*) AS active FROM perennial.subscription WHERE state = 'active'`.execute(tx);
-  return Number(rows[0]?.active ?? 0n);
 }

@@ -1,5 +1,5 @@
 import { unreachable } from '../../kernel/faults.ts';
-import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
+import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
 import { type Ending, end } from '../../subscription/ending.ts';
 import { changeIsDue, decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
@@ -7,28 +7,22 @@ import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
 import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
 import { changeTerms } from '../../subscription/terms-change.ts';
 import { release } from '../quarantine.ts';
+import { guardCharges, type HeldCharge, isLate, lateCharges } from '../spend-guard.ts';
 import { type Decided, decideInTurn } from '../spending.ts';
-import type { Moment, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
-import { allowance, cannotHold } from './rule.ts';
-import {
-  countActive,
-  endedInTheLastHour,
-  findChanging,
-  findEnded,
-  inQuarantine,
-  nextMoment,
-  takeGuard,
-} from './store.ts';
+import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
+import { guardEnds, type HeldEnd } from './end-guard.ts';
+import { findChanging, findEnded, inQuarantine, nextMoment } from './store.ts';
 
 // Puts the terms of a period into force that has begun (`subscription/terms.ts`).
 // Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/expiry.ts`.
 // The nodes hear of it by the marks that are written here; their keepers see to it.
 
 interface EndedFacts extends Facts {
-  readonly quarantinedUntil: Instant | null;
+  readonly isQuarantined: boolean;
 }
 
-type Outcome = Decided<EndedFacts, EndingDecision>;
+type Decision = EndingDecision | HeldCharge | HeldEnd;
+type Outcome = Decided<EndedFacts, Decision>;
 
 export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   name: 'fast-expiry-cleanup',
@@ -44,7 +38,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     );
     return facts.map((row) => ({
       ...row,
-      quarantinedUntil: held.get(row.subscriptionId.toString()) ?? null,
+      isQuarantined: held.has(row.subscriptionId.toString()),
     }));
   },
 
@@ -52,10 +46,19 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     return decideInTurn(facts, spent, (row) => decideEnding(row, moment.now, moment.settings));
   },
 
+  // `--confirm` of this worker confirms ends. Charges are confirmed with auto-renewal.
+  async guard(tx, outcomes, moment) {
+    return guardEnds(
+      tx,
+      await guardCharges<EndedFacts, Decision>(tx, outcomes, moment, false),
+      moment,
+    );
+  },
+
   async write(tx, outcomes, moment, actor) {
     const renewals: Renewal[] = [];
     const endings: Ending[] = [];
-    let inTrouble = 0;
+    const held = { ends: 0, charges: 0, inQuarantine: 0, leftToAnother: 0 };
     for (const { facts, decision, balanceMinor } of outcomes) {
       switch (decision.do) {
         case 'renew':
@@ -65,7 +68,13 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
           endings.push(facts);
           break;
         case 'hold':
-          inTrouble += 1;
+          held.inQuarantine += 1;
+          break;
+        case 'hold-charge':
+          held.charges += 1;
+          break;
+        case 'hold-end':
+          held[decision.isBusy ? 'leftToAnother' : 'ends'] += 1;
           break;
         case 'change-terms':
         case 'nothing':
@@ -74,35 +83,31 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
           unreachable(decision);
       }
     }
-    const { now, confirmed } = moment;
+    const late = outcomes.filter((one) => isLate(one, moment)).length;
     const changing = outcomes
-      .filter(({ facts }) => changeIsDue(facts, now))
+      .filter(({ facts }) => changeIsDue(facts, moment.now))
       .map(({ facts }) => facts.subscriptionId);
-    await changeTerms(tx, changing, actor, now);
-    await renew(tx, renewals, actor, now, moment.settings);
-    const admitted = confirmed ? endings.length : await admit(tx, endings.length, moment);
-    const allowed = endings.slice(0, admitted === 'busy' ? 0 : admitted);
-    await end(tx, allowed, actor, now);
-    const left = endings.length - allowed.length;
-    const held = admitted === 'busy' ? 0 : left;
-    await release(
-      tx,
-      fastExpiryCleanup.name,
-      [...changing, ...[...renewals, ...allowed].map((row) => row.subscriptionId)].map(String),
+    await changeTerms(tx, changing, actor, moment.now);
+    await renew(tx, renewals, actor, moment.now, moment.settings);
+    await end(tx, endings, actor, moment.now);
+    const changed = new Set(
+      [...renewals, ...endings].map((row) => row.subscriptionId).concat(changing),
     );
+    await release(tx, fastExpiryCleanup.name, [...changed].map(String));
     return {
       examined: outcomes.length,
-      changed: new Set([...changing, ...[...renewals, ...allowed].map((row) => row.subscriptionId)])
-        .size,
+      changed: changed.size,
       isolated: [],
       counts: {
-        ended: allowed.length,
+        ended: endings.length,
+        ...(moment.confirmed ? { confirmed: endings.length } : {}),
         renewed: renewals.length,
         ...(changing.length === 0 ? {} : { terms_changed: changing.length }),
-        held,
-        ...(admitted === 'busy' ? { left_to_another: left } : {}),
-        in_quarantine: inTrouble,
-        ...(confirmed ? { confirmed: allowed.length } : {}),
+        held: held.ends,
+        ...(held.charges > 0 ? { held_charges: held.charges } : {}),
+        ...(late > 0 ? { [lateCharges]: late } : {}),
+        ...(held.leftToAnother > 0 ? { left_to_another: held.leftToAnother } : {}),
+        in_quarantine: held.inQuarantine,
       },
     };
   },
@@ -110,31 +115,9 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
 };
 
-type Tx = Parameters<typeof takeGuard>[0];
-
-/**
- * How many of the wanted may end now; the guard's count is ours until the transaction ends. `busy`:
- * another replica is at a batch; these wait for the next run, and nobody need hear of it.
- */
-async function admit(
-  tx: Tx,
-  wanted: number,
-  { now, heldBefore, counted }: Pick<Moment, 'now' | 'heldBefore' | 'counted'>,
-): Promise<number | 'busy'> {
-  if (wanted === 0 || heldBefore) return 0;
-  if (!(await takeGuard(tx))) return 'busy';
-  const ended = await endedInTheLastHour(tx, now);
-  if (cannotHold(wanted, ended)) return wanted;
-  // Who was active when the hour began. To count a million of them takes as long as half a batch:
-  // once a run, which doesn't last long enough to change the answer.
-  const before = counted.get('active') ?? (await countActive(tx)) + ended;
-  counted.set('active', before);
-  return allowance(before - ended, ended);
-}
-
 function describe(
   facts: EndedFacts,
-  decision: EndingDecision,
+  decision: Decision,
   balanceMinor: bigint,
 ): SubscriptionPreview {
   const { telegramId, subscriptionId, currency } = facts;
@@ -155,7 +138,18 @@ function describe(
     case 'hold':
       return {
         ...of,
-        sentence: `${what} is in quarantine: stays until ${decision.until === null ? 'auto-renewal has tried it again' : isoTime(decision.until)}`,
+        sentence: `${what} is in quarantine: stays until ${isoTime(decision.until)}`,
+      };
+    case 'hold-charge':
+      return {
+        ...of,
+        amountMinor: decision.chargeMinor,
+        sentence: `${what} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard of auto-renewal holds this charge, and the subscription stays active`,
+      };
+    case 'hold-end':
+      return {
+        ...of,
+        sentence: `${what} ended ${isoTime(facts.expiresAt)}: the guard holds this end; --confirm releases it`,
       };
     case 'change-terms':
       return { ...of, sentence: `${what}: the terms of the period that has begun come into force` };

@@ -75,6 +75,8 @@ export class Suspicion {
       reason: 'kills_node',
       sentence: `node ${node} died again when a credential of subscription ${mark.subscriptionId} was added, with nothing else under way`,
     }));
-    await inTransaction(this.#db, async (tx) => putAside(tx, worker, bad, await readClock(tx)));
+    await inTransaction(this.#db, async (tx) => {
+      await putAside(tx, worker, bad, await readClock(tx));
+    });
   }
 }

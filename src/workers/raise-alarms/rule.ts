@@ -56,6 +56,8 @@ export function overOf(
         return troubled.has(`${kind} ${subject}`);
       case 'alarm_guard':
         return worker === subject ? !since(unheld.get(subject)) : nodes.has(subject);
+      case 'alarm_money_guard':
+        return !since(unheld.get(subject));
       case 'alarm_quarantine':
         return situation.inQuarantine.has(subject);
       case 'alarm_clock':

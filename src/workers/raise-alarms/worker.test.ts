@@ -84,10 +84,10 @@ test('a removal that no node confirms is told after 5 minutes, and when it is co
 test('a guard that holds is called off once it holds nothing', async () => {
   await using books = await freshBooks({ now: start });
   await openShop(books);
-  await crowd(books, 150, '2026-11-25T09:00:00Z');
+  await crowd(books, 50, '2026-11-25T09:00:00Z');
   await runOf(books, 'fast-expiry-cleanup');
   await look(books, minutes(1));
-  const alarm = 'alarm_guard fast-expiry-cleanup 50';
+  const alarm = 'alarm_guard fast-expiry-cleanup 45';
   expect(await told(books)).toEqual([alarm]);
   await books.setClock(minutes(2));
   await runOf(books, 'fast-expiry-cleanup', { confirmed: true });

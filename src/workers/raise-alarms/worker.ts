@@ -15,8 +15,8 @@ import {
 } from '../../notify/alarms.ts';
 import { unfitness } from '../fitness.ts';
 import type { PreviewContext } from '../preview.ts';
+import type { RunContext } from '../run-context.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
-import type { RunContext } from '../runner.ts';
 import type { AlarmPreview } from '../worker.ts';
 import { prune } from './retention.ts';
 import { overOf } from './rule.ts';

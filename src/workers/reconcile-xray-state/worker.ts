@@ -7,8 +7,8 @@ import { minuteMs } from '../../kernel/instant.ts';
 import { markStretch } from '../../subscription/marking.ts';
 import { eachInFlight } from '../../xray/in-flight.ts';
 import { unfitness } from '../fitness.ts';
+import type { RunContext } from '../run-context.ts';
 import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
-import type { RunContext } from '../runner.ts';
 import type { NodePreview } from '../worker.ts';
 import { type ListedNode, readNodes, readStored, writeStored } from './node-store.ts';
 import {

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { explain, listening } from '../../bench/explain.ts';
+import { payer, sells } from '../../test/a-book.ts';
+import { freshBooks } from '../../test/books.ts';
+import { listNotices } from './by-hand.ts';
+
+// What a list of notifications reads follows from its page, not from the table.
+
+test('a list by a rare kind or state reads few pages of a large table without statistics', async () => {
+  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
+  await sells(books);
+  await payer(books, 7n, 0n);
+  await books.pool.query(`
+    INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params, state,
+      next_attempt_at, sent_at, created_at)
+    SELECT c.id, 'telegram', 'renewal', 'many:' || n, '{}', 'sent', perennial.clock(),
+      perennial.clock(), perennial.clock()
+    FROM perennial.customer c, generate_series(1, 50000) n`);
+  const { db, sent } = listening(books.pool);
+  const pages = [
+    await listNotices(db, { max: 50, kind: 'receipt' }),
+    await listNotices(db, { max: 50, state: 'pending' }),
+    await listNotices(db, { max: 50, state: 'failed' }),
+    await listNotices(db, { max: 50, kind: 'renewal', state: 'failed' }),
+    await listNotices(db, { max: 50, kind: 'renewal', before: 1_000n }),
+  ];
+  expect(pages.map(({ notices }) => notices.length)).toEqual([1, 1, 0, 0, 50]);
+  for (const { buffers, reads } of await explain(books.pool, sent)) {
+    expect(reads).toContain('notification_list');
+    expect(buffers).toBeLessThan(800);
+  }
+}, 60_000);

@@ -1,0 +1,74 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import type { CustomerId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, isoTime, later } from '../kernel/instant.ts';
+
+// What a clock that ran ahead did to customers before it was corrected. Each row is evidence that
+// only a wrong clock leaves:
+//
+// 1. An early charge: a renewal that is dated into the future, of a period that starts later than
+//    `renewal.window` from now.
+// 2. An early end: a subscription that fast-expiry-cleanup ended, and that ends in the future.
+
+export interface EarlyCharge {
+  readonly periodId: PeriodId;
+  readonly subscriptionId: SubscriptionId;
+  readonly telegramId: bigint;
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+  /** By the wrong clock. */
+  readonly chargedAt: Instant;
+}
+
+export interface EarlyEnd {
+  readonly subscriptionId: SubscriptionId;
+  readonly telegramId: bigint;
+  readonly plan: string;
+  readonly expiresAt: Instant;
+  /** By the wrong clock. */
+  readonly endedAt: Instant;
+}
+
+const of = (column: string, customer: CustomerId | undefined) =>
+  customer === undefined ? sql`true` : sql`${sql.ref(column)} = ${customer}`;
+
+/** The last one first, as refunds go. */
+export async function readEarlyCharges(
+  db: Db | Tx,
+  now: Instant,
+  windowMs: number,
+  customer?: CustomerId,
+): Promise<EarlyCharge[]> {
+  const { rows } = await sql<EarlyCharge>`
+    SELECT p.id AS "periodId", p.subscription_id AS "subscriptionId",
+      c.telegram_id AS "telegramId", p.amount_minor AS "amountMinor", p.currency,
+      p.starts_at AS "startsAt", p.ends_at AS "endsAt", e.created_at AS "chargedAt"
+    FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    WHERE p.source = 'renewal' AND p.refunded_at IS NULL AND ${of('p.customer_id', customer)}
+      AND p.starts_at > ${isoTime(later(now, windowMs))} AND e.created_at > ${isoTime(now)}
+    ORDER BY c.telegram_id, p.subscription_id, p.starts_at DESC`.execute(db);
+  return rows;
+}
+
+export async function readEarlyEnds(
+  db: Db | Tx,
+  now: Instant,
+  customer?: CustomerId,
+): Promise<EarlyEnd[]> {
+  const { rows } = await sql<EarlyEnd>`
+    SELECT s.id AS "subscriptionId", c.telegram_id AS "telegramId", s.plan,
+      s.expires_at AS "expiresAt", ended.at AS "endedAt"
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    CROSS JOIN LATERAL (
+      SELECT e.at, e.actor FROM perennial.event e
+      WHERE e.customer_id = s.customer_id AND e.subject = 'subscription:' || s.id
+        AND e.action = 'expired'
+      ORDER BY e.id DESC LIMIT 1) ended
+    WHERE s.state = 'expired' AND s.expires_at > ${isoTime(now)}
+      AND ended.actor = 'fast-expiry-cleanup' AND ${of('s.customer_id', customer)}
+    ORDER BY c.telegram_id, s.id`.execute(db);
+  return rows;
+}

@@ -1,0 +1,97 @@
+import { type Instant, latest } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { openAccess } from './access.ts';
+import { readEarlyCharges, readEarlyEnds } from './clock-effects.ts';
+import { type Call, type Desk, forCustomer } from './command.ts';
+import { livePeriods } from './periods.ts';
+import { giveBack, tellRefund } from './refunding.ts';
+import { readSettled, settleTerms } from './settle.ts';
+import { named, type Subscription, subscriptionsOf } from './subscriptions.ts';
+import { ofSubscription, record } from './timeline.ts';
+import { tryAgainNow } from './wake.ts';
+
+// Undoes what a wrong clock did to one customer (`clock-effects.ts`), in one transaction:
+//
+// 1. Early renewals are refunded, the last one first. The end of the subscription follows, and
+//    auto-renewal stays as it is. An early renewal that another period follows is left.
+// 2. Subscriptions that ended early are active until their end, with their last credential.
+//
+// Each step reads its evidence under the lock of the customer. So a repetition does nothing.
+
+export type UndoAnswer = {
+  readonly telegram_id: number;
+  readonly refunded_periods: number;
+  readonly refunded: string;
+  readonly restored: number;
+  readonly balance: string;
+  readonly currency: string;
+};
+
+export function undoClock(call: Call, telegramId: bigint): Promise<UndoAnswer> {
+  return forCustomer(call, 'clock-undo', telegramId, {}, async (desk) => {
+    const before = desk.customer.balanceMinor;
+    const refunded = await refundEarly(desk);
+    const restored = await restoreEnded(desk);
+    if (refunded + restored > 0) {
+      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    }
+    const { currency, balanceMinor } = desk.customer;
+    return {
+      telegram_id: Number(telegramId),
+      refunded_periods: refunded,
+      refunded: majorUnits(balanceMinor - before, currency),
+      restored,
+      balance: majorUnits(balanceMinor, currency),
+      currency,
+    };
+  });
+}
+
+/** @returns how many periods */
+async function refundEarly(desk: Desk): Promise<number> {
+  const { tx, now, customer, settings } = desk;
+  const early = await readEarlyCharges(tx, now, settings.windowMs, customer.id);
+  let refunded = 0;
+  for (const { periodId, subscriptionId, amountMinor } of early) {
+    const [last] = await livePeriods(tx, subscriptionId);
+    if (last === undefined || last.id !== periodId) continue;
+    const subscription = named(await subscriptionsOf(tx, customer.id), subscriptionId);
+    await giveBack(desk, last, amountMinor);
+    // An end that has passed meanwhile is decided by the workers: they renew it if there is money.
+    const expiresAt = await settle(desk, subscription, {});
+    await tellRefund(desk, subscriptionId, last, amountMinor, latest(expiresAt, now));
+    refunded += 1;
+  }
+  return refunded;
+}
+
+/**
+ * Brings terms and end in line with the periods. The terms of the next renewal stay as they were
+ * chosen. @returns the end
+ */
+async function settle(
+  desk: Desk,
+  subscription: Subscription,
+  change: { readonly state?: 'active' },
+): Promise<Instant> {
+  const settled = await readSettled(desk, subscription);
+  const expiresAt = settled.periods[0]?.endsAt ?? subscription.startedAt;
+  const whole = { ...change, expiresAt, nextTryAt: null };
+  await settleTerms(desk, subscription, settled.terms.last, settled, whole);
+  return expiresAt;
+}
+
+/** @returns how many subscriptions */
+async function restoreEnded(desk: Desk): Promise<number> {
+  const { tx, now, customer, actor } = desk;
+  const ended = await readEarlyEnds(tx, now, customer.id);
+  for (const { subscriptionId } of ended) {
+    const subscription = named(await subscriptionsOf(tx, customer.id), subscriptionId);
+    await settle(desk, subscription, { state: 'active' });
+    await openAccess(tx, [subscriptionId], now);
+    const subject = ofSubscription(subscriptionId);
+    const event = { customerId: customer.id, subject, action: 'restored', detail: {} };
+    await record(tx, [event], actor, now);
+  }
+  return ended.length;
+}

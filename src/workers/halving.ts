@@ -1,0 +1,41 @@
+import type { Fault } from '../kernel/faults.ts';
+import { isolatedMax } from './quarantine.ts';
+
+// How far a batch that failed is halved.
+//
+// 1. A batch that failed is halved, until the bad item is alone.
+// 2. A run puts at most 50 new items into quarantine. More failures than that have a cause of ours.
+// 3. From then on a bad item is left as it is, and the run fails at its end. Halving goes on for the
+//    good items, unless 64 attempts in a row failed: then all items fail, and batches are left whole.
+// 4. The retries of quarantine have their own count, and never fail the run.
+
+/**
+ * In a batch of which a tenth fails, fewer attempts in a row fail. If all items fail, rule 3 costs
+ * this many short transactions once a run.
+ */
+const fruitlessMax = 64;
+
+export class Halving {
+  #isolated = 0;
+  #fruitless = 0;
+  /** The last fault of an item or batch that was left as it is. */
+  leftBy: Fault | undefined;
+
+  succeeded(): void {
+    this.#fruitless = 0;
+  }
+
+  /** What becomes of so many items whose transaction failed. */
+  failed(items: number, fault: Fault): 'isolate' | 'halve' | 'leave' {
+    this.#fruitless += 1;
+    const isFull = this.#isolated >= isolatedMax;
+    if (items > 1 && !(isFull && this.#fruitless > fruitlessMax)) return 'halve';
+    if (items > 1 || isFull) {
+      this.leftBy = fault;
+      return 'leave';
+    }
+    this.#isolated += 1;
+    if (this.#isolated === isolatedMax) this.#fruitless = 0;
+    return 'isolate';
+  }
+}

@@ -1,0 +1,138 @@
+// Every time in the database that a later time is compared with, and how far ahead of now it may lie.
+//
+// A wrong clock that ran ahead leaves times that lie beyond that. After the step back they would wait
+// for as long as the jump was, so `time-repair.ts` pulls them back. A column with a time that is in
+// neither list fails a test: the author of a column decides what a step back does to it.
+
+/** SQL of `now`, which each statement defines. */
+const now = 'clock.now';
+
+export interface RepairedColumn {
+  readonly table: string;
+  readonly column: string;
+  /** SQL of the latest right value; `t` is the row, and it sees the values before the repair. */
+  readonly latest: string;
+  /** SQL of the repaired value. Default: now. */
+  readonly to?: string;
+  readonly reason: string;
+}
+
+/** A step back within the tolerance of the time sentinel leaves times like this. */
+const past = `${now} + interval '1 minute'`;
+
+const records = (table: string, ...columns: string[]): RepairedColumn[] =>
+  columns.map((column) => ({ table, column, latest: past, reason: 'records a past event' }));
+
+export const repairedColumns: readonly RepairedColumn[] = [
+  {
+    table: 'subscription',
+    column: 'next_try_at',
+    latest: `${now} + (SELECT coalesce(max((value->>'retry_ms')::bigint), 3600000)
+      FROM perennial.setting WHERE key = 'renewal') * interval '1 ms'`,
+    to: 'NULL',
+    reason: 'renewal.retry after the last attempt; null is due by its end',
+  },
+  {
+    table: 'access_sync',
+    column: 'next_attempt_at',
+    latest: `CASE WHEN t.marked_at > ${past} THEN ${now} ELSE ${now} + interval '1 hour' END`,
+    reason: 'a mark waits an hour at most; a new mark is due at once',
+  },
+  ...records('access_sync', 'marked_at'),
+  {
+    table: 'stray',
+    column: 'next_attempt_at',
+    latest: `CASE WHEN t.confirmed_at > ${past} THEN ${now} ELSE ${now} + interval '1 hour' END`,
+    reason: 'as a mark',
+  },
+  ...records('stray', 'confirmed_at'),
+  ...records('marking', 'ordered_at'),
+  {
+    table: 'notification',
+    column: 'next_attempt_at',
+    latest: `CASE WHEN t.state NOT IN ('pending', 'uncertain') THEN 'infinity'
+      WHEN t.created_at > ${past} THEN ${now}
+      WHEN t.reason LIKE 'unreachable: %' THEN ${now} + interval '8 days'
+      ELSE ${now} + interval '1 day' END`,
+    reason: 'an unreachable customer is tried each week; quiet hours end within a day',
+  },
+  ...records('notification', 'created_at', 'sending_since', 'sent_at'),
+  {
+    table: 'courier',
+    column: 'rests_until',
+    latest: `${now} + interval '1 day'`,
+    reason: 'a gateway that wants a longer pause states it again',
+  },
+  {
+    table: 'quarantine',
+    column: 'retry_at',
+    latest: `${now} + interval '24 hours'`,
+    reason: 'the longest pause between two attempts',
+  },
+  ...records('quarantine', 'first_seen_at'),
+  {
+    table: 'node',
+    column: 'open_until',
+    latest: `${now} + interval '30 seconds'`,
+    reason: 'each failed probe extends it by 30 s',
+  },
+  {
+    table: 'node',
+    column: 'reconcile_open_until',
+    latest: `${now} + interval '10 minutes'`,
+    reason: 'the pause of comparisons after three failures',
+  },
+  {
+    table: 'node',
+    column: 'reconciled_at',
+    latest: past,
+    to: 'NULL',
+    reason: 'a node is due 10 min after its last comparison; null is due at once',
+  },
+  ...records('node', 'last_seen_at', 'down_since'),
+  ...records('worker_run', 'started_at', 'finished_at'),
+  ...records('worker_state', 'passed_at'),
+  ...records('known_price', 'known_at'),
+  ...records('price_review', 'ordered_at'),
+  ...records('idempotency', 'at'),
+  ...records('credential', 'issued_at', 'retired_at'),
+  ...records('customer', 'created_at', 'trial_used_at'),
+  ...records('token', 'created_at', 'revoked_at', 'last_used_at'),
+  ...records('plan', 'retired_at'),
+  {
+    table: 'plan_price',
+    column: 'valid_from',
+    latest: `CASE WHEN EXISTS (SELECT FROM perennial.event e WHERE e.customer_id IS NULL
+        AND e.subject = 'catalog' AND e.action = 'set_price' AND e.at = t.valid_from)
+      THEN ${past} ELSE 'infinity' END`,
+    reason: 'a price that was set from now on; a price that was set for later stays',
+  },
+];
+
+/** Times that stay as they are. */
+export const keptColumns: Readonly<Record<string, string>> = {
+  'clock_state.deletions_at': 'the time sentinel checks it',
+  'clock_state.deletions_next_at': 'the time sentinel checks it',
+  'clock_state.mark_at': 'the time sentinel lowers it',
+  'clock_state.suspect_at': 'the time sentinel clears it',
+  'clock_witness.at': 'the time sentinel checks it',
+  'event.at': 'append-only',
+  'installation.clock_at': 'the stored clock of a test database',
+  'installation.clock_high_at': 'the mark by which a step back is detected',
+  'ledger_entry.created_at': 'append-only; "clock report" lists the charges',
+  'migration.applied_at': 'compared with nothing',
+  'node.boot_at': 'names a boot; the keeper compares it with the uptime and counts users',
+  'node.seeded_boot_at': 'names a boot',
+  'stray.boot_at': 'names a boot',
+  'period.ends_at': 'what was sold; "clock undo" refunds it',
+  'period.refunded_at': 'compared with nothing but null',
+  'price_review.after_at': 'the cursor of a walk by end',
+  'pruned.before': 'history before it is gone',
+  'period.starts_at': 'what was sold; "clock undo" refunds it',
+  'period.moved_from': 'what was sold',
+  'subscription.changes_at': 'the start of a period that was sold',
+  'subscription.expires_at': 'what was sold',
+  'subscription.remind_at': 'lies before the end; a look that is too early moves it on',
+  'subscription.started_at': 'what was sold',
+  'token.expires_at': 'chosen by the operator',
+};

@@ -1,0 +1,149 @@
+import { sql } from 'kysely';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { readClockReading } from '../db/trusted-time.ts';
+import { wakeWorker } from '../db/wake.ts';
+import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import { record } from '../subscription/timeline.ts';
+import { type RepairedColumn, repairedColumns } from './time-columns.ts';
+
+// Repair after a step back of the database clock.
+//
+// `installation.clock_high_at` is the latest time that a run, a command or `--now` saw. Each run
+// compares it with now, which costs a row. If now is over a minute behind, the times beyond their
+// horizon (`time-columns.ts`) are pulled back, a part of a table at a time, and then the mark. A
+// repair that was interrupted begins again with the next run. All of it may be repeated.
+
+/** Smaller steps back leave no wait that matters. As the tolerance of the time sentinel. */
+const stepBackMinMs = minuteMs;
+/** The mark is this old at most while runs take place. */
+const markEveryMs = 10 * secondMs;
+/** 4 MB: some ten thousand rows, a transaction of a tenth of a second. */
+const blocksMax = 512;
+
+/** Raises the mark for a command. A database that only reads has no mark to raise. */
+export async function noteTime(db: Db): Promise<void> {
+  const { rows } = await sql<{ now: Instant; isReadOnly: boolean }>`
+    SELECT perennial.clock() AS now,
+      current_setting('transaction_read_only')::boolean AS "isReadOnly"`.execute(db);
+  const [row] = rows;
+  if (row !== undefined && !row.isReadOnly) await raiseMark(db, row.now);
+}
+
+async function raiseMark(db: Db, now: Instant): Promise<void> {
+  await sql`
+    UPDATE perennial.installation SET clock_high_at = ${isoTime(now)}
+    WHERE clock_high_at IS NULL OR clock_high_at < ${isoTime(later(now, -markEveryMs))}`.execute(
+    db,
+  );
+}
+
+/** What was pulled back, by table and column. */
+export type Repaired = Readonly<Record<string, number>>;
+
+/**
+ * Repairs what a wrong clock left, if the clock was set back since the last run.
+ * @returns undefined: no step back, or a time that is not trusted
+ */
+export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaired | undefined> {
+  const { rows } = await sql<{ high: Instant | null }>`
+    SELECT clock_high_at AS high FROM perennial.installation`.execute(db);
+  const high = rows[0]?.high ?? null;
+  if (high === null || high <= later(now, stepBackMinMs)) {
+    if (high === null || high < later(now, -markEveryMs)) await raiseMark(db, now);
+    return undefined;
+  }
+  // A clock that is wrong now must not date the past.
+  if ((await readClockReading(db)).trust.kind === 'suspect') return undefined;
+  const repaired: Record<string, number> = {};
+  let left = 0;
+  for (const table of new Set(repairedColumns.map((one) => one.table))) {
+    left += await repairTable(db, table, now, repaired);
+  }
+  await inTransaction(db, async (tx) => {
+    // Rows that a transaction holds now are left to the next run.
+    if (left === 0) await lowerMark(tx, high, now);
+    for (const worker of ['auto-renewal', 'keep-node', 'deliver-notifications']) {
+      await wakeWorker(tx, worker);
+    }
+    if (Object.keys(repaired).length === 0) return;
+    const detail = { ...repaired, was_ahead_until: isoTime(high) };
+    const event = { customerId: null, subject: 'clock', action: 'times_repaired', detail };
+    await record(tx, [event], 'time-repair', now);
+  });
+  return repaired;
+}
+
+/** Unless the clock has jumped ahead again meanwhile. */
+async function lowerMark(tx: Tx, high: Instant, now: Instant): Promise<void> {
+  await sql`
+    UPDATE perennial.installation SET clock_high_at = ${isoTime(now)}
+    WHERE clock_high_at = ${isoTime(high)}`.execute(tx);
+}
+
+/** @returns how many rows are left, because another transaction has them */
+async function repairTable(
+  db: Db,
+  table: string,
+  now: Instant,
+  repaired: Record<string, number>,
+): Promise<number> {
+  const columns = repairedColumns.filter((one) => one.table === table);
+  const { rows } = await sql<{ blocks: number }>`
+    SELECT (pg_relation_size(${`perennial.${table}`}::regclass)
+      / current_setting('block_size')::int)::int AS blocks`.execute(db);
+  const blocks = rows[0]?.blocks ?? 0;
+  let left = 0;
+  for (let from = 0; from <= blocks; from += blocksMax) {
+    left += await inTransaction(db, (tx) => repairPart(tx, table, columns, from, now, repaired));
+  }
+  return left;
+}
+
+const isWrong = ({ column, latest }: RepairedColumn) =>
+  `(t.${column} > (${latest}) AND t.${column} < 'infinity')`;
+
+/**
+ * One part of a table, by the place of its rows. Rows that are locked are skipped: so this waits for
+ * nobody, in whatever order others lock.
+ */
+async function repairPart(
+  tx: Tx,
+  table: string,
+  columns: readonly RepairedColumn[],
+  from: number,
+  now: Instant,
+  repaired: Record<string, number>,
+): Promise<number> {
+  const wrong = columns.map(isWrong).join(' OR ');
+  const flags = columns.map((one) => `${isWrong(one)} AS ${one.column}`).join(', ');
+  const sets = columns.map(
+    ({ column, to = 'bad.now' }) =>
+      `${column} = CASE WHEN bad.${column} THEN ${to} ELSE t.${column} END`,
+  );
+  const counts = columns.map(
+    ({ column }) => `count(*) FILTER (WHERE bad.${column})::int AS ${column}`,
+  );
+  const part = sql`t.ctid >= ${`(${from},0)`}::tid AND t.ctid < ${`(${from + blocksMax},0)`}::tid`;
+  const clock = sql`(SELECT ${isoTime(now)}::timestamptz AS now) clock`;
+  const { rows } = await sql<Record<string, number>>`
+    WITH bad AS MATERIALIZED (
+      SELECT t.ctid AS place, clock.now, ${sql.raw(flags)}
+      FROM ${sql.table(`perennial.${table}`)} t, ${clock}
+      WHERE ${part} AND (${sql.raw(wrong)}) FOR NO KEY UPDATE OF t SKIP LOCKED
+    ), repaired AS (
+      UPDATE ${sql.table(`perennial.${table}`)} t SET ${sql.raw(sets.join(', '))}
+      FROM bad WHERE t.ctid = bad.place RETURNING 1
+    )
+    SELECT ${sql.raw(counts.join(', '))},
+      ((SELECT count(*) FROM ${sql.table(`perennial.${table}`)} t, ${clock}
+        WHERE ${part} AND (${sql.raw(wrong)})) - count(*))::int AS left_over,
+      (SELECT count(*) FROM repaired)::int AS written
+    FROM bad`.execute(tx);
+  const [row = {}] = rows;
+  for (const { column } of columns) {
+    const count = row[column] ?? 0;
+    const name = `${table}.${column}`;
+    if (count > 0) repaired[name] = (repaired[name] ?? 0) + count;
+  }
+  return Math.max(0, row.left_over ?? 0);
+}
