@@ -8,11 +8,14 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code = '', message }: NodeJS.ErrnoException) => {
     if (code === 'EPIPE' || lost !== undefined) return;
     lost = errnoWords[code] ?? message;
-    process.stderr.write(`perennial: the output can't be written: ${lost}\n`);
   });
 }
 
 const code = await runProgram(process.argv.slice(2));
 // Errors of the last writes come after this turn of the event loop.
 await new Promise((resolve) => setImmediate(resolve));
+// A command that failed with code 2 has stated its reason, which may be this one.
+if (lost !== undefined && code !== 2) {
+  process.stderr.write(`perennial: the output can't be written: ${lost}\n`);
+}
 process.exitCode = lost !== undefined && code === 0 ? 1 : code;

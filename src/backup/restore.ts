@@ -26,9 +26,13 @@ export async function restore(request: RestoreRequest): Promise<{ readonly rows:
   let [text, rows, last] = ['', 0, ''];
   let copying: Copying | undefined;
   let isFirst = true;
-  const lines = createInterface({
-    input: Readable.from(request.source, { objectMode: false }),
-    crlfDelay: Number.POSITIVE_INFINITY,
+  const input = Readable.from(request.source, { objectMode: false });
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  // The lines of a source that fails end without an error of their own.
+  let failed: Error | undefined;
+  input.on('error', (error) => {
+    failed = error;
+    lines.close();
   });
   for await (const line of lines) {
     request.signal?.throwIfAborted();
@@ -46,6 +50,7 @@ export async function restore(request: RestoreRequest): Promise<{ readonly rows:
       copying = startCopy(client, line.slice(0, -1));
     } else text += `${line}\n`;
   }
+  if (failed !== undefined) throw failed;
   if (isFirst) throw notABackup();
   if (last !== lastLine) throw cutOff();
   const end = text.indexOf('ANALYZE;');

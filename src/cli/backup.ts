@@ -35,9 +35,10 @@ export function restoreCommand(): Command {
     .addHelpText('after', '\nFILE may be - for stdin. Before and after it: docs/operating.md')
     .action((file: string, options: CommonOptions) =>
       untilSignal(async (signal) => {
-        const source = await openSource(file);
+        using source = await openSource(file);
         const place = await findDatabase(readConfiguration(options), 'command', true);
         const line = new ProgressLine();
+        signal.addEventListener('abort', source.close);
         try {
           const onRows = (rows: number) => line.show(() => `${rows} rows read`);
           const done = await restore({ url: place.url, source: source.bytes, signal, onRows });

@@ -29,9 +29,10 @@ export function importCommand(open: OpenBooks): Command {
     .addHelpText('after', '\nFILE may be - for stdin. Columns and errors: docs/import.md')
     .action(async (file: string, options: Options) => {
       const format = formatOf(file, options.format);
-      const source = await openSource(file);
+      using source = await openSource(file);
       const outcome = await withBooks(open, options, async ({ config, url }, signal) => {
         const line = new ProgressLine();
+        signal.addEventListener('abort', source.close);
         return importBook({
           url,
           source: source.bytes,

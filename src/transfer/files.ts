@@ -1,16 +1,20 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream, open } from 'node:fs';
+import { lstat, rename, rm, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
 import { errnoWords } from '../db/faults.ts';
 import { UsageFault } from '../kernel/faults.ts';
 
 // Where a book comes from and goes to: a file, or `-` for the standard streams.
 
-export interface Source {
+export interface Source extends Disposable {
   readonly bytes: AsyncIterable<Buffer>;
   /** Undefined for a pipe. */
   readonly size: number | undefined;
+  /** Ends a read that waits for its next bytes; the reader gets an error. */
+  close(): void;
 }
 
 function unreadable(file: string, error: unknown): UsageFault {
@@ -35,16 +39,23 @@ async function* reading(file: string, stream: Readable): AsyncGenerator<Buffer> 
   }
 }
 
+function sourceOf(file: string, stream: Readable, size: number | undefined): Source {
+  const close = () => void stream.destroy();
+  return { bytes: reading(file, stream), size, close, [Symbol.dispose]: close };
+}
+
 /** @throws UsageFault for what can't be read; also later, while it is read */
 export async function openSource(file: string): Promise<Source> {
-  if (file === '-') return { bytes: reading('stdin', process.stdin), size: undefined };
+  if (file === '-') return sourceOf('stdin', process.stdin, undefined);
   try {
     const found = await stat(file);
     // A folder opens well and fails at the first read; a file that may not be read, at once.
     if (found.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
-    const handle = await open(file);
-    const stream = createReadStream(file, { fd: handle, highWaterMark: chunkBytes });
-    return { bytes: reading(file, stream), size: found.isFile() ? found.size : undefined };
+    const fd = await promisify(open)(file, 'r');
+    // A read of an idle pipe in the thread pool can't be ended; one of a socket can.
+    if (found.isFIFO()) return sourceOf(file, new Socket({ fd, writable: false }), undefined);
+    const stream = createReadStream(file, { fd, highWaterMark: chunkBytes });
+    return sourceOf(file, stream, found.isFile() ? found.size : undefined);
   } catch (error) {
     throw unreadable(file, error);
   }

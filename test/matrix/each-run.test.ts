@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { readClock } from '../../src/db/clock.ts';
-import { dayMs, instant, isoTime, later } from '../../src/kernel/instant.ts';
+import { readDeletionTime } from '../../src/db/clock-mark.ts';
+import { dayMs, hourMs, instant, isoTime, later } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import { reserveRunId, startRun } from '../../src/workers/run-record.ts';
 import { crowd, type RunOptions, runOf, sells, wrongsIn } from '../a-book.ts';
@@ -11,6 +12,9 @@ import { hookPool, type Moment } from '../hooked-pool.ts';
 // What holds of every run over subscriptions, whichever worker's: its budget, its record, and that it
 // hides nothing. Everybody in the books can pay: before the end auto-renewal sees to it, after it expiry.
 // Or nobody can, or has more than a trial: they are reminded.
+
+/** Locks the customers of a batch. Jobs before the batches lock rows in other words. */
+const locksBatch = 'FOR NO KEY UPDATE SKIP LOCKED';
 
 const payers = { balanceMinor: 149_00n, writes: 'period', becomes: undefined } as const;
 const reminded = { balanceMinor: 0n, writes: 'notification' } as const;
@@ -87,7 +91,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
   test('P3: a run ends its batch in hand when its budget is spent; the next one does the rest', async () => {
     let batches = 0;
     const hook = ({ sql: text, when }: Moment) => {
-      if (when === 'before' && text.includes('SKIP LOCKED')) batches += 1;
+      if (when === 'before' && text.includes(locksBatch)) batches += 1;
     };
     await using books = await crowded(100, { wrapPool: (pool) => hookPool(pool, hook) });
     // Each batch takes 400 ms: the third is begun within the second, and ended after it.
@@ -108,7 +112,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
   test('P3: a run that is told to stop ends the batch in hand and starts no other', async () => {
     const stop = new AbortController();
     const hook = ({ sql: text }: Moment) => {
-      if (text.includes('SKIP LOCKED')) stop.abort();
+      if (text.includes(locksBatch)) stop.abort();
     };
     await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
     const stopped = { batchMax: 10, signal: stop.signal };
@@ -141,18 +145,23 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
   test('P6: records are kept for 30 days, and so are the answers to idempotency keys', async () => {
     await using books = await crowded(5);
     const now = await readClock(books.db);
+    // Age counts by the time of a look that is an hour old.
+    const at = later(now, -hourMs);
+    await books.setClock(at);
+    await readDeletionTime(books.db);
+    await books.setClock(now);
     for (const [age, key] of [
       [30 * dayMs, 'young'],
       [30 * dayMs + 1, 'old'],
     ] as const) {
-      const at = isoTime(later(now, -age));
+      const done = isoTime(later(at, -age));
       await sql`
         INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
           outcome)
-        VALUES (${worker}, ${key}, 1, ${at}, ${at}, 'success')`.execute(books.db);
+        VALUES (${worker}, ${key}, 1, ${done}, ${done}, 'success')`.execute(books.db);
       await sql`
         INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
-        VALUES ('test', ${key}, '', ${at})`.execute(books.db);
+        VALUES ('test', ${key}, '', ${done})`.execute(books.db);
     }
     await run(books);
     const { rows } = await sql`
@@ -165,7 +174,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
   test('P6: a failed run is recorded with its cause and with what it had done before', async () => {
     let lost = 0;
     const hook = ({ sql: text, when }: Moment) => {
-      if (when !== 'before' || !text.includes('SKIP LOCKED')) return;
+      if (when !== 'before' || !text.includes(locksBatch)) return;
       lost += 1;
       if (lost === 3) throw new Error('Connection terminated unexpectedly');
     };
@@ -222,7 +231,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
 
   test('P6: a clock that goes back during a run gives no record that ends before its start', async () => {
     const hook = async ({ sql: text, when }: Moment) => {
-      if (when === 'after' && text.includes('SKIP LOCKED')) await back();
+      if (when === 'after' && text.includes(locksBatch)) await back();
     };
     await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
     const now = await readClock(books.db);
@@ -252,7 +261,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
   test('P7: a fault of a whole batch that its halves do not have is logged all the same', async () => {
     let failed = false;
     const hook = ({ sql: text, when }: Moment) => {
-      if (failed || when !== 'before' || !text.includes('SKIP LOCKED')) return;
+      if (failed || when !== 'before' || !text.includes(locksBatch)) return;
       failed = true;
       throw new Error('nobody knows why');
     };
@@ -265,7 +274,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
 
   test('P7: a failed run is logged with its cause', async () => {
     const hook = ({ sql: text, when }: Moment) => {
-      if (when === 'before' && text.includes('SKIP LOCKED'))
+      if (when === 'before' && text.includes(locksBatch))
         throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
     };
     await using books = await crowded(1, { wrapPool: (pool) => hookPool(pool, hook) });
