@@ -11,7 +11,8 @@ import { dayMs, type Instant } from '../kernel/instant.ts';
 //    Without one, those of the last served part of which money was kept. Then those of the trial.
 // 5. A served part is the time of a refunded period that had passed at its refund. It explains
 //    access that was given, and is not sold time.
-// 6. A grant has no length of its own. It continues the length of the period before it.
+// 6. A grant has no length of its own. It continues the last terms before it. A paid grant does not
+//    continue a trial if a served part has a length.
 // 7. The next renewal takes the terms that the customer chose; without a choice, the last terms.
 // 8. The kind is that of the last terms.
 // 9. The terms change at the start of the next period with another plan or length.
@@ -83,20 +84,26 @@ export function decideTerms(
 
 const termsOf = ({ plan, periodDays }: Terms): Terms => ({ plan, periodDays });
 
-/** Rule 6: each period with a length and a kind, in the order of the starts. */
+/** Each period with a length and a kind, in the order of the starts. */
 function withLengths(
   periods: readonly TermPeriod[],
   current: Pick<CurrentTerms, 'periodDays' | 'kind'>,
 ): TermStep[] {
-  let { periodDays } = current;
-  let kind: SubscriptionKind = current.kind;
-  return periods
-    .toSorted((one, other) => one.startsAt - other.startsAt)
-    .map((period) => {
-      periodDays = period.periodDays ?? soldDays(period) ?? periodDays;
-      kind = period.kind ?? kindOf(period.source, kind, current.kind);
-      return { ...period, periodDays, kind };
-    });
+  const steps: TermStep[] = [];
+  for (const period of periods.toSorted((one, other) => one.startsAt - other.startsAt)) {
+    const kind = period.kind ?? kindOf(period.source, steps, current.kind);
+    const periodDays =
+      period.periodDays ?? soldDays(period) ?? lengthBefore(steps, kind) ?? current.periodDays;
+    steps.push({ ...period, periodDays, kind });
+  }
+  return steps;
+}
+
+/** Rule 6. */
+function lengthBefore(steps: readonly TermStep[], kind: SubscriptionKind): number | undefined {
+  const last = lastStep(steps);
+  if (last === undefined || last.kind === kind) return last?.periodDays;
+  return (steps.findLast(({ partOf }) => partOf !== null) ?? last).periodDays;
 }
 
 /** The length of an old row, of which only the range was stored. */
@@ -107,7 +114,7 @@ function soldDays({ source, startsAt, endsAt, partOf }: TermPeriod): number | un
 
 function kindOf(
   source: PeriodSource,
-  before: SubscriptionKind,
+  before: readonly TermStep[],
   current: SubscriptionKind,
 ): SubscriptionKind {
   switch (source) {
@@ -117,7 +124,7 @@ function kindOf(
     case 'renewal':
       return 'paid';
     case 'grant':
-      return before;
+      return lastStep(before)?.kind ?? current;
     case 'import':
       return current;
   }

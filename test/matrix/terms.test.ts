@@ -4,6 +4,7 @@ import { startTrial } from '../../src/subscription/trial.ts';
 import { buys, callOf, joins, runOf } from '../a-book.ts';
 import {
   choosesNext,
+  grants,
   marksOf,
   nodesOf,
   periodOf,
@@ -100,6 +101,24 @@ test('B2: after the refund of a year the renewal is for a month again', async ()
   await runOf(books, 'auto-renewal');
   const periods = (await standOf(books)).periods.filter(({ source }) => source === 'renewal');
   expect(periods.map(({ amount }) => amount)).toEqual(['149.00']);
+});
+
+test('B2: a grant after the refund of a running year continues the month before it', async () => {
+  const books = await shop();
+  await joins(books, 1n, { balanceMinor: 5_000_00n });
+  await buys(books, 1n);
+  await buys(books, 1n, { periodDays: 365 });
+  await books.setClock('2026-12-11T00:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  const periodId = await periodOf(books, { amount: '1399.00' });
+  await refund(callOf(books), { telegramId: 1n, periodId, part: 'whole', keepAutoRenew: true });
+  await grants(books, 3);
+  expect(await termsNow(books)).toBe('paid basic 30');
+  await books.setClock('2026-12-13T20:00:00Z');
+  await runOf(books, 'auto-renewal');
+  const periods = (await standOf(books)).periods.filter(({ source }) => source === 'renewal');
+  expect(periods.map(({ amount }) => amount)).toEqual(['149.00']);
+  expect(await wrongs(books)).toEqual([]);
 });
 
 test.each(['whole', 'unused'] as const)(

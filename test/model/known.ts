@@ -1,6 +1,7 @@
 import { type Customer, day, livePeriods, type Period, type Sub } from './books-of.ts';
 import type { Surroundings } from './commands.ts';
 import { listPrice, priceFor } from './prices.ts';
+import { termsOf } from './terms.ts';
 
 // Which amounts a customer knows, from the requirement: a renewal takes no more than the amount
 // that was paid last for the same plan and length, or an amount that the customer was notified of.
@@ -51,10 +52,11 @@ export function learnChoice(sub: Sub, { plan, days }: Wanted, amount: number): v
 /** The price at a grant is the first amount of a paid subscription, if none was known. */
 export function learnTerms(customer: Customer, place: number, { now, prices }: Surroundings): void {
   const sub = customer.subs[place] as Sub;
-  const { plan, days } = sub;
+  const { last } = termsOf(customer, place, now);
+  const { plan, days } = last;
   const list = listPrice(prices, plan, days, now);
-  const isKnown = sub.known.some((one) => isSame(one, sub));
-  const wasPaid = customer.periods.some((period) => period.sub === place && isOf(sub, period));
+  const isKnown = sub.known.some((one) => isSame(one, last));
+  const wasPaid = customer.periods.some((period) => period.sub === place && isOf(last, period));
   if (sub.kind !== 'paid' || list === null || isKnown || wasPaid) return;
   sub.known.push({ plan, days, amount: priceFor(customer, list) });
 }

@@ -3,13 +3,18 @@ import { type Customer, livePeriods, type Period, type Sub } from './books-of.ts
 // Which plan and length a subscription has, by its periods.
 //
 // Plan and length belong to the period that runs. What was refunded gives no terms. When nothing
-// runs, the last period that is not refunded gives them. A grant goes on with the length before it.
+// runs, the last period that is not refunded gives them. A grant goes on with the length that was
+// in use before it; a gift of paid time does not take the length of a trial, if any other is there.
 // The part of a refunded period that had passed stays as a period: it gives terms only if money
 // was paid for it and nothing else is left but a trial.
 
 export interface Terms {
   readonly plan: string;
   readonly days: number;
+}
+
+interface Lasting extends Terms {
+  readonly period: Period;
 }
 
 export interface TermsOf {
@@ -22,21 +27,32 @@ const same = (one: Terms, other: Terms) => one.plan === other.plan && one.days =
 
 export function termsOf(customer: Customer, place: number, now: number): TermsOf {
   const sub = customer.subs[place] as Sub;
-  let length = sub.days;
-  const live = livePeriods(customer, place)
-    .reverse()
-    .map((period) => {
-      length = period.days ?? length;
-      return { period, plan: period.plan, days: length };
-    });
-  const isTrial = ({ source, kind }: Period) => source === 'trial' || kind === 'trial';
-  const sold = live.filter(({ period }) => period.partOf === null && !isTrial(period));
-  const kept = live.filter(({ period }) => wasPaid(customer, period));
-  const tried = live.filter(({ period }) => period.partOf === null);
-  const last = [sold, kept, tried].find((list) => list.length > 0)?.at(-1);
+  const live: Lasting[] = [];
+  for (const period of livePeriods(customer, place).reverse()) {
+    const days = period.days ?? before(customer, live, period) ?? sub.days;
+    live.push({ period, plan: period.plan, days });
+  }
+  const last = lastOf(customer, live);
   const running = live.find(({ period }) => period.startsAt <= now && now < period.endsAt);
   const kind = last === undefined ? sub.kind : isTrial(last.period) ? 'trial' : 'paid';
   return { running, last: last ?? sub, kind };
+}
+
+const isTrial = ({ source, kind }: Period) => source === 'trial' || kind === 'trial';
+
+/** Of these, in the order of their starts, the one that says how it goes on. */
+function lastOf(customer: Customer, live: readonly Lasting[]): Lasting | undefined {
+  const sold = live.filter(({ period }) => period.partOf === null && !isTrial(period));
+  const kept = live.filter(({ period }) => wasPaid(customer, period));
+  const tried = live.filter(({ period }) => period.partOf === null);
+  return [sold, kept, tried].find((list) => list.length > 0)?.at(-1);
+}
+
+/** How long the periods were that a grant follows. */
+function before(customer: Customer, live: readonly Lasting[], gift: Period): number | undefined {
+  const last = lastOf(customer, live);
+  if (last === undefined || isTrial(last.period) === isTrial(gift)) return last?.days;
+  return (live.findLast(({ period }) => period.partOf !== null) ?? last).days;
 }
 
 function wasPaid(customer: Customer, { partOf }: Period): boolean {
