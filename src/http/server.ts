@@ -1,6 +1,7 @@
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { openTimeNotes } from '../workers/time-repair.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import { answerProblem, Edge } from './edge.ts';
 import { endConnections } from './ending.ts';
@@ -65,7 +66,8 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     strictTransportSecurity: options.tls !== undefined,
   });
   edge.watch(server);
-  for (const route of routes) addRoute(server, kit, route, edge);
+  const noteTime = openTimeNotes(kit.db);
+  for (const route of routes) addRoute(server, kit, route, edge, noteTime);
   const document = JSON.stringify(openApiOf(routes));
   const holderOfRequest = (request: FastifyRequest) => edge.holders.get(request);
   openRoutes(server, {
@@ -135,7 +137,14 @@ function readJson(
 const withoutProto = (key: string, value: unknown): unknown =>
   key === '__proto__' ? undefined : value;
 
-function addRoute(server: FastifyInstance, kit: Kit, route: Route, edge: Edge): void {
+/** @param noteTime raises the high-water mark of the time before a command */
+function addRoute(
+  server: FastifyInstance,
+  kit: Kit,
+  route: Route,
+  edge: Edge,
+  noteTime: () => Promise<void>,
+): void {
   const reads = route.isList === true ? kit.lists : kit.reads;
   const own = route.method === 'GET' ? { ...kit, db: reads } : kit;
   server.route({
@@ -144,6 +153,7 @@ function addRoute(server: FastifyInstance, kit: Kit, route: Route, edge: Edge): 
     handler: async (request, reply) => {
       const taken = await readRequest(own.db, route, request, edge.holders.get(request));
       if ('problem' in taken) return answerProblem(reply, taken.problem);
+      if (route.method !== 'GET') await noteTime();
       const answer = await route.handle(own, taken.asked);
       return reply
         .code(route.status ?? 200)

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { stopwatch } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readClockReading } from '../db/trusted-time.ts';
 import { wakeWorker } from '../db/wake.ts';
@@ -17,17 +18,40 @@ import { type RepairedColumn, repairedColumns } from './time-columns.ts';
 const stepBackMinMs = minuteMs;
 /** The mark is this old at most while runs take place. */
 const markEveryMs = 10 * secondMs;
+/** A jump that lasts shorter, and that no run meets, is not noted by a command of the API. */
+const noteEveryMs = secondMs;
 /** 4 MB: some ten thousand rows, a transaction of a tenth of a second. */
 const blocksMax = 512;
 
-/** Raises the mark for a command. A database that only reads has no mark to raise. */
+/**
+ * Raises the mark for a command: one statement, and a write if the mark is over 10 s old. A database
+ * that only reads has no mark to raise.
+ */
 export async function noteTime(db: Db): Promise<void> {
-  const { rows } = await sql<{ now: Instant; isReadOnly: boolean }>`
-    SELECT perennial.clock() AS now,
-      current_setting('transaction_read_only')::boolean AS "isReadOnly"`.execute(db);
+  const { rows } = await sql<{ now: Instant; high: Instant | null; isReadOnly: boolean }>`
+    SELECT perennial.clock() AS now, clock_high_at AS high,
+      current_setting('transaction_read_only')::boolean AS "isReadOnly"
+    FROM perennial.installation`.execute(db);
   const [row] = rows;
-  if (row !== undefined && !row.isReadOnly) await raiseMark(db, row.now);
+  if (row === undefined || row.isReadOnly) return;
+  if (isOld(row.high, row.now)) await raiseMark(db, row.now);
 }
+
+/**
+ * For the commands of a service: each of them raises the mark, with one statement a second at most.
+ * The write is a transaction of its own, so commands do not wait for the row of each other.
+ */
+export function openTimeNotes(db: Db): () => Promise<void> {
+  let sinceLastMs = () => Number.POSITIVE_INFINITY;
+  return async () => {
+    if (sinceLastMs() < noteEveryMs) return;
+    sinceLastMs = stopwatch();
+    await noteTime(db);
+  };
+}
+
+const isOld = (high: Instant | null, now: Instant): boolean =>
+  high === null || high < later(now, -markEveryMs);
 
 async function raiseMark(db: Db, now: Instant): Promise<void> {
   await sql`
@@ -49,7 +73,7 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaire
     SELECT clock_high_at AS high FROM perennial.installation`.execute(db);
   const high = rows[0]?.high ?? null;
   if (high === null || high <= later(now, stepBackMinMs)) {
-    if (high === null || high < later(now, -markEveryMs)) await raiseMark(db, now);
+    if (isOld(high, now)) await raiseMark(db, now);
     return undefined;
   }
   // A clock that is wrong now must not date the past.

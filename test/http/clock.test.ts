@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { hourMs } from '../../src/kernel/instant.ts';
 import { watchClock } from '../../src/workers/clock-watch.ts';
-import { joins } from '../a-book.ts';
+import { joins, runOf } from '../a-book.ts';
 import { faultyClock } from '../faulty-clock.ts';
 import { anApi } from './api.ts';
 
@@ -39,4 +39,30 @@ test('while the time is suspect the API sells nothing, credits top-ups, and acce
   const { rows } = await sql<{ actor: string }>`
     SELECT actor FROM perennial.event WHERE action = 'clock_accepted'`.execute(books.db);
   expect(rows).toEqual([{ actor: expect.stringMatching(/^api:/) }]);
+});
+
+test('K9: a command of the API raises the high-water mark, so a step back is repaired', async () => {
+  const { ask, books } = await anApi();
+  await joins(books, 7n, { balanceMinor: 500_00n });
+  const setServerClock = (now: string) =>
+    sql`UPDATE perennial.installation SET clock_at = ${now}`.execute(books.db);
+  const markAt = async () => {
+    const { rows } = await sql<{ at: string }>`
+      SELECT to_json(clock_high_at)#>>'{}' AS at FROM perennial.installation`.execute(books.db);
+    return Date.parse(rows[0]?.at ?? '');
+  };
+  await setServerClock('2027-10-25T00:00:00Z');
+  await ask('GET', '/v1/customers/7');
+  expect(await markAt()).toBe(Date.parse('2026-11-24T09:00:00Z'));
+  const order = { plan: 'basic', period_days: 30 };
+  const bought = await ask('POST', '/v1/customers/7/purchases', { body: order, key: 'key-1' });
+  expect(bought.status).toBe(201);
+  expect(await markAt()).toBe(Date.parse('2027-10-25T00:00:00Z'));
+
+  await setServerClock('2026-11-24T09:01:00Z');
+  await runOf(books, 'raise-alarms');
+  const { rows } = await sql`
+    SELECT FROM perennial.notification WHERE next_attempt_at > perennial.clock()`.execute(books.db);
+  expect(rows).toEqual([]);
+  expect(await markAt()).toBe(Date.parse('2026-11-24T09:01:00Z'));
 });
