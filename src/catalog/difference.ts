@@ -61,7 +61,7 @@ export async function difference(db: Db | Tx, config: Config, now: Instant): Pro
     ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
-    ...(nodes === undefined ? [] : await nodeSteps(db, config.path ?? 'perennial.yaml', nodes)),
+    ...(nodes === undefined ? [] : await nodeSteps(db, config, nodes)),
   ];
 }
 

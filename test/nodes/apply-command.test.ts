@@ -40,7 +40,7 @@ async function apply(books: Books, nodes: string, ...options: string[]): Promise
 }
 
 const at = (api: string, inbounds = 'vless') =>
-  `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example.net, port: 443 } }`;
+  `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example, port: 443 } }`;
 
 test('another address is refused until it is said that what was there runs no more', async () => {
   using before = await aNode();
@@ -108,7 +108,7 @@ test('a node that is being emptied is not filled again by a file that still has 
 });
 
 const losing = (groups: string) =>
-  `  - { id: a, api: "127.0.0.1:1", groups: [${groups}], inbounds: [vless], link: { host: nl1.example.net, port: 443 } }`;
+  `  - { id: a, api: "127.0.0.1:1", groups: [${groups}], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
 
 async function many(count: number): Promise<Books> {
   const books = await shopOn({ a: { api: '127.0.0.1:1' } }, { now: '2026-11-25T09:00:00Z' });
@@ -179,7 +179,7 @@ test('S9: node remove needs the number too', async () => {
 test('apply warns of a node API at a public address without TLS', async () => {
   await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
   const node = (tls: string) =>
-    `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example.net, port: 443 } }`;
+    `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
   const warned = async (tls: string) =>
     JSON.parse(await apply(books, node(tls), '--dry-run', '--json')).warnings.join();
   expect(await warned('false')).toContain(
