@@ -22,7 +22,7 @@ export function pathText(path: Path): string {
 }
 
 /** The line of a place, or of what encloses it if the file does not have it. */
-function lineOf(document: Document, lines: LineCounter, path: Path): number {
+export function lineAt(document: Document, lines: LineCounter, path: Path): number {
   let node: unknown = document.contents;
   let start = document.contents?.range?.[0] ?? 0;
   for (const step of path) {
@@ -94,7 +94,7 @@ export function refuseFaults(
   const placed = faults.map(({ path, sentence }) => ({
     // The name of a key can be a secret in the wrong place.
     sentence: maskSecrets(sentence),
-    line: lineOf(document, lines, path),
+    line: lineAt(document, lines, path),
   }));
   placed.sort((a, b) => a.line - b.line);
   const text = placed.map(({ line, sentence }) => `${file}: line ${line}: ${sentence}`);

@@ -78,6 +78,25 @@ const title = z.union(
   ],
   { error: titleIs },
 );
+const webUrl = z
+  .string()
+  .refine((text) => /^(?:https?|tg):\/\/[^\s]+$/.test(text) && URL.canParse(text), {
+    error: 'is not a URL; expected one as https://t.me/shop_bot',
+  })
+  // Headers are ASCII.
+  .transform((text) => new URL(text).href);
+
+/** Clients ask again after whole hours. */
+const updateHours = duration
+  .refine((ms) => ms % hourMs === 0, 'is not a whole number of hours; expected one as 12h')
+  .transform((ms) => ms / hourMs);
+
+/** A text by language of so many characters at most: it becomes a header, or a name. */
+const shortText = (max: number) =>
+  title.refine(
+    (texts) => Object.values(texts).every((text) => text.length <= max && !/\p{Cc}/u.test(text)),
+    `is too long, or has a line break; expected at most ${max} characters in one line`,
+  );
 const major = z
   .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
   .transform(String);
@@ -196,6 +215,14 @@ export const fileSchema = mapping({
     notices: atLeast(30).default(180 * dayMs),
     events: atLeast(30).default(3 * 365 * dayMs),
     keys: atLeast(1).default(30 * dayMs),
+  }).optional(),
+  feed: mapping({
+    title: shortText(64).optional(),
+    announce: shortText(200).optional(),
+    pay: shortText(64).optional(),
+    support_url: webUrl.optional(),
+    web_page_url: webUrl.optional(),
+    update: updateHours.optional(),
   }).optional(),
   nodes: z.array(nodeSchema).optional(),
   workers: z.record(z.string(), workerSettings).default({}),

@@ -7,6 +7,7 @@ import { exposedFiles } from './config-exposed.ts';
 import {
   type ConfigFault,
   faultsOfIssue,
+  lineAt,
   type Path,
   pathText,
   priceFaults,
@@ -38,6 +39,8 @@ export interface Config {
   readonly logLevel: string;
   /** Sentences about files with secrets that every user of the machine can read. */
   readonly exposed?: readonly string[];
+  /** The line of a place in the file, for faults that are found later. */
+  readonly lineOf?: (path: Path) => number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -139,6 +142,15 @@ export function readConfig(
   env: Environment = {},
   workers?: readonly string[],
 ): ConfigFile {
+  return readText(text, path, env, workers).file;
+}
+
+function readText(
+  text: string,
+  path: string,
+  env: Environment,
+  workers: readonly string[] | undefined,
+): { readonly file: ConfigFile; readonly lineOf: (place: Path) => number } {
   const parsed = parseWithVariables(text, path, env);
   const broken = parsed.document.errors.map((error) => {
     // The parser quotes the text that it stumbled over.
@@ -158,7 +170,8 @@ export function readConfig(
     ...priceFaults(plans),
   ];
   refuseFaults(path, faults, parsed);
-  return read.data as ConfigFile;
+  const lineOf = (place: Path) => lineAt(parsed.document, parsed.lines, place);
+  return { file: read.data as ConfigFile, lineOf };
 }
 
 function defaultDataDir(env: Environment): string {
@@ -196,7 +209,7 @@ export function loadConfig(
       cause,
     );
   });
-  const config = readConfig(text, path, env, options.workers);
+  const { file: config, lineOf } = readText(text, path, env, options.workers);
   // A path in a file is meant from that file, a variable's from where one is.
   const own = config.data_dir && resolve(dirname(path), config.data_dir);
   const dataDir = env.PERENNIAL_DATA_DIR || own;
@@ -208,6 +221,7 @@ export function loadConfig(
     dataDirNamed: dataDir !== undefined,
     logLevel: env.PERENNIAL_LOG_LEVEL || 'info',
     exposed: found ? exposedFiles(path, text, config) : [],
+    lineOf,
   };
 }
 

@@ -67,7 +67,7 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
         INSERT INTO perennial.setting (key, value)
         VALUES (${step.key}, ${detailJson(step.value)}::jsonb)
         ON CONFLICT (key) DO UPDATE SET value = excluded.value`.execute(tx);
-      if (step.key !== 'trial') await orderPriceReview(tx, {}, now);
+      if (!['trial', 'feed'].includes(step.key)) await orderPriceReview(tx, {}, now);
       return;
     case 'add-node':
     case 'change-node':

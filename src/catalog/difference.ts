@@ -41,7 +41,7 @@ export type Step =
       readonly before: object | null;
     };
 
-export type RuleKey = 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices';
+export type RuleKey = 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed';
 
 interface PlanRow {
   readonly key: string;
@@ -61,7 +61,7 @@ export async function difference(db: Db | Tx, config: Config, now: Instant): Pro
     ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
-    ...(nodes === undefined ? [] : await nodeSteps(db, config.path ?? 'perennial.yaml', nodes)),
+    ...(nodes === undefined ? [] : await nodeSteps(db, config, nodes)),
   ];
 }
 
@@ -153,6 +153,11 @@ function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
       const ahead = file.notices?.renewal_ahead;
       return ahead === undefined ? undefined : { renewal_ahead: ahead };
     }
+    case 'feed': {
+      if (file.feed === undefined) return undefined;
+      const { update, ...feed } = file.feed;
+      return update === undefined ? feed : { ...feed, update_hours: update };
+    }
     case 'retention': {
       const { retention } = file;
       if (retention === undefined) return undefined;
@@ -169,7 +174,7 @@ async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
     SELECT key, value FROM perennial.setting`.execute(db);
   const there = new Map(rows.map((row) => [row.key, row.value]));
   const steps: Step[] = [];
-  for (const key of ['discounts', 'renewal', 'retention', 'trial', 'notices'] as const) {
+  for (const key of ['discounts', 'renewal', 'retention', 'trial', 'notices', 'feed'] as const) {
     const value = ruleOf(file, key);
     const before = there.get(key) ?? null;
     if (value !== undefined && !same(value, before))

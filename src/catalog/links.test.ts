@@ -27,3 +27,36 @@ test('a customer has a link for each node of the plan while the subscription is 
   await revoke(call, { telegramId: 1n, subscriptionId: id, reason: 'test' });
   expect(await linksOf(books.db, 1n)).toEqual([]);
 });
+
+/** The names that a client shows for the links of a customer. */
+const namesOf = async (db: Parameters<typeof linksOf>[0], subscriptionId?: bigint) =>
+  (await linksOf(db, 1n, subscriptionId)).map(({ link }) =>
+    decodeURIComponent(new URL(link ?? '').hash.slice(1)),
+  );
+
+test('each link of a customer has a name of its own, which does not depend on the question', async () => {
+  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
+  await openShop(books);
+  const first = await payer(books, 1n, 0n);
+  expect(await namesOf(books.db)).toEqual(['nl-1']);
+  await sql`
+    INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES
+      ('a-1', '127.0.0.1:2', '{vless}', '{all}', '{"host": "a", "port": 1, "name": "Fast"}'),
+      ('a-2', '127.0.0.1:3', '{vless}', '{all}', '{"host": "b", "port": 1, "name": "Fast"}')`.execute(
+    books.db,
+  );
+  expect(await namesOf(books.db)).toEqual(['Fast (a-1)', 'Fast (a-2)', 'nl-1']);
+  const { rows } = await sql<{ id: bigint }>`
+    WITH one AS (
+      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at, expires_at)
+      SELECT customer_id, kind, plan, period_days, state, started_at, expires_at
+      FROM perennial.subscription RETURNING id, customer_id)
+    INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
+    SELECT gen_random_uuid(), id, customer_id, perennial.clock() FROM one
+    RETURNING subscription_id AS id`.execute(books.db);
+  const second = rows[0]?.id as bigint;
+  const names = await namesOf(books.db);
+  expect(new Set(names).size).toBe(6);
+  expect(names).toContain(`nl-1 #${first}`);
+  expect(await namesOf(books.db, second)).toEqual(names.slice(3));
+});

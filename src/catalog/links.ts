@@ -18,7 +18,11 @@ interface Row {
   readonly subscriptionId: bigint;
   readonly credential: CredentialId;
   readonly node: string;
-  readonly settings: unknown;
+  readonly settings: { readonly name?: unknown } | null;
+  /** The customer has another running subscription. */
+  readonly isOneOfSeveral: boolean;
+  /** Another node of the same subscription has the same name. */
+  readonly sharesName: boolean;
 }
 
 /** A client with more entries is of no use, and a customer may have 10,000 subscriptions. */
@@ -34,7 +38,11 @@ export async function linksOf(
   subscriptionId?: bigint,
 ): Promise<Link[]> {
   const { rows } = await sql<Row>`
-    SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings
+    SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings,
+      EXISTS (SELECT FROM perennial.subscription other
+        WHERE other.customer_id = c.id AND other.state = 'active' AND other.id <> s.id)
+        AS "isOneOfSeveral",
+      count(*) OVER (PARTITION BY s.id, coalesce(n.link->>'name', n.id)) > 1 AS "sharesName"
     FROM perennial.customer c
     JOIN LATERAL (
       SELECT one.id, one.plan FROM perennial.subscription one
@@ -46,13 +54,24 @@ export async function linksOf(
     JOIN perennial.node n ON n.groups && p.groups
     WHERE c.telegram_id = ${telegramId}
     ORDER BY s.id, n.id`.execute(db);
-  return rows.map(linkOf);
+  return rows.map((row) => linkOf(row, nameOf(row)));
 }
 
-function linkOf({ subscriptionId, credential, node, settings }: Row): Link {
+/**
+ * Clients tell entries apart by their names, and some drop or rename the second one of two equal
+ * names. A customer with several subscriptions has the number of the subscription in the name.
+ */
+function nameOf({ subscriptionId, node, settings, isOneOfSeveral, sharesName }: Row): string {
+  const named = settings?.name;
+  const own = typeof named === 'string' && named !== '' ? named : node;
+  const name = sharesName ? `${own} (${node})` : own;
+  return isOneOfSeveral ? `${name} #${subscriptionId}` : name;
+}
+
+function linkOf({ subscriptionId, credential, node, settings }: Row, name: string): Link {
   const of = { subscription_id: Number(subscriptionId), node };
   try {
-    return { ...of, link: shareLink(readLink(node, settings), credential, node), error: null };
+    return { ...of, link: shareLink(readLink(node, settings), credential, name), error: null };
   } catch (error) {
     return { ...of, link: null, error: faultOf(error).message };
   }

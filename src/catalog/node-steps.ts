@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
-import type { NodeConfig } from '../config.ts';
+import type { Config, NodeConfig } from '../config.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { linkOrWrong } from '../xray/link-settings.ts';
+import { linkFaults } from '../xray/link-faults.ts';
+import { faultText } from '../xray/link-settings.ts';
 import { same } from './same.ts';
 
 // The part of a difference that is about nodes.
@@ -19,25 +20,31 @@ export type NodeStep =
       readonly before: NodeConfig;
     };
 
-/** A link that no customer could use. Read here for the whole file, not customer by customer. */
-function refuseBadLinks(place: string, wanted: readonly NodeConfig[]): void {
-  for (const { id, link } of wanted) {
-    const read = linkOrWrong(link);
-    if (!('wrong' in read)) continue;
-    throw new UsageFault('bad_link', `${place}: nodes: "${id}": link.${read.wrong}`);
-  }
+/** Links that clients refuse: all faults of the file at once, each with its line. */
+function refuseBadLinks({ path, lineOf }: Config, wanted: readonly NodeConfig[]): void {
+  const faults = wanted.flatMap(({ id, link }, at) =>
+    linkFaults(link).map((fault) => {
+      const line = lineOf?.(['nodes', at, 'link', ...fault.key.split('.')]);
+      const place = `${path ?? 'perennial.yaml'}: ${line === undefined ? '' : `line ${line}: `}`;
+      return { line: line ?? 0, text: `${place}node ${id}: ${faultText(fault)}` };
+    }),
+  );
+  if (faults.length === 0) return;
+  const texts = faults.sort((a, b) => a.line - b.line).map(({ text }) => text);
+  throw new UsageFault('bad_link', texts.join('\n'));
 }
 
 /** @throws UsageFault for a link or an address that can't be */
 export async function nodeSteps(
   db: Db | Tx,
-  place: string,
+  config: Config,
   wanted: readonly NodeConfig[],
 ): Promise<NodeStep[]> {
+  const place = config.path ?? 'perennial.yaml';
   const { rows } = await sql<NodeConfig>`
     SELECT id, api, tls, inbounds, groups, link FROM perennial.node ORDER BY id`.execute(db);
   const there = new Map(rows.map((row) => [row.id, row]));
-  refuseBadLinks(place, wanted);
+  refuseBadLinks(config, wanted);
   refuseTaken(place, wanted, rows);
   const steps: NodeStep[] = [];
   for (const node of wanted) {

@@ -3,6 +3,7 @@ import type { Db } from '../db/connect.ts';
 import { isPublic } from '../db/host.ts';
 import { isPlainRemote } from '../db/transport.ts';
 import { nodePlace } from '../kernel/node-address.ts';
+import { unusedKeys } from '../xray/link-faults.ts';
 import type { AccessState } from './access-impact.ts';
 import type { Step } from './difference.ts';
 import { leavingGroup } from './nodes.ts';
@@ -19,6 +20,7 @@ export async function warningsOf(
   return [
     ...groupWarnings(after, await plansOnSale(db, steps, after)),
     ...(await plainNodes(db, steps)),
+    ...unusedLinkKeys(steps),
     ...((await isPlainRemote(db, url))
       ? [
           'database: the connection leads to another machine without TLS; add sslmode=verify-full to its URL',
@@ -59,6 +61,18 @@ export function groupWarnings(
       .map((group) => `node ${id}: no plan has the group "${group}"`),
   );
   return [...lonely, ...unused];
+}
+
+/** A key of a link that has no effect: most often the type or the security is another than meant. */
+function unusedLinkKeys(steps: readonly Step[]): string[] {
+  return steps.flatMap((step) => {
+    if (step.do !== 'add-node' && step.do !== 'change-node') return [];
+    const { id, link } = step.node;
+    return unusedKeys(link).map(
+      (key) =>
+        `node ${id}: link.${key} has no effect: links of this type and security have no ${key}`,
+    );
+  });
 }
 
 /** Any machine on the way can read and change the users of a plaintext API. */

@@ -3,8 +3,8 @@ import { impactOf, withNode } from '../catalog/access-impact.ts';
 import { readAccessState, requireConfirmedRemovals } from '../catalog/access-state.ts';
 import { beginLeaving, forgetNode } from '../catalog/leaving.ts';
 import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
-import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction } from '../db/connect.ts';
+import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused } from '../kernel/faults.ts';
 import { finishMarking, takeOpenings } from '../subscription/marking.ts';
 import { compareNodes } from '../workers/reconcile-xray-state/preview.ts';
@@ -61,7 +61,7 @@ async function step(books: OpenedBooks, node: ShownNode, options: Options): Prom
     if (waiting > 0n || marking) return { state: 'emptying', marks_waiting: Number(waiting) };
     await refuseFull(books, node.id);
   }
-  await inTransaction(db, async (tx) => forgetNode(tx, node.id, 'cli', await readClock(tx)));
+  await inTransaction(db, async (tx) => forgetNode(tx, node.id, 'cli', await readTrustedTime(tx)));
   return { state: 'removed', marks_waiting: 0 };
 }
 
@@ -69,7 +69,7 @@ async function step(books: OpenedBooks, node: ShownNode, options: Options): Prom
 async function drain(db: Db, id: string, { confirmRemovals }: Options): Promise<void> {
   await inTransaction(db, async (tx) => {
     await takeOpenings(tx);
-    const now = await readClock(tx);
+    const now = await readTrustedTime(tx);
     const before = await readAccessState(tx, now);
     const after = withNode(before, id, { groups: [], inbounds: [] });
     const running = [...before.running.values()].reduce((sum, count) => sum + count, 0);

@@ -254,7 +254,7 @@ export interface IdempotencyTable {
 }
 
 export interface SettingTable {
-  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices';
+  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed';
   value: Json<JsonObject>;
 }
 

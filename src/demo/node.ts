@@ -46,7 +46,7 @@ export async function startDemoNode(): Promise<DemoNode> {
     if (kept === undefined) throw new Error('the node is not kept yet');
     return kept;
   };
-  const link = { host: 'demo-1.example.net', port: 443 };
+  const link = { host: 'demo-1.example', port: 443 };
   return {
     config: { id, api: node.api, tls: false, groups: ['all'], inbounds: [tag], link },
     keep({ url, db, log }, began) {

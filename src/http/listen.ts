@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import type { Config } from '../config.ts';
+import { type Config, noticesOf } from '../config.ts';
 import { closeBooks, openBooks, openPool, type PoolOptions } from '../db/connect.ts';
 import { deferWakes } from '../db/wake.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import type { Log } from '../log.ts';
+import { openTexts } from '../notify/texts.ts';
 import { sayer } from '../trouble.ts';
 import type { Limits } from './limits.ts';
 import type { ReadinessCheck } from './readiness.ts';
@@ -69,6 +70,7 @@ export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
     log,
     currency,
     limits: limitsOf(config),
+    texts: openTexts({ folder: noticesOf(config).folder }),
     ...(books.readiness && { readiness: books.readiness }),
     ...(http.trusted_proxies && { trustedProxies: http.trusted_proxies }),
     ...(tls && { tls }),

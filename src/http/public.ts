@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { feedOf } from '../catalog/feed.ts';
+import { type Feed, feedOf } from '../catalog/feed.ts';
+import type { Texts } from '../notify/texts.ts';
 import type { Holder } from '../tokens/store.ts';
 import { mayDo } from '../tokens/token.ts';
 import type { Metrics } from './metrics.ts';
@@ -11,15 +12,18 @@ import type { Kit } from './route.ts';
 // secret is in its path.
 
 /** Their paths, for the header `Allow`. */
-export const openPaths = ['/healthz', '/readyz', '/metrics', '/openapi.json', '/sub/{token}'].map(
-  (path) => ({ method: 'GET', path }),
-);
+export const openPaths = [
+  ...['/healthz', '/readyz', '/metrics', '/openapi.json'],
+  ...['/sub/{token}', '/sub/{token}/'],
+].map((path) => ({ method: 'GET', path }));
 
 export interface OpenRoutes {
   readonly kit: Kit;
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly document: string;
+  /** Of entries in subscription URLs. */
+  readonly texts: Texts;
   holderOf(request: FastifyRequest): Holder | undefined;
   answerProblem(reply: FastifyReply, problem: Problem): FastifyReply;
 }
@@ -50,21 +54,34 @@ export function openRoutes(server: FastifyInstance, routes: OpenRoutes): void {
     return reply.type(metrics.contentType).send(await metrics.text());
   });
 
-  server.get<{ Params: { token: string } }>('/sub/:token', async (request, reply) => {
-    const { token } = request.params;
-    // PostgreSQL has no text with a NUL: nobody's.
-    const feed = await feedOf(kit.reads, token.includes('\0') ? '' : token);
+  const answerFeed = async (token: string, reply: FastifyReply) => {
+    // PostgreSQL has no text with a NUL, so no token has one.
+    const feed = await feedOf(kit.reads, routes.texts, token.includes('\0') ? '' : token);
     // A search engine that finds a link must not list it.
     void reply.header('x-robots-tag', 'noindex');
     if (feed === undefined) return reply.code(404).type('text/plain; charset=utf-8').send('');
-    return reply
-      .headers({
-        'subscription-userinfo': `upload=0; download=0; total=0; expire=${feed.expireS}`,
-        'profile-update-interval': '12',
-        'profile-title': `base64:${Buffer.from(feed.title).toString('base64')}`,
-        'content-disposition': `attachment; filename="${feed.fileName}"`,
-      })
-      .type('text/plain; charset=utf-8')
-      .send(feed.body);
-  });
+    return reply.headers(headersOf(feed)).type('text/plain; charset=utf-8').send(feed.body);
+  };
+  // Some clients and people put a slash at the end.
+  for (const path of ['/sub/:token', '/sub/:token/']) {
+    server.get<{ Params: { token: string } }>(path, (request, reply) =>
+      answerFeed(request.params.token, reply),
+    );
+  }
+}
+
+/** A header is ASCII; clients decode these two. */
+const base64 = (text: string): string => `base64:${Buffer.from(text).toString('base64')}`;
+
+function headersOf(feed: Feed): Record<string, string> {
+  const { announce, supportUrl, webPageUrl } = feed;
+  return {
+    'subscription-userinfo': `upload=0; download=0; total=0; expire=${feed.expireS}`,
+    'profile-update-interval': String(feed.updateHours),
+    'profile-title': base64(feed.title),
+    'content-disposition': `attachment; filename="${feed.fileName}"`,
+    ...(announce !== undefined && { announce: base64(announce) }),
+    ...(supportUrl !== undefined && { 'support-url': supportUrl }),
+    ...(webPageUrl !== undefined && { 'profile-web-page-url': webPageUrl }),
+  };
 }

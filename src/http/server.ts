@@ -1,6 +1,7 @@
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { openTexts, type Texts } from '../notify/texts.ts';
 import { openTimeNotes } from '../workers/time-repair.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import { answerProblem, Edge } from './edge.ts';
@@ -29,6 +30,8 @@ export interface ServerOptions extends Omit<Kit, 'reads' | 'lists'> {
   readonly trustedProxies?: readonly string[];
   /** Further reasons for `/readyz`. */
   readonly readiness?: readonly ReadinessCheck[];
+  /** Texts of entries in subscription URLs; ours by default. */
+  readonly texts?: Texts;
   /** The limit for a request with its body. */
   readonly requestMs?: number;
   /** PEM. */
@@ -75,6 +78,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     metrics,
     readiness,
     document,
+    texts: options.texts ?? openTexts(),
     holderOf: holderOfRequest,
     answerProblem,
   });

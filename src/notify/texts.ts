@@ -6,10 +6,11 @@ import type { Instant } from '../kernel/instant.ts';
 import type { NoticeKind, Params } from './kinds.ts';
 import { type Button, type ButtonPlans, buttonOf, readButtons } from './texts/buttons.ts';
 import { checkLanguage } from './texts/check.ts';
+import { type FeedLine, feedLine } from './texts/feed-lines.ts';
 import { badText, type TextFile } from './texts/fluent.ts';
 import { plainOf } from './texts/html.ts';
 import { type Language, openLanguage, say } from './texts/language.ts';
-import { escapedValues, valuesOf } from './texts/values.ts';
+import { escapedValues, type FeedFacts, valuesOf } from './texts/values.ts';
 
 // What a notice says, in the language and by the clock of whoever reads it. The texts are files:
 // ours, and those of the operator's folder, which win. All of them are tried at the start, each
@@ -50,6 +51,8 @@ export interface Texts {
   readonly locales: readonly string[];
   /** Never throws: a value is shown as it is where it can't be shown better. */
   render(said: Said, reader: Reader): Rendered;
+  /** A line of a subscription feed, plain: the name of an entry. */
+  line(name: FeedLine, facts: FeedFacts, reader: Reader): string;
 }
 
 const ownFolder = fileURLToPath(new URL('./texts/', import.meta.url));
@@ -75,6 +78,11 @@ export function openTexts(options: { readonly folder?: string | undefined } = {}
   return {
     locales,
     render: (said, reader) => render(languageOf(languages, reader.locale), buttons, said, reader),
+    line: (name, facts, { locale: wanted, timeZone, now }) => {
+      const found = languageOf(languages, wanted);
+      const language = found.texts.has(name) ? found : languageOf(languages, 'en');
+      return feedLine(language, name, facts, { locale: language.locale, timeZone, now });
+    },
   };
 }
 

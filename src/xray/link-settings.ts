@@ -4,25 +4,36 @@ import { z } from 'zod';
 import { Fault } from '../kernel/faults.ts';
 import { linkFlows } from '../kernel/flow.ts';
 
-// What a node's `link` says: how customers reach it from outside. The operator's words are those of
-// share links (XRAY.md 6), so that one from another program can be copied key by key.
+// The settings of a node's `link`: how customers reach it from outside. The keys are those of share
+// links (XRAY.md 6), so that a link of another program can be copied key by key. This file has the
+// shape. `link-faults.ts` has the values that clients accept, which `apply` requires.
 
 const text = z.string({ error: 'must be a text; put numbers in quotes' }).min(1);
 
-const settings = z.strictObject({
-  protocol: z.enum(['vless', 'vmess', 'trojan']).default('vless'),
+export const linkProtocols = ['vless', 'vmess', 'trojan'] as const;
+export const linkTypes = ['tcp', 'raw', 'ws', 'grpc', 'xhttp', 'httpupgrade'] as const;
+export const linkSecurities = ['none', 'tls', 'reality'] as const;
+
+/** A value of a list, or a sentence with the list. */
+const oneOf = <const Values extends readonly string[]>(values: Values, what: string) =>
+  z.enum(values, {
+    error: ({ input }) =>
+      `${JSON.stringify(input)} is not a ${what}; expected ${values.filter((one) => one !== '').join(', ')}`,
+  });
+
+const shape = {
+  protocol: oneOf(linkProtocols, 'protocol of a link').default('vless'),
   host: text,
   port: z.number().int().min(1).max(65_535),
-  /** What customers see as its name; the node's id where it is not given. */
+  /** The name that customers see. The id of the node by default. */
   name: text.optional(),
-  type: z
-    .enum(['tcp', 'raw', 'ws', 'grpc', 'xhttp', 'httpupgrade'])
+  type: oneOf(linkTypes, 'transport of a link')
     .default('tcp')
     // Xray's newer word for the same; share links keep the old one.
     .transform((type) => (type === 'raw' ? 'tcp' : type)),
-  security: z.enum(['none', 'tls', 'reality']).default('none'),
+  security: oneOf(linkSecurities, 'security of a link').default('none'),
   encryption: text.default('none'),
-  flow: z.enum(linkFlows).default(''),
+  flow: oneOf(linkFlows, 'flow').default(''),
   headerType: text.default('none'),
   path: text.optional(),
   hostHeader: text.optional(),
@@ -41,50 +52,45 @@ const settings = z.strictObject({
   vcn: text.optional(),
   ech: text.optional(),
   scy: text.default('auto'),
-});
+};
 
-export type LinkSettings = z.output<typeof settings>;
+export const linkShape = z.strictObject(shape);
 
-/** Flow works where TLS 1.3 is right below: TCP, or XHTTP with VLESS's own encryption. */
-function flowFits({ protocol, type, security, encryption }: LinkSettings): boolean {
-  if (protocol !== 'vless') return false;
-  return type === 'tcp' ? security !== 'none' || encryption !== 'none' : encryption !== 'none';
+export type LinkSettings = z.output<typeof linkShape>;
+export type LinkKey = keyof LinkSettings;
+
+/** What is wrong with one key, as a sentence that starts after the name of the key. */
+export interface LinkFault {
+  readonly key: string;
+  readonly sentence: string;
 }
 
-/** What is wrong with settings that are each right by themselves. */
-function contradiction(link: LinkSettings): string | undefined {
-  if (asciiHost(link.host) === undefined) return `host: "${link.host}" is no host`;
-  if (link.security === 'reality') {
-    if (link.protocol === 'vmess') return 'security: reality has no place in a VMess link';
-    for (const key of ['pbk', 'sni'] as const) {
-      if (link[key] === undefined) return `${key} is missing; reality needs it`;
-    }
-    if (!/^(?:[0-9a-f]{2}){0,8}$/.test(link.sid)) {
-      return `sid: "${link.sid}" is not a short id; up to 16 hex digits, an even number, are`;
-    }
-  }
-  if (link.flow !== '' && !flowFits(link)) {
-    return 'flow is for VLESS over TCP with tls or reality; leave it out here';
-  }
-  return undefined;
+/** The settings by their shape, or all faults of the shape. */
+export function readShape(value: unknown): LinkSettings | { readonly faults: LinkFault[] } {
+  const read = linkShape.safeParse(value);
+  if (!read.success) return { faults: read.error.issues.flatMap(faultsOf) };
+  if (asciiHost(read.data.host) !== undefined) return read.data;
+  const sentence = `"${read.data.host}" is not a host; expected a domain or an IP address`;
+  return { faults: [{ key: 'host', sentence }] };
 }
 
-/** The settings, or what is wrong with them, beginning with the key. */
-export function linkOrWrong(value: unknown): LinkSettings | { readonly wrong: string } {
-  const read = settings.safeParse(value);
-  if (read.success) {
-    const wrong = contradiction(read.data);
-    return wrong === undefined ? read.data : { wrong };
+function faultsOf(issue: z.core.$ZodIssue): LinkFault[] {
+  if (issue.code === 'unrecognized_keys') {
+    const keys = Object.keys(shape).join(', ');
+    return issue.keys.map((key) => ({ key, sentence: `is not a key of a link; expected ${keys}` }));
   }
-  const [issue] = read.error.issues;
-  return { wrong: `${issue?.path.join('.') || 'settings'}: ${issue?.message}` };
+  return [{ key: issue.path.join('.'), sentence: issue.message }];
 }
 
-/** @throws Fault bad_link that names the node and the key */
+export const faultText = ({ key, sentence }: LinkFault): string =>
+  key === '' ? `link: ${sentence}` : `link.${key}: ${sentence}`;
+
+/** Reads stored settings. @throws Fault bad_link that names the node and the key */
 export function readLink(node: string, value: unknown): LinkSettings {
-  const read = linkOrWrong(value);
-  if (!('wrong' in read)) return read;
-  throw new Fault('permanent', 'bad_link', `node ${node}: link.${read.wrong}`);
+  const read = readShape(value);
+  if (!('faults' in read)) return read;
+  const texts = read.faults.map(faultText).join('; ');
+  throw new Fault('permanent', 'bad_link', `node ${node}: ${texts}`);
 }
 
 /** A host as it goes onto the wire: punycode, without brackets; undefined if it is none. */
@@ -95,4 +101,27 @@ export function asciiHost(host: string): string | undefined {
   if (/[\s/\\?#@:%]/.test(host)) return undefined;
   const ascii = domainToASCII(host);
   return /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?\.?$/.test(ascii) ? ascii : undefined;
+}
+
+/** A `Host` header in punycode: a host with an optional port, or several with commas. */
+export function asciiHostHeader(header: string): string | undefined {
+  const hosts = header.split(',').map((one) => {
+    const [, host = '', port = ''] = /^\s*(\[[^\]]*\]|[^:]*)(:\d{1,5})?\s*$/.exec(one) ?? [];
+    const ascii = asciiHost(host);
+    if (ascii === undefined) return undefined;
+    return `${isIP(ascii) === 6 ? `[${ascii}]` : ascii}${port}`;
+  });
+  return hosts.includes(undefined) ? undefined : hosts.join(',');
+}
+
+/** Names with commas in between, in punycode. */
+export function asciiNames(names: string): string | undefined {
+  const read = names.split(',').map((name) => asciiHost(name.trim()));
+  return read.includes(undefined) ? undefined : read.join(',');
+}
+
+/** The parts of a list with commas, or of a list. */
+export function alpnOf({ alpn }: LinkSettings): readonly string[] {
+  const parts = typeof alpn === 'string' ? alpn.split(',') : (alpn ?? []);
+  return parts.map((part) => part.trim()).filter((part) => part !== '');
 }

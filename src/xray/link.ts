@@ -1,7 +1,13 @@
 import { isIPv6 } from 'node:net';
 import { unreachable } from '../kernel/faults.ts';
 import type { CredentialId } from '../kernel/ids.ts';
-import { asciiHost, type LinkSettings } from './link-settings.ts';
+import {
+  alpnOf,
+  asciiHost,
+  asciiHostHeader,
+  asciiNames,
+  type LinkSettings,
+} from './link-settings.ts';
 
 // Share links: what a customer pastes into his client (XRAY.md 6; the standard is XTLS/Xray-core
 // discussion 716). A pure function of the node's link settings and the customer's UUID.
@@ -9,10 +15,10 @@ import { asciiHost, type LinkSettings } from './link-settings.ts';
 /** Names and values in the order in which they are written; what has no value is left out. */
 type Query = readonly (readonly [key: string, value: string | undefined])[];
 
-/** @param fallbackName where the settings name none: the node's id */
-export function shareLink(link: LinkSettings, id: CredentialId, fallbackName: string): string {
-  const name = link.name ?? fallbackName;
-  const host = asciiHost(link.host) ?? link.host;
+/** @param name as the client shows it: several links of a customer have different ones */
+export function shareLink(settings: LinkSettings, id: CredentialId, name: string): string {
+  const link = onTheWire(settings);
+  const { host } = link;
   switch (link.protocol) {
     case 'vless': {
       const own: Query = [
@@ -28,6 +34,25 @@ export function shareLink(link: LinkSettings, id: CredentialId, fallbackName: st
     default:
       return unreachable(link.protocol);
   }
+}
+
+/** The same with all names of hosts in punycode, which clients do not convert by themselves. */
+function onTheWire(link: LinkSettings): LinkSettings {
+  const inAscii = <Key extends 'hostHeader' | 'authority' | 'sni' | 'vcn'>(
+    key: Key,
+    convert: (value: string) => string | undefined,
+  ) => {
+    const value = link[key];
+    return value === undefined ? {} : { [key]: convert(value) ?? value };
+  };
+  return {
+    ...link,
+    host: asciiHost(link.host) ?? link.host,
+    ...inAscii('hostHeader', asciiHostHeader),
+    ...inAscii('authority', asciiHostHeader),
+    ...inAscii('sni', asciiHost),
+    ...inAscii('vcn', asciiNames),
+  };
 }
 
 function url(
@@ -48,7 +73,7 @@ function url(
 }
 
 function transport(link: LinkSettings): Query {
-  const { path = '/', hostHeader, headerType, serviceName, authority, mode, extra } = link;
+  const { path = '/', hostHeader, headerType, serviceName, authority, mode } = link;
   switch (link.type) {
     case 'tcp':
       return headerType === 'none'
@@ -75,16 +100,17 @@ function transport(link: LinkSettings): Query {
         ['path', path],
         ['host', hostHeader],
         ['mode', mode ?? 'auto'],
-        ['extra', typeof extra === 'object' ? JSON.stringify(extra) : extra],
+        ['extra', extraText(link)],
       ];
     default:
       return unreachable(link.type);
   }
 }
 
-function alpnText({ alpn }: LinkSettings): string | undefined {
-  return typeof alpn === 'string' ? alpn : alpn?.join(',');
-}
+const alpnText = (link: LinkSettings): string => alpnOf(link).join(',');
+
+const extraText = ({ extra }: LinkSettings): string | undefined =>
+  typeof extra === 'object' ? JSON.stringify(extra) : extra;
 
 function security(link: LinkSettings): Query {
   const { sni, fp, pbk, sid, spx, pqv, pcs, vcn, ech } = link;
@@ -116,9 +142,22 @@ function security(link: LinkSettings): Query {
   }
 }
 
-/** VMess has a form of its own, older than the standard: JSON, all values texts. */
+/**
+ * VMess has a form of its own, older than the standard: JSON, all values texts. Its `type` is also
+ * the mode of gRPC and XHTTP. Keys of newer clients are there if they have a value: an empty `alpn`
+ * is a list with an empty name to some clients.
+ */
 function vmess(link: LinkSettings, id: string, host: string, name: string): object {
-  const grpc = link.type === 'grpc';
+  const isGrpc = link.type === 'grpc';
+  const isTls = link.security === 'tls';
+  const newer: Query = [
+    ['alpn', isTls ? alpnText(link) : undefined],
+    ['pcs', isTls ? link.pcs : undefined],
+    ['vcn', isTls ? link.vcn : undefined],
+    ['ech', isTls ? link.ech : undefined],
+    ['mode', link.type === 'xhttp' ? (link.mode ?? 'auto') : undefined],
+    ['extra', link.type === 'xhttp' ? extraText(link) : undefined],
+  ];
   return {
     v: '2',
     ps: name,
@@ -128,12 +167,25 @@ function vmess(link: LinkSettings, id: string, host: string, name: string): obje
     aid: '0',
     scy: link.scy,
     net: link.type,
-    type: grpc ? (link.mode ?? 'gun') : link.headerType,
-    host: (grpc ? link.authority : link.hostHeader) ?? '',
-    path: grpc ? (link.serviceName ?? '') : (link.path ?? (link.type === 'tcp' ? '' : '/')),
-    tls: link.security === 'tls' ? 'tls' : '',
+    type: vmessType(link),
+    host: (isGrpc ? link.authority : link.hostHeader) ?? '',
+    path: isGrpc ? (link.serviceName ?? '') : (link.path ?? (link.type === 'tcp' ? '' : '/')),
+    tls: isTls ? 'tls' : '',
     sni: link.sni ?? '',
-    fp: link.security === 'tls' ? link.fp : '',
-    alpn: alpnText(link) ?? '',
+    fp: isTls ? link.fp : '',
+    ...Object.fromEntries(newer.filter(([, value]) => value !== undefined && value !== '')),
   };
+}
+
+function vmessType({ type, mode, headerType }: LinkSettings): string {
+  switch (type) {
+    case 'grpc':
+      return mode ?? 'gun';
+    case 'xhttp':
+      return mode ?? 'auto';
+    case 'tcp':
+      return headerType;
+    default:
+      return 'none';
+  }
 }

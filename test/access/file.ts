@@ -43,7 +43,7 @@ export async function apply(db: Db, file: OperatorsFile): Promise<void> {
     ),
     nodes: Object.entries(file.nodes).map(([id, node]) => ({
       ...{ id, ...node },
-      link: { host: `${id}.example.net`, port: 443 },
+      link: { host: `${id}.example`, port: 443 },
     })),
   });
   const config = {

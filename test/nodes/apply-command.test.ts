@@ -8,8 +8,11 @@ import { applyCommand } from '../../src/cli/apply.ts';
 import { removeCommand } from '../../src/cli/node-remove.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
+import { dayMs } from '../../src/kernel/instant.ts';
 import { finishMarking } from '../../src/subscription/marking.ts';
+import { watchClock } from '../../src/workers/clock-watch.ts';
 import type { Books } from '../books.ts';
+import { faultyClock } from '../faulty-clock.ts';
 import { crowd, payer } from '../shop.ts';
 import { unmark } from './compared.ts';
 import { aNode, equal, keep, marksOf, nodeRow, settled, shopOn } from './kept.ts';
@@ -40,7 +43,7 @@ async function apply(books: Books, nodes: string, ...options: string[]): Promise
 }
 
 const at = (api: string, inbounds = 'vless') =>
-  `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example.net, port: 443 } }`;
+  `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example, port: 443 } }`;
 
 test('another address is refused until it is said that what was there runs no more', async () => {
   using before = await aNode();
@@ -108,7 +111,7 @@ test('a node that is being emptied is not filled again by a file that still has 
 });
 
 const losing = (groups: string) =>
-  `  - { id: a, api: "127.0.0.1:1", groups: [${groups}], inbounds: [vless], link: { host: nl1.example.net, port: 443 } }`;
+  `  - { id: a, api: "127.0.0.1:1", groups: [${groups}], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
 
 async function many(count: number): Promise<Books> {
   const books = await shopOn({ a: { api: '127.0.0.1:1' } }, { now: '2026-11-25T09:00:00Z' });
@@ -157,29 +160,45 @@ test('S9: 20 lose access without a confirmation, and ended ones do not count', a
   expect(await apply(books, losing('al'))).toContain('lose access: 20');
 });
 
+/** `perennial node remove a`, in this process. */
+async function remove({ db, url }: Books, ...options: string[]): Promise<void> {
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const command = removeCommand(async (config) => ({
+    ...{ config, db, url, installation },
+    close: async () => undefined,
+  }));
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    await command.exitOverride().parseAsync(['a', ...options], { from: 'user' });
+  } finally {
+    write.mockRestore();
+  }
+}
+
 test('S9: node remove needs the number too', async () => {
   await using books = await many(21);
-  const { db, url } = books;
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const remove = (...options: string[]) =>
-    removeCommand(async (config) => ({
-      ...{ config, db, url, installation },
-      close: async () => undefined,
-    }))
-      .exitOverride()
-      .parseAsync(['a', ...options], { from: 'user' });
-  await expect(remove()).rejects.toMatchObject({ code: 'removals_not_confirmed' });
+  await expect(remove(books)).rejects.toMatchObject({ code: 'removals_not_confirmed' });
   expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['all'] });
-  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  await remove('--confirm-removals', '21');
-  write.mockRestore();
+  await remove(books, '--confirm-removals', '21');
   expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['perennial/leaving'] });
+});
+
+test.each([
+  ['', []],
+  [' --forget', ['--forget']],
+])('K2: node remove%s waits while the time is suspect', async (_, options) => {
+  await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
+  const clock = await faultyClock(books.db);
+  await watchClock(books.db);
+  await clock.jump(dayMs);
+  await expect(remove(books, ...options)).rejects.toMatchObject({ code: 'clock_suspect' });
+  expect(await nodeRow(books, 'a')).toMatchObject({ groups: ['all'] });
 });
 
 test('apply warns of a node API at a public address without TLS', async () => {
   await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
   const node = (tls: string) =>
-    `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example.net, port: 443 } }`;
+    `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
   const warned = async (tls: string) =>
     JSON.parse(await apply(books, node(tls), '--dry-run', '--json')).warnings.join();
   expect(await warned('false')).toContain(

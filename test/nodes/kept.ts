@@ -45,7 +45,7 @@ export async function shopOn(
   for (const [id, { api, inbounds = ['vless'] }] of Object.entries(nodes)) {
     await sql`
       INSERT INTO perennial.node (id, api, inbounds, groups, link)
-      VALUES (${id}, ${api}, ${inbounds}, '{all}', '{"host": "nl1.example.net", "port": 443}')`.execute(
+      VALUES (${id}, ${api}, ${inbounds}, '{all}', '{"host": "nl1.example", "port": 443}')`.execute(
       books.db,
     );
   }

@@ -1,5 +1,6 @@
 import { kinds, type NoticeKind, noticeKinds, type Params } from '../kinds.ts';
 import type { ButtonPlans } from './buttons.ts';
+import { feedLines, isFeedLine, wrongFeedLine } from './feed-lines.ts';
 import { badText, type TextFile } from './fluent.ts';
 import { plainOf, shownMax, wrongHtml } from './html.ts';
 import { type Language, say } from './language.ts';
@@ -25,7 +26,10 @@ export function checkLanguage(
   };
   for (const id of texts.keys()) {
     if (!isKnown(id))
-      throw wrong(id, `is no text; there is ${noticeKinds.join(', ')}, button_NAME`);
+      throw wrong(
+        id,
+        `is no text; there is ${[...noticeKinds, ...feedLines].join(', ')}, button_NAME`,
+      );
   }
   for (const kind of noticeKinds) {
     for (const id of [kind, `${kind}.subject`]) {
@@ -39,11 +43,7 @@ export function checkLanguage(
     if (!texts.has(text)) throw wrong(text, 'is missing: a button is to say it');
   }
   for (const id of texts.keys()) {
-    const why = id.startsWith('button_')
-      ? wrongLabel(language, id)
-      : id.startsWith('-')
-        ? wrongNames(language, id)
-        : undefined;
+    const why = wrongPlain(language, id);
     if (why !== undefined) throw wrong(id, why);
   }
 }
@@ -54,7 +54,7 @@ const hasText = (source: string, id: string): boolean =>
 const isKnown = (id: string): boolean => {
   const [name, attribute] = id.split('.') as [string, string | undefined];
   if (attribute !== undefined) return attribute === 'subject' && Object.hasOwn(kinds, name);
-  return Object.hasOwn(kinds, name) || /^(button_\w+|-.*)$/.test(name);
+  return Object.hasOwn(kinds, name) || isFeedLine(name) || /^(button_\w+|-.*)$/.test(name);
 };
 
 const told = (kind: NoticeKind, params: Params, locale: string, planTitle: Title = sampleTitle) =>
@@ -79,6 +79,13 @@ function wrongForms(language: Language, id: string, kind: NoticeKind): string | 
     if (why !== undefined) return why;
   }
   return undefined;
+}
+
+/** What is wrong with a text that is of no kind. */
+function wrongPlain(language: Language, id: string): string | undefined {
+  if (id.startsWith('button_')) return wrongLabel(language, id);
+  if (isFeedLine(id)) return wrongFeedLine(language, id);
+  return id.startsWith('-') ? wrongNames(language, id) : undefined;
 }
 
 function wrongMessage(html: string): string | undefined {

@@ -275,6 +275,19 @@ alarm_over =
     First reported: { $since }.
     .subject = Over: { $subject }
 
+# Names of entries in the subscription URL of a customer without access. Plain, one line, short.
+feed_ended = Subscription ended on { $ended_at_date }. { $pay ->
+        [none] Renew it in our bot to connect again
+       *[other] To renew: { $pay }
+    }
+
+feed_none = No subscription yet. { $pay ->
+        [none] Buy one in our bot to connect
+       *[other] To buy: { $pay }
+    }
+
+feed_no_servers = No servers right now. Please contact support
+
 button_buy = Buy
 button_renew = Renew
 button_top_up = Top up

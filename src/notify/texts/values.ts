@@ -87,16 +87,34 @@ function moneyOf(major: string, currency: string, locale: string): string {
   }).format(amount);
 }
 
-/** The plan's title in the language, else in English, else in any, else its key. */
-function titleOf(key: string, { locale, planTitle }: Eyes): string {
-  const titles = planTitle ?? {};
+/** A text by language: in this one, else in English, else in any. */
+export function titleIn(
+  titles: Readonly<Record<string, string>>,
+  locale: string,
+): string | undefined {
   return (
     titles[locale] ??
     titles[locale.split('-')[0] as string] ??
     titles.en ??
-    Object.values(titles)[0] ??
-    key
+    Object.values(titles)[0]
   );
+}
+
+/** The plan's title in the language, else in English, else in any, else its key. */
+function titleOf(key: string, { locale, planTitle }: Eyes): string {
+  return titleIn(planTitle ?? {}, locale) ?? key;
+}
+
+/** What a line of a subscription feed may name. */
+export interface FeedFacts {
+  readonly endedAt: Instant;
+  /** The operator's own text on how to pay. */
+  readonly pay: string | undefined;
+}
+
+export function feedValues({ endedAt, pay }: FeedFacts, eyes: Omit<Eyes, 'planTitle'>): Values {
+  const of = { ...eyes, planTitle: null };
+  return { ended_at_date: dateOf(endedAt, of), pay: pay === undefined ? 'none' : textOf(pay) };
 }
 
 /** Longer ones are cut: a message has 4,096 characters, and an error may have more. */

@@ -47,6 +47,8 @@ export interface KeeperOptions {
   readonly probeMs?: number;
   /** How often marks are looked for without being told of them. */
   readonly pollMs?: number;
+  /** A clock that only goes forward; ms. */
+  readonly nowMs?: () => number;
 }
 
 export interface Keeper {
@@ -62,7 +64,12 @@ export interface Keeper {
  */
 const callGraceMs = secondMs;
 
-const lacksUsers = 'node may lack users: it is filled';
+const saidOf = {
+  returned: 'node is well',
+  started: 'node was started: it is filled',
+  unsure: 'node may have been started: it is filled',
+  lost: 'an inbound lost users while the node ran: the node is filled',
+} as const;
 
 /** Marks read at once: a new removal waits for no more than the calls of these, in each hand. */
 const pageMax = 512;
@@ -73,7 +80,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   const signal = AbortSignal.any([options.signal, lost.signal]);
   const ended = new AbortController();
   const calls = graceAfter(signal, callGraceMs, ended.signal);
-  const line = new Line(options.connect);
+  const line = new Line(options.connect, options.nowMs);
   const fence = new Fence({ holds: () => holdsPost(db, post), lost: () => postLost(post) });
   const marks = new Bell();
   const health = new Bell();
@@ -94,8 +101,8 @@ export function startKeeper(options: KeeperOptions): Keeper {
     }
     await suspicion.judge(asked, { bornByMs: probed.bornByMs, life: line.life });
     if (probed.is === 'well') return 'idle';
-    const filled = probed.is === 'started' ? 'node was started: it is filled' : lacksUsers;
-    log.info(about, probed.is === 'returned' ? 'node is well' : filled);
+    if (probed.is === 'lost') log.warn({ ...about, inbound: probed.tag }, saidOf.lost);
+    else log.info(about, saidOf[probed.is]);
     marks.ring();
     return 'idle';
   }
@@ -215,6 +222,10 @@ export function startKeeper(options: KeeperOptions): Keeper {
   async function fill(): Promise<boolean> {
     const { bootAt } = line;
     if (bootAt === undefined) return false;
+    if (line.fillsAnew) {
+      await hands.empty();
+      line.fillsAnew = false;
+    }
     const filled = await inTransaction(db, async (tx) =>
       seedStretch(tx, post, bootAt, await readClock(tx)),
     );

@@ -28,6 +28,8 @@ export interface KeepersOptions {
   readonly log: KeeperLog;
   readonly probeMs?: number;
   readonly pollMs?: number;
+  /** Of the keepers, not of the shares: a clock that only goes forward; ms. */
+  readonly nowMs?: () => number;
   /** A process that is silent for this long has lost its nodes. */
   readonly silentMs?: number;
   /** Nodes beyond its share are given back once it has had them for so long. */

@@ -11,7 +11,7 @@ export type Connect = (address: NodeAddress) => NodeApi;
 /** The line to a node, and what its keeper knows of who is at the other end. */
 export class Line {
   readonly #connect: Connect;
-  readonly #elapsedMs = stopwatch();
+  readonly #elapsedMs: () => number;
   #open: { readonly to: string; readonly address: NodeAddress; readonly api: NodeApi } | undefined;
   #faults = 0;
   #roundTripMs = Number.POSITIVE_INFINITY;
@@ -35,6 +35,8 @@ export class Line {
   /** How many lives of the node were seen to begin since it is kept here. */
   life = 0;
   seeded = false;
+  /** Its filling has yet to begin: pages that were read before may confirm users that it lost. */
+  fillsAnew = false;
   /** Whether it was found out in this life that nothing is in the way of adding (`learning.ts`). */
   learned = false;
   /** How often the work came to rest by the node's fault. */
@@ -47,8 +49,10 @@ export class Line {
   #hinderedUntilMs = 0;
   #error: string | null = null;
 
-  constructor(connect: Connect) {
+  /** @param elapsedMs a clock that only goes forward */
+  constructor(connect: Connect, elapsedMs = stopwatch()) {
     this.#connect = connect;
+    this.#elapsedMs = elapsedMs;
   }
 
   /** The connection to this address, which may have changed. @throws Fault bad_address, node_certificate */

@@ -1,6 +1,8 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
+import { anyOf } from '../../db/unnest.ts';
 import { Fault } from '../../kernel/faults.ts';
+import type { CredentialId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
@@ -90,6 +92,12 @@ export async function writeProbe(
   return numAffectedRows === 1n;
 }
 
+/** A credential that the node has for certain. */
+export interface Confirmed {
+  readonly id: CredentialId;
+  readonly installation: string;
+}
+
 /** Says what is wrong with a node, at once. */
 export async function writeError(db: Db, { node, epoch }: Post, error: string): Promise<void> {
   await sql`
@@ -97,16 +105,52 @@ export async function writeError(db: Db, { node, epoch }: Post, error: string): 
     WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
 }
 
-/** How many the node has for certain: who may connect there and has no mark. */
+/**
+ * Credentials that node `n` has for certain: they may connect there, and have no mark. A filling
+ * or a change of plans that is under way has marked nobody behind its cursor yet.
+ */
+const confirmed = (node: string) => sql`
+  FROM perennial.credential c
+  JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
+  JOIN perennial.plan p ON p.key = s.plan
+  JOIN perennial.node n ON n.id = ${node} AND p.groups && n.groups
+  WHERE c.retired_at IS NULL AND (n.seeded_boot_at = n.boot_at OR c.id <= n.seed_after)
+    AND NOT EXISTS (SELECT FROM perennial.access_sync m
+      WHERE m.node_id = n.id AND m.credential_id = c.id)
+    AND NOT EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id AND o.plan = p.key)`;
+
+/** How many the node has for certain. */
 export async function countConfirmed(db: Db, node: string): Promise<number> {
   const { rows } = await sql<{ count: bigint }>`
-    SELECT count(*) FROM perennial.credential c
-    JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
-    JOIN perennial.plan p ON p.key = s.plan
-    JOIN perennial.node n ON n.id = ${node} AND p.groups && n.groups
-    WHERE c.retired_at IS NULL AND NOT EXISTS (SELECT FROM perennial.access_sync m
-      WHERE m.node_id = n.id AND m.credential_id = c.id)`.execute(db);
+    SELECT count(*) ${confirmed(node)}`.execute(db);
   return Number(rows[0]?.count ?? 0n);
+}
+
+/** Some of the credentials that the node has for certain, from a random one on. */
+export async function sampleConfirmed(db: Db, node: string, max: number): Promise<Confirmed[]> {
+  const some = (side: RawBuilder<boolean>) => sql`
+    (SELECT c.id ${confirmed(node)} AND ${side} ORDER BY c.id LIMIT ${max})`;
+  const { rows } = await sql<Confirmed>`
+    WITH start AS MATERIALIZED (SELECT gen_random_uuid() AS id), picked AS (
+      ${some(sql`c.id >= (SELECT id FROM start)`)}
+      UNION ALL ${some(sql`c.id < (SELECT id FROM start)`)} LIMIT ${max}
+    )
+    SELECT picked.id, i.name AS installation
+    FROM picked CROSS JOIN perennial.installation i`.execute(db);
+  return rows;
+}
+
+/** Which of these credentials the node has for certain. */
+export async function stillConfirmed<C extends Confirmed>(
+  db: Db,
+  node: string,
+  credentials: readonly C[],
+): Promise<C[]> {
+  const ids = credentials.map(({ id }) => id);
+  const { rows } = await sql<{ id: CredentialId }>`
+    SELECT c.id ${confirmed(node)} AND c.id = ${anyOf('uuid', ids)}`.execute(db);
+  const still = new Set(rows.map(({ id }) => id));
+  return credentials.filter(({ id }) => still.has(id));
 }
 
 /**

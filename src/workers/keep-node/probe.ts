@@ -1,6 +1,6 @@
 import { readServerTime } from '../../db/clock.ts';
 import type { Db } from '../../db/connect.ts';
-import type { Fault } from '../../kernel/faults.ts';
+import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { answerOf } from './answer.ts';
@@ -13,7 +13,7 @@ import {
   readNode,
   writeProbe,
 } from './node-store.ts';
-import { hasLostUsers } from './recount.ts';
+import { findLoss } from './recount.ts';
 import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten, hasNobody } from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
@@ -36,6 +36,8 @@ export type Probed =
       /** By then it had begun, as this probe alone tells; by `Line.nowMs`. */
       readonly bornByMs: number;
     }
+  /** It lives on, but this inbound has lost users, so the node is filled. */
+  | { readonly is: 'lost'; readonly tag: string; readonly bornByMs: number }
   /** Nothing: the keeper ends, or the node is another one by now. */
   | { readonly is: 'untold' }
   | { readonly is: 'failed'; readonly fault: Fault; readonly failures: number };
@@ -62,10 +64,12 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   );
   const known = await lifeOf(db, post, api, facts, boot, signal);
   if (typeof known !== 'string') return failed(db, post, line, facts, known);
-  const lost = known === 'same' && (await hasLostUsers({ db, post, line, api, signal }, facts));
-  if (typeof lost === 'object') return failed(db, post, line, facts, lost);
+  // Users of a filling that is under way are missing for a while.
+  const isFilled = known === 'same' && facts.bootAt !== null && facts.seededBootAt === facts.bootAt;
+  const lost = isFilled ? await findLoss({ db, post, line, api, signal }, facts) : undefined;
+  if (lost instanceof Fault) return failed(db, post, line, facts, lost);
   // The boot is the same, so an add that broke off is not suspected.
-  const life = lost ? 'unsure' : known;
+  const life = lost === undefined ? known : 'unsure';
   const forgotten = life !== 'same';
 
   const isNew = boot.is === 'new';
@@ -86,10 +90,12 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     bootAt: boot.bootAt,
     life: line.life + (life === 'new' ? 1 : 0),
     seeded: !forgotten && seededBootAt !== null && seededBootAt === bootAt,
+    fillsAnew: line.fillsAnew || forgotten,
     learned: line.learned && !forgotten,
     hindrance: forgotten ? undefined : line.hindrance,
   });
   const bornByMs = bornBy(uptimeS, asked).toMs;
+  if (lost !== undefined) return { is: 'lost', tag: lost, bornByMs };
   if (forgotten) return { is: life === 'new' ? 'started' : 'unsure', bornByMs };
   return { is: before ? 'well' : 'returned', bornByMs };
 }

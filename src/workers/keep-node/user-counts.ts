@@ -1,7 +1,7 @@
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 
-// What a keeper knows of the number of users on each inbound (`recount.ts`).
+// The number of users on each inbound, as a keeper expects it (`recount.ts`).
 
 const everyMs = 30 * secondMs;
 
@@ -13,7 +13,7 @@ export class UserChanges {
     return this.#net.get(tag) ?? 0;
   }
 
-  /** The same node; its answers are counted. */
+  /** @returns the same node; the changes of its users are counted */
   watch(api: NodeApi): NodeApi {
     const count = (tag: string, change: number) => this.#net.set(tag, this.of(tag) + change);
     return {
@@ -32,7 +32,7 @@ export class UserChanges {
   }
 }
 
-/** The last counts of a connection. */
+/** The last counts on a connection. */
 export class Recount {
   readonly #last = new Map<string, { readonly users: number; readonly net: number }>();
   #atMs = Number.NEGATIVE_INFINITY;
@@ -44,10 +44,15 @@ export class Recount {
     return true;
   }
 
-  /** @returns whether an inbound has fewer users than the last count and the changes explain */
-  note(tag: string, users: number, net: number): boolean {
+  /** @returns whether the last count and the changes since explain this count */
+  explains(tag: string, users: number, net: number): boolean {
     const last = this.#last.get(tag);
     this.#last.set(tag, { users, net });
-    return last !== undefined && users < last.users + (net - last.net);
+    return last !== undefined && users === last.users + (net - last.net);
+  }
+
+  /** The next count has no explanation. */
+  forget(tag: string): void {
+    this.#last.delete(tag);
   }
 }

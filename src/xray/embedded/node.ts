@@ -61,6 +61,8 @@ export interface EmbeddedNode {
   die(): void;
   /** A new life on the same address, without users; with other inbounds, if they are given. */
   restart(inbounds?: readonly InboundConfig[]): Promise<void>;
+  /** Removes an inbound and adds it again, as a panel does: its users are gone, the uptime goes on. */
+  remake(tag: string): void;
   /** Ends it for good. */
   stop(): void;
 }
@@ -132,6 +134,7 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
       inbounds = others ?? inbounds;
       await start();
     },
+    remake: (tag) => alive?.life.remake(tag),
     stop: die,
   };
 }

@@ -23,7 +23,7 @@ export interface InboundConfig {
 
 /** One life of a node: from its start to its end. */
 export class Life {
-  readonly #inbounds: ReadonlyMap<string, EmbeddedInbound | 'door'>;
+  readonly #inbounds: Map<string, EmbeddedInbound | 'door'>;
   readonly #uptimeMs: () => number;
 
   constructor(inbounds: readonly InboundConfig[], uptimeMs: () => number) {
@@ -40,6 +40,12 @@ export class Life {
   inbound(tag: string): EmbeddedInbound | undefined {
     const found = this.#inbounds.get(tag);
     return found === 'door' ? undefined : found;
+  }
+
+  /** The inbound is there again, without users. */
+  remake(tag: string): void {
+    const found = this.inbound(tag);
+    if (found !== undefined) this.#inbounds.set(tag, new EmbeddedInbound(found.protocol));
   }
 
   /** @throws Refusal, or Panic, which ends this life */
