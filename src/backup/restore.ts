@@ -28,12 +28,8 @@ export async function restore(request: RestoreRequest): Promise<{ readonly rows:
   let isFirst = true;
   const input = Readable.from(request.source, { objectMode: false });
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-  // The lines of a source that fails end without an error of their own.
-  let failed: Error | undefined;
-  input.on('error', (error) => {
-    failed = error;
-    lines.close();
-  });
+  // The loop below throws an error of the source. One that comes after the loop concerns no reader.
+  lines.on('error', () => undefined);
   for await (const line of lines) {
     request.signal?.throwIfAborted();
     if (isFirst && line !== firstLine) throw notABackup();
@@ -50,7 +46,6 @@ export async function restore(request: RestoreRequest): Promise<{ readonly rows:
       copying = startCopy(client, line.slice(0, -1));
     } else text += `${line}\n`;
   }
-  if (failed !== undefined) throw failed;
   if (isFirst) throw notABackup();
   if (last !== lastLine) throw cutOff();
   const end = text.indexOf('ANALYZE;');

@@ -65,15 +65,17 @@ function farewell(dataDir: string, renewed: number): string {
   ].join('\n');
 }
 
-/** Ctrl-C, SIGTERM or the time end the work. */
+/** Ctrl-C, SIGTERM, the time or the end of the reader (`demo | head`) end the work. */
 async function untilEnded<T>(
   seconds: number | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ending = heedSignals({ graceMs: endMs });
+  const unread = new AbortController();
+  process.stdout.once('error', () => unread.abort());
   const time = seconds === undefined ? [] : [AbortSignal.timeout(seconds * secondMs)];
   try {
-    return await work(AbortSignal.any([ending.signal, ...time]));
+    return await work(AbortSignal.any([ending.signal, unread.signal, ...time]));
   } finally {
     ending.forget();
   }

@@ -27,6 +27,11 @@ export interface Drive {
   readonly onStep: (now: Instant) => Promise<void>;
 }
 
+/**
+ * Each worker runs at most once in this real time, so that a machine with one free core reaches the
+ * rate. At 3,600 times that is every 5 minutes of virtual time.
+ */
+const leastRealMs = 83;
 /** How often people do something. */
 const peopleEveryMs = 5 * minuteMs;
 /** How long to rest when the clock is ahead of the pace: the view stays smooth. */
@@ -41,7 +46,8 @@ export async function drive(books: Drive): Promise<Instant> {
   const replica = openReplica(books.url);
   const elapsedMs = stopwatch();
   const dueAt = new Map(books.workers.map((worker) => [worker, from]));
-  let peopleAt = later(from, peopleEveryMs);
+  const leastMs = leastRealMs * rate;
+  let peopleAt = later(from, Math.max(peopleEveryMs, leastMs));
   let now = from;
 
   async function run(worker: Worker): Promise<void> {
@@ -54,7 +60,7 @@ export async function drive(books: Drive): Promise<Instant> {
       log: books.log,
     };
     await worker.run({ ...context, elapsedMs: stopwatch() });
-    dueAt.set(worker, later(now, worker.everyMs));
+    dueAt.set(worker, later(now, Math.max(worker.everyMs, leastMs)));
   }
 
   const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined);
@@ -80,7 +86,7 @@ export async function drive(books: Drive): Promise<Instant> {
       if (peopleAt <= now) {
         // A top-up wakes auto-renewal, here as in a service.
         if (await books.people.live(now)) for (const worker of books.workers) await run(worker);
-        peopleAt = later(now, peopleEveryMs);
+        peopleAt = later(now, Math.max(peopleEveryMs, leastMs));
       }
       for (const [worker, at] of dueAt) if (at <= now) await run(worker);
       await awaitNodes();

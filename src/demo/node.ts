@@ -19,6 +19,8 @@ export interface NodeShown {
   readonly users: number;
   /** Who may connect, by the books. */
   readonly wanted: number;
+  /** Subscriptions that are active, read in the same moment as `wanted`. */
+  readonly active: number;
   /** The very same ones. */
   readonly equal: boolean;
   /** What it still has to be told. */
@@ -80,16 +82,18 @@ async function look(db: Db, node: EmbeddedNode, began: Instant): Promise<NodeSho
         JOIN perennial.node n ON n.id = ${id} AND p.groups && n.groups
         CROSS JOIN perennial.installation i
         WHERE c.retired_at IS NULL) AS names,
+      (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
       (SELECT count(*)::int FROM perennial.access_sync WHERE node_id = ${id}) AS marks,
       (SELECT count(*)::int FROM perennial.credential
         WHERE retired_at >= ${isoTime(began)}) AS retired,
       (SELECT count(*)::int FROM perennial.access_sync m
         JOIN perennial.credential c ON c.id = m.credential_id
         WHERE m.node_id = ${id} AND c.retired_at >= ${isoTime(began)}) AS owed`.execute(db);
-  const { names, marks, retired, owed } = rows[0] as Row;
+  const { names, active, marks, retired, owed } = rows[0] as Row;
   const users = new Set(node.names(tag));
   return {
-    ...{ id, marks, retired, users: users.size, wanted: names.length, confirmed: retired - owed },
+    ...{ id, active, marks, retired, users: users.size, wanted: names.length },
+    confirmed: retired - owed,
     equal: users.size === names.length && names.every((name) => users.has(name)),
   };
 }

@@ -10,8 +10,9 @@ export interface Shown {
   readonly now: Instant;
   /** Virtual time in real time, as it really goes. */
   readonly rate: number;
+  /** The rate that was asked for; a busy machine does not reach it. */
+  readonly askedRate: number;
   readonly totals: Totals;
-  readonly active: number;
   readonly balanceMinor: bigint;
   /** The last audit: checks, and violations found. */
   readonly audit: { readonly checks: number; readonly violations: number } | undefined;
@@ -54,15 +55,30 @@ function auditText(audit: Shown['audit']): string {
 }
 
 /** Who can connect: what the node has, against what the books want. */
-function nodeFacts({ id, users, wanted, equal, retired, confirmed }: NodeShown): string[] {
-  const books =
-    users !== wanted
-      ? `the books say ${wanted}`
-      : equal
-        ? 'as in the books'
-        : 'OTHERS in the books';
+function nodeFacts(node: NodeShown): string[] {
+  const { id, users, retired, confirmed } = node;
   const gone = confirmed === retired ? 'all confirmed' : `${retired - confirmed} to confirm`;
-  return [`node ${id}: ${users} can connect, ${books}`, `removed ${retired}, ${gone}`];
+  return [`node ${id}: ${users} can connect, ${comparison(node)}`, `removed ${retired}, ${gone}`];
+}
+
+/** Explains a figure that differs from the one of the database, or from the active ones. */
+function comparison({ users, wanted, active, equal, marks }: NodeShown): string {
+  if (!equal) {
+    const under = marks === 1 ? '1 change is under way' : `${marks} changes are under way`;
+    const cause = marks === 0 ? 'with NO change under way' : `and ${under}`;
+    const count = users === wanted ? 'other users' : `${wanted}`;
+    return `the database has ${count}, ${cause}`;
+  }
+  if (active === wanted) return 'all active ones';
+  return `all active ones except ${active - wanted} on other nodes`;
+}
+
+/** The rate that is reached, and the one that was asked for if this machine does not reach it. */
+function rateText({ rate, askedRate }: Shown): string {
+  const text = (times: number) => `${Math.round(times).toLocaleString('en')}x`;
+  return rate >= askedRate * 0.9
+    ? text(rate)
+    : `${text(rate)} of ${text(askedRate)} (machine busy)`;
 }
 
 /** What is shown besides the news: a line each, of facts that stand beside each other. */
@@ -70,35 +86,80 @@ function factLines(shown: Shown, totals: Totals): string[][] {
   const balances = `balances ${moneyText(shown.balanceMinor, 'RUB')}`;
   const counts = (kinds: readonly NewsKind[]) => kinds.map((kind) => totalText(totals, kind));
   return [
-    [`${shown.active} subscriptions active`, balances, auditText(shown.audit)],
+    [`${shown.node.active} subscriptions active`, balances, auditText(shown.audit)],
     counts(['renewed', 'short', 'topped_up', 'reminded']),
     counts(['revived', 'expired', 'purchased', 'trial_started']),
     nodeFacts(shown.node),
   ];
 }
 
-/** A picture that is drawn again and again in its place. */
+const newsMax = 20;
+/** Moves to the top left and clears the screen, as a terminal does that was just opened. */
+const clearScreen = '\u001b[H\u001b[2J';
+
+/** A picture that is drawn again and again in its place, and anew in a window of another size. */
 export function liveView(stream: NodeJS.WriteStream): View {
-  const update = createLogUpdate(stream);
-  let latest: NewsItem[] = [];
+  let update = createLogUpdate(stream);
+  let latest: readonly NewsItem[] = [];
+  let last: Shown | undefined;
+  const draw = () => {
+    const size = { columns: stream.columns ?? 80, rows: stream.rows ?? 24 };
+    if (last !== undefined) update(picture(last, latest, size));
+  };
+  // The terminal has moved the lines of the last picture, so they can't be erased one by one.
+  const redraw = () => {
+    stream.write(clearScreen);
+    update.done();
+    update = createLogUpdate(stream);
+    draw();
+  };
+  stream.on('resize', redraw);
   return {
     show(shown, news) {
-      const rows = Math.max(5, Math.min(20, (stream.rows ?? 24) - 10));
-      latest = [...latest, ...news].slice(-rows);
-      update(picture(shown, latest));
+      latest = [...latest, ...news].slice(-newsMax);
+      last = shown;
+      draw();
     },
-    end: () => update.done(),
+    end() {
+      stream.off('resize', redraw);
+      update.done();
+    },
   };
 }
 
-function picture(shown: Shown, latest: readonly NewsItem[]): string {
-  return [
-    `perennial demo   ${minute(shown.now)} UTC   ${Math.round(shown.rate).toLocaleString('en')}x   Ctrl-C ends it`,
-    '',
-    ...factLines(shown, shown.totals).map((facts) => facts.join('   ')),
-    '',
-    ...latest.map(newsLine),
-  ].join('\n');
+export interface WindowSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Fits into the window: facts go to further lines, news are cut and the oldest are left out. */
+export function picture(
+  shown: Shown,
+  latest: readonly NewsItem[],
+  { columns, rows }: WindowSize,
+): string {
+  const title = ['perennial demo', `${minute(shown.now)} UTC`, rateText(shown), 'Ctrl-C ends it'];
+  const facts = factLines(shown, shown.totals).flatMap((line) => wrapFacts(line, columns));
+  const head = [...wrapFacts(title, columns), '', ...facts, ''];
+  // The cursor stands on a line of its own below.
+  const left = Math.max(0, Math.min(newsMax, rows - 1 - head.length));
+  const news = left === 0 ? [] : latest.slice(-left).map(newsLine);
+  return [...head, ...news]
+    .slice(0, Math.max(1, rows - 1))
+    .map((line) => line.slice(0, columns))
+    .join('\n');
+}
+
+/** As many facts in a line as it has room for. */
+function wrapFacts(facts: readonly string[], columns: number): string[] {
+  const lines: string[] = [];
+  for (const fact of facts) {
+    const last = lines.at(-1);
+    const joined = `${last}   ${fact}`;
+    if (last !== undefined && joined.length <= columns) lines[lines.length - 1] = joined;
+    else lines.push(fact);
+  }
+  return lines;
 }
 
 function newsLine(item: NewsItem): string {
@@ -125,7 +186,7 @@ export function plainView(write: (line: string) => void, asJson: boolean): View 
 }
 
 function hourText(shown: Shown, since: Totals): string {
-  return [minute(shown.now), ...factLines(shown, since).flat()].join('  ');
+  return [minute(shown.now), rateText(shown), ...factLines(shown, since).flat()].join('  ');
 }
 
 function hourJson(shown: Shown, since: Totals): string {
@@ -133,7 +194,8 @@ function hourJson(shown: Shown, since: Totals): string {
   return JSON.stringify({
     now: isoTime(shown.now),
     ...Object.fromEntries(counts),
-    active: shown.active,
+    rate: Math.round(shown.rate),
+    active: shown.node.active,
     audit: shown.audit ?? null,
     node: shown.node,
   });

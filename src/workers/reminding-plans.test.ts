@@ -39,11 +39,7 @@ async function booksOf(due: number): Promise<Books> {
 
 test.each([
   ['trial-notifications', 'AS "hasPaid"', ['customer_pkey', 'subscription_pkey']],
-  [
-    'expiry-reminders',
-    'AS "paidPlan"',
-    ['customer_pkey', 'period_one_charge', 'subscription_pkey'],
-  ],
+  ['expiry-reminders', 'AS "runningPlan"', ['customer_pkey', 'subscription_pkey']],
 ])(
   'a batch of %s reaches its rows by index: its own and no others',
   async (worker, facts, reads) => {
@@ -51,7 +47,7 @@ test.each([
     const before = await booksOf(200);
     const [find, lock, read, look] = (await explain(before.pool, [
       statement(sent, 's.remind_at <= '),
-      statement(sent, 'SKIP LOCKED'),
+      statement(sent, 'FOR NO KEY UPDATE SKIP LOCKED'),
       statement(sent, facts),
       statement(sent, 'SET remind_at = next.at'),
     ])) as [Explained, Explained, Explained, Explained];

@@ -130,7 +130,7 @@ export const keptColumns: Readonly<Record<string, string>> = {
   'pruned.before': 'history before it is gone',
   'period.starts_at': 'what was sold; "clock undo" refunds it',
   'period.moved_from': 'what was sold',
-  'subscription.changes_at': 'the start of a period that was sold',
+  'subscription.changes_at': 'the start of a period; terms in force too early are decided again',
   'subscription.expires_at': 'what was sold',
   'subscription.remind_at': 'lies before the end; a look that is too early moves it on',
   'subscription.started_at': 'what was sold',

@@ -6,6 +6,7 @@ import { setPrice } from '../catalog/apply.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { revoke } from '../subscription/granting.ts';
+import { changePlan } from '../subscription/plan-change.ts';
 import { keptColumns, repairedColumns } from './time-columns.ts';
 
 const start = '2026-11-01T00:00:00Z';
@@ -159,4 +160,25 @@ test('K9: a step back within a minute, and no step back, change no time', async 
   expect(await value(books, 'SELECT next_try_at IS NOT NULL FROM perennial.subscription')).toBe(
     true,
   );
+});
+
+test('K9: terms that a jump put into force early are those of the running period after the step back', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await payer(books, 1n, 500_00n);
+  await changePlan(callOf(books), { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' });
+  await books.setClock('2026-11-30T20:00:00Z');
+  await runOf(books, 'auto-renewal');
+  const plan = () => value<string>(books, `SELECT plan FROM perennial.subscription`);
+  const changesAt = () =>
+    value<string>(books, `SELECT to_json(changes_at)#>>'{}' FROM perennial.subscription`);
+  const [bought, changes] = [await plan(), await changesAt()];
+  await books.setClock('2026-12-02T00:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  expect([bought, await plan()]).toEqual(['basic', 'plus']);
+  await books.setClock('2026-11-30T20:02:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  expect(await plan()).toBe('basic');
+  expect(await changesAt()).toBe(changes);
+  expect(Date.parse(changes)).toBe(Date.parse('2026-12-01T00:00:00Z'));
 });

@@ -20,6 +20,8 @@ const stepBackMinMs = minuteMs;
 const markEveryMs = 10 * secondMs;
 /** A jump that lasts shorter, and that no run meets, is not noted by a command of the API. */
 const noteEveryMs = secondMs;
+/** Workers whose items are due again after a repair. */
+const woken = ['auto-renewal', 'fast-expiry-cleanup', 'keep-node', 'deliver-notifications'];
 /** 4 MB: some ten thousand rows, a transaction of a tenth of a second. */
 const blocksMax = 512;
 
@@ -83,10 +85,11 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaire
   for (const table of new Set(repairedColumns.map((one) => one.table))) {
     left += await repairTable(db, table, now, repaired);
   }
+  left += await repairTerms(db, now, repaired);
   await inTransaction(db, async (tx) => {
     // Rows that a transaction holds now are left to the next run.
     if (left === 0) await lowerMark(tx, high, now);
-    for (const worker of ['auto-renewal', 'keep-node', 'deliver-notifications']) {
+    for (const worker of woken) {
       await wakeWorker(tx, worker);
     }
     if (Object.keys(repaired).length === 0) return;
@@ -112,16 +115,29 @@ async function repairTable(
   repaired: Record<string, number>,
 ): Promise<number> {
   const columns = repairedColumns.filter((one) => one.table === table);
+  return forParts(db, table, (tx, from) => repairPart(tx, table, columns, from, now, repaired));
+}
+
+/** Does the work for each part of a table. @returns the sum of the results */
+async function forParts(
+  db: Db,
+  table: string,
+  work: (tx: Tx, from: number) => Promise<number>,
+): Promise<number> {
   const { rows } = await sql<{ blocks: number }>`
     SELECT (pg_relation_size(${`perennial.${table}`}::regclass)
       / current_setting('block_size')::int)::int AS blocks`.execute(db);
   const blocks = rows[0]?.blocks ?? 0;
-  let left = 0;
+  let sum = 0;
   for (let from = 0; from <= blocks; from += blocksMax) {
-    left += await inTransaction(db, (tx) => repairPart(tx, table, columns, from, now, repaired));
+    sum += await inTransaction(db, (tx) => work(tx, from));
   }
-  return left;
+  return sum;
 }
+
+/** The rows of a part, by their place. */
+const inPart = (from: number) =>
+  sql`t.ctid >= ${`(${from},0)`}::tid AND t.ctid < ${`(${from + blocksMax},0)`}::tid`;
 
 const isWrong = ({ column, latest }: RepairedColumn) =>
   `(t.${column} > (${latest}) AND t.${column} < 'infinity')`;
@@ -147,7 +163,7 @@ async function repairPart(
   const counts = columns.map(
     ({ column }) => `count(*) FILTER (WHERE bad.${column})::int AS ${column}`,
   );
-  const part = sql`t.ctid >= ${`(${from},0)`}::tid AND t.ctid < ${`(${from + blocksMax},0)`}::tid`;
+  const part = inPart(from);
   const clock = sql`(SELECT ${isoTime(now)}::timestamptz AS now) clock`;
   const { rows } = await sql<Record<string, number>>`
     WITH bad AS MATERIALIZED (
@@ -170,4 +186,35 @@ async function repairPart(
     if (count > 0) repaired[name] = (repaired[name] ?? 0) + count;
   }
   return Math.max(0, row.left_over ?? 0);
+}
+
+/**
+ * Terms that a jump put into force before their period began: they are decided again by the next
+ * run of fast-expiry-cleanup. @returns how many rows are left
+ */
+function repairTerms(db: Db, now: Instant, repaired: Record<string, number>): Promise<number> {
+  const at = isoTime(now);
+  const early = sql`t.state = 'active'
+    AND EXISTS (SELECT FROM perennial.period p WHERE p.subscription_id = t.id
+      AND p.refunded_at IS NULL AND p.starts_at > ${at})
+    AND EXISTS (SELECT FROM perennial.period p WHERE p.subscription_id = t.id
+      AND p.refunded_at IS NULL AND p.starts_at <= ${at} AND p.ends_at > ${at}
+      AND (p.plan <> t.plan OR p.period_days <> t.period_days))`;
+  return forParts(db, 'subscription', async (tx, from) => {
+    const { rows } = await sql<{ written: number; left: number }>`
+      WITH early AS MATERIALIZED (
+        SELECT t.id FROM perennial.subscription t WHERE ${inPart(from)} AND ${early}
+        FOR NO KEY UPDATE OF t SKIP LOCKED
+      ), written AS (
+        UPDATE perennial.subscription s SET changes_at = ${at}
+        FROM early WHERE s.id = early.id RETURNING 1
+      )
+      SELECT (SELECT count(*) FROM written)::int AS written,
+        ((SELECT count(*) FROM perennial.subscription t WHERE ${inPart(from)} AND ${early})
+          - (SELECT count(*) FROM early))::int AS left`.execute(tx);
+    const { written = 0, left = 0 } = rows[0] ?? {};
+    const name = 'subscription.changes_at';
+    if (written > 0) repaired[name] = (repaired[name] ?? 0) + written;
+    return Math.max(0, left);
+  });
 }

@@ -61,12 +61,12 @@ test('the service answers where it says that it does, and a request under way is
   await expect(topUp()).rejects.toThrow();
 });
 
-test('a port that another program has is said in one sentence, and nothing was started', async () => {
+test('an API alone whose port is in use exits with one sentence', async () => {
   await using books = await freshBooks();
   const other = createServer();
   await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
   const { port } = other.address() as { port: number };
-  const { code, err } = await perennial(['start'], {
+  const { code, err } = await perennial(['start', '--role', 'api'], {
     url: books.url,
     more: `http: { port: ${port} }`,
   }).exit;

@@ -1,10 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Asks again and again until the answer is not undefined. @throws after the deadline, naming it */
+/**
+ * Asks until the answer is not undefined. The deadline is for a test that hangs, so it is long enough
+ * for a busy machine. @throws after the deadline, naming it
+ */
 export async function until<T>(
   what: string,
   ask: () => Promise<T | undefined> | T | undefined,
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
 ): Promise<T> {
   const begun = performance.now();
   for (;;) {

@@ -1,0 +1,86 @@
+import { EventEmitter } from 'node:events';
+import { expect, test } from 'vitest';
+import { instant } from '../kernel/instant.ts';
+import type { NewsItem } from './news.ts';
+import { emptyTotals, liveView, picture, plainView, type Shown } from './view.ts';
+
+const node = { id: 'demo-1', users: 476, wanted: 476, active: 476, equal: true, marks: 0 };
+const shown: Shown = {
+  now: instant(Date.UTC(2026, 10, 24, 9)),
+  rate: 3_590,
+  askedRate: 3_600,
+  totals: emptyTotals(),
+  balanceMinor: 449_069_48n,
+  audit: { checks: 33, violations: 0 },
+  node: { ...node, retired: 2, confirmed: 2 },
+};
+const news = Array.from(
+  { length: 40 },
+  (_, place): NewsItem => ({
+    at: shown.now,
+    kind: 'renewed',
+    telegramId: BigInt(500_000_000 + place),
+    amountMinor: 149_00n,
+    sentence: `basic for 149.00 until 2026-12-${String(1 + (place % 28)).padStart(2, '0')}`,
+  }),
+);
+const wide = { columns: 200, rows: 60 };
+
+test.each([20, 40, 80, 120, 300])('the picture fits into a window of %i columns', (columns) => {
+  for (const rows of [5, 12, 24, 60]) {
+    const lines = picture(shown, news, { columns, rows }).split('\n');
+    expect(lines.length).toBeLessThan(rows);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
+  }
+});
+
+test.each([
+  [{}, '476 can connect, all active ones'],
+  [
+    { users: 475, equal: false, marks: 1 },
+    '475 can connect, the database has 476, and 1 change is under way',
+  ],
+  [
+    { equal: false, marks: 3 },
+    '476 can connect, the database has other users, and 3 changes are under way',
+  ],
+  [{ users: 475, equal: false }, '475 can connect, the database has 476, with NO change under way'],
+  [{ users: 475, wanted: 475 }, '475 can connect, all active ones except 1 on other nodes'],
+])('the view explains the figures of the node: %j', (differs, sentence) => {
+  const text = picture({ ...shown, node: { ...shown.node, ...differs } }, [], wide);
+  expect(text).toContain(`node demo-1: ${sentence}`);
+});
+
+test('a rate that is not reached is shown beside the one that was asked for', () => {
+  expect(picture(shown, [], wide)).toContain('UTC   3,590x   Ctrl-C');
+  expect(picture({ ...shown, rate: 276 }, [], wide)).toContain('276x of 3,600x (machine busy)');
+  const lines: string[] = [];
+  const view = plainView((line) => lines.push(line), false);
+  view.show(shown, []);
+  view.show({ ...shown, rate: 276, now: instant(shown.now + 3_600_000) }, []);
+  expect(lines).toEqual([expect.stringContaining('276x of 3,600x (machine busy)')]);
+});
+
+test('a resize clears the window and draws the whole picture at its new size', () => {
+  let text = '';
+  const stream = Object.assign(new EventEmitter(), {
+    ...{ columns: 120, rows: 40, isTTY: true },
+    write: (piece: string) => {
+      text += piece;
+      return true;
+    },
+  });
+  const view = liveView(stream as unknown as NodeJS.WriteStream);
+  view.show(shown, news);
+  Object.assign(stream, { columns: 60, rows: 15 });
+  text = '';
+  stream.emit('resize');
+  expect(text.startsWith('\u001b[H\u001b[2J')).toBe(true);
+  for (const line of picture(shown, news, { columns: 60, rows: 15 }).split('\n')) {
+    expect(text).toContain(line);
+  }
+  view.end();
+  text = '';
+  stream.emit('resize');
+  expect(text).toBe('');
+});
