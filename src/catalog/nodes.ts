@@ -12,6 +12,8 @@ export interface ShownNode {
   readonly tls: NodeTls;
   readonly groups: readonly string[];
   readonly inbounds: readonly string[];
+  /** How customers reach it, as it is stored. */
+  readonly link: unknown;
   /** It is being emptied of our users (`leaving.ts`). */
   readonly leaving: boolean;
   readonly lastSeenAt: Instant | null;
@@ -39,7 +41,7 @@ export const leavingGroup = 'perennial/leaving';
 
 export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
   const { rows } = await sql<ShownNode>`
-    SELECT n.id, n.api, n.tls, n.groups, n.inbounds, ${leavingGroup} = ANY (n.groups) AS leaving,
+    SELECT n.id, n.api, n.tls, n.groups, n.inbounds, n.link, ${leavingGroup} = ANY (n.groups) AS leaving,
       n.last_seen_at AS "lastSeenAt", n.failures, n.open_until AS "openUntil",
       n.last_error AS "lastError", n.reconciled_at AS "reconciledAt",
       n.reconcile_error AS "reconcileError", m.waiting,

@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
 import { faultOf } from '../db/faults.ts';
 import { connectNode } from '../xray/grpc/client.ts';
+import { linkMisfits } from '../xray/link-fit.ts';
+import { faultText, readShape } from '../xray/link-settings.ts';
 import type { Inbound, NodeApi } from '../xray/port.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 
@@ -22,6 +24,8 @@ interface Checked {
   /** Xray's API doesn't tell its version; what it can do tells the least. */
   readonly version: string | null;
   readonly inbounds: readonly CheckedInbound[];
+  /** Values of the link that no inbound fits: customers cannot connect by it. */
+  readonly link_error: string | null;
   readonly error: string | null;
 }
 
@@ -45,8 +49,9 @@ export function checkCommand(open: OpenBooks): Command {
     );
 }
 
-async function check({ id, api, tls, inbounds: tags }: ShownNode): Promise<Checked> {
-  const failed = { id, api, well: false, uptime_s: null, version: null, inbounds: [] };
+async function check({ id, api, tls, inbounds: tags, link }: ShownNode): Promise<Checked> {
+  const none = { uptime_s: null, version: null, inbounds: [], link_error: null };
+  const failed = { id, api, well: false, ...none };
   let node: NodeApi | undefined;
   try {
     node = connectNode({ api, tls });
@@ -54,13 +59,25 @@ async function check({ id, api, tls, inbounds: tags }: ShownNode): Promise<Check
     const there = await node.inbounds();
     const inbounds: CheckedInbound[] = [];
     for (const tag of tags) inbounds.push(await checkInbound(node, tag, there));
-    const well = inbounds.every(({ error }) => error === null);
-    return { id, api, well, uptime_s: uptimeS, version: leastVersion, inbounds, error: null };
+    const link_error = linkError(
+      link,
+      there.filter(({ tag }) => tags.includes(tag)),
+    );
+    const well = link_error === null && inbounds.every(({ error }) => error === null);
+    const found = { uptime_s: uptimeS, version: leastVersion, inbounds, link_error };
+    return { id, api, well, ...found, error: null };
   } catch (error) {
     return { ...failed, error: faultOf(error).message };
   } finally {
     node?.close();
   }
+}
+
+/** @param inbounds those of the node that have our users */
+function linkError(link: unknown, inbounds: readonly Inbound[]): string | null {
+  const read = readShape(link);
+  if ('faults' in read) return read.faults.map(faultText).join('; ');
+  return linkMisfits(read, inbounds).join('; ') || null;
 }
 
 async function checkInbound(
@@ -83,10 +100,11 @@ async function checkInbound(
   }
 }
 
-function text({ id, api, uptime_s, version, inbounds, error }: Checked): string {
+function text({ id, api, uptime_s, version, inbounds, link_error, error }: Checked): string {
   if (error !== null) return `${id}: NOT WELL: ${error}`;
   const lines = inbounds.map(({ tag, protocol, users, error: wrong }) =>
     wrong === null ? `  ${tag}: ${protocol}, ${users} users` : `  ${tag}: NOT WELL: ${wrong}`,
   );
+  if (link_error !== null) lines.push(`  link: NOT WELL: ${link_error}`);
   return [`${id}: answers at ${api}, Xray ${version}, up for ${uptime_s} s`, ...lines].join('\n');
 }

@@ -29,8 +29,25 @@ export interface Health {
   readonly heapBytes: number;
 }
 
+/** What a client meets at an inbound. It has no keys: they are never kept. */
+export interface InboundFront {
+  /** As Xray names it: tcp, websocket, grpc, splithttp, httpupgrade. */
+  readonly network: string;
+  readonly security: 'none' | 'tls' | 'reality';
+  /** Of REALITY. */
+  readonly serverNames: readonly string[];
+  /** Of REALITY: 16 hex digits. */
+  readonly shortIds: readonly string[];
+}
+
 export type Inbound =
-  | { readonly tag: string; readonly manages: true; readonly protocol: UserProtocol }
+  | {
+      readonly tag: string;
+      readonly manages: true;
+      readonly protocol: UserProtocol;
+      /** Not there if the node does not return it. */
+      readonly front?: InboundFront;
+    }
   /** `type` as the node has it, such as `xray.proxy.dokodemo.Config`. */
   | { readonly tag: string; readonly manages: false; readonly type: string };
 

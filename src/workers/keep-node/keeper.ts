@@ -206,7 +206,12 @@ export function startKeeper(options: KeeperOptions): Keeper {
   /** @returns whether the work goes on, be it with removals alone */
   async function mayWork(api: NodeApi): Promise<boolean> {
     if (line.learned || line.isHindered()) return true;
-    const fault = await learn({ db, post, api, line, signal });
+    const warn = (sentence: string) =>
+      log.warn(
+        { ...about, code: 'link_misfit' },
+        `customers cannot connect by the link: ${sentence}`,
+      );
+    const fault = await learn({ db, post, api, line, signal, warn });
     if (fault?.kind === 'permanent') {
       log.warn({ ...about, code: fault.code, err: fault }, `nobody is added: ${fault.message}`);
       await writeError(db, post, fault.message);

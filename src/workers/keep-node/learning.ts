@@ -1,6 +1,8 @@
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { flowOf } from '../../kernel/flow.ts';
+import { linkMisfits } from '../../xray/link-fit.ts';
+import { faultText, readShape } from '../../xray/link-settings.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { answerOf } from './answer.ts';
 import type { Line } from './line.ts';
@@ -16,16 +18,23 @@ export interface Learning {
   readonly api: NodeApi;
   readonly line: Line;
   readonly signal: AbortSignal;
+  /** Called if customers cannot connect by the link. Access is kept all the same. */
+  warn(sentence: string): void;
 }
 
 /** @returns what is in the way: permanent, or what kept it from being found out */
-export async function learn({ db, post, api, line, signal }: Learning): Promise<Fault | undefined> {
+export async function learn(learning: Learning): Promise<Fault | undefined> {
+  const { db, post, api, line, signal } = learning;
   const facts = await readNode(db, post);
   if (facts === undefined) throw postLost(post);
   const askedMs = line.nowMs();
   const found = await answerOf(() => api.inbounds({ signal }));
   if ('fault' in found) return found.fault;
   line.heardAfter(line.nowMs() - askedMs);
+  const link = readShape(facts.link);
+  const ours = found.value.filter(({ tag }) => facts.inbounds.includes(tag));
+  const misfits = 'faults' in link ? link.faults.map(faultText) : linkMisfits(link, ours);
+  if (misfits.length > 0) learning.warn(misfits.join('; '));
   return misfit(facts.api, facts.inbounds, found.value) ?? badFlow(facts.flow);
 }
 

@@ -26,6 +26,7 @@ export interface NodeFacts extends Required<NodeAddress> {
   readonly inbounds: readonly string[];
   /** Of the customers' link. */
   readonly flow: string | null;
+  readonly link: unknown;
   readonly bootAt: Instant | null;
   readonly seededBootAt: Instant | null;
   readonly failures: number;
@@ -41,7 +42,7 @@ export async function holdsPost(db: Db, { node, epoch }: Post): Promise<boolean>
 /** undefined: the post was lost, or the node is gone. */
 export async function readNode(db: Db, { node, epoch }: Post): Promise<NodeFacts | undefined> {
   const { rows } = await sql<NodeFacts>`
-    SELECT api, tls, inbounds, link->>'flow' AS flow, failures, boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
+    SELECT api, tls, inbounds, link, link->>'flow' AS flow, failures, boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
       (SELECT perennial.clock()) AS now
     FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
   return rows[0];

@@ -3,6 +3,7 @@ import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
 import { isUserName, readCredentialId } from '../names.ts';
 import {
   type Inbound,
+  type InboundFront,
   listDeadlineMs,
   type NodeApi,
   type Patience,
@@ -12,6 +13,7 @@ import { ask, type Call, decoded, pieces } from './call.ts';
 import type { NodeAddress } from './connect.ts';
 import { type Connection, Connections } from './connections.ts';
 import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
+import { frontOf } from './front.ts';
 import { Learned } from './learned.ts';
 import { listMaxBytes, listUsersMax, named, slices } from './listing.ts';
 import { garbage, type Refusal, saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
@@ -36,8 +38,12 @@ export function connectNode(address: NodeAddress): NodeApi {
     const call = { path: paths.listInbounds, request, maxBytes: inboundsMaxBytes };
     const { bytes, on } = await answerTo(call, patience);
     const read = decoded(api, wire.Inbounds, bytes).inbounds ?? [];
-    const found = read.map(({ tag, proxySettings }) =>
-      inboundOf(foreignName(tag ?? ''), foreignText(proxySettings?.type ?? '')),
+    const found = read.map(({ tag, proxySettings, receiverSettings }) =>
+      inboundOf(
+        foreignName(tag ?? ''),
+        foreignText(proxySettings?.type ?? ''),
+        frontOf(api, receiverSettings),
+      ),
     );
     memory.keep(on, found);
     return found;
@@ -125,9 +131,10 @@ export function connectNode(address: NodeAddress): NodeApi {
   };
 }
 
-function inboundOf(tag: string, type: string): Inbound {
+function inboundOf(tag: string, type: string, front: InboundFront | undefined): Inbound {
   const protocol = protocolOfInbound(type);
-  return protocol === undefined ? { tag, manages: false, type } : { tag, manages: true, protocol };
+  if (protocol === undefined) return { tag, manages: false, type };
+  return { tag, manages: true, protocol, ...(front && { front }) };
 }
 
 /** A node returns its configuration here, with the users that are written there: 100 bytes each. */

@@ -262,6 +262,69 @@ export namespace wire {
         type $Shape = wire.TypeOnly.$Properties;
     }
 
+    interface IRealityServer extends wire.RealityServer.$Properties {
+    }
+
+    class RealityServer {
+        constructor(properties?: wire.RealityServer.$Properties);
+        $unknowns?: Uint8Array[];
+        serverNames: string[];
+        shortIds: Uint8Array[];
+        static encode(message: wire.RealityServer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): wire.RealityServer & wire.RealityServer.$Shape;
+    }
+
+    namespace RealityServer {
+        interface $Properties {
+            serverNames?: (string[]|null);
+            shortIds?: (Uint8Array[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = wire.RealityServer.$Properties;
+    }
+
+    interface IStreamConfig extends wire.StreamConfig.$Properties {
+    }
+
+    class StreamConfig {
+        constructor(properties?: wire.StreamConfig.$Properties);
+        $unknowns?: Uint8Array[];
+        securityType: string;
+        securitySettings: wire.TypedMessage.$Properties[];
+        protocolName: string;
+        static encode(message: wire.StreamConfig.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): wire.StreamConfig & wire.StreamConfig.$Shape;
+    }
+
+    namespace StreamConfig {
+        interface $Properties {
+            securityType?: (string|null);
+            securitySettings?: (wire.TypedMessage.$Properties[]|null);
+            protocolName?: (string|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = wire.StreamConfig.$Properties;
+    }
+
+    interface IReceiverConfig extends wire.ReceiverConfig.$Properties {
+    }
+
+    class ReceiverConfig {
+        constructor(properties?: wire.ReceiverConfig.$Properties);
+        $unknowns?: Uint8Array[];
+        streamSettings?: (wire.StreamConfig.$Properties|null);
+        static encode(message: wire.ReceiverConfig.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): wire.ReceiverConfig & wire.ReceiverConfig.$Shape;
+    }
+
+    namespace ReceiverConfig {
+        interface $Properties {
+            streamSettings?: (wire.StreamConfig.$Properties|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = wire.ReceiverConfig.$Properties;
+    }
+
     interface IInbound extends wire.Inbound.$Properties {
     }
 
@@ -269,6 +332,7 @@ export namespace wire {
         constructor(properties?: wire.Inbound.$Properties);
         $unknowns?: Uint8Array[];
         tag: string;
+        receiverSettings?: (wire.TypedMessage.$Properties|null);
         proxySettings?: (wire.TypeOnly.$Properties|null);
         static encode(message: wire.Inbound.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
         static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): wire.Inbound & wire.Inbound.$Shape;
@@ -277,6 +341,7 @@ export namespace wire {
     namespace Inbound {
         interface $Properties {
             tag?: (string|null);
+            receiverSettings?: (wire.TypedMessage.$Properties|null);
             proxySettings?: (wire.TypeOnly.$Properties|null);
             $unknowns?: Uint8Array[];
         }

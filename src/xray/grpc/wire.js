@@ -1140,6 +1140,288 @@ export const wire = $root.wire = (() => {
         return TypeOnly;
     })();
 
+    wire.RealityServer = (function() {
+
+        const RealityServer = function (properties) {
+            this.serverNames = [];
+            this.shortIds = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        RealityServer.prototype.serverNames = $util.emptyArray;
+        RealityServer.prototype.shortIds = $util.emptyArray;
+
+        RealityServer.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.serverNames != null && message.serverNames.length)
+                for (let i = 0; i < message.serverNames.length; ++i)
+                    writer.uint32(42).string(message.serverNames[i]);
+            if (message.shortIds != null && message.shortIds.length)
+                for (let i = 0; i < message.shortIds.length; ++i)
+                    writer.uint32(82).bytes(message.shortIds[i]);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        RealityServer.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.wire.RealityServer();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.serverNames && message.serverNames.length))
+                            message.serverNames = [];
+                        message.serverNames.push(reader.stringVerify());
+                        continue;
+                    }
+                case 10: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.shortIds && message.shortIds.length))
+                            message.shortIds = [];
+                        message.shortIds.push(reader.bytes());
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return RealityServer;
+    })();
+
+    wire.StreamConfig = (function() {
+
+        const StreamConfig = function (properties) {
+            this.securitySettings = [];
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        StreamConfig.prototype.securityType = "";
+        StreamConfig.prototype.securitySettings = $util.emptyArray;
+        StreamConfig.prototype.protocolName = "";
+
+        StreamConfig.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.securityType != null && $Object.hasOwnProperty.call(message, "securityType") && message.securityType !== "")
+                writer.uint32(26).string(message.securityType);
+            if (message.securitySettings != null && message.securitySettings.length)
+                for (let i = 0; i < message.securitySettings.length; ++i)
+                    $root.wire.TypedMessage.encode(message.securitySettings[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+            if (message.protocolName != null && $Object.hasOwnProperty.call(message, "protocolName") && message.protocolName !== "")
+                writer.uint32(42).string(message.protocolName);
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        StreamConfig.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.wire.StreamConfig();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.securityType = value;
+                        else
+                            delete message.securityType;
+                        continue;
+                    }
+                case 4: {
+                        if (wireType !== 2)
+                            break;
+                        if (!(message.securitySettings && message.securitySettings.length))
+                            message.securitySettings = [];
+                        message.securitySettings.push($root.wire.TypedMessage.decode(reader, reader.size(), $undefined, _depth + 1));
+                        continue;
+                    }
+                case 5: {
+                        if (wireType !== 2)
+                            break;
+                        if ((value = reader.stringVerify()).length)
+                            message.protocolName = value;
+                        else
+                            delete message.protocolName;
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return StreamConfig;
+    })();
+
+    wire.ReceiverConfig = (function() {
+
+        const ReceiverConfig = function (properties) {
+            if (properties)
+                for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                    if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                        this[keys[i]] = properties[keys[i]];
+        };
+
+        ReceiverConfig.prototype.streamSettings = null;
+
+        ReceiverConfig.encode = function (message, writer, _depth) {
+            if (!writer)
+                writer = $Writer.create();
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $util.recursionLimit)
+                throw $Error("max depth exceeded");
+            if (message.streamSettings != null && $Object.hasOwnProperty.call(message, "streamSettings"))
+                $root.wire.StreamConfig.encode(message.streamSettings, writer.uint32(26).fork(), _depth + 1).ldelim();
+            if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                for (let i = 0; i < message.$unknowns.length; ++i)
+                    writer.raw(message.$unknowns[i]);
+            return writer;
+        };
+
+        ReceiverConfig.decode = function (reader, length, _end, _depth, _target) {
+            if (!(reader instanceof $Reader))
+                reader = $Reader.create(reader);
+            if (_depth === $undefined)
+                _depth = 0;
+            if (_depth > $Reader.recursionLimit)
+                throw $Error("max depth exceeded");
+            let end, message, value;
+            if (length === $undefined)
+                end = reader.len;
+            else {
+                end = reader.pos + length;
+                if (end > reader.len)
+                    throw $RangeError("index out of range");
+                length = reader.len;
+                reader.len = end;
+            }
+            message = _target || new $root.wire.ReceiverConfig();
+            while (reader.pos < end) {
+                let start = reader.pos;
+                let tag = reader.tag();
+                if (tag === _end) {
+                    _end = $undefined;
+                    break;
+                }
+                let wireType = tag & 7;
+                switch (tag >>>= 3) {
+                case 3: {
+                        if (wireType !== 2)
+                            break;
+                        message.streamSettings = $root.wire.StreamConfig.decode(reader, reader.size(), $undefined, _depth + 1, message.streamSettings);
+                        continue;
+                    }
+                }
+                reader.skipType(wireType, _depth, tag);
+                if (!reader.discardUnknown) {
+                    $util.makeProp(message, "$unknowns", false);
+                    (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                }
+            }
+            if (length !== $undefined) {
+                if (reader.pos !== end)
+                    throw $RangeError("index out of range");
+                reader.len = length;
+            }
+            if (_end !== $undefined)
+                throw $Error("missing end group");
+            return message;
+        };
+
+        return ReceiverConfig;
+    })();
+
     wire.Inbound = (function() {
 
         const Inbound = function (properties) {
@@ -1150,6 +1432,7 @@ export const wire = $root.wire = (() => {
         };
 
         Inbound.prototype.tag = "";
+        Inbound.prototype.receiverSettings = null;
         Inbound.prototype.proxySettings = null;
 
         Inbound.encode = function (message, writer, _depth) {
@@ -1161,6 +1444,8 @@ export const wire = $root.wire = (() => {
                 throw $Error("max depth exceeded");
             if (message.tag != null && $Object.hasOwnProperty.call(message, "tag") && message.tag !== "")
                 writer.uint32(10).string(message.tag);
+            if (message.receiverSettings != null && $Object.hasOwnProperty.call(message, "receiverSettings"))
+                $root.wire.TypedMessage.encode(message.receiverSettings, writer.uint32(18).fork(), _depth + 1).ldelim();
             if (message.proxySettings != null && $Object.hasOwnProperty.call(message, "proxySettings"))
                 $root.wire.TypeOnly.encode(message.proxySettings, writer.uint32(26).fork(), _depth + 1).ldelim();
             if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
@@ -1203,6 +1488,12 @@ export const wire = $root.wire = (() => {
                             message.tag = value;
                         else
                             delete message.tag;
+                        continue;
+                    }
+                case 2: {
+                        if (wireType !== 2)
+                            break;
+                        message.receiverSettings = $root.wire.TypedMessage.decode(reader, reader.size(), $undefined, _depth + 1, message.receiverSettings);
                         continue;
                     }
                 case 3: {

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { linkMisfits } from './link-fit.ts';
+import { linkShape } from './link-settings.ts';
+import type { Inbound, InboundFront } from './port.ts';
+
+const pbk = 'jNXHt1yRo0vDuchQlIP6Z0ZvjT3KtzVI-T4E7RoLJS0';
+const link = (more: object) => linkShape.parse({ host: 'nl1.example.net', port: 443, ...more });
+const reality = { security: 'reality', sni: 'example.com', sid: '01', pbk };
+const inbound = (
+  front?: Partial<InboundFront>,
+  protocol: 'vless' | 'trojan' = 'vless',
+): Inbound => ({
+  ...{ tag: 'v', manages: true, protocol },
+  ...(front && {
+    front: { network: 'tcp', security: 'none', serverNames: [], shortIds: [], ...front },
+  }),
+});
+const real = {
+  security: 'reality',
+  serverNames: ['example.com'],
+  shortIds: ['0100000000000000'],
+} as const;
+
+const cases: readonly [
+  title: string,
+  link: object,
+  inbounds: Inbound[],
+  misfit: RegExp | undefined,
+][] = [
+  [
+    'another protocol',
+    {},
+    [inbound(undefined, 'trojan')],
+    /^link\.protocol: "vless" .* expected trojan$/,
+  ],
+  ['one inbound of two', {}, [inbound(undefined, 'trojan'), inbound()], undefined],
+  ['the same REALITY', reality, [inbound(real)], undefined],
+  [
+    'another sni',
+    { ...reality, sni: 'a.net' },
+    [inbound(real)],
+    /^link\.sni: "a\.net" .* expected example\.com$/,
+  ],
+  [
+    'another short id',
+    { ...reality, sid: '02' },
+    [inbound(real)],
+    /^link\.sid: "02" .* expected "01"$/,
+  ],
+  ['REALITY in the link alone', reality, [inbound({})], /^link\.security: "reality"/],
+  [
+    'REALITY on the node alone',
+    { security: 'tls' },
+    [inbound(real)],
+    /^link\.security: "tls" .* reality$/,
+  ],
+  [
+    'a flow with plain TCP',
+    { security: 'tls', flow: 'xtls-rprx-vision' },
+    [inbound({})],
+    /^link\.flow: /,
+  ],
+  [
+    'a flow with ws',
+    { security: 'tls', flow: 'xtls-rprx-vision' },
+    [inbound({ network: 'websocket', security: 'tls' })],
+    /^link\.flow: /,
+  ],
+  [
+    'TLS that a proxy ends before the node',
+    { security: 'tls', type: 'ws' },
+    [inbound({ network: 'websocket' })],
+    undefined,
+  ],
+  ['settings that the node does not return', reality, [inbound()], undefined],
+];
+
+test.for(cases)('the link against the node: %s', ([, settings, inbounds, misfit]) => {
+  const found = linkMisfits(link(settings), inbounds);
+  if (misfit === undefined) expect(found).toEqual([]);
+  else expect(found).toEqual([expect.stringMatching(misfit)]);
+});
