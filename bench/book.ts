@@ -94,7 +94,7 @@ const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: num
         + rank * (interval '${ending ? 1 : 7} hours' / ${Math.max(size.due, 1)})
     WHEN over THEN '2026-11-01Z'::timestamptz - make_interval(secs => rank % 864000)
     ELSE '2026-11-24T15:01Z'::timestamptz + rank::float8 / ${size.subscriptions}
-      * make_interval(hours => CASE WHEN trial THEN 48 ELSE days * 24 END)
+      * make_interval(hours => CASE WHEN trial THEN 48 ELSE days * 24 - 7 END)
     END) AS expires_at) AS ends;
   INSERT INTO perennial.subscription (id, customer_id, kind, plan, period_days, state, started_at,
     expires_at, auto_renew, remind_at)
@@ -106,6 +106,10 @@ const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: num
       ELSE ARRAY[expires_at - interval '3 days', expires_at - interval '24 hours',
         expires_at - interval '3 hours'] END) AS at
     WHERE state = 'active' AND at > '2026-11-24T09:00Z') FROM sold ORDER BY i;`;
+
+/** A time as a receipt states it. */
+const iso = (column: string): string =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** What led there: an opening balance, a purchase with its period, receipt and event each. */
 const history = (customerCount: number): string => `
@@ -133,13 +137,15 @@ const history = (customerCount: number): string => `
   INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
     params, state, next_attempt_at, sending_since, sent_at, created_at)
   SELECT c, i, 'telegram', 'receipt', 'receipt:' || ${customerCount} + i,
-    jsonb_build_object('amount', price / 100 || '.00', 'currency', currency, 'plan', plan,
-      'period_days', days, 'starts_at', starts_at, 'ends_at', expires_at),
+    jsonb_build_object('amount', price / 100 || '.' || lpad((price % 100)::text, 2, '0'),
+      'currency', currency, 'plan', plan, 'period_days', days,
+      'starts_at', ${iso('starts_at')}, 'ends_at', ${iso('expires_at')}),
     'sent', starts_at, starts_at, starts_at, starts_at
   FROM sold WHERE kind = 'paid' ORDER BY i;
   INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
   SELECT c, 'subscription:' || i, 'purchased', 'cli', starts_at,
-    jsonb_build_object('amount_minor', price::text, 'plan', plan)
+    jsonb_build_object('ledger_entry_id', (${customerCount} + i)::text,
+      'amount_minor', price::text, 'plan', plan)
   FROM sold WHERE kind = 'paid' ORDER BY i;`;
 
 const numbering = ['customer', 'subscription', 'ledger_entry']

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { check } from './check.ts';
+import { stepBackMost } from './times.ts';
 
 // Credentials, and rows of one customer that belong to another, in states that nothing leads to.
 
@@ -34,7 +35,7 @@ const retiredAfterIssue = check<{
   title: 'a credential was issued before it was retired',
   find: () => sql`
     SELECT customer_id, id, issued_at, retired_at FROM perennial.credential
-    WHERE retired_at < issued_at`,
+    WHERE retired_at < issued_at - ${stepBackMost}`,
   rows: ({ id }) => ({ credential: [id] }),
   say: ({ id, issued_at, retired_at }) =>
     `credential ${id} was retired at ${isoTime(retired_at)} and issued at ${isoTime(issued_at)}`,

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { check } from './check.ts';
+import { stepBackMost } from './times.ts';
 
 // Subscriptions and trials in states that no command and no worker leads to.
 
@@ -29,7 +30,7 @@ const expiredHasEnded = check<OfSubscription & { expires_at: Instant }>({
   title: 'a subscription that expired has no time left',
   find: (now) => sql`
     SELECT customer_id, id, expires_at FROM perennial.subscription
-    WHERE state = 'expired' AND expires_at > ${now}`,
+    WHERE state = 'expired' AND expires_at > ${now} + ${stepBackMost}`,
   rows,
   say: ({ id, expires_at }) =>
     `subscription ${id} is cut off, but it is paid until ${isoTime(expires_at)}`,

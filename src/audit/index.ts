@@ -4,22 +4,38 @@ import type { Check } from './check.ts';
 import { conservation } from './conservation.ts';
 import { impossibleAccess } from './impossible-access.ts';
 import { impossibleSubscriptions } from './impossible-subscriptions.ts';
+import { notifications } from './notifications.ts';
 import { oneCharge } from './one-charge.ts';
+import { payments } from './payments.ts';
+import { receipts } from './receipts.ts';
 import { refunds } from './refunds.ts';
+
 import { servedParts, termChecks } from './terms.ts';
+
+import { chargesOnTime, soldTerms } from './terms-sold.ts';
+import { times } from './times.ts';
+import { isolation, replicas } from './workers.ts';
 
 /** Every check, in the order in which they are told. A new one is a line in its promise's file. */
 export const checks: readonly Check[] = [
   ...conservation,
+  ...payments,
   ...oneCharge,
+  ...chargesOnTime,
   ...chargeAndExtension,
+  ...soldTerms,
   ...refunds,
   ...servedParts,
   ...keptAccess,
   ...noFreeAccess,
+  ...receipts,
+  ...notifications,
+  ...isolation,
+  ...replicas,
   ...impossibleSubscriptions,
   ...termChecks,
   ...impossibleAccess,
+  ...times,
 ];
 
 /** What the promises are called; `null` are the states that can't be. */
@@ -34,4 +50,8 @@ const promiseTitles: Readonly<Record<number, string>> = {
   3: 'charge and extension, together or not at all',
   4: 'nobody with the money or the right is cut off by us',
   5: 'no free access',
+  6: 'no lost notification',
+  7: 'no outdated notification',
+  9: 'isolated failures',
+  10: 'N replicas are as safe as one',
 };

@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { moneyText } from '../kernel/money.ts';
 import { check } from './check.ts';
 
@@ -68,4 +68,46 @@ const refundWithinCharge = check<{
     `${moneyText(refunded, currency)} went back for what cost ${moneyText(charged, currency)}`,
 });
 
-export const refunds = [refundHasItsPeriod, refundedHasItsRefund, refundWithinCharge];
+const ms = (from: RawBuilder<unknown>) =>
+  sql`(extract(epoch FROM p.ends_at - ${from}) * 1000)::bigint`;
+/** As `unusedMinor` computes it at the refund. */
+const unused = sql`CASE WHEN p.refunded_at >= p.ends_at THEN 0 ELSE
+  div(p.amount_minor::numeric * ${ms(sql`greatest(p.refunded_at, p.starts_at)`)},
+    ${ms(sql`p.starts_at`)})::bigint END`;
+
+const refundIsItsPart = check<{
+  customer_id: bigint;
+  id: bigint;
+  entry_id: bigint | null;
+  refunded: bigint | null;
+  charged: bigint;
+  unused: bigint;
+}>({
+  id: 'refund-is-its-part',
+  promise: 3,
+  title: 'a refund gives back a whole period, or what was not used of it',
+  find: () => sql`
+    SELECT p.customer_id, p.id, p.refund_entry_id AS entry_id, e.amount_minor AS refunded,
+      p.amount_minor AS charged, ${unused} AS unused
+    FROM perennial.period p
+    LEFT JOIN perennial.ledger_entry e
+      ON e.customer_id = p.customer_id AND e.id = p.refund_entry_id
+    WHERE p.refunded_at IS NOT NULL AND p.amount_minor > 0
+      AND CASE WHEN p.refund_entry_id IS NULL
+        THEN p.refunded_at >= p.ends_at OR ${unused} > 0
+        ELSE e.kind = 'refund' AND e.amount_minor < p.amount_minor
+          AND e.amount_minor <> ${unused} END`,
+  rows: ({ id, entry_id }) => ({
+    period: [id],
+    ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
+  }),
+  say: ({ id, refunded, charged, unused: rest, currency }) =>
+    `period ${id} cost ${moneyText(charged, currency)}, of which ${moneyText(rest, currency)} were not used; ${refunded === null ? 'nothing' : moneyText(refunded, currency)} went back`,
+});
+
+export const refunds = [
+  refundHasItsPeriod,
+  refundedHasItsRefund,
+  refundWithinCharge,
+  refundIsItsPart,
+];

@@ -5,9 +5,9 @@ import { type Books, freshBooks } from '../../test/books.ts';
 import { setPrice } from '../catalog/apply.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
+import { keptColumns, repairedColumns } from '../db/time-columns.ts';
 import { revoke } from '../subscription/granting.ts';
 import { changePlan } from '../subscription/plan-change.ts';
-import { keptColumns, repairedColumns } from './time-columns.ts';
 
 const start = '2026-11-01T00:00:00Z';
 const jumped = '2027-10-25T00:00:00Z';

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { stopwatch } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { type RepairedColumn, repairedColumns } from '../db/time-columns.ts';
 import { readClockReading } from '../db/trusted-time.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import { record } from '../subscription/timeline.ts';
-import { type RepairedColumn, repairedColumns } from './time-columns.ts';
 
 // Repair after a step back of the database clock.
 //

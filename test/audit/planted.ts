@@ -1,4 +1,7 @@
 import type { Rows } from '../../src/audit/check.ts';
+import { ofNotifications } from './planted-notifications.ts';
+import { soldOtherwise } from './planted-sales.ts';
+import { ofTimes } from './planted-times.ts';
 import { entry, followingPeriod, refundedPeriod, type Scene, trial } from './planting.ts';
 
 // For each check, what breaks it and nothing else.
@@ -11,6 +14,8 @@ export interface Planted {
   readonly rows?: (scene: Scene) => Rows;
   /** How many name the victim; 1 if not told. */
   readonly violations?: number;
+  /** Further checks that find it. */
+  readonly also?: readonly string[];
 }
 
 const receipt = ({ victim }: Scene) => `dedupe_key = 'receipt:${victim.charge}'`;
@@ -36,6 +41,7 @@ const ofMoney: readonly Planted[] = [
   {
     check: 'ledger-runs-on',
     what: 'an entry whose balance was changed',
+    also: ['receipt-is-of-its-charge'],
     statements: ({ victim }) => `
       UPDATE ledger_entry SET balance_after_minor = balance_after_minor + 7
       WHERE id = ${victim.charge}`,
@@ -85,6 +91,7 @@ const ofCharges: readonly Planted[] = [
   {
     check: 'charge-pays-one-period',
     what: 'a charge for two periods',
+    also: ['receipt-is-of-its-charge'],
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS period_ledger_entry_id_key;
       ${followingPeriod(victim, { source: "'purchase'", amount_minor: 149_00, ledger_entry_id: victim.charge })}`,
@@ -115,7 +122,8 @@ const ofCharges: readonly Planted[] = [
     check: 'charge-is-the-amount',
     what: 'a period that cost another amount',
     statements: ({ victim }) =>
-      `UPDATE period SET amount_minor = amount_minor - 1 WHERE id = ${victim.period}`,
+      `UPDATE period SET amount_minor = amount_minor - 1, list_minor = NULL,
+        discount_percent = NULL WHERE id = ${victim.period}`,
     rows: ({ victim }) => ({ period: [victim.period], ledger_entry: [victim.charge] }),
   },
   {
@@ -158,6 +166,7 @@ const ofRefunds: readonly Planted[] = [
   {
     check: 'refunded-has-its-refund',
     what: 'a period refunded by a top-up',
+    also: ['cause-has-its-notification'],
     statements: ({ victim }) => refundedPeriod(victim, victim.topUp),
   },
   {
@@ -172,6 +181,7 @@ const ofRefunds: readonly Planted[] = [
   {
     check: 'refund-within-charge',
     what: 'a refund of what cost nothing',
+    also: ['cause-has-its-notification'],
     statements: ({ victim, newEntry }) =>
       entry(victim, newEntry, 'refund', 1) + refundedPeriod(victim, newEntry),
   },
@@ -181,6 +191,7 @@ const ofSubscriptions: readonly Planted[] = [
   {
     check: 'active-has-a-period',
     what: 'the only period refunded, access left',
+    also: ['refund-is-its-part', 'wait-has-its-horizon'],
     statements: ({ victim }) => `
       UPDATE period SET refunded_at = clock() WHERE id = ${victim.period};
       UPDATE subscription SET expires_at = started_at WHERE id = ${victim.subscription}`,
@@ -229,6 +240,7 @@ const ofSubscriptions: readonly Planted[] = [
   {
     check: 'terms-of-the-period',
     what: 'a dearer plan than the period in force was sold for',
+    also: ['receipt-is-of-its-charge'],
     statements: ({ victim }) => `
       UPDATE period SET starts_at = starts_at - interval '1 day', ends_at = ends_at - interval '1 day'
       WHERE id = ${victim.period};
@@ -240,7 +252,7 @@ const ofSubscriptions: readonly Planted[] = [
   {
     check: 'change-is-planned',
     what: 'a period with another length, of which the subscription does not know',
-    statements: ({ victim }) => followingPeriod(victim, { period_days: 90 }),
+    statements: ({ victim }) => followingPeriod(victim, { period_days: 90 }, 90),
   },
   {
     check: 'served-part-of-a-refund',
@@ -282,6 +294,7 @@ const ofAccess: readonly Planted[] = [
   {
     check: 'past-its-end-is-ended',
     what: 'one whose end was a day ago and more, and nobody ended it',
+    also: ['receipt-is-of-its-charge', 'wait-has-its-horizon'],
     statements: ({ victim }) => `
       UPDATE subscription SET started_at = started_at - interval '31 days 1 ms',
         expires_at = expires_at - interval '31 days 1 ms' WHERE id = ${victim.subscription};
@@ -325,7 +338,7 @@ const ofAccess: readonly Planted[] = [
     statements: ({ victim }) => `
       INSERT INTO credential (id, subscription_id, customer_id, issued_at, retired_at)
       VALUES ('00000000-0000-4000-8000-000000000001', ${victim.subscription}, ${victim.customer},
-        clock(), clock() - interval '1 ms')`,
+        clock(), clock() - interval '60001 ms')`,
     rows: () => ({ credential: ['00000000-0000-4000-8000-000000000001'] }),
   },
   {
@@ -346,12 +359,21 @@ const ofAccess: readonly Planted[] = [
   {
     check: 'period-in-its-currency',
     what: 'a period in dollars on books in roubles',
-    statements: ({ victim }) => `UPDATE period SET currency = 'USD' WHERE id = ${victim.period}`,
+    statements: ({ victim }) => `
+      INSERT INTO plan_price SELECT plan, period_days, 'USD', valid_from, 14900 FROM plan_price
+      WHERE plan = 'basic' AND period_days = 30 AND currency = 'RUB' ON CONFLICT DO NOTHING;
+      UPDATE notification SET params = params || '{"currency": "USD"}'
+      WHERE dedupe_key = 'receipt:${victim.charge}';
+      UPDATE period SET currency = 'USD', list_minor = NULL, discount_percent = NULL
+      WHERE id = ${victim.period}`,
     rows: ({ victim }) => ({ period: [victim.period] }),
   },
 ];
 
 export const planted: readonly Planted[] = [
+  ...soldOtherwise,
+  ...ofNotifications,
+  ...ofTimes,
   ...ofMoney,
   ...ofCharges,
   ...ofRefunds,

@@ -70,24 +70,28 @@ export async function plant(url: string, statements: string): Promise<void> {
 export function followingPeriod(
   { subscription, customer }: Ids,
   values: Readonly<Record<string, string | number | bigint>>,
+  days = 30,
 ): string {
   const columns = { customer_id: customer, source: "'grant'", currency: "'RUB'", ...values };
   return `
     INSERT INTO period (subscription_id, plan, starts_at, ends_at, ${Object.keys(columns)})
-    SELECT id, plan, expires_at, expires_at + interval '30 days', ${Object.values(columns)}
+    SELECT id, plan, expires_at, expires_at + interval '${days} days', ${Object.values(columns)}
     FROM subscription WHERE id = ${subscription};
-    UPDATE subscription SET expires_at = expires_at + interval '30 days'
+    UPDATE subscription SET expires_at = expires_at + interval '${days} days'
     WHERE id = ${subscription};`;
 }
 
-/** An entry with the balance that follows from it. */
+/** An entry with the balance that follows from it, and its event. */
 export function entry({ customer }: Ids, id: bigint, kind: string, amount: number): string {
   return `
     UPDATE customer SET balance_minor = balance_minor + ${amount} WHERE id = ${customer};
     INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
       idempotency_key, created_at) OVERRIDING SYSTEM VALUE
     SELECT ${id}, id, ${amount}, balance_minor, '${kind}', 'planted:${id}:' || id, clock()
-    FROM customer WHERE id = ${customer};`;
+    FROM customer WHERE id = ${customer};
+    INSERT INTO event (customer_id, subject, action, actor, at, detail)
+    VALUES (${customer}, 'customer:${customer}', 'planted', 'test', clock(),
+      '{"ledger_entry_id": "${id}"}');`;
 }
 
 /** A period that was refunded by this entry. It costs nothing and overlaps, as refunded ones may. */

@@ -1,7 +1,7 @@
 // Every time in the database that a later time is compared with, and how far ahead of now it may lie.
 //
 // A wrong clock that ran ahead leaves times that lie beyond that. After the step back they would wait
-// for as long as the jump was, so `time-repair.ts` pulls them back. A column with a time that is in
+// for as long as the jump was, so `workers/time-repair.ts` pulls them back. A column with a time that is in
 // neither list fails a test: the author of a column decides what a step back does to it.
 
 /** SQL of `now`, which each statement defines. */
@@ -20,8 +20,10 @@ export interface RepairedColumn {
 /** A step back within the tolerance of the time sentinel leaves times like this. */
 const past = `${now} + interval '1 minute'`;
 
+const recordsThePast = 'records a past event';
+
 const records = (table: string, ...columns: string[]): RepairedColumn[] =>
-  columns.map((column) => ({ table, column, latest: past, reason: 'records a past event' }));
+  columns.map((column) => ({ table, column, latest: past, reason: recordsThePast }));
 
 export const repairedColumns: readonly RepairedColumn[] = [
   {
@@ -108,6 +110,26 @@ export const repairedColumns: readonly RepairedColumn[] = [
     reason: 'a price that was set from now on; a price that was set for later stays',
   },
 ];
+
+/** The columns of `repairedColumns` that record the past, and those that a repair leaves alone. */
+export const pastColumns: readonly { readonly table: string; readonly column: string }[] = [
+  ...repairedColumns.filter(({ reason }) => reason === recordsThePast),
+  { table: 'node', column: 'reconciled_at' },
+  { table: 'node', column: 'boot_at' },
+  { table: 'subscription', column: 'started_at' },
+  { table: 'ledger_entry', column: 'created_at' },
+  { table: 'period', column: 'refunded_at' },
+  { table: 'event', column: 'at' },
+  { table: 'migration', column: 'applied_at' },
+];
+
+/** The columns of `repairedColumns` before whose time something waits. */
+export const waitingColumns = repairedColumns.filter(
+  ({ table, column, reason }) =>
+    reason !== recordsThePast &&
+    column !== 'valid_from' &&
+    `${table}.${column}` !== 'node.reconciled_at',
+);
 
 /** Times that stay as they are. */
 export const keptColumns: Readonly<Record<string, string>> = {

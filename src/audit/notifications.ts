@@ -1,0 +1,145 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check } from './check.ts';
+import { isoText } from './receipts.ts';
+import { stepBackMost } from './times.ts';
+
+// Promises 6 and 7 as far as the database shows: no cause lacks its notification, none waits while
+// its courier sends others, and none warned of an end that was past.
+
+interface Row {
+  readonly customer_id: bigint | null;
+  readonly id: bigint;
+  readonly kind: string;
+}
+
+const rows = ({ id }: Row) => ({ notification: [id] });
+
+const notPruned = sql`NOT EXISTS (SELECT FROM perennial.pruned r
+  WHERE r.kind = 'notices' AND cause.at < r.before)`;
+
+const causeHasItsNotification = check<{
+  customer_id: bigint;
+  cause: string;
+  place: string;
+  id: bigint;
+}>({
+  id: 'cause-has-its-notification',
+  promise: 6,
+  title: 'each refund, end and revocation has its notification',
+  find: () => sql`
+    SELECT cause.customer_id, cause.id, cause.cause, cause.place FROM (
+      SELECT p.customer_id, p.id, p.refunded_at AS at, 'refund' AS cause, 'period' AS place
+      FROM perennial.period p
+      WHERE p.refund_entry_id IS NOT NULL AND p.refunded_at IS NOT NULL
+        AND NOT EXISTS (SELECT FROM perennial.notification n
+          WHERE n.dedupe_key = 'refund:' || p.id AND n.customer_id = p.customer_id)
+      UNION ALL
+      SELECT v.customer_id, v.id, v.at, 'end', 'event' FROM perennial.event v
+      WHERE v.action = 'expired' AND NOT EXISTS (SELECT FROM perennial.notification n
+        WHERE n.kind IN ('expired', 'trial_ended') AND n.customer_id = v.customer_id
+          AND 'subscription:' || n.subscription_id = v.subject
+          AND n.params->>'expires_at' = v.detail->>'expires_at')
+      UNION ALL
+      SELECT v.customer_id, v.id, v.at, 'revocation', 'event' FROM perennial.event v
+      WHERE v.action = 'revoked' AND NOT EXISTS (SELECT FROM perennial.notification n
+        WHERE n.dedupe_key = 'revoke:' || split_part(v.subject, ':', 2)
+          AND n.customer_id = v.customer_id)) cause
+    WHERE ${notPruned}`,
+  rows: ({ place, id }) => ({ [place]: [id] }),
+  say: ({ cause, place, id }) => `no notification was stored for the ${cause} of ${place} ${id}`,
+});
+
+const pendingIsTried = check<Row & { at: Instant }>({
+  id: 'pending-is-tried',
+  promise: 6,
+  title: 'a pending notification has an attempt to come, after it was stored',
+  find: () => sql`
+    SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS at FROM perennial.notification n
+    WHERE n.state = 'pending' AND n.next_attempt_at < n.created_at - ${stepBackMost}`,
+  rows,
+  say: ({ id, kind, at }) =>
+    `the ${kind} of notification ${id} was stored after its next attempt, ${isoTime(at)}`,
+});
+
+/** Longer than any night, pause or usual backlog. */
+const waitMost = sql`interval '24 hours'`;
+
+/** The last time at which each courier sent, by channel and by what may wait. */
+const lastSent = sql`
+  SELECT CASE channel WHEN 'log' THEN 'telegram' ELSE channel END AS channel, bulk,
+    max(sent_at) AS at
+  FROM perennial.notification WHERE state = 'sent' GROUP BY 1, 2`;
+
+const pendingIsSent = check<Row & { due_at: Instant; sent_at: Instant }>({
+  id: 'pending-is-sent',
+  promise: 6,
+  title: 'no notification is due for a day while its courier sends others',
+  find: (now) => sql`
+    SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS due_at, last.at AS sent_at
+    FROM perennial.notification n JOIN (${lastSent}) last
+      ON last.channel = n.channel AND last.bulk = n.bulk
+    WHERE n.state IN ('pending', 'uncertain') AND n.next_attempt_at < ${now} - ${waitMost}
+      AND last.at > greatest(n.next_attempt_at, n.created_at) + ${waitMost}
+      AND NOT EXISTS (SELECT FROM perennial.quarantine q
+        WHERE q.worker = 'deliver-notifications' AND q.item = 'notice:' || n.id)`,
+  rows,
+  say: ({ id, kind, due_at, sent_at }) =>
+    `the ${kind} of notification ${id} is due since ${isoTime(due_at)}; its courier sent another one at ${isoTime(sent_at)}`,
+});
+
+/** The last time at which a worker or a courier was at work. */
+export const lastWork = sql`(SELECT max(at) FROM (
+  SELECT max(started_at) AS at FROM perennial.worker_run
+  UNION ALL SELECT max(passed_at) FROM perennial.worker_state
+  UNION ALL SELECT max(sent_at) FROM perennial.notification) work)`;
+
+/** A courier that took over settles such a row after 2 minutes. */
+const sendingEnds = check<Row & { since: Instant }>({
+  id: 'sending-ends',
+  promise: 6,
+  title: 'a send that began has ended, or was given up',
+  find: (now) => sql`
+    SELECT n.customer_id, n.id, n.kind, n.sending_since AS since FROM perennial.notification n
+    WHERE n.state = 'sending' AND (n.sending_since < ${now} - ${waitMost}
+      OR n.sending_since < ${lastWork} - interval '1 hour')`,
+  rows,
+  say: ({ id, kind, since }) =>
+    `the ${kind} of notification ${id} is being sent since ${isoTime(since)}`,
+});
+
+const reminderIsBeforeItsEnd = check<Row & { at: Instant; ends_at: string }>({
+  id: 'reminder-is-before-its-end',
+  promise: 7,
+  title: 'no reminder was sent after the end that it warns of',
+  find: () => sql`
+    SELECT n.customer_id, n.id, n.kind, n.sending_since AS at, n.params->>'expires_at' AS ends_at
+    FROM perennial.notification n
+    WHERE n.state = 'sent' AND n.kind IN ('trial_6h', 'trial_48h', 'trial_ending', 'ends_3d',
+        'ends_24h', 'ends_3h', 'renewal_ahead')
+      AND ${isoText(sql`(n.sending_since - ${stepBackMost})`)} > n.params->>'expires_at'`,
+  rows,
+  say: ({ id, kind, at, ends_at }) =>
+    `the ${kind} of notification ${id} was sent at ${isoTime(at)}, and the end was ${ends_at}`,
+});
+
+const sentAfterItWasStored = check<Row & { sent_at: Instant; created_at: Instant }>({
+  id: 'sent-after-it-was-stored',
+  promise: 6,
+  title: 'a notification was stored before it was sent',
+  find: () => sql`
+    SELECT customer_id, id, kind, sent_at, created_at FROM perennial.notification
+    WHERE sent_at < created_at - ${stepBackMost}`,
+  rows,
+  say: ({ id, kind, sent_at, created_at }) =>
+    `the ${kind} of notification ${id} was sent at ${isoTime(sent_at)} and stored at ${isoTime(created_at)}`,
+});
+
+export const notifications = [
+  causeHasItsNotification,
+  pendingIsTried,
+  pendingIsSent,
+  sendingEnds,
+  sentAfterItWasStored,
+  reminderIsBeforeItsEnd,
+];

@@ -1,0 +1,67 @@
+import { sql } from 'kysely';
+import { check } from './check.ts';
+
+// Promise 1: a payment is credited once, and the timeline names each entry of the ledger.
+
+/** Spellings of one provider differ in case, spaces and punctuation. */
+const spelling = sql`regexp_replace(lower(normalize(e.provider, NFKC)), '[^[:alnum:]]', '', 'g')`;
+const reference = sql`btrim(e.provider_ref)`;
+
+const paymentOnce = check<{
+  customer_id: bigint;
+  first_id: bigint;
+  last_id: bigint;
+  reference: string;
+  providers: string;
+}>({
+  id: 'payment-once',
+  promise: 1,
+  title: 'a payment is credited once, in whatever spelling of its provider',
+  find: () => sql`
+    WITH shared AS MATERIALIZED (
+      SELECT ${reference} AS reference FROM perennial.ledger_entry e
+      WHERE e.kind = 'top_up' AND e.provider_ref IS NOT NULL
+      GROUP BY 1 HAVING count(*) > 1)
+    SELECT min(e.customer_id) AS customer_id, min(e.id) AS first_id, max(e.id) AS last_id,
+      shared.reference, string_agg(DISTINCT e.provider, '" and "') AS providers
+    FROM perennial.ledger_entry e JOIN shared ON shared.reference = ${reference}
+    WHERE e.kind = 'top_up' AND ${isFirst}
+    GROUP BY ${spelling}, shared.reference HAVING count(*) > 1`,
+  rows: ({ first_id, last_id }) => ({ ledger_entry: [first_id, last_id] }),
+  say: (row) =>
+    `payment ${row.reference} of provider "${row.providers}" is in ledger entries ${row.first_id} and ${row.last_id}`,
+});
+
+/** False for an entry that moves a payment to another customer. */
+const isFirst = sql`to_jsonb(e)->>'payment_entry_id' IS NULL`;
+
+const hasAnEvent = sql`('purchase', 'renewal', 'top_up', 'adjustment')`;
+const notPruned = sql`NOT EXISTS (SELECT FROM perennial.pruned r
+  WHERE r.kind = 'events' AND e.created_at < r.before)`;
+
+const entryIsInTheTimeline = check<{ customer_id: bigint; entry_id: bigint; kind: string }>({
+  id: 'entry-is-in-the-timeline',
+  promise: 1,
+  title: 'the timeline of a customer names each change of the balance',
+  find: () => sql`
+    SELECT e.customer_id, e.id AS entry_id, e.kind FROM perennial.ledger_entry e
+    WHERE e.kind IN ${hasAnEvent} AND ${notPruned} AND NOT EXISTS (SELECT FROM perennial.event v
+      WHERE v.customer_id = e.customer_id AND v.detail->>'ledger_entry_id' = e.id::text)`,
+  rows: ({ entry_id }) => ({ ledger_entry: [entry_id] }),
+  say: ({ entry_id, kind }) => `no event names the ${kind} of ledger entry ${entry_id}`,
+});
+
+const eventHasItsEntry = check<{ customer_id: bigint; id: bigint; entry_id: string }>({
+  id: 'event-has-its-entry',
+  promise: 1,
+  title: 'the ledger has each entry that the timeline names',
+  find: () => sql`
+    SELECT v.customer_id, v.id, v.detail->>'ledger_entry_id' AS entry_id FROM perennial.event v
+    WHERE v.detail->>'ledger_entry_id' IS NOT NULL
+      AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
+        WHERE e.customer_id = v.customer_id AND e.id::text = v.detail->>'ledger_entry_id')`,
+  rows: ({ id }) => ({ event: [id] }),
+  say: ({ id, entry_id }) => `event ${id} names ledger entry ${entry_id}, which is not there`,
+});
+
+export const payments = [paymentOnce, entryIsInTheTimeline, eventHasItsEntry];

@@ -1,0 +1,120 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { moneyText } from '../kernel/money.ts';
+import { check } from './check.ts';
+import { stepBackMost } from './times.ts';
+
+// Promises 2 and 3, recomputed: what a charged period cost, how long it is, and where it starts.
+// `list_minor`, `discount_percent` and `period_days` are null in rows of older programs. Those are
+// compared with the price list alone.
+
+interface OfPeriod {
+  readonly customer_id: bigint;
+  readonly id: bigint;
+}
+
+const rows = ({ id }: OfPeriod) => ({ period: [id] });
+
+const price = sql`(p.list_minor * (100 - p.discount_percent) / 100)`;
+
+const amountIsItsPrice = check<
+  OfPeriod & { amount: bigint; list: bigint | null; percent: number | null; cap: bigint | null }
+>({
+  id: 'amount-is-its-price',
+  promise: 3,
+  title: 'a charge is the list price less the discount, and no more than its cap',
+  find: () => sql`
+    SELECT p.customer_id, p.id, p.amount_minor AS amount, p.list_minor AS list,
+      p.discount_percent AS percent, p.cap_minor AS cap
+    FROM perennial.period p
+    WHERE p.ledger_entry_id IS NOT NULL AND (
+      (p.list_minor IS NULL) <> (p.discount_percent IS NULL)
+      OR p.amount_minor <> least(${price}, p.cap_minor)
+      OR p.cap_minor IS NOT NULL AND p.source <> 'renewal')`,
+  rows,
+  say: ({ id, amount, list, percent, cap, currency }) =>
+    list === null || percent === null
+      ? `period ${id} has only one of list price and discount`
+      : `period ${id} cost ${moneyText(amount, currency)}; its list price is ${moneyText(list, currency)}, less ${percent}%${cap === null ? '' : `, at most ${moneyText(cap, currency)}`}`,
+});
+
+/** The length that a charged period was sold with. */
+const days = sql`coalesce(p.period_days * interval '24 hours', p.ends_at - p.starts_at)`;
+
+const priceWasOnSale = check<
+  OfPeriod & { plan: string; starts_at: Instant; ends_at: Instant; amount: bigint }
+>({
+  id: 'price-was-on-sale',
+  promise: 3,
+  title: 'a charge follows from a price that its plan and length had',
+  find: () => sql`
+    SELECT p.customer_id, p.id, p.plan, p.starts_at, p.ends_at,
+      coalesce(p.list_minor, p.amount_minor) AS amount
+    FROM perennial.period p
+    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    WHERE e.kind = p.source AND NOT EXISTS (SELECT FROM perennial.plan_price price
+      WHERE price.plan = p.plan AND price.currency = p.currency
+        AND price.period_days * interval '24 hours' = ${days}
+        AND price.valid_from <= e.created_at + ${stepBackMost}
+        AND CASE WHEN p.list_minor IS NULL THEN price.amount_minor >= p.amount_minor
+          ELSE price.amount_minor = p.list_minor END)`,
+  rows,
+  say: ({ id, plan, starts_at, ends_at, amount, currency }) =>
+    `period ${id} was sold for ${moneyText(amount, currency)}, which plan ${plan} never cost from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
+});
+
+const periodHasItsLength = check<OfPeriod & { days: number; starts_at: Instant; ends_at: Instant }>(
+  {
+    id: 'period-has-its-length',
+    promise: 3,
+    title: 'a period is as long as the days that were sold or given',
+    find: () => sql`
+      SELECT p.customer_id, p.id, p.period_days AS days, p.starts_at, p.ends_at
+      FROM perennial.period p
+      WHERE p.source <> 'import'
+        AND p.ends_at - p.starts_at <> p.period_days * interval '24 hours' AND ${isWhole}`,
+    rows,
+    say: ({ id, days: sold, starts_at, ends_at }) =>
+      `period ${id} is for ${sold} days and goes from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
+  },
+);
+
+/** True unless the row is the served part of a refunded period. */
+const isWhole = sql`p.part_of IS NULL`;
+
+/** A renewal charges at most one period ahead (`subscription/renewal.ts`). */
+const renewalIsNotEarly = check<OfPeriod & { charged_at: Instant; starts_at: Instant }>({
+  id: 'renewal-is-not-early',
+  promise: 2,
+  title: 'a renewal is charged no earlier than half a period before its start',
+  find: () => sql`
+    SELECT p.customer_id, p.id, e.created_at AS charged_at, p.starts_at AS starts_at
+    FROM perennial.period p
+    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    WHERE p.source = 'renewal' AND e.kind = 'renewal'
+      AND coalesce(p.moved_from, p.starts_at) > e.created_at + ${days} / 2 + ${stepBackMost}`,
+  rows,
+  say: ({ id, charged_at, starts_at }) =>
+    `period ${id} starts at ${isoTime(starts_at)} and was charged at ${isoTime(charged_at)}, a period too early`,
+});
+
+const periodFollows = check<OfPeriod & { subscription_id: bigint; starts_at: Instant }>({
+  id: 'period-follows',
+  promise: 3,
+  title: 'a charged period starts where another one ends, or at its charge',
+  find: () => sql`
+    SELECT p.customer_id, p.id, p.subscription_id, p.starts_at
+    FROM perennial.period p
+    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    WHERE e.kind = p.source AND p.starts_at <> e.created_at AND p.moved_from IS NULL
+      AND NOT EXISTS (SELECT FROM perennial.period before
+        WHERE before.subscription_id = p.subscription_id AND before.ends_at = p.starts_at)
+      AND NOT EXISTS (SELECT FROM perennial.subscription s
+        WHERE s.id = p.subscription_id AND s.started_at = p.starts_at)`,
+  rows: ({ id, subscription_id }) => ({ subscription: [subscription_id], period: [id] }),
+  say: ({ id, starts_at }) =>
+    `period ${id} starts at ${isoTime(starts_at)}: no period ends there, and no charge was made then`,
+});
+
+export const chargesOnTime = [renewalIsNotEarly];
+export const soldTerms = [amountIsItsPrice, priceWasOnSale, periodHasItsLength, periodFollows];

@@ -1,0 +1,171 @@
+import { type RawBuilder, sql } from 'kysely';
+import { pastColumns, waitingColumns } from '../db/time-columns.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check } from './check.ts';
+
+// Times that lie further ahead of now than they can, by the table that the repair after a step back
+// of the clock uses (`db/time-columns.ts`). Each check reads a table once, whatever its columns.
+
+/** A step back of the clock within the tolerance of the time sentinel is no violation. */
+export const stepBackMost = sql`interval '1 minute'`;
+
+/** The key of a row as text, and its customer. */
+interface Key {
+  readonly key: string;
+  readonly customer?: string;
+}
+
+const ofCustomer: Key = { key: 't.id', customer: 't.customer_id' };
+
+const keys: Readonly<Record<string, Key>> = {
+  access_sync: { key: "t.node_id || ' ' || t.credential_id" },
+  credential: ofCustomer,
+  customer: { key: 't.id', customer: 't.id' },
+  event: ofCustomer,
+  idempotency: { key: "t.scope || ' ' || t.key" },
+  known_price: ofCustomer,
+  ledger_entry: ofCustomer,
+  migration: { key: 't.version' },
+  notification: ofCustomer,
+  period: ofCustomer,
+  plan: { key: 't.key' },
+  plan_price: { key: "concat_ws(' ', t.plan, t.period_days, t.currency, t.valid_from)" },
+  quarantine: { key: "t.worker || ' ' || t.item" },
+  stray: { key: "t.node_id || ' ' || t.name" },
+  subscription: ofCustomer,
+  worker_state: { key: 't.worker' },
+};
+
+interface Column {
+  readonly table: string;
+  readonly column: string;
+  /** SQL that is true for a wrong time of the row `t`. */
+  readonly isWrong: string;
+}
+
+interface Row {
+  readonly customer_id: bigint | null;
+  readonly id: string;
+  readonly place: string;
+  readonly name: string;
+  readonly at: Instant;
+}
+
+/** All wrong times of these columns. `unnest` runs for the rows with a wrong time only. */
+function wrongTimes(columns: readonly Column[], now: RawBuilder<Instant>): RawBuilder<unknown> {
+  const byTable = Object.entries(Object.groupBy(columns, ({ table }) => table));
+  const selects = byTable.map(([table, of = []]) => {
+    const { key, customer = 'NULL' } = keys[table] ?? { key: 't.id' };
+    const names = of.map(({ column }) => `'${column}'`).join(', ');
+    const times = of.map(({ column, isWrong }) => `CASE WHEN ${isWrong} THEN t.${column} END`);
+    return sql`
+      SELECT ${sql.raw(customer)}::bigint AS customer_id, (${sql.raw(key)})::text AS id,
+        ${sql.lit(table)} AS place, unnest(ARRAY[${sql.raw(names)}]) AS name,
+        unnest(ARRAY[${sql.raw(times.join(', '))}]) AS at
+      FROM ${sql.table(`perennial.${table}`)} t, (SELECT ${now} AS now) clock
+      WHERE ${sql.raw(of.map(({ isWrong }) => isWrong).join(' OR '))}`;
+  });
+  return sql`
+    SELECT customer_id, id, place, name, at FROM (${sql.join(selects, sql` UNION ALL `)}) wrong
+    WHERE at IS NOT NULL`;
+}
+
+const rows = ({ place, id }: Row) => ({ [place]: [id] });
+
+/**
+ * Rows that never change keep a time of a clock that ran ahead. The repair after its step back
+ * recorded until when it was ahead (`workers/time-repair.ts`).
+ */
+const isExplained = (column: string): string => `t.${column} <= (
+  SELECT max((v.detail->>'was_ahead_until')::timestamptz) FROM perennial.event v
+  WHERE v.customer_id IS NULL AND v.subject = 'clock' AND v.action = 'times_repaired')`;
+
+const appendOnly = ['ledger_entry', 'event', 'period'];
+
+function pastColumn(table: string, column: string): Column {
+  const isFuture = `t.${column} > clock.now + interval '1 minute'`;
+  if (appendOnly.includes(table)) {
+    const isWrong = `(${isFuture} AND (${isExplained(column)}) IS NOT TRUE)`;
+    return { table, column, isWrong };
+  }
+  // Migrations of a test database have the time of the server.
+  const isTest = '(SELECT test FROM perennial.installation)';
+  return {
+    table,
+    column,
+    isWrong: table === 'migration' ? `(${isFuture} AND NOT ${isTest})` : isFuture,
+  };
+}
+
+const pastIsPast = check<Row>({
+  id: 'past-is-past',
+  promise: null,
+  title: 'a time that records the past does not lie in the future',
+  find: (now) =>
+    wrongTimes(
+      pastColumns.map(({ table, column }) => pastColumn(table, column)),
+      now,
+    ),
+  rows,
+  say: ({ place, id, name, at }) =>
+    `${place} ${id}: ${name} records the past and is ${isoTime(at)}, in the future`,
+});
+
+/**
+ * Beside the horizon: a horizon that a setting made shorter, or a gateway that asked for a longer
+ * pause.
+ */
+const slack = (place: string): string => (place === 'courier.rests_until' ? '30 days' : '1 day');
+
+/** SQL that is true if `infinity` is right: an ended subscription, a send that is not repeated. */
+const mayBeInfinite: Readonly<Record<string, string>> = {
+  'subscription.next_try_at': 'true',
+  'notification.next_attempt_at': "t.state <> 'pending'",
+};
+
+const waitHasItsHorizon = check<Row>({
+  id: 'wait-has-its-horizon',
+  promise: null,
+  title: 'a next attempt or a pause lies within its longest horizon',
+  find: (now) => {
+    const columns = waitingColumns.map(({ table, column, latest }) => {
+      const place = `${table}.${column}`;
+      const beyond = `t.${column} > (${latest}) + interval '${slack(place)}'`;
+      const finite = `(t.${column} < 'infinity' OR NOT (${mayBeInfinite[place] ?? 'false'}))`;
+      return { table, column, isWrong: `(${beyond} AND ${finite})` };
+    });
+    return wrongTimes([...columns, remindAt], now);
+  },
+  rows,
+  say: ({ place, id, name, at }) =>
+    `${place} ${id}: ${name} is ${isoTime(at)}, beyond the longest wait`,
+});
+
+/** A reminder of an end comes before it. */
+const remindAt: Column = {
+  table: 'subscription',
+  column: 'remind_at',
+  isWrong: "(t.state = 'active' AND t.remind_at > t.expires_at)",
+};
+
+const startedFirst = check<{
+  customer_id: bigint;
+  id: bigint;
+  started_at: Instant;
+  starts_at: Instant;
+}>({
+  id: 'started-with-its-first-period',
+  promise: null,
+  title: 'a subscription starts no later than its first period',
+  find: () => sql`
+    SELECT s.customer_id, s.id, s.started_at, first.starts_at
+    FROM perennial.subscription s
+    JOIN (SELECT subscription_id, min(starts_at) AS starts_at
+      FROM perennial.period GROUP BY subscription_id) first ON first.subscription_id = s.id
+    WHERE s.started_at > first.starts_at + ${stepBackMost}`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id, started_at, starts_at }) =>
+    `subscription ${id} started at ${isoTime(started_at)}, its first period at ${isoTime(starts_at)}`,
+});
+
+export const times = [pastIsPast, waitHasItsHorizon, startedFirst];

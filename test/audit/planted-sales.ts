@@ -1,0 +1,175 @@
+import type { Planted } from './planted.ts';
+import { entry, type Ids } from './planting.ts';
+
+// What was sold otherwise than its terms, its payment or its time say, with a ledger that is right.
+
+const paid =
+  (from: string, more: string) =>
+  ({ victim, newEntry }: Parameters<Planted['statements']>[0]) =>
+    `
+  ${entry(victim, newEntry, 'renewal', -149_00)}
+  INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, amount_minor,
+    currency, ledger_entry_id, period_days, list_minor, discount_percent)
+  SELECT id, customer_id, 'renewal', plan, ${from}, ${from} + interval '30 days', 14900, 'RUB',
+    ${newEntry}, 30, 14900, 0 FROM subscription WHERE id = ${victim.subscription};
+  ${receiptOf(victim, newEntry)}
+  UPDATE subscription SET expires_at = ${from} + interval '30 days'
+  WHERE id = ${victim.subscription};
+  ${more}`;
+
+const utc = (column: string) =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+const receiptOf = ({ customer }: Ids, id: bigint) => `
+  INSERT INTO notification (customer_id, subscription_id, channel, kind, dedupe_key, params,
+    next_attempt_at, created_at)
+  SELECT p.customer_id, p.subscription_id, 'telegram', 'receipt', 'receipt:${id}',
+    jsonb_build_object('amount', '149.00', 'currency', 'RUB', 'plan', p.plan,
+      'starts_at', ${utc('p.starts_at')}, 'ends_at', ${utc('p.ends_at')},
+      'balance_after', (SELECT balance_minor / 100 || '.00' FROM customer WHERE id = ${customer})),
+    clock(), clock()
+  FROM period p WHERE p.ledger_entry_id = ${id};`;
+
+const dearer = (victim: Ids, more: string) => `
+  UPDATE ledger_entry SET amount_minor = amount_minor - 14900,
+    balance_after_minor = balance_after_minor - 14900 WHERE id = ${victim.charge};
+  UPDATE customer SET balance_minor = balance_minor - 14900 WHERE id = ${victim.customer};
+  UPDATE period SET amount_minor = 29800 ${more} WHERE id = ${victim.period};
+  UPDATE notification SET params = params || '{"amount": "298.00", "balance_after": "351.00"}'
+  WHERE dedupe_key = 'receipt:${victim.charge}';`;
+
+const end = ({ subscription, charge }: Ids) => `
+  UPDATE subscription SET expires_at = (SELECT max(ends_at) FROM period
+    WHERE subscription_id = ${subscription}) WHERE id = ${subscription};
+  UPDATE subscription SET remind_at = expires_at WHERE id = ${subscription};
+  UPDATE notification SET params = params || (SELECT jsonb_build_object(
+    'starts_at', ${utc('starts_at')}, 'ends_at', ${utc('ends_at')})
+    FROM period WHERE ledger_entry_id = ${charge}) WHERE dedupe_key = 'receipt:${charge}';`;
+
+export const soldOtherwise: readonly Planted[] = [
+  {
+    check: 'amount-is-its-price',
+    what: 'a double price, with its ledger and its receipt',
+    statements: ({ victim }) => dearer(victim, ''),
+    rows: ({ victim }) => ({ period: [victim.period] }),
+  },
+  {
+    check: 'amount-is-its-price',
+    what: 'a list price without its discount',
+    statements: ({ victim }) =>
+      `UPDATE period SET discount_percent = NULL WHERE id = ${victim.period}`,
+  },
+  {
+    check: 'amount-is-its-price',
+    what: 'a discount that the amount does not have',
+    statements: ({ victim }) =>
+      `UPDATE period SET discount_percent = 10 WHERE id = ${victim.period}`,
+  },
+  {
+    check: 'amount-is-its-price',
+    what: 'a purchase with the cap of a renewal',
+    statements: ({ victim }) => `UPDATE period SET cap_minor = 14900 WHERE id = ${victim.period}`,
+  },
+  {
+    check: 'price-was-on-sale',
+    what: 'a double price that names a double list price',
+    statements: ({ victim }) => dearer(victim, ', list_minor = 29800'),
+    rows: ({ victim }) => ({ period: [victim.period] }),
+  },
+  {
+    check: 'price-was-on-sale',
+    what: 'a double price of an older program',
+    statements: ({ victim }) => dearer(victim, ', list_minor = NULL, discount_percent = NULL'),
+  },
+  {
+    check: 'price-was-on-sale',
+    what: '3 days for the price of 30, of an older program',
+    statements: ({ victim }) => `
+      UPDATE period SET ends_at = starts_at + interval '3 days', period_days = NULL,
+        list_minor = NULL, discount_percent = NULL WHERE id = ${victim.period};
+      ${end(victim)}`,
+  },
+  {
+    check: 'period-has-its-length',
+    what: '3 days for 30',
+    statements: ({ victim }) => `
+      UPDATE period SET ends_at = starts_at + interval '3 days' WHERE id = ${victim.period};
+      ${end(victim)}`,
+    rows: ({ victim }) => ({ period: [victim.period] }),
+  },
+  {
+    check: 'period-has-its-length',
+    what: '300 days for 30',
+    statements: ({ victim }) => `
+      UPDATE period SET ends_at = starts_at + interval '300 days' WHERE id = ${victim.period};
+      ${end(victim)}`,
+  },
+  {
+    check: 'renewal-is-not-early',
+    what: 'a renewal a month before its period, as if charged twice',
+    statements: paid('expires_at', ''),
+  },
+  {
+    check: 'period-follows',
+    what: 'a renewal 3 days after the end of the period before',
+    statements: (scene) =>
+      paid(
+        "expires_at + interval '3 days'",
+        `UPDATE ledger_entry SET created_at = clock() WHERE id = ${scene.newEntry};`,
+      )(scene),
+    also: ['renewal-is-not-early'],
+  },
+  {
+    check: 'payment-once',
+    what: 'one payment in two spellings of its provider',
+    statements: ({ victim, newEntry }) => `
+      ${entry(victim, newEntry, 'top_up', 100)}
+      ${entry(victim, newEntry + 50_000n, 'top_up', 100)}
+      UPDATE ledger_entry SET provider = 'yookassa', provider_ref = 'p${newEntry}'
+      WHERE id = ${newEntry};
+      UPDATE ledger_entry SET provider = ' Yoo-Kassa', provider_ref = 'p${newEntry} '
+      WHERE id = ${newEntry + 50_000n}`,
+    rows: ({ newEntry }) => ({ ledger_entry: [newEntry, newEntry + 50_000n] }),
+  },
+  {
+    check: 'entry-is-in-the-timeline',
+    what: 'a timeline that was deleted',
+    statements: ({ victim }) => `DELETE FROM event WHERE customer_id = ${victim.customer}`,
+    violations: 2,
+  },
+  {
+    check: 'event-has-its-entry',
+    what: 'a top-up that was deleted, with its money',
+    statements: ({ victim }) => `
+      DELETE FROM ledger_entry WHERE id = ${victim.topUp};
+      UPDATE ledger_entry SET balance_after_minor = 0 WHERE id = ${victim.charge};
+      UPDATE ledger_entry SET amount_minor = 0 WHERE id = ${victim.charge};
+      UPDATE customer SET balance_minor = 0 WHERE id = ${victim.customer}`,
+    also: ['charge-is-the-amount', 'receipt-is-of-its-charge'],
+  },
+  {
+    check: 'refund-is-its-part',
+    what: 'a refund without money',
+    statements: ({ victim }) => `
+      UPDATE period SET refunded_at = clock() WHERE id = ${victim.period};
+      UPDATE subscription SET expires_at = started_at, state = 'expired'
+      WHERE id = ${victim.subscription};
+      UPDATE credential SET retired_at = clock() WHERE id = '${victim.credential}'`,
+    rows: ({ victim }) => ({ period: [victim.period] }),
+  },
+  {
+    check: 'refund-is-its-part',
+    what: 'a refund of a kopeck',
+    statements: ({ victim, newEntry }) => `
+      ${entry(victim, newEntry, 'refund', 1)}
+      UPDATE period SET refunded_at = clock(), refund_entry_id = ${newEntry}
+      WHERE id = ${victim.period};
+      UPDATE subscription SET expires_at = started_at, state = 'expired'
+      WHERE id = ${victim.subscription};
+      UPDATE credential SET retired_at = clock() WHERE id = '${victim.credential}';
+      INSERT INTO notification (customer_id, channel, kind, dedupe_key, params, next_attempt_at,
+        created_at) VALUES (${victim.customer}, 'telegram', 'refund', 'refund:${victim.period}',
+        '{}', clock(), clock())`,
+    rows: ({ victim, newEntry }) => ({ period: [victim.period], ledger_entry: [newEntry] }),
+  },
+];

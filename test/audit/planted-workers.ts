@@ -1,0 +1,88 @@
+// What belongs to no customer: runs, quarantine, couriers, nodes, fences and their times.
+
+export interface PlantedWork {
+  readonly check: string;
+  /** The row as the report names it. */
+  readonly names: string;
+  readonly statements: string;
+}
+
+const far = "'2099-01-01Z'";
+
+const run = (worker: string, values: string) => `
+  INSERT INTO worker_run (worker, replica, replica_number, started_at, finished_at, outcome)
+  VALUES ('${worker}', 'r', 1, ${values})`;
+
+const waits = (names: string, statements: string) => {
+  return { check: 'wait-has-its-horizon', names, statements };
+};
+const past = (names: string, statements: string) => ({ check: 'past-is-past', names, statements });
+
+export const ofWorkers: readonly PlantedWork[] = [
+  {
+    check: 'quarantine-is-retried',
+    names: 'quarantine keep-node x',
+    statements: `
+      INSERT INTO worker_state (worker, runs, passed_at) VALUES ('keep-node', 1, clock());
+      INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
+      VALUES ('keep-node', 'x', 'x', clock() - interval '25 hours', clock() - interval '26 hours')`,
+  },
+  {
+    check: 'run-has-ended',
+    names: 'auto-renewal',
+    statements: run('auto-renewal', "clock() - interval '25 hours', NULL, 'running'"),
+  },
+  {
+    check: 'run-ends-after-its-start',
+    names: 'trial-notifications',
+    statements: run('trial-notifications', "clock(), clock() - interval '2 minutes', 'success'"),
+  },
+  {
+    check: 'work-is-recorded',
+    names: 'worker_run fast-expiry-cleanup',
+    statements: `
+      INSERT INTO event (customer_id, subject, action, actor, at)
+      VALUES (NULL, 'x', 'x', 'fast-expiry-cleanup', clock())`,
+  },
+  {
+    check: 'fences-were-issued',
+    names: 'courier 1000000',
+    statements: "INSERT INTO courier (id, epoch) VALUES ('log', 1000000)",
+  },
+  waits(
+    'quarantine auto-renewal y',
+    `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
+     VALUES ('auto-renewal', 'y', 'x', '2126-01-01Z', clock())`,
+  ),
+  waits('node nl-1: open_until', `UPDATE node SET open_until = ${far}`),
+  waits('node nl-1: reconcile_open_until', `UPDATE node SET reconcile_open_until = ${far}`),
+  waits(
+    'courier mail: rests_until',
+    `INSERT INTO courier (id, rests_until) VALUES ('mail', ${far})`,
+  ),
+  waits(
+    'access_sync nl-1',
+    `UPDATE access_sync SET next_attempt_at = ${far} WHERE ctid = (SELECT min(ctid) FROM access_sync)`,
+  ),
+  past('node nl-1: last_seen_at', `UPDATE node SET last_seen_at = ${far}`),
+  past('node nl-1: reconciled_at', `UPDATE node SET reconciled_at = ${far}`),
+  past('worker_run', run('expiry-reminders', `${far}, NULL, 'running'`)),
+  past('plan plus: retired_at', `UPDATE plan SET retired_at = ${far} WHERE key = 'plus'`),
+  past(
+    'token abcdefgh: created_at',
+    `INSERT INTO token (id, name, scopes, hash, created_at) VALUES ('abcdefgh', 'x', '{read}',
+       decode(repeat('00', 32), 'hex'), ${far})`,
+  ),
+  past(
+    'quarantine auto-renewal z: first_seen_at',
+    `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
+     VALUES ('auto-renewal', 'z', 'x', clock(), ${far})`,
+  ),
+];
+
+/** No worker for days. Apart from the others, whose runs are recent. */
+export const noWorker: PlantedWork = {
+  check: 'workers-run',
+  names: 'no worker has run since',
+  statements: run('auto-renewal', "clock() - interval '3 days 1 ms', clock(), 'success'"),
+};
