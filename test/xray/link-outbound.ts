@@ -1,0 +1,110 @@
+// The outbound of Xray's configuration that a client makes of a share link.
+
+type Params = Readonly<Record<string, string>>;
+
+interface Read {
+  readonly protocol: string;
+  readonly address: string;
+  readonly port: number;
+  readonly user: string;
+  readonly params: Params;
+}
+
+function readUrl(link: string): Read {
+  const { protocol, hostname, port, username, searchParams } = new URL(link);
+  return {
+    protocol: protocol.slice(0, -1),
+    address: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(port),
+    user: decodeURIComponent(username),
+    params: Object.fromEntries(searchParams),
+  };
+}
+
+function readVmess(link: string): Read {
+  const read = JSON.parse(
+    Buffer.from(link.slice('vmess://'.length), 'base64').toString(),
+  ) as Params;
+  const { add = '', port, id = '', net = 'tcp', type = '', host = '', path = '', tls = '' } = read;
+  const isGrpc = net === 'grpc';
+  const params = {
+    ...read,
+    ...{ type: net, security: tls || 'none', headerType: type, mode: type, host },
+    ...(isGrpc ? { serviceName: path, authority: host } : { path }),
+  };
+  return { protocol: 'vmess', address: add, port: Number(port), user: id, params };
+}
+
+function settingsOf({ protocol, address, port, user, params }: Read): object {
+  const at = { address, port };
+  switch (protocol) {
+    case 'vless':
+      return { ...at, id: user, encryption: params.encryption ?? 'none', flow: params.flow ?? '' };
+    case 'trojan':
+      return { ...at, password: user };
+    default:
+      return { ...at, id: user, security: params.scy ?? 'auto' };
+  }
+}
+
+function transportOf({ type = 'tcp', path, host, mode, extra, headerType, ...more }: Params) {
+  switch (type) {
+    case 'ws':
+      return { wsSettings: { path, host } };
+    case 'httpupgrade':
+      return { httpupgradeSettings: { path, host } };
+    case 'grpc':
+      return {
+        grpcSettings: {
+          ...{ serviceName: more.serviceName, authority: more.authority },
+          multiMode: mode === 'multi',
+        },
+      };
+    case 'xhttp': {
+      const given = extra === undefined ? {} : { extra: JSON.parse(extra) as object };
+      return { xhttpSettings: { path, host, mode, ...given } };
+    }
+    default: {
+      const request = { path: [path ?? '/'], headers: { Host: (host ?? '').split(',') } };
+      return { rawSettings: headerType === 'http' ? { header: { type: 'http', request } } : {} };
+    }
+  }
+}
+
+function securityOf({ security = 'none', sni, fp, ...more }: Params) {
+  const common = { serverName: sni, fingerprint: fp };
+  switch (security) {
+    case 'tls':
+      return {
+        tlsSettings: {
+          ...common,
+          ...(more.alpn !== undefined && { alpn: more.alpn.split(',') }),
+          ...{ pinnedPeerCertSha256: more.pcs, verifyPeerCertByName: more.vcn },
+          echConfigList: more.ech,
+        },
+      };
+    case 'reality':
+      return {
+        realitySettings: {
+          ...{ ...common, password: more.pbk, shortId: more.sid ?? '', spiderX: more.spx ?? '' },
+          mldsa65Verify: more.pqv,
+        },
+      };
+    default:
+      return {};
+  }
+}
+
+export function outboundOf(link: string): object {
+  const read = link.startsWith('vmess://') ? readVmess(link) : readUrl(link);
+  const { type = 'tcp', security = 'none' } = read.params;
+  return {
+    protocol: read.protocol,
+    settings: settingsOf(read),
+    streamSettings: {
+      ...{ network: type, security },
+      ...transportOf(read.params),
+      ...securityOf(read.params),
+    },
+  };
+}
