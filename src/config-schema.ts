@@ -21,6 +21,19 @@ const duration = z.union([z.string(), z.number()]).transform((given, context) =>
   return z.NEVER;
 });
 
+/** A duration, or 0 and `off` to switch it off. */
+const durationOrZero = z.union(
+  [
+    z.union([z.literal(0), z.literal('0'), z.literal('off'), z.literal(false)]).transform(() => 0),
+    duration,
+  ],
+  { error: 'is not a duration up to 3660d; 7d, or 0 for off, is' },
+);
+
+const onOff = z
+  .union([z.boolean(), z.enum(['on', 'off'])], { error: 'must be on or off' })
+  .transform((given) => given === true || given === 'on');
+
 /** A duration of whole days at least. */
 const atLeast = (days: number) =>
   duration.refine((ms) => ms >= days * dayMs, `is too short; expected at least ${days}d`);
@@ -208,8 +221,16 @@ export const fileSchema = mapping({
   renewal: mapping({
     window: duration.default(6 * hourMs),
     retry: duration.default(hourMs),
-    revive: duration.default(7 * dayMs),
+    revive: durationOrZero.default(7 * dayMs),
     notice: duration.default(dayMs),
+  }).optional(),
+  money: mapping({
+    top_up_max: major
+      .refine((text) => /^\d{1,15}(\.\d{1,4})?$/.test(text) && Number(text) > 0, {
+        error: 'must be an amount above 0, as 100000',
+      })
+      .default('100000'),
+    claims: onOff.default(true),
   }).optional(),
   retention: mapping({
     notices: atLeast(30).default(180 * dayMs),

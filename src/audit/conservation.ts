@@ -76,4 +76,48 @@ const ledgerIdOnce = check<{ customer_id: bigint; entry_id: bigint; other_id: bi
   say: (row) => `customers ${row.customer_id} and ${row.other_id} have an entry of the same id`,
 });
 
-export const conservation = [balanceIsItsLedger, balanceNotNegative, ledgerRunsOn, ledgerIdOnce];
+const claimIsItsLedger = check<{ customer_id: bigint; claim: bigint; ledger: bigint }>({
+  id: 'claim-is-its-ledger',
+  promise: 1,
+  title: 'a claim is the sum of its changes in the ledger',
+  find: () => sql`
+    SELECT c.id AS customer_id, c.claim_minor AS claim, coalesce(l.sum, 0)::bigint AS ledger
+    FROM perennial.customer c
+    LEFT JOIN (SELECT customer_id, sum(claim_minor) AS sum FROM perennial.ledger_entry
+      WHERE claim_minor IS NOT NULL GROUP BY customer_id) l ON l.customer_id = c.id
+    WHERE c.claim_minor <> coalesce(l.sum, 0)`,
+  rows: (row) => ({ customer: [row.customer_id] }),
+  say: ({ claim, ledger, currency }) =>
+    `the claim is ${moneyText(claim, currency)}, the ledger comes to ${moneyText(ledger, currency)}`,
+});
+
+/** A later entry of a payment continues the one before it: a chargeback there, a move to another. */
+const paymentIsOne = check<{ customer_id: bigint; entry_id: bigint; payment_id: bigint }>({
+  id: 'payment-is-one',
+  promise: 1,
+  title: 'a payment that was moved or charged back left the customer who had it',
+  find: () => sql`
+    SELECT e.customer_id, e.id AS entry_id, e.payment_entry_id AS payment_id
+    FROM perennial.ledger_entry e
+    LEFT JOIN perennial.ledger_entry payment ON payment.id = e.payment_entry_id
+      AND payment.kind = 'top_up' AND payment.provider = e.provider
+      AND payment.provider_ref = e.provider_ref
+    LEFT JOIN perennial.ledger_entry gone ON gone.id = e.out_entry_id
+      AND gone.customer_id = payment.customer_id AND gone.kind = 'adjustment'
+    WHERE e.payment_entry_id IS NOT NULL AND NOT coalesce(CASE e.kind
+      WHEN 'chargeback' THEN e.customer_id = payment.customer_id
+        AND e.claim_minor - e.amount_minor <= payment.amount_minor
+      ELSE e.amount_minor = payment.amount_minor
+        AND coalesce(gone.claim_minor, 0) - gone.amount_minor = payment.amount_minor END, false)`,
+  rows: (row) => ({ ledger_entry: [row.entry_id, row.payment_id] }),
+  say: (row) => `ledger entry ${row.entry_id} does not continue payment ${row.payment_id}`,
+});
+
+export const conservation = [
+  balanceIsItsLedger,
+  balanceNotNegative,
+  ledgerRunsOn,
+  ledgerIdOnce,
+  claimIsItsLedger,
+  paymentIsOne,
+];

@@ -41,7 +41,17 @@ export type Step =
       readonly before: object | null;
     };
 
-export type RuleKey = 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed';
+const ruleKeys = [
+  'discounts',
+  'renewal',
+  'retention',
+  'trial',
+  'notices',
+  'feed',
+  'money',
+] as const;
+
+export type RuleKey = (typeof ruleKeys)[number];
 
 interface PlanRow {
   readonly key: string;
@@ -166,6 +176,8 @@ function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
     }
     case 'trial':
       return file.trial;
+    case 'money':
+      return file.money;
   }
 }
 
@@ -174,7 +186,7 @@ async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
     SELECT key, value FROM perennial.setting`.execute(db);
   const there = new Map(rows.map((row) => [row.key, row.value]));
   const steps: Step[] = [];
-  for (const key of ['discounts', 'renewal', 'retention', 'trial', 'notices', 'feed'] as const) {
+  for (const key of ruleKeys) {
     const value = ruleOf(file, key);
     const before = there.get(key) ?? null;
     if (value !== undefined && !same(value, before))

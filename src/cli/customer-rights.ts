@@ -17,12 +17,15 @@ import {
   tg,
   withSubscription,
 } from './customer-call.ts';
+import { type PreviewOption, runOrPreview, withPreview } from './customer-reversals.ts';
 import { command, type OpenBooks } from './frame.ts';
 import { linksText } from './links.ts';
+import { type PaymentOptions, readPayment, withReference } from './payment-options.ts';
 
 // `perennial customer …`: what a customer buys, gets, gives back and loses.
 
-interface PurchaseOptions extends SubscriptionOption {
+interface PurchaseOptions extends SubscriptionOption, PaymentOptions {
+  readonly pay?: string;
   readonly plan: string;
   readonly days: number;
   readonly new?: boolean;
@@ -38,10 +41,15 @@ export function purchaseCommand(open: OpenBooks): Command {
       '--auto-renew <on|off>',
       'of a new or converted one; an extended one keeps its own (default: on)',
       onOff,
-    );
-  return changing<PurchaseOptions>(open, build, ({ db }, options, id) =>
-    purchase(call(db, options), {
-      telegramId: tg(id),
+    )
+    .option('--pay <AMOUNT>', 'a payment that is credited in the same transaction');
+  return changing<PurchaseOptions>(open, withReference(build), async ({ db }, options, id) => {
+    const telegramId = tg(id);
+    const { pay } = options;
+    const payment = pay === undefined ? {} : await readPayment(db, telegramId, pay, options);
+    return purchase(call(db, options), {
+      telegramId,
+      ...payment,
       plan: options.plan,
       periodDays: options.days,
       ...given({
@@ -49,8 +57,8 @@ export function purchaseCommand(open: OpenBooks): Command {
         isNew: options.new,
         autoRenew: options.autoRenew,
       }),
-    }),
-  );
+    });
+  });
 }
 
 export function trialCommand(open: OpenBooks): Command {
@@ -100,24 +108,30 @@ export function changePlanCommand(open: OpenBooks): Command {
   );
 }
 
-interface RefundOptions extends KeyOption {
+interface RefundOptions extends PreviewOption {
   readonly period: bigint;
   readonly unused?: boolean;
   readonly keepAutoRenew?: boolean;
+  readonly payout?: boolean;
 }
 
 export function refundCommand(open: OpenBooks): Command {
-  const build = command('refund <TG>', 'refund a period to the balance, or take a grant back')
+  const build = withPreview(
+    command('refund <TG>', 'refund a period to the balance, or take a grant back'),
+  )
     .requiredOption('--period <ID>', 'which one; "customer show" lists them', rowId)
     .option('--unused', 'only the part that is not used yet (default: whole)')
-    .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again');
-  return changing<RefundOptions>(open, build, ({ db }, options, id) =>
-    refund(call(db, options), {
-      telegramId: tg(id),
-      periodId: options.period as PeriodId,
-      part: options.unused === true ? 'unused' : 'whole',
-      ...given({ keepAutoRenew: options.keepAutoRenew }),
-    }),
+    .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again')
+    .option('--payout', 'the money leaves the balance at once, to be paid out');
+  return changing<RefundOptions>(open, build, (books, options, id) =>
+    runOrPreview(books, options, (asked) =>
+      refund(asked, {
+        telegramId: tg(id),
+        periodId: options.period as PeriodId,
+        part: options.unused === true ? 'unused' : 'whole',
+        ...given({ keepAutoRenew: options.keepAutoRenew, payout: options.payout }),
+      }),
+    ),
   );
 }
 

@@ -6,6 +6,7 @@ import { createCustomer, setCustomer } from '../subscription/customers.ts';
 import { currencyOf, portraitOf } from '../subscription/portrait.ts';
 import { amount, given, onOff, whole } from './arguments.ts';
 import { call, changing, type KeyOption, tg } from './customer-call.ts';
+import { chargebackCommand, movePaymentCommand } from './customer-reversals.ts';
 import {
   autoRenew,
   changePlanCommand,
@@ -18,6 +19,7 @@ import {
 } from './customer-rights.ts';
 import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
 import { linksText } from './links.ts';
+import { type PaymentOptions, readPayment, withReference } from './payment-options.ts';
 import { customerNodesText, portraitText } from './portrait-text.ts';
 
 // `perennial customer …`: each calls one function of subscription/. A customer is named by the
@@ -35,6 +37,8 @@ export function customerCommand(open: OpenBooks): Command {
     .addCommand(autoRenew(open))
     .addCommand(changePlanCommand(open))
     .addCommand(refundCommand(open))
+    .addCommand(chargebackCommand(open))
+    .addCommand(movePaymentCommand(open))
     .addCommand(adjustCommand(open))
     .addCommand(grantCommand(open))
     .addCommand(revokeCommand(open))
@@ -123,23 +127,17 @@ function show(open: OpenBooks): Command {
     );
 }
 
-interface TopUpOptions extends KeyOption {
-  readonly provider?: string;
-  readonly ref?: string;
-}
-
 function topUpCommand(open: OpenBooks): Command {
-  const build = command('top-up <TG> <AMOUNT>', 'credit a balance; wakes auto-renewal')
-    .option('--provider <P>', 'who took the payment')
-    .option('--ref <R>', 'the payment there: credited once, whatever the key');
-  return changing<TopUpOptions>(open, build, async ({ db }, options, id, text = '') => {
-    const telegramId = tg(id);
-    return topUp(call(db, options), {
-      telegramId,
-      amountMinor: amount(text, await currencyOf(db, telegramId), 'AMOUNT'),
-      ...given({ provider: options.provider, providerRef: options.ref }),
-    });
-  });
+  const build = command('top-up <TG> <AMOUNT>', 'credit a balance; wakes auto-renewal');
+  return changing<KeyOption & PaymentOptions>(
+    open,
+    withReference(build),
+    async ({ db }, options, id, text = '') => {
+      const telegramId = tg(id);
+      const { payment, ...more } = await readPayment(db, telegramId, text, options, 'AMOUNT');
+      return topUp(call(db, options), { telegramId, ...payment, ...more });
+    },
+  );
 }
 
 function adjustCommand(open: OpenBooks): Command {

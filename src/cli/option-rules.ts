@@ -42,7 +42,19 @@ const rules: Readonly<Record<string, Rules>> = {
       },
     ],
   },
-  'customer purchase': { excludes: [['--new', '--subscription']] },
+  'customer purchase': {
+    requires: [
+      { option: '--provider', needs: '--ref', because: 'only both of them name a payment' },
+      { option: '--ref', needs: '--provider', because: 'only both of them name a payment' },
+      ...['--provider', '--currency', '--confirm'].map((option) => ({
+        option,
+        needs: '--pay',
+        because: 'it is about the payment',
+      })),
+    ],
+    excludes: [['--new', '--subscription']],
+  },
+  'customer move-payment': { excludes: [['--adjustment', '--claim']] },
   'customer grant': { excludes: [['--plan', '--subscription']] },
   'customer show': { excludes: [['--qr', '--json']] },
   restore: { unused: ['--now'] },

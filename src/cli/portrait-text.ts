@@ -16,6 +16,9 @@ export function portraitText(portrait: Portrait): string {
   return [
     `customer ${customer.telegram_id}  ${customer.locale}, ${customer.time_zone}${traits.map((t) => `, ${t}`).join('')}`,
     `balance ${customer.balance} ${currency}`,
+    Number(customer.claim) > 0
+      ? `claim ${customer.claim} ${currency}, paid by the next top-ups`
+      : '',
     ...portrait.subscriptions.map(subscriptionText),
     portrait.subscriptions.length < portrait.subscriptions_total
       ? `\nshown: ${portrait.subscriptions.length} of ${portrait.subscriptions_total} subscriptions`

@@ -9,6 +9,7 @@ import type {
 } from '../kernel/ids.ts';
 import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
 import type { Json, MaybeTime, Time } from './columns.ts';
+import type { ledgerKinds, PaymentLinks } from './schema-ledger.ts';
 import type { PeriodTerms } from './schema-period.ts';
 import type { KnownPriceTable, PlanPriceTable, PriceReviewTable } from './schema-prices.ts';
 import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-program.ts';
@@ -19,7 +20,7 @@ import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-pro
 export type SubscriptionKind = 'trial' | 'paid';
 export type SubscriptionState = 'active' | 'expired' | 'revoked';
 export type PeriodSource = 'trial' | 'purchase' | 'renewal' | 'grant' | 'import';
-export type LedgerKind = 'opening' | 'top_up' | 'purchase' | 'renewal' | 'refund' | 'adjustment';
+export type LedgerKind = (typeof ledgerKinds)[number];
 export type RunOutcome =
   | 'running'
   | 'success'
@@ -49,6 +50,7 @@ export interface CustomerTable {
   time_zone: Generated<string>;
   currency: string;
   balance_minor: Generated<bigint>;
+  claim_minor: Generated<bigint>;
   vip: Generated<boolean>;
   discount_percent: Generated<number>;
   trial_used_at: MaybeTime;
@@ -79,9 +81,10 @@ export interface SubscriptionTable {
   next_try_at: MaybeTime;
   remind_at: MaybeTime;
   changes_at: MaybeTime;
+  woken_at: MaybeTime;
 }
 
-export interface LedgerEntryTable {
+export interface LedgerEntryTable extends PaymentLinks {
   id: GeneratedAlways<LedgerEntryId>;
   customer_id: CustomerId;
   amount_minor: bigint;
@@ -254,7 +257,7 @@ export interface IdempotencyTable {
 }
 
 export interface SettingTable {
-  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed';
+  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed' | 'money';
   value: Json<JsonObject>;
 }
 

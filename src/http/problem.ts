@@ -28,6 +28,12 @@ const statuses: Readonly<Record<string, number>> = {
   no_price: 422,
   which_subscription: 422,
   bad_amount: 422,
+  other_currency: 422,
+  top_up_too_large: 422,
+  no_payment: 404,
+  no_adjustment: 422,
+  same_customer: 422,
+  no_payout: 422,
   no_provider: 422,
   no_provider_ref: 422,
   key_reused: 422,
@@ -83,6 +89,7 @@ const titles: Readonly<Record<number, string>> = {
 
 /** The next step for a client of the API, by the code of the refusal. */
 const hints: Readonly<Record<string, string>> = {
+  top_up_too_large: 'a token with the scope admin may credit it',
   which_subscription: 'name one as subscription_id',
   other_plan: 'change-plan moves it to another plan; "new": true buys another subscription',
   unpriced_time: '"forfeit": true gives this time up, "when": "next" keeps it',

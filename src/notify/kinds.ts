@@ -107,6 +107,7 @@ export const kinds = {
       currency: 'currency',
       plan: 'plan',
       balance_after: 'money',
+      paid_out: 'money?',
       ends_at: 'time?',
       refunded_at: 'late',
     },

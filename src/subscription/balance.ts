@@ -1,18 +1,16 @@
-import { sql } from 'kysely';
 import { refused } from '../kernel/faults.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
+import { claimAnswer, creditPayment, type Payment } from './payments.ts';
 import { ofCustomer, record } from './timeline.ts';
 import { tryAgainNow } from './wake.ts';
 
 // Money that comes in (the operator's affair how) and corrections by hand.
 
-export interface TopUp {
+export interface TopUp extends Payment {
   readonly telegramId: bigint;
-  readonly amountMinor: bigint;
-  /** Who took the payment and its reference there: a payment is credited once, whatever the key. */
-  readonly provider?: string;
-  readonly providerRef?: string;
+  /** A person has confirmed an amount above `money.top_up_max`. */
+  readonly isConfirmed?: boolean;
 }
 
 export type BalanceAnswer = {
@@ -23,56 +21,26 @@ export type BalanceAnswer = {
   readonly ledger_entry_id: number;
 };
 
-/** Credits a balance and wakes auto-renewal. @throws Fault `bad_amount`, `payment_known` */
-export function topUp(call: Call, request: TopUp): Promise<BalanceAnswer> {
+export type TopUpAnswer = BalanceAnswer & {
+  /** The part of the top-up that paid the claim. */
+  readonly claim_paid: string;
+  readonly claim: string;
+};
+
+/** Credits a balance and wakes auto-renewal. @throws Fault of `creditPayment` */
+export function topUp(
+  call: Call,
+  { isConfirmed = false, ...request }: TopUp,
+): Promise<TopUpAnswer> {
   return forCustomer(call, 'top-up', request.telegramId, request, async (desk) => {
-    if (request.amountMinor <= 0n) {
-      throw refused('bad_amount', 'a top-up must be above 0', 'to take money away there is adjust');
-    }
-    await refuseKnownPayment(desk, request);
-    const { provider, providerRef } = request;
-    const entryId = await move(desk, {
-      amountMinor: request.amountMinor,
-      kind: 'top_up',
-      ...(provider === undefined ? {} : { provider }),
-      ...(providerRef === undefined ? {} : { providerRef }),
-    });
+    const { entryId, claimPaidMinor } = await creditPayment(desk, request, isConfirmed);
     await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
-    return told(desk, 'topped_up', request.amountMinor, entryId, {});
+    const more = claimPaidMinor === 0n ? {} : { claim_paid_minor: claimPaidMinor };
+    return {
+      ...(await told(desk, 'topped_up', request.amountMinor, entryId, more)),
+      ...claimAnswer(desk, claimPaidMinor),
+    };
   });
-}
-
-/** @throws Fault `no_provider`, `no_provider_ref`: only both of them name a payment */
-function requireWholeReference({ provider, providerRef }: Partial<TopUp>): void {
-  if (providerRef !== undefined && !provider) {
-    throw refused('no_provider', 'a payment reference needs its provider, or it names nothing');
-  }
-  if (provider !== undefined && !providerRef) {
-    throw refused('no_provider_ref', 'a provider needs the reference of the payment');
-  }
-}
-
-async function refuseKnownPayment(desk: Desk, request: TopUp): Promise<void> {
-  requireWholeReference(request);
-  if (request.providerRef === undefined) return;
-  const { provider, providerRef } = request;
-  // Two requests for one payment: the second waits here for the first one's commit, and then
-  // finds its entry. The transaction holds its customer and waits for no other customer.
-  await sql`
-    SELECT pg_advisory_xact_lock(hashtextextended(${`payment ${provider} ${providerRef}`}, 0))`.execute(
-    desk.tx,
-  );
-  const { rows } = await sql<{ telegram_id: bigint }>`
-    SELECT c.telegram_id FROM perennial.ledger_entry e
-    JOIN perennial.customer c ON c.id = e.customer_id
-    WHERE e.provider = ${provider} AND e.provider_ref = ${providerRef}`.execute(desk.tx);
-  const [known] = rows;
-  if (known === undefined) return;
-  throw refused(
-    'payment_known',
-    `payment ${providerRef} of ${provider} was credited already`,
-    `it is in the ledger of customer ${known.telegram_id}`,
-  );
 }
 
 export interface Adjustment {

@@ -9,14 +9,15 @@ import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
 import { dropPaidPrices } from './known-prices.ts';
+import { creditPayment, type Payment } from './payments.ts';
 import { addPeriods, periodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
 import { receiptOf } from './renewing.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
-import { ofSubscription, record } from './timeline.ts';
-import { releaseQuarantine } from './wake.ts';
+import { ofCustomer, ofSubscription, record } from './timeline.ts';
+import { releaseQuarantine, tryAgainNow } from './wake.ts';
 
 // Buying a period from the balance (DESIGN.md 5, "Buying"). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid
@@ -36,6 +37,10 @@ export interface Purchase extends EndCondition {
   readonly autoRenew?: boolean;
   /** What the customer was told that it costs: another price is refused, not charged. */
   readonly quotedMinor?: bigint;
+  /** Credited in the same transaction: nothing else can spend it first. */
+  readonly payment?: Payment;
+  /** A person has confirmed a payment above `money.top_up_max`. */
+  readonly isConfirmed?: boolean;
 }
 
 export type PurchaseAnswer = {
@@ -54,17 +59,37 @@ export type PurchaseAnswer = {
 };
 
 /** @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, … */
-export function purchase(call: Call, request: Purchase): Promise<PurchaseAnswer> {
+export function purchase(
+  call: Call,
+  { isConfirmed = false, ...request }: Purchase,
+): Promise<PurchaseAnswer> {
   return forCustomer(call, 'purchase', request.telegramId, request, async (desk) => {
     await heardOf(desk);
+    if (request.payment !== undefined) await creditFirst(desk, request.payment, isConfirmed);
     const prices = await readPriceList(desk.tx, desk.now);
     const price = await priceOf(desk, prices, request);
     refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
     refuseShort(desk, price.amountMinor, desk.customer.balanceMinor);
     const subscription = await findTarget(desk, request);
     requireEnd(subscription, request);
-    return sell(desk, request, subscription, price);
+    const answer = await sell(desk, request, subscription, price);
+    // What is left of the payment may pay for the customer's other subscriptions.
+    if (request.payment !== undefined)
+      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    return answer;
   });
+}
+
+async function creditFirst(desk: Desk, payment: Payment, isConfirmed: boolean): Promise<void> {
+  const { tx, customer, actor, now } = desk;
+  const { entryId, claimPaidMinor } = await creditPayment(desk, payment, isConfirmed);
+  const detail = {
+    ledger_entry_id: entryId,
+    amount_minor: payment.amountMinor,
+    ...(claimPaidMinor === 0n ? {} : { claim_paid_minor: claimPaidMinor }),
+  };
+  const subject = ofCustomer(customer.id);
+  await record(tx, [{ customerId: customer.id, subject, action: 'topped_up', detail }], actor, now);
 }
 
 /** What the customer pays. @throws Fault `no_plan`, `no_price` */

@@ -5,11 +5,12 @@ import { keepMark } from '../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { LedgerKind } from '../db/schema.ts';
 import { clockFault, readClockReading } from '../db/trusted-time.ts';
-import { type Fault, refused } from '../kernel/faults.ts';
+import { refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits, minorMax, moneyText } from '../kernel/money.ts';
-import { book, reserveEntryIds } from './ledger.ts';
+import { book, type Reversal, reserveEntryIds } from './ledger.ts';
+import { type Customer, lockCustomer, noCustomer, readCustomer } from './locked-customer.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { type Actor, detailJson } from './timeline.ts';
 
@@ -33,18 +34,7 @@ export interface Call {
   readonly extend?: (tx: Tx, answer: Answer) => Promise<object>;
 }
 
-/** The customer under the lock. */
-export interface Customer {
-  readonly id: CustomerId;
-  readonly telegramId: bigint;
-  readonly currency: string;
-  readonly vip: boolean;
-  readonly discountPercent: number;
-  readonly trialUsedAt: Instant | null;
-  readonly reachable: boolean;
-  /** Kept up to date by `move`. */
-  balanceMinor: bigint;
-}
+export type { Customer } from './locked-customer.ts';
 
 /** What a command works with once it holds the customer. */
 export interface Desk {
@@ -91,9 +81,7 @@ const timeless: ReadonlySet<string> = new Set([
   'set',
   'auto-renew',
   'reissue',
-  'payout',
-  'chargeback',
-  'claim',
+  'move-payment',
 ]);
 
 type TimeUse = 'period' | 'record' | 'quote' | 'list';
@@ -118,7 +106,7 @@ async function commandTime(tx: Tx, use: TimeUse): Promise<Instant> {
   return now;
 }
 
-async function deskOf(
+export async function deskOf(
   tx: Tx,
   actor: Actor,
   customerId: CustomerId,
@@ -167,27 +155,6 @@ export async function refuseInFlight(tx: Tx, scope: string, call: Call): Promise
     'in_flight',
     `a request with the idempotency key "${call.key}" is under way; ask again for its answer`,
   );
-}
-
-const noCustomer = (telegramId: bigint): Fault =>
-  refused('no_customer', `there is no customer ${telegramId}`);
-
-/** Locks the row and nothing else: what is read comes in a statement of its own (rule 2). */
-async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
-  const { rows } = await sql<{ id: CustomerId }>`
-    SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}
-    FOR NO KEY UPDATE`.execute(tx);
-  const [row] = rows;
-  if (row === undefined) throw noCustomer(telegramId);
-  return row.id;
-}
-
-async function readCustomer(tx: Tx, id: CustomerId): Promise<Customer> {
-  const { rows } = await sql<Customer>`
-    SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
-      trial_used_at AS "trialUsedAt", reachable, balance_minor AS "balanceMinor"
-    FROM perennial.customer WHERE id = ${id}`.execute(tx);
-  return rows[0] as Customer;
 }
 
 /** The owner of keys that were stored before keys had owners. Such a key still counts for all. */
@@ -256,6 +223,7 @@ export interface Movement {
   readonly kind: LedgerKind;
   readonly provider?: string;
   readonly providerRef?: string;
+  readonly reversal?: Reversal;
 }
 
 /**
@@ -280,6 +248,7 @@ export async function move(desk: Desk, movement: Movement): Promise<LedgerEntryI
     desk.now,
   );
   desk.customer.balanceMinor = balanceAfterMinor;
+  desk.customer.claimMinor += movement.reversal?.claimMinor ?? 0n;
   return id;
 }
 

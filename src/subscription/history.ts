@@ -26,6 +26,8 @@ export type LedgerLine = {
   readonly balance_after: string;
   readonly provider: string | null;
   readonly provider_ref: string | null;
+  readonly dispute: string | null;
+  readonly claim: string | null;
   readonly created_at: string;
 };
 
@@ -36,6 +38,8 @@ interface LedgerRow {
   readonly after: bigint;
   readonly provider: string | null;
   readonly provider_ref: string | null;
+  readonly dispute: string | null;
+  readonly claimMinor: bigint | null;
   readonly at: Instant;
 }
 
@@ -47,7 +51,7 @@ export async function ledgerOf(
 ): Promise<LedgerLine[]> {
   const { rows } = await sql<LedgerRow>`
     SELECT id, kind, amount_minor AS amount, balance_after_minor AS after, provider, provider_ref,
-      created_at AS at
+      dispute, claim_minor AS "claimMinor", created_at AS at
     FROM perennial.ledger_entry WHERE customer_id = ${id} AND id < ${before}
     ORDER BY id DESC LIMIT ${max}`.execute(db);
   return rows.map((row) => ({
@@ -57,6 +61,8 @@ export async function ledgerOf(
     balance_after: majorUnits(row.after, currency),
     provider: row.provider,
     provider_ref: row.provider_ref,
+    dispute: row.dispute,
+    claim: row.claimMinor === null ? null : majorUnits(row.claimMinor, currency),
     created_at: isoTime(row.at),
   }));
 }

@@ -21,6 +21,16 @@ export interface Booking {
   readonly idempotencyKey: string;
   readonly provider?: string;
   readonly providerRef?: string;
+  /** Of an entry that moves or reverses a payment, or changes the claim. */
+  readonly reversal?: Reversal;
+}
+
+/** The columns that only such entries have. */
+export interface Reversal {
+  readonly paymentEntryId?: LedgerEntryId;
+  readonly outEntryId?: LedgerEntryId;
+  readonly dispute?: string;
+  readonly claimMinor?: bigint;
 }
 
 /** Ids for entries that are about to be written; one that is not used leaves a gap, no more. */
@@ -57,6 +67,37 @@ function aggregate(bookings: readonly Booking[]): BalanceChange[] {
   return [...changes.values()];
 }
 
+type Columns = Parameters<typeof unnest<Booking>>[2];
+
+const usualColumns: Columns = {
+  id: ['bigint', (row) => row.id],
+  customer_id: ['bigint', (row) => row.customerId],
+  amount_minor: ['bigint', (row) => row.amountMinor],
+  balance_after_minor: ['bigint', (row) => row.balanceAfterMinor],
+  kind: ['text', (row) => row.kind],
+  idempotency_key: ['text', (row) => row.idempotencyKey],
+  provider: ['text', (row) => row.provider ?? null],
+  provider_ref: ['text', (row) => row.providerRef ?? null],
+};
+
+const allColumns: Columns = {
+  ...usualColumns,
+  payment_entry_id: ['bigint', ({ reversal }) => reversal?.paymentEntryId ?? null],
+  out_entry_id: ['bigint', ({ reversal }) => reversal?.outEntryId ?? null],
+  dispute: ['text', ({ reversal }) => reversal?.dispute ?? null],
+  claim_minor: ['bigint', ({ reversal }) => reversal?.claimMinor ?? null],
+};
+
+/** A claim is the sum of its changes in the ledger, as a balance is. */
+async function changeClaims(tx: Tx, bookings: readonly Booking[]): Promise<void> {
+  for (const { customerId, reversal } of bookings) {
+    if (!reversal?.claimMinor) continue;
+    await sql`
+      UPDATE perennial.customer SET claim_minor = claim_minor + ${reversal.claimMinor}
+      WHERE id = ${customerId}`.execute(tx);
+  }
+}
+
 /**
  * Writes bookings, in their order, of customers whose rows the transaction holds (rule 1).
  * A balance that isn't the one which the bookings build on is a bug and fails the transaction.
@@ -64,20 +105,13 @@ function aggregate(bookings: readonly Booking[]): BalanceChange[] {
 export async function book(tx: Tx, bookings: readonly Booking[], now: Instant): Promise<void> {
   if (bookings.length === 0) return;
   const changes = aggregate(bookings);
+  const columns = bookings.some(({ reversal }) => reversal) ? allColumns : usualColumns;
   await sql`
-    INSERT INTO perennial.ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
-      idempotency_key, provider, provider_ref, created_at)
+    INSERT INTO perennial.ledger_entry (${sql.raw(Object.keys(columns).join(', '))}, created_at)
     OVERRIDING SYSTEM VALUE
-    SELECT entry.*, ${isoTime(now)}::timestamptz FROM ${unnest('entry', bookings, {
-      id: ['bigint', (row) => row.id],
-      customer_id: ['bigint', (row) => row.customerId],
-      amount_minor: ['bigint', (row) => row.amountMinor],
-      balance_after_minor: ['bigint', (row) => row.balanceAfterMinor],
-      kind: ['text', (row) => row.kind],
-      idempotency_key: ['text', (row) => row.idempotencyKey],
-      provider: ['text', (row) => row.provider ?? null],
-      provider_ref: ['text', (row) => row.providerRef ?? null],
-    })}`.execute(tx);
+    SELECT entry.*, ${isoTime(now)}::timestamptz
+    FROM ${unnest('entry', bookings, columns)}`.execute(tx);
+  await changeClaims(tx, bookings);
   const { numAffectedRows } = await sql`
     UPDATE perennial.customer c
     SET balance_minor = change.after_minor

@@ -124,7 +124,11 @@ function run(family: Sub[], at: Instant, given: bigint): bigint {
   for (const sub of family.toSorted((one, other) => one.expiresAt - other.expiresAt)) {
     const over = sub.state === 'active' && sub.expiresAt <= at;
     const decide = over && sub.autoRenew ? decideDue : decideRenewal;
-    const decision = decide({ ...sub, balanceMinor, lastStartsAt: null }, at, defaultSettings);
+    const decision = decide(
+      { ...sub, balanceMinor, lastStartsAt: null, wokenAt: null },
+      at,
+      defaultSettings,
+    );
     if (decision.do === 'renew') {
       balanceMinor -= decision.chargeMinor;
       Object.assign(sub, { state: 'active', expiresAt: decision.endsAt, nextTryAt: null });

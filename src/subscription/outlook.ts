@@ -234,7 +234,7 @@ export async function readOutlooks(
     FROM perennial.customer c
     JOIN perennial.subscription s ON s.customer_id = c.id
       AND (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
-        AND s.expires_at >= ${isoTime(later(now, -settings.reviveMs))}))
+        AND ${settings.reviveMs > 0} AND s.expires_at >= ${isoTime(later(now, -settings.reviveMs))}))
     WHERE c.id = ${anyOf('bigint', customers)}
     ORDER BY c.id, s.expires_at, s.id`.execute(tx);
   const facts = rows.map(({ paidMinor, known, ...row }) => ({

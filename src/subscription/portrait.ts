@@ -30,6 +30,8 @@ export interface Portrait {
 
 export interface CustomerPortrait extends CustomerAnswer {
   readonly balance: string;
+  /** What is owed after chargebacks. */
+  readonly claim: string;
   readonly trial_used_at: string | null;
   readonly created_at: string;
 }
@@ -82,13 +84,14 @@ export function portraitOf(
       .where('telegram_id', '=', telegramId)
       .executeTakeFirst();
     if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
-    const { id, balance_minor, trial_used_at, created_at, ...rest } = row;
+    const { id, balance_minor, claim_minor, trial_used_at, created_at, ...rest } = row;
     return {
       customer: {
         id: Number(id),
         ...rest,
         telegram_id: Number(row.telegram_id),
         balance: majorUnits(balance_minor, row.currency),
+        claim: majorUnits(claim_minor, row.currency),
         trial_used_at: trial_used_at === null ? null : isoTime(trial_used_at),
         created_at: isoTime(created_at),
       },

@@ -3,12 +3,12 @@ import { refused } from '../kernel/faults.ts';
 import type { LedgerEntryId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../kernel/instant.ts';
 import { floorShare, majorUnits, moneyText } from '../kernel/money.ts';
-import { owe } from '../notify/outbox.ts';
 import { closeAccess } from './access.ts';
 import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { movesAfterRefund } from './moves.ts';
 import { addServedPart, livePeriods, movePeriod, type Period } from './periods.ts';
+import { recordTakenBack, tellRefund } from './refund-notices.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { type Subscription, subscriptionsOf } from './subscriptions.ts';
 import type { Terms } from './terms.ts';
@@ -23,7 +23,9 @@ import { tryAgainNow } from './wake.ts';
 // 4. Grants do not block a refund. Later periods move to an earlier start (`moves.ts`).
 // 5. A grant is taken back in the same way. It moves no money and leaves auto-renewal as it is.
 // 6. Plan, length, kind and end follow the periods that are left (`terms.ts`).
-// 7. A refund switches auto-renewal off, unless the command keeps it: otherwise the money would
+// 7. With a payout the money leaves the balance in the same transaction. Nothing spends it first,
+//    and auto-renewal is not woken.
+// 8. A refund switches auto-renewal off, unless the command keeps it: otherwise the money would
 //    buy the same period again.
 
 export type RefundPart = 'whole' | 'unused';
@@ -34,6 +36,8 @@ export interface Refund extends EndCondition {
   readonly part: RefundPart;
   /** Leave auto-renewal as it is. */
   readonly keepAutoRenew?: boolean;
+  /** The money leaves the balance at once: the operator pays it out. */
+  readonly payout?: boolean;
 }
 
 export type RefundAnswer = {
@@ -41,6 +45,8 @@ export type RefundAnswer = {
   readonly subscription_id: number;
   readonly period_id: number;
   readonly amount: string;
+  /** The part that left the balance as a payout. */
+  readonly paid_out: string;
   readonly balance: string;
   readonly currency: string;
   readonly expires_at: string;
@@ -58,7 +64,7 @@ export function unusedMinor(period: Period, now: Instant): bigint {
   );
 }
 
-/** @throws Fault `no_period`, `not_charged`, `refund_later_first`, `nothing_unused` */
+/** @throws Fault `no_period`, `not_charged`, `refund_later_first`, `nothing_unused`, `no_payout` */
 export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
   return forCustomer(call, 'refund', request.telegramId, request, async (desk) => {
     const { subscription, period } = await findPeriod(desk, request.periodId);
@@ -69,24 +75,47 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
     if (isGrant ? period.endsAt <= desk.now : amountMinor === 0n && request.part === 'unused') {
       throw refused('nothing_unused', nothingUnused(desk, period));
     }
+    const isPayout = request.payout === true;
+    if (isPayout && amountMinor === 0n) throw refused('no_payout', noPayout(period));
     const lastBefore = await lastTermsOf(desk, subscription);
     await giveBack(desk, period, amountMinor);
+    if (isPayout) await payOut(desk, subscription.id, period, amountMinor);
     const keepAutoRenew = isGrant || request.keepAutoRenew === true;
     const after = await followPeriods(desk, subscription, period, lastBefore, keepAutoRenew);
+    if (!isPayout) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
     const endsAt = after.state === 'active' ? after.expiresAt : null;
     if (isGrant) await recordTakenBack(desk, subscription.id, period, after);
-    else await tellRefund(desk, subscription.id, period, amountMinor, endsAt);
+    else await tellRefund(desk, subscription.id, period, amountMinor, endsAt, isPayout);
     return {
       telegram_id: Number(desk.customer.telegramId),
       subscription_id: Number(subscription.id),
       period_id: Number(period.id),
       amount: majorUnits(amountMinor, desk.customer.currency),
+      paid_out: majorUnits(isPayout ? amountMinor : 0n, desk.customer.currency),
       balance: majorUnits(desk.customer.balanceMinor, desk.customer.currency),
       currency: desk.customer.currency,
       expires_at: isoTime(after.expiresAt),
       state: after.state,
     };
   });
+}
+
+const noPayout = ({ id }: Period): string =>
+  `period ${id} cost nothing, so there is no money to pay out`;
+
+/** The refund leaves the balance again, before the transaction ends. */
+async function payOut(
+  desk: Desk,
+  subscriptionId: SubscriptionId,
+  period: Period,
+  amountMinor: bigint,
+): Promise<void> {
+  const { customer, now } = desk;
+  const entryId = await move(desk, { amountMinor: -amountMinor, kind: 'payout' });
+  const detail = { period_id: period.id, ledger_entry_id: entryId, amount_minor: amountMinor };
+  const subject = ofSubscription(subscriptionId);
+  const event = { customerId: customer.id, subject, action: 'paid_out', detail };
+  await record(desk.tx, [event], desk.actor, now);
 }
 
 function nothingUnused({ now, customer }: Desk, { id, endsAt, amountMinor }: Period): string {
@@ -185,8 +214,6 @@ export async function followPeriods(
     nextTryAt: state === 'active' ? null : never,
   });
   if (ended) await closeAccess(desk.tx, [subscription.id], desk.now);
-  // What came back may pay for the customer's other subscriptions.
-  await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
   return { expiresAt, state };
 }
 
@@ -210,72 +237,4 @@ async function moveLater(desk: Desk, { id }: Subscription, refunded: Period): Pr
     },
   }));
   await record(desk.tx, events, desk.actor, desk.now);
-}
-
-/** The event of a grant that was taken back, and the notification if access ended with it. */
-async function recordTakenBack(
-  desk: Desk,
-  id: SubscriptionId,
-  { id: periodId, plan }: Period,
-  { expiresAt, state }: { readonly expiresAt: Instant; readonly state: string },
-): Promise<void> {
-  const { customer, now } = desk;
-  if (state === 'expired') {
-    const params = { plan, expires_at: isoTime(expiresAt) };
-    const dedupeKey = `expired:${id}:${expiresAt}`;
-    const kind = 'expired' as const;
-    const of = { customerId: customer.id, subscriptionId: id };
-    await owe(desk.tx, [{ ...of, kind, dedupeKey, params }], now);
-  }
-  const detail = { period_id: periodId, plan, ends_at: isoTime(expiresAt) };
-  const subject = ofSubscription(id);
-  const event = { customerId: customer.id, subject, action: 'grant_taken_back', detail };
-  await record(desk.tx, [event], desk.actor, now);
-}
-
-/**
- * Notice and event of a refund. @param endsAt until when there is access, where that is known yet:
- * the notice says what is so when it is sent
- */
-export async function tellRefund(
-  desk: Desk,
-  subscriptionId: SubscriptionId,
-  period: Period,
-  amountMinor: bigint,
-  endsAt: Instant | null,
-): Promise<void> {
-  const { customer, now } = desk;
-  await owe(
-    desk.tx,
-    [
-      {
-        customerId: customer.id,
-        subscriptionId,
-        kind: 'refund',
-        dedupeKey: `refund:${period.id}`,
-        params: {
-          amount: majorUnits(amountMinor, customer.currency),
-          currency: customer.currency,
-          plan: period.plan,
-          balance_after: majorUnits(customer.balanceMinor, customer.currency),
-          ends_at: endsAt && isoTime(endsAt),
-        },
-      },
-    ],
-    now,
-  );
-  const detail = { period_id: period.id, amount_minor: amountMinor };
-  await record(
-    desk.tx,
-    [
-      {
-        customerId: customer.id,
-        subject: ofSubscription(subscriptionId),
-        action: 'refunded',
-        detail,
-      },
-    ],
-    desk.actor,
-    now,
-  );
 }

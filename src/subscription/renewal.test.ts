@@ -19,6 +19,7 @@ const payable: RenewalFacts = {
   balanceMinor: 14_900n,
   listMinor: 14_900n,
   lastStartsAt: null,
+  wokenAt: null,
   prices: nothingKnown,
   vip: false,
   discountPercent: 0,
@@ -164,6 +165,7 @@ const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
   periodDays: fc.integer({ min: 1, max: 3_660 }),
   balanceMinor: fc.bigInt({ min: 0n, max: 20_000n }),
   listMinor: fc.option(fc.bigInt({ min: 1n, max: 20_000n })),
+  wokenAt: fc.constant(null),
   lastStartsAt: fc.option(fc.integer({ min: -dayMs, max: dayMs }).map(at)),
   prices: fc.record({
     paidMinor: fc.option(fc.bigInt({ min: 0n, max: 20_000n })),

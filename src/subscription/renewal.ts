@@ -13,8 +13,9 @@ import type { Settings } from './settings.ts';
 // a period that is over. If the balance is short, nothing is charged: the customer hears of it
 // once a period, and the next try is in an hour, at the latest at the end itself.
 //
-// One that expired short and is topped up within 7 days comes back: from now on, for the days in
-// between were not served. Later than that it stays ended until somebody buys.
+// An expired subscription that is paid for within 7 days is revived from now on, because the days in
+// between were not served. The time of the payment counts, also if the run comes later. After that
+// it stays ended until a purchase. With `renewal.revive: 0` nothing is revived.
 //
 // A renewal takes no more than an amount that the customer knows (`price-cap.ts`).
 //
@@ -28,6 +29,8 @@ export interface RenewalFacts extends Discount {
   readonly autoRenew: boolean;
   readonly expiresAt: Instant;
   readonly nextTryAt: Instant | null;
+  /** When a payment made an ended subscription due; null in rows of older programs. */
+  readonly wokenAt: Instant | null;
   /** Of the period to come: the plan that was chosen for it, else the one that runs. */
   readonly periodDays: number;
   readonly balanceMinor: bigint;
@@ -102,7 +105,7 @@ export function decideRenewal(
 /** The same for one that is known to be due; expiry asks it too, whatever `nextTryAt` says. */
 export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings): RenewalDecision {
   const expired = facts.state === 'expired';
-  if (expired && later(facts.expiresAt, settings.reviveMs) < now) return { do: 'give-up' };
+  if (expired && isTooLate(facts, now, settings)) return { do: 'give-up' };
   if (facts.listMinor === null) return { do: 'quarantine', reason: 'no_price' };
 
   const { listMinor, discountPercent, amountMinor } = computePrice(
@@ -126,6 +129,11 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
   const endsAt = later(startsAt, periodMs);
   const charge = { chargeMinor, listMinor, percentOff: discountPercent, capMinor };
   return { do: 'renew', startsAt, endsAt, ...charge };
+}
+
+/** The payment counts, not the moment at which a run looks. */
+function isTooLate(facts: RenewalFacts, now: Instant, { reviveMs }: Settings): boolean {
+  return reviveMs === 0 || later(facts.expiresAt, reviveMs) < (facts.wokenAt ?? now);
 }
 
 /** In an hour, at the latest at the end; an ended one waits for money, not for time. */

@@ -10,14 +10,25 @@ export interface Settings {
   readonly windowMs: number;
   /** Next try after a short balance. */
   readonly retryMs: number;
-  /** An expired one is revived by a top-up for this long. */
+  /** An expired one is revived by a top-up for this long. 0: never. */
   readonly reviveMs: number;
   readonly retention: Retention;
+  readonly money: MoneyLimits;
   /** A customer is notified of a raised price this long before a renewal takes it. */
   readonly noticeMs: number;
   readonly renewalAhead: RenewalAhead;
   readonly trial: { readonly plan: string; readonly days: number } | undefined;
 }
+
+/** Limits and switches of the money that comes in. */
+export interface MoneyLimits {
+  /** The largest top-up without a confirmation, in major units of the customer's currency. */
+  readonly topUpMax: string;
+  /** What a chargeback takes beyond the balance becomes a claim, which later top-ups pay. */
+  readonly claims: boolean;
+}
+
+export const defaultMoney: MoneyLimits = { topUpMax: '100000', claims: true };
 
 /** How long history is kept. Younger rows are never deleted. */
 export interface Retention {
@@ -40,6 +51,7 @@ export const defaultSettings: Settings = {
   retryMs: hourMs,
   reviveMs: 7 * dayMs,
   retention: defaultRetention,
+  money: defaultMoney,
   noticeMs: dayMs,
   renewalAhead: defaultRenewalAhead,
   trial: undefined,
@@ -50,6 +62,7 @@ interface Stored {
   retention?: { notices_ms: number; events_ms: number; keys_ms: number };
   renewal?: { window_ms: number; retry_ms: number; revive_ms: number; notice_ms?: number };
   notices?: { renewal_ahead: { from_days: number; ahead_ms: number | null }[] };
+  money?: { top_up_max: string; claims: boolean };
   trial?: { plan: string; days: number };
 }
 
@@ -67,6 +80,10 @@ export async function readSettings(db: Db | Tx): Promise<Settings> {
       noticesMs: stored.retention?.notices_ms ?? defaultRetention.noticesMs,
       eventsMs: stored.retention?.events_ms ?? defaultRetention.eventsMs,
       keysMs: stored.retention?.keys_ms ?? defaultRetention.keysMs,
+    },
+    money: {
+      topUpMax: stored.money?.top_up_max ?? defaultMoney.topUpMax,
+      claims: stored.money?.claims ?? defaultMoney.claims,
     },
     noticeMs: stored.renewal?.notice_ms ?? defaultSettings.noticeMs,
     renewalAhead:

@@ -6,10 +6,11 @@ import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { Settings } from './settings.ts';
 
 /**
- * After anything that may let auto-renewal pay what it could not: the waiting subscriptions of
- * the customer are due at once, also the ones that ended so lately that they can be revived or that
- * were put aside, and the worker is woken when the transaction commits. A wake-up that is lost costs the time to the
- * next tick, no more.
+ * Call this after every change that may let a failed renewal succeed. The waiting subscriptions of
+ * the customer are due at once. This includes those in quarantine and those that ended within the
+ * days of revival. The time of this call decides about a revival, not the time of the worker's
+ * check (`woken_at`). The worker is woken at the commit; a lost wake-up costs the time to the next
+ * tick.
  */
 export async function tryAgainNow(
   tx: Tx,
@@ -17,13 +18,14 @@ export async function tryAgainNow(
   now: Instant,
   settings: Settings,
 ): Promise<void> {
+  const revivesFrom = isoTime(later(now, -settings.reviveMs));
   await sql`
-    UPDATE perennial.subscription SET next_try_at = NULL
+    UPDATE perennial.subscription SET next_try_at = NULL,
+      woken_at = CASE WHEN state = 'expired' THEN ${isoTime(now)}::timestamptz END
     WHERE customer_id = ${customerId} AND next_try_at IS NOT NULL AND kind = 'paid' AND auto_renew
       AND (state = 'active'
-        OR state = 'expired' AND expires_at >= ${isoTime(later(now, -settings.reviveMs))})`.execute(
-    tx,
-  );
+        OR ${settings.reviveMs > 0} AND state = 'expired'
+          AND expires_at >= ${revivesFrom})`.execute(tx);
   await releaseQuarantine(tx, customerId);
   await wakeWorker(tx, 'auto-renewal');
 }

@@ -58,6 +58,23 @@ const ofMoney: readonly Planted[] = [
     }),
   },
   {
+    check: 'claim-is-its-ledger',
+    what: 'a claim without a chargeback',
+    statements: ({ victim }) => `UPDATE customer SET claim_minor = 1 WHERE id = ${victim.customer}`,
+    rows: ({ victim }) => ({ customer: [victim.customer] }),
+  },
+  {
+    check: 'payment-is-one',
+    what: 'a chargeback of a charge',
+    statements: ({ victim, newEntry }) => `
+      INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
+        idempotency_key, provider, provider_ref, payment_entry_id, dispute, claim_minor, created_at)
+      OVERRIDING SYSTEM VALUE
+      SELECT ${newEntry}, id, 0, balance_minor, 'chargeback', 'planted:${newEntry}', 'cards', 'r-1',
+        ${victim.charge}, 'd-1', 0, created_at FROM customer WHERE id = ${victim.customer};`,
+    rows: ({ victim, newEntry }) => ({ ledger_entry: [newEntry, victim.charge] }),
+  },
+  {
     check: 'one-period-a-start',
     what: 'the same month twice',
     statements: ({ victim }) => `

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { linksOf } from '../../catalog/links.ts';
+import { ledgerKinds } from '../../db/schema-ledger.ts';
 import { createCustomer, setCustomer } from '../../subscription/customers.ts';
 import { eventsOf, ledgerOf } from '../../subscription/history.ts';
 import {
@@ -82,6 +83,7 @@ const show = route({
   answer: customerShape.extend({
     sub_token: customerShape.shape.sub_token.nullable().describe('null with the scope `read`'),
     balance: money,
+    claim: money.describe('what is owed after chargebacks; top-ups pay it first'),
     trial_used_at: time.nullable(),
     created_at: time,
     subscriptions: z
@@ -185,11 +187,13 @@ const ledger = route({
     z
       .object({
         id: rowId,
-        kind: z.enum(['opening', 'top_up', 'purchase', 'renewal', 'refund', 'adjustment']),
+        kind: z.enum(ledgerKinds),
         amount: money,
         balance_after: money,
         provider: z.string().nullable(),
         provider_ref: z.string().nullable(),
+        dispute: z.string().nullable().describe('of a chargeback'),
+        claim: money.nullable().describe('the change of the claim with this entry'),
         created_at: time,
       })
       .meta({ title: 'LedgerEntry' }),

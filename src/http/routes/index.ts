@@ -5,12 +5,14 @@ import { customers } from './customers.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
+import { reversals } from './reversals.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
 /** Every route of the API that needs a token. */
 export const routes: readonly Route[] = [
   ...customers,
   ...moneyRoutes,
+  ...reversals,
   ...subscriptionRoutes,
   ...catalogueRoutes,
   ...noticeRoutes,

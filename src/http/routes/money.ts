@@ -1,11 +1,14 @@
 import { z } from 'zod';
+import type { Db } from '../../db/connect.ts';
 import type { PeriodId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
 import { adjust, topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
+import type { Payment } from '../../subscription/payments.ts';
 import { currencyOf } from '../../subscription/portrait.ts';
 import { refund } from '../../subscription/refunding.ts';
 import { startTrial } from '../../subscription/trial.ts';
+import { mayDo } from '../../tokens/token.ts';
 import { accessOf, withAccess } from '../access.ts';
 import { route } from '../route.ts';
 import {
@@ -27,6 +30,41 @@ import { accessShape, balanceShape, stateShape } from './shapes.ts';
 
 const tag = 'Money';
 
+const paymentFields = {
+  provider: text(64).optional().describe('the provider that took the payment'),
+  provider_ref: text(200).optional().describe('the payment there: credited once, whatever the key'),
+  currency: currency
+    .optional()
+    .describe("the currency that was paid; another one than the customer's is refused"),
+};
+
+const paymentShape = z.strictObject({ amount: money, ...paymentFields });
+
+const paymentRefusals = [
+  'bad_amount',
+  'other_currency',
+  'top_up_too_large',
+  'no_provider',
+  'no_provider_ref',
+  'payment_known',
+  'balance_too_large',
+];
+
+async function paymentOf(
+  db: Db,
+  who: bigint,
+  body: z.output<typeof paymentShape>,
+  place: string,
+): Promise<Payment> {
+  const known = body.currency ?? (await currencyOf(db, who));
+  return {
+    amountMinor: parseMinor(body.amount, known, place),
+    ...(body.provider === undefined ? {} : { provider: body.provider }),
+    ...(body.provider_ref === undefined ? {} : { providerRef: body.provider_ref }),
+    ...(body.currency === undefined ? {} : { currency: body.currency }),
+  };
+}
+
 const topUps = route({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/top-ups',
@@ -39,28 +77,17 @@ const topUps = route({
   params: byTelegramId,
   body: z.strictObject({
     amount: money,
-    provider: text(64).optional().describe('who took the payment'),
-    provider_ref: text(200)
-      .optional()
-      .describe('the payment there: credited once, whatever the key'),
+    ...paymentFields,
   }),
-  answer: balanceShape,
-  refusals: [
-    'no_customer',
-    'bad_amount',
-    'no_provider',
-    'no_provider_ref',
-    'payment_known',
-    'balance_too_large',
-  ],
-  async handle({ db }, { params, body, call }) {
-    const who = telegramIdOf(params);
-    return topUp(call, {
-      telegramId: who,
-      amountMinor: parseMinor(body.amount, await currencyOf(db, who), 'amount'),
-      ...(body.provider === undefined ? {} : { provider: body.provider }),
-      ...(body.provider_ref === undefined ? {} : { providerRef: body.provider_ref }),
-    });
+  answer: balanceShape.extend({
+    claim_paid: money.describe('the part that paid the claim'),
+    claim: money.describe('what is still owed after chargebacks'),
+  }),
+  refusals: ['no_customer', ...paymentRefusals],
+  async handle({ db }, { params, body, call, holder }) {
+    const telegramId = telegramIdOf(params);
+    const payment = await paymentOf(db, telegramId, body, 'amount');
+    return topUp(call, { telegramId, ...payment, isConfirmed: mayDo(holder.scopes, 'admin') });
   },
 });
 
@@ -104,6 +131,11 @@ const purchases = route({
         .boolean()
         .optional()
         .describe('of a new or converted one, on by default; an extended one keeps its own'),
+      payment: paymentShape
+        .optional()
+        .describe(
+          'credited in the same transaction, so that nothing else can spend it first; if the purchase is refused, the payment is not credited',
+        ),
       price: money.optional().describe('what the customer was told: another price is refused'),
       if_expires_at: ifExpiresAt
         .unwrap()
@@ -144,15 +176,18 @@ const purchases = route({
     'which_subscription',
     'other_plan',
     'revoked',
+    ...paymentRefusals,
   ],
-  async handle({ db }, { params, body, call }) {
+  async handle({ db }, { params, body, call, holder }) {
     const who = telegramIdOf(params);
     const price =
       body.price === undefined
         ? undefined
         : parseMinor(body.price, await currencyOf(db, who), 'price');
+    const payment = body.payment && (await paymentOf(db, who, body.payment, 'payment.amount'));
     const answer = await purchase(withAccess(call), {
       telegramId: who,
+      ...(payment === undefined ? {} : { payment, isConfirmed: mayDo(holder.scopes, 'admin') }),
       plan: body.plan,
       periodDays: body.period_days,
       ...(body.subscription_id === undefined
@@ -207,6 +242,10 @@ const refunds = route({
     period_id: rowId,
     part: z.enum(['whole', 'unused']),
     keep_auto_renew: z.boolean().optional(),
+    payout: z
+      .boolean()
+      .optional()
+      .describe('the money leaves the balance in the same transaction, to be paid out'),
     if_expires_at: ifExpiresAt,
   }),
   answer: z.object({
@@ -214,6 +253,7 @@ const refunds = route({
     subscription_id: rowId,
     period_id: rowId,
     amount: money,
+    paid_out: money,
     balance: money,
     currency,
     expires_at: time,
@@ -225,6 +265,7 @@ const refunds = route({
     'not_charged',
     'refund_later_first',
     'nothing_unused',
+    'no_payout',
     'balance_too_large',
     'expires_at_changed',
   ],
@@ -234,6 +275,7 @@ const refunds = route({
       periodId: BigInt(body.period_id) as PeriodId,
       part: body.part,
       ...(body.keep_auto_renew === undefined ? {} : { keepAutoRenew: body.keep_auto_renew }),
+      ...(body.payout === undefined ? {} : { payout: body.payout }),
       ...endCondition(body.if_expires_at),
     });
     return { ...answer, state: answer.state as 'active' };

@@ -39,7 +39,10 @@ refund =
         [none] { "" }
        *[other] , on { $refunded_at }
     }.
-    The money went to your balance. Balance after this refund: { $balance_after }.
+    { $paid_out ->
+        [none] The money went to your balance.
+       *[other] The money will be paid out to you.
+    } Balance after this refund: { $balance_after }.
     { $ends_at ->
         [none] This subscription has ended.
        *[other] This subscription now runs until { $ends_at }.

@@ -26,6 +26,7 @@ const amounts: Readonly<Record<string, string>> = {
   missing: '49.50',
   others: '149.00',
   balance_after: '351.00',
+  paid_out: '149.00',
 };
 const times: Readonly<Record<string, string>> = {
   starts_at: '2026-11-28T09:00:00.000Z',
@@ -60,10 +61,11 @@ const ownSamples: Partial<Record<NoticeKind, Params>> = {
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */
 const emptyIn: readonly ReadonlySet<string>[] = [
-  new Set(['others', 'paid_at', 'refunded_at', 'next_price']),
+  new Set(['others', 'paid_at', 'paid_out', 'refunded_at', 'next_price']),
   new Set([
     'others',
     'paid_at',
+    'paid_out',
     'refunded_at',
     'missing',
     'ends_at',

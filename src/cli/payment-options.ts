@@ -1,0 +1,45 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Db } from '../db/connect.ts';
+import { isCurrency } from '../kernel/money.ts';
+import type { Payment } from '../subscription/payments.ts';
+import { currencyOf } from '../subscription/portrait.ts';
+import { amount, given } from './arguments.ts';
+
+// The options of a payment, for `customer top-up` and `customer purchase --pay`.
+
+export interface PaymentOptions {
+  readonly provider?: string;
+  readonly ref?: string;
+  readonly currency?: string;
+  readonly confirm?: boolean;
+}
+
+function currencyCode(text: string): string {
+  if (isCurrency(text)) return text;
+  throw new InvalidArgumentError(`"${text}" is not a currency; expected a code like RUB`);
+}
+
+export const withReference = (build: Command): Command =>
+  build
+    .option('--provider <P>', 'the provider that took the payment')
+    .option('--ref <R>', 'the reference of the payment there: credited once, whatever the key')
+    .option(
+      '--currency <CODE>',
+      "the currency that was paid; refused if not the customer's",
+      currencyCode,
+    )
+    .option('--confirm', 'accept an amount above money.top_up_max');
+
+/** The payment that these options name. @throws UsageFault `bad_amount`; Fault `no_customer` */
+export async function readPayment(
+  db: Db,
+  telegramId: bigint,
+  text: string,
+  { provider, ref, currency, confirm }: PaymentOptions,
+  place = '--pay',
+): Promise<{ readonly payment: Payment; readonly isConfirmed?: boolean }> {
+  const known = currency ?? (await currencyOf(db, telegramId));
+  const amountMinor = amount(text, known, place);
+  const payment = { amountMinor, ...given({ provider, providerRef: ref, currency }) };
+  return { payment, ...given({ isConfirmed: confirm }) };
+}

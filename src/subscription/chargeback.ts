@@ -1,0 +1,175 @@
+import { sql } from 'kysely';
+import { anyOf } from '../db/unnest.ts';
+import { refused } from '../kernel/faults.ts';
+import type { LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
+import { isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { type Call, type Desk, forCustomer, move } from './command.ts';
+import { chargesPaidBy, type LedgerStep } from './paid-by.ts';
+import { findPayment, lockReference, type PaymentEntry } from './payments.ts';
+import { livePeriods, type Period } from './periods.ts';
+import { tellEnd } from './refund-notices.ts';
+import { followPeriods, giveBack, unusedMinor } from './refunding.ts';
+import { lastTermsOf } from './settle.ts';
+import { type Subscription, subscriptionsById } from './subscriptions.ts';
+import { ofCustomer, record } from './timeline.ts';
+
+// Chargebacks: the provider took a payment back.
+//
+// 1. A payment is reversed whole, and once. A dispute id of a provider is accepted once.
+// 2. The ledger decides which periods the payment paid, newest money first (`paid-by.ts`).
+// 3. Of these periods, each one that is not over ends now, the latest first. Its unused part goes
+//    back to the balance, also if the payment paid only a part of the period. Later periods move to an
+//    earlier start. Auto-renewal of the subscription is switched off.
+// 4. Then the amount of the payment leaves the balance, which goes down to 0 at the lowest.
+// 5. The remainder becomes a claim if `money.claims` is on. Otherwise it is lost.
+
+export interface Chargeback {
+  readonly telegramId: bigint;
+  readonly provider: string;
+  readonly providerRef: string;
+  /** The id that the provider gave the dispute. */
+  readonly dispute: string;
+}
+
+export type ChargebackAnswer = {
+  readonly telegram_id: number;
+  readonly provider: string;
+  readonly provider_ref: string;
+  readonly dispute: string;
+  readonly amount: string;
+  readonly periods_ended: number;
+  /** The unused parts of these periods. */
+  readonly returned: string;
+  readonly taken: string;
+  readonly claim_added: string;
+  readonly claim: string;
+  readonly balance: string;
+  readonly currency: string;
+  readonly ledger_entry_id: number;
+};
+
+/** @throws Fault `no_payment`, `payment_reversed`, `dispute_known` */
+export function chargeback(call: Call, request: Chargeback): Promise<ChargebackAnswer> {
+  return forCustomer(call, 'chargeback', request.telegramId, request, async (desk) => {
+    await refuseKnownDispute(desk, request);
+    const payment = await findPayment(desk, request.provider, request.providerRef);
+    const ended = await endPaidPeriods(desk, payment);
+    const { customer, settings } = desk;
+    const takenMinor = min(customer.balanceMinor, payment.amountMinor);
+    const claimMinor = settings.money.claims ? payment.amountMinor - takenMinor : 0n;
+    const { provider, providerRef, dispute } = request;
+    const entryId = await move(desk, {
+      amountMinor: -takenMinor,
+      kind: 'chargeback',
+      provider,
+      providerRef,
+      reversal: { paymentEntryId: payment.id, dispute, claimMinor },
+    });
+    const detail = {
+      provider,
+      provider_ref: providerRef,
+      dispute,
+      ledger_entry_id: entryId,
+      amount_minor: payment.amountMinor,
+      taken_minor: takenMinor,
+      claim_minor: claimMinor,
+      period_ids: ended.map(({ period }) => period.id),
+    };
+    const subject = ofCustomer(customer.id);
+    const event = { customerId: customer.id, subject, action: 'charged_back', detail };
+    await record(desk.tx, [event], desk.actor, desk.now);
+    const major = (minor: bigint): string => majorUnits(minor, customer.currency);
+    return {
+      telegram_id: Number(customer.telegramId),
+      provider,
+      provider_ref: providerRef,
+      dispute,
+      amount: major(payment.amountMinor),
+      periods_ended: ended.length,
+      returned: major(ended.reduce((sum, { minor }) => sum + minor, 0n)),
+      taken: major(takenMinor),
+      claim_added: major(claimMinor),
+      claim: major(customer.claimMinor),
+      balance: major(customer.balanceMinor),
+      currency: customer.currency,
+      ledger_entry_id: Number(entryId),
+    };
+  });
+}
+
+const min = (one: bigint, other: bigint): bigint => (one < other ? one : other);
+
+async function refuseKnownDispute({ tx }: Desk, request: Chargeback): Promise<void> {
+  const { provider, dispute } = request;
+  await lockReference(tx, 'dispute', provider, dispute);
+  const { rows } = await sql<{ provider_ref: string }>`
+    SELECT provider_ref FROM perennial.ledger_entry
+    WHERE provider = ${provider} AND dispute = ${dispute}`.execute(tx);
+  if (rows[0] === undefined) return;
+  throw refused('dispute_known', `dispute ${dispute} of ${provider} was entered already`);
+}
+
+interface EndedPeriod {
+  readonly period: Period;
+  readonly minor: bigint;
+}
+
+/** Rules 2 and 3. */
+async function endPaidPeriods(desk: Desk, payment: PaymentEntry): Promise<EndedPeriod[]> {
+  const paid = [...chargesPaidBy(await readSteps(desk, payment)).keys()];
+  const ended: EndedPeriod[] = [];
+  for (const [subscriptionId, charges] of await openCharges(desk, paid)) {
+    const periods = await livePeriods(desk.tx, subscriptionId);
+    const own = periods.filter(({ ledgerEntryId }) => charges.has(ledgerEntryId));
+    for (const period of own) {
+      const [subscription] = await subscriptionsById(desk.tx, [subscriptionId]);
+      ended.push(await endPeriod(desk, subscription as Subscription, period.id));
+    }
+  }
+  return ended;
+}
+
+/** The period is read again, because the end of a later one may have moved it. */
+async function endPeriod(
+  desk: Desk,
+  subscription: Subscription,
+  id: Period['id'],
+): Promise<EndedPeriod> {
+  const live = await livePeriods(desk.tx, subscription.id);
+  const period = live.find((one) => one.id === id) as Period;
+  const minor = unusedMinor(period, desk.now);
+  const lastBefore = await lastTermsOf(desk, subscription);
+  await giveBack(desk, period, minor);
+  const after = await followPeriods(desk, subscription, period, lastBefore, false);
+  await tellEnd(desk, subscription.id, period, after);
+  return { period, minor };
+}
+
+/** The ledger from the payment on. */
+async function readSteps(desk: Desk, payment: PaymentEntry): Promise<LedgerStep[]> {
+  const { rows } = await sql<LedgerStep>`
+    SELECT e.id, e.kind, e.amount_minor AS "amountMinor", p.ledger_entry_id AS "chargeId",
+      coalesce(moved.payment_entry_id, e.payment_entry_id) AS "paymentId"
+    FROM perennial.ledger_entry e
+    LEFT JOIN perennial.period p ON p.refund_entry_id = e.id
+    LEFT JOIN perennial.ledger_entry moved ON moved.out_entry_id = e.id
+    WHERE e.customer_id = ${desk.customer.id} AND e.id >= ${payment.id}
+    ORDER BY e.id`.execute(desk.tx);
+  return rows;
+}
+
+/** Of these charges, those of periods that are neither refunded nor over, by subscription. */
+async function openCharges(
+  desk: Desk,
+  charges: readonly LedgerEntryId[],
+): Promise<Map<SubscriptionId, Set<LedgerEntryId | null>>> {
+  const { rows } = await sql<{ subscriptionId: SubscriptionId; charge: LedgerEntryId }>`
+    SELECT subscription_id AS "subscriptionId", ledger_entry_id AS charge
+    FROM perennial.period
+    WHERE customer_id = ${desk.customer.id} AND ledger_entry_id = ${anyOf('bigint', charges)}
+      AND refunded_at IS NULL AND ends_at > ${isoTime(desk.now)}
+    ORDER BY starts_at DESC`.execute(desk.tx);
+  const charged = Map.groupBy(rows, ({ subscriptionId }) => subscriptionId);
+  return new Map([...charged].map(([id, of]) => [id, new Set(of.map(({ charge }) => charge))]));
+}

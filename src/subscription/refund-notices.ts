@@ -1,0 +1,87 @@
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import { owe } from '../notify/outbox.ts';
+import type { Desk } from './command.ts';
+import type { Period } from './periods.ts';
+import { ofSubscription, record } from './timeline.ts';
+
+// Notifications and events of periods that were refunded, taken back or ended by a chargeback.
+
+/** The event of a grant that was taken back. */
+export async function recordTakenBack(
+  desk: Desk,
+  id: SubscriptionId,
+  period: Period,
+  after: { readonly expiresAt: Instant; readonly state: string },
+): Promise<void> {
+  await tellEnd(desk, id, period, after);
+  const { customer, now } = desk;
+  const detail = { period_id: period.id, plan: period.plan, ends_at: isoTime(after.expiresAt) };
+  const subject = ofSubscription(id);
+  const event = { customerId: customer.id, subject, action: 'grant_taken_back', detail };
+  await record(desk.tx, [event], desk.actor, now);
+}
+
+/** The notification if access ended with a period that was taken back. */
+export async function tellEnd(
+  desk: Desk,
+  id: SubscriptionId,
+  { plan }: Period,
+  { expiresAt, state }: { readonly expiresAt: Instant; readonly state: string },
+): Promise<void> {
+  if (state !== 'expired') return;
+  const of = { customerId: desk.customer.id, subscriptionId: id };
+  const params = { plan, expires_at: isoTime(expiresAt) };
+  const dedupeKey = `expired:${id}:${expiresAt}`;
+  await owe(desk.tx, [{ ...of, kind: 'expired', dedupeKey, params }], desk.now);
+}
+
+/**
+ * Notice and event of a refund. @param endsAt until when there is access, where that is known yet:
+ * the notice says what is so when it is sent
+ */
+export async function tellRefund(
+  desk: Desk,
+  subscriptionId: SubscriptionId,
+  period: Period,
+  amountMinor: bigint,
+  endsAt: Instant | null,
+  isPayout = false,
+): Promise<void> {
+  const { customer, now } = desk;
+  await owe(
+    desk.tx,
+    [
+      {
+        customerId: customer.id,
+        subscriptionId,
+        kind: 'refund',
+        dedupeKey: `refund:${period.id}`,
+        params: {
+          amount: majorUnits(amountMinor, customer.currency),
+          currency: customer.currency,
+          plan: period.plan,
+          balance_after: majorUnits(customer.balanceMinor, customer.currency),
+          ends_at: endsAt && isoTime(endsAt),
+          paid_out: isPayout ? majorUnits(amountMinor, customer.currency) : null,
+        },
+      },
+    ],
+    now,
+  );
+  const detail = { period_id: period.id, amount_minor: amountMinor };
+  await record(
+    desk.tx,
+    [
+      {
+        customerId: customer.id,
+        subject: ofSubscription(subscriptionId),
+        action: 'refunded',
+        detail,
+      },
+    ],
+    desk.actor,
+    now,
+  );
+}
