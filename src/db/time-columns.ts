@@ -40,6 +40,7 @@ export const repairedColumns: readonly RepairedColumn[] = [
     latest: `CASE WHEN t.marked_at > ${past} THEN ${now} ELSE ${now} + interval '1 hour' END`,
     reason: 'a mark waits an hour at most; a new mark is due at once',
   },
+  ...records('subscription', 'woken_at'),
   ...records('access_sync', 'marked_at'),
   {
     table: 'stray',
