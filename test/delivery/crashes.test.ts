@@ -97,7 +97,7 @@ const again = (stage: Stage) =>
 test('T2 P6: a courier that dies at any statement: what must arrive arrives, a reminder never twice, each row says what became of it, and its run is closed as lost', async () => {
   await using stage = await aStage({ now: noon, onLost: () => undefined });
   await twoOwed(stage);
-  const seen = { deaths: 0, claims: 0, uncertain: 0, again: 0 };
+  const seen = { deaths: 0, claims: new Set<When>(), uncertain: 0, again: 0 };
   /** @returns whether there was such a statement: how many there are, and in which order, is up to when answers come */
   const holds = async (n: number, when: When): Promise<boolean> => {
     await again(stage);
@@ -123,7 +123,7 @@ test('T2 P6: a courier that dies at any statement: what must arrive arrives, a r
     seen.again += receipts - 1;
     if (died === undefined) return false;
     seen.deaths += 1;
-    if (died.includes("state = 'sending'")) seen.claims += 1;
+    if (died.includes("state = 'sending'")) seen.claims.add(when);
     return true;
   };
   for (const when of ['before', 'after'] as const) {
@@ -137,7 +137,8 @@ test('T2 P6: a courier that dies at any statement: what must arrive arrives, a r
   expect(rows[0]?.runs).toBeGreaterThan(seen.deaths / 2);
   // It died at the claims of both, and both happened: a reminder given up, a receipt that came twice.
   expect(seen.deaths).toBeGreaterThan(40);
-  expect(seen.claims).toBeGreaterThanOrEqual(4);
+  // Which claim has which number is up to when answers come, so one of them may be passed over.
+  expect(seen.claims).toEqual(new Set(['before', 'after']));
   expect(seen.uncertain).toBeGreaterThan(0);
   expect(seen.again).toBeGreaterThan(0);
 }, 120_000);

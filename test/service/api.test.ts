@@ -73,6 +73,7 @@ test('an API alone whose port is in use exits with one sentence', async () => {
   other.close();
   expect(code).toBe(2);
   expect(err).toBe(
-    `perennial: http: can't listen on 127.0.0.1:${port}: another program does; set http.port\n`,
+    `perennial: http: can't listen on 127.0.0.1:${port}: another program listens there; ` +
+      'set http.port to another port, or to 0 for any free port\n',
   );
 });
