@@ -17,6 +17,7 @@ const withFlow = (flow: string) =>
 const addressIs = 'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
 const flowIs =
   'is no flow that a node knows; xtls-rprx-vision or xtls-rprx-vision-udp443 is, and none is left out';
+const reviveIs = 'is not a duration up to 3660d; 7d, or 0 for off, is';
 const durationIs = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
 const daysIs = 'is not a number of days from 1 to 3660';
 const keyIs = 'must be lower-case letters, digits, - and _';
@@ -39,7 +40,7 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['renewal: { window: 6 }', `renewal.window: 6 ${durationIs}`],
   ['renewal: { window: 0h }', `renewal.window: "0h" ${durationIs}`],
   ['renewal: { retry: soon }', `renewal.retry: "soon" ${durationIs}`],
-  ['renewal: { revive: 3661d }', `renewal.revive: "3661d" ${durationIs}`],
+  ['renewal: { revive: 3661d }', `renewal.revive: "3661d" ${reviveIs}`],
   ['trial: { plan: basic }', 'trial.days: is missing; it must be a number'],
   ['trial: { plan: basic, days: 0 }', 'trial.days: 0 must be at least 1'],
   ['trial: { plan: basic, days: 91 }', 'trial.days: 91 must be at most 90'],

@@ -18,6 +18,11 @@ const rows = ({ id }: Row) => ({ notification: [id] });
 const notPruned = sql`NOT EXISTS (SELECT FROM perennial.pruned r
   WHERE r.kind = 'notices' AND cause.at < r.before)`;
 
+/** A chargeback takes the refund of the unused part at once, so the customer gets no message of it. */
+const wasChargedBack = sql`EXISTS (SELECT FROM perennial.event v
+  CROSS JOIN LATERAL jsonb_array_elements_text(v.detail->'period_ids') AS ended (id)
+  WHERE v.customer_id = p.customer_id AND v.action = 'charged_back' AND ended.id = p.id::text)`;
+
 const causeHasItsNotification = check<{
   customer_id: bigint;
   cause: string;
@@ -34,6 +39,7 @@ const causeHasItsNotification = check<{
       WHERE p.refund_entry_id IS NOT NULL AND p.refunded_at IS NOT NULL
         AND NOT EXISTS (SELECT FROM perennial.notification n
           WHERE n.dedupe_key = 'refund:' || p.id AND n.customer_id = p.customer_id)
+        AND NOT ${wasChargedBack}
       UNION ALL
       SELECT v.customer_id, v.id, v.at, 'end', 'event' FROM perennial.event v
       WHERE v.action = 'expired' AND NOT EXISTS (SELECT FROM perennial.notification n

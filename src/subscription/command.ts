@@ -34,8 +34,6 @@ export interface Call {
   readonly extend?: (tx: Tx, answer: Answer) => Promise<object>;
 }
 
-export type { Customer } from './locked-customer.ts';
-
 /** What a command works with once it holds the customer. */
 export interface Desk {
   readonly tx: Tx;

@@ -146,17 +146,20 @@ async function recordMove(
   const detail = {
     provider,
     provider_ref: providerRef,
-    from: fromTg,
-    to: toTg,
+    from: Number(fromTg),
+    to: Number(toTg),
     amount_minor: done.amountMinor,
-    out_entry_id: done.outEntryId,
-    ledger_entry_id: done.entryId,
   };
-  const events = [from.customer, to.customer].map(({ id }) => ({
-    customerId: id,
-    subject: ofCustomer(id),
+  // Each timeline names the entry of its own customer.
+  const entries = [
+    { customerId: from.customer.id, entryId: done.outEntryId },
+    { customerId: to.customer.id, entryId: done.entryId },
+  ];
+  const events = entries.map(({ customerId, entryId }) => ({
+    customerId,
+    subject: ofCustomer(customerId),
     action: 'payment_moved',
-    detail,
+    detail: { ...detail, ledger_entry_id: entryId },
   }));
   await record(from.tx, events, from.actor, from.now);
 }

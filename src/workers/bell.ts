@@ -27,3 +27,11 @@ export class Bell {
     });
   }
 }
+
+/** A signal that aborts `graceMs` after `signal`. It is given up with `ended`. */
+export function graceAfter(signal: AbortSignal, graceMs: number, ended: AbortSignal): AbortSignal {
+  const after = new AbortController();
+  const begin = () => void new Bell().wait(graceMs, ended).then(() => after.abort());
+  signal.addEventListener('abort', begin, { once: true });
+  return after.signal;
+}

@@ -50,6 +50,7 @@ const catching: Places = {
   'db/wake.ts': 'a wake-up that fails is logged: it costs a tick',
   'workers/raise-alarms/watchdog.ts': 'a look that fails is logged, and the next one follows',
   'db/session-check.ts': 'a pooler that has no backend in time is told apart from a failure',
+  'subscription/preview.ts': 'a dry run rolls its transaction back by an error of its own',
   'workers/runner.ts': 'the runner: faults are told apart here',
   'workers/clock-sentinel.ts': 'a look that the database refuses is followed by another one',
   'workers/isolation.ts': 'the runner: a failed half is halved again',

@@ -4,7 +4,7 @@ import { faultOf } from '../../db/faults.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { Bell } from '../bell.ts';
+import { Bell, graceAfter } from '../bell.ts';
 import { Fence } from '../fence.ts';
 import { release } from '../quarantine.ts';
 import { Hands, type Turn } from './hands.ts';
@@ -291,12 +291,4 @@ export function startKeeper(options: KeeperOptions): Keeper {
     }),
     wake: () => marks.ring(),
   };
-}
-
-/** Aborts so long after `signal`, or with `ended`. */
-function graceAfter(signal: AbortSignal, graceMs: number, ended: AbortSignal): AbortSignal {
-  const after = new AbortController();
-  const begin = () => void new Bell().wait(graceMs, ended).then(() => after.abort());
-  signal.addEventListener('abort', begin, { once: true });
-  return after.signal;
 }
