@@ -67,6 +67,9 @@ function set(customer: Customer, command: Of<'set'>, now: number): Told {
   return { ok: { vip: customer.vip, discount_percent: customer.discount } };
 }
 
+/** No command of the model makes a claim. */
+const noClaim = { claim_paid: major(0), claim: major(0) };
+
 function credit(customer: Customer, command: Of<'top-up' | 'adjust'>, now: number): Told {
   const { amount } = command;
   const isTopUp = command.do === 'top-up';
@@ -76,7 +79,12 @@ function credit(customer: Customer, command: Of<'top-up' | 'adjust'>, now: numbe
   if (amount > 0) wake(customer, now);
   customer.events.push(isTopUp ? 'topped_up' : 'adjusted');
   return {
-    ok: { amount: major(amount), balance: major(customer.balance), ledger_entry_id: entry },
+    ok: {
+      amount: major(amount),
+      balance: major(customer.balance),
+      ledger_entry_id: entry,
+      ...(isTopUp ? noClaim : {}),
+    },
   };
 }
 
@@ -121,6 +129,7 @@ function refund(customer: Customer, command: Of<'refund'>, now: number): Told {
     ok: {
       subscription_id: period.sub,
       period_id: command.period,
+      paid_out: major(0),
       amount: major(amount),
       balance: major(customer.balance),
       expires_at: iso(sub.expiresAt),
