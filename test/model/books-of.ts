@@ -25,6 +25,8 @@ export interface Sub {
   autoRenew: boolean;
   /** `Infinity` for one that waits for money and not for time. */
   nextTryAt: number | null;
+  /** When money came that may revive an ended subscription. This time decides, not the run's. */
+  paidAt: number | null;
   quarantine: { reason: string; attempts: number; retryAt: number } | null;
   readonly credentials: Credential[];
   /** Amounts that the customer knows and has not paid since. */
@@ -104,6 +106,8 @@ export function canonical(customer: Customer): Customer {
     periods: customer.periods.map(inOneOrder),
     subs: customer.subs.map((sub) => ({
       ...sub,
+      // It decides nothing before money comes again.
+      paidAt: sub.state === 'expired' && sub.nextTryAt === null ? sub.paidAt : null,
       credentials: [...sub.credentials].sort(
         (a, b) =>
           a.issuedAt - b.issuedAt ||

@@ -50,6 +50,7 @@ export function wake(customer: Customer, now: number): void {
   for (const sub of customer.subs) {
     if (sub.kind !== 'paid' || !sub.autoRenew || sub.state === 'revoked') continue;
     if (sub.state === 'expired' && sub.expiresAt + 7 * day < now) continue;
+    if (sub.state === 'expired' && sub.nextTryAt !== null) sub.paidAt = now;
     sub.nextTryAt = null;
   }
 }
@@ -84,6 +85,7 @@ export function newSub(plan: string, days: number, now: number, autoRenew: boole
     expiresAt: now,
     autoRenew,
     nextTryAt: null,
+    paidAt: null,
     quarantine: null,
     credentials: [],
     known: [],

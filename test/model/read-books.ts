@@ -75,6 +75,7 @@ export async function readBooks(
           'expiresAt', ${ms('expires_at')}, 'autoRenew', auto_renew,
           'nextTryAt', CASE WHEN next_try_at = 'infinity' THEN '"never"'::jsonb
             ELSE to_jsonb(${ms("nullif(next_try_at, 'infinity')")}) END,
+          'paidAt', ${ms('woken_at')},
           'quarantine', (SELECT json_build_object('reason', split_part(q.reason, ':', 1),
               'attempts', attempts, 'retryAt', ${ms('retry_at')})
             FROM perennial.quarantine q
@@ -158,6 +159,7 @@ export function inWords(rows: CustomerRows): Customer {
       expiresAt: row.expiresAt,
       autoRenew: row.autoRenew,
       nextTryAt: row.nextTryAt === 'never' ? Infinity : row.nextTryAt,
+      paidAt: row.paidAt,
       quarantine: row.quarantine,
       credentials: rows.credentials
         .filter((one) => one.sub === row.id)

@@ -40,7 +40,7 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   const sub = customer.subs[place] as Sub;
   const { now } = around;
   const ended = sub.state === 'expired';
-  if (ended && now > sub.expiresAt + 7 * day) {
+  if (ended && (sub.paidAt ?? now) > sub.expiresAt + 7 * day) {
     sub.nextTryAt = Infinity;
     sub.quarantine = null;
     return;
