@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { mustHold } from '../kernel/faults.ts';
 
-// What a backup has to contain, from the catalogs of the database itself: a new table or column of
+// The content of a backup, read from the catalogs of the database itself: a new table or column of
 // a migration is in it without a change here.
 
 export interface Table {

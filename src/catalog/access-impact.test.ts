@@ -47,7 +47,7 @@ test.each<[string, Step[], [number, number][], [number, number]]>([
     [13, 0],
   ],
   [
-    'a group is renamed on both sides: nobody loses access',
+    'a group is renamed on both sides: no customer loses access',
     [plan('basic', ['every']), plan('plus', ['every', 'fast']), node('a', ['every'])],
     [
       [10, 0],

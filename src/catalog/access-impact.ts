@@ -12,7 +12,7 @@ import type { Step } from './difference.ts';
 // 5. More than max(20, 10% of the running subscriptions) that lose access need the exact number as
 //    a confirmation.
 
-/** What plans open on nodes, and how many running subscriptions each plan has. */
+/** The groups of each plan, and the number of its running subscriptions. */
 export interface AccessState {
   readonly plans: ReadonlyMap<string, readonly string[]>;
   readonly nodes: ReadonlyMap<string, NodeAccess>;

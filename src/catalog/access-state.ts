@@ -4,7 +4,7 @@ import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type AccessState, type Impact, unconfirmedMax } from './access-impact.ts';
 
-/** What plans open on nodes now, and how many subscriptions of each plan are running. */
+/** Reads the groups of each plan, and the number of its running subscriptions. */
 export async function readAccessState(db: Db | Tx, now: Instant): Promise<AccessState> {
   const { rows: plans } = await sql<{ key: string; groups: string[] }>`
     SELECT key, groups FROM perennial.plan`.execute(db);
