@@ -143,6 +143,7 @@ export interface NodeTable {
   reconcile_error: string | null;
   former_inbounds: Generated<string[]>;
   down_since: MaybeTime;
+  added_at: MaybeTime;
   uptime_s: Generated<bigint | null>;
 }
 

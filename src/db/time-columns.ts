@@ -92,7 +92,7 @@ export const repairedColumns: readonly RepairedColumn[] = [
     to: 'NULL',
     reason: 'a node is due 10 min after its last comparison; null is due at once',
   },
-  ...records('node', 'last_seen_at', 'down_since'),
+  ...records('node', 'last_seen_at', 'down_since', 'added_at'),
   ...records('worker_run', 'started_at', 'finished_at'),
   ...records('worker_state', 'passed_at'),
   ...records('known_price', 'known_at'),

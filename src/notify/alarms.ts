@@ -20,7 +20,7 @@ export type Alarm = {
 
 /** What was told last of an open one, for each reason. */
 interface Told {
-  /** Of a quarantine. */
+  /** Of a quarantine or a node. */
   readonly reason: string | null;
   /** How many it was about, where that may grow. */
   readonly size: number | null;
@@ -175,7 +175,7 @@ export function subjectOf(alarm: Alarm): string {
 }
 
 const reasonOf = (alarm: Alarm): string | null =>
-  alarm.kind === 'alarm_quarantine' ? alarm.params.reason : null;
+  alarm.kind === 'alarm_quarantine' || alarm.kind === 'alarm_node' ? alarm.params.reason : null;
 
 function sizeOf(alarm: Alarm): number | null {
   const { held, items } = valuesOf(alarm);

@@ -194,11 +194,15 @@ export const kinds = {
     ...alarm,
     params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
   },
-  /** `to_add`, `to_remove`: users that wait for this node. */
+  /**
+   * `to_add`, `to_remove`: users that wait for this node. `reason`: `down`, or `additions` for a node
+   * that answers and does not take users; then `down_since` is the start of that wait.
+   */
   alarm_node: {
     ...alarm,
     params: {
       node: 'text',
+      reason: 'text',
       down_since: 'time',
       to_add: 'count',
       to_remove: 'count',

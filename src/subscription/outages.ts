@@ -1,12 +1,18 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
-import { type Instant, isoTime } from '../kernel/instant.ts';
+import { type Instant, isoTime, minuteMs } from '../kernel/instant.ts';
 
-// Nodes that do not answer, and how many users wait there. A node is down from the first probe that
+// Nodes that do not answer or do not add users, and how many users wait there. A node is down from the first probe that
 // failed (`node.down_since`) until a probe succeeds. The database knows it, so all replicas and
 // commands see the same start, also after a restart.
 
-/** A node that is down. */
+/**
+ * A restart of a node takes less. A node that is down for longer, or that adds no user for longer, is
+ * alarmed. After such an outage the wait of its users begins anew.
+ */
+export const downMs = 2 * minuteMs;
+
+/** A node that is down, or that answers and does not add users. */
 export interface Outage {
   readonly node: string;
   readonly downSince: Instant;
@@ -35,19 +41,87 @@ export const marksOfNode: RawBuilder<unknown> = sql`
   JOIN perennial.subscription s ON s.id = c.subscription_id
   JOIN perennial.plan p ON p.key = s.plan`;
 
-/** Nodes that are down now; `before`: only outages that began until then. Ordered by node. */
-export async function readOutages(db: Db | Tx, before?: Instant): Promise<Outage[]> {
-  const began = before === undefined ? sql`true` : sql`n.down_since <= ${isoTime(before)}`;
-  const { rows } = await sql<Outage & { toAdd: bigint; toRemove: bigint }>`
+/** Of a filling, more than these are not counted: an alarm needs the order of magnitude. */
+const unmarkedMax = 100_000;
+
+/** Users of a node `n` that a filling has not marked yet. A new node has to be filled too. */
+const unmarked: RawBuilder<unknown> = sql`
+  (SELECT FROM perennial.credential c
+   JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
+   JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
+   WHERE (n.boot_at IS NULL OR n.seeded_boot_at IS DISTINCT FROM n.boot_at)
+     AND c.retired_at IS NULL
+     AND c.id > coalesce(n.seed_after, '00000000-0000-0000-0000-000000000000')
+     AND NOT EXISTS (SELECT FROM perennial.access_sync m
+       WHERE m.node_id = n.id AND m.credential_id = c.id)
+   LIMIT ${unmarkedMax})`;
+
+/** How many users wait for a node `n`, and the last error of one. */
+const waiting: RawBuilder<unknown> = sql`
+  (SELECT count(*) FILTER (WHERE NOT ${isRemoval})
+      + (SELECT count(*) FROM ${unmarked} u) AS "toAdd",
+    count(*) FILTER (WHERE ${isRemoval}) AS "toRemove",
+    min(m.marked_at) FILTER (WHERE NOT ${isRemoval}) AS since,
+    max(m.last_error) FILTER (WHERE NOT ${isRemoval}) AS error
+  FROM ${marksOfNode} WHERE m.node_id = n.id)`;
+
+type OutageRow = Outage & { toAdd: bigint; toRemove: bigint };
+
+const outageOf = (row: OutageRow): Outage => ({
+  ...row,
+  toAdd: Number(row.toAdd),
+  toRemove: Number(row.toRemove),
+});
+
+/** Nodes that are down now, ordered by node. */
+export async function readOutages(db: Db | Tx): Promise<Outage[]> {
+  const { rows } = await sql<OutageRow>`
     SELECT n.id AS node, n.down_since AS "downSince", n.last_error AS error, w."toAdd", w."toRemove"
-    FROM perennial.node n CROSS JOIN LATERAL (
-      SELECT count(*) FILTER (WHERE NOT ${isRemoval}) AS "toAdd",
-        count(*) FILTER (WHERE ${isRemoval}) AS "toRemove"
-      FROM ${marksOfNode} WHERE m.node_id = n.id) w
-    WHERE n.down_since IS NOT NULL AND ${began} ORDER BY n.id`.execute(db);
-  return rows.map((row) => ({
-    ...row,
-    toAdd: Number(row.toAdd),
-    toRemove: Number(row.toRemove),
-  }));
+    FROM perennial.node n CROSS JOIN LATERAL ${waiting} w
+    WHERE n.down_since IS NOT NULL ORDER BY n.id`.execute(db);
+  return rows.map(outageOf);
+}
+
+/**
+ * Nodes that are down since `before`, ordered by node. If another session has locked the row of a
+ * node, no probe and no start of an outage can be written. Then the last probe counts.
+ */
+export async function readLongOutages(db: Db | Tx, before: Instant): Promise<Outage[]> {
+  const since = sql`coalesce(n.down_since, n.last_seen_at)`;
+  const { rows } = await sql<OutageRow>`
+    SELECT n.id AS node, ${since} AS "downSince", w."toAdd", w."toRemove",
+      CASE WHEN n.down_since IS NULL THEN 'another session has locked the row of this node'
+        ELSE n.last_error END AS error
+    FROM perennial.node n CROSS JOIN LATERAL ${waiting} w
+    WHERE ${since} <= ${isoTime(before)} ORDER BY n.id`.execute(db);
+  return rows.map(outageOf);
+}
+
+/**
+ * Nodes without a long outage where additions wait since `before`, ordered by node. An inbound may be
+ * missing, calls may fail although probes succeed, or another session may hold the marks. Either
+ *
+ * - no addition and no filling went on since `before`, or
+ * - the node refused a user, and this user waits for the next attempt.
+ *
+ * A backlog that moves is no stall. Quarantine has its own alarm.
+ */
+export async function readStalls(db: Db | Tx, now: Instant, before: Instant): Promise<Outage[]> {
+  const added = sql`(NOT ${isRemoval} AND m.marked_at <= ${isoTime(before)}
+    AND NOT EXISTS (SELECT FROM perennial.quarantine q
+      WHERE q.worker = 'keep-node' AND q.item = n.id || '/' || s.id))`;
+  const refused = sql<boolean>`(m.urgent IN (true, false) AND m.next_attempt_at > ${isoTime(now)}
+    AND m.attempts > 0)`;
+  const some = (marks: RawBuilder<boolean>) =>
+    sql`EXISTS (SELECT FROM ${marksOfNode} WHERE m.node_id = n.id AND ${added} AND ${marks})`;
+  const { rows } = await sql<OutageRow>`
+    WITH n AS MATERIALIZED (
+      SELECT n.* FROM perennial.node n
+      WHERE coalesce(n.down_since, n.last_seen_at) > ${isoTime(before)}
+        AND (${some(refused)} OR n.added_at <= ${isoTime(before)}
+          AND (${some(sql`true`)} OR EXISTS (SELECT FROM ${unmarked} u))))
+    SELECT n.id AS node, coalesce(w.since, n.added_at) AS "downSince",
+      coalesce(n.last_error, w.error) AS error, w."toAdd", w."toRemove"
+    FROM n CROSS JOIN LATERAL ${waiting} w ORDER BY n.id`.execute(db);
+  return rows.map(outageOf);
 }

@@ -225,10 +225,16 @@ alarm_removal =
     } not confirmed
 
 alarm_node =
-    ⚠️ <b>Node { $node } has not answered since { $down_since }.</b>
+    ⚠️ <b>{ $reason ->
+        [additions] Node { $node } does not add users: some have been waiting since { $down_since }.
+       *[down] Node { $node } has not answered since { $down_since }.
+    }</b>
     Users waiting to be added there: { $to_add }. Users waiting to be removed: { $to_remove }.
     Last error: { $error }
-    .subject = Node { $node } does not answer
+    .subject = { $reason ->
+        [additions] Node { $node } does not add users
+       *[down] Node { $node } does not answer
+    }
 
 alarm_clock =
     ⚠️ { $replica ->
@@ -265,7 +271,7 @@ alarm_over =
         [alarm_money_guard] the guard is no longer holding any charge ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.
         [alarm_removal] node { $subject } has confirmed its removals.
-        [alarm_node] node { $subject } answers again, or is no longer used.
+        [alarm_node] node { $subject } works again, or is no longer used.
         [alarm_clock] { $subject ->
             [database] the database time is trusted again.
             [commits] the state of the database was confirmed.

@@ -232,10 +232,16 @@ alarm_removal =
     .subject = Узел { $node } не подтвердил отключения: { $waiting }
 
 alarm_node =
-    ⚠️ <b>Узел { $node } не отвечает с { $down_since }.</b>
+    ⚠️ <b>{ $reason ->
+        [additions] Узел { $node } не подключает пользователей: некоторые ждут с { $down_since }.
+       *[down] Узел { $node } не отвечает с { $down_since }.
+    }</b>
     Ждут подключения к нему: { $to_add }. Ждут отключения от него: { $to_remove }.
     Последняя ошибка: { $error }
-    .subject = Узел { $node } не отвечает
+    .subject = { $reason ->
+        [additions] Узел { $node } не подключает пользователей
+       *[down] Узел { $node } не отвечает
+    }
 
 alarm_clock =
     ⚠️ { $replica ->
@@ -274,7 +280,7 @@ alarm_over =
         [alarm_money_guard] предохранитель больше не задерживает списания ({ $subject }).
         [alarm_quarantine] в карантине больше нет записей { $subject }.
         [alarm_removal] узел { $subject } подтвердил отключения.
-        [alarm_node] узел { $subject } снова отвечает (или больше не используется).
+        [alarm_node] узел { $subject } снова работает (или больше не используется).
         [alarm_clock] { $subject ->
             [database] времени базы данных снова можно верить.
             [commits] состояние базы данных подтверждено.

@@ -57,6 +57,7 @@ const sampleChoices = JSON.stringify([
 const ownSamples: Partial<Record<NoticeKind, Params>> = {
   alarm_guard: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup' },
   alarm_money_guard: { worker: 'auto-renewal' },
+  alarm_node: { reason: 'down' },
 };
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */

@@ -238,6 +238,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
     if (filled === undefined) return false;
     log.info({ ...about, ...filled }, 'who may connect is marked');
     line.seeded = filled.done;
+    line.hasAdded = true;
     return !filled.done;
   }
 
@@ -250,7 +251,10 @@ export function startKeeper(options: KeeperOptions): Keeper {
       await release(tx, worker, items);
     });
     for (const { mark, failed } of settled) {
-      if (failed === undefined) continue;
+      if (failed === undefined) {
+        if (mark.wanted) line.hasAdded = true;
+        continue;
+      }
       const item = itemOf(post.node, mark);
       log.debug({ ...about, item, attempts: mark.attempts + 1 }, failed.error);
     }

@@ -39,6 +39,8 @@ export class Line {
   fillsAnew = false;
   /** Whether it was found out in this life that nothing is in the way of adding (`learning.ts`). */
   learned = false;
+  /** Since the last probe, users were added or the filling went on. */
+  hasAdded = false;
   /** How often the work came to rest by the node's fault. */
   rests = 0;
   /** Why nobody can be added; removals go on. */

@@ -3,7 +3,8 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
-import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { downMs } from '../../subscription/outages.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
 // A node's row, as its keeper reads and writes it. Every write goes with the epoch under which the
@@ -63,6 +64,8 @@ export interface ProbeResult {
     /** It was started for certain: nobody is left on any inbound. */
     readonly isNew: boolean;
     readonly uptimeS: number;
+    /** Users were added, or a filling went on, since the last probe. */
+    readonly hasAdded: boolean;
   };
 }
 
@@ -76,11 +79,15 @@ export async function writeProbe(
   const at = (time: Instant | null | undefined) => (time == null ? null : isoTime(time));
   const bootAt = sql`coalesce(${at(seen?.bootAt)}::timestamptz, n.boot_at)`;
   const forgotten = sql`${seen?.forgotten ?? false}::boolean`;
+  const begins = sql`(n.added_at IS NULL OR n.down_since <= ${isoTime(later(now, -downMs))}
+    OR ${forgotten} AND n.seeded_boot_at = n.boot_at)`;
   const { numAffectedRows } = await sql`
     UPDATE perennial.node n SET failures = ${failures}, open_until = ${at(openUntil)}::timestamptz,
       last_error = ${lastError},
       down_since = CASE WHEN ${seen === undefined}::boolean
         THEN coalesce(n.down_since, ${isoTime(now)}::timestamptz) END,
+      added_at = CASE WHEN ${seen?.hasAdded ?? false}::boolean OR ${seen !== undefined}::boolean
+        AND ${begins} THEN ${isoTime(now)}::timestamptz ELSE n.added_at END,
       last_seen_at = coalesce(${at(seen?.at)}::timestamptz, n.last_seen_at),
       boot_at = ${bootAt}, uptime_s = coalesce(${seen?.uptimeS ?? null}::bigint, n.uptime_s),
       seeded_boot_at = CASE WHEN ${forgotten} THEN NULL

@@ -73,7 +73,9 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
   const forgotten = life !== 'same';
 
   const isNew = boot.is === 'new';
-  const seen = { at: facts.now, bootAt: boot.bootAt, forgotten, isNew, uptimeS };
+  const { hasAdded } = line;
+  line.hasAdded = false;
+  const seen = { at: facts.now, bootAt: boot.bootAt, forgotten, isNew, uptimeS, hasAdded };
   const closed = breakerAfter(facts.failures, 'well', facts.now);
   const lastError = line.workError;
   // Not written: the next probe learns why.

@@ -2,7 +2,15 @@ import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
-import { isRemoval, marksOfNode, readOutages, removalSince } from '../../subscription/outages.ts';
+import {
+  downMs,
+  isRemoval,
+  marksOfNode,
+  type Outage,
+  readLongOutages,
+  readStalls,
+  removalSince,
+} from '../../subscription/outages.ts';
 import { overdueItems } from './overdue.ts';
 import type { Situation } from './rule.ts';
 
@@ -10,8 +18,6 @@ import type { Situation } from './rule.ts';
 const failuresMin = 3;
 /** A removal that no node confirmed for this long after the access ended. */
 const unconfirmedMs = 5 * minuteMs;
-/** A restart of a node takes less. */
-const downMs = 2 * minuteMs;
 /** A keeper probes every 2 s, and the next replica takes a node over within 15 s. */
 const unkeptMs = 30 * secondMs;
 /** Sends and questions in a row that a gateway failed: the rests between them are five minutes. */
@@ -136,18 +142,25 @@ async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
   }));
 }
 
+/** Nodes that do not answer, and nodes that answer and do not add users. */
 async function nodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
-  const outages = await readOutages(tx, later(now, -downMs));
-  return outages.map(({ node, downSince, toAdd, toRemove, error }) => ({
-    kind: 'alarm_node',
-    params: {
-      node,
-      down_since: isoTime(downSince),
-      to_add: toAdd,
-      to_remove: toRemove,
-      error: error ?? 'no answer yet',
-    },
-  }));
+  const before = later(now, -downMs);
+  const of = (reason: string, otherwise: string, outages: readonly Outage[]): Alarm[] =>
+    outages.map(({ node, downSince, toAdd, toRemove, error }) => ({
+      kind: 'alarm_node',
+      params: {
+        node,
+        reason,
+        down_since: isoTime(downSince),
+        to_add: toAdd,
+        to_remove: toRemove,
+        error: error ?? otherwise,
+      },
+    }));
+  return [
+    ...of('down', 'no answer yet', await readLongOutages(tx, before)),
+    ...of('additions', 'no error is known', await readStalls(tx, now, before)),
+  ];
 }
 
 /**
@@ -161,7 +174,9 @@ export async function noteUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
     UPDATE perennial.node SET last_error = 'no replica keeps this node',
       down_since = CASE WHEN last_seen_at > ${isoTime(later(now, -downMs))}
         THEN last_seen_at ELSE ${isoTime(now)}::timestamptz END
-    WHERE down_since IS NULL AND last_seen_at <= ${isoTime(later(now, -unkeptMs))}`.execute(tx);
+    WHERE id IN (SELECT id FROM perennial.node
+      WHERE down_since IS NULL AND last_seen_at <= ${isoTime(later(now, -unkeptMs))}
+      FOR NO KEY UPDATE SKIP LOCKED)`.execute(tx);
 }
 
 /** Of a bot or mailbox that is no longer in use the books know too, but no run tries it. */
