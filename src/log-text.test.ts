@@ -34,3 +34,9 @@ test('secrets are masked in text too', () => {
   log.info({}, 'tried postgres://me:s3cret@db/shop');
   expect(read()).not.toContain('s3cret');
 });
+
+test('a value with an escape sequence does not reach the terminal as one', () => {
+  const { log, read } = textLog();
+  log.info({ route: 'a\u001b]0;x\u0007', list: ['\u009b2J'] }, 'm\u001b[31m');
+  expect(read()).not.toMatch(/[^\P{Cc}\n]/u);
+});

@@ -1,3 +1,5 @@
+import { terminalText } from './kernel/foreign-text.ts';
+
 // A line of the log for a person at a terminal, made of the line of JSON that a program gets.
 
 interface Line {
@@ -35,5 +37,5 @@ export function lineText(json: string): string {
   const head = `${time.slice(11, 19)} ${level.toUpperCase().padEnd(5)}`;
   const text = [head, msg, ...cause, ...more].filter((part) => part !== '').join(' ');
   const stack = level === 'fatal' && err?.stack !== undefined ? `${err.stack}\n` : '';
-  return `${text}\n${stack}`;
+  return terminalText(`${text}\n${stack}`);
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Config } from '../config.ts';
 import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
+import { terminalJson, terminalText } from '../kernel/foreign-text.ts';
 import { parseInstant } from '../kernel/instant.ts';
 import { noteTime } from '../workers/time-repair.ts';
 import { readConfiguration } from './configuration.ts';
@@ -83,19 +84,16 @@ export async function withOpenBooks<T>(
 
 /** JSON for programs: an id is a number while it is safe as one, else a string. */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(
-    value,
-    (_, inner: unknown) => {
-      if (typeof inner !== 'bigint') return inner;
-      return inner <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(inner) : inner.toString();
-    },
-    2,
-  );
+  const whole = (_: string, inner: unknown) => {
+    if (typeof inner !== 'bigint') return inner;
+    return inner <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(inner) : inner.toString();
+  };
+  return terminalJson(JSON.stringify(value, whole, 2));
 }
 
 /** Prints one or the other. */
 export function print(options: CommonOptions, json: unknown, text: () => string): void {
-  process.stdout.write(`${options.json ? jsonText(json) : text()}\n`);
+  process.stdout.write(`${options.json ? jsonText(json) : terminalText(text())}\n`);
 }
 
 /** Columns lined up; numbers to the right. */

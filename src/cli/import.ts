@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { terminalText } from '../kernel/foreign-text.ts';
 import { type ColumnName, columns } from '../transfer/columns.ts';
 import { openSource } from '../transfer/files.ts';
 import { type ImportOutcome, importBook, type Progress } from '../transfer/import.ts';
@@ -78,7 +79,8 @@ function report(file: string, outcome: ImportOutcome, options: Options): void {
   }
   const rest = total > problems.length ? `; the first ${problems.length} are above` : '';
   const sum = `${file}: ${total} ${total === 1 ? 'problem' : 'problems'}${rest}; nothing was imported`;
-  process.stderr.write(`${[...problems.map((one) => problemText(file, one)), sum].join('\n')}\n`);
+  const lines = [...problems.map((one) => problemText(file, one)), sum];
+  process.stderr.write(`${terminalText(lines.join('\n'))}\n`);
 }
 
 /** `book.csv:17: balance "-5" is negative`, which editors take for a place. */

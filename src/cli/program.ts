@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { faultOf } from '../db/faults.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
+import { terminalText } from '../kernel/foreign-text.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { applyCommand } from './apply.ts';
@@ -89,7 +90,7 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     process.stderr.write(
       asJson
         ? `${JSON.stringify({ error: { code: fault.code, message: maskSecrets(fault.message) } })}\n`
-        : `perennial: ${maskSecrets(fault.message)}\n`,
+        : `perennial: ${terminalText(maskSecrets(fault.message))}\n`,
     );
     if (fault.kind === 'bug') process.stderr.write(`${maskSecrets(fault.stack ?? '')}\n`);
     if (fault instanceof Interrupted) return fault.exitCode;

@@ -49,6 +49,9 @@ export class Edge {
     server.addHook('onRequest', async (request, reply) => {
       this.#begun.set(request, stopwatch());
       void reply.header('cache-control', 'no-store');
+      if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+        throw new ProblemError(problemOf('bad_request', 400, 'the header Host is missing'));
+      }
       if (request.url.length > urlMax) {
         throw new ProblemError(problemOf('uri_too_long', 414, 'the address is over 8 kB'));
       }

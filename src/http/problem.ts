@@ -163,7 +163,7 @@ const ownWords: readonly (readonly [RegExp, code: string, detail: string])[] = [
     'bad_request',
     'the body ended before its length, or goes on after it',
   ],
-  [/^FST_ERR_BAD_URL/, 'bad_request', 'the address has a % that no two hexadecimal digits follow'],
+  [/^FST_ERR_BAD_URL/, 'bad_request', 'the address has a % that begins no character in UTF-8'],
   [/^FST_ERR_MAX_PARAM_LENGTH/, 'uri_too_long', 'a part of the address has over 200 characters'],
 ];
 

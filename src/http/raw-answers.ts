@@ -33,6 +33,9 @@ const reasons: Readonly<Record<number, string>> = {
   431: 'Request Header Fields Too Large',
 };
 
+/** CONNECT names no path of ours, so each method of the API is allowed. */
+const allow = 'GET, HEAD, PATCH, POST';
+
 const headersOf = (body: string) => ({
   'content-type': 'application/problem+json',
   'content-length': String(Buffer.byteLength(body)),
@@ -40,9 +43,11 @@ const headersOf = (body: string) => ({
   connection: 'close',
 });
 
-function rawAnswer(problem: Problem): string {
+function rawAnswer(problem: Problem, more: Readonly<Record<string, string>> = {}): string {
   const body = JSON.stringify(problem);
-  const lines = Object.entries(headersOf(body)).map(([name, value]) => `${name}: ${value}`);
+  const lines = Object.entries({ ...headersOf(body), ...more }).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
   const status = `HTTP/1.1 ${problem.status} ${reasons[problem.status] ?? ''}`;
   return [status, ...lines, '', body].join('\r\n');
 }
@@ -76,6 +81,6 @@ export function answerOddRequests(server: Server, onAnswer: (status: number) => 
   server.on('connect', (_, socket: Socket) => {
     onAnswer(405);
     socket.on('error', () => socket.destroy());
-    socket.end(rawAnswer(problemOf('bad_method', 405, 'there is no method CONNECT')));
+    socket.end(rawAnswer(problemOf('bad_method', 405, 'there is no method CONNECT'), { allow }));
   });
 }

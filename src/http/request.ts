@@ -22,6 +22,9 @@ export const headerOf = (request: FastifyRequest, name: string): string | undefi
 export const bearerOf = (request: FastifyRequest): string | undefined =>
   /^bearer +([\x21-\x7e]+) *$/i.exec(headerOf(request, 'authorization') ?? '')?.[1];
 
+/** The body of a route that takes none: what it would ignore is refused. */
+const noFields = z.strictObject({});
+
 /** The request as its route takes it, or the reason why it is refused. */
 export async function readRequest(
   db: Kit['db'],
@@ -45,7 +48,7 @@ export async function readRequest(
   const parts = { params: request.params, query: request.query, body: request.body ?? {} };
   const read: Record<string, unknown> = {};
   for (const [part, given] of Object.entries(parts)) {
-    const schema = route[part as keyof typeof parts];
+    const schema = route[part as keyof typeof parts] ?? (part === 'body' ? noFields : undefined);
     if (schema === undefined) continue;
     const result = await schema.safeParseAsync(given, { error: reasonOf });
     if (!result.success) return { problem: badInput(part, result.error.issues) };

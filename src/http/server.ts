@@ -56,7 +56,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
   // Node swaps the two limits if this one is larger: then a body would have 60 s.
   server.server.headersTimeout = server.server.requestTimeout;
   server.removeContentTypeParser('text/plain');
-  server.addContentTypeParser('application/json', { parseAs: 'string' }, readJson);
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, readJson);
   server.setErrorHandler((error, request, reply) => edge.fail(error, request, reply));
   server.setNotFoundHandler((request, reply) => answerUnknown(request, reply));
   endConnections(server);
@@ -69,6 +69,10 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     strictTransportSecurity: options.tls !== undefined,
   });
   edge.watch(server);
+  // Before its body is read: an unknown path needs none.
+  server.addHook('onRequest', async (request, reply) =>
+    request.is404 ? answerUnknown(request, reply) : undefined,
+  );
   const noteTime = openTimeNotes(kit.db);
   for (const route of routes) addRoute(server, kit, route, edge, noteTime);
   const document = JSON.stringify(openApiOf(routes));
@@ -88,7 +92,11 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
 function openFastify(options: ServerOptions, edge: Edge): FastifyInstance {
   const requestTimeout = options.requestMs ?? 15 * secondMs;
   // Node looks for late requests in this interval.
-  const timing = { connectionsCheckingInterval: Math.min(secondMs, requestTimeout) };
+  const timing = {
+    connectionsCheckingInterval: Math.min(secondMs, requestTimeout),
+    // Node would answer a request without Host by itself, without a problem.
+    requireHostHeader: false,
+  };
   return fastify({
     ...(options.tls === undefined
       ? { http: timing }
@@ -124,19 +132,22 @@ function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyRep
 
 function readJson(
   _: FastifyRequest,
-  text: string | Buffer,
+  bytes: string | Buffer,
   done: (error: Error | null, body?: unknown) => void,
 ) {
   // A POST without anything to say needs no body.
-  if (text.length === 0) return done(null, undefined);
+  if (bytes.length === 0) return done(null, undefined);
   let body: unknown;
   try {
-    body = JSON.parse(text.toString(), withoutProto);
+    body = JSON.parse(utf8.decode(bytes as Buffer), withoutProto);
   } catch {
-    return done(new ProblemError(problemOf('bad_request', 400, 'body: is not JSON')));
+    return done(new ProblemError(problemOf('bad_request', 400, 'body: is not JSON in UTF-8')));
   }
   return done(null, body);
 }
+
+/** A replaced byte would make two references of payments equal. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 const withoutProto = (key: string, value: unknown): unknown =>
   key === '__proto__' ? undefined : value;

@@ -18,7 +18,8 @@ export function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type': {
       const noun = nouns[issue.expected] ?? issue.expected;
-      if (Array.isArray(issue.input)) return 'is given more than once, or is a list';
+      if (Array.isArray(issue.input) && issue.expected === 'string')
+        return 'is given more than once, or is a list';
       return issue.input === undefined ? `is missing; expected ${noun}` : `expected ${noun}`;
     }
     case 'invalid_value':

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { foreignName, foreignText, foreignTextMax, isExactName } from './foreign-text.ts';
+import {
+  foreignName,
+  foreignText,
+  foreignTextMax,
+  isExactName,
+  terminalJson,
+  terminalText,
+} from './foreign-text.ts';
 
 test.each([
   ['letters of any language stay', 'Ошибка: نود пуст', 'Ошибка: نود пуст'],
@@ -46,4 +53,13 @@ test('names that had to be changed stay different, and none of them is exact', (
   expect(new Set(read).size).toBe(names.length);
   expect(read.filter(isExactName)).toEqual(['a']);
   for (const name of read) expect(name.length).toBeLessThanOrEqual(foreignTextMax);
+});
+
+test('no stored value changes the state of a terminal, in text or in JSON', () => {
+  const hostile = 'a\u001b[2J\u009b31m\u202eb\rc';
+  expect(terminalText(`${hostile}\nnext`)).toBe('a\ufffd[2J\ufffd31m\ufffdb\ufffdc\nnext');
+  const json = terminalJson(JSON.stringify({ a: hostile }, null, 2));
+  expect(json).not.toMatch(/[^\P{Cc}\n]|\u202e/u);
+  expect(JSON.parse(json)).toEqual({ a: hostile });
+  expect(terminalText('👩‍💻 نود')).toBe('👩‍💻 نود');
 });

@@ -39,6 +39,19 @@ export function foreignName(name: string): string {
   return `${cleaned.slice(0, room)}${replacement}${hash}`;
 }
 
+/** Control characters without a line end, and what changes the direction of writing. */
+const hidden = /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Lines for a terminal: whatever stored values hold, no escape sequence is among them. */
+export function terminalText(text: string): string {
+  return text.replace(hidden, replacement);
+}
+
+/** The same for JSON, as escapes: a program reads the values as they are stored. */
+export function terminalJson(json: string): string {
+  return json.replace(hidden, (hid) => `\\u${hid.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** Whether a name can be sent back to its node as the node has it. */
 export function isExactName(name: string): boolean {
   return !name.includes(replacement);

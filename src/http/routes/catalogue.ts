@@ -77,8 +77,10 @@ const quote = route({
     plan: planKey,
     period_days: z
       .string()
-      .regex(/^[1-9]\d{0,3}$/, 'is not a number of days from 1 to 3660')
-      .refine((days) => Number(days) <= 3_660, 'is not a number of days from 1 to 3660'),
+      .regex(
+        /^([1-9]\d{0,2}|[12]\d{3}|3[0-5]\d{2}|36[0-5]\d|3660)$/,
+        'is not a number of days from 1 to 3660',
+      ),
     subscription_id: telegramIdText.optional().describe('which one to extend, revive or change'),
     new: bool.optional().describe('another one, whatever there is'),
     change: bool.optional().describe('a change of plan now, not a purchase'),

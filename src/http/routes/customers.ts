@@ -120,7 +120,8 @@ const change = route({
         .optional()
         .describe('a new subscription URL; the old one ends'),
     })
-    .refine((body) => Object.keys(body).length > 0, 'names nothing to change'),
+    .refine((body) => Object.keys(body).length > 0, 'names nothing to change')
+    .meta({ minProperties: 1 }),
   answer: customerAnswer,
   refusals: ['no_customer', 'bad_locale', 'bad_time_zone'],
   handle: (_, { params, body, call }) =>
@@ -145,7 +146,8 @@ const discount = route({
       vip: z.boolean().optional(),
       discount_percent: z.number().int().min(0).max(100).optional(),
     })
-    .refine((body) => Object.keys(body).length > 0, 'names nothing to change'),
+    .refine((body) => Object.keys(body).length > 0, 'names nothing to change')
+    .meta({ minProperties: 1 }),
   answer: customerAnswer,
   refusals: ['no_customer'],
   handle: (_, { params, body, call }) =>

@@ -115,7 +115,11 @@ const change = route({
     .refine(
       ({ price, next }) => price === undefined || next !== undefined,
       'price is a condition of next',
-    ),
+    )
+    .meta({
+      oneOf: [{ required: ['auto_renew'] }, { required: ['next'] }],
+      dependentRequired: { price: ['next'] },
+    }),
   answer: subscriptionShape.extend({ telegram_id: telegramId }),
   refusals: [
     'no_subscription',
