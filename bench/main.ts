@@ -11,6 +11,7 @@ import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { benchmark as reseed } from './reseed.ts';
+import { benchmark as startUp } from './start-up.ts';
 import { type Benchmark, tableOf } from './table.ts';
 import { benchmark as xrayAdds } from './xray-adds.ts';
 
@@ -34,6 +35,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   api,
   'xray-adds': xrayAdds,
   'nodes-idle': nodesIdle,
+  'start-up': startUp,
 };
 
 function whole(text: string): number {

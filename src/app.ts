@@ -1,10 +1,11 @@
 import type { Config } from './config.ts';
 import { settingsOf } from './config.ts';
-import { readServerTime, stopwatch } from './db/clock.ts';
+import { readServerTime } from './db/clock.ts';
 import type { Db } from './db/connect.ts';
 import { wakeChannel } from './db/wake.ts';
 import { openDelivery } from './delivery.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
+import { stopwatch } from './kernel/stopwatch.ts';
 import type { Log } from './log.ts';
 import { openQueue, type RunEnd, type Runnable } from './queue.ts';
 import { sayer } from './trouble.ts';

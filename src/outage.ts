@@ -1,8 +1,8 @@
-import { stopwatch } from './db/clock.ts';
 import { clientConfig, connectClient, workLimits } from './db/connect.ts';
 import { faultOf } from './db/faults.ts';
 import { placeOf } from './db/place.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
+import { stopwatch } from './kernel/stopwatch.ts';
 
 // One outage of PostgreSQL meets every loop of a service. It is logged once for all of them:
 //

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
-import { readClock, stopwatch } from './db/clock.ts';
+import { readClock } from './db/clock.ts';
 import type { Db } from './db/connect.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { isoTime, later, secondMs } from './kernel/instant.ts';
+import { stopwatch } from './kernel/stopwatch.ts';
 import type { Log } from './log.ts';
 import { type Worker, workers } from './workers/index.ts';
 

@@ -1,6 +1,6 @@
-import { stopwatch } from './db/clock.ts';
 import { faultOf } from './db/faults.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
+import { stopwatch } from './kernel/stopwatch.ts';
 
 export interface TroubleLog {
   debug(fields: object, message: string): void;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { stopwatch } from '../src/db/clock.ts';
+import { stopwatch } from '../src/kernel/stopwatch.ts';
 
 // `npm start` as a newcomer meets it, in real processes and a folder of its own.
 

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
-import { readClock, stopwatch } from '../db/clock.ts';
+import { readClock } from '../db/clock.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import { type Outage, readOutages } from '../subscription/outages.ts';
 import type { Check, Violation } from './check.ts';
 import { checks as allChecks } from './index.ts';

@@ -1,6 +1,6 @@
 import { type AuditReport, type CheckReport, interrupted } from '../audit/audit.ts';
 import type { Violation } from '../audit/check.ts';
-import { stopwatch } from '../db/clock.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import type { NodeDifferences } from '../workers/reconcile-xray-state/differences.ts';
 import { differencesOfNodes } from '../workers/reconcile-xray-state/differences.ts';
 import { type Comparing, inWords } from '../workers/reconcile-xray-state/preview.ts';

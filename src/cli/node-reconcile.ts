@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { namedNodes } from '../catalog/nodes.ts';
-import { stopwatch } from '../db/clock.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import type { Found, NodeEnd } from '../workers/reconcile-xray-state/one-node.ts';
 import { compareNodes, inWords } from '../workers/reconcile-xray-state/preview.ts';
 import { reconcile } from '../workers/reconcile-xray-state/worker.ts';

@@ -4,53 +4,147 @@ import { type Fault, UsageFault } from '../kernel/faults.ts';
 import { terminalText } from '../kernel/foreign-text.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
-import { applyCommand } from './apply.ts';
-import { auditCommand } from './audit.ts';
-import { backupCommand, restoreCommand } from './backup.ts';
-import { clockCommand } from './clock.ts';
-import { customerCommand } from './customer.ts';
-import { dbCommand } from './db.ts';
-import { demoCommand } from './demo.ts';
-import { exportCommand } from './export.ts';
-import { importCommand } from './import.ts';
-import { migrateCommand } from './migrate.ts';
-import { nodeCommand } from './node.ts';
-import { noticeCommand } from './notice.ts';
-import { openBooksFor, openBooksForService } from './open-books.ts';
 import { checkOptions } from './option-rules.ts';
-import { planCommand } from './plan.ts';
-import { runCommand } from './run.ts';
 import { Interrupted } from './signals.ts';
-import { startCommand } from './start.ts';
-import { tokenCommand } from './token.ts';
 
 /** Success; what was asked failed; wrong usage or configuration; SIGINT; SIGTERM. */
 export type ExitCode = 0 | 1 | 2 | 130 | 143;
 
-/** The whole program. */
-export function program(): Command {
+/** A top-level command. Its code is loaded only if the command line names it. */
+interface Entry {
+  /** Name and arguments, as `apply <FILE>`. */
+  readonly usage: string;
+  readonly description: string;
+  load(): Promise<Command>;
+}
+
+const opener = async () => (await import('./open-books.ts')).openBooksFor;
+
+const entries: readonly Entry[] = [
+  {
+    usage: 'demo',
+    description: 'run all workers on generated data with a fast clock, until Ctrl-C',
+    load: async () => (await import('./demo.ts')).demoCommand(),
+  },
+  {
+    usage: 'start',
+    description: 'run the service: workers and API, until SIGTERM or SIGINT',
+    load: async () => {
+      const { openBooksForService } = await import('./open-books.ts');
+      return (await import('./start.ts')).startCommand(openBooksForService);
+    },
+  },
+  {
+    usage: 'migrate',
+    description: 'create the schema of the database, or update it',
+    load: async () => (await import('./migrate.ts')).migrateCommand(),
+  },
+  {
+    usage: 'apply <FILE>',
+    description:
+      'change plans, prices, settings and nodes to those of FILE; shows the difference first',
+    load: async () => (await import('./apply.ts')).applyCommand(await opener()),
+  },
+  {
+    usage: 'plan',
+    description: 'list plans, set prices',
+    load: async () => (await import('./plan.ts')).planCommand(await opener()),
+  },
+  {
+    usage: 'node',
+    description: 'list, check, compare, adopt and remove Xray nodes',
+    load: async () => (await import('./node.ts')).nodeCommand(await opener()),
+  },
+  {
+    usage: 'import <FILE>',
+    description: 'add customers and subscriptions from FILE, all or nothing',
+    load: async () => (await import('./import.ts')).importCommand(await opener()),
+  },
+  {
+    usage: 'export <FILE>',
+    description: 'write customers and subscriptions to FILE, in the format of import',
+    load: async () => (await import('./export.ts')).exportCommand(await opener()),
+  },
+  {
+    usage: 'backup <FILE>',
+    description: 'write the whole database to FILE, while the service runs',
+    load: async () => (await import('./backup.ts')).backupCommand(await opener()),
+  },
+  {
+    usage: 'restore <FILE>',
+    description: 'read a backup into an empty database, all or nothing',
+    load: async () => (await import('./backup.ts')).restoreCommand(),
+  },
+  {
+    usage: 'db',
+    description: 'print the URL of the database for other tools',
+    load: async () => (await import('./db.ts')).dbCommand(),
+  },
+  {
+    usage: 'run <worker>',
+    description: 'run a worker once and print its record',
+    load: async () => (await import('./run.ts')).runCommand(await opener()),
+  },
+  {
+    usage: 'customer',
+    description: 'show and change customers, their money and their subscriptions',
+    load: async () => (await import('./customer.ts')).customerCommand(await opener()),
+  },
+  {
+    usage: 'notice',
+    description: 'preview, list, resend and cancel notifications',
+    load: async () => (await import('./notice.ts')).noticeCommand(await opener()),
+  },
+  {
+    usage: 'clock',
+    description: 'show the database time, confirm it, undo the effects of a wrong clock',
+    load: async () => (await import('./clock.ts')).clockCommand(await opener()),
+  },
+  {
+    usage: 'audit',
+    description: 'check every promise on the live database; changes nothing',
+    load: async () => (await import('./audit.ts')).auditCommand(await opener()),
+  },
+  {
+    usage: 'token',
+    description: 'create, list and revoke tokens of the HTTP API',
+    load: async () => (await import('./token.ts')).tokenCommand(await opener()),
+  },
+];
+
+const nameOf = ({ usage }: Entry): string => usage.split(' ')[0] as string;
+
+/** A line of the help. */
+function placeholder({ usage, description }: Entry): Command {
+  const [name, ...positional] = usage.split(' ');
+  const built = new Command(name).description(description);
+  for (const argument of positional) built.argument(argument);
+  return built;
+}
+
+/** A command and its arguments, as the table names them. */
+const subcommandTerm = (command: Command): string =>
+  [
+    command.name(),
+    ...command.registeredArguments.map((one) =>
+      one.required ? `<${one.name()}>` : `[${one.name()}]`,
+    ),
+  ].join(' ');
+
+/** The whole program, with the code of the command `named`. Without a name: with all code. */
+export async function program(named?: string): Promise<Command> {
   const perennial = new Command('perennial')
     .description(
-      'Renews subscriptions from a prepaid balance, and proves that the books are right.',
+      'Renews subscriptions from a prepaid balance, and proves that the result is right.',
     )
     .version(programVersion)
-    .addCommand(demoCommand())
-    .addCommand(startCommand(openBooksForService))
-    .addCommand(migrateCommand())
-    .addCommand(applyCommand(openBooksFor))
-    .addCommand(planCommand(openBooksFor))
-    .addCommand(nodeCommand(openBooksFor))
-    .addCommand(importCommand(openBooksFor))
-    .addCommand(exportCommand(openBooksFor))
-    .addCommand(backupCommand(openBooksFor))
-    .addCommand(restoreCommand())
-    .addCommand(dbCommand())
-    .addCommand(runCommand(openBooksFor))
-    .addCommand(customerCommand(openBooksFor))
-    .addCommand(noticeCommand(openBooksFor))
-    .addCommand(clockCommand(openBooksFor))
-    .addCommand(auditCommand(openBooksFor))
-    .addCommand(tokenCommand(openBooksFor));
+    .configureHelp({ subcommandTerm });
+  for (const entry of entries) {
+    const isNamed = named === undefined || named === nameOf(entry);
+    perennial.addCommand(
+      isNamed ? (await entry.load()).description(entry.description) : placeholder(entry),
+    );
+  }
   perennial.hook('preAction', (_, command) => checkOptions(command));
   return throughout(perennial);
 }
@@ -75,13 +169,19 @@ function faultOfCommand(error: unknown): Fault | undefined {
   return error instanceof CommanderError ? undefined : faultOf(error);
 }
 
+/** The command that a command line names; empty: none, so the help of the program is enough. */
+function namedIn(argv: readonly string[]): string {
+  const [first = '', second = ''] = argv.filter((word) => !word.startsWith('-'));
+  return first === 'help' ? second : first;
+}
+
 /**
  * Runs one command line. What is wrong is said in one sentence on standard error; a stack only for
  * a bug of ours.
  */
 export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
   try {
-    await program().parseAsync(argv, { from: 'user' });
+    await (await program(namedIn(argv))).parseAsync(argv, { from: 'user' });
     return process.exitCode === 1 ? 1 : 0;
   } catch (error) {
     const fault = faultOfCommand(error);

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { type Config, settingsOf } from '../config.ts';
-import { stopwatch } from '../db/clock.ts';
 import { openDelivery } from '../delivery.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { isoTime, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import type { MessageLog } from '../notify/channels/log/log.ts';
-import { type Worker, workerNames, workersFor } from '../workers/index.ts';
+import { type Worker, workersFor } from '../workers/index.ts';
+import { workerNames } from '../workers/names.ts';
 import { openReplica, type Replica } from '../workers/replica.ts';
 import type { RunLog } from '../workers/run-context.ts';
 import { readProgress } from '../workers/run-progress.ts';

@@ -1,6 +1,6 @@
-import { stopwatch } from '../db/clock.ts';
 import { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 
 /**
  * Ctrl-C on a terminal reaches the program more than once: from the terminal itself and from npx

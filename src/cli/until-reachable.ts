@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { stopwatch } from '../db/clock.ts';
 import { faultOf } from '../db/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import type { Log } from '../log.ts';
 
 /** Codes of `connectionFault` for a PostgreSQL that is not there yet, or is just starting. */

@@ -42,9 +42,3 @@ export async function readServerTime(db: Db): Promise<Instant> {
   const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
   return (rows[0] as { server: Instant }).server;
 }
-
-/** Milliseconds since it was made, from a clock that only goes forward. */
-export function stopwatch(): () => number {
-  const begunMs = performance.now();
-  return () => performance.now() - begunMs;
-}

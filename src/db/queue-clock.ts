@@ -1,5 +1,5 @@
 import { type Instant, secondMs } from '../kernel/instant.ts';
-import { stopwatch } from './clock.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 
 // Time for the scheduler.
 //

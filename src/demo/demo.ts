@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { audit } from '../audit/audit.ts';
 import type { Config } from '../config.ts';
-import { stopwatch } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import { workers } from '../workers/index.ts';
 import type { KeeperLog } from '../workers/keep-node/keeper.ts';
 import { drive } from './drive.ts';

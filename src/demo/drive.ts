@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { setClock, stopwatch } from '../db/clock.ts';
+import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import type { Worker } from '../workers/index.ts';
 import { openReplica } from '../workers/replica.ts';
 import type { RunLog } from '../workers/run-context.ts';

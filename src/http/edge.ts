@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { stopwatch } from '../db/clock.ts';
 import type { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import { type Holder, holderOf } from '../tokens/store.ts';
 import { tokenIdOf } from '../tokens/token.ts';
 import { addressOf, isProbe, type RequestLimits } from './limits.ts';

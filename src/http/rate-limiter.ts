@@ -1,5 +1,5 @@
-import { stopwatch } from '../db/clock.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 
 // A count of requests for each key, in windows of a minute. The window follows a monotonic clock,
 // so that a corrected wall clock neither extends nor ends it.

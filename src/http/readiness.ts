@@ -1,7 +1,7 @@
-import { stopwatch } from '../db/clock.ts';
 import { faultOf } from '../db/faults.ts';
 import { openProbe } from '../db/probe.ts';
 import { secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 
 // Readiness: whether this replica can serve requests now. Each check is a name and a question. The
 // database is always asked; other parts of the service add checks of their own.

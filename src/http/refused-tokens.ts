@@ -1,5 +1,5 @@
-import { stopwatch } from '../db/clock.ts';
 import { minuteMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import type { Log } from '../log.ts';
 
 // A log line for refused tokens: one a minute for each address and token, and at most 20 a minute

@@ -1,10 +1,11 @@
-import { skewMaxMs, stopwatch } from '../db/clock.ts';
+import { skewMaxMs } from '../db/clock.ts';
 import type { ClockMemory } from '../db/clock-mark.ts';
 import type { Db } from '../db/connect.ts';
 import { faultOf } from '../db/faults.ts';
 import { thisMachine } from '../db/machine.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import { Bell } from './bell.ts';
 import { watchClock } from './clock-watch.ts';
 import { readNodeUptimes } from './node-uptimes.ts';

@@ -1,5 +1,5 @@
-import { stopwatch } from '../db/clock.ts';
 import type { Fault } from '../kernel/faults.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 
 // Before each call whoever holds a post makes sure that it is theirs still. The answer counts for
 // half a second by a stopwatch that goes on while the process stands still: one that was stopped

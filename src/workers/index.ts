@@ -1,6 +1,6 @@
 import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
-import { type Delivery, worker as deliveryName } from './deliver-notifications/claim.ts';
+import type { Delivery } from './deliver-notifications/claim.ts';
 import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
@@ -54,5 +54,3 @@ export const workersFor = (delivery: () => Delivery): readonly Worker[] => [
   ...workers,
   deliverNotifications(delivery),
 ];
-
-export const workerNames = [...workers.map(({ name }) => name), deliveryName];

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { stopwatch } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { type RepairedColumn, repairedColumns } from '../db/time-columns.ts';
 import { readClockReading } from '../db/trusted-time.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
 import { record } from '../subscription/timeline.ts';
 
 // Repair after a step back of the database clock.

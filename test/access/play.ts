@@ -1,8 +1,8 @@
 import { audit } from '../../src/audit/audit.ts';
-import { stopwatch } from '../../src/db/clock.ts';
 import { whole } from '../../src/demo/random.ts';
 import { Fault } from '../../src/kernel/faults.ts';
 import { secondMs } from '../../src/kernel/instant.ts';
+import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { runOf } from '../shop.ts';
 import { commands, opens } from './commands.ts';
 import { type Happening, happenings } from './happenings.ts';

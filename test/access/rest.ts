@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { stopwatch } from '../../src/db/clock.ts';
 import { dayMs, type Instant, later } from '../../src/kernel/instant.ts';
+import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { finishMarking } from '../../src/subscription/marking.ts';
 import { compared } from '../nodes/compared.ts';
 import { confirms } from './happenings.ts';

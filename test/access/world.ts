@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { setClock, stopwatch } from '../../src/db/clock.ts';
+import { setClock } from '../../src/db/clock.ts';
 import type { Db } from '../../src/db/connect.ts';
 import { type Random, randomOf, whole } from '../../src/demo/random.ts';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { type Instant, instant, later } from '../../src/kernel/instant.ts';
+import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { type Keepers, startKeepers } from '../../src/workers/keep-node/keepers.ts';
 import { openReplica, type Replica } from '../../src/workers/replica.ts';
 import type { CallSeen, Conduct } from '../../src/xray/embedded/node.ts';

@@ -23,8 +23,10 @@ function walk(command: Command, path: readonly string[]): Leaf[] {
   return [{ path: path.join(' '), options }];
 }
 
+const everyCommand = await program();
+
 /** Every command that does something. */
-export const leaves: readonly Leaf[] = walk(program(), []);
+export const leaves: readonly Leaf[] = walk(everyCommand, []);
 
 const known = new Set([...everywhere, '--version', ...leaves.flatMap(({ options }) => options)]);
 
@@ -33,7 +35,7 @@ export const isOption = (name: string): boolean => known.has(name);
 
 /** What is wrong with `perennial <words>`; undefined: it is a command with options that it has. */
 export function wrongWith(words: readonly string[]): string | undefined {
-  let command = program();
+  let command = everyCommand;
   let rest = words;
   for (;;) {
     const [word] = rest;

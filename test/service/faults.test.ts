@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
-import { stopwatch } from '../../src/db/clock.ts';
 import { secondMs } from '../../src/kernel/instant.ts';
+import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { workers } from '../../src/workers/index.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import type { RunRow } from '../../src/workers/run-record.ts';

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { workerNames } from '../../src/workers/index.ts';
+import { workerNames } from '../../src/workers/names.ts';
 import { freshBooks } from '../books.ts';
 import { openShop, payer, standOf } from '../shop.ts';
 import { asOwner, bookState, endsIn, fillDue } from './due-book.ts';

@@ -1,7 +1,8 @@
-import { readClock, stopwatch } from '../../db/clock.ts';
+import { readClock } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import { type Alarm, sound } from '../../notify/alarms.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';

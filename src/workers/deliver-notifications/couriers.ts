@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { stopwatch } from '../../db/clock.ts';
 import { connectChecked, type Db } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/wake.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
 import { Bell } from '../bell.ts';
 import { guardConfig } from '../guard.ts';

@@ -1,5 +1,5 @@
-import { stopwatch } from '../../db/clock.ts';
 import type { Db } from '../../db/connect.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
 import { type CourierPost, writeResting } from './post.ts';
 import { restingOf, saysNothing } from './rule.ts';

@@ -13,8 +13,8 @@ import {
 } from '../../../test/nodes/kept.ts';
 import { until } from '../../../test/service/until.ts';
 import { crowd, payer, runOf } from '../../../test/shop.ts';
-import { stopwatch } from '../../db/clock.ts';
 import { newCredentialId } from '../../kernel/ids.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import { revoke } from '../../subscription/granting.ts';
 import { connectNode } from '../../xray/grpc/client.ts';
 import { oldestUnconfirmed } from './store.ts';

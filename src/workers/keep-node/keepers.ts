@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { stopwatch } from '../../db/clock.ts';
 import { connectChecked, type Db } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/wake.ts';
 import { secondMs } from '../../kernel/instant.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import { Bell } from '../bell.ts';
 import { guardConfig } from '../guard.ts';
 import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';

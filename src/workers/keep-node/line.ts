@@ -1,6 +1,6 @@
-import { stopwatch } from '../../db/clock.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { type Span, workRestMs } from './rule.ts';

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { type Connection, connectAlone } from '../../db/alone.ts';
-import { stopwatch } from '../../db/clock.ts';
 import { type Db, inTransaction, type Limits } from '../../db/connect.ts';
 import { secondMs } from '../../kernel/instant.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import { Bell } from '../bell.ts';
 import { Silence, type Watched, type WorkerProgress } from './silence.ts';
 import { lookAndRaise } from './worker.ts';

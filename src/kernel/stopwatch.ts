@@ -1,0 +1,5 @@
+/** Milliseconds since its creation, by the monotonic clock of this process. */
+export function stopwatch(): () => number {
+  const begunMs = performance.now();
+  return () => performance.now() - begunMs;
+}
