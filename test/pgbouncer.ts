@@ -14,6 +14,7 @@ const binary = process.env.PGBOUNCER_BIN ?? 'pgbouncer';
 export function hasPgbouncer(): boolean {
   const found = spawnSync(binary, ['--version']).status === 0;
   if (!found && process.env.REQUIRE_PGBOUNCER === '1') throw new Error(`${binary}: cannot be run`);
+  if (!found) process.stderr.write(`skipped: tests with a real PgBouncer: no ${binary}\n`);
   return found;
 }
 
