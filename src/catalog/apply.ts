@@ -147,6 +147,7 @@ async function setNode(
       former_inbounds = ARRAY(
         SELECT DISTINCT tag FROM unnest(n.former_inbounds || n.inbounds) tag
         WHERE tag <> ALL (excluded.inbounds) ORDER BY tag),
+      link_error = NULL,
       -- At another address it may be another machine in the place of one that is gone: it is filled.
       -- What is known of its life stays: it tells whether it was started, and that it has our users.
       seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,

@@ -20,6 +20,8 @@ export interface ShownNode {
   readonly failures: number;
   readonly openUntil: Instant | null;
   readonly lastError: string | null;
+  /** Values of the link that no inbound fits: customers cannot connect by it. */
+  readonly linkError: string | null;
   readonly reconciledAt: Instant | null;
   readonly reconcileError: string | null;
   /** Credentials about which it may differ from the books. */
@@ -43,7 +45,7 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
   const { rows } = await sql<ShownNode>`
     SELECT n.id, n.api, n.tls, n.groups, n.inbounds, n.link, ${leavingGroup} = ANY (n.groups) AS leaving,
       n.last_seen_at AS "lastSeenAt", n.failures, n.open_until AS "openUntil",
-      n.last_error AS "lastError", n.reconciled_at AS "reconciledAt",
+      n.last_error AS "lastError", n.link_error AS "linkError", n.reconciled_at AS "reconciledAt",
       n.reconcile_error AS "reconcileError", m.waiting,
       EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id) AS marking,
       (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed,
@@ -75,6 +77,7 @@ export function nodeJson(node: ShownNode) {
     confirmed_waiting: Number(node.confirmed),
     oldest_unconfirmed_removal: maybe(node.oldestRemoval),
     last_error: node.lastError,
+    link_error: node.linkError,
     reconciled_at: maybe(node.reconciledAt),
     reconcile_error: node.reconcileError,
   };

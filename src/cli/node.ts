@@ -40,6 +40,7 @@ function text(nodes: readonly ShownNode[]): string {
     'OPEN UNTIL',
     'WAITING',
     'OLDEST REMOVAL',
+    'LINK',
   ];
   const rows = nodes
     .map(nodeJson)
@@ -54,13 +55,15 @@ function text(nodes: readonly ShownNode[]): string {
       node.open_until ?? '-',
       String(node.marks_waiting),
       node.oldest_unconfirmed_removal ?? '-',
+      node.link_error === null ? '-' : 'no client can connect',
     ]);
-  const more = nodes.flatMap(({ id, marking, confirmed, lastError, reconcileError }) => [
+  const more = nodes.flatMap(({ id, marking, confirmed, lastError, linkError, reconcileError }) => [
     ...(marking ? [`${id}: a change is still being marked; there will be more waiting`] : []),
     ...(confirmed === 0n
       ? []
       : [`${id}: names that are confirmed to go, and still there: ${confirmed}`]),
     ...(lastError === null ? [] : [`${id}: ${lastError}`]),
+    ...(linkError === null ? [] : [`${id}: ${linkError}`]),
     ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
   ]);
   return [table([head, ...rows], [6, 8]), ...more].join('\n');

@@ -144,6 +144,7 @@ export interface NodeTable {
   former_inbounds: Generated<string[]>;
   down_since: MaybeTime;
   added_at: MaybeTime;
+  link_error: string | null;
   uptime_s: Generated<bigint | null>;
 }
 

@@ -21,6 +21,11 @@ const real = {
   shortIds: ['0100000000000000'],
 } as const;
 
+const certified = {
+  security: 'tls',
+  serverNames: ['nl1.example.net', 'a.example.com', '*.cdn.example.com', 'xn--e1afmkfd.xn--p1ai'],
+} as const;
+
 const cases: readonly [
   title: string,
   link: object,
@@ -72,6 +77,29 @@ const cases: readonly [
     [inbound({ network: 'websocket' })],
     undefined,
   ],
+  ...(
+    [
+      ['a name of the certificate', { sni: 'A.example.com' }, undefined],
+      ['the host as the name', {}, undefined],
+      ['a wildcard for one label', { sni: 'x.cdn.example.com' }, undefined],
+      ['a wildcard and two labels', { sni: 'y.x.cdn.example.com' }, /^link\.sni: "y\.x\.cdn/],
+      ['an IDN', { sni: 'пример.рф' }, undefined],
+      [
+        'another name than the certificate has',
+        { sni: 'b.example.com' },
+        /^link\.sni: "b\.example\.com" .* expected nl1\.example\.net, a\.example\.com/,
+      ],
+      ['another host than the certificate has', { host: 'x.net' }, /^link\.host: "x\.net"/],
+      ['names to verify in place of sni', { sni: 'b.net', vcn: 'q.net,a.example.com' }, undefined],
+      ['another name to verify', { vcn: 'q.net' }, /^link\.vcn: "q\.net"/],
+      ['a pinned certificate', { sni: 'b.net', pcs: 'ab'.repeat(32) }, undefined],
+    ] as const
+  ).map(([title, more, misfit]): (typeof cases)[number] => [
+    title,
+    { security: 'tls', ...more },
+    [inbound(certified)],
+    misfit,
+  ]),
   ['settings that the node does not return', reality, [inbound()], undefined],
 ];
 

@@ -1,14 +1,15 @@
 import { unreachable } from '../kernel/faults.ts';
-import type { LinkSettings } from './link-settings.ts';
+import { asciiHost, type LinkSettings } from './link-settings.ts';
 import type { Inbound, InboundFront } from './port.ts';
 
 // Whether customers get in by a node's link: the link against the inbounds that the node returns.
 //
 // 1. The protocol is that of an inbound.
-// 2. REALITY is on both sides or on none. TLS is not compared: a proxy before the node may end it.
+// 2. REALITY is on both sides or on none. TLS can be on one side: a proxy before the node may end it.
 // 3. With REALITY, the inbound has the name and the short id.
-// 4. A flow needs TLS or REALITY on the inbound, or VLESS's own encryption.
-// 5. One inbound that fits is enough. An inbound with unknown settings fits.
+// 4. With TLS on both sides, a certificate of the inbound has the name that the client verifies.
+// 5. A flow needs TLS or REALITY on the inbound, or VLESS's own encryption.
+// 6. One inbound that fits is enough. An inbound with unknown settings fits.
 
 type Managed = Extract<Inbound, { manages: true }>;
 
@@ -37,7 +38,8 @@ function securityMisfits(link: LinkSettings, tag: string, front: InboundFront): 
   switch (front.security) {
     case 'none':
     case 'tls':
-      if (security !== 'reality') return [];
+      if (security === 'tls') return certificateMisfits(link, tag, front);
+      if (security === 'none') return [];
       return [
         `link.security: "reality" is not the security of the inbound "${tag}"; expected ${front.security}`,
       ];
@@ -65,6 +67,24 @@ function securityMisfits(link: LinkSettings, tag: string, front: InboundFront): 
     default:
       return unreachable(front.security);
   }
+}
+
+/** A client that pins a certificate (`pcs`) verifies no name. */
+function certificateMisfits(link: LinkSettings, tag: string, front: InboundFront): string[] {
+  const names = front.serverNames;
+  if (names.length === 0 || link.pcs !== undefined) return [];
+  const place = link.vcn !== undefined ? 'vcn' : link.sni !== undefined ? 'sni' : 'host';
+  const verified = link[place] as string;
+  if (verified.split(',').some((name) => names.some((known) => covers(known, name)))) return [];
+  return [
+    `link.${place}: "${verified}" is not a name of the certificate of the inbound "${tag}"; expected ${names.join(', ')}`,
+  ];
+}
+
+/** A wildcard stands for one label. */
+function covers(known: string, name: string): boolean {
+  const ascii = asciiHost(name.trim())?.toLowerCase().replace(/\.$/, '');
+  return ascii === known || (known.startsWith('*.') && ascii?.replace(/^[^.]+/, '*') === known);
 }
 
 /** Nodes pad short ids with zeros; how many zeros a person wrote is unknown. */

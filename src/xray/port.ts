@@ -34,7 +34,7 @@ export interface InboundFront {
   /** As Xray names it: tcp, websocket, grpc, splithttp, httpupgrade. */
   readonly network: string;
   readonly security: 'none' | 'tls' | 'reality';
-  /** Of REALITY. */
+  /** Of REALITY; of TLS those of its certificates, if the node returns them. */
   readonly serverNames: readonly string[];
   /** Of REALITY: 16 hex digits. */
   readonly shortIds: readonly string[];

@@ -40,6 +40,26 @@ async function json<T>(books: Books, ...words: string[]): Promise<T> {
   return JSON.parse((await node(books, ...words, '--json')).out) as T;
 }
 
+test('node list states a link that no inbound fits, until apply and the keeper find it right', async () => {
+  using server = await aNode([{ tag: 'vless', protocol: 'trojan' }]);
+  await using books = await shopOn({ a: { api: server.api } });
+  await using _ = keep(books);
+  const listed = async () => (await json<{ link_error: string | null }[]>(books, 'list'))[0];
+  const found = await until('the link is compared', async () => {
+    const error = (await listed())?.link_error;
+    return error === null ? undefined : error;
+  });
+  expect(found).toBe('link.protocol: "vless" is not the protocol of an inbound; expected trojan');
+  const { out } = await node(books, 'list');
+  expect(out).toMatch(/LINK\n/);
+  expect(out).toMatch(/no client can connect\na: link\.protocol: "vless" is not/);
+  await sql`
+    UPDATE perennial.node SET link = link || '{"protocol": "trojan"}'`.execute(books.db);
+  await until('the changed link is compared', async () =>
+    (await listed())?.link_error === null ? true : undefined,
+  );
+});
+
 test('node list tells what a node is, what it waits for, and since when a removal is owed', async () => {
   await using books = await shopOn({ a: { api: '127.0.0.1:1' } }, { now: '2026-11-24T09:00:00Z' });
   await payer(books, 1n, 0n);
@@ -65,6 +85,7 @@ test('node list tells what a node is, what it waits for, and since when a remova
       confirmed_waiting: 0,
       oldest_unconfirmed_removal: '2026-11-24T08:00:00.000Z',
       last_error: '127.0.0.1:1: no connection',
+      link_error: null,
       reconciled_at: null,
       reconcile_error: null,
     },

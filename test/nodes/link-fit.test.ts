@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { linkMisfits } from '../../src/xray/link-fit.ts';
 import { linkShape } from '../../src/xray/link-settings.ts';
+import { makeCertificates } from '../xray/certificates.ts';
 import { freePort, serverConfig, xrayOrSkip, xrayProcess } from '../xray/real-xray.ts';
 
 // What a real Xray returns of its inbounds, against the links of customers (case k15).
@@ -23,12 +25,16 @@ test.skipIf(xray === undefined)(
       privateKey,
     };
     const api = `127.0.0.1:${await freePort()}`;
+    const { cert, key, remove } = makeCertificates('tls.example.com');
+    onTestFinished(remove);
+    const tlsSettings = { certificates: [{ certificateFile: cert, keyFile: key }] };
     const vless = { clients: [], decryption: 'none' };
     const server = xrayProcess(
       path,
       serverConfig(api, [
         await at('real', 'vless', vless, { network: 'raw', security: 'reality', realitySettings }),
         await at('ws', 'vless', vless, { network: 'ws' }),
+        await at('tls', 'vless', vless, { network: 'raw', security: 'tls', tlsSettings }),
         await at('trojan', 'trojan', { clients: [] }, { network: 'raw' }),
       ]),
     );
@@ -51,6 +57,11 @@ test.skipIf(xray === undefined)(
     expect(misfits('real', link)).toEqual([]);
     expect(misfits('real', { ...link, sid: '' })).toEqual([]);
     expect(misfits('real', { ...link, sni: 'a.net', sid: '02' })).toEqual(['link.sni', 'link.sid']);
+    const tls = { security: 'tls', sni: 'tls.example.com' };
+    expect(misfits('tls', tls)).toEqual([]);
+    expect(misfits('tls', { ...tls, sni: 'example.com' })).toEqual(['link.sni']);
+    const keyBytes = readFileSync(key, 'utf8').split('\n')[1] ?? '';
+    expect(JSON.stringify(found)).not.toContain(keyBytes);
     expect(misfits('trojan', link)).toEqual(['link.protocol']);
     expect(misfits('ws', { ...link, security: 'tls' })).toEqual(['link.flow']);
     expect(misfits('ws', { security: 'tls', type: 'ws' })).toEqual([]);

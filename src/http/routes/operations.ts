@@ -127,6 +127,10 @@ const nodes = route({
           confirmed_waiting: z.number().int(),
           oldest_unconfirmed_removal: time.nullable(),
           last_error: z.string().nullable(),
+          link_error: z
+            .string()
+            .nullable()
+            .describe('values of the link that no inbound fits: customers cannot connect by it'),
           reconciled_at: time.nullable(),
           reconcile_error: z.string().nullable(),
         })

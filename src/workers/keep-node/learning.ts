@@ -6,7 +6,7 @@ import { faultText, readShape } from '../../xray/link-settings.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { answerOf } from './answer.ts';
 import type { Line } from './line.ts';
-import { type Post, postLost, readNode } from './node-store.ts';
+import { type NodeFacts, type Post, postLost, readNode, writeLinkError } from './node-store.ts';
 
 // Whether anybody can be added to a node as it stands, and as the books have it: asked before the
 // first add in each of its lives. Whoever is to go needs none of it: he is taken off every inbound
@@ -34,9 +34,16 @@ export async function learn(learning: Learning): Promise<Fault | undefined> {
   const link = readShape(facts.link);
   const ours = found.value.filter(({ tag }) => facts.inbounds.includes(tag));
   const misfits = 'faults' in link ? link.faults.map(faultText) : linkMisfits(link, ours);
-  if (misfits.length > 0) learning.warn(misfits.join('; '));
+  const linkError = misfits.join('; ') || null;
+  if (linkError !== null) learning.warn(linkError);
+  if (linkError !== facts.linkError) await writeLinkError(db, post, linkError);
+  line.learnedFrom = frontKey(facts);
   return misfit(facts.api, facts.inbounds, found.value) ?? badFlow(facts.flow);
 }
+
+/** What is compared with the inbounds: after a change of it they are read again. */
+export const frontKey = ({ link, inbounds }: Pick<NodeFacts, 'link' | 'inbounds'>): string =>
+  JSON.stringify([link, inbounds]);
 
 type Found = Awaited<ReturnType<NodeApi['inbounds']>>;
 

@@ -39,6 +39,8 @@ export class Line {
   fillsAnew = false;
   /** Whether it was found out in this life that nothing is in the way of adding (`learning.ts`). */
   learned = false;
+  /** The link and the inbounds of that time, as `frontKey` names them. */
+  learnedFrom = '';
   /** Since the last probe, users were added or the filling went on. */
   hasAdded = false;
   /** How often the work came to rest by the node's fault. */

@@ -28,6 +28,8 @@ export interface NodeFacts extends Required<NodeAddress> {
   /** Of the customers' link. */
   readonly flow: string | null;
   readonly link: unknown;
+  /** What was found of it last. */
+  readonly linkError: string | null;
   readonly bootAt: Instant | null;
   readonly seededBootAt: Instant | null;
   readonly failures: number;
@@ -43,7 +45,8 @@ export async function holdsPost(db: Db, { node, epoch }: Post): Promise<boolean>
 /** undefined: the post was lost, or the node is gone. */
 export async function readNode(db: Db, { node, epoch }: Post): Promise<NodeFacts | undefined> {
   const { rows } = await sql<NodeFacts>`
-    SELECT api, tls, inbounds, link, link->>'flow' AS flow, failures, boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
+    SELECT api, tls, inbounds, link, link->>'flow' AS flow, link_error AS "linkError", failures,
+      boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
       (SELECT perennial.clock()) AS now
     FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
   return rows[0];
@@ -110,6 +113,17 @@ export interface Confirmed {
 export async function writeError(db: Db, { node, epoch }: Post, error: string): Promise<void> {
   await sql`
     UPDATE perennial.node SET last_error = ${error}
+    WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
+}
+
+/** Writes which values of the link fit no inbound; null: each fits one. */
+export async function writeLinkError(
+  db: Db,
+  { node, epoch }: Post,
+  error: string | null,
+): Promise<void> {
+  await sql`
+    UPDATE perennial.node SET link_error = ${error}
     WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
 }
 

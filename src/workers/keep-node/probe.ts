@@ -4,6 +4,7 @@ import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { answerOf } from './answer.ts';
+import { frontKey } from './learning.ts';
 import type { Line } from './line.ts';
 import {
   countConfirmed,
@@ -93,7 +94,7 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
     life: line.life + (life === 'new' ? 1 : 0),
     seeded: !forgotten && seededBootAt !== null && seededBootAt === bootAt,
     fillsAnew: line.fillsAnew || forgotten,
-    learned: line.learned && !forgotten,
+    learned: line.learned && !forgotten && line.learnedFrom === frontKey(facts),
     hindrance: forgotten ? undefined : line.hindrance,
   });
   const bornByMs = bornBy(uptimeS, asked).toMs;

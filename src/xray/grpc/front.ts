@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { foreignText } from '../../kernel/foreign-text.ts';
 import type { InboundFront } from '../port.ts';
 import { decoded } from './call.ts';
@@ -25,8 +26,12 @@ export function frontOf(
   const security = securities[stream?.securityType ?? ''];
   if (stream == null || security === undefined) return undefined;
   const network = foreignText(stream.protocolName ?? '');
-  if (security !== 'reality') return { network, security, serverNames: [], shortIds: [] };
+  if (security === 'none') return { network, security, serverNames: [], shortIds: [] };
   const value = stream.securitySettings?.[0]?.value ?? new Uint8Array();
+  if (security === 'tls') {
+    const { certificates } = decoded(api, wire.TlsServer, value);
+    return { network, security, serverNames: namesOf(certificates ?? []), shortIds: [] };
+  }
   const { serverNames, shortIds } = decoded(api, wire.RealityServer, value);
   return {
     network,
@@ -34,4 +39,27 @@ export function frontOf(
     serverNames: (serverNames ?? []).slice(0, shownMax).map((name) => foreignText(name)),
     shortIds: (shortIds ?? []).slice(0, shownMax).map((id) => Buffer.from(id).toString('hex')),
   };
+}
+
+/** The names of the certificates that an inbound serves; without one that cannot be read. */
+function namesOf(certificates: readonly wire.TlsCertificate.$Shape[]): string[] {
+  return certificates
+    .slice(0, shownMax)
+    .filter(({ usage }) => (usage ?? 0) === serves)
+    .flatMap(({ certificate }) => alternativeNames(certificate ?? new Uint8Array()))
+    .slice(0, shownMax);
+}
+
+/** `ENCIPHERMENT`: other certificates verify or issue. */
+const serves = 0;
+
+function alternativeNames(certificate: Uint8Array): string[] {
+  try {
+    const { subjectAltName = '' } = new X509Certificate(certificate);
+    return [...subjectAltName.matchAll(/(?:DNS|IP Address):([^\s,"]+)/g)].map(([, name = '']) =>
+      foreignText(name.toLowerCase()),
+    );
+  } catch {
+    return [];
+  }
 }

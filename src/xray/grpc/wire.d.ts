@@ -283,6 +283,46 @@ export namespace wire {
         type $Shape = wire.RealityServer.$Properties;
     }
 
+    interface ITlsServer extends wire.TlsServer.$Properties {
+    }
+
+    class TlsServer {
+        constructor(properties?: wire.TlsServer.$Properties);
+        $unknowns?: Uint8Array[];
+        certificates: wire.TlsCertificate.$Properties[];
+        static encode(message: wire.TlsServer.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): wire.TlsServer & wire.TlsServer.$Shape;
+    }
+
+    namespace TlsServer {
+        interface $Properties {
+            certificates?: (wire.TlsCertificate.$Properties[]|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = wire.TlsServer.$Properties;
+    }
+
+    interface ITlsCertificate extends wire.TlsCertificate.$Properties {
+    }
+
+    class TlsCertificate {
+        constructor(properties?: wire.TlsCertificate.$Properties);
+        $unknowns?: Uint8Array[];
+        certificate: Uint8Array;
+        usage: number;
+        static encode(message: wire.TlsCertificate.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+        static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): wire.TlsCertificate & wire.TlsCertificate.$Shape;
+    }
+
+    namespace TlsCertificate {
+        interface $Properties {
+            certificate?: (Uint8Array|null);
+            usage?: (number|null);
+            $unknowns?: Uint8Array[];
+        }
+        type $Shape = wire.TlsCertificate.$Properties;
+    }
+
     interface IStreamConfig extends wire.StreamConfig.$Properties {
     }
 
