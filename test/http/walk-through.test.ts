@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { withReference } from '../../api-reference.ts';
+import { withReference } from '../../scripts/api-reference.ts';
 import { documentOf } from '../docs/document.ts';
 import { anApi, newKey } from './api.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { committed, generate } from '../../proto.ts';
+import { committed, generate } from '../../scripts/proto.ts';
 
 test('the committed codec is what wire.proto makes', () => {
   const fresh = generate();

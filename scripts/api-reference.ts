@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { openApiOf } from './src/http/openapi.ts';
-import { routes } from './src/http/routes/index.ts';
+import { openApiOf } from '../src/http/openapi.ts';
+import { routes } from '../src/http/routes/index.ts';
 
 // `npm run docs:api`: the reference at the end of docs/api.md, made of the OpenAPI document, so of
 // the schemas that requests are checked by.

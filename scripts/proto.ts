@@ -6,7 +6,7 @@ import { join } from 'node:path';
 // `npm run proto`: makes the codec of what we say to nodes, src/xray/grpc/wire.js and wire.d.ts,
 // from wire.proto beside them. Both are committed, and a test holds them against a fresh run.
 
-const folder = new URL('src/xray/grpc/', import.meta.url).pathname;
+const folder = new URL('../src/xray/grpc/', import.meta.url).pathname;
 
 // Numbers, not Long: a count of users stays below 2^53. What we don't use is not made.
 const options = [
@@ -22,7 +22,7 @@ export interface Codec {
 export function generate(): Codec {
   const temporary = mkdtempSync(join(tmpdir(), 'perennial-proto-'));
   const run = (program: string, ...args: string[]): string => {
-    const path = new URL(`node_modules/protobufjs-cli/bin/${program}`, import.meta.url).pathname;
+    const path = new URL(`../node_modules/protobufjs-cli/bin/${program}`, import.meta.url).pathname;
     return execFileSync(process.execPath, [path, ...args], { encoding: 'utf8' });
   };
   try {
