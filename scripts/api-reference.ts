@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { openApiOf } from '../src/http/openapi.ts';
 import { routes } from '../src/http/routes/index.ts';
 
-// `npm run docs:api`: the reference at the end of docs/api.md, made of the OpenAPI document, so of
-// the schemas that requests are checked by.
+// Writes the reference at the end of docs/api.md (`npm run docs:api`). Its source is the OpenAPI
+// document, so the schemas that check the requests.
 
 type Json = Record<string, unknown>;
 

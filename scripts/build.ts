@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, rmSync } from 'node:fs';
 import { relative } from 'node:path';
 
-// Makes dist/, what a release runs: src/ compiled, and beside it what the program reads at run time
-// (migrations, texts).
+// Writes dist/, which a release runs: src/ compiled, and the files that the program reads at run
+// time (migrations, texts).
 
 rmSync('dist', { recursive: true, force: true });
 const tsc = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });

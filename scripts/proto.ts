@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// `npm run proto`: makes the codec of what we say to nodes, src/xray/grpc/wire.js and wire.d.ts,
+// `npm run proto`: makes the codec of the node API, src/xray/grpc/wire.js and wire.d.ts,
 // from wire.proto beside them. Both are committed, and a test holds them against a fresh run.
 
 const folder = new URL('../src/xray/grpc/', import.meta.url).pathname;
 
-// Numbers, not Long: a count of users stays below 2^53. What we don't use is not made.
+// Numbers, not Long: a count of users stays below 2^53. Unused parts are left out.
 const options = [
   ...['-t', 'static-module', '-w', 'esm', '--force-number', '--no-create', '--no-verify'],
   ...['--no-convert', '--no-delimited', '--no-service', '--no-typeurl'],
