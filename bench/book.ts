@@ -51,7 +51,8 @@ const settingUp = `
 /** Customers with what they are and buy; one in 36 can't pay anything. */
 const customers = (count: number): string => `
   CREATE TEMPORARY TABLE buyer AS
-  SELECT c, currency, vip, percent, p.plan, p.period_days,
+  SELECT c, currency, vip, percent, p.plan, p.period_days, p.amount_minor AS list,
+    CASE WHEN vip THEN greatest(30, percent) ELSE percent END AS discount,
     floor(p.amount_minor
       * (100 - CASE WHEN vip THEN greatest(30, percent) ELSE percent END) / 100)::bigint AS price
   FROM (
@@ -126,10 +127,11 @@ const history = (customerCount: number): string => `
     SELECT ${customerCount} + i, c, -price, 'purchase', starts_at FROM sold WHERE kind = 'paid'
   ) AS entry ORDER BY id;
   INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-    amount_minor, currency, ledger_entry_id)
+    amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent, kind)
   SELECT i, c, CASE WHEN kind = 'paid' THEN 'purchase' ELSE 'trial' END, plan, starts_at,
     expires_at, CASE WHEN kind = 'paid' THEN price ELSE 0 END, currency,
-    CASE WHEN kind = 'paid' THEN ${customerCount} + i END
+    CASE WHEN kind = 'paid' THEN ${customerCount} + i END, days,
+    CASE WHEN kind = 'paid' THEN list END, CASE WHEN kind = 'paid' THEN discount END, kind
   FROM sold ORDER BY i;
   INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)
   SELECT gen_random_uuid(), i, c, starts_at, CASE WHEN state = 'expired' THEN expires_at END

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
-import { check } from './check.ts';
+import { check, keptSince } from './check.ts';
 
 // Promise 3: debit, ledger entry, period, end and notice, together or not at all.
 
-const isCharge = sql`('purchase', 'renewal')`;
+export const isCharge = sql`('purchase', 'renewal')`;
 
 const chargePaysOnePeriod = check<{
   customer_id: bigint;
@@ -80,6 +80,9 @@ const chargeIsTheAmount = check<{
     `period ${id} cost ${moneyText(amount, currency)}, ${moneyText(charged, currency)} were charged`,
 });
 
+export const isFreeAndCharged = sql`(p.source NOT IN ${isCharge}
+  AND (p.amount_minor <> 0 OR p.ledger_entry_id IS NOT NULL))`;
+
 const freeCostsNothing = check<{
   customer_id: bigint;
   id: bigint;
@@ -91,9 +94,9 @@ const freeCostsNothing = check<{
   promise: 3,
   title: 'what was given, tried or imported cost nothing and has no charge',
   find: () => sql`
-    SELECT customer_id, id, source, amount_minor AS amount, ledger_entry_id AS entry_id
-    FROM perennial.period
-    WHERE source NOT IN ${isCharge} AND (amount_minor <> 0 OR ledger_entry_id IS NOT NULL)`,
+    SELECT p.customer_id, p.id, p.source, p.amount_minor AS amount, p.ledger_entry_id AS entry_id
+    FROM perennial.period p
+    WHERE ${isFreeAndCharged}`,
   rows: ({ id, entry_id }) => ({
     period: [id],
     ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
@@ -135,8 +138,7 @@ const chargeHasItsReceipt = check<{ customer_id: bigint; entry_id: bigint; amoun
     FROM perennial.ledger_entry e
     WHERE e.kind IN ${isCharge} AND NOT EXISTS (SELECT FROM perennial.notification n
       WHERE n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id)
-      AND NOT EXISTS (SELECT FROM perennial.pruned p
-        WHERE p.kind = 'notices' AND e.created_at < p.before)`,
+      AND e.created_at >= ${keptSince('notices')}`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   say: ({ amount, currency }) => `${moneyText(amount, currency)} were charged without a receipt`,
 });

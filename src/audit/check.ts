@@ -55,6 +55,10 @@ interface Spec<Row> {
   readonly say: (row: Row & Owner) => string;
 }
 
+/** Rows of this kind were kept from this time on; retention deleted older ones. */
+export const keptSince = (kind: 'notices' | 'events') => sql`coalesce(
+  (SELECT before FROM perennial.pruned WHERE kind = ${sql.lit(kind)}), '-infinity'::timestamptz)`;
+
 /** Enough to see a pattern; the count says how many there are. */
 const sampleMax = 20;
 

@@ -1,6 +1,6 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { check, keptSince } from './check.ts';
 import { isoText } from './receipts.ts';
 import { stepBackMost } from './times.ts';
 
@@ -14,9 +14,6 @@ interface Row {
 }
 
 const rows = ({ id }: Row) => ({ notification: [id] });
-
-const notPruned = sql`NOT EXISTS (SELECT FROM perennial.pruned r
-  WHERE r.kind = 'notices' AND cause.at < r.before)`;
 
 /** A chargeback takes the refund of the unused part at once, so the customer gets no message of it. */
 const wasChargedBack = sql`EXISTS (SELECT FROM perennial.event v
@@ -51,10 +48,13 @@ const causeHasItsNotification = check<{
       WHERE v.action = 'revoked' AND NOT EXISTS (SELECT FROM perennial.notification n
         WHERE n.dedupe_key = 'revoke:' || split_part(v.subject, ':', 2)
           AND n.customer_id = v.customer_id)) cause
-    WHERE ${notPruned}`,
+    WHERE cause.at >= ${keptSince('notices')}`,
   rows: ({ place, id }) => ({ [place]: [id] }),
   say: ({ cause, place, id }) => `no notification was stored for the ${cause} of ${place} ${id}`,
 });
+
+export const isDueBeforeItWasStored = sql`(n.state = 'pending'
+  AND n.next_attempt_at < n.created_at - ${stepBackMost})`;
 
 const pendingIsTried = check<Row & { at: Instant }>({
   id: 'pending-is-tried',
@@ -62,7 +62,7 @@ const pendingIsTried = check<Row & { at: Instant }>({
   title: 'a pending notification has an attempt to come, after it was stored',
   find: () => sql`
     SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS at FROM perennial.notification n
-    WHERE n.state = 'pending' AND n.next_attempt_at < n.created_at - ${stepBackMost}`,
+    WHERE ${isDueBeforeItWasStored}`,
   rows,
   say: ({ id, kind, at }) =>
     `the ${kind} of notification ${id} was stored after its next attempt, ${isoTime(at)}`,
@@ -70,6 +70,9 @@ const pendingIsTried = check<Row & { at: Instant }>({
 
 /** Longer than any night, pause or usual backlog. */
 const waitMost = sql`interval '24 hours'`;
+
+export const isLongDue = (now: RawBuilder<Instant>) => sql`(
+  n.state IN ('pending', 'uncertain') AND n.next_attempt_at < ${now} - ${waitMost})`;
 
 /** The last time at which each courier sent, by channel and by what may wait. */
 const lastSent = sql`
@@ -85,8 +88,7 @@ const pendingIsSent = check<Row & { due_at: Instant; sent_at: Instant }>({
     SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS due_at, last.at AS sent_at
     FROM perennial.notification n JOIN (${lastSent}) last
       ON last.channel = n.channel AND last.bulk = n.bulk
-    WHERE n.state IN ('pending', 'uncertain') AND n.next_attempt_at < ${now} - ${waitMost}
-      AND last.at > greatest(n.next_attempt_at, n.created_at) + ${waitMost}
+    WHERE ${isLongDue(now)} AND last.at > greatest(n.next_attempt_at, n.created_at) + ${waitMost}
       AND NOT EXISTS (SELECT FROM perennial.quarantine q
         WHERE q.worker = 'deliver-notifications' AND q.item = 'notice:' || n.id)`,
   rows,
@@ -114,6 +116,11 @@ const sendingEnds = check<Row & { since: Instant }>({
     `the ${kind} of notification ${id} is being sent since ${isoTime(since)}`,
 });
 
+export const isAfterItsEnd = sql`(n.state = 'sent'
+  AND n.kind IN ('trial_6h', 'trial_48h', 'trial_ending', 'ends_3d', 'ends_24h', 'ends_3h',
+    'renewal_ahead')
+  AND ${isoText(sql`(n.sending_since - ${stepBackMost})`)} > n.params->>'expires_at')`;
+
 const reminderIsBeforeItsEnd = check<Row & { at: Instant; ends_at: string }>({
   id: 'reminder-is-before-its-end',
   promise: 7,
@@ -121,21 +128,21 @@ const reminderIsBeforeItsEnd = check<Row & { at: Instant; ends_at: string }>({
   find: () => sql`
     SELECT n.customer_id, n.id, n.kind, n.sending_since AS at, n.params->>'expires_at' AS ends_at
     FROM perennial.notification n
-    WHERE n.state = 'sent' AND n.kind IN ('trial_6h', 'trial_48h', 'trial_ending', 'ends_3d',
-        'ends_24h', 'ends_3h', 'renewal_ahead')
-      AND ${isoText(sql`(n.sending_since - ${stepBackMost})`)} > n.params->>'expires_at'`,
+    WHERE ${isAfterItsEnd}`,
   rows,
   say: ({ id, kind, at, ends_at }) =>
     `the ${kind} of notification ${id} was sent at ${isoTime(at)}, and the end was ${ends_at}`,
 });
+
+export const isSentBeforeItWasStored = sql`(n.sent_at < n.created_at - ${stepBackMost})`;
 
 const sentAfterItWasStored = check<Row & { sent_at: Instant; created_at: Instant }>({
   id: 'sent-after-it-was-stored',
   promise: 6,
   title: 'a notification was stored before it was sent',
   find: () => sql`
-    SELECT customer_id, id, kind, sent_at, created_at FROM perennial.notification
-    WHERE sent_at < created_at - ${stepBackMost}`,
+    SELECT n.customer_id, n.id, n.kind, n.sent_at, n.created_at FROM perennial.notification n
+    WHERE ${isSentBeforeItWasStored}`,
   rows,
   say: ({ id, kind, sent_at, created_at }) =>
     `the ${kind} of notification ${id} was sent at ${isoTime(sent_at)} and stored at ${isoTime(created_at)}`,

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { check } from './check.ts';
+import { check, keptSince } from './check.ts';
 
 // Promise 1: a payment is credited once, and the timeline names each entry of the ledger.
 
@@ -36,8 +36,9 @@ const paymentOnce = check<{
 const isFirst = sql`to_jsonb(e)->>'payment_entry_id' IS NULL`;
 
 const hasAnEvent = sql`('purchase', 'renewal', 'top_up', 'adjustment')`;
-const notPruned = sql`NOT EXISTS (SELECT FROM perennial.pruned r
-  WHERE r.kind = 'events' AND e.created_at < r.before)`;
+/** True for an entry that an event of its customer has to name. */
+export const needsAnEvent = sql`(e.kind IN ${hasAnEvent}
+  AND e.created_at >= ${keptSince('events')})`;
 
 const entryIsInTheTimeline = check<{ customer_id: bigint; entry_id: bigint; kind: string }>({
   id: 'entry-is-in-the-timeline',
@@ -45,7 +46,7 @@ const entryIsInTheTimeline = check<{ customer_id: bigint; entry_id: bigint; kind
   title: 'the timeline of a customer names each change of the balance',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, e.kind FROM perennial.ledger_entry e
-    WHERE e.kind IN ${hasAnEvent} AND ${notPruned} AND NOT EXISTS (SELECT FROM perennial.event v
+    WHERE ${needsAnEvent} AND NOT EXISTS (SELECT FROM perennial.event v
       WHERE v.customer_id = e.customer_id AND v.detail->>'ledger_entry_id' = e.id::text)`,
   rows: ({ entry_id }) => ({ ledger_entry: [entry_id] }),
   say: ({ entry_id, kind }) => `no event names the ${kind} of ledger entry ${entry_id}`,

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import type { Instant } from '../kernel/instant.ts';
 import { isCurrency, minorDigits, moneyText } from '../kernel/money.ts';
 import { check } from './check.ts';
 
@@ -11,12 +12,9 @@ function currenciesWith(digits: number): string {
   return codes.filter((code) => isCurrency(code) && minorDigits(code) === digits).join(',');
 }
 
-const inUnits = (minor: RawBuilder<unknown>, digits: number) => {
-  const unit = sql.lit(10 ** digits);
-  return digits === 0
-    ? sql`(${minor})::text`
-    : sql`(${minor} / ${unit})::text || '.' || lpad((${minor} % ${unit})::text, ${sql.lit(digits)}, '0')`;
-};
+/** A number of PostgreSQL keeps the digits of its factors: 14900 * 0.01 is 149.00. */
+const inUnits = (minor: RawBuilder<unknown>, digits: number) =>
+  sql`(${minor} * ${sql.raw((10 ** -digits).toFixed(digits))})::text`;
 
 /** SQL of `majorUnits` for an amount of 0 or more. */
 export function majorText(minor: RawBuilder<unknown>, currency: RawBuilder<unknown>) {
@@ -36,6 +34,14 @@ const soldStart = sql`coalesce(p.moved_from, p.starts_at)`;
 const matches = sql`
   n.params->>'plan' = p.plan AND n.params->>'starts_at' = ${isoText(soldStart)}
   AND n.params->>'ends_at' = ${isoText(sql`(${soldStart} + (p.ends_at - p.starts_at))`)}`;
+
+/** True if the notification `n` is no receipt of the charge `e` for the period `p`. */
+export const isOtherReceipt = sql`(n.kind <> 'receipt'
+  OR n.subscription_id IS DISTINCT FROM p.subscription_id
+  OR n.params->>'amount' IS DISTINCT FROM ${majorText(sql`(-e.amount_minor)`, sql`p.currency`)}
+  OR n.params->>'currency' IS DISTINCT FROM p.currency
+  OR n.params->>'balance_after' <> ${majorText(sql`e.balance_after_minor`, sql`p.currency`)}
+  OR (${matches}) IS NOT TRUE)`;
 
 const receiptIsOfItsCharge = check<{
   customer_id: bigint;
@@ -58,19 +64,19 @@ const receiptIsOfItsCharge = check<{
     JOIN perennial.notification n
       ON n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id
     JOIN perennial.period p ON p.customer_id = e.customer_id AND p.ledger_entry_id = e.id
-    WHERE e.kind IN ('purchase', 'renewal') AND (n.kind <> 'receipt'
-      OR n.subscription_id IS DISTINCT FROM p.subscription_id
-      OR n.params->>'amount' IS DISTINCT FROM ${majorText(sql`(-e.amount_minor)`, sql`p.currency`)}
-      OR n.params->>'currency' IS DISTINCT FROM p.currency
-      OR n.params->>'balance_after'
-        <> ${majorText(sql`e.balance_after_minor`, sql`p.currency`)}
-      OR (${matches}) IS NOT TRUE)`,
+    WHERE e.kind IN ('purchase', 'renewal') AND ${isOtherReceipt}`,
   rows: ({ id, entry_id }) => ({ notification: [id], ledger_entry: [entry_id] }),
   say: ({ charged, amount, paid_in, starts_at, ends_at, currency }) =>
     `${moneyText(charged, currency)} were charged; the receipt states ${amount} ${paid_in} from ${starts_at} to ${ends_at}`,
 });
 
 /** Only a person or their age drops them: the money moved (`notify/judging.ts`). */
+export const isDropped = (now: RawBuilder<Instant>) => sql`(n.kind IN ('receipt', 'refund')
+  AND n.state = 'suppressed'
+  AND coalesce(n.reason, '') NOT IN ('cancelled', 'cancelled, may have arrived')
+  AND NOT (n.reason IS NOT DISTINCT FROM 'too_late'
+    AND n.created_at <= ${now} - interval '30 days' + interval '1 minute'))`;
+
 const receiptIsNotDropped = check<{
   customer_id: bigint | null;
   id: bigint;
@@ -82,10 +88,7 @@ const receiptIsNotDropped = check<{
   title: 'a receipt or the notification of a refund is dropped only by hand or after 30 days',
   find: (now) => sql`
     SELECT n.customer_id, n.id, n.kind, n.reason FROM perennial.notification n
-    WHERE n.kind IN ('receipt', 'refund') AND n.state = 'suppressed'
-      AND coalesce(n.reason, '') NOT IN ('cancelled', 'cancelled, may have arrived')
-      AND NOT (n.reason IS NOT DISTINCT FROM 'too_late'
-        AND n.created_at <= ${now} - interval '30 days' + interval '1 minute')`,
+    WHERE ${isDropped(now)}`,
   rows: ({ id }) => ({ notification: [id] }),
   say: ({ id, kind, reason }) => `the ${kind} of notification ${id} was dropped: ${reason}`,
 });

@@ -17,6 +17,11 @@ const rows = ({ id }: OfPeriod) => ({ period: [id] });
 
 const price = sql`(p.list_minor * (100 - p.discount_percent) / 100)`;
 
+export const isOtherPrice = sql`(p.ledger_entry_id IS NOT NULL AND (
+  (p.list_minor IS NULL) <> (p.discount_percent IS NULL)
+  OR p.amount_minor <> least(${price}, p.cap_minor)
+  OR p.cap_minor IS NOT NULL AND p.source <> 'renewal'))`;
+
 const amountIsItsPrice = check<
   OfPeriod & { amount: bigint; list: bigint | null; percent: number | null; cap: bigint | null }
 >({
@@ -27,10 +32,7 @@ const amountIsItsPrice = check<
     SELECT p.customer_id, p.id, p.amount_minor AS amount, p.list_minor AS list,
       p.discount_percent AS percent, p.cap_minor AS cap
     FROM perennial.period p
-    WHERE p.ledger_entry_id IS NOT NULL AND (
-      (p.list_minor IS NULL) <> (p.discount_percent IS NULL)
-      OR p.amount_minor <> least(${price}, p.cap_minor)
-      OR p.cap_minor IS NOT NULL AND p.source <> 'renewal')`,
+    WHERE ${isOtherPrice}`,
   rows,
   say: ({ id, amount, list, percent, cap, currency }) =>
     list === null || percent === null
@@ -63,6 +65,10 @@ const priceWasOnSale = check<
     `period ${id} was sold for ${moneyText(amount, currency)}, which plan ${plan} never cost from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
 });
 
+/** Served parts of refunded periods have another length. */
+export const isOtherLength = sql`(p.source <> 'import' AND p.part_of IS NULL
+  AND p.ends_at - p.starts_at <> p.period_days * interval '24 hours')`;
+
 const periodHasItsLength = check<OfPeriod & { days: number; starts_at: Instant; ends_at: Instant }>(
   {
     id: 'period-has-its-length',
@@ -71,16 +77,15 @@ const periodHasItsLength = check<OfPeriod & { days: number; starts_at: Instant; 
     find: () => sql`
       SELECT p.customer_id, p.id, p.period_days AS days, p.starts_at, p.ends_at
       FROM perennial.period p
-      WHERE p.source <> 'import'
-        AND p.ends_at - p.starts_at <> p.period_days * interval '24 hours' AND ${isWhole}`,
+      WHERE ${isOtherLength}`,
     rows,
     say: ({ id, days: sold, starts_at, ends_at }) =>
       `period ${id} is for ${sold} days and goes from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
   },
 );
 
-/** True unless the row is the served part of a refunded period. */
-const isWhole = sql`p.part_of IS NULL`;
+export const isEarly = sql`(p.source = 'renewal' AND e.kind = 'renewal'
+  AND coalesce(p.moved_from, p.starts_at) > e.created_at + ${days} / 2 + ${stepBackMost})`;
 
 /** A renewal charges at most one period ahead (`subscription/renewal.ts`). */
 const renewalIsNotEarly = check<OfPeriod & { charged_at: Instant; starts_at: Instant }>({
@@ -91,8 +96,7 @@ const renewalIsNotEarly = check<OfPeriod & { charged_at: Instant; starts_at: Ins
     SELECT p.customer_id, p.id, e.created_at AS charged_at, p.starts_at AS starts_at
     FROM perennial.period p
     JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
-    WHERE p.source = 'renewal' AND e.kind = 'renewal'
-      AND coalesce(p.moved_from, p.starts_at) > e.created_at + ${days} / 2 + ${stepBackMost}`,
+    WHERE ${isEarly}`,
   rows,
   say: ({ id, charged_at, starts_at }) =>
     `period ${id} starts at ${isoTime(starts_at)} and was charged at ${isoTime(charged_at)}, a period too early`,

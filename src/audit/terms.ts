@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { check } from './check.ts';
 
@@ -21,6 +21,16 @@ const isStored = sql`(p.period_days IS NOT NULL OR p.kind IS NOT NULL)`;
 const differs = sql`(p.plan <> s.plan OR p.period_days <> s.period_days)`;
 const sold = sql`p.plan || coalesce(' for ' || p.period_days || ' days', '') AS sold`;
 
+/** True if the live period `p` is in force and the subscription `s` has other terms. */
+export const isOtherInForce = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
+  AND p.refunded_at IS NULL AND p.part_of IS NULL
+  AND p.starts_at <= ${now} - ${changeMost} AND p.ends_at > ${now} AND ${isStored} AND ${differs})`;
+
+/** True if the coming period `p` has other terms than `s`, and no change is planned by its start. */
+export const isUnplanned = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
+  AND p.refunded_at IS NULL AND p.starts_at > ${now} AND ${isStored} AND ${differs}
+  AND (s.changes_at IS NULL OR s.changes_at > p.starts_at))`;
+
 const termsOfThePeriod = check<OfPeriod & { has: string }>({
   id: 'terms-of-the-period',
   promise: null,
@@ -29,9 +39,7 @@ const termsOfThePeriod = check<OfPeriod & { has: string }>({
     SELECT s.customer_id, s.id, p.id AS period_id, ${sold},
       s.plan || ' for ' || s.period_days || ' days' AS has
     FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
-    WHERE s.state = 'active' AND p.refunded_at IS NULL AND p.part_of IS NULL
-      AND p.starts_at <= ${now} - ${changeMost} AND p.ends_at > ${now}
-      AND ${isStored} AND ${differs}`,
+    WHERE ${isOtherInForce(now)}`,
   rows,
   say: (row) =>
     `subscription ${row.id} has ${row.has}; period ${row.period_id}, which is in force, was sold as ${row.sold}`,
@@ -44,9 +52,7 @@ const changeIsPlanned = check<OfPeriod & { starts_at: Instant }>({
   find: (now) => sql`
     SELECT s.customer_id, s.id, p.id AS period_id, ${sold}, p.starts_at
     FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
-    WHERE s.state = 'active' AND p.refunded_at IS NULL AND p.starts_at > ${now}
-      AND ${isStored} AND ${differs}
-      AND (s.changes_at IS NULL OR s.changes_at > p.starts_at)`,
+    WHERE ${isUnplanned(now)}`,
   rows,
   say: (row) =>
     `period ${row.period_id} of subscription ${row.id} is ${row.sold} from ${isoTime(row.starts_at)}, and no change of the terms is planned`,

@@ -98,15 +98,13 @@ function pastColumn(table: string, column: string): Column {
   };
 }
 
+const pasts = pastColumns.map(({ table, column }) => pastColumn(table, column));
+
 const pastIsPast = check<Row>({
   id: 'past-is-past',
   promise: null,
   title: 'a time that records the past does not lie in the future',
-  find: (now) =>
-    wrongTimes(
-      pastColumns.map(({ table, column }) => pastColumn(table, column)),
-      now,
-    ),
+  find: (now) => wrongTimes(pasts, now),
   rows,
   say: ({ place, id, name, at }) =>
     `${place} ${id}: ${name} records the past and is ${isoTime(at)}, in the future`,
@@ -124,30 +122,46 @@ const mayBeInfinite: Readonly<Record<string, string>> = {
   'notification.next_attempt_at': "t.state <> 'pending'",
 };
 
-const waitHasItsHorizon = check<Row>({
-  id: 'wait-has-its-horizon',
-  promise: null,
-  title: 'a next attempt or a pause lies within its longest horizon',
-  find: (now) => {
-    const columns = waitingColumns.map(({ table, column, latest }) => {
-      const place = `${table}.${column}`;
-      const beyond = `t.${column} > (${latest}) + interval '${slack(place)}'`;
-      const finite = `(t.${column} < 'infinity' OR NOT (${mayBeInfinite[place] ?? 'false'}))`;
-      return { table, column, isWrong: `(${beyond} AND ${finite})` };
-    });
-    return wrongTimes([...columns, remindAt], now);
-  },
-  rows,
-  say: ({ place, id, name, at }) =>
-    `${place} ${id}: ${name} is ${isoTime(at)}, beyond the longest wait`,
-});
-
 /** A reminder of an end comes before it. */
 const remindAt: Column = {
   table: 'subscription',
   column: 'remind_at',
   isWrong: "(t.state = 'active' AND t.remind_at > t.expires_at)",
 };
+
+const waits: readonly Column[] = [
+  ...waitingColumns.map(({ table, column, latest }) => {
+    const place = `${table}.${column}`;
+    const beyond = `t.${column} > (${latest}) + interval '${slack(place)}'`;
+    const finite = `(t.${column} < 'infinity' OR NOT (${mayBeInfinite[place] ?? 'false'}))`;
+    return { table, column, isWrong: `(${beyond} AND ${finite})` };
+  }),
+  remindAt,
+];
+
+/** For each table, whether any of its rows breaks `past-is-past` or `wait-has-its-horizon`. */
+export function wrongOfTable(now: RawBuilder<Instant>): RawBuilder<unknown>[] {
+  const byTable = Object.entries(Object.groupBy([...pasts, ...waits], ({ table }) => table));
+  const either = (columns: readonly Column[]) =>
+    sql.raw(columns.length === 0 ? 'false' : columns.map(({ isWrong }) => isWrong).join(' OR '));
+  return byTable.map(([table, of = []]) => {
+    const past = of.filter((column) => pasts.includes(column));
+    const waiting = of.filter((column) => waits.includes(column));
+    return sql`
+      SELECT bool_or(${either(past)}) AS past, bool_or(${either(waiting)}) AS waits
+      FROM ${sql.table(`perennial.${table}`)} t, (SELECT ${now} AS now) clock`;
+  });
+}
+
+const waitHasItsHorizon = check<Row>({
+  id: 'wait-has-its-horizon',
+  promise: null,
+  title: 'a next attempt or a pause lies within its longest horizon',
+  find: (now) => wrongTimes(waits, now),
+  rows,
+  say: ({ place, id, name, at }) =>
+    `${place} ${id}: ${name} is ${isoTime(at)}, beyond the longest wait`,
+});
 
 const startedFirst = check<{
   customer_id: bigint;

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import pg from 'pg';
+import type { Tx } from '../../src/db/connect.ts';
 import { type Books, freshBooks } from '../books.ts';
 import { openShop, payer } from '../shop.ts';
 
@@ -64,6 +65,13 @@ export async function plant(url: string, statements: string): Promise<void> {
   } finally {
     await client.end();
   }
+}
+
+/** The same within a transaction. */
+export async function plantIn(tx: Tx, statements: string): Promise<void> {
+  await sql`SET LOCAL session_replication_role = replica`.execute(tx);
+  await sql`SET LOCAL search_path = perennial`.execute(tx);
+  await sql.raw(statements).execute(tx);
 }
 
 /** A month right after the one that the subscription has, and its end with it. */

@@ -1,0 +1,39 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+
+/**
+ * One pass over joined tables that rules out many checks at once. In a database without violations
+ * this is all that these checks cost: only a check that the scan suspects is asked by its own
+ * query, which counts the violations and reads the sample.
+ */
+export interface Scan {
+  /** A FROM clause. Tables are joined by hash, and without a constraint that is trusted. */
+  readonly from: (now: RawBuilder<Instant>) => RawBuilder<unknown>;
+  /**
+   * By the id of a check: SQL of an aggregate that is true if any row may break it. It may suspect
+   * too much, which costs time. It never misses a row that the check's own query finds.
+   */
+  readonly suspects: (now: RawBuilder<Instant>) => Readonly<Record<string, RawBuilder<unknown>>>;
+}
+
+/** True for a scan if it is true for any of its rows. */
+export const any = (condition: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`bool_or(${condition})`;
+
+/** The ids of checks that this scan rules out or suspects. */
+export interface Scanned {
+  readonly suspected: ReadonlySet<string>;
+  readonly ruledOut: ReadonlySet<string>;
+}
+
+export async function runScan(tx: Tx, scan: Scan, now: Instant): Promise<Scanned> {
+  const at = sql<Instant>`${isoTime(now)}::timestamptz`;
+  const suspects = Object.entries(scan.suspects(at));
+  const { rows } = await sql<Record<string, boolean | null>>`
+    SELECT ${sql.join(suspects.map(([id, wrong]) => sql`(${wrong}) AS ${sql.id(id)}`))}
+    FROM ${scan.from(at)}`.execute(tx);
+  const ids = suspects.map(([id]) => id);
+  const suspected = new Set(ids.filter((id) => rows[0]?.[id] === true));
+  return { suspected, ruledOut: new Set(ids.filter((id) => !suspected.has(id))) };
+}
