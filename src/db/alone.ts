@@ -3,14 +3,14 @@ import pg from 'pg';
 import { clientConfig, connectClient, type Db, type Limits, longLimits } from './connect.ts';
 import type { Books } from './schema.ts';
 
-/** One connection of its own, for long work: as the books, and as the driver's client for COPY. */
+/** A separate connection for long work: as a `Db`, and as the client of the driver for COPY. */
 export interface Connection {
   readonly db: Db;
   readonly client: pg.Client;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Opens it. What its transaction did and didn't commit is undone when it is closed. */
+/** Opens the connection. Closing it rolls back an open transaction. */
 export async function connectAlone(url: string, limits: Limits = longLimits): Promise<Connection> {
   const client = await connectClient(url, clientConfig(url, limits));
   const kept = Object.assign(client, { release: () => undefined });
@@ -20,8 +20,8 @@ export async function connectAlone(url: string, limits: Limits = longLimits): Pr
 }
 
 /**
- * Cancels the statement of `client` when `signal` aborts, by a connection of its own. A statement
- * that begins later is not cancelled, so the caller checks the signal between statements.
+ * Cancels the running statement of `client` when `signal` aborts, on a second connection. A later
+ * statement is not cancelled, so the caller checks the signal between statements.
  */
 export function cancelOn(
   signal: AbortSignal | undefined,
@@ -34,7 +34,7 @@ export function cancelOn(
     await other.connect();
     await other.query('SELECT pg_cancel_backend($1)', [processID]).finally(() => other.end());
   };
-  // A server that can't be reached to cancel the statement will not complete it either.
+  // A server that is unreachable for this request does not complete the statement either.
   const onAbort = () => void cancel().catch(() => undefined);
   signal?.addEventListener('abort', onAbort);
   return { [Symbol.dispose]: () => signal?.removeEventListener('abort', onAbort) };

@@ -16,25 +16,25 @@ import { type ClockReading, readClockReading } from './trusted-time.ts';
 
 /** The last beat and timeline that this process saw committed. */
 export interface ClockMemory {
-  /** -1: none yet. */
+  /** -1: no beat yet. */
   beat: bigint;
   timeline: number | null;
 }
 
-/** A read that took longer is too inexact for a witness. */
+/** A longer read is too inexact for a witness. */
 const exactMs = 5 * secondMs;
 /** A witness that agreed within this time agrees now. */
 export const peerMs = 30 * secondMs;
-/** Two clocks of one moment. */
+/** Two clocks at one time. */
 export const roundMs = secondMs;
-/** How long a machine that is gone is kept. */
+/** How long the witness of a removed machine is kept. */
 const keptMs = 30 * dayMs;
 
 const timelineNow = sql.raw(
   `('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`,
 );
 
-/** @returns false: another transaction has it. No one waits for it. */
+/** @returns false: another transaction has the lock. This function never waits. */
 export async function lockClockState(tx: Tx): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.clock_state FOR UPDATE SKIP LOCKED`.execute(tx);
@@ -42,7 +42,7 @@ export async function lockClockState(tx: Tx): Promise<boolean> {
 }
 
 /**
- * Makes this time the mark, and ends a suspicion. The caller has locked the state.
+ * Stores this time as the mark, and ends a suspicion. The caller has locked the state.
  * @returns false: the read took too long
  */
 export async function advanceMark(
@@ -81,7 +81,7 @@ export async function writeWitness(
       is_floor = excluded.is_floor`.execute(tx);
 }
 
-/** Stores the uptimes that keepers have just read, and removes witnesses that will not come back. */
+/** Stores the uptimes that keepers have just read, and removes witnesses of removed nodes. */
 async function writeNodeWitnesses(tx: Tx, now: Instant): Promise<void> {
   const [from, to] = [isoTime(later(now, -peerMs)), isoTime(later(now, roundMs))];
   await sql`
@@ -101,7 +101,7 @@ async function writeNodeWitnesses(tx: Tx, now: Instant): Promise<void> {
 /** A witness that is older than this is written again by a command. */
 const staleMs = minuteMs;
 
-/** Keeps the mark and the witness young where no service does so: at most one write a minute. */
+/** Updates the mark and the witness if no service does: at most one write a minute. */
 export async function keepMark(tx: Tx, reading: ClockReading): Promise<void> {
   const { isStored, trust, timeline, witness, uptimeMs } = reading;
   if (isStored || timeline === null || trust.kind === 'suspect') return;
@@ -110,8 +110,8 @@ export async function keepMark(tx: Tx, reading: ClockReading): Promise<void> {
 }
 
 /**
- * The time by which rows are deleted by their age: at least an hour behind, and two looks. So a
- * wrong time that no clock contradicts deletes nothing within its first hour.
+ * The time for deletions by age: at least an hour behind, and confirmed by two reads. So a wrong
+ * time that no clock contradicts deletes nothing within its first hour.
  * @returns undefined: nothing may be deleted now
  */
 export async function readDeletionTime(db: Db): Promise<Instant | undefined> {

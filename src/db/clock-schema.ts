@@ -2,7 +2,7 @@ import type { ColumnType, Generated } from 'kysely';
 import type { Instant } from '../kernel/instant.ts';
 import type { SuspicionCause } from './clock-trust.ts';
 
-// The tables of the time sentinel, as `schema.ts` has the others.
+// The tables of the time sentinel. `schema.ts` has the others.
 
 type Time = ColumnType<Instant, string, string>;
 type MaybeTime = ColumnType<Instant | null, string | null | undefined, string | null>;

@@ -10,9 +10,9 @@ import { type Instant, minuteMs } from '../kernel/instant.ts';
 //    a clock that only goes forward: the uptime of this machine, or that of a node.
 // 6. The tolerance is 60 s, and 100 ppm of the passed time: clocks that differ slowly are no jump.
 
-/** A difference above this is a jump. */
+/** A larger difference is a jump. */
 export const jumpMinMs = minuteMs;
-/** Twice what a quartz without synchronisation gains or loses. */
+/** Twice the drift of a quartz without synchronisation. */
 const driftPerMs = 1 / 10_000;
 
 export type SuspicionCause = 'ahead' | 'back' | 'commits_lost';
@@ -55,7 +55,7 @@ const trusted: ClockTrust = { kind: 'trusted' };
 
 const wholeSeconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
 
-/** How far `now` is from where the witness expects it: above 0 is ahead. 0: within the read. */
+/** The distance of `now` from the time that the witness expects. Above 0: ahead. 0: within the read. */
 export function shiftOf(
   now: Instant,
   { at, uptimeMs, isFloor }: ClockWitness,
@@ -67,11 +67,11 @@ export function shiftOf(
   return now > latestMs && !isFloor ? now - latestMs : 0;
 }
 
-/** The largest difference that is no jump, after this long. */
+/** The largest difference that is no jump, after this time. */
 export const toleranceMs = (passedMs: number): number =>
   jumpMinMs + Math.max(0, passedMs) * driftPerMs;
 
-/** A jump by what a witness shows. undefined: the witness agrees. */
+/** A jump that a witness shows. undefined: the witness agrees. */
 export function jumpBy(
   now: Instant,
   witness: ClockWitness,
@@ -96,7 +96,7 @@ export const lostCommits = (reason: string): Suspicion => ({
   reason,
 });
 
-/** What the clocks show now, whatever suspicion is stored. undefined: nothing is wrong. */
+/** The suspicion that the clocks give now, without the stored one. undefined: no suspicion. */
 export function freshSuspicion(facts: ClockFacts): Suspicion | undefined {
   const { now, markAt, witness, uptimeMs, timeline, knownTimeline } = facts;
   if (facts.isStored) return undefined;
@@ -114,7 +114,7 @@ export function freshSuspicion(facts: ClockFacts): Suspicion | undefined {
   return undefined;
 }
 
-/** Whether a transaction may go by this time. */
+/** True if a transaction may use this time. */
 export function judgeClock(facts: ClockFacts): ClockTrust {
   if (facts.isStored) return trusted;
   const suspicion = facts.stored ?? freshSuspicion(facts);

@@ -1,14 +1,14 @@
 import type { Instant } from '../kernel/instant.ts';
 import { type ClockWitness, jumpBy, type Suspicion, shiftOf, suspicionOf } from './clock-trust.ts';
 
-// What the uptimes of nodes show about the time that passed while no replica ran. Pure.
+// The uptimes of nodes measure the time that passed while no replica ran. Pure.
 //
 // 1. A node whose uptime is below that of before was restarted, and shows nothing.
-// 2. A node did not restart if its uptime is longer than the time since it was seen, or if it still
-//    has users: a restarted node has none until a keeper fills it.
+// 2. A node did not restart if its uptime is longer than the time since the last probe.
+//    A node with users did not restart either: a restarted node has none until a keeper fills it.
 // 3. The time is suspicious if at least half of the nodes that did not restart contradict it.
 
-/** What a node showed at a trusted time, and what it shows now. */
+/** The state of a node at a trusted time, and its state now. */
 export interface NodeVote {
   readonly before: ClockWitness;
   readonly uptimeMs: number;
@@ -16,7 +16,7 @@ export interface NodeVote {
   readonly hasUsers: boolean;
 }
 
-/** By how much the nodes contradict `now`. undefined: they agree, or show nothing. */
+/** The difference between the nodes and `now`. undefined: they agree, or give no evidence. */
 export function suspicionOfNodes(
   now: Instant,
   votes: readonly NodeVote[],

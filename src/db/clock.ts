@@ -3,10 +3,10 @@ import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime, secondMs } from '../kernel/instant.ts';
 import type { Db, Tx } from './connect.ts';
 
-/** A replica whose clock differs by more says so and starts no run (DESIGN.md 3.3). */
+/** A replica whose clock differs by more raises an alarm and starts no run (rule 3). */
 export const skewMaxMs = 30 * secondMs;
 
-/** The time of the books: the stored clock of a test database, else the server's. Milliseconds. */
+/** The time of the database: the stored clock of a test database, else the server's. */
 export async function readClock(db: Db | Tx): Promise<Instant> {
   const { rows } = await sql<{ now: Instant }>`SELECT perennial.clock() AS now`.execute(db);
   return (rows[0] as { now: Instant }).now;
@@ -21,7 +21,7 @@ export async function setClock(db: Db | Tx, now: Instant): Promise<void> {
   if (numAffectedRows !== 1n) throw notATest();
 }
 
-/** Said also before anything is done that `--now` came with. */
+/** Checked before a command with `--now` does anything. */
 export function notATest(): UsageFault {
   return new UsageFault(
     'not_a_test',
@@ -29,7 +29,7 @@ export function notATest(): UsageFault {
   );
 }
 
-/** How far this machine's clock is ahead of the database server's, in ms (half a round trip off). */
+/** The lead of this machine's clock over the server's, in ms, within half a round trip. */
 export async function clockSkewMs(db: Db): Promise<number> {
   const before = Date.now();
   const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
@@ -37,7 +37,7 @@ export async function clockSkewMs(db: Db): Promise<number> {
   return middle - (rows[0] as { server: Instant }).server;
 }
 
-/** The database server's own time, whatever a test has stored: what schedules go by. */
+/** The server's own time, without the stored clock of a test. Schedules use it. */
 export async function readServerTime(db: Db): Promise<Instant> {
   const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
   return (rows[0] as { server: Instant }).server;

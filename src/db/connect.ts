@@ -8,26 +8,26 @@ import { checkSession } from './session-check.ts';
 import { wakingAfter } from './wake.ts';
 
 export type Db = Kysely<Books>;
-/** An open transaction on the books. Whoever holds one can't reach a gateway (promise 8). */
+/** An open transaction. Code that holds one cannot reach a node or a channel (promise 8). */
 export type Tx = Transaction<Books>;
 
 export interface Limits {
-  /** A statement that takes longer is ended by the server. 0: no limit. */
+  /** The server ends a longer statement. 0: no limit. */
   readonly statementMs: number;
-  /** A wait for a lock that takes longer fails: rule 1 says that nobody waits while holding. */
+  /** A longer wait for a lock fails. By rule 1 no transaction waits while it holds a customer. */
   readonly lockMs: number;
-  /** A transaction left open by a program that hangs is ended, so that its locks go. */
+  /** The server ends the open transaction of a program that hangs, and frees its locks. */
   readonly idleInTransactionMs: number;
 }
 
-/** For workers and commands: a batch of 1,000 takes 0.1 s, so these only ever meet an accident. */
+/** For workers and commands. A batch of 1,000 takes 0.1 s, so only an accident reaches a limit. */
 export const workLimits: Limits = {
   statementMs: 30 * secondMs,
   lockMs: 5 * secondMs,
   idleInTransactionMs: 15 * secondMs,
 };
 
-/** For long work on its own connection: import, export, audit, benchmarks. */
+/** For long work on a separate connection: import, export, audit, benchmarks. */
 export const longLimits: Limits = {
   statementMs: 0,
   lockMs: 30 * secondMs,
@@ -38,7 +38,7 @@ const oid = { bool: 16, int8: 20, timestamptz: 1184 } as const;
 
 function readTimestamptz(text: string): Instant {
   if (text === 'infinity') return never;
-  // `2026-11-24 01:54:00.123+00`: the session's zone is UTC and its date style ISO, see below.
+  // `2026-11-24 01:54:00.123+00`: the session has the zone UTC and the date style ISO.
   return instant(Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`));
 }
 
@@ -69,16 +69,16 @@ export function clientConfig(url: string, limits: Limits): pg.ClientConfig {
   };
 }
 
-/** Connects a client of its own, and checks its session. @throws UsageFault, or what `pg` throws */
+/** Connects a client, and checks its session. @throws UsageFault, or an error of `pg` */
 export async function connectClient(url: string, config: pg.ClientConfig): Promise<pg.Client> {
   const client = new pg.Client(config);
-  // A connection that is lost fails its next statement; without a listener it ends the process.
+  // A lost connection fails its next statement. Without a listener it would end the process.
   client.on('error', () => undefined);
   await connectChecked(client, url, config);
   return client;
 }
 
-/** As `connectClient`, for a client that has its listeners already. */
+/** Like `connectClient`, for a client that has its listeners. */
 export async function connectChecked(
   client: pg.Client,
   url: string,
@@ -97,19 +97,19 @@ export interface PoolOptions {
   readonly limits?: Limits;
   readonly connectionsMax?: number;
   /**
-   * Statements are parsed and planned once a connection: for many small ones of few texts. Not for
-   * batches, whose plans depend on what they are given.
+   * Parses and plans each statement once per connection: for many small statements of few texts.
+   * Not for batches, whose plans depend on their parameters.
    */
   readonly prepared?: boolean;
   /** The limit for a wait for a connection of the pool, and for connecting. Default: 10 s. */
   readonly waitMs?: number;
-  /** The limit for an answer, on this side: for a server that is not reached any more. */
+  /** The limit for an answer on the client's side, for a server that became unreachable. */
   readonly answerMs?: number;
-  /** Told of a connection that broke while nobody used it, or between two statements. */
+  /** Called for a connection that broke while unused, or between two statements. */
   readonly onLost?: (error: Error) => void;
 }
 
-/** A pool on the books of `url`. Opens no connection until it is used. */
+/** A pool on the database of `url`. Its first use opens the first connection. */
 export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
   const config = clientConfig(url, options.limits ?? workLimits);
   const pool = new pg.Pool({
@@ -118,20 +118,20 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
     max: options.connectionsMax ?? 10,
     ...(options.waitMs === undefined ? {} : { connectionTimeoutMillis: options.waitMs }),
     ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
-    // An exhausted pool is a transient fault of the run that asked, not a wait without end.
+    // An exhausted pool is a transient fault of the run, not a wait without end.
     idleTimeoutMillis: 30 * secondMs,
   });
   const onLost = options.onLost ?? (() => undefined);
   pool.on('error', onLost);
-  // A client that is checked out has no listener of the pool's: without this one, a server that
-  // goes away between two statements of a transaction would end the whole process.
+  // The pool removes its listener from a client in use. Without this one, a server that ends between
+  // two statements of a transaction would end the whole process.
   pool.on('connect', (client) => client.on('error', onLost));
   if (options.prepared === true) pool.on('connect', prepareStatements);
   return pool;
 }
 
 /**
- * A connection that is refused fails the run that asked, never its items.
+ * A refused connection fails the run, never its items.
  * @throws Fault, transient, whose cause is the refusal
  */
 async function checkPooled(
@@ -147,12 +147,12 @@ async function checkPooled(
   }
 }
 
-/** More texts than a program has; beyond that they are parsed each time. */
+/** More texts than a program has. Further texts are parsed each time. */
 const preparedMax = 500;
-/** What is read as `*` has other columns after a migration, and its old plan is refused then. */
+/** After a migration `*` has other columns, and the server refuses the old plan. */
 const readsAll = /(?:select|returning) \*/i;
 
-/** Gives each parameterised statement of a connection a name, by which the server keeps its plan. */
+/** Names each parameterised statement of a connection, so that the server keeps its plan. */
 function prepareStatements(client: pg.PoolClient): void {
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
@@ -173,14 +173,14 @@ function prepareStatements(client: pg.PoolClient): void {
   client.query = named as typeof client.query;
 }
 
-/** The books behind a pool; `closeBooks` ends both. */
+/** The database behind a pool; `closeBooks` ends both. */
 export function openBooks(pool: pg.Pool): Db {
   return new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });
 }
 
 /**
- * Ends the books and their pool. Kysely leaves a pool alone that it never used, and a connection
- * that somebody else opened there would keep the process from ending for its idle time.
+ * Ends a `Db` and its pool. Kysely does not end a pool that it never used. An idle connection of
+ * other code would then keep the process running for its idle time.
  */
 export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
   await db.destroy();
@@ -188,8 +188,8 @@ export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
 }
 
 /**
- * Runs `work` in the transaction that is open already, or in one of its own. Work that throws
- * leaves nothing, also where whoever opened the transaction goes on with it and commits.
+ * Runs `work` in the open transaction, or in a new one. Work that throws leaves no change, also if
+ * the caller continues its transaction and commits.
  */
 export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
   if (db.isTransaction) return joined(db as Tx, work);

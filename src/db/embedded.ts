@@ -21,29 +21,29 @@ import { claim, currentOwner, type Ownership, type Role } from './embedded/owner
 import { isAlive } from './embedded/process.ts';
 import { type Settings, settingsText } from './embedded/settings.ts';
 
-// `database: embedded`: a PostgreSQL of our own in the data folder.
+// `database: embedded`: a PostgreSQL server in the data folder.
 //
-// A service (`start`, `demo`) owns it while it lives. A one-shot command joins the server of a
-// living service and leaves it running; with nobody there it starts the server itself, and stops
-// it at its end; two commands go one after the other. Who finds a dead owner's server running
-// ends it and starts it again.
+// 1. A service (`start`, `demo`) owns the server while it runs.
+// 2. A command joins the server of a running service, and leaves it running.
+// 3. Without a service, a command starts the server and stops it at its end. A second command waits.
+// 4. A server whose owner has ended is stopped and started again.
 
 export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly owner: Role;
-  /** false: a server for tests, fast and forgetful. */
+  /** false: a server for tests, which loses data in a power cut. */
   readonly durable?: boolean;
-  /** Settings of PostgreSQL that win over ours. */
+  /** Settings of PostgreSQL that override those of this program. */
   readonly settings?: Settings;
-  /** How long to wait for another command's end, or for a service that is just starting. */
+  /** How long to wait for another command, or for a service that starts. */
   readonly waitMs?: number;
 }
 
 export interface Embedded {
   readonly url: string;
-  /** Whether we started the server and will stop it, or joined that of a service. */
+  /** Whether this process started the server and stops it, or joined that of a service. */
   readonly ownedHere: boolean;
-  /** Ends the server, whoever is connected; does nothing where we only joined. Safe to repeat. */
+  /** Ends the server, also with open connections. No effect after a join. May be repeated. */
   stop(): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ function urlOf(password: string, port: number, database = databaseName): string 
   return `postgres://${superuser}:${password}@127.0.0.1:${port}/${database}`;
 }
 
-/** Makes the data folder and sees to it that the server's account gets through it. */
+/** Creates the data folder, and gives the server's account access to it. */
 async function prepareFolder(dataDir: string, account: Account | undefined): Promise<void> {
   let made: string | undefined;
   try {
@@ -79,7 +79,7 @@ async function prepareFolder(dataDir: string, account: Account | undefined): Pro
   );
 }
 
-/** The password of the server in this folder; made with the folder. */
+/** The password of the server in this folder. It is created with the folder. */
 async function readPassword(dataDir: string): Promise<string> {
   const path = join(dataDir, 'password');
   if (existsSync(path)) return (await readFile(path, 'utf8')).trim();
@@ -115,7 +115,7 @@ function busy(dataDir: string, pid: number, role: Role): UsageFault {
 
 type Place = { readonly ours: Ownership } | { readonly port: number };
 
-/** Owns the folder or, for a command, finds where the owner's server listens. */
+/** Takes the folder or, for a command, finds the address of the owner's server. */
 async function ownOrJoin(dataDir: string, role: Role, waitMs: number): Promise<Place> {
   for (let waitedMs = 0; ; waitedMs += pollMs) {
     const found = await claim(dataDir, role);
@@ -175,11 +175,11 @@ export async function findRunningServer(folder: string): Promise<string | undefi
   return urlOf(await readPassword(dataDir), owner.port);
 }
 
-/** Starts the server of a data folder, or joins it. @throws UsageFault naming folder and way out. */
+/** Starts the server of a data folder, or joins it. @throws UsageFault with folder and remedy */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const account = await serverAccount();
   await prepareFolder(resolve(options.dataDir), account);
-  // As the system names it: a process is known by the folder that it works in.
+  // The path of the operating system: the working folder identifies a process.
   const dataDir = await realpath(options.dataDir);
   const place = await ownOrJoin(dataDir, options.owner, options.waitMs ?? 30 * secondMs);
   if ('port' in place) {

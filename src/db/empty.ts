@@ -1,6 +1,6 @@
 import pg from 'pg';
 
-/** Drops the database of `url`, whoever is connected, and makes it anew, empty. */
+/** Drops the database of `url`, also with open connections, and creates it again, empty. */
 export async function emptyDatabase(url: string): Promise<void> {
   const admin = new URL(url);
   const name = pg.escapeIdentifier(decodeURIComponent(admin.pathname.slice(1)));

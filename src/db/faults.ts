@@ -1,7 +1,7 @@
 import { Fault } from '../kernel/faults.ts';
 
-// Which kind a failure is, by SQLSTATE (PostgreSQL's appendix A) or by what the driver says. What
-// passes by itself is transient; what the data of an item causes is permanent; the rest is a bug.
+// The kind of a failure, by SQLSTATE (appendix A of PostgreSQL) or by the text of the driver.
+// Temporary causes are transient, the data of an item is permanent, and the rest is a bug.
 
 /** Classes: connection, transaction rollback, resources, operator intervention, system error. */
 const transientClasses = new Set(['08', '40', '53', '57', '58']);
@@ -26,11 +26,11 @@ const transientErrnos = new Set([
   'ENOENT', // a unix socket that is not there (yet)
 ]);
 
-/** The driver has no codes for these; the texts are those of pg 8 and pg-pool 3. */
+/** The driver has no codes for these failures. The texts are those of pg 8 and pg-pool 3. */
 const transientTexts =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed and is not queryable|Client is not queryable|Connection ended unexpectedly|The server does not support|driver has already been destroyed)/;
 
-/** What the operating system refused, for a person. Its other codes are printed as they are. */
+/** Refusals of the operating system, for people. Other codes are printed unchanged. */
 export const errnoWords: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk',
   EDQUOT: 'the disk quota is used up',
@@ -47,12 +47,12 @@ interface PgError extends Error {
   readonly constraint?: string;
 }
 
-/** Any thrown value as a Fault, with what was thrown as its cause. */
+/** Any thrown value as a Fault with that value as its cause. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof Fault) return error;
   if (!(error instanceof Error)) return new Fault('bug', 'thrown', String(error), error);
   const { code, constraint } = error as PgError;
-  // Before SQLSTATE, since EPIPE has five letters too.
+  // Before SQLSTATE, because EPIPE also has five letters.
   if (code !== undefined && transientErrnos.has(code)) {
     return new Fault('transient', code.toLowerCase(), sentenceOf(error), error);
   }
@@ -77,7 +77,7 @@ export function faultOf(error: unknown): Fault {
   return new Fault('bug', 'unexpected', error.message, error);
 }
 
-/** An attempt at several addresses of a host fails with an error that has no text of its own. */
+/** A failed attempt at several addresses of a host has no text in its outer error. */
 function sentenceOf(error: Error): string {
   if (error.message !== '' || !(error instanceof AggregateError)) return error.message;
   const [first] = error.errors as readonly unknown[];

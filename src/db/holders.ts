@@ -11,11 +11,12 @@ export interface Holder {
   readonly ageS: number;
 }
 
-/** Every table lock of our schema, and row locks alone. */
+/** All table locks of the schema, or row locks only. */
 const modes = { any: '', rows: `AND l.mode IN ('RowShareLock', 'RowExclusiveLock')` } as const;
 
 /**
- * The other session with the oldest open transaction that has a lock on a table of ours.
+ * The session with the oldest open transaction that has a lock on a table of the schema, except this
+ * one.
  * @param table null: any table of the schema. Reads the catalogs, so it waits for no lock
  */
 export async function findHolder(

@@ -1,4 +1,4 @@
-// Whether an address can be reached from the public internet, as far as its text tells.
+// Decides from the text of an address if it may be reachable from the public internet.
 
 import { BlockList, isIP } from 'node:net';
 

@@ -1,12 +1,13 @@
-/** One turn of the event loop: what was sent goes out, what came in is taken. */
+/** One turn of the event loop: sends pending output and reads input. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
- * Sends the statements of a transaction in their order without waiting for the answers in between,
- * so that each is built while the server works on the one before; a third of a batch's time in the
- * program goes into building. A connection answers in the order in which it was asked. Ends when
- * every answer is there, so nothing is under way any more when the transaction is rolled back; after
- * a failure nothing new is sent, and what was sent already is refused by the server.
+ * Sends the statements of a transaction in order, without waiting for the answers in between. So a
+ * statement is built while the server executes the previous one. Building takes a third of a batch's
+ * time in the program. The answers of a connection come in the order of its statements.
+ *
+ * Ends after the last answer, so no statement is pending at a rollback. After a failure no further
+ * statement is sent, and the server refuses those that were sent before.
  * @throws the first failure
  */
 export async function inTurn(statements: readonly (() => Promise<unknown>)[]): Promise<void> {

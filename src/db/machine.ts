@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 import { secondMs } from '../kernel/instant.ts';
 
-// A clock that only goes forward and that all processes of a machine share: the time since its boot.
-// It also runs while the machine is suspended and while a process is stopped.
+// A monotonic clock that all processes of a machine share: the time since its boot. It also runs
+// while the machine is suspended or a process is stopped.
 
 export interface Machine {
   /** `boot:` and the id of this boot of the machine, or `process:` and an id of this process. */
@@ -14,12 +14,12 @@ export interface Machine {
   uptimeMs(): number;
 }
 
-/** More than the two clocks of a boot differ by within one read. */
+/** More than the difference of the two clocks of one boot within one read. */
 const sameClockMs = 5 * secondMs;
 
 function bootId(): string | undefined {
-  // A container may have an uptime of its own below the boot id of its host. Then the monotonic
-  // clock, which is always that of the host, differs from it. It also differs after a suspension.
+  // A container may have the boot id of its host and a shorter uptime. The monotonic clock is that of
+  // the host, so it differs from this uptime. It also differs after a suspension.
   const monotonicMs = Number(process.hrtime.bigint() / 1_000_000n);
   if (Math.abs(monotonicMs - uptime() * secondMs) > sameClockMs) return undefined;
   try {

@@ -12,32 +12,33 @@ import { checkUrl, placeOf } from './place.ts';
 import { checkServer, connectionFault, rightsFault } from './reach.ts';
 import { inspectSchema, type Migration, readMigrations, refusalOf } from './schema-state.ts';
 
-// The schema, forward only. Each migration is a transaction that first takes the lock, then reads
-// how far the database is, then applies the next one and writes that down: of two migrators at
-// once the second finds the work done, and a failure leaves the database at the version before.
-// The lock is of the transaction, not of the session, so that it also holds behind a pooler.
+// Migrations of the schema, forward only. One transaction does these steps:
 //
-// A migration waits for a lock for half a second only, because all writers of that table wait
-// behind it. Then it is undone, and it is tried again until 2 minutes have passed.
+// 1. Take the lock of migrations. It belongs to the transaction, so it also works behind a pooler.
+// 2. Read the version of the database. A second migrator finds the work done.
+// 3. Apply the next migration, and store its version. A failure leaves the previous version.
+//
+// A migration waits at most 0.5 s for a table lock, because all writers of that table wait behind
+// it. Then it is rolled back, and tried again for 2 minutes.
 
-/** "perennia" in ASCII: nobody else's advisory lock, by all odds. */
+/** "perennia" in ASCII, so another program very probably has no such advisory lock. */
 const lockKey = '8099005284865698145';
 
-/** A migration may take as long as it needs, except for its waits for locks. */
+/** Only the waits of a migration for locks have a limit. */
 const migrationLimits: Limits = { statementMs: 0, lockMs: 500, idleInTransactionMs: 0 };
-/** The pause after an attempt that got no lock: writers have four fifths of the time. */
+/** The pause after an attempt without a lock. Writers have four fifths of the time. */
 const retryMs = 2 * secondMs;
-/** A read of this length is forgotten or a report; a person has to decide. */
+/** A longer read is a report or a forgotten session. A person decides. */
 const giveUpMs = 2 * minuteMs;
 
 export interface MigrateOptions {
-  /** Marks a new database as a test: its clock can be set. Refused on one that is not. */
+  /** Marks a new database as a test with a stored clock. Refused for a real database. */
   readonly test?: boolean;
   readonly madeBy?: 'migrate' | 'demo';
-  /** Its clock is to be set: refused, before anything is changed, where that can't be. */
+  /** The caller sets the clock later. Refused on a real database before any change. */
   readonly setsClock?: boolean;
   readonly onProgress?: (progress: MigrationProgress) => void;
-  /** For tests of the migrator itself. */
+  /** For tests of the migrator. */
   readonly retryMs?: number;
   readonly giveUpMs?: number;
   readonly migrations?: readonly Migration[];
@@ -46,7 +47,7 @@ export interface MigrateOptions {
 
 export type MigrationProgress =
   | { readonly is: 'applied'; readonly name: string; readonly version: number; readonly of: number }
-  /** The attempt was undone; the next one follows. */
+  /** The attempt was rolled back; the next one follows. */
   | { readonly is: 'blocked'; readonly sentence: string };
 
 export interface Migrated {
@@ -99,7 +100,7 @@ async function checkTest(client: pg.Client, place: string, options: MigrateOptio
 type Step = { readonly done: false; readonly from: number; readonly applied: string };
 type End = { readonly done: true; readonly version: number; readonly test: boolean };
 
-/** One transaction: the next migration, or the finding that there is none. */
+/** One transaction: applies the next migration, or finds none. */
 async function step(
   client: pg.Client,
   place: string,
@@ -120,7 +121,7 @@ async function step(
   return { done: false, from: at, applied: next.name };
 }
 
-/** What was thrown as the migrator says it: nothing half done, and why. */
+/** A thrown value as the error of the migrator: nothing was changed, and the cause. */
 function failure(url: string, error: unknown): Fault {
   const fault = rightsFault(url, error) ?? faultOf(error);
   if (fault instanceof UsageFault || error instanceof Fault) return fault;
@@ -128,11 +129,11 @@ function failure(url: string, error: unknown): Fault {
   return new Fault(fault.kind, 'migration_failed', sentence, error);
 }
 
-/** lock_not_available, and a deadlock with another session: both pass. */
+/** lock_not_available and a deadlock with another session: both are temporary. */
 const isBlocked = (error: unknown): boolean =>
   /^(55P03|40P01)$/.test(String((error as { code?: unknown } | undefined)?.code));
 
-/** One migration in a transaction of its own, tried again while another session holds a lock. */
+/** One migration in one transaction, tried again while another session holds a lock. */
 async function stepWithRetries(
   client: pg.Client,
   place: string,
@@ -173,8 +174,8 @@ const blocked = (sentence: string, error: unknown): Fault =>
   );
 
 /**
- * Brings the schema of a database forward to what this program needs; safe to run again, and from
- * several places at once. @throws UsageFault; then the database is as before the step that failed.
+ * Updates the schema of a database for this program. Several migrators may run at once, and again.
+ * @throws UsageFault; the failed step has changed nothing
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<Migrated> {
   checkUrl(url);

@@ -13,11 +13,11 @@ import {
   type SchemaState,
 } from './schema-state.ts';
 
-// Opening the books for a command or a service: whatever is wrong with the place is said in one
-// sentence before any work begins.
+// Opens the database for a command or a service. A wrong database is refused with one sentence
+// before any work begins.
 
 export interface OpenOptions extends PoolOptions {
-  /** For tests: what this program is taken for. */
+  /** For tests: another set of migrations, and another version of the program. */
   readonly migrations?: readonly Migration[];
   readonly programVersion?: string;
 }
@@ -26,7 +26,7 @@ export interface OpenedBooks {
   readonly url: string;
   readonly pool: pg.Pool;
   readonly db: Db;
-  /** Who these books are: set once, by the migration that made them. */
+  /** The identity of this database. The first migration sets it once. */
   readonly installation: { readonly id: string; readonly test: boolean; readonly madeBy: string };
   close(): Promise<void>;
 }

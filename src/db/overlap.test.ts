@@ -3,10 +3,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { clientConfig, workLimits } from './connect.ts';
 
-// What the database itself promises of the books, whoever writes and with or without the
-// customer's lock: no overlap among live periods, and nothing rewritten that is only ever added.
+// Guarantees of the database for every writer, with or without the lock of the customer: periods
+// that are not refunded never overlap, and append-only rows never change.
 
-/** A subscription, number 1, of customer 1, and books that hold nothing else of it. */
+/** A database with subscription 1 of customer 1, without periods. */
 async function booksWithOne(): Promise<Books> {
   const books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
   onTestFinished(() => books.close());
@@ -160,7 +160,7 @@ test.each([
   });
 });
 
-/** What the transaction read of a table so far. */
+/** The pages of a table that the transaction has read. */
 const readsOf = (table: string) => `
   SELECT seq_tup_read AS scanned, coalesce(idx_tup_fetch, 0) AS fetched
   FROM pg_stat_xact_user_tables WHERE relid = 'perennial.${table}'::regclass`;

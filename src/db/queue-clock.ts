@@ -10,7 +10,7 @@ import { stopwatch } from '../kernel/stopwatch.ts';
 //    of supervision are refused until then, and jobs of a dead process stay active. So these
 //    timestamps are pulled back, at the start and every 30 s.
 
-/** A clock in the form that pg-boss takes. @param start the time of the database */
+/** A clock for the option `clock` of pg-boss. @param start the time of the database */
 export function queueClock(start: Instant, elapsedMs: () => number = stopwatch()) {
   return {
     now: () => start + Math.floor(elapsedMs()),
@@ -23,12 +23,12 @@ export function queueClock(start: Instant, elapsedMs: () => number = stopwatch()
 
 export const repairEveryMs = 30 * secondMs;
 
-/** Two replicas have one database clock: only a step of it is further ahead than this. */
+/** All replicas use one database clock. A larger lead is a step of it. */
 const ahead = `interval '5 seconds'`;
 
 /**
- * Timestamps of things that happened, and claims: none may lie ahead. Those of a job that is to
- * start or to be deleted may: at most the 14 days for which pg-boss keeps a job.
+ * Claims and times of past events never lie ahead. The start and the deletion of a job may: pg-boss
+ * keeps a job for at most 14 days.
  */
 const repaired: readonly (readonly [table: string, columns: readonly string[], ahead: string])[] = [
   ['version', ['cron_on', 'bam_on', 'flow_on', 'reindex_on'], ahead],
@@ -38,7 +38,7 @@ const repaired: readonly (readonly [table: string, columns: readonly string[], a
   ['job', ['keep_until'], `interval '15 days'`],
 ];
 
-/** What pg-boss runs a statement with. */
+/** The connection by which pg-boss runs a statement. */
 export interface QueueTables {
   executeSql(text: string): Promise<{ rows: { rows?: number }[] }>;
 }

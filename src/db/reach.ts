@@ -2,19 +2,19 @@ import { UsageFault } from '../kernel/faults.ts';
 import { placeOf } from './place.ts';
 import type { Querying } from './schema-state.ts';
 
-// Whether a database can be reached and is one that can be worked with, said to a person.
+// Errors for people about a database that is unreachable or unsuitable.
 
 interface ConnectionError extends Error {
   readonly code?: string;
   readonly errors?: readonly ConnectionError[];
 }
 
-/** Why connecting failed: the place and the way out. */
+/** The reason of a failed connection, with the place and the remedy. */
 export function connectionFault(url: string, error: unknown): UsageFault {
   const refused = error instanceof Error && !(error instanceof UsageFault) ? error.cause : error;
   if (refused instanceof UsageFault) return refused;
   const failed = (error instanceof Error ? error : new Error(String(error))) as ConnectionError;
-  // With several addresses for a name, each one's failure is inside.
+  // With several addresses of a name, the failure of each one is inside.
   const code = failed.code ?? failed.errors?.[0]?.code ?? '';
   const says = (fault: string, sentence: string) =>
     new UsageFault(fault, `database ${placeOf(url)}: ${sentence}`, error);
@@ -47,7 +47,7 @@ export function connectionFault(url: string, error: unknown): UsageFault {
   return says('unreachable', `can't be reached (${why}); check the URL and the network`);
 }
 
-/** A statement that the user may not run; undefined for any other failure. */
+/** The fault of a missing right; undefined for any other failure. */
 export function rightsFault(url: string, error: unknown): UsageFault | undefined {
   if ((error as { code?: unknown } | undefined)?.code !== '42501') return undefined;
   const why = (error as Error).message;
@@ -55,7 +55,7 @@ export function rightsFault(url: string, error: unknown): UsageFault | undefined
   return new UsageFault('database_rights', sentence, error);
 }
 
-/** The oldest PostgreSQL that we work with: it has all that the statements use. */
+/** The oldest supported PostgreSQL: the statements need its features. */
 const oldestServer = 15;
 
 /** @throws UsageFault for a server that is too old, a standby, or one that is read-only. */

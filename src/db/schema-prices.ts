@@ -2,7 +2,7 @@ import type { Generated, GeneratedAlways } from 'kysely';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import type { MaybeTime, Time } from './columns.ts';
 
-// Tables of prices, and of the amounts that customers know.
+// Tables of prices, and of the amounts that customers were notified of.
 
 export type KnownPriceSource = 'message' | 'choice' | 'terms';
 

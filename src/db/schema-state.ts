@@ -3,21 +3,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mustHold, UsageFault, unreachable } from '../kernel/faults.ts';
 import { isOlderVersion } from '../version.ts';
 
-// What this program brings (migrations/*.sql) against what a database says was applied to it.
+// Compares the migrations of this program (migrations/*.sql) with those of a database.
 
 export interface Migration {
   readonly version: number;
   readonly name: string;
   readonly sql: string;
   readonly checksum: string;
-  /** The oldest program that may still work on the schema that this migration leaves. */
+  /** The oldest program that may work on the schema after this migration. */
   readonly oldestProgram: string;
 }
 
-/** Beside this file, in a clone and in a release. */
+/** The folder beside this file, in a clone and in a release. */
 export const migrationsFolder = new URL('./migrations/', import.meta.url);
 
-/** The migrations of a folder in their order, which has no gap. A wrong file is a bug of ours. */
+/** The migrations of a folder, in order and without a gap. A wrong file is a bug. */
 export function readMigrations(folder: URL = migrationsFolder): readonly Migration[] {
   const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
   return files.sort().map((file, place) => {
@@ -25,7 +25,7 @@ export function readMigrations(folder: URL = migrationsFolder): readonly Migrati
     mustHold(number !== undefined && name !== undefined, `${file}: is not NNN-name.sql`);
     const version = Number(number);
     mustHold(version === place + 1, `${file}: the migration before it is missing`);
-    // A checkout that turns line ends into CRLF must not count as a change.
+    // A checkout with CRLF line ends is no change.
     const sql = readFileSync(new URL(file, folder), 'utf8').replaceAll('\r\n', '\n');
     const oldestProgram = /^-- oldest-program: (\d+\.\d+\.\d+)\n/.exec(sql)?.[1];
     mustHold(oldestProgram !== undefined, `${file}: doesn't begin with -- oldest-program: X.Y.Z`);
@@ -37,13 +37,13 @@ export function readMigrations(folder: URL = migrationsFolder): readonly Migrati
 export type SchemaState =
   /** No schema `perennial` at all. */
   | { readonly state: 'absent' }
-  /** A schema of that name that is not ours. */
+  /** A schema of this name that another program created. */
   | { readonly state: 'foreign' }
-  /** A migration that was applied reads otherwise in this program. */
+  /** An applied migration differs from the one in this program. */
   | { readonly state: 'changed'; readonly version: number; readonly name: string }
   | { readonly state: 'older'; readonly version: number; readonly latest: number }
   | { readonly state: 'current'; readonly version: number }
-  /** Made by a newer program; `fits` says whether this one may still work on it. */
+  /** A newer program created it. `fits`: this program may work on it. */
   | {
       readonly state: 'newer';
       readonly version: number;
@@ -51,7 +51,7 @@ export type SchemaState =
       readonly fits: boolean;
     };
 
-/** Whatever runs a statement: a client, a pool. */
+/** A client or a pool. */
 export interface Querying {
   // biome-ignore lint/suspicious/noExplicitAny: rows of any statement
   query(text: string, values?: unknown[]): Promise<{ rows: any[] }>;
@@ -81,7 +81,7 @@ async function readApplied(client: Querying): Promise<'absent' | 'foreign' | rea
   return applied.rows.length === 0 ? 'foreign' : (applied.rows as Applied[]);
 }
 
-/** How the schema of a database stands to this program. Changes nothing. */
+/** Compares the schema of a database with this program. Changes nothing. */
 export async function inspectSchema(
   client: Querying,
   program: { readonly version: string; readonly migrations: readonly Migration[] },
@@ -105,7 +105,7 @@ export async function inspectSchema(
   return { state: 'newer', version, oldestProgram, fits };
 }
 
-/** Why neither a migrator nor a worker may touch this schema; undefined: they may. */
+/** The fault if neither a migrator nor a worker may change this schema; undefined: they may. */
 export function refusalOf(place: string, found: SchemaState): UsageFault | undefined {
   switch (found.state) {
     case 'absent':

@@ -14,8 +14,8 @@ import type { PeriodTerms } from './schema-period.ts';
 import type { KnownPriceTable, PlanPriceTable, PriceReviewTable } from './schema-prices.ts';
 import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-program.ts';
 
-// The tables of migrations/*.sql as TypeScript sees them: a bigint is a bigint, a timestamptz an
-// Instant (written as its ISO text, see `isoTime`), jsonb is read as a value and written as text.
+// The types of the tables in migrations/*.sql. A bigint is a bigint. A timestamptz is read as an
+// Instant and written as ISO text (`isoTime`). jsonb is read as a value and written as text.
 
 export type SubscriptionKind = 'trial' | 'paid';
 export type SubscriptionState = 'active' | 'expired' | 'revoked';
@@ -30,7 +30,7 @@ export type RunOutcome =
   | 'failed'
   | 'lost';
 export type NoticeState = 'pending' | 'sending' | 'sent' | 'uncertain' | 'suppressed' | 'failed';
-/** A JSON object as the database gives it back. */
+/** A JSON object that was read from the database. */
 export type JsonObject = Record<string, unknown>;
 
 export interface InstallationTable {
@@ -251,7 +251,7 @@ export interface EventTable {
 export interface IdempotencyTable {
   scope: string;
   key: string;
-  /** The API token; '' for the command line, '?' for keys that are older than owners. */
+  /** The API token; '' for the command line, '?' for keys from before this column. */
   owner: string;
   fingerprint: string;
   answer: ColumnType<unknown, string | null, string | null>;

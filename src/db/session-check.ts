@@ -23,10 +23,10 @@ const readSession = `SELECT pg_backend_pid() AS pid, ${names
   .map((name) => `current_setting('${name}') AS "${name}"`)
   .join(', ')}`;
 
-/** The answer of a backend that is free takes milliseconds. */
+/** A free backend answers in milliseconds. */
 const answerMs = 5 * secondMs;
 
-/** Tests of poolers that are done or under way, by URL. */
+/** Finished and pending tests of poolers, by URL. */
 const stable = new Map<string, Promise<void>>();
 
 /** @throws UsageFault `transaction_pooling` or `session_setting` */

@@ -1,8 +1,8 @@
-// Every time in the database that a later time is compared with, and how far ahead of now it may lie.
+// Every time in the database that a later time is compared with, and its longest horizon from now.
 //
-// A wrong clock that ran ahead leaves times that lie beyond that. After the step back they would wait
-// for as long as the jump was, so `workers/time-repair.ts` pulls them back. A column with a time that is in
-// neither list fails a test: the author of a column decides what a step back does to it.
+// A wrong clock that ran ahead leaves times beyond their horizon. After the step back they would
+// wait as long as the jump was, so `workers/time-repair.ts` pulls them back. A test fails for a time
+// column in neither list: the author of a column decides how a step back affects it.
 
 /** SQL of `now`, which each statement defines. */
 const now = 'clock.now';

@@ -11,8 +11,8 @@ import {
 import type { Db, Tx } from './connect.ts';
 import { thisMachine } from './machine.ts';
 
-// The time of the database, with what tells whether it can be trusted. One statement reads both, so
-// a transaction is judged by the very value that it goes by.
+// The time of the database, and the evidence for its trust. One statement reads both, so a
+// transaction is checked by the same value that it uses.
 
 /** A read of the clock. */
 export interface ClockReading extends ClockFacts {
@@ -20,7 +20,7 @@ export interface ClockReading extends ClockFacts {
   /** The time of the server, also if a test database has stored another one. */
   readonly serverAt: Instant;
   readonly beat: bigint;
-  /** How far the wall clock of this machine is ahead of the server, half a round trip off. */
+  /** The lead of this machine's wall clock over the server's, within half a round trip. */
   readonly skewMs: number;
 }
 
@@ -55,7 +55,7 @@ const query = (): RawBuilder<ClockRow> => sql<ClockRow>`
   FROM perennial.installation i CROSS JOIN perennial.clock_state c
   LEFT JOIN perennial.clock_witness w ON w.id = ${thisMachine.id}`;
 
-/** The time and its trust, by one statement that writes nothing. */
+/** The time and its trust, from one statement without writes. */
 export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
   const from = thisMachine.uptimeMs();
   const wallFromMs = Date.now();
@@ -84,7 +84,7 @@ function storedSuspicion({ suspectCause, suspectByMs, suspectReason }: ClockRow)
   return { cause: suspectCause, byMs: Number(suspectByMs), reason: suspectReason ?? '' };
 }
 
-/** An uptime that went back is that of another start of a container on this machine. */
+/** A smaller uptime is that of another container start on this machine. */
 function witnessOf(row: ClockRow, uptimeNowMs: number): ClockWitness | null {
   const { witnessAt, witnessUptimeMs, witnessIsFloor } = row;
   if (witnessAt === null || Number(witnessUptimeMs) > uptimeNowMs + secondMs) return null;

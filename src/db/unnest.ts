@@ -4,7 +4,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 type Value = bigint | number | string | boolean | null;
 type PlainType = 'bigint' | 'int' | 'boolean' | 'uuid';
 
-/** A column of an `unnest`: its SQL type and how a row gives its value. */
+/** A column of an `unnest`: its SQL type and its value of a row. */
 export type Column<Row> =
   | readonly [PlainType | 'text' | 'jsonb', (row: Row) => Value]
   | readonly ['timestamptz', (row: Row) => Instant | null];
@@ -20,8 +20,8 @@ function arrayLiteral<Row>(rows: readonly Row[], [type, pick]: Column<Row>): str
     const value = pick(row);
     if (value === null) return 'NULL';
     if (type === 'timestamptz') return isoTime(value as Instant);
-    // JSON is full of quotes and has no raw control characters, so its own quoting, which is native
-    // and quick, is an array's quoting too.
+    // JSON has no raw control characters, so the native quoting of JSON strings also quotes array
+    // elements.
     if (type === 'jsonb') return JSON.stringify(value);
     return type === 'text' ? quoted(String(value)) : String(value);
   };
@@ -29,9 +29,9 @@ function arrayLiteral<Row>(rows: readonly Row[], [type, pick]: Column<Row>): str
 }
 
 /**
- * Rows of the program as a table of a statement: `unnest($1::bigint[], …) AS alias(id, …)`. One
- * parameter a column, whatever the number of rows; the arrays are rendered here since the driver
- * quotes every element, which took as long as the decisions of a batch.
+ * Rows of the program as a table of a statement: `unnest($1::bigint[], …) AS alias(id, …)`. There is
+ * one parameter per column for any number of rows. The arrays are rendered here, because the driver
+ * quotes every element. That took as long as the decisions of a batch.
  */
 export function unnest<Row>(
   alias: string,

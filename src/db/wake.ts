@@ -3,19 +3,19 @@ import type { Books } from './schema.ts';
 
 // Wake-ups of workers, keepers and couriers by NOTIFY.
 //
-// PostgreSQL commits transactions with NOTIFY one after the other: a lock of the whole server is
-// held until the commit is on disk. So a server of the API defers them: a transaction only collects
-// names, and after its commit one statement wakes all that were collected in the last 50 ms. A
-// wake-up that is lost costs a tick's time, also if the process dies in these 50 ms.
+// PostgreSQL commits transactions with NOTIFY one after the other, because a lock of the whole server
+// is held until the commit is on disk. So a server of the API defers the wake-ups. A transaction
+// collects names, and after its commit one statement wakes all names of the last 50 ms. A lost
+// wake-up delays the work until the next scheduled run, also after a crash in these 50 ms.
 
-// As `connect.ts` names them; it opens the transactions, so it imports this file.
+// The types of `connect.ts`, which imports this file because it opens the transactions.
 type Db = Kysely<Books>;
 type Tx = Transaction<Books>;
 
-/** PostgreSQL's channel on which a service hears that a worker has something to do. */
+/** The PostgreSQL channel that wakes a worker of a service. */
 export const wakeChannel = 'perennial_wake';
 
-/** A person does not notice it, and 16 writers make 20 notifications a second instead of 1,000. */
+/** Too short to notice. 16 writers send 20 wake-ups a second instead of 1,000. */
 const gatherMs = 50;
 
 /** The names that the transactions of a process collected, until they are sent. */
@@ -58,14 +58,14 @@ export class Wakes {
 const deferring = new WeakMap<Db, Wakes>();
 const collected = new WeakMap<Tx, Set<string>>();
 
-/** From now on transactions on these books wake after their commit, together. */
+/** Defers the wake-ups of all later transactions of this `Db` until after their commits. */
 export function deferWakes(db: Db, onError: (error: unknown) => void): Wakes {
   const wakes = new Wakes(db, onError);
   deferring.set(db, wakes);
   return wakes;
 }
 
-/** Opens a transaction by `run`, and wakes after it. For `inTransaction` alone. */
+/** Opens a transaction by `run`, and wakes after it. Only for `inTransaction`. */
 export async function wakingAfter<T>(
   db: Db,
   run: (begin: (tx: Tx) => void) => Promise<T>,
@@ -78,7 +78,7 @@ export async function wakingAfter<T>(
   return result;
 }
 
-/** The worker is woken when the transaction commits; a wake-up that is lost costs a tick's time. */
+/** Wakes the worker when the transaction commits. A lost wake-up waits for the next scheduled run. */
 export async function wakeWorker(tx: Tx, worker: string): Promise<void> {
   const names = collected.get(tx);
   if (names !== undefined) names.add(worker);

@@ -1,14 +1,14 @@
 /**
- * The three kinds of fault, which decide what becomes of the work at hand:
+ * The kind of a fault decides about the work under way:
  *
- * - `transient`: the world is unwell (connection, lock, disk). The run fails, the next one starts
- *   from what is true then; nobody is put aside.
- * - `permanent`: this item can't be done as it stands. It is put into quarantine, others go on.
- * - `bug`: we are wrong. Put aside like a permanent one, and alarmed.
+ * - `transient`: a connection, lock or disk failed. The run fails, and no item goes to quarantine.
+ *   The next run starts from the current state.
+ * - `permanent`: this item cannot be processed as it is. It goes to quarantine; other items continue.
+ * - `bug`: the program is wrong. The item goes to quarantine, and an alarm is raised.
  */
 export type FaultKind = 'transient' | 'permanent' | 'bug';
 
-/** An error that a person can read: a stable code, one sentence, and what caused it. */
+/** An error that a person can read: a stable code, one sentence and the cause. */
 export class Fault extends Error {
   readonly kind: FaultKind;
   readonly code: string;
@@ -35,7 +35,7 @@ export function refused(code: string, sentence: string, hint?: string): Fault {
   return new Fault('permanent', code, sentence, undefined, hint);
 }
 
-/** The command line, the configuration or the place is wrong (exit code 2); nothing was changed. */
+/** The command line, configuration or database URL is wrong (exit code 2). Nothing was changed. */
 export class UsageFault extends Fault {
   constructor(code: string, sentence: string, cause?: unknown) {
     super('permanent', code, sentence, cause);
@@ -43,12 +43,12 @@ export class UsageFault extends Fault {
   }
 }
 
-/** States what must hold. A failure is a bug of ours. */
+/** Asserts an invariant. A failure is a bug of the program. */
 export function mustHold(condition: boolean, sentence: string): asserts condition {
   if (!condition) throw new Fault('bug', 'assertion', sentence);
 }
 
-/** For the default of a `switch` over a union: a case that is missing doesn't compile. */
+/** For the default of a `switch` over a union: a missing case does not compile. */
 export function unreachable(value: never): never {
   const text = JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'bigint' ? inner.toString() : inner,

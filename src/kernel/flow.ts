@@ -1,14 +1,14 @@
-/** VLESS only: Vision, or none. Must be the same on the node and in the customer's link. */
+/** VLESS only: Vision, or none. The node and the customer's link must have the same flow. */
 export type Flow = '' | 'xtls-rprx-vision';
 
-/** What may stand in a link. `…-udp443` is the client's business alone (XRAY.md 2). */
+/** Flows that a link may have. Only clients read the ending `-udp443` (docs/xray-facts.md). */
 export const linkFlows = ['', 'xtls-rprx-vision', 'xtls-rprx-vision-udp443'] as const;
 
-/** The end of a sentence that begins with what was found. */
+/** The end of an error: `"x" is not a flow; …`. */
 export const isNoFlow =
   'is no flow that a node knows; xtls-rprx-vision or xtls-rprx-vision-udp443 is, and none is left out';
 
-/** The flow of a customer's link as the node has to know it; undefined for one that no node knows. */
+/** @returns the flow of a link as the node requires it; undefined if no node supports it */
 export function flowOf(link: string | null): Flow | undefined {
   if (link === null || link === '') return '';
   return (linkFlows as readonly string[]).includes(link) ? 'xtls-rprx-vision' : undefined;

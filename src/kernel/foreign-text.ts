@@ -3,8 +3,8 @@
 //
 // 1. A text has at most 300 characters. The middle is left out, because the cause of an error is
 //    often at its end.
-// 2. A text has printable characters only: no control characters (escape sequences begin with
-//    one), no line ends, nothing that changes the direction of writing, no halves of characters.
+// 2. A text has printable characters only. It has no control characters (an escape sequence begins
+//    with one), no line ends and no marks of writing direction.
 // 3. A name identifies a user or an inbound. Two different names stay different after the cut.
 // 4. The time for a text grows linearly with its length.
 
@@ -39,15 +39,15 @@ export function foreignName(name: string): string {
   return `${cleaned.slice(0, room)}${replacement}${hash}`;
 }
 
-/** Control characters without a line end, and what changes the direction of writing. */
+/** Control characters without a line end, and marks of writing direction. */
 const hidden = /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Lines for a terminal: whatever stored values hold, no escape sequence is among them. */
+/** Lines for a terminal, without the escape sequences of stored values. */
 export function terminalText(text: string): string {
   return text.replace(hidden, replacement);
 }
 
-/** The same for JSON, as escapes: a program reads the values as they are stored. */
+/** The same for JSON, as escapes: a program reads the stored values. */
 export function terminalJson(json: string): string {
   return json.replace(hidden, (hid) => `\\u${hid.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

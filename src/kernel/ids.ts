@@ -13,7 +13,7 @@ declare const uuidBrand: unique symbol;
 /** The UUID that opens the nodes: 36 characters, lower case. */
 export type CredentialId = string & { readonly [uuidBrand]: 'credential' };
 
-/** A random v4 UUID. Its bytes 6-7 are not part of VLESS's lookup (XRAY.md 2): still 106 bits. */
+/** A random v4 UUID. VLESS ignores its bytes 6 and 7 (docs/xray-facts.md), so 106 bits count. */
 export function newCredentialId(): CredentialId {
   return randomUUID() as CredentialId;
 }
@@ -23,7 +23,7 @@ export function newSubToken(): string {
   return randomBytes(16).toString('base64url');
 }
 
-/** An idempotency key for a call that brought none: such a call is never taken for another. */
+/** An idempotency key for a call without one. It equals no other key. */
 export function newIdempotencyKey(): string {
   return `auto-${randomUUID()}`;
 }

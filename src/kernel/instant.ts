@@ -2,10 +2,10 @@ import { UsageFault } from './faults.ts';
 
 declare const instantBrand: unique symbol;
 
-/** A moment: milliseconds since 1970-01-01T00:00Z. A number, so it can't be changed in place. */
+/** A point in time: milliseconds since 1970-01-01T00:00Z. */
 export type Instant = number & { readonly [instantBrand]: true };
 
-/** PostgreSQL's `infinity`: later than every moment. */
+/** PostgreSQL's `infinity`: later than every other time. */
 export const never = Number.POSITIVE_INFINITY as Instant;
 
 /** The range of times that ISO 8601 with four digits of the year and PostgreSQL can both write. */
@@ -15,7 +15,7 @@ export const lastInstant = Date.parse('9999-12-31T23:59:59.999Z') as Instant;
 export const secondMs = 1_000;
 export const minuteMs = 60 * secondMs;
 export const hourMs = 60 * minuteMs;
-/** A day is 24 hours, whatever the clocks on the wall do (DESIGN.md 5). */
+/** A day has 24 hours, also when summer time begins (design, Rules). */
 export const dayMs = 24 * hourMs;
 
 export function instant(epochMs: number): Instant {
@@ -39,7 +39,7 @@ const isoWithOffset =
 
 /**
  * Reads ISO 8601 with an offset (`2026-11-24T09:00:00+03:00`, `…Z`); undefined for anything else,
- * also for a day that the calendar doesn't have. Below a millisecond is cut off.
+ * also for a day that the calendar does not have. Digits below a millisecond are cut off.
  */
 export function readInstant(text: string): Instant | undefined {
   const match = isoWithOffset.exec(text);
@@ -52,7 +52,7 @@ export function readInstant(text: string): Instant | undefined {
   return Number(day) > lastDay ? undefined : instant(epochMs);
 }
 
-/** As `readInstant`, for a value that a person gave. @throws UsageFault that names `place`. */
+/** Like `readInstant`, for a value of a person. @throws UsageFault that names `place`. */
 export function parseInstant(text: string, place: string): Instant {
   const read = readInstant(text);
   if (read !== undefined) return read;

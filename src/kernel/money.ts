@@ -6,12 +6,12 @@ export interface Money {
   readonly currency: string;
 }
 
-/** Currencies that ISO 4217 doesn't have: Telegram Stars are whole. */
+/** Currencies outside ISO 4217. Telegram Stars have no minor unit. */
 const ownDigits: Readonly<Record<string, number>> = { XTR: 0 };
 
 const digitsOf = new Map<string, number>();
 
-/** Digits after the point of a currency (2 for RUB, 0 for JPY): ISO 4217 as ICU has it. */
+/** Digits after the point of a currency (2 for RUB, 0 for JPY), by ISO 4217 in ICU. */
 export function minorDigits(currency: string): number {
   const own = ownDigits[currency];
   if (own !== undefined) return own;
@@ -27,7 +27,7 @@ export function minorDigits(currency: string): number {
 
 const known = new Set([...Intl.supportedValuesOf('currency'), ...Object.keys(ownDigits)]);
 
-/** Whether money can be counted in it: an ISO 4217 code that ICU knows, or XTR. */
+/** True for an ISO 4217 code that ICU has, and for XTR. */
 export function isCurrency(code: string): boolean {
   return known.has(code);
 }
@@ -37,7 +37,7 @@ export const minorMax = 2n ** 63n - 1n;
 
 export type MoneyReading = { minor: bigint } | { wrong: string };
 
-/** Reads major units (`149`, `149.50`, `-3.2`) into minor ones, or says what is wrong. */
+/** Reads major units (`149`, `149.50`, `-3.2`) into minor units, or returns the fault. */
 export function readMinor(text: string, currency: string): MoneyReading {
   const match = /^(-?)(\d{1,30})(?:\.(\d+))?$/.exec(text);
   if (match === null) return { wrong: 'not an amount; 149 or 149.50 is' };
@@ -51,7 +51,7 @@ export function readMinor(text: string, currency: string): MoneyReading {
   return { minor: match[1] === '-' ? -minor : minor };
 }
 
-/** As `readMinor`, for a value that a person gave. @throws UsageFault that names `place`. */
+/** Like `readMinor`, for a value of a person. @throws UsageFault that names `place`. */
 export function parseMinor(text: string, currency: string, place: string): bigint {
   const read = readMinor(text, currency);
   if ('minor' in read) return read.minor;
@@ -73,7 +73,7 @@ export function moneyText(minor: bigint, currency: string): string {
 }
 
 /**
- * The one rounding: the part `of / whole` of an amount, down to a whole minor unit.
+ * The only rounding: the part `of / whole` of an amount, down to a whole minor unit.
  * `amount >= 0`, `0 <= of <= whole`, `whole > 0`.
  */
 export function floorShare(amountMinor: bigint, of: bigint, whole: bigint): bigint {

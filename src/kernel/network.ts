@@ -1,5 +1,5 @@
-// The name of a network in the configuration: an address, a network as `10.0.0.0/8`, or one of the
-// names that stand for the private networks.
+// The name of a network in the configuration: an address, a network as `10.0.0.0/8`, or a name for
+// the private networks.
 
 const names = ['loopback', 'linklocal', 'uniquelocal'];
 
@@ -8,7 +8,7 @@ export const isNoNetwork = `is not a network; expected an address, a network as 
 const isV4 = (text: string): boolean =>
   /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && text.split('.').every((part) => Number(part) <= 255);
 
-/** Groups of hexadecimal digits, at most one `::`; the URL parser knows all their forms. */
+/** Groups of hexadecimal digits with at most one `::`. The URL parser accepts all their forms. */
 const isV6 = (text: string): boolean =>
   /^[0-9a-f:.]+$/i.test(text) && text.includes(':') && URL.canParse(`http://[${text}]/`);
 

@@ -1,15 +1,15 @@
-/** Where a node's API is: a socket in the file system, or a host and a port. */
+/** The address of a node's API: a socket in the file system, or a host and a port. */
 export type NodePlace =
   | { readonly path: string }
   | { readonly host: string; readonly port: number };
 
 const addresses = /^(?:unix:(\/.+)|\[([0-9A-Fa-f:.]+)\]:(\d{1,5})|([^\s:/[\]]+):(\d{1,5}))$/;
 
-/** The end of a sentence that begins with what was found. */
+/** The end of an error: `"x" is not an address; …`. */
 export const isNoAddress =
   'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
 
-/** Reads `host:port`, `[ipv6]:port` or `unix:/path`; undefined: it is none of them. */
+/** Reads `host:port`, `[ipv6]:port` or `unix:/path`; undefined for anything else. */
 export function nodePlace(api: string): NodePlace | undefined {
   const [, path, ipv6, ipv6Port, name, namePort] = addresses.exec(api) ?? [];
   if (path !== undefined) return { path };

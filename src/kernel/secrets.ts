@@ -1,6 +1,6 @@
-// A mask for secrets in any text that leaves the program: a log line, an error, a message about a
-// wrong configuration. The time for a text grows linearly with its length: each search begins at a
-// fixed text or at the start of a word, and the masks of URLs search each run of characters once.
+// Masks secrets in every text that leaves the program: log lines, errors, faults of a configuration.
+// The time grows linearly with the length of the text. Each search begins at a fixed text or at the
+// start of a word, and the masks of URLs search each run of characters once.
 
 const secrets: readonly (readonly [RegExp, string])[] = [
   // Tokens of the API: the first 8 characters name the token and are no secret.
@@ -14,7 +14,7 @@ const secrets: readonly (readonly [RegExp, string])[] = [
   [/\/sub\/[\w-]{16,}/g, '/sub/***'],
 ];
 
-/** Characters without a space or a quote: what a URL can be part of. */
+/** Characters without a space or a quote, which may contain a URL. */
 const run = /[^\s"'<>`]+/g;
 
 export function maskSecrets(text: string): string {

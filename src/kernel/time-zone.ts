@@ -1,11 +1,11 @@
 import { dayMs, type Instant, later, secondMs } from './instant.ts';
 
-// What the clock on the wall says in an IANA time zone, summer time and all, as ICU knows it.
+// Local times in an IANA time zone, with summer time, by the data of ICU.
 
-/** Made once a zone: a formatter takes fifty times as long to make as to use. */
+/** One formatter for each zone: creating one takes fifty times as long as using it. */
 const formatters = new Map<string, Intl.DateTimeFormat | undefined>();
 
-/** Names that ICU knows are some 600; a book full of nonsense must not fill the memory. */
+/** ICU has about 600 names. Wrong names in the database must not fill the memory. */
 const formattersMax = 2_000;
 
 function formatterOf(timeZone: string): Intl.DateTimeFormat | undefined {
@@ -35,14 +35,14 @@ function makeFormatter(timeZone: string): Intl.DateTimeFormat | undefined {
   }
 }
 
-/** Whether the machine knows the IANA zone. */
+/** True if this machine has the IANA zone. */
 export function isTimeZone(name: string): boolean {
   return formatterOf(name) !== undefined;
 }
 
 /**
- * How far the clocks of a zone are ahead of UTC at a moment, in ms. A zone that the machine doesn't
- * know counts as UTC: it was checked when it came in, and another machine may know fewer.
+ * The offset of a zone from UTC at a time, in ms. A zone that this machine lacks counts as UTC: it
+ * was checked on input, and another machine may have fewer zones.
  */
 export function offsetMs(timeZone: string, at: Instant): number {
   const formatter = formatterOf(timeZone);
@@ -54,16 +54,16 @@ export function offsetMs(timeZone: string, at: Instant): number {
   return wall - Math.floor(at / secondMs) * secondMs;
 }
 
-/** How long ago the day began by the clocks of a zone, in ms. */
+/** The time since local midnight in a zone, in ms. */
 export function sinceMidnightMs(timeZone: string, at: Instant): number {
   const wall = at + offsetMs(timeZone, at);
   return modulo(wall, dayMs);
 }
 
-/** The next moment at which the clocks of a zone say that many ms after midnight; `at` may be it. */
+/** The next time, from `at` on, that is this many ms after local midnight in a zone. */
 export function nextTimeOfDay(timeZone: string, at: Instant, timeMs: number): Instant {
   const guess = later(at, modulo(timeMs - sinceMidnightMs(timeZone, at), dayMs));
-  // Clocks that were changed in between are off by that; a day that was skipped doesn't matter.
+  // A change of summer time in between shifts the result. A skipped day has no effect.
   const offMs = modulo(timeMs - sinceMidnightMs(timeZone, guess) + dayMs / 2, dayMs) - dayMs / 2;
   return later(guess, offMs);
 }

@@ -5,22 +5,22 @@ import { UsageFault } from '../../kernel/faults.ts';
 
 const run = promisify(execFile);
 
-/** Who PostgreSQL runs as: it refuses root. Undefined: as ourselves. */
+/** The system user of PostgreSQL, which refuses root. Undefined: the user of this process. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Nothing of ours reaches PostgreSQL's programs (PGDATA, a locale); they need next to nothing. */
+/** The environment of PostgreSQL's programs, without PGDATA and locale of this process. */
 const environment = { PATH: '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
 export interface Ran {
   readonly code: number | string;
-  /** What it wrote, to both outputs. */
+  /** The text on both outputs. */
   readonly output: string;
 }
 
-/** Runs a program to its end as an account; never throws for its failure. */
+/** Runs a program to its end as an account. Never throws for its failure. */
 export async function runAs(
   account: Account | undefined,
   file: string,
@@ -44,7 +44,7 @@ async function lookUp(): Promise<Account | undefined> {
   return { uid: Number(user.output), gid: Number(group.output) };
 }
 
-/** The system user `postgres` if we are root, made if it isn't there. @throws UsageFault */
+/** The system user `postgres` if this process is root. Creates it if missing. @throws UsageFault */
 export async function serverAccount(): Promise<Account | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   const there = await lookUp();

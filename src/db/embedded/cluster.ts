@@ -8,8 +8,8 @@ import { type Account, giveTo, runAs } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import { worksIn } from './process.ts';
 
-// One PostgreSQL cluster in a folder, made by initdb and driven by pg_ctl, which detaches the
-// server from our terminal: a Ctrl-C is for us, and must not end the server under our last batch.
+// One PostgreSQL cluster in a folder, created by initdb and controlled by pg_ctl. pg_ctl detaches the
+// server from the terminal, so Ctrl-C ends this process and not the server under its last batch.
 
 export const superuser = 'perennial';
 
@@ -19,7 +19,7 @@ export interface Cluster {
   readonly account: Account | undefined;
 }
 
-/** Makes the cluster if it isn't there: whole or not at all. */
+/** Creates the cluster if it is missing, completely or not at all. */
 export async function initCluster(
   cluster: Cluster,
   password: string,
@@ -65,7 +65,7 @@ export async function checkVersion({ folder, binaries }: Cluster): Promise<void>
   );
 }
 
-/** A port of 127.0.0.1 that nobody listens on just now. */
+/** A free port of 127.0.0.1. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
@@ -79,8 +79,8 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * Forgets a server that is no more, but whose number now is another process's: PostgreSQL would
- * take that one for a running server, and pg_ctl would signal it.
+ * Removes the pid file of an ended server if another process has its pid now. PostgreSQL would take
+ * that process for the server, and pg_ctl would send it a signal.
  */
 async function forgetStranger({ folder }: Cluster): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid');
@@ -89,7 +89,7 @@ async function forgetStranger({ folder }: Cluster): Promise<void> {
   if ((await worksIn(pid, folder)) === false) await rm(pidFile, { force: true });
 }
 
-/** Ends the server if one runs here; also one whose clients are connected. */
+/** Ends the server of this folder, also with open connections. */
 export async function stopCluster(cluster: Cluster): Promise<void> {
   const { folder, binaries, account } = cluster;
   await forgetStranger(cluster);
@@ -97,16 +97,15 @@ export async function stopCluster(cluster: Cluster): Promise<void> {
   const pg_ctl = (...args: string[]) => runAs(account, binaries.pg_ctl, [...args, '-D', folder]);
   if ((await pg_ctl('status')).code === 3) return;
   const stopped = await pg_ctl('stop', '-m', 'fast', '-w', '-t', '60');
-  // A checkpoint that takes over a minute: what is committed is in the log, and is read from
-  // there at the next start.
+  // The checkpoint took over a minute. The WAL has all commits, and the next start replays it.
   if (stopped.code !== 0) await pg_ctl('stop', '-m', 'immediate', '-w', '-t', '10');
 }
 
-/** The backends of a killed server go by themselves, but may take a moment to see that it died. */
+/** The backends of a killed server end by themselves after a short time. */
 const leftovers = /pre-existing shared memory block|lock file "postmaster.pid" already exists/;
 const portTaken = /Address already in use|could not bind/;
 
-/** Starts the server on a free port and waits until it takes connections. */
+/** Starts the server on a free port and waits until it accepts connections. */
 export async function startCluster(
   cluster: Cluster,
   settings: (port: number) => string,

@@ -2,10 +2,10 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder and those above it that are missing. Not `mkdir` with `recursive`: where a parent
- * can never be made, as in /proc, that one tries for ever.
- * @returns the first one that was made; undefined if all were there
- * @throws what the system says, as ENOENT, EACCES or ENOTDIR
+ * Creates a folder and its missing parents. `mkdir` with `recursive` would never end if a parent
+ * cannot be created, as in /proc.
+ * @returns the first created folder; undefined if none was missing
+ * @throws the error of the operating system, as ENOENT, EACCES or ENOTDIR
  */
 export async function makeFolder(path: string, mode: number): Promise<string | undefined> {
   try {

@@ -3,13 +3,15 @@ import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { isAlive, startOf } from './process.ts';
 
-// One process owns a data folder at a time: it alone starts and stops the server in it.
+// One process owns a data folder at a time. Only the owner starts and stops the server in it.
 //
-// `owner.json` names it, made by link(2), which is atomic, brings the whole content, and fails if
-// the name is taken. A dead owner can't tidy up, so its successor makes `owner-<nonce of the
-// dead>.json` the same way: of several that find it dead only one can. The owner is the end of
-// that chain. The successor then moves its own file to the head and drops the links between;
-// whoever claimed by a link that was dropped meanwhile sees that it isn't in the chain.
+// 1. `owner.json` names the owner. link(2) creates it: the call is atomic, the file is complete, and
+//    it fails if the name exists.
+// 2. A crashed owner leaves its file. Its successor creates `owner-<nonce of the owner>.json` in the
+//    same way, so only one of several successors succeeds.
+// 3. The owner is the end of this chain of files.
+// 4. The successor moves its own file to the head, and removes the files between. A process whose
+//    file was removed meanwhile is not in the chain, so it is not the owner.
 
 export type Role = 'service' | 'command';
 
@@ -18,14 +20,14 @@ export interface Owner {
   readonly startedAt: string;
   readonly nonce: string;
   readonly role: Role;
-  /** Where its server listens; null until it does. */
+  /** The port of its server; null until the server listens. */
   readonly port: number | null;
 }
 
 const headOf = (folder: string) => join(folder, 'owner.json');
 const heirOf = (folder: string, nonce: string) => join(folder, `owner-${nonce}.json`);
 
-/** Stands for an owner whose file can't be read: nobody who lives. */
+/** Represents an owner whose file is unreadable. No process has it. */
 const unreadable: Owner = { pid: 0, startedAt: '', nonce: 'x', role: 'command', port: null };
 
 async function readOwner(path: string): Promise<Owner | undefined> {
@@ -38,7 +40,7 @@ async function readOwner(path: string): Promise<Owner | undefined> {
   }
 }
 
-/** The last of the chain: who owns the folder, alive or not; undefined: nobody. */
+/** The end of the chain: the owner, running or not; undefined: no owner. */
 export async function currentOwner(folder: string): Promise<Owner | undefined> {
   let owner = await readOwner(headOf(folder));
   for (;;) {
@@ -74,9 +76,9 @@ async function dropLinks(folder: string): Promise<void> {
   }
 }
 
-/** Our own hold on a folder. */
+/** The ownership of a folder by this process. */
 export interface Ownership {
-  /** Tells joiners where the server listens. */
+  /** Publishes the port of the server for other commands. */
   announce(port: number): Promise<void>;
   release(): Promise<void>;
 }
@@ -88,7 +90,7 @@ function ownership(folder: string, owner: Owner): Ownership {
   };
 }
 
-/** Takes the folder if nobody alive owns it; else says who does. Never waits. */
+/** Takes the folder if no running process owns it; else returns the owner. Never waits. */
 export async function claim(folder: string, role: Role): Promise<Ownership | Owner> {
   const { pid } = process;
   const nonce = randomUUID();

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 
-// Who is alive. A process number alone is not enough: numbers are used again, in a container at
-// each start.
+// Identifies running processes. A pid alone is not enough: pids are reused, in a container at each
+// start.
 
 function readOr(path: string, otherwise: string): string {
   try {
@@ -12,9 +12,9 @@ function readOr(path: string, otherwise: string): string {
   }
 }
 
-/** When a process began, as far as the system tells (Linux): boot and clock ticks. '' if unknown. */
+/** The start of a process on Linux: boot id and clock ticks. '' if unknown. */
 export function startOf(pid: number): string {
-  // The second field is the program's name in brackets, and may hold anything.
+  // The second field is the name of the program in brackets. It may contain any character.
   const fields = readOr(`/proc/${pid}/stat`, '').split(') ').at(-1)?.split(' ');
   const ticks = fields?.[19];
   if (ticks === undefined) return '';
@@ -25,19 +25,19 @@ function isZombie(pid: number): boolean {
   return readOr(`/proc/${pid}/stat`, '').split(') ').at(-1)?.startsWith('Z') ?? false;
 }
 
-/** Whether the process that had this number and this start still lives. */
+/** True if the process with this pid and this start still runs. */
 export function isAlive(pid: number, startedAt: string): boolean {
   if (pid <= 0) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it lives, and is somebody else's.
+    // EPERM: it runs as another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
   return !isZombie(pid) && (startedAt === '' || startOf(pid) === startedAt);
 }
 
-/** Whether a process works in a folder, as PostgreSQL does in its own; undefined: can't be told. */
+/** True if the working folder of a process is `folder`, as for PostgreSQL; undefined: unknown. */
 export async function worksIn(pid: number, folder: string): Promise<boolean | undefined> {
   try {
     return (await readlink(`/proc/${pid}/cwd`)) === folder;
