@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
+import { spellingOf } from '../subscription/provider-spelling.ts';
 import { check, keptSince } from './check.ts';
 
 // Promise 1: a payment is credited once, and the timeline names each entry of the ledger.
 
-/** Spellings of one provider differ in case, spaces and punctuation. */
-const spelling = sql`regexp_replace(lower(normalize(e.provider, NFKC)), '[^[:alnum:]]', '', 'g')`;
+const spelling = spellingOf(sql`e.provider`);
 const reference = sql`btrim(e.provider_ref)`;
 
 const paymentOnce = check<{

@@ -8,6 +8,7 @@ import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { chargesPaidBy, type LedgerStep } from './paid-by.ts';
 import { findPayment, lockReference, type PaymentEntry } from './payments.ts';
 import { livePeriods, type Period } from './periods.ts';
+import { spellingsOf } from './provider-spelling.ts';
 import { tellEnd } from './refund-notices.ts';
 import { followPeriods, giveBack, unusedMinor } from './refunding.ts';
 import { lastTermsOf } from './settle.ts';
@@ -58,7 +59,8 @@ export function chargeback(call: Call, request: Chargeback): Promise<ChargebackA
     const { customer, settings } = desk;
     const takenMinor = min(customer.balanceMinor, payment.amountMinor);
     const claimMinor = settings.money.claims ? payment.amountMinor - takenMinor : 0n;
-    const { provider, providerRef, dispute } = request;
+    const { provider } = payment;
+    const { providerRef, dispute } = request;
     const entryId = await move(desk, {
       amountMinor: -takenMinor,
       kind: 'chargeback',
@@ -105,7 +107,7 @@ async function refuseKnownDispute({ tx }: Desk, request: Chargeback): Promise<vo
   await lockReference(tx, 'dispute', provider, dispute);
   const { rows } = await sql<{ provider_ref: string }>`
     SELECT provider_ref FROM perennial.ledger_entry
-    WHERE provider = ${provider} AND dispute = ${dispute}`.execute(tx);
+    WHERE provider IN ${spellingsOf(provider)} AND dispute = ${dispute}`.execute(tx);
   if (rows[0] === undefined) return;
   throw refused('dispute_known', `dispute ${dispute} of ${provider} was entered already`);
 }

@@ -57,8 +57,9 @@ export function movePayment(call: Call, request: PaymentMove): Promise<PaymentMo
   }
   const both = [request.from, request.to] as const;
   return forTwoCustomers(call, 'move-payment', both, request, async (from, to) => {
-    const { provider, providerRef } = request;
-    const payment = await findPayment(from, provider, providerRef);
+    const { providerRef } = request;
+    const payment = await findPayment(from, request.provider, providerRef);
+    const { provider } = payment;
     refuseOtherCurrency(to, from.customer.currency);
     const { amountMinor } = payment;
     const outEntryId =
@@ -74,7 +75,7 @@ export function movePayment(call: Call, request: PaymentMove): Promise<PaymentMo
     });
     const claimPaidMinor = await payClaim(to, amountMinor);
     await tryAgainNow(to.tx, to.customer.id, to.now, to.settings);
-    await recordMove(from, to, request, { amountMinor, outEntryId, entryId });
+    await recordMove(from, to, { ...request, provider }, { amountMinor, outEntryId, entryId });
     const { currency } = to.customer;
     return {
       provider,

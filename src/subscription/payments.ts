@@ -4,6 +4,7 @@ import { refused } from '../kernel/faults.ts';
 import type { LedgerEntryId } from '../kernel/ids.ts';
 import { majorUnits, moneyText, readMinor } from '../kernel/money.ts';
 import { type Desk, move } from './command.ts';
+import { spellingOf, spellingsOf } from './provider-spelling.ts';
 
 // Payments: money that comes in.
 //
@@ -109,7 +110,8 @@ export async function lockReference(
   reference: string,
 ): Promise<void> {
   await sql`
-    SELECT pg_advisory_xact_lock(hashtextextended(${`${kind} ${provider} ${reference}`}, 0))`.execute(
+    SELECT pg_advisory_xact_lock(hashtextextended(
+      ${kind}::text || ' ' || ${spellingOf(sql`${provider}::text`)} || ' ' || ${reference}::text, 0))`.execute(
     tx,
   );
 }
@@ -121,7 +123,7 @@ async function refuseKnownPayment(tx: Tx, { provider, providerRef }: Payment): P
   const { rows } = await sql<{ telegram_id: bigint }>`
     SELECT c.telegram_id FROM perennial.ledger_entry e
     JOIN perennial.customer c ON c.id = e.customer_id
-    WHERE e.provider = ${provider} AND e.provider_ref = ${providerRef}
+    WHERE e.provider IN ${spellingsOf(provider)} AND e.provider_ref = ${providerRef}
     ORDER BY e.id DESC LIMIT 1`.execute(tx);
   const [known] = rows;
   if (known === undefined) return;
@@ -136,6 +138,8 @@ async function refuseKnownPayment(tx: Tx, { provider, providerRef }: Payment): P
 export interface PaymentEntry {
   readonly id: LedgerEntryId;
   readonly amountMinor: bigint;
+  /** As the ledger spells it. */
+  readonly provider: string;
 }
 
 /**
@@ -149,10 +153,10 @@ export async function findPayment(
 ): Promise<PaymentEntry> {
   const { customer } = desk;
   const { rows } = await sql<PaymentEntry & { kind: string; isLast: boolean }>`
-    SELECT e.id, e.amount_minor AS "amountMinor", e.kind, NOT EXISTS (
+    SELECT e.id, e.amount_minor AS "amountMinor", e.provider, e.kind, NOT EXISTS (
       SELECT FROM perennial.ledger_entry n WHERE n.payment_entry_id = e.id) AS "isLast"
     FROM perennial.ledger_entry e
-    WHERE e.customer_id = ${customer.id} AND e.provider = ${provider}
+    WHERE e.customer_id = ${customer.id} AND e.provider IN ${spellingsOf(provider)}
       AND e.provider_ref = ${providerRef} AND e.kind IN ('top_up', 'chargeback')
     ORDER BY e.id DESC LIMIT 1`.execute(desk.tx);
   const [found] = rows;

@@ -45,6 +45,16 @@ async function paidMonth(): Promise<Books> {
   return books;
 }
 
+test('C1: a payment and its dispute are entered once, in whatever spelling of the provider', async () => {
+  const books = await paidMonth();
+  const again = { telegramId: 1n, amountMinor: 149_00n, provider: 'Cards', providerRef: 'p-1' };
+  await expect(topUp(callOf(books), again)).rejects.toMatchObject({ code: 'payment_known' });
+  expect(await chargesBack(books, { provider: 'CARDS' })).toMatchObject({ provider: 'cards' });
+  const dispute = { provider: 'card-s', providerRef: 'p-2' };
+  await expect(chargesBack(books, dispute)).rejects.toMatchObject({ code: 'dispute_known' });
+  expect(await wrongs(books)).toEqual([]);
+});
+
 test('C1: a chargeback ends the unused part, and the served part becomes a claim that top-ups pay first', async () => {
   const books = await paidMonth();
   const answer = await chargesBack(books);
