@@ -5,14 +5,17 @@ import type { PeriodId, SubscriptionId } from '../../src/kernel/ids.ts';
 import { instant } from '../../src/kernel/instant.ts';
 import { adjust, topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
+import { chargeback } from '../../src/subscription/chargeback.ts';
 import { setCustomer } from '../../src/subscription/customers.ts';
 import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts';
+import { writeNotifiedPrice } from '../../src/subscription/known-prices.ts';
+import { movePayment } from '../../src/subscription/move-payment.ts';
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
 import { changeTerms } from '../../src/subscription/terms-change.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
-import { type Command, iso, type Told, type Which } from './commands.ts';
+import { type Command, iso, major, type Told, type Which } from './commands.ts';
 import { type CustomerRows, placesIn } from './read-books.ts';
 
 // Asks the program for what a command of the model says, and gives its answer in the model's words.
@@ -68,7 +71,7 @@ async function send(
       });
     }
     case 'top-up':
-      return topUp(call, { telegramId, amountMinor: BigInt(command.amount) });
+      return topUp(call, { telegramId, ...money(command.amount, command.payment, key) });
     case 'adjust':
       return adjust(call, { telegramId, amountMinor: BigInt(command.amount), reason: 'model' });
     case 'purchase':
@@ -79,6 +82,15 @@ async function send(
         periodDays: command.days,
         isNew: command.sub === 'new',
         ...(command.autoRenew === undefined ? {} : { autoRenew: command.autoRenew }),
+        ...(command.pay === undefined
+          ? {}
+          : { payment: money(command.pay.amount, command.pay.payment, key) }),
+      });
+    case 'chargeback':
+      return chargeback(call, {
+        telegramId,
+        ...named(command.payment, key),
+        dispute: command.dispute,
       });
     case 'change-plan': {
       const { plan, days, when, forfeit } = command;
@@ -86,8 +98,8 @@ async function send(
     }
     case 'refund': {
       const periodId = BigInt(ids.periods[command.period] ?? nobodys) as PeriodId;
-      const { part, keepAutoRenew } = command;
-      return refund(call, { telegramId, periodId, part, keepAutoRenew });
+      const { part, keepAutoRenew, payout } = command;
+      return refund(call, { telegramId, periodId, part, keepAutoRenew, payout });
     }
     case 'grant': {
       const gift = command.sub === 'new' ? { newPlan: command.plan } : one;
@@ -105,7 +117,68 @@ async function send(
       return startTrial(call, { telegramId });
     case 'expire':
       return inTransaction(db, (tx) => expire(tx, ids.customerId, now));
+    case 'notify':
+      return inTransaction(db, (tx) => notify(tx, ids, command, now));
+    case 'move-out':
+    case 'move-in':
+      throw new Error('a payment moves by one command for both customers');
   }
+}
+
+/** The program accepts any spelling of a provider: it varies here. */
+function named(payment: string, key: string) {
+  const [provider = '', providerRef = ''] = payment.split('/');
+  const isLoud = Number(key.at(-1)) % 3 === 1;
+  return { provider: isLoud ? provider.toUpperCase() : provider, providerRef };
+}
+
+const money = (amount: number, payment: string | undefined, key: string) => ({
+  amountMinor: BigInt(amount),
+  ...(payment === undefined ? {} : named(payment, key)),
+});
+
+/** Moves a payment, and gives the answer to each of the two customers. */
+export async function askMove(
+  db: Db,
+  [from, to]: readonly [bigint, bigint],
+  { payment, withClaim }: { readonly payment: string; readonly withClaim: boolean },
+  key: string,
+): Promise<readonly [Answered, Answered]> {
+  try {
+    const call = { db, actor: 'model', key };
+    const answer = await movePayment(call, { ...named(payment, key), from, to, withClaim });
+    const { amount, from_balance, from_claim, out_entry_id, ...rest } = answer;
+    const { to_balance, claim_paid, claim, ledger_entry_id } = rest;
+    return [
+      { ok: { amount, from_balance, from_claim, out_entry_id } },
+      { ok: { to_balance, claim_paid, claim, ledger_entry_id } },
+    ];
+  } catch (error) {
+    if (!(error instanceof Fault) || error.kind !== 'permanent') throw error;
+    return [{ refused: [error.code] }, { refused: [error.code] }];
+  }
+}
+
+/** Set-up: a message about the price of today was sent, as the courier stores it. */
+async function notify(
+  tx: Tx,
+  ids: Ids,
+  { amount, sub }: Extract<Command, { do: 'notify' }>,
+  now: number,
+): Promise<Record<string, never>> {
+  await lock(tx, ids.customerId);
+  const { rows } = await sql<{ id: bigint }>`
+    INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+      params, next_attempt_at, created_at)
+    SELECT customer_id, id, 'telegram', 'price_change', 'model', jsonb_build_object('plan',
+      coalesce(next_plan, plan), 'period_days', coalesce(next_period_days, period_days),
+      'new_price', ${major(amount)}::text), ${iso(now)}, ${iso(now)}
+    FROM perennial.subscription WHERE id = ${ids.subs[sub]} RETURNING id`.execute(tx);
+  const id = rows[0]?.id;
+  if (id === undefined) return {};
+  await writeNotifiedPrice(tx, id, 'price_change', instant(now));
+  await sql`DELETE FROM perennial.notification WHERE id = ${id}`.execute(tx);
+  return {};
 }
 
 function which(ids: Ids, sub: Which): { subscriptionId?: SubscriptionId } {
@@ -145,6 +218,8 @@ const unsaid = new Set([
   'time_zone',
   'reachable',
   'sub_token',
+  'provider',
+  'provider_ref',
 ]);
 
 /** An answer with places instead of ids. */
@@ -157,7 +232,8 @@ export function inPlaces(answered: Answered, rows: CustomerRows): Told {
       said.map(([name, value]) => {
         if (name === 'subscription_id') return [name, places.sub(Number(value))];
         if (name === 'period_id') return [name, places.period(Number(value))];
-        if (name === 'ledger_entry_id') return [name, places.entry(Number(value))];
+        if (name === 'ledger_entry_id' || name === 'out_entry_id')
+          return [name, places.entry(Number(value))];
         return [name, value];
       }),
     ),

@@ -18,7 +18,13 @@ export interface Sub {
   kind: 'trial' | 'paid';
   plan: string;
   days: number;
-  next: { plan: string; days: number } | null;
+  next: Terms | null;
+  /** When a period with other terms begins. */
+  changesAt: number | null;
+  /** What the customer asked for. The database has it only as `next`. */
+  choice?: Terms | null;
+  /** Plan and length are those of this moment. Not in the database. */
+  shownAt?: number;
   state: 'active' | 'expired' | 'revoked';
   readonly startedAt: number;
   expiresAt: number;
@@ -30,7 +36,20 @@ export interface Sub {
   quarantine: { reason: string; attempts: number; retryAt: number } | null;
   readonly credentials: Credential[];
   /** Amounts that the customer knows and has not paid since. */
-  known: { plan: string; days: number; amount: number }[];
+  known: Statement[];
+}
+
+/** A statement of an amount: a message, the answer to a choice, or the price of first terms. */
+export interface Statement extends Terms {
+  readonly amount: number;
+  readonly source: 'message' | 'choice' | 'terms';
+  readonly at: number;
+}
+
+/** What is sold: a plan for a length. */
+export interface Terms {
+  readonly plan: string;
+  readonly days: number;
 }
 
 export interface Period {
@@ -40,6 +59,13 @@ export interface Period {
   startsAt: number;
   endsAt: number;
   readonly amount: number;
+  /** The list price and the discount in percent that made the amount; null: it was not sold. */
+  readonly list: number | null;
+  readonly percent: number | null;
+  /** The known amount, if it was less than the price. */
+  readonly cap: number | null;
+  /** The start that was sold, if the period has moved. */
+  movedFrom: number | null;
   /** The length that was sold; a grant has none unless it opened the subscription. */
   readonly days: number | null;
   /** What kind a grant prolonged. */
@@ -55,17 +81,27 @@ export interface Entry {
   readonly amount: number;
   readonly after: number;
   readonly kind: string;
+  readonly at: number;
+  /** Provider and reference of a payment, in one spelling. */
+  readonly payment: string | null;
+  /** The payment that leaves with this entry. The database names it with the other customer. */
+  readonly leaves?: string;
+  readonly dispute: string | null;
+  /** The change of the claim. */
+  readonly claim: number | null;
 }
 
 export interface Customer {
   balance: number;
+  /** What is owed after chargebacks. */
+  claim: number;
   vip: boolean;
   discount: number;
   trialUsed: boolean;
   readonly subs: Sub[];
   readonly periods: Period[];
   readonly ledger: Entry[];
-  /** Kind and subject of each notice owed, in no order. */
+  /** Kind, subject, amount and state of each notice owed, in no order. */
   readonly notices: string[];
   /** What the timeline tells, in its order. */
   readonly events: string[];
@@ -73,6 +109,7 @@ export interface Customer {
 
 export const nobody = (): Customer => ({
   balance: 0,
+  claim: 0,
   vip: false,
   discount: 0,
   trialUsed: false,
@@ -92,10 +129,10 @@ export function livePeriods(customer: Customer, sub: number): Period[] {
 
 /** Two periods are equal exactly if their texts are: the names come in one order. */
 function inOneOrder(period: Period): Period {
-  const { sub, source, plan, startsAt, endsAt, amount, days, kind, partOf, ...money } = period;
-  const { charge, refundedAt, refund } = money;
-  const sold = { sub, source, plan, startsAt, endsAt, amount, days, kind, partOf };
-  return { ...sold, charge, refundedAt, refund };
+  const { sub, source, plan, startsAt, endsAt, movedFrom, days, kind, partOf, ...money } = period;
+  const { amount, list, percent, cap, charge, refundedAt, refund } = money;
+  const time = { sub, source, plan, startsAt, endsAt, movedFrom, days, kind, partOf };
+  return { ...time, amount, list, percent, cap, charge, refundedAt, refund };
 }
 
 /** Two customers' books are equal exactly if these are. */
@@ -103,9 +140,12 @@ export function canonical(customer: Customer): Customer {
   return {
     ...customer,
     notices: [...customer.notices].sort(),
+    ledger: customer.ledger.map(({ leaves: _, ...entry }) => entry),
     periods: customer.periods.map(inOneOrder),
-    subs: customer.subs.map((sub) => ({
+    subs: customer.subs.map(({ choice: _, shownAt: __, ...sub }) => ({
       ...sub,
+      // It decides something only while the subscription is active.
+      changesAt: sub.state === 'active' ? sub.changesAt : null,
       // It decides nothing before money comes again.
       paidAt: sub.state === 'expired' && sub.nextTryAt === null ? sub.paidAt : null,
       credentials: [...sub.credentials].sort(

@@ -7,7 +7,7 @@ export type Which = number | 'meant' | 'new';
 /** What is asked for, with places instead of ids. */
 export type Command =
   | { readonly do: 'set'; readonly vip?: boolean; readonly discount?: number }
-  | { readonly do: 'top-up'; readonly amount: number }
+  | { readonly do: 'top-up'; readonly amount: number; readonly payment?: string }
   | { readonly do: 'adjust'; readonly amount: number }
   | {
       readonly do: 'purchase';
@@ -15,7 +15,16 @@ export type Command =
       readonly days: number;
       readonly sub: Which;
       readonly autoRenew?: boolean;
+      /** Credited in the same transaction. */
+      readonly pay?: { readonly amount: number; readonly payment: string };
     }
+  /** Reverses a payment of the customer. */
+  | { readonly do: 'chargeback'; readonly payment: string; readonly dispute: string }
+  /** The two sides of a payment that moves to another customer. */
+  | { readonly do: 'move-out'; readonly payment: string; readonly withClaim: boolean }
+  | { readonly do: 'move-in'; readonly payment: string; readonly amount: number }
+  /** Set-up: a message was sent that names this price of the next renewal. */
+  | { readonly do: 'notify'; readonly sub: number; readonly amount: number }
   | {
       readonly do: 'change-plan';
       readonly plan: string;
@@ -29,6 +38,7 @@ export type Command =
       readonly period: number;
       readonly part: 'whole' | 'unused';
       readonly keepAutoRenew: boolean;
+      readonly payout: boolean;
     }
   | { readonly do: 'grant'; readonly days: number; readonly sub: Which; readonly plan: string }
   | { readonly do: 'revoke'; readonly sub: Which; readonly refund?: 'whole' | 'unused' }

@@ -1,62 +1,84 @@
-import { type Customer, day, livePeriods, type Period, type Sub } from './books-of.ts';
+import {
+  type Customer,
+  day,
+  type Period,
+  type Statement,
+  type Sub,
+  type Terms,
+} from './books-of.ts';
 import type { Surroundings } from './commands.ts';
 import { listPrice, priceFor } from './prices.ts';
-import { termsOf } from './terms.ts';
+import { lastTerms, same } from './terms.ts';
 
-// Which amounts a customer knows, from the requirement: a renewal takes no more than the amount
-// that was paid last for the same plan and length, or an amount that the customer was notified of.
-// Messages are not part of the sequences, so only own choices and first terms are.
+// Which amounts a customer knows. A renewal takes no more than the greatest of them:
+//
+// 1. The amount of the last charge for the same plan and length. A charge that was not given back
+//    goes before one that was.
+// 2. Each stated amount: of the answer to an own choice and of the first terms of granted time at
+//    once, of a message 24 h after it.
+//
+// Without any, the price of the moment is the amount. A payment replaces the statements that counted
+// by then. A choice replaces all statements of its terms. A message of a new price replaces earlier
+// messages of an equal or a greater amount.
 
-interface Wanted {
-  readonly plan: string;
-  readonly days: number;
+/** `renewal.notice`. */
+const notice = day;
+
+const counts = ({ source, at }: Statement, now: number): boolean =>
+  source !== 'message' || at + notice <= now;
+
+const isOf = (wanted: Terms, { plan, days, charge }: Period): boolean =>
+  charge !== null && plan === wanted.plan && days === wanted.days;
+
+function lastCharge(customer: Customer, place: number, wanted: Terms): Period | undefined {
+  const charged = customer.periods
+    .filter((period) => period.sub === place && isOf(wanted, period))
+    .sort((a, b) => a.startsAt - b.startsAt);
+  return charged.findLast(({ refundedAt }) => refundedAt === null) ?? charged.at(-1);
 }
 
-const isOf = ({ plan, days }: Wanted, period: Period): boolean =>
-  period.charge !== null &&
-  period.plan === plan &&
-  Math.round((period.endsAt - period.startsAt) / day) === days;
-
-/** The latest charge that was not refunded, else the latest one that was. */
-function lastPaid(customer: Customer, place: number, wanted: Wanted): number | undefined {
-  const kept = livePeriods(customer, place).find((period) => isOf(wanted, period));
-  const refunded = customer.periods
-    .filter((period) => period.sub === place && period.refundedAt !== null && isOf(wanted, period))
-    .sort((a, b) => b.startsAt - a.startsAt)[0];
-  return (kept ?? refunded)?.amount;
-}
-
-/** What a renewal takes that costs `price`. */
-export function chargeOf(customer: Customer, place: number, wanted: Wanted, price: number): number {
+/** What a renewal at `now` takes that costs `price`. */
+export function chargeOf(
+  customer: Customer,
+  place: number,
+  wanted: Terms,
+  { price, now }: { readonly price: number; readonly now: number },
+): number {
   const { known } = customer.subs[place] as Sub;
-  const amounts = known.filter((one) => isSame(one, wanted)).map(({ amount }) => amount);
-  const paid = lastPaid(customer, place, wanted);
-  if (paid !== undefined) amounts.push(paid);
+  const amounts = known
+    .filter((one) => same(one, wanted) && counts(one, now))
+    .map(({ amount }) => amount);
+  const paid = lastCharge(customer, place, wanted);
+  if (paid !== undefined) amounts.push(paid.amount);
   return amounts.length === 0 ? price : Math.min(price, Math.max(...amounts));
 }
 
-const isSame = (one: Wanted, other: Wanted): boolean =>
-  one.plan === other.plan && one.days === other.days;
-
-/** A payment, or a choice, replaces what was known of its plan and length. */
-export function forget(sub: Sub, wanted: Wanted): void {
-  sub.known = sub.known.filter((one) => !isSame(one, wanted));
+/** A payment at `now` replaces what counted of its plan and length. */
+export function forget(sub: Sub, paid: Terms, now: number): void {
+  sub.known = sub.known.filter((one) => !(same(one, paid) && counts(one, now)));
 }
 
 /** The answer to the customer's choice of another plan or length states its price. */
-export function learnChoice(sub: Sub, { plan, days }: Wanted, amount: number): void {
-  forget(sub, { plan, days });
-  sub.known.push({ plan, days, amount });
+export function learnChoice(sub: Sub, terms: Terms, amount: number, now: number): void {
+  sub.known = sub.known.filter((one) => !same(one, terms));
+  sub.known.push({ ...terms, amount, source: 'choice', at: now });
+}
+
+/** A message about a new price was sent. */
+export function learnMessage(sub: Sub, terms: Terms, amount: number, now: number): void {
+  const isReplaced = (one: Statement) =>
+    same(one, terms) && one.source === 'message' && one.amount >= amount;
+  sub.known = sub.known.filter((one) => !isReplaced(one));
+  sub.known.push({ ...terms, amount, source: 'message', at: now });
 }
 
 /** The price at a grant is the first amount of a paid subscription, if none was known. */
 export function learnTerms(customer: Customer, place: number, { now, prices }: Surroundings): void {
   const sub = customer.subs[place] as Sub;
-  const { last } = termsOf(customer, place, now);
-  const { plan, days } = last;
+  const { plan, days } = lastTerms(customer, place);
   const list = listPrice(prices, plan, days, now);
-  const isKnown = sub.known.some((one) => isSame(one, last));
-  const wasPaid = customer.periods.some((period) => period.sub === place && isOf(last, period));
+  const isKnown = sub.known.some((one) => same(one, { plan, days }));
+  const wasPaid = lastCharge(customer, place, { plan, days }) !== undefined;
   if (sub.kind !== 'paid' || list === null || isKnown || wasPaid) return;
-  sub.known.push({ plan, days, amount: priceFor(customer, list) });
+  sub.known.push({ plan, days, amount: priceFor(customer, list), source: 'terms', at: now });
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { seedInUse } from '../seed.ts';
-import { play, type Tally } from './play.ts';
+import { emptyTally, play } from './play.ts';
 import { sequences } from './sequences.ts';
 import { closeStage, openStage } from './stage.ts';
 
@@ -20,7 +20,7 @@ const perStage = 250;
 /** For the smaller sequences that are tried once one has failed. */
 const shrinkMs = 60_000;
 
-const tally: Tally = { sequences: 0, commands: 0, refused: 0, runs: 0, renewals: 0, groups: 0 };
+const tally = emptyTally();
 
 async function playMany(seed: number, numRuns: number, timeMs: number): Promise<void> {
   const stage = await openStage();
@@ -64,7 +64,7 @@ afterAll(() => {
 test('the model is its own statement of the rules: it imports nothing of the program', () => {
   const folder = new URL('./', import.meta.url);
   // What plays the sequences on the program knows it, and nothing else does.
-  const players = /^(ask|play|proof|read-books|stage|.*\.test)\.ts$/;
+  const players = /^(ask|judge|play|proof|read-books|stage|.*\.test)\.ts$/;
   for (const name of readdirSync(folder).filter((file) => !players.test(file))) {
     expect(readFileSync(new URL(name, folder), 'utf8'), name).not.toContain('/src/');
   }

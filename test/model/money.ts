@@ -1,11 +1,32 @@
-import { type Customer, day, livePeriods, type Period, type Sub } from './books-of.ts';
+import { type Customer, day, type Entry, livePeriods, type Period, type Sub } from './books-of.ts';
+import { follow } from './terms.ts';
 
 // The steps that the commands of the model are made of.
 
-/** Moves money and gives the entry's place. */
-export function move(customer: Customer, amount: number, kind: string): number {
-  customer.balance += amount;
-  return customer.ledger.push({ amount, after: customer.balance, kind }) - 1;
+type Particulars = Partial<Pick<Entry, 'payment' | 'leaves' | 'dispute' | 'claim'>>;
+
+/** Adds an entry to the ledger and gives its place. The balance is the sum of all entries. */
+export function move(
+  customer: Customer,
+  amount: number,
+  kind: string,
+  now: number,
+  { payment = null, dispute = null, claim = null, ...more }: Particulars = {},
+): number {
+  const after = customer.ledger.reduce((sum, entry) => sum + entry.amount, 0) + amount;
+  customer.balance = after;
+  customer.claim += claim ?? 0;
+  return (
+    customer.ledger.push({ amount, after, kind, at: now, payment, dispute, claim, ...more }) - 1
+  );
+}
+
+/** A payment comes in. It pays the claim first. Gives its entry, and what the claim took. */
+export function payIn(customer: Customer, amount: number, payment: string | null, now: number) {
+  const entry = move(customer, amount, 'top_up', now, { payment });
+  const claimPaid = Math.min(amount, customer.claim);
+  if (claimPaid > 0) move(customer, -claimPaid, 'claim', now, { claim: -claimPaid });
+  return { entry, claimPaid };
 }
 
 /** The part of a period's price for the time from now on, by floor. */
@@ -16,25 +37,50 @@ export function unused(period: Period, now: number): number {
   return Number(share / BigInt(period.endsAt - period.startsAt));
 }
 
-/** Gives a period's money back; nothing to give leaves no entry. */
+/** Gives a period's money back; nothing to give leaves no entry. What had passed stays. */
 export function giveBack(customer: Customer, period: Period, amount: number, now: number): void {
   period.refundedAt = now;
-  if (amount > 0) period.refund = move(customer, amount, 'refund');
+  if (amount > 0) period.refund = move(customer, amount, 'refund', now);
   if (period.startsAt >= now) return;
-  // What had passed stays.
+  const sold = { list: null, percent: null, cap: null, movedFrom: null };
+  const part = { ...sold, amount: 0, charge: null, refundedAt: null, refund: null };
   const endsAt = Math.min(now, period.endsAt);
-  const partOf = placeOf(customer, period);
-  const part = { amount: 0, charge: null, refundedAt: null, refund: null };
-  customer.periods.push({ ...period, ...part, endsAt, partOf });
+  customer.periods.push({ ...period, ...part, endsAt, partOf: placeOf(customer, period) });
+}
+
+/**
+ * Ends a period now and closes the gap: the later periods follow without a pause, each with its own
+ * length, and none starts later than before. Terms, kind and end follow, and access ends if no time
+ * is left.
+ */
+export function takeOut(customer: Customer, period: Period, amount: number, now: number): void {
+  const sub = customer.subs[period.sub] as Sub;
+  giveBack(customer, period, amount, now);
+  if (sub.state === 'active' && period.endsAt > now) closeGap(customer, period, now);
+  follow(customer, period.sub, now);
+  if (sub.state === 'active' && sub.expiresAt <= now) {
+    sub.state = 'expired';
+    close(sub, now);
+  }
+}
+
+function closeGap(customer: Customer, gone: Period, now: number): void {
+  let free = Math.max(now, gone.startsAt);
+  const later = livePeriods(customer, gone.sub).filter((one) => one.startsAt >= gone.endsAt);
+  for (const period of later.reverse()) {
+    const by = period.startsAt - free;
+    if (by > 0) {
+      period.movedFrom ??= period.startsAt;
+      period.startsAt -= by;
+      period.endsAt -= by;
+      customer.events.push('period_moved');
+    }
+    free = period.endsAt;
+  }
 }
 
 export const placeOf = (customer: Customer, period: Period): number =>
   customer.periods.indexOf(period);
-
-/** The end that follows from what is left: of the last live period, else where it started. */
-export function endOf(customer: Customer, sub: number): number {
-  return livePeriods(customer, sub)[0]?.endsAt ?? (customer.subs[sub] as Sub).startedAt;
-}
 
 /** After a change of money, price or terms a failed renewal is tried again at once. */
 export function release(customer: Customer): void {
@@ -80,6 +126,8 @@ export function newSub(plan: string, days: number, now: number, autoRenew: boole
     plan,
     days,
     next: null,
+    changesAt: null,
+    choice: null,
     state: 'active',
     startedAt: now,
     expiresAt: now,

@@ -1,23 +1,25 @@
 import { type Customer, day, livePeriods, type Period, type Sub } from './books-of.ts';
-import { buy, changePlan } from './buying.ts';
+import { buy } from './buying.ts';
+import { changePlan } from './changing.ts';
 import { type Chosen, choose, refused } from './choosing.ts';
 import { type Command, type Effect, iso, major, type Surroundings, type Told } from './commands.ts';
-import { learnTerms } from './known.ts';
+import { learnMessage, learnTerms } from './known.ts';
 import {
   close,
-  endOf,
   giveBack,
   issue,
   move,
   newSub,
   open,
-  placeOf,
+  payIn,
   release,
   unused,
   wake,
 } from './money.ts';
 import { trial } from './prices.ts';
-import { begin, moveUp, settle, termsOf } from './terms.ts';
+import { refund, tellRefund } from './refunds.ts';
+import { chargeBack, moveIn, moveOut, refusedPayment } from './reversals.ts';
+import { endOf, follow, lastTerms, nextTerms, same } from './terms.ts';
 
 // What each command does, said again from DESIGN.md 5 and not from the program. A refusal names
 // every reason that holds: which one the program says first is its own affair.
@@ -34,8 +36,17 @@ function carryOut(customer: Customer, command: Command, around: Surroundings): T
     case 'set':
       return set(customer, command, now);
     case 'top-up':
+      return topUp(customer, command, now);
     case 'adjust':
-      return credit(customer, command, now);
+      return adjust(customer, command, now);
+    case 'chargeback':
+      return chargeBack(customer, command, now);
+    case 'move-out':
+      return moveOut(customer, command, now);
+    case 'move-in':
+      return moveIn(customer, command, now);
+    case 'notify':
+      return notify(customer, command, now);
     case 'purchase':
       return buy(customer, command, around);
     case 'change-plan':
@@ -67,80 +78,34 @@ function set(customer: Customer, command: Of<'set'>, now: number): Told {
   return { ok: { vip: customer.vip, discount_percent: customer.discount } };
 }
 
-/** No command of the model makes a claim. */
-const noClaim = { claim_paid: major(0), claim: major(0) };
-
-function credit(customer: Customer, command: Of<'top-up' | 'adjust'>, now: number): Told {
-  const { amount } = command;
-  const isTopUp = command.do === 'top-up';
-  if (amount === 0 || (isTopUp && amount < 0)) return refused('bad_amount');
-  if (customer.balance + amount < 0) return refused('short_balance');
-  const entry = move(customer, amount, isTopUp ? 'top_up' : 'adjustment');
-  if (amount > 0) wake(customer, now);
-  customer.events.push(isTopUp ? 'topped_up' : 'adjusted');
+function topUp(customer: Customer, command: Of<'top-up'>, now: number): Told {
+  const { amount, payment } = command;
+  const reasons = payment === undefined ? [] : refusedPayment(customer, payment);
+  if (amount <= 0) reasons.push('bad_amount');
+  if (reasons.length > 0) return refused(...reasons);
+  const { entry, claimPaid } = payIn(customer, amount, payment ?? null, now);
+  wake(customer, now);
+  customer.events.push('topped_up');
   return {
     ok: {
       amount: major(amount),
       balance: major(customer.balance),
       ledger_entry_id: entry,
-      ...(isTopUp ? noClaim : {}),
+      claim_paid: major(claimPaid),
+      claim: major(customer.claim),
     },
   };
 }
 
-function refund(customer: Customer, command: Of<'refund'>, now: number): Told {
-  const period = customer.periods[command.period];
-  if (period === undefined || period.refundedAt !== null) return refused('no_period');
-  const amount = command.part === 'whole' ? period.amount : unused(period, now);
-  const reasons: string[] = [];
-  const isGrant = period.source === 'grant';
-  const live = livePeriods(customer, period.sub);
-  const paidLater = live.some((one) => one.charge !== null && one.startsAt > period.startsAt);
-  if (period.partOf !== null) reasons.push('nothing_unused');
-  else if (isGrant && period.endsAt <= now) reasons.push('nothing_unused');
-  else if (!isGrant && period.charge === null) reasons.push('not_charged');
-  if (!isGrant && paidLater) reasons.push('refund_later_first');
-  if (!isGrant && command.part === 'unused' && amount === 0) reasons.push('nothing_unused');
-  if (reasons.length > 0) return refused(...reasons);
-
-  const sub = customer.subs[period.sub] as Sub;
-  const before = termsOf(customer, period.sub, now).last;
-  giveBack(customer, period, amount, now);
-  if (sub.state === 'active') moveUp(customer, period, now);
-  sub.expiresAt = endOf(customer, period.sub);
-  if (!isGrant) sub.autoRenew &&= command.keepAutoRenew;
-  sub.kind = termsOf(customer, period.sub, now).kind;
-  if (sub.kind === 'trial') sub.autoRenew = false;
-  if (!sub.autoRenew) sub.next = { plan: before.plan, days: before.days };
-  settle(customer, period.sub, now, before);
-  if (sub.state === 'active' && sub.expiresAt <= now) {
-    sub.state = 'expired';
-    close(sub, now);
-  }
-  sub.nextTryAt = sub.state === 'active' ? null : Infinity;
-  wake(customer, now);
-  if (isGrant && sub.state === 'expired') {
-    const notice = `expired of ${period.sub} at ${sub.expiresAt}`;
-    if (!customer.notices.includes(notice)) customer.notices.push(notice);
-  }
-  if (isGrant) customer.events.push('grant_taken_back');
-  else tellRefund(customer, period);
+function adjust(customer: Customer, { amount }: Of<'adjust'>, now: number): Told {
+  if (amount === 0) return refused('bad_amount');
+  if (customer.balance + amount < 0) return refused('short_balance');
+  const entry = move(customer, amount, 'adjustment', now);
+  if (amount > 0) wake(customer, now);
+  customer.events.push('adjusted');
   return {
-    ok: {
-      subscription_id: period.sub,
-      period_id: command.period,
-      paid_out: major(0),
-      amount: major(amount),
-      balance: major(customer.balance),
-      expires_at: iso(sub.expiresAt),
-      state: sub.state,
-    },
+    ok: { amount: major(amount), balance: major(customer.balance), ledger_entry_id: entry },
   };
-}
-
-function tellRefund(customer: Customer, period: Period): void {
-  customer.notices.push(`refund of ${placeOf(customer, period)}`);
-  customer.events.push('refunded');
 }
 
 function grant(customer: Customer, command: Of<'grant'>, around: Surroundings): Told {
@@ -157,11 +122,10 @@ function grant(customer: Customer, command: Of<'grant'>, around: Surroundings): 
   if (sub.state === 'revoked') return refused('revoked');
   const startsAt = Math.max(now, sub.expiresAt);
   const endsAt = startsAt + command.days * day;
-  const before = termsOf(customer, place, now).last;
   const days = command.sub === 'new' ? command.days : null;
   addFree(customer, place, { source: 'grant', startsAt, endsAt, days });
-  settle(customer, place, now, before);
-  Object.assign(sub, { state: 'active', expiresAt: endsAt, nextTryAt: null });
+  Object.assign(sub, { state: 'active', nextTryAt: null });
+  follow(customer, place, now);
   learnTerms(customer, place, around);
   release(customer);
   open(sub, now);
@@ -173,12 +137,13 @@ function grant(customer: Customer, command: Of<'grant'>, around: Surroundings): 
 
 type Free = Pick<Period, 'startsAt' | 'endsAt' | 'days'> & { readonly source: 'trial' | 'grant' };
 
-/** Of the plan that the last period has. */
+/** It has the plan that was decisive before. */
 function addFree(customer: Customer, place: number, free: Free): void {
   const kind = free.source === 'grant' ? (customer.subs[place] as Sub).kind : null;
-  const { plan } = termsOf(customer, place, free.startsAt).last;
-  const unpaid = { amount: 0, charge: null, refundedAt: null, refund: null, partOf: null };
-  customer.periods.push({ sub: place, plan, kind, ...free, ...unpaid });
+  const { plan } = lastTerms(customer, place);
+  const sold = { list: null, percent: null, cap: null, movedFrom: null, partOf: null };
+  const unpaid = { amount: 0, charge: null, refundedAt: null, refund: null };
+  customer.periods.push({ sub: place, plan, kind, ...free, ...sold, ...unpaid });
 }
 
 /** Every charged period that is not over is given back, if that was asked. */
@@ -194,9 +159,10 @@ function revoke(customer: Customer, command: Of<'revoke'>, now: number): Told {
       if (period.endsAt <= now || period.charge === null) continue;
       const amount = command.refund === 'whole' ? period.amount : unused(period, now);
       giveBack(customer, period, amount, now);
-      tellRefund(customer, period);
+      tellRefund(customer, period, amount);
       refunded += amount;
     }
+    // A revoked subscription is over: only its end follows.
     sub.expiresAt = endOf(customer, place);
   }
   Object.assign(sub, { state: 'revoked', nextTryAt: Infinity });
@@ -277,5 +243,21 @@ function expire(customer: Customer, now: number): Told {
     Object.assign(sub, { state: 'expired', nextTryAt: Infinity });
     close(sub, now);
   }
+  return { ok: {} };
+}
+
+/** A period with other terms that has begun brings them. */
+function begin(customer: Customer, place: number, now: number): void {
+  const sub = customer.subs[place] as Sub;
+  if (sub.changesAt === null || sub.changesAt > now) return;
+  const { plan, days } = sub;
+  follow(customer, place, now);
+  if (!same(sub, { plan, days })) customer.events.push('terms_changed');
+}
+
+/** Set-up: a message that names the price of the next renewal was sent. */
+function notify(customer: Customer, { sub: place, amount }: Of<'notify'>, now: number): Told {
+  const sub = customer.subs[place];
+  if (sub !== undefined) learnMessage(sub, nextTerms(customer, place), amount, now);
   return { ok: {} };
 }

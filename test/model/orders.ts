@@ -83,9 +83,10 @@ export function explain(
   const goal = textOf(canonical(actual));
   const seen = new Set<string>();
   const search = (at: Position, left: readonly Asked[], rounds: number): Position | undefined => {
-    if (!isPrefix(at.customer.ledger, actual.ledger)) return undefined;
-    if (!isPrefix(at.customer.events, actual.events)) return undefined;
-    const here = textOf(canonical(at.customer));
+    const shown = canonical(at.customer);
+    if (!isPrefix(shown.ledger, actual.ledger)) return undefined;
+    if (!isPrefix(shown.events, actual.events)) return undefined;
+    const here = textOf(shown);
     if (left.length === 0 && here === goal) return at;
     const id = `${left.map((one) => asked.indexOf(one))} ${rounds} ${here}`;
     if (seen.has(id)) return undefined;

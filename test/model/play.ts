@@ -1,11 +1,10 @@
 import { instant } from '../../src/kernel/instant.ts';
-import { type Answered, ask, type Ids, inPlaces } from './ask.ts';
-import { type Customer, canonical, day, hour, nobody, textOf } from './books-of.ts';
-import type { Command, Surroundings, Which } from './commands.ts';
-import { violations } from './invariants.ts';
-import { type Asked, afterRun, agrees, explain, type Position, sameBooks, step } from './orders.ts';
+import { ask, askMove } from './ask.ts';
+import { hour, nobody } from './books-of.ts';
+import { judge, judgePass, readFacts } from './judge.ts';
 import { firstPrices, type PriceFrom } from './prices.ts';
-import { type CustomerRows, inWords, readBooks, readSince, type Since } from './read-books.ts';
+import { type CustomerRows, readBooks, readSince, type Since } from './read-books.ts';
+import { type Done, type Player, paymentOf, resolve } from './resolve.ts';
 import type { Act, Sequence, Step } from './sequences.ts';
 import {
   addCustomer,
@@ -21,31 +20,14 @@ import {
 // Plays a sequence on the program and on the model, and holds one against the other after each
 // step: the answers, the books, and what must hold of them in any case.
 
-/** A command as it was asked for, and when. */
-interface Keyed {
-  readonly command: Command;
-  readonly key: string;
-  readonly ids: Ids;
-  readonly at: number;
-}
-
-interface Player {
-  readonly telegramId: bigint;
-  readonly customerId: number;
-  position: Position;
-  rows: CustomerRows;
-  /** How many commands there were: each has a key of its own. */
-  turn: number;
-  /** What was asked so far, so that it can be asked again under the same key. */
-  readonly asked: Keyed[];
-}
-
-interface Play {
+export interface Play {
   readonly stage: Stage;
   readonly since: Since;
   readonly players: Player[];
   now: number;
   prices: PriceFrom[];
+  /** The time of the last run of auto-renewal; undefined: unknown after several at once. */
+  passedAt?: number | undefined;
 }
 
 /** What the sequences did, so that the test can say that it tried something. */
@@ -58,11 +40,21 @@ export interface Tally {
   groups: number;
 }
 
-export async function play(stage: Stage, sequence: Sequence, tally: Tally): Promise<void> {
+export const emptyTally = (): Tally => ({
+  sequences: 0,
+  commands: 0,
+  refused: 0,
+  runs: 0,
+  renewals: 0,
+  groups: 0,
+});
+
+/** New customers at the first moment. */
+export async function begin(stage: Stage, customers: number): Promise<Play> {
   await setUp(stage);
   const since = await readSince(stage.books.db);
   const them = [];
-  for (let n = 0; n < sequence.customers; n += 1) them.push(await addCustomer(stage));
+  for (let n = 0; n < customers; n += 1) them.push(await addCustomer(stage));
   const ids = them.map(({ customerId }) => customerId);
   const rows = await readBooks(stage.books.db, ids, since);
   const players = them.map((one, n) => ({
@@ -72,7 +64,11 @@ export async function play(stage: Stage, sequence: Sequence, tally: Tally): Prom
     turn: 0,
     asked: [],
   }));
-  const current: Play = { stage, since, players, now: firstMoment, prices: [...firstPrices] };
+  return { stage, since, players, now: firstMoment, prices: [...firstPrices] };
+}
+
+export async function play(stage: Stage, sequence: Sequence, tally: Tally): Promise<void> {
+  const current = await begin(stage, sequence.customers);
   tally.sequences += 1;
   try {
     for (const [n, one] of sequence.steps.entries()) {
@@ -81,16 +77,22 @@ export async function play(stage: Stage, sequence: Sequence, tally: Tally): Prom
       });
     }
   } finally {
-    await leave(stage, ids);
+    await leave(
+      stage,
+      current.players.map(({ customerId }) => customerId),
+    );
   }
 }
 
-async function playStep(current: Play, one: Step, tally: Tally): Promise<void> {
+export async function playStep(current: Play, one: Step, tally: Tally): Promise<void> {
   const { books } = current.stage;
   switch (one.step) {
     case 'clock':
       current.now += one.byMs;
       return movesClock(books, instant(current.now));
+    case 'clock-slip':
+      current.now += one.byMs;
+      return books.setClock(instant(current.now));
     case 'clock-near': {
       const { subs } = playerOf(current, one.customer).rows;
       const sub = subs[one.sub % Math.max(1, subs.length)];
@@ -120,48 +122,6 @@ function playerOf(current: Play, customer: number): Player {
   return current.players[customer % current.players.length] as Player;
 }
 
-/** A command with places that are there, under a key of its own; or an earlier one once more. */
-function resolve(player: Player, act: Exclude<Act, { act: 'run' }>, now: number): Keyed {
-  const { rows } = player;
-  // A key is kept for 30 days, by clocks that may go back by hours; of asking again later than
-  // that nothing is said here.
-  const asked = player.asked.filter(({ at }) => now - at < 29 * day);
-  if (act.act === 'again') {
-    const earlier = asked[act.nth % Math.max(1, asked.length)];
-    return earlier ?? resolve(player, { ...act, act: 'command', command: { do: 'expire' } }, now);
-  }
-  const { command } = act;
-  const ids: Ids = {
-    telegramId: player.telegramId,
-    customerId: player.customerId,
-    subs: rows.subs.map(({ id }) => id),
-    periods: rows.periods.map(({ id }) => id),
-  };
-  const there = (which: Which): Which => {
-    if (typeof which !== 'number') return which;
-    return ids.subs.length === 0 ? 'meant' : which % ids.subs.length;
-  };
-  player.turn += 1;
-  const key = `${player.telegramId}-${player.turn}`;
-  const placed: Command =
-    command.do === 'refund'
-      ? { ...command, period: ids.periods.length === 0 ? -1 : command.period % ids.periods.length }
-      : 'sub' in command
-        ? { ...command, sub: there(command.sub) }
-        : command;
-  // What is only set-up here has no key.
-  const keyed = { command: placed, key, ids, at: now };
-  if (placed.do !== 'expire') player.asked.push(keyed);
-  return keyed;
-}
-
-interface Done {
-  readonly player: Player;
-  readonly command: Command;
-  readonly key: string;
-  readonly answered: Answered;
-}
-
 async function playTogether(current: Play, acts: readonly Act[], tally: Tally): Promise<void> {
   const { stage, players, now } = current;
   const done: Done[] = [];
@@ -174,21 +134,26 @@ async function playTogether(current: Play, acts: readonly Act[], tally: Tally): 
         return;
       }
       const player = playerOf(current, act.customer);
+      if (act.act === 'move') {
+        done.push(...(await movePaymentOf(current, player, act)));
+        return;
+      }
       const { command, key, ids } = resolve(player, act, now);
       const answered = await ask(stage.books.db, ids, command, key, now);
       done.push({ player, command, key, answered });
     }),
   );
-  const runs = acts.length - done.length;
-  const ids = players.map(({ customerId }) => customerId);
-  const all = await readBooks(stage.books.db, ids, current.since);
+  const runs = acts.filter(({ act }) => act === 'run').length;
+  if (runs > 0) current.passedAt = acts.length === 1 ? now : undefined;
+  const facts = await readFacts(current);
   const renewals = players.map((player, n) =>
-    judge(current, player, all[n] as CustomerRows, done, runs),
+    judge(player, facts.rows[n] as CustomerRows, { done, runs, acts: acts.length }, current),
   );
   const renewed = renewals.reduce((sum, count) => sum + count, 0);
   if (changed !== BigInt(renewed)) {
     throw new Error(`the runs say that they renewed ${changed}; the books say ${renewed}`);
   }
+  judgePass(facts, current);
   tally.commands += done.length;
   tally.refused += done.filter(({ answered }) => 'refused' in answered).length;
   tally.runs += runs;
@@ -196,91 +161,25 @@ async function playTogether(current: Play, acts: readonly Act[], tally: Tally): 
   if (acts.length > 1) tally.groups += 1;
 }
 
-const countRenewals = (rows: CustomerRows): number =>
-  rows.ledger.filter(({ kind }) => kind === 'renewal').length;
-
-/** Holds one customer's books against the model. Gives how many renewals there were. */
-function judge(
-  current: Play,
-  player: Player,
-  rows: CustomerRows,
-  done: readonly Done[],
-  runs: number,
-): number {
-  const found = violations(rows, player.rows);
-  if (found.length > 0) throw new Error(found.join('; '));
-  const asked = done
-    .filter((one) => one.player === player)
-    .map(({ command, key, answered }) => ({ command, key, told: inPlaces(answered, rows) }));
-  const actual = inWords(rows);
-  const around: Surroundings = current;
-  const renewed = countRenewals(rows) - countRenewals(player.rows);
-  // On its own: exactly. Other customers' commands, and another run, hold somebody up at most.
-  const isAlone = done.length + runs === 1;
-  player.position = isAlone
-    ? judgeAlone(player.position, asked[0], runs, actual, around)
-    : judgeOrders(player.position, asked, runs, actual, around);
-  player.rows = rows;
-  return renewed;
-}
-
-function judgeAlone(
-  before: Position,
-  asked: Asked | undefined,
-  runs: number,
-  actual: Customer,
-  around: Surroundings,
-): Position {
-  if (asked === undefined) {
-    const expected = runs === 0 ? [before] : afterRun(before, around);
-    const fitting = expected.find((one) => sameBooks(one.customer, actual));
-    if (fitting !== undefined) return fitting;
-    throw new Error(difference((expected[0] as Position).customer, actual));
-  }
-  const [after, told] = step(before, asked, around);
-  if (!agrees(told, asked.told)) {
-    throw new Error(
-      `${textOf(asked.command)}\n  the model says ${textOf(told)}\n  the program    ${textOf(asked.told)}`,
-    );
-  }
-  if (sameBooks(after.customer, actual)) return after;
-  throw new Error(`${textOf(asked.command)}: ${difference(after.customer, actual)}`);
-}
-
-function judgeOrders(
-  before: Position,
-  asked: readonly Asked[],
-  runs: number,
-  actual: Customer,
-  around: Surroundings,
-): Position {
-  const after = explain(before, asked, runs, actual, around);
-  if (after !== undefined) return after;
-  const said = asked.map(({ command, told }) => `\n  ${textOf(command)} → ${textOf(told)}`);
-  throw new Error(
-    `no order explains what came of these at once, with ${runs} runs:${said.join('')}\n  ${difference(before.customer, actual, 'before', 'after')}`,
-  );
-}
-
-/** Where two customers' books differ, a line each. */
-function difference(
-  one: Customer,
-  other: Customer,
-  oneName = 'the model',
-  otherName = 'the program',
-): string {
-  const [a, b] = [canonical(one), canonical(other)];
-  const lines: string[] = [];
-  for (const name of Object.keys(a) as (keyof Customer)[]) {
-    const [left, right] = [a[name], b[name]];
-    if (!Array.isArray(left) || !Array.isArray(right)) {
-      if (textOf(left) !== textOf(right)) lines.push(`${name}: ${textOf(left)} | ${textOf(right)}`);
-      continue;
-    }
-    for (let n = 0; n < Math.max(left.length, right.length); n += 1) {
-      const [x, y] = [textOf(left[n] ?? null), textOf(right[n] ?? null)];
-      if (x !== y) lines.push(`${name} ${n}:\n    ${x}\n    ${y}`);
-    }
-  }
-  return `${oneName} | ${otherName}\n  ${lines.join('\n  ')}`;
+/** A payment moves to the next player: a command for each of the two customers. */
+async function movePaymentOf(
+  { stage, players }: Play,
+  from: Player,
+  { nth, withClaim }: Extract<Act, { act: 'move' }>,
+): Promise<Done[]> {
+  const to = players[(players.indexOf(from) + 1) % players.length] as Player;
+  const payment = paymentOf(from, nth);
+  if (to === from || payment === undefined) return [];
+  from.turn += 1;
+  const key = `${from.telegramId}-${from.turn}`;
+  const both = [from.telegramId, to.telegramId] as const;
+  const [out, into] = await askMove(stage.books.db, both, { payment, withClaim }, key);
+  const command = { do: 'move-out', payment, withClaim } as const;
+  const moved: Done[] = [{ player: from, command, key, answered: out }];
+  if ('refused' in into) return moved;
+  const amount = Number(String('ok' in out ? out.ok.amount : 0).replace('.', ''));
+  return [
+    ...moved,
+    { player: to, command: { do: 'move-in', payment, amount }, key, answered: into },
+  ];
 }

@@ -41,10 +41,14 @@ export function listPrice(
   return found?.amount ?? null;
 }
 
-export function priceFor(
-  customer: { readonly vip: boolean; readonly discount: number },
-  list: number,
-): number {
-  const off = customer.vip ? Math.max(vipPercent, customer.discount) : customer.discount;
-  return Math.floor((list * (100 - off)) / 100);
+interface Buyer {
+  readonly vip: boolean;
+  readonly discount: number;
+}
+
+export const percentOf = ({ vip, discount }: Buyer): number =>
+  vip ? Math.max(vipPercent, discount) : discount;
+
+export function priceFor(customer: Buyer, list: number): number {
+  return Math.floor((list * (100 - percentOf(customer))) / 100);
 }

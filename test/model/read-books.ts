@@ -9,6 +9,7 @@ interface Rows {
   readonly customers: {
     id: number;
     balance: number;
+    claim: number;
     vip: boolean;
     discount: number;
     trialUsed: boolean;
@@ -29,7 +30,13 @@ interface Rows {
     retiredAt: number | null;
     replaced: boolean;
   }[];
-  readonly notices: { customer: number; key: string; amount: string | null }[];
+  readonly notices: {
+    customer: number;
+    key: string;
+    amount: string | null;
+    /** Pending and due within a day, or why not. */
+    outcome: string;
+  }[];
   readonly events: { id: number; customer: number; action: string }[];
 }
 
@@ -63,15 +70,17 @@ export async function readBooks(
     WITH mine AS MATERIALIZED (SELECT * FROM perennial.subscription WHERE customer_id = ${mine})
     SELECT json_build_object(
       'customers', (SELECT json_agg(json_build_object('id', id, 'balance', balance_minor,
+          'claim', claim_minor,
           'vip', vip, 'discount', discount_percent, 'trialUsed', trial_used_at IS NOT NULL)
           ORDER BY id)
         FROM perennial.customer WHERE id = ${mine}),
       'subs', (SELECT json_agg(json_build_object('known', (SELECT coalesce(json_agg(
-            json_build_object('plan', k.plan, 'days', k.period_days, 'amount', k.amount_minor)
+            json_build_object('plan', k.plan, 'days', k.period_days, 'amount', k.amount_minor,
+              'source', k.source, 'at', ${ms('k.known_at')})
             ORDER BY k.id), '[]')
           FROM perennial.known_price k WHERE k.subscription_id = s.id), 'id', s.id, 'customer', customer_id,
           'kind', kind, 'plan', plan, 'days', period_days, 'nextPlan', next_plan,
-          'nextDays', next_period_days, 'state', state, 'startedAt', ${ms('started_at')},
+          'nextDays', next_period_days, 'changesAt', ${ms('changes_at')}, 'state', state, 'startedAt', ${ms('started_at')},
           'expiresAt', ${ms('expires_at')}, 'autoRenew', auto_renew,
           'nextTryAt', CASE WHEN next_try_at = 'infinity' THEN '"never"'::jsonb
             ELSE to_jsonb(${ms("nullif(next_try_at, 'infinity')")}) END,
@@ -83,12 +92,15 @@ export async function readBooks(
         FROM mine s),
       'periods', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
           'sub', subscription_id, 'source', source, 'plan', plan,
-          'startsAt', ${ms('starts_at')}, 'endsAt', ${ms('ends_at')}, 'amount', amount_minor,
-          'days', period_days, 'kind', kind, 'partOf', part_of, 'charge', ledger_entry_id, 'refundedAt', ${ms('refunded_at')},
+          'startsAt', ${ms('starts_at')}, 'endsAt', ${ms('ends_at')},
+          'movedFrom', ${ms('moved_from')}, 'amount', amount_minor, 'list', list_minor,
+          'percent', discount_percent, 'cap', cap_minor, 'days', period_days, 'kind', kind, 'partOf', part_of, 'charge', ledger_entry_id, 'refundedAt', ${ms('refunded_at')},
           'refund', refund_entry_id) ORDER BY id)
         FROM perennial.period WHERE id > ${since.period} AND customer_id = ${mine}),
       'ledger', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
-          'amount', amount_minor, 'after', balance_after_minor, 'kind', kind) ORDER BY id)
+          'amount', amount_minor, 'after', balance_after_minor, 'kind', kind,
+          'at', ${ms('created_at')}, 'payment', lower(provider) || '/' || provider_ref,
+          'dispute', dispute, 'claim', claim_minor) ORDER BY id)
         FROM perennial.ledger_entry WHERE customer_id = ${mine}),
       'credentials', (SELECT json_agg(json_build_object('sub', c.subscription_id,
           'issuedAt', ${ms('issued_at')}, 'retiredAt', ${ms('retired_at')}, 'replaced', replaced))
@@ -98,7 +110,9 @@ export async function readBooks(
           UNION ALL SELECT * FROM perennial.credential r
           WHERE r.subscription_id = s.id AND r.retired_at IS NOT NULL) c ON true),
       'notices', (SELECT json_agg(json_build_object('customer', customer_id, 'key', dedupe_key,
-          'amount', params->>'amount') ORDER BY id)
+          'amount', params->>'amount', 'outcome', CASE WHEN state <> 'pending' THEN state
+            WHEN next_attempt_at > created_at + interval '1 day' THEN 'put off' ELSE '' END)
+          ORDER BY id)
         FROM perennial.notification
         WHERE id > ${since.notification} AND customer_id = ${mine}),
       'events', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
@@ -120,6 +134,14 @@ export async function readBooks(
       events: own(of('events')),
     };
   });
+}
+
+/** When the last run of auto-renewal went through everything that was due. */
+export async function readPass(db: Db): Promise<number | null> {
+  const { rows } = await sql<{ at: number | null }>`
+    SELECT ${ms('passed_at')}::float8 AS at FROM perennial.worker_state
+    WHERE worker = 'auto-renewal'`.execute(db);
+  return rows[0]?.at ?? null;
 }
 
 /** Places by id. A row that belongs to somebody else has none. */
@@ -146,6 +168,7 @@ export function inWords(rows: CustomerRows): Customer {
   const places = placesIn(rows);
   return {
     balance: rows.customer.balance,
+    claim: rows.customer.claim,
     vip: rows.customer.vip,
     discount: rows.customer.discount,
     trialUsed: rows.customer.trialUsed,
@@ -154,6 +177,7 @@ export function inWords(rows: CustomerRows): Customer {
       plan: row.plan,
       days: row.days,
       next: row.nextPlan === null ? null : { plan: row.nextPlan, days: Number(row.nextDays) },
+      changesAt: row.changesAt,
       state: row.state,
       startedAt: row.startedAt,
       expiresAt: row.expiresAt,
@@ -172,7 +196,11 @@ export function inWords(rows: CustomerRows): Customer {
       plan: row.plan,
       startsAt: row.startsAt,
       endsAt: row.endsAt,
+      movedFrom: row.movedFrom,
       amount: row.amount,
+      list: row.list,
+      percent: row.percent,
+      cap: row.cap,
       days: row.days,
       kind: row.kind,
       partOf: row.partOf === null ? null : places.period(row.partOf),
@@ -180,8 +208,11 @@ export function inWords(rows: CustomerRows): Customer {
       refundedAt: row.refundedAt,
       refund: row.refund === null ? null : places.entry(row.refund),
     })),
-    ledger: rows.ledger.map(({ amount, after, kind }) => ({ amount, after, kind })),
-    notices: rows.notices.map(({ key }) => noticeInWords(key, places)),
+    ledger: rows.ledger.map(({ id: _, customer: __, ...entry }) => entry),
+    notices: rows.notices.map(({ key, amount, outcome }) => {
+      const sum = amount === null ? '' : ` for ${amount}`;
+      return `${noticeInWords(key, places)}${sum}${outcome === '' ? '' : `: ${outcome}`}`;
+    }),
     events: rows.events.map(({ action }) => action),
   };
 }

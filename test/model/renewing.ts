@@ -1,8 +1,9 @@
 import { type Customer, day, hour, type Sub } from './books-of.ts';
-import type { Surroundings } from './commands.ts';
+import { costOf } from './buying.ts';
+import { major, type Surroundings } from './commands.ts';
 import { chargeOf, forget } from './known.ts';
 import { move, open } from './money.ts';
-import { listPrice, priceFor } from './prices.ts';
+import { follow, nextTerms } from './terms.ts';
 
 // Auto-renewal, said again from DESIGN.md 5 and not from the program.
 
@@ -11,8 +12,8 @@ export function isDue(sub: Sub, now: number): boolean {
   if (sub.kind !== 'paid' || !sub.autoRenew) return false;
   if (sub.state === 'expired') return sub.nextTryAt === null;
   if (sub.state !== 'active') return false;
-  const { days } = sub.next ?? sub;
-  if (sub.expiresAt > now + Math.min(6 * hour, (days * day) / 2)) return false;
+  // No period is shorter than a day, so these hours lie in the last half of each.
+  if (sub.expiresAt > now + 6 * hour) return false;
   return sub.nextTryAt === null || sub.nextTryAt <= now;
 }
 
@@ -28,13 +29,6 @@ export function lookAt(customer: Customer, place: number, around: Surroundings):
   else sub.quarantine = null;
 }
 
-/** What the customer would pay for the next period now; null where there is no price. */
-export function nextPrice(customer: Customer, sub: Sub, { now, prices }: Surroundings) {
-  const { plan, days } = sub.next ?? sub;
-  const list = listPrice(prices, plan, days, now);
-  return { plan, days, price: list === null ? null : priceFor(customer, list) };
-}
-
 /** One due subscription: renewed, told to be short, given up, or put aside. Changes `customer`. */
 export function renewOne(customer: Customer, place: number, around: Surroundings): void {
   const sub = customer.subs[place] as Sub;
@@ -45,13 +39,14 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
     sub.quarantine = null;
     return;
   }
-  const { plan, days, price: full } = nextPrice(customer, sub, around);
-  if (full === null) {
+  const { plan, days } = nextTerms(customer, place);
+  const cost = costOf(customer, { plan, days }, around);
+  if (cost === null) {
     putAside(sub, now);
     return;
   }
-  const price = chargeOf(customer, place, { plan, days }, full);
-  if (price > customer.balance) {
+  const amount = chargeOf(customer, place, { plan, days }, { price: cost.amount, now });
+  if (amount > customer.balance) {
     beShort(customer, place, now);
     return;
   }
@@ -61,29 +56,18 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   if (ended) startsAt = Math.max(now, sub.expiresAt);
   else if (now >= sub.expiresAt + days * day) startsAt = now;
   const endsAt = startsAt + days * day;
-  const charge = move(customer, -price, 'renewal');
-  customer.periods.push({
-    sub: place,
-    source: 'renewal',
-    plan,
-    startsAt,
-    endsAt,
-    amount: price,
-    days,
-    kind: null,
-    partOf: null,
-    charge,
-    refundedAt: null,
-    refund: null,
-  });
-  Object.assign(sub, { state: 'active', expiresAt: endsAt });
-  // One that begins later brings its terms then.
-  if (startsAt <= now) Object.assign(sub, { plan, days, next: null });
-  sub.nextTryAt = null;
-  sub.quarantine = null;
-  forget(sub, { plan, days });
+  const charge = move(customer, -amount, 'renewal', now);
+  const { list, percent } = cost;
+  const cap = amount < cost.amount ? amount : null;
+  const price = { amount, list, percent, cap, charge, refundedAt: null, refund: null };
+  const time = { plan, days, startsAt, endsAt, movedFrom: null, kind: null, partOf: null };
+  customer.periods.push({ sub: place, source: 'renewal', ...time, ...price });
+  Object.assign(sub, { state: 'active', nextTryAt: null, quarantine: null, choice: null });
+  // Of a period to come, the terms come into force later. What is due until then is the worker's.
+  follow(customer, place, startsAt > now ? (sub.shownAt ?? now) : now);
+  forget(sub, { plan, days }, now);
   if (ended) open(sub, now);
-  customer.notices.push(`receipt of ${charge}`);
+  customer.notices.push(`receipt of ${charge} for ${major(amount)}`);
   customer.events.push(ended ? 'revived' : 'renewed');
 }
 

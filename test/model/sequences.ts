@@ -10,12 +10,16 @@ export type Act =
   | { readonly act: 'command'; readonly customer: number; readonly command: Command }
   /** An earlier command of the customer once more, under its key. */
   | { readonly act: 'again'; readonly customer: number; readonly nth: number }
+  /** A payment of the customer moves to the other one. */
+  | { readonly act: 'move'; readonly customer: number; readonly nth: number; withClaim: boolean }
   | { readonly act: 'run'; readonly batchMax: number };
 
 export type Step =
   /** At once, each on a connection of its own. */
   | { readonly step: 'together'; readonly acts: readonly Act[] }
   | { readonly step: 'clock'; readonly byMs: number }
+  /** Within the tolerance of the sentinel, which sees it. */
+  | { readonly step: 'clock-slip'; readonly byMs: number }
   /** To a moment near the end of a subscription, where rules change their mind. */
   | {
       readonly step: 'clock-near';
@@ -37,6 +41,8 @@ export interface Sequence {
 }
 
 const flag = fc.boolean();
+/** Of few payments, so that one comes twice, goes back twice, and is found. */
+const payment = fc.nat({ max: 4 }).map(String);
 const place = fc.nat({ max: 5 });
 const plan = fc.constantFrom(...plans);
 const days = fc.constantFrom(...periods);
@@ -57,7 +63,12 @@ const money = fc.oneof(
 const perhaps = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 
 const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
-  [5, fc.record({ do: fc.constant('top-up'), amount: money })],
+  [
+    5,
+    fc.record({ do: fc.constant('top-up'), amount: money, payment: perhaps(payment) }).map(spoken),
+  ],
+  [2, fc.record({ do: fc.constant('chargeback'), payment, dispute: payment })],
+  [1, fc.record({ do: fc.constant('notify'), sub: place, amount: money })],
   [
     6,
     fc
@@ -67,10 +78,20 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
         days,
         sub: whichOrNew,
         autoRenew: perhaps(flag),
+        pay: fc.option(fc.record({ amount: money, payment }), { nil: undefined, freq: 3 }),
       })
       .map(spoken),
   ],
-  [2, fc.record({ do: fc.constant('refund'), period: place, part, keepAutoRenew: flag })],
+  [
+    3,
+    fc.record({
+      do: fc.constant('refund'),
+      period: place,
+      part,
+      keepAutoRenew: flag,
+      payout: fc.constantFrom(false, false, true),
+    }),
+  ],
   [
     2,
     fc.record({
@@ -120,7 +141,14 @@ const runAct: fc.Arbitrary<Act> = fc.record({
   batchMax: fc.constantFrom(1_000, 1, 2),
 });
 const again: fc.Arbitrary<Act> = fc.record({ act: fc.constant('again'), customer, nth: place });
+const moveAct: fc.Arbitrary<Act> = fc.record({
+  act: fc.constant('move'),
+  customer,
+  nth: place,
+  withClaim: flag,
+});
 const act: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 1, arbitrary: moveAct },
   { weight: 10, arbitrary: commandAct },
   { weight: 1, arbitrary: again },
   { weight: 3, arbitrary: runAct },
@@ -143,6 +171,7 @@ const clockNear = (byMs: readonly number[]): fc.Arbitrary<Step> =>
 const oneStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: together(commandAct.map((one) => [one])) },
   { weight: 1, arbitrary: together(again.map((one) => [one])) },
+  { weight: 1, arbitrary: together(moveAct.map((one) => [one])) },
   { weight: 6, arbitrary: together(fc.array(act, { minLength: 2, maxLength: 4 })) },
   {
     weight: 2,
@@ -157,6 +186,13 @@ const oneStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: clockNear(nearMs) },
   {
     weight: 1,
+    arbitrary: fc.record({
+      step: fc.constant('clock-slip'),
+      byMs: fc.integer({ min: -minute, max: minute }),
+    }),
+  },
+  {
+    weight: 2,
     arbitrary: fc.record({
       step: fc.constant('price'),
       plan,
@@ -221,7 +257,7 @@ const trialFirst: fc.Arbitrary<Step[]> = fc
 
 export const sequences: fc.Arbitrary<Sequence> = fc
   .record({
-    customers: fc.constantFrom(1, 1, 1, 2),
+    customers: fc.constantFrom(1, 1, 2),
     begin: fc.array(
       fc.oneof({ weight: 4, arbitrary: beginning }, { weight: 1, arbitrary: trialFirst }),
       { minLength: 1, maxLength: 2 },
@@ -251,6 +287,8 @@ function stepText(one: Step): string {
   switch (one.step) {
     case 'clock':
       return `the clock moves by ${span(one.byMs)}`;
+    case 'clock-slip':
+      return `the clock slips by ${span(one.byMs)}`;
     case 'clock-near':
       return `the clock goes to ${span(one.byMs)} from the end of customer ${one.customer}'s subscription ${one.sub}`;
     case 'price':
@@ -263,7 +301,8 @@ function stepText(one: Step): string {
 function actText(one: Act): string {
   if (one.act === 'run') return `auto-renewal runs, batches of ${one.batchMax}`;
   if (one.act === 'again') return `customer ${one.customer}: command ${one.nth} again`;
+  if (one.act === 'move') return `customer ${one.customer}: payment ${one.nth} moves`;
   const { do: name, ...rest } = one.command;
-  const said = Object.entries(rest).map(([key, value]) => `${key} ${value}`);
+  const said = Object.entries(rest).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
   return `customer ${one.customer}: ${[name, ...said].join(', ')}`;
 }

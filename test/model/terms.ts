@@ -1,99 +1,107 @@
-import { type Customer, livePeriods, type Period, type Sub } from './books-of.ts';
+import { type Customer, livePeriods, type Period, type Sub, type Terms } from './books-of.ts';
 
-// Which plan and length a subscription has, by its periods.
+// Terms (plan and length), kind and end of a subscription. Nothing of it is kept from before: all is
+// computed from the list of periods and from the customer's choice.
 //
-// Plan and length belong to the period that runs. What was refunded gives no terms. When nothing
-// runs, the last period that is not refunded gives them. A grant goes on with the length that was
-// in use before it; a gift of paid time does not take the length of a trial, if any other is there.
-// The part of a refunded period that had passed stays as a period: it gives terms only if money
-// was paid for it and nothing else is left but a trial.
+// 1. Each period has the terms that were sold with it.
+// 2. A grant has a plan and no length. It repeats the length of the decisive period of those before
+//    it. Paid time after nothing but a trial repeats the length of what was served before it.
+// 3. The period that runs is in force. If none runs, the decisive period is.
+// 4. The decisive period is the last one of the best standing that is there.
+//    - Best: it was sold or granted, and it is not given back.
+//    - Then: what was served of a period, if some of its money was kept.
+//    - Then: a trial. What was served of a period that was given back whole decides nothing.
+// 5. The next renewal takes the terms of the decisive period, unless the customer chose others. A
+//    choice ends when the decisive period has its terms.
+// 6. The end is the end of the last period. Without any, it is the time of the first start.
 
-export interface Terms {
-  readonly plan: string;
-  readonly days: number;
-}
-
-interface Lasting extends Terms {
-  readonly period: Period;
-}
-
-export interface TermsOf {
-  readonly running: Terms | undefined;
-  readonly last: Terms;
-  readonly kind: Sub['kind'];
-}
-
-const same = (one: Terms, other: Terms) => one.plan === other.plan && one.days === other.days;
-
-export function termsOf(customer: Customer, place: number, now: number): TermsOf {
-  const sub = customer.subs[place] as Sub;
-  const live: Lasting[] = [];
-  for (const period of livePeriods(customer, place).reverse()) {
-    const days = period.days ?? before(customer, live, period) ?? sub.days;
-    live.push({ period, plan: period.plan, days });
-  }
-  const last = lastOf(customer, live);
-  const running = live.find(({ period }) => period.startsAt <= now && now < period.endsAt);
-  const kind = last === undefined ? sub.kind : isTrial(last.period) ? 'trial' : 'paid';
-  return { running, last: last ?? sub, kind };
-}
+const standing = (customer: Customer, period: Period): number => {
+  if (period.partOf !== null) return keptMoney(customer, period.partOf) ? 2 : 0;
+  return isTrial(period) ? 1 : 3;
+};
 
 const isTrial = ({ source, kind }: Period) => source === 'trial' || kind === 'trial';
 
-/** Of these, in the order of their starts, the one that says how it goes on. */
-function lastOf(customer: Customer, live: readonly Lasting[]): Lasting | undefined {
-  const sold = live.filter(({ period }) => period.partOf === null && !isTrial(period));
-  const kept = live.filter(({ period }) => wasPaid(customer, period));
-  const tried = live.filter(({ period }) => period.partOf === null);
-  return [sold, kept, tried].find((list) => list.length > 0)?.at(-1);
-}
-
-/** How long the periods were that a grant follows. */
-function before(customer: Customer, live: readonly Lasting[], gift: Period): number | undefined {
-  const last = lastOf(customer, live);
-  if (last === undefined || isTrial(last.period) === isTrial(gift)) return last?.days;
-  return (live.findLast(({ period }) => period.partOf !== null) ?? last).days;
-}
-
-function wasPaid(customer: Customer, { partOf }: Period): boolean {
-  if (partOf === null) return false;
-  const { amount, refund } = customer.periods[partOf] as Period;
+function keptMoney(customer: Customer, place: number): boolean {
+  const { amount, refund } = customer.periods[place] as Period;
   return amount > (refund === null ? 0 : (customer.ledger[refund]?.amount ?? 0));
 }
 
-/**
- * After the periods changed. What the customer chose for the next period stays chosen; without a
- * choice the next one is like the last. @param before the last terms before the change
- */
-export function settle(customer: Customer, place: number, now: number, before: Terms): void {
-  const sub = customer.subs[place] as Sub;
-  const after = termsOf(customer, place, now);
-  const { plan, days } = after.running ?? after.last;
-  const wanted = sub.next ?? { plan: sub.plan, days: sub.days };
-  const next = same(wanted, before) ? after.last : wanted;
-  Object.assign(sub, { plan, days });
-  sub.next = same(next, sub) ? null : { plan: next.plan, days: next.days };
+/** The decisive one of these; undefined if no period has a say. */
+function decisive(customer: Customer, periods: readonly Period[]): Period | undefined {
+  const rank = (period: Period) => standing(customer, period);
+  const best = Math.max(0, ...periods.map(rank));
+  const equals = periods.filter((period) => best > 0 && rank(period) === best);
+  return equals.sort((a, b) => a.startsAt - b.startsAt).at(-1);
 }
 
-/** A period that has begun brings its terms. */
-export function begin(customer: Customer, place: number, now: number): void {
-  const sub = customer.subs[place] as Sub;
-  const { plan, days } = sub;
-  settle(customer, place, now, termsOf(customer, place, now).last);
-  if (!same(sub, { plan, days })) customer.events.push('terms_changed');
+/** Rules 1 and 2. `among` are the periods that count. */
+function termsIn(customer: Customer, period: Period, among: readonly Period[]): Terms {
+  const { plan, days } = period;
+  if (days !== null) return { plan, days };
+  const before = among.filter(({ startsAt }) => startsAt < period.startsAt);
+  const last = decisive(customer, before);
+  const isOther = last !== undefined && isTrial(last) && !isTrial(period);
+  const served = isOther ? before.filter(({ partOf }) => partOf !== null) : [];
+  const from = served.sort((a, b) => a.startsAt - b.startsAt).at(-1) ?? last;
+  const shown = (customer.subs[period.sub] as Sub).days;
+  return { plan, days: from === undefined ? shown : termsIn(customer, from, before).days };
 }
 
-/** The later periods after one that was given back: each as early as it can be. */
-export function moveUp(customer: Customer, gone: Period, now: number): void {
-  if (gone.endsAt <= now) return;
-  let from = Math.max(now, gone.startsAt);
-  const behind = livePeriods(customer, gone.sub).filter((one) => one.startsAt >= gone.endsAt);
-  for (const period of behind.reverse()) {
-    const length = period.endsAt - period.startsAt;
-    if (period.startsAt > from) {
-      Object.assign(period, { startsAt: from, endsAt: from + length });
-      customer.events.push('period_moved');
-    }
-    from += length;
-  }
+export const same = (one: Terms, other: Terms) =>
+  one.plan === other.plan && one.days === other.days;
+
+const inForceAt = (periods: readonly Period[], now: number) =>
+  periods.find((period) => period.startsAt <= now && now < period.endsAt);
+
+/** The terms of the decisive period. */
+export function lastTerms(customer: Customer, place: number): Terms {
+  const periods = livePeriods(customer, place);
+  const found = decisive(customer, periods);
+  if (found !== undefined) return termsIn(customer, found, periods);
+  const { plan, days } = customer.subs[place] as Sub;
+  return { plan, days };
+}
+
+/** What the next renewal takes. */
+export function nextTerms(customer: Customer, place: number): Terms {
+  return (customer.subs[place] as Sub).choice ?? lastTerms(customer, place);
+}
+
+/** Rule 6. */
+export function endOf(customer: Customer, place: number): number {
+  const ends = livePeriods(customer, place).map(({ endsAt }) => endsAt);
+  return ends.length === 0 ? (customer.subs[place] as Sub).startedAt : Math.max(...ends);
+}
+
+/** Computes everything of a subscription that its periods decide. */
+export function follow(customer: Customer, place: number, now: number): void {
+  const sub = customer.subs[place] as Sub;
+  const periods = livePeriods(customer, place);
+  const last = decisive(customer, periods);
+  const runs = inForceAt(periods, now);
+  const lasting = lastTerms(customer, place);
+  const termsOf = (period: Period) => termsIn(customer, period, periods);
+  const shown = runs === undefined ? lasting : termsOf(runs);
+  const changes = periods
+    .filter((period) => period.startsAt > now && !same(termsOf(period), shown))
+    .map(({ startsAt }) => startsAt);
+  Object.assign(sub, {
+    shownAt: now,
+    kind: last === undefined ? sub.kind : isTrial(last) ? 'trial' : 'paid',
+    plan: shown.plan,
+    days: shown.days,
+    changesAt: changes.length === 0 ? null : Math.min(...changes),
+    expiresAt: endOf(customer, place),
+  });
+  chooseNext(customer, place, sub.choice ?? null);
+}
+
+/** Rule 5: the customer's choice for the next renewal; null: none. */
+export function chooseNext(customer: Customer, place: number, choice: Terms | null): void {
+  const sub = customer.subs[place] as Sub;
+  const lasting = lastTerms(customer, place);
+  sub.choice = choice === null || same(choice, lasting) ? null : choice;
+  const { plan, days } = sub.choice ?? lasting;
+  sub.next = same({ plan, days }, sub) ? null : { plan, days };
 }
