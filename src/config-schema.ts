@@ -91,13 +91,17 @@ const title = z.union(
   ],
   { error: titleIs },
 );
+/** Clients and proxies accept headers of a few kB in all. */
+const urlMax = 500;
+
 const webUrl = z
   .string()
   .refine((text) => /^(?:https?|tg):\/\/[^\s]+$/.test(text) && URL.canParse(text), {
     error: 'is not a URL; expected one as https://t.me/shop_bot',
   })
   // Headers are ASCII.
-  .transform((text) => new URL(text).href);
+  .transform((text) => new URL(text).href)
+  .refine((text) => text.length <= urlMax, `is too long; expected at most ${urlMax} characters`);
 
 /** Clients ask again after whole hours. */
 const updateHours = duration
