@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { linksOf } from '../catalog/links.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { PeriodId } from '../kernel/ids.ts';
 import { purchase } from '../subscription/buying.ts';
@@ -17,14 +16,22 @@ import {
   tg,
   withSubscription,
 } from './customer-call.ts';
+import {
+  accessNow,
+  type EndOption,
+  endOf,
+  type PriceOption,
+  priceOf,
+  withEnd,
+  withPrice,
+} from './customer-conditions.ts';
 import { type PreviewOption, runOrPreview, withPreview } from './customer-reversals.ts';
-import { command, type OpenBooks } from './frame.ts';
-import { linksText } from './links.ts';
+import { command, type OpenBooks, type OpenedBooks } from './frame.ts';
 import { type PaymentOptions, readPayment, withReference } from './payment-options.ts';
 
 // `perennial customer …`: what a customer buys, gets, gives back and loses.
 
-interface PurchaseOptions extends SubscriptionOption, PaymentOptions {
+interface PurchaseOptions extends SubscriptionOption, PaymentOptions, EndOption, PriceOption {
   readonly pay?: string;
   readonly plan: string;
   readonly days: number;
@@ -43,13 +50,15 @@ export function purchaseCommand(open: OpenBooks): Command {
       onOff,
     )
     .option('--pay <AMOUNT>', 'a payment that is credited in the same transaction');
-  return changing<PurchaseOptions>(open, withReference(build), async ({ db }, options, id) => {
+  const act = async ({ db }: OpenedBooks, options: PurchaseOptions, id?: string) => {
     const telegramId = tg(id);
     const { pay } = options;
     const payment = pay === undefined ? {} : await readPayment(db, telegramId, pay, options);
     return purchase(call(db, options), {
       telegramId,
       ...payment,
+      ...(await priceOf(db, telegramId, options)),
+      ...endOf(options),
       plan: options.plan,
       periodDays: options.days,
       ...given({
@@ -58,28 +67,37 @@ export function purchaseCommand(open: OpenBooks): Command {
         autoRenew: options.autoRenew,
       }),
     });
-  });
+  };
+  const whole = withReference(withPrice(withEnd(build)));
+  return changing<PurchaseOptions>(open, whole, act, accessNow);
 }
 
 export function trialCommand(open: OpenBooks): Command {
   const build = command('trial <TG>', 'some days for nothing, once ever; for newcomers');
-  return changing<KeyOption>(open, build, ({ db }, options, id) =>
-    startTrial(call(db, options), { telegramId: tg(id) }),
+  return changing<KeyOption>(
+    open,
+    build,
+    ({ db }, options, id) => startTrial(call(db, options), { telegramId: tg(id) }),
+    accessNow,
   );
 }
 
 export function autoRenew(open: OpenBooks): Command {
   const build = withSubscription(command('auto-renew <TG> <on|off>', "the customer's switch"));
-  return changing<SubscriptionOption>(open, build, ({ db }, options, id, text = '') =>
-    setAutoRenew(call(db, options), {
-      telegramId: tg(id),
-      on: onOff(text),
-      ...given({ subscriptionId: options.subscription }),
-    }),
+  return changing<SubscriptionOption & EndOption>(
+    open,
+    withEnd(build),
+    ({ db }, options, id, text = '') =>
+      setAutoRenew(call(db, options), {
+        telegramId: tg(id),
+        on: onOff(text),
+        ...endOf(options),
+        ...given({ subscriptionId: options.subscription }),
+      }),
   );
 }
 
-interface ChangeOptions extends SubscriptionOption {
+interface ChangeOptions extends SubscriptionOption, EndOption, PriceOption {
   readonly plan: string;
   readonly days: number;
   readonly immediately?: boolean;
@@ -97,9 +115,11 @@ export function changePlanCommand(open: OpenBooks): Command {
       'now: unused time is credited, a new period starts (default: at the next renewal)',
     )
     .option('--forfeit', 'with --immediately: give up time that was a gift or imported');
-  return changing<ChangeOptions>(open, build, ({ db }, options, id) =>
+  return changing<ChangeOptions>(open, withPrice(withEnd(build)), async ({ db }, options, id) =>
     changePlan(call(db, options), {
       telegramId: tg(id),
+      ...(await priceOf(db, tg(id), options)),
+      ...endOf(options),
       plan: options.plan,
       periodDays: options.days,
       when: options.immediately === true ? 'now' : 'next',
@@ -108,7 +128,7 @@ export function changePlanCommand(open: OpenBooks): Command {
   );
 }
 
-interface RefundOptions extends PreviewOption {
+interface RefundOptions extends PreviewOption, EndOption {
   readonly period: bigint;
   readonly unused?: boolean;
   readonly keepAutoRenew?: boolean;
@@ -123,19 +143,20 @@ export function refundCommand(open: OpenBooks): Command {
     .option('--unused', 'only the part that is not used yet (default: whole)')
     .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again')
     .option('--payout', 'the money leaves the balance at once, to be paid out');
-  return changing<RefundOptions>(open, build, (books, options, id) =>
+  return changing<RefundOptions>(open, withEnd(build), (books, options, id) =>
     runOrPreview(books, options, (asked) =>
       refund(asked, {
         telegramId: tg(id),
         periodId: options.period as PeriodId,
         part: options.unused === true ? 'unused' : 'whole',
+        ...endOf(options),
         ...given({ keepAutoRenew: options.keepAutoRenew, payout: options.payout }),
       }),
     ),
   );
 }
 
-interface GrantOptions extends SubscriptionOption {
+interface GrantOptions extends SubscriptionOption, EndOption {
   readonly days: number;
   readonly plan?: string;
 }
@@ -144,16 +165,17 @@ export function grantCommand(open: OpenBooks): Command {
   const build = withSubscription(command('grant <TG>', 'a period that costs nothing'))
     .requiredOption('--days <N>', 'how long', days)
     .option('--plan <P>', 'a new subscription to this plan, instead of extending one');
-  return changing<GrantOptions>(open, build, ({ db }, options, id) =>
+  return changing<GrantOptions>(open, withEnd(build), ({ db }, options, id) =>
     grant(call(db, options), {
       telegramId: tg(id),
       days: options.days,
+      ...endOf(options),
       ...given({ subscriptionId: options.subscription, newPlan: options.plan }),
     }),
   );
 }
 
-interface RevokeOptions extends SubscriptionOption {
+interface RevokeOptions extends SubscriptionOption, EndOption {
   readonly reason: string;
   readonly refund?: string;
 }
@@ -164,7 +186,7 @@ export function revokeCommand(open: OpenBooks): Command {
   )
     .option('--reason <TEXT>', 'why; it stands in the timeline', 'by the operator')
     .option('--refund <whole|unused>', 'give back the periods that are not over');
-  return changing<RevokeOptions>(open, build, ({ db }, options, id) => {
+  return changing<RevokeOptions>(open, withEnd(build), ({ db }, options, id) => {
     const part = options.refund;
     if (part !== undefined && part !== 'whole' && part !== 'unused') {
       throw new UsageFault('bad_refund', `--refund: "${part}" is neither whole nor unused`);
@@ -172,12 +194,12 @@ export function revokeCommand(open: OpenBooks): Command {
     return revoke(call(db, options), {
       telegramId: tg(id),
       reason: options.reason,
+      ...endOf(options),
       ...given({ subscriptionId: options.subscription, refund: part }),
     });
   });
 }
 
-/** Prints the new links: whoever lost the old one asks for them at once. */
 export function reissueCommand(open: OpenBooks): Command {
   const build = withSubscription(
     command('reissue <TG>', 'a new credential; the old one is taken off every node'),
@@ -190,11 +212,6 @@ export function reissueCommand(open: OpenBooks): Command {
         telegramId: tg(id),
         ...given({ subscriptionId: options.subscription }),
       }),
-    async ({ db }, { telegram_id, subscription_id }) => {
-      const all = await linksOf(db, BigInt(telegram_id as number));
-      const links = all.filter((link) => link.subscription_id === subscription_id);
-      const text = links.length === 0 ? '' : `\n\nlinks\n${linksText(links, false)}`;
-      return { json: { links }, text };
-    },
+    accessNow,
   );
 }
