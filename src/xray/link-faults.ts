@@ -18,6 +18,7 @@ import {
   isEncryption,
   isPrint,
   isSpiderPath,
+  isWsPath,
   printNames,
 } from './link-values.ts';
 
@@ -72,8 +73,12 @@ const modes = {
 } as const;
 
 function transportFaults(link: LinkSettings): LinkFault[] {
-  const { type, mode, headerType, extra } = link;
+  const { type, mode, headerType, extra, path } = link;
   const faults: LinkFault[] = [];
+  if (type === 'ws') {
+    const expected = 'one without #, and with % only before two hex digits';
+    faults.push(...wrongOnes([['path', path, isWsPath, 'a path of ws', expected]]));
+  }
   if (type === 'grpc' || type === 'xhttp') {
     const allowed = modes[type];
     const what = `a mode of ${type}`;

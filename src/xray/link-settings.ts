@@ -8,7 +8,16 @@ import { linkFlows } from '../kernel/flow.ts';
 // links (XRAY.md 6), so that a link of another program can be copied key by key. This file has the
 // shape. `link-faults.ts` has the values that clients accept, which `apply` requires.
 
-const text = z.string({ error: 'must be a text; put numbers in quotes' }).min(1);
+const text = z
+  .string({ error: 'must be a text; put numbers in quotes' })
+  .min(1)
+  // Half a surrogate has no UTF-8, and PostgreSQL has no NUL.
+  .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), {
+    error: 'has a control character, or half of a character',
+  });
+
+/** Clients show a name in one line. */
+const nameMax = 200;
 
 export const linkProtocols = ['vless', 'vmess', 'trojan'] as const;
 export const linkTypes = ['tcp', 'raw', 'ws', 'grpc', 'xhttp', 'httpupgrade'] as const;
@@ -26,7 +35,9 @@ const shape = {
   host: text,
   port: z.number().int().min(1).max(65_535),
   /** The name that customers see. The id of the node by default. */
-  name: text.optional(),
+  name: text
+    .max(nameMax, { error: `is too long; expected at most ${nameMax} characters` })
+    .optional(),
   type: oneOf(linkTypes, 'transport of a link')
     .default('tcp')
     // Xray's newer word for the same; share links keep the old one.
@@ -96,10 +107,12 @@ export function readLink(node: string, value: unknown): LinkSettings {
 /** A host as it goes onto the wire: punycode, without brackets; undefined if it is none. */
 export function asciiHost(host: string): string | undefined {
   const bare = host.replace(/^\[(.*)\]$/, '$1');
-  if (isIP(bare) !== 0) return bare;
+  // A zone names an interface of one machine.
+  if (isIP(bare) !== 0) return bare.includes('%') ? undefined : bare;
   // The URL parser that does this for us would cut a path off, silently.
   if (/[\s/\\?#@:%]/.test(host)) return undefined;
   const ascii = domainToASCII(host);
+  if (ascii.length > 253 || ascii.split('.').some((label) => label.length > 63)) return undefined;
   return /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?\.?$/.test(ascii) ? ascii : undefined;
 }
 

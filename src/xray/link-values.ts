@@ -77,6 +77,11 @@ export function isSpiderPath(text: string): boolean {
   return /^\/(?:[^\s%\p{Cc}]|%[0-9a-f]{2})*$/iu.test(text) && !text.startsWith('//');
 }
 
+/** A path of WebSocket, which clients read as a part of a URL: `#` ends it, and `%` begins an escape. */
+export function isWsPath(text: string): boolean {
+  return /^(?:[^#%]|%[0-9a-f]{2})*$/i.test(text);
+}
+
 /** ECH configurations in base64, or the place of a DNS server that has them. */
 export function isEch(text: string): boolean {
   const isBase64 = /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text);

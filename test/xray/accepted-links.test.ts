@@ -23,6 +23,14 @@ const encryption = `mlkem768x25519plus.native.0rtt.100-111-1111.${'k'.repeat(43)
 const vision = { flow: 'xtls-rprx-vision' };
 const extra = { xmux: { maxConcurrency: '16-32' }, xPaddingBytes: '100-1000' };
 
+const nested = {
+  ...{ xmux: { maxConcurrency: '16-32', cMaxReuseTimes: 0 }, headers: { 'X-A': 'b' } },
+  downloadSettings: {
+    ...{ address: 'b.net', port: 443, network: 'xhttp', security: 'tls' },
+    ...{ tlsSettings: { serverName: 'b.net' }, xhttpSettings: { path: '/x' } },
+  },
+};
+
 const transports = [
   { type: 'tcp' },
   { type: 'raw', headerType: 'http', path: '/p', hostHeader: 'пример.рф' },
@@ -44,6 +52,24 @@ const settings: readonly object[] = [
     ),
   ),
   ...prints.split(' ').map((fp) => ({ host: 'a.net', port: 1, ...reality, fp })),
+  ...['🇳🇱 NL #1 100% & a=b ? /', 'نود «۱»', '%41', '<b>"\''].map((name) => ({
+    ...{ host: 'a.net', port: 443, ...tls, name },
+  })),
+  ...['[2001:db8::1]', '::ffff:1.2.3.4', '1.2.3.4', 'xn--e1afmkfd.xn--p1ai', '_a.net.'].flatMap(
+    (host) =>
+      ['vless', 'trojan', 'vmess'].map((protocol) => ({ protocol, host, port: 65_535, ...tls })),
+  ),
+  ...['/a b', '/a?ed=2048&b=c', '/a%20b&c=d', 'w'].map((path) => ({
+    ...{ host: 'a.net', port: 443, ...tls, type: 'ws', path },
+  })),
+  ...['/my/path|multi', 'a%zz#b?c&d'].map((serviceName) => ({
+    ...{ host: 'a.net', port: 443, ...tls, type: 'grpc', serviceName, mode: 'gun' },
+  })),
+  ...['aes-128-gcm', 'chacha20-poly1305', 'none', 'zero'].map((scy) => ({
+    ...{ protocol: 'vmess', host: 'a.net', port: 443, ...tls, scy },
+  })),
+  ...['', 'AB', '0123456789abcdef'].map((sid) => ({ host: 'a.net', port: 443, ...reality, sid })),
+  { host: 'a.net', port: 443, ...tls, type: 'xhttp', mode: 'stream-up', path: '/x', extra: nested },
   { host: '2001:db8::1', port: 443, ...reality, ...vision },
   { host: 'a.net', port: 443, ...tls, flow: 'xtls-rprx-vision-udp443' },
   { host: 'a.net', port: 443, encryption },
@@ -51,7 +77,10 @@ const settings: readonly object[] = [
   { host: 'a.net', port: 443, ...reality, pqv: `${'Q'.repeat(2_602)}A` },
 ];
 const accepted = settings.filter((each) => linkFaults(each).length === 0);
-const links = accepted.map((each) => shareLink(readLink('n', each), id, 'Нидерланды 1'));
+const links = accepted.map((each) => {
+  const link = readLink('n', each);
+  return shareLink(link, id, link.name ?? 'Нидерланды 1');
+});
 
 test('the samples are many, and those that are refused are REALITY where it has no place', () => {
   expect(accepted.length).toBeGreaterThan(80);
