@@ -1,7 +1,7 @@
 /**
- * Works off items with at most `atOnce` under way. 16 to 64 is best for one node: the client's own
- * CPU is the limit from there on (XRAY.md 2). After a failure nothing new begins, and the first one
- * is thrown when all that was under way has ended.
+ * Processes items, at most `atOnce` at a time. 16 to 64 is best for one node: beyond that the CPU of
+ * the client is the limit. After a failure no further item begins. The first failure is thrown when
+ * all pending items have ended.
  */
 export async function eachInFlight<Item>(
   items: Iterable<Item>,

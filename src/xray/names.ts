@@ -1,13 +1,13 @@
 import type { CredentialId } from '../kernel/ids.ts';
 
-// Xray calls a user's name his email. Ours are `<installation>-<credential>` in lower case, so that
-// those of another installation, and of other programs, are told apart and left alone.
+// The names of our users on a node (Xray: `email`) are `<installation>-<credential>` in lower case.
+// So the users of other installations and programs are recognized and not changed.
 
 const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * 36 characters, lower case, or undefined. Stricter than Xray, which cuts surplus off and hashes
- * what is short into another UUID: a truncated one would open the node to nobody, silently.
+ * A UUID of 36 characters in lower case, or undefined. Xray is less strict: it cuts a longer text and
+ * hashes a shorter one into another UUID. So a truncated UUID would silently open nothing.
  */
 export function readCredentialId(text: string): CredentialId | undefined {
   return uuid.test(text) ? (text as CredentialId) : undefined;
@@ -17,14 +17,14 @@ export function userName(installation: string, credential: CredentialId): string
   return `${installation}-${credential}`;
 }
 
-/** The credential in a name of ours; undefined for a name that this installation didn't give. */
+/** The credential in a name of this installation; undefined for any other name. */
 export function readUserName(name: string, installation: string): CredentialId | undefined {
   const prefix = `${installation}-`;
   if (!name.startsWith(prefix)) return undefined;
   return readCredentialId(name.slice(prefix.length));
 }
 
-/** Whether a node keeps this name as it is: an empty one could never be removed again. */
+/** True if a node keeps this name unchanged. An empty name could never be removed. */
 export function isUserName(name: string): boolean {
   return /^[a-z0-9][a-z0-9._@-]*$/.test(name);
 }

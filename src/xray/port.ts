@@ -1,37 +1,37 @@
 import type { Flow } from '../kernel/flow.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 
-// What we ask of a node. Outcomes that are as good as done are values; everything else is a Fault:
+// The API of a node. An outcome that needs no further work is a value. Everything else is a Fault:
 //
 // transient   node_unreachable  the call never reached the node, or the node is shutting down
-//             node_lost         the connection broke after the call had left: whether it was
-//                               carried out isn't known, and the call may be what killed the node
-//             node_deadline     no answer in time: whether it was carried out isn't known
-//             node_cancelled    the caller's signal
+//             node_lost         the connection broke after the call was sent; it is unknown if the
+//                               node executed it, and the call may have crashed the node
+//             node_deadline     no answer in time; it is unknown if the node executed the call
+//             node_cancelled    the signal of the caller
 // permanent   unknown_inbound   the node has no inbound of that tag
-//             no_user_manager   the inbound's protocol can't manage users, or isn't one of ours
-//             node_too_old      says which version is needed
+//             no_user_manager   the inbound's protocol is unsupported or has no users
+//             node_too_old      the text names the required version
 //             node_no_service   the API answers, but HandlerService or StatsService is not enabled
-//             node_certificate  TLS: a certificate that doesn't fit, or that can't be read
-//             node_denied       something in front of the node wants credentials that we don't have
-//             node_not_xray     what answers is no Xray API
-//             node_garbage      an answer that can't be read
-//             node_refused      the node says no in words that we don't know; it quotes them
-//             bad_credential, bad_name, bad_address   ours to mend; nothing was sent
+//             node_certificate  TLS: the certificate is wrong or unreadable
+//             node_denied       a proxy before the node requires credentials
+//             node_not_xray     the server is no Xray API
+//             node_garbage      the answer is unreadable
+//             node_refused      the node refused with an unknown text, which is quoted
+//             bad_credential, bad_name, bad_address   the caller is wrong; nothing was sent
 
-/** The protocols whose users we manage. Shadowsocks is not among them (XRAY.md 2). */
+/** The protocols with managed users. Shadowsocks is not supported (docs/xray-facts.md). */
 export type UserProtocol = 'vless' | 'vmess' | 'trojan';
 
 export interface Health {
-  /** Whole seconds since the node's API began: one that falls is a restart. */
+  /** Whole seconds since the start of the node's API. A smaller value means a restart. */
   readonly uptimeS: number;
   readonly goroutines: number;
   readonly heapBytes: number;
 }
 
-/** What a client meets at an inbound. It has no keys: they are never kept. */
+/** The settings of an inbound that a client needs. Keys are never stored. */
 export interface InboundFront {
-  /** As Xray names it: tcp, websocket, grpc, splithttp, httpupgrade. */
+  /** Xray's name: tcp, websocket, grpc, splithttp, httpupgrade. */
   readonly network: string;
   readonly security: 'none' | 'tls' | 'reality';
   /** Of REALITY; of TLS those of its certificates, if the node returns them. */
@@ -45,10 +45,10 @@ export type Inbound =
       readonly tag: string;
       readonly manages: true;
       readonly protocol: UserProtocol;
-      /** Not there if the node does not return it. */
+      /** Missing if the node does not return it. */
       readonly front?: InboundFront;
     }
-  /** `type` as the node has it, such as `xray.proxy.dokodemo.Config`. */
+  /** `type` is the node's own, such as `xray.proxy.dokodemo.Config`. */
   | { readonly tag: string; readonly manages: false; readonly type: string };
 
 export interface NodeUser {
@@ -59,11 +59,11 @@ export interface NodeUser {
 }
 
 export interface ListedUser {
-  /** Lower-cased: to the node, names that differ in case alone are one. Empty: one without a name. */
+  /** In lower case, because nodes ignore the case of names. Empty: a user without a name. */
   readonly name: string;
-  /** What opens the node, if it is a UUID; a password of somebody else's is not handed on. */
+  /** The UUID of the user. Passwords of other programs are not returned. */
   readonly id: CredentialId | undefined;
-  /** As the node has it: `''`, `xtls-rprx-vision`, or what somebody else wrote there. */
+  /** The node's value: `''`, `xtls-rprx-vision`, or a value of another program. */
   readonly flow: string;
 }
 
@@ -71,43 +71,43 @@ export type Added = 'added' | 'already_there';
 export type Removed = 'removed' | 'not_there';
 
 export interface Patience {
-  /** How long an answer may take; each method has a default. */
+  /** The deadline of the answer; each method has a default. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** A node's API. No call is repeated by the client; @throws Fault as listed above. */
+/** The API of a node. The client repeats no call. @throws Fault as listed above */
 export interface NodeApi {
   health(patience?: Patience): Promise<Health>;
-  /** Asks anew, and what it learns counts for every later `addUser`. */
+  /** Reads the inbounds again. Every later `addUser` uses the result. */
   inbounds(patience?: Patience): Promise<readonly Inbound[]>;
   /**
-   * Adds a user whose name is new there: one that exists stays as it is, also with another UUID.
-   * Learns the inbound's protocol first wherever this connection hasn't: an account of the wrong
-   * protocol kills the node.
+   * Adds a user. A user of the same name stays unchanged, also with another UUID. Reads the protocol
+   * of the inbound first if this connection has not: an account of the wrong protocol crashes the
+   * node.
    */
   addUser(tag: string, user: NodeUser, patience?: Patience): Promise<Added>;
   /**
-   * Takes the name's UUID away, also from another name that has the same one (XRAY.md 2). Any name
-   * but an empty one: whoever asks for somebody else's removal has seen it on this node.
+   * Removes a user by name. Another name with the same UUID loses access too (docs/xray-facts.md).
+   * Accepts every name except an empty one: the caller has read a foreign name on this node.
    */
   removeUser(tag: string, name: string, patience?: Patience): Promise<Removed>;
   /**
-   * Every user of an inbound as of one moment, in slices, in no order. The answer is read while it
-   * comes, as fast as slices are taken, and never held as a whole. The deadline (default:
-   * `listDeadlineMs` of the node's own count) is for all of it, with what is done with its slices.
+   * All users of an inbound at one time, in slices, in no order. The response is read as fast as the
+   * caller takes slices, and never held as a whole. The deadline covers all slices and the caller's
+   * work (default: `listDeadlineMs` of the node's count).
    */
   listUsers(tag: string, patience?: Patience): AsyncIterable<readonly ListedUser[]>;
-  /** Who has this name there; undefined: nobody. */
+  /** The user with this name; undefined: none. */
   findUser(tag: string, name: string, patience?: Patience): Promise<ListedUser | undefined>;
   countUsers(tag: string, patience?: Patience): Promise<number>;
-  /** How many connections were opened so far. One more: the one before broke, as a restart does it. */
+  /** The number of opened connections. It grows after a break, for example by a restart. */
   connected(): number;
-  /** Ends the connection; calls that are under way are lost. */
+  /** Closes the connection. Pending calls are lost. */
   close(): void;
 }
 
-/** 20 s, and 20 s for each 100,000 users (DESIGN.md 5). */
+/** 20 s, and 20 s for each 100,000 users (design, reconcile-xray-state). */
 export function listDeadlineMs(users: number): number {
   return 20_000 + Math.ceil(users / 100_000) * 20_000;
 }

@@ -3,17 +3,17 @@ import { createServer, type Socket } from 'node:net';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
 import { Fault } from '../../kernel/faults.ts';
 
-// Where the embedded node listens. The sockets are ours and not gRPC's: a process that dies sends
-// no farewell, and gRPC's own ways to end a server all do.
+// The listener of the embedded node. It uses plain sockets, because a killed process sends nothing,
+// and every way to end a gRPC server sends a frame.
 
 export interface Door {
-  /** The address, with the port that it got. */
+  /** The address, with the actual port. */
   readonly address: string;
-  /** Shuts at once: what is open breaks, what comes is refused. */
+  /** Closes at once: open connections break, new ones are refused. */
   slam(): void;
 }
 
-/** @param address `host:port`, `[ipv6]:port` or `unix:/path`; port 0 takes any that is free */
+/** @param address `host:port`, `[ipv6]:port` or `unix:/path`; port 0 takes a free port */
 export async function openDoor(
   address: string,
   grpc: Server,
@@ -24,7 +24,7 @@ export async function openDoor(
   const listener = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    // One that the other side resets is closed; there is nobody to tell.
+    // A connection that the client resets is closed. No log is needed.
     socket.on('error', () => socket.destroy());
     injector.injectConnection(socket);
   });

@@ -5,8 +5,8 @@ import type { UserProtocol } from '../port.ts';
 import { Panic, Refusal } from './refusal.ts';
 import { readAsXray } from './uuid.ts';
 
-// The users of one inbound, as Xray's validators keep them: one map by name and one by what opens
-// it. They don't know of each other, and that is where its traps come from (XRAY.md 2).
+// The users of one inbound, like Xray's validators: a map by name and a map by secret. The two maps
+// are not consistent with each other, which causes Xray's traps (docs/xray-facts.md).
 
 export interface Account {
   readonly type: string;
@@ -18,21 +18,21 @@ export interface Account {
 export interface HeldUser {
   readonly email: string;
   readonly account: Account;
-  /** As an entry of a list of users, encoded once: a list of 100,000 is a matter of copying. */
+  /** An entry of a list of users, encoded once. So a list of 100,000 users is only copied. */
   readonly entry: Uint8Array;
 }
 
 interface Ways {
-  /** Where Xray's errors say that they come from. */
+  /** The package that Xray's errors name. */
   readonly origin: string;
-  /** Whether users without a name are listed and counted. */
+  /** True if users without a name are listed and counted. */
   readonly listsNameless: boolean;
-  /** What is compared when somebody connects. */
+  /** The value that a new connection is compared with. */
   key(secret: string): string;
 }
 
 const ways: Readonly<Record<UserProtocol, Ways>> = {
-  // Bytes 6 and 7 carry a route, and are not part of who somebody is.
+  // Bytes 6 and 7 carry a route and do not identify the user.
   vless: {
     origin: 'proxy/vless',
     listsNameless: false,
@@ -63,7 +63,7 @@ export class EmbeddedInbound {
     if (!fits && this.protocol !== 'vmess') throw new Panic('an account of another protocol');
     if (name === '') this.#nameless.push(user);
     else this.#byName.set(name, user);
-    // VMess refuses, but keeps the user: he is listed, and his removal kills the node.
+    // VMess refuses the user and keeps it. It is listed, and its removal crashes the node.
     if (!fits) throw new Refusal('proxy/vmess: account type is incorrect');
     this.#byKey.set(this.#ways.key(user.account.secret), user);
   }
@@ -75,7 +75,7 @@ export class EmbeddedInbound {
     if (user === undefined) throw new Refusal(`${origin}: User ${email} not found.`);
     if (user.account.type !== accountTypes[this.protocol]) throw new Panic('a foreign account');
     this.#byName.delete(email.toLowerCase());
-    // Whoever else has the same key can't connect any more either, though still listed.
+    // Another user with the same key cannot connect any more either, and stays listed.
     this.#byKey.delete(key(user.account.secret));
   }
 
@@ -92,20 +92,20 @@ export class EmbeddedInbound {
     return this.#byName.size + (this.#ways.listsNameless ? this.#nameless.length : 0);
   }
 
-  /** Whoever would be let in with this UUID (Trojan: password) now. */
+  /** The user that this UUID (Trojan: password) would open now. */
   opened(secret: string): HeldUser | undefined {
     return this.#byKey.get(this.#ways.key(secret));
   }
 }
 
-/** What an account says, with the errors that Xray has for those that it can't read. */
+/** Reads an account. @throws Refusal with Xray's error if the account is unreadable */
 export function readAccount({ type, value }: wire.TypedMessage.$Shape): Account {
   const protocol = (Object.keys(accountTypes) as UserProtocol[]).find(
     (each) => accountTypes[each] === type,
   );
   const failed = 'app/proxyman/command: failed to parse user';
   if (protocol === undefined) {
-    // A message that Xray knows, but no account.
+    // A message type of Xray that is not an account.
     throw type?.startsWith('xray.common.') === true
       ? new Refusal(`${failed} > common/protocol: Unknown account type: ${type}`)
       : new Refusal(`${failed} > proto: not found`);

@@ -11,59 +11,59 @@ import { type Door, openDoor } from './door.ts';
 import { type InboundConfig, Life } from './operations.ts';
 import { Panic, Refusal } from './refusal.ts';
 
-// A node within this process: Xray's API over real gRPC, with its semantics, its texts and its
-// traps, and nothing behind it but the answer to "would this UUID be let in?". The demonstration
-// and most tests need no other. The contract test holds it against a real Xray.
+// A node in this process: Xray's API over real gRPC, with its semantics, texts and traps. It serves
+// no traffic, and only decides if a UUID would be accepted. The demo and most tests use it. The
+// contract test compares it with a real Xray.
 
 /**
- * What becomes of one call, for those who want a node to misbehave.
- * hang: no answer, ever · die: before it is carried out · die_after: once it is, before the answer
- * · lose_answer: carried out, no answer · garbage: an answer that can't be read
+ * The behaviour of one call, for tests of faults.
+ * hang: no answer · die: the node ends before it executes the call · die_after: the node ends before
+ * the answer · lose_answer: executed, no answer · garbage: an unreadable answer
  */
 export type Conduct = 'serve' | 'hang' | 'die' | 'die_after' | 'lose_answer' | 'garbage';
 
 export interface CallSeen {
   /** `AlterInbound`, `GetSysStats`, … */
   readonly method: string;
-  /** Of the inbound, and of the user; empty where the call names none. */
+  /** The inbound and the user of the call; empty if the call names none. */
   readonly tag: string;
   readonly name: string;
-  /** Whether it adds that user. */
+  /** True if the call adds the user. */
   readonly adds: boolean;
 }
 
 export interface EmbeddedNodeOptions {
   readonly inbounds: readonly InboundConfig[];
-  /** Where it listens: `127.0.0.1:0` takes any free port; `unix:/path`. */
+  /** The address to listen on: `127.0.0.1:0` takes a free port; `unix:/path`. */
   readonly listen?: string;
   /** PEM. With `ca`, clients must show a certificate of that authority. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer; readonly ca?: Buffer };
-  /** A clock that goes forward, for the uptime; ms. */
+  /** A monotonic clock for the uptime, in ms. */
   readonly nowMs?: () => number;
-  /** Asked before each call; may wait, for latency. */
+  /** Called before each call. It may wait, to add latency. */
   readonly conduct?: (call: CallSeen) => Conduct | Promise<Conduct>;
-  /** Methods that it doesn't have yet, as an older Xray: `ListInbounds`, `GetInboundUsers`. */
+  /** Methods that an older Xray lacks: `ListInbounds`, `GetInboundUsers`. */
   readonly lacks?: readonly string[];
-  /** What `api.services` of the configuration names; default: both. */
+  /** The `api.services` of the configuration; default: both. */
   readonly services?: readonly ('HandlerService' | 'StatsService')[];
 }
 
 export interface EmbeddedNode {
-  /** What goes into `api` of a node's configuration. */
+  /** The value for `api` of a node in the configuration. */
   readonly api: string;
-  /** Whether it lives. */
+  /** True while the node runs. */
   up(): boolean;
-  /** Whether a new connection with this UUID (Trojan: password) and flow would be let in now. */
+  /** True if a new connection with this UUID (Trojan: password) and flow would be accepted now. */
   admits(tag: string, uuid: string, flow?: string): boolean;
-  /** The names of an inbound's users, as they were given. */
+  /** The names of an inbound's users, in their original spelling. */
   names(tag: string): readonly string[];
-  /** Ends as a process that is killed: connections drop, the port refuses, users are gone. */
+  /** Ends like a killed process: connections break, the port refuses, users are lost. */
   die(): void;
-  /** A new life on the same address, without users; with other inbounds, if they are given. */
+  /** A new boot on the same address, without users. `inbounds` replaces the inbounds. */
   restart(inbounds?: readonly InboundConfig[]): Promise<void>;
-  /** Removes an inbound and adds it again, as a panel does: its users are gone, the uptime goes on. */
+  /** Removes an inbound and adds it again, like a panel. Its users are lost, the uptime continues. */
   remake(tag: string): void;
-  /** Ends it for good. */
+  /** Ends the node permanently. */
   stop(): void;
 }
 
@@ -82,7 +82,7 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
     alive = undefined;
   };
 
-  /** Carries a call out in the life that it came to. */
+  /** Executes a call in the boot that received it. */
   const serve = async (life: Life, path: Path, request: Buffer, done: Done): Promise<void> => {
     const how = await conduct({ method: methodOf(path), ...aboutWhom(path, request) });
     if (alive?.life !== life) return;
@@ -111,7 +111,7 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
         });
       });
       server.register(path, handler, asIs, asIs, 'unary');
-      // Xray answers to its ancestor's names as well.
+      // Xray also serves the method names of V2Ray.
       server.register(path.replace('/xray.', '/v2ray.core.'), handler, asIs, asIs, 'unary');
     }
     const door = await openDoor(address, server, credentialsOf(options));
@@ -157,14 +157,14 @@ function handlerOf(
   return (_, done) => done(refusal(status.UNIMPLEMENTED, missing));
 }
 
-/** HTTP/2 allows no space at the end of a header: such a text of Xray's arrives as none at all. */
+/** HTTP/2 allows no space at the end of a header. The client gets such a text of Xray as empty. */
 function refusal(code: status, text: string): { code: status; details: string } {
   return { code, details: text.endsWith(' ') ? '' : text };
 }
 
 const methodOf = (path: Path): string => path.split('/').at(-1) ?? '';
 
-/** For `conduct` alone, so what can't be read names nobody. */
+/** Only for `conduct`, so an unreadable request names no user. */
 function aboutWhom(path: Path, request: Buffer): Omit<CallSeen, 'method'> {
   const nobody = { tag: '', name: '', adds: false };
   if (path !== paths.alterInbound) return nobody;

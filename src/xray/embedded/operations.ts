@@ -12,16 +12,16 @@ import type { UserProtocol } from '../port.ts';
 import { type Account, EmbeddedInbound, type HeldUser, readAccount } from './inbound.ts';
 import { Panic, Refusal } from './refusal.ts';
 
-// What each method does, bytes to bytes, in the order in which Xray looks at a request: that decides
-// which error is told when several are due.
+// Each method, from bytes to bytes. The checks have the order of Xray, which decides between several
+// possible errors.
 
 export interface InboundConfig {
   readonly tag: string;
-  /** `door`: one that has no users to manage, as a dokodemo-door. */
+  /** `door`: an inbound without users, like dokodemo-door. */
   readonly protocol: UserProtocol | 'door';
 }
 
-/** One life of a node: from its start to its end. */
+/** One boot of a node, from its start to its end. */
 export class Life {
   readonly #inbounds: Map<string, EmbeddedInbound | 'door'>;
   readonly #uptimeMs: () => number;
@@ -36,19 +36,19 @@ export class Life {
     this.#uptimeMs = uptimeMs;
   }
 
-  /** The inbound, if it is one with users; for those who look without a call. */
+  /** The inbound, if it has users. For tests that read without a call. */
   inbound(tag: string): EmbeddedInbound | undefined {
     const found = this.#inbounds.get(tag);
     return found === 'door' ? undefined : found;
   }
 
-  /** The inbound is there again, without users. */
+  /** Adds the inbound again, without users. */
   remake(tag: string): void {
     const found = this.inbound(tag);
     if (found !== undefined) this.#inbounds.set(tag, new EmbeddedInbound(found.protocol));
   }
 
-  /** @throws Refusal, or Panic, which ends this life */
+  /** @throws Refusal, or Panic, which ends this boot */
   answer(path: Path, request: Uint8Array): Uint8Array {
     switch (path) {
       case paths.alterInbound:
@@ -119,7 +119,7 @@ export class Life {
 
 function usersOf(inbound: EmbeddedInbound, email: string): Uint8Array {
   if (email === '') return Buffer.concat(inbound.listed().map(({ entry }) => entry));
-  // Somebody who isn't there is one user without anything, not an error.
+  // A missing user is one empty entry, not an error.
   return inbound.named(email)?.entry ?? wire.InboundUsers.encode({ users: [{}] }).finish();
 }
 

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 
-/** An error that Xray answers: nearly always code 2, and only the text tells which. */
+/** An error of Xray. The code is nearly always 2, so only the text distinguishes errors. */
 export class Refusal extends Error {
   readonly code: status;
 
@@ -11,7 +11,7 @@ export class Refusal extends Error {
   }
 }
 
-/** What ends the whole process in Xray: its API server has no recovery (XRAY.md 0). */
+/** A fault that ends the whole Xray process, because its API server does not recover. */
 export class Panic extends Error {
   constructor(text: string) {
     super(text);

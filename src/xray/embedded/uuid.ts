@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
-// Xray's own reading of a UUID, with all that it lets pass (XRAY.md 2): the stand-in must be no
-// stricter than the real one, or a truncated UUID would be found in tests and not in production.
+// Xray's parser of UUIDs, with all invalid forms that it accepts (docs/xray-facts.md). A stricter
+// embedded node would refuse a truncated UUID in tests, and a real Xray would accept it.
 
 export type Read = { readonly id: string } | { readonly wrong: string };
 
@@ -9,7 +9,7 @@ function dashed(hex: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** A UUIDv5 over the nil namespace, of whatever 1 to 30 bytes. */
+/** A UUIDv5 in the nil namespace, of 1 to 30 bytes. */
 function hashed(text: string): string {
   const hash = createHash('sha1').update(Buffer.alloc(16)).update(text).digest().subarray(0, 16);
   hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x50;
@@ -17,7 +17,7 @@ function hashed(text: string): string {
   return dashed(hash.toString('hex'));
 }
 
-/** The canonical UUID that a text stands for, or the error's text. */
+/** The canonical UUID of a text, or the text of the error. */
 export function readAsXray(text: string): Read {
   const bytes = Buffer.byteLength(text);
   const invalid = { wrong: `common/uuid: invalid UUID: ${text}` };

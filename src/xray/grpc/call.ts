@@ -6,19 +6,19 @@ import { exchange } from './exchange.ts';
 import { answerMaxBytes, Deframer } from './framing.ts';
 import { faultOf, garbage, type Refusal } from './status.ts';
 
-// Calls with one message there and one back, as all of Xray's are. What is in the answer is read by
-// us, so that garbage is told apart.
+// Calls with one request message and one response message, like all calls of Xray. The response is
+// decoded here, so that garbage gets a fault of its own.
 
 export interface Call {
   readonly path: Path;
   readonly request: Uint8Array;
-  /** How large the message of the answer may be; by default `answerMaxBytes`. */
+  /** The limit of the response message in bytes; default: `answerMaxBytes`. */
   readonly maxBytes?: number;
-  /** Of the inbound that it is about. */
+  /** The tag of the inbound. */
   readonly tag?: string;
-  /** A refusal that is an answer, such as "already exists": its value instead of a Fault. */
+  /** Maps a refusal that counts as an answer, such as "already exists", to a value. */
   readonly expects?: (refusal: Refusal) => boolean;
-  /** The connection that it is meant for. */
+  /** The only connection for this call. */
   readonly on?: Connection;
 }
 
@@ -52,8 +52,8 @@ export async function ask(
 }
 
 /**
- * An answer's message in pieces, as they come, of which no more is held than what is under way.
- * The deadline is for the whole, with what is done with a piece before the next one is asked for.
+ * The pieces of a response message, as they arrive. Only pending pieces are in memory. The deadline
+ * covers the whole response and the caller's work between two pieces.
  * @throws Fault
  */
 export async function* pieces(
@@ -87,7 +87,7 @@ export async function* pieces(
     for (let piece = await came.promise; piece !== undefined; piece = await came.promise) {
       yield piece;
       came = Promise.withResolvers();
-      // It may have broken off while nobody waited for a piece.
+      // The stream may have failed while no caller waited for a piece.
       if (over !== undefined) break;
       go();
     }
@@ -109,8 +109,8 @@ function mustEnd(api: string, deframer: Deframer): void {
 type Decoder<Message> = { decode(reader: protobuf.Reader): Message };
 
 /**
- * A reader that drops what our .proto doesn't name. By default it would keep those bytes beside the
- * message, and with them the private keys of an inbound's configuration.
+ * A reader that drops fields that wire.proto does not have. The default reader would keep their bytes,
+ * and with them the private keys of an inbound's configuration.
  */
 export function readerOf(bytes: Uint8Array): protobuf.Reader {
   const reader = protobuf.Reader.create(bytes);

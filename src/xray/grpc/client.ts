@@ -19,7 +19,7 @@ import { listMaxBytes, listUsersMax, named, slices } from './listing.ts';
 import { garbage, type Refusal, saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
 import { wire } from './wire.js';
 
-/** A node over gRPC. Connects with the first call. @throws Fault bad_address, node_certificate */
+/** A node by gRPC. The first call connects. @throws Fault bad_address, node_certificate */
 export function connectNode(address: NodeAddress): NodeApi {
   const { api } = address;
   const connections = new Connections(address);
@@ -49,7 +49,7 @@ export function connectNode(address: NodeAddress): NodeApi {
     return found;
   }
 
-  /** How an inbound's users are added, by what was read on the connection that stands. */
+  /** The account type of an inbound, as read on the present connection. */
   async function protocolOf(
     tag: string,
     patience?: Patience,
@@ -67,7 +67,7 @@ export function connectNode(address: NodeAddress): NodeApi {
     throw new Fault('permanent', 'no_user_manager', sentence);
   }
 
-  /** Whether it was done; if not, the node said what `expects` knows. */
+  /** True if the call changed the node; false if the node answered one of `expects`. */
   async function alter(
     tag: string,
     operation: wire.TypedMessage.$Shape,
@@ -137,7 +137,7 @@ function inboundOf(tag: string, type: string, front: InboundFront | undefined): 
   return { tag, manages: true, protocol, ...(front && { front }) };
 }
 
-/** A node returns its configuration here, with the users that are written there: 100 bytes each. */
+/** A node returns its configuration here, with the users of its file: 100 bytes each. */
 const inboundsMaxBytes = 32 * 1_024 * 1_024;
 
 /** Its deadline would be hours. @throws Fault node_garbage */
@@ -146,7 +146,7 @@ function mustBeFew(api: string, users: number): number {
   throw garbage(api, new Error(`${users} users on one inbound; expected at most ${listUsersMax}`));
 }
 
-/** 64-bit fields come as Long, whatever the generated types say. Ours are far below 2^53. */
+/** 64-bit fields arrive as Long, against the generated types. The values are far below 2^53. */
 function whole(value: unknown): number {
   return Number(value ?? 0);
 }
@@ -157,7 +157,7 @@ function mustBeName(name: string): void {
   throw new Fault('permanent', 'bad_name', sentence);
 }
 
-/** Without a name it would be a call about everybody, or nobody. */
+/** A call without a name would concern all users or none. */
 function mustBeSaid(name: string): void {
   if (name !== '') return;
   throw new Fault(
@@ -169,7 +169,7 @@ function mustBeSaid(name: string): void {
 
 function mustBeCredential(id: string): void {
   if (readCredentialId(id) !== undefined) return;
-  // Not quoted in full: whoever has the UUID can connect.
+  // Not quoted in full, because the UUID opens the node.
   const sentence = `a credential of ${id.length} characters is no UUID of 36 in lower case; it was not sent`;
   throw new Fault('permanent', 'bad_credential', sentence);
 }

@@ -7,28 +7,27 @@ import { secondMs } from '../../kernel/instant.ts';
 import { isNoAddress, type NodePlace, nodePlace } from '../../kernel/node-address.ts';
 import { unconnected } from './status.ts';
 
-// From a node's address and TLS files to a connection that speaks HTTP/2, or a fault that says why
-// there is none. Files are read for each connection: a certificate that was renewed is used by the
-// next one.
+// Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files are
+// read for each connection, so the next connection uses a renewed certificate.
 
-/** `true`: TLS by the system's authorities. Files: PEM; `cert` and `key` together are mTLS. */
+/** `true`: TLS with the authorities of the system. Files: PEM; `cert` and `key` give mTLS. */
 export type NodeTls =
   | boolean
   | {
       readonly ca?: string | undefined;
       readonly cert?: string | undefined;
       readonly key?: string | undefined;
-      /** The name that the certificate is for, where it isn't the address's. */
+      /** The name in the certificate, if it differs from the address. */
       readonly server_name?: string | undefined;
     };
 
-/** As the books have it: `host:port`, `[ipv6]:port` or `unix:/path`. */
+/** `host:port`, `[ipv6]:port` or `unix:/path`. */
 export interface NodeAddress {
   readonly api: string;
   readonly tls?: NodeTls;
 }
 
-/** To a node on the other side of the world, with TLS, after a lost packet. */
+/** Enough for a distant node with TLS after a lost packet. */
 export const connectDeadlineMs = 5 * secondMs;
 
 function placeOf(api: string): NodePlace {
@@ -67,7 +66,7 @@ function secured({ api, tls: files = false }: NodeAddress): SecureContext | unde
   }
 }
 
-/** Whether there is anything to connect to, before it is tried. @throws Fault bad_address, node_certificate */
+/** Checks address and files before a connection. @throws Fault bad_address, node_certificate */
 export function mustConnect(address: NodeAddress): void {
   placeOf(address.api);
   secured(address);
@@ -76,13 +75,13 @@ export function mustConnect(address: NodeAddress): void {
 const windowBytes = 4 * 1_024 * 1_024;
 
 const options = {
-  // What of a list is under way to us: at a distance of 50 ms 80 MB a second.
+  // The receive window of a list: 80 MB a second at a distance of 50 ms.
   settings: { enablePush: false, initialWindowSize: windowBytes },
-  // How much is under way is the keeper's business.
+  // The keeper limits the pending calls.
   maxSessionMemory: Number.MAX_SAFE_INTEGER,
 };
 
-/** A session and the socket under it. */
+/** A session and its socket. */
 export interface NodeSession {
   readonly session: ClientHttp2Session;
   readonly socket: Socket;
@@ -98,8 +97,8 @@ export function destroy({ session, socket }: NodeSession): void {
 }
 
 /**
- * A connection on which the other side has said that it speaks HTTP/2, so that whatever was no
- * Xray is found before a call leaves.
+ * Opens a connection and waits for the HTTP/2 settings of the server. So a server that is no Xray is
+ * detected before a call is sent.
  * @throws Fault bad_address, node_certificate, node_not_xray, node_unreachable
  */
 export function connect(address: NodeAddress): Promise<NodeSession> {
@@ -115,7 +114,7 @@ export function connect(address: NodeAddress): Promise<NodeSession> {
           ...place,
           secureContext,
           ALPNProtocols: ['h2'],
-          // The certificate is compared with it too; an IP address can't be asked for by SNI.
+          // The certificate is compared with this name. SNI cannot contain an IP address.
           ...(isIP(name) === 0 ? { servername: name } : {}),
         });
   const authority = 'path' in place ? 'localhost' : api;
@@ -136,8 +135,8 @@ function ready(api: string, opened: NodeSession): Promise<NodeSession> {
       () => fail(`no connection within ${connectDeadlineMs / secondMs} s`),
       connectDeadlineMs,
     );
-    // All stay: an error that nobody listens to would end the process. The session doesn't hear of
-    // all of its socket's: not that the other side wants a certificate, for one.
+    // All listeners stay, because an error without a listener would end the process. The session does
+    // not get every error of its socket, for example that the server requires a certificate.
     const failBy = (error: Error): void => fail(describe(error), error);
     socket.on('error', failBy);
     let hungUp = 'the other side hung up';
@@ -154,11 +153,11 @@ function ready(api: string, opened: NodeSession): Promise<NodeSession> {
   });
 }
 
-/** Some say so when they want another certificate than ours, and don't say why. */
+/** Codes of servers that require another certificate and give no reason. */
 const hungUpSecured =
   'the other side hung up once TLS was agreed on; it may want another certificate of us';
 
-/** Node's own words, with its code, which some of its sentences leave out. */
+/** The text of Node, with its code if the text lacks the code. */
 function describe(error: Error): string {
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined || error.message.includes(code)

@@ -2,14 +2,16 @@ import { type ClientHttp2Stream, constants } from 'node:http2';
 import { connect, destroy, mustConnect, type NodeAddress, type NodeSession } from './connect.ts';
 import { framed } from './framing.ts';
 
-// The connections of one client, of which one stands at a time: opened with the first call, and
-// anew with the first one after it broke. No call is ever repeated, and none goes out on another
-// connection than it was meant for. There are no pings: those that come more often than every 5
-// minutes get a connection closed (XRAY.md 2).
+// The connections of one client.
+//
+// 1. A client has one connection at a time. The first call opens it, and the first call after a break
+//    opens the next one.
+// 2. No call is repeated, and no call is sent on another connection than its own.
+// 3. There are no pings: a node closes a connection with more than one ping in 5 minutes.
 
-/** One connection, for as long as it stands. */
+/** One connection. */
 export interface Connection extends NodeSession {
-  /** How many heads and pieces of answers have arrived on it. */
+  /** The number of header blocks and data pieces that arrived. */
   heard: number;
   /** The deadline after which this connection was destroyed, if a call had no answer at all. */
   silentMs: number | undefined;
@@ -20,10 +22,10 @@ export class Connections {
   #present: Connection | undefined;
   #opening: Promise<Connection> | undefined;
   #closed = false;
-  /** How many were opened. */
+  /** The number of opened connections. */
   opened = 0;
 
-  /** Nothing is sent yet. @throws Fault bad_address, node_certificate */
+  /** Sends nothing. @throws Fault bad_address, node_certificate */
   constructor(address: NodeAddress) {
     mustConnect(address);
     this.#address = address;
@@ -33,13 +35,13 @@ export class Connections {
     return this.#address.api;
   }
 
-  /** The one that stands. */
+  /** The open connection. */
   get present(): Connection | undefined {
     if (this.#present !== undefined && !stands(this.#present)) this.#present = undefined;
     return this.#present;
   }
 
-  /** Opens one, once for all who want one now. @throws Fault */
+  /** Opens a connection, once for all concurrent callers. @throws Fault */
   open(): Promise<Connection> {
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
@@ -57,9 +59,9 @@ export class Connections {
   }
 
   /**
-   * Destroys a connection on which a call had no answer within its deadline, and no other call had
-   * one meanwhile. All calls under way there fail with this deadline. A graceful close would wait
-   * for the node, and a silent node never answers: each attempt would leave a socket open.
+   * Destroys a connection on which a call got no answer within its deadline, and no other call got
+   * one meanwhile. All pending calls fail with this deadline. A graceful close would wait for the
+   * node. A silent node never answers, so each attempt would leave an open socket.
    */
   giveUp(connection: Connection, silentMs: number): void {
     if (this.#present === connection) this.#present = undefined;
@@ -68,7 +70,7 @@ export class Connections {
     destroy(connection);
   }
 
-  /** Calls that are under way are lost. */
+  /** Pending calls are lost. */
   close(): void {
     this.#closed = true;
     if (this.#present !== undefined) destroy(this.#present);
@@ -86,7 +88,7 @@ const headers = {
   [constants.HTTP2_HEADER_TE]: 'trailers',
 };
 
-/** Sends a request's only message. */
+/** Sends the only message of a request. */
 export function send(
   { session }: Connection,
   path: string,

@@ -2,8 +2,8 @@ import type { Flow } from '../../kernel/flow.ts';
 import type { UserProtocol } from '../port.ts';
 import { wire } from './wire.js';
 
-// Names on the wire that the .proto can't carry: paths of methods, and the types of messages that
-// travel inside others, by their bare full names. Client and embedded node share them.
+// Names on the wire that wire.proto cannot express: paths of methods, and full type names of embedded
+// messages. The client and the embedded node share them.
 
 export const handlerService = 'xray.app.proxyman.command.HandlerService';
 export const statsService = 'xray.app.stats.command.StatsService';
@@ -27,7 +27,7 @@ export const accountTypes: Readonly<Record<UserProtocol, string>> = {
   trojan: 'xray.proxy.trojan.Account',
 };
 
-/** What an inbound's configuration is called in ListInbounds. */
+/** The type of an inbound's configuration in ListInbounds. */
 export const inboundTypes: Readonly<Record<UserProtocol, string>> = {
   vless: 'xray.proxy.vless.inbound.Config',
   vmess: 'xray.proxy.vmess.inbound.Config',
@@ -38,7 +38,7 @@ export function protocolOfInbound(type: string): UserProtocol | undefined {
   return (Object.keys(inboundTypes) as UserProtocol[]).find((each) => inboundTypes[each] === type);
 }
 
-/** The account that opens an inbound of this protocol to a UUID; Trojan takes it as password. */
+/** The account that opens an inbound of this protocol to a UUID. Trojan uses it as the password. */
 export function accountFor(
   protocol: UserProtocol,
   id: string,

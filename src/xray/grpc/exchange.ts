@@ -6,28 +6,27 @@ import { type Connection, type Connections, send, stands } from './connections.t
 import type { Path } from './contract.ts';
 import { brokenOff, garbage, neverLeft, type Refusal, strangeness, verdict } from './status.ts';
 
-// One call of gRPC: a request, the pieces of an answer, and a status behind them, within a deadline
-// and until a signal. It is written on Node's HTTP/2 and not on @grpc/grpc-js for a third of the
-// processor time, and since a long list has to be read while it comes (docs/benchmarks.md). At the
-// other end of the tests there is grpc-js, or a real Xray.
+// One gRPC call: a request, the pieces of a response, and a status, with a deadline and a signal. It
+// uses Node's HTTP/2 instead of @grpc/grpc-js, for a third of the processor time. A long list is
+// also read while it arrives (docs/benchmarks.md). Tests use a server of grpc-js or a real Xray.
 
-/** One call. Enough for a node on the other side of the world, short of a person's patience. */
+/** The deadline of one call: enough for a distant node, and short for a waiting person. */
 export const callDeadlineMs = 5 * secondMs;
 
 export interface Request {
   readonly path: Path;
   readonly message: Uint8Array;
-  /** The connection on which it goes out, or not at all; else the one that stands, or a new one. */
+  /** The only connection for this call. Default: the open one, or a new one. */
   readonly on?: Connection | undefined;
 }
 
-/** Gets an answer's bytes as they come; may pause the stream. @throws Error: they can't be read */
+/** Receives the bytes of a response; may pause the stream. @throws Error if they are unreadable */
 export type Hear = (bytes: Buffer, stream: ClientHttp2Stream) => void;
 
-/** How a call ended that has reached the node. */
+/** The result of a call that reached the node. */
 export interface Ended {
   readonly on: Connection;
-  /** undefined: it was carried out. */
+  /** undefined: the node executed the call. */
   readonly refusal: Refusal | undefined;
 }
 
@@ -56,8 +55,7 @@ export function exchange(
     };
     const onAbort = (): void => giveUp(cancelled(api));
     let onLate = (): Fault => neverLeft(api, `no connection within ${deadlineMs / secondMs} s`);
-    // A timer of our own: a deadline that is a time of day would end every call at once, or none,
-    // when a clock is set.
+    // A monotonic timer: with a deadline as a time of day, a clock change would end all calls or none.
     const timer = setTimeout(() => giveUp(onLate()), deadlineMs);
     const begin = (on: Connection): void => {
       if (isOver) return;
@@ -104,14 +102,14 @@ function heed(signal: AbortSignal): Heeded {
   return fresh;
 }
 
-/** One listener for all calls of a signal: adding one for each was a tenth of what they cost. */
+/** One listener for all calls of a signal. One listener per call took a tenth of the time. */
 function whenAborted(signal: AbortSignal, act: () => void): () => void {
   const { acts, tell } = heed(signal);
   if (acts.size === 0) signal.addEventListener('abort', tell);
   acts.add(act);
   return () => {
     acts.delete(act);
-    // A signal that is made of others lives for as long as it has a listener.
+    // A listener keeps a combined signal in memory.
     if (acts.size === 0) signal.removeEventListener('abort', tell);
   };
 }
@@ -123,7 +121,7 @@ interface Attended {
   readonly hear: Hear;
 }
 
-/** @param ended once, with what came of it; undefined: it is well */
+/** @param ended called once with the fault; undefined: success */
 function attend({ api, on, stream, hear }: Attended, ended: (end?: Refusal | Fault) => void) {
   let head: IncomingHttpHeaders | undefined;
   let tail: IncomingHttpHeaders | undefined;
@@ -150,7 +148,7 @@ function attend({ api, on, stream, hear }: Attended, ended: (end?: Refusal | Fau
   });
   stream.on('close', () => {
     if (head !== undefined) ended(verdict(api, head, tail, cause));
-    // Told apart, since only what was certainly not carried out may be sent again without care.
+    // A separate fault, because only a call that was certainly not executed may be sent again freely.
     else if (stream.pending || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
       ended(neverLeft(api, cause?.message ?? 'the node takes no more calls', cause));
     else if (on.silentMs !== undefined) ended(tooLate(api, on.silentMs));

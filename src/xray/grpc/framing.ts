@@ -1,5 +1,4 @@
-// How a message lies in HTTP/2's data: behind a byte that says whether it is compressed, which ours
-// never are, and its length.
+// The frame of a gRPC message in HTTP/2 data: a byte for compression, always 0 here, and the length.
 
 const prefixBytes = 5;
 
@@ -14,7 +13,7 @@ export function framed(message: Uint8Array): Buffer {
 /** An answer that is no listing of users has a few hundred bytes. */
 export const answerMaxBytes = 1_024 * 1_024;
 
-/** Takes one message out of pieces, as they come and however they were cut. */
+/** Extracts one message from pieces of any size. */
 export class Deframer {
   readonly #maxBytes: number;
   #prefix: Buffer = Buffer.alloc(0);
@@ -24,7 +23,7 @@ export class Deframer {
     this.#maxBytes = maxBytes;
   }
 
-  /** @returns what of the message is in this piece. @throws Error: this is no answer of one message */
+  /** @returns the part of the message in this piece. @throws Error if it is not one message */
   take(piece: Buffer): Buffer {
     if (this.#left === undefined) {
       this.#prefix = Buffer.concat([this.#prefix, piece]);
@@ -39,7 +38,7 @@ export class Deframer {
     return this.#counted(piece);
   }
 
-  /** @throws Error: there was no message, or not all of it */
+  /** @throws Error if the message is missing or incomplete */
   end(): void {
     if (this.#left === undefined) throw new Error('an answer without a message');
     if (this.#left > 0) throw new Error(`a message that ends ${this.#left} bytes early`);

@@ -4,7 +4,7 @@ import type { InboundFront } from '../port.ts';
 import { decoded } from './call.ts';
 import { wire } from './wire.js';
 
-// What a client meets at an inbound, of what the node returns. Keys are not read.
+// The settings of an inbound that a client needs, as the node returns them. Keys are not read.
 
 const receiverType = 'xray.app.proxyman.ReceiverConfig';
 const securities: Readonly<Record<string, InboundFront['security']>> = {
@@ -15,7 +15,7 @@ const securities: Readonly<Record<string, InboundFront['security']>> = {
 /** A node has a handful of names; a hostile one could return thousands. */
 const shownMax = 100;
 
-/** undefined: the node does not return it, or it is of a kind that this program does not know. */
+/** undefined: the node does not return it, or its kind is unknown. */
 export function frontOf(
   api: string,
   settings: wire.TypedMessage.$Shape | null | undefined,

@@ -7,14 +7,14 @@ import { accountTypes } from './contract.ts';
 import { garbage } from './status.ts';
 import { wire } from './wire.js';
 
-// A list of users comes as one message, 10 MB for 100,000 of them, 131 MB for a million. It is read
-// while it comes: what is held is the slice, and what is on its way.
+// A list of users is one message: 10 MB for 100,000 users, 131 MB for a million. It is read while it
+// arrives, so memory holds only one slice and the pending data.
 
 const sliceMax = 1_000;
 
-/** Five times as many as Perennial is made for. */
+/** Five times the largest supported node. */
 export const listUsersMax = 5_000_000;
-/** 200 bytes for each of them; a user of ours takes 131. */
+/** 200 bytes for each user. A user of Perennial takes 131. */
 export const listMaxBytes = 1_000 * 1_024 * 1_024;
 
 /** Field 1, length-delimited: a user. */
@@ -40,13 +40,13 @@ function listed(api: string, user: wire.User.$Shape): ListedUser {
   }
 }
 
-/** The one of that name in an answer about it: nobody is an entry without a name. @throws Fault node_garbage */
+/** The user in the answer about one name. A missing user is an empty entry. @throws Fault node_garbage */
 export function named(api: string, name: string, bytes: Uint8Array): ListedUser | undefined {
   const users = decoded(api, wire.InboundUsers, bytes).users ?? [];
   return users.map((user) => listed(api, user)).find((user) => user.name === name);
 }
 
-/** No user takes so much: what says so is garbage, and isn't waited for. */
+/** No user is larger. A larger length is garbage, and the client does not wait for it. */
 const userMaxBytes = 1_024 * 1_024;
 
 /** @param pieces of the message. @throws Fault node_garbage, and those of `pieces` */
@@ -72,7 +72,7 @@ export async function* slices(
   if (slice.length > 0) yield slice;
 }
 
-/** Those that are whole. @returns also how many bytes they take */
+/** The complete users. @returns also their size in bytes */
 function usersIn(api: string, bytes: Buffer): { users: ListedUser[]; read: number } {
   const reader = readerOf(bytes);
   const users: ListedUser[] = [];
@@ -93,17 +93,17 @@ function whole(api: string, reader: protobuf.Reader, length: number): wire.User.
   }
 }
 
-/** Of the field that begins here; undefined: that isn't here yet. */
+/** The header of the next field; undefined: incomplete. */
 function lengthOfNext(api: string, reader: protobuf.Reader): number | undefined {
   const tag = numberAt(reader);
-  // The only field that an answer has.
+  // The only field of the response.
   if (tag !== undefined && tag !== userTag) throw garbage(api, new Error(`a field of tag ${tag}`));
   const length = tag === undefined ? undefined : numberAt(reader);
   if (length === undefined || length <= userMaxBytes) return length;
   throw garbage(api, new Error(`a user of ${length} bytes`));
 }
 
-/** undefined: it is cut off. */
+/** undefined: incomplete. */
 function numberAt(reader: protobuf.Reader): number | undefined {
   const end = Math.min(reader.len, reader.pos + varintMaxBytes);
   const ends = reader.buf.subarray(reader.pos, end).findIndex((byte) => byte < 0x80);

@@ -2,20 +2,20 @@ import type { IncomingHttpHeaders } from 'node:http2';
 import { Fault } from '../../kernel/faults.ts';
 import { foreignText } from '../../kernel/foreign-text.ts';
 
-// What a failed call means. Xray answers nearly everything with code 2 and a text (XRAY.md 2), so
-// the text has to be read, as narrowly as can be: "not found" alone means three things.
+// The meaning of a failed call. Xray answers nearly every error with code 2 and a text. So the text
+// is matched as narrowly as possible: "not found" alone has three meanings.
 
-/** gRPC's numbers, those that mean something to us. */
+/** The gRPC status codes that this client distinguishes. */
 const code = {
   ...{ ok: 0, unknown: 2, deadlineExceeded: 4, permissionDenied: 7 },
   ...{ unimplemented: 12, internal: 13, unavailable: 14, unauthenticated: 16 },
 } as const;
 
-/** What the node said instead of doing it. */
+/** The refusal of a node. */
 export interface Refusal {
   /** A status of gRPC, other than 0. */
   readonly code: number;
-  /** As `foreignText` returns it. */
+  /** Cleaned by `foreignText`. */
   readonly details: string;
 }
 
@@ -27,27 +27,27 @@ export function saysNotThere(refusal: Refusal): boolean {
   return saysOfUser(refusal, ' not found.');
 }
 
-/** The text is `… User NAME not found.`; only its middle may have been cut out. */
+/** The text is `… User NAME not found.`, possibly without its middle. */
 function saysOfUser({ code: status, details }: Refusal, end: string): boolean {
   if (status !== code.unknown || !details.endsWith(end)) return false;
   return details.slice(0, -end.length).includes('User ');
 }
 
-/** The first release that has a method; those before it answer code 12 (docs/xray-facts.md). */
+/** The first release with a method. Older ones answer code 12 (docs/xray-facts.md). */
 const since: readonly (readonly [method: string, need: string, version: string])[] = [
   ['ListInbounds', 'telling what its inbounds are', '25.6.7'],
   ['GetInboundUsers', 'listing and counting users', '24.11.5'],
 ];
 
-// OpenSSL's and Node's names for a certificate or a handshake that doesn't fit.
+// Codes of OpenSSL and Node for a wrong certificate or handshake.
 const certificate =
   /certificate|altnames|self.signed|issuer|CERT_|UNABLE_TO_|tlsv1 alert|wrong version number|SSL routines|EPROTO/i;
-// The other side answered in another tongue, before HTTP/2 was agreed on.
+// The server used another protocol before HTTP/2 was negotiated.
 const otherTongue = /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR/i;
 
-/** There is no connection, by what Node says. @param said with the error's code */
+/** The fault of a failed connection. @param said the error of Node with its code */
 export function unconnected(api: string, said: string, cause?: unknown): Fault {
-  // A certificate's names, or the first bytes of another protocol, may be part of it.
+  // The text may contain names of a certificate or the first bytes of another protocol.
   const details = foreignText(said);
   if (certificate.test(details)) {
     const sentence = `${api}: TLS can't be agreed on with the node (${details})`;
@@ -57,13 +57,13 @@ export function unconnected(api: string, said: string, cause?: unknown): Fault {
   return neverLeft(api, details, cause);
 }
 
-/** The node has certainly not heard of it. */
+/** The node certainly did not receive the call. */
 export function neverLeft(api: string, details: string, cause?: unknown): Fault {
   const sentence = `${api}: no connection (${details})`;
   return new Fault('transient', 'node_unreachable', sentence, cause);
 }
 
-/** The call had left. */
+/** The call was sent. */
 export function brokenOff(api: string, cause?: unknown): Fault {
   const sentence = `${api}: the connection broke during the call; whether it was carried out isn't known`;
   return new Fault('transient', 'node_lost', sentence, cause);
@@ -74,7 +74,7 @@ function notXray(api: string, details: string, cause?: unknown): Fault {
   return new Fault('permanent', 'node_not_xray', sentence, cause);
 }
 
-/** An answer that isn't gRPC's: what it is; undefined: it is. */
+/** Describes a response that is not gRPC; undefined: it is gRPC. */
 export function strangeness(head: IncomingHttpHeaders): string | undefined {
   if (Number(head[':status']) !== 200) return `HTTP status code ${head[':status']}`;
   const type = head['content-type'];
@@ -83,8 +83,8 @@ export function strangeness(head: IncomingHttpHeaders): string | undefined {
 }
 
 /**
- * What an answer comes to; undefined: it is well.
- * @param tail its last headers; undefined: it has one set of headers only, or broke off
+ * The fault of a response; undefined: success.
+ * @param tail the trailers; undefined: the response has one header block, or broke off
  */
 export function verdict(
   api: string,
@@ -101,7 +101,7 @@ export function verdict(
   return { code: Number(status), details: textOf(said['grpc-message']) };
 }
 
-/** Whatever stands in front of the node, or in its place. */
+/** An answer of a proxy before the node, or of another server. */
 function stranger(api: string, httpStatus: number, strange: string): Fault {
   switch (httpStatus) {
     case 401:
@@ -112,7 +112,7 @@ function stranger(api: string, httpStatus: number, strange: string): Fault {
       return neverLeft(api, strange);
     case 502:
     case 504:
-      // The one in front of the node may have lost it in the middle of the call.
+      // A proxy may have lost the node during the call.
       return brokenOff(api, new Error(strange));
     default:
       return notXray(api, strange);
@@ -123,7 +123,7 @@ function denied(api: string, details: string): Fault {
   return new Fault('permanent', 'node_denied', `${api}: access is denied (${details})`);
 }
 
-/** gRPC writes what isn't ASCII as %XX. HTTP/2 headers have up to 64 kB. */
+/** gRPC encodes characters outside ASCII as %XX. HTTP/2 headers have up to 64 kB. */
 function textOf(message: string | string[] | undefined): string {
   const text = typeof message === 'string' ? message : '';
   try {
@@ -168,7 +168,7 @@ export function garbage(api: string, cause: unknown): Fault {
   return new Fault('permanent', 'node_garbage', `${api}: the answer can't be read${why}`, cause);
 }
 
-/** @param tag of the inbound that the call was about, if it was about one */
+/** @param tag the inbound of the call, if any */
 export function faultOf(
   refusal: Refusal,
   { api, path, tag }: { api: string; path: string; tag: string | undefined },
