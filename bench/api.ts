@@ -78,9 +78,9 @@ async function startApi(
   return { child, ...told };
 }
 
-async function api({ subscriptions, due, small, say }: Options): Promise<Row[]> {
+async function api({ subscriptions, due, small, server, say }: Options): Promise<Row[]> {
   const requested = small ? smallLoad : usualLoad;
-  await using place = await openPlace();
+  await using place = await openPlace(server);
   await place.template('book', (client) => buildBook(client, { subscriptions, due }));
   say(`built ${subscriptions} subscriptions, ${due} due`);
   const customers = await using(place.url('book'), async (client) =>

@@ -51,8 +51,8 @@ async function measure(place: Place, { subscriptions, rounds, say }: Request): P
 
 export const benchmark: Benchmark = {
   says: 'how long the proof takes that books are right, and in how much memory',
-  async run({ subscriptions, rounds, say }) {
-    await using place = await openPlace();
+  async run({ subscriptions, rounds, server, say }) {
+    await using place = await openPlace(server);
     const rows: Row[] = [];
     for (const size of [Math.ceil(subscriptions / 10), subscriptions]) {
       rows.push(await measure(place, { subscriptions: size, rounds, say }));

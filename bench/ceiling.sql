@@ -77,7 +77,7 @@ WITH price AS MATERIALIZED (
       'price', price / 100 || '.' || lpad((price % 100)::text, 2, '0'),
       'missing', (taken - balance_minor) / 100 || '.'
         || lpad(((taken - balance_minor) % 100)::text, 2, '0'),
-      'currency', currency, 'plan', plan, 'period_days', period_days,
+      'others', null, 'currency', currency, 'plan', plan, 'period_days', period_days,
       'expires_at', to_char(expires_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
     $1::timestamptz, $1::timestamptz
   FROM decided WHERE NOT paid

@@ -70,8 +70,8 @@ async function measure(url: string, { perSecond, answerMs, count }: Pace) {
   return { rate: (count - 1) / seconds, told429: api.waits.length };
 }
 
-async function delivery({ rounds, small, say }: Options): Promise<Row[]> {
-  await using place = await openPlace();
+async function delivery({ rounds, small, server, say }: Options): Promise<Row[]> {
+  await using place = await openPlace(server);
   await place.template('delivery', async () => undefined);
   const variants: Readonly<Record<string, Pace>> = {
     '20 a second, answers in 80 ms': { perSecond: 20, answerMs: 80, count: small ? 20 : 600 },

@@ -47,9 +47,9 @@ const bot =
       return { changed, ms: performance.now() - startedMs, cpuMs: (user + system) / 1_000 };
     });
 
-async function expiry({ subscriptions, due, rounds, say }: Options): Promise<Row[]> {
+async function expiry({ subscriptions, due, rounds, server, say }: Options): Promise<Row[]> {
   const work: Work = { worker: 'fast-expiry-cleanup', confirmed: due > subscriptions / 10 };
-  await using place = await openPlace();
+  await using place = await openPlace(server);
   await place.template('book', (client) => build(client, subscriptions, due));
   say(`built ${subscriptions} subscriptions, ${due} ended, ${nodes.length} nodes`);
   const results = await takeTurns(

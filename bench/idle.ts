@@ -77,7 +77,7 @@ export async function measureTick(
 }
 
 async function idle(options: Options): Promise<Row[]> {
-  await using place = await openPlace();
+  await using place = await openPlace(options.server);
   const rows: Row[] = [];
   for (const size of [options.subscriptions, 10 * options.subscriptions]) {
     const name = `idle_${size}`;

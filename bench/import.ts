@@ -78,9 +78,9 @@ async function measure(place: Place, folder: string, lines: number): Promise<Row
 
 export const benchmark: Benchmark = {
   says: 'how fast a book goes in and out, and in how much memory',
-  async run({ subscriptions, say }) {
+  async run({ subscriptions, server, say }) {
     const folder = await mkdtemp(join(tmpdir(), 'perennial-book-'));
-    await using place = await openPlace();
+    await using place = await openPlace(server);
     try {
       await place.template('planned', async (client) => void (await client.query(plans)));
       const rows: Row[] = [];

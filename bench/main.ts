@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { benchmark as api } from './api.ts';
 import { benchmark as audit } from './audit.ts';
 import { benchmark as delivery } from './delivery.ts';
@@ -7,18 +7,19 @@ import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as nodesIdle } from './nodes-idle.ts';
 import { benchmark as overlap } from './overlap.ts';
+import type { ServerKind } from './place.ts';
 import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { benchmark as reseed } from './reseed.ts';
 import { benchmark as startUp } from './start-up.ts';
-import { type Benchmark, tableOf } from './table.ts';
+import { type Benchmark, tableOf, withRatios } from './table.ts';
 import { benchmark as xrayAdds } from './xray-adds.ts';
 
 // `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
 
 /** A size at which each benchmark runs in seconds. The test suite runs all of them at this size. */
-const smallSizes = { subscriptions: 400, due: 40, rounds: 1 } as const;
+const smallSizes = { subscriptions: 1_200, due: 120, rounds: 1 } as const;
 
 /** Every benchmark. A new one is a file and a line. */
 const benchmarks: Readonly<Record<string, Benchmark>> = {
@@ -52,6 +53,11 @@ const program = new Command('bench')
   .option('--subscriptions <n>', 'size of the database [1000000]', whole)
   .option('--due <n>', 'how many of them are due [100000]', whole)
   .option('--rounds <n>', 'how often each variant is measured; medians count [3]', whole)
+  .addOption(
+    new Option('--server <kind>', 'the PostgreSQL: tuned, stock (Debian, default settings), both')
+      .choices(['tuned', 'stock', 'both'])
+      .default('tuned'),
+  )
   .option('--small', 'run at the smallest size: shows that it works, the figures mean nothing')
   .option('--list', 'print the names of all benchmarks')
   .addHelpText('after', `\nBenchmarks:\n${list.join('\n')}`)
@@ -61,6 +67,7 @@ interface Asked {
   readonly json?: true;
   readonly small?: true;
   readonly list?: true;
+  readonly server: ServerKind | 'both';
   readonly subscriptions?: number;
   readonly due?: number;
   readonly rounds?: number;
@@ -68,7 +75,7 @@ interface Asked {
 
 program.parse();
 const [name] = program.args;
-const { json, list: listOnly, small, ...asked } = program.opts<Asked>();
+const { json, list: listOnly, small, server, ...asked } = program.opts<Asked>();
 const usual = { subscriptions: 1_000_000, due: 100_000, rounds: 3 };
 const sizes = { ...(small === true ? smallSizes : usual), ...asked };
 const chosen = name === undefined ? undefined : benchmarks[name];
@@ -79,7 +86,10 @@ if (listOnly === true) {
 } else if (sizes.due > sizes.subscriptions) {
   program.error('error: --due is more than --subscriptions');
 } else {
-  const options = { ...sizes, small: small === true, say: (line: string) => console.error(line) };
-  const rows = await chosen.run(options);
+  const say = (line: string) => console.error(line);
+  const run = (kind: ServerKind) =>
+    chosen.run({ ...sizes, small: small === true, server: kind, say });
+  const rows =
+    server === 'both' ? withRatios(await run('tuned'), await run('stock')) : await run(server);
   console.log(json ? JSON.stringify(rows, null, 2) : tableOf(rows));
 }

@@ -74,12 +74,12 @@ async function measure(
   }
 }
 
-async function nodesIdle({ rounds, small, say }: Options): Promise<Row[]> {
+async function nodesIdle({ rounds, small, server, say }: Options): Promise<Row[]> {
   const counts = small ? smallCounts : usualCounts;
   const lasts = small
     ? { seconds: 1, pauseMs: 0 }
     : { seconds: rounds * usualSeconds, pauseMs: settleMs };
-  await using place = await openPlace();
+  await using place = await openPlace(server);
   await place.template('empty', async (client) => void (await client.query('VACUUM ANALYZE')));
   await using nodes = await startChild('nodes', { args: [`${Math.max(...counts)}`, 'vless'] });
   const apis = await nodes.told<string[]>();

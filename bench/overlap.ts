@@ -16,8 +16,8 @@ const exclusion = `
     WHERE (refunded_at IS NULL)`;
 
 async function overlap(options: Options): Promise<Row[]> {
-  const { subscriptions, due, rounds, say } = options;
-  await using place = await openPlace();
+  const { subscriptions, due, rounds, server, say } = options;
+  await using place = await openPlace(server);
   await place.template('book', (client) => buildBook(client, { subscriptions, due }));
   const results = await takeTurns(
     rounds,

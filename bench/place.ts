@@ -5,9 +5,11 @@ import pg from 'pg';
 import { clientConfig, longLimits } from '../src/db/connect.ts';
 import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
+import { forgetStatistics, startStock } from './stock-server.ts';
 
 // Where benchmarks run: a durable server of their own in a temporary folder, and a database for
 // each measurement, copied from one that was built once. Everything is gone at the end.
+// The server is the embedded one, or that of the system with its default settings.
 
 /** What DESIGN.md 9 and issue 2 measure with; all else as the embedded server has it. */
 const settings = {
@@ -16,6 +18,9 @@ const settings = {
   checkpoint_timeout: '1h', // one falls before each measurement and none into it
   autovacuum: 'off', // no worker that happens to run beside one variant and not beside another
 };
+
+/** `tuned`: the embedded server with the settings above. `stock`: default settings, no statistics. */
+export type ServerKind = 'tuned' | 'stock';
 
 export interface Place {
   /** A database made whole by `build`, in which measurements find what they copy. */
@@ -53,9 +58,25 @@ async function settle(client: pg.Client): Promise<void> {
   await client.query('CHECKPOINT');
 }
 
-export async function openPlace(): Promise<Place> {
+interface BenchServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+async function startTuned(): Promise<BenchServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
   const server = await startEmbedded({ dataDir, owner: 'service', settings });
+  return {
+    url: server.url,
+    stop: async () => {
+      await server.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+export async function openPlace(kind: ServerKind = 'tuned'): Promise<Place> {
+  const server = kind === 'tuned' ? await startTuned() : await startStock({ statistics: false });
   const urlOf = (name: string): string => {
     const url = new URL(server.url);
     url.pathname = `/${name}`;
@@ -63,15 +84,13 @@ export async function openPlace(): Promise<Place> {
   };
   const administer = (statement: string) =>
     using(urlOf('postgres'), async (client) => void (await client.query(statement)));
-  const close = async () => {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
+  const close = () => server.stop();
   return {
     async template(name, build) {
       await administer(`CREATE DATABASE ${name}`);
       await migrate(urlOf(name), { test: true });
       await using(urlOf(name), build);
+      if (kind === 'stock') await using(urlOf(name), forgetStatistics);
     },
     async copy(template, name, prepare = '') {
       await administer(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);

@@ -13,9 +13,9 @@ import { type Benchmark, median, type Options, type Row } from './table.ts';
 const variants = { engine: 'engine', sets: 'two Sets in memory', listing: 'the list read alone' };
 type How = keyof typeof variants;
 
-async function reconcile({ subscriptions, rounds, say }: Options): Promise<Row[]> {
+async function reconcile({ subscriptions, rounds, server, say }: Options): Promise<Row[]> {
   const users = Math.ceil(subscriptions / 1_000) * 1_000;
-  await using place = await openPlace();
+  await using place = await openPlace(server);
   await using node = await startChild('crowd');
   const api = await node.told<string>();
   await place.template('book', (client) => buildCrowd(client, users, api));

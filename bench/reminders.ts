@@ -63,9 +63,9 @@ const ceiling: Variant = (url) =>
     return { changed: Number(rows[0].reminded), ms: performance.now() - startedMs, cpuMs: 0 };
   });
 
-async function reminders({ subscriptions, due, rounds, say }: Options): Promise<Row[]> {
+async function reminders({ subscriptions, due, rounds, server, say }: Options): Promise<Row[]> {
   const work: Work = { worker: 'trial-notifications' };
-  await using place = await openPlace();
+  await using place = await openPlace(server);
   await place.template('due', (client) => build(client, subscriptions, due));
   say(`built ${subscriptions} trials, ${due} to be reminded`);
   const results = await takeTurns(

@@ -33,9 +33,9 @@ const bot =
     });
 
 async function renewal(options: Options): Promise<Row[]> {
-  const { subscriptions, due, rounds, say } = options;
+  const { subscriptions, due, rounds, server, say } = options;
   const slice = Math.min(due, 5_000);
-  await using place = await openPlace();
+  await using place = await openPlace(server);
   await place.template('book', (client) => buildBook(client, { subscriptions, due }));
   say(`built ${subscriptions} subscriptions, ${due} due`);
   const results = await takeTurns(

@@ -177,7 +177,7 @@ async function at(place: Place, where: Where, options: Options): Promise<Row[]> 
 }
 
 async function reseed(options: Options): Promise<Row[]> {
-  await using place = await openPlace();
+  await using place = await openPlace(options.server);
   const size = { subscriptions: Math.min(usersMax, options.due), due: 0, ending: true };
   await place.template('book', (client) => buildBook(client, size));
   const rows: Row[] = [];

@@ -69,7 +69,7 @@ async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
       new Date(next),
     ]);
     const params = { price: major(price), missing: major(price - balance), currency, plan };
-    const more = { period_days: days, expires_at: iso(new Date(endMs)) };
+    const more = { others: null, period_days: days, expires_at: iso(new Date(endMs)) };
     await ask('notice', notice, [
       ...of,
       'low_balance',

@@ -22,8 +22,8 @@ async function cpuMsOf(args: readonly string[], url: string): Promise<number> {
   return Number(stderr.split('\n').at(-1));
 }
 
-async function startUp({ rounds, small, say }: Options): Promise<Row[]> {
-  await using place = await openPlace();
+async function startUp({ rounds, small, server, say }: Options): Promise<Row[]> {
+  await using place = await openPlace(server);
   await place.template('customers', async () => undefined);
   const url = await place.copy('customers', 'shown', '');
   await promisify(execFile)(process.execPath, [bin, 'customer', 'create', '1'], {

@@ -1,3 +1,5 @@
+import type { ServerKind } from './place.ts';
+
 // What every benchmark gets and gives.
 
 export interface Options {
@@ -7,6 +9,8 @@ export interface Options {
   readonly rounds: number;
   /** Sizes and durations that are otherwise fixed are cut too: shows that it runs, no more. */
   readonly small: boolean;
+  /** Which PostgreSQL it runs on. */
+  readonly server: ServerKind;
   /** Progress, for a person. */
   readonly say: (line: string) => void;
 }
@@ -41,6 +45,21 @@ const shown = (value: string | number | undefined): string => {
     ? String(Math.round(value))
     : value.toFixed(2);
 };
+
+/** Columns that a slower server changes. Of the others, the ratio means nothing. */
+const compared = ['rate', 'seconds', 'tick_ms'] as const;
+
+/** The rows of the stock server, each with the ratio of its time or rate to the tuned one's. */
+export function withRatios(tuned: readonly Row[], stock: readonly Row[]): Row[] {
+  return stock.flatMap((row) => {
+    const other = tuned.find(({ variant }) => variant === row.variant);
+    if (other === undefined) return [row];
+    const column = compared.find((name) => typeof row[name] === 'number');
+    const ratio = column === undefined ? undefined : Number(row[column]) / Number(other[column]);
+    const named = (one: Row, server: string) => ({ ...one, variant: `${one.variant}, ${server}` });
+    return [named(other, 'tuned'), { ...named(row, 'stock'), stock_to_tuned: ratio }];
+  });
+}
 
 /** Rows as text, a column for each name that any of them has. */
 export function tableOf(rows: readonly Row[]): string {

@@ -25,7 +25,7 @@ export async function booksOf(size: BookSize, more = ''): Promise<Books> {
 }
 
 /** One batch; what it sent. */
-export async function sentBy(books: Books, worker: string): Promise<Sent[]> {
+export async function sentBy(books: Pick<Books, 'pool' | 'url'>, worker: string): Promise<Sent[]> {
   const { db, sent } = listening(books.pool);
   const options = { batchMax, budgetMs: 1, elapsedMs: () => 0 };
   const row = await runOf({ db, url: books.url }, worker, options);
