@@ -4,6 +4,7 @@
 // A release brings dist/, compiled. A clone runs src/ as it is (also after a build, which may be
 // stale), and takes a Node that reads TypeScript: this one if it is new enough, else the one that
 // npm installed as a dev dependency.
+import './early-signals.js';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import module, { createRequire } from 'node:module';

@@ -1,5 +1,6 @@
 // Loaded into the Node that bin/perennial.js started, before the program. When the starter is
 // gone, also by SIGKILL, the channel to it breaks, and the program is asked to end as by SIGTERM.
+import './early-signals.js';
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
 

@@ -26,6 +26,7 @@ const nodes = new Map([process.execPath, ...found].map((node) => [versionOf(node
 const program = `
   const say: (text: string) => void = console.log;
   const keep = setInterval(() => undefined, 1_000);
+  if (process.argv[2] === 'load') await new Promise(() => say('loading'));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => { say(signal); clearInterval(keep); process.exitCode = 7; });
   }
@@ -47,8 +48,10 @@ const door = () => join(clone, 'bin', 'perennial.js');
 
 async function startWaiting(
   node: string,
+  command: 'wait' | 'load' = 'wait',
 ): Promise<{ child: ChildProcess; lines: AsyncIterator<string> }> {
-  const child = spawn(node, [door(), 'wait'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const err = command === 'wait' ? 'inherit' : 'pipe';
+  const child = spawn(node, [door(), command], { stdio: ['ignore', 'pipe', err] });
   const output = child.stdout as NodeJS.ReadableStream;
   const lines = createInterface({ input: output })[Symbol.asyncIterator]();
   await lines.next();
@@ -69,6 +72,18 @@ describe.each([...nodes])('in a clone under Node %s', (_, node) => {
     child.kill(signal);
     expect((await lines.next()).value).toBe(signal);
     expect(await ended).toEqual([7, null]);
+  });
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s before the code is loaded prints one sentence', async (signal, code) => {
+    const { child } = await startWaiting(node, 'load');
+    const ended = once(child, 'exit');
+    const err = child.stderr?.setEncoding('utf8').toArray();
+    child.kill(signal);
+    expect(await ended).toEqual([code, null]);
+    expect((await err)?.join('')).toBe('perennial: interrupted; nothing was changed\n');
   });
 });
 

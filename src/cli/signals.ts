@@ -49,6 +49,12 @@ export function heedSignals(options: { readonly graceMs?: number } = {}): Ending
       process.exit(exitCodes[name]);
     }
   };
+  // The listeners of bin/early-signals.js are for the time before this one.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    for (const early of process.listeners(name)) {
+      if (early.name === 'endEarly') process.off(name, early);
+    }
+  }
   process.on('SIGINT', hear).on('SIGTERM', hear);
   return {
     signal: ending.signal,
