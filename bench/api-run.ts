@@ -1,15 +1,19 @@
+import { fileSchema } from '../src/config-schema.ts';
 import { openBooks, openPool } from '../src/db/connect.ts';
-import { openServer } from '../src/http/server.ts';
+import { startApi } from '../src/http/listen.ts';
 import { openLog } from '../src/log.ts';
 import { createToken } from '../src/tokens/store.ts';
 
-// The API as a process of its own, as `perennial start --role api` is: says where it answers, and
-// its token; ends when its parent does.
+// The API as a process of its own, as `perennial start --role api` is, with its pools and limits: says
+// where it answers, and its token; ends when its parent does. Standard output has the figures alone.
 
 const [, , url] = process.argv as [string, string, string];
-const db = openBooks(openPool(url, { prepared: true }));
-const server = await openServer({ db, url, log: openLog('warn'), currency: 'RUB' });
-const address = await server.listen({ host: '127.0.0.1', port: 0 });
+const db = openBooks(openPool(url));
+const config = {
+  ...{ path: undefined, database: url, dataDir: '', dataDirNamed: false, logLevel: 'warn' },
+  file: fileSchema.parse({ http: { port: 0 } }),
+};
+const { address } = await startApi({ url, config }, openLog('warn', process.stderr));
 const order = { name: 'bench', scopes: ['admin'] as const, lastsMs: undefined };
 const { token } = await createToken(db, order, 'bench');
 process.on('disconnect', () => process.exit(0));

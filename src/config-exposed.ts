@@ -14,7 +14,9 @@ const isReadableByAll = (path: string): boolean => {
   return found?.isFile() === true && (found.mode & readableByAll) !== 0;
 };
 
-const hasPassword = (url: string | undefined): boolean => /:\/\/[^\s]*:[^\s]*@/.test(url ?? '');
+/** Between the user and the host, or as a parameter. */
+const hasPassword = (url: string | undefined): boolean =>
+  /:\/\/[^/]*:.*@|[?&]password=/.test(url ?? '');
 
 /** @returns one sentence for each file, with the command that helps */
 export function exposedFiles(

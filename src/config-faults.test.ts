@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import type { z } from 'zod';
 import { readConfig } from './config.ts';
+import { fileSchema } from './config-schema.ts';
 
 test('all faults are reported at once, in the order of their lines', () => {
   const text = `currency: rub
@@ -46,7 +49,72 @@ workers:
   ]);
 });
 
+test.each([
+  ['without its anchor', 'currency: *gone'],
+  [
+    'that repeats others',
+    `a: &a [${'x,'.repeat(200)}]\nb: &b [${'*a,'.repeat(200)}]\nc: [${'*b,'.repeat(200)}]`,
+  ],
+])('an alias %s is refused as a fault of the file', (_, text) => {
+  expect(() => readConfig(text, 'shop.yaml')).toThrow(/^shop\.yaml: is not YAML \(an alias/);
+});
+
 test('all faults of YAML are reported at once', () => {
   const text = 'currency: RUB\ncurrency: USD\ndata_dir: a\ndata_dir: b\n';
   expect(() => readConfig(text, 'shop.yaml')).toThrow(/line 2, .*\n.*line 4, /);
+});
+
+/** Every place of the schema, one of each record and list. */
+function placesOf(schema: z.core.$ZodType, path: readonly (string | number)[] = []): Place[] {
+  const { def } = schema._zod as { def: z.core.$ZodTypes['_zod']['def'] };
+  switch (def.type) {
+    case 'object':
+      return Object.entries(def.shape).flatMap(([key, inner]) => [
+        [...path, key],
+        ...placesOf(inner, [...path, key]),
+      ]);
+    case 'record':
+      return [[...path, secretKey], ...placesOf(def.valueType, [...path, 'x'])];
+    case 'array':
+      return [[...path, 0], ...placesOf(def.element, [...path, 0])];
+    case 'union':
+      return def.options.flatMap((option) => placesOf(option, path));
+    case 'pipe':
+      return placesOf(def.in, path);
+    case 'optional':
+    case 'default':
+      return placesOf(def.innerType, path);
+    default:
+      return [];
+  }
+}
+
+type Place = readonly (string | number)[];
+const secretKey = 'the secret is the key';
+
+test.each([
+  ['8123456789:AAF-geheim_geheim_geheim_geheim_12'],
+  ['smtp://user:geheim@mail.example'],
+  ['postgres://u:ge@heim/1#x?geheim@db:5432/shop'],
+  ['postgres://u:geheim pw@db/shop'],
+  ['https://t.me/x?token=geheimgeheim'],
+  ['-----BEGIN PRIVATE KEY-----\nMIIgeheim\n-----END PRIVATE KEY-----'],
+])('a secret like %s is printed at no place of the file, nor as a key', (secret) => {
+  const places = [...placesOf(fileSchema), ['unknown'], ['nodes', 0, 'link', 'pbk'], [secretKey]];
+  expect(places.length).toBeGreaterThan(90);
+  let faults = 0;
+  for (const place of places) {
+    const value = place.reduceRight<unknown>(
+      (inner, step) =>
+        step === 0 ? [inner] : step === secretKey ? { [secret]: 1 } : { [step]: inner },
+      secret,
+    );
+    try {
+      readConfig(stringify(value), 'shop.yaml');
+    } catch (error) {
+      faults += 1;
+      expect((error as Error).message, place.join('.')).not.toMatch(/geheim/);
+    }
+  }
+  expect(faults).toBeGreaterThan(60);
 });

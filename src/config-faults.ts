@@ -15,9 +15,16 @@ export interface ConfigFault {
   readonly sentence: string;
 }
 
+/** A URL or a key in PEM, where a name is meant: its end, and so its secret, cannot be told. */
+export const isSecretLike = (text: string): boolean =>
+  text.includes('-----BEGIN') || (text.includes('://') && text.includes('@'));
+
+/** The name of a key, which can be a secret in the wrong place. */
+const keyText = (key: PropertyKey): string => (isSecretLike(String(key)) ? '***' : String(key));
+
 /** `nodes.2.id`: names of keys, and entries of lists counted from 1. */
 export function pathText(path: Path): string {
-  const steps = path.map((step) => String(typeof step === 'number' ? step + 1 : step));
+  const steps = path.map((step) => (typeof step === 'number' ? String(step + 1) : keyText(step)));
   return steps.join('.') || 'the file';
 }
 
@@ -52,7 +59,7 @@ export function faultsOfIssue(
     const [first] = issue.keys;
     return issue.keys.map((key) => ({
       path: [...path, key],
-      sentence: `${pathText(path)}: ${message.replace(`"${first}"`, () => `"${key}"`)}`,
+      sentence: `${pathText(path)}: ${message.replace(`"${first}"`, () => `"${keyText(key)}"`)}`,
     }));
   }
   const value = issue.code === 'invalid_key' ? '' : shown(path);

@@ -7,6 +7,7 @@ import { exposedFiles } from './config-exposed.ts';
 import {
   type ConfigFault,
   faultsOfIssue,
+  isSecretLike,
   lineAt,
   type Path,
   pathText,
@@ -100,7 +101,17 @@ function shown(given: unknown, path: Path): string {
   const value = path.reduce<unknown>((inner, name) => (inner as never)?.[name], given);
   if (value === undefined || typeof value === 'object') return '';
   const text = JSON.stringify(value);
-  return text.length > shownMax || maskSecrets(text) !== text ? '' : `${text} `;
+  const isHidden = text.length > shownMax || isSecretLike(text) || maskSecrets(text) !== text;
+  return isHidden ? '' : `${text} `;
+}
+
+/** @throws UsageFault for an alias without its anchor, or one that repeats another thousands of times */
+function contentsOf(document: Document, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new UsageFault('bad_config', `${path}: is not YAML (an alias cannot be resolved)`, error);
+  }
 }
 
 /** Drops keys without a value, so that `database: ${UNSET}` counts as not given. */
@@ -159,7 +170,7 @@ function readText(
     return `${path}: is not YAML (${why})`;
   });
   if (broken.length > 0) throw new UsageFault('bad_config', broken.join('\n'));
-  const given = withToken(withoutEmpty(parsed.document.toJS() ?? {}), env);
+  const given = withToken(withoutEmpty(contentsOf(parsed.document, path) ?? {}), env);
   const read = fileSchema.safeParse(given, { error: wrongWith });
   const { plans, workers: named } = (given ?? {}) as { plans?: unknown; workers?: unknown };
   const faults = [

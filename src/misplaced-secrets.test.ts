@@ -83,6 +83,12 @@ test('a file with a secret that every user can read is reported, with the comman
   expect(exposedBy(plain, 0o644)).toEqual([
     `${path}: every user of this machine can read this file with a secret (telegram.token, database); run "chmod o-r ${path}"`,
   ]);
+  for (const url of ['postgres://db/x?user=u&password=geheim', 'postgres://u:ge heim@db/x']) {
+    expect(exposedBy(`database: ${url}\n`, 0o644)).toEqual([
+      expect.stringContaining('with a secret (database)'),
+    ]);
+  }
+  expect(exposedBy('database: postgres://db:5432/x\n', 0o644)).toEqual([]);
   expect(exposedBy(plain, 0o640)).toEqual([]);
   const byVariable = `telegram: { token: "\${TOKEN}" }\ndatabase: postgres://u@db/x\n`;
   expect(exposedBy(byVariable, 0o644)).toEqual([]);

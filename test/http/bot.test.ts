@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer, request as send } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBot } from '../../examples/bot/bot.ts';
 import { buys, joins, payer, paysIn, runOf } from '../a-book.ts';
@@ -13,14 +16,14 @@ import { anApi, fingerprint } from './api.ts';
 const anna = { id: 7, first_name: 'Anna', language_code: 'en', is_bot: false } as const;
 const boris = { id: 8, first_name: 'Boris', language_code: 'ru', is_bot: false } as const;
 
-async function opened() {
+async function opened(front?: string) {
   const telegram = await startBotApi({ limits: brisk });
   const perennial = await anApi();
   await perennial.books.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
   const bot = makeBot({
     botToken: '1:AAF-canary_canary_canary_canary_canary',
     botApi: telegram.url,
-    perennial: { url: perennial.address, token: perennial.tokens.sell },
+    perennial: { url: front ?? perennial.address, token: perennial.tokens.sell },
     publicUrl: 'https://shop.example',
   });
   const running = bot.start();
@@ -166,6 +169,57 @@ test('the bot is silent in a group', async () => {
   expect(telegram.log.map(({ chat }) => chat)).toEqual(['7']);
   const { json } = await perennial.ask('GET', '/v1/customers/7');
   expect(json.subscriptions).toMatchObject([{ auto_renew: true }]);
+});
+
+test('an outage of Perennial is answered, nothing is tapped in vain, and the bot goes on', async () => {
+  // A proxy before Perennial: it drops connections, answers in its own words, or passes requests on.
+  let way: 'drops' | 'answers' | 'passes' = 'drops';
+  let behind = '';
+  const proxy = createServer((request, response) => {
+    if (way === 'drops') return request.socket.destroy();
+    if (way === 'answers') return response.writeHead(502).end('<h1>Bad gateway</h1>');
+    const { method = '', headers, url = '' } = request;
+    const onward = send(`${behind}${url}`, { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(response);
+    });
+    return request.pipe(onward);
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  onTestFinished(() => void proxy.close());
+  const { port } = proxy.address() as AddressInfo;
+  const { perennial, tap } = await opened(`http://127.0.0.1:${port}`);
+  behind = perennial.address;
+  await joins(perennial.books, 7n, { balanceMinor: 500_00n });
+  for (const outage of ['drops', 'answers'] as const) {
+    way = outage;
+    for (const data of ['balance', 'buy:basic:30:149.00:first', 'perennial:buy:']) {
+      expect((await tap(data)).text, `${outage} ${data}`).toBe('Please try again in a moment.');
+    }
+  }
+  way = 'passes';
+  expect((await tap('buy:basic:30:149.00:first')).text).toMatch(/^Done/);
+});
+
+test('taps with data of no button do nothing', async () => {
+  const { telegram, perennial, write } = await opened();
+  await payer(perennial.books, 7n, 500_00n);
+  const before = await fingerprint(perennial.books);
+  const order = 'buy:basic:30:149.00';
+  for (const data of [
+    ...['', 'buy:', `${order}:9999999999999999999:a`, `${order}:1:zzzzzzzzzz`, 'buy:../x:30:1:new'],
+    ...['renewal:1', 'renewal:../../8:true', 'renewal:1:yes', 'pay:1000000', 'pay:-5', 'pay:500x'],
+    ...['perennial:buy:1:2', 'perennial:top_up:x', 'perennial:grant:1', 'buy-new2', 'trial '],
+  ]) {
+    telegram.updates.tap(anna, data);
+  }
+  // Updates are handled in their order, so those before this one have been.
+  await write('/start');
+  expect(telegram.log.map(({ text }) => text)).toEqual(['Welcome! What shall it be?']);
+  const after = await fingerprint(perennial.books);
+  // The customer was heard of, which is an event; money and rights are the same.
+  expect(after.split(' ').slice(1, -1)).toEqual(before.split(' ').slice(1, -1));
 });
 
 test('a customer who never sent /start is asked for it', async () => {
