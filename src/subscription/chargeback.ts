@@ -171,7 +171,7 @@ async function openCharges(
     FROM perennial.period
     WHERE customer_id = ${desk.customer.id} AND ledger_entry_id = ${anyOf('bigint', charges)}
       AND refunded_at IS NULL AND ends_at > ${isoTime(desk.now)}
-    ORDER BY starts_at DESC`.execute(desk.tx);
+    ORDER BY starts_at DESC, id DESC`.execute(desk.tx);
   const charged = Map.groupBy(rows, ({ subscriptionId }) => subscriptionId);
   return new Map([...charged].map(([id, of]) => [id, new Set(of.map(({ charge }) => charge))]));
 }

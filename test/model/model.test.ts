@@ -41,7 +41,7 @@ async function playMany(seed: number, numRuns: number, timeMs: number): Promise<
 }
 
 test.concurrent.for(lanes)(
-  "R5 R11 R14 R16 R17: whatever is done, in whatever order and at once, the books are the model's (lane %i)",
+  "R5 R11 R14 R16 R17 B2 B3 B4 N1 C1 C2 C3 C5 C6: whatever is done, in whatever order and at once, the books are the model's (lane %i)",
   { timeout: limitMs + shrinkMs },
   async (lane) => {
     const began = performance.now();

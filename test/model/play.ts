@@ -1,6 +1,6 @@
 import { instant } from '../../src/kernel/instant.ts';
 import { ask, askMove } from './ask.ts';
-import { hour, nobody } from './books-of.ts';
+import { hour, minute, nobody } from './books-of.ts';
 import { judge, judgePass, readFacts } from './judge.ts';
 import { firstPrices, type PriceFrom } from './prices.ts';
 import { type CustomerRows, readBooks, readSince, type Since } from './read-books.ts';
@@ -25,6 +25,8 @@ export interface Play {
   readonly since: Since;
   readonly players: Player[];
   now: number;
+  /** The latest time that the program saw. */
+  latest: number;
   prices: PriceFrom[];
   /** The time of the last run of auto-renewal; undefined: unknown after several at once. */
   passedAt?: number | undefined;
@@ -64,7 +66,7 @@ export async function begin(stage: Stage, customers: number): Promise<Play> {
     turn: 0,
     asked: [],
   }));
-  return { stage, since, players, now: firstMoment, prices: [...firstPrices] };
+  return { stage, since, players, now: firstMoment, latest: firstMoment, prices: [...firstPrices] };
 }
 
 export async function play(stage: Stage, sequence: Sequence, tally: Tally): Promise<void> {
@@ -88,10 +90,11 @@ export async function playStep(current: Play, one: Step, tally: Tally): Promise<
   const { books } = current.stage;
   switch (one.step) {
     case 'clock':
-      current.now += one.byMs;
-      return movesClock(books, instant(current.now));
+      return goTo(current, current.now + one.byMs);
     case 'clock-slip':
-      current.now += one.byMs;
+      // A step back of a minute from the latest time is repaired: that has tests of its own.
+      current.now = Math.max(current.now + one.byMs, current.latest - minute + 1);
+      current.latest = Math.max(current.latest, current.now);
       return books.setClock(instant(current.now));
     case 'clock-near': {
       const { subs } = playerOf(current, one.customer).rows;
@@ -99,8 +102,7 @@ export async function playStep(current: Play, one: Step, tally: Tally): Promise<
       const to = (sub?.expiresAt ?? 0) + one.byMs;
       // Clocks go back by mistake, not by days.
       if (to < current.now - 2 * hour) return;
-      current.now = to;
-      return movesClock(books, instant(to));
+      return goTo(current, to);
     }
     case 'price': {
       const price = { ...one, from: current.now + one.inMs };
@@ -116,6 +118,12 @@ export async function playStep(current: Play, one: Step, tally: Tally): Promise<
     case 'together':
       return playTogether(current, one.acts, tally);
   }
+}
+
+function goTo(current: Play, to: number): Promise<void> {
+  current.now = to;
+  current.latest = to;
+  return movesClock(current.stage.books, instant(to));
 }
 
 function playerOf(current: Play, customer: number): Player {

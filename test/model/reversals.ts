@@ -1,4 +1,4 @@
-import { type Customer, livePeriods, type Sub } from './books-of.ts';
+import type { Customer, Period, Sub } from './books-of.ts';
 import { refused } from './choosing.ts';
 import { type Command, major, type Told } from './commands.ts';
 import { paidBy } from './lots.ts';
@@ -29,6 +29,12 @@ function amountOf(customer: Customer, payment: string): number | null {
 const isReversed = (customer: Customer, payment: string): boolean =>
   entriesOf(customer, payment).some(({ kind }) => kind === 'chargeback');
 
+/** The latest first, but all of one subscription before the next one. */
+function inTurn(periods: readonly Period[]): Period[] {
+  const latest = [...periods].reverse().sort((a, b) => b.startsAt - a.startsAt);
+  return [...Map.groupBy(latest, ({ sub }) => sub).values()].flat();
+}
+
 /** Ends what the payment paid and is not over, the latest first, and takes the whole amount. */
 export function chargeBack(customer: Customer, command: Of<'chargeback'>, now: number): Told {
   const { payment, dispute } = command;
@@ -37,10 +43,11 @@ export function chargeBack(customer: Customer, command: Of<'chargeback'>, now: n
   if (amount === null) return refused('no_payment');
   const before = customer.balance;
   const paid = paidBy(customer, payment);
-  const ending = customer.subs
-    .flatMap((_, place) => livePeriods(customer, place))
-    .filter(({ charge, endsAt }) => charge !== null && paid.has(charge) && endsAt > now)
-    .sort((a, b) => b.startsAt - a.startsAt);
+  const ending = inTurn(
+    customer.periods.filter(({ charge, endsAt, refundedAt }) => {
+      return charge !== null && paid.has(charge) && endsAt > now && refundedAt === null;
+    }),
+  );
   let returned = 0;
   for (const period of ending) {
     const sub = customer.subs[period.sub] as Sub;

@@ -107,7 +107,7 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
   [1, fc.record({ do: fc.constant('set'), vip: flag })],
   [1, fc.record({ do: fc.constant('adjust'), amount: fc.integer({ min: -9_000, max: 9_000 }) })],
   [
-    1,
+    3,
     fc.record({
       do: fc.constant('grant'),
       days: fc.integer({ min: 1, max: 9 }),
@@ -229,14 +229,19 @@ const beginning: fc.Arbitrary<Step[]> = fc
     days,
     count: fc.constantFrom(1, 2, 2, 3),
     apartMs: fc.constantFrom(0, minute, 2 * hour),
+    gift: fc.constantFrom(0, 0, 3),
+    payment: perhaps(payment),
   })
-  .map(({ who, amount, plan: key, days: length, count, apartMs }) => {
-    const first = { amount: amount + count * (firstPriceOf(key, length) ?? 701) };
+  .map(({ who, amount, plan: key, days: length, count, apartMs, gift, payment: paid }) => {
+    const first = amount + count * (firstPriceOf(key, length) ?? 701);
+    const payIn: Command = { do: 'top-up', amount: first, ...(paid && { payment: paid }) };
+    const given: Command = { do: 'grant', days: gift, sub: 0, plan: key };
     const bought: Command = { do: 'purchase', plan: key, days: length, sub: 'new' };
     const apart: Step[] = apartMs === 0 ? [] : [{ step: 'clock', byMs: apartMs }];
     return [
-      oneCommand(who, { do: 'top-up', ...first }),
+      oneCommand(who, payIn),
       ...Array.from({ length: count }, () => [oneCommand(who, bought), ...apart]).flat(),
+      ...(gift === 0 ? [] : [oneCommand(who, given)]),
     ];
   });
 
