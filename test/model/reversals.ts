@@ -35,13 +35,17 @@ function inTurn(periods: readonly Period[]): Period[] {
   return [...Map.groupBy(latest, ({ sub }) => sub).values()].flat();
 }
 
-/** Ends what the payment paid and is not over, the latest first, and takes the whole amount. */
+/**
+ * Ends what the payment paid and is not over, the latest first, and takes the whole amount. Nothing is
+ * tried again because of it, also if the balance is higher afterwards.
+ */
 export function chargeBack(customer: Customer, command: Of<'chargeback'>, now: number): Told {
   const { payment, dispute } = command;
-  if (isReversed(customer, payment)) return refused('payment_reversed', 'dispute_known');
+  const isKnown = customer.ledger.some((entry) => entry.dispute === dispute);
+  if (isKnown) return refused('dispute_known', 'payment_reversed', 'no_payment');
+  if (isReversed(customer, payment)) return refused('payment_reversed');
   const amount = amountOf(customer, payment);
   if (amount === null) return refused('no_payment');
-  const before = customer.balance;
   const paid = paidBy(customer, payment);
   const ending = inTurn(
     customer.periods.filter(({ charge, endsAt, refundedAt }) => {
@@ -61,7 +65,6 @@ export function chargeBack(customer: Customer, command: Of<'chargeback'>, now: n
   const taken = Math.min(customer.balance, amount);
   const claim = amount - taken;
   const entry = move(customer, -taken, 'chargeback', now, { payment, dispute, claim });
-  if (customer.balance > before) wake(customer, now);
   customer.events.push('charged_back');
   return {
     ok: {
