@@ -5,7 +5,9 @@ import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readChoices } from '../subscription/choices.ts';
-import { readOutlooks } from '../subscription/outlook.ts';
+import type { Outlook } from '../subscription/outlook.ts';
+import type { OutlookCache } from '../subscription/outlook-cache.ts';
+import { readOutlooks } from '../subscription/outlook-facts.ts';
 import { readSettings, type Settings } from '../subscription/settings.ts';
 import { isOver, wasTold } from './alarms.ts';
 import type { Choice } from './choice.ts';
@@ -43,6 +45,7 @@ interface Row {
   readonly subscriptionId: SubscriptionId | null;
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
+  readonly autoRenew: boolean;
   readonly expiresAt: Instant;
   readonly plan: string;
   readonly periodDays: number;
@@ -58,6 +61,7 @@ const withoutForecast: ReadonlySet<string> = new Set([
   'receipt',
   'refund',
   'grant',
+  'restored',
   'revoke',
   'expired',
   'trial_ended',
@@ -68,12 +72,11 @@ export async function readFacts(
   tx: Tx,
   ids: readonly bigint[],
   now: Instant,
+  cache?: OutlookCache,
 ): Promise<Map<bigint, NoticeRead>> {
   const rows = await readRows(tx, ids, now);
-  const foreseen = rows.filter(({ noticeKind }) => !withoutForecast.has(noticeKind));
-  const customers = [...new Set(foreseen.flatMap(({ customerId }) => customerId ?? []))];
   const settings = await readSettings(tx);
-  const outlooks = await readOutlooks(tx, customers, now, settings);
+  const outlooks = await outlooksFor(tx, rows, now, settings, cache);
   const choosing = rows.flatMap((row) =>
     row.noticeKind === 'price_withdrawn' && row.customerId !== null ? [row.customerId] : [],
   );
@@ -81,7 +84,40 @@ export async function readFacts(
   return new Map(rows.map((row) => [row.id, readOf(row, outlooks, choices, now, settings)]));
 }
 
-type Outlooks = Awaited<ReturnType<typeof readOutlooks>>;
+type Outlooks = ReadonlyMap<SubscriptionId, Outlook>;
+
+/** Only a subscription that auto-renewal pays for depends on the others of its customer. */
+async function outlooksFor(
+  tx: Tx,
+  rows: readonly Row[],
+  now: Instant,
+  settings: Settings,
+  cache: OutlookCache | undefined,
+): Promise<Outlooks> {
+  const outlooks = new Map<SubscriptionId, Outlook>();
+  const payers: { readonly customer: CustomerId; readonly subscription: SubscriptionId }[] = [];
+  for (const { noticeKind, customerId, subscriptionId, state, kind, autoRenew } of rows) {
+    if (customerId === null || subscriptionId === null || state !== 'active') continue;
+    if (withoutForecast.has(noticeKind)) continue;
+    if (kind === 'paid' && autoRenew)
+      payers.push({ customer: customerId, subscription: subscriptionId });
+    else outlooks.set(subscriptionId, { at: 'ends' });
+  }
+  if (cache === undefined) {
+    const customers = [...new Set(payers.map(({ customer }) => customer))];
+    const all = await readOutlooks(tx, customers, now, settings);
+    for (const { subscription } of payers) {
+      const outlook = all.get(subscription);
+      if (outlook !== undefined) outlooks.set(subscription, outlook);
+    }
+    return outlooks;
+  }
+  for (const { customer, subscription } of payers) {
+    const outlook = await cache.read(tx, customer, subscription, now, settings);
+    if (outlook !== undefined) outlooks.set(subscription, outlook);
+  }
+  return outlooks;
+}
 
 function readOf(
   row: Row,
@@ -120,7 +156,7 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
   const { rows } = await sql<Row>`
     SELECT n.id, n.kind AS "noticeKind", c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
       c.time_zone AS "timeZone", c.reachable, c.currency, s.id AS "subscriptionId", s.kind, s.state,
-      s.expires_at AS "expiresAt", p.title AS "planTitle",
+      s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", p.title AS "planTitle",
       coalesce(s.next_plan, s.plan) AS plan,
       coalesce(s.next_period_days, s.period_days) AS "periodDays",
       EXISTS (SELECT FROM perennial.subscription paid

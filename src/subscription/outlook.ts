@@ -1,12 +1,8 @@
-import { type RawBuilder, sql } from 'kysely';
-import type { Tx } from '../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
-import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
-import { dayMs, type Instant, isoTime, later, latest } from '../kernel/instant.ts';
+import { dayMs, type Instant, later, latest } from '../kernel/instant.ts';
 import { endRemindersMs } from '../notify/reminder-times.ts';
 import { type Charged, ChargeOrder } from './charges.ts';
-import { type KnownRow, knownColumns, knownOf } from './known-prices.ts';
 import { type Discount, priceFor } from './price.ts';
 import {
   chargeAt,
@@ -65,10 +61,11 @@ export interface OutlookFacts extends Discount {
   readonly prices: KnownPrices;
 }
 
-type Rules = Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs'>;
+export type OutlookRules = Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs'>;
 
-/** Charges between two pauses of a long forecast: some milliseconds. */
+/** Charges, or subscriptions, between two pauses of a long forecast: some milliseconds. */
 const chargesPerTurn = 5_000;
+const subscriptionsPerTurn = 500;
 
 /**
  * Of those that are active. @param all each customer's in order of their end: every active one, and
@@ -77,7 +74,7 @@ const chargesPerTurn = 5_000;
 export function outlooksOf(
   all: readonly OutlookFacts[],
   now: Instant,
-  rules: Rules,
+  rules: OutlookRules,
 ): Map<SubscriptionId, Outlook> {
   const steps = forecast(all, now, rules);
   for (;;) {
@@ -90,7 +87,7 @@ export function outlooksOf(
 export function* forecast(
   all: readonly OutlookFacts[],
   now: Instant,
-  rules: Rules,
+  rules: OutlookRules,
 ): Generator<void, Map<SubscriptionId, Outlook>> {
   const outlooks = new Map<SubscriptionId, Outlook>();
   for (const family of Map.groupBy(all, ({ customerId }) => customerId).values()) {
@@ -109,32 +106,52 @@ interface Payer extends Charged {
 function* ofFamily(
   family: readonly OutlookFacts[],
   now: Instant,
-  rules: Rules,
+  rules: OutlookRules,
   outlooks: Map<SubscriptionId, Outlook>,
 ): Generator<void, void> {
-  const payers = family.flatMap((facts) => payerOf(facts, now, rules) ?? []);
-  yield;
+  const payers: Payer[] = [];
+  for (const [place, facts] of family.entries()) {
+    const payer = payerOf(facts, now, rules);
+    if (payer !== undefined) payers.push(payer);
+    if ((place + 1) % subscriptionsPerTurn === 0) yield;
+  }
   const paid = yield* paidOf(payers);
   const others = yield* firstToOthers(payers, paid, rules);
-  yield;
-  for (const facts of family) {
-    if (facts.state === 'active') outlooks.set(facts.subscriptionId, unpaid(facts));
-  }
-  for (const payer of payers) {
-    const { facts, priceMinor, terms } = payer;
+  const payerOfFacts = new Map(payers.map((payer) => [payer.facts, payer]));
+  for (const [place, facts] of family.entries()) {
+    if ((place + 1) % subscriptionsPerTurn === 0) yield;
     if (facts.state !== 'active') continue;
-    const othersMinor = others.get(payer);
-    const missingMinor = (othersMinor ?? 0n) + priceMinor - facts.balanceMinor;
-    outlooks.set(
-      facts.subscriptionId,
-      othersMinor === undefined
-        ? { at: 'renewed', priceMinor, terms }
-        : { at: 'short', priceMinor, terms, missingMinor, othersMinor },
-    );
+    const payer = payerOfFacts.get(facts);
+    const outlook = payer === undefined ? unpaid(facts) : outlookOf(payer, others.get(payer));
+    outlooks.set(facts.subscriptionId, outlook);
   }
 }
 
-function payerOf(facts: OutlookFacts, now: Instant, rules: Rules): Payer | undefined {
+/** @param othersMinor undefined: the balance pays for it */
+function outlookOf({ facts, priceMinor, terms }: Payer, othersMinor: bigint | undefined): Outlook {
+  if (othersMinor === undefined) return { at: 'renewed', priceMinor, terms };
+  const missingMinor = othersMinor + priceMinor - facts.balanceMinor;
+  return { at: 'short', priceMinor, terms, missingMinor, othersMinor };
+}
+
+/**
+ * The outlook of one subscription from an earlier forecast, with its terms as they are now.
+ * @returns undefined: its charge is another one by now, so the forecast does not hold
+ */
+export function withTermsNow(
+  before: Outlook,
+  facts: OutlookFacts,
+  now: Instant,
+  rules: OutlookRules,
+): Outlook | undefined {
+  const payer = payerOf(facts, now, rules);
+  if (payer === undefined) return unpaid(facts);
+  const isForecast = before.at === 'renewed' || before.at === 'short';
+  if (!isForecast || before.priceMinor !== payer.priceMinor) return undefined;
+  return outlookOf(payer, before.at === 'short' ? before.othersMinor : undefined);
+}
+
+function payerOf(facts: OutlookFacts, now: Instant, rules: OutlookRules): Payer | undefined {
   if (facts.kind !== 'paid' || !facts.autoRenew || facts.listMinor === null) return undefined;
   const { subscriptionId: id, state, expiresAt: at, periodDays, prices } = facts;
   const { windowMs, noticeMs, vipPercent } = rules;
@@ -187,7 +204,7 @@ function* paidOf(payers: readonly Payer[]): Generator<void, Set<Payer>> {
 function* firstToOthers(
   payers: readonly Payer[],
   paid: ReadonlySet<Payer>,
-  { windowMs }: Rules,
+  { windowMs }: OutlookRules,
 ): Generator<void, Map<Payer, bigint>> {
   const found = new Map<Payer, bigint>();
   const [covered, uncovered] = [new ChargeOrder(), new ChargeOrder()];
@@ -207,52 +224,4 @@ function* firstToOthers(
     found.set(payer, sum);
   }
   return found;
-}
-
-/**
- * The order makes PostgreSQL read customer by customer, by the index, also without statistics. It
- * would join all subscriptions by hash otherwise.
- */
-const oneByOne = sql`
-  SELECT * FROM perennial.subscription own
-  WHERE own.customer_id = c.id ORDER BY own.expires_at, own.id`;
-
-/** The outlooks of all active subscriptions of these customers. One statement for all of them. */
-export async function readOutlooks(
-  tx: Tx,
-  customers: readonly CustomerId[],
-  now: Instant,
-  settings: Rules & Pick<Settings, 'reviveMs'>,
-): Promise<Map<SubscriptionId, Outlook>> {
-  const plan = sql`coalesce(s.next_plan, s.plan)`;
-  const days = sql`coalesce(s.next_period_days, s.period_days)`;
-  const dueAt = sql`(s.expires_at - ${`${settings.windowMs} ms`}::interval)`;
-  const price = (at: RawBuilder<unknown>) => sql`
-    (SELECT p.amount_minor FROM perennial.plan_price p
-     WHERE p.plan = ${plan} AND p.currency = c.currency AND p.period_days = ${days}
-       AND p.valid_from <= greatest(${isoTime(now)}::timestamptz, ${at})
-     ORDER BY p.valid_from DESC LIMIT 1)`;
-  const { rows } = await sql<Omit<OutlookFacts, 'prices'> & KnownRow>`
-    SELECT s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
-      s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
-      c.vip, c.discount_percent AS "discountPercent", ${price(dueAt)} AS "listMinor",
-      ${price(sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
-      s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
-      ${days} AS "periodDays", ${knownColumns(plan, days)}
-    FROM perennial.customer c
-    CROSS JOIN LATERAL (${oneByOne}) s
-    WHERE c.id = ${anyOf('bigint', customers)} AND (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
-        AND ${settings.reviveMs > 0} AND s.expires_at >= ${isoTime(later(now, -settings.reviveMs))}))
-    ORDER BY c.id, s.expires_at, s.id`.execute(tx);
-  const facts = rows.map(({ paidMinor, known, ...row }) => ({
-    ...row,
-    prices: knownOf({ paidMinor, known }),
-  }));
-  const steps = forecast(facts, now, settings);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-    // Other tasks of this process continue in between.
-    await new Promise((resolve) => setImmediate(resolve));
-  }
 }

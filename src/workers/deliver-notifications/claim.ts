@@ -6,6 +6,7 @@ import { readFacts } from '../../notify/facts.ts';
 import { judge } from '../../notify/judging.ts';
 import { type Kind, kinds, type NoticeKind, type Policy } from '../../notify/kinds.ts';
 import type { Texts } from '../../notify/texts.ts';
+import type { OutlookCache } from '../../subscription/outlook-cache.ts';
 import { release } from '../quarantine.ts';
 import { type CourierPost, postLost, readCourier } from './post.ts';
 import * as store from './store.ts';
@@ -31,6 +32,7 @@ export interface Desk extends Delivery {
   readonly db: Db;
   readonly channel: Channel;
   readonly post: CourierPost;
+  readonly outlooks: OutlookCache;
 }
 
 export interface Claimed {
@@ -82,7 +84,7 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   }
   const notice = await store.lockNotice(tx, due, now);
   if (notice === undefined) return { is: 'not_now' };
-  const read = (await readFacts(tx, [notice.id], now)).get(notice.id);
+  const read = (await readFacts(tx, [notice.id], now, desk.outlooks)).get(notice.id);
   if (read === undefined) return { is: 'not_now' };
   const verdict = judge(notice, read.facts, now);
   switch (verdict.do) {

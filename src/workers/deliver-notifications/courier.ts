@@ -5,6 +5,7 @@ import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import { type Alarm, sound } from '../../notify/alarms.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
+import { OutlookCache } from '../../subscription/outlook-cache.ts';
 import { Bell } from '../bell.ts';
 import { Fence } from '../fence.ts';
 import { addressAlarms } from './addressing.ts';
@@ -70,9 +71,9 @@ export class Courier {
   /** The last answer that is written down. */
   #settling: Promise<void> = Promise.resolve();
 
-  constructor(desk: Desk, { log, signal, rest }: CourierOptions) {
+  constructor(desk: Omit<Desk, 'outlooks'>, { log, signal, rest }: CourierOptions) {
     const { db, post, channel } = desk;
-    this.#desk = desk;
+    this.#desk = { ...desk, outlooks: new OutlookCache() };
     this.#log = log;
     this.#signal = signal;
     this.#rest = rest;
