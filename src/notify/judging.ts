@@ -93,6 +93,7 @@ function whyUntrue(
     case 'refund':
       return undefined;
     case 'grant':
+    case 'restored':
       return whyNotGiven(params, facts, now);
     case 'revoke':
       return subscription?.state === 'revoked' ? undefined : 'restored';
@@ -240,6 +241,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'receipt':
     case 'refund':
     case 'grant':
+    case 'restored':
     case 'revoke':
     case 'expired':
     case 'trial_ended':

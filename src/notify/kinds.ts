@@ -118,6 +118,8 @@ export const kinds = {
     params: { plan: 'plan', days: 'count', ends_at: 'time' },
     now: ['ends_at'],
   },
+  /** A wrong clock of ours had ended it (`subscription/clock-undo.ts`). */
+  restored: { ...toCustomer, params: { plan: 'plan', ends_at: 'time' }, now: ['ends_at'] },
   revoke: { ...toCustomer, params: { plan: 'plan' }, now: [] },
   trial_6h: { ...reminder, ...trialEnd },
   trial_48h: { ...reminder, ...trialEnd },

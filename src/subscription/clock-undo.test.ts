@@ -73,3 +73,63 @@ test.each([
   },
   60_000,
 );
+
+/** The notifications of the customers, with their state, in order. */
+async function notices({ db }: Books): Promise<string[]> {
+  const { rows } = await sql<{ text: string }>`
+    SELECT kind || ' ' || state AS text FROM perennial.notification
+    WHERE customer_id IS NOT NULL ORDER BY id`.execute(db);
+  return rows.map(({ text }) => text);
+}
+
+test('K10: a restored subscription is notified of, and its reminders and its end come again at their times', async () => {
+  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
+  await sells(books);
+  await crowd(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
+  await sql`UPDATE perennial.subscription SET auto_renew = false,
+    remind_at = '2026-11-17T12:00:00Z'`.execute(books.db);
+  // The clock runs ahead to the last hours, and then past the end.
+  for (const jumped of ['2026-11-19T13:00:00Z', '2026-11-20T11:00:00Z']) {
+    await books.setClock(jumped);
+    await runOf(books, 'expiry-reminders');
+    await runOf(books, 'deliver-notifications');
+  }
+  await books.setClock('2026-11-21T00:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  await runOf(books, 'deliver-notifications');
+  const early = ['ends_24h sent', 'ends_3h sent', 'expired sent'];
+  expect(await notices(books)).toEqual(early);
+
+  await books.setClock('2026-11-01T00:02:00Z');
+  await runOf(books, 'raise-alarms');
+  const [customer] = (await effects(books)).ends;
+  await undoClock(callOf(books), customer?.telegramId as bigint);
+  await runOf(books, 'deliver-notifications');
+  expect(await notices(books)).toEqual([...early, 'restored sent']);
+
+  const times = ['11-17T12:00', '11-19T12:00', '11-20T09:00', '11-20T12:01'];
+  for (const time of times) {
+    await books.setClock(`2026-${time}:00Z`);
+    for (const worker of ['expiry-reminders', 'fast-expiry-cleanup', 'deliver-notifications'])
+      await runOf(books, worker);
+  }
+  expect((await notices(books)).slice(early.length)).toEqual([
+    'restored sent',
+    'ends_3d sent',
+    'ends_24h sent',
+    'ends_3h sent',
+    'expired sent',
+  ]);
+});
+
+test('K10: the notification of an early end that was not sent yet is not sent after the reversal', async () => {
+  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
+  await sells(books);
+  await crowd(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
+  await books.setClock('2026-11-21T00:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  await books.setClock('2026-11-01T00:02:00Z');
+  const [customer] = (await effects(books)).ends;
+  await undoClock(callOf(books), customer?.telegramId as bigint);
+  expect(await notices(books)).toEqual(['expired suppressed', 'restored pending']);
+});

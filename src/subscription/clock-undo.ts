@@ -1,5 +1,9 @@
-import { type Instant, latest } from '../kernel/instant.ts';
+import { sql } from 'kysely';
+import { unnest } from '../db/unnest.ts';
+import { type Instant, isoTime, latest } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
+import { owe } from '../notify/outbox.ts';
+import { endRemindersMs, trialRemindersMs } from '../notify/reminder-times.ts';
 import { openAccess } from './access.ts';
 import { readEarlyCharges, readEarlyEnds } from './clock-effects.ts';
 import { type Call, type Desk, forCustomer } from './command.ts';
@@ -15,7 +19,10 @@ import { tryAgainNow } from './wake.ts';
 //
 // 1. Early renewals are refunded, the last one first. The end of the subscription follows, and
 //    auto-renewal stays as it is. An early renewal that another period follows is left.
-// 2. Subscriptions that ended early are active until their end, with their last credential.
+// 2. Subscriptions that ended early are active until their end, with their last credential. The
+//    customer is notified of that, because the notification of the end may have been sent.
+// 3. Notifications about ends that are still far away came too early. Those that wait are not sent,
+//    and none of them keeps the same notification from being sent at its time.
 //
 // Each step reads its evidence under the lock of the customer. So a repetition does nothing.
 
@@ -34,6 +41,7 @@ export function undoClock(call: Call, telegramId: bigint): Promise<UndoAnswer> {
     const refunded = await refundEarly(desk);
     const restored = await restoreEnded(desk);
     if (refunded + restored > 0) {
+      await releaseEarlyNotices(desk);
       await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
     }
     const { currency, balanceMinor } = desk.customer;
@@ -86,13 +94,51 @@ async function settle(
 async function restoreEnded(desk: Desk): Promise<number> {
   const { tx, now, customer, actor } = desk;
   const ended = await readEarlyEnds(tx, now, customer.id);
-  for (const { subscriptionId } of ended) {
+  for (const { subscriptionId, plan, expiresAt } of ended) {
     const subscription = named(await subscriptionsOf(tx, customer.id), subscriptionId);
     await settle(desk, subscription, { state: 'active' });
     await openAccess(tx, [subscriptionId], now);
+    await owe(
+      tx,
+      [
+        {
+          customerId: customer.id,
+          subscriptionId,
+          kind: 'restored',
+          dedupeKey: `restored:${subscriptionId}:${now}`,
+          params: { plan, ends_at: isoTime(expiresAt) },
+        },
+      ],
+      now,
+    );
     const subject = ofSubscription(subscriptionId);
     const event = { customerId: customer.id, subject, action: 'restored', detail: {} };
     await record(tx, [event], actor, now);
   }
   return ended.length;
+}
+
+/** How long before an end the notifications about it are sent at the earliest. */
+const leadsMs: Readonly<Record<string, number>> = {
+  expired: 0,
+  trial_ended: 0,
+  trial_ending: trialRemindersMs.trial_ending,
+  ...endRemindersMs,
+};
+
+/** Notifications of the customer about an end that is further away than they are sent at the earliest. */
+async function releaseEarlyNotices({ tx, now, customer, settings }: Desk): Promise<void> {
+  const leads = Object.entries({ ...leadsMs, low_balance: settings.windowMs });
+  await sql`
+    UPDATE perennial.notification n SET dedupe_key = n.dedupe_key || ':undone:' || n.id,
+      state = CASE n.state WHEN 'pending' THEN 'suppressed' ELSE n.state END,
+      reason = CASE n.state WHEN 'pending' THEN 'clock_undone' ELSE n.reason END
+    FROM ${unnest('lead', leads, {
+      kind: ['text', ([kind]) => kind],
+      ms: ['bigint', ([, ms]) => ms],
+    })}
+    WHERE n.customer_id = ${customer.id} AND n.kind = lead.kind
+      AND n.dedupe_key NOT LIKE '%:undone:%'
+      AND (n.params->>'expires_at')::timestamptz
+        > ${isoTime(now)}::timestamptz + lead.ms * interval '1 ms'`.execute(tx);
 }

@@ -60,6 +60,11 @@ grant =
        *[other] { $days } days
     } of { $plan }
 
+restored =
+    <b>Your { $plan } subscription goes on until { $ends_at }.</b>
+    It was ended too early by a mistake of ours. Your access works again with your existing settings.
+    .subject = Your { $plan } subscription goes on
+
 revoke =
     <b>Your { $plan } subscription was ended by the operator.</b>
     If you think this is a mistake, please contact support.
