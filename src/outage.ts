@@ -3,6 +3,7 @@ import { faultOf } from './db/faults.ts';
 import { placeOf } from './db/place.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import { stopwatch } from './kernel/stopwatch.ts';
+import { startTimer } from './kernel/timer.ts';
 
 // One outage of PostgreSQL meets every loop of a service. It is logged once for all of them:
 //
@@ -78,7 +79,7 @@ export function openOutage(options: OutageOptions): Outage {
       const downSeconds = Math.round(saidMs / secondMs);
       log.error({ database, downSeconds, reports }, 'PostgreSQL is still unreachable');
     }
-    timer = setTimeout(ask, options.probeEveryMs ?? probeEveryMs).unref();
+    timer = startTimer(ask, options.probeEveryMs ?? probeEveryMs).unref();
   }
 
   function goUp(): void {

@@ -1,9 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Job, PgBoss } from 'pg-boss';
 import { faultOf } from './db/faults.ts';
 import { queueClock, repairEveryMs, repairFuture } from './db/queue-clock.ts';
 import { sessionOf } from './db/session.ts';
 import { type Instant, secondMs } from './kernel/instant.ts';
+import { pause } from './kernel/timer.ts';
 import { watchDue } from './next-due.ts';
 import { type Slots, slotsOf } from './slots.ts';
 import { sayer, type TroubleLog } from './trouble.ts';
@@ -136,7 +136,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const fetchers = new Map<string, string>();
-  const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined);
+  const rest = (ms: number) => pause(ms, signal);
 
   /** Queues a run, unless one waits already, and has this process look at once. */
   async function ask(worker: Runnable, slots?: Slots): Promise<void> {

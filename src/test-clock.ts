@@ -4,6 +4,7 @@ import type { Db } from './db/connect.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { isoTime, later, secondMs } from './kernel/instant.ts';
 import { stopwatch } from './kernel/stopwatch.ts';
+import { startInterval } from './kernel/timer.ts';
 import type { Log } from './log.ts';
 import { type Worker, workers } from './workers/index.ts';
 
@@ -46,7 +47,7 @@ export async function openTestClock(
   log.warn({ clock, rate }, 'this is a test database: its clock is moved at the given rate');
   const elapsedMs = stopwatch();
   let busy = false;
-  const timer = setInterval(() => {
+  const timer = startInterval(() => {
     if (busy) return;
     busy = true;
     moveTo(db, isoTime(later(from, elapsedMs() * rate)))

@@ -4,6 +4,7 @@ import { loadConfig } from '../config.ts';
 import { demo } from '../demo/demo.ts';
 import { liveView, plainView } from '../demo/view.ts';
 import { parseInstant, secondMs } from '../kernel/instant.ts';
+import { timeoutSignal } from '../kernel/timer.ts';
 import { whole } from './arguments.ts';
 import { type CommonOptions, command } from './frame.ts';
 import { heedSignals } from './signals.ts';
@@ -73,7 +74,7 @@ async function untilEnded<T>(
   const ending = heedSignals({ graceMs: endMs });
   const unread = new AbortController();
   process.stdout.once('error', () => unread.abort());
-  const time = seconds === undefined ? [] : [AbortSignal.timeout(seconds * secondMs)];
+  const time = seconds === undefined ? [] : [timeoutSignal(seconds * secondMs)];
   try {
     return await work(AbortSignal.any([ending.signal, unread.signal, ...time]));
   } finally {

@@ -4,6 +4,7 @@ import { openDelivery } from '../delivery.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { isoTime, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { startInterval } from '../kernel/timer.ts';
 import type { MessageLog } from '../notify/channels/log/log.ts';
 import { type Worker, workersFor } from '../workers/index.ts';
 import { workerNames } from '../workers/names.ts';
@@ -122,7 +123,7 @@ const showEveryMs = 2 * secondMs;
 
 /** A line on standard error every 2 s, from the record that each batch counts up. */
 function showProgress(books: OpenedBooks, worker: Worker, replica: Replica): () => void {
-  const timer = setInterval(() => {
+  const timer = startInterval(() => {
     readProgress(books.db, worker.name, replica.name).then(
       (at) => {
         if (at === undefined) return;

@@ -1,6 +1,7 @@
 import { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { startTimer } from '../kernel/timer.ts';
 
 /**
  * Ctrl-C on a terminal reaches the program more than once: from the terminal itself and from npx
@@ -40,7 +41,7 @@ export function heedSignals(options: { readonly graceMs?: number } = {}): Ending
   const hear = (name: EndSignal): void => {
     if (sinceMs === undefined) {
       sinceMs = stopwatch();
-      if (options.graceMs !== undefined) setTimeout(() => process.exit(0), options.graceMs).unref();
+      if (options.graceMs !== undefined) startTimer(() => process.exit(0), options.graceMs).unref();
       ending.abort(name);
     } else if (sinceMs() > copiesMs) {
       process.stderr.write(

@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { faultOf } from '../db/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { pause } from '../kernel/timer.ts';
 import type { Log } from '../log.ts';
 
 /** Codes of `connectionFault` for a PostgreSQL that is not there yet, or is just starting. */
@@ -35,7 +35,7 @@ export async function untilReachable<T>(open: () => Promise<T>, waiting: Waiting
         const leftSeconds = Math.ceil((waitMs - loggedMs) / secondMs);
         log.warn({ leftSeconds, reason: message }, 'waiting for PostgreSQL');
       }
-      await pause(retryMs, undefined, { signal }).catch(() => undefined);
+      await pause(retryMs, signal);
     }
   }
 }

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { constants, existsSync } from 'node:fs';
 import { access, chmod, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
+import { pause } from '../kernel/timer.ts';
 import { type Account, runAs, serverAccount } from './embedded/account.ts';
 import { findBinaries } from './embedded/binaries.ts';
 import {

@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { Fault, UsageFault } from '../kernel/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { pause } from '../kernel/timer.ts';
 import { programVersion } from '../version.ts';
 import { notATest } from './clock.ts';
 import { clientConfig, connectClient, type Limits } from './connect.ts';

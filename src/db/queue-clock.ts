@@ -1,5 +1,6 @@
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { startInterval, startTimer } from '../kernel/timer.ts';
 
 // Time for the scheduler.
 //
@@ -14,9 +15,9 @@ import { stopwatch } from '../kernel/stopwatch.ts';
 export function queueClock(start: Instant, elapsedMs: () => number = stopwatch()) {
   return {
     now: () => start + Math.floor(elapsedMs()),
-    setTimeout: (call: () => void, ms: number) => setTimeout(call, ms),
+    setTimeout: startTimer,
     clearTimeout: (timer: unknown) => clearTimeout(timer as NodeJS.Timeout),
-    setInterval: (call: () => void, ms: number) => setInterval(call, ms),
+    setInterval: startInterval,
     clearInterval: (timer: unknown) => clearInterval(timer as NodeJS.Timeout),
   };
 }

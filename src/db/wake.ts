@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { pause } from '../kernel/timer.ts';
 import type { Books } from './schema.ts';
 
 // Wake-ups of workers, keepers and couriers by NOTIFY.
@@ -44,7 +45,7 @@ export class Wakes {
 
   async #send(): Promise<void> {
     const waitMs = this.#lastMs + gatherMs - performance.now();
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (waitMs > 0) await pause(waitMs);
     const names = [...this.#names];
     this.#names = new Set();
     this.#lastMs = performance.now();

@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { pause } from '../kernel/timer.ts';
 import type { Worker } from '../workers/index.ts';
 import { openReplica } from '../workers/replica.ts';
 import type { RunLog } from '../workers/run-context.ts';
@@ -64,7 +64,7 @@ export async function drive(books: Drive): Promise<Instant> {
     dueAt.set(worker, later(now, Math.max(worker.everyMs, leastMs)));
   }
 
-  const rest = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined);
+  const rest = (ms: number) => pause(ms, signal);
 
   /** Else an hour would go by between an end and its removal. */
   async function awaitNodes(): Promise<void> {

@@ -75,6 +75,8 @@ describe('what has come to be untrue is not said', () => {
     ['grant', 'its time was taken back', { sub: { expiresAt: later(end, -1) } }, 'end_moved'],
     ['grant', 'it is over', { now: end }, 'ended'],
     ['grant', 'ended with a refund', { sub: { state: 'expired' } }, 'ended'],
+    ['restored', 'it is over', { now: end }, 'ended'],
+    ['restored', 'revoked', { sub: { state: 'revoked' } }, 'revoked'],
     ['grant', 'more time was added', { sub: { expiresAt: later(end, dayMs) } }, 'send'],
     ['revoke', 'active again', { sub: { state: 'active' } }, 'restored'],
     ['receipt', 'its period was refunded', { sub: { state: 'expired', expiresAt: now } }, 'send'],

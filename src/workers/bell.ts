@@ -1,3 +1,5 @@
+import { startTimer } from '../kernel/timer.ts';
+
 // A wait that ends early when somebody rings: for marks, for the next probe, for messages owed.
 
 export class Bell {
@@ -20,7 +22,7 @@ export class Bell {
         this.#rung = false;
         resolve();
       };
-      const timer = setTimeout(end, ms);
+      const timer = startTimer(end, ms);
       signal.addEventListener('abort', end, { once: true });
       this.#wake = end;
       if (this.#rung || signal.aborted) end();

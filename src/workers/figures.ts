@@ -45,6 +45,12 @@ const meanings: Readonly<Record<string, { readonly help: string; readonly label?
     help: 'How long a node has not answered; 0 while it answers.',
     label: 'node',
   },
+  perennial_clock_suspect: {
+    help: '1 while the time of the database is suspect, or its last commits may be lost.',
+  },
+  perennial_clock_offset_seconds: {
+    help: 'How far the suspect time of the database is off: above 0 is ahead; 0 while it is trusted.',
+  },
   perennial_due_seconds: {
     help: 'How long the longest overdue subscription that auto-renewal has not tried is past its end.',
   },
@@ -81,6 +87,13 @@ export async function readFigures(db: Db): Promise<Figure[]> {
     SELECT 'perennial_node_down_seconds', id,
       coalesce(extract(epoch FROM perennial.clock() - down_since), 0)::float8
     FROM perennial.node
+    UNION ALL
+    SELECT 'perennial_clock_suspect', NULL, (suspect_cause IS NOT NULL)::int::float8
+    FROM perennial.clock_state
+    UNION ALL
+    SELECT 'perennial_clock_offset_seconds', NULL, coalesce(
+      CASE suspect_cause WHEN 'back' THEN -suspect_by_ms ELSE suspect_by_ms END, 0) / 1000::float8
+    FROM perennial.clock_state
     UNION ALL
     SELECT 'perennial_due_seconds', NULL, greatest(0, coalesce((
       SELECT extract(epoch FROM perennial.clock() - expires_at) FROM perennial.subscription

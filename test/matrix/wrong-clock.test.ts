@@ -12,6 +12,7 @@ import { startTrial } from '../../src/subscription/trial.ts';
 import { acceptClock } from '../../src/workers/clock-accept.ts';
 import { startSentinel } from '../../src/workers/clock-sentinel.ts';
 import { watchClock } from '../../src/workers/clock-watch.ts';
+import { readFigures } from '../../src/workers/figures.ts';
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { buys, callOf, joins, payer, paysIn, runOf, sells } from '../a-book.ts';
@@ -54,6 +55,14 @@ const causeIn = async ({ db }: Books) => {
   return rows[0]?.cause;
 };
 
+/** The metrics of the sentinel: whether the time is suspect, and how many seconds it is off. */
+async function clockFigures({ db }: Books): Promise<(number | undefined)[]> {
+  const figures = await readFigures(db);
+  return ['suspect', 'offset_seconds'].map(
+    (name) => figures.find((one) => one.name === `perennial_clock_${name}`)?.values[0]?.value,
+  );
+}
+
 test.each([
   ['an hour', hourMs],
   ['a day', dayMs],
@@ -75,10 +84,14 @@ test.each([
     expect(await stateOf(books)).toEqual(before);
     expect(await causeIn(books)).toBe('ahead');
     expect(await told(books)).toEqual(['alarm_clock database']);
+    const [isSuspect, offsetS] = await clockFigures(books);
+    expect(isSuspect).toBe(1);
+    expect(Math.round((offsetS as number) / 10) * 10).toBe(byMs / 1_000);
     await clock.jump(0);
     for (const worker of timed) expect((await runOf(books, worker)).outcome).toBe('success');
     expect(await stateOf(books)).toEqual(before);
     expect(await causeIn(books)).toBeNull();
+    expect(await clockFigures(books)).toEqual([0, 0]);
     await runOf(books, 'raise-alarms');
     expect(await told(books)).toContain('alarm_over alarm_clock database');
   },
@@ -90,6 +103,7 @@ test('K1: a clock that steps back by 25 days is suspect until it is right again'
   await clock.jump(-25 * dayMs);
   expect((await runOf(books, 'auto-renewal')).detail.reason).toContain('behind the uptime of');
   await expect(buys(books, 1n)).rejects.toMatchObject({ code: 'clock_suspect' });
+  expect((await clockFigures(books))[1]).toBeLessThan((-24 * dayMs) / 1_000);
   await clock.jump(0);
   expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
   await buys(books, 1n);

@@ -68,7 +68,6 @@ const catching: Places = {
   'test-clock.ts': 'a tick that fails is made up by the next one',
   'db/alone.ts': 'a server that cannot be reached has no statement to cancel',
   'demo/made-books.ts': 'edge: a folder',
-  'demo/drive.ts': 'a rest that is cut short is no fault',
   'main.ts': 'edge: a fault becomes a sentence and an exit code',
   'cli/': 'edge: a fault becomes a sentence and an exit code',
   'http/': 'edge: a fault becomes an answer',
@@ -88,6 +87,8 @@ const waiting: Places = {
   'test-clock.ts': 'moves the stored clock of a test database',
   'cli/until-reachable.ts': 'waits for PostgreSQL, bounded',
   'cli/run.ts': 'shows progress',
+  'cli/demo.ts': 'ends the demo',
+  'notify/channels/': 'gives up a send without an answer',
   'cli/signals.ts': 'ends a stop that takes too long',
   'demo/drive.ts': 'virtual time goes at the pace of an eye',
   'app.ts': 'schedules',
@@ -226,11 +227,22 @@ export const rules: readonly Rule[] = [
     title: 'nothing waits without a bound, and only a few places wait at all',
     broken: (sources) => [
       ...onlyIn(/Atomics\.wait\b|pg_sleep\b/, {})(sources),
-      ...onlyIn(/timers\/promises|\bset(?:Timeout|Interval)\(/, waiting)(sources),
+      ...packageOnlyIn(/kernel\/timer\.ts$/, waiting)(sources),
     ],
     planted: [
       ['subscription/a.ts', 'Atomics.wait(cell, 0, 0);'],
-      ['subscription/b.ts', "import { setTimeout as pause } from 'node:timers/promises';"],
+      ['subscription/b.ts', "import { pause } from '../kernel/timer.ts';"],
+    ],
+  },
+  {
+    title: 'only kernel/timer.ts makes timers, so that no wait is longer than a timer can be',
+    broken: onlyIn(/timers\/promises|\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/, {
+      'kernel/timer.ts': 'the one',
+    }),
+    planted: [
+      ['workers/a.ts', 'setTimeout(end, ms);'],
+      ['http/b.ts', 'const late = AbortSignal.timeout(ms);'],
+      ['queue.ts', "import { setTimeout as pause } from 'node:timers/promises';"],
     ],
   },
   {

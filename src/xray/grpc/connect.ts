@@ -5,6 +5,7 @@ import { createSecureContext, type SecureContext, connect as tls } from 'node:tl
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { isNoAddress, type NodePlace, nodePlace } from '../../kernel/node-address.ts';
+import { startTimer } from '../../kernel/timer.ts';
 import { unconnected } from './status.ts';
 
 // Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files are
@@ -131,7 +132,7 @@ function ready(api: string, opened: NodeSession): Promise<NodeSession> {
       destroy(opened);
       reject(unconnected(api, details, cause));
     };
-    const timer = setTimeout(
+    const timer = startTimer(
       () => fail(`no connection within ${connectDeadlineMs / secondMs} s`),
       connectDeadlineMs,
     );

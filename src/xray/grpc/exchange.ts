@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
+import { startTimer } from '../../kernel/timer.ts';
 import type { Patience } from '../port.ts';
 import { type Connection, type Connections, send, stands } from './connections.ts';
 import type { Path } from './contract.ts';
@@ -56,7 +57,7 @@ export function exchange(
     const onAbort = (): void => giveUp(cancelled(api));
     let onLate = (): Fault => neverLeft(api, `no connection within ${deadlineMs / secondMs} s`);
     // A monotonic timer: with a deadline as a time of day, a clock change would end all calls or none.
-    const timer = setTimeout(() => giveUp(onLate()), deadlineMs);
+    const timer = startTimer(() => giveUp(onLate()), deadlineMs);
     const begin = (on: Connection): void => {
       if (isOver) return;
       if (!stands(on)) {

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import nodemailer from 'nodemailer';
 import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
+import { timeoutSignal } from '../../../kernel/timer.ts';
 import type { Channel, Message, Outcome } from '../channel.ts';
 
 // Messages by SMTP, for alarms. A mail server takes a message when it says so after the message's
@@ -62,8 +63,7 @@ export function openEmail(settings: EmailSettings): Channel {
     });
     return Promise.race([work, aborted]).finally(cut);
   };
-  const within = (signal: AbortSignal) =>
-    AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]);
+  const within = (signal: AbortSignal) => AbortSignal.any([signal, timeoutSignal(deadlineMs)]);
   return {
     name: 'email',
     takes: 'email',

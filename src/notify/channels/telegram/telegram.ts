@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Api, type ApiClientOptions } from 'grammy';
 import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
+import { timeoutSignal } from '../../../kernel/timer.ts';
 import type { Button, Channel, Message } from '../channel.ts';
 import { type Asked, type Line, openLine, Unanswered } from './exchange.ts';
 import { outcomeOf } from './outcome.ts';
@@ -89,7 +90,7 @@ export function openTelegram(settings: TelegramSettings): Channel {
   const told = withoutToken(token);
   // grammY's types are of another AbortSignal.
   const within = (signal: AbortSignal) =>
-    AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)]) as never;
+    AbortSignal.any([signal, timeoutSignal(deadlineMs)]) as never;
   return {
     name: 'telegram',
     takes: 'telegram',
