@@ -37,8 +37,10 @@ export const text = (max: number) =>
     .string()
     .min(1)
     .max(max)
-    // A text is one line. Control characters would reach a terminal; PostgreSQL has no NUL.
-    .refine((value) => !/\p{Cc}/u.test(value) && value.isWellFormed(), 'holds what is no text');
+    // A text is one line. Control characters would reach a terminal; PostgreSQL has no NUL, and half
+    // a surrogate is no character.
+    .regex(/^\P{Cc}*$/u, 'holds what is no text')
+    .refine((value) => value.isWellFormed(), 'holds what is no text');
 
 /** A condition: the end that the customer saw. */
 export const ifExpiresAt = z.iso
