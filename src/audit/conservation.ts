@@ -91,6 +91,20 @@ const claimIsItsLedger = check<{ customer_id: bigint; claim: bigint; ledger: big
     `the claim is ${moneyText(claim, currency)}, the ledger comes to ${moneyText(ledger, currency)}`,
 });
 
+const claimNotNegative = check<{ customer_id: bigint; entry_id: bigint; claim: bigint }>({
+  id: 'claim-not-negative',
+  promise: 1,
+  title: 'no claim is paid beyond what was claimed',
+  find: () => sql`
+    SELECT customer_id, entry_id, claim FROM (
+      SELECT customer_id, id AS entry_id,
+        sum(claim_minor) OVER (PARTITION BY customer_id ORDER BY id)::bigint AS claim
+      FROM perennial.ledger_entry WHERE claim_minor IS NOT NULL) entry
+    WHERE claim < 0`,
+  rows: (row) => ({ ledger_entry: [row.entry_id] }),
+  say: ({ claim, currency }) => `the claim was ${moneyText(claim, currency)} after this entry`,
+});
+
 /** A later entry of a payment continues the one before it: a chargeback there, a move to another. */
 const paymentIsOne = check<{ customer_id: bigint; entry_id: bigint; payment_id: bigint }>({
   id: 'payment-is-one',
@@ -119,5 +133,6 @@ export const conservation = [
   ledgerRunsOn,
   ledgerIdOnce,
   claimIsItsLedger,
+  claimNotNegative,
   paymentIsOne,
 ];

@@ -62,6 +62,30 @@ const nextPlanHasAPrice = check<OfSubscription & { plan: string; days: number }>
     `subscription ${id} is to become ${plan} for ${days} days, which never had a price in ${currency}`,
 });
 
+export const endsBeforeItsStart = sql`(p.ends_at <= p.starts_at)`;
+
+const periodEndsAfterItsStart = check<{ customer_id: bigint; id: bigint }>({
+  id: 'period-ends-after-its-start',
+  promise: null,
+  title: 'a period ends after its start',
+  find: () => sql`
+    SELECT p.customer_id, p.id FROM perennial.period p WHERE ${endsBeforeItsStart}`,
+  rows: ({ id }) => ({ period: [id] }),
+  say: ({ id }) => `period ${id} ends before it starts`,
+});
+
+/** The answer is stored in the transaction of its request. */
+const keyHasItsAnswer = check<{ customer_id: null; key: string }>({
+  id: 'key-has-its-answer',
+  promise: null,
+  title: 'an idempotency key has the answer of its request',
+  find: () => sql`
+    SELECT NULL::bigint AS customer_id, scope || ' ' || key AS key
+    FROM perennial.idempotency WHERE answer IS NULL`,
+  rows: ({ key }) => ({ idempotency: [key] }),
+  say: ({ key }) => `the key of ${key} has no answer, so the request cannot be repeated`,
+});
+
 const paidWasGot = check<OfSubscription>({
   id: 'paid-was-got',
   promise: null,
@@ -115,6 +139,8 @@ export const impossibleSubscriptions = [
   expiredHasEnded,
   renewalIsTried,
   nextPlanHasAPrice,
+  periodEndsAfterItsStart,
+  keyHasItsAnswer,
   paidWasGot,
   trialIsFree,
   oneTrial,

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { moneyText } from '../kernel/money.ts';
 import { check, keptSince } from './check.ts';
 import { isoText } from './receipts.ts';
 import { stepBackMost } from './times.ts';
@@ -96,6 +97,22 @@ const pendingIsSent = check<Row & { due_at: Instant; sent_at: Instant }>({
     `the ${kind} of notification ${id} is due since ${isoTime(due_at)}; its courier sent another one at ${isoTime(sent_at)}`,
 });
 
+/** Each period is longer than its last reminder is ahead of the end, which is 6 hours at most. */
+export const hasNoReminder = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
+  AND s.remind_at IS NULL AND s.expires_at > ${now} + interval '6 hours' + ${stepBackMost})`;
+
+const reminderIsPlanned = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
+  id: 'reminder-is-planned',
+  promise: 6,
+  title: 'a running subscription has a time for its next reminder until 6 hours before its end',
+  find: (now) => sql`
+    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
+    WHERE ${hasNoReminder(now)}`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id, expires_at }) =>
+    `subscription ${id} ends at ${isoTime(expires_at)}, and no reminder of it is planned`,
+});
+
 /** The last time at which a worker or a courier was at work. */
 export const lastWork = sql`(SELECT max(at) FROM (
   SELECT max(started_at) AS at FROM perennial.worker_run
@@ -148,6 +165,25 @@ const sentAfterItWasStored = check<Row & { sent_at: Instant; created_at: Instant
     `the ${kind} of notification ${id} was sent at ${isoTime(sent_at)} and stored at ${isoTime(created_at)}`,
 });
 
+/** As `writeNotifiedPrice` stores it (`subscription/known-prices.ts`). */
+const knownPriceWasNotified = check<{ customer_id: bigint; id: bigint; amount: bigint }>({
+  id: 'known-price-was-notified',
+  promise: 6,
+  title: 'an amount that a message named is in a notification of its customer',
+  find: () => sql`
+    SELECT k.customer_id, k.id, k.amount_minor AS amount FROM perennial.known_price k
+    WHERE k.source = 'message' AND k.known_at >= ${keptSince('notices')}
+      AND NOT EXISTS (SELECT FROM perennial.notification n
+        WHERE n.subscription_id = k.subscription_id AND n.customer_id = k.customer_id
+          AND n.kind IN ('price_change', 'renewal_ahead', 'low_balance')
+          AND n.params->>'plan' = k.plan AND k.amount_minor::text = ltrim(replace(
+            CASE n.kind WHEN 'price_change' THEN n.params->>'new_price'
+              ELSE n.params->>'price' END, '.', ''), '0'))`,
+  rows: ({ id }) => ({ known_price: [id] }),
+  say: ({ id, amount, currency }) =>
+    `known price ${id} is ${moneyText(amount, currency)}, and no notification named this amount`,
+});
+
 export const notifications = [
   causeHasItsNotification,
   pendingIsTried,
@@ -155,4 +191,6 @@ export const notifications = [
   sendingEnds,
   sentAfterItWasStored,
   reminderIsBeforeItsEnd,
+  reminderIsPlanned,
+  knownPriceWasNotified,
 ];

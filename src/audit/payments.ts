@@ -35,7 +35,8 @@ const paymentOnce = check<{
 /** False for an entry that moves a payment to another customer. */
 const isFirst = sql`to_jsonb(e)->>'payment_entry_id' IS NULL`;
 
-const hasAnEvent = sql`('purchase', 'renewal', 'top_up', 'adjustment')`;
+const hasAnEvent = sql`('purchase', 'renewal', 'top_up', 'adjustment', 'payout',
+  'chargeback')`;
 /** True for an entry that an event of its customer has to name. */
 export const needsAnEvent = sql`(e.kind IN ${hasAnEvent}
   AND e.created_at >= ${keptSince('events')})`;

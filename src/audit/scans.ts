@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { isCharge, isFreeAndCharged } from './charge-and-extension.ts';
 import { keptSince } from './check.ts';
+import { endsBeforeItsStart } from './impossible-subscriptions.ts';
 import {
+  hasNoReminder,
   isAfterItsEnd,
   isDueBeforeItWasStored,
   isLongDue,
@@ -33,6 +35,7 @@ const ledgers: Scan = {
     'balance-not-negative': any(sql`c.balance_minor < 0 OR l.lowest < 0`),
     'ledger-runs-on': any(sql`l.broken`),
     'ledger-id-once': sql`(SELECT count(*) <> count(DISTINCT id) FROM perennial.ledger_entry)`,
+    'claim-not-negative': any(sql`l.claim IS NOT NULL`),
     'claim-is-its-ledger': any(sql`c.claim_minor <> coalesce(l.claim, 0)`),
   }),
 };
@@ -88,6 +91,7 @@ const periods: Scan = {
     LEFT JOIN perennial.customer c ON c.id = p.customer_id`,
   suspects: (now) => ({
     'free-costs-nothing': any(isFreeAndCharged),
+    'period-ends-after-its-start': any(endsBeforeItsStart),
     'amount-is-its-price': any(isOtherPrice),
     'period-has-its-length': any(isOtherLength),
     'served-part-of-a-refund': any(sql`p.part_of IS NOT NULL`),
@@ -131,6 +135,7 @@ const subscriptions: Scan = {
     ),
     'ended-has-no-credential': any(sql`s.state <> 'active' AND k.live > 0`),
     'active-has-a-period': any(sql`s.state = 'active' AND p.last_end IS NULL`),
+    'reminder-is-planned': any(hasNoReminder(now)),
     'paid-was-got': any(sql`s.kind = 'paid' AND p.is_paid IS NOT TRUE`),
     'one-live-credential': any(sql`k.live > 1`),
     'credential-of-its-customer': any(

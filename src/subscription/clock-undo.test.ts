@@ -37,6 +37,10 @@ test.each([
     await sells(books);
     await crowd(books, { count: 40, endsAt: '2026-11-20T00:00:00Z', balanceMinor: 0n });
     await sql`
+      UPDATE perennial.subscription SET remind_at = expires_at - interval '3 days'`.execute(
+      books.db,
+    );
+    await sql`
       UPDATE perennial.customer SET balance_minor = 44700 WHERE id % 2 = 0`.execute(books.db);
     await sql`
       INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,

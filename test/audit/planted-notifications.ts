@@ -92,6 +92,21 @@ export const ofNotifications: readonly Planted[] = [
     ),
   },
   {
+    check: 'reminder-is-planned',
+    what: 'a running subscription without a time for its reminder',
+    statements: ({ victim }) =>
+      `UPDATE subscription SET remind_at = NULL WHERE id = ${victim.subscription}`,
+    rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'known-price-was-notified',
+    what: 'a known price that no message named',
+    statements: ({ victim }) => `
+      INSERT INTO known_price (customer_id, subscription_id, plan, period_days, amount_minor, source,
+        known_at)
+      VALUES (${victim.customer}, ${victim.subscription}, 'basic', 30, 99900, 'message', clock())`,
+  },
+  {
     check: 'reminder-is-before-its-end',
     what: 'a reminder after the end',
     statements: store(

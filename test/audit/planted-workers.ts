@@ -56,6 +56,12 @@ export const ofWorkers: readonly PlantedWork[] = [
   ),
   waits('node nl-1: open_until', `UPDATE node SET open_until = ${far}`),
   waits('node nl-1: reconcile_open_until', `UPDATE node SET reconcile_open_until = ${far}`),
+  {
+    check: 'key-has-its-answer',
+    names: 'idempotency top-up k-1',
+    statements: `
+      INSERT INTO idempotency (scope, key, fingerprint, at) VALUES ('top-up', 'k-1', 'x', clock())`,
+  },
   waits(
     'courier mail: rests_until',
     `INSERT INTO courier (id, rests_until) VALUES ('mail', ${far})`,

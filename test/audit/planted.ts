@@ -64,8 +64,43 @@ const ofMoney: readonly Planted[] = [
     rows: ({ victim }) => ({ customer: [victim.customer] }),
   },
   {
+    check: 'claim-not-negative',
+    what: 'a claim that was paid before it was claimed',
+    statements: ({ victim, newEntry }) => `
+      INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
+        idempotency_key, claim_minor, created_at)
+      OVERRIDING SYSTEM VALUE
+      SELECT ${newEntry}, id, -500, balance_minor - 500, 'claim', 'planted:${newEntry}', -500, clock()
+      FROM customer WHERE id = ${victim.customer};
+      UPDATE customer SET balance_minor = balance_minor - 500 WHERE id = ${victim.customer};`,
+    rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
+    also: ['claim-is-its-ledger'],
+  },
+  {
+    check: 'entry-is-in-the-timeline',
+    what: 'money that was paid out without an event',
+    statements: ({ victim, newEntry }) => `
+      ${entry(victim, newEntry, 'payout', -100)}
+      DELETE FROM event WHERE detail->>'ledger_entry_id' = '${newEntry}';`,
+    rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
+  },
+  {
+    check: 'payment-is-one',
+    what: 'a payment that was moved, and left nobody',
+    also: ['entry-is-in-the-timeline'],
+    statements: ({ victim, newEntry }) => `
+      INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
+        idempotency_key, provider, provider_ref, payment_entry_id, out_entry_id, created_at)
+      OVERRIDING SYSTEM VALUE
+      SELECT ${newEntry}, id, 100, balance_minor + 100, 'top_up', 'planted:${newEntry}', 'cards',
+        'r-2', ${victim.topUp}, ${newEntry} + 1, clock() FROM customer WHERE id = ${victim.customer};
+      UPDATE customer SET balance_minor = balance_minor + 100 WHERE id = ${victim.customer};`,
+    rows: ({ victim, newEntry }) => ({ ledger_entry: [newEntry, victim.topUp] }),
+  },
+  {
     check: 'payment-is-one',
     what: 'a chargeback of a charge',
+    also: ['entry-is-in-the-timeline'],
     statements: ({ victim, newEntry }) => `
       INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
         idempotency_key, provider, provider_ref, payment_entry_id, dispute, claim_minor, created_at)
@@ -236,6 +271,16 @@ const ofSubscriptions: readonly Planted[] = [
       UPDATE subscription SET next_plan = 'plus', next_period_days = 90
       WHERE id = ${victim.subscription}`,
     rows: ({ victim }) => ({ subscription: [victim.subscription] }),
+  },
+  {
+    check: 'period-ends-after-its-start',
+    what: 'a grant of a day less than nothing, which was taken back',
+    statements: ({ victim }) => `
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS starts_before_its_end;
+      INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency,
+        refunded_at)
+      SELECT id, customer_id, 'grant', plan, expires_at, expires_at - interval '1 day', 'RUB', clock()
+      FROM subscription WHERE id = ${victim.subscription}`,
   },
   {
     check: 'paid-was-got',

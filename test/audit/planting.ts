@@ -116,9 +116,9 @@ export function trial({ customer }: Ids): string {
   return `
     WITH s AS (
       INSERT INTO subscription (customer_id, kind, plan, period_days, state, started_at,
-        expires_at, auto_renew)
+        expires_at, auto_renew, remind_at)
       VALUES (${customer}, 'trial', 'basic', 3, 'active', clock(), clock() + interval '3 days',
-        false)
+        false, clock() + interval '6 hours')
       RETURNING *),
     k AS (INSERT INTO credential (id, subscription_id, customer_id, issued_at)
       SELECT gen_random_uuid(), id, customer_id, started_at FROM s)

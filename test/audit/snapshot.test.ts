@@ -80,7 +80,7 @@ async function firstOf({ db }: Books, telegramId: bigint) {
 test('renewals that commit between any two checks raise no alarm: all see one moment', async () => {
   await using books = await freshBooks({ now: start });
   await openShop(books);
-  await payer(books, 1n, 10_000_00n);
+  await payer(books, 1n, 20_000_00n);
   let months = 0;
   const renewals = meanwhile(async () => {
     months += 1;
