@@ -65,7 +65,7 @@ export function judged(kind: NoticeKind, given: Given = {}): Verdict {
     params: {
       ...sample,
       ...('expires_at' in sample ? { expires_at } : {}),
-      ...(kind === 'grant' || kind === 'restored' ? { ends_at: expires_at } : {}),
+      ...(kind.startsWith('grant') || kind === 'restored' ? { ends_at: expires_at } : {}),
       ...(kind === 'price_change' ? { new_price: '149.00' } : {}),
       ...given.params,
     },

@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import type { Db } from '../src/db/connect.ts';
 import { generatedPrices } from '../src/demo/book.ts';
-import { columnNames } from '../src/transfer/columns.ts';
+import { usualColumns } from '../src/transfer/columns.ts';
 import { exportBook } from '../src/transfer/export.ts';
 import { type ImportOutcome, importBook } from '../src/transfer/import.ts';
 import type { Format } from '../src/transfer/records.ts';
 
 // Books in and out of a test's database, as text.
 
-export const csvHeader = columnNames.join(',');
+export const csvHeader = usualColumns.join(',');
 
 /** The plans of examples/perennial.yaml; `basic` has a month's price in USD and XTR too. */
 export async function givePlans(db: Db): Promise<void> {

@@ -110,7 +110,7 @@ async function applyFile(
     return change;
   });
   const marked = await markAll(db, done.steps.length, signal);
-  const reviewed = await finishPriceReviews(db);
+  const reviewed = await finishPriceReviews(db, { isOver: () => signal.aborted });
   const count = done.steps.length;
   print(options, { ...report(done, count), marked, reviewed }, () => {
     const made = `${count} ${count === 1 ? 'change' : 'changes'} made`;

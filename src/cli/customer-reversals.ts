@@ -3,8 +3,10 @@ import type { LedgerEntryId } from '../kernel/ids.ts';
 import { chargeback } from '../subscription/chargeback.ts';
 import type { Answer, Call } from '../subscription/command.ts';
 import { movePayment } from '../subscription/move-payment.ts';
+import { currencyOf } from '../subscription/portrait.ts';
 import { previewOf } from '../subscription/preview.ts';
-import { given, rowId, telegramId } from './arguments.ts';
+import { waiveClaim } from '../subscription/waive-claim.ts';
+import { amount, given, rowId, telegramId } from './arguments.ts';
 import { call, changing, type KeyOption, tg } from './customer-call.ts';
 import { command, type OpenBooks, type OpenedBooks } from './frame.ts';
 
@@ -85,4 +87,24 @@ export function movePaymentCommand(open: OpenBooks): Command {
       }),
     ),
   );
+}
+
+interface WaiverOptions extends PreviewOption {
+  readonly amount?: string;
+  readonly reason: string;
+}
+
+export function waiveClaimCommand(open: OpenBooks): Command {
+  const build = withPreview(command('waive-claim <TG>', 'waive the claim of a customer'))
+    .requiredOption('--reason <TEXT>', 'why; the timeline shows it')
+    .option('--amount <AMOUNT>', 'only this part of the claim (default: the whole claim)');
+  return changing<WaiverOptions>(open, build, async (books, options, id) => {
+    const telegramId = tg(id);
+    const part = options.amount;
+    const currency = await currencyOf(books.db, telegramId);
+    const amountMinor = part === undefined ? undefined : amount(part, currency, '--amount');
+    return runOrPreview(books, options, (asked) =>
+      waiveClaim(asked, { telegramId, reason: options.reason, ...given({ amountMinor }) }),
+    );
+  });
 }

@@ -6,7 +6,7 @@ import { createCustomer, setCustomer } from '../subscription/customers.ts';
 import { currencyOf, portraitOf } from '../subscription/portrait.ts';
 import { amount, given, onOff, whole } from './arguments.ts';
 import { call, changing, type KeyOption, tg } from './customer-call.ts';
-import { chargebackCommand, movePaymentCommand } from './customer-reversals.ts';
+import { chargebackCommand, movePaymentCommand, waiveClaimCommand } from './customer-reversals.ts';
 import {
   autoRenew,
   changePlanCommand,
@@ -39,6 +39,7 @@ export function customerCommand(open: OpenBooks): Command {
     .addCommand(refundCommand(open))
     .addCommand(chargebackCommand(open))
     .addCommand(movePaymentCommand(open))
+    .addCommand(waiveClaimCommand(open))
     .addCommand(adjustCommand(open))
     .addCommand(grantCommand(open))
     .addCommand(revokeCommand(open))

@@ -19,7 +19,7 @@ export function portraitText(portrait: Portrait): string {
     Number(customer.claim) > 0
       ? `claim ${customer.claim} ${currency}, paid by the next top-ups`
       : '',
-    ...portrait.subscriptions.map(subscriptionText),
+    ...portrait.subscriptions.map((one) => subscriptionText(one, currency)),
     portrait.subscriptions.length < portrait.subscriptions_total
       ? `\nshown: ${portrait.subscriptions.length} of ${portrait.subscriptions_total} subscriptions`
       : '',
@@ -61,7 +61,22 @@ export function customerNodesText(nodes: readonly CustomerNode[]): string[] {
 const text = (value: unknown): string => String(value ?? '-');
 const minute = (value: unknown): string => text(value).slice(0, 16).replace('T', ' ');
 
-function subscriptionText(one: SubscriptionPortrait): string {
+const whyNotList = {
+  discount: 'with the discount',
+  known_price: 'no notification of a higher amount was sent in time',
+} as const;
+
+function nextRenewalText(next: SubscriptionPortrait['next_renewal'], currency: string): string[] {
+  if (next === null) return [];
+  if (next.reason === 'no_price') return ['  next renewal: not possible, no price'];
+  const why =
+    next.reason === null
+      ? ''
+      : `; list price ${next.list_amount} ${currency}, ${whyNotList[next.reason]}`;
+  return [`  next renewal ${next.amount} ${currency}, from ${minute(next.at)}${why}`];
+}
+
+function subscriptionText(one: SubscriptionPortrait, currency: string): string {
   const renewal = one.auto_renew ? 'auto-renew on' : 'auto-renew off';
   const next = one.next_plan === null ? '' : `, then ${one.next_plan} ${one.next_period_days} d`;
   const head = `\nsubscription ${one.id}  ${one.kind} ${one.plan} ${one.period_days} d, ${one.state}, until ${minute(one.expires_at)}, ${renewal}${next}`;
@@ -77,7 +92,7 @@ function subscriptionText(one: SubscriptionPortrait): string {
     ]),
     [4],
   );
-  return [head, credential, periods].join('\n');
+  return [head, ...nextRenewalText(one.next_renewal, currency), credential, periods].join('\n');
 }
 
 /** What became of a period since it was sold. */

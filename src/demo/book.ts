@@ -95,6 +95,7 @@ function* oneOf(random: Random, place: number, now: Instant, end: Instant): Gene
     time_zone,
     currency: 'RUB',
     balance: balanceFor(random, list),
+    claim: 0n,
     vip,
     discount_percent,
     trial_used: trialUsed,

@@ -61,6 +61,7 @@ const withoutForecast: ReadonlySet<string> = new Set([
   'receipt',
   'refund',
   'grant',
+  'grant_taken_back',
   'restored',
   'revoke',
   'expired',

@@ -95,6 +95,8 @@ function whyUntrue(
     case 'grant':
     case 'restored':
       return whyNotGiven(params, facts, now);
+    case 'grant_taken_back':
+      return whyNotRunning(facts, now);
     case 'revoke':
       return subscription?.state === 'revoked' ? undefined : 'restored';
     case 'expired':
@@ -149,6 +151,15 @@ function whyNotGiven(
 ): Suppressed | undefined {
   if (subscription?.state === 'revoked') return 'revoked';
   if (at(params.ends_at) > (subscription?.expiresAt ?? now)) return 'end_moved';
+  return whyNotRunning({ subscription }, now);
+}
+
+/** "You have access" is not so. */
+function whyNotRunning(
+  { subscription }: Pick<NoticeFacts, 'subscription'>,
+  now: Instant,
+): Suppressed | undefined {
+  if (subscription?.state === 'revoked') return 'revoked';
   return subscription?.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
 }
 
@@ -241,6 +252,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'receipt':
     case 'refund':
     case 'grant':
+    case 'grant_taken_back':
     case 'restored':
     case 'revoke':
     case 'expired':

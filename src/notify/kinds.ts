@@ -118,6 +118,12 @@ export const kinds = {
     params: { plan: 'plan', days: 'count', ends_at: 'time' },
     now: ['ends_at'],
   },
+  /** A gift was taken back, and access continues until an earlier end. */
+  grant_taken_back: {
+    ...toCustomer,
+    params: { plan: 'plan', ends_at: 'time' },
+    now: ['ends_at'],
+  },
   /** A wrong clock of ours had ended it (`subscription/clock-undo.ts`). */
   restored: { ...toCustomer, params: { plan: 'plan', ends_at: 'time' }, now: ['ends_at'] },
   revoke: { ...toCustomer, params: { plan: 'plan' }, now: [] },

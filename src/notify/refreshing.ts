@@ -51,6 +51,7 @@ export function refreshed(
     case 'refund':
       return { ...params, ends_at: accessUntil(subscription, now), refunded_at: happened };
     case 'grant':
+    case 'grant_taken_back':
     case 'restored':
       return { ...params, ends_at: accessUntil(subscription, now) };
     default:

@@ -13,9 +13,11 @@ import { creditPayment, type Payment } from './payments.ts';
 import { addPeriods, periodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
+import { findTarget } from './purchase-target.ts';
 import { receiptOf } from './renewing.ts';
+import { afterUndo, undoRevival } from './revivals.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
-import { found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
+import { found, type Subscription } from './subscriptions.ts';
 import { ofCustomer, ofSubscription, record } from './timeline.ts';
 import { releaseQuarantine, tryAgainNow } from './wake.ts';
 
@@ -69,8 +71,10 @@ export function purchase(
     const prices = await readPriceList(desk.tx, desk.now);
     const price = await priceOf(desk, prices, request);
     refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
+    const { target, undone } = await findTarget(desk, request, price.amountMinor);
+    for (const revival of undone) await undoRevival(desk, revival);
     refuseShort(desk, price.amountMinor, desk.customer.balanceMinor);
-    const subscription = await findTarget(desk, request);
+    const subscription = await afterUndo(desk, target, undone);
     requireEnd(subscription, request);
     const answer = await sell(desk, request, subscription, price);
     // What is left of the payment may pay for the customer's other subscriptions.
@@ -146,39 +150,6 @@ export function refuseOtherPrice(
     'price_changed',
     `it costs ${moneyText(priceMinor, currency)} now, not ${moneyText(quotedMinor, currency)}`,
   );
-}
-
-/**
- * The subscription that a purchase is for; undefined for a new one.
- * @throws Fault `which_subscription`, `no_subscription`, `revoked`, `other_plan`
- */
-export async function findTarget(
-  desk: Desk,
-  request: Pick<Purchase, 'subscriptionId' | 'isNew' | 'plan'>,
-): Promise<Subscription | undefined> {
-  if (request.isNew === true) return undefined;
-  const all = await subscriptionsOf(desk.tx, desk.customer.id);
-  const asked = request.subscriptionId;
-  const candidates = all.filter((one) => one.state !== 'revoked');
-  if (asked === undefined && candidates.length === 0) return undefined;
-  const chosen =
-    asked === undefined
-      ? pick(candidates, undefined, 'buy another one with --new')
-      : pick(all, asked);
-  if (chosen.state === 'revoked') {
-    throw refused('revoked', `subscription ${chosen.id} was revoked`, 'buy a new one with --new');
-  }
-  const runs = chosen.state === 'active' && chosen.expiresAt > desk.now;
-  if (chosen.kind !== 'paid' || !runs) return chosen;
-  const { plan } = await lastTermsOf(desk, chosen);
-  if (plan !== request.plan) {
-    throw refused(
-      'other_plan',
-      `subscription ${chosen.id} is paid for plan ${plan}`,
-      `change-plan moves it to ${request.plan}, --new buys another one`,
-    );
-  }
-  return chosen;
 }
 
 /** From when until when a period would be that is bought now. */

@@ -80,6 +80,7 @@ const timeless: ReadonlySet<string> = new Set([
   'auto-renew',
   'reissue',
   'move-payment',
+  'waive-claim',
 ]);
 
 type TimeUse = 'period' | 'record' | 'quote' | 'list';

@@ -16,7 +16,7 @@ import { giveBack, type RefundPart, unusedMinor } from './refunding.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { releaseQuarantine, remindNow, tryAgainNow } from './wake.ts';
+import { delayRenewals, releaseQuarantine, remindNow, tryAgainNow } from './wake.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
@@ -149,7 +149,7 @@ export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
     const change = { state: 'revoked', expiresAt, nextTryAt: never, changesAt: null } as const;
     await alter(desk, subscription, change);
     await closeAccess(desk.tx, [subscription.id], desk.now);
-    if (refundedMinor > 0n) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    if (refundedMinor > 0n) await delayRenewals(desk.tx, desk.customer.id, desk.now, desk.settings);
     const detail = {
       reason: request.reason,
       plan: subscription.plan,

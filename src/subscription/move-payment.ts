@@ -3,6 +3,7 @@ import { refused, UsageFault } from '../kernel/faults.ts';
 import type { LedgerEntryId } from '../kernel/ids.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
 import { type Call, type Desk, move } from './command.ts';
+import { recordMove } from './moved-payment.ts';
 import {
   claimAnswer,
   findPayment,
@@ -10,7 +11,6 @@ import {
   payClaim,
   refuseOtherCurrency,
 } from './payments.ts';
-import { ofCustomer, record } from './timeline.ts';
 import { forTwoCustomers } from './two-customers.ts';
 import { tryAgainNow } from './wake.ts';
 
@@ -19,7 +19,8 @@ import { tryAgainNow } from './wake.ts';
 // 1. The payment moves whole, under its own reference. The reference stays known.
 // 2. The money leaves the customer who had it as an adjustment, and reaches the other one as a
 //    top-up. Both entries name each other, and both timelines name the move.
-// 3. If a person has taken the money back already, the move names that adjustment instead.
+// 3. If a person has taken the money back already, the move names that adjustment instead. A top-up
+//    of the other customer under the same reference does the same (`moved-payment.ts`).
 // 4. No balance goes below 0: a payment that is spent does not move. With `withClaim` the missing
 //    part becomes a claim on the customer who had it, if `money.claims` is on.
 
@@ -75,7 +76,11 @@ export function movePayment(call: Call, request: PaymentMove): Promise<PaymentMo
     });
     const claimPaidMinor = await payClaim(to, amountMinor);
     await tryAgainNow(to.tx, to.customer.id, to.now, to.settings);
-    await recordMove(from, to, { ...request, provider }, { amountMinor, outEntryId, entryId });
+    const entries = [
+      { customerId: from.customer.id, entryId: outEntryId },
+      { customerId: to.customer.id, entryId },
+    ];
+    await recordMove(to, { ...request, provider, amountMinor }, entries);
     const { currency } = to.customer;
     return {
       provider,
@@ -136,31 +141,4 @@ async function requireAdjustment(
     `ledger entry ${id} is not an adjustment of ${moneyText(-payment.amountMinor, customer.currency)} by which customer ${customer.telegramId} gave this payment back`,
     'customer show --json lists the ids of the ledger',
   );
-}
-
-async function recordMove(
-  from: Desk,
-  to: Desk,
-  { provider, providerRef, from: fromTg, to: toTg }: PaymentMove,
-  done: { amountMinor: bigint; outEntryId: LedgerEntryId; entryId: LedgerEntryId },
-): Promise<void> {
-  const detail = {
-    provider,
-    provider_ref: providerRef,
-    from: Number(fromTg),
-    to: Number(toTg),
-    amount_minor: done.amountMinor,
-  };
-  // Each timeline names the entry of its own customer.
-  const entries = [
-    { customerId: from.customer.id, entryId: done.outEntryId },
-    { customerId: to.customer.id, entryId: done.entryId },
-  ];
-  const events = entries.map(({ customerId, entryId }) => ({
-    customerId,
-    subject: ofCustomer(customerId),
-    action: 'payment_moved',
-    detail: { ...detail, ledger_entry_id: entryId },
-  }));
-  await record(from.tx, events, from.actor, from.now);
 }

@@ -28,6 +28,7 @@ export const openingLineColumns = [
   ['time_zone', 'text'],
   ['currency', 'text'],
   ['balance_minor', 'bigint'],
+  ['claim_minor', 'bigint'],
   ['vip', 'boolean'],
   ['discount_percent', 'int'],
   ['trial_used', 'boolean'],
@@ -88,25 +89,33 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
   const at = sql`${isoTime(now)}::timestamptz`;
   await sql`
     WITH made AS (
-      INSERT INTO perennial.customer (telegram_id, locale, time_zone, currency, balance_minor, vip,
-        discount_percent, trial_used_at, sub_token, created_at)
-      SELECT l.telegram_id, l.locale, l.time_zone, l.currency, l.balance_minor, l.vip,
-        l.discount_percent, CASE WHEN l.trial_used THEN ${at} END,
+      INSERT INTO perennial.customer (telegram_id, locale, time_zone, currency, balance_minor, claim_minor,
+        vip, discount_percent, trial_used_at, sub_token, created_at)
+      SELECT l.telegram_id, l.locale, l.time_zone, l.currency, l.balance_minor, l.claim_minor,
+        l.vip, l.discount_percent, CASE WHEN l.trial_used THEN ${at} END,
         CASE l.sub_token WHEN '' THEN ${generatedToken} ELSE l.sub_token END, ${at}
       FROM opening_line l
       WHERE l.line BETWEEN ${first} AND ${last}
         AND NOT EXISTS (SELECT FROM opening_later later WHERE later.line = l.line)
       ORDER BY l.line
-      RETURNING id, telegram_id, balance_minor),
+      RETURNING id, telegram_id, balance_minor, claim_minor),
     opened AS (
       INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
         idempotency_key, created_at)
       SELECT id, balance_minor, balance_minor, 'opening', 'opening:' || telegram_id, ${at}
-      FROM made WHERE balance_minor > 0 ORDER BY id)
+      FROM made WHERE balance_minor > 0 ORDER BY id),
+    claimed AS (
+      INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
+        claim_minor, idempotency_key, created_at)
+      SELECT id, 0, balance_minor, 'adjustment', claim_minor, 'opening-claim:' || telegram_id, ${at}
+      FROM made WHERE claim_minor > 0 ORDER BY id
+      RETURNING id, customer_id)
     INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
-    SELECT id, 'customer:' || id, 'imported', ${actor}, ${at},
+    SELECT made.id, 'customer:' || made.id, 'imported', ${actor}, ${at},
       jsonb_build_object('balance_minor', balance_minor::text)
-    FROM made ORDER BY id`.execute(tx);
+        || CASE WHEN claimed.id IS NULL THEN '{}' ELSE jsonb_build_object(
+          'claim_minor', claim_minor::text, 'ledger_entry_id', claimed.id) END
+    FROM made LEFT JOIN claimed ON claimed.customer_id = made.id ORDER BY made.id`.execute(tx);
 }
 
 const interval = (ms: number) => sql`${`${ms} ms`}::interval`;

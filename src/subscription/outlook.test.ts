@@ -126,7 +126,7 @@ function run(family: Sub[], at: Instant, given: bigint): bigint {
     const over = sub.state === 'active' && sub.expiresAt <= at;
     const decide = over && sub.autoRenew ? decideDue : decideRenewal;
     const decision = decide(
-      { ...sub, balanceMinor, lastStartsAt: null, wokenAt: null },
+      { ...sub, balanceMinor, lastStartsAt: null, wokenAt: null, inTimeMinor: null },
       at,
       defaultSettings,
     );

@@ -4,6 +4,7 @@ import { refused } from '../kernel/faults.ts';
 import type { LedgerEntryId } from '../kernel/ids.ts';
 import { majorUnits, moneyText, readMinor } from '../kernel/money.ts';
 import { type Desk, move } from './command.ts';
+import { findTakenBack, recordMove, type TakenBack } from './moved-payment.ts';
 import { spellingOf, spellingsOf } from './provider-spelling.ts';
 
 // Payments: money that comes in.
@@ -12,6 +13,8 @@ import { spellingOf, spellingsOf } from './provider-spelling.ts';
 // 2. A currency that the payment names is the customer's.
 // 3. A payment above `money.top_up_max` needs a confirmation.
 // 4. A payment first pays the claim of the customer (`money.claims`), as an entry of its own.
+// 5. A payment that an adjustment took back from another customer is credited under its own
+//    reference. The two entries name each other, as if the payment had been moved.
 
 export interface Payment {
   readonly amountMinor: bigint;
@@ -44,13 +47,15 @@ export async function creditPayment(
   refuseOtherCurrency(desk, payment.currency);
   if (!isConfirmed) refuseTooLarge(desk, amountMinor);
   requireWholeReference(payment);
-  await refuseKnownPayment(desk.tx, payment);
+  const takenBack = await refuseKnownPayment(desk, payment);
   const entryId = await move(desk, {
     amountMinor,
     kind: 'top_up',
-    ...(provider === undefined ? {} : { provider }),
+    ...(provider === undefined ? {} : { provider: takenBack?.provider ?? provider }),
     ...(providerRef === undefined ? {} : { providerRef }),
+    ...(takenBack === undefined ? {} : { reversal: takenBack }),
   });
+  if (takenBack !== undefined) await recordTakenOver(desk, payment, takenBack, entryId);
   return { entryId, claimPaidMinor: await payClaim(desk, amountMinor) };
 }
 
@@ -116,8 +121,15 @@ export async function lockReference(
   );
 }
 
-async function refuseKnownPayment(tx: Tx, { provider, providerRef }: Payment): Promise<void> {
-  if (provider === undefined || providerRef === undefined) return;
+/**
+ * Rules 1 and 5.
+ * @returns the entries of a payment that was taken back; undefined: the payment is new
+ * @throws Fault `payment_known`
+ */
+async function refuseKnownPayment(desk: Desk, payment: Payment): Promise<TakenBack | undefined> {
+  const { tx } = desk;
+  const { provider, providerRef } = payment;
+  if (provider === undefined || providerRef === undefined) return undefined;
   // The transaction holds its customer and waits for no other customer.
   await lockReference(tx, 'payment', provider, providerRef);
   const { rows } = await sql<{ telegram_id: bigint }>`
@@ -126,12 +138,29 @@ async function refuseKnownPayment(tx: Tx, { provider, providerRef }: Payment): P
     WHERE e.provider IN ${spellingsOf(provider)} AND e.provider_ref = ${providerRef}
     ORDER BY e.id DESC LIMIT 1`.execute(tx);
   const [known] = rows;
-  if (known === undefined) return;
+  if (known === undefined) return undefined;
+  const takenBack = await findTakenBack(desk, { ...payment, provider, providerRef });
+  if (takenBack !== undefined) return takenBack;
   throw refused(
     'payment_known',
     `payment ${providerRef} of ${provider} was credited already`,
     `it is in the ledger of customer ${known.telegram_id}; "customer move-payment" moves it`,
   );
+}
+
+async function recordTakenOver(
+  desk: Desk,
+  { amountMinor, providerRef = '' }: Payment,
+  { customerId, telegramId, outEntryId, provider }: TakenBack,
+  entryId: LedgerEntryId,
+): Promise<void> {
+  const { id, telegramId: to } = desk.customer;
+  const moved = { provider, providerRef, from: telegramId, to, amountMinor };
+  const entries = [
+    { customerId, entryId: outEntryId },
+    { customerId: id, entryId },
+  ];
+  await recordMove(desk, moved, entries);
 }
 
 /** The ledger entry that holds a payment now: the first one, or the last one that it moved to. */
@@ -152,6 +181,8 @@ export async function findPayment(
   providerRef: string,
 ): Promise<PaymentEntry> {
   const { customer } = desk;
+  // A top-up of another customer may take the payment over at this moment.
+  await lockReference(desk.tx, 'payment', provider, providerRef);
   const { rows } = await sql<PaymentEntry & { kind: string; isLast: boolean }>`
     SELECT e.id, e.amount_minor AS "amountMinor", e.provider, e.kind, NOT EXISTS (
       SELECT FROM perennial.ledger_entry n WHERE n.payment_entry_id = e.id) AS "isLast"

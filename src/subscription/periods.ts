@@ -85,12 +85,20 @@ export async function livePeriods(tx: Tx, id: SubscriptionId): Promise<Period[]>
   return rows;
 }
 
-/** Of a served part, what was kept: the charge without its refund. */
+/**
+ * Of a served part, what was kept: the charge without its refund. Of a paid grant, the length that
+ * was sold last before it and is refunded (terms, rule 6).
+ */
 const selectPeriods = sql`
   SELECT p.id, p.subscription_id AS "subscriptionId", p.source, p.plan, p.starts_at AS "startsAt",
     p.ends_at AS "endsAt", p.amount_minor AS "amountMinor", p.ledger_entry_id AS "ledgerEntryId",
     p.period_days AS "periodDays", p.kind, p.part_of AS "partOf",
-    coalesce(whole.amount_minor > coalesce(back.amount_minor, 0), false) AS "isPaidPart"
+    coalesce(whole.amount_minor > coalesce(back.amount_minor, 0), false) AS "isPaidPart",
+    CASE WHEN p.source = 'grant' AND p.kind = 'paid' THEN (
+      SELECT r.period_days FROM perennial.period r
+      WHERE r.subscription_id = p.subscription_id AND r.refunded_at IS NOT NULL
+        AND r.ledger_entry_id IS NOT NULL AND r.id < p.id
+      ORDER BY r.id DESC LIMIT 1) END AS "refundedDays"
   FROM perennial.period p
   LEFT JOIN perennial.period whole ON whole.id = p.part_of
   LEFT JOIN perennial.ledger_entry back

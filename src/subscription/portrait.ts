@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type {
   JsonObject,
@@ -14,6 +15,8 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import type { CustomerAnswer } from './customers.ts';
 import { eventsOf, ledgerOf, type Page } from './history.ts';
+import { type NextCharge, readNextCharges } from './next-charge.ts';
+import { readSettings } from './settings.ts';
 import { subscriptionsById } from './subscriptions.ts';
 
 // All that the books say of one customer, as `customer show` prints it.
@@ -47,6 +50,8 @@ export interface SubscriptionPortrait {
   readonly started_at: string;
   readonly expires_at: string;
   readonly auto_renew: boolean;
+  /** Null if it is not to be renewed. */
+  readonly next_renewal: NextCharge | null;
   readonly credential: string | null;
   readonly periods: {
     readonly id: number;
@@ -95,7 +100,7 @@ export function portraitOf(
         trial_used_at: trial_used_at === null ? null : isoTime(trial_used_at),
         created_at: isoTime(created_at),
       },
-      subscriptions: await subscriptionPortraits(tx, await latestOf(tx, id, only), row.currency),
+      subscriptions: await subscriptionPortraits(tx, await latestOf(tx, id, only), row),
       subscriptions_total: await countOf(tx, id),
       // Who asks for none is spared the three statements.
       ledger: rowsMax === 0 ? [] : await ledgerOf(tx, id, row.currency, { max: rowsMax }),
@@ -150,15 +155,16 @@ export async function subscriptionPage(
       WHERE customer_id = ${id} AND (${before ?? null}::bigint IS NULL OR id < ${before ?? null})
       ORDER BY id DESC LIMIT ${max}`.execute(tx);
     const ids = rows.map((row) => row.id);
-    return (await subscriptionPortraits(tx, ids, currency)).toReversed();
+    return (await subscriptionPortraits(tx, ids, { id, currency })).toReversed();
   });
 }
 
 async function subscriptionPortraits(
   tx: Tx,
   ids: readonly SubscriptionId[],
-  currency: string,
+  customer: CustomerKey,
 ): Promise<SubscriptionPortrait[]> {
+  const { currency } = customer;
   const { rows: periods } = await sql<PeriodRow>`
     SELECT p.id, p.subscription_id AS "subscriptionId", p.source, p.plan,
       p.starts_at AS "startsAt", p.ends_at AS "endsAt", p.amount_minor AS "amountMinor",
@@ -177,6 +183,8 @@ async function subscriptionPortraits(
     FROM perennial.subscription s
     JOIN perennial.credential c ON c.subscription_id = s.id AND c.retired_at IS NULL
     WHERE s.id = ${anyOf('bigint', ids)}`.execute(tx);
+  const settings = await readSettings(tx);
+  const charges = await readNextCharges(tx, customer, ids, await readClock(tx), settings);
   const credentialOf = new Map(credentials.map((row) => [row.subscriptionId, row.id]));
   const periodsOf = Map.groupBy(periods, (row) => row.subscriptionId);
   return (await subscriptionsById(tx, ids)).map((one) => ({
@@ -190,6 +198,7 @@ async function subscriptionPortraits(
     started_at: isoTime(one.startedAt),
     expires_at: isoTime(one.expiresAt),
     auto_renew: one.autoRenew,
+    next_renewal: charges.get(one.id) ?? null,
     credential: credentialOf.get(one.id) ?? null,
     periods: (periodsOf.get(one.id) ?? []).map((row) => ({
       id: Number(row.id),

@@ -156,16 +156,24 @@ async function keepJob(tx: Tx, job: Job, { last }: Chunk, missed: readonly Custo
     WHERE id = ${job.id}`.execute(tx);
 }
 
+export interface ReviewOptions {
+  /** Asked between two chunks: a run that ends leaves the rest to the next one. */
+  readonly isOver?: () => boolean;
+  /** Called after each chunk with the number of subscriptions that are due until then. */
+  readonly onReviewed?: (due: number) => void;
+}
+
 /**
  * Does the jobs that are stored, unless another process has them in progress.
  * @returns how many subscriptions are due now
  */
 export async function finishPriceReviews(
   db: Db,
-  onReviewed: (due: number) => void = () => undefined,
+  { isOver = () => false, onReviewed = () => undefined }: ReviewOptions = {},
 ): Promise<number> {
   let due = 0;
   for (;;) {
+    if (isOver()) return due;
     const more = await inTransaction(db, (tx) => reviewChunk(tx));
     if (more === undefined) return due;
     due += more;

@@ -2,11 +2,13 @@ import type { Db } from '../db/connect.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { actionOf, findTarget, type Purchase, priceOf, stretchOf } from './buying.ts';
+import { actionOf, type Purchase, priceOf, stretchOf } from './buying.ts';
 import { type Desk, glance } from './command.ts';
+import { type ChargeReason, readNextCharges } from './next-charge.ts';
 import { creditsOf, type PlanChange, refuseUnchangeable } from './plan-change.ts';
 import { priceFor } from './price.ts';
 import { readPriceList } from './price-list.ts';
+import { findTarget } from './purchase-target.ts';
 import { pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 
 // What a purchase or a change of plan would cost, and until when it would last: the same functions
@@ -23,7 +25,7 @@ export type QuoteAnswer = {
   readonly period_days: number;
   /** What it costs; named in the command, it is binding. */
   readonly price: string;
-  /** What the unused time brings back, for a change of plan now. */
+  /** What the unused time brings back, for a change of plan now; or a revival that is undone. */
   readonly credited: string;
   readonly balance: string;
   /** What the balance lacks; `0` when it covers it. */
@@ -31,6 +33,9 @@ export type QuoteAnswer = {
   readonly currency: string;
   readonly starts_at: string;
   readonly ends_at: string;
+  /** What the next renewal of the subscription takes without this purchase or change. */
+  readonly renewal_amount: string | null;
+  readonly renewal_reason: ChargeReason | null;
 };
 
 /** @throws Fault as `purchase`, but for `short_balance`: what is missing is in the answer */
@@ -41,8 +46,12 @@ export function quotePurchase(
   return glance(db, request.telegramId, async (desk) => {
     const prices = await readPriceList(desk.tx, desk.now);
     const { amountMinor } = await priceOf(desk, prices, request);
-    const existing = await findTarget(desk, request);
-    return answer(desk, request, actionOf(existing), existing, amountMinor, 0n);
+    const { target, undone } = await findTarget(desk, request, amountMinor);
+    const isUndone = undone.some(({ subscriptionId }) => subscriptionId === target?.id);
+    const existing =
+      isUndone && target ? ({ ...target, state: 'expired', expiresAt: desk.now } as const) : target;
+    const returnedMinor = undone.reduce((sum, revival) => sum + revival.amountMinor, 0n);
+    return answer(desk, request, actionOf(existing), existing, amountMinor, returnedMinor);
   });
 }
 
@@ -63,15 +72,18 @@ export function quoteChange(
   });
 }
 
-function answer(
+async function answer(
   desk: Desk,
   wanted: { readonly plan: string; readonly periodDays: number },
   action: string,
   existing: Pick<Subscription, 'id' | 'expiresAt'> | undefined,
   priceMinor: bigint,
   creditedMinor: bigint,
-): QuoteAnswer {
-  const { customer, now } = desk;
+): Promise<QuoteAnswer> {
+  const { tx, customer, now, settings } = desk;
+  const ids = existing === undefined ? [] : [existing.id];
+  const charges = await readNextCharges(tx, customer, ids, now, settings);
+  const renewal = existing && charges.get(existing.id);
   const { startsAt, endsAt } = stretchOf(existing, wanted.periodDays, now);
   const short = priceMinor - customer.balanceMinor - creditedMinor;
   const major = (minor: bigint) => majorUnits(minor, customer.currency);
@@ -88,6 +100,8 @@ function answer(
     currency: customer.currency,
     starts_at: isoTime(startsAt),
     ends_at: isoTime(endsAt),
+    renewal_amount: renewal?.amount ?? null,
+    renewal_reason: renewal?.reason ?? null,
   };
 }
 

@@ -8,7 +8,7 @@ import { ofSubscription, record } from './timeline.ts';
 
 // Notifications and events of periods that were refunded, taken back or ended by a chargeback.
 
-/** The event of a grant that was taken back. */
+/** Notification and event of a grant that was taken back. */
 export async function recordTakenBack(
   desk: Desk,
   id: SubscriptionId,
@@ -17,7 +17,14 @@ export async function recordTakenBack(
 ): Promise<void> {
   await tellEnd(desk, id, period, after);
   const { customer, now } = desk;
-  const detail = { period_id: period.id, plan: period.plan, ends_at: isoTime(after.expiresAt) };
+  const endsAt = isoTime(after.expiresAt);
+  if (after.state === 'active') {
+    const of = { customerId: customer.id, subscriptionId: id, kind: 'grant_taken_back' } as const;
+    const params = { plan: period.plan, ends_at: endsAt };
+    const dedupeKey = `grant_taken_back:${id}:${period.id}`;
+    await owe(desk.tx, [{ ...of, dedupeKey, params }], now);
+  }
+  const detail = { period_id: period.id, plan: period.plan, ends_at: endsAt };
   const subject = ofSubscription(id);
   const event = { customerId: customer.id, subject, action: 'grant_taken_back', detail };
   await record(desk.tx, [event], desk.actor, now);

@@ -13,7 +13,7 @@ import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { type Subscription, subscriptionsOf } from './subscriptions.ts';
 import type { Terms } from './terms.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { delayRenewals, tryAgainNow } from './wake.ts';
 
 // Refunds (DESIGN.md 5, "Refund").
 //
@@ -26,7 +26,8 @@ import { tryAgainNow } from './wake.ts';
 // 7. With a payout the money leaves the balance in the same transaction. Nothing spends it first,
 //    and auto-renewal is not woken.
 // 8. A refund switches auto-renewal off, unless the command keeps it: otherwise the money would
-//    buy the same period again.
+//    buy the same period again. For the same reason the customer's other renewals wait
+//    (`delayRenewals`), so the operator can take the money off the balance first.
 
 export type RefundPart = 'whole' | 'unused';
 
@@ -82,7 +83,7 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
     if (isPayout) await payOut(desk, subscription.id, period, amountMinor);
     const keepAutoRenew = isGrant || request.keepAutoRenew === true;
     const after = await followPeriods(desk, subscription, period, lastBefore, keepAutoRenew);
-    if (!isPayout) await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+    if (!isPayout) await (keepAutoRenew ? tryAgainNow : delayRenewals)(...renewalsOf(desk));
     const endsAt = after.state === 'active' ? after.expiresAt : null;
     if (isGrant) await recordTakenBack(desk, subscription.id, period, after);
     else await tellRefund(desk, subscription.id, period, amountMinor, endsAt, isPayout);
@@ -99,6 +100,9 @@ export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
     };
   });
 }
+
+const renewalsOf = ({ tx, customer, now, settings }: Desk) =>
+  [tx, customer.id, now, settings] as const;
 
 const noPayout = ({ id }: Period): string =>
   `period ${id} cost nothing, so there is no money to pay out`;

@@ -6,6 +6,7 @@ import { dayMs, type Instant, later } from '../kernel/instant.ts';
 import { type KnownRow, knownColumns, knownOf } from './known-prices.ts';
 import type { PriceList } from './price-list.ts';
 import type { RenewalFacts } from './renewal.ts';
+import type { Settings } from './settings.ts';
 
 // What the renewal rule is asked with, by the two workers that ask it: auto-renewal and expiry.
 
@@ -22,7 +23,7 @@ export interface Facts extends RenewalFacts {
   readonly changesAt: Instant | null;
 }
 
-type FactsRow = Omit<Facts, 'listMinor' | 'lastStartsAt' | 'prices'> & KnownRow;
+type FactsRow = Omit<Facts, 'listMinor' | 'lastStartsAt' | 'inTimeMinor' | 'prices'> & KnownRow;
 
 const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
 const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
@@ -36,7 +37,7 @@ const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 export async function readFacts(
   tx: Tx,
   items: readonly { readonly subscriptionId: SubscriptionId }[],
-  moment: { readonly prices: PriceList; readonly now: Instant },
+  moment: { readonly prices: PriceList; readonly now: Instant; readonly settings: Settings },
 ): Promise<Facts[]> {
   const ids = items.map((item) => item.subscriptionId);
   const { rows } = await sql<FactsRow>`
@@ -52,9 +53,11 @@ export async function readFacts(
     WHERE s.id = ${anyOf('bigint', ids)}
     ORDER BY s.customer_id, s.expires_at, s.id`.execute(tx);
   const starts = await readLastStarts(tx, rows, moment.now);
+  const inTime = await readInTime(tx, rows, moment.now, moment.settings);
   return rows.map(({ paidMinor, known, ...row }) => ({
     ...row,
     lastStartsAt: starts.get(row.subscriptionId) ?? null,
+    inTimeMinor: inTime.get(row.subscriptionId) ?? null,
     prices: knownOf({ paidMinor, known }),
     listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
   }));
@@ -77,6 +80,33 @@ async function readLastStarts(
     WHERE p.subscription_id = ${anyOf('bigint', ids)} AND p.refunded_at IS NULL
     GROUP BY p.subscription_id`.execute(tx);
   return new Map(last.map(({ id, at }) => [id, at]));
+}
+
+/**
+ * The balances at the end of the days of revival, without the charges since. Only runs that look
+ * after these days need them: usually nothing is read.
+ */
+async function readInTime(
+  tx: Tx,
+  rows: readonly FactsRow[],
+  now: Instant,
+  { reviveMs }: Pick<Settings, 'reviveMs'>,
+): Promise<ReadonlyMap<SubscriptionId, bigint>> {
+  const late = rows.filter(
+    ({ state, expiresAt }) => state === 'expired' && later(expiresAt, reviveMs) < now,
+  );
+  if (late.length === 0) return new Map();
+  const ids = late.map((row) => row.subscriptionId);
+  const until = sql`s.expires_at + ${`${reviveMs} ms`}::interval`;
+  const { rows: found } = await sql<{ id: SubscriptionId; minor: bigint }>`
+    SELECT s.id, coalesce((SELECT e.balance_after_minor FROM perennial.ledger_entry e
+        WHERE e.customer_id = s.customer_id AND e.created_at <= ${until}
+        ORDER BY e.id DESC LIMIT 1), 0)
+      + coalesce((SELECT sum(e.amount_minor) FROM perennial.ledger_entry e
+        WHERE e.customer_id = s.customer_id AND e.created_at > ${until}
+          AND e.amount_minor < 0), 0)::bigint AS minor
+    FROM perennial.subscription s WHERE s.id = ${anyOf('bigint', ids)}`.execute(tx);
+  return new Map(found.map(({ id, minor }) => [id, minor]));
 }
 
 /** When to try again; out of the due index until then, or until something raises the balance. */

@@ -20,6 +20,7 @@ const payable: RenewalFacts = {
   listMinor: 14_900n,
   lastStartsAt: null,
   wokenAt: null,
+  inTimeMinor: null,
   prices: nothingKnown,
   vip: false,
   discountPercent: 0,
@@ -166,6 +167,7 @@ const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
   balanceMinor: fc.bigInt({ min: 0n, max: 20_000n }),
   listMinor: fc.option(fc.bigInt({ min: 1n, max: 20_000n })),
   wokenAt: fc.constant(null),
+  inTimeMinor: fc.option(fc.bigInt({ min: 0n, max: 20_000n })),
   lastStartsAt: fc.option(fc.integer({ min: -dayMs, max: dayMs }).map(at)),
   prices: fc.record({
     paidMinor: fc.option(fc.bigInt({ min: 0n, max: 20_000n })),

@@ -15,7 +15,8 @@ import type { Settings } from './settings.ts';
 //
 // An expired subscription that is paid for within 7 days is revived from now on, because the days in
 // between were not served. The time of the payment counts, also if the run comes later. After that
-// it stays ended until a purchase. With `renewal.revive: 0` nothing is revived.
+// it stays ended until a purchase. A run after the 7 days counts only the money that came within
+// them. With `renewal.revive: 0` nothing is revived.
 //
 // A renewal takes no more than an amount that the customer knows (`price-cap.ts`).
 //
@@ -31,6 +32,11 @@ export interface RenewalFacts extends Discount {
   readonly nextTryAt: Instant | null;
   /** When a payment made an ended subscription due; null in rows of older programs. */
   readonly wokenAt: Instant | null;
+  /**
+   * Of an ended subscription after the days of revival: the money that came within them and is not
+   * spent. Null: the whole balance counts.
+   */
+  readonly inTimeMinor: bigint | null;
   /** Of the period to come: the plan that was chosen for it, else the one that runs. */
   readonly periodDays: number;
   readonly balanceMinor: bigint;
@@ -114,6 +120,8 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
     settings.vipPercent,
   );
   const { chargeMinor, capMinor } = chargeAt(amountMinor, facts.prices, now, settings.noticeMs);
+  if (expired && facts.inTimeMinor !== null && facts.inTimeMinor < chargeMinor)
+    return { do: 'give-up' };
   if (facts.balanceMinor < chargeMinor) {
     return {
       do: 'wait-for-money',

@@ -96,7 +96,7 @@ test.each<Case>([
   ],
   [
     'a grant that follows a refunded conversion continues the length that was bought',
-    [trial(-13, 3), served(-10, 10, { periodDays: 30, isPaidPart: false }), grant(0, 5)],
+    [trial(-13, 3), grant(0, 5, { refundedDays: 30 })],
     'basic 30',
     'basic 30',
     'paid',

@@ -12,7 +12,7 @@ import { dayMs, type Instant } from '../kernel/instant.ts';
 // 5. A served part is the time of a refunded period that had passed at its refund. It explains
 //    access that was given, and is not sold time.
 // 6. A grant has no length of its own. It continues the last terms before it. A paid grant does not
-//    continue a trial if a served part has a length.
+//    continue a trial: it keeps the length that was sold last before it, also if that is refunded.
 // 7. The next renewal takes the terms that the customer chose; without a choice, the last terms.
 // 8. The kind is that of the last terms.
 // 9. The terms change at the start of the next period with another plan or length.
@@ -34,6 +34,8 @@ export interface TermPeriod {
   readonly kind: SubscriptionKind | null;
   /** The refunded period whose served part this is. */
   readonly partOf: PeriodId | null;
+  /** Of a grant: the length of the last refunded charge that was sold before it. */
+  readonly refundedDays?: number | null;
   /** True for a served part of which money was kept. */
   readonly isPaidPart: boolean;
 }
@@ -93,17 +95,24 @@ function withLengths(
   for (const period of periods.toSorted((one, other) => one.startsAt - other.startsAt)) {
     const kind = period.kind ?? kindOf(period.source, steps, current.kind);
     const periodDays =
-      period.periodDays ?? soldDays(period) ?? lengthBefore(steps, kind) ?? current.periodDays;
+      period.periodDays ??
+      soldDays(period) ??
+      lengthBefore(steps, period, kind) ??
+      current.periodDays;
     steps.push({ ...period, periodDays, kind });
   }
   return steps;
 }
 
 /** Rule 6. */
-function lengthBefore(steps: readonly TermStep[], kind: SubscriptionKind): number | undefined {
+function lengthBefore(
+  steps: readonly TermStep[],
+  { refundedDays }: TermPeriod,
+  kind: SubscriptionKind,
+): number | undefined {
   const last = lastStep(steps);
-  if (last === undefined || last.kind === kind) return last?.periodDays;
-  return (steps.findLast(({ partOf }) => partOf !== null) ?? last).periodDays;
+  const continues = last !== undefined && last.kind === kind;
+  return continues ? last.periodDays : (refundedDays ?? last?.periodDays);
 }
 
 /** The length of an old row, of which only the range was stored. */

@@ -31,6 +31,27 @@ export async function tryAgainNow(
 }
 
 /**
+ * Call this after a refund by the operator, who may pay the money out. No renewal of the customer
+ * spends the money before `renewal.retry` has passed, at the latest at the end of its period: the
+ * refund counts as an attempt. A subscription that ended stays ended, because a refund is no payment.
+ */
+export async function delayRenewals(
+  tx: Tx,
+  customerId: CustomerId,
+  now: Instant,
+  { windowMs, retryMs }: Settings,
+): Promise<void> {
+  const nextTryAt = isoTime(later(now, retryMs));
+  await sql`
+    UPDATE perennial.subscription
+    SET next_try_at = least(expires_at, ${nextTryAt}::timestamptz)
+    WHERE customer_id = ${customerId} AND kind = 'paid' AND auto_renew AND state = 'active'
+      AND expires_at > ${isoTime(now)}
+      AND expires_at <= ${isoTime(later(now, windowMs + retryMs))}`.execute(tx);
+  await releaseQuarantine(tx, customerId);
+}
+
+/**
  * Call this after every change of the money, price or terms of a customer. A subscription that
  * failed before the change is tried again by the next run, and is put aside again if it still fails.
  */

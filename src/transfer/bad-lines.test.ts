@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { allRows, csvHeader, givePlans, importText } from '../../test/transfer.ts';
-import { columnNames } from './columns.ts';
+import { usualColumns } from './columns.ts';
 import type { Problem } from './problems.ts';
 
 const taken = '99999999-9999-4999-8999-999999999999';
@@ -26,7 +26,7 @@ const good: Readonly<Record<string, string>> = {
 };
 
 const row = (change: Readonly<Record<string, string>> = {}): string =>
-  columnNames.map((name) => change[name] ?? good[name]).join(',');
+  usualColumns.map((name) => change[name] ?? good[name]).join(',');
 
 /** Another customer altogether. */
 const other = { telegram_id: '200', sub_token: '', uuid: '' };

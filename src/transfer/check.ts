@@ -7,7 +7,7 @@ import { type Problem, problemsShownMax } from './problems.ts';
 // statement a question, whatever the number of lines. The answers are gathered in a table of the
 // transaction, so that a file of a million bad lines fills no memory.
 
-/** Of a customer with several lines, all but the balance, which needs its currency to be shown. */
+/** Of a customer with several lines, all but money, which needs its currency to be shown. */
 const comparedAsText = [
   'locale',
   'time_zone',
@@ -18,8 +18,11 @@ const comparedAsText = [
   'sub_token',
 ] as const;
 
+const moneyColumns = ['balance', 'claim'] as const;
+
 /** Minor units and currency, `14900 RUB`, until they are shown. */
-const rawMoney = (alias: string) => sql.raw(`${alias}.balance_minor || ' ' || ${alias}.currency`);
+const rawMoney = (alias: string, column: string) =>
+  sql.raw(`${alias}.${column}_minor || ' ' || ${alias}.currency`);
 
 const asText = (alias: string, column: string) =>
   sql.raw(
@@ -44,13 +47,15 @@ function disagreeing(): Found {
       asText('f', column),
     ),
   );
-  const balance = ofColumn(
-    'balance',
-    sql.raw('l.balance_minor <> f.balance_minor'),
-    rawMoney('l'),
-    rawMoney('f'),
+  const money = moneyColumns.map((column) =>
+    ofColumn(
+      column,
+      sql.raw(`l.${column}_minor <> f.${column}_minor`),
+      rawMoney('l', column),
+      rawMoney('f', column),
+    ),
   );
-  return sql.join([...compared, balance], sql` UNION ALL `);
+  return sql.join([...compared, ...money], sql` UNION ALL `);
 }
 
 /** A UUID as VLESS reads it: the third group carries a route there, and is not part of who one is. */
@@ -109,7 +114,7 @@ interface Row {
 }
 
 function shown(column: string, value: string): string {
-  if (column !== 'balance') return value;
+  if (!moneyColumns.some((name) => name === column)) return value;
   const [minor = '0', currency = ''] = value.split(' ');
   return majorUnits(BigInt(minor), currency);
 }

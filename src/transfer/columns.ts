@@ -28,6 +28,8 @@ export interface BookLine {
   readonly currency: string;
   /** Minor units; the file has major ones. */
   readonly balance: bigint;
+  /** What the customer owes after chargebacks; minor units. */
+  readonly claim: bigint;
   readonly vip: boolean;
   readonly discount_percent: number;
   readonly trial_used: boolean;
@@ -118,6 +120,17 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
   balance: {
     of: 'customer',
     allows: 'an amount in major units, not negative, with no more decimals than the currency has',
+    empty: '`0`',
+    read: (text, { currency }) => {
+      if (text === '') return { value: 0n };
+      if (currency === undefined) return undefined;
+      return readAmount(text, currency);
+    },
+    write: (value, line) => majorUnits(value, line.currency),
+  },
+  claim: {
+    of: 'customer',
+    allows: 'what the customer owes after chargebacks, an amount as `balance`',
     empty: '`0`',
     read: (text, { currency }) => {
       if (text === '') return { value: 0n };
@@ -247,6 +260,9 @@ export function priceMissing(
 }
 
 export const columnNames = Object.keys(columns) as readonly ColumnName[];
+
+/** The columns of an export in which no customer has a claim. */
+export const usualColumns = columnNames.filter((name) => name !== 'claim');
 
 export function isColumnName(name: string): name is ColumnName {
   return Object.hasOwn(columns, name);

@@ -3,13 +3,14 @@ import { connectAlone } from '../db/alone.ts';
 import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import type { BookLine } from './columns.ts';
+import { type BookLine, columnNames, usualColumns } from './columns.ts';
 import type { Format } from './records.ts';
 import { headText, lineText } from './written.ts';
 
 // Books become a file that `import` reads, all of it at one moment: a cursor in one snapshot, so
 // that the memory it takes doesn't depend on the books.
 //
+// The column `claim` is written only if a customer has a claim, so that other programs read the file.
 // The file has rights that run and rights that have ended. One that was revoked has ended, when its
 // credential was retired, and is not renewed again; it must never run again where it is imported.
 
@@ -19,7 +20,7 @@ const fetchRows = 5_000;
 /** Each part of a credential's two by its own index: there is none over both. */
 const cursor = (now: Instant) => sql`
   DECLARE book NO SCROLL CURSOR FOR
-  SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.vip,
+  SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.claim_minor AS claim, c.vip,
     c.discount_percent, c.trial_used_at IS NOT NULL AS trial_used, c.sub_token, s.kind, s.plan,
     s.period_days, s.auto_renew AND s.state <> 'revoked' AS auto_renew,
     coalesce(live.id, last.id)::text AS uuid,
@@ -57,15 +58,22 @@ export async function* exportBook(request: ExportRequest): AsyncGenerator<string
   // A plan that begins at once: by the keys, without sorting all there is.
   await sql`SET LOCAL cursor_tuple_fraction = 0.0001`.execute(tx);
   await cursor(now).execute(tx);
-  yield headText(request.format);
+  const names = (await hasClaims(tx)) ? columnNames : usualColumns;
+  yield headText(request.format, names);
   for (let done = 0; ; ) {
     const rows = await fetch(tx);
     if (rows.length === 0) break;
     done += rows.length;
-    yield rows.map((row) => lineText(request.format, row)).join('');
+    yield rows.map((row) => lineText(request.format, row, names)).join('');
     request.onRows?.(done);
   }
   await tx.commit().execute();
+}
+
+async function hasClaims(tx: Tx): Promise<boolean> {
+  const { rows } = await sql<{ claims: boolean }>`
+    SELECT EXISTS (SELECT FROM perennial.customer WHERE claim_minor > 0) AS claims`.execute(tx);
+  return rows[0]?.claims === true;
 }
 
 async function fetch(tx: Tx): Promise<readonly BookLine[]> {

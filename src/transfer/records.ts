@@ -1,5 +1,5 @@
 import { UsageFault } from '../kernel/faults.ts';
-import { type ColumnName, columnNames, isColumnName } from './columns.ts';
+import { type ColumnName, columnNames, isColumnName, usualColumns } from './columns.ts';
 import { type CsvRecord, CsvRecords } from './csv.ts';
 import { declaredDelimiter, delimiterOf, headerProblems, namesOf } from './csv-header.ts';
 import { type Problem, shortened } from './problems.ts';
@@ -112,7 +112,7 @@ class CsvReader implements RecordReader {
     this.#width = fields?.length ?? 0;
     this.#header = header;
     this.#places = columnNames.map((name) => header.indexOf(name));
-    this.absent = columnNames.filter((name) => !header.includes(name));
+    this.absent = usualColumns.filter((name) => !header.includes(name));
     const problems =
       fields === undefined
         ? [{ line, column: null, value: null, reason: wrong ?? 'can’t be read' }]

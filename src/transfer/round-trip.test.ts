@@ -102,6 +102,7 @@ const customer = fc.record({
   time_zone: fc.constantFrom('UTC', 'Europe/Moscow', 'America/Argentina/Buenos_Aires', 'Etc/GMT+3'),
   currency: fc.constantFrom('RUB', 'USD', 'XTR'),
   balance: fc.oneof(fc.constant(0n), fc.bigInt({ min: 0n, max: 10n ** 15n - 1n })),
+  claim: fc.constant(0n),
   vip: fc.boolean(),
   discount_percent: fc.integer({ min: 0, max: 100 }),
   trial_used: fc.boolean(),

@@ -1,4 +1,4 @@
-import { type BookLine, type ColumnName, columnNames, columns } from './columns.ts';
+import { type BookLine, type ColumnName, columns, usualColumns } from './columns.ts';
 import { joinFields } from './csv.ts';
 import type { Format } from './records.ts';
 
@@ -6,13 +6,17 @@ import type { Format } from './records.ts';
 // same books are the same bytes.
 
 /** What stands before the lines; nothing in JSON Lines. */
-export function headText(format: Format): string {
-  return format === 'csv' ? `${joinFields(columnNames)}\n` : '';
+export function headText(format: Format, names: readonly ColumnName[] = usualColumns): string {
+  return format === 'csv' ? `${joinFields(names)}\n` : '';
 }
 
 /** A line with its end. */
-export function lineText(format: Format, line: BookLine): string {
-  return format === 'csv' ? csvLine(line) : jsonLine(line);
+export function lineText(
+  format: Format,
+  line: BookLine,
+  names: readonly ColumnName[] = usualColumns,
+): string {
+  return format === 'csv' ? csvLine(line, names) : jsonLine(line, names);
 }
 
 function valueText(name: ColumnName, line: BookLine): string {
@@ -22,13 +26,13 @@ function valueText(name: ColumnName, line: BookLine): string {
   return write(value, line);
 }
 
-function csvLine(line: BookLine): string {
-  return `${joinFields(columnNames.map((name) => valueText(name, line)))}\n`;
+function csvLine(line: BookLine, names: readonly ColumnName[]): string {
+  return `${joinFields(names.map((name) => valueText(name, line)))}\n`;
 }
 
 /** Money and times are text; numbers and flags are themselves. */
-function jsonLine(line: BookLine): string {
-  const members = columnNames.flatMap((name) => {
+function jsonLine(line: BookLine, names: readonly ColumnName[]): string {
+  const members = names.flatMap((name) => {
     const value = line[name];
     if (value === null) return [];
     const plain = typeof value === 'boolean' || typeof value === 'number';

@@ -59,7 +59,7 @@ async function recorded<Facts, Outcome>(
   try {
     const unfit = await unfitness(db, worker.name, context.log);
     if (unfit !== undefined) return await finish('skipped', { ...unfit });
-    await worker.prepare?.(db);
+    await worker.prepare?.(db, () => isOver(context));
     const { skip, retries } = await heldItems(db, worker.name);
     for (const pass of worker.passes) await walk(worker, pass, context, id, progress, skip);
     await retryQuarantined(worker, context, id, progress, retries);

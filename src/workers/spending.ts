@@ -21,7 +21,8 @@ export function decideInTurn<F extends Facts, Decision extends RenewalDecision |
   return facts.map((row) => {
     const gone = spent.get(row.customerId) ?? 0n;
     const balanceMinor = row.balanceMinor - gone;
-    const decision = decide({ ...row, balanceMinor });
+    const inTimeMinor = row.inTimeMinor === null ? null : row.inTimeMinor - gone;
+    const decision = decide({ ...row, balanceMinor, inTimeMinor });
     if (decision.do === 'renew') spent.set(row.customerId, gone + decision.chargeMinor);
     return { facts: row, decision, balanceMinor };
   });

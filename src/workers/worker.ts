@@ -87,7 +87,7 @@ export interface SubscriptionWorker<Facts, Outcome> {
    */
   nextDue?(db: Db, after: Instant | undefined): Promise<NextDue>;
   /** Once at the start of a run: jobs in transactions of their own. */
-  prepare?(db: Db): Promise<void>;
+  prepare?(db: Db, isOver: () => boolean): Promise<void>;
   read(tx: Tx, items: readonly Found[], moment: Moment): Promise<Facts[]>;
   /** One outcome for each fact; `spent` is what earlier batches of a preview would have taken. */
   decide(facts: readonly Facts[], moment: Moment, spent: Spent): Outcome[];

@@ -41,6 +41,8 @@ function paramsOf(kind: CustomerKind, expiresAt: Instant) {
       return { amount: '149.00', currency, plan, balance_after: '149.00', ends_at: null };
     case 'grant':
       return { plan, days: 30, ends_at: expires_at };
+    case 'grant_taken_back':
+      return { plan, ends_at: expires_at };
     case 'revoke':
       return { plan };
     case 'price_change': {

@@ -5,8 +5,10 @@ import { type Chargeback, chargeback } from '../../src/subscription/chargeback.t
 import { movePayment, type PaymentMove } from '../../src/subscription/move-payment.ts';
 import { portraitOf } from '../../src/subscription/portrait.ts';
 import { previewOf } from '../../src/subscription/preview.ts';
+import { waiveClaim } from '../../src/subscription/waive-claim.ts';
 import { buys, callOf, joins } from '../a-book.ts';
 import type { Books } from '../books.ts';
+import { exportText, importText } from '../transfer.ts';
 import { shop, standOf, wrongs } from './sold-terms.ts';
 
 // Chargebacks, claims, and payments that move to the right customer.
@@ -80,6 +82,43 @@ test('C1: a chargeback ends the unused part, and the served part becomes a claim
     'claim -29.67',
   ]);
   expect(await wrongs(books)).toEqual([]);
+});
+
+test('C1: a claim is waived in part and whole, with a reason in the timeline, and top-ups pay the rest', async () => {
+  const books = await paidMonth();
+  const waives = (amountMinor?: bigint, key?: string) =>
+    waiveClaim(callOf(books, key), {
+      ...{ telegramId: 1n, reason: 'paid in cash' },
+      ...(amountMinor === undefined ? {} : { amountMinor }),
+    });
+  await expect(waives()).rejects.toMatchObject({ code: 'no_claim' });
+  await chargesBack(books);
+  for (const wrong of [0n, -1n, 49_68n]) {
+    await expect(waives(wrong)).rejects.toMatchObject({ code: 'bad_amount' });
+  }
+  const first = await waives(20_00n, 'k');
+  expect(first).toMatchObject({ amount: '20.00', claim: '29.67', balance: '0.00' });
+  expect(await waives(20_00n, 'k')).toEqual(first);
+  await pays(books, 'p-2', 10_00n);
+  expect(await waives()).toMatchObject({ amount: '19.67', claim: '0.00' });
+  await pays(books, 'p-3', 10_00n);
+  expect(await moneyOf(books)).toMatchObject({ balance: '10.00', claim: '0.00' });
+  const { events } = await portraitOf(books.db, 1n, 2);
+  expect(events[1]).toMatchObject({ action: 'claim_waived', detail: { reason: 'paid in cash' } });
+  expect(await wrongs(books)).toEqual([]);
+});
+
+test('C1: an export and an import keep the claim, and a top-up pays it first', async () => {
+  const books = await paidMonth();
+  await chargesBack(books);
+  const text = await exportText(books.url);
+  const other = await shop();
+  expect(await importText(other.url, text)).toMatchObject({ outcome: 'imported' });
+  expect(await moneyOf(other)).toMatchObject({ claim: '49.67', entries: ['adjustment 0.00'] });
+  expect(await exportText(other.url)).toBe(text);
+  await pays(other, 'p-2', 50_00n);
+  expect(await moneyOf(other)).toMatchObject({ balance: '0.33', claim: '0.00' });
+  expect(await wrongs(other)).toEqual([]);
 });
 
 test('C1: a dispute is entered once, and a payment is reversed once', async () => {
@@ -174,6 +213,58 @@ test('C3: a payment that was taken back by hand moves by naming that adjustment'
   expect((await moneyOf(books, 1n)).balance).toBe('0.00');
   const back = { from: 2n, to: 1n, adjustmentId };
   await expect(moves(books, back)).rejects.toMatchObject({ code: 'no_adjustment' });
+  expect(await wrongs(books)).toEqual([]);
+});
+
+const takesBack = (books: Books, amountMinor: bigint) =>
+  adjust(callOf(books), { telegramId: 1n, amountMinor, reason: 'wrong customer' });
+
+test('C3: a payment that was taken back by hand is credited to the right customer by a top-up', async () => {
+  const books = await shop();
+  await joins(books, 1n);
+  await joins(books, 2n);
+  await pays(books, 'p-1', 100_00n);
+  await expect(pays(books, 'p-1', 100_00n, 2n)).rejects.toMatchObject({ code: 'payment_known' });
+  await takesBack(books, -100_00n);
+  await expect(pays(books, 'p-1', 100_00n)).rejects.toMatchObject({ code: 'payment_known' });
+  await expect(pays(books, 'p-1', 99_00n, 2n)).rejects.toMatchObject({ code: 'payment_known' });
+  await pays(books, 'p-1', 100_00n, 2n);
+  for (const telegramId of [1n, 2n]) {
+    const { events } = await portraitOf(books.db, telegramId, 2);
+    expect(events.map(({ action }) => action)).toContain('payment_moved');
+  }
+  await expect(pays(books, 'p-1', 100_00n, 2n)).rejects.toMatchObject({ code: 'payment_known' });
+  await expect(moves(books)).rejects.toMatchObject({ code: 'no_payment' });
+  expect(await chargesBack(books, { telegramId: 2n })).toMatchObject({ taken: '100.00' });
+  expect(await wrongs(books)).toEqual([]);
+});
+
+test.each([
+  ['two adjustments of this amount', [-100_00n, -100_00n]],
+  ['an adjustment of another amount', [-100_01n]],
+])('C3: with %s a top-up does not guess which one took the payment back', async (_, amounts) => {
+  const books = await shop();
+  await joins(books, 1n);
+  await joins(books, 2n);
+  await pays(books, 'p-0', 100_00n);
+  await pays(books, 'p-1', 100_00n);
+  for (const amount of amounts) await takesBack(books, amount);
+  await expect(pays(books, 'p-1', 100_00n, 2n)).rejects.toMatchObject({ code: 'payment_known' });
+});
+
+test('C3: of two customers at once one gets a payment that was taken back', async () => {
+  const books = await shop();
+  for (const telegramId of [1n, 2n, 3n]) await joins(books, telegramId);
+  await pays(books, 'p-1', 100_00n);
+  await takesBack(books, -100_00n);
+  const asked = await Promise.allSettled([
+    pays(books, 'p-1', 100_00n, 2n),
+    pays(books, 'p-1', 100_00n, 3n),
+    chargesBack(books),
+  ]);
+  expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const codes = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []));
+  expect(codes.every((code) => ['payment_known', 'no_payment'].includes(code))).toBe(true);
   expect(await wrongs(books)).toEqual([]);
 });
 

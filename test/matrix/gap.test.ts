@@ -110,7 +110,10 @@ test('R14: a refund in the gap that leaves auto-renewal on is money that can be 
       .where('subscription_id', '=', other)
       .executeTakeFirstOrThrow();
     const row = await run(() =>
-      refund(callOf(books), { telegramId: 1n, periodId: period.id, part: 'whole' }),
+      refund(callOf(books), {
+        ...{ telegramId: 1n, periodId: period.id, part: 'whole' },
+        keepAutoRenew: true,
+      }),
     );
     expect(row).toMatchObject({ outcome: 'success', changed: 1n });
     expect(await standOf(books, id)).toMatchObject({ ends: '2026-12-31T00:00:00Z', balance: 0 });

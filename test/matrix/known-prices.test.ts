@@ -1,14 +1,22 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setPrice } from '../../src/catalog/apply.ts';
+import { portraitText } from '../../src/cli/portrait-text.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
+import type { PeriodId } from '../../src/kernel/ids.ts';
 import { topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
+import { chargeback } from '../../src/subscription/chargeback.ts';
 import { setCustomer } from '../../src/subscription/customers.ts';
+import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
+import { movePayment } from '../../src/subscription/move-payment.ts';
 import { changePlan } from '../../src/subscription/plan-change.ts';
+import { portraitOf } from '../../src/subscription/portrait.ts';
 import { finishPriceReviews } from '../../src/subscription/price-reviews.ts';
-import { callOf, payer, runOf, sells } from '../a-book.ts';
+import { quotePurchase } from '../../src/subscription/quote.ts';
+import { refund } from '../../src/subscription/refunding.ts';
+import { at, callOf, joins, payer, runOf, sells } from '../a-book.ts';
 import { type Books, freshBooks } from '../books.ts';
 
 // A renewal takes no amount that the customer was not notified of. Each test buys a month of basic
@@ -154,6 +162,87 @@ test('N1: a plan that was chosen for later costs what the answer stated', async 
   expect(await renewals(books)).toEqual([299, 599]);
 });
 
+test('N1: a discount that is taken away in the last day does not count yet, for a customer with two subscriptions of one plan', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n, { discountPercent: 50 });
+  await books.setClock('2026-11-24T11:00:00Z');
+  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 30, isNew: true });
+  await books.setClock('2026-12-23T18:00:00Z');
+  await set(books, { discountPercent: 0 });
+  await notifyAt(books, '2026-12-23T18:05:00Z', '2026-12-23T18:10:00Z');
+  await renewAt(books, '2026-12-24T04:05:00Z', '2026-12-24T05:05:00Z');
+  expect(await renewals(books)).toEqual([74.5, 74.5]);
+  await renewAt(books, '2027-01-23T04:05:00Z', '2027-01-23T05:05:00Z');
+  expect(await renewals(books)).toEqual([74.5, 74.5, 149, 149]);
+});
+
+test('N1: a dated price that comes into force in the last day is taken only if it was notified of', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await inTransaction(books.db, async (tx) => {
+    const from = at('2026-12-24T03:00:00Z');
+    const priced = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor: 449_00n };
+    await setPrice(tx, priced, from, await readClock(tx));
+  });
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([149]);
+  await notifyAt(books, '2027-01-20T10:05:00Z');
+  expect(await sent(books)).toContain('price_change 449.00');
+  await renewAt(books, '2027-01-23T04:05:00Z');
+  expect(await renewals(books)).toEqual([149, 449]);
+});
+
+test('N1: a price that was withdrawn and came back higher is a raise like any other', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await price(books, null);
+  await notifyAt(books, '2026-12-21T10:05:00Z');
+  await books.setClock('2026-12-24T03:00:00Z');
+  await price(books, 449_00n);
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([149]);
+});
+
+test.each([
+  ['its charge was refunded', 'refund'],
+  ['its payment was charged back', 'chargeback'],
+  ['its payment was moved with a claim', 'move'],
+])('N1: the last paid amount still limits a renewal after %s', async (_, way) => {
+  await using books = await openShop();
+  await joins(books, 1n);
+  await joins(books, 2n);
+  const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
+  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 30, payment });
+  await grant(callOf(books), { telegramId: 1n, days: 30 });
+  await price(books, 449_00n);
+  const named = { provider: 'cards', providerRef: 'p-1' };
+  if (way === 'chargeback') {
+    await chargeback(callOf(books), { ...named, telegramId: 1n, dispute: 'd-1' });
+  } else if (way === 'move') {
+    await movePayment(callOf(books), { ...named, from: 1n, to: 2n, withClaim: true });
+  } else {
+    const { subscriptions } = await portraitOf(books.db, 1n, 0);
+    const periodId = BigInt(subscriptions[0]?.periods[0]?.id ?? 0) as PeriodId;
+    await refund(callOf(books), { telegramId: 1n, periodId, part: 'whole', payout: true });
+  }
+  await setAutoRenew(callOf(books), { telegramId: 1n, on: true });
+  await topUp(callOf(books), { telegramId: 1n, amountMinor: 1_000_00n });
+  await renewAt(books, '2026-12-24T09:00:00Z', '2027-01-23T09:00:00Z');
+  expect(new Set(await renewals(books))).toEqual(new Set([149]));
+});
+
+test('N1: the same plan that is chosen again for later costs no more than the amount that is known', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  await price(books, 449_00n);
+  const wanted = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
+  await changePlan(callOf(books), wanted);
+  const back = await changePlan(callOf(books), { ...wanted, plan: 'basic' });
+  expect(back).toMatchObject({ amount: '149.00' });
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([149]);
+});
+
 test('N1: a lower price counts at once, and a customer who is short hears the price first', async () => {
   await using books = await openShop();
   await payer(books, 1n, 0n);
@@ -165,6 +254,39 @@ test('N1: a lower price counts at once, and a customer who is short hears the pr
   await topUp(callOf(books), { telegramId: 1n, amountMinor: 99_00n });
   await renewAt(books, '2026-12-24T04:05:00Z');
   expect(await renewals(books)).toEqual([99]);
+});
+
+const shown = async (books: Books) => {
+  const { subscriptions } = await portraitOf(books.db, 1n, 0);
+  const { at: _, ...next } = subscriptions[0]?.next_renewal ?? { at: '' };
+  const wanted = { telegramId: 1n, plan: 'basic', periodDays: 30 };
+  const quoted = await quotePurchase(books.db, wanted);
+  expect(quoted).toMatchObject({
+    renewal_amount: subscriptions[0]?.next_renewal?.amount ?? null,
+    renewal_reason: subscriptions[0]?.next_renewal?.reason ?? null,
+  });
+  return next;
+};
+
+test('N1: the customer, the quote and the subscription show the amount that the renewal will take, and why', async () => {
+  await using books = await openShop();
+  await payer(books, 1n, 1_000_00n);
+  expect(await shown(books)).toEqual({ amount: '149.00', list_amount: '149.00', reason: null });
+  await price(books, 449_00n);
+  const known = { amount: '149.00', list_amount: '449.00', reason: 'known_price' };
+  expect(await shown(books)).toEqual(known);
+  expect(portraitText(await portraitOf(books.db, 1n, 0))).toContain(
+    'next renewal 149.00 RUB, from 2026-12-24 04:00; list price 449.00 RUB, no notification of a higher amount was sent in time',
+  );
+  await notifyAt(books, '2026-12-21T10:05:00Z');
+  expect(await shown(books)).toEqual({ ...known, amount: '449.00', reason: null });
+  await set(books, { discountPercent: 50 });
+  const discounted = { amount: '224.50', list_amount: '449.00', reason: 'discount' };
+  expect(await shown(books)).toEqual(discounted);
+  await renewAt(books, '2026-12-24T04:05:00Z');
+  expect(await renewals(books)).toEqual([224.5]);
+  await setAutoRenew(callOf(books), { telegramId: 1n, on: false });
+  expect(await shown(books)).toEqual({});
 });
 
 test('N2: a customer whose price was withdrawn is notified from 3 days ahead, with choices', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { changePlan } from '../../src/subscription/plan-change.ts';
+import { portraitOf } from '../../src/subscription/portrait.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { buys, callOf, payer, paysIn, runOf } from '../a-book.ts';
 import { grants, periodOf, shop, standOf, takesBack, termsNow, wrongs } from './sold-terms.ts';
@@ -54,6 +55,11 @@ test('B4: a grant is taken back, and the paid period before it stays', async () 
   const answer = await takesBack(books, periodId);
   expect(answer).toMatchObject({ amount: '0.00', expires_at: '2026-12-01T00:00:00.000Z' });
   expect(await standOf(books)).toMatchObject({ state: 'active', auto_renew: true });
+  const { notices } = await portraitOf(books.db, 1n, 1);
+  expect(notices[0]).toMatchObject({
+    kind: 'grant_taken_back',
+    params: { plan: 'basic', ends_at: '2026-12-01T00:00:00.000Z' },
+  });
   expect(await wrongs(books)).toEqual([]);
 });
 

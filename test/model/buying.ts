@@ -1,9 +1,18 @@
-import { type Customer, day, type Sub, type Terms } from './books-of.ts';
+import {
+  type Customer,
+  day,
+  livePeriods,
+  minute,
+  type Period,
+  type Sub,
+  type Terms,
+} from './books-of.ts';
 import { choose, refused } from './choosing.ts';
 import { type Command, iso, major, type Surroundings, type Told } from './commands.ts';
 import { forget } from './known.ts';
-import { move, newSub, open, payIn, release, wake } from './money.ts';
+import { move, newSub, open, payIn, release, takeOut, wake } from './money.ts';
 import { listPrice, percentOf, priceFor } from './prices.ts';
+import { tellEnd, tellRefund } from './refunds.ts';
 import { refusedPayment } from './reversals.ts';
 import { follow, lastTerms } from './terms.ts';
 
@@ -36,13 +45,18 @@ export function buy(customer: Customer, command: Purchase, around: Surroundings)
   if (pay !== undefined) reasons.push(...refusedPayment(customer, pay.payment));
   const paid = pay === undefined ? 0 : pay.amount - Math.min(pay.amount, customer.claim);
   if (cost === null) reasons.push('no_price');
-  else if (cost.amount > customer.balance + paid) reasons.push('short_balance');
 
   const chosen = chooseToBuy(customer, command);
+  const money = customer.balance + paid;
+  const undone =
+    cost === null ? [] : toUndo(customer, cost.amount - money, chosen, command.plan, now);
+  const returned = undone.reduce((sum, { amount }) => sum + amount, 0);
+  if (cost !== null && cost.amount > money + returned) reasons.push('short_balance');
   if ('refused' in chosen) reasons.push(...chosen.refused);
   else if (chosen.place !== 'new') {
     const sub = customer.subs[chosen.place] as Sub;
-    const runs = sub.state === 'active' && sub.expiresAt > now;
+    const isUndone = undone.some((period) => period.sub === chosen.place);
+    const runs = sub.state === 'active' && sub.expiresAt > now && !isUndone;
     if (sub.state === 'revoked') reasons.push('revoked');
     const { plan } = lastTerms(customer, chosen.place);
     if (sub.kind === 'paid' && runs && plan !== command.plan) reasons.push('other_plan');
@@ -54,6 +68,7 @@ export function buy(customer: Customer, command: Purchase, around: Surroundings)
     payIn(customer, pay.amount, pay.payment, now);
     customer.events.push('topped_up');
   }
+  for (const period of undone) undo(customer, period, now);
   // What is left of the payment may pay for another subscription.
   const finish = (told: Told): Told => {
     if (pay !== undefined) wake(customer, now);
@@ -77,6 +92,44 @@ function chooseToBuy(customer: Customer, { sub }: Purchase) {
   const buyable = (place: number) => customer.subs[place]?.state !== 'revoked';
   if (!customer.subs.some((_, place) => buyable(place))) return { place: 'new' as const };
   return choose(customer, 'meant', buyable);
+}
+
+/**
+ * The customer paid for this purchase less than 10 minutes ago, and the money revived another
+ * subscription meanwhile. Those charges go back, the newest first, if that pays for the purchase. The
+ * charge of the subscription that is bought anew for another plan goes back in any case.
+ */
+function toUndo(
+  customer: Customer,
+  missing: number,
+  chosen: ReturnType<typeof chooseToBuy>,
+  plan: string,
+  now: number,
+): Period[] {
+  const revived = customer.subs.flatMap((sub, place) => {
+    const [last] = livePeriods(customer, place);
+    if (sub.state !== 'active' || sub.paidAt === null || last?.source !== 'renewal') return [];
+    const isRecent = sub.paidAt >= now - 10 * minute && last.startsAt >= sub.paidAt;
+    return isRecent ? [last] : [];
+  });
+  const newestFirst = revived.sort((a, b) => Number(b.charge) - Number(a.charge));
+  const isOwn = (period: Period) =>
+    'place' in chosen && chosen.place === period.sub && period.plan !== plan;
+  const own = newestFirst.filter(isOwn);
+  const undone = [...own];
+  const sum = () => undone.reduce((all, { amount }) => all + amount, 0);
+  for (const period of newestFirst.filter((one) => !isOwn(one))) {
+    if (missing <= sum()) break;
+    undone.push(period);
+  }
+  return missing <= sum() ? undone : own;
+}
+
+function undo(customer: Customer, period: Period, now: number): void {
+  takeOut(customer, period, period.amount, now);
+  (customer.subs[period.sub] as Sub).nextTryAt = Infinity;
+  tellRefund(customer, period, period.amount);
+  tellEnd(customer, period.sub);
 }
 
 export interface Sale {

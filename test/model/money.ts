@@ -1,4 +1,12 @@
-import { type Customer, day, type Entry, livePeriods, type Period, type Sub } from './books-of.ts';
+import {
+  type Customer,
+  day,
+  type Entry,
+  hour,
+  livePeriods,
+  type Period,
+  type Sub,
+} from './books-of.ts';
 import { follow } from './terms.ts';
 
 // The steps that the commands of the model are made of.
@@ -96,8 +104,21 @@ export function wake(customer: Customer, now: number): void {
   for (const sub of customer.subs) {
     if (sub.kind !== 'paid' || !sub.autoRenew || sub.state === 'revoked') continue;
     if (sub.state === 'expired' && sub.expiresAt + 7 * day < now) continue;
-    if (sub.state === 'expired' && sub.nextTryAt !== null) sub.paidAt = now;
+    if (sub.nextTryAt !== null) sub.paidAt = sub.state === 'expired' ? now : null;
     sub.nextTryAt = null;
+  }
+}
+
+/**
+ * The operator may pay a refund out. What is to be renewed within the next 7 hours waits an hour,
+ * or until its end.
+ */
+export function delay(customer: Customer, now: number): void {
+  release(customer);
+  for (const sub of customer.subs) {
+    if (sub.kind !== 'paid' || !sub.autoRenew || sub.state !== 'active') continue;
+    if (sub.expiresAt <= now || sub.expiresAt > now + 7 * hour) continue;
+    sub.nextTryAt = Math.min(sub.expiresAt, now + hour);
   }
 }
 

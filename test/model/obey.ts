@@ -6,6 +6,7 @@ import { type Command, type Effect, iso, major, type Surroundings, type Told } f
 import { learnMessage, learnTerms } from './known.ts';
 import {
   close,
+  delay,
   giveBack,
   issue,
   move,
@@ -167,7 +168,7 @@ function revoke(customer: Customer, command: Of<'revoke'>, now: number): Told {
   }
   Object.assign(sub, { state: 'revoked', nextTryAt: Infinity });
   close(sub, now);
-  if (refunded > 0) wake(customer, now);
+  if (refunded > 0) delay(customer, now);
   customer.notices.push(`revoke of ${place}`);
   customer.events.push('revoked');
   return rights(customer, place, refunded);

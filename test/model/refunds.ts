@@ -1,7 +1,7 @@
 import { type Customer, livePeriods, type Period, type Sub } from './books-of.ts';
 import { refused } from './choosing.ts';
 import { type Command, iso, major, type Told } from './commands.ts';
-import { move, placeOf, takeOut, unused, wake } from './money.ts';
+import { delay, move, placeOf, takeOut, unused, wake } from './money.ts';
 import { follow } from './terms.ts';
 
 type Refund = Extract<Command, { do: 'refund' }>;
@@ -27,8 +27,12 @@ export function refund(customer: Customer, command: Refund, now: number): Told {
   follow(customer, period.sub, now);
   sub.nextTryAt = sub.state === 'active' ? null : Infinity;
   if (paidOut > 0) move(customer, -paidOut, 'payout', now);
-  else wake(customer, now);
+  else if (isGrant || command.keepAutoRenew) wake(customer, now);
+  else delay(customer, now);
   if (isGrant) tellEnd(customer, period.sub);
+  if (isGrant && sub.state === 'active') {
+    customer.notices.push(`grant_taken_back of ${period.sub}`);
+  }
   if (isGrant) customer.events.push('grant_taken_back');
   else tellRefund(customer, period, amount);
   return {

@@ -46,6 +46,13 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
     return;
   }
   const amount = chargeOf(customer, place, { plan, days }, { price: cost.amount, now });
+  // After the 7 days only the money counts that had come by then, without what was spent since.
+  const lastDay = sub.expiresAt + 7 * day;
+  if (ended && now > lastDay && amount > moneyBy(customer, lastDay)) {
+    sub.nextTryAt = Infinity;
+    sub.quarantine = null;
+    return;
+  }
   if (amount > customer.balance) {
     beShort(customer, place, now);
     return;
@@ -69,6 +76,12 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   if (ended) open(sub, now);
   customer.notices.push(`receipt of ${charge} for ${major(amount)}`);
   customer.events.push(ended ? 'revived' : 'renewed');
+}
+
+function moneyBy({ ledger }: Customer, until: number): number {
+  const had = ledger.findLast(({ at }) => at <= until)?.after ?? 0;
+  const spent = ledger.filter(({ at, amount }) => at > until && amount < 0);
+  return spent.reduce((left, { amount }) => left + amount, had);
 }
 
 /** Once a period the customer hears of it; tried in an hour, and at the end itself. */

@@ -5,7 +5,8 @@ import { type Customer, livePeriods, type Period, type Sub, type Terms } from '.
 //
 // 1. Each period has the terms that were sold with it.
 // 2. A grant has a plan and no length. It repeats the length of the decisive period of those before
-//    it. Paid time after nothing but a trial repeats the length of what was served before it.
+//    it. Paid time after nothing but a trial repeats the length that was sold last before the grant,
+//    although that was given back.
 // 3. The period that runs is in force. If none runs, the decisive period is.
 // 4. The decisive period is the last one of the best standing that is there.
 //    - Best: it was sold or granted, and it is not given back.
@@ -41,11 +42,16 @@ function termsIn(customer: Customer, period: Period, among: readonly Period[]): 
   if (days !== null) return { plan, days };
   const before = among.filter(({ startsAt }) => startsAt < period.startsAt);
   const last = decisive(customer, before);
-  const isOther = last !== undefined && isTrial(last) && !isTrial(period);
-  const served = isOther ? before.filter(({ partOf }) => partOf !== null) : [];
-  const from = served.sort((a, b) => a.startsAt - b.startsAt).at(-1) ?? last;
+  if (!isTrial(period) && (last === undefined || isTrial(last))) {
+    const soldBefore = customer.periods
+      .slice(0, customer.periods.indexOf(period))
+      .findLast(({ sub, charge, refundedAt }) => {
+        return sub === period.sub && charge !== null && refundedAt !== null;
+      });
+    if (soldBefore?.days) return { plan, days: soldBefore.days };
+  }
   const shown = (customer.subs[period.sub] as Sub).days;
-  return { plan, days: from === undefined ? shown : termsIn(customer, from, before).days };
+  return { plan, days: last === undefined ? shown : termsIn(customer, last, before).days };
 }
 
 export const same = (one: Terms, other: Terms) =>

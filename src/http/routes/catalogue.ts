@@ -14,6 +14,7 @@ import {
   telegramIdText,
   time,
 } from '../schemas.ts';
+import { renewalReason } from './shapes.ts';
 
 const tag = 'What is sold';
 
@@ -99,6 +100,10 @@ const quote = route({
     currency,
     starts_at: time,
     ends_at: time,
+    renewal_amount: money
+      .nullable()
+      .describe('what the next renewal takes if nothing is bought; null: none is to come'),
+    renewal_reason: renewalReason,
   }),
   refusals: [
     'clock_suspect',

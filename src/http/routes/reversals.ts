@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import type { LedgerEntryId } from '../../kernel/ids.ts';
+import { parseMinor } from '../../kernel/money.ts';
 import { chargeback } from '../../subscription/chargeback.ts';
 import { movePayment } from '../../subscription/move-payment.ts';
+import { currencyOf } from '../../subscription/portrait.ts';
+import { waiveClaim } from '../../subscription/waive-claim.ts';
 import { route } from '../route.ts';
 import {
   byTelegramId,
@@ -12,6 +15,7 @@ import {
   telegramIdOf,
   text,
 } from '../schemas.ts';
+import { balanceShape } from './shapes.ts';
 
 const tag = 'Money';
 
@@ -117,4 +121,30 @@ const moves = route({
     }),
 });
 
-export const reversals = [chargebacks, moves];
+const waivers = route({
+  method: 'POST',
+  path: '/v1/customers/{telegram_id}/claim-waivers',
+  id: 'waiveClaim',
+  tag,
+  summary: 'Waive the claim of a customer, whole or in part',
+  scope: 'admin',
+  keyed: true,
+  status: 201,
+  params: byTelegramId,
+  body: z.strictObject({
+    amount: money.optional().describe('only this part; the whole claim by default'),
+    reason: text(500),
+  }),
+  answer: balanceShape.extend({ claim: money.describe('what is left of the claim') }),
+  refusals: ['no_customer', 'no_claim', 'bad_amount'],
+  async handle({ db }, { params, body, call }) {
+    const who = telegramIdOf(params);
+    const { amount, reason } = body;
+    const whole = { telegramId: who, reason };
+    if (amount === undefined) return waiveClaim(call, whole);
+    const amountMinor = parseMinor(amount, await currencyOf(db, who), 'amount');
+    return waiveClaim(call, { ...whole, amountMinor });
+  },
+});
+
+export const reversals = [chargebacks, moves, waivers];

@@ -20,6 +20,14 @@ export const accessShape = {
 
 export const stateShape = z.enum(['active', 'expired', 'revoked']);
 
+/** Why a renewal does not take the list price. */
+export const renewalReason = z
+  .enum(['discount', 'known_price', 'no_price'])
+  .nullable()
+  .describe(
+    'why the amount is not the list price; known_price: the customer was not notified of a higher amount in time; no_price: the plan and length are not on sale',
+  );
+
 export const subscriptionShape = z.object({
   id: rowId,
   kind: z.enum(['trial', 'paid']),
@@ -31,6 +39,16 @@ export const subscriptionShape = z.object({
   started_at: time,
   expires_at: time,
   auto_renew: z.boolean(),
+  next_renewal: z
+    .object({
+      at: time.describe('from when on the balance is charged'),
+      amount: money.nullable().describe('what the renewal takes as things are now'),
+      list_amount: money.nullable(),
+      reason: renewalReason,
+    })
+    .meta({ title: 'NextRenewal' })
+    .nullable()
+    .describe('null: it is not to be renewed'),
   credential: z
     .string()
     .nullable()

@@ -60,6 +60,11 @@ grant =
        *[other] { $days } days
     } of { $plan }
 
+grant_taken_back =
+    <b>A gift of { $plan } was taken back by the operator.</b>
+    Your subscription now runs until { $ends_at }. If you think this is a mistake, please contact support.
+    .subject = A gift of { $plan } was taken back
+
 restored =
     <b>Your { $plan } subscription goes on until { $ends_at }.</b>
     It was ended too early by a mistake of ours. Your access works again with your existing settings.

@@ -26,7 +26,7 @@ export const expiryReminders: SubscriptionWorker<Facts, Outcome> = {
   passes: [findReminding('paid')],
   twoAtOnce: true,
   // What a command that changed prices could not finish.
-  prepare: async (db) => void (await finishPriceReviews(db)),
+  prepare: async (db, isOver) => void (await finishPriceReviews(db, { isOver })),
   read: readFacts,
   decide: (facts, { now }) =>
     facts.map((row) => ({ facts: row, decision: nextReminder(row, now) })),

@@ -1,0 +1,71 @@
+import type { Tx } from '../db/connect.ts';
+import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import type { OutlookFacts, OutlookRules } from './outlook.ts';
+import { type ForecastSettings, readForecastRows } from './outlook-facts.ts';
+import { priceFor } from './price.ts';
+import { chargeAt, chargedAt } from './price-cap.ts';
+
+// What the next renewal of a subscription takes as things are now, and why it is not the list price.
+
+/**
+ * Why the amount differs from the list price. `known_price`: the customer was not notified of a
+ * higher amount in time, so the lower one counts. `no_price`: the plan and length are not on sale.
+ */
+export type ChargeReason = 'discount' | 'known_price' | 'no_price';
+
+export interface NextCharge {
+  /** From when on the balance is charged. */
+  readonly at: string;
+  /** Null without a price. */
+  readonly amount: string | null;
+  readonly list_amount: string | null;
+  /** Null: the amount is the list price. */
+  readonly reason: ChargeReason | null;
+}
+
+/** Of those of these subscriptions that are to be renewed: active, paid, auto-renewal on. */
+export async function readNextCharges(
+  tx: Tx,
+  customer: { readonly id: CustomerId; readonly currency: string },
+  ids: readonly SubscriptionId[],
+  now: Instant,
+  settings: ForecastSettings,
+): Promise<Map<SubscriptionId, NextCharge>> {
+  const rows = await readForecastRows(tx, [customer.id], now, settings, ids);
+  const renewing = rows.filter(
+    ({ state, kind, autoRenew }) => state === 'active' && kind === 'paid' && autoRenew,
+  );
+  const { currency } = customer;
+  return new Map(
+    renewing.map((row) => [row.subscriptionId, chargeOf(row, now, settings, currency)]),
+  );
+}
+
+function chargeOf(
+  facts: OutlookFacts,
+  now: Instant,
+  rules: OutlookRules,
+  currency: string,
+): NextCharge {
+  const { listMinor, expiresAt, periodDays, prices } = facts;
+  const { windowMs, noticeMs, vipPercent } = rules;
+  const at = chargedAt({ expiresAt, periodDays, windowMs, noticeMs }, now);
+  if (listMinor === null) {
+    return { at: isoTime(at), amount: null, list_amount: null, reason: 'no_price' };
+  }
+  const priceMinor = priceFor(listMinor, facts, vipPercent);
+  const { chargeMinor } = chargeAt(priceMinor, prices, at, noticeMs);
+  return {
+    at: isoTime(at),
+    amount: majorUnits(chargeMinor, currency),
+    list_amount: majorUnits(listMinor, currency),
+    reason: reasonOf(chargeMinor, priceMinor, listMinor),
+  };
+}
+
+function reasonOf(chargeMinor: bigint, priceMinor: bigint, listMinor: bigint): ChargeReason | null {
+  if (chargeMinor !== priceMinor) return 'known_price';
+  return priceMinor === listMinor ? null : 'discount';
+}
