@@ -93,7 +93,7 @@ function section(method: string, path: string, operation: Operation): string {
   const table =
     taken.length === 0
       ? []
-      : ['', '| takes | in | type | needed | |', '|---|---|---|---|---|', ...taken];
+      : ['', '| field | in | type | required | meaning |', '|---|---|---|---|---|', ...taken];
   return [
     `#### ${method.toUpperCase()} ${path}`,
     '',

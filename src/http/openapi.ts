@@ -91,7 +91,7 @@ const keyParameter: Json = {
   in: 'header',
   required: true,
   description:
-    'Names this very request. The same key and body: the same answer, and nothing is done twice; another body: 422; while the first is under way: 409. Kept for 30 days.',
+    'Names this request. The same key and body give the same answer, and one change. Another body gives 422. While the first request is in progress, 409. Kept for 30 days.',
   schema: { type: 'string', minLength: 1, maxLength: 200, pattern: '^[\\x21-\\x7e]+$' },
 };
 
@@ -124,7 +124,7 @@ function problemsOf(route: Route, components: Components): Record<string, Json> 
 
 function operationOf(route: Route, components: Components): Json {
   const refusals = route.refusals ?? [];
-  const own = refusals.length === 0 ? '' : `\n\nRefusals of its own: ${refusals.join(', ')}.`;
+  const own = refusals.length === 0 ? '' : `\n\nProblems: ${refusals.join(', ')}.`;
   const shared = (schema: z.ZodType, io: 'input' | 'output', name: string) => ({
     'application/json': { schema: components.share(schemaOf(schema, io), `${route.id}_${name}`) },
   });

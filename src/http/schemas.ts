@@ -46,7 +46,7 @@ export const text = (max: number) =>
 export const ifExpiresAt = z.iso
   .datetime({ offset: true })
   .refine((text) => readInstant(text) !== undefined, 'is not a time up to the year 9999')
-  .describe('a condition: if the end is another one now, nothing is done (expires_at_changed)')
+  .describe('condition: if the end is different now, nothing changes (expires_at_changed)')
   .optional();
 
 /** The condition as a command takes it. */

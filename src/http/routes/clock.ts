@@ -11,7 +11,7 @@ import { time } from '../schemas.ts';
 const tag = 'Operations';
 
 const cause = z.enum(['ahead', 'back', 'commits_lost']).nullable();
-const by_s = z.number().int().nullable().describe('how far the clock is off');
+const by_s = z.number().int().nullable().describe('difference of the clock in seconds');
 const reason = z.string().nullable();
 
 const showClock = route({
@@ -19,13 +19,13 @@ const showClock = route({
   path: '/v1/clock',
   id: 'showClock',
   tag,
-  summary: 'The time of the database, whether it is trusted, and the clocks compared with it',
+  summary: 'Read the database time, its trust, and the clocks compared with it',
   scope: 'read',
   answer: z.object({
     now: time,
-    mark_at: time.nullable().describe('the latest time that was trusted'),
-    machine_ahead_s: z.number().describe('the clock of this replica, against the database'),
-    stored: z.boolean().describe('the stored clock of a test database'),
+    mark_at: time.nullable().describe('latest trusted time'),
+    machine_ahead_s: z.number().describe('clock of this replica minus the database'),
+    stored: z.boolean().describe('true for the stored clock of a test database'),
     trusted: z.boolean(),
     cause,
     by_s,
@@ -40,7 +40,7 @@ const accept = route({
   path: '/v1/clock/accept',
   id: 'acceptClock',
   tag,
-  summary: 'Confirm the time and the state of the database as they are; waiting work continues',
+  summary: 'Confirm the time and the state of the database; waiting work continues',
   scope: 'admin',
   answer: z.object({ now: time, accepted: z.boolean(), cause, by_s, reason }),
   handle: async ({ db }, { call }) => acceptedJson(await acceptClock(db, call.actor)),

@@ -77,13 +77,13 @@ const show = route({
   path: '/v1/customers/{telegram_id}',
   id: 'getCustomer',
   tag,
-  summary: 'A customer: balance, subscriptions, links',
+  summary: 'Read a customer with balance, subscriptions and links',
   scope: 'read',
   params: byTelegramId,
   answer: customerShape.extend({
     sub_token: customerShape.shape.sub_token.nullable().describe('null with the scope `read`'),
     balance: money,
-    claim: money.describe('what is owed after chargebacks; top-ups pay it first'),
+    claim: money.describe('claim of chargebacks; top-ups pay it first'),
     trial_used_at: time.nullable(),
     created_at: time,
     subscriptions: z
@@ -108,17 +108,17 @@ const change = route({
   path: '/v1/customers/{telegram_id}',
   id: 'changeCustomer',
   tag,
-  summary: 'Change who a customer is, and whether messages get through',
+  summary: 'Change the language, the time zone and the reachability of a customer',
   scope: 'sell',
   params: byTelegramId,
   body: z
     .strictObject({
       ...particulars,
-      reachable: z.boolean().optional().describe('true when the customer was heard of again'),
+      reachable: z.boolean().optional().describe('true if notifications reach the customer again'),
       new_sub_token: z
         .literal(true)
         .optional()
-        .describe('a new subscription URL; the old one ends'),
+        .describe('create a new subscription URL; the old one ends'),
     })
     .refine((body) => Object.keys(body).length > 0, 'names nothing to change')
     .meta({ minProperties: 1 }),
@@ -138,7 +138,7 @@ const discount = route({
   path: '/v1/customers/{telegram_id}/discount',
   id: 'changeDiscount',
   tag,
-  summary: 'Make a customer a VIP, or give a discount of their own',
+  summary: 'Set VIP or a personal discount',
   scope: 'admin',
   params: byTelegramId,
   body: z
@@ -181,7 +181,7 @@ const ledger = route({
   id: 'getLedger',
   tag,
   isList: true,
-  summary: 'Every change of a balance, the latest first',
+  summary: 'List the ledger, the latest entry first',
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
@@ -210,7 +210,7 @@ const subscriptions = route({
   path: '/v1/customers/{telegram_id}/subscriptions',
   id: 'getSubscriptions',
   tag,
-  summary: 'All subscriptions of a customer, the latest first',
+  summary: 'List subscriptions, the latest first',
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
@@ -231,7 +231,7 @@ const timeline = route({
   id: 'getTimeline',
   tag,
   isList: true,
-  summary: 'All that happened to a customer, the latest first',
+  summary: 'List the timeline, the latest event first',
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,

@@ -32,10 +32,12 @@ const tag = 'Money';
 
 const paymentFields = {
   provider: text(64).optional().describe('the provider that took the payment'),
-  provider_ref: text(200).optional().describe('the payment there: credited once, whatever the key'),
+  provider_ref: text(200)
+    .optional()
+    .describe('reference of the payment at the provider, credited once'),
   currency: currency
     .optional()
-    .describe("the currency that was paid; another one than the customer's is refused"),
+    .describe("currency that was paid; a currency other than the customer's is refused"),
 };
 
 const paymentShape = z.strictObject({ amount: money, ...paymentFields });
@@ -70,7 +72,7 @@ const topUps = route({
   path: '/v1/customers/{telegram_id}/top-ups',
   id: 'topUp',
   tag,
-  summary: 'Credit a balance; auto-renewal looks at the customer at once',
+  summary: 'Credit a balance; failed renewals of the customer are retried at once',
   scope: 'sell',
   keyed: true,
   status: 201,
@@ -81,7 +83,7 @@ const topUps = route({
   }),
   answer: balanceShape.extend({
     claim_paid: money.describe('the part that paid the claim'),
-    claim: money.describe('what is still owed after chargebacks'),
+    claim: money.describe('remaining claim of chargebacks'),
   }),
   refusals: ['no_customer', ...paymentRefusals],
   async handle({ db }, { params, body, call, holder }) {
@@ -96,7 +98,7 @@ const adjustments = route({
   path: '/v1/customers/{telegram_id}/adjustments',
   id: 'adjustBalance',
   tag,
-  summary: 'Correct a balance by hand, never below zero',
+  summary: 'Correct a balance by hand, never below 0',
   scope: 'admin',
   keyed: true,
   status: 201,
@@ -125,24 +127,24 @@ const purchases = route({
     .strictObject({
       plan: planKey,
       period_days: periodDays,
-      subscription_id: rowId.optional().describe('which one to extend or revive'),
-      new: z.boolean().optional().describe('another one, whatever there is'),
+      subscription_id: rowId.optional().describe('subscription to extend or revive'),
+      new: z.boolean().optional().describe('create another subscription'),
       auto_renew: z
         .boolean()
         .optional()
-        .describe('of a new or converted one, on by default; an extended one keeps its own'),
+        .describe('auto-renewal of a new or converted subscription (default: on)'),
       payment: paymentShape
         .optional()
         .describe(
-          'credited in the same transaction, so that nothing else can spend it first; if the purchase is refused, the payment is not credited',
+          'a payment that is credited in the same transaction; a refused purchase credits nothing',
         ),
-      price: money.optional().describe('what the customer was told: another price is refused'),
+      price: money.optional().describe('price that the customer saw; any other price is refused'),
       if_expires_at: ifExpiresAt
         .unwrap()
         .nullable()
         .optional()
         .describe(
-          'a condition: the end that the customer saw; null: a new subscription. If it is another one now, nothing is done (expires_at_changed)',
+          'condition: the end that the customer saw; null: a new subscription. If it is different now, nothing changes (expires_at_changed)',
         ),
     })
     .refine(
@@ -207,7 +209,7 @@ const trial = route({
   path: '/v1/customers/{telegram_id}/trial',
   id: 'startTrial',
   tag,
-  summary: 'Some days for nothing, once ever, for somebody who never paid',
+  summary: 'Start a trial: free, once, and only without an earlier subscription',
   scope: 'sell',
   keyed: true,
   status: 201,
@@ -233,7 +235,7 @@ const refunds = route({
   path: '/v1/customers/{telegram_id}/refunds',
   id: 'refund',
   tag,
-  summary: 'Give the money of a period back to the balance, or take a grant back',
+  summary: 'Refund a period to the balance, or take a grant back',
   scope: 'admin',
   keyed: true,
   status: 201,

@@ -16,7 +16,7 @@ const list = route({
   id: 'listNotices',
   tag,
   isList: true,
-  summary: 'Messages, owed and sent, the newest first',
+  summary: 'List notifications, the newest first',
   scope: 'read',
   query: pageQuery.extend({
     telegram_id: telegramIdText.optional(),
@@ -65,7 +65,7 @@ const list = route({
   },
 });
 
-const byId = z.object({ id: telegramIdText.describe('of the notice') });
+const byId = z.object({ id: telegramIdText.describe('id of the notification') });
 const handled = z.object({ id: rowId, kind: z.string(), state });
 const shown = ({ id, kind: of, state: now }: Handled) => ({ id: Number(id), kind: of, state: now });
 
@@ -74,7 +74,7 @@ const again = route({
   path: '/v1/notices/{id}/resend',
   id: 'resendNotice',
   tag,
-  summary: 'Have one sent, again or now; what is no longer true is not said',
+  summary: 'Send a notification again or now, if it is still relevant',
   scope: 'admin',
   params: byId,
   answer: handled,
@@ -88,7 +88,7 @@ const back = route({
   path: '/v1/notices/{id}/cancel',
   id: 'cancelNotice',
   tag,
-  summary: 'Take one back that was not sent yet',
+  summary: 'Cancel a notification that was not sent',
   scope: 'admin',
   params: byId,
   answer: handled,

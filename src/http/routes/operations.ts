@@ -37,14 +37,14 @@ const listWorkers = route({
   id: 'listWorkers',
   tag,
   isList: true,
-  summary: 'Workers, how often each runs, and its last run that had something to do',
+  summary: 'List workers with their interval and their last run with work',
   scope: 'read',
   answer: z.object({
     items: z.array(
       z
         .object({
           name: z.string(),
-          every_s: z.number().describe('unless the configuration says otherwise'),
+          every_s: z.number().describe('interval of the configuration, else the default'),
           last_run: runShape.nullable(),
         })
         .meta({ title: 'Worker' }),
@@ -84,7 +84,7 @@ const startRun = route({
   path: '/v1/workers/{name}/runs',
   id: 'askForRun',
   tag,
-  summary: 'Ask for a run now; a replica of the service takes it up',
+  summary: 'Request a run now; a replica of the service starts it',
   scope: 'admin',
   status: 202,
   params: z.object({ name: text(64) }),
@@ -107,7 +107,7 @@ const nodes = route({
   id: 'listNodes',
   tag,
   isList: true,
-  summary: 'Nodes, when each was seen last, and what is still to be told to it',
+  summary: 'List nodes with their last contact and pending changes',
   scope: 'read',
   answer: z.object({
     items: z.array(
@@ -160,7 +160,7 @@ const quarantine = route({
   id: 'listQuarantine',
   tag,
   isList: true,
-  summary: 'What was put aside because it failed by itself',
+  summary: 'List items in quarantine',
   scope: 'read',
   query: z.object({
     limit: pageQuery.shape.limit,
@@ -190,7 +190,7 @@ const retry = route({
   path: '/v1/quarantine/{worker}/{item}/retry',
   id: 'retryItem',
   tag,
-  summary: 'Try it again at the next run of its worker, which is asked for',
+  summary: 'Retry an item; a run of its worker is requested',
   scope: 'admin',
   params: itemParams,
   answer: itemAnswer,
@@ -206,7 +206,7 @@ const dismiss = route({
   path: '/v1/quarantine/{worker}/{item}/dismiss',
   id: 'dismissItem',
   tag,
-  summary: 'Forget that it failed; should it fail again, it is put aside again',
+  summary: 'Remove an item from quarantine; it returns if it fails again',
   scope: 'admin',
   params: itemParams,
   answer: itemAnswer,
@@ -227,7 +227,7 @@ const auditNow = route({
   path: '/v1/audit',
   id: 'audit',
   tag,
-  summary: 'Check every promise on the live books now; takes as long as "perennial audit"',
+  summary: 'Check every promise on the live database now; as long as "perennial audit"',
   scope: 'admin',
   answer: z.object({
     ok: z.boolean(),

@@ -21,7 +21,7 @@ const tag = 'Money';
 
 const payment = {
   provider: text(64).describe('the provider that took the payment'),
-  provider_ref: text(200).describe('the reference of the payment there'),
+  provider_ref: text(200).describe('reference of the payment at the provider'),
 };
 
 const chargebacks = route({
@@ -36,7 +36,7 @@ const chargebacks = route({
   params: byTelegramId,
   body: z.strictObject({
     ...payment,
-    dispute: text(200).describe('the id of the dispute there: entered once, whatever the key'),
+    dispute: text(200).describe('id of the dispute at the provider, used once'),
   }),
   answer: z.object({
     telegram_id: telegramId,
@@ -46,7 +46,7 @@ const chargebacks = route({
     amount: money,
     periods_ended: z.number().int().describe('the periods that the payment paid for'),
     returned: money.describe('the unused parts of these periods'),
-    taken: money.describe('what left the balance'),
+    taken: money.describe('amount that left the balance'),
     claim_added: money,
     claim: money,
     balance: money,
@@ -80,7 +80,7 @@ const moves = route({
     claim: z
       .boolean()
       .optional()
-      .describe('what the balance does not cover becomes a claim; otherwise it is refused'),
+      .describe('the part that the balance does not cover becomes a claim (default: refused)'),
   }),
   answer: z.object({
     provider: z.string(),

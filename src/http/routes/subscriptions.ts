@@ -69,7 +69,7 @@ const show = route({
   path: '/v1/subscriptions/{id}',
   id: 'getSubscription',
   tag,
-  summary: 'A subscription with its periods',
+  summary: 'Read a subscription with its periods',
   scope: 'read',
   params: bySubscription,
   answer: subscriptionShape.extend({ telegram_id: telegramId }),
@@ -91,21 +91,23 @@ async function shown(kit: Kit, params: Place) {
 
 const nextChoice = z
   .strictObject({ plan: planKey, period_days: periodDays })
-  .describe('from the next renewal on; the present one again takes the choice back');
+  .describe('plan and length from the next renewal on; the present ones cancel the choice');
 
 const change = route({
   method: 'PATCH',
   path: '/v1/subscriptions/{id}',
   id: 'changeSubscription',
   tag,
-  summary: "The customer's switch, and what the next renewal buys",
+  summary: 'Set auto-renewal, and the plan of the next renewal',
   scope: 'sell',
   params: bySubscription,
   body: z
     .strictObject({
       auto_renew: z.boolean().optional(),
       next: nextChoice.optional(),
-      price: money.optional().describe('of next, as the customer saw it: another one is refused'),
+      price: money
+        .optional()
+        .describe('price of next that the customer saw; any other price is refused'),
       if_expires_at: ifExpiresAt,
     })
     .refine(
@@ -154,7 +156,7 @@ const changePlanNow = route({
   path: '/v1/subscriptions/{id}/change-plan',
   id: 'changePlan',
   tag,
-  summary: 'Another plan: now, with the unused time credited, or at the next renewal',
+  summary: 'Change the plan: now, with credit for unused time, or at the next renewal',
   scope: 'sell',
   keyed: true,
   params: bySubscription,
@@ -163,8 +165,8 @@ const changePlanNow = route({
       plan: planKey,
       period_days: periodDays,
       when: z.enum(['now', 'next']),
-      forfeit: z.boolean().optional().describe('give up time that was a gift or imported'),
-      price: money.optional().describe('what the customer was told: another price is refused'),
+      forfeit: z.boolean().optional().describe('give up granted or imported time'),
+      price: money.optional().describe('price that the customer saw; any other price is refused'),
       if_expires_at: ifExpiresAt,
     })
     .refine(
@@ -217,7 +219,7 @@ const grants = route({
   path: '/v1/subscriptions/{id}/grant',
   id: 'grant',
   tag,
-  summary: 'A period that costs nothing',
+  summary: 'Give a free period',
   scope: 'admin',
   keyed: true,
   params: bySubscription,
@@ -235,7 +237,7 @@ const revocations = route({
   path: '/v1/subscriptions/{id}/revoke',
   id: 'revoke',
   tag,
-  summary: 'End the access now; no money moves unless asked',
+  summary: 'Revoke access now; no money moves unless asked',
   scope: 'admin',
   keyed: true,
   params: bySubscription,
@@ -258,7 +260,7 @@ const reissues = route({
   path: '/v1/subscriptions/{id}/reissue',
   id: 'reissue',
   tag,
-  summary: 'A new credential, for a link that was lost; the old one opens nothing any more',
+  summary: 'Replace the credential, for a lost link; the old one no longer works',
   scope: 'sell',
   keyed: true,
   params: bySubscription,
