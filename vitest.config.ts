@@ -11,7 +11,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // A test that fails is looked at, never tried again (STYLE.md).
+    // A test that fails is looked at, never tried again (docs/writing.md).
     retry: 0,
   },
 });

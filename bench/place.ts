@@ -11,7 +11,7 @@ import { forgetStatistics, startStock } from './stock-server.ts';
 // each measurement, copied from one that was built once. Everything is gone at the end.
 // The server is the embedded one, or that of the system with its default settings.
 
-/** What DESIGN.md 9 and issue 2 measure with; all else as the embedded server has it. */
+/** What docs/benchmarks.md measures with; all else as the embedded server has it. */
 const settings = {
   shared_buffers: '2GB',
   max_wal_size: '8GB',

@@ -227,7 +227,9 @@ export async function snapshotOfBooks(db: Db): Promise<Snapshot> {
   return { customers, ...(rows[0] as { alarms: string[]; marks: number }) };
 }
 
-/** Everything in the books that breaks a promise (DESIGN.md 2); empty for books that are right. */
+/**
+ * Everything in the books that breaks a promise (design, promises); empty for books that are right.
+ */
 export async function wrongsIn(db: Db): Promise<string[]> {
   const all = await rowsOf(db);
   return all.flatMap((rows) =>

@@ -38,7 +38,10 @@ const endedHasNoCredential = check<{
     `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
 });
 
-/** As long as the guard or a quarantine may hold an end without that anybody looked (DESIGN.md 5). */
+/**
+ * As long as the guard or a quarantine may hold an end without that anybody looked (design,
+ * fast-expiry-cleanup).
+ */
 const heldMost = sql`interval '24 hours'`;
 
 const pastItsEndIsEnded = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({

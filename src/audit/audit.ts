@@ -158,7 +158,7 @@ async function countRows(tx: Tx): Promise<AuditReport['lookedAt']> {
   return rows[0] ?? {};
 }
 
-/** As the outside contract has it (DESIGN.md 6), with more beside. */
+/** As the outside contract has it (design, external contract), with more beside. */
 export function auditJson({ ok, now, checks, lookedAt, nodesDown, tookMs }: AuditReport) {
   return {
     ok,

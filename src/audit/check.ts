@@ -26,7 +26,7 @@ export interface Finding {
 export interface Check {
   /** Stable: alarms and scripts go by it. */
   readonly id: string;
-  /** The promise of DESIGN.md 2; null for a state that can't be. */
+  /** The promise of docs/design.md; null for a state that can't be. */
   readonly promise: number | null;
   /** What holds, as a sentence without its full stop. */
   readonly title: string;

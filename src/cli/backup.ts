@@ -12,7 +12,7 @@ import { Interrupted, untilSignal } from './signals.ts';
 /** `perennial backup FILE`: all of the database as SQL, while the service runs. */
 export function backupCommand(open: OpenBooks): Command {
   return command('backup <FILE>', 'write the whole database to FILE, while the service runs')
-    .addHelpText('after', '\nFILE may be - for stdout. Restore it: docs/operating.md')
+    .addHelpText('after', '\nFILE may be - for stdout. Restore it: docs/backup-and-restore.md')
     .action((file: string, options: CommonOptions) =>
       withBooks(open, options, async ({ url }, signal) => {
         const line = new ProgressLine();
@@ -32,7 +32,10 @@ export function backupCommand(open: OpenBooks): Command {
 /** `perennial restore FILE`: a backup into an empty database, all of it or nothing. */
 export function restoreCommand(): Command {
   return command('restore <FILE>', 'read a backup into an empty database, all or nothing')
-    .addHelpText('after', '\nFILE may be - for stdin. Before and after it: docs/operating.md')
+    .addHelpText(
+      'after',
+      '\nFILE may be - for stdin. Before and after it: docs/backup-and-restore.md',
+    )
     .action((file: string, options: CommonOptions) =>
       untilSignal(async (signal) => {
         using source = await openSource(file);

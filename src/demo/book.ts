@@ -34,7 +34,7 @@ const vipPercent = 30;
 const duePerHour = 20;
 /** Of a hundred customers, subscriptions that will be renewed; see `oneOf` below. */
 const renewingPerCustomer = 0.83;
-/** Subscriptions become due this long before their end (DESIGN.md 5). */
+/** Subscriptions become due this long before their end (design, auto-renewal). */
 const windowMs = 6 * hourMs;
 
 const places = [

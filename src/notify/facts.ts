@@ -15,7 +15,7 @@ import { metNobody } from './kinds.ts';
 import type { NoticeFacts, Words } from './notice-facts.ts';
 
 // What `judge` is asked with. In statements of their own after the customers were locked, as every
-// facts of a decision (DESIGN.md 3.2): so nothing that committed before is missed, and nothing
+// facts of a decision (rule 2): so nothing that committed before is missed, and nothing
 // changes until the transaction that marks the notice `sending` has committed.
 
 /** The facts of one notice, and for whom its text is made. */

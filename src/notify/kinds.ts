@@ -1,6 +1,6 @@
 // Every message there is: to whom, how sure it has to arrive, when it may, and what its text is
 // told. Stored with the change that it tells of (`outbox.ts`), judged again when it is sent
-// (`judging.ts`; DESIGN.md 5, "deliver-notifications").
+// (`judging.ts`; design, deliver-notifications).
 
 import { dayMs } from '../kernel/instant.ts';
 

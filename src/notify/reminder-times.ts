@@ -1,6 +1,6 @@
 import { dayMs, hourMs, type Instant, later } from '../kernel/instant.ts';
 
-// When the reminders of a subscription are due (DESIGN.md 5, "trial-notifications").
+// When the reminders of a subscription are due (design, trial-notifications).
 //
 // A trial: 6 hours after its start, 48 hours after it, 6 hours before its end. A paid one: 3 days,
 // 24 hours and 3 hours before its end. One that would come before the time that it is about has

@@ -21,7 +21,7 @@ import { found, type Subscription } from './subscriptions.ts';
 import { ofCustomer, ofSubscription, record } from './timeline.ts';
 import { releaseQuarantine, tryAgainNow } from './wake.ts';
 
-// Buying a period from the balance (DESIGN.md 5, "Buying"). It extends or revives the named
+// Buying a period from the balance (design, purchase). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid
 // period starts where the trial ends), or makes a new one. A period starts at max(now, end): no
 // paid day is lost, none is given twice. Its plan and length are in force from its start

@@ -2,7 +2,7 @@ import { dayMs, type Instant, later } from '../kernel/instant.ts';
 import { decideDue, type RenewalDecision, type RenewalFacts } from './renewal.ts';
 import type { Settings } from './settings.ts';
 
-// When a subscription ends (DESIGN.md 5, "fast-expiry-cleanup").
+// When a subscription ends (design, fast-expiry-cleanup).
 //
 // One whose end has come, trial or paid, is ended, unless auto-renewal can pay for it: with
 // auto-renew on, the renewal rule is asked first, in the same transaction, and what it can pay is

@@ -4,7 +4,7 @@ import { type Fault, refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 
-// The customer row as the lock of a command (DESIGN.md, rule 1).
+// The customer row as the lock of a command (rule 1).
 
 /** The customer under the lock. */
 export interface Customer {

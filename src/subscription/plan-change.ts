@@ -17,8 +17,8 @@ import { alter, pick, type Subscription, subscriptionsOf } from './subscriptions
 import { ofSubscription, record } from './timeline.ts';
 import { remindNow, tryAgainNow } from './wake.ts';
 
-// Change of plan (DESIGN.md 5): at the next renewal, which costs nothing now; or now: the time that
-// is not used is credited by floor as a refund, and a new period starts now.
+// Change of plan (design, change of plan): at the next renewal, which costs nothing now; or now:
+// the time that is not used is credited by floor as a refund, and a new period starts now.
 
 export interface PlanChange extends EndCondition {
   readonly telegramId: bigint;

@@ -4,7 +4,7 @@ import { floorShare } from '../kernel/money.ts';
 // discount. A VIP gets the greater of `vipPercent` and the personal discount, so a customer never
 // pays more as a VIP. Other customers get the personal discount. The result is rounded down to a whole
 // minor unit. The only place that computes a price: purchase, renewal, preview and quote call it
-// (DESIGN.md 5, "Price"; matrix R9).
+// (design, price; matrix R9).
 
 export interface Discount {
   readonly vip: boolean;

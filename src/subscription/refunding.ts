@@ -15,7 +15,7 @@ import type { Terms } from './terms.ts';
 import { ofSubscription, record } from './timeline.ts';
 import { delayRenewals, tryAgainNow } from './wake.ts';
 
-// Refunds (DESIGN.md 5, "Refund").
+// Refunds (design, refund).
 //
 // 1. The money of a period returns to the balance, whole or for the unused part, rounded down.
 // 2. A period is refunded once. A bought period with later bought periods waits for their refund.

@@ -30,7 +30,7 @@ const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
 /**
  * The facts of these subscriptions, in a statement of its own after the customers were locked:
- * what a purchase or a top-up committed while we found and locked is seen (DESIGN.md 3.2).
+ * what a purchase or a top-up committed while we found and locked is seen (rule 2).
  * Customer by customer, so that what is written lies together in tables and indexes (5% of a run's
  * time), and each in order of their end, so that a customer's balance is spent in that order.
  */

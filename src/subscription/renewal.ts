@@ -4,7 +4,7 @@ import { computePrice, type Discount } from './price.ts';
 import { chargeAt, type KnownPrices } from './price-cap.ts';
 import type { Settings } from './settings.ts';
 
-// When a subscription is renewed, and what is charged (DESIGN.md 5, "auto-renewal").
+// When a subscription is renewed, and what is charged (design, auto-renewal).
 //
 // A paid subscription with auto-renew is due from 6 hours before its end, and stays due when the
 // end is past, as long as nobody ended it: what the balance can pay is renewed, also late. If the

@@ -13,7 +13,7 @@ import { changePlan } from './plan-change.ts';
 import { portraitOf } from './portrait.ts';
 import { refund } from './refunding.ts';
 
-// What the commands of this folder owe each other: found by reading DESIGN.md a second time.
+// What the commands of this folder owe each other: found by reading docs/design.md a second time.
 
 const begin = '2026-11-24T09:00:00Z';
 

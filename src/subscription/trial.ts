@@ -9,7 +9,7 @@ import { addPeriods, periodEnd } from './periods.ts';
 import { found, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
 
-// A trial (DESIGN.md 5, "trial-notifications"): some days of one plan for nothing, by default
+// A trial (design, trial): some days of one plan for nothing, by default
 // three, once ever. Not for somebody who has or had a paid subscription: there is nothing left to
 // try. It ends by itself; a purchase before that converts it in place (`buying.ts`).
 

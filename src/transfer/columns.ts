@@ -15,9 +15,9 @@ import {
   wrong,
 } from './values.ts';
 
-// The columns of a book on its way in or out (DESIGN.md 6), in their order: what each allows, what
-// an empty one means, how it is read and how it is written. A column is read with those before it
-// at hand; one that couldn't be read is undefined, and what depends on it is not judged, so that
+// The columns of a book on its way in or out (docs/import.md), in their order: what each allows,
+// what an empty one means, how it is read and how it is written. A column is read with those before
+// it at hand; one that couldn't be read is undefined, and what depends on it is not judged, so that
 // one mistake is told once.
 
 /** A line as it is read: customer columns, then those of the subscription (null without one). */

@@ -127,7 +127,7 @@ async function stageAndCheck(
 async function readKnown(tx: Tx, currency: string, now: Instant): Promise<Known> {
   const plans = await tx.selectFrom('perennial.plan').select('key').orderBy('key').execute();
   const prices = await readPriceList(tx, now);
-  // Three days is what a trial is where nobody configured one (DESIGN.md 5).
+  // Three days is what a trial is where nobody configured one (docs/import.md).
   const trialDays = (await readSettings(tx)).trial?.days ?? 3;
   return { currency, plans: new Set(plans.map((plan) => plan.key)), prices, trialDays };
 }

@@ -9,7 +9,7 @@ import type { Progress, RunContext } from './run-context.ts';
 import { countBatch } from './run-record.ts';
 import type { Found, Moment, SubscriptionWorker, Tally } from './worker.ts';
 
-/** Lock, read again, decide, write. The whole of DESIGN.md 3.2, in an open transaction. */
+/** Lock, read again, decide, write. The whole of rule 2, in an open transaction. */
 export async function carryOut<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
   tx: Tx,

@@ -5,8 +5,9 @@ import { Fault } from '../kernel/faults.ts';
 import { linkFlows } from '../kernel/flow.ts';
 
 // The settings of a node's `link`: how customers reach it from outside. The keys are those of share
-// links (XRAY.md 6), so that a link of another program can be copied key by key. This file has the
-// shape. `link-faults.ts` has the values that clients accept, which `apply` requires.
+// links (docs/xray-facts.md, "Links"), so that a link of another program can be copied key by key.
+// This file has the shape. `link-faults.ts` has the values that clients accept, which `apply`
+// requires.
 
 const text = z
   .string({ error: 'must be a text; put numbers in quotes' })

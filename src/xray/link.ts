@@ -9,8 +9,9 @@ import {
   type LinkSettings,
 } from './link-settings.ts';
 
-// Share links: what a customer pastes into his client (XRAY.md 6; the standard is XTLS/Xray-core
-// discussion 716). A pure function of the node's link settings and the customer's UUID.
+// Share links: what a customer pastes into his client (docs/xray-facts.md, "Links"; the standard is
+// XTLS/Xray-core discussion 716). A pure function of the node's link settings and the customer's
+// UUID.
 
 /** Names and values in the order in which they are written; what has no value is left out. */
 type Query = readonly (readonly [key: string, value: string | undefined])[];

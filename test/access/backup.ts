@@ -8,7 +8,8 @@ import type { Watch } from './watch.ts';
 import { keepersOf, passes, startNodeSoon, type World, type WorldNode } from './world.ts';
 
 // A backup of the books as `pg_dump --schema=perennial` makes it, beside working keepers: all tables
-// as of one moment, and how far the sequences are. And its restore, as docs/operating.md has it.
+// as of one moment, and how far the sequences are. And its restore, as docs/backup-and-restore.md
+// has it.
 
 /** Of the last few, any may be restored. */
 const backupsMax = 2;

@@ -1,8 +1,8 @@
 import { major } from './commands.ts';
 import type { CustomerRows } from './read-books.ts';
 
-// What holds of the books of one customer at every moment, whatever was done (DESIGN.md 2): asked
-// of the rows, without the model.
+// What holds of the books of one customer at every moment, whatever was done (design, promises):
+// asked of the rows, without the model.
 
 export function violations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
   return [...ofMoney(rows), ...ofPeriods(rows), ...ofAccess(rows), ...ofHistory(rows, earlier)];

@@ -22,7 +22,7 @@ import { refund, tellRefund } from './refunds.ts';
 import { chargeBack, moveIn, moveOut, refusedPayment } from './reversals.ts';
 import { endOf, follow, lastTerms, nextTerms, same } from './terms.ts';
 
-// What each command does, said again from DESIGN.md 5 and not from the program. A refusal names
+// What each command does, said again from docs/design.md and not from the program. A refusal names
 // every reason that holds: which one the program says first is its own affair.
 
 export function obey(before: Customer, command: Command, around: Surroundings): Effect {

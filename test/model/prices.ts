@@ -1,4 +1,4 @@
-// What things cost, said again (DESIGN.md 5, "Price"): the list price with the latest start that is
+// What things cost, said again (design, price): the list price with the latest start that is
 // not after now; for a VIP the better of 30% and the personal discount, else the personal discount;
 // down to a whole minor unit.
 

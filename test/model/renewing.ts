@@ -5,7 +5,7 @@ import { chargeOf, forget } from './known.ts';
 import { move, open } from './money.ts';
 import { follow, nextTerms } from './terms.ts';
 
-// Auto-renewal, said again from DESIGN.md 5 and not from the program.
+// Auto-renewal, said again from docs/design.md and not from the program.
 
 /** Whether a run looks at it: what it finds, and what it asks again under the lock. */
 export function isDue(sub: Sub, now: number): boolean {

@@ -1,8 +1,8 @@
 import type { Source } from './source.ts';
 
-// DESIGN.md 7: kernel ← subscription ← rule ← store, worker ← app ← main, as ranks. A file imports
-// what stands lower, or what is in its own house. What isn't named here is part of the top: the
-// command line, HTTP, the demonstration, whatever puts the parts together.
+// docs/architecture.md: kernel ← subscription ← rule ← store, worker ← app ← main, as ranks. A file
+// imports what stands lower, or what is in its own house. What isn't named here is part of the top:
+// the command line, HTTP, the demonstration, whatever puts the parts together.
 
 const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])[] = [
   [/^kernel\//, 'kernel', 0],

@@ -2,7 +2,8 @@ import { acrossWorkers, circles, upwards } from './direction.ts';
 import { isTest, type Source } from './source.ts';
 import { transactionRules } from './transactions.ts';
 
-// How the program is laid out (DESIGN.md 7) and reads (STYLE.md), as far as a machine can tell.
+// How the program is laid out (docs/architecture.md) and reads (docs/writing.md), as far as a
+// machine can tell.
 
 export interface Rule {
   readonly title: string;
@@ -38,7 +39,7 @@ function packageOnlyIn(name: RegExp, places: Places): Rule['broken'] {
     );
 }
 
-/** Each place where a failure may be caught, and why there (STYLE.md, three kinds of fault). */
+/** Each place where a failure may be caught, and why there (design, faults). */
 const catching: Places = {
   'config.ts': 'edge: a file that is not there',
   'db/connect.ts': 'what failed inside an open transaction is undone, and thrown on',

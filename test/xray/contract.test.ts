@@ -9,7 +9,7 @@ import type { ListedUser, NodeApi, NodeUser } from '../../src/xray/port.ts';
 import { account, type RawAnswer, type RawNode, rawNode } from './raw-calls.ts';
 import { managed, type Running, subjects } from './subjects.ts';
 
-// One contract for the stand-in and the real thing (XRAY.md 2 and 4).
+// One contract for the stand-in and the real thing (docs/xray-facts.md).
 
 const done = Buffer.alloc(0);
 const refusal = (details: string, code = 2) => ({ code, details });

@@ -88,7 +88,7 @@ export function xrayProcess(path: string, config: object): XrayProcess {
     async start() {
       child = spawn(path, ['run', '-c', file], { stdio: ['ignore', 'pipe', 'ignore'] });
       const said: string[] = [];
-      // Everything listens by the time that it says so (XRAY.md 3).
+      // Everything listens by the time that it says so (docs/xray-facts.md, "Test nodes").
       for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
         said.push(line);
         if (/Xray \S+ started/.test(line)) {
@@ -124,7 +124,9 @@ export async function contractInbounds(): Promise<readonly object[]> {
   ];
 }
 
-/** A server with the API on `api` (XRAY.md 3). `finalRules`: loopback is a private target. */
+/**
+ * A server with the API on `api` (docs/xray-facts.md). `finalRules`: loopback is a private target.
+ */
 export function serverConfig(
   api: string,
   inbounds: readonly object[],

@@ -13,7 +13,7 @@ import {
 import type { Outlook } from '../../subscription/outlook.ts';
 import { type PriceChange, priceChangeOf } from '../../subscription/price-cap.ts';
 
-// The notifications before a paid subscription ends or renews (DESIGN.md 5, "expiry-reminders").
+// The notifications before a paid subscription ends or renews (design, expiry-reminders).
 //
 // 1. A subscription that will not be renewed has reminders 3 days, 24 hours and 3 hours before its
 //    end: auto-renewal is off, or the balance will not cover the charge when the renewal is due. By

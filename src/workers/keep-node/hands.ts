@@ -3,7 +3,7 @@ import type { CredentialId } from '../../kernel/ids.ts';
 // Two hands work on one node, so that it isn't idle while the marks of one page are read and what
 // came of another is written down, or while the last calls of a page are on their way to a node that
 // is far. They look for the next page in turns, and neither takes a credential that the other has
-// in hand: two calls at once about one name can leave it listed and useless (XRAY.md 2).
+// in hand: two calls at once about one name can leave it listed and useless (docs/xray-facts.md).
 
 /** What a hand has while it looks for its next page; the other one waits for it. */
 export interface Turn {

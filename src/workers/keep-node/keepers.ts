@@ -19,7 +19,7 @@ import { moveOf, shareOf } from './share.ts';
 // packets) says nothing on that connection, and the server ends a session that is silent for 10 s.
 //
 // The lock is for peace, and for being quick; what is right is seen to by the epoch, which whoever
-// takes a node raises (DESIGN.md 3.4).
+// takes a node raises (rule 4).
 
 export interface KeepersOptions {
   readonly url: string;

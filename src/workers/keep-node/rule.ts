@@ -1,7 +1,7 @@
 import type { Fault } from '../../kernel/faults.ts';
 import { hourMs, type Instant, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 
-// What a keeper does about a node and its marks (DESIGN.md 5, "keep-node").
+// What a keeper does about a node and its marks (design, keep-node).
 //
 // A mark says that the node may differ from the books about one credential. Who may connect is
 // added, who may not is removed, removals first. An add whose connection broke is suspected of

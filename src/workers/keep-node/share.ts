@@ -1,4 +1,4 @@
-// How many nodes a process keeps where several processes keep nodes (DESIGN.md 9).
+// How many nodes a process keeps where several processes keep nodes (design, keep-node).
 //
 // Its share is the nodes by the processes, rounded up, so that whatever is free has somebody who
 // may take it. Below its share a process takes what is free; it never takes what another one has.

@@ -6,7 +6,7 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Post } from './node-store.ts';
 import { lookAgainAt, type Standing } from './rule.ts';
 
-// Marks, read and settled by the keeper of their node (DESIGN.md 3.4). No transaction is open
+// Marks, read and settled by the keeper of their node (rule 4). No transaction is open
 // while the node is called: what was read is held against the books again when it is settled.
 
 export interface Mark extends Standing {

@@ -11,7 +11,8 @@ import { hasNobody, isOfTheNode, markRetryMs, orderOf } from './rule.ts';
 import type { Mark, Page, Settled } from './store.ts';
 
 // A page of marks against its node: each credential's calls one after the other, since two at once
-// about one name can leave it listed and useless (XRAY.md 2), and several credentials at once.
+// about one name can leave it listed and useless (docs/xray-facts.md), and several credentials at
+// once.
 
 export interface Work {
   readonly api: NodeApi;

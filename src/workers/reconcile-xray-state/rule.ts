@@ -1,7 +1,7 @@
 import { type Instant, later, minuteMs } from '../../kernel/instant.ts';
 
-// When a node is compared with the books, and what becomes of each difference (DESIGN.md 5,
-// "reconcile-xray-state").
+// When a node is compared with the books, and what becomes of each difference (design,
+// reconcile-xray-state).
 //
 // Nothing is ever added or removed here: a mark says that the node may differ from the books about
 // one credential, and its keeper looks at both again before it does anything. So a mark too many
@@ -33,7 +33,7 @@ export function treatmentOf(kind: Kind): Treatment {
     case 'unknown':
       return 'confirm';
     // Another name carries the UUID of a credential of ours: removing either takes both off
-    // (XRAY.md 2). `node adopt` takes it over.
+    // (docs/xray-facts.md, "Users"). `node adopt` takes it over.
     case 'conflict':
       return 'report';
   }

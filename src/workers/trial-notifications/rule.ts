@@ -9,7 +9,7 @@ import {
   type TrialReminder,
 } from '../../notify/reminder-times.ts';
 
-// What somebody on a trial hears, and when (DESIGN.md 5, "trial-notifications").
+// What somebody on a trial hears, and when (design, trial-notifications).
 //
 // Three things: 6 hours after the start, 48 hours after it, and 6 hours before the end. What comes
 // late, since we were down, is said all the same; of several that are overdue only the latest.

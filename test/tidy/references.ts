@@ -1,0 +1,146 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { documentOf } from '../docs/document.ts';
+
+// References of comments and documents: files, headings, promises, rules and matrix rows.
+
+/** A file that may contain references. */
+export interface Citing {
+  readonly path: string;
+  /** Comments of a source file, or a document without its blocks, in one line. */
+  readonly text: string;
+}
+
+/** The targets that exist. */
+export interface Targets {
+  readonly isFile: (path: string) => boolean;
+  /** Whether the path of a source file ends with this one. */
+  readonly isSource: (path: string) => boolean;
+  /** Headings of a document; empty if it has none or is absent. */
+  readonly headingsOf: (path: string) => readonly string[];
+  readonly promises: number;
+  readonly rules: number;
+  readonly rows: ReadonlySet<string>;
+  /** Numbers of the statements at the top of a source file: `1.`, `2.`. */
+  readonly statementsOf: (name: string, from: string) => readonly number[];
+}
+
+const numbersOf = (text: string): number[] => [...text.matchAll(/\d+/g)].map(([n]) => Number(n));
+
+/** Each reference of a text without a target, as `path: reference`. */
+export function brokenReferences({ path, text }: Citing, targets: Targets): string[] {
+  const broken: string[] = [];
+  const report = (reference: string): void => {
+    broken.push(`${path}: ${reference}`);
+  };
+  for (const [, file = '', heading] of text.matchAll(
+    /(?<![\w/.-])((?:[\w.-]+\/)*[A-Za-z][\w-]*\.md)\b(?:, "([^"]+)")?/g,
+  )) {
+    if (!targets.isFile(file)) report(file);
+    else if (heading !== undefined && !targets.headingsOf(file).includes(heading)) {
+      report(`${file}, "${heading}"`);
+    }
+  }
+  const sections = targets
+    .headingsOf('docs/design.md')
+    .flatMap((heading) => heading.split(', '))
+    .map((heading) => heading.toLowerCase());
+  for (const [, cited = ''] of text.matchAll(/(?<![/\w])design, ([a-z][a-z -]*)/g)) {
+    const found = sections.some((heading) =>
+      new RegExp(`^${heading}(?![a-z-])`).test(cited.trimEnd()),
+    );
+    if (!found) report(`design, ${cited}`);
+  }
+  for (const [cited] of text.matchAll(/\b[Pp]romises? \d+(?:(?:, | and | to )\d+)*/g)) {
+    if (numbersOf(cited).some((n) => n < 1 || n > targets.promises)) report(cited);
+  }
+  for (const [cited, file] of text.matchAll(
+    /(?:([\w/-]+\.ts)`, |(?<!, ))\b[Rr]ules? \d+(?:(?:, | and | to )\d+)*/g,
+  )) {
+    const own = targets.statementsOf(file ?? path, path);
+    const known =
+      own.length > 0 || file !== undefined
+        ? own
+        : Array.from({ length: targets.rules }, (_, at) => at + 1);
+    const cites = numbersOf(cited.slice(cited.search(/[Rr]ule/)));
+    const both = file === undefined ? [...known, ...ofDesign(targets)] : known;
+    if (cites.some((n) => !both.includes(n))) report(cited);
+  }
+  for (const [, file = ''] of text.matchAll(/`((?:[\w-]+\/)*[a-z][\w.-]*\.(?:ts|sql))`/g)) {
+    if (!targets.isSource(file)) report(file);
+  }
+  for (const [cited, row = ''] of text.matchAll(/\bmatrix (?:row )?([A-Z]\d+)\b/g)) {
+    if (!targets.rows.has(row)) report(cited);
+  }
+  return broken;
+}
+
+const ofDesign = ({ rules }: Targets): number[] => Array.from({ length: rules }, (_, at) => at + 1);
+
+/** Text of `//` and block comments; a `*` or `//` at the start of each line is left out. */
+export function commentsOf(source: string): string {
+  const comments = source.match(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$|^\s*--.*$/gm) ?? [];
+  return comments
+    .join('\n')
+    .replaceAll(/^\s*(?:\/\/|\/\*\*?|\*\/|\*|--)\s?/gm, '')
+    .replaceAll(/\s+/g, ' ');
+}
+
+const docs = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+/** Without migrations: they never change, also not in a comment. */
+const sources = [
+  ...['src', 'test', 'bench', 'scripts'].map((folder) => `${folder}/**/*.ts`),
+  'bench/*.sql',
+];
+
+const read = (path: string): string => readFileSync(path, 'utf8');
+
+/** Every comment and every document of the repository. */
+export function readCitations(): Citing[] {
+  return [
+    ...globSync(['*.ts', ...sources]).map((path) => ({ path, text: commentsOf(read(path)) })),
+    ...[...docs, ...globSync('docs/*.md')].map((path) => ({
+      path,
+      text: documentOf(path, read(path)).prose.replaceAll(/\s+/g, ' '),
+    })),
+  ];
+}
+
+/** The numbered statements of a section of a document. */
+function statementsOf(section: string, path: string): number {
+  const [, after = ''] = read(path).split(`\n## ${section}\n`);
+  const [own = ''] = after.split('\n## ');
+  return own.match(/^\d+\. /gm)?.length ?? 0;
+}
+
+export function readTargets(): Targets {
+  const files = globSync('{src,test,bench,scripts}/**/*.ts').map((path) =>
+    path.replaceAll('\\', '/'),
+  );
+  /** The file beside the citing one, else all files whose path ends with the name. */
+  const find = (name: string, from: string): readonly string[] => {
+    const beside = join(dirname(from), name);
+    return files.includes(beside)
+      ? [beside]
+      : files.filter((path) => `/${path}`.endsWith(`/${name}`));
+  };
+  const named = [...files, ...globSync(['*.ts', '{src,bench,examples}/**/*.{sql,ts}'])].map(
+    (path) => `/${path.replaceAll('\\', '/')}`,
+  );
+  const inDocs = (path: string): string => (existsSync(path) ? path : `docs/${path}`);
+  return {
+    isFile: (path) => existsSync(path) || existsSync(`docs/${path}`),
+    isSource: (path) => named.some((file) => file.endsWith(`/${path}`)),
+    headingsOf: (path) =>
+      existsSync(inDocs(path)) ? documentOf(path, read(inDocs(path))).headings : [],
+    promises: statementsOf('Promises', 'docs/design.md'),
+    rules: statementsOf('Concurrency rules', 'docs/design.md'),
+    rows: new Set(
+      [...read('docs/safety-matrix.md').matchAll(/^\| ([A-Z]\d+) /gm)].map(([, id = '']) => id),
+    ),
+    statementsOf: (name, from) =>
+      find(name, from).flatMap((path) =>
+        [...read(path).matchAll(/^(?:\/\/| \*) (\d+)\. /gm)].map(([, n]) => Number(n)),
+      ),
+  };
+}
