@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { buildBook } from './book.ts';
 import { auditBooks } from './books-made.ts';
+import { messageOf } from './child.ts';
 import { runEngine } from './engine.ts';
 import { openPlace, using } from './place.ts';
 import { type Benchmark, type Options, quantile, type Row } from './table.ts';
@@ -74,7 +75,7 @@ async function startApi(
   url: string,
 ): Promise<{ child: ChildProcess; address: string; token: string }> {
   const child = fork(new URL('./api-run.ts', import.meta.url).pathname, [url]);
-  const [told] = (await once(child, 'message')) as [{ address: string; token: string }];
+  const told = (await messageOf(child, 'api')) as { address: string; token: string };
   return { child, ...told };
 }
 

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import type { AuditMeasured } from './audit-run.ts';
 import { buildBook } from './book.ts';
+import { messageOf } from './child.ts';
 import { openPlace, type Place } from './place.ts';
 import { type Benchmark, median, type Row } from './table.ts';
 
@@ -10,13 +10,7 @@ import { type Benchmark, median, type Row } from './table.ts';
 
 async function auditOnce(url: string): Promise<AuditMeasured> {
   const child = fork(new URL('./audit-run.ts', import.meta.url).pathname, [url]);
-  const [measured] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`the audit's process ended with ${code}`);
-    }),
-  ]);
-  return measured as AuditMeasured;
+  return (await messageOf(child, 'audit')) as AuditMeasured;
 }
 
 interface Request {

@@ -36,9 +36,17 @@ export async function startChild(name: string, options: ChildOptions = {}): Prom
   };
 }
 
-async function messageOf(child: ChildProcess, name: string): Promise<unknown> {
+/** Longer than any step of a benchmark at its usual size. */
+const waitMostMs = 60 * 60 * 1_000;
+
+/**
+ * The next message of a process.
+ * @throws Error if the process ends instead, or sends nothing for an hour
+ */
+export async function messageOf(child: ChildProcess, name: string): Promise<unknown> {
   const over = new AbortController();
-  const { signal } = over;
+  const limit = AbortSignal.timeout(waitMostMs);
+  const signal = AbortSignal.any([over.signal, limit]);
   try {
     const [message] = await Promise.race([
       once(child, 'message', { signal }),
@@ -47,6 +55,10 @@ async function messageOf(child: ChildProcess, name: string): Promise<unknown> {
       }),
     ]);
     return message;
+  } catch (error) {
+    if (!limit.aborted) throw error;
+    child.kill('SIGKILL');
+    throw new Error(`the process ${name} sent nothing for an hour`, { cause: error });
   } finally {
     over.abort();
   }

@@ -1,17 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { messageOf } from './child.ts';
 import type { EngineReport } from './engine-run.ts';
 
-/** A message of the child's; a child that ends instead has failed and said why on its stderr. */
-async function told(child: ChildProcess): Promise<unknown> {
-  const [message] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`the engine's process ended with ${code}`);
-    }),
-  ]);
-  return message;
-}
+const told = (child: ChildProcess): Promise<unknown> => messageOf(child, 'engine');
 
 /** How docs/operating.md starts a replica. */
 const asDocumented = '--max-semi-space-size=8';

@@ -1,5 +1,4 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { generateBook, generatedPrices } from '../src/demo/book.ts';
 import { headText, lineText } from '../src/transfer/written.ts';
 import { benchNow } from './book.ts';
+import { messageOf } from './child.ts';
 import type { TransferReport } from './import-run.ts';
 import { openPlace, type Place } from './place.ts';
 import type { Benchmark, Row } from './table.ts';
@@ -50,13 +50,7 @@ const smallHeap = ['--max-old-space-size=48', '--max-semi-space-size=8'];
 async function transfer(what: 'import' | 'export', url: string, file: string) {
   const program = new URL('./import-run.ts', import.meta.url).pathname;
   const child = fork(program, [what, url, file], { execArgv: smallHeap });
-  const [report] = await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) => {
-      throw new Error(`${what} ended with ${code}`);
-    }),
-  ]);
-  return report as TransferReport;
+  return (await messageOf(child, what)) as TransferReport;
 }
 
 async function measure(place: Place, folder: string, lines: number): Promise<Row[]> {

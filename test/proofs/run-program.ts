@@ -16,7 +16,7 @@ export function runProgram(file: string, args: readonly string[]): Promise<Progr
     execFile(
       process.execPath,
       [join(root, file), ...args],
-      { cwd: root, env, maxBuffer: 64 * 1_024 * 1_024 },
+      { cwd: root, env, maxBuffer: 64 * 1_024 * 1_024, timeout: 290_000 },
       (error, out, err) =>
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err }),
     );
