@@ -28,12 +28,14 @@ const notRun: readonly string[] = [
   'CONTRIBUTING.md: runs the tests that run this',
   'CONTRIBUTING.md: minutes',
   'docs/benchmarks.md: minutes',
+  'docs/operating.md: installs',
+  'docs/quick-start.md: installs',
   'docs/safety-matrix.md: minutes',
 ];
 
 /** What a reader sees only, and what is a file's content or is checked. */
 // The requests of docs/api.md are asked by test/http/walk-through.test.ts.
-const shown = ['text', 'ini', 'cron', 'csv', 'jsonl', 'ts', 'markdown', 'http'];
+const shown = ['text', 'ini', 'cron', 'csv', 'jsonl', 'ts', 'markdown', 'http', 'mermaid'];
 const languages = ['sh', 'yaml', 'sql', 'json', ...shown];
 
 const isRun = ({ language, info }: Block) =>
@@ -163,7 +165,9 @@ test('each command that a document names is there, with each option', () => {
 test('each option that a document names alone is one of some command', () => {
   const wrong = documents
     // CONTRIBUTING.md and docs/benchmarks.md have options of other programs.
-    .filter(({ path }) => /README|commands|rules|operating|import|audit/.test(path))
+    .filter(({ path }) =>
+      /README|quick|commands|rules|config|operating|trouble|backup|nodes|import|audit/.test(path),
+    )
     .flatMap((document) =>
       spansOf(document)
         .flatMap((span) => /^--[a-z][a-z-]*/.exec(span)?.[0] ?? [])
@@ -185,8 +189,8 @@ function keysOf(schema: z.core.$ZodType, path: string): string[] {
   );
 }
 
-test('docs/operating.md has each key of the configuration', () => {
-  const rows = spansOf(named('docs/operating.md')).map((span) =>
+test('docs/configuration.md has each key of the configuration', () => {
+  const rows = spansOf(named('docs/configuration.md')).map((span) =>
     span.replaceAll(/[A-Z]{3,}/g, '*'),
   );
   const missing = keysOf(fileSchema, '').filter((key) => !rows.includes(key));

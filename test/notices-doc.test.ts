@@ -9,7 +9,7 @@ const rows = document
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()));
-const policies = { at_least_once: 'surely', at_most_once: 'at most once' } as const;
+const policies = { at_least_once: 'at least once', at_most_once: 'at most once' } as const;
 
 const named = (names: readonly string[]) => names.map((name) => `\`$${name}\``).join(', ');
 const rowsOf = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
