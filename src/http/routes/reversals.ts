@@ -132,7 +132,7 @@ const waivers = route({
   status: 201,
   params: byTelegramId,
   body: z.strictObject({
-    amount: money.optional().describe('only this part; the whole claim by default'),
+    amount: money.optional().describe('part of the claim (default: the whole claim)'),
     reason: text(500),
   }),
   answer: balanceShape.extend({ claim: money.describe('what is left of the claim') }),
