@@ -21,7 +21,9 @@ export function refund(customer: Customer, command: Refund, now: number): Told {
   const amount = command.part === 'whole' ? period.amount : unused(period, now);
   const paidOut = command.payout ? amount : 0;
   if (paidOut > 0) customer.events.push('paid_out');
-  if (!isGrant && !command.keepAutoRenew) Object.assign(sub, { autoRenew: false, choice: null });
+  if (!isGrant) sub.autoRenew &&= command.keepAutoRenew;
+  // A choice is for the next renewal.
+  if (!sub.autoRenew) sub.choice = null;
   takeOut(customer, period, amount, now);
   if (sub.kind === 'trial') Object.assign(sub, { autoRenew: false, choice: null });
   follow(customer, period.sub, now);
