@@ -7,8 +7,8 @@ import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { Bell } from './bell.ts';
+import { watchWithNodes } from './clock-boot.ts';
 import { watchClock } from './clock-watch.ts';
-import { readNodeUptimes } from './node-uptimes.ts';
 
 // The time sentinel of a service: one look every 5 s, whatever the queue does. It needs one
 // connection for a moment. Each minute it logs why the time is not trusted.
@@ -35,10 +35,8 @@ const logMs = minuteMs;
  */
 export async function startSentinel(db: Db, log: SentinelLog, everyMs = lookMs): Promise<Sentinel> {
   const memory: ClockMemory = { beat: -1n, timeline: null };
-  const { isStored, witness } = await readClockReading(db);
-  const votes = isStored || witness !== null ? [] : await readNodeUptimes(db);
   const report = reporter(log);
-  let latest = await watchClock(db, { memory, votes });
+  let latest = await watchWithNodes(db, await readClockReading(db), memory);
   report(latest);
 
   const ending = new AbortController();

@@ -10,6 +10,7 @@ import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
 import { acceptClock } from '../../src/workers/clock-accept.ts';
+import { watchAfterBoot } from '../../src/workers/clock-boot.ts';
 import { startSentinel } from '../../src/workers/clock-sentinel.ts';
 import { watchClock } from '../../src/workers/clock-watch.ts';
 import { readFigures } from '../../src/workers/figures.ts';
@@ -262,9 +263,8 @@ const watchNow = async ({ db }: Books) => {
   return rows[0]?.now as never;
 };
 
-test('K6: a service that starts after a boot asks the nodes, and suspects the clock before any work', async () => {
-  await using shop = await shopWithClock();
-  const { books, clock } = shop;
+/** A machine that was just started, with a clock 3 h ahead, and a node that was not restarted. */
+async function bootedAhead({ books, clock }: { books: Books; clock: FaultyClock }) {
   const node = await startEmbeddedNode({ inbounds: [{ tag: 'vless', protocol: 'vless' }] });
   const client = connectNode({ api: node.api, tls: false });
   const id = '7f3c1a52-6b0e-4c4d-9a5f-2f4f1d1c9a10' as CredentialId;
@@ -276,13 +276,36 @@ test('K6: a service that starts after a boot asks the nodes, and suspects the cl
     INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
     VALUES ('node:nl-1', 'node nl-1', 0, 0, perennial.clock())`.execute(books.db);
   await clock.jump(3 * hourMs);
+  return { [Symbol.dispose]: () => node.stop() };
+}
+
+test('K6: a service that starts after a boot asks the nodes, and suspects the clock before any work', async () => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  using _ = await bootedAhead(shop);
   const lines: string[] = [];
   const log = (_: object, line: string) => lines.push(line);
   const sentinel = await startSentinel(books.db, { debug: log, info: log, warn: log, error: log });
   await sentinel.stop();
-  node.stop();
   expect(lines).toEqual([expect.stringMatching(/108\d\d s ahead of the uptime of node nl-1/)]);
   expect((await runOf(books, 'auto-renewal')).outcome).toBe('skipped');
+});
+
+test('K6: a run of a worker that comes first after a boot asks the nodes', async () => {
+  await using shop = await shopWithClock();
+  const before = await stateOf(shop.books);
+  using _ = await bootedAhead(shop);
+  const run = await runOf(shop.books, 'auto-renewal');
+  expect(run).toMatchObject({ outcome: 'skipped', detail: { code: 'clock_suspect' } });
+  expect(await causeIn(shop.books)).toBe('ahead');
+  expect(await stateOf(shop.books)).toEqual(before);
+});
+
+test('K6: a command that comes first after a boot asks the nodes', async () => {
+  await using shop = await shopWithClock();
+  using _ = await bootedAhead(shop);
+  await watchAfterBoot(shop.books.db);
+  await expect(buys(shop.books, 1n)).rejects.toMatchObject({ code: 'clock_suspect' });
 });
 
 test('K6: a machine that stood still is outvoted by one that agrees with the database', async () => {
