@@ -130,7 +130,7 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
   },
   claim: {
     of: 'customer',
-    allows: 'what the customer owes after chargebacks, an amount as `balance`',
+    allows: 'the debt after chargebacks, an amount as `balance`',
     empty: '`0`',
     read: (text, { currency }) => {
       if (text === '') return { value: 0n };
