@@ -3,7 +3,7 @@ import { readProse } from '../../scripts/prose/files.ts';
 import { excess, measure } from '../../scripts/prose/measure.ts';
 import { textsOfComments, textsOfMarkdown } from '../../scripts/prose/texts.ts';
 
-/** Texts that still exceed a limit. A text that no longer does leaves this list for ever. */
+/** Texts that still exceed a limit. Remove a text that no longer does. */
 const unfinished = new Set(['src', 'test', 'bench'].map((folder) => `comments of ${folder}`));
 
 describe.each(readProse())('$name', ({ name, texts }) => {
