@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { readProse } from '../../scripts/prose/files.ts';
 import { excess, measure } from '../../scripts/prose/measure.ts';
@@ -12,6 +13,39 @@ describe.each(readProse())('$name', ({ name, texts }) => {
     if (unfinished.has(name)) expect(found, 'remove it from the list').not.toEqual([]);
     else expect(found).toEqual([]);
   });
+});
+
+/** Words that docs/writing.md bans from texts; its lists of file names and of replacements follow. */
+const bannedWords = (): string[] => {
+  const [, section = ''] = readFileSync('docs/writing.md', 'utf8').split('\n## Banned words\n');
+  const [list = ''] = section.split('- in file names:');
+  return [...list.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
+};
+
+const bannedIn = (texts: readonly string[], words: readonly string[]): string[] => {
+  const banned = new RegExp(`\\b(?:${words.join('|')})\\b`, 'i');
+  return texts.filter((text) => banned.test(text));
+};
+
+describe.each(readProse().filter(({ name }) => name.endsWith('.md')))(
+  '$name',
+  ({ name, texts }) => {
+    test.skipIf(name === 'docs/writing.md')('has no banned word', () => {
+      expect(bannedIn(texts, bannedWords())).toEqual([]);
+    });
+  },
+);
+
+test('a banned word is found in each form of case, and not within another word', () => {
+  const words = bannedWords();
+  expect(words).toContain('for ever');
+  const texts = [
+    'Nobody pays.',
+    'It waits for ever.',
+    'The bookshop told them.',
+    'The theme is new.',
+  ];
+  expect(bannedIn(texts, words)).toEqual(texts.slice(0, 3));
 });
 
 const long = 'The keeper reads marks '.repeat(7);
