@@ -6,6 +6,7 @@ import { setPrice } from '../catalog/apply.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { keptColumns, repairedColumns } from '../db/time-columns.ts';
+import { topUp } from '../subscription/balance.ts';
 import { revoke } from '../subscription/granting.ts';
 import { changePlan } from '../subscription/plan-change.ts';
 
@@ -181,4 +182,42 @@ test('K9: terms that a jump put into force early are those of the running period
   expect(await plan()).toBe('basic');
   expect(await changesAt()).toBe(changes);
   expect(Date.parse(changes)).toBe(Date.parse('2026-12-01T00:00:00Z'));
+});
+
+test('K9: a payment of a jump ahead revives after the step back, as a payment of now', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await payer(books, 1n, 0n); // Ends on 1 December.
+  await payer(books, 2n, 0n);
+  await books.setClock('2026-12-01T00:01:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  await books.setClock('2027-12-02T00:00:00Z');
+  const amountMinor = 149_00n;
+  await topUp(callOf(books), { telegramId: 1n, amountMinor });
+  await runOf(books, 'auto-renewal');
+  await books.setClock('2026-12-02T00:00:00Z');
+  await runOf(books, 'auto-renewal');
+  await runOf(books, 'auto-renewal');
+  const states = `SELECT json_agg(json_build_array(customer_id, state) ORDER BY customer_id)
+    FROM perennial.subscription`;
+  expect(await value(books, states)).toEqual([
+    [1, 'active'],
+    [2, 'expired'],
+  ]);
+  const starts = `SELECT starts_at = '2026-12-02T00:00:00Z' FROM perennial.period
+    WHERE source = 'renewal'`;
+  expect(await value(books, starts)).toBe(true);
+});
+
+test('K9: a payment of a jump does not revive what ended before the days of revival', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await payer(books, 1n, 0n);
+  await books.setClock('2026-12-01T00:01:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  await books.setClock('2027-12-02T00:00:00Z');
+  await topUp(callOf(books), { telegramId: 1n, amountMinor: 149_00n });
+  await books.setClock('2026-12-09T00:00:00Z');
+  await runOf(books, 'auto-renewal');
+  expect(await value(books, `SELECT state FROM perennial.subscription`)).toBe('expired');
 });

@@ -5,6 +5,7 @@ import { readClockReading } from '../db/trusted-time.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { readSettings } from '../subscription/settings.ts';
 import { record } from '../subscription/timeline.ts';
 
 // Repair after a step back of the database clock.
@@ -86,6 +87,7 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaire
     left += await repairTable(db, table, now, repaired);
   }
   left += await repairTerms(db, now, repaired);
+  left += await retryRevivals(db, now, repaired);
   await inTransaction(db, async (tx) => {
     // Rows that a transaction holds now are left to the next run.
     if (left === 0) await lowerMark(tx, high, now);
@@ -214,6 +216,42 @@ function repairTerms(db: Db, now: Instant, repaired: Record<string, number>): Pr
           - (SELECT count(*) FROM early))::int AS left`.execute(tx);
     const { written = 0, left = 0 } = rows[0] ?? {};
     const name = 'subscription.changes_at';
+    if (written > 0) repaired[name] = (repaired[name] ?? 0) + written;
+    return Math.max(0, left);
+  });
+}
+
+/**
+ * A payment of a jump lies in the future, so its time is at most now: ended subscriptions within the
+ * days of revival are due again. @returns how many rows are left
+ */
+async function retryRevivals(
+  db: Db,
+  now: Instant,
+  repaired: Record<string, number>,
+): Promise<number> {
+  const { reviveMs } = await readSettings(db);
+  if (reviveMs === 0) return 0;
+  const at = isoTime(now);
+  const isGivenUp = sql`s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
+    AND s.next_try_at = 'infinity' AND s.expires_at >= ${isoTime(later(now, -reviveMs))}`;
+  return forParts(db, 'ledger_entry', async (tx, from) => {
+    const paid = sql`s.customer_id IN (SELECT t.customer_id FROM perennial.ledger_entry t
+      WHERE ${inPart(from)} AND t.amount_minor > 0 AND t.kind IN ('top_up', 'adjustment')
+        AND t.created_at > ${isoTime(later(now, stepBackMinMs))})`;
+    const { rows } = await sql<{ written: number; left: number }>`
+      WITH due AS MATERIALIZED (
+        SELECT s.id FROM perennial.subscription s WHERE ${isGivenUp} AND ${paid}
+        FOR NO KEY UPDATE OF s SKIP LOCKED
+      ), written AS (
+        UPDATE perennial.subscription s SET next_try_at = NULL, woken_at = ${at}
+        FROM due WHERE s.id = due.id RETURNING 1
+      )
+      SELECT (SELECT count(*) FROM written)::int AS written,
+        ((SELECT count(*) FROM perennial.subscription s WHERE ${isGivenUp} AND ${paid})
+          - (SELECT count(*) FROM due))::int AS left`.execute(tx);
+    const { written = 0, left = 0 } = rows[0] ?? {};
+    const name = 'subscription.next_try_at';
     if (written > 0) repaired[name] = (repaired[name] ?? 0) + written;
     return Math.max(0, left);
   });
