@@ -12,7 +12,6 @@ import { readTrustedTime } from '../db/trusted-time.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { finishMarking, takeOpenings } from '../subscription/marking.ts';
 import { finishPriceReviews } from '../subscription/price-reviews.ts';
-import { watchAfterBoot } from '../workers/clock-boot.ts';
 import { type Change, changeJson, changeText, readChange } from './apply-report.ts';
 import { whole } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
@@ -61,10 +60,9 @@ export function applyCommand(open: OpenBooks): Command {
       const warnings = options.json ? process.stderr : process.stdout;
       for (const exposed of wanted.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
       const own = { ...options, config: options.config ?? file };
-      await withBooks(open, own, async (books, signal) => {
-        await watchAfterBoot(books.db);
-        await applyFile(books, file, wanted, options, signal);
-      });
+      await withBooks(open, own, (books, signal) =>
+        applyFile(books, file, wanted, options, signal),
+      );
     });
 }
 

@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import type { Db } from '../db/connect.ts';
 import { newIdempotencyKey, type SubscriptionId } from '../kernel/ids.ts';
 import type { Answer, Call } from '../subscription/command.ts';
-import { watchAfterBoot } from '../workers/clock-boot.ts';
 import { subscriptionId, telegramId } from './arguments.ts';
 import { type CommonOptions, type OpenBooks, type OpenedBooks, print, withBooks } from './frame.ts';
 
@@ -46,7 +45,6 @@ export function changing<O extends KeyOption>(
       const options = received.at(-2) as O;
       const positional = received.slice(0, -2) as string[];
       await withBooks(open, options, async (books) => {
-        await watchAfterBoot(books.db);
         const answer = await act(books, options, ...positional);
         const more = await also(books, answer);
         print(options, { ...answer, ...more.json }, () => `${answerText(answer)}${more.text}`);

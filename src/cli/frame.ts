@@ -4,6 +4,7 @@ import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { terminalJson, terminalText } from '../kernel/foreign-text.ts';
 import { parseInstant } from '../kernel/instant.ts';
+import { watchAfterBoot } from '../workers/clock-boot.ts';
 import { noteTime } from '../workers/time-repair.ts';
 import { readConfiguration } from './configuration.ts';
 import { Interrupted, untilSignal } from './signals.ts';
@@ -57,7 +58,8 @@ export function withBooks<T>(
   work: (books: OpenedBooks, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   return untilSignal((signal) =>
-    withOpenBooks(open, options, (books) => {
+    withOpenBooks(open, options, async (books) => {
+      await watchAfterBoot(books.db);
       if (signal.aborted) throw new Interrupted(signal, 'nothing was changed');
       return work(books, signal);
     }),

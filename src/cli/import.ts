@@ -6,7 +6,6 @@ import { type ImportOutcome, importBook, type Progress } from '../transfer/impor
 import type { Problem } from '../transfer/problems.ts';
 import { formatOf } from '../transfer/records.ts';
 import type { BookSummary } from '../transfer/summary.ts';
-import { watchAfterBoot } from '../workers/clock-boot.ts';
 import {
   type CommonOptions,
   command,
@@ -32,8 +31,7 @@ export function importCommand(open: OpenBooks): Command {
     .action(async (file: string, options: Options) => {
       const format = formatOf(file, options.format);
       using source = await openSource(file);
-      const outcome = await withBooks(open, options, async ({ config, db, url }, signal) => {
-        await watchAfterBoot(db);
+      const outcome = await withBooks(open, options, async ({ config, url }, signal) => {
         const line = new ProgressLine();
         signal.addEventListener('abort', source.close);
         return importBook({

@@ -19,7 +19,7 @@ export async function watchWithNodes(
   return watchClock(db, memory === undefined ? { votes } : { memory, votes });
 }
 
-/** For a command that may be the first work after a boot of this machine. */
+/** For a command, which may be the first work after a boot. A run cannot reach a node (promise 8). */
 export async function watchAfterBoot(db: Db): Promise<void> {
   const read = await readClockReading(db);
   const { isStored, witness, timeline } = read;

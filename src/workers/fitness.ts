@@ -1,7 +1,7 @@
 import { skewMaxMs } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
-import { watchWithNodes } from './clock-boot.ts';
+import { watchClock } from './clock-watch.ts';
 
 /** What the record of a run says that a machine was not fit for. */
 export interface Unfit {
@@ -30,7 +30,7 @@ export async function unfitness(
   goesBy: 'time' | 'nothing' = 'time',
 ): Promise<Unfit | undefined> {
   const read = await readClockReading(db);
-  const { trust, skewMs } = isNews(read) ? await watchWithNodes(db, read) : read;
+  const { trust, skewMs } = isNews(read) ? await watchClock(db) : read;
   if (goesBy === 'time' && trust.kind === 'suspect') {
     const { reason, cause } = trust;
     return { reason, code: cause === 'commits_lost' ? cause : 'clock_suspect' };

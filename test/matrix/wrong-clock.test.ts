@@ -291,10 +291,11 @@ test('K6: a service that starts after a boot asks the nodes, and suspects the cl
   expect((await runOf(books, 'auto-renewal')).outcome).toBe('skipped');
 });
 
-test('K6: a run of a worker that comes first after a boot asks the nodes', async () => {
+test('K6: a run by a command that comes first after a boot asks the nodes', async () => {
   await using shop = await shopWithClock();
   const before = await stateOf(shop.books);
   using _ = await bootedAhead(shop);
+  await watchAfterBoot(shop.books.db);
   const run = await runOf(shop.books, 'auto-renewal');
   expect(run).toMatchObject({ outcome: 'skipped', detail: { code: 'clock_suspect' } });
   expect(await causeIn(shop.books)).toBe('ahead');
