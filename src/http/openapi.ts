@@ -25,7 +25,7 @@ const always = [
   'unavailable',
   'too_slow',
 ];
-const withBody = ['too_large', 'bad_media_type'];
+const withBody = ['too_large', 'bad_media_type', 'out_of_range'];
 const withKey = [
   'key_missing',
   'bad_key',

@@ -38,6 +38,7 @@ const statuses: Readonly<Record<string, number>> = {
   no_provider_ref: 422,
   key_reused: 422,
   end_too_late: 422,
+  out_of_range: 422,
   balance_too_large: 422,
   short_balance: 402,
   unauthorized: 401,
@@ -140,13 +141,15 @@ const statementTimeout = 'pg_57014';
 const withHint = (code: string, statement: string): string =>
   hints[code] === undefined ? statement : `${statement}; ${hints[code]}`;
 
-/** Values that don't fit, each with its place. */
+/** Values that don't fit, each with its place: 422 if all of them are only too large or too small. */
 export function badInput(part: string, issues: readonly z.core.$ZodIssue[]): Problem {
   const errors = issues.slice(0, 20).map((issue) => ({
     place: [part, ...issue.path.map(String)].join('.').slice(0, 200),
     detail: issue.message,
   }));
   const [first] = errors;
+  const isSize = issues.every((issue) => issue.code === 'custom' && issue.params?.isSize === true);
+  if (isSize) return problemOf('out_of_range', 422, `${first?.place}: ${first?.detail}`, errors);
   return problemOf('bad_input', 400, `${first?.place}: ${first?.detail}`, errors);
 }
 

@@ -6,6 +6,7 @@ import { mayDo } from '../tokens/token.ts';
 import type { Metrics } from './metrics.ts';
 import { type Problem, problemOf } from './problem.ts';
 import type { Readiness } from './readiness.ts';
+import { unknownParameter } from './request.ts';
 import type { Kit } from './route.ts';
 
 // The routes without a version: probes, figures for Prometheus, and the subscription URL, whose
@@ -30,18 +31,25 @@ export interface OpenRoutes {
 
 export function openRoutes(server: FastifyInstance, routes: OpenRoutes): void {
   const { kit, metrics, readiness, document } = routes;
+  // A subscription URL accepts parameters: clients add their own.
+  const preHandler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const unknown = unknownParameter([], request.query as object);
+    return unknown === undefined ? undefined : routes.answerProblem(reply, unknown);
+  };
   // Health: this process answers. Readiness: it can serve requests.
-  server.get('/healthz', (_, reply) => reply.send({ status: 'ok' }));
-  server.get('/readyz', async (_, reply) => {
+  server.get('/healthz', { preHandler }, (_, reply) => reply.send({ status: 'ok' }));
+  server.get('/readyz', { preHandler }, async (_, reply) => {
     const reasons = await readiness.ask();
     if (reasons.length === 0) return reply.send({ status: 'ready' });
     const errors = reasons.map(({ name, reason }) => ({ place: name, detail: reason }));
     const detail = errors.map((error) => `${error.place}: ${error.detail}`).join('; ');
     return routes.answerProblem(reply, problemOf('not_ready', 503, detail, errors));
   });
-  server.get('/openapi.json', (_, reply) => reply.type('application/json').send(document));
+  server.get('/openapi.json', { preHandler }, (_, reply) =>
+    reply.type('application/json').send(document),
+  );
 
-  server.get('/metrics', async (request, reply) => {
+  server.get('/metrics', { preHandler }, async (request, reply) => {
     const holder = routes.holderOf(request);
     if (holder === undefined) {
       const detail = 'needs a valid token with the scope metrics';
@@ -59,7 +67,10 @@ export function openRoutes(server: FastifyInstance, routes: OpenRoutes): void {
     const feed = await feedOf(kit.reads, routes.texts, token.includes('\0') ? '' : token);
     // A search engine that finds a link must not list it.
     void reply.header('x-robots-tag', 'noindex');
-    if (feed === undefined) return reply.code(404).type('text/plain; charset=utf-8').send('');
+    if (feed === undefined) {
+      const detail = 'there is no such subscription URL';
+      return routes.answerProblem(reply, problemOf('not_found', 404, detail));
+    }
     return reply.headers(headersOf(feed)).type('text/plain; charset=utf-8').send(feed.body);
   };
   // Some clients and people put a slash at the end.

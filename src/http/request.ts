@@ -43,7 +43,7 @@ export async function readRequest(
   }
   const key = keyOf(route, headerOf(request, 'idempotency-key'));
   if (typeof key === 'object') return { problem: key };
-  const unknown = unknownParameter(route, request.query as object);
+  const unknown = unknownParameter(parametersOf(route), request.query as object);
   if (unknown !== undefined) return { problem: unknown };
   const parts = { params: request.params, query: request.query, body: request.body ?? {} };
   const read: Record<string, unknown> = {};
@@ -72,8 +72,7 @@ export const parametersOf = ({ query }: Route): string[] =>
   query instanceof z.ZodObject ? Object.keys(query.shape) : [];
 
 /** A misspelt filter would answer with everything, so it is refused. */
-function unknownParameter(route: Route, given: object): Problem | undefined {
-  const known = parametersOf(route);
+export function unknownParameter(known: readonly string[], given: object): Problem | undefined {
   const unknown = Object.keys(given).filter((name) => !known.includes(name));
   if (unknown.length === 0) return undefined;
   const available = known.length === 0 ? 'this route has none' : `available: ${known.join(', ')}`;

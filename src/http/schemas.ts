@@ -29,8 +29,8 @@ export const currency = z
 /** Its decimals are checked once the customer's currency is known. */
 export const money = z
   .string()
-  // As many digits as bigint has, so that a larger amount is refused by its size.
-  .regex(/^-?\d{1,20}(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
+  // Any number of digits, so that an amount beyond bigint is refused by its size.
+  .regex(/^-?\d+(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
   .describe('major units, as "149.50"');
 export const text = (max: number) =>
   z
@@ -39,13 +39,23 @@ export const text = (max: number) =>
     .max(max)
     // A text is one line. Control characters would reach a terminal; PostgreSQL has no NUL, and half
     // a surrogate is no character.
-    .regex(/^\P{Cc}*$/u, 'holds what is no text')
+    .regex(/^[\p{Z}\p{Cf}]*[^\p{Z}\p{Cf}\p{Cc}]\P{Cc}*$/u, 'is blank, or holds what is no text')
     .refine((value) => value.isWellFormed(), 'holds what is no text');
 
+const isoTime = z.iso.datetime({ offset: true });
+/** Also true for a year of more than four digits: its size is refused, not its form. */
+const isTime = (text: string): boolean =>
+  isoTime.safeParse(text.replace(/^\+?\d{5,}-/, '2000-')).success;
+
 /** A condition: the end that the customer saw. */
-export const ifExpiresAt = z.iso
-  .datetime({ offset: true })
-  .refine((text) => readInstant(text) !== undefined, 'is not a time up to the year 9999')
+export const ifExpiresAt = z
+  .string()
+  .meta({ format: 'date-time' })
+  .refine(isTime, { error: 'is not a time; ISO 8601 with an offset is', abort: true })
+  .refine((text) => readInstant(text) !== undefined, {
+    error: 'is a time outside the years 0001 to 9999',
+    params: { isSize: true },
+  })
   .describe('condition: if the end is different now, nothing changes (expires_at_changed)')
   .optional();
 

@@ -6,10 +6,11 @@ import { openTimeNotes } from '../workers/time-repair.ts';
 import { allowedMethods } from './allowed-methods.ts';
 import { answerProblem, Edge } from './edge.ts';
 import { endConnections } from './ending.ts';
+import { readJson } from './json-body.ts';
 import { defaultLimits, type Limits, RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { openApiOf } from './openapi.ts';
-import { ProblemError, problemOf } from './problem.ts';
+import { problemOf } from './problem.ts';
 import { openPaths, openRoutes } from './public.ts';
 import { answerOddRequests, clientErrorHandler } from './raw-answers.ts';
 import { openReadiness, type ReadinessCheck } from './readiness.ts';
@@ -129,28 +130,6 @@ function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyRep
   const detail = `${shown} has no ${request.method}; available: ${allow.join(', ')}`;
   return answerProblem(reply, problemOf('bad_method', 405, detail));
 }
-
-function readJson(
-  _: FastifyRequest,
-  bytes: string | Buffer,
-  done: (error: Error | null, body?: unknown) => void,
-) {
-  // A POST without anything to say needs no body.
-  if (bytes.length === 0) return done(null, undefined);
-  let body: unknown;
-  try {
-    body = JSON.parse(utf8.decode(bytes as Buffer), withoutProto);
-  } catch {
-    return done(new ProblemError(problemOf('bad_request', 400, 'body: is not JSON in UTF-8')));
-  }
-  return done(null, body);
-}
-
-/** A replaced byte would make two references of payments equal. */
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-const withoutProto = (key: string, value: unknown): unknown =>
-  key === '__proto__' ? undefined : value;
 
 /** @param noteTime raises the high-water mark of the time before a command */
 function addRoute(

@@ -35,17 +35,21 @@ export function isCurrency(code: string): boolean {
 /** The largest value of a bigint column. */
 export const minorMax = 2n ** 63n - 1n;
 
+/** More digits than bigint has. The work for a longer number is bounded. */
+const digitsMax = 30;
+
 export type MoneyReading = { minor: bigint } | { wrong: string };
 
 /** Reads major units (`149`, `149.50`, `-3.2`) into minor units, or returns the fault. */
 export function readMinor(text: string, currency: string): MoneyReading {
-  const match = /^(-?)(\d{1,30})(?:\.(\d+))?$/.exec(text);
+  const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
   if (match === null) return { wrong: 'not an amount; 149 or 149.50 is' };
   const digits = minorDigits(currency);
   const fraction = match[3] ?? '';
   if (fraction.length > digits) return { wrong: `too many decimals; ${currency} has ${digits}` };
-  const minor = BigInt(`${match[2]}${fraction.padEnd(digits, '0')}`);
-  if (minor > minorMax) {
+  const whole = match[2] ?? '';
+  const minor = BigInt(`${whole.slice(0, digitsMax)}${fraction.padEnd(digits, '0')}`);
+  if (whole.length > digitsMax || minor > minorMax) {
     return { wrong: `too large; PostgreSQL counts to ${minorMax} minor units` };
   }
   return { minor: match[1] === '-' ? -minor : minor };
@@ -55,7 +59,8 @@ export function readMinor(text: string, currency: string): MoneyReading {
 export function parseMinor(text: string, currency: string, place: string): bigint {
   const read = readMinor(text, currency);
   if ('minor' in read) return read.minor;
-  throw new UsageFault('bad_amount', `${place}: "${text}" is ${read.wrong}`);
+  const shown = text.length > digitsMax ? `${text.slice(0, digitsMax)}…` : text;
+  throw new UsageFault('bad_amount', `${place}: "${shown}" is ${read.wrong}`);
 }
 
 /** Major units as a plain decimal: 14950n RUB is `149.50`. Every digit of the currency is shown. */

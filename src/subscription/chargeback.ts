@@ -8,7 +8,7 @@ import { type Call, type Desk, forCustomer, move } from './command.ts';
 import { chargesPaidBy, type LedgerStep } from './paid-by.ts';
 import { findPayment, lockReference, type PaymentEntry } from './payments.ts';
 import { livePeriods, type Period } from './periods.ts';
-import { spellingsOf } from './provider-spelling.ts';
+import { requireName, spellingsOf } from './provider-spelling.ts';
 import { tellEnd } from './refund-notices.ts';
 import { followPeriods, giveBack, unusedMinor } from './refunding.ts';
 import { lastTermsOf } from './settle.ts';
@@ -50,8 +50,14 @@ export type ChargebackAnswer = {
   readonly ledger_entry_id: number;
 };
 
-/** @throws Fault `no_payment`, `payment_reversed`, `dispute_known` */
-export function chargeback(call: Call, request: Chargeback): Promise<ChargebackAnswer> {
+/** @throws Fault `no_payment`, `payment_reversed`, `dispute_known`; UsageFault `bad_reference` */
+export function chargeback(call: Call, given: Chargeback): Promise<ChargebackAnswer> {
+  const request = {
+    telegramId: given.telegramId,
+    provider: requireName(given.provider, 'provider'),
+    providerRef: requireName(given.providerRef, 'ref'),
+    dispute: requireName(given.dispute, 'dispute'),
+  };
   return forCustomer(call, 'chargeback', request.telegramId, request, async (desk) => {
     await refuseKnownDispute(desk, request);
     const payment = await findPayment(desk, request.provider, request.providerRef);

@@ -11,6 +11,7 @@ import {
   payClaim,
   refuseOtherCurrency,
 } from './payments.ts';
+import { requireName } from './provider-spelling.ts';
 import { forTwoCustomers } from './two-customers.ts';
 import { tryAgainNow } from './wake.ts';
 
@@ -52,7 +53,12 @@ export type PaymentMoveAnswer = {
 };
 
 /** @throws Fault `no_payment`, `payment_reversed`, `other_currency`, `short_balance`, … */
-export function movePayment(call: Call, request: PaymentMove): Promise<PaymentMoveAnswer> {
+export function movePayment(call: Call, given: PaymentMove): Promise<PaymentMoveAnswer> {
+  const request = {
+    ...given,
+    provider: requireName(given.provider, 'provider'),
+    providerRef: requireName(given.providerRef, 'ref'),
+  };
   if (request.from === request.to) {
     throw new UsageFault('same_customer', `to: customer ${request.to} has the payment already`);
   }

@@ -5,7 +5,7 @@ import type { LedgerEntryId } from '../kernel/ids.ts';
 import { majorUnits, moneyText, readMinor } from '../kernel/money.ts';
 import { type Desk, move } from './command.ts';
 import { findTakenBack, recordMove, type TakenBack } from './moved-payment.ts';
-import { spellingOf, spellingsOf } from './provider-spelling.ts';
+import { spellingOf, spellingsOf, tidyName } from './provider-spelling.ts';
 
 // Payments: money that comes in.
 //
@@ -37,9 +37,10 @@ export interface Credit {
  */
 export async function creditPayment(
   desk: Desk,
-  payment: Payment,
+  given: Payment,
   isConfirmed: boolean,
 ): Promise<Credit> {
+  const payment = tidied(given);
   const { amountMinor, provider, providerRef } = payment;
   if (amountMinor <= 0n) {
     throw refused('bad_amount', 'a top-up must be above 0', 'to take money away there is adjust');
@@ -57,6 +58,15 @@ export async function creditPayment(
   });
   if (takenBack !== undefined) await recordTakenOver(desk, payment, takenBack, entryId);
   return { entryId, claimPaidMinor: await payClaim(desk, amountMinor) };
+}
+
+/** The payment with the names under which it is stored. */
+function tidied({ provider, providerRef, ...payment }: Payment): Payment {
+  return {
+    ...payment,
+    ...(provider === undefined ? {} : { provider: tidyName(provider) }),
+    ...(providerRef === undefined ? {} : { providerRef: tidyName(providerRef) }),
+  };
 }
 
 /** Pays the claim from money that has just come in. @returns the part that went there */

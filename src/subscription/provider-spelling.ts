@@ -1,8 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
+import { UsageFault } from '../kernel/faults.ts';
 
 // One provider in whatever spelling: "YooKassa", "yookassa" and "yoo-kassa" are the same provider. A
 // payment and a dispute are known by it, so that none is entered twice. The ledger keeps the first
 // spelling.
+//
+// A name of a payment (provider, reference, dispute) is stored without spaces around it, and without
+// zero-width and format characters. The case of a reference counts.
 
 /** Case, spaces and punctuation do not count. */
 export const spellingOf = (provider: RawBuilder<unknown>): RawBuilder<string> =>
@@ -20,3 +24,19 @@ export const spellingsOf = (provider: string): RawBuilder<unknown> => sql`(
     FROM known WHERE known.provider IS NOT NULL)
   SELECT provider FROM known
   WHERE provider = ${provider} OR ${spellingOf(sql`provider`)} = ${spellingOf(sql`${provider}::text`)})`;
+
+/** Format characters, and those that a screen leaves out, such as U+200B and U+FE0F. */
+const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** A name of a payment as it is stored and found; empty for a blank name. */
+export const tidyName = (text: string): string => text.replace(invisible, '').trim();
+
+/** @throws UsageFault `bad_reference` for a blank name */
+export function requireName(text: string, place: string): string {
+  const name = tidyName(text);
+  if (name !== '') return name;
+  throw new UsageFault(
+    'bad_reference',
+    `${place}: is blank; expected a name with visible characters`,
+  );
+}

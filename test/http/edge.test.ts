@@ -1,6 +1,5 @@
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { refusalsOf } from '../../src/http/openapi.ts';
 import { routes } from '../../src/http/routes/index.ts';
 import { createToken } from '../../src/tokens/store.ts';
 import { buys, joins, payer } from '../a-book.ts';
@@ -163,18 +162,9 @@ test('requests are counted and timed by route and status, without a secret in a 
   expect(refused).toMatchObject({ level: 'warn', address: '127.0.0.1', route: '(none)' });
 });
 
-test('each code of a refusal has its status in the OpenAPI document, and objects are shared', async () => {
+test('the OpenAPI document shares its objects, and each reference to an object exists', async () => {
   const { ask } = await anApi();
   const { json } = await ask('GET', '/openapi.json', { token: '' });
-  for (const route of routes) {
-    const { responses } = json.paths[route.path][route.method.toLowerCase()];
-    for (const code of refusalsOf(route)) {
-      const found = Object.entries(responses as Record<string, { description: string }>).filter(
-        ([, { description }]) => description.split(', ').includes(code),
-      );
-      expect(found, `${route.id} ${code}`).toHaveLength(1);
-    }
-  }
   const inline = JSON.stringify(json.paths).match(/"properties":/g) ?? [];
   expect(inline).toHaveLength(0);
   const refs = JSON.stringify(json).match(/#\/components\/schemas\/\w+/g) ?? [];
@@ -310,7 +300,7 @@ test('a condition that no longer holds gives 409, and values beyond their column
   const next = { next: { plan: 'plus', period_days: 30 } };
   expect(await did(own, { ...next, price: '1.00' }, 'PATCH')).toEqual([409, 'price_changed']);
   const late = { ...order, if_expires_at: '+010000-01-01T00:00:00Z' };
-  expect((await did('/v1/customers/7/purchases', late))[0]).toBe(400);
+  expect((await did('/v1/customers/7/purchases', late))[0]).toBe(422);
   const amount = '92233720368547758.08';
   expect((await did('/v1/customers/7/top-ups', { amount }))[0]).toBe(422);
   await books.pool.query(`UPDATE perennial.subscription SET expires_at = '9999-12-30Z'`);

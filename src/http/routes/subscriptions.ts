@@ -133,6 +133,8 @@ const change = route({
     'price_changed',
     'bad_amount',
     'expires_at_changed',
+    'clock_suspect',
+    'commits_lost',
   ],
   async handle(kit, { params, body, call }) {
     const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };

@@ -1,0 +1,99 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { routes } from '../../src/http/routes/index.ts';
+import { buys, joins, payer } from '../a-book.ts';
+import type { Books } from '../books.ts';
+import { type Answered, type Api, anApi, newKey } from './api.ts';
+
+// The answers of every route that writes, while the time of the database is not trusted. The OpenAPI
+// document has to name each of these answers.
+
+const order = { plan: 'basic', period_days: 30 };
+const next = { plan: 'plus', period_days: 30 };
+
+/** A valid request for each route that writes, by the id of the route. */
+const requests = (id: number): Readonly<Record<string, readonly [path: string, body?: object]>> => {
+  const customer = '/v1/customers/7';
+  const ofSubscription = (place: string, suffix: string) => ({
+    [`changeSubscription${suffix}`]: [place, { next }] as const,
+    [`changePlan${suffix}`]: [`${place}/change-plan`, { ...next, when: 'next' }] as const,
+    [`grant${suffix}`]: [`${place}/grant`, { days: 1 }] as const,
+    [`revoke${suffix}`]: [`${place}/revoke`, { reason: 'asked', refund: 'unused' }] as const,
+    [`reissue${suffix}`]: [`${place}/reissue`] as const,
+  });
+  const payment = { provider: 'stars', provider_ref: 'r1' };
+  return {
+    createCustomer: ['/v1/customers', { telegram_id: 9 }],
+    changeCustomer: [customer, { locale: 'ru' }],
+    changeDiscount: [`${customer}/discount`, { vip: true }],
+    topUp: [`${customer}/top-ups`, { amount: '1' }],
+    adjustBalance: [`${customer}/adjustments`, { amount: '1', reason: 'asked' }],
+    purchase: [`${customer}/purchases`, order],
+    startTrial: ['/v1/customers/8/trial'],
+    refund: [`${customer}/refunds`, { period_id: 1, part: 'whole' }],
+    chargeBack: [`${customer}/chargebacks`, { ...payment, dispute: 'd1' }],
+    movePayment: ['/v1/payment-moves', { ...payment, from: 7, to: 8 }],
+    waiveClaim: [`${customer}/claim-waivers`, { reason: 'asked' }],
+    resendNotice: ['/v1/notices/1/resend'],
+    cancelNotice: ['/v1/notices/1/cancel'],
+    askForRun: ['/v1/workers/raise-alarms/runs'],
+    retryItem: ['/v1/quarantine/auto-renewal/1/retry'],
+    dismissItem: ['/v1/quarantine/auto-renewal/1/dismiss'],
+    acceptClock: ['/v1/clock/accept'],
+    ...ofSubscription(`/v1/subscriptions/${id}`, ''),
+    ...ofSubscription(`${customer}/subscriptions/${id}`, 'OfCustomer'),
+  };
+};
+
+const codeOf = ({ json }: Answered): string =>
+  String(json.type).replace('urn:perennial:problem:', '');
+
+/** The codes that the document names for a status of a route. */
+async function documentedBy({ ask }: Api) {
+  const { json } = await ask('GET', '/openapi.json', { token: '' });
+  return (path: string, method: string, status: number): string[] =>
+    (json.paths[path][method.toLowerCase()].responses[status]?.description ?? '').split(', ');
+}
+
+const suspect = ({ db }: Books, cause: 'ahead' | 'commits_lost') =>
+  sql`UPDATE perennial.clock_state SET suspect_at = perennial.clock(),
+    suspect_cause = ${cause}, suspect_reason = 'a test', suspect_by_ms = 1`.execute(db);
+
+test.for([
+  ['ahead', 'clock_suspect'],
+  ['commits_lost', 'commits_lost'],
+] as const)(
+  'each answer to a change under the suspicion "%s" is in the document',
+  async ([cause, code]) => {
+    const api = await anApi();
+    const { ask, books } = api;
+    const id = await payer(books, 7n, 500_00n);
+    await buys(books, 7n, { isNew: true, plan: 'mini' });
+    await joins(books, 8n);
+    // The sentinel trusts a stored clock.
+    await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(books.db);
+    const documented = await documentedBy(api);
+    const all = requests(Number(id));
+    const writing = routes.filter(({ method }) => method !== 'GET');
+    expect(Object.keys(all).sort()).toEqual(writing.map((route) => route.id).sort());
+
+    const refused: string[] = [];
+    const undocumented: string[] = [];
+    for (const route of writing) {
+      await suspect(books, cause);
+      const [path, body] = all[route.id] ?? [''];
+      const key = route.keyed === true ? { key: newKey() } : {};
+      const answer = await ask(route.method, path, { ...key, ...(body && { body }) });
+      if (answer.status < 300) continue;
+      if (codeOf(answer) === code) refused.push(route.id);
+      if (!documented(route.path, route.method, answer.status).includes(codeOf(answer))) {
+        undocumented.push(`${route.id} ${answer.status} ${codeOf(answer)}`);
+      }
+    }
+    expect(undocumented).toEqual([]);
+    expect(refused).toEqual(
+      expect.arrayContaining(['purchase', 'changeSubscription', 'changePlan']),
+    );
+    expect(refused.includes('createCustomer')).toBe(cause === 'commits_lost');
+  },
+);
