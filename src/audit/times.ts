@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { pastColumns, waitingColumns } from '../db/time-columns.ts';
+import { pastColumns, repairedColumns, waitingColumns } from '../db/time-columns.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { check } from './check.ts';
 
@@ -73,23 +73,24 @@ function wrongTimes(columns: readonly Column[], now: RawBuilder<Instant>): RawBu
 const rows = ({ place, id }: Row) => ({ [place]: [id] });
 
 /**
- * Rows that never change keep a time of a clock that ran ahead. The repair after its step back
- * recorded until when it was ahead (`workers/time-repair.ts`).
+ * Times that the repair leaves as they are keep a time of a clock that ran ahead. The repair after
+ * its step back recorded until when it was ahead (`workers/time-repair.ts`).
  */
 const isExplained = (column: string): string => `t.${column} <= (
   SELECT max((v.detail->>'was_ahead_until')::timestamptz) FROM perennial.event v
   WHERE v.customer_id IS NULL AND v.subject = 'clock' AND v.action = 'times_repaired')`;
 
-const appendOnly = ['ledger_entry', 'event', 'period'];
+const isRepaired = (table: string, column: string): boolean =>
+  repairedColumns.some((one) => one.table === table && one.column === column);
 
 function pastColumn(table: string, column: string): Column {
   const isFuture = `t.${column} > clock.now + interval '1 minute'`;
-  if (appendOnly.includes(table)) {
+  // In a test database, migrations and boots of nodes have the time of the machine.
+  const isOfTheMachine = table === 'migration' || column === 'boot_at';
+  if (!isRepaired(table, column) && !isOfTheMachine) {
     const isWrong = `(${isFuture} AND (${isExplained(column)}) IS NOT TRUE)`;
     return { table, column, isWrong };
   }
-  // In a test database, migrations and boots of nodes have the time of the machine.
-  const isOfTheMachine = table === 'migration' || column === 'boot_at';
   const isTest = '(SELECT test FROM perennial.installation)';
   return {
     table,

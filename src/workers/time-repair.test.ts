@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { buys, callOf, crowd, joins, payer, runOf, sells } from '../../test/a-book.ts';
+import { plant } from '../../test/audit/planting.ts';
 import { type Books, freshBooks } from '../../test/books.ts';
+import { audit } from '../audit/audit.ts';
 import { setPrice } from '../catalog/apply.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
@@ -9,6 +11,7 @@ import { keptColumns, repairedColumns } from '../db/time-columns.ts';
 import { topUp } from '../subscription/balance.ts';
 import { revoke } from '../subscription/granting.ts';
 import { changePlan } from '../subscription/plan-change.ts';
+import { noteTime } from './time-repair.ts';
 
 const start = '2026-11-01T00:00:00Z';
 const jumped = '2027-10-25T00:00:00Z';
@@ -220,4 +223,43 @@ test('K9: a payment of a jump does not revive what ended before the days of revi
   await books.setClock('2026-12-09T00:00:00Z');
   await runOf(books, 'auto-renewal');
   expect(await value(books, `SELECT state FROM perennial.subscription`)).toBe('expired');
+});
+
+test('K9: rows that never change keep the time of a jump, and the audit is right after the repair', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await payer(books, 1n, 0n);
+  await books.setClock(jumped);
+  await runOf(books, 'auto-renewal'); // Raises the mark.
+  await sql`
+    UPDATE perennial.installation SET clock_at = clock_at + interval '9 s'`.execute(books.db);
+  await topUp(callOf(books), { telegramId: 1n, amountMinor: 149_00n });
+  const wrong = async () => {
+    const { checks } = await audit(books.db);
+    return checks.find(({ id }) => id === 'past-is-past')?.violations;
+  };
+  await books.setClock(back);
+  expect(await wrong()).toBeGreaterThan(0n);
+  await runOf(books, 'raise-alarms');
+  expect(await wrong()).toBe(0n);
+  // A later time than that of the jump has no such reason.
+  await plant(
+    books.url,
+    `UPDATE ledger_entry SET created_at = '2027-10-25T00:02:00Z'
+      WHERE id = (SELECT max(id) FROM ledger_entry)`,
+  );
+  expect(await wrong()).toBe(1n);
+});
+
+test('K9: a repair that finds only rows that never change records the jump', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await payer(books, 1n, 0n);
+  await books.setClock('2026-11-01T06:00:00Z');
+  await noteTime(books.db);
+  await topUp(callOf(books), { telegramId: 1n, amountMinor: 149_00n });
+  await books.setClock(back);
+  await runOf(books, 'raise-alarms');
+  const { checks } = await audit(books.db);
+  expect(checks.find(({ id }) => id === 'past-is-past')?.sample).toEqual([]);
 });

@@ -94,8 +94,9 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaire
     for (const worker of woken) {
       await wakeWorker(tx, worker);
     }
-    if (Object.keys(repaired).length === 0) return;
-    const detail = { ...repaired, was_ahead_until: isoTime(high) };
+    if (Object.keys(repaired).length === 0 && left > 0) return;
+    // Rows that were written after the last mark may be later than it.
+    const detail = { ...repaired, was_ahead_until: isoTime(later(high, stepBackMinMs)) };
     const event = { customerId: null, subject: 'clock', action: 'times_repaired', detail };
     await record(tx, [event], 'time-repair', now);
   });
