@@ -213,6 +213,8 @@ export interface CourierTable {
   rests_until: MaybeTime;
   failures: Generated<number>;
   last_error: string | null;
+  looked_at: MaybeTime;
+  passed_at: MaybeTime;
 }
 
 export interface QuarantineTable {

@@ -95,6 +95,7 @@ export const repairedColumns: readonly RepairedColumn[] = [
   ...records('node', 'last_seen_at', 'down_since', 'added_at'),
   ...records('worker_run', 'started_at', 'finished_at'),
   ...records('worker_state', 'passed_at'),
+  ...records('courier', 'looked_at', 'passed_at'),
   ...records('known_price', 'known_at'),
   ...records('price_review', 'ordered_at'),
   ...records('idempotency', 'at'),

@@ -177,13 +177,22 @@ alarm_worker =
     }
 
 alarm_overdue =
-    ⚠️ <b>{ $worker } passes over { $items ->
-        [one] { $items } subscription that is due
-       *[other] { $items } subscriptions that are due
+    ⚠️ <b>{ $worker } passes over { $worker ->
+        [deliver-notifications] { $items ->
+            [one] { $items } notification that is due
+           *[other] { $items } notifications that are due
+        }
+       *[other] { $items ->
+            [one] { $items } subscription that is due
+           *[other] { $items } subscriptions that are due
+        }
     }.</b>
     The oldest has been due since { $oldest_at }. Cause: { $cause }.
     A process that is idle in a transaction is usually a forgotten database console: close it.
-    .subject = { $worker } passes over { $items } due subscriptions
+    .subject = { $worker } passes over { $items } due { $worker ->
+        [deliver-notifications] notifications
+       *[other] subscriptions
+    }
 
 alarm_guard =
     ⚠️ <b>{ $worker }: the guard holds { $held ->

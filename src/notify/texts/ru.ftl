@@ -186,10 +186,16 @@ alarm_worker =
     }
 
 alarm_overdue =
-    ⚠️ <b>{ $worker } пропускает подписки, срок которых наступил: { $items }.</b>
+    ⚠️ <b>{ $worker } пропускает { $worker ->
+        [deliver-notifications] уведомления, которые пора отправить
+       *[other] подписки, срок которых наступил
+    }: { $items }.</b>
     Самая старая ждёт с { $oldest_at }. Причина: { $cause }.
     Процесс в состоянии «idle in transaction» — обычно забытая консоль базы данных: закройте её.
-    .subject = { $worker } пропускает подписки: { $items }
+    .subject = { $worker } пропускает { $worker ->
+        [deliver-notifications] уведомления
+       *[other] подписки
+    }: { $items }
 
 alarm_guard =
     ⚠️ <b>{ $worker }: предохранитель задержал { $held ->

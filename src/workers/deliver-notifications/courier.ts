@@ -1,7 +1,7 @@
 import { readClock } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { faultOf } from '../../db/faults.ts';
-import { minuteMs, secondMs } from '../../kernel/instant.ts';
+import { type Instant, minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import { type Alarm, sound } from '../../notify/alarms.ts';
 import type { Outcome } from '../../notify/channels/channel.ts';
@@ -13,7 +13,7 @@ import { claimOrPutAside, tell } from './aside.ts';
 import { type Claim, type Claimed, type Desk, worker } from './claim.ts';
 import { takeBack, takeOver } from './lost.ts';
 import { Pacer } from './pacer.ts';
-import { postLost, readCourier } from './post.ts';
+import { postLost, readCourier, writeLook } from './post.ts';
 import type { Rest } from './rest.ts';
 import { asksFirst, settlingOf } from './rule.ts';
 import { type DueKey, type DueNotice, readDue, settle } from './store.ts';
@@ -102,9 +102,12 @@ export class Courier {
     await this.#takeUpLost();
     let after: DueKey | undefined;
     let busyMs = Number.POSITIVE_INFINITY;
+    let began: Instant | undefined;
     for (;;) {
       if (this.#signal.aborted || isOver()) return { is: 'left' };
       await addressAlarms(db, channels, this.#log);
+      await writeLook(db, this.#desk.post, undefined);
+      if (after === undefined) began = await readClock(db);
       const rests = await this.#resting();
       if (rests !== undefined) return rests;
       this.#woken = false;
@@ -121,7 +124,10 @@ export class Courier {
         await this.answers();
         if (this.#rest.ms() > 0) continue;
         if (this.#signal.aborted) return { is: 'left' };
-        if (busyMs === Number.POSITIVE_INFINITY) return { is: 'done' };
+        if (busyMs === Number.POSITIVE_INFINITY) {
+          await writeLook(db, this.#desk.post, began);
+          return { is: 'done' };
+        }
         await this.#bell.wait(busyMs, this.#signal);
         after = undefined;
         busyMs = Number.POSITIVE_INFINITY;

@@ -4,7 +4,7 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import { type Actor, record } from '../../subscription/timeline.ts';
-import { lockOf } from './post.ts';
+import { holdsCourier, lockOf } from './post.ts';
 
 // The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
 // ever delivered, and the end of one that is given up.
@@ -19,12 +19,7 @@ export interface KnownCourier {
   readonly lastError: string | null;
 }
 
-/** A lock on 64 bits, as `pg_locks` shows it. */
-const lives = sql`EXISTS (
-  SELECT FROM pg_locks l
-  WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (l.classid::bigint << 32 | l.objid::bigint) = ${sql.raw(lockOf('c.id'))})`;
+const lives = sql`EXISTS (SELECT FROM pg_locks l WHERE ${holdsCourier})`;
 
 export async function readCouriers(db: Db): Promise<KnownCourier[]> {
   const { rows } = await sql<KnownCourier>`

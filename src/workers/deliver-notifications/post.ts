@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault, UsageFault } from '../../kernel/faults.ts';
-import type { Instant } from '../../kernel/instant.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
 import type { Resting } from './rule.ts';
 
@@ -39,6 +39,12 @@ export interface CourierFacts {
 /** 64 bits of the channel's id, so that two posts don't meet. */
 export const lockOf = (id: string): string =>
   `hashtextextended('perennial courier ' || ${id}::text, 0)`;
+
+/** Whether the row `l` of `pg_locks` is the lock of the courier `c`. */
+export const holdsCourier = sql<boolean>`(
+  l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (l.classid::bigint << 32 | l.objid::bigint) = ${sql.raw(lockOf('c.id'))})`;
 
 /** Takes the post's lock for as long as the connection lives. @returns false: somebody else has it */
 export async function tryPost(db: Db, id: string): Promise<boolean> {
@@ -119,6 +125,26 @@ export async function readCourier(
         : sql`NOT EXISTS (SELECT FROM perennial.courier WHERE ${ofChannel(standsInFor)})`
     }`.execute(db);
   return rows[0];
+}
+
+/** Of its looks, a courier writes at most one each 10 s. */
+const lookEveryS = 10;
+
+/**
+ * Writes that the courier looks at what is due, also during a pause of its account.
+ * @param passed when the walk began that has gone through everything
+ */
+export async function writeLook(
+  db: Db,
+  { id, epoch }: CourierPost,
+  passed: Instant | undefined,
+): Promise<void> {
+  const column = sql.ref(passed === undefined ? 'looked_at' : 'passed_at');
+  const at = passed === undefined ? sql`perennial.clock()` : sql`${isoTime(passed)}::timestamptz`;
+  await sql`
+    UPDATE perennial.courier SET ${column} = ${at}
+    WHERE id = ${id} AND epoch = ${epoch} AND (${column} IS NULL
+      OR ${column} NOT BETWEEN ${at} - ${lookEveryS} * interval '1 second' AND ${at})`.execute(db);
 }
 
 /**

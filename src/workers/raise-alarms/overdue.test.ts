@@ -30,6 +30,12 @@ const causes = async ({ db }: Books): Promise<string[]> => {
   return rows.map(({ cause }) => cause);
 };
 
+const putAside = ({ db }: Books, worker: string) =>
+  sql`
+  INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+  SELECT ${worker}, id::text, 'no_price', perennial.clock(), perennial.clock()
+  FROM perennial.subscription`.execute(db);
+
 async function pass(books: Books, worker: string, at: Instant): Promise<void> {
   await books.setClock(at);
   const { outcome } = await runOf(books, worker);
@@ -73,10 +79,7 @@ test('W1: what is due is not reported before a run has had its turn, and not in 
   await sql`
     UPDATE perennial.worker_state SET passed_at = perennial.clock();
     `.execute(books.db);
-  await sql`
-    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
-    SELECT 'auto-renewal', id::text, 'no_price', perennial.clock(), perennial.clock()
-    FROM perennial.subscription`.execute(books.db);
+  await putAside(books, 'auto-renewal');
   await look(books, later(end, 2 * hourMs));
   expect(await told(books)).toEqual([]);
 });
@@ -91,4 +94,19 @@ test('W1: a run that left work behind, or found the guard taken, did not pass ov
   // An hour of such runs is a worker that does not keep up.
   await look(books, later(end, 2 * hourMs + minuteMs));
   expect(await told(books)).toEqual(['alarm_overdue fast-expiry-cleanup']);
+});
+
+test('W1: quarantine of another worker hides nothing, and that of auto-renewal hides an end for the grace only', async () => {
+  const { books } = await locked();
+  await pass(books, 'auto-renewal', later(end, 10 * minuteMs));
+  await putAside(books, 'expiry-reminders');
+  await look(books, later(end, 10 * minuteMs));
+  expect(await told(books)).toEqual(['alarm_overdue auto-renewal']);
+  await putAside(books, 'auto-renewal');
+  await pass(books, 'fast-expiry-cleanup', later(end, 25 * hourMs - 1));
+  await look(books, later(end, 25 * hourMs - 1));
+  expect((await told(books)).slice(1)).toEqual(['alarm_over alarm_overdue auto-renewal']);
+  await pass(books, 'fast-expiry-cleanup', later(end, 25 * hourMs + 1));
+  await look(books, later(end, 25 * hourMs + 1));
+  expect((await told(books)).slice(2)).toEqual(['alarm_overdue fast-expiry-cleanup']);
 });

@@ -3,9 +3,11 @@ import type { Tx } from '../../db/connect.ts';
 import { holderText, transactionAgeS } from '../../db/holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
 import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
+import { graceMs } from '../../subscription/expiry.ts';
 import { readSettings } from '../../subscription/settings.ts';
+import { deliveryWorker, undelivered } from './undelivered.ts';
 
-// Items that are due and that a worker passes over.
+// Items that are due and that a worker passes over. `undelivered.ts` has those of couriers.
 //
 // 1. An item was passed over if a run that began 5 minutes after the item became due went through
 //    everything, and the item is still due. A run leaves out customers that another session has
@@ -13,7 +15,8 @@ import { readSettings } from '../../subscription/settings.ts';
 // 2. An item is also passed over while a transaction that is older than 5 minutes holds the
 //    customer.
 // 3. If for an hour no run has gone through everything, an item is overdue after an hour.
-// 4. What a guard or quarantine holds has its own alarm.
+// 4. A guard has its own alarm, and so has quarantine of the same worker. An end also waits for
+//    auto-renewal while that has the subscription in quarantine, until the grace and an hour are over.
 // 5. The alarm names the session that holds the customer.
 
 /** A command holds a customer for milliseconds, and every worker runs again within this time. */
@@ -53,6 +56,7 @@ export async function overdueItems(
   tx: Tx,
   now: Instant,
   open: readonly OpenAlarm[],
+  isPreview: boolean,
 ): Promise<Alarm[]> {
   const { windowMs } = await readSettings(tx);
   const { rows: states } = await sql<State & { readonly worker: string }>`
@@ -65,9 +69,13 @@ export async function overdueItems(
   for (const { worker, ...state } of states) {
     const find = dueOf[worker];
     if (find === undefined || isHeld(worker, open)) continue;
-    alarms.push(...(await passedOver(tx, worker, find(now, windowMs), dueBefore(state, now))));
+    const due = find(now, windowMs);
+    alarms.push(...(await passedOver(tx, { worker, due, before: dueBefore(state, now), now })));
   }
-  return alarms;
+  const notices = await undelivered(tx, now, open, isPreview);
+  if (notices === undefined) return alarms;
+  const passed = { worker: deliveryWorker, before: 'infinity', now, ...notices };
+  return [...alarms, ...(await passedOver(tx, passed))];
 }
 
 interface State {
@@ -94,26 +102,39 @@ interface Row {
   readonly ageS: number;
 }
 
+interface Passed {
+  readonly worker: string;
+  readonly due: RawBuilder<unknown>;
+  /** What was due before is overdue; null: nothing is. */
+  readonly before: string | null;
+  readonly now: Instant;
+  /** Default: the session that holds the customers. */
+  readonly cause?: string | undefined;
+}
+
+/** Whether the row `q` of quarantine is the reason why this worker leaves the item `due`. */
+const holds = (worker: string, now: Instant) =>
+  worker === 'fast-expiry-cleanup'
+    ? sql`(q.worker = ${worker} OR q.worker = 'auto-renewal'
+        AND due.due_at > ${isoTime(later(now, -graceMs - backlogMs))}::timestamptz)`
+    : sql`q.worker = ${worker}`;
+
 /** The locker of a row stands in `xmax`; its transaction is open while it holds its own id's lock. */
-async function passedOver(
-  tx: Tx,
-  worker: string,
-  due: RawBuilder<unknown>,
-  passed: string | null,
-): Promise<Alarm[]> {
+async function passedOver(tx: Tx, { worker, due, before, now, cause }: Passed): Promise<Alarm[]> {
   const { rows } = await sql<Row>`
     WITH due AS MATERIALIZED (${due}),
     item AS (
       SELECT due.*, a.pid, a.application_name, a.state,
         ${transactionAgeS('a')} AS age_s
-      FROM due JOIN perennial.customer c ON c.id = due.customer_id
+      FROM due LEFT JOIN perennial.customer c ON c.id = due.customer_id
       LEFT JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted
         AND l.mode = 'ExclusiveLock' AND l.transactionid = c.xmax AND l.pid <> pg_backend_pid()
       LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-      WHERE NOT EXISTS (SELECT FROM perennial.quarantine q WHERE q.item = due.id::text)),
+      WHERE NOT EXISTS (SELECT FROM perennial.quarantine q
+        WHERE q.item = due.id::text AND ${holds(worker, now)})),
     overdue AS (
       SELECT * FROM item
-      WHERE due_at < ${passed}::timestamptz OR age_s * 1000 >= ${skippedMs}::float8)
+      WHERE due_at < ${before}::timestamptz OR age_s * 1000 >= ${skippedMs}::float8)
     SELECT count(*) AS items, min(overdue.due_at) AS oldest, h.pid,
       coalesce(h.application_name, '') AS application, coalesce(h.state, '') AS state,
       coalesce(h.age_s, 0) AS "ageS"
@@ -123,8 +144,9 @@ async function passedOver(
   return rows.flatMap(({ items, oldest, pid, application, state, ageS }): Alarm[] => {
     if (oldest === null) return [];
     const holder = pid === null ? undefined : holderText({ pid, application, state, ageS });
-    const cause = holder === undefined ? 'no session holds them now' : `locked by ${holder}`;
-    const params = { worker, items: Number(items), oldest_at: isoTime(oldest), cause };
+    const locked = holder === undefined ? 'no session holds them now' : `locked by ${holder}`;
+    const oldest_at = isoTime(oldest);
+    const params = { worker, items: Number(items), oldest_at, cause: cause ?? locked };
     return [{ kind: 'alarm_overdue', params }];
   });
 }

@@ -34,6 +34,7 @@ export async function readSituation(
   tx: Tx,
   now: Instant,
   open: readonly OpenAlarm[],
+  isPreview: boolean,
 ): Promise<Situation> {
   return {
     troubles: [
@@ -41,7 +42,7 @@ export async function readSituation(
       ...(await lateRemovals(tx, now)),
       ...(await nodesDown(tx, now)),
       ...(await channelsAway(tx, now)),
-      ...(await overdueItems(tx, now, open)),
+      ...(await overdueItems(tx, now, open, isPreview)),
     ],
     unwell: await names(
       tx,

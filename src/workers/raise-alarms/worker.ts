@@ -33,9 +33,9 @@ interface Seen {
   readonly over: readonly OpenAlarm[];
 }
 
-async function look(tx: Tx, now: Instant): Promise<Seen> {
+async function look(tx: Tx, now: Instant, isPreview = false): Promise<Seen> {
   const open = await readOpenAlarms(tx, now);
-  const situation = await readSituation(tx, now, open);
+  const situation = await readSituation(tx, now, open, isPreview);
   return { troubles: situation.troubles, open, over: overOf(open, situation, subjectOf) };
 }
 
@@ -106,7 +106,9 @@ async function preview(
   { db }: PreviewContext,
   report: (preview: AlarmPreview) => void,
 ): Promise<void> {
-  const { troubles, over } = await inTransaction(db, async (tx) => look(tx, await readClock(tx)));
+  const { troubles, over } = await inTransaction(db, async (tx) =>
+    look(tx, await readClock(tx), true),
+  );
   for (const alarm of troubles) {
     const values = Object.entries(alarm.params).map(([key, value]) => `${key} ${value}`);
     const sentence = `${alarm.kind}: ${values.join(', ')}`;
