@@ -118,3 +118,32 @@ test.each([
   }
   expect(faults).toBeGreaterThan(60);
 });
+
+test('nodes that share an id or an address, and a trial on no plan, are reported with the other faults', () => {
+  const node = (id: string, api: string, more = '') =>
+    `  - { id: ${id}, api: "${api}", groups: [all], inbounds: [v], link: { host: h, port: 443 }${more} }`;
+  const text = `plans:
+  basic: { title: Basic, groups: [all], prices: { RUB: { 30: 149 } } }
+trial: { plan: gold, days: 3 }
+nodes:
+${node('nl-1', 'h:1')}
+${node('nl-2', 'h:1')}
+${node('nl-1', 'h:3', ', port: 5')}
+`;
+  const read = () => readConfig(text, 'shop.yaml');
+  expect(read).toThrow(
+    expect.objectContaining({
+      code: 'bad_config',
+      message: expect.stringMatching(
+        new RegExp(
+          [
+            '^shop.yaml: line 3: trial.plan: there is no plan "gold"; there is basic',
+            'shop.yaml: line 6: nodes.2.api: "h:1" is that of nodes.1 too',
+            'shop.yaml: line 7: nodes.3: there is no key "port".*',
+            'shop.yaml: line 7: nodes.3.id: "nl-1" is that of nodes.1 too$',
+          ].join('\n'),
+        ),
+      ),
+    }),
+  );
+});

@@ -91,6 +91,39 @@ export function priceFaults(plans: unknown): ConfigFault[] {
   return faults;
 }
 
+const entryOf = (nodes: unknown): unknown[] => (Array.isArray(nodes) ? nodes : []);
+
+/** Nodes that share an id or an address: the later one of each pair. */
+export function nodeFaults(nodes: unknown): ConfigFault[] {
+  return (['id', 'api'] as const).flatMap((name) => {
+    const first = new Map<string, number>();
+    return entryOf(nodes).flatMap((node, at): ConfigFault[] => {
+      const value = (node as Record<string, unknown> | null)?.[name];
+      if (typeof value !== 'string') return [];
+      const other = first.get(value);
+      if (other === undefined) {
+        first.set(value, at);
+        return [];
+      }
+      const path = ['nodes', at, name];
+      const entry = pathText(['nodes', other]);
+      return [{ path, sentence: `${pathText(path)}: "${value}" is that of ${entry} too` }];
+    });
+  });
+}
+
+/** A trial on a plan that the file does not have. Without `plans:`, the database is asked later. */
+export function trialFaults(trial: unknown, plans: unknown): ConfigFault[] {
+  const plan = (trial as { plan?: unknown } | null | undefined)?.plan;
+  if (typeof plan !== 'string' || typeof plans !== 'object' || plans === null) return [];
+  return Object.hasOwn(plans, plan) ? [] : [noPlanFault(plan, Object.keys(plans))];
+}
+
+export const noPlanFault = (plan: string, there: readonly string[]): ConfigFault => ({
+  path: ['trial', 'plan'],
+  sentence: `trial.plan: there is no plan "${plan}"; there is ${there.join(', ') || 'none yet'}`,
+});
+
 /** @throws UsageFault `bad_config` with a line of text for each fault, if there is any */
 export function refuseFaults(
   file: string,

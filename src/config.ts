@@ -9,10 +9,12 @@ import {
   faultsOfIssue,
   isSecretLike,
   lineAt,
+  nodeFaults,
   type Path,
   pathText,
   priceFaults,
   refuseFaults,
+  trialFaults,
 } from './config-faults.ts';
 import { fileSchema, type nodeSchema, type planSchema, wrongWith } from './config-schema.ts';
 import { UsageFault } from './kernel/faults.ts';
@@ -172,13 +174,15 @@ function readText(
   if (broken.length > 0) throw new UsageFault('bad_config', broken.join('\n'));
   const given = withToken(withoutEmpty(contentsOf(parsed.document, path) ?? {}), env);
   const read = fileSchema.safeParse(given, { error: wrongWith });
-  const { plans, workers: named } = (given ?? {}) as { plans?: unknown; workers?: unknown };
+  const { plans, nodes, trial, workers: named } = (given ?? {}) as Record<string, unknown>;
   const faults = [
     ...(workers === undefined ? [] : workerFaults(named, workers)),
     ...(read.error?.issues ?? []).flatMap((issue) =>
       faultsOfIssue(issue, (place) => shown(given, place)),
     ),
     ...priceFaults(plans),
+    ...nodeFaults(nodes),
+    ...trialFaults(trial, plans),
   ];
   refuseFaults(path, faults, parsed);
   const lineOf = (place: Path) => lineAt(parsed.document, parsed.lines, place);

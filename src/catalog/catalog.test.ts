@@ -1,8 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { sql } from 'kysely';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { payer, runOf, standOf } from '../../test/shop.ts';
-import { type Config, readConfig } from '../config.ts';
+import { type Config, loadConfig, readConfig } from '../config.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { finishMarking } from '../subscription/marking.ts';
@@ -207,15 +210,26 @@ test('a link that no customer could use is refused, and TLS files are kept from 
   expect(rows).toEqual([{ tls: { ca: '/etc/perennial/ca.pem' } }]);
 });
 
-test('a file that names two nodes by one id, or a trial on no plan, is refused', async () => {
+test('all faults that only the database shows are reported at once, with their lines', async () => {
   await using books = await freshBooks({ now: start });
-  const twice = `${node('a.example')}
-  - { id: nl-1, api: "127.0.0.1:2", groups: [all], inbounds: [vless], link: { host: b, port: 1 } }`;
-  const now = await readClock(books.db);
-  await expect(difference(books.db, shop(149, twice), now)).rejects.toMatchObject({
-    code: 'double_node',
-  });
-  await expect(
-    difference(books.db, shop(149, 'trial: { plan: gone, days: 3 }'), now),
-  ).rejects.toMatchObject({ code: 'no_plan' });
+  const folder = await mkdtemp(join(tmpdir(), 'config-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await apply(books, shop(149, node('a.example')));
+  const text = `trial: { plan: gone, days: 3 }
+renewal: { window: 20d, retry: 1h, revive: 7d }
+nodes:
+  - { id: nl-2, api: "127.0.0.1:1", groups: [all], inbounds: [vless], link: { host: b, port: 1 } }
+  - { id: nl-3, api: "127.0.0.1:3", groups: [all], inbounds: [vless], link: { host: b, port: 1, security: reality, sni: x } }
+`;
+  await writeFile(join(folder, 'shop.yaml'), text);
+  const config = loadConfig({ config: join(folder, 'shop.yaml') }, {});
+  const refused = await difference(books.db, config, await readClock(books.db)).catch(
+    (error: Error) => error.message.replaceAll(`${folder}/`, ''),
+  );
+  expect(String(refused).split('\n')).toEqual([
+    'shop.yaml: line 1: trial.plan: there is no plan "gone"; there is basic',
+    expect.stringMatching(/^shop\.yaml: line 2: renewal\.window: "20d" is longer than half/),
+    expect.stringMatching(/^shop\.yaml: line 4: nodes: the api "127\.0\.0\.1:1" of node "nl-2"/),
+    expect.stringMatching(/^shop\.yaml: line 5: node nl-3: link\.pbk: is missing/),
+  ]);
 });

@@ -1,13 +1,15 @@
 import { sql } from 'kysely';
 import { type Config, type ConfigFile, nodesOf } from '../config.ts';
+import { noPlanFault } from '../config-faults.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { moneyText, readMinor } from '../kernel/money.ts';
 import { readPriceList } from '../subscription/price-list.ts';
-import { type NodeStep, nodeInWords, nodeSteps } from './node-steps.ts';
+import { type BookFault, refuseBookFaults } from './book-faults.ts';
+import { type NodeStep, nodeFaultsOf, nodeInWords, nodeSteps } from './node-steps.ts';
 import { plansOnSale } from './on-sale.ts';
-import { refuseLongWindow } from './renewal-window.ts';
+import { windowFaults } from './renewal-window.ts';
 import { same } from './same.ts';
 
 // What is on sale, under which rules, and on which nodes, as the configuration has it and as the
@@ -62,46 +64,27 @@ interface PlanRow {
 
 /** What `apply` would do. @throws UsageFault for a file that contradicts itself or the books */
 export async function difference(db: Db | Tx, config: Config, now: Instant): Promise<Step[]> {
-  checkWhole(config);
   const { file } = config;
   const nodes = nodesOf(config);
-  await checkTrial(db, config);
-  await refuseLongWindow(db, config, now);
+  refuseBookFaults(config, [
+    ...(await trialPlanFaults(db, file)),
+    ...(await windowFaults(db, config, now)),
+    ...(nodes === undefined ? [] : await nodeFaultsOf(db, nodes)),
+  ]);
   return [
     ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
     ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
     ...(await ruleSteps(db, file)),
-    ...(nodes === undefined ? [] : await nodeSteps(db, config, nodes)),
+    ...(nodes === undefined ? [] : await nodeSteps(db, nodes)),
   ];
 }
 
-function checkWhole(config: Config): void {
-  const { file, path } = config;
-  const place = path ?? 'perennial.yaml';
-  for (const name of ['id', 'api'] as const) {
-    const seen = new Set<string>();
-    for (const node of file.nodes ?? []) {
-      if (seen.has(node[name])) {
-        throw new UsageFault(
-          'double_node',
-          `${place}: nodes: two nodes have the ${name} "${node[name]}"`,
-        );
-      }
-      seen.add(node[name]);
-    }
-  }
-}
-
 /** The trial's plan is one of the file, or of the books where the file has no plans. */
-async function checkTrial(db: Db | Tx, { file, path }: Config): Promise<void> {
-  if (file.trial === undefined) return;
-  const { plan } = file.trial;
-  const there = file.plans === undefined ? await plansOnSale(db) : Object.keys(file.plans);
-  if (there.includes(plan)) return;
-  throw new UsageFault(
-    'no_plan',
-    `${path ?? 'perennial.yaml'}: trial.plan: there is no plan "${plan}"; there is ${there.join(', ') || 'none yet'}`,
-  );
+async function trialPlanFaults(db: Db | Tx, file: ConfigFile): Promise<BookFault[]> {
+  const plan = file.trial?.plan;
+  if (plan === undefined || file.plans !== undefined) return [];
+  const there = await plansOnSale(db);
+  return there.includes(plan) ? [] : [{ code: 'no_plan', ...noPlanFault(plan, there) }];
 }
 
 async function planSteps(

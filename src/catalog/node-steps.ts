@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
-import type { Config, NodeConfig } from '../config.ts';
+import type { NodeConfig } from '../config.ts';
 import type { Db, Tx } from '../db/connect.ts';
-import { UsageFault } from '../kernel/faults.ts';
 import { linkFaults } from '../xray/link-faults.ts';
 import { faultText } from '../xray/link-settings.ts';
+import type { BookFault } from './book-faults.ts';
 import { same } from './same.ts';
 
 // The part of a difference that is about nodes.
@@ -20,32 +20,32 @@ export type NodeStep =
       readonly before: NodeConfig;
     };
 
-/** Links that clients refuse: all faults of the file at once, each with its line. */
-function refuseBadLinks({ path, lineOf }: Config, wanted: readonly NodeConfig[]): void {
-  const faults = wanted.flatMap(({ id, link }, at) =>
-    linkFaults(link).map((fault) => {
-      const line = lineOf?.(['nodes', at, 'link', ...fault.key.split('.')]);
-      const place = `${path ?? 'perennial.yaml'}: ${line === undefined ? '' : `line ${line}: `}`;
-      return { line: line ?? 0, text: `${place}node ${id}: ${faultText(fault)}` };
-    }),
+/** Links that clients refuse. */
+const linkFaultsOf = (wanted: readonly NodeConfig[]): BookFault[] =>
+  wanted.flatMap(({ id, link }, at) =>
+    linkFaults(link).map((fault) => ({
+      code: 'bad_link',
+      path: ['nodes', at, 'link', ...fault.key.split('.')],
+      sentence: `node ${id}: ${faultText(fault)}`,
+    })),
   );
-  if (faults.length === 0) return;
-  const texts = faults.sort((a, b) => a.line - b.line).map(({ text }) => text);
-  throw new UsageFault('bad_link', texts.join('\n'));
+
+/** Links and addresses of nodes that can't be. */
+export async function nodeFaultsOf(
+  db: Db | Tx,
+  wanted: readonly NodeConfig[],
+): Promise<BookFault[]> {
+  return [...linkFaultsOf(wanted), ...takenFaults(wanted, await readNodes(db))];
 }
 
-/** @throws UsageFault for a link or an address that can't be */
-export async function nodeSteps(
-  db: Db | Tx,
-  config: Config,
-  wanted: readonly NodeConfig[],
-): Promise<NodeStep[]> {
-  const place = config.path ?? 'perennial.yaml';
+async function readNodes(db: Db | Tx): Promise<NodeConfig[]> {
   const { rows } = await sql<NodeConfig>`
     SELECT id, api, tls, inbounds, groups, link FROM perennial.node ORDER BY id`.execute(db);
-  const there = new Map(rows.map((row) => [row.id, row]));
-  refuseBadLinks(config, wanted);
-  refuseTaken(place, wanted, rows);
+  return rows;
+}
+
+export async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<NodeStep[]> {
+  const there = new Map((await readNodes(db)).map((row) => [row.id, row]));
   const steps: NodeStep[] = [];
   for (const node of wanted) {
     const before = there.get(node.id);
@@ -56,23 +56,17 @@ export async function nodeSteps(
 }
 
 /** Two nodes at one address would fight for its users: also one of the file and one of the books. */
-function refuseTaken(
-  place: string,
-  wanted: readonly NodeConfig[],
-  there: readonly NodeConfig[],
-): void {
-  for (const { id, api } of wanted) {
+function takenFaults(wanted: readonly NodeConfig[], there: readonly NodeConfig[]): BookFault[] {
+  return wanted.flatMap(({ id, api }, at): BookFault[] => {
     const other = there.find((node) => node.api === api && node.id !== id);
-    if (other === undefined) continue;
+    if (other === undefined) return [];
     const isListed = wanted.some((node) => node.id === other.id);
     const way = isListed
       ? 'give that one its new address first, by an apply of its own'
       : `"perennial node remove ${other.id}" gives that one up`;
-    throw new UsageFault(
-      'double_node',
-      `${place}: nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${way}`,
-    );
-  }
+    const sentence = `nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${way}`;
+    return [{ code: 'double_node', path: ['nodes', at, 'api'], sentence }];
+  });
 }
 
 /** What differs, a moved one with both addresses. */
