@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { explain, listening } from '../../../bench/explain.ts';
 import { type Books, freshBooks } from '../../../test/books.ts';
 import { openShop, payer, runOf } from '../../../test/shop.ts';
 import { audit } from '../../audit/audit.ts';
-import { dayMs, later, parseInstant } from '../../kernel/instant.ts';
+import { dayMs, type Instant, later, parseInstant } from '../../kernel/instant.ts';
 import { prune } from './retention.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
@@ -71,17 +72,20 @@ test('W6: the audit still requires the receipt of a charge that is younger than 
   expect(await violations(books)).toContain('charge-has-its-receipt');
 });
 
-test('what may still be sent, and the price that a running subscription was notified of, stay', async () => {
+test('what may still be sent, and the price of a renewal until the end that the message named, stay', async () => {
   await using books = await shop(1);
   await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, state, next_attempt_at, created_at, sent_at, sending_since)
-    SELECT customer_id, id, 'telegram', n.kind, n.kind || n.state, '{}', n.state,
+    SELECT customer_id, id, 'telegram', n.kind, n.kind || n.state || ends,
+      jsonb_build_object('expires_at', perennial.clock() + ends * interval '1 day'), n.state,
       CASE WHEN done THEN 'infinity' ELSE perennial.clock() END, perennial.clock(),
       perennial.clock(), perennial.clock()
-    FROM perennial.subscription, (VALUES ('receipt', 'pending', false), ('grant', 'uncertain', false),
-      ('price_change', 'sent', true), ('ends_3d', 'uncertain', true), ('ends_24h', 'failed', true),
-      ('ends_3h', 'suppressed', true)) n (kind, state, done)`.execute(books.db);
+    FROM perennial.subscription, (VALUES ('receipt', 'pending', false, 1),
+      ('grant', 'uncertain', false, 1), ('price_change', 'sent', true, 200),
+      ('price_change', 'sent', true, 3), ('renewal_ahead', 'sent', true, 3),
+      ('ends_3d', 'uncertain', true, 3), ('ends_24h', 'failed', true, 1),
+      ('ends_3h', 'suppressed', true, 1)) n (kind, state, done, ends)`.execute(books.db);
   await books.setClock(days(181));
   await prune(books.db, days(181), all);
   const { rows } = await sql<{ kind: string }>`
@@ -116,4 +120,25 @@ test('W6: the database refuses to delete an event that is younger than its reten
     new Date(days(3 * 365)),
   ]);
   await expect(month).rejects.toMatchObject({ constraint: 'append_only' });
+});
+
+test('notices that stay are read once a day: a second run reads a handful of pages', async () => {
+  await using books = await shop(1);
+  await sql`
+    INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+      params, next_attempt_at, created_at)
+    SELECT s.customer_id, s.id, 'telegram', 'receipt', 'kept' || n, '{}', perennial.clock(),
+      perennial.clock()
+    FROM perennial.subscription s, generate_series(1, 5000) n`.execute(books.db);
+  await books.setClock(days(400));
+  const { db, sent } = listening(books.pool);
+  const pages = async (at: Instant): Promise<number> => {
+    sent.splice(0);
+    await prune(db, at, all);
+    const looks = await explain(books.pool, sent);
+    return looks.reduce((sum, { buffers }) => sum + buffers, 0);
+  };
+  expect(await pages(days(400))).toBeGreaterThan(100);
+  expect(await pages(later(days(400), dayMs - 1))).toBeLessThan(20);
+  expect(await pages(days(401))).toBeGreaterThan(100);
 });

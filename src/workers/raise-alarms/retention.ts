@@ -1,16 +1,19 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { dayMs, type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { readSettings, type Settings } from '../../subscription/settings.ts';
 
 // Deletes history that is older than `retention:`, in short transactions.
 //
-// 1. Notices that are settled: sent, suppressed, failed, or uncertain and never tried again. A price
-//    that an active subscription was notified of stays.
+// 1. Notices that are settled: sent, suppressed, failed, or uncertain and never tried again. The
+//    price of a renewal stays until the end that the message named: its key prevents a second
+//    message. `known_price` has the amount.
 // 2. Events. A trigger of the table allows these rows only.
 // 3. Money, periods, subscriptions and customers stay.
 // 4. `pruned` says up to which time something may be gone, in the same transaction. The audit reads
 //    it.
+// 5. A process walks over the notices by id, and restarts once a day. So rows that stay are read
+//    once a day.
 
 /** A batch takes some 50 ms, and holds no lock that a command waits for. */
 const batchMax = 2_000;
@@ -35,7 +38,7 @@ interface Batch {
 
 /** @param at the time by which age counts, see `readDeletionTime` */
 export async function prune(db: Db, at: Instant, limits: PruneLimits): Promise<Pruned> {
-  const notices = await inBatches(db, at, limits, noticesBatch());
+  const notices = await inBatches(db, at, limits, noticesBatch(walkOf(db, at)));
   const events = await inBatches(db, at, limits, eventsBatch);
   return { notices, events };
 }
@@ -60,33 +63,48 @@ async function inBatches(
   return deleted;
 }
 
+interface Walk {
+  readonly begunAt: Instant;
+  /** Everything that is old up to this id was looked at. */
+  after: bigint;
+}
+
+const walks = new WeakMap<Db, Walk>();
+
+/** The walk of this process, which continues for a day of `at`. */
+function walkOf(db: Db, at: Instant): Walk {
+  const known = walks.get(db);
+  if (known !== undefined && at >= known.begunAt && at < later(known.begunAt, dayMs)) return known;
+  const walk = { begunAt: at, after: 0n };
+  walks.set(db, walk);
+  return walk;
+}
+
 /** By id, which follows the time of creation: the walk ends at the first notice that is young. */
-function noticesBatch(): DeleteBatch {
-  let after = 0n;
+function noticesBatch(walk: Walk): DeleteBatch {
   return async (tx, settings, now, max) => {
     const before = isoTime(later(now, -settings.retention.noticesMs));
     const { rows } = await sql<{ seen: number; last: bigint | null; deleted: number }>`
       WITH old AS MATERIALIZED (
-        SELECT id, state, kind, next_attempt_at, subscription_id FROM (
-          SELECT id, state, kind, next_attempt_at, subscription_id, created_at
-          FROM perennial.notification WHERE id > ${after} AND (
+        SELECT id, state, kind, next_attempt_at, params FROM (
+          SELECT id, state, kind, next_attempt_at, params, created_at
+          FROM perennial.notification WHERE id > ${walk.after} AND (
             -- One row tells that there is nothing to do.
             SELECT created_at < ${before} FROM perennial.notification
-            WHERE id > ${after} ORDER BY id LIMIT 1)
+            WHERE id > ${walk.after} ORDER BY id LIMIT 1)
           ORDER BY id LIMIT ${max}) page
         WHERE created_at < ${before}),
       gone AS (
         DELETE FROM perennial.notification n USING old
         WHERE n.id = old.id AND (old.state IN ('sent', 'suppressed', 'failed')
           OR old.state = 'uncertain' AND old.next_attempt_at = 'infinity')
-          AND NOT (old.kind IN ('price_change', 'renewal_ahead') AND EXISTS (
-            SELECT FROM perennial.subscription s
-            WHERE s.id = old.subscription_id AND s.state = 'active'))
+          AND NOT (old.kind IN ('price_change', 'renewal_ahead')
+            AND coalesce((old.params->>'expires_at')::timestamptz > ${isoTime(now)}, false))
         RETURNING n.id)
       SELECT (SELECT count(*)::int FROM old) AS seen, (SELECT max(id) FROM old) AS last,
         (SELECT count(*)::int FROM gone) AS deleted`.execute(tx);
     const { seen, last, deleted } = rows[0] as { seen: number; last: bigint; deleted: number };
-    if (seen > 0) after = last;
+    if (seen > 0) walk.after = last;
     if (deleted > 0) await noteAsPruned(tx, 'notices', before);
     return { seen, deleted };
   };
