@@ -44,6 +44,8 @@ export interface RouteOf<
   A extends z.ZodType,
 > {
   readonly method: 'GET' | 'POST' | 'PATCH';
+  /** It confirms the time, so it does not wait for a confirmation. */
+  readonly confirmsTime?: boolean;
   /** As OpenAPI writes it: `/v1/customers/{telegram_id}`. */
   readonly path: string;
   /** The operation's name in the OpenAPI document. */

@@ -1,5 +1,6 @@
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { readWriteTime } from '../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { openTexts, type Texts } from '../notify/texts.ts';
 import { openTimeNotes } from '../workers/time-repair.ts';
@@ -131,7 +132,10 @@ function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyRep
   return answerProblem(reply, problemOf('bad_method', 405, detail));
 }
 
-/** @param noteTime raises the high-water mark of the time before a command */
+/**
+ * While commits may be lost, each request that changes something waits for the confirmation.
+ * @param noteTime raises the high-water mark of the time before a command
+ */
 function addRoute(
   server: FastifyInstance,
   kit: Kit,
@@ -147,7 +151,10 @@ function addRoute(
     handler: async (request, reply) => {
       const taken = await readRequest(own.db, route, request, edge.holders.get(request));
       if ('problem' in taken) return answerProblem(reply, taken.problem);
-      if (route.method !== 'GET') await noteTime();
+      if (route.method !== 'GET') {
+        if (route.confirmsTime !== true) await readWriteTime(own.db);
+        await noteTime();
+      }
       const answer = await route.handle(own, taken.asked);
       return reply
         .code(route.status ?? 200)

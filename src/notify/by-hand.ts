@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
-import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { JsonObject, NoticeState } from '../db/schema.ts';
+import { readWriteTime } from '../db/trusted-time.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
@@ -198,7 +198,7 @@ function handle(
       SELECT kind, state, sent_at AS "sentAt", lost_answers AS "lostAnswers"
       FROM perennial.notification WHERE id = ${id} FOR NO KEY UPDATE`.execute(tx);
     const locked = rows[0] as Locked;
-    const now = await readClock(tx);
+    const now = await readWriteTime(tx);
     const { state, reason } = await work(tx, locked, now);
     // Where it failed by itself before, it is tried at once, or never again.
     await sql`

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { readWriteTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime, lastInstant, later, minuteMs } from '../kernel/instant.ts';
 import { record } from '../subscription/timeline.ts';
@@ -33,7 +33,7 @@ export function createToken(
   actor: string,
 ): Promise<ShownToken & { readonly token: string }> {
   return inTransaction(db, async (tx) => {
-    const now = await readClock(tx);
+    const now = await readWriteTime(tx);
     const { text, id, hash } = newToken();
     await requireFreeName(tx, order.name);
     const expiresAt = order.lastsMs === undefined ? null : isoTime(endOf(now, order.lastsMs));
@@ -86,7 +86,7 @@ export async function listTokens(db: Db): Promise<ShownToken[]> {
 /** Ends a token, at once. @throws Fault `no_token` */
 export function revokeToken(db: Db, id: string, actor: string): Promise<void> {
   return inTransaction(db, async (tx) => {
-    const now = await readClock(tx);
+    const now = await readWriteTime(tx);
     const { numAffectedRows } = await sql`
       UPDATE perennial.token SET revoked_at = coalesce(revoked_at, ${isoTime(now)}::timestamptz)
       WHERE id = ${id}`.execute(tx);

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { readWriteTime } from '../db/trusted-time.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
@@ -157,7 +157,7 @@ export async function listQuarantine(
 /** Due again at once; its worker is asked for a run. @throws Fault `no_item` */
 export function retryItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
   return inTransaction(db, async (tx) => {
-    const now = await readClock(tx);
+    const now = await readWriteTime(tx);
     const { numAffectedRows } = await sql`
       UPDATE perennial.quarantine SET retry_at = ${isoTime(now)}
       WHERE worker = ${worker} AND item = ${item}`.execute(tx);
@@ -170,11 +170,12 @@ export function retryItem(db: Db, worker: string, item: string, actor: string): 
 /** Forgets it. What still fails is put aside again. @throws Fault `no_item` */
 export function dismissItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
   return inTransaction(db, async (tx) => {
+    const now = await readWriteTime(tx);
     const { numAffectedRows } = await sql`
       DELETE FROM perennial.quarantine
       WHERE worker = ${worker} AND item = ${item}`.execute(tx);
     if (numAffectedRows === 0n) throw noItem(worker, item);
-    await tell(tx, worker, item, 'quarantine_dismissed', actor, await readClock(tx));
+    await tell(tx, worker, item, 'quarantine_dismissed', actor, now);
   });
 }
 

@@ -1,7 +1,10 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { routes } from '../../src/http/routes/index.ts';
 import { hourMs } from '../../src/kernel/instant.ts';
+import { createToken, revokeToken } from '../../src/tokens/store.ts';
 import { watchClock } from '../../src/workers/clock-watch.ts';
+import { dismissItem, retryItem } from '../../src/workers/quarantine.ts';
 import { joins, runOf } from '../a-book.ts';
 import { faultyClock } from '../faulty-clock.ts';
 import { anApi } from './api.ts';
@@ -65,4 +68,34 @@ test('K9: a command of the API raises the high-water mark, so a step back is rep
     SELECT FROM perennial.notification WHERE next_attempt_at > perennial.clock()`.execute(books.db);
   expect(rows).toEqual([]);
   expect(await markAt()).toBe(Date.parse('2026-11-24T09:01:00Z'));
+});
+
+test('while commits may be lost, every request that changes something waits, except the confirmation', async () => {
+  const { ask, books } = await anApi();
+  await joins(books, 7n, { balanceMinor: 500_00n });
+  await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(books.db);
+  await faultyClock(books.db);
+  await sql`
+    UPDATE perennial.clock_state SET suspect_cause = 'commits_lost', suspect_by_ms = 0,
+      suspect_reason = 'a test', suspect_at = perennial.clock()`.execute(books.db);
+  const writes = routes.filter(({ method }) => method !== 'GET');
+  const waiting = writes.filter(({ confirmsTime }) => confirmsTime !== true);
+  expect(writes.length - waiting.length).toBe(1);
+  const answers = [
+    await ask('POST', '/v1/notices/1/cancel'),
+    await ask('POST', '/v1/notices/1/resend'),
+    await ask('POST', '/v1/workers/auto-renewal/runs'),
+    await ask('POST', '/v1/customers/7/top-ups', { body: { amount: '10' }, key: 'key-1' }),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+  expect(answers[0]?.json).toMatchObject({ type: 'urn:perennial:problem:commits_lost' });
+  expect((await ask('GET', '/v1/customers/7')).status).toBe(200);
+  const lost = { code: 'commits_lost' };
+  const order = { name: 'bot', scopes: ['read' as const], lastsMs: undefined };
+  await expect(createToken(books.db, order, 'cli')).rejects.toMatchObject(lost);
+  await expect(revokeToken(books.db, 'none', 'cli')).rejects.toMatchObject(lost);
+  await expect(dismissItem(books.db, 'auto-renewal', '1', 'cli')).rejects.toMatchObject(lost);
+  await expect(retryItem(books.db, 'auto-renewal', '1', 'cli')).rejects.toMatchObject(lost);
+  expect((await ask('POST', '/v1/clock/accept')).status).toBe(200);
+  expect((await ask('POST', '/v1/notices/1/cancel')).status).not.toBe(503);
 });

@@ -122,6 +122,15 @@ export const rules: readonly Rule[] = [
     planted: [['kernel/a.ts', "import type { Db } from '../db/connect.ts';"]],
   },
   {
+    title: 'a file that writes the timeline takes a time that may be written',
+    broken: (sources) =>
+      program(sources)
+        .filter(({ path }) => path !== 'subscription/command.ts')
+        .filter(({ code }) => /\brecord\(tx/.test(code) && /\breadClock\(tx\)/.test(code))
+        .map(({ path }) => `${path}: readClock(tx); expected readWriteTime or readTrustedTime`),
+    planted: [['tokens/a.ts', 'await record(tx, [event], actor, await readClock(tx));']],
+  },
+  {
     title: 'worker folders do not import each other',
     broken: acrossWorkers,
     planted: [['workers/a/worker.ts', "import { b } from '../b/store.ts';"]],

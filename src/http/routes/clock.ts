@@ -37,6 +37,7 @@ const showClock = route({
 
 const accept = route({
   method: 'POST',
+  confirmsTime: true,
   path: '/v1/clock/accept',
   id: 'acceptClock',
   tag,
