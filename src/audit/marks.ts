@@ -26,7 +26,8 @@ interface Row {
 const isUp = (now: RawBuilder<Instant>) =>
   sql`n.failures = 0 AND n.last_seen_at > ${now} - interval '1 minute'`;
 
-const isRemoval = sql`(c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups)`;
+const isRemoval = sql`(c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups
+  OR m.removes)`;
 
 const tooOld = (now: RawBuilder<Instant>, which: RawBuilder<unknown>, onceUp: string) => sql`
   SELECT s.customer_id, s.id, n.id AS node, m.marked_at, m.last_error, ${isUp(now)} AS up

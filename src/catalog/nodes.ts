@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { isRemoval, marksOfNode, removalSince } from '../subscription/outages.ts';
+import { marksOfNode, removalSince, removesAccess } from '../subscription/outages.ts';
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
 /** A node as it is shown. */
@@ -51,8 +51,8 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
       (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed,
       m.oldest AS "oldestRemoval", m.removals, n.down_since AS "downSince"
     FROM perennial.node n CROSS JOIN LATERAL (
-      SELECT count(*) AS waiting, count(*) FILTER (WHERE ${isRemoval}) AS removals,
-        min(${removalSince}) FILTER (WHERE ${isRemoval}) AS oldest
+      SELECT count(*) AS waiting, count(*) FILTER (WHERE ${removesAccess}) AS removals,
+        min(${removalSince}) FILTER (WHERE ${removesAccess}) AS oldest
       FROM ${marksOfNode} WHERE m.node_id = n.id) m
     ORDER BY n.id`.execute(db);
   return rows;

@@ -158,6 +158,7 @@ export interface AccessSyncTable {
   last_error: string | null;
   marked_at: Time;
   replace: Generated<boolean>;
+  removes: Generated<boolean>;
   lost: Generated<number>;
 }
 
@@ -167,6 +168,7 @@ export interface MarkingTable {
   plan: string;
   urgent: boolean;
   replace: boolean;
+  removes: Generated<boolean>;
   after: CredentialId | null;
   ordered_at: Time;
 }

@@ -17,7 +17,7 @@ test.for<[string, Partial<Opening>, Partial<Opening>, object | undefined]>([
   ['access is gained', closed, {}, { urgent: false, replace: false }],
   ['and the flow with it', closed, vision, { urgent: false, replace: true }],
   ['an inbound more', {}, { inbounds: ['a', 'b', 'c'] }, { urgent: false, replace: false }],
-  ['an inbound less', {}, { inbounds: ['b'] }, { urgent: false, replace: false }],
+  ['an inbound less', {}, { inbounds: ['b'] }, { urgent: true, replace: false, removes: true }],
   ['in another order', {}, { inbounds: ['b', 'a'] }, undefined],
   ['a flow', {}, vision, { urgent: false, replace: true }],
   ['no flow, in other words', {}, { flow: '' }, undefined],
@@ -25,6 +25,6 @@ test.for<[string, Partial<Opening>, Partial<Opening>, object | undefined]>([
   ['a flow that no node knew', { flow: 'visoin' }, {}, { urgent: false, replace: true }],
 ])('%s', ([, before, after, order]) => {
   expect(orderAfter(opening(before), opening(after))).toEqual(
-    order === undefined ? undefined : { node: 'nl-1', plan: 'basic', ...order },
+    order === undefined ? undefined : { node: 'nl-1', plan: 'basic', removes: false, ...order },
   );
 });

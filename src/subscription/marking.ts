@@ -32,6 +32,8 @@ export interface Order {
   /** They lose access: they go first. */
   readonly urgent: boolean;
   readonly replace: boolean;
+  /** They lose an inbound: they go first too, and keep the others. */
+  readonly removes: boolean;
 }
 
 const listed = (tags: readonly string[]) => JSON.stringify([...new Set(tags)].sort());
@@ -40,12 +42,13 @@ const listed = (tags: readonly string[]) => JSON.stringify([...new Set(tags)].so
 export function orderAfter(before: Opening, after: Opening): Order | undefined {
   const { node, plan } = after;
   if (!after.open) {
-    return before.open ? { node, plan, urgent: true, replace: false } : undefined;
+    return before.open ? { node, plan, urgent: true, replace: false, removes: false } : undefined;
   }
   // An add doesn't change the flow of a user who is there, and one who lost access may still be.
   const replace = (flowOf(before.flow) ?? before.flow) !== (flowOf(after.flow) ?? after.flow);
   const same = before.open && listed(before.inbounds) === listed(after.inbounds);
-  return same && !replace ? undefined : { node, plan, urgent: false, replace };
+  const removes = before.open && before.inbounds.some((tag) => !after.inbounds.includes(tag));
+  return same && !replace ? undefined : { node, plan, urgent: removes, replace, removes };
 }
 
 async function readOpenings(tx: Tx): Promise<Map<string, Opening>> {
@@ -81,16 +84,19 @@ export async function withMarking(
   }
   if (orders.length === 0) return;
   await sql`
-    INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
-    SELECT o.node, o.plan, o.urgent, o.replace, ${isoTime(now)}::timestamptz
+    INSERT INTO perennial.marking (node_id, plan, urgent, replace, removes, ordered_at)
+    SELECT o.node, o.plan, o.urgent, o.replace, o.removes, ${isoTime(now)}::timestamptz
     FROM ${unnest('o', orders, {
       node: ['text', (order) => order.node],
       plan: ['text', (order) => order.plan],
       urgent: ['boolean', (order) => order.urgent],
       replace: ['boolean', (order) => order.replace],
+      removes: ['boolean', (order) => order.removes],
     })}
-    ON CONFLICT (node_id, plan) DO UPDATE SET urgent = excluded.urgent,
-      replace = marking.replace OR excluded.replace, after = NULL,
+    ON CONFLICT (node_id, plan) DO UPDATE SET
+      urgent = excluded.urgent OR marking.removes,
+      replace = marking.replace OR excluded.replace,
+      removes = marking.removes OR excluded.removes, after = NULL,
       ordered_at = excluded.ordered_at`.execute(tx);
 }
 
@@ -106,6 +112,7 @@ interface Stretch {
   readonly plan: string;
   readonly urgent: boolean;
   readonly replace: boolean;
+  readonly removes: boolean;
   readonly after: CredentialId | null;
   readonly orderedAt: Instant;
 }
@@ -118,7 +125,7 @@ interface Stretch {
  */
 export async function markStretch(tx: Tx, now: Instant): Promise<number | undefined> {
   const { rows: found } = await sql<Stretch>`
-    SELECT id, node_id AS node, plan, urgent, replace, after, ordered_at AS "orderedAt"
+    SELECT id, node_id AS node, plan, urgent, replace, removes, after, ordered_at AS "orderedAt"
     FROM perennial.marking ORDER BY urgent DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED`.execute(tx);
   const [order] = found;
   if (order === undefined) return undefined;
@@ -129,16 +136,17 @@ export async function markStretch(tx: Tx, now: Instant): Promise<number | undefi
         AND id > coalesce(${order.after}::uuid, '00000000-0000-0000-0000-000000000000')
       ORDER BY id LIMIT ${stretchMax}
     ), marked AS (
-      INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, next_attempt_at,
-        marked_at)
+      INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, removes,
+        next_attempt_at, marked_at)
       SELECT ${order.node}, stretch.id, ${order.urgent}::boolean, ${order.replace}::boolean,
-        ${isoTime(now)}::timestamptz, ${isoTime(order.orderedAt)}::timestamptz
+        ${order.removes}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(order.orderedAt)}::timestamptz
       FROM stretch JOIN perennial.subscription s ON s.id = stretch.subscription_id
       WHERE s.plan = ${order.plan} ORDER BY stretch.id
       ON CONFLICT (node_id, credential_id) DO UPDATE SET
         version = nextval('perennial.access_sync_version'),
         urgent = access_sync.urgent OR excluded.urgent,
-        replace = access_sync.replace OR excluded.replace, attempts = 0,
+        replace = access_sync.replace OR excluded.replace,
+        removes = access_sync.removes OR excluded.removes, attempts = 0,
         next_attempt_at = excluded.next_attempt_at, last_error = NULL,
         marked_at = excluded.marked_at
       RETURNING 1

@@ -19,7 +19,7 @@ export interface Outage {
   readonly error: string | null;
   /** Users that may connect and wait to be added. */
   readonly toAdd: number;
-  /** Users that may not connect and wait to be removed. */
+  /** Users that wait to be removed, also from one inbound. */
   readonly toRemove: number;
 }
 
@@ -30,6 +30,9 @@ export interface Outage {
  */
 export const isRemoval: RawBuilder<boolean> = sql`
   (c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups)`;
+
+/** Of such a mark: the node has to take access away, also that to one inbound only. */
+export const removesAccess: RawBuilder<boolean> = sql`(${isRemoval} OR m.removes)`;
 
 /** Since when the node has to remove the user of such a mark. */
 export const removalSince: RawBuilder<Instant> = sql`coalesce(c.retired_at, m.marked_at)`;
@@ -58,9 +61,9 @@ const unmarked: RawBuilder<unknown> = sql`
 
 /** How many users wait for a node `n`, and the last error of one. */
 const waiting: RawBuilder<unknown> = sql`
-  (SELECT count(*) FILTER (WHERE NOT ${isRemoval})
+  (SELECT count(*) FILTER (WHERE NOT ${removesAccess})
       + (SELECT count(*) FROM ${unmarked} u) AS "toAdd",
-    count(*) FILTER (WHERE ${isRemoval}) AS "toRemove",
+    count(*) FILTER (WHERE ${removesAccess}) AS "toRemove",
     min(m.marked_at) FILTER (WHERE NOT ${isRemoval}) AS since,
     max(m.last_error) FILTER (WHERE NOT ${isRemoval}) AS error
   FROM ${marksOfNode} WHERE m.node_id = n.id)`;

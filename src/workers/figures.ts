@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
-import { isRemoval, marksOfNode, removalSince } from '../subscription/outages.ts';
+import { marksOfNode, removalSince, removesAccess } from '../subscription/outages.ts';
 
 // What an operator's monitoring watches: read from the books at once, each by an index or from a
 // small table, so that a scrape costs the same however many customers there are.
@@ -81,7 +81,7 @@ export async function readFigures(db: Db): Promise<Figure[]> {
     UNION ALL
     SELECT 'perennial_node_oldest_removal_seconds', n.id, coalesce(extract(epoch FROM
       perennial.clock() - (SELECT min(${removalSince}) FROM ${marksOfNode}
-        WHERE m.node_id = n.id AND m.urgent AND ${isRemoval})), 0)::float8
+        WHERE m.node_id = n.id AND m.urgent AND ${removesAccess})), 0)::float8
     FROM perennial.node n
     UNION ALL
     SELECT 'perennial_node_down_seconds', id,

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction } from '../../db/connect.ts';
+import { readWriteTime } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import { type Actor, record } from '../../subscription/timeline.ts';
-import { holdsCourier, lockOf } from './post.ts';
+import { holdsCourier, lockOf } from '../courier-lock.ts';
 
 // The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
 // ever delivered, and the end of one that is given up.
@@ -54,6 +54,6 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
     }
     await sql`DELETE FROM perennial.courier WHERE id = ${id}`.execute(tx);
     const event = { customerId: null, subject: `courier:${id}`, action: 'courier_forgotten' };
-    await record(tx, [{ ...event, detail: {} }], actor, await readClock(tx));
+    await record(tx, [{ ...event, detail: {} }], actor, await readWriteTime(tx));
   });
 }

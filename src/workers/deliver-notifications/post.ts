@@ -36,16 +36,6 @@ export interface CourierFacts {
   readonly failures: number;
 }
 
-/** 64 bits of the channel's id, so that two posts don't meet. */
-export const lockOf = (id: string): string =>
-  `hashtextextended('perennial courier ' || ${id}::text, 0)`;
-
-/** Whether the row `l` of `pg_locks` is the lock of the courier `c`. */
-export const holdsCourier = sql<boolean>`(
-  l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
-  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND (l.classid::bigint << 32 | l.objid::bigint) = ${sql.raw(lockOf('c.id'))})`;
-
 /** Takes the post's lock for as long as the connection lives. @returns false: somebody else has it */
 export async function tryPost(db: Db, id: string): Promise<boolean> {
   const { rows } = await sql<{ mine: boolean }>`

@@ -9,8 +9,16 @@ import { carryOut } from '../../catalog/apply.ts';
 import type { Step } from '../../catalog/difference.ts';
 import { listNodes } from '../../catalog/nodes.ts';
 import { inTransaction } from '../../db/connect.ts';
-import { type Instant, later, minuteMs, parseInstant, secondMs } from '../../kernel/instant.ts';
+import {
+  type Instant,
+  isoTime,
+  later,
+  minuteMs,
+  parseInstant,
+  secondMs,
+} from '../../kernel/instant.ts';
 import { finishMarking } from '../../subscription/marking.ts';
+import { readOutages } from '../../subscription/outages.ts';
 import { readFigures } from '../figures.ts';
 
 // Alarms about nodes: one that does not answer, and removals that a node has not confirmed.
@@ -130,6 +138,10 @@ const losses: readonly (readonly [what: string, steps: (before: never) => Step[]
     () => [{ do: 'change-plan', plan: 'basic', title: { en: 'Basic' }, groups: ['none'] }],
   ],
   ['a group of the node', (before) => [{ do: 'change-node', node: nodeWith(['none']), before }]],
+  [
+    'an inbound of the node',
+    (before) => [{ do: 'change-node', node: nodeWith(['all'], ['another']), before }],
+  ],
 ];
 
 test.each(losses)(
@@ -150,6 +162,9 @@ test.each(losses)(
     const age = figures.find(({ name }) => name === 'perennial_node_oldest_removal_seconds');
     expect(age?.values).toEqual([{ of: { node: 'nl-1' }, value: 300 }]);
     expect(await listNodes(db)).toMatchObject([{ removals: 3n, oldestRemoval: start }]);
+    await sql`UPDATE perennial.node SET down_since = ${isoTime(start)}`.execute(db);
+    expect(await readOutages(db)).toMatchObject([{ toAdd: 0, toRemove: 3 }]);
+    await sql`UPDATE perennial.node SET down_since = NULL`.execute(db);
     await sql`DELETE FROM perennial.access_sync`.execute(db);
     await look(books, after(6 * minuteMs));
     expect(await told(books)).toContain('alarm_over alarm_removal nl-1');

@@ -4,12 +4,12 @@ import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../k
 import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 import {
   downMs,
-  isRemoval,
   marksOfNode,
   type Outage,
   readLongOutages,
   readStalls,
   removalSince,
+  removesAccess,
 } from '../../subscription/outages.ts';
 import { overdueItems } from './overdue.ts';
 import type { Situation } from './rule.ts';
@@ -134,7 +134,7 @@ async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
     SELECT n.id AS node, w.waiting, w.oldest
     FROM perennial.node n CROSS JOIN LATERAL (
       SELECT count(*) AS waiting, min(${removalSince}) AS oldest FROM ${marksOfNode}
-      WHERE m.node_id = n.id AND m.urgent AND ${isRemoval}
+      WHERE m.node_id = n.id AND m.urgent AND ${removesAccess}
         AND ${removalSince} <= ${isoTime(later(now, -unconfirmedMs))}) w
     WHERE w.waiting > 0 ORDER BY n.id`.execute(tx);
   return rows.map(({ node, waiting, oldest }) => ({

@@ -12,7 +12,7 @@ import {
   told,
 } from '../../../test/delivery/stage.ts';
 import { hourMs, type Instant, later, minuteMs, parseInstant } from '../../kernel/instant.ts';
-import { lockOf } from '../deliver-notifications/post.ts';
+import { lockOf } from '../courier-lock.ts';
 import type { Preview } from '../worker.ts';
 import { raiseAlarms } from './worker.ts';
 

@@ -6,7 +6,7 @@ import { type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts'
 import type { OpenAlarm } from '../../notify/alarms.ts';
 import { noticeKinds } from '../../notify/kinds.ts';
 import { owedOn, toAdmins } from '../../notify/outbox.ts';
-import { holdsCourier } from '../deliver-notifications/post.ts';
+import { holdsCourier } from '../courier-lock.ts';
 
 // Notifications that are due and that no courier examines.
 //
