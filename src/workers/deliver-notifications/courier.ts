@@ -98,7 +98,7 @@ export class Courier {
 
   /** Delivers what is due, until nothing is. @throws Fault `post_lost`, or what the database did */
   async walk(tally: Tally, isOver: () => boolean): Promise<Walked> {
-    const { db, channel, channels } = this.#desk;
+    const { db, post, channel, channels } = this.#desk;
     await this.#takeUpLost();
     let after: DueKey | undefined;
     let busyMs = Number.POSITIVE_INFINITY;
@@ -106,7 +106,7 @@ export class Courier {
     for (;;) {
       if (this.#signal.aborted || isOver()) return { is: 'left' };
       await addressAlarms(db, channels, this.#log);
-      await writeLook(db, this.#desk.post, undefined);
+      await writeLook(db, post, undefined);
       if (after === undefined) began = await readClock(db);
       const rests = await this.#resting();
       if (rests !== undefined) return rests;
@@ -125,8 +125,7 @@ export class Courier {
         if (this.#rest.ms() > 0) continue;
         if (this.#signal.aborted) return { is: 'left' };
         if (busyMs === Number.POSITIVE_INFINITY) {
-          await writeLook(db, this.#desk.post, began);
-          return { is: 'done' };
+          return writeLook(db, post, began).then(() => ({ is: 'done' }));
         }
         await this.#bell.wait(busyMs, this.#signal);
         after = undefined;

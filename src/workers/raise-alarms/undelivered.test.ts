@@ -46,7 +46,7 @@ async function previewed({ books: { db } }: Stage): Promise<string[]> {
 
 const receipt = (stage: Stage) => oweOne(stage.books, 'receipt', 1001n);
 
-test('W3: notifications that no courier has examined for 10 minutes are reported, and the alarm is over with the first walk', async () => {
+test('W1: notifications that no courier has examined for 10 minutes are reported, and the alarm is over with the first walk', async () => {
   await using stage = await aStage({ now: start });
   await told(stage, 1001n, 149_00n);
   await receipt(stage);
@@ -63,7 +63,7 @@ test('W3: notifications that no courier has examined for 10 minutes are reported
   expect((await alarms(stage)).slice(1)).toEqual(['over']);
 });
 
-test('W3: another session that holds the lock of the courier is named', async () => {
+test('W1: another session that holds the lock of the courier is named', async () => {
   await using stage = await aStage({ now: start });
   await told(stage, 1001n, 149_00n);
   await runDelivery(stage);
@@ -87,7 +87,7 @@ test('W3: another session that holds the lock of the courier is named', async ()
   );
 });
 
-test('W3: a notification whose customer another session holds is reported with the session', async () => {
+test('W1: a notification whose customer another session holds is reported with the session', async () => {
   await using stage = await aStage({ now: start });
   const { books } = stage;
   await told(stage, 1001n, 149_00n);
@@ -105,7 +105,7 @@ test('W3: a notification whose customer another session holds is reported with t
   await session.end();
 });
 
-test('W3: legitimate waits raise nothing: a paused account, quiet hours, an unreachable customer, and a service that starts after a pause', async () => {
+test('W1: legitimate waits raise nothing: a paused account, quiet hours, an unreachable customer, and a service that starts after a pause', async () => {
   await using stage = await aStage({ now: start });
   const { books, api } = stage;
   await told(stage, 1001n, 149_00n);
