@@ -11,7 +11,6 @@ import { Bot, type Context, InlineKeyboard } from 'grammy';
 // Perennial sends its own messages with the same bot token. This bot only reads, and stores nothing.
 
 export interface Shop {
-  /** From BotFather. */
   readonly botToken: string;
   readonly botApi?: string;
   /** `http://127.0.0.1:8080`, and a token of `perennial token create shop --scope sell`. */
@@ -120,16 +119,12 @@ export function makeBot(shop: Shop): Bot {
   shopBot.callbackQuery(/^(?:buy|perennial:buy:(\d*)|buy-(new))$/, async (ctx) => {
     const [, id, isNew] = ctx.match;
     const all = (await customerOf(ctx)).subscriptions.filter(({ state }) => state !== 'revoked');
-    const named = all.find((one) => String(one.id) === id);
     if (isNew || all.length === 0) return offer(ctx, undefined, isNew ? 'new' : 'first');
-    const chosen = named ?? (all.length === 1 ? all[0] : undefined);
-    if (chosen !== undefined) {
-      const seen = `${chosen.id}:${Date.parse(chosen.expires_at).toString(36)}`;
-      return offer(ctx, chosen, seen);
-    }
+    const one = all.length === 1 ? all[0] : all.find((each) => String(each.id) === id);
+    if (one) return offer(ctx, one, `${one.id}:${Date.parse(one.expires_at).toString(36)}`);
     const buttons = new InlineKeyboard();
-    for (const { id: one, plan, expires_at } of all.slice(-buttonsMax + 1)) {
-      buttons.text(`${plan} #${one} · ${day(ctx, expires_at)}`, `perennial:buy:${one}`).row();
+    for (const { id: each, plan, expires_at } of all.slice(-buttonsMax + 1)) {
+      buttons.text(`${plan} #${each} · ${day(ctx, expires_at)}`, `perennial:buy:${each}`).row();
     }
     buttons.text(say(ctx, 'Another one', 'Ещё одну'), 'buy-new');
     return reply(ctx, say(ctx, 'Which one?', 'Какую подписку?'), buttons);
@@ -138,29 +133,30 @@ export function makeBot(shop: Shop): Bot {
   /** Prices for one subscription. Each button carries what the customer sees now (rule 3). */
   async function offer(ctx: Context, one: Subscription | undefined, seen: string) {
     const { items } = await ask<{ items: Plan[] }>('GET', `/plans?telegram_id=${ctx.from?.id}`);
-    const isRunning = one?.kind === 'paid' && one.state === 'active';
+    // Of a subscription that runs, another plan begins with the next period.
+    const running = one?.kind === 'paid' && one.state === 'active' ? one.plan : undefined;
     const buttons = items
-      .filter(({ key }) => !isRunning || key === one.plan)
       .flatMap(({ key, title, prices }) =>
         prices.map(({ period_days: days, amount, currency }) => ({
-          text: `${title[isRussian(ctx) ? 'ru' : 'en'] ?? Object.values(title)[0] ?? key} · ${days} ${say(ctx, 'days', 'дн.')} · ${amount} ${currency}`,
-          callback_data: `buy:${key}:${days}:${amount}:${seen}`,
+          text: `${running && key !== running ? say(ctx, 'Next: ', 'Затем: ') : ''}${title[isRussian(ctx) ? 'ru' : 'en'] ?? Object.values(title)[0] ?? key} · ${days} ${say(ctx, 'days', 'дн.')} · ${amount} ${currency}`,
+          callback_data: `${running && key !== running ? 'next' : 'buy'}:${key}:${days}:${amount}:${seen}`,
         })),
       )
       .filter(({ callback_data }) => Buffer.byteLength(callback_data) <= dataMax)
       .slice(0, buttonsMax)
       .map((button) => [button]);
-    await reply(ctx, say(ctx, 'Choose:', 'Выберите:'), InlineKeyboard.from(buttons));
+    if (buttons.length === 0) return reply(ctx, say(ctx, 'No plan is on sale.', 'Тарифов нет.'));
+    return reply(ctx, say(ctx, 'Choose:', 'Выберите:'), InlineKeyboard.from(buttons));
   }
 
+  const endOf = (shown = '') => new Date(Number.parseInt(shown, 36)).toISOString();
   /** The target of a purchase, and the end that the button showed. */
   function conditionsOf(seen: string | undefined): object {
     if (seen === undefined) return {};
     if (seen === 'new') return { new: true };
     if (seen === 'first') return { if_expires_at: null };
-    const [id, end = ''] = seen.split(':');
-    const shown = new Date(Number.parseInt(end, 36)).toISOString();
-    return { subscription_id: Number(id), if_expires_at: shown };
+    const [id, end] = seen.split(':');
+    return { subscription_id: Number(id), if_expires_at: endOf(end) };
   }
 
   const bought = /^buy:([a-z0-9_-]+):(\d{1,4}):([\d.]+)(?::(new|first|\d{1,16}:[a-z0-9]{1,9}))?$/;
@@ -173,6 +169,14 @@ export function makeBot(shop: Shop): Bot {
     await reply(ctx, say(ctx, `Done: it runs until ${until}.`, `Готово: действует до ${until}.`));
   });
 
+  const chosenNext = /^next:([a-z0-9_-]+):(\d{1,4}):([\d.]+):(\d{1,16}):([a-z0-9]{1,9})$/;
+  shopBot.callbackQuery(chosenNext, async (ctx) => {
+    const [, plan, days, price, id, end] = ctx.match;
+    const change = { next: { plan, period_days: Number(days) }, price, if_expires_at: endOf(end) };
+    await ask('PATCH', `${me(ctx)}/subscriptions/${id}`, undefined, change);
+    await reply(ctx, say(ctx, 'Done: with the next period.', 'Готово: со следующего периода.'));
+  });
+
   shopBot.callbackQuery('balance', async (ctx) => {
     const { balance, currency, subscriptions } = await customerOf(ctx);
     const lines = subscriptions
@@ -183,17 +187,15 @@ export function makeBot(shop: Shop): Bot {
 
   // `perennial:top_up:ID` is the button under Perennial's own message about a low balance.
   shopBot.callbackQuery(/^(?:top-up|perennial:top_up:\d*)$/, async (ctx) => {
-    const buttons = new InlineKeyboard();
-    for (const sum of sums) buttons.text(`${sum}`, `pay:${sum}`);
-    await reply(ctx, say(ctx, 'How much?', 'На сколько пополнить?'), buttons);
+    const buttons = sums.map((sum) => ({ text: `${sum}`, callback_data: `pay:${sum}` }));
+    await reply(ctx, say(ctx, 'How much?', 'Какая сумма?'), InlineKeyboard.from([buttons]));
   });
 
   // This stands for a payment provider, and gives money to each person who taps. A real provider
   // calls you after the payment: credit it then, under the provider's own reference.
   shopBot.callbackQuery(new RegExp(`^pay:(${sums.join('|')})$`), async (ctx) => {
     const payment = { amount: ctx.match[1], provider: 'pretended', provider_ref: keyOf(ctx) };
-    const path = `${me(ctx)}/top-ups`;
-    const { balance } = await ask<{ balance: string }>('POST', path, keyOf(ctx), payment);
+    const { balance } = await ask<Customer>('POST', `${me(ctx)}/top-ups`, keyOf(ctx), payment);
     await reply(ctx, say(ctx, `Your balance is ${balance}.`, `Ваш баланс: ${balance}.`));
   });
 
@@ -206,14 +208,12 @@ export function makeBot(shop: Shop): Bot {
         const now = on ? say(ctx, 'on', 'включено') : say(ctx, 'off', 'выключено');
         return [{ text: `${plan} #${id}: ${now}`, callback_data: `renewal:${id}:${!on}` }];
       });
-    const text = say(ctx, 'Tap to switch:', 'Нажмите, чтобы переключить:');
-    await reply(ctx, text, InlineKeyboard.from(buttons));
+    await reply(ctx, say(ctx, 'Tap to switch:', 'Переключить:'), InlineKeyboard.from(buttons));
   });
 
   shopBot.callbackQuery(/^renewal:(\d{1,16}):(true|false)$/, async (ctx) => {
     const on = ctx.match[2] === 'true';
-    const path = `${me(ctx)}/subscriptions/${ctx.match[1]}`;
-    await ask('PATCH', path, undefined, { auto_renew: on });
+    await ask('PATCH', `${me(ctx)}/subscriptions/${ctx.match[1]}`, undefined, { auto_renew: on });
     await reply(ctx, on ? say(ctx, 'On.', 'Включено.') : say(ctx, 'Off.', 'Выключено.'));
   });
 

@@ -144,7 +144,7 @@ test('the buttons of the product’s own messages lead to a purchase and to a to
   const id = await payer(perennial.books, 7n, 500_00n);
   const end = Date.parse('2026-12-24T09:00:00.000Z').toString(36);
   const offered = await tap(`perennial:buy:${id}`);
-  expect(offered.data).toEqual([
+  expect(offered.data.filter((data) => data.startsWith('buy:'))).toEqual([
     `buy:basic:30:149.00:${id}:${end}`,
     `buy:basic:90:399.00:${id}:${end}`,
   ]);
@@ -156,6 +156,49 @@ test('the buttons of the product’s own messages lead to a purchase and to a to
   await paysIn(perennial.books, 7n, 10_00n);
   await buys(perennial.books, 7n, { plan: 'mini', isNew: true });
   expect((await tap('buy')).data).toContain(`perennial:buy:${id}`);
+});
+
+test('a customer whose price was withdrawn moves to another plan by the button of the message', async () => {
+  const { perennial, tap } = await opened();
+  const { books, ask } = perennial;
+  const id = await payer(books, 7n, 500_00n);
+  const end = Date.parse('2026-12-24T09:00:00.000Z').toString(36);
+  await books.pool.query(
+    `UPDATE perennial.plan SET retired_at = perennial.clock() WHERE key = 'basic'`,
+  );
+  const { data } = await tap(`perennial:buy:${id}`);
+  const choice = data.find((each) => each.startsWith('next:plus:30:')) ?? '';
+  expect(choice).toMatch(new RegExp(`:${id}:${end}$`));
+  expect(data.every((each) => each.startsWith('next:'))).toBe(true);
+  // A second tap changes nothing more.
+  expect((await tap(choice)).text).toBe('Done: with the next period.');
+  expect((await tap(choice)).text).toBe('Done: with the next period.');
+  const { json } = await ask('GET', '/v1/customers/7');
+  expect(json.subscriptions).toMatchObject([{ plan: 'basic', next_plan: 'plus' }]);
+  await paysIn(books, 7n, 500_00n);
+  await books.setClock('2026-12-24T08:00:00Z');
+  expect(await runOf(books, 'auto-renewal')).toMatchObject({ changed: 1n });
+  // The same button under an old message: the end that the customer saw has changed.
+  expect((await tap(choice)).text).toBe('This offer is old.');
+});
+
+test('after the end, the same button leads to a purchase; without any plan the bot says so', async () => {
+  const { perennial, tap } = await opened();
+  const { books } = perennial;
+  const id = await payer(books, 7n, 500_00n);
+  await tap(`renewal:${id}:false`);
+  await books.pool.query(
+    `UPDATE perennial.plan SET retired_at = perennial.clock() WHERE key = 'basic'`,
+  );
+  await books.setClock('2026-12-26T09:00:00Z');
+  await runOf(books, 'fast-expiry-cleanup');
+  const { data } = await tap(`perennial:buy:${id}`);
+  const choice = data.find((each) => each.startsWith('buy:plus:30:')) ?? '';
+  expect((await tap(choice)).text).toMatch(/^Done: it runs until/);
+  await books.pool.query(`UPDATE perennial.plan SET retired_at = perennial.clock()`);
+  const none = await tap(`perennial:buy:${id}`);
+  expect(none.text).toBe('No plan is on sale.');
+  expect(none.data).toContain('balance');
 });
 
 test('the bot is silent in a group', async () => {
