@@ -4,11 +4,13 @@ import type { Check } from './check.ts';
 import { conservation } from './conservation.ts';
 import { impossibleAccess } from './impossible-access.ts';
 import { impossibleSubscriptions } from './impossible-subscriptions.ts';
+import { installation } from './installation.ts';
 import { notifications } from './notifications.ts';
 import { oneCharge } from './one-charge.ts';
 import { payments } from './payments.ts';
 import { receipts } from './receipts.ts';
 import { refunds } from './refunds.ts';
+import { rights } from './rights.ts';
 
 import { servedParts, termChecks } from './terms.ts';
 
@@ -28,6 +30,7 @@ export const checks: readonly Check[] = [
   ...servedParts,
   ...keptAccess,
   ...noFreeAccess,
+  ...rights,
   ...receipts,
   ...notifications,
   ...isolation,
@@ -36,6 +39,7 @@ export const checks: readonly Check[] = [
   ...termChecks,
   ...impossibleAccess,
   ...times,
+  ...installation,
 ];
 
 /** What the promises are called; `null` are the states that can't be. */

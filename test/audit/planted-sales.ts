@@ -1,5 +1,5 @@
 import type { Planted } from './planted.ts';
-import { entry, type Ids } from './planting.ts';
+import { entry, type Ids, type Scene } from './planting.ts';
 
 // What was sold otherwise than its terms, its payment or its time say, with a ledger that is right.
 
@@ -46,7 +46,29 @@ const end = ({ subscription, charge }: Ids) => `
     'starts_at', ${utc('starts_at')}, 'ends_at', ${utc('ends_at')})
     FROM period WHERE ledger_entry_id = ${charge}) WHERE dedupe_key = 'receipt:${charge}';`;
 
+/** A grant of a day with its event, whose period and end are `days` longer. */
+const longerGrant = ({ victim: { customer, subscription } }: Scene, days: number) => `
+  INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
+  SELECT id, customer_id, 'grant', plan, expires_at, expires_at + interval '${1 + days} days', 'RUB'
+  FROM subscription WHERE id = ${subscription};
+  UPDATE subscription SET expires_at = expires_at + interval '${1 + days} days'
+  WHERE id = ${subscription};
+  INSERT INTO event (customer_id, subject, action, actor, at, detail)
+  VALUES (${customer}, 'subscription:${subscription}', 'granted', 'cli', clock(), '{"days": 1}');`;
+
 export const soldOtherwise: readonly Planted[] = [
+  ...[1, 365].map((days) => ({
+    check: 'grant-is-its-event',
+    what: `a grant that is ${days} days longer than its event states`,
+    statements: (scene: Scene) => longerGrant(scene, days),
+  })),
+  {
+    check: 'revoked-has-its-event',
+    what: 'a subscription that no command revoked',
+    statements: ({ victim: { subscription } }) => `
+      UPDATE subscription SET state = 'revoked' WHERE id = ${subscription};
+      UPDATE credential SET retired_at = clock() WHERE subscription_id = ${subscription};`,
+  },
   {
     check: 'amount-is-its-price',
     what: 'a double price, with its ledger and its receipt',

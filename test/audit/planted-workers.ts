@@ -54,6 +54,30 @@ export const ofWorkers: readonly PlantedWork[] = [
     `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
      VALUES ('auto-renewal', 'y', 'x', '2126-01-01Z', clock())`,
   ),
+  {
+    check: 'window-fits-its-periods',
+    names: 'setting renewal',
+    statements: `INSERT INTO setting (key, value) VALUES ('renewal', '{"window_ms": 1728000000}')
+      ON CONFLICT (key) DO UPDATE SET value = setting.value || excluded.value`,
+  },
+  {
+    check: 'clock-is-watched',
+    names: 'clock_state deletions_at',
+    statements: `UPDATE clock_state SET deletions_at = ${far}`,
+  },
+  {
+    check: 'price-review-ends',
+    names: 'price_review',
+    statements: `
+      INSERT INTO worker_state (worker, runs, passed_at) VALUES ('expiry-reminders', 1, clock());
+      INSERT INTO price_review (ordered_at) VALUES (clock() - interval '25 hours')`,
+  },
+  {
+    check: 'quarantine-has-its-item',
+    names: 'quarantine auto-renewal 999999',
+    statements: `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
+     VALUES ('auto-renewal', '999999', 'x', clock(), clock())`,
+  },
   waits('node nl-1: open_until', `UPDATE node SET open_until = ${far}`),
   waits('node nl-1: reconcile_open_until', `UPDATE node SET reconcile_open_until = ${far}`),
   {

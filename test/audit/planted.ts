@@ -112,6 +112,7 @@ const ofMoney: readonly Planted[] = [
   {
     check: 'one-period-a-start',
     what: 'the same month twice',
+    also: ['grant-is-its-event'],
     statements: ({ victim }) => `
       DROP INDEX IF EXISTS period_one_charge;
       INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
@@ -121,6 +122,7 @@ const ofMoney: readonly Planted[] = [
   {
     check: 'no-overlap',
     what: 'a period that begins within another',
+    also: ['grant-is-its-event'],
     statements: ({ victim }) => `
       INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
       SELECT subscription_id, customer_id, 'grant', plan, starts_at + interval '1 ms', ends_at,
@@ -181,6 +183,7 @@ const ofCharges: readonly Planted[] = [
   {
     check: 'free-costs-nothing',
     what: 'a gift with a price',
+    also: ['grant-is-its-event'],
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS free_costs_nothing;
       ${followingPeriod(victim, { amount_minor: 1 })}`,
@@ -314,6 +317,7 @@ const ofSubscriptions: readonly Planted[] = [
   {
     check: 'change-is-planned',
     what: 'a period with another length, of which the subscription does not know',
+    also: ['grant-is-its-event'],
     statements: ({ victim }) => followingPeriod(victim, { period_days: 90 }, 90),
   },
   {
@@ -346,6 +350,7 @@ const ofAccess: readonly Planted[] = [
   {
     check: 'ended-has-no-credential',
     what: 'a revoked one whose credential lives on',
+    also: ['revoked-has-its-event'],
     statements: ({ victim }) =>
       `UPDATE subscription SET state = 'revoked' WHERE id = ${victim.subscription}`,
     rows: ({ victim }) => ({

@@ -1,0 +1,84 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check } from './check.ts';
+
+// Settings, clocks and jobs of the installation, which belong to no customer.
+
+interface OfNobody {
+  readonly customer_id: null;
+}
+
+const windowFits = check<OfNobody & { window_ms: bigint; days: number }>({
+  id: 'window-fits-its-periods',
+  promise: 2,
+  title: 'the window of renewals is at most half of the shortest period on sale',
+  find: (now) => sql`
+    SELECT NULL::bigint AS customer_id, (r.value->>'window_ms')::bigint AS window_ms,
+      min(price.period_days) AS days
+    FROM perennial.setting r
+    CROSS JOIN (SELECT DISTINCT ON (plan, period_days, currency) plan, period_days, amount_minor
+      FROM perennial.plan_price WHERE valid_from <= ${now}
+      ORDER BY plan, period_days, currency, valid_from DESC) price
+    JOIN perennial.plan p ON p.key = price.plan AND p.retired_at IS NULL
+    WHERE r.key = 'renewal' AND price.amount_minor IS NOT NULL
+    GROUP BY r.value
+    HAVING (r.value->>'window_ms')::bigint > min(price.period_days) * 43200000::bigint`,
+  rows: () => ({ setting: ['renewal'] }),
+  say: ({ window_ms, days }) =>
+    `renewal.window is ${window_ms / 3_600_000n} h, more than half of the period of ${days} days`,
+});
+
+const clockIsWatched = check<OfNobody & { wrong: string }>({
+  id: 'clock-is-watched',
+  promise: null,
+  title: 'the time sentinel has its state, and none of its times lies in the future',
+  find: (now) => sql`
+    SELECT NULL::bigint AS customer_id, wrong.name AS wrong
+    FROM (SELECT true AS one) always LEFT JOIN perennial.clock_state c ON true
+    CROSS JOIN perennial.installation i
+    CROSS JOIN LATERAL (VALUES ('only_row', c.only_row IS NULL),
+      ('mark_at', c.mark_at > ${now} + interval '1 minute'),
+      ('deletions_at', c.deletions_at > ${now} + interval '1 minute'),
+      ('deletions_next_at', c.deletions_next_at > ${now} + interval '1 minute'))
+      AS wrong (name, is_wrong)
+    WHERE wrong.is_wrong AND (wrong.name = 'only_row' OR c.suspect_cause IS NULL)
+      AND NOT (wrong.name = 'mark_at' AND i.test AND i.clock_at IS NOT NULL)`,
+  rows: ({ wrong }) => ({ clock_state: [wrong] }),
+  say: ({ wrong }) =>
+    wrong === 'only_row'
+      ? 'clock_state has no row, so no wrong time is detected'
+      : `clock_state: ${wrong} lies in the future, and the clock is not suspicious`,
+});
+
+const reviewEnds = check<OfNobody & { id: bigint; ordered_at: Instant }>({
+  id: 'price-review-ends',
+  promise: 6,
+  title: 'the review of a changed price ends within a day of work',
+  find: () => sql`
+    SELECT NULL::bigint AS customer_id, r.id, r.ordered_at FROM perennial.price_review r
+    WHERE r.ordered_at < (SELECT max(passed_at) - interval '24 hours' FROM perennial.worker_state
+      WHERE worker = 'expiry-reminders')`,
+  rows: ({ id }) => ({ price_review: [id] }),
+  say: ({ id, ordered_at }) =>
+    `price review ${id} was ordered at ${isoTime(ordered_at)}, and runs since then left it`,
+});
+
+/** Workers whose items are subscriptions. */
+const ofSubscriptions = sql`('auto-renewal', 'fast-expiry-cleanup', 'trial-notifications',
+  'expiry-reminders')`;
+
+const quarantineHasItsItem = check<OfNobody & { worker: string; item: string }>({
+  id: 'quarantine-has-its-item',
+  promise: 9,
+  title: 'a subscription in quarantine exists',
+  find: () => sql`
+    SELECT NULL::bigint AS customer_id, q.item, q.worker FROM perennial.quarantine q
+    WHERE q.worker IN ${ofSubscriptions} AND q.item ~ '^[0-9]{1,18}$' AND NOT EXISTS (
+      SELECT FROM perennial.subscription s
+      WHERE s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END)`,
+  rows: ({ worker, item }) => ({ quarantine: [`${worker} ${item}`] }),
+  say: ({ worker, item }) =>
+    `${worker} has subscription ${item} in quarantine, which does not exist`,
+});
+
+export const installation = [windowFits, clockIsWatched, reviewEnds, quarantineHasItsItem];

@@ -1,0 +1,49 @@
+import { sql } from 'kysely';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { check, keptSince } from './check.ts';
+
+// Promise 5, rights that an operator gives or takes: each has its event in the timeline. Customers
+// who are older than the oldest kept event are left out.
+
+interface OfSubscription {
+  readonly customer_id: bigint;
+  readonly id: bigint;
+  readonly subscription_id: bigint;
+}
+
+const hasAllEvents = sql`EXISTS (SELECT FROM perennial.customer c
+  WHERE c.id = s.customer_id AND c.created_at >= ${keptSince('events')})`;
+
+/** A refund takes a grant back, and leaves its served part. */
+const grantIsItsEvent = check<OfSubscription & { starts_at: Instant; ends_at: Instant }>({
+  id: 'grant-is-its-event',
+  promise: 5,
+  title: 'a granted period is as long as the days of its event',
+  find: () => sql`
+    SELECT s.customer_id, s.id, s.subscription_id, s.starts_at, s.ends_at
+    FROM perennial.period s
+    LEFT JOIN (SELECT DISTINCT customer_id, subject, (detail->>'days')::int AS days
+      FROM perennial.event WHERE action = 'granted') v
+      ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.subscription_id
+        AND v.days * interval '24 hours' = s.ends_at - s.starts_at
+    WHERE s.source = 'grant' AND s.refunded_at IS NULL AND s.part_of IS NULL
+      AND v.days IS NULL AND ${hasAllEvents}`,
+  rows: ({ id, subscription_id }) => ({ subscription: [subscription_id], period: [id] }),
+  say: ({ id, starts_at, ends_at }) =>
+    `period ${id} was granted from ${isoTime(starts_at)} to ${isoTime(ends_at)}, and no event grants as many days`,
+});
+
+const revokedHasItsEvent = check<Omit<OfSubscription, 'subscription_id'>>({
+  id: 'revoked-has-its-event',
+  promise: 4,
+  title: 'a revoked subscription was revoked by a command',
+  find: () => sql`
+    SELECT s.customer_id, s.id FROM perennial.subscription s
+    WHERE s.state = 'revoked' AND ${hasAllEvents} AND NOT EXISTS (
+      SELECT FROM perennial.event v WHERE v.customer_id = s.customer_id
+        AND v.subject = 'subscription:' || s.id AND v.action = 'revoked')`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id }) => `subscription ${id} is revoked, and no event revokes it`,
+});
+
+export const rights = [grantIsItsEvent, revokedHasItsEvent];
