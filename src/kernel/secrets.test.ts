@@ -12,6 +12,22 @@ test.for<[string, string]>([
   ['smtp://me@mail.example:geheim@host:587', 'smtp://me@mail.example:***@host:587'],
   ['postgres://db/x?user=u&password=geheim', 'postgres://db/x?user=u&password=***'],
   ['host=db password=geheim user=u', 'host=db password=*** user=u'],
+  [`postgres://u:ge'heim@db/x`, 'postgres://u:***@db/x'],
+  ['postgres://u:ge"heim@db/x', 'postgres://u:***@db/x'],
+  ['postgres://u:ge<heim@db/x', 'postgres://u:***@db/x'],
+  ['postgres://u:ge heim@db/x', 'postgres://u:***@db/x'],
+  ['cannot open "postgres://u:ge heim@db/x" now', 'cannot open "postgres://u:***@db/x" now'],
+  ['{"password":"geheim","user":"u"}', '{"password":"***","user":"u"}'],
+  ['{"password": "ge\\"heim"}', '{"password": "***"}'],
+  ['password: geheim', 'password: ***'],
+  ['  password: "ge heim"', '  password: "***"'],
+  [`password='ge heim' user=u`, `password='***' user=u`],
+  ['PGPASSWORD=ge heim', 'PGPASSWORD=***'],
+  ['PGPASSWORD=ge heim PGUSER=u', 'PGPASSWORD=*** PGUSER=u'],
+  ['hysteria2://geheim@host:443?x=y', 'hysteria2://***'],
+  ['hy2://geheim@host:443', 'hy2://***'],
+  ['tuic://0b1c:geheim@host:443', 'tuic://***'],
+  ['email.password: is missing; password: geheim', 'email.password: is missing; password: ***'],
   [`is "${bot}"`, 'is "***"'],
   [`https://api.telegram.org/bot${bot}/getMe`, 'https://api.telegram.org/bot***/getMe'],
   [`prn_AbCd1234${'geheim'.repeat(6)}`, 'prn_AbCd1234***'],
@@ -25,6 +41,11 @@ test.for<[string, string]>([
 test.for([
   'node nl-1: 10.0.0.1:50051 does not answer',
   'postgres://db:5432/perennial',
+  'postgres://db:5432/perennial refused anna@example.net',
+  'token refused: ask for a new one',
+  'the token "test" lacks the scope metrics',
+  'password authentication failed for user "u"',
+  'two URLs: https://a.example:443/x and https://b.example:444/y',
   'http://127.0.0.1:8080/v1/customers/7',
   'anna@example.net wrote at 2026-11-24T09:00:00.000Z',
   'needs a valid token, as "Authorization: Bearer prn_…"',
@@ -38,6 +59,29 @@ test('a password in a URL never stays, whatever characters it has', () => {
     fc.property(fc.stringMatching(/^[!#-&(-;=?-_a-z{-~]{1,20}$/), (noise) => {
       const masked = maskSecrets(`cannot open postgres://u:Geheim1${noise}@db:5432/x now`);
       expect(masked).not.toContain('Geheim1');
+    }),
+    { seed, numRuns: 300 },
+  );
+});
+
+test('a line of JSON stays JSON, whatever is masked in it', () => {
+  const seed = seedInUse();
+  const secret = fc.constantFrom(
+    'postgres://u:ge"heim@db',
+    'postgres://u:ge heim',
+    'password="',
+    'password="ge heim"',
+    "password='ge heim'",
+    'PGPASSWORD=ge heim',
+    'token:',
+    'password: geheim',
+    'anna@example.net',
+  );
+  const line = fc.dictionary(fc.constantFrom('password', 'token', 'msg', 'url', 'n'), secret);
+  fc.assert(
+    fc.property(line, fc.constantFrom(null, 7), (fields, value) => {
+      const masked = maskSecrets(JSON.stringify({ ...fields, secret: value, last: fields }));
+      expect(Object.keys(JSON.parse(masked) as object)).toContain('last');
     }),
     { seed, numRuns: 300 },
   );

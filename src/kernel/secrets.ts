@@ -2,15 +2,34 @@
 // The time grows linearly with the length of the text. Each search begins at a fixed text or at the
 // start of a word, and the masks of URLs search each run of characters once.
 
+const keys = 'passw(?:or)?d|passphrase|secret|token|api_?key';
+/** Words after the place of a setting in a sentence of this program. */
+const verbs = '(?:is|are|must|has|does|cannot|expected|needs|there) ';
+/** A name of a secret before a value in quotes. */
+const named = (value: string): RegExp =>
+  new RegExp(String.raw`(${keys})(\\?["']?\s{0,4}[:=]\s{0,4})${value}`, 'gi');
+
 const secrets: readonly (readonly [RegExp, string])[] = [
   // Tokens of the API: the first 8 characters name the token and are no secret.
   [/\bprn_([0-9A-Za-z]{8})[0-9A-Za-z]{16,}/g, 'prn_$1***'],
   // Tokens of Telegram's bots.
   [/\b(bot)?\d{5,20}:[\w-]{20,}/g, '$1***'],
-  // A value that is named as a secret: `?password=…`, `PGPASSWORD=…`.
-  [/(passw(?:or)?d|passphrase|secret|token|api_?key)=(?!\*\*\*)[^&\s"',;\\]+/gi, '$1=***'],
+  // The password of a URL with a quote or a space. A port or the end of a quoted text ends the search.
+  [
+    /(:\/\/[^\s/@:"'<>`[]*:)(?!\s|\*\*\*@|password@|\d{1,5}(?:[/?#\s"'),;\\]|$))(?:(?!:\/\/|"[,}\]\s:])[^\n@]){1,200}@(?:[^\s"'<>`@]*@)*/g,
+    '$1***@',
+  ],
+  // A value that is named as a secret: `?password=…`, `PGPASSWORD=…`, `"password":"…"`.
+  [/(PASSWORD=)(?!\*\*\*|["'])(?:(?! \w+=|\\?"|\\n)[^\n&;,])+/g, '$1***'],
+  [named(String.raw`"(?!\*\*\*"|[,}\]])(?:[^"\\\n]|\\[^\n])*"`), '$1$2"***"'],
+  [named(String.raw`\\"(?!\*\*\*)[^"\\\n]*\\"`), '$1$2\\"***\\"'],
+  [named(String.raw`'(?!\*\*\*')(?:[^'"\\\n]|\\[^\n])*'`), "$1$2'***'"],
+  [new RegExp(String.raw`(${keys})=(?!\*\*\*)[^&\s"',;\\]+`, 'gi'), '$1=***'],
+  // YAML: a whole line, or a word of a sentence. `email.password: is missing` is a sentence of ours.
+  [new RegExp(String.raw`^([ \t-]*(?:${keys}): )(?!${verbs}|\*\*\*)[^"'\n]+$`, 'gim'), '$1***'],
+  [new RegExp(String.raw`(?<![.\w])(${keys}): (?!${verbs}|\*\*\*)[^\s"',;\\]+`, 'gi'), '$1: ***'],
   // Links open nodes, and the subscription URL lists links.
-  [/\b(vless|vmess|trojan|ss):\/\/[^\s"'\\]+/gi, '$1://***'],
+  [/\b(vless|vmess|trojan|ss|hysteria2?|hy2|tuic|socks5?):\/\/[^\s"'\\]+/gi, '$1://***'],
   [/\/sub\/[\w-]{16,}/g, '/sub/***'],
 ];
 
