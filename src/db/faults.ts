@@ -77,6 +77,15 @@ export function faultOf(error: unknown): Fault {
   return new Fault('bug', 'unexpected', error.message, error);
 }
 
+/**
+ * A wait for a row that another session has locked was too long. A wait for a table is none: its
+ * error has no position of a row. The text around the position depends on the language.
+ */
+export function isRowLocked({ code, cause }: Fault): boolean {
+  const where = (cause as { readonly where?: unknown } | undefined)?.where;
+  return code === 'pg_55P03' && typeof where === 'string' && /\(\d+,\d+\)/.test(where);
+}
+
 /** A failed attempt at several addresses of a host has no text in its outer error. */
 function sentenceOf(error: Error): string {
   if (error.message !== '' || !(error instanceof AggregateError)) return error.message;

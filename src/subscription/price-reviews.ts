@@ -121,13 +121,24 @@ async function readChunk(tx: Tx, job: Job, until: Instant): Promise<Chunk> {
   return { customers: [...new Set(customers)], last: rows.at(-1) };
 }
 
-/** Locks the rows and nothing else (rule 1). @returns those that no other transaction holds */
+/**
+ * Locks the rows and nothing else (rule 1).
+ * @returns those of which no other transaction holds the customer or a subscription
+ */
 async function lockCustomers(tx: Tx, ids: readonly CustomerId[]): Promise<CustomerId[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<{ id: CustomerId }>`
     SELECT id FROM perennial.customer WHERE id = ${anyOf('bigint', ids)}
     FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
-  return rows.map((row) => row.id);
+  const customers = rows.map((row) => row.id);
+  const active = sql`customer_id = ${anyOf('bigint', customers)} AND state = 'active'`;
+  const { rows: busy } = await sql<{ id: CustomerId }>`
+    WITH free AS MATERIALIZED (SELECT id FROM perennial.subscription WHERE ${active}
+      FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT customer_id AS id FROM perennial.subscription
+    WHERE ${active} AND id NOT IN (SELECT id FROM free)`.execute(tx);
+  const waiting = new Set(busy.map((row) => row.id));
+  return customers.filter((id) => !waiting.has(id));
 }
 
 async function remind(

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { anyOf } from '../db/unnest.ts';
-import type { CustomerId, RunId } from '../kernel/ids.ts';
+import type { RunId, SubscriptionId } from '../kernel/ids.ts';
 import { readPriceList } from '../subscription/price-list.ts';
 import type { Setting } from './in-hand.ts';
 import { isolate, release } from './quarantine.ts';
@@ -20,7 +20,7 @@ export async function carryOut<Facts, Outcome>(
   progress: Progress,
   locked: () => void = () => undefined,
 ): Promise<Tally> {
-  const mine = await lockCustomers(tx, items);
+  const mine = await lockItems(tx, items);
   locked();
   const moment: Moment = {
     ...setting,
@@ -41,17 +41,23 @@ export async function carryOut<Facts, Outcome>(
 }
 
 /**
- * Locks the customers of these items and gives the items of those that it got. A customer whom
- * another run, a purchase or a top-up holds is left out: that one, or the next run, sees to it.
- * Nobody waits while holding, so runs can't deadlock.
+ * Locks the subscriptions of these items and their customers, and returns the items of the customers
+ * whose rows it got. If another session holds a subscription, all items of its customer wait,
+ * because the subscriptions of a customer are paid in the order of their ends. This statement never
+ * waits for a row, so runs cannot deadlock.
  */
-async function lockCustomers(tx: Tx, items: readonly Found[]): Promise<Found[]> {
-  const customers = [...new Set(items.map((item) => item.customerId))];
-  const { rows } = await sql<{ id: CustomerId }>`
-    SELECT id FROM perennial.customer WHERE id = ${anyOf('bigint', customers)}
+async function lockItems(tx: Tx, items: readonly Found[]): Promise<Found[]> {
+  const ids = items.map((item) => item.subscriptionId);
+  const { rows } = await sql<{ id: SubscriptionId }>`
+    SELECT s.id FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    WHERE s.id = ${anyOf('bigint', ids)}
     FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
   const locked = new Set(rows.map((row) => row.id));
-  return items.filter((item) => locked.has(item.customerId));
+  if (locked.size === items.length) return [...items];
+  const waiting = new Set(
+    items.filter((item) => !locked.has(item.subscriptionId)).map((item) => item.customerId),
+  );
+  return items.filter((item) => !waiting.has(item.customerId));
 }
 
 /** Retries that were decided: they are in no quarantine any more, whatever was decided. */

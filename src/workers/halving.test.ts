@@ -1,14 +1,19 @@
 import { expect, test } from 'vitest';
+import { isRowLocked } from '../db/faults.ts';
 import { Fault } from '../kernel/faults.ts';
 import { Halving } from './halving.ts';
 
 const fault = new Fault('permanent', 'pg_P0001', 'test');
+
+const cause = { where: 'while updating tuple (0,7) in relation "credential"' };
+const locked = new Fault('transient', 'pg_55P03', 'lock timeout', cause);
 
 /** Fails every attempt on a batch of so many, as a run would. @returns attempts */
 function failAll(halving: Halving, items: number): number {
   switch (halving.failed(items, fault)) {
     case 'leave':
     case 'isolate':
+    case 'skip':
       return 1;
     case 'halve':
       return (
@@ -33,4 +38,22 @@ test('after 50 isolated items halving goes on until 64 attempts in a row failed'
   for (let n = 0; n < 64; n += 1) expect(halving.failed(2, fault)).toBe('halve');
   expect(halving.failed(2, fault)).toBe('leave');
   expect(halving.failed(1, fault)).toBe('leave');
+});
+
+test('an item with a locked row is skipped, and 64 attempts in a row that failed leave the rest', () => {
+  const halving = new Halving();
+  expect(halving.failed(2, locked)).toBe('halve');
+  for (let n = 1; n < 64; n += 1) expect(halving.failed(1, locked)).toBe('skip');
+  expect(halving.leftBy).toBeUndefined();
+  expect(halving.failed(2, locked)).toBe('leave');
+  expect(halving.leftBy).toBe(locked);
+  halving.succeeded();
+  expect(halving.failed(1, locked)).toBe('skip');
+});
+
+test('a wait for a locked table is no wait for a row', () => {
+  expect(isRowLocked(locked)).toBe(true);
+  expect(isRowLocked(new Fault('transient', 'pg_55P03', 'lock timeout', new Error('')))).toBe(
+    false,
+  );
 });

@@ -1,3 +1,4 @@
+import { isRowLocked } from '../db/faults.ts';
 import type { Fault } from '../kernel/faults.ts';
 import { isolatedMax } from './quarantine.ts';
 
@@ -8,6 +9,8 @@ import { isolatedMax } from './quarantine.ts';
 // 3. From then on a bad item is left as it is, and the run fails at its end. Halving goes on for the
 //    good items, unless 64 attempts in a row failed: then all items fail, and batches are left whole.
 // 4. The retries of quarantine have their own count, and never fail the run.
+// 5. A row that another session has locked is no failure of its item: the item is skipped. After 64
+//    attempts in a row that failed, batches are left whole, and the run fails at its end.
 
 /**
  * In a batch of which a tenth fails, fewer attempts in a row fail. If all items fail, rule 3 costs
@@ -26,9 +29,11 @@ export class Halving {
   }
 
   /** What becomes of so many items whose transaction failed. */
-  failed(items: number, fault: Fault): 'isolate' | 'halve' | 'leave' {
+  failed(items: number, fault: Fault): 'isolate' | 'halve' | 'leave' | 'skip' {
     this.#fruitless += 1;
-    const isFull = this.#isolated >= isolatedMax;
+    const isLocked = isRowLocked(fault);
+    if (items === 1 && isLocked && this.#fruitless <= fruitlessMax) return 'skip';
+    const isFull = isLocked || this.#isolated >= isolatedMax;
     if (items > 1 && !(isFull && this.#fruitless > fruitlessMax)) return 'halve';
     if (items > 1 || isFull) {
       this.leftBy = fault;

@@ -1,6 +1,7 @@
+import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
-import { faultOf } from '../db/faults.ts';
+import { faultOf, isRowLocked } from '../db/faults.ts';
 import { Fault } from '../kernel/faults.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { carryOut } from './batch.ts';
@@ -39,10 +40,13 @@ export async function afterFault<Facts, Outcome>(
   halving: Halving,
 ): Promise<void> {
   const fault = faultOf(error);
-  if (page.length === 0 || !isOfTheItem(fault)) throw fault;
+  const isLocked = isRowLocked(fault);
+  if (page.length === 0 || !(isLocked || isOfTheItem(fault))) throw fault;
   switch (halving.failed(page.length, fault)) {
     case 'leave':
       return;
+    case 'skip':
+      return logSkipped(worker.name, page[0] as Found, fault, context);
     case 'isolate':
       return quarantineOne(worker, page[0] as Found, fault, context, id, progress);
     case 'halve':
@@ -57,11 +61,22 @@ export async function afterFault<Facts, Outcome>(
   // when the halves part it.
   const middle = Math.ceil(page.length / 2);
   for (const half of [page.slice(0, middle), page.slice(middle)]) {
-    await attempt(worker, half, context, id, progress, halving);
+    await attempt(worker, half, context, id, progress, halving, isLocked);
   }
 }
 
-/** A batch outside of the walk: halves, and retries of quarantine. */
+/** A further wait for a row that another session held for the whole lock timeout. */
+const halfLockMs = 500;
+
+function logSkipped(worker: string, item: Found, fault: Fault, { log }: RunContext): void {
+  const skipped = { worker, item: item.subscriptionId.toString(), code: fault.code, err: fault };
+  log.warn(skipped, 'item skipped, another session has locked a row of it');
+}
+
+/**
+ * A batch outside of the walk: halves, and retries of quarantine.
+ * @param isLocked the whole batch waited too long for a lock: its halves wait for less
+ */
 async function attempt<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
   items: readonly Found[],
@@ -69,11 +84,13 @@ async function attempt<Facts, Outcome>(
   id: RunId,
   progress: Progress,
   halving: Halving,
+  isLocked = false,
 ): Promise<void> {
   try {
-    const tally = await inTransaction(context.db, async (tx) =>
-      carryOut(worker, tx, items, await readSetting(tx), context, id, progress),
-    );
+    const tally = await inTransaction(context.db, async (tx) => {
+      if (isLocked) await sql`SET LOCAL lock_timeout = ${sql.lit(halfLockMs)}`.execute(tx);
+      return carryOut(worker, tx, items, await readSetting(tx), context, id, progress);
+    });
     progress.add(tally);
     halving.succeeded();
   } catch (error) {
@@ -81,7 +98,9 @@ async function attempt<Facts, Outcome>(
   }
 }
 
+/** The fault of a run that left items as they are. */
 export function tooManyFailures(last: Fault): Fault {
+  if (isRowLocked(last)) return last;
   const sentence = `more than ${isolatedMax} items failed by themselves; the last: ${last.message}`;
   return new Fault('bug', 'too_many_failures', sentence, last);
 }

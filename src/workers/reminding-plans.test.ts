@@ -54,7 +54,7 @@ test.each([
     expect(find.reads).toEqual(['subscription_reminding']);
     expect(find.rows).toBe(batchMax);
     expect(find.buffers).toBeLessThan(3 * batchMax);
-    expect(lock.reads).toEqual(['customer_pkey']);
+    expect(lock.reads.toSorted()).toEqual(['customer_pkey', 'subscription_pkey']);
     const others = read.reads.filter((one) => one !== 'subscription_customer_id_id_key');
     expect(others.toSorted()).toEqual(reads);
     expect(read.rows).toBe(batchMax);

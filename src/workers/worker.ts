@@ -5,7 +5,7 @@ import type { PriceList } from '../subscription/price-list.ts';
 import type { Settings } from '../subscription/settings.ts';
 
 // What a worker over subscriptions is made of. The runner puts the parts together in the order of
-// Rule 2: find (unlocked, by keyset), lock the customers, read again, decide, write.
+// rule 2: find (unlocked, by keyset), lock, read again, decide, write.
 
 /** A due row as it was found: unlocked, so nothing of it may be trusted but who it is about. */
 export interface Found {

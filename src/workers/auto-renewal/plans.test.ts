@@ -24,7 +24,7 @@ test('a batch reaches its rows by index: its own and no others', async () => {
   expect(due.buffers).toBeLessThan(2 * batchMax);
   expect(retries.reads).toEqual(['subscription_retry']);
   expect(retries.buffers).toBeLessThan(5);
-  expect(lock.reads).toEqual(['customer_pkey']);
+  expect(lock.reads.toSorted()).toEqual(['customer_pkey', 'subscription_pkey']);
   // `known_price` is empty here; a scan of it reads no page.
   expect(facts.reads.filter((read) => !read.includes('known_price')).toSorted()).toEqual([
     'customer_pkey',

@@ -10,14 +10,13 @@ import { deliveryWorker, undelivered } from './undelivered.ts';
 // Items that are due and that a worker passes over. `undelivered.ts` has those of couriers.
 //
 // 1. An item was passed over if a run that began 5 minutes after the item became due went through
-//    everything, and the item is still due. A run leaves out customers that another session has
-//    locked.
-// 2. An item is also passed over while a transaction that is older than 5 minutes holds the
-//    customer.
+//    everything, and the item is still due. A run skips an item if another session has locked a
+//    row of it: its customer, subscription, live credential, period or known price.
+// 2. An item is also passed over while a transaction that is older than 5 minutes holds such a row.
 // 3. If for an hour no run has gone through everything, an item is overdue after an hour.
 // 4. A guard has its own alarm, and so has quarantine of the same worker. An end also waits for
 //    auto-renewal while that has the subscription in quarantine, until the grace and an hour are over.
-// 5. The alarm names the session that holds the customer.
+// 5. The alarm names the session that holds the row.
 
 /** A command holds a customer for milliseconds, and every worker runs again within this time. */
 const skippedMs = 5 * minuteMs;
@@ -120,16 +119,32 @@ const holds = (worker: string, now: Instant) =>
     : sql`q.worker = ${worker}`;
 
 /** The locker of a row stands in `xmax`; its transaction is open while it holds its own id's lock. */
+const holders = sql`
+  SELECT l.transactionid AS xid, a.pid, a.application_name, a.state, ${transactionAgeS('a')} AS age_s
+  FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+  WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock'
+    AND l.pid <> pg_backend_pid()`;
+
+/** The lockers of the rows of an item of `due`. The item of a courier is no subscription. */
+const rowsOf = sql`
+  SELECT c.xmax FROM perennial.customer c WHERE c.id = due.customer_id
+  UNION ALL SELECT s.xmax FROM perennial.subscription s
+    WHERE s.id = due.id AND s.customer_id = due.customer_id
+  UNION ALL SELECT k.xmax FROM perennial.credential k
+    WHERE k.subscription_id = due.id AND k.customer_id = due.customer_id AND k.retired_at IS NULL
+  UNION ALL SELECT p.xmax FROM perennial.period p
+    WHERE p.subscription_id = due.id AND p.customer_id = due.customer_id
+  UNION ALL SELECT k.xmax FROM perennial.known_price k
+    WHERE k.subscription_id = due.id AND k.customer_id = due.customer_id`;
+
 async function passedOver(tx: Tx, { worker, due, before, now, cause }: Passed): Promise<Alarm[]> {
   const { rows } = await sql<Row>`
-    WITH due AS MATERIALIZED (${due}),
+    WITH due AS MATERIALIZED (${due}), holder AS MATERIALIZED (${holders}),
     item AS (
-      SELECT due.*, a.pid, a.application_name, a.state,
-        ${transactionAgeS('a')} AS age_s
-      FROM due LEFT JOIN perennial.customer c ON c.id = due.customer_id
-      LEFT JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted
-        AND l.mode = 'ExclusiveLock' AND l.transactionid = c.xmax AND l.pid <> pg_backend_pid()
-      LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+      SELECT due.*, h.pid, h.application_name, h.state, h.age_s
+      FROM due LEFT JOIN LATERAL (
+        SELECT holder.* FROM holder WHERE holder.xid IN (${rowsOf})
+        ORDER BY age_s DESC LIMIT 1) h ON true
       WHERE NOT EXISTS (SELECT FROM perennial.quarantine q
         WHERE q.item = due.id::text AND ${holds(worker, now)})),
     overdue AS (
