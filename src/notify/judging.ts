@@ -123,6 +123,7 @@ function whyUntrue(
       return whyNotEnding(params, facts, now) ?? whyNotRenewed(params, facts);
     case 'alarm_worker':
     case 'alarm_overdue':
+    case 'alarm_lock':
     case 'alarm_guard':
     case 'alarm_money_guard':
     case 'alarm_quarantine':
@@ -259,6 +260,7 @@ function sayableUntil({ kind, params, createdAt }: JudgedNotice): Instant {
     case 'trial_ended':
     case 'alarm_worker':
     case 'alarm_overdue':
+    case 'alarm_lock':
     case 'alarm_guard':
     case 'alarm_money_guard':
     case 'alarm_quarantine':

@@ -179,6 +179,8 @@ export const kinds = {
     ...alarm,
     params: { worker: 'text', items: 'count', oldest_at: 'time', cause: 'text', since: 'time' },
   },
+  /** `subject`: a table of the schema. `cause`: the session that has locked it. */
+  alarm_lock: { ...alarm, params: { subject: 'text', cause: 'text', since: 'time' } },
   /** `subject`: the worker, or the node whose removals it holds. */
   alarm_guard: {
     ...alarm,

@@ -194,6 +194,12 @@ alarm_overdue =
        *[other] subscriptions
     }
 
+alarm_lock =
+    ⚠️ <b>The database table { $subject } is locked as a whole.</b>
+    Work that needs this table waits or fails. Locked by { $cause }.
+    A process that is idle in a transaction is usually a forgotten database console: close it.
+    .subject = The database table { $subject } is locked
+
 alarm_guard =
     ⚠️ <b>{ $worker }: the guard holds { $held ->
         [one] { $held } case
@@ -286,6 +292,7 @@ alarm_over =
     ✅ <b>Over:</b> { $alarm ->
         [alarm_worker] { $subject } is running again.
         [alarm_overdue] { $subject } passes over nothing that is due.
+        [alarm_lock] the database table { $subject } is no longer locked.
         [alarm_guard] the guard is no longer holding anything ({ $subject }).
         [alarm_money_guard] the guard is no longer holding any charge ({ $subject }).
         [alarm_quarantine] nothing of { $subject } is left in quarantine.

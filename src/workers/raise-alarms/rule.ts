@@ -1,6 +1,6 @@
 import { unreachable } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
+import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
 
 // When the admins are woken, and when they hear that it is over.
 //
@@ -15,6 +15,8 @@ import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 
 /** What is so now. */
 export interface Situation {
+  /** Kinds of which another session's lock hides something: their open alarms stay. */
+  readonly unread: ReadonlySet<AlarmKind>;
   /** Workers whose last runs all failed, nodes that wait too long, channels that are away. */
   readonly troubles: readonly Alarm[];
   /** Workers that have something in quarantine. */
@@ -45,6 +47,7 @@ export function overOf(
   const { troubles, well, unheld, nodes } = situation;
   const troubled = new Set(troubles.map((one) => `${one.kind} ${subjectOf(one)}`));
   const holds = ({ kind, subject, worker, told }: OpenAlarm): boolean => {
+    if (situation.unread.has(kind)) return true;
     const toldAt = Math.max(...told.map(({ at }) => at));
     const since = (at: Instant | undefined) => at !== undefined && at >= toldAt;
     switch (kind) {
@@ -52,6 +55,7 @@ export function overOf(
         return !since(well.get(subject));
       case 'alarm_removal':
       case 'alarm_overdue':
+      case 'alarm_lock':
       case 'alarm_node':
         return troubled.has(`${kind} ${subject}`);
       case 'alarm_guard':

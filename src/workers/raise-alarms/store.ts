@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
-import type { Tx } from '../../db/connect.ts';
+import { inTransaction, type Tx, workLimits } from '../../db/connect.ts';
+import { faultOf } from '../../db/faults.ts';
+import { type Holder, holderText, transactionAgeS } from '../../db/holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
-import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
+import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
 import {
   downMs,
   marksOfNode,
@@ -28,6 +30,63 @@ const waitMaxMs = 5 * minuteMs;
 const triedWithinMs = 10 * minuteMs;
 /** The slowest worker tries, and is skipped, every 10 minutes. */
 const skippedWithinMs = 15 * minuteMs;
+/** `apply` and migrations lock tables for less. */
+const lockedMs = minuteMs;
+
+/** A look at a table that another session has locked ends after this time. */
+const lookLockMs = 200;
+
+/**
+ * Looks that do not depend on each other. A look that another session's lock stops leaves its kinds
+ * of alarms as they are: `alarm_lock` names the session.
+ */
+class Looks {
+  readonly #tx: Tx;
+  readonly unread: Set<AlarmKind> = new Set();
+
+  constructor(tx: Tx) {
+    this.#tx = tx;
+  }
+
+  /** @returns what it reads; undefined: not now */
+  async read<T>(kinds: readonly AlarmKind[], look: (tx: Tx) => Promise<T>): Promise<T | undefined> {
+    const read = await unlessLocked(this.#tx, look);
+    if (read === undefined) for (const kind of kinds) this.unread.add(kind);
+    return read;
+  }
+
+  async troubles(kind: AlarmKind, look: (tx: Tx) => Promise<Alarm[]>): Promise<Alarm[]> {
+    return (await this.read([kind], look)) ?? [];
+  }
+
+  async names(kinds: readonly AlarmKind[], query: Query): Promise<ReadonlySet<string>> {
+    return (await this.read(kinds, (tx) => names(tx, query))) ?? new Set();
+  }
+
+  async ends(kinds: readonly AlarmKind[], query: Query): Promise<ReadonlyMap<string, Instant>> {
+    return (await this.read(kinds, (tx) => ends(tx, query))) ?? new Map();
+  }
+}
+
+type Query = ReturnType<typeof sql>;
+
+/** Part of a transaction. @returns undefined: another session has locked a row or a table of it */
+export async function unlessLocked<T>(
+  tx: Tx,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await inTransaction(tx, async (part) => {
+      await sql`SET LOCAL lock_timeout = ${sql.lit(lookLockMs)}`.execute(part);
+      const result = await work(part);
+      await sql`SET LOCAL lock_timeout = ${sql.lit(workLimits.lockMs)}`.execute(part);
+      return result;
+    });
+  } catch (error) {
+    if (faultOf(error).code === 'pg_55P03') return undefined;
+    throw error;
+  }
+}
 
 /** What is so now, each part by one statement over an index. */
 export async function readSituation(
@@ -36,32 +95,38 @@ export async function readSituation(
   open: readonly OpenAlarm[],
   isPreview: boolean,
 ): Promise<Situation> {
+  const looks = new Looks(tx);
   return {
+    unread: looks.unread,
     troubles: [
-      ...(await failingWorkers(tx, now)),
-      ...(await lateRemovals(tx, now)),
-      ...(await nodesDown(tx, now)),
-      ...(await channelsAway(tx, now)),
-      ...(await overdueItems(tx, now, open, isPreview)),
+      ...(await looks.troubles('alarm_lock', (part) => lockedTables(part))),
+      ...(await looks.troubles('alarm_worker', (part) => failingWorkers(part, now))),
+      ...(await looks.troubles('alarm_removal', (part) => lateRemovals(part, now))),
+      ...(await looks.troubles('alarm_node', (part) => nodesDown(part, now))),
+      ...(await looks.troubles('alarm_channel', (part) => channelsAway(part, now))),
+      ...(await looks.troubles('alarm_overdue', (part) => overdueItems(part, now, open, isPreview))),
     ],
-    unwell: await names(
-      tx,
+    unwell: await looks.names(
+      ['alarm_channel'],
       sql`
       SELECT id AS name FROM perennial.courier
       WHERE failures > 0 OR rests_until > ${isoTime(now)}`,
     ),
-    inQuarantine: await names(tx, sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`),
-    well: await ends(tx, wellRuns(now)),
-    unheld: await ends(tx, unheldRuns(now)),
-    nodes: await names(tx, sql`SELECT id AS name FROM perennial.node`),
-    refusedKinds: await names(
-      tx,
+    inQuarantine: await looks.names(
+      ['alarm_quarantine'],
+      sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`,
+    ),
+    well: await looks.ends(['alarm_worker'], wellRuns(now)),
+    unheld: await looks.ends(['alarm_guard', 'alarm_money_guard'], unheldRuns(now)),
+    nodes: await looks.names(['alarm_guard'], sql`SELECT id AS name FROM perennial.node`),
+    refusedKinds: await looks.names(
+      ['alarm_notice'],
       sql`
       SELECT DISTINCT kind AS name FROM perennial.notification
       WHERE plain AND next_attempt_at > ${isoTime(later(now, -dayMs))}`,
     ),
-    skewed: await names(
-      tx,
+    skewed: await looks.names(
+      ['alarm_clock'],
       sql`
       SELECT DISTINCT split_part(replica, ':', 1) AS name FROM perennial.worker_run
       WHERE outcome = 'skipped' AND detail ? 'skew_s' AND started_at > ${isoTime(later(now, -skippedWithinMs))}
@@ -70,6 +135,27 @@ export async function readSituation(
       FROM perennial.clock_state WHERE suspect_cause IS NOT NULL`,
     ),
   };
+}
+
+/** Tables that a session has kept locked against changes. Reads the catalogs, so it never waits. */
+export async function lockedTables(
+  tx: Tx,
+  minMs: number = lockedMs,
+): Promise<Extract<Alarm, { kind: 'alarm_lock' }>[]> {
+  const { rows } = await sql<Holder & { readonly table: string }>`
+    SELECT DISTINCT ON (c.relname) c.relname AS table, a.pid, a.application_name AS application,
+      coalesce(a.state, 'unknown') AS state, ${transactionAgeS('a')} AS "ageS"
+    FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+      AND c.relnamespace = to_regnamespace('perennial') AND c.relkind = 'r'
+    JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
+    WHERE l.granted AND l.pid <> pg_backend_pid() AND l.mode IN
+        ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+      AND ${transactionAgeS('a')} * 1000 >= ${minMs}::float8
+    ORDER BY c.relname, a.xact_start`.execute(tx);
+  return rows.map(({ table, ...holder }) => ({
+    kind: 'alarm_lock' as const,
+    params: { subject: table, cause: holderText(holder) },
+  }));
 }
 
 async function names(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlySet<string>> {

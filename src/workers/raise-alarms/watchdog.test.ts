@@ -1,11 +1,14 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { look, told } from '../../../test/alarms.ts';
+import { look, ran, told } from '../../../test/alarms.ts';
 import { freshBooks } from '../../../test/books.ts';
 import { openShop, runOf } from '../../../test/shop.ts';
 import { connectAlone } from '../../db/alone.ts';
-import { later, minuteMs, parseInstant } from '../../kernel/instant.ts';
+import { inTransaction, workLimits } from '../../db/connect.ts';
+import { isoTime, later, minuteMs, parseInstant } from '../../kernel/instant.ts';
+import { sound } from '../../notify/alarms.ts';
 import { Silence } from './silence.ts';
+import { lockedTables } from './store.ts';
 import { startWatchdog, watch } from './watchdog.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
@@ -37,7 +40,7 @@ test('W2: a silent worker is reported once by all replicas, whatever the clock s
   await openShop(books);
   await runOf(books, 'auto-renewal');
   const replicas = [new Silence(workers.slice(0, 1)), new Silence(workers.slice(0, 1))];
-  const connections = await Promise.all(replicas.map(() => connectAlone(books.url)));
+  const connections = await Promise.all(replicas.map(() => connectAlone(books.url, workLimits)));
   const allLook = (minutes: number) =>
     Promise.all(
       replicas.map((silence, place) =>
@@ -61,7 +64,7 @@ test('W2: a silent worker is reported once by all replicas, whatever the clock s
 
 test('W2: the watchdog raises alarms while every connection of the pool is taken and the queue is locked', async () => {
   await using books = await freshBooks({ now: start, connectionsMax: 1 });
-  await using held = await connectAlone(books.url);
+  await using held = await connectAlone(books.url, workLimits);
   await held.client.query(`CREATE SCHEMA perennial_queue; CREATE TABLE perennial_queue.job (id int);
     BEGIN; LOCK TABLE perennial_queue.job IN ACCESS EXCLUSIVE MODE`);
   const taken = await books.pool.connect();
@@ -85,3 +88,70 @@ test('W2: the watchdog raises alarms while every connection of the pool is taken
     SELECT params->>'worker' AS worker FROM perennial.notification ORDER BY 1`.execute(books.db);
   expect(rows.map(({ worker }) => worker)).toEqual(['auto-renewal', 'fast-expiry-cleanup']);
 });
+
+test.each(['access_sync', 'credential', 'node', 'quarantine', 'worker_state'])(
+  'W2: while the table %s is locked as a whole, failed runs are reported, and no alarm is cleared',
+  async (table) => {
+    await using books = await freshBooks({ now: start });
+    await openShop(books);
+    const overdue = { items: 1, oldest_at: isoTime(start), cause: 'test' };
+    await inTransaction(books.db, (tx) =>
+      sound(tx, [
+        { kind: 'alarm_overdue', params: { worker: 'expiry-reminders', ...overdue } },
+        { kind: 'alarm_guard', params: { worker: 'keep-node', subject: 'nl-1', held: 7 } },
+      ]),
+    );
+    for (const minute of [0, 1, 2]) {
+      await ran(books, later(start, minute * minuteMs), 'failed', { error: 'lock timeout' });
+    }
+    const silence = new Silence(workers);
+    await using connection = await connectAlone(books.url, workLimits);
+    await using held = await connectAlone(books.url, workLimits);
+    await held.client.query(`BEGIN; LOCK TABLE perennial.${table}`);
+    await watch(connection.db, silence, 0);
+    const alarms = await told(books);
+    expect(alarms).toContain('alarm_worker auto-renewal 3');
+    expect(alarms).not.toContain('alarm_over alarm_guard nl-1');
+    const hidesOverdue = table !== 'node' && table !== 'access_sync';
+    const over = 'alarm_over alarm_overdue expiry-reminders';
+    if (hidesOverdue) expect(alarms).not.toContain(over);
+    await held.client.query('ROLLBACK');
+    await watch(connection.db, silence, 0);
+    expect(await told(books)).toContain(over);
+  },
+);
+
+test('W2: a session that keeps a whole table locked is named', async () => {
+  await using books = await freshBooks({ now: start });
+  await using held = await connectAlone(books.url, workLimits);
+  const { rows } = await held.client.query('SELECT pg_backend_pid() AS pid');
+  const read = (minMs?: number) =>
+    inTransaction(books.db, async (tx) =>
+      (await lockedTables(tx, minMs)).map(({ params }) => params),
+    );
+  await held.client.query('BEGIN; SELECT FROM perennial.customer FOR UPDATE');
+  expect(await read(0)).toEqual([]);
+  await held.client.query('LOCK TABLE perennial.customer');
+  expect(await read()).toEqual([]);
+  const cause = `locked by process ${rows[0].pid} (perennial, idle in transaction, for 0 s)`;
+  expect(await read(0)).toEqual([{ subject: 'customer', cause: cause.replace('locked by ', '') }]);
+});
+
+test.each(['subscription', 'customer'])(
+  'W2: while the table %s is locked as a whole, the log of the watchdog names the session',
+  async (table) => {
+    await using books = await freshBooks({ now: start });
+    for (const minute of [0, 1, 2]) await ran(books, later(start, minute * minuteMs), 'failed');
+    const silence = new Silence(workers);
+    await using connection = await connectAlone(books.url, { ...workLimits, lockMs: 200 });
+    await using held = await connectAlone(books.url, workLimits);
+    const { rows } = await held.client.query('SELECT pg_backend_pid() AS pid');
+    await held.client.query(`BEGIN; LOCK TABLE perennial.${table}`);
+    await expect(watch(connection.db, silence, 0)).rejects.toThrow(
+      `alarms cannot be stored: the table ${table} is locked by process ${rows[0].pid} (perennial,`,
+    );
+    await held.client.query('ROLLBACK');
+    await watch(connection.db, silence, 0);
+    expect(await told(books)).toEqual(['alarm_worker auto-renewal 3']);
+  },
+);

@@ -1,10 +1,13 @@
 import { sql } from 'kysely';
 import { type Connection, connectAlone } from '../../db/alone.ts';
-import { type Db, inTransaction, type Limits } from '../../db/connect.ts';
+import { type Db, inTransaction, type Limits, type Tx } from '../../db/connect.ts';
+import { faultOf } from '../../db/faults.ts';
+import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import { Bell } from '../bell.ts';
 import { Silence, type Watched, type WorkerProgress } from './silence.ts';
+import { lockedTables, unlessLocked } from './store.ts';
 import { lookAndRaise } from './worker.ts';
 
 // The watchdog: raises and clears alarms without the queue and without the pool.
@@ -66,8 +69,31 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
 
 /** One look. @param elapsedMs of the process */
 export async function watch(db: Db, silence: Silence, elapsedMs: number): Promise<void> {
+  const look = async (tx: Tx) => {
+    const progress = await unlessLocked(tx, readProgress);
+    const silent = progress === undefined ? [] : silence.look(progress, elapsedMs);
+    await lookAndRaise(tx, silent);
+  };
+  await inTransaction(db, look).catch(async (error) => {
+    throw await notStored(db, error);
+  });
+}
+
+/**
+ * An alarm is a row of `notification`. Its foreign keys need `customer` and `subscription`, so while
+ * one of these tables is locked as a whole, only the log names the session.
+ */
+async function notStored(db: Db, error: unknown): Promise<unknown> {
+  if (faultOf(error).code !== 'pg_55P03') return error;
+  const locks = await inTransaction(db, (tx) => lockedTables(tx, 0));
+  if (locks.length === 0) return error;
+  const tables = locks.map(({ params: { subject, cause } }) => `${subject} is locked by ${cause}`);
+  const sentence = `alarms cannot be stored: the table ${tables.join('; the table ')}`;
+  return new Fault('transient', 'alarms_not_stored', sentence, error);
+}
+
+async function readProgress(tx: Tx): Promise<WorkerProgress[]> {
   const { rows } = await sql<WorkerProgress>`
-    SELECT worker, runs FROM perennial.worker_state`.execute(db);
-  const silent = silence.look(rows, elapsedMs);
-  await inTransaction(db, (tx) => lookAndRaise(tx, silent));
+    SELECT worker, runs FROM perennial.worker_state`.execute(tx);
+  return rows;
 }

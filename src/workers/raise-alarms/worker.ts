@@ -20,7 +20,7 @@ import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../r
 import type { AlarmPreview } from '../worker.ts';
 import { prune } from './retention.ts';
 import { overOf } from './rule.ts';
-import { noteUnkeptNodes, readSituation } from './store.ts';
+import { noteUnkeptNodes, readSituation, unlessLocked } from './store.ts';
 
 // Looks once a minute at what the books say of ourselves, and owes the admins what is new in it, and
 // what is over. One transaction that reads and writes a few rows.
@@ -48,7 +48,8 @@ export async function lookAndRaise(
   more: readonly Alarm[] = [],
 ): Promise<{ readonly raised: number; readonly over: number }> {
   // The alarm lock comes last, so rows of nodes are written before it.
-  await noteUnkeptNodes(tx, await readClock(tx));
+  const before = await readClock(tx);
+  await unlessLocked(tx, (part) => noteUnkeptNodes(part, before));
   await takeAlarms(tx);
   const now = await readClock(tx);
   const { troubles, open, over } = await look(tx, now);
