@@ -126,16 +126,16 @@ const holders = sql`
     AND l.pid <> pg_backend_pid()`;
 
 /** The lockers of the rows of an item of `due`. The item of a courier is no subscription. */
-const rowsOf = sql`
-  SELECT c.xmax FROM perennial.customer c WHERE c.id = due.customer_id
-  UNION ALL SELECT s.xmax FROM perennial.subscription s
-    WHERE s.id = due.id AND s.customer_id = due.customer_id
+const lockersOf = (worker: string) => (worker === deliveryWorker ? ofCustomer : ofSubscription);
+
+const ofCustomer = sql`SELECT c.xmax FROM perennial.customer c WHERE c.id = due.customer_id`;
+
+const ofSubscription = sql`${ofCustomer}
+  UNION ALL SELECT s.xmax FROM perennial.subscription s WHERE s.id = due.id
   UNION ALL SELECT k.xmax FROM perennial.credential k
-    WHERE k.subscription_id = due.id AND k.customer_id = due.customer_id AND k.retired_at IS NULL
-  UNION ALL SELECT p.xmax FROM perennial.period p
-    WHERE p.subscription_id = due.id AND p.customer_id = due.customer_id
-  UNION ALL SELECT k.xmax FROM perennial.known_price k
-    WHERE k.subscription_id = due.id AND k.customer_id = due.customer_id`;
+    WHERE k.subscription_id = due.id AND k.retired_at IS NULL
+  UNION ALL SELECT p.xmax FROM perennial.period p WHERE p.subscription_id = due.id
+  UNION ALL SELECT k.xmax FROM perennial.known_price k WHERE k.subscription_id = due.id`;
 
 async function passedOver(tx: Tx, { worker, due, before, now, cause }: Passed): Promise<Alarm[]> {
   const { rows } = await sql<Row>`
@@ -143,7 +143,7 @@ async function passedOver(tx: Tx, { worker, due, before, now, cause }: Passed): 
     item AS (
       SELECT due.*, h.pid, h.application_name, h.state, h.age_s
       FROM due LEFT JOIN LATERAL (
-        SELECT holder.* FROM holder WHERE holder.xid IN (${rowsOf})
+        SELECT holder.* FROM holder WHERE holder.xid IN (${lockersOf(worker)})
         ORDER BY age_s DESC LIMIT 1) h ON true
       WHERE NOT EXISTS (SELECT FROM perennial.quarantine q
         WHERE q.item = due.id::text AND ${holds(worker, now)})),

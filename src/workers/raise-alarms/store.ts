@@ -104,7 +104,9 @@ export async function readSituation(
       ...(await looks.troubles('alarm_removal', (part) => lateRemovals(part, now))),
       ...(await looks.troubles('alarm_node', (part) => nodesDown(part, now))),
       ...(await looks.troubles('alarm_channel', (part) => channelsAway(part, now))),
-      ...(await looks.troubles('alarm_overdue', (part) => overdueItems(part, now, open, isPreview))),
+      ...(await looks.troubles('alarm_overdue', (part) =>
+        overdueItems(part, now, open, isPreview),
+      )),
     ],
     unwell: await looks.names(
       ['alarm_channel'],
