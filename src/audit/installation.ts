@@ -1,6 +1,7 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { check } from './check.ts';
+import { isExplained, stepBackMost } from './times.ts';
 
 // Settings, clocks and jobs of the installation, which belong to no customer.
 
@@ -28,6 +29,11 @@ const windowFits = check<OfNobody & { window_ms: bigint; days: number }>({
     `renewal.window is ${window_ms / 3_600_000n} h, more than half of the period of ${days} days`,
 });
 
+/** After a step back, the next reading of the sentinel or of a deletion lowers its time. */
+const isAhead = (column: string, now: RawBuilder<Instant>) => sql`(
+  c.${sql.ref(column)} > ${now} + ${stepBackMost}
+  AND (${sql.raw(isExplained(`c.${column}`))}) IS NOT TRUE)`;
+
 const clockIsWatched = check<OfNobody & { wrong: string }>({
   id: 'clock-is-watched',
   promise: null,
@@ -37,9 +43,8 @@ const clockIsWatched = check<OfNobody & { wrong: string }>({
     FROM (SELECT true AS one) always LEFT JOIN perennial.clock_state c ON true
     CROSS JOIN perennial.installation i
     CROSS JOIN LATERAL (VALUES ('only_row', c.only_row IS NULL),
-      ('mark_at', c.mark_at > ${now} + interval '1 minute'),
-      ('deletions_at', c.deletions_at > ${now} + interval '1 minute'),
-      ('deletions_next_at', c.deletions_next_at > ${now} + interval '1 minute'))
+      ('mark_at', ${isAhead('mark_at', now)}), ('deletions_at', ${isAhead('deletions_at', now)}),
+      ('deletions_next_at', ${isAhead('deletions_next_at', now)}))
       AS wrong (name, is_wrong)
     WHERE wrong.is_wrong AND (wrong.name = 'only_row' OR c.suspect_cause IS NULL)
       AND NOT (wrong.name = 'mark_at' AND i.test AND i.clock_at IS NOT NULL)`,

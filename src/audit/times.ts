@@ -76,7 +76,7 @@ const rows = ({ place, id }: Row) => ({ [place]: [id] });
  * Times that the repair leaves as they are keep a time of a clock that ran ahead. The repair after
  * its step back recorded until when it was ahead (`workers/time-repair.ts`).
  */
-const isExplained = (column: string): string => `t.${column} <= (
+export const isExplained = (time: string): string => `${time} <= (
   SELECT max((v.detail->>'was_ahead_until')::timestamptz) FROM perennial.event v
   WHERE v.customer_id IS NULL AND v.subject = 'clock' AND v.action = 'times_repaired')`;
 
@@ -88,7 +88,7 @@ function pastColumn(table: string, column: string): Column {
   // In a test database, migrations and boots of nodes have the time of the machine.
   const isOfTheMachine = table === 'migration' || column === 'boot_at';
   if (!isRepaired(table, column) && !isOfTheMachine) {
-    const isWrong = `(${isFuture} AND (${isExplained(column)}) IS NOT TRUE)`;
+    const isWrong = `(${isFuture} AND (${isExplained(`t.${column}`)}) IS NOT TRUE)`;
     return { table, column, isWrong };
   }
   const isTest = '(SELECT test FROM perennial.installation)';

@@ -57,7 +57,8 @@ export function clockUndo(open: OpenBooks): Command {
         for (const customer of customersOf(effects)) {
           done.push(await undoClock({ db, actor: 'cli' }, customer));
         }
-        print(options, { undone: done }, () => undoneText(done));
+        const left = (await readEffects(db)).charges;
+        print(options, { undone: done, left: left.map(chargeJson) }, () => undoneText(done, left));
       }),
     );
 }
@@ -77,16 +78,7 @@ const customersOf = ({ charges, ends }: Effects): bigint[] => [
 
 function effectsJson({ charges, ends }: Effects) {
   return {
-    early_charges: charges.map((row) => ({
-      telegram_id: row.telegramId,
-      subscription_id: row.subscriptionId,
-      period_id: row.periodId,
-      amount: majorUnits(row.amountMinor, row.currency),
-      currency: row.currency,
-      starts_at: isoTime(row.startsAt),
-      ends_at: isoTime(row.endsAt),
-      charged_at: isoTime(row.chargedAt),
-    })),
+    early_charges: charges.map(chargeJson),
     early_ends: ends.map((row) => ({
       telegram_id: row.telegramId,
       subscription_id: row.subscriptionId,
@@ -96,6 +88,18 @@ function effectsJson({ charges, ends }: Effects) {
     })),
   };
 }
+
+const chargeJson = (row: EarlyCharge) => ({
+  telegram_id: row.telegramId,
+  subscription_id: row.subscriptionId,
+  period_id: row.periodId,
+  amount: majorUnits(row.amountMinor, row.currency),
+  currency: row.currency,
+  starts_at: isoTime(row.startsAt),
+  ends_at: isoTime(row.endsAt),
+  charged_at: isoTime(row.chargedAt),
+  followed_by_period_id: row.followedBy,
+});
 
 const sumText = ({ charges, ends }: Effects): string =>
   `early charges: ${charges.length}, early ends: ${ends.length}`;
@@ -118,11 +122,22 @@ function effectsText(effects: Effects): string {
       isoTime(row.endedAt),
     ]),
   ];
-  return `${table(rows)}\n${sumText(effects)}; "perennial clock undo --yes" undoes them`;
+  const sum = `${table(rows)}\n${sumText(effects)}; "perennial clock undo --yes" undoes them`;
+  return [sum, ...keptText(charges)].join('\n');
 }
 
-function undoneText(done: readonly UndoAnswer[]): string {
+/** The charges that an undo leaves, with the reason. */
+const keptText = (charges: readonly EarlyCharge[]): string[] =>
+  charges
+    .filter(({ followedBy }) => followedBy !== null)
+    .map(
+      ({ telegramId, subscriptionId, periodId, amountMinor, currency, followedBy }) =>
+        `not undone: customer ${telegramId}, subscription ${subscriptionId}, the charge of ${moneyText(amountMinor, currency)} for period ${periodId}, because period ${followedBy} follows; refund that period first`,
+    );
+
+function undoneText(done: readonly UndoAnswer[], left: readonly EarlyCharge[]): string {
   const sum = (of: 'refunded_periods' | 'restored') =>
     done.reduce((total, one) => total + one[of], 0);
-  return `refunded periods: ${sum('refunded_periods')}, restored subscriptions: ${sum('restored')}, customers: ${done.length}`;
+  const undone = `refunded periods: ${sum('refunded_periods')}, restored subscriptions: ${sum('restored')}, customers: ${done.length}`;
+  return [undone, ...keptText(left)].join('\n');
 }

@@ -20,6 +20,8 @@ export interface EarlyCharge {
   readonly endsAt: Instant;
   /** By the wrong clock. */
   readonly chargedAt: Instant;
+  /** A later period that is no early charge. It has to be refunded first. */
+  readonly followedBy: PeriodId | null;
 }
 
 export interface EarlyEnd {
@@ -44,7 +46,14 @@ export async function readEarlyCharges(
   const { rows } = await sql<EarlyCharge>`
     SELECT p.id AS "periodId", p.subscription_id AS "subscriptionId",
       c.telegram_id AS "telegramId", p.amount_minor AS "amountMinor", p.currency,
-      p.starts_at AS "startsAt", p.ends_at AS "endsAt", e.created_at AS "chargedAt"
+      p.starts_at AS "startsAt", p.ends_at AS "endsAt", e.created_at AS "chargedAt",
+      (SELECT next.id FROM perennial.period next
+        LEFT JOIN perennial.ledger_entry paid ON paid.id = next.ledger_entry_id
+          AND paid.customer_id = next.customer_id
+        WHERE next.subscription_id = p.subscription_id AND next.refunded_at IS NULL
+          AND next.starts_at > p.starts_at
+          AND NOT coalesce(next.source = 'renewal' AND paid.created_at > ${isoTime(now)}, false)
+        ORDER BY next.starts_at DESC LIMIT 1) AS "followedBy"
     FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
     JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
     WHERE p.source = 'renewal' AND p.refunded_at IS NULL AND ${of('p.customer_id', customer)}

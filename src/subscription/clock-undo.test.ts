@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { callOf, crowd, runOf, sells, wrongsIn } from '../../test/a-book.ts';
+import { buys, callOf, crowd, payer, runOf, sells, wrongsIn } from '../../test/a-book.ts';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { audit } from '../audit/audit.ts';
 import { readClock } from '../db/clock.ts';
@@ -136,4 +136,26 @@ test('K10: the notification of an early end that was not sent yet is not sent af
   const [customer] = (await effects(books)).ends;
   await undoClock(callOf(books), customer?.telegramId as bigint);
   expect(await notices(books)).toEqual(['expired suppressed', 'restored pending']);
+});
+
+test('K10: an early charge that a purchase follows is left, and the list names that purchase', async () => {
+  await using books = await freshBooks({ now: start });
+  await sells(books);
+  await payer(books, 1n, 298_00n); // Ends on 1 December.
+  await payer(books, 2n, 298_00n);
+  await books.setClock('2026-12-01T00:00:00Z');
+  await runOf(books, 'auto-renewal');
+  await buys(books, 1n);
+  await books.setClock(back);
+  await runOf(books, 'raise-alarms');
+  const { charges } = await effects(books);
+  const { rows } = await sql<{ id: bigint }>`
+    SELECT max(id) AS id FROM perennial.period WHERE source = 'purchase'`.execute(books.db);
+  expect(charges.map(({ telegramId, followedBy }) => [telegramId, followedBy])).toEqual([
+    [1n, rows[0]?.id],
+    [2n, null],
+  ]);
+  for (const one of [1n, 2n]) await undoClock(callOf(books), one);
+  const left = await effects(books);
+  expect(left.charges.map(({ telegramId }) => telegramId)).toEqual([1n]);
 });
