@@ -147,3 +147,13 @@ ${node('nl-1', 'h:3', ', port: 5')}
     }),
   );
 });
+
+test('a file of two documents or in UTF-16 is refused with one sentence', () => {
+  const read = (text: string) => () => readConfig(text, 'shop.yaml');
+  const several = /^shop\.yaml: has several YAML documents \("---"\); expected one$/;
+  expect(read('currency: RUB\n---\ncurrency: USD\n')).toThrow(several);
+  for (const mark of ['', '\ufeff']) {
+    const bytes = Buffer.from(`${mark}currency: RUB\n`, 'utf16le').toString('utf8');
+    expect(read(bytes)).toThrow(/^shop\.yaml: is not text in UTF-8; save the file as UTF-8$/);
+  }
+});

@@ -164,7 +164,15 @@ function readText(
   env: Environment,
   workers: readonly string[] | undefined,
 ): { readonly file: ConfigFile; readonly lineOf: (place: Path) => number } {
+  // UTF-16 that was read as UTF-8.
+  if (text.includes('\0') || text.startsWith('\ufffd')) {
+    throw new UsageFault('bad_config', `${path}: is not text in UTF-8; save the file as UTF-8`);
+  }
   const parsed = parseWithVariables(text, path, env);
+  if (parsed.document.errors.some(({ code }) => code === 'MULTIPLE_DOCS')) {
+    const sentence = 'has several YAML documents ("---"); expected one';
+    throw new UsageFault('bad_config', `${path}: ${sentence}`);
+  }
   const broken = parsed.document.errors.map((error) => {
     // The parser quotes the text that it stumbled over.
     const text = error.message.split('\n')[0]?.replace(/:$/, '') ?? '';

@@ -67,13 +67,14 @@ export function purchase(
 ): Promise<PurchaseAnswer> {
   return forCustomer(call, 'purchase', request.telegramId, request, async (desk) => {
     await heardOf(desk);
-    if (request.payment !== undefined) await creditFirst(desk, request.payment, isConfirmed);
+    const claimPaidMinor =
+      request.payment === undefined ? 0n : await creditFirst(desk, request.payment, isConfirmed);
     const prices = await readPriceList(desk.tx, desk.now);
     const price = await priceOf(desk, prices, request);
     refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
     const { target, undone } = await findTarget(desk, request, price.amountMinor);
     for (const revival of undone) await undoRevival(desk, revival);
-    refuseShort(desk, price.amountMinor, desk.customer.balanceMinor);
+    refuseShort(desk, price.amountMinor, desk.customer.balanceMinor, claimPaidMinor);
     const subscription = await afterUndo(desk, target, undone);
     requireEnd(subscription, request);
     const answer = await sell(desk, request, subscription, price);
@@ -84,7 +85,8 @@ export function purchase(
   });
 }
 
-async function creditFirst(desk: Desk, payment: Payment, isConfirmed: boolean): Promise<void> {
+/** @returns the part of the payment that paid the claim */
+async function creditFirst(desk: Desk, payment: Payment, isConfirmed: boolean): Promise<bigint> {
   const { tx, customer, actor, now } = desk;
   const { entryId, claimPaidMinor } = await creditPayment(desk, payment, isConfirmed);
   const detail = {
@@ -94,6 +96,7 @@ async function creditFirst(desk: Desk, payment: Payment, isConfirmed: boolean): 
   };
   const subject = ofCustomer(customer.id);
   await record(tx, [{ customerId: customer.id, subject, action: 'topped_up', detail }], actor, now);
+  return claimPaidMinor;
 }
 
 /** What the customer pays. @throws Fault `no_plan`, `no_price` */
@@ -129,12 +132,21 @@ export async function refuseUnsold(desk: Desk, plan: string): Promise<void> {
   throw refused('no_plan', statement, sold.length === 0 ? 'perennial apply adds them' : undefined);
 }
 
-export function refuseShort(desk: Desk, priceMinor: bigint, balanceMinor: bigint): void {
+export function refuseShort(
+  desk: Desk,
+  priceMinor: bigint,
+  balanceMinor: bigint,
+  claimPaidMinor = 0n,
+): void {
   if (balanceMinor >= priceMinor) return;
   const { currency } = desk.customer;
+  const claim =
+    claimPaidMinor === 0n
+      ? ''
+      : `; ${moneyText(claimPaidMinor, currency)} of the payment go to the claim`;
   throw refused(
     'short_balance',
-    `it costs ${moneyText(priceMinor, currency)}, the balance is ${moneyText(balanceMinor, currency)}: ${moneyText(priceMinor - balanceMinor, currency)} missing`,
+    `it costs ${moneyText(priceMinor, currency)}, the balance is ${moneyText(balanceMinor, currency)}: ${moneyText(priceMinor - balanceMinor, currency)} missing${claim}`,
   );
 }
 

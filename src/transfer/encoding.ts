@@ -1,3 +1,5 @@
+import { UsageFault } from '../kernel/faults.ts';
+
 // The text encodings that spreadsheets save: UTF-8 and UTF-16, with or without a byte order mark.
 
 type Bytes = AsyncIterable<Buffer>;
@@ -18,7 +20,24 @@ function encodingOf(head: Buffer): Encoding {
   return { name: 'utf-8', markBytes: 0 };
 }
 
-const longestMark = 3;
+const longestMark = 4;
+
+/** The first bytes of files that are no text of ours. */
+const otherFiles: readonly (readonly [bytes: readonly number[], name: string])[] = [
+  [[0x1f, 0x8b], 'compressed by gzip'],
+  [[0x50, 0x4b, 3, 4], 'a ZIP archive or a workbook'],
+  [[0xff, 0xfe, 0, 0], 'in UTF-32'],
+  [[0, 0, 0xfe, 0xff], 'in UTF-32'],
+];
+
+/** @throws UsageFault `bad_file` */
+function refuseOtherFile(head: Buffer): void {
+  const isWide = head.length >= 4 && (head.readUInt32LE() < 0x80 || head.readUInt32BE() < 0x80);
+  const found = otherFiles.find(([bytes]) => bytes.every((byte, at) => head[at] === byte));
+  const name = found?.[1] ?? (isWide ? 'in UTF-32' : undefined);
+  if (name === undefined) return;
+  throw new UsageFault('bad_file', `the file is ${name}; expected text in UTF-8 or UTF-16`);
+}
 
 /** The same text as UTF-8, without a byte order mark. UTF-8 passes through unchecked. */
 export async function* asUtf8(source: Bytes): AsyncGenerator<Buffer> {
@@ -28,6 +47,7 @@ export async function* asUtf8(source: Bytes): AsyncGenerator<Buffer> {
   const convert = (chunk: Buffer) =>
     decoder === undefined ? chunk : Buffer.from(decoder.decode(chunk, { stream: true }));
   const begin = () => {
+    refuseOtherFile(head);
     const { name, markBytes } = encodingOf(head);
     if (name !== 'utf-8') decoder = new TextDecoder(name);
     begun = true;

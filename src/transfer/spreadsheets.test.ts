@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Books, freshBooks } from '../../test/books.ts';
 import { csvHeader, exportText, givePlans, importText } from '../../test/transfer.ts';
@@ -53,6 +54,22 @@ describe('a file of a spreadsheet is read', () => {
     const outcome = await checked(text);
     expect(problemsOf(outcome)).toEqual([]);
     expect(outcome).toMatchObject({ outcome: 'checked', book: { customers: 1, lines: 1 } });
+  });
+});
+
+const wide = (text: string) =>
+  Buffer.from(Uint32Array.from(text, (one) => one.charCodeAt(0)).buffer);
+
+test.each<[string, string | Buffer, RegExp]>([
+  ['line ends of CR alone', csv.replaceAll('\n', '\r'), /^the lines of the file end with CR alone/],
+  ['gzip', gzipSync(csv), /^the file is compressed by gzip; expected text in UTF-8 or UTF-16$/],
+  ['a workbook', Buffer.from('PK\u0003\u0004x'), /^the file is a ZIP archive or a workbook/],
+  ['UTF-32', wide(`\ufeff${csv}`), /^the file is in UTF-32/],
+  ['UTF-32 without a byte order mark', wide(csv), /^the file is in UTF-32/],
+])('%s is refused with one sentence', async (_, text, sentence) => {
+  await expect(checked(text)).rejects.toMatchObject({
+    code: 'bad_file',
+    message: expect.stringMatching(sentence),
   });
 });
 

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { UsageFault } from '../kernel/faults.ts';
 import { asUtf8 } from './encoding.ts';
 
 // Bytes as lines, counted as an editor counts them, whatever is in them: a line that is not UTF-8
@@ -17,6 +18,7 @@ export interface TextLine {
 export const lineBytesMax = 64 * 1024;
 
 const newline = 10;
+const carriageReturn = 13;
 
 function withoutReturn(text: string): string {
   return text.endsWith('\r') ? text.slice(0, -1) : text;
@@ -46,15 +48,21 @@ function oneLine(text: string, number: number): TextLine {
   return { number, text: withoutReturn(text) };
 }
 
-/** The lines of a stream, a block at a time, from UTF-8 or UTF-16. */
+/**
+ * The lines of a stream, a block at a time, from UTF-8 or UTF-16.
+ * @throws UsageFault `bad_file` for another kind of file, or line ends of CR alone
+ */
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<TextLine[]> {
   let rest: Buffer = Buffer.alloc(0);
   let number = 1;
   let skipping = false;
+  let hasReturn = false;
   for await (const chunk of asUtf8(source)) {
     const block = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     const end = block.lastIndexOf(newline);
     if (end === -1) {
+      const at = block.indexOf(carriageReturn);
+      hasReturn ||= at !== -1 && at < block.length - 1;
       skipping ||= block.length > lineBytesMax;
       rest = skipping ? Buffer.alloc(0) : block;
       continue;
@@ -65,6 +73,10 @@ export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<
     number += lines.length;
     rest = block.subarray(end + 1);
     yield lines;
+  }
+  if (hasReturn && number === 1) {
+    const expected = 'expected lines that end with LF or CRLF';
+    throw new UsageFault('bad_file', `the lines of the file end with CR alone; ${expected}`);
   }
   if (skipping) yield [{ number, text: '', fault: 'too_long' }];
   else if (rest.length > 0) yield decode(rest, number);

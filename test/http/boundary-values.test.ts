@@ -112,6 +112,23 @@ test('one payment is credited once, whatever spaces and invisible characters its
   expect([again.status, again.json.type]).toEqual([409, problem('dispute_known')]);
 });
 
+test('a purchase whose payment goes to the claim is refused, and the refusal names the claim', async () => {
+  const { ask, books } = await anApi();
+  await joins(books, 7n);
+  const post = (path: string, body: object) =>
+    ask('POST', `/v1/customers/7/${path}`, { key: newKey(), body });
+  const order = { plan: 'basic', period_days: 30 };
+  const reference = { provider: 'p', provider_ref: 'r1' };
+  await post('top-ups', { amount: '100', ...reference });
+  await post('adjustments', { amount: '-100', reason: 'spent' });
+  await post('chargebacks', { ...reference, dispute: 'd1' });
+  const { status, json } = await post('purchases', { ...order, payment: { amount: '149' } });
+  expect([status, json.detail]).toEqual([
+    402,
+    'it costs 149.00 RUB, the balance is 49.00 RUB: 100.00 RUB missing; 100.00 RUB of the payment go to the claim',
+  ]);
+});
+
 test('a key that an object has twice is refused, also with an escape and in an inner object', async () => {
   const { ask, books } = await anApi();
   await joins(books, 7n);
