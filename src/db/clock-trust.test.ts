@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later, minuteMs } from '../kernel/instant.ts';
-import { type ClockFacts, freshSuspicion, judgeClock, lostCommits } from './clock-trust.ts';
+import {
+  type ClockFacts,
+  freshSuspicion,
+  judgeClock,
+  lostCommits,
+  skewSuspicion,
+} from './clock-trust.ts';
 import { type NodeVote, suspicionOfNodes } from './clock-votes.ts';
 
 const start = instant(Date.parse('2026-11-01T00:00:00Z'));
@@ -17,6 +23,8 @@ const facts = (now: Instant, passedMs: number, more: Partial<ClockFacts> = {}): 
   wasSynchronous: false,
   witness: { name: 'host-1', uptimeMs: dayMs, at: start, isFloor: false },
   uptimeMs: uptime(passedMs),
+  machine: 'host-1',
+  skewMs: 0,
   ...more,
 });
 
@@ -47,6 +55,17 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
     for (const now of [start, later(start, hourMs)]) {
       expect(freshSuspicion(facts(now, 0, { uptimeMs }))).toBeUndefined();
     }
+  });
+
+  test.each([
+    ['no witness, and the machine 61 s behind', { witness: null, skewMs: -61_000 }, 'ahead'],
+    ['no witness, and the machine a year ahead', { witness: null, skewMs: 365 * dayMs }, 'back'],
+    ['no witness, and the machine 60 s behind', { witness: null, skewMs: -minuteMs }, undefined],
+    ['a witness that agrees, and a machine that is behind', { skewMs: -hourMs }, undefined],
+  ])('%s', (_, more, cause) => {
+    const read = facts(right, passed, more);
+    expect(skewSuspicion(read)?.cause).toBe(cause);
+    expect(judgeClock(read).kind).toBe(cause === undefined ? 'trusted' : 'suspect');
   });
 
   test('the reason states the clock, the direction and the amount', () => {

@@ -8,7 +8,9 @@ import { type Instant, minuteMs } from '../kernel/instant.ts';
 // 4. The time may not be behind its high-water mark.
 // 5. Since a witness was read, the database and the witness have passed the same time. A witness is
 //    a clock that only goes forward: the uptime of this machine, or that of a node.
-// 6. The tolerance is 60 s, and 100 ppm of the passed time: clocks that differ slowly are no jump.
+// 6. Without a witness of this boot, the wall clock of this machine has to agree. Only this process
+//    suspects the time then, because that clock may be the wrong one.
+// 7. The tolerance is 60 s, and 100 ppm of the passed time: clocks that differ slowly are no jump.
 
 /** A larger difference is a jump. */
 export const jumpMinMs = minuteMs;
@@ -24,6 +26,8 @@ export interface Suspicion {
   readonly byMs: number;
   /** One sentence without a full stop. */
   readonly reason: string;
+  /** Only this process suspects the time: nothing is stored. */
+  readonly isLocal?: true;
 }
 
 export type ClockTrust = { readonly kind: 'trusted' } | ({ readonly kind: 'suspect' } & Suspicion);
@@ -49,6 +53,9 @@ export interface ClockFacts {
   readonly witness: ClockWitness | null;
   /** The uptime of this machine before and after the database was read. */
   readonly uptimeMs: { readonly from: number; readonly to: number };
+  readonly machine: string;
+  /** The lead of this machine's wall clock over the server's, within half a round trip. */
+  readonly skewMs: number;
 }
 
 const trusted: ClockTrust = { kind: 'trusted' };
@@ -114,9 +121,21 @@ export function freshSuspicion(facts: ClockFacts): Suspicion | undefined {
   return undefined;
 }
 
+/** The suspicion of a process without a witness. A floor is no witness of the passed time. */
+export function skewSuspicion({
+  isStored,
+  witness,
+  skewMs,
+  machine,
+}: ClockFacts): Suspicion | undefined {
+  if (isStored || (witness !== null && !witness.isFloor)) return undefined;
+  if (Math.abs(skewMs) <= jumpMinMs) return undefined;
+  return { ...suspicionOf(-skewMs, `the clock of ${machine}`), isLocal: true };
+}
+
 /** True if a transaction may use this time. */
 export function judgeClock(facts: ClockFacts): ClockTrust {
   if (facts.isStored) return trusted;
-  const suspicion = facts.stored ?? freshSuspicion(facts);
+  const suspicion = facts.stored ?? freshSuspicion(facts) ?? skewSuspicion(facts);
   return suspicion === undefined ? trusted : { kind: 'suspect', ...suspicion };
 }

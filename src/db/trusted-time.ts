@@ -20,8 +20,6 @@ export interface ClockReading extends ClockFacts {
   /** The time of the server, also if a test database has stored another one. */
   readonly serverAt: Instant;
   readonly beat: bigint;
-  /** The lead of this machine's wall clock over the server's, within half a round trip. */
-  readonly skewMs: number;
 }
 
 interface ClockRow {
@@ -74,9 +72,10 @@ export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
     stored: storedSuspicion(row),
     witness: witnessOf(row, from),
     uptimeMs,
+    machine: thisMachine.name,
+    skewMs: wallMs - serverAt,
   };
-  const skewMs = wallMs - serverAt;
-  return { ...facts, serverAt, beat, skewMs, trust: judgeClock(facts) };
+  return { ...facts, serverAt, beat, trust: judgeClock(facts) };
 }
 
 function storedSuspicion({ suspectCause, suspectByMs, suspectReason }: ClockRow): Suspicion | null {

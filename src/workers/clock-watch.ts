@@ -8,7 +8,7 @@ import {
   roundMs,
   writeWitness,
 } from '../db/clock-mark.ts';
-import { freshSuspicion, lostCommits, type Suspicion } from '../db/clock-trust.ts';
+import { freshSuspicion, lostCommits, type Suspicion, skewSuspicion } from '../db/clock-trust.ts';
 import { type NodeVote, suspicionOfNodes } from '../db/clock-votes.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { thisMachine } from '../db/machine.ts';
@@ -20,6 +20,8 @@ import { sound } from '../notify/alarms.ts';
 //
 //   trusted ── a clock contradicts, or commits are lost ──▶ suspect (stored, alarmed)
 //   suspect ── the same clock agrees again, or `perennial clock accept` ──▶ trusted
+//
+// A machine whose own clock contradicts the database, and that has no witness, stores nothing.
 //
 // While the time is trusted, each look advances the high-water mark, the witness of this machine and
 // those of the nodes. A suspicious time advances nothing.
@@ -46,6 +48,8 @@ export function watchClock(db: Db, look: Look = {}): Promise<ClockReading> {
     if (!isMine || isStored || timeline === null) return reading;
     const nodes = witness === null ? suspicionOfNodes(now, look.votes ?? []) : undefined;
     const suspicion = lossBy(reading, look.memory) ?? freshSuspicion(reading) ?? nodes?.suspicion;
+    const isLocal = suspicion === undefined && skewSuspicion(reading) !== undefined;
+    if (isLocal && !(await peersAgree(tx, now))) return reading;
     if (await isRight(tx, reading, suspicion)) {
       const isTrusted = await advanceMark(tx, reading, look.memory);
       return isTrusted ? { ...reading, stored: null, trust: { kind: 'trusted' } } : reading;

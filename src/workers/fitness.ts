@@ -31,7 +31,7 @@ export async function unfitness(
 ): Promise<Unfit | undefined> {
   const read = await readClockReading(db);
   const { trust, skewMs } = isNews(read) ? await watchClock(db) : read;
-  if (goesBy === 'time' && trust.kind === 'suspect') {
+  if (goesBy === 'time' && trust.kind === 'suspect' && trust.isLocal !== true) {
     const { reason, cause } = trust;
     return { reason, code: cause === 'commits_lost' ? cause : 'clock_suspect' };
   }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readDeletionTime } from '../../src/db/clock-mark.ts';
 import { thisMachine } from '../../src/db/machine.ts';
 import type { CredentialId } from '../../src/kernel/ids.ts';
@@ -307,6 +307,29 @@ test('K6: a command that comes first after a boot asks the nodes', async () => {
   using _ = await bootedAhead(shop);
   await watchAfterBoot(shop.books.db);
   await expect(buys(shop.books, 1n)).rejects.toMatchObject({ code: 'clock_suspect' });
+});
+
+test('K6: without a witness, a machine whose own clock contradicts the database sells nothing and stores nothing', async () => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  await sql`DELETE FROM perennial.clock_witness`.execute(books.db);
+  const read = async () =>
+    (await sql`SELECT mark_at, suspect_cause FROM perennial.clock_state`.execute(books.db)).rows;
+  const before = [await stateOf(books), await read()];
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 365 * dayMs });
+  try {
+    await expect(buys(books, 1n)).rejects.toMatchObject({
+      code: 'clock_suspect',
+      message: expect.stringMatching(/the database clock is 3153\d{4} s ahead of the clock of /),
+    });
+    const run = await runOf(books, 'auto-renewal');
+    expect(run).toMatchObject({ outcome: 'skipped', detail: { skew_s: -31_536_000 } });
+    expect((await watchClock(books.db)).trust.kind).toBe('suspect');
+    expect([await stateOf(books), await read()]).toEqual(before);
+  } finally {
+    vi.useRealTimers();
+  }
+  await buys(books, 1n);
 });
 
 test('K6: a machine that stood still is outvoted by one that agrees with the database', async () => {
