@@ -40,12 +40,14 @@ export function resolve(
   now: number,
 ) {
   const { rows } = player;
+  player.turn += 1;
+  const key = `${player.telegramId}-${player.turn}`;
   // A key is kept for 30 days, by clocks that may go back by hours; of asking again later than
   // that nothing is said here.
   const asked = player.asked.filter(({ at }) => now - at < 29 * day);
   if (act.act === 'again') {
     const earlier = asked[act.nth % Math.max(1, asked.length)];
-    return earlier ?? nothing(player, now);
+    return earlier ?? nothing(player, key, now);
   }
   const { command } = act;
   const ids: Ids = {
@@ -58,8 +60,6 @@ export function resolve(
     if (typeof which !== 'number') return which;
     return ids.subs.length === 0 ? 'meant' : which % ids.subs.length;
   };
-  player.turn += 1;
-  const key = `${player.telegramId}-${player.turn}`;
   const payment = (own: string) => `card/${player.telegramId}.${own}`;
   let placed = command;
   if ('sub' in placed) placed = { ...placed, sub: there(placed.sub) } as Command;
@@ -86,10 +86,13 @@ export function paymentOf({ rows }: Player, nth: number): string | undefined {
   return named[nth % Math.max(1, named.length)];
 }
 
-/** Without any subscription or command there is nothing to ask again. */
-const nothing = ({ telegramId, customerId }: Player, at: number): Keyed => ({
+/**
+ * If there is no command to repeat, this one ends what is past its end. Set-up has no key in the
+ * program, so each takes effect, and its key here is a new one.
+ */
+const nothing = ({ telegramId, customerId }: Player, key: string, at: number): Keyed => ({
   command: { do: 'expire' },
-  key: 'nothing',
+  key,
   ids: { telegramId, customerId, subs: [], periods: [] },
   at,
 });
