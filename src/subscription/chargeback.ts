@@ -125,7 +125,7 @@ interface EndedPeriod {
 
 /** Rules 2 and 3. */
 async function endPaidPeriods(desk: Desk, payment: PaymentEntry): Promise<EndedPeriod[]> {
-  const paid = [...chargesPaidBy(await readSteps(desk, payment)).keys()];
+  const paid = [...chargesPaidBy(await readSteps(desk), payment.id).keys()];
   const ended: EndedPeriod[] = [];
   for (const [subscriptionId, charges] of await openCharges(desk, paid)) {
     const periods = await livePeriods(desk.tx, subscriptionId);
@@ -154,15 +154,15 @@ async function endPeriod(
   return { period, minor };
 }
 
-/** The ledger from the payment on. */
-async function readSteps(desk: Desk, payment: PaymentEntry): Promise<LedgerStep[]> {
+/** The whole ledger: the reversal of an older payment takes the money of that payment first. */
+async function readSteps(desk: Desk): Promise<LedgerStep[]> {
   const { rows } = await sql<LedgerStep>`
     SELECT e.id, e.kind, e.amount_minor AS "amountMinor", p.ledger_entry_id AS "chargeId",
       coalesce(moved.payment_entry_id, e.payment_entry_id) AS "paymentId"
     FROM perennial.ledger_entry e
     LEFT JOIN perennial.period p ON p.refund_entry_id = e.id
     LEFT JOIN perennial.ledger_entry moved ON moved.out_entry_id = e.id
-    WHERE e.customer_id = ${desk.customer.id} AND e.id >= ${payment.id}
+    WHERE e.customer_id = ${desk.customer.id}
     ORDER BY e.id`.execute(desk.tx);
   return rows;
 }

@@ -8,7 +8,6 @@ import type { LedgerEntryId } from '../kernel/ids.ts';
 // 3. A refund gives the money of a charge back to the origins that paid it, newest money first.
 // 4. A chargeback, and the entry that moves a payment away, take the money of their payment first.
 // 5. A payment paid a charge if the charge still holds money of this origin after all entries.
-// 6. Money from before the payment is older than the payment. Its origins do not matter.
 
 /** An entry as the rule reads it. */
 export interface LedgerStep {
@@ -23,23 +22,25 @@ export interface LedgerStep {
 
 const none = 0n as LedgerEntryId;
 
-/** Money of one origin; null: from before the payment. */
+/** Money of one origin: the entry that credited it. */
 interface Lot {
-  readonly origin: LedgerEntryId | null;
+  readonly origin: LedgerEntryId;
   minor: bigint;
 }
 
 /**
- * @param steps the entries from the payment on, in their order; the first one is the payment
+ * @param steps all entries of the customer, in their order
  * @returns the charges that hold money of this payment, with its amount
  */
-export function chargesPaidBy(steps: readonly LedgerStep[]): Map<LedgerEntryId, bigint> {
-  const [payment] = steps;
+export function chargesPaidBy(
+  steps: readonly LedgerStep[],
+  payment: LedgerEntryId,
+): Map<LedgerEntryId, bigint> {
   const balance: Lot[] = [];
   const charges = new Map<LedgerEntryId, Lot[]>();
   for (const { id, kind, amountMinor, chargeId, paymentId } of steps) {
     if (kind === 'refund') {
-      balance.push(...take(charges.get(chargeId ?? none) ?? [], amountMinor, null));
+      balance.push(...take(charges.get(chargeId ?? none) ?? [], amountMinor));
     } else if (amountMinor > 0n) {
       balance.push({ origin: id, minor: amountMinor });
     } else if (amountMinor < 0n) {
@@ -48,30 +49,33 @@ export function chargesPaidBy(steps: readonly LedgerStep[]): Map<LedgerEntryId, 
   }
   const paid = new Map<LedgerEntryId, bigint>();
   for (const [id, lots] of charges) {
-    const own = lots.filter(({ origin }) => origin === payment?.id);
+    const own = lots.filter(({ origin }) => origin === payment);
     const minor = own.reduce((sum, lot) => sum + lot.minor, 0n);
     if (minor > 0n) paid.set(id, minor);
   }
   return paid;
 }
 
-/** Takes money off the end of the list, where the newest is. @returns it in the same order */
-function take(lots: Lot[], minor: bigint, first: LedgerEntryId | null): Lot[] {
+/**
+ * Takes money off the end of the list, where the newest is.
+ * @param first the origin whose money is taken before all other money
+ * @returns it in the same order
+ */
+function take(lots: Lot[], minor: bigint, first: LedgerEntryId | null = null): Lot[] {
   const taken: Lot[] = [];
   let left = minor;
-  const takeLot = (at: number): void => {
-    const lot = lots[at] as Lot;
-    const part = lot.minor < left ? lot.minor : left;
-    taken.unshift({ origin: lot.origin, minor: part });
-    lot.minor -= part;
-    left -= part;
-    if (lot.minor === 0n) lots.splice(at, 1);
+  const takeFrom = (isWanted: (lot: Lot) => boolean): void => {
+    for (let at = lots.length - 1; at >= 0 && left > 0n; at -= 1) {
+      const lot = lots[at] as Lot;
+      if (!isWanted(lot)) continue;
+      const part = lot.minor < left ? lot.minor : left;
+      taken.unshift({ origin: lot.origin, minor: part });
+      lot.minor -= part;
+      left -= part;
+      if (lot.minor === 0n) lots.splice(at, 1);
+    }
   };
-  if (first !== null) {
-    const at = lots.findLastIndex(({ origin }) => origin === first);
-    if (at >= 0) takeLot(at);
-  }
-  while (left > 0n && lots.length > 0) takeLot(lots.length - 1);
-  if (left > 0n) taken.unshift({ origin: null, minor: left });
+  takeFrom(({ origin }) => origin === first);
+  takeFrom(() => true);
   return taken;
 }

@@ -165,6 +165,35 @@ test.each(cases)('C1: a chargeback of a payment that paid $name', async (one) =>
   expect(await wrongs(books)).toEqual([]);
 });
 
+/** The customer buys a month with the payment `p-2`, after a chargeback of the payment `p-1`. */
+test.each([
+  {
+    name: 'with money from before the later payment',
+    before: async (books: Books) => {
+      await buys(books, 1n);
+      await pays(books, 'p-2', 149_00n);
+    },
+  },
+  {
+    name: 'with money that a refund returned in part above the later payment',
+    before: async (books: Books) => {
+      await buys(books, 1n);
+      await pays(books, 'p-2', 149_00n);
+      const periodId = await lastPeriod(books);
+      await refund(callOf(books), { telegramId: 1n, periodId, part: 'whole' });
+    },
+  },
+])('C1: a chargeback takes the money of its own payment first, $name', async ({ before }) => {
+  const books = await paid(298_00n);
+  await before(books);
+  expect(await chargesBack(books)).toMatchObject({ taken: '298.00', balance: '149.00' });
+  await buys(books, 1n);
+  const answer = await chargesBack(books, { providerRef: 'p-2', dispute: 'd-2' });
+  expect(answer).toMatchObject({ periods_ended: 1, returned: '149.00', claim: '0.00' });
+  expect((await subscriptionsOf(books)).map(({ state }) => state)).toEqual(['expired']);
+  expect(await wrongs(books)).toEqual([]);
+});
+
 test('C1: the chargeback of a payment that paid a claim brings the claim back', async () => {
   const books = await paid(149_00n);
   await buys(books, 1n);
