@@ -1,4 +1,4 @@
-import { type Customer, day, hour, type Sub } from './books-of.ts';
+import { type Customer, day, hour, type Period, type Sub } from './books-of.ts';
 import { costOf } from './buying.ts';
 import { major, type Surroundings } from './commands.ts';
 import { chargeOf, forget } from './known.ts';
@@ -68,10 +68,13 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   const cap = amount < cost.amount ? amount : null;
   const price = { amount, list, percent, cap, charge, refundedAt: null, refund: null };
   const time = { plan, days, startsAt, endsAt, movedFrom: null, kind: null, partOf: null };
-  customer.periods.push({ sub: place, source: 'renewal', ...time, ...price });
+  const period: Period = { sub: place, source: 'renewal', ...time, ...price };
+  customer.periods.push(period);
   Object.assign(sub, { state: 'active', nextTryAt: null, quarantine: null, choice: null });
   // Of a period to come, the terms come into force later. What is due until then is the worker's.
-  follow(customer, place, startsAt > now ? (sub.shownAt ?? now) : now);
+  // After a step back of the clock, a period can start at a moment that was reached before.
+  if (startsAt > now) follow(customer, place, sub.shownAt ?? now, period);
+  else follow(customer, place, now);
   forget(sub, { plan, days }, now);
   if (ended) open(sub, now);
   customer.notices.push(`receipt of ${charge} for ${major(amount)}`);

@@ -80,17 +80,23 @@ export function endOf(customer: Customer, place: number): number {
   return ends.length === 0 ? (customer.subs[place] as Sub).startedAt : Math.max(...ends);
 }
 
-/** Computes everything of a subscription that its periods decide. */
-export function follow(customer: Customer, place: number, now: number): void {
+/**
+ * Computes everything of a subscription that its periods decide.
+ * @param later a renewal that begins later: until then the terms in force stay as they are
+ */
+export function follow(customer: Customer, place: number, now: number, later?: Period): void {
   const sub = customer.subs[place] as Sub;
   const periods = livePeriods(customer, place);
   const last = decisive(customer, periods);
   const runs = inForceAt(periods, now);
   const lasting = lastTerms(customer, place);
   const termsOf = (period: Period) => termsIn(customer, period, periods);
-  const shown = runs === undefined ? lasting : termsOf(runs);
+  const { plan, days } = sub;
+  const inForce = runs === undefined ? lasting : termsOf(runs);
+  const shown = later === undefined ? inForce : { plan, days };
   const changes = periods
-    .filter((period) => period.startsAt > now && !same(termsOf(period), shown))
+    .filter((period) => period.startsAt > now || period === later)
+    .filter((period) => !same(termsOf(period), shown))
     .map(({ startsAt }) => startsAt);
   Object.assign(sub, {
     shownAt: now,
