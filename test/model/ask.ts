@@ -173,7 +173,8 @@ async function notify(
     SELECT customer_id, id, 'telegram', 'price_change', 'model', jsonb_build_object('plan',
       coalesce(next_plan, plan), 'period_days', coalesce(next_period_days, period_days),
       'new_price', ${major(amount)}::text), ${iso(now)}, ${iso(now)}
-    FROM perennial.subscription WHERE id = ${ids.subs[sub]} RETURNING id`.execute(tx);
+    FROM perennial.subscription WHERE id = ${ids.subs[sub]} AND state <> 'revoked'
+    RETURNING id`.execute(tx);
   const id = rows[0]?.id;
   if (id === undefined) return {};
   await writeNotifiedPrice(tx, id, 'price_change', instant(now));

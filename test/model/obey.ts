@@ -259,6 +259,8 @@ function begin(customer: Customer, place: number, now: number): void {
 /** Set-up: a message that names the price of the next renewal was sent. */
 function notify(customer: Customer, { sub: place, amount }: Of<'notify'>, now: number): Told {
   const sub = customer.subs[place];
-  if (sub !== undefined) learnMessage(sub, nextTerms(customer, place), amount, now);
+  // A message states the price of a renewal, and a revoked subscription has none.
+  if (sub !== undefined && sub.state !== 'revoked')
+    learnMessage(sub, nextTerms(customer, place), amount, now);
   return { ok: {} };
 }
