@@ -221,6 +221,18 @@ test('C1: a moved payment is charged back at the customer who has it, with what 
   expect(await wrongs(books)).toEqual([]);
 });
 
+test('C1: a payment that came back paid the claim, and its chargeback brings the claim back', async () => {
+  const books = await paid(149_00n);
+  await joins(books, 2n);
+  await buys(books, 1n);
+  const payment = { provider: 'cards', providerRef: 'p-1' };
+  await movePayment(callOf(books), { ...payment, from: 1n, to: 2n, withClaim: true });
+  await movePayment(callOf(books), { ...payment, from: 2n, to: 1n });
+  expect(await chargesBack(books)).toMatchObject({ periods_ended: 0, claim: '149.00' });
+  expect((await subscriptionsOf(books))[0]?.state).toBe('active');
+  expect(await wrongs(books)).toEqual([]);
+});
+
 test('C1: one dispute id of two providers is two disputes', async () => {
   const books = await paid(10_00n);
   await topUp(callOf(books), {

@@ -48,15 +48,18 @@ interface Group {
   readonly done: readonly Done[];
   readonly runs: number;
   readonly acts: number;
+  /** Of the runs: the smallest batch. */
+  readonly batchMax: number;
 }
 
 /** Holds one customer's books against the model. Gives how many renewals there were. */
 export function judge(
   player: Player,
   rows: CustomerRows,
-  { done, runs, acts }: Group,
+  group: Group,
   around: Surroundings,
 ): number {
+  const { done, runs, acts } = group;
   const found = violations(rows, player.rows);
   if (found.length > 0) throw new Error(found.join('; '));
   const asked = done
@@ -67,7 +70,7 @@ export function judge(
   // On its own: exactly. Other customers' commands, and another run, hold somebody up at most.
   player.position =
     acts === 1
-      ? judgeAlone(player.position, asked[0], runs, actual, around)
+      ? judgeAlone(player.position, asked[0], group, actual, around)
       : judgeOrders(player.position, asked, runs, actual, around);
   player.rows = rows;
   return renewed;
@@ -76,12 +79,12 @@ export function judge(
 function judgeAlone(
   before: Position,
   asked: Asked | undefined,
-  runs: number,
+  { runs, batchMax }: Group,
   actual: Customer,
   around: Surroundings,
 ): Position {
   if (asked === undefined) {
-    const expected = runs === 0 ? [before] : afterRun(before, around);
+    const expected = runs === 0 ? [before] : afterRun(before, around, batchMax);
     const fitting = expected.find((one) => sameBooks(one.customer, actual));
     if (fitting !== undefined) return fitting;
     throw new Error(difference((expected[0] as Position).customer, actual));

@@ -116,8 +116,10 @@ export function explain(
  * What a run on its own leaves: every due one that is not in quarantine decided, in order of its
  * end. One that was so late that it is due again at once may be renewed again, where the walk comes
  * to it, or left to the next run. The first is what is said when none fits.
+ *
+ * Of the retries from quarantine, a run decides one batch, which other customers' retries fill too.
  */
-export function afterRun(before: Position, around: Surroundings): Position[] {
+export function afterRun(before: Position, around: Surroundings, batchMax: number): Position[] {
   const due = (customer: Customer) =>
     duePlaces(customer, around.now).filter((place) => customer.subs[place]?.quarantine === null);
   // What is in quarantine comes last.
@@ -126,8 +128,15 @@ export function afterRun(before: Position, around: Surroundings): Position[] {
   );
   const once = decide(before, due(before.customer), around);
   const later = subsets(due(once.customer)).map((again) => decide(once, again, around));
-  return [...later, ...walks(before, due, around)].map((at) => decide(at, retried, around));
+  const isBig = retried.length === 0 || batchMax >= bigBatch;
+  const batches = isBig ? [retried] : subsets(retried).filter(({ length }) => length <= batchMax);
+  return [...later, ...walks(before, due, around)].flatMap((at) =>
+    batches.map((batch) => decide(at, batch, around)),
+  );
 }
+
+/** More than all customers of a sequence have in quarantine. */
+const bigBatch = 1_000;
 
 type Key = readonly [at: number, place: number];
 

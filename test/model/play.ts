@@ -151,11 +151,13 @@ async function playTogether(current: Play, acts: readonly Act[], tally: Tally): 
       done.push({ player, command, key, answered });
     }),
   );
-  const runs = acts.filter(({ act }) => act === 'run').length;
+  const batches = acts.flatMap((act) => (act.act === 'run' ? [act.batchMax] : []));
+  const runs = batches.length;
+  const group = { done, runs, acts: acts.length, batchMax: Math.min(...batches) };
   if (runs > 0) current.passedAt = acts.length === 1 ? now : undefined;
   const facts = await readFacts(current);
   const renewals = players.map((player, n) =>
-    judge(player, facts.rows[n] as CustomerRows, { done, runs, acts: acts.length }, current),
+    judge(player, facts.rows[n] as CustomerRows, group, current),
   );
   const renewed = renewals.reduce((sum, count) => sum + count, 0);
   if (changed !== BigInt(renewed)) {
