@@ -25,15 +25,8 @@ const always = [
   'unavailable',
   'too_slow',
 ];
-const withBody = ['too_large', 'bad_media_type', 'out_of_range'];
-const withKey = [
-  'key_missing',
-  'bad_key',
-  'key_reused',
-  'in_flight',
-  'clock_suspect',
-  'commits_lost',
-];
+const withBody = ['too_large', 'bad_media_type', 'out_of_range', 'commits_lost'];
+const withKey = ['key_missing', 'bad_key', 'key_reused', 'in_flight', 'clock_suspect'];
 
 /** Codes of each refusal of a route. */
 export const refusalsOf = ({ method, keyed, refusals = [] }: Route): string[] => [

@@ -107,7 +107,6 @@ const quote = route({
   }),
   refusals: [
     'clock_suspect',
-    'commits_lost',
     'no_customer',
     'no_plan',
     'no_price',

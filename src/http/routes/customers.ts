@@ -63,7 +63,7 @@ const create = route({
   status: 201,
   body: z.strictObject({ telegram_id: telegramId, currency: currency.optional(), ...particulars }),
   answer: customerAnswer,
-  refusals: ['customer_exists', 'bad_locale', 'bad_time_zone', 'commits_lost'],
+  refusals: ['customer_exists', 'bad_locale', 'bad_time_zone'],
   handle: (kit, { body, call }) =>
     createCustomer(call, {
       telegramId: BigInt(body.telegram_id),
@@ -123,7 +123,7 @@ const change = route({
     .refine((body) => Object.keys(body).length > 0, 'names nothing to change')
     .meta({ minProperties: 1 }),
   answer: customerAnswer,
-  refusals: ['no_customer', 'bad_locale', 'bad_time_zone', 'commits_lost'],
+  refusals: ['no_customer', 'bad_locale', 'bad_time_zone'],
   handle: (_, { params, body, call }) =>
     setCustomer(call, {
       telegramId: telegramIdOf(params),
@@ -149,7 +149,7 @@ const discount = route({
     .refine((body) => Object.keys(body).length > 0, 'names nothing to change')
     .meta({ minProperties: 1 }),
   answer: customerAnswer,
-  refusals: ['no_customer', 'commits_lost'],
+  refusals: ['no_customer'],
   handle: (_, { params, body, call }) =>
     setCustomer(call, {
       telegramId: telegramIdOf(params),

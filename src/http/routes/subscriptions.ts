@@ -134,7 +134,6 @@ const change = route({
     'bad_amount',
     'expires_at_changed',
     'clock_suspect',
-    'commits_lost',
   ],
   async handle(kit, { params, body, call }) {
     const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
