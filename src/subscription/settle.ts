@@ -16,6 +16,8 @@ export interface Settled {
   readonly periods: readonly Period[];
 }
 
+const noRenewal = { nextPlan: null, nextPeriodDays: null };
+
 /** Reads the periods as they are now, and decides the terms. */
 export async function readSettled(desk: Desk, subscription: Subscription): Promise<Settled> {
   const periods = await livePeriods(desk.tx, subscription.id);
@@ -24,7 +26,8 @@ export async function readSettled(desk: Desk, subscription: Subscription): Promi
 
 /**
  * Writes the terms that follow from the periods, with the rest of the change. The plan decides
- * where the credential opens: another plan in force marks it.
+ * where the credential opens: another plan in force marks it. A revoked subscription is never
+ * renewed, so it has no terms for a renewal.
  */
 export async function settleTerms(
   desk: Desk,
@@ -33,11 +36,12 @@ export async function settleTerms(
   { terms }: Settled,
   change: Omit<Change, 'plan' | 'periodDays' | 'changesAt' | 'lastDays'>,
 ): Promise<void> {
+  const state = change.state ?? before.state;
   await alter(desk, before, {
     ...terms.inForce,
-    ...nextTerms(before, lastBefore, terms),
+    ...(state === 'revoked' ? noRenewal : nextTerms(before, lastBefore, terms)),
     ...change,
-    changesAt: (change.state ?? before.state) === 'active' ? terms.changesAt : null,
+    changesAt: state === 'active' ? terms.changesAt : null,
     lastDays: terms.last.periodDays,
   });
   if (before.plan !== terms.inForce.plan) await remarkAccess(desk.tx, [before.id], desk.now);
