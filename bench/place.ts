@@ -11,7 +11,7 @@ import { forgetStatistics, startStock } from './stock-server.ts';
 // each measurement, copied from one that was built once. Everything is gone at the end.
 // The server is the embedded one, or that of the system with its default settings.
 
-/** What docs/benchmarks.md measures with; all else as the embedded server has it. */
+/** The settings of the figures in docs/benchmarks.md. The others are those of the embedded server. */
 const settings = {
   shared_buffers: '2GB',
   max_wal_size: '8GB',

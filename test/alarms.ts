@@ -48,3 +48,10 @@ export const look = async (books: Books, at: Instant) => {
   await books.setClock(at);
   return runOf(books, 'raise-alarms');
 };
+
+/** The parameters of each `alarm_node`, in the order of their notifications. */
+export async function nodeAlarms({ db }: Pick<Books, 'db'>): Promise<Record<string, unknown>[]> {
+  const { rows } = await sql<{ params: Record<string, unknown> }>`
+    SELECT params FROM perennial.notification WHERE kind = 'alarm_node' ORDER BY id`.execute(db);
+  return rows.map(({ params }) => params);
+}

@@ -70,6 +70,17 @@ interface Column<N extends ColumnName> {
 /** What JSON holds exactly, and so all commands and answers; Telegram gives out 52 bits. */
 const maxTelegramId = BigInt(Number.MAX_SAFE_INTEGER);
 
+/** An amount in the currency of the line, which is read before it. */
+const amount: Pick<Column<'balance'>, 'empty' | 'read' | 'write'> = {
+  empty: '`0`',
+  read: (text, { currency }) => {
+    if (text === '') return { value: 0n };
+    if (currency === undefined) return undefined;
+    return readAmount(text, currency);
+  },
+  write: (value, line) => majorUnits(value, line.currency),
+};
+
 export const columns: { readonly [N in ColumnName]: Column<N> } = {
   telegram_id: {
     of: 'customer',
@@ -120,24 +131,12 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
   balance: {
     of: 'customer',
     allows: 'an amount in major units, not negative, with no more decimals than the currency has',
-    empty: '`0`',
-    read: (text, { currency }) => {
-      if (text === '') return { value: 0n };
-      if (currency === undefined) return undefined;
-      return readAmount(text, currency);
-    },
-    write: (value, line) => majorUnits(value, line.currency),
+    ...amount,
   },
   claim: {
     of: 'customer',
     allows: 'the debt after chargebacks, an amount as `balance`',
-    empty: '`0`',
-    read: (text, { currency }) => {
-      if (text === '') return { value: 0n };
-      if (currency === undefined) return undefined;
-      return readAmount(text, currency);
-    },
-    write: (value, line) => majorUnits(value, line.currency),
+    ...amount,
   },
   vip: {
     of: 'customer',

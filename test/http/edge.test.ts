@@ -1,32 +1,19 @@
-import { connect } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { routes } from '../../src/http/routes/index.ts';
 import { createToken } from '../../src/tokens/store.ts';
 import { buys, joins, payer } from '../a-book.ts';
 import { type Api, anApi, newKey } from './api.ts';
+import { sendRaw } from './raw.ts';
 
 // The edge of the API: every error is a problem, limits do not touch each other, and a token gives
 // what its scope says.
 
-/** What comes back to raw bytes, until the server ends the connection. */
-function raw({ address }: Api, text: string): Promise<{ status: number; json: unknown }> {
-  const { port } = new URL(address);
-  const socket = connect(Number(port), '127.0.0.1');
-  onTestFinished(() => void socket.destroy());
-  let answer = '';
-  return new Promise((resolve, reject) => {
-    socket.on('data', (bytes) => {
-      answer += bytes;
-    });
-    socket.on('error', reject);
-    socket.on('close', () => {
-      const [head = '', body = ''] = answer.split('\r\n\r\n');
-      const isProblem = /application\/problem\+json/.test(head) && /no-store/.test(head);
-      const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
-      resolve({ status, json: isProblem ? JSON.parse(body) : answer });
-    });
-    socket.write(text);
-  });
+/** The status and the problem that answer raw bytes; the text of an answer that is no problem. */
+async function raw(api: Api, text: string): Promise<{ status: number; json: unknown }> {
+  const { head, body } = await sendRaw(api, text);
+  const isProblem = /application\/problem\+json/.test(head) && /no-store/.test(head);
+  const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
+  return { status, json: isProblem ? JSON.parse(body) : `${head}\r\n\r\n${body}` };
 }
 
 test('each answer to a malformed request is a problem in words of this API', async () => {

@@ -1,46 +1,24 @@
-import { connect } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { routes } from '../../src/http/routes/index.ts';
 import { joins, payer } from '../a-book.ts';
-import { type Api, anApi, newKey } from './api.ts';
+import { anApi, newKey } from './api.ts';
+import { sendRaw } from './raw.ts';
 
 // Requests that no client of ours sends, as scanners and attackers do: each one gets a problem, and
 // nothing of it is passed over silently.
-
-interface Raw {
-  readonly head: string;
-  readonly body: string;
-}
-
-function send({ address }: Api, ...parts: readonly (string | Buffer)[]): Promise<Raw> {
-  const socket = connect(Number(new URL(address).port), '127.0.0.1');
-  onTestFinished(() => void socket.destroy());
-  let answer = '';
-  return new Promise((resolve, reject) => {
-    socket.on('data', (bytes) => {
-      answer += bytes;
-    });
-    socket.on('error', reject);
-    socket.on('close', () => {
-      const [head = '', body = ''] = answer.split('\r\n\r\n');
-      resolve({ head, body });
-    });
-    for (const part of parts) socket.write(part);
-  });
-}
 
 const lines = (...all: readonly string[]) => `${all.join('\r\n')}\r\n\r\n`;
 const end = 'connection: close';
 
 test('a request without Host gets a problem, and CONNECT gets 405 with Allow', async () => {
   const api = await anApi();
-  const hostless = await send(api, lines('GET /v1/plans HTTP/1.1', end));
+  const hostless = await sendRaw(api, lines('GET /v1/plans HTTP/1.1', end));
   expect(hostless.head).toMatch(/^HTTP\/1.1 400 /);
   expect(JSON.parse(hostless.body)).toMatchObject({
     type: 'urn:perennial:problem:bad_request',
     detail: 'the header Host is missing',
   });
-  const proxied = await send(api, lines('CONNECT x:1 HTTP/1.1', 'host: x'));
+  const proxied = await sendRaw(api, lines('CONNECT x:1 HTTP/1.1', 'host: x'));
   expect(proxied.head).toMatch(/^HTTP\/1.1 405 /);
   expect(proxied.head).toMatch(/^allow: GET, HEAD, PATCH, POST$/im);
 });
@@ -66,7 +44,7 @@ test('an unknown path or method is answered before its body is looked at', async
     [lines('POST /no HTTP/1.1', 'host: x', 'content-length: 99999999', end), 404],
   ] as const;
   for (const [text, status] of cases) {
-    const { head, body } = await send(api, text.includes('content-length') ? `${text}x` : text);
+    const { head, body } = await sendRaw(api, text.includes('content-length') ? `${text}x` : text);
     expect(head, text).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(JSON.parse(body).status, text).toBe(status);
     if (status === 405) expect(head, text).toMatch(/^allow: GET, HEAD$/im);
@@ -82,7 +60,7 @@ test('a body in broken UTF-8 is refused: replaced bytes would make two reference
       reference,
       Buffer.from('"}'),
     ]);
-    return send(
+    return sendRaw(
       api,
       lines(
         'POST /v1/customers/7/top-ups HTTP/1.1',

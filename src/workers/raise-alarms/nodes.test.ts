@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { look, told } from '../../../test/alarms.ts';
+import { look, nodeAlarms, told } from '../../../test/alarms.ts';
 import { type Books, freshBooks } from '../../../test/books.ts';
 import { aNode, keep, nodeRow, settled, shopOn } from '../../../test/nodes/kept.ts';
 import { until } from '../../../test/service/until.ts';
@@ -25,12 +25,6 @@ import { readFigures } from '../figures.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const after = (ms: number): Instant => later(start, ms);
-
-const paramsOf = async ({ db }: Books) => {
-  const { rows } = await sql<{ params: Record<string, unknown> }>`
-    SELECT params FROM perennial.notification WHERE kind = 'alarm_node' ORDER BY id`.execute(db);
-  return rows.map(({ params }) => params);
-};
 
 const isDown = (books: Books, down: boolean) =>
   until(down ? 'the node is down' : 'the node answers', async () =>
@@ -61,7 +55,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
     await look(books, after(2 * minuteMs));
     await look(books, after(3 * minuteMs));
     expect(await told(books)).toEqual(['alarm_node a']);
-    expect(await paramsOf(books)).toMatchObject([
+    expect(await nodeAlarms(books)).toMatchObject([
       { node: 'a', down_since: '2026-11-25T09:00:00.000Z', to_add: 1, to_remove: 3 },
     ]);
     node.conduct = () => 'serve';
@@ -78,7 +72,7 @@ test('S8: the alarm needs no user that waits', async () => {
     await isDown(books, true);
   }
   await look(books, after(2 * minuteMs));
-  expect(await paramsOf(books)).toMatchObject([
+  expect(await nodeAlarms(books)).toMatchObject([
     { to_add: 0, to_remove: 0, error: expect.stringMatching(/no connection/) },
   ]);
 });

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { look, told } from '../../../test/alarms.ts';
+import { look, nodeAlarms, told } from '../../../test/alarms.ts';
 import type { Books } from '../../../test/books.ts';
 import { aNode, keep, nodeRow, settled, shopOn } from '../../../test/nodes/kept.ts';
 import { until } from '../../../test/service/until.ts';
@@ -13,14 +13,8 @@ import { type Instant, later, minuteMs, parseInstant } from '../../kernel/instan
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const after = (ms: number): Instant => later(start, ms);
 
-const paramsOf = async ({ db }: Books) => {
-  const { rows } = await sql<{ params: Record<string, unknown> }>`
-    SELECT params FROM perennial.notification WHERE kind = 'alarm_node' ORDER BY id`.execute(db);
-  return rows.map(({ params }) => params);
-};
-
 const alarmsOf = async (books: Books) => {
-  const seen = await paramsOf(books);
+  const seen = await nodeAlarms(books);
   return seen.map(({ reason, to_add, to_remove, error }) => ({ reason, to_add, to_remove, error }));
 };
 
