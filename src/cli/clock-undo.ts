@@ -9,20 +9,26 @@ import {
   type EarlyEnd,
   readEarlyCharges,
   readEarlyEnds,
+  readWrongSales,
+  type WrongSale,
 } from '../subscription/clock-effects.ts';
 import { type UndoAnswer, undoClock } from '../subscription/clock-undo.ts';
 import { readSettings } from '../subscription/settings.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
 
 // `perennial clock report|undo`: what a clock that ran ahead did to customers, and its reversal.
+//
+// The reversal leaves sales: a person wanted them, and a refund takes access away. The output names
+// each of them with the command that refunds it.
 
 interface Effects {
   readonly charges: readonly EarlyCharge[];
   readonly ends: readonly EarlyEnd[];
+  readonly sales: readonly WrongSale[];
 }
 
 export function clockReport(open: OpenBooks): Command {
-  const says = 'list the early charges and early ends that a wrong clock caused; changes nothing';
+  const says = 'list early charges, early ends and sales at a wrong time; changes nothing';
   return command('report', says).action((options: CommonOptions) =>
     withBooks(open, options, async ({ db }) => {
       const effects = await readEffects(db);
@@ -39,7 +45,7 @@ interface UndoOptions extends CommonOptions {
 export function clockUndo(open: OpenBooks): Command {
   return command('undo', 'refund early charges and restore subscriptions that ended early')
     .option('--dry-run', 'list what would be undone; changes nothing')
-    .option('--yes', 'undo all that "clock report" lists')
+    .option('--yes', 'undo all that "clock report" lists, except sales')
     .action((options: UndoOptions) =>
       withBooks(open, options, async ({ db }) => {
         const effects = await readEffects(db);
@@ -57,8 +63,13 @@ export function clockUndo(open: OpenBooks): Command {
         for (const customer of customersOf(effects)) {
           done.push(await undoClock({ db, actor: 'cli' }, customer));
         }
-        const left = (await readEffects(db)).charges;
-        print(options, { undone: done, left: left.map(chargeJson) }, () => undoneText(done, left));
+        const left = await readEffects(db);
+        const json = {
+          undone: done,
+          left: left.charges.map(chargeJson),
+          sales: left.sales.map(saleJson),
+        };
+        print(options, json, () => undoneText(done, left));
       }),
     );
 }
@@ -69,14 +80,16 @@ async function readEffects(db: Db): Promise<Effects> {
   return {
     charges: await readEarlyCharges(db, now, windowMs),
     ends: await readEarlyEnds(db, now),
+    sales: await readWrongSales(db, now),
   };
 }
 
+/** The customers of the effects that are undone. */
 const customersOf = ({ charges, ends }: Effects): bigint[] => [
   ...new Set([...charges, ...ends].map(({ telegramId }) => telegramId)),
 ];
 
-function effectsJson({ charges, ends }: Effects) {
+function effectsJson({ charges, ends, sales }: Effects) {
   return {
     early_charges: charges.map(chargeJson),
     early_ends: ends.map((row) => ({
@@ -86,6 +99,7 @@ function effectsJson({ charges, ends }: Effects) {
       expires_at: isoTime(row.expiresAt),
       ended_at: isoTime(row.endedAt),
     })),
+    sales: sales.map(saleJson),
   };
 }
 
@@ -101,12 +115,26 @@ const chargeJson = (row: EarlyCharge) => ({
   followed_by_period_id: row.followedBy,
 });
 
-const sumText = ({ charges, ends }: Effects): string =>
-  `early charges: ${charges.length}, early ends: ${ends.length}`;
+const saleJson = (row: WrongSale) => ({
+  telegram_id: row.telegramId,
+  subscription_id: row.subscriptionId,
+  period_id: row.periodId,
+  kind: row.kind,
+  plan: row.plan,
+  amount: majorUnits(row.amountMinor, row.currency),
+  currency: row.currency,
+  starts_at: isoTime(row.startsAt),
+  ends_at: isoTime(row.endsAt),
+  sold_at: isoTime(row.soldAt),
+});
+
+const sumText = ({ charges, ends, sales }: Effects): string =>
+  `early charges: ${charges.length}, early ends: ${ends.length}, sales at a wrong time: ${sales.length}`;
 
 function effectsText(effects: Effects): string {
-  const { charges, ends } = effects;
-  if (customersOf(effects).length === 0) return 'no effects of a wrong clock; nothing to undo';
+  const { charges, ends, sales } = effects;
+  const isUndone = customersOf(effects).length > 0;
+  if (!isUndone && sales.length === 0) return 'no effects of a wrong clock; nothing to undo';
   const rows = [
     ['CUSTOMER', 'SUBSCRIPTION', 'EFFECT', 'BY THE WRONG CLOCK'],
     ...charges.map((row) => [
@@ -121,21 +149,41 @@ function effectsText(effects: Effects): string {
       `ended ${row.plan}, paid until ${isoTime(row.expiresAt)}`,
       isoTime(row.endedAt),
     ]),
+    ...sales.map((row) => [
+      row.telegramId.toString(),
+      row.subscriptionId.toString(),
+      `${saleText(row)} from ${isoTime(row.startsAt)}`,
+      isoTime(row.soldAt),
+    ]),
   ];
-  const sum = `${table(rows)}\n${sumText(effects)}; "perennial clock undo --yes" undoes them`;
-  return [sum, ...keptText(charges)].join('\n');
+  const undoes = isUndone ? '; "perennial clock undo --yes" undoes charges and ends' : '';
+  return [table(rows), `${sumText(effects)}${undoes}`, ...keptText(effects)].join('\n');
 }
 
-/** The charges that an undo leaves, with the reason. */
-const keptText = (charges: readonly EarlyCharge[]): string[] =>
-  charges
+const saleText = ({ kind, amountMinor, currency }: WrongSale): string =>
+  kind === 'purchase' ? `purchase for ${moneyText(amountMinor, currency)}` : kind;
+
+/** What an undo leaves, with the reason or the command that helps. */
+const keptText = ({ charges, sales }: Pick<Effects, 'charges' | 'sales'>): string[] => [
+  ...charges
     .filter(({ followedBy }) => followedBy !== null)
     .map(
       ({ telegramId, subscriptionId, periodId, amountMinor, currency, followedBy }) =>
         `not undone: customer ${telegramId}, subscription ${subscriptionId}, the charge of ${moneyText(amountMinor, currency)} for period ${periodId}, because period ${followedBy} follows; refund that period first`,
-    );
+    ),
+  ...sales.map(
+    (sale) =>
+      `not undone: customer ${sale.telegramId}, subscription ${sale.subscriptionId}, the ${saleText(sale)}; ${remedyOf(sale)}`,
+  ),
+];
 
-function undoneText(done: readonly UndoAnswer[], left: readonly EarlyCharge[]): string {
+function remedyOf({ kind, telegramId, periodId, endsAt }: WrongSale): string {
+  const refund = `"perennial customer refund ${telegramId} --period ${periodId}"`;
+  if (kind === 'purchase') return `${refund} refunds it`;
+  return kind === 'grant' ? `${refund} takes it back` : `it ends at ${isoTime(endsAt)}`;
+}
+
+function undoneText(done: readonly UndoAnswer[], left: Pick<Effects, 'charges' | 'sales'>): string {
   const sum = (of: 'refunded_periods' | 'restored') =>
     done.reduce((total, one) => total + one[of], 0);
   const undone = `refunded periods: ${sum('refunded_periods')}, restored subscriptions: ${sum('restored')}, customers: ${done.length}`;

@@ -9,6 +9,8 @@ import { type Instant, isoTime, later } from '../kernel/instant.ts';
 // 1. An early charge: a renewal that is dated into the future, of a period that starts later than
 //    `renewal.window` from now.
 // 2. An early end: a subscription that fast-expiry-cleanup ended, and that ends in the future.
+// 3. A sale at a wrong time: a purchase, trial or grant that is dated into the future. Its period
+//    starts at the wrong time or after it.
 
 export interface EarlyCharge {
   readonly periodId: PeriodId;
@@ -31,6 +33,20 @@ export interface EarlyEnd {
   readonly expiresAt: Instant;
   /** By the wrong clock. */
   readonly endedAt: Instant;
+}
+
+export interface WrongSale {
+  readonly kind: 'purchase' | 'trial' | 'grant';
+  readonly periodId: PeriodId;
+  readonly subscriptionId: SubscriptionId;
+  readonly telegramId: bigint;
+  readonly plan: string;
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
+  /** By the wrong clock. */
+  readonly soldAt: Instant;
 }
 
 const of = (column: string, customer: CustomerId | undefined) =>
@@ -79,5 +95,29 @@ export async function readEarlyEnds(
     WHERE s.state = 'expired' AND s.expires_at > ${isoTime(now)}
       AND ended.actor = 'fast-expiry-cleanup' AND ${of('s.customer_id', customer)}
     ORDER BY c.telegram_id, s.id`.execute(db);
+  return rows;
+}
+
+/** Its period ends after the wrong time, so after now. */
+export async function readWrongSales(db: Db | Tx, now: Instant): Promise<WrongSale[]> {
+  const { rows } = await sql<WrongSale>`
+    SELECT p.source AS kind, p.id AS "periodId", p.subscription_id AS "subscriptionId",
+      c.telegram_id AS "telegramId", p.plan, p.amount_minor AS "amountMinor", p.currency,
+      p.starts_at AS "startsAt", p.ends_at AS "endsAt", sold.at AS "soldAt"
+    FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    CROSS JOIN LATERAL (
+      SELECT e.created_at AS at FROM perennial.ledger_entry e
+      WHERE e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+      UNION ALL
+      (SELECT v.at FROM perennial.event v
+      WHERE p.ledger_entry_id IS NULL AND v.customer_id = p.customer_id
+        AND v.subject = 'subscription:' || p.subscription_id
+        AND (v.action = 'trial_started' AND p.source = 'trial'
+          OR v.action = 'granted' AND p.source = 'grant' AND (v.detail->>'ends_at')::timestamptz
+            = p.ends_at + coalesce(p.moved_from - p.starts_at, interval '0'))
+      ORDER BY v.id DESC LIMIT 1)) sold
+    WHERE p.source IN ('purchase', 'trial', 'grant') AND p.refunded_at IS NULL
+      AND p.part_of IS NULL AND p.ends_at > ${isoTime(now)} AND sold.at > ${isoTime(now)}
+    ORDER BY c.telegram_id, p.subscription_id, p.starts_at`.execute(db);
   return rows;
 }
