@@ -34,6 +34,8 @@ export interface ServiceBooks {
   readonly config: Config;
   readonly db: Db;
   readonly url: string;
+  /** Whether the clock of this machine is right. */
+  readonly isClockRight?: () => boolean;
 }
 
 /** Starts the workers and the keepers. Returns when each worker may run. */
@@ -46,12 +48,15 @@ export async function startWorkers(
   const delivery = openDelivery(books.config, log);
   await requireOnlyAccount(books.db, delivery.channels);
   const replica = openReplica(books.url);
+  const { isClockRight } = books;
+  const clock = isClockRight === undefined ? {} : { isClockRight };
   const queue = await openQueue({
     url: books.url,
     workers: workers.map((worker) => runnable(worker, books, replica, log)),
     wakeChannel,
     serverTime: () => readServerTime(books.db),
     log,
+    ...clock,
   });
   const { url, db } = books;
   const say = sayer(log);
@@ -64,7 +69,7 @@ export async function startWorkers(
     onError: (error) => say(error, 'watchdog'),
   });
   const keepers = startKeepers({ url, db, connect: connectNode, log });
-  const couriers = startCouriers({ url, db, replica, ...delivery, log });
+  const couriers = startCouriers({ url, db, replica, ...delivery, log, ...clock });
   return {
     workers: [...workers.map((worker) => worker.name), 'keep-node', 'deliver-notifications'],
     async stop() {

@@ -209,6 +209,30 @@ test('a replica that is not fit leaves the work to the other one', async () => {
   expect(unfit.begun).toBe(1);
 });
 
+test('K8: a replica whose clock is wrong takes no run, and takes runs again when the clock is right', async () => {
+  await using books = await freshBooks();
+  let isRight = false;
+  await using off = new Replica();
+  off.end = 'unfit';
+  await off.open(books, { isClockRight: () => isRight, unfitMs: 50 });
+  await off.reached(1);
+  // Without the other replica, each wake-up waits in the queue.
+  await notify(books);
+  await until('a run waits', async () =>
+    (await jobs(books)).some(({ state }) => state === 'created') ? true : undefined,
+  );
+  await using right = await new Replica().open(books);
+  for (const runs of [1, 2, 3]) {
+    await right.reached(runs, 5_000);
+    await notify(books);
+  }
+  expect(off.begun).toBe(1);
+  await right[Symbol.asyncDispose]();
+  isRight = true;
+  await notify(books);
+  await off.reached(2, 10_000);
+});
+
 test('a stop aborts the run in hand and hands what is left to the other replica at once', async () => {
   await using books = await freshBooks();
   const going = new Replica();

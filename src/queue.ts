@@ -7,6 +7,7 @@ import { pause } from './kernel/timer.ts';
 import { watchDue } from './next-due.ts';
 import { type Slots, slotsOf } from './slots.ts';
 import { sayer, type TroubleLog } from './trouble.ts';
+import { pauseUnfit } from './workers/unfit-pause.ts';
 import type { NextDue } from './workers/worker.ts';
 
 // Who runs what, and where: the only file that knows pg-boss.
@@ -56,6 +57,10 @@ export interface QueueOptions {
   readonly log: TroubleLog;
   /** After a failed run, so that a worker that fails can't spin. */
   readonly failurePauseMs?: number;
+  /** Whether the clock of this machine is right. Without it no run starts here. */
+  readonly isClockRight?: () => boolean;
+  /** For tests: the pause after a skipped run. */
+  readonly unfitMs?: number;
 }
 
 export interface Queue {
@@ -81,8 +86,6 @@ const wakeGapMs = 250;
 const tickMaxMs = 30 * secondMs;
 /** After a tick that failed; also how long a failed run holds its place. */
 const failurePauseMs = 5 * secondMs;
-/** A replica that is not fit to run leaves the work to others for this long. */
-const unfitMs = 30 * secondMs;
 
 /** pg-boss counts in whole seconds, and a job lasts a day at most. */
 const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
@@ -175,7 +178,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     fetchers.delete(worker.name);
     const back = async () => {
       await boss.offWork(worker.name);
-      await rest(unfitMs);
+      await pauseUnfit({ ...options, signal, isClockRight: options.isClockRight });
       if (!signal.aborted) await work(worker);
     };
     // Not awaited: it waits for the run in hand, which is the one that called.

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { startWorkers } from '../app.ts';
+import { type ServiceBooks, startWorkers } from '../app.ts';
 import { placeOf } from '../db/place.ts';
 import { rightsFault } from '../db/reach.ts';
 import { type Api, type ApiBooks, startApi } from '../http/listen.ts';
@@ -161,7 +161,8 @@ async function serve(
   if (ending.aborted) return;
   const sentinel = await startSentinel(books.db, log);
   try {
-    await serveUntil({ ...books, readiness: [sentinel.readiness] }, log, roles, ending, rate);
+    const { readiness, isClockRight } = sentinel;
+    await serveUntil({ ...books, readiness: [readiness], isClockRight }, log, roles, ending, rate);
   } finally {
     await sentinel.stop();
   }
@@ -169,7 +170,7 @@ async function serve(
 }
 
 async function serveUntil(
-  books: OpenedBooks & Pick<ApiBooks, 'readiness'>,
+  books: OpenedBooks & Pick<ApiBooks, 'readiness'> & Pick<ServiceBooks, 'isClockRight'>,
   log: Log,
   roles: Roles,
   ending: AbortSignal,
@@ -205,7 +206,7 @@ async function startApiOr(books: ApiBooks, log: Log, hasWorkers: boolean) {
 }
 
 async function startWorkersOr(
-  books: OpenedBooks,
+  books: ServiceBooks,
   log: Log,
   api: Api | undefined,
   rate: number | undefined,

@@ -23,6 +23,8 @@ export interface SentinelLog {
 export interface Sentinel {
   /** For `/readyz`: a machine whose clock is wrong is not ready. */
   readonly readiness: { readonly name: string; reason(): Promise<string | undefined> };
+  /** Whether the clock of this machine agrees with the database, by the latest look. */
+  isClockRight(): boolean;
   stop(): Promise<void>;
 }
 
@@ -58,6 +60,7 @@ export async function startSentinel(db: Db, log: SentinelLog, everyMs = lookMs):
   return {
     // With a suspicious time of the database, the replica still credits top-ups: it is ready.
     readiness: { name: 'clock', reason: async () => skewReason(latest) },
+    isClockRight: () => skewReason(latest) === undefined,
     async stop() {
       ending.abort();
       await looping;

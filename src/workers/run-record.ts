@@ -170,12 +170,16 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
 }
 
 /** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
-async function tellOfClock(db: Db, { replica, detail }: RunRow): Promise<void> {
+async function tellOfClock(db: Db, { id, replica, detail }: RunRow): Promise<void> {
   const { skew_s } = detail;
   if (typeof skew_s !== 'number') return;
-  const machine = replica.replace(/:\d+$/, '');
+  const [machine = replica, pid] = replica.split(/:(?=\d+$)/);
   await inTransaction(db, async (tx) => {
-    const sentence = `the clock of ${machine} is ${skew_s} s off the database clock`;
+    const { rows } = await sql<{ number: number }>`
+      SELECT replica_number AS number FROM perennial.worker_run WHERE id = ${id}`.execute(tx);
+    const clock = `the clock of ${machine} (process ${pid}, replica ${rows[0]?.number})`;
+    const way = skew_s > 0 ? 'ahead of' : 'behind';
+    const sentence = `${clock} is ${Math.abs(skew_s)} s ${way} the database clock`;
     await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s, sentence } }]);
   });
 }

@@ -267,7 +267,7 @@ alarm_clock =
     Charges, ends, reminders and sales wait. Top-ups are credited, and paid access stays. Correct the clock, or confirm it with "perennial clock accept".
         [commits] <b>Commits may be lost: { $sentence }.</b>
     All changes wait. Compare the payments with your provider, then confirm with "perennial clock accept".
-       *[other] <b>The clock of { $replica } is { $skew_s } s off the database's.</b>
+       *[other] <b>A clock is wrong: { $sentence }.</b>
     It runs no workers until this is fixed. Is its time synchronised?
     }
     .subject = { $replica ->

@@ -9,6 +9,7 @@ import { Bell } from '../bell.ts';
 import { lockOf } from '../courier-lock.ts';
 import { guardConfig } from '../guard.ts';
 import type { Replica } from '../replica.ts';
+import { pauseUnfit } from '../unfit-pause.ts';
 import { isUnaddressed } from './addressing.ts';
 import { type Delivery, worker } from './claim.ts';
 import { Courier, type CourierLog } from './courier.ts';
@@ -31,6 +32,8 @@ export interface CouriersOptions extends Delivery {
   readonly pollMs?: number;
   /** A process that is silent for this long has lost its posts. */
   readonly silentMs?: number;
+  /** Whether the clock of this machine is right. */
+  readonly isClockRight?: () => boolean;
 }
 
 export interface Couriers {
@@ -43,8 +46,6 @@ export interface Couriers {
 const lookMs = secondMs;
 /** How long a run stays open for what comes next: a receipt each second must not be a record each. */
 const runMs = minuteMs;
-/** A process that is not fit leaves the post to others for this long. */
-const unfitMs = 30 * secondMs;
 
 export function startCouriers(options: CouriersOptions): Couriers {
   const { log, pollMs = lookMs, silentMs = 10 * secondMs } = options;
@@ -54,8 +55,8 @@ export function startCouriers(options: CouriersOptions): Couriers {
   const left = new Set<string>();
   const pause = (ms: number) => new Bell().wait(ms, signal);
 
-  /** Delivers for a channel for as long as one connection lives. @returns how long to leave it to others */
-  async function session(channel: Channel, rest: Rest): Promise<number> {
+  /** Delivers for a channel as long as one connection lasts. @returns why it ended */
+  async function session(channel: Channel, rest: Rest): Promise<'lost' | 'unfit' | 'ended'> {
     const config = guardConfig(options.url, 'courier', silentMs);
     const client = new pg.Client(config);
     const lost = new AbortController();
@@ -82,9 +83,9 @@ export function startCouriers(options: CouriersOptions): Couriers {
         }
         await bell.wait(Math.min(pollMs, silentMs / 4), over);
         const ended = await Promise.race([working, undefined]);
-        if (ended !== undefined) return ended === 'unfit' ? unfitMs : 0;
+        if (ended !== undefined) return ended;
       }
-      return 0;
+      return 'ended';
     } finally {
       // The sends end before the lock goes.
       lost.abort();
@@ -195,11 +196,12 @@ export function startCouriers(options: CouriersOptions): Couriers {
   async function sessions(channel: Channel): Promise<void> {
     const rest = new Rest();
     while (!signal.aborted) {
-      const leftMs = await session(channel, rest).catch((error: unknown) => {
+      const end = await session(channel, rest).catch((error: unknown) => {
         said(error);
-        return pollMs;
+        return 'failed' as const;
       });
-      await pause(Math.max(leftMs, 10));
+      if (end === 'unfit') await pauseUnfit({ signal, isClockRight: options.isClockRight });
+      else await pause(end === 'failed' ? pollMs : 10);
     }
   }
 

@@ -130,6 +130,12 @@ test('a clock that is off is told by the machine itself, once, and is over when 
   await ran(books, minutes(1), 'skipped', skew);
   const alarm = 'alarm_clock host-2';
   expect(await told(books)).toEqual([alarm]);
+  const { rows } = await sql`
+    SELECT params->>'sentence' AS sentence FROM perennial.notification`.execute(books.db);
+  const clock = expect.stringMatching(
+    /^the clock of host-2 \(process \d+, replica \d+\) is 47 s ahead of the database clock$/,
+  );
+  expect(rows).toEqual([{ sentence: clock }]);
   // One that left its work to another process has no trouble with its clock.
   await ran(books, minutes(10), 'skipped', { reason: 'its courier is another process' });
   await look(books, later(minutes(16), -1));
