@@ -18,6 +18,7 @@ export const termsOf = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): R
   priceMinor,
   followingMinor: null,
   expectedMinor: priceMinor,
+  isNotified: true,
   countsFrom: end,
   ...more,
 });

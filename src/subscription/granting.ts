@@ -8,6 +8,7 @@ import { type Call, type Desk, forCustomer } from './command.ts';
 import { type EndCondition, requireEnd } from './conditions.ts';
 import { heardOf } from './hearing.ts';
 import { writeFirstTerms } from './known-prices.ts';
+import { stateNextCharge } from './next-charge.ts';
 import { addPeriods, livePeriods, periodEnd } from './periods.ts';
 import { priceFor } from './price.ts';
 import { readPriceList } from './price-list.ts';
@@ -16,7 +17,13 @@ import { giveBack, type RefundPart, unusedMinor } from './refunding.ts';
 import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
 import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
 import { ofSubscription, record } from './timeline.ts';
-import { delayRenewals, releaseQuarantine, remindNow, tryAgainNow } from './wake.ts';
+import {
+  delayRenewals,
+  releaseQuarantine,
+  remindNow,
+  remindUnnotified,
+  tryAgainNow,
+} from './wake.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
@@ -78,6 +85,7 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     await writeTerms(desk, id, { kind: existing?.kind ?? 'paid', ...priced });
     await openAccess(desk.tx, [id], desk.now);
     await releaseQuarantine(desk.tx, desk.customer.id);
+    await remindUnnotified(desk.tx, desk.customer.id, desk.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
     await tell(desk, id, 'granted', detail, {
       kind: 'grant',
@@ -190,8 +198,15 @@ export interface Switch extends EndCondition {
   readonly on: boolean;
 }
 
+export type SwitchAnswer = RightsAnswer & {
+  /** From when on the next renewal is charged; null: it is not to be renewed. */
+  readonly renewal_at: string | null;
+  /** What the next renewal takes, which the customer is notified of by this answer. */
+  readonly renewal_amount: string | null;
+};
+
 /** The customer's switch; the engine itself never turns it off. @throws Fault `is_trial`, `revoked` */
-export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer> {
+export function setAutoRenew(call: Call, request: Switch): Promise<SwitchAnswer> {
   return forCustomer(call, 'auto-renew', request.telegramId, request, async (desk) => {
     await heardOf(desk);
     const all = await subscriptionsOf(desk.tx, desk.customer.id);
@@ -207,13 +222,19 @@ export function setAutoRenew(call: Call, request: Switch): Promise<RightsAnswer>
       throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
     }
     await alter(desk, subscription, { autoRenew: request.on });
+    const plan = subscription.nextPlan ?? subscription.plan;
+    const next = request.on ? await stateNextCharge(desk, subscription.id, plan) : null;
     if (request.on) {
       await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
       await remindNow(desk.tx, desk.customer.id, desk.now);
     }
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
     await tell(desk, subscription.id, action, {});
-    return rights(desk, subscription.id, 0n);
+    return {
+      ...(await rights(desk, subscription.id, 0n)),
+      renewal_at: next?.at ?? null,
+      renewal_amount: next?.amount ?? null,
+    };
   });
 }
 

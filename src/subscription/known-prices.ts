@@ -99,15 +99,16 @@ export async function writeFirstTerms(
     SELECT ${customerId}::bigint, s.id, ${plan}, ${periodDays}::int, ${amountMinor}::bigint,
       'terms', ${isoTime(now)}::timestamptz
     FROM perennial.subscription s
-    WHERE s.id = ${subscriptionId} AND ${unknown(sql`${plan}`, sql`${periodDays}::int`)}`.execute(
-    tx,
-  );
+    WHERE s.id = ${subscriptionId} AND NOT EXISTS (SELECT FROM perennial.known_price k
+        WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${periodDays})
+      AND ${unnotified(sql`${plan}`, sql`${periodDays}::int`)}`.execute(tx);
 }
 
-/** No amount is known for this plan and length of `s`. */
-const unknown = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
+/** The customer was notified of no amount for this plan and length of `s`, and paid none. */
+const unnotified = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
   NOT EXISTS (SELECT FROM perennial.known_price k
-    WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${days})
+    WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${days}
+      AND k.source <> 'terms')
   AND NOT EXISTS (SELECT FROM perennial.period p
     WHERE p.subscription_id = s.id AND p.ledger_entry_id IS NOT NULL AND p.plan = ${plan}
       AND ${lengthOf} = ${days})`;
@@ -123,8 +124,8 @@ export const namesPrice = (kind: string): boolean => Object.hasOwn(namedPrices, 
 
 /**
  * Stores the amount that a message named, when it was sent. A new price replaces greater amounts of
- * earlier messages. The other kinds name what the renewal takes anyway, so they count only if no
- * amount was known.
+ * earlier messages. The other kinds name what the renewal takes anyway, so they count only for a
+ * customer who was notified of no amount before.
  */
 export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, now: Instant) {
   const isChange = kind === 'price_change';
@@ -145,7 +146,7 @@ export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, n
     SELECT s.customer_id, s.id, ${plan}, ${days}, ${amount}, 'message', ${isoTime(now)}::timestamptz
     FROM perennial.notification n JOIN perennial.subscription s ON s.id = n.subscription_id
     WHERE n.id = ${notice} AND EXISTS (SELECT FROM perennial.plan WHERE key = ${plan})
-      AND ${isChange ? sql`true` : unknown(plan, days)}`.execute(tx);
+      AND ${isChange ? sql`true` : unnotified(plan, days)}`.execute(tx);
 }
 
 /** A payment replaces the amounts that counted by then, for its plan and length. */

@@ -2,10 +2,12 @@ import type { Tx } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
+import type { Desk } from './command.ts';
+import { writeChosenPrice } from './known-prices.ts';
 import type { OutlookFacts, OutlookRules } from './outlook.ts';
 import { type ForecastSettings, readForecastRows } from './outlook-facts.ts';
 import { priceFor } from './price.ts';
-import { chargeAt, chargedAt } from './price-cap.ts';
+import { chargeAt, chargedAt, isNotified } from './price-cap.ts';
 
 // What the next renewal of a subscription takes as things are now, and why it is not the list price.
 
@@ -41,6 +43,30 @@ export async function readNextCharges(
   return new Map(
     renewing.map((row) => [row.subscriptionId, chargeOf(row, now, settings, currency)]),
   );
+}
+
+/**
+ * The next renewal for the answer of a command, also of an ended subscription that can be revived.
+ * The answer is the notification of the amount for a customer who was notified of none. Null: there
+ * is no next renewal.
+ */
+export async function stateNextCharge(
+  { tx, customer, now, settings }: Desk,
+  subscriptionId: SubscriptionId,
+  plan: string,
+): Promise<NextCharge | null> {
+  const [row] = await readForecastRows(tx, [customer.id], now, settings, [subscriptionId]);
+  if (row?.kind !== 'paid' || !row.autoRenew) return null;
+  const { listMinor, periodDays, prices } = row;
+  if (listMinor === null || isNotified(prices)) {
+    return chargeOf(row, now, settings, customer.currency);
+  }
+  const amountMinor = priceFor(listMinor, row, settings.vipPercent);
+  const priced = { customerId: customer.id, subscriptionId, plan, periodDays };
+  await writeChosenPrice(tx, priced, amountMinor, now);
+  const known = [{ amountMinor, source: 'choice', knownAt: now }] as const;
+  const stated = { ...row, prices: { paidMinor: null, known } };
+  return chargeOf(stated, now, settings, customer.currency);
 }
 
 function chargeOf(

@@ -120,7 +120,10 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
 
 const interval = (ms: number) => sql`${`${ms} ms`}::interval`;
 
-/** As `firstLookAt` computes it, or earlier, for a row of `line`. */
+/**
+ * As `firstLookAt` computes it, or earlier, for a row of `line`. A renewal within 3 days is looked at
+ * at once, because the customer was notified of no amount.
+ */
 const remindAt = (at: RawBuilder<unknown>, leadMs: number) => sql`
   (SELECT min(due) FROM unnest(CASE kind WHEN 'trial' THEN ARRAY[
       started_at + ${interval(trialRemindersMs.trial_6h)},
@@ -130,8 +133,10 @@ const remindAt = (at: RawBuilder<unknown>, leadMs: number) => sql`
       expires_at - ${interval(leadMs)},
       expires_at - ${interval(endRemindersMs.ends_3d)},
       expires_at - ${interval(endRemindersMs.ends_24h)},
-      expires_at - ${interval(endRemindersMs.ends_3h)}] END) due
-   WHERE due > ${at} AND due < expires_at)`;
+      expires_at - ${interval(endRemindersMs.ends_3h)},
+      CASE WHEN auto_renew AND expires_at - ${interval(endRemindersMs.ends_3d)} < ${at}
+        THEN ${at} END] END) due
+   WHERE due >= ${at} AND due < expires_at)`;
 
 async function writeSubscriptions(
   tx: Tx,

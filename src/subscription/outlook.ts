@@ -9,6 +9,7 @@ import {
   chargedAt,
   countsFrom,
   expectedMinor,
+  isNotified,
   type KnownPrices,
   type RenewalTerms,
 } from './price-cap.ts';
@@ -166,6 +167,7 @@ function payerOf(facts: OutlookFacts, now: Instant, rules: OutlookRules): Payer 
     followingMinor:
       following === null || !isFollowingNear ? null : priceFor(following, facts, vipPercent),
     expectedMinor: expectedMinor(prices),
+    isNotified: isNotified(prices),
     countsFrom: countsFrom(renewals, now),
   };
   // One that comes back is paid from now on.

@@ -6,9 +6,11 @@ import { dayMs, type Instant, later, latest } from '../kernel/instant.ts';
 // 1. A renewal takes its price, but no more than the larger of two amounts: the amount that the
 //    customer paid last for the same plan and length, and an amount that the customer knows.
 // 2. An amount from a message counts `renewal.notice` after the message was sent. An amount that
-//    answered the customer's own choice counts at once, as do the first terms of an import or grant.
+//    answered the customer's own choice counts at once.
 // 3. A lower price counts at once. A raise that comes too late counts from the following period.
-// 4. If no amount is known at all, the price at the charge is the first one.
+// 4. The first terms of an import or grant are no notification. While no amount counts, the least
+//    of these terms and of the messages limits the charge. Without any, the price at the charge is
+//    the first amount.
 
 /** An amount that the customer was notified of and has not paid since. */
 export interface KnownPrice {
@@ -36,12 +38,14 @@ export function capAt(
   at: Instant,
   noticeMs: number,
 ): bigint | null {
-  const amounts = known
-    .filter((price) => countsAt(price, noticeMs) <= at)
-    .map((price) => price.amountMinor);
+  const counting = known.filter(
+    (price) => price.source !== 'terms' && countsAt(price, noticeMs) <= at,
+  );
+  const amounts = counting.map((price) => price.amountMinor);
   if (paidMinor !== null) amounts.push(paidMinor);
-  return amounts.reduce<bigint | null>(
-    (most, amount) => (most === null || amount > most ? amount : most),
+  if (amounts.length > 0) return amounts.reduce((most, one) => (one > most ? one : most));
+  return known.reduce<bigint | null>(
+    (least, { amountMinor: one }) => (least === null || one < least ? one : least),
     null,
   );
 }
@@ -62,6 +66,10 @@ export function chargeAt(
 /** The amount that the customer expects to pay next; null: the customer knows none. */
 export const expectedMinor = ({ paidMinor, known }: KnownPrices): bigint | null =>
   known.at(-1)?.amountMinor ?? paidMinor;
+
+/** The customer paid this plan and length before, or was notified of an amount. */
+export const isNotified = ({ paidMinor, known }: KnownPrices): boolean =>
+  paidMinor !== null || known.some(({ source }) => source !== 'terms');
 
 /** The times of a subscription's renewals. */
 export interface Renewals {
@@ -90,6 +98,8 @@ export interface RenewalTerms {
   /** The price of the renewal after it, if a notification of it is due already; else null. */
   readonly followingMinor: bigint | null;
   readonly expectedMinor: bigint | null;
+  /** See `isNotified`. */
+  readonly isNotified: boolean;
   /** See `countsFrom`, of a message that is sent now. */
   readonly countsFrom: Instant;
 }

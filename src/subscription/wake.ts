@@ -3,6 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { wakeWorker } from '../db/wake.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
+import { endRemindersMs } from '../notify/reminder-times.ts';
 import type { Settings } from './settings.ts';
 
 /**
@@ -27,6 +28,7 @@ export async function tryAgainNow(
         OR ${settings.reviveMs > 0} AND state = 'expired'
           AND expires_at >= ${revivesFrom})`.execute(tx);
   await releaseQuarantine(tx, customerId);
+  await remindUnnotified(tx, customerId, now);
   await wakeWorker(tx, 'auto-renewal');
 }
 
@@ -99,6 +101,20 @@ export async function remindNow(tx: Tx, customerId: CustomerId, now: Instant): P
     tx,
   );
   await wakeWorker(tx, 'expiry-reminders');
+}
+
+/**
+ * Call this after a change that may let the first renewal of imported or granted time succeed. If
+ * the end is near, and the customer was notified of no amount, reminders look at once.
+ */
+export async function remindUnnotified(tx: Tx, customerId: CustomerId, now: Instant) {
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.subscription s SET remind_at = ${isoTime(now)}
+    WHERE s.customer_id = ${customerId} AND s.kind = 'paid' AND s.auto_renew AND s.state = 'active'
+      AND s.expires_at <= ${isoTime(later(now, endRemindersMs.ends_3d))}
+      AND EXISTS (SELECT FROM perennial.known_price k
+        WHERE k.subscription_id = s.id AND k.source = 'terms')`.execute(tx);
+  if ((numAffectedRows ?? 0n) > 0n) await wakeWorker(tx, 'expiry-reminders');
 }
 
 /** After marks: the keepers of the nodes look at once, when the transaction commits. */

@@ -14,18 +14,22 @@ import { lastTerms, same } from './terms.ts';
 //
 // 1. The amount of the last charge for the same plan and length. A charge that was not given back
 //    goes before one that was.
-// 2. Each stated amount: of the answer to an own choice and of the first terms of granted time at
-//    once, of a message 24 h after it.
+// 2. Each stated amount: of the answer to an own choice at once, of a message 24 h after it.
 //
-// Without any, the price of the moment is the amount. A payment replaces the statements that counted
+// Without any of these, it takes no more than the least of the first terms of granted time and of
+// the messages of the last 24 h. Without those, the price of the moment is the amount. A payment replaces the statements that counted
 // by then. A choice replaces all statements of its terms. A message of a new price replaces earlier
 // messages of an equal or a greater amount.
 
 /** `renewal.notice`. */
 const notice = day;
 
-const counts = ({ source, at }: Statement, now: number): boolean =>
-  source !== 'message' || at + notice <= now;
+/** A message of the last 24 h is for a later period. */
+const isLate = ({ source, at }: Statement, now: number): boolean =>
+  source === 'message' && now < at + notice;
+
+/** A message, or the answer to a choice. The first terms of granted time were not stated. */
+const isStated = ({ source }: Statement): boolean => source !== 'terms';
 
 const isOf = (wanted: Terms, { plan, days, charge }: Period): boolean =>
   charge !== null && plan === wanted.plan && days === wanted.days;
@@ -45,17 +49,24 @@ export function chargeOf(
   { price, now }: { readonly price: number; readonly now: number },
 ): number {
   const { known } = customer.subs[place] as Sub;
-  const amounts = known
-    .filter((one) => same(one, wanted) && counts(one, now))
+  const ofTerms = known.filter((one) => same(one, wanted));
+  const amounts = ofTerms
+    .filter((one) => isStated(one) && !isLate(one, now))
     .map(({ amount }) => amount);
   const paid = lastCharge(customer, place, wanted);
   if (paid !== undefined) amounts.push(paid.amount);
-  return amounts.length === 0 ? price : Math.min(price, Math.max(...amounts));
+  if (amounts.length > 0) return Math.min(price, Math.max(...amounts));
+  return Math.min(price, ...ofTerms.map(({ amount }) => amount));
 }
+
+/** Whether the customer ever paid for these terms, or an amount was stated. */
+export const isAware = (customer: Customer, place: number, wanted: Terms): boolean =>
+  lastCharge(customer, place, wanted) !== undefined ||
+  (customer.subs[place] as Sub).known.some((one) => same(one, wanted) && isStated(one));
 
 /** A payment at `now` replaces what counted of its plan and length. */
 export function forget(sub: Sub, paid: Terms, now: number): void {
-  sub.known = sub.known.filter((one) => !(same(one, paid) && counts(one, now)));
+  sub.known = sub.known.filter((one) => !same(one, paid) || isLate(one, now));
 }
 
 /** The answer to the customer's choice of another plan or length states its price. */

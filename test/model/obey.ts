@@ -1,9 +1,9 @@
-import { type Customer, day, livePeriods, type Period, type Sub } from './books-of.ts';
+import { type Customer, day, hour, livePeriods, type Period, type Sub } from './books-of.ts';
 import { buy } from './buying.ts';
 import { changePlan } from './changing.ts';
 import { type Chosen, choose, refused } from './choosing.ts';
 import { type Command, type Effect, iso, major, type Surroundings, type Told } from './commands.ts';
-import { learnMessage, learnTerms } from './known.ts';
+import { chargeOf, isAware, learnChoice, learnMessage, learnTerms } from './known.ts';
 import {
   close,
   delay,
@@ -17,7 +17,7 @@ import {
   unused,
   wake,
 } from './money.ts';
-import { trial } from './prices.ts';
+import { listPrice, priceFor, trial } from './prices.ts';
 import { refund, tellRefund } from './refunds.ts';
 import { chargeBack, moveIn, moveOut, refusedPayment } from './reversals.ts';
 import { endOf, follow, lastTerms, nextTerms, same } from './terms.ts';
@@ -61,7 +61,7 @@ function carryOut(customer: Customer, command: Command, around: Surroundings): T
     case 'reissue':
       return reissue(customer, command, now);
     case 'auto-renew':
-      return switchRenewal(customer, command, now);
+      return switchRenewal(customer, command, around);
     case 'trial':
       return beginTrial(customer, now);
     case 'expire':
@@ -174,7 +174,8 @@ function revoke(customer: Customer, command: Of<'revoke'>, now: number): Told {
   return rights(customer, place, refunded);
 }
 
-function switchRenewal(customer: Customer, command: Of<'auto-renew'>, now: number): Told {
+function switchRenewal(customer: Customer, command: Of<'auto-renew'>, around: Surroundings): Told {
+  const { now } = around;
   const chosen = choose(customer, command.sub);
   if ('refused' in chosen) return chosen;
   const sub = customer.subs[chosen.place] as Sub;
@@ -183,9 +184,30 @@ function switchRenewal(customer: Customer, command: Of<'auto-renew'>, now: numbe
   if (sub.state === 'revoked') reasons.push('revoked');
   if (reasons.length > 0) return refused(...reasons);
   sub.autoRenew = command.on;
+  const next = command.on ? stateRenewal(customer, chosen.place, around) : null;
   if (command.on) wake(customer, now);
   customer.events.push(command.on ? 'auto_renew_on' : 'auto_renew_off');
-  return rights(customer, chosen.place, 0);
+  const { ok } = rights(customer, chosen.place, 0);
+  return {
+    ok: { ...ok, renewal_at: next?.at ?? null, renewal_amount: next?.amount ?? null },
+  };
+}
+
+/**
+ * The answer states when the next renewal is due and what it takes. A customer who knew no amount
+ * knows this one from now on. One that ended 7 days ago or earlier is not renewed.
+ */
+function stateRenewal(customer: Customer, place: number, { now, prices }: Surroundings) {
+  const sub = customer.subs[place] as Sub;
+  if (sub.state === 'expired' && sub.expiresAt < now - 7 * day) return null;
+  const at = Math.max(now, sub.expiresAt - 6 * hour);
+  const terms = nextTerms(customer, place);
+  const list = listPrice(prices, terms.plan, terms.days, at);
+  if (list === null) return { at: iso(at), amount: null };
+  const price = priceFor(customer, list);
+  if (!isAware(customer, place, terms)) learnChoice(sub, terms, price, now);
+  const amount = chargeOf(customer, place, terms, { price, now: at });
+  return { at: iso(at), amount: major(amount) };
 }
 
 /** Whoever runs gets another credential; the one before never comes back. */
@@ -202,7 +224,7 @@ function reissue(customer: Customer, command: Of<'reissue'>, now: number): Told 
   return rights(customer, chosen.place, 0);
 }
 
-function rights(customer: Customer, place: number, refunded: number): Told {
+function rights(customer: Customer, place: number, refunded: number) {
   const sub = customer.subs[place] as Sub;
   return {
     ok: {

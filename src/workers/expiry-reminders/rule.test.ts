@@ -50,6 +50,7 @@ const terms = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): RenewalTer
   priceMinor,
   followingMinor: null,
   expectedMinor: 149_00n,
+  isNotified: true,
   countsFrom: end,
   ...more,
 });
@@ -115,9 +116,15 @@ test.each<[string, Partial<EndFacts>, number, string]>([
   ['that becomes dearer, in the night', renewed(159_00n), 13, 'wait 3'],
   [
     'whose price the customer does not know',
-    renewed(99_00n, { expectedMinor: null }),
+    renewed(99_00n, { expectedMinor: null, isNotified: false }),
     72,
     'renews for 9900, then 24',
+  ],
+  [
+    'that was imported at the price of today',
+    renewed(149_00n, { isNotified: false }),
+    72,
+    'renews for 14900, then 24',
   ],
   [
     'short of a price that the customer does not know: the price first',

@@ -24,8 +24,9 @@ import { type PriceChange, priceChangeOf } from '../../subscription/price-cap.ts
 //    price; for periods of up to 3 days a period earlier. A raise that comes too late for the next
 //    renewal is notified of, too: it counts from the following period (`price-cap.ts`). A customer
 //    whose balance is too low is notified of the price first, and 2 hours later of the balance.
-// 4. A renewal that will succeed is notified of `notices.renewal_ahead` before the end, and from
-//    3 days ahead if the customer knows no amount at all. A new price takes its place.
+// 4. A renewal that will succeed is notified of `notices.renewal_ahead` before the end. The first
+//    renewal of imported or granted time is notified of from 3 days ahead, also for short periods.
+//    A new price takes its place.
 //
 // What comes late is sent all the same; of several overdue reminders only the latest. From 23 to 9
 // o'clock everything waits for the morning, unless that is past the end.
@@ -123,8 +124,8 @@ function changeIn(facts: EndFacts, now: Instant): PriceChange | undefined {
 
 function isRenewalDue(facts: EndFacts, now: Instant): boolean {
   const { outlook, aheadMs } = facts;
-  const isUnknown = outlook.at === 'renewed' && outlook.terms.expectedMinor === null;
-  if (isUnknown && isNear(facts, now, endRemindersMs.ends_3d)) return true;
+  const isFirst = outlook.at === 'renewed' && !outlook.terms.isNotified;
+  if (isFirst && isNear(facts, now, endRemindersMs.ends_3d)) return true;
   return aheadMs !== undefined && isNear(facts, now, aheadMs);
 }
 
