@@ -3,13 +3,14 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import pg from 'pg';
+
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { runProgram } from '../src/cli/program.ts';
+
 import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { checkServer } from '../src/db/reach.ts';
 import { type Books, freshBooks } from './books.ts';
+import { type Outcome, readAllTables, runLine } from './cli/run-line.ts';
 
 // What a person does wrong is told in one sentence that names the key or the place and the way out;
 // exit code 2 (1 where what was asked failed), no stack, nothing changed.
@@ -40,7 +41,7 @@ beforeAll(async () => {
     'customer purchase 7 --plan basic --days 90 --new',
   ]) {
     // `apply` warns that no node has the groups of these plans.
-    expect(await typed(line)).toMatchObject({ code: 0 });
+    expect(await runLine(line)).toMatchObject({ code: 0 });
   }
 });
 afterEach(() => {
@@ -53,56 +54,7 @@ afterAll(async () => {
   await books?.close();
 });
 
-interface Said {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A command line, in this process; quotes as a shell has them. */
-async function typed(line: string): Promise<Said> {
-  const written = { out: '', err: '' };
-  const hear = (to: 'out' | 'err') => (chunk: unknown) => {
-    written[to] += String(chunk);
-    return true;
-  };
-  const spies = [
-    vi.spyOn(process.stdout, 'write').mockImplementation(hear('out')),
-    vi.spyOn(process.stderr, 'write').mockImplementation(hear('err')),
-  ];
-  process.exitCode = 0;
-  try {
-    const words = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);
-    const code = await runProgram(words as string[]);
-    // A warning about the file is no part of a refusal.
-    return { code, out: written.out, err: written.err.replaceAll(/^warning: .*\n/gm, '') };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
-
-/** Every table of the books, as one text for each. */
-async function everything(url: string): Promise<unknown> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    const { rows } = await client.query(
-      "SELECT tablename FROM pg_tables WHERE schemaname = 'perennial' ORDER BY tablename",
-    );
-    const tables: Record<string, unknown> = {};
-    for (const { tablename } of rows as { tablename: string }[]) {
-      const found = await client.query(
-        `SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM perennial.${tablename} t`,
-      );
-      tables[tablename] = found.rows[0].string_agg;
-    }
-    return tables;
-  } finally {
-    await client.end();
-  }
-}
-
-function expectRefusal({ code, err }: Said, wantedCode: number, sentence: RegExp): void {
+function expectRefusal({ code, err }: Outcome, wantedCode: number, sentence: RegExp): void {
   expect(err).toMatch(sentence);
   expect(code).toBe(wantedCode);
   const [said, hint, ...more] = err.trim().split('\n');
@@ -129,7 +81,7 @@ describe('a configuration that is wrong', () => {
     ],
   ])('%j is told by its key', async (text, sentence) => {
     writeFileSync('wrong.yaml', text);
-    const said = await typed('plan list --config wrong.yaml');
+    const said = await runLine('plan list --config wrong.yaml');
     expectRefusal(said, 2, sentence);
     expect(said.err).not.toContain('geheim');
     expect(readdirSync('.')).not.toContain('data');
@@ -138,13 +90,13 @@ describe('a configuration that is wrong', () => {
   test('none at all: what to write, name or set', async () => {
     const empty = mkdtempSync(join(folder, 'empty-'));
     process.chdir(empty);
-    const said = await typed('plan list');
+    const said = await runLine('plan list');
     process.chdir(folder);
     expectRefusal(said, 2, /perennial\.yaml: is not in this folder; .*--config.*DATABASE_URL/);
   });
 
   test('one that is named and not there', async () => {
-    expectRefusal(await typed('plan list --config gone.yaml'), 2, /gone\.yaml: can't be read/);
+    expectRefusal(await runLine('plan list --config gone.yaml'), 2, /gone\.yaml: can't be read/);
   });
 });
 
@@ -152,7 +104,7 @@ describe('a database that can not be worked with', () => {
   const at = async (url: string, line = 'plan list') => {
     vi.stubEnv('DATABASE_URL', url);
     try {
-      return await typed(line);
+      return await runLine(line);
     } finally {
       vi.stubEnv('DATABASE_URL', undefined);
     }
@@ -191,7 +143,7 @@ describe('a database that can not be worked with', () => {
     for (const line of ['plan list', 'migrate', 'start']) {
       expectRefusal(await at(other.url, line), 2, /was not made by this program; use another/);
     }
-    expect(await everything(other.url)).toEqual({ plan: null });
+    expect(await readAllTables(other.url)).toEqual({ plan: null });
   });
 
   test('it holds no books yet', async () => {
@@ -202,13 +154,13 @@ describe('a database that can not be worked with', () => {
   test('--now, where the books are no test; --test, where there are books', async () => {
     await using other = await freshBooks({ bare: true });
     await migrate(other.url);
-    const before = await everything(other.url);
+    const before = await readAllTables(other.url);
     const now = '--now 2026-11-24T09:00:00Z';
     for (const line of ['plan list', 'run auto-renewal', 'customer show 7', 'migrate', 'audit']) {
       expectRefusal(await at(other.url, `${line} ${now}`), 2, /--now: this database is not a test/);
     }
     expectRefusal(await at(other.url, 'migrate --test'), 2, /--test marks a new database only/);
-    expect(await everything(other.url)).toEqual(before);
+    expect(await readAllTables(other.url)).toEqual(before);
   });
 
   test('a demo made it', async () => {
@@ -246,11 +198,11 @@ describe('a data folder', () => {
     const server = await startEmbedded({ dataDir, owner: 'service', durable: false });
     try {
       await migrate(server.url);
-      const before = await everything(server.url);
+      const before = await readAllTables(server.url);
       const inUse = new RegExp(`data folder ${dataDir}: .*process ${process.pid}.*database URL`);
       expectRefusal(run('start'), 2, inUse);
       expectRefusal(run('demo', '--seconds', '1'), 2, /not a demo's; name another one/);
-      expect(await everything(server.url)).toEqual(before);
+      expect(await readAllTables(server.url)).toEqual(before);
     } finally {
       await server.stop();
     }
@@ -298,7 +250,7 @@ describe('what is asked of the books', () => {
     ['import perennial.yaml', 2, /--format csv or --format jsonl/],
     ['export /nowhere/book.csv', 2, /\/nowhere\/book\.csv: can't be written/],
     ['run auto-renewl', 2, /no worker "auto-renewl"; there is auto-renewal/],
-    ['run auto-renewal --now yesterday', 2, /--now: "yesterday" is not a time; ISO 8601/],
+    ['run auto-renewal --now yesterday', 2, /--now: "yesterday" is not a time; expected ISO 8601/],
     ['start --role boss', 2, /--role: "boss" is none of/],
     ['customer show abc', 2, /"abc" is not a Telegram id/],
     ['customer show 8', 1, /there is no customer 8/],
@@ -312,13 +264,21 @@ describe('what is asked of the books', () => {
     ['customer purchase 7 --plan basic', 2, /required option '--days <N>'/],
     ['customer refund 7 --period 99', 1, /no period 99 .* customer show lists them/],
     ['customer set 7', 2, /nothing to set/],
-    ['customer set 7 --time-zone Mars/Olympus', 2, /time_zone: "Mars\/Olympus" is not a time zone/],
+    [
+      'customer set 7 --time-zone Mars/Olympus',
+      2,
+      /--time-zone: "Mars\/Olympus" is not a time zone/,
+    ],
     ['customer create 7', 1, /customer 7 is there already/],
     ['notice preview receit', 2, /"receit" is no kind of notice; there is receipt, low_balance/],
     ['notice preview receipt --locale xx', 2, /--locale: there are no texts in "xx"; in en, ru/],
     ['notice preview --zone Mars/Olympus', 2, /--zone: "Mars\/Olympus" is not a time zone/],
     ['notice list 8', 1, /there is no customer 8/],
-    ['notice list --state gone', 2, /'gone' is invalid.*pending, sending, sent, uncertain/],
+    [
+      'notice list --state gone',
+      2,
+      /--state: "gone" is not a choice; available: pending, sending, sent, uncertain/,
+    ],
     ['notice resend 999', 1, /there is no notice 999; "perennial notice list"/],
     ['notice cancel x', 2, /"x" is not an id/],
     ['frobnicate', 2, /unknown command 'frobnicate'/],
@@ -339,31 +299,31 @@ describe('what is asked of the books', () => {
     ['apply perennial.yaml --yes --moved nl-9', 2, /--moved: "nl-9" is not a node; available: /],
     ['apply perennial.yaml --yes --keep nl-9', 2, /--keep: "nl-9" is not a node; available: none/],
   ])('%s', async (line, code, sentence) => {
-    const before = await everything(books.url);
-    expectRefusal(await typed(line), code, sentence);
-    expect(await everything(books.url)).toEqual(before);
+    const before = await readAllTables(books.url);
+    expectRefusal(await runLine(line), code, sentence);
+    expect(await readAllTables(books.url)).toEqual(before);
   });
 
   test('a book with a wrong line is told by the place in the file', async () => {
-    const before = await everything(books.url);
-    const { code, err } = await typed('import book.csv');
+    const before = await readAllTables(books.url);
+    const { code, err } = await runLine('import book.csv');
     expect(code).toBe(1);
     expect(err).toMatch(/^book\.csv:1: kind is missing/m);
     expect(err).toMatch(/nothing was imported\n$/);
-    expect(await everything(books.url)).toEqual(before);
+    expect(await readAllTables(books.url)).toEqual(before);
   });
 
   test.each(['customer show 7 --qr --json', 'audit --json --format html'])(
     '%s names two outputs, so it is refused',
     async (line) => {
-      const { code, err } = await typed(line);
+      const { code, err } = await runLine(line);
       expect(code).toBe(2);
       expect(JSON.parse(err).error.code).toBe('two_targets');
     },
   );
 
   test('for a program the same comes as JSON', async () => {
-    const { code, err } = await typed('customer show 8 --json');
+    const { code, err } = await runLine('customer show 8 --json');
     expect(code).toBe(1);
     expect(JSON.parse(err)).toEqual({
       error: { code: 'no_customer', message: expect.stringContaining('there is no customer 8') },

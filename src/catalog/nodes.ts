@@ -92,6 +92,6 @@ export async function namedNodes(db: Db | Tx, id: string | undefined): Promise<S
   const known = nodes.map((node) => node.id).join(', ');
   throw new UsageFault(
     'no_node',
-    `node: there is no node "${id}"; ${known === '' ? 'there is none yet' : `there is ${known}`}`,
+    `ID: "${id}" is not a node; available: ${known === '' ? 'none' : known}`,
   );
 }

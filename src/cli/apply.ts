@@ -13,7 +13,7 @@ import { UsageFault } from '../kernel/faults.ts';
 import { finishMarking, takeOpenings } from '../subscription/marking.ts';
 import { finishPriceReviews } from '../subscription/price-reviews.ts';
 import { type Change, changeJson, changeText, readChange } from './apply-report.ts';
-import { whole } from './arguments.ts';
+import { listed, whole } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import {
   type CommonOptions,
@@ -46,8 +46,8 @@ export function applyCommand(open: OpenBooks): Command {
     .option('--yes', 'do it without asking')
     .option('--dry-run', 'show the difference, change nothing')
     .option('--retire', 'take plans and prices out of sale that subscriptions have')
-    .option('--moved <ID>', 'this node has another address, and what was there is gone', each)
-    .option('--keep <ID>', 'this node, which is being emptied, is kept', each)
+    .option('--moved <ID>', 'this node has another address, and what was there is gone', listed)
+    .option('--keep <ID>', 'this node, which is being emptied, is kept', listed)
     .option(
       '--confirm-removals <N>',
       'confirm that N running subscriptions lose access; needed for more than max(20, 10%)',
@@ -119,7 +119,6 @@ async function applyFile(
 }
 
 /** An option that may be given several times. */
-const each = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** Who may connect where is different now. What is broken off here, the service finishes. */
 async function markAll(db: Db, changes: number, signal: AbortSignal): Promise<number> {

@@ -1,7 +1,10 @@
 import { InvalidArgumentError } from 'commander';
 import { UsageFault } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
-import { readMinor } from '../kernel/money.ts';
+import { type Instant, readInstant } from '../kernel/instant.ts';
+import { isLocale } from '../kernel/locale.ts';
+import { isCurrency, readMinor } from '../kernel/money.ts';
+import { isTimeZone } from '../kernel/time-zone.ts';
 import { isNoticeKind, type NoticeKind, noticeKinds } from '../notify/kinds.ts';
 
 // What a person types, read strictly: a value that isn't meant is refused, never guessed.
@@ -46,6 +49,49 @@ export function onOff(text: string): boolean {
   if (text === 'on' || text === 'off') return text === 'on';
   throw new InvalidArgumentError(`"${text}" is neither on nor off`);
 }
+
+/** An ISO 4217 code, or XTR. */
+export function currencyCode(text: string): string {
+  if (isCurrency(text)) return text;
+  throw new InvalidArgumentError(`"${text}" is not a currency; expected a code like RUB`);
+}
+
+/** A language as IETF tags name it. */
+export function localeCode(text: string): string {
+  if (isLocale(text)) return text;
+  throw new InvalidArgumentError(`"${text}" is not a language; expected a code like en or ru`);
+}
+
+/** An IANA time zone. */
+export function timeZone(text: string): string {
+  if (isTimeZone(text)) return text;
+  throw new InvalidArgumentError(
+    `"${text}" is not a time zone; expected a name like Europe/Moscow`,
+  );
+}
+
+/** A time with an offset. */
+export function time(text: string): Instant {
+  const read = readInstant(text);
+  if (read !== undefined) return read;
+  throw new InvalidArgumentError(
+    `"${text}" is not a time; expected ISO 8601 with an offset, as 2026-11-24T09:00:00Z`,
+  );
+}
+
+/** Collects the values of an option that can be given several times. */
+export const listed = (value: string, before: readonly string[] = []): string[] => [
+  ...before,
+  value,
+];
+
+/** The text itself, if `read` accepts it: checked before the database is open, read later. */
+export const checked =
+  (read: (text: string) => unknown) =>
+  (text: string): string => {
+    read(text);
+    return text;
+  };
 
 /** Major units of a currency that is known only once the books are open. @throws UsageFault */
 export function amount(text: string, currency: string, place: string): bigint {

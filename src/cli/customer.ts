@@ -4,7 +4,7 @@ import { linksOf } from '../catalog/links.ts';
 import { adjust, topUp } from '../subscription/balance.ts';
 import { createCustomer, setCustomer } from '../subscription/customers.ts';
 import { currencyOf, portraitOf } from '../subscription/portrait.ts';
-import { amount, given, onOff, whole } from './arguments.ts';
+import { amount, currencyCode, given, localeCode, onOff, timeZone, whole } from './arguments.ts';
 import { call, changing, type KeyOption, tg } from './customer-call.ts';
 import { chargebackCommand, movePaymentCommand, waiveClaimCommand } from './customer-reversals.ts';
 import {
@@ -58,9 +58,9 @@ interface Particulars extends KeyOption {
 
 const withParticulars = (build: Command): Command =>
   build
-    .option('--locale <CODE>', 'language, as en or ru')
-    .option('--time-zone <ZONE>', 'IANA zone, as Europe/Moscow')
-    .option('--currency <CODE>', 'as RUB')
+    .option('--locale <CODE>', 'language, as en or ru', localeCode)
+    .option('--time-zone <ZONE>', 'IANA zone, as Europe/Moscow', timeZone)
+    .option('--currency <CODE>', 'as RUB', currencyCode)
     .option('--vip <on|off>', 'pays the VIP price', onOff)
     .option('--discount <PERCENT>', "personal discount; doesn't add to the VIP's", whole(0, 100));
 

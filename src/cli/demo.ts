@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { loadConfig } from '../config.ts';
 import { demo } from '../demo/demo.ts';
 import { liveView, plainView } from '../demo/view.ts';
-import { parseInstant, secondMs } from '../kernel/instant.ts';
+import { secondMs } from '../kernel/instant.ts';
 import { timeoutSignal } from '../kernel/timer.ts';
 import { whole } from './arguments.ts';
 import { type CommonOptions, command } from './frame.ts';
@@ -45,8 +45,7 @@ export function demoCommand(): Command {
       const view = live
         ? liveView(process.stdout)
         : plainView((line) => process.stdout.write(`${line}\n`), options.json === true);
-      const { customers, seed, rate } = options;
-      const from = options.now === undefined ? undefined : parseInstant(options.now, '--now');
+      const { customers, seed, rate, now: from } = options;
       const shown = await untilEnded(options.seconds, (signal) =>
         demo({ dataDir, catalog, customers, seed, from, rate, view, signal, say }),
       );

@@ -3,9 +3,10 @@ import type { Config } from '../config.ts';
 import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { terminalJson, terminalText } from '../kernel/foreign-text.ts';
-import { parseInstant } from '../kernel/instant.ts';
+import type { Instant } from '../kernel/instant.ts';
 import { watchAfterBoot } from '../workers/clock-boot.ts';
 import { noteTime } from '../workers/time-repair.ts';
+import { checked, onOff, telegramId, time } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import { Interrupted, untilSignal } from './signals.ts';
 
@@ -16,14 +17,23 @@ import { Interrupted, untilSignal } from './signals.ts';
 export interface CommonOptions {
   readonly config?: string;
   readonly json?: boolean;
-  readonly now?: string;
+  readonly now?: Instant;
 }
+
+/** Arguments that have one meaning in every command. */
+const readers: Readonly<Record<string, (text: string) => unknown>> = {
+  '<TG>': telegramId,
+  '<on|off>': onOff,
+};
 
 /** A command with the common options. */
 export function command(nameAndArguments: string, description: string): Command {
   const [name, ...positional] = nameAndArguments.split(' ');
   const built = new Command(name);
-  for (const argument of positional) built.argument(argument);
+  for (const argument of positional) {
+    const read = readers[argument];
+    built.argument(argument, '', ...(read === undefined ? [] : [checked(read)]));
+  }
   return built
     .description(description)
     .option(
@@ -31,7 +41,7 @@ export function command(nameAndArguments: string, description: string): Command 
       'the configuration (default: $PERENNIAL_CONFIG, then ./perennial.yaml)',
     )
     .option('--json', 'print JSON')
-    .option('--now <ISO>', 'set the stored clock of a test database first');
+    .option('--now <ISO>', 'set the stored clock of a test database first', time);
 }
 
 /** Open books, and where they are. */
@@ -73,7 +83,7 @@ export async function withOpenBooks<T>(
   work: (books: OpenedBooks) => Promise<T>,
 ): Promise<T> {
   const config = readConfiguration(options);
-  const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
+  const { now } = options;
   const books = await open(config);
   try {
     if (now !== undefined) await setClock(books.db, now);

@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { setClock } from '../db/clock.ts';
 import { openBooks, openPool } from '../db/connect.ts';
 import { type MigrationProgress, migrate } from '../db/migrate.ts';
-import { parseInstant } from '../kernel/instant.ts';
 import { readConfiguration } from './configuration.ts';
 import { type CommonOptions, command, print } from './frame.ts';
 import { findDatabase } from './open-books.ts';
@@ -21,7 +20,7 @@ export function migrateCommand(): Command {
 
 async function run(options: Options, signal: AbortSignal): Promise<void> {
   const config = readConfiguration(options);
-  const now = options.now === undefined ? undefined : parseInstant(options.now, '--now');
+  const { now } = options;
   const place = await findDatabase(config, 'command', true);
   try {
     const done = await migrate(place.url, {

@@ -92,9 +92,10 @@ function whenText({ state, sentAt, nextAttemptAt, createdAt }: Listed): string {
 const acts = { resend, cancel } as const;
 
 function handleCommand(open: OpenBooks, name: keyof typeof acts, description: string): Command {
-  return command(`${name} <ID>`, description).action((id: string, options: CommonOptions) =>
+  const build = command(name, description).argument('<ID>', 'as "notice list" prints it', rowId);
+  return build.action((id: bigint, options: CommonOptions) =>
     withBooks(open, options, async ({ db }) => {
-      const handled = await acts[name](db, rowId(id), 'cli');
+      const handled = await acts[name](db, id, 'cli');
       print(options, handled, () => handledText(handled));
     }),
   );

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { UsageFault } from '../kernel/faults.ts';
 
-// Options and arguments without an effect are refused before a command opens the database.
+// Options without an effect are refused before a command opens the database.
 //
-// 1. A text that was given is not empty: `--key ''` is a variable of a script without a value.
-// 2. An option that has an effect only with another option requires that option.
-// 3. Of two options that exclude each other, only one is accepted.
+// 1. An option that has an effect only with another option requires that option.
+// 2. Of two options that exclude each other, only one is accepted.
 //
 // `--dry-run` is accepted with every option of its command, so that it can be added to any command
 // line to preview it.
@@ -69,9 +68,6 @@ function pathOf(command: Command): string {
   return names.join(' ');
 }
 
-const isEmpty = (value: unknown): boolean =>
-  Array.isArray(value) ? value.some(isEmpty) : typeof value === 'string' && value.trim() === '';
-
 /** The options that the command line has, by their long names. */
 function givenOptions(command: Command): Map<string, unknown> {
   const given = new Map<string, unknown>();
@@ -83,20 +79,9 @@ function givenOptions(command: Command): Map<string, unknown> {
   return given;
 }
 
-function requireText(command: Command, given: ReadonlyMap<string, unknown>): void {
-  const empty = (place: string) =>
-    new UsageFault('empty_value', `${place}: "" is empty; expected a value, or leave it out`);
-  for (const [option, value] of given) if (isEmpty(value)) throw empty(option);
-  command.args.forEach((value, place) => {
-    const name = command.registeredArguments[place]?.name() ?? 'argument';
-    if (isEmpty(value)) throw empty(name);
-  });
-}
-
-/** @throws UsageFault `empty_value`, `incomplete_options`, `two_targets` */
+/** @throws UsageFault `unused_option`, `incomplete_options`, `two_targets` */
 export function checkOptions(command: Command): void {
   const given = givenOptions(command);
-  requireText(command, given);
   const { requires = [], excludes = [], unused = [] } = rules[pathOf(command)] ?? {};
   const without = unused.find((option) => given.has(option));
   if (without !== undefined) {

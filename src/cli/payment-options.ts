@@ -1,9 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Db } from '../db/connect.ts';
-import { isCurrency } from '../kernel/money.ts';
 import type { Payment } from '../subscription/payments.ts';
 import { currencyOf } from '../subscription/portrait.ts';
-import { amount, given } from './arguments.ts';
+import { amount, currencyCode, given } from './arguments.ts';
 
 // The options of a payment, for `customer top-up` and `customer purchase --pay`.
 
@@ -12,11 +11,6 @@ export interface PaymentOptions {
   readonly ref?: string;
   readonly currency?: string;
   readonly confirm?: boolean;
-}
-
-function currencyCode(text: string): string {
-  if (isCurrency(text)) return text;
-  throw new InvalidArgumentError(`"${text}" is not a currency; expected a code like RUB`);
 }
 
 export const withReference = (build: Command): Command =>

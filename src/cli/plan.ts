@@ -7,17 +7,17 @@ import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
-import { isoTime, parseInstant } from '../kernel/instant.ts';
-import { isCurrency, majorUnits, moneyText, parseMinor } from '../kernel/money.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { majorUnits, moneyText, parseMinor } from '../kernel/money.ts';
 import { finishPriceReviews } from '../subscription/price-reviews.ts';
 import { record } from '../subscription/timeline.ts';
-import { days } from './arguments.ts';
+import { currencyCode, days, time } from './arguments.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
 
 interface PriceOptions extends CommonOptions {
   readonly days: number;
   readonly currency?: string;
-  readonly from?: string;
+  readonly from?: Instant;
 }
 
 /** `perennial plan list|set-price`. */
@@ -70,21 +70,15 @@ function setPriceCommand(open: OpenBooks): Command {
   return command('set-price <PLAN> <AMOUNT>', 'the price of a period, from now or from a time on')
     .addHelpText('after', '\nAMOUNT none withdraws the price: the period is no longer sold.')
     .requiredOption('--days <N>', 'the length of the period', days)
-    .option('--currency <CODE>', "default: the configuration's")
-    .option('--from <ISO>', 'from then on (default: now)')
+    .option('--currency <CODE>', "default: the configuration's", currencyCode)
+    .option('--from <ISO>', 'from then on (default: now)', time)
     .action((plan: string, amountText: string, options: PriceOptions) =>
       withBooks(open, options, async ({ db, config }) => {
         const currency = options.currency ?? config.file.currency;
-        if (!isCurrency(currency)) {
-          throw new UsageFault(
-            'bad_currency',
-            `--currency: "${currency}" is not a currency; RUB or USD is`,
-          );
-        }
         const amountMinor = readPrice(amountText, currency);
         const set = await inTransaction(db, async (tx) => {
           const now = await readTrustedTime(tx);
-          const from = options.from === undefined ? now : parseInstant(options.from, '--from');
+          const from = options.from ?? now;
           if (from < now) {
             throw refused(
               'past_price',

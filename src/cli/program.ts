@@ -6,6 +6,7 @@ import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { checkOptions } from './option-rules.ts';
 import { Interrupted } from './signals.ts';
+import { checkValues } from './value-places.ts';
 
 /** Success; what was asked failed; wrong usage or configuration; SIGINT; SIGTERM. */
 export type ExitCode = 0 | 1 | 2 | 130 | 143;
@@ -151,22 +152,24 @@ export async function program(named?: string): Promise<Command> {
 
 /** Errors come to us instead of ending the process, for every command there is. */
 function throughout(root: Command): Command {
+  checkValues(root);
   root
     .exitOverride()
     .showSuggestionAfterError()
-    .showHelpAfterError('(--help shows what there is)')
-    .configureOutput({
-      outputError: (text, write) => write(maskSecrets(text.replace(/^error: /, 'perennial: '))),
-    });
+    .configureOutput({ outputError: () => undefined });
   for (const inner of root.commands) throughout(inner);
   return root;
 }
 
-/** What a command threw; undefined for what commander has said already. */
+/** The fault of a command line; undefined after a help text. */
 function faultOfCommand(error: unknown): Fault | undefined {
   // An argument that is read by the command itself, once it knows what it is for.
   if (error instanceof InvalidArgumentError) return new UsageFault('bad_argument', error.message);
-  return error instanceof CommanderError ? undefined : faultOf(error);
+  if (!(error instanceof CommanderError)) return faultOf(error);
+  if (/^commander\.(help|version)/.test(error.code)) return undefined;
+  // `commander.unknownOption` is `unknown_option`.
+  const code = error.code.replace(/^\w+\./, '').replaceAll(/[A-Z]/g, '_$&');
+  return new UsageFault(code.toLowerCase(), error.message.replace(/^error: /, ''), error);
 }
 
 /** The command that a command line names; empty: none, so the help of the program is enough. */
@@ -187,10 +190,11 @@ export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
     const fault = faultOfCommand(error);
     if (fault === undefined) return (error as CommanderError).exitCode === 0 ? 0 : 2;
     const asJson = argv.includes('--json');
+    const hint = fault.cause instanceof CommanderError ? '(--help shows what there is)\n' : '';
     process.stderr.write(
       asJson
         ? `${JSON.stringify({ error: { code: fault.code, message: maskSecrets(fault.message) } })}\n`
-        : `perennial: ${terminalText(maskSecrets(fault.message))}\n`,
+        : `perennial: ${terminalText(maskSecrets(fault.message))}\n${hint}`,
     );
     if (fault.kind === 'bug') process.stderr.write(`${maskSecrets(fault.stack ?? '')}\n`);
     if (fault instanceof Interrupted) return fault.exitCode;

@@ -5,7 +5,7 @@ import { placeOf } from '../db/place.ts';
 import { rightsFault } from '../db/reach.ts';
 import { type Api, type ApiBooks, startApi } from '../http/listen.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { minuteMs, readDurationMs, secondMs } from '../kernel/instant.ts';
+import { dayMs, minuteMs, readDurationMs, secondMs } from '../kernel/instant.ts';
 import { type Log, openLog } from '../log.ts';
 import { type Outage, watchOutage } from '../outage.ts';
 import { atRate, openTestClock } from '../test-clock.ts';
@@ -102,10 +102,14 @@ async function run(
 /** PostgreSQL on a machine that starts at the same time recovers its log within minutes. */
 const defaultWaitMs = 5 * minuteMs;
 
+const longestWaitMs = 7 * dayMs;
+
 function waitDuration(text: string): number {
   const ms = text === '0' ? 0 : readDurationMs(text);
-  if (ms !== undefined) return ms;
-  throw new InvalidArgumentError(`"${text}" is not a duration; expected 0, or one as 30s or 5m`);
+  if (ms !== undefined && ms <= longestWaitMs) return ms;
+  throw new InvalidArgumentError(
+    `"${text}" is not a duration of at most 7d; expected 0, or one like 30s or 5m`,
+  );
 }
 
 const known = ['all', 'worker', 'api'];

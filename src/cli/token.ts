@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { type Instant, isoTime, readDurationMs } from '../kernel/instant.ts';
+import { dayMs, type Instant, isoTime, readDurationMs } from '../kernel/instant.ts';
 import { createToken, listTokens, revokeToken, type ShownToken } from '../tokens/store.ts';
 import { isTokenName, type Scope, scopes } from '../tokens/token.ts';
 import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
@@ -20,16 +20,21 @@ function scopeList(given: string): Scope[] {
   throw new InvalidArgumentError(`"${unknown}" is none of ${scopes.join(', ')}`);
 }
 
+/** A hundred years. */
+const longestMs = 36_500 * dayMs;
+
 function duration(given: string): number {
   const ms = readDurationMs(given);
-  if (ms !== undefined && ms > 0) return ms;
-  throw new InvalidArgumentError(`"${given}" is not a duration; 90d or 12h is`);
+  if (ms !== undefined && ms > 0 && ms <= longestMs) return ms;
+  throw new InvalidArgumentError(
+    `"${given}" is not a duration of at most 36500d; expected one like 90d or 12h`,
+  );
 }
 
 function tokenName(given: string): string {
   if (isTokenName(given)) return given;
   throw new InvalidArgumentError(
-    'expected 1 to 64 printable characters with single spaces between them',
+    `"${given}" is not a name; expected 1 to 64 printable characters with single spaces between them`,
   );
 }
 

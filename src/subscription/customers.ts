@@ -4,6 +4,7 @@ import { readWriteTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { type CustomerId, newSubToken } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
+import { isLocale } from '../kernel/locale.ts';
 import { isCurrency } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 import { type Call, forCustomer, once, refuseInFlight } from './command.ts';
@@ -42,7 +43,7 @@ export type CustomerAnswer = {
 /** Checks what the database could only refuse in its own words. @throws UsageFault */
 function check(given: Particulars): void {
   const { locale, timeZone, discountPercent, currency } = given;
-  if (locale !== undefined && !/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/.test(locale)) {
+  if (locale !== undefined && !isLocale(locale)) {
     throw new UsageFault('bad_locale', `locale: "${locale}" is not a language; en or ru is`);
   }
   if (timeZone !== undefined && !isTimeZone(timeZone)) {

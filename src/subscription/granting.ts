@@ -116,7 +116,10 @@ async function grantee(desk: Desk, request: Grant): Promise<Subscription | undef
       .select('key')
       .where('key', '=', request.newPlan)
       .executeTakeFirst();
-    if (plan === undefined) throw refused('no_plan', `there is no plan "${request.newPlan}"`);
+    if (plan === undefined) {
+      const hint = '"perennial plan list" shows the plans';
+      throw refused('no_plan', `there is no plan "${request.newPlan}"`, hint);
+    }
     return undefined;
   }
   const subscription = pick(

@@ -1,5 +1,6 @@
 import type { SubscriptionKind } from '../db/schema.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
+import { isLocale } from '../kernel/locale.ts';
 import { isCurrency, majorUnits } from '../kernel/money.ts';
 import type { PriceList } from '../subscription/price-list.ts';
 import {
@@ -100,9 +101,7 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     empty: '`en`',
     read: (text) => {
       if (text === '') return { value: 'en' };
-      return /^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/.test(text)
-        ? { value: text }
-        : wrong('is not a language tag; ru or pt-BR is');
+      return isLocale(text) ? { value: text } : wrong('is not a language tag; ru or pt-BR is');
     },
     write: String,
   },

@@ -125,7 +125,7 @@ test.each(['check', 'reconcile', 'adopt', 'remove'])(
     await using books = await shopOn({ a: { api: '127.0.0.1:1' }, b: { api: '127.0.0.1:2' } });
     const words = command === 'adopt' ? ['x', '--all'] : ['x'];
     await expect(node(books, command, ...words)).rejects.toThrow(
-      'node: there is no node "x"; there is a, b',
+      'ID: "x" is not a node; available: a, b',
     );
   },
 );

@@ -1,0 +1,63 @@
+import { type Argument, type Command, InvalidArgumentError, type Option } from 'commander';
+import { UsageFault } from '../kernel/faults.ts';
+import { listed } from './arguments.ts';
+
+// Checks of single values on the command line, the same for every command:
+//
+// 1. A value is not empty: `--key ''` is a variable of a script without a value.
+// 2. An option with one value is given once. Which of two values is meant is not guessed.
+// 3. The answer to a wrong value begins with its place: the option, or the name of the argument.
+
+/** Without the rest of a value that has no end. */
+const shortened = (message: string): string =>
+  message.replace(/"([^"]{80})[^"]*"/, (_, start: string) => `"${start}…"`);
+
+function readAt<T>(place: string, text: string, read: () => T): T {
+  if (text.trim() === '') {
+    throw new UsageFault('empty_value', `${place}: "" is empty; expected a value, or leave it out`);
+  }
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new UsageFault('bad_argument', `${place}: ${shortened(error.message)}`);
+  }
+}
+
+/** The choices of an option, in the words of every other list of allowed values. */
+function choose(choices: readonly string[], text: string): string {
+  if (choices.includes(text)) return text;
+  throw new InvalidArgumentError(`"${text}" is not a choice; available: ${choices.join(', ')}`);
+}
+
+type Parser = <T>(text: string, before: T) => T;
+
+function checkOption(option: Option): void {
+  const { parseArg, argChoices, long, flags } = option;
+  const place = long ?? flags;
+  let isGiven = false;
+  option.parseArg = (<T>(text: string, before: T) =>
+    readAt(place, text, () => {
+      if (isGiven && parseArg !== listed) {
+        throw new UsageFault('repeated_option', `${place}: is given twice; expected one value`);
+      }
+      isGiven = true;
+      if (argChoices !== undefined) return choose(argChoices, text);
+      return parseArg === undefined ? text : parseArg(text, before);
+    })) as Parser;
+}
+
+function checkArgument(argument: Argument): void {
+  const { parseArg, variadic } = argument;
+  argument.parseArg = ((text: string, before: string[] | undefined) =>
+    readAt(argument.name(), text, () => {
+      if (parseArg !== undefined) return parseArg(text, before);
+      return variadic ? listed(text, before) : text;
+    })) as Parser;
+}
+
+/** Adds these checks to every option with a value and every argument of a command. */
+export function checkValues(command: Command): void {
+  for (const option of command.options) if (option.required) checkOption(option);
+  for (const argument of command.registeredArguments) checkArgument(argument);
+}

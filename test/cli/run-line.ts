@@ -1,0 +1,57 @@
+import pg from 'pg';
+import { vi } from 'vitest';
+import { runProgram } from '../../src/cli/program.ts';
+
+// Command lines that run in the process of the test, and the state of a database to compare.
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process. Quotes are read as a shell reads them. */
+export const runLine = (line: string): Promise<Outcome> =>
+  runWords([...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? ''));
+
+/** The same for a command line that is split already. */
+export async function runWords(words: readonly string[]): Promise<Outcome> {
+  const written = { out: '', err: '' };
+  const record = (to: 'out' | 'err') => (chunk: unknown) => {
+    written[to] += String(chunk);
+    return true;
+  };
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(record('out')),
+    vi.spyOn(process.stderr, 'write').mockImplementation(record('err')),
+  ];
+  process.exitCode = 0;
+  try {
+    const code = await runProgram(words);
+    // A warning about the file is no part of a refusal.
+    return { code, out: written.out, err: written.err.replaceAll(/^warning: .*\n/gm, '') };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** Every table of a database, each as one text. */
+export async function readAllTables(url: string): Promise<unknown> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query(
+      "SELECT tablename FROM pg_tables WHERE schemaname = 'perennial' ORDER BY tablename",
+    );
+    const tables: Record<string, unknown> = {};
+    for (const { tablename } of rows as { tablename: string }[]) {
+      const found = await client.query(
+        `SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM perennial.${tablename} t`,
+      );
+      tables[tablename] = found.rows[0].string_agg;
+    }
+    return tables;
+  } finally {
+    await client.end();
+  }
+}
