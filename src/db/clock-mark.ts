@@ -8,6 +8,7 @@ import {
   minuteMs,
   secondMs,
 } from '../kernel/instant.ts';
+import { type MachineWitness, stepsToStore } from './clock-trust.ts';
 import type { Db, Tx } from './connect.ts';
 import { thisMachine } from './machine.ts';
 import { type ClockReading, readClockReading } from './trusted-time.ts';
@@ -47,9 +48,10 @@ export async function lockClockState(tx: Tx): Promise<boolean> {
  */
 export async function advanceMark(
   tx: Tx,
-  { now, uptimeMs }: ClockReading,
+  reading: ClockReading,
   memory?: ClockMemory,
 ): Promise<boolean> {
+  const { now, uptimeMs } = reading;
   if (uptimeMs.to - uptimeMs.from > exactMs) return false;
   const { rows } = await sql<{ beat: bigint; timeline: number }>`
     UPDATE perennial.clock_state SET mark_at = greatest(mark_at, ${isoTime(now)}::timestamptz),
@@ -58,10 +60,17 @@ export async function advanceMark(
         AND current_setting('synchronous_commit') NOT IN ('off', 'local'),
       suspect_cause = NULL, suspect_by_ms = NULL, suspect_reason = NULL, suspect_at = NULL
     RETURNING beat, timeline`.execute(tx);
-  await writeWitness(tx, (uptimeMs.from + uptimeMs.to) / 2, now);
+  const steps = stepsToStore(reading);
+  await writeWitness(tx, (uptimeMs.from + uptimeMs.to) / 2, now, { steps });
   await writeNodeWitnesses(tx, now);
   if (memory !== undefined) Object.assign(memory, rows[0]);
   return true;
+}
+
+interface WitnessMore {
+  readonly isFloor?: boolean;
+  /** undefined: the sum of the steps begins now. */
+  readonly steps?: Pick<MachineWitness, 'steppedMs' | 'stepsSinceMs'> | undefined;
 }
 
 /** Stores that this machine showed this uptime at this time. */
@@ -69,16 +78,20 @@ export async function writeWitness(
   tx: Tx,
   uptimeMs: number,
   at: Instant,
-  isFloor = false,
+  { isFloor = false, steps }: WitnessMore = {},
 ): Promise<void> {
   const { id, name } = thisMachine;
   const uptime = Math.round(uptimeMs);
+  const { steppedMs, stepsSinceMs } = steps ?? { steppedMs: 0, stepsSinceMs: uptime };
   await sql`
-    INSERT INTO perennial.clock_witness AS w (id, name, uptime_ms, since_uptime_ms, at, is_floor)
-    VALUES (${id}, ${name}, ${uptime}, ${uptime}, ${isoTime(at)}, ${isFloor})
+    INSERT INTO perennial.clock_witness AS w (id, name, uptime_ms, since_uptime_ms, at, is_floor,
+      stepped_ms, steps_since_uptime_ms)
+    VALUES (${id}, ${name}, ${uptime}, ${uptime}, ${isoTime(at)}, ${isFloor},
+      ${Math.round(steppedMs)}, ${Math.round(stepsSinceMs)})
     ON CONFLICT (id) DO UPDATE SET name = excluded.name, uptime_ms = excluded.uptime_ms,
       since_uptime_ms = least(w.since_uptime_ms, excluded.since_uptime_ms), at = excluded.at,
-      is_floor = excluded.is_floor`.execute(tx);
+      is_floor = excluded.is_floor, stepped_ms = excluded.stepped_ms,
+      steps_since_uptime_ms = excluded.steps_since_uptime_ms`.execute(tx);
 }
 
 /** Stores the uptimes that keepers have just read, and removes witnesses of removed nodes. */

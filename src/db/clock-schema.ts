@@ -28,4 +28,6 @@ export interface ClockWitnessTable {
   since_uptime_ms: bigint;
   at: Time;
   is_floor: Generated<boolean>;
+  stepped_ms: Generated<bigint>;
+  steps_since_uptime_ms: Generated<bigint>;
 }

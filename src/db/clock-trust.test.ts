@@ -5,11 +5,15 @@ import {
   freshSuspicion,
   judgeClock,
   lostCommits,
+  type MachineWitness,
   skewSuspicion,
+  stepsToStore,
 } from './clock-trust.ts';
 import { type NodeVote, suspicionOfNodes } from './clock-votes.ts';
 
 const start = instant(Date.parse('2026-11-01T00:00:00Z'));
+const witnessAt = (at: Instant) => ({ name: 'host-1', uptimeMs: dayMs, at, isFloor: false });
+const noSteps = { steppedMs: 0, stepsSinceMs: dayMs };
 const uptime = (ms: number) => ({ from: dayMs + ms, to: dayMs + ms });
 
 /** The machine was seen at `start` and an uptime of a day; `passedMs` later it reads `now`. */
@@ -21,7 +25,7 @@ const facts = (now: Instant, passedMs: number, more: Partial<ClockFacts> = {}): 
   timeline: 1,
   knownTimeline: 1,
   wasSynchronous: false,
-  witness: { name: 'host-1', uptimeMs: dayMs, at: start, isFloor: false },
+  witness: { ...witnessAt(start), ...noSteps },
   uptimeMs: uptime(passedMs),
   machine: 'host-1',
   skewMs: 0,
@@ -46,7 +50,9 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
   test('after a week, a quartz that gains 100 ppm is no jump, and an hour is one', () => {
     const week = later(start, 7 * dayMs);
     const gained = later(week, (7 * dayMs) / 10_000);
-    expect(freshSuspicion(facts(gained, 7 * dayMs))).toBeUndefined();
+    const read = facts(gained, 7 * dayMs);
+    expect(freshSuspicion(read)).toBeUndefined();
+    expect(stepsToStore(read)).toBeUndefined();
     expect(freshSuspicion(facts(later(week, hourMs), 7 * dayMs))?.byMs).toBe(hourMs);
   });
 
@@ -77,6 +83,58 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
   });
 });
 
+describe('the time sentinel adds up the steps of a clock within an hour', () => {
+  /** One look each `everyMs`, at which the clock has gained `byMs`. @returns the first suspicion */
+  function suspicionAfter(everyMs: number, byMs: (look: number) => number, looks: number) {
+    let witness: MachineWitness = { ...witnessAt(start), ...noSteps };
+    for (let look = 1; look <= looks; look += 1) {
+      const uptimeMs = { from: witness.uptimeMs + everyMs, to: witness.uptimeMs + everyMs };
+      const now = later(witness.at, everyMs + byMs(look));
+      const read = facts(now, 0, { witness, uptimeMs, markAt: null });
+      const suspicion = freshSuspicion(read);
+      if (suspicion !== undefined) return { ...suspicion, look };
+      const steps = stepsToStore(read);
+      if (steps === undefined) throw new Error('the looks are too rare');
+      witness = { ...witness, ...steps, uptimeMs: uptimeMs.to, at: now };
+    }
+    return undefined;
+  }
+  const seconds = (count: number) => count * 1_000;
+
+  test.each([
+    ['+50 s every 20 s', seconds(20), () => seconds(50), { cause: 'ahead', look: 2 }],
+    ['-50 s every 20 s', seconds(20), () => -seconds(50), { cause: 'back', look: 2 }],
+    ['+5 s every 5 s', seconds(5), () => seconds(5), { cause: 'ahead', look: 13 }],
+    ['+5 s every 5 min', seconds(300), () => seconds(5), undefined],
+    ['+50 s every 61 min, seen every minute', minuteMs, hourly, undefined],
+    ['a step back that corrects a step ahead', seconds(5), there, undefined],
+    ['a slew of 83,333 ppm', seconds(5), () => seconds(5) / 12, undefined],
+    ['a slew of 1,000 ppm, seen every minute', minuteMs, () => minuteMs / 1_000, undefined],
+  ])('%s', (_, everyMs, byMs, expected) => {
+    const found = suspicionAfter(everyMs, byMs, 2_000);
+    if (expected === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatchObject(expected);
+  });
+
+  function hourly(look: number): number {
+    return look % 61 === 0 ? seconds(50) : 0;
+  }
+  function there(look: number): number {
+    return look % 2 === 0 ? seconds(50) : -seconds(50);
+  }
+
+  test('the sum stays while the time is suspect, and the reason states it', () => {
+    const witness = { ...witnessAt(start), steppedMs: seconds(50), stepsSinceMs: dayMs };
+    const reasonAfter = (ms: number) =>
+      freshSuspicion(facts(later(start, ms + seconds(50)), ms, { witness }))?.reason;
+    const reason = 'the database clock is 100 s ahead of the uptime of host-1, in several steps';
+    expect(reasonAfter(seconds(5))).toBe(reason);
+    expect(reasonAfter(2 * hourMs)).toBe(reason);
+    const read = facts(later(start, seconds(55)), seconds(5), { witness });
+    expect(stepsToStore(read)).toBeUndefined();
+  });
+});
+
 describe('the time sentinel without a witness of this boot', () => {
   const witness = null;
   test('a time behind the high-water mark is suspect, a later one is not', () => {
@@ -86,7 +144,7 @@ describe('the time sentinel without a witness of this boot', () => {
   });
 
   test('a lowest time stays suspect while the wrong clock runs up to it, and ends by the right time', () => {
-    const floor = { name: 'host-1', uptimeMs: dayMs, at: start, isFloor: true };
+    const floor = { ...witnessAt(start), ...noSteps, isFloor: true };
     const wrong = later(start, -hourMs + 2 * hourMs);
     expect(freshSuspicion(facts(wrong, 2 * hourMs, { witness: floor }))?.cause).toBe('back');
     const right = later(start, 3 * hourMs);

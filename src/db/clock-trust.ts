@@ -1,4 +1,4 @@
-import { type Instant, minuteMs } from '../kernel/instant.ts';
+import { hourMs, type Instant, minuteMs, secondMs } from '../kernel/instant.ts';
 
 // Whether the time of the database can be trusted. Pure: every clock is a value here.
 //
@@ -11,11 +11,20 @@ import { type Instant, minuteMs } from '../kernel/instant.ts';
 // 6. Without a witness of this boot, the wall clock of this machine has to agree. Only this process
 //    suspects the time then, because that clock may be the wrong one.
 // 7. The tolerance is 60 s, and 100 ppm of the passed time: clocks that differ slowly are no jump.
+// 8. Smaller steps add up to a jump: the sum of the steps within an hour is over 60 s. A step is a
+//    difference that no slow correction makes between two looks.
 
 /** A larger difference is a jump. */
 export const jumpMinMs = minuteMs;
 /** Twice the drift of a quartz without synchronisation. */
 const driftPerMs = 1 / 10_000;
+/** A slow correction is slower: chrony corrects 83,333 ppm at most by default. */
+const slewPerMs = 1 / 10;
+/** What a slow correction and the rounding of two looks make at most, after this time. */
+const slewMaxMs = (passedMs: number): number =>
+  secondMs + Math.min(Math.max(0, passedMs), minuteMs) * slewPerMs;
+/** Steps count as one jump within this time of trusted looks. */
+const stepsWithinMs = hourMs;
 
 export type SuspicionCause = 'ahead' | 'back' | 'commits_lost';
 
@@ -28,6 +37,8 @@ export interface Suspicion {
   readonly reason: string;
   /** Only this process suspects the time: nothing is stored. */
   readonly isLocal?: true;
+  /** Several steps, none of them a jump (rule 8). */
+  readonly isBySteps?: true;
 }
 
 export type ClockTrust = { readonly kind: 'trusted' } | ({ readonly kind: 'suspect' } & Suspicion);
@@ -41,6 +52,14 @@ export interface ClockWitness {
   readonly isFloor: boolean;
 }
 
+/** Of this machine. */
+export interface MachineWitness extends ClockWitness {
+  /** The sum of the steps up to the witness. Above 0: the time of the database went ahead. */
+  readonly steppedMs: number;
+  /** The uptime at which the sum began. */
+  readonly stepsSinceMs: number;
+}
+
 export interface ClockFacts {
   readonly now: Instant;
   readonly isStored: boolean;
@@ -50,7 +69,7 @@ export interface ClockFacts {
   readonly knownTimeline: number | null;
   readonly wasSynchronous: boolean;
   /** Of this machine; null if this boot of the machine has none. */
-  readonly witness: ClockWitness | null;
+  readonly witness: MachineWitness | null;
   /** The uptime of this machine before and after the database was read. */
   readonly uptimeMs: { readonly from: number; readonly to: number };
   readonly machine: string;
@@ -89,6 +108,33 @@ export function jumpBy(
   return suspicionOf(shiftMs, `the uptime of ${witness.name}`);
 }
 
+/** The sum of the steps with this look. It stays the same while a suspicion keeps the witness. */
+function stepsAfter(
+  now: Instant,
+  witness: MachineWitness,
+  read: ClockFacts['uptimeMs'],
+): Pick<MachineWitness, 'steppedMs' | 'stepsSinceMs'> {
+  const { uptimeMs, steppedMs, stepsSinceMs } = witness;
+  const shiftMs = shiftOf(now, witness, read);
+  const stepMs = Math.abs(shiftMs) > slewMaxMs(read.to - uptimeMs) ? shiftMs : 0;
+  const isOver = uptimeMs - stepsSinceMs > stepsWithinMs;
+  return isOver
+    ? { steppedMs: stepMs, stepsSinceMs: uptimeMs }
+    : { steppedMs: steppedMs + stepMs, stepsSinceMs };
+}
+
+/** A jump in several steps. undefined: the witness agrees. */
+function stepsBy(
+  now: Instant,
+  witness: MachineWitness,
+  read: ClockFacts['uptimeMs'],
+): Suspicion | undefined {
+  const { steppedMs } = stepsAfter(now, witness, read);
+  if (Math.abs(steppedMs) <= toleranceMs(read.to - witness.uptimeMs)) return undefined;
+  const suspicion = suspicionOf(steppedMs, `the uptime of ${witness.name}, in several steps`);
+  return { ...suspicion, isBySteps: true };
+}
+
 /** @param by the clock that shows it, in words */
 export function suspicionOf(shiftMs: number, by: string): Suspicion {
   const byMs = Math.abs(shiftMs);
@@ -113,8 +159,10 @@ export function freshSuspicion(facts: ClockFacts): Suspicion | undefined {
       `the database server changed from timeline ${knownTimeline} to ${timeline}: its last commits may be lost`,
     );
   }
-  const jump = witness === null ? undefined : jumpBy(now, witness, uptimeMs);
-  if (jump !== undefined) return jump;
+  if (witness !== null) {
+    const jump = jumpBy(now, witness, uptimeMs) ?? stepsBy(now, witness, uptimeMs);
+    if (jump !== undefined) return jump;
+  }
   if (markAt !== null && markAt - now > jumpMinMs) {
     return suspicionOf(now - markAt, 'its high-water mark');
   }
@@ -138,4 +186,14 @@ export function judgeClock(facts: ClockFacts): ClockTrust {
   if (facts.isStored) return trusted;
   const suspicion = facts.stored ?? freshSuspicion(facts) ?? skewSuspicion(facts);
   return suspicion === undefined ? trusted : { kind: 'suspect', ...suspicion };
+}
+
+/**
+ * The sum of the steps to store with a time that is trusted now. undefined: a new sum begins, also
+ * after a suspicion that a person or other machines refuted.
+ */
+export function stepsToStore(facts: ClockFacts): ReturnType<typeof stepsAfter> | undefined {
+  const { now, witness, uptimeMs } = facts;
+  if (witness === null || uptimeMs.to - witness.uptimeMs > stepsWithinMs) return undefined;
+  return freshSuspicion(facts) === undefined ? stepsAfter(now, witness, uptimeMs) : undefined;
 }

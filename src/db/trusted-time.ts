@@ -4,8 +4,8 @@ import { type Instant, secondMs } from '../kernel/instant.ts';
 import {
   type ClockFacts,
   type ClockTrust,
-  type ClockWitness,
   judgeClock,
+  type MachineWitness,
   type Suspicion,
 } from './clock-trust.ts';
 import type { Db, Tx } from './connect.ts';
@@ -37,6 +37,8 @@ interface ClockRow {
   readonly witnessUptimeMs: bigint | null;
   readonly witnessAt: Instant | null;
   readonly witnessIsFloor: boolean | null;
+  readonly steppedMs: bigint | null;
+  readonly stepsSinceMs: bigint | null;
 }
 
 /** The timeline on which the server writes. null: it is a standby. */
@@ -49,7 +51,8 @@ const query = (): RawBuilder<ClockRow> => sql<ClockRow>`
     ${timeline} AS timeline, c.timeline AS "knownTimeline", c.synchronous AS "wasSynchronous",
     c.suspect_cause AS "suspectCause", c.suspect_by_ms AS "suspectByMs",
     c.suspect_reason AS "suspectReason", w.uptime_ms AS "witnessUptimeMs", w.at AS "witnessAt",
-    w.is_floor AS "witnessIsFloor"
+    w.is_floor AS "witnessIsFloor", w.stepped_ms AS "steppedMs",
+    w.steps_since_uptime_ms AS "stepsSinceMs"
   FROM perennial.installation i CROSS JOIN perennial.clock_state c
   LEFT JOIN perennial.clock_witness w ON w.id = ${thisMachine.id}`;
 
@@ -84,7 +87,7 @@ function storedSuspicion({ suspectCause, suspectByMs, suspectReason }: ClockRow)
 }
 
 /** A smaller uptime is that of another container start on this machine. */
-function witnessOf(row: ClockRow, uptimeNowMs: number): ClockWitness | null {
+function witnessOf(row: ClockRow, uptimeNowMs: number): MachineWitness | null {
   const { witnessAt, witnessUptimeMs, witnessIsFloor } = row;
   if (witnessAt === null || Number(witnessUptimeMs) > uptimeNowMs + secondMs) return null;
   return {
@@ -92,6 +95,8 @@ function witnessOf(row: ClockRow, uptimeNowMs: number): ClockWitness | null {
     uptimeMs: Number(witnessUptimeMs),
     at: witnessAt,
     isFloor: witnessIsFloor === true,
+    steppedMs: Number(row.steppedMs),
+    stepsSinceMs: Number(row.stepsSinceMs),
   };
 }
 

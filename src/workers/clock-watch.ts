@@ -92,11 +92,14 @@ async function isRight(
   // A suspicion ends by a clock that was there when it began.
   if (suspicion === undefined) return stored === null || witness !== null;
   // A machine that stood still as a whole contradicts a right time. The others agree with that time.
-  return peersAgree(tx, now);
+  return peersAgree(tx, now, suspicion.isBySteps);
 }
 
-/** Another machine, or a node that a keeper has asked, has passed the same time as the database. */
-async function peersAgree(tx: Tx, now: Instant): Promise<boolean> {
+/**
+ * Another machine, or a node that a keeper has asked, has passed the same time as the database. A
+ * clock that goes in steps agrees with each small step, so only a machine without steps counts then.
+ */
+async function peersAgree(tx: Tx, now: Instant, isBySteps = false): Promise<boolean> {
   const [from, to] = [isoTime(later(now, -peerMs)), isoTime(later(now, roundMs))];
   const { rows } = await sql<{ agree: boolean }>`
     SELECT EXISTS (
@@ -104,7 +107,8 @@ async function peersAgree(tx: Tx, now: Instant): Promise<boolean> {
       WHERE w.id LIKE 'boot:%' AND w.id <> ${thisMachine.id} AND NOT w.is_floor
         AND w.uptime_ms - w.since_uptime_ms >= ${establishedMs}
         AND w.at BETWEEN ${from}::timestamptz AND ${to}::timestamptz
-    ) OR EXISTS (
+        AND (w.stepped_ms = 0 OR NOT ${isBySteps})
+    ) OR NOT ${isBySteps} AND EXISTS (
       SELECT FROM perennial.node n JOIN perennial.clock_witness w ON w.id = 'node:' || n.id
       WHERE n.last_seen_at BETWEEN ${from}::timestamptz AND ${to}::timestamptz
         AND n.uptime_s * 1000 >= w.uptime_ms
@@ -130,7 +134,7 @@ async function suspect(
       AND uptime_ms - since_uptime_ms < ${establishedMs}`.execute(tx);
   if (witness === null && cause !== 'commits_lost') {
     if (nodeShiftMs !== undefined) await writeWitness(tx, uptimeMs.to, later(now, -nodeShiftMs));
-    else if (markAt !== null) await writeWitness(tx, uptimeMs.to, markAt, true);
+    else if (markAt !== null) await writeWitness(tx, uptimeMs.to, markAt, { isFloor: true });
   }
   const replica = cause === 'commits_lost' ? 'commits' : 'database';
   const skew_s = Math.round(byMs / secondMs);

@@ -200,14 +200,81 @@ test('K3: a wrong time that no clock contradicts deletes no key within its first
   expect(await readDeletionTime(books.db)).toBe(Date.parse('2026-12-03T00:00:00Z'));
 });
 
+/** The uptime of this machine and the clock of the database, both by hand. */
+function virtualUptime({ clock }: { clock: FaultyClock }) {
+  const real = thisMachine.uptimeMs.bind(thisMachine);
+  let passedMs = 0;
+  let offMs = 0;
+  const spy = vi.spyOn(thisMachine, 'uptimeMs').mockImplementation(() => real() + passedMs);
+  return {
+    /** So much time passes, and the clock of the database gains so much more. */
+    async pass(ms: number, gainMs: number): Promise<void> {
+      passedMs += ms;
+      offMs += gainMs;
+      await clock.jump(passedMs + offMs);
+    },
+    /** The clock of the database is right again. */
+    async correct(): Promise<void> {
+      offMs = 0;
+      await clock.jump(passedMs);
+    },
+    [Symbol.dispose]: () => spy.mockRestore(),
+  };
+}
+
 test('K4: a slow smear is no jump, and the mark follows it', async () => {
   await using shop = await shopWithClock();
-  const { books, clock } = shop;
-  for (let off = 30_000; off <= 10 * minuteMs; off += 30_000) {
-    await clock.jump(off);
+  const { books } = shop;
+  using time = virtualUptime(shop);
+  // 10 minutes within two hours: as fast as chrony corrects a clock.
+  for (let look = 0; look < 120; look += 1) {
+    await time.pass(minuteMs, minuteMs / 12);
     expect((await watchClock(books.db)).trust.kind).toBe('trusted');
   }
   expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+test.each([
+  ['+50 s', 50_000, 'ahead'],
+  ['-50 s', -50_000, 'back'],
+])('K4: steps of %s every 20 s add up to a jump', async (_, stepMs, cause) => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  using time = virtualUptime(shop);
+  for (let look = 1; look <= 8; look += 1) {
+    await time.pass(5_000, look % 4 === 0 ? stepMs : 0);
+    expect((await watchClock(books.db)).trust.kind).toBe(look < 8 ? 'trusted' : 'suspect');
+  }
+  expect(await causeIn(books)).toBe(cause);
+  expect(await told(books)).toEqual(['alarm_clock database']);
+  expect((await runOf(books, 'auto-renewal')).detail.code).toBe('clock_suspect');
+  await time.correct();
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+  expect(await causeIn(books)).toBeNull();
+});
+
+test('K4: machines that saw the same small steps do not outvote each other, and one without steps does', async () => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  using time = virtualUptime(shop);
+  const peer = (steppedMs: number) =>
+    sql`
+      INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at, stepped_ms)
+      VALUES ('boot:other', 'host-2', ${2 * hourMs}, 0, perennial.clock(), ${steppedMs})
+      ON CONFLICT (id) DO UPDATE SET at = excluded.at, stepped_ms = excluded.stepped_ms`.execute(
+      books.db,
+    );
+  for (const steppedMs of [22_000, 44_000]) {
+    await time.pass(5_000, 22_000);
+    await watchClock(books.db);
+    await peer(steppedMs);
+  }
+  await time.pass(5_000, 22_000);
+  await watchClock(books.db);
+  expect(await causeIn(books)).toBe('ahead');
+  await peer(0);
+  await watchClock(books.db);
+  expect(await causeIn(books)).toBeNull();
 });
 
 test('K5: the acceptance of a suspicious time ends the wait and is in the timeline', async () => {
