@@ -8,7 +8,7 @@ import {
   minuteMs,
   secondMs,
 } from '../kernel/instant.ts';
-import { type MachineWitness, stepsToStore } from './clock-trust.ts';
+import { type MachineWitness, type Suspicion, stepsToStore } from './clock-trust.ts';
 import type { Db, Tx } from './connect.ts';
 import { thisMachine } from './machine.ts';
 import { type ClockReading, readClockReading } from './trusted-time.ts';
@@ -35,11 +35,25 @@ const timelineNow = sql.raw(
   `('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`,
 );
 
-/** @returns false: another transaction has the lock. This function never waits. */
-export async function lockClockState(tx: Tx): Promise<boolean> {
+/** A look of the sentinel takes milliseconds. @returns false: another transaction has the lock */
+export async function lockClockState(tx: Tx, locked: 'skip' | 'wait' = 'skip'): Promise<boolean> {
   const { rows } = await sql`
-    SELECT FROM perennial.clock_state FOR UPDATE SKIP LOCKED`.execute(tx);
+    SELECT FROM perennial.clock_state
+    FOR UPDATE ${locked === 'skip' ? sql`SKIP LOCKED` : sql``}`.execute(tx);
   return rows.length === 1;
+}
+
+/** Creates the missing row of the state, with this suspicion. @returns false: another one did */
+export async function createClockState(
+  tx: Tx,
+  now: Instant,
+  { cause, byMs, reason }: Suspicion,
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    INSERT INTO perennial.clock_state (suspect_cause, suspect_by_ms, suspect_reason, suspect_at)
+    VALUES (${cause}, ${byMs}, ${reason}, ${isoTime(now)})
+    ON CONFLICT DO NOTHING`.execute(tx);
+  return numAffectedRows === 1n;
 }
 
 /**
@@ -134,7 +148,9 @@ export async function readDeletionTime(db: Db): Promise<Instant | undefined> {
     SELECT deletions_at AS at, deletions_next_at AS "nextAt" FROM perennial.clock_state`.execute(
     db,
   );
-  const { at, nextAt } = rows[0] as { at: Instant | null; nextAt: Instant | null };
+  const [state] = rows;
+  if (state === undefined) return undefined;
+  const { at, nextAt } = state;
   if (nextAt !== null && now >= nextAt && now < later(nextAt, hourMs)) return at ?? undefined;
   const isBack = nextAt === null || now < nextAt;
   const confirmed = isBack ? (at !== null && at <= now ? at : null) : nextAt;

@@ -5,6 +5,7 @@ import {
   type ClockFacts,
   type ClockTrust,
   judgeClock,
+  lostCommits,
   type MachineWitness,
   type Suspicion,
 } from './clock-trust.ts';
@@ -20,7 +21,12 @@ export interface ClockReading extends ClockFacts {
   /** The time of the server, also if a test database has stored another one. */
   readonly serverAt: Instant;
   readonly beat: bigint;
+  /** `clock_state` has no row: another program deleted it. */
+  readonly isStateMissing: boolean;
 }
+
+/** Holds until a person confirms the state: what the row stated of lost commits is gone. */
+const missingState = lostCommits('the row of the table clock_state was deleted');
 
 interface ClockRow {
   readonly now: Instant;
@@ -28,6 +34,7 @@ interface ClockRow {
   readonly isStored: boolean;
   readonly markAt: Instant | null;
   readonly beat: bigint;
+  readonly isStateMissing: boolean;
   readonly timeline: number | null;
   readonly knownTimeline: number | null;
   readonly wasSynchronous: boolean;
@@ -47,13 +54,14 @@ const timeline = sql`CASE WHEN pg_is_in_recovery() THEN NULL
 
 const query = (): RawBuilder<ClockRow> => sql<ClockRow>`
   SELECT perennial.clock() AS now, clock_timestamp() AS "serverAt",
-    i.test AND i.clock_at IS NOT NULL AS "isStored", c.mark_at AS "markAt", c.beat,
-    ${timeline} AS timeline, c.timeline AS "knownTimeline", c.synchronous AS "wasSynchronous",
+    i.test AND i.clock_at IS NOT NULL AS "isStored", c.mark_at AS "markAt",
+    coalesce(c.beat, 0) AS beat, c.only_row IS NULL AS "isStateMissing",
+    ${timeline} AS timeline, c.timeline AS "knownTimeline", coalesce(c.synchronous, false) AS "wasSynchronous",
     c.suspect_cause AS "suspectCause", c.suspect_by_ms AS "suspectByMs",
     c.suspect_reason AS "suspectReason", w.uptime_ms AS "witnessUptimeMs", w.at AS "witnessAt",
     w.is_floor AS "witnessIsFloor", w.stepped_ms AS "steppedMs",
     w.steps_since_uptime_ms AS "stepsSinceMs"
-  FROM perennial.installation i CROSS JOIN perennial.clock_state c
+  FROM perennial.installation i LEFT JOIN perennial.clock_state c ON true
   LEFT JOIN perennial.clock_witness w ON w.id = ${thisMachine.id}`;
 
 /** The time and its trust, from one statement without writes. */
@@ -65,6 +73,7 @@ export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
   const wallMs = (wallFromMs + Date.now()) / 2;
   const row = rows[0] as ClockRow;
   const { now, serverAt, isStored, markAt, beat, knownTimeline, wasSynchronous } = row;
+  const { isStateMissing } = row;
   const facts: ClockFacts = {
     now,
     isStored,
@@ -72,13 +81,13 @@ export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
     timeline: row.timeline,
     knownTimeline,
     wasSynchronous,
-    stored: storedSuspicion(row),
+    stored: isStateMissing ? missingState : storedSuspicion(row),
     witness: witnessOf(row, from),
     uptimeMs,
     machine: thisMachine.name,
     skewMs: wallMs - serverAt,
   };
-  return { ...facts, serverAt, beat, trust: judgeClock(facts) };
+  return { ...facts, serverAt, beat, isStateMissing, trust: judgeClock(facts) };
 }
 
 function storedSuspicion({ suspectCause, suspectByMs, suspectReason }: ClockRow): Suspicion | null {

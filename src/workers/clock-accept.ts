@@ -1,9 +1,8 @@
 import { sql } from 'kysely';
-import { advanceMark } from '../db/clock-mark.ts';
+import { advanceMark, createClockState, lockClockState } from '../db/clock-mark.ts';
 import type { Suspicion } from '../db/clock-trust.ts';
-import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { type Db, inTransaction } from '../db/connect.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
-import { refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type Actor, record } from '../subscription/timeline.ts';
 
@@ -38,7 +37,9 @@ export interface AcceptedClock {
  */
 export function acceptClock(db: Db, actor: Actor): Promise<AcceptedClock> {
   return inTransaction(db, async (tx) => {
-    await lockState(tx);
+    const { isStateMissing, now: at, stored } = await readClockReading(tx);
+    if (isStateMissing && stored !== null) await createClockState(tx, at, stored);
+    await lockClockState(tx, 'wait');
     const reading = await readClockReading(tx);
     const { now, trust } = reading;
     if (trust.kind === 'trusted') return { now, accepted: null };
@@ -51,12 +52,6 @@ export function acceptClock(db: Db, actor: Actor): Promise<AcceptedClock> {
     await record(tx, [event], actor, now);
     return { now, accepted: { cause, byMs, reason } };
   });
-}
-
-/** A look of the sentinel takes milliseconds. */
-async function lockState(tx: Tx): Promise<void> {
-  const { rows } = await sql`SELECT FROM perennial.clock_state FOR UPDATE`.execute(tx);
-  if (rows.length === 0) throw refused('no_clock_state', 'the table clock_state has no row');
 }
 
 const seconds = (ms: number): number => Math.round(ms / 1_000);

@@ -3,6 +3,7 @@ import { skewMaxMs } from '../db/clock.ts';
 import {
   advanceMark,
   type ClockMemory,
+  createClockState,
   lockClockState,
   peerMs,
   roundMs,
@@ -45,7 +46,12 @@ export function watchClock(db: Db, look: Look = {}): Promise<ClockReading> {
     const isMine = await lockClockState(tx);
     const reading = await readClockReading(tx);
     const { isStored, timeline, witness, now, stored, beat } = reading;
-    if (!isMine || isStored || timeline === null) return reading;
+    if (isStored || timeline === null) return reading;
+    const { isStateMissing } = reading;
+    if (stored !== null && isStateMissing && (await createClockState(tx, now, stored))) {
+      await raiseAlarm(tx, stored);
+    }
+    if (!isMine) return reading;
     const nodes = witness === null ? suspicionOfNodes(now, look.votes ?? []) : undefined;
     const suspicion = lossBy(reading, look.memory) ?? freshSuspicion(reading) ?? nodes?.suspicion;
     const isLocal = suspicion === undefined && skewSuspicion(reading) !== undefined;
@@ -136,6 +142,10 @@ async function suspect(
     if (nodeShiftMs !== undefined) await writeWitness(tx, uptimeMs.to, later(now, -nodeShiftMs));
     else if (markAt !== null) await writeWitness(tx, uptimeMs.to, markAt, { isFloor: true });
   }
+  await raiseAlarm(tx, { cause, byMs, reason });
+}
+
+async function raiseAlarm(tx: Tx, { cause, byMs, reason }: Suspicion): Promise<void> {
   const replica = cause === 'commits_lost' ? 'commits' : 'database';
   const skew_s = Math.round(byMs / secondMs);
   await sound(tx, [{ kind: 'alarm_clock', params: { replica, skew_s, sentence: reason } }]);

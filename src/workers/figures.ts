@@ -88,12 +88,12 @@ export async function readFigures(db: Db): Promise<Figure[]> {
       coalesce(extract(epoch FROM perennial.clock() - down_since), 0)::float8
     FROM perennial.node
     UNION ALL
-    SELECT 'perennial_clock_suspect', NULL, (suspect_cause IS NOT NULL)::int::float8
-    FROM perennial.clock_state
+    SELECT 'perennial_clock_suspect', NULL, (suspect_cause IS NOT NULL OR only_row IS NULL)::int::float8
+    FROM (SELECT) one LEFT JOIN perennial.clock_state ON true
     UNION ALL
     SELECT 'perennial_clock_offset_seconds', NULL, coalesce(
       CASE suspect_cause WHEN 'back' THEN -suspect_by_ms ELSE suspect_by_ms END, 0) / 1000::float8
-    FROM perennial.clock_state
+    FROM (SELECT) one LEFT JOIN perennial.clock_state ON true
     UNION ALL
     SELECT 'perennial_due_seconds', NULL, greatest(0, coalesce((
       SELECT extract(epoch FROM perennial.clock() - expires_at) FROM perennial.subscription

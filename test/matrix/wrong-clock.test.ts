@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test, vi } from 'vitest';
+import { audit } from '../../src/audit/audit.ts';
 import { readDeletionTime } from '../../src/db/clock-mark.ts';
 import { thisMachine } from '../../src/db/machine.ts';
 import type { CredentialId } from '../../src/kernel/ids.ts';
@@ -460,4 +461,38 @@ test('K7: a server on another timeline stops every change, also of a process tha
   expect(await causeIn(books)).toBe('commits_lost');
   await acceptClock(books.db, 'cli');
   await paysIn(books, 1n, 100n);
+});
+
+test('K7: without the row of the time sentinel every change is refused, the row returns, and a person confirms', async () => {
+  await using shop = await shopWithClock();
+  const { books } = shop;
+  const deleteState = () => sql`DELETE FROM perennial.clock_state`.execute(books.db);
+  await deleteState();
+  const lost = { code: 'commits_lost', message: expect.stringContaining('clock_state') };
+  await expect(paysIn(books, 1n, 100n)).rejects.toMatchObject(lost);
+  await expect(buys(books, 1n)).rejects.toMatchObject(lost);
+  expect(await clockFigures(books)).toEqual([1, 0]);
+  const { checks } = await audit(books.db);
+  const wrong = checks.filter(({ violations }) => violations > 0n).map(({ id }) => id);
+  expect(wrong).toEqual(['clock-is-watched']);
+  expect((await runOf(books, 'auto-renewal')).detail.code).toBe('commits_lost');
+  expect(await causeIn(books)).toBe('commits_lost');
+  expect(await told(books)).toEqual(['alarm_clock commits']);
+  await watchClock(books.db);
+  expect(await told(books)).toHaveLength(1);
+  // A confirmation also creates the row.
+  await deleteState();
+  expect((await acceptClock(books.db, 'cli')).accepted).toMatchObject({ cause: 'commits_lost' });
+  await paysIn(books, 1n, 100n);
+  expect((await runOf(books, 'auto-renewal')).outcome).toBe('success');
+});
+
+test('K7: the stored clock of a test database needs no row of the time sentinel', async () => {
+  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
+  await sells(books);
+  await payer(books, 1n, 500_00n);
+  await sql`DELETE FROM perennial.clock_state`.execute(books.db);
+  await buys(books, 1n);
+  expect((await runOf(books, 'fast-expiry-cleanup')).outcome).toBe('success');
+  expect(await readDeletionTime(books.db)).toBeUndefined();
 });
