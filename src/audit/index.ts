@@ -2,6 +2,7 @@ import { keptAccess, noFreeAccess } from './access.ts';
 import { chargeAndExtension } from './charge-and-extension.ts';
 import type { Check } from './check.ts';
 import { conservation } from './conservation.ts';
+import { discounts } from './discounts.ts';
 import { impossibleAccess } from './impossible-access.ts';
 import { impossibleSubscriptions } from './impossible-subscriptions.ts';
 import { installation } from './installation.ts';
@@ -26,6 +27,7 @@ export const checks: readonly Check[] = [
   ...chargesOnTime,
   ...chargeAndExtension,
   ...soldTerms,
+  ...discounts,
   ...refunds,
   ...servedParts,
   ...keptAccess,

@@ -46,4 +46,28 @@ const revokedHasItsEvent = check<Omit<OfSubscription, 'subscription_id'>>({
   say: ({ id }) => `subscription ${id} is revoked, and no event revokes it`,
 });
 
-export const rights = [grantIsItsEvent, revokedHasItsEvent];
+/** The last events that state that auto-renewal is on, and that it is off. */
+export const statedSwitches = sql`
+  SELECT customer_id, subject, max(id) FILTER (WHERE detail->>'auto_renew' = 'true') AS on_id,
+    max(id) FILTER (WHERE detail->>'auto_renew' = 'false') AS off_id
+  FROM perennial.event WHERE detail ? 'auto_renew' GROUP BY customer_id, subject`;
+
+export const isOtherSwitch = sql`(s.kind = 'paid' AND v.subject IS NOT NULL
+  AND s.auto_renew <> (coalesce(v.on_id, 0) > coalesce(v.off_id, 0)))`;
+
+/** An import and older programs state nothing. */
+const switchIsItsEvent = check<{ customer_id: bigint; id: bigint; is_on: boolean }>({
+  id: 'switch-is-its-event',
+  promise: 4,
+  title: 'auto-renewal is as the last event states',
+  find: () => sql`
+    SELECT s.customer_id, s.id, s.auto_renew AS is_on
+    FROM perennial.subscription s JOIN (${statedSwitches}) v
+      ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.id
+    WHERE ${isOtherSwitch}`,
+  rows: ({ id }) => ({ subscription: [id] }),
+  say: ({ id, is_on }) =>
+    `auto-renewal of subscription ${id} is ${is_on ? 'on' : 'off'}, and its last event states the contrary`,
+});
+
+export const rights = [grantIsItsEvent, revokedHasItsEvent, switchIsItsEvent];

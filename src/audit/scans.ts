@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { isCharge, isFreeAndCharged } from './charge-and-extension.ts';
 import { keptSince } from './check.ts';
+import { isOtherDiscount, withDiscount } from './discounts.ts';
 import { endsBeforeItsStart } from './impossible-subscriptions.ts';
 import {
   hasNoReminder,
@@ -11,9 +12,10 @@ import {
 } from './notifications.ts';
 import { needsAnEvent } from './payments.ts';
 import { isDropped, isOtherReceipt } from './receipts.ts';
+import { isOtherSwitch, statedSwitches } from './rights.ts';
 import { any, type Scan } from './scan.ts';
 import { isOtherInForce, isUnplanned } from './terms.ts';
-import { isEarly, isOtherLength, isOtherPrice } from './terms-sold.ts';
+import { datedPrices, isEarly, isOtherLength, isOtherPrice, replacedSince } from './terms-sold.ts';
 import { stepBackMost, wrongOfTable } from './times.ts';
 
 // The scans, each named by the rows that it reads. For each planted corruption, the scans and the
@@ -52,7 +54,7 @@ const timeline: Scan = {
   }),
 };
 
-/** Charges with their periods and receipts, and the first time of the price that was charged. */
+/** Charges with their periods, receipts and discounts, and the times of the price that was charged. */
 const charges: Scan = {
   from: () => sql`
     (SELECT * FROM perennial.ledger_entry WHERE kind IN ${isCharge}) e
@@ -60,10 +62,12 @@ const charges: Scan = {
       WHERE source IN ${isCharge} OR ledger_entry_id IS NOT NULL) p ON p.ledger_entry_id = e.id
     LEFT JOIN perennial.notification n ON n.dedupe_key = 'receipt:' || e.id
     LEFT JOIN (
-      SELECT plan, currency, period_days, amount_minor, min(valid_from) AS valid_from
-      FROM perennial.plan_price GROUP BY 1, 2, 3, 4) price
+      SELECT plan, currency, period_days, amount_minor,
+        range_agg(tstzrange(valid_from, until, '[]')) AS times
+      FROM (${datedPrices}) dated GROUP BY 1, 2, 3, 4) price
       ON price.plan = p.plan AND price.currency = p.currency
-        AND price.period_days = p.period_days AND price.amount_minor = p.list_minor`,
+        AND price.period_days = p.period_days AND price.amount_minor = p.list_minor
+    ${withDiscount}`,
   suspects: () => {
     const noEntry = sql`e.id IS NULL AND p.ledger_entry_id IS NOT NULL`;
     // Fewer entries than rows: two periods name one of them.
@@ -78,7 +82,9 @@ const charges: Scan = {
         AND (n.id IS NULL OR n.customer_id IS DISTINCT FROM e.customer_id)`),
       'receipt-is-of-its-charge': any(sql`${isOtherReceipt}`),
       'price-was-on-sale': any(sql`e.kind = p.source
-        AND (price.valid_from <= e.created_at + ${stepBackMost}) IS NOT TRUE`),
+        AND (price.times && tstzrange(${replacedSince}, e.created_at + ${stepBackMost}, '[]'))
+          IS NOT TRUE`),
+      'discount-was-given': any(isOtherDiscount),
       'renewal-is-not-early': any(isEarly),
     };
   },
@@ -125,7 +131,9 @@ const subscriptions: Scan = {
     FULL JOIN (
       SELECT subscription_id, count(*) FILTER (WHERE retired_at IS NULL) AS live,
         min(customer_id) AS first_customer, max(customer_id) AS last_customer
-      FROM perennial.credential GROUP BY subscription_id) k ON k.subscription_id = s.id`,
+      FROM perennial.credential GROUP BY subscription_id) k ON k.subscription_id = s.id
+    LEFT JOIN (${statedSwitches}) v
+      ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.id`,
   suspects: (now) => ({
     'one-period-a-start': any(sql`p.overlaps`),
     'no-overlap': any(sql`p.overlaps`),
@@ -136,6 +144,7 @@ const subscriptions: Scan = {
     'ended-has-no-credential': any(sql`s.state <> 'active' AND k.live > 0`),
     'active-has-a-period': any(sql`s.state = 'active' AND p.last_end IS NULL`),
     'reminder-is-planned': any(hasNoReminder(now)),
+    'switch-is-its-event': any(isOtherSwitch),
     'paid-was-got': any(sql`s.kind = 'paid' AND p.is_paid IS NOT TRUE`),
     'one-live-credential': any(sql`k.live > 1`),
     'credential-of-its-customer': any(

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
 import { check } from './check.ts';
-import { stepBackMost } from './times.ts';
+import { isExplained, stepBackMost } from './times.ts';
 
 // Promises 2 and 3, recomputed: what a charged period cost, how long it is, and where it starts.
 // `list_minor`, `discount_percent` and `period_days` are null in rows of older programs. Those are
@@ -43,26 +43,37 @@ const amountIsItsPrice = check<
 /** The length that a charged period was sold with. */
 const days = sql`coalesce(p.period_days * interval '24 hours', p.ends_at - p.starts_at)`;
 
+/** The prices with the time at which another one replaces each. */
+export const datedPrices = sql`
+  SELECT plan, currency, period_days, amount_minor, valid_from,
+    lead(valid_from) OVER (PARTITION BY plan, currency, period_days ORDER BY valid_from) AS until
+  FROM perennial.plan_price`;
+
+/** A price that was replaced before was not in force any more. A charge of a wrong time is left out. */
+export const replacedSince = sql`CASE WHEN ${sql.raw(isExplained('e.created_at'))}
+  THEN '-infinity' ELSE e.created_at - ${stepBackMost} END`;
+
 const priceWasOnSale = check<
   OfPeriod & { plan: string; starts_at: Instant; ends_at: Instant; amount: bigint }
 >({
   id: 'price-was-on-sale',
   promise: 3,
-  title: 'a charge follows from a price that its plan and length had',
+  title: 'a charge follows from the price that its plan and length had then',
   find: () => sql`
     SELECT p.customer_id, p.id, p.plan, p.starts_at, p.ends_at,
       coalesce(p.list_minor, p.amount_minor) AS amount
     FROM perennial.period p
     JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
-    WHERE e.kind = p.source AND NOT EXISTS (SELECT FROM perennial.plan_price price
+    WHERE e.kind = p.source AND NOT EXISTS (SELECT FROM (${datedPrices}) price
       WHERE price.plan = p.plan AND price.currency = p.currency
         AND price.period_days * interval '24 hours' = ${days}
         AND price.valid_from <= e.created_at + ${stepBackMost}
+        AND (price.until IS NULL OR price.until >= ${replacedSince})
         AND CASE WHEN p.list_minor IS NULL THEN price.amount_minor >= p.amount_minor
           ELSE price.amount_minor = p.list_minor END)`,
   rows,
   say: ({ id, plan, starts_at, ends_at, amount, currency }) =>
-    `period ${id} was sold for ${moneyText(amount, currency)}, which plan ${plan} never cost from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
+    `period ${id} was sold for ${moneyText(amount, currency)}, which plan ${plan} did not cost then, from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
 });
 
 /** Served parts of refunded periods have another length. */

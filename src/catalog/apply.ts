@@ -26,10 +26,14 @@ export async function carryOut(
     customerId: null,
     subject: 'catalog',
     action: step.do.replace('-', '_'),
-    detail: { step: inWords(step) },
+    detail: { step: inWords(step), ...discountsBefore(step) },
   }));
   await record(tx, events, actor, now);
 }
+
+/** The audit recomputes the discounts of earlier charges with it. */
+const discountsBefore = (step: Step) =>
+  step.do === 'set-rule' && step.key === 'discounts' ? { before: step.before } : {};
 
 /**
  * Whoever marks credentials on every node has seen the new one or has not. One who did not and

@@ -200,12 +200,13 @@ export async function sell(
   };
   await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
   await dropPaidPrices(desk.tx, [sold], now, desk.settings.noticeMs);
+  const autoRenew = autoRenewAfter(request, existing);
   if (existing !== undefined) {
     await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), {
       kind: 'paid',
       state: 'active',
       expiresAt: endsAt,
-      autoRenew: autoRenewAfter(request, existing),
+      autoRenew,
       nextTryAt: null,
     });
   }
@@ -229,6 +230,7 @@ export async function sell(
     ledger_entry_id: entryId,
     amount_minor: priceMinor,
     ends_at: isoTime(endsAt),
+    auto_renew: autoRenew,
   };
   await record(
     desk.tx,
@@ -275,7 +277,7 @@ function foundPaid(
 /** The switch of a paid subscription belongs to the customer. A purchase does not change it. */
 function autoRenewAfter(
   { autoRenew = true }: Pick<Purchase, 'autoRenew'>,
-  existing: Subscription,
+  existing: Subscription | undefined,
 ): boolean {
-  return existing.kind === 'trial' ? autoRenew : existing.autoRenew;
+  return existing?.kind === 'paid' ? existing.autoRenew : autoRenew;
 }

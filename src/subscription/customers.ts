@@ -128,11 +128,15 @@ export async function setCustomer(call: Call, given: Alteration): Promise<Custom
     }
     if (given.reachable !== false) await heardOf(desk);
     await tx.updateTable('perennial.customer').set(columns).where('id', '=', customer.id).execute();
-    if (given.vip !== undefined || given.discountPercent !== undefined) {
+    const isDiscount = given.vip !== undefined || given.discountPercent !== undefined;
+    if (isDiscount) {
       await tryAgainNow(tx, customer.id, desk.now, desk.settings);
       await remindNow(tx, customer.id, desk.now);
     }
-    const { telegramId: _, ...detail } = given;
+    const { telegramId: _, ...named } = given;
+    // The audit recomputes the discount of earlier charges with it.
+    const before = { vip: customer.vip, discount_percent: customer.discountPercent };
+    const detail = { ...named, ...(isDiscount ? { before } : {}) };
     const event = {
       customerId: customer.id,
       subject: ofCustomer(customer.id),

@@ -87,7 +87,8 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     await releaseQuarantine(desk.tx, desk.customer.id);
     await remindUnnotified(desk.tx, desk.customer.id, desk.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
-    await tell(desk, id, 'granted', detail, {
+    const stated = existing === undefined ? { ...detail, auto_renew: false } : detail;
+    await tell(desk, id, 'granted', stated, {
       kind: 'grant',
       dedupeKey: `grant:${id}:${startsAt}:${endsAt}`,
       params: detail,
@@ -232,7 +233,7 @@ export function setAutoRenew(call: Call, request: Switch): Promise<SwitchAnswer>
       await remindNow(desk.tx, desk.customer.id, desk.now);
     }
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
-    await tell(desk, subscription.id, action, {});
+    await tell(desk, subscription.id, action, { auto_renew: request.on });
     return {
       ...(await rights(desk, subscription.id, 0n)),
       renewal_at: next?.at ?? null,
@@ -250,7 +251,7 @@ async function tell(
   desk: Desk,
   id: SubscriptionId,
   action: string,
-  detail: Readonly<Record<string, string | number>>,
+  detail: Readonly<Record<string, string | number | boolean>>,
   notice?: OfThisCustomer<Told>,
 ): Promise<void> {
   const customerId = desk.customer.id;

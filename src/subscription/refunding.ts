@@ -218,7 +218,14 @@ export async function followPeriods(
     nextTryAt: state === 'active' ? null : never,
   });
   if (ended) await closeAccess(desk.tx, [subscription.id], desk.now);
+  if (subscription.autoRenew && !autoRenew) await recordSwitchedOff(desk, subscription.id);
   return { expiresAt, state };
+}
+
+async function recordSwitchedOff({ tx, customer, actor, now }: Desk, id: SubscriptionId) {
+  const of = { customerId: customer.id, subject: ofSubscription(id) };
+  const detail = { auto_renew: false };
+  await record(tx, [{ ...of, action: 'auto_renew_off', detail }], actor, now);
 }
 
 const lastAsNext = ({ plan, periodDays }: Terms) => ({

@@ -38,6 +38,15 @@ const dearer = (victim: Ids, more: string) => `
   UPDATE notification SET params = params || '{"amount": "298.00", "balance_after": "351.00"}'
   WHERE dedupe_key = 'receipt:${victim.charge}';`;
 
+/** The charge with a discount of 90%. */
+const cheaper = (victim: Ids) => `
+  UPDATE ledger_entry SET amount_minor = -1490, balance_after_minor = balance_after_minor + 13410
+  WHERE id = ${victim.charge};
+  UPDATE customer SET balance_minor = balance_minor + 13410 WHERE id = ${victim.customer};
+  UPDATE period SET amount_minor = 1490, discount_percent = 90 WHERE id = ${victim.period};
+  UPDATE notification SET params = params || '{"amount": "14.90", "balance_after": "634.10"}'
+  WHERE dedupe_key = 'receipt:${victim.charge}';`;
+
 const end = ({ subscription, charge }: Ids) => `
   UPDATE subscription SET expires_at = (SELECT max(ends_at) FROM period
     WHERE subscription_id = ${subscription}) WHERE id = ${subscription};
@@ -86,6 +95,7 @@ export const soldOtherwise: readonly Planted[] = [
     what: 'a discount that the amount does not have',
     statements: ({ victim }) =>
       `UPDATE period SET discount_percent = 10 WHERE id = ${victim.period}`,
+    also: ['discount-was-given'],
   },
   {
     check: 'amount-is-its-price',
@@ -103,6 +113,40 @@ export const soldOtherwise: readonly Planted[] = [
     what: 'a double price of an older program',
     statements: ({ victim }) => dearer(victim, ', list_minor = NULL, discount_percent = NULL'),
   },
+  {
+    check: 'price-was-on-sale',
+    what: 'a double price that was on sale until years ago',
+    statements: ({ victim }) => `
+      INSERT INTO plan_price VALUES ('basic', 30, 'RUB', '2019-01-01Z', 29800)
+      ON CONFLICT DO NOTHING;
+      ${dearer(victim, ', list_minor = 29800')}`,
+  },
+  {
+    check: 'discount-was-given',
+    what: 'an invented discount of 90 %, with its ledger and its receipt',
+    statements: ({ victim }) => cheaper(victim),
+    rows: ({ victim }) => ({ period: [victim.period] }),
+  },
+  {
+    check: 'discount-was-given',
+    what: 'a discount that the customer got after the charge',
+    statements: ({ victim }) => `
+      ${cheaper(victim)}
+      UPDATE customer SET discount_percent = 90 WHERE id = ${victim.customer};
+      INSERT INTO event (customer_id, subject, action, actor, at, detail)
+      VALUES (${victim.customer}, 'customer:${victim.customer}', 'set', 'cli', clock(),
+        '{"discountPercent": 90, "before": {"vip": false, "discount_percent": 0}}');`,
+  },
+  ...['on', 'off'].map((to) => ({
+    check: 'switch-is-its-event',
+    what: `auto-renewal that no event switched ${to}`,
+    statements: ({ victim: { customer, subscription } }: Scene) => `
+      UPDATE subscription SET auto_renew = ${to === 'on'} WHERE id = ${subscription};
+      INSERT INTO event (customer_id, subject, action, actor, at, detail)
+      SELECT ${customer}, 'subscription:${subscription}', 'auto_renew_off', 'cli', clock(),
+        '{"auto_renew": false}' WHERE ${to === 'on'};`,
+    rows: ({ victim }: Scene) => ({ subscription: [victim.subscription] }),
+  })),
   {
     check: 'price-was-on-sale',
     what: '3 days for the price of 30, of an older program',

@@ -21,11 +21,13 @@ export function refund(customer: Customer, command: Refund, now: number): Told {
   const amount = command.part === 'whole' ? period.amount : unused(period, now);
   const paidOut = command.payout ? amount : 0;
   if (paidOut > 0) customer.events.push('paid_out');
+  const wasOn = sub.autoRenew;
   if (!isGrant) sub.autoRenew &&= command.keepAutoRenew;
   // A choice is for the next renewal.
   if (!sub.autoRenew) sub.choice = null;
   takeOut(customer, period, amount, now);
   if (sub.kind === 'trial') Object.assign(sub, { autoRenew: false, choice: null });
+  if (wasOn && !sub.autoRenew) customer.events.push('auto_renew_off');
   follow(customer, period.sub, now);
   sub.nextTryAt = sub.state === 'active' ? null : Infinity;
   if (paidOut > 0) move(customer, -paidOut, 'payout', now);

@@ -56,8 +56,10 @@ export function chargeBack(customer: Customer, command: Of<'chargeback'>, now: n
   for (const period of ending) {
     const sub = customer.subs[period.sub] as Sub;
     const part = unused(period, now);
+    const wasOn = sub.autoRenew;
     Object.assign(sub, { autoRenew: false, choice: null });
     takeOut(customer, period, part, now);
+    if (wasOn) customer.events.push('auto_renew_off');
     sub.nextTryAt = sub.state === 'active' ? null : Infinity;
     tellEnd(customer, period.sub);
     returned += part;

@@ -1,0 +1,123 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { audit } from '../../src/audit/audit.ts';
+import { carryOut, setPrice } from '../../src/catalog/apply.ts';
+import { readClock } from '../../src/db/clock.ts';
+import { inTransaction } from '../../src/db/connect.ts';
+import { instant } from '../../src/kernel/instant.ts';
+import { chargeback } from '../../src/subscription/chargeback.ts';
+import { setCustomer } from '../../src/subscription/customers.ts';
+import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
+import { buys, callOf, joins, sells } from '../a-book.ts';
+import { type Books, freshBooks } from '../books.ts';
+
+// The audit recomputes earlier prices, discounts and switches from the stored history.
+
+const first = Date.parse('2026-11-24T10:00:00Z');
+
+/** Purchases under each price and discount that there ever was, an hour apart. */
+async function openHistory(): Promise<Books> {
+  const books = await freshBooks({ now: instant(first) });
+  const { db } = books;
+  await sells(books);
+  await joins(books, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
+  const set = (given: object) => setCustomer(callOf(books), { telegramId: 1n, ...given });
+  const price = (amountMinor: bigint | null) =>
+    inTransaction(db, async (tx) => {
+      const basic = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor };
+      const now = await readClock(tx);
+      await setPrice(tx, basic, now, now);
+    });
+  const vip = (percent: number, before: object | null) =>
+    inTransaction(db, async (tx) => {
+      const rule = { do: 'set-rule', key: 'discounts', value: { vip_percent: percent } } as const;
+      await carryOut(tx, [{ ...rule, before }], 'test', await readClock(tx));
+    });
+  const changes: readonly (() => Promise<unknown>)[] = [
+    () => price(199_00n),
+    () => set({ discountPercent: 0 }),
+    () => set({ vip: true }),
+    () => vip(40, null),
+    () => set({ locale: 'ru' }),
+    () => price(149_00n),
+    () => vip(20, { vip_percent: 40 }),
+    () => set({ vip: false, discountPercent: 10 }),
+  ];
+  for (const [n, change] of changes.entries()) {
+    await buys(books, 1n, { isNew: true });
+    await books.setClock(new Date(first + (n + 1) * 3_600_000).toISOString());
+    await change();
+  }
+  await buys(books, 1n, { isNew: true });
+  return books;
+}
+
+const found = async ({ db }: Books) =>
+  (await audit(db)).checks.flatMap(({ id, violations }) =>
+    violations > 0n ? [`${id} ${violations}`] : [],
+  );
+
+/** Percent and list price of the purchases, in their order. */
+const sold = async ({ db }: Books) => {
+  const { rows } = await sql<{ text: string }>`
+    SELECT discount_percent || '% of ' || list_minor / 100 AS text
+    FROM perennial.period ORDER BY id`.execute(db);
+  return rows.map(({ text }) => text);
+};
+
+test('purchases under earlier prices and discounts are right', async () => {
+  await using books = await openHistory();
+  expect(await sold(books)).toEqual([
+    '50% of 149',
+    '50% of 199',
+    '0% of 199',
+    '30% of 199',
+    '40% of 199',
+    '40% of 199',
+    '40% of 149',
+    '20% of 149',
+    '10% of 149',
+  ]);
+  expect(await found(books)).toEqual([]);
+});
+
+const isOf = (place: number) => `id = (SELECT id FROM period ORDER BY id OFFSET ${place} LIMIT 1)`;
+
+test.each([
+  ['an earlier discount', 'discount_percent = 50, list_minor = 19900', 2, 'discount-was-given 1'],
+  ['a later discount', 'discount_percent = 10, list_minor = 14900', 0, 'discount-was-given 1'],
+  ['no discount of a VIP', 'discount_percent = 0, list_minor = 19900', 3, 'discount-was-given 1'],
+  ['an earlier price', 'discount_percent = 20, list_minor = 19900', 7, 'price-was-on-sale 1'],
+  ['a later price', 'discount_percent = 50, list_minor = 19900', 0, 'price-was-on-sale 1'],
+])('a purchase with %s is a violation', async (_, terms, place, violation) => {
+  await using books = await openHistory();
+  await inTransaction(books.db, async (tx) => {
+    await sql`SET LOCAL session_replication_role = replica`.execute(tx);
+    await sql`SET LOCAL search_path = perennial`.execute(tx);
+    await sql.raw(`UPDATE period SET ${terms} WHERE ${isOf(place)}`).execute(tx);
+    // Amount, charge, balances and receipt follow.
+    await sql`UPDATE period SET amount_minor = list_minor * (100 - discount_percent) / 100`.execute(
+      tx,
+    );
+  });
+  const checks = (await found(books)).filter((text) => /^(discount|price|amount-is)/.test(text));
+  expect(checks).toEqual([violation]);
+});
+
+test('each command that changes the switch of auto-renewal states it', async () => {
+  await using books = await freshBooks({ now: instant(first) });
+  await sells(books);
+  await joins(books, 1n);
+  const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
+  await buys(books, 1n, { payment });
+  const call = { ...callOf(books), telegramId: 1n };
+  await chargeback(call, { ...payment, telegramId: 1n, dispute: 'd-1' });
+  await joins(books, 2n, { balanceMinor: 500_00n });
+  const id = await buys(books, 2n, { autoRenew: false });
+  await setAutoRenew(callOf(books), { telegramId: 2n, subscriptionId: id, on: true });
+  await buys(books, 2n, { subscriptionId: id, autoRenew: false });
+  await grant(callOf(books), { telegramId: 2n, days: 3, newPlan: 'basic' });
+  expect(await found(books)).toEqual([]);
+  await sql`UPDATE perennial.subscription SET auto_renew = NOT auto_renew`.execute(books.db);
+  expect(await found(books)).toEqual(['switch-is-its-event 3']);
+});
