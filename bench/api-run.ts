@@ -1,5 +1,5 @@
 import { fileSchema } from '../src/config-schema.ts';
-import { openBooks, openPool } from '../src/db/connect.ts';
+import { openDatabase, openPool } from '../src/db/connect.ts';
 import { startApi } from '../src/http/listen.ts';
 import { openLog } from '../src/log.ts';
 import { createToken } from '../src/tokens/store.ts';
@@ -8,13 +8,13 @@ import { createToken } from '../src/tokens/store.ts';
 // where it answers, and its token; ends when its parent does. Standard output has the figures alone.
 
 const [, , url] = process.argv as [string, string, string];
-const db = openBooks(openPool(url));
+const db = openDatabase(openPool(url));
 const config = {
   ...{ path: undefined, database: url, dataDir: '', dataDirNamed: false, logLevel: 'warn' },
   file: fileSchema.parse({ http: { port: 0 } }),
 };
 const { address } = await startApi({ url, config }, openLog('warn', process.stderr));
-const order = { name: 'bench', scopes: ['admin'] as const, lastsMs: undefined };
-const { token } = await createToken(db, order, 'bench');
+const tokenRequest = { name: 'bench', scopes: ['admin'] as const, lastsMs: undefined };
+const { token } = await createToken(db, tokenRequest, 'bench');
 process.on('disconnect', () => process.exit(0));
 process.send?.({ address, token });

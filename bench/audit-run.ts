@@ -1,5 +1,5 @@
-import { type AuditReport, audit, auditJson } from '../src/audit/audit.ts';
-import { longLimits, openBooks, openPool } from '../src/db/connect.ts';
+import { type AuditReport, runAudit, toAuditJson } from '../src/audit/audit.ts';
+import { longLimits, openDatabase, openPool } from '../src/db/connect.ts';
 
 // A process of its own that audits the books of a URL once: started and told by `audit.ts`.
 
@@ -11,19 +11,19 @@ export interface AuditMeasured {
 }
 
 /** @throws Error that names what is wrong */
-function refuseWrong(report: AuditReport): void {
+function requireNoViolations(report: AuditReport): void {
   if (report.ok) return;
-  const wrong = auditJson(report).checks.filter(({ violations }) => violations > 0n);
-  const text = JSON.stringify(wrong, (_, value) =>
+  const violated = toAuditJson(report).checks.filter(({ violations }) => violations > 0n);
+  const text = JSON.stringify(violated, (_, value) =>
     typeof value === 'bigint' ? `${value}` : value,
   );
   throw new Error(`the books of the benchmark are wrong: ${text.slice(0, 2_000)}`);
 }
 
 const [, , url] = process.argv as [string, string, string];
-const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
-const report = await audit(db);
-refuseWrong(report);
+const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
+const report = await runAudit(db);
+requireNoViolations(report);
 const measured: AuditMeasured = {
   ms: report.tookMs,
   peakMb: process.resourceUsage().maxRSS / 1_024,

@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process';
 import type { AuditMeasured } from './audit-run.ts';
-import { buildBook } from './book.ts';
-import { messageOf } from './child.ts';
-import { openPlace, type Place } from './place.ts';
+import { buildDataset } from './book.ts';
+import { receiveMessage } from './child.ts';
+import { type BenchDatabases, openBenchDatabases } from './place.ts';
 import { type Benchmark, median, type Row } from './table.ts';
 
 // How long it takes to prove that books are right, and that the memory which the program takes for
@@ -10,46 +10,49 @@ import { type Benchmark, median, type Row } from './table.ts';
 
 async function auditOnce(url: string): Promise<AuditMeasured> {
   const child = fork(new URL('./audit-run.ts', import.meta.url).pathname, [url]);
-  return (await messageOf(child, 'audit')) as AuditMeasured;
+  return (await receiveMessage(child, 'audit')) as AuditMeasured;
 }
 
 interface Request {
   readonly subscriptions: number;
   readonly rounds: number;
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
 }
 
-async function measure(place: Place, { subscriptions, rounds, say }: Request): Promise<Row> {
+async function measure(
+  databases: BenchDatabases,
+  { subscriptions, rounds, log }: Request,
+): Promise<Row> {
   const template = `book_${subscriptions}`;
-  say(`building a book of ${subscriptions} subscriptions`);
-  await place.template(template, (client) =>
-    buildBook(client, { subscriptions, due: Math.ceil(subscriptions / 10) }),
+  log(`building a book of ${subscriptions} subscriptions`);
+  await databases.template(template, (client) =>
+    buildDataset(client, { subscriptions, due: Math.ceil(subscriptions / 10) }),
   );
-  const url = await place.copy(template, 'measured');
-  const all: AuditMeasured[] = [];
+  const url = await databases.copy(template, 'measured');
+  const audits: AuditMeasured[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const once = await auditOnce(url);
-    const slowest = once.checks.slice(0, 5).map(({ id, ms }) => `${id} ${Math.round(ms)} ms`);
-    say(`${Math.round(once.ms)} ms; slowest: ${slowest.join(', ')}`);
-    all.push(once);
+    const report = await auditOnce(url);
+    const slowest = report.checks.slice(0, 5).map(({ id, ms }) => `${id} ${Math.round(ms)} ms`);
+    log(`${Math.round(report.ms)} ms; slowest: ${slowest.join(', ')}`);
+    audits.push(report);
   }
-  await place.drop('measured');
-  const ms = median(all.map((one) => one.ms));
+  await databases.drop('measured');
+  const ms = median(audits.map((one) => one.ms));
   return {
     variant: `audit of ${subscriptions} subscriptions`,
     rate: (subscriptions * 1_000) / ms,
-    peak_mb: Math.max(...all.map((one) => one.peakMb)),
+    peak_mb: Math.max(...audits.map((one) => one.peakMb)),
     seconds: ms / 1_000,
   };
 }
 
 export const benchmark: Benchmark = {
-  says: 'how long the proof takes that books are right, and in how much memory',
-  async run({ subscriptions, rounds, server, say }) {
-    await using place = await openPlace(server);
+  description: 'how long the proof takes that books are right, and in how much memory',
+  async run({ subscriptions, rounds, server, log }) {
+    await using databases = await openBenchDatabases(server);
     const rows: Row[] = [];
     for (const size of [Math.ceil(subscriptions / 10), subscriptions]) {
-      rows.push(await measure(place, { subscriptions: size, rounds, say }));
+      rows.push(await measure(databases, { subscriptions: size, rounds, log }));
     }
     return rows;
   },

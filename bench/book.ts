@@ -14,7 +14,7 @@ import { instant } from '../src/kernel/instant.ts';
 /** The stored clock of every benchmark. */
 export const benchNow = instant(Date.UTC(2026, 10, 24, 9));
 
-export interface BookSize {
+export interface DatasetSize {
   readonly subscriptions: number;
   readonly due: number;
   /** How many don't follow the order of signing up. */
@@ -27,12 +27,12 @@ export interface BookSize {
 }
 
 /** Where in the order of ends each stands, 0 for the first; 7919, a prime, scatters the lapsed. */
-const ranked = ({ subscriptions: n, scatteredPercent = 25 }: BookSize): string => `
+const toRankSql = ({ subscriptions: n, scatteredPercent = 25 }: DatasetSize): string => `
   SELECT i, row_number() OVER (ORDER BY CASE WHEN i * 31 % 100 < ${scatteredPercent}
       THEN (i * 7919) % ${n} ELSE (i * 12) % ${n} END, i) - 1 AS rank
   FROM generate_series(1::bigint, ${n}) AS i`;
 
-const settingUp = `
+const setupSql = `
   SET session_replication_role = replica; -- rows that are right by construction: no checks
   SET synchronous_commit = off;
   SET work_mem = '512MB';
@@ -49,7 +49,7 @@ const settingUp = `
     ('plus', 365, 'USD', 2999)) AS price(plan, days, currency, amount);`;
 
 /** Customers with what they are and buy; one in 36 can't pay anything. */
-const customers = (count: number): string => `
+const toCustomersSql = (count: number): string => `
   CREATE TEMPORARY TABLE buyer AS
   SELECT c, currency, vip, percent, p.plan, p.period_days, p.amount_minor AS list,
     CASE WHEN vip THEN greatest(30, percent) ELSE percent END AS discount,
@@ -72,7 +72,10 @@ const customers = (count: number): string => `
   FROM buyer;`;
 
 /** One in twenty of those not due each: trial, expired; one in ten is paid without auto-renew. */
-const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: number): string => `
+const toSubscriptionsSql = (
+  { ending = false, ...size }: DatasetSize,
+  customerCount: number,
+): string => `
   CREATE TEMPORARY TABLE sold AS
   SELECT i, buyer.*, kind, state, auto_renew, days, expires_at,
     expires_at - make_interval(hours => days * 24) AS starts_at
@@ -81,7 +84,7 @@ const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: num
       rank, CASE WHEN rank >= ${size.due} THEN rank % 20 = 0 ELSE ${ending} AND rank % 3 = 0 END
         AND i <= ${customerCount} AND i % 10 > 0 AS trial,
       NOT ${ending} AND rank >= ${size.due} AND rank % 20 = 1 AS over
-    FROM (${ranked(size)}) AS numbered) AS placed
+    FROM (${toRankSql(size)}) AS numbered) AS placed
   JOIN buyer USING (c)
   CROSS JOIN LATERAL (SELECT
     CASE WHEN trial THEN 'trial' ELSE 'paid' END AS kind,
@@ -109,11 +112,11 @@ const subscriptions = ({ ending = false, ...size }: BookSize, customerCount: num
     WHERE state = 'active' AND at > '2026-11-24T09:00Z') FROM sold ORDER BY i;`;
 
 /** A time as a receipt states it. */
-const iso = (column: string): string =>
+const toIsoSql = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /** What led there: an opening balance, a purchase with its period, receipt and event each. */
-const history = (customerCount: number): string => `
+const toHistorySql = (customerCount: number): string => `
   INSERT INTO perennial.ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
     idempotency_key, created_at)
   OVERRIDING SYSTEM VALUE
@@ -141,7 +144,7 @@ const history = (customerCount: number): string => `
   SELECT c, i, 'telegram', 'receipt', 'receipt:' || ${customerCount} + i,
     jsonb_build_object('amount', price / 100 || '.' || lpad((price % 100)::text, 2, '0'),
       'currency', currency, 'plan', plan, 'period_days', days,
-      'starts_at', ${iso('starts_at')}, 'ends_at', ${iso('expires_at')}),
+      'starts_at', ${toIsoSql('starts_at')}, 'ends_at', ${toIsoSql('expires_at')}),
     'sent', starts_at, starts_at, starts_at, starts_at
   FROM sold WHERE kind = 'paid' ORDER BY i;
   INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
@@ -150,7 +153,7 @@ const history = (customerCount: number): string => `
       'amount_minor', price::text, 'plan', plan)
   FROM sold WHERE kind = 'paid' ORDER BY i;`;
 
-const numbering = ['customer', 'subscription', 'ledger_entry']
+const sequencesSql = ['customer', 'subscription', 'ledger_entry']
   .map(
     (table) => `
   SELECT setval('perennial.${table}_id_seq', (SELECT max(id) FROM perennial.${table}));`,
@@ -158,14 +161,14 @@ const numbering = ['customer', 'subscription', 'ledger_entry']
   .join('');
 
 /** Fills a migrated, empty test database. A million subscriptions take about two minutes. */
-export async function buildBook(client: pg.Client, size: BookSize): Promise<void> {
+export async function buildDataset(client: pg.Client, size: DatasetSize): Promise<void> {
   const customerCount = Math.ceil((size.subscriptions * 10) / 11);
-  await client.query(settingUp);
-  await client.query(customers(customerCount));
+  await client.query(setupSql);
+  await client.query(toCustomersSql(customerCount));
   await client.query('ANALYZE buyer');
-  await client.query(subscriptions(size, customerCount));
-  await client.query(history(customerCount));
-  await client.query(numbering);
+  await client.query(toSubscriptionsSql(size, customerCount));
+  await client.query(toHistorySql(customerCount));
+  await client.query(sequencesSql);
   await client.query('UPDATE perennial.installation SET clock_at = $1', [new Date(benchNow)]);
   await client.query('VACUUM (ANALYZE, FREEZE)');
 }

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 
 export interface Child extends AsyncDisposable {
   /** Its next message. @throws where it ends instead; why stands on standard error */
-  told<Answer>(): Promise<Answer>;
-  ask<Answer>(message: string): Promise<Answer>;
+  receive<Answer>(): Promise<Answer>;
+  request<Answer>(message: string): Promise<Answer>;
 }
 
 export interface ChildOptions {
@@ -19,11 +19,11 @@ export async function startChild(name: string, options: ChildOptions = {}): Prom
   const file = new URL(`./${name}-run.ts`, import.meta.url).pathname;
   const profile = process.env.BENCH_CPU_PROF === name ? ['--cpu-prof'] : [];
   const child = fork(file, args, { execArgv: [...execArgv, ...profile] });
-  const told = <Answer>(): Promise<Answer> => messageOf(child, name) as Promise<Answer>;
+  const receive = <Answer>(): Promise<Answer> => receiveMessage(child, name) as Promise<Answer>;
   return {
-    told,
-    ask<Answer>(message: string) {
-      const answer = told<Answer>();
+    receive,
+    request<Answer>(message: string) {
+      const answer = receive<Answer>();
       child.send(message);
       return answer;
     },
@@ -37,16 +37,16 @@ export async function startChild(name: string, options: ChildOptions = {}): Prom
 }
 
 /** Longer than any step of a benchmark at its usual size. */
-const waitMostMs = 60 * 60 * 1_000;
+const waitMaxMs = 60 * 60 * 1_000;
 
 /**
  * The next message of a process.
  * @throws Error if the process ends instead, or sends nothing for an hour
  */
-export async function messageOf(child: ChildProcess, name: string): Promise<unknown> {
-  const over = new AbortController();
-  const limit = AbortSignal.timeout(waitMostMs);
-  const signal = AbortSignal.any([over.signal, limit]);
+export async function receiveMessage(child: ChildProcess, name: string): Promise<unknown> {
+  const finished = new AbortController();
+  const limit = AbortSignal.timeout(waitMaxMs);
+  const signal = AbortSignal.any([finished.signal, limit]);
   try {
     const [message] = await Promise.race([
       once(child, 'message', { signal }),
@@ -60,6 +60,6 @@ export async function messageOf(child: ChildProcess, name: string): Promise<unkn
     child.kill('SIGKILL');
     throw new Error(`the process ${name} sent nothing for an hour`, { cause: error });
   } finally {
-    over.abort();
+    finished.abort();
   }
 }

@@ -10,7 +10,7 @@ import type pg from 'pg';
 const tickMs = 10;
 
 /** Until this client's is the only backend of its database, and the server has buried the others. */
-async function alone(client: pg.Client, server: string): Promise<void> {
+async function waitForBackends(client: pg.Client, server: string): Promise<void> {
   for (;;) {
     const { rows } = await client.query(`SELECT count(*)::int AS known, count(*) FILTER (
       WHERE datname = current_database() AND pid <> pg_backend_pid())::int AS others
@@ -23,22 +23,22 @@ async function alone(client: pg.Client, server: string): Promise<void> {
 }
 
 /** Milliseconds that ended backends took since the server started; undefined where nobody counts. */
-export async function serverCpuMs(client: pg.Client): Promise<number | undefined> {
+export async function readServerCpuMs(client: pg.Client): Promise<number | undefined> {
   if (!existsSync('/proc/self/stat')) return undefined;
-  const server = await serverOf(client);
-  await alone(client, server);
-  const [, ended] = await ownAndChildrenMs(server);
+  const server = await readServerPid(client);
+  await waitForBackends(client, server);
+  const [, ended] = await readCpuMs(server);
   return ended;
 }
 
-async function serverOf(client: pg.Client): Promise<string> {
+async function readServerPid(client: pg.Client): Promise<string> {
   const { rows } = await client.query('SHOW data_directory');
   const pidFile = await readFile(join(rows[0].data_directory, 'postmaster.pid'), 'utf8');
   return pidFile.slice(0, pidFile.indexOf('\n'));
 }
 
 /** What a process took, and what those of its children took that have ended. */
-async function ownAndChildrenMs(pid: string): Promise<[number, number]> {
+async function readCpuMs(pid: string): Promise<[number, number]> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   // After the name in parentheses, from field 3 on: 14 and 15 are its own user and system, 16 and
   // 17 the children's.
@@ -51,14 +51,14 @@ async function ownAndChildrenMs(pid: string): Promise<[number, number]> {
 }
 
 /** The same, with those who live: for a server whose clients stay. 0 where nobody counts. */
-export async function serverCpuNowMs(client: pg.Client): Promise<number> {
+export async function readServerCpuNowMs(client: pg.Client): Promise<number> {
   if (!existsSync('/proc/self/stat')) return 0;
-  const server = await serverOf(client);
+  const server = await readServerPid(client);
   const children = await readFile(`/proc/${server}/task/${server}/children`, 'utf8');
-  const living = children
+  const childrenMs = children
     .trim()
     .split(' ')
-    .map((pid) => ownAndChildrenMs(pid).catch(() => [0, 0]));
-  const [, ended] = await ownAndChildrenMs(server);
-  return (await Promise.all(living)).reduce((sum, [own = 0]) => sum + own, ended);
+    .map((pid) => readCpuMs(pid).catch(() => [0, 0]));
+  const [, ended] = await readCpuMs(server);
+  return (await Promise.all(childrenMs)).reduce((sum, [own = 0]) => sum + own, ended);
 }

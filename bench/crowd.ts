@@ -3,20 +3,20 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type pg from 'pg';
 import type { Flow } from '../src/kernel/flow.ts';
 import type { CredentialId } from '../src/kernel/ids.ts';
-import type { Kind } from '../src/workers/reconcile-xray-state/rule.ts';
-import { accountFor, inboundTypes, paths } from '../src/xray/grpc/contract.ts';
+import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
+import { encodeAccount, inboundTypes, methodPaths } from '../src/xray/grpc/contract.ts';
 import { wire } from '../src/xray/grpc/wire.js';
-import { userName } from '../src/xray/names.ts';
+import { formatUserName } from '../src/xray/names.ts';
 
 // A book of credentials, and a node that differs from it about every hundredth of them, in all the
 // ways that there are. The node is no embedded one, which would hold each user three times over: it
 // has the bytes of its one answer, and nothing can be added to it.
 
-export const crowdNode = { id: 'nl-1', inbound: 'vless-a', installation: 'perennial' } as const;
+export const driftedNode = { id: 'nl-1', inbound: 'vless-a', installation: 'perennial' } as const;
 const flow = 'xtls-rprx-vision';
 
 /** Of each thousand: numbers 0 to 2 aren't on the node, 3 to 5 are and should not, and so on. */
-const perThousand: Readonly<Record<Kind, number>> = {
+const perThousand: Readonly<Record<DriftKind, number>> = {
   missing: 3,
   unwanted: 3,
   different: 2,
@@ -25,21 +25,25 @@ const perThousand: Readonly<Record<Kind, number>> = {
 };
 
 /** What a comparison has to find. @param users a multiple of 1,000 */
-export function driftAmong(users: number): Record<Kind, number> {
+export function computeDrift(users: number): Record<DriftKind, number> {
   const all = Object.entries(perThousand).map(([kind, count]) => [kind, (count * users) / 1_000]);
   return Object.fromEntries(all);
 }
 
 /** Nothing but what a comparison reads. Fills a migrated, empty test database. */
-export async function buildCrowd(client: pg.Client, users: number, api: string): Promise<void> {
+export async function buildCredentials(
+  client: pg.Client,
+  users: number,
+  api: string,
+): Promise<void> {
   const scattered = "overlay(md5('credential' || i) PLACING '4' FROM 13 FOR 1)::uuid";
   await client.query(`
     SET session_replication_role = replica; -- rows that are right by construction: no checks
     SET synchronous_commit = off;
     SET maintenance_work_mem = '512MB';
     INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{}', '{all}');
-    INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES ('${crowdNode.id}', '${api}',
-      '{${crowdNode.inbound}}', '{all}', '{"host": "n.example", "port": 443, "flow": "${flow}"}');
+    INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES ('${driftedNode.id}', '${api}',
+      '{${driftedNode.inbound}}', '{all}', '{"host": "n.example", "port": 443, "flow": "${flow}"}');
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     SELECT i + 1, 'RUB', 'token' || lpad(i::text, 17, '0'), '2026-01-01Z'
     FROM generate_series(0, ${users - 1}) AS i;
@@ -57,45 +61,48 @@ export async function buildCrowd(client: pg.Client, users: number, api: string):
 }
 
 /** In no credential of the books. */
-const unheardOf = (i: number): CredentialId => {
+const toUnknownId = (i: number): CredentialId => {
   const hex = createHash('md5').update(`unheard of ${i}`).digest('hex');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as CredentialId;
 };
 
-function entry(email: string, id: CredentialId, its: Flow = flow): Uint8Array {
-  const user = { level: 0, email, account: accountFor('vless', id, its) };
+function encodeEntry(email: string, id: CredentialId, entryFlow: Flow = flow): Uint8Array {
+  const user = { level: 0, email, account: encodeAccount('vless', id, entryFlow) };
   return wire.InboundUsers.encode({ users: [user] }).finish();
 }
 
 /** What the node lists about the `i`th of the books. */
-function entriesOf(i: number, id: CredentialId): Uint8Array[] {
-  const name = userName(crowdNode.installation, id);
+function encodeEntries(i: number, id: CredentialId): Uint8Array[] {
+  const name = formatUserName(driftedNode.installation, id);
   switch (i % 1_000) {
     case 0:
     case 1:
     case 2:
       return [];
     case 6:
-      return [entry(name, unheardOf(i))];
+      return [encodeEntry(name, toUnknownId(i))];
     case 7:
-      return [entry(name, id, '')];
+      return [encodeEntry(name, id, '')];
     case 8:
-      return [entry(name, id), entry(userName(crowdNode.installation, unheardOf(i)), unheardOf(i))];
+      return [
+        encodeEntry(name, id),
+        encodeEntry(formatUserName(driftedNode.installation, toUnknownId(i)), toUnknownId(i)),
+      ];
     case 9:
-      return [entry(name, id), entry(`somebody-${i}`, id)];
+      return [encodeEntry(name, id), encodeEntry(`somebody-${i}`, id)];
     case 500:
-      return [entry(name, id), entry(`panel-${i}`, unheardOf(i))];
+      return [encodeEntry(name, id), encodeEntry(`panel-${i}`, toUnknownId(i))];
     default:
-      return [entry(name, id)];
+      return [encodeEntry(name, id)];
   }
 }
 
-export interface CrowdAnswer {
+export interface ListAnswer {
   readonly bytes: Buffer;
   readonly users: number;
 }
 
-export async function answerOf(client: pg.Client): Promise<CrowdAnswer> {
+export async function buildAnswer(client: pg.Client): Promise<ListAnswer> {
   const chunks: Buffer[] = [];
   let users = 0;
   for (let after = -1; ; ) {
@@ -106,7 +113,7 @@ export async function answerOf(client: pg.Client): Promise<CrowdAnswer> {
       rowMode: 'array',
     });
     if (rows.length === 0) break;
-    const entries = (rows as [number, CredentialId][]).flatMap(([i, id]) => entriesOf(i, id));
+    const entries = (rows as [number, CredentialId][]).flatMap(([i, id]) => encodeEntries(i, id));
     users += entries.length;
     chunks.push(Buffer.concat(entries));
     after = (rows as [number, CredentialId][]).at(-1)?.[0] ?? after;
@@ -117,22 +124,23 @@ export async function answerOf(client: pg.Client): Promise<CrowdAnswer> {
 const asIs = (bytes: Buffer): Buffer => bytes;
 
 /** Answers at this port with what `answer` gives, `prepared` before anybody asks. */
-export async function serveCrowd(
-  answer: () => CrowdAnswer,
+export async function serveDriftedNode(
+  answer: () => ListAnswer,
 ): Promise<{ readonly api: string; stop(): void }> {
   const server = new Server();
   const proxySettings = { type: inboundTypes.vless };
-  const inbounds = [{ tag: crowdNode.inbound, proxySettings }];
+  const inbounds = [{ tag: driftedNode.inbound, proxySettings }];
   const answers: Readonly<Record<string, () => Uint8Array>> = {
-    [paths.listInbounds]: () => wire.Inbounds.encode({ inbounds }).finish(),
-    [paths.getInboundUsersCount]: () =>
+    [methodPaths.listInbounds]: () => wire.Inbounds.encode({ inbounds }).finish(),
+    [methodPaths.getInboundUsersCount]: () =>
       wire.InboundUsersCount.encode({ count: answer().users }).finish(),
-    [paths.getInboundUsers]: () => answer().bytes,
+    [methodPaths.getInboundUsers]: () => answer().bytes,
   };
-  for (const [path, give] of Object.entries(answers)) {
+  for (const [path, createBytes] of Object.entries(answers)) {
     server.register(
       path,
-      (_: unknown, done: (error: null, bytes: Buffer) => void) => done(null, Buffer.from(give())),
+      (_: unknown, done: (error: null, bytes: Buffer) => void) =>
+        done(null, Buffer.from(createBytes())),
       asIs,
       asIs,
       'unary',

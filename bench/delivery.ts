@@ -1,19 +1,19 @@
 import pg from 'pg';
-import { openBooks, openPool } from '../src/db/connect.ts';
+import { openDatabase, openPool } from '../src/db/connect.ts';
 import { openTelegram } from '../src/notify/channels/telegram/telegram.ts';
 import { openTexts } from '../src/notify/texts.ts';
 import { startCouriers } from '../src/workers/deliver-notifications/couriers.ts';
 import { openReplica } from '../src/workers/replica.ts';
 import { startBotApi } from '../test/bot-api/bot-api.ts';
 import { until } from '../test/service/until.ts';
-import { openPlace } from './place.ts';
+import { openBenchDatabases } from './place.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // How much of the allowed pace a courier keeps, against a Bot API that is as strict as Telegram and
 // takes its time to answer; and how much it could send if it were let.
 
 /** Receipts owed to as many customers. */
-const owed = (count: number): string => `
+const toReceiptsSql = (count: number): string => `
   INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}');
   INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     SELECT n, 'RUB', 'token-of-the-bench-' || n, now() FROM generate_series(1, ${count}) n;
@@ -39,14 +39,14 @@ interface Pace {
 async function measure(url: string, { perSecond, answerMs, count }: Pace) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query(owed(count));
+  await client.query(toReceiptsSql(count));
   await client.query('VACUUM ANALYZE');
   const strict = perSecond <= 30 ? 30 : Number.POSITIVE_INFINITY;
   const api = await startBotApi({
     limits: { perSecond: strict, gapMs: 1_000 },
     conduct: () => ({ slowMs: answerMs }),
   });
-  const [replica, db] = [openReplica(url), openBooks(openPool(url))];
+  const [replica, db] = [openReplica(url), openDatabase(openPool(url))];
   const channel = openTelegram({
     ...{ token: '123456789:bench', api: api.url, admins: [], perSecond },
   });
@@ -56,7 +56,7 @@ async function measure(url: string, { perSecond, answerMs, count }: Pace) {
   const delivery = { channels: [channel], texts: openTexts(), admins };
   const couriers = startCouriers({ url, db, replica, log, ...delivery });
   const arrived = () => api.log.filter((each) => each.arrived);
-  const all = await until(
+  const arrivals = await until(
     'all arrived',
     () => (arrived().length === count ? arrived() : undefined),
     600_000,
@@ -66,13 +66,13 @@ async function measure(url: string, { perSecond, answerMs, count }: Pace) {
   await db.destroy();
   await client.end();
   await api.stop();
-  const seconds = ((all.at(-1)?.atMs ?? 0) - (all[0]?.atMs ?? 0)) / 1_000;
-  return { rate: (count - 1) / seconds, told429: api.waits.length };
+  const seconds = ((arrivals.at(-1)?.atMs ?? 0) - (arrivals[0]?.atMs ?? 0)) / 1_000;
+  return { rate: (count - 1) / seconds, count429: api.waits.length };
 }
 
-async function delivery({ rounds, small, server, say }: Options): Promise<Row[]> {
-  await using place = await openPlace(server);
-  await place.template('delivery', async () => undefined);
+async function delivery({ rounds, small, server, log }: Options): Promise<Row[]> {
+  await using databases = await openBenchDatabases(server);
+  await databases.template('delivery', async () => undefined);
   const variants: Readonly<Record<string, Pace>> = {
     '20 a second, answers in 80 ms': { perSecond: 20, answerMs: 80, count: small ? 20 : 600 },
     '20 a second, answers in 500 ms': { perSecond: 20, answerMs: 500, count: small ? 20 : 600 },
@@ -81,25 +81,25 @@ async function delivery({ rounds, small, server, say }: Options): Promise<Row[]>
   const rows: Row[] = [];
   for (const [variant, pace] of Object.entries(variants)) {
     const rates: number[] = [];
-    let told429 = 0;
+    let count429 = 0;
     for (let round = 1; round <= rounds; round += 1) {
-      const url = await place.copy('delivery', 'delivered');
+      const url = await databases.copy('delivery', 'delivered');
       const measured = await measure(url, pace);
-      await place.drop('delivered');
+      await databases.drop('delivered');
       rates.push(measured.rate);
-      told429 += measured.told429;
-      say(
-        `${variant}, round ${round}: ${measured.rate.toFixed(1)}/s, ${measured.told429} times 429`,
+      count429 += measured.count429;
+      log(
+        `${variant}, round ${round}: ${measured.rate.toFixed(1)}/s, ${measured.count429} times 429`,
       );
     }
     const rate = median(rates);
     const share = pace.perSecond <= 30 ? { share_of_pace: rate / pace.perSecond } : {};
-    rows.push({ variant, rate, ...share, told_429: told429 });
+    rows.push({ variant, rate, ...share, told_429: count429 });
   }
   return rows;
 }
 
 export const benchmark: Benchmark = {
-  says: 'how much of the allowed pace a courier of messages keeps',
+  description: 'how much of the allowed pace a courier of messages keeps',
   run: delivery,
 };

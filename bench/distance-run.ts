@@ -9,22 +9,22 @@ const [, , roundTripMs, ...addresses] = process.argv as [string, string, string,
 const oneWayMs = Number(roundTripMs) / 2;
 
 /** In order, each as long after it came as any other. */
-function carry(from: Socket, to: Socket): void {
-  const later: { readonly dueMs: number; readonly go: () => void }[] = [];
-  let waits = false;
-  const wait = (ms: number): void => {
-    waits = true;
-    setTimeout(pass, ms);
+function forward(from: Socket, to: Socket): void {
+  const queue: { readonly dueMs: number; readonly go: () => void }[] = [];
+  let isWaiting = false;
+  const schedule = (ms: number): void => {
+    isWaiting = true;
+    setTimeout(flush, ms);
   };
-  const pass = (): void => {
-    waits = false;
+  const flush = (): void => {
+    isWaiting = false;
     const nowMs = performance.now();
-    while (later[0] !== undefined && later[0].dueMs <= nowMs) later.shift()?.go();
-    if (later[0] !== undefined) wait(Math.max(1, later[0].dueMs - nowMs));
+    while (queue[0] !== undefined && queue[0].dueMs <= nowMs) queue.shift()?.go();
+    if (queue[0] !== undefined) schedule(Math.max(1, queue[0].dueMs - nowMs));
   };
   const delay = (go: () => void): void => {
-    later.push({ dueMs: performance.now() + oneWayMs, go });
-    if (!waits) wait(oneWayMs);
+    queue.push({ dueMs: performance.now() + oneWayMs, go });
+    if (!isWaiting) schedule(oneWayMs);
   };
   from.setNoDelay(true);
   from.on('data', (bytes) => delay(() => void to.write(bytes)));
@@ -38,19 +38,19 @@ const sockets = new Set<Socket>();
 async function open(address: string) {
   const colon = address.lastIndexOf(':');
   const to = { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
-  const server = createServer((near) => reach(near, connect(to)));
+  const server = createServer((near) => connectPair(near, connect(to)));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server;
 }
 
-function reach(near: Socket, far: Socket): void {
+function connectPair(near: Socket, far: Socket): void {
   for (const socket of [near, far]) {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   }
-  carry(near, far);
-  carry(far, near);
+  forward(near, far);
+  forward(far, near);
 }
 
 const servers = await Promise.all(addresses.map(open));

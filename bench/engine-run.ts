@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { openBooks, openPool } from '../src/db/connect.ts';
+import { openDatabase, openPool } from '../src/db/connect.ts';
 import { workers } from '../src/workers/index.ts';
 import { openReplica } from '../src/workers/replica.ts';
 
@@ -20,11 +20,11 @@ const sampleMs = 1;
 
 async function run(url: string, name: string, confirmed: boolean): Promise<EngineReport> {
   const pool = openPool(url, { connectionsMax: 2 });
-  const db = openBooks(pool);
+  const db = openDatabase(pool);
   const replica = openReplica(url);
   const worker = workers.find((one) => one.name === name);
   if (worker === undefined) throw new Error(`no ${name}`);
-  await replica.number();
+  await replica.lockNumber();
   await pool.query('SELECT');
 
   process.send?.('ready');

@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { messageOf } from './child.ts';
+import { receiveMessage } from './child.ts';
 import type { EngineReport } from './engine-run.ts';
 
-const told = (child: ChildProcess): Promise<unknown> => messageOf(child, 'engine');
+const receiveReport = (child: ChildProcess): Promise<unknown> => receiveMessage(child, 'engine');
 
 /** How docs/operating.md starts a replica. */
-const asDocumented = '--max-semi-space-size=8';
+const documentedOption = '--max-semi-space-size=8';
 
 export interface Work {
   /** Its name, as `auto-renewal`. */
@@ -26,19 +26,19 @@ export async function runEngine(
   const file = new URL('./engine-run.ts', import.meta.url).pathname;
   const children = Array.from({ length: processes }, () =>
     fork(file, [url, worker, confirmed ? 'confirmed' : ''], {
-      execArgv: [asDocumented, ...(process.env.BENCH_CPU_PROF ? ['--cpu-prof'] : [])],
+      execArgv: [documentedOption, ...(process.env.BENCH_CPU_PROF ? ['--cpu-prof'] : [])],
     }),
   );
-  await Promise.all(children.map(told));
+  await Promise.all(children.map(receiveReport));
   const startedMs = performance.now();
-  const done = children.map(async (child) => {
-    const message = told(child);
+  const results = children.map(async (child) => {
+    const message = receiveReport(child);
     child.send('go');
     return { report: (await message) as EngineReport, ms: performance.now() - startedMs };
   });
-  const ended = await Promise.all(done);
+  const finished = await Promise.all(results);
   return {
-    ms: Math.max(...ended.map(({ ms }) => ms)),
-    reports: ended.map(({ report }) => report),
+    ms: Math.max(...finished.map(({ ms }) => ms)),
+    reports: finished.map(({ report }) => report),
   };
 }

@@ -1,11 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
-import { benchNow, buildBook } from './book.ts';
-import { endingBot } from './ending-bot.ts';
+import { benchNow, buildDataset } from './book.ts';
+import { createExpiryBot } from './ending-bot.ts';
 import type { Work } from './engine.ts';
-import { engine, measure, rateOf, rowOf, takeTurns, type Variant } from './measure.ts';
-import { openPlace, using } from './place.ts';
-import { rowAtATime } from './row-at-a-time.ts';
+import {
+  computeRate,
+  measureVariant,
+  measureVariants,
+  toEngineVariant,
+  toRow,
+  type Variant,
+} from './measure.ts';
+import { openBenchDatabases, withClient } from './place.ts';
+import { runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast subscriptions end, against one statement that does all the same writes and against row
@@ -16,7 +23,7 @@ import type { Benchmark, Options, Row } from './table.ts';
 const nodes = ['nl-1', 'de-1'] as const;
 
 async function build(client: pg.Client, subscriptions: number, due: number): Promise<void> {
-  await buildBook(client, { subscriptions, due, ending: true });
+  await buildDataset(client, { subscriptions, due, ending: true });
   for (const [at, node] of nodes.entries()) {
     await client.query(
       `INSERT INTO perennial.node (id, api, inbounds, groups, link)
@@ -30,49 +37,54 @@ const ceilingSql = await readFile(new URL('./expiry-ceiling.sql', import.meta.ur
 
 /** Memory enough that nothing of the statement goes to disk. */
 const ceiling: Variant = (url) =>
-  using(url, async (client) => {
+  withClient(url, async (client) => {
     await client.query("SET work_mem = '256MB'");
     const startedMs = performance.now();
     const { rows } = await client.query(ceilingSql, [new Date(benchNow)]);
     return { changed: Number(rows[0].ended), ms: performance.now() - startedMs, cpuMs: 0 };
   });
 
-const bot =
+const toBotVariant =
   (max: number): Variant =>
   (url) =>
-    using(url, async (client) => {
+    withClient(url, async (client) => {
       const [startedMs, cpu] = [performance.now(), process.cpuUsage()];
-      const changed = await rowAtATime(client, endingBot(nodes), max, false);
+      const changed = await runRowByRow(client, createExpiryBot(nodes), max, false);
       const { user, system } = process.cpuUsage(cpu);
       return { changed, ms: performance.now() - startedMs, cpuMs: (user + system) / 1_000 };
     });
 
-async function expiry({ subscriptions, due, rounds, server, say }: Options): Promise<Row[]> {
+async function expiry({ subscriptions, due, rounds, server, log }: Options): Promise<Row[]> {
   const work: Work = { worker: 'fast-expiry-cleanup', confirmed: due > subscriptions / 10 };
-  await using place = await openPlace(server);
-  await place.template('book', (client) => build(client, subscriptions, due));
-  say(`built ${subscriptions} subscriptions, ${due} ended, ${nodes.length} nodes`);
-  const results = await takeTurns(
+  await using databases = await openBenchDatabases(server);
+  await databases.template('book', (client) => build(client, subscriptions, due));
+  log(`built ${subscriptions} subscriptions, ${due} ended, ${nodes.length} nodes`);
+  const results = await measureVariants(
     rounds,
     {
-      ceiling: () => measure(place, 'book', ceiling, { work }),
-      'engine, 1 run': () => measure(place, 'book', engine(1, work), { work }),
-      'row at a time': () => measure(place, 'book', bot(Math.min(due, 5_000)), { work }),
+      ceiling: () => measureVariant(databases, 'book', ceiling, { work }),
+      'engine, 1 run': () => measureVariant(databases, 'book', toEngineVariant(1, work), { work }),
+      'row at a time': () =>
+        measureVariant(databases, 'book', toBotVariant(Math.min(due, 5_000)), { work }),
     },
-    say,
+    log,
   );
-  const [top, bottom] = [rateOf(results.get('ceiling')), rateOf(results.get('row at a time'))];
+  const [top, bottom] = [
+    computeRate(results.get('ceiling')),
+    computeRate(results.get('row at a time')),
+  ];
   return [...results].map(([variant, all]) =>
-    rowOf(
+    toRow(
       variant,
       all,
-      { to_ceiling: rateOf(all) / top, to_row_at_a_time: rateOf(all) / bottom },
+      { to_ceiling: computeRate(all) / top, to_row_at_a_time: computeRate(all) / bottom },
       'ending',
     ),
   );
 }
 
 export const benchmark: Benchmark = {
-  says: 'fast-expiry-cleanup against one statement and against row at a time, with two nodes',
+  description:
+    'fast-expiry-cleanup against one statement and against row at a time, with two nodes',
   run: expiry,
 };

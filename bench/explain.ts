@@ -1,17 +1,17 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import type pg from 'pg';
 import type { Db } from '../src/db/connect.ts';
-import type { Books } from '../src/db/schema.ts';
+import type { Database } from '../src/db/schema.ts';
 
 // What statements of the program read, as PostgreSQL says: they are taken down as they are sent,
 // and sent again under EXPLAIN (ANALYZE, BUFFERS). For the test of plans and for `idle`.
 
-export interface Sent {
+export interface RecordedStatement {
   readonly sql: string;
   readonly parameters: readonly unknown[];
 }
 
-export interface Explained {
+export interface ExplainedStatement {
   readonly sql: string;
   /** Every access to a table: the index it went by, or `Seq Scan plan_price` without one. */
   readonly reads: readonly string[];
@@ -22,13 +22,17 @@ export interface Explained {
 }
 
 /** Books that take down what is sent to them. The pool stays the caller's. */
-export function listening(pool: pg.Pool): { readonly db: Db; readonly sent: Sent[] } {
-  const sent: Sent[] = [];
-  const db = new Kysely<Books>({
+export function recordStatements(pool: pg.Pool): {
+  readonly db: Db;
+  readonly statements: RecordedStatement[];
+} {
+  const statements: RecordedStatement[] = [];
+  const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
-    log: ({ query }) => void sent.push({ sql: query.sql.trim(), parameters: query.parameters }),
+    log: ({ query }) =>
+      void statements.push({ sql: query.sql.trim(), parameters: query.parameters }),
   });
-  return { db, sent };
+  return { db, statements };
 }
 
 interface PlanNode {
@@ -41,18 +45,21 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[];
 }
 
-function readsOf(node: PlanNode): string[] {
+function listReads(node: PlanNode): string[] {
   const index = node['Index Name'];
   const seq = node['Node Type'] === 'Seq Scan' ? `Seq Scan ${node['Relation Name']}` : undefined;
   return [index, seq]
     .filter((read) => read !== undefined)
-    .concat((node.Plans ?? []).flatMap(readsOf));
+    .concat((node.Plans ?? []).flatMap(listReads));
 }
 
 /** Carries the statements out again, in their order, in a transaction that is rolled back. */
-export async function explain(pool: pg.Pool, statements: readonly Sent[]): Promise<Explained[]> {
+export async function explain(
+  pool: pg.Pool,
+  statements: readonly RecordedStatement[],
+): Promise<ExplainedStatement[]> {
   const client = await pool.connect();
-  const explained: Explained[] = [];
+  const explained: ExplainedStatement[] = [];
   try {
     await client.query('BEGIN');
     for (const { sql, parameters } of statements) {
@@ -63,7 +70,7 @@ export async function explain(pool: pg.Pool, statements: readonly Sent[]): Promi
       );
       const [{ Plan: plan, 'Execution Time': ms }] = rows[0]['QUERY PLAN'];
       const buffers = plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-      explained.push({ sql, reads: readsOf(plan), buffers, rows: plan['Actual Rows'], ms });
+      explained.push({ sql, reads: listReads(plan), buffers, rows: plan['Actual Rows'], ms });
     }
   } finally {
     await client.query('ROLLBACK');

@@ -2,15 +2,15 @@ import type pg from 'pg';
 import { openPool } from '../src/db/connect.ts';
 import { workers } from '../src/workers/index.ts';
 import { openReplica } from '../src/workers/replica.ts';
-import { explain, listening } from './explain.ts';
-import { openPlace, type Place } from './place.ts';
+import { explain, recordStatements } from './explain.ts';
+import { type BenchDatabases, openBenchDatabases } from './place.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // What a tick of auto-renewal costs that has nothing to do. It must not grow with the table: pages
 // read and time, for the given size and for ten times as many.
 
 /** Nothing but what the due indexes are made of: ends up to a year ahead, a tenth tried before. */
-const bare = (subscriptions: number): string => `
+const toDueIndexSql = (subscriptions: number): string => `
   SET session_replication_role = replica;
   SET synchronous_commit = off;
   SET maintenance_work_mem = '1GB';
@@ -27,25 +27,25 @@ const bare = (subscriptions: number): string => `
     FROM generate_series(1, ${subscriptions}) AS i;`;
 
 async function build(client: pg.Client, subscriptions: number): Promise<void> {
-  await client.query(bare(subscriptions));
+  await client.query(toDueIndexSql(subscriptions));
   await client.query('VACUUM (ANALYZE, FREEZE)');
 }
 
 /** What a tick of a worker reads in the books of that name, and how long it takes. */
 export async function measureTick(
-  place: Place,
+  databases: BenchDatabases,
   name: string,
   variant: string,
   worker: string,
 ): Promise<Row> {
-  const url = place.url(name);
+  const url = databases.url(name);
   const pool = openPool(url);
   const replica = openReplica(url);
-  const { db, sent } = listening(pool);
-  const ticking = workers.find((one) => one.name === worker);
+  const { db, statements } = recordStatements(pool);
+  const tickedWorker = workers.find((one) => one.name === worker);
   const tick = async (): Promise<number> => {
     const startedMs = performance.now();
-    await ticking?.run({
+    await tickedWorker?.run({
       db,
       replica,
       batchMax: 1_000,
@@ -57,10 +57,10 @@ export async function measureTick(
     return performance.now() - startedMs;
   };
   await tick();
-  const once = [...sent];
+  const firstTick = [...statements];
   const times: number[] = [];
   while (times.length < 100) times.push(await tick());
-  const explained = await explain(pool, once);
+  const explained = await explain(pool, firstTick);
   const finds = explained.filter(({ sql }) => sql.includes('perennial.subscription'));
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   const row = {
@@ -77,18 +77,18 @@ export async function measureTick(
 }
 
 async function idle(options: Options): Promise<Row[]> {
-  await using place = await openPlace(options.server);
+  await using databases = await openBenchDatabases(options.server);
   const rows: Row[] = [];
   for (const size of [options.subscriptions, 10 * options.subscriptions]) {
     const name = `idle_${size}`;
-    await place.template(name, (client) => build(client, size));
-    rows.push(await measureTick(place, name, `${size} subscriptions`, 'auto-renewal'));
-    options.say(`${size} subscriptions: built and measured`);
+    await databases.template(name, (client) => build(client, size));
+    rows.push(await measureTick(databases, name, `${size} subscriptions`, 'auto-renewal'));
+    options.log(`${size} subscriptions: built and measured`);
   }
   return rows;
 }
 
 export const benchmark: Benchmark = {
-  says: 'a tick with nothing due, with a million subscriptions and with ten million',
+  description: 'a tick with nothing due, with a million subscriptions and with ten million',
   run: idle,
 };

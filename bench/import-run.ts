@@ -1,6 +1,6 @@
-import { exportBook } from '../src/transfer/export.ts';
+import { exportCustomers } from '../src/transfer/export.ts';
 import { openSource, writeTarget } from '../src/transfer/files.ts';
-import { importBook } from '../src/transfer/import.ts';
+import { importCustomers } from '../src/transfer/import.ts';
 
 // A process of its own that brings one file in, or writes one: started and told by `import.ts`.
 
@@ -9,15 +9,21 @@ export interface TransferReport {
   readonly peakMb: number;
 }
 
-const [, , what, url, file] = process.argv as [string, string, 'import' | 'export', string, string];
+const [, , direction, url, file] = process.argv as [
+  string,
+  string,
+  'import' | 'export',
+  string,
+  string,
+];
 const startedMs = performance.now();
-if (what === 'import') {
+if (direction === 'import') {
   const { bytes } = await openSource(file);
   const request = { url, source: bytes, format: 'csv', currency: 'RUB', actor: 'bench' } as const;
-  const outcome = await importBook(request);
+  const outcome = await importCustomers(request);
   if (outcome.outcome !== 'imported') throw new Error(JSON.stringify(outcome).slice(0, 1_000));
 } else {
-  await writeTarget(`${file}.out`, exportBook({ url, format: 'csv' }));
+  await writeTarget(`${file}.out`, exportCustomers({ url, format: 'csv' }));
 }
 const report: TransferReport = {
   ms: performance.now() - startedMs,

@@ -1,4 +1,4 @@
-import { openBooks, openPool } from '../src/db/connect.ts';
+import { openDatabase, openPool } from '../src/db/connect.ts';
 import { startKeepers } from '../src/workers/keep-node/keepers.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
 
@@ -10,23 +10,23 @@ export interface KeepersReport {
   readonly peakMb: number;
 }
 
-const say = (fields: object, message: string): void =>
+const logToStderr = (fields: object, message: string): void =>
   console.error(`keepers: ${message} ${JSON.stringify(fields)}`);
 const silent = (): void => undefined;
 
 const [, , url] = process.argv as [string, string, string];
 const pool = openPool(url);
-const db = openBooks(pool);
+const db = openDatabase(pool);
 await pool.query('SELECT');
-const usage = (): KeepersReport => {
+const readUsage = (): KeepersReport => {
   const { user, system } = process.cpuUsage();
   return { cpuMs: (user + system) / 1_000, peakMb: process.resourceUsage().maxRSS / 1_024 };
 };
-const log = { debug: silent, info: silent, warn: say, error: say };
+const log = { debug: silent, info: silent, warn: logToStderr, error: logToStderr };
 const keepers = startKeepers({ url, db, connect: connectNode, log });
 const stopping = Promise.withResolvers<void>();
 process.on('message', (message) => {
-  if (message === 'usage') process.send?.(usage());
+  if (message === 'usage') process.send?.(readUsage());
   else stopping.resolve();
 });
 process.on('disconnect', stopping.resolve);
@@ -35,6 +35,6 @@ await stopping.promise;
 await keepers.stop();
 await db.destroy();
 if (process.connected) {
-  process.send?.(usage());
+  process.send?.(readUsage());
   process.disconnect?.();
 }

@@ -13,7 +13,7 @@ import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';
 import { benchmark as reseed } from './reseed.ts';
 import { benchmark as startUp } from './start-up.ts';
-import { type Benchmark, tableOf, withRatios } from './table.ts';
+import { type Benchmark, formatTable, withRatios } from './table.ts';
 import { benchmark as xrayAdds } from './xray-adds.ts';
 
 // `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
@@ -39,20 +39,22 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'start-up': startUp,
 };
 
-function whole(text: string): number {
+function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('a whole number above 0 is needed');
 }
 
-const list = Object.entries(benchmarks).map(([name, { says }]) => `  ${name.padEnd(11)} ${says}`);
+const list = Object.entries(benchmarks).map(
+  ([name, { description }]) => `  ${name.padEnd(11)} ${description}`,
+);
 
 const program = new Command('bench')
   .description('Measures Perennial on a durable PostgreSQL of its own in a temporary folder.')
   .argument('[name]', 'the benchmark')
   .option('--json', 'rows as JSON on standard output; progress goes to standard error')
-  .option('--subscriptions <n>', 'size of the database [1000000]', whole)
-  .option('--due <n>', 'how many of them are due [100000]', whole)
-  .option('--rounds <n>', 'how often each variant is measured; medians count [3]', whole)
+  .option('--subscriptions <n>', 'size of the database [1000000]', parseCount)
+  .option('--due <n>', 'how many of them are due [100000]', parseCount)
+  .option('--rounds <n>', 'how often each variant is measured; medians count [3]', parseCount)
   .addOption(
     new Option('--server <kind>', 'the PostgreSQL: tuned, stock (Debian, default settings), both')
       .choices(['tuned', 'stock', 'both'])
@@ -63,7 +65,7 @@ const program = new Command('bench')
   .addHelpText('after', `\nBenchmarks:\n${list.join('\n')}`)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
-interface Asked {
+interface BenchArguments {
   readonly json?: true;
   readonly small?: true;
   readonly list?: true;
@@ -75,21 +77,21 @@ interface Asked {
 
 program.parse();
 const [name] = program.args;
-const { json, list: listOnly, small, server, ...asked } = program.opts<Asked>();
-const usual = { subscriptions: 1_000_000, due: 100_000, rounds: 3 };
-const sizes = { ...(small === true ? smallSizes : usual), ...asked };
-const chosen = name === undefined ? undefined : benchmarks[name];
+const { json, list: listOnly, small, server, ...sizeOptions } = program.opts<BenchArguments>();
+const usualSizes = { subscriptions: 1_000_000, due: 100_000, rounds: 3 };
+const sizes = { ...(small === true ? smallSizes : usualSizes), ...sizeOptions };
+const benchmark = name === undefined ? undefined : benchmarks[name];
 if (listOnly === true) {
   console.log(Object.keys(benchmarks).join('\n'));
-} else if (chosen === undefined) {
+} else if (benchmark === undefined) {
   program.error(`error: "${name ?? ''}" is not a benchmark; available:\n${list.join('\n')}`);
 } else if (sizes.due > sizes.subscriptions) {
   program.error('error: --due is more than --subscriptions');
 } else {
-  const say = (line: string) => console.error(line);
+  const log = (line: string) => console.error(line);
   const run = (kind: ServerKind) =>
-    chosen.run({ ...sizes, small: small === true, server: kind, say });
+    benchmark.run({ ...sizes, small: small === true, server: kind, log });
   const rows =
     server === 'both' ? withRatios(await run('tuned'), await run('stock')) : await run(server);
-  console.log(json ? JSON.stringify(rows, null, 2) : tableOf(rows));
+  console.log(json ? JSON.stringify(rows, null, 2) : formatTable(rows));
 }

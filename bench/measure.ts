@@ -1,11 +1,11 @@
-import { auditBooks, type Fingerprint } from './books-made.ts';
-import { serverCpuMs } from './cpu.ts';
+import { auditDatabase, type Fingerprint } from './books-made.ts';
+import { readServerCpuMs } from './cpu.ts';
 import { runEngine, type Work } from './engine.ts';
-import { type Place, using } from './place.ts';
+import { type BenchDatabases, withClient } from './place.ts';
 import { median, type Row } from './table.ts';
 
 /** What a variant did, in how long; the rest where it can say so. */
-export interface Done {
+export interface VariantResult {
   readonly changed: number;
   readonly ms: number;
   /** Of its own processes, without the server's. */
@@ -15,7 +15,7 @@ export interface Done {
 }
 
 /** Renews or ends what is due in the books of this URL, all or some. */
-export type Variant = (url: string) => Promise<Done>;
+export type Variant = (url: string) => Promise<VariantResult>;
 
 export interface Measured {
   readonly rate: number;
@@ -27,7 +27,7 @@ export interface Measured {
 
 const renewal: Work = { worker: 'auto-renewal' };
 
-export const engine =
+export const toEngineVariant =
   (processes: number, work: Work = renewal): Variant =>
   async (url) => {
     const { ms, reports } = await runEngine(url, processes, work);
@@ -44,24 +44,24 @@ export const engine =
  * Lets a variant loose on a fresh copy of a template, warm and checkpointed, after `prepare`. What
  * it left is done by the engine, untimed, and the books are audited: @throws if they are wrong.
  */
-export async function measure(
-  place: Place,
+export async function measureVariant(
+  databases: BenchDatabases,
   template: string,
   variant: Variant,
   { prepare = '', work = renewal }: { prepare?: string; work?: Work } = {},
 ): Promise<{ measured: Measured; made: Fingerprint }> {
-  const url = await place.copy(template, 'measured', prepare);
+  const url = await databases.copy(template, 'measured', prepare);
   try {
-    return await using(url, async (client) => {
+    return await withClient(url, async (client) => {
       const position = async (): Promise<number> =>
         Number((await client.query("SELECT pg_current_wal_insert_lsn() - '0/0' AS at")).rows[0].at);
-      const [wal, cpu] = [await position(), await serverCpuMs(client)];
-      const { changed, ms, cpuMs, ...more } = await variant(url);
-      const [walAfter, cpuAfter] = [await position(), await serverCpuMs(client)];
+      const [wal, cpu] = [await position(), await readServerCpuMs(client)];
+      const { changed, ms, cpuMs, ...rest } = await variant(url);
+      const [walAfter, cpuAfter] = [await position(), await readServerCpuMs(client)];
       await runEngine(url, 1, work);
-      const made = await auditBooks(client, url);
+      const made = await auditDatabase(client, url);
       const measured = {
-        ...more,
+        ...rest,
         rate: (changed * 1_000) / ms,
         walBytesEach: (walAfter - wal) / changed,
       };
@@ -72,37 +72,39 @@ export async function measure(
       return { measured: { ...measured, cpuUsEach }, made };
     });
   } finally {
-    await place.drop('measured');
+    await databases.drop('measured');
   }
 }
 
 /** Every variant in turn, round after round; each result is given to `told`. */
-export async function takeTurns<Name extends string>(
+export async function measureVariants<Name extends string>(
   rounds: number,
   variants: Readonly<Record<Name, () => Promise<{ measured: Measured; made: Fingerprint }>>>,
-  say: (line: string) => void,
+  log: (line: string) => void,
 ): Promise<Map<Name, Measured[]>> {
   const names = Object.keys(variants) as Name[];
   const results = new Map(names.map((name): [Name, Measured[]] => [name, []]));
-  let books: string | undefined;
+  let firstFingerprint: string | undefined;
   for (let round = 1; round <= rounds; round += 1) {
     for (const name of names) {
       const { measured, made } = await variants[name]();
       results.get(name)?.push(measured);
       const cpu = measured.cpuUsEach;
       const took = cpu === undefined ? '' : `, ${Math.round(cpu)} µs of processor each`;
-      say(`round ${round}, ${name}: ${Math.round(measured.rate)}/s${took}; books are right`);
-      books ??= JSON.stringify(made);
-      if (books !== JSON.stringify(made)) {
-        throw new Error(`${name} made other books: ${JSON.stringify(made)} and not ${books}`);
+      log(`round ${round}, ${name}: ${Math.round(measured.rate)}/s${took}; books are right`);
+      firstFingerprint ??= JSON.stringify(made);
+      if (firstFingerprint !== JSON.stringify(made)) {
+        throw new Error(
+          `${name} made other books: ${JSON.stringify(made)} and not ${firstFingerprint}`,
+        );
       }
     }
   }
-  say(`every variant made the same books: ${books}`);
+  log(`every variant made the same books: ${firstFingerprint}`);
   return results;
 }
 
-const middle = (
+const medianOfDefined = (
   all: readonly Measured[],
   pick: (one: Measured) => number | undefined,
 ): number | undefined => {
@@ -110,11 +112,11 @@ const middle = (
   return values.length === 0 ? undefined : median(values);
 };
 
-export const rateOf = (all: readonly Measured[] = []): number =>
-  middle(all, (one) => one.rate) ?? Number.NaN;
+export const computeRate = (all: readonly Measured[] = []): number =>
+  medianOfDefined(all, (one) => one.rate) ?? Number.NaN;
 
 /** The medians of a variant, with what its rate is to others'; `each`: what it made. */
-export function rowOf(
+export function toRow(
   variant: string,
   all: readonly Measured[],
   ratios: Readonly<Record<string, number>>,
@@ -122,11 +124,11 @@ export function rowOf(
 ): Row {
   return {
     variant,
-    rate: Math.round(rateOf(all)),
+    rate: Math.round(computeRate(all)),
     ...ratios,
-    [`cpu_us_per_${each}`]: middle(all, (one) => one.cpuUsEach),
-    peak_mb: middle(all, (one) => one.peakMb),
-    [`wal_bytes_per_${each}`]: middle(all, (one) => one.walBytesEach),
-    event_loop_block_ms: middle(all, (one) => one.eventLoopBlockMs),
+    [`cpu_us_per_${each}`]: medianOfDefined(all, (one) => one.cpuUsEach),
+    peak_mb: medianOfDefined(all, (one) => one.peakMb),
+    [`wal_bytes_per_${each}`]: medianOfDefined(all, (one) => one.walBytesEach),
+    event_loop_block_ms: medianOfDefined(all, (one) => one.eventLoopBlockMs),
   };
 }

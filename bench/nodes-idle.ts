@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Child, startChild } from './child.ts';
-import { serverCpuNowMs } from './cpu.ts';
+import { readServerCpuNowMs } from './cpu.ts';
 import type { KeepersReport } from './keepers-run.ts';
-import { openPlace, type Place, using } from './place.ts';
+import { type BenchDatabases, openBenchDatabases, withClient } from './place.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // What keepers cost that have nothing to do but to see that their nodes live: statements, pages and
@@ -15,41 +15,41 @@ const smallCounts = [0, 1, 3] as const;
 const usualSeconds = 15;
 const settleMs = 5_000;
 
-interface Idle {
+interface IdleCost {
   readonly statements: number;
   readonly buffers: number;
   readonly serverCpuMs: number;
   readonly keepersCpuMs: number;
 }
 
-async function soFar(place: Place, keepers: Child): Promise<Idle> {
+async function readTotals(databases: BenchDatabases, keepers: Child): Promise<IdleCost> {
   // From another database, so that our own asking isn't counted.
-  return await using(place.url('postgres'), async (client) => {
+  return await withClient(databases.url('postgres'), async (client) => {
     const { rows } = await client.query(`
       SELECT (xact_commit + xact_rollback)::int AS statements, (blks_hit + blks_read)::int AS buffers
       FROM pg_stat_database WHERE datname = 'measured'`);
-    const { cpuMs } = await keepers.ask<KeepersReport>('usage');
-    return { ...rows[0], serverCpuMs: await serverCpuNowMs(client), keepersCpuMs: cpuMs };
+    const { cpuMs } = await keepers.request<KeepersReport>('usage');
+    return { ...rows[0], serverCpuMs: await readServerCpuNowMs(client), keepersCpuMs: cpuMs };
   });
 }
 
 /** A second of `nodes` nodes that are kept and have nothing to be told. */
 async function measure(
-  place: Place,
+  databases: BenchDatabases,
   apis: readonly string[],
   { seconds, pauseMs }: { readonly seconds: number; readonly pauseMs: number },
-): Promise<Idle> {
-  const adding = apis.map(
+): Promise<IdleCost> {
+  const insertNodes = apis.map(
     (api, at) => `INSERT INTO perennial.node (id, api, inbounds, groups, link)
       VALUES ('node-${at}', '${api}', '{vless}', '{all}', '{"host": "n.example", "port": 443}');`,
   );
-  const url = await place.copy('empty', 'measured', adding.join(''));
+  const url = await databases.copy('empty', 'measured', insertNodes.join(''));
   try {
     await using keepers = await startChild('keepers', { args: [url] });
-    await keepers.told();
-    await using(url, async (books) => {
+    await keepers.receive();
+    await withClient(url, async (client) => {
       for (;;) {
-        const { rows } = await books.query(
+        const { rows } = await client.query(
           'SELECT FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at OR boot_at IS NULL',
         );
         if (rows.length === 0) break;
@@ -57,12 +57,12 @@ async function measure(
       }
     });
     await pause(pauseMs); // The statistics then include the cost of the start.
-    const before = await soFar(place, keepers);
-    const begunMs = performance.now();
+    const before = await readTotals(databases, keepers);
+    const startedMs = performance.now();
     await pause(seconds * 1_000);
-    const after = await soFar(place, keepers);
-    const tookS = (performance.now() - begunMs) / 1_000;
-    const rate = (what: keyof Idle): number => (after[what] - before[what]) / tookS;
+    const after = await readTotals(databases, keepers);
+    const tookS = (performance.now() - startedMs) / 1_000;
+    const rate = (key: keyof IdleCost): number => (after[key] - before[key]) / tookS;
     return {
       statements: rate('statements'),
       buffers: rate('buffers'),
@@ -70,28 +70,28 @@ async function measure(
       keepersCpuMs: rate('keepersCpuMs'),
     };
   } finally {
-    await place.drop('measured');
+    await databases.drop('measured');
   }
 }
 
-async function nodesIdle({ rounds, small, server, say }: Options): Promise<Row[]> {
+async function nodesIdle({ rounds, small, server, log }: Options): Promise<Row[]> {
   const counts = small ? smallCounts : usualCounts;
-  const lasts = small
+  const duration = small
     ? { seconds: 1, pauseMs: 0 }
     : { seconds: rounds * usualSeconds, pauseMs: settleMs };
-  await using place = await openPlace(server);
-  await place.template('empty', async (client) => void (await client.query('VACUUM ANALYZE')));
+  await using databases = await openBenchDatabases(server);
+  await databases.template('empty', async (client) => void (await client.query('VACUUM ANALYZE')));
   await using nodes = await startChild('nodes', { args: [`${Math.max(...counts)}`, 'vless'] });
-  const apis = await nodes.told<string[]>();
+  const apis = await nodes.receive<string[]>();
   const rows: Row[] = [];
-  let none: Idle | undefined;
+  let withoutNodes: IdleCost | undefined;
   for (const count of counts) {
-    const idle = await measure(place, apis.slice(0, count), lasts);
-    say(`${count} nodes: ${Math.round(idle.statements)} statements a second`);
-    none ??= idle;
-    const base = none;
-    const each = (what: keyof Idle): number | undefined =>
-      count === 0 ? undefined : (idle[what] - base[what]) / count;
+    const idle = await measure(databases, apis.slice(0, count), duration);
+    log(`${count} nodes: ${Math.round(idle.statements)} statements a second`);
+    withoutNodes ??= idle;
+    const base = withoutNodes;
+    const each = (key: keyof IdleCost): number | undefined =>
+      count === 0 ? undefined : (idle[key] - base[key]) / count;
     rows.push({
       variant: `${count} ${count === 1 ? 'node' : 'nodes'}`,
       statements: idle.statements,
@@ -106,6 +106,6 @@ async function nodesIdle({ rounds, small, server, say }: Options): Promise<Row[]
 }
 
 export const benchmark: Benchmark = {
-  says: 'what a second of a node with nothing to do costs, with 1 node and with 200',
+  description: 'what a second of a node with nothing to do costs, with 1 node and with 200',
   run: nodesIdle,
 };

@@ -11,11 +11,11 @@ const nodes = await Promise.all(
   Array.from({ length: Number(count) }, () => startEmbeddedNode({ inbounds })),
 );
 process.on('message', async (message) => {
-  const [what, at] = (message as string).split(' ');
+  const [command, at] = (message as string).split(' ');
   const node = nodes[Number(at)];
   if (node === undefined) throw new Error(`no node ${at}`);
-  if (what === 'restart') await node.restart();
-  process.send?.(tags.map((tag) => node.names(tag).length));
+  if (command === 'restart') await node.restart();
+  process.send?.(tags.map((tag) => node.listUserNames(tag).length));
 });
 process.send?.(nodes.map(({ api }) => api));
 await once(process, 'disconnect');

@@ -1,6 +1,6 @@
-import { buildBook } from './book.ts';
-import { engine, measure, rateOf, rowOf, takeTurns } from './measure.ts';
-import { openPlace } from './place.ts';
+import { buildDataset } from './book.ts';
+import { computeRate, measureVariant, measureVariants, toEngineVariant, toRow } from './measure.ts';
+import { openBenchDatabases } from './place.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // What it costs that periods can't overlap: the trigger of the schema, an exclusion constraint that
@@ -16,25 +16,27 @@ const exclusion = `
     WHERE (refunded_at IS NULL)`;
 
 async function overlap(options: Options): Promise<Row[]> {
-  const { subscriptions, due, rounds, server, say } = options;
-  await using place = await openPlace(server);
-  await place.template('book', (client) => buildBook(client, { subscriptions, due }));
-  const results = await takeTurns(
+  const { subscriptions, due, rounds, server, log } = options;
+  await using databases = await openBenchDatabases(server);
+  await databases.template('book', (client) => buildDataset(client, { subscriptions, due }));
+  const results = await measureVariants(
     rounds,
     {
-      'no guard': () => measure(place, 'book', engine(1), { prepare: noGuard }),
-      trigger: () => measure(place, 'book', engine(1)),
-      'exclusion constraint': () => measure(place, 'book', engine(1), { prepare: exclusion }),
+      'no guard': () => measureVariant(databases, 'book', toEngineVariant(1), { prepare: noGuard }),
+      trigger: () => measureVariant(databases, 'book', toEngineVariant(1)),
+      'exclusion constraint': () =>
+        measureVariant(databases, 'book', toEngineVariant(1), { prepare: exclusion }),
     },
-    say,
+    log,
   );
-  const unguarded = rateOf(results.get('no guard'));
+  const unguarded = computeRate(results.get('no guard'));
   return [...results].map(([variant, all]) =>
-    rowOf(variant, all, { to_no_guard: rateOf(all) / unguarded }),
+    toRow(variant, all, { to_no_guard: computeRate(all) / unguarded }),
   );
 }
 
 export const benchmark: Benchmark = {
-  says: 'what the guard against overlapping periods costs a renewal, against an exclusion constraint',
+  description:
+    'what the guard against overlapping periods costs a renewal, against an exclusion constraint',
   run: overlap,
 };

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { clientConfig, longLimits } from '../src/db/connect.ts';
+import { longLimits, toClientConfig } from '../src/db/connect.ts';
 import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { forgetStatistics, startStock } from './stock-server.ts';
+import { clearStatistics, startStock } from './stock-server.ts';
 
 // Where benchmarks run: a durable server of their own in a temporary folder, and a database for
 // each measurement, copied from one that was built once. Everything is gone at the end.
@@ -22,7 +22,7 @@ const settings = {
 /** `tuned`: the embedded server with the settings above. `stock`: default settings, no statistics. */
 export type ServerKind = 'tuned' | 'stock';
 
-export interface Place {
+export interface BenchDatabases {
   /** A database made whole by `build`, in which measurements find what they copy. */
   template(name: string, build: (client: pg.Client) => Promise<void>): Promise<void>;
   /** A copy of a template, changed by `prepare`, in memory and with nothing left to write out. */
@@ -34,14 +34,17 @@ export interface Place {
 }
 
 /** One client with no time-outs. */
-export async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client(clientConfig(url, longLimits));
+export async function openClient(url: string): Promise<pg.Client> {
+  const client = new pg.Client(toClientConfig(url, longLimits));
   await client.connect();
   return client;
 }
 
-export async function using<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = await connect(url);
+export async function withClient<T>(
+  url: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = await openClient(url);
   try {
     return await work(client);
   } finally {
@@ -50,7 +53,7 @@ export async function using<T>(url: string, work: (client: pg.Client) => Promise
 }
 
 /** Every table and index of the books in the server's memory, then a checkpoint. */
-async function settle(client: pg.Client): Promise<void> {
+async function warmUp(client: pg.Client): Promise<void> {
   await client.query('CREATE EXTENSION IF NOT EXISTS pg_prewarm');
   await client.query(`
     SELECT pg_prewarm(oid) FROM pg_class
@@ -75,7 +78,7 @@ async function startTuned(): Promise<BenchServer> {
   };
 }
 
-export async function openPlace(kind: ServerKind = 'tuned'): Promise<Place> {
+export async function openBenchDatabases(kind: ServerKind = 'tuned'): Promise<BenchDatabases> {
   const server = kind === 'tuned' ? await startTuned() : await startStock({ statistics: false });
   const urlOf = (name: string): string => {
     const url = new URL(server.url);
@@ -83,20 +86,20 @@ export async function openPlace(kind: ServerKind = 'tuned'): Promise<Place> {
     return url.href;
   };
   const administer = (statement: string) =>
-    using(urlOf('postgres'), async (client) => void (await client.query(statement)));
+    withClient(urlOf('postgres'), async (client) => void (await client.query(statement)));
   const close = () => server.stop();
   return {
     async template(name, build) {
       await administer(`CREATE DATABASE ${name}`);
       await migrate(urlOf(name), { test: true });
-      await using(urlOf(name), build);
-      if (kind === 'stock') await using(urlOf(name), forgetStatistics);
+      await withClient(urlOf(name), build);
+      if (kind === 'stock') await withClient(urlOf(name), clearStatistics);
     },
     async copy(template, name, prepare = '') {
       await administer(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);
-      await using(urlOf(name), async (client) => {
+      await withClient(urlOf(name), async (client) => {
         await client.query(prepare);
-        await settle(client);
+        await warmUp(client);
       });
       return urlOf(name);
     },

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { connectAlone } from '../src/db/alone.ts';
+import { openSingleConnection } from '../src/db/alone.ts';
 import { readNodes } from '../src/workers/reconcile-xray-state/node-store.ts';
 import { reconcileNode } from '../src/workers/reconcile-xray-state/one-node.ts';
-import type { Kind } from '../src/workers/reconcile-xray-state/rule.ts';
+import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
-import { crowdNode } from './crowd.ts';
+import { driftedNode } from './crowd.ts';
 import { compareInSets } from './two-sets.ts';
 
 // A process that compares the node of the books of a URL once: `reconcile-run.ts URL HOW`, where
@@ -17,27 +17,27 @@ export interface ReconcileReport {
   /** With everything loaded and connected, and nothing done yet. */
   readonly idleMb: number;
   readonly peakMb: number;
-  readonly found?: Readonly<Record<Kind, number>>;
+  readonly found?: Readonly<Record<DriftKind, number>>;
 }
 
-const [, , url, how] = process.argv as [string, string, string, string];
-await using connection = await connectAlone(url);
+const [, , url, method] = process.argv as [string, string, string, string];
+await using connection = await openSingleConnection(url);
 const [node] = await readNodes(connection.db);
 if (node === undefined) throw new Error('no node');
 const api = connectNode({ api: node.api });
-await api.inbounds();
+await api.readInbounds();
 
-async function compared(): Promise<Record<Kind, number> | undefined> {
-  switch (how) {
+async function compareOnce(): Promise<Record<DriftKind, number> | undefined> {
+  switch (method) {
     case 'sets':
       return compareInSets(connection.client, api);
     case 'listing':
-      for await (const _ of api.listUsers(crowdNode.inbound));
+      for await (const _ of api.listUsers(driftedNode.inbound));
       return undefined;
     default: {
       const { signal } = new AbortController();
-      const orders = { signal, dryRun: how === 'engine', confirmed: false, actor: 'bench' };
-      const found = await reconcileNode(connection, connectNode, node as never, orders);
+      const options = { signal, dryRun: method === 'engine', confirmed: false, actor: 'bench' };
+      const found = await reconcileNode(connection, connectNode, node as never, options);
       return { ...found.kinds };
     }
   }
@@ -45,11 +45,11 @@ async function compared(): Promise<Record<Kind, number> | undefined> {
 
 await pause(100); // what was left of loading is done
 const idleMb = process.memoryUsage().rss / 2 ** 20;
-const [begunMs, before] = [performance.now(), process.cpuUsage()];
-const found = await compared();
+const [startedMs, before] = [performance.now(), process.cpuUsage()];
+const found = await compareOnce();
 const { user, system } = process.cpuUsage(before);
 const report: ReconcileReport = {
-  ms: performance.now() - begunMs,
+  ms: performance.now() - startedMs,
   cpuMs: (user + system) / 1_000,
   idleMb,
   peakMb: process.resourceUsage().maxRSS / 1_024,

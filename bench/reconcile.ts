@@ -1,7 +1,7 @@
 import { startChild } from './child.ts';
-import { buildCrowd, driftAmong } from './crowd.ts';
-import type { CrowdReady } from './crowd-run.ts';
-import { openPlace } from './place.ts';
+import { buildCredentials, computeDrift } from './crowd.ts';
+import type { NodeReady } from './crowd-run.ts';
+import { openBenchDatabases } from './place.ts';
 import type { ReconcileReport } from './reconcile-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
@@ -11,54 +11,55 @@ import { type Benchmark, median, type Options, type Row } from './table.ts';
 // answer alone takes is shown by a process that reads it and does nothing with it.
 
 const variants = { engine: 'engine', sets: 'two Sets in memory', listing: 'the list read alone' };
-type How = keyof typeof variants;
+type Method = keyof typeof variants;
 
-async function reconcile({ subscriptions, rounds, server, say }: Options): Promise<Row[]> {
+async function reconcile({ subscriptions, rounds, server, log }: Options): Promise<Row[]> {
   const users = Math.ceil(subscriptions / 1_000) * 1_000;
-  await using place = await openPlace(server);
+  await using databases = await openBenchDatabases(server);
   await using node = await startChild('crowd');
-  const api = await node.told<string>();
-  await place.template('book', (client) => buildCrowd(client, users, api));
-  const url = await place.copy('book', 'measured');
-  const { answerBytes, ...listed } = await node.ask<CrowdReady>(url);
+  const api = await node.receive<string>();
+  await databases.template('book', (client) => buildCredentials(client, users, api));
+  const url = await databases.copy('book', 'measured');
+  const { answerBytes, ...listed } = await node.request<NodeReady>(url);
   const answerMb = answerBytes / 2 ** 20;
-  say(
+  log(
     `built ${users} credentials; the node lists ${listed.users} users, ${answerMb.toFixed(1)} MB`,
   );
 
-  const results = new Map<How, ReconcileReport[]>();
-  const expected = JSON.stringify(driftAmong(users));
+  const results = new Map<Method, ReconcileReport[]>();
+  const expected = JSON.stringify(computeDrift(users));
   for (let round = 1; round <= rounds; round += 1) {
-    for (const how of Object.keys(variants) as How[]) {
-      await using child = await startChild('reconcile', { args: [url, how] });
-      const report = await child.told<ReconcileReport>();
-      results.set(how, [...(results.get(how) ?? []), report]);
+    for (const method of Object.keys(variants) as Method[]) {
+      await using child = await startChild('reconcile', { args: [url, method] });
+      const report = await child.receive<ReconcileReport>();
+      results.set(method, [...(results.get(method) ?? []), report]);
       const { ms, idleMb, peakMb, found } = report;
-      say(
-        `round ${round}, ${variants[how]}: ${Math.round(ms)} ms, ${Math.round(peakMb - idleMb)} MB more`,
+      log(
+        `round ${round}, ${variants[method]}: ${Math.round(ms)} ms, ${Math.round(peakMb - idleMb)} MB more`,
       );
-      if (how !== 'listing' && JSON.stringify(found) !== expected) {
-        throw new Error(`${variants[how]} found ${JSON.stringify(found)} and not ${expected}`);
+      if (method !== 'listing' && JSON.stringify(found) !== expected) {
+        throw new Error(`${variants[method]} found ${JSON.stringify(found)} and not ${expected}`);
       }
     }
   }
-  say(`each found ${expected}`);
-  const middle = (how: How, pick: (report: ReconcileReport) => number): number =>
-    median((results.get(how) ?? []).map(pick));
-  return (Object.keys(variants) as How[]).map((how) => ({
-    variant: variants[how],
-    rate: Math.round((users * 1_000) / middle(how, ({ ms }) => ms)),
-    seconds: middle(how, ({ ms }) => ms) / 1_000,
-    to_two_sets: middle('sets', ({ ms }) => ms) / middle(how, ({ ms }) => ms),
-    cpu_us_per_user: (middle(how, ({ cpuMs }) => cpuMs) * 1_000) / users,
-    peak_mb: middle(how, ({ peakMb }) => peakMb),
-    over_idle_mb: middle(how, ({ peakMb, idleMb }) => peakMb - idleMb),
+  log(`each found ${expected}`);
+  const middle = (method: Method, pick: (report: ReconcileReport) => number): number =>
+    median((results.get(method) ?? []).map(pick));
+  return (Object.keys(variants) as Method[]).map((method) => ({
+    variant: variants[method],
+    rate: Math.round((users * 1_000) / middle(method, ({ ms }) => ms)),
+    seconds: middle(method, ({ ms }) => ms) / 1_000,
+    to_two_sets: middle('sets', ({ ms }) => ms) / middle(method, ({ ms }) => ms),
+    cpu_us_per_user: (middle(method, ({ cpuMs }) => cpuMs) * 1_000) / users,
+    peak_mb: middle(method, ({ peakMb }) => peakMb),
+    over_idle_mb: middle(method, ({ peakMb, idleMb }) => peakMb - idleMb),
     answer_mb: answerMb,
-    besides_answer_mb: middle(how, ({ peakMb, idleMb }) => peakMb - idleMb) - answerMb,
+    besides_answer_mb: middle(method, ({ peakMb, idleMb }) => peakMb - idleMb) - answerMb,
   }));
 }
 
 export const benchmark: Benchmark = {
-  says: 'a node of --subscriptions users compared with the books, against two Sets in memory',
+  description:
+    'a node of --subscriptions users compared with the books, against two Sets in memory',
   run: reconcile,
 };

@@ -3,8 +3,15 @@ import type pg from 'pg';
 import { benchNow } from './book.ts';
 import type { Work } from './engine.ts';
 import { measureTick } from './idle.ts';
-import { engine, measure, rateOf, rowOf, takeTurns, type Variant } from './measure.ts';
-import { openPlace, using } from './place.ts';
+import {
+  computeRate,
+  measureVariant,
+  measureVariants,
+  toEngineVariant,
+  toRow,
+  type Variant,
+} from './measure.ts';
+import { openBenchDatabases, withClient } from './place.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast the reminders of trials are planned, against one statement with all the same writes; and
@@ -14,7 +21,7 @@ import type { Benchmark, Options, Row } from './table.ts';
  * Trials in the order in which they began. A third of the due each is 6 and 48 hours after its
  * start and 6 hours before its end; the others began in the last 6 hours.
  */
-const trials = (count: number, due: number): string => `
+const toTrialsSql = (count: number, due: number): string => `
   SET session_replication_role = replica; -- rows that are right by construction: no checks
   SET synchronous_commit = off;
   SET maintenance_work_mem = '1GB';
@@ -48,7 +55,7 @@ const trials = (count: number, due: number): string => `
     SELECT gen_random_uuid(), id, customer_id, started_at FROM perennial.subscription ORDER BY id;`;
 
 async function build(client: pg.Client, count: number, due: number): Promise<void> {
-  await client.query(trials(count, due));
+  await client.query(toTrialsSql(count, due));
   await client.query('VACUUM (ANALYZE, FREEZE)');
 }
 
@@ -56,37 +63,37 @@ const ceilingSql = await readFile(new URL('./reminders-ceiling.sql', import.meta
 
 /** Memory enough that nothing of the statement goes to disk. */
 const ceiling: Variant = (url) =>
-  using(url, async (client) => {
+  withClient(url, async (client) => {
     await client.query("SET work_mem = '256MB'");
     const startedMs = performance.now();
     const { rows } = await client.query(ceilingSql, [new Date(benchNow)]);
     return { changed: Number(rows[0].reminded), ms: performance.now() - startedMs, cpuMs: 0 };
   });
 
-async function reminders({ subscriptions, due, rounds, server, say }: Options): Promise<Row[]> {
+async function reminders({ subscriptions, due, rounds, server, log }: Options): Promise<Row[]> {
   const work: Work = { worker: 'trial-notifications' };
-  await using place = await openPlace(server);
-  await place.template('due', (client) => build(client, subscriptions, due));
-  say(`built ${subscriptions} trials, ${due} to be reminded`);
-  const results = await takeTurns(
+  await using databases = await openBenchDatabases(server);
+  await databases.template('due', (client) => build(client, subscriptions, due));
+  log(`built ${subscriptions} trials, ${due} to be reminded`);
+  const results = await measureVariants(
     rounds,
     {
-      ceiling: () => measure(place, 'due', ceiling, { work }),
-      'engine, 1 run': () => measure(place, 'due', engine(1, work), { work }),
-      'engine, 2 runs': () => measure(place, 'due', engine(2, work), { work }),
+      ceiling: () => measureVariant(databases, 'due', ceiling, { work }),
+      'engine, 1 run': () => measureVariant(databases, 'due', toEngineVariant(1, work), { work }),
+      'engine, 2 runs': () => measureVariant(databases, 'due', toEngineVariant(2, work), { work }),
     },
-    say,
+    log,
   );
-  const top = rateOf(results.get('ceiling'));
+  const top = computeRate(results.get('ceiling'));
   const rows = [...results].map(([variant, all]) =>
-    rowOf(variant, all, { to_ceiling: rateOf(all) / top }, 'reminder'),
+    toRow(variant, all, { to_ceiling: computeRate(all) / top }, 'reminder'),
   );
-  await place.template('idle', (client) => build(client, subscriptions, 0));
+  await databases.template('idle', (client) => build(client, subscriptions, 0));
   const variant = `idle tick, ${subscriptions} trials`;
-  return [...rows, await measureTick(place, 'idle', variant, work.worker)];
+  return [...rows, await measureTick(databases, 'idle', variant, work.worker)];
 }
 
 export const benchmark: Benchmark = {
-  says: 'reminders of trials against one statement, and an idle tick with a million of them',
+  description: 'reminders of trials against one statement, and an idle tick with a million of them',
   run: reminders,
 };

@@ -1,8 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { benchNow, buildBook } from './book.ts';
-import { engine, measure, rateOf, rowOf, takeTurns, type Variant } from './measure.ts';
-import { openPlace, using } from './place.ts';
-import { renewingBot, rowAtATime } from './row-at-a-time.ts';
+import { benchNow, buildDataset } from './book.ts';
+import {
+  computeRate,
+  measureVariant,
+  measureVariants,
+  toEngineVariant,
+  toRow,
+  type Variant,
+} from './measure.ts';
+import { openBenchDatabases, withClient } from './place.ts';
+import { renewingBot, runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast auto-renewal is, against the fastest that PostgreSQL can do the same writes (one
@@ -14,7 +21,7 @@ const ceilingSql = await readFile(new URL('./ceiling.sql', import.meta.url), 'ut
 
 /** Memory enough that nothing of the statement goes to disk. */
 const ceiling: Variant = (url) =>
-  using(url, async (client) => {
+  withClient(url, async (client) => {
     await client.query("SET work_mem = '256MB'");
     const startedMs = performance.now();
     const { rows } = await client.query(ceilingSql, [new Date(benchNow)]);
@@ -22,48 +29,51 @@ const ceiling: Variant = (url) =>
   });
 
 /** A bot needs minutes for all: a slice is timed, and the engine does the rest untimed. */
-const bot =
+const toBotVariant =
   (max: number, prepared: boolean): Variant =>
   (url) =>
-    using(url, async (client) => {
+    withClient(url, async (client) => {
       const [startedMs, cpu] = [performance.now(), process.cpuUsage()];
-      const changed = await rowAtATime(client, renewingBot, max, prepared);
+      const changed = await runRowByRow(client, renewingBot, max, prepared);
       const { user, system } = process.cpuUsage(cpu);
       return { changed, ms: performance.now() - startedMs, cpuMs: (user + system) / 1_000 };
     });
 
 async function renewal(options: Options): Promise<Row[]> {
-  const { subscriptions, due, rounds, server, say } = options;
+  const { subscriptions, due, rounds, server, log } = options;
   const slice = Math.min(due, 5_000);
-  await using place = await openPlace(server);
-  await place.template('book', (client) => buildBook(client, { subscriptions, due }));
-  say(`built ${subscriptions} subscriptions, ${due} due`);
-  const results = await takeTurns(
+  await using databases = await openBenchDatabases(server);
+  await databases.template('book', (client) => buildDataset(client, { subscriptions, due }));
+  log(`built ${subscriptions} subscriptions, ${due} due`);
+  const results = await measureVariants(
     rounds,
     {
-      ceiling: () => measure(place, 'book', ceiling),
-      'engine, 1 run': () => measure(place, 'book', engine(1)),
-      'engine, 2 runs': () => measure(place, 'book', engine(2)),
-      'row at a time': () => measure(place, 'book', bot(slice, false)),
-      'row at a time, prepared': () => measure(place, 'book', bot(slice, true)),
+      ceiling: () => measureVariant(databases, 'book', ceiling),
+      'engine, 1 run': () => measureVariant(databases, 'book', toEngineVariant(1)),
+      'engine, 2 runs': () => measureVariant(databases, 'book', toEngineVariant(2)),
+      'row at a time': () => measureVariant(databases, 'book', toBotVariant(slice, false)),
+      'row at a time, prepared': () => measureVariant(databases, 'book', toBotVariant(slice, true)),
     },
-    say,
+    log,
   );
-  const [top, bottom] = [rateOf(results.get('ceiling')), rateOf(results.get('row at a time'))];
+  const [top, bottom] = [
+    computeRate(results.get('ceiling')),
+    computeRate(results.get('row at a time')),
+  ];
   const rows = [...results].map(([variant, all]) =>
-    rowOf(variant, all, {
-      to_ceiling: rateOf(all) / top,
-      to_row_at_a_time: rateOf(all) / bottom,
+    toRow(variant, all, {
+      to_ceiling: computeRate(all) / top,
+      to_row_at_a_time: computeRate(all) / bottom,
     }),
   );
   // The engine's memory with a fifth of the work: it must not grow with what is due.
   const fifth = { subscriptions: Math.ceil(subscriptions / 5), due: Math.ceil(due / 5) };
-  await place.template('small', (client) => buildBook(client, fifth));
-  const { measured } = await measure(place, 'small', engine(1));
-  return [...rows, rowOf(`engine, 1 run, ${fifth.due} due`, [measured], {})];
+  await databases.template('small', (client) => buildDataset(client, fifth));
+  const { measured } = await measureVariant(databases, 'small', toEngineVariant(1));
+  return [...rows, toRow(`engine, 1 run, ${fifth.due} due`, [measured], {})];
 }
 
 export const benchmark: Benchmark = {
-  says: 'auto-renewal against one giant statement and against row at a time',
+  description: 'auto-renewal against one giant statement and against row at a time',
   run: renewal,
 };

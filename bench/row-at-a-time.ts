@@ -7,40 +7,44 @@ import { benchNow } from './book.ts';
 // statement is parsed each time, as most drivers do unless told otherwise; or prepared once a
 // connection, which is the best that can be made of it.
 
-export const iso = (at: Date): string => at.toISOString();
-const major = (minor: bigint): string =>
+export const formatIso = (at: Date): string => at.toISOString();
+const formatMajor = (minor: bigint): string =>
   `${minor / 100n}.${(minor % 100n).toString().padStart(2, '0')}`;
 const dayMs = 86_400_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of many statements, whose columns are read once
 export type Row = Record<string, any>;
 
-export type Ask = (
+export type RunQuery = (
   name: string,
   text: string,
   values: readonly unknown[],
 ) => Promise<Row | undefined>;
 
 /** One subscription: whether it was renewed. Ten round trips if it was. */
-async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
-  const owner = await ask('owner', 'SELECT customer_id FROM perennial.subscription WHERE id = $1', [
-    id,
-  ]);
-  const customer = await ask(
+async function renewOne(runQuery: RunQuery, id: bigint, now: Date): Promise<boolean> {
+  const owner = await runQuery(
+    'owner',
+    'SELECT customer_id FROM perennial.subscription WHERE id = $1',
+    [id],
+  );
+  const customer = await runQuery(
     'customer',
     'SELECT * FROM perennial.customer WHERE id = $1 FOR NO KEY UPDATE',
     [owner?.customer_id],
   );
-  const found = await ask('subscription', 'SELECT * FROM perennial.subscription WHERE id = $1', [
-    id,
-  ]);
-  const listed = await ask(
+  const subscription = await runQuery(
+    'subscription',
+    'SELECT * FROM perennial.subscription WHERE id = $1',
+    [id],
+  );
+  const listed = await runQuery(
     'price',
     `SELECT amount_minor FROM perennial.plan_price WHERE plan = $1 AND period_days = $2
      AND currency = $3 AND valid_from <= $4 ORDER BY valid_from DESC LIMIT 1`,
-    [found?.plan, found?.period_days, customer?.currency, now],
+    [subscription?.plan, subscription?.period_days, customer?.currency, now],
   );
-  if (customer === undefined || found === undefined || listed === undefined) return false;
+  if (customer === undefined || subscription === undefined || listed === undefined) return false;
   const { currency, balance_minor: balance } = customer as {
     currency: string;
     balance_minor: bigint;
@@ -49,83 +53,88 @@ async function renewOne(ask: Ask, id: bigint, now: Date): Promise<boolean> {
     plan,
     period_days: days,
     expires_at: endMs,
-  } = found as {
+  } = subscription as {
     plan: string;
     period_days: number;
     expires_at: number;
   };
-  const own = customer.discount_percent as number;
-  const percent = customer.vip ? Math.max(30, own) : own;
+  const discount = customer.discount_percent as number;
+  const percent = customer.vip ? Math.max(30, discount) : discount;
   const price = ((listed.amount_minor as bigint) * BigInt(100 - percent)) / 100n;
-  const of = [customer.id, id];
+  const ids = [customer.id, id];
   const notice = `INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind,
     dedupe_key, params, next_attempt_at, created_at)
     VALUES ($1, $2, 'telegram', $3, $4, $5, $6, $6) ON CONFLICT (dedupe_key) DO NOTHING`;
   if (balance < price) {
     const hourMs = now.getTime() + 3_600_000;
     const next = endMs > now.getTime() ? Math.min(hourMs, endMs) : hourMs;
-    await ask('postpone', 'UPDATE perennial.subscription SET next_try_at = $2 WHERE id = $1', [
+    await runQuery('postpone', 'UPDATE perennial.subscription SET next_try_at = $2 WHERE id = $1', [
       id,
       new Date(next),
     ]);
-    const params = { price: major(price), missing: major(price - balance), currency, plan };
-    const more = { others: null, period_days: days, expires_at: iso(new Date(endMs)) };
-    await ask('notice', notice, [
-      ...of,
+    const params = {
+      price: formatMajor(price),
+      missing: formatMajor(price - balance),
+      currency,
+      plan,
+    };
+    const moreParams = { others: null, period_days: days, expires_at: formatIso(new Date(endMs)) };
+    await runQuery('notice', notice, [
+      ...ids,
       'low_balance',
       `low_balance:${id}:${endMs}`,
-      { ...params, ...more },
+      { ...params, ...moreParams },
       now,
     ]);
     return false;
   }
   const starts = endMs + days * dayMs <= now.getTime() ? now : new Date(endMs);
   const ends = new Date(starts.getTime() + days * dayMs);
-  await ask(
+  await runQuery(
     'debit',
     'UPDATE perennial.customer SET balance_minor = balance_minor - $2 WHERE id = $1',
     [customer.id, price],
   );
-  const entry = await ask(
+  const entry = await runQuery(
     'entry',
     `INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
        idempotency_key, created_at)
      VALUES ($1, -$2::bigint, $3, 'renewal', $4, $5) RETURNING id`,
     [customer.id, price, balance - price, `renewal:${id}:${endMs}`, now],
   );
-  await ask(
+  await runQuery(
     'period',
     `INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
        amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent)
      VALUES ($2, $1, 'renewal', $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-    [...of, plan, starts, ends, price, currency, entry?.id, days, listed.amount_minor, percent],
+    [...ids, plan, starts, ends, price, currency, entry?.id, days, listed.amount_minor, percent],
   );
-  await ask(
+  await runQuery(
     'extend',
     `UPDATE perennial.subscription
      SET expires_at = $2, remind_at = $2::timestamptz - interval '3 days' WHERE id = $1`,
     [id, ends],
   );
-  const params = { amount: major(price), currency, plan, period_days: days };
-  const more = {
-    starts_at: iso(starts),
-    ends_at: iso(ends),
-    balance_after: major(balance - price),
+  const params = { amount: formatMajor(price), currency, plan, period_days: days };
+  const moreParams = {
+    starts_at: formatIso(starts),
+    ends_at: formatIso(ends),
+    balance_after: formatMajor(balance - price),
   };
-  await ask('notice', notice, [
-    ...of,
+  await runQuery('notice', notice, [
+    ...ids,
     'receipt',
     `receipt:${entry?.id}`,
-    { ...params, ...more },
+    { ...params, ...moreParams },
     now,
   ]);
   const detail = {
     ledger_entry_id: `${entry?.id}`,
     amount_minor: `${price}`,
     plan,
-    ends_at: iso(ends),
+    ends_at: formatIso(ends),
   };
-  await ask(
+  await runQuery(
     'event',
     `INSERT INTO perennial.event (customer_id, subject, action, actor, at, detail)
      VALUES ($1, $2, 'renewed', 'bot', $3, $4)`,
@@ -138,33 +147,33 @@ export interface Bot {
   /** SQL of the ids that are due at `$1`, at most `$2` of them. */
   readonly find: string;
   /** Does one; whether anything came of it. */
-  readonly one: (ask: Ask, id: bigint, now: Date) => Promise<boolean>;
+  readonly processOne: (runQuery: RunQuery, id: bigint, now: Date) => Promise<boolean>;
 }
 
 /** Does up to `max` due ones, a commit for a hundred. @returns how many came of it */
-export async function rowAtATime(
+export async function runRowByRow(
   client: pg.Client,
-  { find, one }: Bot,
+  { find, processOne }: Bot,
   max: number,
   prepared: boolean,
 ): Promise<number> {
   const now = new Date(benchNow);
-  const ask: Ask = async (name, text, values) =>
+  const runQuery: RunQuery = async (name, text, values) =>
     (await client.query({ ...(prepared && { name }), text, values: [...values] })).rows[0];
   const { rows } = await client.query(find, [now, max]);
-  let done = 0;
+  let processed = 0;
   for (let at = 0; at < rows.length; at += 100) {
     await client.query('BEGIN');
     for (const { id } of rows.slice(at, at + 100)) {
-      if (await one(ask, id, now)) done += 1;
+      if (await processOne(runQuery, id, now)) processed += 1;
     }
     await client.query('COMMIT');
   }
-  return done;
+  return processed;
 }
 
 export const renewingBot: Bot = {
   find: `SELECT id FROM perennial.subscription WHERE kind = 'paid' AND auto_renew AND state = 'active'
     AND expires_at <= $1::timestamptz + interval '6 hours' ORDER BY expires_at, id LIMIT $2`,
-  one: renewOne,
+  processOne: renewOne,
 };

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
 import type { CredentialId } from '../src/kernel/ids.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
-import { eachInFlight } from '../src/xray/in-flight.ts';
-import { userName } from '../src/xray/names.ts';
-import { using } from './place.ts';
+import { runConcurrently } from '../src/xray/in-flight.ts';
+import { formatUserName } from '../src/xray/names.ts';
+import { withClient } from './place.ts';
 
 // A process that does nothing but send: the users of the books of a URL to each inbound of a node,
 // `sender-run.ts URL ADDRESS TAG …`, for each message the first so many calls, so many in flight.
 
 /** `[calls, in flight]` */
-export type Order = readonly [number, number];
+export type SendOrder = readonly [number, number];
 
 export interface SenderReport {
   readonly ms: number;
@@ -17,29 +17,29 @@ export interface SenderReport {
 }
 
 const [, , url, api, ...tags] = process.argv as [string, string, string, string, ...string[]];
-const ids = await using(url, async (client) => {
+const ids = await withClient(url, async (client) => {
   const { rows } = await client.query('SELECT id FROM perennial.credential ORDER BY id');
   return rows.map(({ id }): CredentialId => id);
 });
 const all = ids.flatMap((id) => tags.map((tag) => ({ id, tag })));
 
-async function send([calls, inFlight]: Order): Promise<SenderReport> {
+async function sendAdds([calls, inFlight]: SendOrder): Promise<SenderReport> {
   const node = connectNode({ api });
-  await node.inbounds({});
-  const [begunMs, before] = [performance.now(), process.cpuUsage()];
-  await eachInFlight(all.slice(0, calls), inFlight, async ({ id, tag }) => {
-    const user = { name: userName('perennial', id), id, flow: '' } as const;
+  await node.readInbounds({});
+  const [startedMs, before] = [performance.now(), process.cpuUsage()];
+  await runConcurrently(all.slice(0, calls), inFlight, async ({ id, tag }) => {
+    const user = { name: formatUserName('perennial', id), id, flow: '' } as const;
     // Long enough for a machine that has other things to do.
     await node.addUser(tag, user, { deadlineMs: 60_000 });
   });
   const { user, system } = process.cpuUsage(before);
-  const report = { ms: performance.now() - begunMs, cpuMs: (user + system) / 1_000 };
+  const report = { ms: performance.now() - startedMs, cpuMs: (user + system) / 1_000 };
   node.close();
   return report;
 }
 
 process.on('message', async (message) => {
-  process.send?.(await send(JSON.parse(message as string) as Order));
+  process.send?.(await sendAdds(JSON.parse(message as string) as SendOrder));
 });
 process.send?.('ready');
 await once(process, 'disconnect');

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { openPlace } from './place.ts';
+import { openBenchDatabases } from './place.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // Processor time of short commands, beside a Node that does nothing. The first run of each variant
@@ -15,17 +15,17 @@ const reportCpu = `data:text/javascript,process.on('exit', () => {
   process.stderr.write('\\n' + (user + system) / 1000);
 })`;
 
-async function cpuMsOf(args: readonly string[], url: string): Promise<number> {
+async function measureCpuMs(args: readonly string[], url: string): Promise<number> {
   const { stderr } = await promisify(execFile)(process.execPath, ['--import', reportCpu, ...args], {
     env: { ...process.env, DATABASE_URL: url, PERENNIAL_CONFIG: '' },
   });
   return Number(stderr.split('\n').at(-1));
 }
 
-async function startUp({ rounds, small, server, say }: Options): Promise<Row[]> {
-  await using place = await openPlace(server);
-  await place.template('customers', async () => undefined);
-  const url = await place.copy('customers', 'shown', '');
+async function startUp({ rounds, small, server, log }: Options): Promise<Row[]> {
+  await using databases = await openBenchDatabases(server);
+  await databases.template('customers', async () => undefined);
+  const url = await databases.copy('customers', 'shown', '');
   await promisify(execFile)(process.execPath, [bin, 'customer', 'create', '1'], {
     env: { ...process.env, DATABASE_URL: url, PERENNIAL_CONFIG: '' },
   });
@@ -35,12 +35,12 @@ async function startUp({ rounds, small, server, say }: Options): Promise<Row[]> 
     'perennial customer show': [bin, 'customer', 'show', '1'],
   };
   const all = new Map(Object.keys(variants).map((variant) => [variant, [] as number[]]));
-  for (const args of Object.values(variants)) await cpuMsOf(args, url);
+  for (const args of Object.values(variants)) await measureCpuMs(args, url);
   for (let run = 1; run <= (small ? 1 : rounds * runsPerRound); run += 1) {
     for (const [variant, args] of Object.entries(variants)) {
-      const cpuMs = await cpuMsOf(args, url);
+      const cpuMs = await measureCpuMs(args, url);
       all.get(variant)?.push(cpuMs);
-      say(`run ${run}, ${variant}: ${Math.round(cpuMs)} ms`);
+      log(`run ${run}, ${variant}: ${Math.round(cpuMs)} ms`);
     }
   }
   const emptyMs = median(all.get('an empty Node') ?? []);
@@ -52,6 +52,6 @@ async function startUp({ rounds, small, server, say }: Options): Promise<Row[]> 
 }
 
 export const benchmark: Benchmark = {
-  says: 'processor time of --help and of customer show, against an empty Node',
+  description: 'processor time of --help and of customer show, against an empty Node',
   run: startUp,
 };

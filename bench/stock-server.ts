@@ -3,7 +3,7 @@ import { appendFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
-import { giveTo, runAs, serverAccount } from '../src/db/embedded/account.ts';
+import { changeOwner, ensureServerAccount, runAs } from '../src/db/embedded/account.ts';
 import type { Binaries } from '../src/db/embedded/binaries.ts';
 import { startCluster, stopCluster } from '../src/db/embedded/cluster.ts';
 
@@ -34,7 +34,7 @@ export interface StockServer {
 }
 
 /** The place of the server and what does not change a plan. All else is the default. */
-function stockSettings(port: number, statistics: boolean): string {
+function formatStockSettings(port: number, statistics: boolean): string {
   const lines = [
     `port = ${port}`,
     "listen_addresses = '127.0.0.1'",
@@ -52,20 +52,21 @@ function stockSettings(port: number, statistics: boolean): string {
 export async function startStock({ statistics }: { statistics: boolean }): Promise<StockServer> {
   const binaries = await findStock();
   if (binaries === undefined) throw new Error(stockMissing);
-  const account = await serverAccount();
+  const account = await ensureServerAccount();
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-stock-'));
-  await giveTo(account, dataDir);
+  await changeOwner(account, dataDir);
   const folder = join(dataDir, 'postgres');
   await mkdir(folder, { mode: 0o700 });
-  await giveTo(account, folder);
-  const made = await runAs(account, binaries.initdb, [
+  await changeOwner(account, folder);
+  const result = await runAs(account, binaries.initdb, [
     ...[`--pgdata=${folder}`, '--username=postgres', '--auth=trust', '--encoding=UTF8'],
     ...['--locale=C.UTF-8', '--no-instructions', '--no-sync'],
   ]);
-  if (made.code !== 0) throw new Error(`initdb of PostgreSQL ${binaries.major}: ${made.output}`);
+  if (result.code !== 0)
+    throw new Error(`initdb of PostgreSQL ${binaries.major}: ${result.output}`);
   await appendFile(join(folder, 'postgresql.conf'), "include 'perennial.conf'\n");
   const cluster = { folder, binaries, account };
-  const port = await startCluster(cluster, (chosen) => stockSettings(chosen, statistics));
+  const port = await startCluster(cluster, (chosen) => formatStockSettings(chosen, statistics));
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     major: binaries.major,
@@ -77,10 +78,10 @@ export async function startStock({ statistics }: { statistics: boolean }): Promi
 }
 
 /** Makes every table of the program one that was never analyzed or vacuumed. */
-export async function forgetStatistics(client: pg.Client): Promise<void> {
-  const ours = "relnamespace = 'perennial'::regnamespace AND relkind IN ('r', 'i')";
+export async function clearStatistics(client: pg.Client): Promise<void> {
+  const filter = "relnamespace = 'perennial'::regnamespace AND relkind IN ('r', 'i')";
   await client.query(`DELETE FROM pg_statistic WHERE starelid IN
-    (SELECT oid FROM pg_class WHERE ${ours})`);
+    (SELECT oid FROM pg_class WHERE ${filter})`);
   await client.query(`UPDATE pg_class SET reltuples = -1, relpages = 0, relallvisible = 0
-    WHERE ${ours}`);
+    WHERE ${filter}`);
 }

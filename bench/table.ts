@@ -12,7 +12,7 @@ export interface Options {
   /** Which PostgreSQL it runs on. */
   readonly server: ServerKind;
   /** Progress, for a person. */
-  readonly say: (line: string) => void;
+  readonly log: (line: string) => void;
 }
 
 /** One line of the result; numbers are shown with the digits that mean something. */
@@ -21,7 +21,7 @@ export type Row = { readonly variant: string } & Readonly<
 >;
 
 export interface Benchmark {
-  readonly says: string;
+  readonly description: string;
   run(options: Options): Promise<Row[]>;
 }
 
@@ -38,7 +38,7 @@ export function quantile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
-const shown = (value: string | number | undefined): string => {
+const formatCell = (value: string | number | undefined): string => {
   if (value === undefined) return '';
   if (typeof value === 'string') return value;
   return Number.isInteger(value) || Math.abs(value) >= 100
@@ -47,14 +47,14 @@ const shown = (value: string | number | undefined): string => {
 };
 
 /** Columns that a slower server changes. Of the others, the ratio means nothing. */
-const compared = ['rate', 'seconds', 'tick_ms'] as const;
+const comparedColumns = ['rate', 'seconds', 'tick_ms'] as const;
 
 /** The rows of the stock server, each with the ratio of its time or rate to the tuned one's. */
 export function withRatios(tuned: readonly Row[], stock: readonly Row[]): Row[] {
   return stock.flatMap((row) => {
     const other = tuned.find(({ variant }) => variant === row.variant);
     if (other === undefined) return [row];
-    const column = compared.find((name) => typeof row[name] === 'number');
+    const column = comparedColumns.find((name) => typeof row[name] === 'number');
     const ratio = column === undefined ? undefined : Number(row[column]) / Number(other[column]);
     const named = (one: Row, server: string) => ({ ...one, variant: `${one.variant}, ${server}` });
     return [named(other, 'tuned'), { ...named(row, 'stock'), stock_to_tuned: ratio }];
@@ -62,9 +62,9 @@ export function withRatios(tuned: readonly Row[], stock: readonly Row[]): Row[] 
 }
 
 /** Rows as text, a column for each name that any of them has. */
-export function tableOf(rows: readonly Row[]): string {
+export function formatTable(rows: readonly Row[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const lines = [names, ...rows.map((row) => names.map((name) => shown(row[name])))];
+  const lines = [names, ...rows.map((row) => names.map((name) => formatCell(row[name])))];
   const widths = names.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
   const padded = (cell: string, at: number): string =>
     at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0);

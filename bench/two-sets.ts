@@ -1,41 +1,41 @@
 import type pg from 'pg';
 import type { CredentialId } from '../src/kernel/ids.ts';
-import type { Kind } from '../src/workers/reconcile-xray-state/rule.ts';
-import { readUserName } from '../src/xray/names.ts';
+import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
+import { tryParseUserName } from '../src/xray/names.ts';
 import type { NodeApi } from '../src/xray/port.ts';
-import { crowdNode } from './crowd.ts';
+import { driftedNode } from './crowd.ts';
 
 // The comparison as one would write it first: who may connect in one Set, who is on the node in
 // another. The same node's answer, read by the same client; the books by a cursor.
 
-async function wantedOf(client: pg.Client): Promise<Set<CredentialId>> {
-  const wanted = new Set<CredentialId>();
+async function readEntitled(client: pg.Client): Promise<Set<CredentialId>> {
+  const entitled = new Set<CredentialId>();
   await client.query('BEGIN');
   await client.query(`DECLARE wanted NO SCROLL CURSOR FOR SELECT c.id FROM perennial.credential c
     JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
     JOIN perennial.plan p ON p.key = s.plan
-    JOIN perennial.node n ON n.id = '${crowdNode.id}' AND p.groups && n.groups
+    JOIN perennial.node n ON n.id = '${driftedNode.id}' AND p.groups && n.groups
     WHERE c.retired_at IS NULL`);
   for (;;) {
     const { rows } = await client.query({ text: 'FETCH 10000 FROM wanted', rowMode: 'array' });
     if (rows.length === 0) break;
-    for (const [id] of rows as [CredentialId][]) wanted.add(id);
+    for (const [id] of rows as [CredentialId][]) entitled.add(id);
   }
   await client.query('COMMIT');
-  return wanted;
+  return entitled;
 }
 
 /** How many of each kind. */
 export async function compareInSets(
   client: pg.Client,
   node: NodeApi,
-): Promise<Record<Kind, number>> {
+): Promise<Record<DriftKind, number>> {
   const listed = new Set<CredentialId>();
   const foreign: CredentialId[] = [];
   const found = { missing: 0, unwanted: 0, different: 0, unknown: 0, conflict: 0 };
-  for await (const slice of node.listUsers(crowdNode.inbound)) {
+  for await (const slice of node.listUsers(driftedNode.inbound)) {
     for (const { name, id, flow } of slice) {
-      const ours = readUserName(name, crowdNode.installation);
+      const ours = tryParseUserName(name, driftedNode.installation);
       if (ours === undefined) {
         if (id !== undefined) foreign.push(id);
         continue;
@@ -44,18 +44,18 @@ export async function compareInSets(
       if (id !== ours || flow !== 'xtls-rprx-vision') found.different += 1;
     }
   }
-  const wanted = await wantedOf(client);
-  for (const id of wanted) if (!listed.has(id)) found.missing += 1;
-  const extra = [...listed].filter((id) => !wanted.has(id));
-  const known = async (ids: readonly CredentialId[]): Promise<number> => {
+  const entitled = await readEntitled(client);
+  for (const id of entitled) if (!listed.has(id)) found.missing += 1;
+  const extra = [...listed].filter((id) => !entitled.has(id));
+  const countKnown = async (ids: readonly CredentialId[]): Promise<number> => {
     const { rows } = await client.query(
       'SELECT count(*)::int FROM perennial.credential WHERE id = ANY($1::uuid[])',
       [ids],
     );
     return rows[0].count;
   };
-  found.unwanted = await known(extra);
+  found.unwanted = await countKnown(extra);
   found.unknown = extra.length - found.unwanted;
-  found.conflict = await known(foreign);
+  found.conflict = await countKnown(foreign);
   return found;
 }

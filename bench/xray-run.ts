@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connectNode } from '../src/xray/grpc/client.ts';
 import {
-  contractInbounds,
+  createContractInbounds,
+  createServerConfig,
+  createXrayProcess,
   findXray,
   freePort,
-  serverConfig,
   type XrayProcess,
-  xrayProcess,
 } from '../test/xray/real-xray.ts';
 
 // As `nodes-run.ts`, with real nodes: `xray-run.ts COUNT TAG …`. Each has the contract's inbounds.
@@ -17,15 +17,18 @@ if ('missing' in found) throw new Error(found.missing);
 const nodes: { readonly api: string; readonly server: XrayProcess }[] = [];
 for (let at = 0; at < Number(count); at += 1) {
   const api = `127.0.0.1:${await freePort()}`;
-  const server = xrayProcess(found.path, serverConfig(api, await contractInbounds()));
+  const server = createXrayProcess(
+    found.path,
+    createServerConfig(api, await createContractInbounds()),
+  );
   await server.start();
   nodes.push({ api, server });
 }
 process.on('message', async (message) => {
-  const [what, at] = (message as string).split(' ');
+  const [command, at] = (message as string).split(' ');
   const node = nodes[Number(at)];
   if (node === undefined) throw new Error(`no node ${at}`);
-  if (what === 'restart') {
+  if (command === 'restart') {
     await node.server.kill();
     await node.server.start();
   }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { generateBook } from '../src/demo/book.ts';
+import { generateTestData } from '../src/demo/book.ts';
 import { parseInstant } from '../src/kernel/instant.ts';
-import { headText, lineText } from '../src/transfer/written.ts';
+import { formatHeader, formatLine } from '../src/transfer/written.ts';
 
 // Writes a book to stdout. The one in this folder is
 //   node examples/generate-book.ts --customers 10000 --seed 1 --now 2026-11-24T00:00:00Z
@@ -14,14 +14,14 @@ const { values } = parseArgs({
   },
 });
 
-const book = generateBook({
+const book = generateTestData({
   customers: Number(values.customers),
   seed: Number(values.seed),
   now: parseInstant(values.now, '--now'),
 });
 
-process.stdout.write(headText('csv'));
+process.stdout.write(formatHeader('csv'));
 for (const line of book) {
-  if (process.stdout.write(lineText('csv', line))) continue;
+  if (process.stdout.write(formatLine('csv', line))) continue;
   await new Promise((resolve) => process.stdout.once('drain', resolve));
 }

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { openApiOf } from '../src/http/openapi.ts';
+import { createOpenApiDocument } from '../src/http/openapi.ts';
 import { routes } from '../src/http/routes/index.ts';
 
 // Writes the reference at the end of docs/api.md (`npm run docs:api`). Its source is the OpenAPI
@@ -16,26 +16,26 @@ interface Operation {
   readonly responses: Record<string, { content?: { 'application/json'?: { schema: Json } } }>;
 }
 
-const document = openApiOf(routes) as {
+const document = createOpenApiDocument(routes) as {
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Json> };
 };
 
 /** The schema behind a reference to a component. */
-function resolved(schema: Json): Json {
+function resolveSchema(schema: Json): Json {
   const { $ref } = schema as { $ref?: string };
   if ($ref === undefined) return schema;
   return document.components.schemas[$ref.replace('#/components/schemas/', '')] ?? {};
 }
 
 /** A schema in words: `text`, `"on" \| "off"`, `[{id, plan}]`. */
-function typeOf(given: Json): string {
-  const schema = resolved(given);
+function formatType(reference: Json): string {
+  const schema = resolveSchema(reference);
   const {
     type,
     enum: choices,
-    anyOf: some,
-    const: only,
+    anyOf: alternatives,
+    const: constant,
     items,
     properties,
   } = schema as {
@@ -46,12 +46,12 @@ function typeOf(given: Json): string {
     items?: Json;
     properties?: Record<string, Json>;
   };
-  if (only !== undefined) return JSON.stringify(only);
+  if (constant !== undefined) return JSON.stringify(constant);
   if (choices !== undefined) return choices.map((choice) => JSON.stringify(choice)).join(' \\| ');
-  if (some !== undefined) return some.map(typeOf).join(' \\| ');
+  if (alternatives !== undefined) return alternatives.map(formatType).join(' \\| ');
   switch (type) {
     case 'array':
-      return `[${typeOf(items ?? {})}]`;
+      return `[${formatType(items ?? {})}]`;
     case 'object':
       return properties === undefined ? 'object' : `{${Object.keys(properties).join(', ')}}`;
     case 'string':
@@ -63,50 +63,50 @@ function typeOf(given: Json): string {
   }
 }
 
-const row = (name: string, where: string, schema: Json, required: boolean): string =>
-  `| \`${name}\` | ${where} | ${typeOf(schema)} | ${required ? 'yes' : ''} | ${schema.description ?? resolved(schema).description ?? ''} |`;
+const formatRow = (name: string, location: string, schema: Json, required: boolean): string =>
+  `| \`${name}\` | ${location} | ${formatType(schema)} | ${required ? 'yes' : ''} | ${schema.description ?? resolveSchema(schema).description ?? ''} |`;
 
-function bodyRows(schema: Json, where: string): string[] {
-  const { properties = {}, required = [] } = resolved(schema) as {
+function formatBodyRows(schema: Json, location: string): string[] {
+  const { properties = {}, required = [] } = resolveSchema(schema) as {
     properties?: Record<string, Json>;
     required?: string[];
   };
   return Object.entries(properties).map(([name, inner]) =>
-    row(name, where, inner, required.includes(name)),
+    formatRow(name, location, inner, required.includes(name)),
   );
 }
 
-function section(method: string, path: string, operation: Operation): string {
-  const [status = '200', done] = Object.entries(operation.responses)[0] ?? [];
-  const taken = [
+function formatSection(method: string, path: string, operation: Operation): string {
+  const [status = '200', success] = Object.entries(operation.responses)[0] ?? [];
+  const fieldRows = [
     ...operation.parameters.map((parameter) =>
-      row(
+      formatRow(
         parameter.name,
         parameter.in,
         { ...(parameter.schema as Json), description: parameter.description },
         parameter.required,
       ),
     ),
-    ...bodyRows(operation.requestBody?.content['application/json'].schema ?? {}, 'body'),
+    ...formatBodyRows(operation.requestBody?.content['application/json'].schema ?? {}, 'body'),
   ];
-  const answer = typeOf(done?.content?.['application/json']?.schema ?? {});
+  const responseType = formatType(success?.content?.['application/json']?.schema ?? {});
   const table =
-    taken.length === 0
+    fieldRows.length === 0
       ? []
-      : ['', '| field | in | type | required | meaning |', '|---|---|---|---|---|', ...taken];
+      : ['', '| field | in | type | required | meaning |', '|---|---|---|---|---|', ...fieldRows];
   return [
     `#### ${method.toUpperCase()} ${path}`,
     '',
     `${operation.summary}. ${operation.description.replaceAll('\n\n', ' ')}`,
     ...table,
     '',
-    `Answers ${status}: \`${answer}\``,
+    `Answers ${status}: \`${responseType}\``,
     '',
   ].join('\n');
 }
 
 /** The reference as Markdown. */
-export function reference(): string {
+export function formatReference(): string {
   const all = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
@@ -114,7 +114,9 @@ export function reference(): string {
   return tags
     .map((tag) => {
       const own = all.filter(({ operation }) => operation.tags[0] === tag);
-      const sections = own.map(({ path, method, operation }) => section(method, path, operation));
+      const sections = own.map(({ path, method, operation }) =>
+        formatSection(method, path, operation),
+      );
       return `### ${tag}\n\n${sections.join('\n')}`;
     })
     .join('\n')
@@ -124,12 +126,12 @@ export function reference(): string {
 const mark = '<!-- made by: npm run docs:api -->';
 
 /** docs/api.md with the reference as it is now. */
-export function withReference(text: string): string {
+export function replaceReference(text: string): string {
   const [head = ''] = text.split(mark);
-  return `${head}${mark}\n\n${reference()}\n`;
+  return `${head}${mark}\n\n${formatReference()}\n`;
 }
 
 if (import.meta.main) {
   const path = 'docs/api.md';
-  writeFileSync(path, withReference(readFileSync(path, 'utf8')));
+  writeFileSync(path, replaceReference(readFileSync(path, 'utf8')));
 }

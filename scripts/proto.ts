@@ -19,7 +19,7 @@ export interface Codec {
   readonly 'wire.d.ts': string;
 }
 
-export function generate(): Codec {
+export function generateCodec(): Codec {
   const temporary = mkdtempSync(join(tmpdir(), 'perennial-proto-'));
   const run = (program: string, ...args: string[]): string => {
     const path = new URL(`../node_modules/protobufjs-cli/bin/${program}`, import.meta.url).pathname;
@@ -40,6 +40,8 @@ export function generate(): Codec {
 }
 
 if (import.meta.main) {
-  for (const [name, text] of Object.entries(generate())) writeFileSync(join(folder, name), text);
+  for (const [name, text] of Object.entries(generateCodec()))
+    writeFileSync(join(folder, name), text);
 }
-export const committed = (name: keyof Codec): string => readFileSync(join(folder, name), 'utf8');
+export const readCommitted = (name: keyof Codec): string =>
+  readFileSync(join(folder, name), 'utf8');

@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { settingsOf } from './config.ts';
+import { toWorkerSettings } from './config.ts';
 import { readServerTime } from './db/clock.ts';
 import type { Db } from './db/connect.ts';
 import { wakeChannel } from './db/wake.ts';
@@ -7,8 +7,8 @@ import { openDelivery } from './delivery.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import { stopwatch } from './kernel/stopwatch.ts';
 import type { Log } from './log.ts';
-import { openQueue, type RunEnd, type Runnable } from './queue.ts';
-import { sayer } from './trouble.ts';
+import { openQueue, type RunEnd, type RunnableWorker } from './queue.ts';
+import { throttledLogger } from './trouble.ts';
 import { startCouriers } from './workers/deliver-notifications/couriers.ts';
 import { requireOnlyAccount } from './workers/deliver-notifications/post.ts';
 import { workers as allWorkers, type Worker } from './workers/index.ts';
@@ -22,7 +22,7 @@ import { connectNode } from './xray/grpc/client.ts';
 // keepers of the nodes and the couriers of the bots that this process got.
 
 /** Of the 10 s in which a service has to end, what its runs get to end their batch. */
-const graceMs = 6 * secondMs;
+const stopGraceMs = 6 * secondMs;
 
 export interface Service {
   readonly workers: readonly string[];
@@ -30,7 +30,7 @@ export interface Service {
 }
 
 /** The books that a service works on, opened and checked; it does not close them. */
-export interface ServiceBooks {
+export interface ServiceDatabase {
   readonly config: Config;
   readonly db: Db;
   readonly url: string;
@@ -39,67 +39,77 @@ export interface ServiceBooks {
 }
 
 /** Starts the workers and the keepers. Returns when each worker may run. */
-export async function startWorkers(
-  books: ServiceBooks,
+export async function startService(
+  database: ServiceDatabase,
   log: Log,
   workers: readonly Worker[] = allWorkers,
 ): Promise<Service> {
   // Before anything starts: a text that is wrong is told at the start.
-  const delivery = openDelivery(books.config, log);
-  await requireOnlyAccount(books.db, delivery.channels);
-  const replica = openReplica(books.url);
-  const { isClockRight } = books;
+  const delivery = openDelivery(database.config, log);
+  await requireOnlyAccount(database.db, delivery.channels);
+  const replica = openReplica(database.url);
+  const { isClockRight } = database;
   const clock = isClockRight === undefined ? {} : { isClockRight };
   const queue = await openQueue({
-    url: books.url,
-    workers: workers.map((worker) => runnable(worker, books, replica, log)),
+    url: database.url,
+    workers: workers.map((worker) => toRunnable(worker, database, replica, log)),
     wakeChannel,
-    serverTime: () => readServerTime(books.db),
+    serverTime: () => readServerTime(database.db),
     log,
     ...clock,
   });
-  const { url, db } = books;
-  const say = sayer(log);
+  const { url, db } = database;
+  const logError = throttledLogger(log);
   const watchdog = startWatchdog({
     url,
     workers: workers.map((worker) => ({
       name: worker.name,
-      everyMs: settingsOf(books.config, worker).everyMs,
+      everyMs: toWorkerSettings(database.config, worker).everyMs,
     })),
-    onError: (error) => say(error, 'watchdog'),
+    onError: (error) => logError(error, 'watchdog'),
   });
   const keepers = startKeepers({ url, db, connect: connectNode, log });
   const couriers = startCouriers({ url, db, replica, ...delivery, log, ...clock });
   return {
     workers: [...workers.map((worker) => worker.name), 'keep-node', 'deliver-notifications'],
     async stop() {
-      await Promise.all([queue.stop(graceMs), keepers.stop(), couriers.stop(), watchdog.stop()]);
+      await Promise.all([
+        queue.stop(stopGraceMs),
+        keepers.stop(),
+        couriers.stop(),
+        watchdog.stop(),
+      ]);
       await replica.close();
     },
   };
 }
 
-function runnable(worker: Worker, books: ServiceBooks, replica: Replica, log: Log): Runnable {
-  const { everyMs, batchMax, budgetMs } = settingsOf(books.config, worker);
+function toRunnable(
+  worker: Worker,
+  database: ServiceDatabase,
+  replica: Replica,
+  log: Log,
+): RunnableWorker {
+  const { everyMs, batchMax, budgetMs } = toWorkerSettings(database.config, worker);
   const { nextDue } = worker;
   return {
     name: worker.name,
     everyMs,
     // Whole batches, each within its statement time-outs, may outlast the budget.
-    longestMs: budgetMs + 10 * minuteMs,
-    ...(nextDue === undefined ? {} : { nextDue: (after) => nextDue(books.db, after) }),
+    runMaxMs: budgetMs + 10 * minuteMs,
+    ...(nextDue === undefined ? {} : { nextDue: (after) => nextDue(database.db, after) }),
     async run(signal) {
       const elapsedMs = stopwatch();
-      const { db } = books;
+      const { db } = database;
       const row = await worker.run({ db, replica, batchMax, budgetMs, signal, elapsedMs, log });
-      tell(log, row, elapsedMs());
-      return endOf(row);
+      logRun(log, row, elapsedMs());
+      return toRunEnd(row);
     },
   };
 }
 
 /** A run that found nothing is not worth a line, as it isn't worth a record. */
-function tell(log: Log, row: RunRow, tookMs: number): void {
+function logRun(log: Log, row: RunRow, tookMs: number): void {
   const { id, worker, outcome, examined, changed, failed, detail } = row;
   const level = outcome === 'success' && examined === 0n ? 'debug' : 'info';
   const counts = { examined: Number(examined), changed: Number(changed), failed: Number(failed) };
@@ -108,7 +118,7 @@ function tell(log: Log, row: RunRow, tookMs: number): void {
 }
 
 /** What follows on a run. */
-function endOf(row: RunRow): RunEnd {
+function toRunEnd(row: RunRow): RunEnd {
   switch (row.outcome) {
     case 'failed':
       return row.detail.kind === 'transient' ? 'try-again' : 'failed';

@@ -10,8 +10,8 @@ import type { fileSchema } from './config-schema.ts';
 const readableByAll = 0o004;
 
 const isReadableByAll = (path: string): boolean => {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found?.isFile() === true && (found.mode & readableByAll) !== 0;
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() === true && (stats.mode & readableByAll) !== 0;
 };
 
 /** Between the user and the host, or as a parameter. */
@@ -19,18 +19,18 @@ const hasPassword = (url: string | undefined): boolean =>
   /:\/\/[^/]*:.*@|[?&]password=/.test(url ?? '');
 
 /** @returns one sentence for each file, with the command that helps */
-export function exposedFiles(
+export function findExposedFiles(
   path: string,
   source: string,
   file: z.output<typeof fileSchema>,
 ): string[] {
   const { database, telegram, email, http, nodes = [] } = file;
-  const plain: readonly (readonly [place: string, secret: string | undefined])[] = [
+  const secrets: readonly (readonly [place: string, secret: string | undefined])[] = [
     ['telegram.token', telegram?.token],
     ['email.url', hasPassword(email?.url) ? email?.url : undefined],
     ['database', hasPassword(database) ? database : undefined],
   ];
-  const places = plain
+  const places = secrets
     .filter(([, secret]) => secret !== undefined && secret !== '' && source.includes(secret))
     .map(([place]) => place);
   const keys: readonly (readonly [place: string, name: string | undefined])[] = [
@@ -43,12 +43,12 @@ export function exposedFiles(
   const exposed = [
     ...(places.length > 0 && isReadableByAll(path) ? [{ path, what: places.join(', ') }] : []),
     ...keys
-      .map(([what, name]) => ({ what, path: name && resolve(dirname(path), name) }))
+      .map(([settings, name]) => ({ what: settings, path: name && resolve(dirname(path), name) }))
       .filter((key): key is { what: string; path: string } => !!key.path)
       .filter((key) => isReadableByAll(key.path)),
   ];
   return exposed.map(
-    (one) =>
-      `${one.path}: every user of this machine can read this file with a secret (${one.what}); run "chmod o-r ${one.path}"`,
+    (entry) =>
+      `${entry.path}: every user of this machine can read this file with a secret (${entry.what}); run "chmod o-r ${entry.path}"`,
   );
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
-import { readConfig } from './config.ts';
+import { parseConfig } from './config.ts';
 import { fileSchema } from './config-schema.ts';
 
 test('all faults are reported at once, in the order of their lines', () => {
@@ -29,7 +29,7 @@ workers:
 `;
   const refused = (): string => {
     try {
-      readConfig(text, 'shop.yaml', {}, ['auto-renewal']);
+      parseConfig(text, 'shop.yaml', {}, ['auto-renewal']);
       return 'nothing';
     } catch (error) {
       return (error as Error).message;
@@ -56,40 +56,43 @@ test.each([
     `a: &a [${'x,'.repeat(200)}]\nb: &b [${'*a,'.repeat(200)}]\nc: [${'*b,'.repeat(200)}]`,
   ],
 ])('an alias %s is refused as a fault of the file', (_, text) => {
-  expect(() => readConfig(text, 'shop.yaml')).toThrow(/^shop\.yaml: is not YAML \(an alias/);
+  expect(() => parseConfig(text, 'shop.yaml')).toThrow(/^shop\.yaml: is not YAML \(an alias/);
 });
 
 test('all faults of YAML are reported at once', () => {
   const text = 'currency: RUB\ncurrency: USD\ndata_dir: a\ndata_dir: b\n';
-  expect(() => readConfig(text, 'shop.yaml')).toThrow(/line 2, .*\n.*line 4, /);
+  expect(() => parseConfig(text, 'shop.yaml')).toThrow(/line 2, .*\n.*line 4, /);
 });
 
 /** Every place of the schema, one of each record and list. */
-function placesOf(schema: z.core.$ZodType, path: readonly (string | number)[] = []): Place[] {
+function toSchemaPaths(
+  schema: z.core.$ZodType,
+  path: readonly (string | number)[] = [],
+): SchemaPath[] {
   const { def } = schema._zod as { def: z.core.$ZodTypes['_zod']['def'] };
   switch (def.type) {
     case 'object':
       return Object.entries(def.shape).flatMap(([key, inner]) => [
         [...path, key],
-        ...placesOf(inner, [...path, key]),
+        ...toSchemaPaths(inner, [...path, key]),
       ]);
     case 'record':
-      return [[...path, secretKey], ...placesOf(def.valueType, [...path, 'x'])];
+      return [[...path, secretKey], ...toSchemaPaths(def.valueType, [...path, 'x'])];
     case 'array':
-      return [[...path, 0], ...placesOf(def.element, [...path, 0])];
+      return [[...path, 0], ...toSchemaPaths(def.element, [...path, 0])];
     case 'union':
-      return def.options.flatMap((option) => placesOf(option, path));
+      return def.options.flatMap((option) => toSchemaPaths(option, path));
     case 'pipe':
-      return placesOf(def.in, path);
+      return toSchemaPaths(def.in, path);
     case 'optional':
     case 'default':
-      return placesOf(def.innerType, path);
+      return toSchemaPaths(def.innerType, path);
     default:
       return [];
   }
 }
 
-type Place = readonly (string | number)[];
+type SchemaPath = readonly (string | number)[];
 const secretKey = 'the secret is the key';
 
 test.each([
@@ -100,17 +103,22 @@ test.each([
   ['https://t.me/x?token=geheimgeheim'],
   ['-----BEGIN PRIVATE KEY-----\nMIIgeheim\n-----END PRIVATE KEY-----'],
 ])('a secret like %s is printed at no place of the file, nor as a key', (secret) => {
-  const places = [...placesOf(fileSchema), ['unknown'], ['nodes', 0, 'link', 'pbk'], [secretKey]];
-  expect(places.length).toBeGreaterThan(90);
+  const schemaPaths = [
+    ...toSchemaPaths(fileSchema),
+    ['unknown'],
+    ['nodes', 0, 'link', 'pbk'],
+    [secretKey],
+  ];
+  expect(schemaPaths.length).toBeGreaterThan(90);
   let faults = 0;
-  for (const place of places) {
+  for (const place of schemaPaths) {
     const value = place.reduceRight<unknown>(
       (inner, step) =>
         step === 0 ? [inner] : step === secretKey ? { [secret]: 1 } : { [step]: inner },
       secret,
     );
     try {
-      readConfig(stringify(value), 'shop.yaml');
+      parseConfig(stringify(value), 'shop.yaml');
     } catch (error) {
       faults += 1;
       expect((error as Error).message, place.join('.')).not.toMatch(/geheim/);
@@ -130,7 +138,7 @@ ${node('nl-1', 'h:1')}
 ${node('nl-2', 'h:1')}
 ${node('nl-1', 'h:3', ', port: 5')}
 `;
-  const read = () => readConfig(text, 'shop.yaml');
+  const read = () => parseConfig(text, 'shop.yaml');
   expect(read).toThrow(
     expect.objectContaining({
       code: 'bad_config',
@@ -149,9 +157,9 @@ ${node('nl-1', 'h:3', ', port: 5')}
 });
 
 test('a file of two documents or in UTF-16 is refused with one sentence', () => {
-  const read = (text: string) => () => readConfig(text, 'shop.yaml');
-  const several = /^shop\.yaml: has several YAML documents \("---"\); expected one$/;
-  expect(read('currency: RUB\n---\ncurrency: USD\n')).toThrow(several);
+  const read = (text: string) => () => parseConfig(text, 'shop.yaml');
+  const faultText = /^shop\.yaml: has several YAML documents \("---"\); expected one$/;
+  expect(read('currency: RUB\n---\ncurrency: USD\n')).toThrow(faultText);
   for (const mark of ['', '\ufeff']) {
     const bytes = Buffer.from(`${mark}currency: RUB\n`, 'utf16le').toString('utf8');
     expect(read(bytes)).toThrow(/^shop\.yaml: is not text in UTF-8; save the file as UTF-8$/);

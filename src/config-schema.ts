@@ -1,19 +1,19 @@
 import { z } from 'zod';
-import { isNoFlow, linkFlows } from './kernel/flow.ts';
-import { dayMs, hourMs, readDurationMs } from './kernel/instant.ts';
+import { linkFlows, notAFlowText } from './kernel/flow.ts';
+import { dayMs, hourMs, tryParseDurationMs } from './kernel/instant.ts';
 import { isCurrency } from './kernel/money.ts';
-import { isNetwork, isNoNetwork } from './kernel/network.ts';
-import { isNoAddress, nodePlace } from './kernel/node-address.ts';
+import { isNetwork, notANetworkText } from './kernel/network.ts';
+import { notAnAddressText, tryParseEndpoint } from './kernel/node-address.ts';
 import { isTimeZone } from './kernel/time-zone.ts';
 
 // What may stand in the configuration, and how it is said when something else does.
 
 /** Longer than any of them makes sense, and short enough that every moment stays one. */
-const durationMax = 3_660 * dayMs;
+const durationMaxMs = 3_660 * dayMs;
 
-const duration = z.union([z.string(), z.number()]).transform((given, context) => {
-  const ms = readDurationMs(String(given));
-  if (ms !== undefined && ms > 0 && ms <= durationMax) return ms;
+const duration = z.union([z.string(), z.number()]).transform((value, context) => {
+  const ms = tryParseDurationMs(String(value));
+  if (ms !== undefined && ms > 0 && ms <= durationMaxMs) return ms;
   context.addIssue({
     code: 'custom',
     message: 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is',
@@ -32,10 +32,10 @@ const durationOrZero = z.union(
 
 const onOff = z
   .union([z.boolean(), z.enum(['on', 'off'])], { error: 'must be on or off' })
-  .transform((given) => given === true || given === 'on');
+  .transform((value) => value === true || value === 'on');
 
 /** A duration of whole days at least. */
-const atLeast = (days: number) =>
+const toMinimumDuration = (days: number) =>
   duration.refine((ms) => ms >= days * dayMs, `is too short; expected at least ${days}d`);
 
 const periodDays = z
@@ -45,8 +45,8 @@ const periodDays = z
     'is not a number of days from 1 to 3660',
   );
 
-const aheadIs = 'must be a duration as 3d, off, or durations by length as { 30: off, 90: 3d }';
-const durationOrOff = z.union([z.literal('off'), z.literal(false), duration], { error: aheadIs });
+const aheadText = 'must be a duration as 3d, off, or durations by length as { 30: off, 90: 3d }';
+const durationOrOff = z.union([z.literal('off'), z.literal(false), duration], { error: aheadText });
 
 interface AheadEntry {
   readonly from_days: number;
@@ -55,9 +55,9 @@ interface AheadEntry {
 
 /** One duration for every length, or durations by the least length in days that they count for. */
 const renewalAhead = z
-  .union([durationOrOff, z.record(z.string(), durationOrOff)], { error: aheadIs })
-  .transform((given, context): AheadEntry[] => {
-    const byDays = typeof given === 'object' ? Object.entries(given) : [['1', given] as const];
+  .union([durationOrOff, z.record(z.string(), durationOrOff)], { error: aheadText })
+  .transform((value, context): AheadEntry[] => {
+    const byDays = typeof value === 'object' ? Object.entries(value) : [['1', value] as const];
     return byDays.map(([days, ahead]) => {
       const { success } = periodDays.safeParse(days);
       if (!success) {
@@ -75,10 +75,10 @@ const currency = z
   .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
 
 const percent = z.number().int().min(0).max(100);
-const key = z
+const planKey = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
-const titleIs = 'must be a text, or one by language as { en: Basic, ru: Базовый }';
+const titleText = 'must be a text, or one by language as { en: Basic, ru: Базовый }';
 const title = z.union(
   [
     z
@@ -87,9 +87,9 @@ const title = z.union(
       .transform((text): Record<string, string> => ({ en: text })),
     z
       .record(z.string(), z.string().min(1))
-      .refine((texts) => Object.keys(texts).length > 0, titleIs),
+      .refine((texts) => Object.keys(texts).length > 0, titleText),
   ],
-  { error: titleIs },
+  { error: titleText },
 );
 /** Clients and proxies accept headers of a few kB in all. */
 const urlMax = 500;
@@ -109,17 +109,17 @@ const updateHours = duration
   .transform((ms) => ms / hourMs);
 
 /** A text by language of so many characters at most: it becomes a header, or a name. */
-const shortText = (max: number) =>
+const toShortTextSchema = (max: number) =>
   title.refine(
     (texts) => Object.values(texts).every((text) => text.length <= max && !/\p{Cc}/u.test(text)),
     `is too long, or has a line break; expected at most ${max} characters in one line`,
   );
-const major = z
+const majorAmount = z
   .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
   .transform(String);
 
 /** A mapping with these keys and no others: a key that is misspelt is told, not passed over. */
-function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
+function toMappingSchema<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
@@ -128,22 +128,22 @@ function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
-export const planSchema = mapping({
+export const planSchema = toMappingSchema({
   title,
   groups: z.array(z.string().min(1)).min(1),
-  prices: z.record(currency, z.record(periodDays, major)),
+  prices: z.record(currency, z.record(periodDays, majorAmount)),
 });
 
-export const nodeSchema = mapping({
+export const nodeSchema = toMappingSchema({
   id: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
-  api: z.string().refine((api) => nodePlace(api) !== undefined, isNoAddress),
+  api: z.string().refine((api) => tryParseEndpoint(api) !== undefined, notAnAddressText),
   tls: z
     .union(
       [
         z.boolean(),
-        mapping({
+        toMappingSchema({
           ca: z.string().optional(),
           cert: z.string().optional(),
           key: z.string().optional(),
@@ -159,18 +159,18 @@ export const nodeSchema = mapping({
   link: z.looseObject({
     host: z.string().min(1),
     port: z.number().int().min(1).max(65_535),
-    flow: z.enum(linkFlows, { error: isNoFlow }).optional(),
+    flow: z.enum(linkFlows, { error: notAFlowText }).optional(),
   }),
 });
 
-const workerSettings = mapping({
+const workerSettings = toMappingSchema({
   every: duration.optional(),
   batch: z.number().int().min(1).max(10_000).optional(),
   budget: duration.optional(),
 });
 
 /** The whole file. */
-export const fileSchema = mapping({
+export const fileSchema = toMappingSchema({
   installation: z
     .string()
     .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
@@ -179,23 +179,23 @@ export const fileSchema = mapping({
   database: z.string().min(1).optional(),
   data_dir: z.string().min(1).optional(),
   currency: currency.default('RUB'),
-  telegram: mapping({
+  telegram: toMappingSchema({
     token: z.string(),
     api: z.url().default('https://api.telegram.org'),
     admins: z.array(z.number().int().positive()).default([]),
     per_second: z.number().positive().max(30).default(20),
   }).optional(),
-  http: mapping({
+  http: toMappingSchema({
     host: z.string().min(1).default('127.0.0.1'),
     port: z.number().int().min(0).max(65_535).default(8_080),
     per_minute: z.number().int().min(1).max(1_000_000).default(60_000),
     per_minute_without_token: z.number().int().min(1).max(1_000_000).default(600),
     per_minute_links: z.number().int().min(1).max(1_000_000).default(6_000),
     per_minute_refused_tokens: z.number().int().min(1).max(1_000_000).default(60),
-    trusted_proxies: z.array(z.string().refine(isNetwork, isNoNetwork)).optional(),
-    tls: mapping({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+    trusted_proxies: z.array(z.string().refine(isNetwork, notANetworkText)).optional(),
+    tls: toMappingSchema({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   }).optional(),
-  notices: mapping({
+  notices: toMappingSchema({
     renewal_ahead: renewalAhead.optional(),
     folder: z.string().min(1).optional(),
     admin_locale: z
@@ -207,7 +207,7 @@ export const fileSchema = mapping({
       .refine(isTimeZone, 'is not a time zone; Europe/Moscow is')
       .optional(),
   }).optional(),
-  email: mapping({
+  email: toMappingSchema({
     url: z.url({
       protocol: /^smtps?$/,
       error: ({ input }) =>
@@ -219,32 +219,32 @@ export const fileSchema = mapping({
     admins: z.array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'is not an address')).default([]),
     per_second: z.number().positive().max(100).default(5),
   }).optional(),
-  plans: z.record(key, planSchema).optional(),
-  trial: mapping({ plan: key, days: z.number().int().min(1).max(90) }).optional(),
-  discounts: mapping({ vip_percent: percent.default(30) }).optional(),
-  renewal: mapping({
+  plans: z.record(planKey, planSchema).optional(),
+  trial: toMappingSchema({ plan: planKey, days: z.number().int().min(1).max(90) }).optional(),
+  discounts: toMappingSchema({ vip_percent: percent.default(30) }).optional(),
+  renewal: toMappingSchema({
     window: duration.default(6 * hourMs),
     retry: duration.default(hourMs),
     revive: durationOrZero.default(7 * dayMs),
     notice: duration.default(dayMs),
   }).optional(),
-  money: mapping({
-    top_up_max: major
+  money: toMappingSchema({
+    top_up_max: majorAmount
       .refine((text) => /^\d{1,15}(\.\d{1,4})?$/.test(text) && Number(text) > 0, {
         error: 'must be an amount above 0, as 100000',
       })
       .default('100000'),
     claims: onOff.default(true),
   }).optional(),
-  retention: mapping({
-    notices: atLeast(30).default(180 * dayMs),
-    events: atLeast(30).default(3 * 365 * dayMs),
-    keys: atLeast(1).default(30 * dayMs),
+  retention: toMappingSchema({
+    notices: toMinimumDuration(30).default(180 * dayMs),
+    events: toMinimumDuration(30).default(3 * 365 * dayMs),
+    keys: toMinimumDuration(1).default(30 * dayMs),
   }).optional(),
-  feed: mapping({
-    title: shortText(64).optional(),
-    announce: shortText(200).optional(),
-    pay: shortText(64).optional(),
+  feed: toMappingSchema({
+    title: toShortTextSchema(64).optional(),
+    announce: toShortTextSchema(200).optional(),
+    pay: toShortTextSchema(64).optional(),
     support_url: webUrl.optional(),
     web_page_url: webUrl.optional(),
     update: updateHours.optional(),
@@ -253,7 +253,7 @@ export const fileSchema = mapping({
   workers: z.record(z.string(), workerSettings).default({}),
 });
 
-const nouns: Readonly<Record<string, string>> = {
+const typeNames: Readonly<Record<string, string>> = {
   string: 'a text',
   number: 'a number',
   int: 'a whole number',
@@ -264,10 +264,10 @@ const nouns: Readonly<Record<string, string>> = {
 };
 
 /** What is wrong with a value, as the end of a sentence that begins with its place. */
-export function wrongWith(issue: z.core.$ZodRawIssue): string | undefined {
+export function describeConfigIssue(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type': {
-      const noun = nouns[issue.expected] ?? issue.expected;
+      const noun = typeNames[issue.expected] ?? issue.expected;
       return issue.input === undefined ? `is missing; it must be ${noun}` : `must be ${noun}`;
     }
     case 'too_small':

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig, nodesOf, readConfig, settingsOf } from './config.ts';
+import { loadConfig, parseConfig, toNodeConfigs, toWorkerSettings } from './config.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { dayMs, hourMs, minuteMs } from './kernel/instant.ts';
 
@@ -14,13 +14,13 @@ const node = (more: string): string =>
 const withApi = (api: string) => node('tls: false').replace('10.0.0.2:10085', api);
 const withFlow = (flow: string) =>
   node('tls: false').replace('port: 443', `port: 443, flow: ${flow}`);
-const addressIs = 'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
-const flowIs =
+const addressText = 'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
+const flowText =
   'is no flow that a node knows; xtls-rprx-vision or xtls-rprx-vision-udp443 is, and none is left out';
-const reviveIs = 'is not a duration up to 3660d; 7d, or 0 for off, is';
-const durationIs = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
-const daysIs = 'is not a number of days from 1 to 3660';
-const keyIs = 'must be lower-case letters, digits, - and _';
+const reviveText = 'is not a duration up to 3660d; 7d, or 0 for off, is';
+const durationText = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
+const daysText = 'is not a number of days from 1 to 3660';
+const keyText = 'must be lower-case letters, digits, - and _';
 
 // What the file says, and the whole sentence that it is refused with, after the file's name.
 const refusals: readonly [text: string, sentence: string][] = [
@@ -37,15 +37,15 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['discounts: { vip_percent: 12.5 }', 'discounts.vip_percent: 12.5 must be a whole number'],
   ['discounts: { vip_percent: a lot }', 'discounts.vip_percent: "a lot" must be a number'],
   ['discounts: { vip: 3 }', 'discounts: there is no key "vip"; there is vip_percent'],
-  ['renewal: { window: 6 }', `renewal.window: 6 ${durationIs}`],
-  ['renewal: { window: 0h }', `renewal.window: "0h" ${durationIs}`],
-  ['renewal: { retry: soon }', `renewal.retry: "soon" ${durationIs}`],
-  ['renewal: { revive: 3661d }', `renewal.revive: "3661d" ${reviveIs}`],
+  ['renewal: { window: 6 }', `renewal.window: 6 ${durationText}`],
+  ['renewal: { window: 0h }', `renewal.window: "0h" ${durationText}`],
+  ['renewal: { retry: soon }', `renewal.retry: "soon" ${durationText}`],
+  ['renewal: { revive: 3661d }', `renewal.revive: "3661d" ${reviveText}`],
   ['trial: { plan: basic }', 'trial.days: is missing; it must be a number'],
   ['trial: { plan: basic, days: 0 }', 'trial.days: 0 must be at least 1'],
   ['trial: { plan: basic, days: 91 }', 'trial.days: 91 must be at most 90'],
-  ['trial: { plan: BASIC, days: 3 }', `trial.plan: "BASIC" ${keyIs}`],
-  ['plans: { Basic: { title: B, groups: [all], prices: {} } }', `plans.Basic: ${keyIs}`],
+  ['trial: { plan: BASIC, days: 3 }', `trial.plan: "BASIC" ${keyText}`],
+  ['plans: { Basic: { title: B, groups: [all], prices: {} } }', `plans.Basic: ${keyText}`],
   [
     'plans: { basic: { title: B, groups: [], prices: {} } }',
     'plans.basic.groups: must not be empty',
@@ -58,9 +58,9 @@ const refusals: readonly [text: string, sentence: string][] = [
     plan('{ ABC: { 30: 5 } }'),
     'plans.basic.prices.ABC: is not a currency; an ISO 4217 code as RUB or USD, or XTR, is',
   ],
-  [plan('{ RUB: { 0: 5 } }'), `plans.basic.prices.RUB.0: ${daysIs}`],
-  [plan('{ RUB: { 3661: 5 } }'), `plans.basic.prices.RUB.3661: ${daysIs}`],
-  [plan('{ RUB: { month: 5 } }'), `plans.basic.prices.RUB.month: ${daysIs}`],
+  [plan('{ RUB: { 0: 5 } }'), `plans.basic.prices.RUB.0: ${daysText}`],
+  [plan('{ RUB: { 3661: 5 } }'), `plans.basic.prices.RUB.3661: ${daysText}`],
+  [plan('{ RUB: { month: 5 } }'), `plans.basic.prices.RUB.month: ${daysText}`],
   [plan('{ RUB: { 30: 0 } }'), 'plans.basic.prices.RUB.30: 0 is not a price; it must be above 0'],
   [plan('{ RUB: { 30: -5 } }'), 'plans.basic.prices.RUB.30: -5 is not a price; it must be above 0'],
   [
@@ -98,12 +98,12 @@ const refusals: readonly [text: string, sentence: string][] = [
     node('tls: maybe'),
     'nodes.1.tls: "maybe" must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
   ],
-  [withApi('10.0.0.2'), `nodes.1.api: "10.0.0.2" ${addressIs}`],
-  [withApi('http://10.0.0.2:1'), `nodes.1.api: "http://10.0.0.2:1" ${addressIs}`],
-  [withApi('10.0.0.2:65536'), `nodes.1.api: "10.0.0.2:65536" ${addressIs}`],
-  [withApi('unix:xray.sock'), `nodes.1.api: "unix:xray.sock" ${addressIs}`],
-  [withFlow('visoin'), `nodes.1.link.flow: "visoin" ${flowIs}`],
-  [withFlow('1'), `nodes.1.link.flow: 1 ${flowIs}`],
+  [withApi('10.0.0.2'), `nodes.1.api: "10.0.0.2" ${addressText}`],
+  [withApi('http://10.0.0.2:1'), `nodes.1.api: "http://10.0.0.2:1" ${addressText}`],
+  [withApi('10.0.0.2:65536'), `nodes.1.api: "10.0.0.2:65536" ${addressText}`],
+  [withApi('unix:xray.sock'), `nodes.1.api: "unix:xray.sock" ${addressText}`],
+  [withFlow('visoin'), `nodes.1.link.flow: "visoin" ${flowText}`],
+  [withFlow('1'), `nodes.1.link.flow: 1 ${flowText}`],
   [
     'notices: { admin_time_zone: Mars/Olympus }',
     'notices.admin_time_zone: "Mars/Olympus" is not a time zone; Europe/Moscow is',
@@ -124,7 +124,7 @@ const refusals: readonly [text: string, sentence: string][] = [
   ],
   [
     'workers: { auto-renewal: { every: soon } }',
-    `workers.auto-renewal.every: "soon" ${durationIs}`,
+    `workers.auto-renewal.every: "soon" ${durationText}`,
   ],
   [
     'workers: { auto-renewal: { pace: 1s } }',
@@ -140,20 +140,20 @@ const refusals: readonly [text: string, sentence: string][] = [
 
 test.for(refusals)('refused in one sentence: %s', ([text, sentence]) => {
   const place = sentence.startsWith('is not YAML') ? 'shop.yaml' : 'shop.yaml: line 1';
-  expect(() => readConfig(text, 'shop.yaml')).toThrow(
+  expect(() => parseConfig(text, 'shop.yaml')).toThrow(
     expect.objectContaining({ name: 'UsageFault', message: `${place}: ${sentence}` }),
   );
 });
 
 test('a secret is not repeated in a refusal', () => {
   const text = 'telegram: { token: { value: "123:SECRET" } }';
-  expect(() => readConfig(text, 'shop.yaml')).toThrow(
+  expect(() => parseConfig(text, 'shop.yaml')).toThrow(
     /^shop\.yaml: line 1: telegram\.token: must be a text$/,
   );
 });
 
 test('both sides of each bound are told apart', () => {
-  const read = readConfig(
+  const read = parseConfig(
     `discounts: { vip_percent: 100 }
 renewal: { window: 1ms, retry: 0.5h, revive: 3660d }
 trial: { plan: basic, days: 90 }
@@ -168,11 +168,11 @@ workers: { auto-renewal: { batch: 10000 }, fast-expiry-cleanup: { batch: 1 } }`,
 });
 
 test.for(['', '# nothing', '{}'])('a file that says nothing has the defaults: "%s"', (text) => {
-  expect(readConfig(text, 'shop.yaml')).toEqual({ currency: 'RUB', workers: {} });
+  expect(parseConfig(text, 'shop.yaml')).toEqual({ currency: 'RUB', workers: {} });
 });
 
 describe('${ENV}', () => {
-  const database = (text: string, env = {}) => readConfig(text, 'shop.yaml', env).database;
+  const database = (text: string, env = {}) => parseConfig(text, 'shop.yaml', env).database;
 
   test('is put in, alone or in the middle of a value', () => {
     expect(database('database: ${URL}', { URL: 'postgres://h/n' })).toBe('postgres://h/n');
@@ -192,7 +192,7 @@ describe('${ENV}', () => {
   test.for(['a #b', 'a: b', '{a', 'a, installation: b', '*a', '"a', "'a", '%a', '${URL}', '- a'])(
     'whatever it holds stays in its value: %s',
     (secret) => {
-      const read = readConfig('{ database: ${URL}, currency: USD }', 'shop.yaml', { URL: secret });
+      const read = parseConfig('{ database: ${URL}, currency: USD }', 'shop.yaml', { URL: secret });
       expect(read).toEqual({ database: secret, currency: 'USD', workers: {} });
     },
   );
@@ -200,7 +200,7 @@ describe('${ENV}', () => {
   test('a number that stands alone is a number, unless it is quoted', () => {
     const env = { PERCENT: '25', NAME: '25' };
     const text = 'discounts: { vip_percent: ${PERCENT} }\ninstallation: "${NAME}"';
-    expect(readConfig(text, 'shop.yaml', env)).toMatchObject({
+    expect(parseConfig(text, 'shop.yaml', env)).toMatchObject({
       discounts: { vip_percent: 25 },
       installation: '25',
     });
@@ -271,26 +271,26 @@ describe('the configuration of a process', () => {
   test('TLS files of nodes are named from its folder, whatever folder a process is in', () => {
     const own = join(folder, 'nodes.yaml');
     writeFileSync(own, node('tls: { ca: tls/ca.pem, key: /etc/key.pem, server_name: nl }'));
-    expect(nodesOf(loadConfig({ config: own }, {}))?.[0]?.tls).toEqual({
+    expect(toNodeConfigs(loadConfig({ config: own }, {}))?.[0]?.tls).toEqual({
       ca: join(folder, 'tls/ca.pem'),
       key: '/etc/key.pem',
       server_name: 'nl',
     });
     writeFileSync(own, node('tls: true'));
-    expect(nodesOf(loadConfig({ config: own }, {}))?.[0]?.tls).toBe(true);
+    expect(toNodeConfigs(loadConfig({ config: own }, {}))?.[0]?.tls).toBe(true);
   });
 
   test('a worker is run as the file says, else as it says itself', () => {
     const text = 'workers: { auto-renewal: { every: 1m, budget: 5s } }';
-    const file = readConfig(text, 'shop.yaml');
+    const file = parseConfig(text, 'shop.yaml');
     const config = { ...loadConfig({ config: path }, {}), file };
     const renewal = { name: 'auto-renewal', everyMs: 10 * minuteMs };
-    expect(settingsOf(config, renewal)).toEqual({
+    expect(toWorkerSettings(config, renewal)).toEqual({
       everyMs: minuteMs,
       batchMax: 1_000,
       budgetMs: 5_000,
     });
-    expect(settingsOf(config, { name: 'other', everyMs: 7 })).toEqual({
+    expect(toWorkerSettings(config, { name: 'other', everyMs: 7 })).toEqual({
       everyMs: 7,
       batchMax: 1_000,
       budgetMs: 15_000,

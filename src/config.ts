@@ -3,20 +3,25 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
-import { exposedFiles } from './config-exposed.ts';
+import { findExposedFiles } from './config-exposed.ts';
 import {
   type ConfigFault,
-  faultsOfIssue,
+  type ConfigPath,
+  checkNodes,
+  checkPrices,
+  checkTrial,
+  findLine,
+  formatPath,
   isSecretLike,
-  lineAt,
-  nodeFaults,
-  type Path,
-  pathText,
-  priceFaults,
   refuseFaults,
-  trialFaults,
+  toConfigFaults,
 } from './config-faults.ts';
-import { fileSchema, type nodeSchema, type planSchema, wrongWith } from './config-schema.ts';
+import {
+  describeConfigIssue,
+  fileSchema,
+  type nodeSchema,
+  type planSchema,
+} from './config-schema.ts';
 import { UsageFault } from './kernel/faults.ts';
 import { secondMs } from './kernel/instant.ts';
 import { maskSecrets } from './kernel/secrets.ts';
@@ -43,13 +48,13 @@ export interface Config {
   /** Sentences about files with secrets that every user of the machine can read. */
   readonly exposed?: readonly string[];
   /** The line of a place in the file, for faults that are found later. */
-  readonly lineOf?: (path: Path) => number;
+  readonly findLine?: (path: ConfigPath) => number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Stands for a variable while the file is parsed: letters to YAML, and to nobody else. */
-const held = (name: string): string => `\uE000${name}\uE001`;
+const toPlaceholder = (name: string): string => `\uE000${name}\uE001`;
 
 /**
  * Puts variables in place of `${NAME}`, in the texts of the parsed file: whatever a variable holds
@@ -63,10 +68,10 @@ function parseWithVariables(
 ): { readonly document: Document; readonly lines: LineCounter } {
   const lines = new LineCounter();
   const document = parseDocument(
-    text.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => held(name)),
+    text.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => toPlaceholder(name)),
     { prettyErrors: true, lineCounter: lines },
   );
-  const read = (name: string): string | undefined => {
+  const readVariable = (name: string): string | undefined => {
     const value = env[name];
     if (value === undefined || !/[\r\n]/.test(value)) return value;
     throw new UsageFault('bad_config', `${path}: the variable ${name} has a line break`);
@@ -74,12 +79,15 @@ function parseWithVariables(
   visit(document, {
     Scalar(_, node) {
       if (typeof node.value !== 'string') return;
-      const alone = /^\uE000(\w+)\uE001$/.exec(node.value)?.[1];
-      const value = alone === undefined ? undefined : read(alone);
+      const onlyName = /^\uE000(\w+)\uE001$/.exec(node.value)?.[1];
+      const value = onlyName === undefined ? undefined : readVariable(onlyName);
       const isNumber = node.type === 'PLAIN' && /^(0|[1-9]\d{0,14})(\.\d+)?$/.test(value ?? '');
       node.value =
-        alone === undefined
-          ? node.value.replaceAll(/\uE000(\w+)\uE001/g, (__, name: string) => read(name) ?? '')
+        onlyName === undefined
+          ? node.value.replaceAll(
+              /\uE000(\w+)\uE001/g,
+              (__, name: string) => readVariable(name) ?? '',
+            )
           : isNumber
             ? Number(value)
             : (value ?? null);
@@ -89,18 +97,18 @@ function parseWithVariables(
 }
 
 /** Values that are not printed: they hold passwords. */
-const secrets = new Set(['database', 'token', 'url']);
+const secretKeys = new Set(['database', 'token', 'url']);
 /** Sections with a secret in them: a text in place of the section may be that secret. */
-const sections = new Set(['telegram', 'email', 'database', 'http']);
+const secretSections = new Set(['telegram', 'email', 'database', 'http']);
 /** A longer value is no typing error in a setting. It can be a key. */
 const shownMax = 64;
 
 /** The wrong value before what is wrong with it; nothing for a missing one or a whole mapping. */
-function shown(given: unknown, path: Path): string {
+function formatValue(contents: unknown, path: ConfigPath): string {
   const [section, ...rest] = path.map(String);
-  if (secrets.has(String(path.at(-1)))) return '';
-  if (rest.length === 0 && sections.has(section ?? '')) return '';
-  const value = path.reduce<unknown>((inner, name) => (inner as never)?.[name], given);
+  if (secretKeys.has(String(path.at(-1)))) return '';
+  if (rest.length === 0 && secretSections.has(section ?? '')) return '';
+  const value = path.reduce<unknown>((inner, name) => (inner as never)?.[name], contents);
   if (value === undefined || typeof value === 'object') return '';
   const text = JSON.stringify(value);
   const isHidden = text.length > shownMax || isSecretLike(text) || maskSecrets(text) !== text;
@@ -108,7 +116,7 @@ function shown(given: unknown, path: Path): string {
 }
 
 /** @throws UsageFault for an alias without its anchor, or one that repeats another thousands of times */
-function contentsOf(document: Document, path: string): unknown {
+function toContents(document: Document, path: string): unknown {
   try {
     return document.toJS();
   } catch (error) {
@@ -117,30 +125,30 @@ function contentsOf(document: Document, path: string): unknown {
 }
 
 /** Drops keys without a value, so that `database: ${UNSET}` counts as not given. */
-function withoutEmpty(value: unknown): unknown {
+function dropEmpty(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, inner]) => inner !== null)
-      .map(([name, inner]) => [name, withoutEmpty(inner)]),
+      .map(([name, inner]) => [name, dropEmpty(inner)]),
   );
 }
 
 /** The bot's token of the environment wins over the file's, where the file has Telegram at all. */
-function withToken(value: unknown, env: Environment): unknown {
-  const given = value as { telegram?: object } | undefined;
-  if (!env.TELEGRAM_BOT_TOKEN || typeof given?.telegram !== 'object') return value;
-  return { ...given, telegram: { ...given.telegram, token: env.TELEGRAM_BOT_TOKEN } };
+function applyToken(value: unknown, env: Environment): unknown {
+  const contents = value as { telegram?: object } | undefined;
+  if (!env.TELEGRAM_BOT_TOKEN || typeof contents?.telegram !== 'object') return value;
+  return { ...contents, telegram: { ...contents.telegram, token: env.TELEGRAM_BOT_TOKEN } };
 }
 
 /** A worker that is misspelt would have its settings ignored. */
-function workerFaults(workers: unknown, known: readonly string[]): ConfigFault[] {
+function checkWorkers(workers: unknown, known: readonly string[]): ConfigFault[] {
   if (typeof workers !== 'object' || workers === null) return [];
   return Object.keys(workers)
     .filter((name) => !known.includes(name))
     .map((name) => {
       const path = ['workers', name];
-      const sentence = `${pathText(path)}: there is no such worker; there is ${known.join(', ')}`;
+      const sentence = `${formatPath(path)}: there is no such worker; there is ${known.join(', ')}`;
       return { path, sentence };
     });
 }
@@ -149,21 +157,21 @@ function workerFaults(workers: unknown, known: readonly string[]): ConfigFault[]
  * Reads a configuration's text. @throws UsageFault with all faults: the file, the line, the key and
  * what is allowed
  */
-export function readConfig(
+export function parseConfig(
   text: string,
   path: string,
   env: Environment = {},
   workers?: readonly string[],
 ): ConfigFile {
-  return readText(text, path, env, workers).file;
+  return parseConfigText(text, path, env, workers).file;
 }
 
-function readText(
+function parseConfigText(
   text: string,
   path: string,
   env: Environment,
   workers: readonly string[] | undefined,
-): { readonly file: ConfigFile; readonly lineOf: (place: Path) => number } {
+): { readonly file: ConfigFile; readonly lineOf: (place: ConfigPath) => number } {
   // UTF-16 that was read as UTF-8.
   if (text.includes('\0') || text.startsWith('\ufffd')) {
     throw new UsageFault('bad_config', `${path}: is not text in UTF-8; save the file as UTF-8`);
@@ -173,31 +181,31 @@ function readText(
     const sentence = 'has several YAML documents ("---"); expected one';
     throw new UsageFault('bad_config', `${path}: ${sentence}`);
   }
-  const broken = parsed.document.errors.map((error) => {
+  const syntaxErrors = parsed.document.errors.map((error) => {
     // The parser quotes the text that it stumbled over.
     const text = error.message.split('\n')[0]?.replace(/:$/, '') ?? '';
-    const why = maskSecrets(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '"…"'));
-    return `${path}: is not YAML (${why})`;
+    const reason = maskSecrets(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '"…"'));
+    return `${path}: is not YAML (${reason})`;
   });
-  if (broken.length > 0) throw new UsageFault('bad_config', broken.join('\n'));
-  const given = withToken(withoutEmpty(contentsOf(parsed.document, path) ?? {}), env);
-  const read = fileSchema.safeParse(given, { error: wrongWith });
-  const { plans, nodes, trial, workers: named } = (given ?? {}) as Record<string, unknown>;
+  if (syntaxErrors.length > 0) throw new UsageFault('bad_config', syntaxErrors.join('\n'));
+  const contents = applyToken(dropEmpty(toContents(parsed.document, path) ?? {}), env);
+  const validated = fileSchema.safeParse(contents, { error: describeConfigIssue });
+  const { plans, nodes, trial, workers: workerKeys } = (contents ?? {}) as Record<string, unknown>;
   const faults = [
-    ...(workers === undefined ? [] : workerFaults(named, workers)),
-    ...(read.error?.issues ?? []).flatMap((issue) =>
-      faultsOfIssue(issue, (place) => shown(given, place)),
+    ...(workers === undefined ? [] : checkWorkers(workerKeys, workers)),
+    ...(validated.error?.issues ?? []).flatMap((issue) =>
+      toConfigFaults(issue, (place) => formatValue(contents, place)),
     ),
-    ...priceFaults(plans),
-    ...nodeFaults(nodes),
-    ...trialFaults(trial, plans),
+    ...checkPrices(plans),
+    ...checkNodes(nodes),
+    ...checkTrial(trial, plans),
   ];
   refuseFaults(path, faults, parsed);
-  const lineOf = (place: Path) => lineAt(parsed.document, parsed.lines, place);
-  return { file: read.data as ConfigFile, lineOf };
+  const lineOf = (place: ConfigPath) => findLine(parsed.document, parsed.lines, place);
+  return { file: validated.data as ConfigFile, lineOf };
 }
 
-function defaultDataDir(env: Environment): string {
+function chooseDataDir(env: Environment): string {
   if (process.getuid?.() === 0) return '/var/lib/perennial';
   return join(env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'perennial');
 }
@@ -218,12 +226,12 @@ export function loadConfig(
   options: { config?: string; workers?: readonly string[] } = {},
   env: Environment = process.env,
 ): Config {
-  const named = options.config ?? (env.PERENNIAL_CONFIG || undefined);
-  const path = resolve(named ?? 'perennial.yaml');
-  let found = true;
+  const namedPath = options.config ?? (env.PERENNIAL_CONFIG || undefined);
+  const path = resolve(namedPath ?? 'perennial.yaml');
+  let hasFile = true;
   const text = readFileOr(path, (cause) => {
-    if (named === undefined && cause.code === 'ENOENT') {
-      found = false;
+    if (namedPath === undefined && cause.code === 'ENOENT') {
+      hasFile = false;
       return '';
     }
     throw new UsageFault(
@@ -232,32 +240,32 @@ export function loadConfig(
       cause,
     );
   });
-  const { file: config, lineOf } = readText(text, path, env, options.workers);
+  const { file: config, lineOf } = parseConfigText(text, path, env, options.workers);
   // A path in a file is meant from that file, a variable's from where one is.
-  const own = config.data_dir && resolve(dirname(path), config.data_dir);
-  const dataDir = env.PERENNIAL_DATA_DIR || own;
+  const fileDataDir = config.data_dir && resolve(dirname(path), config.data_dir);
+  const dataDir = env.PERENNIAL_DATA_DIR || fileDataDir;
   return {
-    path: found ? path : undefined,
+    path: hasFile ? path : undefined,
     file: config,
     database: env.DATABASE_URL || config.database,
-    dataDir: resolve(dataDir ?? defaultDataDir(env)),
+    dataDir: resolve(dataDir ?? chooseDataDir(env)),
     dataDirNamed: dataDir !== undefined,
     logLevel: env.PERENNIAL_LOG_LEVEL || 'info',
-    exposed: found ? exposedFiles(path, text, config) : [],
-    lineOf,
+    exposed: hasFile ? findExposedFiles(path, text, config) : [],
+    findLine: lineOf,
   };
 }
 
 /** The nodes of the file; its TLS files are named from where it is, and absolute from here on. */
-export function nodesOf({ path = 'perennial.yaml', file }: Config): NodeConfig[] | undefined {
-  const from = (name: string | undefined) => name && resolve(dirname(path), name);
+export function toNodeConfigs({ path = 'perennial.yaml', file }: Config): NodeConfig[] | undefined {
+  const resolveFile = (name: string | undefined) => name && resolve(dirname(path), name);
   return file.nodes?.map((node) => {
     if (typeof node.tls !== 'object') return node;
     const { ca, cert, key } = node.tls;
-    const files = { ca: from(ca), cert: from(cert), key: from(key) };
+    const files = { ca: resolveFile(ca), cert: resolveFile(cert), key: resolveFile(key) };
     // What isn't named stays unnamed, so that it equals what the books have.
-    const named = Object.fromEntries(Object.entries(files).filter(([, name]) => name));
-    return { ...node, tls: { ...node.tls, ...named } };
+    const present = Object.fromEntries(Object.entries(files).filter(([, name]) => name));
+    return { ...node, tls: { ...node.tls, ...present } };
   });
 }
 
@@ -269,7 +277,10 @@ export interface NoticeSettings {
   readonly admins: { readonly locale: string; readonly timeZone: string };
 }
 
-export function noticesOf({ path = 'perennial.yaml', file: { notices } }: Config): NoticeSettings {
+export function toNoticeSettings({
+  path = 'perennial.yaml',
+  file: { notices },
+}: Config): NoticeSettings {
   return {
     folder: notices?.folder && resolve(dirname(path), notices.folder),
     admins: {
@@ -287,14 +298,14 @@ export interface WorkerSettings {
 }
 
 /** @param worker its name, and how often it runs where the file says nothing */
-export function settingsOf(
+export function toWorkerSettings(
   config: Config,
   worker: { readonly name: string; readonly everyMs: number },
 ): WorkerSettings {
-  const own = config.file.workers[worker.name] ?? {};
+  const configured = config.file.workers[worker.name] ?? {};
   return {
-    everyMs: own.every ?? worker.everyMs,
-    batchMax: own.batch ?? 1_000,
-    budgetMs: own.budget ?? 15 * secondMs,
+    everyMs: configured.every ?? worker.everyMs,
+    batchMax: configured.batch ?? 1_000,
+    budgetMs: configured.budget ?? 15 * secondMs,
   };
 }

@@ -1,7 +1,7 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
 import { UsageFault } from './kernel/faults.ts';
 import { maskSecrets } from './kernel/secrets.ts';
-import { lineText } from './log-text.ts';
+import { formatLogLine } from './log-text.ts';
 
 export type Log = Logger;
 
@@ -12,7 +12,7 @@ export interface LogOptions {
   /** `text`: a line for a person. */
   readonly format?: 'json' | 'text';
   /** Takes lines of one trouble together. @returns whether this line is left to it */
-  readonly takes?: (fields: object, message: string, logIt: () => void) => boolean;
+  readonly capture?: (fields: object, message: string, logIt: () => void) => boolean;
 }
 
 /** pino's number of `warn`: what is below it is never taken. */
@@ -32,11 +32,14 @@ function standardOutput(): DestinationStream {
 export function openLog(
   level: string,
   destination?: DestinationStream,
-  { format = 'json', takes }: LogOptions = {},
+  { format = 'json', capture }: LogOptions = {},
 ): Log {
   if (level !== 'silent' && !(level in pino.levels.values)) {
-    const known = [...Object.keys(pino.levels.values), 'silent'].join(', ');
-    throw new UsageFault('bad_log_level', `PERENNIAL_LOG_LEVEL: "${level}" is none of ${known}`);
+    const available = [...Object.keys(pino.levels.values), 'silent'].join(', ');
+    throw new UsageFault(
+      'bad_log_level',
+      `PERENNIAL_LOG_LEVEL: "${level}" is none of ${available}`,
+    );
   }
   return pino(
     {
@@ -47,11 +50,11 @@ export function openLog(
       redact: { paths: secretKeys.flatMap((key) => [key, `*.${key}`]), censor: '***' },
       hooks: {
         streamWrite: (line) =>
-          format === 'json' ? maskSecrets(line) : lineText(maskSecrets(line)),
-        logMethod(given, method, number) {
-          const [fields, message] = given as unknown as [object, string];
-          const logIt = () => method.apply(this, given);
-          if (number < warnLevel || takes?.(fields, message, logIt) !== true) logIt();
+          format === 'json' ? maskSecrets(line) : formatLogLine(maskSecrets(line)),
+        logMethod(args, method, number) {
+          const [fields, message] = args as unknown as [object, string];
+          const logIt = () => method.apply(this, args);
+          if (number < warnLevel || capture?.(fields, message, logIt) !== true) logIt();
           else this.debug(fields, message);
         },
       },

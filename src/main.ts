@@ -1,13 +1,13 @@
 import { runProgram } from './cli/program.ts';
-import { errnoWords } from './db/faults.ts';
+import { errnoTexts } from './db/faults.ts';
 
 // Output that can't be written does not end the work: a command that changes something goes on to
 // its own end. A closed pipe (`… | head`) leaves the exit code as it is; a full disk is a failure.
-let lost: string | undefined;
+let outputError: string | undefined;
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code = '', message }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE' || lost !== undefined) return;
-    lost = errnoWords[code] ?? message;
+    if (code === 'EPIPE' || outputError !== undefined) return;
+    outputError = errnoTexts[code] ?? message;
   });
 }
 
@@ -15,7 +15,7 @@ const code = await runProgram(process.argv.slice(2));
 // Errors of the last writes come after this turn of the event loop.
 await new Promise((resolve) => setImmediate(resolve));
 // A command that failed with code 2 has stated its reason, which may be this one.
-if (lost !== undefined && code !== 2) {
-  process.stderr.write(`perennial: the output can't be written: ${lost}\n`);
+if (outputError !== undefined && code !== 2) {
+  process.stderr.write(`perennial: the output can't be written: ${outputError}\n`);
 }
-process.exitCode = lost !== undefined && code === 0 ? 1 : code;
+process.exitCode = outputError !== undefined && code === 0 ? 1 : code;

@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadConfig, readConfig } from './config.ts';
-import { checkUrl, placeOf } from './db/place.ts';
+import { loadConfig, parseConfig } from './config.ts';
+import { checkDatabaseUrl, describeDatabase } from './db/place.ts';
 
 // A secret in the wrong place of the configuration is refused, and never printed.
 
@@ -44,7 +44,7 @@ test.for([
   `telegram: "${bot}" "geheim"`,
   `telegram: { token: "geheim`,
 ])('%s: the message has no secret', (text) => {
-  const message = messageOf(() => readConfig(`${text}\n`, 'perennial.yaml', {}, ['auto-renewal']));
+  const message = messageOf(() => parseConfig(`${text}\n`, 'perennial.yaml', {}, ['auto-renewal']));
   expect(message).toMatch(/^perennial\.yaml: /);
   expect(message).not.toContain('geheim');
 });
@@ -59,16 +59,16 @@ test.for([
   'host=db password=geheim',
   'geheim',
 ])('the database %s is refused without its password', (url) => {
-  const message = messageOf(() => checkUrl(url));
+  const message = messageOf(() => checkDatabaseUrl(url));
   expect(message).toMatch(/^database: /);
   expect(message).not.toContain('geheim');
-  expect(placeOf(url)).not.toMatch(/geheim|1234/);
+  expect(describeDatabase(url)).not.toMatch(/geheim|1234/);
 });
 
 test('a raw @ in a password is understood, and an odd % in a name is no fault', () => {
-  checkUrl('postgres://u:p@ss@db/x');
-  expect(placeOf('postgres://u:p@ss@db/x')).toBe('db:5432/x');
-  expect(placeOf('postgres://u:p@db/100%x')).toBe('db:5432/100%x');
+  checkDatabaseUrl('postgres://u:p@ss@db/x');
+  expect(describeDatabase('postgres://u:p@ss@db/x')).toBe('db:5432/x');
+  expect(describeDatabase('postgres://u:p@db/100%x')).toBe('db:5432/100%x');
 });
 
 test('a file with a secret that every user can read is reported, with the command that helps', () => {

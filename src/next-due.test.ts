@@ -8,51 +8,51 @@ import type { NextDue } from './workers/worker.ts';
 const begin = instant(1_000_000);
 const at = (ms: number): Instant => later(begin, ms);
 
-interface Watched {
+interface WatchResult {
   /** Wake-ups, in ms since the beginning. */
   readonly woken: number[];
-  readonly looks: number;
+  readonly reads: number;
 }
 
 /** Watches ends for so long. `onLook` may change them, or fail. */
-async function watched(
+async function runWatch(
   ends: number[],
   forMs: number,
-  onLook: (nowMs: number) => NextDue | 'failed' | undefined = () => undefined,
-): Promise<Watched> {
+  onRead: (nowMs: number) => NextDue | 'failed' | undefined = () => undefined,
+): Promise<WatchResult> {
   const ending = new AbortController();
   const woken: number[] = [];
-  let [nowMs, looks] = [0, 0];
+  let [nowMs, reads] = [0, 0];
   await watchDue({
     signal: ending.signal,
-    async look(after = at(nowMs)) {
-      looks += 1;
-      const told = onLook(nowMs);
-      if (told !== undefined) return told === 'failed' ? undefined : told;
+    async readNextDue(after = at(nowMs)) {
+      reads += 1;
+      const reply = onRead(nowMs);
+      if (reply !== undefined) return reply === 'failed' ? undefined : reply;
       const next = ends.filter((ms) => at(ms) > after).sort((a, b) => a - b)[0];
       return { now: at(nowMs), at: next === undefined ? undefined : at(next) };
     },
     wake: () => void woken.push(nowMs),
-    async rest(ms) {
+    async sleep(ms) {
       expect(ms).toBeGreaterThan(0);
       nowMs += ms;
       if (nowMs > forMs) ending.abort();
     },
   });
-  return { woken, looks };
+  return { woken, reads };
 }
 
 test('the worker is woken at the very moment of an end, and once for each', async () => {
-  expect((await watched([700, 61_500, 200_000], 300_000)).woken).toEqual([700, 61_500, 200_000]);
+  expect((await runWatch([700, 61_500, 200_000], 300_000)).woken).toEqual([700, 61_500, 200_000]);
 });
 
 test('an end that was there before it began is left to the first slot', async () => {
-  expect((await watched([-1, 0], 60_000)).woken).toEqual([]);
+  expect((await runWatch([-1, 0], 60_000)).woken).toEqual([]);
 });
 
 test('an end that came into the books, or was brought forward, later than it was looked for wakes within 2 s', async () => {
   const ends = [500_000];
-  const { woken } = await watched(ends, 60_000, (nowMs) => {
+  const { woken } = await runWatch(ends, 60_000, (nowMs) => {
     if (nowMs === 10_000) ends.push(10_001, 11_999);
     return undefined;
   });
@@ -63,7 +63,7 @@ test('an end that came into the books, or was brought forward, later than it was
 
 test('of ends that follow on each other there is a wake-up a second, the last one within a second', async () => {
   const ends = Array.from({ length: 1_000 }, (_, n) => 5_000 + n * 10);
-  const { woken } = await watched(ends, 60_000);
+  const { woken } = await runWatch(ends, 60_000);
   expect(woken.length).toBeLessThanOrEqual(11);
   expect(woken[0]).toBe(5_000);
   expect(woken.at(-1)).toBeGreaterThanOrEqual(14_990);
@@ -71,14 +71,14 @@ test('of ends that follow on each other there is a wake-up a second, the last on
 });
 
 test('with nothing to end it looks every 2 s, and never faster than once a second', async () => {
-  expect((await watched([], 60_000)).looks).toBeLessThanOrEqual(31);
-  const failing = await watched([], 60_000, () => 'failed');
-  expect(failing.looks).toBeLessThanOrEqual(61);
+  expect((await runWatch([], 60_000)).reads).toBeLessThanOrEqual(31);
+  const failing = await runWatch([], 60_000, () => 'failed');
+  expect(failing.reads).toBeLessThanOrEqual(61);
   expect(failing.woken).toEqual([]);
 });
 
 test('what passed while the database was away wakes as soon as it answers', async () => {
-  const { woken } = await watched([10_000], 60_000, (nowMs) =>
+  const { woken } = await runWatch([10_000], 60_000, (nowMs) =>
     nowMs > 3_000 && nowMs < 30_000 ? 'failed' : undefined,
   );
   expect(woken).toHaveLength(1);
@@ -87,6 +87,6 @@ test('what passed while the database was away wakes as soon as it answers', asyn
 
 test('after a clock was set back, the end that comes again wakes again', async () => {
   const back: NextDue = { now: at(-50_000), at: at(700) };
-  const { woken } = await watched([700], 60_000, (nowMs) => (nowMs === 3_700 ? back : undefined));
+  const { woken } = await runWatch([700], 60_000, (nowMs) => (nowMs === 3_700 ? back : undefined));
   expect(woken).toEqual([700, 5_700]);
 });

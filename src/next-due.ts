@@ -8,30 +8,30 @@ import type { NextDue } from './workers/worker.ts';
 export interface DueWatch {
   readonly signal: AbortSignal;
   /** @param after without it: after now. @returns undefined: it could not be told, and that was said */
-  look(after: Instant | undefined): Promise<NextDue | undefined>;
+  readNextDue(after: Instant | undefined): Promise<NextDue | undefined>;
   wake(): void;
-  rest(ms: number): Promise<void>;
+  sleep(ms: number): Promise<void>;
 }
 
 /** What came into the books meanwhile, and a clock that was set, are seen within this time. */
-const lookMs = 2 * secondMs;
+const pollMs = 2 * secondMs;
 /** Where one end follows on another, a run each second ends them all; also after a failed look. */
 const gapMs = secondMs;
 
 /** Until the signal. What had passed when it began is the first slot's. */
-export async function watchDue({ signal, look, wake, rest }: DueWatch): Promise<void> {
+export async function watchDue({ signal, readNextDue, wake, sleep }: DueWatch): Promise<void> {
   let after: Instant | undefined;
   while (!signal.aborted) {
-    const seen = await look(after);
-    if (seen === undefined) {
-      await rest(gapMs);
+    const nextDue = await readNextDue(after);
+    if (nextDue === undefined) {
+      await sleep(gapMs);
       continue;
     }
-    const { now, at } = seen;
+    const { now, at } = nextDue;
     after = now;
     if (at !== undefined && at <= now) {
       wake();
-      await rest(gapMs);
-    } else await rest(at === undefined ? lookMs : Math.min(lookMs, at - now));
+      await sleep(gapMs);
+    } else await sleep(at === undefined ? pollMs : Math.min(pollMs, at - now));
   }
 }

@@ -1,11 +1,11 @@
 import { expect, test, vi } from 'vitest';
-import { openOutage } from './outage.ts';
+import { openOutageWatch } from './outage.ts';
 
 function stage(repeatMs: number) {
   const lines: string[] = [];
   const write = (_: object, message: string) => void lines.push(message);
   const answers: { resolve(): void; reject(error: Error): void }[] = [];
-  const outage = openOutage({
+  const outage = openOutageWatch({
     log: { info: write, warn: write, error: write },
     database: 'db/shop',
     probe: () => {
@@ -17,7 +17,7 @@ function stage(repeatMs: number) {
     repeatMs,
   });
   const report = (code: string) =>
-    outage.takes({ code }, 'schedule', () => lines.push(`schedule: ${code}`));
+    outage.capture({ code }, 'schedule', () => lines.push(`schedule: ${code}`));
   /** The next question of a new connection, answered. */
   const answer = async (is: 'works' | 'fails') => {
     await vi.waitFor(() => expect(answers).not.toEqual([]));

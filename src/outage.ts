@@ -1,6 +1,6 @@
-import { clientConfig, connectClient, workLimits } from './db/connect.ts';
-import { faultOf } from './db/faults.ts';
-import { placeOf } from './db/place.ts';
+import { connectClient, toClientConfig, workLimits } from './db/connect.ts';
+import { toFault } from './db/faults.ts';
+import { describeDatabase } from './db/place.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import { stopwatch } from './kernel/stopwatch.ts';
 import { startTimer } from './kernel/timer.ts';
@@ -16,13 +16,13 @@ import { startTimer } from './kernel/timer.ts';
 // Loops that notice late report for some seconds after that; these go to the debug level too.
 
 /** Codes of faults (`db/faults.ts`) by which a connection is lost or refused. */
-const codes =
+const faultCodes =
   /^(econnrefused|econnreset|etimedout|epipe|enoent|enotfound|eai_again|ehostunreach|enetunreach|connection_lost|pg_(57P0[123]|08...))$/;
 /** Lines that report the same without a code. */
-const messages = /^(keepers: their connection was lost|books not reached)/;
+const faultMessages = /^(keepers: their connection was lost|books not reached)/;
 
 const probeEveryMs = secondMs;
-const lateMs = 5 * secondMs;
+const lateReportMs = 5 * secondMs;
 
 export interface OutageLog {
   warn(fields: object, message: string): void;
@@ -30,13 +30,13 @@ export interface OutageLog {
   info(fields: object, message: string): void;
 }
 
-export interface Outage {
+export interface OutageWatch {
   /** Takes a line of the log. @returns whether it is about the outage, and is not logged by itself */
-  takes(fields: object, message: string, logIt: () => void): boolean;
+  capture(fields: object, message: string, logIt: () => void): boolean;
   stop(): void;
 }
 
-interface OutageOptions {
+interface OutageWatchOptions {
   readonly log: OutageLog;
   readonly database: string;
   /** Resolves if a new connection works. */
@@ -46,43 +46,43 @@ interface OutageOptions {
 }
 
 /** The database behind `url`, by a connection of its own for each question. */
-export function watchOutage(url: string, log: OutageLog): Outage {
+export function watchOutage(url: string, log: OutageLog): OutageWatch {
   const probe = async () => {
-    const client = await connectClient(url, clientConfig(url, workLimits));
+    const client = await connectClient(url, toClientConfig(url, workLimits));
     await client.end();
   };
-  return openOutage({ log, database: placeOf(url), probe });
+  return openOutageWatch({ log, database: describeDatabase(url), probe });
 }
 
-export function openOutage(options: OutageOptions): Outage {
+export function openOutageWatch(options: OutageWatchOptions): OutageWatch {
   const { log, database } = options;
-  let kept: (() => void)[] = [];
+  let pendingLines: (() => void)[] = [];
   let state: 'up' | 'asking' | 'down' | 'stopped' = 'up';
   let timer: NodeJS.Timeout | undefined;
   let reports = 0;
   let sinceMs = stopwatch();
-  let saidMs = 0;
+  let loggedMs = 0;
   let upMs = stopwatch();
   let wasDown = false;
 
-  function goDown(error: unknown): void {
+  function enterDown(error: unknown): void {
     if (state !== 'down') {
       state = 'down';
       sinceMs = stopwatch();
-      saidMs = 0;
-      reports = kept.length;
-      kept = [];
-      const reason = faultOf(error).message;
+      loggedMs = 0;
+      reports = pendingLines.length;
+      pendingLines = [];
+      const reason = toFault(error).message;
       log.error({ database, reason }, 'PostgreSQL unreachable; work waits until it is back');
-    } else if (sinceMs() - saidMs >= (options.repeatMs ?? minuteMs)) {
-      saidMs = sinceMs();
-      const downSeconds = Math.round(saidMs / secondMs);
+    } else if (sinceMs() - loggedMs >= (options.repeatMs ?? minuteMs)) {
+      loggedMs = sinceMs();
+      const downSeconds = Math.round(loggedMs / secondMs);
       log.error({ database, downSeconds, reports }, 'PostgreSQL is still unreachable');
     }
-    timer = startTimer(ask, options.probeEveryMs ?? probeEveryMs).unref();
+    timer = startTimer(probeConnection, options.probeEveryMs ?? probeEveryMs).unref();
   }
 
-  function goUp(): void {
+  function enterUp(): void {
     const before = state;
     state = 'up';
     if (before === 'down') {
@@ -91,29 +91,29 @@ export function openOutage(options: OutageOptions): Outage {
       const downSeconds = Math.round(sinceMs() / secondMs);
       log.info({ database, downSeconds, reports }, 'PostgreSQL is reachable again');
     }
-    const lines = kept;
-    kept = [];
+    const lines = pendingLines;
+    pendingLines = [];
     for (const logIt of lines) logIt();
   }
 
-  function ask(): void {
+  function probeConnection(): void {
     options.probe().then(
-      () => state !== 'stopped' && goUp(),
-      (error: unknown) => state !== 'stopped' && goDown(error),
+      () => state !== 'stopped' && enterUp(),
+      (error: unknown) => state !== 'stopped' && enterDown(error),
     );
   }
 
   return {
-    takes(fields, message, logIt) {
+    capture(fields, message, logIt) {
       const { code } = fields as { code?: unknown };
-      const isOurs = codes.test(String(code)) || messages.test(message);
-      if (!isOurs || state === 'stopped') return false;
+      const isOutageLine = faultCodes.test(String(code)) || faultMessages.test(message);
+      if (!isOutageLine || state === 'stopped') return false;
       reports += 1;
-      if (state === 'down' || (state === 'up' && wasDown && upMs() < lateMs)) return true;
-      kept.push(logIt);
+      if (state === 'down' || (state === 'up' && wasDown && upMs() < lateReportMs)) return true;
+      pendingLines.push(logIt);
       if (state === 'up') {
         state = 'asking';
-        ask();
+        probeConnection();
       }
       return true;
     },

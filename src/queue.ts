@@ -1,12 +1,12 @@
 import { type Job, PgBoss } from 'pg-boss';
-import { faultOf } from './db/faults.ts';
-import { queueClock, repairEveryMs, repairFuture } from './db/queue-clock.ts';
-import { sessionOf } from './db/session.ts';
+import { toFault } from './db/faults.ts';
+import { createQueueClock, repairEveryMs, repairFutureTimes } from './db/queue-clock.ts';
+import { toSessionUrl } from './db/session.ts';
 import { type Instant, secondMs } from './kernel/instant.ts';
 import { pause } from './kernel/timer.ts';
 import { watchDue } from './next-due.ts';
-import { type Slots, slotsOf } from './slots.ts';
-import { sayer, type TroubleLog } from './trouble.ts';
+import { createSlots, type Slots } from './slots.ts';
+import { type TroubleLog, throttledLogger } from './trouble.ts';
 import { pauseUnfit } from './workers/unfit-pause.ts';
 import type { NextDue } from './workers/worker.ts';
 
@@ -38,11 +38,11 @@ export type RunEnd =
   /** This process is not fit to run it, another one may be. */
   | 'unfit';
 
-export interface Runnable {
+export interface RunnableWorker {
   readonly name: string;
   readonly everyMs: number;
   /** Longer than any run takes: then it is given up, and somebody else may run it. */
-  readonly longestMs: number;
+  readonly runMaxMs: number;
   /** For one that is woken when something becomes due: see `SubscriptionWorker`. */
   nextDue?(after: Instant | undefined): Promise<NextDue>;
   run(signal: AbortSignal): Promise<RunEnd>;
@@ -50,7 +50,7 @@ export interface Runnable {
 
 export interface QueueOptions {
   readonly url: string;
-  readonly workers: readonly Runnable[];
+  readonly workers: readonly RunnableWorker[];
   /** PostgreSQL's channel on which wake-ups come, each naming a worker. */
   readonly wakeChannel: string;
   readonly serverTime: () => Promise<Instant>;
@@ -79,7 +79,7 @@ const watchSeconds = 1;
 /** How often a replica looks for jobs that others left; what it queues itself it takes at once. */
 const pollSeconds = 1;
 /** Finished jobs are kept at least this long; a slot is taken as long as its job is kept. */
-const keptSeconds = 120;
+const retentionSeconds = 120;
 /** Several wake-ups within this time make one run: a storm of top-ups must not be one of runs. */
 const wakeGapMs = 250;
 /** The longest sleep of the ticker: a server whose clock was set is noticed within this time. */
@@ -88,17 +88,17 @@ const tickMaxMs = 30 * secondMs;
 const failurePauseMs = 5 * secondMs;
 
 /** pg-boss counts in whole seconds, and a job lasts a day at most. */
-const wholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
+const toWholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
 
 function openBoss(url: string, now: Instant): PgBoss {
   // pg-boss hands these to `pg` as they are. A statement whose answer never comes (a network that
   // swallows packets) fails; all of its statements are short.
-  const connection = { ...sessionOf(url), keepAlive: true, query_timeout: 30 * secondMs };
+  const connection = { ...toSessionUrl(url), keepAlive: true, query_timeout: 30 * secondMs };
   return new PgBoss({
     ...connection,
     application_name: 'perennial queue',
     schema,
-    clock: queueClock(now),
+    clock: createQueueClock(now),
     max: 4,
     // No cron (slots see to that), no registry of instances (replicas hold a lock), no flows.
     schedule: false,
@@ -110,14 +110,14 @@ function openBoss(url: string, now: Instant): PgBoss {
   });
 }
 
-async function prepareQueue(boss: PgBoss, worker: Runnable): Promise<void> {
+async function prepareQueue(boss: PgBoss, worker: RunnableWorker): Promise<void> {
   const settings = {
     heartbeatSeconds,
-    expireInSeconds: Math.min(wholeSeconds(worker.longestMs), 24 * 3600),
+    expireInSeconds: Math.min(toWholeSeconds(worker.runMaxMs), 24 * 3600),
     // A run whose process died is run again, however often that happens.
     retryLimit: 1_000_000,
     retryDelay: 0,
-    deleteAfterSeconds: Math.max(keptSeconds, 2 * wholeSeconds(worker.everyMs)),
+    deleteAfterSeconds: Math.max(retentionSeconds, 2 * toWholeSeconds(worker.everyMs)),
   };
   await boss.createQueue(worker.name, { policy: 'stately', ...settings });
   // One that an older version made has that version's settings.
@@ -128,8 +128,8 @@ async function prepareQueue(boss: PgBoss, worker: Runnable): Promise<void> {
 export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { log, workers } = options;
   const boss = openBoss(options.url, await options.serverTime());
-  const say = sayer(log);
-  boss.on('error', (error) => say(error, 'queue'));
+  const logError = throttledLogger(log);
+  boss.on('error', (error) => logError(error, 'queue'));
   boss.on('warning', ({ message, data }) => log.warn({ data }, `queue: ${message}`));
   await boss.start().catch(async (error: unknown) => {
     await boss.stop({ graceful: false });
@@ -139,77 +139,85 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const stopping = new AbortController();
   const { signal } = stopping;
   const fetchers = new Map<string, string>();
-  const rest = (ms: number) => pause(ms, signal);
+  const sleep = (ms: number) => pause(ms, signal);
 
   /** Queues a run, unless one waits already, and has this process look at once. */
-  async function ask(worker: Runnable, slots?: Slots): Promise<void> {
-    const once = slots === undefined ? {} : { singletonSeconds: slots.seconds };
-    const queued = await boss.send(worker.name, null, once);
+  async function requestRun(worker: RunnableWorker, slots?: Slots): Promise<void> {
+    const sendOptions = slots === undefined ? {} : { singletonSeconds: slots.seconds };
+    const queued = await boss.send(worker.name, null, sendOptions);
     const fetcher = fetchers.get(worker.name);
     if (queued !== null && fetcher !== undefined) boss.notifyWorker(fetcher);
   }
 
-  async function work(worker: Runnable): Promise<void> {
+  async function startFetching(worker: RunnableWorker): Promise<void> {
     const handler = async ([job]: Job<unknown>[]) => {
-      if (job !== undefined) await carryOut(worker, AbortSignal.any([signal, job.signal]));
+      if (job !== undefined) await executeRun(worker, AbortSignal.any([signal, job.signal]));
     };
-    const how = { pollingIntervalSeconds: pollSeconds, heartbeatRefreshSeconds: beatSeconds };
-    fetchers.set(worker.name, await boss.work(worker.name, how, handler));
+    const workOptions = {
+      pollingIntervalSeconds: pollSeconds,
+      heartbeatRefreshSeconds: beatSeconds,
+    };
+    fetchers.set(worker.name, await boss.work(worker.name, workOptions, handler));
   }
 
-  async function carryOut(worker: Runnable, until: AbortSignal): Promise<void> {
-    let end: RunEnd;
+  async function executeRun(worker: RunnableWorker, runSignal: AbortSignal): Promise<void> {
+    let runEnd: RunEnd;
     try {
-      end = await worker.run(until);
+      runEnd = await worker.run(runSignal);
     } catch (error) {
       // It could not even be recorded: the database is away. The job is tried again.
-      log.error({ worker: worker.name, err: faultOf(error) }, 'run could not be carried out');
-      await rest(options.failurePauseMs ?? failurePauseMs);
+      log.error({ worker: worker.name, err: toFault(error) }, 'run could not be carried out');
+      await sleep(options.failurePauseMs ?? failurePauseMs);
       throw new Error('the run could not be carried out; see the log', { cause: error });
     }
-    if (end === 'try-again' || end === 'failed')
-      await rest(options.failurePauseMs ?? failurePauseMs);
-    if (end === 'unfit') stepBack(worker);
-    if (end === 'more' || end === 'try-again' || end === 'unfit') await ask(worker);
+    if (runEnd === 'try-again' || runEnd === 'failed')
+      await sleep(options.failurePauseMs ?? failurePauseMs);
+    if (runEnd === 'unfit') pauseWorker(worker);
+    if (runEnd === 'more' || runEnd === 'try-again' || runEnd === 'unfit') await requestRun(worker);
   }
 
   /** Leaves a worker to other replicas for a while. */
-  function stepBack(worker: Runnable): void {
+  function pauseWorker(worker: RunnableWorker): void {
     fetchers.delete(worker.name);
-    const back = async () => {
+    const resumeLater = async () => {
       await boss.offWork(worker.name);
       await pauseUnfit({ ...options, signal, isClockRight: options.isClockRight });
-      if (!signal.aborted) await work(worker);
+      if (!signal.aborted) await startFetching(worker);
     };
     // Not awaited: it waits for the run in hand, which is the one that called.
-    back().catch((error: unknown) => say(error, `queue of ${worker.name}`));
+    resumeLater().catch((error: unknown) => logError(error, `queue of ${worker.name}`));
   }
 
   const waking = new Map<string, 'once' | 'again'>();
   /** Asks for a run now; further wake-ups within the gap are one more run after it. */
-  async function wake(worker: Runnable): Promise<void> {
+  async function wake(worker: RunnableWorker): Promise<void> {
     if (waking.has(worker.name)) {
       waking.set(worker.name, 'again');
       return;
     }
     do {
       waking.set(worker.name, 'once');
-      await ask(worker).catch((error: unknown) => say(error, `wake-up of ${worker.name}`));
-      await rest(wakeGapMs);
+      await requestRun(worker).catch((error: unknown) =>
+        logError(error, `wake-up of ${worker.name}`),
+      );
+      await sleep(wakeGapMs);
     } while (waking.get(worker.name) === 'again' && !signal.aborted);
     waking.delete(worker.name);
   }
 
-  const slots = workers.map((worker) => ({ worker, slots: slotsOf(wholeSeconds(worker.everyMs)) }));
-  const asked = new Map<string, number>();
+  const slots = workers.map((worker) => ({
+    worker,
+    slots: createSlots(toWholeSeconds(worker.everyMs)),
+  }));
+  const requestedSlots = new Map<string, number>();
   /** Asks for the runs of the slots that began. @returns how long nothing begins */
   async function tick(): Promise<number> {
     const now = await options.serverTime();
     let waitMs = tickMaxMs;
     for (const each of slots) {
       const slot = each.slots.at(now);
-      if (asked.get(each.worker.name) !== slot) await ask(each.worker, each.slots);
-      asked.set(each.worker.name, slot);
+      if (requestedSlots.get(each.worker.name) !== slot) await requestRun(each.worker, each.slots);
+      requestedSlots.set(each.worker.name, slot);
       waitMs = Math.min(waitMs, each.slots.leftMs(now));
     }
     return waitMs;
@@ -217,57 +225,57 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 
   /** Says what was repaired: until then a dead process could hold a queue. */
   async function repair(): Promise<void> {
-    const rows = await repairFuture(boss.getDb(), schema);
+    const rows = await repairFutureTimes(boss.getDb(), schema);
     if (rows > 0) log.warn({ rows }, 'queue: timestamps in the future were pulled back');
   }
 
-  async function keepRepaired(): Promise<void> {
+  async function runRepairLoop(): Promise<void> {
     while (!signal.aborted) {
-      await rest(repairEveryMs);
-      if (!signal.aborted) await repair().catch((error: unknown) => say(error, 'queue clock'));
+      await sleep(repairEveryMs);
+      if (!signal.aborted) await repair().catch((error: unknown) => logError(error, 'queue clock'));
     }
   }
 
-  async function keepTicking(): Promise<void> {
+  async function runTickLoop(): Promise<void> {
     while (!signal.aborted) {
       const waitMs = await tick().catch((error: unknown) => {
-        say(error, 'schedule');
+        logError(error, 'schedule');
         return failurePauseMs;
       });
-      await rest(waitMs);
+      await sleep(waitMs);
     }
   }
 
   /** Wakes a worker whenever something has become due by itself. */
-  async function keepWatch(worker: Runnable): Promise<void> {
+  async function runDueWatch(worker: RunnableWorker): Promise<void> {
     const nextDue = worker.nextDue?.bind(worker);
     if (nextDue === undefined) return;
-    const look = (after: Instant | undefined) =>
+    const readNextDue = (after: Instant | undefined) =>
       nextDue(after).catch((error: unknown) => {
-        say(error, `what ${worker.name} waits for`);
+        logError(error, `what ${worker.name} waits for`);
         return undefined;
       });
-    await watchDue({ signal, look, wake: () => void wake(worker), rest });
+    await watchDue({ signal, readNextDue, wake: () => void wake(worker), sleep });
   }
 
   async function open(): Promise<{ close(): Promise<void> }> {
     await repair();
     for (const worker of workers) await prepareQueue(boss, worker);
-    for (const worker of workers) await work(worker);
+    for (const worker of workers) await startFetching(worker);
     return listen(boss, options, (worker) => void wake(worker));
   }
   const listening = await open().catch(async (error: unknown) => {
     await boss.stop({ graceful: false });
     throw error;
   });
-  const ticking = Promise.all([keepTicking(), keepRepaired(), ...workers.map(keepWatch)]);
+  const loops = Promise.all([runTickLoop(), runRepairLoop(), ...workers.map(runDueWatch)]);
 
   return {
     async stop(graceMs) {
       stopping.abort();
       // Each run ends its batch, queues what it left, and completes; then the connections close.
       const stopped = boss.stop({ graceful: true, timeout: graceMs });
-      await Promise.all([listening.close(), ticking, stopped]);
+      await Promise.all([listening.close(), loops, stopped]);
     },
   };
 }
@@ -279,9 +287,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 async function listen(
   boss: PgBoss,
   options: QueueOptions,
-  wake: (worker: Runnable) => void,
+  wake: (worker: RunnableWorker) => void,
 ): Promise<{ close(): Promise<void> }> {
-  let before = false;
+  let wasConnected = false;
   const listening = await boss.getDb().listen?.(
     options.wakeChannel,
     (name) => {
@@ -290,8 +298,8 @@ async function listen(
       else options.log.debug({ name }, 'wake-up for a worker that is not here');
     },
     () => {
-      if (before) for (const worker of options.workers) wake(worker);
-      before = true;
+      if (wasConnected) for (const worker of options.workers) wake(worker);
+      wasConnected = true;
     },
   );
   return listening ?? { close: () => Promise.resolve() };

@@ -13,7 +13,7 @@ export interface Slots {
 }
 
 /** @param seconds whole, since pg-boss counts slots the same way, in SQL */
-export function slotsOf(seconds: number): Slots {
+export function createSlots(seconds: number): Slots {
   const lengthMs = seconds * secondMs;
   const at = (now: Instant): number => Math.floor(now / lengthMs);
   return { seconds, at, leftMs: (now) => (at(now) + 1) * lengthMs - now };

@@ -13,21 +13,21 @@ import { type Worker, workers } from './workers/index.ts';
 /** How often it is moved. */
 const tickMs = 250;
 
-interface TestClock {
+interface VirtualClock {
   stop(): void;
 }
 
-export interface ClockBooks {
+export interface ClockDatabase {
   readonly db: Db;
   readonly installation: { readonly test: boolean };
 }
 
 /** @throws UsageFault `not_a_test` for a rate on any other database */
-export async function openTestClock(
-  { db, installation }: ClockBooks,
+export async function openVirtualClock(
+  { db, installation }: ClockDatabase,
   rate: number | undefined,
   log: Pick<Log, 'warn'>,
-): Promise<TestClock> {
+): Promise<VirtualClock> {
   if (!installation.test) {
     if (rate === undefined) return { stop: () => undefined };
     throw new UsageFault(
@@ -50,7 +50,7 @@ export async function openTestClock(
   const timer = startInterval(() => {
     if (busy) return;
     busy = true;
-    moveTo(db, isoTime(later(from, elapsedMs() * rate)))
+    advanceClock(db, isoTime(later(from, elapsedMs() * rate)))
       .catch(() => undefined) // the next tick moves it further
       .finally(() => {
         busy = false;
@@ -60,13 +60,13 @@ export async function openTestClock(
 }
 
 /** Never back: of two services with a rate, the faster one counts. */
-async function moveTo(db: Db, at: string): Promise<void> {
+async function advanceClock(db: Db, at: string): Promise<void> {
   await sql`
     UPDATE perennial.installation SET clock_at = greatest(clock_at, ${at}) WHERE test`.execute(db);
 }
 
 /** Workers whose intervals pass as fast as the moved clock, at least a second of real time each. */
-export function atRate(rate: number | undefined): readonly Worker[] {
+export function scaleIntervals(rate: number | undefined): readonly Worker[] {
   if (rate === undefined || rate === 1) return workers;
   return workers.map((worker) => ({
     ...worker,

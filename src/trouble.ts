@@ -1,4 +1,4 @@
-import { faultOf } from './db/faults.ts';
+import { toFault } from './db/faults.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import { stopwatch } from './kernel/stopwatch.ts';
 
@@ -10,23 +10,23 @@ export interface TroubleLog {
 }
 
 /** The same trouble is said once in this time: an outage must not fill the disk. */
-const sayAgainMs = 10 * secondMs;
+const repeatMs = 10 * secondMs;
 
 /** Says what went wrong in something that goes on by itself, and the same not all the time. */
-export function sayer(log: TroubleLog): (error: unknown, what: string) => void {
+export function throttledLogger(log: TroubleLog): (error: unknown, source: string) => void {
   const elapsedMs = stopwatch();
-  const said = new Map<string, number>();
-  return (thrown, what) => {
+  const loggedAtMs = new Map<string, number>();
+  return (thrown, source) => {
     // pg-boss emits copies of errors, which are plain objects.
-    const fault = faultOf(
+    const fault = toFault(
       thrown instanceof Error ? thrown : Object.assign(new Error(), thrown as object),
     );
-    const key = `${what} ${fault.code}`;
-    const last = said.get(key);
-    if (last !== undefined && elapsedMs() - last < sayAgainMs) return;
-    if (elapsedMs() > minuteMs && said.size > 100) said.clear();
-    said.set(key, elapsedMs());
+    const key = `${source} ${fault.code}`;
+    const last = loggedAtMs.get(key);
+    if (last !== undefined && elapsedMs() - last < repeatMs) return;
+    if (elapsedMs() > minuteMs && loggedAtMs.size > 100) loggedAtMs.clear();
+    loggedAtMs.set(key, elapsedMs());
     const level = fault.kind === 'transient' ? 'warn' : 'error';
-    log[level]({ code: fault.code, err: fault }, `${what}: ${fault.message}`);
+    log[level]({ code: fault.code, err: fault }, `${source}: ${fault.message}`);
   };
 }

@@ -11,8 +11,8 @@ export const programVersion: string = manifest.version;
 /** Whether version `a` is older than `b`, by their three numbers; what follows a `-` is ignored. */
 export function isOlderVersion(a: string, b: string): boolean {
   const [left, right] = [a, b].map((text) => text.split('-')[0]?.split('.').map(Number) ?? []);
-  for (let place = 0; place < 3; place += 1) {
-    const difference = (left?.[place] ?? 0) - (right?.[place] ?? 0);
+  for (let index = 0; index < 3; index += 1) {
+    const difference = (left?.[index] ?? 0) - (right?.[index] ?? 0);
     if (difference !== 0) return difference < 0;
   }
   return false;

@@ -6,27 +6,27 @@ import { openLogChannel } from '../src/notify/channels/log/log.ts';
 import { openTexts } from '../src/notify/texts.ts';
 import { topUp } from '../src/subscription/balance.ts';
 import { type Purchase, purchase } from '../src/subscription/buying.ts';
-import type { Call } from '../src/subscription/command.ts';
-import { createCustomer, type Particulars } from '../src/subscription/customers.ts';
+import type { Caller } from '../src/subscription/command.ts';
+import { type CustomerFields, createCustomer } from '../src/subscription/customers.ts';
 import type { Delivery } from '../src/workers/deliver-notifications/claim.ts';
-import { workersFor } from '../src/workers/index.ts';
+import { createRunnableWorkers } from '../src/workers/index.ts';
 import { openReplica } from '../src/workers/replica.ts';
 import type { RunContext } from '../src/workers/run-context.ts';
 import type { RunRow } from '../src/workers/run-record.ts';
-import type { Books } from './books.ts';
-import { type Customer, canonical } from './model/books-of.ts';
-import { violations } from './model/invariants.ts';
-import { inWords, readBooks } from './model/read-books.ts';
+import type { TestDatabase } from './books.ts';
+import { type Customer, toCanonical } from './model/books-of.ts';
+import { findRowViolations } from './model/invariants.ts';
+import { readCustomerRows, toModelCustomer } from './model/read-books.ts';
 
 // A book for a test, set up by the real commands, and what there is to do with it: let a worker run
 // over it, and hold it, whole, against another.
 
-type OpenBooks = Pick<Books, 'db' | 'url'>;
+type DatabaseHandle = Pick<TestDatabase, 'db' | 'url'>;
 
-export const at = (text: string): Instant => parseInstant(text, 'test');
+export const parseTime = (text: string): Instant => parseInstant(text, 'test');
 
-export const callOf = (books: Pick<Books, 'db'>, key?: string): Call => ({
-  db: books.db,
+export const createCaller = (database: Pick<TestDatabase, 'db'>, key?: string): Caller => ({
+  db: database.db,
   actor: 'test',
   ...(key === undefined ? {} : { key }),
 });
@@ -40,7 +40,7 @@ const prices = [
 ] as const;
 
 /** Plans with prices in RUB, three days of basic as a trial, and a node on which access is marked. */
-export async function sells({ db }: Pick<Books, 'db'>): Promise<void> {
+export async function createPlans({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
   for (const key of new Set(prices.map(([plan]) => plan))) {
     const title = JSON.stringify({ en: key });
     await db
@@ -48,7 +48,7 @@ export async function sells({ db }: Pick<Books, 'db'>): Promise<void> {
       .values({ key, title, groups: ['all'] })
       .execute();
   }
-  for (const [plan, days, minor] of prices) await setsPrice({ db }, plan, days, minor, 'RUB');
+  for (const [plan, days, minor] of prices) await setPrice({ db }, plan, days, minor, 'RUB');
   await sql`
     INSERT INTO perennial.setting (key, value)
     VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(db);
@@ -58,8 +58,8 @@ export async function sells({ db }: Pick<Books, 'db'>): Promise<void> {
 }
 
 /** A price, or from now on none. */
-export async function setsPrice(
-  { db }: Pick<Books, 'db'>,
+export async function setPrice(
+  { db }: Pick<TestDatabase, 'db'>,
   plan: string,
   periodDays: number,
   minor: bigint | null,
@@ -71,53 +71,53 @@ export async function setsPrice(
     VALUES (${plan}, ${periodDays}, ${currency}, ${validFrom}, ${minor})`.execute(db);
 }
 
-export interface Joining extends Particulars {
+export interface CustomerOptions extends CustomerFields {
   readonly balanceMinor?: bigint;
 }
 
 /** A customer with money in RUB, unless another currency is said. */
-export async function joins(
-  books: Pick<Books, 'db'>,
+export async function addCustomer(
+  database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
-  { balanceMinor = 0n, ...who }: Joining = {},
+  { balanceMinor = 0n, ...particulars }: CustomerOptions = {},
 ): Promise<void> {
-  await createCustomer(callOf(books), { telegramId, currency: 'RUB', ...who });
-  if (balanceMinor > 0n) await paysIn(books, telegramId, balanceMinor);
+  await createCustomer(createCaller(database), { telegramId, currency: 'RUB', ...particulars });
+  if (balanceMinor > 0n) await addBalance(database, telegramId, balanceMinor);
 }
 
-export async function paysIn(
-  books: Pick<Books, 'db'>,
+export async function addBalance(
+  database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
   amountMinor: bigint,
 ): Promise<void> {
-  await topUp(callOf(books), { telegramId, amountMinor });
+  await topUp(createCaller(database), { telegramId, amountMinor });
 }
 
 /** Buys a month of basic, unless something else is said. */
-export async function buys(
-  books: Pick<Books, 'db'>,
+export async function buyPlan(
+  database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
-  what: Partial<Purchase> = {},
+  options: Partial<Purchase> = {},
 ): Promise<SubscriptionId> {
-  const order = { telegramId, plan: 'basic', periodDays: 30, ...what };
-  const sold = await purchase(callOf(books), order);
-  return BigInt(sold.subscription_id) as SubscriptionId;
+  const request = { telegramId, plan: 'basic', periodDays: 30, ...options };
+  const purchased = await purchase(createCaller(database), request);
+  return BigInt(purchased.subscription_id) as SubscriptionId;
 }
 
 /** Somebody with a month of basic that begins now, and what is left on the balance after it. */
-export async function payer(
-  books: Pick<Books, 'db'>,
+export async function createSubscriber(
+  database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
   leftMinor: bigint,
-  who: Joining = {},
+  options: CustomerOptions = {},
 ): Promise<SubscriptionId> {
-  await joins(books, telegramId, { ...who, balanceMinor: 149_00n });
-  const id = await buys(books, telegramId);
-  if (leftMinor > 0n) await paysIn(books, telegramId, leftMinor);
+  await addCustomer(database, telegramId, { ...options, balanceMinor: 149_00n });
+  const id = await buyPlan(database, telegramId);
+  if (leftMinor > 0n) await addBalance(database, telegramId, leftMinor);
   return id;
 }
 
-export interface Crowd {
+export interface SubscriberBatch {
   readonly count: number;
   readonly endsAt: string;
   readonly balanceMinor: bigint;
@@ -126,14 +126,17 @@ export interface Crowd {
 }
 
 /** `count` customers with one imported month of basic each, written set-based for speed. */
-export async function crowd({ db }: Pick<Books, 'db'>, made: Crowd): Promise<void> {
-  const endsAt = at(made.endsAt);
+export async function createSubscribers(
+  { db }: Pick<TestDatabase, 'db'>,
+  batch: SubscriberBatch,
+): Promise<void> {
+  const endsAt = parseTime(batch.endsAt);
   await inTransaction(db, async (tx) => {
     await sql`
       INSERT INTO perennial.customer (telegram_id, currency, balance_minor, sub_token, created_at)
-      SELECT 1000000 + n, 'RUB', ${made.balanceMinor}::bigint, 'token-of-the-crowd-' || n,
+      SELECT 1000000 + n, 'RUB', ${batch.balanceMinor}::bigint, 'token-of-the-crowd-' || n,
         ${isoTime(later(endsAt, -31 * dayMs))}
-      FROM generate_series(1, ${made.count}) n`.execute(tx);
+      FROM generate_series(1, ${batch.count}) n`.execute(tx);
     await sql`
       INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
         idempotency_key, created_at)
@@ -146,53 +149,53 @@ export async function crowd({ db }: Pick<Books, 'db'>, made: Crowd): Promise<voi
       SELECT c.id, 'paid', 'basic', 30, 'active', ends.at - interval '30 days', ends.at
       FROM perennial.customer c CROSS JOIN LATERAL (
         SELECT ${isoTime(endsAt)}::timestamptz
-          + (telegram_id - 1000001) / ${made.together ?? 1} * interval '1 second' AS at) ends
+          + (telegram_id - 1000001) / ${batch.together ?? 1} * interval '1 second' AS at) ends
       WHERE telegram_id > 1000000 ORDER BY c.id`.execute(tx);
-    const theirs = sql`perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    const sourceSql = sql`perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
       WHERE c.telegram_id > 1000000 ORDER BY s.id`;
     await sql`
       INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
         currency)
-      SELECT s.id, c.id, 'import', s.plan, s.started_at, s.expires_at, 'RUB' FROM ${theirs}`.execute(
+      SELECT s.id, c.id, 'import', s.plan, s.started_at, s.expires_at, 'RUB' FROM ${sourceSql}`.execute(
       tx,
     );
     await sql`
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
-      SELECT gen_random_uuid(), s.id, c.id, s.started_at FROM ${theirs}`.execute(tx);
+      SELECT gen_random_uuid(), s.id, c.id, s.started_at FROM ${sourceSql}`.execute(tx);
   });
 }
 
-export interface RunOptions extends Partial<Omit<RunContext, 'db' | 'log'>> {
+export interface WorkerRunOptions extends Partial<Omit<RunContext, 'db' | 'log'>> {
   /** Gets what the run logs as warning or error. */
-  readonly troubles?: object[];
+  readonly problems?: object[];
 }
 
 /** Messages are said to nobody; the books have them. */
-const toNobody = (): Delivery => ({
+const createSilentDelivery = (): Delivery => ({
   channels: [openLogChannel({ info: () => undefined })],
   texts: openTexts(),
   admins: { locale: 'en', timeZone: 'UTC' },
 });
 
 /** One run of a worker in this process, with time for everything unless something else is said. */
-export async function runOf(
-  books: OpenBooks,
+export async function runWorker(
+  database: DatabaseHandle,
   name: string,
-  { troubles, ...options }: RunOptions = {},
+  { problems, ...options }: WorkerRunOptions = {},
 ): Promise<RunRow> {
-  const worker = workersFor(toNobody).find((one) => one.name === name);
+  const worker = createRunnableWorkers(createSilentDelivery).find((one) => one.name === name);
   if (worker === undefined) throw new Error(`there is no worker ${name}`);
-  const replica = options.replica ?? openReplica(books.url);
-  const note = (fields: object, message: string) => void troubles?.push({ ...fields, message });
+  const replica = options.replica ?? openReplica(database.url);
+  const collect = (fields: object, message: string) => void problems?.push({ ...fields, message });
   try {
     return await worker.run({
-      db: books.db,
+      db: database.db,
       replica,
       batchMax: 1_000,
       budgetMs: 60_000,
       signal: new AbortController().signal,
       elapsedMs: () => 0,
-      log: { warn: note, error: note },
+      log: { warn: collect, error: collect },
       ...options,
     });
   } finally {
@@ -200,17 +203,19 @@ export async function runOf(
   }
 }
 
-export const runAutoRenewal = (books: OpenBooks, options: RunOptions = {}): Promise<RunRow> =>
-  runOf(books, 'auto-renewal', options);
+export const runAutoRenewal = (
+  database: DatabaseHandle,
+  options: WorkerRunOptions = {},
+): Promise<RunRow> => runWorker(database, 'auto-renewal', options);
 
-async function rowsOf(db: Db) {
+async function readAllCustomers(db: Db) {
   const { rows } = await sql<{ id: number }>`
     SELECT id::int FROM perennial.customer ORDER BY id`.execute(db);
   const ids = rows.map((row) => row.id);
-  return readBooks(db, ids, { period: 0n, notification: 0n });
+  return readCustomerRows(db, ids, { period: 0n, notification: 0n });
 }
 
-export interface Snapshot {
+export interface DatabaseSnapshot {
   readonly customers: readonly Customer[];
   /** What the operator is told. */
   readonly alarms: readonly string[];
@@ -218,8 +223,8 @@ export interface Snapshot {
 }
 
 /** The whole books without the database's ids: equal for two that hold the same. */
-export async function snapshotOfBooks(db: Db): Promise<Snapshot> {
-  const customers = (await rowsOf(db)).map((rows) => canonical(inWords(rows)));
+export async function readDatabaseSnapshot(db: Db): Promise<DatabaseSnapshot> {
+  const customers = (await readAllCustomers(db)).map((rows) => toCanonical(toModelCustomer(rows)));
   const { rows } = await sql<{ alarms: string[]; marks: number }>`
     SELECT coalesce((SELECT array_agg(kind || ' ' || (params->>'reason') ORDER BY id)
         FROM perennial.notification WHERE customer_id IS NULL), '{}') AS alarms,
@@ -230,15 +235,17 @@ export async function snapshotOfBooks(db: Db): Promise<Snapshot> {
 /**
  * Everything in the books that breaks a promise (design, promises); empty for books that are right.
  */
-export async function wrongsIn(db: Db): Promise<string[]> {
-  const all = await rowsOf(db);
+export async function findViolations(db: Db): Promise<string[]> {
+  const all = await readAllCustomers(db);
   return all.flatMap((rows) =>
-    violations(rows, undefined).map((wrong) => `customer ${rows.customer.id}: ${wrong}`),
+    findRowViolations(rows, undefined).map(
+      (violation) => `customer ${rows.customer.id}: ${violation}`,
+    ),
   );
 }
 
 /** One subscription as it stands, with the balance of its customer. */
-export async function standOf({ db }: Pick<Books, 'db'>, id: SubscriptionId) {
+export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: SubscriptionId) {
   const { rows } = await sql<{
     state: string;
     ends: string;

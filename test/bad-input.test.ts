@@ -9,14 +9,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { checkServer } from '../src/db/reach.ts';
-import { type Books, freshBooks } from './books.ts';
+import { createDatabase, type TestDatabase } from './books.ts';
 import { type Outcome, readAllTables, runLine } from './cli/run-line.ts';
 
 // What a person does wrong is told in one sentence that names the key or the place and the way out;
 // exit code 2 (1 where what was asked failed), no stack, nothing changed.
 
 let folder: string;
-let books: Books;
+let database: TestDatabase;
 const home = process.cwd();
 
 const catalog = `plans:
@@ -31,8 +31,8 @@ beforeAll(async () => {
   vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'data'));
   vi.stubEnv('PERENNIAL_CONFIG', undefined);
   vi.stubEnv('DATABASE_URL', undefined);
-  books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  writeFileSync('perennial.yaml', `database: ${books.url}\n${catalog}`);
+  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  writeFileSync('perennial.yaml', `database: ${database.url}\n${catalog}`);
   for (const line of [
     'apply perennial.yaml --yes',
     'customer create 7',
@@ -51,14 +51,14 @@ afterAll(async () => {
   process.chdir(home);
   vi.unstubAllEnvs();
   rmSync(folder, { recursive: true, force: true });
-  await books?.close();
+  await database?.close();
 });
 
 function expectRefusal({ code, err }: Outcome, wantedCode: number, sentence: RegExp): void {
   expect(err).toMatch(sentence);
   expect(code).toBe(wantedCode);
-  const [said, hint, ...more] = err.trim().split('\n');
-  expect(said).toMatch(/^perennial: /);
+  const [sentenceText, hint, ...more] = err.trim().split('\n');
+  expect(sentenceText).toMatch(/^perennial: /);
   expect([undefined, '(--help shows what there is)']).toContain(hint);
   expect(more).toEqual([]);
   expect(err).not.toMatch(/^ +at /m);
@@ -81,18 +81,22 @@ describe('a configuration that is wrong', () => {
     ],
   ])('%j is told by its key', async (text, sentence) => {
     writeFileSync('wrong.yaml', text);
-    const said = await runLine('plan list --config wrong.yaml');
-    expectRefusal(said, 2, sentence);
-    expect(said.err).not.toContain('geheim');
+    const sentenceText = await runLine('plan list --config wrong.yaml');
+    expectRefusal(sentenceText, 2, sentence);
+    expect(sentenceText.err).not.toContain('geheim');
     expect(readdirSync('.')).not.toContain('data');
   });
 
   test('none at all: what to write, name or set', async () => {
     const empty = mkdtempSync(join(folder, 'empty-'));
     process.chdir(empty);
-    const said = await runLine('plan list');
+    const sentenceText = await runLine('plan list');
     process.chdir(folder);
-    expectRefusal(said, 2, /perennial\.yaml: is not in this folder; .*--config.*DATABASE_URL/);
+    expectRefusal(
+      sentenceText,
+      2,
+      /perennial\.yaml: is not in this folder; .*--config.*DATABASE_URL/,
+    );
   });
 
   test('one that is named and not there', async () => {
@@ -115,13 +119,17 @@ describe('a database that can not be worked with', () => {
     await new Promise((done) => closed.once('listening', done));
     const { port } = closed.address() as { port: number };
     await new Promise((done) => closed.close(done));
-    const said = await at(`postgres://me:geheim@127.0.0.1:${port}/books`, 'migrate');
-    expectRefusal(said, 2, new RegExp(`127.0.0.1:${port}/books: nothing answers there; start`));
-    expect(said.err).not.toContain('geheim');
+    const sentenceText = await at(`postgres://me:geheim@127.0.0.1:${port}/books`, 'migrate');
+    expectRefusal(
+      sentenceText,
+      2,
+      new RegExp(`127.0.0.1:${port}/books: nothing answers there; start`),
+    );
+    expect(sentenceText.err).not.toContain('geheim');
   });
 
   test('it is read-only', async () => {
-    await using other = await freshBooks();
+    await using other = await createDatabase();
     const name = new URL(other.url).pathname.slice(1);
     await other.pool.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
     expectRefusal(await at(other.url), 2, /nothing can be written; use a writable primary/);
@@ -138,7 +146,7 @@ describe('a database that can not be worked with', () => {
   });
 
   test('it is not ours, and stays as it was', async () => {
-    await using other = await freshBooks({ bare: true });
+    await using other = await createDatabase({ isEmpty: true });
     await other.pool.query('CREATE SCHEMA perennial CREATE TABLE plan (name text)');
     for (const line of ['plan list', 'migrate', 'start']) {
       expectRefusal(await at(other.url, line), 2, /was not made by this program; use another/);
@@ -147,12 +155,12 @@ describe('a database that can not be worked with', () => {
   });
 
   test('it holds no books yet', async () => {
-    await using other = await freshBooks({ bare: true });
+    await using other = await createDatabase({ isEmpty: true });
     expectRefusal(await at(other.url), 2, /holds no books yet; run "perennial migrate"/);
   });
 
   test('--now, where the books are no test; --test, where there are books', async () => {
-    await using other = await freshBooks({ bare: true });
+    await using other = await createDatabase({ isEmpty: true });
     await migrate(other.url);
     const before = await readAllTables(other.url);
     const now = '--now 2026-11-24T09:00:00Z';
@@ -164,7 +172,7 @@ describe('a database that can not be worked with', () => {
   });
 
   test('a demo made it', async () => {
-    await using other = await freshBooks();
+    await using other = await createDatabase();
     const client = await other.pool.connect();
     await client.query("UPDATE perennial.installation SET made_by = 'demo'");
     client.release();
@@ -175,11 +183,11 @@ describe('a database that can not be worked with', () => {
 describe('a data folder', () => {
   // Processes: a folder belongs to one of them.
   const run = (...args: string[]) => {
-    const ran = spawnSync(process.execPath, [resolve(home, 'bin/perennial.js'), ...args], {
+    const result = spawnSync(process.execPath, [resolve(home, 'bin/perennial.js'), ...args], {
       encoding: 'utf8',
       env: { ...process.env, DATABASE_URL: 'embedded', PERENNIAL_CONFIG: '' },
     });
-    return { code: ran.status as number, out: ran.stdout, err: ran.stderr };
+    return { code: result.status as number, out: result.stdout, err: result.stderr };
   };
 
   test('that holds nothing', () => {
@@ -230,7 +238,7 @@ describe('what is asked of the books', () => {
   };
   beforeAll(() => {
     for (const [name, text] of Object.entries(files)) {
-      writeFileSync(name, `database: ${books.url}\n${text}`);
+      writeFileSync(name, `database: ${database.url}\n${text}`);
     }
     writeFileSync('book.csv', 'telegram_id,plan\n7,basic\n');
   });
@@ -299,18 +307,18 @@ describe('what is asked of the books', () => {
     ['apply perennial.yaml --yes --moved nl-9', 2, /--moved: "nl-9" is not a node; available: /],
     ['apply perennial.yaml --yes --keep nl-9', 2, /--keep: "nl-9" is not a node; available: none/],
   ])('%s', async (line, code, sentence) => {
-    const before = await readAllTables(books.url);
+    const before = await readAllTables(database.url);
     expectRefusal(await runLine(line), code, sentence);
-    expect(await readAllTables(books.url)).toEqual(before);
+    expect(await readAllTables(database.url)).toEqual(before);
   });
 
   test('a book with a wrong line is told by the place in the file', async () => {
-    const before = await readAllTables(books.url);
+    const before = await readAllTables(database.url);
     const { code, err } = await runLine('import book.csv');
     expect(code).toBe(1);
     expect(err).toMatch(/^book\.csv:1: kind is missing/m);
     expect(err).toMatch(/nothing was imported\n$/);
-    expect(await readAllTables(books.url)).toEqual(before);
+    expect(await readAllTables(database.url)).toEqual(before);
   });
 
   test.each(['customer show 7 --qr --json', 'audit --json --format html'])(

@@ -16,12 +16,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 // bin/perennial.js with a program of our own behind it, under each Node that this machine has.
 
-const versionOf = (node: string) => execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
-const found = (process.env.PATH ?? '')
+const readVersion = (node: string) =>
+  execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
+const nodePaths = (process.env.PATH ?? '')
   .split(delimiter)
   .map((folder) => join(folder, 'node'))
   .filter((node) => existsSync(node));
-const nodes = new Map([process.execPath, ...found].map((node) => [versionOf(node), node]));
+const nodes = new Map([process.execPath, ...nodePaths].map((node) => [readVersion(node), node]));
 
 const program = `
   const say: (text: string) => void = console.log;
@@ -44,14 +45,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(clone, { recursive: true }));
 
-const door = () => join(clone, 'bin', 'perennial.js');
+const toBinPath = () => join(clone, 'bin', 'perennial.js');
 
-async function startWaiting(
+async function startWaitingProcess(
   node: string,
   command: 'wait' | 'load' = 'wait',
 ): Promise<{ child: ChildProcess; lines: AsyncIterator<string> }> {
   const err = command === 'wait' ? 'inherit' : 'pipe';
-  const child = spawn(node, [door(), command], { stdio: ['ignore', 'pipe', err] });
+  const child = spawn(node, [toBinPath(), command], { stdio: ['ignore', 'pipe', err] });
   const output = child.stdout as NodeJS.ReadableStream;
   const lines = createInterface({ input: output })[Symbol.asyncIterator]();
   await lines.next();
@@ -60,14 +61,14 @@ async function startWaiting(
 
 describe.each([...nodes])('in a clone under Node %s', (_, node) => {
   test('the program runs on Node 24 with its arguments, its exit code, and no warning', () => {
-    const ran = spawnSync(node, [door(), 'audit', '--json'], { encoding: 'utf8' });
-    expect(ran.stderr).toBe('');
-    expect(ran.stdout).toMatch(/^v2[4-9]\.\S+ audit --json\n$/);
-    expect(ran.status).toBe(3);
+    const result = spawnSync(node, [toBinPath(), 'audit', '--json'], { encoding: 'utf8' });
+    expect(result.stderr).toBe('');
+    expect(result.stdout).toMatch(/^v2[4-9]\.\S+ audit --json\n$/);
+    expect(result.status).toBe(3);
   });
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches it', async (signal) => {
-    const { child, lines } = await startWaiting(node);
+    const { child, lines } = await startWaitingProcess(node);
     const ended = once(child, 'exit');
     child.kill(signal);
     expect((await lines.next()).value).toBe(signal);
@@ -78,7 +79,7 @@ describe.each([...nodes])('in a clone under Node %s', (_, node) => {
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('%s before the code is loaded prints one sentence', async (signal, code) => {
-    const { child } = await startWaiting(node, 'load');
+    const { child } = await startWaitingProcess(node, 'load');
     const ended = once(child, 'exit');
     const err = child.stderr?.setEncoding('utf8').toArray();
     child.kill(signal);
@@ -87,11 +88,11 @@ describe.each([...nodes])('in a clone under Node %s', (_, node) => {
   });
 });
 
-const older = [...nodes].filter(([version]) => Number(/\d+/.exec(version)?.[0]) < 24);
+const olderNodes = [...nodes].filter(([version]) => Number(/\d+/.exec(version)?.[0]) < 24);
 
-describe.each(older)('behind an older Node (%s)', (_, node) => {
+describe.each(olderNodes)('behind an older Node (%s)', (_, node) => {
   test('the program is asked to end when its starter is killed', async () => {
-    const { child, lines } = await startWaiting(node);
+    const { child, lines } = await startWaitingProcess(node);
     child.kill('SIGKILL');
     expect((await lines.next()).value).toBe('SIGTERM');
     // Its output ends when it does.
@@ -103,10 +104,10 @@ describe.each(older)('behind an older Node (%s)', (_, node) => {
     for (const part of ['bin', 'src', 'package.json']) {
       cpSync(join(clone, part), join(bare, part), { recursive: true });
     }
-    const ran = spawnSync(node, [join(bare, 'bin', 'perennial.js')], { encoding: 'utf8' });
+    const result = spawnSync(node, [join(bare, 'bin', 'perennial.js')], { encoding: 'utf8' });
     rmSync(bare, { recursive: true });
-    expect(ran.stderr).toMatch(/^perennial: a clone needs Node 24, .*npm ci brings it\n$/);
-    expect(ran.status).toBe(2);
+    expect(result.stderr).toMatch(/^perennial: a clone needs Node 24, .*npm ci brings it\n$/);
+    expect(result.status).toBe(2);
   });
 });
 
@@ -116,9 +117,9 @@ test('a release, which has no src/, runs what was compiled', () => {
   mkdirSync(join(release, 'dist'));
   writeFileSync(join(release, 'dist', 'main.js'), 'console.log("compiled")');
   writeFileSync(join(release, 'package.json'), '{ "type": "module" }');
-  const ran = spawnSync(process.execPath, [join(release, 'bin', 'perennial.js')], {
+  const result = spawnSync(process.execPath, [join(release, 'bin', 'perennial.js')], {
     encoding: 'utf8',
   });
   rmSync(release, { recursive: true });
-  expect(ran.stdout).toBe('compiled\n');
+  expect(result.stdout).toBe('compiled\n');
 });

@@ -1,25 +1,33 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { clockCommand } from '../src/cli/clock.ts';
+import { buildClockCommand } from '../src/cli/clock.ts';
 import { grant } from '../src/subscription/granting.ts';
 import { changePlan } from '../src/subscription/plan-change.ts';
 import { refund } from '../src/subscription/refunding.ts';
 import { startTrial } from '../src/subscription/trial.ts';
-import { buys, callOf, joins, payer, paysIn, runOf, sells } from './a-book.ts';
-import { type Books, freshBooks } from './books.ts';
+import {
+  addBalance,
+  addCustomer,
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  runWorker,
+} from './a-book.ts';
+import { createDatabase, type TestDatabase } from './books.ts';
 
 // `perennial clock report|undo`, in this process: sales at a wrong time.
 
 afterEach(() => void vi.restoreAllMocks());
 
 /** @returns what the command prints */
-async function clock(books: Books, line: string): Promise<string> {
+async function clock(books: TestDatabase, line: string): Promise<string> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
     return true;
   });
   const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = clockCommand(async (config) => ({
+  const command = buildClockCommand(async (config) => ({
     ...{ config, db: books.db, url: books.url, installation },
     close: async () => undefined,
   }));
@@ -34,20 +42,20 @@ async function clock(books: Books, line: string): Promise<string> {
 const wrong = '2027-06-01T00:00:00.000Z';
 
 /** Sales before a jump, during the jump, and after the correction of the clock. */
-async function soldAtWrongTime(): Promise<Books> {
-  const books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
-  await sells(books);
-  await payer(books, 1n, 500_00n);
-  await payer(books, 2n, 500_00n);
-  for (const one of [3n, 4n]) await joins(books, one);
+async function soldAtWrongTime(): Promise<TestDatabase> {
+  const books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createPlans(books);
+  await createSubscriber(books, 1n, 500_00n);
+  await createSubscriber(books, 2n, 500_00n);
+  for (const one of [3n, 4n]) await addCustomer(books, one);
   await books.setClock(wrong);
-  await buys(books, 1n);
-  await grant(callOf(books), { telegramId: 2n, days: 5 });
-  await startTrial(callOf(books), { telegramId: 3n });
+  await buyPlan(books, 1n);
+  await grant(createCaller(books), { telegramId: 2n, days: 5 });
+  await startTrial(createCaller(books), { telegramId: 3n });
   await books.setClock('2026-11-01T00:02:00Z');
-  await runOf(books, 'raise-alarms');
-  await startTrial(callOf(books), { telegramId: 4n });
-  await grant(callOf(books), { telegramId: 4n, days: 2 });
+  await runWorker(books, 'raise-alarms');
+  await startTrial(createCaller(books), { telegramId: 4n });
+  await grant(createCaller(books), { telegramId: 4n, days: 2 });
   return books;
 }
 
@@ -91,12 +99,17 @@ test('K10: a sale at a wrong time that is refunded is listed no more, and a chan
   const { sales } = JSON.parse(await clock(books, 'report --json'));
   for (const { telegram_id, period_id } of sales.slice(0, 2)) {
     const request = { telegramId: BigInt(telegram_id), periodId: BigInt(period_id) as never };
-    await refund(callOf(books), { ...request, part: 'whole' });
+    await refund(createCaller(books), { ...request, part: 'whole' });
   }
   expect(JSON.parse(await clock(books, 'report --json')).sales).toEqual(sales.slice(2));
-  await paysIn(books, 1n, 1_000_00n);
+  await addBalance(books, 1n, 1_000_00n);
   await books.setClock('2026-11-20T00:00:00Z');
-  await changePlan(callOf(books), { telegramId: 2n, plan: 'plus', periodDays: 30, when: 'now' });
+  await changePlan(createCaller(books), {
+    telegramId: 2n,
+    plan: 'plus',
+    periodDays: 30,
+    when: 'now',
+  });
   await books.setClock('2026-11-01T00:03:00Z');
   const after = JSON.parse(await clock(books, 'report --json')).sales;
   expect(after[0]).toMatchObject({ telegram_id: 2, kind: 'purchase', plan: 'plus' });

@@ -1,5 +1,5 @@
-import { openBooks, openPool } from '../src/db/connect.ts';
-import { callOf, runOf } from './a-book.ts';
+import { openDatabase, openPool } from '../src/db/connect.ts';
+import { createCaller, runWorker } from './a-book.ts';
 import { hookPool } from './hooked-pool.ts';
 import { commands } from './matrix/commands.ts';
 
@@ -13,9 +13,9 @@ const pool = hookPool(openPool(url), async (moment) => {
   // The signal comes to a process that does nothing more.
   await new Promise(() => undefined);
 });
-const db = openBooks(pool);
+const db = openDatabase(pool);
 const command = commands[work];
-if (command === undefined) await runOf({ db, url }, work);
-else await command(callOf({ db }, 'key-1'), false);
+if (command === undefined) await runWorker({ db, url }, work);
+else await command(createCaller({ db }, 'key-1'), false);
 await db.destroy();
 process.stdout.write('done\n');

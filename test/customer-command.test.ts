@@ -1,21 +1,21 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { customerCommand } from '../src/cli/customer.ts';
-import { joins, payer, sells } from './a-book.ts';
-import { type Books, freshBooks } from './books.ts';
+import { buildCustomerCommand } from '../src/cli/customer.ts';
+import { addCustomer, createPlans, createSubscriber } from './a-book.ts';
+import { createDatabase, type TestDatabase } from './books.ts';
 
 // `perennial customer …`, in this process: conditions, and the access that a command gives.
 
 afterEach(() => void vi.restoreAllMocks());
 
-async function customer(books: Books, line: string): Promise<string> {
+async function runCustomerCommand(database: TestDatabase, line: string): Promise<string> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
     return true;
   });
   const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = customerCommand(async (config) => ({
-    ...{ config, db: books.db, url: books.url, installation },
+  const command = buildCustomerCommand(async (config) => ({
+    ...{ config, db: database.db, url: database.url, installation },
     close: async () => undefined,
   }));
   for (const each of command.commands) {
@@ -29,19 +29,19 @@ async function customer(books: Books, line: string): Promise<string> {
   return out;
 }
 
-async function openBooks(): Promise<Books> {
-  const books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  await sells(books);
-  await books.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
-  return books;
+async function createShopDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createPlans(database);
+  await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+  return database;
 }
 
 test('a command whose condition does not hold is refused and changes nothing; otherwise it is done', async () => {
-  await using books = await openBooks();
-  await payer(books, 7n, 2_000_00n);
+  await using database = await createShopDatabase();
+  await createSubscriber(database, 7n, 2_000_00n);
   const end = '2026-12-24T09:00:00Z';
   const stale = '2026-12-24T09:00:00.001Z';
-  const { rows } = await books.pool.query<{ id: string }>('SELECT id FROM perennial.period');
+  const { rows } = await database.pool.query<{ id: string }>('SELECT id FROM perennial.period');
   const period = rows[0]?.id;
   const commands = [
     'purchase 7 --plan basic --days 30',
@@ -51,42 +51,45 @@ test('a command whose condition does not hold is refused and changes nothing; ot
     'grant 7 --days 1',
     'revoke 7',
   ];
-  const state = async () => JSON.parse(await customer(books, 'show 7 --json'));
+  const state = async () => JSON.parse(await runCustomerCommand(database, 'show 7 --json'));
   const before = await state();
   for (const line of commands) {
-    const refused = customer(books, `${line} --if-expires-at ${stale}`);
+    const refused = runCustomerCommand(database, `${line} --if-expires-at ${stale}`);
     await expect(refused, line).rejects.toMatchObject({ code: 'expires_at_changed' });
   }
-  const none = customer(books, `${commands[0]} --if-expires-at none`);
+  const none = runCustomerCommand(database, `${commands[0]} --if-expires-at none`);
   await expect(none).rejects.toMatchObject({ code: 'expires_at_changed' });
   for (const line of [commands[0], commands[2]]) {
-    const refused = customer(books, `${line} --if-price 1`);
+    const refused = runCustomerCommand(database, `${line} --if-price 1`);
     await expect(refused, line).rejects.toMatchObject({ code: 'price_changed' });
   }
   expect(await state()).toEqual(before);
-  await customer(books, `auto-renew 7 off --if-expires-at ${end}`);
-  await customer(books, `purchase 7 --plan basic --days 30 --if-price 149 --if-expires-at ${end}`);
+  await runCustomerCommand(database, `auto-renew 7 off --if-expires-at ${end}`);
+  await runCustomerCommand(
+    database,
+    `purchase 7 --plan basic --days 30 --if-price 149 --if-expires-at ${end}`,
+  );
   expect((await state()).subscriptions[0]).toMatchObject({
     auto_renew: false,
     expires_at: '2027-01-23T09:00:00.000Z',
   });
-  await expect(customer(books, 'grant 7 --days 1 --if-expires-at soon')).rejects.toThrow(
-    /"soon" is not a time/,
-  );
+  await expect(
+    runCustomerCommand(database, 'grant 7 --days 1 --if-expires-at soon'),
+  ).rejects.toThrow(/"soon" is not a time/);
 });
 
 test('purchase, trial and reissue print the subscription URL and the links of the subscription', async () => {
-  await using books = await openBooks();
-  await joins(books, 7n, { balanceMinor: 500_00n });
+  await using database = await createShopDatabase();
+  await addCustomer(database, 7n, { balanceMinor: 500_00n });
   for (const line of ['trial 7', 'purchase 7 --plan basic --days 30', 'reissue 7']) {
-    const { sub_token, links } = JSON.parse(await customer(books, `${line} --json`));
-    const shown = JSON.parse(await customer(books, 'show 7 --json'));
+    const { sub_token, links } = JSON.parse(await runCustomerCommand(database, `${line} --json`));
+    const shown = JSON.parse(await runCustomerCommand(database, 'show 7 --json'));
     expect({ sub_token, links }, line).toEqual({
       sub_token: shown.customer.sub_token,
       links: shown.links,
     });
     expect(links).toHaveLength(1);
   }
-  const text = await customer(books, 'reissue 7');
+  const text = await runCustomerCommand(database, 'reissue 7');
   expect(text).toMatch(/\nsubscription URL \/sub\/\S{16,}\n\nlinks\nnl-1: vless:\/\//);
 });

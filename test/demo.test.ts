@@ -18,14 +18,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function perennial(args: readonly string[], more: Record<string, string> = {}): ChildProcess {
+function startDemo(args: readonly string[], more: Record<string, string> = {}): ChildProcess {
   return spawn(process.execPath, ['bin/perennial.js', ...args], {
     env: { ...process.env, PERENNIAL_DATA_DIR: dataDir, PERENNIAL_CONFIG: '', ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
 
-async function ended(
+async function untilEnded(
   child: ChildProcess,
 ): Promise<{ code: number | null; out: string; err: string }> {
   let [out, err] = ['', ''];
@@ -39,7 +39,7 @@ async function ended(
   return { code, out, err };
 }
 
-interface Hour {
+interface DemoHour {
   readonly now: string;
   readonly renewed: number;
   readonly short: number;
@@ -55,9 +55,9 @@ interface Hour {
 }
 
 test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves no process', async () => {
-  const demo = perennial(['demo', '--json', '--rate', '20000']);
+  const demo = startDemo(['demo', '--json', '--rate', '20000']);
   const lines = createInterface({ input: demo.stdout as NodeJS.ReadableStream });
-  const hours: Hour[] = [];
+  const hours: DemoHour[] = [];
   for await (const line of lines) {
     hours.push(JSON.parse(line));
     if (hours.length === 4) break;
@@ -82,13 +82,13 @@ test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves
     expect(node.users).toBeGreaterThan(400);
   }
   expect(hours.at(-1)?.node.retired).toBeGreaterThan(0);
-  const audit = await ended(perennial(['audit', '--json'], { DATABASE_URL: 'embedded' }));
+  const audit = await untilEnded(startDemo(['audit', '--json'], { DATABASE_URL: 'embedded' }));
   expect(audit).toMatchObject({ code: 0, err: '' });
   expect(JSON.parse(audit.out).ok).toBe(true);
 }, 300_000);
 
 test('a service refuses the folder of a demo, in one sentence', async () => {
-  const { code, err } = await ended(perennial(['start'], { DATABASE_URL: 'embedded' }));
+  const { code, err } = await untilEnded(startDemo(['start'], { DATABASE_URL: 'embedded' }));
   expect(code).toBe(2);
   expect(err).toMatch(/^perennial: data folder .* was made by "perennial demo"[^\n]*\n$/);
 });
@@ -96,7 +96,7 @@ test('a service refuses the folder of a demo, in one sentence', async () => {
 test('a demo refuses a folder with books that are not a demo', async () => {
   const own = join(folder, 'own');
   mkdirSync(join(own, 'postgres'), { recursive: true });
-  const { code, err } = await ended(perennial(['demo'], { PERENNIAL_DATA_DIR: own }));
+  const { code, err } = await untilEnded(startDemo(['demo'], { PERENNIAL_DATA_DIR: own }));
   expect(code).toBe(2);
   expect(err).toMatch(/^perennial: data folder .*: holds books that are not a demo's; [^\n]*\n$/);
   expect(existsSync(join(own, 'made-by-perennial-demo'))).toBe(false);

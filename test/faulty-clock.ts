@@ -8,7 +8,7 @@ export interface FaultyClock {
 }
 
 /** Puts a clock that can jump in the place of the server's. */
-export async function faultyClock(db: Db): Promise<FaultyClock> {
+export async function installFaultyClock(db: Db): Promise<FaultyClock> {
   await sql`CREATE TABLE public.clock_fault AS SELECT 0::float8 AS by_ms`.execute(db);
   await sql`
     CREATE OR REPLACE FUNCTION perennial.clock() RETURNS timestamptz(3) LANGUAGE sql VOLATILE AS $$

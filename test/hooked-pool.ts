@@ -1,7 +1,7 @@
 import type pg from 'pg';
 
 /** A statement that a client is about to send, or that was answered. */
-export interface Moment {
+export interface StatementEvent {
   readonly sql: string;
   /** Counts the statements of the whole pool from 1, BEGIN and COMMIT among them. */
   readonly n: number;
@@ -14,11 +14,11 @@ export interface Moment {
  * What happens at a moment: to wait holds the statement up; to throw fails it as if the connection
  * had lost it (`before`: never sent; `after`: done, and the answer lost).
  */
-export type Hook = (moment: Moment) => Promise<void> | void;
+export type StatementHook = (moment: StatementEvent) => Promise<void> | void;
 
-type Query = (...args: unknown[]) => unknown;
+type QueryFunction = (...args: unknown[]) => unknown;
 
-function sqlOf(query: unknown): string {
+function toSql(query: unknown): string {
   if (typeof query === 'string') return query;
   return String((query as { text?: unknown } | undefined)?.text ?? '');
 }
@@ -31,24 +31,24 @@ function isStream(query: unknown): boolean {
  * Puts `hook` before and after each statement that the pool's clients send. Statements in the
  * callback style and streams (COPY, cursors) are counted but can't be held up after.
  */
-export function hookPool(pool: pg.Pool, hook: Hook): pg.Pool {
+export function hookPool(pool: pg.Pool, hook: StatementHook): pg.Pool {
   let count = 0;
   pool.on('connect', (client) => {
-    const plain = (client.query as Query).bind(client);
-    const hooked: Query = (...args) => {
+    const originalQuery = (client.query as QueryFunction).bind(client);
+    const hookedQuery: QueryFunction = (...args) => {
       count += 1;
       const n = count;
-      const sql = sqlOf(args[0]);
-      if (isStream(args[0]) || typeof args.at(-1) === 'function') return plain(...args);
+      const sql = toSql(args[0]);
+      if (isStream(args[0]) || typeof args.at(-1) === 'function') return originalQuery(...args);
       const run = async () => {
         await hook({ sql, n, when: 'before', client: client as pg.PoolClient });
-        const answer = await plain(...args);
+        const answer = await originalQuery(...args);
         await hook({ sql, n, when: 'after', client: client as pg.PoolClient });
         return answer;
       };
       return run();
     };
-    Object.assign(client, { query: hooked });
+    Object.assign(client, { query: hookedQuery });
   });
   return pool;
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Books, freshBooks } from './books.ts';
+import { createDatabase, type TestDatabase } from './books.ts';
 import { until } from './service/until.ts';
 
 // Ctrl-C, a full disk and a closed pipe: one sentence that states what was changed, and an exit code.
@@ -13,29 +13,33 @@ import { until } from './service/until.ts';
 vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
-let books: Books;
+let database: TestDatabase;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'perennial-interrupted-'));
-  books = await freshBooks();
+  database = await createDatabase();
 });
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
-  await books?.close();
+  await database?.close();
 });
 
-interface Running {
+interface RunningCommand {
   readonly child: ChildProcess;
   readonly ended: Promise<{ code: number | null; out: string; err: string }>;
   /** What it wrote until now. */
-  read(): string;
+  readOutput(): string;
 }
 
-const door = 'bin/perennial.js';
-const environment = () => ({ ...process.env, DATABASE_URL: books.url, PERENNIAL_CONFIG: '' });
+const binPath = 'bin/perennial.js';
+const createEnvironment = () => ({
+  ...process.env,
+  DATABASE_URL: database.url,
+  PERENNIAL_CONFIG: '',
+});
 
-function run(words: readonly string[], stdout: number | 'pipe' = 'pipe'): Running {
+function startCommand(words: readonly string[], stdout: number | 'pipe' = 'pipe'): RunningCommand {
   const [command = '', ...args] = words;
-  const child = spawn(command, args, { env: environment(), stdio: ['pipe', stdout, 'pipe'] });
+  const child = spawn(command, args, { env: createEnvironment(), stdio: ['pipe', stdout, 'pipe'] });
   let [out, err] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     out += text;
@@ -44,14 +48,14 @@ function run(words: readonly string[], stdout: number | 'pipe' = 'pipe'): Runnin
     err += text;
   });
   const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out, err }));
-  return { child, ended, read: () => out };
+  return { child, ended, readOutput: () => out };
 }
-const perennial = (args: readonly string[], stdout?: number) =>
-  run([process.execPath, door, ...args], stdout);
+const startPerennial = (args: readonly string[], stdout?: number) =>
+  startCommand([process.execPath, binPath, ...args], stdout);
 
 /** Holds a lock that the writes of an import wait for. */
-async function holdCustomers(): Promise<() => Promise<void>> {
-  const holder = await books.pool.connect();
+async function lockCustomers(): Promise<() => Promise<void>> {
+  const holder = await database.pool.connect();
   await holder.query('BEGIN; LOCK TABLE perennial.customer IN SHARE MODE');
   return async () => {
     await holder.query('ROLLBACK');
@@ -64,7 +68,7 @@ function untilStatement(like: string, wait: string): Promise<true> {
   return until(
     `a statement like ${like}`,
     async () => {
-      const { rows } = await books.pool.query(
+      const { rows } = await database.pool.query(
         `SELECT FROM pg_stat_activity WHERE datname = current_database()
        AND query ILIKE $1 AND state = 'active' AND wait_event_type = $2`,
         [like, wait],
@@ -76,7 +80,7 @@ function untilStatement(like: string, wait: string): Promise<true> {
 }
 
 async function countCustomers(): Promise<number> {
-  const { rows } = await books.pool.query('SELECT FROM perennial.customer');
+  const { rows } = await database.pool.query('SELECT FROM perennial.customer');
   return rows.length;
 }
 
@@ -89,7 +93,7 @@ describe('an import', () => {
   ] as const)(
     '%s while standard input is idle: nothing is imported, exit code %i',
     async (signal, code) => {
-      const { child, ended } = perennial(['import', '-', '--format', 'csv']);
+      const { child, ended } = startPerennial(['import', '-', '--format', 'csv']);
       child.stdin?.write('telegram_id\n7\n');
       await untilStatement('COPY opening_line%', 'Client');
       child.kill(signal);
@@ -104,7 +108,7 @@ describe('an import', () => {
     const writer = spawn('sh', ['-c', 'printf "telegram_id\\n7\\n"; exec sleep 300'], {
       stdio: ['ignore', openSync(pipe, 'r+'), 'inherit'],
     });
-    const { child, ended } = perennial(['import', pipe, '--format', 'csv']);
+    const { child, ended } = startPerennial(['import', pipe, '--format', 'csv']);
     await untilStatement('COPY opening_line%', 'Client');
     child.kill('SIGINT');
     expect(await ended).toEqual({ code: 130, out: '', err: nothingImported });
@@ -115,8 +119,8 @@ describe('an import', () => {
   test('SIGINT while the lines of a file are written: nothing is imported', async () => {
     const file = join(folder, 'one.csv');
     writeFileSync(file, 'telegram_id\n7\n');
-    const release = await holdCustomers();
-    const { child, ended } = perennial(['import', file]);
+    const release = await lockCustomers();
+    const { child, ended } = startPerennial(['import', file]);
     await untilStatement('%perennial.customer%', 'Lock');
     child.kill('SIGINT');
     expect(await ended).toEqual({ code: 130, out: '', err: nothingImported });
@@ -126,11 +130,11 @@ describe('an import', () => {
 });
 
 test('SIGINT while a restore waits for standard input: nothing is restored', async () => {
-  await using empty = await freshBooks({ bare: true });
-  const backup = perennial(['backup', '-']);
+  await using empty = await createDatabase({ isEmpty: true });
+  const backup = startPerennial(['backup', '-']);
   const { out } = await backup.ended;
-  const child = spawn(process.execPath, [door, 'restore', '-'], {
-    env: { ...environment(), DATABASE_URL: empty.url },
+  const child = spawn(process.execPath, [binPath, 'restore', '-'], {
+    env: { ...createEnvironment(), DATABASE_URL: empty.url },
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   let err = '';
@@ -165,15 +169,15 @@ describe.skipIf(!existsSync('/usr/bin/script'))("Ctrl-C at `apply`'s question", 
       file,
       'plans: { basic: { title: B, groups: [all], prices: { RUB: { 30: 149 } } } }\n',
     );
-    const command = `'${process.execPath}' ${door} apply '${file}'`;
-    const { child, ended, read } = run(['script', '-qec', command, '/dev/null']);
-    await until('the question', () => read().includes('[y/N]') || undefined, 60_000);
+    const command = `'${process.execPath}' ${binPath} apply '${file}'`;
+    const { child, ended, readOutput } = startCommand(['script', '-qec', command, '/dev/null']);
+    await until('the question', () => readOutput().includes('[y/N]') || undefined, 60_000);
     child.stdin?.write('\u0003');
     const { code, out } = await ended;
     const after = stripVTControlCharacters(out.slice(out.indexOf('[y/N]')));
     expect(after).toMatch(/^\[y\/N\] (\^C)?\s*perennial: interrupted; nothing was changed\s*$/);
     expect(code).toBe(130);
-    const { rows } = await books.pool.query('SELECT FROM perennial.plan');
+    const { rows } = await database.pool.query('SELECT FROM perennial.plan');
     expect(rows).toEqual([]);
   });
 });
@@ -183,13 +187,13 @@ describe.skipIf(!existsSync('/dev/full'))('a full disk', () => {
     ['the output of a command', ['audit'], 1],
     ['an export', ['export', '-', '--format', 'csv'], 2],
   ] as const)('%s: one sentence without a stack', async (_, args, code) => {
-    const ran = await perennial(args, openSync('/dev/full', 'w')).ended;
-    expect(ran.err).toMatch(/^perennial: [^\n]*no space is left on the disk\)?\n$/);
-    expect(ran.code).toBe(code);
+    const result = await startPerennial(args, openSync('/dev/full', 'w')).ended;
+    expect(result.err).toMatch(/^perennial: [^\n]*no space is left on the disk\)?\n$/);
+    expect(result.code).toBe(code);
   });
 
   test('a backup: one sentence without a stack, which names the file', async () => {
-    expect(await perennial(['backup', '/dev/full']).ended).toEqual({
+    expect(await startPerennial(['backup', '/dev/full']).ended).toEqual({
       code: 2,
       out: '',
       err: "perennial: /dev/full: can't be written (no space is left on the disk)\n",
@@ -199,15 +203,15 @@ describe.skipIf(!existsSync('/dev/full'))('a full disk', () => {
 
 test('an audit whose reader closes the pipe keeps its exit code', async () => {
   const codeOf = async (reader: string) => {
-    const text = `"${process.execPath}" ${door} audit | ${reader}; exit "\${PIPESTATUS[0]}"`;
-    return (await run(['bash', '-c', text]).ended).code;
+    const text = `"${process.execPath}" ${binPath} audit | ${reader}; exit "\${PIPESTATUS[0]}"`;
+    return (await startCommand(['bash', '-c', text]).ended).code;
   };
-  await books.pool.query(
+  await database.pool.query(
     `INSERT INTO perennial.customer (telegram_id, locale, time_zone, currency, balance_minor, sub_token, created_at)
      VALUES (5, 'en', 'UTC', 'RUB', 100, 'a-token-of-sixteen', now())`,
   );
   expect(await codeOf('true')).toBe(1);
   expect(await codeOf('head -1')).toBe(1);
-  await books.pool.query('DELETE FROM perennial.customer');
+  await database.pool.query('DELETE FROM perennial.customer');
   expect(await codeOf('true')).toBe(0);
 });

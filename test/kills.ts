@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { killAndLook, spread } from './kills/kills.ts';
+import { formatSpread, runKillsProof } from './kills/kills.ts';
 
 // npm run proof:kills -- [--kills 50] [--renewals 20000] [--seed N] [--json]
 //
@@ -24,13 +24,13 @@ const [kills, renewals, seed] = [values.kills, values.renewals, values.seed].map
   number,
   number,
 ];
-const say = (line: string) => void process.stderr.write(`${line}\n`);
+const printLine = (line: string) => void process.stderr.write(`${line}\n`);
 const dataDir = await mkdtemp(join(tmpdir(), 'perennial-kills-'));
 const server = await startEmbedded({ dataDir, owner: 'service' });
 try {
   await migrate(server.url);
-  say(`${kills} kills over ${renewals} renewals by 2 replicas, seed ${seed}`);
-  const report = await killAndLook({ url: server.url, kills, renewals, seed, say });
+  printLine(`${kills} kills over ${renewals} renewals by 2 replicas, seed ${seed}`);
+  const report = await runKillsProof({ url: server.url, kills, renewals, seed, printLine });
   const times = (wasRunning: boolean) =>
     report.takeovers.filter((each) => each.wasRunning === wasRunning).map(({ ms }) => ms);
   const [running, idle] = [times(true), times(false)];
@@ -43,8 +43,8 @@ try {
         `seed            ${seed}`,
         `renewals        ${report.renewals} of ${renewals}, in ${report.seconds} s`,
         `runs            ${runs.join(', ')}`,
-        `takeover [s]    ${spread(running)} (${running.length} killed at a run)`,
-        `next batch [s]  ${spread(idle)} (${idle.length} killed idle)`,
+        `takeover [s]    ${formatSpread(running)} (${running.length} killed at a run)`,
+        `next batch [s]  ${formatSpread(idle)} (${idle.length} killed idle)`,
         `books           ${report.wrong.length === 0 ? 'clean: each period paid exactly once' : report.wrong.join('; ')}`,
         '',
       ].join('\n'),

@@ -32,14 +32,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(clone, { recursive: true, force: true }));
 
-interface Launched {
+interface LaunchedProgram {
   readonly launcher: ChildProcess;
   readonly pid: number;
   read(): string;
 }
 
 /** Starts a launcher in a process group of its own, as a supervisor or an interactive shell does. */
-async function launch(words: readonly string[]): Promise<Launched> {
+async function launch(words: readonly string[]): Promise<LaunchedProgram> {
   const [command = '', ...args] = words;
   const launcher = spawn(command, args, {
     cwd: clone,
@@ -55,7 +55,7 @@ async function launch(words: readonly string[]): Promise<Launched> {
   return { launcher, pid, read: () => text };
 }
 
-function isThere(pid: number): boolean {
+function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch {
@@ -74,7 +74,7 @@ describe.skipIf(process.platform !== 'linux')('a signal to what started the prog
     const { launcher, pid, read } = await launch(words);
     launcher.kill('SIGTERM');
     await until('the program got SIGTERM', () => read().includes('SIGTERM') || undefined, 10_000);
-    await until('the program ended', () => !isThere(pid) || undefined, 10_000);
+    await until('the program ended', () => !isRunning(pid) || undefined, 10_000);
   });
 
   test.each([
@@ -83,7 +83,7 @@ describe.skipIf(process.platform !== 'linux')('a signal to what started the prog
   ])('%j: SIGKILL ends the program, too', async (words) => {
     const { launcher, pid } = await launch(words);
     launcher.kill('SIGKILL');
-    await until('the program ended', () => !isThere(pid) || undefined, 10_000);
+    await until('the program ended', () => !isRunning(pid) || undefined, 10_000);
   });
 
   test.each([
@@ -99,8 +99,8 @@ describe.skipIf(process.platform !== 'linux')('a signal to what started the prog
     const asked = performance.now();
     await until('four looks', () => performance.now() - asked > 2_000 || undefined);
     expect(read()).not.toContain('SIGTERM');
-    expect(isThere(pid)).toBe(true);
+    expect(isRunning(pid)).toBe(true);
     process.kill(pid, 'SIGTERM');
-    await until('the program ended', () => !isThere(pid) || undefined);
+    await until('the program ended', () => !isRunning(pid) || undefined);
   });
 });

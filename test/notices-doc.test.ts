@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { kinds, type NoticeKind, noticeKinds } from '../src/notify/kinds.ts';
+import { type NoticeKind, noticeKinds, noticeSpecs } from '../src/notify/kinds.ts';
 
 // docs/notices.md says of each kind what src/notify/kinds.ts says.
 
@@ -11,15 +11,15 @@ const rows = document
   .map((line) => line.split('|').map((cell) => cell.trim()));
 const policies = { at_least_once: 'at least once', at_most_once: 'at most once' } as const;
 
-const named = (names: readonly string[]) => names.map((name) => `\`$${name}\``).join(', ');
-const rowsOf = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
+const formatNames = (names: readonly string[]) => names.map((name) => `\`$${name}\``).join(', ');
+const findRows = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
 
 test.each(noticeKinds)('%s: to whom, how surely, whether it is quiet, what it is told', (kind) => {
-  const { to, policy, quiet, params, now } = kinds[kind];
-  const [told, params_, ...more] = rowsOf(kind);
-  expect(told?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
-  expect(params_?.[2]).toBe(named(Object.keys(params)));
-  expect(params_?.[3]).toBe(now.length === 0 ? '–' : named(now));
+  const { to, policy, quiet, params, now } = noticeSpecs[kind];
+  const [shownParams, params_, ...more] = findRows(kind);
+  expect(shownParams?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
+  expect(params_?.[2]).toBe(formatNames(Object.keys(params)));
+  expect(params_?.[3]).toBe(now.length === 0 ? '–' : formatNames(now));
   expect(more).toEqual([]);
 });
 

@@ -3,54 +3,57 @@ import { readClock } from '../src/db/clock.ts';
 import { inTransaction } from '../src/db/connect.ts';
 import type { SubscriptionId } from '../src/kernel/ids.ts';
 import type { Instant } from '../src/kernel/instant.ts';
-import { readFacts } from '../src/notify/facts.ts';
-import { judge, type Verdict } from '../src/notify/judging.ts';
-import type { NoticeKind, Params } from '../src/notify/kinds.ts';
-import { type NewNotice, owe } from '../src/notify/outbox.ts';
-import type { Books } from './books.ts';
-import { openShop, payer, runOf } from './shop.ts';
+import { readRelevanceFacts } from '../src/notify/facts.ts';
+import { checkRelevance, type SendDecision } from '../src/notify/judging.ts';
+import type { NoticeKind, NoticeParams } from '../src/notify/kinds.ts';
+import { enqueueNotifications, type NewNotice } from '../src/notify/outbox.ts';
+import type { TestDatabase } from './books.ts';
+import { createShop, createSubscriber, runOf } from './shop.ts';
 
 // What would become of the notices of real books, and a customer who is owed warnings.
 
 export const start = '2026-10-26T09:00:00Z';
 export const end = '2026-11-25T09:00:00.000Z';
-const anHourBefore = '2026-11-25T08:00:00Z';
-export const call = ({ db }: Pick<Books, 'db'>) => ({ db, actor: 'test' });
+const hourBeforeEnd = '2026-11-25T08:00:00Z';
+export const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });
 
-interface Row {
+interface NotificationRow {
   readonly id: bigint;
   readonly kind: NoticeKind;
-  readonly params: Params;
+  readonly params: NoticeParams;
   readonly createdAt: Instant;
 }
 
 /** What would become of each notice now: its kind, then `send` or why not. */
-export async function verdicts(books: Books): Promise<Record<string, string>> {
-  const judged = Object.entries(await judgedNow(books));
+export async function readOutcomes(database: TestDatabase): Promise<Record<string, string>> {
+  const entries = Object.entries(await readVerdicts(database));
   return Object.fromEntries(
-    judged.map(([kind, it]) => [kind, it.do === 'suppress' ? it.reason : it.do]),
+    entries.map(([kind, verdict]) => [
+      kind,
+      verdict.do === 'suppress' ? verdict.reason : verdict.do,
+    ]),
   );
 }
 
-export async function judgedNow(books: Books): Promise<Record<string, Verdict>> {
-  const { rows } = await sql<Row>`
+export async function readVerdicts(database: TestDatabase): Promise<Record<string, SendDecision>> {
+  const { rows } = await sql<NotificationRow>`
     SELECT id, kind, params, created_at AS "createdAt" FROM perennial.notification
-    ORDER BY id`.execute(books.db);
-  return inTransaction(books.db, async (tx) => {
+    ORDER BY id`.execute(database.db);
+  return inTransaction(database.db, async (tx) => {
     const now = await readClock(tx);
     const ids = rows.map(({ id }) => id);
-    const read = await readFacts(tx, ids, now);
+    const factsById = await readRelevanceFacts(tx, ids, now);
     return Object.fromEntries(
       rows.map((row) => {
-        const { facts } = read.get(row.id) ?? {};
+        const { facts } = factsById.get(row.id) ?? {};
         if (facts === undefined) throw new Error(`no facts of ${row.id}`);
-        return [row.kind, judge(row, facts, now)];
+        return [row.kind, checkRelevance(row, facts, now)];
       }),
     );
   });
 }
 
-export const ends = (
+export const createEndReminder = (
   kind: 'ends_24h' | 'ends_3h',
   customerId: NewNotice['customerId'],
   subscriptionId: SubscriptionId,
@@ -64,24 +67,28 @@ export const ends = (
   }) as NewNotice;
 
 /** A customer whose month ends in an hour, short by 49, and who is owed all that says so. */
-export async function shortPayer(books: Books) {
-  await openShop(books);
-  const id = await payer(books, 1n, 100_00n);
-  await books.setClock('2026-11-25T05:00:00Z');
-  await runOf(books, 'auto-renewal');
-  await books.setClock(anHourBefore);
-  const { id: customer } = await books.db
+export async function createShortSubscriber(database: TestDatabase) {
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 100_00n);
+  await database.setClock('2026-11-25T05:00:00Z');
+  await runOf(database, 'auto-renewal');
+  await database.setClock(hourBeforeEnd);
+  const { id: customer } = await database.db
     .selectFrom('perennial.customer')
     .select('id')
     .executeTakeFirstOrThrow();
-  await inTransaction(books.db, async (tx) =>
-    owe(tx, [ends('ends_24h', customer, id), ends('ends_3h', customer, id)], await readClock(tx)),
+  await inTransaction(database.db, async (tx) =>
+    enqueueNotifications(
+      tx,
+      [createEndReminder('ends_24h', customer, id), createEndReminder('ends_3h', customer, id)],
+      await readClock(tx),
+    ),
   );
   return id;
 }
 
 /** Another month of the same customer's that ends a minute before. */
-export async function earlierOne(books: Books, id: SubscriptionId) {
+export async function createEarlierSubscription(database: TestDatabase, id: SubscriptionId) {
   await sql`
     WITH made AS (
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
@@ -91,6 +98,6 @@ export async function earlierOne(books: Books, id: SubscriptionId) {
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency)
     SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM made`.execute(
-    books.db,
+    database.db,
   );
 }

@@ -31,7 +31,7 @@ async function freePort(): Promise<number> {
 export async function startPgbouncer(
   url: string,
   mode: 'session' | 'transaction',
-  more = '',
+  extraSettings = '',
 ): Promise<{ readonly url: string; readonly [Symbol.asyncDispose]: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-pgbouncer-'));
   const target = new URL(url);
@@ -48,7 +48,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = ${mode}
 ignore_startup_parameters = options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,extra_float_digits
-${more}
+${extraSettings}
 `,
   );
   // PgBouncer refuses to run as root.
@@ -56,23 +56,23 @@ ${more}
   const asUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
   const child = spawn(binary, [file], { ...asUser, stdio: ['ignore', 'pipe', 'pipe'] });
   const ready = Promise.withResolvers<void>();
-  let said = '';
+  let output = '';
   const read = (chunk: Buffer) => {
-    said += chunk.toString();
-    if (said.includes('process up')) ready.resolve();
+    output += chunk.toString();
+    if (output.includes('process up')) ready.resolve();
   };
   child.stdout.on('data', read);
   child.stderr.on('data', read);
-  child.on('exit', () => ready.reject(new Error(`pgbouncer ended: ${said}`)));
+  child.on('exit', () => ready.reject(new Error(`pgbouncer ended: ${output}`)));
   await ready.promise;
   target.port = String(port);
   target.password = '';
   return {
     url: target.href,
     async [Symbol.asyncDispose]() {
-      const gone = once(child, 'exit');
+      const exited = once(child, 'exit');
       child.kill('SIGKILL');
-      await gone;
+      await exited;
       await rm(folder, { recursive: true });
     },
   };

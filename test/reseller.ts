@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
-import type { Books } from './books.ts';
-import { openShop } from './shop.ts';
+import type { TestDatabase } from './books.ts';
+import { createShop } from './shop.ts';
 
 /** One customer with `count` subscriptions of basic that end second by second, from `endsAt` on. */
-export async function openReseller(
-  books: Pick<Books, 'db'>,
+export async function createResellerCustomer(
+  database: Pick<TestDatabase, 'db'>,
   count: number,
   endsAt: string,
 ): Promise<void> {
-  const { db } = books;
-  await openShop(books);
+  const { db } = database;
+  await createShop(database);
   await sql`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     VALUES (1, 'RUB', 'token-of-the-reseller', ${endsAt}::timestamptz - interval '40 days')`.execute(

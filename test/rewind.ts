@@ -1,16 +1,18 @@
 import pg from 'pg';
-import type { Books } from './books.ts';
+import type { TestDatabase } from './books.ts';
 
 /** Books that can be put back to where they stood, in a fraction of the time of a new copy. */
-export interface Rewinding extends AsyncDisposable {
+export interface RestorePoint extends AsyncDisposable {
   /** Back to the moment of `rewindable`; what was written since is gone. Sequences go on. */
-  rewind(): Promise<void>;
+  restore(): Promise<void>;
   /** Ends a connection of others by its server process, and waits until its locks are free. */
-  cut(processId: number): Promise<void>;
+  disconnect(processId: number): Promise<void>;
 }
 
-export async function rewindable(books: Pick<Books, 'url'>): Promise<Rewinding> {
-  const owner = new pg.Client({ connectionString: books.url });
+export async function createRestorePoint(
+  database: Pick<TestDatabase, 'url'>,
+): Promise<RestorePoint> {
+  const owner = new pg.Client({ connectionString: database.url });
   await owner.connect();
   const { rows } = await owner.query(
     `SELECT tablename FROM pg_tables WHERE schemaname = 'perennial' ORDER BY tablename`,
@@ -25,12 +27,12 @@ export async function rewindable(books: Pick<Books, 'url'>): Promise<Rewinding> 
     `DELETE FROM perennial.${table}`,
     `INSERT INTO perennial.${table} OVERRIDING SYSTEM VALUE TABLE kept.${table}`,
   ]);
-  const back = ['SET LOCAL session_replication_role = replica', ...statements].join(';\n');
+  const restoreSql = ['SET LOCAL session_replication_role = replica', ...statements].join(';\n');
   return {
-    async rewind() {
-      await owner.query(back);
+    async restore() {
+      await owner.query(restoreSql);
     },
-    async cut(processId) {
+    async disconnect(processId) {
       await owner.query('SELECT pg_terminate_backend($1, 5000)', [processId]);
     },
     [Symbol.asyncDispose]: () => owner.end(),

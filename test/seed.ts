@@ -7,15 +7,15 @@ import fc from 'fast-check';
 const seed = Number(process.env.FC_SEED || randomInt(2 ** 31));
 
 /** For a test that draws by itself. */
-export function seedInUse(): number {
+export function readSeed(): number {
   return seed;
 }
 
 fc.configureGlobal({
   seed,
   reporter: (details) => {
-    const ran = `${details.numRuns} draws, FC_SEED=${details.seed}`;
-    process.stdout.write(`fast-check: ${ran}${details.failed ? ', failed' : ''}\n`);
+    const draws = `${details.numRuns} draws, FC_SEED=${details.seed}`;
+    process.stdout.write(`fast-check: ${draws}${details.failed ? ', failed' : ''}\n`);
     const message = fc.defaultReportMessage(details);
     if (message !== undefined) throw new Error(message, { cause: details.errorInstance });
   },

@@ -5,14 +5,14 @@ import { type Instant, isoTime } from '../src/kernel/instant.ts';
 import { topUp } from '../src/subscription/balance.ts';
 import { purchase } from '../src/subscription/buying.ts';
 import { createCustomer } from '../src/subscription/customers.ts';
-import type { Books } from './books.ts';
+import type { TestDatabase } from './books.ts';
 
-export { runOf } from './a-book.ts';
+export { runWorker as runOf } from './a-book.ts';
 
 // A small operator for tests: one plan, a node, customers that buy by the real commands.
 
 /** Basic for 149.00 RUB a month, 399.00 for 90 days; one node. */
-export async function openShop({ db }: Pick<Books, 'db'>): Promise<void> {
+export async function createShop({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
   await sql`
     INSERT INTO perennial.plan (key, title, groups) VALUES
       ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}')`.execute(db);
@@ -27,22 +27,26 @@ export async function openShop({ db }: Pick<Books, 'db'>): Promise<void> {
   );
 }
 
-const call = ({ db }: Pick<Books, 'db'>) => ({ db, actor: 'test' });
+const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });
 
 /** A customer with a month of basic that begins now, and what is left on the balance. */
-export async function payer(
-  books: Books,
+export async function createSubscriber(
+  database: TestDatabase,
   telegramId: bigint,
   leftMinor: bigint,
 ): Promise<SubscriptionId> {
-  await createCustomer(call(books), { telegramId, currency: 'RUB' });
-  await topUp(call(books), { telegramId, amountMinor: 149_00n + leftMinor });
-  const sold = await purchase(call(books), { telegramId, plan: 'basic', periodDays: 30 });
-  return BigInt(sold.subscription_id) as SubscriptionId;
+  await createCustomer(createCaller(database), { telegramId, currency: 'RUB' });
+  await topUp(createCaller(database), { telegramId, amountMinor: 149_00n + leftMinor });
+  const purchased = await purchase(createCaller(database), {
+    telegramId,
+    plan: 'basic',
+    periodDays: 30,
+  });
+  return BigInt(purchased.subscription_id) as SubscriptionId;
 }
 
 /** What a subscription has come to, with the balance of its customer. */
-export async function standOf({ db }: Pick<Books, 'db'>, id: SubscriptionId) {
+export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: SubscriptionId) {
   const { rows } = await sql<{
     state: string;
     expires_at: Instant;
@@ -69,8 +73,8 @@ export async function standOf({ db }: Pick<Books, 'db'>, id: SubscriptionId) {
 }
 
 /** `count` paying customers at once, set-based, without money left and without auto-renewal. */
-export async function crowd(
-  { db }: Pick<Books, 'db'>,
+export async function createSubscribers(
+  { db }: Pick<TestDatabase, 'db'>,
   count: number,
   endsAt: string,
 ): Promise<void> {

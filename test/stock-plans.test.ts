@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { buildBook } from '../bench/book.ts';
-import { type Explained, explain } from '../bench/explain.ts';
+import { buildDataset } from '../bench/book.ts';
+import { type ExplainedStatement, explain } from '../bench/explain.ts';
 import { stockMissing } from '../bench/stock-server.ts';
-import { batchMax, sentBy } from './plans.ts';
-import { hasStock, stockBooks } from './stock.ts';
+import { batchMax, collectStatements } from './plans.ts';
+import { createStockDatabases, hasStock } from './stock.ts';
 
 // The statements of a run on a PostgreSQL with default settings and without statistics, on 20,000
 // subscriptions. What they read follows from the batch also there, never from the tables.
@@ -20,13 +20,13 @@ const reminders = `
 
 const size = { subscriptions: 20_000, due: 1_000 };
 
-const build = (worker: string) => async (client: pg.Client) => {
-  await buildBook(client, { ...size, ending: worker === 'fast-expiry-cleanup' });
+const createBuild = (worker: string) => async (client: pg.Client) => {
+  await buildDataset(client, { ...size, ending: worker === 'fast-expiry-cleanup' });
   await client.query(node);
   if (/reminders|notifications/.test(worker)) await client.query(reminders);
 };
 
-const growing =
+const growingTables =
   /Seq Scan (subscription|customer|period|ledger_entry|credential|notification|event|access_sync)\b/;
 
 const workers = ['auto-renewal', 'fast-expiry-cleanup', 'trial-notifications', 'expiry-reminders'];
@@ -36,15 +36,15 @@ test.for(workers)(
   { timeout: 120_000 },
   async (worker, { skip }) => {
     if (!hasStock) skip(stockMissing);
-    const [run, before] = await stockBooks(2, build(worker));
+    const [run, before] = await createStockDatabases(2, createBuild(worker));
     if (run === undefined || before === undefined) throw new Error('two databases expected');
     onTestFinished(async () => {
       await run.db.destroy();
       await before.db.destroy();
     });
-    const explained = await explain(before.pool, await sentBy(run, worker));
-    const wrong = ({ reads, buffers, rows }: Explained) =>
-      growing.test(reads.join()) || buffers > 60 * Math.max(rows, batchMax);
+    const explained = await explain(before.pool, await collectStatements(run, worker));
+    const wrong = ({ reads, buffers, rows }: ExplainedStatement) =>
+      growingTables.test(reads.join()) || buffers > 60 * Math.max(rows, batchMax);
     expect(explained.filter(wrong)).toEqual([]);
     expect(explained.some(({ rows }) => rows >= batchMax)).toBe(true);
   },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openTexts } from '../src/notify/texts.ts';
 
 /** Texts with a folder of an operator's. */
-export function withFolder(files: Readonly<Record<string, string>>) {
+export function openTextsFrom(files: Readonly<Record<string, string>>) {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-texts-'));
   try {
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);

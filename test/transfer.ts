@@ -1,17 +1,17 @@
 import { sql } from 'kysely';
 import type { Db } from '../src/db/connect.ts';
 import { generatedPrices } from '../src/demo/book.ts';
-import { usualColumns } from '../src/transfer/columns.ts';
-import { exportBook } from '../src/transfer/export.ts';
-import { type ImportOutcome, importBook } from '../src/transfer/import.ts';
-import type { Format } from '../src/transfer/records.ts';
+import { defaultColumns } from '../src/transfer/columns.ts';
+import { exportCustomers } from '../src/transfer/export.ts';
+import { type ImportOutcome, importCustomers } from '../src/transfer/import.ts';
+import type { FileFormat } from '../src/transfer/records.ts';
 
 // Books in and out of a test's database, as text.
 
-export const csvHeader = usualColumns.join(',');
+export const csvHeader = defaultColumns.join(',');
 
 /** The plans of examples/perennial.yaml; `basic` has a month's price in USD and XTR too. */
-export async function givePlans(db: Db): Promise<void> {
+export async function createImportPlans(db: Db): Promise<void> {
   await sql`
     INSERT INTO perennial.plan (key, title, groups)
     VALUES ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}')`.execute(
@@ -39,23 +39,23 @@ export function importText(
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
   }
-  return importBook({ url, source: pieces(), format, currency: 'RUB', actor: 'test', dryRun });
+  return importCustomers({ url, source: pieces(), format, currency: 'RUB', actor: 'test', dryRun });
 }
 
 export interface ImportTextOptions {
-  readonly format?: Format;
+  readonly format?: FileFormat;
   readonly dryRun?: boolean;
   readonly pieceBytes?: number;
 }
 
-export async function exportText(url: string, format: Format = 'csv'): Promise<string> {
+export async function exportText(url: string, format: FileFormat = 'csv'): Promise<string> {
   let text = '';
-  for await (const piece of exportBook({ url, format })) text += piece;
+  for await (const piece of exportCustomers({ url, format })) text += piece;
   return text;
 }
 
 /** Every row of every table that an import could touch, to be compared before and after. */
-export async function allRows(db: Db): Promise<unknown> {
+export async function readAllRows(db: Db): Promise<unknown> {
   const names = [
     'customer',
     'subscription',

@@ -5,63 +5,68 @@ import type pg from 'pg';
 // are called through `outside` tell of the second.
 
 /** A client from the moment at which somebody got it until it was given back. */
-interface Stay {
+interface Checkout {
   statements: number;
-  underWay: number;
+  pending: number;
 }
 
 export interface PoolWatch {
   /** What was done that must not be, in words. */
-  readonly wrongs: string[];
+  readonly violations: string[];
   /** Calls somebody on the network, with no connection of this pool held meanwhile. */
-  across<T>(what: string, network: () => Promise<T>): Promise<T>;
+  duringCall<T>(what: string, network: () => Promise<T>): Promise<T>;
 }
 
-type Query = (...args: unknown[]) => unknown;
+type QueryFunction = (...args: unknown[]) => unknown;
 
 export function watchPool(pool: pg.Pool): PoolWatch {
-  const wrongs: string[] = [];
-  const stays = new Map<unknown, Stay>();
-  pool.on('acquire', (client) => stays.set(client, { statements: 0, underWay: 0 }));
-  pool.on('release', (_error, client) => stays.delete(client));
+  const violations: string[] = [];
+  const checkouts = new Map<unknown, Checkout>();
+  pool.on('acquire', (client) => checkouts.set(client, { statements: 0, pending: 0 }));
+  pool.on('release', (_error, client) => checkouts.delete(client));
   pool.on('connect', (client) => {
-    const plain = (client.query as Query).bind(client);
-    const watched: Query = (...args) => {
-      const stay = stays.get(client);
-      if (stay === undefined) wrongs.push(`used after its release: ${textOf(args[0])}`);
-      const answer = plain(...args);
-      if (stay === undefined) return answer;
-      stay.statements += 1;
+    const originalQuery = (client.query as QueryFunction).bind(client);
+    const watchedQuery: QueryFunction = (...args) => {
+      const checkout = checkouts.get(client);
+      if (checkout === undefined) violations.push(`used after its release: ${toText(args[0])}`);
+      const answer = originalQuery(...args);
+      if (checkout === undefined) return answer;
+      checkout.statements += 1;
       if (answer instanceof Promise) {
-        stay.underWay += 1;
-        const over = () => {
-          stay.underWay -= 1;
+        checkout.pending += 1;
+        const finish = () => {
+          checkout.pending -= 1;
         };
-        answer.then(over, over);
+        answer.then(finish, finish);
       }
       return answer;
     };
-    Object.assign(client, { query: watched });
+    Object.assign(client, { query: watchedQuery });
   });
   return {
-    wrongs,
-    async across(what, network) {
-      const before = [...stays].map(([client, stay]) => ({ client, stay, at: stay.statements }));
+    violations,
+    async duringCall(what, network) {
+      const before = [...checkouts].map(([client, checkout]) => ({
+        client,
+        stay: checkout,
+        at: checkout.statements,
+      }));
       try {
         return await network();
       } finally {
         // Who had just got one, or was between two statements, goes on within this turn.
         await new Promise((resolve) => setImmediate(resolve));
-        for (const { client, stay, at } of before) {
-          const idle = stay.underWay === 0 && stay.statements === at;
-          if (stays.get(client) === stay && idle) wrongs.push(`held across the network: ${what}`);
+        for (const { client, stay: checkout, at } of before) {
+          const idle = checkout.pending === 0 && checkout.statements === at;
+          if (checkouts.get(client) === checkout && idle)
+            violations.push(`held across the network: ${what}`);
         }
       }
     },
   };
 }
 
-function textOf(query: unknown): string {
+function toText(query: unknown): string {
   const text = typeof query === 'string' ? query : (query as { text?: unknown } | undefined)?.text;
   return String(text ?? 'a stream').slice(0, 100);
 }

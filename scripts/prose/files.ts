@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { textsOfComments, textsOfMarkdown } from './texts.ts';
+import { extractCommentTexts, extractMarkdownTexts } from './texts.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (file: string): string => readFileSync(`${root}${file}`, 'utf8');
@@ -14,19 +14,19 @@ const documents = [
 ];
 const sources = ['src', 'test', 'bench', 'scripts'];
 
-export interface ProseOf {
+export interface ProseSource {
   /** A document, or `comments of FOLDER`. */
   readonly name: string;
   readonly texts: readonly string[];
 }
 
-export function readProse(): ProseOf[] {
+export function loadProse(): ProseSource[] {
   return [
-    ...documents.toSorted().map((name) => ({ name, texts: textsOfMarkdown(read(name)) })),
+    ...documents.toSorted().map((name) => ({ name, texts: extractMarkdownTexts(read(name)) })),
     ...sources.map((folder) => ({
       name: `comments of ${folder}`,
       texts: globSync(`${folder}/**/*.ts`, { cwd: root }).flatMap((file) =>
-        textsOfComments(read(file)),
+        extractCommentTexts(read(file)),
       ),
     })),
   ];

@@ -1,6 +1,13 @@
 import { Command } from 'commander';
-import { readProse } from './files.ts';
-import { excess, hasOpener, isLong, measure, type Prose, sentencesOf } from './measure.ts';
+import { loadProse } from './files.ts';
+import {
+  describeExcess,
+  hasOpener,
+  isLong,
+  measureProse,
+  type Prose,
+  splitSentences,
+} from './measure.ts';
 
 // `npm run prose`: figures of plain English for each document and for all comments.
 
@@ -24,29 +31,29 @@ const program = new Command('prose')
 const names = program.args;
 const { json, sentences } = program.opts<Options>();
 
-const all = readProse().filter(({ name }) => names.length === 0 || names.includes(name));
-const rows = all.map(({ name, texts }) => ({ text: name, ...measure(texts) }));
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
-const line = ({ text, ...prose }: Prose & { text: string }): string =>
+const all = loadProse().filter(({ name }) => names.length === 0 || names.includes(name));
+const rows = all.map(({ name, texts }) => ({ text: name, ...measureProse(texts) }));
+const formatPercent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+const formatLine = ({ text, ...prose }: Prose & { text: string }): string =>
   [
     text.padEnd(36),
     String(prose.sentences).padStart(6),
     prose.words.toFixed(1).padStart(7),
-    percent(prose.long).padStart(8),
-    percent(prose.openers).padStart(8),
-    excess(prose).length > 0 ? '  over a limit' : '',
+    formatPercent(prose.long).padStart(8),
+    formatPercent(prose.openers).padStart(8),
+    describeExcess(prose).length > 0 ? '  over a limit' : '',
   ].join('');
 
 if (json) process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
 else {
   process.stdout.write(`${'text'.padEnd(36)} count  words    long openers\n`);
-  for (const row of rows) process.stdout.write(`${line(row)}\n`);
+  for (const row of rows) process.stdout.write(`${formatLine(row)}\n`);
 }
 if (sentences) {
   for (const { name, texts } of all) {
-    for (const sentence of texts.flatMap(sentencesOf)) {
+    for (const sentence of texts.flatMap(splitSentences)) {
       if (isLong(sentence) || hasOpener(sentence)) process.stdout.write(`${name}: ${sentence}\n`);
     }
   }
 }
-process.exitCode = rows.some((row) => excess(row).length > 0) ? 1 : 0;
+process.exitCode = rows.some((row) => describeExcess(row).length > 0) ? 1 : 0;

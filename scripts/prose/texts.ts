@@ -2,12 +2,12 @@
 // file has one for each comment block.
 
 /** Paragraphs, list items and table cells of a Markdown document. Headings and code are left out. */
-export function textsOfMarkdown(markdown: string): string[] {
+export function extractMarkdownTexts(markdown: string): string[] {
   const texts: string[] = [];
-  let open: string[] = [];
+  let pending: string[] = [];
   const close = (): void => {
-    if (open.length > 0) texts.push(plain(open.join(' ')));
-    open = [];
+    if (pending.length > 0) texts.push(stripMarkup(pending.join(' ')));
+    pending = [];
   };
   let fence: string | undefined;
   for (const line of markdown.split('\n')) {
@@ -20,25 +20,25 @@ export function textsOfMarkdown(markdown: string): string[] {
     } else if (/^\s*(#{1,6} |$|<|---+$)/.test(line)) close();
     else if (/^\s*\|/.test(line)) {
       close();
-      texts.push(...cellsOf(line).map(plain));
+      texts.push(...splitCells(line).map(stripMarkup));
     } else {
       const item = /^\s*(?:>\s*)?(?:[-*]|\d+\.)\s+(.*)$/.exec(line)?.[1];
       if (item !== undefined) close();
-      open.push(item ?? line.trim());
+      pending.push(item ?? line.trim());
     }
   }
   close();
   return texts.filter((text) => /[a-z]{2}/i.test(text));
 }
 
-const cellsOf = (row: string): string[] =>
+const splitCells = (row: string): string[] =>
   row
     .trim()
     .replace(/^\||\|$/g, '')
     .split(/(?<!\\)\|/);
 
 /** Links become their text. Code becomes one word, so that its dots end no sentence. */
-function plain(markdown: string): string {
+function stripMarkup(markdown: string): string {
   return markdown
     .replace(/`[^`]*`/g, 'code')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -49,13 +49,13 @@ function plain(markdown: string): string {
 }
 
 /** Comment blocks of TypeScript, each as one text; tags such as `@throws` begin a new text. */
-export function textsOfComments(source: string): string[] {
+export function extractCommentTexts(source: string): string[] {
   const texts: string[] = [];
-  let open: string[] = [];
+  let pending: string[] = [];
   const close = (): void => {
-    const text = plain(open.join(' '));
+    const text = stripMarkup(pending.join(' '));
     if (/[a-z]{2}/i.test(text)) texts.push(text);
-    open = [];
+    pending = [];
   };
   const add = (line: string): void => {
     if (line.trim() === '') {
@@ -64,7 +64,7 @@ export function textsOfComments(source: string): string[] {
     }
     const start = /^\s*(?:@\w+|[-*]|\d+\.)\s+(.*)$/.exec(line)?.[1];
     if (start !== undefined) close();
-    open.push(start ?? line.trim());
+    pending.push(start ?? line.trim());
   };
   let isBlock = false;
   for (const line of source.split('\n')) {

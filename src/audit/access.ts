@@ -1,26 +1,28 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 import { additionIsConfirmed, removalIsConfirmed } from './marks.ts';
 
 // Promises 4 and 5 as far as the books go: a credential lives exactly as long as its subscription
 // runs. What the nodes hold is theirs to say: `perennial audit --nodes`.
 
-const runningHasACredential = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
-  id: 'running-has-a-credential',
-  promise: 4,
-  title: 'a running subscription has a live credential',
-  find: (now) => sql`
+const runningHasACredential = defineCheck<{ customer_id: bigint; id: bigint; expires_at: Instant }>(
+  {
+    id: 'running-has-a-credential',
+    promise: 4,
+    title: 'a running subscription has a live credential',
+    find: (now) => sql`
     SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
     WHERE s.state = 'active' AND s.expires_at > ${now}
       AND NOT EXISTS (SELECT FROM perennial.credential k
         WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
-  rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id, expires_at }) =>
-    `subscription ${id} runs until ${isoTime(expires_at)}, and nothing opens a node for it`,
-});
+    rows: ({ id }) => ({ subscription: [id] }),
+    describe: ({ id, expires_at }) =>
+      `subscription ${id} runs until ${isoTime(expires_at)}, and nothing opens a node for it`,
+  },
+);
 
-const endedHasNoCredential = check<{
+const endedHasNoCredential = defineCheck<{
   customer_id: bigint;
   id: string;
   subscription_id: bigint;
@@ -34,7 +36,7 @@ const endedHasNoCredential = check<{
     FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
     WHERE k.retired_at IS NULL AND s.state <> 'active'`,
   rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
-  say: ({ id, subscription_id, state }) =>
+  describe: ({ id, subscription_id, state }) =>
     `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
 });
 
@@ -42,19 +44,19 @@ const endedHasNoCredential = check<{
  * As long as the guard or a quarantine may hold an end without that anybody looked (design,
  * fast-expiry-cleanup).
  */
-const heldMost = sql`interval '24 hours'`;
+const heldMax = sql`interval '24 hours'`;
 
-const pastItsEndIsEnded = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
+const pastItsEndIsEnded = defineCheck<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
   id: 'past-its-end-is-ended',
   promise: 5,
   title: 'whoever is past the end by over 24 hours was renewed or ended',
   find: (now) => sql`
     SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
-    WHERE s.state = 'active' AND s.expires_at < ${now} - ${heldMost}`,
+    WHERE s.state = 'active' AND s.expires_at < ${now} - ${heldMax}`,
   rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id, expires_at }) =>
+  describe: ({ id, expires_at }) =>
     `subscription ${id} was over at ${isoTime(expires_at)}, and still gives access`,
 });
 
-export const keptAccess = [runningHasACredential, additionIsConfirmed];
-export const noFreeAccess = [endedHasNoCredential, pastItsEndIsEnded, removalIsConfirmed];
+export const keptAccessChecks = [runningHasACredential, additionIsConfirmed];
+export const freeAccessChecks = [endedHasNoCredential, pastItsEndIsEnded, removalIsConfirmed];

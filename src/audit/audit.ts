@@ -4,11 +4,11 @@ import type { Db, Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import { type Outage, readOutages } from '../subscription/outages.ts';
-import type { Check, Finding, Violation } from './check.ts';
-import { checks as allChecks } from './index.ts';
-import { runScan, type Scan } from './scan.ts';
-import { scans as allScans } from './scans.ts';
+import { type NodeOutage, readOutages } from '../subscription/outages.ts';
+import type { AuditCheck, CheckFinding, Violation } from './check.ts';
+import { auditChecks as allChecks } from './index.ts';
+import { type AuditScan, runScan } from './scan.ts';
+import { auditScans as allScans } from './scans.ts';
 
 // The proof that the books are right, on the live database: all checks on one snapshot, in a
 // transaction that can't write and takes no lock that anybody waits for. What commits meanwhile is
@@ -17,11 +17,11 @@ import { scans as allScans } from './scans.ts';
 export interface AuditOptions {
   readonly signal?: AbortSignal;
   /** Told before each check. */
-  readonly onCheck?: (check: Check, at: number, of: number) => void;
+  readonly onCheck?: (check: AuditCheck, at: number, of: number) => void;
   /** For tests; all by default. */
-  readonly checks?: readonly Check[];
+  readonly checks?: readonly AuditCheck[];
   /** For tests; all by default. Without them each check runs its own query. */
-  readonly scans?: readonly Scan[];
+  readonly scans?: readonly AuditScan[];
 }
 
 export interface CheckReport {
@@ -42,9 +42,9 @@ export interface AuditReport {
   readonly now: Instant;
   readonly checks: readonly CheckReport[];
   /** How many rows were looked at, by table. */
-  readonly lookedAt: Readonly<Record<string, bigint>>;
+  readonly rowCounts: Readonly<Record<string, bigint>>;
   /** Nodes that do not answer. No violation: their keepers make the changes that wait there. */
-  readonly nodesDown: readonly Outage[];
+  readonly nodesDown: readonly NodeOutage[];
   readonly tookMs: number;
 }
 
@@ -58,9 +58,9 @@ const workMem = '64MB';
  * Runs all checks. It holds one connection of `db` for as long as it takes (half a minute for
  * a million customers on a busy server), so give it a pool that is its own. @throws Fault `interrupted` when `signal` aborts
  */
-export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditReport> {
+export async function runAudit(db: Db, options: AuditOptions = {}): Promise<AuditReport> {
   const elapsedMs = stopwatch();
-  const interruption = interruptionOf(options.signal);
+  const interruption = linkSignal(options.signal);
   const { signal } = interruption;
   signal.throwIfAborted();
   const { onCheck, checks = allChecks, scans = allScans } = options;
@@ -70,22 +70,22 @@ export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditRe
       .setIsolationLevel('repeatable read')
       .setAccessMode('read only')
       .execute(async (tx) => {
-        const { now, pid } = await settle(tx);
-        signal.addEventListener('abort', () => endSession(db, pid));
-        const find = scanning(tx, now, scans);
+        const { now, pid } = await configureTransaction(tx);
+        signal.addEventListener('abort', () => terminateSession(db, pid));
+        const runCheck = createCheckRunner(tx, now, scans);
         const reports: CheckReport[] = [];
         for (const [at, check] of checks.entries()) {
           signal.throwIfAborted();
           onCheck?.(check, at, checks.length);
-          const beganMs = elapsedMs();
-          const finding = await find(check);
+          const startMs = elapsedMs();
+          const finding = await runCheck(check);
           const { id, promise, title } = check;
-          reports.push({ id, promise, title, ...finding, tookMs: elapsedMs() - beganMs });
+          reports.push({ id, promise, title, ...finding, tookMs: elapsedMs() - startMs });
         }
-        const lookedAt = await countRows(tx);
+        const rowCounts = await countRows(tx);
         const nodesDown = await readOutages(tx);
         const ok = reports.every(({ violations }) => violations === 0n);
-        return { ok, now, checks: reports, lookedAt, nodesDown, tookMs: elapsedMs() };
+        return { ok, now, checks: reports, rowCounts, nodesDown, tookMs: elapsedMs() };
       });
   } finally {
     interruption.forget();
@@ -95,49 +95,51 @@ export async function audit(db: Db, options: AuditOptions = {}): Promise<AuditRe
 }
 
 /** Runs the scan of a check once, and the query of the check only if the scan suspects it. */
-function scanning(tx: Tx, now: Instant, scans: readonly Scan[]) {
-  const waiting = new Map(
+function createCheckRunner(tx: Tx, now: Instant, scans: readonly AuditScan[]) {
+  const pendingScans = new Map(
     scans.flatMap((scan) => Object.keys(scan.suspects(sql`NULL`)).map((id) => [id, scan] as const)),
   );
   const ruledOut = new Set<string>();
-  return async (check: Check): Promise<Finding> => {
-    const scan = waiting.get(check.id);
+  return async (check: AuditCheck): Promise<CheckFinding> => {
+    const scan = pendingScans.get(check.id);
     if (scan !== undefined) {
       const scanned = await runScan(tx, scan, now);
-      for (const id of [...scanned.ruledOut, ...scanned.suspected]) waiting.delete(id);
+      for (const id of [...scanned.ruledOut, ...scanned.suspected]) pendingScans.delete(id);
       for (const id of scanned.ruledOut) ruledOut.add(id);
     }
     return ruledOut.has(check.id) ? { violations: 0n, sample: [] } : await check.run(tx, now);
   };
 }
 
-export function interrupted(): Fault {
+export function createInterruptedFault(): Fault {
   return new Fault('transient', 'interrupted', 'audit: interrupted before it had seen everything');
 }
 
 /** The signal of whoever asked, with a fault that a person can read as its reason. */
-function interruptionOf(asked: AbortSignal | undefined) {
-  const own = new AbortController();
-  const abort = () => own.abort(interrupted());
-  if (asked?.aborted) abort();
-  asked?.addEventListener('abort', abort, { once: true });
-  return { signal: own.signal, forget: () => asked?.removeEventListener('abort', abort) };
+function linkSignal(outer: AbortSignal | undefined) {
+  const controller = new AbortController();
+  const abort = () => controller.abort(createInterruptedFault());
+  if (outer?.aborted) abort();
+  outer?.addEventListener('abort', abort, { once: true });
+  return { signal: controller.signal, forget: () => outer?.removeEventListener('abort', abort) };
 }
 
 /**
  * Ends the statement that runs, wherever it is, by ending its session: a cancellation that comes
  * a moment before its statement is lost. A server that can't be reached any more has ended it.
  */
-function endSession(db: Db, pid: number): void {
-  const gone = () => undefined;
-  sql`SELECT pg_terminate_backend(${pid})`.execute(db).then(gone, gone);
+function terminateSession(db: Db, pid: number): void {
+  const ignore = () => undefined;
+  sql`SELECT pg_terminate_backend(${pid})`.execute(db).then(ignore, ignore);
 }
 
 /**
  * Settings for this transaction only, and the time of the books in its snapshot. A nested loop over
  * a whole book, planned from counts that are out of date, would take hours.
  */
-async function settle(tx: Tx): Promise<{ readonly now: Instant; readonly pid: number }> {
+async function configureTransaction(
+  tx: Tx,
+): Promise<{ readonly now: Instant; readonly pid: number }> {
   const { rows } = await sql<{ pid: number }>`
     SELECT pg_backend_pid() AS pid, set_config('statement_timeout', '0', true),
       set_config('idle_in_transaction_session_timeout', '0', true),
@@ -148,7 +150,7 @@ async function settle(tx: Tx): Promise<{ readonly now: Instant; readonly pid: nu
   return { now: await readClock(tx), pid: session.pid };
 }
 
-async function countRows(tx: Tx): Promise<AuditReport['lookedAt']> {
+async function countRows(tx: Tx): Promise<AuditReport['rowCounts']> {
   const { rows } = await sql<Record<string, bigint>>`
     SELECT (SELECT count(*) FROM perennial.customer) AS customer,
       (SELECT count(*) FROM perennial.subscription) AS subscription,
@@ -159,7 +161,7 @@ async function countRows(tx: Tx): Promise<AuditReport['lookedAt']> {
 }
 
 /** As the outside contract has it (design, external contract), with more beside. */
-export function auditJson({ ok, now, checks, lookedAt, nodesDown, tookMs }: AuditReport) {
+export function toAuditJson({ ok, now, checks, rowCounts, nodesDown, tookMs }: AuditReport) {
   return {
     ok,
     now: isoTime(now),
@@ -174,7 +176,7 @@ export function auditJson({ ok, now, checks, lookedAt, nodesDown, tookMs }: Audi
         sentence,
       })),
     })),
-    looked_at: lookedAt,
+    looked_at: rowCounts,
     nodes_down: nodesDown.map(({ node, downSince, toAdd, toRemove }) => ({
       node,
       down_since: isoTime(downSince),

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
-import { check, keptSince } from './check.ts';
+import { defineCheck, selectRetainedSince } from './check.ts';
 
 // Promise 3: debit, ledger entry, period, end and notice, together or not at all.
 
-export const isCharge = sql`('purchase', 'renewal')`;
+export const chargeKinds = sql`('purchase', 'renewal')`;
 
-const chargePaysOnePeriod = check<{
+const chargePaysOnePeriod = defineCheck<{
   customer_id: bigint;
   entry_id: bigint;
   first_id: bigint | null;
@@ -21,7 +21,7 @@ const chargePaysOnePeriod = check<{
     SELECT e.customer_id, e.id AS entry_id, NULL::bigint AS first_id, NULL::bigint AS last_id,
       0::bigint AS count
     FROM perennial.ledger_entry e
-    WHERE e.kind IN ${isCharge}
+    WHERE e.kind IN ${chargeKinds}
       AND NOT EXISTS (SELECT FROM perennial.period p WHERE p.ledger_entry_id = e.id)
     UNION ALL
     SELECT min(p.customer_id), p.ledger_entry_id, min(p.id), max(p.id), count(*)
@@ -31,11 +31,11 @@ const chargePaysOnePeriod = check<{
     ledger_entry: [entry_id],
     ...(first_id === null || last_id === null ? {} : { period: [first_id, last_id] }),
   }),
-  say: ({ count }) =>
+  describe: ({ count }) =>
     count === 0n ? 'charged, but there is no period for it' : `pays for ${count} periods`,
 });
 
-const periodHasItsCharge = check<{
+const periodHasItsCharge = defineCheck<{
   customer_id: bigint;
   id: bigint;
   source: string;
@@ -47,19 +47,19 @@ const periodHasItsCharge = check<{
   find: () => sql`
     SELECT p.customer_id, p.id, p.source, p.ledger_entry_id AS entry_id
     FROM perennial.period p
-    WHERE p.source IN ${isCharge} AND p.part_of IS NULL AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
+    WHERE p.source IN ${chargeKinds} AND p.part_of IS NULL AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
       WHERE e.id = p.ledger_entry_id AND e.customer_id = p.customer_id AND e.kind = p.source)`,
   rows: ({ id, entry_id }) => ({
     period: [id],
     ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
   }),
-  say: ({ id, source, entry_id }) =>
+  describe: ({ id, source, entry_id }) =>
     entry_id === null
       ? `period ${id} is a ${source} and names no charge`
       : `period ${id} is a ${source}; ledger entry ${entry_id} is not a ${source} of this customer`,
 });
 
-const chargeIsTheAmount = check<{
+const chargeIsTheAmount = defineCheck<{
   customer_id: bigint;
   id: bigint;
   entry_id: bigint;
@@ -76,14 +76,14 @@ const chargeIsTheAmount = check<{
       ON e.id = p.ledger_entry_id AND e.customer_id = p.customer_id
     WHERE p.amount_minor <> -e.amount_minor`,
   rows: ({ id, entry_id }) => ({ period: [id], ledger_entry: [entry_id] }),
-  say: ({ id, amount, charged, currency }) =>
+  describe: ({ id, amount, charged, currency }) =>
     `period ${id} cost ${moneyText(amount, currency)}, ${moneyText(charged, currency)} were charged`,
 });
 
-export const isFreeAndCharged = sql`(p.source NOT IN ${isCharge}
+export const isFreeAndCharged = sql`(p.source NOT IN ${chargeKinds}
   AND (p.amount_minor <> 0 OR p.ledger_entry_id IS NOT NULL))`;
 
-const freeCostsNothing = check<{
+const freeCostsNothing = defineCheck<{
   customer_id: bigint;
   id: bigint;
   source: string;
@@ -101,11 +101,11 @@ const freeCostsNothing = check<{
     period: [id],
     ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
   }),
-  say: ({ id, source, amount, entry_id, currency }) =>
+  describe: ({ id, source, amount, entry_id, currency }) =>
     `period ${id} came by ${source}, yet ${entry_id === null ? 'costs' : `ledger entry ${entry_id} charged`} ${moneyText(amount, currency)}`,
 });
 
-const endIsTheLastEnd = check<{
+const endIsTheLastEnd = defineCheck<{
   customer_id: bigint;
   id: bigint;
   expires_at: Instant;
@@ -124,26 +124,27 @@ const endIsTheLastEnd = check<{
       ON last.subscription_id = s.id
     WHERE s.expires_at <> coalesce(last.ends_at, s.started_at)`,
   rows: (row) => ({ subscription: [row.id] }),
-  say: ({ id, expires_at, ends_at, has_period }) =>
+  describe: ({ id, expires_at, ends_at, has_period }) =>
     `subscription ${id} expires at ${isoTime(expires_at)}, ${has_period ? 'its last live period ends' : 'it has no live period and started'} at ${isoTime(ends_at)}`,
 });
 
 /** Stored with the charge, and kept for `retention.notices`. */
-const chargeHasItsReceipt = check<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
+const chargeHasItsReceipt = defineCheck<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
   id: 'charge-has-its-receipt',
   promise: 3,
   title: 'each charge has its receipt, stored for its customer',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, -e.amount_minor AS amount
     FROM perennial.ledger_entry e
-    WHERE e.kind IN ${isCharge} AND NOT EXISTS (SELECT FROM perennial.notification n
+    WHERE e.kind IN ${chargeKinds} AND NOT EXISTS (SELECT FROM perennial.notification n
       WHERE n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id)
-      AND e.created_at >= ${keptSince('notices')}`,
+      AND e.created_at >= ${selectRetainedSince('notices')}`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
-  say: ({ amount, currency }) => `${moneyText(amount, currency)} were charged without a receipt`,
+  describe: ({ amount, currency }) =>
+    `${moneyText(amount, currency)} were charged without a receipt`,
 });
 
-export const chargeAndExtension = [
+export const chargeAndExtensionChecks = [
   chargePaysOnePeriod,
   periodHasItsCharge,
   chargeIsTheAmount,

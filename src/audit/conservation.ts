@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import { moneyText } from '../kernel/money.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // Promise 1: a balance equals the sum of its ledger, and is never negative.
 
-const balanceIsItsLedger = check<{ customer_id: bigint; balance: bigint; ledger: bigint }>({
+const balanceIsItsLedger = defineCheck<{ customer_id: bigint; balance: bigint; ledger: bigint }>({
   id: 'balance-is-its-ledger',
   promise: 1,
   title: 'a balance is the sum of its ledger',
@@ -15,11 +15,11 @@ const balanceIsItsLedger = check<{ customer_id: bigint; balance: bigint; ledger:
       FROM perennial.ledger_entry GROUP BY customer_id) l ON l.customer_id = c.id
     WHERE c.balance_minor <> coalesce(l.sum, 0)`,
   rows: (row) => ({ customer: [row.customer_id] }),
-  say: ({ balance, ledger, currency }) =>
+  describe: ({ balance, ledger, currency }) =>
     `the balance is ${moneyText(balance, currency)}, its ledger comes to ${moneyText(ledger, currency)}`,
 });
 
-const balanceNotNegative = check<{
+const balanceNotNegative = defineCheck<{
   customer_id: bigint;
   entry_id: bigint | null;
   balance: bigint;
@@ -35,14 +35,14 @@ const balanceNotNegative = check<{
     FROM perennial.ledger_entry WHERE balance_after_minor < 0`,
   rows: ({ customer_id, entry_id }) =>
     entry_id === null ? { customer: [customer_id] } : { ledger_entry: [entry_id] },
-  say: ({ entry_id, balance, currency }) =>
+  describe: ({ entry_id, balance, currency }) =>
     entry_id === null
       ? `the balance is ${moneyText(balance, currency)}`
       : `the balance was ${moneyText(balance, currency)} after this entry`,
 });
 
 /** Each entry builds on the one before, hence on all before: the break is named, not what follows. */
-const ledgerRunsOn = check<{
+const ledgerRunsOn = defineCheck<{
   customer_id: bigint;
   entry_id: bigint;
   amount: bigint;
@@ -60,12 +60,12 @@ const ledgerRunsOn = check<{
       FROM perennial.ledger_entry) entry
     WHERE after <> before + amount`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
-  say: ({ amount, after, before, currency }) =>
+  describe: ({ amount, after, before, currency }) =>
     `${moneyText(before, currency)} before and ${moneyText(amount, currency)} make ${moneyText(before + amount, currency)}, the entry says ${moneyText(after, currency)}`,
 });
 
 /** Its key is (customer, id), so the database alone doesn't promise it; receipts go by the id. */
-const ledgerIdOnce = check<{ customer_id: bigint; entry_id: bigint; other_id: bigint }>({
+const ledgerIdOnce = defineCheck<{ customer_id: bigint; entry_id: bigint; other_id: bigint }>({
   id: 'ledger-id-once',
   promise: 1,
   title: 'a ledger entry has its id to itself',
@@ -73,10 +73,11 @@ const ledgerIdOnce = check<{ customer_id: bigint; entry_id: bigint; other_id: bi
     SELECT min(customer_id) AS customer_id, id AS entry_id, max(customer_id) AS other_id
     FROM perennial.ledger_entry GROUP BY id HAVING count(*) > 1`,
   rows: (row) => ({ ledger_entry: [row.entry_id], customer: [row.customer_id, row.other_id] }),
-  say: (row) => `customers ${row.customer_id} and ${row.other_id} have an entry of the same id`,
+  describe: (row) =>
+    `customers ${row.customer_id} and ${row.other_id} have an entry of the same id`,
 });
 
-const claimIsItsLedger = check<{ customer_id: bigint; claim: bigint; ledger: bigint }>({
+const claimIsItsLedger = defineCheck<{ customer_id: bigint; claim: bigint; ledger: bigint }>({
   id: 'claim-is-its-ledger',
   promise: 1,
   title: 'a claim is the sum of its changes in the ledger',
@@ -87,11 +88,11 @@ const claimIsItsLedger = check<{ customer_id: bigint; claim: bigint; ledger: big
       WHERE claim_minor IS NOT NULL GROUP BY customer_id) l ON l.customer_id = c.id
     WHERE c.claim_minor <> coalesce(l.sum, 0)`,
   rows: (row) => ({ customer: [row.customer_id] }),
-  say: ({ claim, ledger, currency }) =>
+  describe: ({ claim, ledger, currency }) =>
     `the claim is ${moneyText(claim, currency)}, the ledger comes to ${moneyText(ledger, currency)}`,
 });
 
-const claimNotNegative = check<{ customer_id: bigint; entry_id: bigint; claim: bigint }>({
+const claimNotNegative = defineCheck<{ customer_id: bigint; entry_id: bigint; claim: bigint }>({
   id: 'claim-not-negative',
   promise: 1,
   title: 'no claim is paid beyond what was claimed',
@@ -102,11 +103,11 @@ const claimNotNegative = check<{ customer_id: bigint; entry_id: bigint; claim: b
       FROM perennial.ledger_entry WHERE claim_minor IS NOT NULL) entry
     WHERE claim < 0`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
-  say: ({ claim, currency }) => `the claim was ${moneyText(claim, currency)} after this entry`,
+  describe: ({ claim, currency }) => `the claim was ${moneyText(claim, currency)} after this entry`,
 });
 
 /** A later entry of a payment continues the one before it: a chargeback there, a move to another. */
-const paymentIsOne = check<{ customer_id: bigint; entry_id: bigint; payment_id: bigint }>({
+const paymentIsOne = defineCheck<{ customer_id: bigint; entry_id: bigint; payment_id: bigint }>({
   id: 'payment-is-one',
   promise: 1,
   title: 'a payment that was moved or charged back left the customer who had it',
@@ -124,10 +125,10 @@ const paymentIsOne = check<{ customer_id: bigint; entry_id: bigint; payment_id: 
       ELSE e.amount_minor = payment.amount_minor
         AND coalesce(gone.claim_minor, 0) - gone.amount_minor = payment.amount_minor END, false)`,
   rows: (row) => ({ ledger_entry: [row.entry_id, row.payment_id] }),
-  say: (row) => `ledger entry ${row.entry_id} does not continue payment ${row.payment_id}`,
+  describe: (row) => `ledger entry ${row.entry_id} does not continue payment ${row.payment_id}`,
 });
 
-export const conservation = [
+export const conservationChecks = [
   balanceIsItsLedger,
   balanceNotNegative,
   ledgerRunsOn,

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { check, keptSince } from './check.ts';
+import { defineCheck, selectRetainedSince } from './check.ts';
 
 // Promise 3, recomputed: the discount of a charge. Each change of a discount is an event with the
 // values before it. So the discount at a charge is the one before the next change, else the present
@@ -44,11 +44,11 @@ const isOther = (of: RawBuilder<unknown>) => sql`CASE
     OR p.discount_percent < ALL (${vipPercents}) END`;
 
 export const isOtherDiscount = sql`(p.discount_percent IS NOT NULL AND e.kind = p.source
-  AND e.created_at >= ${keptSince('events')}
+  AND e.created_at >= ${selectRetainedSince('events')}
   AND CASE WHEN d.customer_id IS NULL THEN ${isOther(sql`c`)}
     ELSE d.is_known AND ${isOther(sql`d`)} END)`;
 
-const discountWasGiven = check<{ customer_id: bigint; id: bigint; percent: number }>({
+const discountWasGiven = defineCheck<{ customer_id: bigint; id: bigint; percent: number }>({
   id: 'discount-was-given',
   promise: 3,
   title: 'a charge has the discount that its customer had',
@@ -59,7 +59,7 @@ const discountWasGiven = check<{ customer_id: bigint; id: bigint; percent: numbe
     ${withDiscount}
     WHERE ${isOtherDiscount}`,
   rows: ({ id }) => ({ period: [id] }),
-  say: ({ id, percent }) =>
+  describe: ({ id, percent }) =>
     `period ${id} was sold with a discount of ${percent}%, which its customer did not have`,
 });
 

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
-import { stepBackMost } from './times.ts';
+import { defineCheck } from './check.ts';
+import { stepBackMax } from './times.ts';
 
 // Credentials, and rows of one customer that belong to another, in states that nothing leads to.
 
-const oneLiveCredential = check<{
+const oneLiveCredential = defineCheck<{
   customer_id: bigint;
   subscription_id: bigint;
   first_id: string;
@@ -21,10 +21,10 @@ const oneLiveCredential = check<{
     FROM perennial.credential WHERE retired_at IS NULL
     GROUP BY subscription_id HAVING count(*) > 1`,
   rows: (row) => ({ subscription: [row.subscription_id], credential: [row.first_id, row.last_id] }),
-  say: (row) => `subscription ${row.subscription_id} has ${row.count} live credentials`,
+  describe: (row) => `subscription ${row.subscription_id} has ${row.count} live credentials`,
 });
 
-const retiredAfterIssue = check<{
+const retiredAfterIssue = defineCheck<{
   customer_id: bigint;
   id: string;
   issued_at: Instant;
@@ -35,13 +35,13 @@ const retiredAfterIssue = check<{
   title: 'a credential was issued before it was retired',
   find: () => sql`
     SELECT customer_id, id, issued_at, retired_at FROM perennial.credential
-    WHERE retired_at < issued_at - ${stepBackMost}`,
+    WHERE retired_at < issued_at - ${stepBackMax}`,
   rows: ({ id }) => ({ credential: [id] }),
-  say: ({ id, issued_at, retired_at }) =>
+  describe: ({ id, issued_at, retired_at }) =>
     `credential ${id} was retired at ${isoTime(retired_at)} and issued at ${isoTime(issued_at)}`,
 });
 
-const periodOfItsCustomer = check<{
+const periodOfItsCustomer = defineCheck<{
   customer_id: bigint;
   id: bigint;
   subscription_id: bigint;
@@ -55,11 +55,11 @@ const periodOfItsCustomer = check<{
     FROM perennial.period p JOIN perennial.subscription s ON s.id = p.subscription_id
     WHERE p.customer_id <> s.customer_id`,
   rows: ({ id, subscription_id }) => ({ period: [id], subscription: [subscription_id] }),
-  say: ({ id, subscription_id, customer_id, other_id }) =>
+  describe: ({ id, subscription_id, customer_id, other_id }) =>
     `subscription ${subscription_id} is customer ${customer_id}'s, its period ${id} customer ${other_id}'s`,
 });
 
-const credentialOfItsCustomer = check<{
+const credentialOfItsCustomer = defineCheck<{
   customer_id: bigint;
   id: string;
   subscription_id: bigint;
@@ -73,11 +73,11 @@ const credentialOfItsCustomer = check<{
     FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
     WHERE k.customer_id <> s.customer_id`,
   rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
-  say: ({ id, subscription_id, customer_id, other_id }) =>
+  describe: ({ id, subscription_id, customer_id, other_id }) =>
     `subscription ${subscription_id} is customer ${customer_id}'s, its credential ${id} customer ${other_id}'s`,
 });
 
-const periodInItsCurrency = check<{ customer_id: bigint; id: bigint; paid_in: string }>({
+const periodInItsCurrency = defineCheck<{ customer_id: bigint; id: bigint; paid_in: string }>({
   id: 'period-in-its-currency',
   promise: null,
   title: "a period is in its customer's currency",
@@ -86,11 +86,11 @@ const periodInItsCurrency = check<{ customer_id: bigint; id: bigint; paid_in: st
     FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
     WHERE p.currency <> c.currency`,
   rows: ({ id }) => ({ period: [id] }),
-  say: ({ id, paid_in, currency }) =>
+  describe: ({ id, paid_in, currency }) =>
     `period ${id} is in ${paid_in}, the customer's books are in ${currency}`,
 });
 
-export const impossibleAccess = [
+export const impossibleAccessChecks = [
   oneLiveCredential,
   retiredAfterIssue,
   periodOfItsCustomer,

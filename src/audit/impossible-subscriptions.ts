@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
-import { stepBackMost } from './times.ts';
+import { defineCheck } from './check.ts';
+import { stepBackMax } from './times.ts';
 
 // Subscriptions and trials in states that no command and no worker leads to.
 
@@ -10,9 +10,9 @@ interface OfSubscription {
   readonly id: bigint;
 }
 
-const rows = ({ id }: OfSubscription) => ({ subscription: [id] });
+const toRows = ({ id }: OfSubscription) => ({ subscription: [id] });
 
-const activeHasAPeriod = check<OfSubscription>({
+const activeHasAPeriod = defineCheck<OfSubscription>({
   id: 'active-has-a-period',
   promise: null,
   title: 'an active subscription has a live period',
@@ -20,34 +20,34 @@ const activeHasAPeriod = check<OfSubscription>({
     SELECT s.customer_id, s.id FROM perennial.subscription s
     WHERE s.state = 'active' AND NOT EXISTS (SELECT FROM perennial.period p
       WHERE p.subscription_id = s.id AND p.refunded_at IS NULL)`,
-  rows,
-  say: ({ id }) => `subscription ${id} is active, and nothing says until when`,
+  rows: toRows,
+  describe: ({ id }) => `subscription ${id} is active, and nothing says until when`,
 });
 
-const expiredHasEnded = check<OfSubscription & { expires_at: Instant }>({
+const expiredHasEnded = defineCheck<OfSubscription & { expires_at: Instant }>({
   id: 'expired-has-ended',
   promise: null,
   title: 'a subscription that expired has no time left',
   find: (now) => sql`
     SELECT customer_id, id, expires_at FROM perennial.subscription
-    WHERE state = 'expired' AND expires_at > ${now} + ${stepBackMost}`,
-  rows,
-  say: ({ id, expires_at }) =>
+    WHERE state = 'expired' AND expires_at > ${now} + ${stepBackMax}`,
+  rows: toRows,
+  describe: ({ id, expires_at }) =>
     `subscription ${id} is cut off, but it is paid until ${isoTime(expires_at)}`,
 });
 
-const renewalIsTried = check<OfSubscription>({
+const renewalIsTried = defineCheck<OfSubscription>({
   id: 'renewal-is-tried',
   promise: null,
   title: 'an active subscription with auto-renew is not put off for ever',
   find: () => sql`
     SELECT customer_id, id FROM perennial.subscription
     WHERE kind = 'paid' AND state = 'active' AND auto_renew AND next_try_at = 'infinity'`,
-  rows,
-  say: ({ id }) => `subscription ${id} would never be renewed: its next try is at infinity`,
+  rows: toRows,
+  describe: ({ id }) => `subscription ${id} would never be renewed: its next try is at infinity`,
 });
 
-const nextPlanHasAPrice = check<OfSubscription & { plan: string; days: number }>({
+const nextPlanHasAPrice = defineCheck<OfSubscription & { plan: string; days: number }>({
   id: 'next-plan-has-a-price',
   promise: null,
   title: 'a plan that was chosen for the next period had a price',
@@ -57,25 +57,25 @@ const nextPlanHasAPrice = check<OfSubscription & { plan: string; days: number }>
     WHERE s.next_plan IS NOT NULL AND NOT EXISTS (SELECT FROM perennial.plan_price price
       WHERE price.plan = s.next_plan AND price.period_days = s.next_period_days
         AND price.currency = c.currency AND price.amount_minor IS NOT NULL)`,
-  rows,
-  say: ({ id, plan, days, currency }) =>
+  rows: toRows,
+  describe: ({ id, plan, days, currency }) =>
     `subscription ${id} is to become ${plan} for ${days} days, which never had a price in ${currency}`,
 });
 
 export const endsBeforeItsStart = sql`(p.ends_at <= p.starts_at)`;
 
-const periodEndsAfterItsStart = check<{ customer_id: bigint; id: bigint }>({
+const periodEndsAfterItsStart = defineCheck<{ customer_id: bigint; id: bigint }>({
   id: 'period-ends-after-its-start',
   promise: null,
   title: 'a period ends after its start',
   find: () => sql`
     SELECT p.customer_id, p.id FROM perennial.period p WHERE ${endsBeforeItsStart}`,
   rows: ({ id }) => ({ period: [id] }),
-  say: ({ id }) => `period ${id} ends before it starts`,
+  describe: ({ id }) => `period ${id} ends before it starts`,
 });
 
 /** The answer is stored in the transaction of its request. */
-const keyHasItsAnswer = check<{ customer_id: null; key: string }>({
+const keyHasItsAnswer = defineCheck<{ customer_id: null; key: string }>({
   id: 'key-has-its-answer',
   promise: null,
   title: 'an idempotency key has the answer of its request',
@@ -83,10 +83,10 @@ const keyHasItsAnswer = check<{ customer_id: null; key: string }>({
     SELECT NULL::bigint AS customer_id, scope || ' ' || key AS key
     FROM perennial.idempotency WHERE answer IS NULL`,
   rows: ({ key }) => ({ idempotency: [key] }),
-  say: ({ key }) => `the key of ${key} has no answer, so the request cannot be repeated`,
+  describe: ({ key }) => `the key of ${key} has no answer, so the request cannot be repeated`,
 });
 
-const paidWasGot = check<OfSubscription>({
+const paidHasAPaidPeriod = defineCheck<OfSubscription>({
   id: 'paid-was-got',
   promise: null,
   title: 'a paid subscription was bought, given or imported',
@@ -94,11 +94,11 @@ const paidWasGot = check<OfSubscription>({
     SELECT s.customer_id, s.id FROM perennial.subscription s
     WHERE s.kind = 'paid' AND NOT EXISTS (SELECT FROM perennial.period p
       WHERE p.subscription_id = s.id AND p.source <> 'trial')`,
-  rows,
-  say: ({ id }) => `subscription ${id} is a paid one that nobody bought, gave or imported`,
+  rows: toRows,
+  describe: ({ id }) => `subscription ${id} is a paid one that nobody bought, gave or imported`,
 });
 
-const trialIsFree = check<OfSubscription & { period_id: bigint }>({
+const trialIsFree = defineCheck<OfSubscription & { period_id: bigint }>({
   id: 'trial-is-free',
   promise: null,
   title: 'a trial has no charged period that is not refunded',
@@ -108,10 +108,16 @@ const trialIsFree = check<OfSubscription & { period_id: bigint }>({
     WHERE s.kind = 'trial' AND p.ledger_entry_id IS NOT NULL AND p.refunded_at IS NULL
     GROUP BY s.id`,
   rows: ({ id, period_id }) => ({ subscription: [id], period: [period_id] }),
-  say: ({ id, period_id }) => `subscription ${id} is a trial, yet period ${period_id} was charged`,
+  describe: ({ id, period_id }) =>
+    `subscription ${id} is a trial, yet period ${period_id} was charged`,
 });
 
-const oneTrial = check<{ customer_id: bigint; first_id: bigint; last_id: bigint; count: bigint }>({
+const oneTrial = defineCheck<{
+  customer_id: bigint;
+  first_id: bigint;
+  last_id: bigint;
+  count: bigint;
+}>({
   id: 'one-trial',
   promise: null,
   title: 'a customer has one trial, ever',
@@ -119,10 +125,10 @@ const oneTrial = check<{ customer_id: bigint; first_id: bigint; last_id: bigint;
     SELECT customer_id, min(id) AS first_id, max(id) AS last_id, count(*)
     FROM perennial.period WHERE source = 'trial' GROUP BY customer_id HAVING count(*) > 1`,
   rows: (row) => ({ period: [row.first_id, row.last_id] }),
-  say: (row) => `had ${row.count} trials`,
+  describe: (row) => `had ${row.count} trials`,
 });
 
-const trialIsNoted = check<{ customer_id: bigint; id: bigint }>({
+const trialIsNoted = defineCheck<{ customer_id: bigint; id: bigint }>({
   id: 'trial-is-noted',
   promise: null,
   title: 'a customer who had a trial is known to have had it',
@@ -131,17 +137,18 @@ const trialIsNoted = check<{ customer_id: bigint; id: bigint }>({
     FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
     WHERE p.source = 'trial' AND c.trial_used_at IS NULL GROUP BY c.id`,
   rows: ({ id }) => ({ period: [id] }),
-  say: ({ id }) => `had a trial (period ${id}) and could have another one: trial_used_at is empty`,
+  describe: ({ id }) =>
+    `had a trial (period ${id}) and could have another one: trial_used_at is empty`,
 });
 
-export const impossibleSubscriptions = [
+export const impossibleSubscriptionChecks = [
   activeHasAPeriod,
   expiredHasEnded,
   renewalIsTried,
   nextPlanHasAPrice,
   periodEndsAfterItsStart,
   keyHasItsAnswer,
-  paidWasGot,
+  paidHasAPaidPeriod,
   trialIsFree,
   oneTrial,
   trialIsNoted,

@@ -1,51 +1,51 @@
-import { keptAccess, noFreeAccess } from './access.ts';
-import { chargeAndExtension } from './charge-and-extension.ts';
-import type { Check } from './check.ts';
-import { conservation } from './conservation.ts';
+import { freeAccessChecks, keptAccessChecks } from './access.ts';
+import { chargeAndExtensionChecks } from './charge-and-extension.ts';
+import type { AuditCheck } from './check.ts';
+import { conservationChecks } from './conservation.ts';
 import { discounts } from './discounts.ts';
-import { impossibleAccess } from './impossible-access.ts';
-import { impossibleSubscriptions } from './impossible-subscriptions.ts';
-import { installation } from './installation.ts';
-import { notifications } from './notifications.ts';
-import { oneCharge } from './one-charge.ts';
-import { payments } from './payments.ts';
-import { receipts } from './receipts.ts';
-import { refunds } from './refunds.ts';
-import { rights } from './rights.ts';
+import { impossibleAccessChecks } from './impossible-access.ts';
+import { impossibleSubscriptionChecks } from './impossible-subscriptions.ts';
+import { installationChecks } from './installation.ts';
+import { notificationChecks } from './notifications.ts';
+import { oneChargeChecks } from './one-charge.ts';
+import { paymentChecks } from './payments.ts';
+import { receiptChecks } from './receipts.ts';
+import { refundChecks } from './refunds.ts';
+import { rightsChecks } from './rights.ts';
 
-import { servedParts, termChecks } from './terms.ts';
+import { servedPartChecks, termChecks } from './terms.ts';
 
-import { chargesOnTime, soldTerms } from './terms-sold.ts';
-import { times } from './times.ts';
-import { isolation, replicas } from './workers.ts';
+import { chargeTimeChecks, soldTermChecks } from './terms-sold.ts';
+import { timeChecks } from './times.ts';
+import { isolationChecks, replicaChecks } from './workers.ts';
 
 /** Every check, in the order in which they are told. A new one is a line in its promise's file. */
-export const checks: readonly Check[] = [
-  ...conservation,
-  ...payments,
-  ...oneCharge,
-  ...chargesOnTime,
-  ...chargeAndExtension,
-  ...soldTerms,
+export const auditChecks: readonly AuditCheck[] = [
+  ...conservationChecks,
+  ...paymentChecks,
+  ...oneChargeChecks,
+  ...chargeTimeChecks,
+  ...chargeAndExtensionChecks,
+  ...soldTermChecks,
   ...discounts,
-  ...refunds,
-  ...servedParts,
-  ...keptAccess,
-  ...noFreeAccess,
-  ...rights,
-  ...receipts,
-  ...notifications,
-  ...isolation,
-  ...replicas,
-  ...impossibleSubscriptions,
+  ...refundChecks,
+  ...servedPartChecks,
+  ...keptAccessChecks,
+  ...freeAccessChecks,
+  ...rightsChecks,
+  ...receiptChecks,
+  ...notificationChecks,
+  ...isolationChecks,
+  ...replicaChecks,
+  ...impossibleSubscriptionChecks,
   ...termChecks,
-  ...impossibleAccess,
-  ...times,
-  ...installation,
+  ...impossibleAccessChecks,
+  ...timeChecks,
+  ...installationChecks,
 ];
 
 /** What the promises are called; `null` are the states that can't be. */
-export function promiseTitle(promise: number | null): string {
+export function formatPromiseTitle(promise: number | null): string {
   const title = promise === null ? undefined : promiseTitles[promise];
   return title === undefined ? "States that can't be" : `Promise ${promise}: ${title}`;
 }

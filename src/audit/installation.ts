@@ -1,15 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
-import { isExplained, stepBackMost } from './times.ts';
+import { defineCheck } from './check.ts';
+import { isExplained, stepBackMax } from './times.ts';
 
 // Settings, clocks and jobs of the installation, which belong to no customer.
 
-interface OfNobody {
+interface WithoutCustomer {
   readonly customer_id: null;
 }
 
-const windowFits = check<OfNobody & { window_ms: bigint; days: number }>({
+const windowFits = defineCheck<WithoutCustomer & { window_ms: bigint; days: number }>({
   id: 'window-fits-its-periods',
   promise: 2,
   title: 'the window of renewals is at most half of the shortest period on sale',
@@ -25,16 +25,16 @@ const windowFits = check<OfNobody & { window_ms: bigint; days: number }>({
     GROUP BY r.value
     HAVING (r.value->>'window_ms')::bigint > min(price.period_days) * 43200000::bigint`,
   rows: () => ({ setting: ['renewal'] }),
-  say: ({ window_ms, days }) =>
+  describe: ({ window_ms, days }) =>
     `renewal.window is ${window_ms / 3_600_000n} h, more than half of the period of ${days} days`,
 });
 
 /** After a step back, the next reading of the sentinel or of a deletion lowers its time. */
 const isAhead = (column: string, now: RawBuilder<Instant>) => sql`(
-  c.${sql.ref(column)} > ${now} + ${stepBackMost}
+  c.${sql.ref(column)} > ${now} + ${stepBackMax}
   AND (${sql.raw(isExplained(`c.${column}`))}) IS NOT TRUE)`;
 
-const clockIsWatched = check<OfNobody & { wrong: string }>({
+const clockIsWatched = defineCheck<WithoutCustomer & { wrong: string }>({
   id: 'clock-is-watched',
   promise: null,
   title: 'the time sentinel has its state, and none of its times lies in the future',
@@ -49,13 +49,13 @@ const clockIsWatched = check<OfNobody & { wrong: string }>({
     WHERE wrong.is_wrong AND (wrong.name = 'only_row' OR c.suspect_cause IS NULL)
       AND NOT (wrong.name = 'mark_at' AND i.test AND i.clock_at IS NOT NULL)`,
   rows: ({ wrong }) => ({ clock_state: [wrong] }),
-  say: ({ wrong }) =>
+  describe: ({ wrong }) =>
     wrong === 'only_row'
       ? 'clock_state has no row, so no wrong time is detected'
       : `clock_state: ${wrong} lies in the future, and the clock is not suspicious`,
 });
 
-const reviewEnds = check<OfNobody & { id: bigint; ordered_at: Instant }>({
+const reviewEnds = defineCheck<WithoutCustomer & { id: bigint; ordered_at: Instant }>({
   id: 'price-review-ends',
   promise: 6,
   title: 'the review of a changed price ends within a day of work',
@@ -64,7 +64,7 @@ const reviewEnds = check<OfNobody & { id: bigint; ordered_at: Instant }>({
     WHERE r.ordered_at < (SELECT max(passed_at) - interval '24 hours' FROM perennial.worker_state
       WHERE worker = 'expiry-reminders')`,
   rows: ({ id }) => ({ price_review: [id] }),
-  say: ({ id, ordered_at }) =>
+  describe: ({ id, ordered_at }) =>
     `price review ${id} was ordered at ${isoTime(ordered_at)}, and runs since then left it`,
 });
 
@@ -72,7 +72,7 @@ const reviewEnds = check<OfNobody & { id: bigint; ordered_at: Instant }>({
 const ofSubscriptions = sql`('auto-renewal', 'fast-expiry-cleanup', 'trial-notifications',
   'expiry-reminders')`;
 
-const quarantineHasItsItem = check<OfNobody & { worker: string; item: string }>({
+const quarantineHasItsItem = defineCheck<WithoutCustomer & { worker: string; item: string }>({
   id: 'quarantine-has-its-item',
   promise: 9,
   title: 'a subscription in quarantine exists',
@@ -82,8 +82,8 @@ const quarantineHasItsItem = check<OfNobody & { worker: string; item: string }>(
       SELECT FROM perennial.subscription s
       WHERE s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END)`,
   rows: ({ worker, item }) => ({ quarantine: [`${worker} ${item}`] }),
-  say: ({ worker, item }) =>
+  describe: ({ worker, item }) =>
     `${worker} has subscription ${item} in quarantine, which does not exist`,
 });
 
-export const installation = [windowFits, clockIsWatched, reviewEnds, quarantineHasItsItem];
+export const installationChecks = [windowFits, clockIsWatched, reviewEnds, quarantineHasItsItem];

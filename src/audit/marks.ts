@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // Promises 4 and 5 on their way to the nodes: what a node may still have to be told is a mark, and
 // no mark is older than it may be. By when it was made: of an older wrong that a comparison has just
@@ -29,38 +29,44 @@ const isUp = (now: RawBuilder<Instant>) =>
 const isRemoval = sql`(c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups
   OR m.removes)`;
 
-const tooOld = (now: RawBuilder<Instant>, which: RawBuilder<unknown>, onceUp: string) => sql`
+const selectOldMarks = (
+  now: RawBuilder<Instant>,
+  condition: RawBuilder<unknown>,
+  reachableMax: string,
+) => sql`
   SELECT s.customer_id, s.id, n.id AS node, m.marked_at, m.last_error, ${isUp(now)} AS up
   FROM perennial.access_sync m
   JOIN perennial.node n ON n.id = m.node_id
   JOIN perennial.credential c ON c.id = m.credential_id
   JOIN perennial.subscription s ON s.id = c.subscription_id
   JOIN perennial.plan p ON p.key = s.plan
-  WHERE n.last_seen_at IS NOT NULL AND ${which}
-    AND m.marked_at < ${now} - CASE WHEN ${isUp(now)} THEN ${onceUp}::interval
+  WHERE n.last_seen_at IS NOT NULL AND ${condition}
+    AND m.marked_at < ${now} - CASE WHEN ${isUp(now)} THEN ${reachableMax}::interval
       ELSE interval '24 hours' END`;
 
-const rows = ({ id, node }: Row) => ({ node: [node], subscription: [id] });
+const toRows = ({ id, node }: Row) => ({ node: [node], subscription: [id] });
 
-const since = ({ node, marked_at, last_error, up }: Row): string =>
+const formatSince = ({ node, marked_at, last_error, up }: Row): string =>
   `since ${isoTime(marked_at)}; node ${node} is ${up ? 'up' : 'down'}${last_error === null ? '' : `, and said last: ${last_error}`}`;
 
-export const additionIsConfirmed = check<Row>({
+export const additionIsConfirmed = defineCheck<Row>({
   id: 'addition-is-confirmed',
   promise: 4,
   title:
     'a node that is up has let in who may connect within an hour, one that is down within a day',
-  find: (now) => tooOld(now, sql`NOT ${isRemoval}`, '1 hour'),
-  rows,
-  say: (row) => `subscription ${row.id} is to be let in, and it isn't known to be, ${since(row)}`,
+  find: (now) => selectOldMarks(now, sql`NOT ${isRemoval}`, '1 hour'),
+  rows: toRows,
+  describe: (row) =>
+    `subscription ${row.id} is to be let in, and it isn't known to be, ${formatSince(row)}`,
 });
 
-export const removalIsConfirmed = check<Row>({
+export const removalIsConfirmed = defineCheck<Row>({
   id: 'removal-is-confirmed',
   promise: 5,
   title:
     'a node that is up has confirmed each removal within 5 minutes, one that is down within a day',
-  find: (now) => tooOld(now, isRemoval, '5 minutes'),
-  rows,
-  say: (row) => `subscription ${row.id} is to be shut out, and isn't known to be, ${since(row)}`,
+  find: (now) => selectOldMarks(now, isRemoval, '5 minutes'),
+  rows: toRows,
+  describe: (row) =>
+    `subscription ${row.id} is to be shut out, and isn't known to be, ${formatSince(row)}`,
 });

@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
-import { check, keptSince } from './check.ts';
-import { isoText } from './receipts.ts';
-import { stepBackMost } from './times.ts';
+import { defineCheck, selectRetainedSince } from './check.ts';
+import { toIsoTimeSql } from './receipts.ts';
+import { stepBackMax } from './times.ts';
 
 // Promises 6 and 7 as far as the database shows: no cause lacks its notification, none waits while
 // its courier sends others, and none warned of an end that was past.
@@ -14,14 +14,14 @@ interface Row {
   readonly kind: string;
 }
 
-const rows = ({ id }: Row) => ({ notification: [id] });
+const toRows = ({ id }: Row) => ({ notification: [id] });
 
 /** A chargeback takes the refund of the unused part at once, so the customer gets no message of it. */
 const wasChargedBack = sql`EXISTS (SELECT FROM perennial.event v
   CROSS JOIN LATERAL jsonb_array_elements_text(v.detail->'period_ids') AS ended (id)
   WHERE v.customer_id = p.customer_id AND v.action = 'charged_back' AND ended.id = p.id::text)`;
 
-const causeHasItsNotification = check<{
+const causeHasItsNotification = defineCheck<{
   customer_id: bigint;
   cause: string;
   place: string;
@@ -49,31 +49,32 @@ const causeHasItsNotification = check<{
       WHERE v.action = 'revoked' AND NOT EXISTS (SELECT FROM perennial.notification n
         WHERE n.dedupe_key = 'revoke:' || split_part(v.subject, ':', 2)
           AND n.customer_id = v.customer_id)) cause
-    WHERE cause.at >= ${keptSince('notices')}`,
+    WHERE cause.at >= ${selectRetainedSince('notices')}`,
   rows: ({ place, id }) => ({ [place]: [id] }),
-  say: ({ cause, place, id }) => `no notification was stored for the ${cause} of ${place} ${id}`,
+  describe: ({ cause, place, id }) =>
+    `no notification was stored for the ${cause} of ${place} ${id}`,
 });
 
 export const isDueBeforeItWasStored = sql`(n.state = 'pending'
-  AND n.next_attempt_at < n.created_at - ${stepBackMost})`;
+  AND n.next_attempt_at < n.created_at - ${stepBackMax})`;
 
-const pendingIsTried = check<Row & { at: Instant }>({
+const pendingIsTried = defineCheck<Row & { at: Instant }>({
   id: 'pending-is-tried',
   promise: 6,
   title: 'a pending notification has an attempt to come, after it was stored',
   find: () => sql`
     SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS at FROM perennial.notification n
     WHERE ${isDueBeforeItWasStored}`,
-  rows,
-  say: ({ id, kind, at }) =>
+  rows: toRows,
+  describe: ({ id, kind, at }) =>
     `the ${kind} of notification ${id} was stored after its next attempt, ${isoTime(at)}`,
 });
 
 /** Longer than any night, pause or usual backlog. */
-const waitMost = sql`interval '24 hours'`;
+const waitMax = sql`interval '24 hours'`;
 
 export const isLongDue = (now: RawBuilder<Instant>) => sql`(
-  n.state IN ('pending', 'uncertain') AND n.next_attempt_at < ${now} - ${waitMost})`;
+  n.state IN ('pending', 'uncertain') AND n.next_attempt_at < ${now} - ${waitMax})`;
 
 /** The last time at which each courier sent, by channel and by what may wait. */
 const lastSent = sql`
@@ -81,7 +82,7 @@ const lastSent = sql`
     max(sent_at) AS at
   FROM perennial.notification WHERE state = 'sent' GROUP BY 1, 2`;
 
-const pendingIsSent = check<Row & { due_at: Instant; sent_at: Instant }>({
+const pendingIsSent = defineCheck<Row & { due_at: Instant; sent_at: Instant }>({
   id: 'pending-is-sent',
   promise: 6,
   title: 'no notification is due for a day while its courier sends others',
@@ -89,19 +90,19 @@ const pendingIsSent = check<Row & { due_at: Instant; sent_at: Instant }>({
     SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS due_at, last.at AS sent_at
     FROM perennial.notification n JOIN (${lastSent}) last
       ON last.channel = n.channel AND last.bulk = n.bulk
-    WHERE ${isLongDue(now)} AND last.at > greatest(n.next_attempt_at, n.created_at) + ${waitMost}
+    WHERE ${isLongDue(now)} AND last.at > greatest(n.next_attempt_at, n.created_at) + ${waitMax}
       AND NOT EXISTS (SELECT FROM perennial.quarantine q
         WHERE q.worker = 'deliver-notifications' AND q.item = 'notice:' || n.id)`,
-  rows,
-  say: ({ id, kind, due_at, sent_at }) =>
+  rows: toRows,
+  describe: ({ id, kind, due_at, sent_at }) =>
     `the ${kind} of notification ${id} is due since ${isoTime(due_at)}; its courier sent another one at ${isoTime(sent_at)}`,
 });
 
 /** Each period is longer than its last reminder is ahead of the end, which is 6 hours at most. */
 export const hasNoReminder = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
-  AND s.remind_at IS NULL AND s.expires_at > ${now} + interval '6 hours' + ${stepBackMost})`;
+  AND s.remind_at IS NULL AND s.expires_at > ${now} + interval '6 hours' + ${stepBackMax})`;
 
-const reminderIsPlanned = check<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
+const reminderIsPlanned = defineCheck<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
   id: 'reminder-is-planned',
   promise: 6,
   title: 'a running subscription has a time for its next reminder until 6 hours before its end',
@@ -109,7 +110,7 @@ const reminderIsPlanned = check<{ customer_id: bigint; id: bigint; expires_at: I
     SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
     WHERE ${hasNoReminder(now)}`,
   rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id, expires_at }) =>
+  describe: ({ id, expires_at }) =>
     `subscription ${id} ends at ${isoTime(expires_at)}, and no reminder of it is planned`,
 });
 
@@ -120,25 +121,25 @@ export const lastWork = sql`(SELECT max(at) FROM (
   UNION ALL SELECT max(sent_at) FROM perennial.notification) work)`;
 
 /** A courier that took over settles such a row after 2 minutes. */
-const sendingEnds = check<Row & { since: Instant }>({
+const sendingEnds = defineCheck<Row & { since: Instant }>({
   id: 'sending-ends',
   promise: 6,
   title: 'a send that began has ended, or was given up',
   find: (now) => sql`
     SELECT n.customer_id, n.id, n.kind, n.sending_since AS since FROM perennial.notification n
-    WHERE n.state = 'sending' AND (n.sending_since < ${now} - ${waitMost}
+    WHERE n.state = 'sending' AND (n.sending_since < ${now} - ${waitMax}
       OR n.sending_since < ${lastWork} - interval '1 hour')`,
-  rows,
-  say: ({ id, kind, since }) =>
+  rows: toRows,
+  describe: ({ id, kind, since }) =>
     `the ${kind} of notification ${id} is being sent since ${isoTime(since)}`,
 });
 
 export const isAfterItsEnd = sql`(n.state = 'sent'
   AND n.kind IN ('trial_6h', 'trial_48h', 'trial_ending', 'ends_3d', 'ends_24h', 'ends_3h',
     'renewal_ahead')
-  AND ${isoText(sql`(n.sending_since - ${stepBackMost})`)} > n.params->>'expires_at')`;
+  AND ${toIsoTimeSql(sql`(n.sending_since - ${stepBackMax})`)} > n.params->>'expires_at')`;
 
-const reminderIsBeforeItsEnd = check<Row & { at: Instant; ends_at: string }>({
+const reminderIsBeforeItsEnd = defineCheck<Row & { at: Instant; ends_at: string }>({
   id: 'reminder-is-before-its-end',
   promise: 7,
   title: 'no reminder was sent after the end that it warns of',
@@ -146,33 +147,33 @@ const reminderIsBeforeItsEnd = check<Row & { at: Instant; ends_at: string }>({
     SELECT n.customer_id, n.id, n.kind, n.sending_since AS at, n.params->>'expires_at' AS ends_at
     FROM perennial.notification n
     WHERE ${isAfterItsEnd}`,
-  rows,
-  say: ({ id, kind, at, ends_at }) =>
+  rows: toRows,
+  describe: ({ id, kind, at, ends_at }) =>
     `the ${kind} of notification ${id} was sent at ${isoTime(at)}, and the end was ${ends_at}`,
 });
 
-export const isSentBeforeItWasStored = sql`(n.sent_at < n.created_at - ${stepBackMost})`;
+export const isSentBeforeItWasStored = sql`(n.sent_at < n.created_at - ${stepBackMax})`;
 
-const sentAfterItWasStored = check<Row & { sent_at: Instant; created_at: Instant }>({
+const sentAfterItWasStored = defineCheck<Row & { sent_at: Instant; created_at: Instant }>({
   id: 'sent-after-it-was-stored',
   promise: 6,
   title: 'a notification was stored before it was sent',
   find: () => sql`
     SELECT n.customer_id, n.id, n.kind, n.sent_at, n.created_at FROM perennial.notification n
     WHERE ${isSentBeforeItWasStored}`,
-  rows,
-  say: ({ id, kind, sent_at, created_at }) =>
+  rows: toRows,
+  describe: ({ id, kind, sent_at, created_at }) =>
     `the ${kind} of notification ${id} was sent at ${isoTime(sent_at)} and stored at ${isoTime(created_at)}`,
 });
 
 /** As `writeNotifiedPrice` stores it (`subscription/known-prices.ts`). */
-const knownPriceWasNotified = check<{ customer_id: bigint; id: bigint; amount: bigint }>({
+const knownPriceWasNotified = defineCheck<{ customer_id: bigint; id: bigint; amount: bigint }>({
   id: 'known-price-was-notified',
   promise: 6,
   title: 'an amount that a message named is in a notification of its customer',
   find: () => sql`
     SELECT k.customer_id, k.id, k.amount_minor AS amount FROM perennial.known_price k
-    WHERE k.source = 'message' AND k.known_at >= ${keptSince('notices')}
+    WHERE k.source = 'message' AND k.known_at >= ${selectRetainedSince('notices')}
       AND NOT EXISTS (SELECT FROM perennial.notification n
         WHERE n.subscription_id = k.subscription_id AND n.customer_id = k.customer_id
           AND n.kind IN ('price_change', 'renewal_ahead', 'low_balance')
@@ -180,11 +181,11 @@ const knownPriceWasNotified = check<{ customer_id: bigint; id: bigint; amount: b
             CASE n.kind WHEN 'price_change' THEN n.params->>'new_price'
               ELSE n.params->>'price' END, '.', ''), '0'))`,
   rows: ({ id }) => ({ known_price: [id] }),
-  say: ({ id, amount, currency }) =>
+  describe: ({ id, amount, currency }) =>
     `known price ${id} is ${moneyText(amount, currency)}, and no notification named this amount`,
 });
 
-export const notifications = [
+export const notificationChecks = [
   causeHasItsNotification,
   pendingIsTried,
   pendingIsSent,

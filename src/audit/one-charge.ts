@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // Promise 2: one charge a period. Asked of the rows, whatever constraints there are.
 
-const onePeriodAStart = check<{
+const onePeriodAStart = defineCheck<{
   customer_id: bigint;
   subscription_id: bigint;
   starts_at: Instant;
@@ -21,11 +21,11 @@ const onePeriodAStart = check<{
     FROM perennial.period WHERE refunded_at IS NULL
     GROUP BY subscription_id, starts_at HAVING count(*) > 1`,
   rows: (row) => ({ subscription: [row.subscription_id], period: [row.first_id, row.last_id] }),
-  say: (row) => `${row.count} live periods start at ${isoTime(row.starts_at)}`,
+  describe: (row) => `${row.count} live periods start at ${isoTime(row.starts_at)}`,
 });
 
 /** Those that start together are the check's above; GROUPS leaves them out of the frame. */
-const noOverlap = check<{
+const noOverlap = defineCheck<{
   customer_id: bigint;
   id: bigint;
   subscription_id: bigint;
@@ -44,14 +44,14 @@ const noOverlap = check<{
         GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_until
       FROM perennial.period WHERE refunded_at IS NULL) period
     WHERE before_until > starts_at`,
-  also: sql`(
+  extraColumns: sql`(
     SELECT p.id FROM perennial.period p
     WHERE p.subscription_id = bad.subscription_id AND p.refunded_at IS NULL
       AND p.starts_at < bad.starts_at
     ORDER BY p.ends_at DESC, p.id LIMIT 1) AS other_id`,
   rows: (row) => ({ subscription: [row.subscription_id], period: [row.other_id, row.id] }),
-  say: (row) =>
+  describe: (row) =>
     `period ${row.id} starts at ${isoTime(row.starts_at)}, period ${row.other_id} ends at ${isoTime(row.before_until)}`,
 });
 
-export const oneCharge = [onePeriodAStart, noOverlap];
+export const oneChargeChecks = [onePeriodAStart, noOverlap];

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
-import { spellingOf } from '../subscription/provider-spelling.ts';
-import { check, keptSince } from './check.ts';
+import { normalizeSpelling } from '../subscription/provider-spelling.ts';
+import { defineCheck, selectRetainedSince } from './check.ts';
 
 // Promise 1: a payment is credited once, and the timeline names each entry of the ledger.
 
-const spelling = spellingOf(sql`e.provider`);
+const spelling = normalizeSpelling(sql`e.provider`);
 const reference = sql`btrim(e.provider_ref)`;
 
-const paymentOnce = check<{
+const paymentOnce = defineCheck<{
   customer_id: bigint;
   first_id: bigint;
   last_id: bigint;
@@ -28,20 +28,20 @@ const paymentOnce = check<{
     WHERE e.kind = 'top_up' AND ${isFirst}
     GROUP BY ${spelling}, shared.reference HAVING count(*) > 1`,
   rows: ({ first_id, last_id }) => ({ ledger_entry: [first_id, last_id] }),
-  say: (row) =>
+  describe: (row) =>
     `payment ${row.reference} of provider "${row.providers}" is in ledger entries ${row.first_id} and ${row.last_id}`,
 });
 
 /** False for an entry that moves a payment to another customer. */
 const isFirst = sql`to_jsonb(e)->>'payment_entry_id' IS NULL`;
 
-const hasAnEvent = sql`('purchase', 'renewal', 'top_up', 'adjustment', 'payout',
+const kindsWithEvent = sql`('purchase', 'renewal', 'top_up', 'adjustment', 'payout',
   'chargeback')`;
 /** True for an entry that an event of its customer has to name. */
-export const needsAnEvent = sql`(e.kind IN ${hasAnEvent}
-  AND e.created_at >= ${keptSince('events')})`;
+export const needsAnEvent = sql`(e.kind IN ${kindsWithEvent}
+  AND e.created_at >= ${selectRetainedSince('events')})`;
 
-const entryIsInTheTimeline = check<{ customer_id: bigint; entry_id: bigint; kind: string }>({
+const entryIsInTheTimeline = defineCheck<{ customer_id: bigint; entry_id: bigint; kind: string }>({
   id: 'entry-is-in-the-timeline',
   promise: 1,
   title: 'the timeline of a customer names each change of the balance',
@@ -50,10 +50,10 @@ const entryIsInTheTimeline = check<{ customer_id: bigint; entry_id: bigint; kind
     WHERE ${needsAnEvent} AND NOT EXISTS (SELECT FROM perennial.event v
       WHERE v.customer_id = e.customer_id AND v.detail->>'ledger_entry_id' = e.id::text)`,
   rows: ({ entry_id }) => ({ ledger_entry: [entry_id] }),
-  say: ({ entry_id, kind }) => `no event names the ${kind} of ledger entry ${entry_id}`,
+  describe: ({ entry_id, kind }) => `no event names the ${kind} of ledger entry ${entry_id}`,
 });
 
-const eventHasItsEntry = check<{ customer_id: bigint; id: bigint; entry_id: string }>({
+const eventHasItsEntry = defineCheck<{ customer_id: bigint; id: bigint; entry_id: string }>({
   id: 'event-has-its-entry',
   promise: 1,
   title: 'the ledger has each entry that the timeline names',
@@ -63,7 +63,7 @@ const eventHasItsEntry = check<{ customer_id: bigint; id: bigint; entry_id: stri
       AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
         WHERE e.customer_id = v.customer_id AND e.id::text = v.detail->>'ledger_entry_id')`,
   rows: ({ id }) => ({ event: [id] }),
-  say: ({ id, entry_id }) => `event ${id} names ledger entry ${entry_id}, which is not there`,
+  describe: ({ id, entry_id }) => `event ${id} names ledger entry ${entry_id}, which is not there`,
 });
 
-export const payments = [paymentOnce, entryIsInTheTimeline, eventHasItsEntry];
+export const paymentChecks = [paymentOnce, entryIsInTheTimeline, eventHasItsEntry];

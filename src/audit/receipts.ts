@@ -1,49 +1,49 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Instant } from '../kernel/instant.ts';
 import { isCurrency, minorDigits, moneyText } from '../kernel/money.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // Promises 3 and 6: a receipt states what was charged, and it is not dropped. Amounts and times are
 // compared as texts in the form in which they are stored, so no wrong text fails the audit.
 
 /** Currencies by their digits after the point, without the many that have two. */
-function currenciesWith(digits: number): string {
+function listCurrencies(digits: number): string {
   const codes = [...Intl.supportedValuesOf('currency'), 'XTR'];
   return codes.filter((code) => isCurrency(code) && minorDigits(code) === digits).join(',');
 }
 
 /** A number of PostgreSQL keeps the digits of its factors: 14900 * 0.01 is 149.00. */
-const inUnits = (minor: RawBuilder<unknown>, digits: number) =>
+const toUnitsSql = (minor: RawBuilder<unknown>, digits: number) =>
   sql`(${minor} * ${sql.raw((10 ** -digits).toFixed(digits))})::text`;
 
 /** SQL of `majorUnits` for an amount of 0 or more. */
-export function majorText(minor: RawBuilder<unknown>, currency: RawBuilder<unknown>) {
-  const of = (digits: number) => sql`
-    WHEN ${currency} = ANY(${sql.lit(`{${currenciesWith(digits)}}`)}::text[])
-      THEN ${inUnits(minor, digits)}`;
-  return sql`(CASE ${of(0)} ${of(3)} ${of(4)} ELSE ${inUnits(minor, 2)} END)`;
+export function toMajorUnitsSql(minor: RawBuilder<unknown>, currency: RawBuilder<unknown>) {
+  const whenDigits = (digits: number) => sql`
+    WHEN ${currency} = ANY(${sql.lit(`{${listCurrencies(digits)}}`)}::text[])
+      THEN ${toUnitsSql(minor, digits)}`;
+  return sql`(CASE ${whenDigits(0)} ${whenDigits(3)} ${whenDigits(4)} ELSE ${toUnitsSql(minor, 2)} END)`;
 }
 
 /** SQL of `isoTime`. */
-export const isoText = (at: RawBuilder<unknown>) =>
+export const toIsoTimeSql = (at: RawBuilder<unknown>) =>
   sql`to_char(${at} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 const soldStart = sql`coalesce(p.moved_from, p.starts_at)`;
 
 /** The period of a charge as it was sold, before it moved to an earlier start. */
 const matches = sql`
-  n.params->>'plan' = p.plan AND n.params->>'starts_at' = ${isoText(soldStart)}
-  AND n.params->>'ends_at' = ${isoText(sql`(${soldStart} + (p.ends_at - p.starts_at))`)}`;
+  n.params->>'plan' = p.plan AND n.params->>'starts_at' = ${toIsoTimeSql(soldStart)}
+  AND n.params->>'ends_at' = ${toIsoTimeSql(sql`(${soldStart} + (p.ends_at - p.starts_at))`)}`;
 
 /** True if the notification `n` is no receipt of the charge `e` for the period `p`. */
 export const isOtherReceipt = sql`(n.kind <> 'receipt'
   OR n.subscription_id IS DISTINCT FROM p.subscription_id
-  OR n.params->>'amount' IS DISTINCT FROM ${majorText(sql`(-e.amount_minor)`, sql`p.currency`)}
+  OR n.params->>'amount' IS DISTINCT FROM ${toMajorUnitsSql(sql`(-e.amount_minor)`, sql`p.currency`)}
   OR n.params->>'currency' IS DISTINCT FROM p.currency
-  OR n.params->>'balance_after' <> ${majorText(sql`e.balance_after_minor`, sql`p.currency`)}
+  OR n.params->>'balance_after' <> ${toMajorUnitsSql(sql`e.balance_after_minor`, sql`p.currency`)}
   OR (${matches}) IS NOT TRUE)`;
 
-const receiptIsOfItsCharge = check<{
+const receiptIsOfItsCharge = defineCheck<{
   customer_id: bigint;
   id: bigint;
   entry_id: bigint;
@@ -66,7 +66,7 @@ const receiptIsOfItsCharge = check<{
     JOIN perennial.period p ON p.customer_id = e.customer_id AND p.ledger_entry_id = e.id
     WHERE e.kind IN ('purchase', 'renewal') AND ${isOtherReceipt}`,
   rows: ({ id, entry_id }) => ({ notification: [id], ledger_entry: [entry_id] }),
-  say: ({ charged, amount, paid_in, starts_at, ends_at, currency }) =>
+  describe: ({ charged, amount, paid_in, starts_at, ends_at, currency }) =>
     `${moneyText(charged, currency)} were charged; the receipt states ${amount} ${paid_in} from ${starts_at} to ${ends_at}`,
 });
 
@@ -77,7 +77,7 @@ export const isDropped = (now: RawBuilder<Instant>) => sql`(n.kind IN ('receipt'
   AND NOT (n.reason IS NOT DISTINCT FROM 'too_late'
     AND n.created_at <= ${now} - interval '30 days' + interval '1 minute'))`;
 
-const receiptIsNotDropped = check<{
+const receiptIsNotDropped = defineCheck<{
   customer_id: bigint | null;
   id: bigint;
   kind: string;
@@ -90,7 +90,7 @@ const receiptIsNotDropped = check<{
     SELECT n.customer_id, n.id, n.kind, n.reason FROM perennial.notification n
     WHERE ${isDropped(now)}`,
   rows: ({ id }) => ({ notification: [id] }),
-  say: ({ id, kind, reason }) => `the ${kind} of notification ${id} was dropped: ${reason}`,
+  describe: ({ id, kind, reason }) => `the ${kind} of notification ${id} was dropped: ${reason}`,
 });
 
-export const receipts = [receiptIsOfItsCharge, receiptIsNotDropped];
+export const receiptChecks = [receiptIsOfItsCharge, receiptIsNotDropped];

@@ -1,11 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
 import { moneyText } from '../kernel/money.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // Promise 3, the way back: money and period are given up together. A change of plan may give back
 // several periods; a period whose unused part is worth nothing is refunded without an entry.
 
-const refundHasItsPeriod = check<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
+const refundHasItsPeriod = defineCheck<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
   id: 'refund-has-its-period',
   promise: 3,
   title: 'each refund gave back a period',
@@ -15,11 +15,11 @@ const refundHasItsPeriod = check<{ customer_id: bigint; entry_id: bigint; amount
     WHERE e.kind = 'refund'
       AND NOT EXISTS (SELECT FROM perennial.period p WHERE p.refund_entry_id = e.id)`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
-  say: ({ amount, currency }) =>
+  describe: ({ amount, currency }) =>
     `${moneyText(amount, currency)} went back, but no period was given up for it`,
 });
 
-const refundedHasItsRefund = check<{
+const refundedHasItsRefund = defineCheck<{
   customer_id: bigint;
   id: bigint;
   entry_id: bigint;
@@ -35,13 +35,13 @@ const refundedHasItsRefund = check<{
       AND (p.refunded_at IS NULL OR NOT EXISTS (SELECT FROM perennial.ledger_entry e
         WHERE e.id = p.refund_entry_id AND e.customer_id = p.customer_id AND e.kind = 'refund'))`,
   rows: ({ id, entry_id }) => ({ period: [id], ledger_entry: [entry_id] }),
-  say: ({ id, entry_id, live }) =>
+  describe: ({ id, entry_id, live }) =>
     live
       ? `period ${id} is live, yet ledger entry ${entry_id} refunds it`
       : `ledger entry ${entry_id} is not a refund of this customer`,
 });
 
-const refundWithinCharge = check<{
+const refundWithinCharge = defineCheck<{
   customer_id: bigint;
   entry_id: bigint;
   first_id: bigint;
@@ -64,18 +64,18 @@ const refundWithinCharge = check<{
     ledger_entry: [entry_id],
     period: first_id === last_id ? [first_id] : [first_id, last_id],
   }),
-  say: ({ refunded, charged, currency }) =>
+  describe: ({ refunded, charged, currency }) =>
     `${moneyText(refunded, currency)} went back for what cost ${moneyText(charged, currency)}`,
 });
 
-const ms = (from: RawBuilder<unknown>) =>
+const toMsSql = (from: RawBuilder<unknown>) =>
   sql`(extract(epoch FROM p.ends_at - ${from}) * 1000)::bigint`;
 /** As `unusedMinor` computes it at the refund. */
 const unused = sql`CASE WHEN p.refunded_at >= p.ends_at THEN 0 ELSE
-  div(p.amount_minor::numeric * ${ms(sql`greatest(p.refunded_at, p.starts_at)`)},
-    ${ms(sql`p.starts_at`)})::bigint END`;
+  div(p.amount_minor::numeric * ${toMsSql(sql`greatest(p.refunded_at, p.starts_at)`)},
+    ${toMsSql(sql`p.starts_at`)})::bigint END`;
 
-const refundIsItsPart = check<{
+const refundIsItsPart = defineCheck<{
   customer_id: bigint;
   id: bigint;
   entry_id: bigint | null;
@@ -101,11 +101,11 @@ const refundIsItsPart = check<{
     period: [id],
     ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
   }),
-  say: ({ id, refunded, charged, unused: rest, currency }) =>
+  describe: ({ id, refunded, charged, unused: rest, currency }) =>
     `period ${id} cost ${moneyText(charged, currency)}, of which ${moneyText(rest, currency)} were not used; ${refunded === null ? 'nothing' : moneyText(refunded, currency)} went back`,
 });
 
-export const refunds = [
+export const refundChecks = [
   refundHasItsPeriod,
   refundedHasItsRefund,
   refundWithinCharge,

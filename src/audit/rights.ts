@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check, keptSince } from './check.ts';
+import { defineCheck, selectRetainedSince } from './check.ts';
 
 // Promise 5, rights that an operator gives or takes: each has its event in the timeline. Customers
 // who are older than the oldest kept event are left out.
@@ -12,10 +12,10 @@ interface OfSubscription {
 }
 
 const hasAllEvents = sql`EXISTS (SELECT FROM perennial.customer c
-  WHERE c.id = s.customer_id AND c.created_at >= ${keptSince('events')})`;
+  WHERE c.id = s.customer_id AND c.created_at >= ${selectRetainedSince('events')})`;
 
 /** A refund takes a grant back, and leaves its served part. */
-const grantIsItsEvent = check<OfSubscription & { starts_at: Instant; ends_at: Instant }>({
+const grantIsItsEvent = defineCheck<OfSubscription & { starts_at: Instant; ends_at: Instant }>({
   id: 'grant-is-its-event',
   promise: 5,
   title: 'a granted period is as long as the days of its event',
@@ -29,11 +29,11 @@ const grantIsItsEvent = check<OfSubscription & { starts_at: Instant; ends_at: In
     WHERE s.source = 'grant' AND s.refunded_at IS NULL AND s.part_of IS NULL
       AND v.days IS NULL AND ${hasAllEvents}`,
   rows: ({ id, subscription_id }) => ({ subscription: [subscription_id], period: [id] }),
-  say: ({ id, starts_at, ends_at }) =>
+  describe: ({ id, starts_at, ends_at }) =>
     `period ${id} was granted from ${isoTime(starts_at)} to ${isoTime(ends_at)}, and no event grants as many days`,
 });
 
-const revokedHasItsEvent = check<Omit<OfSubscription, 'subscription_id'>>({
+const revokedHasItsEvent = defineCheck<Omit<OfSubscription, 'subscription_id'>>({
   id: 'revoked-has-its-event',
   promise: 4,
   title: 'a revoked subscription was revoked by a command',
@@ -43,7 +43,7 @@ const revokedHasItsEvent = check<Omit<OfSubscription, 'subscription_id'>>({
       SELECT FROM perennial.event v WHERE v.customer_id = s.customer_id
         AND v.subject = 'subscription:' || s.id AND v.action = 'revoked')`,
   rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id }) => `subscription ${id} is revoked, and no event revokes it`,
+  describe: ({ id }) => `subscription ${id} is revoked, and no event revokes it`,
 });
 
 /** The last events that state that auto-renewal is on, and that it is off. */
@@ -56,7 +56,7 @@ export const isOtherSwitch = sql`(s.kind = 'paid' AND v.subject IS NOT NULL
   AND s.auto_renew <> (coalesce(v.on_id, 0) > coalesce(v.off_id, 0)))`;
 
 /** An import and older programs state nothing. */
-const switchIsItsEvent = check<{ customer_id: bigint; id: bigint; is_on: boolean }>({
+const switchIsItsEvent = defineCheck<{ customer_id: bigint; id: bigint; is_on: boolean }>({
   id: 'switch-is-its-event',
   promise: 4,
   title: 'auto-renewal is as the last event states',
@@ -66,8 +66,8 @@ const switchIsItsEvent = check<{ customer_id: bigint; id: bigint; is_on: boolean
       ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.id
     WHERE ${isOtherSwitch}`,
   rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id, is_on }) =>
+  describe: ({ id, is_on }) =>
     `auto-renewal of subscription ${id} is ${is_on ? 'on' : 'off'}, and its last event states the contrary`,
 });
 
-export const rights = [grantIsItsEvent, revokedHasItsEvent, switchIsItsEvent];
+export const rightsChecks = [grantIsItsEvent, revokedHasItsEvent, switchIsItsEvent];

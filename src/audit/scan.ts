@@ -7,7 +7,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
  * this is all that these checks cost: only a check that the scan suspects is asked by its own
  * query, which counts the violations and reads the sample.
  */
-export interface Scan {
+export interface AuditScan {
   /** A FROM clause. Tables are joined by hash, and without a constraint that is trusted. */
   readonly from: (now: RawBuilder<Instant>) => RawBuilder<unknown>;
   /**
@@ -18,20 +18,20 @@ export interface Scan {
 }
 
 /** True for a scan if it is true for any of its rows. */
-export const any = (condition: RawBuilder<unknown>): RawBuilder<unknown> =>
+export const anyRow = (condition: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`bool_or(${condition})`;
 
 /** The ids of checks that this scan rules out or suspects. */
-export interface Scanned {
+export interface ScanResult {
   readonly suspected: ReadonlySet<string>;
   readonly ruledOut: ReadonlySet<string>;
 }
 
-export async function runScan(tx: Tx, scan: Scan, now: Instant): Promise<Scanned> {
+export async function runScan(tx: Tx, scan: AuditScan, now: Instant): Promise<ScanResult> {
   const at = sql<Instant>`${isoTime(now)}::timestamptz`;
   const suspects = Object.entries(scan.suspects(at));
   const { rows } = await sql<Record<string, boolean | null>>`
-    SELECT ${sql.join(suspects.map(([id, wrong]) => sql`(${wrong}) AS ${sql.id(id)}`))}
+    SELECT ${sql.join(suspects.map(([id, condition]) => sql`(${condition}) AS ${sql.id(id)}`))}
     FROM ${scan.from(at)}`.execute(tx);
   const ids = suspects.map(([id]) => id);
   const suspected = new Set(ids.filter((id) => rows[0]?.[id] === true));

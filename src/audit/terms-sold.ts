@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
-import { check } from './check.ts';
-import { isExplained, stepBackMost } from './times.ts';
+import { defineCheck } from './check.ts';
+import { isExplained, stepBackMax } from './times.ts';
 
 // Promises 2 and 3, recomputed: what a charged period cost, how long it is, and where it starts.
 // `list_minor`, `discount_percent` and `period_days` are null in rows of older programs. Those are
@@ -13,7 +13,7 @@ interface OfPeriod {
   readonly id: bigint;
 }
 
-const rows = ({ id }: OfPeriod) => ({ period: [id] });
+const toRows = ({ id }: OfPeriod) => ({ period: [id] });
 
 const price = sql`(p.list_minor * (100 - p.discount_percent) / 100)`;
 
@@ -22,7 +22,7 @@ export const isOtherPrice = sql`(p.ledger_entry_id IS NOT NULL AND (
   OR p.amount_minor <> least(${price}, p.cap_minor)
   OR p.cap_minor IS NOT NULL AND p.source <> 'renewal'))`;
 
-const amountIsItsPrice = check<
+const amountIsItsPrice = defineCheck<
   OfPeriod & { amount: bigint; list: bigint | null; percent: number | null; cap: bigint | null }
 >({
   id: 'amount-is-its-price',
@@ -33,8 +33,8 @@ const amountIsItsPrice = check<
       p.discount_percent AS percent, p.cap_minor AS cap
     FROM perennial.period p
     WHERE ${isOtherPrice}`,
-  rows,
-  say: ({ id, amount, list, percent, cap, currency }) =>
+  rows: toRows,
+  describe: ({ id, amount, list, percent, cap, currency }) =>
     list === null || percent === null
       ? `period ${id} has only one of list price and discount`
       : `period ${id} cost ${moneyText(amount, currency)}; its list price is ${moneyText(list, currency)}, less ${percent}%${cap === null ? '' : `, at most ${moneyText(cap, currency)}`}`,
@@ -51,9 +51,9 @@ export const datedPrices = sql`
 
 /** A price that was replaced before was not in force any more. A charge of a wrong time is left out. */
 export const replacedSince = sql`CASE WHEN ${sql.raw(isExplained('e.created_at'))}
-  THEN '-infinity' ELSE e.created_at - ${stepBackMost} END`;
+  THEN '-infinity' ELSE e.created_at - ${stepBackMax} END`;
 
-const priceWasOnSale = check<
+const priceWasOnSale = defineCheck<
   OfPeriod & { plan: string; starts_at: Instant; ends_at: Instant; amount: bigint }
 >({
   id: 'price-was-on-sale',
@@ -67,12 +67,12 @@ const priceWasOnSale = check<
     WHERE e.kind = p.source AND NOT EXISTS (SELECT FROM (${datedPrices}) price
       WHERE price.plan = p.plan AND price.currency = p.currency
         AND price.period_days * interval '24 hours' = ${days}
-        AND price.valid_from <= e.created_at + ${stepBackMost}
+        AND price.valid_from <= e.created_at + ${stepBackMax}
         AND (price.until IS NULL OR price.until >= ${replacedSince})
         AND CASE WHEN p.list_minor IS NULL THEN price.amount_minor >= p.amount_minor
           ELSE price.amount_minor = p.list_minor END)`,
-  rows,
-  say: ({ id, plan, starts_at, ends_at, amount, currency }) =>
+  rows: toRows,
+  describe: ({ id, plan, starts_at, ends_at, amount, currency }) =>
     `period ${id} was sold for ${moneyText(amount, currency)}, which plan ${plan} did not cost then, from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
 });
 
@@ -80,26 +80,26 @@ const priceWasOnSale = check<
 export const isOtherLength = sql`(p.source <> 'import' AND p.part_of IS NULL
   AND p.ends_at - p.starts_at <> p.period_days * interval '24 hours')`;
 
-const periodHasItsLength = check<OfPeriod & { days: number; starts_at: Instant; ends_at: Instant }>(
-  {
-    id: 'period-has-its-length',
-    promise: 3,
-    title: 'a period is as long as the days that were sold or given',
-    find: () => sql`
+const periodHasItsLength = defineCheck<
+  OfPeriod & { days: number; starts_at: Instant; ends_at: Instant }
+>({
+  id: 'period-has-its-length',
+  promise: 3,
+  title: 'a period is as long as the days that were sold or given',
+  find: () => sql`
       SELECT p.customer_id, p.id, p.period_days AS days, p.starts_at, p.ends_at
       FROM perennial.period p
       WHERE ${isOtherLength}`,
-    rows,
-    say: ({ id, days: sold, starts_at, ends_at }) =>
-      `period ${id} is for ${sold} days and goes from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
-  },
-);
+  rows: toRows,
+  describe: ({ id, days: sold, starts_at, ends_at }) =>
+    `period ${id} is for ${sold} days and goes from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
+});
 
 export const isEarly = sql`(p.source = 'renewal' AND e.kind = 'renewal'
-  AND coalesce(p.moved_from, p.starts_at) > e.created_at + ${days} / 2 + ${stepBackMost})`;
+  AND coalesce(p.moved_from, p.starts_at) > e.created_at + ${days} / 2 + ${stepBackMax})`;
 
 /** A renewal charges at most one period ahead (`subscription/renewal.ts`). */
-const renewalIsNotEarly = check<OfPeriod & { charged_at: Instant; starts_at: Instant }>({
+const renewalIsNotEarly = defineCheck<OfPeriod & { charged_at: Instant; starts_at: Instant }>({
   id: 'renewal-is-not-early',
   promise: 2,
   title: 'a renewal is charged no earlier than half a period before its start',
@@ -108,12 +108,12 @@ const renewalIsNotEarly = check<OfPeriod & { charged_at: Instant; starts_at: Ins
     FROM perennial.period p
     JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
     WHERE ${isEarly}`,
-  rows,
-  say: ({ id, charged_at, starts_at }) =>
+  rows: toRows,
+  describe: ({ id, charged_at, starts_at }) =>
     `period ${id} starts at ${isoTime(starts_at)} and was charged at ${isoTime(charged_at)}, a period too early`,
 });
 
-const periodFollows = check<OfPeriod & { subscription_id: bigint; starts_at: Instant }>({
+const periodFollows = defineCheck<OfPeriod & { subscription_id: bigint; starts_at: Instant }>({
   id: 'period-follows',
   promise: 3,
   title: 'a charged period starts where another one ends, or at its charge',
@@ -127,9 +127,9 @@ const periodFollows = check<OfPeriod & { subscription_id: bigint; starts_at: Ins
       AND NOT EXISTS (SELECT FROM perennial.subscription s
         WHERE s.id = p.subscription_id AND s.started_at = p.starts_at)`,
   rows: ({ id, subscription_id }) => ({ subscription: [subscription_id], period: [id] }),
-  say: ({ id, starts_at }) =>
+  describe: ({ id, starts_at }) =>
     `period ${id} starts at ${isoTime(starts_at)}: no period ends there, and no charge was made then`,
 });
 
-export const chargesOnTime = [renewalIsNotEarly];
-export const soldTerms = [amountIsItsPrice, priceWasOnSale, periodHasItsLength, periodFollows];
+export const chargeTimeChecks = [renewalIsNotEarly];
+export const soldTermChecks = [amountIsItsPrice, priceWasOnSale, periodHasItsLength, periodFollows];

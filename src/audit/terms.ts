@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // The terms of a subscription are those of the period in force (`subscription/terms.ts`). Rows from
 // before the terms were stored are left out.
@@ -12,10 +12,10 @@ interface OfPeriod {
   readonly sold: string;
 }
 
-const rows = ({ id, period_id }: OfPeriod) => ({ subscription: [id], period: [period_id] });
+const toRows = ({ id, period_id }: OfPeriod) => ({ subscription: [id], period: [period_id] });
 
 /** A due change of terms waits for the next run, at most a minute, and for a run that failed. */
-const changeMost = sql`interval '5 minutes'`;
+const changeDelayMax = sql`interval '5 minutes'`;
 
 const isStored = sql`(p.period_days IS NOT NULL OR p.kind IS NOT NULL)`;
 const differs = sql`(p.plan <> s.plan OR p.period_days <> s.period_days)`;
@@ -24,14 +24,14 @@ const sold = sql`p.plan || coalesce(' for ' || p.period_days || ' days', '') AS 
 /** True if the live period `p` is in force and the subscription `s` has other terms. */
 export const isOtherInForce = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
   AND p.refunded_at IS NULL AND p.part_of IS NULL
-  AND p.starts_at <= ${now} - ${changeMost} AND p.ends_at > ${now} AND ${isStored} AND ${differs})`;
+  AND p.starts_at <= ${now} - ${changeDelayMax} AND p.ends_at > ${now} AND ${isStored} AND ${differs})`;
 
 /** True if the coming period `p` has other terms than `s`, and no change is planned by its start. */
 export const isUnplanned = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
   AND p.refunded_at IS NULL AND p.starts_at > ${now} AND ${isStored} AND ${differs}
   AND (s.changes_at IS NULL OR s.changes_at > p.starts_at))`;
 
-const termsOfThePeriod = check<OfPeriod & { has: string }>({
+const termsOfThePeriod = defineCheck<OfPeriod & { has: string }>({
   id: 'terms-of-the-period',
   promise: null,
   title: 'an active subscription has the plan and the length of the period in force',
@@ -40,12 +40,12 @@ const termsOfThePeriod = check<OfPeriod & { has: string }>({
       s.plan || ' for ' || s.period_days || ' days' AS has
     FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
     WHERE ${isOtherInForce(now)}`,
-  rows,
-  say: (row) =>
+  rows: toRows,
+  describe: (row) =>
     `subscription ${row.id} has ${row.has}; period ${row.period_id}, which is in force, was sold as ${row.sold}`,
 });
 
-const changeIsPlanned = check<OfPeriod & { starts_at: Instant }>({
+const changeIsPlanned = defineCheck<OfPeriod & { starts_at: Instant }>({
   id: 'change-is-planned',
   promise: null,
   title: 'a paid period with other terms comes into force at its start',
@@ -53,12 +53,12 @@ const changeIsPlanned = check<OfPeriod & { starts_at: Instant }>({
     SELECT s.customer_id, s.id, p.id AS period_id, ${sold}, p.starts_at
     FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
     WHERE ${isUnplanned(now)}`,
-  rows,
-  say: (row) =>
+  rows: toRows,
+  describe: (row) =>
     `period ${row.period_id} of subscription ${row.id} is ${row.sold} from ${isoTime(row.starts_at)}, and no change of the terms is planned`,
 });
 
-const servedPart = check<{ customer_id: bigint; id: bigint; part_of: bigint }>({
+const servedPart = defineCheck<{ customer_id: bigint; id: bigint; part_of: bigint }>({
   id: 'served-part-of-a-refund',
   promise: 3,
   title: 'a served part is the time of its refunded period until the refund',
@@ -69,9 +69,9 @@ const servedPart = check<{ customer_id: bigint; id: bigint; part_of: bigint }>({
       OR p.starts_at <> whole.starts_at OR p.plan <> whole.plan
       OR p.ends_at <> least(whole.ends_at, whole.refunded_at)`,
   rows: ({ id, part_of }) => ({ period: [id, part_of] }),
-  say: ({ id, part_of }) =>
+  describe: ({ id, part_of }) =>
     `period ${id} is not the time of period ${part_of} from its start until its refund`,
 });
 
 export const termChecks = [termsOfThePeriod, changeIsPlanned];
-export const servedParts = [servedPart];
+export const servedPartChecks = [servedPart];

@@ -1,23 +1,23 @@
 import { type RawBuilder, sql } from 'kysely';
 import { pastColumns, repairedColumns, waitingColumns } from '../db/time-columns.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 
 // Times that lie further ahead of now than they can, by the table that the repair after a step back
 // of the clock uses (`db/time-columns.ts`). Each check reads a table once, whatever its columns.
 
 /** A step back of the clock within the tolerance of the time sentinel is no violation. */
-export const stepBackMost = sql`interval '1 minute'`;
+export const stepBackMax = sql`interval '1 minute'`;
 
 /** The key of a row as text, and its customer. */
-interface Key {
+interface RowKey {
   readonly key: string;
   readonly customer?: string;
 }
 
-const ofCustomer: Key = { key: 't.id', customer: 't.customer_id' };
+const ofCustomer: RowKey = { key: 't.id', customer: 't.customer_id' };
 
-const keys: Readonly<Record<string, Key>> = {
+const keys: Readonly<Record<string, RowKey>> = {
   access_sync: { key: "t.node_id || ' ' || t.credential_id" },
   credential: ofCustomer,
   customer: { key: 't.id', customer: 't.id' },
@@ -52,25 +52,30 @@ interface Row {
 }
 
 /** All wrong times of these columns. `unnest` runs for the rows with a wrong time only. */
-function wrongTimes(columns: readonly Column[], now: RawBuilder<Instant>): RawBuilder<unknown> {
+function selectWrongTimes(
+  columns: readonly Column[],
+  now: RawBuilder<Instant>,
+): RawBuilder<unknown> {
   const byTable = Object.entries(Object.groupBy(columns, ({ table }) => table));
-  const selects = byTable.map(([table, of = []]) => {
+  const selects = byTable.map(([table, tableColumns = []]) => {
     const { key, customer = 'NULL' } = keys[table] ?? { key: 't.id' };
-    const names = of.map(({ column }) => `'${column}'`).join(', ');
-    const times = of.map(({ column, isWrong }) => `CASE WHEN ${isWrong} THEN t.${column} END`);
+    const names = tableColumns.map(({ column }) => `'${column}'`).join(', ');
+    const wrongValues = tableColumns.map(
+      ({ column, isWrong }) => `CASE WHEN ${isWrong} THEN t.${column} END`,
+    );
     return sql`
       SELECT ${sql.raw(customer)}::bigint AS customer_id, (${sql.raw(key)})::text AS id,
         ${sql.lit(table)} AS place, unnest(ARRAY[${sql.raw(names)}]) AS name,
-        unnest(ARRAY[${sql.raw(times.join(', '))}]) AS at
+        unnest(ARRAY[${sql.raw(wrongValues.join(', '))}]) AS at
       FROM ${sql.table(`perennial.${table}`)} t, (SELECT ${now} AS now) clock
-      WHERE ${sql.raw(of.map(({ isWrong }) => isWrong).join(' OR '))}`;
+      WHERE ${sql.raw(tableColumns.map(({ isWrong }) => isWrong).join(' OR '))}`;
   });
   return sql`
     SELECT customer_id, id, place, name, at FROM (${sql.join(selects, sql` UNION ALL `)}) wrong
     WHERE at IS NOT NULL`;
 }
 
-const rows = ({ place, id }: Row) => ({ [place]: [id] });
+const toRows = ({ place, id }: Row) => ({ [place]: [id] });
 
 /**
  * Times that the repair leaves as they are keep a time of a clock that ran ahead. The repair after
@@ -83,7 +88,7 @@ export const isExplained = (time: string): string => `${time} <= (
 const isRepaired = (table: string, column: string): boolean =>
   repairedColumns.some((one) => one.table === table && one.column === column);
 
-function pastColumn(table: string, column: string): Column {
+function toPastColumn(table: string, column: string): Column {
   const isFuture = `t.${column} > clock.now + interval '1 minute'`;
   // In a test database, migrations and boots of nodes have the time of the machine.
   const isOfTheMachine = table === 'migration' || column === 'boot_at';
@@ -99,15 +104,15 @@ function pastColumn(table: string, column: string): Column {
   };
 }
 
-const pasts = pastColumns.map(({ table, column }) => pastColumn(table, column));
+const pastTimes = pastColumns.map(({ table, column }) => toPastColumn(table, column));
 
-const pastIsPast = check<Row>({
+const pastIsPast = defineCheck<Row>({
   id: 'past-is-past',
   promise: null,
   title: 'a time that records the past does not lie in the future',
-  find: (now) => wrongTimes(pasts, now),
-  rows,
-  say: ({ place, id, name, at }) =>
+  find: (now) => selectWrongTimes(pastTimes, now),
+  rows: toRows,
+  describe: ({ place, id, name, at }) =>
     `${place} ${id}: ${name} records the past and is ${isoTime(at)}, in the future`,
 });
 
@@ -115,7 +120,7 @@ const pastIsPast = check<Row>({
  * Beside the horizon: a horizon that a setting made shorter, or a gateway that asked for a longer
  * pause.
  */
-const slack = (place: string): string => (place === 'courier.rests_until' ? '30 days' : '1 day');
+const toSlack = (place: string): string => (place === 'courier.rests_until' ? '30 days' : '1 day');
 
 /** SQL that is true if `infinity` is right: an ended subscription, a send that is not repeated. */
 const mayBeInfinite: Readonly<Record<string, string>> = {
@@ -130,10 +135,10 @@ const remindAt: Column = {
   isWrong: "(t.state = 'active' AND t.remind_at > t.expires_at)",
 };
 
-const waits: readonly Column[] = [
+const waitTimes: readonly Column[] = [
   ...waitingColumns.map(({ table, column, latest }) => {
     const place = `${table}.${column}`;
-    const beyond = `t.${column} > (${latest}) + interval '${slack(place)}'`;
+    const beyond = `t.${column} > (${latest}) + interval '${toSlack(place)}'`;
     const finite = `(t.${column} < 'infinity' OR NOT (${mayBeInfinite[place] ?? 'false'}))`;
     return { table, column, isWrong: `(${beyond} AND ${finite})` };
   }),
@@ -141,30 +146,32 @@ const waits: readonly Column[] = [
 ];
 
 /** For each table, whether any of its rows breaks `past-is-past` or `wait-has-its-horizon`. */
-export function wrongOfTable(now: RawBuilder<Instant>): RawBuilder<unknown>[] {
-  const byTable = Object.entries(Object.groupBy([...pasts, ...waits], ({ table }) => table));
-  const either = (columns: readonly Column[]) =>
+export function selectWrongTables(now: RawBuilder<Instant>): RawBuilder<unknown>[] {
+  const byTable = Object.entries(
+    Object.groupBy([...pastTimes, ...waitTimes], ({ table }) => table),
+  );
+  const joinConditions = (columns: readonly Column[]) =>
     sql.raw(columns.length === 0 ? 'false' : columns.map(({ isWrong }) => isWrong).join(' OR '));
-  return byTable.map(([table, of = []]) => {
-    const past = of.filter((column) => pasts.includes(column));
-    const waiting = of.filter((column) => waits.includes(column));
+  return byTable.map(([table, tableColumns = []]) => {
+    const past = tableColumns.filter((column) => pastTimes.includes(column));
+    const waiting = tableColumns.filter((column) => waitTimes.includes(column));
     return sql`
-      SELECT bool_or(${either(past)}) AS past, bool_or(${either(waiting)}) AS waits
+      SELECT bool_or(${joinConditions(past)}) AS past, bool_or(${joinConditions(waiting)}) AS waits
       FROM ${sql.table(`perennial.${table}`)} t, (SELECT ${now} AS now) clock`;
   });
 }
 
-const waitHasItsHorizon = check<Row>({
+const waitHasItsHorizon = defineCheck<Row>({
   id: 'wait-has-its-horizon',
   promise: null,
   title: 'a next attempt or a pause lies within its longest horizon',
-  find: (now) => wrongTimes(waits, now),
-  rows,
-  say: ({ place, id, name, at }) =>
+  find: (now) => selectWrongTimes(waitTimes, now),
+  rows: toRows,
+  describe: ({ place, id, name, at }) =>
     `${place} ${id}: ${name} is ${isoTime(at)}, beyond the longest wait`,
 });
 
-const startedFirst = check<{
+const startedFirst = defineCheck<{
   customer_id: bigint;
   id: bigint;
   started_at: Instant;
@@ -178,10 +185,10 @@ const startedFirst = check<{
     FROM perennial.subscription s
     JOIN (SELECT subscription_id, min(starts_at) AS starts_at
       FROM perennial.period GROUP BY subscription_id) first ON first.subscription_id = s.id
-    WHERE s.started_at > first.starts_at + ${stepBackMost}`,
+    WHERE s.started_at > first.starts_at + ${stepBackMax}`,
   rows: ({ id }) => ({ subscription: [id] }),
-  say: ({ id, started_at, starts_at }) =>
+  describe: ({ id, started_at, starts_at }) =>
     `subscription ${id} started at ${isoTime(started_at)}, its first period at ${isoTime(starts_at)}`,
 });
 
-export const times = [pastIsPast, waitHasItsHorizon, startedFirst];
+export const timeChecks = [pastIsPast, waitHasItsHorizon, startedFirst];

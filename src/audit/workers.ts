@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { check } from './check.ts';
+import { defineCheck } from './check.ts';
 import { lastWork } from './notifications.ts';
-import { stepBackMost } from './times.ts';
+import { stepBackMax } from './times.ts';
 
 // Promises 9 and 10 as far as the database shows: items in quarantine are retried, runs end and
 // leave a record, workers run, and fences are those that the sequences issued.
 
-const quarantineIsRetried = check<{
+const quarantineIsRetried = defineCheck<{
   customer_id: null;
   item: string;
   worker: string;
@@ -22,7 +22,7 @@ const quarantineIsRetried = check<{
     FROM perennial.quarantine q JOIN perennial.worker_state s ON s.worker = q.worker
     WHERE q.retry_at < s.passed_at - interval '24 hours'`,
   rows: ({ worker, item }) => ({ quarantine: [`${worker} ${item}`] }),
-  say: ({ worker, item, retry_at, passed_at }) =>
+  describe: ({ worker, item, retry_at, passed_at }) =>
     `item ${item} of ${worker} was due at ${isoTime(retry_at)}; the run of ${isoTime(passed_at)} left it`,
 });
 
@@ -38,7 +38,7 @@ const latestRun = sql`(SELECT max(at) FROM (
   UNION ALL
   SELECT s.passed_at FROM perennial.worker_state s WHERE s.worker = r.worker) run)`;
 
-const runHasEnded = check<Run>({
+const runHasEnded = defineCheck<Run>({
   id: 'run-has-ended',
   promise: 10,
   title: 'a run has ended, or another replica recorded it as lost',
@@ -47,26 +47,26 @@ const runHasEnded = check<Run>({
     WHERE r.outcome = 'running' AND (r.started_at < ${now} - interval '24 hours'
       OR r.started_at < ${latestRun} - interval '1 hour')`,
   rows: ({ id }) => ({ worker_run: [id] }),
-  say: ({ id, worker, started_at }) =>
+  describe: ({ id, worker, started_at }) =>
     `run ${id} of ${worker} began at ${isoTime(started_at)} and has no end`,
 });
 
-const endedAfterItsStart = check<Run & { finished_at: Instant }>({
+const endedAfterItsStart = defineCheck<Run & { finished_at: Instant }>({
   id: 'run-ends-after-its-start',
   promise: 10,
   title: 'a run ended after it began',
   find: () => sql`
     SELECT NULL::bigint AS customer_id, id, worker, started_at, finished_at
-    FROM perennial.worker_run WHERE finished_at < started_at - ${stepBackMost}`,
+    FROM perennial.worker_run WHERE finished_at < started_at - ${stepBackMax}`,
   rows: ({ id }) => ({ worker_run: [id] }),
-  say: ({ id, worker, started_at, finished_at }) =>
+  describe: ({ id, worker, started_at, finished_at }) =>
     `run ${id} of ${worker} ended at ${isoTime(finished_at)} and began at ${isoTime(started_at)}`,
 });
 
 /** Workers whose runs write events, and so have a record. */
 const recording = sql`('auto-renewal', 'fast-expiry-cleanup')`;
 
-const workIsRecorded = check<{ customer_id: null; worker: string; at: Instant }>({
+const workIsRecorded = defineCheck<{ customer_id: null; worker: string; at: Instant }>({
   id: 'work-is-recorded',
   promise: 10,
   title: 'the last change of a worker belongs to a run that is recorded',
@@ -76,14 +76,14 @@ const workIsRecorded = check<{ customer_id: null; worker: string; at: Instant }>
       WHERE actor IN ${recording} AND at BETWEEN ${now} - interval '29 days' AND ${now}
       GROUP BY actor) done
     WHERE NOT EXISTS (SELECT FROM perennial.worker_run r WHERE r.worker = done.worker
-      AND r.started_at <= done.at + ${stepBackMost}
-      AND coalesce(r.finished_at, 'infinity') >= done.at - ${stepBackMost})`,
+      AND r.started_at <= done.at + ${stepBackMax}
+      AND coalesce(r.finished_at, 'infinity') >= done.at - ${stepBackMax})`,
   rows: ({ worker }) => ({ worker_run: [worker] }),
-  say: ({ worker, at }) =>
+  describe: ({ worker, at }) =>
     `${worker} changed a subscription at ${isoTime(at)}, and no run of that time is recorded`,
 });
 
-const workersRun = check<{ customer_id: null; last: Instant; used_at: Instant }>({
+const workersRun = defineCheck<{ customer_id: null; last: Instant; used_at: Instant }>({
   id: 'workers-run',
   promise: 10,
   title: 'workers run while the database is in use',
@@ -94,11 +94,16 @@ const workersRun = check<{ customer_id: null; last: Instant; used_at: Instant }>
         WHERE customer_id IS NOT NULL AND at <= ${now}) used
     WHERE used.at > work.last + interval '3 days'`,
   rows: () => ({}),
-  say: ({ last, used_at }) =>
+  describe: ({ last, used_at }) =>
     `no worker has run since ${isoTime(last)}; customers were changed until ${isoTime(used_at)}`,
 });
 
-const fencesWereIssued = check<{ customer_id: null; place: string; epoch: bigint; last: bigint }>({
+const fencesWereIssued = defineCheck<{
+  customer_id: null;
+  place: string;
+  epoch: bigint;
+  last: bigint;
+}>({
   id: 'fences-were-issued',
   promise: 10,
   title: 'each epoch of a courier and each version of a mark was issued by its sequence',
@@ -114,12 +119,12 @@ const fencesWereIssued = check<{ customer_id: null; place: string; epoch: bigint
       FROM perennial.access_sync) used
     WHERE used.epoch > used.last`,
   rows: ({ place, epoch }) => ({ [place]: [epoch] }),
-  say: ({ place, epoch, last }) =>
+  describe: ({ place, epoch, last }) =>
     `${place} has ${epoch}, and its sequence issued up to ${last}: two of them may be equal`,
 });
 
-export const isolation = [quarantineIsRetried];
-export const replicas = [
+export const isolationChecks = [quarantineIsRetried];
+export const replicaChecks = [
   runHasEnded,
   endedAfterItsStart,
   workIsRecorded,

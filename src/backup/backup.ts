@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { to as copyTo } from 'pg-copy-streams';
-import { connectAlone } from '../db/alone.ts';
+import { openSingleConnection } from '../db/alone.ts';
 import type { Tx } from '../db/connect.ts';
-import { makeSchema } from '../db/migrate.ts';
-import { readMigrations } from '../db/schema-state.ts';
+import { schemaSql } from '../db/migrate.ts';
+import { loadMigrations } from '../db/schema-state.ts';
 import { refused } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
-import { readSequences, readTables, type Table } from './tables.ts';
+import { type BackupTable, readSequences, readTables } from './tables.ts';
 
 // A backup is a text of SQL: the schema by its migrations, every row of one snapshot, the sequences.
 // The service goes on meanwhile. Any psql of version 15 or newer restores it, and so does
@@ -14,8 +14,8 @@ import { readSequences, readTables, type Table } from './tables.ts';
 //
 // The schema `perennial_queue` is left out: `start` creates it.
 
-export const firstLine = '-- perennial backup, format 1';
-export const lastLine = '-- end of the backup';
+export const backupFirstLine = '-- perennial backup, format 1';
+export const backupLastLine = '-- end of the backup';
 
 export interface BackupRequest {
   readonly url: string;
@@ -23,34 +23,34 @@ export interface BackupRequest {
 }
 
 /** The text in pieces. Ends the connection when it is read to its end, or given up. */
-export async function* backupText({ url, onTable }: BackupRequest): AsyncGenerator<string> {
-  await using connection = await connectAlone(url);
+export async function* streamBackup({ url, onTable }: BackupRequest): AsyncGenerator<string> {
+  await using connection = await openSingleConnection(url);
   const tx = await connection.db
     .startTransaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute();
   const tables = await readTables(tx);
-  yield await head(tx, tables);
+  yield await readHead(tx, tables);
   for (const table of tables) {
     onTable?.(table.name);
-    yield `\nCOPY ${target(table)} FROM stdin;\n`;
-    const rows = connection.client.query(copyTo(`COPY ${target(table)} TO STDOUT`));
+    yield `\nCOPY ${formatTarget(table)} FROM stdin;\n`;
+    const rows = connection.client.query(copyTo(`COPY ${formatTarget(table)} TO STDOUT`));
     for await (const piece of rows.setEncoding('utf8')) yield piece as string;
     yield '\\.\n';
   }
-  yield await tail(tx, tables);
+  yield await readTail(tx, tables);
   await tx.commit().execute();
 }
 
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-const inSchema = (name: string): string => `perennial.${quoted(name)}`;
-const target = ({ name, columns }: Table): string =>
-  `${inSchema(name)} (${columns.map(quoted).join(', ')})`;
+const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const qualifyName = (name: string): string => `perennial.${quoteName(name)}`;
+const formatTarget = ({ name, columns }: BackupTable): string =>
+  `${qualifyName(name)} (${columns.map(quoteName).join(', ')})`;
 
 /** @throws Fault `schema_unknown` for a schema of another version of the program */
-async function head(tx: Tx, tables: readonly Table[]): Promise<string> {
-  const migrations = readMigrations();
+async function readHead(tx: Tx, tables: readonly BackupTable[]): Promise<string> {
+  const migrations = loadMigrations();
   const { rows } = await sql<{ version: number; taken: string }>`
     SELECT max(version) AS version, to_char(perennial.clock() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
       AS taken FROM perennial.migration`.execute(tx);
@@ -61,30 +61,30 @@ async function head(tx: Tx, tables: readonly Table[]): Promise<string> {
       `the schema is ${version}, and this program knows ${migrations.length}; use the program that migrated it`,
     );
   }
-  const names = tables.map(({ name }) => inSchema(name));
+  const names = tables.map(({ name }) => qualifyName(name));
   return `${[
-    firstLine,
+    backupFirstLine,
     `-- taken ${taken} by perennial ${programVersion}, schema ${version}`,
     '-- restore: perennial restore FILE, or psql --set ON_ERROR_STOP=1 --file FILE URL',
     "SET client_encoding = 'UTF8';",
     'SET standard_conforming_strings = on;',
     'SET timezone = UTC;',
     'BEGIN;',
-    `${makeSchema};`,
+    `${schemaSql};`,
     ...migrations.map((migration) => migration.sql),
     ...names.map((name) => `ALTER TABLE ${name} DISABLE TRIGGER USER;`),
     `TRUNCATE ${names.join(', ')};`,
   ].join('\n')}\n`;
 }
 
-async function tail(tx: Tx, tables: readonly Table[]): Promise<string> {
+async function readTail(tx: Tx, tables: readonly BackupTable[]): Promise<string> {
   const sequences = await readSequences(tx);
   const used = sequences.filter(({ lastValue }) => lastValue !== null);
   return `\n${[
-    ...used.map(({ name, lastValue }) => `SELECT setval('${inSchema(name)}', ${lastValue});`),
-    ...tables.map(({ name }) => `ALTER TABLE ${inSchema(name)} ENABLE TRIGGER USER;`),
+    ...used.map(({ name, lastValue }) => `SELECT setval('${qualifyName(name)}', ${lastValue});`),
+    ...tables.map(({ name }) => `ALTER TABLE ${qualifyName(name)} ENABLE TRIGGER USER;`),
     'COMMIT;',
     'ANALYZE;',
-    lastLine,
+    backupLastLine,
   ].join('\n')}\n`;
 }

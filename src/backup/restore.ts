@@ -3,9 +3,9 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { cancelOn, connectAlone } from '../db/alone.ts';
+import { cancelOnAbort, openSingleConnection } from '../db/alone.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { firstLine, lastLine } from './backup.ts';
+import { backupFirstLine, backupLastLine } from './backup.ts';
 
 // Reads a backup into an empty database, as psql does: SQL as it stands, and the lines behind a COPY
 // as its data. All of it is one transaction, which the file itself begins and commits.
@@ -18,13 +18,13 @@ export interface RestoreRequest {
 }
 
 /** @throws UsageFault `not_empty`, `not_a_backup`, `cut_off`; the database is unchanged then */
-export async function restore(request: RestoreRequest): Promise<{ readonly rows: number }> {
-  await using connection = await connectAlone(request.url);
+export async function restoreBackup(request: RestoreRequest): Promise<{ readonly rows: number }> {
+  await using connection = await openSingleConnection(request.url);
   const { client } = connection;
-  using _ = cancelOn(request.signal, request.url, client);
-  await refuseFull(client);
+  using _ = cancelOnAbort(request.signal, request.url, client);
+  await requireEmptyDatabase(client);
   let [text, rows, last] = ['', 0, ''];
-  let copying: Copying | undefined;
+  let copy: CopyStream | undefined;
   let isFirst = true;
   const input = Readable.from(request.source, { objectMode: false });
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
@@ -32,51 +32,51 @@ export async function restore(request: RestoreRequest): Promise<{ readonly rows:
   lines.on('error', () => undefined);
   for await (const line of lines) {
     request.signal?.throwIfAborted();
-    if (isFirst && line !== firstLine) throw notABackup();
+    if (isFirst && line !== backupFirstLine) throw notABackupFault();
     isFirst = false;
     if (line !== '') last = line;
-    if (copying !== undefined) {
-      if (line === '\\.') copying = await copying.end();
-      else await copying.add(`${line}\n`);
-      rows += copying === undefined ? 0 : 1;
+    if (copy !== undefined) {
+      if (line === '\\.') copy = await copy.end();
+      else await copy.add(`${line}\n`);
+      rows += copy === undefined ? 0 : 1;
       request.onRows?.(rows);
     } else if (/^COPY perennial\..* FROM stdin;$/.test(line)) {
       await client.query(text);
       text = '';
-      copying = startCopy(client, line.slice(0, -1));
+      copy = startCopy(client, line.slice(0, -1));
     } else text += `${line}\n`;
   }
-  if (isFirst) throw notABackup();
-  if (last !== lastLine) throw cutOff();
+  if (isFirst) throw notABackupFault();
+  if (last !== backupLastLine) throw cutOffFault();
   const end = text.indexOf('ANALYZE;');
   await client.query(text.slice(0, end));
   await client.query(text.slice(end));
   return { rows };
 }
 
-interface Copying {
+interface CopyStream {
   add(line: string): Promise<void>;
   end(): Promise<undefined>;
 }
 
 /** Lines go in 64 kB at a time; the server's refusal is thrown by the next of them. */
-function startCopy(client: pg.Client, statement: string): Copying {
+function startCopy(client: pg.Client, statement: string): CopyStream {
   const stream = client.query(copyFrom(statement.replace('stdin', 'STDIN')));
   let failed: Error | undefined;
   stream.on('error', (error) => {
     failed = error;
   });
-  let waiting = '';
+  let buffer = '';
   const flush = async (): Promise<void> => {
     if (failed !== undefined) throw failed;
-    const isTaken = waiting === '' || stream.write(waiting);
-    waiting = '';
-    if (!isTaken) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    const isAccepted = buffer === '' || stream.write(buffer);
+    buffer = '';
+    if (!isAccepted) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
   };
   return {
     async add(line) {
-      waiting += line;
-      if (waiting.length > 64 * 1024) await flush();
+      buffer += line;
+      if (buffer.length > 64 * 1024) await flush();
     },
     async end() {
       await flush();
@@ -88,7 +88,7 @@ function startCopy(client: pg.Client, statement: string): Copying {
   };
 }
 
-async function refuseFull(client: pg.Client): Promise<void> {
+async function requireEmptyDatabase(client: pg.Client): Promise<void> {
   const { rows } = await client.query(
     "SELECT to_regnamespace('perennial') IS NOT NULL AS there, current_database() AS name",
   );
@@ -100,8 +100,8 @@ async function refuseFull(client: pg.Client): Promise<void> {
   );
 }
 
-const notABackup = (): UsageFault =>
+const notABackupFault = (): UsageFault =>
   new UsageFault('not_a_backup', 'the file is not a backup of "perennial backup"');
 
-const cutOff = (): UsageFault =>
+const cutOffFault = (): UsageFault =>
   new UsageFault('cut_off', 'the backup is cut off before its end; nothing was restored');

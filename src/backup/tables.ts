@@ -5,19 +5,19 @@ import { mustHold } from '../kernel/faults.ts';
 // The content of a backup, read from the catalogs of the database itself: a new table or column of
 // a migration is in it without a change here.
 
-export interface Table {
+export interface BackupTable {
   readonly name: string;
   readonly columns: readonly string[];
 }
 
-interface Row extends Table {
+interface TableRow extends BackupTable {
   /** Other tables that its foreign keys need. */
   readonly needs: readonly string[];
 }
 
 /** Tables in an order in which each foreign key finds its row. Generated columns are left out. */
-export async function readTables(tx: Tx): Promise<readonly Table[]> {
-  const { rows } = await sql<Row>`
+export async function readTables(tx: Tx): Promise<readonly BackupTable[]> {
+  const { rows } = await sql<TableRow>`
     SELECT t.relname AS name,
       array(SELECT a.attname::text FROM pg_attribute a
         WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -28,7 +28,7 @@ export async function readTables(tx: Tx): Promise<readonly Table[]> {
     FROM pg_class t
     WHERE t.relnamespace = 'perennial'::regnamespace AND t.relkind = 'r'
     ORDER BY t.relname`.execute(tx);
-  const ordered: Row[] = [];
+  const ordered: TableRow[] = [];
   while (ordered.length < rows.length) {
     const ready = rows.filter(
       (row) =>
@@ -41,15 +41,15 @@ export async function readTables(tx: Tx): Promise<readonly Table[]> {
   return ordered;
 }
 
-export interface Sequence {
+export interface BackupSequence {
   readonly name: string;
   /** Null: it was never used. */
   readonly lastValue: bigint | null;
 }
 
 /** Sequences are outside of a snapshot: read after it, they are never behind its rows. */
-export async function readSequences(tx: Tx): Promise<readonly Sequence[]> {
-  const { rows } = await sql<Sequence>`
+export async function readSequences(tx: Tx): Promise<readonly BackupSequence[]> {
+  const { rows } = await sql<BackupSequence>`
     SELECT sequencename AS name, last_value AS "lastValue" FROM pg_sequences
     WHERE schemaname = 'perennial' ORDER BY sequencename`.execute(tx);
   return rows;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { type AccessState, impactOfSteps, unconfirmedMax } from './access-impact.ts';
+import { type AccessState, computeStepsImpact, computeUnconfirmedMax } from './access-impact.ts';
 import { requireConfirmedRemovals } from './access-state.ts';
-import type { Step } from './difference.ts';
-import { groupWarnings } from './warnings.ts';
+import type { CatalogStep } from './difference.ts';
+import { computeGroupWarnings } from './warnings.ts';
 
 const state: AccessState = {
   plans: new Map([
@@ -19,17 +19,17 @@ const state: AccessState = {
   ]),
 };
 
-const plan = (key: string, groups: string[]): Step => ({
+const plan = (key: string, groups: string[]): CatalogStep => ({
   ...{ do: 'change-plan', plan: key, title: { en: key }, groups },
 });
-const node = (id: string, groups: string[], inbounds = ['v']): Step => {
+const node = (id: string, groups: string[], inbounds = ['v']): CatalogStep => {
   const config = { id, api: '127.0.0.1:1', tls: false, inbounds, groups, link: {} };
-  return { do: 'change-node', node: config, before: config } as unknown as Step;
+  return { do: 'change-node', node: config, before: config } as unknown as CatalogStep;
 };
-const addNode = (groups: string[]): Step =>
-  ({ do: 'add-node', node: { id: 'c', groups, inbounds: ['v'] } }) as unknown as Step;
+const addNode = (groups: string[]): CatalogStep =>
+  ({ do: 'add-node', node: { id: 'c', groups, inbounds: ['v'] } }) as unknown as CatalogStep;
 
-test.each<[string, Step[], [number, number][], [number, number]]>([
+test.each<[string, CatalogStep[], [number, number][], [number, number]]>([
   ['a group of a node is mistyped', [node('a', ['al'])], [[13, 0]], [13, 0]],
   ['a group of a plan is mistyped', [plan('plus', ['all', 'fats'])], [[3, 0]], [3, 0]],
   ['a group of a plan opens more', [plan('basic', ['all', 'fast'])], [[0, 10]], [0, 10]],
@@ -57,7 +57,7 @@ test.each<[string, Step[], [number, number][], [number, number]]>([
     [0, 0],
   ],
 ])('%s', (_, steps, each, [lose, gain]) => {
-  const impact = impactOfSteps(state, steps);
+  const impact = computeStepsImpact(state, steps);
   expect(impact.each.map((one) => [one.lose, one.gain])).toEqual(each);
   expect(impact).toMatchObject({ sum: { lose, gain }, running: 13 });
 });
@@ -68,7 +68,7 @@ test.each([
   [210, 21],
   [5_000, 500],
 ])('of %i running subscriptions %i may lose access without a confirmation', (running, max) => {
-  expect(unconfirmedMax(running)).toBe(max);
+  expect(computeUnconfirmedMax(running)).toBe(max);
 });
 
 test.each<[number, number | undefined, string | undefined]>([
@@ -93,7 +93,7 @@ test('groups that join nothing are warned of, on the side of the plan and of the
     ['basic', ['all']],
     ['old', ['gone']],
   ]);
-  expect(groupWarnings({ plans, nodes }, new Set(['basic']))).toEqual([
+  expect(computeGroupWarnings({ plans, nodes }, new Set(['basic']))).toEqual([
     'plan basic: no node has the group "all"',
     'node a: no plan has the group "al"',
   ]);

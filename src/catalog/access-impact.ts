@@ -1,5 +1,5 @@
 import { unreachable } from '../kernel/faults.ts';
-import type { Step } from './difference.ts';
+import type { CatalogStep } from './difference.ts';
 
 // How many running subscriptions lose or gain access by the steps of `apply`.
 //
@@ -24,14 +24,14 @@ export interface NodeAccess {
   readonly inbounds: readonly string[];
 }
 
-export interface Impact {
+export interface AccessImpact {
   readonly lose: number;
   readonly gain: number;
 }
 
-export interface ImpactOfSteps {
-  readonly each: readonly Impact[];
-  readonly sum: Impact;
+export interface StepsImpact {
+  readonly each: readonly AccessImpact[];
+  readonly sum: AccessImpact;
   /** All running subscriptions. */
   readonly running: number;
   readonly after: AccessState;
@@ -41,39 +41,42 @@ const unconfirmedMin = 20;
 const unconfirmedShare = 10;
 
 /** How many may lose access without a confirmation. */
-export function unconfirmedMax(running: number): number {
+export function computeUnconfirmedMax(running: number): number {
   return Math.max(unconfirmedMin, Math.floor(running / unconfirmedShare));
 }
 
-export function impactOfSteps(before: AccessState, steps: readonly Step[]): ImpactOfSteps {
-  const each: Impact[] = [];
+export function computeStepsImpact(
+  before: AccessState,
+  steps: readonly CatalogStep[],
+): StepsImpact {
+  const each: AccessImpact[] = [];
   let state = before;
   for (const step of steps) {
-    const next = stateAfter(state, step);
-    each.push(impactOf(state, next));
+    const next = computeStateAfter(state, step);
+    each.push(computeImpact(state, next));
     state = next;
   }
   const running = [...before.running.values()].reduce((sum, count) => sum + count, 0);
-  return { each, sum: impactOf(before, state), running, after: state };
+  return { each, sum: computeImpact(before, state), running, after: state };
 }
 
-export function impactOf(before: AccessState, after: AccessState): Impact {
+export function computeImpact(before: AccessState, after: AccessState): AccessImpact {
   if (before === after) return { lose: 0, gain: 0 };
   let [lose, gain] = [0, 0];
   for (const [plan, count] of before.running) {
-    const [had, has] = [inboundsOf(before, plan), inboundsOf(after, plan)];
-    if (isMore(had, has)) lose += count;
-    if (isMore(has, had)) gain += count;
+    const [had, has] = [computeInbounds(before, plan), computeInbounds(after, plan)];
+    if (hasMore(had, has)) lose += count;
+    if (hasMore(has, had)) gain += count;
   }
   return { lose, gain };
 }
 
 /** Whether the first one has an inbound that the second one lacks. */
-const isMore = (one: ReadonlySet<string>, other: ReadonlySet<string>): boolean =>
+const hasMore = (one: ReadonlySet<string>, other: ReadonlySet<string>): boolean =>
   [...one].some((inbound) => !other.has(inbound));
 
 /** The inbounds that a plan opens. */
-function inboundsOf({ plans, nodes }: AccessState, plan: string): ReadonlySet<string> {
+function computeInbounds({ plans, nodes }: AccessState, plan: string): ReadonlySet<string> {
   const groups = plans.get(plan) ?? [];
   const open = [...nodes].filter(([, node]) => node.groups.some((group) => groups.includes(group)));
   return new Set(
@@ -81,7 +84,7 @@ function inboundsOf({ plans, nodes }: AccessState, plan: string): ReadonlySet<st
   );
 }
 
-function stateAfter(state: AccessState, step: Step): AccessState {
+function computeStateAfter(state: AccessState, step: CatalogStep): AccessState {
   switch (step.do) {
     case 'add-plan':
     case 'change-plan':

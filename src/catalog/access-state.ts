@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type AccessState, type Impact, unconfirmedMax } from './access-impact.ts';
+import { type AccessImpact, type AccessState, computeUnconfirmedMax } from './access-impact.ts';
 
 /** Reads the groups of each plan, and the number of its running subscriptions. */
 export async function readAccessState(db: Db | Tx, now: Instant): Promise<AccessState> {
@@ -21,27 +21,27 @@ export async function readAccessState(db: Db | Tx, now: Instant): Promise<Access
 }
 
 /**
- * @param place where the change was asked for
+ * @param source where the change was asked for
  * @param confirmed the number that a person gave; undefined: none
  * @throws UsageFault `removals_not_confirmed`, `removals_changed`
  */
 export function requireConfirmedRemovals(
-  { lose }: Impact,
+  { lose }: AccessImpact,
   running: number,
   confirmed: number | undefined,
-  place: string,
+  source: string,
 ): void {
   if (confirmed === lose) return;
   const count = `${lose} of ${running} running subscriptions lose access`;
   if (confirmed !== undefined) {
     throw new UsageFault(
       'removals_changed',
-      `${place}: --confirm-removals ${confirmed}: ${count}; nothing was changed; expected --confirm-removals ${lose}`,
+      `${source}: --confirm-removals ${confirmed}: ${count}; nothing was changed; expected --confirm-removals ${lose}`,
     );
   }
-  if (lose <= unconfirmedMax(running)) return;
+  if (lose <= computeUnconfirmedMax(running)) return;
   throw new UsageFault(
     'removals_not_confirmed',
-    `${place}: ${count}; nothing was changed; if this is intended, pass --confirm-removals ${lose}`,
+    `${source}: ${count}; nothing was changed; if this is intended, pass --confirm-removals ${lose}`,
   );
 }

@@ -2,37 +2,37 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { withMarking } from '../subscription/marking.ts';
-import { orderPriceReview } from '../subscription/price-reviews.ts';
-import { detailJson, record } from '../subscription/timeline.ts';
-import { retryPriced } from '../subscription/wake.ts';
-import { inWords, nameInUse, type Step } from './difference.ts';
+import { withMarkingJobs } from '../subscription/marking.ts';
+import { writePriceReview } from '../subscription/price-reviews.ts';
+import { recordEvents, toDetailJson } from '../subscription/timeline.ts';
+import { retryAfterPriceChange } from '../subscription/wake.ts';
+import { type CatalogStep, describeStep, nameInUseFault } from './difference.ts';
 
 /**
  * Makes the books like the file: all steps or none, each a line of the timeline. Who may connect
  * where is marked after the commit (`finishMarking`), and so are reminders (`finishPriceReviews`).
  */
-export async function carryOut(
+export async function applySteps(
   tx: Tx,
-  steps: readonly Step[],
+  steps: readonly CatalogStep[],
   actor: string,
   now: Instant,
 ): Promise<void> {
-  await withMarking(tx, now, async () => {
-    if (steps.some((step) => step.do === 'add-node')) await letMarksEnd(tx);
-    for (const step of steps) await one(tx, step, now);
+  await withMarkingJobs(tx, now, async () => {
+    if (steps.some((step) => step.do === 'add-node')) await lockMarks(tx);
+    for (const step of steps) await applyStep(tx, step, now);
   });
   const events = steps.map((step) => ({
     customerId: null,
     subject: 'catalog',
     action: step.do.replace('-', '_'),
-    detail: { step: inWords(step), ...discountsBefore(step) },
+    detail: { step: describeStep(step), ...discountsBefore(step) },
   }));
-  await record(tx, events, actor, now);
+  await recordEvents(tx, events, actor, now);
 }
 
 /** The audit recomputes the discounts of earlier charges with it. */
-const discountsBefore = (step: Step) =>
+const discountsBefore = (step: CatalogStep) =>
   step.do === 'set-rule' && step.key === 'discounts' ? { before: step.before } : {};
 
 /**
@@ -40,11 +40,11 @@ const discountsBefore = (step: Step) =>
  * commits after its keeper filled it would be missing there: he is waited for, and who marks from
  * here on waits for us and reads the nodes then.
  */
-async function letMarksEnd(tx: Tx): Promise<void> {
+async function lockMarks(tx: Tx): Promise<void> {
   await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
 }
 
-async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
+async function applyStep(tx: Tx, step: CatalogStep, now: Instant): Promise<void> {
   switch (step.do) {
     case 'add-plan':
     case 'change-plan':
@@ -69,9 +69,9 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
     case 'set-rule':
       await sql`
         INSERT INTO perennial.setting (key, value)
-        VALUES (${step.key}, ${detailJson(step.value)}::jsonb)
+        VALUES (${step.key}, ${toDetailJson(step.value)}::jsonb)
         ON CONFLICT (key) DO UPDATE SET value = excluded.value`.execute(tx);
-      if (!['trial', 'feed'].includes(step.key)) await orderPriceReview(tx, {}, now);
+      if (!['trial', 'feed'].includes(step.key)) await writePriceReview(tx, {}, now);
       return;
     case 'add-node':
     case 'change-node':
@@ -88,16 +88,16 @@ async function one(tx: Tx, step: Step, now: Instant): Promise<void> {
 /** Held against a keeper that sees its node for the first time now: he reads the name after us. */
 async function nameInstallation(
   tx: Tx,
-  { name, before }: Extract<Step, { do: 'name-installation' }>,
+  { name, before }: Extract<CatalogStep, { do: 'name-installation' }>,
 ): Promise<void> {
   await sql`SELECT FROM perennial.node ORDER BY id FOR NO KEY UPDATE`.execute(tx);
   const { numAffectedRows } = await sql`
     UPDATE perennial.installation SET name = ${name}
     WHERE NOT EXISTS (SELECT FROM perennial.node WHERE boot_at IS NOT NULL)`.execute(tx);
-  if (numAffectedRows === 0n) throw nameInUse(before, name);
+  if (numAffectedRows === 0n) throw nameInUseFault(before, name);
 }
 
-export interface PriceStep {
+export interface NewPrice {
   readonly plan: string;
   readonly periodDays: number;
   readonly currency: string;
@@ -111,7 +111,7 @@ export interface PriceStep {
  */
 export async function setPrice(
   tx: Tx,
-  price: PriceStep,
+  price: NewPrice,
   validFrom: Instant,
   now: Instant,
 ): Promise<void> {
@@ -129,13 +129,13 @@ export async function setPrice(
     );
   }
   const { plan, periodDays, currency } = price;
-  await orderPriceReview(tx, { plan, periodDays, currency }, now);
-  if (price.amountMinor !== null) await retryPriced(tx, plan, validFrom, now);
+  await writePriceReview(tx, { plan, periodDays, currency }, now);
+  if (price.amountMinor !== null) await retryAfterPriceChange(tx, plan, validFrom, now);
 }
 
 async function setNode(
   tx: Tx,
-  { node }: Extract<Step, { do: 'add-node' | 'change-node' }>,
+  { node }: Extract<CatalogStep, { do: 'add-node' | 'change-node' }>,
 ): Promise<void> {
   // What was confirmed of names at the old address says nothing of another one.
   await sql`

@@ -3,22 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { payer, runOf, standOf } from '../../test/shop.ts';
-import { type Config, loadConfig, readConfig } from '../config.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { createSubscriber, readSubscription, runOf } from '../../test/shop.ts';
+import { type Config, loadConfig, parseConfig } from '../config.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
-import { finishMarking } from '../subscription/marking.ts';
+import { runMarkingJobs } from '../subscription/marking.ts';
 import { readSettings } from '../subscription/settings.ts';
-import { carryOut } from './apply.ts';
-import { difference, inWords } from './difference.ts';
+import { applySteps } from './apply.ts';
+import { describeStep, diffCatalog } from './difference.ts';
 import { listPlans } from './list.ts';
 
 const start = '2026-11-01T00:00:00Z';
 
 const file = (text: string): Config => ({
   path: 'perennial.yaml',
-  file: readConfig(text, 'perennial.yaml'),
+  file: parseConfig(text, 'perennial.yaml'),
   database: undefined,
   dataDir: '/nowhere',
   dataDirNamed: false,
@@ -32,29 +32,29 @@ plans:
 ${more}`);
 
 /** Applies a file, and gives its steps in words. */
-async function apply({ db }: Books, config: Config): Promise<string[]> {
+async function apply({ db }: TestDatabase, config: Config): Promise<string[]> {
   const steps = await inTransaction(db, async (tx) => {
     const now = await readClock(tx);
-    const found = await difference(tx, config, now);
-    await carryOut(tx, found, 'test', now);
+    const found = await diffCatalog(tx, config, now);
+    await applySteps(tx, found, 'test', now);
     return found;
   });
-  await finishMarking(db);
-  return steps.map(inWords);
+  await runMarkingJobs(db);
+  return steps.map(describeStep);
 }
 
 const node = (link: string, inbound = 'vless') => `
 nodes:
   - { id: nl-1, api: "127.0.0.1:1", groups: [all], inbounds: [${inbound}], link: { host: ${link}, port: 443 } }`;
 
-async function marks({ db }: Books): Promise<bigint> {
+async function countMarks({ db }: TestDatabase): Promise<bigint> {
   const { rows } = await sql<{ marks: bigint }>`
     SELECT count(*) AS marks FROM perennial.access_sync`.execute(db);
   return rows[0]?.marks ?? -1n;
 }
 
 test('a file applied twice changes nothing the second time', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   const config = shop(
     149,
     `discounts: { vip_percent: 40 }\ntrial: { plan: basic, days: 5 }${node('a.example')}`,
@@ -68,7 +68,7 @@ test('a file applied twice changes nothing the second time', async () => {
 });
 
 test('a price that changes counts from now on and leaves the old one in the books', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   await apply(books, shop(149));
   await books.setClock('2026-11-02T00:00:00Z');
   expect(await apply(books, shop(199))).toEqual(['~ price basic 30 d: 149.00 RUB -> 199.00 RUB']);
@@ -81,9 +81,9 @@ test('a price that changes counts from now on and leaves the old one in the book
 });
 
 test('a plan that is no longer listed is retired: who has it is renewed, nobody new can buy it', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   await apply(books, shop(149));
-  const id = await payer(books, 1n, 149_00n);
+  const id = await createSubscriber(books, 1n, 149_00n);
   const other = file(
     'plans: { plus: { title: Plus, groups: [all], prices: { RUB: { 30: 299 } } } }',
   );
@@ -92,14 +92,14 @@ test('a plan that is no longer listed is retired: who has it is renewed, nobody 
   );
   await books.setClock('2026-11-30T22:00:00Z');
   await runOf(books, 'auto-renewal');
-  expect(await standOf(books, id)).toMatchObject({ charges: 2, balance: 0n });
-  await expect(payer(books, 2n, 0n)).rejects.toMatchObject({ code: 'no_plan' });
+  expect(await readSubscription(books, id)).toMatchObject({ charges: 2, balance: 0n });
+  await expect(createSubscriber(books, 2n, 0n)).rejects.toMatchObject({ code: 'no_plan' });
 });
 
 test('R10: without a price a renewal is put aside and alarmed; a new price brings it back at once', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   await apply(books, shop(149));
-  const id = await payer(books, 1n, 149_00n);
+  const id = await createSubscriber(books, 1n, 149_00n);
   const withoutMonth = file(
     'plans: { basic: { title: Basic, groups: [all], prices: { RUB: { 90: 399 } } } }',
   );
@@ -114,24 +114,24 @@ test('R10: without a price a renewal is put aside and alarmed; a new price bring
   expect(await runOf(books, 'auto-renewal')).toMatchObject({ examined: 0n });
   await apply(books, shop(149));
   expect(await runOf(books, 'auto-renewal')).toMatchObject({ outcome: 'success', changed: 1n });
-  expect(await standOf(books, id)).toMatchObject({ charges: 2 });
+  expect(await readSubscription(books, id)).toMatchObject({ charges: 2 });
 });
 
 test('a node that changes is marked for everybody; a new public host changes links, nothing else', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   await apply(books, shop(149, node('a.example')));
-  await payer(books, 1n, 0n);
+  await createSubscriber(books, 1n, 0n);
   await sql`DELETE FROM perennial.access_sync`.execute(books.db);
   expect(await apply(books, shop(149, node('b.example')))).toEqual(['~ node nl-1: link']);
-  expect(await marks(books)).toBe(0n);
+  expect(await countMarks(books)).toBe(0n);
   await apply(books, shop(149, node('b.example', 'other')));
-  expect(await marks(books)).toBe(1n);
+  expect(await countMarks(books)).toBe(1n);
 });
 
 test('another flow in the link is told to the node, one user after the other', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   await apply(books, shop(149, node('a.example, security: tls')));
-  await payer(books, 1n, 0n);
+  await createSubscriber(books, 1n, 0n);
   await sql`DELETE FROM perennial.access_sync`.execute(books.db);
   const vision = 'a.example, security: tls, flow: xtls-rprx-vision';
   await apply(books, shop(149, node(vision)));
@@ -140,7 +140,7 @@ test('another flow in the link is told to the node, one user after the other', a
 });
 
 test('a node at another address is filled, and stays one that has our users under our name', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   const at = (api: string) => node('a.example').replace('127.0.0.1:1', api);
   expect(await apply(books, file(`installation: acme\n${at('10.0.0.2:1')}`))).toContain(
     '~ installation: perennial -> acme',
@@ -164,24 +164,24 @@ test('a node at another address is filled, and stays one that has our users unde
 });
 
 test('a keeper that comes to see its node while the installation is renamed is seen by that', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   await apply(books, shop(149, node('a.example')));
   const renamed = inTransaction(books.db, async (tx) => {
     const now = await readClock(tx);
-    const steps = await difference(tx, file('installation: acme'), now);
-    expect(steps.map(inWords)).toEqual(['~ installation: perennial -> acme']);
+    const steps = await diffCatalog(tx, file('installation: acme'), now);
+    expect(steps.map(describeStep)).toEqual(['~ installation: perennial -> acme']);
     await sql`UPDATE perennial.node SET boot_at = perennial.clock()`.execute(books.db);
-    await carryOut(tx, steps, 'test', now);
+    await applySteps(tx, steps, 'test', now);
   });
   await expect(renamed).rejects.toMatchObject({ code: 'installation_in_use' });
 });
 
 test('a node at the address of another one of the books is refused, and said what to do', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   const one = node('a.example');
   await apply(books, shop(149, one));
   const now = await readClock(books.db);
-  const asked = (nodes: string) => difference(books.db, shop(149, nodes), now);
+  const asked = (nodes: string) => diffCatalog(books.db, shop(149, nodes), now);
   await expect(asked(one.replace('nl-1', 'nl-2'))).rejects.toMatchObject({
     code: 'double_node',
     message: expect.stringMatching(
@@ -194,7 +194,7 @@ test('a node at the address of another one of the books is refused, and said wha
 });
 
 test('a link that no customer could use is refused, and TLS files are kept from where the file is', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   const bad = node('a.example, security: reality, sni: example.com');
   await expect(apply(books, shop(149, bad))).rejects.toMatchObject({
     code: 'bad_link',
@@ -211,7 +211,7 @@ test('a link that no customer could use is refused, and TLS files are kept from 
 });
 
 test('all faults that only the database shows are reported at once, with their lines', async () => {
-  await using books = await freshBooks({ now: start });
+  await using books = await createDatabase({ now: start });
   const folder = await mkdtemp(join(tmpdir(), 'config-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   await apply(books, shop(149, node('a.example')));
@@ -223,7 +223,7 @@ nodes:
 `;
   await writeFile(join(folder, 'shop.yaml'), text);
   const config = loadConfig({ config: join(folder, 'shop.yaml') }, {});
-  const refused = await difference(books.db, config, await readClock(books.db)).catch(
+  const refused = await diffCatalog(books.db, config, await readClock(books.db)).catch(
     (error: Error) => error.message.replaceAll(`${folder}/`, ''),
   );
   expect(String(refused).split('\n')).toEqual([

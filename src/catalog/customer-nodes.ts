@@ -13,7 +13,7 @@ export interface CustomerNode {
   readonly waits_for: 'add' | 'removal' | null;
 }
 
-interface Row {
+interface CustomerNodeRow {
   readonly subscriptionId: bigint;
   readonly node: string;
   readonly downSince: Instant | null;
@@ -22,8 +22,8 @@ interface Row {
 }
 
 /** The nodes of a customer, by subscription and node. */
-export async function nodesOf(db: Db, telegramId: bigint): Promise<CustomerNode[]> {
-  const { rows } = await sql<Row>`
+export async function readCustomerNodes(db: Db, telegramId: bigint): Promise<CustomerNode[]> {
+  const { rows } = await sql<CustomerNodeRow>`
     SELECT s.id AS "subscriptionId", n.id AS node, n.down_since AS "downSince",
       bool_or(m.node_id IS NOT NULL) AS waits, bool_and(${isRemoval}) AS removal
     FROM perennial.customer u

@@ -1,16 +1,16 @@
 import { sql } from 'kysely';
-import { type Config, type ConfigFile, nodesOf } from '../config.ts';
+import { type Config, type ConfigFile, toNodeConfigs } from '../config.ts';
 import { noPlanFault } from '../config-faults.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
-import { moneyText, readMinor } from '../kernel/money.ts';
+import { moneyText, tryParseMinor } from '../kernel/money.ts';
 import { readPriceList } from '../subscription/price-list.ts';
-import { type BookFault, refuseBookFaults } from './book-faults.ts';
-import { type NodeStep, nodeFaultsOf, nodeInWords, nodeSteps } from './node-steps.ts';
-import { plansOnSale } from './on-sale.ts';
-import { windowFaults } from './renewal-window.ts';
-import { same } from './same.ts';
+import { type FileFault, requireNoFileFaults } from './book-faults.ts';
+import { describeNodeStep, diffNodes, type NodeStep, readNodeFaults } from './node-steps.ts';
+import { readPlansOnSale } from './on-sale.ts';
+import { readWindowFaults } from './renewal-window.ts';
+import { isJsonEqual } from './same.ts';
 
 // What is on sale, under which rules, and on which nodes, as the configuration has it and as the
 // books have it. `apply` shows the difference and makes the books like the file. What the file
@@ -18,7 +18,7 @@ import { same } from './same.ts';
 // retired: who has it keeps it and is renewed, nobody new can buy it.
 
 /** One thing to do, in words and as data. */
-export type Step =
+export type CatalogStep =
   | {
       readonly do: 'add-plan' | 'change-plan';
       readonly plan: string;
@@ -63,55 +63,59 @@ interface PlanRow {
 }
 
 /** What `apply` would do. @throws UsageFault for a file that contradicts itself or the books */
-export async function difference(db: Db | Tx, config: Config, now: Instant): Promise<Step[]> {
+export async function diffCatalog(
+  db: Db | Tx,
+  config: Config,
+  now: Instant,
+): Promise<CatalogStep[]> {
   const { file } = config;
-  const nodes = nodesOf(config);
-  refuseBookFaults(config, [
-    ...(await trialPlanFaults(db, file)),
-    ...(await windowFaults(db, config, now)),
-    ...(nodes === undefined ? [] : await nodeFaultsOf(db, nodes)),
+  const nodes = toNodeConfigs(config);
+  requireNoFileFaults(config, [
+    ...(await readTrialPlanFaults(db, file)),
+    ...(await readWindowFaults(db, config, now)),
+    ...(nodes === undefined ? [] : await readNodeFaults(db, nodes)),
   ]);
   return [
-    ...(file.installation === undefined ? [] : await nameSteps(db, file.installation)),
-    ...(file.plans === undefined ? [] : await planSteps(db, file.plans, now)),
-    ...(await ruleSteps(db, file)),
-    ...(nodes === undefined ? [] : await nodeSteps(db, nodes)),
+    ...(file.installation === undefined ? [] : await diffInstallationName(db, file.installation)),
+    ...(file.plans === undefined ? [] : await diffPlans(db, file.plans, now)),
+    ...(await diffRules(db, file)),
+    ...(nodes === undefined ? [] : await diffNodes(db, nodes)),
   ];
 }
 
 /** The trial's plan is one of the file, or of the books where the file has no plans. */
-async function trialPlanFaults(db: Db | Tx, file: ConfigFile): Promise<BookFault[]> {
+async function readTrialPlanFaults(db: Db | Tx, file: ConfigFile): Promise<FileFault[]> {
   const plan = file.trial?.plan;
   if (plan === undefined || file.plans !== undefined) return [];
-  const there = await plansOnSale(db);
-  return there.includes(plan) ? [] : [{ code: 'no_plan', ...noPlanFault(plan, there) }];
+  const available = await readPlansOnSale(db);
+  return available.includes(plan) ? [] : [{ code: 'no_plan', ...noPlanFault(plan, available) }];
 }
 
-async function planSteps(
+async function diffPlans(
   db: Db | Tx,
   wanted: NonNullable<ConfigFile['plans']>,
   now: Instant,
-): Promise<Step[]> {
+): Promise<CatalogStep[]> {
   const { rows } = await sql<PlanRow>`
     SELECT key, title, groups, retired_at FROM perennial.plan ORDER BY key`.execute(db);
-  const there = new Map(rows.map((row) => [row.key, row]));
+  const stored = new Map(rows.map((row) => [row.key, row]));
   const prices = await readPriceList(db, now);
-  const steps: Step[] = [];
+  const steps: CatalogStep[] = [];
   for (const [plan, { title, groups, prices: byCurrency }] of Object.entries(wanted)) {
-    const before = there.get(plan);
+    const before = stored.get(plan);
     if (before === undefined) steps.push({ do: 'add-plan', plan, title, groups });
-    else if (!same([before.title, before.groups], [title, groups])) {
+    else if (!isJsonEqual([before.title, before.groups], [title, groups])) {
       steps.push({ do: 'change-plan', plan, title, groups });
     }
     if (before !== undefined && before.retired_at !== null) steps.push({ do: 'revive-plan', plan });
     const listed = new Set<string>();
     for (const [currency, byPeriod] of Object.entries(byCurrency)) {
       for (const [days, amount] of Object.entries(byPeriod)) {
-        const read = readMinor(amount, currency);
+        const read = tryParseMinor(amount, currency);
         const amountMinor = 'minor' in read ? read.minor : null;
         const periodDays = Number(days);
         listed.add(`${periodDays} ${currency}`);
-        const beforeMinor = prices.of(plan, periodDays, currency);
+        const beforeMinor = prices.getMinor(plan, periodDays, currency);
         if (beforeMinor !== amountMinor) {
           steps.push({ do: 'set-price', plan, periodDays, currency, amountMinor, beforeMinor });
         }
@@ -132,7 +136,7 @@ async function planSteps(
 }
 
 /** What the file says of a rule, as it is stored: durations in milliseconds. */
-function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
+function toRule(file: ConfigFile, key: RuleKey): object | undefined {
   switch (key) {
     case 'discounts':
       return file.discounts;
@@ -164,32 +168,32 @@ function ruleOf(file: ConfigFile, key: RuleKey): object | undefined {
   }
 }
 
-async function ruleSteps(db: Db | Tx, file: ConfigFile): Promise<Step[]> {
+async function diffRules(db: Db | Tx, file: ConfigFile): Promise<CatalogStep[]> {
   const { rows } = await sql<{ key: RuleKey; value: object }>`
     SELECT key, value FROM perennial.setting`.execute(db);
-  const there = new Map(rows.map((row) => [row.key, row.value]));
-  const steps: Step[] = [];
+  const stored = new Map(rows.map((row) => [row.key, row.value]));
+  const steps: CatalogStep[] = [];
   for (const key of ruleKeys) {
-    const value = ruleOf(file, key);
-    const before = there.get(key) ?? null;
-    if (value !== undefined && !same(value, before))
+    const value = toRule(file, key);
+    const before = stored.get(key) ?? null;
+    if (value !== undefined && !isJsonEqual(value, before))
       steps.push({ do: 'set-rule', key, value, before });
   }
   return steps;
 }
 
 /** How our users are called on the nodes: once one of them has them, another name loses them all. */
-async function nameSteps(db: Db | Tx, name: string): Promise<Step[]> {
+async function diffInstallationName(db: Db | Tx, name: string): Promise<CatalogStep[]> {
   const { rows } = await sql<{ name: string; seeded: boolean }>`
     SELECT name, EXISTS (SELECT FROM perennial.node WHERE boot_at IS NOT NULL) AS seeded
     FROM perennial.installation`.execute(db);
   const { name: before, seeded } = rows[0] as { name: string; seeded: boolean };
   if (name === before) return [];
-  if (seeded) throw nameInUse(before, name);
+  if (seeded) throw nameInUseFault(before, name);
   return [{ do: 'name-installation', name, before }];
 }
 
-export function nameInUse(before: string, name: string): UsageFault {
+export function nameInUseFault(before: string, name: string): UsageFault {
   return new UsageFault(
     'installation_in_use',
     `installation: is "${before}" on the nodes already and can't become "${name}"; put "${before}" back`,
@@ -197,7 +201,7 @@ export function nameInUse(before: string, name: string): UsageFault {
 }
 
 /** The step as a line for a person. */
-export function inWords(step: Step): string {
+export function describeStep(step: CatalogStep): string {
   switch (step.do) {
     case 'add-plan':
       return `+ plan ${step.plan}: ${Object.values(step.title).join(' / ')}, groups ${step.groups.join(', ')}`;
@@ -208,14 +212,14 @@ export function inWords(step: Step): string {
     case 'revive-plan':
       return `+ plan ${step.plan}: on sale again`;
     case 'set-price': {
-      const what = `price ${step.plan} ${step.periodDays} d`;
+      const label = `price ${step.plan} ${step.periodDays} d`;
       const before =
         step.beforeMinor === null ? undefined : moneyText(step.beforeMinor, step.currency);
       const after =
         step.amountMinor === null ? undefined : moneyText(step.amountMinor, step.currency);
       if (after === undefined)
-        return `- ${what}: ${before} withdrawn (subscriptions that need it go to quarantine)`;
-      return before === undefined ? `+ ${what}: ${after}` : `~ ${what}: ${before} -> ${after}`;
+        return `- ${label}: ${before} withdrawn (subscriptions that need it go to quarantine)`;
+      return before === undefined ? `+ ${label}: ${after}` : `~ ${label}: ${before} -> ${after}`;
     }
     case 'set-rule':
       return `${step.before === null ? '+' : '~'} ${step.key}: ${JSON.stringify(step.value)}`;
@@ -223,6 +227,6 @@ export function inWords(step: Step): string {
       return `~ installation: ${step.before} -> ${step.name}`;
     case 'add-node':
     case 'change-node':
-      return nodeInWords(step);
+      return describeNodeStep(step);
   }
 }

@@ -2,11 +2,11 @@ import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
-import { titleIn } from '../notify/texts/values.ts';
+import { chooseTitle } from '../notify/texts/values.ts';
 import type { Texts } from '../notify/texts.ts';
-import { shareLink } from '../xray/link.ts';
-import { readLink } from '../xray/link-settings.ts';
-import { linksOf } from './links.ts';
+import { formatShareLink } from '../xray/link.ts';
+import { parseLink } from '../xray/link-settings.ts';
+import { readCustomerLinks } from './links.ts';
 
 // The feed of a customer, which a client fetches by itself:
 //
@@ -15,7 +15,7 @@ import { linksOf } from './links.ts';
 //    shows the entry as a server. It replaces the servers that the client had before.
 // 3. Without a node or without any subscription: one entry that states that.
 
-export interface Feed {
+export interface SubscriptionFeed {
   /** Base64 of the links of all running subscriptions, a line each. */
   readonly body: string;
   /** When the last of them ends or ended, in seconds since 1970. */
@@ -31,20 +31,20 @@ export interface Feed {
   readonly fileName: string;
 }
 
-type ByLanguage = Readonly<Record<string, string>>;
+type TextByLanguage = Readonly<Record<string, string>>;
 
 /** The key `feed` of the configuration, as `apply` stores it. */
 export interface FeedSettings {
-  readonly title?: ByLanguage;
-  readonly announce?: ByLanguage;
+  readonly title?: TextByLanguage;
+  readonly announce?: TextByLanguage;
   /** How to pay, in the entry after the end. */
-  readonly pay?: ByLanguage;
+  readonly pay?: TextByLanguage;
   readonly support_url?: string;
   readonly web_page_url?: string;
   readonly update_hours?: number;
 }
 
-interface Row {
+interface FeedRow {
   readonly telegramId: bigint | null;
   readonly locale: string | null;
   readonly timeZone: string | null;
@@ -59,25 +59,29 @@ interface Row {
 }
 
 /** No customer has this Telegram id. */
-const noCustomer = 0n;
+const unusedTelegramId = 0n;
 const defaultUpdateHours = 12;
 
 /**
  * The feed behind a subscription URL; undefined if no customer has this token. A known and an unknown
  * token take the same statements, so that the time of an answer does not tell them apart.
  */
-export async function feedOf(db: Db, texts: Texts, subToken: string): Promise<Feed | undefined> {
-  const row = await readFacts(db, subToken);
-  const links = await linksOf(db, row.telegramId ?? noCustomer);
+export async function readFeed(
+  db: Db,
+  texts: Texts,
+  subToken: string,
+): Promise<SubscriptionFeed | undefined> {
+  const row = await readFeedRow(db, subToken);
+  const links = await readCustomerLinks(db, row.telegramId ?? unusedTelegramId);
   if (row.telegramId === null) return undefined;
   const settings = row.settings ?? {};
-  const inLanguage = (text: ByLanguage | undefined) =>
-    text === undefined ? undefined : titleIn(text, row.locale ?? 'en');
+  const inLanguage = (text: TextByLanguage | undefined) =>
+    text === undefined ? undefined : chooseTitle(text, row.locale ?? 'en');
   const lines = links.flatMap(({ link }) => (link === null ? [] : [link]));
-  const body = lines.length > 0 ? lines : [entryOf(texts, row, inLanguage(settings.pay))];
+  const body = lines.length > 0 ? lines : [formatEntry(texts, row, inLanguage(settings.pay))];
   return {
     body: Buffer.from(body.join('\n')).toString('base64'),
-    expireS: Math.floor(endOf(row) / secondMs),
+    expireS: Math.floor(computeEnd(row) / secondMs),
     title: inLanguage(settings.title) ?? row.name,
     announce: inLanguage(settings.announce),
     supportUrl: settings.support_url,
@@ -87,8 +91,8 @@ export async function feedOf(db: Db, texts: Texts, subToken: string): Promise<Fe
   };
 }
 
-async function readFacts(db: Db, subToken: string): Promise<Row> {
-  const { rows } = await sql<Row>`
+async function readFeedRow(db: Db, subToken: string): Promise<FeedRow> {
+  const { rows } = await sql<FeedRow>`
     SELECT c.telegram_id AS "telegramId", c.locale, c.time_zone AS "timeZone",
       c.created_at AS "createdAt", e."runsUntil", e."endedAt", perennial.clock() AS now, i.name,
       (SELECT value FROM perennial.setting WHERE key = 'feed') AS settings
@@ -98,11 +102,11 @@ async function readFacts(db: Db, subToken: string): Promise<Row> {
       SELECT max(s.expires_at) FILTER (WHERE s.state = 'active') AS "runsUntil",
         max(s.expires_at) AS "endedAt"
       FROM perennial.subscription s WHERE s.customer_id = c.id) e ON true`.execute(db);
-  return rows[0] as Row;
+  return rows[0] as FeedRow;
 }
 
 /** A customer without any subscription has none since the beginning. */
-function endOf({ runsUntil, endedAt, createdAt, now }: Row): Instant {
+function computeEnd({ runsUntil, endedAt, createdAt, now }: FeedRow): Instant {
   if (runsUntil !== null) return runsUntil;
   const past = endedAt ?? createdAt ?? now;
   return past < now ? past : now;
@@ -110,12 +114,12 @@ function endOf({ runsUntil, endedAt, createdAt, now }: Row): Instant {
 
 /** No client connects by it: no server has this port, and no user this UUID. */
 const emptyId = '00000000-0000-0000-0000-000000000000' as CredentialId;
-const nowhere = { host: '127.0.0.1', port: 1 };
+const unusedAddress = { host: '127.0.0.1', port: 1 };
 
-function entryOf(texts: Texts, row: Row, pay: string | undefined): string {
+function formatEntry(texts: Texts, row: FeedRow, pay: string | undefined): string {
   const reader = { locale: row.locale ?? 'en', timeZone: row.timeZone ?? 'UTC', now: row.now };
   const line =
     row.runsUntil !== null ? 'feed_no_servers' : row.endedAt === null ? 'feed_none' : 'feed_ended';
-  const name = texts.line(line, { pay, endedAt: endOf(row) }, reader);
-  return shareLink(readLink('feed', nowhere), emptyId, name);
+  const name = texts.renderFeedLine(line, { pay, endedAt: computeEnd(row) }, reader);
+  return formatShareLink(parseLink('feed', unusedAddress), emptyId, name);
 }

@@ -1,21 +1,21 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { freshBooks } from '../../test/books.ts';
-import { openShop, payer } from '../../test/shop.ts';
+import { createDatabase } from '../../test/books.ts';
+import { createShop, createSubscriber } from '../../test/shop.ts';
 import { revoke } from '../subscription/granting.ts';
-import { linksOf } from './links.ts';
+import { readCustomerLinks } from './links.ts';
 
 test('a customer has a link for each node of the plan while the subscription is active', async () => {
-  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
-  await openShop(books);
+  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShop(books);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES
       ('fast-1', '127.0.0.1:2', '{vless}', '{fast}', '{"host": "fast.example.net", "port": 443}'),
       ('bad-1', '127.0.0.1:3', '{vless}', '{all}', '{"host": "bad.example.net", "port": 0}')`.execute(
     books.db,
   );
-  const id = await payer(books, 1n, 0n);
-  const links = await linksOf(books.db, 1n);
+  const id = await createSubscriber(books, 1n, 0n);
+  const links = await readCustomerLinks(books.db, 1n);
   expect(links.map(({ node }) => node)).toEqual(['bad-1', 'nl-1']);
   const [bad, good] = links;
   expect(bad).toMatchObject({
@@ -25,27 +25,30 @@ test('a customer has a link for each node of the plan while the subscription is 
   expect(good?.link).toMatch(/^vless:\/\/[0-9a-f-]{36}@nl1\.example\.net:443\?type=tcp/);
   const call = { db: books.db, actor: 'test' };
   await revoke(call, { telegramId: 1n, subscriptionId: id, reason: 'test' });
-  expect(await linksOf(books.db, 1n)).toEqual([]);
+  expect(await readCustomerLinks(books.db, 1n)).toEqual([]);
 });
 
 /** The names that a client shows for the links of a customer. */
-const namesOf = async (db: Parameters<typeof linksOf>[0], subscriptionId?: bigint) =>
-  (await linksOf(db, 1n, subscriptionId)).map(({ link }) =>
+const readLinkNames = async (
+  db: Parameters<typeof readCustomerLinks>[0],
+  subscriptionId?: bigint,
+) =>
+  (await readCustomerLinks(db, 1n, subscriptionId)).map(({ link }) =>
     decodeURIComponent(new URL(link ?? '').hash.slice(1)),
   );
 
 test('each link of a customer has a name of its own, which does not depend on the question', async () => {
-  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
-  await openShop(books);
-  const first = await payer(books, 1n, 0n);
-  expect(await namesOf(books.db)).toEqual(['nl-1']);
+  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShop(books);
+  const first = await createSubscriber(books, 1n, 0n);
+  expect(await readLinkNames(books.db)).toEqual(['nl-1']);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES
       ('a-1', '127.0.0.1:2', '{vless}', '{all}', '{"host": "a", "port": 1, "name": "Fast"}'),
       ('a-2', '127.0.0.1:3', '{vless}', '{all}', '{"host": "b", "port": 1, "name": "Fast"}')`.execute(
     books.db,
   );
-  expect(await namesOf(books.db)).toEqual(['Fast (a-1)', 'Fast (a-2)', 'nl-1']);
+  expect(await readLinkNames(books.db)).toEqual(['Fast (a-1)', 'Fast (a-2)', 'nl-1']);
   const { rows } = await sql<{ id: bigint }>`
     WITH one AS (
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at, expires_at)
@@ -55,8 +58,8 @@ test('each link of a customer has a name of its own, which does not depend on th
     SELECT gen_random_uuid(), id, customer_id, perennial.clock() FROM one
     RETURNING subscription_id AS id`.execute(books.db);
   const second = rows[0]?.id as bigint;
-  const names = await namesOf(books.db);
+  const names = await readLinkNames(books.db);
   expect(new Set(names).size).toBe(6);
   expect(names).toContain(`nl-1 #${first}`);
-  expect(await namesOf(books.db, second)).toEqual(names.slice(3));
+  expect(await readLinkNames(books.db, second)).toEqual(names.slice(3));
 });

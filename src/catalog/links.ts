@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
-import { faultOf } from '../db/faults.ts';
+import { toFault } from '../db/faults.ts';
 import type { CredentialId } from '../kernel/ids.ts';
-import { shareLink } from '../xray/link.ts';
-import { readLink } from '../xray/link-settings.ts';
+import { formatShareLink } from '../xray/link.ts';
+import { parseLink } from '../xray/link-settings.ts';
 
 /** What a customer pastes into a client: one node of the plan. */
-export interface Link {
+export interface NodeLink {
   readonly subscription_id: number;
   readonly node: string;
   /** Null where the node's link settings are wrong; `error` says how. */
@@ -14,7 +14,7 @@ export interface Link {
   readonly error: string | null;
 }
 
-interface Row {
+interface LinkRow {
   readonly subscriptionId: bigint;
   readonly credential: CredentialId;
   readonly node: string;
@@ -32,12 +32,12 @@ const subscriptionsMax = 100;
  * Links of the running subscriptions of a customer, on every node that their plans open.
  * At most of the latest 100. @param subscriptionId of this one alone
  */
-export async function linksOf(
+export async function readCustomerLinks(
   db: Db | Tx,
   telegramId: bigint,
   subscriptionId?: bigint,
-): Promise<Link[]> {
-  const { rows } = await sql<Row>`
+): Promise<NodeLink[]> {
+  const { rows } = await sql<LinkRow>`
     SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings,
       EXISTS (SELECT FROM perennial.subscription other
         WHERE other.customer_id = c.id AND other.state = 'active' AND other.id <> s.id)
@@ -54,25 +54,38 @@ export async function linksOf(
     JOIN perennial.node n ON n.groups && p.groups
     WHERE c.telegram_id = ${telegramId}
     ORDER BY s.id, n.id`.execute(db);
-  return rows.map((row) => linkOf(row, nameOf(row)));
+  return rows.map((row) => toNodeLink(row, formatName(row)));
 }
 
 /**
  * Clients tell entries apart by their names, and some drop or rename the second one of two equal
  * names. A customer with several subscriptions has the number of the subscription in the name.
  */
-function nameOf({ subscriptionId, node, settings, isOneOfSeveral, sharesName }: Row): string {
+function formatName({
+  subscriptionId,
+  node,
+  settings,
+  isOneOfSeveral,
+  sharesName,
+}: LinkRow): string {
   const named = settings?.name;
-  const own = typeof named === 'string' && named !== '' ? named : node;
-  const name = sharesName ? `${own} (${node})` : own;
+  const baseName = typeof named === 'string' && named !== '' ? named : node;
+  const name = sharesName ? `${baseName} (${node})` : baseName;
   return isOneOfSeveral ? `${name} #${subscriptionId}` : name;
 }
 
-function linkOf({ subscriptionId, credential, node, settings }: Row, name: string): Link {
-  const of = { subscription_id: Number(subscriptionId), node };
+function toNodeLink(
+  { subscriptionId, credential, node, settings }: LinkRow,
+  name: string,
+): NodeLink {
+  const base = { subscription_id: Number(subscriptionId), node };
   try {
-    return { ...of, link: shareLink(readLink(node, settings), credential, name), error: null };
+    return {
+      ...base,
+      link: formatShareLink(parseLink(node, settings), credential, name),
+      error: null,
+    };
   } catch (error) {
-    return { ...of, link: null, error: faultOf(error).message };
+    return { ...base, link: null, error: toFault(error).message };
   }
 }

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import type { NodeConfig } from '../config.ts';
 import type { Db, Tx } from '../db/connect.ts';
-import { linkFaults } from '../xray/link-faults.ts';
-import { faultText } from '../xray/link-settings.ts';
-import type { BookFault } from './book-faults.ts';
-import { same } from './same.ts';
+import { checkLink } from '../xray/link-faults.ts';
+import { formatLinkFault } from '../xray/link-settings.ts';
+import type { FileFault } from './book-faults.ts';
+import { isJsonEqual } from './same.ts';
 
 // The part of a difference that is about nodes.
 
@@ -21,21 +21,21 @@ export type NodeStep =
     };
 
 /** Links that clients refuse. */
-const linkFaultsOf = (wanted: readonly NodeConfig[]): BookFault[] =>
-  wanted.flatMap(({ id, link }, at) =>
-    linkFaults(link).map((fault) => ({
+const toLinkFaults = (wanted: readonly NodeConfig[]): FileFault[] =>
+  wanted.flatMap(({ id, link }, index) =>
+    checkLink(link).map((fault) => ({
       code: 'bad_link',
-      path: ['nodes', at, 'link', ...fault.key.split('.')],
-      sentence: `node ${id}: ${faultText(fault)}`,
+      path: ['nodes', index, 'link', ...fault.key.split('.')],
+      sentence: `node ${id}: ${formatLinkFault(fault)}`,
     })),
   );
 
 /** Links and addresses of nodes that can't be. */
-export async function nodeFaultsOf(
+export async function readNodeFaults(
   db: Db | Tx,
   wanted: readonly NodeConfig[],
-): Promise<BookFault[]> {
-  return [...linkFaultsOf(wanted), ...takenFaults(wanted, await readNodes(db))];
+): Promise<FileFault[]> {
+  return [...toLinkFaults(wanted), ...computeAddressFaults(wanted, await readNodes(db))];
 }
 
 async function readNodes(db: Db | Tx): Promise<NodeConfig[]> {
@@ -44,35 +44,38 @@ async function readNodes(db: Db | Tx): Promise<NodeConfig[]> {
   return rows;
 }
 
-export async function nodeSteps(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<NodeStep[]> {
-  const there = new Map((await readNodes(db)).map((row) => [row.id, row]));
+export async function diffNodes(db: Db | Tx, wanted: readonly NodeConfig[]): Promise<NodeStep[]> {
+  const stored = new Map((await readNodes(db)).map((row) => [row.id, row]));
   const steps: NodeStep[] = [];
   for (const node of wanted) {
-    const before = there.get(node.id);
+    const before = stored.get(node.id);
     if (before === undefined) steps.push({ do: 'add-node', node });
-    else if (!same(before, node)) steps.push({ do: 'change-node', node, before });
+    else if (!isJsonEqual(before, node)) steps.push({ do: 'change-node', node, before });
   }
   return steps;
 }
 
 /** Two nodes at one address would fight for its users: also one of the file and one of the books. */
-function takenFaults(wanted: readonly NodeConfig[], there: readonly NodeConfig[]): BookFault[] {
-  return wanted.flatMap(({ id, api }, at): BookFault[] => {
-    const other = there.find((node) => node.api === api && node.id !== id);
+function computeAddressFaults(
+  wanted: readonly NodeConfig[],
+  stored: readonly NodeConfig[],
+): FileFault[] {
+  return wanted.flatMap(({ id, api }, index): FileFault[] => {
+    const other = stored.find((node) => node.api === api && node.id !== id);
     if (other === undefined) return [];
     const isListed = wanted.some((node) => node.id === other.id);
-    const way = isListed
+    const remedy = isListed
       ? 'give that one its new address first, by an apply of its own'
       : `"perennial node remove ${other.id}" gives that one up`;
-    const sentence = `nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${way}`;
-    return [{ code: 'double_node', path: ['nodes', at, 'api'], sentence }];
+    const sentence = `nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${remedy}`;
+    return [{ code: 'double_node', path: ['nodes', index, 'api'], sentence }];
   });
 }
 
 /** What differs, a moved one with both addresses. */
-function nodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig): string {
+function describeNodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig): string {
   const names = Object.keys(node).filter(
-    (name) => !same(before[name as keyof NodeConfig], node[name as keyof typeof node]),
+    (name) => !isJsonEqual(before[name as keyof NodeConfig], node[name as keyof typeof node]),
   );
   return names
     .map((name) => (name === 'api' ? `api ${before.api} -> ${node.api}` : name))
@@ -80,8 +83,8 @@ function nodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig): string 
 }
 
 /** The step as a line for a person. */
-export function nodeInWords(step: NodeStep): string {
+export function describeNodeStep(step: NodeStep): string {
   return step.do === 'add-node'
     ? `+ node ${step.node.id}: ${step.node.api}`
-    : `~ node ${step.node.id}: ${nodeChange(step.before, step.node)}`;
+    : `~ node ${step.node.id}: ${describeNodeChange(step.before, step.node)}`;
 }

@@ -6,7 +6,7 @@ import { marksOfNode, removalSince, removesAccess } from '../subscription/outage
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
 /** A node as it is shown. */
-export interface ShownNode {
+export interface NodeStatus {
   readonly id: string;
   readonly api: string;
   readonly tls: NodeTls;
@@ -39,11 +39,11 @@ export interface ShownNode {
 }
 
 /** A group that no plan opens: a node that has only this one is to have nobody. */
-export const leavingGroup = 'perennial/leaving';
+export const drainingGroup = 'perennial/leaving';
 
-export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
-  const { rows } = await sql<ShownNode>`
-    SELECT n.id, n.api, n.tls, n.groups, n.inbounds, n.link, ${leavingGroup} = ANY (n.groups) AS leaving,
+export async function listNodes(db: Db | Tx): Promise<NodeStatus[]> {
+  const { rows } = await sql<NodeStatus>`
+    SELECT n.id, n.api, n.tls, n.groups, n.inbounds, n.link, ${drainingGroup} = ANY (n.groups) AS leaving,
       n.last_seen_at AS "lastSeenAt", n.failures, n.open_until AS "openUntil",
       n.last_error AS "lastError", n.link_error AS "linkError", n.reconciled_at AS "reconciledAt",
       n.reconcile_error AS "reconcileError", m.waiting,
@@ -59,32 +59,32 @@ export async function listNodes(db: Db | Tx): Promise<ShownNode[]> {
 }
 
 /** As programs are told of it. */
-export function nodeJson(node: ShownNode) {
-  const maybe = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
+export function toNodeJson(node: NodeStatus) {
+  const toTimeOrNull = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
   return {
     id: node.id,
     api: node.api,
     groups: node.leaving ? [] : [...node.groups],
     inbounds: [...node.inbounds],
     leaving: node.leaving,
-    last_seen_at: maybe(node.lastSeenAt),
-    down_since: maybe(node.downSince),
+    last_seen_at: toTimeOrNull(node.lastSeenAt),
+    down_since: toTimeOrNull(node.downSince),
     failures: node.failures,
-    open_until: maybe(node.openUntil),
+    open_until: toTimeOrNull(node.openUntil),
     marks_waiting: Number(node.waiting),
     additions_waiting: Number(node.waiting - node.removals),
     removals_waiting: Number(node.removals),
     confirmed_waiting: Number(node.confirmed),
-    oldest_unconfirmed_removal: maybe(node.oldestRemoval),
+    oldest_unconfirmed_removal: toTimeOrNull(node.oldestRemoval),
     last_error: node.lastError,
     link_error: node.linkError,
-    reconciled_at: maybe(node.reconciledAt),
+    reconciled_at: toTimeOrNull(node.reconciledAt),
     reconcile_error: node.reconcileError,
   };
 }
 
 /** All of them, or the one that is named. @throws UsageFault that names those there are */
-export async function namedNodes(db: Db | Tx, id: string | undefined): Promise<ShownNode[]> {
+export async function listNamedNodes(db: Db | Tx, id: string | undefined): Promise<NodeStatus[]> {
   const nodes = await listNodes(db);
   if (id === undefined) return nodes;
   const named = nodes.filter((node) => node.id === id);

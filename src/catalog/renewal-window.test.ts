@@ -1,18 +1,18 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { setsPrice } from '../../test/a-book.ts';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { type Config, readConfig } from '../config.ts';
+import { setPrice } from '../../test/a-book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { type Config, parseConfig } from '../config.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
-import { carryOut } from './apply.ts';
-import { difference } from './difference.ts';
-import { refuseShortPeriod } from './renewal-window.ts';
+import { applySteps } from './apply.ts';
+import { diffCatalog } from './difference.ts';
+import { requirePeriodFitsWindow } from './renewal-window.ts';
 
 const start = '2026-11-01T00:00:00Z';
 
 const config = (text: string): Config => ({
   path: 'perennial.yaml',
-  file: readConfig(text, 'perennial.yaml'),
+  file: parseConfig(text, 'perennial.yaml'),
   database: undefined,
   dataDir: '/nowhere',
   dataDirNamed: false,
@@ -25,20 +25,20 @@ plans:
 `;
 const window = (text: string): string => `renewal: { window: ${text}, retry: 1h, revive: 7d }\n`;
 
-async function apply({ db }: Books, text: string): Promise<number> {
+async function apply({ db }: TestDatabase, text: string): Promise<number> {
   const file = config(text);
   return inTransaction(db, async (tx) => {
     const now = await readClock(tx);
-    const steps = await difference(tx, file, now);
-    await carryOut(tx, steps, 'test', now);
+    const steps = await diffCatalog(tx, file, now);
+    await applySteps(tx, steps, 'test', now);
     return steps.length;
   });
 }
 
-async function emptyBooks(): Promise<Books> {
-  const books = await freshBooks({ now: start });
-  onTestFinished(() => books.close());
-  return books;
+async function createEmptyDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: start });
+  onTestFinished(() => database.close());
+  return database;
 }
 
 const tooLong = (found: string, days: number, most: string) => ({
@@ -54,25 +54,25 @@ test.each([
   ['60d', [30, 365], tooLong('60d', 30, '15d')],
   ['2d', [3], tooLong('2d', 3, '36h')],
 ])('B5: a window of %s with periods of %j days', async (given, days, fault) => {
-  const books = await emptyBooks();
+  const books = await createEmptyDatabase();
   const applied = apply(books, plans(...days) + window(given));
   if (fault === undefined) expect(await applied).toBeGreaterThan(0);
   else await expect(applied).rejects.toMatchObject(fault);
 });
 
 test('B5: a period that is too short for the window in the database is refused', async () => {
-  const books = await emptyBooks();
+  const books = await createEmptyDatabase();
   await apply(books, plans(30) + window('15d'));
   await expect(apply(books, plans(7, 30))).rejects.toMatchObject(tooLong('15d', 7, '84h'));
-  const asked = inTransaction(books.db, (tx) => refuseShortPeriod(tx, 7));
+  const asked = inTransaction(books.db, (tx) => requirePeriodFitsWindow(tx, 7));
   await expect(asked).rejects.toMatchObject({ code: 'window_too_long' });
 });
 
 test('B5: a window alone is checked against the periods in the database', async () => {
-  const books = await emptyBooks();
+  const books = await createEmptyDatabase();
   await apply(books, plans(30));
   await expect(apply(books, window('16d'))).rejects.toMatchObject(tooLong('16d', 30, '15d'));
   await books.setClock('2026-11-02T00:00:00Z');
-  await setsPrice(books, 'basic', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await setPrice(books, 'basic', 30, null, 'RUB', '2026-11-02T00:00:00Z');
   expect(await apply(books, window('16d'))).toBe(1);
 });

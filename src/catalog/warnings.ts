@@ -1,27 +1,27 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
-import { isPublic } from '../db/host.ts';
-import { isPlainRemote } from '../db/transport.ts';
-import { nodePlace } from '../kernel/node-address.ts';
-import { unusedKeys } from '../xray/link-faults.ts';
+import { isPublicHost } from '../db/host.ts';
+import { isUnencryptedRemote } from '../db/transport.ts';
+import { tryParseEndpoint } from '../kernel/node-address.ts';
+import { findUnusedKeys } from '../xray/link-faults.ts';
 import type { AccessState } from './access-impact.ts';
-import type { Step } from './difference.ts';
-import { leavingGroup } from './nodes.ts';
+import type { CatalogStep } from './difference.ts';
+import { drainingGroup } from './nodes.ts';
 
 // What `apply` warns of: a state that is allowed, and most often a slip.
 
 /** @param steps those that the file asks for; @param after the state that they leave */
-export async function warningsOf(
+export async function readWarnings(
   db: Db,
   url: string,
-  steps: readonly Step[],
+  steps: readonly CatalogStep[],
   after: AccessState,
 ): Promise<string[]> {
   return [
-    ...groupWarnings(after, await plansOnSale(db, steps, after)),
-    ...(await plainNodes(db, steps)),
-    ...unusedLinkKeys(steps),
-    ...((await isPlainRemote(db, url))
+    ...computeGroupWarnings(after, await readSoldOrUsedPlans(db, steps, after)),
+    ...(await readPlaintextNodes(db, steps)),
+    ...computeUnusedLinkKeys(steps),
+    ...((await isUnencryptedRemote(db, url))
       ? [
           'database: the connection leads to another machine without TLS; add sslmode=verify-full to its URL',
         ]
@@ -30,7 +30,11 @@ export async function warningsOf(
 }
 
 /** Plans that can be bought or are in use. */
-async function plansOnSale(db: Db, steps: readonly Step[], { running }: AccessState) {
+async function readSoldOrUsedPlans(
+  db: Db,
+  steps: readonly CatalogStep[],
+  { running }: AccessState,
+) {
   const { rows } = await sql<{ key: string }>`
     SELECT key FROM perennial.plan WHERE retired_at IS NULL`.execute(db);
   const plans = new Set([...rows.map(({ key }) => key), ...running.keys()]);
@@ -42,33 +46,35 @@ async function plansOnSale(db: Db, steps: readonly Step[], { running }: AccessSt
 }
 
 /** Groups that join nothing: a mistyped letter is one on each side. */
-export function groupWarnings(
+export function computeGroupWarnings(
   { plans, nodes }: Pick<AccessState, 'plans' | 'nodes'>,
   onSale: ReadonlySet<string>,
 ): string[] {
-  const ofNodes = new Set([...nodes.values()].flatMap(({ groups }) => groups));
-  const ofPlans = new Set([...plans].flatMap(([key, groups]) => (onSale.has(key) ? groups : [])));
-  const lonely = [...plans]
+  const nodeGroups = new Set([...nodes.values()].flatMap(({ groups }) => groups));
+  const planGroups = new Set(
+    [...plans].flatMap(([key, groups]) => (onSale.has(key) ? groups : [])),
+  );
+  const unmatched = [...plans]
     .filter(([key]) => onSale.has(key))
     .flatMap(([key, groups]) =>
       groups
-        .filter((group) => !ofNodes.has(group))
+        .filter((group) => !nodeGroups.has(group))
         .map((group) => `plan ${key}: no node has the group "${group}"`),
     );
   const unused = [...nodes].flatMap(([id, { groups }]) =>
     groups
-      .filter((group) => group !== leavingGroup && !ofPlans.has(group))
+      .filter((group) => group !== drainingGroup && !planGroups.has(group))
       .map((group) => `node ${id}: no plan has the group "${group}"`),
   );
-  return [...lonely, ...unused];
+  return [...unmatched, ...unused];
 }
 
 /** A key of a link that has no effect: most often the type or the security is another than meant. */
-function unusedLinkKeys(steps: readonly Step[]): string[] {
+function computeUnusedLinkKeys(steps: readonly CatalogStep[]): string[] {
   return steps.flatMap((step) => {
     if (step.do !== 'add-node' && step.do !== 'change-node') return [];
     const { id, link } = step.node;
-    return unusedKeys(link).map(
+    return findUnusedKeys(link).map(
       (key) =>
         `node ${id}: link.${key} has no effect: links of this type and security have no ${key}`,
     );
@@ -76,7 +82,7 @@ function unusedLinkKeys(steps: readonly Step[]): string[] {
 }
 
 /** Any machine on the way can read and change the users of a plaintext API. */
-async function plainNodes(db: Db, steps: readonly Step[]): Promise<string[]> {
+async function readPlaintextNodes(db: Db, steps: readonly CatalogStep[]): Promise<string[]> {
   const { rows } = await sql<{ id: string; api: string; tls: unknown }>`
     SELECT id, api, tls FROM perennial.node ORDER BY id`.execute(db);
   const nodes = new Map(rows.map((row) => [row.id, row]));
@@ -85,8 +91,10 @@ async function plainNodes(db: Db, steps: readonly Step[]): Promise<string[]> {
   }
   return [...nodes.values()]
     .filter(({ api, tls }) => {
-      const place = nodePlace(api);
-      return tls === false && place !== undefined && 'host' in place && isPublic(place.host);
+      const address = tryParseEndpoint(api);
+      return (
+        tls === false && address !== undefined && 'host' in address && isPublicHost(address.host)
+      );
     })
     .map(
       ({ id, api }) =>

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import type { Step } from './difference.ts';
+import type { CatalogStep } from './difference.ts';
 
 // Whom it affects that a plan or a price is no longer sold, and when.
 
@@ -17,7 +17,7 @@ export interface Withdrawal {
   readonly last_end: string | null;
 }
 
-interface Row {
+interface AffectedRow {
   readonly customers: bigint;
   readonly subscriptions: bigint;
   readonly first: Instant | null;
@@ -27,13 +27,16 @@ interface Row {
 /** What these steps take away, one entry a step that does. */
 export async function readWithdrawals(
   db: Db | Tx,
-  steps: readonly Step[],
+  steps: readonly CatalogStep[],
 ): Promise<readonly Withdrawal[]> {
   const found: Withdrawal[] = [];
   for (const step of steps) {
     if (step.do === 'retire-plan') {
-      const rows = await affected(db, sql`(s.plan = ${step.plan} OR s.next_plan = ${step.plan})`);
-      found.push(withdrawalOf(rows, step.plan, null, null));
+      const rows = await readAffected(
+        db,
+        sql`(s.plan = ${step.plan} OR s.next_plan = ${step.plan})`,
+      );
+      found.push(toWithdrawal(rows, step.plan, null, null));
     } else if (step.do === 'set-price' && step.amountMinor === null) {
       const { plan, periodDays, currency } = step;
       found.push(await readPriceWithdrawal(db, plan, periodDays, currency));
@@ -49,26 +52,29 @@ export async function readPriceWithdrawal(
   periodDays: number,
   currency: string,
 ): Promise<Withdrawal> {
-  const rows = await affected(
+  const rows = await readAffected(
     db,
     sql`s.kind = 'paid' AND s.auto_renew AND coalesce(s.next_plan, s.plan) = ${plan}
       AND coalesce(s.next_period_days, s.period_days) = ${periodDays}
       AND c.currency = ${currency}`,
   );
-  return withdrawalOf(rows, plan, periodDays, currency);
+  return toWithdrawal(rows, plan, periodDays, currency);
 }
 
-async function affected(db: Db | Tx, which: ReturnType<typeof sql>): Promise<Row | undefined> {
-  const { rows } = await sql<Row>`
+async function readAffected(
+  db: Db | Tx,
+  condition: ReturnType<typeof sql>,
+): Promise<AffectedRow | undefined> {
+  const { rows } = await sql<AffectedRow>`
     SELECT count(DISTINCT c.id) AS customers, count(*) AS subscriptions,
       min(s.expires_at) AS first, max(s.expires_at) AS last
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
-    WHERE s.state = 'active' AND ${which}`.execute(db);
+    WHERE s.state = 'active' AND ${condition}`.execute(db);
   return rows[0];
 }
 
-const withdrawalOf = (
-  row: Row | undefined,
+const toWithdrawal = (
+  row: AffectedRow | undefined,
   plan: string,
   periodDays: number | null,
   currency: string | null,
@@ -83,17 +89,17 @@ const withdrawalOf = (
 });
 
 /** The withdrawal as a line for a person. */
-export function withdrawalText(withdrawal: Withdrawal): string {
+export function formatWithdrawal(withdrawal: Withdrawal): string {
   const { plan, period_days: days, currency, subscriptions, first_end, last_end } = withdrawal;
-  const customers = counted(withdrawal.customers, 'customer');
-  const what = days === null ? `plan ${plan}` : `${plan} ${days} d in ${currency}`;
-  if (subscriptions === 0) return `  ${what}: no customer is affected`;
-  const whose = `${customers} with ${counted(subscriptions, 'subscription')}`;
+  const customers = formatCount(withdrawal.customers, 'customer');
+  const label = days === null ? `plan ${plan}` : `${plan} ${days} d in ${currency}`;
+  if (subscriptions === 0) return `  ${label}: no customer is affected`;
+  const affected = `${customers} with ${formatCount(subscriptions, 'subscription')}`;
   const when =
     first_end === last_end ? `end ${first_end}` : `ends from ${first_end} to ${last_end}`;
   return days === null
-    ? `  ${what}: ${whose} keep it and are renewed; ${when}`
-    : `  ${what}: ${whose} will not be renewed; ${when}; each is notified from 3 days before its end`;
+    ? `  ${label}: ${affected} keep it and are renewed; ${when}`
+    : `  ${label}: ${affected} will not be renewed; ${when}; each is notified from 3 days before its end`;
 }
 
-const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+const formatCount = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

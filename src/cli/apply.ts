@@ -1,30 +1,35 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { requireConfirmedRemovals } from '../catalog/access-state.ts';
-import { carryOut } from '../catalog/apply.ts';
-import { refuseUnmeant, requireKnownNodes } from '../catalog/moved.ts';
-import { refuseVanished } from '../catalog/vanished.ts';
-import { warningsOf } from '../catalog/warnings.ts';
+import { applySteps } from '../catalog/apply.ts';
+import { requireKnownNodes, requireNodeFlags } from '../catalog/moved.ts';
+import { requireRetireFlag } from '../catalog/vanished.ts';
+import { readWarnings } from '../catalog/warnings.ts';
 import type { Config } from '../config.ts';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { finishMarking, takeOpenings } from '../subscription/marking.ts';
-import { finishPriceReviews } from '../subscription/price-reviews.ts';
-import { type Change, changeJson, changeText, readChange } from './apply-report.ts';
-import { listed, whole } from './arguments.ts';
+import { lockMarkingJobs, runMarkingJobs } from '../subscription/marking.ts';
+import { runPriceReviews } from '../subscription/price-reviews.ts';
+import {
+  type CatalogChange,
+  formatChange,
+  readCatalogChange,
+  toChangeJson,
+} from './apply-report.ts';
+import { createWholeParser, listed } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import {
+  buildCommand,
+  type CommandDatabase,
   type CommonOptions,
-  command,
-  type OpenBooks,
-  type OpenedBooks,
-  print,
-  withBooks,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
 } from './frame.ts';
 import { ProgressLine } from './progress.ts';
-import { Interrupted } from './signals.ts';
+import { InterruptedFault } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly yes?: boolean;
@@ -38,8 +43,8 @@ interface Options extends CommonOptions {
 }
 
 /** `perennial apply FILE`: plans, prices, rules and nodes of the file; the difference first. */
-export function applyCommand(open: OpenBooks): Command {
-  return command(
+export function buildApplyCommand(open: DatabaseOpener): Command {
+  return buildCommand(
     'apply <FILE>',
     'make plans, prices, rules and nodes as in FILE; shows the difference first',
   )
@@ -51,70 +56,74 @@ export function applyCommand(open: OpenBooks): Command {
     .option(
       '--confirm-removals <N>',
       'confirm that N running subscriptions lose access; needed for more than max(20, 10%)',
-      whole(0, Number.MAX_SAFE_INTEGER),
+      createWholeParser(0, Number.MAX_SAFE_INTEGER),
     )
     .addHelpText('after', '\n--moved and --keep may be given several times.')
     .action(async (file: string, options: Options) => {
       // Where the books are is the process's configuration, which the file may be itself.
-      const wanted = readConfiguration({ config: file });
+      const fileConfig = readConfiguration({ config: file });
       const warnings = options.json ? process.stderr : process.stdout;
-      for (const exposed of wanted.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
-      const own = { ...options, config: options.config ?? file };
-      await withBooks(open, own, (books, signal) =>
-        applyFile(books, file, wanted, options, signal),
+      for (const exposed of fileConfig.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
+      const openOptions = { ...options, config: options.config ?? file };
+      await withDatabase(open, openOptions, (database, signal) =>
+        applyFile(database, file, fileConfig, options, signal),
       );
     });
 }
 
 async function applyFile(
-  books: OpenedBooks,
+  database: CommandDatabase,
   file: string,
-  wanted: Config,
+  fileConfig: Config,
   options: Options,
   signal: AbortSignal,
 ) {
-  const { db, url } = books;
-  const meant = { moved: options.moved ?? [], kept: options.keep ?? [] };
-  await requireKnownNodes(db, wanted, meant);
-  const shown = await readChange(db, wanted, await readClock(db));
-  const warnings = await warningsOf(db, url, shown.steps, shown.impact.after);
-  const report = (change: Change, changed: number) => changeJson(change, changed, warnings);
+  const { db, url } = database;
+  const nodeFlags = { moved: options.moved ?? [], kept: options.keep ?? [] };
+  await requireKnownNodes(db, fileConfig, nodeFlags);
+  const preview = await readCatalogChange(db, fileConfig, await readClock(db));
+  const warnings = await readWarnings(db, url, preview.steps, preview.impact.after);
+  const report = (change: CatalogChange, changed: number) =>
+    toChangeJson(change, changed, warnings);
   if (!options.json) {
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-    process.stdout.write(changeText(shown));
+    process.stdout.write(formatChange(preview));
   }
-  if (shown.steps.length === 0) {
-    print(options, report(shown, 0), () => 'nothing to do: the books are as the file says');
+  if (preview.steps.length === 0) {
+    printResult(options, report(preview, 0), () => 'nothing to do: the books are as the file says');
     return;
   }
-  const refuse = async (on: Db | Tx, { steps }: Change) => {
-    refuseUnmeant(steps, meant, file);
-    if (options.retire !== true) await refuseVanished(on, steps, file);
+  const requireFlags = async (connection: Db | Tx, { steps }: CatalogChange) => {
+    requireNodeFlags(steps, nodeFlags, file);
+    if (options.retire !== true) await requireRetireFlag(connection, steps, file);
   };
-  const requireConfirmed = ({ impact }: Change) =>
+  const requireConfirmed = ({ impact }: CatalogChange) =>
     requireConfirmedRemovals(impact.sum, impact.running, options.confirmRemovals, file);
-  await refuse(db, shown);
-  if (options.dryRun !== true) requireConfirmed(shown);
-  if (options.dryRun === true || (options.yes !== true && !(await confirmed(options, signal)))) {
-    print(options, report(shown, 0), () => 'nothing was changed');
+  await requireFlags(db, preview);
+  if (options.dryRun !== true) requireConfirmed(preview);
+  if (
+    options.dryRun === true ||
+    (options.yes !== true && !(await askConfirmation(options, signal)))
+  ) {
+    printResult(options, report(preview, 0), () => 'nothing was changed');
     return;
   }
-  const done = await inTransaction(db, async (tx) => {
+  const applied = await inTransaction(db, async (tx) => {
     // Changes of plans and nodes wait here, so this one counts what it changes.
-    await takeOpenings(tx);
+    await lockMarkingJobs(tx);
     // What another replica's apply did meanwhile is not done twice.
-    const change = await readChange(tx, wanted, await readTrustedTime(tx));
-    await refuse(tx, change);
+    const change = await readCatalogChange(tx, fileConfig, await readTrustedTime(tx));
+    await requireFlags(tx, change);
     requireConfirmed(change);
-    await carryOut(tx, change.steps, 'cli', change.now);
+    await applySteps(tx, change.steps, 'cli', change.now);
     return change;
   });
-  const marked = await markAll(db, done.steps.length, signal);
-  const reviewed = await finishPriceReviews(db, { isOver: () => signal.aborted });
-  const count = done.steps.length;
-  print(options, { ...report(done, count), marked, reviewed }, () => {
-    const made = `${count} ${count === 1 ? 'change' : 'changes'} made`;
-    return marked === 0 ? made : `${made}; marked for the keepers of nodes: ${marked}`;
+  const marked = await markAll(db, applied.steps.length, signal);
+  const reviewed = await runPriceReviews(db, { isOver: () => signal.aborted });
+  const count = applied.steps.length;
+  printResult(options, { ...report(applied, count), marked, reviewed }, () => {
+    const summary = `${count} ${count === 1 ? 'change' : 'changes'} made`;
+    return marked === 0 ? summary : `${summary}; marked for the keepers of nodes: ${marked}`;
   });
 }
 
@@ -122,23 +131,23 @@ async function applyFile(
 
 /** Who may connect where is different now. What is broken off here, the service finishes. */
 async function markAll(db: Db, changes: number, signal: AbortSignal): Promise<number> {
-  const line = new ProgressLine();
+  const progress = new ProgressLine();
   try {
-    return await finishMarking(db, (marked) => {
-      line.show(() => `${marked} marked for the keepers of nodes`);
+    return await runMarkingJobs(db, (marked) => {
+      progress.show(() => `${marked} marked for the keepers of nodes`);
       if (!signal.aborted) return;
-      throw new Interrupted(
+      throw new InterruptedFault(
         signal,
         `all ${changes} changes were made; the service continues to mark the nodes, as does "perennial apply"`,
       );
     });
   } finally {
-    line.end();
+    progress.end();
   }
 }
 
 /** Asks on the terminal. Ctrl-C there is a key, so it is turned into the signal. */
-async function confirmed(options: Options, signal: AbortSignal): Promise<boolean> {
+async function askConfirmation(options: Options, signal: AbortSignal): Promise<boolean> {
   if (options.json || !process.stdin.isTTY) {
     throw new UsageFault('not_confirmed', 'apply: nobody to ask here; --yes makes these changes');
   }
@@ -147,12 +156,12 @@ async function confirmed(options: Options, signal: AbortSignal): Promise<boolean
   const closed = new AbortController();
   terminal.on('close', () => closed.abort());
   try {
-    const until = AbortSignal.any([signal, closed.signal]);
-    const answer = await terminal.question('Make these changes? [y/N] ', { signal: until });
+    const stopSignal = AbortSignal.any([signal, closed.signal]);
+    const answer = await terminal.question('Make these changes? [y/N] ', { signal: stopSignal });
     return /^y(es)?$/i.test(answer.trim());
   } catch (error) {
     process.stdout.write('\n');
-    if (signal.aborted) throw new Interrupted(signal, 'nothing was changed', error);
+    if (signal.aborted) throw new InterruptedFault(signal, 'nothing was changed', error);
     // Ctrl-D: an end of the input is not a consent.
     if (closed.signal.aborted) return false;
     throw error;

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { telegramId } from './arguments.ts';
+import { parseTelegramId } from './arguments.ts';
 
 test('a Telegram id is one that JSON holds exactly, or it is refused: an answer must not name somebody else', () => {
-  expect(telegramId('9007199254740991')).toBe(9_007_199_254_740_991n);
+  expect(parseTelegramId('9007199254740991')).toBe(9_007_199_254_740_991n);
   for (const text of ['9007199254740992', '9007199254740993', '0', '-5', '1.5', '1e3', '']) {
-    expect(() => telegramId(text)).toThrow('is not a Telegram id');
+    expect(() => parseTelegramId(text)).toThrow('is not a Telegram id');
   }
 });

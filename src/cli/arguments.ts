@@ -1,22 +1,22 @@
 import { InvalidArgumentError } from 'commander';
 import { UsageFault } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
-import { type Instant, readInstant } from '../kernel/instant.ts';
+import { type Instant, tryParseInstant } from '../kernel/instant.ts';
 import { isLocale } from '../kernel/locale.ts';
-import { isCurrency, readMinor } from '../kernel/money.ts';
+import { isCurrency, tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 import { isNoticeKind, type NoticeKind, noticeKinds } from '../notify/kinds.ts';
 
 // What a person types, read strictly: a value that isn't meant is refused, never guessed.
 
 /** A Telegram id: a whole number above 0 that JSON holds exactly; Telegram gives out 52 bits. */
-export function telegramId(text: string): bigint {
+export function parseTelegramId(text: string): bigint {
   if (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text))) return BigInt(text);
   throw new InvalidArgumentError(`"${text}" is not a Telegram id; a whole number as 123456789 is`);
 }
 
 /** A whole number from `min` to `max`. */
-export function whole(min: number, max: number): (text: string) => number {
+export function createWholeParser(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value;
@@ -24,20 +24,21 @@ export function whole(min: number, max: number): (text: string) => number {
   };
 }
 
-export const days = whole(1, 3_660);
+export const parseDays = createWholeParser(1, 3_660);
 
 /** An id of a row. */
-export function rowId(text: string): bigint {
+export function parseRowId(text: string): bigint {
   if (/^[1-9]\d{0,17}$/.test(text)) return BigInt(text);
   throw new InvalidArgumentError(
     `"${text}" is not an id; a whole number as "customer show" prints is`,
   );
 }
 
-export const subscriptionId = (text: string): SubscriptionId => rowId(text) as SubscriptionId;
+export const parseSubscriptionId = (text: string): SubscriptionId =>
+  parseRowId(text) as SubscriptionId;
 
 /** @returns a kind of notice */
-export function noticeKind(text: string): NoticeKind {
+export function parseNoticeKind(text: string): NoticeKind {
   if (isNoticeKind(text)) return text;
   throw new InvalidArgumentError(
     `"${text}" is no kind of notice; there is ${noticeKinds.join(', ')}`,
@@ -45,7 +46,7 @@ export function noticeKind(text: string): NoticeKind {
 }
 
 /** `on` or `off`. */
-export function onOff(text: string): boolean {
+export function parseOnOff(text: string): boolean {
   if (text === 'on' || text === 'off') return text === 'on';
   throw new InvalidArgumentError(`"${text}" is neither on nor off`);
 }
@@ -72,7 +73,7 @@ export function timeZone(text: string): string {
 
 /** A time with an offset. */
 export function time(text: string): Instant {
-  const read = readInstant(text);
+  const read = tryParseInstant(text);
   if (read !== undefined) return read;
   throw new InvalidArgumentError(
     `"${text}" is not a time; expected ISO 8601 with an offset, as 2026-11-24T09:00:00Z`,
@@ -94,14 +95,16 @@ export const checked =
   };
 
 /** Major units of a currency that is known only once the books are open. @throws UsageFault */
-export function amount(text: string, currency: string, place: string): bigint {
-  const read = readMinor(text, currency);
-  if ('minor' in read) return read.minor;
-  throw new UsageFault('bad_amount', `${place}: "${text}" is ${read.wrong}`);
+export function parseAmountOption(text: string, currency: string, place: string): bigint {
+  const parsed = tryParseMinor(text, currency);
+  if ('minor' in parsed) return parsed.minor;
+  throw new UsageFault('bad_amount', `${place}: "${text}" is ${parsed.wrong}`);
 }
 
 /** The same without what was not given. */
-export function given<T extends object>(values: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+export function omitUndefined<T extends object>(
+  values: T,
+): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };

@@ -1,13 +1,13 @@
 import type { AuditReport, CheckReport } from '../audit/audit.ts';
 import { isoTime } from '../kernel/instant.ts';
 import {
-  notShown,
-  outagesOf,
-  rowsOf,
-  type Section,
-  scopeOf,
-  sectionsOf,
-  verdictOf,
+  formatNotShown,
+  formatOutages,
+  formatScope,
+  formatVerdict,
+  formatViolationRows,
+  groupByPromise,
+  type ReportSection,
 } from './audit-text.ts';
 
 // The report as one file that an operator keeps as a record: no script, nothing loaded from
@@ -20,7 +20,8 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escaped = (text: string): string => text.replaceAll(/[&<>"']/g, (one) => entities[one] ?? '');
+const escapeHtml = (text: string): string =>
+  text.replaceAll(/[&<>"']/g, (one) => entities[one] ?? '');
 
 const style = `
   :root { color-scheme: light dark; --good: light-dark(#1a7f4b, #4fc98a);
@@ -42,8 +43,8 @@ const style = `
   code { font: .85em ui-monospace, monospace; overflow-wrap: anywhere; }
   @media print { ul.checks > li { break-inside: avoid; } }`;
 
-export function auditHtml(report: AuditReport): string {
-  const verdict = escaped(verdictOf(report));
+export function formatAuditHtml(report: AuditReport): string {
+  const verdict = escapeHtml(formatVerdict(report));
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -56,36 +57,36 @@ export function auditHtml(report: AuditReport): string {
 <body>
 <h1>Audit</h1>
 <p class="verdict ${report.ok ? 'well' : 'wrong'}">${verdict}</p>
-<p>${escaped(scopeOf(report))}</p>
-${outagesOf(report)
-  .map((sentence) => `<p class="wrong">${escaped(sentence)}</p>`)
+<p>${escapeHtml(formatScope(report))}</p>
+${formatOutages(report)
+  .map((sentence) => `<p class="wrong">${escapeHtml(sentence)}</p>`)
   .join('\n')}
-${sectionsOf(report).map(sectionHtml).join('\n')}
+${groupByPromise(report).map(formatSection).join('\n')}
 </body>
 </html>`;
 }
 
-function sectionHtml({ title, checks }: Section): string {
+function formatSection({ title, checks }: ReportSection): string {
   return `<section>
-<h2>${escaped(title)}</h2>
+<h2>${escapeHtml(title)}</h2>
 <ul class="checks">
-${checks.map(checkHtml).join('\n')}
+${checks.map(formatCheck).join('\n')}
 </ul>
 </section>`;
 }
 
-function checkHtml(check: CheckReport): string {
+function formatCheck(check: CheckReport): string {
   const { id, title, violations } = check;
   if (violations === 0n) {
-    return `<li><span class="mark well" role="img" aria-label="holds">✓</span>${escaped(title)}</li>`;
+    return `<li><span class="mark well" role="img" aria-label="holds">✓</span>${escapeHtml(title)}</li>`;
   }
-  const rest = notShown(check);
+  const rest = formatNotShown(check);
   const rows = check.sample.map(
-    (one) =>
-      `<tr><td>${one.telegramId ?? 'none'}</td><td><code>${escaped(rowsOf(one))}</code></td><td>${escaped(one.sentence)}</td></tr>`,
+    (violation) =>
+      `<tr><td>${violation.telegramId ?? 'none'}</td><td><code>${escapeHtml(formatViolationRows(violation))}</code></td><td>${escapeHtml(violation.sentence)}</td></tr>`,
   );
-  return `<li><span class="mark wrong" role="img" aria-label="broken">✗</span>${escaped(title)}:
-<strong class="wrong">${violations.toLocaleString('en')}</strong> <code class="quiet">${escaped(id)}</code>
+  return `<li><span class="mark wrong" role="img" aria-label="broken">✗</span>${escapeHtml(title)}:
+<strong class="wrong">${violations.toLocaleString('en')}</strong> <code class="quiet">${escapeHtml(id)}</code>
 <div class="scroll"><table>
 <tr><th>customer</th><th>rows</th><th>what is wrong</th></tr>
 ${rows.join('\n')}

@@ -1,10 +1,10 @@
-import { type AuditReport, type CheckReport, interrupted } from '../audit/audit.ts';
+import { type AuditReport, type CheckReport, createInterruptedFault } from '../audit/audit.ts';
 import type { Violation } from '../audit/check.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import type { NodeDifferences } from '../workers/reconcile-xray-state/differences.ts';
-import { differencesOfNodes } from '../workers/reconcile-xray-state/differences.ts';
-import { type Comparing, inWords } from '../workers/reconcile-xray-state/preview.ts';
-import type { Kind } from '../workers/reconcile-xray-state/rule.ts';
+import type { VerifiedDrift } from '../workers/reconcile-xray-state/differences.ts';
+import { readVerifiedDrift } from '../workers/reconcile-xray-state/differences.ts';
+import { type ComparisonContext, describeDrift } from '../workers/reconcile-xray-state/preview.ts';
+import type { DriftKind } from '../workers/reconcile-xray-state/rule.ts';
 import type { Drift } from '../workers/reconcile-xray-state/store.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 
@@ -17,10 +17,10 @@ interface NodeCheck {
   readonly promise: number;
   readonly title: string;
   /** undefined: the node could not be asked. */
-  readonly kinds?: readonly Kind[];
+  readonly kinds?: readonly DriftKind[];
 }
 
-const checks: readonly NodeCheck[] = [
+const nodeChecks: readonly NodeCheck[] = [
   { id: 'node-was-asked', promise: 5, title: 'each node says what it holds' },
   {
     id: 'node-has-who-may-connect',
@@ -46,25 +46,28 @@ const checks: readonly NodeCheck[] = [
 const sampleMax = 20;
 
 /** The report with the nodes' part. @throws Fault `interrupted` when the signal aborts */
-export async function auditNodes(report: AuditReport, comparing: Comparing): Promise<AuditReport> {
+export async function auditNodes(
+  report: AuditReport,
+  comparison: ComparisonContext,
+): Promise<AuditReport> {
   const elapsedMs = stopwatch();
-  const nodes = await differencesOfNodes(comparing, connectNode, sampleMax);
-  if (comparing.signal.aborted) throw interrupted();
+  const nodes = await readVerifiedDrift(comparison, connectNode, sampleMax);
+  if (comparison.signal.aborted) throw createInterruptedFault();
   const tookMs = elapsedMs();
-  const more = checks.map((check) => reportOf(check, nodes, tookMs));
+  const nodeReports = nodeChecks.map((check) => toCheckReport(check, nodes, tookMs));
   const users = nodes.reduce((sum, node) => sum + ('users' in node ? node.users : 0), 0);
   return {
     ...report,
-    ok: report.ok && more.every(({ violations }) => violations === 0n),
-    checks: [...report.checks, ...more],
-    lookedAt: { ...report.lookedAt, node: BigInt(nodes.length), node_user: BigInt(users) },
+    ok: report.ok && nodeReports.every(({ violations }) => violations === 0n),
+    checks: [...report.checks, ...nodeReports],
+    rowCounts: { ...report.rowCounts, node: BigInt(nodes.length), node_user: BigInt(users) },
     tookMs: report.tookMs + tookMs,
   };
 }
 
-function reportOf(
+function toCheckReport(
   { kinds, ...check }: NodeCheck,
-  nodes: readonly NodeDifferences[],
+  nodes: readonly VerifiedDrift[],
   tookMs: number,
 ): CheckReport {
   let violations = 0;
@@ -78,17 +81,17 @@ function reportOf(
       continue;
     }
     for (const kind of kinds ?? []) violations += node.kinds[kind];
-    const shown = node.sample.filter(({ kind }) => kinds?.includes(kind));
-    sample.push(...shown.map((drift) => violationOf(node.node, drift)));
+    const matching = node.sample.filter(({ kind }) => kinds?.includes(kind));
+    sample.push(...matching.map((drift) => toViolation(node.node, drift)));
   }
   return { ...check, violations: BigInt(violations), sample: sample.slice(0, sampleMax), tookMs };
 }
 
-function violationOf(node: string, drift: Drift): Violation {
+function toViolation(node: string, drift: Drift): Violation {
   const { telegramId, subscriptionId } = drift;
   return {
     telegramId,
     rows: { node: [node], ...(subscriptionId === null ? {} : { subscription: [subscriptionId] }) },
-    sentence: inWords(drift),
+    sentence: describeDrift(drift),
   };
 }

@@ -1,11 +1,17 @@
 import { type Command, Option } from 'commander';
-import { type AuditReport, audit, auditJson } from '../audit/audit.ts';
-import { longLimits, openBooks, openPool } from '../db/connect.ts';
+import { type AuditReport, runAudit, toAuditJson } from '../audit/audit.ts';
+import { longLimits, openDatabase, openPool } from '../db/connect.ts';
 import { unreachable } from '../kernel/faults.ts';
-import { auditHtml } from './audit-html.ts';
+import { formatAuditHtml } from './audit-html.ts';
 import { auditNodes } from './audit-nodes.ts';
-import { auditMarkdown, auditText } from './audit-text.ts';
-import { type CommonOptions, command, jsonText, type OpenBooks, withBooks } from './frame.ts';
+import { formatAuditMarkdown, formatAuditText } from './audit-text.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatJson,
+  withDatabase,
+} from './frame.ts';
 import { ProgressLine } from './progress.ts';
 
 const formats = ['text', 'json', 'markdown', 'html'] as const;
@@ -16,55 +22,55 @@ interface Options extends CommonOptions {
 }
 
 /** `perennial audit`: proves that the books are right, or names what isn't; then exit code 1. */
-export function auditCommand(open: OpenBooks): Command {
-  return command('audit', 'check every promise on the live books; changes nothing')
+export function buildAuditCommand(open: DatabaseOpener): Command {
+  return buildCommand('audit', 'check every promise on the live books; changes nothing')
     .addOption(
       new Option('--format <FORMAT>', 'how to print the report').choices(formats).default('text'),
     )
     .option('--nodes', 'ask each node as well what it really holds')
     .addHelpText('after', '\nExit code 1 if anything is wrong. What is checked: docs/audit.md')
     .action(async (options: Options) => {
-      const report = await withBooks(open, options, ({ url }, signal) =>
-        auditAlone(url, options.nodes ?? false, signal),
+      const report = await withDatabase(open, options, ({ url }, signal) =>
+        auditDatabase(url, options.nodes ?? false, signal),
       );
       const format = options.json ? 'json' : options.format;
-      process.stdout.write(`${printed(report, format)}\n`);
+      process.stdout.write(`${formatReport(report, format)}\n`);
       if (!report.ok) process.exitCode = 1;
     });
 }
 
 /** On a connection of its own, and one to end it with: at once when it is told to. */
-async function auditAlone(
+async function auditDatabase(
   url: string,
   withNodes: boolean,
   signal: AbortSignal,
 ): Promise<AuditReport> {
-  const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
-  const line = new ProgressLine();
+  const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
+  const progress = new ProgressLine();
   try {
-    const report = await audit(db, {
+    const report = await runAudit(db, {
       signal,
-      onCheck: ({ title }, at, of) => line.show(() => `checking ${at + 1} of ${of}: ${title}`),
+      onCheck: ({ title }, at, of) => progress.show(() => `checking ${at + 1} of ${of}: ${title}`),
     });
     if (!withNodes) return report;
-    const onUsers = (users: number) => line.show(() => `${users} users of a node read`);
+    const onUsers = (users: number) => progress.show(() => `${users} users of a node read`);
     return await auditNodes(report, { db, url, signal, onUsers });
   } finally {
-    line.end();
+    progress.end();
     await db.destroy();
   }
 }
 
-function printed(report: AuditReport, format: Options['format']): string {
+function formatReport(report: AuditReport, format: Options['format']): string {
   switch (format) {
     case 'text':
-      return auditText(report);
+      return formatAuditText(report);
     case 'json':
-      return jsonText(auditJson(report));
+      return formatJson(toAuditJson(report));
     case 'markdown':
-      return auditMarkdown(report);
+      return formatAuditMarkdown(report);
     case 'html':
-      return auditHtml(report);
+      return formatAuditHtml(report);
     default:
       return unreachable(format);
   }

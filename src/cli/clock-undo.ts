@@ -12,27 +12,34 @@ import {
   readWrongSales,
   type WrongSale,
 } from '../subscription/clock-effects.ts';
-import { type UndoAnswer, undoClock } from '../subscription/clock-undo.ts';
+import { type ClockUndoResult, undoClock } from '../subscription/clock-undo.ts';
 import { readSettings } from '../subscription/settings.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 // `perennial clock report|undo`: what a clock that ran ahead did to customers, and its reversal.
 //
 // The reversal leaves sales: a person wanted them, and a refund takes access away. The output names
 // each of them with the command that refunds it.
 
-interface Effects {
+interface ClockEffects {
   readonly charges: readonly EarlyCharge[];
   readonly ends: readonly EarlyEnd[];
   readonly sales: readonly WrongSale[];
 }
 
-export function clockReport(open: OpenBooks): Command {
-  const says = 'list early charges, early ends and sales at a wrong time; changes nothing';
-  return command('report', says).action((options: CommonOptions) =>
-    withBooks(open, options, async ({ db }) => {
+export function buildClockReportCommand(open: DatabaseOpener): Command {
+  const description = 'list early charges, early ends and sales at a wrong time; changes nothing';
+  return buildCommand('report', description).action((options: CommonOptions) =>
+    withDatabase(open, options, async ({ db }) => {
       const effects = await readEffects(db);
-      print(options, effectsJson(effects), () => effectsText(effects));
+      printResult(options, toEffectsJson(effects), () => formatEffects(effects));
     }),
   );
 }
@@ -42,39 +49,39 @@ interface UndoOptions extends CommonOptions {
   readonly yes?: boolean;
 }
 
-export function clockUndo(open: OpenBooks): Command {
-  return command('undo', 'refund early charges and restore subscriptions that ended early')
+export function buildClockUndoCommand(open: DatabaseOpener): Command {
+  return buildCommand('undo', 'refund early charges and restore subscriptions that ended early')
     .option('--dry-run', 'list what would be undone; changes nothing')
     .option('--yes', 'undo all that "clock report" lists, except sales')
     .action((options: UndoOptions) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         const effects = await readEffects(db);
         if (options.dryRun === true) {
-          print(options, effectsJson(effects), () => effectsText(effects));
+          printResult(options, toEffectsJson(effects), () => formatEffects(effects));
           return;
         }
-        if (options.yes !== true && customersOf(effects).length > 0) {
+        if (options.yes !== true && toCustomers(effects).length > 0) {
           throw new UsageFault(
             'not_confirmed',
-            `clock undo: ${sumText(effects)}; "perennial clock report" lists them, --yes undoes them`,
+            `clock undo: ${formatSum(effects)}; "perennial clock report" lists them, --yes undoes them`,
           );
         }
-        const done: UndoAnswer[] = [];
-        for (const customer of customersOf(effects)) {
-          done.push(await undoClock({ db, actor: 'cli' }, customer));
+        const undone: ClockUndoResult[] = [];
+        for (const customer of toCustomers(effects)) {
+          undone.push(await undoClock({ db, actor: 'cli' }, customer));
         }
-        const left = await readEffects(db);
+        const remaining = await readEffects(db);
         const json = {
-          undone: done,
-          left: left.charges.map(chargeJson),
-          sales: left.sales.map(saleJson),
+          undone,
+          left: remaining.charges.map(toChargeJson),
+          sales: remaining.sales.map(saleJson),
         };
-        print(options, json, () => undoneText(done, left));
+        printResult(options, json, () => formatUndone(undone, remaining));
       }),
     );
 }
 
-async function readEffects(db: Db): Promise<Effects> {
+async function readEffects(db: Db): Promise<ClockEffects> {
   const now = await readClock(db);
   const { windowMs } = await readSettings(db);
   return {
@@ -85,13 +92,13 @@ async function readEffects(db: Db): Promise<Effects> {
 }
 
 /** The customers of the effects that are undone. */
-const customersOf = ({ charges, ends }: Effects): bigint[] => [
+const toCustomers = ({ charges, ends }: ClockEffects): bigint[] => [
   ...new Set([...charges, ...ends].map(({ telegramId }) => telegramId)),
 ];
 
-function effectsJson({ charges, ends, sales }: Effects) {
+function toEffectsJson({ charges, ends, sales }: ClockEffects) {
   return {
-    early_charges: charges.map(chargeJson),
+    early_charges: charges.map(toChargeJson),
     early_ends: ends.map((row) => ({
       telegram_id: row.telegramId,
       subscription_id: row.subscriptionId,
@@ -103,7 +110,7 @@ function effectsJson({ charges, ends, sales }: Effects) {
   };
 }
 
-const chargeJson = (row: EarlyCharge) => ({
+const toChargeJson = (row: EarlyCharge) => ({
   telegram_id: row.telegramId,
   subscription_id: row.subscriptionId,
   period_id: row.periodId,
@@ -128,12 +135,12 @@ const saleJson = (row: WrongSale) => ({
   sold_at: isoTime(row.soldAt),
 });
 
-const sumText = ({ charges, ends, sales }: Effects): string =>
+const formatSum = ({ charges, ends, sales }: ClockEffects): string =>
   `early charges: ${charges.length}, early ends: ${ends.length}, sales at a wrong time: ${sales.length}`;
 
-function effectsText(effects: Effects): string {
+function formatEffects(effects: ClockEffects): string {
   const { charges, ends, sales } = effects;
-  const isUndone = customersOf(effects).length > 0;
+  const isUndone = toCustomers(effects).length > 0;
   if (!isUndone && sales.length === 0) return 'no effects of a wrong clock; nothing to undo';
   const rows = [
     ['CUSTOMER', 'SUBSCRIPTION', 'EFFECT', 'BY THE WRONG CLOCK'],
@@ -157,14 +164,19 @@ function effectsText(effects: Effects): string {
     ]),
   ];
   const undoes = isUndone ? '; "perennial clock undo --yes" undoes charges and ends' : '';
-  return [table(rows), `${sumText(effects)}${undoes}`, ...keptText(effects)].join('\n');
+  return [formatTable(rows), `${formatSum(effects)}${undoes}`, ...formatKeptCharges(effects)].join(
+    '\n',
+  );
 }
 
 const saleText = ({ kind, amountMinor, currency }: WrongSale): string =>
   kind === 'purchase' ? `purchase for ${moneyText(amountMinor, currency)}` : kind;
 
 /** What an undo leaves, with the reason or the command that helps. */
-const keptText = ({ charges, sales }: Pick<Effects, 'charges' | 'sales'>): string[] => [
+const formatKeptCharges = ({
+  charges,
+  sales,
+}: Pick<ClockEffects, 'charges' | 'sales'>): string[] => [
   ...charges
     .filter(({ followedBy }) => followedBy !== null)
     .map(
@@ -183,9 +195,12 @@ function remedyOf({ kind, telegramId, periodId, endsAt }: WrongSale): string {
   return kind === 'grant' ? `${refund} takes it back` : `it ends at ${isoTime(endsAt)}`;
 }
 
-function undoneText(done: readonly UndoAnswer[], left: Pick<Effects, 'charges' | 'sales'>): string {
-  const sum = (of: 'refunded_periods' | 'restored') =>
-    done.reduce((total, one) => total + one[of], 0);
-  const undone = `refunded periods: ${sum('refunded_periods')}, restored subscriptions: ${sum('restored')}, customers: ${done.length}`;
-  return [undone, ...keptText(left)].join('\n');
+function formatUndone(
+  answers: readonly ClockUndoResult[],
+  remaining: Pick<ClockEffects, 'charges' | 'sales'>,
+): string {
+  const sum = (field: 'refunded_periods' | 'restored') =>
+    answers.reduce((total, one) => total + one[field], 0);
+  const undone = `refunded periods: ${sum('refunded_periods')}, restored subscriptions: ${sum('restored')}, customers: ${answers.length}`;
+  return [undone, ...formatKeptCharges(remaining)].join('\n');
 }

@@ -3,53 +3,62 @@ import { isoTime } from '../kernel/instant.ts';
 import {
   type AcceptedClock,
   acceptClock,
-  acceptedJson,
   type ClockStatus,
-  clockJson,
   readClockStatus,
+  toAcceptedClockJson,
+  toClockStatusJson,
 } from '../workers/clock-accept.ts';
-import { clockReport, clockUndo } from './clock-undo.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import { buildClockReportCommand, buildClockUndoCommand } from './clock-undo.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 /** `perennial clock show|accept|report|undo`: the time of the database, and a wrong clock. */
-export function clockCommand(open: OpenBooks): Command {
+export function buildClockCommand(open: DatabaseOpener): Command {
   return new Command('clock')
     .description('show the database time, confirm it, undo the effects of a wrong clock')
-    .addCommand(show(open))
-    .addCommand(accept(open))
-    .addCommand(clockReport(open))
-    .addCommand(clockUndo(open));
+    .addCommand(buildShowCommand(open))
+    .addCommand(buildAcceptCommand(open))
+    .addCommand(buildClockReportCommand(open))
+    .addCommand(buildClockUndoCommand(open));
 }
 
-function show(open: OpenBooks): Command {
-  return command(
+function buildShowCommand(open: DatabaseOpener): Command {
+  return buildCommand(
     'show',
     'show the database time, its trust and the clocks compared with it',
   ).action((options: CommonOptions) =>
-    withBooks(open, options, async ({ db }) => {
+    withDatabase(open, options, async ({ db }) => {
       const status = await readClockStatus(db);
-      print(options, clockJson(status), () => text(status));
+      printResult(options, toClockStatusJson(status), () => formatStatus(status));
     }),
   );
 }
 
-function accept(open: OpenBooks): Command {
-  return command('accept', 'confirm the database time and state; waiting work continues').action(
-    (options: CommonOptions) =>
-      withBooks(open, options, async ({ db }) => {
-        const done = await acceptClock(db, 'cli');
-        print(options, acceptedJson(done), () => acceptedText(done));
-      }),
+function buildAcceptCommand(open: DatabaseOpener): Command {
+  return buildCommand(
+    'accept',
+    'confirm the database time and state; waiting work continues',
+  ).action((options: CommonOptions) =>
+    withDatabase(open, options, async ({ db }) => {
+      const result = await acceptClock(db, 'cli');
+      printResult(options, toAcceptedClockJson(result), () => formatAccepted(result));
+    }),
   );
 }
 
-const acceptedText = ({ now, accepted }: AcceptedClock): string =>
+const formatAccepted = ({ now, accepted }: AcceptedClock): string =>
   accepted === null
     ? `${isoTime(now)} is trusted already; nothing was changed`
     : `accepted ${isoTime(now)} (${accepted.reason}); waiting work continues within a minute`;
 
-function text(status: ClockStatus): string {
-  const { now, mark_at, machine_ahead_s, stored, witnesses } = clockJson(status);
+function formatStatus(status: ClockStatus): string {
+  const { now, mark_at, machine_ahead_s, stored, witnesses } = toClockStatusJson(status);
   const { trust } = status;
   const state = trust.kind === 'trusted' ? 'trusted' : `suspect: ${trust.reason}`;
   const rows = [
@@ -63,5 +72,5 @@ function text(status: ClockStatus): string {
     trust.kind === 'trusted'
       ? ''
       : '\nCorrect the clock, or confirm this time with "perennial clock accept".';
-  return `${table(rows)}${hint}`;
+  return `${formatTable(rows)}${hint}`;
 }

@@ -1,9 +1,15 @@
 import type { Command } from 'commander';
 import type { Db } from '../db/connect.ts';
-import { newIdempotencyKey, type SubscriptionId } from '../kernel/ids.ts';
-import type { Answer, Call } from '../subscription/command.ts';
-import { subscriptionId, telegramId } from './arguments.ts';
-import { type CommonOptions, type OpenBooks, type OpenedBooks, print, withBooks } from './frame.ts';
+import { generateIdempotencyKey, type SubscriptionId } from '../kernel/ids.ts';
+import type { Caller, CommandResult } from '../subscription/command.ts';
+import { parseSubscriptionId, parseTelegramId } from './arguments.ts';
+import {
+  type CommandDatabase,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 // What the commands on a customer share: the key, the call, and how the answer is printed.
 
@@ -15,26 +21,29 @@ export interface SubscriptionOption extends KeyOption {
   readonly subscription?: SubscriptionId;
 }
 
-export const call = (db: Db, options: KeyOption): Call => ({
+export const createCaller = (db: Db, options: KeyOption): Caller => ({
   db,
   actor: 'cli',
-  key: options.key ?? newIdempotencyKey(),
+  key: options.key ?? generateIdempotencyKey(),
 });
 
 /** What is printed with an answer: how things stand now, also when the answer is an earlier one. */
-export interface Also {
+export interface ExtraOutput {
   readonly json: object;
   readonly text: string;
 }
 
-const nothingMore = async (): Promise<Also> => ({ json: {}, text: '' });
+const noExtraOutput = async (): Promise<ExtraOutput> => ({ json: {}, text: '' });
 
 /** A command that changes the books and answers with one object. */
-export function changing<O extends KeyOption>(
-  open: OpenBooks,
+export function buildChangeCommand<O extends KeyOption>(
+  open: DatabaseOpener,
   build: Command,
-  act: (books: OpenedBooks, options: O, ...positional: string[]) => Promise<Answer>,
-  also: (books: OpenedBooks, answer: Answer) => Promise<Also> = nothingMore,
+  act: (database: CommandDatabase, options: O, ...positional: string[]) => Promise<CommandResult>,
+  readExtra: (
+    database: CommandDatabase,
+    answer: CommandResult,
+  ) => Promise<ExtraOutput> = noExtraOutput,
 ): Command {
   return build
     .option(
@@ -44,19 +53,23 @@ export function changing<O extends KeyOption>(
     .action(async (...received: unknown[]) => {
       const options = received.at(-2) as O;
       const positional = received.slice(0, -2) as string[];
-      await withBooks(open, options, async (books) => {
-        const answer = await act(books, options, ...positional);
-        const more = await also(books, answer);
-        print(options, { ...answer, ...more.json }, () => `${answerText(answer)}${more.text}`);
+      await withDatabase(open, options, async (database) => {
+        const answer = await act(database, options, ...positional);
+        const extra = await readExtra(database, answer);
+        printResult(
+          options,
+          { ...answer, ...extra.json },
+          () => `${formatAnswer(answer)}${extra.text}`,
+        );
       });
     });
 }
 
-const answerText = (answer: Answer): string =>
+const formatAnswer = (answer: CommandResult): string =>
   Object.entries(answer)
     .map(([name, value]) => `${name.padEnd(16)} ${value ?? '-'}`)
     .join('\n');
 
-export const tg = (text: string | undefined): bigint => telegramId(text ?? '');
-export const withSubscription = (build: Command): Command =>
-  build.option('--subscription <ID>', 'which one, if there are several', subscriptionId);
+export const requireTelegramId = (text: string | undefined): bigint => parseTelegramId(text ?? '');
+export const addSubscriptionOption = (build: Command): Command =>
+  build.option('--subscription <ID>', 'which one, if there are several', parseSubscriptionId);

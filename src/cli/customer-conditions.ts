@@ -1,14 +1,14 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { linksOf } from '../catalog/links.ts';
+import { readCustomerLinks } from '../catalog/links.ts';
 import type { Db } from '../db/connect.ts';
-import { type Instant, readInstant } from '../kernel/instant.ts';
-import type { Answer } from '../subscription/command.ts';
+import { type Instant, tryParseInstant } from '../kernel/instant.ts';
+import type { CommandResult } from '../subscription/command.ts';
 import type { EndCondition } from '../subscription/conditions.ts';
-import { currencyOf, subTokenOf } from '../subscription/portrait.ts';
-import { amount, given } from './arguments.ts';
-import type { Also } from './customer-call.ts';
-import type { OpenedBooks } from './frame.ts';
-import { linksText } from './links.ts';
+import { readCurrency, readSubToken } from '../subscription/portrait.ts';
+import { omitUndefined, parseAmountOption } from './arguments.ts';
+import type { ExtraOutput } from './customer-call.ts';
+import type { CommandDatabase } from './frame.ts';
+import { formatLinks } from './links.ts';
 
 // What the commands on rights share with the API: conditions that the customer saw, and the access
 // that a command gives.
@@ -21,49 +21,51 @@ export interface PriceOption {
   readonly ifPrice?: string;
 }
 
-function seenEnd(text: string): Instant | 'none' {
+function parseSeenEnd(text: string): Instant | 'none' {
   if (text === 'none') return text;
-  const read = readInstant(text);
-  if (read !== undefined) return read;
+  const parsed = tryParseInstant(text);
+  if (parsed !== undefined) return parsed;
   throw new InvalidArgumentError(
     `"${text}" is not a time; expected ISO 8601 with an offset, or none for a new subscription`,
   );
 }
 
-export const withEnd = (build: Command): Command =>
+export const addEndOption = (build: Command): Command =>
   build.option(
     '--if-expires-at <ISO>',
     'a condition: the end that the customer saw; none: no subscription. With another end nothing is done',
-    seenEnd,
+    parseSeenEnd,
   );
 
-export const withPrice = (build: Command): Command =>
+export const addPriceOption = (build: Command): Command =>
   build.option(
     '--if-price <AMOUNT>',
     'a condition: the price that the customer saw. At another price nothing is done',
   );
 
-export const endOf = ({ ifExpiresAt }: EndOption): EndCondition =>
-  given({ ifExpiresAt: ifExpiresAt === 'none' ? null : ifExpiresAt });
+export const toEndCondition = ({ ifExpiresAt }: EndOption): EndCondition =>
+  omitUndefined({ ifExpiresAt: ifExpiresAt === 'none' ? null : ifExpiresAt });
 
 /** @throws UsageFault `bad_amount`; Fault `no_customer` */
-export async function priceOf(
+export async function readSeenPrice(
   db: Db,
   telegramId: bigint,
   { ifPrice }: PriceOption,
 ): Promise<{ readonly quotedMinor?: bigint }> {
   if (ifPrice === undefined) return {};
-  return { quotedMinor: amount(ifPrice, await currencyOf(db, telegramId), '--if-price') };
+  return {
+    quotedMinor: parseAmountOption(ifPrice, await readCurrency(db, telegramId), '--if-price'),
+  };
 }
 
 /** The access to a subscription as it is now, also if the answer is an earlier one. */
-export async function accessNow(
-  { db }: Pick<OpenedBooks, 'db'>,
-  { telegram_id, subscription_id }: Answer,
-): Promise<Also> {
+export async function readCurrentAccess(
+  { db }: Pick<CommandDatabase, 'db'>,
+  { telegram_id, subscription_id }: CommandResult,
+): Promise<ExtraOutput> {
   const telegramId = BigInt(telegram_id as number);
-  const sub_token = await subTokenOf(db, telegramId);
-  const links = await linksOf(db, telegramId, BigInt(subscription_id as number));
-  const text = links.length === 0 ? '' : `\n\nlinks\n${linksText(links, false)}`;
+  const sub_token = await readSubToken(db, telegramId);
+  const links = await readCustomerLinks(db, telegramId, BigInt(subscription_id as number));
+  const text = links.length === 0 ? '' : `\n\nlinks\n${formatLinks(links, false)}`;
   return { json: { sub_token, links }, text: `\nsubscription URL /sub/${sub_token}${text}` };
 }

@@ -1,14 +1,19 @@
 import type { Command } from 'commander';
 import type { LedgerEntryId } from '../kernel/ids.ts';
-import { chargeback } from '../subscription/chargeback.ts';
-import type { Answer, Call } from '../subscription/command.ts';
+import { applyChargeback } from '../subscription/chargeback.ts';
+import type { Caller, CommandResult } from '../subscription/command.ts';
 import { movePayment } from '../subscription/move-payment.ts';
-import { currencyOf } from '../subscription/portrait.ts';
-import { previewOf } from '../subscription/preview.ts';
+import { readCurrency } from '../subscription/portrait.ts';
+import { runPreview } from '../subscription/preview.ts';
 import { waiveClaim } from '../subscription/waive-claim.ts';
-import { amount, given, rowId, telegramId } from './arguments.ts';
-import { call, changing, type KeyOption, tg } from './customer-call.ts';
-import { command, type OpenBooks, type OpenedBooks } from './frame.ts';
+import { omitUndefined, parseAmountOption, parseRowId, parseTelegramId } from './arguments.ts';
+import {
+  buildChangeCommand,
+  createCaller,
+  type KeyOption,
+  requireTelegramId,
+} from './customer-call.ts';
+import { buildCommand, type CommandDatabase, type DatabaseOpener } from './frame.ts';
 
 // `perennial customer …`: payments that are reversed, or that belong to another customer.
 
@@ -16,17 +21,17 @@ export interface PreviewOption extends KeyOption {
   readonly dryRun?: boolean;
 }
 
-export const withPreview = (build: Command): Command =>
+export const addDryRunOption = (build: Command): Command =>
   build.option('--dry-run', 'show the answer without a change');
 
 /** Runs a command, or with `--dry-run` only previews it. */
-export function runOrPreview<A extends Answer>(
-  { db }: Pick<OpenedBooks, 'db'>,
+export function runOrPreview<A extends CommandResult>(
+  { db }: Pick<CommandDatabase, 'db'>,
   options: PreviewOption,
-  act: (call: Call) => Promise<A>,
+  act: (caller: Caller) => Promise<A>,
 ): Promise<A> {
-  const asked = call(db, options);
-  return options.dryRun === true ? previewOf(asked, act) : act(asked);
+  const asked = createCaller(db, options);
+  return options.dryRun === true ? runPreview(asked, act) : act(asked);
 }
 
 interface ChargebackOptions extends PreviewOption {
@@ -35,17 +40,17 @@ interface ChargebackOptions extends PreviewOption {
   readonly dispute: string;
 }
 
-export function chargebackCommand(open: OpenBooks): Command {
-  const build = withPreview(
-    command('chargeback <TG>', 'reverse a payment that the provider took back'),
+export function buildChargebackCommand(open: DatabaseOpener): Command {
+  const build = addDryRunOption(
+    buildCommand('chargeback <TG>', 'reverse a payment that the provider took back'),
   )
     .requiredOption('--provider <P>', 'the provider that took the payment')
     .requiredOption('--ref <R>', 'the reference of the payment there')
     .requiredOption('--dispute <ID>', 'the id of the dispute there: entered once');
-  return changing<ChargebackOptions>(open, build, (books, options, id) =>
-    runOrPreview(books, options, (asked) =>
-      chargeback(asked, {
-        telegramId: tg(id),
+  return buildChangeCommand<ChargebackOptions>(open, build, (database, options, id) =>
+    runOrPreview(database, options, (caller) =>
+      applyChargeback(caller, {
+        telegramId: requireTelegramId(id),
         provider: options.provider,
         providerRef: options.ref,
         dispute: options.dispute,
@@ -63,24 +68,24 @@ interface MoveOptions extends PreviewOption {
   readonly claim?: boolean;
 }
 
-export function movePaymentCommand(open: OpenBooks): Command {
-  const build = withPreview(
-    command('move-payment', 'move a payment to the customer that it belongs to'),
+export function buildMovePaymentCommand(open: DatabaseOpener): Command {
+  const build = addDryRunOption(
+    buildCommand('move-payment', 'move a payment to the customer that it belongs to'),
   )
     .requiredOption('--provider <P>', 'the provider that took the payment')
     .requiredOption('--ref <R>', 'the reference of the payment there')
-    .requiredOption('--from <TG>', 'the customer that was credited', telegramId)
-    .requiredOption('--to <TG>', 'the customer that the payment belongs to', telegramId)
-    .option('--adjustment <ID>', 'the ledger entry that took the money back already', rowId)
+    .requiredOption('--from <TG>', 'the customer that was credited', parseTelegramId)
+    .requiredOption('--to <TG>', 'the customer that the payment belongs to', parseTelegramId)
+    .option('--adjustment <ID>', 'the ledger entry that took the money back already', parseRowId)
     .option('--claim', 'what the balance does not cover becomes a claim (default: refused)');
-  return changing<MoveOptions>(open, build, (books, options) =>
-    runOrPreview(books, options, (asked) =>
-      movePayment(asked, {
+  return buildChangeCommand<MoveOptions>(open, build, (database, options) =>
+    runOrPreview(database, options, (caller) =>
+      movePayment(caller, {
         provider: options.provider,
         providerRef: options.ref,
         from: options.from,
         to: options.to,
-        ...given({
+        ...omitUndefined({
           adjustmentId: options.adjustment as LedgerEntryId | undefined,
           withClaim: options.claim,
         }),
@@ -94,17 +99,18 @@ interface WaiverOptions extends PreviewOption {
   readonly reason: string;
 }
 
-export function waiveClaimCommand(open: OpenBooks): Command {
-  const build = withPreview(command('waive-claim <TG>', 'waive the claim of a customer'))
+export function buildWaiveClaimCommand(open: DatabaseOpener): Command {
+  const build = addDryRunOption(buildCommand('waive-claim <TG>', 'waive the claim of a customer'))
     .requiredOption('--reason <TEXT>', 'why; the timeline shows it')
     .option('--amount <AMOUNT>', 'only this part of the claim (default: the whole claim)');
-  return changing<WaiverOptions>(open, build, async (books, options, id) => {
-    const telegramId = tg(id);
+  return buildChangeCommand<WaiverOptions>(open, build, async (database, options, id) => {
+    const telegramId = requireTelegramId(id);
     const part = options.amount;
-    const currency = await currencyOf(books.db, telegramId);
-    const amountMinor = part === undefined ? undefined : amount(part, currency, '--amount');
-    return runOrPreview(books, options, (asked) =>
-      waiveClaim(asked, { telegramId, reason: options.reason, ...given({ amountMinor }) }),
+    const currency = await readCurrency(database.db, telegramId);
+    const amountMinor =
+      part === undefined ? undefined : parseAmountOption(part, currency, '--amount');
+    return runOrPreview(database, options, (caller) =>
+      waiveClaim(caller, { telegramId, reason: options.reason, ...omitUndefined({ amountMinor }) }),
     );
   });
 }

@@ -7,27 +7,27 @@ import { changePlan } from '../subscription/plan-change.ts';
 import { refund } from '../subscription/refunding.ts';
 import { reissue } from '../subscription/reissuing.ts';
 import { startTrial } from '../subscription/trial.ts';
-import { days, given, onOff, rowId } from './arguments.ts';
+import { omitUndefined, parseDays, parseOnOff, parseRowId } from './arguments.ts';
 import {
-  call,
-  changing,
+  addSubscriptionOption,
+  buildChangeCommand,
+  createCaller,
   type KeyOption,
+  requireTelegramId,
   type SubscriptionOption,
-  tg,
-  withSubscription,
 } from './customer-call.ts';
 import {
-  accessNow,
+  addEndOption,
+  addPriceOption,
   type EndOption,
-  endOf,
   type PriceOption,
-  priceOf,
-  withEnd,
-  withPrice,
+  readCurrentAccess,
+  readSeenPrice,
+  toEndCondition,
 } from './customer-conditions.ts';
-import { type PreviewOption, runOrPreview, withPreview } from './customer-reversals.ts';
-import { command, type OpenBooks, type OpenedBooks } from './frame.ts';
-import { type PaymentOptions, readPayment, withReference } from './payment-options.ts';
+import { addDryRunOption, type PreviewOption, runOrPreview } from './customer-reversals.ts';
+import { buildCommand, type CommandDatabase, type DatabaseOpener } from './frame.ts';
+import { addPaymentOptions, type PaymentOptions, readPayment } from './payment-options.ts';
 
 // `perennial customer …`: what a customer buys, gets, gives back and loses.
 
@@ -39,60 +39,65 @@ interface PurchaseOptions extends SubscriptionOption, PaymentOptions, EndOption,
   readonly autoRenew?: boolean;
 }
 
-export function purchaseCommand(open: OpenBooks): Command {
-  const build = withSubscription(command('purchase <TG>', 'buy a period from the balance'))
+export function buildPurchaseCommand(open: DatabaseOpener): Command {
+  const build = addSubscriptionOption(
+    buildCommand('purchase <TG>', 'buy a period from the balance'),
+  )
     .requiredOption('--plan <P>', 'which plan')
-    .requiredOption('--days <N>', 'how long', days)
+    .requiredOption('--days <N>', 'how long', parseDays)
     .option('--new', 'another subscription, whatever there is')
     .option(
       '--auto-renew <on|off>',
       'of a new or converted one; an extended one keeps its own (default: on)',
-      onOff,
+      parseOnOff,
     )
     .option('--pay <AMOUNT>', 'a payment that is credited in the same transaction');
-  const act = async ({ db }: OpenedBooks, options: PurchaseOptions, id?: string) => {
-    const telegramId = tg(id);
+  const act = async ({ db }: CommandDatabase, options: PurchaseOptions, id?: string) => {
+    const telegramId = requireTelegramId(id);
     const { pay } = options;
     const payment = pay === undefined ? {} : await readPayment(db, telegramId, pay, options);
-    return purchase(call(db, options), {
+    return purchase(createCaller(db, options), {
       telegramId,
       ...payment,
-      ...(await priceOf(db, telegramId, options)),
-      ...endOf(options),
+      ...(await readSeenPrice(db, telegramId, options)),
+      ...toEndCondition(options),
       plan: options.plan,
       periodDays: options.days,
-      ...given({
+      ...omitUndefined({
         subscriptionId: options.subscription,
         isNew: options.new,
         autoRenew: options.autoRenew,
       }),
     });
   };
-  const whole = withReference(withPrice(withEnd(build)));
-  return changing<PurchaseOptions>(open, whole, act, accessNow);
+  const withOptions = addPaymentOptions(addPriceOption(addEndOption(build)));
+  return buildChangeCommand<PurchaseOptions>(open, withOptions, act, readCurrentAccess);
 }
 
-export function trialCommand(open: OpenBooks): Command {
-  const build = command('trial <TG>', 'some days for nothing, once ever; for newcomers');
-  return changing<KeyOption>(
+export function buildTrialCommand(open: DatabaseOpener): Command {
+  const build = buildCommand('trial <TG>', 'some days for nothing, once ever; for newcomers');
+  return buildChangeCommand<KeyOption>(
     open,
     build,
-    ({ db }, options, id) => startTrial(call(db, options), { telegramId: tg(id) }),
-    accessNow,
+    ({ db }, options, id) =>
+      startTrial(createCaller(db, options), { telegramId: requireTelegramId(id) }),
+    readCurrentAccess,
   );
 }
 
-export function autoRenew(open: OpenBooks): Command {
-  const build = withSubscription(command('auto-renew <TG> <on|off>', "the customer's switch"));
-  return changing<SubscriptionOption & EndOption>(
+export function buildAutoRenewCommand(open: DatabaseOpener): Command {
+  const build = addSubscriptionOption(
+    buildCommand('auto-renew <TG> <on|off>', "the customer's switch"),
+  );
+  return buildChangeCommand<SubscriptionOption & EndOption>(
     open,
-    withEnd(build),
+    addEndOption(build),
     ({ db }, options, id, text = '') =>
-      setAutoRenew(call(db, options), {
-        telegramId: tg(id),
-        on: onOff(text),
-        ...endOf(options),
-        ...given({ subscriptionId: options.subscription }),
+      setAutoRenew(createCaller(db, options), {
+        telegramId: requireTelegramId(id),
+        on: parseOnOff(text),
+        ...toEndCondition(options),
+        ...omitUndefined({ subscriptionId: options.subscription }),
       }),
   );
 }
@@ -104,27 +109,30 @@ interface ChangeOptions extends SubscriptionOption, EndOption, PriceOption {
   readonly forfeit?: boolean;
 }
 
-export function changePlanCommand(open: OpenBooks): Command {
-  const build = withSubscription(
-    command('change-plan <TG>', 'another plan or period: at the next renewal, or now'),
+export function buildChangePlanCommand(open: DatabaseOpener): Command {
+  const build = addSubscriptionOption(
+    buildCommand('change-plan <TG>', 'another plan or period: at the next renewal, or now'),
   )
     .requiredOption('--plan <P>', 'which plan')
-    .requiredOption('--days <N>', 'how long its periods are', days)
+    .requiredOption('--days <N>', 'how long its periods are', parseDays)
     .option(
       '--immediately',
       'now: unused time is credited, a new period starts (default: at the next renewal)',
     )
     .option('--forfeit', 'with --immediately: give up time that was a gift or imported');
-  return changing<ChangeOptions>(open, withPrice(withEnd(build)), async ({ db }, options, id) =>
-    changePlan(call(db, options), {
-      telegramId: tg(id),
-      ...(await priceOf(db, tg(id), options)),
-      ...endOf(options),
-      plan: options.plan,
-      periodDays: options.days,
-      when: options.immediately === true ? 'now' : 'next',
-      ...given({ subscriptionId: options.subscription, forfeit: options.forfeit }),
-    }),
+  return buildChangeCommand<ChangeOptions>(
+    open,
+    addPriceOption(addEndOption(build)),
+    async ({ db }, options, id) =>
+      changePlan(createCaller(db, options), {
+        telegramId: requireTelegramId(id),
+        ...(await readSeenPrice(db, requireTelegramId(id), options)),
+        ...toEndCondition(options),
+        plan: options.plan,
+        periodDays: options.days,
+        when: options.immediately === true ? 'now' : 'next',
+        ...omitUndefined({ subscriptionId: options.subscription, forfeit: options.forfeit }),
+      }),
   );
 }
 
@@ -135,22 +143,22 @@ interface RefundOptions extends PreviewOption, EndOption {
   readonly payout?: boolean;
 }
 
-export function refundCommand(open: OpenBooks): Command {
-  const build = withPreview(
-    command('refund <TG>', 'refund a period to the balance, or take a grant back'),
+export function buildRefundCommand(open: DatabaseOpener): Command {
+  const build = addDryRunOption(
+    buildCommand('refund <TG>', 'refund a period to the balance, or take a grant back'),
   )
-    .requiredOption('--period <ID>', 'which one; "customer show" lists them', rowId)
+    .requiredOption('--period <ID>', 'which one; "customer show" lists them', parseRowId)
     .option('--unused', 'only the part that is not used yet (default: whole)')
     .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again')
     .option('--payout', 'the money leaves the balance at once, to be paid out');
-  return changing<RefundOptions>(open, withEnd(build), (books, options, id) =>
-    runOrPreview(books, options, (asked) =>
-      refund(asked, {
-        telegramId: tg(id),
+  return buildChangeCommand<RefundOptions>(open, addEndOption(build), (database, options, id) =>
+    runOrPreview(database, options, (caller) =>
+      refund(caller, {
+        telegramId: requireTelegramId(id),
         periodId: options.period as PeriodId,
         part: options.unused === true ? 'unused' : 'whole',
-        ...endOf(options),
-        ...given({ keepAutoRenew: options.keepAutoRenew, payout: options.payout }),
+        ...toEndCondition(options),
+        ...omitUndefined({ keepAutoRenew: options.keepAutoRenew, payout: options.payout }),
       }),
     ),
   );
@@ -161,16 +169,16 @@ interface GrantOptions extends SubscriptionOption, EndOption {
   readonly plan?: string;
 }
 
-export function grantCommand(open: OpenBooks): Command {
-  const build = withSubscription(command('grant <TG>', 'a period that costs nothing'))
-    .requiredOption('--days <N>', 'how long', days)
+export function buildGrantCommand(open: DatabaseOpener): Command {
+  const build = addSubscriptionOption(buildCommand('grant <TG>', 'a period that costs nothing'))
+    .requiredOption('--days <N>', 'how long', parseDays)
     .option('--plan <P>', 'a new subscription to this plan, instead of extending one');
-  return changing<GrantOptions>(open, withEnd(build), ({ db }, options, id) =>
-    grant(call(db, options), {
-      telegramId: tg(id),
+  return buildChangeCommand<GrantOptions>(open, addEndOption(build), ({ db }, options, id) =>
+    grant(createCaller(db, options), {
+      telegramId: requireTelegramId(id),
       days: options.days,
-      ...endOf(options),
-      ...given({ subscriptionId: options.subscription, newPlan: options.plan }),
+      ...toEndCondition(options),
+      ...omitUndefined({ subscriptionId: options.subscription, newPlan: options.plan }),
     }),
   );
 }
@@ -180,38 +188,38 @@ interface RevokeOptions extends SubscriptionOption, EndOption {
   readonly refund?: string;
 }
 
-export function revokeCommand(open: OpenBooks): Command {
-  const build = withSubscription(
-    command('revoke <TG>', 'end the access now; moves no money unless asked'),
+export function buildRevokeCommand(open: DatabaseOpener): Command {
+  const build = addSubscriptionOption(
+    buildCommand('revoke <TG>', 'end the access now; moves no money unless asked'),
   )
     .option('--reason <TEXT>', 'why; it stands in the timeline', 'by the operator')
     .option('--refund <whole|unused>', 'give back the periods that are not over');
-  return changing<RevokeOptions>(open, withEnd(build), ({ db }, options, id) => {
+  return buildChangeCommand<RevokeOptions>(open, addEndOption(build), ({ db }, options, id) => {
     const part = options.refund;
     if (part !== undefined && part !== 'whole' && part !== 'unused') {
       throw new UsageFault('bad_refund', `--refund: "${part}" is neither whole nor unused`);
     }
-    return revoke(call(db, options), {
-      telegramId: tg(id),
+    return revoke(createCaller(db, options), {
+      telegramId: requireTelegramId(id),
       reason: options.reason,
-      ...endOf(options),
-      ...given({ subscriptionId: options.subscription, refund: part }),
+      ...toEndCondition(options),
+      ...omitUndefined({ subscriptionId: options.subscription, refund: part }),
     });
   });
 }
 
-export function reissueCommand(open: OpenBooks): Command {
-  const build = withSubscription(
-    command('reissue <TG>', 'a new credential; the old one is taken off every node'),
+export function buildReissueCommand(open: DatabaseOpener): Command {
+  const build = addSubscriptionOption(
+    buildCommand('reissue <TG>', 'a new credential; the old one is taken off every node'),
   );
-  return changing<SubscriptionOption>(
+  return buildChangeCommand<SubscriptionOption>(
     open,
     build,
     ({ db }, options, id) =>
-      reissue(call(db, options), {
-        telegramId: tg(id),
-        ...given({ subscriptionId: options.subscription }),
+      reissue(createCaller(db, options), {
+        telegramId: requireTelegramId(id),
+        ...omitUndefined({ subscriptionId: options.subscription }),
       }),
-    accessNow,
+    readCurrentAccess,
   );
 }

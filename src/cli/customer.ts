@@ -1,52 +1,75 @@
 import { Command } from 'commander';
-import { nodesOf } from '../catalog/customer-nodes.ts';
-import { linksOf } from '../catalog/links.ts';
-import { adjust, topUp } from '../subscription/balance.ts';
+import { readCustomerNodes } from '../catalog/customer-nodes.ts';
+import { readCustomerLinks } from '../catalog/links.ts';
+import { adjustBalance, topUp } from '../subscription/balance.ts';
 import { createCustomer, setCustomer } from '../subscription/customers.ts';
-import { currencyOf, portraitOf } from '../subscription/portrait.ts';
-import { amount, currencyCode, given, localeCode, onOff, timeZone, whole } from './arguments.ts';
-import { call, changing, type KeyOption, tg } from './customer-call.ts';
-import { chargebackCommand, movePaymentCommand, waiveClaimCommand } from './customer-reversals.ts';
+import { readCurrency, readCustomerView } from '../subscription/portrait.ts';
 import {
-  autoRenew,
-  changePlanCommand,
-  grantCommand,
-  purchaseCommand,
-  refundCommand,
-  reissueCommand,
-  revokeCommand,
-  trialCommand,
+  createWholeParser,
+  currencyCode,
+  localeCode,
+  omitUndefined,
+  parseAmountOption,
+  parseOnOff,
+  timeZone,
+} from './arguments.ts';
+import {
+  buildChangeCommand,
+  createCaller,
+  type KeyOption,
+  requireTelegramId,
+} from './customer-call.ts';
+import {
+  buildChargebackCommand,
+  buildMovePaymentCommand,
+  buildWaiveClaimCommand,
+} from './customer-reversals.ts';
+import {
+  buildAutoRenewCommand,
+  buildChangePlanCommand,
+  buildGrantCommand,
+  buildPurchaseCommand,
+  buildRefundCommand,
+  buildReissueCommand,
+  buildRevokeCommand,
+  buildTrialCommand,
 } from './customer-rights.ts';
-import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
-import { linksText } from './links.ts';
-import { type PaymentOptions, readPayment, withReference } from './payment-options.ts';
-import { customerNodesText, portraitText } from './portrait-text.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from './frame.ts';
+import { formatLinks } from './links.ts';
+import { addPaymentOptions, type PaymentOptions, readPayment } from './payment-options.ts';
+import { formatCustomerNodes, formatCustomerView } from './portrait-text.ts';
 
 // `perennial customer …`: each calls one function of subscription/. A customer is named by the
 // Telegram id, money is in major units.
 
-export function customerCommand(open: OpenBooks): Command {
+export function buildCustomerCommand(open: DatabaseOpener): Command {
   return new Command('customer')
     .description('customers: their money, subscriptions and rights')
-    .addCommand(create(open))
-    .addCommand(set(open))
-    .addCommand(show(open))
-    .addCommand(topUpCommand(open))
-    .addCommand(purchaseCommand(open))
-    .addCommand(trialCommand(open))
-    .addCommand(autoRenew(open))
-    .addCommand(changePlanCommand(open))
-    .addCommand(refundCommand(open))
-    .addCommand(chargebackCommand(open))
-    .addCommand(movePaymentCommand(open))
-    .addCommand(waiveClaimCommand(open))
-    .addCommand(adjustCommand(open))
-    .addCommand(grantCommand(open))
-    .addCommand(revokeCommand(open))
-    .addCommand(reissueCommand(open));
+    .addCommand(buildCreateCommand(open))
+    .addCommand(buildSetCommand(open))
+    .addCommand(buildShowCommand(open))
+    .addCommand(buildTopUpCommand(open))
+    .addCommand(buildPurchaseCommand(open))
+    .addCommand(buildTrialCommand(open))
+    .addCommand(buildAutoRenewCommand(open))
+    .addCommand(buildChangePlanCommand(open))
+    .addCommand(buildRefundCommand(open))
+    .addCommand(buildChargebackCommand(open))
+    .addCommand(buildMovePaymentCommand(open))
+    .addCommand(buildWaiveClaimCommand(open))
+    .addCommand(buildAdjustCommand(open))
+    .addCommand(buildGrantCommand(open))
+    .addCommand(buildRevokeCommand(open))
+    .addCommand(buildReissueCommand(open));
 }
 
-interface Particulars extends KeyOption {
+interface ProfileOptions extends KeyOption {
   readonly locale?: string;
   readonly timeZone?: string;
   readonly currency?: string;
@@ -56,16 +79,20 @@ interface Particulars extends KeyOption {
   readonly reachable?: boolean;
 }
 
-const withParticulars = (build: Command): Command =>
+const addProfileOptions = (build: Command): Command =>
   build
     .option('--locale <CODE>', 'language, as en or ru', localeCode)
     .option('--time-zone <ZONE>', 'IANA zone, as Europe/Moscow', timeZone)
     .option('--currency <CODE>', 'as RUB', currencyCode)
-    .option('--vip <on|off>', 'pays the VIP price', onOff)
-    .option('--discount <PERCENT>', "personal discount; doesn't add to the VIP's", whole(0, 100));
+    .option('--vip <on|off>', 'pays the VIP price', parseOnOff)
+    .option(
+      '--discount <PERCENT>',
+      "personal discount; doesn't add to the VIP's",
+      createWholeParser(0, 100),
+    );
 
-const particulars = (options: Particulars) =>
-  given({
+const toProfile = (options: ProfileOptions) =>
+  omitUndefined({
     locale: options.locale,
     timeZone: options.timeZone,
     currency: options.currency,
@@ -74,26 +101,28 @@ const particulars = (options: Particulars) =>
     reachable: options.reachable,
   });
 
-function create(open: OpenBooks): Command {
-  const build = withParticulars(command('create <TG>', 'add a customer without money or rights'));
-  return changing<Particulars>(open, build, ({ db, config }, options, id) =>
-    createCustomer(call(db, options), {
-      ...particulars(options),
+function buildCreateCommand(open: DatabaseOpener): Command {
+  const build = addProfileOptions(
+    buildCommand('create <TG>', 'add a customer without money or rights'),
+  );
+  return buildChangeCommand<ProfileOptions>(open, build, ({ db, config }, options, id) =>
+    createCustomer(createCaller(db, options), {
+      ...toProfile(options),
       currency: options.currency ?? config.file.currency,
-      telegramId: tg(id),
+      telegramId: requireTelegramId(id),
     }),
   );
 }
 
-function set(open: OpenBooks): Command {
-  const build = withParticulars(command('set <TG>', 'change who a customer is'))
-    .option('--reachable <on|off>', 'whether messages get through', onOff)
+function buildSetCommand(open: DatabaseOpener): Command {
+  const build = addProfileOptions(buildCommand('set <TG>', 'change who a customer is'))
+    .option('--reachable <on|off>', 'whether messages get through', parseOnOff)
     .option('--new-sub-token', 'a new secret for the subscription URL; the old one ends');
-  return changing<Particulars>(open, build, ({ db }, options, id) =>
-    setCustomer(call(db, options), {
-      ...particulars(options),
-      ...given({ newSubToken: options.newSubToken }),
-      telegramId: tg(id),
+  return buildChangeCommand<ProfileOptions>(open, build, ({ db }, options, id) =>
+    setCustomer(createCaller(db, options), {
+      ...toProfile(options),
+      ...omitUndefined({ newSubToken: options.newSubToken }),
+      telegramId: requireTelegramId(id),
     }),
   );
 }
@@ -103,56 +132,66 @@ interface ShowOptions extends CommonOptions {
   readonly qr?: boolean;
 }
 
-function show(open: OpenBooks): Command {
-  return command('show <TG>', 'all that the books say of a customer')
+function buildShowCommand(open: DatabaseOpener): Command {
+  return buildCommand('show <TG>', 'all that the books say of a customer')
     .option(
       '--rows <N>',
       'how many of the latest ledger entries, notices, events',
-      whole(0, 10_000),
+      createWholeParser(0, 10_000),
       10,
     )
     .option('--qr', 'each link also as a code to scan')
     .action((id: string, options: ShowOptions) =>
-      withBooks(open, options, async ({ db }) => {
-        const portrait = await portraitOf(db, tg(id), options.rows);
-        const links = await linksOf(db, tg(id));
-        const nodes = await nodesOf(db, tg(id));
-        const shown = () =>
+      withDatabase(open, options, async ({ db }) => {
+        const view = await readCustomerView(db, requireTelegramId(id), options.rows);
+        const links = await readCustomerLinks(db, requireTelegramId(id));
+        const nodes = await readCustomerNodes(db, requireTelegramId(id));
+        const formatView = () =>
           [
-            portraitText(portrait),
-            ...(links.length === 0 ? [] : [`links\n${linksText(links, options.qr === true)}`]),
-            ...customerNodesText(nodes),
+            formatCustomerView(view),
+            ...(links.length === 0 ? [] : [`links\n${formatLinks(links, options.qr === true)}`]),
+            ...formatCustomerNodes(nodes),
           ].join('\n\n');
-        print(options, { ...portrait, links, nodes }, shown);
+        printResult(options, { ...view, links, nodes }, formatView);
       }),
     );
 }
 
-function topUpCommand(open: OpenBooks): Command {
-  const build = command('top-up <TG> <AMOUNT>', 'credit a balance; wakes auto-renewal');
-  return changing<KeyOption & PaymentOptions>(
+function buildTopUpCommand(open: DatabaseOpener): Command {
+  const build = buildCommand('top-up <TG> <AMOUNT>', 'credit a balance; wakes auto-renewal');
+  return buildChangeCommand<KeyOption & PaymentOptions>(
     open,
-    withReference(build),
+    addPaymentOptions(build),
     async ({ db }, options, id, text = '') => {
-      const telegramId = tg(id);
-      const { payment, ...more } = await readPayment(db, telegramId, text, options, 'AMOUNT');
-      return topUp(call(db, options), { telegramId, ...payment, ...more });
+      const telegramId = requireTelegramId(id);
+      const { payment, ...confirmation } = await readPayment(
+        db,
+        telegramId,
+        text,
+        options,
+        'AMOUNT',
+      );
+      return topUp(createCaller(db, options), { telegramId, ...payment, ...confirmation });
     },
   );
 }
 
-function adjustCommand(open: OpenBooks): Command {
-  const build = command(
+function buildAdjustCommand(open: DatabaseOpener): Command {
+  const build = buildCommand(
     'adjust <TG> <AMOUNT>',
     'correct a balance by hand; -- before a negative amount',
   ).requiredOption('--reason <TEXT>', 'why; it stands in the timeline');
-  return changing<KeyOption & { reason: string }>(
+  return buildChangeCommand<KeyOption & { reason: string }>(
     open,
     build,
     async ({ db }, options, id, text = '') => {
-      const telegramId = tg(id);
-      const amountMinor = amount(text, await currencyOf(db, telegramId), 'AMOUNT');
-      return adjust(call(db, options), { telegramId, amountMinor, reason: options.reason });
+      const telegramId = requireTelegramId(id);
+      const amountMinor = parseAmountOption(text, await readCurrency(db, telegramId), 'AMOUNT');
+      return adjustBalance(createCaller(db, options), {
+        telegramId,
+        amountMinor,
+        reason: options.reason,
+      });
     },
   );
 }

@@ -1,40 +1,46 @@
 import type { Command } from 'commander';
-import { exportBook } from '../transfer/export.ts';
+import { exportCustomers } from '../transfer/export.ts';
 import { writeTarget } from '../transfer/files.ts';
-import { formatOf } from '../transfer/records.ts';
-import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+import { detectFormat } from '../transfer/records.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 import { ProgressLine } from './progress.ts';
-import { Interrupted } from './signals.ts';
+import { InterruptedFault } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly format?: string;
 }
 
 /** `perennial export FILE`: the books as a file that `import` reads. */
-export function exportCommand(open: OpenBooks): Command {
-  return command('export <FILE>', 'write customers and subscriptions as import reads them')
+export function buildExportCommand(open: DatabaseOpener): Command {
+  return buildCommand('export <FILE>', 'write customers and subscriptions as import reads them')
     .option('--format <FORMAT>', 'csv or jsonl (default: by the ending of FILE)')
     .addHelpText('after', '\nFILE may be - for stdout. What is in it: docs/import.md')
     .action(async (file: string, options: Options) => {
       const toStdout = file === '-';
-      const format = formatOf(file, options.format ?? (toStdout ? 'csv' : undefined));
-      const lines = await withBooks(open, options, async ({ url }, signal) => {
+      const format = detectFormat(file, options.format ?? (toStdout ? 'csv' : undefined));
+      const lines = await withDatabase(open, options, async ({ url }, signal) => {
         const progress = new ProgressLine();
         let written = 0;
         const onRows = (rows: number) => {
           written = rows;
           progress.show(() => `writing: ${rows} lines`);
         };
-        await writeTarget(file, exportBook({ url, format, onRows }), signal)
+        await writeTarget(file, exportCustomers({ url, format, onRows }), signal)
           .catch((error: unknown) => {
             if (!signal.aborted) throw error;
-            const left = toStdout ? 'the output is incomplete' : `${file} was not written`;
-            throw new Interrupted(signal, `${left}, and the database was not changed`, error);
+            const state = toStdout ? 'the output is incomplete' : `${file} was not written`;
+            throw new InterruptedFault(signal, `${state}, and the database was not changed`, error);
           })
           .finally(() => progress.end());
         return written;
       });
       if (toStdout) return;
-      print(options, { file, lines }, () => `wrote ${lines} lines to ${file}`);
+      printResult(options, { file, lines }, () => `wrote ${lines} lines to ${file}`);
     });
 }

@@ -5,10 +5,10 @@ import type { Db } from '../db/connect.ts';
 import { terminalJson, terminalText } from '../kernel/foreign-text.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { watchAfterBoot } from '../workers/clock-boot.ts';
-import { noteTime } from '../workers/time-repair.ts';
-import { checked, onOff, telegramId, time } from './arguments.ts';
+import { updateHighMark } from '../workers/time-repair.ts';
+import { checked, parseOnOff, parseTelegramId, time } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
-import { Interrupted, untilSignal } from './signals.ts';
+import { InterruptedFault, runUntilSignal } from './signals.ts';
 
 // What all commands share: the three options, opening the books and closing them, and printing
 // either words for a person or JSON for a program.
@@ -22,19 +22,19 @@ export interface CommonOptions {
 
 /** Arguments that have one meaning in every command. */
 const readers: Readonly<Record<string, (text: string) => unknown>> = {
-  '<TG>': telegramId,
-  '<on|off>': onOff,
+  '<TG>': parseTelegramId,
+  '<on|off>': parseOnOff,
 };
 
 /** A command with the common options. */
-export function command(nameAndArguments: string, description: string): Command {
+export function buildCommand(nameAndArguments: string, description: string): Command {
   const [name, ...positional] = nameAndArguments.split(' ');
-  const built = new Command(name);
+  const result = new Command(name);
   for (const argument of positional) {
     const read = readers[argument];
-    built.argument(argument, '', ...(read === undefined ? [] : [checked(read)]));
+    result.argument(argument, '', ...(read === undefined ? [] : [checked(read)]));
   }
-  return built
+  return result
     .description(description)
     .option(
       '--config <FILE>',
@@ -45,7 +45,7 @@ export function command(nameAndArguments: string, description: string): Command 
 }
 
 /** Open books, and where they are. */
-export interface OpenedBooks {
+export interface CommandDatabase {
   readonly config: Config;
   readonly db: Db;
   readonly url: string;
@@ -56,60 +56,60 @@ export interface OpenedBooks {
 }
 
 /** How books are opened; set once by `main.ts`, so that commands don't know of servers. */
-export type OpenBooks = (config: Config) => Promise<OpenedBooks>;
+export type DatabaseOpener = (config: Config) => Promise<CommandDatabase>;
 
 /**
  * Opens the books, sets the clock if `--now` was given, does the work, and closes them again.
  * SIGINT and SIGTERM end it. @throws Interrupted that states what was changed
  */
-export function withBooks<T>(
-  open: OpenBooks,
+export function withDatabase<T>(
+  open: DatabaseOpener,
   options: CommonOptions,
-  work: (books: OpenedBooks, signal: AbortSignal) => Promise<T>,
+  work: (database: CommandDatabase, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  return untilSignal((signal) =>
-    withOpenBooks(open, options, async (books) => {
-      await watchAfterBoot(books.db);
-      if (signal.aborted) throw new Interrupted(signal, 'nothing was changed');
-      return work(books, signal);
+  return runUntilSignal((signal) =>
+    withOpenDatabase(open, options, async (database) => {
+      await watchAfterBoot(database.db);
+      if (signal.aborted) throw new InterruptedFault(signal, 'nothing was changed');
+      return work(database, signal);
     }),
   );
 }
 
 /** The same for a service, which ends by a signal as a success. */
-export async function withOpenBooks<T>(
-  open: OpenBooks,
+export async function withOpenDatabase<T>(
+  open: DatabaseOpener,
   options: CommonOptions,
-  work: (books: OpenedBooks) => Promise<T>,
+  work: (database: CommandDatabase) => Promise<T>,
 ): Promise<T> {
   const config = readConfiguration(options);
   const { now } = options;
-  const books = await open(config);
+  const database = await open(config);
   try {
-    if (now !== undefined) await setClock(books.db, now);
-    await noteTime(books.db);
-    return await work(books);
+    if (now !== undefined) await setClock(database.db, now);
+    await updateHighMark(database.db);
+    return await work(database);
   } finally {
-    await books.close();
+    await database.close();
   }
 }
 
 /** JSON for programs: an id is a number while it is safe as one, else a string. */
-export function jsonText(value: unknown): string {
-  const whole = (_: string, inner: unknown) => {
+export function formatJson(value: unknown): string {
+  const replaceBigint = (_: string, inner: unknown) => {
     if (typeof inner !== 'bigint') return inner;
     return inner <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(inner) : inner.toString();
   };
-  return terminalJson(JSON.stringify(value, whole, 2));
+  return terminalJson(JSON.stringify(value, replaceBigint, 2));
 }
 
 /** Prints one or the other. */
-export function print(options: CommonOptions, json: unknown, text: () => string): void {
-  process.stdout.write(`${options.json ? jsonText(json) : terminalText(text())}\n`);
+export function printResult(options: CommonOptions, json: unknown, text: () => string): void {
+  process.stdout.write(`${options.json ? formatJson(json) : terminalText(text())}\n`);
 }
 
 /** Columns lined up; numbers to the right. */
-export function table(
+export function formatTable(
   rows: readonly (readonly string[])[],
   rightAligned: readonly number[] = [],
 ): string {

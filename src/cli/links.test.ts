@@ -1,8 +1,8 @@
 import { encode } from 'uqr';
 import { expect, test } from 'vitest';
-import { linksText } from './links.ts';
+import { formatLinks } from './links.ts';
 
-const of = (link: string) => ({ subscription_id: 1, node: 'nl-1', link, error: null });
+const createLink = (link: string) => ({ subscription_id: 1, node: 'nl-1', link, error: null });
 const vless = (bytes: number) => `vless://${'a'.repeat(bytes - 'vless://'.length)}`;
 
 /** Each character is two modules, one above the other; what is not drawn is dark. */
@@ -62,7 +62,7 @@ function readCode(modules: readonly (readonly boolean[])[]): string {
 
 test('a scanner reads the link from what is drawn', () => {
   const link = 'vless://u@h.example:443?type=tcp';
-  const drawing = linksText([of(link)], true)
+  const drawing = formatLinks([createLink(link)], true)
     .split('\n')
     .slice(1);
   const inside = modulesOf(drawing)
@@ -78,7 +78,7 @@ test.each([
   [2_953, 'as long as a code can hold'],
 ])('a link of %i bytes is drawn as its code, module by module (%s)', (bytes) => {
   const link = vless(bytes);
-  const [line, ...drawing] = linksText([of(link)], true).split('\n');
+  const [line, ...drawing] = formatLinks([createLink(link)], true).split('\n');
   expect(line).toBe(`nl-1: ${link}`);
   const { size, data } = encode(link);
   const modules = modulesOf(drawing);
@@ -94,7 +94,7 @@ test.each([
 
 test('a link that no code can hold is printed and said to be so, the others have theirs', () => {
   const [long, short] = [vless(2_954), vless(60)];
-  const lines = linksText([of(long), of(short)], true).split('\n');
+  const lines = formatLinks([createLink(long), createLink(short)], true).split('\n');
   expect(lines.slice(0, 3)).toEqual([
     `nl-1: ${long}`,
     '(2954 bytes: too long for a code, which holds up to 2953)',
@@ -105,5 +105,5 @@ test('a link that no code can hold is printed and said to be so, the others have
 
 test('a link that can not be made is told, without a code', () => {
   const broken = { subscription_id: 1, node: 'nl-1', link: null, error: 'link.pbk is missing' };
-  expect(linksText([broken], true)).toBe('nl-1: link.pbk is missing');
+  expect(formatLinks([broken], true)).toBe('nl-1: link.pbk is missing');
 });

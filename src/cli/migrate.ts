@@ -1,57 +1,57 @@
 import type { Command } from 'commander';
 import { setClock } from '../db/clock.ts';
-import { openBooks, openPool } from '../db/connect.ts';
+import { openDatabase, openPool } from '../db/connect.ts';
 import { type MigrationProgress, migrate } from '../db/migrate.ts';
 import { readConfiguration } from './configuration.ts';
-import { type CommonOptions, command, print } from './frame.ts';
-import { findDatabase } from './open-books.ts';
-import { Interrupted, untilSignal } from './signals.ts';
+import { buildCommand, type CommonOptions, printResult } from './frame.ts';
+import { startDatabase } from './open-books.ts';
+import { InterruptedFault, runUntilSignal } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly test?: boolean;
 }
 
 /** `perennial migrate`: brings the schema forward. Safe to run again, and from several places. */
-export function migrateCommand(): Command {
-  return command('migrate', 'create or bring forward the schema of the database')
+export function buildMigrateCommand(): Command {
+  return buildCommand('migrate', 'create or bring forward the schema of the database')
     .option('--test', 'mark a new database as a test: its clock can be set with --now')
-    .action((options: Options) => untilSignal((signal) => run(options, signal)));
+    .action((options: Options) => runUntilSignal((signal) => runMigrate(options, signal)));
 }
 
-async function run(options: Options, signal: AbortSignal): Promise<void> {
+async function runMigrate(options: Options, signal: AbortSignal): Promise<void> {
   const config = readConfiguration(options);
   const { now } = options;
-  const place = await findDatabase(config, 'command', true);
+  const database = await startDatabase(config, 'command', true);
   try {
-    const done = await migrate(place.url, {
+    const result = await migrate(database.url, {
       test: options.test ?? false,
       setsClock: now !== undefined,
-      onProgress: untilAborted(signal),
+      onProgress: createProgressHandler(signal),
     });
     if (now !== undefined) {
-      const db = openBooks(openPool(place.url));
+      const db = openDatabase(openPool(database.url));
       await setClock(db, now).finally(() => db.destroy());
     }
-    print(options, done, () =>
-      done.applied.length === 0
-        ? `nothing to do: the schema is at ${done.to}`
-        : `schema ${done.from} -> ${done.to}: ${done.applied.join(', ')}`,
+    printResult(options, result, () =>
+      result.applied.length === 0
+        ? `nothing to do: the schema is at ${result.to}`
+        : `schema ${result.from} -> ${result.to}: ${result.applied.join(', ')}`,
     );
   } finally {
-    await place.close();
+    await database.close();
   }
 }
 
 /** Shows the progress, and ends between two migrations. */
-function untilAborted(signal: AbortSignal): (progress: MigrationProgress) => void {
-  let reached = 'the schema was not changed';
+function createProgressHandler(signal: AbortSignal): (progress: MigrationProgress) => void {
+  let state = 'the schema was not changed';
   return (progress) => {
     showProgress(progress);
     if (progress.is === 'applied') {
       if (progress.version === progress.of) return;
-      reached = `the schema is at ${progress.version} of ${progress.of}; run "perennial migrate" again`;
+      state = `the schema is at ${progress.version} of ${progress.of}; run "perennial migrate" again`;
     }
-    if (signal.aborted) throw new Interrupted(signal, reached);
+    if (signal.aborted) throw new InterruptedFault(signal, state);
   };
 }
 

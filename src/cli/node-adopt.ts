@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
-import { namedNodes } from '../catalog/nodes.ts';
+import { listNamedNodes } from '../catalog/nodes.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { type Adopted, adopt } from '../workers/reconcile-xray-state/adopting.ts';
+import { type AdoptionResult, adopt } from '../workers/reconcile-xray-state/adopting.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 import {
+  buildCommand,
+  type CommandDatabase,
   type CommonOptions,
-  command,
-  type OpenBooks,
-  type OpenedBooks,
-  print,
-  withBooks,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
 } from './frame.ts';
 import { ProgressLine } from './progress.ts';
-import { heedSignals } from './signals.ts';
+import { watchSignals } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly all?: boolean;
@@ -20,8 +20,8 @@ interface Options extends CommonOptions {
 }
 
 /** `perennial node adopt ID NAME…`: names of somebody else's that carry a UUID of ours become ours. */
-export function adoptCommand(open: OpenBooks): Command {
-  return command(
+export function buildNodeAdoptCommand(open: DatabaseOpener): Command {
+  return buildCommand(
     'adopt <ID> [NAME...]',
     "take over somebody else's names that carry the UUID of a customer",
   )
@@ -29,37 +29,47 @@ export function adoptCommand(open: OpenBooks): Command {
     .option('--dry-run', 'tell which would be taken over; change nothing')
     .addHelpText('after', '\n"perennial node reconcile ID --dry-run" tells them as conflicts.')
     .action((id: string, names: string[], options: Options) =>
-      withBooks(open, options, async (books) => {
+      withDatabase(open, options, async (database) => {
         if ((options.all === true) === names.length > 0) {
           throw new UsageFault('no_names', 'node adopt: either names are meant, or --all');
         }
-        await namedNodes(books.db, id);
-        const adopted = await adoptNow(books, id, names, options);
-        print(options, json(id, adopted, options), () => text(id, adopted, options));
+        await listNamedNodes(database.db, id);
+        const adopted = await runAdopt(database, id, names, options);
+        printResult(options, toAdoptedJson(id, adopted, options), () =>
+          formatAdopted(id, adopted, options),
+        );
       }),
     );
 }
 
-async function adoptNow(
-  { db, url }: OpenedBooks,
+async function runAdopt(
+  { db, url }: CommandDatabase,
   node: string,
   names: readonly string[],
   { all, dryRun }: Options,
-): Promise<Adopted> {
-  const ending = heedSignals();
-  const line = new ProgressLine();
-  const onUsers = (users: number) => line.show(() => `${node}: ${users} users read`);
-  const meant = { names: all === true ? undefined : names, dryRun: dryRun ?? false };
+): Promise<AdoptionResult> {
+  const shutdown = watchSignals();
+  const progress = new ProgressLine();
+  const onUsers = (users: number) => progress.show(() => `${node}: ${users} users read`);
+  const selection = { names: all === true ? undefined : names, dryRun: dryRun ?? false };
   try {
-    const adoption = { db, url, node, ...meant, actor: 'cli', signal: ending.signal, onUsers };
+    const adoption = {
+      db,
+      url,
+      node,
+      ...selection,
+      actor: 'cli',
+      signal: shutdown.signal,
+      onUsers,
+    };
     return await adopt(adoption, connectNode);
   } finally {
-    line.end();
-    ending.forget();
+    progress.end();
+    shutdown.stop();
   }
 }
 
-function json(node: string, { count, sample, left }: Adopted, { dryRun }: Options) {
+function toAdoptedJson(node: string, { count, sample, left }: AdoptionResult, { dryRun }: Options) {
   return {
     node,
     dry_run: dryRun ?? false,
@@ -73,14 +83,18 @@ function json(node: string, { count, sample, left }: Adopted, { dryRun }: Option
   };
 }
 
-function text(node: string, { count, sample, left }: Adopted, { dryRun }: Options): string {
+function formatAdopted(
+  node: string,
+  { count, sample, left }: AdoptionResult,
+  { dryRun }: Options,
+): string {
   if (count === 0) return `${node}: no name of somebody else's carries the UUID of a customer`;
   const lines = sample.map(
     ({ name, telegramId, subscriptionId }) =>
       `  "${name}": customer ${telegramId}, subscription ${subscriptionId}`,
   );
   if (count > sample.length) lines.push(`  and ${count - sample.length} more`);
-  const done = dryRun === true ? 'would be taken over' : 'are taken over by its keeper';
+  const outcome = dryRun === true ? 'would be taken over' : 'are taken over by its keeper';
   const rest = left > 0 ? [`  ${left} more conflicts are left as they are`] : [];
-  return [`${node}: ${count} ${done}`, ...lines, ...rest].join('\n');
+  return [`${node}: ${count} ${outcome}`, ...lines, ...rest].join('\n');
 }

@@ -1,11 +1,17 @@
 import type { Command } from 'commander';
-import { namedNodes, type ShownNode } from '../catalog/nodes.ts';
-import { faultOf } from '../db/faults.ts';
+import { listNamedNodes, type NodeStatus } from '../catalog/nodes.ts';
+import { toFault } from '../db/faults.ts';
 import { connectNode } from '../xray/grpc/client.ts';
-import { linkMisfits } from '../xray/link-fit.ts';
-import { faultText, readShape } from '../xray/link-settings.ts';
+import { checkLinkFit } from '../xray/link-fit.ts';
+import { formatLinkFault, tryParseLink } from '../xray/link-settings.ts';
 import type { Inbound, NodeApi } from '../xray/port.ts';
-import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 // `perennial node check`: whether we could do our work on a node, without doing any.
 
@@ -16,7 +22,7 @@ interface CheckedInbound {
   readonly error: string | null;
 }
 
-interface Checked {
+interface CheckedNode {
   readonly id: string;
   readonly api: string;
   readonly well: boolean;
@@ -30,77 +36,89 @@ interface Checked {
 }
 
 /** Of an Xray that has told its inbounds (docs/xray-facts.md). */
-const leastVersion = '25.6.7 or newer';
+const versionMin = '25.6.7 or newer';
 
-export function checkCommand(open: OpenBooks): Command {
-  return command('check', 'ask nodes how they are: reachable, version, uptime, inbounds, users')
+export function buildNodeCheckCommand(open: DatabaseOpener): Command {
+  return buildCommand(
+    'check',
+    'ask nodes how they are: reachable, version, uptime, inbounds, users',
+  )
     .argument('[ID]', 'one of them; all by default')
     .addHelpText('after', "\nExit code 1 if one of them isn't well.")
     .action((id: string | undefined, options: CommonOptions) =>
-      withBooks(open, options, async ({ db }) => {
-        const checked = await Promise.all((await namedNodes(db, id)).map(check));
-        print(options, checked, () =>
+      withDatabase(open, options, async ({ db }) => {
+        const checked = await Promise.all((await listNamedNodes(db, id)).map(checkNode));
+        printResult(options, checked, () =>
           checked.length === 0
             ? 'no nodes yet; "perennial apply FILE" adds them'
-            : checked.map(text).join('\n'),
+            : checked.map(formatNode).join('\n'),
         );
         if (checked.some(({ well }) => !well)) process.exitCode = 1;
       }),
     );
 }
 
-async function check({ id, api, tls, inbounds: tags, link }: ShownNode): Promise<Checked> {
+async function checkNode({ id, api, tls, inbounds: tags, link }: NodeStatus): Promise<CheckedNode> {
   const none = { uptime_s: null, version: null, inbounds: [], link_error: null };
   const failed = { id, api, well: false, ...none };
   let node: NodeApi | undefined;
   try {
     node = connectNode({ api, tls });
-    const { uptimeS } = await node.health();
-    const there = await node.inbounds();
+    const { uptimeS } = await node.readHealth();
+    const nodeInbounds = await node.readInbounds();
     const inbounds: CheckedInbound[] = [];
-    for (const tag of tags) inbounds.push(await checkInbound(node, tag, there));
-    const link_error = linkError(
+    for (const tag of tags) inbounds.push(await checkInbound(node, tag, nodeInbounds));
+    const link_error = describeLinkError(
       link,
-      there.filter(({ tag }) => tags.includes(tag)),
+      nodeInbounds.filter(({ tag }) => tags.includes(tag)),
     );
-    const well = link_error === null && inbounds.every(({ error }) => error === null);
-    const found = { uptime_s: uptimeS, version: leastVersion, inbounds, link_error };
-    return { id, api, well, ...found, error: null };
+    const isUsable = link_error === null && inbounds.every(({ error }) => error === null);
+    const result = { uptime_s: uptimeS, version: versionMin, inbounds, link_error };
+    return { id, api, well: isUsable, ...result, error: null };
   } catch (error) {
-    return { ...failed, error: faultOf(error).message };
+    return { ...failed, error: toFault(error).message };
   } finally {
     node?.close();
   }
 }
 
 /** @param inbounds those of the node that have our users */
-function linkError(link: unknown, inbounds: readonly Inbound[]): string | null {
-  const read = readShape(link);
-  if ('faults' in read) return read.faults.map(faultText).join('; ');
-  return linkMisfits(read, inbounds).join('; ') || null;
+function describeLinkError(link: unknown, inbounds: readonly Inbound[]): string | null {
+  const parsed = tryParseLink(link);
+  if ('faults' in parsed) return parsed.faults.map(formatLinkFault).join('; ');
+  return checkLinkFit(parsed, inbounds).join('; ') || null;
 }
 
 async function checkInbound(
   node: NodeApi,
   tag: string,
-  there: readonly Inbound[],
+  nodeInbounds: readonly Inbound[],
 ): Promise<CheckedInbound> {
-  const found = there.find((each) => each.tag === tag);
-  const protocol = found?.manages === true ? found.protocol : null;
-  const wrong = (error: string) => ({ tag, protocol, users: null, error });
-  if (found === undefined) {
-    const tags = there.map((each) => each.tag).filter((each) => each !== '');
-    return wrong(`there is no such inbound; there is ${tags.join(', ') || 'none with a tag'}`);
+  const inbound = nodeInbounds.find((each) => each.tag === tag);
+  const protocol = inbound?.manages === true ? inbound.protocol : null;
+  const toFailed = (error: string) => ({ tag, protocol, users: null, error });
+  if (inbound === undefined) {
+    const tags = nodeInbounds.map((each) => each.tag).filter((each) => each !== '');
+    return toFailed(`there is no such inbound; there is ${tags.join(', ') || 'none with a tag'}`);
   }
-  if (!found.manages) return wrong(`is a ${found.type}; users are managed of VLESS, VMess, Trojan`);
+  if (!inbound.manages)
+    return toFailed(`is a ${inbound.type}; users are managed of VLESS, VMess, Trojan`);
   try {
     return { tag, protocol, users: await node.countUsers(tag), error: null };
   } catch (error) {
-    return wrong(faultOf(error).message);
+    return toFailed(toFault(error).message);
   }
 }
 
-function text({ id, api, uptime_s, version, inbounds, link_error, error }: Checked): string {
+function formatNode({
+  id,
+  api,
+  uptime_s,
+  version,
+  inbounds,
+  link_error,
+  error,
+}: CheckedNode): string {
   if (error !== null) return `${id}: NOT WELL: ${error}`;
   const lines = inbounds.map(({ tag, protocol, users, error: wrong }) =>
     wrong === null ? `  ${tag}: ${protocol}, ${users} users` : `  ${tag}: NOT WELL: ${wrong}`,

@@ -1,21 +1,21 @@
 import type { Command } from 'commander';
-import { namedNodes } from '../catalog/nodes.ts';
+import { listNamedNodes } from '../catalog/nodes.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import type { Found, NodeEnd } from '../workers/reconcile-xray-state/one-node.ts';
-import { compareNodes, inWords } from '../workers/reconcile-xray-state/preview.ts';
+import type { Comparison, ComparisonOutcome } from '../workers/reconcile-xray-state/one-node.ts';
+import { compareNodes, describeDrift } from '../workers/reconcile-xray-state/preview.ts';
 import { reconcile } from '../workers/reconcile-xray-state/worker.ts';
 import { openReplica } from '../workers/replica.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 import {
+  buildCommand,
+  type CommandDatabase,
   type CommonOptions,
-  command,
-  type OpenBooks,
-  type OpenedBooks,
-  print,
-  withBooks,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
 } from './frame.ts';
 import { ProgressLine } from './progress.ts';
-import { heedSignals } from './signals.ts';
+import { watchSignals } from './signals.ts';
 
 interface Options extends CommonOptions {
   readonly dryRun?: boolean;
@@ -23,8 +23,8 @@ interface Options extends CommonOptions {
 }
 
 /** `perennial node reconcile`: one comparison, now, whether it is due or not. */
-export function reconcileCommand(open: OpenBooks): Command {
-  return command('reconcile', 'compare nodes with the books now, and mark where they differ')
+export function buildNodeReconcileCommand(open: DatabaseOpener): Command {
+  return buildCommand('reconcile', 'compare nodes with the books now, and mark where they differ')
     .argument('[ID]', 'one of them; all by default')
     .option('--dry-run', 'tell what differs; mark nothing')
     .option(
@@ -33,34 +33,34 @@ export function reconcileCommand(open: OpenBooks): Command {
     )
     .addHelpText('after', '\nExit code 1 if a node could not be compared.')
     .action((id: string | undefined, options: Options) =>
-      withBooks(open, options, async (books) => {
-        await namedNodes(books.db, id);
-        const ends = await compareNow(books, id ?? 'all', options);
-        print(options, ends.map(json), () =>
-          ends.length === 0
+      withDatabase(open, options, async (database) => {
+        await listNamedNodes(database.db, id);
+        const results = await runComparison(database, id ?? 'all', options);
+        printResult(options, results.map(toResultJson), () =>
+          results.length === 0
             ? 'no nodes yet; "perennial apply FILE" adds them'
-            : ends.map((end) => text(end, options)).join('\n'),
+            : results.map((end) => formatResult(end, options)).join('\n'),
         );
-        if (ends.some(({ end }) => end !== 'compared')) process.exitCode = 1;
+        if (results.some(({ is }) => is !== 'compared')) process.exitCode = 1;
       }),
     );
 }
 
-async function compareNow(
-  { db, url }: OpenedBooks,
-  asked: string,
+async function runComparison(
+  { db, url }: CommandDatabase,
+  target: string,
   options: Options,
-): Promise<readonly NodeEnd[]> {
-  const ending = heedSignals();
-  const { signal } = ending;
+): Promise<readonly ComparisonOutcome[]> {
+  const shutdown = watchSignals();
+  const { signal } = shutdown;
   const replica = openReplica(url);
-  const line = new ProgressLine();
-  const onUsers = (users: number) => line.show(() => `${users} users of a node read`);
+  const progress = new ProgressLine();
+  const onUsers = (users: number) => progress.show(() => `${users} users of a node read`);
   try {
     if (options.dryRun === true) {
-      return await compareNodes({ db, url, signal, onUsers }, connectNode, asked);
+      return await compareNodes({ db, url, signal, onUsers }, connectNode, target);
     }
-    const ends: NodeEnd[] = [];
+    const results: ComparisonOutcome[] = [];
     const row = await reconcile(
       {
         db,
@@ -70,9 +70,9 @@ async function compareNow(
         signal,
         elapsedMs: stopwatch(),
         confirmed: options.confirm ?? false,
-        asked,
+        nodeFilter: target,
         log: { warn: () => undefined, error: () => undefined },
-        onNode: (end) => ends.push(end),
+        onNode: (end) => results.push(end),
         onUsers,
         actor: 'cli',
       },
@@ -82,23 +82,23 @@ async function compareNow(
       process.stderr.write(`node reconcile: ${row.detail.error ?? row.detail.reason}\n`);
       process.exitCode = 1;
     }
-    return ends.sort((a, b) => a.node.localeCompare(b.node));
+    return results.sort((a, b) => a.node.localeCompare(b.node));
   } finally {
-    line.end();
-    ending.forget();
+    progress.end();
+    shutdown.stop();
     await replica.close();
   }
 }
 
-function json(end: NodeEnd) {
-  switch (end.end) {
+function toResultJson(end: ComparisonOutcome) {
+  switch (end.is) {
     case 'failed':
       return { node: end.node, outcome: 'failed', code: end.fault.code, error: end.fault.message };
     case 'left':
       return { node: end.node, outcome: 'left', error: end.reason };
     case 'compared': {
       const { users, ours, foreign, kinds, marked, newlyMarked, newlyConfirmed, held, sample } =
-        end.found;
+        end.comparison;
       const counts = { users, ours, foreign, ...kinds, already_marked: marked, held };
       return {
         node: end.node,
@@ -106,31 +106,31 @@ function json(end: NodeEnd) {
         ...counts,
         marked: newlyMarked,
         confirmed: newlyConfirmed,
-        sample: sample.map((drift) => ({ kind: drift.kind, sentence: inWords(drift) })),
+        sample: sample.map((drift) => ({ kind: drift.kind, sentence: describeDrift(drift) })),
       };
     }
   }
 }
 
-function text(end: NodeEnd, options: Options): string {
-  switch (end.end) {
+function formatResult(end: ComparisonOutcome, options: Options): string {
+  switch (end.is) {
     case 'failed':
       return `${end.node}: could not be compared: ${end.fault.message}`;
     case 'left':
       return `${end.node}: was not compared: ${end.reason}`;
     case 'compared':
-      return foundText(end.node, end.found, options);
+      return formatComparison(end.node, end.comparison, options);
   }
 }
 
 /** Each kind with its first few; then what was done about them. */
-function foundText(node: string, found: Found, { dryRun }: Options): string {
-  const { kinds, sample, ours, foreign, newlyMarked, newlyConfirmed, held } = found;
+function formatComparison(node: string, comparison: Comparison, { dryRun }: Options): string {
+  const { kinds, sample, ours, foreign, newlyMarked, newlyConfirmed, held } = comparison;
   const lines = [`${node}: ${ours} users of ours, ${foreign} of somebody else's`];
   for (const [kind, count] of Object.entries(kinds)) {
     if (count === 0) continue;
     lines.push(`  ${kind}: ${count}`);
-    for (const drift of sample) if (drift.kind === kind) lines.push(`    ${inWords(drift)}`);
+    for (const drift of sample) if (drift.kind === kind) lines.push(`    ${describeDrift(drift)}`);
   }
   if (Object.values(kinds).every((count) => count === 0)) lines.push('  equals the books');
   else if (dryRun !== true) lines.push(`  marked now: ${newlyMarked}`);

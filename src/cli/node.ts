@@ -1,33 +1,40 @@
 import { Command } from 'commander';
-import { listNodes, nodeJson, type ShownNode } from '../catalog/nodes.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
-import { adoptCommand } from './node-adopt.ts';
-import { checkCommand } from './node-check.ts';
-import { reconcileCommand } from './node-reconcile.ts';
-import { removeCommand } from './node-remove.ts';
+import { listNodes, type NodeStatus, toNodeJson } from '../catalog/nodes.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
+import { buildNodeAdoptCommand } from './node-adopt.ts';
+import { buildNodeCheckCommand } from './node-check.ts';
+import { buildNodeReconcileCommand } from './node-reconcile.ts';
+import { buildNodeRemoveCommand } from './node-remove.ts';
 
 /** `perennial node list|check|reconcile|adopt|remove`. */
-export function nodeCommand(open: OpenBooks): Command {
+export function buildNodeCommand(open: DatabaseOpener): Command {
   return new Command('node')
     .description('the Xray servers that customers connect to')
-    .addCommand(listCommand(open))
-    .addCommand(checkCommand(open))
-    .addCommand(reconcileCommand(open))
-    .addCommand(adoptCommand(open))
-    .addCommand(removeCommand(open));
+    .addCommand(buildListCommand(open))
+    .addCommand(buildNodeCheckCommand(open))
+    .addCommand(buildNodeReconcileCommand(open))
+    .addCommand(buildNodeAdoptCommand(open))
+    .addCommand(buildNodeRemoveCommand(open));
 }
 
-function listCommand(open: OpenBooks): Command {
-  return command('list', 'the nodes, and what is still to be told to each').action(
+function buildListCommand(open: DatabaseOpener): Command {
+  return buildCommand('list', 'the nodes, and what is still to be told to each').action(
     (options: CommonOptions) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         const nodes = await listNodes(db);
-        print(options, nodes.map(nodeJson), () => text(nodes));
+        printResult(options, nodes.map(toNodeJson), () => formatNodes(nodes));
       }),
   );
 }
 
-function text(nodes: readonly ShownNode[]): string {
+function formatNodes(nodes: readonly NodeStatus[]): string {
   if (nodes.length === 0) return 'no nodes yet; "perennial apply FILE" adds them';
   const head = [
     'NODE',
@@ -43,7 +50,7 @@ function text(nodes: readonly ShownNode[]): string {
     'LINK',
   ];
   const rows = nodes
-    .map(nodeJson)
+    .map(toNodeJson)
     .map((node) => [
       node.id,
       node.api,
@@ -57,14 +64,16 @@ function text(nodes: readonly ShownNode[]): string {
       node.oldest_unconfirmed_removal ?? '-',
       node.link_error === null ? '-' : 'no client can connect',
     ]);
-  const more = nodes.flatMap(({ id, marking, confirmed, lastError, linkError, reconcileError }) => [
-    ...(marking ? [`${id}: a change is still being marked; there will be more waiting`] : []),
-    ...(confirmed === 0n
-      ? []
-      : [`${id}: names that are confirmed to go, and still there: ${confirmed}`]),
-    ...(lastError === null ? [] : [`${id}: ${lastError}`]),
-    ...(linkError === null ? [] : [`${id}: ${linkError}`]),
-    ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
-  ]);
-  return [table([head, ...rows], [6, 8]), ...more].join('\n');
+  const notes = nodes.flatMap(
+    ({ id, marking, confirmed, lastError, linkError, reconcileError }) => [
+      ...(marking ? [`${id}: a change is still being marked; there will be more waiting`] : []),
+      ...(confirmed === 0n
+        ? []
+        : [`${id}: names that are confirmed to go, and still there: ${confirmed}`]),
+      ...(lastError === null ? [] : [`${id}: ${lastError}`]),
+      ...(linkError === null ? [] : [`${id}: ${linkError}`]),
+      ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
+    ],
+  );
+  return [formatTable([head, ...rows], [6, 8]), ...notes].join('\n');
 }

@@ -1,50 +1,66 @@
 import type { Command } from 'commander';
 import { isoTime } from '../kernel/instant.ts';
 import {
+  type CourierStatus,
   forgetCourier,
-  type KnownCourier,
   readCouriers,
 } from '../workers/deliver-notifications/known.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 interface Options extends CommonOptions {
   readonly forget?: string;
 }
 
 /** `perennial notice couriers`: by which bots and mailboxes messages went, and how those are. */
-export function couriersCommand(open: OpenBooks): Command {
-  return command('couriers', 'the bots, mailboxes and logs that messages went by, and how they are')
+export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
+  return buildCommand(
+    'couriers',
+    'the bots, mailboxes and logs that messages went by, and how they are',
+  )
     .option('--forget <ID>', 'one is given up for good: what it would send goes to the log')
     .action((options: Options) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         const { forget } = options;
         if (forget !== undefined) {
           await forgetCourier(db, forget, 'cli');
-          print(options, { id: forget, forgotten: true }, () => `${forget}: forgotten`);
+          printResult(options, { id: forget, forgotten: true }, () => `${forget}: forgotten`);
           return;
         }
         const couriers = await readCouriers(db);
-        print(options, couriers.map(courierJson), () => text(couriers));
+        printResult(options, couriers.map(toCourierJson), () => formatCouriers(couriers));
       }),
     );
 }
 
-const courierJson = ({ id, lives, restsUntil, failures, lastError }: KnownCourier) => ({
+const toCourierJson = ({
   id,
-  delivers: lives,
-  rests_until: restsUntil === null ? null : isoTime(restsUntil),
+  lives: isRunning,
+  restsUntil: pausedUntil,
+  failures,
+  lastError,
+}: CourierStatus) => ({
+  id,
+  delivers: isRunning,
+  rests_until: pausedUntil === null ? null : isoTime(pausedUntil),
   failures,
   last_error: lastError,
 });
 
-function text(couriers: readonly KnownCourier[]): string {
+function formatCouriers(couriers: readonly CourierStatus[]): string {
   if (couriers.length === 0) return 'nothing was ever delivered';
-  return table([
+  return formatTable([
     ['ID', 'DELIVERS', 'RESTS UNTIL', 'FAILURES', 'LAST ERROR'],
-    ...couriers.map(({ id, lives, restsUntil, failures, lastError }) => [
+    ...couriers.map(({ id, lives: isRunning, restsUntil: pausedUntil, failures, lastError }) => [
       id,
-      lives ? 'yes' : 'no',
-      restsUntil === null ? '' : isoTime(restsUntil),
+      isRunning ? 'yes' : 'no',
+      pausedUntil === null ? '' : isoTime(pausedUntil),
       String(failures),
       lastError ?? '',
     ]),

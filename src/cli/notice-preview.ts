@@ -1,13 +1,19 @@
 import type { Command } from 'commander';
-import { noticesOf } from '../config.ts';
+import { toNoticeSettings } from '../config.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { kinds, type NoticeKind, noticeKinds } from '../notify/kinds.ts';
-import type { Button } from '../notify/texts/buttons.ts';
-import { formsOf, sampleTitle } from '../notify/texts/samples.ts';
-import { openTexts, type Rendered, type Texts } from '../notify/texts.ts';
-import { noticeKind, timeZone } from './arguments.ts';
+import { type NoticeKind, noticeKinds, noticeSpecs } from '../notify/kinds.ts';
+import type { RenderedButton } from '../notify/texts/buttons.ts';
+import { createForms, sampleTitle } from '../notify/texts/samples.ts';
+import { openTexts, type RenderedNotice, type Texts } from '../notify/texts.ts';
+import { parseNoticeKind, timeZone } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
-import { type CommonOptions, command, type OpenBooks, print, withBooks } from './frame.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 interface Options extends CommonOptions {
   readonly locale: string;
@@ -18,48 +24,51 @@ interface Options extends CommonOptions {
  * `perennial notice preview KIND`: made-up values, the texts as they are, also those of the
  * operator's folder. Needs no database, so texts can be written anywhere.
  */
-export function previewCommand(open: OpenBooks): Command {
-  return command('preview', 'how messages read, with made-up values')
-    .argument('[KIND]', 'which; else all of them', noticeKind)
+export function buildNoticePreviewCommand(open: DatabaseOpener): Command {
+  return buildCommand('preview', 'how messages read, with made-up values')
+    .argument('[KIND]', 'which; else all of them', parseNoticeKind)
     .option('--locale <CODE>', 'in which language', 'en')
     .option('--zone <ZONE>', 'by whose clock, as Europe/Moscow', timeZone, 'UTC')
     .action(async (kind: NoticeKind | undefined, options: Options) => {
-      const { folder } = noticesOf(readConfiguration(options));
-      if (options.now !== undefined) await withBooks(open, options, async () => undefined);
+      const { folder } = toNoticeSettings(readConfiguration(options));
+      if (options.now !== undefined) await withDatabase(open, options, async () => undefined);
       const texts = openTexts({ folder });
       checkReader(texts, options);
       const previews = (kind === undefined ? noticeKinds : [kind]).flatMap((each) =>
-        previewsOf(texts, each, options),
+        renderPreviews(texts, each, options),
       );
-      print(options, previews, () => previews.map(text).join('\n\n'));
+      printResult(options, previews, () => previews.map(formatPreview).join('\n\n'));
     });
 }
 
 /** @throws UsageFault */
 function checkReader({ locales }: Texts, { locale }: Options): void {
   if (!locales.some((each) => each === locale || each === locale.split('-')[0])) {
-    const there = locales.join(', ');
-    throw new UsageFault('no_locale', `--locale: there are no texts in "${locale}"; in ${there}`);
+    const available = locales.join(', ');
+    throw new UsageFault(
+      'no_locale',
+      `--locale: there are no texts in "${locale}"; in ${available}`,
+    );
   }
 }
 
-interface Preview extends Rendered {
+interface Preview extends RenderedNotice {
   readonly kind: NoticeKind;
 }
 
 /** One for each form that differs by more than a number. */
-function previewsOf(texts: Texts, kind: NoticeKind, { locale, zone }: Options): Preview[] {
-  return formsOf(kind).map((params) => {
-    const said = { kind, params, planTitle: sampleTitle };
-    const rendered = texts.render(said, { locale, timeZone: zone });
-    return { kind, to: kinds[kind].to, ...rendered };
+function renderPreviews(texts: Texts, kind: NoticeKind, { locale, zone }: Options): Preview[] {
+  return createForms(kind).map((params) => {
+    const request = { kind, params, planTitle: sampleTitle };
+    const rendered = texts.render(request, { locale, timeZone: zone });
+    return { kind, to: noticeSpecs[kind].to, ...rendered };
   });
 }
 
-function text({ kind, subject, html, buttons }: Preview): string {
-  const rows = buttons.map((row) => row.map(buttonText).join(' '));
+function formatPreview({ kind, subject, html, buttons }: Preview): string {
+  const rows = buttons.map((row) => row.map(formatButton).join(' '));
   return [`── ${kind}: ${subject}`, html, ...rows].join('\n');
 }
 
-const buttonText = (button: Button): string =>
+const formatButton = (button: RenderedButton): string =>
   `[${button.text} → ${'url' in button ? button.url : button.callbackData}]`;

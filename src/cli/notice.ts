@@ -1,21 +1,42 @@
 import { Command, Option } from 'commander';
 import type { NoticeState } from '../db/schema.ts';
 import { isoTime } from '../kernel/instant.ts';
-import { cancel, type Handled, type Listed, listNotices, resend } from '../notify/by-hand.ts';
-import { given, noticeKind, rowId, telegramId, whole } from './arguments.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
-import { couriersCommand } from './notice-couriers.ts';
-import { previewCommand } from './notice-preview.ts';
+import {
+  type ActionResult,
+  cancelNotification,
+  type ListedNotification,
+  listNotices,
+  resendNotification,
+} from '../notify/by-hand.ts';
+import {
+  createWholeParser,
+  omitUndefined,
+  parseNoticeKind,
+  parseRowId,
+  parseTelegramId,
+} from './arguments.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
+import { buildNoticeCouriersCommand } from './notice-couriers.ts';
+import { buildNoticePreviewCommand } from './notice-preview.ts';
 
 /** `perennial notice …`: messages, as they are owed and as they read. */
-export function noticeCommand(open: OpenBooks): Command {
+export function buildNoticeCommand(open: DatabaseOpener): Command {
   return new Command('notice')
     .description('messages: how they read, what is owed and what became of it')
-    .addCommand(previewCommand(open))
-    .addCommand(listCommand(open))
-    .addCommand(handleCommand(open, 'resend', 'have one sent, again or now, if it is still true'))
-    .addCommand(handleCommand(open, 'cancel', 'take one back that was not sent yet'))
-    .addCommand(couriersCommand(open));
+    .addCommand(buildNoticePreviewCommand(open))
+    .addCommand(buildListCommand(open))
+    .addCommand(
+      buildActionCommand(open, 'resend', 'have one sent, again or now, if it is still true'),
+    )
+    .addCommand(buildActionCommand(open, 'cancel', 'take one back that was not sent yet'))
+    .addCommand(buildNoticeCouriersCommand(open));
 }
 
 const states: readonly NoticeState[] = [
@@ -34,26 +55,26 @@ interface ListOptions extends CommonOptions {
   readonly rows: number;
 }
 
-function listCommand(open: OpenBooks): Command {
-  const build = command('list', 'the newest first, a page at a time');
+function buildListCommand(open: DatabaseOpener): Command {
+  const build = buildCommand('list', 'the newest first, a page at a time');
   return build
-    .argument('[TG]', 'of one customer', telegramId)
+    .argument('[TG]', 'of one customer', parseTelegramId)
     .addOption(new Option('--state <STATE>', 'only those').choices(states))
-    .option('--kind <KIND>', 'only those', noticeKind)
-    .option('--before <ID>', 'older ones than this: the next page', rowId)
-    .option('--rows <N>', 'how many', whole(1, 10_000), 20)
+    .option('--kind <KIND>', 'only those', parseNoticeKind)
+    .option('--before <ID>', 'older ones than this: the next page', parseRowId)
+    .option('--rows <N>', 'how many', createWholeParser(1, 10_000), 20)
     .action((id: bigint | undefined, options: ListOptions) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         const { state, kind, before, rows } = options;
-        const wanted = given({ telegramId: id, state, kind, before });
-        const page = await listNotices(db, { ...wanted, max: rows });
-        const json = { notices: page.notices.map(listedJson), next: page.next ?? null };
-        print(options, json, () => pageText(page.notices, page.next));
+        const filter = omitUndefined({ telegramId: id, state, kind, before });
+        const page = await listNotices(db, { ...filter, max: rows });
+        const json = { notices: page.notices.map(toListedJson), next: page.next ?? null };
+        printResult(options, json, () => formatPage(page.notices, page.next));
       }),
     );
 }
 
-function listedJson({ telegramId: id, ...row }: Listed) {
+function toListedJson({ telegramId: id, ...row }: ListedNotification) {
   return {
     id: row.id,
     telegram_id: id,
@@ -67,16 +88,16 @@ function listedJson({ telegramId: id, ...row }: Listed) {
   };
 }
 
-function pageText(notices: readonly Listed[], next: bigint | undefined): string {
+function formatPage(notices: readonly ListedNotification[], next: bigint | undefined): string {
   if (notices.length === 0) return 'no notices';
-  const lines = table([
+  const lines = formatTable([
     ['ID', 'CUSTOMER', 'KIND', 'STATE', 'WHEN', 'REASON'],
     ...notices.map((row) => [
       String(row.id),
       row.telegramId?.toString() ?? 'admins',
       row.kind,
       row.state,
-      whenText(row),
+      formatTime(row),
       row.reason ?? '',
     ]),
   ]);
@@ -84,24 +105,32 @@ function pageText(notices: readonly Listed[], next: bigint | undefined): string 
 }
 
 /** When it was sent, when it will be tried, or when it came up. */
-function whenText({ state, sentAt, nextAttemptAt, createdAt }: Listed): string {
+function formatTime({ state, sentAt, nextAttemptAt, createdAt }: ListedNotification): string {
   if (state === 'sent' && sentAt !== null) return isoTime(sentAt);
   return state === 'pending' ? `due ${isoTime(nextAttemptAt)}` : isoTime(createdAt);
 }
 
-const acts = { resend, cancel } as const;
+const actions = { resend: resendNotification, cancel: cancelNotification } as const;
 
-function handleCommand(open: OpenBooks, name: keyof typeof acts, description: string): Command {
-  const build = command(name, description).argument('<ID>', 'as "notice list" prints it', rowId);
+function buildActionCommand(
+  open: DatabaseOpener,
+  name: keyof typeof actions,
+  description: string,
+): Command {
+  const build = buildCommand(name, description).argument(
+    '<ID>',
+    'as "notice list" prints it',
+    parseRowId,
+  );
   return build.action((id: bigint, options: CommonOptions) =>
-    withBooks(open, options, async ({ db }) => {
-      const handled = await acts[name](db, id, 'cli');
-      print(options, handled, () => handledText(handled));
+    withDatabase(open, options, async ({ db }) => {
+      const result = await actions[name](db, id, 'cli');
+      printResult(options, result, () => formatActionResult(result));
     }),
   );
 }
 
-const handledText = ({ id, kind, state, reason }: Handled): string =>
+const formatActionResult = ({ id, kind, state, reason }: ActionResult): string =>
   state === 'pending'
     ? `notice ${id} (${kind}) is sent next, if it is still true`
     : `notice ${id} (${kind}) will not be sent: ${reason}`;

@@ -1,20 +1,20 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { type Embedded, findRunningServer, startEmbedded } from '../db/embedded.ts';
-import { openChecked } from '../db/open.ts';
+import { type EmbeddedServer, findRunningServer, startEmbedded } from '../db/embedded.ts';
+import { openCheckedDatabase } from '../db/open.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import type { OpenedBooks } from './frame.ts';
+import type { CommandDatabase } from './frame.ts';
 
 // Where the books are: a database by its URL, or our own server in the data folder.
 
 /** Where a database is, and how to be done with it. */
-export interface Place {
+export interface DatabaseHandle {
   readonly url: string;
   close(): Promise<void>;
 }
 
-function noDatabase(config: Config): UsageFault {
+function createNoDatabaseFault(config: Config): UsageFault {
   return new UsageFault(
     'no_database',
     config.path === undefined
@@ -27,14 +27,14 @@ function noDatabase(config: Config): UsageFault {
  * The database of the configuration. With `embedded`, a service owns its server, a command joins
  * it or starts it for itself. @throws UsageFault `no_database`, or what the server can't do
  */
-export async function findDatabase(
+export async function startDatabase(
   config: Config,
   owner: 'service' | 'command',
   mayCreate: boolean,
-): Promise<Place> {
+): Promise<DatabaseHandle> {
   const { database, dataDir } = config;
   if (database === undefined) {
-    throw noDatabase(config);
+    throw createNoDatabaseFault(config);
   }
   if (database !== 'embedded') return { url: database, close: async () => undefined };
   if (!mayCreate && !existsSync(join(dataDir, 'postgres'))) {
@@ -43,43 +43,46 @@ export async function findDatabase(
       `${dataDir}: holds no database yet; run "perennial migrate" (or set PERENNIAL_DATA_DIR)`,
     );
   }
-  const embedded: Embedded = await startEmbedded({ dataDir, owner });
+  const embedded: EmbeddedServer = await startEmbedded({ dataDir, owner });
   return { url: embedded.url, close: () => embedded.stop() };
 }
 
 /** The URL of the database if its server runs; undefined for an embedded one that does not. */
-export async function findRunning(config: Config): Promise<string | undefined> {
+export async function findRunningUrl(config: Config): Promise<string | undefined> {
   const { database, dataDir } = config;
-  if (database === undefined) throw noDatabase(config);
+  if (database === undefined) throw createNoDatabaseFault(config);
   return database === 'embedded' ? findRunningServer(dataDir) : database;
 }
 
 /** Opens the books of the configuration for a command, checked. */
-export function openBooksFor(config: Config): Promise<OpenedBooks> {
-  return openAs(config, 'command');
+export function openForCommand(config: Config): Promise<CommandDatabase> {
+  return openForOwner(config, 'command');
 }
 
 /** Opens them for a service, which owns an embedded server while it lives. */
-export function openBooksForService(config: Config): Promise<OpenedBooks> {
-  return openAs(config, 'service');
+export function openForService(config: Config): Promise<CommandDatabase> {
+  return openForOwner(config, 'service');
 }
 
-async function openAs(config: Config, owner: 'service' | 'command'): Promise<OpenedBooks> {
-  const place = await findDatabase(config, owner, false);
+async function openForOwner(
+  config: Config,
+  owner: 'service' | 'command',
+): Promise<CommandDatabase> {
+  const handle = await startDatabase(config, owner, false);
   try {
-    const books = await openChecked(place.url);
+    const opened = await openCheckedDatabase(handle.url);
     return {
       config,
-      db: books.db,
-      url: place.url,
-      installation: books.installation,
+      db: opened.db,
+      url: handle.url,
+      installation: opened.installation,
       async close() {
-        await books.close();
-        await place.close();
+        await opened.close();
+        await handle.close();
       },
     };
   } catch (error) {
-    await place.close();
+    await handle.close();
     throw error;
   }
 }

@@ -25,7 +25,7 @@ interface Rules {
 }
 
 /** By the path of the command. */
-const rules: Readonly<Record<string, Rules>> = {
+const optionRules: Readonly<Record<string, Rules>> = {
   'customer top-up': {
     requires: [
       { option: '--provider', needs: '--ref', because: 'only both of them name a payment' },
@@ -62,44 +62,44 @@ const rules: Readonly<Record<string, Rules>> = {
 };
 
 /** The names of a command and of those above it, without the program's: `customer top-up`. */
-function pathOf(command: Command): string {
+function toCommandPath(command: Command): string {
   const names: string[] = [];
   for (let each = command; each.parent !== null; each = each.parent) names.unshift(each.name());
   return names.join(' ');
 }
 
 /** The options that the command line has, by their long names. */
-function givenOptions(command: Command): Map<string, unknown> {
-  const given = new Map<string, unknown>();
+function readGivenOptions(command: Command): Map<string, unknown> {
+  const options = new Map<string, unknown>();
   for (const option of command.options) {
     const name = option.attributeName();
     if (command.getOptionValueSource(name) !== 'cli') continue;
-    given.set(option.long ?? option.flags, command.getOptionValue(name));
+    options.set(option.long ?? option.flags, command.getOptionValue(name));
   }
-  return given;
+  return options;
 }
 
 /** @throws UsageFault `unused_option`, `incomplete_options`, `two_targets` */
 export function checkOptions(command: Command): void {
-  const given = givenOptions(command);
-  const { requires = [], excludes = [], unused = [] } = rules[pathOf(command)] ?? {};
-  const without = unused.find((option) => given.has(option));
-  if (without !== undefined) {
+  const options = readGivenOptions(command);
+  const { requires = [], excludes = [], unused = [] } = optionRules[toCommandPath(command)] ?? {};
+  const unusedOption = unused.find((option) => options.has(option));
+  if (unusedOption !== undefined) {
     throw new UsageFault(
       'unused_option',
-      `${without}: has no effect on "${pathOf(command)}"; remove it`,
+      `${unusedOption}: has no effect on "${toCommandPath(command)}"; remove it`,
     );
   }
   for (const { option, needs, because } of requires) {
-    if (!given.has(option) || given.has(needs)) continue;
+    if (!options.has(option) || options.has(needs)) continue;
     throw new UsageFault(
       'incomplete_options',
       `${option}: has no effect without ${needs}, because ${because}; add ${needs} or remove ${option}`,
     );
   }
   for (const [one, other, agreeing] of excludes) {
-    if (!given.has(one) || !given.has(other)) continue;
-    if (agreeing !== undefined && given.get(one) === agreeing) continue;
+    if (!options.has(one) || !options.has(other)) continue;
+    if (agreeing !== undefined && options.get(one) === agreeing) continue;
     throw new UsageFault('two_targets', `${one} and ${other}: only one of them can be meant`);
   }
 }

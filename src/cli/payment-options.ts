@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Db } from '../db/connect.ts';
 import type { Payment } from '../subscription/payments.ts';
-import { currencyOf } from '../subscription/portrait.ts';
-import { amount, currencyCode, given } from './arguments.ts';
+import { readCurrency } from '../subscription/portrait.ts';
+import { currencyCode, omitUndefined, parseAmountOption } from './arguments.ts';
 
 // The options of a payment, for `customer top-up` and `customer purchase --pay`.
 
@@ -13,7 +13,7 @@ export interface PaymentOptions {
   readonly confirm?: boolean;
 }
 
-export const withReference = (build: Command): Command =>
+export const addPaymentOptions = (build: Command): Command =>
   build
     .option('--provider <P>', 'the provider that took the payment')
     .option('--ref <R>', 'the reference of the payment there: credited once, whatever the key')
@@ -32,8 +32,8 @@ export async function readPayment(
   { provider, ref, currency, confirm }: PaymentOptions,
   place = '--pay',
 ): Promise<{ readonly payment: Payment; readonly isConfirmed?: boolean }> {
-  const known = currency ?? (await currencyOf(db, telegramId));
-  const amountMinor = amount(text, known, place);
-  const payment = { amountMinor, ...given({ provider, providerRef: ref, currency }) };
-  return { payment, ...given({ isConfirmed: confirm }) };
+  const paidCurrency = currency ?? (await readCurrency(db, telegramId));
+  const amountMinor = parseAmountOption(text, paidCurrency, place);
+  const payment = { amountMinor, ...omitUndefined({ provider, providerRef: ref, currency }) };
+  return { payment, ...omitUndefined({ isConfirmed: confirm }) };
 }

@@ -1,18 +1,25 @@
 import { Command } from 'commander';
 import { setPrice } from '../catalog/apply.ts';
 import { listPlans } from '../catalog/list.ts';
-import { refuseShortPeriod } from '../catalog/renewal-window.ts';
-import { readPriceWithdrawal, withdrawalText } from '../catalog/withdrawn.ts';
+import { requirePeriodFitsWindow } from '../catalog/renewal-window.ts';
+import { formatWithdrawal, readPriceWithdrawal } from '../catalog/withdrawn.ts';
 import { readClock } from '../db/clock.ts';
 import { inTransaction } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits, moneyText, parseMinor } from '../kernel/money.ts';
-import { finishPriceReviews } from '../subscription/price-reviews.ts';
-import { record } from '../subscription/timeline.ts';
-import { currencyCode, days, time } from './arguments.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import { runPriceReviews } from '../subscription/price-reviews.ts';
+import { recordEvents } from '../subscription/timeline.ts';
+import { currencyCode, parseDays, time } from './arguments.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 interface PriceOptions extends CommonOptions {
   readonly days: number;
@@ -21,22 +28,22 @@ interface PriceOptions extends CommonOptions {
 }
 
 /** `perennial plan list|set-price`. */
-export function planCommand(open: OpenBooks): Command {
+export function buildPlanCommand(open: DatabaseOpener): Command {
   return new Command('plan')
     .description('what is on sale')
-    .addCommand(listCommand(open))
-    .addCommand(setPriceCommand(open));
+    .addCommand(buildListCommand(open))
+    .addCommand(buildSetPriceCommand(open));
 }
 
-function listCommand(open: OpenBooks): Command {
-  return command('list', 'plans, their groups, and their prices now and to come').action(
+function buildListCommand(open: DatabaseOpener): Command {
+  return buildCommand('list', 'plans, their groups, and their prices now and to come').action(
     (options: CommonOptions) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         const plans = await listPlans(db, await readClock(db));
-        print(options, plans, () =>
+        printResult(options, plans, () =>
           plans.length === 0
             ? 'no plans yet; "perennial apply FILE" adds them'
-            : table([
+            : formatTable([
                 ['PLAN', 'TITLE', 'GROUPS', 'PRICES'],
                 ...plans.map((plan) => [
                   plan.key + (plan.retired_at === null ? '' : ' (retired)'),
@@ -56,7 +63,7 @@ function listCommand(open: OpenBooks): Command {
 }
 
 /** Null: `none`, the price is withdrawn. */
-function readPrice(text: string, currency: string): bigint | null {
+function parsePrice(text: string, currency: string): bigint | null {
   if (text === 'none') return null;
   const amountMinor = parseMinor(text, currency, 'AMOUNT');
   if (amountMinor > 0n) return amountMinor;
@@ -66,17 +73,20 @@ function readPrice(text: string, currency: string): bigint | null {
   );
 }
 
-function setPriceCommand(open: OpenBooks): Command {
-  return command('set-price <PLAN> <AMOUNT>', 'the price of a period, from now or from a time on')
+function buildSetPriceCommand(open: DatabaseOpener): Command {
+  return buildCommand(
+    'set-price <PLAN> <AMOUNT>',
+    'the price of a period, from now or from a time on',
+  )
     .addHelpText('after', '\nAMOUNT none withdraws the price: the period is no longer sold.')
-    .requiredOption('--days <N>', 'the length of the period', days)
+    .requiredOption('--days <N>', 'the length of the period', parseDays)
     .option('--currency <CODE>', "default: the configuration's", currencyCode)
     .option('--from <ISO>', 'from then on (default: now)', time)
     .action((plan: string, amountText: string, options: PriceOptions) =>
-      withBooks(open, options, async ({ db, config }) => {
+      withDatabase(open, options, async ({ db, config }) => {
         const currency = options.currency ?? config.file.currency;
-        const amountMinor = readPrice(amountText, currency);
-        const set = await inTransaction(db, async (tx) => {
+        const amountMinor = parsePrice(amountText, currency);
+        const result = await inTransaction(db, async (tx) => {
           const now = await readTrustedTime(tx);
           const from = options.from ?? now;
           if (from < now) {
@@ -85,7 +95,7 @@ function setPriceCommand(open: OpenBooks): Command {
               `--from: ${isoTime(from)} is past; a price can't change what was charged`,
             );
           }
-          if (amountMinor !== null) await refuseShortPeriod(tx, options.days);
+          if (amountMinor !== null) await requirePeriodFitsWindow(tx, options.days);
           const price = { plan, periodDays: options.days, currency, amountMinor };
           await setPrice(tx, price, from, now);
           const detail = {
@@ -95,7 +105,7 @@ function setPriceCommand(open: OpenBooks): Command {
             amount_minor: amountMinor,
             valid_from: isoTime(from),
           };
-          await record(
+          await recordEvents(
             tx,
             [{ customerId: null, subject: 'catalog', action: 'set_price', detail }],
             'cli',
@@ -112,11 +122,13 @@ function setPriceCommand(open: OpenBooks): Command {
               : {}),
           };
         });
-        await finishPriceReviews(db);
-        print(options, set, () => {
+        await runPriceReviews(db);
+        printResult(options, result, () => {
           const price = amountMinor === null ? 'no price' : moneyText(amountMinor, currency);
-          const line = `${plan}, ${options.days} days: ${price} from ${set.valid_from}`;
-          return set.affected === undefined ? line : `${line}\n${withdrawalText(set.affected)}`;
+          const line = `${plan}, ${options.days} days: ${price} from ${result.valid_from}`;
+          return result.affected === undefined
+            ? line
+            : `${line}\n${formatWithdrawal(result.affected)}`;
         });
       }),
     );

@@ -1,11 +1,11 @@
 import type { CustomerNode } from '../catalog/customer-nodes.ts';
 import type { JsonObject } from '../db/schema.ts';
-import type { Portrait, SubscriptionPortrait } from '../subscription/portrait.ts';
-import { table } from './frame.ts';
+import type { CustomerView, SubscriptionDetails } from '../subscription/portrait.ts';
+import { formatTable } from './frame.ts';
 
 /** `customer show` for a person. Times are UTC, to the minute. */
-export function portraitText(portrait: Portrait): string {
-  const { customer } = portrait;
+export function formatCustomerView(view: CustomerView): string {
+  const { customer } = view;
   const { currency } = customer;
   const traits = [
     customer.vip === true ? 'VIP' : undefined,
@@ -19,26 +19,26 @@ export function portraitText(portrait: Portrait): string {
     Number(customer.claim) > 0
       ? `claim ${customer.claim} ${currency}, paid by the next top-ups`
       : '',
-    ...portrait.subscriptions.map((one) => subscriptionText(one, currency)),
-    portrait.subscriptions.length < portrait.subscriptions_total
-      ? `\nshown: ${portrait.subscriptions.length} of ${portrait.subscriptions_total} subscriptions`
+    ...view.subscriptions.map((subscription) => formatSubscription(subscription, currency)),
+    view.subscriptions.length < view.subscriptions_total
+      ? `\nshown: ${view.subscriptions.length} of ${view.subscriptions_total} subscriptions`
       : '',
-    section('ledger', portrait.ledger, (row) => [
-      minute(row.created_at),
-      text(row.kind),
-      `${text(row.amount)} ${currency}`,
-      `balance ${text(row.balance_after)}`,
+    formatSection('ledger', view.ledger, (row) => [
+      formatMinute(row.created_at),
+      toText(row.kind),
+      `${toText(row.amount)} ${currency}`,
+      `balance ${toText(row.balance_after)}`,
     ]),
-    section('notices', portrait.notices, (row) => [
-      minute(row.created_at),
-      text(row.kind),
-      text(row.state),
+    formatSection('notices', view.notices, (row) => [
+      formatMinute(row.created_at),
+      toText(row.kind),
+      toText(row.state),
     ]),
-    section('timeline', portrait.events, (row) => [
-      minute(row.at),
-      text(row.action),
-      text(row.subject),
-      `by ${text(row.actor)}`,
+    formatSection('timeline', view.events, (row) => [
+      formatMinute(row.at),
+      toText(row.action),
+      toText(row.subject),
+      `by ${toText(row.actor)}`,
     ]),
   ]
     .filter((part) => part !== '')
@@ -46,11 +46,11 @@ export function portraitText(portrait: Portrait): string {
 }
 
 /** Nodes that are down or still have to be changed; empty if there is none. */
-export function customerNodesText(nodes: readonly CustomerNode[]): string[] {
+export function formatCustomerNodes(nodes: readonly CustomerNode[]): string[] {
   const lines = nodes
     .filter(({ down_since, waits_for }) => down_since !== null || waits_for !== null)
     .map(({ subscription_id, node, down_since, waits_for }) => {
-      const down = down_since === null ? [] : [`down since ${minute(down_since)}`];
+      const down = down_since === null ? [] : [`down since ${formatMinute(down_since)}`];
       const waits =
         waits_for === null ? [] : [`subscription ${subscription_id} waits for its ${waits_for}`];
       return `${node}: ${[...down, ...waits].join(', ')}`;
@@ -58,57 +58,65 @@ export function customerNodesText(nodes: readonly CustomerNode[]): string[] {
   return lines.length === 0 ? [] : [`nodes\n${[...new Set(lines)].join('\n')}`];
 }
 
-const text = (value: unknown): string => String(value ?? '-');
-const minute = (value: unknown): string => text(value).slice(0, 16).replace('T', ' ');
+const toText = (value: unknown): string => String(value ?? '-');
+const formatMinute = (value: unknown): string => toText(value).slice(0, 16).replace('T', ' ');
 
-const whyNotList = {
+const priceReasons = {
   discount: 'with the discount',
   known_price: 'no notification of a higher amount was sent in time',
 } as const;
 
-function nextRenewalText(next: SubscriptionPortrait['next_renewal'], currency: string): string[] {
+function formatNextRenewal(next: SubscriptionDetails['next_renewal'], currency: string): string[] {
   if (next === null) return [];
   if (next.reason === 'no_price') return ['  next renewal: not possible, no price'];
-  const why =
+  const reason =
     next.reason === null
       ? ''
-      : `; list price ${next.list_amount} ${currency}, ${whyNotList[next.reason]}`;
-  return [`  next renewal ${next.amount} ${currency}, from ${minute(next.at)}${why}`];
+      : `; list price ${next.list_amount} ${currency}, ${priceReasons[next.reason]}`;
+  return [`  next renewal ${next.amount} ${currency}, from ${formatMinute(next.at)}${reason}`];
 }
 
-function subscriptionText(one: SubscriptionPortrait, currency: string): string {
-  const renewal = one.auto_renew ? 'auto-renew on' : 'auto-renew off';
-  const next = one.next_plan === null ? '' : `, then ${one.next_plan} ${one.next_period_days} d`;
-  const head = `\nsubscription ${one.id}  ${one.kind} ${one.plan} ${one.period_days} d, ${one.state}, until ${minute(one.expires_at)}, ${renewal}${next}`;
-  const credential = `  credential ${one.credential ?? 'none'}`;
-  const periods = table(
-    one.periods.map((row) => [
+function formatSubscription(subscription: SubscriptionDetails, currency: string): string {
+  const renewal = subscription.auto_renew ? 'auto-renew on' : 'auto-renew off';
+  const next =
+    subscription.next_plan === null
+      ? ''
+      : `, then ${subscription.next_plan} ${subscription.next_period_days} d`;
+  const head = `\nsubscription ${subscription.id}  ${subscription.kind} ${subscription.plan} ${subscription.period_days} d, ${subscription.state}, until ${formatMinute(subscription.expires_at)}, ${renewal}${next}`;
+  const credential = `  credential ${subscription.credential ?? 'none'}`;
+  const periods = formatTable(
+    subscription.periods.map((row) => [
       `  period ${row.id}`,
       row.source,
       row.plan,
-      `${minute(row.starts_at)} - ${minute(row.ends_at)}`,
+      `${formatMinute(row.starts_at)} - ${formatMinute(row.ends_at)}`,
       row.amount,
-      stateOf(row),
+      formatPeriodState(row),
     ]),
     [4],
   );
-  return [head, ...nextRenewalText(one.next_renewal, currency), credential, periods].join('\n');
+  return [
+    head,
+    ...formatNextRenewal(subscription.next_renewal, currency),
+    credential,
+    periods,
+  ].join('\n');
 }
 
 /** What became of a period since it was sold. */
-function stateOf(row: SubscriptionPortrait['periods'][number]): string {
+function formatPeriodState(row: SubscriptionDetails['periods'][number]): string {
   const { refunded_at, part_of, moved_from, source } = row;
   if (part_of !== null) return `served part of period ${part_of}`;
-  const moved = moved_from === null ? '' : `moved, sold from ${minute(moved_from)}`;
+  const moved = moved_from === null ? '' : `moved, sold from ${formatMinute(moved_from)}`;
   if (refunded_at === null) return moved;
-  return `${source === 'grant' ? 'taken back' : 'refunded'} ${minute(refunded_at)}`;
+  return `${source === 'grant' ? 'taken back' : 'refunded'} ${formatMinute(refunded_at)}`;
 }
 
-function section(
+function formatSection(
   title: string,
   rows: readonly JsonObject[],
   cells: (row: JsonObject) => string[],
 ): string {
   if (rows.length === 0) return '';
-  return `\n${title}, the latest first\n${table(rows.map((row) => ['', ...cells(row)]))}`;
+  return `\n${title}, the latest first\n${formatTable(rows.map((row) => ['', ...cells(row)]))}`;
 }

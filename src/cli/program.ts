@@ -1,130 +1,130 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { faultOf } from '../db/faults.ts';
+import { toFault } from '../db/faults.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
 import { terminalText } from '../kernel/foreign-text.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { checkOptions } from './option-rules.ts';
-import { Interrupted } from './signals.ts';
+import { InterruptedFault } from './signals.ts';
 import { checkValues } from './value-places.ts';
 
 /** Success; what was asked failed; wrong usage or configuration; SIGINT; SIGTERM. */
 export type ExitCode = 0 | 1 | 2 | 130 | 143;
 
 /** A top-level command. Its code is loaded only if the command line names it. */
-interface Entry {
+interface CommandEntry {
   /** Name and arguments, as `apply <FILE>`. */
   readonly usage: string;
   readonly description: string;
   load(): Promise<Command>;
 }
 
-const opener = async () => (await import('./open-books.ts')).openBooksFor;
+const loadOpener = async () => (await import('./open-books.ts')).openForCommand;
 
-const entries: readonly Entry[] = [
+const entries: readonly CommandEntry[] = [
   {
     usage: 'demo',
     description: 'run all workers on generated data with a fast clock, until Ctrl-C',
-    load: async () => (await import('./demo.ts')).demoCommand(),
+    load: async () => (await import('./demo.ts')).buildDemoCommand(),
   },
   {
     usage: 'start',
     description: 'run the service: workers and API, until SIGTERM or SIGINT',
     load: async () => {
-      const { openBooksForService } = await import('./open-books.ts');
-      return (await import('./start.ts')).startCommand(openBooksForService);
+      const { openForService: openBooksForService } = await import('./open-books.ts');
+      return (await import('./start.ts')).buildStartCommand(openBooksForService);
     },
   },
   {
     usage: 'migrate',
     description: 'create the schema of the database, or update it',
-    load: async () => (await import('./migrate.ts')).migrateCommand(),
+    load: async () => (await import('./migrate.ts')).buildMigrateCommand(),
   },
   {
     usage: 'apply <FILE>',
     description:
       'change plans, prices, settings and nodes to those of FILE; shows the difference first',
-    load: async () => (await import('./apply.ts')).applyCommand(await opener()),
+    load: async () => (await import('./apply.ts')).buildApplyCommand(await loadOpener()),
   },
   {
     usage: 'plan',
     description: 'list plans, set prices',
-    load: async () => (await import('./plan.ts')).planCommand(await opener()),
+    load: async () => (await import('./plan.ts')).buildPlanCommand(await loadOpener()),
   },
   {
     usage: 'node',
     description: 'list, check, compare, adopt and remove Xray nodes',
-    load: async () => (await import('./node.ts')).nodeCommand(await opener()),
+    load: async () => (await import('./node.ts')).buildNodeCommand(await loadOpener()),
   },
   {
     usage: 'import <FILE>',
     description: 'add customers and subscriptions from FILE, all or nothing',
-    load: async () => (await import('./import.ts')).importCommand(await opener()),
+    load: async () => (await import('./import.ts')).buildImportCommand(await loadOpener()),
   },
   {
     usage: 'export <FILE>',
     description: 'write customers and subscriptions to FILE, in the format of import',
-    load: async () => (await import('./export.ts')).exportCommand(await opener()),
+    load: async () => (await import('./export.ts')).buildExportCommand(await loadOpener()),
   },
   {
     usage: 'backup <FILE>',
     description: 'write the whole database to FILE, while the service runs',
-    load: async () => (await import('./backup.ts')).backupCommand(await opener()),
+    load: async () => (await import('./backup.ts')).buildBackupCommand(await loadOpener()),
   },
   {
     usage: 'restore <FILE>',
     description: 'read a backup into an empty database, all or nothing',
-    load: async () => (await import('./backup.ts')).restoreCommand(),
+    load: async () => (await import('./backup.ts')).buildRestoreCommand(),
   },
   {
     usage: 'db',
     description: 'print the URL of the database for other tools',
-    load: async () => (await import('./db.ts')).dbCommand(),
+    load: async () => (await import('./db.ts')).buildDbCommand(),
   },
   {
     usage: 'run <worker>',
     description: 'run a worker once and print its record',
-    load: async () => (await import('./run.ts')).runCommand(await opener()),
+    load: async () => (await import('./run.ts')).buildRunCommand(await loadOpener()),
   },
   {
     usage: 'customer',
     description: 'show and change customers, their money and their subscriptions',
-    load: async () => (await import('./customer.ts')).customerCommand(await opener()),
+    load: async () => (await import('./customer.ts')).buildCustomerCommand(await loadOpener()),
   },
   {
     usage: 'notice',
     description: 'preview, list, resend and cancel notifications',
-    load: async () => (await import('./notice.ts')).noticeCommand(await opener()),
+    load: async () => (await import('./notice.ts')).buildNoticeCommand(await loadOpener()),
   },
   {
     usage: 'clock',
     description: 'show the database time, confirm it, undo the effects of a wrong clock',
-    load: async () => (await import('./clock.ts')).clockCommand(await opener()),
+    load: async () => (await import('./clock.ts')).buildClockCommand(await loadOpener()),
   },
   {
     usage: 'audit',
     description: 'check every promise on the live database; changes nothing',
-    load: async () => (await import('./audit.ts')).auditCommand(await opener()),
+    load: async () => (await import('./audit.ts')).buildAuditCommand(await loadOpener()),
   },
   {
     usage: 'token',
     description: 'create, list and revoke tokens of the HTTP API',
-    load: async () => (await import('./token.ts')).tokenCommand(await opener()),
+    load: async () => (await import('./token.ts')).buildTokenCommand(await loadOpener()),
   },
 ];
 
-const nameOf = ({ usage }: Entry): string => usage.split(' ')[0] as string;
+const toName = ({ usage }: CommandEntry): string => usage.split(' ')[0] as string;
 
 /** A line of the help. */
-function placeholder({ usage, description }: Entry): Command {
+function buildPlaceholder({ usage, description }: CommandEntry): Command {
   const [name, ...positional] = usage.split(' ');
-  const built = new Command(name).description(description);
-  for (const argument of positional) built.argument(argument);
-  return built;
+  const result = new Command(name).description(description);
+  for (const argument of positional) result.argument(argument);
+  return result;
 }
 
 /** A command and its arguments, as the table names them. */
-const subcommandTerm = (command: Command): string =>
+const formatSubcommand = (command: Command): string =>
   [
     command.name(),
     ...command.registeredArguments.map((one) =>
@@ -133,39 +133,39 @@ const subcommandTerm = (command: Command): string =>
   ].join(' ');
 
 /** The whole program, with the code of the command `named`. Without a name: with all code. */
-export async function program(named?: string): Promise<Command> {
+export async function buildProgram(commandName?: string): Promise<Command> {
   const perennial = new Command('perennial')
     .description(
       'Renews subscriptions from a prepaid balance, and proves that the result is right.',
     )
     .version(programVersion)
-    .configureHelp({ subcommandTerm });
+    .configureHelp({ subcommandTerm: formatSubcommand });
   for (const entry of entries) {
-    const isNamed = named === undefined || named === nameOf(entry);
+    const isNamed = commandName === undefined || commandName === toName(entry);
     perennial.addCommand(
-      isNamed ? (await entry.load()).description(entry.description) : placeholder(entry),
+      isNamed ? (await entry.load()).description(entry.description) : buildPlaceholder(entry),
     );
   }
   perennial.hook('preAction', (_, command) => checkOptions(command));
-  return throughout(perennial);
+  return configureErrors(perennial);
 }
 
 /** Errors come to us instead of ending the process, for every command there is. */
-function throughout(root: Command): Command {
+function configureErrors(root: Command): Command {
   checkValues(root);
   root
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({ outputError: () => undefined });
-  for (const inner of root.commands) throughout(inner);
+  for (const inner of root.commands) configureErrors(inner);
   return root;
 }
 
 /** The fault of a command line; undefined after a help text. */
-function faultOfCommand(error: unknown): Fault | undefined {
+function toCommandFault(error: unknown): Fault | undefined {
   // An argument that is read by the command itself, once it knows what it is for.
   if (error instanceof InvalidArgumentError) return new UsageFault('bad_argument', error.message);
-  if (!(error instanceof CommanderError)) return faultOf(error);
+  if (!(error instanceof CommanderError)) return toFault(error);
   if (/^commander\.(help|version)/.test(error.code)) return undefined;
   // `commander.unknownOption` is `unknown_option`.
   const code = error.code.replace(/^\w+\./, '').replaceAll(/[A-Z]/g, '_$&');
@@ -173,8 +173,8 @@ function faultOfCommand(error: unknown): Fault | undefined {
 }
 
 /** The command that a command line names; empty: none, so the help of the program is enough. */
-function namedIn(argv: readonly string[]): string {
-  const [first = '', second = ''] = argv.filter((word) => !word.startsWith('-'));
+function parseCommandName(argv: readonly string[]): string {
+  const [first = '', second = ''] = argv.filter((argument) => !argument.startsWith('-'));
   return first === 'help' ? second : first;
 }
 
@@ -184,20 +184,20 @@ function namedIn(argv: readonly string[]): string {
  */
 export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
   try {
-    await (await program(namedIn(argv))).parseAsync(argv, { from: 'user' });
+    await (await buildProgram(parseCommandName(argv))).parseAsync(argv, { from: 'user' });
     return process.exitCode === 1 ? 1 : 0;
   } catch (error) {
-    const fault = faultOfCommand(error);
+    const fault = toCommandFault(error);
     if (fault === undefined) return (error as CommanderError).exitCode === 0 ? 0 : 2;
-    const asJson = argv.includes('--json');
+    const isJson = argv.includes('--json');
     const hint = fault.cause instanceof CommanderError ? '(--help shows what there is)\n' : '';
     process.stderr.write(
-      asJson
+      isJson
         ? `${JSON.stringify({ error: { code: fault.code, message: maskSecrets(fault.message) } })}\n`
         : `perennial: ${terminalText(maskSecrets(fault.message))}\n${hint}`,
     );
     if (fault.kind === 'bug') process.stderr.write(`${maskSecrets(fault.stack ?? '')}\n`);
-    if (fault instanceof Interrupted) return fault.exitCode;
+    if (fault instanceof InterruptedFault) return fault.exitCode;
     return fault instanceof UsageFault ? 2 : 1;
   }
 }

@@ -1,11 +1,11 @@
-import { settingsOf } from '../config.ts';
+import { toWorkerSettings } from '../config.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
 import type { Worker } from '../workers/index.ts';
 import type { Preview } from '../workers/worker.ts';
-import { jsonText, type OpenedBooks } from './frame.ts';
+import { type CommandDatabase, formatJson } from './frame.ts';
 
 /** How many had this outcome, and the sum of what it is about, by currency, in minor units. */
-interface Total {
+interface OutcomeTotal {
   count: number;
   readonly minor: Map<string, bigint>;
 }
@@ -14,29 +14,29 @@ interface Total {
  * Prints what a run would do: a line a subscription, as they are found (a book of a million stays
  * out of memory), then the totals. In JSON: `{"items": […], "totals": {…}}`.
  */
-export async function previewTo(
+export async function printPreview(
   out: NodeJS.WritableStream,
   worker: Worker,
-  { db, url, config }: OpenedBooks,
+  { db, url, config }: CommandDatabase,
   signal: AbortSignal,
-  json: boolean,
+  isJson: boolean,
 ): Promise<void> {
-  const totals = new Map<string, Total>();
+  const totals = new Map<string, OutcomeTotal>();
   let printed = 0;
   const report = (item: Preview): void => {
-    add(totals, item);
-    if (json) out.write(`${printed === 0 ? '' : ','}\n${compact(itemJson(item))}`);
-    else out.write(`${itemText(item)}\n`);
+    addToTotals(totals, item);
+    if (isJson) out.write(`${printed === 0 ? '' : ','}\n${formatCompactJson(toItemJson(item))}`);
+    else out.write(`${formatItem(item)}\n`);
     printed += 1;
   };
-  if (json) out.write('{"items": [');
-  const { batchMax } = settingsOf(config, worker);
+  if (isJson) out.write('{"items": [');
+  const { batchMax } = toWorkerSettings(config, worker);
   await worker.preview({ db, url, batchMax, signal }, report);
-  if (json) out.write(`\n],\n"totals": ${compact(totalsJson(totals))}}\n`);
-  else out.write(totalsText(totals));
+  if (isJson) out.write(`\n],\n"totals": ${formatCompactJson(toTotalsJson(totals))}}\n`);
+  else out.write(formatTotals(totals));
 }
 
-function add(totals: Map<string, Total>, item: Preview): void {
+function addToTotals(totals: Map<string, OutcomeTotal>, item: Preview): void {
   const total = totals.get(item.outcome) ?? { count: 0, minor: new Map<string, bigint>() };
   total.count += 1;
   if ('currency' in item && item.amountMinor !== 0n) {
@@ -46,9 +46,9 @@ function add(totals: Map<string, Total>, item: Preview): void {
   totals.set(item.outcome, total);
 }
 
-const compact = (value: unknown): string => jsonText(value).replaceAll(/\n\s*/g, ' ');
+const formatCompactJson = (value: unknown): string => formatJson(value).replaceAll(/\n\s*/g, ' ');
 
-function itemJson(item: Preview): object {
+function toItemJson(item: Preview): object {
   const { outcome, sentence } = item;
   if ('subject' in item) return { subject: item.subject, outcome, sentence };
   if ('nodeId' in item) return { node_id: item.nodeId, outcome, sentence };
@@ -67,7 +67,7 @@ function itemJson(item: Preview): object {
 }
 
 /** Columns of a fixed width: the longest id is not known while they come. */
-function itemText(item: Preview): string {
+function formatItem(item: Preview): string {
   if ('subject' in item) {
     return `${item.subject.padEnd(20)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
   }
@@ -75,14 +75,14 @@ function itemText(item: Preview): string {
     return `${item.nodeId.padEnd(12)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
   }
   if ('noticeId' in item) {
-    const whom = (item.telegramId ?? 'admins').toString();
-    return `${whom.padEnd(12)}  ${item.kind.padEnd(16)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+    const recipient = (item.telegramId ?? 'admins').toString();
+    return `${recipient.padEnd(12)}  ${item.kind.padEnd(16)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
   }
   const [customer, subscription] = [item.telegramId.toString(), item.subscriptionId.toString()];
   return `${customer.padEnd(12)}  ${subscription.padEnd(10)}  ${item.outcome.padEnd(14)}  ${item.sentence}`;
 }
 
-function totalsJson(totals: ReadonlyMap<string, Total>) {
+function toTotalsJson(totals: ReadonlyMap<string, OutcomeTotal>) {
   return Object.fromEntries(
     [...totals].map(([outcome, { count, minor }]) => [
       outcome,
@@ -94,7 +94,7 @@ function totalsJson(totals: ReadonlyMap<string, Total>) {
   );
 }
 
-function totalsText(totals: ReadonlyMap<string, Total>): string {
+function formatTotals(totals: ReadonlyMap<string, OutcomeTotal>): string {
   if (totals.size === 0) return 'nothing to do\n';
   const lines = [...totals].map(([outcome, { count, minor }]) => {
     const sums = [...minor].map(([code, sum]) => moneyText(sum, code)).join(', ');

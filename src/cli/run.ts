@@ -1,27 +1,27 @@
 import type { Command } from 'commander';
-import { type Config, settingsOf } from '../config.ts';
+import { type Config, toWorkerSettings } from '../config.ts';
 import { openDelivery } from '../delivery.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { isoTime, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { startInterval } from '../kernel/timer.ts';
 import type { MessageLog } from '../notify/channels/log/log.ts';
-import { type Worker, workersFor } from '../workers/index.ts';
+import { createRunnableWorkers, type Worker } from '../workers/index.ts';
 import { workerNames } from '../workers/names.ts';
 import { openReplica, type Replica } from '../workers/replica.ts';
 import type { RunLog } from '../workers/run-context.ts';
-import { readProgress } from '../workers/run-progress.ts';
+import { readRunProgress } from '../workers/run-progress.ts';
 import type { RunRow } from '../workers/run-record.ts';
 import {
+  buildCommand,
+  type CommandDatabase,
   type CommonOptions,
-  command,
-  type OpenBooks,
-  type OpenedBooks,
-  print,
-  table,
-  withBooks,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
 } from './frame.ts';
-import { previewTo } from './run-preview.ts';
+import { printPreview } from './run-preview.ts';
 
 // `perennial run WORKER`: one run, now, beside whatever a service is doing; both go by the same
 // locks. Somebody who asks for a run wants it done: it goes on until nothing is left, unless the
@@ -33,59 +33,61 @@ interface Options extends CommonOptions {
   readonly confirm?: boolean;
 }
 
-export function runCommand(open: OpenBooks): Command {
-  return command('run', 'one run of a worker, now; prints its record')
+export function buildRunCommand(open: DatabaseOpener): Command {
+  return buildCommand('run', 'one run of a worker, now; prints its record')
     .argument('<worker>', workerNames.join(', '))
     .option('--dry-run', 'print what a run would do, subscription by subscription; changes nothing')
     .option('--confirm', 'go on with what a guard holds')
     .action(async (name: string, options: Options) => {
-      if (!workerNames.includes(name)) throw noWorker(name);
-      await withBooks(open, options, (books, signal) => {
+      if (!workerNames.includes(name)) throw createNoWorkerFault(name);
+      await withDatabase(open, options, (database, signal) => {
         signal.addEventListener('abort', () => {
           process.stderr.write('ending after the batch in hand\n');
         });
-        const worker = workerOf(name, books.config);
+        const worker = requireWorker(name, database.config);
         return options.dryRun === true
-          ? previewTo(process.stdout, worker, books, signal, options.json ?? false)
-          : runNow(worker, books, signal, options);
+          ? printPreview(process.stdout, worker, database, signal, options.json ?? false)
+          : runOnce(worker, database, signal, options);
       });
     });
 }
 
-function noWorker(name: string): UsageFault {
+function createNoWorkerFault(name: string): UsageFault {
   if (name === 'keep-node') {
     return new UsageFault(
       'no_runs',
       'run: keep-node has no runs: nodes are kept for as long as "perennial start" lives, which works off marks as they come; "perennial node list" tells what waits',
     );
   }
-  const known = workerNames.join(', ');
-  return new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${known}`);
+  const available = workerNames.join(', ');
+  return new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${available}`);
 }
 
 /** @throws UsageFault for texts of messages that are wrong */
-function workerOf(name: string, config: Config): Worker {
-  const found = workersFor(() => openDelivery(config, toErrors)).find((each) => each.name === name);
-  if (found === undefined) throw noWorker(name);
-  return found;
+function requireWorker(name: string, config: Config): Worker {
+  const worker = createRunnableWorkers(() => openDelivery(config, stderrMessageLog)).find(
+    (each) => each.name === name,
+  );
+  if (worker === undefined) throw createNoWorkerFault(name);
+  return worker;
 }
 
 /** Where messages go that have no other way out, beside the books. */
-const toErrors: MessageLog = {
+const stderrMessageLog: MessageLog = {
   info: (fields, message) => process.stderr.write(`${message}: ${JSON.stringify(fields)}\n`),
 };
 
-async function runNow(
+async function runOnce(
   worker: Worker,
-  books: OpenedBooks,
+  database: CommandDatabase,
   signal: AbortSignal,
   options: Options,
 ): Promise<void> {
-  const { db, config } = books;
-  const { batchMax } = settingsOf(config, worker);
+  const { db, config } = database;
+  const { batchMax } = toWorkerSettings(config, worker);
   const budgetMs = config.file.workers[worker.name]?.budget ?? Number.POSITIVE_INFINITY;
-  const replica = openReplica(books.url);
-  const stopShowing = showProgress(books, worker, replica);
+  const replica = openReplica(database.url);
+  const stopProgress = showProgress(database, worker, replica);
   const elapsedMs = stopwatch();
   try {
     const row = await worker.run({
@@ -95,48 +97,50 @@ async function runNow(
       budgetMs,
       signal,
       elapsedMs,
-      log,
+      log: stderrRunLog,
       confirmed: options.confirm ?? false,
     });
-    stopShowing();
-    print(options, rowJson(row), () => rowText(row));
+    stopProgress();
+    printResult(options, toRowJson(row), () => formatRow(row));
     // Nothing was asked for but the run: one that failed, or may not start here, is a failure.
     if (row.outcome === 'failed' || row.outcome === 'skipped') process.exitCode = 1;
   } finally {
-    stopShowing();
+    stopProgress();
     await replica.close();
   }
 }
 
 /** Trouble of single items, while the run goes on; what failed the run is in its record. */
-const log: RunLog = {
-  warn: (fields, message) => process.stderr.write(`${message}: ${said(fields)}\n`),
+const stderrRunLog: RunLog = {
+  warn: (fields, message) => process.stderr.write(`${message}: ${formatFields(fields)}\n`),
   error: () => undefined,
 };
 
-function said(fields: object): string {
+function formatFields(fields: object): string {
   const { item, err } = fields as { item?: unknown; err?: unknown };
   return [item, err instanceof Error ? err.message : undefined].filter(Boolean).join(': ');
 }
 
-const showEveryMs = 2 * secondMs;
+const progressEveryMs = 2 * secondMs;
 
 /** A line on standard error every 2 s, from the record that each batch counts up. */
-function showProgress(books: OpenedBooks, worker: Worker, replica: Replica): () => void {
+function showProgress(database: CommandDatabase, worker: Worker, replica: Replica): () => void {
   const timer = startInterval(() => {
-    readProgress(books.db, worker.name, replica.name).then(
-      (at) => {
-        if (at === undefined) return;
-        process.stderr.write(`${worker.name}: ${at.examined} examined, ${at.changed} changed\n`);
+    readRunProgress(database.db, worker.name, replica.name).then(
+      (progress) => {
+        if (progress === undefined) return;
+        process.stderr.write(
+          `${worker.name}: ${progress.examined} examined, ${progress.changed} changed\n`,
+        );
       },
       () => undefined, // the run will say what is wrong
     );
-  }, showEveryMs);
+  }, progressEveryMs);
   return () => clearInterval(timer);
 }
 
 /** The row of `worker_run`, for a program. */
-function rowJson(row: RunRow) {
+function toRowJson(row: RunRow) {
   return {
     ...row,
     started_at: isoTime(row.started_at),
@@ -144,9 +148,9 @@ function rowJson(row: RunRow) {
   };
 }
 
-function rowText(row: RunRow): string {
-  const { detail, ...columns } = rowJson(row);
+function formatRow(row: RunRow): string {
+  const { detail, ...columns } = toRowJson(row);
   const cells = Object.entries(columns).map(([name, value]) => [name, String(value ?? '')]);
-  const more = Object.entries(detail).map(([name, value]) => [`  ${name}`, String(value)]);
-  return table([...cells, ...more]);
+  const details = Object.entries(detail).map(([name, value]) => [`  ${name}`, String(value)]);
+  return formatTable([...cells, ...details]);
 }

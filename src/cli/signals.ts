@@ -7,43 +7,43 @@ import { startTimer } from '../kernel/timer.ts';
  * Ctrl-C on a terminal reaches the program more than once: from the terminal itself and from npx
  * or npm, which pass it on. A signal within this time of the first one is a copy of it.
  */
-const copiesMs = secondMs;
+const repeatMs = secondMs;
 
 /** 128 + the number of the signal, as a shell reports it. */
 export const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
-export type EndSignal = keyof typeof exitCodes;
+export type ShutdownSignal = keyof typeof exitCodes;
 
 /** A command that a signal ended: one sentence that states what was changed, and its exit code. */
-export class Interrupted extends Fault {
+export class InterruptedFault extends Fault {
   readonly exitCode: 130 | 143;
 
   constructor(by: AbortSignal, changed: string, cause?: unknown) {
     super('transient', 'interrupted', `interrupted; ${changed}`, cause);
     this.name = 'Interrupted';
-    this.exitCode = exitCodes[by.reason as EndSignal] ?? 130;
+    this.exitCode = exitCodes[by.reason as ShutdownSignal] ?? 130;
   }
 }
 
 /** Ends what goes on: SIGINT or SIGTERM once asks for it, a second time forces it. */
-export interface Ending {
+export interface ShutdownWatch {
   readonly signal: AbortSignal;
   /** Stops listening, when the work is done. */
-  forget(): void;
+  stop(): void;
 }
 
 /**
  * Heeds SIGTERM and SIGINT. The first one aborts `signal`, with its name as the reason. A service
  * gives `graceMs`: work that has not ended by then is cut off with exit code 0.
  */
-export function heedSignals(options: { readonly graceMs?: number } = {}): Ending {
-  const ending = new AbortController();
+export function watchSignals(options: { readonly graceMs?: number } = {}): ShutdownWatch {
+  const controller = new AbortController();
   let sinceMs: (() => number) | undefined;
-  const hear = (name: EndSignal): void => {
+  const onSignal = (name: ShutdownSignal): void => {
     if (sinceMs === undefined) {
       sinceMs = stopwatch();
       if (options.graceMs !== undefined) startTimer(() => process.exit(0), options.graceMs).unref();
-      ending.abort(name);
-    } else if (sinceMs() > copiesMs) {
+      controller.abort(name);
+    } else if (sinceMs() > repeatMs) {
       process.stderr.write(
         'perennial: ended at once; the database undoes what was not committed\n',
       );
@@ -52,14 +52,14 @@ export function heedSignals(options: { readonly graceMs?: number } = {}): Ending
   };
   // The listeners of bin/early-signals.js are for the time before this one.
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    for (const early of process.listeners(name)) {
-      if (early.name === 'endEarly') process.off(name, early);
+    for (const listener of process.listeners(name)) {
+      if (listener.name === 'endEarly') process.off(name, listener);
     }
   }
-  process.on('SIGINT', hear).on('SIGTERM', hear);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   return {
-    signal: ending.signal,
-    forget: () => void process.off('SIGINT', hear).off('SIGTERM', hear),
+    signal: controller.signal,
+    stop: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal),
   };
 }
 
@@ -68,18 +68,19 @@ export function heedSignals(options: { readonly graceMs?: number } = {}): Ending
  * result, and one that failed has changed nothing, unless it throws its own `Interrupted`.
  * @throws Interrupted if a signal came
  */
-export async function untilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const ending = heedSignals();
-  const { signal } = ending;
+export async function runUntilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const shutdown = watchSignals();
+  const { signal } = shutdown;
   let result: T;
   try {
     result = await work(signal);
   } catch (error) {
-    if (!signal.aborted || error instanceof Interrupted) throw error;
-    throw new Interrupted(signal, 'nothing was changed', error);
+    if (!signal.aborted || error instanceof InterruptedFault) throw error;
+    throw new InterruptedFault(signal, 'nothing was changed', error);
   } finally {
-    ending.forget();
+    shutdown.stop();
   }
-  if (signal.aborted) throw new Interrupted(signal, 'the result above states what was changed');
+  if (signal.aborted)
+    throw new InterruptedFault(signal, 'the result above states what was changed');
   return result;
 }

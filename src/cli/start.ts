@@ -1,26 +1,26 @@
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ServiceBooks, startWorkers } from '../app.ts';
-import { placeOf } from '../db/place.ts';
+import { type ServiceDatabase, startService } from '../app.ts';
+import { describeDatabase } from '../db/place.ts';
 import { rightsFault } from '../db/reach.ts';
-import { type Api, type ApiBooks, startApi } from '../http/listen.ts';
+import { type ApiDatabase, type RunningApi, startApi } from '../http/listen.ts';
 import { UsageFault } from '../kernel/faults.ts';
-import { dayMs, minuteMs, readDurationMs, secondMs } from '../kernel/instant.ts';
+import { dayMs, minuteMs, secondMs, tryParseDurationMs } from '../kernel/instant.ts';
 import { type Log, openLog } from '../log.ts';
-import { type Outage, watchOutage } from '../outage.ts';
-import { atRate, openTestClock } from '../test-clock.ts';
+import { type OutageWatch, watchOutage } from '../outage.ts';
+import { openVirtualClock, scaleIntervals } from '../test-clock.ts';
 import { startSentinel } from '../workers/clock-sentinel.ts';
-import { whole } from './arguments.ts';
+import { createWholeParser } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import {
+  buildCommand,
+  type CommandDatabase,
   type CommonOptions,
-  command,
-  type OpenBooks,
-  type OpenedBooks,
-  withOpenBooks,
+  type DatabaseOpener,
+  withOpenDatabase,
 } from './frame.ts';
-import { heedSignals } from './signals.ts';
-import { untilReachable } from './until-reachable.ts';
+import { watchSignals } from './signals.ts';
+import { retryUntilReachable } from './until-reachable.ts';
 
 // `perennial start`: the service. It ends by SIGTERM or SIGINT: the batch in hand ends, nothing
 // new starts, and what is left waits for another replica or the next start.
@@ -33,10 +33,10 @@ interface Options extends CommonOptions {
 }
 
 /** A service has 10 s to end. What hangs then is cut off: the database undoes what was open. */
-const endMs = 8 * secondMs;
+const shutdownMs = 8 * secondMs;
 
-export function startCommand(open: OpenBooks): Command {
-  return command('start', 'the service: workers and API, until SIGTERM or SIGINT')
+export function buildStartCommand(open: DatabaseOpener): Command {
+  return buildCommand('start', 'the service: workers and API, until SIGTERM or SIGINT')
     .option(
       '--role <LIST>',
       'what this process does: all, worker, api (all: the API where "http" is set)',
@@ -48,50 +48,50 @@ export function startCommand(open: OpenBooks): Command {
         'format of the log (default: text on a terminal, else json)',
       ).choices(['text', 'json']),
     )
-    .option('--wait <DURATION>', 'how long to wait for PostgreSQL (default: 5m)', waitDuration)
+    .option('--wait <DURATION>', 'how long to wait for PostgreSQL (default: 5m)', parseWaitDuration)
     .option(
       '--rate <N>',
       'run the clock of a test database: N of its seconds in a second',
-      whole(1, 100_000),
+      createWholeParser(1, 100_000),
     )
     .action(async (options: Options) => {
-      const roles = readRoles(options.role);
-      const ending = heedSignals({ graceMs: endMs });
-      const heedHangup = () => void (process.stdin.isTTY && process.kill(process.pid, 'SIGTERM'));
+      const roles = parseRoles(options.role);
+      const shutdown = watchSignals({ graceMs: shutdownMs });
+      const onHangup = () => void (process.stdin.isTTY && process.kill(process.pid, 'SIGTERM'));
       // A service without a terminal was started to stay: nohup, cron, a closed ssh session.
-      process.on('SIGHUP', heedHangup);
+      process.on('SIGHUP', onHangup);
       try {
-        await run(open, options, roles, ending.signal);
+        await runService(open, options, roles, shutdown.signal);
       } finally {
-        process.off('SIGHUP', heedHangup);
-        ending.forget();
+        process.off('SIGHUP', onHangup);
+        shutdown.stop();
       }
     });
 }
 
-async function run(
-  open: OpenBooks,
+async function runService(
+  open: DatabaseOpener,
   options: Options,
   roles: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
   const format = options.log ?? (process.stdout.isTTY && options.json !== true ? 'text' : 'json');
-  let outage: Outage | undefined;
+  let outage: OutageWatch | undefined;
   const { logLevel } = readConfiguration(options);
   const log = openLog(logLevel, undefined, {
     format,
-    takes: (...line) => outage?.takes(...line) ?? false,
+    capture: (...line) => outage?.capture(...line) ?? false,
   });
-  const openWhenThere: OpenBooks = (config) =>
-    untilReachable(() => open(config), { waitMs: options.wait ?? defaultWaitMs, signal, log });
-  await withOpenBooks(openWhenThere, options, async (books) => {
-    refuseDemo(books);
-    endOnBugs(log);
-    for (const exposed of books.config.exposed ?? []) log.warn({}, exposed);
-    outage = watchOutage(books.url, log);
-    const clock = await openTestClock(books, options.rate, log);
+  const openWhenReachable: DatabaseOpener = (config) =>
+    retryUntilReachable(() => open(config), { waitMs: options.wait ?? defaultWaitMs, signal, log });
+  await withOpenDatabase(openWhenReachable, options, async (database) => {
+    requireNoDemo(database);
+    exitOnUncaughtError(log);
+    for (const exposed of database.config.exposed ?? []) log.warn({}, exposed);
+    outage = watchOutage(database.url, log);
+    const clock = await openVirtualClock(database, options.rate, log);
     try {
-      await serve(books, log, rolesHere(roles, books), signal, options.rate);
+      await serve(database, log, chooseRoles(roles, database), signal, options.rate);
     } finally {
       clock.stop();
       outage.stop();
@@ -104,43 +104,45 @@ const defaultWaitMs = 5 * minuteMs;
 
 const longestWaitMs = 7 * dayMs;
 
-function waitDuration(text: string): number {
-  const ms = text === '0' ? 0 : readDurationMs(text);
+function parseWaitDuration(text: string): number {
+  const ms = text === '0' ? 0 : tryParseDurationMs(text);
   if (ms !== undefined && ms <= longestWaitMs) return ms;
   throw new InvalidArgumentError(
     `"${text}" is not a duration of at most 7d; expected 0, or one like 30s or 5m`,
   );
 }
 
-const known = ['all', 'worker', 'api'];
+const knownRoles = ['all', 'worker', 'api'];
 
 /** @throws UsageFault for what is no role */
-function readRoles(list: string): readonly string[] {
-  const named = list.split(',').map((role) => role.trim());
-  const unknown = named.find((role) => !known.includes(role));
-  if (unknown === undefined) return named;
-  throw new UsageFault('bad_role', `--role: "${unknown}" is none of ${known.join(', ')}`);
+function parseRoles(list: string): readonly string[] {
+  const roleNames = list.split(',').map((role) => role.trim());
+  const unknown = roleNames.find((role) => !knownRoles.includes(role));
+  if (unknown === undefined) return roleNames;
+  throw new UsageFault('bad_role', `--role: "${unknown}" is none of ${knownRoles.join(', ')}`);
 }
 
-interface Roles {
+interface ServiceRoles {
   readonly worker: boolean;
   readonly api: boolean;
 }
 
 /** `all` has an API where the configuration says where: two services on one machine can't share it. */
-function rolesHere(named: readonly string[], { config }: OpenedBooks): Roles {
-  const all = named.includes('all');
+function chooseRoles(roleNames: readonly string[], { config }: CommandDatabase): ServiceRoles {
+  const all = roleNames.includes('all');
   return {
-    worker: all || named.includes('worker'),
-    api: named.includes('api') || (all && config.file.http !== undefined),
+    worker: all || roleNames.includes('worker'),
+    api: roleNames.includes('api') || (all && config.file.http !== undefined),
   };
 }
 
 /** A demo's customers are made up, and its clock runs at 3,600×. */
-function refuseDemo({ installation, url, config }: OpenedBooks): void {
+function requireNoDemo({ installation, url, config }: CommandDatabase): void {
   if (installation.madeBy !== 'demo') return;
   const place =
-    config.database === 'embedded' ? `data folder ${config.dataDir}` : `database ${placeOf(url)}`;
+    config.database === 'embedded'
+      ? `data folder ${config.dataDir}`
+      : `database ${describeDatabase(url)}`;
   throw new UsageFault(
     'made_by_demo',
     `${place}: was made by "perennial demo", with a book that is made up; name another one for your own`,
@@ -148,7 +150,7 @@ function refuseDemo({ installation, url, config }: OpenedBooks): void {
 }
 
 /** What nobody caught is a bug: nothing is known of the state any more, so a new process is. */
-function endOnBugs(log: Log): void {
+function exitOnUncaughtError(log: Log): void {
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught error: this process ends');
     process.exit(1);
@@ -156,17 +158,23 @@ function endOnBugs(log: Log): void {
 }
 
 async function serve(
-  books: OpenedBooks,
+  database: CommandDatabase,
   log: Log,
-  roles: Roles,
-  ending: AbortSignal,
+  roles: ServiceRoles,
+  shutdown: AbortSignal,
   rate?: number,
 ): Promise<void> {
-  if (ending.aborted) return;
-  const sentinel = await startSentinel(books.db, log);
+  if (shutdown.aborted) return;
+  const sentinel = await startSentinel(database.db, log);
   try {
     const { readiness, isClockRight } = sentinel;
-    await serveUntil({ ...books, readiness: [readiness], isClockRight }, log, roles, ending, rate);
+    await serveUntil(
+      { ...database, readiness: [readiness], isClockRight },
+      log,
+      roles,
+      shutdown,
+      rate,
+    );
   } finally {
     await sentinel.stop();
   }
@@ -174,30 +182,32 @@ async function serve(
 }
 
 async function serveUntil(
-  books: OpenedBooks & Pick<ApiBooks, 'readiness'> & Pick<ServiceBooks, 'isClockRight'>,
+  database: CommandDatabase &
+    Pick<ApiDatabase, 'readiness'> &
+    Pick<ServiceDatabase, 'isClockRight'>,
   log: Log,
-  roles: Roles,
-  ending: AbortSignal,
+  roles: ServiceRoles,
+  shutdown: AbortSignal,
   rate?: number,
 ): Promise<void> {
-  const api = roles.api ? await startApiOr(books, log, roles.worker) : undefined;
-  const service = roles.worker ? await startWorkersOr(books, log, api, rate) : undefined;
+  const api = roles.api ? await tryStartApi(database, log, roles.worker) : undefined;
+  const service = roles.worker ? await startWorkersOrStopApi(database, log, api, rate) : undefined;
   log.info(
     {
       workers: service?.workers ?? [],
       ...(api === undefined ? {} : { api: api.address }),
-      database: placeOf(books.url),
+      database: describeDatabase(database.url),
     },
     'ready',
   );
-  if (!ending.aborted) await once(ending, 'abort');
-  log.info({ signal: ending.reason }, 'ending: the batches in hand end, nothing new starts');
+  if (!shutdown.aborted) await once(shutdown, 'abort');
+  log.info({ signal: shutdown.reason }, 'ending: the batches in hand end, nothing new starts');
   await Promise.all([api?.stop(), service?.stop()]);
 }
 
 /** A second replica on this host has workers, but the port belongs to the first one. */
-async function startApiOr(books: ApiBooks, log: Log, hasWorkers: boolean) {
-  return startApi(books, log).catch((error: unknown) => {
+async function tryStartApi(database: ApiDatabase, log: Log, hasWorkers: boolean) {
+  return startApi(database, log).catch((error: unknown) => {
     const { code } = ((error as Error).cause ?? {}) as { code?: string };
     if (code !== 'EADDRINUSE' || !hasWorkers) throw error;
     const { message } = error as Error;
@@ -209,14 +219,14 @@ async function startApiOr(books: ApiBooks, log: Log, hasWorkers: boolean) {
   });
 }
 
-async function startWorkersOr(
-  books: ServiceBooks,
+async function startWorkersOrStopApi(
+  database: ServiceDatabase,
   log: Log,
-  api: Api | undefined,
+  api: RunningApi | undefined,
   rate: number | undefined,
 ) {
-  return startWorkers(books, log, atRate(rate)).catch(async (error: unknown) => {
+  return startService(database, log, scaleIntervals(rate)).catch(async (error: unknown) => {
     await api?.stop();
-    throw rightsFault(books.url, error) ?? error;
+    throw rightsFault(database.url, error) ?? error;
   });
 }

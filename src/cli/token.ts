@@ -1,117 +1,134 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { dayMs, type Instant, isoTime, readDurationMs } from '../kernel/instant.ts';
-import { createToken, listTokens, revokeToken, type ShownToken } from '../tokens/store.ts';
-import { isTokenName, type Scope, scopes } from '../tokens/token.ts';
-import { type CommonOptions, command, type OpenBooks, print, table, withBooks } from './frame.ts';
+import { dayMs, type Instant, isoTime, tryParseDurationMs } from '../kernel/instant.ts';
+import { createToken, listTokens, revokeToken, type TokenStatus } from '../tokens/store.ts';
+import { isTokenName, type TokenScope, tokenScopes } from '../tokens/token.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from './frame.ts';
 
 /** `perennial token create|list|revoke`: who may use the HTTP API. */
-export function tokenCommand(open: OpenBooks): Command {
+export function buildTokenCommand(open: DatabaseOpener): Command {
   return new Command('token')
     .description('who may use the HTTP API')
-    .addCommand(create(open))
-    .addCommand(list(open))
-    .addCommand(revoke(open));
+    .addCommand(buildCreateCommand(open))
+    .addCommand(buildListCommand(open))
+    .addCommand(buildRevokeCommand(open));
 }
 
-function scopeList(given: string): Scope[] {
-  const named = given.split(',').map((name) => name.trim());
-  const unknown = named.find((name) => !(scopes as readonly string[]).includes(name));
-  if (unknown === undefined) return [...new Set(named)] as Scope[];
-  throw new InvalidArgumentError(`"${unknown}" is none of ${scopes.join(', ')}`);
+function parseScopes(text: string): TokenScope[] {
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.find((name) => !(tokenScopes as readonly string[]).includes(name));
+  if (unknown === undefined) return [...new Set(names)] as TokenScope[];
+  throw new InvalidArgumentError(`"${unknown}" is none of ${tokenScopes.join(', ')}`);
 }
 
 /** A hundred years. */
 const longestMs = 36_500 * dayMs;
 
-function duration(given: string): number {
-  const ms = readDurationMs(given);
+function parseDuration(text: string): number {
+  const ms = tryParseDurationMs(text);
   if (ms !== undefined && ms > 0 && ms <= longestMs) return ms;
   throw new InvalidArgumentError(
-    `"${given}" is not a duration of at most 36500d; expected one like 90d or 12h`,
+    `"${text}" is not a duration of at most 36500d; expected one like 90d or 12h`,
   );
 }
 
-function tokenName(given: string): string {
-  if (isTokenName(given)) return given;
+function parseTokenName(text: string): string {
+  if (isTokenName(text)) return text;
   throw new InvalidArgumentError(
-    `"${given}" is not a name; expected 1 to 64 printable characters with single spaces between them`,
+    `"${text}" is not a name; expected 1 to 64 printable characters with single spaces between them`,
   );
 }
 
 interface CreateOptions extends CommonOptions {
-  readonly scope: Scope[];
+  readonly scope: TokenScope[];
   readonly expires?: number;
 }
 
-function create(open: OpenBooks): Command {
-  return command('create', 'make a token; its text is shown this once')
+function buildCreateCommand(open: DatabaseOpener): Command {
+  return buildCommand('create', 'make a token; its text is shown this once')
     .argument(
       '<NAME>',
       'the name of the holder, unique and printable; timelines show it',
-      tokenName,
+      parseTokenName,
     )
     .requiredOption(
       '--scope <LIST>',
       'read, sell (includes read), admin (includes all), or metrics (/metrics alone)',
-      scopeList,
+      parseScopes,
     )
-    .option('--expires <DURATION>', 'ends after that, as 90d; without it never', duration)
+    .option('--expires <DURATION>', 'ends after that, as 90d; without it never', parseDuration)
     .action((name: string, options: CreateOptions) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         const order = { name, scopes: options.scope, lastsMs: options.expires };
-        const { token, ...made } = await createToken(db, order, 'cli');
-        print(options, { ...json(made), token }, () =>
+        const { token, ...created } = await createToken(db, order, 'cli');
+        printResult(options, { ...toTokenJson(created), token }, () =>
           [
             token,
-            `for "${name}" (${made.scopes.join(', ')}), ${until(made)}. It is not shown again; "perennial token revoke ${made.id}" ends it.`,
+            `for "${name}" (${created.scopes.join(', ')}), ${formatExpiry(created)}. It is not shown again; "perennial token revoke ${created.id}" ends it.`,
           ].join('\n'),
         );
       }),
     );
 }
 
-const until = ({ expires_at }: ShownToken): string =>
+const formatExpiry = ({ expires_at }: TokenStatus): string =>
   expires_at === null ? 'without an end' : `until ${isoTime(expires_at)}`;
 
-function list(open: OpenBooks): Command {
-  return command('list', 'tokens, without their secrets').action((options: CommonOptions) =>
-    withBooks(open, options, async ({ db }) => {
+function buildListCommand(open: DatabaseOpener): Command {
+  return buildCommand('list', 'tokens, without their secrets').action((options: CommonOptions) =>
+    withDatabase(open, options, async ({ db }) => {
       const tokens = await listTokens(db);
-      print(options, tokens.map(json), () => text(tokens));
+      printResult(options, tokens.map(toTokenJson), () => formatTokens(tokens));
     }),
   );
 }
 
-function revoke(open: OpenBooks): Command {
-  return command('revoke', 'end a token, at once')
+function buildRevokeCommand(open: DatabaseOpener): Command {
+  return buildCommand('revoke', 'end a token, at once')
     .argument('<ID>', 'as "token list" has it')
     .action((id: string, options: CommonOptions) =>
-      withBooks(open, options, async ({ db }) => {
+      withDatabase(open, options, async ({ db }) => {
         await revokeToken(db, id, 'cli');
-        print(options, { id, revoked: true }, () => `${id}: revoked; it opens nothing any more`);
+        printResult(
+          options,
+          { id, revoked: true },
+          () => `${id}: revoked; it opens nothing any more`,
+        );
       }),
     );
 }
 
-const maybe = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
+const toIsoOrNull = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
 
-const json = ({ created_at, expires_at, revoked_at, last_used_at, ...token }: ShownToken) => ({
+const toTokenJson = ({
+  created_at,
+  expires_at,
+  revoked_at,
+  last_used_at,
+  ...token
+}: TokenStatus) => ({
   ...token,
   created_at: isoTime(created_at),
-  expires_at: maybe(expires_at),
-  revoked_at: maybe(revoked_at),
-  last_used_at: maybe(last_used_at),
+  expires_at: toIsoOrNull(expires_at),
+  revoked_at: toIsoOrNull(revoked_at),
+  last_used_at: toIsoOrNull(last_used_at),
 });
 
-function text(tokens: readonly ShownToken[]): string {
+function formatTokens(tokens: readonly TokenStatus[]): string {
   if (tokens.length === 0) return 'no tokens yet; "perennial token create" makes one';
   const rows = tokens.map((token) => [
     token.id,
     token.name,
     token.scopes.join(', '),
     isoTime(token.created_at),
-    maybe(token.revoked_at) === null ? (maybe(token.expires_at) ?? 'never') : 'revoked',
-    maybe(token.last_used_at) ?? 'never',
+    toIsoOrNull(token.revoked_at) === null ? (toIsoOrNull(token.expires_at) ?? 'never') : 'revoked',
+    toIsoOrNull(token.last_used_at) ?? 'never',
   ]);
-  return table([['ID', 'NAME', 'SCOPES', 'CREATED', 'EXPIRES', 'LAST USED'], ...rows]);
+  return formatTable([['ID', 'NAME', 'SCOPES', 'CREATED', 'EXPIRES', 'LAST USED'], ...rows]);
 }

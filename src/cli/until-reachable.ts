@@ -1,15 +1,15 @@
-import { faultOf } from '../db/faults.ts';
+import { toFault } from '../db/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { pause } from '../kernel/timer.ts';
 import type { Log } from '../log.ts';
 
 /** Codes of `connectionFault` for a PostgreSQL that is not there yet, or is just starting. */
-const passing = new Set(['unreachable', 'database_busy']);
+const retryableCodes = new Set(['unreachable', 'database_busy']);
 const retryMs = secondMs;
-const repeatMs = minuteMs;
+const logEveryMs = minuteMs;
 
-export interface Waiting {
+export interface WaitOptions {
   /** 0: the first failure is thrown. */
   readonly waitMs: number;
   readonly signal: AbortSignal;
@@ -17,8 +17,11 @@ export interface Waiting {
 }
 
 /** Opens the database once it answers, within a limit. Logs one line, and one each minute. */
-export async function untilReachable<T>(open: () => Promise<T>, waiting: Waiting): Promise<T> {
-  const { waitMs, signal, log } = waiting;
+export async function retryUntilReachable<T>(
+  open: () => Promise<T>,
+  options: WaitOptions,
+): Promise<T> {
+  const { waitMs, signal, log } = options;
   const elapsedMs = stopwatch();
   let loggedMs: number | undefined;
   for (;;) {
@@ -28,9 +31,10 @@ export async function untilReachable<T>(open: () => Promise<T>, waiting: Waiting
         log.info({ waitedMs: Math.round(elapsedMs()) }, 'PostgreSQL answers');
       return opened;
     } catch (error) {
-      const { code, message } = faultOf(error);
-      if (!passing.has(code) || signal.aborted || elapsedMs() + retryMs > waitMs) throw error;
-      if (loggedMs === undefined || elapsedMs() - loggedMs >= repeatMs) {
+      const { code, message } = toFault(error);
+      if (!retryableCodes.has(code) || signal.aborted || elapsedMs() + retryMs > waitMs)
+        throw error;
+      if (loggedMs === undefined || elapsedMs() - loggedMs >= logEveryMs) {
         loggedMs = elapsedMs();
         const leftSeconds = Math.ceil((waitMs - loggedMs) / secondMs);
         log.warn({ leftSeconds, reason: message }, 'waiting for PostgreSQL');

@@ -8,7 +8,7 @@ import {
   minuteMs,
   secondMs,
 } from '../kernel/instant.ts';
-import { type MachineWitness, type Suspicion, stepsToStore } from './clock-trust.ts';
+import { type ClockSuspicion, type MachineWitness, stepsToStore } from './clock-trust.ts';
 import type { Db, Tx } from './connect.ts';
 import { thisMachine } from './machine.ts';
 import { type ClockReading, readClockReading } from './trusted-time.ts';
@@ -23,13 +23,13 @@ export interface ClockMemory {
 }
 
 /** A longer read is too inexact for a witness. */
-const exactMs = 5 * secondMs;
+const readMaxMs = 5 * secondMs;
 /** A witness that agreed within this time agrees now. */
-export const peerMs = 30 * secondMs;
+export const peerAgeMaxMs = 30 * secondMs;
 /** Two clocks at one time. */
-export const roundMs = secondMs;
+export const readDifferenceMaxMs = secondMs;
 /** How long the witness of a removed machine is kept. */
-const keptMs = 30 * dayMs;
+const witnessRetentionMs = 30 * dayMs;
 
 const timelineNow = sql.raw(
   `('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`,
@@ -47,7 +47,7 @@ export async function lockClockState(tx: Tx, locked: 'skip' | 'wait' = 'skip'): 
 export async function createClockState(
   tx: Tx,
   now: Instant,
-  { cause, byMs, reason }: Suspicion,
+  { cause, byMs, reason }: ClockSuspicion,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.clock_state (suspect_cause, suspect_by_ms, suspect_reason, suspect_at)
@@ -66,7 +66,7 @@ export async function advanceMark(
   memory?: ClockMemory,
 ): Promise<boolean> {
   const { now, uptimeMs } = reading;
-  if (uptimeMs.to - uptimeMs.from > exactMs) return false;
+  if (uptimeMs.to - uptimeMs.from > readMaxMs) return false;
   const { rows } = await sql<{ beat: bigint; timeline: number }>`
     UPDATE perennial.clock_state SET mark_at = greatest(mark_at, ${isoTime(now)}::timestamptz),
       beat = beat + 1, timeline = ${timelineNow},
@@ -110,7 +110,7 @@ export async function writeWitness(
 
 /** Stores the uptimes that keepers have just read, and removes witnesses of removed nodes. */
 async function writeNodeWitnesses(tx: Tx, now: Instant): Promise<void> {
-  const [from, to] = [isoTime(later(now, -peerMs)), isoTime(later(now, roundMs))];
+  const [from, to] = [isoTime(later(now, -peerAgeMaxMs)), isoTime(later(now, readDifferenceMaxMs))];
   await sql`
     INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
     SELECT 'node:' || id, 'node ' || id, uptime_s * 1000, uptime_s * 1000, last_seen_at
@@ -119,20 +119,20 @@ async function writeNodeWitnesses(tx: Tx, now: Instant): Promise<void> {
     ON CONFLICT (id) DO UPDATE SET uptime_ms = excluded.uptime_ms, at = excluded.at`.execute(tx);
   await sql`
     DELETE FROM perennial.clock_witness w
-    WHERE w.at < ${isoTime(later(now, -keptMs))}
+    WHERE w.at < ${isoTime(later(now, -witnessRetentionMs))}
       OR w.id LIKE 'process:%' AND w.at < ${isoTime(later(now, -dayMs))}
       OR w.id LIKE 'node:%' AND NOT EXISTS (
         SELECT FROM perennial.node n WHERE 'node:' || n.id = w.id)`.execute(tx);
 }
 
 /** A witness that is older than this is written again by a command. */
-const staleMs = minuteMs;
+const witnessAgeMaxMs = minuteMs;
 
 /** Updates the mark and the witness if no service does: at most one write a minute. */
-export async function keepMark(tx: Tx, reading: ClockReading): Promise<void> {
+export async function refreshMark(tx: Tx, reading: ClockReading): Promise<void> {
   const { isStored, trust, timeline, witness, uptimeMs } = reading;
   if (isStored || timeline === null || trust.kind === 'suspect') return;
-  if (witness !== null && uptimeMs.to - witness.uptimeMs < staleMs) return;
+  if (witness !== null && uptimeMs.to - witness.uptimeMs < witnessAgeMaxMs) return;
   if (await lockClockState(tx)) await advanceMark(tx, reading);
 }
 
@@ -141,7 +141,7 @@ export async function keepMark(tx: Tx, reading: ClockReading): Promise<void> {
  * time that no clock contradicts deletes nothing within its first hour.
  * @returns undefined: nothing may be deleted now
  */
-export async function readDeletionTime(db: Db): Promise<Instant | undefined> {
+export async function confirmDeletionTime(db: Db): Promise<Instant | undefined> {
   const { now, trust } = await readClockReading(db);
   if (trust.kind === 'suspect') return undefined;
   const { rows } = await sql<{ at: Instant | null; nextAt: Instant | null }>`
@@ -152,8 +152,8 @@ export async function readDeletionTime(db: Db): Promise<Instant | undefined> {
   if (state === undefined) return undefined;
   const { at, nextAt } = state;
   if (nextAt !== null && now >= nextAt && now < later(nextAt, hourMs)) return at ?? undefined;
-  const isBack = nextAt === null || now < nextAt;
-  const confirmed = isBack ? (at !== null && at <= now ? at : null) : nextAt;
+  const hasSteppedBack = nextAt === null || now < nextAt;
+  const confirmed = hasSteppedBack ? (at !== null && at <= now ? at : null) : nextAt;
   await sql`
     UPDATE perennial.clock_state SET deletions_at = ${confirmed === null ? null : isoTime(confirmed)},
       deletions_next_at = ${isoTime(now)}`.execute(db);

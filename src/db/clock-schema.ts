@@ -1,6 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { Instant } from '../kernel/instant.ts';
-import type { SuspicionCause } from './clock-trust.ts';
+import type { ClockSuspicionCause } from './clock-trust.ts';
 
 // The tables of the time sentinel. `schema.ts` has the others.
 
@@ -15,7 +15,7 @@ export interface ClockStateTable {
   synchronous: Generated<boolean>;
   deletions_at: MaybeTime;
   deletions_next_at: MaybeTime;
-  suspect_cause: SuspicionCause | null;
+  suspect_cause: ClockSuspicionCause | null;
   suspect_by_ms: bigint | null;
   suspect_reason: string | null;
   suspect_at: MaybeTime;

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later, minuteMs } from '../kernel/instant.ts';
 import {
+  assessClock,
   type ClockFacts,
-  freshSuspicion,
-  judgeClock,
-  lostCommits,
+  detectSkew,
+  detectSuspicion,
   type MachineWitness,
-  skewSuspicion,
   stepsToStore,
+  suspectLostCommits,
 } from './clock-trust.ts';
-import { type NodeVote, suspicionOfNodes } from './clock-votes.ts';
+import { detectNodeSuspicion, type NodeVote } from './clock-votes.ts';
 
 const start = instant(Date.parse('2026-11-01T00:00:00Z'));
 const witnessAt = (at: Instant) => ({ name: 'host-1', uptimeMs: dayMs, at, isFloor: false });
@@ -44,22 +44,22 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
     ['a year ahead', later(right, 365 * dayMs), 'ahead'],
     ['25 days back', later(right, -25 * dayMs), 'back'],
   ])('%s', (_, now, cause) => {
-    expect(freshSuspicion(facts(now, passed))?.cause).toBe(cause);
+    expect(detectSuspicion(facts(now, passed))?.cause).toBe(cause);
   });
 
   test('after a week, a quartz that gains 100 ppm is no jump, and an hour is one', () => {
     const week = later(start, 7 * dayMs);
     const gained = later(week, (7 * dayMs) / 10_000);
     const read = facts(gained, 7 * dayMs);
-    expect(freshSuspicion(read)).toBeUndefined();
+    expect(detectSuspicion(read)).toBeUndefined();
     expect(stepsToStore(read)).toBeUndefined();
-    expect(freshSuspicion(facts(later(week, hourMs), 7 * dayMs))?.byMs).toBe(hourMs);
+    expect(detectSuspicion(facts(later(week, hourMs), 7 * dayMs))?.byMs).toBe(hourMs);
   });
 
   test('a process that stood still within the read of the database suspects no clock', () => {
     const uptimeMs = { from: dayMs, to: dayMs + hourMs };
     for (const now of [start, later(start, hourMs)]) {
-      expect(freshSuspicion(facts(now, 0, { uptimeMs }))).toBeUndefined();
+      expect(detectSuspicion(facts(now, 0, { uptimeMs }))).toBeUndefined();
     }
   });
 
@@ -70,12 +70,12 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
     ['a witness that agrees, and a machine that is behind', { skewMs: -hourMs }, undefined],
   ])('%s', (_, more, cause) => {
     const read = facts(right, passed, more);
-    expect(skewSuspicion(read)?.cause).toBe(cause);
-    expect(judgeClock(read).kind).toBe(cause === undefined ? 'trusted' : 'suspect');
+    expect(detectSkew(read)?.cause).toBe(cause);
+    expect(assessClock(read).kind).toBe(cause === undefined ? 'trusted' : 'suspect');
   });
 
   test('the reason states the clock, the direction and the amount', () => {
-    expect(freshSuspicion(facts(later(start, 3 * hourMs + passed), passed))).toEqual({
+    expect(detectSuspicion(facts(later(start, 3 * hourMs + passed), passed))).toEqual({
       cause: 'ahead',
       byMs: 3 * hourMs,
       reason: 'the database clock is 10800 s ahead of the uptime of host-1',
@@ -91,7 +91,7 @@ describe('the time sentinel adds up the steps of a clock within an hour', () => 
       const uptimeMs = { from: witness.uptimeMs + everyMs, to: witness.uptimeMs + everyMs };
       const now = later(witness.at, everyMs + byMs(look));
       const read = facts(now, 0, { witness, uptimeMs, markAt: null });
-      const suspicion = freshSuspicion(read);
+      const suspicion = detectSuspicion(read);
       if (suspicion !== undefined) return { ...suspicion, look };
       const steps = stepsToStore(read);
       if (steps === undefined) throw new Error('the looks are too rare');
@@ -126,7 +126,7 @@ describe('the time sentinel adds up the steps of a clock within an hour', () => 
   test('the sum stays while the time is suspect, and the reason states it', () => {
     const witness = { ...witnessAt(start), steppedMs: seconds(50), stepsSinceMs: dayMs };
     const reasonAfter = (ms: number) =>
-      freshSuspicion(facts(later(start, ms + seconds(50)), ms, { witness }))?.reason;
+      detectSuspicion(facts(later(start, ms + seconds(50)), ms, { witness }))?.reason;
     const reason = 'the database clock is 100 s ahead of the uptime of host-1, in several steps';
     expect(reasonAfter(seconds(5))).toBe(reason);
     expect(reasonAfter(2 * hourMs)).toBe(reason);
@@ -138,37 +138,37 @@ describe('the time sentinel adds up the steps of a clock within an hour', () => 
 describe('the time sentinel without a witness of this boot', () => {
   const witness = null;
   test('a time behind the high-water mark is suspect, a later one is not', () => {
-    expect(freshSuspicion(facts(later(start, -hourMs), 0, { witness }))?.cause).toBe('back');
-    expect(freshSuspicion(facts(later(start, -minuteMs), 0, { witness }))).toBeUndefined();
-    expect(freshSuspicion(facts(later(start, dayMs), 0, { witness }))).toBeUndefined();
+    expect(detectSuspicion(facts(later(start, -hourMs), 0, { witness }))?.cause).toBe('back');
+    expect(detectSuspicion(facts(later(start, -minuteMs), 0, { witness }))).toBeUndefined();
+    expect(detectSuspicion(facts(later(start, dayMs), 0, { witness }))).toBeUndefined();
   });
 
   test('a lowest time stays suspect while the wrong clock runs up to it, and ends by the right time', () => {
     const floor = { ...witnessAt(start), ...noSteps, isFloor: true };
     const wrong = later(start, -hourMs + 2 * hourMs);
-    expect(freshSuspicion(facts(wrong, 2 * hourMs, { witness: floor }))?.cause).toBe('back');
+    expect(detectSuspicion(facts(wrong, 2 * hourMs, { witness: floor }))?.cause).toBe('back');
     const right = later(start, 3 * hourMs);
-    expect(freshSuspicion(facts(right, 2 * hourMs, { witness: floor }))).toBeUndefined();
+    expect(detectSuspicion(facts(right, 2 * hourMs, { witness: floor }))).toBeUndefined();
   });
 });
 
 describe('the judgement', () => {
   test('a stored suspicion holds also when the clocks agree', () => {
     const stored = { cause: 'ahead', byMs: hourMs, reason: 'of another replica' } as const;
-    expect(judgeClock(facts(start, 0, { stored }))).toEqual({ kind: 'suspect', ...stored });
+    expect(assessClock(facts(start, 0, { stored }))).toEqual({ kind: 'suspect', ...stored });
   });
 
   test('the stored clock of a test database is trusted, whatever the clocks show', () => {
-    const stored = lostCommits('test');
+    const stored = suspectLostCommits('test');
     const now = later(start, 365 * dayMs);
-    expect(judgeClock(facts(now, 0, { isStored: true, stored }))).toEqual({ kind: 'trusted' });
+    expect(assessClock(facts(now, 0, { isStored: true, stored }))).toEqual({ kind: 'trusted' });
   });
 
   test('a new timeline means lost commits, unless a standby had confirmed each commit', () => {
     const failover = { timeline: 2 };
-    expect(judgeClock(facts(start, 0, failover))).toMatchObject({ cause: 'commits_lost' });
+    expect(assessClock(facts(start, 0, failover))).toMatchObject({ cause: 'commits_lost' });
     const confirmed = { ...failover, wasSynchronous: true };
-    expect(judgeClock(facts(start, 0, confirmed))).toEqual({ kind: 'trusted' });
+    expect(assessClock(facts(start, 0, confirmed))).toEqual({ kind: 'trusted' });
   });
 });
 
@@ -182,27 +182,29 @@ describe('the uptimes of nodes after a time in which no replica ran', () => {
   const right = later(start, downMs);
 
   test('a node that ran on shows a clock that is three hours ahead, or back', () => {
-    const lived = [vote(10 * dayMs + downMs)];
+    const votes = [vote(10 * dayMs + downMs)];
     for (const by of [3 * hourMs, -3 * hourMs]) {
-      expect(suspicionOfNodes(later(right, by), lived)?.shiftMs).toBe(by);
+      expect(detectNodeSuspicion(later(right, by), votes)?.shiftMs).toBe(by);
     }
-    expect(suspicionOfNodes(right, lived)).toBeUndefined();
+    expect(detectNodeSuspicion(right, votes)).toBeUndefined();
   });
 
   test('users on a node show that it ran on also where the jump is longer than its uptime', () => {
     const year = later(right, 365 * dayMs);
-    expect(suspicionOfNodes(year, [vote(10 * dayMs + downMs)])).toBeUndefined();
-    expect(suspicionOfNodes(year, [vote(10 * dayMs + downMs, true)])?.shiftMs).toBe(365 * dayMs);
+    expect(detectNodeSuspicion(year, [vote(10 * dayMs + downMs)])).toBeUndefined();
+    expect(detectNodeSuspicion(year, [vote(10 * dayMs + downMs, true)])?.shiftMs).toBe(365 * dayMs);
   });
 
   test('a node that was restarted shows nothing', () => {
-    expect(suspicionOfNodes(later(right, 3 * hourMs), [vote(minuteMs)])).toBeUndefined();
+    expect(detectNodeSuspicion(later(right, 3 * hourMs), [vote(minuteMs)])).toBeUndefined();
   });
 
   test('one node that stood still is outvoted by two that ran on', () => {
-    const ran = 10 * dayMs + downMs;
-    const still = vote(10 * dayMs + minuteMs, true, 'node nl-3');
-    expect(suspicionOfNodes(right, [vote(ran), still, vote(ran)])).toBeUndefined();
-    expect(suspicionOfNodes(right, [still])?.suspicion.cause).toBe('ahead');
+    const passedMs = 10 * dayMs + downMs;
+    const stoppedVote = vote(10 * dayMs + minuteMs, true, 'node nl-3');
+    expect(
+      detectNodeSuspicion(right, [vote(passedMs), stoppedVote, vote(passedMs)]),
+    ).toBeUndefined();
+    expect(detectNodeSuspicion(right, [stoppedVote])?.suspicion.cause).toBe('ahead');
   });
 });

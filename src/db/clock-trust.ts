@@ -26,11 +26,11 @@ const slewMaxMs = (passedMs: number): number =>
 /** Steps count as one jump within this time of trusted looks. */
 const stepsWithinMs = hourMs;
 
-export type SuspicionCause = 'ahead' | 'back' | 'commits_lost';
+export type ClockSuspicionCause = 'ahead' | 'back' | 'commits_lost';
 
 /** Why the time is not trusted. */
-export interface Suspicion {
-  readonly cause: SuspicionCause;
+export interface ClockSuspicion {
+  readonly cause: ClockSuspicionCause;
   /** How far the clock is off. 0 for lost commits. */
   readonly byMs: number;
   /** One sentence without a full stop. */
@@ -41,7 +41,9 @@ export interface Suspicion {
   readonly isBySteps?: true;
 }
 
-export type ClockTrust = { readonly kind: 'trusted' } | ({ readonly kind: 'suspect' } & Suspicion);
+export type ClockTrust =
+  | { readonly kind: 'trusted' }
+  | ({ readonly kind: 'suspect' } & ClockSuspicion);
 
 /** A clock that only goes forward, at a trusted time of the database. */
 export interface ClockWitness {
@@ -64,7 +66,7 @@ export interface ClockFacts {
   readonly now: Instant;
   readonly isStored: boolean;
   readonly markAt: Instant | null;
-  readonly stored: Suspicion | null;
+  readonly stored: ClockSuspicion | null;
   readonly timeline: number | null;
   readonly knownTimeline: number | null;
   readonly wasSynchronous: boolean;
@@ -79,10 +81,10 @@ export interface ClockFacts {
 
 const trusted: ClockTrust = { kind: 'trusted' };
 
-const wholeSeconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
+const formatSeconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
 
 /** The distance of `now` from the time that the witness expects. Above 0: ahead. 0: within the read. */
-export function shiftOf(
+export function computeShiftMs(
   now: Instant,
   { at, uptimeMs, isFloor }: ClockWitness,
   read: ClockFacts['uptimeMs'],
@@ -94,18 +96,18 @@ export function shiftOf(
 }
 
 /** The largest difference that is no jump, after this time. */
-export const toleranceMs = (passedMs: number): number =>
+export const computeToleranceMs = (passedMs: number): number =>
   jumpMinMs + Math.max(0, passedMs) * driftPerMs;
 
 /** A jump that a witness shows. undefined: the witness agrees. */
-export function jumpBy(
+export function detectJump(
   now: Instant,
   witness: ClockWitness,
   read: ClockFacts['uptimeMs'],
-): Suspicion | undefined {
-  const shiftMs = shiftOf(now, witness, read);
-  if (Math.abs(shiftMs) <= toleranceMs(read.to - witness.uptimeMs)) return undefined;
-  return suspicionOf(shiftMs, `the uptime of ${witness.name}`);
+): ClockSuspicion | undefined {
+  const shiftMs = computeShiftMs(now, witness, read);
+  if (Math.abs(shiftMs) <= computeToleranceMs(read.to - witness.uptimeMs)) return undefined;
+  return toSuspicion(shiftMs, `the uptime of ${witness.name}`);
 }
 
 /** The sum of the steps with this look. It stays the same while a suspicion keeps the witness. */
@@ -115,7 +117,7 @@ function stepsAfter(
   read: ClockFacts['uptimeMs'],
 ): Pick<MachineWitness, 'steppedMs' | 'stepsSinceMs'> {
   const { uptimeMs, steppedMs, stepsSinceMs } = witness;
-  const shiftMs = shiftOf(now, witness, read);
+  const shiftMs = computeShiftMs(now, witness, read);
   const stepMs = Math.abs(shiftMs) > slewMaxMs(read.to - uptimeMs) ? shiftMs : 0;
   const isOver = uptimeMs - stepsSinceMs > stepsWithinMs;
   return isOver
@@ -128,63 +130,67 @@ function stepsBy(
   now: Instant,
   witness: MachineWitness,
   read: ClockFacts['uptimeMs'],
-): Suspicion | undefined {
+): ClockSuspicion | undefined {
   const { steppedMs } = stepsAfter(now, witness, read);
-  if (Math.abs(steppedMs) <= toleranceMs(read.to - witness.uptimeMs)) return undefined;
-  const suspicion = suspicionOf(steppedMs, `the uptime of ${witness.name}, in several steps`);
+  if (Math.abs(steppedMs) <= computeToleranceMs(read.to - witness.uptimeMs)) return undefined;
+  const suspicion = toSuspicion(steppedMs, `the uptime of ${witness.name}, in several steps`);
   return { ...suspicion, isBySteps: true };
 }
 
-/** @param by the clock that shows it, in words */
-export function suspicionOf(shiftMs: number, by: string): Suspicion {
+/** @param reference the clock that shows it, in words */
+export function toSuspicion(shiftMs: number, reference: string): ClockSuspicion {
   const byMs = Math.abs(shiftMs);
   const cause = shiftMs > 0 ? 'ahead' : 'back';
-  const way = cause === 'ahead' ? 'ahead of' : 'behind';
-  return { cause, byMs, reason: `the database clock is ${wholeSeconds(byMs)} ${way} ${by}` };
+  const direction = cause === 'ahead' ? 'ahead of' : 'behind';
+  return {
+    cause,
+    byMs,
+    reason: `the database clock is ${formatSeconds(byMs)} ${direction} ${reference}`,
+  };
 }
 
-export const lostCommits = (reason: string): Suspicion => ({
+export const suspectLostCommits = (reason: string): ClockSuspicion => ({
   cause: 'commits_lost',
   byMs: 0,
   reason,
 });
 
 /** The suspicion that the clocks give now, without the stored one. undefined: no suspicion. */
-export function freshSuspicion(facts: ClockFacts): Suspicion | undefined {
+export function detectSuspicion(facts: ClockFacts): ClockSuspicion | undefined {
   const { now, markAt, witness, uptimeMs, timeline, knownTimeline } = facts;
   if (facts.isStored) return undefined;
   const isNewTimeline = timeline !== null && knownTimeline !== null && timeline !== knownTimeline;
   if (isNewTimeline && !facts.wasSynchronous) {
-    return lostCommits(
+    return suspectLostCommits(
       `the database server changed from timeline ${knownTimeline} to ${timeline}: its last commits may be lost`,
     );
   }
   if (witness !== null) {
-    const jump = jumpBy(now, witness, uptimeMs) ?? stepsBy(now, witness, uptimeMs);
+    const jump = detectJump(now, witness, uptimeMs) ?? stepsBy(now, witness, uptimeMs);
     if (jump !== undefined) return jump;
   }
   if (markAt !== null && markAt - now > jumpMinMs) {
-    return suspicionOf(now - markAt, 'its high-water mark');
+    return toSuspicion(now - markAt, 'its high-water mark');
   }
   return undefined;
 }
 
 /** The suspicion of a process without a witness. A floor is no witness of the passed time. */
-export function skewSuspicion({
+export function detectSkew({
   isStored,
   witness,
   skewMs,
   machine,
-}: ClockFacts): Suspicion | undefined {
+}: ClockFacts): ClockSuspicion | undefined {
   if (isStored || (witness !== null && !witness.isFloor)) return undefined;
   if (Math.abs(skewMs) <= jumpMinMs) return undefined;
-  return { ...suspicionOf(-skewMs, `the clock of ${machine}`), isLocal: true };
+  return { ...toSuspicion(-skewMs, `the clock of ${machine}`), isLocal: true };
 }
 
 /** True if a transaction may use this time. */
-export function judgeClock(facts: ClockFacts): ClockTrust {
+export function assessClock(facts: ClockFacts): ClockTrust {
   if (facts.isStored) return trusted;
-  const suspicion = facts.stored ?? freshSuspicion(facts) ?? skewSuspicion(facts);
+  const suspicion = facts.stored ?? detectSuspicion(facts) ?? detectSkew(facts);
   return suspicion === undefined ? trusted : { kind: 'suspect', ...suspicion };
 }
 
@@ -195,5 +201,5 @@ export function judgeClock(facts: ClockFacts): ClockTrust {
 export function stepsToStore(facts: ClockFacts): ReturnType<typeof stepsAfter> | undefined {
   const { now, witness, uptimeMs } = facts;
   if (witness === null || uptimeMs.to - witness.uptimeMs > stepsWithinMs) return undefined;
-  return freshSuspicion(facts) === undefined ? stepsAfter(now, witness, uptimeMs) : undefined;
+  return detectSuspicion(facts) === undefined ? stepsAfter(now, witness, uptimeMs) : undefined;
 }

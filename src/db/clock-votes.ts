@@ -1,5 +1,11 @@
 import type { Instant } from '../kernel/instant.ts';
-import { type ClockWitness, jumpBy, type Suspicion, shiftOf, suspicionOf } from './clock-trust.ts';
+import {
+  type ClockSuspicion,
+  type ClockWitness,
+  computeShiftMs,
+  detectJump,
+  toSuspicion,
+} from './clock-trust.ts';
 
 // The uptimes of nodes measure the time that passed while no replica ran. Pure.
 //
@@ -17,24 +23,24 @@ export interface NodeVote {
 }
 
 /** The difference between the nodes and `now`. undefined: they agree, or give no evidence. */
-export function suspicionOfNodes(
+export function detectNodeSuspicion(
   now: Instant,
   votes: readonly NodeVote[],
-): { readonly suspicion: Suspicion; readonly shiftMs: number } | undefined {
-  const lived = votes.filter(
+): { readonly suspicion: ClockSuspicion; readonly shiftMs: number } | undefined {
+  const notRestarted = votes.filter(
     ({ before, uptimeMs, hasUsers }) =>
       uptimeMs >= before.uptimeMs && (hasUsers || uptimeMs > now - before.at),
   );
-  const shifts = lived
+  const shifts = notRestarted
     .map(({ before, uptimeMs }) => {
       const read = { from: uptimeMs, to: uptimeMs };
-      const shiftMs = shiftOf(now, before, read);
-      return { shiftMs, name: before.name, isJump: jumpBy(now, before, read) !== undefined };
+      const shiftMs = computeShiftMs(now, before, read);
+      return { shiftMs, name: before.name, isJump: detectJump(now, before, read) !== undefined };
     })
     .sort((a, b) => a.shiftMs - b.shiftMs);
   const jumps = shifts.filter(({ isJump }) => isJump);
   if (jumps.length === 0 || jumps.length * 2 < shifts.length) return undefined;
   const median = jumps[Math.floor(jumps.length / 2)] as (typeof jumps)[number];
-  const suspicion = suspicionOf(median.shiftMs, `the uptime of ${median.name}`);
+  const suspicion = toSuspicion(median.shiftMs, `the uptime of ${median.name}`);
   return { suspicion, shiftMs: median.shiftMs };
 }

@@ -18,11 +18,11 @@ export async function setClock(db: Db | Tx, now: Instant): Promise<void> {
     UPDATE perennial.installation SET clock_at = ${isoTime(now)},
       clock_high_at = greatest(clock_high_at, clock_at, ${isoTime(now)})
     WHERE test`.execute(db);
-  if (numAffectedRows !== 1n) throw notATest();
+  if (numAffectedRows !== 1n) throw notATestFault();
 }
 
 /** Checked before a command with `--now` does anything. */
-export function notATest(): UsageFault {
+export function notATestFault(): UsageFault {
   return new UsageFault(
     'not_a_test',
     '--now: this database is not a test; only one made by "perennial migrate --test" has a clock that can be set',
@@ -30,7 +30,7 @@ export function notATest(): UsageFault {
 }
 
 /** The lead of this machine's clock over the server's, in ms, within half a round trip. */
-export async function clockSkewMs(db: Db): Promise<number> {
+export async function readClockSkewMs(db: Db): Promise<number> {
   const before = Date.now();
   const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
   const middle = (before + Date.now()) / 2;

@@ -2,16 +2,16 @@ import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
-import type { Books } from './schema.ts';
-import { sessionOf } from './session.ts';
+import type { Database } from './schema.ts';
+import { toSessionUrl } from './session.ts';
 import { checkSession } from './session-check.ts';
-import { wakingAfter } from './wake.ts';
+import { wakeAfterCommit } from './wake.ts';
 
-export type Db = Kysely<Books>;
+export type Db = Kysely<Database>;
 /** An open transaction. Code that holds one cannot reach a node or a channel (promise 8). */
-export type Tx = Transaction<Books>;
+export type Tx = Transaction<Database>;
 
-export interface Limits {
+export interface SessionLimits {
   /** The server ends a longer statement. 0: no limit. */
   readonly statementMs: number;
   /** A longer wait for a lock fails. By rule 1 no transaction waits while it holds a customer. */
@@ -21,14 +21,14 @@ export interface Limits {
 }
 
 /** For workers and commands. A batch of 1,000 takes 0.1 s, so only an accident reaches a limit. */
-export const workLimits: Limits = {
+export const workLimits: SessionLimits = {
   statementMs: 30 * secondMs,
   lockMs: 5 * secondMs,
   idleInTransactionMs: 15 * secondMs,
 };
 
 /** For long work on a separate connection: import, export, audit, benchmarks. */
-export const longLimits: Limits = {
+export const longLimits: SessionLimits = {
   statementMs: 0,
   lockMs: 30 * secondMs,
   idleInTransactionMs: 0,
@@ -36,16 +36,16 @@ export const longLimits: Limits = {
 
 const oid = { bool: 16, int8: 20, timestamptz: 1184 } as const;
 
-function readTimestamptz(text: string): Instant {
+function parseTimestamptz(text: string): Instant {
   if (text === 'infinity') return never;
   // `2026-11-24 01:54:00.123+00`: the session has the zone UTC and the date style ISO.
   return instant(Date.parse(`${text.slice(0, 10)}T${text.slice(11, -3)}Z`));
 }
 
-function typeParser(typeOid: number, format?: 'text' | 'binary') {
+function chooseTypeParser(typeOid: number, format?: 'text' | 'binary') {
   if (format !== 'binary') {
     if (typeOid === oid.int8) return BigInt;
-    if (typeOid === oid.timestamptz) return readTimestamptz;
+    if (typeOid === oid.timestamptz) return parseTimestamptz;
   }
   return pg.types.getTypeParser(typeOid, format as 'text');
 }
@@ -54,8 +54,8 @@ function typeParser(typeOid: number, format?: 'text' | 'binary') {
  * The configuration of a connection: types of `schema.ts`, limits, and the settings of `session.ts`.
  * @throws UsageFault `session_setting`
  */
-export function clientConfig(url: string, limits: Limits): pg.ClientConfig {
-  const { connectionString, options } = sessionOf(url);
+export function toClientConfig(url: string, limits: SessionLimits): pg.ClientConfig {
+  const { connectionString, options } = toSessionUrl(url);
   return {
     connectionString,
     application_name: 'perennial',
@@ -65,7 +65,7 @@ export function clientConfig(url: string, limits: Limits): pg.ClientConfig {
     lock_timeout: limits.lockMs,
     idle_in_transaction_session_timeout: limits.idleInTransactionMs,
     options,
-    types: { getTypeParser: typeParser as typeof pg.types.getTypeParser },
+    types: { getTypeParser: chooseTypeParser as typeof pg.types.getTypeParser },
   };
 }
 
@@ -94,7 +94,7 @@ export async function connectChecked(
 }
 
 export interface PoolOptions {
-  readonly limits?: Limits;
+  readonly limits?: SessionLimits;
   readonly connectionsMax?: number;
   /**
    * Parses and plans each statement once per connection: for many small statements of few texts.
@@ -111,10 +111,10 @@ export interface PoolOptions {
 
 /** A pool on the database of `url`. Its first use opens the first connection. */
 export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
-  const config = clientConfig(url, options.limits ?? workLimits);
+  const config = toClientConfig(url, options.limits ?? workLimits);
   const pool = new pg.Pool({
     ...config,
-    onConnect: (client) => checkPooled(client, url, config),
+    onConnect: (client) => checkPooledSession(client, url, config),
     max: options.connectionsMax ?? 10,
     ...(options.waitMs === undefined ? {} : { connectionTimeoutMillis: options.waitMs }),
     ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
@@ -134,7 +134,7 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
  * A refused connection fails the run, never its items.
  * @throws Fault, transient, whose cause is the refusal
  */
-async function checkPooled(
+async function checkPooledSession(
   client: pg.ClientBase,
   url: string,
   config: pg.ClientConfig,
@@ -150,39 +150,40 @@ async function checkPooled(
 /** More texts than a program has. Further texts are parsed each time. */
 const preparedMax = 500;
 /** After a migration `*` has other columns, and the server refuses the old plan. */
-const readsAll = /(?:select|returning) \*/i;
+const selectsAllColumns = /(?:select|returning) \*/i;
 
 /** Names each parameterised statement of a connection, so that the server keeps its plan. */
 function prepareStatements(client: pg.PoolClient): void {
   const names = new Map<string, string>();
-  const nameOf = (text: string): string | undefined => {
-    const known = names.get(text);
-    if (known !== undefined || names.size >= preparedMax || readsAll.test(text)) return known;
+  const nameStatement = (text: string): string | undefined => {
+    const knownName = names.get(text);
+    if (knownName !== undefined || names.size >= preparedMax || selectsAllColumns.test(text))
+      return knownName;
     const name = `p${names.size}`;
     names.set(text, name);
     return name;
   };
   const query = client.query.bind(client) as (...given: unknown[]) => unknown;
-  const named = (text: unknown, values: unknown, ...rest: unknown[]): unknown => {
+  const queryNamed = (text: unknown, values: unknown, ...rest: unknown[]): unknown => {
     const isStatement = typeof text === 'string' && Array.isArray(values) && values.length > 0;
-    const name = isStatement ? nameOf(text) : undefined;
+    const name = isStatement ? nameStatement(text) : undefined;
     if (name === undefined)
       return query(...[text, values, ...rest].filter((each) => each !== undefined));
     return query({ name, text, values }, ...rest);
   };
-  client.query = named as typeof client.query;
+  client.query = queryNamed as typeof client.query;
 }
 
 /** The database behind a pool; `closeBooks` ends both. */
-export function openBooks(pool: pg.Pool): Db {
-  return new Kysely<Books>({ dialect: new PostgresDialect({ pool }) });
+export function openDatabase(pool: pg.Pool): Db {
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }
 
 /**
  * Ends a `Db` and its pool. Kysely does not end a pool that it never used. An idle connection of
  * other code would then keep the process running for its idle time.
  */
-export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
+export async function closeDatabase(db: Db, pool: pg.Pool): Promise<void> {
   await db.destroy();
   if (!pool.ending) await pool.end();
 }
@@ -192,9 +193,9 @@ export async function closeBooks(db: Db, pool: pg.Pool): Promise<void> {
  * the caller continues its transaction and commits.
  */
 export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
-  if (db.isTransaction) return joined(db as Tx, work);
+  if (db.isTransaction) return runInSavepoint(db as Tx, work);
   const transaction = db.transaction().setIsolationLevel('read committed');
-  return wakingAfter(db, (begin) =>
+  return wakeAfterCommit(db, (begin) =>
     transaction.execute((tx) => {
       begin(tx);
       return work(tx);
@@ -202,7 +203,7 @@ export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Pro
   );
 }
 
-async function joined<T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function runInSavepoint<T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
   await sql`SAVEPOINT joined`.execute(tx);
   try {
     const result = await work(tx);

@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { UsageFault } from '../kernel/faults.ts';
-import type { Role } from './embedded/ownership.ts';
-import { type Embedded, startEmbedded } from './embedded.ts';
+import type { OwnerRole } from './embedded/ownership.ts';
+import { type EmbeddedServer, startEmbedded } from './embedded.ts';
 
 let dataDir: string;
 const children: ChildProcess[] = [];
@@ -30,12 +30,12 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-const start = (owner: Role, waitMs = 30_000, durable = false) =>
+const start = (owner: OwnerRole, waitMs = 30_000, durable = false) =>
   startEmbedded({ dataDir, owner, durable, waitMs });
 
 /** The same in a process of its own, which lives until it is told to stop or killed. */
 async function startElsewhere(
-  owner: Role,
+  owner: OwnerRole,
   durable = false,
 ): Promise<{ child: ChildProcess; url: string }> {
   const module = new URL('./embedded.ts', import.meta.url).href;
@@ -60,7 +60,7 @@ async function startElsewhere(
   return { child, url };
 }
 
-async function ask(url: string, query: string): Promise<unknown> {
+async function queryValue(url: string, query: string): Promise<unknown> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => undefined);
   await client.connect();
@@ -71,7 +71,7 @@ async function ask(url: string, query: string): Promise<unknown> {
   }
 }
 
-const codeOf = (work: Promise<unknown>) =>
+const catchCode = (work: Promise<unknown>) =>
   work.then(
     () => 'done',
     (error: unknown) => (error instanceof UsageFault ? error.code : error),
@@ -79,11 +79,11 @@ const codeOf = (work: Promise<unknown>) =>
 
 test('what was written is there again after a stop and a start', async () => {
   const first = await start('command');
-  await ask(first.url, 'CREATE TABLE kept_1 AS SELECT 7 AS n');
+  await queryValue(first.url, 'CREATE TABLE kept_1 AS SELECT 7 AS n');
   await first.stop();
   await first.stop();
   const second = await start('command');
-  expect(await ask(second.url, 'SELECT n FROM kept_1')).toBe(7);
+  expect(await queryValue(second.url, 'SELECT n FROM kept_1')).toBe(7);
   await second.stop();
 });
 
@@ -94,9 +94,9 @@ test('a stop takes no more than seconds, also with a client in a transaction', a
   client.on('error', () => undefined);
   await client.connect();
   await client.query('BEGIN');
-  const began = performance.now();
+  const startedMs = performance.now();
   await server.stop();
-  expect(performance.now() - began).toBeLessThan(5_000);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
   await lost;
 });
 
@@ -114,13 +114,13 @@ test('a command joins the server of a service, and leaves it running', async () 
   const joined = await start('command');
   expect(joined).toMatchObject({ url, ownedHere: false });
   await joined.stop();
-  expect(await ask(url, 'SELECT 1')).toBe(1);
+  expect(await queryValue(url, 'SELECT 1')).toBe(1);
 });
 
 test('a command waits for the command before it, then starts the server itself', async () => {
   const { child } = await startElsewhere('command');
   const waiting = start('command');
-  expect(await codeOf(start('command', 0))).toBe('data_dir_in_use');
+  expect(await catchCode(start('command', 0))).toBe('data_dir_in_use');
   child.stdin?.write('stop\n');
   const [server] = await Promise.all([waiting, once(child, 'exit')]);
   expect(server.ownedHere).toBe(true);
@@ -129,19 +129,19 @@ test('a command waits for the command before it, then starts the server itself',
 
 test('an owner that was killed loses the folder: its server is taken over, nothing is lost', async () => {
   const { child, url } = await startElsewhere('service');
-  await ask(url, 'CREATE TABLE kept_6 AS SELECT 7 AS n');
+  await queryValue(url, 'CREATE TABLE kept_6 AS SELECT 7 AS n');
   child.kill('SIGKILL');
   await once(child, 'exit');
-  expect(await ask(url, 'SELECT 1')).toBe(1);
+  expect(await queryValue(url, 'SELECT 1')).toBe(1);
   const server = await start('service');
   expect(server.ownedHere).toBe(true);
-  expect(await ask(server.url, 'SELECT n FROM kept_6')).toBe(7);
+  expect(await queryValue(server.url, 'SELECT n FROM kept_6')).toBe(7);
   await server.stop();
 });
 
 test('a server killed with its owner starts again with all that was committed', async () => {
   const { child, url } = await startElsewhere('service', true);
-  await ask(url, 'CREATE TABLE kept_7 AS SELECT 7 AS n');
+  await queryValue(url, 'CREATE TABLE kept_7 AS SELECT 7 AS n');
   const [postmaster] = (await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split(
     '\n',
   );
@@ -149,35 +149,41 @@ test('a server killed with its owner starts again with all that was committed', 
   process.kill(Number(postmaster), 'SIGKILL');
   await once(child, 'exit');
   const server = await start('command', 30_000, true);
-  expect(await ask(server.url, 'SELECT n FROM kept_7')).toBe(7);
+  expect(await queryValue(server.url, 'SELECT n FROM kept_7')).toBe(7);
   await server.stop();
 });
 
 test("a stale process number that is now somebody else's keeps nobody out and hurts nobody", async () => {
   await (await start('command')).stop();
-  const stranger = spawn('sleep', ['600']);
-  children.push(stranger);
+  const otherProcess = spawn('sleep', ['600']);
+  children.push(otherProcess);
   const pidFile = join(dataDir, 'postgres/postmaster.pid');
-  await writeFile(pidFile, `${stranger.pid}\n${dataDir}/postgres\n0\n1\n\n127.0.0.1\n`);
-  const owner = { pid: stranger.pid, startedAt: 'another/1', nonce: 'n', role: 'service', port: 1 };
+  await writeFile(pidFile, `${otherProcess.pid}\n${dataDir}/postgres\n0\n1\n\n127.0.0.1\n`);
+  const owner = {
+    pid: otherProcess.pid,
+    startedAt: 'another/1',
+    nonce: 'n',
+    role: 'service',
+    port: 1,
+  };
   await writeFile(join(dataDir, 'owner.json'), JSON.stringify(owner));
   const server = await start('service');
   expect(server.ownedHere).toBe(true);
-  expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+  expect(otherProcess.exitCode ?? otherProcess.signalCode).toBeNull();
   await server.stop();
 });
 
 test('of eight that start at the same moment on an abandoned folder, one owns it', async () => {
-  const dead = { pid: 2 ** 30, startedAt: '', nonce: 'dead', role: 'service', port: 1 };
-  await writeFile(join(dataDir, 'owner.json'), JSON.stringify(dead));
-  const rivals = Array.from({ length: 8 }, () => start('service'));
-  const ended = await Promise.allSettled(rivals);
-  const servers = ended.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const crashedOwner = { pid: 2 ** 30, startedAt: '', nonce: 'dead', role: 'service', port: 1 };
+  await writeFile(join(dataDir, 'owner.json'), JSON.stringify(crashedOwner));
+  const starts = Array.from({ length: 8 }, () => start('service'));
+  const results = await Promise.allSettled(starts);
+  const servers = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   expect(servers).toHaveLength(1);
   expect(
-    ended.filter((each) => each.status === 'rejected').map(({ reason }) => reason.code),
+    results.filter((each) => each.status === 'rejected').map(({ reason }) => reason.code),
   ).toEqual(Array(7).fill('data_dir_in_use'));
-  await (servers[0] as Embedded).stop();
+  await (servers[0] as EmbeddedServer).stop();
 });
 
 test('password and owner are for nobody else to read', async () => {
@@ -187,7 +193,7 @@ test('password and owner are for nobody else to read', async () => {
   }
   const open = new URL(server.url);
   open.password = '';
-  await expect(ask(open.href, 'SELECT 1')).rejects.toThrow(/password/);
+  await expect(queryValue(open.href, 'SELECT 1')).rejects.toThrow(/password/);
   await server.stop();
 });
 
@@ -195,5 +201,5 @@ test('a data folder that is a file is refused in one sentence', async () => {
   const file = join(dataDir, 'file');
   await writeFile(file, '');
   const refused = startEmbedded({ dataDir: file, owner: 'command' });
-  expect(await codeOf(refused)).toBe('data_dir');
+  expect(await catchCode(refused)).toBe('data_dir');
 });

@@ -6,7 +6,7 @@ import pg from 'pg';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { pause } from '../kernel/timer.ts';
-import { type Account, runAs, serverAccount } from './embedded/account.ts';
+import { ensureServerAccount, runAs, type ServerAccount } from './embedded/account.ts';
 import { findBinaries } from './embedded/binaries.ts';
 import {
   type Cluster,
@@ -16,10 +16,15 @@ import {
   stopCluster,
   superuser,
 } from './embedded/cluster.ts';
-import { makeFolder } from './embedded/folder.ts';
-import { claim, currentOwner, type Ownership, type Role } from './embedded/ownership.ts';
-import { isAlive } from './embedded/process.ts';
-import { type Settings, settingsText } from './embedded/settings.ts';
+import { createFolder } from './embedded/folder.ts';
+import {
+  claimFolder,
+  type FolderOwnership,
+  type OwnerRole,
+  readCurrentOwner,
+} from './embedded/ownership.ts';
+import { isRunning } from './embedded/process.ts';
+import { formatSettings, type ServerSettings } from './embedded/settings.ts';
 
 // `database: embedded`: a PostgreSQL server in the data folder.
 //
@@ -30,16 +35,16 @@ import { type Settings, settingsText } from './embedded/settings.ts';
 
 export interface EmbeddedOptions {
   readonly dataDir: string;
-  readonly owner: Role;
+  readonly owner: OwnerRole;
   /** false: a server for tests, which loses data in a power cut. */
   readonly durable?: boolean;
   /** Settings of PostgreSQL that override those of this program. */
-  readonly settings?: Settings;
+  readonly settings?: ServerSettings;
   /** How long to wait for another command, or for a service that starts. */
   readonly waitMs?: number;
 }
 
-export interface Embedded {
+export interface EmbeddedServer {
   readonly url: string;
   /** Whether this process started the server and stops it, or joined that of a service. */
   readonly ownedHere: boolean;
@@ -50,29 +55,29 @@ export interface Embedded {
 const databaseName = 'perennial';
 const pollMs = 100;
 
-function urlOf(password: string, port: number, database = databaseName): string {
+function formatUrl(password: string, port: number, database = databaseName): string {
   return `postgres://${superuser}:${password}@127.0.0.1:${port}/${database}`;
 }
 
 /** Creates the data folder, and gives the server's account access to it. */
-async function prepareFolder(dataDir: string, account: Account | undefined): Promise<void> {
-  let made: string | undefined;
+async function prepareFolder(dataDir: string, account: ServerAccount | undefined): Promise<void> {
+  let createdFolder: string | undefined;
   try {
-    made = await makeFolder(dataDir, account === undefined ? 0o700 : 0o711);
+    createdFolder = await createFolder(dataDir, account === undefined ? 0o700 : 0o711);
     if (account !== undefined) await chmod(dataDir, ((await stat(dataDir)).mode & 0o777) | 0o011);
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? String(error);
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new UsageFault(
       'data_dir',
-      `data folder ${dataDir}: can't be written (${why}); name another in PERENNIAL_DATA_DIR`,
+      `data folder ${dataDir}: can't be written (${reason}); name another in PERENNIAL_DATA_DIR`,
       error,
     );
   }
   if (account === undefined) return;
-  const entered = await runAs(account, 'sh', ['-c', 'cd "$1"', 'sh', dataDir]);
-  if (entered.code === 0) return;
-  if (made !== undefined) await rm(made, { recursive: true });
+  const entry = await runAs(account, 'sh', ['-c', 'cd "$1"', 'sh', dataDir]);
+  if (entry.code === 0) return;
+  if (createdFolder !== undefined) await rm(createdFolder, { recursive: true });
   throw new UsageFault(
     'data_dir_unreachable',
     `data folder ${dataDir}: the user "postgres", as whom the server runs since you are root, can't get there; name a folder outside of closed ones in PERENNIAL_DATA_DIR, as /var/lib/perennial`,
@@ -98,54 +103,56 @@ async function createDatabase(adminUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
   try {
-    const found = await client.query('SELECT FROM pg_database WHERE datname = $1', [databaseName]);
-    if (found.rowCount === 0) await client.query(`CREATE DATABASE ${databaseName}`);
+    const existing = await client.query('SELECT FROM pg_database WHERE datname = $1', [
+      databaseName,
+    ]);
+    if (existing.rowCount === 0) await client.query(`CREATE DATABASE ${databaseName}`);
   } finally {
     await client.end();
   }
 }
 
-function busy(dataDir: string, pid: number, role: Role): UsageFault {
-  const who = role === 'service' ? 'a running perennial' : 'a command of perennial';
+function folderInUseFault(dataDir: string, pid: number, role: OwnerRole): UsageFault {
+  const ownerText = role === 'service' ? 'a running perennial' : 'a command of perennial';
   return new UsageFault(
     'data_dir_in_use',
-    `data folder ${dataDir}: belongs to ${who} (process ${pid}); end that one, or set a database URL, which several may share`,
+    `data folder ${dataDir}: belongs to ${ownerText} (process ${pid}); end that one, or set a database URL, which several may share`,
   );
 }
 
-type Place = { readonly ours: Ownership } | { readonly port: number };
+type FolderClaim = { readonly ownership: FolderOwnership } | { readonly port: number };
 
 /** Takes the folder or, for a command, finds the address of the owner's server. */
-async function ownOrJoin(dataDir: string, role: Role, waitMs: number): Promise<Place> {
+async function claimOrJoin(dataDir: string, role: OwnerRole, waitMs: number): Promise<FolderClaim> {
   for (let waitedMs = 0; ; waitedMs += pollMs) {
-    const found = await claim(dataDir, role);
-    if ('release' in found) return { ours: found };
-    if (found.role === 'service') {
-      if (role === 'service') throw busy(dataDir, found.pid, found.role);
-      if (found.port !== null) return { port: found.port };
+    const claimed = await claimFolder(dataDir, role);
+    if ('release' in claimed) return { ownership: claimed };
+    if (claimed.role === 'service') {
+      if (role === 'service') throw folderInUseFault(dataDir, claimed.pid, claimed.role);
+      if (claimed.port !== null) return { port: claimed.port };
     }
-    if (waitedMs >= waitMs) throw busy(dataDir, found.pid, found.role);
+    if (waitedMs >= waitMs) throw folderInUseFault(dataDir, claimed.pid, claimed.role);
     await pause(pollMs);
   }
 }
 
 async function startOwned(
   cluster: Cluster,
-  ours: Ownership,
+  ownership: FolderOwnership,
   dataDir: string,
   options: EmbeddedOptions,
-): Promise<Embedded> {
+): Promise<EmbeddedServer> {
   const durable = options.durable ?? true;
   const password = await readPassword(dataDir);
   await initCluster(cluster, password, durable);
   await checkVersion(cluster);
   await stopCluster(cluster); // that of an owner who died
   const port = await startCluster(cluster, (chosen) =>
-    settingsText(chosen, { durable, settings: options.settings ?? {} }),
+    formatSettings(chosen, { durable, settings: options.settings ?? {} }),
   );
   try {
-    await createDatabase(urlOf(password, port, 'postgres'));
-    await ours.announce(port);
+    await createDatabase(formatUrl(password, port, 'postgres'));
+    await ownership.announce(port);
   } catch (error) {
     await stopCluster(cluster);
     throw error;
@@ -153,10 +160,10 @@ async function startOwned(
   let stopping: Promise<void> | undefined;
   const stop = async () => {
     await stopCluster(cluster);
-    await ours.release();
+    await ownership.release();
   };
   return {
-    url: urlOf(password, port),
+    url: formatUrl(password, port),
     ownedHere: true,
     stop: () => {
       stopping ??= stop();
@@ -169,29 +176,29 @@ async function startOwned(
 export async function findRunningServer(folder: string): Promise<string | undefined> {
   if (!existsSync(join(folder, 'postgres'))) return undefined;
   const dataDir = await realpath(folder);
-  const owner = await currentOwner(dataDir);
+  const owner = await readCurrentOwner(dataDir);
   if (owner?.role !== 'service' || owner.port === null) return undefined;
-  if (!isAlive(owner.pid, owner.startedAt)) return undefined;
-  return urlOf(await readPassword(dataDir), owner.port);
+  if (!isRunning(owner.pid, owner.startedAt)) return undefined;
+  return formatUrl(await readPassword(dataDir), owner.port);
 }
 
 /** Starts the server of a data folder, or joins it. @throws UsageFault with folder and remedy */
-export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
-  const account = await serverAccount();
+export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
+  const account = await ensureServerAccount();
   await prepareFolder(resolve(options.dataDir), account);
   // The path of the operating system: the working folder identifies a process.
   const dataDir = await realpath(options.dataDir);
-  const place = await ownOrJoin(dataDir, options.owner, options.waitMs ?? 30 * secondMs);
-  if ('port' in place) {
-    const url = urlOf(await readPassword(dataDir), place.port);
+  const folderClaim = await claimOrJoin(dataDir, options.owner, options.waitMs ?? 30 * secondMs);
+  if ('port' in folderClaim) {
+    const url = formatUrl(await readPassword(dataDir), folderClaim.port);
     return { url, ownedHere: false, stop: () => Promise.resolve() };
   }
   try {
     const binaries = await findBinaries(account);
     const cluster = { folder: join(dataDir, 'postgres'), binaries, account };
-    return await startOwned(cluster, place.ours, dataDir, options);
+    return await startOwned(cluster, folderClaim.ownership, dataDir, options);
   } catch (error) {
-    await place.ours.release();
+    await folderClaim.ownership.release();
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import pg from 'pg';
 
 /** Drops the database of `url`, also with open connections, and creates it again, empty. */
-export async function emptyDatabase(url: string): Promise<void> {
+export async function resetDatabase(url: string): Promise<void> {
   const admin = new URL(url);
   const name = pg.escapeIdentifier(decodeURIComponent(admin.pathname.slice(1)));
   admin.pathname = '/postgres';

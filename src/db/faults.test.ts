@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Fault, type FaultKind, UsageFault } from '../kernel/faults.ts';
-import { faultOf } from './faults.ts';
+import { toFault } from './faults.ts';
 
 function withCode(code: string, more: object = {}): Error {
   return Object.assign(new Error(`the sentence of ${code}`), { code, ...more });
@@ -38,7 +38,7 @@ const codes: readonly [code: string, kind: FaultKind, what: string][] = [
 
 test.for(codes)('R15 P7: SQLSTATE %s is %s: %s', ([code, kind]) => {
   const cause = withCode(code);
-  const fault = faultOf(cause);
+  const fault = toFault(cause);
   expect(fault).toMatchObject({ kind, code: `pg_${code}`, message: cause.message, cause });
 });
 
@@ -53,7 +53,7 @@ test.for([
   'EAI_AGAIN',
   'ENOENT',
 ])('R15 P9: the system says %s: transient', (code) => {
-  expect(faultOf(withCode(code))).toMatchObject({ kind: 'transient', code: code.toLowerCase() });
+  expect(toFault(withCode(code))).toMatchObject({ kind: 'transient', code: code.toLowerCase() });
 });
 
 test.for([
@@ -64,17 +64,17 @@ test.for([
   'timeout exceeded when trying to connect',
   'Client was closed and is not queryable',
 ])('R15 P9: the driver says "%s": transient', (text) => {
-  expect(faultOf(new Error(text))).toMatchObject({ kind: 'transient', code: 'connection_lost' });
+  expect(toFault(new Error(text))).toMatchObject({ kind: 'transient', code: 'connection_lost' });
 });
 
 test('a text that only contains what the driver says is no lost connection', () => {
-  const fault = faultOf(new Error('customer 7: Connection terminated'));
+  const fault = toFault(new Error('customer 7: Connection terminated'));
   expect(fault).toMatchObject({ kind: 'bug', code: 'unexpected' });
 });
 
 test('a violated constraint is named by its code', () => {
   const cause = withCode('23514', { constraint: 'customer_balance_minor_check' });
-  expect(faultOf(cause)).toMatchObject({
+  expect(toFault(cause)).toMatchObject({
     kind: 'permanent',
     code: 'customer_balance_minor_check',
   });
@@ -82,22 +82,22 @@ test('a violated constraint is named by its code', () => {
 
 test('a fault is what it was', () => {
   const known = new UsageFault('bad_time', 'not a time');
-  expect(faultOf(known)).toBe(known);
+  expect(toFault(known)).toBe(known);
   const transient = new Fault('transient', 'connection_lost', 'gone');
-  expect(faultOf(transient)).toBe(transient);
+  expect(toFault(transient)).toBe(transient);
 });
 
 test('what nobody foresaw is a bug, with what was thrown as its cause', () => {
   const cause = new TypeError('x is not a function');
-  expect(faultOf(cause)).toMatchObject({ kind: 'bug', code: 'unexpected', cause });
-  expect(faultOf('a word')).toMatchObject({ kind: 'bug', code: 'thrown', message: 'a word' });
-  expect(faultOf(undefined)).toMatchObject({ kind: 'bug', code: 'thrown' });
+  expect(toFault(cause)).toMatchObject({ kind: 'bug', code: 'unexpected', cause });
+  expect(toFault('a word')).toMatchObject({ kind: 'bug', code: 'thrown', message: 'a word' });
+  expect(toFault(undefined)).toMatchObject({ kind: 'bug', code: 'thrown' });
 });
 
 test('P7: a refused connection to all addresses of a host still has a sentence', () => {
   const refusals = [withCode('ECONNREFUSED'), withCode('ECONNREFUSED')];
   const cause = Object.assign(new AggregateError(refusals), { code: 'ECONNREFUSED' });
-  const fault = faultOf(cause);
+  const fault = toFault(cause);
   expect(fault).toMatchObject({ kind: 'transient', code: 'econnrefused' });
   expect(fault.message).toBe('the sentence of ECONNREFUSED');
 });

@@ -31,7 +31,7 @@ const transientTexts =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed and is not queryable|Client is not queryable|Connection ended unexpectedly|The server does not support|driver has already been destroyed)/;
 
 /** Refusals of the operating system, for people. Other codes are printed unchanged. */
-export const errnoWords: Readonly<Record<string, string>> = {
+export const errnoTexts: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk',
   EDQUOT: 'the disk quota is used up',
   EFBIG: 'the file is larger than the limit of this process or disk',
@@ -48,13 +48,13 @@ interface PgError extends Error {
 }
 
 /** Any thrown value as a Fault with that value as its cause. */
-export function faultOf(error: unknown): Fault {
+export function toFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   if (!(error instanceof Error)) return new Fault('bug', 'thrown', String(error), error);
   const { code, constraint } = error as PgError;
   // Before SQLSTATE, because EPIPE also has five letters.
   if (code !== undefined && transientErrnos.has(code)) {
-    return new Fault('transient', code.toLowerCase(), sentenceOf(error), error);
+    return new Fault('transient', code.toLowerCase(), toSentence(error), error);
   }
   if (code !== undefined && /^[0-9A-Z]{5}$/.test(code)) {
     const group = code.slice(0, 2);
@@ -68,7 +68,7 @@ export function faultOf(error: unknown): Fault {
   }
   const { syscall, path } = error as NodeJS.ErrnoException;
   if (code !== undefined && syscall !== undefined && /^E[A-Z0-9]+$/.test(code)) {
-    const sentence = `${path ?? syscall}: ${errnoWords[code] ?? code}`;
+    const sentence = `${path ?? syscall}: ${errnoTexts[code] ?? code}`;
     return new Fault('transient', code.toLowerCase(), sentence, error);
   }
   if (transientTexts.test(error.message)) {
@@ -82,12 +82,12 @@ export function faultOf(error: unknown): Fault {
  * error has no position of a row. The text around the position depends on the language.
  */
 export function isRowLocked({ code, cause }: Fault): boolean {
-  const where = (cause as { readonly where?: unknown } | undefined)?.where;
-  return code === 'pg_55P03' && typeof where === 'string' && /\(\d+,\d+\)/.test(where);
+  const context = (cause as { readonly where?: unknown } | undefined)?.where;
+  return code === 'pg_55P03' && typeof context === 'string' && /\(\d+,\d+\)/.test(context);
 }
 
 /** A failed attempt at several addresses of a host has no text in its outer error. */
-function sentenceOf(error: Error): string {
+function toSentence(error: Error): string {
   if (error.message !== '' || !(error instanceof AggregateError)) return error.message;
   const [first] = error.errors as readonly unknown[];
   return first instanceof Error ? first.message : String(first);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isLoopback, isPublic } from './host.ts';
+import { isLoopback, isPublicHost } from './host.ts';
 
 test.each<[string, 'loopback' | 'inner' | 'public']>([
   ['', 'loopback'],
@@ -29,5 +29,5 @@ test.each<[string, 'loopback' | 'inner' | 'public']>([
   ['::ffff:203.0.113.5', 'public'],
   ['nl1.example.net', 'public'],
 ])('%s is %s', (host, kind) => {
-  expect([isLoopback(host), isPublic(host)]).toEqual([kind === 'loopback', kind === 'public']);
+  expect([isLoopback(host), isPublicHost(host)]).toEqual([kind === 'loopback', kind === 'public']);
 });

@@ -1,5 +1,5 @@
 /** One turn of the event loop: sends pending output and reads input. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * Sends the statements of a transaction in order, without waiting for the answers in between. So a
@@ -10,13 +10,15 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * statement is sent, and the server refuses those that were sent before.
  * @throws the first failure
  */
-export async function inTurn(statements: readonly (() => Promise<unknown>)[]): Promise<void> {
+export async function sendPipelined(
+  statements: readonly (() => Promise<unknown>)[],
+): Promise<void> {
   const failures: unknown[] = [];
   const answers: Promise<unknown>[] = [];
   for (const send of statements) {
     if (failures.length > 0) break;
     answers.push(send().then(undefined, (error: unknown) => failures.push(error)));
-    await turn();
+    await yieldToEventLoop();
   }
   await Promise.all(answers);
   if (failures.length > 0) throw failures[0];

@@ -15,13 +15,13 @@ export interface Machine {
 }
 
 /** More than the difference of the two clocks of one boot within one read. */
-const sameClockMs = 5 * secondMs;
+const clockDifferenceMaxMs = 5 * secondMs;
 
-function bootId(): string | undefined {
+function readBootId(): string | undefined {
   // A container may have the boot id of its host and a shorter uptime. The monotonic clock is that of
   // the host, so it differs from this uptime. It also differs after a suspension.
   const monotonicMs = Number(process.hrtime.bigint() / 1_000_000n);
-  if (Math.abs(monotonicMs - uptime() * secondMs) > sameClockMs) return undefined;
+  if (Math.abs(monotonicMs - uptime() * secondMs) > clockDifferenceMaxMs) return undefined;
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
@@ -30,7 +30,7 @@ function bootId(): string | undefined {
 }
 
 function readMachine(): Machine {
-  const boot = bootId();
+  const boot = readBootId();
   return {
     id: boot === undefined ? `process:${randomUUID()}` : `boot:${boot}`,
     name: hostname(),

@@ -4,13 +4,13 @@ import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { pause } from '../kernel/timer.ts';
 import { programVersion } from '../version.ts';
-import { notATest } from './clock.ts';
-import { clientConfig, connectClient, type Limits } from './connect.ts';
-import { faultOf } from './faults.ts';
-import { findHolder, type Holder, holderText } from './holders.ts';
-import { checkUrl, placeOf } from './place.ts';
+import { notATestFault } from './clock.ts';
+import { connectClient, type SessionLimits, toClientConfig } from './connect.ts';
+import { toFault } from './faults.ts';
+import { findLockHolder, formatLockHolder, type LockHolder } from './holders.ts';
+import { checkDatabaseUrl, describeDatabase } from './place.ts';
 import { checkServer, connectionFault, rightsFault } from './reach.ts';
-import { inspectSchema, type Migration, readMigrations, refusalOf } from './schema-state.ts';
+import { inspectSchema, loadMigrations, type Migration, schemaFault } from './schema-state.ts';
 
 // Migrations of the schema, forward only. One transaction does these steps:
 //
@@ -25,11 +25,11 @@ import { inspectSchema, type Migration, readMigrations, refusalOf } from './sche
 const lockKey = '8099005284865698145';
 
 /** Only the waits of a migration for locks have a limit. */
-const migrationLimits: Limits = { statementMs: 0, lockMs: 500, idleInTransactionMs: 0 };
+const migrationLimits: SessionLimits = { statementMs: 0, lockMs: 500, idleInTransactionMs: 0 };
 /** The pause after an attempt without a lock. Writers have four fifths of the time. */
 const retryMs = 2 * secondMs;
 /** A longer read is a report or a forgotten session. A person decides. */
-const giveUpMs = 2 * minuteMs;
+const blockedMaxMs = 2 * minuteMs;
 
 export interface MigrateOptions {
   /** Marks a new database as a test with a stored clock. Refused for a real database. */
@@ -40,7 +40,7 @@ export interface MigrateOptions {
   readonly onProgress?: (progress: MigrationProgress) => void;
   /** For tests of the migrator. */
   readonly retryMs?: number;
-  readonly giveUpMs?: number;
+  readonly blockedMaxMs?: number;
   readonly migrations?: readonly Migration[];
   readonly programVersion?: string;
 }
@@ -50,7 +50,7 @@ export type MigrationProgress =
   /** The attempt was rolled back; the next one follows. */
   | { readonly is: 'blocked'; readonly sentence: string };
 
-export interface Migrated {
+export interface MigrationResult {
   /** Versions; 0: no schema. */
   readonly from: number;
   readonly to: number;
@@ -59,7 +59,7 @@ export interface Migrated {
 }
 
 /** Before the first migration. */
-export const makeSchema = `
+export const schemaSql = `
   CREATE SCHEMA perennial;
   CREATE TABLE perennial.migration (
     version int PRIMARY KEY CHECK (version > 0),
@@ -69,8 +69,12 @@ export const makeSchema = `
     applied_at timestamptz(3) NOT NULL DEFAULT clock_timestamp()
   )`;
 
-async function apply(client: pg.Client, next: Migration, options: MigrateOptions): Promise<void> {
-  if (next.version === 1) await client.query(makeSchema);
+async function applyMigration(
+  client: pg.Client,
+  next: Migration,
+  options: MigrateOptions,
+): Promise<void> {
+  if (next.version === 1) await client.query(schemaSql);
   await client.query(next.sql);
   if (next.version === 1) {
     await client.query('INSERT INTO perennial.installation (test, made_by) VALUES ($1, $2)', [
@@ -85,47 +89,47 @@ async function apply(client: pg.Client, next: Migration, options: MigrateOptions
   );
 }
 
-async function checkTest(client: pg.Client, place: string, options: MigrateOptions) {
+async function checkTestOption(client: pg.Client, database: string, options: MigrateOptions) {
   const { rows } = await client.query('SELECT test FROM perennial.installation');
   const [installation] = rows as { test: boolean }[];
   if (options.test && installation?.test !== true) {
     throw new UsageFault(
       'not_a_test',
-      `database ${place}: --test marks a new database only, and this one holds books already; use an empty one`,
+      `database ${database}: --test marks a new database only, and this one holds books already; use an empty one`,
     );
   }
   return installation?.test ?? false;
 }
 
-type Step = { readonly done: false; readonly from: number; readonly applied: string };
-type End = { readonly done: true; readonly version: number; readonly test: boolean };
+type MigrationStep = { readonly done: false; readonly from: number; readonly applied: string };
+type MigrationEnd = { readonly done: true; readonly version: number; readonly test: boolean };
 
 /** One transaction: applies the next migration, or finds none. */
-async function step(
+async function runStep(
   client: pg.Client,
-  place: string,
+  database: string,
   options: MigrateOptions,
   migrations: readonly Migration[],
-): Promise<Step | End> {
+): Promise<MigrationStep | MigrationEnd> {
   await client.query(`SELECT pg_advisory_xact_lock(${lockKey})`);
   const version = options.programVersion ?? programVersion;
-  const found = await inspectSchema(client, { version, migrations });
-  const wrong = refusalOf(place, found);
-  if (wrong !== undefined) throw wrong;
-  const at = 'version' in found ? found.version : 0;
-  const test = at > 0 && (await checkTest(client, place, options));
-  if (options.setsClock && !(at > 0 ? test : options.test)) throw notATest();
-  const next = migrations[at];
-  if (next === undefined) return { done: true, version: at, test };
-  await apply(client, next, options);
-  return { done: false, from: at, applied: next.name };
+  const state = await inspectSchema(client, { version, migrations });
+  const refusal = schemaFault(database, state);
+  if (refusal !== undefined) throw refusal;
+  const schemaVersion = 'version' in state ? state.version : 0;
+  const test = schemaVersion > 0 && (await checkTestOption(client, database, options));
+  if (options.setsClock && !(schemaVersion > 0 ? test : options.test)) throw notATestFault();
+  const next = migrations[schemaVersion];
+  if (next === undefined) return { done: true, version: schemaVersion, test };
+  await applyMigration(client, next, options);
+  return { done: false, from: schemaVersion, applied: next.name };
 }
 
 /** A thrown value as the error of the migrator: nothing was changed, and the cause. */
-function failure(url: string, error: unknown): Fault {
-  const fault = rightsFault(url, error) ?? faultOf(error);
+function toMigrationFault(url: string, error: unknown): Fault {
+  const fault = rightsFault(url, error) ?? toFault(error);
   if (fault instanceof UsageFault || error instanceof Fault) return fault;
-  const sentence = `database ${placeOf(url)}: a migration failed and was undone (${fault.message})`;
+  const sentence = `database ${describeDatabase(url)}: a migration failed and was undone (${fault.message})`;
   return new Fault(fault.kind, 'migration_failed', sentence, error);
 }
 
@@ -134,25 +138,26 @@ const isBlocked = (error: unknown): boolean =>
   /^(55P03|40P01)$/.test(String((error as { code?: unknown } | undefined)?.code));
 
 /** One migration in one transaction, tried again while another session holds a lock. */
-async function stepWithRetries(
+async function runStepWithRetries(
   client: pg.Client,
-  place: string,
+  database: string,
   options: MigrateOptions,
   migrations: readonly Migration[],
-): Promise<Step | End> {
+): Promise<MigrationStep | MigrationEnd> {
   const elapsedMs = stopwatch();
   for (;;) {
     try {
       await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
-      const result = await step(client, place, options, migrations);
+      const result = await runStep(client, database, options, migrations);
       await client.query('COMMIT');
       return result;
     } catch (error) {
       if (!isBlocked(error)) throw error;
       const holder = await findBlocker(client);
-      const by = holder === undefined ? 'another session' : holderText(holder);
-      const sentence = `database ${place}: a lock is held by ${by}`;
-      if (elapsedMs() >= (options.giveUpMs ?? giveUpMs)) throw blocked(sentence, error);
+      const heldBy = holder === undefined ? 'another session' : formatLockHolder(holder);
+      const sentence = `database ${database}: a lock is held by ${heldBy}`;
+      if (elapsedMs() >= (options.blockedMaxMs ?? blockedMaxMs))
+        throw blockedFault(sentence, error);
       options.onProgress?.({ is: 'blocked', sentence: `${sentence}; trying again` });
       await pause(options.retryMs ?? retryMs);
     }
@@ -160,12 +165,12 @@ async function stepWithRetries(
 }
 
 /** The transaction failed, and the catalogs are read after it. */
-async function findBlocker(client: pg.Client): Promise<Holder | undefined> {
+async function findBlocker(client: pg.Client): Promise<LockHolder | undefined> {
   await client.query('ROLLBACK');
-  return findHolder(client, 'any');
+  return findLockHolder(client, 'any');
 }
 
-const blocked = (sentence: string, error: unknown): Fault =>
+const blockedFault = (sentence: string, error: unknown): Fault =>
   new Fault(
     'transient',
     'migration_blocked',
@@ -177,20 +182,20 @@ const blocked = (sentence: string, error: unknown): Fault =>
  * Updates the schema of a database for this program. Several migrators may run at once, and again.
  * @throws UsageFault; the failed step has changed nothing
  */
-export async function migrate(url: string, options: MigrateOptions = {}): Promise<Migrated> {
-  checkUrl(url);
-  const place = placeOf(url);
-  const migrations = options.migrations ?? readMigrations();
-  const config = clientConfig(url, migrationLimits);
+export async function migrate(url: string, options: MigrateOptions = {}): Promise<MigrationResult> {
+  checkDatabaseUrl(url);
+  const database = describeDatabase(url);
+  const migrations = options.migrations ?? loadMigrations();
+  const config = toClientConfig(url, migrationLimits);
   const client = await connectClient(url, config).catch((error: unknown) => {
     throw connectionFault(url, error);
   });
   const applied: string[] = [];
   let from: number | undefined;
   try {
-    await checkServer(client, place);
+    await checkServer(client, database);
     for (;;) {
-      const result = await stepWithRetries(client, place, options, migrations);
+      const result = await runStepWithRetries(client, database, options, migrations);
       if (result.done) {
         return { from: from ?? result.version, to: result.version, applied, test: result.test };
       }
@@ -205,7 +210,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
       });
     }
   } catch (error) {
-    throw failure(url, error);
+    throw toMigrationFault(url, error);
   } finally {
     // Ends the transaction too, if a step failed inside it.
     await client.end();

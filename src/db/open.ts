@@ -1,16 +1,16 @@
 import type pg from 'pg';
 import { UsageFault, unreachable } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
-import { closeBooks, type Db, openBooks, openPool, type PoolOptions } from './connect.ts';
-import { checkUrl, placeOf } from './place.ts';
+import { closeDatabase, type Db, openDatabase, openPool, type PoolOptions } from './connect.ts';
+import { checkDatabaseUrl, describeDatabase } from './place.ts';
 import { checkServer, connectionFault, rightsFault } from './reach.ts';
 import {
   inspectSchema,
+  loadMigrations,
   type Migration,
-  type Querying,
-  readMigrations,
-  refusalOf,
+  type QueryClient,
   type SchemaState,
+  schemaFault,
 } from './schema-state.ts';
 
 // Opens the database for a command or a service. A wrong database is refused with one sentence
@@ -22,7 +22,7 @@ export interface OpenOptions extends PoolOptions {
   readonly programVersion?: string;
 }
 
-export interface OpenedBooks {
+export interface CheckedDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
   readonly db: Db;
@@ -31,19 +31,19 @@ export interface OpenedBooks {
   close(): Promise<void>;
 }
 
-function checkSchema(place: string, found: SchemaState): void {
-  const refused = refusalOf(place, found);
-  if (refused !== undefined) throw refused;
-  switch (found.state) {
+function checkSchema(database: string, state: SchemaState): void {
+  const refusal = schemaFault(database, state);
+  if (refusal !== undefined) throw refusal;
+  switch (state.state) {
     case 'absent':
       throw new UsageFault(
         'no_schema',
-        `database ${place}: holds no books yet; run "perennial migrate"`,
+        `database ${database}: holds no books yet; run "perennial migrate"`,
       );
     case 'older':
       throw new UsageFault(
         'schema_too_old',
-        `database ${place}: its schema is ${found.version} and this program needs ${found.latest}; run "perennial migrate"`,
+        `database ${database}: its schema is ${state.version} and this program needs ${state.latest}; run "perennial migrate"`,
       );
     case 'foreign':
     case 'changed':
@@ -51,11 +51,11 @@ function checkSchema(place: string, found: SchemaState): void {
     case 'newer':
       return;
     default:
-      unreachable(found);
+      unreachable(state);
   }
 }
 
-async function readInstallation(client: Querying): Promise<OpenedBooks['installation']> {
+async function readInstallation(client: QueryClient): Promise<CheckedDatabase['installation']> {
   const { rows } = await client.query(
     'SELECT id::text, test, made_by AS "madeBy" FROM perennial.installation',
   );
@@ -63,27 +63,30 @@ async function readInstallation(client: Querying): Promise<OpenedBooks['installa
 }
 
 /** Opens the books of `url`, checked. @throws UsageFault naming the place and the way out. */
-export async function openChecked(url: string, options: OpenOptions = {}): Promise<OpenedBooks> {
-  checkUrl(url);
-  const place = placeOf(url);
+export async function openCheckedDatabase(
+  url: string,
+  options: OpenOptions = {},
+): Promise<CheckedDatabase> {
+  checkDatabaseUrl(url);
+  const database = describeDatabase(url);
   const pool = openPool(url, options);
-  const db = openBooks(pool);
+  const db = openDatabase(pool);
   try {
     const client = await pool.connect().catch((error: unknown) => {
       throw connectionFault(url, error);
     });
     try {
-      await checkServer(client, place);
-      const migrations = options.migrations ?? readMigrations();
+      await checkServer(client, database);
+      const migrations = options.migrations ?? loadMigrations();
       const version = options.programVersion ?? programVersion;
-      checkSchema(place, await inspectSchema(client, { version, migrations }));
+      checkSchema(database, await inspectSchema(client, { version, migrations }));
       const installation = await readInstallation(client);
-      return { url, pool, db, installation, close: () => closeBooks(db, pool) };
+      return { url, pool, db, installation, close: () => closeDatabase(db, pool) };
     } finally {
       client.release();
     }
   } catch (error) {
-    await closeBooks(db, pool);
+    await closeDatabase(db, pool);
     throw rightsFault(url, error) ?? error;
   }
 }

@@ -1,31 +1,31 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { clientConfig, workLimits } from './connect.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { toClientConfig, workLimits } from './connect.ts';
 
 // Guarantees of the database for every writer, with or without the lock of the customer: periods
 // that are not refunded never overlap, and append-only rows never change.
 
 /** A database with subscription 1 of customer 1, without periods. */
-async function booksWithOne(): Promise<Books> {
-  const books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  onTestFinished(() => books.close());
-  await books.pool.query(`
+async function createSubscriptionDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  onTestFinished(() => database.close());
+  await database.pool.query(`
     INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{}', '{all}');
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
       VALUES (1, 'RUB', repeat('t', 22), '2026-01-01Z');
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
       expires_at) SELECT 1, 'paid', 'basic', 30, 'active', '2026-01-01Z', '2026-12-01Z'
       FROM generate_series(1, 2)`);
-  return books;
+  return database;
 }
 
-type Stretch = readonly [from: string, to: string, refunded?: string];
+type PeriodRange = readonly [from: string, to: string, refunded?: string];
 
-const insert = (stretches: readonly Stretch[], subscription = 1): string => `
+const insert = (ranges: readonly PeriodRange[], subscription = 1): string => `
   INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
     currency, refunded_at)
-  VALUES ${stretches
+  VALUES ${ranges
     .map(
       ([from, to, refunded]) => `(${subscription}, 1, 'grant', 'basic', '2026-${from}Z',
         '2026-${to}Z', 'RUB', ${refunded ? `'2026-${refunded}Z'` : 'NULL'})`,
@@ -34,27 +34,27 @@ const insert = (stretches: readonly Stretch[], subscription = 1): string => `
 
 const overlaps = { code: '23P01', constraint: 'period_no_overlap' };
 
-const january: Stretch = ['01-01', '02-01'];
+const january: PeriodRange = ['01-01', '02-01'];
 
-test.each<[string, Stretch]>([
+test.each<[string, PeriodRange]>([
   ['the same stretch but for a day', ['01-01', '01-31']],
   ['one inside', ['01-10', '01-20']],
   ['one around', ['01-01', '03-01']],
   ['one that begins inside, to its last millisecond', ['01-31T23:59:59.999', '02-20']],
-])('R3: the database refuses a period over a live one: %s', async (_, stretch) => {
-  const { pool } = await booksWithOne();
+])('R3: the database refuses a period over a live one: %s', async (_, range) => {
+  const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([['01-01T00:00:00.001', '02-01']]));
-  await expect(pool.query(insert([stretch]))).rejects.toMatchObject(overlaps);
+  await expect(pool.query(insert([range]))).rejects.toMatchObject(overlaps);
 });
 
 test('R3: two that overlap are refused within one statement too', async () => {
-  const { pool } = await booksWithOne();
+  const { pool } = await createSubscriptionDatabase();
   const both = insert([january, ['01-31', '03-01']]);
   await expect(pool.query(both)).rejects.toMatchObject(overlaps);
 });
 
 test('periods that touch, refunded ones and those of another subscription are let in', async () => {
-  const { pool } = await booksWithOne();
+  const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([january, ['02-01', '03-01']]));
   await pool.query(insert([['03-01', '04-01']]));
   await pool.query(insert([['01-15', '03-15', '01-16']]));
@@ -66,15 +66,15 @@ test('periods that touch, refunded ones and those of another subscription are le
   expect(rows[0].count).toBe(6);
 });
 
-async function client(books: Books): Promise<pg.Client> {
-  const opened = new pg.Client(clientConfig(books.url, workLimits));
+async function openClient(database: TestDatabase): Promise<pg.Client> {
+  const opened = new pg.Client(toClientConfig(database.url, workLimits));
   await opened.connect();
   onTestFinished(() => opened.end());
   return opened;
 }
 
 /** Resolves once a backend waits for a lock: asked of the server, no time is waited. */
-async function untilOneWaits({ pool }: Books): Promise<void> {
+async function untilOneWaits({ pool }: TestDatabase): Promise<void> {
   for (;;) {
     const { rowCount } = await pool.query(`SELECT FROM pg_stat_activity
       WHERE datname = current_database() AND wait_event_type = 'Lock'`);
@@ -85,15 +85,15 @@ async function untilOneWaits({ pool }: Books): Promise<void> {
 test.each(['COMMIT', 'ROLLBACK'] as const)(
   'R3: of two writers at once, neither with the customer locked, one waits; after %s of the first it is judged by what is true then',
   async (end) => {
-    const books = await booksWithOne();
-    const [first, second] = [await client(books), await client(books)];
+    const database = await createSubscriptionDatabase();
+    const [first, second] = [await openClient(database), await openClient(database)];
     await first.query('BEGIN');
     await first.query(insert([january]));
     const waiting = second.query(insert([['01-15', '02-15']])).then(
       () => 'written',
       (error: unknown) => error,
     );
-    await untilOneWaits(books);
+    await untilOneWaits(database);
     await first.query(end);
     if (end === 'COMMIT') expect(await waiting).toMatchObject(overlaps);
     else expect(await waiting).toBe('written');
@@ -103,10 +103,10 @@ test.each(['COMMIT', 'ROLLBACK'] as const)(
 test.each(['REPEATABLE READ', 'SERIALIZABLE'])(
   'a period is refused under %s, where a wait would not show what was committed meanwhile',
   async (level) => {
-    const books = await booksWithOne();
-    const one = await client(books);
-    await one.query(`BEGIN ISOLATION LEVEL ${level}`);
-    await expect(one.query(insert([january]))).rejects.toMatchObject({ code: '25000' });
+    const database = await createSubscriptionDatabase();
+    const client = await openClient(database);
+    await client.query(`BEGIN ISOLATION LEVEL ${level}`);
+    await expect(client.query(insert([january]))).rejects.toMatchObject({ code: '25000' });
   },
 );
 
@@ -119,7 +119,7 @@ test.each([
   `source = 'import'`,
   'subscription_id = 2',
 ])('what was sold stays as it was sold: SET %s is refused', async (change) => {
-  const { pool } = await booksWithOne();
+  const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([january]));
   await expect(pool.query(`UPDATE perennial.period SET ${change}`)).rejects.toMatchObject({
     code: '23001',
@@ -128,7 +128,7 @@ test.each([
 });
 
 test('a period is refunded once and stays so', async () => {
-  const { pool } = await booksWithOne();
+  const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([january]));
   await pool.query(`UPDATE perennial.period SET refunded_at = '2026-01-02Z'`);
   for (const again of ['NULL', `'2026-01-03Z'`]) {
@@ -147,7 +147,7 @@ test.each([
   ['DELETE FROM perennial.period'],
   ['TRUNCATE perennial.period'],
 ])('history is only ever added to: %s is refused', async (statement) => {
-  const { pool } = await booksWithOne();
+  const { pool } = await createSubscriptionDatabase();
   await pool.query(`
     INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
       idempotency_key, created_at) VALUES (1, 1, 1, 'opening', 'k', '2026-01-01Z');
@@ -161,7 +161,7 @@ test.each([
 });
 
 /** The pages of a table that the transaction has read. */
-const readsOf = (table: string) => `
+const toReadsSql = (table: string) => `
   SELECT seq_tup_read AS scanned, coalesce(idx_tup_fetch, 0) AS fetched
   FROM pg_stat_xact_user_tables WHERE relid = 'perennial.${table}'::regclass`;
 
@@ -172,20 +172,20 @@ test.each([
 ])(
   'R3: the check reads a few rows for each written row, without statistics, with %s (%s)',
   async (options) => {
-    const books = await booksWithOne();
-    const url = `${books.url}?options=${encodeURIComponent(options)}`;
-    const one = new pg.Client(clientConfig(url, workLimits));
-    await one.connect();
-    onTestFinished(() => one.end());
+    const database = await createSubscriptionDatabase();
+    const url = `${database.url}?options=${encodeURIComponent(options)}`;
+    const client = new pg.Client(toClientConfig(url, workLimits));
+    await client.connect();
+    onTestFinished(() => client.end());
     // A plan is kept for the session: the first one is made for a single row.
-    await one.query(insert([january]));
-    await one.query(`
+    await client.query(insert([january]));
+    await client.query(`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
       expires_at) SELECT 1, 'paid', 'basic', 30, 'active', '2026-01-01Z', '2026-12-01Z'
       FROM generate_series(1, 3000)`);
     for (const month of [1, 2]) {
-      await one.query('BEGIN');
-      await one.query(
+      await client.query('BEGIN');
+      await client.query(
         `INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at,
         ends_at, currency)
       SELECT id, 1, 'import', 'basic', '2026-01-01Z'::timestamptz + $1 * interval '40 days',
@@ -193,9 +193,9 @@ test.each([
       FROM perennial.subscription`,
         [month],
       );
-      const [period] = (await one.query(readsOf('period'))).rows;
-      const [subscription] = (await one.query(readsOf('subscription'))).rows;
-      await one.query('COMMIT');
+      const [period] = (await client.query(toReadsSql('period'))).rows;
+      const [subscription] = (await client.query(toReadsSql('subscription'))).rows;
+      await client.query('COMMIT');
       expect(period.scanned).toBe(0n);
       expect(period.fetched).toBeLessThanOrEqual(2n * 3002n);
       // The statement, the lock and the foreign key read each one, and each look-up counts twice.

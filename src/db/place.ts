@@ -1,16 +1,16 @@
 import { UsageFault } from '../kernel/faults.ts';
 
 /** How a database is named in a message: `host:port/name`. Never its password, nor its user. */
-export function placeOf(url: string): string {
+export function describeDatabase(url: string): string {
   const parsed = URL.parse(url);
   if (parsed === null || hasRawPassword(parsed)) return 'the database URL';
   const host = parsed.hostname || parsed.searchParams.get('host') || 'localhost';
-  const name = decoded(parsed.pathname.slice(1)) || '(no name)';
+  const name = decodeName(parsed.pathname.slice(1)) || '(no name)';
   return `${host}:${parsed.port || '5432'}/${name}`;
 }
 
 /** Makes sure that a URL is one of PostgreSQL. @throws UsageFault that doesn't repeat it. */
-export function checkUrl(url: string): void {
+export function checkDatabaseUrl(url: string): void {
   const parsed = URL.parse(url);
   if (parsed !== null && hasRawPassword(parsed)) {
     throw new UsageFault(
@@ -33,5 +33,5 @@ const hasRawPassword = ({ pathname, search, hash }: URL): boolean =>
   hash !== '' || pathname.includes('@') || search.includes('@');
 
 /** A name with a % that is no code stays as it is. */
-const decoded = (name: string): string =>
+const decodeName = (name: string): string =>
   /%(?![0-9a-f]{2})/i.test(name) ? name : decodeURIComponent(name);

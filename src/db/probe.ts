@@ -1,14 +1,14 @@
 import { openPool } from './connect.ts';
 
 /** A connection that only asks whether the database takes changes. */
-export interface Probe {
+export interface StandbyProbe {
   /** @throws an error of the driver if the database does not answer in time */
   isStandby(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 /** Opens no connection until it is asked. @param answerMs the limit for connecting and for the answer */
-export function openProbe(url: string, answerMs: number): Probe {
+export function openStandbyProbe(url: string, answerMs: number): StandbyProbe {
   const limits = { statementMs: answerMs, lockMs: answerMs, idleInTransactionMs: answerMs };
   const pool = openPool(url, { connectionsMax: 1, waitMs: answerMs, answerMs, limits });
   return {

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { later, parseInstant } from '../kernel/instant.ts';
-import { queueClock } from './queue-clock.ts';
+import { createQueueClock } from './queue-clock.ts';
 
 test('W3: the clock of the queue starts at the time of the database and moves forward with the process only', () => {
   const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
   let elapsedMs = 0;
-  const clock = queueClock(start, () => elapsedMs);
+  const clock = createQueueClock(start, () => elapsedMs);
   const wall = Date.now;
   try {
     // The wall clock of this process goes back by 25 days, and ahead by a year.

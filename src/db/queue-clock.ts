@@ -12,7 +12,7 @@ import { startInterval, startTimer } from '../kernel/timer.ts';
 //    timestamps are pulled back, at the start and every 30 s.
 
 /** A clock for the option `clock` of pg-boss. @param start the time of the database */
-export function queueClock(start: Instant, elapsedMs: () => number = stopwatch()) {
+export function createQueueClock(start: Instant, elapsedMs: () => number = stopwatch()) {
   return {
     now: () => start + Math.floor(elapsedMs()),
     setTimeout: startTimer,
@@ -25,34 +25,46 @@ export function queueClock(start: Instant, elapsedMs: () => number = stopwatch()
 export const repairEveryMs = 30 * secondMs;
 
 /** All replicas use one database clock. A larger lead is a step of it. */
-const ahead = `interval '5 seconds'`;
+const clockTolerance = `interval '5 seconds'`;
 
 /**
  * Claims and times of past events never lie ahead. The start and the deletion of a job may: pg-boss
  * keeps a job for at most 14 days.
  */
-const repaired: readonly (readonly [table: string, columns: readonly string[], ahead: string])[] = [
-  ['version', ['cron_on', 'bam_on', 'flow_on', 'reindex_on'], ahead],
+const queueColumns: readonly (readonly [
+  table: string,
+  columns: readonly string[],
+  ahead: string,
+])[] = [
+  ['version', ['cron_on', 'bam_on', 'flow_on', 'reindex_on'], clockTolerance],
   ['version', ['monitor_backoff_on'], `interval '1 hour'`],
-  ['queue', ['monitor_claim_on', 'monitor_on', 'maintain_on', 'retained_on', 'delta_on'], ahead],
-  ['job', ['start_after', 'created_on', 'started_on', 'heartbeat_on', 'completed_on'], ahead],
+  [
+    'queue',
+    ['monitor_claim_on', 'monitor_on', 'maintain_on', 'retained_on', 'delta_on'],
+    clockTolerance,
+  ],
+  [
+    'job',
+    ['start_after', 'created_on', 'started_on', 'heartbeat_on', 'completed_on'],
+    clockTolerance,
+  ],
   ['job', ['keep_until'], `interval '15 days'`],
 ];
 
 /** The connection by which pg-boss runs a statement. */
-export interface QueueTables {
+export interface QueueConnection {
   executeSql(text: string): Promise<{ rows: { rows?: number }[] }>;
 }
 
 /** @returns how many rows had a timestamp in the future */
-export async function repairFuture(queue: QueueTables, schema: string): Promise<number> {
+export async function repairFutureTimes(queue: QueueConnection, schema: string): Promise<number> {
   let rows = 0;
-  for (const [table, columns, limit] of repaired) {
+  for (const [table, columns, limit] of queueColumns) {
     const latest = `clock_timestamp() + ${limit}`;
-    const set = columns.map((column) => `${column} = least(${column}, clock_timestamp())`);
-    const where = columns.map((column) => `${column} > ${latest}`);
+    const assignments = columns.map((column) => `${column} = least(${column}, clock_timestamp())`);
+    const conditions = columns.map((column) => `${column} > ${latest}`);
     const statement = `WITH repaired AS (
-      UPDATE ${schema}.${table} SET ${set.join(', ')} WHERE ${where.join(' OR ')} RETURNING 1)
+      UPDATE ${schema}.${table} SET ${assignments.join(', ')} WHERE ${conditions.join(' OR ')} RETURNING 1)
       SELECT count(*)::int AS rows FROM repaired`;
     const result = await queue.executeSql(statement);
     rows += Number(result.rows[0]?.rows ?? 0);

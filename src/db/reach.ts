@@ -1,6 +1,6 @@
 import { UsageFault } from '../kernel/faults.ts';
-import { placeOf } from './place.ts';
-import type { Querying } from './schema-state.ts';
+import { describeDatabase } from './place.ts';
+import type { QueryClient } from './schema-state.ts';
 
 // Errors for people about a database that is unreachable or unsuitable.
 
@@ -11,47 +11,52 @@ interface ConnectionError extends Error {
 
 /** The reason of a failed connection, with the place and the remedy. */
 export function connectionFault(url: string, error: unknown): UsageFault {
-  const refused = error instanceof Error && !(error instanceof UsageFault) ? error.cause : error;
-  if (refused instanceof UsageFault) return refused;
-  const failed = (error instanceof Error ? error : new Error(String(error))) as ConnectionError;
+  const refusal = error instanceof Error && !(error instanceof UsageFault) ? error.cause : error;
+  if (refusal instanceof UsageFault) return refusal;
+  const connectionError = (
+    error instanceof Error ? error : new Error(String(error))
+  ) as ConnectionError;
   // With several addresses of a name, the failure of each one is inside.
-  const code = failed.code ?? failed.errors?.[0]?.code ?? '';
-  const says = (fault: string, sentence: string) =>
-    new UsageFault(fault, `database ${placeOf(url)}: ${sentence}`, error);
+  const code = connectionError.code ?? connectionError.errors?.[0]?.code ?? '';
+  const createFault = (fault: string, sentence: string) =>
+    new UsageFault(fault, `database ${describeDatabase(url)}: ${sentence}`, error);
   switch (code) {
     case '28P01':
     case '28000':
-      return says('database_auth', 'refused the user or password; check them in the URL');
+      return createFault('database_auth', 'refused the user or password; check them in the URL');
     case '3D000':
-      return says('no_database', 'does not exist; create it (createdb), or mend the URL');
+      return createFault('no_database', 'does not exist; create it (createdb), or mend the URL');
     case '53300':
     case '57P03':
-      return says('database_busy', `takes no connection now (${failed.message}); try again later`);
+      return createFault(
+        'database_busy',
+        `takes no connection now (${connectionError.message}); try again later`,
+      );
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return says('unreachable', 'there is no such host; check the URL');
+      return createFault('unreachable', 'there is no such host; check the URL');
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return says('unreachable', 'nothing answers there; start PostgreSQL, or mend the URL');
+      return createFault('unreachable', 'nothing answers there; start PostgreSQL, or mend the URL');
   }
-  if (/unsupported startup parameter/.test(failed.message)) {
-    return says(
+  if (/unsupported startup parameter/.test(connectionError.message)) {
+    return createFault(
       'pooler_refused',
-      `the pooler refuses a setting of the session (${failed.message}); connect to PostgreSQL directly, or use session mode with ignore_startup_parameters=options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,extra_float_digits`,
+      `the pooler refuses a setting of the session (${connectionError.message}); connect to PostgreSQL directly, or use session mode with ignore_startup_parameters=options,statement_timeout,lock_timeout,idle_in_transaction_session_timeout,extra_float_digits`,
     );
   }
-  if (/SASL|password must be a string/.test(failed.message)) {
-    return says('database_auth', 'asks for a password; put one into the URL');
+  if (/SASL|password must be a string/.test(connectionError.message)) {
+    return createFault('database_auth', 'asks for a password; put one into the URL');
   }
-  const why = failed.message || code;
-  return says('unreachable', `can't be reached (${why}); check the URL and the network`);
+  const reason = connectionError.message || code;
+  return createFault('unreachable', `can't be reached (${reason}); check the URL and the network`);
 }
 
 /** The fault of a missing right; undefined for any other failure. */
 export function rightsFault(url: string, error: unknown): UsageFault | undefined {
   if ((error as { code?: unknown } | undefined)?.code !== '42501') return undefined;
-  const why = (error as Error).message;
-  const sentence = `database ${placeOf(url)}: its user lacks a right (${why}); grant it`;
+  const reason = (error as Error).message;
+  const sentence = `database ${describeDatabase(url)}: its user lacks a right (${reason}); grant it`;
   return new UsageFault('database_rights', sentence, error);
 }
 
@@ -59,7 +64,7 @@ export function rightsFault(url: string, error: unknown): UsageFault | undefined
 const oldestServer = 15;
 
 /** @throws UsageFault for a server that is too old, a standby, or one that is read-only. */
-export async function checkServer(client: Querying, place: string): Promise<void> {
+export async function checkServer(client: QueryClient, database: string): Promise<void> {
   const { rows } = await client.query(`
     SELECT current_setting('server_version_num')::int / 10000 AS version,
            pg_is_in_recovery() AS standby,
@@ -68,14 +73,14 @@ export async function checkServer(client: Querying, place: string): Promise<void
   if (server.version < oldestServer) {
     throw new UsageFault(
       'server_too_old',
-      `database ${place}: is PostgreSQL ${server.version}; ${oldestServer} or newer is needed`,
+      `database ${database}: is PostgreSQL ${server.version}; ${oldestServer} or newer is needed`,
     );
   }
   if (server.standby || server.read_only) {
-    const why = server.standby ? 'is a standby' : 'has default_transaction_read_only on';
+    const reason = server.standby ? 'is a standby' : 'has default_transaction_read_only on';
     throw new UsageFault(
       'read_only',
-      `database ${place}: ${why}, so nothing can be written; use a writable primary`,
+      `database ${database}: ${reason}, so nothing can be written; use a writable primary`,
     );
   }
 }

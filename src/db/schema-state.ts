@@ -18,13 +18,13 @@ export interface Migration {
 export const migrationsFolder = new URL('./migrations/', import.meta.url);
 
 /** The migrations of a folder, in order and without a gap. A wrong file is a bug. */
-export function readMigrations(folder: URL = migrationsFolder): readonly Migration[] {
+export function loadMigrations(folder: URL = migrationsFolder): readonly Migration[] {
   const files = readdirSync(folder).filter((file) => file.endsWith('.sql'));
-  return files.sort().map((file, place) => {
+  return files.sort().map((file, index) => {
     const [, number, name] = /^(\d{3})-([a-z0-9-]+)\.sql$/.exec(file) ?? [];
     mustHold(number !== undefined && name !== undefined, `${file}: is not NNN-name.sql`);
     const version = Number(number);
-    mustHold(version === place + 1, `${file}: the migration before it is missing`);
+    mustHold(version === index + 1, `${file}: the migration before it is missing`);
     // A checkout with CRLF line ends is no change.
     const sql = readFileSync(new URL(file, folder), 'utf8').replaceAll('\r\n', '\n');
     const oldestProgram = /^-- oldest-program: (\d+\.\d+\.\d+)\n/.exec(sql)?.[1];
@@ -48,16 +48,16 @@ export type SchemaState =
       readonly state: 'newer';
       readonly version: number;
       readonly oldestProgram: string;
-      readonly fits: boolean;
+      readonly isCompatible: boolean;
     };
 
 /** A client or a pool. */
-export interface Querying {
+export interface QueryClient {
   // biome-ignore lint/suspicious/noExplicitAny: rows of any statement
   query(text: string, values?: unknown[]): Promise<{ rows: any[] }>;
 }
 
-interface Applied {
+interface AppliedMigration {
   readonly version: number;
   readonly name: string;
   readonly checksum: string;
@@ -66,7 +66,9 @@ interface Applied {
 
 const migrationColumns = ['applied_at', 'checksum', 'name', 'oldest_program', 'version'];
 
-async function readApplied(client: Querying): Promise<'absent' | 'foreign' | readonly Applied[]> {
+async function readApplied(
+  client: QueryClient,
+): Promise<'absent' | 'foreign' | readonly AppliedMigration[]> {
   const { rows } = await client.query(`
     SELECT to_regnamespace('perennial') IS NOT NULL AS there,
            ARRAY(SELECT attname::text FROM pg_attribute
@@ -78,12 +80,12 @@ async function readApplied(client: Querying): Promise<'absent' | 'foreign' | rea
   const applied = await client.query(
     'SELECT version, name, checksum, oldest_program FROM perennial.migration ORDER BY version',
   );
-  return applied.rows.length === 0 ? 'foreign' : (applied.rows as Applied[]);
+  return applied.rows.length === 0 ? 'foreign' : (applied.rows as AppliedMigration[]);
 }
 
 /** Compares the schema of a database with this program. Changes nothing. */
 export async function inspectSchema(
-  client: Querying,
+  client: QueryClient,
   program: { readonly version: string; readonly migrations: readonly Migration[] },
 ): Promise<SchemaState> {
   const applied = await readApplied(client);
@@ -91,8 +93,8 @@ export async function inspectSchema(
   const latest = program.migrations.length;
   const version = Math.max(...applied.map((row) => row.version));
   for (const row of applied) {
-    const ours = program.migrations[row.version - 1];
-    if (ours !== undefined && ours.checksum !== row.checksum) {
+    const shipped = program.migrations[row.version - 1];
+    if (shipped !== undefined && shipped.checksum !== row.checksum) {
       return { state: 'changed', version: row.version, name: row.name };
     }
   }
@@ -101,13 +103,13 @@ export async function inspectSchema(
   const oldestProgram = applied
     .map((row) => row.oldest_program)
     .reduce((a, b) => (isOlderVersion(a, b) ? b : a));
-  const fits = !isOlderVersion(program.version, oldestProgram);
-  return { state: 'newer', version, oldestProgram, fits };
+  const isCompatible = !isOlderVersion(program.version, oldestProgram);
+  return { state: 'newer', version, oldestProgram, isCompatible };
 }
 
 /** The fault if neither a migrator nor a worker may change this schema; undefined: they may. */
-export function refusalOf(place: string, found: SchemaState): UsageFault | undefined {
-  switch (found.state) {
+export function schemaFault(database: string, state: SchemaState): UsageFault | undefined {
+  switch (state.state) {
     case 'absent':
     case 'older':
     case 'current':
@@ -115,20 +117,20 @@ export function refusalOf(place: string, found: SchemaState): UsageFault | undef
     case 'foreign':
       return new UsageFault(
         'not_ours',
-        `database ${place}: its schema "perennial" was not made by this program; use another database`,
+        `database ${database}: its schema "perennial" was not made by this program; use another database`,
       );
     case 'changed':
       return new UsageFault(
         'migration_changed',
-        `database ${place}: migration ${found.version} (${found.name}) was applied with another text; install the release that made it`,
+        `database ${database}: migration ${state.version} (${state.name}) was applied with another text; install the release that made it`,
       );
     case 'newer':
-      if (found.fits) return undefined;
+      if (state.isCompatible) return undefined;
       return new UsageFault(
         'program_too_old',
-        `database ${place}: its schema ${found.version} needs perennial ${found.oldestProgram} or newer; upgrade the program`,
+        `database ${database}: its schema ${state.version} needs perennial ${state.oldestProgram} or newer; upgrade the program`,
       );
     default:
-      return unreachable(found);
+      return unreachable(state);
   }
 }

@@ -267,7 +267,7 @@ export interface SettingTable {
   value: Json<JsonObject>;
 }
 
-export interface Books {
+export interface Database {
   'perennial.installation': InstallationTable;
   'perennial.customer': CustomerTable;
   'perennial.plan': PlanTable;

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
-import { placeOf } from './place.ts';
+import { describeDatabase } from './place.ts';
 import { allSettings, requiredSettings } from './session.ts';
 
 // The check of each new connection, before its first statement:
@@ -18,8 +18,8 @@ interface Session {
   readonly [setting: string]: unknown;
 }
 
-const names = Object.keys(requiredSettings);
-const readSession = `SELECT pg_backend_pid() AS pid, ${names
+const settingNames = Object.keys(requiredSettings);
+const sessionSql = `SELECT pg_backend_pid() AS pid, ${settingNames
   .map((name) => `current_setting('${name}') AS "${name}"`)
   .join(', ')}`;
 
@@ -27,7 +27,7 @@ const readSession = `SELECT pg_backend_pid() AS pid, ${names
 const answerMs = 5 * secondMs;
 
 /** Finished and pending tests of poolers, by URL. */
-const stable = new Map<string, Promise<void>>();
+const poolerTests = new Map<string, Promise<void>>();
 
 /** @throws UsageFault `transaction_pooling` or `session_setting` */
 export async function checkSession(
@@ -35,29 +35,29 @@ export async function checkSession(
   url: string,
   config: pg.ClientConfig,
 ): Promise<void> {
-  let session = await read(client);
+  let session = await readSession(client);
   const { processID } = client as unknown as { readonly processID: number | null };
   if (session.pid !== processID) {
     await requireStableBackend(client, url, config);
-    session = await setAgain(client, config);
+    session = await restoreSettings(client, config);
   }
   for (const [name, { value, accepted }] of Object.entries(requiredSettings)) {
     const found = String(session[name]);
     if (accepted.test(found)) continue;
     throw new UsageFault(
       'session_setting',
-      `database ${placeOf(url)}: ${name} of the session is "${found}"; expected ${value} (connect without the pooler, or let it pass "options" on)`,
+      `database ${describeDatabase(url)}: ${name} of the session is "${found}"; expected ${value} (connect without the pooler, or let it pass "options" on)`,
     );
   }
 }
 
-async function read(client: pg.ClientBase): Promise<Session> {
-  const { rows } = await client.query(readSession);
+async function readSession(client: pg.ClientBase): Promise<Session> {
+  const { rows } = await client.query(sessionSql);
   return rows[0] as Session;
 }
 
 /** Some poolers drop the settings of the startup packet. The backend is stable, so SET lasts. */
-async function setAgain(client: pg.ClientBase, config: pg.ClientConfig): Promise<Session> {
+async function restoreSettings(client: pg.ClientBase, config: pg.ClientConfig): Promise<Session> {
   const limits = {
     statement_timeout: String(config.statement_timeout ?? 0),
     lock_timeout: String(config.lock_timeout ?? 0),
@@ -66,7 +66,7 @@ async function setAgain(client: pg.ClientBase, config: pg.ClientConfig): Promise
   const settings = Object.entries({ ...allSettings, ...limits });
   const calls = settings.map((_, at) => `set_config($${2 * at + 1}, $${2 * at + 2}, false)`);
   await client.query(`SELECT ${calls.join(', ')}`, settings.flat());
-  return read(client);
+  return readSession(client);
 }
 
 async function requireStableBackend(
@@ -74,11 +74,11 @@ async function requireStableBackend(
   url: string,
   config: pg.ClientConfig,
 ): Promise<void> {
-  const known = stable.get(url);
+  const known = poolerTests.get(url);
   const tested = known ?? testPooler(client, url, config);
-  if (known === undefined) stable.set(url, tested);
+  if (known === undefined) poolerTests.set(url, tested);
   await tested.catch((error: unknown) => {
-    stable.delete(url);
+    poolerTests.delete(url);
     throw error;
   });
 }
@@ -92,32 +92,32 @@ async function testPooler(
   url: string,
   config: pg.ClientConfig,
 ): Promise<void> {
-  const before = await pidOf(client);
+  const pidBefore = await readPid(client);
   const second = new pg.Client({ ...config, query_timeout: answerMs });
   second.on('error', () => undefined); // the statement that fails reports it
   await second.connect();
   try {
     // No free backend for the second connection: the first one keeps its own.
-    const taken = await second.query('BEGIN').then(() => pidOf(second), waits);
-    const after = await pidOf(client).catch(waits);
-    if (before === after && taken !== before) return;
+    const secondPid = await second.query('BEGIN').then(() => readPid(second), ignoreTimeout);
+    const pidAfter = await readPid(client).catch(ignoreTimeout);
+    if (pidBefore === pidAfter && secondPid !== pidBefore) return;
   } finally {
     await second.end();
   }
   throw new UsageFault(
     'transaction_pooling',
-    `database ${placeOf(url)}: a pooler changes the backend between transactions; use its session mode (pool_mode=session), or connect to PostgreSQL directly`,
+    `database ${describeDatabase(url)}: a pooler changes the backend between transactions; use its session mode (pool_mode=session), or connect to PostgreSQL directly`,
   );
 }
 
-async function pidOf(client: pg.ClientBase): Promise<number> {
+async function readPid(client: pg.ClientBase): Promise<number> {
   const statement = { text: 'SELECT pg_backend_pid() AS pid', query_timeout: answerMs };
   const { rows } = await client.query<{ pid: number }>(statement);
   return (rows[0] as { pid: number }).pid;
 }
 
 /** A statement that gets no backend in time. @throws any other error */
-function waits(error: unknown): undefined {
+function ignoreTimeout(error: unknown): undefined {
   if (error instanceof Error && error.message === 'Query read timeout') return undefined;
   throw error;
 }

@@ -1,20 +1,20 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { freshBooks } from '../../test/books.ts';
+import { createDatabase } from '../../test/books.ts';
 import { hasPgbouncer, startPgbouncer } from '../../test/pgbouncer.ts';
 import { parseInstant } from '../kernel/instant.ts';
 import { readClock, setClock } from './clock.ts';
-import { clientConfig, openBooks, openPool, workLimits } from './connect.ts';
+import { openDatabase, openPool, toClientConfig, workLimits } from './connect.ts';
 import { migrate } from './migrate.ts';
-import { openChecked } from './open.ts';
+import { openCheckedDatabase } from './open.ts';
 import { checkSession } from './session-check.ts';
 
 const at = parseInstant('2026-11-30T12:00:00Z', 'the test');
 
 /** The settings of a session, and a time that went there and back. */
-async function sessionOf(url: string) {
-  const opened = await openChecked(url);
+async function readSession(url: string) {
+  const opened = await openCheckedDatabase(url);
   try {
     await setClock(opened.db, at);
     const { rows } = await opened.pool.query(
@@ -43,7 +43,7 @@ const withQuery = (url: string, query: string) => `${url}?${query}`;
 const withOptions = (url: string, options: string) =>
   withQuery(url, `options=${encodeURIComponent(options)}`);
 
-const codeOf = (work: Promise<unknown>) =>
+const catchCode = (work: Promise<unknown>) =>
   work.then(
     () => 'done',
     (error: unknown) => (error as { code?: string }).code ?? error,
@@ -51,20 +51,20 @@ const codeOf = (work: Promise<unknown>) =>
 
 describe('W5: a session has the settings of the program:', () => {
   test('beside other options of the URL, which are kept', async () => {
-    await using books = await freshBooks();
-    const url = withOptions(books.url, '-c search_path=perennial,public -c geqo=off');
-    expect(await sessionOf(url)).toEqual({ ...usual, path: 'perennial,public' });
+    await using database = await createDatabase();
+    const url = withOptions(database.url, '-c search_path=perennial,public -c geqo=off');
+    expect(await readSession(url)).toEqual({ ...usual, path: 'perennial,public' });
   });
 
   test('beside limits in the URL, which are those of the program', async () => {
-    await using books = await freshBooks();
-    const url = withQuery(books.url, 'lock_timeout=0&statement_timeout=0&application_name=shop');
-    expect(await sessionOf(url)).toMatchObject(usual);
+    await using database = await createDatabase();
+    const url = withQuery(database.url, 'lock_timeout=0&statement_timeout=0&application_name=shop');
+    expect(await readSession(url)).toMatchObject(usual);
   });
 
   test('on a database and for a user with other defaults', async () => {
-    await using books = await freshBooks();
-    const name = new URL(books.url).pathname.slice(1);
+    await using database = await createDatabase();
+    const name = new URL(database.url).pathname.slice(1);
     for (const setting of [
       `TimeZone = 'Europe/Moscow'`,
       `DateStyle = 'German, DMY'`,
@@ -72,18 +72,21 @@ describe('W5: a session has the settings of the program:', () => {
       `jit = on`,
       `default_transaction_isolation = 'repeatable read'`,
     ]) {
-      await sql.raw(`ALTER DATABASE ${name} SET ${setting}`).execute(books.db);
+      await sql.raw(`ALTER DATABASE ${name} SET ${setting}`).execute(database.db);
     }
-    expect(await sessionOf(books.url)).toMatchObject(usual);
-    const pool = openPool(books.url);
+    expect(await readSession(database.url)).toMatchObject(usual);
+    const pool = openPool(database.url);
     const { rows } = await pool.query('SHOW transaction_isolation');
     expect(rows[0].transaction_isolation).toBe('read committed');
     await pool.end();
   });
 
   test.each(['-c jit=on', '-cjit=on', '--jit=on'])('%s of the URL counts', async (options) => {
-    await using books = await freshBooks();
-    expect(await sessionOf(withOptions(books.url, options))).toMatchObject({ ...usual, jit: 'on' });
+    await using database = await createDatabase();
+    expect(await readSession(withOptions(database.url, options))).toMatchObject({
+      ...usual,
+      jit: 'on',
+    });
   });
 });
 
@@ -93,46 +96,46 @@ test.each([
   ['--DateStyle=SQL,\\ DMY', 'DateStyle'],
   ['-c standard-conforming-strings=off', 'standard_conforming_strings'],
 ])('W5: a URL with %s is refused, and nothing is written', async (options, name) => {
-  await using books = await freshBooks({ bare: true });
-  const url = withOptions(books.url, options);
-  for (const work of [() => openChecked(url), () => migrate(url)]) {
+  await using database = await createDatabase({ isEmpty: true });
+  const url = withOptions(database.url, options);
+  for (const work of [() => openCheckedDatabase(url), () => migrate(url)]) {
     const error = await work().catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'session_setting' });
     expect((error as Error).message).toContain(`sets ${name} to`);
   }
-  const { rows } = await books.pool.query(`SELECT to_regnamespace('perennial') AS made`);
+  const { rows } = await database.pool.query(`SELECT to_regnamespace('perennial') AS made`);
   expect(rows[0].made).toBeNull();
 });
 
 test('a required setting may stand in the URL with the required value', async () => {
-  await using books = await freshBooks();
-  const url = withOptions(books.url, '-c TimeZone=Etc/UTC -c DateStyle=ISO,\\ DMY');
-  expect(await sessionOf(url)).toMatchObject(usual);
+  await using database = await createDatabase();
+  const url = withOptions(database.url, '-c TimeZone=Etc/UTC -c DateStyle=ISO,\\ DMY');
+  expect(await readSession(url)).toMatchObject(usual);
 });
 
 test('W5: a connection whose statements run on different backends is refused', async () => {
-  await using books = await freshBooks();
-  const config = clientConfig(books.url, workLimits);
+  await using database = await createDatabase();
+  const config = toClientConfig(database.url, workLimits);
   const backends = [new pg.Client(config), new pg.Client(config)] as const;
   for (const backend of backends) await backend.connect();
-  let turn = 0;
+  let callCount = 0;
   const pooled = {
     processID: -1,
-    query: (...given: [never]) => backends[turn++ % 2 === 0 ? 0 : 1].query(...given),
+    query: (...values: [never]) => backends[callCount++ % 2 === 0 ? 0 : 1].query(...values),
   };
-  const check = checkSession(pooled as unknown as pg.Client, books.url, config);
-  expect(await codeOf(check)).toBe('transaction_pooling');
+  const check = checkSession(pooled as unknown as pg.Client, database.url, config);
+  expect(await catchCode(check)).toBe('transaction_pooling');
   for (const backend of backends) await backend.end();
 });
 
 describe.skipIf(!hasPgbouncer())('behind a real PgBouncer', () => {
   test('in transaction mode commands, migrations and pools are refused', async () => {
-    await using books = await freshBooks();
-    await using pooler = await startPgbouncer(books.url, 'transaction');
-    expect(await codeOf(openChecked(pooler.url))).toBe('transaction_pooling');
-    expect(await codeOf(migrate(pooler.url))).toBe('transaction_pooling');
+    await using database = await createDatabase();
+    await using pooler = await startPgbouncer(database.url, 'transaction');
+    expect(await catchCode(openCheckedDatabase(pooler.url))).toBe('transaction_pooling');
+    expect(await catchCode(migrate(pooler.url))).toBe('transaction_pooling');
     const pool = openPool(pooler.url);
-    const db = openBooks(pool);
+    const db = openDatabase(pool);
     await expect(readClock(db)).rejects.toMatchObject({
       kind: 'transient',
       code: 'transaction_pooling',
@@ -141,16 +144,16 @@ describe.skipIf(!hasPgbouncer())('behind a real PgBouncer', () => {
   });
 
   test('in transaction mode with one backend for all, it is refused too', async () => {
-    await using books = await freshBooks();
-    await using pooler = await startPgbouncer(books.url, 'transaction', 'default_pool_size = 1');
-    expect(await codeOf(openChecked(pooler.url))).toBe('transaction_pooling');
+    await using database = await createDatabase();
+    await using pooler = await startPgbouncer(database.url, 'transaction', 'default_pool_size = 1');
+    expect(await catchCode(openCheckedDatabase(pooler.url))).toBe('transaction_pooling');
   });
 
   test('in session mode it works, with the settings that the pooler drops', async () => {
-    await using books = await freshBooks();
-    const name = new URL(books.url).pathname.slice(1);
-    await sql.raw(`ALTER DATABASE ${name} SET TimeZone = 'Europe/Moscow'`).execute(books.db);
-    await using pooler = await startPgbouncer(books.url, 'session');
-    expect(await sessionOf(pooler.url)).toMatchObject(usual);
+    await using database = await createDatabase();
+    const name = new URL(database.url).pathname.slice(1);
+    await sql.raw(`ALTER DATABASE ${name} SET TimeZone = 'Europe/Moscow'`).execute(database.db);
+    await using pooler = await startPgbouncer(database.url, 'session');
+    expect(await readSession(pooler.url)).toMatchObject(usual);
   });
 });

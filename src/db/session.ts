@@ -1,5 +1,5 @@
 import { UsageFault } from '../kernel/faults.ts';
-import { placeOf } from './place.ts';
+import { describeDatabase } from './place.ts';
 
 // The settings of every session on the database.
 //
@@ -8,14 +8,14 @@ import { placeOf } from './place.ts';
 // 2. The planner settings suit short statements. A connection string may override them.
 // 3. All other settings in `?options=` of a connection string are kept.
 
-interface Required {
+interface RequiredSetting {
   readonly value: string;
   /** The spellings that mean the same. */
   readonly accepted: RegExp;
 }
 
 /** A time is parsed as `2026-11-24 01:54:00.123+00`, and a string literal has no escapes. */
-export const requiredSettings: Readonly<Record<string, Required>> = {
+export const requiredSettings: Readonly<Record<string, RequiredSetting>> = {
   TimeZone: { value: 'UTC', accepted: /^(etc\/)?(utc|uct|zulu|universal)$/i },
   DateStyle: { value: 'ISO', accepted: /^iso\b/i },
   standard_conforming_strings: { value: 'on', accepted: /^(on|true|yes|1)$/i },
@@ -30,24 +30,24 @@ const sessionSettings: Readonly<Record<string, string>> = {
 /** Statements take milliseconds, and their pages are in memory: compilation takes longer. */
 const plannerSettings: Readonly<Record<string, string>> = { jit: 'off', random_page_cost: '1.1' };
 
-const required = Object.fromEntries(
+const requiredValues = Object.fromEntries(
   Object.entries(requiredSettings).map(([name, { value }]) => [name, value]),
 );
 
 /** All settings of a session, for a pooler that drops those of the startup packet. */
 export const allSettings: Readonly<Record<string, string>> = {
   ...plannerSettings,
-  ...required,
+  ...requiredValues,
   ...sessionSettings,
 };
 
-const asOptions = (settings: Readonly<Record<string, string>>): string =>
+const formatOptions = (settings: Readonly<Record<string, string>>): string =>
   Object.entries(settings)
     .map(([name, value]) => `-c ${name}=${value.replaceAll(/([\\\s])/g, '\\$1')}`)
     .join(' ');
 
 /** Parameters of a connection string that `pg` would prefer to the values of this program. */
-const ownedParameters = [
+const ownParameters = [
   'options',
   'statement_timeout',
   'lock_timeout',
@@ -64,40 +64,45 @@ export interface SessionUrl {
 }
 
 /** @throws UsageFault `session_setting` if the URL sets a required setting to another value */
-export function sessionOf(url: string): SessionUrl {
+export function toSessionUrl(url: string): SessionUrl {
   const parsed = URL.parse(url);
-  const given = parsed?.searchParams.getAll('options').join(' ') ?? '';
-  refuseConflicts(url, given);
-  const parts = [asOptions(plannerSettings), given, asOptions({ ...required, ...sessionSettings })];
+  const urlOptions = parsed?.searchParams.getAll('options').join(' ') ?? '';
+  refuseConflicts(url, urlOptions);
+  const parts = [
+    formatOptions(plannerSettings),
+    urlOptions,
+    formatOptions({ ...requiredValues, ...sessionSettings }),
+  ];
   const options = parts.filter((part) => part !== '').join(' ');
-  const owned = ownedParameters.filter((name) => parsed?.searchParams.has(name));
+  const owned = ownParameters.filter((name) => parsed?.searchParams.has(name));
   if (parsed === null || owned.length === 0) return { connectionString: url, options };
   for (const name of owned) parsed.searchParams.delete(name);
   return { connectionString: parsed.href, options };
 }
 
 function refuseConflicts(url: string, options: string): void {
-  for (const [name, value] of settingsIn(options)) {
-    const known = Object.keys(requiredSettings).find((each) => sameName(each, name));
-    if (known === undefined) continue;
-    const { value: expected, accepted } = requiredSettings[known] as Required;
+  for (const [name, value] of parseSettings(options)) {
+    const required = Object.keys(requiredSettings).find((each) => isSameName(each, name));
+    if (required === undefined) continue;
+    const { value: expected, accepted } = requiredSettings[required] as RequiredSetting;
     if (accepted.test(value)) continue;
     throw new UsageFault(
       'session_setting',
-      `database ${placeOf(url)}: "options" of the URL sets ${known} to "${value}"; expected ${expected} (remove it from the URL)`,
+      `database ${describeDatabase(url)}: "options" of the URL sets ${required} to "${value}"; expected ${expected} (remove it from the URL)`,
     );
   }
 }
 
-const sameName = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();
+const isSameName = (one: string, other: string): boolean =>
+  one.toLowerCase() === other.toLowerCase();
 
 /** The settings in a command line of the server: `-c name=value`, `-cname=value`, `--name=value`. */
-function settingsIn(options: string): [string, string][] {
+function parseSettings(options: string): [string, string][] {
   const words = options.match(/(?:\\[\s\S]|[^\\\s])+/g) ?? [];
-  const plain = words.map((word) => word.replaceAll(/\\([\s\S])/g, '$1'));
-  return plain.flatMap((word, at): [string, string][] => {
+  const unescaped = words.map((word) => word.replaceAll(/\\([\s\S])/g, '$1'));
+  return unescaped.flatMap((word, at): [string, string][] => {
     const text = word === '-c' ? undefined : /^(?:-c|--)(.+)$/s.exec(word)?.[1];
-    const setting = plain[at - 1] === '-c' ? word : text;
+    const setting = unescaped[at - 1] === '-c' ? word : text;
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(setting ?? '') ?? [];
     if (name === undefined || value === undefined) return [];
     return [[name.replaceAll('-', '_'), value]];

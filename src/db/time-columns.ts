@@ -13,17 +13,17 @@ export interface RepairedColumn {
   /** SQL of the latest right value; `t` is the row, and it sees the values before the repair. */
   readonly latest: string;
   /** SQL of the repaired value. Default: now. */
-  readonly to?: string;
+  readonly repairedValue?: string;
   readonly reason: string;
 }
 
 /** A step back within the tolerance of the time sentinel leaves times like this. */
-const past = `${now} + interval '1 minute'`;
+const pastLimit = `${now} + interval '1 minute'`;
 
 const recordsThePast = 'records a past event';
 
-const records = (table: string, ...columns: string[]): RepairedColumn[] =>
-  columns.map((column) => ({ table, column, latest: past, reason: recordsThePast }));
+const toPastColumns = (table: string, ...columns: string[]): RepairedColumn[] =>
+  columns.map((column) => ({ table, column, latest: pastLimit, reason: recordsThePast }));
 
 export const repairedColumns: readonly RepairedColumn[] = [
   {
@@ -31,35 +31,35 @@ export const repairedColumns: readonly RepairedColumn[] = [
     column: 'next_try_at',
     latest: `${now} + (SELECT coalesce(max((value->>'retry_ms')::bigint), 3600000)
       FROM perennial.setting WHERE key = 'renewal') * interval '1 ms'`,
-    to: 'NULL',
+    repairedValue: 'NULL',
     reason: 'renewal.retry after the last attempt; null is due by its end',
   },
   {
     table: 'access_sync',
     column: 'next_attempt_at',
-    latest: `CASE WHEN t.marked_at > ${past} THEN ${now} ELSE ${now} + interval '1 hour' END`,
+    latest: `CASE WHEN t.marked_at > ${pastLimit} THEN ${now} ELSE ${now} + interval '1 hour' END`,
     reason: 'a mark waits an hour at most; a new mark is due at once',
   },
-  ...records('subscription', 'woken_at'),
-  ...records('access_sync', 'marked_at'),
+  ...toPastColumns('subscription', 'woken_at'),
+  ...toPastColumns('access_sync', 'marked_at'),
   {
     table: 'stray',
     column: 'next_attempt_at',
-    latest: `CASE WHEN t.confirmed_at > ${past} THEN ${now} ELSE ${now} + interval '1 hour' END`,
+    latest: `CASE WHEN t.confirmed_at > ${pastLimit} THEN ${now} ELSE ${now} + interval '1 hour' END`,
     reason: 'as a mark',
   },
-  ...records('stray', 'confirmed_at'),
-  ...records('marking', 'ordered_at'),
+  ...toPastColumns('stray', 'confirmed_at'),
+  ...toPastColumns('marking', 'ordered_at'),
   {
     table: 'notification',
     column: 'next_attempt_at',
     latest: `CASE WHEN t.state NOT IN ('pending', 'uncertain') THEN 'infinity'
-      WHEN t.created_at > ${past} THEN ${now}
+      WHEN t.created_at > ${pastLimit} THEN ${now}
       WHEN t.reason LIKE 'unreachable: %' THEN ${now} + interval '8 days'
       ELSE ${now} + interval '1 day' END`,
     reason: 'an unreachable customer is tried each week; quiet hours end within a day',
   },
-  ...records('notification', 'created_at', 'sending_since', 'sent_at'),
+  ...toPastColumns('notification', 'created_at', 'sending_since', 'sent_at'),
   {
     table: 'courier',
     column: 'rests_until',
@@ -72,7 +72,7 @@ export const repairedColumns: readonly RepairedColumn[] = [
     latest: `${now} + interval '24 hours'`,
     reason: 'the longest pause between two attempts',
   },
-  ...records('quarantine', 'first_seen_at'),
+  ...toPastColumns('quarantine', 'first_seen_at'),
   {
     table: 'node',
     column: 'open_until',
@@ -88,27 +88,27 @@ export const repairedColumns: readonly RepairedColumn[] = [
   {
     table: 'node',
     column: 'reconciled_at',
-    latest: past,
-    to: 'NULL',
+    latest: pastLimit,
+    repairedValue: 'NULL',
     reason: 'a node is due 10 min after its last comparison; null is due at once',
   },
-  ...records('node', 'last_seen_at', 'down_since', 'added_at'),
-  ...records('worker_run', 'started_at', 'finished_at'),
-  ...records('worker_state', 'passed_at'),
-  ...records('courier', 'looked_at', 'passed_at'),
-  ...records('known_price', 'known_at'),
-  ...records('price_review', 'ordered_at'),
-  ...records('idempotency', 'at'),
-  ...records('credential', 'issued_at', 'retired_at'),
-  ...records('customer', 'created_at', 'trial_used_at'),
-  ...records('token', 'created_at', 'revoked_at', 'last_used_at'),
-  ...records('plan', 'retired_at'),
+  ...toPastColumns('node', 'last_seen_at', 'down_since', 'added_at'),
+  ...toPastColumns('worker_run', 'started_at', 'finished_at'),
+  ...toPastColumns('worker_state', 'passed_at'),
+  ...toPastColumns('courier', 'looked_at', 'passed_at'),
+  ...toPastColumns('known_price', 'known_at'),
+  ...toPastColumns('price_review', 'ordered_at'),
+  ...toPastColumns('idempotency', 'at'),
+  ...toPastColumns('credential', 'issued_at', 'retired_at'),
+  ...toPastColumns('customer', 'created_at', 'trial_used_at'),
+  ...toPastColumns('token', 'created_at', 'revoked_at', 'last_used_at'),
+  ...toPastColumns('plan', 'retired_at'),
   {
     table: 'plan_price',
     column: 'valid_from',
     latest: `CASE WHEN EXISTS (SELECT FROM perennial.event e WHERE e.customer_id IS NULL
         AND e.subject = 'catalog' AND e.action = 'set_price' AND e.at = t.valid_from)
-      THEN ${past} ELSE 'infinity' END`,
+      THEN ${pastLimit} ELSE 'infinity' END`,
     reason: 'a price that was set from now on; a price that was set for later stays',
   },
 ];

@@ -3,7 +3,7 @@ import type { Db } from './connect.ts';
 import { isLoopback } from './host.ts';
 
 /** Whether this database is on another machine, and the connection to it has no TLS. */
-export async function isPlainRemote(db: Db, url: string): Promise<boolean> {
+export async function isUnencryptedRemote(db: Db, url: string): Promise<boolean> {
   const parsed = URL.parse(url);
   const host = parsed?.searchParams.get('host') ?? parsed?.hostname ?? '';
   if (isLoopback(decodeURIComponent(host))) return false;

@@ -2,12 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import {
+  assessClock,
   type ClockFacts,
+  type ClockSuspicion,
   type ClockTrust,
-  judgeClock,
-  lostCommits,
   type MachineWitness,
-  type Suspicion,
+  suspectLostCommits,
 } from './clock-trust.ts';
 import type { Db, Tx } from './connect.ts';
 import { thisMachine } from './machine.ts';
@@ -26,7 +26,7 @@ export interface ClockReading extends ClockFacts {
 }
 
 /** Holds until a person confirms the state: what the row stated of lost commits is gone. */
-const missingState = lostCommits('the row of the table clock_state was deleted');
+const missingState = suspectLostCommits('the row of the table clock_state was deleted');
 
 interface ClockRow {
   readonly now: Instant;
@@ -38,7 +38,7 @@ interface ClockRow {
   readonly timeline: number | null;
   readonly knownTimeline: number | null;
   readonly wasSynchronous: boolean;
-  readonly suspectCause: Suspicion['cause'] | null;
+  readonly suspectCause: ClockSuspicion['cause'] | null;
   readonly suspectByMs: bigint | null;
   readonly suspectReason: string | null;
   readonly witnessUptimeMs: bigint | null;
@@ -49,14 +49,14 @@ interface ClockRow {
 }
 
 /** The timeline on which the server writes. null: it is a standby. */
-const timeline = sql`CASE WHEN pg_is_in_recovery() THEN NULL
+const timelineSql = sql`CASE WHEN pg_is_in_recovery() THEN NULL
   ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END`;
 
-const query = (): RawBuilder<ClockRow> => sql<ClockRow>`
+const buildClockQuery = (): RawBuilder<ClockRow> => sql<ClockRow>`
   SELECT perennial.clock() AS now, clock_timestamp() AS "serverAt",
     i.test AND i.clock_at IS NOT NULL AS "isStored", c.mark_at AS "markAt",
     coalesce(c.beat, 0) AS beat, c.only_row IS NULL AS "isStateMissing",
-    ${timeline} AS timeline, c.timeline AS "knownTimeline", coalesce(c.synchronous, false) AS "wasSynchronous",
+    ${timelineSql} AS timeline, c.timeline AS "knownTimeline", coalesce(c.synchronous, false) AS "wasSynchronous",
     c.suspect_cause AS "suspectCause", c.suspect_by_ms AS "suspectByMs",
     c.suspect_reason AS "suspectReason", w.uptime_ms AS "witnessUptimeMs", w.at AS "witnessAt",
     w.is_floor AS "witnessIsFloor", w.stepped_ms AS "steppedMs",
@@ -68,7 +68,7 @@ const query = (): RawBuilder<ClockRow> => sql<ClockRow>`
 export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
   const from = thisMachine.uptimeMs();
   const wallFromMs = Date.now();
-  const { rows } = await query().execute(db);
+  const { rows } = await buildClockQuery().execute(db);
   const uptimeMs = { from, to: thisMachine.uptimeMs() };
   const wallMs = (wallFromMs + Date.now()) / 2;
   const row = rows[0] as ClockRow;
@@ -81,22 +81,26 @@ export async function readClockReading(db: Db | Tx): Promise<ClockReading> {
     timeline: row.timeline,
     knownTimeline,
     wasSynchronous,
-    stored: isStateMissing ? missingState : storedSuspicion(row),
-    witness: witnessOf(row, from),
+    stored: isStateMissing ? missingState : toStoredSuspicion(row),
+    witness: toWitness(row, from),
     uptimeMs,
     machine: thisMachine.name,
     skewMs: wallMs - serverAt,
   };
-  return { ...facts, serverAt, beat, isStateMissing, trust: judgeClock(facts) };
+  return { ...facts, serverAt, beat, isStateMissing, trust: assessClock(facts) };
 }
 
-function storedSuspicion({ suspectCause, suspectByMs, suspectReason }: ClockRow): Suspicion | null {
+function toStoredSuspicion({
+  suspectCause,
+  suspectByMs,
+  suspectReason,
+}: ClockRow): ClockSuspicion | null {
   if (suspectCause === null) return null;
   return { cause: suspectCause, byMs: Number(suspectByMs), reason: suspectReason ?? '' };
 }
 
 /** A smaller uptime is that of another container start on this machine. */
-function witnessOf(row: ClockRow, uptimeNowMs: number): MachineWitness | null {
+function toWitness(row: ClockRow, uptimeNowMs: number): MachineWitness | null {
   const { witnessAt, witnessUptimeMs, witnessIsFloor } = row;
   if (witnessAt === null || Number(witnessUptimeMs) > uptimeNowMs + secondMs) return null;
   return {
@@ -110,15 +114,15 @@ function witnessOf(row: ClockRow, uptimeNowMs: number): MachineWitness | null {
 }
 
 /** The refusal of work that needs the time. A program may try again. */
-export function clockFault({ cause, reason }: Suspicion): Fault {
+export function clockFault({ cause, reason }: ClockSuspicion): Fault {
   const isLoss = cause === 'commits_lost';
-  const waits = isLoss
+  const consequence = isLoss
     ? 'changes wait until a person confirms this state'
     : 'this waits until the clock is right again or a person confirms it';
   return new Fault(
     'transient',
     isLoss ? 'commits_lost' : 'clock_suspect',
-    `${reason}: ${waits}`,
+    `${reason}: ${consequence}`,
     undefined,
     '"perennial clock accept" confirms it',
   );

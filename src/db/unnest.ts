@@ -11,11 +11,11 @@ export type Column<Row> =
 
 const special = /[\\"]/;
 
-function quoted(text: string): string {
+function quoteText(text: string): string {
   return special.test(text) ? `"${text.replaceAll(/[\\"]/g, '\\$&')}"` : `"${text}"`;
 }
 
-function arrayLiteral<Row>(rows: readonly Row[], [type, pick]: Column<Row>): string {
+function formatArray<Row>(rows: readonly Row[], [type, pick]: Column<Row>): string {
   const render = (row: Row): string => {
     const value = pick(row);
     if (value === null) return 'NULL';
@@ -23,7 +23,7 @@ function arrayLiteral<Row>(rows: readonly Row[], [type, pick]: Column<Row>): str
     // JSON has no raw control characters, so the native quoting of JSON strings also quotes array
     // elements.
     if (type === 'jsonb') return JSON.stringify(value);
-    return type === 'text' ? quoted(String(value)) : String(value);
+    return type === 'text' ? quoteText(String(value)) : String(value);
   };
   return `{${rows.map(render).join(',')}}`;
 }
@@ -39,7 +39,7 @@ export function unnest<Row>(
   columns: Readonly<Record<string, Column<Row>>>,
 ): RawBuilder<unknown> {
   const arrays = Object.values(columns).map(
-    (column) => sql`${arrayLiteral(rows, column)}::${sql.raw(column[0])}[]`,
+    (column) => sql`${formatArray(rows, column)}::${sql.raw(column[0])}[]`,
   );
   const names = Object.keys(columns).map((name) => sql.ref(name));
   return sql`unnest(${sql.join(arrays)}) AS ${sql.ref(alias)}(${sql.join(names)})`;
@@ -47,6 +47,6 @@ export function unnest<Row>(
 
 /** `ANY` of many ids as one parameter. */
 export function anyOf(type: PlainType | 'text', values: readonly Value[]): RawBuilder<unknown> {
-  const literal = arrayLiteral(values, [type, (value: Value) => value]);
+  const literal = formatArray(values, [type, (value: Value) => value]);
   return sql`ANY(${literal}::${sql.raw(type)}[])`;
 }

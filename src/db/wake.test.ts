@@ -1,13 +1,15 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
 import { inTransaction } from './connect.ts';
 import { deferWakes, wakeChannel, wakeWorker } from './wake.ts';
 
 /** The names that a service receives; each is read after `ask` returned. */
-async function listener(books: Books): Promise<AsyncDisposable & { ask(): Promise<string[]> }> {
-  const client = new pg.Client({ connectionString: books.url });
+async function openListener(
+  database: TestDatabase,
+): Promise<AsyncDisposable & { readReceived(): Promise<string[]> }> {
+  const client = new pg.Client({ connectionString: database.url });
   const names: string[] = [];
   client.on('notification', ({ payload }) => names.push(payload ?? ''));
   await client.connect();
@@ -15,7 +17,7 @@ async function listener(books: Books): Promise<AsyncDisposable & { ask(): Promis
   return {
     [Symbol.asyncDispose]: () => client.end(),
     // A notification comes before the answer to the next statement.
-    async ask() {
+    async readReceived() {
       await client.query('SELECT 1');
       return names.splice(0);
     },
@@ -27,42 +29,42 @@ const fail = (error: unknown) => {
 };
 
 test('deferred wake-ups of many transactions are a few notifications, and none is lost', async () => {
-  await using books = await freshBooks();
-  await using heard = await listener(books);
-  const wakes = deferWakes(books.db, fail);
+  await using database = await createDatabase();
+  await using listener = await openListener(database);
+  const deferredWakes = deferWakes(database.db, fail);
   const commits = Array.from({ length: 200 }, (_, at) =>
-    inTransaction(books.db, (tx) => wakeWorker(tx, at % 2 === 0 ? 'auto-renewal' : 'keep-node')),
+    inTransaction(database.db, (tx) => wakeWorker(tx, at % 2 === 0 ? 'auto-renewal' : 'keep-node')),
   );
   await Promise.all(commits);
-  await wakes.flush();
-  const names = await heard.ask();
+  await deferredWakes.flush();
+  const names = await listener.readReceived();
   expect(new Set(names)).toEqual(new Set(['auto-renewal', 'keep-node']));
   expect(names.length).toBeLessThan(100);
   // What comes after a pause is sent, too.
-  await inTransaction(books.db, (tx) => wakeWorker(tx, 'auto-renewal'));
-  await wakes.flush();
-  expect(await heard.ask()).toEqual(['auto-renewal']);
+  await inTransaction(database.db, (tx) => wakeWorker(tx, 'auto-renewal'));
+  await deferredWakes.flush();
+  expect(await listener.readReceived()).toEqual(['auto-renewal']);
 });
 
 test('a transaction that is undone wakes no worker, and one within another wakes with the outer one', async () => {
-  await using books = await freshBooks();
-  await using heard = await listener(books);
-  const wakes = deferWakes(books.db, fail);
-  const undone = inTransaction(books.db, async (tx) => {
+  await using database = await createDatabase();
+  await using listener = await openListener(database);
+  const deferredWakes = deferWakes(database.db, fail);
+  const undone = inTransaction(database.db, async (tx) => {
     await wakeWorker(tx, 'auto-renewal');
     await sql`SELECT 1/0`.execute(tx);
   });
   await expect(undone).rejects.toMatchObject({ code: '22012' });
-  await inTransaction(books.db, (tx) =>
+  await inTransaction(database.db, (tx) =>
     inTransaction(tx, (inner) => wakeWorker(inner, 'keep-node')),
   );
-  await wakes.flush();
-  expect(await heard.ask()).toEqual(['keep-node']);
+  await deferredWakes.flush();
+  expect(await listener.readReceived()).toEqual(['keep-node']);
 });
 
 test('without deferral the wake-up is part of the transaction', async () => {
-  await using books = await freshBooks();
-  await using heard = await listener(books);
-  await inTransaction(books.db, (tx) => wakeWorker(tx, 'auto-renewal'));
-  expect(await heard.ask()).toEqual(['auto-renewal']);
+  await using database = await createDatabase();
+  await using listener = await openListener(database);
+  await inTransaction(database.db, (tx) => wakeWorker(tx, 'auto-renewal'));
+  expect(await listener.readReceived()).toEqual(['auto-renewal']);
 });

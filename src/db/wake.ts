@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { pause } from '../kernel/timer.ts';
-import type { Books } from './schema.ts';
+import type { Database } from './schema.ts';
 
 // Wake-ups of workers, keepers and couriers by NOTIFY.
 //
@@ -10,17 +10,17 @@ import type { Books } from './schema.ts';
 // wake-up delays the work until the next scheduled run, also after a crash in these 50 ms.
 
 // The types of `connect.ts`, which imports this file because it opens the transactions.
-type Db = Kysely<Books>;
-type Tx = Transaction<Books>;
+type Db = Kysely<Database>;
+type Tx = Transaction<Database>;
 
 /** The PostgreSQL channel that wakes a worker of a service. */
 export const wakeChannel = 'perennial_wake';
 
 /** Too short to notice. 16 writers send 20 wake-ups a second instead of 1,000. */
-const gatherMs = 50;
+const wakeIntervalMs = 50;
 
 /** The names that the transactions of a process collected, until they are sent. */
-export class Wakes {
+export class DeferredWakes {
   readonly #db: Db;
   readonly #onError: (error: unknown) => void;
   #names = new Set<string>();
@@ -44,7 +44,7 @@ export class Wakes {
   }
 
   async #send(): Promise<void> {
-    const waitMs = this.#lastMs + gatherMs - performance.now();
+    const waitMs = this.#lastMs + wakeIntervalMs - performance.now();
     if (waitMs > 0) await pause(waitMs);
     const names = [...this.#names];
     this.#names = new Set();
@@ -56,32 +56,32 @@ export class Wakes {
   }
 }
 
-const deferring = new WeakMap<Db, Wakes>();
-const collected = new WeakMap<Tx, Set<string>>();
+const wakesByDb = new WeakMap<Db, DeferredWakes>();
+const namesByTx = new WeakMap<Tx, Set<string>>();
 
 /** Defers the wake-ups of all later transactions of this `Db` until after their commits. */
-export function deferWakes(db: Db, onError: (error: unknown) => void): Wakes {
-  const wakes = new Wakes(db, onError);
-  deferring.set(db, wakes);
-  return wakes;
+export function deferWakes(db: Db, onError: (error: unknown) => void): DeferredWakes {
+  const deferredWakes = new DeferredWakes(db, onError);
+  wakesByDb.set(db, deferredWakes);
+  return deferredWakes;
 }
 
 /** Opens a transaction by `run`, and wakes after it. Only for `inTransaction`. */
-export async function wakingAfter<T>(
+export async function wakeAfterCommit<T>(
   db: Db,
   run: (begin: (tx: Tx) => void) => Promise<T>,
 ): Promise<T> {
-  const wakes = deferring.get(db);
-  if (wakes === undefined) return run(() => undefined);
+  const deferredWakes = wakesByDb.get(db);
+  if (deferredWakes === undefined) return run(() => undefined);
   const names = new Set<string>();
-  const result = await run((tx) => void collected.set(tx, names));
-  wakes.add(names);
+  const result = await run((tx) => void namesByTx.set(tx, names));
+  deferredWakes.add(names);
   return result;
 }
 
 /** Wakes the worker when the transaction commits. A lost wake-up waits for the next scheduled run. */
 export async function wakeWorker(tx: Tx, worker: string): Promise<void> {
-  const names = collected.get(tx);
+  const names = namesByTx.get(tx);
   if (names !== undefined) names.add(worker);
   else await sql`SELECT pg_notify(${wakeChannel}, ${worker})`.execute(tx);
 }

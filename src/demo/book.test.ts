@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { readConfig } from '../config.ts';
+import { parseConfig } from '../config.ts';
 import { hourMs, parseInstant } from '../kernel/instant.ts';
-import { majorUnits, readMinor } from '../kernel/money.ts';
-import { priceFor } from '../subscription/price.ts';
-import { generateBook, generatedPrices } from './book.ts';
+import { majorUnits, tryParseMinor } from '../kernel/money.ts';
+import { computePriceMinor } from '../subscription/price.ts';
+import { generatedPrices, generateTestData } from './book.ts';
 
 const examples = new URL('../../examples/', import.meta.url);
 const now = parseInstant('2026-11-24T00:00:00Z', 'now');
@@ -14,17 +14,21 @@ const now = parseInstant('2026-11-24T00:00:00Z', 'now');
 test('the generator makes the example again, byte for byte', () => {
   const generator = fileURLToPath(new URL('generate-book.ts', examples));
   const options = ['--customers', '10000', '--seed', '1', '--now', '2026-11-24T00:00:00Z'];
-  const made = execFileSync(process.execPath, [generator, ...options], { maxBuffer: 2 ** 24 });
-  expect(made.equals(readFileSync(new URL('book-10000.csv', examples)))).toBe(true);
+  const generated = execFileSync(process.execPath, [generator, ...options], { maxBuffer: 2 ** 24 });
+  expect(generated.equals(readFileSync(new URL('book-10000.csv', examples)))).toBe(true);
 });
 
 test('its prices are those of examples/perennial.yaml', () => {
   const path = fileURLToPath(new URL('perennial.yaml', examples));
-  const { plans = {} } = readConfig(readFileSync(path, 'utf8'), path);
+  const { plans = {} } = parseConfig(readFileSync(path, 'utf8'), path);
   const sold = Object.entries(plans).flatMap(([plan, { prices }]) =>
     Object.entries(prices.RUB ?? {}).map(([days, amount]) => {
-      const read = readMinor(amount, 'RUB');
-      return { plan, periodDays: Number(days), amountMinor: 'minor' in read ? read.minor : -1n };
+      const parsed = tryParseMinor(amount, 'RUB');
+      return {
+        plan,
+        periodDays: Number(days),
+        amountMinor: 'minor' in parsed ? parsed.minor : -1n,
+      };
     }),
   );
   expect(sold).toEqual(generatedPrices);
@@ -33,7 +37,7 @@ test('its prices are those of examples/perennial.yaml', () => {
 test.each([500, 10_000])(
   'of %i customers about 20 subscriptions become due in each hour, a fifth short',
   (customers) => {
-    const lines = [...generateBook({ customers, seed: 42, now })];
+    const lines = [...generateTestData({ customers, seed: 42, now })];
     const due = lines.filter((line) => line.auto_renew && (line.expires_at ?? 0) > now);
     const hours = new Map<number, number>();
     for (const { expires_at } of due) {
@@ -47,20 +51,20 @@ test.each([500, 10_000])(
     expect(Math.min(...whole.map(([, count]) => count))).toBeGreaterThan(5);
 
     const short = due.filter((line) => {
-      const same = generatedPrices.find(
+      const price = generatedPrices.find(
         ({ plan, periodDays }) => plan === line.plan && periodDays === line.period_days,
       );
       const discount = { vip: line.vip, discountPercent: line.discount_percent };
-      return line.balance < priceFor(same?.amountMinor ?? 0n, discount, 30);
+      return line.balance < computePriceMinor(price?.amountMinor ?? 0n, discount, 30);
     });
-    const poor = short.length / due.length;
-    expect(poor).toBeGreaterThan(0.15);
-    expect(poor).toBeLessThan(0.25);
+    const shortShare = short.length / due.length;
+    expect(shortShare).toBeGreaterThan(0.15);
+    expect(shortShare).toBeLessThan(0.25);
   },
 );
 
 test('it has what a demo wants to show', () => {
-  const lines = [...generateBook({ customers: 500, seed: 1, now })];
+  const lines = [...generateTestData({ customers: 500, seed: 1, now })];
   const count = (is: (line: (typeof lines)[number]) => boolean) => lines.filter(is).length;
   expect(new Set(lines.map((line) => line.telegram_id)).size).toBe(500);
   expect(count((line) => line.locale === 'ru')).toBeGreaterThan(200);

@@ -1,18 +1,18 @@
 import { sql } from 'kysely';
-import { audit } from '../audit/audit.ts';
+import { runAudit } from '../audit/audit.ts';
 import type { Config } from '../config.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { workers } from '../workers/index.ts';
 import type { KeeperLog } from '../workers/keep-node/keeper.ts';
-import { drive } from './drive.ts';
-import { makeBooks } from './made-books.ts';
-import { News } from './news.ts';
-import { type DemoNode, type NodeShown, startDemoNode } from './node.ts';
-import { People } from './people.ts';
-import { randomOf } from './random.ts';
-import { addTo, emptyTotals, type Shown, type View } from './view.ts';
+import { runVirtualTime } from './drive.ts';
+import { createDemoDatabase } from './made-books.ts';
+import { ActivityReader } from './news.ts';
+import { type DemoNode, type NodeState, startDemoNode } from './node.ts';
+import { DemoCustomers } from './people.ts';
+import { createRandom } from './random.ts';
+import { addToTotals, createTotals, type DemoState, type DemoView } from './view.ts';
 
 export interface DemoOptions {
   readonly dataDir: string;
@@ -21,93 +21,93 @@ export interface DemoOptions {
   readonly seed: number;
   readonly from: Instant | undefined;
   readonly rate: number;
-  readonly view: View;
+  readonly view: DemoView;
   readonly signal: AbortSignal;
   /** Trouble, which a demo has no business to have. */
-  readonly say: (sentence: string) => void;
+  readonly logProblem: (sentence: string) => void;
 }
 
 /** How often the books are audited and counted, in real time. */
 const auditEveryMs = 3 * secondMs;
 /** How often the node is compared with the books; less often where that takes long. */
 const compareEveryMs = 500;
-const comparingShare = 20;
+const compareCostFactor = 20;
 /** How often the view is told what is new; an eye doesn't need more. */
-const newsEveryMs = 100;
+const viewEveryMs = 100;
 
 /** Runs a demo until `signal`, and gives what was shown last. */
-export async function demo(options: DemoOptions): Promise<Shown> {
+export async function runDemo(options: DemoOptions): Promise<DemoState> {
   const node = await startDemoNode();
   try {
     const { catalog } = options;
     const file = { ...catalog.file, nodes: [node.config] };
-    return await run({ ...options, catalog: { ...catalog, file } }, node);
+    return await runWithNode({ ...options, catalog: { ...catalog, file } }, node);
   } finally {
     await node.stop();
   }
 }
 
-async function run(options: DemoOptions, node: DemoNode): Promise<Shown> {
+async function runWithNode(options: DemoOptions, node: DemoNode): Promise<DemoState> {
   const { view, signal, rate } = options;
-  const books = await makeBooks(options);
-  const log = trouble(options.say);
-  const news = new News(books.db);
-  node.keep({ ...books, log }, books.now);
-  const compared = comparing(node);
-  let shown: Shown = await lookAgain(books.db, {
-    now: books.now,
+  const database = await createDemoDatabase(options);
+  const log = createKeeperLog(options.logProblem);
+  const activity = new ActivityReader(database.db);
+  node.startKeeper({ ...database, log }, database.now);
+  const readNode = createNodeReader(node);
+  let state: DemoState = await readAuditedState(database.db, {
+    now: database.now,
     rate,
-    askedRate: rate,
-    totals: emptyTotals(),
+    requestedRate: rate,
+    totals: createTotals(),
     balanceMinor: 0n,
     audit: undefined,
-    node: await compared(),
+    node: await readNode(),
   });
   const elapsedMs = stopwatch();
-  let lookedMs = 0;
-  let toldMs = 0;
+  let auditedMs = 0;
+  let shownMs = 0;
   // The rate is that of the last two looks, so that a slow start does not count.
-  let marks = [{ now: books.now, ms: 0 }];
+  let paceMarks = [{ now: database.now, ms: 0 }];
 
   async function onStep(now: Instant): Promise<void> {
-    if (elapsedMs() - toldMs < newsEveryMs) return;
-    toldMs = elapsedMs();
-    const items = await news.read();
-    const totals = addTo(shown.totals, items);
-    shown = {
-      ...shown,
+    if (elapsedMs() - shownMs < viewEveryMs) return;
+    shownMs = elapsedMs();
+    const items = await activity.read();
+    const totals = addToTotals(state.totals, items);
+    state = {
+      ...state,
       now,
       totals,
-      node: await compared(),
-      rate: rateSince(marks[0], { now, ms: elapsedMs() }),
+      node: await readNode(),
+      rate: rateSince(paceMarks[0], { now, ms: elapsedMs() }),
     };
-    if (elapsedMs() - lookedMs > auditEveryMs) {
-      lookedMs = elapsedMs();
-      marks = [...marks.slice(-1), { now, ms: lookedMs }];
-      shown = await lookAgain(books.db, shown);
+    if (elapsedMs() - auditedMs > auditEveryMs) {
+      auditedMs = elapsedMs();
+      paceMarks = [...paceMarks.slice(-1), { now, ms: auditedMs }];
+      state = await readAuditedState(database.db, state);
     }
-    view.show(shown, items);
+    view.show(state, items);
   }
 
   try {
-    await news.skip();
-    await drive({
-      ...books,
+    await activity.skipExisting();
+    await runVirtualTime({
+      ...database,
       workers,
-      people: new People(books.db, randomOf(options.seed), books.now),
-      from: books.now,
+      customers: new DemoCustomers(database.db, createRandom(options.seed), database.now),
+      from: database.now,
       rate,
       signal,
       log,
-      isQuiet: () => node.isQuiet(),
+      isSynced: () => node.isSynced(),
       onStep,
     });
-    shown = { ...shown, node: await atRest(node) };
-    return await lookAgain(books.db, shown);
+    state = { ...state, node: await readStableNode(node) };
+    return await readAuditedState(database.db, state);
   } finally {
     view.end();
     await node.stop();
-    await books.close();
+    await database.close();
   }
 }
 
@@ -121,45 +121,49 @@ function rateSince(before: PaceMark | undefined, { now, ms }: PaceMark): number 
   return before === undefined ? 0 : (now - before.now) / Math.max(1, ms - before.ms);
 }
 
-function trouble(say: DemoOptions['say']): KeeperLog {
+function createKeeperLog(logProblem: DemoOptions['logProblem']): KeeperLog {
   return {
     debug: () => undefined,
     info: () => undefined,
-    warn: (_, message) => say(message),
-    error: (fields, message) => say(`${message}: ${JSON.stringify(fields)}`),
+    warn: (_, message) => logProblem(message),
+    error: (fields, message) => logProblem(`${message}: ${JSON.stringify(fields)}`),
   };
 }
 
 /** What the node was when it was looked at last; looks again when that is some time ago. */
-function comparing(node: DemoNode): () => Promise<NodeShown> {
-  let last: { readonly shown: NodeShown; readonly agoMs: () => number; readonly tookMs: number };
+function createNodeReader(node: DemoNode): () => Promise<NodeState> {
+  let last: { readonly state: NodeState; readonly ageMs: () => number; readonly tookMs: number };
   return async () => {
-    const everyMs = Math.max(compareEveryMs, (last?.tookMs ?? 0) * comparingShare);
-    if (last !== undefined && last.agoMs() < everyMs) return last.shown;
+    const everyMs = Math.max(compareEveryMs, (last?.tookMs ?? 0) * compareCostFactor);
+    if (last !== undefined && last.ageMs() < everyMs) return last.state;
     const tookMs = stopwatch();
-    const shown = await atRest(node);
-    last = { shown, agoMs: stopwatch(), tookMs: tookMs() };
-    return shown;
+    const state = await readStableNode(node);
+    last = { state, ageMs: stopwatch(), tookMs: tookMs() };
+    return state;
   };
 }
 
 /** Books and node are read one after the other: a difference without a mark is looked at again. */
-async function atRest(node: DemoNode): Promise<NodeShown> {
-  let shown = await node.look();
-  for (let more = 3; more > 0 && !shown.equal && shown.marks === 0; more -= 1) {
-    shown = await node.look();
+async function readStableNode(node: DemoNode): Promise<NodeState> {
+  let state = await node.readState();
+  for (
+    let attemptsLeft = 3;
+    attemptsLeft > 0 && !state.equal && state.marks === 0;
+    attemptsLeft -= 1
+  ) {
+    state = await node.readState();
   }
-  return shown;
+  return state;
 }
 
 /** Counts what is costly to count, and audits. */
-async function lookAgain(db: Db, shown: Shown): Promise<Shown> {
-  const { checks } = await audit(db);
+async function readAuditedState(db: Db, state: DemoState): Promise<DemoState> {
+  const { checks } = await runAudit(db);
   const { rows } = await sql<{ balance: bigint }>`
     SELECT coalesce(sum(balance_minor), 0)::bigint AS balance FROM perennial.customer`.execute(db);
   const violations = Number(checks.reduce((sum, check) => sum + check.violations, 0n));
   return {
-    ...shown,
+    ...state,
     balanceMinor: rows[0]?.balance ?? 0n,
     audit: { checks: checks.length, violations },
   };

@@ -6,24 +6,24 @@ import { pause } from '../kernel/timer.ts';
 import type { Worker } from '../workers/index.ts';
 import { openReplica } from '../workers/replica.ts';
 import type { RunLog } from '../workers/run-context.ts';
-import type { People } from './people.ts';
+import type { DemoCustomers } from './people.ts';
 
 // Virtual time: the stored clock of the books goes from one thing that is due to the next, and the
 // workers are run by it, the same ones that a service runs by the queue. Nothing waits for real
 // time but the pace at which somebody can watch.
 
-export interface Drive {
+export interface VirtualTimeOptions {
   readonly db: Db;
   readonly url: string;
   readonly workers: readonly Worker[];
-  readonly people: People;
+  readonly customers: DemoCustomers;
   readonly from: Instant;
   /** Virtual milliseconds in a real one. */
   readonly rate: number;
   readonly signal: AbortSignal;
   readonly log: RunLog;
   /** Whether the nodes have been told everything: they live in real time. */
-  readonly isQuiet: () => Promise<boolean>;
+  readonly isSynced: () => Promise<boolean>;
   /** Called between two steps, and while nothing is due. */
   readonly onStep: (now: Instant) => Promise<void>;
 }
@@ -32,23 +32,23 @@ export interface Drive {
  * Each worker runs at most once in this real time, so that a machine with one free core reaches the
  * rate. At 3,600 times that is every 5 minutes of virtual time.
  */
-const leastRealMs = 83;
+const workerIntervalMinMs = 83;
 /** How often people do something. */
-const peopleEveryMs = 5 * minuteMs;
+const customersEveryMs = 5 * minuteMs;
 /** How long to rest when the clock is ahead of the pace: the view stays smooth. */
-const restMs = 50;
+const idlePauseMs = 50;
 /** Virtual time waits for the nodes, which take some 20 ms of real time; not for long. */
-const quietMaxMs = secondMs;
-const quietRestMs = 5;
+const syncWaitMaxMs = secondMs;
+const syncPollMs = 5;
 
 /** Runs until `signal`; ends after the step in hand. */
-export async function drive(books: Drive): Promise<Instant> {
-  const { db, signal, from, rate } = books;
-  const replica = openReplica(books.url);
+export async function runVirtualTime(options: VirtualTimeOptions): Promise<Instant> {
+  const { db, signal, from, rate } = options;
+  const replica = openReplica(options.url);
   const elapsedMs = stopwatch();
-  const dueAt = new Map(books.workers.map((worker) => [worker, from]));
-  const leastMs = leastRealMs * rate;
-  let peopleAt = later(from, Math.max(peopleEveryMs, leastMs));
+  const dueAt = new Map(options.workers.map((worker) => [worker, from]));
+  const intervalMinMs = workerIntervalMinMs * rate;
+  let customersAt = later(from, Math.max(customersEveryMs, intervalMinMs));
   let now = from;
 
   async function run(worker: Worker): Promise<void> {
@@ -58,40 +58,41 @@ export async function drive(books: Drive): Promise<Instant> {
       batchMax: 1_000,
       budgetMs: 15 * secondMs,
       signal,
-      log: books.log,
+      log: options.log,
     };
     await worker.run({ ...context, elapsedMs: stopwatch() });
-    dueAt.set(worker, later(now, Math.max(worker.everyMs, leastMs)));
+    dueAt.set(worker, later(now, Math.max(worker.everyMs, intervalMinMs)));
   }
 
-  const rest = (ms: number) => pause(ms, signal);
+  const sleep = (ms: number) => pause(ms, signal);
 
   /** Else an hour would go by between an end and its removal. */
-  async function awaitNodes(): Promise<void> {
+  async function waitForNodes(): Promise<void> {
     const waitedMs = stopwatch();
-    while (!signal.aborted && waitedMs() < quietMaxMs && !(await books.isQuiet())) {
-      await rest(quietRestMs);
+    while (!signal.aborted && waitedMs() < syncWaitMaxMs && !(await options.isSynced())) {
+      await sleep(syncPollMs);
     }
   }
 
   try {
     while (!signal.aborted) {
-      const next = [...dueAt.values()].reduce(earliest, peopleAt);
+      const next = [...dueAt.values()].reduce(earliest, customersAt);
       if (next > later(from, elapsedMs() * rate)) {
-        await books.onStep(now);
-        await rest(restMs);
+        await options.onStep(now);
+        await sleep(idlePauseMs);
         continue;
       }
       now = next;
       await setClock(db, now);
-      if (peopleAt <= now) {
+      if (customersAt <= now) {
         // A top-up wakes auto-renewal, here as in a service.
-        if (await books.people.live(now)) for (const worker of books.workers) await run(worker);
-        peopleAt = later(now, Math.max(peopleEveryMs, leastMs));
+        if (await options.customers.act(now))
+          for (const worker of options.workers) await run(worker);
+        customersAt = later(now, Math.max(customersEveryMs, intervalMinMs));
       }
       for (const [worker, at] of dueAt) if (at <= now) await run(worker);
-      await awaitNodes();
-      await books.onStep(now);
+      await waitForNodes();
+      await options.onStep(now);
     }
     return now;
   } finally {

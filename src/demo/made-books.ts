@@ -1,34 +1,34 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { carryOut } from '../catalog/apply.ts';
-import { difference } from '../catalog/difference.ts';
+import { applySteps } from '../catalog/apply.ts';
+import { diffCatalog } from '../catalog/difference.ts';
 import type { Config } from '../config.ts';
 import { readClock, setClock } from '../db/clock.ts';
-import { type Db, inTransaction, openBooks, openPool } from '../db/connect.ts';
-import { makeFolder } from '../db/embedded/folder.ts';
+import { type Db, inTransaction, openDatabase, openPool } from '../db/connect.ts';
+import { createFolder } from '../db/embedded/folder.ts';
 import { startEmbedded } from '../db/embedded.ts';
-import { emptyDatabase } from '../db/empty.ts';
+import { resetDatabase } from '../db/empty.ts';
 import { migrate } from '../db/migrate.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { hourMs, type Instant, instant } from '../kernel/instant.ts';
-import { importBook } from '../transfer/import.ts';
-import { headText, lineText } from '../transfer/written.ts';
-import { generateBook } from './book.ts';
+import { importCustomers } from '../transfer/import.ts';
+import { formatHeader, formatLine } from '../transfer/written.ts';
+import { generateTestData } from './book.ts';
 
 // The books of a demo: a folder of its own, a test database in it, made anew each time.
 
 /** Says that what is in the folder was made up, and may be made anew. */
-const markName = 'made-by-perennial-demo';
+const markFile = 'made-by-perennial-demo';
 
-export interface MadeBooks {
+export interface DemoDatabase {
   readonly db: Db;
   readonly url: string;
   readonly now: Instant;
   close(): Promise<void>;
 }
 
-export interface DemoRequest {
+export interface DemoDatabaseOptions {
   readonly dataDir: string;
   /** Plans, prices, rules and nodes. */
   readonly catalog: Config;
@@ -39,8 +39,8 @@ export interface DemoRequest {
 }
 
 /** @throws UsageFault for a folder with books that are not a demo's, or that is in use */
-export async function makeBooks(request: DemoRequest): Promise<MadeBooks> {
-  const { dataDir } = request;
+export async function createDemoDatabase(options: DemoDatabaseOptions): Promise<DemoDatabase> {
+  const { dataDir } = options;
   await markFolder(dataDir);
   const server = await startEmbedded({
     dataDir,
@@ -48,10 +48,10 @@ export async function makeBooks(request: DemoRequest): Promise<MadeBooks> {
     settings: { shared_buffers: '128MB' },
   });
   try {
-    await emptyDatabase(server.url);
+    await resetDatabase(server.url);
     await migrate(server.url, { test: true, madeBy: 'demo' });
-    const db = openBooks(openPool(server.url));
-    const now = await fill(db, server.url, request);
+    const db = openDatabase(openPool(server.url));
+    const now = await fillDatabase(db, server.url, options);
     return {
       db,
       url: server.url,
@@ -68,7 +68,7 @@ export async function makeBooks(request: DemoRequest): Promise<MadeBooks> {
 }
 
 async function markFolder(dataDir: string): Promise<void> {
-  const mark = join(dataDir, markName);
+  const mark = join(dataDir, markFile);
   if (existsSync(join(dataDir, 'postgres')) && !existsSync(mark)) {
     throw new UsageFault(
       'not_a_demo',
@@ -76,7 +76,7 @@ async function markFolder(dataDir: string): Promise<void> {
     );
   }
   try {
-    await makeFolder(dataDir, 0o711);
+    await createFolder(dataDir, 0o711);
     await writeFile(mark, 'What is in this folder was made up by "perennial demo".\n');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -88,19 +88,19 @@ async function markFolder(dataDir: string): Promise<void> {
   }
 }
 
-async function fill(db: Db, url: string, request: DemoRequest): Promise<Instant> {
+async function fillDatabase(db: Db, url: string, options: DemoDatabaseOptions): Promise<Instant> {
   // A full hour, so that the first one shown is a whole one.
-  const now = request.from ?? instant(Math.floor((await readClock(db)) / hourMs) * hourMs);
+  const now = options.from ?? instant(Math.floor((await readClock(db)) / hourMs) * hourMs);
   await setClock(db, now);
   await inTransaction(db, async (tx) => {
-    await carryOut(tx, await difference(tx, request.catalog, now), 'demo', now);
+    await applySteps(tx, await diffCatalog(tx, options.catalog, now), 'demo', now);
   });
-  const { customers, seed } = request;
-  const outcome = await importBook({
+  const { customers, seed } = options;
+  const outcome = await importCustomers({
     url,
-    source: bookBytes(customers, seed, now),
+    source: generateCsv(customers, seed, now),
     format: 'csv',
-    currency: request.catalog.file.currency,
+    currency: options.catalog.file.currency,
     actor: 'demo',
   });
   if (outcome.outcome === 'refused') {
@@ -109,8 +109,8 @@ async function fill(db: Db, url: string, request: DemoRequest): Promise<Instant>
   return now;
 }
 
-async function* bookBytes(customers: number, seed: number, now: Instant): AsyncGenerator<Buffer> {
-  yield Buffer.from(headText('csv'));
-  for (const line of generateBook({ customers, seed, now }))
-    yield Buffer.from(lineText('csv', line));
+async function* generateCsv(customers: number, seed: number, now: Instant): AsyncGenerator<Buffer> {
+  yield Buffer.from(formatHeader('csv'));
+  for (const line of generateTestData({ customers, seed, now }))
+    yield Buffer.from(formatLine('csv', line));
 }

@@ -10,7 +10,7 @@ import { endRemindersMs, trialRemindersMs } from '../notify/reminder-times.ts';
 // What happened in the books since one looked last, for the demo's view. Only one process writes a
 // demo's books, so the order of ids is the order of commits here.
 
-export type NewsKind =
+export type ActivityKind =
   | 'renewed'
   | 'revived'
   | 'short'
@@ -20,9 +20,9 @@ export type NewsKind =
   | 'reminded'
   | 'expired';
 
-export interface NewsItem {
+export interface ActivityItem {
   readonly at: Instant;
-  readonly kind: NewsKind;
+  readonly kind: ActivityKind;
   readonly telegramId: bigint;
   readonly amountMinor: bigint;
   readonly sentence: string;
@@ -31,7 +31,7 @@ export interface NewsItem {
 interface Row {
   readonly id: bigint;
   readonly at: Instant;
-  readonly kind: NewsKind;
+  readonly kind: ActivityKind;
   readonly telegramId: bigint;
   readonly detail: JsonObject;
 }
@@ -42,7 +42,7 @@ const noticeKinds: readonly NoticeKind[] = [
   ...(Object.keys(endRemindersMs) as (keyof typeof endRemindersMs)[]),
 ];
 
-export class News {
+export class ActivityReader {
   readonly #db: Db;
   #lastEvent = 0n;
   #lastNotice = 0n;
@@ -52,7 +52,7 @@ export class News {
   }
 
   /** Forgets what is there already: the import is no news. */
-  async skip(): Promise<void> {
+  async skipExisting(): Promise<void> {
     const { rows } = await sql<{ event: bigint; notice: bigint }>`
       SELECT coalesce((SELECT max(id) FROM perennial.event), 0) AS event,
         coalesce((SELECT max(id) FROM perennial.notification), 0) AS notice`.execute(this.#db);
@@ -61,7 +61,7 @@ export class News {
   }
 
   /** In the order in which it happened. */
-  async read(): Promise<NewsItem[]> {
+  async read(): Promise<ActivityItem[]> {
     const { rows: events } = await sql<Row>`
       SELECT e.id, e.at, e.action AS kind, c.telegram_id AS "telegramId", e.detail
       FROM perennial.event e JOIN perennial.customer c ON c.id = e.customer_id
@@ -77,31 +77,34 @@ export class News {
       ORDER BY n.id LIMIT 1000`.execute(this.#db);
     this.#lastEvent = events.at(-1)?.id ?? this.#lastEvent;
     this.#lastNotice = notices.at(-1)?.id ?? this.#lastNotice;
-    return [...events, ...notices].map(itemOf).sort((a, b) => a.at - b.at);
+    return [...events, ...notices].map(toActivityItem).sort((a, b) => a.at - b.at);
   }
 }
 
-function itemOf({ at, kind, telegramId, detail }: Row): NewsItem {
+function toActivityItem({ at, kind, telegramId, detail }: Row): ActivityItem {
   const amountMinor = BigInt((detail.amount_minor as string | undefined) ?? 0);
   const money = majorUnits(amountMinor, 'RUB');
-  const until = String(detail.ends_at ?? detail.expires_at ?? '').slice(0, 10);
-  const of = { at, kind, telegramId, amountMinor };
+  const endDate = String(detail.ends_at ?? detail.expires_at ?? '').slice(0, 10);
+  const common = { at, kind, telegramId, amountMinor };
   switch (kind) {
     case 'renewed':
-      return { ...of, sentence: `${detail.plan} for ${money} until ${until}` };
+      return { ...common, sentence: `${detail.plan} for ${money} until ${endDate}` };
     case 'revived':
-      return { ...of, sentence: `${detail.plan} is back for ${money} until ${until}` };
+      return { ...common, sentence: `${detail.plan} is back for ${money} until ${endDate}` };
     case 'topped_up':
-      return { ...of, sentence: money };
+      return { ...common, sentence: money };
     case 'purchased':
-      return { ...of, sentence: `${detail.plan} for ${money} until ${until}` };
+      return { ...common, sentence: `${detail.plan} for ${money} until ${endDate}` };
     case 'trial_started':
-      return { ...of, sentence: `${detail.plan} until ${until}` };
+      return { ...common, sentence: `${detail.plan} until ${endDate}` };
     case 'reminded':
-      return { ...of, sentence: `${detail.plan} ends ${until}` };
+      return { ...common, sentence: `${detail.plan} ends ${endDate}` };
     case 'expired':
-      return { ...of, sentence: `${detail.plan}: access ends` };
+      return { ...common, sentence: `${detail.plan}: access ends` };
     case 'short':
-      return { ...of, sentence: `${detail.plan} costs ${detail.price}, ${detail.missing} missing` };
+      return {
+        ...common,
+        sentence: `${detail.plan} costs ${detail.price}, ${detail.missing} missing`,
+      };
   }
 }

@@ -13,7 +13,7 @@ const id = 'demo-1';
 const tag = 'vless';
 
 /** Who can connect, as the node has it and as the books have it. */
-export interface NodeShown {
+export interface NodeState {
   readonly id: string;
   /** Users that the node lets in. */
   readonly users: number;
@@ -34,46 +34,46 @@ export interface DemoNode {
   /** For the books' catalog. */
   readonly config: NodeConfig;
   /** Keeps it equal to these books, until `stop`. */
-  keep(books: Pick<KeepersOptions, 'url' | 'db' | 'log'>, began: Instant): void;
-  look(): Promise<NodeShown>;
+  startKeeper(database: Pick<KeepersOptions, 'url' | 'db' | 'log'>, startedAt: Instant): void;
+  readState(): Promise<NodeState>;
   /** Whether it has been told everything. */
-  isQuiet(): Promise<boolean>;
+  isSynced(): Promise<boolean>;
   stop(): Promise<void>;
 }
 
 export async function startDemoNode(): Promise<DemoNode> {
   const node = await startEmbeddedNode({ inbounds: [{ tag, protocol: 'vless' }] });
-  let kept: { readonly db: Db; readonly began: Instant; stop(): Promise<void> } | undefined;
-  const books = () => {
-    if (kept === undefined) throw new Error('the node is not kept yet');
-    return kept;
+  let keeper: { readonly db: Db; readonly startedAt: Instant; stop(): Promise<void> } | undefined;
+  const requireKeeper = () => {
+    if (keeper === undefined) throw new Error('the node is not kept yet');
+    return keeper;
   };
   const link = { host: 'demo-1.example', port: 443 };
   return {
     config: { id, api: node.api, tls: false, groups: ['all'], inbounds: [tag], link },
-    keep({ url, db, log }, began) {
+    startKeeper({ url, db, log }, startedAt) {
       const keepers = startKeepers({ url, db, connect: connectNode, log });
-      kept = { db, began, stop: () => keepers.stop() };
+      keeper = { db, startedAt, stop: () => keepers.stop() };
     },
-    look: () => look(books().db, node, books().began),
-    async isQuiet() {
+    readState: () => readNodeState(requireKeeper().db, node, requireKeeper().startedAt),
+    async isSynced() {
       const { rows } = await sql<{ quiet: boolean }>`
-        SELECT NOT EXISTS (SELECT FROM perennial.access_sync) AS quiet`.execute(books().db);
+        SELECT NOT EXISTS (SELECT FROM perennial.access_sync) AS quiet`.execute(requireKeeper().db);
       return rows[0]?.quiet === true;
     },
     async stop() {
-      await kept?.stop();
+      await keeper?.stop();
       node.stop();
     },
   };
 }
 
-interface Row extends Omit<NodeShown, 'id' | 'users' | 'equal' | 'wanted' | 'confirmed'> {
+interface Row extends Omit<NodeState, 'id' | 'users' | 'equal' | 'wanted' | 'confirmed'> {
   readonly names: readonly string[];
   readonly owed: number;
 }
 
-async function look(db: Db, node: EmbeddedNode, began: Instant): Promise<NodeShown> {
+async function readNodeState(db: Db, node: EmbeddedNode, startedAt: Instant): Promise<NodeState> {
   const { rows } = await sql<Row>`
     SELECT
       array(SELECT i.name || '-' || c.id FROM perennial.credential c
@@ -85,12 +85,12 @@ async function look(db: Db, node: EmbeddedNode, began: Instant): Promise<NodeSho
       (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
       (SELECT count(*)::int FROM perennial.access_sync WHERE node_id = ${id}) AS marks,
       (SELECT count(*)::int FROM perennial.credential
-        WHERE retired_at >= ${isoTime(began)}) AS retired,
+        WHERE retired_at >= ${isoTime(startedAt)}) AS retired,
       (SELECT count(*)::int FROM perennial.access_sync m
         JOIN perennial.credential c ON c.id = m.credential_id
-        WHERE m.node_id = ${id} AND c.retired_at >= ${isoTime(began)}) AS owed`.execute(db);
+        WHERE m.node_id = ${id} AND c.retired_at >= ${isoTime(startedAt)}) AS owed`.execute(db);
   const { names, active, marks, retired, owed } = rows[0] as Row;
-  const users = new Set(node.names(tag));
+  const users = new Set(node.listUserNames(tag));
   return {
     ...{ id, active, marks, retired, users: users.size, wanted: names.length },
     confirmed: retired - owed,

@@ -2,7 +2,7 @@
 export type Random = () => number;
 
 /** mulberry32: 32 bits of state, good enough for a book that looks like one. */
-export function randomOf(seed: number): Random {
+export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -13,33 +13,33 @@ export function randomOf(seed: number): Random {
 }
 
 /** A whole number from 0 up to `below`. */
-export function whole(random: Random, below: number): number {
+export function drawInteger(random: Random, below: number): number {
   return Math.floor(random() * below);
 }
 
-export function chance(random: Random, percent: number): boolean {
+export function drawBoolean(random: Random, percent: number): boolean {
   return random() * 100 < percent;
 }
 
-export function someOf<T>(random: Random, things: readonly [T, ...T[]]): T {
-  return things[whole(random, things.length)] as T;
+export function drawOne<T>(random: Random, values: readonly [T, ...T[]]): T {
+  return values[drawInteger(random, values.length)] as T;
 }
 
-function randomHex(random: Random, digits: number): string {
+function drawHex(random: Random, digits: number): string {
   let text = '';
-  while (text.length < digits) text += whole(random, 16).toString(16);
+  while (text.length < digits) text += drawInteger(random, 16).toString(16);
   return text;
 }
 
 /** In the shape of a v4 UUID; for books that are nobody's, since a seed can be guessed. */
-export function randomUuid(random: Random): string {
-  const variant = (8 + whole(random, 4)).toString(16);
+export function drawUuid(random: Random): string {
+  const variant = (8 + drawInteger(random, 4)).toString(16);
   return [8, 4, 3, 3, 12]
-    .map((digits, part) => `${['', '', '4', variant, ''][part]}${randomHex(random, digits)}`)
+    .map((digits, part) => `${['', '', '4', variant, ''][part]}${drawHex(random, digits)}`)
     .join('-');
 }
 
 /** In the shape of a subscription URL's secret; as above. */
-export function randomToken(random: Random): string {
-  return randomHex(random, 22);
+export function drawToken(random: Random): string {
+  return drawHex(random, 22);
 }

@@ -1,23 +1,29 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { instant } from '../kernel/instant.ts';
-import type { NewsItem } from './news.ts';
-import { emptyTotals, liveView, picture, plainView, type Shown } from './view.ts';
+import type { ActivityItem } from './news.ts';
+import {
+  createLiveView,
+  createPlainView,
+  createTotals,
+  type DemoState,
+  renderPicture,
+} from './view.ts';
 
 const node = { id: 'demo-1', users: 476, wanted: 476, active: 476, equal: true, marks: 0 };
-const shown: Shown = {
+const state: DemoState = {
   now: instant(Date.UTC(2026, 10, 24, 9)),
   rate: 3_590,
-  askedRate: 3_600,
-  totals: emptyTotals(),
+  requestedRate: 3_600,
+  totals: createTotals(),
   balanceMinor: 449_069_48n,
   audit: { checks: 33, violations: 0 },
   node: { ...node, retired: 2, confirmed: 2 },
 };
-const news = Array.from(
+const activity = Array.from(
   { length: 40 },
-  (_, place): NewsItem => ({
-    at: shown.now,
+  (_, place): ActivityItem => ({
+    at: state.now,
     kind: 'renewed',
     telegramId: BigInt(500_000_000 + place),
     amountMinor: 149_00n,
@@ -28,7 +34,7 @@ const wide = { columns: 200, rows: 60 };
 
 test.each([20, 40, 80, 120, 300])('the picture fits into a window of %i columns', (columns) => {
   for (const rows of [5, 12, 24, 60]) {
-    const lines = picture(shown, news, { columns, rows }).split('\n');
+    const lines = renderPicture(state, activity, { columns, rows }).split('\n');
     expect(lines.length).toBeLessThan(rows);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns);
   }
@@ -47,17 +53,19 @@ test.each([
   [{ users: 475, equal: false }, '475 can connect, the database has 476, with NO change under way'],
   [{ users: 475, wanted: 475 }, '475 can connect, all active ones except 1 on other nodes'],
 ])('the view explains the figures of the node: %j', (differs, sentence) => {
-  const text = picture({ ...shown, node: { ...shown.node, ...differs } }, [], wide);
+  const text = renderPicture({ ...state, node: { ...state.node, ...differs } }, [], wide);
   expect(text).toContain(`node demo-1: ${sentence}`);
 });
 
 test('a rate that is not reached is shown beside the one that was asked for', () => {
-  expect(picture(shown, [], wide)).toContain('UTC   3,590x   Ctrl-C');
-  expect(picture({ ...shown, rate: 276 }, [], wide)).toContain('276x of 3,600x (machine busy)');
+  expect(renderPicture(state, [], wide)).toContain('UTC   3,590x   Ctrl-C');
+  expect(renderPicture({ ...state, rate: 276 }, [], wide)).toContain(
+    '276x of 3,600x (machine busy)',
+  );
   const lines: string[] = [];
-  const view = plainView((line) => lines.push(line), false);
-  view.show(shown, []);
-  view.show({ ...shown, rate: 276, now: instant(shown.now + 3_600_000) }, []);
+  const view = createPlainView((line) => lines.push(line), false);
+  view.show(state, []);
+  view.show({ ...state, rate: 276, now: instant(state.now + 3_600_000) }, []);
   expect(lines).toEqual([expect.stringContaining('276x of 3,600x (machine busy)')]);
 });
 
@@ -70,13 +78,13 @@ test('a resize clears the window and draws the whole picture at its new size', (
       return true;
     },
   });
-  const view = liveView(stream as unknown as NodeJS.WriteStream);
-  view.show(shown, news);
+  const view = createLiveView(stream as unknown as NodeJS.WriteStream);
+  view.show(state, activity);
   Object.assign(stream, { columns: 60, rows: 15 });
   text = '';
   stream.emit('resize');
   expect(text.startsWith('\u001b[H\u001b[2J')).toBe(true);
-  for (const line of picture(shown, news, { columns: 60, rows: 15 }).split('\n')) {
+  for (const line of renderPicture(state, activity, { columns: 60, rows: 15 }).split('\n')) {
     expect(text).toContain(line);
   }
   view.end();

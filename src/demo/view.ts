@@ -1,33 +1,35 @@
 import { createLogUpdate } from 'log-update';
 import { hourMs, type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
-import type { NewsItem, NewsKind } from './news.ts';
-import type { NodeShown } from './node.ts';
+import type { ActivityItem, ActivityKind } from './news.ts';
+import type { NodeState } from './node.ts';
 
 // What somebody sees of a demo: a live picture on a terminal, a line for each hour elsewhere.
 
-export interface Shown {
+export interface DemoState {
   readonly now: Instant;
   /** Virtual time in real time, as it really goes. */
   readonly rate: number;
   /** The rate that was asked for; a busy machine does not reach it. */
-  readonly askedRate: number;
+  readonly requestedRate: number;
   readonly totals: Totals;
   readonly balanceMinor: bigint;
   /** The last audit: checks, and violations found. */
   readonly audit: { readonly checks: number; readonly violations: number } | undefined;
-  readonly node: NodeShown;
+  readonly node: NodeState;
 }
 
-export type Totals = Readonly<Record<NewsKind, { readonly count: number; readonly minor: bigint }>>;
+export type Totals = Readonly<
+  Record<ActivityKind, { readonly count: number; readonly minor: bigint }>
+>;
 
-export interface View {
+export interface DemoView {
   /** Told of everything; decides itself what to show when. */
-  show(shown: Shown, news: readonly NewsItem[]): void;
+  show(state: DemoState, activity: readonly ActivityItem[]): void;
   end(): void;
 }
 
-const words: Record<NewsKind, string> = {
+const kindTexts: Record<ActivityKind, string> = {
   renewed: 'renewed',
   revived: 'revived',
   short: 'short',
@@ -38,16 +40,16 @@ const words: Record<NewsKind, string> = {
   expired: 'ended',
 };
 
-const minute = (at: Instant): string => isoTime(at).slice(0, 16).replace('T', ' ');
+const formatMinute = (at: Instant): string => isoTime(at).slice(0, 16).replace('T', ' ');
 
-function totalText(totals: Totals, kind: NewsKind): string {
+function formatTotal(totals: Totals, kind: ActivityKind): string {
   const { count, minor } = totals[kind];
   return minor === 0n
-    ? `${words[kind]} ${count}`
-    : `${words[kind]} ${count} (${moneyText(minor, 'RUB')})`;
+    ? `${kindTexts[kind]} ${count}`
+    : `${kindTexts[kind]} ${count} (${moneyText(minor, 'RUB')})`;
 }
 
-function auditText(audit: Shown['audit']): string {
+function formatAudit(audit: DemoState['audit']): string {
   if (audit === undefined) return 'audit: not yet';
   return audit.violations === 0
     ? `audit: ${audit.checks} checks, all hold`
@@ -55,17 +57,21 @@ function auditText(audit: Shown['audit']): string {
 }
 
 /** Who can connect: what the node has, against what the books want. */
-function nodeFacts(node: NodeShown): string[] {
+function formatNode(node: NodeState): string[] {
   const { id, users, retired, confirmed } = node;
-  const gone = confirmed === retired ? 'all confirmed' : `${retired - confirmed} to confirm`;
-  return [`node ${id}: ${users} can connect, ${comparison(node)}`, `removed ${retired}, ${gone}`];
+  const confirmation =
+    confirmed === retired ? 'all confirmed' : `${retired - confirmed} to confirm`;
+  return [
+    `node ${id}: ${users} can connect, ${formatComparison(node)}`,
+    `removed ${retired}, ${confirmation}`,
+  ];
 }
 
 /** Explains a figure that differs from the one of the database, or from the active ones. */
-function comparison({ users, wanted, active, equal, marks }: NodeShown): string {
+function formatComparison({ users, wanted, active, equal, marks }: NodeState): string {
   if (!equal) {
-    const under = marks === 1 ? '1 change is under way' : `${marks} changes are under way`;
-    const cause = marks === 0 ? 'with NO change under way' : `and ${under}`;
+    const pending = marks === 1 ? '1 change is under way' : `${marks} changes are under way`;
+    const cause = marks === 0 ? 'with NO change under way' : `and ${pending}`;
     const count = users === wanted ? 'other users' : `${wanted}`;
     return `the database has ${count}, ${cause}`;
   }
@@ -74,37 +80,37 @@ function comparison({ users, wanted, active, equal, marks }: NodeShown): string 
 }
 
 /** The rate that is reached, and the one that was asked for if this machine does not reach it. */
-function rateText({ rate, askedRate }: Shown): string {
+function formatRate({ rate, requestedRate }: DemoState): string {
   const text = (times: number) => `${Math.round(times).toLocaleString('en')}x`;
-  return rate >= askedRate * 0.9
+  return rate >= requestedRate * 0.9
     ? text(rate)
-    : `${text(rate)} of ${text(askedRate)} (machine busy)`;
+    : `${text(rate)} of ${text(requestedRate)} (machine busy)`;
 }
 
 /** What is shown besides the news: a line each, of facts that stand beside each other. */
-function factLines(shown: Shown, totals: Totals): string[][] {
-  const balances = `balances ${moneyText(shown.balanceMinor, 'RUB')}`;
-  const counts = (kinds: readonly NewsKind[]) => kinds.map((kind) => totalText(totals, kind));
+function formatFacts(state: DemoState, totals: Totals): string[][] {
+  const balances = `balances ${moneyText(state.balanceMinor, 'RUB')}`;
+  const counts = (kinds: readonly ActivityKind[]) => kinds.map((kind) => formatTotal(totals, kind));
   return [
-    [`${shown.node.active} subscriptions active`, balances, auditText(shown.audit)],
+    [`${state.node.active} subscriptions active`, balances, formatAudit(state.audit)],
     counts(['renewed', 'short', 'topped_up', 'reminded']),
     counts(['revived', 'expired', 'purchased', 'trial_started']),
-    nodeFacts(shown.node),
+    formatNode(state.node),
   ];
 }
 
-const newsMax = 20;
+const activityMax = 20;
 /** Moves to the top left and clears the screen, as a terminal does that was just opened. */
 const clearScreen = '\u001b[H\u001b[2J';
 
 /** A picture that is drawn again and again in its place, and anew in a window of another size. */
-export function liveView(stream: NodeJS.WriteStream): View {
+export function createLiveView(stream: NodeJS.WriteStream): DemoView {
   let update = createLogUpdate(stream);
-  let latest: readonly NewsItem[] = [];
-  let last: Shown | undefined;
+  let latest: readonly ActivityItem[] = [];
+  let lastState: DemoState | undefined;
   const draw = () => {
     const size = { columns: stream.columns ?? 80, rows: stream.rows ?? 24 };
-    if (last !== undefined) update(picture(last, latest, size));
+    if (lastState !== undefined) update(renderPicture(lastState, latest, size));
   };
   // The terminal has moved the lines of the last picture, so they can't be erased one by one.
   const redraw = () => {
@@ -115,9 +121,9 @@ export function liveView(stream: NodeJS.WriteStream): View {
   };
   stream.on('resize', redraw);
   return {
-    show(shown, news) {
-      latest = [...latest, ...news].slice(-newsMax);
-      last = shown;
+    show(state, activity) {
+      latest = [...latest, ...activity].slice(-activityMax);
+      lastState = state;
       draw();
     },
     end() {
@@ -133,18 +139,23 @@ export interface WindowSize {
 }
 
 /** Fits into the window: facts go to further lines, news are cut and the oldest are left out. */
-export function picture(
-  shown: Shown,
-  latest: readonly NewsItem[],
+export function renderPicture(
+  state: DemoState,
+  latest: readonly ActivityItem[],
   { columns, rows }: WindowSize,
 ): string {
-  const title = ['perennial demo', `${minute(shown.now)} UTC`, rateText(shown), 'Ctrl-C ends it'];
-  const facts = factLines(shown, shown.totals).flatMap((line) => wrapFacts(line, columns));
+  const title = [
+    'perennial demo',
+    `${formatMinute(state.now)} UTC`,
+    formatRate(state),
+    'Ctrl-C ends it',
+  ];
+  const facts = formatFacts(state, state.totals).flatMap((line) => wrapFacts(line, columns));
   const head = [...wrapFacts(title, columns), '', ...facts, ''];
   // The cursor stands on a line of its own below.
-  const left = Math.max(0, Math.min(newsMax, rows - 1 - head.length));
-  const news = left === 0 ? [] : latest.slice(-left).map(newsLine);
-  return [...head, ...news]
+  const shownMax = Math.max(0, Math.min(activityMax, rows - 1 - head.length));
+  const activity = shownMax === 0 ? [] : latest.slice(-shownMax).map(formatActivity);
+  return [...head, ...activity]
     .slice(0, Math.max(1, rows - 1))
     .map((line) => line.slice(0, columns))
     .join('\n');
@@ -162,62 +173,64 @@ function wrapFacts(facts: readonly string[], columns: number): string[] {
   return lines;
 }
 
-function newsLine(item: NewsItem): string {
-  return `${minute(item.at)}  ${words[item.kind].padEnd(9)}  ${String(item.telegramId).padEnd(11)}  ${item.sentence}`;
+function formatActivity(item: ActivityItem): string {
+  return `${formatMinute(item.at)}  ${kindTexts[item.kind].padEnd(9)}  ${String(item.telegramId).padEnd(11)}  ${item.sentence}`;
 }
 
 /** One line for each virtual hour that has passed; an object of JSON, if asked for. */
-export function plainView(write: (line: string) => void, asJson: boolean): View {
+export function createPlainView(write: (line: string) => void, asJson: boolean): DemoView {
   let hour: number | undefined;
-  let since: Totals = emptyTotals();
+  let since: Totals = createTotals();
   return {
-    show(shown, news) {
-      const current = Math.floor(shown.now / hourMs);
+    show(state, activity) {
+      const current = Math.floor(state.now / hourMs);
       hour ??= current;
       if (current > hour) {
-        write(asJson ? hourJson(shown, since) : hourText(shown, since));
+        write(asJson ? formatHourJson(state, since) : formatHour(state, since));
         hour = current;
-        since = emptyTotals();
+        since = createTotals();
       }
-      since = addTo(since, news);
+      since = addToTotals(since, activity);
     },
     end: () => undefined,
   };
 }
 
-function hourText(shown: Shown, since: Totals): string {
-  return [minute(shown.now), rateText(shown), ...factLines(shown, since).flat()].join('  ');
+function formatHour(state: DemoState, since: Totals): string {
+  return [formatMinute(state.now), formatRate(state), ...formatFacts(state, since).flat()].join(
+    '  ',
+  );
 }
 
-function hourJson(shown: Shown, since: Totals): string {
+function formatHourJson(state: DemoState, since: Totals): string {
   const counts = Object.entries(since).map(([kind, { count }]) => [kind, count]);
   return JSON.stringify({
-    now: isoTime(shown.now),
+    now: isoTime(state.now),
     ...Object.fromEntries(counts),
-    rate: Math.round(shown.rate),
-    active: shown.node.active,
-    audit: shown.audit ?? null,
-    node: shown.node,
+    rate: Math.round(state.rate),
+    active: state.node.active,
+    audit: state.audit ?? null,
+    node: state.node,
   });
 }
 
-export function emptyTotals(): Totals {
-  const nothing = { count: 0, minor: 0n };
+export function createTotals(): Totals {
+  const zero = { count: 0, minor: 0n };
   return {
-    renewed: nothing,
-    revived: nothing,
-    short: nothing,
-    topped_up: nothing,
-    purchased: nothing,
-    trial_started: nothing,
-    reminded: nothing,
-    expired: nothing,
+    renewed: zero,
+    revived: zero,
+    short: zero,
+    topped_up: zero,
+    purchased: zero,
+    trial_started: zero,
+    reminded: zero,
+    expired: zero,
   };
 }
 
-export function addTo(totals: Totals, news: readonly NewsItem[]): Totals {
+export function addToTotals(totals: Totals, activity: readonly ActivityItem[]): Totals {
   const sums = { ...totals };
-  for (const { kind, amountMinor } of news) {
+  for (const { kind, amountMinor } of activity) {
     sums[kind] = { count: sums[kind].count + 1, minor: sums[kind].minor + amountMinor };
   }
   return sums;

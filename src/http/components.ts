@@ -3,12 +3,12 @@
 
 type Json = Record<string, unknown>;
 
-const pascal = (text: string): string =>
+const toPascalCase = (text: string): string =>
   text.replaceAll(/(?:^|[^A-Za-z0-9]+)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
-const refTo = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+const createReference = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 
-export class Components {
+export class SchemaComponents {
   readonly schemas: Record<string, Json> = {};
   /** The name of each schema, by its text. */
   readonly #names = new Map<string, string>();
@@ -21,29 +21,31 @@ export class Components {
       anyOf?: readonly Json[];
       title?: string;
     } & Json;
-    const own = title ?? pascal(name);
+    const schemaName = title ?? toPascalCase(name);
     if (anyOf !== undefined) {
-      const fits = anyOf.map((one, at) => this.share(one, at === 0 ? own : `${own}${at + 1}`));
-      return { ...rest, anyOf: fits };
+      const variants = anyOf.map((one, at) =>
+        this.share(one, at === 0 ? schemaName : `${schemaName}${at + 1}`),
+      );
+      return { ...rest, anyOf: variants };
     }
-    if (items !== undefined) return { ...rest, items: this.share(items, `${own}Item`) };
+    if (items !== undefined) return { ...rest, items: this.share(items, `${schemaName}Item`) };
     if (properties === undefined) return title === undefined ? schema : rest;
     const shared = Object.entries(properties).map(([field, inner]) => [
       field,
-      this.share(inner, `${own}_${field}`),
+      this.share(inner, `${schemaName}_${field}`),
     ]);
-    return this.add({ ...rest, properties: Object.fromEntries(shared) }, own);
+    return this.add({ ...rest, properties: Object.fromEntries(shared) }, schemaName);
   }
 
   /** @returns a reference to the schema, which gets this name or one like it */
   add(schema: Json, name: string): Json {
     const text = JSON.stringify(schema);
-    const known = this.#names.get(text);
-    if (known !== undefined) return refTo(known);
-    let free = name;
-    for (let n = 2; free in this.schemas; n += 1) free = `${name}${n}`;
-    this.schemas[free] = schema;
-    this.#names.set(text, free);
-    return refTo(free);
+    const existing = this.#names.get(text);
+    if (existing !== undefined) return createReference(existing);
+    let unusedName = name;
+    for (let n = 2; unusedName in this.schemas; n += 1) unusedName = `${name}${n}`;
+    this.schemas[unusedName] = schema;
+    this.#names.set(text, unusedName);
+    return createReference(unusedName);
   }
 }

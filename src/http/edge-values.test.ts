@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { minuteMs } from '../kernel/instant.ts';
 import { isNetwork } from '../kernel/network.ts';
-import { allowedMethods } from './allowed-methods.ts';
-import { networkOf } from './client-network.ts';
+import { computeAllowedMethods } from './allowed-methods.ts';
+import { toClientNetwork } from './client-network.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { RefusedTokens } from './refused-tokens.ts';
 
@@ -19,7 +19,7 @@ test.for<[string, string | undefined]>([
   ['unknown', undefined],
   ['', undefined],
 ])('the limit of %s counts for %s', ([address, network]) => {
-  expect(networkOf(address)).toBe(network);
+  expect(toClientNetwork(address)).toBe(network);
 });
 
 test.for<[string, boolean]>([
@@ -40,7 +40,7 @@ test.for<[string, boolean]>([
 test('a limit counts each key by itself, and starts again after a minute of a monotonic clock', () => {
   let now = 0;
   const limiter = new RateLimiter(() => now);
-  const exceeded = (key: string) => limiter.take(key, 2).isExceeded;
+  const exceeded = (key: string) => limiter.count(key, 2).isExceeded;
   expect([exceeded('a'), exceeded('a'), exceeded('a'), exceeded('b')]).toEqual([
     false,
     false,
@@ -48,9 +48,9 @@ test('a limit counts each key by itself, and starts again after a minute of a mo
     false,
   ]);
   now = minuteMs - 1;
-  expect(limiter.take('a', 2)).toMatchObject({ isExceeded: true, remaining: 0, resetS: 1 });
+  expect(limiter.count('a', 2)).toMatchObject({ isExceeded: true, remaining: 0, resetS: 1 });
   now = minuteMs;
-  expect(limiter.take('a', 2)).toMatchObject({ isExceeded: false, remaining: 1, resetS: 60 });
+  expect(limiter.count('a', 2)).toMatchObject({ isExceeded: false, remaining: 1, resetS: 60 });
 });
 
 test('refused tokens are logged once a minute for each address and token, and 20 in all', () => {
@@ -81,5 +81,5 @@ test.for<[string, string[]]>([
     { method: 'GET', path: '/v1/customers/{telegram_id}' },
     { method: 'PATCH', path: '/v1/customers/{telegram_id}' },
   ];
-  expect(allowedMethods(known, path)).toEqual(methods);
+  expect(computeAllowedMethods(known, path)).toEqual(methods);
 });

@@ -7,29 +7,30 @@ import type { FastifyInstance } from 'fastify';
 // which nothing came yet, as browsers and balancers open them ahead: it held up the end for a minute.
 
 /** Of TLS the one below it: what both have in common. */
-const nameOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+const toSocketKey = ({ remoteAddress, remotePort }: Socket): string =>
+  `${remoteAddress} ${remotePort}`;
 
-export function endConnections(server: FastifyInstance): void {
+export function closeConnections(server: FastifyInstance): void {
   const open = new Map<string, Socket>();
-  const answering = new Map<string, number>();
+  const pendingResponses = new Map<string, number>();
   let isClosing = false;
   server.server.on('connection', (socket: Socket) => {
-    const name = nameOf(socket);
-    open.set(name, socket);
-    socket.once('close', () => open.delete(name));
+    const key = toSocketKey(socket);
+    open.set(key, socket);
+    socket.once('close', () => open.delete(key));
   });
   server.server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    const name = nameOf(socket);
-    answering.set(name, (answering.get(name) ?? 0) + 1);
+    const key = toSocketKey(socket);
+    pendingResponses.set(key, (pendingResponses.get(key) ?? 0) + 1);
     response.once('close', () => {
-      const left = (answering.get(name) ?? 0) - 1;
-      if (left > 0) answering.set(name, left);
-      else answering.delete(name);
+      const remaining = (pendingResponses.get(key) ?? 0) - 1;
+      if (remaining > 0) pendingResponses.set(key, remaining);
+      else pendingResponses.delete(key);
     });
   });
   server.addHook('preClose', async () => {
     isClosing = true;
-    for (const [name, socket] of open) if (!answering.has(name)) socket.destroy();
+    for (const [key, socket] of open) if (!pendingResponses.has(key)) socket.destroy();
   });
   server.addHook('onSend', async (_, reply) => {
     if (isClosing) void reply.header('connection', 'close');

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
-import { ProblemError, problemOf } from './problem.ts';
+import { createProblem, ProblemError } from './problem.ts';
 
 // The body of a request: JSON in UTF-8, and each key of an object once. A reader before this program,
 // such as a proxy, may take the other value of a key that is there twice.
 
-export function readJson(
+export function parseJsonBody(
   request: FastifyRequest,
   bytes: string | Buffer,
   done: (error: Error | null, body?: unknown) => void,
@@ -16,35 +16,35 @@ export function readJson(
   )?.[1];
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
     const detail = 'the body must be application/json in UTF-8';
-    return done(new ProblemError(problemOf('bad_media_type', 415, detail)));
+    return done(new ProblemError(createProblem('bad_media_type', 415, detail)));
   }
   let body: unknown;
-  let twice: string | undefined;
+  let repeatedKey: string | undefined;
   try {
     const text = utf8.decode(bytes as Buffer);
-    body = JSON.parse(text, withoutProto);
-    twice = findRepeatedKey(text);
+    body = JSON.parse(text, dropProto);
+    repeatedKey = findRepeatedKey(text);
   } catch {
-    return done(new ProblemError(problemOf('bad_request', 400, 'body: is not JSON in UTF-8')));
+    return done(new ProblemError(createProblem('bad_request', 400, 'body: is not JSON in UTF-8')));
   }
-  if (twice === undefined) return done(null, body);
-  const detail = `body: has the key ${JSON.stringify(twice.slice(0, 100))} twice`;
-  return done(new ProblemError(problemOf('bad_request', 400, detail)));
+  if (repeatedKey === undefined) return done(null, body);
+  const detail = `body: has the key ${JSON.stringify(repeatedKey.slice(0, 100))} twice`;
+  return done(new ProblemError(createProblem('bad_request', 400, detail)));
 }
 
 /** A replaced byte would make two references of payments equal. */
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-const withoutProto = (key: string, value: unknown): unknown =>
+const dropProto = (key: string, value: unknown): unknown =>
   key === '__proto__' ? undefined : value;
 
-const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g;
+const jsonToken = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g;
 
 /** The first key that an object of this JSON has twice. */
 function findRepeatedKey(json: string): string | undefined {
   const objects: (Set<string> | undefined)[] = [];
   let before = '';
-  for (const [text] of json.matchAll(token)) {
+  for (const [text] of json.matchAll(jsonToken)) {
     if (text === '{') objects.push(new Set());
     else if (text === '[') objects.push(undefined);
     else if (text === '}' || text === ']') objects.pop();

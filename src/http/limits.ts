@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import type { Holder } from '../tokens/store.ts';
-import { networkOf } from './client-network.ts';
-import { RateLimiter, type Taken } from './rate-limiter.ts';
+import type { TokenHolder } from '../tokens/store.ts';
+import { toClientNetwork } from './client-network.ts';
+import { RateLimiter, type RateLimitResult } from './rate-limiter.ts';
 
 // The limits of requests a minute on one replica. Each kind of request has a bucket of its own, so
 // that one kind cannot use up the requests of another kind:
@@ -12,14 +12,14 @@ import { RateLimiter, type Taken } from './rate-limiter.ts';
 // 4. Every other request counts for its address: without a token, or of an unknown path.
 // 5. Probes (`/healthz`, `/readyz`) are not counted.
 
-export interface Limits {
+export interface RequestLimitSettings {
   readonly perTokenMax: number;
   readonly perAddressMax: number;
   readonly linksMax: number;
   readonly refusedTokensMax: number;
 }
 
-export const defaultLimits: Limits = {
+export const defaultLimits: RequestLimitSettings = {
   perTokenMax: 60_000,
   perAddressMax: 600,
   // A proxy that is not named as trusted brings the clients of all customers.
@@ -27,7 +27,7 @@ export const defaultLimits: Limits = {
   refusedTokensMax: 60,
 };
 
-export interface Counted extends Taken {
+export interface CountedRequest extends RateLimitResult {
   readonly max: number;
 }
 
@@ -38,10 +38,10 @@ export const isProbe = ({ routeOptions: { url } }: FastifyRequest): boolean =>
   url !== undefined && probePaths.includes(url);
 
 export class RequestLimits {
-  readonly #limits: Limits;
+  readonly #limits: RequestLimitSettings;
   readonly #limiter: RateLimiter;
 
-  constructor(limits: Limits, limiter = new RateLimiter()) {
+  constructor(limits: RequestLimitSettings, limiter = new RateLimiter()) {
     this.#limits = limits;
     this.#limiter = limiter;
   }
@@ -49,22 +49,23 @@ export class RequestLimits {
   /** Counts a request; undefined for a probe. */
   count(
     request: FastifyRequest,
-    holder: Holder | undefined,
+    holder: TokenHolder | undefined,
     hasToken: boolean,
-  ): Counted | undefined {
+  ): CountedRequest | undefined {
     if (isProbe(request)) return undefined;
-    if (linkPath.test(request.url)) return this.#take('link', addressOf(request), 'linksMax');
-    if (holder !== undefined) return this.#take('token', holder.id, 'perTokenMax');
-    if (hasToken) return this.#take('refused', addressOf(request), 'refusedTokensMax');
-    return this.#take('address', addressOf(request), 'perAddressMax');
+    if (linkPath.test(request.url))
+      return this.#countFor('link', toClientAddress(request), 'linksMax');
+    if (holder !== undefined) return this.#countFor('token', holder.id, 'perTokenMax');
+    if (hasToken) return this.#countFor('refused', toClientAddress(request), 'refusedTokensMax');
+    return this.#countFor('address', toClientAddress(request), 'perAddressMax');
   }
 
-  #take(bucket: string, of: string, limit: keyof Limits): Counted {
+  #countFor(bucket: string, key: string, limit: keyof RequestLimitSettings): CountedRequest {
     const max = this.#limits[limit];
-    return { ...this.#limiter.take(`${bucket} ${of}`, max), max };
+    return { ...this.#limiter.count(`${bucket} ${key}`, max), max };
   }
 }
 
 /** The client's network. A trusted proxy can forward what is no address: then the proxy counts. */
-export const addressOf = (request: FastifyRequest): string =>
-  networkOf(request.ip) ?? networkOf(request.socket.remoteAddress ?? '') ?? 'unknown';
+export const toClientAddress = (request: FastifyRequest): string =>
+  toClientNetwork(request.ip) ?? toClientNetwork(request.socket.remoteAddress ?? '') ?? 'unknown';

@@ -1,29 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import { type Config, noticesOf } from '../config.ts';
-import { closeBooks, openBooks, openPool, type PoolOptions } from '../db/connect.ts';
+import { type Config, toNoticeSettings } from '../config.ts';
+import { closeDatabase, openDatabase, openPool, type PoolOptions } from '../db/connect.ts';
 import { deferWakes } from '../db/wake.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import type { Log } from '../log.ts';
 import { openTexts } from '../notify/texts.ts';
-import { sayer } from '../trouble.ts';
-import type { Limits } from './limits.ts';
+import { throttledLogger } from '../trouble.ts';
+import type { RequestLimitSettings } from './limits.ts';
 import type { ReadinessCheck } from './readiness.ts';
-import type { Kit } from './route.ts';
+import type { RouteContext } from './route.ts';
 import { openServer } from './server.ts';
 
 // The API as a part of the service: where it listens, and how it ends.
 
-export interface Api {
+export interface RunningApi {
   /** `http://127.0.0.1:8080`. */
   readonly address: string;
   /** Answers what is under way, takes nothing new. */
   stop(): Promise<void>;
 }
 
-export interface ApiBooks extends Pick<Kit, 'url'> {
+export interface ApiDatabase extends Pick<RouteContext, 'url'> {
   readonly config: Config;
   /** Further reasons for which `/readyz` fails. */
   readonly readiness?: readonly ReadinessCheck[];
@@ -36,7 +36,7 @@ const readLimits = {
   idleInTransactionMs: 15 * secondMs,
 };
 
-const readPool = (connectionsMax: number): PoolOptions => ({
+const createReadPoolOptions = (connectionsMax: number): PoolOptions => ({
   prepared: true,
   limits: readLimits,
   waitMs: readLimits.statementMs,
@@ -44,8 +44,8 @@ const readPool = (connectionsMax: number): PoolOptions => ({
 });
 
 /** @throws UsageFault that names the address, or the file of a certificate */
-export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
-  const { url, config } = books;
+export async function startApi(database: ApiDatabase, log: Log): Promise<RunningApi> {
+  const { url, config } = database;
   const { currency } = config.file;
   const http = { host: '127.0.0.1', port: 8_080, ...config.file.http };
   const tls = http.tls === undefined ? undefined : readTls(config, http.tls);
@@ -53,15 +53,15 @@ export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
   // reads and lists have one pool each, so that slow reads cannot stop sales.
   const open = (options: PoolOptions) => {
     const pool = openPool(url, options);
-    return { pool, db: openBooks(pool) };
+    return { pool, db: openDatabase(pool) };
   };
   const pools = {
     db: open({ prepared: true }),
-    reads: open(readPool(6)),
-    lists: open(readPool(3)),
+    reads: open(createReadPoolOptions(6)),
+    lists: open(createReadPoolOptions(3)),
   };
-  const say = sayer(log);
-  const wakes = deferWakes(pools.db.db, (error) => say(error, 'wake-up'));
+  const logThrottled = throttledLogger(log);
+  const wakes = deferWakes(pools.db.db, (error) => logThrottled(error, 'wake-up'));
   const server = await openServer({
     db: pools.db.db,
     reads: pools.reads.db,
@@ -69,21 +69,21 @@ export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
     url,
     log,
     currency,
-    limits: limitsOf(config),
-    texts: openTexts({ folder: noticesOf(config).folder }),
-    ...(books.readiness && { readiness: books.readiness }),
+    limits: toLimitSettings(config),
+    texts: openTexts({ folder: toNoticeSettings(config).folder }),
+    ...(database.readiness && { readiness: database.readiness }),
     ...(http.trusted_proxies && { trustedProxies: http.trusted_proxies }),
     ...(tls && { tls }),
   });
   const stop = async () => {
     await server.close();
     await wakes.flush();
-    await Promise.all(Object.values(pools).map(({ db, pool }) => closeBooks(db, pool)));
+    await Promise.all(Object.values(pools).map(({ db, pool }) => closeDatabase(db, pool)));
   };
   const { host, port } = http;
   try {
     const address = await server.listen({ host, port });
-    if (tls === undefined && !isLoopback(host)) {
+    if (tls === undefined && !isLoopbackHost(host)) {
       log.warn(
         { address },
         'http: tokens travel in plain text here; set http.tls, or put a proxy with TLS before it',
@@ -95,13 +95,13 @@ export async function startApi(books: ApiBooks, log: Log): Promise<Api> {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new UsageFault(
       'no_listen',
-      `http: can't listen on ${host}:${port}: ${wordsOf(code, message)}`,
+      `http: can't listen on ${host}:${port}: ${describeListenError(code, message)}`,
       error,
     );
   }
 }
 
-function limitsOf({ file: { http } }: Config): Partial<Limits> {
+function toLimitSettings({ file: { http } }: Config): Partial<RequestLimitSettings> {
   if (http === undefined) return {};
   return {
     perTokenMax: http.per_minute,
@@ -111,7 +111,7 @@ function limitsOf({ file: { http } }: Config): Partial<Limits> {
   };
 }
 
-function wordsOf(code: string | undefined, message: string): string {
+function describeListenError(code: string | undefined, message: string): string {
   switch (code) {
     case 'EADDRINUSE':
       return 'another program listens there; set http.port to another port, or to 0 for any free port';
@@ -126,7 +126,7 @@ function wordsOf(code: string | undefined, message: string): string {
 }
 
 /** Whether what is sent there stays on this machine. */
-export const isLoopback = (host: string): boolean =>
+export const isLoopbackHost = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 function readTls(config: Config, files: { readonly cert: string; readonly key: string }) {

@@ -1,6 +1,6 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Db } from '../db/connect.ts';
-import { readFigures } from '../workers/figures.ts';
+import { readMetrics } from '../workers/figures.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
 // Figures for Prometheus. Those of the database are read when they are asked for, and are the same
@@ -22,24 +22,24 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    for (const { name, help, labels, values } of await readFigures(this.#db)) {
-      const gauge = this.#gaugeOf(name, help, labels);
+    for (const { name, help, labels, values } of await readMetrics(this.#db)) {
+      const gauge = this.#getGauge(name, help, labels);
       gauge.reset();
       for (const { of, value } of values) gauge.set(of, value);
     }
     return this.#registry.metrics();
   }
 
-  #gaugeOf(name: string, help: string, labelNames: readonly string[]): Gauge<string> {
-    const known = this.#gauges.get(name);
-    if (known !== undefined) return known;
-    const made = new Gauge({
+  #getGauge(name: string, help: string, labelNames: readonly string[]): Gauge<string> {
+    const existing = this.#gauges.get(name);
+    if (existing !== undefined) return existing;
+    const gauge = new Gauge({
       name,
       help,
       labelNames: [...labelNames],
       registers: [this.#registry],
     });
-    this.#gauges.set(name, made);
-    return made;
+    this.#gauges.set(name, gauge);
+    return gauge;
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { programVersion } from '../version.ts';
-import { Components } from './components.ts';
-import { problemTypeOf, statusOf } from './problem.ts';
+import { SchemaComponents } from './components.ts';
+import { toProblemType, toStatus } from './problem.ts';
 import type { Route } from './route.ts';
 
 // The OpenAPI 3.1 document, made of the routes' own schemas: what it says is what is checked.
@@ -9,7 +9,7 @@ import type { Route } from './route.ts';
 type Json = Record<string, unknown>;
 
 /** Codes of refusals that every route can give. */
-const always = [
+const commonCodes = [
   'bad_input',
   'bad_request',
   'unknown_parameter',
@@ -25,14 +25,14 @@ const always = [
   'unavailable',
   'too_slow',
 ];
-const withBody = ['too_large', 'bad_media_type', 'out_of_range', 'commits_lost'];
-const withKey = ['key_missing', 'bad_key', 'key_reused', 'in_flight', 'clock_suspect'];
+const bodyCodes = ['too_large', 'bad_media_type', 'out_of_range', 'commits_lost'];
+const keyCodes = ['key_missing', 'bad_key', 'key_reused', 'in_flight', 'clock_suspect'];
 
 /** Codes of each refusal of a route. */
-export const refusalsOf = ({ method, keyed, refusals = [] }: Route): string[] => [
-  ...always,
-  ...(method === 'GET' ? [] : withBody),
-  ...(keyed === true ? withKey : []),
+export const toProblemCodes = ({ method, keyed, refusals = [] }: Route): string[] => [
+  ...commonCodes,
+  ...(method === 'GET' ? [] : bodyCodes),
+  ...(keyed === true ? keyCodes : []),
   ...refusals,
 ];
 
@@ -40,7 +40,7 @@ const problemSchema: Json = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail'],
   properties: {
-    type: { type: 'string', description: `${problemTypeOf('…')}, stable` },
+    type: { type: 'string', description: `${toProblemType('…')}, stable` },
     title: { type: 'string' },
     status: { type: 'integer' },
     detail: { type: 'string', description: 'one sentence for a person' },
@@ -55,18 +55,18 @@ const problemSchema: Json = {
   },
 };
 
-function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _, ...made } = z.toJSONSchema(schema, {
+function toJsonSchema(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _, ...jsonSchema } = z.toJSONSchema(schema, {
     io,
     target: 'draft-2020-12',
     unrepresentable: 'any',
   }) as Json;
-  return made;
+  return jsonSchema;
 }
 
-function parametersOf(schema: z.ZodType | undefined, place: 'path' | 'query'): Json[] {
+function toParameters(schema: z.ZodType | undefined, place: 'path' | 'query'): Json[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
+  const { properties = {}, required = [] } = toJsonSchema(schema, 'input') as {
     properties?: Record<string, Json>;
     required?: string[];
   };
@@ -89,25 +89,25 @@ const keyParameter: Json = {
 };
 
 /** One schema for each problem type, with its status. */
-function problemOf(code: string, components: Components): Json {
-  const type = { const: problemTypeOf(code) };
-  const own = { type: 'object', properties: { type, status: { const: statusOf(code) } } };
+function toProblemSchema(code: string, components: SchemaComponents): Json {
+  const type = { const: toProblemType(code) };
+  const codeSchema = { type: 'object', properties: { type, status: { const: toStatus(code) } } };
   const problem = { $ref: '#/components/schemas/Problem' };
-  return components.add({ allOf: [problem, own] }, pascal(`Problem_${code}`));
+  return components.add({ allOf: [problem, codeSchema] }, toPascalCase(`Problem_${code}`));
 }
 
-const pascal = (text: string): string =>
+const toPascalCase = (text: string): string =>
   text.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-function problemsOf(route: Route, components: Components): Record<string, Json> {
+function toProblemResponses(route: Route, components: SchemaComponents): Record<string, Json> {
   const byStatus = new Map<number, string[]>();
-  for (const code of new Set(refusalsOf(route))) {
-    byStatus.set(statusOf(code), [...(byStatus.get(statusOf(code)) ?? []), code]);
+  for (const code of new Set(toProblemCodes(route))) {
+    byStatus.set(toStatus(code), [...(byStatus.get(toStatus(code)) ?? []), code]);
   }
-  const answers = [...byStatus].sort(([a], [b]) => a - b);
+  const statusCodes = [...byStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
-    answers.map(([status, codes]) => {
-      const schemas = codes.map((code) => problemOf(code, components));
+    statusCodes.map(([status, codes]) => {
+      const schemas = codes.map((code) => toProblemSchema(code, components));
       const schema = schemas.length === 1 ? schemas[0] : { oneOf: schemas };
       const description = codes.join(', ');
       return [status, { description, content: { 'application/problem+json': { schema } } }];
@@ -115,42 +115,44 @@ function problemsOf(route: Route, components: Components): Record<string, Json> 
   );
 }
 
-function operationOf(route: Route, components: Components): Json {
+function toOperation(route: Route, components: SchemaComponents): Json {
   const refusals = route.refusals ?? [];
-  const own = refusals.length === 0 ? '' : `\n\nProblems: ${refusals.join(', ')}.`;
-  const shared = (schema: z.ZodType, io: 'input' | 'output', name: string) => ({
-    'application/json': { schema: components.share(schemaOf(schema, io), `${route.id}_${name}`) },
+  const problemsText = refusals.length === 0 ? '' : `\n\nProblems: ${refusals.join(', ')}.`;
+  const toContent = (schema: z.ZodType, io: 'input' | 'output', name: string) => ({
+    'application/json': {
+      schema: components.share(toJsonSchema(schema, io), `${route.id}_${name}`),
+    },
   });
   return {
     operationId: route.id,
     tags: [route.tag],
     summary: route.summary,
-    description: `Needs the scope \`${route.scope}\`.${own}`,
+    description: `Needs the scope \`${route.scope}\`.${problemsText}`,
     security: [{ token: [] }],
     parameters: [
-      ...parametersOf(route.params, 'path'),
-      ...parametersOf(route.query, 'query'),
+      ...toParameters(route.params, 'path'),
+      ...toParameters(route.query, 'query'),
       ...(route.keyed === true ? [keyParameter] : []),
     ],
     ...(route.body === undefined
       ? {}
-      : { requestBody: { required: true, content: shared(route.body, 'input', 'request') } }),
+      : { requestBody: { required: true, content: toContent(route.body, 'input', 'request') } }),
     responses: {
       [String(route.status ?? 200)]: {
         description: 'Done',
-        content: shared(route.answer, 'output', 'answer'),
+        content: toContent(route.answer, 'output', 'answer'),
       },
-      ...problemsOf(route, components),
+      ...toProblemResponses(route, components),
     },
   };
 }
 
-export function openApiOf(routes: readonly Route[]): Json {
+export function createOpenApiDocument(routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {};
-  const components = new Components();
+  const components = new SchemaComponents();
   components.add(problemSchema, 'Problem');
   for (const route of routes) {
-    const operation = operationOf(route, components);
+    const operation = toOperation(route, components);
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation };
   }
   return {

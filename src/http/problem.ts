@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { faultOf } from '../db/faults.ts';
+import { toFault } from '../db/faults.ts';
 import { isClockFault } from '../db/trusted-time.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
 
@@ -99,62 +99,68 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /** The status of a problem with this code. */
-export const statusOf = (code: string): number => statuses[code] ?? 409;
+export const toStatus = (code: string): number => statuses[code] ?? 409;
 
-export const problemTypeOf = (code: string): string => `urn:perennial:problem:${code}`;
+export const toProblemType = (code: string): string => `urn:perennial:problem:${code}`;
 
-export function problemOf(
+export function createProblem(
   code: string,
   status: number,
   detail: string,
   errors?: Problem['errors'],
 ): Problem {
   const title = titles[status] ?? 'Refused';
-  const problem = { type: problemTypeOf(code), title, status, detail };
+  const problem = { type: toProblemType(code), title, status, detail };
   return errors === undefined ? problem : { ...problem, errors };
 }
 
 /** The answer to a fault. What broke in us is told in the log, not to a stranger. */
-export function problemOfFault(fault: Fault): Problem {
+export function toProblem(fault: Fault): Problem {
   const { code, kind, statement } = fault;
-  if (isClockFault(fault)) return problemOf(code, 503, statement);
+  if (isClockFault(fault)) return createProblem(code, 503, statement);
   switch (kind) {
     case 'transient':
       if (code === statementTimeout) {
-        return problemOf('too_slow', 503, 'the database took too long for this; ask for less');
+        return createProblem('too_slow', 503, 'the database took too long for this; ask for less');
       }
-      return problemOf('unavailable', 503, 'the database cannot be reached just now; ask again');
+      return createProblem(
+        'unavailable',
+        503,
+        'the database cannot be reached just now; ask again',
+      );
     case 'bug':
-      return problemOf('internal', 500, 'a fault of ours; the log has it');
+      return createProblem('internal', 500, 'a fault of ours; the log has it');
     case 'permanent':
-      if (code in statuses) return problemOf(code, statusOf(code), withHint(code, statement));
-      if (fault instanceof UsageFault) return problemOf(code, 400, statement);
+      if (code in statuses) return createProblem(code, toStatus(code), addHint(code, statement));
+      if (fault instanceof UsageFault) return createProblem(code, 400, statement);
       // A constraint of the tables that no check of ours foresaw.
-      if (/^pg_/.test(code)) return problemOf('internal', 500, 'a fault of ours; the log has it');
-      return problemOf(code, 409, withHint(code, statement));
+      if (/^pg_/.test(code))
+        return createProblem('internal', 500, 'a fault of ours; the log has it');
+      return createProblem(code, 409, addHint(code, statement));
   }
 }
 
 /** `query_canceled`: the limit of a statement. */
 const statementTimeout = 'pg_57014';
 
-const withHint = (code: string, statement: string): string =>
+const addHint = (code: string, statement: string): string =>
   hints[code] === undefined ? statement : `${statement}; ${hints[code]}`;
 
 /** Values that don't fit, each with its place: 422 if all of them are only too large or too small. */
-export function badInput(part: string, issues: readonly z.core.$ZodIssue[]): Problem {
+export function createInputProblem(part: string, issues: readonly z.core.$ZodIssue[]): Problem {
   const errors = issues.slice(0, 20).map((issue) => ({
     place: [part, ...issue.path.map(String)].join('.').slice(0, 200),
     detail: issue.message,
   }));
   const [first] = errors;
   const isSize = issues.every((issue) => issue.code === 'custom' && issue.params?.isSize === true);
-  if (isSize) return problemOf('out_of_range', 422, `${first?.place}: ${first?.detail}`, errors);
-  return problemOf('bad_input', 400, `${first?.place}: ${first?.detail}`, errors);
+  if (isSize)
+    return createProblem('out_of_range', 422, `${first?.place}: ${first?.detail}`, errors);
+  return createProblem('bad_input', 400, `${first?.place}: ${first?.detail}`, errors);
 }
 
 /** What Fastify refuses by itself, in our words. */
-const ownWords: readonly (readonly [RegExp, code: string, detail: string])[] = [
+const frameworkErrors: readonly (readonly [RegExp, code: string, detail: string])[] = [
   [/^FST_ERR_CTP_BODY_TOO_LARGE/, 'too_large', 'the body is too large; 64 kB are allowed'],
   [
     /^FST_ERR_CTP_INVALID_MEDIA|^FST_ERR_CTP_INVALID_TYPE/,
@@ -171,20 +177,20 @@ const ownWords: readonly (readonly [RegExp, code: string, detail: string])[] = [
 ];
 
 /** Whatever was thrown, as a problem; with its fault, unless it is a refusal of a request. */
-export function thrownProblem(error: unknown): { problem: Problem; fault: Fault | undefined } {
+export function toThrownProblem(error: unknown): { problem: Problem; fault: Fault | undefined } {
   if (error instanceof ProblemError) return { problem: error.problem, fault: undefined };
   const { statusCode, code = '' } = error as { statusCode?: number; code?: string };
-  const known = ownWords.find(([pattern]) => pattern.test(code));
-  if (known !== undefined) return own(known[1], known[2]);
+  const rule = frameworkErrors.find(([pattern]) => pattern.test(code));
+  if (rule !== undefined) return createRequestProblem(rule[1], rule[2]);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return own('bad_request', 'the request cannot be read');
+    return createRequestProblem('bad_request', 'the request cannot be read');
   }
-  const fault = faultOf(error);
-  return { problem: problemOfFault(fault), fault };
+  const fault = toFault(error);
+  return { problem: toProblem(fault), fault };
 }
 
-const own = (code: string, detail: string) => ({
-  problem: problemOf(code, statusOf(code), detail),
+const createRequestProblem = (code: string, detail: string) => ({
+  problem: createProblem(code, toStatus(code), detail),
   fault: undefined,
 });
 

@@ -4,7 +4,7 @@ import { stopwatch } from '../kernel/stopwatch.ts';
 // A count of requests for each key, in windows of a minute. The window follows a monotonic clock,
 // so that a corrected wall clock neither extends nor ends it.
 
-export interface Taken {
+export interface RateLimitResult {
   readonly isExceeded: boolean;
   readonly remaining: number;
   /** Seconds until the window ends. */
@@ -25,18 +25,18 @@ export class RateLimiter {
   }
 
   /** Counts one request of `key`. */
-  take(key: string, max: number): Taken {
+  count(key: string, max: number): RateLimitResult {
     const now = this.#elapsedMs();
     if (now - this.#windowMs >= minuteMs) {
       this.#counts.clear();
       this.#windowMs = now;
     }
-    const count = (this.#counts.get(key) ?? 0) + 1;
-    this.#counts.set(key, count);
+    const requests = (this.#counts.get(key) ?? 0) + 1;
+    this.#counts.set(key, requests);
     if (this.#counts.size > keysMax) this.#dropOldest();
     return {
-      isExceeded: count > max,
-      remaining: Math.max(0, max - count),
+      isExceeded: requests > max,
+      remaining: Math.max(0, max - requests),
       resetS: Math.ceil((this.#windowMs + minuteMs - now) / secondMs),
     };
   }

@@ -1,6 +1,6 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Problem, problemOf } from './problem.ts';
+import { createProblem, type Problem } from './problem.ts';
 
 // Answers to requests that never become one: bytes that are no HTTP, headers that are too long, a
 // request that does not end in time, an expectation that is not supported. They are problems, too.
@@ -12,16 +12,16 @@ interface ClientError extends Error {
 /** Headers beyond the limit of the parser, which is 16 kB with the address. */
 const tooLongHeaders = 'the address and the headers are too long; 16 kB are allowed';
 
-export function problemOfClientError({ code }: ClientError): Problem {
+export function toClientErrorProblem({ code }: ClientError): Problem {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return problemOf('request_timeout', 408, 'the request did not end within 15 s');
+      return createProblem('request_timeout', 408, 'the request did not end within 15 s');
     case 'HPE_HEADER_OVERFLOW':
-      return problemOf('headers_too_long', 431, tooLongHeaders);
+      return createProblem('headers_too_long', 431, tooLongHeaders);
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return problemOf('too_large', 413, 'the extensions of the chunks are too long');
+      return createProblem('too_large', 413, 'the extensions of the chunks are too long');
     default:
-      return problemOf('bad_request', 400, 'is not an HTTP request');
+      return createProblem('bad_request', 400, 'is not an HTTP request');
   }
 }
 
@@ -36,16 +36,19 @@ const reasons: Readonly<Record<number, string>> = {
 /** CONNECT names no path of ours, so each method of the API is allowed. */
 const allow = 'GET, HEAD, PATCH, POST';
 
-const headersOf = (body: string) => ({
+const toRawHeaders = (body: string) => ({
   'content-type': 'application/problem+json',
   'content-length': String(Buffer.byteLength(body)),
   'cache-control': 'no-store',
   connection: 'close',
 });
 
-function rawAnswer(problem: Problem, more: Readonly<Record<string, string>> = {}): string {
+function formatRawResponse(
+  problem: Problem,
+  extraHeaders: Readonly<Record<string, string>> = {},
+): string {
   const body = JSON.stringify(problem);
-  const lines = Object.entries({ ...headersOf(body), ...more }).map(
+  const lines = Object.entries({ ...toRawHeaders(body), ...extraHeaders }).map(
     ([name, value]) => `${name}: ${value}`,
   );
   const status = `HTTP/1.1 ${problem.status} ${reasons[problem.status] ?? ''}`;
@@ -53,34 +56,39 @@ function rawAnswer(problem: Problem, more: Readonly<Record<string, string>> = {}
 }
 
 /** Node keeps the answer under way here; once its head is sent, nothing else may be written. */
-const hasAnswered = (socket: Socket): boolean =>
+const hasResponded = (socket: Socket): boolean =>
   (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage?.headersSent === true;
 
-/** @param onAnswer called with the status of each answer */
-export function clientErrorHandler(onAnswer: (status: number) => void) {
+/** @param onResponse called with the status of each answer */
+export function createClientErrorHandler(onResponse: (status: number) => void) {
   return (error: ClientError, socket: Socket): void => {
-    if (error.code === 'ECONNRESET' || !socket.writable || hasAnswered(socket)) {
+    if (error.code === 'ECONNRESET' || !socket.writable || hasResponded(socket)) {
       socket.destroy();
       return;
     }
-    const problem = problemOfClientError(error);
-    onAnswer(problem.status);
-    socket.end(rawAnswer(problem), () => socket.destroy());
+    const problem = toClientErrorProblem(error);
+    onResponse(problem.status);
+    socket.end(formatRawResponse(problem), () => socket.destroy());
   };
 }
 
 /** What Node would answer by itself, with an empty body, or not at all. */
-export function answerOddRequests(server: Server, onAnswer: (status: number) => void): void {
+export function answerUnsupportedRequests(
+  server: Server,
+  onResponse: (status: number) => void,
+): void {
   server.on('checkExpectation', (_, response: ServerResponse) => {
     const body = JSON.stringify(
-      problemOf('bad_expectation', 417, 'no expectation but 100-continue is supported'),
+      createProblem('bad_expectation', 417, 'no expectation but 100-continue is supported'),
     );
-    onAnswer(417);
-    response.writeHead(417, headersOf(body)).end(body);
+    onResponse(417);
+    response.writeHead(417, toRawHeaders(body)).end(body);
   });
   server.on('connect', (_, socket: Socket) => {
-    onAnswer(405);
+    onResponse(405);
     socket.on('error', () => socket.destroy());
-    socket.end(rawAnswer(problemOf('bad_method', 405, 'there is no method CONNECT'), { allow }));
+    socket.end(
+      formatRawResponse(createProblem('bad_method', 405, 'there is no method CONNECT'), { allow }),
+    );
   });
 }

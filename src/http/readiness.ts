@@ -1,5 +1,5 @@
-import { faultOf } from '../db/faults.ts';
-import { openProbe } from '../db/probe.ts';
+import { toFault } from '../db/faults.ts';
+import { openStandbyProbe } from '../db/probe.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 
@@ -12,39 +12,41 @@ export interface ReadinessCheck {
   reason(): Promise<string | undefined>;
 }
 
-export interface NotReady {
+export interface ReadinessFailure {
   readonly name: string;
   readonly reason: string;
 }
 
 export interface Readiness {
   /** @returns the reasons why the replica is not ready; empty: it is ready */
-  ask(): Promise<readonly NotReady[]>;
+  check(): Promise<readonly ReadinessFailure[]>;
   close(): Promise<void>;
 }
 
 /** A balancer asks every few seconds, and gives up after about as long. */
-const answerMs = 2 * secondMs;
+const probeTimeoutMs = 2 * secondMs;
 /** Probes have no limit, so one answer serves all probes of this time. */
-const freshMs = secondMs;
+const cacheMs = secondMs;
 
 /**
  * The database is asked on a connection of its own: slow requests cannot make a replica look dead,
  * and probes take no connection from sales.
  */
-export function openReadiness(url: string, others: readonly ReadinessCheck[] = []): Readiness {
-  const probe = openProbe(url, answerMs);
+export function openReadiness(url: string, extraChecks: readonly ReadinessCheck[] = []): Readiness {
+  const probe = openStandbyProbe(url, probeTimeoutMs);
   const database: ReadinessCheck = {
     name: 'database',
     reason: async () =>
       (await probe.isStandby()) ? 'is a standby, which takes no changes' : undefined,
   };
   const elapsedMs = stopwatch();
-  let latest: { readonly askedMs: number; readonly answer: Promise<NotReady[]> } | undefined;
+  let latest:
+    | { readonly askedMs: number; readonly answer: Promise<ReadinessFailure[]> }
+    | undefined;
   return {
-    ask() {
-      if (latest === undefined || elapsedMs() - latest.askedMs > freshMs) {
-        latest = { askedMs: elapsedMs(), answer: askAll([database, ...others]) };
+    check() {
+      if (latest === undefined || elapsedMs() - latest.askedMs > cacheMs) {
+        latest = { askedMs: elapsedMs(), answer: runChecks([database, ...extraChecks]) };
       }
       return latest.answer;
     },
@@ -52,18 +54,18 @@ export function openReadiness(url: string, others: readonly ReadinessCheck[] = [
   };
 }
 
-async function askAll(checks: readonly ReadinessCheck[]): Promise<NotReady[]> {
-  const answers = await Promise.all(
-    checks.map(async (check) => ({ name: check.name, reason: await reasonOf(check) })),
+async function runChecks(checks: readonly ReadinessCheck[]): Promise<ReadinessFailure[]> {
+  const results = await Promise.all(
+    checks.map(async (check) => ({ name: check.name, reason: await runCheck(check) })),
   );
-  return answers.filter((answer): answer is NotReady => answer.reason !== undefined);
+  return results.filter((result): result is ReadinessFailure => result.reason !== undefined);
 }
 
-async function reasonOf(check: ReadinessCheck): Promise<string | undefined> {
+async function runCheck(check: ReadinessCheck): Promise<string | undefined> {
   try {
     return await check.reason();
   } catch (error) {
     // The code alone: a message can name a user or a host.
-    return `cannot be reached (${faultOf(error).code})`;
+    return `cannot be reached (${toFault(error).code})`;
   }
 }

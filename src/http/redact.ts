@@ -1,5 +1,5 @@
-import type { Holder } from '../tokens/store.ts';
-import { mayDo } from '../tokens/token.ts';
+import type { TokenHolder } from '../tokens/store.ts';
+import { hasScope } from '../tokens/token.ts';
 
 // Secrets of customers: links, UUIDs and subscription tokens open nodes. Only a holder who may sell
 // gets them. Routes leave them out by name; texts from a node can hold a UUID, so each answer is
@@ -10,16 +10,18 @@ const secrets = [
   /\b(?:vless|vmess|trojan|ss):\/\/[^\s"\\]+/gi,
 ];
 
-export const seesSecrets = (holder: Holder): boolean => mayDo(holder.scopes, 'sell');
+export const canSeeSecrets = (holder: TokenHolder): boolean => hasScope(holder.scopes, 'sell');
 
 /** @param json an answer; @returns what this holder may see of it */
-export function visibleTo(holder: Holder, json: string): string {
-  if (seesSecrets(holder)) return json;
+export function redactFor(holder: TokenHolder, json: string): string {
+  if (canSeeSecrets(holder)) return json;
   return secrets.reduce((text, secret) => text.replace(secret, '***'), json);
 }
 
 /** The subscriptions of a customer without their UUIDs. */
-export const withoutCredential = <S extends { readonly credential: string | null }>(one: S): S => ({
-  ...one,
+export const hideCredential = <S extends { readonly credential: string | null }>(
+  subscription: S,
+): S => ({
+  ...subscription,
   credential: null,
 });

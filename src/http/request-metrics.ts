@@ -3,7 +3,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 // Requests of this replica by method, route and status. The route is its pattern: a path can hold
 // the secret of a subscription link. Unknown paths share one label, so that labels stay few.
 
-export interface Observed {
+export interface ObservedRequest {
   readonly method: string;
   readonly route: string;
   readonly status: number;
@@ -35,7 +35,7 @@ export class RequestMetrics {
     });
   }
 
-  observe({ method, route, status }: Observed, tookS?: number): void {
+  observe({ method, route, status }: ObservedRequest, tookS?: number): void {
     const labels = { method, route, status: String(status) };
     this.#count.inc(labels);
     if (tookS !== undefined) this.#seconds.observe(labels, tookS);

@@ -1,99 +1,103 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Holder } from '../tokens/store.ts';
-import { mayDo } from '../tokens/token.ts';
-import { badInput, type Problem, problemOf } from './problem.ts';
-import type { Kit, Route } from './route.ts';
-import { reasonOf } from './wording.ts';
+import type { TokenHolder } from '../tokens/store.ts';
+import { hasScope } from '../tokens/token.ts';
+import { createInputProblem, createProblem, type Problem } from './problem.ts';
+import type { Route, RouteContext } from './route.ts';
+import { describeIssue } from './wording.ts';
 
 // A request of a route, checked: the holder and its scope, the idempotency key, and each part by
 // the schema of the route.
 
-export type Taken =
+export type RequestResult =
   | { readonly problem: Problem }
-  | { readonly asked: Parameters<Route['handle']>[1] };
+  | { readonly routeRequest: Parameters<Route['handle']>[1] };
 
-export const headerOf = (request: FastifyRequest, name: string): string | undefined => {
+export const getHeader = (request: FastifyRequest, name: string): string | undefined => {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
 };
 
 /** The scheme has no case (RFC 9110, 11.1). */
-export const bearerOf = (request: FastifyRequest): string | undefined =>
-  /^bearer +([\x21-\x7e]+) *$/i.exec(headerOf(request, 'authorization') ?? '')?.[1];
+export const parseBearerToken = (request: FastifyRequest): string | undefined =>
+  /^bearer +([\x21-\x7e]+) *$/i.exec(getHeader(request, 'authorization') ?? '')?.[1];
 
 /** The body of a route that takes none: what it would ignore is refused. */
 const noFields = z.strictObject({});
 
 /** The request as its route takes it, or the reason why it is refused. */
 export async function readRequest(
-  db: Kit['db'],
+  db: RouteContext['db'],
   route: Route,
   request: FastifyRequest,
-  holder: Holder | undefined,
-): Promise<Taken> {
+  holder: TokenHolder | undefined,
+): Promise<RequestResult> {
   if (holder === undefined) {
     const detail = 'needs a valid token, as "Authorization: Bearer prn_…"';
-    return { problem: problemOf('unauthorized', 401, detail) };
+    return { problem: createProblem('unauthorized', 401, detail) };
   }
-  if (!mayDo(holder.scopes, route.scope)) {
-    const held = holder.scopes.join(', ');
-    const detail = `needs the scope ${route.scope}; the token "${holder.name}" has ${held}`;
-    return { problem: problemOf('forbidden', 403, detail) };
+  if (!hasScope(holder.scopes, route.scope)) {
+    const scopes = holder.scopes.join(', ');
+    const detail = `needs the scope ${route.scope}; the token "${holder.name}" has ${scopes}`;
+    return { problem: createProblem('forbidden', 403, detail) };
   }
-  const key = keyOf(route, headerOf(request, 'idempotency-key'));
+  const key = parseIdempotencyKey(route, getHeader(request, 'idempotency-key'));
   if (typeof key === 'object') return { problem: key };
-  const unknown = unknownParameter(parametersOf(route), request.query as object);
+  const unknown = checkParameters(toParameterNames(route), request.query as object);
   if (unknown !== undefined) return { problem: unknown };
   const parts = { params: request.params, query: request.query, body: request.body ?? {} };
-  const read: Record<string, unknown> = {};
-  for (const [part, given] of Object.entries(parts)) {
+  const parsed: Record<string, unknown> = {};
+  for (const [part, value] of Object.entries(parts)) {
     const schema = route[part as keyof typeof parts] ?? (part === 'body' ? noFields : undefined);
     if (schema === undefined) continue;
-    const result = await schema.safeParseAsync(given, { error: reasonOf });
-    if (!result.success) return { problem: badInput(part, result.error.issues) };
-    read[part] = result.data;
+    const result = await schema.safeParseAsync(value, { error: describeIssue });
+    if (!result.success) return { problem: createInputProblem(part, result.error.issues) };
+    parsed[part] = result.data;
   }
   // The id tells two tokens apart that had one name, one after the other.
   const actor = `api:${holder.name}/${holder.id}`;
-  const call = { db, actor, keyOwner: holder.id, inFlight: 'refuse' as const };
+  const caller = { db, actor, keyOwner: holder.id, inFlight: 'refuse' as const };
   return {
-    asked: {
-      ...read,
+    routeRequest: {
+      ...parsed,
       holder,
       signal: request.signal,
-      call: key === undefined ? call : { ...call, key },
+      caller: key === undefined ? caller : { ...caller, key },
     } as Parameters<Route['handle']>[1],
   };
 }
 
 /** The names of the query parameters of a route. */
-export const parametersOf = ({ query }: Route): string[] =>
+export const toParameterNames = ({ query }: Route): string[] =>
   query instanceof z.ZodObject ? Object.keys(query.shape) : [];
 
 /** A misspelt filter would answer with everything, so it is refused. */
-export function unknownParameter(known: readonly string[], given: object): Problem | undefined {
-  const unknown = Object.keys(given).filter((name) => !known.includes(name));
+export function checkParameters(allowed: readonly string[], query: object): Problem | undefined {
+  const unknown = Object.keys(query).filter((name) => !allowed.includes(name));
   if (unknown.length === 0) return undefined;
-  const available = known.length === 0 ? 'this route has none' : `available: ${known.join(', ')}`;
+  const available =
+    allowed.length === 0 ? 'this route has none' : `available: ${allowed.join(', ')}`;
   const errors = unknown.slice(0, 20).map((name) => ({
     place: `query.${name}`.slice(0, 200),
     detail: `there is no such parameter; ${available}`,
   }));
   const [first] = errors;
-  return problemOf('unknown_parameter', 400, `${first?.place}: ${first?.detail}`, errors);
+  return createProblem('unknown_parameter', 400, `${first?.place}: ${first?.detail}`, errors);
 }
 
 /** The idempotency key; a problem if it is missing or malformed. */
-function keyOf(route: Route, given: string | undefined): string | undefined | Problem {
-  if (given === undefined) {
+function parseIdempotencyKey(
+  route: Route,
+  header: string | undefined,
+): string | undefined | Problem {
+  if (header === undefined) {
     if (route.keyed !== true) return undefined;
     const detail =
       'the header Idempotency-Key is missing: a request that moves money or rights needs one, and the same one when it is asked again';
-    return problemOf('key_missing', 400, detail);
+    return createProblem('key_missing', 400, detail);
   }
-  if (/^[\x21-\x7e]{1,200}$/.test(given)) return given;
+  if (/^[\x21-\x7e]{1,200}$/.test(header)) return header;
   const detail =
     'the header Idempotency-Key must be 1 to 200 printable ASCII characters without a space';
-  return problemOf('bad_key', 400, detail);
+  return createProblem('bad_key', 400, detail);
 }

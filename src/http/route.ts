@@ -1,16 +1,16 @@
 import type { z } from 'zod';
 import type { Db } from '../db/connect.ts';
 import type { Log } from '../log.ts';
-import type { Call } from '../subscription/command.ts';
-import type { Holder } from '../tokens/store.ts';
-import type { Scope } from '../tokens/token.ts';
+import type { Caller } from '../subscription/command.ts';
+import type { TokenHolder } from '../tokens/store.ts';
+import type { TokenScope } from '../tokens/token.ts';
 
 // A route is a value: where it is, who may use it, what it takes and what it answers, as schemas.
 // The server checks requests by them (`server.ts`), the OpenAPI document is made of them
 // (`openapi.ts`), and a test holds the answers against them.
 
 /** What routes work with. */
-export interface Kit {
+export interface RouteContext {
   /** For a GET the pool of its reads, else the pool of the commands. */
   readonly db: Db;
   /** Reads of one customer, quotes and links, with a limit of their own. */
@@ -23,21 +23,21 @@ export interface Kit {
   readonly currency: string;
 }
 
-export interface Asked<Params, Query, Body> {
+export interface RouteRequest<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
-  readonly holder: Holder;
+  readonly holder: TokenHolder;
   /** As commands take it: who asks, and under which key. */
-  readonly call: Call;
+  readonly caller: Caller;
   /** Ends when the client went away or the service ends. */
   readonly signal: AbortSignal;
 }
 
 type Shape = z.ZodType<object>;
-type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
+type OutputOf<S> = S extends z.ZodType ? z.output<S> : undefined;
 
-export interface RouteOf<
+export interface TypedRoute<
   P extends Shape | undefined,
   Q extends Shape | undefined,
   B extends Shape | undefined,
@@ -52,7 +52,7 @@ export interface RouteOf<
   readonly id: string;
   readonly tag: string;
   readonly summary: string;
-  readonly scope: Scope;
+  readonly scope: TokenScope;
   /** Moves money or rights: an Idempotency-Key is required. */
   readonly keyed?: boolean;
   /** A GET that may read many rows: it uses the pool of lists. */
@@ -64,17 +64,20 @@ export interface RouteOf<
   readonly answer: A;
   /** Codes of the refusals that are its own; those that every route has are added. */
   readonly refusals?: readonly string[];
-  handle(kit: Kit, asked: Asked<Out<P>, Out<Q>, Out<B>>): Promise<z.input<A>>;
+  handle(
+    context: RouteContext,
+    request: RouteRequest<OutputOf<P>, OutputOf<Q>, OutputOf<B>>,
+  ): Promise<z.input<A>>;
 }
 
-export type Route = RouteOf<Shape | undefined, Shape | undefined, Shape | undefined, z.ZodType>;
+export type Route = TypedRoute<Shape | undefined, Shape | undefined, Shape | undefined, z.ZodType>;
 
 /** Gives a route its types from its schemas. */
-export function route<
+export function defineRoute<
   A extends z.ZodType,
   P extends Shape | undefined = undefined,
   Q extends Shape | undefined = undefined,
   B extends Shape | undefined = undefined,
->(made: RouteOf<P, Q, B, A>): Route {
-  return made as unknown as Route;
+>(definition: TypedRoute<P, Q, B, A>): Route {
+  return definition as unknown as Route;
 }

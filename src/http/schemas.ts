@@ -1,38 +1,38 @@
 import { z } from 'zod';
 import type { SubscriptionId } from '../kernel/ids.ts';
-import { readInstant } from '../kernel/instant.ts';
+import { tryParseInstant } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
 import type { EndCondition } from '../subscription/conditions.ts';
 
 // Values as they come in and go out: names as in the tables, money as text in major units beside
 // its currency, times in ISO 8601, ids as numbers.
 
-const safe = Number.MAX_SAFE_INTEGER;
+const idMax = Number.MAX_SAFE_INTEGER;
 
 /** An id in a path or a query, which are text. */
-const idText = z
+const idTextSchema = z
   .string()
   .regex(/^[1-9]\d{0,15}$/, 'is not an id; a whole number is')
-  .refine((text) => Number(text) <= safe, 'is not an id; a whole number is');
+  .refine((text) => Number(text) <= idMax, 'is not an id; a whole number is');
 
-export const telegramIdText = idText.describe('Telegram id');
-export const telegramId = z.number().int().min(1).max(safe).describe('Telegram id');
-export const rowId = z.number().int().min(1).max(safe);
-export const periodDays = z.number().int().min(1).max(3_660);
-export const planKey = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a plan');
-export const time = z.iso.datetime().describe('ISO 8601 in UTC');
-export const currency = z
+export const telegramIdTextSchema = idTextSchema.describe('Telegram id');
+export const telegramIdSchema = z.number().int().min(1).max(idMax).describe('Telegram id');
+export const rowIdSchema = z.number().int().min(1).max(idMax);
+export const periodDaysSchema = z.number().int().min(1).max(3_660);
+export const planKeySchema = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a plan');
+export const timeSchema = z.iso.datetime().describe('ISO 8601 in UTC');
+export const currencySchema = z
   .string()
   .regex(/^[A-Z]{3}$/)
   .refine(isCurrency, 'is not a currency; RUB or USD is')
   .describe('ISO 4217, or XTR');
 /** Its decimals are checked once the customer's currency is known. */
-export const money = z
+export const moneySchema = z
   .string()
   // Any number of digits, so that an amount beyond bigint is refused by its size.
   .regex(/^-?\d+(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
   .describe('major units, as "149.50"');
-export const text = (max: number) =>
+export const createTextSchema = (max: number) =>
   z
     .string()
     .min(1)
@@ -42,17 +42,17 @@ export const text = (max: number) =>
     .regex(/^[\p{Z}\p{Cf}]*[^\p{Z}\p{Cf}\p{Cc}]\P{Cc}*$/u, 'is blank, or holds what is no text')
     .refine((value) => value.isWellFormed(), 'holds what is no text');
 
-const isoTime = z.iso.datetime({ offset: true });
+const isoTimeSchema = z.iso.datetime({ offset: true });
 /** Also true for a year of more than four digits: its size is refused, not its form. */
 const isTime = (text: string): boolean =>
-  isoTime.safeParse(text.replace(/^\+?\d{5,}-/, '2000-')).success;
+  isoTimeSchema.safeParse(text.replace(/^\+?\d{5,}-/, '2000-')).success;
 
 /** A condition: the end that the customer saw. */
-export const ifExpiresAt = z
+export const ifExpiresAtSchema = z
   .string()
   .meta({ format: 'date-time' })
   .refine(isTime, { error: 'is not a time; ISO 8601 with an offset is', abort: true })
-  .refine((text) => readInstant(text) !== undefined, {
+  .refine((text) => tryParseInstant(text) !== undefined, {
     error: 'is a time outside the years 0001 to 9999',
     params: { isSize: true },
   })
@@ -60,15 +60,17 @@ export const ifExpiresAt = z
   .optional();
 
 /** The condition as a command takes it. */
-export const endCondition = (given: string | null | undefined): EndCondition =>
-  given === undefined ? {} : { ifExpiresAt: given === null ? null : (readInstant(given) ?? null) };
+export const parseEndCondition = (value: string | null | undefined): EndCondition =>
+  value === undefined
+    ? {}
+    : { ifExpiresAt: value === null ? null : (tryParseInstant(value) ?? null) };
 
-export const byTelegramId = z.object({ telegram_id: telegramIdText });
-export const bySubscription = z.object({ id: idText });
+export const byTelegramId = z.object({ telegram_id: telegramIdTextSchema });
+export const bySubscription = z.object({ id: idTextSchema });
 
-export const telegramIdOf = (params: { readonly telegram_id: string }): bigint =>
+export const parseTelegramIdParam = (params: { readonly telegram_id: string }): bigint =>
   BigInt(params.telegram_id);
-export const subscriptionIdOf = (id: string | number): SubscriptionId =>
+export const parseSubscriptionIdParam = (id: string | number): SubscriptionId =>
   BigInt(id) as SubscriptionId;
 
 export const pageQuery = z.object({
@@ -84,25 +86,25 @@ export const pageQuery = z.object({
     .describe('`next_cursor` of the page before'),
 });
 
-const greatest = 2n ** 63n - 1n;
+const bigintMax = 2n ** 63n - 1n;
 
-export function pageOf(query: z.output<typeof pageQuery>): {
+export function parsePageQuery(query: z.output<typeof pageQuery>): {
   readonly max: number;
   readonly before: bigint | undefined;
 } {
   const cursor = query.cursor === undefined ? undefined : BigInt(query.cursor);
-  const before = cursor !== undefined && cursor > greatest ? greatest : cursor;
+  const before = cursor !== undefined && cursor > bigintMax ? bigintMax : cursor;
   return { max: Number(query.limit ?? 50), before };
 }
 
-export const listOf = <S extends z.ZodType>(item: S) =>
+export const createPageSchema = <S extends z.ZodType>(item: S) =>
   z.object({
     items: z.array(item),
     next_cursor: z.string().nullable().describe('null: this was the last page'),
   });
 
 /** A page as it is answered. One more than asked for was read, to know whether there is another. */
-export function paged<Item extends { readonly id: number }>(
+export function toPage<Item extends { readonly id: number }>(
   rows: readonly Item[],
   max: number,
 ): { items: Item[]; next_cursor: string | null } {

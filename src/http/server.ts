@@ -3,31 +3,31 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { readWriteTime } from '../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { openTexts, type Texts } from '../notify/texts.ts';
-import { openTimeNotes } from '../workers/time-repair.ts';
-import { allowedMethods } from './allowed-methods.ts';
-import { answerProblem, Edge } from './edge.ts';
-import { endConnections } from './ending.ts';
-import { readJson } from './json-body.ts';
-import { defaultLimits, type Limits, RequestLimits } from './limits.ts';
+import { createHighMarkUpdater } from '../workers/time-repair.ts';
+import { computeAllowedMethods } from './allowed-methods.ts';
+import { RequestEdge, sendProblem } from './edge.ts';
+import { closeConnections } from './ending.ts';
+import { parseJsonBody } from './json-body.ts';
+import { defaultLimits, type RequestLimitSettings, RequestLimits } from './limits.ts';
 import { Metrics } from './metrics.ts';
-import { openApiOf } from './openapi.ts';
-import { problemOf } from './problem.ts';
-import { openPaths, openRoutes } from './public.ts';
-import { answerOddRequests, clientErrorHandler } from './raw-answers.ts';
+import { createOpenApiDocument } from './openapi.ts';
+import { createProblem } from './problem.ts';
+import { addUnversionedRoutes, unversionedPaths } from './public.ts';
+import { answerUnsupportedRequests, createClientErrorHandler } from './raw-answers.ts';
 import { openReadiness, type ReadinessCheck } from './readiness.ts';
-import { visibleTo } from './redact.ts';
+import { redactFor } from './redact.ts';
 import { readRequest } from './request.ts';
-import type { Kit, Route } from './route.ts';
+import type { Route, RouteContext } from './route.ts';
 import { routes } from './routes/index.ts';
 
 // The HTTP edge: what comes in is checked by the route's schemas, the route calls the same function
 // as the command line, and what went wrong leaves as a problem. Nothing is decided here.
 
-export interface ServerOptions extends Omit<Kit, 'reads' | 'lists'> {
+export interface ServerOptions extends Omit<RouteContext, 'reads' | 'lists'> {
   /** Pools for reads; by default the pool of the commands. */
-  readonly reads?: Kit['reads'];
-  readonly lists?: Kit['lists'];
-  readonly limits?: Partial<Limits>;
+  readonly reads?: RouteContext['reads'];
+  readonly lists?: RouteContext['lists'];
+  readonly limits?: Partial<RequestLimitSettings>;
   /** Addresses and networks of proxies whose X-Forwarded-For counts. */
   readonly trustedProxies?: readonly string[];
   /** Further reasons for `/readyz`. */
@@ -44,7 +44,7 @@ export interface ServerOptions extends Omit<Kit, 'reads' | 'lists'> {
 const bodyMax = 64 * 1024;
 /** The server, ready to listen. Its routes are those of `routes/index.ts`. */
 export async function openServer(options: ServerOptions): Promise<FastifyInstance> {
-  const kit: Kit = {
+  const context: RouteContext = {
     db: options.db,
     reads: options.reads ?? options.db,
     lists: options.lists ?? options.db,
@@ -52,17 +52,21 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     log: options.log,
     currency: options.currency,
   };
-  const metrics = new Metrics(kit.lists);
-  const edge = new Edge(kit, new RequestLimits({ ...defaultLimits, ...options.limits }), metrics);
-  const server = openFastify(options, edge);
+  const metrics = new Metrics(context.lists);
+  const edge = new RequestEdge(
+    context,
+    new RequestLimits({ ...defaultLimits, ...options.limits }),
+    metrics,
+  );
+  const server = createFastify(options, edge);
   // Node swaps the two limits if this one is larger: then a body would have 60 s.
   server.server.headersTimeout = server.server.requestTimeout;
   server.removeContentTypeParser('text/plain');
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, readJson);
-  server.setErrorHandler((error, request, reply) => edge.fail(error, request, reply));
-  server.setNotFoundHandler((request, reply) => answerUnknown(request, reply));
-  endConnections(server);
-  answerOddRequests(server.server, (status) => edge.countRaw(status));
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJsonBody);
+  server.setErrorHandler((error, request, reply) => edge.answerError(error, request, reply));
+  server.setNotFoundHandler((request, reply) => sendUnknownPath(request, reply));
+  closeConnections(server);
+  answerUnsupportedRequests(server.server, (status) => edge.countRawResponse(status));
   const readiness = openReadiness(options.url, options.readiness);
   server.addHook('onClose', () => readiness.close());
   await server.register(helmet, {
@@ -70,28 +74,28 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     // Over plain HTTP this header has no meaning, and a browser must not act on it.
     strictTransportSecurity: options.tls !== undefined,
   });
-  edge.watch(server);
+  edge.registerHooks(server);
   // Before its body is read: an unknown path needs none.
   server.addHook('onRequest', async (request, reply) =>
-    request.is404 ? answerUnknown(request, reply) : undefined,
+    request.is404 ? sendUnknownPath(request, reply) : undefined,
   );
-  const noteTime = openTimeNotes(kit.db);
-  for (const route of routes) addRoute(server, kit, route, edge, noteTime);
-  const document = JSON.stringify(openApiOf(routes));
-  const holderOfRequest = (request: FastifyRequest) => edge.holders.get(request);
-  openRoutes(server, {
-    kit,
+  const noteTime = createHighMarkUpdater(context.db);
+  for (const route of routes) addRoute(server, context, route, edge, noteTime);
+  const document = JSON.stringify(createOpenApiDocument(routes));
+  const getHolder = (request: FastifyRequest) => edge.holders.get(request);
+  addUnversionedRoutes(server, {
+    context,
     metrics,
     readiness,
     document,
     texts: options.texts ?? openTexts(),
-    holderOf: holderOfRequest,
-    answerProblem,
+    getHolder,
+    sendProblem,
   });
   return server;
 }
 
-function openFastify(options: ServerOptions, edge: Edge): FastifyInstance {
+function createFastify(options: ServerOptions, edge: RequestEdge): FastifyInstance {
   const requestTimeout = options.requestMs ?? 15 * secondMs;
   // Node looks for late requests in this interval.
   const timing = {
@@ -111,25 +115,25 @@ function openFastify(options: ServerOptions, edge: Edge): FastifyInstance {
     ...(options.trustedProxies === undefined ? {} : { trustProxy: [...options.trustedProxies] }),
     logger: false,
     return503OnClosing: true,
-    frameworkErrors: (error, request, reply) => edge.failBeforeHooks(error, request, reply),
-    clientErrorHandler: clientErrorHandler((status) => edge.countRaw(status)),
+    frameworkErrors: (error, request, reply) => edge.answerRouterError(error, request, reply),
+    clientErrorHandler: createClientErrorHandler((status) => edge.countRawResponse(status)),
   });
 }
 
-const known = [...routes, ...openPaths];
+const knownPaths = [...routes, ...unversionedPaths];
 
-function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendUnknownPath(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const [path = ''] = request.url.split('?');
-  const allow = allowedMethods(known, path);
+  const allow = computeAllowedMethods(knownPaths, path);
   // A link to a subscription is a secret: the answer does not repeat it.
   const shown = path.startsWith('/sub/') ? '/sub/…' : path.slice(0, 200);
   if (allow.length === 0) {
     const detail = `there is no ${request.method} ${shown}`;
-    return answerProblem(reply, problemOf('not_found', 404, detail));
+    return sendProblem(reply, createProblem('not_found', 404, detail));
   }
   void reply.header('allow', allow.join(', '));
   const detail = `${shown} has no ${request.method}; available: ${allow.join(', ')}`;
-  return answerProblem(reply, problemOf('bad_method', 405, detail));
+  return sendProblem(reply, createProblem('bad_method', 405, detail));
 }
 
 /**
@@ -138,28 +142,28 @@ function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyRep
  */
 function addRoute(
   server: FastifyInstance,
-  kit: Kit,
+  context: RouteContext,
   route: Route,
-  edge: Edge,
+  edge: RequestEdge,
   noteTime: () => Promise<void>,
 ): void {
-  const reads = route.isList === true ? kit.lists : kit.reads;
-  const own = route.method === 'GET' ? { ...kit, db: reads } : kit;
+  const readDb = route.isList === true ? context.lists : context.reads;
+  const routeContext = route.method === 'GET' ? { ...context, db: readDb } : context;
   server.route({
     method: route.method,
     url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
     handler: async (request, reply) => {
-      const taken = await readRequest(own.db, route, request, edge.holders.get(request));
-      if ('problem' in taken) return answerProblem(reply, taken.problem);
+      const result = await readRequest(routeContext.db, route, request, edge.holders.get(request));
+      if ('problem' in result) return sendProblem(reply, result.problem);
       if (route.method !== 'GET') {
-        if (route.confirmsTime !== true) await readWriteTime(own.db);
+        if (route.confirmsTime !== true) await readWriteTime(routeContext.db);
         await noteTime();
       }
-      const answer = await route.handle(own, taken.asked);
+      const answer = await route.handle(routeContext, result.routeRequest);
       return reply
         .code(route.status ?? 200)
         .type('application/json')
-        .send(visibleTo(taken.asked.holder, JSON.stringify(answer)));
+        .send(redactFor(result.routeRequest.holder, JSON.stringify(answer)));
     },
   });
 }

@@ -14,7 +14,7 @@ const nouns: Readonly<Record<string, string>> = {
 };
 
 /** For the `error` option of zod. @returns undefined: the message of the schema itself */
-export function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
+export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type': {
       const noun = nouns[issue.expected] ?? issue.expected;

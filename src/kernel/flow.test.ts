@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { flowOf } from './flow.ts';
+import { toNodeFlow } from './flow.ts';
 
 test.for<[string | null, string | undefined]>([
   [null, ''],
@@ -8,5 +8,5 @@ test.for<[string | null, string | undefined]>([
   ['xtls-rprx-vision-udp443', 'xtls-rprx-vision'],
   ['visoin', undefined],
 ])("a link's flow %s is the node's %s", ([link, flow]) => {
-  expect(flowOf(link)).toBe(flow);
+  expect(toNodeFlow(link)).toBe(flow);
 });

@@ -5,11 +5,11 @@ export type Flow = '' | 'xtls-rprx-vision';
 export const linkFlows = ['', 'xtls-rprx-vision', 'xtls-rprx-vision-udp443'] as const;
 
 /** The end of an error: `"x" is not a flow; …`. */
-export const isNoFlow =
+export const notAFlowText =
   'is no flow that a node knows; xtls-rprx-vision or xtls-rprx-vision-udp443 is, and none is left out';
 
 /** @returns the flow of a link as the node requires it; undefined if no node supports it */
-export function flowOf(link: string | null): Flow | undefined {
+export function toNodeFlow(link: string | null): Flow | undefined {
   if (link === null || link === '') return '';
   return (linkFlows as readonly string[]).includes(link) ? 'xtls-rprx-vision' : undefined;
 }

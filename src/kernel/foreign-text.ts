@@ -24,7 +24,7 @@ const endMax = 120;
 
 /** @returns printable text of at most 300 characters */
 export function foreignText(text: string): string {
-  return clean(cut(text));
+  return replaceUnprintable(cutMiddle(text));
 }
 
 /**
@@ -35,21 +35,24 @@ export function foreignName(name: string): string {
   const cleaned = foreignText(name);
   if (cleaned === name) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 12);
-  const room = foreignTextMax - hash.length - 2;
-  return `${cleaned.slice(0, room)}${replacement}${hash}`;
+  const baseMax = foreignTextMax - hash.length - 2;
+  return `${cleaned.slice(0, baseMax)}${replacement}${hash}`;
 }
 
 /** Control characters without a line end, and marks of writing direction. */
-const hidden = /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/gu;
+const terminalControls = /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Lines for a terminal, without the escape sequences of stored values. */
 export function terminalText(text: string): string {
-  return text.replace(hidden, replacement);
+  return text.replace(terminalControls, replacement);
 }
 
 /** The same for JSON, as escapes: a program reads the stored values. */
 export function terminalJson(json: string): string {
-  return json.replace(hidden, (hid) => `\\u${hid.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return json.replace(
+    terminalControls,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Whether a name can be sent back to its node as the node has it. */
@@ -58,12 +61,12 @@ export function isExactName(name: string): boolean {
 }
 
 /** Leaves out the middle. Runs first, so that the other steps see a short text. */
-function cut(text: string): string {
+function cutMiddle(text: string): string {
   if (text.length <= foreignTextMax) return text;
   const headMax = foreignTextMax - gap.length - endMax;
   return `${text.slice(0, headMax)}${gap}${text.slice(-endMax)}`;
 }
 
-function clean(text: string): string {
+function replaceUnprintable(text: string): string {
   return text.replace(unprintable, replacement);
 }

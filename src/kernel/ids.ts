@@ -14,16 +14,16 @@ declare const uuidBrand: unique symbol;
 export type CredentialId = string & { readonly [uuidBrand]: 'credential' };
 
 /** A random v4 UUID. VLESS ignores its bytes 6 and 7 (docs/xray-facts.md), so 106 bits count. */
-export function newCredentialId(): CredentialId {
+export function generateCredentialId(): CredentialId {
   return randomUUID() as CredentialId;
 }
 
 /** The unguessable part of a subscription URL: 128 bits, URL-safe. */
-export function newSubToken(): string {
+export function generateSubToken(): string {
   return randomBytes(16).toString('base64url');
 }
 
 /** An idempotency key for a call without one. It equals no other key. */
-export function newIdempotencyKey(): string {
+export function generateIdempotencyKey(): string {
   return `auto-${randomUUID()}`;
 }

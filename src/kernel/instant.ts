@@ -41,7 +41,7 @@ const isoWithOffset =
  * Reads ISO 8601 with an offset (`2026-11-24T09:00:00+03:00`, `…Z`); undefined for anything else,
  * also for a day that the calendar does not have. Digits below a millisecond are cut off.
  */
-export function readInstant(text: string): Instant | undefined {
+export function tryParseInstant(text: string): Instant | undefined {
   const match = isoWithOffset.exec(text);
   if (match === null) return undefined;
   const epochMs = Date.parse(text);
@@ -54,8 +54,8 @@ export function readInstant(text: string): Instant | undefined {
 
 /** Like `readInstant`, for a value of a person. @throws UsageFault that names `place`. */
 export function parseInstant(text: string, place: string): Instant {
-  const read = readInstant(text);
-  if (read !== undefined) return read;
+  const parsed = tryParseInstant(text);
+  if (parsed !== undefined) return parsed;
   throw new UsageFault(
     'bad_time',
     `${place}: "${text}" is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z`,
@@ -70,7 +70,7 @@ export function isoTime(at: Instant): string {
 const durationUnits = { ms: 1, s: secondMs, m: minuteMs, h: hourMs, d: dayMs } as const;
 
 /** `6h`, `15s`, `10m`, `7d`, `250ms` in whole milliseconds; undefined for anything else. */
-export function readDurationMs(text: string): number | undefined {
+export function tryParseDurationMs(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits]);

@@ -8,7 +8,7 @@ import {
   minorDigits,
   moneyText,
   parseMinor,
-  readMinor,
+  tryParseMinor,
 } from './money.ts';
 
 const amounts: readonly [text: string, currency: string, minor: bigint | string][] = [
@@ -61,7 +61,7 @@ const amounts: readonly [text: string, currency: string, minor: bigint | string]
 ];
 
 test.for(amounts)('"%s" %s is %s', ([text, currency, minor]) => {
-  expect(readMinor(text, currency)).toEqual(
+  expect(tryParseMinor(text, currency)).toEqual(
     typeof minor === 'bigint' ? { minor } : { wrong: minor },
   );
 });
@@ -97,7 +97,7 @@ test('what is written in major units is read as the same minor units', () => {
   const minor = fc.bigInt({ min: -(2n ** 63n - 1n), max: 2n ** 63n - 1n });
   fc.assert(
     fc.property(minor, fc.constantFrom('RUB', 'USD', 'JPY', 'KWD', 'XTR'), (amount, currency) => {
-      expect(readMinor(majorUnits(amount, currency), currency)).toEqual({ minor: amount });
+      expect(tryParseMinor(majorUnits(amount, currency), currency)).toEqual({ minor: amount });
     }),
   );
 });

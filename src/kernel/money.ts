@@ -9,27 +9,27 @@ export interface Money {
 /** Currencies outside ISO 4217. Telegram Stars have no minor unit. */
 const ownDigits: Readonly<Record<string, number>> = { XTR: 0 };
 
-const digitsOf = new Map<string, number>();
+const digitsByCurrency = new Map<string, number>();
 
 /** Digits after the point of a currency (2 for RUB, 0 for JPY), by ISO 4217 in ICU. */
 export function minorDigits(currency: string): number {
   const own = ownDigits[currency];
   if (own !== undefined) return own;
-  let digits = digitsOf.get(currency);
+  let digits = digitsByCurrency.get(currency);
   if (digits === undefined) {
     digits =
       new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions()
         .maximumFractionDigits ?? 2;
-    digitsOf.set(currency, digits);
+    digitsByCurrency.set(currency, digits);
   }
   return digits;
 }
 
-const known = new Set([...Intl.supportedValuesOf('currency'), ...Object.keys(ownDigits)]);
+const currencies = new Set([...Intl.supportedValuesOf('currency'), ...Object.keys(ownDigits)]);
 
 /** True for an ISO 4217 code that ICU has, and for XTR. */
 export function isCurrency(code: string): boolean {
-  return known.has(code);
+  return currencies.has(code);
 }
 
 /** The largest value of a bigint column. */
@@ -38,10 +38,10 @@ export const minorMax = 2n ** 63n - 1n;
 /** More digits than bigint has. The work for a longer number is bounded. */
 const digitsMax = 30;
 
-export type MoneyReading = { minor: bigint } | { wrong: string };
+export type ParsedMinor = { minor: bigint } | { wrong: string };
 
 /** Reads major units (`149`, `149.50`, `-3.2`) into minor units, or returns the fault. */
-export function readMinor(text: string, currency: string): MoneyReading {
+export function tryParseMinor(text: string, currency: string): ParsedMinor {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
   if (match === null) return { wrong: 'not an amount; 149 or 149.50 is' };
   const digits = minorDigits(currency);
@@ -57,10 +57,10 @@ export function readMinor(text: string, currency: string): MoneyReading {
 
 /** Like `readMinor`, for a value of a person. @throws UsageFault that names `place`. */
 export function parseMinor(text: string, currency: string, place: string): bigint {
-  const read = readMinor(text, currency);
-  if ('minor' in read) return read.minor;
+  const parsed = tryParseMinor(text, currency);
+  if ('minor' in parsed) return parsed.minor;
   const shown = text.length > digitsMax ? `${text.slice(0, digitsMax)}…` : text;
-  throw new UsageFault('bad_amount', `${place}: "${shown}" is ${read.wrong}`);
+  throw new UsageFault('bad_amount', `${place}: "${shown}" is ${parsed.wrong}`);
 }
 
 /** Major units as a plain decimal: 14950n RUB is `149.50`. Every digit of the currency is shown. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { seedInUse } from '../../test/seed.ts';
+import { readSeed } from '../../test/seed.ts';
 import { maskSecrets } from './secrets.ts';
 
 const bot = '123456789:AAF-geheim_geheim_geheim_geheim_12';
@@ -54,7 +54,7 @@ test.for([
 });
 
 test('a password in a URL never stays, whatever characters it has', () => {
-  const seed = seedInUse();
+  const seed = readSeed();
   fc.assert(
     fc.property(fc.stringMatching(/^[!#-&(-;=?-_a-z{-~]{1,20}$/), (noise) => {
       const masked = maskSecrets(`cannot open postgres://u:Geheim1${noise}@db:5432/x now`);
@@ -65,7 +65,7 @@ test('a password in a URL never stays, whatever characters it has', () => {
 });
 
 test('a line of JSON stays JSON, whatever is masked in it', () => {
-  const seed = seedInUse();
+  const seed = readSeed();
   const secret = fc.constantFrom(
     'postgres://u:ge"heim@db',
     'postgres://u:ge heim',

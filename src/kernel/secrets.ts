@@ -6,7 +6,7 @@ const keys = 'passw(?:or)?d|passphrase|secret|token|api_?key';
 /** Words after the place of a setting in a sentence of this program. */
 const verbs = '(?:is|are|must|has|does|cannot|expected|needs|there) ';
 /** A name of a secret before a value in quotes. */
-const named = (value: string): RegExp =>
+const toValuePattern = (value: string): RegExp =>
   new RegExp(String.raw`(${keys})(\\?["']?\s{0,4}[:=]\s{0,4})${value}`, 'gi');
 
 const secrets: readonly (readonly [RegExp, string])[] = [
@@ -21,9 +21,9 @@ const secrets: readonly (readonly [RegExp, string])[] = [
   ],
   // A value that is named as a secret: `?password=…`, `PGPASSWORD=…`, `"password":"…"`.
   [/(PASSWORD=)(?!\*\*\*|["'])(?:(?! \w+=|\\?"|\\n)[^\n&;,])+/g, '$1***'],
-  [named(String.raw`"(?!\*\*\*"|[,}\]])(?:[^"\\\n]|\\[^\n])*"`), '$1$2"***"'],
-  [named(String.raw`\\"(?!\*\*\*)[^"\\\n]*\\"`), '$1$2\\"***\\"'],
-  [named(String.raw`'(?!\*\*\*')(?:[^'"\\\n]|\\[^\n])*'`), "$1$2'***'"],
+  [toValuePattern(String.raw`"(?!\*\*\*"|[,}\]])(?:[^"\\\n]|\\[^\n])*"`), '$1$2"***"'],
+  [toValuePattern(String.raw`\\"(?!\*\*\*)[^"\\\n]*\\"`), '$1$2\\"***\\"'],
+  [toValuePattern(String.raw`'(?!\*\*\*')(?:[^'"\\\n]|\\[^\n])*'`), "$1$2'***'"],
   [new RegExp(String.raw`(${keys})=(?!\*\*\*)[^&\s"',;\\]+`, 'gi'), '$1=***'],
   // YAML: a whole line, or a word of a sentence. `email.password: is missing` is a sentence of ours.
   [new RegExp(String.raw`^([ \t-]*(?:${keys}): )(?!${verbs}|\*\*\*)[^"'\n]+$`, 'gim'), '$1***'],
@@ -34,10 +34,10 @@ const secrets: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Characters without a space or a quote, which may contain a URL. */
-const run = /[^\s"'<>`]+/g;
+const wordPattern = /[^\s"'<>`]+/g;
 
 export function maskSecrets(text: string): string {
-  const masked = text.includes('://') ? text.replace(run, maskPassword) : text;
+  const masked = text.includes('://') ? text.replace(wordPattern, maskPassword) : text;
   return secrets.reduce((inner, [secret, mask]) => inner.replace(secret, mask), masked);
 }
 

@@ -1,5 +1,5 @@
 /** Milliseconds since its creation, by the monotonic clock of this process. */
 export function stopwatch(): () => number {
-  const begunMs = performance.now();
-  return () => performance.now() - begunMs;
+  const startedMs = performance.now();
+  return () => performance.now() - startedMs;
 }

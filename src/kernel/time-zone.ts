@@ -8,15 +8,15 @@ const formatters = new Map<string, Intl.DateTimeFormat | undefined>();
 /** ICU has about 600 names. Wrong names in the database must not fill the memory. */
 const formattersMax = 2_000;
 
-function formatterOf(timeZone: string): Intl.DateTimeFormat | undefined {
+function getFormatter(timeZone: string): Intl.DateTimeFormat | undefined {
   if (formatters.has(timeZone)) return formatters.get(timeZone);
   if (formatters.size >= formattersMax) formatters.clear();
-  const made = makeFormatter(timeZone);
-  formatters.set(timeZone, made);
-  return made;
+  const formatter = createFormatter(timeZone);
+  formatters.set(timeZone, formatter);
+  return formatter;
 }
 
-function makeFormatter(timeZone: string): Intl.DateTimeFormat | undefined {
+function createFormatter(timeZone: string): Intl.DateTimeFormat | undefined {
   const digits = '2-digit';
   try {
     return new Intl.DateTimeFormat('en-US', {
@@ -37,7 +37,7 @@ function makeFormatter(timeZone: string): Intl.DateTimeFormat | undefined {
 
 /** True if this machine has the IANA zone. */
 export function isTimeZone(name: string): boolean {
-  return formatterOf(name) !== undefined;
+  return getFormatter(name) !== undefined;
 }
 
 /**
@@ -45,19 +45,19 @@ export function isTimeZone(name: string): boolean {
  * was checked on input, and another machine may have fewer zones.
  */
 export function offsetMs(timeZone: string, at: Instant): number {
-  const formatter = formatterOf(timeZone);
+  const formatter = getFormatter(timeZone);
   if (formatter === undefined) return 0;
-  const read: Record<string, number> = {};
-  for (const { type, value } of formatter.formatToParts(at)) read[type] = Number(value);
-  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = read;
-  const wall = Date.UTC(year, month - 1, day, hour, minute, second);
-  return wall - Math.floor(at / secondMs) * secondMs;
+  const parts: Record<string, number> = {};
+  for (const { type, value } of formatter.formatToParts(at)) parts[type] = Number(value);
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts;
+  const localMs = Date.UTC(year, month - 1, day, hour, minute, second);
+  return localMs - Math.floor(at / secondMs) * secondMs;
 }
 
 /** The time since local midnight in a zone, in ms. */
 export function sinceMidnightMs(timeZone: string, at: Instant): number {
-  const wall = at + offsetMs(timeZone, at);
-  return modulo(wall, dayMs);
+  const localMs = at + offsetMs(timeZone, at);
+  return modulo(localMs, dayMs);
 }
 
 /** The next time, from `at` on, that is this many ms after local midnight in a zone. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { queueClock } from '../db/queue-clock.ts';
-import { Bell } from '../workers/bell.ts';
+import { createQueueClock } from '../db/queue-clock.ts';
+import { WakeableSleep } from '../workers/bell.ts';
 import { dayMs, instant } from './instant.ts';
 import { pause, startInterval, startTimer, timeoutSignal, timerMaxMs, timerMs } from './timer.ts';
 
@@ -23,12 +23,12 @@ test('W3: no wait of 30 days, and none that is not a number, makes Node.js warn'
   const note = ({ name }: Error) => void warnings.push(name);
   process.on('warning', note);
   const ended = AbortSignal.abort();
-  const clock = queueClock(instant(0));
+  const clock = createQueueClock(instant(0));
   for (const ms of [30 * dayMs, Number.NaN, -1]) {
     for (const timer of [startTimer, startInterval, clock.setTimeout, clock.setInterval])
       clearTimeout(timer(() => undefined, ms));
     timeoutSignal(ms);
-    await Promise.all([pause(ms, ended), new Bell().wait(ms, ended)]);
+    await Promise.all([pause(ms, ended), new WakeableSleep().sleep(ms, ended)]);
   }
   // Node.js emits a warning in a later turn.
   await new Promise((resolve) => setImmediate(resolve));

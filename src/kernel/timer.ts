@@ -10,11 +10,11 @@ export const timerMaxMs = 2 ** 31 - 1;
 export const timerMs = (ms: number): number =>
   Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), timerMaxMs);
 
-export const startTimer = (call: () => void, ms: number): NodeJS.Timeout =>
-  setTimeout(call, timerMs(ms));
+export const startTimer = (callback: () => void, ms: number): NodeJS.Timeout =>
+  setTimeout(callback, timerMs(ms));
 
-export const startInterval = (call: () => void, ms: number): NodeJS.Timeout =>
-  setInterval(call, timerMs(ms));
+export const startInterval = (callback: () => void, ms: number): NodeJS.Timeout =>
+  setInterval(callback, timerMs(ms));
 
 /** Aborts after this time. */
 export const timeoutSignal = (ms: number): AbortSignal =>

@@ -3,7 +3,7 @@ import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { AdminKind, ParamsOf } from './kinds.ts';
-import { type NewNotice, owe } from './outbox.ts';
+import { enqueueNotifications, type NewNotice } from './outbox.ts';
 
 // Alarms are notices to the admins. A time of trouble is named by its kind, what it is about, and
 // since when it is known: each alarm names the one that it tells of, and so does the `alarm_over`
@@ -19,7 +19,7 @@ export type Alarm = {
 }[AlarmKind];
 
 /** What was told last of an open one, for each reason. */
-interface Told {
+interface LastRaised {
   /** Of a quarantine or a node. */
   readonly reason: string | null;
   /** How many it was about, where that may grow. */
@@ -34,28 +34,28 @@ export interface OpenAlarm {
   /** Whose it is; null where that is no worker's. */
   readonly worker: string | null;
   readonly since: Instant;
-  readonly told: readonly Told[];
+  readonly lastRaised: readonly LastRaised[];
 }
 
 /** One counts as open for a month after it was told last. */
-const openForMs = 30 * dayMs;
+const openMaxMs = 30 * dayMs;
 
 /** What the alarm of this row is about. */
-const alarmSubject = (row: string) =>
+const toAlarmSubjectSql = (row: string) =>
   `coalesce(${['subject', 'worker', 'node', 'replica', 'channel'].map((name) => `${row}.params->>'${name}'`).join(', ')})`;
 
 /** The time of trouble that the alarm of this row tells of is over. */
-export const isOver = (row: string) =>
+export const isAlarmCleared = (row: string) =>
   sql.raw(`EXISTS (SELECT FROM perennial.notification o
     WHERE o.customer_id IS NULL AND o.kind = 'alarm_over' AND o.params->>'alarm' = ${row}.kind
-      AND o.params->>'subject' = ${alarmSubject(row)}
+      AND o.params->>'subject' = ${toAlarmSubjectSql(row)}
       AND o.params->>'since' = ${row}.params->>'since')`);
 
 /** That which this row calls over was told, to whom it would be said now. */
-export const wasTold = (row: string) =>
+export const wasAlarmSent = (row: string) =>
   sql.raw(`EXISTS (SELECT FROM perennial.notification a
     WHERE a.customer_id IS NULL AND a.kind = ${row}.params->>'alarm'
-      AND ${alarmSubject('a')} = ${row}.params->>'subject'
+      AND ${toAlarmSubjectSql('a')} = ${row}.params->>'subject'
       AND a.params->>'since' = ${row}.params->>'since'
       AND (${row}.recipient IS NULL OR a.recipient = ${row}.recipient)
       AND a.state IN ('sending', 'sent', 'uncertain'))`);
@@ -65,61 +65,68 @@ export const wasTold = (row: string) =>
  * is told, and nothing is called off that was just found. Whoever writes something else in the same
  * transaction has done so before: nobody waits for anything but COMMIT while holding it.
  */
-export async function takeAlarms(tx: Tx): Promise<void> {
+export async function lockAlarms(tx: Tx): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtext('perennial.alarms'))`.execute(tx);
 }
 
 /** The alarms that are open: one a kind and subject. */
 export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]> {
-  const { rows } = await sql<Omit<OpenAlarm, 'told'> & Told>`
+  const { rows } = await sql<Omit<OpenAlarm, 'lastRaised'> & LastRaised>`
     SELECT DISTINCT ON (kind, subject, reason) kind, subject, reason, worker, since, size, at
     FROM (
-      SELECT n.id, n.kind, ${sql.raw(alarmSubject('n'))} AS subject, n.params->>'reason' AS reason,
+      SELECT n.id, n.kind, ${sql.raw(toAlarmSubjectSql('n'))} AS subject, n.params->>'reason' AS reason,
         n.params->>'worker' AS worker, (n.params->>'since')::timestamptz AS since,
         coalesce(n.params->>'held', n.params->>'items')::float8 AS size, n.created_at AS at
       FROM perennial.notification n
       WHERE n.customer_id IS NULL AND n.kind <> 'alarm_over' AND n.params ? 'since'
-        AND n.created_at > ${isoTime(later(now, -openForMs))} AND NOT ${isOver('n')}) told
+        AND n.created_at > ${isoTime(later(now, -openMaxMs))} AND NOT ${isAlarmCleared('n')}) told
     ORDER BY kind, subject, reason, at DESC, id DESC`.execute(tx);
   const open = new Map<string, OpenAlarm>();
-  for (const { kind, subject, worker, since, ...told } of rows) {
+  for (const { kind, subject, worker, since, ...lastRaised } of rows) {
     const name = `${kind} ${subject}`;
-    const before = open.get(name)?.told ?? [];
-    open.set(name, { kind, subject, worker, since, told: [...before, told] });
+    const earlier = open.get(name)?.lastRaised ?? [];
+    open.set(name, { kind, subject, worker, since, lastRaised: [...earlier, lastRaised] });
   }
   return [...open.values()];
 }
 
 /** A guard holds for hours at most; a day is too long to have missed it. */
-const toldAgainMs = (kind: AlarmKind): number =>
+const computeRepeatMs = (kind: AlarmKind): number =>
   kind === 'alarm_guard' || kind === 'alarm_money_guard' ? hourMs : dayMs;
 
 /** 1, 10, 100, …: one that grows tenfold is told again. */
-const magnitude = (count: number): number => 10 ** (String(count).length - 1);
+const toMagnitude = (count: number): number => 10 ** (String(count).length - 1);
 
-const isTold = (open: OpenAlarm, alarm: Alarm, now: Instant): boolean =>
-  open.told.some(
+const wasRaisedRecently = (open: OpenAlarm, alarm: Alarm, now: Instant): boolean =>
+  open.lastRaised.some(
     ({ reason, size, at }) =>
-      reason === reasonOf(alarm) &&
-      magnitude(size ?? 0) >= magnitude(sizeOf(alarm) ?? 0) &&
-      at > later(now, -toldAgainMs(alarm.kind)),
+      reason === toAlarmReason(alarm) &&
+      toMagnitude(size ?? 0) >= toMagnitude(toAlarmSize(alarm) ?? 0) &&
+      at > later(now, -computeRepeatMs(alarm.kind)),
   );
 
 /** Owes what is not told yet. The alarms are the caller's, see `takeAlarms`. */
-export async function raise(
+export async function enqueueAlarms(
   tx: Tx,
   alarms: readonly Alarm[],
   open: readonly OpenAlarm[],
   now: Instant,
 ): Promise<bigint> {
-  const untold: NewNotice[] = [];
+  const newNotices: NewNotice[] = [];
   for (const alarm of alarms) {
-    const subject = subjectOf(alarm);
-    const known = open.find((one) => one.kind === alarm.kind && one.subject === subject);
-    if (known !== undefined && isTold(known, alarm, now)) continue;
-    const since = isoTime(known?.since ?? (await beginning(tx, alarm, now)));
-    const name = [alarm.kind, subject, since, reasonOf(alarm), sizeOf(alarm), isoTime(now)];
-    untold.push({
+    const subject = toAlarmSubject(alarm);
+    const openAlarm = open.find((one) => one.kind === alarm.kind && one.subject === subject);
+    if (openAlarm !== undefined && wasRaisedRecently(openAlarm, alarm, now)) continue;
+    const since = isoTime(openAlarm?.since ?? (await readAlarmStart(tx, alarm, now)));
+    const name = [
+      alarm.kind,
+      subject,
+      since,
+      toAlarmReason(alarm),
+      toAlarmSize(alarm),
+      isoTime(now),
+    ];
+    newNotices.push({
       customerId: null,
       subscriptionId: null,
       kind: alarm.kind,
@@ -127,34 +134,38 @@ export async function raise(
       params: { ...alarm.params, since },
     } as NewNotice);
   }
-  return owe(tx, untold, now);
+  return enqueueNotifications(tx, newNotices, now);
 }
 
 /**
  * Tells of what a transaction found, as the last thing that it waits for. By the time that it is
  * then, so that what was told or called off meanwhile goes out before.
  */
-export async function sound(tx: Tx, alarms: readonly Alarm[]): Promise<void> {
+export async function raiseAlarms(tx: Tx, alarms: readonly Alarm[]): Promise<void> {
   if (alarms.length === 0) return;
-  await takeAlarms(tx);
+  await lockAlarms(tx);
   const now = await readClock(tx);
-  await raise(tx, alarms, await readOpenAlarms(tx, now), now);
+  await enqueueAlarms(tx, alarms, await readOpenAlarms(tx, now), now);
 }
 
 /** Now; later than the last time, also where the clock stands still or was set back. */
-async function beginning(tx: Tx, alarm: Alarm, now: Instant): Promise<Instant> {
+async function readAlarmStart(tx: Tx, alarm: Alarm, now: Instant): Promise<Instant> {
   const { rows } = await sql<{ last: Instant | null }>`
     SELECT max((n.params->>'since')::timestamptz) AS last FROM perennial.notification n
     WHERE n.customer_id IS NULL AND n.kind = ${alarm.kind}
-      AND ${sql.raw(alarmSubject('n'))} = ${subjectOf(alarm)}
+      AND ${sql.raw(toAlarmSubjectSql('n'))} = ${toAlarmSubject(alarm)}
       AND n.created_at >= ${isoTime(later(now, -dayMs))}`.execute(tx);
   const last = rows[0]?.last ?? null;
   return last === null || last < now ? now : later(last, 1);
 }
 
 /** Says that these are over. */
-export async function callOff(tx: Tx, over: readonly OpenAlarm[], now: Instant): Promise<bigint> {
-  const notices = over.map(
+export async function clearAlarms(
+  tx: Tx,
+  cleared: readonly OpenAlarm[],
+  now: Instant,
+): Promise<bigint> {
+  const notices = cleared.map(
     ({ kind, subject, since }): NewNotice => ({
       customerId: null,
       subscriptionId: null,
@@ -163,21 +174,21 @@ export async function callOff(tx: Tx, over: readonly OpenAlarm[], now: Instant):
       params: { alarm: kind, subject, since: isoTime(since) },
     }),
   );
-  return owe(tx, notices, now);
+  return enqueueNotifications(tx, notices, now);
 }
 
-const valuesOf = ({ params }: Alarm): Readonly<Record<string, unknown>> => ({ ...params });
+const toParams = ({ params }: Alarm): Readonly<Record<string, unknown>> => ({ ...params });
 
 /** As `alarmSubject` has it. */
-export function subjectOf(alarm: Alarm): string {
-  const { subject, worker, node, replica, channel } = valuesOf(alarm);
+export function toAlarmSubject(alarm: Alarm): string {
+  const { subject, worker, node, replica, channel } = toParams(alarm);
   return String(subject ?? worker ?? node ?? replica ?? channel);
 }
 
-const reasonOf = (alarm: Alarm): string | null =>
+const toAlarmReason = (alarm: Alarm): string | null =>
   alarm.kind === 'alarm_quarantine' || alarm.kind === 'alarm_node' ? alarm.params.reason : null;
 
-function sizeOf(alarm: Alarm): number | null {
-  const { held, items } = valuesOf(alarm);
+function toAlarmSize(alarm: Alarm): number | null {
+  const { held, items } = toParams(alarm);
   return (held ?? items ?? null) as number | null;
 }

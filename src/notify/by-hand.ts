@@ -6,15 +6,15 @@ import { wakeWorker } from '../db/wake.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type Actor, ofCustomer, record } from '../subscription/timeline.ts';
+import { type Actor, recordEvents, toCustomerSubject } from '../subscription/timeline.ts';
 import { noticeKinds } from './kinds.ts';
-import { owedOn, standIn, toAdmins } from './outbox.ts';
+import { adminChannel, defaultChannel, fallbackChannel } from './outbox.ts';
 
 // What a person does with notices: looks at them, has one sent again, takes one back. By the same
 // locks as a courier, the customer's row and then the notice's, so of the two the second sees what
 // the first did. One that is being sent belongs to its courier.
 
-export interface Listed {
+export interface ListedNotification {
   readonly id: bigint;
   /** Null for an alarm. */
   readonly telegramId: bigint | null;
@@ -27,7 +27,7 @@ export interface Listed {
   readonly sentAt: Instant | null;
 }
 
-export interface Wanted {
+export interface NotificationFilter {
   readonly telegramId?: bigint;
   readonly state?: NoticeState;
   readonly kind?: string;
@@ -36,25 +36,25 @@ export interface Wanted {
   readonly max: number;
 }
 
-export interface Page {
-  readonly notices: readonly Listed[];
+export interface NotificationPage {
+  readonly notices: readonly ListedNotification[];
   /** Where the next page begins; undefined: there is none. */
   readonly next: bigint | undefined;
 }
 
 /** The newest first, a page at a time. @throws Fault `no_customer` */
-export async function listNotices(db: Db, wanted: Wanted): Promise<Page> {
-  const { telegramId, state, kind, before, max } = wanted;
-  const customer = telegramId === undefined ? undefined : await customerOf(db, telegramId);
+export async function listNotices(db: Db, filter: NotificationFilter): Promise<NotificationPage> {
+  const { telegramId, state, kind, before, max } = filter;
+  const customer = telegramId === undefined ? undefined : await readCustomerId(db, telegramId);
   const older = before === undefined ? sql`true` : sql`n.id < ${before}`;
   const ids =
     customer !== undefined
-      ? idsOfCustomer(customer, wanted, older)
+      ? selectIdsOfCustomer(customer, filter, older)
       : state === undefined && kind === undefined
         ? sql`SELECT n.id FROM perennial.notification n WHERE ${older}
             ORDER BY n.id DESC LIMIT ${max + 1}`
-        : idsByKindAndState(wanted, older);
-  const { rows } = await sql<Listed>`
+        : selectIdsByKindAndState(filter, older);
+  const { rows } = await sql<ListedNotification>`
     SELECT n.id, c.telegram_id AS "telegramId", n.kind, n.state, n.reason, n.params,
       n.created_at AS "createdAt", n.next_attempt_at AS "nextAttemptAt", n.sent_at AS "sentAt"
     FROM (${ids}) page JOIN perennial.notification n ON n.id = page.id
@@ -65,9 +65,9 @@ export async function listNotices(db: Db, wanted: Wanted): Promise<Page> {
 }
 
 /** The order names the customer, so only the index of the customer serves it. */
-function idsOfCustomer(
+function selectIdsOfCustomer(
   customer: CustomerId,
-  { state, kind, max }: Wanted,
+  { state, kind, max }: NotificationFilter,
   older: RawBuilder<unknown>,
 ) {
   return sql`
@@ -91,7 +91,10 @@ const allStates = Object.keys({
  * The newest of each kind and state, by `notification_list`: a rare kind costs as much as a common
  * one, at any size of the table.
  */
-function idsByKindAndState({ state, kind, max }: Wanted, older: RawBuilder<unknown>) {
+function selectIdsByKindAndState(
+  { state, kind, max }: NotificationFilter,
+  older: RawBuilder<unknown>,
+) {
   return sql`
     SELECT newest.id
     FROM unnest(${kind === undefined ? noticeKinds : [kind]}::text[]) AS k (kind)
@@ -102,7 +105,7 @@ function idsByKindAndState({ state, kind, max }: Wanted, older: RawBuilder<unkno
       ORDER BY n.kind DESC, n.state DESC, n.id DESC LIMIT ${max + 1}) newest`;
 }
 
-async function customerOf(db: Db, telegramId: bigint): Promise<CustomerId> {
+async function readCustomerId(db: Db, telegramId: bigint): Promise<CustomerId> {
   const row = await db
     .selectFrom('perennial.customer')
     .select('id')
@@ -112,7 +115,7 @@ async function customerOf(db: Db, telegramId: bigint): Promise<CustomerId> {
   return row.id;
 }
 
-export interface Handled {
+export interface ActionResult {
   readonly id: bigint;
   readonly kind: string;
   readonly state: NoticeState;
@@ -125,11 +128,11 @@ export interface Handled {
  * whoever asks. What went to the log goes by the channel that it was owed on, which the log may stand in
  * for still; an alarm, to the admins that there are by now. @throws Fault `no_notice`, `being_sent`
  */
-export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
-  return handle(db, id, actor, 'notice_resent', async (tx, { state }, now) => {
+export function resendNotification(db: Db, id: bigint, actor: Actor): Promise<ActionResult> {
+  return applyAction(db, id, actor, 'notice_resent', async (tx, { state }, now) => {
     switch (state) {
       case 'sending':
-        throw beingSent(id);
+        throw createBeingSentFault(id);
       case 'pending':
       case 'uncertain':
       case 'sent':
@@ -138,9 +141,9 @@ export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
         await sql`
           UPDATE perennial.notification
           SET state = 'pending', reason = NULL, next_attempt_at = ${isoTime(now)},
-            channel = CASE WHEN channel <> ${standIn} THEN channel
-              WHEN customer_id IS NULL THEN ${toAdmins} ELSE ${owedOn} END,
-            recipient = CASE WHEN customer_id IS NULL AND channel = ${standIn} THEN NULL
+            channel = CASE WHEN channel <> ${fallbackChannel} THEN channel
+              WHEN customer_id IS NULL THEN ${adminChannel} ELSE ${defaultChannel} END,
+            recipient = CASE WHEN customer_id IS NULL AND channel = ${fallbackChannel} THEN NULL
               ELSE recipient END
           WHERE id = ${id}`.execute(tx);
         await wakeWorker(tx, 'deliver-notifications');
@@ -153,51 +156,61 @@ export function resend(db: Db, id: bigint, actor: Actor): Promise<Handled> {
  * It won't be sent, or not again: one that may be in the chat already is said to be one.
  * @throws Fault `no_notice`, `being_sent`, `is_over`
  */
-export function cancel(db: Db, id: bigint, actor: Actor): Promise<Handled> {
-  return handle(db, id, actor, 'notice_cancelled', async (tx, { state, sentAt, lostAnswers }) => {
-    const mayBeThere = state === 'uncertain' || lostAnswers > 0;
-    const reason = mayBeThere ? 'cancelled, may have arrived' : 'cancelled';
-    switch (state) {
-      case 'sending':
-        throw beingSent(id);
-      case 'sent':
-        throw refused('is_over', `notice ${id} was sent ${isoTime(sentAt as Instant)}`);
-      case 'suppressed':
-      case 'failed':
-        throw refused('is_over', `notice ${id} is ${state}: nobody sends it any more`);
-      case 'pending':
-      case 'uncertain':
-        await sql`
+export function cancelNotification(db: Db, id: bigint, actor: Actor): Promise<ActionResult> {
+  return applyAction(
+    db,
+    id,
+    actor,
+    'notice_cancelled',
+    async (tx, { state, sentAt, lostAnswers }) => {
+      const mayHaveArrived = state === 'uncertain' || lostAnswers > 0;
+      const reason = mayHaveArrived ? 'cancelled, may have arrived' : 'cancelled';
+      switch (state) {
+        case 'sending':
+          throw createBeingSentFault(id);
+        case 'sent':
+          throw refused('is_over', `notice ${id} was sent ${isoTime(sentAt as Instant)}`);
+        case 'suppressed':
+        case 'failed':
+          throw refused('is_over', `notice ${id} is ${state}: nobody sends it any more`);
+        case 'pending':
+        case 'uncertain':
+          await sql`
           UPDATE perennial.notification SET state = 'suppressed', reason = ${reason}
           WHERE id = ${id}`.execute(tx);
-        return { state: 'suppressed', reason };
-    }
-  });
+          return { state: 'suppressed', reason };
+      }
+    },
+  );
 }
 
-const beingSent = (id: bigint) =>
+const createBeingSentFault = (id: bigint) =>
   refused('being_sent', `notice ${id} is being sent at this moment; ask again in a minute`);
 
-interface Locked {
+interface LockedNotification {
   readonly kind: string;
   readonly state: NoticeState;
   readonly sentAt: Instant | null;
   readonly lostAnswers: number;
 }
 
-function handle(
+function applyAction(
   db: Db,
   id: bigint,
   actor: Actor,
   action: string,
-  work: (tx: Tx, locked: Locked, now: Instant) => Promise<Pick<Handled, 'state' | 'reason'>>,
-): Promise<Handled> {
+  work: (
+    tx: Tx,
+    locked: LockedNotification,
+    now: Instant,
+  ) => Promise<Pick<ActionResult, 'state' | 'reason'>>,
+): Promise<ActionResult> {
   return inTransaction(db, async (tx) => {
-    const customerId = await lockReader(tx, id);
-    const { rows } = await sql<Locked>`
+    const customerId = await lockRecipient(tx, id);
+    const { rows } = await sql<LockedNotification>`
       SELECT kind, state, sent_at AS "sentAt", lost_answers AS "lostAnswers"
       FROM perennial.notification WHERE id = ${id} FOR NO KEY UPDATE`.execute(tx);
-    const locked = rows[0] as Locked;
+    const locked = rows[0] as LockedNotification;
     const now = await readWriteTime(tx);
     const { state, reason } = await work(tx, locked, now);
     // Where it failed by itself before, it is tried at once, or never again.
@@ -206,23 +219,23 @@ function handle(
       WHERE worker = 'deliver-notifications' AND item = ${`notice:${id}`}`.execute(tx);
     const { kind } = locked;
     const detail = { notice_id: id, kind };
-    const subject = customerId === null ? `notice:${id}` : ofCustomer(customerId);
-    await record(tx, [{ customerId, subject, action, detail }], actor, now);
+    const subject = customerId === null ? `notice:${id}` : toCustomerSubject(customerId);
+    await recordEvents(tx, [{ customerId, subject, action, detail }], actor, now);
     return { id, kind, state, reason };
   });
 }
 
 /** Locks the customer whom it is for. A notice is never given to another one. */
-async function lockReader(tx: Tx, id: bigint): Promise<CustomerId | null> {
-  const found = await tx
+async function lockRecipient(tx: Tx, id: bigint): Promise<CustomerId | null> {
+  const notification = await tx
     .selectFrom('perennial.notification')
     .select('customer_id')
     .where('id', '=', id)
     .executeTakeFirst();
-  if (found === undefined) {
+  if (notification === undefined) {
     throw refused('no_notice', `there is no notice ${id}`, '"perennial notice list" has them');
   }
-  const { customer_id } = found;
+  const { customer_id } = notification;
   if (customer_id !== null) {
     await sql`
       SELECT FROM perennial.customer WHERE id = ${customer_id} FOR NO KEY UPDATE`.execute(tx);

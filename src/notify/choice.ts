@@ -1,5 +1,5 @@
 /** A plan and length on sale, at the customer's price. As it is stored with a notification. */
-export interface Choice {
+export interface PlanChoice {
   readonly plan: string;
   readonly title: Readonly<Record<string, string>>;
   readonly period_days: number;
@@ -8,5 +8,5 @@ export interface Choice {
 }
 
 /** As a param of a notification; null: nothing is on sale. */
-export const choicesText = (choices: readonly Choice[] | undefined): string | null =>
+export const formatChoices = (choices: readonly PlanChoice[] | undefined): string | null =>
   choices === undefined || choices.length === 0 ? null : JSON.stringify(choices);

@@ -5,21 +5,21 @@ import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readChoices } from '../subscription/choices.ts';
-import type { Outlook } from '../subscription/outlook.ts';
-import type { OutlookCache } from '../subscription/outlook-cache.ts';
-import { readOutlooks } from '../subscription/outlook-facts.ts';
+import type { Forecast } from '../subscription/outlook.ts';
+import type { ForecastCache } from '../subscription/outlook-cache.ts';
+import { readForecasts } from '../subscription/outlook-facts.ts';
 import { readSettings, type Settings } from '../subscription/settings.ts';
-import { isOver, wasTold } from './alarms.ts';
-import type { Choice } from './choice.ts';
-import { metNobody } from './kinds.ts';
-import type { NoticeFacts, Words } from './notice-facts.ts';
+import { isAlarmCleared, wasAlarmSent } from './alarms.ts';
+import type { PlanChoice } from './choice.ts';
+import { unreachablePrefix } from './kinds.ts';
+import type { EndNotifications, NoticeFacts } from './notice-facts.ts';
 
 // What `judge` is asked with. In statements of their own after the customers were locked, as every
 // facts of a decision (rule 2): so nothing that committed before is missed, and nothing
 // changes until the transaction that marks the notice `sending` has committed.
 
 /** The facts of one notice, and for whom its text is made. */
-export interface NoticeRead {
+export interface NotificationContext {
   readonly facts: NoticeFacts;
   /** Null for an alarm. */
   readonly reader: {
@@ -49,15 +49,15 @@ interface Row {
   readonly expiresAt: Instant;
   readonly plan: string;
   readonly periodDays: number;
-  readonly laterWord: boolean;
-  readonly toldAt: Instant | null;
-  readonly lowBalance: Words['lowBalance'];
-  readonly moot: boolean;
+  readonly hasLaterReminder: boolean;
+  readonly lastSentAt: Instant | null;
+  readonly lowBalance: EndNotifications['lowBalance'];
+  readonly resolved: boolean;
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
 
 /** They report what happened. The forecast reads all subscriptions of the customer. */
-const withoutForecast: ReadonlySet<string> = new Set([
+const kindsWithoutForecast: ReadonlySet<string> = new Set([
   'receipt',
   'refund',
   'grant',
@@ -69,69 +69,71 @@ const withoutForecast: ReadonlySet<string> = new Set([
 ]);
 
 /** Of these notices, by id, as things stand. The customers' rows are the caller's to lock first. */
-export async function readFacts(
+export async function readRelevanceFacts(
   tx: Tx,
   ids: readonly bigint[],
   now: Instant,
-  cache?: OutlookCache,
-): Promise<Map<bigint, NoticeRead>> {
+  cache?: ForecastCache,
+): Promise<Map<bigint, NotificationContext>> {
   const rows = await readRows(tx, ids, now);
   const settings = await readSettings(tx);
-  const outlooks = await outlooksFor(tx, rows, now, settings, cache);
-  const choosing = rows.flatMap((row) =>
+  const forecasts = await readNeededForecasts(tx, rows, now, settings, cache);
+  const choosers = rows.flatMap((row) =>
     row.noticeKind === 'price_withdrawn' && row.customerId !== null ? [row.customerId] : [],
   );
-  const choices = await readChoices(tx, choosing, now, settings.vipPercent);
-  return new Map(rows.map((row) => [row.id, readOf(row, outlooks, choices, now, settings)]));
+  const choices = await readChoices(tx, choosers, now, settings.vipPercent);
+  return new Map(
+    rows.map((row) => [row.id, toNotificationContext(row, forecasts, choices, now, settings)]),
+  );
 }
 
-type Outlooks = ReadonlyMap<SubscriptionId, Outlook>;
+type Forecasts = ReadonlyMap<SubscriptionId, Forecast>;
 
 /** Only a subscription that auto-renewal pays for depends on the others of its customer. */
-async function outlooksFor(
+async function readNeededForecasts(
   tx: Tx,
   rows: readonly Row[],
   now: Instant,
   settings: Settings,
-  cache: OutlookCache | undefined,
-): Promise<Outlooks> {
-  const outlooks = new Map<SubscriptionId, Outlook>();
-  const payers: { readonly customer: CustomerId; readonly subscription: SubscriptionId }[] = [];
+  cache: ForecastCache | undefined,
+): Promise<Forecasts> {
+  const forecasts = new Map<SubscriptionId, Forecast>();
+  const renewable: { readonly customer: CustomerId; readonly subscription: SubscriptionId }[] = [];
   for (const { noticeKind, customerId, subscriptionId, state, kind, autoRenew } of rows) {
     if (customerId === null || subscriptionId === null || state !== 'active') continue;
-    if (withoutForecast.has(noticeKind)) continue;
+    if (kindsWithoutForecast.has(noticeKind)) continue;
     if (kind === 'paid' && autoRenew)
-      payers.push({ customer: customerId, subscription: subscriptionId });
-    else outlooks.set(subscriptionId, { at: 'ends' });
+      renewable.push({ customer: customerId, subscription: subscriptionId });
+    else forecasts.set(subscriptionId, { kind: 'ends' });
   }
   if (cache === undefined) {
-    const customers = [...new Set(payers.map(({ customer }) => customer))];
-    const all = await readOutlooks(tx, customers, now, settings);
-    for (const { subscription } of payers) {
-      const outlook = all.get(subscription);
-      if (outlook !== undefined) outlooks.set(subscription, outlook);
+    const customers = [...new Set(renewable.map(({ customer }) => customer))];
+    const all = await readForecasts(tx, customers, now, settings);
+    for (const { subscription } of renewable) {
+      const forecast = all.get(subscription);
+      if (forecast !== undefined) forecasts.set(subscription, forecast);
     }
-    return outlooks;
+    return forecasts;
   }
-  for (const { customer, subscription } of payers) {
-    const outlook = await cache.read(tx, customer, subscription, now, settings);
-    if (outlook !== undefined) outlooks.set(subscription, outlook);
+  for (const { customer, subscription } of renewable) {
+    const forecast = await cache.read(tx, customer, subscription, now, settings);
+    if (forecast !== undefined) forecasts.set(subscription, forecast);
   }
-  return outlooks;
+  return forecasts;
 }
 
-function readOf(
+function toNotificationContext(
   row: Row,
-  outlooks: Outlooks,
-  choices: ReadonlyMap<CustomerId, readonly Choice[]>,
+  forecasts: Forecasts,
+  choices: ReadonlyMap<CustomerId, readonly PlanChoice[]>,
   now: Instant,
   { windowMs }: Pick<Settings, 'windowMs'>,
-): NoticeRead {
+): NotificationContext {
   const { customerId, subscriptionId, telegramId, locale, timeZone, currency } = row;
-  const { reachable, failedAt, pays, kind, state, expiresAt, plan, periodDays, moot } = row;
-  const { laterWord, toldAt, lowBalance } = row;
-  const renewalDue = expiresAt !== null && later(expiresAt, -windowMs) <= now;
-  const outlook = subscriptionId === null ? undefined : outlooks.get(subscriptionId);
+  const { reachable, failedAt, pays, kind, state, expiresAt, plan, periodDays, resolved } = row;
+  const { hasLaterReminder, lastSentAt, lowBalance } = row;
+  const isRenewalDue = expiresAt !== null && later(expiresAt, -windowMs) <= now;
+  const forecast = subscriptionId === null ? undefined : forecasts.get(subscriptionId);
   const customer = { reachable, failedAt, timeZone, pays };
   return {
     facts: {
@@ -140,12 +142,12 @@ function readOf(
         subscriptionId === null
           ? null
           : {
-              ...{ kind, state, expiresAt, plan, periodDays, currency, renewalDue },
-              outlook: outlook ?? null,
+              ...{ kind, state, expiresAt, plan, periodDays, currency, isRenewalDue },
+              forecast: forecast ?? null,
               choices: choices.get(customerId as CustomerId) ?? [],
             },
-      words: { later: laterWord, toldAt, lowBalance },
-      moot,
+      endNotifications: { hasLaterReminder, lastSentAt, lowBalance },
+      resolved,
     },
     reader: customerId === null ? null : { telegramId, locale, timeZone },
     planTitle: row.planTitle,
@@ -165,21 +167,21 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
           AND paid.expires_at > ${isoTime(now)}) AS pays,
       (SELECT max(f.sending_since) FROM perennial.notification f
         WHERE NOT c.reachable AND f.customer_id = c.id AND (f.state = 'failed'
-          OR f.state = 'pending' AND f.reason LIKE ${`${metNobody}%`})) AS "failedAt",
-      coalesce(words.later, false) AS "laterWord", words.told_at AS "toldAt",
+          OR f.state = 'pending' AND f.reason LIKE ${`${unreachablePrefix}%`})) AS "failedAt",
+      coalesce(words.later, false) AS "hasLaterReminder", words.told_at AS "lastSentAt",
       CASE WHEN words.short_stands THEN 'stands' WHEN words.short_known THEN 'over' ELSE 'none' END
         AS "lowBalance",
       CASE
         WHEN n.customer_id IS NOT NULL THEN false
-        WHEN n.kind = 'alarm_over' THEN NOT ${wasTold('n')}
-        ELSE ${isOver('n')}
+        WHEN n.kind = 'alarm_over' THEN NOT ${wasAlarmSent('n')}
+        ELSE ${isAlarmCleared('n')}
       END AS moot
     FROM perennial.notification n
     LEFT JOIN perennial.customer c ON c.id = n.customer_id
     LEFT JOIN perennial.subscription s ON s.id = n.subscription_id
     LEFT JOIN perennial.plan p ON p.key = CASE n.kind
       WHEN 'low_balance' THEN coalesce(s.next_plan, s.plan) ELSE n.params->>'plan' END
-    LEFT JOIN LATERAL (${wordsOfTheSameEnd}) words ON true
+    LEFT JOIN LATERAL (${sameEndSql}) words ON true
     WHERE n.id = ${anyOf('bigint', ids)}`.execute(tx);
   return rows;
 }
@@ -188,7 +190,7 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
  * What else is said of the end that `n` tells of. A notification about the price or about a renewal
  * that succeeds is no word about the end; those two keep their distance from each other.
  */
-const wordsOfTheSameEnd = sql`
+const sameEndSql = sql`
   SELECT
     bool_or(l.id > n.id AND l.state IN ('pending', 'sending', 'sent', 'uncertain')
       AND l.kind NOT IN ('price_change', 'renewal_ahead')

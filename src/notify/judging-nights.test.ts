@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { at, judged, now } from '../../test/judged.ts';
+import { now, parseTime, relevanceOf } from '../../test/judged.ts';
 import { dayMs, hourMs, type Instant, later } from '../kernel/instant.ts';
-import { kinds, noticeKinds } from './kinds.ts';
+import { noticeKinds, noticeSpecs } from './kinds.ts';
 
 describe('at night', () => {
   const zone = 'Europe/Moscow'; // UTC+3
@@ -15,54 +15,57 @@ describe('at night', () => {
     ['8:59:59.999', '2026-11-26T05:59:59.999Z', '2026-11-26T06:00:00Z'],
     ['9:00 in the morning', '2026-11-26T06:00:00Z', 'send'],
   ])('%s: a reminder', (_, when, expected) => {
-    const verdict = judged('ends_24h', far(at(when)));
+    const verdict = relevanceOf('ends_24h', far(parseTime(when)));
     if (expected === 'send') expect(verdict).toMatchObject({ do: 'send', silent: false });
-    else expect(verdict).toEqual({ do: 'wait', until: at(expected) });
+    else expect(verdict).toEqual({ do: 'wait', until: parseTime(expected) });
   });
 
-  test.each(noticeKinds.filter((kind) => !kinds[kind].quiet && kinds[kind].to === 'customer'))(
-    '%s goes at once, without a sound',
-    (kind) => {
-      const when = at('2026-11-25T23:00:00Z');
-      expect(judged(kind, { ...far(when), createdAt: when })).toMatchObject({
-        do: 'send',
-        silent: true,
-      });
-    },
-  );
+  test.each(
+    noticeKinds.filter((kind) => !noticeSpecs[kind].quiet && noticeSpecs[kind].to === 'customer'),
+  )('%s goes at once, without a sound', (kind) => {
+    const when = parseTime('2026-11-25T23:00:00Z');
+    expect(relevanceOf(kind, { ...far(when), createdAt: when })).toMatchObject({
+      do: 'send',
+      silent: true,
+    });
+  });
 
   test('an alarm has a sound', () => {
-    const when = at('2026-11-25T23:00:00Z');
-    expect(judged('alarm_worker', { now: when, createdAt: when })).toMatchObject({ silent: false });
+    const when = parseTime('2026-11-25T23:00:00Z');
+    expect(relevanceOf('alarm_worker', { now: when, createdAt: when })).toMatchObject({
+      silent: false,
+    });
   });
 
   test('a reminder that would wait past the end goes at once, without a sound', () => {
-    const when = at('2026-11-25T23:00:00Z'); // 2 at night; 9 h is 6:00 UTC
-    const morning = at('2026-11-26T06:00:00Z');
-    expect(judged('ends_3h', { end: later(morning, 1), customer, now: when })).toEqual({
+    const when = parseTime('2026-11-25T23:00:00Z'); // 2 at night; 9 h is 6:00 UTC
+    const morning = parseTime('2026-11-26T06:00:00Z');
+    expect(relevanceOf('ends_3h', { end: later(morning, 1), customer, now: when })).toEqual({
       do: 'wait',
       until: morning,
     });
-    expect(judged('ends_3h', { end: morning, customer, now: when })).toMatchObject({
+    expect(relevanceOf('ends_3h', { end: morning, customer, now: when })).toMatchObject({
       do: 'send',
       silent: true,
     });
   });
 
   test('one that would wait until the next one takes its place goes at once as well', () => {
-    const when = at('2026-11-25T23:00:00Z');
-    const morning = at('2026-11-26T06:00:00Z');
+    const when = parseTime('2026-11-25T23:00:00Z');
+    const morning = parseTime('2026-11-26T06:00:00Z');
     const given = { customer, now: when };
-    expect(judged('ends_24h', { ...given, end: later(morning, 3 * hourMs) })).toMatchObject({
+    expect(relevanceOf('ends_24h', { ...given, end: later(morning, 3 * hourMs) })).toMatchObject({
       do: 'send',
     });
-    expect(judged('ends_24h', { ...given, end: later(morning, 3 * hourMs + 1) })).toMatchObject({
+    expect(
+      relevanceOf('ends_24h', { ...given, end: later(morning, 3 * hourMs + 1) }),
+    ).toMatchObject({
       do: 'wait',
     });
   });
 
   test('a zone that nobody knows is taken for UTC', () => {
     const given = { customer: { timeZone: 'Mars/Olympus' }, end: later(now, dayMs) };
-    expect(judged('ends_24h', given)).toMatchObject({ do: 'send', silent: false });
+    expect(relevanceOf('ends_24h', given)).toMatchObject({ do: 'send', silent: false });
   });
 });

@@ -9,12 +9,12 @@ import { dayMs } from '../kernel/instant.ts';
  * at_least_once: sent again, so that it arrives, and may arrive twice. at_most_once: not sent again,
  * so that it doesn't nag, and may be missing; the row stays `uncertain`.
  */
-export type Policy = 'at_least_once' | 'at_most_once';
+export type DeliveryPolicy = 'at_least_once' | 'at_most_once';
 
 /** How often somebody who can't be reached is tried, with what has to arrive. */
-export const triedEveryMs = 7 * dayMs;
+export const unreachableRetryMs = 7 * dayMs;
 /** How the reason of a notice begins that met somebody who can't be reached, and waits for that. */
-export const metNobody = 'unreachable: ';
+export const unreachablePrefix = 'unreachable: ';
 
 /**
  * What a value is, which says how it is stored and how it is shown.
@@ -35,9 +35,9 @@ export type ParamType =
   | 'choices'
   | 'text';
 
-export interface Kind {
+export interface NoticeSpec {
   readonly to: 'customer' | 'admins';
-  readonly policy: Policy;
+  readonly policy: DeliveryPolicy;
   /** Waits for the morning in the customer's zone: 23-9 h are quiet. */
   readonly quiet: boolean;
   readonly params: Readonly<Record<string, ParamType>>;
@@ -69,7 +69,7 @@ const paidEnd = {
   now: ['missing', 'others', 'currency'],
 } as const;
 
-export const kinds = {
+export const noticeSpecs = {
   receipt: {
     ...toCustomer,
     params: {
@@ -230,14 +230,14 @@ export const kinds = {
   alarm_notice: { ...alarm, params: { subject: 'text', error: 'text', since: 'time' } },
   /** What an alarm told is over: its kind, what it was about, and since when. */
   alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
-} as const satisfies Readonly<Record<string, Kind>>;
+} as const satisfies Readonly<Record<string, NoticeSpec>>;
 
-export type NoticeKind = keyof typeof kinds;
+export type NoticeKind = keyof typeof noticeSpecs;
 
-export const noticeKinds = Object.keys(kinds) as readonly NoticeKind[];
+export const noticeKinds = Object.keys(noticeSpecs) as readonly NoticeKind[];
 
 /** False for one that another version of the program stored. */
-export const isNoticeKind = (kind: string): kind is NoticeKind => Object.hasOwn(kinds, kind);
+export const isNoticeKind = (kind: string): kind is NoticeKind => Object.hasOwn(noticeSpecs, kind);
 
 type ValueOf<T extends ParamType> = T extends 'count'
   ? number
@@ -247,18 +247,18 @@ type ValueOf<T extends ParamType> = T extends 'count'
 
 /** The values that a kind's text is told, each of them, and no others, but what is put in later. */
 export type ParamsOf<K extends NoticeKind> = {
-  readonly [Name in keyof (typeof kinds)[K]['params'] as (typeof kinds)[K]['params'][Name] extends 'late'
+  readonly [Name in keyof (typeof noticeSpecs)[K]['params'] as (typeof noticeSpecs)[K]['params'][Name] extends 'late'
     ? never
-    : Name]: (typeof kinds)[K]['params'][Name] extends ParamType
-    ? ValueOf<(typeof kinds)[K]['params'][Name]>
+    : Name]: (typeof noticeSpecs)[K]['params'][Name] extends ParamType
+    ? ValueOf<(typeof noticeSpecs)[K]['params'][Name]>
     : never;
 };
 
 /** Kinds that go to a customer, and those that go to the admins. */
 export type CustomerKind = {
-  [K in NoticeKind]: (typeof kinds)[K]['to'] extends 'customer' ? K : never;
+  [K in NoticeKind]: (typeof noticeSpecs)[K]['to'] extends 'customer' ? K : never;
 }[NoticeKind];
 export type AdminKind = Exclude<NoticeKind, CustomerKind>;
 
 /** Params as they are stored, of whatever kind. */
-export type Params = Readonly<Record<string, string | number | null>>;
+export type NoticeParams = Readonly<Record<string, string | number | null>>;

@@ -1,14 +1,14 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import type { Instant } from '../kernel/instant.ts';
-import type { Outlook } from '../subscription/outlook.ts';
-import type { Choice } from './choice.ts';
-import type { NoticeKind, Params } from './kinds.ts';
+import type { Forecast } from '../subscription/outlook.ts';
+import type { PlanChoice } from './choice.ts';
+import type { NoticeKind, NoticeParams } from './kinds.ts';
 
 // What the rules about a notice are asked with. `facts.ts` reads it.
 
-export interface JudgedNotice {
+export interface StoredNotice {
   readonly kind: NoticeKind;
-  readonly params: Params;
+  readonly params: NoticeParams;
   readonly createdAt: Instant;
 }
 
@@ -31,26 +31,26 @@ export interface NoticeFacts {
     /** In which it is paid. */
     readonly currency: string;
     /** Auto-renewal tries it by now, if it is to. */
-    readonly renewalDue: boolean;
+    readonly isRenewalDue: boolean;
     /** Of the period to come. */
     readonly plan: string;
     readonly periodDays: number;
     /** Of an active one. */
-    readonly outlook: Outlook | null;
+    readonly forecast: Forecast | null;
     /** What is on sale, for a notification that lists it. */
-    readonly choices?: readonly Choice[];
+    readonly choices?: readonly PlanChoice[];
   } | null;
-  readonly words: Words;
+  readonly endNotifications: EndNotifications;
   /** Of an alarm: what it tells is over. Of the word that it is over: the alarm was never said. */
-  readonly moot: boolean;
+  readonly resolved: boolean;
 }
 
 /** What else is said of the same end of the same subscription. */
-export interface Words {
+export interface EndNotifications {
   /** A later reminder is owed or was said. */
-  readonly later: boolean;
+  readonly hasLaterReminder: boolean;
   /** When the last one was said, or may have been. */
-  readonly toldAt: Instant | null;
+  readonly lastSentAt: Instant | null;
   /** That the balance is short. `stands`: owed, or said since; `over`: said before, or dropped. */
   readonly lowBalance: 'none' | 'stands' | 'over';
 }

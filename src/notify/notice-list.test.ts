@@ -1,22 +1,22 @@
 import { expect, test } from 'vitest';
-import { explain, listening } from '../../bench/explain.ts';
-import { payer, sells } from '../../test/a-book.ts';
-import { freshBooks } from '../../test/books.ts';
+import { explain, recordStatements } from '../../bench/explain.ts';
+import { createPlans, createSubscriber } from '../../test/a-book.ts';
+import { createDatabase } from '../../test/books.ts';
 import { listNotices } from './by-hand.ts';
 
 // What a list of notifications reads follows from its page, not from the table.
 
 test('a list by a rare kind or state reads few pages of a large table without statistics', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  await sells(books);
-  await payer(books, 7n, 0n);
-  await books.pool.query(`
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createPlans(database);
+  await createSubscriber(database, 7n, 0n);
+  await database.pool.query(`
     INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params, state,
       next_attempt_at, sent_at, created_at)
     SELECT c.id, 'telegram', 'renewal', 'many:' || n, '{}', 'sent', perennial.clock(),
       perennial.clock(), perennial.clock()
     FROM perennial.customer c, generate_series(1, 50000) n`);
-  const { db, sent } = listening(books.pool);
+  const { db, statements } = recordStatements(database.pool);
   const pages = [
     await listNotices(db, { max: 50, kind: 'receipt' }),
     await listNotices(db, { max: 50, state: 'pending' }),
@@ -25,7 +25,7 @@ test('a list by a rare kind or state reads few pages of a large table without st
     await listNotices(db, { max: 50, kind: 'renewal', before: 1_000n }),
   ];
   expect(pages.map(({ notices }) => notices.length)).toEqual([1, 1, 0, 0, 50]);
-  for (const { buffers, reads } of await explain(books.pool, sent)) {
+  for (const { buffers, reads } of await explain(database.pool, statements)) {
     expect(reads).toContain('notification_list');
     expect(buffers).toBeLessThan(800);
   }

@@ -4,14 +4,14 @@ import { unnest } from '../db/unnest.ts';
 import { wakeWorker } from '../db/wake.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type AdminKind, type CustomerKind, kinds, type ParamsOf } from './kinds.ts';
+import { type AdminKind, type CustomerKind, noticeSpecs, type ParamsOf } from './kinds.ts';
 
 /** On which a notice is owed, until its courier knows better. */
-export const owedOn = 'telegram';
+export const defaultChannel = 'telegram';
 /** What stands in for that where there is none: in the row of what went by it. */
-export const standIn = 'log';
+export const fallbackChannel = 'log';
 /** On which an alarm is owed, until a courier knows who the admins are. */
-export const toAdmins = 'admins';
+export const adminChannel = 'admins';
 
 /** `dedupeKey` names the fact, so that the fact is told once. */
 interface NoticeOf<K extends CustomerKind | AdminKind, To> {
@@ -31,7 +31,11 @@ export type NewNotice =
  * Stores notices with the change that they tell of; one whose fact was told already is dropped. The
  * courier is woken by the commit. Reminders may wait for everything else (`bulk`).
  */
-export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): Promise<bigint> {
+export async function enqueueNotifications(
+  tx: Tx,
+  notices: readonly NewNotice[],
+  now: Instant,
+): Promise<bigint> {
   if (notices.length === 0) return 0n;
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
@@ -41,11 +45,11 @@ export async function owe(tx: Tx, notices: readonly NewNotice[], now: Instant): 
     FROM ${unnest('owed', notices, {
       customer_id: ['bigint', (row) => row.customerId],
       subscription_id: ['bigint', (row) => row.subscriptionId],
-      channel: ['text', (row) => (row.customerId === null ? toAdmins : owedOn)],
+      channel: ['text', (row) => (row.customerId === null ? adminChannel : defaultChannel)],
       kind: ['text', (row) => row.kind],
       dedupe_key: ['text', (row) => row.dedupeKey],
       params: ['jsonb', (row) => JSON.stringify(row.params)],
-      bulk: ['boolean', (row) => kinds[row.kind].policy === 'at_most_once'],
+      bulk: ['boolean', (row) => noticeSpecs[row.kind].policy === 'at_most_once'],
     })}
     ON CONFLICT (dedupe_key) DO NOTHING`.execute(tx);
   const stored = numAffectedRows ?? 0n;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { isoTime, parseInstant } from '../kernel/instant.ts';
-import { audibleAt } from './quiet.ts';
+import { earliestSendAt } from './quiet.ts';
 
 const at = (text: string) => parseInstant(text, 'test');
 const far = '2027-01-01T00:00:00Z';
@@ -22,8 +22,8 @@ test.each([
   ['UTC', '2026-11-24T02:00:00Z', '2026-11-24T05:00:00Z', '2026-11-24T02:00:00.000Z'],
   // A zone that is none counts as UTC.
   ['nowhere', '2026-11-24T02:00:00Z', far, '2026-11-24T09:00:00.000Z'],
-])('in %s, what is due at %s about the end at %s is said at %s', (zone, due, end, said) => {
+])('in %s, what is due at %s about the end at %s is said at %s', (zone, due, end, sendAt) => {
   for (let again = 0; again < 2; again += 1) {
-    expect(isoTime(audibleAt(at(due), zone, at(end)))).toBe(said);
+    expect(isoTime(earliestSendAt(at(due), zone, at(end)))).toBe(sendAt);
   }
 });

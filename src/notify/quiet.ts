@@ -20,9 +20,9 @@ const mornings = new Map<string, { readonly at: Instant; readonly morning: Insta
 const morningsMax = 2_000;
 
 /** `at`, or where that is in the night, 9 in the morning. */
-function morningOf(at: Instant, timeZone: string): Instant {
-  const known = mornings.get(timeZone);
-  if (known?.at === at) return known.morning;
+function computeMorning(at: Instant, timeZone: string): Instant {
+  const cached = mornings.get(timeZone);
+  if (cached?.at === at) return cached.morning;
   const morning = isQuiet(at, timeZone) ? nextTimeOfDay(timeZone, at, quietUntilMs) : at;
   if (mornings.size >= morningsMax) mornings.clear();
   mornings.set(timeZone, { at, morning });
@@ -33,7 +33,7 @@ function morningOf(at: Instant, timeZone: string): Instant {
  * When somebody may hear at the earliest what is to be said at `at` and is about `end`: then, or
  * the morning after. The morning has to come before the end.
  */
-export function audibleAt(at: Instant, timeZone: string, end: Instant): Instant {
-  const morning = morningOf(at, timeZone);
+export function earliestSendAt(at: Instant, timeZone: string, end: Instant): Instant {
+  const morning = computeMorning(at, timeZone);
   return morning < end ? morning : at;
 }

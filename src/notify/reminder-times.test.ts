@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later } from '../kernel/instant.ts';
 import {
-  nextReminderAt,
-  type Reminders,
-  reminderAt,
-  remindersOfEnd,
-  remindersOfTrial,
+  computeEndReminders,
+  computeNextReminderAt,
+  computeTrialReminders,
+  type ReminderSchedule,
+  selectDueReminder,
 } from './reminder-times.ts';
 
 const start = instant(Date.UTC(2026, 10, 24, 9));
 
 /** As hours from the start. */
-const inHours = (reminders: Reminders<string>): Record<string, number> =>
+const inHours = (reminders: ReminderSchedule<string>): Record<string, number> =>
   Object.fromEntries(reminders.map(({ kind, at }) => [kind, (at - start) / hourMs]));
 
 test.each([
@@ -21,7 +21,7 @@ test.each([
   [2, { trial_6h: 6, trial_ending: 42 }],
   [14, { trial_6h: 6, trial_48h: 48, trial_ending: 330 }],
 ])('T4: a trial of %i days has its reminders at', (days, hours) => {
-  expect(inHours(remindersOfTrial(start, later(start, days * dayMs)))).toEqual(hours);
+  expect(inHours(computeTrialReminders(start, later(start, days * dayMs)))).toEqual(hours);
 });
 
 test.each([
@@ -31,21 +31,21 @@ test.each([
   [3, { ends_24h: 2 * 24, ends_3h: 3 * 24 - 3 }],
   [1, { ends_3h: 21 }],
 ])('a paid period of %i days has its reminders at', (days, hours) => {
-  expect(inHours(remindersOfEnd(later(start, days * dayMs), days))).toEqual(hours);
+  expect(inHours(computeEndReminders(later(start, days * dayMs), days))).toEqual(hours);
 });
 
 test('T4: the one that counts is the latest that is due, and the next one is the first that is not', () => {
-  const trial = remindersOfTrial(start, later(start, 3 * dayMs));
-  const asked = (hours: number): [string | undefined, number | null] => {
+  const trial = computeTrialReminders(start, later(start, 3 * dayMs));
+  const readAt = (hours: number): [string | undefined, number | null] => {
     const now: Instant = later(start, hours * hourMs);
-    const next = nextReminderAt(trial, now);
-    return [reminderAt(trial, now)?.kind, next === null ? null : (next - start) / hourMs];
+    const next = computeNextReminderAt(trial, now);
+    return [selectDueReminder(trial, now)?.kind, next === null ? null : (next - start) / hourMs];
   };
-  expect(asked(0)).toEqual([undefined, 6]);
-  expect(asked(5.999)).toEqual([undefined, 6]);
-  expect(asked(6)).toEqual(['trial_6h', 48]);
-  expect(asked(47.999)).toEqual(['trial_6h', 48]);
-  expect(asked(48)).toEqual(['trial_48h', 66]);
-  expect(asked(66)).toEqual(['trial_ending', null]);
-  expect(asked(71)).toEqual(['trial_ending', null]);
+  expect(readAt(0)).toEqual([undefined, 6]);
+  expect(readAt(5.999)).toEqual([undefined, 6]);
+  expect(readAt(6)).toEqual(['trial_6h', 48]);
+  expect(readAt(47.999)).toEqual(['trial_6h', 48]);
+  expect(readAt(48)).toEqual(['trial_48h', 66]);
+  expect(readAt(66)).toEqual(['trial_ending', null]);
+  expect(readAt(71)).toEqual(['trial_ending', null]);
 });

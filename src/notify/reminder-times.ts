@@ -18,7 +18,7 @@ export interface ReminderTime<Kind extends string> {
 }
 
 /** In their order. */
-export type Reminders<Kind extends string> = readonly ReminderTime<Kind>[];
+export type ReminderSchedule<Kind extends string> = readonly ReminderTime<Kind>[];
 
 /** How long after the start of a trial, and how long before its end. */
 export const trialRemindersMs = {
@@ -35,10 +35,13 @@ export const endRemindersMs = {
 } as const satisfies Record<EndReminder, number>;
 
 /** Less than the 3 hours between the last two words there usually are, at 6 h and 3 h. */
-export const apartMs = 2 * hourMs;
+export const reminderGapMs = 2 * hourMs;
 
-export function remindersOfTrial(startedAt: Instant, expiresAt: Instant): Reminders<TrialReminder> {
-  const all: Reminders<TrialReminder> = [
+export function computeTrialReminders(
+  startedAt: Instant,
+  expiresAt: Instant,
+): ReminderSchedule<TrialReminder> {
+  const all: ReminderSchedule<TrialReminder> = [
     { kind: 'trial_6h', at: later(startedAt, trialRemindersMs.trial_6h) },
     { kind: 'trial_48h', at: later(startedAt, trialRemindersMs.trial_48h) },
     { kind: 'trial_ending', at: later(expiresAt, -trialRemindersMs.trial_ending) },
@@ -49,7 +52,10 @@ export function remindersOfTrial(startedAt: Instant, expiresAt: Instant): Remind
 }
 
 /** @param periodDays how long the time that ends then is */
-export function remindersOfEnd(expiresAt: Instant, periodDays: number): Reminders<EndReminder> {
+export function computeEndReminders(
+  expiresAt: Instant,
+  periodDays: number,
+): ReminderSchedule<EndReminder> {
   return (['ends_3d', 'ends_24h', 'ends_3h'] as const)
     .filter((kind) => endRemindersMs[kind] < periodDays * dayMs)
     .map((kind) => ({ kind, at: later(expiresAt, -endRemindersMs[kind]) }));
@@ -69,7 +75,7 @@ export type RenewalAhead = readonly {
 export const defaultRenewalAhead: RenewalAhead = [{ fromDays: 90, aheadMs: 3 * dayMs }];
 
 /** How long before the end; undefined: never, also if the period is not longer than that. */
-export function renewalAheadMs(ahead: RenewalAhead, periodDays: number): number | undefined {
+export function computeRenewalAheadMs(ahead: RenewalAhead, periodDays: number): number | undefined {
   const entry = ahead
     .filter(({ fromDays }) => fromDays <= periodDays)
     .reduce<RenewalAhead[number] | undefined>(
@@ -81,48 +87,53 @@ export function renewalAheadMs(ahead: RenewalAhead, periodDays: number): number 
 }
 
 /** The longest time before an end at which a customer is notified of something about it. */
-export const reminderLeadMs = (ahead: RenewalAhead): number =>
+export const computeReminderLeadMs = (ahead: RenewalAhead): number =>
   Math.max(endRemindersMs.ends_3d, ...ahead.map(({ aheadMs }) => aheadMs ?? 0));
 
-export interface Reminded {
+export interface ReminderSubject {
   readonly kind: 'trial' | 'paid';
   readonly startedAt: Instant;
   readonly expiresAt: Instant;
   readonly periodDays: number;
 }
 
-export function remindersOf(
-  subscription: Reminded,
-): Reminders<TrialReminder> | Reminders<EndReminder> {
+export function computeReminders(
+  subscription: ReminderSubject,
+): ReminderSchedule<TrialReminder> | ReminderSchedule<EndReminder> {
   const { kind, startedAt, expiresAt, periodDays } = subscription;
   return kind === 'trial'
-    ? remindersOfTrial(startedAt, expiresAt)
-    : remindersOfEnd(expiresAt, periodDays);
+    ? computeTrialReminders(startedAt, expiresAt)
+    : computeEndReminders(expiresAt, periodDays);
 }
 
 /** The one that counts at a moment; undefined before the first. The end is the caller's affair. */
-export function reminderAt<Kind extends string>(
-  reminders: Reminders<Kind>,
+export function selectDueReminder<Kind extends string>(
+  reminders: ReminderSchedule<Kind>,
   now: Instant,
 ): ReminderTime<Kind> | undefined {
   return reminders.findLast(({ at }) => at <= now);
 }
 
 /** When a subscription whose end is new has to be looked at first: `subscription.remind_at`. */
-export function firstLookAt(
-  subscription: Reminded,
+export function computeFirstReminderAt(
+  subscription: ReminderSubject,
   ahead: RenewalAhead,
   now: Instant,
 ): Instant | null {
-  const reminder = nextReminderAt(remindersOf(subscription), now);
+  const reminder = computeNextReminderAt(computeReminders(subscription), now);
   const { kind, expiresAt, periodDays } = subscription;
-  const aheadMs = kind === 'paid' ? renewalAheadMs(ahead, periodDays) : undefined;
+  const aheadMs = kind === 'paid' ? computeRenewalAheadMs(ahead, periodDays) : undefined;
   if (aheadMs === undefined) return reminder;
-  const notified = later(expiresAt, -aheadMs);
-  return notified > now && (reminder === null || notified < reminder) ? notified : reminder;
+  const renewalNoticeAt = later(expiresAt, -aheadMs);
+  return renewalNoticeAt > now && (reminder === null || renewalNoticeAt < reminder)
+    ? renewalNoticeAt
+    : reminder;
 }
 
 /** When the next one is due, which is what `subscription.remind_at` says; null after the last. */
-export function nextReminderAt(reminders: Reminders<string>, now: Instant): Instant | null {
+export function computeNextReminderAt(
+  reminders: ReminderSchedule<string>,
+  now: Instant,
+): Instant | null {
   return reminders.find(({ at }) => at > now)?.at ?? null;
 }

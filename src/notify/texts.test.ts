@@ -1,36 +1,37 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseInstant } from '../kernel/instant.ts';
-import { kinds, noticeKinds, type Params } from './kinds.ts';
-import { wrongHtml } from './texts/html.ts';
-import { samplesOf, sampleTitle } from './texts/samples.ts';
-import { openTexts, type Said } from './texts.ts';
+import { type NoticeParams, noticeKinds, noticeSpecs } from './kinds.ts';
+import { checkHtml } from './texts/html.ts';
+import { createSamples, sampleTitle } from './texts/samples.ts';
+import { openTexts, type RenderRequest } from './texts.ts';
 
 const texts = openTexts();
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 const reader = (locale: string, timeZone = 'Europe/Moscow') => ({ locale, timeZone, now });
-const said = (params: Params, more: Partial<Said> = {}): Said => ({
+const createRequest = (params: NoticeParams, more: Partial<RenderRequest> = {}): RenderRequest => ({
   kind: 'receipt',
-  params: { ...samplesOf('receipt')[0], ...params },
+  params: { ...createSamples('receipt')[0], ...params },
   planTitle: sampleTitle,
   ...more,
 });
-const receipt = (locale: string, params: Params, zone?: string) =>
-  texts.render(said(params), reader(locale, zone)).plain;
+const receipt = (locale: string, params: NoticeParams, zone?: string) =>
+  texts.render(createRequest(params), reader(locale, zone)).plain;
 
 describe.each(['en', 'ru'])('in %s', (locale) => {
   test.each(noticeKinds)('%s is said, in each of its forms', (kind) => {
-    for (const params of samplesOf(kind)) {
+    for (const params of createSamples(kind)) {
       const { html, plain, subject, ...more } = texts.render(
         { kind, params, planTitle: sampleTitle },
         reader(locale),
       );
       expect(more.locale).toBe(locale);
-      expect(wrongHtml(html)).toBeUndefined();
+      expect(checkHtml(html)).toBeUndefined();
       // Neither a placeable that was left, nor a value that is missing, nor an English word in Russian.
       for (const text of [plain, subject]) {
         expect(text).not.toMatch(/[{}$]|none|undefined|null|NaN/);
-        if (locale === 'ru' && kinds[kind].to === 'customer') expect(text).not.toMatch(/[a-z]{2}/i);
+        if (locale === 'ru' && noticeSpecs[kind].to === 'customer')
+          expect(text).not.toMatch(/[a-z]{2}/i);
       }
       expect(subject).not.toMatch(/[<>\n]/);
     }
@@ -85,7 +86,9 @@ describe('values are shown as the reader is used to', () => {
     ['en', {}, 'basic'],
     ['en', null, 'basic'],
   ])("the plan's title in %s of %j", (locale, planTitle, expected) => {
-    expect(texts.render(said({}, { planTitle }), reader(locale)).plain).toContain(expected);
+    expect(texts.render(createRequest({}, { planTitle }), reader(locale)).plain).toContain(
+      expected,
+    );
   });
 
   test.each([
@@ -93,7 +96,7 @@ describe('values are shown as the reader is used to', () => {
     ['ru-RU', 'ru'],
     ['en-US', 'en'],
   ])('somebody who reads %s is written to in %s', (locale, expected) => {
-    expect(texts.render(said({}), reader(locale)).locale).toBe(expected);
+    expect(texts.render(createRequest({}), reader(locale)).locale).toBe(expected);
   });
 
   test('an error that is longer than a message is cut, and control characters are not sent', () => {
@@ -132,13 +135,13 @@ test('whatever a row holds, it is said, and nothing of it is taken for HTML', ()
     fc.oneof(fc.constant(null), fc.dictionary(fc.constantFrom('en', 'ru'), fc.string())),
     (kind, values, locale, timeZone, planTitle) => {
       const params = Object.fromEntries(
-        Object.keys(kinds[kind].params).map((name) => [name, values.next().value as string]),
+        Object.keys(noticeSpecs[kind].params).map((name) => [name, values.next().value as string]),
       );
       const { html, plain, subject } = texts.render(
         { kind, params, planTitle },
         { locale, timeZone },
       );
-      expect(wrongHtml(html)).toBeUndefined();
+      expect(checkHtml(html)).toBeUndefined();
       const tags = [...html.matchAll(/<[^>]*>/g)].map(([tag]) => tag);
       expect(tags.filter((tag) => !/^<\/?(b|code)>$/.test(tag))).toEqual([]);
       expect(plain.length).toBeLessThanOrEqual(4_096);

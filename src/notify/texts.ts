@@ -3,23 +3,28 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
-import type { NoticeKind, Params } from './kinds.ts';
-import { type Button, type ButtonPlans, buttonOf, readButtons } from './texts/buttons.ts';
+import type { NoticeKind, NoticeParams } from './kinds.ts';
+import {
+  type ButtonTemplates,
+  createButton,
+  type RenderedButton,
+  readButtons,
+} from './texts/buttons.ts';
 import { checkLanguage } from './texts/check.ts';
-import { type FeedLine, feedLine } from './texts/feed-lines.ts';
-import { badText, type TextFile } from './texts/fluent.ts';
-import { plainOf } from './texts/html.ts';
-import { type Language, openLanguage, say } from './texts/language.ts';
-import { escapedValues, type FeedFacts, valuesOf } from './texts/values.ts';
+import { type FeedLine, renderFeedLine } from './texts/feed-lines.ts';
+import { createTextFault, type TextFile } from './texts/fluent.ts';
+import { toPlainText } from './texts/html.ts';
+import { formatText, type Language, openLanguage } from './texts/language.ts';
+import { escapeValues, type FeedFacts, toTextValues } from './texts/values.ts';
 
 // What a notice says, in the language and by the clock of whoever reads it. The texts are files:
 // ours, and those of the operator's folder, which win. All of them are tried at the start, each
 // kind in each language, so that nobody's message is the first to find a mistake.
 
 /** What is said. */
-export interface Said {
+export interface RenderRequest {
   readonly kind: NoticeKind;
-  readonly params: Params;
+  readonly params: NoticeParams;
   /** Title by language of the plan that the params name. */
   readonly planTitle?: Readonly<Record<string, string>> | null;
   readonly subscriptionId?: SubscriptionId | null;
@@ -35,7 +40,7 @@ export interface Reader {
   readonly now?: Instant;
 }
 
-export interface Rendered {
+export interface RenderedNotice {
   /** The language that it is in. */
   readonly locale: string;
   /** Telegram's HTML. */
@@ -44,18 +49,18 @@ export interface Rendered {
   /** One line, plain. */
   readonly subject: string;
   /** Rows of buttons. */
-  readonly buttons: readonly (readonly Button[])[];
+  readonly buttons: readonly (readonly RenderedButton[])[];
 }
 
 export interface Texts {
   readonly locales: readonly string[];
   /** Never throws: a value is shown as it is where it can't be shown better. */
-  render(said: Said, reader: Reader): Rendered;
+  render(request: RenderRequest, reader: Reader): RenderedNotice;
   /** A line of a subscription feed, plain: the name of an entry. */
-  line(name: FeedLine, facts: FeedFacts, reader: Reader): string;
+  renderFeedLine(name: FeedLine, facts: FeedFacts, reader: Reader): string;
 }
 
-const ownFolder = fileURLToPath(new URL('./texts/', import.meta.url));
+const builtInFolder = fileURLToPath(new URL('./texts/', import.meta.url));
 const buttonsFile = 'buttons.yaml';
 
 /**
@@ -63,13 +68,13 @@ const buttonsFile = 'buttons.yaml';
  * another language's, `buttons.yaml`. @throws UsageFault naming file, text and language
  */
 export function openTexts(options: { readonly folder?: string | undefined } = {}): Texts {
-  const own = readFolder(ownFolder);
-  const theirs = options.folder === undefined ? nothing : readFolder(options.folder);
-  const buttons: ButtonPlans = { ...own.buttons, ...theirs.buttons };
-  const locales = [...new Set([...own.files, ...theirs.files].map(({ locale }) => locale))];
+  const builtIn = readFolder(builtInFolder);
+  const custom = options.folder === undefined ? emptyFolder : readFolder(options.folder);
+  const buttons: ButtonTemplates = { ...builtIn.buttons, ...custom.buttons };
+  const locales = [...new Set([...builtIn.files, ...custom.files].map(({ locale }) => locale))];
   const languages = new Map(
     locales.map((locale) => {
-      const files = [...own.files, ...theirs.files].filter((file) => file.locale === locale);
+      const files = [...builtIn.files, ...custom.files].filter((file) => file.locale === locale);
       const language = openLanguage(locale, files);
       checkLanguage(language, files, buttons);
       return [locale, language];
@@ -77,25 +82,26 @@ export function openTexts(options: { readonly folder?: string | undefined } = {}
   );
   return {
     locales,
-    render: (said, reader) => render(languageOf(languages, reader.locale), buttons, said, reader),
-    line: (name, facts, { locale: wanted, timeZone, now }) => {
-      const found = languageOf(languages, wanted);
-      const language = found.texts.has(name) ? found : languageOf(languages, 'en');
-      return feedLine(language, name, facts, { locale: language.locale, timeZone, now });
+    render: (request, reader) =>
+      renderNotice(chooseLanguage(languages, reader.locale), buttons, request, reader),
+    renderFeedLine: (name, facts, { locale: requestedLocale, timeZone, now }) => {
+      const chosen = chooseLanguage(languages, requestedLocale);
+      const language = chosen.texts.has(name) ? chosen : chooseLanguage(languages, 'en');
+      return renderFeedLine(language, name, facts, { locale: language.locale, timeZone, now });
     },
   };
 }
 
 interface Folder {
   readonly files: readonly TextFile[];
-  readonly buttons: ButtonPlans;
+  readonly buttons: ButtonTemplates;
 }
 
-const nothing: Folder = { files: [], buttons: {} };
+const emptyFolder: Folder = { files: [], buttons: {} };
 
 function readFolder(folder: string): Folder {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw badText(folder, 'is not a folder (notices.folder)');
+    throw createTextFault(folder, 'is not a folder (notices.folder)');
   }
   const names = readdirSync(folder).filter((name) => /\.(ftl|ya?ml)$/.test(name));
   const files = names
@@ -104,7 +110,10 @@ function readFolder(folder: string): Folder {
       const path = join(folder, name);
       const locale = basename(name, '.ftl');
       if (!/^[a-z]{2,3}(-[A-Z]{2})?\.ftl$/.test(name)) {
-        throw badText(path, `is no file of texts; en.ftl, pt-BR.ftl and ${buttonsFile} are`);
+        throw createTextFault(
+          path,
+          `is no file of texts; en.ftl, pt-BR.ftl and ${buttonsFile} are`,
+        );
       }
       return { path, locale, source: readFileSync(path, 'utf8') };
     });
@@ -114,27 +123,29 @@ function readFolder(folder: string): Folder {
 }
 
 /** `pt-BR`, else `pt`, else English. */
-function languageOf(languages: ReadonlyMap<string, Language>, locale: string): Language {
-  const found = languages.get(locale) ?? languages.get(locale.split('-')[0] as string);
-  return found ?? (languages.get('en') as Language);
+function chooseLanguage(languages: ReadonlyMap<string, Language>, locale: string): Language {
+  const language = languages.get(locale) ?? languages.get(locale.split('-')[0] as string);
+  return language ?? (languages.get('en') as Language);
 }
 
-function render(
+function renderNotice(
   language: Language,
-  plans: ButtonPlans,
-  { kind, params, planTitle = null, subscriptionId = null }: Said,
+  templates: ButtonTemplates,
+  { kind, params, planTitle = null, subscriptionId = null }: RenderRequest,
   { timeZone, now }: Reader,
-): Rendered {
+): RenderedNotice {
   const { locale } = language;
-  const values = valuesOf(kind, params, { locale, timeZone, now, planTitle });
-  const html = say(language, kind, escapedValues(values));
+  const values = toTextValues(kind, params, { locale, timeZone, now, planTitle });
+  const html = formatText(language, kind, escapeValues(values));
   return {
     locale,
     html,
-    plain: plainOf(html),
-    subject: say(language, `${kind}.subject`, values).replaceAll(/\s+/g, ' '),
-    buttons: (plans[kind] ?? []).map((row) =>
-      row.map((plan) => buttonOf(plan, say(language, plan.text, {}), subscriptionId)),
+    plain: toPlainText(html),
+    subject: formatText(language, `${kind}.subject`, values).replaceAll(/\s+/g, ' '),
+    buttons: (templates[kind] ?? []).map((row) =>
+      row.map((template) =>
+        createButton(template, formatText(language, template.text, {}), subscriptionId),
+      ),
     ),
   };
 }

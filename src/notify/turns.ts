@@ -1,6 +1,6 @@
 import { type Instant, later, minuteMs } from '../kernel/instant.ts';
-import type { JudgedNotice, NoticeFacts } from './notice-facts.ts';
-import { apartMs } from './reminder-times.ts';
+import type { NoticeFacts, StoredNotice } from './notice-facts.ts';
+import { reminderGapMs } from './reminder-times.ts';
 
 // Of one end one word at a time. A reminder before an end, a short balance and a new price come from
 // three workers, and after an outage, or with a long `renewal.window`, all at once. Which one is
@@ -16,22 +16,22 @@ import { apartMs } from './reminder-times.ts';
 //   be. A new price and a renewal to come also wait for a reminder that is not sent yet.
 
 /** Auto-renewal runs every 10 minutes: what it hasn't owed by then it won't. */
-const lowBalanceWithinMs = 15 * minuteMs;
+const lowBalanceWaitMs = 15 * minuteMs;
 
-export type Turn =
+export type Precedence =
   | { readonly do: 'suppress'; readonly reason: 'later_reminder' | 'low_balance' | 'just_told' }
   | { readonly do: 'wait'; readonly until: Instant };
 
 /** @param until when it is too late for it @returns undefined: it is its turn */
-export function turnOf(
-  { kind, createdAt }: JudgedNotice,
-  { subscription, words }: NoticeFacts,
+export function checkPrecedence(
+  { kind, createdAt }: StoredNotice,
+  { subscription, endNotifications }: NoticeFacts,
   until: Instant,
   now: Instant,
-): Turn | undefined {
-  const { toldAt, lowBalance } = words;
-  const quietUntil = toldAt === null ? now : later(toldAt, apartMs);
-  const wait = (moment: Instant): Turn | undefined =>
+): Precedence | undefined {
+  const { lastSentAt, lowBalance } = endNotifications;
+  const gapEndsAt = lastSentAt === null ? now : later(lastSentAt, reminderGapMs);
+  const waitUntil = (moment: Instant): Precedence | undefined =>
     moment > now && moment < until ? { do: 'wait', until: moment } : undefined;
   switch (kind) {
     case 'trial_6h':
@@ -41,20 +41,21 @@ export function turnOf(
     case 'ends_24h':
     case 'ends_3h':
     case 'price_withdrawn': {
-      if (words.later) return { do: 'suppress', reason: 'later_reminder' };
-      const isShort = subscription?.outlook?.at === 'short';
+      if (endNotifications.hasLaterReminder) return { do: 'suppress', reason: 'later_reminder' };
+      const isShort = subscription?.forecast?.kind === 'short';
       if (isShort && lowBalance === 'stands') return { do: 'suppress', reason: 'low_balance' };
-      if (quietUntil > now) return { do: 'suppress', reason: 'just_told' };
-      const isDue = isShort && subscription.renewalDue && lowBalance === 'none';
-      return isDue ? wait(later(createdAt, lowBalanceWithinMs)) : undefined;
+      if (gapEndsAt > now) return { do: 'suppress', reason: 'just_told' };
+      const isDue = isShort && subscription.isRenewalDue && lowBalance === 'none';
+      return isDue ? waitUntil(later(createdAt, lowBalanceWaitMs)) : undefined;
     }
     case 'price_change':
     case 'renewal_ahead':
       // A reminder that is not sent yet goes first: a price is notified of once, and has to be.
-      if (words.later && toldAt === null) return wait(later(now, apartMs));
-      return wait(quietUntil);
+      if (endNotifications.hasLaterReminder && lastSentAt === null)
+        return waitUntil(later(now, reminderGapMs));
+      return waitUntil(gapEndsAt);
     case 'low_balance':
-      return wait(quietUntil);
+      return waitUntil(gapEndsAt);
     default:
       return undefined;
   }

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
-import { type CredentialId, newCredentialId, type SubscriptionId } from '../kernel/ids.ts';
+import { type CredentialId, generateCredentialId, type SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { wakeKeepers } from './wake.ts';
 
@@ -26,12 +26,16 @@ export async function markAccess(
   { urgent = true }: { urgent?: boolean } = {},
 ): Promise<void> {
   if (credentials.length === 0) return;
-  await marks(unnest('c', credentials, { id: ['uuid', (id) => id] }), now, urgent).execute(tx);
+  await buildMarkStatement(
+    unnest('c', credentials, { id: ['uuid', (id) => id] }),
+    now,
+    urgent,
+  ).execute(tx);
   await wakeKeepers(tx);
 }
 
 /** The statement that marks each `id` of a table on every node. */
-function marks(credentials: RawBuilder<unknown>, now: Instant, urgent: boolean) {
+function buildMarkStatement(credentials: RawBuilder<unknown>, now: Instant, urgent: boolean) {
   const at = sql`${isoTime(now)}::timestamptz`;
   return sql`
     INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
@@ -63,24 +67,27 @@ export async function openAccess(
           WHERE live.subscription_id = last.subscription_id AND live.retired_at IS NULL)
       ORDER BY last.subscription_id, last.retired_at DESC, last.issued_at DESC)
     RETURNING c.id`.execute(tx);
-  const { rows: bare } = await sql<{ id: SubscriptionId }>`
+  const { rows: withoutCredential } = await sql<{ id: SubscriptionId }>`
     SELECT s.id FROM perennial.subscription s
     WHERE s.id = ${ids} AND NOT EXISTS (SELECT FROM perennial.credential live
       WHERE live.subscription_id = s.id AND live.retired_at IS NULL)`.execute(tx);
-  const issued = await issue(
+  const issued = await issueCredentials(
     tx,
-    bare.map((row) => row.id),
+    withoutCredential.map((row) => row.id),
     now,
   );
   await markAccess(tx, [...revived.map((row) => row.id), ...issued], now);
 }
 
-async function issue(
+async function issueCredentials(
   tx: Tx,
   subscriptions: readonly SubscriptionId[],
   now: Instant,
 ): Promise<CredentialId[]> {
-  const issued = subscriptions.map((subscriptionId) => ({ subscriptionId, id: newCredentialId() }));
+  const issued = subscriptions.map((subscriptionId) => ({
+    subscriptionId,
+    id: generateCredentialId(),
+  }));
   if (issued.length > 0) {
     await sql`
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
@@ -99,7 +106,7 @@ async function issue(
  * revival gives back the new one. It is retired in a statement of its own, since a subscription has
  * one live credential at a time.
  */
-export async function exchangeAccess(
+export async function replaceCredential(
   tx: Tx,
   subscription: SubscriptionId,
   now: Instant,
@@ -108,7 +115,7 @@ export async function exchangeAccess(
     UPDATE perennial.credential c SET retired_at = ${isoTime(now)}, replaced = true
     WHERE c.subscription_id = ${subscription} AND c.retired_at IS NULL
     RETURNING c.id`.execute(tx);
-  const issued = await issue(tx, [subscription], now);
+  const issued = await issueCredentials(tx, [subscription], now);
   await markAccess(tx, [...rows.map((row) => row.id), ...issued], now);
 }
 
@@ -125,12 +132,12 @@ export async function closeAccess(
       WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
       RETURNING c.id
     )
-    ${marks(sql`retired`, now, true)}`.execute(tx);
+    ${buildMarkStatement(sql`retired`, now, true)}`.execute(tx);
   await wakeKeepers(tx);
 }
 
 /** After a change of plan: the same credential may open other nodes now. */
-export async function remarkAccess(
+export async function markSubscriptions(
   tx: Tx,
   subscriptions: readonly SubscriptionId[],
   now: Instant,

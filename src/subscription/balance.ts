@@ -1,9 +1,9 @@
 import { refused } from '../kernel/faults.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
-import { type Call, type Desk, forCustomer, move } from './command.ts';
-import { claimAnswer, creditPayment, type Payment } from './payments.ts';
-import { ofCustomer, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
+import { creditPayment, type Payment, toClaimResult } from './payments.ts';
+import { recordEvents, toCustomerSubject } from './timeline.ts';
+import { retryRenewalsNow } from './wake.ts';
 
 // Money that comes in (the operator's affair how) and corrections by hand.
 
@@ -13,7 +13,7 @@ export interface TopUp extends Payment {
   readonly isConfirmed?: boolean;
 }
 
-export type BalanceAnswer = {
+export type BalanceResult = {
   readonly telegram_id: number;
   readonly amount: string;
   readonly balance: string;
@@ -21,7 +21,7 @@ export type BalanceAnswer = {
   readonly ledger_entry_id: number;
 };
 
-export type TopUpAnswer = BalanceAnswer & {
+export type TopUpResult = BalanceResult & {
   /** The part of the top-up that paid the claim. */
   readonly claim_paid: string;
   readonly claim: string;
@@ -29,16 +29,22 @@ export type TopUpAnswer = BalanceAnswer & {
 
 /** Credits a balance and wakes auto-renewal. @throws Fault of `creditPayment` */
 export function topUp(
-  call: Call,
+  caller: Caller,
   { isConfirmed = false, ...request }: TopUp,
-): Promise<TopUpAnswer> {
-  return forCustomer(call, 'top-up', request.telegramId, request, async (desk) => {
-    const { entryId, claimPaidMinor } = await creditPayment(desk, request, isConfirmed);
-    await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
-    const more = claimPaidMinor === 0n ? {} : { claim_paid_minor: claimPaidMinor };
+): Promise<TopUpResult> {
+  return withLockedCustomer(caller, 'top-up', request.telegramId, request, async (context) => {
+    const { entryId, claimPaidMinor } = await creditPayment(context, request, isConfirmed);
+    await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
+    const claimDetail = claimPaidMinor === 0n ? {} : { claim_paid_minor: claimPaidMinor };
     return {
-      ...(await told(desk, 'topped_up', request.amountMinor, entryId, more)),
-      ...claimAnswer(desk, claimPaidMinor),
+      ...(await recordBalanceChange(
+        context,
+        'topped_up',
+        request.amountMinor,
+        entryId,
+        claimDetail,
+      )),
+      ...toClaimResult(context, claimPaidMinor),
     };
   });
 }
@@ -51,9 +57,9 @@ export interface Adjustment {
 }
 
 /** Corrects a balance by hand, never below zero. @throws Fault `bad_amount`, `short_balance` */
-export function adjust(call: Call, request: Adjustment): Promise<BalanceAnswer> {
-  return forCustomer(call, 'adjust', request.telegramId, request, async (desk) => {
-    const { customer } = desk;
+export function adjustBalance(caller: Caller, request: Adjustment): Promise<BalanceResult> {
+  return withLockedCustomer(caller, 'adjust', request.telegramId, request, async (context) => {
+    const { customer } = context;
     if (request.amountMinor === 0n)
       throw refused('bad_amount', 'an adjustment of 0 changes nothing');
     if (customer.balanceMinor + request.amountMinor < 0n) {
@@ -62,26 +68,32 @@ export function adjust(call: Call, request: Adjustment): Promise<BalanceAnswer> 
         `the balance is ${moneyText(customer.balanceMinor, customer.currency)}; it can't go below 0`,
       );
     }
-    const entryId = await move(desk, { amountMinor: request.amountMinor, kind: 'adjustment' });
-    if (request.amountMinor > 0n) await tryAgainNow(desk.tx, customer.id, desk.now, desk.settings);
-    return told(desk, 'adjusted', request.amountMinor, entryId, { reason: request.reason });
+    const entryId = await changeBalance(context, {
+      amountMinor: request.amountMinor,
+      kind: 'adjustment',
+    });
+    if (request.amountMinor > 0n)
+      await retryRenewalsNow(context.tx, customer.id, context.now, context.settings);
+    return recordBalanceChange(context, 'adjusted', request.amountMinor, entryId, {
+      reason: request.reason,
+    });
   });
 }
 
-async function told(
-  desk: Desk,
+async function recordBalanceChange(
+  context: CommandContext,
   action: string,
   amountMinor: bigint,
   entryId: bigint,
-  more: object,
-): Promise<BalanceAnswer> {
-  const { customer } = desk;
-  const detail = { ledger_entry_id: entryId, amount_minor: amountMinor, ...more };
-  await record(
-    desk.tx,
-    [{ customerId: customer.id, subject: ofCustomer(customer.id), action, detail }],
-    desk.actor,
-    desk.now,
+  extraDetail: object,
+): Promise<BalanceResult> {
+  const { customer } = context;
+  const detail = { ledger_entry_id: entryId, amount_minor: amountMinor, ...extraDetail };
+  await recordEvents(
+    context.tx,
+    [{ customerId: customer.id, subject: toCustomerSubject(customer.id), action, detail }],
+    context.actor,
+    context.now,
   );
   return {
     telegram_id: Number(customer.telegramId),

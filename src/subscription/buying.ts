@@ -3,23 +3,23 @@ import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, latest } from '../kernel/instant.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
-import { owe } from '../notify/outbox.ts';
+import { enqueueNotifications } from '../notify/outbox.ts';
 import { openAccess } from './access.ts';
-import { type Call, type Desk, forCustomer, move } from './command.ts';
-import { type EndCondition, requireEnd } from './conditions.ts';
-import { heardOf } from './hearing.ts';
-import { dropPaidPrices } from './known-prices.ts';
+import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { recordActivity } from './hearing.ts';
+import { deletePaidPrices } from './known-prices.ts';
 import { creditPayment, type Payment } from './payments.ts';
-import { addPeriods, periodEnd } from './periods.ts';
+import { addPeriods, computePeriodEnd } from './periods.ts';
 import { type ComputedPrice, computePrice } from './price.ts';
 import { type PriceList, readPriceList } from './price-list.ts';
 import { findTarget } from './purchase-target.ts';
-import { receiptOf } from './renewing.ts';
-import { afterUndo, undoRevival } from './revivals.ts';
-import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
-import { found, type Subscription } from './subscriptions.ts';
-import { ofCustomer, ofSubscription, record } from './timeline.ts';
-import { releaseQuarantine, tryAgainNow } from './wake.ts';
+import { toReceipt } from './renewing.ts';
+import { readTargetAfterUndo, undoRevival } from './revivals.ts';
+import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
+import { createSubscription, type Subscription } from './subscriptions.ts';
+import { recordEvents, toCustomerSubject, toSubscriptionSubject } from './timeline.ts';
+import { releaseQuarantine, retryRenewalsNow } from './wake.ts';
 
 // Buying a period from the balance (design, purchase). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid
@@ -45,7 +45,7 @@ export interface Purchase extends EndCondition {
   readonly isConfirmed?: boolean;
 }
 
-export type PurchaseAnswer = {
+export type PurchaseResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
   /** `new`, `extended`, `revived`, `converted`. */
@@ -62,84 +62,99 @@ export type PurchaseAnswer = {
 
 /** @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, … */
 export function purchase(
-  call: Call,
+  caller: Caller,
   { isConfirmed = false, ...request }: Purchase,
-): Promise<PurchaseAnswer> {
-  return forCustomer(call, 'purchase', request.telegramId, request, async (desk) => {
-    await heardOf(desk);
+): Promise<PurchaseResult> {
+  return withLockedCustomer(caller, 'purchase', request.telegramId, request, async (context) => {
+    await recordActivity(context);
     const claimPaidMinor =
-      request.payment === undefined ? 0n : await creditFirst(desk, request.payment, isConfirmed);
-    const prices = await readPriceList(desk.tx, desk.now);
-    const price = await priceOf(desk, prices, request);
-    refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
-    const { target, undone } = await findTarget(desk, request, price.amountMinor);
-    for (const revival of undone) await undoRevival(desk, revival);
-    refuseShort(desk, price.amountMinor, desk.customer.balanceMinor, claimPaidMinor);
-    const subscription = await afterUndo(desk, target, undone);
-    requireEnd(subscription, request);
-    const answer = await sell(desk, request, subscription, price);
+      request.payment === undefined
+        ? 0n
+        : await creditPurchasePayment(context, request.payment, isConfirmed);
+    const prices = await readPriceList(context.tx, context.now);
+    const price = await requirePrice(context, prices, request);
+    requireQuotedPrice(context, price.amountMinor, request.quotedMinor);
+    const { target, undone } = await findTarget(context, request, price.amountMinor);
+    for (const revival of undone) await undoRevival(context, revival);
+    requireBalance(context, price.amountMinor, context.customer.balanceMinor, claimPaidMinor);
+    const subscription = await readTargetAfterUndo(context, target, undone);
+    requireExpectedEnd(subscription, request);
+    const result = await chargeAndExtend(context, request, subscription, price);
     // What is left of the payment may pay for the customer's other subscriptions.
     if (request.payment !== undefined)
-      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
-    return answer;
+      await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
+    return result;
   });
 }
 
 /** @returns the part of the payment that paid the claim */
-async function creditFirst(desk: Desk, payment: Payment, isConfirmed: boolean): Promise<bigint> {
-  const { tx, customer, actor, now } = desk;
-  const { entryId, claimPaidMinor } = await creditPayment(desk, payment, isConfirmed);
+async function creditPurchasePayment(
+  context: CommandContext,
+  payment: Payment,
+  isConfirmed: boolean,
+): Promise<bigint> {
+  const { tx, customer, actor, now } = context;
+  const { entryId, claimPaidMinor } = await creditPayment(context, payment, isConfirmed);
   const detail = {
     ledger_entry_id: entryId,
     amount_minor: payment.amountMinor,
     ...(claimPaidMinor === 0n ? {} : { claim_paid_minor: claimPaidMinor }),
   };
-  const subject = ofCustomer(customer.id);
-  await record(tx, [{ customerId: customer.id, subject, action: 'topped_up', detail }], actor, now);
+  const subject = toCustomerSubject(customer.id);
+  await recordEvents(
+    tx,
+    [{ customerId: customer.id, subject, action: 'topped_up', detail }],
+    actor,
+    now,
+  );
   return claimPaidMinor;
 }
 
 /** What the customer pays. @throws Fault `no_plan`, `no_price` */
-export async function priceOf(
-  desk: Desk,
+export async function requirePrice(
+  context: CommandContext,
   prices: PriceList,
   wanted: { readonly plan: string; readonly periodDays: number },
 ): Promise<ComputedPrice> {
-  const { currency } = desk.customer;
-  await refuseUnsold(desk, wanted.plan);
-  const listMinor = prices.of(wanted.plan, wanted.periodDays, currency);
+  const { currency } = context.customer;
+  await requirePlanOnSale(context, wanted.plan);
+  const listMinor = prices.getMinor(wanted.plan, wanted.periodDays, currency);
   if (listMinor !== null) {
-    return computePrice(listMinor, desk.customer, desk.settings.vipPercent);
+    return computePrice(listMinor, context.customer, context.settings.vipPercent);
   }
   const periods = prices.entries
     .filter((entry) => entry.plan === wanted.plan && entry.currency === currency)
     .map((entry) => entry.periodDays);
-  const there = periods.length === 0 ? 'nothing' : `${periods.join(', ')} days`;
+  const available = periods.length === 0 ? 'nothing' : `${periods.join(', ')} days`;
   throw refused(
     'no_price',
-    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; there is ${there}`,
+    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; there is ${available}`,
   );
 }
 
 /** @throws Fault `no_plan` */
-export async function refuseUnsold(desk: Desk, plan: string): Promise<void> {
+export async function requirePlanOnSale(context: CommandContext, plan: string): Promise<void> {
   const { rows } = await sql<{ key: string; retired_at: Instant | null }>`
-    SELECT key, retired_at FROM perennial.plan ORDER BY key`.execute(desk.tx);
-  const found = rows.find((row) => row.key === plan);
-  if (found !== undefined && found.retired_at === null) return;
-  const sold = rows.filter((row) => row.retired_at === null).map((row) => row.key);
-  const statement = `there is no plan "${plan}" on sale; there is ${sold.join(', ') || 'none yet'}`;
-  throw refused('no_plan', statement, sold.length === 0 ? 'perennial apply adds them' : undefined);
+    SELECT key, retired_at FROM perennial.plan ORDER BY key`.execute(context.tx);
+  const planRow = rows.find((row) => row.key === plan);
+  if (planRow !== undefined && planRow.retired_at === null) return;
+  const available = rows.filter((row) => row.retired_at === null).map((row) => row.key);
+  const statement = `there is no plan "${plan}" on sale; there is ${available.join(', ') || 'none yet'}`;
+  throw refused(
+    'no_plan',
+    statement,
+    available.length === 0 ? 'perennial apply adds them' : undefined,
+  );
 }
 
-export function refuseShort(
-  desk: Desk,
+export function requireBalance(
+  context: CommandContext,
   priceMinor: bigint,
   balanceMinor: bigint,
   claimPaidMinor = 0n,
 ): void {
   if (balanceMinor >= priceMinor) return;
-  const { currency } = desk.customer;
+  const { currency } = context.customer;
   const claim =
     claimPaidMinor === 0n
       ? ''
@@ -151,13 +166,13 @@ export function refuseShort(
 }
 
 /** Whoever was told a price pays that or nothing. @throws Fault `price_changed` */
-export function refuseOtherPrice(
-  desk: Desk,
+export function requireQuotedPrice(
+  context: CommandContext,
   priceMinor: bigint,
   quotedMinor: bigint | undefined,
 ): void {
   if (quotedMinor === undefined || quotedMinor === priceMinor) return;
-  const { currency } = desk.customer;
+  const { currency } = context.customer;
   throw refused(
     'price_changed',
     `it costs ${moneyText(priceMinor, currency)} now, not ${moneyText(quotedMinor, currency)}`,
@@ -165,31 +180,31 @@ export function refuseOtherPrice(
 }
 
 /** From when until when a period would be that is bought now. */
-export function stretchOf(
+export function periodBounds(
   existing: Pick<Subscription, 'expiresAt'> | undefined,
   periodDays: number,
   now: Instant,
 ): { readonly startsAt: Instant; readonly endsAt: Instant } {
   const startsAt = existing === undefined ? now : latest(now, existing.expiresAt);
-  return { startsAt, endsAt: periodEnd(startsAt, periodDays) };
+  return { startsAt, endsAt: computePeriodEnd(startsAt, periodDays) };
 }
 
 /** Charges and extends, together. The customer's balance covers it. */
-export async function sell(
-  desk: Desk,
+export async function chargeAndExtend(
+  context: CommandContext,
   request: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
   existing: Subscription | undefined,
   price: ComputedPrice,
-): Promise<PurchaseAnswer> {
-  const { customer, now } = desk;
+): Promise<PurchaseResult> {
+  const { customer, now } = context;
   const priceMinor = price.amountMinor;
   const { plan, periodDays } = request;
-  const { startsAt, endsAt } = stretchOf(existing, periodDays, now);
-  const entryId = await move(desk, { amountMinor: -priceMinor, kind: 'purchase' });
-  const action = actionOf(existing);
-  const lastBefore = existing === undefined ? request : await lastTermsOf(desk, existing);
-  const subscriptionId = existing?.id ?? (await foundPaid(desk, request, endsAt));
-  const sold = {
+  const { startsAt, endsAt } = periodBounds(existing, periodDays, now);
+  const entryId = await changeBalance(context, { amountMinor: -priceMinor, kind: 'purchase' });
+  const action = toPurchaseAction(existing);
+  const lastBefore = existing === undefined ? request : await readLastTerms(context, existing);
+  const subscriptionId = existing?.id ?? (await createPaidSubscription(context, request, endsAt));
+  const soldPeriod = {
     subscriptionId,
     customerId: customer.id,
     plan,
@@ -198,11 +213,13 @@ export async function sell(
     endsAt,
     currency: customer.currency,
   };
-  await addPeriods(desk.tx, [{ ...sold, ...price, source: 'purchase', ledgerEntryId: entryId }]);
-  await dropPaidPrices(desk.tx, [sold], now, desk.settings.noticeMs);
-  const autoRenew = autoRenewAfter(request, existing);
+  await addPeriods(context.tx, [
+    { ...soldPeriod, ...price, source: 'purchase', ledgerEntryId: entryId },
+  ]);
+  await deletePaidPrices(context.tx, [soldPeriod], now, context.settings.noticeMs);
+  const autoRenew = computeAutoRenew(request, existing);
   if (existing !== undefined) {
-    await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), {
+    await settleTerms(context, existing, lastBefore, await readSettledTerms(context, existing), {
       kind: 'paid',
       state: 'active',
       expiresAt: endsAt,
@@ -210,13 +227,13 @@ export async function sell(
       nextTryAt: null,
     });
   }
-  await releaseQuarantine(desk.tx, customer.id);
-  await openAccess(desk.tx, [subscriptionId], now);
-  await owe(
-    desk.tx,
+  await releaseQuarantine(context.tx, customer.id);
+  await openAccess(context.tx, [subscriptionId], now);
+  await enqueueNotifications(
+    context.tx,
     [
-      receiptOf({
-        ...sold,
+      toReceipt({
+        ...soldPeriod,
         entryId,
         chargeMinor: priceMinor,
         balanceAfterMinor: customer.balanceMinor,
@@ -232,17 +249,17 @@ export async function sell(
     ends_at: isoTime(endsAt),
     auto_renew: autoRenew,
   };
-  await record(
-    desk.tx,
+  await recordEvents(
+    context.tx,
     [
       {
         customerId: customer.id,
-        subject: ofSubscription(subscriptionId),
+        subject: toSubscriptionSubject(subscriptionId),
         action: 'purchased',
         detail,
       },
     ],
-    desk.actor,
+    context.actor,
     now,
   );
   return {
@@ -260,22 +277,22 @@ export async function sell(
   };
 }
 
-export function actionOf(existing: Subscription | undefined): string {
+export function toPurchaseAction(existing: Subscription | undefined): string {
   if (existing === undefined) return 'new';
   if (existing.state === 'expired') return 'revived';
   return existing.kind === 'trial' ? 'converted' : 'extended';
 }
 
-function foundPaid(
-  desk: Desk,
+function createPaidSubscription(
+  context: CommandContext,
   { plan, periodDays, autoRenew = true }: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
   expiresAt: Instant,
 ): Promise<SubscriptionId> {
-  return found(desk, { kind: 'paid', plan, periodDays, expiresAt, autoRenew });
+  return createSubscription(context, { kind: 'paid', plan, periodDays, expiresAt, autoRenew });
 }
 
 /** The switch of a paid subscription belongs to the customer. A purchase does not change it. */
-function autoRenewAfter(
+function computeAutoRenew(
   { autoRenew = true }: Pick<Purchase, 'autoRenew'>,
   existing: Subscription | undefined,
 ): boolean {

@@ -4,16 +4,16 @@ import { refused } from '../kernel/faults.ts';
 import type { LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { type Call, type Desk, forCustomer, move } from './command.ts';
-import { chargesPaidBy, type LedgerStep } from './paid-by.ts';
-import { findPayment, lockReference, type PaymentEntry } from './payments.ts';
-import { livePeriods, type Period } from './periods.ts';
-import { requireName, spellingsOf } from './provider-spelling.ts';
-import { tellEnd } from './refund-notices.ts';
-import { followPeriods, giveBack, unusedMinor } from './refunding.ts';
-import { lastTermsOf } from './settle.ts';
-import { type Subscription, subscriptionsById } from './subscriptions.ts';
-import { ofCustomer, record } from './timeline.ts';
+import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
+import { computeChargesPaidBy, type LedgerStep } from './paid-by.ts';
+import { lockPayment, lockReference, type PaymentEntry } from './payments.ts';
+import { type Period, readPeriods } from './periods.ts';
+import { requirePaymentName, selectSpellings } from './provider-spelling.ts';
+import { enqueueEndNotification } from './refund-notices.ts';
+import { computeUnusedMinor, refundPeriod, updateAfterRefund } from './refunding.ts';
+import { readLastTerms } from './settle.ts';
+import { readSubscriptionsById, type Subscription } from './subscriptions.ts';
+import { recordEvents, toCustomerSubject } from './timeline.ts';
 
 // Chargebacks: the provider took a payment back.
 //
@@ -33,7 +33,7 @@ export interface Chargeback {
   readonly dispute: string;
 }
 
-export type ChargebackAnswer = {
+export type ChargebackResult = {
   readonly telegram_id: number;
   readonly provider: string;
   readonly provider_ref: string;
@@ -51,23 +51,23 @@ export type ChargebackAnswer = {
 };
 
 /** @throws Fault `no_payment`, `payment_reversed`, `dispute_known`; UsageFault `bad_reference` */
-export function chargeback(call: Call, given: Chargeback): Promise<ChargebackAnswer> {
+export function applyChargeback(caller: Caller, given: Chargeback): Promise<ChargebackResult> {
   const request = {
     telegramId: given.telegramId,
-    provider: requireName(given.provider, 'provider'),
-    providerRef: requireName(given.providerRef, 'ref'),
-    dispute: requireName(given.dispute, 'dispute'),
+    provider: requirePaymentName(given.provider, 'provider'),
+    providerRef: requirePaymentName(given.providerRef, 'ref'),
+    dispute: requirePaymentName(given.dispute, 'dispute'),
   };
-  return forCustomer(call, 'chargeback', request.telegramId, request, async (desk) => {
-    await refuseKnownDispute(desk, request);
-    const payment = await findPayment(desk, request.provider, request.providerRef);
-    const ended = await endPaidPeriods(desk, payment);
-    const { customer, settings } = desk;
+  return withLockedCustomer(caller, 'chargeback', request.telegramId, request, async (context) => {
+    await requireNewDispute(context, request);
+    const payment = await lockPayment(context, request.provider, request.providerRef);
+    const ended = await endPaidPeriods(context, payment);
+    const { customer, settings } = context;
     const takenMinor = min(customer.balanceMinor, payment.amountMinor);
     const claimMinor = settings.money.claims ? payment.amountMinor - takenMinor : 0n;
     const { provider } = payment;
     const { providerRef, dispute } = request;
-    const entryId = await move(desk, {
+    const entryId = await changeBalance(context, {
       amountMinor: -takenMinor,
       kind: 'chargeback',
       provider,
@@ -84,9 +84,9 @@ export function chargeback(call: Call, given: Chargeback): Promise<ChargebackAns
       claim_minor: claimMinor,
       period_ids: ended.map(({ period }) => period.id),
     };
-    const subject = ofCustomer(customer.id);
+    const subject = toCustomerSubject(customer.id);
     const event = { customerId: customer.id, subject, action: 'charged_back', detail };
-    await record(desk.tx, [event], desk.actor, desk.now);
+    await recordEvents(context.tx, [event], context.actor, context.now);
     const major = (minor: bigint): string => majorUnits(minor, customer.currency);
     return {
       telegram_id: Number(customer.telegramId),
@@ -95,7 +95,7 @@ export function chargeback(call: Call, given: Chargeback): Promise<ChargebackAns
       dispute,
       amount: major(payment.amountMinor),
       periods_ended: ended.length,
-      returned: major(ended.reduce((sum, { minor }) => sum + minor, 0n)),
+      returned: major(ended.reduce((sum, { returnedMinor }) => sum + returnedMinor, 0n)),
       taken: major(takenMinor),
       claim_added: major(claimMinor),
       claim: major(customer.claimMinor),
@@ -108,31 +108,34 @@ export function chargeback(call: Call, given: Chargeback): Promise<ChargebackAns
 
 const min = (one: bigint, other: bigint): bigint => (one < other ? one : other);
 
-async function refuseKnownDispute({ tx }: Desk, request: Chargeback): Promise<void> {
+async function requireNewDispute({ tx }: CommandContext, request: Chargeback): Promise<void> {
   const { provider, dispute } = request;
   await lockReference(tx, 'dispute', provider, dispute);
   const { rows } = await sql<{ provider_ref: string }>`
     SELECT provider_ref FROM perennial.ledger_entry
-    WHERE provider IN ${spellingsOf(provider)} AND dispute = ${dispute}`.execute(tx);
+    WHERE provider IN ${selectSpellings(provider)} AND dispute = ${dispute}`.execute(tx);
   if (rows[0] === undefined) return;
   throw refused('dispute_known', `dispute ${dispute} of ${provider} was entered already`);
 }
 
 interface EndedPeriod {
   readonly period: Period;
-  readonly minor: bigint;
+  readonly returnedMinor: bigint;
 }
 
 /** Rules 2 and 3. */
-async function endPaidPeriods(desk: Desk, payment: PaymentEntry): Promise<EndedPeriod[]> {
-  const paid = [...chargesPaidBy(await readSteps(desk), payment.id).keys()];
+async function endPaidPeriods(
+  context: CommandContext,
+  payment: PaymentEntry,
+): Promise<EndedPeriod[]> {
+  const paid = [...computeChargesPaidBy(await readSteps(context), payment.id).keys()];
   const ended: EndedPeriod[] = [];
-  for (const [subscriptionId, charges] of await openCharges(desk, paid)) {
-    const periods = await livePeriods(desk.tx, subscriptionId);
+  for (const [subscriptionId, charges] of await readOpenCharges(context, paid)) {
+    const periods = await readPeriods(context.tx, subscriptionId);
     const own = periods.filter(({ ledgerEntryId }) => charges.has(ledgerEntryId));
     for (const period of own) {
-      const [subscription] = await subscriptionsById(desk.tx, [subscriptionId]);
-      ended.push(await endPeriod(desk, subscription as Subscription, period.id));
+      const [subscription] = await readSubscriptionsById(context.tx, [subscriptionId]);
+      ended.push(await endPeriod(context, subscription as Subscription, period.id));
     }
   }
   return ended;
@@ -140,44 +143,49 @@ async function endPaidPeriods(desk: Desk, payment: PaymentEntry): Promise<EndedP
 
 /** The period is read again, because the end of a later one may have moved it. */
 async function endPeriod(
-  desk: Desk,
+  context: CommandContext,
   subscription: Subscription,
   id: Period['id'],
 ): Promise<EndedPeriod> {
-  const live = await livePeriods(desk.tx, subscription.id);
-  const period = live.find((one) => one.id === id) as Period;
-  const minor = unusedMinor(period, desk.now);
-  const lastBefore = await lastTermsOf(desk, subscription);
-  await giveBack(desk, period, minor);
-  const after = await followPeriods(desk, subscription, period, lastBefore, false);
-  await tellEnd(desk, subscription.id, period, after);
-  return { period, minor };
+  const periods = await readPeriods(context.tx, subscription.id);
+  const period = periods.find((one) => one.id === id) as Period;
+  const returnedMinor = computeUnusedMinor(period, context.now);
+  const lastBefore = await readLastTerms(context, subscription);
+  await refundPeriod(context, period, returnedMinor);
+  const after = await updateAfterRefund(context, subscription, period, lastBefore, false);
+  await enqueueEndNotification(context, subscription.id, period, after);
+  return { period, returnedMinor };
 }
 
 /** The whole ledger: the reversal of an older payment takes the money of that payment first. */
-async function readSteps(desk: Desk): Promise<LedgerStep[]> {
+async function readSteps(context: CommandContext): Promise<LedgerStep[]> {
   const { rows } = await sql<LedgerStep>`
     SELECT e.id, e.kind, e.amount_minor AS "amountMinor", p.ledger_entry_id AS "chargeId",
       coalesce(moved.payment_entry_id, e.payment_entry_id) AS "paymentId"
     FROM perennial.ledger_entry e
     LEFT JOIN perennial.period p ON p.refund_entry_id = e.id
     LEFT JOIN perennial.ledger_entry moved ON moved.out_entry_id = e.id
-    WHERE e.customer_id = ${desk.customer.id}
-    ORDER BY e.id`.execute(desk.tx);
+    WHERE e.customer_id = ${context.customer.id}
+    ORDER BY e.id`.execute(context.tx);
   return rows;
 }
 
 /** Of these charges, those of periods that are neither refunded nor over, by subscription. */
-async function openCharges(
-  desk: Desk,
+async function readOpenCharges(
+  context: CommandContext,
   charges: readonly LedgerEntryId[],
 ): Promise<Map<SubscriptionId, Set<LedgerEntryId | null>>> {
   const { rows } = await sql<{ subscriptionId: SubscriptionId; charge: LedgerEntryId }>`
     SELECT subscription_id AS "subscriptionId", ledger_entry_id AS charge
     FROM perennial.period
-    WHERE customer_id = ${desk.customer.id} AND ledger_entry_id = ${anyOf('bigint', charges)}
-      AND refunded_at IS NULL AND ends_at > ${isoTime(desk.now)}
-    ORDER BY starts_at DESC, id DESC`.execute(desk.tx);
-  const charged = Map.groupBy(rows, ({ subscriptionId }) => subscriptionId);
-  return new Map([...charged].map(([id, of]) => [id, new Set(of.map(({ charge }) => charge))]));
+    WHERE customer_id = ${context.customer.id} AND ledger_entry_id = ${anyOf('bigint', charges)}
+      AND refunded_at IS NULL AND ends_at > ${isoTime(context.now)}
+    ORDER BY starts_at DESC, id DESC`.execute(context.tx);
+  const rowsBySubscription = Map.groupBy(rows, ({ subscriptionId }) => subscriptionId);
+  return new Map(
+    [...rowsBySubscription].map(([id, ownRows]) => [
+      id,
+      new Set(ownRows.map(({ charge }) => charge)),
+    ]),
+  );
 }

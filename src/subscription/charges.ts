@@ -6,7 +6,7 @@ import { type Instant, later } from '../kernel/instant.ts';
 // taken exist.
 
 /** A subscription that is charged at `at`, and from `nextAt` on every `everyMs`. */
-export interface Charged {
+export interface RecurringCharge {
   readonly id: SubscriptionId;
   readonly at: Instant;
   readonly nextAt: Instant;
@@ -14,28 +14,28 @@ export interface Charged {
   readonly priceMinor: bigint;
 }
 
-interface Due {
+interface DueCharge {
   readonly at: Instant;
-  readonly of: Charged;
+  readonly charge: RecurringCharge;
 }
 
-export type Position = Pick<Charged, 'at' | 'id'>;
+export type ChargePosition = Pick<RecurringCharge, 'at' | 'id'>;
 
-const isEarlier = (one: Due, other: Due): boolean =>
-  one.at < other.at || (one.at === other.at && one.of.id < other.of.id);
+const isEarlier = (one: DueCharge, other: DueCharge): boolean =>
+  one.at < other.at || (one.at === other.at && one.charge.id < other.charge.id);
 
-export class ChargeOrder {
-  readonly #heap: Due[] = [];
+export class ChargeQueue {
+  readonly #heap: DueCharge[] = [];
 
-  add(of: Charged): void {
-    this.#push({ at: of.at, of });
+  add(charge: RecurringCharge): void {
+    this.#push({ at: charge.at, charge });
   }
 
   /** Takes the next charge if it is before this position. @returns undefined: none is */
-  takeBefore({ at, id }: Position): bigint | undefined {
+  takeBefore({ at, id }: ChargePosition): bigint | undefined {
     const next = this.#heap[0];
     if (next === undefined || next.at > at) return undefined;
-    return next.at < at || next.of.id < id ? this.#take(next) : undefined;
+    return next.at < at || next.charge.id < id ? this.#take(next) : undefined;
   }
 
   /** Takes the next charge if it is before this time. */
@@ -45,39 +45,40 @@ export class ChargeOrder {
   }
 
   /** Replaces the first charge by the following one of the same subscription. */
-  #take({ at, of }: Due): bigint {
-    const next = at === of.at ? of.nextAt : later(at, of.everyMs);
-    this.#sink({ at: next, of });
-    return of.priceMinor;
+  #take({ at, charge }: DueCharge): bigint {
+    const next = at === charge.at ? charge.nextAt : later(at, charge.everyMs);
+    this.#sink({ at: next, charge });
+    return charge.priceMinor;
   }
 
-  #push(due: Due): void {
+  #push(due: DueCharge): void {
     const heap = this.#heap;
-    let place = heap.length;
-    while (place > 0) {
-      const parent = (place - 1) >> 1;
-      const above = heap[parent] as Due;
+    let index = heap.length;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = heap[parent] as DueCharge;
       if (!isEarlier(due, above)) break;
-      heap[place] = above;
-      place = parent;
+      heap[index] = above;
+      index = parent;
     }
-    heap[place] = due;
+    heap[index] = due;
   }
 
   /** Puts a charge in the place of the first one. */
-  #sink(due: Due): void {
+  #sink(due: DueCharge): void {
     const heap = this.#heap;
-    let place = 0;
+    let index = 0;
     for (;;) {
-      const left = 2 * place + 1;
+      const left = 2 * index + 1;
       const right = left + 1;
       if (left >= heap.length) break;
-      const isRight = right < heap.length && isEarlier(heap[right] as Due, heap[left] as Due);
+      const isRight =
+        right < heap.length && isEarlier(heap[right] as DueCharge, heap[left] as DueCharge);
       const child = isRight ? right : left;
-      if (!isEarlier(heap[child] as Due, due)) break;
-      heap[place] = heap[child] as Due;
-      place = child;
+      if (!isEarlier(heap[child] as DueCharge, due)) break;
+      heap[index] = heap[child] as DueCharge;
+      index = child;
     }
-    heap[place] = due;
+    heap[index] = due;
   }
 }

@@ -4,10 +4,10 @@ import { anyOf } from '../db/unnest.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import type { Choice } from '../notify/choice.ts';
-import { type Discount, priceFor } from './price.ts';
+import type { PlanChoice } from '../notify/choice.ts';
+import { computePriceMinor, type Discount } from './price.ts';
 
-interface Row extends Discount {
+interface ChoiceRow extends Discount {
   readonly customerId: CustomerId;
   readonly plan: string;
   readonly title: Readonly<Record<string, string>>;
@@ -22,9 +22,9 @@ export async function readChoices(
   customers: readonly CustomerId[],
   now: Instant,
   vipPercent: number,
-): Promise<Map<CustomerId, Choice[]>> {
+): Promise<Map<CustomerId, PlanChoice[]>> {
   if (customers.length === 0) return new Map();
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<ChoiceRow>`
     SELECT c.id AS "customerId", c.vip, c.discount_percent AS "discountPercent", p.key AS plan,
       p.title, list.period_days AS "periodDays", list.currency, list.amount_minor AS "listMinor"
     FROM perennial.customer c
@@ -35,14 +35,14 @@ export async function readChoices(
     JOIN perennial.plan p ON p.key = list.plan AND p.retired_at IS NULL
     WHERE c.id = ${anyOf('bigint', customers)} AND list.amount_minor IS NOT NULL
     ORDER BY p.key, list.period_days`.execute(tx);
-  const choiceOf = (row: Row): Choice => ({
+  const toChoice = (row: ChoiceRow): PlanChoice => ({
     plan: row.plan,
     title: row.title,
     period_days: row.periodDays,
-    amount: majorUnits(priceFor(row.listMinor, row, vipPercent), row.currency),
+    amount: majorUnits(computePriceMinor(row.listMinor, row, vipPercent), row.currency),
     currency: row.currency,
   });
   return new Map(
-    [...Map.groupBy(rows, (row) => row.customerId)].map(([id, own]) => [id, own.map(choiceOf)]),
+    [...Map.groupBy(rows, (row) => row.customerId)].map(([id, own]) => [id, own.map(toChoice)]),
   );
 }

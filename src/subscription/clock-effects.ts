@@ -49,7 +49,7 @@ export interface WrongSale {
   readonly soldAt: Instant;
 }
 
-const of = (column: string, customer: CustomerId | undefined) =>
+const matchesCustomer = (column: string, customer: CustomerId | undefined) =>
   customer === undefined ? sql`true` : sql`${sql.ref(column)} = ${customer}`;
 
 /** The last one first, as refunds go. */
@@ -72,7 +72,7 @@ export async function readEarlyCharges(
         ORDER BY next.starts_at DESC LIMIT 1) AS "followedBy"
     FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
     JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
-    WHERE p.source = 'renewal' AND p.refunded_at IS NULL AND ${of('p.customer_id', customer)}
+    WHERE p.source = 'renewal' AND p.refunded_at IS NULL AND ${matchesCustomer('p.customer_id', customer)}
       AND p.starts_at > ${isoTime(later(now, windowMs))} AND e.created_at > ${isoTime(now)}
     ORDER BY c.telegram_id, p.subscription_id, p.starts_at DESC`.execute(db);
   return rows;
@@ -93,7 +93,7 @@ export async function readEarlyEnds(
         AND e.action = 'expired'
       ORDER BY e.id DESC LIMIT 1) ended
     WHERE s.state = 'expired' AND s.expires_at > ${isoTime(now)}
-      AND ended.actor = 'fast-expiry-cleanup' AND ${of('s.customer_id', customer)}
+      AND ended.actor = 'fast-expiry-cleanup' AND ${matchesCustomer('s.customer_id', customer)}
     ORDER BY c.telegram_id, s.id`.execute(db);
   return rows;
 }

@@ -1,24 +1,32 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { buys, callOf, crowd, payer, runOf, sells, wrongsIn } from '../../test/a-book.ts';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { audit } from '../audit/audit.ts';
+import {
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  createSubscribers,
+  findViolations,
+  runWorker,
+} from '../../test/a-book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { runAudit } from '../audit/audit.ts';
 import { readClock } from '../db/clock.ts';
 import { readEarlyCharges, readEarlyEnds } from './clock-effects.ts';
 import { undoClock } from './clock-undo.ts';
 import { readSettings } from './settings.ts';
 
 const start = '2026-11-01T00:00:00Z';
-const back = '2026-11-01T00:02:00Z';
+const correctedAt = '2026-11-01T00:02:00Z';
 
-async function effects({ db }: Books) {
+async function readEffects({ db }: TestDatabase) {
   const now = await readClock(db);
   const { windowMs } = await readSettings(db);
   return { charges: await readEarlyCharges(db, now, windowMs), ends: await readEarlyEnds(db, now) };
 }
 
 /** What customers have: balance, state, end, credential that is live. */
-async function standing({ db }: Books) {
+async function readState({ db }: TestDatabase) {
   const { rows } = await sql`
     SELECT c.id, c.balance_minor, s.state, s.expires_at, k.id AS live
     FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
@@ -33,9 +41,9 @@ test.each([
 ])(
   'K10: after a jump of %s the effects are listed, and one command undoes them',
   async (_, jumped) => {
-    await using books = await freshBooks({ now: start });
-    await sells(books);
-    await crowd(books, { count: 40, endsAt: '2026-11-20T00:00:00Z', balanceMinor: 0n });
+    await using books = await createDatabase({ now: start });
+    await createPlans(books);
+    await createSubscribers(books, { count: 40, endsAt: '2026-11-20T00:00:00Z', balanceMinor: 0n });
     await sql`
       UPDATE perennial.subscription SET remind_at = expires_at - interval '3 days'`.execute(
       books.db,
@@ -47,31 +55,31 @@ test.each([
         idempotency_key, created_at)
       SELECT id, balance_minor, balance_minor, 'opening', 'o:' || id, created_at
       FROM perennial.customer WHERE balance_minor > 0`.execute(books.db);
-    const before = await standing(books);
-    expect(await effects(books)).toEqual({ charges: [], ends: [] });
+    const before = await readState(books);
+    expect(await readEffects(books)).toEqual({ charges: [], ends: [] });
 
     await books.setClock(jumped);
-    await runOf(books, 'auto-renewal');
-    await runOf(books, 'fast-expiry-cleanup');
-    await books.setClock(back);
-    await runOf(books, 'auto-renewal');
-    const found = await effects(books);
+    await runWorker(books, 'auto-renewal');
+    await runWorker(books, 'fast-expiry-cleanup');
+    await books.setClock(correctedAt);
+    await runWorker(books, 'auto-renewal');
+    const found = await readEffects(books);
     expect(found.ends).toHaveLength(5);
     expect(new Set(found.charges.map((one) => one.telegramId)).size).toBe(20);
 
     const customers = new Set([...found.charges, ...found.ends].map((one) => one.telegramId));
-    for (const customer of customers) await undoClock(callOf(books), customer);
-    expect(await standing(books)).toEqual(before);
-    expect(await effects(books)).toEqual({ charges: [], ends: [] });
-    expect(await wrongsIn(books.db)).toEqual([]);
+    for (const customer of customers) await undoClock(createCaller(books), customer);
+    expect(await readState(books)).toEqual(before);
+    expect(await readEffects(books)).toEqual({ charges: [], ends: [] });
+    expect(await findViolations(books.db)).toEqual([]);
 
     const [again] = customers;
-    expect(await undoClock(callOf(books), again as bigint)).toMatchObject({
+    expect(await undoClock(createCaller(books), again as bigint)).toMatchObject({
       refunded_periods: 0,
       restored: 0,
     });
     // The audit states only that the append-only records of the jump are dated into the future.
-    const { checks } = await audit(books.db);
+    const { checks } = await runAudit(books.db);
     const wrong = checks.filter((one) => one.violations > 0n).map(({ id }) => id);
     expect(wrong.filter((id) => !id.includes('future'))).toEqual([]);
   },
@@ -79,7 +87,7 @@ test.each([
 );
 
 /** The notifications of the customers, with their state, in order. */
-async function notices({ db }: Books): Promise<string[]> {
+async function readNotices({ db }: TestDatabase): Promise<string[]> {
   const { rows } = await sql<{ text: string }>`
     SELECT kind || ' ' || state AS text FROM perennial.notification
     WHERE customer_id IS NOT NULL ORDER BY id`.execute(db);
@@ -87,37 +95,37 @@ async function notices({ db }: Books): Promise<string[]> {
 }
 
 test('K10: a restored subscription is notified of, and its reminders and its end come again at their times', async () => {
-  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
-  await sells(books);
-  await crowd(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
+  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createPlans(books);
+  await createSubscribers(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
   await sql`UPDATE perennial.subscription SET auto_renew = false,
     remind_at = '2026-11-17T12:00:00Z'`.execute(books.db);
   // The clock runs ahead to the last hours, and then past the end.
   for (const jumped of ['2026-11-19T13:00:00Z', '2026-11-20T11:00:00Z']) {
     await books.setClock(jumped);
-    await runOf(books, 'expiry-reminders');
-    await runOf(books, 'deliver-notifications');
+    await runWorker(books, 'expiry-reminders');
+    await runWorker(books, 'deliver-notifications');
   }
   await books.setClock('2026-11-21T00:00:00Z');
-  await runOf(books, 'fast-expiry-cleanup');
-  await runOf(books, 'deliver-notifications');
+  await runWorker(books, 'fast-expiry-cleanup');
+  await runWorker(books, 'deliver-notifications');
   const early = ['ends_24h sent', 'ends_3h sent', 'expired sent'];
-  expect(await notices(books)).toEqual(early);
+  expect(await readNotices(books)).toEqual(early);
 
   await books.setClock('2026-11-01T00:02:00Z');
-  await runOf(books, 'raise-alarms');
-  const [customer] = (await effects(books)).ends;
-  await undoClock(callOf(books), customer?.telegramId as bigint);
-  await runOf(books, 'deliver-notifications');
-  expect(await notices(books)).toEqual([...early, 'restored sent']);
+  await runWorker(books, 'raise-alarms');
+  const [customer] = (await readEffects(books)).ends;
+  await undoClock(createCaller(books), customer?.telegramId as bigint);
+  await runWorker(books, 'deliver-notifications');
+  expect(await readNotices(books)).toEqual([...early, 'restored sent']);
 
   const times = ['11-17T12:00', '11-19T12:00', '11-20T09:00', '11-20T12:01'];
   for (const time of times) {
     await books.setClock(`2026-${time}:00Z`);
     for (const worker of ['expiry-reminders', 'fast-expiry-cleanup', 'deliver-notifications'])
-      await runOf(books, worker);
+      await runWorker(books, worker);
   }
-  expect((await notices(books)).slice(early.length)).toEqual([
+  expect((await readNotices(books)).slice(early.length)).toEqual([
     'restored sent',
     'ends_3d sent',
     'ends_24h sent',
@@ -127,35 +135,35 @@ test('K10: a restored subscription is notified of, and its reminders and its end
 });
 
 test('K10: the notification of an early end that was not sent yet is not sent after the reversal', async () => {
-  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
-  await sells(books);
-  await crowd(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
+  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createPlans(books);
+  await createSubscribers(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
   await books.setClock('2026-11-21T00:00:00Z');
-  await runOf(books, 'fast-expiry-cleanup');
+  await runWorker(books, 'fast-expiry-cleanup');
   await books.setClock('2026-11-01T00:02:00Z');
-  const [customer] = (await effects(books)).ends;
-  await undoClock(callOf(books), customer?.telegramId as bigint);
-  expect(await notices(books)).toEqual(['expired suppressed', 'restored pending']);
+  const [customer] = (await readEffects(books)).ends;
+  await undoClock(createCaller(books), customer?.telegramId as bigint);
+  expect(await readNotices(books)).toEqual(['expired suppressed', 'restored pending']);
 });
 
 test('K10: an early charge that a purchase follows is left, and the list names that purchase', async () => {
-  await using books = await freshBooks({ now: start });
-  await sells(books);
-  await payer(books, 1n, 298_00n); // Ends on 1 December.
-  await payer(books, 2n, 298_00n);
+  await using books = await createDatabase({ now: start });
+  await createPlans(books);
+  await createSubscriber(books, 1n, 298_00n); // Ends on 1 December.
+  await createSubscriber(books, 2n, 298_00n);
   await books.setClock('2026-12-01T00:00:00Z');
-  await runOf(books, 'auto-renewal');
-  await buys(books, 1n);
-  await books.setClock(back);
-  await runOf(books, 'raise-alarms');
-  const { charges } = await effects(books);
+  await runWorker(books, 'auto-renewal');
+  await buyPlan(books, 1n);
+  await books.setClock(correctedAt);
+  await runWorker(books, 'raise-alarms');
+  const { charges } = await readEffects(books);
   const { rows } = await sql<{ id: bigint }>`
     SELECT max(id) AS id FROM perennial.period WHERE source = 'purchase'`.execute(books.db);
   expect(charges.map(({ telegramId, followedBy }) => [telegramId, followedBy])).toEqual([
     [1n, rows[0]?.id],
     [2n, null],
   ]);
-  for (const one of [1n, 2n]) await undoClock(callOf(books), one);
-  const left = await effects(books);
+  for (const one of [1n, 2n]) await undoClock(createCaller(books), one);
+  const left = await readEffects(books);
   expect(left.charges.map(({ telegramId }) => telegramId)).toEqual([1n]);
 });

@@ -2,18 +2,22 @@ import { sql } from 'kysely';
 import { unnest } from '../db/unnest.ts';
 import { type Instant, isoTime, latest } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { owe } from '../notify/outbox.ts';
+import { enqueueNotifications } from '../notify/outbox.ts';
 import { endRemindersMs, trialRemindersMs } from '../notify/reminder-times.ts';
 import { openAccess } from './access.ts';
 import { readEarlyCharges, readEarlyEnds } from './clock-effects.ts';
-import { type Call, type Desk, forCustomer } from './command.ts';
-import { livePeriods } from './periods.ts';
-import { tellRefund } from './refund-notices.ts';
-import { giveBack } from './refunding.ts';
-import { readSettled, settleTerms } from './settle.ts';
-import { named, type Subscription, subscriptionsOf } from './subscriptions.ts';
-import { ofSubscription, record } from './timeline.ts';
-import { tryAgainNow } from './wake.ts';
+import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
+import { readPeriods } from './periods.ts';
+import { recordRefund } from './refund-notices.ts';
+import { refundPeriod } from './refunding.ts';
+import { readSettledTerms, settleTerms } from './settle.ts';
+import {
+  readCustomerSubscriptions,
+  requireSubscription,
+  type Subscription,
+} from './subscriptions.ts';
+import { recordEvents, toSubscriptionSubject } from './timeline.ts';
+import { retryRenewalsNow } from './wake.ts';
 
 // Undoes what a wrong clock did to one customer (`clock-effects.ts`), in one transaction:
 //
@@ -26,7 +30,7 @@ import { tryAgainNow } from './wake.ts';
 //
 // Each step reads its evidence under the lock of the customer. So a repetition does nothing.
 
-export type UndoAnswer = {
+export type ClockUndoResult = {
   readonly telegram_id: number;
   readonly refunded_periods: number;
   readonly refunded: string;
@@ -35,16 +39,16 @@ export type UndoAnswer = {
   readonly currency: string;
 };
 
-export function undoClock(call: Call, telegramId: bigint): Promise<UndoAnswer> {
-  return forCustomer(call, 'clock-undo', telegramId, {}, async (desk) => {
-    const before = desk.customer.balanceMinor;
-    const refunded = await refundEarly(desk);
-    const restored = await restoreEnded(desk);
+export function undoClock(caller: Caller, telegramId: bigint): Promise<ClockUndoResult> {
+  return withLockedCustomer(caller, 'clock-undo', telegramId, {}, async (context) => {
+    const before = context.customer.balanceMinor;
+    const refunded = await refundEarlyCharges(context);
+    const restored = await restoreEarlyEnds(context);
     if (refunded + restored > 0) {
-      await releaseEarlyNotices(desk);
-      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+      await releaseEarlyNotices(context);
+      await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
     }
-    const { currency, balanceMinor } = desk.customer;
+    const { currency, balanceMinor } = context.customer;
     return {
       telegram_id: Number(telegramId),
       refunded_periods: refunded,
@@ -57,18 +61,21 @@ export function undoClock(call: Call, telegramId: bigint): Promise<UndoAnswer> {
 }
 
 /** @returns how many periods */
-async function refundEarly(desk: Desk): Promise<number> {
-  const { tx, now, customer, settings } = desk;
-  const early = await readEarlyCharges(tx, now, settings.windowMs, customer.id);
+async function refundEarlyCharges(context: CommandContext): Promise<number> {
+  const { tx, now, customer, settings } = context;
+  const charges = await readEarlyCharges(tx, now, settings.windowMs, customer.id);
   let refunded = 0;
-  for (const { periodId, subscriptionId, amountMinor } of early) {
-    const [last] = await livePeriods(tx, subscriptionId);
+  for (const { periodId, subscriptionId, amountMinor } of charges) {
+    const [last] = await readPeriods(tx, subscriptionId);
     if (last === undefined || last.id !== periodId) continue;
-    const subscription = named(await subscriptionsOf(tx, customer.id), subscriptionId);
-    await giveBack(desk, last, amountMinor);
+    const subscription = requireSubscription(
+      await readCustomerSubscriptions(tx, customer.id),
+      subscriptionId,
+    );
+    await refundPeriod(context, last, amountMinor);
     // An end that has passed meanwhile is decided by the workers: they renew it if there is money.
-    const expiresAt = await settle(desk, subscription, {});
-    await tellRefund(desk, subscriptionId, last, amountMinor, latest(expiresAt, now));
+    const expiresAt = await settleSubscription(context, subscription, {});
+    await recordRefund(context, subscriptionId, last, amountMinor, latest(expiresAt, now));
     refunded += 1;
   }
   return refunded;
@@ -78,27 +85,30 @@ async function refundEarly(desk: Desk): Promise<number> {
  * Brings terms and end in line with the periods. The terms of the next renewal stay as they were
  * chosen. @returns the end
  */
-async function settle(
-  desk: Desk,
+async function settleSubscription(
+  context: CommandContext,
   subscription: Subscription,
   change: { readonly state?: 'active' },
 ): Promise<Instant> {
-  const settled = await readSettled(desk, subscription);
+  const settled = await readSettledTerms(context, subscription);
   const expiresAt = settled.periods[0]?.endsAt ?? subscription.startedAt;
-  const whole = { ...change, expiresAt, nextTryAt: null };
-  await settleTerms(desk, subscription, settled.terms.last, settled, whole);
+  const fullChange = { ...change, expiresAt, nextTryAt: null };
+  await settleTerms(context, subscription, settled.terms.last, settled, fullChange);
   return expiresAt;
 }
 
 /** @returns how many subscriptions */
-async function restoreEnded(desk: Desk): Promise<number> {
-  const { tx, now, customer, actor } = desk;
+async function restoreEarlyEnds(context: CommandContext): Promise<number> {
+  const { tx, now, customer, actor } = context;
   const ended = await readEarlyEnds(tx, now, customer.id);
   for (const { subscriptionId, plan, expiresAt } of ended) {
-    const subscription = named(await subscriptionsOf(tx, customer.id), subscriptionId);
-    await settle(desk, subscription, { state: 'active' });
+    const subscription = requireSubscription(
+      await readCustomerSubscriptions(tx, customer.id),
+      subscriptionId,
+    );
+    await settleSubscription(context, subscription, { state: 'active' });
     await openAccess(tx, [subscriptionId], now);
-    await owe(
+    await enqueueNotifications(
       tx,
       [
         {
@@ -111,9 +121,9 @@ async function restoreEnded(desk: Desk): Promise<number> {
       ],
       now,
     );
-    const subject = ofSubscription(subscriptionId);
+    const subject = toSubscriptionSubject(subscriptionId);
     const event = { customerId: customer.id, subject, action: 'restored', detail: {} };
-    await record(tx, [event], actor, now);
+    await recordEvents(tx, [event], actor, now);
   }
   return ended.length;
 }
@@ -127,13 +137,13 @@ const leadsMs: Readonly<Record<string, number>> = {
 };
 
 /** Notifications of the customer about an end that is further away than they are sent at the earliest. */
-async function releaseEarlyNotices({ tx, now, customer, settings }: Desk): Promise<void> {
-  const leads = Object.entries({ ...leadsMs, low_balance: settings.windowMs });
+async function releaseEarlyNotices({ tx, now, customer, settings }: CommandContext): Promise<void> {
+  const leadByKind = Object.entries({ ...leadsMs, low_balance: settings.windowMs });
   await sql`
     UPDATE perennial.notification n SET dedupe_key = n.dedupe_key || ':undone:' || n.id,
       state = CASE n.state WHEN 'pending' THEN 'suppressed' ELSE n.state END,
       reason = CASE n.state WHEN 'pending' THEN 'clock_undone' ELSE n.reason END
-    FROM ${unnest('lead', leads, {
+    FROM ${unnest('lead', leadByKind, {
       kind: ['text', ([kind]) => kind],
       ms: ['bigint', ([, ms]) => ms],
     })}

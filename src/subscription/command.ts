@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
-import { keepMark } from '../db/clock-mark.ts';
+import { refreshMark } from '../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { LedgerKind } from '../db/schema.ts';
 import { clockFault, readClockReading } from '../db/trusted-time.ts';
@@ -9,10 +9,10 @@ import { refused } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits, minorMax, moneyText } from '../kernel/money.ts';
-import { book, type Reversal, reserveEntryIds } from './ledger.ts';
-import { type Customer, lockCustomer, noCustomer, readCustomer } from './locked-customer.ts';
+import { postEntries, type Reversal, reserveEntryIds } from './ledger.ts';
+import { type Customer, lockCustomer, noCustomerFault, readCustomer } from './locked-customer.ts';
 import { readSettings, type Settings } from './settings.ts';
-import { type Actor, detailJson } from './timeline.ts';
+import { type Actor, toDetailJson } from './timeline.ts';
 
 // The shape of every command that moves money or rights: one transaction, the customer's row
 // locked first (rule 1), the facts read after that, and the idempotency key settled before
@@ -20,7 +20,7 @@ import { type Actor, detailJson } from './timeline.ts';
 // and does nothing; with another body it is refused (matrix R16).
 
 /** Who asks, on which books, and under which key. */
-export interface Call {
+export interface Caller {
   /** An open transaction is joined: the command is done if and only if that commits. */
   readonly db: Db | Tx;
   readonly actor: Actor;
@@ -31,11 +31,11 @@ export interface Call {
   /** The same key while its first request is under way: wait for that, or be refused at once. */
   readonly inFlight?: 'wait' | 'refuse';
   /** Adds fields to the answer before it is stored under the key, in the same transaction. */
-  readonly extend?: (tx: Tx, answer: Answer) => Promise<object>;
+  readonly extend?: (tx: Tx, answer: CommandResult) => Promise<object>;
 }
 
 /** What a command works with once it holds the customer. */
-export interface Desk {
+export interface CommandContext {
   readonly tx: Tx;
   readonly actor: Actor;
   readonly now: Instant;
@@ -45,10 +45,10 @@ export interface Desk {
 }
 
 /** An answer as it is stored and printed: plain JSON, money as text in major units. */
-export type Answer = Readonly<Record<string, string | number | boolean | null>>;
+export type CommandResult = Readonly<Record<string, string | number | boolean | null>>;
 
-function fingerprintOf(body: object): string {
-  return createHash('sha256').update(detailJson(body)).digest('hex');
+function computeFingerprint(body: object): string {
+  return createHash('sha256').update(toDetailJson(body)).digest('hex');
 }
 
 /**
@@ -56,18 +56,20 @@ function fingerprintOf(body: object): string {
  * @throws Fault `no_customer`; `key_reused` when the key was used with another body; `in_flight`;
  *   `clock_suspect`, `commits_lost`
  */
-export function forCustomer<A extends Answer>(
-  call: Call,
+export function withLockedCustomer<A extends CommandResult>(
+  caller: Caller,
   scope: string,
   telegramId: bigint,
   body: object,
-  work: (desk: Desk) => Promise<A>,
+  work: (context: CommandContext) => Promise<A>,
 ): Promise<A> {
-  return inTransaction(call.db, async (tx) => {
-    await refuseInFlight(tx, scope, call);
+  return inTransaction(caller.db, async (tx) => {
+    await requireKeyNotInFlight(tx, scope, caller);
     const customerId = await lockCustomer(tx, telegramId);
-    return once(tx, scope, call, { telegramId, ...body }, async () =>
-      work(await deskOf(tx, call.actor, customerId, call.key, timeUse(scope, body))),
+    return withIdempotencyKey(tx, scope, caller, { telegramId, ...body }, async () =>
+      work(
+        await readCommandContext(tx, caller.actor, customerId, caller.key, toTimeUse(scope, body)),
+      ),
     );
   });
 }
@@ -85,7 +87,7 @@ const timeless: ReadonlySet<string> = new Set([
 
 type TimeUse = 'period' | 'record' | 'quote' | 'list';
 
-function timeUse(scope: string, body: object): TimeUse {
+function toTimeUse(scope: string, body: object): TimeUse {
   // A revocation ends the access at once. With a refund, it also prices the rest of the period.
   const isRevocation = scope === 'revoke' && (body as { refund?: unknown }).refund === undefined;
   return isRevocation || timeless.has(scope) ? 'record' : 'period';
@@ -95,27 +97,27 @@ function timeUse(scope: string, body: object): TimeUse {
  * The time of a command.
  * @throws Fault `clock_suspect` for a command with a period; `commits_lost` for any command
  */
-async function commandTime(tx: Tx, use: TimeUse): Promise<Instant> {
+async function readCommandTime(tx: Tx, use: TimeUse): Promise<Instant> {
   const reading = await readClockReading(tx);
   const { trust, now } = reading;
   if (use === 'list') return now;
   if (trust.kind === 'suspect') {
     if (use !== 'record' || trust.cause === 'commits_lost') throw clockFault(trust);
-  } else if (use !== 'quote') await keepMark(tx, reading);
+  } else if (use !== 'quote') await refreshMark(tx, reading);
   return now;
 }
 
-export async function deskOf(
+export async function readCommandContext(
   tx: Tx,
   actor: Actor,
   customerId: CustomerId,
   key: string | undefined,
   use: TimeUse,
-): Promise<Desk> {
+): Promise<CommandContext> {
   return {
     tx,
     actor,
-    now: await commandTime(tx, use),
+    now: await readCommandTime(tx, use),
     settings: await readSettings(tx),
     customer: await readCustomer(tx, customerId),
     key,
@@ -126,10 +128,10 @@ export async function deskOf(
  * Looks at a customer's books without touching them: one snapshot, no lock, nothing written.
  * @throws Fault `no_customer`; for a quote also `clock_suspect`, `commits_lost`
  */
-export function glance<A>(
+export function readSnapshot<A>(
   db: Db,
   telegramId: bigint,
-  work: (desk: Desk) => Promise<A>,
+  work: (context: CommandContext) => Promise<A>,
   use: 'quote' | 'list' = 'quote',
 ): Promise<A> {
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
@@ -137,22 +139,22 @@ export function glance<A>(
     const { rows } = await sql<{ id: CustomerId }>`
       SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
     const [row] = rows;
-    if (row === undefined) throw noCustomer(telegramId);
-    return work(await deskOf(tx, 'quote', row.id, undefined, use));
+    if (row === undefined) throw noCustomerFault(telegramId);
+    return work(await readCommandContext(tx, 'quote', row.id, undefined, use));
   });
 }
 
 /** @throws Fault `in_flight`: the first request with this key has not ended, here or elsewhere */
-export async function refuseInFlight(tx: Tx, scope: string, call: Call): Promise<void> {
-  if (call.inFlight !== 'refuse' || call.key === undefined) return;
+export async function requireKeyNotInFlight(tx: Tx, scope: string, caller: Caller): Promise<void> {
+  if (caller.inFlight !== 'refuse' || caller.key === undefined) return;
   const { rows } = await sql<{ free: boolean }>`
-    SELECT pg_try_advisory_xact_lock(hashtextextended(${`${scope} ${ownerOf(call)} ${call.key}`}, 0)) AS free`.execute(
+    SELECT pg_try_advisory_xact_lock(hashtextextended(${`${scope} ${toKeyOwner(caller)} ${caller.key}`}, 0)) AS free`.execute(
     tx,
   );
   if (rows[0]?.free === true) return;
   throw refused(
     'in_flight',
-    `a request with the idempotency key "${call.key}" is under way; ask again for its answer`,
+    `a request with the idempotency key "${caller.key}" is under way; ask again for its answer`,
   );
 }
 
@@ -160,20 +162,20 @@ export async function refuseInFlight(tx: Tx, scope: string, call: Call): Promise
 const anyOwner = '?';
 
 /** The command line has no token: its keys share one owner. */
-const ownerOf = (call: Call): string => call.keyOwner ?? '';
+const toKeyOwner = (caller: Caller): string => caller.keyOwner ?? '';
 
 /** Runs `work` once for a key of an owner, and returns the stored answer after that. */
-export async function once<A extends Answer>(
+export async function withIdempotencyKey<A extends CommandResult>(
   tx: Tx,
   scope: string,
-  call: Call,
+  caller: Caller,
   body: object,
   work: () => Promise<A>,
 ): Promise<A> {
-  const { key } = call;
-  if (key === undefined) return extended(tx, call, await work());
-  const owner = ownerOf(call);
-  const fingerprint = fingerprintOf(body);
+  const { key } = caller;
+  if (key === undefined) return extendResult(tx, caller, await work());
+  const owner = toKeyOwner(caller);
+  const fingerprint = computeFingerprint(body);
   const at = isoTime(await readClock(tx));
   // Two at once: the second waits here for the first one's commit, and then finds its row.
   const { numAffectedRows } = await sql`
@@ -183,22 +185,26 @@ export async function once<A extends Answer>(
       WHERE scope = ${scope} AND key = ${key} AND owner = ${anyOwner})
     ON CONFLICT (scope, key, owner) DO NOTHING`.execute(tx);
   if (numAffectedRows === 0n) {
-    const earlier = await earlierAnswer<A>(tx, { scope, key, owner }, fingerprint);
+    const stored = await findStoredResult<A>(tx, { scope, key, owner }, fingerprint);
     // None: it was so old that it was forgotten at this moment, and so it is a new one.
-    return earlier ?? once(tx, scope, call, body, work);
+    return stored ?? withIdempotencyKey(tx, scope, caller, body, work);
   }
-  const answer = await extended(tx, call, await work());
+  const result = await extendResult(tx, caller, await work());
   await sql`
-    UPDATE perennial.idempotency SET answer = ${JSON.stringify(answer)}::json
+    UPDATE perennial.idempotency SET answer = ${JSON.stringify(result)}::json
     WHERE scope = ${scope} AND key = ${key} AND owner = ${owner}`.execute(tx);
-  return answer;
+  return result;
 }
 
-async function extended<A extends Answer>(tx: Tx, call: Call, answer: A): Promise<A> {
-  return call.extend === undefined ? answer : { ...answer, ...(await call.extend(tx, answer)) };
+async function extendResult<A extends CommandResult>(
+  tx: Tx,
+  caller: Caller,
+  result: A,
+): Promise<A> {
+  return caller.extend === undefined ? result : { ...result, ...(await caller.extend(tx, result)) };
 }
 
-async function earlierAnswer<A>(
+async function findStoredResult<A>(
   tx: Tx,
   { scope, key, owner }: { readonly scope: string; readonly key: string; readonly owner: string },
   fingerprint: string,
@@ -206,9 +212,9 @@ async function earlierAnswer<A>(
   const { rows } = await sql<{ fingerprint: string; answer: A }>`
     SELECT fingerprint, answer FROM perennial.idempotency
     WHERE scope = ${scope} AND key = ${key} AND owner IN (${owner}, ${anyOwner})`.execute(tx);
-  const [earlier] = rows;
-  if (earlier === undefined) return undefined;
-  if (earlier.fingerprint === fingerprint) return earlier.answer;
+  const [stored] = rows;
+  if (stored === undefined) return undefined;
+  if (stored.fingerprint === fingerprint) return stored.answer;
   throw refused(
     'key_reused',
     `the idempotency key "${key}" was used for another ${scope}; a new request needs a new key`,
@@ -216,7 +222,7 @@ async function earlierAnswer<A>(
 }
 
 /** One change of the customer's balance, with its ledger entry. */
-export interface Movement {
+export interface BalanceChange {
   /** Signed minor units. */
   readonly amountMinor: bigint;
   readonly kind: LedgerKind;
@@ -229,25 +235,28 @@ export interface Movement {
  * Changes the balance of the locked customer. The caller has checked that the balance covers it.
  * @throws Fault `balance_too_large`: the column cannot hold the sum
  */
-export async function move(desk: Desk, movement: Movement): Promise<LedgerEntryId> {
-  requireStorableBalance(desk.customer, movement.amountMinor);
-  const [id] = (await reserveEntryIds(desk.tx, 1)) as [LedgerEntryId];
-  const balanceAfterMinor = desk.customer.balanceMinor + movement.amountMinor;
-  await book(
-    desk.tx,
+export async function changeBalance(
+  context: CommandContext,
+  change: BalanceChange,
+): Promise<LedgerEntryId> {
+  requireStorableBalance(context.customer, change.amountMinor);
+  const [id] = (await reserveEntryIds(context.tx, 1)) as [LedgerEntryId];
+  const balanceAfterMinor = context.customer.balanceMinor + change.amountMinor;
+  await postEntries(
+    context.tx,
     [
       {
-        ...movement,
+        ...change,
         id,
-        customerId: desk.customer.id,
+        customerId: context.customer.id,
         balanceAfterMinor,
-        idempotencyKey: `${movement.kind}:${id}`,
+        idempotencyKey: `${change.kind}:${id}`,
       },
     ],
-    desk.now,
+    context.now,
   );
-  desk.customer.balanceMinor = balanceAfterMinor;
-  desk.customer.claimMinor += movement.reversal?.claimMinor ?? 0n;
+  context.customer.balanceMinor = balanceAfterMinor;
+  context.customer.claimMinor += change.reversal?.claimMinor ?? 0n;
   return id;
 }
 

@@ -11,15 +11,15 @@ export interface EndCondition {
 }
 
 /** @throws Fault `expires_at_changed` */
-export function requireEnd(
+export function requireExpectedEnd(
   subscription: Pick<Subscription, 'id' | 'expiresAt'> | undefined,
   { ifExpiresAt }: EndCondition,
 ): void {
   if (ifExpiresAt === undefined || (subscription?.expiresAt ?? null) === ifExpiresAt) return;
-  const seen = ifExpiresAt === null ? 'a new subscription' : `the end ${isoTime(ifExpiresAt)}`;
-  const found =
+  const expected = ifExpiresAt === null ? 'a new subscription' : `the end ${isoTime(ifExpiresAt)}`;
+  const actual =
     subscription === undefined
       ? 'the command makes a new subscription'
       : `subscription ${subscription.id} ends at ${isoTime(subscription.expiresAt)}`;
-  throw refused('expires_at_changed', `${found}; the condition expects ${seen}`);
+  throw refused('expires_at_changed', `${actual}; the condition expects ${expected}`);
 }

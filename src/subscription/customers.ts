@@ -2,19 +2,24 @@ import { sql } from 'kysely';
 import { inTransaction, type Tx } from '../db/connect.ts';
 import { readWriteTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
-import { type CustomerId, newSubToken } from '../kernel/ids.ts';
+import { type CustomerId, generateSubToken } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { isLocale } from '../kernel/locale.ts';
 import { isCurrency } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
-import { type Call, forCustomer, once, refuseInFlight } from './command.ts';
-import { heardOf } from './hearing.ts';
-import { ofCustomer, record } from './timeline.ts';
-import { remindNow, tryAgainNow } from './wake.ts';
+import {
+  type Caller,
+  requireKeyNotInFlight,
+  withIdempotencyKey,
+  withLockedCustomer,
+} from './command.ts';
+import { recordActivity } from './hearing.ts';
+import { recordEvents, toCustomerSubject } from './timeline.ts';
+import { checkRemindersNow, retryRenewalsNow } from './wake.ts';
 
 // Who the customers are. What they own is elsewhere in this folder.
 
-export interface Particulars {
+export interface CustomerFields {
   readonly locale?: string;
   readonly timeZone?: string;
   readonly vip?: boolean;
@@ -23,12 +28,12 @@ export interface Particulars {
   readonly reachable?: boolean;
 }
 
-export interface NewCustomer extends Particulars {
+export interface NewCustomer extends CustomerFields {
   readonly telegramId: bigint;
   readonly currency: string;
 }
 
-export type CustomerAnswer = {
+export type CustomerResult = {
   readonly id: number;
   readonly telegram_id: number;
   readonly locale: string;
@@ -41,7 +46,7 @@ export type CustomerAnswer = {
 };
 
 /** Checks what the database could only refuse in its own words. @throws UsageFault */
-function check(given: Particulars): void {
+function requireValidFields(given: CustomerFields): void {
   const { locale, timeZone, discountPercent, currency } = given;
   if (locale !== undefined && !isLocale(locale)) {
     throw new UsageFault('bad_locale', `locale: "${locale}" is not a language; en or ru is`);
@@ -67,8 +72,8 @@ function check(given: Particulars): void {
 }
 
 /** Adds a customer without money or rights. @throws Fault `customer_exists`, UsageFault */
-export function createCustomer(call: Call, given: NewCustomer): Promise<CustomerAnswer> {
-  check(given);
+export function createCustomer(caller: Caller, given: NewCustomer): Promise<CustomerResult> {
+  requireValidFields(given);
   // Answers have it as a number: one that JSON would round names somebody else.
   if (given.telegramId < 1n || given.telegramId > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new UsageFault(
@@ -76,18 +81,18 @@ export function createCustomer(call: Call, given: NewCustomer): Promise<Customer
       `telegram_id: ${given.telegramId} is not a Telegram id`,
     );
   }
-  return inTransaction(call.db, async (tx) => {
-    await refuseInFlight(tx, 'create', call);
-    return once(tx, 'create', call, given, async () => {
+  return inTransaction(caller.db, async (tx) => {
+    await requireKeyNotInFlight(tx, 'create', caller);
+    return withIdempotencyKey(tx, 'create', caller, given, async () => {
       const now = await readWriteTime(tx);
       const added = await tx
         .insertInto('perennial.customer')
         .values({
           telegram_id: given.telegramId,
           currency: given.currency,
-          sub_token: newSubToken(),
+          sub_token: generateSubToken(),
           created_at: isoTime(now),
-          ...columnsOf(given),
+          ...toColumns(given),
         })
         .onConflict((conflict) => conflict.column('telegram_id').doNothing())
         .returning('id')
@@ -96,42 +101,47 @@ export function createCustomer(call: Call, given: NewCustomer): Promise<Customer
         throw refused('customer_exists', `customer ${given.telegramId} is there already`);
       }
       const { id } = added;
-      const event = { customerId: id, subject: ofCustomer(id), action: 'created', detail: {} };
-      await record(tx, [event], call.actor, now);
-      return particularsOf(tx, id);
+      const event = {
+        customerId: id,
+        subject: toCustomerSubject(id),
+        action: 'created',
+        detail: {},
+      };
+      await recordEvents(tx, [event], caller.actor, now);
+      return readCustomerResult(tx, id);
     });
   });
 }
 
-export interface Alteration extends Particulars {
+export interface CustomerUpdate extends CustomerFields {
   readonly telegramId: bigint;
   /** A new secret for the subscription URL: the old one opens nothing any more. */
   readonly newSubToken?: boolean;
 }
 
 /** Changes who a customer is. @throws Fault `has_money` for a currency that money is in already */
-export async function setCustomer(call: Call, given: Alteration): Promise<CustomerAnswer> {
-  check(given);
-  return forCustomer(call, 'set', given.telegramId, given, async (desk) => {
-    const { tx, customer } = desk;
+export async function setCustomer(caller: Caller, given: CustomerUpdate): Promise<CustomerResult> {
+  requireValidFields(given);
+  return withLockedCustomer(caller, 'set', given.telegramId, given, async (context) => {
+    const { tx, customer } = context;
     const { currency } = given;
     if (currency !== undefined && currency !== customer.currency) {
-      await refuseOtherMoney(tx, customer.id, customer.currency);
+      await requireNoMoney(tx, customer.id, customer.currency);
     }
     const columns = {
-      ...columnsOf(given),
+      ...toColumns(given),
       ...(currency === undefined ? {} : { currency }),
-      ...(given.newSubToken === true ? { sub_token: newSubToken() } : {}),
+      ...(given.newSubToken === true ? { sub_token: generateSubToken() } : {}),
     };
     if (Object.keys(columns).length === 0) {
       throw new UsageFault('nothing_to_set', 'nothing to set; --help lists what there is');
     }
-    if (given.reachable !== false) await heardOf(desk);
+    if (given.reachable !== false) await recordActivity(context);
     await tx.updateTable('perennial.customer').set(columns).where('id', '=', customer.id).execute();
     const isDiscount = given.vip !== undefined || given.discountPercent !== undefined;
     if (isDiscount) {
-      await tryAgainNow(tx, customer.id, desk.now, desk.settings);
-      await remindNow(tx, customer.id, desk.now);
+      await retryRenewalsNow(tx, customer.id, context.now, context.settings);
+      await checkRemindersNow(tx, customer.id, context.now);
     }
     const { telegramId: _, ...named } = given;
     // The audit recomputes the discount of earlier charges with it.
@@ -139,16 +149,16 @@ export async function setCustomer(call: Call, given: Alteration): Promise<Custom
     const detail = { ...named, ...(isDiscount ? { before } : {}) };
     const event = {
       customerId: customer.id,
-      subject: ofCustomer(customer.id),
+      subject: toCustomerSubject(customer.id),
       action: 'set',
       detail,
     };
-    await record(tx, [event], desk.actor, desk.now);
-    return particularsOf(tx, customer.id);
+    await recordEvents(tx, [event], context.actor, context.now);
+    return readCustomerResult(tx, customer.id);
   });
 }
 
-function columnsOf(given: Particulars) {
+function toColumns(given: CustomerFields) {
   return {
     ...(given.locale === undefined ? {} : { locale: given.locale }),
     ...(given.timeZone === undefined ? {} : { time_zone: given.timeZone }),
@@ -158,7 +168,7 @@ function columnsOf(given: Particulars) {
   };
 }
 
-async function refuseOtherMoney(tx: Tx, id: CustomerId, currency: string): Promise<void> {
+async function requireNoMoney(tx: Tx, id: CustomerId, currency: string): Promise<void> {
   const { rows } = await sql<{ used: boolean }>`
     SELECT EXISTS (SELECT FROM perennial.ledger_entry WHERE customer_id = ${id})
       OR EXISTS (SELECT FROM perennial.period p JOIN perennial.subscription s
@@ -170,7 +180,7 @@ async function refuseOtherMoney(tx: Tx, id: CustomerId, currency: string): Promi
   );
 }
 
-async function particularsOf(tx: Tx, id: CustomerId): Promise<CustomerAnswer> {
+async function readCustomerResult(tx: Tx, id: CustomerId): Promise<CustomerResult> {
   const row = await tx
     .selectFrom('perennial.customer')
     .selectAll()

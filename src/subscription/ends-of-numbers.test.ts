@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { audit } from '../../src/audit/audit.ts';
-import { callOf, joins, payer, sells } from '../../test/a-book.ts';
-import { type Books, freshBooks } from '../../test/books.ts';
+import { runAudit } from '../../src/audit/audit.ts';
+import { addCustomer, createCaller, createPlans, createSubscriber } from '../../test/a-book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
 import { Fault } from '../kernel/faults.ts';
-import { readInstant } from '../kernel/instant.ts';
+import { tryParseInstant } from '../kernel/instant.ts';
 import { minorMax } from '../kernel/money.ts';
-import { adjust, topUp } from './balance.ts';
+import { adjustBalance, topUp } from './balance.ts';
 import { purchase } from './buying.ts';
 import { grant } from './granting.ts';
 import { changePlan } from './plan-change.ts';
@@ -17,69 +17,77 @@ import { startTrial } from './trial.ts';
 
 const at = '2026-11-24T09:00:00Z';
 
-async function opened(now = at): Promise<Books> {
-  const books = await freshBooks({ now });
-  await sells(books);
-  return books;
+async function openShop(now = at): Promise<TestDatabase> {
+  const database = await createDatabase({ now });
+  await createPlans(database);
+  return database;
 }
 
-const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+const readFaultCode = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => 'done',
     (error: unknown) => (error instanceof Fault ? error.code : error),
   );
 
 test('each command refuses a period that would end after the year 9999', async () => {
-  await using books = await opened();
-  const subscriptionId = await payer(books, 7n, 1_000_00n);
-  await joins(books, 8n, { balanceMinor: 1_000_00n });
+  await using books = await openShop();
+  const subscriptionId = await createSubscriber(books, 7n, 1_000_00n);
+  await addCustomer(books, 8n, { balanceMinor: 1_000_00n });
   await books.pool.query(`
     UPDATE perennial.subscription SET expires_at = '9999-12-01Z';
     ALTER TABLE perennial.period DISABLE TRIGGER USER;
     UPDATE perennial.period SET ends_at = '9999-12-01Z';
     ALTER TABLE perennial.period ENABLE TRIGGER USER`);
-  const call = callOf(books);
+  const call = createCaller(books);
   const extension = { telegramId: 7n, subscriptionId, plan: 'basic', periodDays: 30 };
-  expect(await codeOf(purchase(call, { ...extension, periodDays: 90 }))).toBe('end_too_late');
-  expect(await codeOf(quotePurchase(books.db, extension))).toBe('done');
-  expect(await codeOf(quotePurchase(books.db, { ...extension, periodDays: 90 }))).toBe(
+  expect(await readFaultCode(purchase(call, { ...extension, periodDays: 90 }))).toBe(
     'end_too_late',
   );
-  expect(await codeOf(grant(call, { telegramId: 7n, subscriptionId, days: 31 }))).toBe(
+  expect(await readFaultCode(quotePurchase(books.db, extension))).toBe('done');
+  expect(await readFaultCode(quotePurchase(books.db, { ...extension, periodDays: 90 }))).toBe(
+    'end_too_late',
+  );
+  expect(await readFaultCode(grant(call, { telegramId: 7n, subscriptionId, days: 31 }))).toBe(
     'end_too_late',
   );
   await books.setClock('9999-12-30T00:00:00Z');
-  expect(await codeOf(startTrial(call, { telegramId: 8n }))).toBe('end_too_late');
+  expect(await readFaultCode(startTrial(call, { telegramId: 8n }))).toBe('end_too_late');
   const first = { telegramId: 8n, plan: 'basic', periodDays: 30 };
-  expect(await codeOf(purchase(call, first))).toBe('end_too_late');
+  expect(await readFaultCode(purchase(call, first))).toBe('end_too_late');
   const shown = await books.pool.query('SELECT count(*)::int AS n FROM perennial.period');
   expect(shown.rows).toEqual([{ n: 1 }]);
 });
 
 test('a change of plan that would end after the year 9999 is refused', async () => {
-  await using books = await opened('9999-12-01T00:00:00Z');
-  const subscriptionId = await payer(books, 7n, 1_000_00n);
+  await using books = await openShop('9999-12-01T00:00:00Z');
+  const subscriptionId = await createSubscriber(books, 7n, 1_000_00n);
   const change = { telegramId: 7n, subscriptionId, plan: 'basic', when: 'now' as const };
-  expect(await codeOf(changePlan(callOf(books), { ...change, periodDays: 90 }))).toBe(
+  expect(await readFaultCode(changePlan(createCaller(books), { ...change, periodDays: 90 }))).toBe(
     'end_too_late',
   );
 });
 
 test('each command refuses a balance that the column cannot hold', async () => {
-  await using books = await opened();
-  await payer(books, 7n, 0n);
-  const call = callOf(books);
+  await using books = await openShop();
+  await createSubscriber(books, 7n, 0n);
+  const call = createCaller(books);
   const { rows } = await books.pool.query('SELECT id FROM perennial.period');
-  await adjust(call, { telegramId: 7n, amountMinor: minorMax, reason: 'the largest balance' });
-  expect(await codeOf(topUp(call, { telegramId: 7n, amountMinor: 1n }))).toBe('balance_too_large');
-  expect(await codeOf(adjust(call, { telegramId: 7n, amountMinor: 1n, reason: 'x' }))).toBe(
+  await adjustBalance(call, {
+    telegramId: 7n,
+    amountMinor: minorMax,
+    reason: 'the largest balance',
+  });
+  expect(await readFaultCode(topUp(call, { telegramId: 7n, amountMinor: 1n }))).toBe(
     'balance_too_large',
   );
+  expect(
+    await readFaultCode(adjustBalance(call, { telegramId: 7n, amountMinor: 1n, reason: 'x' })),
+  ).toBe('balance_too_large');
   const periodId = rows[0].id;
-  expect(await codeOf(refund(call, { telegramId: 7n, periodId, part: 'whole' }))).toBe(
+  expect(await readFaultCode(refund(call, { telegramId: 7n, periodId, part: 'whole' }))).toBe(
     'balance_too_large',
   );
-  const { checks } = await audit(books.db);
+  const { checks } = await runAudit(books.db);
   expect(checks.filter(({ violations }) => violations > 0n)).toEqual([]);
 });
 
@@ -91,5 +99,5 @@ test.for([
   ['0001-01-01T00:00:00+00:01', false],
   ['0000-06-01T00:00:00Z', false],
 ] as const)('%s can be stored: %s', ([text, isStorable]) => {
-  expect(readInstant(text) !== undefined).toBe(isStorable);
+  expect(tryParseInstant(text) !== undefined).toBe(isStorable);
 });

@@ -1,5 +1,5 @@
 import { dayMs, type Instant, later } from '../kernel/instant.ts';
-import { decideDue, type RenewalDecision, type RenewalFacts } from './renewal.ts';
+import { decideDueRenewal, type RenewalDecision, type RenewalFacts } from './renewal.ts';
 import type { Settings } from './settings.ts';
 
 // When a subscription ends (design, fast-expiry-cleanup).
@@ -20,14 +20,14 @@ import type { Settings } from './settings.ts';
 /** How long our own fault keeps the access of a customer who may not have paid. */
 export const graceMs = dayMs;
 
-export interface EndingFacts extends RenewalFacts {
+export interface ExpiryFacts extends RenewalFacts {
   /** The renewal of this subscription is in quarantine. */
   readonly isQuarantined: boolean;
   /** When the next period with other terms starts (`terms.ts`, rule 9). */
   readonly changesAt: Instant | null;
 }
 
-export type EndingDecision =
+export type ExpiryDecision =
   | Extract<RenewalDecision, { do: 'renew' }>
   | { readonly do: 'end' }
   | { readonly do: 'hold'; readonly until: Instant }
@@ -36,21 +36,22 @@ export type EndingDecision =
   | { readonly do: 'nothing' };
 
 /** Also for a subscription that ends: the terms of its last period come into force first. */
-export function changeIsDue(
-  { state, changesAt }: Pick<EndingFacts, 'state' | 'changesAt'>,
+export function isTermsChangeDue(
+  { state, changesAt }: Pick<ExpiryFacts, 'state' | 'changesAt'>,
   now: Instant,
 ): boolean {
   return state === 'active' && changesAt !== null && changesAt <= now;
 }
 
 /** What becomes of a subscription whose end may have come. Total. */
-export function decideEnding(facts: EndingFacts, now: Instant, settings: Settings): EndingDecision {
+export function decideExpiry(facts: ExpiryFacts, now: Instant, settings: Settings): ExpiryDecision {
   if (facts.state !== 'active') return { do: 'nothing' };
-  if (facts.expiresAt > now) return { do: changeIsDue(facts, now) ? 'change-terms' : 'nothing' };
+  if (facts.expiresAt > now)
+    return { do: isTermsChangeDue(facts, now) ? 'change-terms' : 'nothing' };
   if (facts.kind !== 'paid' || !facts.autoRenew) return { do: 'end' };
   const until = later(facts.expiresAt, graceMs);
   if (facts.isQuarantined && now < until) return { do: 'hold', until };
-  const decision = decideDue(facts, now, settings);
+  const decision = decideDueRenewal(facts, now, settings);
   switch (decision.do) {
     case 'renew':
       return decision;

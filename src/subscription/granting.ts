@@ -2,27 +2,33 @@ import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { type NewNotice, owe } from '../notify/outbox.ts';
+import { enqueueNotifications, type NewNotice } from '../notify/outbox.ts';
 import { closeAccess, openAccess } from './access.ts';
-import { type Call, type Desk, forCustomer } from './command.ts';
-import { type EndCondition, requireEnd } from './conditions.ts';
-import { heardOf } from './hearing.ts';
-import { writeFirstTerms } from './known-prices.ts';
+import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { recordActivity } from './hearing.ts';
+import { writeFirstPrice } from './known-prices.ts';
 import { stateNextCharge } from './next-charge.ts';
-import { addPeriods, livePeriods, periodEnd } from './periods.ts';
-import { priceFor } from './price.ts';
+import { addPeriods, computePeriodEnd, readPeriods } from './periods.ts';
+import { computePriceMinor } from './price.ts';
 import { readPriceList } from './price-list.ts';
-import { tellRefund } from './refund-notices.ts';
-import { giveBack, type RefundPart, unusedMinor } from './refunding.ts';
-import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
-import { alter, found, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
-import { ofSubscription, record } from './timeline.ts';
+import { recordRefund } from './refund-notices.ts';
+import { computeUnusedMinor, type RefundPart, refundPeriod } from './refunding.ts';
+import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
 import {
+  chooseSubscription,
+  createSubscription,
+  readCustomerSubscriptions,
+  type Subscription,
+  updateSubscription,
+} from './subscriptions.ts';
+import { recordEvents, toSubscriptionSubject } from './timeline.ts';
+import {
+  checkRemindersNow,
   delayRenewals,
   releaseQuarantine,
-  remindNow,
   remindUnnotified,
-  tryAgainNow,
+  retryRenewalsNow,
 } from './wake.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
@@ -37,7 +43,7 @@ export interface Grant extends EndCondition {
   readonly newPlan?: string;
 }
 
-export type RightsAnswer = {
+export type SubscriptionResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
   readonly plan: string;
@@ -51,25 +57,25 @@ export type RightsAnswer = {
 };
 
 /** Extends, revives or opens a subscription for nothing. @throws Fault `revoked`, `no_plan`, … */
-export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
-  return forCustomer(call, 'grant', request.telegramId, request, async (desk) => {
-    const existing = await grantee(desk, request);
-    requireEnd(existing, request);
-    const startsAt = existing === undefined ? desk.now : latest(desk.now, existing.expiresAt);
-    const endsAt = periodEnd(startsAt, request.days);
-    const lastBefore = existing === undefined ? undefined : await lastTermsOf(desk, existing);
+export function grant(caller: Caller, request: Grant): Promise<SubscriptionResult> {
+  return withLockedCustomer(caller, 'grant', request.telegramId, request, async (context) => {
+    const existing = await chooseGrantTarget(context, request);
+    requireExpectedEnd(existing, request);
+    const startsAt = existing === undefined ? context.now : latest(context.now, existing.expiresAt);
+    const endsAt = computePeriodEnd(startsAt, request.days);
+    const lastBefore = existing === undefined ? undefined : await readLastTerms(context, existing);
     const plan = lastBefore?.plan ?? (request.newPlan as string);
-    const id = existing?.id ?? (await foundGift(desk, plan, request.days, endsAt));
-    await addPeriods(desk.tx, [
+    const id = existing?.id ?? (await createGiftSubscription(context, plan, request.days, endsAt));
+    await addPeriods(context.tx, [
       {
         subscriptionId: id,
-        customerId: desk.customer.id,
+        customerId: context.customer.id,
         source: 'grant',
         plan,
         startsAt,
         endsAt,
         amountMinor: 0n,
-        currency: desk.customer.currency,
+        currency: context.customer.currency,
         ledgerEntryId: null,
         periodDays: existing === undefined ? request.days : null,
         listMinor: null,
@@ -79,40 +85,54 @@ export function grant(call: Call, request: Grant): Promise<RightsAnswer> {
     ]);
     if (existing !== undefined && lastBefore !== undefined) {
       const change = { state: 'active', expiresAt: endsAt, nextTryAt: null } as const;
-      await settleTerms(desk, existing, lastBefore, await readSettled(desk, existing), change);
+      await settleTerms(
+        context,
+        existing,
+        lastBefore,
+        await readSettledTerms(context, existing),
+        change,
+      );
     }
     const priced = lastBefore ?? { plan, periodDays: request.days };
-    await writeTerms(desk, id, { kind: existing?.kind ?? 'paid', ...priced });
-    await openAccess(desk.tx, [id], desk.now);
-    await releaseQuarantine(desk.tx, desk.customer.id);
-    await remindUnnotified(desk.tx, desk.customer.id, desk.now);
+    await writeGrantPrice(context, id, { kind: existing?.kind ?? 'paid', ...priced });
+    await openAccess(context.tx, [id], context.now);
+    await releaseQuarantine(context.tx, context.customer.id);
+    await remindUnnotified(context.tx, context.customer.id, context.now);
     const detail = { days: request.days, plan, ends_at: isoTime(endsAt) };
     const stated = existing === undefined ? { ...detail, auto_renew: false } : detail;
-    await tell(desk, id, 'granted', stated, {
+    await recordEvent(context, id, 'granted', stated, {
       kind: 'grant',
       dedupeKey: `grant:${id}:${startsAt}:${endsAt}`,
       params: detail,
     });
-    return rights(desk, id, 0n);
+    return readSubscriptionResult(context, id, 0n);
   });
 }
 
 /** The price at the grant is the first amount that a renewal may take. */
-async function writeTerms(
-  desk: Desk,
+async function writeGrantPrice(
+  context: CommandContext,
   subscriptionId: SubscriptionId,
   { kind, plan, periodDays }: Pick<Subscription, 'kind' | 'plan' | 'periodDays'>,
 ): Promise<void> {
-  const { tx, customer, now, settings } = desk;
-  const listMinor = (await readPriceList(tx, now)).of(plan, periodDays, customer.currency);
+  const { tx, customer, now, settings } = context;
+  const listMinor = (await readPriceList(tx, now)).getMinor(plan, periodDays, customer.currency);
   if (kind !== 'paid' || listMinor === null) return;
   const priced = { customerId: customer.id, subscriptionId, plan, periodDays };
-  await writeFirstTerms(tx, priced, priceFor(listMinor, customer, settings.vipPercent), now);
+  await writeFirstPrice(
+    tx,
+    priced,
+    computePriceMinor(listMinor, customer, settings.vipPercent),
+    now,
+  );
 }
 
-async function grantee(desk: Desk, request: Grant): Promise<Subscription | undefined> {
+async function chooseGrantTarget(
+  context: CommandContext,
+  request: Grant,
+): Promise<Subscription | undefined> {
   if (request.newPlan !== undefined) {
-    const plan = await desk.tx
+    const plan = await context.tx
       .selectFrom('perennial.plan')
       .select('key')
       .where('key', '=', request.newPlan)
@@ -123,8 +143,8 @@ async function grantee(desk: Desk, request: Grant): Promise<Subscription | undef
     }
     return undefined;
   }
-  const subscription = pick(
-    await subscriptionsOf(desk.tx, desk.customer.id),
+  const subscription = chooseSubscription(
+    await readCustomerSubscriptions(context.tx, context.customer.id),
     request.subscriptionId,
   );
   if (subscription.state === 'revoked') {
@@ -137,8 +157,19 @@ async function grantee(desk: Desk, request: Grant): Promise<Subscription | undef
   return subscription;
 }
 
-function foundGift(desk: Desk, plan: string, days: number, expiresAt: Instant) {
-  return found(desk, { kind: 'paid', plan, periodDays: days, expiresAt, autoRenew: false });
+function createGiftSubscription(
+  context: CommandContext,
+  plan: string,
+  days: number,
+  expiresAt: Instant,
+) {
+  return createSubscription(context, {
+    kind: 'paid',
+    plan,
+    periodDays: days,
+    expiresAt,
+    autoRenew: false,
+  });
 }
 
 export interface Revocation extends EndCondition {
@@ -149,60 +180,65 @@ export interface Revocation extends EndCondition {
 }
 
 /** Ends the access now. @throws Fault `revoked` */
-export function revoke(call: Call, request: Revocation): Promise<RightsAnswer> {
-  return forCustomer(call, 'revoke', request.telegramId, request, async (desk) => {
-    const all = await subscriptionsOf(desk.tx, desk.customer.id);
-    const subscription = pick(all, request.subscriptionId);
-    requireEnd(subscription, request);
+export function revoke(caller: Caller, request: Revocation): Promise<SubscriptionResult> {
+  return withLockedCustomer(caller, 'revoke', request.telegramId, request, async (context) => {
+    const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+    const subscription = chooseSubscription(all, request.subscriptionId);
+    requireExpectedEnd(subscription, request);
     if (subscription.state === 'revoked') {
       throw refused('revoked', `subscription ${subscription.id} was revoked already`);
     }
-    const { refundedMinor, expiresAt } = await refundToCome(desk, subscription, request.refund);
+    const { refundedMinor, expiresAt } = await refundRemaining(
+      context,
+      subscription,
+      request.refund,
+    );
     const change = { state: 'revoked', expiresAt, nextTryAt: never, changesAt: null } as const;
-    await alter(desk, subscription, change);
-    await closeAccess(desk.tx, [subscription.id], desk.now);
-    if (refundedMinor > 0n) await delayRenewals(desk.tx, desk.customer.id, desk.now, desk.settings);
+    await updateSubscription(context, subscription, change);
+    await closeAccess(context.tx, [subscription.id], context.now);
+    if (refundedMinor > 0n)
+      await delayRenewals(context.tx, context.customer.id, context.now, context.settings);
     const detail = {
       reason: request.reason,
       plan: subscription.plan,
-      refunded: majorUnits(refundedMinor, desk.customer.currency),
+      refunded: majorUnits(refundedMinor, context.customer.currency),
     };
     // Not the reason: that is the operator's.
-    await tell(desk, subscription.id, 'revoked', detail, {
+    await recordEvent(context, subscription.id, 'revoked', detail, {
       kind: 'revoke',
       dedupeKey: `revoke:${subscription.id}`,
       params: { plan: subscription.plan },
     });
-    return rights(desk, subscription.id, refundedMinor);
+    return readSubscriptionResult(context, subscription.id, refundedMinor);
   });
 }
 
 /** Gives back the charged periods that are not over, also those that a gift follows. */
-async function refundToCome(
-  desk: Desk,
+async function refundRemaining(
+  context: CommandContext,
   subscription: Subscription,
   part: RefundPart | undefined,
 ): Promise<{ refundedMinor: bigint; expiresAt: Instant }> {
   if (part === undefined) return { refundedMinor: 0n, expiresAt: subscription.expiresAt };
   let refundedMinor = 0n;
-  for (const period of await livePeriods(desk.tx, subscription.id)) {
-    if (period.endsAt <= desk.now || period.ledgerEntryId === null) continue;
-    const minor = part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
-    await giveBack(desk, period, minor);
-    await tellRefund(desk, subscription.id, period, minor, null);
+  for (const period of await readPeriods(context.tx, subscription.id)) {
+    if (period.endsAt <= context.now || period.ledgerEntryId === null) continue;
+    const minor = part === 'whole' ? period.amountMinor : computeUnusedMinor(period, context.now);
+    await refundPeriod(context, period, minor);
+    await recordRefund(context, subscription.id, period, minor, null);
     refundedMinor += minor;
   }
-  const [last] = await livePeriods(desk.tx, subscription.id);
+  const [last] = await readPeriods(context.tx, subscription.id);
   return { refundedMinor, expiresAt: last?.endsAt ?? subscription.startedAt };
 }
 
-export interface Switch extends EndCondition {
+export interface AutoRenewSwitch extends EndCondition {
   readonly telegramId: bigint;
   readonly subscriptionId?: SubscriptionId;
   readonly on: boolean;
 }
 
-export type SwitchAnswer = RightsAnswer & {
+export type SwitchAnswer = SubscriptionResult & {
   /** From when on the next renewal is charged; null: it is not to be renewed. */
   readonly renewal_at: string | null;
   /** What the next renewal takes, which the customer is notified of by this answer. */
@@ -210,12 +246,12 @@ export type SwitchAnswer = RightsAnswer & {
 };
 
 /** The customer's switch; the engine itself never turns it off. @throws Fault `is_trial`, `revoked` */
-export function setAutoRenew(call: Call, request: Switch): Promise<SwitchAnswer> {
-  return forCustomer(call, 'auto-renew', request.telegramId, request, async (desk) => {
-    await heardOf(desk);
-    const all = await subscriptionsOf(desk.tx, desk.customer.id);
-    const subscription = pick(all, request.subscriptionId);
-    requireEnd(subscription, request);
+export function setAutoRenew(caller: Caller, request: AutoRenewSwitch): Promise<SwitchAnswer> {
+  return withLockedCustomer(caller, 'auto-renew', request.telegramId, request, async (context) => {
+    await recordActivity(context);
+    const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+    const subscription = chooseSubscription(all, request.subscriptionId);
+    requireExpectedEnd(subscription, request);
     if (subscription.kind === 'trial') {
       throw refused(
         'is_trial',
@@ -225,52 +261,56 @@ export function setAutoRenew(call: Call, request: Switch): Promise<SwitchAnswer>
     if (subscription.state === 'revoked') {
       throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
     }
-    await alter(desk, subscription, { autoRenew: request.on });
+    await updateSubscription(context, subscription, { autoRenew: request.on });
     const plan = subscription.nextPlan ?? subscription.plan;
-    const next = request.on ? await stateNextCharge(desk, subscription.id, plan) : null;
+    const next = request.on ? await stateNextCharge(context, subscription.id, plan) : null;
     if (request.on) {
-      await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
-      await remindNow(desk.tx, desk.customer.id, desk.now);
+      await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
+      await checkRemindersNow(context.tx, context.customer.id, context.now);
     }
     const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
-    await tell(desk, subscription.id, action, { auto_renew: request.on });
+    await recordEvent(context, subscription.id, action, { auto_renew: request.on });
     return {
-      ...(await rights(desk, subscription.id, 0n)),
+      ...(await readSubscriptionResult(context, subscription.id, 0n)),
       renewal_at: next?.at ?? null,
       renewal_amount: next?.amount ?? null,
     };
   });
 }
 
-type Told = Extract<NewNotice, { kind: 'grant' | 'revoke' }>;
-type OfThisCustomer<N extends NewNotice> = N extends NewNotice
+type RightsNotification = Extract<NewNotice, { kind: 'grant' | 'revoke' }>;
+type WithoutCustomer<N extends NewNotice> = N extends NewNotice
   ? Omit<N, 'customerId' | 'subscriptionId'>
   : never;
 
-async function tell(
-  desk: Desk,
+async function recordEvent(
+  context: CommandContext,
   id: SubscriptionId,
   action: string,
   detail: Readonly<Record<string, string | number | boolean>>,
-  notice?: OfThisCustomer<Told>,
+  notice?: WithoutCustomer<RightsNotification>,
 ): Promise<void> {
-  const customerId = desk.customer.id;
+  const customerId = context.customer.id;
   if (notice !== undefined) {
-    await owe(desk.tx, [{ customerId, subscriptionId: id, ...notice }], desk.now);
+    await enqueueNotifications(
+      context.tx,
+      [{ customerId, subscriptionId: id, ...notice }],
+      context.now,
+    );
   }
-  const event = { customerId, subject: ofSubscription(id), action, detail };
-  await record(desk.tx, [event], desk.actor, desk.now);
+  const event = { customerId, subject: toSubscriptionSubject(id), action, detail };
+  await recordEvents(context.tx, [event], context.actor, context.now);
 }
 
 /** How a subscription of the customer stands after a command on it. */
-export async function rights(
-  desk: Desk,
+export async function readSubscriptionResult(
+  context: CommandContext,
   id: SubscriptionId,
   refundedMinor: bigint,
-): Promise<RightsAnswer> {
-  const all = await subscriptionsOf(desk.tx, desk.customer.id);
-  const subscription = pick(all, id);
-  const { customer } = desk;
+): Promise<SubscriptionResult> {
+  const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+  const subscription = chooseSubscription(all, id);
+  const { customer } = context;
   return {
     telegram_id: Number(customer.telegramId),
     subscription_id: Number(id),

@@ -3,21 +3,21 @@ import type { Tx } from '../db/connect.ts';
 import { wakeWorker } from '../db/wake.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import type { Desk } from './command.ts';
+import type { CommandContext } from './command.ts';
 
 /**
  * The customer is heard of: whoever blocked the bot and does something there reads it again. Costs
  * nothing for who can be reached.
  */
-export async function heardOf({ tx, customer, now }: Desk): Promise<void> {
-  if (!customer.reachable) await isThereAgain(tx, customer.id, now);
+export async function recordActivity({ tx, customer, now }: CommandContext): Promise<void> {
+  if (!customer.reachable) await markReachable(tx, customer.id, now);
 }
 
 /**
  * The customer can be reached, whether or not that was known: what had to wait for it is sent now, and
  * judged as ever. Also what may have arrived and was to go again; what must not (`infinity`) doesn't.
  */
-export async function isThereAgain(tx: Tx, id: CustomerId, now: Instant): Promise<void> {
+export async function markReachable(tx: Tx, id: CustomerId, now: Instant): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.customer SET reachable = true WHERE id = ${id} AND NOT reachable`.execute(tx);
   if (numAffectedRows === 0n) return;

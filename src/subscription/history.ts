@@ -9,7 +9,7 @@ import { majorUnits } from '../kernel/money.ts';
 // written under the customer's lock, so their ids are in the order of their commits: a page that
 // ends at one id is followed by the page before it, and nothing appears between them.
 
-export interface Page {
+export interface PageRequest {
   /** How many at most. */
   readonly max: number;
   /** Only what is older than this id. */
@@ -17,7 +17,7 @@ export interface Page {
 }
 
 /** A number that no id reaches. */
-const end = 2n ** 63n - 1n;
+const idLimit = 2n ** 63n - 1n;
 
 export type LedgerLine = {
   readonly id: number;
@@ -43,11 +43,11 @@ interface LedgerRow {
   readonly at: Instant;
 }
 
-export async function ledgerOf(
+export async function readLedger(
   db: Db | Tx,
   id: CustomerId,
   currency: string,
-  { max, before = end }: Page,
+  { max, before = idLimit }: PageRequest,
 ): Promise<LedgerLine[]> {
   const { rows } = await sql<LedgerRow>`
     SELECT id, kind, amount_minor AS amount, balance_after_minor AS after, provider, provider_ref,
@@ -67,7 +67,7 @@ export async function ledgerOf(
   }));
 }
 
-export type TimelineLine = {
+export type EventLine = {
   readonly id: number;
   readonly subject: string;
   readonly action: string;
@@ -76,12 +76,12 @@ export type TimelineLine = {
   readonly detail: JsonObject;
 };
 
-export async function eventsOf(
+export async function readEvents(
   db: Db | Tx,
   id: CustomerId,
-  { max, before = end }: Page,
-): Promise<TimelineLine[]> {
-  const { rows } = await sql<Omit<TimelineLine, 'id' | 'at'> & { id: bigint; at: Instant }>`
+  { max, before = idLimit }: PageRequest,
+): Promise<EventLine[]> {
+  const { rows } = await sql<Omit<EventLine, 'id' | 'at'> & { id: bigint; at: Instant }>`
     SELECT id, subject, action, actor, at, detail FROM perennial.event
     WHERE customer_id = ${id} AND id < ${before} ORDER BY id DESC LIMIT ${max}`.execute(db);
   return rows.map((row) => ({ ...row, id: Number(row.id), at: isoTime(row.at) }));

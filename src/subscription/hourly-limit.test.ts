@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { parseInstant } from '../kernel/instant.ts';
-import { allowance, cannotHold, chargesFloor, endsFloor, isLateCharge } from './hourly-limit.ts';
+import {
+  chargesFloor,
+  computeAllowance,
+  endsFloor,
+  isLateCharge,
+  isWithinFloor,
+} from './hourly-limit.ts';
 
 const now = parseInstant('2026-12-01T12:00:00Z', 'the test');
 
@@ -15,7 +21,7 @@ test.each([
   [chargesFloor, 1_010, 0, 101],
   [chargesFloor, 3_000, 299, 1],
 ])('floor %i, %i active, %i done: %i more', (floor, active, done, allowed) => {
-  expect(allowance(floor, active, done)).toBe(allowed);
+  expect(computeAllowance(floor, active, done)).toBe(allowed);
 });
 
 test.each([
@@ -24,7 +30,7 @@ test.each([
   [3, 2, true],
   [3, 3, false],
 ])('%i wanted after %i ends need no count: %s', (wanted, done, needsNone) => {
-  expect(cannotHold(endsFloor, wanted, done)).toBe(needsNone);
+  expect(isWithinFloor(endsFloor, wanted, done)).toBe(needsNone);
 });
 
 test.each([

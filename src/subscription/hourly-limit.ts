@@ -20,12 +20,12 @@ export const endsFloor = 5;
 export const chargesFloor = 100;
 
 /** How many more may be done now. `active` is the number when the hour began. */
-export function allowance(floor: number, active: number, doneInTheLastHour: number): number {
+export function computeAllowance(floor: number, active: number, doneInTheLastHour: number): number {
   return Math.max(0, Math.max(floor, Math.floor(active / 10)) - doneInTheLastHour);
 }
 
 /** The active need no count: the floor alone admits all of these. */
-export function cannotHold(floor: number, wanted: number, doneInTheLastHour: number): boolean {
+export function isWithinFloor(floor: number, wanted: number, doneInTheLastHour: number): boolean {
   return wanted + doneInTheLastHour <= floor;
 }
 

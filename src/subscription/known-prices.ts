@@ -10,42 +10,46 @@ import type { KnownPrice, KnownPrices } from './price-cap.ts';
 // the last charge of a plan and length, which is the amount of a period.
 
 /** Length of a period in days, also of a period from before lengths were stored. */
-const lengthOf = sql`coalesce(p.period_days,
+const periodLength = sql`coalesce(p.period_days,
   round(extract(epoch FROM p.ends_at - p.starts_at) / 86400)::int)`;
 
-const lastPaid = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>, refunded: string) => sql`
+const selectLastPaid = (
+  plan: RawBuilder<unknown>,
+  days: RawBuilder<unknown>,
+  refunded: string,
+) => sql`
   (SELECT p.amount_minor FROM perennial.period p
    WHERE p.subscription_id = s.id AND p.refunded_at IS ${sql.raw(refunded)}
-     AND p.ledger_entry_id IS NOT NULL AND p.plan = ${plan} AND ${lengthOf} = ${days}
+     AND p.ledger_entry_id IS NOT NULL AND p.plan = ${plan} AND ${periodLength} = ${days}
    ORDER BY p.starts_at DESC LIMIT 1)`;
 
 /**
  * Columns `paidMinor` and `known` of a subscription `s`, for this plan and length. Each reads the
  * rows of one subscription by an index. A refunded charge counts if no other one is left.
  */
-export const knownColumns = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
-  coalesce(${lastPaid(plan, days, 'NULL')}, ${lastPaid(plan, days, 'NOT NULL')}) AS "paidMinor",
+export const selectKnownPrices = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
+  coalesce(${selectLastPaid(plan, days, 'NULL')}, ${selectLastPaid(plan, days, 'NOT NULL')}) AS "paidMinor",
   (SELECT json_agg(json_build_array(k.amount_minor::text, k.source,
       (extract(epoch FROM k.known_at) * 1000)::bigint) ORDER BY k.id)
    FROM perennial.known_price k
    WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${days}) AS known`;
 
 /** The columns as they are read. */
-export interface KnownRow {
+export interface KnownPriceRow {
   readonly paidMinor: bigint | null;
   readonly known: readonly (readonly [string, KnownPriceSource, Instant])[] | null;
 }
 
-const noneKnown: readonly KnownPrice[] = [];
+const noPrices: readonly KnownPrice[] = [];
 
-export const knownOf = ({ paidMinor, known }: KnownRow): KnownPrices => ({
+export const toKnownPrices = ({ paidMinor, known }: KnownPriceRow): KnownPrices => ({
   paidMinor,
   known:
     known?.map(([amount, source, knownAt]) => ({
       amountMinor: BigInt(amount),
       source,
       knownAt,
-    })) ?? noneKnown,
+    })) ?? noPrices,
 });
 
 /** What the customer knows about one plan and length of a subscription. */
@@ -55,10 +59,10 @@ export async function readKnownPrices(
   plan: string,
   periodDays: number,
 ): Promise<KnownPrices> {
-  const { rows } = await sql<KnownRow>`
-    SELECT ${knownColumns(sql`${plan}`, sql`${periodDays}::int`)}
+  const { rows } = await sql<KnownPriceRow>`
+    SELECT ${selectKnownPrices(sql`${plan}`, sql`${periodDays}::int`)}
     FROM perennial.subscription s WHERE s.id = ${id}`.execute(tx);
-  return knownOf(rows[0] as KnownRow);
+  return toKnownPrices(rows[0] as KnownPriceRow);
 }
 
 /** Which price of which subscription. */
@@ -87,7 +91,7 @@ export async function writeChosenPrice(
 }
 
 /** Stores the first terms of a subscription, unless an amount is known already. */
-export async function writeFirstTerms(
+export async function writeFirstPrice(
   tx: Tx,
   { customerId, subscriptionId, plan, periodDays }: PricedSubscription,
   amountMinor: bigint,
@@ -111,16 +115,16 @@ const unnotified = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql
       AND k.source <> 'terms')
   AND NOT EXISTS (SELECT FROM perennial.period p
     WHERE p.subscription_id = s.id AND p.ledger_entry_id IS NOT NULL AND p.plan = ${plan}
-      AND ${lengthOf} = ${days})`;
+      AND ${periodLength} = ${days})`;
 
 /** Kinds whose text names a price of a renewal, by the param that has it. */
-const namedPrices: Readonly<Record<string, string>> = {
+const priceParams: Readonly<Record<string, string>> = {
   price_change: 'new_price',
   renewal_ahead: 'price',
   low_balance: 'price',
 };
 
-export const namesPrice = (kind: string): boolean => Object.hasOwn(namedPrices, kind);
+export const hasPriceParam = (kind: string): boolean => Object.hasOwn(priceParams, kind);
 
 /**
  * Stores the amount that a message named, when it was sent. A new price replaces greater amounts of
@@ -129,7 +133,7 @@ export const namesPrice = (kind: string): boolean => Object.hasOwn(namedPrices, 
  */
 export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, now: Instant) {
   const isChange = kind === 'price_change';
-  const amount = sql`replace(n.params->>${namedPrices[kind] ?? 'price'}::text, '.', '')::bigint`;
+  const amount = sql`replace(n.params->>${priceParams[kind] ?? 'price'}::text, '.', '')::bigint`;
   const plan = sql`(n.params->>'plan')`;
   const days = sql`(n.params->>'period_days')::int`;
   if (isChange) {
@@ -150,7 +154,7 @@ export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, n
 }
 
 /** A payment replaces the amounts that counted by then, for its plan and length. */
-export async function dropPaidPrices(
+export async function deletePaidPrices(
   tx: Tx,
   paid: readonly Omit<PricedSubscription, 'customerId'>[],
   now: Instant,

@@ -10,7 +10,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 // so a balance is the sum of its ledger at every moment that a reader can see (promise 1).
 
 /** One change of one balance. */
-export interface Booking {
+export interface NewLedgerEntry {
   readonly id: LedgerEntryId;
   readonly customerId: CustomerId;
   /** Signed minor units: a charge is negative. */
@@ -42,16 +42,16 @@ export async function reserveEntryIds(tx: Tx, count: number): Promise<LedgerEntr
   return rows.map((row) => row.id);
 }
 
-interface BalanceChange {
+interface BalanceUpdate {
   readonly customerId: CustomerId;
   sumMinor: bigint;
   afterMinor: bigint;
 }
 
 /** One row a customer: two of one customer in one `UPDATE … FROM unnest` would apply once. */
-function aggregate(bookings: readonly Booking[]): BalanceChange[] {
-  const changes = new Map<CustomerId, BalanceChange>();
-  for (const { customerId, amountMinor, balanceAfterMinor } of bookings) {
+function aggregateByCustomer(entries: readonly NewLedgerEntry[]): BalanceUpdate[] {
+  const changes = new Map<CustomerId, BalanceUpdate>();
+  for (const { customerId, amountMinor, balanceAfterMinor } of entries) {
     const change = changes.get(customerId);
     if (change === undefined) {
       changes.set(customerId, { customerId, sumMinor: amountMinor, afterMinor: balanceAfterMinor });
@@ -67,9 +67,9 @@ function aggregate(bookings: readonly Booking[]): BalanceChange[] {
   return [...changes.values()];
 }
 
-type Columns = Parameters<typeof unnest<Booking>>[2];
+type Columns = Parameters<typeof unnest<NewLedgerEntry>>[2];
 
-const usualColumns: Columns = {
+const baseColumns: Columns = {
   id: ['bigint', (row) => row.id],
   customer_id: ['bigint', (row) => row.customerId],
   amount_minor: ['bigint', (row) => row.amountMinor],
@@ -81,7 +81,7 @@ const usualColumns: Columns = {
 };
 
 const allColumns: Columns = {
-  ...usualColumns,
+  ...baseColumns,
   payment_entry_id: ['bigint', ({ reversal }) => reversal?.paymentEntryId ?? null],
   out_entry_id: ['bigint', ({ reversal }) => reversal?.outEntryId ?? null],
   dispute: ['text', ({ reversal }) => reversal?.dispute ?? null],
@@ -89,8 +89,8 @@ const allColumns: Columns = {
 };
 
 /** A claim is the sum of its changes in the ledger, as a balance is. */
-async function changeClaims(tx: Tx, bookings: readonly Booking[]): Promise<void> {
-  for (const { customerId, reversal } of bookings) {
+async function changeClaims(tx: Tx, entries: readonly NewLedgerEntry[]): Promise<void> {
+  for (const { customerId, reversal } of entries) {
     if (!reversal?.claimMinor) continue;
     await sql`
       UPDATE perennial.customer SET claim_minor = claim_minor + ${reversal.claimMinor}
@@ -102,16 +102,20 @@ async function changeClaims(tx: Tx, bookings: readonly Booking[]): Promise<void>
  * Writes bookings, in their order, of customers whose rows the transaction holds (rule 1).
  * A balance that isn't the one which the bookings build on is a bug and fails the transaction.
  */
-export async function book(tx: Tx, bookings: readonly Booking[], now: Instant): Promise<void> {
-  if (bookings.length === 0) return;
-  const changes = aggregate(bookings);
-  const columns = bookings.some(({ reversal }) => reversal) ? allColumns : usualColumns;
+export async function postEntries(
+  tx: Tx,
+  entries: readonly NewLedgerEntry[],
+  now: Instant,
+): Promise<void> {
+  if (entries.length === 0) return;
+  const changes = aggregateByCustomer(entries);
+  const columns = entries.some(({ reversal }) => reversal) ? allColumns : baseColumns;
   await sql`
     INSERT INTO perennial.ledger_entry (${sql.raw(Object.keys(columns).join(', '))}, created_at)
     OVERRIDING SYSTEM VALUE
     SELECT entry.*, ${isoTime(now)}::timestamptz
-    FROM ${unnest('entry', bookings, columns)}`.execute(tx);
-  await changeClaims(tx, bookings);
+    FROM ${unnest('entry', entries, columns)}`.execute(tx);
+  await changeClaims(tx, entries);
   const { numAffectedRows } = await sql`
     UPDATE perennial.customer c
     SET balance_minor = change.after_minor

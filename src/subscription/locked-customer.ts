@@ -21,7 +21,7 @@ export interface Customer {
   claimMinor: bigint;
 }
 
-export const noCustomer = (telegramId: bigint): Fault =>
+export const noCustomerFault = (telegramId: bigint): Fault =>
   refused('no_customer', `there is no customer ${telegramId}`);
 
 /** Locks the row and nothing else: what is read comes in a statement of its own (rule 2). */
@@ -30,16 +30,16 @@ export async function lockCustomer(tx: Tx, telegramId: bigint): Promise<Customer
     SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}
     FOR NO KEY UPDATE`.execute(tx);
   const [row] = rows;
-  if (row === undefined) throw noCustomer(telegramId);
+  if (row === undefined) throw noCustomerFault(telegramId);
   return row.id;
 }
 
 /** @throws Fault `no_customer` */
-export async function findCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
+export async function findCustomerId(tx: Tx, telegramId: bigint): Promise<CustomerId> {
   const { rows } = await sql<{ id: CustomerId }>`
     SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
   const [row] = rows;
-  if (row === undefined) throw noCustomer(telegramId);
+  if (row === undefined) throw noCustomerFault(telegramId);
   return row.id;
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Opening, orderAfter } from './marking.ts';
+import { computeMarkingJob, type PlanAccess } from './marking.ts';
 
-const opening = (changed: Partial<Opening> = {}): Opening => ({
+const createPlanAccess = (changed: Partial<PlanAccess> = {}): PlanAccess => ({
   ...{ node: 'nl-1', plan: 'basic', open: true, inbounds: ['a', 'b'], flow: null },
   ...changed,
 });
@@ -9,7 +9,7 @@ const closed = { open: false };
 const vision = { flow: 'xtls-rprx-vision' };
 const client = { flow: 'xtls-rprx-vision-udp443' };
 
-test.for<[string, Partial<Opening>, Partial<Opening>, object | undefined]>([
+test.for<[string, Partial<PlanAccess>, Partial<PlanAccess>, object | undefined]>([
   ['nothing changed', {}, {}, undefined],
   ['closed before and after', closed, { ...closed, ...vision }, undefined],
   ['access is lost', {}, closed, { urgent: true, replace: false }],
@@ -24,7 +24,7 @@ test.for<[string, Partial<Opening>, Partial<Opening>, object | undefined]>([
   ['a flow that differs for clients only', vision, client, undefined],
   ['a flow that no node knew', { flow: 'visoin' }, {}, { urgent: false, replace: true }],
 ])('%s', ([, before, after, order]) => {
-  expect(orderAfter(opening(before), opening(after))).toEqual(
+  expect(computeMarkingJob(createPlanAccess(before), createPlanAccess(after))).toEqual(
     order === undefined ? undefined : { node: 'nl-1', plan: 'basic', removes: false, ...order },
   );
 });

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
-import { flowOf } from '../kernel/flow.ts';
+import { toNodeFlow } from '../kernel/flow.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { wakeKeepers } from './wake.ts';
@@ -18,7 +18,7 @@ import { wakeKeepers } from './wake.ts';
 // the change doesn't confirm it.
 
 /** What a plan opens on a node, as the node has to know it. */
-export interface Opening {
+export interface PlanAccess {
   readonly node: string;
   readonly plan: string;
   readonly open: boolean;
@@ -26,7 +26,7 @@ export interface Opening {
   readonly flow: string | null;
 }
 
-export interface Order {
+export interface MarkingJob {
   readonly node: string;
   readonly plan: string;
   /** They lose access: they go first. */
@@ -36,23 +36,24 @@ export interface Order {
   readonly removes: boolean;
 }
 
-const listed = (tags: readonly string[]) => JSON.stringify([...new Set(tags)].sort());
+const normalizeTags = (tags: readonly string[]) => JSON.stringify([...new Set(tags)].sort());
 
 /** Who has to be marked after a change; undefined: nobody. */
-export function orderAfter(before: Opening, after: Opening): Order | undefined {
+export function computeMarkingJob(before: PlanAccess, after: PlanAccess): MarkingJob | undefined {
   const { node, plan } = after;
   if (!after.open) {
     return before.open ? { node, plan, urgent: true, replace: false, removes: false } : undefined;
   }
   // An add doesn't change the flow of a user who is there, and one who lost access may still be.
-  const replace = (flowOf(before.flow) ?? before.flow) !== (flowOf(after.flow) ?? after.flow);
-  const same = before.open && listed(before.inbounds) === listed(after.inbounds);
+  const replace =
+    (toNodeFlow(before.flow) ?? before.flow) !== (toNodeFlow(after.flow) ?? after.flow);
+  const isSame = before.open && normalizeTags(before.inbounds) === normalizeTags(after.inbounds);
   const removes = before.open && before.inbounds.some((tag) => !after.inbounds.includes(tag));
-  return same && !replace ? undefined : { node, plan, urgent: removes, replace, removes };
+  return isSame && !replace ? undefined : { node, plan, urgent: removes, replace, removes };
 }
 
-async function readOpenings(tx: Tx): Promise<Map<string, Opening>> {
-  const { rows } = await sql<Opening>`
+async function readPlanAccess(tx: Tx): Promise<Map<string, PlanAccess>> {
+  const { rows } = await sql<PlanAccess>`
     SELECT n.id AS node, p.key AS plan, p.groups && n.groups AS open, n.inbounds,
       n.link->>'flow' AS flow
     FROM perennial.node n CROSS JOIN perennial.plan p`.execute(tx);
@@ -60,7 +61,7 @@ async function readOpenings(tx: Tx): Promise<Map<string, Opening>> {
 }
 
 /** One change of nodes or of what plans open at a time; waits for stretches that are under way. */
-export async function takeOpenings(tx: Tx): Promise<void> {
+export async function lockMarkingJobs(tx: Tx): Promise<void> {
   await sql`LOCK TABLE perennial.marking IN EXCLUSIVE MODE`.execute(tx);
 }
 
@@ -68,30 +69,30 @@ export async function takeOpenings(tx: Tx): Promise<void> {
  * Changes plans or nodes, and writes down who is to be marked for it; `finishMarking` after the
  * commit marks them. A node that comes with the change has its keeper, who fills it.
  */
-export async function withMarking(
+export async function withMarkingJobs(
   tx: Tx,
   now: Instant,
   change: () => Promise<void>,
 ): Promise<void> {
-  await takeOpenings(tx);
-  const before = await readOpenings(tx);
+  await lockMarkingJobs(tx);
+  const before = await readPlanAccess(tx);
   await change();
-  const orders: Order[] = [];
-  for (const [key, after] of await readOpenings(tx)) {
-    const was = before.get(key);
-    const order = was === undefined ? undefined : orderAfter(was, after);
-    if (order !== undefined) orders.push(order);
+  const jobs: MarkingJob[] = [];
+  for (const [key, after] of await readPlanAccess(tx)) {
+    const accessBefore = before.get(key);
+    const job = accessBefore === undefined ? undefined : computeMarkingJob(accessBefore, after);
+    if (job !== undefined) jobs.push(job);
   }
-  if (orders.length === 0) return;
+  if (jobs.length === 0) return;
   await sql`
     INSERT INTO perennial.marking (node_id, plan, urgent, replace, removes, ordered_at)
     SELECT o.node, o.plan, o.urgent, o.replace, o.removes, ${isoTime(now)}::timestamptz
-    FROM ${unnest('o', orders, {
-      node: ['text', (order) => order.node],
-      plan: ['text', (order) => order.plan],
-      urgent: ['boolean', (order) => order.urgent],
-      replace: ['boolean', (order) => order.replace],
-      removes: ['boolean', (order) => order.removes],
+    FROM ${unnest('o', jobs, {
+      node: ['text', (job) => job.node],
+      plan: ['text', (job) => job.plan],
+      urgent: ['boolean', (job) => job.urgent],
+      replace: ['boolean', (job) => job.replace],
+      removes: ['boolean', (job) => job.removes],
     })}
     ON CONFLICT (node_id, plan) DO UPDATE SET
       urgent = excluded.urgent OR marking.removes,
@@ -104,9 +105,9 @@ export async function withMarking(
  * Credentials looked at in one stretch. Where it takes longest, on a machine with six times as much to
  * do as it can, it was under 2 s; who waits for one of its marks gives up after 5.
  */
-const stretchMax = 10_000;
+const chunkMax = 10_000;
 
-interface Stretch {
+interface MarkingJobRow {
   readonly id: bigint;
   readonly node: string;
   readonly plan: string;
@@ -123,25 +124,25 @@ interface Stretch {
  * Skips what somebody else is at, who goes on with it.
  * @returns how many were marked; undefined: nothing is left to be begun
  */
-export async function markStretch(tx: Tx, now: Instant): Promise<number | undefined> {
-  const { rows: found } = await sql<Stretch>`
+export async function markChunk(tx: Tx, now: Instant): Promise<number | undefined> {
+  const { rows: jobs } = await sql<MarkingJobRow>`
     SELECT id, node_id AS node, plan, urgent, replace, removes, after, ordered_at AS "orderedAt"
     FROM perennial.marking ORDER BY urgent DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED`.execute(tx);
-  const [order] = found;
-  if (order === undefined) return undefined;
+  const [job] = jobs;
+  if (job === undefined) return undefined;
   const { rows } = await sql<{ last: CredentialId | null; marked: bigint }>`
     WITH stretch AS (
       SELECT id, subscription_id FROM perennial.credential
       WHERE retired_at IS NULL
-        AND id > coalesce(${order.after}::uuid, '00000000-0000-0000-0000-000000000000')
-      ORDER BY id LIMIT ${stretchMax}
+        AND id > coalesce(${job.after}::uuid, '00000000-0000-0000-0000-000000000000')
+      ORDER BY id LIMIT ${chunkMax}
     ), marked AS (
       INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, removes,
         next_attempt_at, marked_at)
-      SELECT ${order.node}, stretch.id, ${order.urgent}::boolean, ${order.replace}::boolean,
-        ${order.removes}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(order.orderedAt)}::timestamptz
+      SELECT ${job.node}, stretch.id, ${job.urgent}::boolean, ${job.replace}::boolean,
+        ${job.removes}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(job.orderedAt)}::timestamptz
       FROM stretch JOIN perennial.subscription s ON s.id = stretch.subscription_id
-      WHERE s.plan = ${order.plan} ORDER BY stretch.id
+      WHERE s.plan = ${job.plan} ORDER BY stretch.id
       ON CONFLICT (node_id, credential_id) DO UPDATE SET
         version = nextval('perennial.access_sync_version'),
         urgent = access_sync.urgent OR excluded.urgent,
@@ -155,8 +156,8 @@ export async function markStretch(tx: Tx, now: Instant): Promise<number | undefi
       (SELECT count(*) FROM marked) AS marked`.execute(tx);
   const { last, marked } = rows[0] as { last: CredentialId | null; marked: bigint };
   await (last === null
-    ? sql`DELETE FROM perennial.marking WHERE id = ${order.id}`
-    : sql`UPDATE perennial.marking SET after = ${last} WHERE id = ${order.id}`
+    ? sql`DELETE FROM perennial.marking WHERE id = ${job.id}`
+    : sql`UPDATE perennial.marking SET after = ${last} WHERE id = ${job.id}`
   ).execute(tx);
   if (marked > 0n) await wakeKeepers(tx);
   return Number(marked);
@@ -167,15 +168,15 @@ export async function markStretch(tx: Tx, now: Instant): Promise<number | undefi
  * next one who comes: reconcile-xray-state looks once a minute.
  * @returns how many it marked
  */
-export async function finishMarking(
+export async function runMarkingJobs(
   db: Db,
   onMarked: (marked: number) => void = () => undefined,
 ): Promise<number> {
   let marked = 0;
   for (;;) {
-    const more = await inTransaction(db, async (tx) => markStretch(tx, await readClock(tx)));
-    if (more === undefined) return marked;
-    marked += more;
+    const count = await inTransaction(db, async (tx) => markChunk(tx, await readClock(tx)));
+    if (count === undefined) return marked;
+    marked += count;
     onMarked(marked);
   }
 }

@@ -2,18 +2,18 @@ import { sql } from 'kysely';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import type { LedgerEntryId } from '../kernel/ids.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
-import { type Call, type Desk, move } from './command.ts';
-import { recordMove } from './moved-payment.ts';
+import { type Caller, type CommandContext, changeBalance } from './command.ts';
+import { recordPaymentMove } from './moved-payment.ts';
 import {
-  claimAnswer,
-  findPayment,
+  lockPayment,
   type PaymentEntry,
   payClaim,
-  refuseOtherCurrency,
+  requireCustomerCurrency,
+  toClaimResult,
 } from './payments.ts';
-import { requireName } from './provider-spelling.ts';
-import { forTwoCustomers } from './two-customers.ts';
-import { tryAgainNow } from './wake.ts';
+import { requirePaymentName } from './provider-spelling.ts';
+import { withTwoLockedCustomers } from './two-customers.ts';
+import { retryRenewalsNow } from './wake.ts';
 
 // The move of a payment that was credited to the wrong customer.
 //
@@ -36,7 +36,7 @@ export interface PaymentMove {
   readonly withClaim?: boolean;
 }
 
-export type PaymentMoveAnswer = {
+export type PaymentMoveResult = {
   readonly provider: string;
   readonly provider_ref: string;
   readonly from: number;
@@ -53,27 +53,27 @@ export type PaymentMoveAnswer = {
 };
 
 /** @throws Fault `no_payment`, `payment_reversed`, `other_currency`, `short_balance`, … */
-export function movePayment(call: Call, given: PaymentMove): Promise<PaymentMoveAnswer> {
+export function movePayment(caller: Caller, given: PaymentMove): Promise<PaymentMoveResult> {
   const request = {
     ...given,
-    provider: requireName(given.provider, 'provider'),
-    providerRef: requireName(given.providerRef, 'ref'),
+    provider: requirePaymentName(given.provider, 'provider'),
+    providerRef: requirePaymentName(given.providerRef, 'ref'),
   };
   if (request.from === request.to) {
     throw new UsageFault('same_customer', `to: customer ${request.to} has the payment already`);
   }
   const both = [request.from, request.to] as const;
-  return forTwoCustomers(call, 'move-payment', both, request, async (from, to) => {
+  return withTwoLockedCustomers(caller, 'move-payment', both, request, async (from, to) => {
     const { providerRef } = request;
-    const payment = await findPayment(from, request.provider, providerRef);
+    const payment = await lockPayment(from, request.provider, providerRef);
     const { provider } = payment;
-    refuseOtherCurrency(to, from.customer.currency);
+    requireCustomerCurrency(to, from.customer.currency);
     const { amountMinor } = payment;
     const outEntryId =
       request.adjustmentId === undefined
-        ? await takeBack(from, amountMinor, request.withClaim === true)
+        ? await takeBackPayment(from, amountMinor, request.withClaim === true)
         : await requireAdjustment(from, payment, request.adjustmentId);
-    const entryId = await move(to, {
+    const entryId = await changeBalance(to, {
       amountMinor,
       kind: 'top_up',
       provider,
@@ -81,12 +81,12 @@ export function movePayment(call: Call, given: PaymentMove): Promise<PaymentMove
       reversal: { paymentEntryId: payment.id, outEntryId },
     });
     const claimPaidMinor = await payClaim(to, amountMinor);
-    await tryAgainNow(to.tx, to.customer.id, to.now, to.settings);
+    await retryRenewalsNow(to.tx, to.customer.id, to.now, to.settings);
     const entries = [
       { customerId: from.customer.id, entryId: outEntryId },
       { customerId: to.customer.id, entryId },
     ];
-    await recordMove(to, { ...request, provider, amountMinor }, entries);
+    await recordPaymentMove(to, { ...request, provider, amountMinor }, entries);
     const { currency } = to.customer;
     return {
       provider,
@@ -98,7 +98,7 @@ export function movePayment(call: Call, given: PaymentMove): Promise<PaymentMove
       from_balance: majorUnits(from.customer.balanceMinor, currency),
       from_claim: majorUnits(from.customer.claimMinor, currency),
       to_balance: majorUnits(to.customer.balanceMinor, currency),
-      ...claimAnswer(to, claimPaidMinor),
+      ...toClaimResult(to, claimPaidMinor),
       out_entry_id: Number(outEntryId),
       ledger_entry_id: Number(entryId),
     };
@@ -106,14 +106,15 @@ export function movePayment(call: Call, given: PaymentMove): Promise<PaymentMove
 }
 
 /** Rule 4. @throws Fault `short_balance`, `claims_off` */
-async function takeBack(
-  desk: Desk,
+async function takeBackPayment(
+  context: CommandContext,
   amountMinor: bigint,
   withClaim: boolean,
 ): Promise<LedgerEntryId> {
-  const { balanceMinor, currency, telegramId } = desk.customer;
+  const { balanceMinor, currency, telegramId } = context.customer;
   const missingMinor = amountMinor - balanceMinor;
-  if (missingMinor <= 0n) return move(desk, { amountMinor: -amountMinor, kind: 'adjustment' });
+  if (missingMinor <= 0n)
+    return changeBalance(context, { amountMinor: -amountMinor, kind: 'adjustment' });
   if (!withClaim) {
     throw refused(
       'short_balance',
@@ -121,16 +122,16 @@ async function takeBack(
       'refund what was bought with it first, or pass --claim, or name with --adjustment the entry that took it back',
     );
   }
-  if (!desk.settings.money.claims) {
+  if (!context.settings.money.claims) {
     throw refused('claims_off', 'claims are off (money.claims), so the balance must cover it');
   }
   const reversal = { claimMinor: missingMinor };
-  return move(desk, { amountMinor: -balanceMinor, kind: 'adjustment', reversal });
+  return changeBalance(context, { amountMinor: -balanceMinor, kind: 'adjustment', reversal });
 }
 
 /** Rule 3. @throws Fault `no_adjustment` */
 async function requireAdjustment(
-  { tx, customer }: Desk,
+  { tx, customer }: CommandContext,
   payment: PaymentEntry,
   id: LedgerEntryId,
 ): Promise<LedgerEntryId> {

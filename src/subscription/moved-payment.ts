@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import type { CustomerId, LedgerEntryId } from '../kernel/ids.ts';
-import type { Desk } from './command.ts';
-import { spellingsOf } from './provider-spelling.ts';
-import { ofCustomer, record } from './timeline.ts';
+import type { CommandContext } from './command.ts';
+import { selectSpellings } from './provider-spelling.ts';
+import { recordEvents, toCustomerSubject } from './timeline.ts';
 
 // A payment that reaches another customer: how it is found without a command, and its events.
 
 /** A payment that an adjustment took back from the customer who had it. */
-export interface TakenBack {
+export interface TakenBackPayment {
   readonly paymentEntryId: LedgerEntryId;
   readonly outEntryId: LedgerEntryId;
   readonly customerId: CustomerId;
@@ -21,22 +21,22 @@ export interface TakenBack {
  * free one of exactly this amount after the payment. Then nobody has the money, so a top-up credits
  * it once. The caller holds the lock of the reference, so the payment stays as it was read.
  */
-export async function findTakenBack(
-  { tx, customer }: Desk,
+export async function findTakenBackPayment(
+  { tx, customer }: CommandContext,
   {
     amountMinor,
     provider,
     providerRef,
   }: Pick<MovedPayment, 'amountMinor' | 'provider' | 'providerRef'>,
-): Promise<TakenBack | undefined> {
-  const { rows } = await sql<TakenBack>`
+): Promise<TakenBackPayment | undefined> {
+  const { rows } = await sql<TakenBackPayment>`
     SELECT e.id AS "paymentEntryId", a.id AS "outEntryId", c.id AS "customerId",
       c.telegram_id AS "telegramId", e.provider
     FROM perennial.ledger_entry e
     JOIN perennial.customer c ON c.id = e.customer_id AND c.currency = ${customer.currency}
     JOIN perennial.ledger_entry a ON a.customer_id = c.id AND a.id > e.id
       AND a.kind = 'adjustment' AND a.amount_minor = -e.amount_minor
-    WHERE e.provider IN ${spellingsOf(provider)} AND e.provider_ref = ${providerRef} AND e.kind = 'top_up'
+    WHERE e.provider IN ${selectSpellings(provider)} AND e.provider_ref = ${providerRef} AND e.kind = 'top_up'
       AND e.amount_minor = ${amountMinor} AND c.id <> ${customer.id}
       AND NOT EXISTS (SELECT FROM perennial.ledger_entry n WHERE n.payment_entry_id = e.id)
       AND NOT EXISTS (SELECT FROM perennial.ledger_entry n WHERE n.out_entry_id = a.id)
@@ -53,8 +53,8 @@ export interface MovedPayment {
 }
 
 /** The event of a move in both timelines. Each names the entry of its own customer. */
-export async function recordMove(
-  { tx, actor, now }: Desk,
+export async function recordPaymentMove(
+  { tx, actor, now }: CommandContext,
   { provider, providerRef, from, to, amountMinor }: MovedPayment,
   entries: readonly { readonly customerId: CustomerId; readonly entryId: LedgerEntryId }[],
 ): Promise<void> {
@@ -67,9 +67,9 @@ export async function recordMove(
   };
   const events = entries.map(({ customerId, entryId }) => ({
     customerId,
-    subject: ofCustomer(customerId),
+    subject: toCustomerSubject(customerId),
     action: 'payment_moved',
     detail: { ...detail, ledger_entry_id: entryId },
   }));
-  await record(tx, events, actor, now);
+  await recordEvents(tx, events, actor, now);
 }

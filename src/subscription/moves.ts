@@ -14,17 +14,17 @@ interface Range {
   readonly endsAt: Instant;
 }
 
-/** @param live the periods that are left, in any order */
-export function movesAfterRefund(
+/** @param periods the periods that are left, in any order */
+export function computeMovesAfterRefund(
   refunded: Range,
-  live: readonly (Range & Pick<PeriodMove, 'id'>)[],
+  periods: readonly (Range & Pick<PeriodMove, 'id'>)[],
   now: Instant,
 ): PeriodMove[] {
   if (refunded.endsAt <= now) return [];
   let startsAt = latest(now, refunded.startsAt);
   const moves: PeriodMove[] = [];
-  const behind = live.filter((period) => period.startsAt >= refunded.endsAt);
-  for (const period of behind.toSorted((one, other) => one.startsAt - other.startsAt)) {
+  const laterPeriods = periods.filter((period) => period.startsAt >= refunded.endsAt);
+  for (const period of laterPeriods.toSorted((one, other) => one.startsAt - other.startsAt)) {
     const endsAt = later(startsAt, period.endsAt - period.startsAt);
     if (startsAt < period.startsAt) moves.push({ id: period.id, startsAt, endsAt });
     startsAt = endsAt;

@@ -2,12 +2,12 @@ import type { Tx } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import type { Desk } from './command.ts';
+import type { CommandContext } from './command.ts';
 import { writeChosenPrice } from './known-prices.ts';
-import type { OutlookFacts, OutlookRules } from './outlook.ts';
+import type { ForecastFacts, ForecastRules } from './outlook.ts';
 import { type ForecastSettings, readForecastRows } from './outlook-facts.ts';
-import { priceFor } from './price.ts';
-import { chargeAt, chargedAt, isNotified } from './price-cap.ts';
+import { computePriceMinor } from './price.ts';
+import { computeCharge, computeChargeTime, isNotified } from './price-cap.ts';
 
 // What the next renewal of a subscription takes as things are now, and why it is not the list price.
 
@@ -41,7 +41,7 @@ export async function readNextCharges(
   );
   const { currency } = customer;
   return new Map(
-    renewing.map((row) => [row.subscriptionId, chargeOf(row, now, settings, currency)]),
+    renewing.map((row) => [row.subscriptionId, computeNextCharge(row, now, settings, currency)]),
   );
 }
 
@@ -51,7 +51,7 @@ export async function readNextCharges(
  * is no next renewal.
  */
 export async function stateNextCharge(
-  { tx, customer, now, settings }: Desk,
+  { tx, customer, now, settings }: CommandContext,
   subscriptionId: SubscriptionId,
   plan: string,
 ): Promise<NextCharge | null> {
@@ -59,39 +59,43 @@ export async function stateNextCharge(
   if (row?.kind !== 'paid' || !row.autoRenew) return null;
   const { listMinor, periodDays, prices } = row;
   if (listMinor === null || isNotified(prices)) {
-    return chargeOf(row, now, settings, customer.currency);
+    return computeNextCharge(row, now, settings, customer.currency);
   }
-  const amountMinor = priceFor(listMinor, row, settings.vipPercent);
+  const amountMinor = computePriceMinor(listMinor, row, settings.vipPercent);
   const priced = { customerId: customer.id, subscriptionId, plan, periodDays };
   await writeChosenPrice(tx, priced, amountMinor, now);
   const known = [{ amountMinor, source: 'choice', knownAt: now }] as const;
   const stated = { ...row, prices: { paidMinor: null, known } };
-  return chargeOf(stated, now, settings, customer.currency);
+  return computeNextCharge(stated, now, settings, customer.currency);
 }
 
-function chargeOf(
-  facts: OutlookFacts,
+function computeNextCharge(
+  facts: ForecastFacts,
   now: Instant,
-  rules: OutlookRules,
+  rules: ForecastRules,
   currency: string,
 ): NextCharge {
   const { listMinor, expiresAt, periodDays, prices } = facts;
   const { windowMs, noticeMs, vipPercent } = rules;
-  const at = chargedAt({ expiresAt, periodDays, windowMs, noticeMs }, now);
+  const at = computeChargeTime({ expiresAt, periodDays, windowMs, noticeMs }, now);
   if (listMinor === null) {
     return { at: isoTime(at), amount: null, list_amount: null, reason: 'no_price' };
   }
-  const priceMinor = priceFor(listMinor, facts, vipPercent);
-  const { chargeMinor } = chargeAt(priceMinor, prices, at, noticeMs);
+  const priceMinor = computePriceMinor(listMinor, facts, vipPercent);
+  const { chargeMinor } = computeCharge(priceMinor, prices, at, noticeMs);
   return {
     at: isoTime(at),
     amount: majorUnits(chargeMinor, currency),
     list_amount: majorUnits(listMinor, currency),
-    reason: reasonOf(chargeMinor, priceMinor, listMinor),
+    reason: computeChargeReason(chargeMinor, priceMinor, listMinor),
   };
 }
 
-function reasonOf(chargeMinor: bigint, priceMinor: bigint, listMinor: bigint): ChargeReason | null {
+function computeChargeReason(
+  chargeMinor: bigint,
+  priceMinor: bigint,
+  listMinor: bigint,
+): ChargeReason | null {
   if (chargeMinor !== priceMinor) return 'known_price';
   return priceMinor === listMinor ? null : 'discount';
 }

@@ -4,17 +4,17 @@ import { type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readSettings } from './settings.ts';
 
 /** A second's work at most, several times what comes in between two runs. */
-const forgottenMax = 10_000;
+const deletedMax = 10_000;
 
 /**
  * Forgets idempotency keys that are older than `retention.keys`, after which they are new keys: the oldest first; reads `idempotency_age`, so that it
  * costs what it deletes.
  * @returns how many
  */
-export async function forgetOldKeys(
+export async function deleteOldKeys(
   db: Db | Tx,
   now: Instant,
-  max: number = forgottenMax,
+  max: number = deletedMax,
 ): Promise<number> {
   const { retention } = await readSettings(db);
   const { numAffectedRows } = await sql`

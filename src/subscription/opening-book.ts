@@ -2,7 +2,11 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime } from '../kernel/instant.ts';
-import { endRemindersMs, reminderLeadMs, trialRemindersMs } from '../notify/reminder-times.ts';
+import {
+  computeReminderLeadMs,
+  endRemindersMs,
+  trialRemindersMs,
+} from '../notify/reminder-times.ts';
 import { markAccess } from './access.ts';
 import type { Settings } from './settings.ts';
 import type { Actor } from './timeline.ts';
@@ -48,7 +52,7 @@ export async function createOpeningLines(tx: Tx): Promise<void> {
 }
 
 /** After the lines are in: `opening_later` has each further line of a customer, and its first. */
-export async function settleOpeningLines(tx: Tx): Promise<void> {
+export async function indexOpeningLines(tx: Tx): Promise<void> {
   await sql`ALTER TABLE opening_line ADD PRIMARY KEY (line)`.execute(tx);
   await sql`
     CREATE TEMPORARY TABLE opening_later ON COMMIT DROP AS
@@ -61,7 +65,7 @@ export async function settleOpeningLines(tx: Tx): Promise<void> {
 }
 
 /** Lines of the staging table, both inclusive. */
-export interface Stretch {
+export interface LineRange {
   readonly first: number;
   readonly last: number;
 }
@@ -72,20 +76,20 @@ export interface Stretch {
  */
 export async function writeOpeningLines(
   tx: Tx,
-  stretch: Stretch,
+  range: LineRange,
   actor: Actor,
   now: Instant,
   settings: Pick<Settings, 'vipPercent' | 'renewalAhead'>,
 ): Promise<void> {
-  await writeCustomers(tx, stretch, actor, now);
-  await writeSubscriptions(tx, stretch, now, settings);
+  await writeCustomers(tx, range, actor, now);
+  await writeSubscriptions(tx, range, now, settings);
 }
 
 /** A customer's token is as `newSubToken` makes them: 22 URL-safe characters, 122 random bits. */
-const generatedToken = sql`
+const generateSubToken = sql`
   rtrim(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', '-_'), '=')`;
 
-async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, now: Instant) {
+async function writeCustomers(tx: Tx, { first, last }: LineRange, actor: Actor, now: Instant) {
   const at = sql`${isoTime(now)}::timestamptz`;
   await sql`
     WITH made AS (
@@ -93,7 +97,7 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
         vip, discount_percent, trial_used_at, sub_token, created_at)
       SELECT l.telegram_id, l.locale, l.time_zone, l.currency, l.balance_minor, l.claim_minor,
         l.vip, l.discount_percent, CASE WHEN l.trial_used THEN ${at} END,
-        CASE l.sub_token WHEN '' THEN ${generatedToken} ELSE l.sub_token END, ${at}
+        CASE l.sub_token WHEN '' THEN ${generateSubToken} ELSE l.sub_token END, ${at}
       FROM opening_line l
       WHERE l.line BETWEEN ${first} AND ${last}
         AND NOT EXISTS (SELECT FROM opening_later later WHERE later.line = l.line)
@@ -118,29 +122,29 @@ async function writeCustomers(tx: Tx, { first, last }: Stretch, actor: Actor, no
     FROM made LEFT JOIN claimed ON claimed.customer_id = made.id ORDER BY made.id`.execute(tx);
 }
 
-const interval = (ms: number) => sql`${`${ms} ms`}::interval`;
+const toInterval = (ms: number) => sql`${`${ms} ms`}::interval`;
 
 /**
  * As `firstLookAt` computes it, or earlier, for a row of `line`. A renewal within 3 days is looked at
  * at once, because the customer was notified of no amount.
  */
-const remindAt = (at: RawBuilder<unknown>, leadMs: number) => sql`
+const computeRemindAt = (at: RawBuilder<unknown>, leadMs: number) => sql`
   (SELECT min(due) FROM unnest(CASE kind WHEN 'trial' THEN ARRAY[
-      started_at + ${interval(trialRemindersMs.trial_6h)},
-      started_at + ${interval(trialRemindersMs.trial_48h)},
-      expires_at - ${interval(trialRemindersMs.trial_ending)}]
+      started_at + ${toInterval(trialRemindersMs.trial_6h)},
+      started_at + ${toInterval(trialRemindersMs.trial_48h)},
+      expires_at - ${toInterval(trialRemindersMs.trial_ending)}]
     ELSE ARRAY[
-      expires_at - ${interval(leadMs)},
-      expires_at - ${interval(endRemindersMs.ends_3d)},
-      expires_at - ${interval(endRemindersMs.ends_24h)},
-      expires_at - ${interval(endRemindersMs.ends_3h)},
-      CASE WHEN auto_renew AND expires_at - ${interval(endRemindersMs.ends_3d)} < ${at}
+      expires_at - ${toInterval(leadMs)},
+      expires_at - ${toInterval(endRemindersMs.ends_3d)},
+      expires_at - ${toInterval(endRemindersMs.ends_24h)},
+      expires_at - ${toInterval(endRemindersMs.ends_3h)},
+      CASE WHEN auto_renew AND expires_at - ${toInterval(endRemindersMs.ends_3d)} < ${at}
         THEN ${at} END] END) due
    WHERE due >= ${at} AND due < expires_at)`;
 
 async function writeSubscriptions(
   tx: Tx,
-  { first, last }: Stretch,
+  { first, last }: LineRange,
   now: Instant,
   { vipPercent, renewalAhead }: Pick<Settings, 'vipPercent' | 'renewalAhead'>,
 ) {
@@ -161,7 +165,7 @@ async function writeSubscriptions(
       SELECT id, customer_id, kind, plan, period_days,
         CASE WHEN runs THEN 'active' ELSE 'expired' END, started_at, expires_at, auto_renew,
         CASE WHEN NOT runs THEN 'infinity'::timestamptz END,
-        CASE WHEN runs THEN ${remindAt(at, reminderLeadMs(renewalAhead))} END
+        CASE WHEN runs THEN ${computeRemindAt(at, computeReminderLeadMs(renewalAhead))} END
       FROM line),
     given AS (
       INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
@@ -202,7 +206,7 @@ async function writeSubscriptions(
  * Once all is written: what the planner must know about tables that were empty a moment ago, so
  * that no worker waits for autovacuum to find out. A user who doesn't own them is only warned.
  */
-export async function tellPlanner(tx: Tx): Promise<void> {
+export async function analyzeTables(tx: Tx): Promise<void> {
   await sql`
     ANALYZE perennial.customer, perennial.subscription, perennial.period, perennial.known_price,
       perennial.ledger_entry, perennial.credential, perennial.access_sync,

@@ -10,10 +10,10 @@ import { type Instant, isoTime, minuteMs } from '../kernel/instant.ts';
  * A restart of a node takes less. A node that is down for longer, or that adds no user for longer, is
  * alarmed. After such an outage the wait of its users begins anew.
  */
-export const downMs = 2 * minuteMs;
+export const longOutageMs = 2 * minuteMs;
 
 /** A node that is down, or that answers and does not add users. */
-export interface Outage {
+export interface NodeOutage {
   readonly node: string;
   readonly downSince: Instant;
   readonly error: string | null;
@@ -48,7 +48,7 @@ export const marksOfNode: RawBuilder<unknown> = sql`
 const unmarkedMax = 100_000;
 
 /** Users of a node `n` that a filling has not marked yet. A new node has to be filled too. */
-const unmarked: RawBuilder<unknown> = sql`
+const unmarkedUsers: RawBuilder<unknown> = sql`
   (SELECT FROM perennial.credential c
    JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
    JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
@@ -60,44 +60,44 @@ const unmarked: RawBuilder<unknown> = sql`
    LIMIT ${unmarkedMax})`;
 
 /** How many users wait for a node `n`, and the last error of one. */
-const waiting: RawBuilder<unknown> = sql`
+const waitingUsers: RawBuilder<unknown> = sql`
   (SELECT count(*) FILTER (WHERE NOT ${removesAccess})
-      + (SELECT count(*) FROM ${unmarked} u) AS "toAdd",
+      + (SELECT count(*) FROM ${unmarkedUsers} u) AS "toAdd",
     count(*) FILTER (WHERE ${removesAccess}) AS "toRemove",
     min(m.marked_at) FILTER (WHERE NOT ${isRemoval}) AS since,
     max(m.last_error) FILTER (WHERE NOT ${isRemoval}) AS error
   FROM ${marksOfNode} WHERE m.node_id = n.id)`;
 
-type OutageRow = Outage & { toAdd: bigint; toRemove: bigint };
+type OutageRow = NodeOutage & { toAdd: bigint; toRemove: bigint };
 
-const outageOf = (row: OutageRow): Outage => ({
+const toNodeOutage = (row: OutageRow): NodeOutage => ({
   ...row,
   toAdd: Number(row.toAdd),
   toRemove: Number(row.toRemove),
 });
 
 /** Nodes that are down now, ordered by node. */
-export async function readOutages(db: Db | Tx): Promise<Outage[]> {
+export async function readOutages(db: Db | Tx): Promise<NodeOutage[]> {
   const { rows } = await sql<OutageRow>`
     SELECT n.id AS node, n.down_since AS "downSince", n.last_error AS error, w."toAdd", w."toRemove"
-    FROM perennial.node n CROSS JOIN LATERAL ${waiting} w
+    FROM perennial.node n CROSS JOIN LATERAL ${waitingUsers} w
     WHERE n.down_since IS NOT NULL ORDER BY n.id`.execute(db);
-  return rows.map(outageOf);
+  return rows.map(toNodeOutage);
 }
 
 /**
  * Nodes that are down since `before`, ordered by node. If another session has locked the row of a
  * node, no probe and no start of an outage can be written. Then the last probe counts.
  */
-export async function readLongOutages(db: Db | Tx, before: Instant): Promise<Outage[]> {
+export async function readLongOutages(db: Db | Tx, before: Instant): Promise<NodeOutage[]> {
   const since = sql`coalesce(n.down_since, n.last_seen_at)`;
   const { rows } = await sql<OutageRow>`
     SELECT n.id AS node, ${since} AS "downSince", w."toAdd", w."toRemove",
       CASE WHEN n.down_since IS NULL THEN 'another session has locked the row of this node'
         ELSE n.last_error END AS error
-    FROM perennial.node n CROSS JOIN LATERAL ${waiting} w
+    FROM perennial.node n CROSS JOIN LATERAL ${waitingUsers} w
     WHERE ${since} <= ${isoTime(before)} ORDER BY n.id`.execute(db);
-  return rows.map(outageOf);
+  return rows.map(toNodeOutage);
 }
 
 /**
@@ -109,22 +109,26 @@ export async function readLongOutages(db: Db | Tx, before: Instant): Promise<Out
  *
  * A backlog that moves is no stall. Quarantine has its own alarm.
  */
-export async function readStalls(db: Db | Tx, now: Instant, before: Instant): Promise<Outage[]> {
-  const added = sql`(NOT ${isRemoval} AND m.marked_at <= ${isoTime(before)}
+export async function readStalls(
+  db: Db | Tx,
+  now: Instant,
+  before: Instant,
+): Promise<NodeOutage[]> {
+  const isOverdueAdd = sql`(NOT ${isRemoval} AND m.marked_at <= ${isoTime(before)}
     AND NOT EXISTS (SELECT FROM perennial.quarantine q
       WHERE q.worker = 'keep-node' AND q.item = n.id || '/' || s.id))`;
-  const refused = sql<boolean>`(m.urgent IN (true, false) AND m.next_attempt_at > ${isoTime(now)}
+  const isRefused = sql<boolean>`(m.urgent IN (true, false) AND m.next_attempt_at > ${isoTime(now)}
     AND m.attempts > 0)`;
-  const some = (marks: RawBuilder<boolean>) =>
-    sql`EXISTS (SELECT FROM ${marksOfNode} WHERE m.node_id = n.id AND ${added} AND ${marks})`;
+  const hasMark = (marks: RawBuilder<boolean>) =>
+    sql`EXISTS (SELECT FROM ${marksOfNode} WHERE m.node_id = n.id AND ${isOverdueAdd} AND ${marks})`;
   const { rows } = await sql<OutageRow>`
     WITH n AS MATERIALIZED (
       SELECT n.* FROM perennial.node n
       WHERE coalesce(n.down_since, n.last_seen_at) > ${isoTime(before)}
-        AND (${some(refused)} OR n.added_at <= ${isoTime(before)}
-          AND (${some(sql`true`)} OR EXISTS (SELECT FROM ${unmarked} u))))
+        AND (${hasMark(isRefused)} OR n.added_at <= ${isoTime(before)}
+          AND (${hasMark(sql`true`)} OR EXISTS (SELECT FROM ${unmarkedUsers} u))))
     SELECT n.id AS node, coalesce(w.since, n.added_at) AS "downSince",
       coalesce(n.last_error, w.error) AS error, w."toAdd", w."toRemove"
-    FROM n CROSS JOIN LATERAL ${waiting} w ORDER BY n.id`.execute(db);
-  return rows.map(outageOf);
+    FROM n CROSS JOIN LATERAL ${waitingUsers} w ORDER BY n.id`.execute(db);
+  return rows.map(toNodeOutage);
 }

@@ -1,11 +1,11 @@
 import type { Tx } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
-import { type Outlook, type OutlookFacts, withTermsNow } from './outlook.ts';
+import { type Forecast, type ForecastFacts, withCurrentTerms } from './outlook.ts';
 import {
   type ForecastRow,
   type ForecastSettings,
-  foresee,
+  forecastWithPauses,
   readForecastRows,
 } from './outlook-facts.ts';
 
@@ -18,23 +18,23 @@ import {
 //    the settings and the subscription of the notification are unchanged. These are read each time.
 //    Other subscriptions of such a customer may have changed in these 15 s.
 
-const familyMin = 500;
-const heldMs = 15 * secondMs;
+const cachedSubscriptionsMin = 500;
+const cacheMaxAgeMs = 15 * secondMs;
 /** Families that are kept: of more customers of this size, forecasts are made more often. */
-const familiesMax = 4;
+const cachedCustomersMax = 4;
 
-interface Family {
+interface CachedForecast {
   readonly at: Instant;
   readonly customerVersion: string;
   readonly settings: string;
-  readonly facts: ReadonlyMap<SubscriptionId, OutlookFacts>;
-  readonly outlooks: ReadonlyMap<SubscriptionId, Outlook>;
+  readonly facts: ReadonlyMap<SubscriptionId, ForecastFacts>;
+  readonly forecasts: ReadonlyMap<SubscriptionId, Forecast>;
 }
 
-const textOf = ({ vipPercent, windowMs, noticeMs, reviveMs }: ForecastSettings): string =>
+const toSettingsKey = ({ vipPercent, windowMs, noticeMs, reviveMs }: ForecastSettings): string =>
   [vipPercent, windowMs, noticeMs, reviveMs].join();
 
-const isSame = (one: OutlookFacts, other: OutlookFacts): boolean =>
+const hasSameFacts = (one: ForecastFacts, other: ForecastFacts): boolean =>
   one.kind === other.kind &&
   one.state === other.state &&
   one.autoRenew === other.autoRenew &&
@@ -42,8 +42,8 @@ const isSame = (one: OutlookFacts, other: OutlookFacts): boolean =>
   one.waitsForTopUp === other.waitsForTopUp &&
   one.periodDays === other.periodDays;
 
-export class OutlookCache {
-  readonly #families = new Map<CustomerId, Family>();
+export class ForecastCache {
+  readonly #forecasts = new Map<CustomerId, CachedForecast>();
 
   /** The outlook of one subscription. The row of the customer is the caller's to lock first. */
   async read(
@@ -52,55 +52,59 @@ export class OutlookCache {
     subscription: SubscriptionId,
     now: Instant,
     settings: ForecastSettings,
-  ): Promise<Outlook | undefined> {
-    const family = this.#families.get(customer);
-    if (family !== undefined) {
+  ): Promise<Forecast | undefined> {
+    const cached = this.#forecasts.get(customer);
+    if (cached !== undefined) {
       const [row] = await readForecastRows(tx, [customer], now, settings, [subscription]);
-      const outlook = row === undefined ? undefined : fromFamily(family, row, now, settings);
-      if (outlook !== undefined) return outlook;
-      this.#families.delete(customer);
+      const forecast =
+        row === undefined ? undefined : toCurrentForecast(cached, row, now, settings);
+      if (forecast !== undefined) return forecast;
+      this.#forecasts.delete(customer);
     }
     const rows = await readForecastRows(tx, [customer], now, settings);
-    const outlooks = await foresee(rows, now, settings);
-    if (rows.length > familyMin) this.#keep(customer, rows, outlooks, now, settings);
-    return outlooks.get(subscription);
+    const forecasts = await forecastWithPauses(rows, now, settings);
+    if (rows.length > cachedSubscriptionsMin) this.#store(customer, rows, forecasts, now, settings);
+    return forecasts.get(subscription);
   }
 
-  #keep(
+  #store(
     customer: CustomerId,
     rows: readonly ForecastRow[],
-    outlooks: Family['outlooks'],
+    forecasts: CachedForecast['forecasts'],
     at: Instant,
     settings: ForecastSettings,
   ): void {
-    const [oldest] = this.#families.keys();
-    if (oldest !== undefined && this.#families.size >= familiesMax) this.#families.delete(oldest);
+    const [oldest] = this.#forecasts.keys();
+    if (oldest !== undefined && this.#forecasts.size >= cachedCustomersMax)
+      this.#forecasts.delete(oldest);
     const facts = new Map(rows.map((row) => [row.subscriptionId, row]));
     const { customerVersion } = rows[0] as ForecastRow;
-    this.#families.set(customer, {
+    this.#forecasts.set(customer, {
       at,
       customerVersion,
-      settings: textOf(settings),
+      settings: toSettingsKey(settings),
       facts,
-      outlooks,
+      forecasts,
     });
   }
 }
 
 /** @returns undefined: the forecast does not hold any more */
-function fromFamily(
-  { at, customerVersion, settings: asked, facts, outlooks }: Family,
+function toCurrentForecast(
+  { at, customerVersion, settings: settingsKey, facts, forecasts }: CachedForecast,
   row: ForecastRow,
   now: Instant,
   settings: ForecastSettings,
-): Outlook | undefined {
+): Forecast | undefined {
   const before = facts.get(row.subscriptionId);
-  const outlook = outlooks.get(row.subscriptionId);
-  const holds =
-    Math.abs(now - at) < heldMs &&
+  const forecast = forecasts.get(row.subscriptionId);
+  const isValid =
+    Math.abs(now - at) < cacheMaxAgeMs &&
     customerVersion === row.customerVersion &&
-    asked === textOf(settings) &&
+    settingsKey === toSettingsKey(settings) &&
     before !== undefined &&
-    isSame(before, row);
-  return holds && outlook !== undefined ? withTermsNow(outlook, row, now, settings) : undefined;
+    hasSameFacts(before, row);
+  return isValid && forecast !== undefined
+    ? withCurrentTerms(forecast, row, now, settings)
+    : undefined;
 }

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, hourMs, type Instant, later, latest, parseInstant } from '../kernel/instant.ts';
-import { forecast, type Outlook, type OutlookFacts, outlooksOf } from './outlook.ts';
-import { priceFor } from './price.ts';
-import { nothingKnown } from './price-cap.ts';
+import { computeForecasts, type Forecast, type ForecastFacts, forecastInSteps } from './outlook.ts';
+import { computePriceMinor } from './price.ts';
+import { noKnownPrices } from './price-cap.ts';
 import { defaultSettings } from './settings.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
@@ -12,84 +12,96 @@ const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 // The forecast in its first form: for each subscription all charges of all others, from the start.
 // It is quadratic, and each line of it is a sentence of the rule.
 
-interface Payer {
-  readonly facts: OutlookFacts;
+interface SimpleRenewable {
+  readonly facts: ForecastFacts;
   readonly priceMinor: bigint;
 }
 
 interface Charge {
-  readonly of: SubscriptionId;
+  readonly subscriptionId: SubscriptionId;
   readonly at: Instant;
   readonly priceMinor: bigint;
 }
 
-type Forecast = Outlook extends infer One
-  ? One extends Outlook
+type ForecastWithoutTerms = Forecast extends infer One
+  ? One extends Forecast
     ? Omit<One, 'terms'>
     : never
   : never;
 
 /** Without the prices that the customer knows: they do not depend on other subscriptions. */
-function withoutTerms(outlook: Outlook): Forecast {
-  if (outlook.at !== 'renewed' && outlook.at !== 'short') return outlook;
-  const { terms: _, ...rest } = outlook;
+function withoutTerms(forecast: Forecast): ForecastWithoutTerms {
+  if (forecast.kind !== 'renewed' && forecast.kind !== 'short') return forecast;
+  const { terms: _, ...rest } = forecast;
   return rest;
 }
 
-function simple(family: readonly OutlookFacts[], windowMs: number): Map<SubscriptionId, Forecast> {
-  const payers = family
+function simulateForecasts(
+  customerSubscriptions: readonly ForecastFacts[],
+  windowMs: number,
+): Map<SubscriptionId, ForecastWithoutTerms> {
+  const renewables = customerSubscriptions
     .filter(({ kind, autoRenew, listMinor }) => kind === 'paid' && autoRenew && listMinor !== null)
-    .map((facts) => ({ facts, priceMinor: priceFor(facts.listMinor as bigint, facts, 30) }));
-  const paid = paidOf(payers);
-  const outlook = (facts: OutlookFacts): Forecast => {
-    const payer = payers.find((one) => one.facts === facts);
+    .map((facts) => ({
+      facts,
+      priceMinor: computePriceMinor(facts.listMinor as bigint, facts, 30),
+    }));
+  const paid = simulateAffordable(renewables);
+  const toForecast = (facts: ForecastFacts): ForecastWithoutTerms => {
+    const renewable = renewables.find((one) => one.facts === facts);
     const { kind, autoRenew, balanceMinor } = facts;
-    if (payer === undefined) return { at: kind === 'paid' && autoRenew ? 'no_price' : 'ends' };
-    const { priceMinor } = payer;
-    if (paid.has(payer)) return { at: 'renewed', priceMinor };
+    if (renewable === undefined)
+      return { kind: kind === 'paid' && autoRenew ? 'no_price' : 'ends' };
+    const { priceMinor } = renewable;
+    if (paid.has(renewable)) return { kind: 'renewed', priceMinor };
     const until = later(facts.expiresAt, windowMs);
-    const othersMinor = payers
-      .filter((one) => one !== payer)
+    const othersMinor = renewables
+      .filter((one) => one !== renewable)
       .flatMap((one) =>
-        chargesOf(one, until).filter((charge) =>
-          paid.has(one) ? charge.at < until : isBefore(charge, payer),
+        listCharges(one, until).filter((charge) =>
+          paid.has(one) ? charge.at < until : isBefore(charge, renewable),
         ),
       )
       .reduce((sum, charge) => sum + charge.priceMinor, 0n);
     const missingMinor = othersMinor + priceMinor - balanceMinor;
-    return { at: 'short', priceMinor, missingMinor, othersMinor };
+    return { kind: 'short', priceMinor, missingMinor, othersMinor };
   };
-  const active = family.filter(({ state }) => state === 'active');
-  return new Map(active.map((facts) => [facts.subscriptionId, outlook(facts)]));
+  const active = customerSubscriptions.filter(({ state }) => state === 'active');
+  return new Map(active.map((facts) => [facts.subscriptionId, toForecast(facts)]));
 }
 
-function paidOf(payers: readonly Payer[]): Set<Payer> {
-  const running = payers.filter(({ facts }) => !facts.waitsForTopUp);
-  const isPaid = (payer: Payer, place: number): boolean => {
+function simulateAffordable(renewables: readonly SimpleRenewable[]): Set<SimpleRenewable> {
+  const running = renewables.filter(({ facts }) => !facts.waitsForTopUp);
+  const isPaid = (renewable: SimpleRenewable, index: number): boolean => {
     const charges = running
-      .slice(0, place)
-      .flatMap((one) => chargesOf(one, payer.facts.expiresAt))
-      .filter((charge) => isBefore(charge, payer))
-      .toSorted((one, other) => one.at - other.at || Number(one.of - other.of));
-    let left = payer.facts.balanceMinor;
+      .slice(0, index)
+      .flatMap((one) => listCharges(one, renewable.facts.expiresAt))
+      .filter((charge) => isBefore(charge, renewable))
+      .toSorted(
+        (one, other) => one.at - other.at || Number(one.subscriptionId - other.subscriptionId),
+      );
+    let left = renewable.facts.balanceMinor;
     for (const { priceMinor } of charges) if (priceMinor <= left) left -= priceMinor;
-    return payer.priceMinor <= left;
+    return renewable.priceMinor <= left;
   };
   return new Set(running.filter(isPaid));
 }
 
-const isBefore = ({ of, at }: Charge, { facts: { expiresAt, subscriptionId } }: Payer): boolean =>
-  at < expiresAt || (at === expiresAt && of < subscriptionId);
+const isBefore = (
+  { subscriptionId: of, at }: Charge,
+  { facts: { expiresAt, subscriptionId } }: SimpleRenewable,
+): boolean => at < expiresAt || (at === expiresAt && of < subscriptionId);
 
-function chargesOf({ facts, priceMinor }: Payer, until: Instant): Charge[] {
-  const { subscriptionId: of, state, expiresAt, periodDays } = facts;
-  const charges = [{ of, at: expiresAt, priceMinor }];
+function listCharges({ facts, priceMinor }: SimpleRenewable, until: Instant): Charge[] {
+  const { subscriptionId, state, expiresAt, periodDays } = facts;
+  const charges = [{ subscriptionId, at: expiresAt, priceMinor }];
   let at = later(state === 'active' ? expiresAt : latest(expiresAt, now), periodDays * dayMs);
-  for (; at <= until; at = later(at, periodDays * dayMs)) charges.push({ of, at, priceMinor });
+  for (; at <= until; at = later(at, periodDays * dayMs))
+    charges.push({ subscriptionId, at, priceMinor });
   return charges;
 }
 
-const one = fc.record({
+const anySubscription = fc.record({
   // Multiples of half a day: many ends and charges fall on the same moment.
   halfDays: fc.integer({ min: 1, max: 20 }),
   periodDays: fc.constantFrom(1, 2, 3, 30),
@@ -99,9 +111,9 @@ const one = fc.record({
   ended: fc.constantFrom('no', 'no', 'no', 'waits', 'due'),
 });
 
-const family = fc
+const anyCustomer = fc
   .record({
-    subs: fc.array(one, { minLength: 1, maxLength: 14 }),
+    subs: fc.array(anySubscription, { minLength: 1, maxLength: 14 }),
     balanceMinor: fc.bigInt({ min: 0n, max: 1_500n }),
     discountPercent: fc.constantFrom(0, 0, 10, 100),
     vip: fc.boolean(),
@@ -109,14 +121,14 @@ const family = fc
   })
   .map(({ subs, ...customer }) =>
     subs
-      .map(({ halfDays, ended, kind, autoRenew, ...sub }, at): OutlookFacts => {
+      .map(({ halfDays, ended, kind, autoRenew, ...sub }, at): ForecastFacts => {
         const isOver = ended !== 'no' && kind === 'paid';
         return {
           ...customer,
           ...sub,
           followingListMinor: sub.listMinor,
-          prices: nothingKnown,
-          kind: kind as OutlookFacts['kind'],
+          prices: noKnownPrices,
+          kind: kind as ForecastFacts['kind'],
           autoRenew: kind === 'paid' && (autoRenew || isOver),
           subscriptionId: BigInt(at) as SubscriptionId,
           state: isOver ? 'expired' : 'active',
@@ -129,21 +141,21 @@ const family = fc
 
 test('R11: the forecast in one walk equals the forecast that simulates each subscription alone', () => {
   const property = fc.property(
-    family,
+    anyCustomer,
     fc.constantFrom(0, 6 * hourMs, 36 * hourMs),
     (subs, windowMs) => {
-      const found = outlooksOf(subs, now, { ...defaultSettings, vipPercent: 30, windowMs });
+      const found = computeForecasts(subs, now, { ...defaultSettings, vipPercent: 30, windowMs });
       const forecasts = [...found].map(([id, one]) => [id, withoutTerms(one)] as const);
-      expect(new Map(forecasts)).toEqual(simple(subs, windowMs));
+      expect(new Map(forecasts)).toEqual(simulateForecasts(subs, windowMs));
     },
   );
   fc.assert(property, { numRuns: 1_500 });
 });
 
 /** A customer with `count` subscriptions, one a minute, that counts how often an end is read. */
-function reseller(count: number, balanceMinor: bigint, periodDays: number) {
+function createReseller(count: number, balanceMinor: bigint, periodDays: number) {
   const read = { times: 0 };
-  const facts = Array.from({ length: count }, (_, at): OutlookFacts => {
+  const facts = Array.from({ length: count }, (_, at): ForecastFacts => {
     const expiresAt = later(now, at * 60_000);
     return {
       subscriptionId: BigInt(at) as SubscriptionId,
@@ -160,7 +172,7 @@ function reseller(count: number, balanceMinor: bigint, periodDays: number) {
       balanceMinor,
       listMinor: 149_00n,
       followingListMinor: 149_00n,
-      prices: nothingKnown,
+      prices: noKnownPrices,
       vip: false,
       discountPercent: 0,
     };
@@ -176,8 +188,8 @@ test.each([
 ])(
   'W4: the forecast of 10,000 subscriptions reads each one a few times, in short turns, %s',
   (_, balance, days) => {
-    const { facts, read } = reseller(10_000, balance, days);
-    const turns = forecast(facts, now, defaultSettings);
+    const { facts, read } = createReseller(10_000, balance, days);
+    const turns = forecastInSteps(facts, now, defaultSettings);
     let yields = 0;
     while (!turns.next().done) yields += 1;
     expect(read.times).toBeLessThanOrEqual(4 * facts.length);

@@ -1,23 +1,23 @@
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { openShop, payer } from '../../test/shop.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { createShop, createSubscriber } from '../../test/shop.ts';
 import { inTransaction } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { hourMs, type Instant, later, never, parseInstant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { type Outlook, type OutlookFacts, outlooksOf } from './outlook.ts';
-import { readOutlooks } from './outlook-facts.ts';
-import { nothingKnown } from './price-cap.ts';
-import { decideDue, decideRenewal } from './renewal.ts';
+import { computeForecasts, type Forecast, type ForecastFacts } from './outlook.ts';
+import { readForecasts } from './outlook-facts.ts';
+import { noKnownPrices } from './price-cap.ts';
+import { decideDueRenewal, decideRenewal } from './renewal.ts';
 import { defaultSettings } from './settings.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 const ids = (count: number) =>
   Array.from({ length: count }, (_, at) => BigInt(at) as SubscriptionId);
 
-const paid = (more: Partial<OutlookFacts>): OutlookFacts => ({
+const createFacts = (overrides: Partial<ForecastFacts>): ForecastFacts => ({
   subscriptionId: 0n as SubscriptionId,
   customerId: 1n as CustomerId,
   kind: 'paid',
@@ -29,76 +29,76 @@ const paid = (more: Partial<OutlookFacts>): OutlookFacts => ({
   balanceMinor: 149_00n,
   listMinor: 149_00n,
   followingListMinor: 149_00n,
-  prices: nothingKnown,
+  prices: noKnownPrices,
   vip: false,
   discountPercent: 0,
-  ...more,
+  ...overrides,
 });
 
 /** `short 49, 149 to others first`, in major units. */
-function inWords(outlook: Outlook | undefined): string {
-  if (outlook?.at !== 'short') return outlook?.at ?? 'nothing';
-  const [missing, others] = [outlook.missingMinor, outlook.othersMinor].map((minor) =>
+function describe(forecast: Forecast | undefined): string {
+  if (forecast?.kind !== 'short') return forecast?.kind ?? 'nothing';
+  const [missing, others] = [forecast.missingMinor, forecast.othersMinor].map((minor) =>
     majorUnits(minor, 'RUB').replace('.00', ''),
   );
   return others === '0' ? `short ${missing}` : `short ${missing}, ${others} to others first`;
 }
 
-const dear = { listMinor: 299_00n };
-const poor = { balanceMinor: 148_99n };
-const has = (balance: number) => ({ balanceMinor: BigInt(balance) * 100n });
-const ends = (inHours: number) => ({ expiresAt: later(now, inHours * hourMs) });
-const ended = { state: 'expired', waitsForTopUp: true, ...ends(-1) } as const;
+const expensive = { listMinor: 299_00n };
+const shortBalance = { balanceMinor: 148_99n };
+const withBalance = (balance: number) => ({ balanceMinor: BigInt(balance) * 100n });
+const endingIn = (inHours: number) => ({ expiresAt: later(now, inHours * hourMs) });
+const endedFacts = { state: 'expired', waitsForTopUp: true, ...endingIn(-1) } as const;
 
-test.each<[string, Partial<OutlookFacts>[], string[]]>([
+test.each<[string, Partial<ForecastFacts>[], string[]]>([
   ['covered', [{}], ['renewed']],
-  ['short by a kopeck', [poor], ['short 0.01']],
+  ['short by a kopeck', [shortBalance], ['short 0.01']],
   ['auto-renewal off', [{ autoRenew: false }], ['ends']],
   ['a trial', [{ kind: 'trial', autoRenew: false }], ['ends']],
   ['no price', [{ listMinor: null }], ['no_price']],
-  ['a VIP pays 30% less', [{ ...poor, vip: true }], ['renewed']],
+  ['a VIP pays 30% less', [{ ...shortBalance, vip: true }], ['renewed']],
   ['a discount, rounded down', [{ balanceMinor: 147_51n, discountPercent: 1 }], ['renewed']],
   ['one balance pays for what ends first', [{}, {}], ['renewed', 'short 149, 149 to others first']],
   [
     'a top-up pays for an earlier one too that it was too little for until then',
-    [has(100), has(100)],
+    [withBalance(100), withBalance(100)],
     ['short 49', 'short 198, 149 to others first'],
   ],
   [
     'also where the balance would nearly pay for this one alone',
-    [{ ...dear, ...has(148) }, has(148)],
+    [{ ...expensive, ...withBalance(148) }, withBalance(148)],
     ['short 151', 'short 300, 299 to others first'],
   ],
   [
     'a short period takes its price each time that it ends before',
     [
-      { ...has(0), periodDays: 1 },
-      { ...has(0), ...ends(50) },
+      { ...withBalance(0), periodDays: 1 },
+      { ...withBalance(0), ...endingIn(50) },
     ],
     ['short 149', 'short 596, 447 to others first'],
   ],
   [
     'one that ended and comes back with a top-up takes its price first, and nothing before',
     [
-      { ...ended, ...has(100) },
-      { ...has(100), listMinor: 100_00n },
-      { ...has(100), ...ends(2) },
+      { ...endedFacts, ...withBalance(100) },
+      { ...withBalance(100), listMinor: 100_00n },
+      { ...withBalance(100), ...endingIn(2) },
     ],
     ['nothing', 'renewed', 'short 298, 249 to others first'],
   ],
   [
     'a later one that the balance covers is due before the end, and may take it',
-    [dear, ends(6)],
+    [expensive, endingIn(6)],
     ['short 299, 149 to others first', 'renewed'],
   ],
   [
     'a later one without a price takes nothing',
-    [dear, { ...ends(2), listMinor: null }],
+    [expensive, { ...endingIn(2), listMinor: null }],
     ['short 150', 'no_price'],
   ],
   [
     'what is too dear leaves it to the next, which is due after its end',
-    [dear, ends(7)],
+    [expensive, endingIn(7)],
     ['short 150', 'renewed'],
   ],
   ['what is not renewed takes nothing', [{ autoRenew: false }, {}], ['ends', 'renewed']],
@@ -109,22 +109,24 @@ test.each<[string, Partial<OutlookFacts>[], string[]]>([
   ],
 ])('%s', (_, rows, expected) => {
   const all = rows.map((row, at) =>
-    paid({ subscriptionId: ids(rows.length)[at] as SubscriptionId, ...row }),
+    createFacts({ subscriptionId: ids(rows.length)[at] as SubscriptionId, ...row }),
   );
-  const outlooks = outlooksOf(all, now, defaultSettings);
-  expect(ids(rows.length).map((id) => inWords(outlooks.get(id)))).toEqual(expected);
+  const outlooks = computeForecasts(all, now, defaultSettings);
+  expect(ids(rows.length).map((id) => describe(outlooks.get(id)))).toEqual(expected);
 });
 
-interface Sub extends OutlookFacts {
+interface Sub extends ForecastFacts {
   readonly nextTryAt: Instant | null;
 }
 
 /** What a run of auto-renewal makes of a family, what it ends, and what is left on the balance. */
-function run(family: Sub[], at: Instant, given: bigint): bigint {
-  let balanceMinor = given;
-  for (const sub of family.toSorted((one, other) => one.expiresAt - other.expiresAt)) {
-    const over = sub.state === 'active' && sub.expiresAt <= at;
-    const decide = over && sub.autoRenew ? decideDue : decideRenewal;
+function runOnce(customerSubscriptions: Sub[], at: Instant, balanceBefore: bigint): bigint {
+  let balanceMinor = balanceBefore;
+  for (const sub of customerSubscriptions.toSorted(
+    (one, other) => one.expiresAt - other.expiresAt,
+  )) {
+    const isOver = sub.state === 'active' && sub.expiresAt <= at;
+    const decide = isOver && sub.autoRenew ? decideDueRenewal : decideRenewal;
     const decision = decide(
       { ...sub, balanceMinor, lastStartsAt: null, wokenAt: null, inTimeMinor: null },
       at,
@@ -133,7 +135,7 @@ function run(family: Sub[], at: Instant, given: bigint): bigint {
     if (decision.do === 'renew') {
       balanceMinor -= decision.chargeMinor;
       Object.assign(sub, { state: 'active', expiresAt: decision.endsAt, nextTryAt: null });
-    } else if (over) {
+    } else if (isOver) {
       Object.assign(sub, { state: 'expired', nextTryAt: never });
     } else if (decision.do === 'wait-for-money') {
       Object.assign(sub, { nextTryAt: decision.nextTryAt });
@@ -143,16 +145,20 @@ function run(family: Sub[], at: Instant, given: bigint): bigint {
 }
 
 /** As the workers see to it until `end`, with a top-up on the way. */
-function live(family: Sub[], end: Instant, topUp: { at: Instant; minor: bigint }): void {
-  let left = family[0]?.balanceMinor ?? 0n;
-  let topped = false;
+function simulate(
+  customerSubscriptions: Sub[],
+  end: Instant,
+  topUp: { at: Instant; minor: bigint },
+): void {
+  let left = customerSubscriptions[0]?.balanceMinor ?? 0n;
+  let hasToppedUp = false;
   for (let at = now; at <= end; at = later(at, hourMs / 2)) {
-    if (!topped && at >= topUp.at) {
-      topped = true;
+    if (!hasToppedUp && at >= topUp.at) {
+      hasToppedUp = true;
       left += topUp.minor;
-      for (const sub of family) Object.assign(sub, { nextTryAt: null });
+      for (const sub of customerSubscriptions) Object.assign(sub, { nextTryAt: null });
     }
-    left = run(family, at, left);
+    left = runOnce(customerSubscriptions, at, left);
   }
 }
 
@@ -176,18 +182,18 @@ test('R11: whoever tops up what is missing, or more, at any time before the end,
           const expiresAt = later(now, (sub.ends * hourMs) / 2);
           const listMinor = BigInt(sub.price);
           const facts = { autoRenew, periodDays, expiresAt, listMinor };
-          return { ...paid(facts), balanceMinor: BigInt(balance), nextTryAt: null };
+          return { ...createFacts(facts), balanceMinor: BigInt(balance), nextTryAt: null };
         })
         .toSorted((a, b) => a.expiresAt - b.expiresAt)
         .map((sub, at) => ({ ...sub, subscriptionId: BigInt(at) as SubscriptionId }));
-      for (const [id, outlook] of outlooksOf(subs, now, defaultSettings)) {
-        if (outlook.at !== 'short') continue;
+      for (const [id, outlook] of computeForecasts(subs, now, defaultSettings)) {
+        if (outlook.kind !== 'short') continue;
         const family = subs.map((sub) => ({ ...sub }));
         const told = family.find((sub) => sub.subscriptionId === id) as Sub;
         const end = told.expiresAt;
         const steps = Math.floor(((end - now) / hourMs) * 2 * when);
         const topUp = { at: later(now, (steps * hourMs) / 2), minor: outlook.missingMinor };
-        live(family, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
+        simulate(family, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
         expect(told).toMatchObject({ state: 'active' });
         expect(told.expiresAt).toBeGreaterThan(end);
       }
@@ -197,24 +203,24 @@ test('R11: whoever tops up what is missing, or more, at any time before the end,
 });
 
 /** The outlook of the only subscription, as the books have it. */
-async function outlook(books: Books, at: Instant): Promise<Outlook | undefined> {
-  const outlooks = await inTransaction(books.db, (tx) =>
-    readOutlooks(tx, [1n as CustomerId], at, defaultSettings),
+async function readForecast(database: TestDatabase, at: Instant): Promise<Forecast | undefined> {
+  const forecasts = await inTransaction(database.db, (tx) =>
+    readForecasts(tx, [1n as CustomerId], at, defaultSettings),
   );
-  return [...outlooks.values()][0];
+  return [...forecasts.values()][0];
 }
 
 test('goes by the price and the plan that will be charged when it is due, not by what is so today', async () => {
-  await using books = await freshBooks({ now });
-  await openShop(books);
-  await payer(books, 1n, 149_00n);
+  await using books = await createDatabase({ now });
+  await createShop(books);
+  await createSubscriber(books, 1n, 149_00n);
   const end = later(now, 30 * 24 * hourMs);
   const due = later(end, -6 * hourMs);
   const from = async (validFrom: Instant, amount: number) =>
     sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`.execute(books.db);
-  expect(await outlook(books, now)).toMatchObject({ at: 'renewed', priceMinor: 149_00n });
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'renewed', priceMinor: 149_00n });
   // The customer knows 500.00 for the next period since its choice: nothing limits the charge.
   await sql`
     INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
@@ -222,13 +228,16 @@ test('goes by the price and the plan that will be charged when it is due, not by
     SELECT customer_id, id, 'basic', 30, 50000, 'choice', started_at
     FROM perennial.subscription`.execute(books.db);
   await from(later(due, 1), 500_00);
-  expect(await outlook(books, now)).toMatchObject({ at: 'renewed' });
-  expect(await outlook(books, later(due, 1))).toMatchObject({ at: 'short', priceMinor: 500_00n });
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'renewed' });
+  expect(await readForecast(books, later(due, 1))).toMatchObject({
+    kind: 'short',
+    priceMinor: 500_00n,
+  });
   await from(due, 159_00);
-  expect(await outlook(books, now)).toMatchObject({ at: 'short', missingMinor: 10_00n });
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'short', missingMinor: 10_00n });
   await sql`
     UPDATE perennial.subscription SET next_plan = 'plus', next_period_days = 30`.execute(books.db);
-  expect(await outlook(books, now)).toMatchObject({ at: 'short', missingMinor: 150_00n });
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'short', missingMinor: 150_00n });
   await sql`UPDATE perennial.subscription SET next_period_days = 77`.execute(books.db);
-  expect(await outlook(books, now)).toEqual({ at: 'no_price' });
+  expect(await readForecast(books, now)).toEqual({ kind: 'no_price' });
 });

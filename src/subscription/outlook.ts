@@ -2,13 +2,13 @@ import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, later, latest } from '../kernel/instant.ts';
 import { endRemindersMs } from '../notify/reminder-times.ts';
-import { type Charged, ChargeOrder } from './charges.ts';
-import { type Discount, priceFor } from './price.ts';
+import { ChargeQueue, type RecurringCharge } from './charges.ts';
+import { computePriceMinor, type Discount } from './price.ts';
 import {
-  chargeAt,
-  chargedAt,
-  countsFrom,
-  expectedMinor,
+  computeCharge,
+  computeChargeTime,
+  computeEffectiveFrom,
+  computeExpectedMinor,
   isNotified,
   type KnownPrices,
   type RenewalTerms,
@@ -26,11 +26,11 @@ import type { Settings } from './settings.ts';
 // ones may be taken before this one's end. So whoever tops up that much, or more, at any time until
 // the end, is renewed.
 
-export type Outlook =
+export type Forecast =
   /** Auto-renewal will pay for it from what is on the balance. */
-  | { readonly at: 'renewed'; readonly priceMinor: bigint; readonly terms: RenewalTerms }
+  | { readonly kind: 'renewed'; readonly priceMinor: bigint; readonly terms: RenewalTerms }
   | {
-      readonly at: 'short';
+      readonly kind: 'short';
       /** What the renewal takes: the price, or the amount that limits it. */
       readonly priceMinor: bigint;
       readonly terms: RenewalTerms;
@@ -39,11 +39,11 @@ export type Outlook =
       readonly othersMinor: bigint;
     }
   /** Auto-renewal would, and finds no price: that is our trouble, the operator hears of it. */
-  | { readonly at: 'no_price' }
+  | { readonly kind: 'no_price' }
   /** A trial, or auto-renewal is off. */
-  | { readonly at: 'ends' };
+  | { readonly kind: 'ends' };
 
-export interface OutlookFacts extends Discount {
+export interface ForecastFacts extends Discount {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   readonly kind: SubscriptionKind;
@@ -62,22 +62,22 @@ export interface OutlookFacts extends Discount {
   readonly prices: KnownPrices;
 }
 
-export type OutlookRules = Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs'>;
+export type ForecastRules = Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs'>;
 
 /** Charges, or subscriptions, between two pauses of a long forecast: some milliseconds. */
-const chargesPerTurn = 5_000;
-const subscriptionsPerTurn = 500;
+const chargesPerPause = 5_000;
+const subscriptionsPerPause = 500;
 
 /**
  * Of those that are active. @param all each customer's in order of their end: every active one, and
  * what ended and a top-up would bring back
  */
-export function outlooksOf(
-  all: readonly OutlookFacts[],
+export function computeForecasts(
+  all: readonly ForecastFacts[],
   now: Instant,
-  rules: OutlookRules,
-): Map<SubscriptionId, Outlook> {
-  const steps = forecast(all, now, rules);
+  rules: ForecastRules,
+): Map<SubscriptionId, Forecast> {
+  const steps = forecastInSteps(all, now, rules);
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
@@ -85,145 +85,164 @@ export function outlooksOf(
 }
 
 /** As `outlooksOf`. It yields between its turns: a customer may have 10,000 subscriptions. */
-export function* forecast(
-  all: readonly OutlookFacts[],
+export function* forecastInSteps(
+  all: readonly ForecastFacts[],
   now: Instant,
-  rules: OutlookRules,
-): Generator<void, Map<SubscriptionId, Outlook>> {
-  const outlooks = new Map<SubscriptionId, Outlook>();
-  for (const family of Map.groupBy(all, ({ customerId }) => customerId).values()) {
-    yield* ofFamily(family, now, rules, outlooks);
+  rules: ForecastRules,
+): Generator<void, Map<SubscriptionId, Forecast>> {
+  const forecasts = new Map<SubscriptionId, Forecast>();
+  for (const customerSubscriptions of Map.groupBy(all, ({ customerId }) => customerId).values()) {
+    yield* forecastCustomer(customerSubscriptions, now, rules, forecasts);
     yield;
   }
-  return outlooks;
+  return forecasts;
 }
 
 /** One that auto-renewal sees to. */
-interface Payer extends Charged {
-  readonly facts: OutlookFacts;
+interface RenewableSubscription extends RecurringCharge {
+  readonly facts: ForecastFacts;
   readonly terms: RenewalTerms;
 }
 
-function* ofFamily(
-  family: readonly OutlookFacts[],
+function* forecastCustomer(
+  customerSubscriptions: readonly ForecastFacts[],
   now: Instant,
-  rules: OutlookRules,
-  outlooks: Map<SubscriptionId, Outlook>,
+  rules: ForecastRules,
+  forecasts: Map<SubscriptionId, Forecast>,
 ): Generator<void, void> {
-  const payers: Payer[] = [];
-  for (const [place, facts] of family.entries()) {
-    const payer = payerOf(facts, now, rules);
-    if (payer !== undefined) payers.push(payer);
-    if ((place + 1) % subscriptionsPerTurn === 0) yield;
+  const renewables: RenewableSubscription[] = [];
+  for (const [index, facts] of customerSubscriptions.entries()) {
+    const renewable = toRenewable(facts, now, rules);
+    if (renewable !== undefined) renewables.push(renewable);
+    if ((index + 1) % subscriptionsPerPause === 0) yield;
   }
-  const paid = yield* paidOf(payers);
-  const others = yield* firstToOthers(payers, paid, rules);
-  const payerOfFacts = new Map(payers.map((payer) => [payer.facts, payer]));
-  for (const [place, facts] of family.entries()) {
-    if ((place + 1) % subscriptionsPerTurn === 0) yield;
+  const paid = yield* affordable(renewables);
+  const others = yield* chargedBefore(renewables, paid, rules);
+  const renewableByFacts = new Map(renewables.map((renewable) => [renewable.facts, renewable]));
+  for (const [index, facts] of customerSubscriptions.entries()) {
+    if ((index + 1) % subscriptionsPerPause === 0) yield;
     if (facts.state !== 'active') continue;
-    const payer = payerOfFacts.get(facts);
-    const outlook = payer === undefined ? unpaid(facts) : outlookOf(payer, others.get(payer));
-    outlooks.set(facts.subscriptionId, outlook);
+    const renewable = renewableByFacts.get(facts);
+    const forecast =
+      renewable === undefined
+        ? forecastWithoutCharge(facts)
+        : toForecast(renewable, others.get(renewable));
+    forecasts.set(facts.subscriptionId, forecast);
   }
 }
 
 /** @param othersMinor undefined: the balance pays for it */
-function outlookOf({ facts, priceMinor, terms }: Payer, othersMinor: bigint | undefined): Outlook {
-  if (othersMinor === undefined) return { at: 'renewed', priceMinor, terms };
+function toForecast(
+  { facts, priceMinor, terms }: RenewableSubscription,
+  othersMinor: bigint | undefined,
+): Forecast {
+  if (othersMinor === undefined) return { kind: 'renewed', priceMinor, terms };
   const missingMinor = othersMinor + priceMinor - facts.balanceMinor;
-  return { at: 'short', priceMinor, terms, missingMinor, othersMinor };
+  return { kind: 'short', priceMinor, terms, missingMinor, othersMinor };
 }
 
 /**
  * The outlook of one subscription from an earlier forecast, with its terms as they are now.
  * @returns undefined: its charge is another one by now, so the forecast does not hold
  */
-export function withTermsNow(
-  before: Outlook,
-  facts: OutlookFacts,
+export function withCurrentTerms(
+  before: Forecast,
+  facts: ForecastFacts,
   now: Instant,
-  rules: OutlookRules,
-): Outlook | undefined {
-  const payer = payerOf(facts, now, rules);
-  if (payer === undefined) return unpaid(facts);
-  const isForecast = before.at === 'renewed' || before.at === 'short';
-  if (!isForecast || before.priceMinor !== payer.priceMinor) return undefined;
-  return outlookOf(payer, before.at === 'short' ? before.othersMinor : undefined);
+  rules: ForecastRules,
+): Forecast | undefined {
+  const renewable = toRenewable(facts, now, rules);
+  if (renewable === undefined) return forecastWithoutCharge(facts);
+  const isForecast = before.kind === 'renewed' || before.kind === 'short';
+  if (!isForecast || before.priceMinor !== renewable.priceMinor) return undefined;
+  return toForecast(renewable, before.kind === 'short' ? before.othersMinor : undefined);
 }
 
-function payerOf(facts: OutlookFacts, now: Instant, rules: OutlookRules): Payer | undefined {
+function toRenewable(
+  facts: ForecastFacts,
+  now: Instant,
+  rules: ForecastRules,
+): RenewableSubscription | undefined {
   if (facts.kind !== 'paid' || !facts.autoRenew || facts.listMinor === null) return undefined;
   const { subscriptionId: id, state, expiresAt: at, periodDays, prices } = facts;
   const { windowMs, noticeMs, vipPercent } = rules;
-  const renewals = { expiresAt: at, periodDays, windowMs, noticeMs };
+  const schedule = { expiresAt: at, periodDays, windowMs, noticeMs };
   const everyMs = periodDays * dayMs;
-  const fullMinor = priceFor(facts.listMinor, facts, vipPercent);
-  const { chargeMinor } = chargeAt(fullMinor, prices, chargedAt(renewals, now), noticeMs);
+  const fullMinor = computePriceMinor(facts.listMinor, facts, vipPercent);
+  const { chargeMinor } = computeCharge(
+    fullMinor,
+    prices,
+    computeChargeTime(schedule, now),
+    noticeMs,
+  );
   const following = facts.followingListMinor;
   const isFollowingNear = later(at, everyMs - endRemindersMs.ends_3d) <= now;
   const terms: RenewalTerms = {
     priceMinor: fullMinor,
     followingMinor:
-      following === null || !isFollowingNear ? null : priceFor(following, facts, vipPercent),
-    expectedMinor: expectedMinor(prices),
+      following === null || !isFollowingNear
+        ? null
+        : computePriceMinor(following, facts, vipPercent),
+    expectedMinor: computeExpectedMinor(prices),
     isNotified: isNotified(prices),
-    countsFrom: countsFrom(renewals, now),
+    effectiveFrom: computeEffectiveFrom(schedule, now),
   };
   // One that comes back is paid from now on.
   const nextAt = later(state === 'active' ? at : latest(at, now), everyMs);
   return { id, at, nextAt, everyMs, priceMinor: chargeMinor, terms, facts };
 }
 
-const unpaid = ({ kind, autoRenew }: OutlookFacts): Outlook => ({
-  at: kind === 'paid' && autoRenew ? 'no_price' : 'ends',
+const forecastWithoutCharge = ({ kind, autoRenew }: ForecastFacts): Forecast => ({
+  kind: kind === 'paid' && autoRenew ? 'no_price' : 'ends',
 });
 
 /**
  * Those that what is on the balance pays for: each charge takes what it can pay, in their order, so
  * one walk over all charges until the last end is enough.
  */
-function* paidOf(payers: readonly Payer[]): Generator<void, Set<Payer>> {
-  const paid = new Set<Payer>();
-  const order = new ChargeOrder();
-  let left = payers[0]?.facts.balanceMinor ?? 0n;
+function* affordable(
+  renewables: readonly RenewableSubscription[],
+): Generator<void, Set<RenewableSubscription>> {
+  const paid = new Set<RenewableSubscription>();
+  const queue = new ChargeQueue();
+  let left = renewables[0]?.facts.balanceMinor ?? 0n;
   let steps = 0;
-  for (const payer of payers) {
-    if (payer.facts.waitsForTopUp) continue;
-    order.add(payer);
+  for (const renewable of renewables) {
+    if (renewable.facts.waitsForTopUp) continue;
+    queue.add(renewable);
     for (;;) {
-      const charge = order.takeBefore(payer);
+      const charge = queue.takeBefore(renewable);
       if (charge === undefined) break;
       if (charge <= left) left -= charge;
-      if (++steps % chargesPerTurn === 0) yield;
+      if (++steps % chargesPerPause === 0) yield;
     }
-    if (payer.priceMinor <= left) paid.add(payer);
+    if (renewable.priceMinor <= left) paid.add(renewable);
   }
   return paid;
 }
 
 /** Of each that is not paid: what may be taken before it is, once there is money for it. */
-function* firstToOthers(
-  payers: readonly Payer[],
-  paid: ReadonlySet<Payer>,
-  { windowMs }: OutlookRules,
-): Generator<void, Map<Payer, bigint>> {
-  const found = new Map<Payer, bigint>();
-  const [covered, uncovered] = [new ChargeOrder(), new ChargeOrder()];
-  for (const payer of payers) (paid.has(payer) ? covered : uncovered).add(payer);
+function* chargedBefore(
+  renewables: readonly RenewableSubscription[],
+  paid: ReadonlySet<RenewableSubscription>,
+  { windowMs }: ForecastRules,
+): Generator<void, Map<RenewableSubscription, bigint>> {
+  const chargedMinor = new Map<RenewableSubscription, bigint>();
+  const [covered, uncovered] = [new ChargeQueue(), new ChargeQueue()];
+  for (const renewable of renewables) (paid.has(renewable) ? covered : uncovered).add(renewable);
   let sum = 0n;
   let steps = 0;
-  for (const payer of payers) {
-    if (paid.has(payer)) continue;
+  for (const renewable of renewables) {
+    if (paid.has(renewable)) continue;
     // What is paid already needs no top-up, so it may come as soon as it is due.
-    const until = later(payer.at, windowMs);
+    const until = later(renewable.at, windowMs);
     for (;;) {
-      const charge = covered.takeBeforeTime(until) ?? uncovered.takeBefore(payer);
+      const charge = covered.takeBeforeTime(until) ?? uncovered.takeBefore(renewable);
       if (charge === undefined) break;
       sum += charge;
-      if (++steps % chargesPerTurn === 0) yield;
+      if (++steps % chargesPerPause === 0) yield;
     }
-    found.set(payer, sum);
+    chargedMinor.set(renewable, sum);
   }
-  return found;
+  return chargedMinor;
 }

@@ -20,7 +20,7 @@ export interface LedgerStep {
   readonly paymentId: LedgerEntryId | null;
 }
 
-const none = 0n as LedgerEntryId;
+const noEntryId = 0n as LedgerEntryId;
 
 /** Money of one origin: the entry that credited it. */
 interface Lot {
@@ -32,7 +32,7 @@ interface Lot {
  * @param steps all entries of the customer, in their order
  * @returns the charges that hold money of this payment, with its amount
  */
-export function chargesPaidBy(
+export function computeChargesPaidBy(
   steps: readonly LedgerStep[],
   payment: LedgerEntryId,
 ): Map<LedgerEntryId, bigint> {
@@ -40,11 +40,11 @@ export function chargesPaidBy(
   const charges = new Map<LedgerEntryId, Lot[]>();
   for (const { id, kind, amountMinor, chargeId, paymentId } of steps) {
     if (kind === 'refund') {
-      balance.push(...take(charges.get(chargeId ?? none) ?? [], amountMinor));
+      balance.push(...takeMoney(charges.get(chargeId ?? noEntryId) ?? [], amountMinor));
     } else if (amountMinor > 0n) {
       balance.push({ origin: id, minor: amountMinor });
     } else if (amountMinor < 0n) {
-      charges.set(id, take(balance, -amountMinor, paymentId));
+      charges.set(id, takeMoney(balance, -amountMinor, paymentId));
     }
   }
   const paid = new Map<LedgerEntryId, bigint>();
@@ -61,18 +61,18 @@ export function chargesPaidBy(
  * @param first the origin whose money is taken before all other money
  * @returns it in the same order
  */
-function take(lots: Lot[], minor: bigint, first: LedgerEntryId | null = null): Lot[] {
+function takeMoney(lots: Lot[], minor: bigint, first: LedgerEntryId | null = null): Lot[] {
   const taken: Lot[] = [];
   let left = minor;
   const takeFrom = (isWanted: (lot: Lot) => boolean): void => {
-    for (let at = lots.length - 1; at >= 0 && left > 0n; at -= 1) {
-      const lot = lots[at] as Lot;
+    for (let index = lots.length - 1; index >= 0 && left > 0n; index -= 1) {
+      const lot = lots[index] as Lot;
       if (!isWanted(lot)) continue;
       const part = lot.minor < left ? lot.minor : left;
       taken.unshift({ origin: lot.origin, minor: part });
       lot.minor -= part;
       left -= part;
-      if (lot.minor === 0n) lots.splice(at, 1);
+      if (lot.minor === 0n) lots.splice(index, 1);
     }
   };
   takeFrom(({ origin }) => origin === first);

@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { refused } from '../kernel/faults.ts';
 import type { LedgerEntryId } from '../kernel/ids.ts';
-import { majorUnits, moneyText, readMinor } from '../kernel/money.ts';
-import { type Desk, move } from './command.ts';
-import { findTakenBack, recordMove, type TakenBack } from './moved-payment.ts';
-import { spellingOf, spellingsOf, tidyName } from './provider-spelling.ts';
+import { majorUnits, moneyText, tryParseMinor } from '../kernel/money.ts';
+import { type CommandContext, changeBalance } from './command.ts';
+import { findTakenBackPayment, recordPaymentMove, type TakenBackPayment } from './moved-payment.ts';
+import { normalizeName, normalizeSpelling, selectSpellings } from './provider-spelling.ts';
 
 // Payments: money that comes in.
 //
@@ -25,7 +25,7 @@ export interface Payment {
   readonly currency?: string;
 }
 
-export interface Credit {
+export interface CreditedPayment {
   readonly entryId: LedgerEntryId;
   readonly claimPaidMinor: bigint;
 }
@@ -36,51 +36,54 @@ export interface Credit {
  *   `no_provider_ref`, `payment_known`
  */
 export async function creditPayment(
-  desk: Desk,
+  context: CommandContext,
   given: Payment,
   isConfirmed: boolean,
-): Promise<Credit> {
-  const payment = tidied(given);
+): Promise<CreditedPayment> {
+  const payment = normalizePayment(given);
   const { amountMinor, provider, providerRef } = payment;
   if (amountMinor <= 0n) {
     throw refused('bad_amount', 'a top-up must be above 0', 'to take money away there is adjust');
   }
-  refuseOtherCurrency(desk, payment.currency);
-  if (!isConfirmed) refuseTooLarge(desk, amountMinor);
-  requireWholeReference(payment);
-  const takenBack = await refuseKnownPayment(desk, payment);
-  const entryId = await move(desk, {
+  requireCustomerCurrency(context, payment.currency);
+  if (!isConfirmed) requireConfirmedAmount(context, amountMinor);
+  requireFullReference(payment);
+  const takenBack = await requireNewPayment(context, payment);
+  const entryId = await changeBalance(context, {
     amountMinor,
     kind: 'top_up',
     ...(provider === undefined ? {} : { provider: takenBack?.provider ?? provider }),
     ...(providerRef === undefined ? {} : { providerRef }),
     ...(takenBack === undefined ? {} : { reversal: takenBack }),
   });
-  if (takenBack !== undefined) await recordTakenOver(desk, payment, takenBack, entryId);
-  return { entryId, claimPaidMinor: await payClaim(desk, amountMinor) };
+  if (takenBack !== undefined) await recordMovedPayment(context, payment, takenBack, entryId);
+  return { entryId, claimPaidMinor: await payClaim(context, amountMinor) };
 }
 
 /** The payment with the names under which it is stored. */
-function tidied({ provider, providerRef, ...payment }: Payment): Payment {
+function normalizePayment({ provider, providerRef, ...payment }: Payment): Payment {
   return {
     ...payment,
-    ...(provider === undefined ? {} : { provider: tidyName(provider) }),
-    ...(providerRef === undefined ? {} : { providerRef: tidyName(providerRef) }),
+    ...(provider === undefined ? {} : { provider: normalizeName(provider) }),
+    ...(providerRef === undefined ? {} : { providerRef: normalizeName(providerRef) }),
   };
 }
 
 /** Pays the claim from money that has just come in. @returns the part that went there */
-export async function payClaim(desk: Desk, creditedMinor: bigint): Promise<bigint> {
-  const { claimMinor } = desk.customer;
-  if (!desk.settings.money.claims || claimMinor === 0n) return 0n;
+export async function payClaim(context: CommandContext, creditedMinor: bigint): Promise<bigint> {
+  const { claimMinor } = context.customer;
+  if (!context.settings.money.claims || claimMinor === 0n) return 0n;
   const paidMinor = claimMinor < creditedMinor ? claimMinor : creditedMinor;
   const reversal = { claimMinor: -paidMinor };
-  await move(desk, { amountMinor: -paidMinor, kind: 'claim', reversal });
+  await changeBalance(context, { amountMinor: -paidMinor, kind: 'claim', reversal });
   return paidMinor;
 }
 
 /** @throws Fault `other_currency` */
-export function refuseOtherCurrency({ customer }: Desk, currency: string | undefined): void {
+export function requireCustomerCurrency(
+  { customer }: CommandContext,
+  currency: string | undefined,
+): void {
   if (currency === undefined || currency === customer.currency) return;
   throw refused(
     'other_currency',
@@ -88,9 +91,9 @@ export function refuseOtherCurrency({ customer }: Desk, currency: string | undef
   );
 }
 
-function refuseTooLarge({ customer, settings }: Desk, amountMinor: bigint): void {
+function requireConfirmedAmount({ customer, settings }: CommandContext, amountMinor: bigint): void {
   const { currency } = customer;
-  const limit = limitOf(settings.money.topUpMax, currency);
+  const limit = toLimitMinor(settings.money.topUpMax, currency);
   if (amountMinor <= limit) return;
   throw refused(
     'top_up_too_large',
@@ -100,15 +103,15 @@ function refuseTooLarge({ customer, settings }: Desk, amountMinor: bigint): void
 }
 
 /** The limit in this currency; digits that the currency does not have are cut off. */
-function limitOf(major: string, currency: string): bigint {
-  const read = readMinor(major, currency);
+function toLimitMinor(major: string, currency: string): bigint {
+  const read = tryParseMinor(major, currency);
   if ('minor' in read) return read.minor;
-  const whole = readMinor(major.replace(/\..*$/, ''), currency);
+  const whole = tryParseMinor(major.replace(/\..*$/, ''), currency);
   return 'minor' in whole ? whole.minor : 0n;
 }
 
 /** @throws Fault `no_provider`, `no_provider_ref`: only both of them name a payment */
-function requireWholeReference({ provider, providerRef }: Payment): void {
+function requireFullReference({ provider, providerRef }: Payment): void {
   if (providerRef !== undefined && !provider) {
     throw refused('no_provider', 'a payment reference needs its provider, or it names nothing');
   }
@@ -126,7 +129,7 @@ export async function lockReference(
 ): Promise<void> {
   await sql`
     SELECT pg_advisory_xact_lock(hashtextextended(
-      ${kind}::text || ' ' || ${spellingOf(sql`${provider}::text`)} || ' ' || ${reference}::text, 0))`.execute(
+      ${kind}::text || ' ' || ${normalizeSpelling(sql`${provider}::text`)} || ' ' || ${reference}::text, 0))`.execute(
     tx,
   );
 }
@@ -136,8 +139,11 @@ export async function lockReference(
  * @returns the entries of a payment that was taken back; undefined: the payment is new
  * @throws Fault `payment_known`
  */
-async function refuseKnownPayment(desk: Desk, payment: Payment): Promise<TakenBack | undefined> {
-  const { tx } = desk;
+async function requireNewPayment(
+  context: CommandContext,
+  payment: Payment,
+): Promise<TakenBackPayment | undefined> {
+  const { tx } = context;
   const { provider, providerRef } = payment;
   if (provider === undefined || providerRef === undefined) return undefined;
   // The transaction holds its customer and waits for no other customer.
@@ -145,11 +151,11 @@ async function refuseKnownPayment(desk: Desk, payment: Payment): Promise<TakenBa
   const { rows } = await sql<{ telegram_id: bigint }>`
     SELECT c.telegram_id FROM perennial.ledger_entry e
     JOIN perennial.customer c ON c.id = e.customer_id
-    WHERE e.provider IN ${spellingsOf(provider)} AND e.provider_ref = ${providerRef}
+    WHERE e.provider IN ${selectSpellings(provider)} AND e.provider_ref = ${providerRef}
     ORDER BY e.id DESC LIMIT 1`.execute(tx);
   const [known] = rows;
   if (known === undefined) return undefined;
-  const takenBack = await findTakenBack(desk, { ...payment, provider, providerRef });
+  const takenBack = await findTakenBackPayment(context, { ...payment, provider, providerRef });
   if (takenBack !== undefined) return takenBack;
   throw refused(
     'payment_known',
@@ -158,19 +164,19 @@ async function refuseKnownPayment(desk: Desk, payment: Payment): Promise<TakenBa
   );
 }
 
-async function recordTakenOver(
-  desk: Desk,
+async function recordMovedPayment(
+  context: CommandContext,
   { amountMinor, providerRef = '' }: Payment,
-  { customerId, telegramId, outEntryId, provider }: TakenBack,
+  { customerId, telegramId, outEntryId, provider }: TakenBackPayment,
   entryId: LedgerEntryId,
 ): Promise<void> {
-  const { id, telegramId: to } = desk.customer;
+  const { id, telegramId: to } = context.customer;
   const moved = { provider, providerRef, from: telegramId, to, amountMinor };
   const entries = [
     { customerId, entryId: outEntryId },
     { customerId: id, entryId },
   ];
-  await recordMove(desk, moved, entries);
+  await recordPaymentMove(context, moved, entries);
 }
 
 /** The ledger entry that holds a payment now: the first one, or the last one that it moved to. */
@@ -185,21 +191,21 @@ export interface PaymentEntry {
  * Finds a payment in the ledger of the locked customer.
  * @throws Fault `no_payment`; `payment_reversed` after a chargeback
  */
-export async function findPayment(
-  desk: Desk,
+export async function lockPayment(
+  context: CommandContext,
   provider: string,
   providerRef: string,
 ): Promise<PaymentEntry> {
-  const { customer } = desk;
+  const { customer } = context;
   // A top-up of another customer may take the payment over at this moment.
-  await lockReference(desk.tx, 'payment', provider, providerRef);
+  await lockReference(context.tx, 'payment', provider, providerRef);
   const { rows } = await sql<PaymentEntry & { kind: string; isLast: boolean }>`
     SELECT e.id, e.amount_minor AS "amountMinor", e.provider, e.kind, NOT EXISTS (
       SELECT FROM perennial.ledger_entry n WHERE n.payment_entry_id = e.id) AS "isLast"
     FROM perennial.ledger_entry e
-    WHERE e.customer_id = ${customer.id} AND e.provider IN ${spellingsOf(provider)}
+    WHERE e.customer_id = ${customer.id} AND e.provider IN ${selectSpellings(provider)}
       AND e.provider_ref = ${providerRef} AND e.kind IN ('top_up', 'chargeback')
-    ORDER BY e.id DESC LIMIT 1`.execute(desk.tx);
+    ORDER BY e.id DESC LIMIT 1`.execute(context.tx);
   const [found] = rows;
   if (found?.kind === 'chargeback') {
     throw refused('payment_reversed', `payment ${providerRef} of ${provider} was charged back`);
@@ -213,7 +219,7 @@ export async function findPayment(
 }
 
 /** A claim in the words of an answer. */
-export const claimAnswer = ({ customer }: Desk, paidMinor: bigint) => ({
+export const toClaimResult = ({ customer }: CommandContext, paidMinor: bigint) => ({
   claim_paid: majorUnits(paidMinor, customer.currency),
   claim: majorUnits(customer.claimMinor, customer.currency),
 });

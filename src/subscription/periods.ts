@@ -35,7 +35,7 @@ export interface NewPeriod {
  * The end of a period of whole days.
  * @throws Fault `end_too_late`: no column and no ISO 8601 time can hold it
  */
-export function periodEnd(startsAt: Instant, days: number): Instant {
+export function computePeriodEnd(startsAt: Instant, days: number): Instant {
   const endsAt = later(startsAt, days * dayMs);
   if (endsAt <= lastInstant) return endsAt;
   throw refused(
@@ -78,7 +78,7 @@ export interface Period extends TermPeriod {
 }
 
 /** Live periods of a subscription, the last one first. */
-export async function livePeriods(tx: Tx, id: SubscriptionId): Promise<Period[]> {
+export async function readPeriods(tx: Tx, id: SubscriptionId): Promise<Period[]> {
   const { rows } = await sql<Period>`
     ${selectPeriods} WHERE p.subscription_id = ${id} AND p.refunded_at IS NULL
     ORDER BY p.starts_at DESC`.execute(tx);
@@ -108,7 +108,7 @@ const selectPeriods = sql`
  * The live periods of these subscriptions that decide the terms at a change that is due: those
  * that end at `changes_at` or later.
  */
-export async function periodsAtChange(
+export async function readPeriodsAtChange(
   tx: Tx,
   ids: readonly SubscriptionId[],
 ): Promise<Map<SubscriptionId, Period[]>> {

@@ -2,20 +2,25 @@ import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { priceOf, refuseOtherPrice, refuseShort, sell } from './buying.ts';
-import { type Call, type Desk, forCustomer } from './command.ts';
-import { type EndCondition, requireEnd } from './conditions.ts';
-import { heardOf } from './hearing.ts';
+import { chargeAndExtend, requireBalance, requirePrice, requireQuotedPrice } from './buying.ts';
+import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { recordActivity } from './hearing.ts';
 import { readKnownPrices, writeChosenPrice } from './known-prices.ts';
-import { livePeriods, type Period } from './periods.ts';
+import { type Period, readPeriods } from './periods.ts';
 import type { ComputedPrice } from './price.ts';
-import { chargeAt, chargedAt } from './price-cap.ts';
+import { computeCharge, computeChargeTime } from './price-cap.ts';
 import { readPriceList } from './price-list.ts';
-import { tellRefund } from './refund-notices.ts';
-import { giveBack, unusedMinor } from './refunding.ts';
-import { alter, pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
-import { ofSubscription, record } from './timeline.ts';
-import { remindNow, tryAgainNow } from './wake.ts';
+import { recordRefund } from './refund-notices.ts';
+import { computeUnusedMinor, refundPeriod } from './refunding.ts';
+import {
+  chooseSubscription,
+  readCustomerSubscriptions,
+  type Subscription,
+  updateSubscription,
+} from './subscriptions.ts';
+import { recordEvents, toSubscriptionSubject } from './timeline.ts';
+import { checkRemindersNow, retryRenewalsNow } from './wake.ts';
 
 // Change of plan (design, change of plan): at the next renewal, which costs nothing now; or now:
 // the time that is not used is credited by floor as a refund, and a new period starts now.
@@ -32,7 +37,7 @@ export interface PlanChange extends EndCondition {
   readonly quotedMinor?: bigint;
 }
 
-export type PlanChangeAnswer = {
+export type PlanChangeResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
   readonly when: string;
@@ -48,29 +53,29 @@ export type PlanChangeAnswer = {
 };
 
 /** @throws Fault `not_running`, `is_trial`, `no_price`, `short_balance`, `unpriced_time` */
-export function changePlan(call: Call, request: PlanChange): Promise<PlanChangeAnswer> {
-  return forCustomer(call, 'change-plan', request.telegramId, request, async (desk) => {
-    await heardOf(desk);
-    const all = await subscriptionsOf(desk.tx, desk.customer.id);
-    const subscription = pick(all, request.subscriptionId);
-    requireEnd(subscription, request);
-    refuseUnchangeable(desk, subscription);
-    const prices = await readPriceList(desk.tx, desk.now);
-    const price = await priceOf(desk, prices, request);
-    refuseOtherPrice(desk, price.amountMinor, request.quotedMinor);
-    if (request.when === 'now') return changeNow(desk, request, subscription, price);
-    return changeNext(desk, request, subscription, price.amountMinor);
+export function changePlan(caller: Caller, request: PlanChange): Promise<PlanChangeResult> {
+  return withLockedCustomer(caller, 'change-plan', request.telegramId, request, async (context) => {
+    await recordActivity(context);
+    const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+    const subscription = chooseSubscription(all, request.subscriptionId);
+    requireExpectedEnd(subscription, request);
+    requireChangeable(context, subscription);
+    const prices = await readPriceList(context.tx, context.now);
+    const price = await requirePrice(context, prices, request);
+    requireQuotedPrice(context, price.amountMinor, request.quotedMinor);
+    if (request.when === 'now') return changeNow(context, request, subscription, price);
+    return changeNext(context, request, subscription, price.amountMinor);
   });
 }
 
-export function refuseUnchangeable(desk: Desk, subscription: Subscription): void {
+export function requireChangeable(context: CommandContext, subscription: Subscription): void {
   if (subscription.kind === 'trial') {
     throw refused(
       'is_trial',
       `subscription ${subscription.id} is a trial; a purchase converts it, to any plan`,
     );
   }
-  if (subscription.state !== 'active' || subscription.expiresAt <= desk.now) {
+  if (subscription.state !== 'active' || subscription.expiresAt <= context.now) {
     throw refused(
       'not_running',
       `subscription ${subscription.id} doesn't run; a purchase revives it, on any plan`,
@@ -79,29 +84,30 @@ export function refuseUnchangeable(desk: Desk, subscription: Subscription): void
 }
 
 async function changeNext(
-  desk: Desk,
+  context: CommandContext,
   request: PlanChange,
   subscription: Subscription,
   priceMinor: bigint,
-): Promise<PlanChangeAnswer> {
-  const same = request.plan === subscription.plan && request.periodDays === subscription.periodDays;
-  await alter(desk, subscription, {
-    nextPlan: same ? null : request.plan,
-    nextPeriodDays: same ? null : request.periodDays,
+): Promise<PlanChangeResult> {
+  const isSame =
+    request.plan === subscription.plan && request.periodDays === subscription.periodDays;
+  await updateSubscription(context, subscription, {
+    nextPlan: isSame ? null : request.plan,
+    nextPeriodDays: isSame ? null : request.periodDays,
   });
   // It may be cheaper than what could not be paid.
-  await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
-  await remindNow(desk.tx, desk.customer.id, desk.now);
-  const amountMinor = same
-    ? await renewalPrice(desk, subscription, priceMinor)
-    : await writeChoice(desk, request, subscription, priceMinor);
-  await tell(desk, request, subscription, 'plan_chosen', {});
-  return answer(desk, request, subscription, 0n, amountMinor, isoTime(subscription.expiresAt));
+  await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
+  await checkRemindersNow(context.tx, context.customer.id, context.now);
+  const amountMinor = isSame
+    ? await readRenewalPriceMinor(context, subscription, priceMinor)
+    : await writeChoice(context, request, subscription, priceMinor);
+  await recordEvent(context, request, subscription, 'plan_chosen', {});
+  return toResult(context, request, subscription, 0n, amountMinor, isoTime(subscription.expiresAt));
 }
 
 /** The answer states this amount, so the renewal may take it at once. */
 async function writeChoice(
-  { tx, customer, now }: Desk,
+  { tx, customer, now }: CommandContext,
   { plan, periodDays }: PlanChange,
   { id }: Subscription,
   priceMinor: bigint,
@@ -112,59 +118,72 @@ async function writeChoice(
 }
 
 /** To keep the plan is no choice of a new price: what the renewal takes of today's price. */
-async function renewalPrice(
-  { tx, now, settings }: Desk,
+async function readRenewalPriceMinor(
+  { tx, now, settings }: CommandContext,
   { id, plan, periodDays, expiresAt }: Subscription,
   priceMinor: bigint,
 ): Promise<bigint> {
   const known = await readKnownPrices(tx, id, plan, periodDays);
   const renewals = { ...settings, expiresAt, periodDays };
   const { noticeMs } = settings;
-  return chargeAt(priceMinor, known, chargedAt(renewals, now), noticeMs).chargeMinor;
+  return computeCharge(priceMinor, known, computeChargeTime(renewals, now), noticeMs).chargeMinor;
 }
 
 async function changeNow(
-  desk: Desk,
+  context: CommandContext,
   request: PlanChange,
   subscription: Subscription,
   price: ComputedPrice,
-): Promise<PlanChangeAnswer> {
+): Promise<PlanChangeResult> {
   const priceMinor = price.amountMinor;
-  const { credits, creditedMinor } = await creditsOf(desk, request, subscription);
-  refuseShort(desk, priceMinor, desk.customer.balanceMinor + creditedMinor);
-  const balanceBeforeMinor = desk.customer.balanceMinor;
+  const { credits, creditedMinor } = await readCredits(context, request, subscription);
+  requireBalance(context, priceMinor, context.customer.balanceMinor + creditedMinor);
+  const balanceBeforeMinor = context.customer.balanceMinor;
   for (const { period, minor } of credits) {
-    await giveBack(desk, period, minor);
-    if (minor > 0n) await tellRefund(desk, subscription.id, period, minor, null);
+    await refundPeriod(context, period, minor);
+    if (minor > 0n) await recordRefund(context, subscription.id, period, minor, null);
   }
-  const sold = await sell(desk, request, { ...subscription, expiresAt: desk.now }, price);
-  await alter(desk, subscription, { nextPlan: null, nextPeriodDays: null });
-  if (desk.customer.balanceMinor > balanceBeforeMinor) {
-    await tryAgainNow(desk.tx, desk.customer.id, desk.now, desk.settings);
+  const purchased = await chargeAndExtend(
+    context,
+    request,
+    { ...subscription, expiresAt: context.now },
+    price,
+  );
+  await updateSubscription(context, subscription, { nextPlan: null, nextPeriodDays: null });
+  if (context.customer.balanceMinor > balanceBeforeMinor) {
+    await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
   }
-  await tell(desk, request, subscription, 'plan_changed', { credited_minor: creditedMinor });
-  return answer(desk, request, subscription, creditedMinor, priceMinor, sold.ends_at);
+  await recordEvent(context, request, subscription, 'plan_changed', {
+    credited_minor: creditedMinor,
+  });
+  return toResult(context, request, subscription, creditedMinor, priceMinor, purchased.ends_at);
 }
 
 /** What the time to come is worth. @throws Fault `unpriced_time` */
-export async function creditsOf(
-  desk: Desk,
+export async function readCredits(
+  context: CommandContext,
   request: Pick<PlanChange, 'forfeit'>,
   subscription: Subscription,
 ): Promise<{
   readonly credits: readonly { readonly period: Period; readonly minor: bigint }[];
   readonly creditedMinor: bigint;
 }> {
-  const live = await livePeriods(desk.tx, subscription.id);
-  const toCome = live.filter((period) => period.endsAt > desk.now);
-  refuseUnpriced(toCome, request);
-  const credits = toCome.map((period) => ({ period, minor: unusedMinor(period, desk.now) }));
+  const periods = await readPeriods(context.tx, subscription.id);
+  const remaining = periods.filter((period) => period.endsAt > context.now);
+  requirePricedTime(remaining, request);
+  const credits = remaining.map((period) => ({
+    period,
+    minor: computeUnusedMinor(period, context.now),
+  }));
   return { credits, creditedMinor: credits.reduce((sum, credit) => sum + credit.minor, 0n) };
 }
 
 /** Time that cost nothing is credited with nothing: never taken away without being told to. */
-function refuseUnpriced(toCome: readonly Period[], request: Pick<PlanChange, 'forfeit'>): void {
-  const unpriced = toCome.find((period) => period.ledgerEntryId === null);
+function requirePricedTime(
+  remaining: readonly Period[],
+  request: Pick<PlanChange, 'forfeit'>,
+): void {
+  const unpriced = remaining.find((period) => period.ledgerEntryId === null);
   if (unpriced === undefined || request.forfeit === true) return;
   throw refused(
     'unpriced_time',
@@ -173,36 +192,43 @@ function refuseUnpriced(toCome: readonly Period[], request: Pick<PlanChange, 'fo
   );
 }
 
-async function tell(
-  desk: Desk,
+async function recordEvent(
+  context: CommandContext,
   request: PlanChange,
   subscription: Subscription,
   action: string,
-  more: object,
+  extraDetail: object,
 ): Promise<void> {
   const detail = {
     from: subscription.plan,
     to: request.plan,
     period_days: request.periodDays,
-    ...more,
+    ...extraDetail,
   };
-  await record(
-    desk.tx,
-    [{ customerId: desk.customer.id, subject: ofSubscription(subscription.id), action, detail }],
-    desk.actor,
-    desk.now,
+  await recordEvents(
+    context.tx,
+    [
+      {
+        customerId: context.customer.id,
+        subject: toSubscriptionSubject(subscription.id),
+        action,
+        detail,
+      },
+    ],
+    context.actor,
+    context.now,
   );
 }
 
-function answer(
-  desk: Desk,
+function toResult(
+  context: CommandContext,
   request: PlanChange,
   subscription: Subscription,
   creditedMinor: bigint,
   priceMinor: bigint,
   expiresAt: string,
-): PlanChangeAnswer {
-  const { customer } = desk;
+): PlanChangeResult {
+  const { customer } = context;
   return {
     telegram_id: Number(customer.telegramId),
     subscription_id: Number(subscription.id),

@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { freshBooks } from '../../test/books.ts';
-import { openShop } from '../../test/shop.ts';
-import { linksOf } from '../catalog/links.ts';
+import { createDatabase } from '../../test/books.ts';
+import { createShop } from '../../test/shop.ts';
+import { readCustomerLinks } from '../catalog/links.ts';
 import { createCustomer } from './customers.ts';
-import { customerKeyOf, portraitOf, subscriptionPage } from './portrait.ts';
+import { readCustomerKey, readCustomerView, readSubscriptionPage } from './portrait.ts';
 
 test('W4: what is shown of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
-  await using books = await freshBooks({ now: '2026-11-01T00:00:00Z' });
+  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
   const { db } = books;
-  await openShop(books);
+  await createShop(books);
   await createCustomer({ db, actor: 'test' }, { telegramId: 1n, currency: 'RUB' });
   await sql`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
@@ -21,17 +21,17 @@ test('W4: what is shown of a customer with 250 subscriptions is bounded, and pag
     INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
     SELECT gen_random_uuid(), id, customer_id, started_at FROM perennial.subscription
     WHERE state = 'active'`.execute(db);
-  const { subscriptions, subscriptions_total } = await portraitOf(db, 1n, 10);
+  const { subscriptions, subscriptions_total } = await readCustomerView(db, 1n, 10);
   expect(subscriptions_total).toBe(250);
   // The latest of the active ones.
   expect(subscriptions.map(({ id }) => id)).toEqual(Array.from({ length: 100 }, (_, n) => n + 31));
-  expect(await linksOf(db, 1n)).toHaveLength(100);
-  const one = await portraitOf(db, 1n, 0, subscriptions[0]?.id as never);
+  expect(await readCustomerLinks(db, 1n)).toHaveLength(100);
+  const one = await readCustomerView(db, 1n, 0, subscriptions[0]?.id as never);
   expect(one.subscriptions).toHaveLength(1);
-  const customer = await customerKeyOf(db, 1n);
+  const customer = await readCustomerKey(db, 1n);
   const listed: number[] = [];
   for (let before: bigint | undefined; ; before = BigInt(listed.at(-1) as number)) {
-    const page = await subscriptionPage(db, customer, { max: 100, before });
+    const page = await readSubscriptionPage(db, customer, { max: 100, before });
     if (page.length === 0) break;
     listed.push(...page.map(({ id }) => id));
   }

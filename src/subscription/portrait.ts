@@ -13,25 +13,25 @@ import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import type { CustomerAnswer } from './customers.ts';
-import { eventsOf, ledgerOf, type Page } from './history.ts';
+import type { CustomerResult } from './customers.ts';
+import { type PageRequest, readEvents, readLedger } from './history.ts';
 import { type NextCharge, readNextCharges } from './next-charge.ts';
 import { readSettings } from './settings.ts';
-import { subscriptionsById } from './subscriptions.ts';
+import { readSubscriptionsById } from './subscriptions.ts';
 
 // All that the books say of one customer, as `customer show` prints it.
 
-export interface Portrait {
-  readonly customer: CustomerPortrait;
+export interface CustomerView {
+  readonly customer: CustomerDetails;
   /** At most 100: the active ones first, the latest of them. In the order of their ids. */
-  readonly subscriptions: SubscriptionPortrait[];
+  readonly subscriptions: SubscriptionDetails[];
   readonly subscriptions_total: number;
   readonly ledger: readonly JsonObject[];
   readonly notices: readonly JsonObject[];
   readonly events: readonly JsonObject[];
 }
 
-export interface CustomerPortrait extends CustomerAnswer {
+export interface CustomerDetails extends CustomerResult {
   readonly balance: string;
   /** What is owed after chargebacks. */
   readonly claim: string;
@@ -39,7 +39,7 @@ export interface CustomerPortrait extends CustomerAnswer {
   readonly created_at: string;
 }
 
-export interface SubscriptionPortrait {
+export interface SubscriptionDetails {
   readonly id: number;
   readonly kind: SubscriptionKind;
   readonly plan: string;
@@ -71,15 +71,15 @@ const subscriptionsMax = 100;
 
 /**
  * @param rowsMax how many of the latest ledger entries, notices and events
- * @param only this subscription alone
+ * @param onlyId this subscription alone
  * @throws `no_customer`
  */
-export function portraitOf(
+export function readCustomerView(
   db: Db,
   telegramId: bigint,
   rowsMax: number,
-  only?: SubscriptionId,
-): Promise<Portrait> {
+  onlyId?: SubscriptionId,
+): Promise<CustomerView> {
   // One snapshot: a balance and the ledger beside it are of the same moment (promise 1).
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   return snapshot.execute(async (tx) => {
@@ -100,12 +100,12 @@ export function portraitOf(
         trial_used_at: trial_used_at === null ? null : isoTime(trial_used_at),
         created_at: isoTime(created_at),
       },
-      subscriptions: await subscriptionPortraits(tx, await latestOf(tx, id, only), row),
-      subscriptions_total: await countOf(tx, id),
+      subscriptions: await readSubscriptionDetails(tx, await readLatestIds(tx, id, onlyId), row),
+      subscriptions_total: await countSubscriptions(tx, id),
       // Who asks for none is spared the three statements.
-      ledger: rowsMax === 0 ? [] : await ledgerOf(tx, id, row.currency, { max: rowsMax }),
-      notices: rowsMax === 0 ? [] : await noticesOf(tx, id, rowsMax),
-      events: rowsMax === 0 ? [] : await eventsOf(tx, id, { max: rowsMax }),
+      ledger: rowsMax === 0 ? [] : await readLedger(tx, id, row.currency, { max: rowsMax }),
+      notices: rowsMax === 0 ? [] : await readNotices(tx, id, rowsMax),
+      events: rowsMax === 0 ? [] : await readEvents(tx, id, { max: rowsMax }),
     };
   });
 }
@@ -124,19 +124,19 @@ interface PeriodRow {
 }
 
 /** The active ones before the others, the latest first. */
-async function latestOf(
+async function readLatestIds(
   tx: Tx,
   customerId: CustomerId,
-  only: SubscriptionId | undefined,
+  onlyId: SubscriptionId | undefined,
 ): Promise<SubscriptionId[]> {
   const { rows } = await sql<{ id: SubscriptionId }>`
     SELECT id FROM perennial.subscription
-    WHERE customer_id = ${customerId} AND (${only ?? null}::bigint IS NULL OR id = ${only ?? null})
+    WHERE customer_id = ${customerId} AND (${onlyId ?? null}::bigint IS NULL OR id = ${onlyId ?? null})
     ORDER BY state = 'active' DESC, id DESC LIMIT ${subscriptionsMax}`.execute(tx);
   return rows.map(({ id }) => id);
 }
 
-async function countOf(tx: Tx, customerId: CustomerId): Promise<number> {
+async function countSubscriptions(tx: Tx, customerId: CustomerId): Promise<number> {
   const { rows } = await sql<{ total: bigint }>`
     SELECT count(*) AS total FROM perennial.subscription
     WHERE customer_id = ${customerId}`.execute(tx);
@@ -144,26 +144,26 @@ async function countOf(tx: Tx, customerId: CustomerId): Promise<number> {
 }
 
 /** A page of all subscriptions of a customer, the latest first. */
-export async function subscriptionPage(
+export async function readSubscriptionPage(
   db: Db,
   { id, currency }: CustomerKey,
-  { max, before }: Page,
-): Promise<SubscriptionPortrait[]> {
+  { max, before }: PageRequest,
+): Promise<SubscriptionDetails[]> {
   return inTransaction(db, async (tx) => {
     const { rows } = await sql<{ id: SubscriptionId }>`
       SELECT id FROM perennial.subscription
       WHERE customer_id = ${id} AND (${before ?? null}::bigint IS NULL OR id < ${before ?? null})
       ORDER BY id DESC LIMIT ${max}`.execute(tx);
     const ids = rows.map((row) => row.id);
-    return (await subscriptionPortraits(tx, ids, { id, currency })).toReversed();
+    return (await readSubscriptionDetails(tx, ids, { id, currency })).toReversed();
   });
 }
 
-async function subscriptionPortraits(
+async function readSubscriptionDetails(
   tx: Tx,
   ids: readonly SubscriptionId[],
   customer: CustomerKey,
-): Promise<SubscriptionPortrait[]> {
+): Promise<SubscriptionDetails[]> {
   const { currency } = customer;
   const { rows: periods } = await sql<PeriodRow>`
     SELECT p.id, p.subscription_id AS "subscriptionId", p.source, p.plan,
@@ -185,22 +185,22 @@ async function subscriptionPortraits(
     WHERE s.id = ${anyOf('bigint', ids)}`.execute(tx);
   const settings = await readSettings(tx);
   const charges = await readNextCharges(tx, customer, ids, await readClock(tx), settings);
-  const credentialOf = new Map(credentials.map((row) => [row.subscriptionId, row.id]));
-  const periodsOf = Map.groupBy(periods, (row) => row.subscriptionId);
-  return (await subscriptionsById(tx, ids)).map((one) => ({
-    id: Number(one.id),
-    kind: one.kind,
-    plan: one.plan,
-    period_days: one.periodDays,
-    next_plan: one.nextPlan,
-    next_period_days: one.nextPeriodDays,
-    state: one.state,
-    started_at: isoTime(one.startedAt),
-    expires_at: isoTime(one.expiresAt),
-    auto_renew: one.autoRenew,
-    next_renewal: charges.get(one.id) ?? null,
-    credential: credentialOf.get(one.id) ?? null,
-    periods: (periodsOf.get(one.id) ?? []).map((row) => ({
+  const credentialBySubscription = new Map(credentials.map((row) => [row.subscriptionId, row.id]));
+  const periodsBySubscription = Map.groupBy(periods, (row) => row.subscriptionId);
+  return (await readSubscriptionsById(tx, ids)).map((subscription) => ({
+    id: Number(subscription.id),
+    kind: subscription.kind,
+    plan: subscription.plan,
+    period_days: subscription.periodDays,
+    next_plan: subscription.nextPlan,
+    next_period_days: subscription.nextPeriodDays,
+    state: subscription.state,
+    started_at: isoTime(subscription.startedAt),
+    expires_at: isoTime(subscription.expiresAt),
+    auto_renew: subscription.autoRenew,
+    next_renewal: charges.get(subscription.id) ?? null,
+    credential: credentialBySubscription.get(subscription.id) ?? null,
+    periods: (periodsBySubscription.get(subscription.id) ?? []).map((row) => ({
       id: Number(row.id),
       source: row.source,
       plan: row.plan,
@@ -214,7 +214,7 @@ async function subscriptionPortraits(
   }));
 }
 
-async function noticesOf(tx: Tx, id: CustomerId, max: number): Promise<JsonObject[]> {
+async function readNotices(tx: Tx, id: CustomerId, max: number): Promise<JsonObject[]> {
   interface Row {
     readonly id: bigint;
     readonly kind: string;
@@ -236,7 +236,7 @@ export interface CustomerKey {
 }
 
 /** @throws Fault `no_customer` */
-export async function customerKeyOf(db: Db | Tx, telegramId: bigint): Promise<CustomerKey> {
+export async function readCustomerKey(db: Db | Tx, telegramId: bigint): Promise<CustomerKey> {
   const row = await db
     .selectFrom('perennial.customer')
     .select(['id', 'currency'])
@@ -247,12 +247,12 @@ export async function customerKeyOf(db: Db | Tx, telegramId: bigint): Promise<Cu
 }
 
 /** The currency of a customer's money: what an amount means. @throws Fault `no_customer` */
-export async function currencyOf(db: Db | Tx, telegramId: bigint): Promise<string> {
-  return (await customerKeyOf(db, telegramId)).currency;
+export async function readCurrency(db: Db | Tx, telegramId: bigint): Promise<string> {
+  return (await readCustomerKey(db, telegramId)).currency;
 }
 
 /** The secret of the subscription URL. @throws Fault `no_customer` */
-export async function subTokenOf(db: Db | Tx, telegramId: bigint): Promise<string> {
+export async function readSubToken(db: Db | Tx, telegramId: bigint): Promise<string> {
   const row = await db
     .selectFrom('perennial.customer')
     .select('sub_token')

@@ -1,22 +1,22 @@
 import { inTransaction } from '../db/connect.ts';
-import type { Answer, Call } from './command.ts';
+import type { Caller, CommandResult } from './command.ts';
 
 /** Ends a transaction without an error of its own. */
-class Undo extends Error {}
+class PreviewRollback extends Error {}
 
 /** The answer that a command would give now. Its transaction is rolled back. */
-export async function previewOf<A extends Answer>(
-  { key: _, ...call }: Call,
-  act: (call: Call) => Promise<A>,
+export async function runPreview<A extends CommandResult>(
+  { key: _, ...caller }: Caller,
+  run: (caller: Caller) => Promise<A>,
 ): Promise<A & { readonly dry_run: true }> {
-  let answer: A | undefined;
+  let result: A | undefined;
   try {
-    await inTransaction(call.db, async (tx) => {
-      answer = await act({ ...call, db: tx });
-      throw new Undo();
+    await inTransaction(caller.db, async (tx) => {
+      result = await run({ ...caller, db: tx });
+      throw new PreviewRollback();
     });
   } catch (error) {
-    if (!(error instanceof Undo)) throw error;
+    if (!(error instanceof PreviewRollback)) throw error;
   }
-  return { ...(answer as A), dry_run: true };
+  return { ...(result as A), dry_run: true };
 }

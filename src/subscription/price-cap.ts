@@ -27,23 +27,24 @@ export interface KnownPrices {
   readonly known: readonly KnownPrice[];
 }
 
-export const nothingKnown: KnownPrices = { paidMinor: null, known: [] };
+export const noKnownPrices: KnownPrices = { paidMinor: null, known: [] };
 
-const countsAt = ({ source, knownAt }: KnownPrice, noticeMs: number): Instant =>
+const computeEffectiveAt = ({ source, knownAt }: KnownPrice, noticeMs: number): Instant =>
   source === 'message' ? later(knownAt, noticeMs) : knownAt;
 
 /** The most that a charge at `at` may take; null: no amount is known, so nothing limits it. */
-export function capAt(
+export function computeCapMinor(
   { paidMinor, known }: KnownPrices,
   at: Instant,
   noticeMs: number,
 ): bigint | null {
   const counting = known.filter(
-    (price) => price.source !== 'terms' && countsAt(price, noticeMs) <= at,
+    (price) => price.source !== 'terms' && computeEffectiveAt(price, noticeMs) <= at,
   );
   const amounts = counting.map((price) => price.amountMinor);
   if (paidMinor !== null) amounts.push(paidMinor);
-  if (amounts.length > 0) return amounts.reduce((most, one) => (one > most ? one : most));
+  if (amounts.length > 0)
+    return amounts.reduce((greatest, one) => (one > greatest ? one : greatest));
   return known.reduce<bigint | null>(
     (least, { amountMinor: one }) => (least === null || one < least ? one : least),
     null,
@@ -51,20 +52,20 @@ export function capAt(
 }
 
 /** What a charge at `at` takes. The one place that computes it: renewals, forecasts and answers. */
-export function chargeAt(
+export function computeCharge(
   priceMinor: bigint,
   prices: KnownPrices,
   at: Instant,
   noticeMs: number,
 ): { readonly chargeMinor: bigint; readonly capMinor: bigint | null } {
-  const cap = capAt(prices, at, noticeMs);
+  const cap = computeCapMinor(prices, at, noticeMs);
   return cap !== null && cap < priceMinor
     ? { chargeMinor: cap, capMinor: cap }
     : { chargeMinor: priceMinor, capMinor: null };
 }
 
 /** The amount that the customer expects to pay next; null: the customer knows none. */
-export const expectedMinor = ({ paidMinor, known }: KnownPrices): bigint | null =>
+export const computeExpectedMinor = ({ paidMinor, known }: KnownPrices): bigint | null =>
   known.at(-1)?.amountMinor ?? paidMinor;
 
 /** The customer paid this plan and length before, or was notified of an amount. */
@@ -72,7 +73,7 @@ export const isNotified = ({ paidMinor, known }: KnownPrices): boolean =>
   paidMinor !== null || known.some(({ source }) => source !== 'terms');
 
 /** The times of a subscription's renewals. */
-export interface Renewals {
+export interface RenewalSchedule {
   readonly expiresAt: Instant;
   readonly periodDays: number;
   readonly windowMs: number;
@@ -80,15 +81,17 @@ export interface Renewals {
 }
 
 /** When a renewal that is not late takes its charge. */
-export const chargedAt = ({ expiresAt, windowMs }: Renewals, now: Instant): Instant =>
-  latest(now, later(expiresAt, -windowMs));
+export const computeChargeTime = (
+  { expiresAt, windowMs }: RenewalSchedule,
+  now: Instant,
+): Instant => latest(now, later(expiresAt, -windowMs));
 
 /** The start of the first period that an amount of a message sent at `at` counts for. */
-export function countsFrom(renewals: Renewals, at: Instant): Instant {
-  const { expiresAt, periodDays, noticeMs } = renewals;
+export function computeEffectiveFrom(schedule: RenewalSchedule, at: Instant): Instant {
+  const { expiresAt, periodDays, noticeMs } = schedule;
   const periodMs = periodDays * dayMs;
-  const late = later(at, noticeMs) - chargedAt(renewals, at);
-  return late <= 0 ? expiresAt : later(expiresAt, Math.ceil(late / periodMs) * periodMs);
+  const lateMs = later(at, noticeMs) - computeChargeTime(schedule, at);
+  return lateMs <= 0 ? expiresAt : later(expiresAt, Math.ceil(lateMs / periodMs) * periodMs);
 }
 
 /** The price of the next renewals, beside what the next one takes. */
@@ -101,7 +104,7 @@ export interface RenewalTerms {
   /** See `isNotified`. */
   readonly isNotified: boolean;
   /** See `countsFrom`, of a message that is sent now. */
-  readonly countsFrom: Instant;
+  readonly effectiveFrom: Instant;
 }
 
 /** A new price, and the amount that it replaces. */
@@ -111,7 +114,7 @@ export interface PriceChange {
 }
 
 /** The price change that the customer is to be notified of; undefined: the customer knows the price. */
-export function priceChangeOf(terms: RenewalTerms): PriceChange | undefined {
+export function computePriceChange(terms: RenewalTerms): PriceChange | undefined {
   const { expectedMinor: priceMinor, followingMinor } = terms;
   if (priceMinor === null) return undefined;
   if (terms.priceMinor !== priceMinor) return { priceMinor, newPriceMinor: terms.priceMinor };
@@ -123,14 +126,14 @@ export function priceChangeOf(terms: RenewalTerms): PriceChange | undefined {
  * The start of the first period that costs the new price.
  * @param chargeMinor what the next renewal takes
  */
-export function newPriceFrom(
+export function computeNewPriceStart(
   newPriceMinor: bigint,
   terms: RenewalTerms,
   chargeMinor: bigint,
-  { expiresAt, periodDays }: Pick<Renewals, 'expiresAt' | 'periodDays'>,
+  { expiresAt, periodDays }: Pick<RenewalSchedule, 'expiresAt' | 'periodDays'>,
 ): Instant {
   if (newPriceMinor !== terms.priceMinor) {
-    return latest(terms.countsFrom, later(expiresAt, periodDays * dayMs));
+    return latest(terms.effectiveFrom, later(expiresAt, periodDays * dayMs));
   }
-  return chargeMinor === newPriceMinor ? expiresAt : terms.countsFrom;
+  return chargeMinor === newPriceMinor ? expiresAt : terms.effectiveFrom;
 }

@@ -5,7 +5,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 /** All list prices that are valid at one moment: tens of rows, read once a batch. */
 export interface PriceList {
   /** In minor units; null where plan, period or currency have no price now. */
-  of(plan: string, periodDays: number, currency: string): bigint | null;
+  getMinor(plan: string, periodDays: number, currency: string): bigint | null;
   readonly entries: readonly PriceListEntry[];
 }
 
@@ -16,7 +16,7 @@ export interface PriceListEntry {
   readonly amountMinor: bigint;
 }
 
-const keyOf = (plan: string, periodDays: number, currency: string): string =>
+const toPriceKey = (plan: string, periodDays: number, currency: string): string =>
   `${plan} ${periodDays} ${currency}`;
 
 /** The price that counts is the one with the latest `valid_from` that is not after `now`. */
@@ -29,10 +29,11 @@ export async function readPriceList(db: Db | Tx, now: Instant): Promise<PriceLis
     ORDER BY plan, period_days, currency, valid_from DESC`.execute(db);
   const entries = rows.filter((row) => row.amountMinor !== null);
   const prices = new Map(
-    entries.map((row) => [keyOf(row.plan, row.periodDays, row.currency), row.amountMinor]),
+    entries.map((row) => [toPriceKey(row.plan, row.periodDays, row.currency), row.amountMinor]),
   );
   return {
-    of: (plan, periodDays, currency) => prices.get(keyOf(plan, periodDays, currency)) ?? null,
+    getMinor: (plan, periodDays, currency) =>
+      prices.get(toPriceKey(plan, periodDays, currency)) ?? null,
     entries,
   };
 }

@@ -5,7 +5,7 @@ import { anyOf } from '../db/unnest.ts';
 import { wakeWorker } from '../db/wake.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
-import { reminderLeadMs } from '../notify/reminder-times.ts';
+import { computeReminderLeadMs } from '../notify/reminder-times.ts';
 import { readSettings } from './settings.ts';
 
 // After a change of prices, discounts or settings, reminders of the affected subscriptions are due
@@ -25,7 +25,7 @@ export interface PriceReview {
 }
 
 /** Stores a job with the change that it is for. */
-export async function orderPriceReview(tx: Tx, review: PriceReview, now: Instant): Promise<void> {
+export async function writePriceReview(tx: Tx, review: PriceReview, now: Instant): Promise<void> {
   await tx
     .insertInto('perennial.price_review')
     .values({
@@ -42,7 +42,7 @@ const chunkMax = 2_000;
 /** Customers that were locked, of one further attempt. */
 const missedMax = 500;
 
-interface Job {
+interface PriceReviewJob {
   readonly id: bigint;
   readonly plan: string | null;
   readonly periodDays: number | null;
@@ -53,14 +53,14 @@ interface Job {
   readonly missed: readonly CustomerId[];
 }
 
-interface Chunk {
+interface PriceReviewChunk {
   readonly customers: readonly CustomerId[];
   /** The last subscription that was read; undefined: the walk is over. */
   readonly last: { readonly at: Instant; readonly id: SubscriptionId } | undefined;
 }
 
 /** The ids of an array of PostgreSQL: `{1,2}`. */
-const idsOf = (text: string): CustomerId[] =>
+const parseIds = (text: string): CustomerId[] =>
   text
     .slice(1, -1)
     .split(',')
@@ -69,24 +69,24 @@ const idsOf = (text: string): CustomerId[] =>
 
 /** @returns how many subscriptions are due now; undefined: nothing can be done at the moment */
 async function reviewChunk(tx: Tx): Promise<number | undefined> {
-  const { rows } = await sql<Omit<Job, 'missed'> & { missed: string }>`
+  const { rows } = await sql<Omit<PriceReviewJob, 'missed'> & { missed: string }>`
     SELECT id, plan, period_days AS "periodDays", currency, after_at AS "afterAt",
       after_id AS "afterId", missed::text
     FROM perennial.price_review ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`.execute(tx);
   const [row] = rows;
   if (row === undefined) return undefined;
-  const job: Job = { ...row, missed: idsOf(row.missed) };
+  const job: PriceReviewJob = { ...row, missed: parseIds(row.missed) };
   const now = await readClock(tx);
   const { renewalAhead } = await readSettings(tx);
-  const chunk = await readChunk(tx, job, later(now, reminderLeadMs(renewalAhead)));
+  const chunk = await readChunk(tx, job, later(now, computeReminderLeadMs(renewalAhead)));
   const isWalking = chunk.last !== undefined;
   const wanted = isWalking ? chunk.customers : job.missed.slice(0, missedMax);
   const locked = await lockCustomers(tx, wanted);
-  const due = await remind(tx, job, locked, now);
-  const held = new Set(locked);
-  const left = wanted.filter((id) => !held.has(id));
+  const due = await writeRemindAt(tx, job, locked, now);
+  const lockedIds = new Set(locked);
+  const left = wanted.filter((id) => !lockedIds.has(id));
   const missed = isWalking ? [...job.missed, ...left] : [...job.missed.slice(missedMax), ...left];
-  if (isWalking || missed.length > 0) await keepJob(tx, job, chunk, missed);
+  if (isWalking || missed.length > 0) await writeJobProgress(tx, job, chunk, missed);
   else await sql`DELETE FROM perennial.price_review WHERE id = ${job.id}`.execute(tx);
   if (due > 0) await wakeWorker(tx, 'expiry-reminders');
   // Only customers that others hold are left: the next run does them.
@@ -94,7 +94,7 @@ async function reviewChunk(tx: Tx): Promise<number | undefined> {
 }
 
 /** The next subscriptions by their end, from `subscription_ending`, and the affected among them. */
-async function readChunk(tx: Tx, job: Job, until: Instant): Promise<Chunk> {
+async function readChunk(tx: Tx, job: PriceReviewJob, until: Instant): Promise<PriceReviewChunk> {
   const after =
     job.afterAt === null
       ? sql`true`
@@ -141,9 +141,9 @@ async function lockCustomers(tx: Tx, ids: readonly CustomerId[]): Promise<Custom
   return customers.filter((id) => !waiting.has(id));
 }
 
-async function remind(
+async function writeRemindAt(
   tx: Tx,
-  { plan, periodDays }: Job,
+  { plan, periodDays }: PriceReviewJob,
   customers: readonly CustomerId[],
   now: Instant,
 ): Promise<number> {
@@ -158,7 +158,12 @@ async function remind(
   return Number(numAffectedRows ?? 0n);
 }
 
-async function keepJob(tx: Tx, job: Job, { last }: Chunk, missed: readonly CustomerId[]) {
+async function writeJobProgress(
+  tx: Tx,
+  job: PriceReviewJob,
+  { last }: PriceReviewChunk,
+  missed: readonly CustomerId[],
+) {
   const at = last?.at ?? job.afterAt;
   await sql`
     UPDATE perennial.price_review
@@ -167,7 +172,7 @@ async function keepJob(tx: Tx, job: Job, { last }: Chunk, missed: readonly Custo
     WHERE id = ${job.id}`.execute(tx);
 }
 
-export interface ReviewOptions {
+export interface PriceReviewOptions {
   /** Asked between two chunks: a run that ends leaves the rest to the next one. */
   readonly isOver?: () => boolean;
   /** Called after each chunk with the number of subscriptions that are due until then. */
@@ -178,16 +183,16 @@ export interface ReviewOptions {
  * Does the jobs that are stored, unless another process has them in progress.
  * @returns how many subscriptions are due now
  */
-export async function finishPriceReviews(
+export async function runPriceReviews(
   db: Db,
-  { isOver = () => false, onReviewed = () => undefined }: ReviewOptions = {},
+  { isOver = () => false, onReviewed = () => undefined }: PriceReviewOptions = {},
 ): Promise<number> {
   let due = 0;
   for (;;) {
     if (isOver()) return due;
-    const more = await inTransaction(db, (tx) => reviewChunk(tx));
-    if (more === undefined) return due;
-    due += more;
+    const count = await inTransaction(db, (tx) => reviewChunk(tx));
+    if (count === undefined) return due;
+    due += count;
     onReviewed(due);
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Discount, percentOff, priceFor } from './price.ts';
+import { computePercentOff, computePriceMinor, type Discount } from './price.ts';
 
 const plain: Discount = { vip: false, discountPercent: 0 };
 const vipPercent = 30;
@@ -31,7 +31,7 @@ const table: readonly [why: string, list: bigint, who: Discount, vip: number, pa
 ];
 
 test.for(table)('R9: %s', ([, list, who, vip, paid]) => {
-  expect(priceFor(list, who, vip)).toBe(paid);
+  expect(computePriceMinor(list, who, vip)).toBe(paid);
 });
 
 test('R9: a price is the greatest whole amount that is not above the exact one', () => {
@@ -39,8 +39,8 @@ test('R9: a price is the greatest whole amount that is not above the exact one',
   const list = fc.bigInt({ min: 1n, max: 2n ** 62n });
   fc.assert(
     fc.property(list, who, fc.integer({ min: 0, max: 100 }), (listMinor, customer, vip) => {
-      const paid = priceFor(listMinor, customer, vip);
-      const exactTimes100 = listMinor * BigInt(100 - percentOff(customer, vip));
+      const paid = computePriceMinor(listMinor, customer, vip);
+      const exactTimes100 = listMinor * BigInt(100 - computePercentOff(customer, vip));
       expect(paid * 100n <= exactTimes100 && exactTimes100 < (paid + 1n) * 100n).toBe(true);
       expect(paid >= 0n && paid <= listMinor).toBe(true);
     }),
@@ -51,8 +51,10 @@ test('R9: a customer never pays more as a VIP', () => {
   const percent = fc.integer({ min: 0, max: 100 });
   fc.assert(
     fc.property(fc.bigInt({ min: 1n, max: 10n ** 12n }), percent, percent, (list, own, vip) => {
-      const asVip = priceFor(list, { vip: true, discountPercent: own }, vip);
-      expect(asVip <= priceFor(list, { vip: false, discountPercent: own }, vip)).toBe(true);
+      const asVip = computePriceMinor(list, { vip: true, discountPercent: own }, vip);
+      expect(asVip <= computePriceMinor(list, { vip: false, discountPercent: own }, vip)).toBe(
+        true,
+      );
     }),
   );
 });
@@ -61,8 +63,12 @@ test('R9: more off never costs more', () => {
   const percent = fc.integer({ min: 0, max: 99 });
   fc.assert(
     fc.property(fc.bigInt({ min: 1n, max: 10n ** 12n }), percent, (list, discountPercent) => {
-      const less = priceFor(list, { vip: false, discountPercent: discountPercent + 1 }, 30);
-      expect(less <= priceFor(list, { vip: false, discountPercent }, 30)).toBe(true);
+      const less = computePriceMinor(
+        list,
+        { vip: false, discountPercent: discountPercent + 1 },
+        30,
+      );
+      expect(less <= computePriceMinor(list, { vip: false, discountPercent }, 30)).toBe(true);
     }),
   );
 });

@@ -13,7 +13,7 @@ export interface Discount {
 }
 
 /** Percent off for this customer, 0 to 100. */
-export function percentOff(customer: Discount, vipPercent: number): number {
+export function computePercentOff(customer: Discount, vipPercent: number): number {
   const { vip, discountPercent } = customer;
   return vip ? Math.max(vipPercent, discountPercent) : discountPercent;
 }
@@ -30,11 +30,19 @@ export function computePrice(
   customer: Discount,
   vipPercent: number,
 ): ComputedPrice {
-  const discountPercent = percentOff(customer, vipPercent);
-  return { listMinor, discountPercent, amountMinor: priceFor(listMinor, customer, vipPercent) };
+  const discountPercent = computePercentOff(customer, vipPercent);
+  return {
+    listMinor,
+    discountPercent,
+    amountMinor: computePriceMinor(listMinor, customer, vipPercent),
+  };
 }
 
 /** `floor(price × (100 − percent) / 100)` in minor units. */
-export function priceFor(listMinor: bigint, customer: Discount, vipPercent: number): bigint {
-  return floorShare(listMinor, BigInt(100 - percentOff(customer, vipPercent)), 100n);
+export function computePriceMinor(
+  listMinor: bigint,
+  customer: Discount,
+  vipPercent: number,
+): bigint {
+  return floorShare(listMinor, BigInt(100 - computePercentOff(customer, vipPercent)), 100n);
 }

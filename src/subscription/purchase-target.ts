@@ -1,9 +1,13 @@
 import { refused } from '../kernel/faults.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
-import type { Desk } from './command.ts';
-import { type Revival, readRevivals, revivalsToUndo } from './revivals.ts';
-import { lastTermsOf } from './settle.ts';
-import { pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
+import type { CommandContext } from './command.ts';
+import { chooseRevivalsToUndo, type Revival, readRevivals } from './revivals.ts';
+import { readLastTerms } from './settle.ts';
+import {
+  chooseSubscription,
+  readCustomerSubscriptions,
+  type Subscription,
+} from './subscriptions.ts';
 
 /** What a purchase names. */
 export interface TargetRequest {
@@ -24,21 +28,21 @@ export interface PurchaseTarget {
  * @throws Fault `which_subscription`, `no_subscription`, `revoked`, `other_plan`
  */
 export async function findTarget(
-  desk: Desk,
+  context: CommandContext,
   request: TargetRequest,
   priceMinor: bigint,
 ): Promise<PurchaseTarget> {
-  const revivals = await readRevivals(desk);
-  const missingMinor = priceMinor - desk.customer.balanceMinor;
-  const target = await chooseTarget(desk, request);
-  if (target === undefined || !(await isOtherPlan(desk, target, request.plan))) {
-    return { target, undone: revivalsToUndo(revivals, missingMinor) };
+  const revivals = await readRevivals(context);
+  const missingMinor = priceMinor - context.customer.balanceMinor;
+  const target = await chooseTarget(context, request);
+  if (target === undefined || !(await isOtherPlan(context, target, request.plan))) {
+    return { target, undone: chooseRevivalsToUndo(revivals, missingMinor) };
   }
   const revival = revivals.find(({ subscriptionId }) => subscriptionId === target.id);
   if (revival !== undefined) {
-    return { target, undone: revivalsToUndo(revivals, missingMinor, revival) };
+    return { target, undone: chooseRevivalsToUndo(revivals, missingMinor, revival) };
   }
-  const { plan } = await lastTermsOf(desk, target);
+  const { plan } = await readLastTerms(context, target);
   throw refused(
     'other_plan',
     `subscription ${target.id} is paid for plan ${plan}`,
@@ -46,16 +50,19 @@ export async function findTarget(
   );
 }
 
-async function chooseTarget(desk: Desk, request: TargetRequest): Promise<Subscription | undefined> {
+async function chooseTarget(
+  context: CommandContext,
+  request: TargetRequest,
+): Promise<Subscription | undefined> {
   if (request.isNew === true) return undefined;
-  const all = await subscriptionsOf(desk.tx, desk.customer.id);
-  const asked = request.subscriptionId;
+  const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+  const requestedId = request.subscriptionId;
   const candidates = all.filter((one) => one.state !== 'revoked');
-  if (asked === undefined && candidates.length === 0) return undefined;
+  if (requestedId === undefined && candidates.length === 0) return undefined;
   const chosen =
-    asked === undefined
-      ? pick(candidates, undefined, 'buy another one with --new')
-      : pick(all, asked);
+    requestedId === undefined
+      ? chooseSubscription(candidates, undefined, 'buy another one with --new')
+      : chooseSubscription(all, requestedId);
   if (chosen.state === 'revoked') {
     throw refused('revoked', `subscription ${chosen.id} was revoked`, 'buy a new one with --new');
   }
@@ -63,8 +70,12 @@ async function chooseTarget(desk: Desk, request: TargetRequest): Promise<Subscri
 }
 
 /** A running paid subscription is extended only with its own plan. */
-async function isOtherPlan(desk: Desk, chosen: Subscription, plan: string): Promise<boolean> {
-  const runs = chosen.state === 'active' && chosen.expiresAt > desk.now;
-  if (chosen.kind !== 'paid' || !runs) return false;
-  return (await lastTermsOf(desk, chosen)).plan !== plan;
+async function isOtherPlan(
+  context: CommandContext,
+  chosen: Subscription,
+  plan: string,
+): Promise<boolean> {
+  const isRunning = chosen.state === 'active' && chosen.expiresAt > context.now;
+  if (chosen.kind !== 'paid' || !isRunning) return false;
+  return (await readLastTerms(context, chosen)).plan !== plan;
 }

@@ -2,20 +2,24 @@ import type { Db } from '../db/connect.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { actionOf, type Purchase, priceOf, stretchOf } from './buying.ts';
-import { type Desk, glance } from './command.ts';
+import { type Purchase, periodBounds, requirePrice, toPurchaseAction } from './buying.ts';
+import { type CommandContext, readSnapshot } from './command.ts';
 import { type ChargeReason, readNextCharges } from './next-charge.ts';
-import { creditsOf, type PlanChange, refuseUnchangeable } from './plan-change.ts';
-import { priceFor } from './price.ts';
+import { type PlanChange, readCredits, requireChangeable } from './plan-change.ts';
+import { computePriceMinor } from './price.ts';
 import { readPriceList } from './price-list.ts';
 import { findTarget } from './purchase-target.ts';
-import { pick, type Subscription, subscriptionsOf } from './subscriptions.ts';
+import {
+  chooseSubscription,
+  readCustomerSubscriptions,
+  type Subscription,
+} from './subscriptions.ts';
 
 // What a purchase or a change of plan would cost, and until when it would last: the same functions
 // as the commands themselves, on a snapshot, with nothing written. A quote holds nothing back: it is
 // binding because the command that names its price is refused at any other.
 
-export type QuoteAnswer = {
+export type Quote = {
   readonly telegram_id: number;
   /** Null: a new one. */
   readonly subscription_id: number | null;
@@ -42,61 +46,70 @@ export type QuoteAnswer = {
 export function quotePurchase(
   db: Db,
   request: Omit<Purchase, 'quotedMinor' | 'autoRenew'>,
-): Promise<QuoteAnswer> {
-  return glance(db, request.telegramId, async (desk) => {
-    const prices = await readPriceList(desk.tx, desk.now);
-    const { amountMinor } = await priceOf(desk, prices, request);
-    const { target, undone } = await findTarget(desk, request, amountMinor);
+): Promise<Quote> {
+  return readSnapshot(db, request.telegramId, async (context) => {
+    const prices = await readPriceList(context.tx, context.now);
+    const { amountMinor } = await requirePrice(context, prices, request);
+    const { target, undone } = await findTarget(context, request, amountMinor);
     const isUndone = undone.some(({ subscriptionId }) => subscriptionId === target?.id);
     const existing =
-      isUndone && target ? ({ ...target, state: 'expired', expiresAt: desk.now } as const) : target;
+      isUndone && target
+        ? ({ ...target, state: 'expired', expiresAt: context.now } as const)
+        : target;
     const returnedMinor = undone.reduce((sum, revival) => sum + revival.amountMinor, 0n);
-    return answer(desk, request, actionOf(existing), existing, amountMinor, returnedMinor);
+    return readQuote(
+      context,
+      request,
+      toPurchaseAction(existing),
+      existing,
+      amountMinor,
+      returnedMinor,
+    );
   });
 }
 
 /** Of a change that counts now; one at the next renewal costs nothing before that. */
-export function quoteChange(
+export function quotePlanChange(
   db: Db,
   request: Omit<PlanChange, 'quotedMinor' | 'when'>,
-): Promise<QuoteAnswer> {
-  return glance(db, request.telegramId, async (desk) => {
-    const all = await subscriptionsOf(desk.tx, desk.customer.id);
-    const subscription = pick(all, request.subscriptionId);
-    refuseUnchangeable(desk, subscription);
-    const prices = await readPriceList(desk.tx, desk.now);
-    const { amountMinor } = await priceOf(desk, prices, request);
-    const { creditedMinor } = await creditsOf(desk, request, subscription);
-    const changed = { ...subscription, expiresAt: desk.now };
-    return answer(desk, request, 'changed', changed, amountMinor, creditedMinor);
+): Promise<Quote> {
+  return readSnapshot(db, request.telegramId, async (context) => {
+    const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+    const subscription = chooseSubscription(all, request.subscriptionId);
+    requireChangeable(context, subscription);
+    const prices = await readPriceList(context.tx, context.now);
+    const { amountMinor } = await requirePrice(context, prices, request);
+    const { creditedMinor } = await readCredits(context, request, subscription);
+    const changed = { ...subscription, expiresAt: context.now };
+    return readQuote(context, request, 'changed', changed, amountMinor, creditedMinor);
   });
 }
 
-async function answer(
-  desk: Desk,
+async function readQuote(
+  context: CommandContext,
   wanted: { readonly plan: string; readonly periodDays: number },
   action: string,
   existing: Pick<Subscription, 'id' | 'expiresAt'> | undefined,
   priceMinor: bigint,
   creditedMinor: bigint,
-): Promise<QuoteAnswer> {
-  const { tx, customer, now, settings } = desk;
+): Promise<Quote> {
+  const { tx, customer, now, settings } = context;
   const ids = existing === undefined ? [] : [existing.id];
   const charges = await readNextCharges(tx, customer, ids, now, settings);
   const renewal = existing && charges.get(existing.id);
-  const { startsAt, endsAt } = stretchOf(existing, wanted.periodDays, now);
-  const short = priceMinor - customer.balanceMinor - creditedMinor;
-  const major = (minor: bigint) => majorUnits(minor, customer.currency);
+  const { startsAt, endsAt } = periodBounds(existing, wanted.periodDays, now);
+  const shortMinor = priceMinor - customer.balanceMinor - creditedMinor;
+  const toMajor = (minor: bigint) => majorUnits(minor, customer.currency);
   return {
     telegram_id: Number(customer.telegramId),
     subscription_id: existing === undefined ? null : Number(existing.id as SubscriptionId),
     action,
     plan: wanted.plan,
     period_days: wanted.periodDays,
-    price: major(priceMinor),
-    credited: major(creditedMinor),
-    balance: major(customer.balanceMinor),
-    missing: major(short > 0n ? short : 0n),
+    price: toMajor(priceMinor),
+    credited: toMajor(creditedMinor),
+    balance: toMajor(customer.balanceMinor),
+    missing: toMajor(shortMinor > 0n ? shortMinor : 0n),
     currency: customer.currency,
     starts_at: isoTime(startsAt),
     ends_at: isoTime(endsAt),
@@ -114,8 +127,8 @@ export type Offer = {
 };
 
 /** Every price in the customer's currency, as this customer would pay it now. @throws `no_customer` */
-export function offersOf(db: Db, telegramId: bigint): Promise<Offer[]> {
-  return glance(
+export function readOffers(db: Db, telegramId: bigint): Promise<Offer[]> {
+  return readSnapshot(
     db,
     telegramId,
     async ({ tx, now, customer, settings }) => {
@@ -127,7 +140,10 @@ export function offersOf(db: Db, telegramId: bigint): Promise<Offer[]> {
           period_days: periodDays,
           currency,
           list_amount: majorUnits(amountMinor, currency),
-          amount: majorUnits(priceFor(amountMinor, customer, settings.vipPercent), currency),
+          amount: majorUnits(
+            computePriceMinor(amountMinor, customer, settings.vipPercent),
+            currency,
+          ),
         }));
     },
     'list',

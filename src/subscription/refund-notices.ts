@@ -1,64 +1,68 @@
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { owe } from '../notify/outbox.ts';
-import type { Desk } from './command.ts';
+import { enqueueNotifications } from '../notify/outbox.ts';
+import type { CommandContext } from './command.ts';
 import type { Period } from './periods.ts';
-import { ofSubscription, record } from './timeline.ts';
+import { recordEvents, toSubscriptionSubject } from './timeline.ts';
 
 // Notifications and events of periods that were refunded, taken back or ended by a chargeback.
 
 /** Notification and event of a grant that was taken back. */
-export async function recordTakenBack(
-  desk: Desk,
+export async function recordGrantTakenBack(
+  context: CommandContext,
   id: SubscriptionId,
   period: Period,
   after: { readonly expiresAt: Instant; readonly state: string },
 ): Promise<void> {
-  await tellEnd(desk, id, period, after);
-  const { customer, now } = desk;
+  await enqueueEndNotification(context, id, period, after);
+  const { customer, now } = context;
   const endsAt = isoTime(after.expiresAt);
   if (after.state === 'active') {
-    const of = { customerId: customer.id, subscriptionId: id, kind: 'grant_taken_back' } as const;
+    const base = { customerId: customer.id, subscriptionId: id, kind: 'grant_taken_back' } as const;
     const params = { plan: period.plan, ends_at: endsAt };
     const dedupeKey = `grant_taken_back:${id}:${period.id}`;
-    await owe(desk.tx, [{ ...of, dedupeKey, params }], now);
+    await enqueueNotifications(context.tx, [{ ...base, dedupeKey, params }], now);
   }
   const detail = { period_id: period.id, plan: period.plan, ends_at: endsAt };
-  const subject = ofSubscription(id);
+  const subject = toSubscriptionSubject(id);
   const event = { customerId: customer.id, subject, action: 'grant_taken_back', detail };
-  await record(desk.tx, [event], desk.actor, now);
+  await recordEvents(context.tx, [event], context.actor, now);
 }
 
 /** The notification if access ended with a period that was taken back. */
-export async function tellEnd(
-  desk: Desk,
+export async function enqueueEndNotification(
+  context: CommandContext,
   id: SubscriptionId,
   { plan }: Period,
   { expiresAt, state }: { readonly expiresAt: Instant; readonly state: string },
 ): Promise<void> {
   if (state !== 'expired') return;
-  const of = { customerId: desk.customer.id, subscriptionId: id };
+  const base = { customerId: context.customer.id, subscriptionId: id };
   const params = { plan, expires_at: isoTime(expiresAt) };
   const dedupeKey = `expired:${id}:${expiresAt}`;
-  await owe(desk.tx, [{ ...of, kind: 'expired', dedupeKey, params }], desk.now);
+  await enqueueNotifications(
+    context.tx,
+    [{ ...base, kind: 'expired', dedupeKey, params }],
+    context.now,
+  );
 }
 
 /**
  * Notice and event of a refund. @param endsAt until when there is access, where that is known yet:
  * the notice says what is so when it is sent
  */
-export async function tellRefund(
-  desk: Desk,
+export async function recordRefund(
+  context: CommandContext,
   subscriptionId: SubscriptionId,
   period: Period,
   amountMinor: bigint,
   endsAt: Instant | null,
   isPayout = false,
 ): Promise<void> {
-  const { customer, now } = desk;
-  await owe(
-    desk.tx,
+  const { customer, now } = context;
+  await enqueueNotifications(
+    context.tx,
     [
       {
         customerId: customer.id,
@@ -78,17 +82,17 @@ export async function tellRefund(
     now,
   );
   const detail = { period_id: period.id, amount_minor: amountMinor };
-  await record(
-    desk.tx,
+  await recordEvents(
+    context.tx,
     [
       {
         customerId: customer.id,
-        subject: ofSubscription(subscriptionId),
+        subject: toSubscriptionSubject(subscriptionId),
         action: 'refunded',
         detail,
       },
     ],
-    desk.actor,
+    context.actor,
     now,
   );
 }

@@ -4,16 +4,16 @@ import type { LedgerEntryId, PeriodId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../kernel/instant.ts';
 import { floorShare, majorUnits, moneyText } from '../kernel/money.ts';
 import { closeAccess } from './access.ts';
-import { type Call, type Desk, forCustomer, move } from './command.ts';
-import { type EndCondition, requireEnd } from './conditions.ts';
-import { movesAfterRefund } from './moves.ts';
-import { addServedPart, livePeriods, movePeriod, type Period } from './periods.ts';
-import { recordTakenBack, tellRefund } from './refund-notices.ts';
-import { lastTermsOf, readSettled, settleTerms } from './settle.ts';
-import { type Subscription, subscriptionsOf } from './subscriptions.ts';
+import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { computeMovesAfterRefund } from './moves.ts';
+import { addServedPart, movePeriod, type Period, readPeriods } from './periods.ts';
+import { recordGrantTakenBack, recordRefund } from './refund-notices.ts';
+import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
+import { readCustomerSubscriptions, type Subscription } from './subscriptions.ts';
 import type { Terms } from './terms.ts';
-import { ofSubscription, record } from './timeline.ts';
-import { delayRenewals, tryAgainNow } from './wake.ts';
+import { recordEvents, toSubscriptionSubject } from './timeline.ts';
+import { delayRenewals, retryRenewalsNow } from './wake.ts';
 
 // Refunds (design, refund).
 //
@@ -41,7 +41,7 @@ export interface Refund extends EndCondition {
   readonly payout?: boolean;
 }
 
-export type RefundAnswer = {
+export type RefundResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
   readonly period_id: number;
@@ -55,7 +55,7 @@ export type RefundAnswer = {
 };
 
 /** The money that is not used at `now`: the share of the time to come, by floor. */
-export function unusedMinor(period: Period, now: Instant): bigint {
+export function computeUnusedMinor(period: Period, now: Instant): bigint {
   const from = latest(now, period.startsAt);
   if (from >= period.endsAt) return 0n;
   return floorShare(
@@ -66,79 +66,83 @@ export function unusedMinor(period: Period, now: Instant): bigint {
 }
 
 /** @throws Fault `no_period`, `not_charged`, `refund_later_first`, `nothing_unused`, `no_payout` */
-export function refund(call: Call, request: Refund): Promise<RefundAnswer> {
-  return forCustomer(call, 'refund', request.telegramId, request, async (desk) => {
-    const { subscription, period } = await findPeriod(desk, request.periodId);
-    requireEnd(subscription, request);
+export function refund(caller: Caller, request: Refund): Promise<RefundResult> {
+  return withLockedCustomer(caller, 'refund', request.telegramId, request, async (context) => {
+    const { subscription, period } = await requirePeriod(context, request.periodId);
+    requireExpectedEnd(subscription, request);
     const amountMinor =
-      request.part === 'whole' ? period.amountMinor : unusedMinor(period, desk.now);
+      request.part === 'whole' ? period.amountMinor : computeUnusedMinor(period, context.now);
     const isGrant = period.source === 'grant';
-    if (isGrant ? period.endsAt <= desk.now : amountMinor === 0n && request.part === 'unused') {
-      throw refused('nothing_unused', nothingUnused(desk, period));
+    if (isGrant ? period.endsAt <= context.now : amountMinor === 0n && request.part === 'unused') {
+      throw refused('nothing_unused', formatNothingUnused(context, period));
     }
     const isPayout = request.payout === true;
-    if (isPayout && amountMinor === 0n) throw refused('no_payout', noPayout(period));
-    const lastBefore = await lastTermsOf(desk, subscription);
-    await giveBack(desk, period, amountMinor);
-    if (isPayout) await payOut(desk, subscription.id, period, amountMinor);
+    if (isPayout && amountMinor === 0n) throw refused('no_payout', formatNoPayout(period));
+    const lastBefore = await readLastTerms(context, subscription);
+    await refundPeriod(context, period, amountMinor);
+    if (isPayout) await payOut(context, subscription.id, period, amountMinor);
     const keepAutoRenew = isGrant || request.keepAutoRenew === true;
-    const after = await followPeriods(desk, subscription, period, lastBefore, keepAutoRenew);
-    if (!isPayout) await (keepAutoRenew ? tryAgainNow : delayRenewals)(...renewalsOf(desk));
+    const after = await updateAfterRefund(context, subscription, period, lastBefore, keepAutoRenew);
+    if (!isPayout)
+      await (keepAutoRenew ? retryRenewalsNow : delayRenewals)(...toRenewalArguments(context));
     const endsAt = after.state === 'active' ? after.expiresAt : null;
-    if (isGrant) await recordTakenBack(desk, subscription.id, period, after);
-    else await tellRefund(desk, subscription.id, period, amountMinor, endsAt, isPayout);
+    if (isGrant) await recordGrantTakenBack(context, subscription.id, period, after);
+    else await recordRefund(context, subscription.id, period, amountMinor, endsAt, isPayout);
     return {
-      telegram_id: Number(desk.customer.telegramId),
+      telegram_id: Number(context.customer.telegramId),
       subscription_id: Number(subscription.id),
       period_id: Number(period.id),
-      amount: majorUnits(amountMinor, desk.customer.currency),
-      paid_out: majorUnits(isPayout ? amountMinor : 0n, desk.customer.currency),
-      balance: majorUnits(desk.customer.balanceMinor, desk.customer.currency),
-      currency: desk.customer.currency,
+      amount: majorUnits(amountMinor, context.customer.currency),
+      paid_out: majorUnits(isPayout ? amountMinor : 0n, context.customer.currency),
+      balance: majorUnits(context.customer.balanceMinor, context.customer.currency),
+      currency: context.customer.currency,
       expires_at: isoTime(after.expiresAt),
       state: after.state,
     };
   });
 }
 
-const renewalsOf = ({ tx, customer, now, settings }: Desk) =>
+const toRenewalArguments = ({ tx, customer, now, settings }: CommandContext) =>
   [tx, customer.id, now, settings] as const;
 
-const noPayout = ({ id }: Period): string =>
+const formatNoPayout = ({ id }: Period): string =>
   `period ${id} cost nothing, so there is no money to pay out`;
 
 /** The refund leaves the balance again, before the transaction ends. */
 async function payOut(
-  desk: Desk,
+  context: CommandContext,
   subscriptionId: SubscriptionId,
   period: Period,
   amountMinor: bigint,
 ): Promise<void> {
-  const { customer, now } = desk;
-  const entryId = await move(desk, { amountMinor: -amountMinor, kind: 'payout' });
+  const { customer, now } = context;
+  const entryId = await changeBalance(context, { amountMinor: -amountMinor, kind: 'payout' });
   const detail = { period_id: period.id, ledger_entry_id: entryId, amount_minor: amountMinor };
-  const subject = ofSubscription(subscriptionId);
+  const subject = toSubscriptionSubject(subscriptionId);
   const event = { customerId: customer.id, subject, action: 'paid_out', detail };
-  await record(desk.tx, [event], desk.actor, now);
+  await recordEvents(context.tx, [event], context.actor, now);
 }
 
-function nothingUnused({ now, customer }: Desk, { id, endsAt, amountMinor }: Period): string {
+function formatNothingUnused(
+  { now, customer }: CommandContext,
+  { id, endsAt, amountMinor }: Period,
+): string {
   if (endsAt <= now) return `period ${id} ended ${isoTime(endsAt)}: nothing of it is unused`;
   const cost = moneyText(amountMinor, customer.currency);
   return `period ${id} cost ${cost}, and what is not used of it comes to nothing`;
 }
 
-async function findPeriod(
-  desk: Desk,
+async function requirePeriod(
+  context: CommandContext,
   id: PeriodId,
 ): Promise<{ subscription: Subscription; period: Period }> {
-  const owner = await subscriptionOfPeriod(desk, id);
-  for (const subscription of await subscriptionsOf(desk.tx, desk.customer.id)) {
-    if (subscription.id !== owner) continue;
-    const live = await livePeriods(desk.tx, subscription.id);
-    const period = live.find((one) => one.id === id);
+  const ownerId = await findPeriodSubscription(context, id);
+  for (const subscription of await readCustomerSubscriptions(context.tx, context.customer.id)) {
+    if (subscription.id !== ownerId) continue;
+    const periods = await readPeriods(context.tx, subscription.id);
+    const period = periods.find((one) => one.id === id);
     if (period === undefined) continue;
-    refuseUnrefundable(period, live);
+    requireRefundable(period, periods);
     return { subscription, period };
   }
   throw refused(
@@ -149,8 +153,8 @@ async function findPeriod(
 }
 
 /** One look-up, whatever the number of the customer's subscriptions. */
-async function subscriptionOfPeriod(
-  { tx, customer }: Desk,
+async function findPeriodSubscription(
+  { tx, customer }: CommandContext,
   id: PeriodId,
 ): Promise<SubscriptionId | undefined> {
   const { rows } = await sql<{ owner: SubscriptionId }>`
@@ -160,7 +164,7 @@ async function subscriptionOfPeriod(
 }
 
 /** @throws Fault `not_charged`, `nothing_unused`, `refund_later_first` */
-function refuseUnrefundable(period: Period, live: readonly Period[]): void {
+function requireRefundable(period: Period, periods: readonly Period[]): void {
   const { id, source, partOf } = period;
   if (partOf !== null) {
     throw refused(
@@ -172,80 +176,90 @@ function refuseUnrefundable(period: Period, live: readonly Period[]): void {
   if (period.ledgerEntryId === null) {
     throw refused('not_charged', `period ${id} came by ${source}: there is nothing to give back`);
   }
-  const later = live.find((one) => one.startsAt > period.startsAt && one.ledgerEntryId !== null);
-  if (later === undefined) return;
+  const laterPeriod = periods.find(
+    (one) => one.startsAt > period.startsAt && one.ledgerEntryId !== null,
+  );
+  if (laterPeriod === undefined) return;
   throw refused(
     'refund_later_first',
-    `period ${id} is followed by period ${later.id} (${later.source}, until ${isoTime(later.endsAt)}); refund that first`,
+    `period ${id} is followed by period ${laterPeriod.id} (${laterPeriod.source}, until ${isoTime(laterPeriod.endsAt)}); refund that first`,
   );
 }
 
 /**
  * Marks a period refunded, moves its money and keeps its served part. An amount of 0 moves none.
  */
-export async function giveBack(desk: Desk, period: Period, amountMinor: bigint): Promise<void> {
+export async function refundPeriod(
+  context: CommandContext,
+  period: Period,
+  amountMinor: bigint,
+): Promise<void> {
   let entryId: LedgerEntryId | null = null;
-  if (amountMinor > 0n) entryId = await move(desk, { amountMinor, kind: 'refund' });
+  if (amountMinor > 0n) entryId = await changeBalance(context, { amountMinor, kind: 'refund' });
   await sql`
     UPDATE perennial.period
-    SET refunded_at = ${isoTime(desk.now)}, refund_entry_id = ${entryId}
-    WHERE id = ${period.id} AND customer_id = ${desk.customer.id}`.execute(desk.tx);
-  await addServedPart(desk.tx, period.id, desk.now);
+    SET refunded_at = ${isoTime(context.now)}, refund_entry_id = ${entryId}
+    WHERE id = ${period.id} AND customer_id = ${context.customer.id}`.execute(context.tx);
+  await addServedPart(context.tx, period.id, context.now);
 }
 
 /** Brings later periods, end, terms and access in line with a refund (rules 4 and 6). */
-export async function followPeriods(
-  desk: Desk,
+export async function updateAfterRefund(
+  context: CommandContext,
   subscription: Subscription,
   refunded: Period,
   lastBefore: Terms,
   keepAutoRenew: boolean,
 ): Promise<{ expiresAt: Instant; state: string }> {
-  if (subscription.state === 'active') await moveLater(desk, subscription, refunded);
-  const settled = await readSettled(desk, subscription);
+  if (subscription.state === 'active') await moveLaterPeriods(context, subscription, refunded);
+  const settled = await readSettledTerms(context, subscription);
   const expiresAt = settled.periods[0]?.endsAt ?? subscription.startedAt;
   const { kind } = settled.terms;
   const autoRenew = kind === 'paid' && keepAutoRenew && subscription.autoRenew;
-  const ended = subscription.state === 'active' && expiresAt <= desk.now;
-  const state = ended ? 'expired' : subscription.state;
+  const hasEnded = subscription.state === 'active' && expiresAt <= context.now;
+  const state = hasEnded ? 'expired' : subscription.state;
   // Without auto-renewal no renewal is chosen: what is next is paid already.
-  const before = autoRenew ? subscription : { ...subscription, ...lastAsNext(lastBefore) };
-  await settleTerms(desk, before, lastBefore, settled, {
+  const before = autoRenew ? subscription : { ...subscription, ...toNextTerms(lastBefore) };
+  await settleTerms(context, before, lastBefore, settled, {
     kind,
     expiresAt,
     autoRenew,
     state,
     nextTryAt: state === 'active' ? null : never,
   });
-  if (ended) await closeAccess(desk.tx, [subscription.id], desk.now);
-  if (subscription.autoRenew && !autoRenew) await recordSwitchedOff(desk, subscription.id);
+  if (hasEnded) await closeAccess(context.tx, [subscription.id], context.now);
+  if (subscription.autoRenew && !autoRenew) await recordSwitchedOff(context, subscription.id);
   return { expiresAt, state };
 }
 
-async function recordSwitchedOff({ tx, customer, actor, now }: Desk, id: SubscriptionId) {
-  const of = { customerId: customer.id, subject: ofSubscription(id) };
+async function recordSwitchedOff({ tx, customer, actor, now }: CommandContext, id: SubscriptionId) {
+  const of = { customerId: customer.id, subject: toSubscriptionSubject(id) };
   const detail = { auto_renew: false };
-  await record(tx, [{ ...of, action: 'auto_renew_off', detail }], actor, now);
+  await recordEvents(tx, [{ ...of, action: 'auto_renew_off', detail }], actor, now);
 }
 
-const lastAsNext = ({ plan, periodDays }: Terms) => ({
+const toNextTerms = ({ plan, periodDays }: Terms) => ({
   nextPlan: plan,
   nextPeriodDays: periodDays,
 });
 
-async function moveLater(desk: Desk, { id }: Subscription, refunded: Period): Promise<void> {
-  const moves = movesAfterRefund(refunded, await livePeriods(desk.tx, id), desk.now);
+async function moveLaterPeriods(
+  context: CommandContext,
+  { id }: Subscription,
+  refunded: Period,
+): Promise<void> {
+  const moves = computeMovesAfterRefund(refunded, await readPeriods(context.tx, id), context.now);
   // In the order of their starts: each moves into time that is free already.
-  for (const one of moves) await movePeriod(desk.tx, one);
-  const events = moves.map((one) => ({
-    customerId: desk.customer.id,
-    subject: ofSubscription(id),
+  for (const move of moves) await movePeriod(context.tx, move);
+  const events = moves.map((move) => ({
+    customerId: context.customer.id,
+    subject: toSubscriptionSubject(id),
     action: 'period_moved',
     detail: {
-      period_id: one.id,
-      starts_at: isoTime(one.startsAt),
-      ends_at: isoTime(one.endsAt),
+      period_id: move.id,
+      starts_at: isoTime(move.startsAt),
+      ends_at: isoTime(move.endsAt),
     },
   }));
-  await record(desk.tx, events, desk.actor, desk.now);
+  await recordEvents(context.tx, events, context.actor, context.now);
 }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import type { Books } from '../../test/books.ts';
-import { freshBooks } from '../../test/books.ts';
-import { openShop, payer } from '../../test/shop.ts';
+import type { TestDatabase } from '../../test/books.ts';
+import { createDatabase } from '../../test/books.ts';
+import { createShop, createSubscriber } from '../../test/shop.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { grant, revoke } from './granting.ts';
 import { reissue } from './reissuing.ts';
@@ -10,15 +10,15 @@ import { reissue } from './reissuing.ts';
 const now = '2026-11-24T09:00:00Z';
 const telegramId = 1n;
 
-async function scene() {
-  const books = await freshBooks({ now });
-  await openShop(books);
+async function createScene() {
+  const database = await createDatabase({ now });
+  await createShop(database);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    VALUES ('nl-2', '127.0.0.1:2', '{vless}', '{fast}', '{}')`.execute(books.db);
-  await payer(books, telegramId, 0n);
-  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
-  return books;
+    VALUES ('nl-2', '127.0.0.1:2', '{vless}', '{fast}', '{}')`.execute(database.db);
+  await createSubscriber(database, telegramId, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  return database;
 }
 
 interface Credential {
@@ -28,7 +28,7 @@ interface Credential {
 }
 
 /** In the order in which they were issued, with the nodes that are to be told of them. */
-async function credentials({ db }: Books): Promise<Credential[]> {
+async function readCredentials({ db }: TestDatabase): Promise<Credential[]> {
   const { rows } = await sql<Credential>`
     SELECT c.id, c.retired_at IS NULL AS live, coalesce((SELECT array_agg(node_id ORDER BY node_id)
       FROM perennial.access_sync m WHERE m.credential_id = c.id AND m.urgent), '{}') AS marks
@@ -36,19 +36,19 @@ async function credentials({ db }: Books): Promise<Credential[]> {
   return rows;
 }
 
-const call = ({ db }: Books, key?: string) => ({
+const callerOf = ({ db }: TestDatabase, key?: string) => ({
   db,
   actor: 'test',
   ...(key === undefined ? {} : { key }),
 });
 
 test('a running subscription gets a new credential; the old one is retired; both are marked on every node', async () => {
-  await using books = await scene();
-  const [old] = await credentials(books);
-  const answer = await reissue(call(books), { telegramId });
+  await using books = await createScene();
+  const [old] = await readCredentials(books);
+  const answer = await reissue(callerOf(books), { telegramId });
   expect(answer).toMatchObject({ plan: 'basic', state: 'active', balance: '0.00' });
   const both = ['nl-1', 'nl-2'];
-  expect(await credentials(books)).toEqual([
+  expect(await readCredentials(books)).toEqual([
     { id: old?.id, live: false, marks: both },
     { id: expect.not.stringMatching(old?.id ?? ''), live: true, marks: both },
   ]);
@@ -58,26 +58,26 @@ test('a running subscription gets a new credential; the old one is retired; both
 });
 
 test('what was exchanged is never given back, also when all of it happens at one moment', async () => {
-  await using books = await scene();
-  const [old] = await credentials(books);
-  await reissue(call(books), { telegramId });
-  await reissue(call(books), { telegramId });
-  const last = (await credentials(books)).find(({ live }) => live);
+  await using books = await createScene();
+  const [old] = await readCredentials(books);
+  await reissue(callerOf(books), { telegramId });
+  await reissue(callerOf(books), { telegramId });
+  const last = (await readCredentials(books)).find(({ live }) => live);
   // As expiry leaves it, a grant brings it back.
   await sql`UPDATE perennial.subscription SET state = 'expired'`.execute(books.db);
   await sql`
     UPDATE perennial.credential SET retired_at = perennial.clock() WHERE retired_at IS NULL`.execute(
     books.db,
   );
-  await grant(call(books), { telegramId, days: 7 });
-  const live = (await credentials(books)).filter((one) => one.live);
+  await grant(callerOf(books), { telegramId, days: 7 });
+  const live = (await readCredentials(books)).filter((one) => one.live);
   expect(live.map(({ id }) => id)).toEqual([last?.id]);
   expect(last?.id).not.toBe(old?.id);
 });
 
 test('it is refused with the reason where nothing runs', async () => {
-  await using books = await scene();
-  const asked = () => reissue(call(books), { telegramId });
+  await using books = await createScene();
+  const asked = () => reissue(callerOf(books), { telegramId });
   await books.setClock('2026-12-24T09:00:00Z');
   await expect(asked()).rejects.toMatchObject({
     code: 'not_running',
@@ -85,9 +85,9 @@ test('it is refused with the reason where nothing runs', async () => {
   });
   await books.setClock('2026-12-24T08:59:59.999Z');
   await asked();
-  await revoke(call(books), { telegramId, reason: 'test' });
+  await revoke(callerOf(books), { telegramId, reason: 'test' });
   await expect(asked()).rejects.toThrow(/was revoked: there is no access/);
-  await expect(reissue(call(books), { telegramId: 9n })).rejects.toMatchObject({
+  await expect(reissue(callerOf(books), { telegramId: 9n })).rejects.toMatchObject({
     code: 'no_customer',
   });
 });

@@ -3,7 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, later } from '../kernel/instant.ts';
-import { type KnownRow, knownColumns, knownOf } from './known-prices.ts';
+import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
 import type { PriceList } from './price-list.ts';
 import type { RenewalFacts } from './renewal.ts';
 import type { Settings } from './settings.ts';
@@ -11,7 +11,7 @@ import type { Settings } from './settings.ts';
 // What the renewal rule is asked with, by the two workers that ask it: auto-renewal and expiry.
 
 /** What the rule reads of one subscription, and what its renewal writes. */
-export interface Facts extends RenewalFacts {
+export interface SubscriptionRenewalFacts extends RenewalFacts {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   readonly telegramId: bigint;
@@ -23,7 +23,11 @@ export interface Facts extends RenewalFacts {
   readonly changesAt: Instant | null;
 }
 
-type FactsRow = Omit<Facts, 'listMinor' | 'lastStartsAt' | 'inTimeMinor' | 'prices'> & KnownRow;
+type RenewalFactsRow = Omit<
+  SubscriptionRenewalFacts,
+  'listMinor' | 'lastStartsAt' | 'inTimeMinor' | 'prices'
+> &
+  KnownPriceRow;
 
 const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
 const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
@@ -34,13 +38,13 @@ const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
  * Customer by customer, so that what is written lies together in tables and indexes (5% of a run's
  * time), and each in order of their end, so that a customer's balance is spent in that order.
  */
-export async function readFacts(
+export async function readRenewalFacts(
   tx: Tx,
   items: readonly { readonly subscriptionId: SubscriptionId }[],
-  moment: { readonly prices: PriceList; readonly now: Instant; readonly settings: Settings },
-): Promise<Facts[]> {
+  context: { readonly prices: PriceList; readonly now: Instant; readonly settings: Settings },
+): Promise<SubscriptionRenewalFacts[]> {
   const ids = items.map((item) => item.subscriptionId);
-  const { rows } = await sql<FactsRow>`
+  const { rows } = await sql<RenewalFactsRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId",
       c.telegram_id AS "telegramId", c.currency, c.balance_minor AS "balanceMinor", c.vip,
       c.discount_percent AS "discountPercent", s.kind, s.state, s.auto_renew AS "autoRenew",
@@ -48,18 +52,18 @@ export async function readFacts(
       s.changes_at AS "changesAt",
       coalesce(s.next_plan, s.plan) AS plan,
       coalesce(s.next_period_days, s.period_days) AS "periodDays",
-      ${knownColumns(nextPlan, nextDays)}
+      ${selectKnownPrices(nextPlan, nextDays)}
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${anyOf('bigint', ids)}
     ORDER BY s.customer_id, s.expires_at, s.id`.execute(tx);
-  const starts = await readLastStarts(tx, rows, moment.now);
-  const inTime = await readInTime(tx, rows, moment.now, moment.settings);
+  const starts = await readLastStarts(tx, rows, context.now);
+  const inTimeBalances = await readInTimeBalances(tx, rows, context.now, context.settings);
   return rows.map(({ paidMinor, known, ...row }) => ({
     ...row,
     lastStartsAt: starts.get(row.subscriptionId) ?? null,
-    inTimeMinor: inTime.get(row.subscriptionId) ?? null,
-    prices: knownOf({ paidMinor, known }),
-    listMinor: moment.prices.of(row.plan, row.periodDays, row.currency),
+    inTimeMinor: inTimeBalances.get(row.subscriptionId) ?? null,
+    prices: toKnownPrices({ paidMinor, known }),
+    listMinor: context.prices.getMinor(row.plan, row.periodDays, row.currency),
   }));
 }
 
@@ -69,7 +73,7 @@ export async function readFacts(
  */
 async function readLastStarts(
   tx: Tx,
-  rows: readonly FactsRow[],
+  rows: readonly RenewalFactsRow[],
   now: Instant,
 ): Promise<ReadonlyMap<SubscriptionId, Instant>> {
   const far = rows.filter((row) => row.expiresAt > later(now, dayMs));
@@ -86,9 +90,9 @@ async function readLastStarts(
  * The balances at the end of the days of revival, without the charges since. Only runs that look
  * after these days need them: usually nothing is read.
  */
-async function readInTime(
+async function readInTimeBalances(
   tx: Tx,
-  rows: readonly FactsRow[],
+  rows: readonly RenewalFactsRow[],
   now: Instant,
   { reviveMs }: Pick<Settings, 'reviveMs'>,
 ): Promise<ReadonlyMap<SubscriptionId, bigint>> {
@@ -110,7 +114,7 @@ async function readInTime(
 }
 
 /** When to try again; out of the due index until then, or until something raises the balance. */
-export async function postpone(
+export async function postponeRenewals(
   tx: Tx,
   rows: readonly { readonly subscriptionId: SubscriptionId; readonly nextTryAt: Instant }[],
 ): Promise<void> {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later, minuteMs, never } from '../kernel/instant.ts';
-import { nothingKnown } from './price-cap.ts';
-import { decideDue, decideRenewal, isDue, type RenewalFacts } from './renewal.ts';
+import { noKnownPrices } from './price-cap.ts';
+import { decideDueRenewal, decideRenewal, isRenewalDue, type RenewalFacts } from './renewal.ts';
 import { defaultSettings as settings } from './settings.ts';
 
 const now = instant(Date.parse('2026-11-24T09:00:00Z'));
@@ -21,7 +21,7 @@ const payable: RenewalFacts = {
   lastStartsAt: null,
   wokenAt: null,
   inTimeMinor: null,
-  prices: nothingKnown,
+  prices: noKnownPrices,
   vip: false,
   discountPercent: 0,
 };
@@ -49,7 +49,7 @@ const dueTable: readonly [why: string, change: Change, due: boolean][] = [
 
 test.for(dueTable)('R6 R13: due: %s', ([, change, due]) => {
   const facts = { ...payable, ...change };
-  expect(isDue(facts, now, settings)).toBe(due);
+  expect(isRenewalDue(facts, now, settings)).toBe(due);
   expect(decideRenewal(facts, now, settings).do === 'nothing').toBe(!due);
 });
 
@@ -150,7 +150,7 @@ test.for(decisions)('R6 R9 R13: %s', ([, change, expected]) => {
 test('expiry asks the same rule, whatever the next try says', () => {
   const waiting = { ...payable, expiresAt: at(-1), nextTryAt: at(hourMs) };
   expect(decideRenewal(waiting, now, settings).do).toBe('nothing');
-  expect(decideDue(waiting, now, settings).do).toBe('renew');
+  expect(decideDueRenewal(waiting, now, settings).do).toBe('renew');
 });
 
 const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({

@@ -1,7 +1,7 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { dayMs, earliest, type Instant, later, latest, never } from '../kernel/instant.ts';
 import { computePrice, type Discount } from './price.ts';
-import { chargeAt, type KnownPrices } from './price-cap.ts';
+import { computeCharge, type KnownPrices } from './price-cap.ts';
 import type { Settings } from './settings.ts';
 
 // When a subscription is renewed, and what is charged (design, auto-renewal).
@@ -82,7 +82,7 @@ function isTooEarly(facts: RenewalFacts, now: Instant): boolean {
 }
 
 /** Whether auto-renewal should look at it at all, with the predicate of the due index. */
-export function isDue(facts: RenewalFacts, now: Instant, settings: Settings): boolean {
+export function isRenewalDue(facts: RenewalFacts, now: Instant, settings: Settings): boolean {
   if (facts.kind !== 'paid' || !facts.autoRenew) return false;
   switch (facts.state) {
     case 'active':
@@ -104,14 +104,18 @@ export function decideRenewal(
   now: Instant,
   settings: Settings,
 ): RenewalDecision {
-  if (!isDue(facts, now, settings)) return { do: 'nothing' };
-  return decideDue(facts, now, settings);
+  if (!isRenewalDue(facts, now, settings)) return { do: 'nothing' };
+  return decideDueRenewal(facts, now, settings);
 }
 
 /** The same for one that is known to be due; expiry asks it too, whatever `nextTryAt` says. */
-export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings): RenewalDecision {
-  const expired = facts.state === 'expired';
-  if (expired && isTooLate(facts, now, settings)) return { do: 'give-up' };
+export function decideDueRenewal(
+  facts: RenewalFacts,
+  now: Instant,
+  settings: Settings,
+): RenewalDecision {
+  const isExpired = facts.state === 'expired';
+  if (isExpired && isTooLate(facts, now, settings)) return { do: 'give-up' };
   if (facts.listMinor === null) return { do: 'quarantine', reason: 'no_price' };
 
   const { listMinor, discountPercent, amountMinor } = computePrice(
@@ -119,21 +123,26 @@ export function decideDue(facts: RenewalFacts, now: Instant, settings: Settings)
     facts,
     settings.vipPercent,
   );
-  const { chargeMinor, capMinor } = chargeAt(amountMinor, facts.prices, now, settings.noticeMs);
-  if (expired && facts.inTimeMinor !== null && facts.inTimeMinor < chargeMinor)
+  const { chargeMinor, capMinor } = computeCharge(
+    amountMinor,
+    facts.prices,
+    now,
+    settings.noticeMs,
+  );
+  if (isExpired && facts.inTimeMinor !== null && facts.inTimeMinor < chargeMinor)
     return { do: 'give-up' };
   if (facts.balanceMinor < chargeMinor) {
     return {
       do: 'wait-for-money',
       priceMinor: chargeMinor,
       missingMinor: chargeMinor - facts.balanceMinor,
-      nextTryAt: nextTry(facts, now, settings),
+      nextTryAt: computeNextTry(facts, now, settings),
     };
   }
   const periodMs = facts.periodDays * dayMs;
-  const wholePeriodGone = later(facts.expiresAt, periodMs) <= now;
+  const hasPeriodPassed = later(facts.expiresAt, periodMs) <= now;
   // A clock that went back must not sell time that was sold already.
-  const startsAt = expired || wholePeriodGone ? latest(now, facts.expiresAt) : facts.expiresAt;
+  const startsAt = isExpired || hasPeriodPassed ? latest(now, facts.expiresAt) : facts.expiresAt;
   const endsAt = later(startsAt, periodMs);
   const charge = { chargeMinor, listMinor, percentOff: discountPercent, capMinor };
   return { do: 'renew', startsAt, endsAt, ...charge };
@@ -145,7 +154,7 @@ function isTooLate(facts: RenewalFacts, now: Instant, { reviveMs }: Settings): b
 }
 
 /** In an hour, at the latest at the end; an ended one waits for money, not for time. */
-function nextTry(facts: RenewalFacts, now: Instant, settings: Settings): Instant {
+function computeNextTry(facts: RenewalFacts, now: Instant, settings: Settings): Instant {
   if (facts.state === 'expired') return never;
   const inAnHour = later(now, settings.retryMs);
   return facts.expiresAt > now ? earliest(inAnHour, facts.expiresAt) : inAnHour;

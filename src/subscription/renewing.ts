@@ -1,21 +1,21 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
-import { inTurn } from '../db/in-turn.ts';
+import { sendPipelined } from '../db/in-turn.ts';
 import { unnest } from '../db/unnest.ts';
 import { mustHold } from '../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { type NewNotice, owe } from '../notify/outbox.ts';
-import { reminderLeadMs } from '../notify/reminder-times.ts';
-import { openAccess, remarkAccess } from './access.ts';
-import { dropPaidPrices } from './known-prices.ts';
-import { book, reserveEntryIds } from './ledger.ts';
+import { enqueueNotifications, type NewNotice } from '../notify/outbox.ts';
+import { computeReminderLeadMs } from '../notify/reminder-times.ts';
+import { markSubscriptions, openAccess } from './access.ts';
+import { deletePaidPrices } from './known-prices.ts';
+import { postEntries, reserveEntryIds } from './ledger.ts';
 import { addPeriods } from './periods.ts';
 import type { RenewalDecision } from './renewal.ts';
-import type { Facts } from './renewal-facts.ts';
+import type { SubscriptionRenewalFacts } from './renewal-facts.ts';
 import type { Settings } from './settings.ts';
-import { type NewEvent, ofSubscription, record } from './timeline.ts';
+import { type NewEvent, recordEvents, toSubscriptionSubject } from './timeline.ts';
 
 // Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
 // period, new end, receipt and event of all of them, in one transaction of whoever asks
@@ -40,15 +40,15 @@ export interface Renewal {
   /** What the balance is after this charge. */
   readonly balanceAfterMinor: bigint;
   /** The subscription had ended: its access is opened again. */
-  readonly revived: boolean;
-  readonly planChanged: boolean;
+  readonly isRevived: boolean;
+  readonly isPlanChanged: boolean;
   /** The period starts later: the terms in force stay until then (`terms.ts`, rule 2). */
   readonly startsLater: boolean;
 }
 
 /** What the rule decided, as it is to be written. `balanceMinor` is what the decision saw. */
-export function renewalOf(
-  facts: Facts,
+export function toRenewal(
+  facts: SubscriptionRenewalFacts,
   decision: Extract<RenewalDecision, { do: 'renew' }>,
   balanceMinor: bigint,
   now: Instant,
@@ -57,17 +57,17 @@ export function renewalOf(
     ...facts,
     ...decision,
     balanceAfterMinor: balanceMinor - decision.chargeMinor,
-    revived: facts.state === 'expired',
-    planChanged: facts.plan !== facts.currentPlan,
+    isRevived: facts.state === 'expired',
+    isPlanChanged: facts.plan !== facts.currentPlan,
     startsLater: decision.startsAt > now,
     hasKnownPrices: facts.prices.known.length > 0,
   };
 }
 
-type Charged = Renewal & { readonly entryId: LedgerEntryId };
+type ChargedRenewal = Renewal & { readonly entryId: LedgerEntryId };
 
 /** Writes renewals of customers whose rows the transaction holds. */
-export async function renew(
+export async function renewSubscriptions(
   tx: Tx,
   renewals: readonly Renewal[],
   actor: string,
@@ -77,9 +77,9 @@ export async function renew(
   if (renewals.length === 0) return;
   const ids = await reserveEntryIds(tx, renewals.length);
   const charged = renewals.map(
-    (row, at): Charged => ({ ...row, entryId: ids[at] as LedgerEntryId }),
+    (row, index): ChargedRenewal => ({ ...row, entryId: ids[index] as LedgerEntryId }),
   );
-  const bookings = () =>
+  const toEntries = () =>
     charged.map((row) => ({
       id: row.entryId,
       customerId: row.customerId,
@@ -88,7 +88,7 @@ export async function renew(
       kind: 'renewal' as const,
       idempotencyKey: `renewal:${row.subscriptionId}:${row.entryId}`,
     }));
-  const periods = () =>
+  const toPeriods = () =>
     charged.map((row) => ({
       ...row,
       source: 'renewal' as const,
@@ -98,25 +98,27 @@ export async function renew(
     }));
   // What refers to the customer comes before the customer is changed: a foreign key's check locks
   // the newest version of a row, and of the unchanged one we hold the lock already.
-  await inTurn([
-    () => owe(tx, charged.map(receiptOf), now),
-    () => record(tx, charged.map(eventOf), actor, now),
-    () => book(tx, bookings(), now),
-    () => addPeriods(tx, periods()),
-    () => extend(tx, charged, reminderLeadMs(settings.renewalAhead)),
+  await sendPipelined([
+    () => enqueueNotifications(tx, charged.map(toReceipt), now),
+    () => recordEvents(tx, charged.map(toEvent), actor, now),
+    () => postEntries(tx, toEntries(), now),
+    () => addPeriods(tx, toPeriods()),
+    () => extendSubscriptions(tx, charged, computeReminderLeadMs(settings.renewalAhead)),
   ]);
   const known = charged.filter((row) => row.hasKnownPrices);
-  await dropPaidPrices(tx, known, now, settings.noticeMs);
-  const revived = charged.filter((row) => row.revived);
-  const moved = charged.filter((row) => row.planChanged && !row.revived && !row.startsLater);
+  await deletePaidPrices(tx, known, now, settings.noticeMs);
+  const revived = charged.filter((row) => row.isRevived);
+  const planChanged = charged.filter(
+    (row) => row.isPlanChanged && !row.isRevived && !row.startsLater,
+  );
   await openAccess(
     tx,
     revived.map((row) => row.subscriptionId),
     now,
   );
-  await remarkAccess(
+  await markSubscriptions(
     tx,
-    moved.map((row) => row.subscriptionId),
+    planChanged.map((row) => row.subscriptionId),
     now,
   );
 }
@@ -129,7 +131,11 @@ export async function renew(
  * reminders' worker a look at the old end. For periods of under three days it is too early; that
  * worker puts it right.
  */
-async function extend(tx: Tx, charged: readonly Charged[], leadMs: number): Promise<void> {
+async function extendSubscriptions(
+  tx: Tx,
+  charged: readonly ChargedRenewal[],
+  leadMs: number,
+): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription s
     SET state = 'active', expires_at = paid.ends_at, next_try_at = NULL,
@@ -157,7 +163,7 @@ async function extend(tx: Tx, charged: readonly Charged[], leadMs: number): Prom
 }
 
 /** Names the amount and the dates that were charged, not what they are when it is sent (R7). */
-export function receiptOf(row: {
+export function toReceipt(row: {
   readonly customerId: CustomerId;
   readonly subscriptionId: SubscriptionId;
   readonly entryId: LedgerEntryId;
@@ -186,11 +192,11 @@ export function receiptOf(row: {
   };
 }
 
-function eventOf(row: Charged): NewEvent {
+function toEvent(row: ChargedRenewal): NewEvent {
   return {
     customerId: row.customerId,
-    subject: ofSubscription(row.subscriptionId),
-    action: row.revived ? 'revived' : 'renewed',
+    subject: toSubscriptionSubject(row.subscriptionId),
+    action: row.isRevived ? 'revived' : 'renewed',
     detail: {
       ledger_entry_id: row.entryId,
       amount_minor: row.chargeMinor,

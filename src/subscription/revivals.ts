@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import type { PeriodId, SubscriptionId } from '../kernel/ids.ts';
 import { isoTime, later, minuteMs } from '../kernel/instant.ts';
-import type { Desk } from './command.ts';
-import { livePeriods } from './periods.ts';
-import { tellEnd, tellRefund } from './refund-notices.ts';
-import { followPeriods, giveBack } from './refunding.ts';
-import { lastTermsOf } from './settle.ts';
-import { type Subscription, subscriptionsById } from './subscriptions.ts';
+import type { CommandContext } from './command.ts';
+import { readPeriods } from './periods.ts';
+import { enqueueEndNotification, recordRefund } from './refund-notices.ts';
+import { refundPeriod, updateAfterRefund } from './refunding.ts';
+import { readLastTerms } from './settle.ts';
+import { readSubscriptionsById, type Subscription } from './subscriptions.ts';
 
 // A top-up may revive a subscription before the purchase arrives that the top-up was for.
 //
@@ -17,7 +17,7 @@ import { type Subscription, subscriptionsById } from './subscriptions.ts';
 // 4. The whole charge returns to the balance, and the subscription has ended again. Auto-renewal
 //    stays on.
 
-const undoneWithinMs = 10 * minuteMs;
+const undoWindowMs = 10 * minuteMs;
 
 /** A renewal that revived a subscription, and is its last period. */
 export interface Revival {
@@ -27,7 +27,7 @@ export interface Revival {
 }
 
 /** Those that a purchase may undo, the latest first. */
-export async function readRevivals({ tx, customer, now }: Desk): Promise<Revival[]> {
+export async function readRevivals({ tx, customer, now }: CommandContext): Promise<Revival[]> {
   const { rows } = await sql<Revival>`
     SELECT s.id AS "subscriptionId", p.id AS "periodId", p.amount_minor AS "amountMinor"
     FROM perennial.subscription s CROSS JOIN LATERAL (
@@ -35,14 +35,14 @@ export async function readRevivals({ tx, customer, now }: Desk): Promise<Revival
       WHERE live.subscription_id = s.id AND live.refunded_at IS NULL
       ORDER BY live.starts_at DESC LIMIT 1) p
     WHERE s.customer_id = ${customer.id} AND s.state = 'active'
-      AND s.woken_at >= ${isoTime(later(now, -undoneWithinMs))}
+      AND s.woken_at >= ${isoTime(later(now, -undoWindowMs))}
       AND p.source = 'renewal' AND p.starts_at >= s.woken_at
     ORDER BY p.id DESC`.execute(tx);
   return rows;
 }
 
 /** Rules 2 and 3. @param own the revival of the purchase's own subscription, for another plan */
-export function revivalsToUndo(
+export function chooseRevivalsToUndo(
   revivals: readonly Revival[],
   missingMinor: bigint,
   own?: Revival,
@@ -61,27 +61,31 @@ export function revivalsToUndo(
 
 /** Rule 4. */
 export async function undoRevival(
-  desk: Desk,
+  context: CommandContext,
   { subscriptionId, periodId, amountMinor }: Revival,
 ): Promise<void> {
-  const subscription = await readAgain(desk, subscriptionId);
-  const [period] = await livePeriods(desk.tx, subscriptionId);
+  const subscription = await rereadSubscription(context, subscriptionId);
+  const [period] = await readPeriods(context.tx, subscriptionId);
   if (period?.id !== periodId) return;
-  const lastBefore = await lastTermsOf(desk, subscription);
-  await giveBack(desk, period, amountMinor);
-  const after = await followPeriods(desk, subscription, period, lastBefore, true);
-  await tellRefund(desk, subscriptionId, period, amountMinor, null);
-  await tellEnd(desk, subscriptionId, period, after);
+  const lastBefore = await readLastTerms(context, subscription);
+  await refundPeriod(context, period, amountMinor);
+  const after = await updateAfterRefund(context, subscription, period, lastBefore, true);
+  await recordRefund(context, subscriptionId, period, amountMinor, null);
+  await enqueueEndNotification(context, subscriptionId, period, after);
 }
 
 /** The subscription of a purchase after the revivals were undone. */
-export async function afterUndo(
-  desk: Desk,
+export async function readTargetAfterUndo(
+  context: CommandContext,
   target: Subscription | undefined,
   undone: readonly Revival[],
 ): Promise<Subscription | undefined> {
-  return target === undefined || undone.length === 0 ? target : readAgain(desk, target.id);
+  return target === undefined || undone.length === 0
+    ? target
+    : rereadSubscription(context, target.id);
 }
 
-const readAgain = async (desk: Desk, id: SubscriptionId): Promise<Subscription> =>
-  (await subscriptionsById(desk.tx, [id]))[0] as Subscription;
+const rereadSubscription = async (
+  context: CommandContext,
+  id: SubscriptionId,
+): Promise<Subscription> => (await readSubscriptionsById(context.tx, [id]))[0] as Subscription;

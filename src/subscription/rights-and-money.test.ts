@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
 import { hookPool } from '../../test/hooked-pool.ts';
-import { inTransaction, openBooks, openPool } from '../db/connect.ts';
+import { inTransaction, openDatabase, openPool } from '../db/connect.ts';
 import type { PeriodId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { topUp } from './balance.ts';
@@ -10,16 +10,16 @@ import { purchase } from './buying.ts';
 import { createCustomer, setCustomer } from './customers.ts';
 import { grant, revoke } from './granting.ts';
 import { changePlan } from './plan-change.ts';
-import { portraitOf } from './portrait.ts';
+import { readCustomerView } from './portrait.ts';
 import { refund } from './refunding.ts';
 
 // What the commands of this folder owe each other: found by reading docs/design.md a second time.
 
 const begin = '2026-11-24T09:00:00Z';
 
-async function booksOf(balanceMinor: bigint): Promise<Books> {
-  const books = await freshBooks({ now: begin });
-  const { db } = books;
+async function createDatabaseWith(balanceMinor: bigint): Promise<TestDatabase> {
+  const database = await createDatabase({ now: begin });
+  const { db } = database;
   await sql`
     INSERT INTO perennial.plan (key, title, groups)
     VALUES ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}')`.execute(
@@ -35,15 +35,15 @@ async function booksOf(balanceMinor: bigint): Promise<Books> {
   const call = { db, actor: 'test' };
   await createCustomer(call, { telegramId: 1n, currency: 'RUB' });
   await topUp(call, { telegramId: 1n, amountMinor: balanceMinor });
-  return books;
+  return database;
 }
 
-const callOf = ({ db }: Books) => ({ db, actor: 'test' });
+const callerOf = ({ db }: TestDatabase) => ({ db, actor: 'test' });
 
 test('R6: a plan change that leaves more money than before wakes what was short of it', async () => {
-  await using books = await booksOf(31_000n);
+  await using books = await createDatabaseWith(31_000n);
   const { db } = books;
-  const call = callOf(books);
+  const call = callerOf(books);
   const small = { telegramId: 1n, plan: 'basic', periodDays: 1, isNew: true };
   const waiting = await purchase(call, small);
   const dear = await purchase(call, { ...small, plan: 'plus', periodDays: 30 });
@@ -60,8 +60,8 @@ test('R6: a plan change that leaves more money than before wakes what was short 
 });
 
 test('a gift behind a paid period does not keep its money when it is revoked with a refund', async () => {
-  await using books = await booksOf(10_000n);
-  const call = callOf(books);
+  await using books = await createDatabaseWith(10_000n);
+  const call = callerOf(books);
   await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 30 });
   const given = await grant(call, { telegramId: 1n, days: 3 });
   const answer = await revoke(call, { telegramId: 1n, refund: 'whole', reason: 'asked' });
@@ -71,9 +71,9 @@ test('a gift behind a paid period does not keep its money when it is revoked wit
 });
 
 test('a purchase that moves a subscription to another plan marks its credential', async () => {
-  await using books = await booksOf(41_000n);
+  await using books = await createDatabaseWith(41_000n);
   const { db } = books;
-  const call = callOf(books);
+  const call = callerOf(books);
   const bought = await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 1 });
   const subscriptionId = BigInt(bought.subscription_id) as never;
   const version = async (): Promise<bigint> => {
@@ -91,7 +91,7 @@ test('a purchase that moves a subscription to another plan marks its credential'
 });
 
 test('R16: a command that was refused inside an open transaction has used up no key and left nothing', async () => {
-  await using books = await booksOf(500n);
+  await using books = await createDatabaseWith(500n);
   const { db } = books;
   const order = { telegramId: 1n, plan: 'basic', periodDays: 30 };
   await inTransaction(db, async (tx) => {
@@ -100,19 +100,19 @@ test('R16: a command that was refused inside an open transaction has used up no 
     // Whoever opened the transaction goes on with it.
     await topUp({ db: tx, actor: 'test' }, { telegramId: 1n, amountMinor: 9_500n });
   });
-  const sold = await purchase({ ...callOf(books), key: 'key-1' }, order);
+  const sold = await purchase({ ...callerOf(books), key: 'key-1' }, order);
   expect(sold).toMatchObject({ action: 'new', balance: '0.00' });
 });
 
 test('promise 1: what is shown of a customer is of one moment, whatever commits meanwhile', async () => {
   let paid = false;
-  await using books = await booksOf(500n);
+  await using books = await createDatabaseWith(500n);
   const pool = hookPool(openPool(books.url), async ({ sql: text, when }) => {
     if (paid || when !== 'before' || !text.includes('FROM perennial.ledger_entry')) return;
     paid = true;
-    await topUp(callOf(books), { telegramId: 1n, amountMinor: 100n });
+    await topUp(callerOf(books), { telegramId: 1n, amountMinor: 100n });
   });
-  const { customer, ledger } = await portraitOf(openBooks(pool), 1n, 10);
+  const { customer, ledger } = await readCustomerView(openDatabase(pool), 1n, 10);
   await pool.end();
   expect(paid).toBe(true);
   expect(customer.balance).toBe('5.00');
@@ -120,8 +120,8 @@ test('promise 1: what is shown of a customer is of one moment, whatever commits 
 });
 
 test('the unused part of a period that cost nothing is refused with what is true of it', async () => {
-  await using books = await booksOf(500n);
-  const call = callOf(books);
+  await using books = await createDatabaseWith(500n);
+  const call = callerOf(books);
   await setCustomer(call, { telegramId: 1n, discountPercent: 100 });
   await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 30 });
   const { rows } = await sql<{ id: PeriodId }>`SELECT id FROM perennial.period`.execute(books.db);

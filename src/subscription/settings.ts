@@ -57,7 +57,7 @@ export const defaultSettings: Settings = {
   trial: undefined,
 };
 
-interface Stored {
+interface StoredSettings {
   discounts?: { vip_percent: number };
   retention?: { notices_ms: number; events_ms: number; keys_ms: number };
   renewal?: { window_ms: number; retry_ms: number; revive_ms: number; notice_ms?: number };
@@ -68,7 +68,7 @@ interface Stored {
 
 /** The settings of these books; the defaults for what was never applied. */
 export async function readSettings(db: Db | Tx): Promise<Settings> {
-  const { rows } = await sql<{ stored: Stored | null }>`
+  const { rows } = await sql<{ stored: StoredSettings | null }>`
     SELECT jsonb_object_agg(key, value) AS stored FROM perennial.setting`.execute(db);
   const stored = rows[0]?.stored ?? {};
   return {

@@ -1,17 +1,21 @@
-import { remarkAccess } from './access.ts';
-import type { Desk } from './command.ts';
-import { livePeriods, type Period } from './periods.ts';
-import { alter, type Change, type Subscription } from './subscriptions.ts';
-import { decideTerms, nextTerms, type Terms, type TermsDecision } from './terms.ts';
+import { markSubscriptions } from './access.ts';
+import type { CommandContext } from './command.ts';
+import { type Period, readPeriods } from './periods.ts';
+import { type Subscription, type SubscriptionChange, updateSubscription } from './subscriptions.ts';
+import { computeNextTerms, decideTerms, type Terms, type TermsDecision } from './terms.ts';
 
 // Brings a subscription in line with its periods, after a command changed them.
 
 /** The last terms before the command changed the periods. */
-export async function lastTermsOf(desk: Desk, subscription: Subscription): Promise<Terms> {
-  return decideTerms(await livePeriods(desk.tx, subscription.id), desk.now, subscription).last;
+export async function readLastTerms(
+  context: CommandContext,
+  subscription: Subscription,
+): Promise<Terms> {
+  return decideTerms(await readPeriods(context.tx, subscription.id), context.now, subscription)
+    .last;
 }
 
-export interface Settled {
+export interface SettledTerms {
   readonly terms: TermsDecision;
   readonly periods: readonly Period[];
 }
@@ -19,9 +23,12 @@ export interface Settled {
 const noRenewal = { nextPlan: null, nextPeriodDays: null };
 
 /** Reads the periods as they are now, and decides the terms. */
-export async function readSettled(desk: Desk, subscription: Subscription): Promise<Settled> {
-  const periods = await livePeriods(desk.tx, subscription.id);
-  return { periods, terms: decideTerms(periods, desk.now, subscription) };
+export async function readSettledTerms(
+  context: CommandContext,
+  subscription: Subscription,
+): Promise<SettledTerms> {
+  const periods = await readPeriods(context.tx, subscription.id);
+  return { periods, terms: decideTerms(periods, context.now, subscription) };
 }
 
 /**
@@ -30,19 +37,20 @@ export async function readSettled(desk: Desk, subscription: Subscription): Promi
  * renewed, so it has no terms for a renewal.
  */
 export async function settleTerms(
-  desk: Desk,
+  context: CommandContext,
   before: Subscription,
   lastBefore: Terms,
-  { terms }: Settled,
-  change: Omit<Change, 'plan' | 'periodDays' | 'changesAt' | 'lastDays'>,
+  { terms }: SettledTerms,
+  change: Omit<SubscriptionChange, 'plan' | 'periodDays' | 'changesAt' | 'lastDays'>,
 ): Promise<void> {
   const state = change.state ?? before.state;
-  await alter(desk, before, {
+  await updateSubscription(context, before, {
     ...terms.inForce,
-    ...(state === 'revoked' ? noRenewal : nextTerms(before, lastBefore, terms)),
+    ...(state === 'revoked' ? noRenewal : computeNextTerms(before, lastBefore, terms)),
     ...change,
     changesAt: state === 'active' ? terms.changesAt : null,
     lastDays: terms.last.periodDays,
   });
-  if (before.plan !== terms.inForce.plan) await remarkAccess(desk.tx, [before.id], desk.now);
+  if (before.plan !== terms.inForce.plan)
+    await markSubscriptions(context.tx, [before.id], context.now);
 }

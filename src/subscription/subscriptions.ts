@@ -5,8 +5,8 @@ import { anyOf } from '../db/unnest.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { firstLookAt, type Reminded } from '../notify/reminder-times.ts';
-import type { Desk } from './command.ts';
+import { computeFirstReminderAt, type ReminderSubject } from '../notify/reminder-times.ts';
+import type { CommandContext } from './command.ts';
 
 /** A subscription as commands see it. */
 export interface Subscription {
@@ -23,26 +23,31 @@ export interface Subscription {
 }
 
 /** All subscriptions of a customer, the oldest first. */
-export const subscriptionsOf = (db: Db | Tx, customerId: CustomerId): Promise<Subscription[]> =>
-  readSubscriptions(db, sql`customer_id = ${customerId}`);
+export const readCustomerSubscriptions = (
+  db: Db | Tx,
+  customerId: CustomerId,
+): Promise<Subscription[]> => readSubscriptions(db, sql`customer_id = ${customerId}`);
 
 /** These subscriptions, the oldest first. */
-export const subscriptionsById = (
+export const readSubscriptionsById = (
   db: Db | Tx,
   ids: readonly SubscriptionId[],
 ): Promise<Subscription[]> => readSubscriptions(db, sql`id = ${anyOf('bigint', ids)}`);
 
-async function readSubscriptions(db: Db | Tx, which: RawBuilder<unknown>): Promise<Subscription[]> {
+async function readSubscriptions(
+  db: Db | Tx,
+  condition: RawBuilder<unknown>,
+): Promise<Subscription[]> {
   const { rows } = await sql<Subscription>`
     SELECT id, kind, plan, period_days AS "periodDays", next_plan AS "nextPlan",
       next_period_days AS "nextPeriodDays", state, started_at AS "startedAt",
       expires_at AS "expiresAt", auto_renew AS "autoRenew"
-    FROM perennial.subscription WHERE ${which} ORDER BY id`.execute(db);
+    FROM perennial.subscription WHERE ${condition} ORDER BY id`.execute(db);
   return rows;
 }
 
 /** Whose subscription it is. @throws Fault `no_subscription` */
-export async function ownerOf(db: Db | Tx, id: SubscriptionId): Promise<bigint> {
+export async function readOwnerTelegramId(db: Db | Tx, id: SubscriptionId): Promise<bigint> {
   const { rows } = await sql<{ telegramId: bigint }>`
     SELECT c.telegram_id AS "telegramId"
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
@@ -53,22 +58,30 @@ export async function ownerOf(db: Db | Tx, id: SubscriptionId): Promise<bigint> 
 }
 
 /** A sentence names this many subscriptions of a customer, and the number of the others. */
-const namedMax = 10;
+const describedMax = 10;
 
-function inWords(all: readonly Subscription[]): string {
-  const words = all
-    .slice(0, namedMax)
+function describeSubscriptions(all: readonly Subscription[]): string {
+  const descriptions = all
+    .slice(0, describedMax)
     .map((one) => `${one.id} (${one.kind} ${one.plan}, ${one.state})`);
-  const more = all.length - words.length;
-  return more === 0 ? words.join(', ') : `${words.join(', ')} and ${more} more`;
+  const othersCount = all.length - descriptions.length;
+  return othersCount === 0
+    ? descriptions.join(', ')
+    : `${descriptions.join(', ')} and ${othersCount} more`;
 }
 
 /** The named subscription of the customer. @throws Fault `no_subscription` */
-export function named(all: readonly Subscription[], id: SubscriptionId): Subscription {
+export function requireSubscription(
+  all: readonly Subscription[],
+  id: SubscriptionId,
+): Subscription {
   const found = all.find((one) => one.id === id);
   if (found !== undefined) return found;
-  const there = all.length === 0 ? 'has none' : `has ${inWords(all)}`;
-  throw refused('no_subscription', `the customer has no subscription ${id}; the customer ${there}`);
+  const available = all.length === 0 ? 'has none' : `has ${describeSubscriptions(all)}`;
+  throw refused(
+    'no_subscription',
+    `the customer has no subscription ${id}; the customer ${available}`,
+  );
 }
 
 /**
@@ -76,25 +89,25 @@ export function named(all: readonly Subscription[], id: SubscriptionId): Subscri
  * @param otherwise what else the command can do, for its refusal
  * @throws Fault `no_subscription`, `which_subscription`
  */
-export function pick(
+export function chooseSubscription(
   all: readonly Subscription[],
   id: SubscriptionId | undefined,
   otherwise?: string,
 ): Subscription {
-  if (id !== undefined) return named(all, id);
+  if (id !== undefined) return requireSubscription(all, id);
   if (all.length === 0) throw refused('no_subscription', 'the customer has no subscription');
   const active = all.filter((one) => one.state === 'active');
   const [only, another] = active.length === 0 ? all : active;
   if (only !== undefined && another === undefined) return only;
   throw refused(
     'which_subscription',
-    `the customer has several subscriptions: ${inWords(all)}`,
+    `the customer has several subscriptions: ${describeSubscriptions(all)}`,
     `name one with --subscription${otherwise === undefined ? '' : `, or ${otherwise}`}`,
   );
 }
 
 /** What a subscription is to become; what is not named stays as it is. */
-export interface Change {
+export interface SubscriptionChange {
   readonly kind?: SubscriptionKind;
   readonly plan?: string;
   readonly periodDays?: number;
@@ -113,21 +126,21 @@ export interface Change {
  * When the next reminder of one whose end is new is due: nothing of what its old end was told, and
  * nothing that would have been due before now.
  */
-function remindAt(desk: Desk, subscription: Reminded): string | null {
-  const at = firstLookAt(subscription, desk.settings.renewalAhead, desk.now);
+function computeRemindAt(context: CommandContext, subscription: ReminderSubject): string | null {
+  const at = computeFirstReminderAt(subscription, context.settings.renewalAhead, context.now);
   return at === null ? null : isoTime(at);
 }
 
 /** Writes a change of a subscription of the customer at the desk. */
-export async function alter(
-  desk: Desk,
-  subscription: Pick<Subscription, 'id'> & Reminded,
-  change: Change,
+export async function updateSubscription(
+  context: CommandContext,
+  subscription: Pick<Subscription, 'id'> & ReminderSubject,
+  change: SubscriptionChange,
 ): Promise<void> {
   const { nextTryAt, changesAt } = change;
   const periodDays = change.lastDays ?? change.periodDays ?? subscription.periodDays;
-  const altered = { ...subscription, ...change, periodDays };
-  await desk.tx
+  const updated = { ...subscription, ...change, periodDays };
+  await context.tx
     .updateTable('perennial.subscription')
     .set({
       ...(change.kind === undefined ? {} : { kind: change.kind }),
@@ -138,7 +151,7 @@ export async function alter(
       ...(change.state === undefined ? {} : { state: change.state }),
       ...(change.expiresAt === undefined
         ? {}
-        : { expires_at: isoTime(change.expiresAt), remind_at: remindAt(desk, altered) }),
+        : { expires_at: isoTime(change.expiresAt), remind_at: computeRemindAt(context, updated) }),
       ...(change.autoRenew === undefined ? {} : { auto_renew: change.autoRenew }),
       ...(nextTryAt === undefined
         ? {}
@@ -148,14 +161,14 @@ export async function alter(
         : { changes_at: changesAt === null ? null : isoTime(changesAt) }),
     })
     .where('id', '=', subscription.id)
-    .where('customer_id', '=', desk.customer.id)
+    .where('customer_id', '=', context.customer.id)
     .executeTakeFirstOrThrow();
 }
 
 /** Opens a subscription that starts now. */
-export async function found(
-  desk: Desk,
-  first: {
+export async function createSubscription(
+  context: CommandContext,
+  initial: {
     readonly kind: SubscriptionKind;
     readonly plan: string;
     readonly periodDays: number;
@@ -163,18 +176,18 @@ export async function found(
     readonly autoRenew: boolean;
   },
 ): Promise<SubscriptionId> {
-  const { id } = await desk.tx
+  const { id } = await context.tx
     .insertInto('perennial.subscription')
     .values({
-      customer_id: desk.customer.id,
-      kind: first.kind,
-      plan: first.plan,
-      period_days: first.periodDays,
+      customer_id: context.customer.id,
+      kind: initial.kind,
+      plan: initial.plan,
+      period_days: initial.periodDays,
       state: 'active',
-      started_at: isoTime(desk.now),
-      expires_at: isoTime(first.expiresAt),
-      remind_at: remindAt(desk, { ...first, startedAt: desk.now }),
-      auto_renew: first.autoRenew,
+      started_at: isoTime(context.now),
+      expires_at: isoTime(initial.expiresAt),
+      remind_at: computeRemindAt(context, { ...initial, startedAt: context.now }),
+      auto_renew: initial.autoRenew,
       next_plan: null,
       next_period_days: null,
     })

@@ -3,20 +3,26 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
-import { remarkAccess } from './access.ts';
-import { periodsAtChange } from './periods.ts';
-import { type CurrentTerms, decideTerms, isSameTerms, nextTerms, type Terms } from './terms.ts';
-import { type NewEvent, ofSubscription, record } from './timeline.ts';
+import { markSubscriptions } from './access.ts';
+import { readPeriodsAtChange } from './periods.ts';
+import {
+  type CurrentTerms,
+  computeNextTerms,
+  decideTerms,
+  hasSameTerms,
+  type Terms,
+} from './terms.ts';
+import { type NewEvent, recordEvents, toSubscriptionSubject } from './timeline.ts';
 
 // Puts the terms of a period into force that has begun (`terms.ts`, rules 2 and 9), for a whole
 // batch of subscriptions whose `changes_at` has passed. Another plan marks the credential.
 
-interface Row extends CurrentTerms {
+interface TermsRow extends CurrentTerms {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
 }
 
-interface Changed extends Row {
+interface ChangedTerms extends TermsRow {
   readonly changesAt: Instant | null;
   readonly before: Terms;
 }
@@ -29,28 +35,28 @@ export async function changeTerms(
   now: Instant,
 ): Promise<void> {
   if (ids.length === 0) return;
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<TermsRow>`
     SELECT id AS "subscriptionId", customer_id AS "customerId", kind, plan,
       period_days AS "periodDays", next_plan AS "nextPlan", next_period_days AS "nextPeriodDays"
     FROM perennial.subscription WHERE id = ${anyOf('bigint', ids)} ORDER BY id`.execute(tx);
-  const periods = await periodsAtChange(tx, ids);
-  const changed = rows.map((row): Changed => {
+  const periods = await readPeriodsAtChange(tx, ids);
+  const changed = rows.map((row): ChangedTerms => {
     const terms = decideTerms(periods.get(row.subscriptionId) ?? [], now, row);
-    const next = nextTerms(row, terms.last, terms);
+    const next = computeNextTerms(row, terms.last, terms);
     return { ...row, ...terms.inForce, ...next, changesAt: terms.changesAt, before: row };
   });
-  await write(tx, changed);
-  const others = changed.filter((row) => !isSameTerms(row, row.before));
-  await record(tx, others.map(eventOf), actor, now);
-  const moved = changed.filter(({ plan, before }) => plan !== before.plan);
-  await remarkAccess(
+  await writeTerms(tx, changed);
+  const others = changed.filter((row) => !hasSameTerms(row, row.before));
+  await recordEvents(tx, others.map(toEvent), actor, now);
+  const planChanged = changed.filter(({ plan, before }) => plan !== before.plan);
+  await markSubscriptions(
     tx,
-    moved.map((row) => row.subscriptionId),
+    planChanged.map((row) => row.subscriptionId),
     now,
   );
 }
 
-async function write(tx: Tx, changed: readonly Changed[]): Promise<void> {
+async function writeTerms(tx: Tx, changed: readonly ChangedTerms[]): Promise<void> {
   await sql`
     UPDATE perennial.subscription s
     SET plan = new.plan, period_days = new.period_days, next_plan = new.next_plan,
@@ -66,9 +72,9 @@ async function write(tx: Tx, changed: readonly Changed[]): Promise<void> {
     WHERE s.id = new.id`.execute(tx);
 }
 
-const eventOf = (row: Changed): NewEvent => ({
+const toEvent = (row: ChangedTerms): NewEvent => ({
   customerId: row.customerId,
-  subject: ofSubscription(row.subscriptionId),
+  subject: toSubscriptionSubject(row.subscriptionId),
   action: 'terms_changed',
   detail: { plan: row.plan, period_days: row.periodDays },
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { PeriodId } from '../kernel/ids.ts';
 import { dayMs, type Instant, instant, later } from '../kernel/instant.ts';
-import { type CurrentTerms, decideTerms, nextTerms, type TermPeriod } from './terms.ts';
+import { type CurrentTerms, computeNextTerms, decideTerms, type TermPeriod } from './terms.ts';
 
 const now = instant(Date.parse('2026-11-24T09:00:00Z'));
 const day = (days: number): Instant => later(now, days * dayMs);
@@ -194,5 +194,5 @@ test.each([
   ['a choice stays when a period is refunded', plus, year, basic, basic, plus],
 ])('%s', (_, chosen, lastBefore, last, inForce, expected) => {
   const before = { ...current, ...next(chosen) };
-  expect(nextTerms(before, lastBefore, { inForce, last })).toEqual(next(expected));
+  expect(computeNextTerms(before, lastBefore, { inForce, last })).toEqual(next(expected));
 });

@@ -57,11 +57,16 @@ export interface TermsDecision {
 
 type TermStep = TermPeriod & Terms & { readonly periodDays: number; kind: SubscriptionKind };
 
-export const isSameTerms = (one: Terms, other: Terms): boolean =>
+export const hasSameTerms = (one: Terms, other: Terms): boolean =>
   one.plan === other.plan && one.periodDays === other.periodDays;
 
 /** Rule 7, as the subscription stores it. */
-export function renewalTerms({ plan, periodDays, nextPlan, nextPeriodDays }: CurrentTerms): Terms {
+export function toRenewalTerms({
+  plan,
+  periodDays,
+  nextPlan,
+  nextPeriodDays,
+}: CurrentTerms): Terms {
   return { plan: nextPlan ?? plan, periodDays: nextPeriodDays ?? periodDays };
 }
 
@@ -71,33 +76,33 @@ export function decideTerms(
   now: Instant,
   current: Pick<CurrentTerms, 'plan' | 'periodDays' | 'kind'>,
 ): TermsDecision {
-  const steps = withLengths(periods, current);
-  const last = lastStep(steps) ?? current;
-  const runs = steps.find(({ startsAt, endsAt }) => startsAt <= now && now < endsAt);
-  const inForce = runs ?? last;
-  const change = steps.find((step) => step.startsAt > now && !isSameTerms(step, inForce));
+  const steps = computeTermSteps(periods, current);
+  const last = computeLastStep(steps) ?? current;
+  const running = steps.find(({ startsAt, endsAt }) => startsAt <= now && now < endsAt);
+  const inForce = running ?? last;
+  const change = steps.find((step) => step.startsAt > now && !hasSameTerms(step, inForce));
   return {
-    inForce: termsOf(inForce),
-    last: termsOf(last),
+    inForce: toTerms(inForce),
+    last: toTerms(last),
     kind: last.kind,
     changesAt: change?.startsAt ?? null,
   };
 }
 
-const termsOf = ({ plan, periodDays }: Terms): Terms => ({ plan, periodDays });
+const toTerms = ({ plan, periodDays }: Terms): Terms => ({ plan, periodDays });
 
 /** Each period with a length and a kind, in the order of the starts. */
-function withLengths(
+function computeTermSteps(
   periods: readonly TermPeriod[],
   current: Pick<CurrentTerms, 'periodDays' | 'kind'>,
 ): TermStep[] {
   const steps: TermStep[] = [];
   for (const period of periods.toSorted((one, other) => one.startsAt - other.startsAt)) {
-    const kind = period.kind ?? kindOf(period.source, steps, current.kind);
+    const kind = period.kind ?? toKind(period.source, steps, current.kind);
     const periodDays =
       period.periodDays ??
-      soldDays(period) ??
-      lengthBefore(steps, period, kind) ??
+      computeSoldDays(period) ??
+      computeLengthBefore(steps, period, kind) ??
       current.periodDays;
     steps.push({ ...period, periodDays, kind });
   }
@@ -105,23 +110,23 @@ function withLengths(
 }
 
 /** Rule 6. */
-function lengthBefore(
+function computeLengthBefore(
   steps: readonly TermStep[],
   { refundedDays }: TermPeriod,
   kind: SubscriptionKind,
 ): number | undefined {
-  const last = lastStep(steps);
-  const continues = last !== undefined && last.kind === kind;
-  return continues ? last.periodDays : (refundedDays ?? last?.periodDays);
+  const last = computeLastStep(steps);
+  const isContinued = last !== undefined && last.kind === kind;
+  return isContinued ? last.periodDays : (refundedDays ?? last?.periodDays);
 }
 
 /** The length of an old row, of which only the range was stored. */
-function soldDays({ source, startsAt, endsAt, partOf }: TermPeriod): number | undefined {
+function computeSoldDays({ source, startsAt, endsAt, partOf }: TermPeriod): number | undefined {
   if (source === 'grant' || source === 'import' || partOf !== null) return undefined;
   return Math.max(1, Math.round((endsAt - startsAt) / dayMs));
 }
 
-function kindOf(
+function toKind(
   source: PeriodSource,
   before: readonly TermStep[],
   current: SubscriptionKind,
@@ -133,14 +138,14 @@ function kindOf(
     case 'renewal':
       return 'paid';
     case 'grant':
-      return lastStep(before)?.kind ?? current;
+      return computeLastStep(before)?.kind ?? current;
     case 'import':
       return current;
   }
 }
 
 /** Rule 4. */
-function lastStep(steps: readonly TermStep[]): TermStep | undefined {
+function computeLastStep(steps: readonly TermStep[]): TermStep | undefined {
   return (
     steps.findLast(({ partOf, kind }) => partOf === null && kind === 'paid') ??
     steps.findLast(({ isPaidPart }) => isPaidPart) ??
@@ -153,13 +158,13 @@ function lastStep(steps: readonly TermStep[]): TermStep | undefined {
  * @param lastBefore the last terms before the change: other renewal terms were chosen
  * @returns nulls if the next renewal keeps the terms in force
  */
-export function nextTerms(
+export function computeNextTerms(
   before: CurrentTerms,
   lastBefore: Terms,
   after: Pick<TermsDecision, 'inForce' | 'last'>,
 ): Pick<CurrentTerms, 'nextPlan' | 'nextPeriodDays'> {
-  const chosen = renewalTerms(before);
-  const next = isSameTerms(chosen, lastBefore) ? after.last : chosen;
-  if (isSameTerms(next, after.inForce)) return { nextPlan: null, nextPeriodDays: null };
+  const chosen = toRenewalTerms(before);
+  const next = hasSameTerms(chosen, lastBefore) ? after.last : chosen;
+  if (hasSameTerms(next, after.inForce)) return { nextPlan: null, nextPeriodDays: null };
   return { nextPlan: next.plan, nextPeriodDays: next.periodDays };
 }

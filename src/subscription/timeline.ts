@@ -16,18 +16,18 @@ export interface NewEvent {
   readonly detail: object;
 }
 
-export const ofSubscription = (id: SubscriptionId): string => `subscription:${id}`;
-export const ofCustomer = (id: CustomerId): string => `customer:${id}`;
+export const toSubscriptionSubject = (id: SubscriptionId): string => `subscription:${id}`;
+export const toCustomerSubject = (id: CustomerId): string => `customer:${id}`;
 
 /** JSON with ids and minor units as strings: no number loses digits on its way. */
-export function detailJson(detail: object): string {
+export function toDetailJson(detail: object): string {
   return JSON.stringify(detail, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   );
 }
 
 /** Appends to the timeline. Events are never changed or deleted; the database refuses both. */
-export async function record(
+export async function recordEvents(
   tx: Tx,
   events: readonly NewEvent[],
   actor: Actor,
@@ -42,6 +42,6 @@ export async function record(
       customer_id: ['bigint', (row) => row.customerId],
       subject: ['text', (row) => row.subject],
       action: ['text', (row) => row.action],
-      detail: ['jsonb', (row) => detailJson(row.detail)],
+      detail: ['jsonb', (row) => toDetailJson(row.detail)],
     })}`.execute(tx);
 }

@@ -1,7 +1,16 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { at, buys, callOf, joins, payer, sells, standOf, wrongsIn } from '../../test/a-book.ts';
-import { type Books, freshBooks } from '../../test/books.ts';
+import {
+  addCustomer,
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  findViolations,
+  parseTime,
+  readSubscription,
+} from '../../test/a-book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
 import type { CredentialId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, parseInstant } from '../kernel/instant.ts';
 import { grant, revoke } from './granting.ts';
@@ -10,16 +19,16 @@ import { startTrial } from './trial.ts';
 const begin = '2026-11-24T09:00:00Z';
 const end = '2026-11-27T09:00:00Z';
 
-async function shop(): Promise<Books> {
-  const books = await freshBooks({ now: begin });
-  await sells(books);
-  return books;
+async function createTrialShop(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: begin });
+  await createPlans(database);
+  return database;
 }
 
-const starts = (books: Books, telegramId: bigint, key?: string) =>
-  startTrial(callOf(books, key), { telegramId });
+const startTrialOf = (database: TestDatabase, telegramId: bigint, key?: string) =>
+  startTrial(createCaller(database, key), { telegramId });
 
-async function rightsOf({ db }: Books, id: number | bigint) {
+async function readRights({ db }: TestDatabase, id: number | bigint) {
   const { rows } = await sql<{
     kind: string;
     live: CredentialId[];
@@ -41,13 +50,17 @@ async function rightsOf({ db }: Books, id: number | bigint) {
 }
 
 test('T6: a trial is the configured days of the configured plan, with a credential and its marks', async () => {
-  await using books = await shop();
-  await joins(books, 1n);
-  const trial = await starts(books, 1n);
-  expect(trial).toMatchObject({ plan: 'basic', days: 3, ends_at: isoTime(at(end)) });
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  const trial = await startTrialOf(books, 1n);
+  expect(trial).toMatchObject({ plan: 'basic', days: 3, ends_at: isoTime(parseTime(end)) });
   const id = BigInt(trial.subscription_id) as SubscriptionId;
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', ends: end, charges: 0 });
-  expect(await rightsOf(books, id)).toMatchObject({
+  expect(await readSubscription(books, id)).toMatchObject({
+    state: 'active',
+    ends: end,
+    charges: 0,
+  });
+  expect(await readRights(books, id)).toMatchObject({
     kind: 'trial',
     live: [expect.any(String)],
     marks: 1,
@@ -60,48 +73,48 @@ test('T6: a trial is the configured days of the configured plan, with a credenti
     books.db,
   );
   expect(rows).toEqual([{ action: 'trial_started', noted: true }]);
-  expect(await wrongsIn(books.db)).toEqual([]);
+  expect(await findViolations(books.db)).toEqual([]);
 });
 
 test('T6: a customer has one trial, ever, also once it has ended or was revoked', async () => {
-  await using books = await shop();
-  await joins(books, 1n);
-  await starts(books, 1n);
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  await startTrialOf(books, 1n);
   const sentence = "a customer has one trial, ever, and this one's is used";
-  const again = () => expect(starts(books, 1n)).rejects.toThrow(sentence);
+  const again = () => expect(startTrialOf(books, 1n)).rejects.toThrow(sentence);
   await again();
-  await revoke(callOf(books), { telegramId: 1n, reason: 'test' });
+  await revoke(createCaller(books), { telegramId: 1n, reason: 'test' });
   await again();
   await books.setClock('2028-01-01T00:00:00Z');
   await again();
 });
 
 test('T6: somebody who has or had a subscription is refused with the one that stands against it', async () => {
-  await using books = await shop();
-  await payer(books, 1n, 0n);
-  await joins(books, 2n);
-  await grant(callOf(books), { telegramId: 2n, days: 1, newPlan: 'plus' });
+  await using books = await createTrialShop();
+  await createSubscriber(books, 1n, 0n);
+  await addCustomer(books, 2n);
+  await grant(createCaller(books), { telegramId: 2n, days: 1, newPlan: 'plus' });
   await books.setClock('2027-06-01T00:00:00Z');
-  await expect(starts(books, 1n)).rejects.toThrow(
+  await expect(startTrialOf(books, 1n)).rejects.toThrow(
     'a trial is for newcomers; the customer has subscription 1 (paid basic, active)',
   );
-  await expect(starts(books, 2n)).rejects.toMatchObject({ code: 'has_paid' });
+  await expect(startTrialOf(books, 2n)).rejects.toMatchObject({ code: 'has_paid' });
 });
 
 test('T6: what is not offered, or not on sale any more, is refused', async () => {
-  await using books = await shop();
-  await joins(books, 1n);
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
   await sql`UPDATE perennial.plan SET retired_at = ${begin} WHERE key = 'basic'`.execute(books.db);
-  await expect(starts(books, 1n)).rejects.toMatchObject({ code: 'no_plan' });
+  await expect(startTrialOf(books, 1n)).rejects.toMatchObject({ code: 'no_plan' });
   await sql`DELETE FROM perennial.setting WHERE key = 'trial'`.execute(books.db);
-  await expect(starts(books, 1n)).rejects.toMatchObject({ code: 'no_trial' });
-  await expect(starts(books, 9n)).rejects.toMatchObject({ code: 'no_customer' });
+  await expect(startTrialOf(books, 1n)).rejects.toMatchObject({ code: 'no_trial' });
+  await expect(startTrialOf(books, 9n)).rejects.toMatchObject({ code: 'no_customer' });
 });
 
 test('T6: of eight requests at once, each with a key of its own, one has a trial', async () => {
-  await using books = await shop();
-  await joins(books, 1n);
-  const asked = Array.from({ length: 8 }, (_, n) => starts(books, 1n, `key-${n}`));
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  const asked = Array.from({ length: 8 }, (_, n) => startTrialOf(books, 1n, `key-${n}`));
   const settled = await Promise.allSettled(asked);
   const refusals = settled.filter((one) => one.status === 'rejected');
   expect(refusals.map(({ reason }) => reason.code)).toEqual(Array(7).fill('trial_used'));
@@ -114,10 +127,10 @@ test('T6: of eight requests at once, each with a key of its own, one has a trial
 });
 
 test('T6: a trial and a purchase at once leave one subscription: what comes second sees the first', async () => {
-  await using books = await shop();
+  await using books = await createTrialShop();
   for (let customer = 1n; customer <= 6n; customer += 1n) {
-    await joins(books, customer, { balanceMinor: 149_00n });
-    const both = [() => starts(books, customer), () => buys(books, customer)];
+    await addCustomer(books, customer, { balanceMinor: 149_00n });
+    const both = [() => startTrialOf(books, customer), () => buyPlan(books, customer)];
     if (customer % 2n === 0n) both.reverse();
     const [one, other] = await Promise.allSettled(both.map((ask) => ask()));
     for (const settled of [one, other]) {
@@ -128,7 +141,7 @@ test('T6: a trial and a purchase at once leave one subscription: what comes seco
     SELECT count(DISTINCT customer_id)::int AS customers, array_agg(DISTINCT kind) AS kinds
     FROM perennial.subscription HAVING count(*) = 6`.execute(books.db);
   expect(rows).toEqual([{ customers: 6, kinds: ['paid'] }]);
-  expect(await wrongsIn(books.db)).toEqual([]);
+  expect(await findViolations(books.db)).toEqual([]);
 });
 
 test.each([
@@ -138,13 +151,13 @@ test.each([
 ])(
   'a purchase %s converts the trial in place: same subscription and credential, paid from its end',
   async (_, now, paidFrom) => {
-    await using books = await shop();
-    await joins(books, 1n, { balanceMinor: 149_00n });
-    const trial = await starts(books, 1n);
-    const before = await rightsOf(books, trial.subscription_id);
+    await using books = await createTrialShop();
+    await addCustomer(books, 1n, { balanceMinor: 149_00n });
+    const trial = await startTrialOf(books, 1n);
+    const before = await readRights(books, trial.subscription_id);
     await books.setClock(now);
-    expect(await buys(books, 1n)).toBe(BigInt(trial.subscription_id));
-    const after = await rightsOf(books, trial.subscription_id);
+    expect(await buyPlan(books, 1n)).toBe(BigInt(trial.subscription_id));
+    const after = await readRights(books, trial.subscription_id);
     const from = parseInstant(paidFrom, 'test');
     expect(after.live).toEqual(before.live);
     expect(after.kind).toBe('paid');
@@ -155,6 +168,6 @@ test.each([
     // Its reminders are those of a paid one: the first is 3 days before the new end.
     const days = 24 * 60 * 60 * 1_000;
     expect(after.remindAt).toBe(new Date(from + 27 * days).toISOString());
-    expect(await wrongsIn(books.db)).toEqual([]);
+    expect(await findViolations(books.db)).toEqual([]);
   },
 );

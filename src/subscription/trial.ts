@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import { refused } from '../kernel/faults.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { openAccess } from './access.ts';
-import { refuseUnsold } from './buying.ts';
-import { type Call, type Desk, forCustomer } from './command.ts';
-import { heardOf } from './hearing.ts';
-import { addPeriods, periodEnd } from './periods.ts';
-import { found, subscriptionsOf } from './subscriptions.ts';
-import { ofSubscription, record } from './timeline.ts';
+import { requirePlanOnSale } from './buying.ts';
+import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
+import { recordActivity } from './hearing.ts';
+import { addPeriods, computePeriodEnd } from './periods.ts';
+import { createSubscription, readCustomerSubscriptions } from './subscriptions.ts';
+import { recordEvents, toSubscriptionSubject } from './timeline.ts';
 
 // A trial (design, trial): some days of one plan for nothing, by default
 // three, once ever. Not for somebody who has or had a paid subscription: there is nothing left to
@@ -17,7 +17,7 @@ export interface TrialRequest {
   readonly telegramId: bigint;
 }
 
-export type TrialAnswer = {
+export type TrialResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
   readonly plan: string;
@@ -27,14 +27,14 @@ export type TrialAnswer = {
 };
 
 /** @throws Fault `no_trial`, `trial_used`, `has_paid`, `no_plan` */
-export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnswer> {
-  return forCustomer(call, 'trial', request.telegramId, request, async (desk) => {
-    await heardOf(desk);
-    const { plan, days } = await offered(desk);
-    const { tx, customer, now } = desk;
-    const expiresAt = periodEnd(now, days);
+export function startTrial(caller: Caller, request: TrialRequest): Promise<TrialResult> {
+  return withLockedCustomer(caller, 'trial', request.telegramId, request, async (context) => {
+    await recordActivity(context);
+    const { plan, days } = await requireTrialOffer(context);
+    const { tx, customer, now } = context;
+    const expiresAt = computePeriodEnd(now, days);
     const first = { kind: 'trial', plan, periodDays: days, expiresAt, autoRenew: false } as const;
-    const subscriptionId = await found(desk, first);
+    const subscriptionId = await createSubscription(context, first);
     await addPeriods(tx, [
       {
         subscriptionId,
@@ -57,11 +57,11 @@ export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnsw
       WHERE id = ${customer.id}`.execute(tx);
     const event = {
       customerId: customer.id,
-      subject: ofSubscription(subscriptionId),
+      subject: toSubscriptionSubject(subscriptionId),
       action: 'trial_started',
       detail: { plan, ends_at: isoTime(expiresAt) },
     };
-    await record(tx, [event], desk.actor, now);
+    await recordEvents(tx, [event], context.actor, now);
     return {
       telegram_id: Number(customer.telegramId),
       subscription_id: Number(subscriptionId),
@@ -74,21 +74,21 @@ export function startTrial(call: Call, request: TrialRequest): Promise<TrialAnsw
 }
 
 /** What a trial is now, if the customer may have one. */
-async function offered(desk: Desk): Promise<{ plan: string; days: number }> {
-  const { trial } = desk.settings;
+async function requireTrialOffer(context: CommandContext): Promise<{ plan: string; days: number }> {
+  const { trial } = context.settings;
   if (trial === undefined) {
     throw refused('no_trial', 'there are no trials', '"trial: { plan, days }" and apply make them');
   }
-  if (desk.customer.trialUsedAt !== null) {
+  if (context.customer.trialUsedAt !== null) {
     throw refused('trial_used', "a customer has one trial, ever, and this one's is used");
   }
-  const [known] = await subscriptionsOf(desk.tx, desk.customer.id);
-  if (known !== undefined) {
+  const [existing] = await readCustomerSubscriptions(context.tx, context.customer.id);
+  if (existing !== undefined) {
     throw refused(
       'has_paid',
-      `a trial is for newcomers; the customer has subscription ${known.id} (${known.kind} ${known.plan}, ${known.state})`,
+      `a trial is for newcomers; the customer has subscription ${existing.id} (${existing.kind} ${existing.plan}, ${existing.state})`,
     );
   }
-  await refuseUnsold(desk, trial.plan);
+  await requirePlanOnSale(context, trial.plan);
   return trial;
 }

@@ -2,8 +2,15 @@ import { sql } from 'kysely';
 import { inTransaction, type Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
-import { type Answer, type Call, type Desk, deskOf, once, refuseInFlight } from './command.ts';
-import { findCustomer } from './locked-customer.ts';
+import {
+  type Caller,
+  type CommandContext,
+  type CommandResult,
+  readCommandContext,
+  requireKeyNotInFlight,
+  withIdempotencyKey,
+} from './command.ts';
+import { findCustomerId } from './locked-customer.ts';
 
 // A command on two customers.
 //
@@ -21,22 +28,22 @@ const attemptsMax = 50;
  * @throws Fault `no_customer`; `busy` if other transactions take turns on both customers;
  *   those of `forCustomer`
  */
-export function forTwoCustomers<A extends Answer>(
-  call: Call,
+export function withTwoLockedCustomers<A extends CommandResult>(
+  caller: Caller,
   scope: string,
   [from, to]: readonly [bigint, bigint],
   body: object,
-  work: (from: Desk, to: Desk) => Promise<A>,
+  work: (from: CommandContext, to: CommandContext) => Promise<A>,
 ): Promise<A> {
-  return inTransaction(call.db, async (tx) => {
-    await refuseInFlight(tx, scope, call);
-    const ids = [await findCustomer(tx, from), await findCustomer(tx, to)] as const;
+  return inTransaction(caller.db, async (tx) => {
+    await requireKeyNotInFlight(tx, scope, caller);
+    const ids = [await findCustomerId(tx, from), await findCustomerId(tx, to)] as const;
     await lockBoth(tx, ids);
-    return once(tx, scope, call, body, async () => {
+    return withIdempotencyKey(tx, scope, caller, body, async () => {
       const use = 'record';
       const [one, other] = [
-        await deskOf(tx, call.actor, ids[0], call.key, use),
-        await deskOf(tx, call.actor, ids[1], call.key, use),
+        await readCommandContext(tx, caller.actor, ids[0], caller.key, use),
+        await readCommandContext(tx, caller.actor, ids[1], caller.key, use),
       ];
       return work(one, { ...other, now: one.now });
     });

@@ -1,8 +1,8 @@
 import { refused } from '../kernel/faults.ts';
 import { majorUnits, moneyText } from '../kernel/money.ts';
-import type { BalanceAnswer } from './balance.ts';
-import { type Call, forCustomer, move } from './command.ts';
-import { ofCustomer, record } from './timeline.ts';
+import type { BalanceResult } from './balance.ts';
+import { type Caller, changeBalance, withLockedCustomer } from './command.ts';
+import { recordEvents, toCustomerSubject } from './timeline.ts';
 
 // A claim that the operator waives, whole or in part. It moves no money: the ledger has an adjustment
 // of 0 that changes only the claim. It works also with `money.claims: off`.
@@ -14,15 +14,15 @@ export interface ClaimWaiver {
   readonly reason: string;
 }
 
-export type ClaimWaiverAnswer = BalanceAnswer & {
+export type ClaimWaiverResult = BalanceResult & {
   /** What is left of the claim. */
   readonly claim: string;
 };
 
 /** @throws Fault `no_claim`, `bad_amount` */
-export function waiveClaim(call: Call, request: ClaimWaiver): Promise<ClaimWaiverAnswer> {
-  return forCustomer(call, 'waive-claim', request.telegramId, request, async (desk) => {
-    const { customer } = desk;
+export function waiveClaim(caller: Caller, request: ClaimWaiver): Promise<ClaimWaiverResult> {
+  return withLockedCustomer(caller, 'waive-claim', request.telegramId, request, async (context) => {
+    const { customer } = context;
     const { claimMinor, currency } = customer;
     if (claimMinor === 0n) {
       throw refused('no_claim', `customer ${customer.telegramId} has no claim`);
@@ -32,11 +32,11 @@ export function waiveClaim(call: Call, request: ClaimWaiver): Promise<ClaimWaive
       throw refused('bad_amount', `expected up to ${moneyText(claimMinor, currency)}, the claim`);
     }
     const reversal = { claimMinor: -amountMinor };
-    const entryId = await move(desk, { amountMinor: 0n, kind: 'adjustment', reversal });
+    const entryId = await changeBalance(context, { amountMinor: 0n, kind: 'adjustment', reversal });
     const detail = { ledger_entry_id: entryId, claim_minor: -amountMinor, reason };
-    const subject = ofCustomer(customer.id);
+    const subject = toCustomerSubject(customer.id);
     const event = { customerId: customer.id, subject, action: 'claim_waived', detail };
-    await record(desk.tx, [event], desk.actor, desk.now);
+    await recordEvents(context.tx, [event], context.actor, context.now);
     return {
       telegram_id: Number(customer.telegramId),
       amount: majorUnits(amountMinor, currency),

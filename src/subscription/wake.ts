@@ -13,7 +13,7 @@ import type { Settings } from './settings.ts';
  * check (`woken_at`). The worker is woken at the commit; a lost wake-up costs the time to the next
  * tick.
  */
-export async function tryAgainNow(
+export async function retryRenewalsNow(
   tx: Tx,
   customerId: CustomerId,
   now: Instant,
@@ -64,7 +64,7 @@ export async function releaseQuarantine(tx: Tx, customerId: CustomerId): Promise
       SELECT id::text FROM perennial.subscription WHERE customer_id = ${customerId})`.execute(tx);
 }
 
-const ofPlan = (plan: string) => sql`q.worker = 'auto-renewal'
+const matchesPlan = (plan: string) => sql`q.worker = 'auto-renewal'
   AND coalesce(s.next_plan, s.plan) = ${plan}
   AND s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END`;
 
@@ -72,7 +72,7 @@ const ofPlan = (plan: string) => sql`q.worker = 'auto-renewal'
  * Call this after a price of a plan was set. Renewals of this plan that are in quarantine are tried
  * again when the price counts: at once, or from `validFrom` on.
  */
-export async function retryPriced(
+export async function retryAfterPriceChange(
   tx: Tx,
   plan: string,
   validFrom: Instant,
@@ -81,12 +81,12 @@ export async function retryPriced(
   if (validFrom > now) {
     await sql`
       UPDATE perennial.quarantine q SET retry_at = least(q.retry_at, ${isoTime(validFrom)})
-      FROM perennial.subscription s WHERE ${ofPlan(plan)}`.execute(tx);
+      FROM perennial.subscription s WHERE ${matchesPlan(plan)}`.execute(tx);
     return;
   }
   const { numAffectedRows } = await sql`
     DELETE FROM perennial.quarantine q USING perennial.subscription s
-    WHERE ${ofPlan(plan)}`.execute(tx);
+    WHERE ${matchesPlan(plan)}`.execute(tx);
   if ((numAffectedRows ?? 0n) > 0n) await wakeWorker(tx, 'auto-renewal');
 }
 
@@ -94,7 +94,11 @@ export async function retryPriced(
  * Call this after every change of what a customer's renewals cost: reminders look at once whether
  * the customer has to be notified of a new price.
  */
-export async function remindNow(tx: Tx, customerId: CustomerId, now: Instant): Promise<void> {
+export async function checkRemindersNow(
+  tx: Tx,
+  customerId: CustomerId,
+  now: Instant,
+): Promise<void> {
   await sql`
     UPDATE perennial.subscription SET remind_at = ${isoTime(now)}
     WHERE customer_id = ${customerId} AND kind = 'paid' AND auto_renew AND state = 'active'`.execute(

@@ -3,22 +3,29 @@ import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readWriteTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime, lastInstant, later, minuteMs } from '../kernel/instant.ts';
-import { record } from '../subscription/timeline.ts';
-import { hashOf, isTokenName, newToken, type Scope, sameHash, tokenIdOf } from './token.ts';
+import { recordEvents } from '../subscription/timeline.ts';
+import {
+  generateToken,
+  hashToken,
+  isSameHash,
+  isTokenName,
+  parseTokenId,
+  type TokenScope,
+} from './token.ts';
 
-export interface ShownToken {
+export interface TokenStatus {
   readonly id: string;
   readonly name: string;
-  readonly scopes: readonly Scope[];
+  readonly scopes: readonly TokenScope[];
   readonly created_at: Instant;
   readonly expires_at: Instant | null;
   readonly revoked_at: Instant | null;
   readonly last_used_at: Instant | null;
 }
 
-export interface TokenOrder {
+export interface TokenRequest {
   readonly name: string;
-  readonly scopes: readonly Scope[];
+  readonly scopes: readonly TokenScope[];
   readonly lastsMs: number | undefined;
 }
 
@@ -29,26 +36,27 @@ export interface TokenOrder {
  */
 export function createToken(
   db: Db,
-  order: TokenOrder,
+  request: TokenRequest,
   actor: string,
-): Promise<ShownToken & { readonly token: string }> {
+): Promise<TokenStatus & { readonly token: string }> {
   return inTransaction(db, async (tx) => {
     const now = await readWriteTime(tx);
-    const { text, id, hash } = newToken();
-    await requireFreeName(tx, order.name);
-    const expiresAt = order.lastsMs === undefined ? null : isoTime(endOf(now, order.lastsMs));
-    const { rows } = await sql<ShownToken>`
+    const { text, id, hash } = generateToken();
+    await requireFreeName(tx, request.name);
+    const expiresAt =
+      request.lastsMs === undefined ? null : isoTime(computeEnd(now, request.lastsMs));
+    const { rows } = await sql<TokenStatus>`
       INSERT INTO perennial.token (id, name, scopes, hash, created_at, expires_at)
-      VALUES (${id}, ${order.name}, ${order.scopes}, ${hash}, ${isoTime(now)}, ${expiresAt})
+      VALUES (${id}, ${request.name}, ${request.scopes}, ${hash}, ${isoTime(now)}, ${expiresAt})
       RETURNING id, name, scopes, created_at, expires_at, revoked_at, last_used_at`.execute(tx);
-    const { name, scopes } = order;
+    const { name, scopes } = request;
     const event = { customerId: null, subject: `token:${id}`, detail: { name, scopes } };
-    await record(tx, [{ ...event, action: 'token_created' }], actor, now);
-    return { ...(rows[0] as ShownToken), token: text };
+    await recordEvents(tx, [{ ...event, action: 'token_created' }], actor, now);
+    return { ...(rows[0] as TokenStatus), token: text };
   });
 }
 
-function endOf(now: Instant, lastsMs: number): Instant {
+function computeEnd(now: Instant, lastsMs: number): Instant {
   if (now + lastsMs <= lastInstant) return later(now, lastsMs);
   throw refused('end_too_late', 'the token would end after the year 9999');
 }
@@ -76,8 +84,8 @@ async function requireFreeName(tx: Tx, name: string): Promise<void> {
   );
 }
 
-export async function listTokens(db: Db): Promise<ShownToken[]> {
-  const { rows } = await sql<ShownToken>`
+export async function listTokens(db: Db): Promise<TokenStatus[]> {
+  const { rows } = await sql<TokenStatus>`
     SELECT id, name, scopes, created_at, expires_at, revoked_at, last_used_at
     FROM perennial.token ORDER BY created_at, id`.execute(db);
   return rows;
@@ -94,35 +102,35 @@ export function revokeToken(db: Db, id: string, actor: string): Promise<void> {
       throw refused('no_token', `there is no token "${id}"; "perennial token list" has their ids`);
     }
     const event = { customerId: null, subject: `token:${id}`, action: 'token_revoked', detail: {} };
-    await record(tx, [event], actor, now);
+    await recordEvents(tx, [event], actor, now);
   });
 }
 
 /** Whose token it is, while it counts. */
-export interface Holder {
+export interface TokenHolder {
   readonly id: string;
   readonly name: string;
-  readonly scopes: readonly Scope[];
+  readonly scopes: readonly TokenScope[];
 }
 
-interface Row extends Holder {
+interface TokenRow extends TokenHolder {
   readonly hash: Buffer;
   readonly counts: boolean;
   readonly isStale: boolean;
 }
 
 /** Finds the holder of a token; undefined for one that is unknown, revoked or over. */
-export async function holderOf(db: Db, text: string): Promise<Holder | undefined> {
-  const id = tokenIdOf(text);
+export async function findTokenHolder(db: Db, text: string): Promise<TokenHolder | undefined> {
+  const id = parseTokenId(text);
   if (id === undefined) return undefined;
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<TokenRow>`
     SELECT id, name, scopes, hash,
       revoked_at IS NULL AND (expires_at IS NULL OR expires_at > perennial.clock()) AS counts,
       last_used_at IS NULL
         OR last_used_at < perennial.clock() - ${minuteMs} * interval '1 ms' AS "isStale"
     FROM perennial.token WHERE id = ${id}`.execute(db);
   const [row] = rows;
-  if (row === undefined || !sameHash(row.hash, hashOf(text)) || !row.counts) return undefined;
+  if (row === undefined || !isSameHash(row.hash, hashToken(text)) || !row.counts) return undefined;
   // Once a minute: who asks 500 times a second must not write as often.
   if (row.isStale) {
     await sql`

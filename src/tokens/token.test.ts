@@ -1,27 +1,35 @@
 import { expect, test } from 'vitest';
-import { hashOf, isTokenName, mayDo, newToken, sameHash, scopes, tokenIdOf } from './token.ts';
+import {
+  generateToken,
+  hashToken,
+  hasScope,
+  isSameHash,
+  isTokenName,
+  parseTokenId,
+  tokenScopes,
+} from './token.ts';
 
 test('a token carries its name, and a checksum that a slip of the pen breaks', () => {
-  const { text, id, hash } = newToken();
+  const { text, id, hash } = generateToken();
   expect(text).toMatch(/^prn_[0-9A-Za-z]{46}$/);
-  expect(tokenIdOf(text)).toBe(id);
-  expect(sameHash(hash, hashOf(text))).toBe(true);
+  expect(parseTokenId(text)).toBe(id);
+  expect(isSameHash(hash, hashToken(text))).toBe(true);
   for (let place = 4; place < text.length; place += 1) {
     const other = text[place] === 'A' ? 'B' : 'A';
     const slip = `${text.slice(0, place)}${other}${text.slice(place + 1)}`;
-    expect(tokenIdOf(slip), slip).toBeUndefined();
+    expect(parseTokenId(slip), slip).toBeUndefined();
   }
 });
 
 test.for(['', 'prn_', 'Bearer x', `prn_${'0'.repeat(46)}`, `prn_${'0'.repeat(47)}`])(
   '"%s" is no token',
   (text) => {
-    expect(tokenIdOf(text)).toBeUndefined();
+    expect(parseTokenId(text)).toBeUndefined();
   },
 );
 
 test('no two tokens are alike', () => {
-  const made = Array.from({ length: 1_000 }, () => newToken());
+  const made = Array.from({ length: 1_000 }, () => generateToken());
   expect(new Set(made.map(({ text }) => text)).size).toBe(1_000);
   expect(new Set(made.map(({ id }) => id)).size).toBe(1_000);
 });
@@ -29,17 +37,17 @@ test('no two tokens are alike', () => {
 test('a higher scope may do what a lower one may, and not the other way round', () => {
   const ranked = ['read', 'sell', 'admin'] as const;
   for (const [index, held] of ranked.entries()) {
-    for (const [at, wanted] of ranked.entries()) expect(mayDo([held], wanted)).toBe(index >= at);
+    for (const [at, wanted] of ranked.entries()) expect(hasScope([held], wanted)).toBe(index >= at);
   }
-  expect(mayDo([], 'read')).toBe(false);
+  expect(hasScope([], 'read')).toBe(false);
 });
 
 test('the scope `metrics` gives the figures alone, and each other scope gives them, too', () => {
-  for (const scope of scopes) {
-    expect(mayDo([scope], 'metrics')).toBe(true);
-    expect(mayDo(['metrics'], scope)).toBe(scope === 'metrics');
+  for (const scope of tokenScopes) {
+    expect(hasScope([scope], 'metrics')).toBe(true);
+    expect(hasScope(['metrics'], scope)).toBe(scope === 'metrics');
   }
-  expect(mayDo([], 'metrics')).toBe(false);
+  expect(hasScope([], 'metrics')).toBe(false);
 });
 
 test.for([

@@ -8,16 +8,16 @@ import { crc32 } from 'node:zlib';
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const idLength = 8;
 const secretLength = 32;
-const shape = /^prn_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
+const tokenPattern = /^prn_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
 
 /**
  * The rights of a token. Each of `read`, `sell` and `admin` includes those before it, and the
  * figures. `metrics` gives the figures alone.
  */
-export const scopes = ['read', 'sell', 'admin', 'metrics'] as const;
-export type Scope = (typeof scopes)[number];
+export const tokenScopes = ['read', 'sell', 'admin', 'metrics'] as const;
+export type TokenScope = (typeof tokenScopes)[number];
 
-const ranks: readonly Scope[] = ['read', 'sell', 'admin'];
+const rankedScopes: readonly TokenScope[] = ['read', 'sell', 'admin'];
 
 export interface NewToken {
   /** Shown to its owner once. */
@@ -27,7 +27,7 @@ export interface NewToken {
 }
 
 /** Letters and digits, each as likely as the others: bytes above the last whole 62 are dropped. */
-function randomText(length: number): string {
+function generateText(length: number): string {
   let text = '';
   while (text.length < length) {
     for (const byte of randomBytes(length)) {
@@ -37,43 +37,43 @@ function randomText(length: number): string {
   return text;
 }
 
-function checksumOf(text: string): string {
-  let left = crc32(text);
+function computeChecksum(text: string): string {
+  let remainder = crc32(text);
   let digits = '';
-  for (let place = 0; place < 6; place += 1) {
-    digits = `${alphabet[left % 62]}${digits}`;
-    left = Math.floor(left / 62);
+  for (let index = 0; index < 6; index += 1) {
+    digits = `${alphabet[remainder % 62]}${digits}`;
+    remainder = Math.floor(remainder / 62);
   }
   return digits;
 }
 
-export function newToken(): NewToken {
-  const id = randomText(idLength);
-  const body = `prn_${id}${randomText(secretLength)}`;
-  const text = `${body}${checksumOf(body)}`;
-  return { text, id, hash: hashOf(text) };
+export function generateToken(): NewToken {
+  const id = generateText(idLength);
+  const body = `prn_${id}${generateText(secretLength)}`;
+  const text = `${body}${computeChecksum(body)}`;
+  return { text, id, hash: hashToken(text) };
 }
 
 /** The name that a token carries; undefined for what is no token. */
-export function tokenIdOf(text: string): string | undefined {
-  const id = shape.exec(text)?.[1];
-  return id !== undefined && checksumOf(text.slice(0, -6)) === text.slice(-6) ? id : undefined;
+export function parseTokenId(text: string): string | undefined {
+  const id = tokenPattern.exec(text)?.[1];
+  return id !== undefined && computeChecksum(text.slice(0, -6)) === text.slice(-6) ? id : undefined;
 }
 
 /** A random secret needs no slow hash: it can't be guessed. */
-export function hashOf(text: string): Buffer {
+export function hashToken(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
 /** Whether the hashes are equal, in a time that doesn't tell where they differ. */
-export function sameHash(a: Buffer, b: Buffer): boolean {
+export function isSameHash(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /** Whether a holder of these may do what needs `wanted`. */
-export function mayDo(held: readonly Scope[], wanted: Scope): boolean {
-  if (wanted === 'metrics') return held.length > 0;
-  return held.some((scope) => ranks.indexOf(scope) >= ranks.indexOf(wanted));
+export function hasScope(heldScopes: readonly TokenScope[], wanted: TokenScope): boolean {
+  if (wanted === 'metrics') return heldScopes.length > 0;
+  return heldScopes.some((scope) => rankedScopes.indexOf(scope) >= rankedScopes.indexOf(wanted));
 }
 
 /** Letters, digits, signs and single spaces between them: a name that a log line can show. */

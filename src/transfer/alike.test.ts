@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { freshBooks } from '../../test/books.ts';
-import { csvHeader, givePlans, importText } from '../../test/transfer.ts';
+import { createDatabase } from '../../test/books.ts';
+import { createImportPlans, csvHeader, importText } from '../../test/transfer.ts';
 
 const header = csvHeader;
 const line = (telegramId: number, uuid: string): string =>
@@ -8,11 +8,11 @@ const line = (telegramId: number, uuid: string): string =>
 const file = (...lines: readonly string[]): string => `${[header, ...lines].join('\n')}\n`;
 
 /** Another UUID, and the same to a VLESS inbound. */
-const nearly = (id: string): string => `${id.slice(0, 14)}4abc${id.slice(18)}`;
+const toNearUuid = (id: string): string => `${id.slice(0, 14)}4abc${id.slice(18)}`;
 
 test('two UUIDs that VLESS takes for one are refused, in the file and against the books', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T00:00:00Z' });
-  await givePlans(books.db);
+  await using books = await createDatabase({ now: '2026-11-24T00:00:00Z' });
+  await createImportPlans(books.db);
   const [first, second] = [
     '11111111-1111-4111-8111-111111111111',
     '22222222-2222-4222-8222-222222222222',
@@ -23,13 +23,13 @@ test('two UUIDs that VLESS takes for one are refused, in the file and against th
   const unread = 'already to VLESS, which does not read the third group';
   const refused = await importText(
     books.url,
-    file(line(200, second), line(300, nearly(second)), line(400, nearly(first))),
+    file(line(200, second), line(300, toNearUuid(second)), line(400, toNearUuid(first))),
   );
   expect(refused).toMatchObject({
     outcome: 'refused',
     problems: [
-      { line: 3, column: 'uuid', value: nearly(second), reason: `is that of line 2 ${unread}` },
-      { line: 4, column: 'uuid', value: nearly(first), reason: `is in the books ${unread}` },
+      { line: 3, column: 'uuid', value: toNearUuid(second), reason: `is that of line 2 ${unread}` },
+      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the books ${unread}` },
     ],
   });
 });

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { type Problem, problemsShownMax } from './problems.ts';
+import { type LineProblem, problemsShownMax } from './problems.ts';
 
 // What is wrong with lines together, and against the books: asked in SQL over the staging table, a
 // statement a question, whatever the number of lines. The answers are gathered in a table of the
@@ -21,21 +21,26 @@ const comparedAsText = [
 const moneyColumns = ['balance', 'claim'] as const;
 
 /** Minor units and currency, `14900 RUB`, until they are shown. */
-const rawMoney = (alias: string, column: string) =>
+const selectMoney = (alias: string, column: string) =>
   sql.raw(`${alias}.${column}_minor || ' ' || ${alias}.currency`);
 
-const asText = (alias: string, column: string) =>
+const selectAsText = (alias: string, column: string) =>
   sql.raw(
     column.startsWith('vip') || column === 'trial_used'
       ? `CASE WHEN ${alias}.${column} THEN 'true' ELSE 'false' END`
       : `${alias}.${column}::text`,
   );
 
-type Found = RawBuilder<unknown>;
+type SqlFragment = RawBuilder<unknown>;
 
 /** A later line of a customer that says something else than the first one. */
-function disagreeing(): Found {
-  const ofColumn = (column: string, differs: Found, value: Found, first: Found) => sql`
+function selectDisagreements(): SqlFragment {
+  const ofColumn = (
+    column: string,
+    differs: SqlFragment,
+    value: SqlFragment,
+    first: SqlFragment,
+  ) => sql`
     SELECT l.line, ${sql.lit(column)}, ${value}, 'disagrees', f.line, ${first}
     FROM opening_later later JOIN opening_line l ON l.line = later.line
     JOIN opening_line f ON f.line = later.first_line WHERE ${differs}`;
@@ -43,44 +48,44 @@ function disagreeing(): Found {
     ofColumn(
       column,
       sql.raw(`l.${column} <> f.${column}`),
-      asText('l', column),
-      asText('f', column),
+      selectAsText('l', column),
+      selectAsText('f', column),
     ),
   );
   const money = moneyColumns.map((column) =>
     ofColumn(
       column,
       sql.raw(`l.${column}_minor <> f.${column}_minor`),
-      rawMoney('l', column),
-      rawMoney('f', column),
+      selectMoney('l', column),
+      selectMoney('f', column),
     ),
   );
   return sql.join([...compared, ...money], sql` UNION ALL `);
 }
 
 /** A UUID as VLESS reads it: the third group carries a route there, and is not part of who one is. */
-const asVless = (uuid: string): Found =>
+const normalizeUuid = (uuid: string): SqlFragment =>
   sql`overlay(${sql.raw(uuid)}::text PLACING '0000' FROM 15)`;
 
 /** Two customers whose UUIDs are one to VLESS: a node would know the later of them only. */
-const alike: readonly Found[] = [
+const duplicateUuidChecks: readonly SqlFragment[] = [
   sql`
     SELECT l.line, 'uuid', l.uuid::text, 'alike_in_books', NULL, NULL
     FROM opening_line l JOIN perennial.credential c
-      ON ${asVless('c.id')} = ${asVless('l.uuid')} AND c.id <> l.uuid
+      ON ${normalizeUuid('c.id')} = ${normalizeUuid('l.uuid')} AND c.id <> l.uuid
     WHERE l.uuid IS NOT NULL`,
   sql`
     SELECT l.line, 'uuid', l.uuid::text, 'alike', f.line, NULL
-    FROM (SELECT ${asVless('uuid')} AS read, min(line) AS line FROM opening_line
+    FROM (SELECT ${normalizeUuid('uuid')} AS read, min(line) AS line FROM opening_line
       WHERE uuid IS NOT NULL GROUP BY 1 HAVING count(*) > 1) told
     JOIN opening_line f ON f.line = told.line
-    JOIN opening_line l ON ${asVless('l.uuid')} = told.read
+    JOIN opening_line l ON ${normalizeUuid('l.uuid')} = told.read
     WHERE l.line > f.line AND l.uuid <> f.uuid`,
 ];
 
-const questions: readonly Found[] = [
-  ...alike,
-  disagreeing(),
+const lineChecks: readonly SqlFragment[] = [
+  ...duplicateUuidChecks,
+  selectDisagreements(),
   sql`
     SELECT l.line, 'telegram_id', l.telegram_id::text, 'in_books', NULL, NULL
     FROM opening_line l JOIN perennial.customer c ON c.telegram_id = l.telegram_id`,
@@ -104,7 +109,7 @@ const questions: readonly Found[] = [
     WHERE telegram_id <> first_id`,
 ];
 
-interface Row {
+interface LineProblemRow {
   readonly line: bigint;
   readonly column: string;
   readonly value: string;
@@ -113,42 +118,42 @@ interface Row {
   readonly other_value: string | null;
 }
 
-function shown(column: string, value: string): string {
+function formatValue(column: string, value: string): string {
   if (!moneyColumns.some((name) => name === column)) return value;
   const [minor = '0', currency = ''] = value.split(' ');
   return majorUnits(BigInt(minor), currency);
 }
 
 /** How two UUIDs that differ can be one. */
-const unread = 'which does not read the third group';
+const ignoredPart = 'which does not read the third group';
 
-function problemOf(row: Row): Problem {
+function toLineProblem(row: LineProblemRow): LineProblem {
   const { column } = row;
   const reasons = {
     disagrees: () =>
-      `disagrees with line ${row.other_line} of this customer, which says "${shown(column, row.other_value ?? '')}"`,
+      `disagrees with line ${row.other_line} of this customer, which says "${formatValue(column, row.other_value ?? '')}"`,
     in_books: () => 'is in the books already',
     same_as: () => `is that of line ${row.other_line} already`,
-    alike: () => `is that of line ${row.other_line} already to VLESS, ${unread}`,
-    alike_in_books: () => `is in the books already to VLESS, ${unread}`,
+    alike: () => `is that of line ${row.other_line} already to VLESS, ${ignoredPart}`,
+    alike_in_books: () => `is in the books already to VLESS, ${ignoredPart}`,
   };
-  const value = shown(column, row.value);
+  const value = formatValue(column, row.value);
   return { line: Number(row.line), column, value, reason: reasons[row.reason]() };
 }
 
 /** The first problems by line, and how many there are. */
-export async function checkTogether(
+export async function checkAllLines(
   tx: Tx,
-): Promise<{ readonly first: readonly Problem[]; readonly total: number }> {
+): Promise<{ readonly first: readonly LineProblem[]; readonly total: number }> {
   await sql`
     CREATE TEMPORARY TABLE opening_problem (line bigint, "column" text, value text, reason text,
       other_line bigint, other_value text) ON COMMIT DROP`.execute(tx);
-  for (const question of questions) {
-    await sql`INSERT INTO opening_problem ${question}`.execute(tx);
+  for (const check of lineChecks) {
+    await sql`INSERT INTO opening_problem ${check}`.execute(tx);
   }
   const { rows: counted } = await sql<{ total: bigint }>`
     SELECT count(*) AS total FROM opening_problem`.execute(tx);
-  const { rows } = await sql<Row>`
+  const { rows } = await sql<LineProblemRow>`
     SELECT * FROM opening_problem ORDER BY line, "column" LIMIT ${problemsShownMax}`.execute(tx);
-  return { first: rows.map(problemOf), total: Number(counted[0]?.total ?? 0n) };
+  return { first: rows.map(toLineProblem), total: Number(counted[0]?.total ?? 0n) };
 }

@@ -4,16 +4,16 @@ import { isLocale } from '../kernel/locale.ts';
 import { isCurrency, majorUnits } from '../kernel/money.ts';
 import type { PriceList } from '../subscription/price-list.ts';
 import {
+  type CellResult,
+  emptyCell,
+  formatList,
+  isRoundedBySpreadsheet,
   isZone,
-  list,
-  type Reading,
-  readAmount,
-  readEnd,
-  readFlag,
-  readWhole,
-  required,
-  roundedBySpreadsheet,
-  wrong,
+  parseAmount,
+  parseEnd,
+  parseFlag,
+  parseWholeNumber,
+  rejectCell,
 } from './values.ts';
 
 // The columns of a book on its way in or out (docs/import.md), in their order: what each allows,
@@ -22,7 +22,7 @@ import {
 // one mistake is told once.
 
 /** A line as it is read: customer columns, then those of the subscription (null without one). */
-export interface BookLine {
+export interface FileLine {
   readonly telegram_id: bigint;
   readonly locale: string;
   readonly time_zone: string;
@@ -45,10 +45,10 @@ export interface BookLine {
   readonly uuid: string | null;
 }
 
-export type ColumnName = keyof BookLine;
+export type ColumnName = keyof FileLine;
 
 /** What the books know that a line is read with. */
-export interface Known {
+export interface LineContext {
   /** For an empty `currency`. */
   readonly currency: string;
   readonly plans: ReadonlySet<string>;
@@ -57,178 +57,181 @@ export interface Known {
   readonly trialDays: number;
 }
 
-type Earlier = { readonly [N in ColumnName]?: BookLine[N] | undefined };
+type EarlierValues = { readonly [N in ColumnName]?: FileLine[N] | undefined };
 
 interface Column<N extends ColumnName> {
-  readonly of: 'customer' | 'subscription';
+  readonly owner: 'customer' | 'subscription';
   /** For people: docs/import.md has these words, and a test that they are the same. */
   readonly allows: string;
   readonly empty: string;
-  read(text: string, earlier: Earlier, known: Known): Reading<BookLine[N]>;
-  write(value: NonNullable<BookLine[N]>, line: BookLine): string;
+  read(text: string, earlier: EarlierValues, context: LineContext): CellResult<FileLine[N]>;
+  write(value: NonNullable<FileLine[N]>, line: FileLine): string;
 }
 
 /** What JSON holds exactly, and so all commands and answers; Telegram gives out 52 bits. */
-const maxTelegramId = BigInt(Number.MAX_SAFE_INTEGER);
+const telegramIdMax = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** An amount in the currency of the line, which is read before it. */
-const amount: Pick<Column<'balance'>, 'empty' | 'read' | 'write'> = {
+const amountColumn: Pick<Column<'balance'>, 'empty' | 'read' | 'write'> = {
   empty: '`0`',
   read: (text, { currency }) => {
     if (text === '') return { value: 0n };
     if (currency === undefined) return undefined;
-    return readAmount(text, currency);
+    return parseAmount(text, currency);
   },
   write: (value, line) => majorUnits(value, line.currency),
 };
 
 export const columns: { readonly [N in ColumnName]: Column<N> } = {
   telegram_id: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'a whole number from 1 to 9007199254740991',
     empty: 'not allowed',
     read: (text) => {
-      if (text === '') return required;
-      if (roundedBySpreadsheet(text)) return wrong('was rounded by a spreadsheet; expected digits');
+      if (text === '') return emptyCell;
+      if (isRoundedBySpreadsheet(text))
+        return rejectCell('was rounded by a spreadsheet; expected digits');
       const value = /^[1-9]\d{0,15}$/.test(text) ? BigInt(text) : 0n;
-      return value > 0n && value <= maxTelegramId ? { value } : wrong('is not a Telegram id');
+      return value > 0n && value <= telegramIdMax ? { value } : rejectCell('is not a Telegram id');
     },
     write: String,
   },
   locale: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'a language tag, as `ru` or `pt-BR`',
     empty: '`en`',
     read: (text) => {
       if (text === '') return { value: 'en' };
-      return isLocale(text) ? { value: text } : wrong('is not a language tag; ru or pt-BR is');
+      return isLocale(text) ? { value: text } : rejectCell('is not a language tag; ru or pt-BR is');
     },
     write: String,
   },
   time_zone: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'a name of the time zone database, as `Europe/Moscow`',
     empty: '`UTC`',
     read: (text) => {
       if (text === '') return { value: 'UTC' };
-      return isZone(text) ? { value: text } : wrong('is not a time zone; Europe/Moscow is');
+      return isZone(text) ? { value: text } : rejectCell('is not a time zone; Europe/Moscow is');
     },
     write: String,
   },
   currency: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'an ISO 4217 code, or `XTR`',
     empty: "the configuration's `currency`",
-    read: (text, _, known) => {
-      if (text === '') return { value: known.currency };
+    read: (text, _, context) => {
+      if (text === '') return { value: context.currency };
       return isCurrency(text)
         ? { value: text }
-        : wrong('is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
+        : rejectCell('is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
     },
     write: String,
   },
   balance: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'an amount in major units, not negative, with no more decimals than the currency has',
-    ...amount,
+    ...amountColumn,
   },
   claim: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'the debt after chargebacks, an amount as `balance`',
-    ...amount,
+    ...amountColumn,
   },
   vip: {
-    of: 'customer',
+    owner: 'customer',
     allows: '`true` or `false`',
     empty: '`false`',
-    read: (text) => readFlag(text, false),
+    read: (text) => parseFlag(text, false),
     write: String,
   },
   discount_percent: {
-    of: 'customer',
+    owner: 'customer',
     allows: 'a whole number from 0 to 100',
     empty: '`0`',
-    read: (text) => (text === '' ? { value: 0 } : readWhole(text, 0, 100)),
+    read: (text) => (text === '' ? { value: 0 } : parseWholeNumber(text, 0, 100)),
     write: String,
   },
   trial_used: {
-    of: 'customer',
+    owner: 'customer',
     allows: '`true` or `false`',
     empty: '`true`',
-    read: (text) => readFlag(text, true),
+    read: (text) => parseFlag(text, true),
     write: String,
   },
   sub_token: {
-    of: 'customer',
+    owner: 'customer',
     allows: '16 to 128 letters, digits, `-`, `_`, `.` and `~`: the end of the subscription link',
     empty: 'a new one',
     read: (text) => {
       if (text === '') return { value: null };
       return /^[A-Za-z0-9_.~-]{16,128}$/.test(text)
         ? { value: text }
-        : wrong('is not 16 to 128 letters, digits, -, _, . and ~');
+        : rejectCell('is not 16 to 128 letters, digits, -, _, . and ~');
     },
     write: String,
   },
   kind: {
-    of: 'subscription',
+    owner: 'subscription',
     allows: '`paid` or `trial`',
     empty: 'a customer without a subscription; the columns from here on are empty too',
     read: (text, { trial_used }) => {
       if (text === '') return { value: null };
       if (text === 'paid') return { value: text };
-      if (text !== 'trial') return wrong('is neither paid nor trial');
-      return trial_used === false ? wrong('is a trial, but trial_used is false') : { value: text };
+      if (text !== 'trial') return rejectCell('is neither paid nor trial');
+      return trial_used === false
+        ? rejectCell('is a trial, but trial_used is false')
+        : { value: text };
     },
     write: String,
   },
   plan: {
-    of: 'subscription',
+    owner: 'subscription',
     allows: 'the key of a plan; with `auto_renew`, one that has prices in the customer’s currency',
     empty: 'not allowed',
-    read: (text, _, known) => {
-      if (text === '') return required;
-      if (known.plans.has(text)) return { value: text };
-      return wrong(`is not a plan; there is ${list(known.plans)}`);
+    read: (text, _, context) => {
+      if (text === '') return emptyCell;
+      if (context.plans.has(text)) return { value: text };
+      return rejectCell(`is not a plan; there is ${formatList(context.plans)}`);
     },
     write: String,
   },
   period_days: {
-    of: 'subscription',
+    owner: 'subscription',
     allows: 'days, 1 to 3660; with `auto_renew`, a period that the plan has a price for',
     empty: '`30`; for a trial what the configuration says, or `3`',
-    read: (text, { kind }, known) => {
-      if (text !== '') return readWhole(text, 1, 3660);
-      return { value: kind === 'trial' ? known.trialDays : 30 };
+    read: (text, { kind }, context) => {
+      if (text !== '') return parseWholeNumber(text, 1, 3660);
+      return { value: kind === 'trial' ? context.trialDays : 30 };
     },
     write: String,
   },
   expires_at: {
-    of: 'subscription',
+    owner: 'subscription',
     allows: 'ISO 8601 with an offset, as `2026-11-24T09:00:00+03:00` or `…Z`; milliseconds count',
     empty: 'not allowed',
-    read: (text) => (text === '' ? required : readEnd(text)),
+    read: (text) => (text === '' ? emptyCell : parseEnd(text)),
     write: isoTime,
   },
   auto_renew: {
-    of: 'subscription',
+    owner: 'subscription',
     allows: '`true` or `false`; a trial is imported with `false`, because it is not renewed',
     empty: '`true`; for a trial `false`',
     read: (text, { kind }) => {
-      const read = readFlag(text, kind === 'paid');
+      const read = parseFlag(text, kind === 'paid');
       return 'wrong' in read || kind !== 'trial' ? read : { value: false };
     },
     write: String,
   },
   uuid: {
-    of: 'subscription',
+    owner: 'subscription',
     allows: 'the UUID that opens the nodes, 36 characters',
     empty: 'a new one for a running subscription, none for one that has ended',
     read: (text) => {
       if (text === '') return { value: null };
       return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
         ? { value: text.toLowerCase() }
-        : wrong('is not a UUID of 36 characters');
+        : rejectCell('is not a UUID of 36 characters');
     },
     write: String,
   },
@@ -238,29 +241,29 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
  * What auto-renewal could not do with a line, each column by itself being right: it never guesses
  * a price. Without `auto_renew` nothing will be charged, and a granted ten days are as good as any.
  */
-export function priceMissing(
-  { plan, period_days: days, currency, auto_renew }: Earlier,
-  known: Known,
+export function checkPrice(
+  { plan, period_days: days, currency, auto_renew }: EarlierValues,
+  context: LineContext,
 ): { readonly column: 'plan' | 'period_days'; readonly reason: string } | undefined {
   if (!auto_renew || plan == null || days == null || currency === undefined) return undefined;
-  if (known.prices.of(plan, days, currency) !== null) return undefined;
-  const ofPlan = known.prices.entries.filter((entry) => entry.plan === plan);
+  if (context.prices.getMinor(plan, days, currency) !== null) return undefined;
+  const ofPlan = context.prices.entries.filter((entry) => entry.plan === plan);
   const inCurrency = ofPlan.filter((entry) => entry.currency === currency);
   if (inCurrency.length > 0) {
-    const there = list(inCurrency.map((entry) => entry.periodDays));
+    const available = formatList(inCurrency.map((entry) => entry.periodDays));
     return {
       column: 'period_days',
-      reason: `${plan} has no price for it in ${currency}; there is ${there}`,
+      reason: `${plan} has no price for it in ${currency}; there is ${available}`,
     };
   }
-  const there = list(ofPlan.map((entry) => entry.currency));
-  return { column: 'plan', reason: `has no price in ${currency}; there is ${there}` };
+  const available = formatList(ofPlan.map((entry) => entry.currency));
+  return { column: 'plan', reason: `has no price in ${currency}; there is ${available}` };
 }
 
 export const columnNames = Object.keys(columns) as readonly ColumnName[];
 
 /** The columns of an export in which no customer has a claim. */
-export const usualColumns = columnNames.filter((name) => name !== 'claim');
+export const defaultColumns = columnNames.filter((name) => name !== 'claim');
 
 export function isColumnName(name: string): name is ColumnName {
   return Object.hasOwn(columns, name);

@@ -1,32 +1,32 @@
 import { type ColumnName, columnNames, columns, isColumnName } from './columns.ts';
 import { type Delimiter, delimiters, splitFields } from './csv.ts';
-import { type Problem, shortened } from './problems.ts';
+import { type LineProblem, shortenValue } from './problems.ts';
 
 // The first line of a CSV file: which character separates the fields, and which columns there are.
 
 /** `sep=;`: the first line that Excel writes and reads, before the header. */
-export function declaredDelimiter(line: string): Delimiter | undefined {
+export function parseDelimiter(line: string): Delimiter | undefined {
   const declared = /^sep=(.)$/i.exec(line)?.[1];
   return delimiters.find((each) => each === declared);
 }
 
 /** The separator with which the most columns are found; a comma if there is none. */
-export function delimiterOf(header: string): Delimiter {
-  const columnsFound = (delimiter: Delimiter): number => {
+export function detectDelimiter(header: string): Delimiter {
+  const countColumns = (delimiter: Delimiter): number => {
     const read = splitFields(header, delimiter);
     return 'fields' in read ? read.fields.filter(isColumnName).length : 0;
   };
-  return delimiters.reduce((best, each) => (columnsFound(each) > columnsFound(best) ? each : best));
+  return delimiters.reduce((best, each) => (countColumns(each) > countColumns(best) ? each : best));
 }
 
 /** The names without the empty cells behind them, which a spreadsheet adds. */
-export function namesOf(fields: readonly string[]): readonly string[] {
+export function trimNames(fields: readonly string[]): readonly string[] {
   return fields.slice(0, fields.findLastIndex((name) => name !== '') + 1);
 }
 
 /** Columns that have no default, because others are there. */
-function missingFrom(names: readonly string[]): ColumnName[] {
-  const ofSubscription = columnNames.filter((name) => columns[name].of === 'subscription');
+function computeMissingColumns(names: readonly string[]): ColumnName[] {
+  const ofSubscription = columnNames.filter((name) => columns[name].owner === 'subscription');
   const needed: ColumnName[] = ['telegram_id'];
   if (ofSubscription.some((name) => names.includes(name))) {
     needed.push('kind', 'plan', 'expires_at');
@@ -34,17 +34,17 @@ function missingFrom(names: readonly string[]): ColumnName[] {
   return needed.filter((name) => !names.includes(name));
 }
 
-export function headerProblems(line: number, names: readonly string[]): Problem[] {
-  const problems: Problem[] = [];
-  names.forEach((name, place) => {
-    const value = shortened(name);
+export function checkHeader(line: number, names: readonly string[]): LineProblem[] {
+  const problems: LineProblem[] = [];
+  names.forEach((name, index) => {
+    const value = shortenValue(name);
     if (!isColumnName(name)) {
       problems.push({ line, column: value, value, reason: 'is not a column; see docs/import.md' });
-    } else if (names.indexOf(name) !== place) {
+    } else if (names.indexOf(name) !== index) {
       problems.push({ line, column: name, value, reason: 'is there twice' });
     }
   });
-  for (const column of missingFrom(names)) {
+  for (const column of computeMissingColumns(names)) {
     problems.push({ line, column, value: null, reason: 'is missing: the header must name it' });
   }
   return problems;

@@ -2,8 +2,8 @@ import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { seedInUse } from '../../test/seed.ts';
-import { CsvRecords, joinFields, splitFields } from './csv.ts';
+import { readSeed } from '../../test/seed.ts';
+import { CsvRecordReader, joinFields, splitFields } from './csv.ts';
 import { readLines } from './text-lines.ts';
 
 const field = fc.string({
@@ -14,12 +14,12 @@ const record = fc
   .array(field, { minLength: 1, maxLength: 5 })
   .filter((fields) => fields.join('') !== '');
 
-async function recordsOf(text: string, pieceBytes: number) {
+async function readRecords(text: string, pieceBytes: number) {
   const bytes = Buffer.from(text);
   async function* pieces() {
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
   }
-  const records = new CsvRecords();
+  const records = new CsvRecordReader();
   const found = [];
   for await (const lines of readLines(pieces())) {
     for (const line of lines) found.push(...records.add(line));
@@ -27,13 +27,13 @@ async function recordsOf(text: string, pieceBytes: number) {
   return [...found, ...records.end()];
 }
 
-test(`records come out of CSV as csv-stringify wrote them, with their lines (seed ${seedInUse()})`, async () => {
+test(`records come out of CSV as csv-stringify wrote them, with their lines (seed ${readSeed()})`, async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(record, { maxLength: 8 }),
       fc.integer({ min: 1, max: 20 }),
       async (rows, pieceBytes) => {
-        const found = await recordsOf(stringify(rows), pieceBytes);
+        const found = await readRecords(stringify(rows), pieceBytes);
         let line = 1;
         const expected = rows.map((fields) => {
           const here = { line, fields };
@@ -46,7 +46,7 @@ test(`records come out of CSV as csv-stringify wrote them, with their lines (see
   );
 });
 
-test(`any text is read as csv-parse reads it, or refused as it refuses it (seed ${seedInUse()})`, () => {
+test(`any text is read as csv-parse reads it, or refused as it refuses it (seed ${readSeed()})`, () => {
   const text = fc.string({
     unit: fc.constantFrom('a', '"', ',', 'é'),
     minLength: 1,

@@ -4,7 +4,7 @@ import type { TextLine } from './text-lines.ts';
 // reading goes on with the next one: csv-parse, which the tests compare this with, takes all that
 // follows a stray quote for one field, so the bad lines behind it would never be told.
 
-export type Fields =
+export type FieldsOrError =
   | { readonly fields: readonly string[] }
   | { readonly wrong: string }
   /** A quote is open at the end of the text: the record may go on in the next line. */
@@ -15,7 +15,7 @@ export const delimiters = [',', ';', '\t'] as const;
 export type Delimiter = (typeof delimiters)[number];
 
 /** Splits one record. */
-export function splitFields(text: string, delimiter: Delimiter = ','): Fields {
+export function splitFields(text: string, delimiter: Delimiter = ','): FieldsOrError {
   if (!text.includes('"')) return { fields: text.split(delimiter) };
   const fields: string[] = [];
   let from = 0;
@@ -30,7 +30,7 @@ export function splitFields(text: string, delimiter: Delimiter = ','): Fields {
       from = end + 1;
       continue;
     }
-    const end = closingQuote(text, from + 1);
+    const end = locateClosingQuote(text, from + 1);
     if (end === -1) return { open: true };
     fields.push(text.slice(from + 1, end).replaceAll('""', '"'));
     if (end + 1 === text.length) return { fields };
@@ -39,7 +39,7 @@ export function splitFields(text: string, delimiter: Delimiter = ','): Fields {
   }
 }
 
-function closingQuote(text: string, from: number): number {
+function locateClosingQuote(text: string, from: number): number {
   let end = text.indexOf('"', from);
   while (end !== -1 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
   return end;
@@ -58,7 +58,7 @@ export interface CsvRecord {
 const recordLinesMax = 100;
 
 /** Puts lines together to records. Blank lines are none. */
-export class CsvRecords {
+export class CsvRecordReader {
   /** Set by the header, before its line is added. */
   delimiter: Delimiter = ',';
   #open: TextLine[] = [];
@@ -67,18 +67,18 @@ export class CsvRecords {
   add(line: TextLine): CsvRecord[] {
     if (this.#open.length === 0) return this.#begin(line);
     this.#open.push(line);
-    if (line.fault === 'too_long' || this.#open.length > recordLinesMax) return this.#giveUp();
+    if (line.fault === 'too_long' || this.#open.length > recordLinesMax) return this.#rejectFirst();
     if (!line.text.includes('"')) return [];
     const read = splitFields(this.#open.map(({ text }) => text).join('\n'), this.delimiter);
     if ('open' in read) return [];
-    if ('wrong' in read) return this.#giveUp();
-    return [recordOf(this.#open.splice(0), read.fields)];
+    if ('wrong' in read) return this.#rejectFirst();
+    return [toCsvRecord(this.#open.splice(0), read.fields)];
   }
 
   /** The records that the end of the file ends. */
   end(): CsvRecord[] {
     const records: CsvRecord[] = [];
-    while (this.#open.length > 0) records.push(...this.#giveUp());
+    while (this.#open.length > 0) records.push(...this.#rejectFirst());
     return records;
   }
 
@@ -86,14 +86,14 @@ export class CsvRecords {
     if (line.fault === 'too_long') return [{ line: line.number, wrong: 'is longer than 64 KiB' }];
     if (line.text === '') return [];
     const read = splitFields(line.text, this.delimiter);
-    if ('fields' in read) return [recordOf([line], read.fields)];
+    if ('fields' in read) return [toCsvRecord([line], read.fields)];
     if ('wrong' in read) return [{ line: line.number, wrong: read.wrong }];
     this.#open = [line];
     return [];
   }
 
   /** The first open line is wrong; those behind it are read again without it. */
-  #giveUp(): CsvRecord[] {
+  #rejectFirst(): CsvRecord[] {
     const [first, ...others] = this.#open.splice(0);
     if (first === undefined) return [];
     const wrong: CsvRecord = { line: first.number, wrong: 'has a quote that is not closed' };
@@ -101,7 +101,7 @@ export class CsvRecords {
   }
 }
 
-function recordOf(lines: readonly TextLine[], fields: readonly string[]): CsvRecord {
+function toCsvRecord(lines: readonly TextLine[], fields: readonly string[]): CsvRecord {
   const line = lines[0]?.number ?? 0;
   return lines.some(({ fault }) => fault === 'utf8')
     ? { line, fields, broken: true }

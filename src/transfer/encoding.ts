@@ -10,7 +10,7 @@ interface Encoding {
 }
 
 /** By the byte order mark; without one, by the zero byte that each ASCII letter has in UTF-16. */
-function encodingOf(head: Buffer): Encoding {
+function detectEncoding(head: Buffer): Encoding {
   const [first, second, third] = head;
   if (first === 0xff && second === 0xfe) return { name: 'utf-16le', markBytes: 2 };
   if (first === 0xfe && second === 0xff) return { name: 'utf-16be', markBytes: 2 };
@@ -20,10 +20,10 @@ function encodingOf(head: Buffer): Encoding {
   return { name: 'utf-8', markBytes: 0 };
 }
 
-const longestMark = 4;
+const markBytesMax = 4;
 
 /** The first bytes of files that are no text of ours. */
-const otherFiles: readonly (readonly [bytes: readonly number[], name: string])[] = [
+const foreignFormats: readonly (readonly [bytes: readonly number[], name: string])[] = [
   [[0x1f, 0x8b], 'compressed by gzip'],
   [[0x50, 0x4b, 3, 4], 'a ZIP archive or a workbook'],
   [[0xff, 0xfe, 0, 0], 'in UTF-32'],
@@ -31,37 +31,37 @@ const otherFiles: readonly (readonly [bytes: readonly number[], name: string])[]
 ];
 
 /** @throws UsageFault `bad_file` */
-function refuseOtherFile(head: Buffer): void {
+function requireText(head: Buffer): void {
   const isWide = head.length >= 4 && (head.readUInt32LE() < 0x80 || head.readUInt32BE() < 0x80);
-  const found = otherFiles.find(([bytes]) => bytes.every((byte, at) => head[at] === byte));
-  const name = found?.[1] ?? (isWide ? 'in UTF-32' : undefined);
+  const format = foreignFormats.find(([bytes]) => bytes.every((byte, at) => head[at] === byte));
+  const name = format?.[1] ?? (isWide ? 'in UTF-32' : undefined);
   if (name === undefined) return;
   throw new UsageFault('bad_file', `the file is ${name}; expected text in UTF-8 or UTF-16`);
 }
 
 /** The same text as UTF-8, without a byte order mark. UTF-8 passes through unchecked. */
-export async function* asUtf8(source: Bytes): AsyncGenerator<Buffer> {
+export async function* decodeToUtf8(source: Bytes): AsyncGenerator<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   let decoder: InstanceType<typeof TextDecoder> | undefined;
-  let begun = false;
+  let hasBegun = false;
   const convert = (chunk: Buffer) =>
     decoder === undefined ? chunk : Buffer.from(decoder.decode(chunk, { stream: true }));
   const begin = () => {
-    refuseOtherFile(head);
-    const { name, markBytes } = encodingOf(head);
+    requireText(head);
+    const { name, markBytes } = detectEncoding(head);
     if (name !== 'utf-8') decoder = new TextDecoder(name);
-    begun = true;
+    hasBegun = true;
     return convert(head.subarray(markBytes));
   };
   for await (const chunk of source) {
-    if (begun) {
+    if (hasBegun) {
       yield convert(chunk);
       continue;
     }
     head = Buffer.concat([head, chunk]);
-    if (head.length >= longestMark) yield begin();
+    if (head.length >= markBytesMax) yield begin();
   }
-  if (!begun && head.length > 0) yield begin();
-  const rest = decoder?.decode() ?? '';
-  if (rest !== '') yield Buffer.from(rest);
+  if (!hasBegun && head.length > 0) yield begin();
+  const remainder = decoder?.decode() ?? '';
+  if (remainder !== '') yield Buffer.from(remainder);
 }

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import { connectAlone } from '../db/alone.ts';
+import { openSingleConnection } from '../db/alone.ts';
 import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type BookLine, columnNames, usualColumns } from './columns.ts';
-import type { Format } from './records.ts';
-import { headText, lineText } from './written.ts';
+import { columnNames, defaultColumns, type FileLine } from './columns.ts';
+import type { FileFormat } from './records.ts';
+import { formatHeader, formatLine } from './written.ts';
 
 // Books become a file that `import` reads, all of it at one moment: a cursor in one snapshot, so
 // that the memory it takes doesn't depend on the books.
@@ -15,10 +15,10 @@ import { headText, lineText } from './written.ts';
 // credential was retired, and is not renewed again; it must never run again where it is imported.
 
 /** BookLines a round trip; about a megabyte. */
-const fetchRows = 5_000;
+const fetchMax = 5_000;
 
 /** Each part of a credential's two by its own index: there is none over both. */
-const cursor = (now: Instant) => sql`
+const declareCursor = (now: Instant) => sql`
   DECLARE book NO SCROLL CURSOR FOR
   SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.claim_minor AS claim, c.vip,
     c.discount_percent, c.trial_used_at IS NOT NULL AS trial_used, c.sub_token, s.kind, s.plan,
@@ -42,13 +42,13 @@ const cursor = (now: Instant) => sql`
 
 export interface ExportRequest {
   readonly url: string;
-  readonly format: Format;
+  readonly format: FileFormat;
   readonly onRows?: (rows: number) => void;
 }
 
 /** The file's text in pieces. Ends the connection when it is read to its end, or given up. */
-export async function* exportBook(request: ExportRequest): AsyncGenerator<string> {
-  await using connection = await connectAlone(request.url);
+export async function* exportCustomers(request: ExportRequest): AsyncGenerator<string> {
+  await using connection = await openSingleConnection(request.url);
   const tx = await connection.db
     .startTransaction()
     .setIsolationLevel('repeatable read')
@@ -57,14 +57,14 @@ export async function* exportBook(request: ExportRequest): AsyncGenerator<string
   const now = await readClock(tx);
   // A plan that begins at once: by the keys, without sorting all there is.
   await sql`SET LOCAL cursor_tuple_fraction = 0.0001`.execute(tx);
-  await cursor(now).execute(tx);
-  const names = (await hasClaims(tx)) ? columnNames : usualColumns;
-  yield headText(request.format, names);
+  await declareCursor(now).execute(tx);
+  const names = (await hasClaims(tx)) ? columnNames : defaultColumns;
+  yield formatHeader(request.format, names);
   for (let done = 0; ; ) {
-    const rows = await fetch(tx);
+    const rows = await fetchLines(tx);
     if (rows.length === 0) break;
     done += rows.length;
-    yield rows.map((row) => lineText(request.format, row, names)).join('');
+    yield rows.map((row) => formatLine(request.format, row, names)).join('');
     request.onRows?.(done);
   }
   await tx.commit().execute();
@@ -76,7 +76,7 @@ async function hasClaims(tx: Tx): Promise<boolean> {
   return rows[0]?.claims === true;
 }
 
-async function fetch(tx: Tx): Promise<readonly BookLine[]> {
-  const { rows } = await sql<BookLine>`FETCH ${sql.lit(fetchRows)} FROM book`.execute(tx);
+async function fetchLines(tx: Tx): Promise<readonly FileLine[]> {
+  const { rows } = await sql<FileLine>`FETCH ${sql.lit(fetchMax)} FROM book`.execute(tx);
   return rows;
 }

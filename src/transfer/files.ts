@@ -4,12 +4,12 @@ import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { errnoWords } from '../db/faults.ts';
+import { errnoTexts } from '../db/faults.ts';
 import { UsageFault } from '../kernel/faults.ts';
 
 // Where a book comes from and goes to: a file, or `-` for the standard streams.
 
-export interface Source extends Disposable {
+export interface InputSource extends Disposable {
   readonly bytes: AsyncIterable<Buffer>;
   /** Undefined for a pipe. */
   readonly size: number | undefined;
@@ -17,56 +17,56 @@ export interface Source extends Disposable {
   close(): void;
 }
 
-function unreadable(file: string, error: unknown): UsageFault {
+function unreadableFault(file: string, error: unknown): UsageFault {
   const { code, message } = error as NodeJS.ErrnoException;
   return new UsageFault('no_file', `${file}: can't be read (${code ?? message})`, error);
 }
 
-function unwritable(file: string, error: unknown): UsageFault {
+function unwritableFault(file: string, error: unknown): UsageFault {
   const { code, message } = error as NodeJS.ErrnoException;
-  const why = (code && errnoWords[code]) ?? code ?? message;
-  return new UsageFault('no_output', `${file}: can't be written (${why})`, error);
+  const reason = (code && errnoTexts[code]) ?? code ?? message;
+  return new UsageFault('no_output', `${file}: can't be written (${reason})`, error);
 }
 
 /** Large enough that a round of the loop is worth it. */
 const chunkBytes = 256 * 1024;
 
-async function* reading(file: string, stream: Readable): AsyncGenerator<Buffer> {
+async function* readChunks(file: string, stream: Readable): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of stream) yield chunk as Buffer;
   } catch (error) {
-    throw unreadable(file, error);
+    throw unreadableFault(file, error);
   }
 }
 
-function sourceOf(file: string, stream: Readable, size: number | undefined): Source {
+function toInputSource(file: string, stream: Readable, size: number | undefined): InputSource {
   const close = () => void stream.destroy();
-  return { bytes: reading(file, stream), size, close, [Symbol.dispose]: close };
+  return { bytes: readChunks(file, stream), size, close, [Symbol.dispose]: close };
 }
 
 /** @throws UsageFault for what can't be read; also later, while it is read */
-export async function openSource(file: string): Promise<Source> {
-  if (file === '-') return sourceOf('stdin', process.stdin, undefined);
+export async function openSource(file: string): Promise<InputSource> {
+  if (file === '-') return toInputSource('stdin', process.stdin, undefined);
   try {
-    const found = await stat(file);
+    const stats = await stat(file);
     // A folder opens well and fails at the first read; a file that may not be read, at once.
-    if (found.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
+    if (stats.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
     const fd = await promisify(open)(file, 'r');
     // A read of an idle pipe in the thread pool can't be ended; one of a socket can.
-    if (found.isFIFO()) return sourceOf(file, new Socket({ fd, writable: false }), undefined);
+    if (stats.isFIFO()) return toInputSource(file, new Socket({ fd, writable: false }), undefined);
     const stream = createReadStream(file, { fd, highWaterMark: chunkBytes });
-    return sourceOf(file, stream, found.isFile() ? found.size : undefined);
+    return toInputSource(file, stream, stats.isFile() ? stats.size : undefined);
   } catch (error) {
-    throw unreadable(file, error);
+    throw unreadableFault(file, error);
   }
 }
 
 /** The books have secrets: nobody else may read what is written. */
-const mode = 0o600;
+const fileMode = 0o600;
 
-async function isPlain(file: string): Promise<boolean> {
-  const found = await lstat(file).catch(() => undefined); // not there: it will be a plain file
-  return found === undefined || found.isFile();
+async function isPlainFile(file: string): Promise<boolean> {
+  const stats = await lstat(file).catch(() => undefined); // not there: it will be a plain file
+  return stats === undefined || stats.isFile();
 }
 
 /**
@@ -78,30 +78,34 @@ export async function writeTarget(
   pieces: AsyncIterable<string>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const until = signal === undefined ? {} : { signal };
+  const signalOption = signal === undefined ? {} : { signal };
   if (file === '-') {
-    await pipeline(Readable.from(pieces), process.stdout, { end: false, ...until }).catch(
+    await pipeline(Readable.from(pieces), process.stdout, { end: false, ...signalOption }).catch(
       (error) => {
-        throw failure('stdout', error);
+        throw toFault('stdout', error);
       },
     );
     return;
   }
-  const plain = await isPlain(file);
-  const target = plain ? `${file}.part` : file;
+  const isPlainTarget = await isPlainFile(file);
+  const target = isPlainTarget ? `${file}.part` : file;
   try {
-    await pipeline(Readable.from(pieces), createWriteStream(target, { mode, flush: plain }), until);
-    if (plain) await rename(target, file);
+    await pipeline(
+      Readable.from(pieces),
+      createWriteStream(target, { mode: fileMode, flush: isPlainTarget }),
+      signalOption,
+    );
+    if (isPlainTarget) await rename(target, file);
   } catch (error) {
-    if (plain) await rm(target, { force: true });
-    throw failure(file, error);
+    if (isPlainTarget) await rm(target, { force: true });
+    throw toFault(file, error);
   }
 }
 
 /** A fault of the file's side; what the books' side threw stays what it is. */
-function failure(file: string, error: unknown): unknown {
+function toFault(file: string, error: unknown): unknown {
   const { syscall, code } = error as NodeJS.ErrnoException;
-  const ofFile =
+  const isFileError =
     code === 'EPIPE' || (syscall !== undefined && /^(open|write|rename|fsync)$/.test(syscall));
-  return ofFile ? unwritable(file, error) : error;
+  return isFileError ? unwritableFault(file, error) : error;
 }

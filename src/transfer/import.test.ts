@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { allRows, csvHeader, givePlans, importText } from '../../test/transfer.ts';
-import { generateBook } from '../demo/book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { createImportPlans, csvHeader, importText, readAllRows } from '../../test/transfer.ts';
+import { generateTestData } from '../demo/book.ts';
 import { parseInstant } from '../kernel/instant.ts';
-import { importBook } from './import.ts';
-import { headText, lineText } from './written.ts';
+import { importCustomers } from './import.ts';
+import { formatHeader, formatLine } from './written.ts';
 
 const now = '2026-11-24T00:00:00Z';
 
-async function plannedBooks(): Promise<Books> {
-  const books = await freshBooks({ now });
-  await givePlans(books.db);
-  return books;
+async function createPlannedDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now });
+  await createImportPlans(database.db);
+  return database;
 }
 
-async function rowsOf(books: Books, query: string): Promise<unknown[]> {
-  const { rows } = await sql.raw(query).execute(books.db);
+async function readRows(database: TestDatabase, query: string): Promise<unknown[]> {
+  const { rows } = await sql.raw(query).execute(database.db);
   return rows;
 }
 
@@ -25,7 +25,7 @@ const file = (...rows: readonly string[]): string => `${[csvHeader, ...rows].joi
 const ends = '2026-12-01T09:00:00.123Z';
 
 test('a balance becomes an opening entry, a subscription one period that ends when it expires', async () => {
-  await using books = await plannedBooks();
+  await using books = await createPlannedDatabase();
   const outcome = await importText(
     books.url,
     file(
@@ -44,7 +44,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     absent: [],
   });
   expect(
-    await rowsOf(
+    await readRows(
       books,
       `SELECT telegram_id, locale, time_zone, currency, balance_minor, vip, discount_percent,
          to_json(trial_used_at) AS trial_used_at, length(sub_token) AS token, reachable
@@ -77,7 +77,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await rowsOf(
+    await readRows(
       books,
       'SELECT amount_minor, balance_after_minor, kind, idempotency_key FROM perennial.ledger_entry',
     ),
@@ -90,7 +90,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await rowsOf(
+    await readRows(
       books,
       `SELECT s.kind, s.plan, s.period_days, s.state, s.auto_renew, s.next_try_at, p.source,
          p.amount_minor, p.ends_at = s.expires_at AS ends_then, p.starts_at = s.started_at AS starts_then,
@@ -117,7 +117,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await rowsOf(books, 'SELECT subject, action, actor, detail FROM perennial.event ORDER BY id'),
+    await readRows(books, 'SELECT subject, action, actor, detail FROM perennial.event ORDER BY id'),
   ).toEqual([
     {
       subject: 'customer:1',
@@ -130,7 +130,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
 });
 
 test('what ended at this very moment or before is expired, silently, and not taken up by renewal', async () => {
-  await using books = await plannedBooks();
+  await using books = await createPlannedDatabase();
   const line = (id: number, expires: string, uuid: string) =>
     `${id},,,,500,,,,,paid,basic,30,${expires},true,${uuid}`;
   await importText(
@@ -142,7 +142,7 @@ test('what ended at this very moment or before is expired, silently, and not tak
     ),
   );
   expect(
-    await rowsOf(
+    await readRows(
       books,
       `SELECT s.id, s.state, s.next_try_at::text, c.retired_at = s.expires_at AS retired_then,
          c.id IS NOT NULL AS credential
@@ -154,11 +154,11 @@ test('what ended at this very moment or before is expired, silently, and not tak
     { id: 2n, state: 'expired', next_try_at: 'infinity', retired_then: true, credential: true },
     { id: 3n, state: 'expired', next_try_at: 'infinity', retired_then: null, credential: false },
   ]);
-  expect(await rowsOf(books, 'SELECT * FROM perennial.notification')).toEqual([]);
+  expect(await readRows(books, 'SELECT * FROM perennial.notification')).toEqual([]);
 });
 
 test('an end far off starts now, so that a period always starts before it ends', async () => {
-  await using books = await plannedBooks();
+  await using books = await createPlannedDatabase();
   await importText(
     books.url,
     file(
@@ -167,7 +167,10 @@ test('an end far off starts now, so that a period always starts before it ends',
     ),
   );
   expect(
-    await rowsOf(books, 'SELECT to_json(starts_at) AS starts_at FROM perennial.period ORDER BY id'),
+    await readRows(
+      books,
+      'SELECT to_json(starts_at) AS starts_at FROM perennial.period ORDER BY id',
+    ),
   ).toEqual([
     { starts_at: '2026-11-24T00:00:00+00:00' },
     { starts_at: '2026-11-22T00:00:00+00:00' },
@@ -175,7 +178,7 @@ test('an end far off starts now, so that a period always starts before it ends',
 });
 
 test('those who may connect are marked on every node, not urgent; those who may not are not', async () => {
-  await using books = await plannedBooks();
+  await using books = await createPlannedDatabase();
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
     SELECT 'nl-' || n, '10.0.0.' || n || ':1', '{in}', '{all}', '{}' FROM generate_series(1, 2) n`.execute(
@@ -189,7 +192,7 @@ test('those who may connect are marked on every node, not urgent; those who may 
     ),
   );
   expect(
-    await rowsOf(
+    await readRows(
       books,
       `SELECT m.node_id, m.urgent, c.customer_id FROM perennial.access_sync m
        JOIN perennial.credential c ON c.id = m.credential_id ORDER BY 1`,
@@ -201,15 +204,15 @@ test('those who may connect are marked on every node, not urgent; those who may 
 });
 
 test('a dry run does all checks, says what would be imported, and changes nothing', async () => {
-  await using books = await plannedBooks();
-  const before = await allRows(books.db);
-  let text = headText('csv');
-  for (const line of generateBook({ customers: 500, seed: 3, now: parseInstant(now, 'now') })) {
-    text += lineText('csv', line);
+  await using books = await createPlannedDatabase();
+  const before = await readAllRows(books.db);
+  let text = formatHeader('csv');
+  for (const line of generateTestData({ customers: 500, seed: 3, now: parseInstant(now, 'now') })) {
+    text += formatLine('csv', line);
   }
   const checked = await importText(books.url, text, { dryRun: true });
   expect(checked).toMatchObject({ outcome: 'checked', book: { customers: 500 } });
-  expect(await allRows(books.db)).toEqual(before);
+  expect(await readAllRows(books.db)).toEqual(before);
   const imported = await importText(books.url, text);
   expect(imported).toEqual({ ...checked, outcome: 'imported' });
 });
@@ -225,12 +228,12 @@ test('a byte order mark, CRLF, columns in another order and no last line end are
       .join('\n');
   const rows = [];
   for (const text of [plain, `\ufeff${plain.replaceAll('\n', '\r\n')}`, turned(plain)]) {
-    await using books = await plannedBooks();
+    await using books = await createPlannedDatabase();
     expect(await importText(books.url, text, { pieceBytes: 1 })).toMatchObject({
       outcome: 'imported',
     });
     rows.push(
-      await rowsOf(
+      await readRows(
         books,
         'SELECT telegram_id, balance_minor, s.expires_at FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id',
       ),
@@ -241,8 +244,8 @@ test('a byte order mark, CRLF, columns in another order and no last line end are
 });
 
 test('a source that fails in the middle leaves the books as they were', async () => {
-  await using books = await plannedBooks();
-  const before = await allRows(books.db);
+  await using books = await createPlannedDatabase();
+  const before = await readAllRows(books.db);
   async function* source() {
     yield Buffer.from(file('1,,,,5,,,,,,,,,,'));
     throw new Error('the disk is gone');
@@ -254,15 +257,15 @@ test('a source that fails in the middle leaves the books as they were', async ()
     currency: 'RUB',
     actor: 'test',
   } as const;
-  await expect(importBook(request)).rejects.toThrow('the disk is gone');
-  expect(await allRows(books.db)).toEqual(before);
+  await expect(importCustomers(request)).rejects.toThrow('the disk is gone');
+  expect(await readAllRows(books.db)).toEqual(before);
 });
 
 test('of two imports of the same file at once one wins whole, the other changes nothing', async () => {
-  await using books = await plannedBooks();
-  let text = headText('csv');
-  for (const line of generateBook({ customers: 400, seed: 5, now: parseInstant(now, 'now') })) {
-    text += lineText('csv', line);
+  await using books = await createPlannedDatabase();
+  let text = formatHeader('csv');
+  for (const line of generateTestData({ customers: 400, seed: 5, now: parseInstant(now, 'now') })) {
+    text += formatLine('csv', line);
   }
   const both = await Promise.allSettled([importText(books.url, text), importText(books.url, text)]);
   const won = both.filter((one) => one.status === 'fulfilled' && one.value.outcome === 'imported');
@@ -270,13 +273,13 @@ test('of two imports of the same file at once one wins whole, the other changes 
   for (const one of both) {
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'changed_meanwhile' });
   }
-  expect(await rowsOf(books, 'SELECT count(*)::int FROM perennial.customer')).toEqual([
+  expect(await readRows(books, 'SELECT count(*)::int FROM perennial.customer')).toEqual([
     { count: 400 },
   ]);
 });
 
 test('the example of docs/import.md can be imported', async () => {
-  await using books = await plannedBooks();
+  await using books = await createPlannedDatabase();
   const document = readFileSync(new URL('../../docs/import.md', import.meta.url), 'utf8');
   const [, example = ''] = /```csv\n([^`]*)```/.exec(document) ?? [];
   expect(await importText(books.url, example)).toMatchObject({

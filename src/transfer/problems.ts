@@ -1,5 +1,5 @@
 /** Why a line can't be imported. */
-export interface Problem {
+export interface LineProblem {
   /** Of the file, from 1. */
   readonly line: number;
   /** Null: the line as a whole. */
@@ -14,23 +14,23 @@ export const problemsShownMax = 1_000;
 
 const valueCharactersMax = 80;
 
-export function shortened(value: string): string {
+export function shortenValue(value: string): string {
   if (value.length <= valueCharactersMax) return value;
   return `${value.slice(0, valueCharactersMax)}…`;
 }
 
 /** All problems of a file in bounded memory: the first ones by line, and how many there are. */
-export class Problems {
-  #shown: Problem[] = [];
+export class LineProblems {
+  #shown: LineProblem[] = [];
   #total = 0;
 
-  add(problem: Problem): void {
+  add(problem: LineProblem): void {
     this.#total += 1;
     if (this.#shown.length < problemsShownMax) this.#shown.push(problem);
   }
 
   /** More of them, found another way: the first ones of `total`, in the order of their lines. */
-  addAll(first: readonly Problem[], total: number): void {
+  addAll(first: readonly LineProblem[], total: number): void {
     this.#total += total;
     // Both lists hold the first ones of their kind, so the first ones of all are among them.
     this.#shown = [...this.#shown, ...first]
@@ -38,7 +38,7 @@ export class Problems {
       .slice(0, problemsShownMax);
   }
 
-  get shown(): readonly Problem[] {
+  get shown(): readonly LineProblem[] {
     return this.#shown;
   }
 

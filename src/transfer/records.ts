@@ -1,18 +1,18 @@
 import { UsageFault } from '../kernel/faults.ts';
-import { type ColumnName, columnNames, isColumnName, usualColumns } from './columns.ts';
-import { type CsvRecord, CsvRecords } from './csv.ts';
-import { declaredDelimiter, delimiterOf, headerProblems, namesOf } from './csv-header.ts';
-import { type Problem, shortened } from './problems.ts';
+import { type ColumnName, columnNames, defaultColumns, isColumnName } from './columns.ts';
+import { type CsvRecord, CsvRecordReader } from './csv.ts';
+import { checkHeader, detectDelimiter, parseDelimiter, trimNames } from './csv-header.ts';
+import { type LineProblem, shortenValue } from './problems.ts';
 import type { TextLine } from './text-lines.ts';
 
 // A file's lines as records, in either format: the text of each column, in the order of
 // `columnNames`, or what is wrong with the line as a whole.
 
-export const formats = ['csv', 'jsonl'] as const;
-export type Format = (typeof formats)[number];
+export const fileFormats = ['csv', 'jsonl'] as const;
+export type FileFormat = (typeof fileFormats)[number];
 
 /** By `--format`, else by the file's ending. @throws UsageFault if neither says it. */
-export function formatOf(file: string, given: string | undefined): Format {
+export function detectFormat(file: string, given: string | undefined): FileFormat {
   if (given === 'csv' || given === 'jsonl') return given;
   if (given === 'ndjson') return 'jsonl';
   if (given !== undefined) {
@@ -26,15 +26,15 @@ export function formatOf(file: string, given: string | undefined): Format {
   );
 }
 
-export interface BookRecord {
+export interface FileRecord {
   readonly line: number;
   /** One a column. */
   readonly texts: readonly string[];
 }
 
-export type RecordOrProblem = BookRecord | Problem;
+export type RecordOrProblem = FileRecord | LineProblem;
 
-export function isProblem(read: RecordOrProblem): read is Problem {
+export function isProblem(read: RecordOrProblem): read is LineProblem {
   return 'reason' in read;
 }
 
@@ -47,18 +47,23 @@ export interface RecordReader {
   readonly absent: readonly ColumnName[];
 }
 
-export function recordReader(format: Format): RecordReader {
+export function createRecordReader(format: FileFormat): RecordReader {
   return format === 'csv' ? new CsvReader() : new JsonLinesReader();
 }
 
-const emptyFile: Problem = { line: 1, column: null, value: null, reason: 'the file is empty' };
+const emptyFileProblem: LineProblem = {
+  line: 1,
+  column: null,
+  value: null,
+  reason: 'the file is empty',
+};
 
 class CsvReader implements RecordReader {
-  readonly #records = new CsvRecords();
+  readonly #records = new CsvRecordReader();
   #header: readonly string[] | undefined;
   /** For each column of ours its place in the file. */
-  #places: readonly number[] = [];
-  #declared = false;
+  #columnIndexes: readonly number[] = [];
+  #hasDeclaration = false;
   /** Fields of a line, empty columns at the end included. */
   #width = 0;
   ended = false;
@@ -66,28 +71,29 @@ class CsvReader implements RecordReader {
 
   add(line: TextLine): RecordOrProblem[] {
     if (this.#header === undefined && this.#isDeclaration(line.text)) return [];
-    return this.#all(this.#records.add(line));
+    return this.#toRecords(this.#records.add(line));
   }
 
   /** Sets the delimiter before the header is split. @returns whether the line is `sep=` alone */
   #isDeclaration(text: string): boolean {
-    const declared = this.#declared ? undefined : declaredDelimiter(text);
-    if (declared === undefined && !this.#declared) this.#records.delimiter = delimiterOf(text);
+    const declared = this.#hasDeclaration ? undefined : parseDelimiter(text);
+    if (declared === undefined && !this.#hasDeclaration)
+      this.#records.delimiter = detectDelimiter(text);
     if (declared !== undefined) this.#records.delimiter = declared;
-    this.#declared ||= declared !== undefined;
+    this.#hasDeclaration ||= declared !== undefined;
     return declared !== undefined;
   }
 
   end(): RecordOrProblem[] {
-    const read = this.#all(this.#records.end());
-    return this.#header === undefined && read.length === 0 ? [emptyFile] : read;
+    const read = this.#toRecords(this.#records.end());
+    return this.#header === undefined && read.length === 0 ? [emptyFileProblem] : read;
   }
 
-  #all(records: readonly CsvRecord[]): RecordOrProblem[] {
-    return records.flatMap((record) => (this.ended ? [] : this.#one(record)));
+  #toRecords(records: readonly CsvRecord[]): RecordOrProblem[] {
+    return records.flatMap((record) => (this.ended ? [] : this.#toRecord(record)));
   }
 
-  #one({ line, fields, wrong, broken }: CsvRecord): RecordOrProblem[] {
+  #toRecord({ line, fields, wrong, broken }: CsvRecord): RecordOrProblem[] {
     // A spreadsheet saves its empty rows as separators alone.
     if (fields?.every((field) => field === '')) return [];
     const header = this.#header;
@@ -96,56 +102,56 @@ class CsvReader implements RecordReader {
       return [{ line, column: null, value: null, reason: wrong ?? 'can’t be read' }];
     }
     if (broken) {
-      const place = fields.findIndex((field) => field.includes('\ufffd'));
-      const value = shortened(fields[place] ?? '');
-      return [{ line, column: header[place] ?? null, value, reason: 'is not UTF-8' }];
+      const index = fields.findIndex((field) => field.includes('\ufffd'));
+      const value = shortenValue(fields[index] ?? '');
+      return [{ line, column: header[index] ?? null, value, reason: 'is not UTF-8' }];
     }
     if (fields.length !== this.#width) {
       const reason = `has ${fields.length} fields; the header has ${this.#width}`;
       return [{ line, column: null, value: null, reason }];
     }
-    return [{ line, texts: this.#places.map((place) => fields[place] ?? '') }];
+    return [{ line, texts: this.#columnIndexes.map((index) => fields[index] ?? '') }];
   }
 
-  #readHeader(line: number, fields: CsvRecord['fields'], wrong?: string): Problem[] {
-    const header = namesOf(fields ?? []);
+  #readHeader(line: number, fields: CsvRecord['fields'], wrong?: string): LineProblem[] {
+    const header = trimNames(fields ?? []);
     this.#width = fields?.length ?? 0;
     this.#header = header;
-    this.#places = columnNames.map((name) => header.indexOf(name));
-    this.absent = usualColumns.filter((name) => !header.includes(name));
+    this.#columnIndexes = columnNames.map((name) => header.indexOf(name));
+    this.absent = defaultColumns.filter((name) => !header.includes(name));
     const problems =
       fields === undefined
         ? [{ line, column: null, value: null, reason: wrong ?? 'can’t be read' }]
-        : headerProblems(line, header);
+        : checkHeader(line, header);
     this.ended = problems.length > 0;
     return problems;
   }
 }
 
 class JsonLinesReader implements RecordReader {
-  #any = false;
+  #hasLines = false;
   readonly ended = false;
   readonly absent = [];
 
   add(line: TextLine): RecordOrProblem[] {
     if (line.text.trim() === '' && line.fault === undefined) return [];
-    this.#any = true;
-    const whole = (reason: string): Problem[] => [
-      { line: line.number, column: null, value: shortened(line.text), reason },
+    this.#hasLines = true;
+    const toLineProblem = (reason: string): LineProblem[] => [
+      { line: line.number, column: null, value: shortenValue(line.text), reason },
     ];
-    if (line.fault === 'too_long') return whole('is longer than 64 KiB');
-    const object = readObject(line.text);
-    if (line.fault === 'utf8') return [brokenMember(line, object)];
-    if (object === undefined) return whole('is not a JSON object');
-    return readMembers(line.number, object);
+    if (line.fault === 'too_long') return toLineProblem('is longer than 64 KiB');
+    const object = parseObject(line.text);
+    if (line.fault === 'utf8') return [toEncodingProblem(line, object)];
+    if (object === undefined) return toLineProblem('is not a JSON object');
+    return parseMembers(line.number, object);
   }
 
   end(): RecordOrProblem[] {
-    return this.#any ? [] : [emptyFile];
+    return this.#hasLines ? [] : [emptyFileProblem];
   }
 }
 
-function readObject(text: string): Record<string, unknown> | undefined {
+function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -155,16 +161,20 @@ function readObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function brokenMember(line: TextLine, object: Record<string, unknown> = {}): Problem {
+function toEncodingProblem(line: TextLine, object: Record<string, unknown> = {}): LineProblem {
   const found = Object.entries(object).find((member) => String(member).includes('\ufffd'));
   const [column = null, value = line.text] = found ?? [];
-  return { line: line.number, column, value: shortened(String(value)), reason: 'is not UTF-8' };
+  return { line: line.number, column, value: shortenValue(String(value)), reason: 'is not UTF-8' };
 }
 
-function readMembers(line: number, object: Record<string, unknown>): RecordOrProblem[] {
-  const problems: Problem[] = [];
+function parseMembers(line: number, object: Record<string, unknown>): RecordOrProblem[] {
+  const problems: LineProblem[] = [];
   for (const [name, value] of Object.entries(object)) {
-    const problem = { line, column: shortened(name), value: shortened(JSON.stringify(value)) };
+    const problem = {
+      line,
+      column: shortenValue(name),
+      value: shortenValue(JSON.stringify(value)),
+    };
     if (!isColumnName(name))
       problems.push({ ...problem, reason: 'is not a column; see docs/import.md' });
     else if (typeof value === 'object' && value !== null) {

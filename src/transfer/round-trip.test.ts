@@ -2,27 +2,27 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { seedInUse } from '../../test/seed.ts';
-import { exportText, givePlans, importText } from '../../test/transfer.ts';
-import { generateBook } from '../demo/book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { readSeed } from '../../test/seed.ts';
+import { createImportPlans, exportText, importText } from '../../test/transfer.ts';
+import { generateTestData } from '../demo/book.ts';
 import { instant, parseInstant } from '../kernel/instant.ts';
-import type { BookLine } from './columns.ts';
-import type { Format } from './records.ts';
-import { headText, lineText } from './written.ts';
+import type { FileLine } from './columns.ts';
+import type { FileFormat } from './records.ts';
+import { formatHeader, formatLine } from './written.ts';
 
 const now = '2026-11-24T00:00:00Z';
 
-async function plannedBooks(): Promise<Books> {
-  const books = await freshBooks({ now });
-  await givePlans(books.db);
-  return books;
+async function createPlannedDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now });
+  await createImportPlans(database.db);
+  return database;
 }
 
-async function imported(text: string, format: Format = 'csv'): Promise<string> {
-  await using books = await plannedBooks();
-  expect(await importText(books.url, text, { format })).toMatchObject({ outcome: 'imported' });
-  return await exportText(books.url, format);
+async function importAndExport(text: string, format: FileFormat = 'csv'): Promise<string> {
+  await using database = await createPlannedDatabase();
+  expect(await importText(database.url, text, { format })).toMatchObject({ outcome: 'imported' });
+  return await exportText(database.url, format);
 }
 
 /** The lines of `text` without the tokens and UUIDs that `given` leaves to be generated. */
@@ -36,35 +36,39 @@ function withoutGenerated(text: string, given: readonly string[]): string[] {
 test('the example goes in, comes out, goes in elsewhere and comes out the same, byte for byte', async () => {
   const example = readFileSync(new URL('../../examples/book-10000.csv', import.meta.url), 'utf8');
   const lines = example.split('\n');
-  const first = await imported(example);
+  const first = await importAndExport(example);
   expect(withoutGenerated(first, lines)).toEqual(withoutGenerated(example, lines));
-  expect(await imported(first)).toBe(first);
+  expect(await importAndExport(first)).toBe(first);
 });
 
 test.each(['csv', 'jsonl'] as const)(
   'a %s that was exported is imported as it is',
   async (format) => {
-    let text = headText(format);
-    for (const line of generateBook({ customers: 300, seed: 7, now: parseInstant(now, 'now') })) {
-      text += lineText(format, line);
+    let text = formatHeader(format);
+    for (const line of generateTestData({
+      customers: 300,
+      seed: 7,
+      now: parseInstant(now, 'now'),
+    })) {
+      text += formatLine(format, line);
     }
-    const first = await imported(text, format);
+    const first = await importAndExport(text, format);
     expect(first.split('\n')).toHaveLength(text.split('\n').length);
-    expect(await imported(first, format)).toBe(first);
+    expect(await importAndExport(first, format)).toBe(first);
   },
 );
 
 test('what was revoked comes out as ended when it was revoked, and never runs again', async () => {
-  await using books = await plannedBooks();
+  await using books = await createPlannedDatabase();
   const row =
     '7,en,UTC,RUB,10.00,false,0,true,tokentokentoken1,paid,basic,30,2026-12-20T00:00:00.000Z,true,11111111-1111-4111-8111-111111111111\n';
-  await importText(books.url, headText('csv') + row);
+  await importText(books.url, formatHeader('csv') + row);
   await sql`UPDATE perennial.credential SET retired_at = '2026-11-24T05:00:00Z'`.execute(books.db);
   await sql`UPDATE perennial.subscription SET state = 'revoked'`.execute(books.db);
   await books.setClock('2026-11-25T00:00:00Z');
   const text = await exportText(books.url);
   expect(text).toContain('2026-11-24T05:00:00.000Z,false,11111111-1111-4111-8111-111111111111');
-  await using elsewhere = await plannedBooks();
+  await using elsewhere = await createPlannedDatabase();
   await elsewhere.setClock('2026-11-25T00:00:00Z');
   await importText(elsewhere.url, text);
   expect(await exportText(elsewhere.url)).toBe(text);
@@ -111,10 +115,10 @@ const customer = fc.record({
 });
 
 type Subscribed = Pick<
-  BookLine,
+  FileLine,
   'kind' | 'plan' | 'period_days' | 'expires_at' | 'auto_renew' | 'uuid'
 >;
-const without: Subscribed = {
+const withoutSubscription: Subscribed = {
   kind: null,
   plan: null,
   period_days: null,
@@ -123,10 +127,10 @@ const without: Subscribed = {
   uuid: null,
 };
 
-const book = fc
+const anyFile = fc
   .uniqueArray(customer, { minLength: 1, maxLength: 12, selector: (one) => one.sub_token })
   .map((customers) =>
-    customers.flatMap(({ held, ...one }, at): BookLine[] => {
+    customers.flatMap(({ held, ...one }, at): FileLine[] => {
       const telegram_id = BigInt(Number.MAX_SAFE_INTEGER - at);
       const trial_used = one.trial_used || held.some(({ kind }) => kind === 'trial');
       return held.map(({ price: [plan, days, currency], kind, ownDays, expires_at, ...given }) => {
@@ -134,7 +138,9 @@ const book = fc
         const period_days = auto_renew ? days : ownDays;
         const { uuid } = given;
         const rest =
-          kind === null ? without : { kind, plan, period_days, expires_at, auto_renew, uuid };
+          kind === null
+            ? withoutSubscription
+            : { kind, plan, period_days, expires_at, auto_renew, uuid };
         return { telegram_id, ...one, trial_used, ...rest };
       });
     }),
@@ -155,12 +161,12 @@ const book = fc
     ),
   );
 
-test(`whatever is imported comes out as it went in, in either format (seed ${seedInUse()})`, async () => {
-  const format = fc.constantFrom<Format>('csv', 'jsonl');
+test(`whatever is imported comes out as it went in, in either format (seed ${readSeed()})`, async () => {
+  const format = fc.constantFrom<FileFormat>('csv', 'jsonl');
   await fc.assert(
-    fc.asyncProperty(book, format, async (lines, kind) => {
-      const text = headText(kind) + lines.map((line) => lineText(kind, line)).join('');
-      expect(await imported(text, kind)).toBe(text);
+    fc.asyncProperty(anyFile, format, async (lines, kind) => {
+      const text = formatHeader(kind) + lines.map((line) => formatLine(kind, line)).join('');
+      expect(await importAndExport(text, kind)).toBe(text);
     }),
     { numRuns: 25 },
   );

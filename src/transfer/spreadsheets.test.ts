@@ -1,26 +1,26 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { csvHeader, exportText, givePlans, importText } from '../../test/transfer.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { createImportPlans, csvHeader, exportText, importText } from '../../test/transfer.ts';
 import type { ImportOutcome } from './import.ts';
 
 // Files as Excel and LibreOffice save them.
 
-let books: Books;
+let database: TestDatabase;
 beforeAll(async () => {
-  books = await freshBooks({ now: '2026-11-24T00:00:00Z' });
-  await givePlans(books.db);
+  database = await createDatabase({ now: '2026-11-24T00:00:00Z' });
+  await createImportPlans(database.db);
 });
-afterAll(() => books.close());
+afterAll(() => database.close());
 
 const row =
   '7,ru,Europe/Moscow,RUB,149.50,false,10,true,,paid,basic,30,2026-12-01T12:00:00+03:00,true,';
 
 /** A dry run, in pieces of a few bytes, so that marks and characters are cut. */
-const checked = (text: string | Buffer): Promise<ImportOutcome> =>
-  importText(books.url, text, { dryRun: true, pieceBytes: 3 });
+const checkText = (text: string | Buffer): Promise<ImportOutcome> =>
+  importText(database.url, text, { dryRun: true, pieceBytes: 3 });
 
-const problemsOf = (outcome: ImportOutcome) =>
+const toProblemTexts = (outcome: ImportOutcome) =>
   outcome.outcome === 'refused' ? outcome.problems : [];
 
 const csv = `${csvHeader}\n${row}\n`;
@@ -51,23 +51,23 @@ describe('a file of a spreadsheet is read', () => {
       'expires_at;plan;kind;telegram_id\n2026-12-01T12:00:00Z;basic;paid;7\n',
     ],
   ])('%s', async (_, text) => {
-    const outcome = await checked(text);
-    expect(problemsOf(outcome)).toEqual([]);
+    const outcome = await checkText(text);
+    expect(toProblemTexts(outcome)).toEqual([]);
     expect(outcome).toMatchObject({ outcome: 'checked', book: { customers: 1, lines: 1 } });
   });
 });
 
-const wide = (text: string) =>
+const encodeUtf32 = (text: string) =>
   Buffer.from(Uint32Array.from(text, (one) => one.charCodeAt(0)).buffer);
 
 test.each<[string, string | Buffer, RegExp]>([
   ['line ends of CR alone', csv.replaceAll('\n', '\r'), /^the lines of the file end with CR alone/],
   ['gzip', gzipSync(csv), /^the file is compressed by gzip; expected text in UTF-8 or UTF-16$/],
   ['a workbook', Buffer.from('PK\u0003\u0004x'), /^the file is a ZIP archive or a workbook/],
-  ['UTF-32', wide(`\ufeff${csv}`), /^the file is in UTF-32/],
-  ['UTF-32 without a byte order mark', wide(csv), /^the file is in UTF-32/],
+  ['UTF-32', encodeUtf32(`\ufeff${csv}`), /^the file is in UTF-32/],
+  ['UTF-32 without a byte order mark', encodeUtf32(csv), /^the file is in UTF-32/],
 ])('%s is refused with one sentence', async (_, text, sentence) => {
-  await expect(checked(text)).rejects.toMatchObject({
+  await expect(checkText(text)).rejects.toMatchObject({
     code: 'bad_file',
     message: expect.stringMatching(sentence),
   });
@@ -84,29 +84,29 @@ describe('a value that a spreadsheet has changed is reported with its reason', (
     ['7;0;paid;basic;46350,375', 'expires_at', /a date as a spreadsheet writes it/],
     ['1,23457E+11;0;paid;basic;2026-12-01T12:00:00Z', 'telegram_id', /rounded by a spreadsheet/],
   ])('%s', async (line, column, reason) => {
-    const problems = problemsOf(await checked(`${header}\n${line}\n`));
+    const problems = toProblemTexts(await checkText(`${header}\n${line}\n`));
     expect(problems).toEqual([
       expect.objectContaining({ line: 2, column, reason: expect.stringMatching(reason) }),
     ]);
   });
 
   test('a missing required column is one problem, whatever the number of lines', async () => {
-    const problems = problemsOf(await checked('balance\n5\n6\n'));
+    const problems = toProblemTexts(await checkText('balance\n5\n6\n'));
     expect(problems).toEqual([expect.objectContaining({ line: 1, column: 'telegram_id' })]);
   });
 });
 
 test('the result names the columns that the file does not have', async () => {
-  const outcome = await checked('telegram_id,balance\n7,5\n');
+  const outcome = await checkText('telegram_id,balance\n7,5\n');
   expect(outcome).toMatchObject({
     absent: expect.arrayContaining(['locale', 'trial_used', 'kind']),
   });
-  expect(await checked(csv)).toMatchObject({ absent: [] });
+  expect(await checkText(csv)).toMatchObject({ absent: [] });
 });
 
 test('a trial with auto_renew is imported with auto-renewal off', async () => {
   const text =
     'telegram_id,kind,plan,expires_at,auto_renew\n8,trial,basic,2026-11-26T09:00:00Z,TRUE\n';
-  await importText(books.url, text);
-  expect(await exportText(books.url)).toContain('trial,basic,3,2026-11-26T09:00:00.000Z,false,');
+  await importText(database.url, text);
+  expect(await exportText(database.url)).toContain('trial,basic,3,2026-11-26T09:00:00.000Z,false,');
 });

@@ -5,7 +5,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 
 /** What a checked file brings. */
-export interface BookSummary {
+export interface FileSummary {
   readonly lines: number;
   readonly customers: number;
   readonly subscriptions: {
@@ -16,7 +16,7 @@ export interface BookSummary {
 }
 
 /** Counts the staging table. */
-export async function summarize(tx: Tx, now: Instant): Promise<BookSummary> {
+export async function readFileSummary(tx: Tx, now: Instant): Promise<FileSummary> {
   const { rows: counts } = await sql<{ kind: string | null; running: boolean; lines: bigint }>`
     SELECT kind, coalesce(expires_at > ${isoTime(now)}, false) AS running, count(*) AS lines
     FROM opening_line GROUP BY 1, 2`.execute(tx);
@@ -26,14 +26,14 @@ export async function summarize(tx: Tx, now: Instant): Promise<BookSummary> {
     GROUP BY currency ORDER BY currency`.execute(tx);
   const count = (kind: SubscriptionKind, running: boolean) =>
     Number(counts.find((row) => row.kind === kind && row.running === running)?.lines ?? 0n);
-  const ofKind = (kind: SubscriptionKind) => ({
+  const countKind = (kind: SubscriptionKind) => ({
     running: count(kind, true),
     expired: count(kind, false),
   });
   return {
     lines: counts.reduce((all, row) => all + Number(row.lines), 0),
     customers: sums.reduce((all, row) => all + Number(row.customers), 0),
-    subscriptions: { paid: ofKind('paid'), trial: ofKind('trial') },
+    subscriptions: { paid: countKind('paid'), trial: countKind('trial') },
     balances: Object.fromEntries(
       sums.map(({ currency, sum }) => [currency, majorUnits(BigInt(sum), currency)]),
     ),

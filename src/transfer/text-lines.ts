@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { UsageFault } from '../kernel/faults.ts';
-import { asUtf8 } from './encoding.ts';
+import { decodeToUtf8 } from './encoding.ts';
 
 // Bytes as lines, counted as an editor counts them, whatever is in them: a line that is not UTF-8
 // or endless is told as such, and the next one is read as if nothing had been.
@@ -20,22 +20,22 @@ export const lineBytesMax = 64 * 1024;
 const newline = 10;
 const carriageReturn = 13;
 
-function withoutReturn(text: string): string {
+function trimReturn(text: string): string {
   return text.endsWith('\r') ? text.slice(0, -1) : text;
 }
 
 /** Whole lines of a block, the last one's `\n` left out. */
-function decode(block: Buffer, firstNumber: number): TextLine[] {
+function decodeBlock(block: Buffer, firstNumber: number): TextLine[] {
   if (isUtf8(block)) {
     const texts = block.toString('utf8').split('\n');
-    return texts.map((text, place) => oneLine(text, firstNumber + place));
+    return texts.map((text, index) => toTextLine(text, firstNumber + index));
   }
   const lines: TextLine[] = [];
   let from = 0;
   while (from <= block.length) {
     const end = block.indexOf(newline, from);
     const bytes = block.subarray(from, end === -1 ? block.length : end);
-    const line = oneLine(bytes.toString('utf8'), firstNumber + lines.length);
+    const line = toTextLine(bytes.toString('utf8'), firstNumber + lines.length);
     lines.push(isUtf8(bytes) ? line : { ...line, fault: 'utf8' });
     if (end === -1) break;
     from = end + 1;
@@ -43,9 +43,9 @@ function decode(block: Buffer, firstNumber: number): TextLine[] {
   return lines;
 }
 
-function oneLine(text: string, number: number): TextLine {
+function toTextLine(text: string, number: number): TextLine {
   if (text.length > lineBytesMax) return { number, text: '', fault: 'too_long' };
-  return { number, text: withoutReturn(text) };
+  return { number, text: trimReturn(text) };
 }
 
 /**
@@ -53,31 +53,31 @@ function oneLine(text: string, number: number): TextLine {
  * @throws UsageFault `bad_file` for another kind of file, or line ends of CR alone
  */
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<TextLine[]> {
-  let rest: Buffer = Buffer.alloc(0);
+  let remainder: Buffer = Buffer.alloc(0);
   let number = 1;
-  let skipping = false;
+  let isSkipping = false;
   let hasReturn = false;
-  for await (const chunk of asUtf8(source)) {
-    const block = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+  for await (const chunk of decodeToUtf8(source)) {
+    const block = remainder.length === 0 ? chunk : Buffer.concat([remainder, chunk]);
     const end = block.lastIndexOf(newline);
     if (end === -1) {
       const at = block.indexOf(carriageReturn);
       hasReturn ||= at !== -1 && at < block.length - 1;
-      skipping ||= block.length > lineBytesMax;
-      rest = skipping ? Buffer.alloc(0) : block;
+      isSkipping ||= block.length > lineBytesMax;
+      remainder = isSkipping ? Buffer.alloc(0) : block;
       continue;
     }
-    const lines = decode(block.subarray(0, end), number);
-    if (skipping) lines[0] = { number, text: '', fault: 'too_long' };
-    skipping = false;
+    const lines = decodeBlock(block.subarray(0, end), number);
+    if (isSkipping) lines[0] = { number, text: '', fault: 'too_long' };
+    isSkipping = false;
     number += lines.length;
-    rest = block.subarray(end + 1);
+    remainder = block.subarray(end + 1);
     yield lines;
   }
   if (hasReturn && number === 1) {
     const expected = 'expected lines that end with LF or CRLF';
     throw new UsageFault('bad_file', `the lines of the file end with CR alone; ${expected}`);
   }
-  if (skipping) yield [{ number, text: '', fault: 'too_long' }];
-  else if (rest.length > 0) yield decode(rest, number);
+  if (isSkipping) yield [{ number, text: '', fault: 'too_long' }];
+  else if (remainder.length > 0) yield decodeBlock(remainder, number);
 }

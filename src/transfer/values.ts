@@ -1,16 +1,16 @@
-import { type Instant, instant, readInstant } from '../kernel/instant.ts';
-import { readMinor } from '../kernel/money.ts';
+import { type Instant, instant, tryParseInstant } from '../kernel/instant.ts';
+import { tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 
 // Reads the text of one cell. The forms that spreadsheets write are read if they are unambiguous,
 // and otherwise named in the reason.
 
 /** Undefined: it cannot be checked, because a column that it depends on is wrong. */
-export type Reading<T> = { readonly value: T } | { readonly wrong: string } | undefined;
-type Checked<T> = Exclude<Reading<T>, undefined>;
+export type CellResult<T> = { readonly value: T } | { readonly wrong: string } | undefined;
+type CheckedResult<T> = Exclude<CellResult<T>, undefined>;
 
-export const wrong = (reason: string) => ({ wrong: reason });
-export const required = wrong('must not be empty');
+export const rejectCell = (reason: string) => ({ wrong: reason });
+export const emptyCell = rejectCell('must not be empty');
 
 /** Also TRUE and FALSE of Excel and LibreOffice, and their Russian names. */
 const flags: ReadonlyMap<string, boolean> = new Map([
@@ -18,42 +18,43 @@ const flags: ReadonlyMap<string, boolean> = new Map([
   ...['false', 'f', '0', 'ложь'].map((text) => [text, false] as const),
 ]);
 
-export function readFlag(text: string, empty: boolean): Checked<boolean> {
+export function parseFlag(text: string, empty: boolean): CheckedResult<boolean> {
   if (text === '') return { value: empty };
   const value = flags.get(text.toLowerCase());
-  return value === undefined ? wrong('is neither true nor false') : { value };
+  return value === undefined ? rejectCell('is neither true nor false') : { value };
 }
 
-export function readWhole(text: string, least: number, most: number): Checked<number> {
+export function parseWholeNumber(text: string, min: number, max: number): CheckedResult<number> {
   const value = /^(0|[1-9]\d{0,8})$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return { value };
-  return wrong(`is not a whole number from ${least} to ${most}`);
+  if (value >= min && value <= max) return { value };
+  return rejectCell(`is not a whole number from ${min} to ${max}`);
 }
 
 /** `1.23457E+11`: a spreadsheet shows a long number so, and its last digits are lost. */
-export const roundedBySpreadsheet = (text: string): boolean => /^\d([.,]\d+)?E\+?\d+$/i.test(text);
+export const isRoundedBySpreadsheet = (text: string): boolean =>
+  /^\d([.,]\d+)?E\+?\d+$/i.test(text);
 
 /** Major units, not negative, as minor units. */
-export function readAmount(text: string, currency: string): Checked<bigint> {
+export function parseAmount(text: string, currency: string): CheckedResult<bigint> {
   if (/^-?[\d\s\u00a0\u202f]+,\d{1,4}$/.test(text)) {
-    return wrong('has a decimal comma; expected a point and no spaces, as 149.50');
+    return rejectCell('has a decimal comma; expected a point and no spaces, as 149.50');
   }
-  const read = readMinor(text, currency);
-  if ('wrong' in read) return wrong(`is ${read.wrong}`);
-  return read.minor < 0n ? wrong('is negative') : { value: read.minor };
+  const read = tryParseMinor(text, currency);
+  if ('wrong' in read) return rejectCell(`is ${read.wrong}`);
+  return read.minor < 0n ? rejectCell('is negative') : { value: read.minor };
 }
 
 /** Names known to be zones, since asking ICU takes long. An offset is none: it has no summer. */
-const zones = new Set<string>(['UTC']);
+const knownZones = new Set<string>(['UTC']);
 
 export function isZone(name: string): boolean {
-  if (zones.has(name)) return true;
+  if (knownZones.has(name)) return true;
   if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name) || !isTimeZone(name)) return false;
-  zones.add(name);
+  knownZones.add(name);
   return true;
 }
 
-export const list = (names: Iterable<string | number>): string =>
+export const formatList = (names: Iterable<string | number>): string =>
   [...new Set(names)].slice(0, 20).join(', ') || 'none';
 
 const earliestEnd = Date.UTC(2001, 0, 1);
@@ -63,15 +64,15 @@ const latestEnd = Date.UTC(9999, 11, 31);
 const spreadsheetTime =
   /^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./-]\d{1,2}[./-]\d{1,2})( |$)|^\d{5}([.,]\d+)?$/;
 
-export function readEnd(text: string): Checked<Instant> {
-  const value = readInstant(text);
-  if (value === undefined) return wrong(noTime(text));
+export function parseEnd(text: string): CheckedResult<Instant> {
+  const value = tryParseInstant(text);
+  if (value === undefined) return rejectCell(formatTimeReason(text));
   if (value >= instant(earliestEnd) && value <= instant(latestEnd)) return { value };
-  return wrong('is not between 2001 and 9999');
+  return rejectCell('is not between 2001 and 9999');
 }
 
-function noTime(text: string): string {
-  if (readInstant(`${text}Z`) !== undefined) {
+function formatTimeReason(text: string): string {
+  if (tryParseInstant(`${text}Z`) !== undefined) {
     return 'has no offset; 2026-11-24T09:00:00+03:00 or …Z has';
   }
   if (spreadsheetTime.test(text)) {

@@ -1,44 +1,47 @@
-import { type BookLine, type ColumnName, columns, usualColumns } from './columns.ts';
+import { type ColumnName, columns, defaultColumns, type FileLine } from './columns.ts';
 import { joinFields } from './csv.ts';
-import type { Format } from './records.ts';
+import type { FileFormat } from './records.ts';
 
 // Lines as `import` reads them, each value in the one form that it has here: written twice, the
 // same books are the same bytes.
 
 /** What stands before the lines; nothing in JSON Lines. */
-export function headText(format: Format, names: readonly ColumnName[] = usualColumns): string {
+export function formatHeader(
+  format: FileFormat,
+  names: readonly ColumnName[] = defaultColumns,
+): string {
   return format === 'csv' ? `${joinFields(names)}\n` : '';
 }
 
 /** A line with its end. */
-export function lineText(
-  format: Format,
-  line: BookLine,
-  names: readonly ColumnName[] = usualColumns,
+export function formatLine(
+  format: FileFormat,
+  line: FileLine,
+  names: readonly ColumnName[] = defaultColumns,
 ): string {
-  return format === 'csv' ? csvLine(line, names) : jsonLine(line, names);
+  return format === 'csv' ? formatCsvLine(line, names) : formatJsonLine(line, names);
 }
 
-function valueText(name: ColumnName, line: BookLine): string {
+function formatCell(name: ColumnName, line: FileLine): string {
   const value = line[name];
   if (value === null) return '';
-  const { write } = columns[name] as { write(value: unknown, line: BookLine): string };
+  const { write } = columns[name] as { write(value: unknown, line: FileLine): string };
   return write(value, line);
 }
 
-function csvLine(line: BookLine, names: readonly ColumnName[]): string {
-  return `${joinFields(names.map((name) => valueText(name, line)))}\n`;
+function formatCsvLine(line: FileLine, names: readonly ColumnName[]): string {
+  return `${joinFields(names.map((name) => formatCell(name, line)))}\n`;
 }
 
 /** Money and times are text; numbers and flags are themselves. */
-function jsonLine(line: BookLine, names: readonly ColumnName[]): string {
+function formatJsonLine(line: FileLine, names: readonly ColumnName[]): string {
   const members = names.flatMap((name) => {
     const value = line[name];
     if (value === null) return [];
-    const plain = typeof value === 'boolean' || typeof value === 'number';
-    const asItIs = name === 'telegram_id' || (plain && name !== 'expires_at');
-    const text = valueText(name, line);
-    return `${JSON.stringify(name)}:${asItIs ? text : JSON.stringify(text)}`;
+    const isPlain = typeof value === 'boolean' || typeof value === 'number';
+    const isUnquoted = name === 'telegram_id' || (isPlain && name !== 'expires_at');
+    const text = formatCell(name, line);
+    return `${JSON.stringify(name)}:${isUnquoted ? text : JSON.stringify(text)}`;
   });
   return `{${members.join(',')}}\n`;
 }

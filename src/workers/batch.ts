@@ -3,41 +3,41 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { RunId, SubscriptionId } from '../kernel/ids.ts';
 import { readPriceList } from '../subscription/price-list.ts';
-import type { Setting } from './in-hand.ts';
-import { isolate, release } from './quarantine.ts';
-import type { Progress, RunContext } from './run-context.ts';
+import type { BatchSettings } from './in-hand.ts';
+import { quarantineSubscriptions, releaseQuarantined } from './quarantine.ts';
+import type { RunContext, RunState } from './run-context.ts';
 import { countBatch } from './run-record.ts';
-import type { Found, Moment, SubscriptionWorker, Tally } from './worker.ts';
+import type { BatchContext, BatchResult, DueItem, SubscriptionWorker } from './worker.ts';
 
 /** Lock, read again, decide, write. The whole of rule 2, in an open transaction. */
-export async function carryOut<Facts, Outcome>(
+export async function runBatch<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
   tx: Tx,
-  items: readonly Found[],
-  setting: Setting,
+  items: readonly DueItem[],
+  batchSettings: BatchSettings,
   context: RunContext,
   id: RunId,
-  progress: Progress,
-  locked: () => void = () => undefined,
-): Promise<Tally> {
-  const mine = await lockItems(tx, items);
-  locked();
-  const moment: Moment = {
-    ...setting,
-    prices: await readPriceList(tx, setting.now),
-    counted: progress.counted,
+  runState: RunState,
+  onLocked: () => void = () => undefined,
+): Promise<BatchResult> {
+  const lockedItems = await lockItems(tx, items);
+  onLocked();
+  const batch: BatchContext = {
+    ...batchSettings,
+    prices: await readPriceList(tx, batchSettings.now),
+    cachedCounts: runState.cachedCounts,
     confirmed: context.confirmed ?? false,
-    heldBefore: (progress.counts.held ?? 0) > 0,
+    hasHeldBefore: (runState.counts.held ?? 0) > 0,
     isPreview: false,
   };
-  const facts = await worker.read(tx, mine, moment);
-  const decided = worker.decide(facts, moment, new Map());
-  const outcomes = (await worker.guard?.(tx, decided, moment)) ?? decided;
-  const tally = await worker.write(tx, outcomes, moment, worker.name);
-  await isolate(tx, worker.name, tally.isolated, moment.now);
-  await release(tx, worker.name, healed(mine, tally));
-  progress.alone = await countBatch(tx, id, { ...tally, failed: tally.isolated.length });
-  return tally;
+  const facts = await worker.read(tx, lockedItems, batch);
+  const decided = worker.decide(facts, batch, new Map());
+  const outcomes = (await worker.guard?.(tx, decided, batch)) ?? decided;
+  const result = await worker.write(tx, outcomes, batch, worker.name);
+  await quarantineSubscriptions(tx, worker.name, result.quarantined, batch.now);
+  await releaseQuarantined(tx, worker.name, listRecovered(lockedItems, result));
+  runState.isOnlyRun = await countBatch(tx, id, { ...result, failed: result.quarantined.length });
+  return result;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function carryOut<Facts, Outcome>(
  * because the subscriptions of a customer are paid in the order of their ends. This statement never
  * waits for a row, so runs cannot deadlock.
  */
-async function lockItems(tx: Tx, items: readonly Found[]): Promise<Found[]> {
+async function lockItems(tx: Tx, items: readonly DueItem[]): Promise<DueItem[]> {
   const ids = items.map((item) => item.subscriptionId);
   const { rows } = await sql<{ id: SubscriptionId }>`
     SELECT s.id FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
@@ -61,8 +61,8 @@ async function lockItems(tx: Tx, items: readonly Found[]): Promise<Found[]> {
 }
 
 /** Retries that were decided: they are in no quarantine any more, whatever was decided. */
-function healed(items: readonly Found[], { isolated }: Tally): string[] {
-  const failed = new Set(isolated.map(({ subscriptionId }) => subscriptionId));
+function listRecovered(items: readonly DueItem[], { quarantined }: BatchResult): string[] {
+  const failed = new Set(quarantined.map(({ subscriptionId }) => subscriptionId));
   return items
     .filter(({ isRetry, subscriptionId }) => isRetry === true && !failed.has(subscriptionId))
     .map(({ subscriptionId }) => subscriptionId.toString());

@@ -2,38 +2,39 @@ import { startTimer } from '../kernel/timer.ts';
 
 // A wait that ends early when somebody rings: for marks, for the next probe, for messages owed.
 
-export class Bell {
-  #rung = false;
-  #wake: (() => void) | undefined;
+export class WakeableSleep {
+  #isWakePending = false;
+  #endSleep: (() => void) | undefined;
 
   /** Ends the wait; if nobody waits, the next one. */
-  ring(): void {
-    this.#rung = true;
-    this.#wake?.();
+  wake(): void {
+    this.#isWakePending = true;
+    this.#endSleep?.();
   }
 
   /** At most `ms`; ends with the signal too. */
-  wait(ms: number, signal: AbortSignal): Promise<void> {
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
         signal.removeEventListener('abort', end);
-        this.#wake = undefined;
-        this.#rung = false;
+        this.#endSleep = undefined;
+        this.#isWakePending = false;
         resolve();
       };
       const timer = startTimer(end, ms);
       signal.addEventListener('abort', end, { once: true });
-      this.#wake = end;
-      if (this.#rung || signal.aborted) end();
+      this.#endSleep = end;
+      if (this.#isWakePending || signal.aborted) end();
     });
   }
 }
 
 /** A signal that aborts `graceMs` after `signal`. It is given up with `ended`. */
-export function graceAfter(signal: AbortSignal, graceMs: number, ended: AbortSignal): AbortSignal {
-  const after = new AbortController();
-  const begin = () => void new Bell().wait(graceMs, ended).then(() => after.abort());
-  signal.addEventListener('abort', begin, { once: true });
-  return after.signal;
+export function delayAbort(signal: AbortSignal, graceMs: number, ended: AbortSignal): AbortSignal {
+  const delayed = new AbortController();
+  const startDelay = () =>
+    void new WakeableSleep().sleep(graceMs, ended).then(() => delayed.abort());
+  signal.addEventListener('abort', startDelay, { once: true });
+  return delayed.signal;
 }

@@ -1,27 +1,27 @@
 import { sql } from 'kysely';
 import { advanceMark, createClockState, lockClockState } from '../db/clock-mark.ts';
-import type { Suspicion } from '../db/clock-trust.ts';
+import type { ClockSuspicion } from '../db/clock-trust.ts';
 import { type Db, inTransaction } from '../db/connect.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type Actor, record } from '../subscription/timeline.ts';
+import { type Actor, recordEvents } from '../subscription/timeline.ts';
 
 // What a person sees of the time sentinel, and the confirmation of the time.
 
 /** A clock that the sentinel compares with. */
-export interface ShownWitness {
+export interface WitnessReading {
   readonly id: string;
   readonly name: string;
   readonly at: Instant;
 }
 
 export interface ClockStatus extends ClockReading {
-  readonly witnesses: readonly ShownWitness[];
+  readonly witnesses: readonly WitnessReading[];
 }
 
 /** The time, its trust, and the clocks that it is compared with. Changes nothing. */
 export async function readClockStatus(db: Db): Promise<ClockStatus> {
-  const { rows } = await sql<ShownWitness>`
+  const { rows } = await sql<WitnessReading>`
     SELECT id, name, at FROM perennial.clock_witness ORDER BY id`.execute(db);
   return { ...(await readClockReading(db)), witnesses: rows };
 }
@@ -29,7 +29,7 @@ export async function readClockStatus(db: Db): Promise<ClockStatus> {
 export interface AcceptedClock {
   readonly now: Instant;
   /** null: the time was trusted already, and nothing was changed. */
-  readonly accepted: Suspicion | null;
+  readonly accepted: ClockSuspicion | null;
 }
 
 /**
@@ -49,26 +49,33 @@ export function acceptClock(db: Db, actor: Actor): Promise<AcceptedClock> {
     const { cause, byMs, reason } = trust;
     const detail = { cause, by_s: Math.round(byMs / 1_000), reason };
     const event = { customerId: null, subject: 'clock', action: 'clock_accepted', detail };
-    await record(tx, [event], actor, now);
+    await recordEvents(tx, [event], actor, now);
     return { now, accepted: { cause, byMs, reason } };
   });
 }
 
-const seconds = (ms: number): number => Math.round(ms / 1_000);
+const toSeconds = (ms: number): number => Math.round(ms / 1_000);
 
 /** For programs. */
-export function acceptedJson({ now, accepted }: AcceptedClock) {
+export function toAcceptedClockJson({ now, accepted }: AcceptedClock) {
   return {
     now: isoTime(now),
     accepted: accepted !== null,
     cause: accepted?.cause ?? null,
-    by_s: accepted === null ? null : seconds(accepted.byMs),
+    by_s: accepted === null ? null : toSeconds(accepted.byMs),
     reason: accepted?.reason ?? null,
   };
 }
 
 /** For programs. */
-export function clockJson({ now, markAt, skewMs, isStored, trust, witnesses }: ClockStatus) {
+export function toClockStatusJson({
+  now,
+  markAt,
+  skewMs,
+  isStored,
+  trust,
+  witnesses,
+}: ClockStatus) {
   return {
     now: isoTime(now),
     mark_at: markAt === null ? null : isoTime(markAt),
@@ -76,7 +83,7 @@ export function clockJson({ now, markAt, skewMs, isStored, trust, witnesses }: C
     stored: isStored,
     trusted: trust.kind === 'trusted',
     cause: trust.kind === 'suspect' ? trust.cause : null,
-    by_s: trust.kind === 'suspect' ? seconds(trust.byMs) : null,
+    by_s: trust.kind === 'suspect' ? toSeconds(trust.byMs) : null,
     reason: trust.kind === 'suspect' ? trust.reason : null,
     witnesses: witnesses.map(({ id, name, at }) => ({ id, name, at: isoTime(at) })),
   };

@@ -10,25 +10,25 @@ import { watchClock } from './clock-watch.ts';
  */
 export async function watchWithNodes(
   db: Db,
-  read: ClockReading,
+  reading: ClockReading,
   memory?: ClockMemory,
 ): Promise<ClockReading> {
-  const { isStored, witness, timeline } = read;
-  const asks = !isStored && witness === null && timeline !== null;
-  const votes = asks ? await askNodes(db) : [];
+  const { isStored, witness, timeline } = reading;
+  const needsVotes = !isStored && witness === null && timeline !== null;
+  const votes = needsVotes ? await readNodeVotes(db) : [];
   return watchClock(db, memory === undefined ? { votes } : { memory, votes });
 }
 
 /** For a command, which may be the first work after a boot. A run cannot reach a node (promise 8). */
 export async function watchAfterBoot(db: Db): Promise<void> {
-  const read = await readClockReading(db);
-  const { isStored, witness, timeline } = read;
+  const reading = await readClockReading(db);
+  const { isStored, witness, timeline } = reading;
   if (isStored || witness !== null || timeline === null) return;
-  await watchWithNodes(db, read);
+  await watchWithNodes(db, reading);
 }
 
 /** The client of nodes is loaded only if they are asked: commands start faster without it. */
-async function askNodes(db: Db): Promise<NodeVote[]> {
+async function readNodeVotes(db: Db): Promise<NodeVote[]> {
   const { readNodeUptimes } = await import('./node-uptimes.ts');
   return readNodeUptimes(db);
 }

@@ -1,12 +1,12 @@
 import { skewMaxMs } from '../db/clock.ts';
 import type { ClockMemory } from '../db/clock-mark.ts';
 import type { Db } from '../db/connect.ts';
-import { faultOf } from '../db/faults.ts';
+import { toFault } from '../db/faults.ts';
 import { thisMachine } from '../db/machine.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import { Bell } from './bell.ts';
+import { WakeableSleep } from './bell.ts';
 import { watchWithNodes } from './clock-boot.ts';
 import { watchClock } from './clock-watch.ts';
 
@@ -28,30 +28,34 @@ export interface Sentinel {
   stop(): Promise<void>;
 }
 
-const lookMs = 5 * secondMs;
-const logMs = minuteMs;
+const watchEveryMs = 5 * secondMs;
+const logEveryMs = minuteMs;
 
 /**
  * Starts with a look that ends before any work begins: at the first look after a boot of this
  * machine, the nodes are asked for their uptimes.
  */
-export async function startSentinel(db: Db, log: SentinelLog, everyMs = lookMs): Promise<Sentinel> {
+export async function startSentinel(
+  db: Db,
+  log: SentinelLog,
+  everyMs = watchEveryMs,
+): Promise<Sentinel> {
   const memory: ClockMemory = { beat: -1n, timeline: null };
-  const report = reporter(log);
+  const report = createReporter(log);
   let latest = await watchWithNodes(db, await readClockReading(db), memory);
   report(latest);
 
-  const ending = new AbortController();
-  const bell = new Bell();
+  const stopping = new AbortController();
+  const sleeper = new WakeableSleep();
   async function loop(): Promise<void> {
     for (;;) {
-      await bell.wait(everyMs, ending.signal);
-      if (ending.signal.aborted) return;
+      await sleeper.sleep(everyMs, stopping.signal);
+      if (stopping.signal.aborted) return;
       try {
         latest = await watchClock(db, { memory });
         report(latest);
       } catch (error) {
-        const fault = faultOf(error);
+        const fault = toFault(error);
         log.debug({ code: fault.code, err: fault }, `time sentinel: ${fault.message}`);
       }
     }
@@ -59,56 +63,56 @@ export async function startSentinel(db: Db, log: SentinelLog, everyMs = lookMs):
   const looping = loop();
   return {
     // With a suspicious time of the database, the replica still credits top-ups: it is ready.
-    readiness: { name: 'clock', reason: async () => skewReason(latest) },
-    isClockRight: () => skewReason(latest) === undefined,
+    readiness: { name: 'clock', reason: async () => describeSkew(latest) },
+    isClockRight: () => describeSkew(latest) === undefined,
     async stop() {
-      ending.abort();
+      stopping.abort();
       await looping;
     },
   };
 }
 
 /** Logs a new reason at once, the same one each minute, and its end. */
-function reporter(log: SentinelLog): (reading: ClockReading) => void {
+function createReporter(log: SentinelLog): (reading: ClockReading) => void {
   const elapsedMs = stopwatch();
   let last: { readonly about: string; readonly atMs: number } | undefined;
   return (reading) => {
-    const problem = problemOf(reading);
+    const problem = toClockProblem(reading);
     if (problem === undefined) {
       if (last !== undefined) log.info({}, 'the time is trusted again');
       last = undefined;
       return;
     }
-    const isSame = last?.about === problem.about;
-    if (isSame && elapsedMs() - (last?.atMs ?? 0) < logMs) return;
-    last = { about: problem.about, atMs: elapsedMs() };
+    const isSame = last?.about === problem.kind;
+    if (isSame && elapsedMs() - (last?.atMs ?? 0) < logEveryMs) return;
+    last = { about: problem.kind, atMs: elapsedMs() };
     log.error({ worker: 'time-sentinel', byMs: problem.byMs }, problem.sentence);
   };
 }
 
 interface ClockProblem {
-  readonly about: string;
+  readonly kind: string;
   readonly byMs: number;
   readonly sentence: string;
 }
 
-function problemOf({ trust, skewMs }: ClockReading): ClockProblem | undefined {
+function toClockProblem({ trust, skewMs }: ClockReading): ClockProblem | undefined {
   if (trust.kind === 'suspect') {
     const { cause, byMs, reason } = trust;
     const waits =
       cause === 'commits_lost'
         ? 'all changes wait'
         : 'charges, ends, reminders, deletions and sales wait';
-    return { about: cause, byMs, sentence: `${reason}: ${waits}` };
+    return { kind: cause, byMs, sentence: `${reason}: ${waits}` };
   }
-  const sentence = skewReason({ skewMs });
+  const sentence = describeSkew({ skewMs });
   if (sentence === undefined) return undefined;
-  return { about: 'machine', byMs: Math.round(skewMs), sentence };
+  return { kind: 'machine', byMs: Math.round(skewMs), sentence };
 }
 
-function skewReason({ skewMs }: Pick<ClockReading, 'skewMs'>): string | undefined {
+function describeSkew({ skewMs }: Pick<ClockReading, 'skewMs'>): string | undefined {
   if (Math.abs(skewMs) <= skewMaxMs) return undefined;
   const byS = Math.round(Math.abs(skewMs) / secondMs);
-  const way = skewMs > 0 ? 'ahead of' : 'behind';
-  return `the clock of ${thisMachine.name} is ${byS} s ${way} the database clock: no workers run here`;
+  const direction = skewMs > 0 ? 'ahead of' : 'behind';
+  return `the clock of ${thisMachine.name} is ${byS} s ${direction} the database clock: no workers run here`;
 }

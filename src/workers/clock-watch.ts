@@ -5,17 +5,22 @@ import {
   type ClockMemory,
   createClockState,
   lockClockState,
-  peerMs,
-  roundMs,
+  peerAgeMaxMs,
+  readDifferenceMaxMs,
   writeWitness,
 } from '../db/clock-mark.ts';
-import { freshSuspicion, lostCommits, type Suspicion, skewSuspicion } from '../db/clock-trust.ts';
-import { type NodeVote, suspicionOfNodes } from '../db/clock-votes.ts';
+import {
+  type ClockSuspicion,
+  detectSkew,
+  detectSuspicion,
+  suspectLostCommits,
+} from '../db/clock-trust.ts';
+import { detectNodeSuspicion, type NodeVote } from '../db/clock-votes.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { thisMachine } from '../db/machine.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
-import { sound } from '../notify/alarms.ts';
+import { raiseAlarms } from '../notify/alarms.ts';
 
 // The state of the time sentinel, which all replicas and commands share:
 //
@@ -27,7 +32,7 @@ import { sound } from '../notify/alarms.ts';
 // While the time is trusted, each look advances the high-water mark, the witness of this machine and
 // those of the nodes. A suspicious time advances nothing.
 
-export interface Look {
+export interface ClockEvidence {
   /** Of a process that looks again and again. */
   readonly memory?: ClockMemory;
   /** What the nodes showed right before. */
@@ -41,9 +46,9 @@ const establishedMs = minuteMs;
  * Looks at the clocks, and stores what follows. One process looks at a time; another one only reads.
  * @returns what was read, with the trust that follows
  */
-export function watchClock(db: Db, look: Look = {}): Promise<ClockReading> {
+export function watchClock(db: Db, evidence: ClockEvidence = {}): Promise<ClockReading> {
   return inTransaction(db, async (tx) => {
-    const isMine = await lockClockState(tx);
+    const hasLock = await lockClockState(tx);
     const reading = await readClockReading(tx);
     const { isStored, timeline, witness, now, stored, beat } = reading;
     if (isStored || timeline === null) return reading;
@@ -51,48 +56,51 @@ export function watchClock(db: Db, look: Look = {}): Promise<ClockReading> {
     if (stored !== null && isStateMissing && (await createClockState(tx, now, stored))) {
       await raiseAlarm(tx, stored);
     }
-    if (!isMine) return reading;
-    const nodes = witness === null ? suspicionOfNodes(now, look.votes ?? []) : undefined;
-    const suspicion = lossBy(reading, look.memory) ?? freshSuspicion(reading) ?? nodes?.suspicion;
-    const isLocal = suspicion === undefined && skewSuspicion(reading) !== undefined;
+    if (!hasLock) return reading;
+    const nodes = witness === null ? detectNodeSuspicion(now, evidence.votes ?? []) : undefined;
+    const suspicion =
+      detectCommitLoss(reading, evidence.memory) ?? detectSuspicion(reading) ?? nodes?.suspicion;
+    const isLocal = suspicion === undefined && detectSkew(reading) !== undefined;
     if (isLocal && !(await peersAgree(tx, now))) return reading;
-    if (await isRight(tx, reading, suspicion)) {
-      const isTrusted = await advanceMark(tx, reading, look.memory);
+    if (await canAdvanceMark(tx, reading, suspicion)) {
+      const isTrusted = await advanceMark(tx, reading, evidence.memory);
       return isTrusted ? { ...reading, stored: null, trust: { kind: 'trusted' } } : reading;
     }
-    if (suspicion?.cause === 'commits_lost') Object.assign(look.memory ?? {}, { beat, timeline });
+    if (suspicion?.cause === 'commits_lost')
+      Object.assign(evidence.memory ?? {}, { beat, timeline });
     if (suspicion === undefined || stored !== null) return reading;
-    const suspected = bothClocks(suspicion, reading);
-    await suspect(tx, reading, suspected, nodes?.shiftMs);
+    const suspected = nameBothClocks(suspicion, reading);
+    await writeSuspicion(tx, reading, suspected, nodes?.shiftMs);
     return { ...reading, trust: { kind: 'suspect', ...suspected } };
   });
 }
 
 /** Commits that this process saw, and that are not there. */
-function lossBy(
+function detectCommitLoss(
   { beat, timeline, wasSynchronous }: ClockReading,
   memory: ClockMemory | undefined,
-): Suspicion | undefined {
+): ClockSuspicion | undefined {
   if (memory === undefined || memory.beat < 0n) return undefined;
-  if (beat < memory.beat) return lostCommits('the database lost commits that this replica saw');
+  if (beat < memory.beat)
+    return suspectLostCommits('the database lost commits that this replica saw');
   if (timeline === memory.timeline || wasSynchronous) return undefined;
-  return lostCommits(
+  return suspectLostCommits(
     `the database server changed from timeline ${memory.timeline} to ${timeline}: its last commits may be lost`,
   );
 }
 
 /** A machine with the same wrong time as the database is named, too. */
-function bothClocks(suspicion: Suspicion, { skewMs }: ClockReading): Suspicion {
+function nameBothClocks(suspicion: ClockSuspicion, { skewMs }: ClockReading): ClockSuspicion {
   if (suspicion.cause === 'commits_lost' || Math.abs(skewMs) > skewMaxMs) return suspicion;
   const both = `the clocks of the database and of ${thisMachine.name} are`;
   return { ...suspicion, reason: suspicion.reason.replace('the database clock is', both) };
 }
 
 /** Whether this time may become the high-water mark. */
-async function isRight(
+async function canAdvanceMark(
   tx: Tx,
   { now, stored, witness }: ClockReading,
-  suspicion: Suspicion | undefined,
+  suspicion: ClockSuspicion | undefined,
 ): Promise<boolean> {
   if (stored?.cause === 'commits_lost' || suspicion?.cause === 'commits_lost') return false;
   // A suspicion ends by a clock that was there when it began.
@@ -106,7 +114,7 @@ async function isRight(
  * clock that goes in steps agrees with each small step, so only a machine without steps counts then.
  */
 async function peersAgree(tx: Tx, now: Instant, isBySteps = false): Promise<boolean> {
-  const [from, to] = [isoTime(later(now, -peerMs)), isoTime(later(now, roundMs))];
+  const [from, to] = [isoTime(later(now, -peerAgeMaxMs)), isoTime(later(now, readDifferenceMaxMs))];
   const { rows } = await sql<{ agree: boolean }>`
     SELECT EXISTS (
       SELECT FROM perennial.clock_witness w
@@ -125,10 +133,10 @@ async function peersAgree(tx: Tx, now: Instant, isBySteps = false): Promise<bool
 }
 
 /** Stores and alarms a suspicion. The clock that will end it gets its place, if it has none. */
-async function suspect(
+async function writeSuspicion(
   tx: Tx,
   { now, markAt, witness, uptimeMs }: ClockReading,
-  { cause, byMs, reason }: Suspicion,
+  { cause, byMs, reason }: ClockSuspicion,
   nodeShiftMs: number | undefined,
 ): Promise<void> {
   await sql`
@@ -145,8 +153,8 @@ async function suspect(
   await raiseAlarm(tx, { cause, byMs, reason });
 }
 
-async function raiseAlarm(tx: Tx, { cause, byMs, reason }: Suspicion): Promise<void> {
+async function raiseAlarm(tx: Tx, { cause, byMs, reason }: ClockSuspicion): Promise<void> {
   const replica = cause === 'commits_lost' ? 'commits' : 'database';
   const skew_s = Math.round(byMs / secondMs);
-  await sound(tx, [{ kind: 'alarm_clock', params: { replica, skew_s, sentence: reason } }]);
+  await raiseAlarms(tx, [{ kind: 'alarm_clock', params: { replica, skew_s, sentence: reason } }]);
 }

@@ -7,39 +7,39 @@ import { stopwatch } from '../kernel/stopwatch.ts';
 // after that is mended by its confirm, which finds another epoch and marks again (S2).
 
 /** How old the answer may be, counted from when it was asked for. */
-const freshMs = 500;
+const validMs = 500;
 
-export interface Asking {
+export interface LeaseCheck {
   /** Whether the post is held still. */
-  readonly holds: () => Promise<boolean>;
+  readonly isHeld: () => Promise<boolean>;
   /** What is thrown when it isn't. */
-  readonly lost: () => Fault;
+  readonly createFault: () => Fault;
 }
 
 export class Fence {
-  readonly #asking: Asking;
+  readonly #leaseCheck: LeaseCheck;
   readonly #elapsedMs = stopwatch();
-  #heldAtMs = Number.NEGATIVE_INFINITY;
-  #asked: Promise<void> | undefined;
+  #verifiedAtMs = Number.NEGATIVE_INFINITY;
+  #pending: Promise<void> | undefined;
 
-  constructor(asking: Asking) {
-    this.#asking = asking;
+  constructor(leaseCheck: LeaseCheck) {
+    this.#leaseCheck = leaseCheck;
   }
 
   /** @throws Fault `post_lost`, or what the database did */
-  async hold(): Promise<void> {
+  async verify(): Promise<void> {
     // Again and again: the process may have stood still while the answer was on its way.
-    while (this.#elapsedMs() - this.#heldAtMs > freshMs) {
-      this.#asked ??= this.#ask().finally(() => {
-        this.#asked = undefined;
+    while (this.#elapsedMs() - this.#verifiedAtMs > validMs) {
+      this.#pending ??= this.#check().finally(() => {
+        this.#pending = undefined;
       });
-      await this.#asked;
+      await this.#pending;
     }
   }
 
-  async #ask(): Promise<void> {
-    const askedAtMs = this.#elapsedMs();
-    if (!(await this.#asking.holds())) throw this.#asking.lost();
-    this.#heldAtMs = askedAtMs;
+  async #check(): Promise<void> {
+    const startedAtMs = this.#elapsedMs();
+    if (!(await this.#leaseCheck.isHeld())) throw this.#leaseCheck.createFault();
+    this.#verifiedAtMs = startedAtMs;
   }
 }

@@ -5,7 +5,7 @@ import { marksOfNode, removalSince, removesAccess } from '../subscription/outage
 // What an operator's monitoring watches: read from the books at once, each by an index or from a
 // small table, so that a scrape costs the same however many customers there are.
 
-export interface Figure {
+export interface Metric {
   readonly name: string;
   readonly help: string;
   readonly labels: readonly string[];
@@ -15,13 +15,13 @@ export interface Figure {
   }[];
 }
 
-interface Row {
+interface MetricRow {
   readonly figure: string;
   readonly label: string | null;
   readonly value: number;
 }
 
-const meanings: Readonly<Record<string, { readonly help: string; readonly label?: string }>> = {
+const metricTexts: Readonly<Record<string, { readonly help: string; readonly label?: string }>> = {
   perennial_worker_last_run_timestamp_seconds: {
     help: 'When the last recorded run of each worker began; idle runs leave no record.',
     label: 'worker',
@@ -56,8 +56,8 @@ const meanings: Readonly<Record<string, { readonly help: string; readonly label?
   },
 };
 
-export async function readFigures(db: Db): Promise<Figure[]> {
-  const { rows } = await sql<Row>`
+export async function readMetrics(db: Db): Promise<Metric[]> {
+  const { rows } = await sql<MetricRow>`
     SELECT 'perennial_worker_last_run_timestamp_seconds' AS figure, worker AS label,
       extract(epoch FROM max(started_at))::float8 AS value
     FROM perennial.worker_run GROUP BY worker
@@ -99,7 +99,7 @@ export async function readFigures(db: Db): Promise<Figure[]> {
       SELECT extract(epoch FROM perennial.clock() - expires_at) FROM perennial.subscription
       WHERE kind = 'paid' AND auto_renew AND next_try_at IS NULL AND state IN ('active', 'expired')
       ORDER BY expires_at, id LIMIT 1), 0))::float8`.execute(db);
-  return Object.entries(meanings).map(([name, { help, label }]) => ({
+  return Object.entries(metricTexts).map(([name, { help, label }]) => ({
     name,
     help,
     labels: label === undefined ? [] : [label],

@@ -4,7 +4,7 @@ import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { watchClock } from './clock-watch.ts';
 
 /** What the record of a run says that a machine was not fit for. */
-export interface Unfit {
+export interface SkipReason {
   readonly reason: string;
   /** By which the admins are told (`run-record.ts`). Not for a suspicious time of the database. */
   readonly skew_s?: number;
@@ -21,17 +21,17 @@ interface FitnessLog {
  * - A machine whose own clock is over 30 s off the database runs nothing.
  * - While the time of the database is suspicious, only runs that do not go by it start.
  *
- * @param goesBy whether the run charges, ends, reminds or compares by the time of the database
+ * @param basis whether the run charges, ends, reminds or compares by the time of the database
  */
-export async function unfitness(
+export async function checkClock(
   db: Db,
   worker: string,
   log: FitnessLog,
-  goesBy: 'time' | 'nothing' = 'time',
-): Promise<Unfit | undefined> {
-  const read = await readClockReading(db);
-  const { trust, skewMs } = isNews(read) ? await watchClock(db) : read;
-  if (goesBy === 'time' && trust.kind === 'suspect' && trust.isLocal !== true) {
+  basis: 'time' | 'nothing' = 'time',
+): Promise<SkipReason | undefined> {
+  const reading = await readClockReading(db);
+  const { trust, skewMs } = needsWatch(reading) ? await watchClock(db) : reading;
+  if (basis === 'time' && trust.kind === 'suspect' && trust.isLocal !== true) {
     const { reason, cause } = trust;
     return { reason, code: cause === 'commits_lost' ? cause : 'clock_suspect' };
   }
@@ -43,7 +43,7 @@ export async function unfitness(
 }
 
 /** Something has to be stored: a suspicion, its end, or the first witness of this machine. */
-function isNews({ isStored, stored, trust, witness }: ClockReading): boolean {
+function needsWatch({ isStored, stored, trust, witness }: ClockReading): boolean {
   if (isStored) return false;
   return stored !== null || trust.kind === 'suspect' || witness === null;
 }

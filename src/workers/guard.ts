@@ -1,13 +1,13 @@
 import type pg from 'pg';
-import { clientConfig, workLimits } from '../db/connect.ts';
+import { toClientConfig, workLimits } from '../db/connect.ts';
 
 /**
  * A connection whose advisory locks say what this process does alone: it goes when the process dies,
  * and when it says nothing for so long. Seen through the whole line: between processes that stand
  * still and machines that are gone.
  */
-export function guardConfig(url: string, name: string, silentMs: number): pg.ClientConfig {
-  const config = clientConfig(url, workLimits);
+export function createSessionConfig(url: string, name: string, silentMs: number): pg.ClientConfig {
+  const config = toClientConfig(url, workLimits);
   return {
     ...config,
     application_name: `perennial ${name}`,

@@ -10,7 +10,7 @@ const locked = new Fault('transient', 'pg_55P03', 'lock timeout', cause);
 
 /** Fails every attempt on a batch of so many, as a run would. @returns attempts */
 function failAll(halving: Halving, items: number): number {
-  switch (halving.failed(items, fault)) {
+  switch (halving.recordFailure(items, fault)) {
     case 'leave':
     case 'isolate':
     case 'skip':
@@ -25,30 +25,30 @@ function failAll(halving: Halving, items: number): number {
 test('if all items fail, a run isolates 50 and leaves further batches whole', () => {
   const halving = new Halving();
   expect(failAll(halving, 1_000)).toBeLessThan(200);
-  expect(halving.leftBy).toBe(fault);
+  expect(halving.unhandledFault).toBe(fault);
   expect(failAll(halving, 1_000)).toBe(1);
 });
 
 test('after 50 isolated items halving goes on until 64 attempts in a row failed', () => {
   const halving = new Halving();
-  for (let n = 0; n < 50; n += 1) expect(halving.failed(1, fault)).toBe('isolate');
-  expect(halving.leftBy).toBeUndefined();
-  for (let n = 0; n < 64; n += 1) expect(halving.failed(2, fault)).toBe('halve');
-  halving.succeeded();
-  for (let n = 0; n < 64; n += 1) expect(halving.failed(2, fault)).toBe('halve');
-  expect(halving.failed(2, fault)).toBe('leave');
-  expect(halving.failed(1, fault)).toBe('leave');
+  for (let n = 0; n < 50; n += 1) expect(halving.recordFailure(1, fault)).toBe('isolate');
+  expect(halving.unhandledFault).toBeUndefined();
+  for (let n = 0; n < 64; n += 1) expect(halving.recordFailure(2, fault)).toBe('halve');
+  halving.recordSuccess();
+  for (let n = 0; n < 64; n += 1) expect(halving.recordFailure(2, fault)).toBe('halve');
+  expect(halving.recordFailure(2, fault)).toBe('leave');
+  expect(halving.recordFailure(1, fault)).toBe('leave');
 });
 
 test('an item with a locked row is skipped, and 64 attempts in a row that failed leave the rest', () => {
   const halving = new Halving();
-  expect(halving.failed(2, locked)).toBe('halve');
-  for (let n = 1; n < 64; n += 1) expect(halving.failed(1, locked)).toBe('skip');
-  expect(halving.leftBy).toBeUndefined();
-  expect(halving.failed(2, locked)).toBe('leave');
-  expect(halving.leftBy).toBe(locked);
-  halving.succeeded();
-  expect(halving.failed(1, locked)).toBe('skip');
+  expect(halving.recordFailure(2, locked)).toBe('halve');
+  for (let n = 1; n < 64; n += 1) expect(halving.recordFailure(1, locked)).toBe('skip');
+  expect(halving.unhandledFault).toBeUndefined();
+  expect(halving.recordFailure(2, locked)).toBe('leave');
+  expect(halving.unhandledFault).toBe(locked);
+  halving.recordSuccess();
+  expect(halving.recordFailure(1, locked)).toBe('skip');
 });
 
 test('a wait for a locked table is no wait for a row', () => {

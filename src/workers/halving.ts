@@ -1,6 +1,6 @@
 import { isRowLocked } from '../db/faults.ts';
 import type { Fault } from '../kernel/faults.ts';
-import { isolatedMax } from './quarantine.ts';
+import { quarantinedMax } from './quarantine.ts';
 
 // How far a batch that failed is halved.
 //
@@ -16,31 +16,31 @@ import { isolatedMax } from './quarantine.ts';
  * In a batch of which a tenth fails, fewer attempts in a row fail. If all items fail, rule 3 costs
  * this many short transactions once a run.
  */
-const fruitlessMax = 64;
+const failedInRowMax = 64;
 
 export class Halving {
-  #isolated = 0;
-  #fruitless = 0;
+  #quarantined = 0;
+  #failedInRow = 0;
   /** The last fault of an item or batch that was left as it is. */
-  leftBy: Fault | undefined;
+  unhandledFault: Fault | undefined;
 
-  succeeded(): void {
-    this.#fruitless = 0;
+  recordSuccess(): void {
+    this.#failedInRow = 0;
   }
 
   /** What becomes of so many items whose transaction failed. */
-  failed(items: number, fault: Fault): 'isolate' | 'halve' | 'leave' | 'skip' {
-    this.#fruitless += 1;
+  recordFailure(items: number, fault: Fault): 'isolate' | 'halve' | 'leave' | 'skip' {
+    this.#failedInRow += 1;
     const isLocked = isRowLocked(fault);
-    if (items === 1 && isLocked && this.#fruitless <= fruitlessMax) return 'skip';
-    const isFull = isLocked || this.#isolated >= isolatedMax;
-    if (items > 1 && !(isFull && this.#fruitless > fruitlessMax)) return 'halve';
+    if (items === 1 && isLocked && this.#failedInRow <= failedInRowMax) return 'skip';
+    const isFull = isLocked || this.#quarantined >= quarantinedMax;
+    if (items > 1 && !(isFull && this.#failedInRow > failedInRowMax)) return 'halve';
     if (items > 1 || isFull) {
-      this.leftBy = fault;
+      this.unhandledFault = fault;
       return 'leave';
     }
-    this.#isolated += 1;
-    if (this.#isolated === isolatedMax) this.#fruitless = 0;
+    this.#quarantined += 1;
+    if (this.#quarantined === quarantinedMax) this.#failedInRow = 0;
     return 'isolate';
   }
 }

@@ -1,7 +1,7 @@
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { readSettings } from '../subscription/settings.ts';
-import type { Cursor, Found, Moment, Pass, Tally } from './worker.ts';
+import type { BatchContext, BatchResult, Cursor, DueItem, DuePass } from './worker.ts';
 
 // A batch that is under way while the walk that began it goes on to the next one.
 //
@@ -10,46 +10,50 @@ import type { Cursor, Found, Moment, Pass, Tally } from './worker.ts';
 // database's timing, a customer's subscriptions are done in the order in which the walk finds them.
 
 /** What a batch goes by, but for the prices, which are read once its customers are locked. */
-export type Setting = Pick<Moment, 'now' | 'settings'>;
+export type BatchSettings = Pick<BatchContext, 'now' | 'settings'>;
 
 /** @throws Fault `clock_suspect`: a batch never goes by a suspicious time */
-export async function readSetting(tx: Tx): Promise<Setting> {
+export async function readBatchSettings(tx: Tx): Promise<BatchSettings> {
   return { now: await readTrustedTime(tx), settings: await readSettings(tx) };
 }
 
 /** What is looked for, and what a batch is to have besides or is to leave. */
-export interface Search {
-  readonly pass: Pass;
-  readonly page: Parameters<Pass>[2];
+export interface BatchSearch {
+  readonly pass: DuePass;
+  readonly page: Parameters<DuePass>[2];
   /** Left by the batch before: comes first. */
-  readonly carried: readonly Found[];
+  readonly carried: readonly DueItem[];
   /** Their customers are left out. */
-  readonly inHand: readonly Found[];
+  readonly inProgress: readonly DueItem[];
 }
 
-export interface Share {
-  readonly items: readonly Found[];
+export interface BatchPage {
+  readonly items: readonly DueItem[];
   /** Of customers who are in hand: for the next batch. */
-  readonly left: readonly Found[];
+  readonly deferred: readonly DueItem[];
   /** Where the next page starts; undefined where this one was empty. */
-  readonly end: Cursor | undefined;
+  readonly lastKey: Cursor | undefined;
   /** The page was full: there may be more. */
-  readonly full: boolean;
+  readonly isFull: boolean;
 }
 
-export interface Batch extends Share {
-  readonly ended: Promise<PromiseSettledResult<Tally | undefined>>;
+export interface Batch extends BatchPage {
+  readonly ended: Promise<PromiseSettledResult<BatchResult | undefined>>;
 }
 
-async function find(tx: Tx, setting: Setting, search: Search): Promise<Share> {
-  const { pass, page, carried, inHand } = search;
-  const found = page.max > 0 ? await pass(tx, setting, page) : [];
-  const busy = new Set(inHand.map((item) => item.customerId));
+async function findBatchPage(
+  tx: Tx,
+  batchSettings: BatchSettings,
+  search: BatchSearch,
+): Promise<BatchPage> {
+  const { pass, page, carried, inProgress } = search;
+  const found = page.max > 0 ? await pass(tx, batchSettings, page) : [];
+  const busy = new Set(inProgress.map((item) => item.customerId));
   return {
     items: [...carried, ...found].filter((item) => !busy.has(item.customerId)),
-    left: [...carried, ...found].filter((item) => busy.has(item.customerId)),
-    end: found.at(-1)?.key,
-    full: found.length >= page.max,
+    deferred: [...carried, ...found].filter((item) => busy.has(item.customerId)),
+    lastKey: found.at(-1)?.key,
+    isFull: found.length >= page.max,
   };
 }
 
@@ -59,17 +63,24 @@ async function find(tx: Tx, setting: Setting, search: Search): Promise<Share> {
  */
 export async function beginBatch(
   db: Db,
-  search: Search,
-  work: (tx: Tx, items: readonly Found[], setting: Setting, locked: () => void) => Promise<Tally>,
+  search: BatchSearch,
+  work: (
+    tx: Tx,
+    items: readonly DueItem[],
+    batchSettings: BatchSettings,
+    locked: () => void,
+  ) => Promise<BatchResult>,
 ): Promise<Batch> {
-  let share: Share = { items: [], left: [], end: undefined, full: false };
+  let batchPage: BatchPage = { items: [], deferred: [], lastKey: undefined, isFull: false };
   const locked = Promise.withResolvers<void>();
-  const doing = inTransaction(db, async (tx) => {
-    const setting = await readSetting(tx);
-    share = await find(tx, setting, search);
-    return share.items.length === 0 ? undefined : work(tx, share.items, setting, locked.resolve);
+  const running = inTransaction(db, async (tx) => {
+    const batchSettings = await readBatchSettings(tx);
+    batchPage = await findBatchPage(tx, batchSettings, search);
+    return batchPage.items.length === 0
+      ? undefined
+      : work(tx, batchPage.items, batchSettings, locked.resolve);
   });
-  const ended = Promise.allSettled([doing]).then(([end]) => end);
+  const ended = Promise.allSettled([running]).then(([result]) => result);
   await Promise.race([locked.promise, ended]);
-  return { ...share, ended };
+  return { ...batchPage, ended };
 }

@@ -5,7 +5,7 @@ import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
 import { type PreviewContext, previewWorker } from './preview.ts';
-import { raiseAlarms } from './raise-alarms/worker.ts';
+import { raiseAlarmsWorker } from './raise-alarms/worker.ts';
 import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
 import type { RunContext } from './run-context.ts';
 import type { RunRow } from './run-record.ts';
@@ -21,15 +21,15 @@ export interface Worker {
   /** When something becomes due by itself, for one that is woken then. */
   readonly nextDue?: SubscriptionWorker<unknown, unknown>['nextDue'];
   run(context: RunContext): Promise<RunRow>;
-  preview(context: WorkerPreview, report: (preview: Preview) => void): Promise<void>;
+  preview(context: WorkerPreviewContext, report: (preview: Preview) => void): Promise<void>;
 }
 
 /** `url`: for a worker that needs a connection of its own to compare. */
-export interface WorkerPreview extends PreviewContext {
+export interface WorkerPreviewContext extends PreviewContext {
   readonly url: string;
 }
 
-function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Outcome>): Worker {
+function toWorker<Facts, Outcome>(worker: SubscriptionWorker<Facts, Outcome>): Worker {
   return {
     name: worker.name,
     everyMs: worker.everyMs,
@@ -41,16 +41,16 @@ function overSubscriptions<Facts, Outcome>(worker: SubscriptionWorker<Facts, Out
 
 /** Every worker that goes by a timetable. A new one is a folder and a line. */
 export const workers: readonly Worker[] = [
-  overSubscriptions(autoRenewal),
-  overSubscriptions(fastExpiryCleanup),
-  overSubscriptions(trialNotifications),
-  overSubscriptions(expiryReminders),
+  toWorker(autoRenewal),
+  toWorker(fastExpiryCleanup),
+  toWorker(trialNotifications),
+  toWorker(expiryReminders),
   reconcileXrayState(connectNode),
-  raiseAlarms,
+  raiseAlarmsWorker,
 ];
 
 /** Those that somebody may run: also the one that a service runs for as long as it lives. */
-export const workersFor = (delivery: () => Delivery): readonly Worker[] => [
+export const createRunnableWorkers = (delivery: () => Delivery): readonly Worker[] => [
   ...workers,
   deliverNotifications(delivery),
 ];

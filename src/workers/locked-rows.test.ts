@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { look } from '../../test/alarms.ts';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { openShop, payer, runOf, standOf } from '../../test/shop.ts';
+import { runRaiseAlarms } from '../../test/alarms.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { createShop, createSubscriber, readSubscription, runOf } from '../../test/shop.ts';
 import { inTransaction, workLimits } from '../db/connect.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, later, minuteMs, parseInstant } from '../kernel/instant.ts';
-import { finishPriceReviews, orderPriceReview } from '../subscription/price-reviews.ts';
+import { runPriceReviews, writePriceReview } from '../subscription/price-reviews.ts';
 
 // A row of one item that a forgotten transaction holds. The item waits, and the others go on.
 
@@ -15,42 +15,42 @@ const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const end = later(start, 30 * dayMs);
 
 /** Five customers whose month ends at `end`, and a session that holds what `statement` locks. */
-async function held(
+async function createHeldRow(
   leftMinor: bigint,
   statement: (id: SubscriptionId) => string,
-): Promise<{ books: Books; ids: SubscriptionId[]; session: pg.Client; pid: number }> {
-  const books = await freshBooks({ now: start, limits: { ...workLimits, lockMs: 200 } });
-  onTestFinished(() => books.close());
-  await openShop(books);
+): Promise<{ database: TestDatabase; ids: SubscriptionId[]; session: pg.Client; pid: number }> {
+  const database = await createDatabase({ now: start, limits: { ...workLimits, lockMs: 200 } });
+  onTestFinished(() => database.close());
+  await createShop(database);
   const ids: SubscriptionId[] = [];
-  for (let n = 1n; n <= 5n; n += 1n) ids.push(await payer(books, n, leftMinor));
-  const session = new pg.Client({ connectionString: books.url, application_name: 'psql' });
+  for (let n = 1n; n <= 5n; n += 1n) ids.push(await createSubscriber(database, n, leftMinor));
+  const session = new pg.Client({ connectionString: database.url, application_name: 'psql' });
   await session.connect();
   onTestFinished(() => session.end());
   await session.query('BEGIN');
   const { rowCount } = await session.query(statement(ids[2] as SubscriptionId));
   expect(rowCount).toBeGreaterThan(0);
   const { rows } = await session.query('SELECT pg_backend_pid() AS pid');
-  return { books, ids, session, pid: rows[0].pid };
+  return { database, ids, session, pid: rows[0].pid };
 }
 
-const statesOf = async (books: Books, ids: readonly SubscriptionId[]) => {
-  const all = await Promise.all(ids.map((id) => standOf(books, id)));
+const readStates = async (database: TestDatabase, ids: readonly SubscriptionId[]) => {
+  const all = await Promise.all(ids.map((id) => readSubscription(database, id)));
   return all.map(({ state, charges }) => `${state} ${charges}`);
 };
 
-const but = <T>(all: readonly T[], place: number): T[] => all.filter((_, at) => at !== place);
+const without = <T>(all: readonly T[], place: number): T[] => all.filter((_, at) => at !== place);
 
-const overdue = async ({ db }: Books): Promise<string[]> => {
+const readOverdueCauses = async ({ db }: TestDatabase): Promise<string[]> => {
   const { rows } = await sql<{ cause: string }>`
     SELECT params->>'cause' AS cause FROM perennial.notification
     WHERE kind = 'alarm_overdue' ORDER BY id`.execute(db);
   return rows.map(({ cause }) => cause);
 };
 
-const runAt = async (books: Books, worker: string, at: Instant) => {
-  await books.setClock(at);
-  return runOf(books, worker);
+const runAt = async (database: TestDatabase, worker: string, at: Instant) => {
+  await database.setClock(at);
+  return runOf(database, worker);
 };
 
 const subscription = (id: SubscriptionId) =>
@@ -66,79 +66,79 @@ test.each([
 ] as const)(
   'promise 9: %s with %i on the balances passes over %s that is locked, and names the session',
   async (worker, leftMinor, _, statement, done) => {
-    const { books, ids, session, pid } = await held(leftMinor, statement);
+    const { database, ids, session, pid } = await createHeldRow(leftMinor, statement);
     const due = later(end, 6 * minuteMs);
-    expect(await runAt(books, worker, due)).toMatchObject({ outcome: 'success', failed: 0n });
-    expect(but(await statesOf(books, ids), 2)).toEqual(Array(4).fill(done));
-    expect((await statesOf(books, ids))[2]).toBe('active 1');
-    const { rows: aside } = await sql`SELECT FROM perennial.quarantine`.execute(books.db);
+    expect(await runAt(database, worker, due)).toMatchObject({ outcome: 'success', failed: 0n });
+    expect(without(await readStates(database, ids), 2)).toEqual(Array(4).fill(done));
+    expect((await readStates(database, ids))[2]).toBe('active 1');
+    const { rows: aside } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
     expect(aside).toEqual([]);
 
-    await look(books, later(end, 7 * minuteMs));
-    const [cause, ...more] = await overdue(books);
+    await runRaiseAlarms(database, later(end, 7 * minuteMs));
+    const [cause, ...more] = await readOverdueCauses(database);
     expect(cause).toMatch(
       new RegExp(`^locked by process ${pid} \\(psql, idle in transaction, for`),
     );
     expect(more).toEqual([]);
 
     await session.query('ROLLBACK');
-    expect(await runAt(books, worker, later(end, 8 * minuteMs))).toMatchObject({ changed: 1n });
-    expect((await statesOf(books, ids))[2]).toBe(done);
+    expect(await runAt(database, worker, later(end, 8 * minuteMs))).toMatchObject({ changed: 1n });
+    expect((await readStates(database, ids))[2]).toBe(done);
   },
 );
 
 test('promise 9: a locked known price stops only its own renewal', async () => {
-  const { books, ids } = await held(149_00n, () => 'SELECT 1');
+  const { database, ids } = await createHeldRow(149_00n, () => 'SELECT 1');
   await sql`
     INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
       amount_minor, source, known_at)
     SELECT customer_id, id, 'basic', 30, 14900, 'choice', perennial.clock()
-    FROM perennial.subscription`.execute(books.db);
-  const session = new pg.Client({ connectionString: books.url });
+    FROM perennial.subscription`.execute(database.db);
+  const session = new pg.Client({ connectionString: database.url });
   await session.connect();
   onTestFinished(() => session.end());
   await session.query('BEGIN');
   await session.query(
     `SELECT FROM perennial.known_price WHERE subscription_id = ${ids[2]} FOR UPDATE`,
   );
-  expect(await runAt(books, 'auto-renewal', end)).toMatchObject({ outcome: 'success' });
-  expect(await statesOf(books, ids)).toEqual(
+  expect(await runAt(database, 'auto-renewal', end)).toMatchObject({ outcome: 'success' });
+  expect(await readStates(database, ids)).toEqual(
     ids.map((_, n) => (n === 2 ? 'active 1' : 'active 2')),
   );
 });
 
 test('promise 9: both subscriptions of a customer wait while one of them is locked', async () => {
-  const { books, ids } = await held(149_00n, subscription);
+  const { database, ids } = await createHeldRow(149_00n, subscription);
   await sql`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
       expires_at, auto_renew)
     SELECT customer_id, 'paid', 'basic', 30, 'active', started_at, expires_at + interval '1 minute',
       true
-    FROM perennial.subscription WHERE id = ${ids[2] as SubscriptionId}`.execute(books.db);
-  await runAt(books, 'auto-renewal', end);
-  expect(await statesOf(books, ids)).toEqual(
+    FROM perennial.subscription WHERE id = ${ids[2] as SubscriptionId}`.execute(database.db);
+  await runAt(database, 'auto-renewal', end);
+  expect(await readStates(database, ids)).toEqual(
     ids.map((_, n) => (n === 2 ? 'active 1' : 'active 2')),
   );
-  const { rows } = await sql`SELECT FROM perennial.period`.execute(books.db);
+  const { rows } = await sql`SELECT FROM perennial.period`.execute(database.db);
   expect(rows).toHaveLength(5 + 4);
 });
 
 test('promise 9: a locked subscription keeps a review of prices only from its customer', async () => {
-  const { books, session } = await held(149_00n, subscription);
-  await inTransaction(books.db, (tx) => orderPriceReview(tx, { plan: 'basic' }, start));
-  await books.setClock(later(end, -dayMs));
-  expect(await finishPriceReviews(books.db)).toBe(4);
-  expect(await runOf(books, 'expiry-reminders')).toMatchObject({ outcome: 'success' });
+  const { database, session } = await createHeldRow(149_00n, subscription);
+  await inTransaction(database.db, (tx) => writePriceReview(tx, { plan: 'basic' }, start));
+  await database.setClock(later(end, -dayMs));
+  expect(await runPriceReviews(database.db)).toBe(4);
+  expect(await runOf(database, 'expiry-reminders')).toMatchObject({ outcome: 'success' });
   await session.query('ROLLBACK');
-  expect(await finishPriceReviews(books.db)).toBe(1);
+  expect(await runPriceReviews(database.db)).toBe(1);
 });
 
 test('promise 9: a table that is locked as a whole fails the run', async () => {
-  const { books, ids, session } = await held(0n, () => 'SELECT 1');
+  const { database, ids, session } = await createHeldRow(0n, () => 'SELECT 1');
   await session.query('LOCK TABLE perennial.credential');
-  const ran = await runAt(books, 'fast-expiry-cleanup', later(end, 6 * minuteMs));
+  const ran = await runAt(database, 'fast-expiry-cleanup', later(end, 6 * minuteMs));
   expect(ran).toMatchObject({ outcome: 'failed', detail: { kind: 'transient', code: 'pg_55P03' } });
   await session.query('ROLLBACK');
-  await runAt(books, 'fast-expiry-cleanup', later(end, 7 * minuteMs));
-  expect(await statesOf(books, ids)).toEqual(Array(5).fill('expired 1'));
+  await runAt(database, 'fast-expiry-cleanup', later(end, 7 * minuteMs));
+  expect(await readStates(database, ids)).toEqual(Array(5).fill('expired 1'));
 });

@@ -12,9 +12,9 @@ import type { NodeApi } from '../xray/port.ts';
 /** A node that takes longer is no witness. */
 const deadlineMs = 3 * secondMs;
 /** Nodes that are asked: more of them prove nothing else. */
-const askedMax = 20;
+const nodesMax = 20;
 
-interface KnownNode extends Required<NodeAddress> {
+interface WitnessNode extends Required<NodeAddress> {
   readonly id: string;
   readonly inbounds: readonly string[];
   readonly uptimeMs: bigint;
@@ -26,21 +26,21 @@ export async function readNodeUptimes(
   db: Db,
   connect: (address: NodeAddress) => NodeApi = connectNode,
 ): Promise<NodeVote[]> {
-  const { rows } = await sql<KnownNode>`
+  const { rows } = await sql<WitnessNode>`
     SELECT n.id, n.api, n.tls, n.inbounds, w.uptime_ms AS "uptimeMs", w.at
     FROM perennial.node n JOIN perennial.clock_witness w ON w.id = 'node:' || n.id
-    ORDER BY w.at DESC, n.id LIMIT ${askedMax}`.execute(db);
-  const asked = await Promise.allSettled(rows.map((node) => askNode(node, connect)));
-  return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    ORDER BY w.at DESC, n.id LIMIT ${nodesMax}`.execute(db);
+  const results = await Promise.allSettled(rows.map((node) => readNodeVote(node, connect)));
+  return results.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 }
 
-async function askNode(
-  { id, api, tls, inbounds, uptimeMs, at }: KnownNode,
+async function readNodeVote(
+  { id, api, tls, inbounds, uptimeMs, at }: WitnessNode,
   connect: (address: NodeAddress) => NodeApi,
 ): Promise<NodeVote> {
   const client = connect({ api, tls });
   try {
-    const { uptimeS } = await client.health({ deadlineMs });
+    const { uptimeS } = await client.readHealth({ deadlineMs });
     const counts = await Promise.allSettled(
       inbounds.map((tag) => client.countUsers(tag, { deadlineMs })),
     );

@@ -2,8 +2,15 @@ import { readClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { readPriceList } from '../subscription/price-list.ts';
 import { readSettings } from '../subscription/settings.ts';
-import { findRetried, heldItems } from './quarantine.ts';
-import type { Cursor, Found, Moment, Preview, Spent, SubscriptionWorker } from './worker.ts';
+import { findQuarantinedItems, readQuarantinedItems } from './quarantine.ts';
+import type {
+  BatchContext,
+  Cursor,
+  DueItem,
+  Preview,
+  ReservedBalance,
+  SubscriptionWorker,
+} from './worker.ts';
 
 export interface PreviewContext {
   readonly db: Db;
@@ -22,40 +29,40 @@ export async function previewWorker<Facts, Outcome>(
   context: PreviewContext,
   report: (preview: Preview) => void,
 ): Promise<void> {
-  const spent: Spent = new Map();
+  const reserved: ReservedBalance = new Map();
   await context.db
     .transaction()
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute(async (tx) => {
       const now = await readClock(tx);
-      const moment: Moment = {
+      const batch: BatchContext = {
         now,
         settings: await readSettings(tx),
         prices: await readPriceList(tx, now),
         confirmed: context.confirmed ?? false,
-        counted: new Map(),
-        heldBefore: false,
+        cachedCounts: new Map(),
+        hasHeldBefore: false,
         isPreview: true,
       };
-      const show = async (page: readonly Found[]) => {
-        const facts = await worker.read(tx, page, moment);
-        const decided = worker.decide(facts, moment, spent);
-        const outcomes = (await worker.guard?.(tx, decided, moment)) ?? decided;
+      const reportPage = async (page: readonly DueItem[]) => {
+        const facts = await worker.read(tx, page, batch);
+        const decided = worker.decide(facts, batch, reserved);
+        const outcomes = (await worker.guard?.(tx, decided, batch)) ?? decided;
         for (const outcome of outcomes) report(worker.describe(outcome));
       };
-      const { skip, retries } = await heldItems(tx, worker.name);
+      const { skip, retries } = await readQuarantinedItems(tx, worker.name);
       for (const pass of worker.passes) {
         let after: Cursor | undefined;
         while (!context.signal.aborted) {
-          const page = await pass(tx, moment, { after, max: context.batchMax, skip });
+          const page = await pass(tx, batch, { after, max: context.batchMax, skip });
           const last = page.at(-1);
           if (last === undefined) break;
-          await show(page);
+          await reportPage(page);
           after = last.key;
         }
       }
-      const retried = await findRetried(tx, worker.name, retries, context.batchMax);
-      if (retried.length > 0) await show(retried);
+      const retried = await findQuarantinedItems(tx, worker.name, retries, context.batchMax);
+      if (retried.length > 0) await reportPage(retried);
     });
 }

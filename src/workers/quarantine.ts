@@ -5,11 +5,11 @@ import { anyOf, unnest } from '../db/unnest.ts';
 import { wakeWorker } from '../db/wake.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { sound } from '../notify/alarms.ts';
+import { raiseAlarms } from '../notify/alarms.ts';
 import { graceMs } from '../subscription/expiry.ts';
-import { record } from '../subscription/timeline.ts';
-import { type FoundRow, foundOf } from './keyset.ts';
-import type { Found, Isolated } from './worker.ts';
+import { recordEvents } from '../subscription/timeline.ts';
+import { type DueItemRow, toDueItem } from './keyset.ts';
+import type { DueItem, QuarantinedItem } from './worker.ts';
 
 // An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
 // after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
@@ -20,16 +20,16 @@ import type { Found, Isolated } from './worker.ts';
 // that keeps its subscription active (`subscription/expiry.ts`).
 
 /** More than this many items isolated by faults in one run: it is not the items. */
-export const isolatedMax = 50;
+export const quarantinedMax = 50;
 
 /** A fault that another item may not have. Our schema being wrong is everybody's. */
-export function isOfTheItem(fault: Fault): boolean {
+export function isItemFault(fault: Fault): boolean {
   if (fault.kind === 'transient') return false;
   return !/^pg_(42|3F|0A|XX)/.test(fault.code);
 }
 
 /** The items of a worker in quarantine. Bounded: of more than 10,000 some are found again. */
-export async function heldItems(
+export async function readQuarantinedItems(
   db: Db | Tx,
   worker: string,
 ): Promise<{ readonly skip: readonly string[]; readonly retries: readonly string[] }> {
@@ -43,41 +43,41 @@ export async function heldItems(
 }
 
 /** A page of these subscriptions in quarantine. The least tried come first, so none starves. */
-export async function findRetried(
+export async function findQuarantinedItems(
   db: Db | Tx,
   worker: string,
   items: readonly string[],
   max: number,
-): Promise<Found[]> {
+): Promise<DueItem[]> {
   if (items.length === 0) return [];
-  const { rows } = await sql<FoundRow>`
+  const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
     FROM perennial.quarantine q JOIN perennial.subscription s
       ON s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END
     WHERE q.worker = ${worker} AND q.item = ${anyOf('text', items)}
     ORDER BY q.attempts, q.retry_at, q.item LIMIT ${max}`.execute(db);
-  return rows.map((row) => ({ ...foundOf(row), isRetry: true }));
+  return rows.map((row) => ({ ...toDueItem(row), isRetry: true }));
 }
 
 /** What is put aside, by a name that is the worker's own: a subscription, one on a node. */
-export interface BadItem extends Omit<Isolated, 'subscriptionId'> {
+export interface FailedItem extends Omit<QuarantinedItem, 'subscriptionId'> {
   readonly item: string;
 }
 
 /** Puts subscriptions aside and owes the operator an alarm, in the transaction that found them bad. */
-export async function isolate(
+export async function quarantineSubscriptions(
   tx: Tx,
   worker: string,
-  items: readonly Isolated[],
+  items: readonly QuarantinedItem[],
   now: Instant,
 ): Promise<void> {
   const named = items.map((each) => ({ ...each, item: each.subscriptionId.toString() }));
-  await putAside(tx, worker, named, now);
+  await quarantineItems(tx, worker, named, now);
   if (worker === 'auto-renewal') await retryWithinGrace(tx, named);
 }
 
 /** After the grace a retry stays due, so each run tries it: fast-expiry-cleanup decides as well. */
-async function retryWithinGrace(tx: Tx, items: readonly BadItem[]): Promise<void> {
+async function retryWithinGrace(tx: Tx, items: readonly FailedItem[]): Promise<void> {
   if (items.length === 0) return;
   await sql`
     UPDATE perennial.quarantine q
@@ -88,10 +88,10 @@ async function retryWithinGrace(tx: Tx, items: readonly BadItem[]): Promise<void
 }
 
 /** As `isolate`, for items of any name. @returns how many were not in quarantine before */
-export async function putAside(
+export async function quarantineItems(
   tx: Tx,
   worker: string,
-  items: readonly BadItem[],
+  items: readonly FailedItem[],
   now: Instant,
 ): Promise<number> {
   if (items.length === 0) return 0;
@@ -108,24 +108,28 @@ export async function putAside(
       retry_at = ${isoTime(now)}::timestamptz
         + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))
     RETURNING attempts`.execute(tx);
-  const count = await countAside(tx, worker);
+  const count = await readQuarantineCount(tx, worker);
   const reasons = [...new Map(items.map((item) => [item.reason, item]))];
   const alarms = reasons.map(([reason, { item, sentence }]) => ({
     kind: 'alarm_quarantine' as const,
     params: { worker, reason, item, sentence, items: count },
   }));
-  await sound(tx, alarms);
+  await raiseAlarms(tx, alarms);
   return rows.filter(({ attempts }) => attempts === 1).length;
 }
 
-async function countAside(tx: Tx, worker: string): Promise<number> {
+async function readQuarantineCount(tx: Tx, worker: string): Promise<number> {
   const { rows } = await sql<{ items: bigint }>`
     SELECT count(*) AS items FROM perennial.quarantine WHERE worker = ${worker}`.execute(tx);
   return Number(rows[0]?.items ?? 0n);
 }
 
 /** Takes out what was done after all. Costs nothing while the quarantine is empty. */
-export async function release(tx: Tx, worker: string, items: readonly string[]): Promise<void> {
+export async function releaseQuarantined(
+  tx: Tx,
+  worker: string,
+  items: readonly string[],
+): Promise<void> {
   if (items.length === 0) return;
   await sql`
     DELETE FROM perennial.quarantine
@@ -161,9 +165,9 @@ export function retryItem(db: Db, worker: string, item: string, actor: string): 
     const { numAffectedRows } = await sql`
       UPDATE perennial.quarantine SET retry_at = ${isoTime(now)}
       WHERE worker = ${worker} AND item = ${item}`.execute(tx);
-    if (numAffectedRows === 0n) throw noItem(worker, item);
+    if (numAffectedRows === 0n) throw toNoItemFault(worker, item);
     await wakeWorker(tx, worker);
-    await tell(tx, worker, item, 'quarantine_retried', actor, now);
+    await recordEvent(tx, worker, item, 'quarantine_retried', actor, now);
   });
 }
 
@@ -174,15 +178,15 @@ export function dismissItem(db: Db, worker: string, item: string, actor: string)
     const { numAffectedRows } = await sql`
       DELETE FROM perennial.quarantine
       WHERE worker = ${worker} AND item = ${item}`.execute(tx);
-    if (numAffectedRows === 0n) throw noItem(worker, item);
-    await tell(tx, worker, item, 'quarantine_dismissed', actor, now);
+    if (numAffectedRows === 0n) throw toNoItemFault(worker, item);
+    await recordEvent(tx, worker, item, 'quarantine_dismissed', actor, now);
   });
 }
 
-const noItem = (worker: string, item: string) =>
+const toNoItemFault = (worker: string, item: string) =>
   refused('no_item', `nothing of ${worker} is in quarantine under the name "${item}"`);
 
-async function tell(
+async function recordEvent(
   tx: Tx,
   worker: string,
   item: string,
@@ -191,5 +195,5 @@ async function tell(
   now: Instant,
 ): Promise<void> {
   const event = { customerId: null, subject: `quarantine:${worker}:${item}`, action, detail: {} };
-  await record(tx, [event], actor, now);
+  await recordEvents(tx, [event], actor, now);
 }

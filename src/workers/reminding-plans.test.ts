@@ -1,23 +1,23 @@
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { type Explained, explain } from '../../bench/explain.ts';
-import { at, sells } from '../../test/a-book.ts';
-import { type Books, freshBooks } from '../../test/books.ts';
-import { batchMax, sentBy, statement } from '../../test/plans.ts';
+import { type ExplainedStatement, explain } from '../../bench/explain.ts';
+import { createPlans, parseTime } from '../../test/a-book.ts';
+import { createDatabase, type TestDatabase } from '../../test/books.ts';
+import { batchMax, collectStatements, findStatement } from '../../test/plans.ts';
 
 // The plans of the statements that remind, as they are sent by a run on books in which a wrong one
 // shows: 20,000 that are to be reminded, half of them trials, of whom `due` of each kind are now.
 
-const now = at('2026-11-24T12:00:00Z');
+const now = parseTime('2026-11-24T12:00:00Z');
 
-async function booksOf(due: number): Promise<Books> {
-  const books = await freshBooks({ now });
-  onTestFinished(() => books.close());
-  await sells(books);
+async function createDueDatabase(due: number): Promise<TestDatabase> {
+  const database = await createDatabase({ now });
+  onTestFinished(() => database.close());
+  await createPlans(database);
   await sql`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     SELECT n, 'RUB', 'token-of-somebody-' || n, '2026-01-01Z'
-    FROM generate_series(1, 20000) n`.execute(books.db);
+    FROM generate_series(1, 20000) n`.execute(database.db);
   await sql`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
       expires_at, auto_renew, remind_at)
@@ -27,14 +27,14 @@ async function booksOf(due: number): Promise<Books> {
         WHEN id <= ${2 * due} AND id % 2 = 0 THEN '2026-11-27T00:00Z'::timestamptz
         WHEN id <= ${2 * due} THEN '2026-11-25T11:00Z'::timestamptz
         ELSE '2026-11-27T06:30Z'::timestamptz + id * interval '1 second' END AS ends
-      FROM perennial.customer) s`.execute(books.db);
+      FROM perennial.customer) s`.execute(database.db);
   await sql`
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency)
     SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB'
-    FROM perennial.subscription`.execute(books.db);
-  await sql`VACUUM ANALYZE`.execute(books.db);
-  return books;
+    FROM perennial.subscription`.execute(database.db);
+  await sql`VACUUM ANALYZE`.execute(database.db);
+  return database;
 }
 
 test.each([
@@ -43,14 +43,14 @@ test.each([
 ])(
   'a batch of %s reaches its rows by index: its own and no others',
   async (worker, facts, reads) => {
-    const sent = await sentBy(await booksOf(200), worker);
-    const before = await booksOf(200);
+    const sent = await collectStatements(await createDueDatabase(200), worker);
+    const before = await createDueDatabase(200);
     const [find, lock, read, look] = (await explain(before.pool, [
-      statement(sent, 's.remind_at <= '),
-      statement(sent, 'FOR NO KEY UPDATE SKIP LOCKED'),
-      statement(sent, facts),
-      statement(sent, 'SET remind_at = next.at'),
-    ])) as [Explained, Explained, Explained, Explained];
+      findStatement(sent, 's.remind_at <= '),
+      findStatement(sent, 'FOR NO KEY UPDATE SKIP LOCKED'),
+      findStatement(sent, facts),
+      findStatement(sent, 'SET remind_at = next.at'),
+    ])) as [ExplainedStatement, ExplainedStatement, ExplainedStatement, ExplainedStatement];
     expect(find.reads).toEqual(['subscription_reminding']);
     expect(find.rows).toBe(batchMax);
     expect(find.buffers).toBeLessThan(3 * batchMax);
@@ -65,8 +65,8 @@ test.each([
 test.each(['trial-notifications', 'expiry-reminders'])(
   'a tick of %s with nothing due reads a handful of pages and no table of customers',
   async (worker) => {
-    const books = await booksOf(0);
-    const explained = await explain(books.pool, await sentBy(books, worker));
+    const database = await createDueDatabase(0);
+    const explained = await explain(database.pool, await collectStatements(database, worker));
     const reads = explained.flatMap((one) => one.reads);
     expect(reads.filter((read) => /subscription|(?<!_of_)customer/.test(read))).toEqual([
       'subscription_reminding',

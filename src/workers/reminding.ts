@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
-import { inTurn } from '../db/in-turn.ts';
+import { sendPipelined } from '../db/in-turn.ts';
 import type { SubscriptionKind } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type NewNotice, owe } from '../notify/outbox.ts';
-import { afterCursor, type FoundRow, foundOf, notHeld } from './keyset.ts';
-import { release } from './quarantine.ts';
-import type { Pass, Tally } from './worker.ts';
+import { enqueueNotifications, type NewNotice } from '../notify/outbox.ts';
+import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from './keyset.ts';
+import { releaseQuarantined } from './quarantine.ts';
+import type { BatchResult, DuePass } from './worker.ts';
 
 // What the two workers share that remind: they go by `remind_at`, which says when there is
 // something to look at, and is never later than what it stands for. Whoever writes an end sets it
@@ -20,60 +20,60 @@ import type { Pass, Tally } from './worker.ts';
  * past its end and waits there (for a guard, for the next minute) is left as it is: a clock that
  * jumped, and came back, must not have used up anybody's reminders.
  */
-export const findReminding =
-  (kind: SubscriptionKind): Pass =>
+export const createReminderPass =
+  (kind: SubscriptionKind): DuePass =>
   async (tx, { now }, { after, max, skip }) => {
-    const { rows } = await sql<FoundRow>`
+    const { rows } = await sql<DueItemRow>`
       SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.remind_at AS at
       FROM perennial.subscription s
       WHERE s.state = 'active' AND s.remind_at <= ${isoTime(now)}
         AND s.kind = ${kind} AND s.expires_at > ${isoTime(now)}
-        AND ${afterCursor('s.remind_at', after)} AND ${notHeld(skip)}
+        AND ${isAfterCursor('s.remind_at', after)} AND ${isNotQuarantined(skip)}
       ORDER BY s.remind_at, s.id LIMIT ${max}`.execute(tx);
-    return rows.map(foundOf);
+    return rows.map(toDueItem);
   };
 
 /** What a batch of looks comes to. */
-export interface Looks {
+export interface ReminderBatch {
   readonly notices: readonly NewNotice[];
   /** Each that was looked at, and when to look again. */
-  readonly looked: readonly Look[];
+  readonly updates: readonly RemindAtUpdate[];
 }
 
-export interface Look {
+export interface RemindAtUpdate {
   readonly subscriptionId: SubscriptionId;
   readonly nextAt: Instant | null;
 }
 
 /** Writes a batch: the notices, and when each is looked at again. */
-export async function writeLooks(
+export async function writeReminders(
   tx: Tx,
   worker: string,
-  { notices, looked }: Looks,
+  { notices, updates }: ReminderBatch,
   now: Instant,
-): Promise<Pick<Tally, 'changed' | 'counts'>> {
-  let told = 0n;
+): Promise<Pick<BatchResult, 'changed' | 'counts'>> {
+  let enqueued = 0n;
   // What refers to a subscription comes before it is changed, see `renew`.
-  await inTurn([
+  await sendPipelined([
     async () => {
-      told = await owe(tx, notices, now);
+      enqueued = await enqueueNotifications(tx, notices, now);
     },
-    () => lookAgain(tx, looked),
+    () => writeRemindAt(tx, updates),
   ]);
-  await release(
+  await releaseQuarantined(
     tx,
     worker,
-    looked.map((row) => row.subscriptionId.toString()),
+    updates.map((row) => row.subscriptionId.toString()),
   );
-  const reminded = Number(told);
-  return { changed: reminded, counts: { reminded, waiting: looked.length - notices.length } };
+  const reminded = Number(enqueued);
+  return { changed: reminded, counts: { reminded, waiting: updates.length - notices.length } };
 }
 
-async function lookAgain(tx: Tx, looked: readonly Look[]): Promise<void> {
-  if (looked.length === 0) return;
+async function writeRemindAt(tx: Tx, updates: readonly RemindAtUpdate[]): Promise<void> {
+  if (updates.length === 0) return;
   await sql`
     UPDATE perennial.subscription s SET remind_at = next.at
-    FROM ${unnest('next', looked, {
+    FROM ${unnest('next', updates, {
       id: ['bigint', (row) => row.subscriptionId],
       at: ['timestamptz', (row) => row.nextAt],
     })}

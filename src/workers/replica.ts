@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { type Connection, connectAlone } from '../db/alone.ts';
-import { clientConfig, connectChecked, type Db, type Tx, workLimits } from '../db/connect.ts';
+import { openSingleConnection, type SingleConnection } from '../db/alone.ts';
+import { connectChecked, type Db, type Tx, toClientConfig, workLimits } from '../db/connect.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
@@ -18,26 +18,26 @@ export interface Replica {
   /** host:pid, for people. */
   readonly name: string;
   /** The number that is locked now; a new one after a lost connection. */
-  number(): Promise<number>;
+  lockNumber(): Promise<number>;
   /** A connection of its own beside the pool, for long work on temporary tables. */
-  connect(): Promise<Connection>;
+  connect(): Promise<SingleConnection>;
   /** Runs of ours that are over and whose record could not be closed: their connection broke. */
   readonly unclosed: Set<RunId>;
   close(): Promise<void>;
 }
 
 export function openReplica(url: string): Replica {
-  let held: Promise<{ client: pg.Client; number: number }> | undefined;
+  let lock: Promise<{ client: pg.Client; number: number }> | undefined;
 
-  async function hold(): Promise<{ client: pg.Client; number: number }> {
-    const config = clientConfig(url, workLimits);
+  async function connectAndLock(): Promise<{ client: pg.Client; number: number }> {
+    const config = toClientConfig(url, workLimits);
     const client = new pg.Client(config);
     // The connection broke and the lock with it: the next run takes a new number.
-    const forget = (): void => {
-      held = undefined;
+    const dropLock = (): void => {
+      lock = undefined;
     };
-    client.on('error', forget);
-    client.on('end', forget);
+    client.on('error', dropLock);
+    client.on('end', dropLock);
     await connectChecked(client, url, config);
     const locked = client.query(
       `SELECT n AS number, pg_advisory_lock($1, n)
@@ -53,20 +53,20 @@ export function openReplica(url: string): Replica {
   return {
     name: `${hostname()}:${process.pid}`,
     unclosed: new Set(),
-    async number() {
-      held ??= hold();
-      const mine = held;
+    async lockNumber() {
+      lock ??= connectAndLock();
+      const current = lock;
       // A failed attempt must not be remembered: the next run tries again.
-      mine.catch(() => {
-        if (held === mine) held = undefined;
+      current.catch(() => {
+        if (lock === current) lock = undefined;
       });
-      return (await mine).number;
+      return (await current).number;
     },
-    connect: () => connectAlone(url),
+    connect: () => openSingleConnection(url),
     async close() {
-      const mine = held;
-      held = undefined;
-      if (mine !== undefined) await (await mine).client.end();
+      const current = lock;
+      lock = undefined;
+      if (current !== undefined) await (await current).client.end();
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Db } from '../db/connect.ts';
 import { Halving } from './halving.ts';
 import type { Replica } from './replica.ts';
-import type { Tally } from './worker.ts';
+import type { BatchResult } from './worker.ts';
 
 // What a run works with, and what it has done so far.
 
@@ -24,32 +24,32 @@ export interface RunLog {
 }
 
 /** What the run has done so far. */
-export class Progress {
+export class RunState {
   readonly counts: Record<string, number> = {};
-  readonly counted = new Map<string, number>();
+  readonly cachedCounts = new Map<string, number>();
   /** Of new items, and of the retries of quarantine: each has its own limits. */
-  readonly fresh = new Halving();
-  readonly retries = new Halving();
+  readonly newItemHalving = new Halving();
+  readonly retryHalving = new Halving();
   failed = 0;
-  workLeft = false;
+  hasWorkLeft = false;
   /** No other run of this worker goes on: a server's second processor has nothing else to do. */
-  alone: boolean;
+  isOnlyRun: boolean;
   /** Something that was done is due again, further on in the walk. */
-  comesAgain = false;
+  dueAgain = false;
 
-  constructor(alone: boolean) {
-    this.alone = alone;
+  constructor(isOnlyRun: boolean) {
+    this.isOnlyRun = isOnlyRun;
   }
 
-  add(tally: Tally): void {
-    this.failed += tally.isolated.length;
-    this.comesAgain ||= tally.comesAgain ?? false;
-    for (const [name, count] of Object.entries(tally.counts)) {
+  add(result: BatchResult): void {
+    this.failed += result.quarantined.length;
+    this.dueAgain ||= result.dueAgain ?? false;
+    for (const [name, count] of Object.entries(result.counts)) {
       this.counts[name] = (this.counts[name] ?? 0) + count;
     }
   }
 }
 
 /** The budget is spent, or the process is asked to end. */
-export const isOver = ({ signal, elapsedMs, budgetMs }: RunContext): boolean =>
+export const mustStop = ({ signal, elapsedMs, budgetMs }: RunContext): boolean =>
   signal.aborted || elapsedMs() >= budgetMs;

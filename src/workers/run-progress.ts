@@ -9,7 +9,7 @@ export interface RunProgress {
 }
 
 /** How far the run of a worker that this replica is at is; undefined when it is at none. */
-export async function readProgress(
+export async function readRunProgress(
   db: Db,
   worker: string,
   replica: string,

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
-import { readDeletionTime } from '../db/clock-mark.ts';
+import { confirmDeletionTime } from '../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-import { type Alarm, isOver, sound } from '../notify/alarms.ts';
-import { forgetOldKeys } from '../subscription/old-keys.ts';
+import { type Alarm, isAlarmCleared, raiseAlarms } from '../notify/alarms.ts';
+import { deleteOldKeys } from '../subscription/old-keys.ts';
 import { closeLostRuns, type Replica } from './replica.ts';
 import { repairAfterStepBack } from './time-repair.ts';
 
@@ -14,7 +14,7 @@ import { repairAfterStepBack } from './time-repair.ts';
 // transaction (so that a run which was killed still says what it did), closed at its end.
 
 /** Runs are kept for this long. */
-const keptMs = 30 * dayMs;
+const retentionMs = 30 * dayMs;
 
 export interface RunRow {
   readonly id: RunId;
@@ -29,7 +29,7 @@ export interface RunRow {
   readonly detail: JsonObject;
 }
 
-export interface Counts {
+export interface BatchCounts {
   readonly examined: number;
   readonly changed: number;
   readonly failed: number;
@@ -59,7 +59,7 @@ export async function startRun(
   now: Instant,
 ): Promise<boolean> {
   await repairAfterStepBack(db, now);
-  const number = await replica.number();
+  const number = await replica.lockNumber();
   await closeLostRuns(db, worker, replica, now);
   await sql`
     INSERT INTO perennial.worker_state AS s (worker, runs) VALUES (${worker}, 1)
@@ -68,12 +68,12 @@ export async function startRun(
     INSERT INTO perennial.worker_run AS r (id, worker, replica, replica_number, started_at)
     OVERRIDING SYSTEM VALUE
     VALUES (${id}, ${worker}, ${replica.name}, ${number}, ${isoTime(now)})
-    RETURNING ${isAlone} AS alone`.execute(db);
+    RETURNING ${isOnlyRun} AS alone`.execute(db);
   return rows[0]?.alone ?? true;
 }
 
 /** Of the record `r`. By the index of those that go on, which are few. */
-const isAlone = sql`NOT EXISTS (SELECT FROM perennial.worker_run other
+const isOnlyRun = sql`NOT EXISTS (SELECT FROM perennial.worker_run other
   WHERE other.worker = r.worker AND other.outcome = 'running' AND other.id <> r.id)`;
 
 /**
@@ -81,21 +81,21 @@ const isAlone = sql`NOT EXISTS (SELECT FROM perennial.worker_run other
  * here for the first one's COMMIT, and for nothing else.
  * @returns whether no other run of this worker goes on, here or elsewhere
  */
-export async function countBatch(tx: Tx, id: RunId, counts: Counts): Promise<boolean> {
+export async function countBatch(tx: Tx, id: RunId, counts: BatchCounts): Promise<boolean> {
   if (counts.examined === 0 && counts.failed === 0) return true;
-  const words = Object.entries(counts.counts ?? {});
+  const countEntries = Object.entries(counts.counts ?? {});
   const { rows } = await sql<{ alone: boolean }>`
     UPDATE perennial.worker_run r
     SET examined = examined + ${counts.examined}, changed = changed + ${counts.changed},
       failed = failed + ${counts.failed},
       detail = detail || ${JSON.stringify(counts.detail ?? {})}::jsonb || (
         SELECT coalesce(jsonb_object_agg(word, coalesce((detail->>word)::bigint, 0) + n), '{}')
-        FROM ${unnest('batch', words, {
+        FROM ${unnest('batch', countEntries, {
           word: ['text', ([word]) => word],
           n: ['bigint', ([, n]) => n],
         })})
     WHERE id = ${id}
-    RETURNING ${isAlone} AS alone`.execute(tx);
+    RETURNING ${isOnlyRun} AS alone`.execute(tx);
   return rows[0]?.alone ?? true;
 }
 
@@ -120,12 +120,12 @@ export async function finishRun(
     RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
       detail`.execute(db);
   const row = rows[0] as RunRow;
-  if (wentThroughAll(row)) {
+  if (isCompletePass(row)) {
     await sql`
       UPDATE perennial.worker_state SET passed_at = ${isoTime(row.started_at)}
       WHERE worker = ${row.worker}`.execute(db);
   }
-  if (row.outcome === 'skipped') await tellOfClock(db, row);
+  if (row.outcome === 'skipped') await raiseClockAlarm(db, row);
   if (row.outcome === 'success' && row.examined === 0n) {
     await dropIdle(db, row);
   } else {
@@ -136,15 +136,15 @@ export async function finishRun(
 
 /** Whatever worker it is: a run that had something to do comes with requests and their keys. */
 async function deleteByAge(db: Db): Promise<void> {
-  const at = await readDeletionTime(db);
+  const at = await confirmDeletionTime(db);
   if (at === undefined) return;
   await sql`
     DELETE FROM perennial.worker_run
-    WHERE started_at < ${isoTime(later(at, -keptMs))} AND outcome <> 'running'`.execute(db);
-  await forgetOldKeys(db, at);
+    WHERE started_at < ${isoTime(later(at, -retentionMs))} AND outcome <> 'running'`.execute(db);
+  await deleteOldKeys(db, at);
 }
 /** Nothing that was due when it began is left, but for what another session has locked. */
-const wentThroughAll = ({ outcome, detail }: RunRow): boolean =>
+const isCompletePass = ({ outcome, detail }: RunRow): boolean =>
   (outcome === 'success' || outcome === 'degraded') &&
   detail.work_left !== true &&
   Number(detail.left_to_another ?? 0) === 0;
@@ -165,12 +165,12 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
       AND NOT EXISTS (SELECT FROM perennial.notification n
         WHERE n.customer_id IS NULL AND n.kind IN ('alarm_worker', 'alarm_guard', 'alarm_money_guard')
           AND coalesce(n.params->>'subject', n.params->>'worker') = ${worker}
-          AND n.created_at > ${isoTime(later(started_at, -keptMs))}
-          AND NOT ${isOver('n')})`.execute(db);
+          AND n.created_at > ${isoTime(later(started_at, -retentionMs))}
+          AND NOT ${isAlarmCleared('n')})`.execute(db);
 }
 
 /** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
-async function tellOfClock(db: Db, { id, replica, detail }: RunRow): Promise<void> {
+async function raiseClockAlarm(db: Db, { id, replica, detail }: RunRow): Promise<void> {
   const { skew_s } = detail;
   if (typeof skew_s !== 'number') return;
   const [machine = replica, pid] = replica.split(/:(?=\d+$)/);
@@ -180,7 +180,9 @@ async function tellOfClock(db: Db, { id, replica, detail }: RunRow): Promise<voi
     const clock = `the clock of ${machine} (process ${pid}, replica ${rows[0]?.number})`;
     const way = skew_s > 0 ? 'ahead of' : 'behind';
     const sentence = `${clock} is ${Math.abs(skew_s)} s ${way} the database clock`;
-    await sound(tx, [{ kind: 'alarm_clock', params: { replica: machine, skew_s, sentence } }]);
+    await raiseAlarms(tx, [
+      { kind: 'alarm_clock', params: { replica: machine, skew_s, sentence } },
+    ]);
   });
 }
 
@@ -190,18 +192,18 @@ async function tellOfClock(db: Db, { id, replica, detail }: RunRow): Promise<voi
  */
 export async function finishGuardedRun(...[db, ...run]: Parameters<typeof finishRun>) {
   const row = await finishRun(db, ...run);
-  const alarms = guardAlarms(row);
-  if (alarms.length > 0) await inTransaction(db, (tx) => sound(tx, alarms));
+  const alarms = toGuardAlarms(row);
+  if (alarms.length > 0) await inTransaction(db, (tx) => raiseAlarms(tx, alarms));
   return row;
 }
 
 /** Charges are held for auto-renewal, also by the run of fast-expiry-cleanup that found them. */
-function guardAlarms({ worker, detail }: RunRow): Alarm[] {
-  const renews = worker === 'auto-renewal';
+function toGuardAlarms({ worker, detail }: RunRow): Alarm[] {
+  const isAutoRenewal = worker === 'auto-renewal';
   const held = Number(detail.held ?? 0);
-  const charges = Number(detail.held_charges ?? 0) + (renews ? held : 0);
+  const charges = Number(detail.held_charges ?? 0) + (isAutoRenewal ? held : 0);
   const alarms: Alarm[] = [];
-  if (held > 0 && !renews) {
+  if (held > 0 && !isAutoRenewal) {
     alarms.push({ kind: 'alarm_guard', params: { worker, subject: worker, held } });
   }
   if (charges > 0) {
@@ -211,7 +213,7 @@ function guardAlarms({ worker, detail }: RunRow): Alarm[] {
 }
 
 /** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */
-export async function lastRuns(db: Db): Promise<RunRow[]> {
+export async function readLastRuns(db: Db): Promise<RunRow[]> {
   const { rows } = await sql<RunRow>`
     SELECT DISTINCT ON (worker) id, worker, replica, started_at, finished_at, outcome, examined,
       changed, failed, detail

@@ -1,16 +1,16 @@
 import { readClock } from '../db/clock.ts';
-import { faultOf } from '../db/faults.ts';
+import { toFault } from '../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { isClockFault } from '../db/trusted-time.ts';
 import type { RunId } from '../kernel/ids.ts';
-import { carryOut } from './batch.ts';
-import { unfitness } from './fitness.ts';
+import { runBatch } from './batch.ts';
+import { checkClock } from './fitness.ts';
 import { type Batch, beginBatch } from './in-hand.ts';
-import { afterFault, retryQuarantined, tooManyFailures } from './isolation.ts';
-import { heldItems } from './quarantine.ts';
-import { isOver, Progress, type RunContext } from './run-context.ts';
+import { handleBatchFault, retryQuarantined, toTooManyFailuresFault } from './isolation.ts';
+import { readQuarantinedItems } from './quarantine.ts';
+import { mustStop, type RunContext, RunState } from './run-context.ts';
 import { finishGuardedRun, type RunRow, reserveRunId, startRun } from './run-record.ts';
-import type { Cursor, Found, Pass, SubscriptionWorker } from './worker.ts';
+import type { Cursor, DueItem, DuePass, SubscriptionWorker } from './worker.ts';
 
 // One run of a worker: page after page of due rows, each in a transaction of its own, until there
 // is nothing left, the budget is spent, or somebody asks to stop. Batches are whole: a run that is
@@ -36,8 +36,8 @@ export async function runWorker<Facts, Outcome>(
   const { db, replica } = context;
   const id = await reserveRunId(db);
   try {
-    const alone = await startRun(db, id, worker.name, replica, await readClock(db));
-    return await recorded(worker, context, id, alone);
+    const isOnlyRun = await startRun(db, id, worker.name, replica, await readClock(db));
+    return await runWithRecord(worker, context, id, isOnlyRun);
   } catch (error) {
     replica.unclosed.add(id);
     throw error;
@@ -45,93 +45,102 @@ export async function runWorker<Facts, Outcome>(
 }
 
 /** The work of a run whose record is open, and the closing of that. */
-async function recorded<Facts, Outcome>(
+async function runWithRecord<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
   context: RunContext,
   id: RunId,
-  alone: boolean,
+  isOnlyRun: boolean,
 ): Promise<RunRow> {
   const { db } = context;
-  const progress = new Progress(alone);
-  const finish = async (outcome: Exclude<RunOutcome, 'running'>, more: JsonObject = {}) =>
-    finishGuardedRun(db, id, await readClock(db), outcome, more);
+  const runState = new RunState(isOnlyRun);
+  const finish = async (outcome: Exclude<RunOutcome, 'running'>, detail: JsonObject = {}) =>
+    finishGuardedRun(db, id, await readClock(db), outcome, detail);
 
   try {
-    const unfit = await unfitness(db, worker.name, context.log);
-    if (unfit !== undefined) return await finish('skipped', { ...unfit });
-    await worker.prepare?.(db, () => isOver(context));
-    const { skip, retries } = await heldItems(db, worker.name);
-    for (const pass of worker.passes) await walk(worker, pass, context, id, progress, skip);
-    await retryQuarantined(worker, context, id, progress, retries);
-    const { leftBy } = progress.fresh;
-    if (leftBy !== undefined) throw tooManyFailures(leftBy);
+    const skipReason = await checkClock(db, worker.name, context.log);
+    if (skipReason !== undefined) return await finish('skipped', { ...skipReason });
+    await worker.prepare?.(db, () => mustStop(context));
+    const { skip, retries } = await readQuarantinedItems(db, worker.name);
+    for (const pass of worker.passes) await walk(worker, pass, context, id, runState, skip);
+    await retryQuarantined(worker, context, id, runState, retries);
+    const { unhandledFault } = runState.newItemHalving;
+    if (unhandledFault !== undefined) throw toTooManyFailuresFault(unhandledFault);
   } catch (error) {
-    const fault = faultOf(error);
+    const fault = toFault(error);
     if (isClockFault(fault))
       return await finish('skipped', { reason: fault.message, code: fault.code });
     context.log.error({ worker: worker.name, code: fault.code, err: fault }, 'run failed');
     return await finish('failed', { kind: fault.kind, code: fault.code, error: fault.message });
   }
-  const left = progress.workLeft ? { work_left: true } : {};
-  if (progress.failed > 0) return finish('degraded', { quarantined: progress.failed, ...left });
-  const { held = 0, held_charges = 0 } = progress.counts;
-  if (held + held_charges > 0) return finish('degraded', left);
-  return finish(progress.workLeft ? 'partial' : 'success');
+  const workLeftDetail = runState.hasWorkLeft ? { work_left: true } : {};
+  if (runState.failed > 0)
+    return finish('degraded', { quarantined: runState.failed, ...workLeftDetail });
+  const { held = 0, held_charges = 0 } = runState.counts;
+  if (held + held_charges > 0) return finish('degraded', workLeftDetail);
+  return finish(runState.hasWorkLeft ? 'partial' : 'success');
 }
 
 /** One walk over the due rows of a pass. */
 async function walk<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,
-  pass: Pass,
+  pass: DuePass,
   context: RunContext,
   id: RunId,
-  progress: Progress,
+  runState: RunState,
   skip: readonly string[],
 ): Promise<void> {
   let after: Cursor | undefined;
-  let carried: readonly Found[] = [];
-  let inHand: Batch | undefined;
-  const settle = async (batch: Batch) => {
-    const end = await batch.ended;
-    if (end.status === 'rejected') {
-      await afterFault(worker, batch.items, end.reason, context, id, progress, progress.fresh);
-    } else if (end.value !== undefined) {
-      progress.add(end.value);
-      progress.fresh.succeeded();
+  let carried: readonly DueItem[] = [];
+  let inProgress: Batch | undefined;
+  const finishBatch = async (batch: Batch) => {
+    const result = await batch.ended;
+    if (result.status === 'rejected') {
+      await handleBatchFault(
+        worker,
+        batch.items,
+        result.reason,
+        context,
+        id,
+        runState,
+        runState.newItemHalving,
+      );
+    } else if (result.value !== undefined) {
+      runState.add(result.value);
+      runState.newItemHalving.recordSuccess();
     }
   };
   try {
     for (;;) {
-      if (isOver(context)) {
-        progress.workLeft = true;
+      if (mustStop(context)) {
+        runState.hasWorkLeft = true;
         break;
       }
-      const before = inHand;
+      const previous = inProgress;
       const page = { after, max: context.batchMax - carried.length, skip };
-      const find = { pass, page, carried, inHand: before?.items ?? [] };
-      inHand = await beginBatch(context.db, find, (tx, items, setting, locked) =>
-        carryOut(worker, tx, items, setting, context, id, progress, locked),
+      const search = { pass, page, carried, inProgress: previous?.items ?? [] };
+      inProgress = await beginBatch(context.db, search, (tx, items, batchSettings, locked) =>
+        runBatch(worker, tx, items, batchSettings, context, id, runState, locked),
       );
-      if (before !== undefined) await settle(before);
-      if (before !== undefined && progress.comesAgain) {
+      if (previous !== undefined) await finishBatch(previous);
+      if (previous !== undefined && runState.dueAgain) {
         // This page may have been found before that was committed: from its start again.
         carried = [];
-      } else if (inHand.items.length === 0 && inHand.left.length === 0) {
+      } else if (inProgress.items.length === 0 && inProgress.deferred.length === 0) {
         break;
       } else {
-        after = inHand.end ?? after;
-        carried = inHand.left;
+        after = inProgress.lastKey ?? after;
+        carried = inProgress.deferred;
       }
-      if (!worker.twoAtOnce || !inHand.full || !progress.alone) {
-        await settle(inHand);
-        inHand = undefined;
+      if (!worker.pipelined || !inProgress.isFull || !runState.isOnlyRun) {
+        await finishBatch(inProgress);
+        inProgress = undefined;
       }
-      progress.comesAgain = false;
+      runState.dueAgain = false;
       // Everybody else in this process gets a turn between two batches.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (inHand !== undefined) await settle(inHand);
+    if (inProgress !== undefined) await finishBatch(inProgress);
   } finally {
-    await inHand?.ended; // of a run that failed nothing is under way any more
+    await inProgress?.ended; // of a run that failed nothing is under way any more
   }
 }

@@ -1,11 +1,16 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import type { CustomerId } from '../kernel/ids.ts';
-import { allowance, cannotHold, chargesFloor, isLateCharge } from '../subscription/hourly-limit.ts';
-import type { Facts } from '../subscription/renewal-facts.ts';
-import { countActive, doneInTheLastHour } from './hourly-count.ts';
-import type { Decided } from './spending.ts';
-import type { Moment } from './worker.ts';
+import {
+  chargesFloor,
+  computeAllowance,
+  isLateCharge,
+  isWithinFloor,
+} from '../subscription/hourly-limit.ts';
+import type { SubscriptionRenewalFacts } from '../subscription/renewal-facts.ts';
+import { readActiveCount, readLastHourTotal } from './hourly-count.ts';
+import type { DecidedItem } from './spending.ts';
+import type { BatchContext } from './worker.ts';
 
 // The spend guard (`subscription/hourly-limit.ts`, rules 1, 3 and 4). Both workers that renew ask
 // it, and both count against the same limit.
@@ -19,37 +24,40 @@ export interface HeldCharge {
 type Charge = { readonly do: 'renew'; readonly chargeMinor: bigint };
 
 /** The count of late charges in the record of a run. A confirmed run leaves it out. */
-export const lateCharges = 'late_charges' as const;
+export const lateChargesKey = 'late_charges' as const;
 
 /** Who counts late charges. */
-const renewers = ['auto-renewal', 'fast-expiry-cleanup'];
+const chargingWorkers = ['auto-renewal', 'fast-expiry-cleanup'];
 
 /** In `Moment.counted`. */
-const previewed = 'late charges of this preview';
-const active = 'active, for the spend guard';
-const isFull = 'the spend guard holds';
+const previewedKey = 'late charges of this preview';
+const activeKey = 'active, for the spend guard';
+const isFullKey = 'the spend guard holds';
 
-export const isLate = <F extends Facts>(
-  { facts, decision }: Decided<F, { readonly do: string }>,
-  moment: Pick<Moment, 'now'>,
-): boolean => decision.do === 'renew' && isLateCharge(facts, moment.now);
+export const isLateRenewal = <F extends SubscriptionRenewalFacts>(
+  { facts, decision }: DecidedItem<F, { readonly do: string }>,
+  batch: Pick<BatchContext, 'now'>,
+): boolean => decision.do === 'renew' && isLateCharge(facts, batch.now);
 
 /**
  * Replaces the decisions that the guard holds. The earliest ends are charged first. After a held
  * charge nothing else that depends on the balance of the customer is decided in this batch.
  */
-export async function guardCharges<F extends Facts, D extends { readonly do: string }>(
+export async function guardCharges<
+  F extends SubscriptionRenewalFacts,
+  D extends { readonly do: string },
+>(
   tx: Tx,
-  outcomes: readonly Decided<F, D>[],
-  moment: Moment,
+  outcomes: readonly DecidedItem<F, D>[],
+  batch: BatchContext,
   isConfirmed: boolean,
-): Promise<Decided<F, D | HeldCharge | { readonly do: 'nothing' }>[]> {
-  const late = outcomes.filter((one) => isLate(one, moment));
-  if (late.length === 0 || isConfirmed) return [...outcomes];
-  const room = await roomFor(tx, late.length, moment);
-  if (room >= late.length) return [...outcomes];
-  const byEnd = late.toSorted((one, other) => one.facts.expiresAt - other.facts.expiresAt);
-  const held = new Set(byEnd.slice(room));
+): Promise<DecidedItem<F, D | HeldCharge | { readonly do: 'nothing' }>[]> {
+  const lateRenewals = outcomes.filter((one) => isLateRenewal(one, batch));
+  if (lateRenewals.length === 0 || isConfirmed) return [...outcomes];
+  const admitted = await admitCharges(tx, lateRenewals.length, batch);
+  if (admitted >= lateRenewals.length) return [...outcomes];
+  const byEnd = lateRenewals.toSorted((one, other) => one.facts.expiresAt - other.facts.expiresAt);
+  const held = new Set(byEnd.slice(admitted));
   const customers = new Set<CustomerId>();
   return outcomes.map((one) => {
     const { facts, decision } = one;
@@ -64,21 +72,21 @@ export async function guardCharges<F extends Facts, D extends { readonly do: str
 }
 
 /** How many late charges may be made now. The count belongs to this transaction until it ends. */
-async function roomFor(tx: Tx, wanted: number, moment: Moment): Promise<number> {
-  const { counted, now, isPreview } = moment;
-  if (counted.has(isFull)) return 0;
+async function admitCharges(tx: Tx, wanted: number, batch: BatchContext): Promise<number> {
+  const { cachedCounts, now, isPreview } = batch;
+  if (cachedCounts.has(isFullKey)) return 0;
   if (!isPreview) await lockSpendGuard(tx);
-  const before = counted.get(previewed) ?? 0;
-  const done = before + (await doneInTheLastHour(tx, renewers, lateCharges, now));
-  let room = wanted;
-  if (!cannotHold(chargesFloor, wanted, done)) {
-    const count = counted.get(active) ?? (await countActive(tx));
-    counted.set(active, count);
-    room = Math.min(wanted, allowance(chargesFloor, count, done));
+  const before = cachedCounts.get(previewedKey) ?? 0;
+  const done = before + (await readLastHourTotal(tx, chargingWorkers, lateChargesKey, now));
+  let admitted = wanted;
+  if (!isWithinFloor(chargesFloor, wanted, done)) {
+    const count = cachedCounts.get(activeKey) ?? (await readActiveCount(tx));
+    cachedCounts.set(activeKey, count);
+    admitted = Math.min(wanted, computeAllowance(chargesFloor, count, done));
   }
-  if (room < wanted) counted.set(isFull, 1);
-  if (isPreview) counted.set(previewed, before + room);
-  return room;
+  if (admitted < wanted) cachedCounts.set(isFullKey, 1);
+  if (isPreview) cachedCounts.set(previewedKey, before + admitted);
+  return admitted;
 }
 
 /**

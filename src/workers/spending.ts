@@ -1,11 +1,11 @@
-import type { EndingDecision } from '../subscription/expiry.ts';
+import type { ExpiryDecision } from '../subscription/expiry.ts';
 import type { RenewalDecision } from '../subscription/renewal.ts';
-import type { Facts } from '../subscription/renewal-facts.ts';
-import type { Spent } from './worker.ts';
+import type { SubscriptionRenewalFacts } from '../subscription/renewal-facts.ts';
+import type { ReservedBalance } from './worker.ts';
 
 // How a customer's balance is spent from one decision to the next, for both workers that renew.
 
-export interface Decided<F extends Facts, Decision> {
+export interface DecidedItem<F extends SubscriptionRenewalFacts, Decision> {
   readonly facts: F;
   readonly decision: Decision;
   /** The balance that this decision saw: several of one customer spend one balance, in order. */
@@ -13,17 +13,20 @@ export interface Decided<F extends Facts, Decision> {
 }
 
 /** Decides one after the other: what one takes is gone for the customer's next one (matrix R11). */
-export function decideInTurn<F extends Facts, Decision extends RenewalDecision | EndingDecision>(
+export function decideInOrder<
+  F extends SubscriptionRenewalFacts,
+  Decision extends RenewalDecision | ExpiryDecision,
+>(
   facts: readonly F[],
-  spent: Spent,
+  reserved: ReservedBalance,
   decide: (facts: F) => Decision,
-): Decided<F, Decision>[] {
+): DecidedItem<F, Decision>[] {
   return facts.map((row) => {
-    const gone = spent.get(row.customerId) ?? 0n;
-    const balanceMinor = row.balanceMinor - gone;
-    const inTimeMinor = row.inTimeMinor === null ? null : row.inTimeMinor - gone;
+    const reservedMinor = reserved.get(row.customerId) ?? 0n;
+    const balanceMinor = row.balanceMinor - reservedMinor;
+    const inTimeMinor = row.inTimeMinor === null ? null : row.inTimeMinor - reservedMinor;
     const decision = decide({ ...row, balanceMinor, inTimeMinor });
-    if (decision.do === 'renew') spent.set(row.customerId, gone + decision.chargeMinor);
+    if (decision.do === 'renew') reserved.set(row.customerId, reservedMinor + decision.chargeMinor);
     return { facts: row, decision, balanceMinor };
   });
 }

@@ -6,7 +6,7 @@ import { wakeWorker } from '../db/wake.ts';
 import { type Instant, isoTime, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { readSettings } from '../subscription/settings.ts';
-import { record } from '../subscription/timeline.ts';
+import { recordEvents } from '../subscription/timeline.ts';
 
 // Repair after a step back of the database clock.
 //
@@ -20,9 +20,9 @@ const stepBackMinMs = minuteMs;
 /** The mark is this old at most while runs take place. */
 const markEveryMs = 10 * secondMs;
 /** A jump that lasts shorter, and that no run meets, is not noted by a command of the API. */
-const noteEveryMs = secondMs;
+const updateEveryMs = secondMs;
 /** Workers whose items are due again after a repair. */
-const woken = ['auto-renewal', 'fast-expiry-cleanup', 'keep-node', 'deliver-notifications'];
+const wokenWorkers = ['auto-renewal', 'fast-expiry-cleanup', 'keep-node', 'deliver-notifications'];
 /** 4 MB: some ten thousand rows, a transaction of a tenth of a second. */
 const blocksMax = 512;
 
@@ -30,33 +30,33 @@ const blocksMax = 512;
  * Raises the mark for a command: one statement, and a write if the mark is over 10 s old. A database
  * that only reads has no mark to raise.
  */
-export async function noteTime(db: Db): Promise<void> {
+export async function updateHighMark(db: Db): Promise<void> {
   const { rows } = await sql<{ now: Instant; high: Instant | null; isReadOnly: boolean }>`
     SELECT perennial.clock() AS now, clock_high_at AS high,
       current_setting('transaction_read_only')::boolean AS "isReadOnly"
     FROM perennial.installation`.execute(db);
   const [row] = rows;
   if (row === undefined || row.isReadOnly) return;
-  if (isOld(row.high, row.now)) await raiseMark(db, row.now);
+  if (isOld(row.high, row.now)) await writeHighMark(db, row.now);
 }
 
 /**
  * For the commands of a service: each of them raises the mark, with one statement a second at most.
  * The write is a transaction of its own, so commands do not wait for the row of each other.
  */
-export function openTimeNotes(db: Db): () => Promise<void> {
+export function createHighMarkUpdater(db: Db): () => Promise<void> {
   let sinceLastMs = () => Number.POSITIVE_INFINITY;
   return async () => {
-    if (sinceLastMs() < noteEveryMs) return;
+    if (sinceLastMs() < updateEveryMs) return;
     sinceLastMs = stopwatch();
-    await noteTime(db);
+    await updateHighMark(db);
   };
 }
 
 const isOld = (high: Instant | null, now: Instant): boolean =>
   high === null || high < later(now, -markEveryMs);
 
-async function raiseMark(db: Db, now: Instant): Promise<void> {
+async function writeHighMark(db: Db, now: Instant): Promise<void> {
   await sql`
     UPDATE perennial.installation SET clock_high_at = ${isoTime(now)}
     WHERE clock_high_at IS NULL OR clock_high_at < ${isoTime(later(now, -markEveryMs))}`.execute(
@@ -65,18 +65,18 @@ async function raiseMark(db: Db, now: Instant): Promise<void> {
 }
 
 /** What was pulled back, by table and column. */
-export type Repaired = Readonly<Record<string, number>>;
+export type RepairCounts = Readonly<Record<string, number>>;
 
 /**
  * Repairs what a wrong clock left, if the clock was set back since the last run.
  * @returns undefined: no step back, or a time that is not trusted
  */
-export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaired | undefined> {
+export async function repairAfterStepBack(db: Db, now: Instant): Promise<RepairCounts | undefined> {
   const { rows } = await sql<{ high: Instant | null }>`
     SELECT clock_high_at AS high FROM perennial.installation`.execute(db);
   const high = rows[0]?.high ?? null;
   if (high === null || high <= later(now, stepBackMinMs)) {
-    if (isOld(high, now)) await raiseMark(db, now);
+    if (isOld(high, now)) await writeHighMark(db, now);
     return undefined;
   }
   // A clock that is wrong now must not date the past.
@@ -90,21 +90,21 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<Repaire
   left += await retryRevivals(db, now, repaired);
   await inTransaction(db, async (tx) => {
     // Rows that a transaction holds now are left to the next run.
-    if (left === 0) await lowerMark(tx, high, now);
-    for (const worker of woken) {
+    if (left === 0) await lowerHighMark(tx, high, now);
+    for (const worker of wokenWorkers) {
       await wakeWorker(tx, worker);
     }
     if (Object.keys(repaired).length === 0 && left > 0) return;
     // Rows that were written after the last mark may be later than it.
     const detail = { ...repaired, was_ahead_until: isoTime(later(high, stepBackMinMs)) };
     const event = { customerId: null, subject: 'clock', action: 'times_repaired', detail };
-    await record(tx, [event], 'time-repair', now);
+    await recordEvents(tx, [event], 'time-repair', now);
   });
   return repaired;
 }
 
 /** Unless the clock has jumped ahead again meanwhile. */
-async function lowerMark(tx: Tx, high: Instant, now: Instant): Promise<void> {
+async function lowerHighMark(tx: Tx, high: Instant, now: Instant): Promise<void> {
   await sql`
     UPDATE perennial.installation SET clock_high_at = ${isoTime(now)}
     WHERE clock_high_at = ${isoTime(high)}`.execute(tx);
@@ -118,11 +118,11 @@ async function repairTable(
   repaired: Record<string, number>,
 ): Promise<number> {
   const columns = repairedColumns.filter((one) => one.table === table);
-  return forParts(db, table, (tx, from) => repairPart(tx, table, columns, from, now, repaired));
+  return forEachPart(db, table, (tx, from) => repairPart(tx, table, columns, from, now, repaired));
 }
 
 /** Does the work for each part of a table. @returns the sum of the results */
-async function forParts(
+async function forEachPart(
   db: Db,
   table: string,
   work: (tx: Tx, from: number) => Promise<number>,
@@ -160,8 +160,8 @@ async function repairPart(
   const wrong = columns.map(isWrong).join(' OR ');
   const flags = columns.map((one) => `${isWrong(one)} AS ${one.column}`).join(', ');
   const sets = columns.map(
-    ({ column, to = 'bad.now' }) =>
-      `${column} = CASE WHEN bad.${column} THEN ${to} ELSE t.${column} END`,
+    ({ column, repairedValue = 'bad.now' }) =>
+      `${column} = CASE WHEN bad.${column} THEN ${repairedValue} ELSE t.${column} END`,
   );
   const counts = columns.map(
     ({ column }) => `count(*) FILTER (WHERE bad.${column})::int AS ${column}`,
@@ -203,7 +203,7 @@ function repairTerms(db: Db, now: Instant, repaired: Record<string, number>): Pr
     AND EXISTS (SELECT FROM perennial.period p WHERE p.subscription_id = t.id
       AND p.refunded_at IS NULL AND p.starts_at <= ${at} AND p.ends_at > ${at}
       AND (p.plan <> t.plan OR p.period_days <> t.period_days))`;
-  return forParts(db, 'subscription', async (tx, from) => {
+  return forEachPart(db, 'subscription', async (tx, from) => {
     const { rows } = await sql<{ written: number; left: number }>`
       WITH early AS MATERIALIZED (
         SELECT t.id FROM perennial.subscription t WHERE ${inPart(from)} AND ${early}
@@ -236,7 +236,7 @@ async function retryRevivals(
   const at = isoTime(now);
   const isGivenUp = sql`s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
     AND s.next_try_at = 'infinity' AND s.expires_at >= ${isoTime(later(now, -reviveMs))}`;
-  return forParts(db, 'ledger_entry', async (tx, from) => {
+  return forEachPart(db, 'ledger_entry', async (tx, from) => {
     const paid = sql`s.customer_id IN (SELECT t.customer_id FROM perennial.ledger_entry t
       WHERE ${inPart(from)} AND t.amount_minor > 0 AND t.kind IN ('top_up', 'adjustment')
         AND t.created_at > ${isoTime(later(now, stepBackMinMs))})`;

@@ -1,6 +1,6 @@
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import { Bell } from './bell.ts';
+import { WakeableSleep } from './bell.ts';
 
 // How long a replica leaves work to others after a run that it skipped: 30 s, and longer while its
 // own clock is wrong. It then tries at least every 5 minutes, so that skipped runs keep
@@ -21,6 +21,6 @@ export async function pauseUnfit(options: UnfitPause): Promise<void> {
   const { signal, isClockRight = () => true } = options;
   const waitedMs = stopwatch();
   do {
-    await new Bell().wait(options.unfitMs ?? unfitMs, signal);
+    await new WakeableSleep().sleep(options.unfitMs ?? unfitMs, signal);
   } while (!signal.aborted && !isClockRight() && waitedMs() < unfitMaxMs);
 }

@@ -8,7 +8,7 @@ import type { Settings } from '../subscription/settings.ts';
 // rule 2: find (unlocked, by keyset), lock, read again, decide, write.
 
 /** A due row as it was found: unlocked, so nothing of it may be trusted but who it is about. */
-export interface Found {
+export interface DueItem {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   /** It is in quarantine, and its retry is due. */
@@ -24,22 +24,22 @@ export interface Cursor {
 }
 
 /** What a batch goes by, read once for each: one time, one set of rules, one price list. */
-export interface Moment {
+export interface BatchContext {
   readonly now: Instant;
   readonly settings: Settings;
   readonly prices: PriceList;
   /** A person confirmed what a guard would hold. */
   readonly confirmed: boolean;
   /** What the worker counted in an earlier batch of this run and need not count again. */
-  readonly counted: Map<string, number>;
+  readonly cachedCounts: Map<string, number>;
   /** A guard held something in an earlier batch of this run: it lets nothing more through. */
-  readonly heldBefore: boolean;
+  readonly hasHeldBefore: boolean;
   /** Nothing is written and nothing is locked. */
   readonly isPreview: boolean;
 }
 
 /** An item that can't be done as it stands, for a reason that is stable and short. */
-export interface Isolated {
+export interface QuarantinedItem {
   readonly subscriptionId: SubscriptionId;
   readonly reason: string;
   /** What a person needs to mend it. */
@@ -47,16 +47,16 @@ export interface Isolated {
 }
 
 /** What a batch did. */
-export interface Tally {
+export interface BatchResult {
   /** Items looked at under their lock. */
   readonly examined: number;
   readonly changed: number;
   /** Put into quarantine by the rule. */
-  readonly isolated: readonly Isolated[];
+  readonly quarantined: readonly QuarantinedItem[];
   /** Counts by the worker's own words, as `renewed`, `short`. */
   readonly counts: Readonly<Record<string, number>>;
   /** Some of what was done is due again, and may stand further on in the same walk. */
-  readonly comesAgain?: boolean;
+  readonly dueAgain?: boolean;
 }
 
 /** By the books' clock, which in a test doesn't go by itself. */
@@ -78,38 +78,43 @@ export interface SubscriptionWorker<Facts, Outcome> {
   /** How often it runs unless the configuration says otherwise. */
   readonly everyMs: number;
   /** The walks over the due rows, one after the other, each over an index of its own. */
-  readonly passes: readonly Pass[];
+  readonly passes: readonly DuePass[];
   /** Two batches may be in hand at once, as none depends on what another one did or counted. */
-  readonly twoAtOnce?: boolean;
+  readonly pipelined?: boolean;
   /**
    * When something becomes due by itself next, for a worker that is woken then: the first moment
    * later than `after`, or than now; and the books' time.
    */
   nextDue?(db: Db, after: Instant | undefined): Promise<NextDue>;
   /** Once at the start of a run: jobs in transactions of their own. */
-  prepare?(db: Db, isOver: () => boolean): Promise<void>;
-  read(tx: Tx, items: readonly Found[], moment: Moment): Promise<Facts[]>;
+  prepare?(db: Db, mustStop: () => boolean): Promise<void>;
+  read(tx: Tx, items: readonly DueItem[], batch: BatchContext): Promise<Facts[]>;
   /** One outcome for each fact; `spent` is what earlier batches of a preview would have taken. */
-  decide(facts: readonly Facts[], moment: Moment, spent: Spent): Outcome[];
+  decide(facts: readonly Facts[], batch: BatchContext, reserved: ReservedBalance): Outcome[];
   /** Replaces the outcomes that a guard holds. A preview asks it, too. */
-  guard?(tx: Tx, outcomes: readonly Outcome[], moment: Moment): Promise<Outcome[]>;
-  write(tx: Tx, outcomes: readonly Outcome[], moment: Moment, actor: string): Promise<Tally>;
+  guard?(tx: Tx, outcomes: readonly Outcome[], batch: BatchContext): Promise<Outcome[]>;
+  write(
+    tx: Tx,
+    outcomes: readonly Outcome[],
+    batch: BatchContext,
+    actor: string,
+  ): Promise<BatchResult>;
   /** One line of a preview, for a person and for a program. */
   describe(outcome: Outcome): SubscriptionPreview;
 }
 
-export type Pass = (
+export type DuePass = (
   tx: Tx,
-  moment: Pick<Moment, 'now' | 'settings'>,
+  batch: Pick<BatchContext, 'now' | 'settings'>,
   page: {
     readonly after: Cursor | undefined;
     readonly max: number;
     readonly skip: readonly string[];
   },
-) => Promise<Found[]>;
+) => Promise<DueItem[]>;
 
 /** Minor units by customer that were taken from the balance which the facts show. */
-export type Spent = Map<CustomerId, bigint>;
+export type ReservedBalance = Map<CustomerId, bigint>;
 
 export type Preview = SubscriptionPreview | NodePreview | NoticePreview | AlarmPreview;
 

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
-import { eachInFlight } from './in-flight.ts';
+import { runConcurrently } from './in-flight.ts';
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+const yieldToEventLoop = () => new Promise((resolve) => setImmediate(resolve));
 
 test('every item is worked off once, and no more at a time than is allowed', async () => {
   const done: number[] = [];
   let under = 0;
   let most = 0;
-  await eachInFlight(Array.from({ length: 100 }, (_, at) => at).values(), 7, async (item) => {
+  await runConcurrently(Array.from({ length: 100 }, (_, at) => at).values(), 7, async (item) => {
     under += 1;
     most = Math.max(most, under);
-    await turn();
+    await yieldToEventLoop();
     under -= 1;
     done.push(item);
   });
@@ -21,10 +21,10 @@ test('every item is worked off once, and no more at a time than is allowed', asy
 test('after a failure nothing new begins, what is under way ends, and the failure is told', async () => {
   const begun: number[] = [];
   const ended: number[] = [];
-  const work = eachInFlight([0, 1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
+  const work = runConcurrently([0, 1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
     begun.push(item);
     if (item === 1) throw new Error('lost');
-    await turn();
+    await yieldToEventLoop();
     ended.push(item);
   });
   await expect(work).rejects.toThrow('lost');
@@ -33,5 +33,5 @@ test('after a failure nothing new begins, what is under way ends, and the failur
 });
 
 test('fewer items than places is no matter', async () => {
-  await eachInFlight([], 16, () => Promise.reject(new Error('none')));
+  await runConcurrently([], 16, () => Promise.reject(new Error('none')));
 });

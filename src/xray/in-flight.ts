@@ -3,24 +3,24 @@
  * the client is the limit. After a failure no further item begins. The first failure is thrown when
  * all pending items have ended.
  */
-export async function eachInFlight<Item>(
+export async function runConcurrently<Item>(
   items: Iterable<Item>,
-  atOnce: number,
+  concurrency: number,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const rest = items[Symbol.iterator]();
-  let failed = false;
+  const iterator = items[Symbol.iterator]();
+  let hasFailed = false;
   const lane = async (): Promise<void> => {
-    for (let next = rest.next(); !failed && next.done !== true; next = rest.next()) {
+    for (let next = iterator.next(); !hasFailed && next.done !== true; next = iterator.next()) {
       try {
         await work(next.value);
       } catch (error) {
-        failed = true;
+        hasFailed = true;
         throw error;
       }
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: atOnce }, lane));
-  const lost = lanes.find((each) => each.status === 'rejected');
-  if (lost !== undefined) throw lost.reason;
+  const lanes = await Promise.allSettled(Array.from({ length: concurrency }, lane));
+  const rejected = lanes.find((each) => each.status === 'rejected');
+  if (rejected !== undefined) throw rejected.reason;
 }

@@ -4,58 +4,61 @@ import type { LinkFault } from './link-settings.ts';
 // `extra` of an XHTTP link: an object, or its JSON. Keys that this file does not have pass: newer
 // clients know more of them.
 
-const isRange = 'must be a number, or a range as "100-1000"';
-const range = z.union(
-  [z.number(isRange).int(isRange), z.string(isRange).regex(/^\d{1,9}(?:-\d{1,9})?$/, isRange)],
-  isRange,
+const rangeText = 'must be a number, or a range as "100-1000"';
+const rangeSchema = z.union(
+  [
+    z.number(rangeText).int(rangeText),
+    z.string(rangeText).regex(/^\d{1,9}(?:-\d{1,9})?$/, rangeText),
+  ],
+  rangeText,
 );
-const isAbove = (value: string | number) =>
+const isPositive = (value: string | number) =>
   String(value)
     .split('-')
     .every((part) => Number(part) > 0);
-const flag = z.boolean('must be true or false');
-const whole = z.number('must be a number').int('must be a whole number');
-const word = z.string('must be a text');
-const place = (...places: readonly string[]) =>
-  z.enum(['', ...places], `must be one of ${places.join(', ')}`);
+const booleanSchema = z.boolean('must be true or false');
+const integerSchema = z.number('must be a number').int('must be a whole number');
+const textSchema = z.string('must be a text');
+const toPlacementSchema = (...placements: readonly string[]) =>
+  z.enum(['', ...placements], `must be one of ${placements.join(', ')}`);
 
-const known = z.looseObject({
+const extraSchema = z.looseObject({
   headers: z
-    .record(z.string(), word, 'must be texts by name')
+    .record(z.string(), textSchema, 'must be texts by name')
     .refine((all) => !Object.keys(all).some((name) => name.toLowerCase() === 'host'), {
       error: 'must not have "host"; expected the key hostHeader of the link',
     }),
-  xPaddingBytes: range.refine(isAbove, 'must be above 0'),
-  xPaddingObfsMode: flag,
-  xPaddingKey: word,
-  xPaddingHeader: word,
-  xPaddingPlacement: place('cookie', 'header', 'query', 'queryInHeader'),
-  xPaddingMethod: place('repeat-x', 'tokenish'),
-  uplinkHTTPMethod: word,
-  sessionIDPlacement: place('path', 'cookie', 'header', 'query'),
-  sessionIDKey: word,
-  sessionIDTable: word,
-  sessionIDLength: range,
-  seqPlacement: place('path', 'cookie', 'header', 'query'),
-  seqKey: word,
-  uplinkDataPlacement: place('auto', 'body', 'cookie', 'header'),
-  uplinkDataKey: word,
-  uplinkChunkSize: range,
-  noGRPCHeader: flag,
-  noSSEHeader: flag,
-  scMaxEachPostBytes: range,
-  scMinPostsIntervalMs: range,
-  scMaxBufferedPosts: whole,
-  scStreamUpServerSecs: range,
-  serverMaxHeaderBytes: whole.min(0, 'must be at least 0'),
+  xPaddingBytes: rangeSchema.refine(isPositive, 'must be above 0'),
+  xPaddingObfsMode: booleanSchema,
+  xPaddingKey: textSchema,
+  xPaddingHeader: textSchema,
+  xPaddingPlacement: toPlacementSchema('cookie', 'header', 'query', 'queryInHeader'),
+  xPaddingMethod: toPlacementSchema('repeat-x', 'tokenish'),
+  uplinkHTTPMethod: textSchema,
+  sessionIDPlacement: toPlacementSchema('path', 'cookie', 'header', 'query'),
+  sessionIDKey: textSchema,
+  sessionIDTable: textSchema,
+  sessionIDLength: rangeSchema,
+  seqPlacement: toPlacementSchema('path', 'cookie', 'header', 'query'),
+  seqKey: textSchema,
+  uplinkDataPlacement: toPlacementSchema('auto', 'body', 'cookie', 'header'),
+  uplinkDataKey: textSchema,
+  uplinkChunkSize: rangeSchema,
+  noGRPCHeader: booleanSchema,
+  noSSEHeader: booleanSchema,
+  scMaxEachPostBytes: rangeSchema,
+  scMinPostsIntervalMs: rangeSchema,
+  scMaxBufferedPosts: integerSchema,
+  scStreamUpServerSecs: rangeSchema,
+  serverMaxHeaderBytes: integerSchema.min(0, 'must be at least 0'),
   xmux: z
     .looseObject({
-      maxConcurrency: range,
-      maxConnections: range,
-      cMaxReuseTimes: range,
-      hMaxRequestTimes: range,
-      hMaxReusableSecs: range,
-      hKeepAlivePeriod: whole,
+      maxConcurrency: rangeSchema,
+      maxConnections: rangeSchema,
+      cMaxReuseTimes: rangeSchema,
+      hMaxRequestTimes: rangeSchema,
+      hMaxReusableSecs: rangeSchema,
+      hKeepAlivePeriod: integerSchema,
     })
     .partial()
     .refine((xmux) => !(isSet(xmux.maxConnections) && isSet(xmux.maxConcurrency)), {
@@ -65,12 +68,12 @@ const known = z.looseObject({
 });
 
 const isSet = (value: string | number | undefined): boolean =>
-  value !== undefined && isAbove(value);
+  value !== undefined && isPositive(value);
 
 /** The object; undefined: it is something else. */
-function objectOf(extra: string | object): object | undefined {
+function parseObject(extra: string | object): object | undefined {
   if (typeof extra !== 'string') return extra;
-  const read = z
+  const parsed = z
     .string()
     .transform((text, context): unknown => {
       try {
@@ -82,24 +85,24 @@ function objectOf(extra: string | object): object | undefined {
     })
     .pipe(z.record(z.string(), z.unknown()))
     .safeParse(extra);
-  return read.data;
+  return parsed.data;
 }
 
 /** @param mode of the link */
-export function extraFaults(extra: string | object, mode: string): LinkFault[] {
-  const found = objectOf(extra);
-  if (found === undefined) {
+export function checkExtra(extra: string | object, mode: string): LinkFault[] {
+  const object = parseObject(extra);
+  if (object === undefined) {
     const shown = JSON.stringify(String(extra).slice(0, 64));
     return [
       { key: 'extra', sentence: `${shown} is not a JSON object; expected one as {"xmux": …}` },
     ];
   }
-  const read = known.partial().safeParse(found);
-  const faults = (read.error?.issues ?? []).map(({ path, message }) => ({
+  const parsed = extraSchema.partial().safeParse(object);
+  const faults = (parsed.error?.issues ?? []).map(({ path, message }) => ({
     key: ['extra', ...path].join('.'),
     sentence: message,
   }));
-  const { data } = read;
+  const { data } = parsed;
   if (data === undefined || mode === 'packet-up') return faults;
   if (/^get$/i.test(data.uplinkHTTPMethod ?? '')) {
     faults.push({ key: 'extra.uplinkHTTPMethod', sentence: '"GET" needs the mode packet-up' });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { linkFaults, unusedKeys } from './link-faults.ts';
-import { faultText } from './link-settings.ts';
+import { checkLink, findUnusedKeys } from './link-faults.ts';
+import { formatLinkFault } from './link-settings.ts';
 
 const at = { host: 'nl1.example.net', port: 443 };
 const pbk = 'jNXHt1yRo0vDuchQlIP6Z0ZvjT3KtzVI-T4E7RoLJS0';
@@ -198,18 +198,18 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
 ];
 
 test.for(faults)('settings of a link: %s', ([, settings, sentence]) => {
-  const found = linkFaults(settings).map(faultText);
+  const found = checkLink(settings).map(formatLinkFault);
   if (sentence === undefined) expect(found).toEqual([]);
   else expect(found).toEqual([expect.stringContaining(sentence)]);
 });
 
 test('all faults of a link are found at once', () => {
   const settings = { ...at, security: 'reality', sni: 'a b', pbk: 'x', spx: 'y', fp: 'z' };
-  expect(linkFaults(settings).map(({ key }) => key)).toEqual(['sni', 'fp', 'pbk', 'spx']);
+  expect(checkLink(settings).map(({ key }) => key)).toEqual(['sni', 'fp', 'pbk', 'spx']);
 });
 
 test('keys that a link does not carry are known', () => {
   const settings = { ...tls, type: 'ws', mode: 'auto', pbk, encryption: 'none', path: '/' };
-  expect(unusedKeys(settings)).toEqual(['mode', 'pbk']);
-  expect(unusedKeys({ ...tls, protocol: 'trojan', encryption })).toEqual(['encryption']);
+  expect(findUnusedKeys(settings)).toEqual(['mode', 'pbk']);
+  expect(findUnusedKeys({ ...tls, protocol: 'trojan', encryption })).toEqual(['encryption']);
 });

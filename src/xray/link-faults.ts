@@ -1,25 +1,25 @@
-import { extraFaults } from './link-extra.ts';
-import { isNetworkOfOurs } from './link-hosts.ts';
+import { checkExtra } from './link-extra.ts';
+import { isPrivateHost } from './link-hosts.ts';
 import {
-  alpnOf,
-  asciiHost,
-  asciiHostHeader,
-  asciiNames,
   type LinkFault,
   type LinkKey,
   type LinkSettings,
-  linkShape,
-  readShape,
+  linkSettingsSchema,
+  parseAlpn,
+  toAsciiHost,
+  toAsciiHostHeader,
+  toAsciiNames,
+  tryParseLink,
 } from './link-settings.ts';
 import {
-  arePins,
+  areCertificatePins,
+  fingerprintNames,
   isBase64Url,
   isEch,
   isEncryption,
-  isPrint,
+  isFingerprint,
   isSpiderPath,
   isWsPath,
-  printNames,
 } from './link-values.ts';
 
 // The settings that `apply` accepts:
@@ -29,40 +29,42 @@ import {
 // 3. VLESS and Trojan over a public address are encrypted.
 // 4. A flow needs TLS 1.3 right below: tcp with tls or reality, or VLESS's own encryption.
 
-const quoted = (value: string): string => JSON.stringify(value);
-const isNot = (value: string, what: string, expected: string): string =>
-  `${quoted(value)} is not ${what}; expected ${expected}`;
+const quote = (value: string): string => JSON.stringify(value);
+const describeMismatch = (value: string, noun: string, expected: string): string =>
+  `${quote(value)} is not ${noun}; expected ${expected}`;
 
 /** All faults of a node's `link`; none: clients accept the link. */
-export function linkFaults(value: unknown): readonly LinkFault[] {
-  const link = readShape(value);
+export function checkLink(value: unknown): readonly LinkFault[] {
+  const link = tryParseLink(value);
   if ('faults' in link) return link.faults;
   return [
-    ...transportFaults(link),
-    ...nameFaults(link),
-    ...protocolFaults(link),
-    ...(link.security === 'tls' ? tlsFaults(link) : []),
-    ...(link.security === 'reality' ? realityFaults(link) : []),
-    ...securityFaults(link),
+    ...checkTransport(link),
+    ...checkNames(link),
+    ...checkProtocol(link),
+    ...(link.security === 'tls' ? checkTls(link) : []),
+    ...(link.security === 'reality' ? checkReality(link) : []),
+    ...checkSecurity(link),
   ];
 }
 
-type Check = readonly [
+type ValueCheck = readonly [
   key: LinkKey,
   value: string | undefined,
   isRight: (value: string) => boolean,
 ];
 
 /** Checks of values that are given. */
-function wrongOnes(
-  checks: readonly (readonly [...Check, what: string, expected: string])[],
+function checkValues(
+  checks: readonly (readonly [...ValueCheck, what: string, expected: string])[],
 ): LinkFault[] {
-  return checks.flatMap(([key, value, isRight, what, expected]) =>
-    value === undefined || isRight(value) ? [] : [{ key, sentence: isNot(value, what, expected) }],
+  return checks.flatMap(([key, value, isRight, noun, expected]) =>
+    value === undefined || isRight(value)
+      ? []
+      : [{ key, sentence: describeMismatch(value, noun, expected) }],
   );
 }
 
-const among =
+const isOneOf =
   (...values: readonly string[]) =>
   (value: string): boolean =>
     values.includes(value);
@@ -72,38 +74,40 @@ const modes = {
   xhttp: ['auto', 'packet-up', 'stream-up', 'stream-one'],
 } as const;
 
-function transportFaults(link: LinkSettings): LinkFault[] {
+function checkTransport(link: LinkSettings): LinkFault[] {
   const { type, mode, headerType, extra, path } = link;
   const faults: LinkFault[] = [];
   if (type === 'ws') {
     const expected = 'one without #, and with % only before two hex digits';
-    faults.push(...wrongOnes([['path', path, isWsPath, 'a path of ws', expected]]));
+    faults.push(...checkValues([['path', path, isWsPath, 'a path of ws', expected]]));
   }
   if (type === 'grpc' || type === 'xhttp') {
     const allowed = modes[type];
-    const what = `a mode of ${type}`;
-    faults.push(...wrongOnes([['mode', mode, among(...allowed), what, allowed.join(', ')]]));
+    const noun = `a mode of ${type}`;
+    faults.push(...checkValues([['mode', mode, isOneOf(...allowed), noun, allowed.join(', ')]]));
   }
   if (type === 'tcp') {
-    const known = among('none', 'http');
-    faults.push(...wrongOnes([['headerType', headerType, known, 'a header of tcp', 'none, http']]));
+    const isHeaderType = isOneOf('none', 'http');
+    faults.push(
+      ...checkValues([['headerType', headerType, isHeaderType, 'a header of tcp', 'none, http']]),
+    );
   }
-  if (type === 'xhttp' && extra !== undefined) faults.push(...extraFaults(extra, mode ?? 'auto'));
+  if (type === 'xhttp' && extra !== undefined) faults.push(...checkExtra(extra, mode ?? 'auto'));
   return faults;
 }
 
-function nameFaults({ hostHeader, authority, sni, vcn }: LinkSettings): LinkFault[] {
-  const isHeader = (value: string) => asciiHostHeader(value) !== undefined;
-  const isHost = (value: string) => asciiHost(value) !== undefined;
+function checkNames({ hostHeader, authority, sni, vcn }: LinkSettings): LinkFault[] {
+  const isHeader = (value: string) => toAsciiHostHeader(value) !== undefined;
+  const isHost = (value: string) => toAsciiHost(value) !== undefined;
   const host = 'a domain or an IP address';
-  return wrongOnes([
+  return checkValues([
     ['hostHeader', hostHeader, isHeader, 'a host', `${host}, with a port or without`],
     ['authority', authority, isHeader, 'a host', `${host}, with a port or without`],
     ['sni', sni, isHost, 'a host', host],
     [
       'vcn',
       vcn,
-      (value) => asciiNames(value) !== undefined,
+      (value) => toAsciiNames(value) !== undefined,
       'a list of names',
       'domains, as a.net,b.net',
     ],
@@ -112,42 +116,44 @@ function nameFaults({ hostHeader, authority, sni, vcn }: LinkSettings): LinkFaul
 
 const ciphers = ['auto', 'aes-128-gcm', 'chacha20-poly1305', 'none', 'zero'];
 
-function protocolFaults(link: LinkSettings): LinkFault[] {
+function checkProtocol(link: LinkSettings): LinkFault[] {
   const { protocol, encryption, scy, flow } = link;
   if (protocol === 'vmess') {
-    return wrongOnes([['scy', scy, among(...ciphers), 'a cipher of VMess', ciphers.join(', ')]]);
+    return checkValues([
+      ['scy', scy, isOneOf(...ciphers), 'a cipher of VMess', ciphers.join(', ')],
+    ]);
   }
   const faults =
     protocol === 'vless'
-      ? wrongOnes([
+      ? checkValues([
           [
             ...(['encryption', encryption, isEncryption, 'an encryption of VLESS'] as const),
             'none, or the text that "xray vlessenc" prints for a client',
           ],
         ])
       : [];
-  if (flow === '' || flowFits(link)) return faults;
-  const sentence = `${quoted(flow)} is for VLESS over TCP with tls or reality; leave it out here`;
+  if (flow === '' || supportsFlow(link)) return faults;
+  const sentence = `${quote(flow)} is for VLESS over TCP with tls or reality; leave it out here`;
   return [...faults, { key: 'flow', sentence }];
 }
 
-function flowFits({ protocol, type, security, encryption, headerType }: LinkSettings): boolean {
+function supportsFlow({ protocol, type, security, encryption, headerType }: LinkSettings): boolean {
   if (protocol !== 'vless') return false;
   if (type !== 'tcp') return encryption !== 'none';
   return headerType === 'none' && (security !== 'none' || encryption !== 'none');
 }
 
-function tlsFaults(link: LinkSettings): LinkFault[] {
+function checkTls(link: LinkSettings): LinkFault[] {
   const isProtocol = (name: string) => /^[\x21-\x7e]{1,255}$/.test(name);
-  const wrong = alpnOf(link).find((name) => !isProtocol(name));
+  const wrongAlpn = parseAlpn(link).find((name) => !isProtocol(name));
   const { fp, pcs, ech } = link;
   return [
-    ...wrongOnes([
-      ['fp', fp, (value) => isPrint(value, 'tls'), 'a fingerprint', printNames],
+    ...checkValues([
+      ['fp', fp, (value) => isFingerprint(value, 'tls'), 'a fingerprint', fingerprintNames],
       [
         'pcs',
         pcs,
-        arePins,
+        areCertificatePins,
         'a SHA-256 of a certificate in hex',
         '64 hex digits, or several with commas',
       ],
@@ -158,24 +164,24 @@ function tlsFaults(link: LinkSettings): LinkFault[] {
         'an ECH configuration',
         'base64, or a DNS server as https://1.1.1.1/dns-query',
       ],
-      ['alpn', wrong, () => false, 'a protocol of ALPN', 'names as h2,http/1.1'],
+      ['alpn', wrongAlpn, () => false, 'a protocol of ALPN', 'names as h2,http/1.1'],
     ]),
   ];
 }
 
-const keyIs = '43 characters of base64url, as "xray x25519" prints (Password)';
+const publicKeyText = '43 characters of base64url, as "xray x25519" prints (Password)';
 
-function realityFaults(link: LinkSettings): LinkFault[] {
+function checkReality(link: LinkSettings): LinkFault[] {
   const { fp, pbk, sni, sid, spx, pqv } = link;
   const missing = (['pbk', 'sni'] as const).filter((key) => link[key] === undefined);
   return [
     ...missing.map((key) => ({
       key,
-      sentence: `is missing; expected ${key === 'pbk' ? keyIs : 'one of the serverNames of the node'}`,
+      sentence: `is missing; expected ${key === 'pbk' ? publicKeyText : 'one of the serverNames of the node'}`,
     })),
-    ...wrongOnes([
-      ['fp', fp, (value) => isPrint(value, 'reality'), 'a fingerprint', printNames],
-      ['pbk', pbk, (value) => isBase64Url(value, 32), 'a REALITY public key', keyIs],
+    ...checkValues([
+      ['fp', fp, (value) => isFingerprint(value, 'reality'), 'a fingerprint', fingerprintNames],
+      ['pbk', pbk, (value) => isBase64Url(value, 32), 'a REALITY public key', publicKeyText],
       ['sni', sni, (value) => !value.includes(','), 'a host', 'one name'],
       [
         'sid',
@@ -198,50 +204,54 @@ function realityFaults(link: LinkSettings): LinkFault[] {
 
 const realityTypes = ['tcp', 'grpc', 'xhttp'];
 
-function securityFaults({ protocol, host, type, security, encryption }: LinkSettings): LinkFault[] {
-  const wrong = (sentence: string) => [{ key: 'security', sentence }];
+function checkSecurity({ protocol, host, type, security, encryption }: LinkSettings): LinkFault[] {
+  const toFaults = (sentence: string) => [{ key: 'security', sentence }];
   if (security === 'reality' && protocol === 'vmess') {
-    return wrong('"reality" is not a security of a VMess link; expected none or tls');
+    return toFaults('"reality" is not a security of a VMess link; expected none or tls');
   }
   if (security === 'reality' && !realityTypes.includes(type)) {
-    return wrong(
+    return toFaults(
       `"reality" is not a security of ${type}; expected none or tls, or a type of ${realityTypes.join(', ')}`,
     );
   }
-  if (security !== 'none' || protocol === 'vmess' || isNetworkOfOurs(host)) return [];
+  if (security !== 'none' || protocol === 'vmess' || isPrivateHost(host)) return [];
   if (protocol === 'vless' && encryption !== 'none') return [];
   const name = protocol === 'vless' ? 'VLESS' : 'Trojan';
-  const others = protocol === 'vless' ? 'tls, reality, or an encryption' : 'tls or reality';
-  return wrong(
-    `"none" is not a security of ${name} to the public host "${host}"; expected ${others}`,
+  const alternatives = protocol === 'vless' ? 'tls, reality, or an encryption' : 'tls or reality';
+  return toFaults(
+    `"none" is not a security of ${name} to the public host "${host}"; expected ${alternatives}`,
   );
 }
 
 /** Keys that a link of each kind does not carry. */
-export function unusedKeys(value: unknown): readonly string[] {
-  const link = readShape(value);
+export function findUnusedKeys(value: unknown): readonly string[] {
+  const link = tryParseLink(value);
   if ('faults' in link) return [];
-  const carried = new Set<string>([
+  const usedKeys = new Set<string>([
     ...['protocol', 'host', 'port', 'name', 'type', 'security'],
-    ...ofProtocol[link.protocol],
-    ...(link.type === 'tcp' && link.headerType === 'none' ? ['headerType'] : ofType[link.type]),
-    ...(link.protocol === 'vmess' && link.security === 'reality' ? [] : ofSecurity[link.security]),
+    ...protocolKeys[link.protocol],
+    ...(link.type === 'tcp' && link.headerType === 'none'
+      ? ['headerType']
+      : transportKeys[link.type]),
+    ...(link.protocol === 'vmess' && link.security === 'reality'
+      ? []
+      : securityKeys[link.security]),
   ]);
-  const plain = linkShape.parse({ host: link.host, port: link.port });
+  const defaults = linkSettingsSchema.parse({ host: link.host, port: link.port });
   return Object.keys(value as object).filter(
-    (key) => !carried.has(key) && link[key as LinkKey] !== plain[key as LinkKey],
+    (key) => !usedKeys.has(key) && link[key as LinkKey] !== defaults[key as LinkKey],
   );
 }
 
-const ofProtocol = { vless: ['encryption', 'flow'], trojan: [], vmess: ['scy'] } as const;
-const ofType = {
+const protocolKeys = { vless: ['encryption', 'flow'], trojan: [], vmess: ['scy'] } as const;
+const transportKeys = {
   tcp: ['headerType', 'path', 'hostHeader'],
   ws: ['path', 'hostHeader'],
   httpupgrade: ['path', 'hostHeader'],
   grpc: ['serviceName', 'mode', 'authority'],
   xhttp: ['path', 'hostHeader', 'mode', 'extra'],
 } as const;
-const ofSecurity = {
+const securityKeys = {
   none: [],
   tls: ['sni', 'fp', 'alpn', 'pcs', 'vcn', 'ech'],
   reality: ['sni', 'fp', 'pbk', 'sid', 'spx', 'pqv'],

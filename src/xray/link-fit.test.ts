@@ -1,18 +1,19 @@
 import { expect, test } from 'vitest';
-import { linkMisfits } from './link-fit.ts';
-import { linkShape } from './link-settings.ts';
-import type { Inbound, InboundFront } from './port.ts';
+import { checkLinkFit } from './link-fit.ts';
+import { linkSettingsSchema } from './link-settings.ts';
+import type { Inbound, InboundStream } from './port.ts';
 
 const pbk = 'jNXHt1yRo0vDuchQlIP6Z0ZvjT3KtzVI-T4E7RoLJS0';
-const link = (more: object) => linkShape.parse({ host: 'nl1.example.net', port: 443, ...more });
+const link = (more: object) =>
+  linkSettingsSchema.parse({ host: 'nl1.example.net', port: 443, ...more });
 const reality = { security: 'reality', sni: 'example.com', sid: '01', pbk };
 const inbound = (
-  front?: Partial<InboundFront>,
+  front?: Partial<InboundStream>,
   protocol: 'vless' | 'trojan' = 'vless',
 ): Inbound => ({
   ...{ tag: 'v', manages: true, protocol },
   ...(front && {
-    front: { network: 'tcp', security: 'none', serverNames: [], shortIds: [], ...front },
+    stream: { network: 'tcp', security: 'none', serverNames: [], shortIds: [], ...front },
   }),
 });
 const real = {
@@ -104,7 +105,7 @@ const cases: readonly [
 ];
 
 test.for(cases)('the link against the node: %s', ([, settings, inbounds, misfit]) => {
-  const found = linkMisfits(link(settings), inbounds);
+  const found = checkLinkFit(link(settings), inbounds);
   if (misfit === undefined) expect(found).toEqual([]);
   else expect(found).toEqual([expect.stringMatching(misfit)]);
 });

@@ -1,6 +1,6 @@
 import { unreachable } from '../kernel/faults.ts';
-import { asciiHost, type LinkSettings } from './link-settings.ts';
-import type { Inbound, InboundFront } from './port.ts';
+import { type LinkSettings, toAsciiHost } from './link-settings.ts';
+import type { Inbound, InboundStream } from './port.ts';
 
 // Whether customers get in by a node's link: the link against the inbounds that the node returns.
 //
@@ -11,34 +11,34 @@ import type { Inbound, InboundFront } from './port.ts';
 // 5. A flow needs TLS or REALITY on the inbound, or VLESS's own encryption.
 // 6. One inbound that fits is enough. An inbound with unknown settings fits.
 
-type Managed = Extract<Inbound, { manages: true }>;
+type ManagedInbound = Extract<Inbound, { manages: true }>;
 
 /** Each value that does not fit; none: the link fits. @param inbounds those with our users */
-export function linkMisfits(link: LinkSettings, inbounds: readonly Inbound[]): readonly string[] {
-  const managed = inbounds.filter((inbound): inbound is Managed => inbound.manages);
+export function checkLinkFit(link: LinkSettings, inbounds: readonly Inbound[]): readonly string[] {
+  const managed = inbounds.filter((inbound): inbound is ManagedInbound => inbound.manages);
   if (managed.length === 0) return [];
-  const same = managed.filter(({ protocol }) => protocol === link.protocol);
-  if (same.length === 0) {
-    const found = [...new Set(managed.map(({ protocol }) => protocol))].join(', ');
+  const sameProtocol = managed.filter(({ protocol }) => protocol === link.protocol);
+  if (sameProtocol.length === 0) {
+    const protocols = [...new Set(managed.map(({ protocol }) => protocol))].join(', ');
     return [
-      `link.protocol: "${link.protocol}" is not the protocol of an inbound; expected ${found}`,
+      `link.protocol: "${link.protocol}" is not the protocol of an inbound; expected ${protocols}`,
     ];
   }
-  const each = same.map((inbound) => misfitsOf(link, inbound));
-  return each.reduce((least, other) => (other.length < least.length ? other : least));
+  const each = sameProtocol.map((inbound) => checkInbound(link, inbound));
+  return each.reduce((fewest, other) => (other.length < fewest.length ? other : fewest));
 }
 
-function misfitsOf(link: LinkSettings, { tag, front }: Managed): readonly string[] {
-  if (front === undefined) return [];
-  return [...securityMisfits(link, tag, front), ...flowMisfits(link, tag, front)];
+function checkInbound(link: LinkSettings, { tag, stream }: ManagedInbound): readonly string[] {
+  if (stream === undefined) return [];
+  return [...checkSecurity(link, tag, stream), ...checkFlow(link, tag, stream)];
 }
 
-function securityMisfits(link: LinkSettings, tag: string, front: InboundFront): string[] {
+function checkSecurity(link: LinkSettings, tag: string, front: InboundStream): string[] {
   const { security, sni = '', sid } = link;
   switch (front.security) {
     case 'none':
     case 'tls':
-      if (security === 'tls') return certificateMisfits(link, tag, front);
+      if (security === 'tls') return checkCertificate(link, tag, front);
       if (security === 'none') return [];
       return [
         `link.security: "reality" is not the security of the inbound "${tag}"; expected ${front.security}`,
@@ -57,9 +57,9 @@ function securityMisfits(link: LinkSettings, tag: string, front: InboundFront): 
         );
       }
       if (!front.shortIds.includes(sid.toLowerCase().padEnd(16, '0'))) {
-        const known = front.shortIds.map(shortText).join(', ');
+        const expected = front.shortIds.map(formatShortId).join(', ');
         misfits.push(
-          `link.sid: "${sid}" is not a short id of the inbound "${tag}"; expected ${known}`,
+          `link.sid: "${sid}" is not a short id of the inbound "${tag}"; expected ${expected}`,
         );
       }
       return misfits;
@@ -70,27 +70,35 @@ function securityMisfits(link: LinkSettings, tag: string, front: InboundFront): 
 }
 
 /** A client that pins a certificate (`pcs`) verifies no name. */
-function certificateMisfits(link: LinkSettings, tag: string, front: InboundFront): string[] {
+function checkCertificate(link: LinkSettings, tag: string, front: InboundStream): string[] {
   const names = front.serverNames;
   if (names.length === 0 || link.pcs !== undefined) return [];
-  const place = link.vcn !== undefined ? 'vcn' : link.sni !== undefined ? 'sni' : 'host';
-  const verified = link[place] as string;
-  if (verified.split(',').some((name) => names.some((known) => covers(known, name)))) return [];
+  const key = link.vcn !== undefined ? 'vcn' : link.sni !== undefined ? 'sni' : 'host';
+  const verified = link[key] as string;
+  if (
+    verified
+      .split(',')
+      .some((name) => names.some((certificateName) => coversName(certificateName, name)))
+  )
+    return [];
   return [
-    `link.${place}: "${verified}" is not a name of the certificate of the inbound "${tag}"; expected ${names.join(', ')}`,
+    `link.${key}: "${verified}" is not a name of the certificate of the inbound "${tag}"; expected ${names.join(', ')}`,
   ];
 }
 
 /** A wildcard stands for one label. */
-function covers(known: string, name: string): boolean {
-  const ascii = asciiHost(name.trim())?.toLowerCase().replace(/\.$/, '');
-  return ascii === known || (known.startsWith('*.') && ascii?.replace(/^[^.]+/, '*') === known);
+function coversName(certificateName: string, name: string): boolean {
+  const ascii = toAsciiHost(name.trim())?.toLowerCase().replace(/\.$/, '');
+  return (
+    ascii === certificateName ||
+    (certificateName.startsWith('*.') && ascii?.replace(/^[^.]+/, '*') === certificateName)
+  );
 }
 
 /** Nodes pad short ids with zeros; how many zeros a person wrote is unknown. */
-const shortText = (id: string): string => JSON.stringify(id.replace(/(?:00)+$/, ''));
+const formatShortId = (id: string): string => JSON.stringify(id.replace(/(?:00)+$/, ''));
 
-function flowMisfits(link: LinkSettings, tag: string, front: InboundFront): string[] {
+function checkFlow(link: LinkSettings, tag: string, front: InboundStream): string[] {
   if (link.flow === '' || link.encryption !== 'none') return [];
   if (front.network === 'tcp' && front.security !== 'none') return [];
   return [

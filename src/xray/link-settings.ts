@@ -9,7 +9,7 @@ import { linkFlows } from '../kernel/flow.ts';
 // This file has the shape. `link-faults.ts` has the values that clients accept, which `apply`
 // requires.
 
-const text = z
+const textSchema = z
   .string({ error: 'must be a text; put numbers in quotes' })
   .min(1)
   // Half a surrogate has no UTF-8, and PostgreSQL has no NUL.
@@ -25,50 +25,50 @@ export const linkTypes = ['tcp', 'raw', 'ws', 'grpc', 'xhttp', 'httpupgrade'] as
 export const linkSecurities = ['none', 'tls', 'reality'] as const;
 
 /** A value of a list, or a sentence with the list. */
-const oneOf = <const Values extends readonly string[]>(values: Values, what: string) =>
+const toEnumSchema = <const Values extends readonly string[]>(values: Values, noun: string) =>
   z.enum(values, {
     error: ({ input }) =>
-      `${JSON.stringify(input)} is not a ${what}; expected ${values.filter((one) => one !== '').join(', ')}`,
+      `${JSON.stringify(input)} is not a ${noun}; expected ${values.filter((value) => value !== '').join(', ')}`,
   });
 
 const shape = {
-  protocol: oneOf(linkProtocols, 'protocol of a link').default('vless'),
-  host: text,
+  protocol: toEnumSchema(linkProtocols, 'protocol of a link').default('vless'),
+  host: textSchema,
   port: z.number().int().min(1).max(65_535),
   /** The name that customers see. The id of the node by default. */
-  name: text
+  name: textSchema
     .max(nameMax, { error: `is too long; expected at most ${nameMax} characters` })
     .optional(),
-  type: oneOf(linkTypes, 'transport of a link')
+  type: toEnumSchema(linkTypes, 'transport of a link')
     .default('tcp')
     // Xray's newer word for the same; share links keep the old one.
     .transform((type) => (type === 'raw' ? 'tcp' : type)),
-  security: oneOf(linkSecurities, 'security of a link').default('none'),
-  encryption: text.default('none'),
-  flow: oneOf(linkFlows, 'flow').default(''),
-  headerType: text.default('none'),
-  path: text.optional(),
-  hostHeader: text.optional(),
-  serviceName: text.optional(),
-  authority: text.optional(),
-  mode: text.optional(),
-  extra: z.union([text, z.record(z.string(), z.unknown())]).optional(),
-  sni: text.optional(),
-  fp: text.default('chrome'),
-  alpn: z.union([text, z.array(text)]).optional(),
-  pbk: text.optional(),
+  security: toEnumSchema(linkSecurities, 'security of a link').default('none'),
+  encryption: textSchema.default('none'),
+  flow: toEnumSchema(linkFlows, 'flow').default(''),
+  headerType: textSchema.default('none'),
+  path: textSchema.optional(),
+  hostHeader: textSchema.optional(),
+  serviceName: textSchema.optional(),
+  authority: textSchema.optional(),
+  mode: textSchema.optional(),
+  extra: z.union([textSchema, z.record(z.string(), z.unknown())]).optional(),
+  sni: textSchema.optional(),
+  fp: textSchema.default('chrome'),
+  alpn: z.union([textSchema, z.array(textSchema)]).optional(),
+  pbk: textSchema.optional(),
   sid: z.string({ error: 'must be a text; put it in quotes, as "01"' }).default(''),
-  spx: text.optional(),
-  pqv: text.optional(),
-  pcs: text.optional(),
-  vcn: text.optional(),
-  ech: text.optional(),
-  scy: text.default('auto'),
+  spx: textSchema.optional(),
+  pqv: textSchema.optional(),
+  pcs: textSchema.optional(),
+  vcn: textSchema.optional(),
+  ech: textSchema.optional(),
+  scy: textSchema.default('auto'),
 };
 
-export const linkShape = z.strictObject(shape);
+export const linkSettingsSchema = z.strictObject(shape);
 
-export type LinkSettings = z.output<typeof linkShape>;
+export type LinkSettings = z.output<typeof linkSettingsSchema>;
 export type LinkKey = keyof LinkSettings;
 
 /** What is wrong with one key, as a sentence that starts after the name of the key. */
@@ -78,15 +78,15 @@ export interface LinkFault {
 }
 
 /** The settings by their shape, or all faults of the shape. */
-export function readShape(value: unknown): LinkSettings | { readonly faults: LinkFault[] } {
-  const read = linkShape.safeParse(value);
-  if (!read.success) return { faults: read.error.issues.flatMap(faultsOf) };
-  if (asciiHost(read.data.host) !== undefined) return read.data;
-  const sentence = `"${read.data.host}" is not a host; expected a domain or an IP address`;
+export function tryParseLink(value: unknown): LinkSettings | { readonly faults: LinkFault[] } {
+  const parsed = linkSettingsSchema.safeParse(value);
+  if (!parsed.success) return { faults: parsed.error.issues.flatMap(toLinkFaults) };
+  if (toAsciiHost(parsed.data.host) !== undefined) return parsed.data;
+  const sentence = `"${parsed.data.host}" is not a host; expected a domain or an IP address`;
   return { faults: [{ key: 'host', sentence }] };
 }
 
-function faultsOf(issue: z.core.$ZodIssue): LinkFault[] {
+function toLinkFaults(issue: z.core.$ZodIssue): LinkFault[] {
   if (issue.code === 'unrecognized_keys') {
     const keys = Object.keys(shape).join(', ');
     return issue.keys.map((key) => ({ key, sentence: `is not a key of a link; expected ${keys}` }));
@@ -94,19 +94,19 @@ function faultsOf(issue: z.core.$ZodIssue): LinkFault[] {
   return [{ key: issue.path.join('.'), sentence: issue.message }];
 }
 
-export const faultText = ({ key, sentence }: LinkFault): string =>
+export const formatLinkFault = ({ key, sentence }: LinkFault): string =>
   key === '' ? `link: ${sentence}` : `link.${key}: ${sentence}`;
 
 /** Reads stored settings. @throws Fault bad_link that names the node and the key */
-export function readLink(node: string, value: unknown): LinkSettings {
-  const read = readShape(value);
-  if (!('faults' in read)) return read;
-  const texts = read.faults.map(faultText).join('; ');
+export function parseLink(node: string, value: unknown): LinkSettings {
+  const parsed = tryParseLink(value);
+  if (!('faults' in parsed)) return parsed;
+  const texts = parsed.faults.map(formatLinkFault).join('; ');
   throw new Fault('permanent', 'bad_link', `node ${node}: ${texts}`);
 }
 
 /** A host as it goes onto the wire: punycode, without brackets; undefined if it is none. */
-export function asciiHost(host: string): string | undefined {
+export function toAsciiHost(host: string): string | undefined {
   const bare = host.replace(/^\[(.*)\]$/, '$1');
   // A zone names an interface of one machine.
   if (isIP(bare) !== 0) return bare.includes('%') ? undefined : bare;
@@ -118,10 +118,10 @@ export function asciiHost(host: string): string | undefined {
 }
 
 /** A `Host` header in punycode: a host with an optional port, or several with commas. */
-export function asciiHostHeader(header: string): string | undefined {
-  const hosts = header.split(',').map((one) => {
-    const [, host = '', port = ''] = /^\s*(\[[^\]]*\]|[^:]*)(:\d{1,5})?\s*$/.exec(one) ?? [];
-    const ascii = asciiHost(host);
+export function toAsciiHostHeader(header: string): string | undefined {
+  const hosts = header.split(',').map((entry) => {
+    const [, host = '', port = ''] = /^\s*(\[[^\]]*\]|[^:]*)(:\d{1,5})?\s*$/.exec(entry) ?? [];
+    const ascii = toAsciiHost(host);
     if (ascii === undefined) return undefined;
     return `${isIP(ascii) === 6 ? `[${ascii}]` : ascii}${port}`;
   });
@@ -129,13 +129,13 @@ export function asciiHostHeader(header: string): string | undefined {
 }
 
 /** Names with commas in between, in punycode. */
-export function asciiNames(names: string): string | undefined {
-  const read = names.split(',').map((name) => asciiHost(name.trim()));
-  return read.includes(undefined) ? undefined : read.join(',');
+export function toAsciiNames(names: string): string | undefined {
+  const converted = names.split(',').map((name) => toAsciiHost(name.trim()));
+  return converted.includes(undefined) ? undefined : converted.join(',');
 }
 
 /** The parts of a list with commas, or of a list. */
-export function alpnOf({ alpn }: LinkSettings): readonly string[] {
+export function parseAlpn({ alpn }: LinkSettings): readonly string[] {
   const parts = typeof alpn === 'string' ? alpn.split(',') : (alpn ?? []);
   return parts.map((part) => part.trim()).filter((part) => part !== '');
 }

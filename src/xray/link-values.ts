@@ -1,7 +1,7 @@
 // Values that clients accept, as names and shapes (docs/xray-facts.md, "Links"). Pure.
 
 /** Fingerprints that graphical clients offer. */
-const commonPrints =
+const commonFingerprints =
   'chrome firefox safari ios android edge 360 qq random randomized randomizednoalpn';
 
 /** Versions of Xray's own names: `hellochrome_120`. */
@@ -17,8 +17,8 @@ const versions: Readonly<Record<string, string>> = {
   qq: 'auto 11_1',
 };
 
-const prints = new Set([
-  ...commonPrints.split(' '),
+const fingerprints = new Set([
+  ...commonFingerprints.split(' '),
   ...['hellorandomized', 'hellorandomizedalpn', 'hellorandomizednoalpn'],
   ...Object.entries(versions).flatMap(([browser, numbers]) =>
     numbers.split(' ').map((number) => `hello${browser}_${number}`),
@@ -26,12 +26,12 @@ const prints = new Set([
 ]);
 
 /** TLS without a fingerprint, and Go's own one: REALITY refuses both. */
-const tlsOnly = ['unsafe', 'hellogolang'];
+const tlsOnlyFingerprints = ['unsafe', 'hellogolang'];
 
-export const printNames = commonPrints.split(' ').join(', ');
+export const fingerprintNames = commonFingerprints.split(' ').join(', ');
 
-export const isPrint = (name: string, security: 'tls' | 'reality'): boolean =>
-  prints.has(name) || (security === 'tls' && tlsOnly.includes(name));
+export const isFingerprint = (name: string, security: 'tls' | 'reality'): boolean =>
+  fingerprints.has(name) || (security === 'tls' && tlsOnlyFingerprints.includes(name));
 
 /** So many bytes as base64url without padding. */
 export function isBase64Url(text: string, bytes: number): boolean {
@@ -68,7 +68,7 @@ function arePaddings(blocks: readonly string[]): boolean {
 }
 
 /** SHA-256 of certificates in hex, with commas in between; colons are allowed. */
-export function arePins(text: string): boolean {
+export function areCertificatePins(text: string): boolean {
   return text.split(',').every((pin) => /^[0-9a-f]{64}$/i.test(pin.trim().replaceAll(':', '')));
 }
 

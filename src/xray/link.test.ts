@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import type { CredentialId } from '../kernel/ids.ts';
-import { shareLink } from './link.ts';
-import { unusedKeys } from './link-faults.ts';
-import { asciiHost, asciiHostHeader, readLink } from './link-settings.ts';
+import { formatShareLink } from './link.ts';
+import { findUnusedKeys } from './link-faults.ts';
+import { parseLink, toAsciiHost, toAsciiHostHeader } from './link-settings.ts';
 
 const id = '2cbb1a2e-6a5e-4f2c-9d3a-0f1e2d3c4b5a' as CredentialId;
-const linkOf = (settings: object): string => {
-  const read = readLink('nl-1', settings);
-  return shareLink(read, id, read.name ?? 'nl-1');
+const parseSettings = (settings: object): string => {
+  const parsed = parseLink('nl-1', settings);
+  return formatShareLink(parsed, id, parsed.name ?? 'nl-1');
 };
 const at = { host: 'nl1.example.net', port: 443 };
 const pbk = 'jNXHt1yRo0vDuchQlIP6Z0ZvjT3KtzVI-T4E7RoLJS0';
@@ -86,11 +86,11 @@ const links: readonly [title: string, settings: object, link: string][] = [
 ];
 
 test.for(links)('%s', ([, settings, link]) => {
-  expect(linkOf(settings)).toBe(link);
+  expect(parseSettings(settings)).toBe(link);
 });
 
 test.for(links)('%s: is a URL, and nothing in it is twice', ([, settings]) => {
-  const { searchParams } = new URL(linkOf(settings));
+  const { searchParams } = new URL(parseSettings(settings));
   const keys = [...searchParams.keys()];
   expect(new Set(keys).size).toBe(keys.length);
 });
@@ -129,7 +129,7 @@ const vmess: readonly [title: string, settings: object, differs: object][] = [
 ];
 
 test.for(vmess)('vmess: %s', ([, settings, differs]) => {
-  const link = linkOf({ ...settings, protocol: 'vmess' });
+  const link = parseSettings({ ...settings, protocol: 'vmess' });
   const read = JSON.parse(Buffer.from(link.slice('vmess://'.length), 'base64').toString());
   expect(read).toEqual({
     ...{ v: '2', ps: 'nl-1', add: 'nl1.example.net', port: '443', id, aid: '0', scy: 'auto' },
@@ -139,12 +139,12 @@ test.for(vmess)('vmess: %s', ([, settings, differs]) => {
 });
 
 test('a stored link that `apply` would refuse today is still made, and one without a shape is not', () => {
-  expect(linkOf(at)).toMatch(/^vless:/);
-  expect(() => linkOf({ ...at, port: 0 })).toThrow('node nl-1: link.port: ');
+  expect(parseSettings(at)).toMatch(/^vless:/);
+  expect(() => parseSettings({ ...at, port: 0 })).toThrow('node nl-1: link.port: ');
 });
 
 test.for(links)('%s: the link carries each key', ([, settings]) => {
-  expect(unusedKeys(settings)).toEqual([]);
+  expect(findUnusedKeys(settings)).toEqual([]);
 });
 
 test.each([
@@ -155,7 +155,7 @@ test.each([
   ['a/b', undefined],
   ['a:1', undefined],
 ])('host %s is %s', (host, ascii) => {
-  expect(asciiHost(host)).toBe(ascii);
+  expect(toAsciiHost(host)).toBe(ascii);
 });
 
 test.each([
@@ -164,5 +164,5 @@ test.each([
   ['[2001:db8::1]:80', '[2001:db8::1]:80'],
   ['a b', undefined],
 ])('host header %s is %s', (header, ascii) => {
-  expect(asciiHostHeader(header)).toBe(ascii);
+  expect(toAsciiHostHeader(header)).toBe(ascii);
 });

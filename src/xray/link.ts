@@ -2,11 +2,11 @@ import { isIPv6 } from 'node:net';
 import { unreachable } from '../kernel/faults.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import {
-  alpnOf,
-  asciiHost,
-  asciiHostHeader,
-  asciiNames,
   type LinkSettings,
+  parseAlpn,
+  toAsciiHost,
+  toAsciiHostHeader,
+  toAsciiNames,
 } from './link-settings.ts';
 
 // Share links: what a customer pastes into his client (docs/xray-facts.md, "Links"; the standard is
@@ -14,32 +14,32 @@ import {
 // UUID.
 
 /** Names and values in the order in which they are written; what has no value is left out. */
-type Query = readonly (readonly [key: string, value: string | undefined])[];
+type QueryParameters = readonly (readonly [key: string, value: string | undefined])[];
 
 /** @param name as the client shows it: several links of a customer have different ones */
-export function shareLink(settings: LinkSettings, id: CredentialId, name: string): string {
-  const link = onTheWire(settings);
+export function formatShareLink(settings: LinkSettings, id: CredentialId, name: string): string {
+  const link = toAsciiLink(settings);
   const { host } = link;
   switch (link.protocol) {
     case 'vless': {
-      const own: Query = [
+      const protocolQuery: QueryParameters = [
         ['encryption', link.encryption],
         ['flow', link.flow],
       ];
-      return url('vless', id, host, link, name, own);
+      return formatUrl('vless', id, host, link, name, protocolQuery);
     }
     case 'trojan':
-      return url('trojan', id, host, link, name, []);
+      return formatUrl('trojan', id, host, link, name, []);
     case 'vmess':
-      return `vmess://${Buffer.from(JSON.stringify(vmess(link, id, host, name))).toString('base64')}`;
+      return `vmess://${Buffer.from(JSON.stringify(toVmessConfig(link, id, host, name))).toString('base64')}`;
     default:
       return unreachable(link.protocol);
   }
 }
 
 /** The same with all names of hosts in punycode, which clients do not convert by themselves. */
-function onTheWire(link: LinkSettings): LinkSettings {
-  const inAscii = <Key extends 'hostHeader' | 'authority' | 'sni' | 'vcn'>(
+function toAsciiLink(link: LinkSettings): LinkSettings {
+  const toAscii = <Key extends 'hostHeader' | 'authority' | 'sni' | 'vcn'>(
     key: Key,
     convert: (value: string) => string | undefined,
   ) => {
@@ -48,32 +48,37 @@ function onTheWire(link: LinkSettings): LinkSettings {
   };
   return {
     ...link,
-    host: asciiHost(link.host) ?? link.host,
-    ...inAscii('hostHeader', asciiHostHeader),
-    ...inAscii('authority', asciiHostHeader),
-    ...inAscii('sni', asciiHost),
-    ...inAscii('vcn', asciiNames),
+    host: toAsciiHost(link.host) ?? link.host,
+    ...toAscii('hostHeader', toAsciiHostHeader),
+    ...toAscii('authority', toAsciiHostHeader),
+    ...toAscii('sni', toAsciiHost),
+    ...toAscii('vcn', toAsciiNames),
   };
 }
 
-function url(
+function formatUrl(
   scheme: string,
   user: string,
   host: string,
   link: LinkSettings,
   name: string,
-  own: Query,
+  protocolQuery: QueryParameters,
 ): string {
-  const query: Query = [['type', link.type], ...own, ...transport(link), ...security(link)];
-  const written = query
+  const query: QueryParameters = [
+    ['type', link.type],
+    ...protocolQuery,
+    ...toTransportQuery(link),
+    ...toSecurityQuery(link),
+  ];
+  const encoded = query
     .filter(([, value]) => value !== undefined && value !== '')
     // Not URLSearchParams: it writes a space as +, which clients read as a plus.
     .map(([key, value]) => `${key}=${encodeURIComponent(value ?? '')}`);
-  const place = `${isIPv6(host) ? `[${host}]` : host}:${link.port}`;
-  return `${scheme}://${encodeURIComponent(user)}@${place}?${written.join('&')}#${encodeURIComponent(name)}`;
+  const address = `${isIPv6(host) ? `[${host}]` : host}:${link.port}`;
+  return `${scheme}://${encodeURIComponent(user)}@${address}?${encoded.join('&')}#${encodeURIComponent(name)}`;
 }
 
-function transport(link: LinkSettings): Query {
+function toTransportQuery(link: LinkSettings): QueryParameters {
   const { path = '/', hostHeader, headerType, serviceName, authority, mode } = link;
   switch (link.type) {
     case 'tcp':
@@ -101,19 +106,19 @@ function transport(link: LinkSettings): Query {
         ['path', path],
         ['host', hostHeader],
         ['mode', mode ?? 'auto'],
-        ['extra', extraText(link)],
+        ['extra', formatExtra(link)],
       ];
     default:
       return unreachable(link.type);
   }
 }
 
-const alpnText = (link: LinkSettings): string => alpnOf(link).join(',');
+const formatAlpn = (link: LinkSettings): string => parseAlpn(link).join(',');
 
-const extraText = ({ extra }: LinkSettings): string | undefined =>
+const formatExtra = ({ extra }: LinkSettings): string | undefined =>
   typeof extra === 'object' ? JSON.stringify(extra) : extra;
 
-function security(link: LinkSettings): Query {
+function toSecurityQuery(link: LinkSettings): QueryParameters {
   const { sni, fp, pbk, sid, spx, pqv, pcs, vcn, ech } = link;
   switch (link.security) {
     case 'none':
@@ -123,7 +128,7 @@ function security(link: LinkSettings): Query {
         ['security', 'tls'],
         ['sni', sni],
         ['fp', fp],
-        ['alpn', alpnText(link)],
+        ['alpn', formatAlpn(link)],
         ['pcs', pcs],
         ['vcn', vcn],
         ['ech', ech],
@@ -148,16 +153,16 @@ function security(link: LinkSettings): Query {
  * the mode of gRPC and XHTTP. Keys of newer clients are there if they have a value: an empty `alpn`
  * is a list with an empty name to some clients.
  */
-function vmess(link: LinkSettings, id: string, host: string, name: string): object {
+function toVmessConfig(link: LinkSettings, id: string, host: string, name: string): object {
   const isGrpc = link.type === 'grpc';
   const isTls = link.security === 'tls';
-  const newer: Query = [
-    ['alpn', isTls ? alpnText(link) : undefined],
+  const optional: QueryParameters = [
+    ['alpn', isTls ? formatAlpn(link) : undefined],
     ['pcs', isTls ? link.pcs : undefined],
     ['vcn', isTls ? link.vcn : undefined],
     ['ech', isTls ? link.ech : undefined],
     ['mode', link.type === 'xhttp' ? (link.mode ?? 'auto') : undefined],
-    ['extra', link.type === 'xhttp' ? extraText(link) : undefined],
+    ['extra', link.type === 'xhttp' ? formatExtra(link) : undefined],
   ];
   return {
     v: '2',
@@ -168,17 +173,17 @@ function vmess(link: LinkSettings, id: string, host: string, name: string): obje
     aid: '0',
     scy: link.scy,
     net: link.type,
-    type: vmessType(link),
+    type: toVmessType(link),
     host: (isGrpc ? link.authority : link.hostHeader) ?? '',
     path: isGrpc ? (link.serviceName ?? '') : (link.path ?? (link.type === 'tcp' ? '' : '/')),
     tls: isTls ? 'tls' : '',
     sni: link.sni ?? '',
     fp: isTls ? link.fp : '',
-    ...Object.fromEntries(newer.filter(([, value]) => value !== undefined && value !== '')),
+    ...Object.fromEntries(optional.filter(([, value]) => value !== undefined && value !== '')),
   };
 }
 
-function vmessType({ type, mode, headerType }: LinkSettings): string {
+function toVmessType({ type, mode, headerType }: LinkSettings): string {
   switch (type) {
     case 'grpc':
       return mode ?? 'gun';

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import { newCredentialId } from '../kernel/ids.ts';
-import { isUserName, readCredentialId, readUserName, userName } from './names.ts';
+import { generateCredentialId } from '../kernel/ids.ts';
+import { formatUserName, isUserName, tryParseCredentialId, tryParseUserName } from './names.ts';
 
-const id = newCredentialId();
+const id = generateCredentialId();
 
 test('a name of ours is read back, and is one that a node keeps as it is', () => {
-  expect(readUserName(userName('acme', id), 'acme')).toBe(id);
-  expect(userName('acme', id)).toSatisfy(isUserName);
+  expect(tryParseUserName(formatUserName('acme', id), 'acme')).toBe(id);
+  expect(formatUserName('acme', id)).toSatisfy(isUserName);
 });
 
 test.each([
-  userName('other', id),
-  userName('acme2', id),
+  formatUserName('other', id),
+  formatUserName('acme2', id),
   `acme-${id.slice(1)}`,
   `acme-${id}x`,
   `acme-${id.toUpperCase()}`,
@@ -20,7 +20,7 @@ test.each([
   id,
   '',
 ])('"%s" is not one of ours', (name) => {
-  expect(readUserName(name, 'acme')).toBeUndefined();
+  expect(tryParseUserName(name, 'acme')).toBeUndefined();
 });
 
 test.each([
@@ -31,5 +31,5 @@ test.each([
   `{${id.slice(2)}}`,
   '',
 ])('"%s" is no credential, whatever Xray makes of it', (text) => {
-  expect(readCredentialId(text)).toBeUndefined();
+  expect(tryParseCredentialId(text)).toBeUndefined();
 });

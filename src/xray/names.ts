@@ -3,25 +3,25 @@ import type { CredentialId } from '../kernel/ids.ts';
 // The names of our users on a node (Xray: `email`) are `<installation>-<credential>` in lower case.
 // So the users of other installations and programs are recognized and not changed.
 
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * A UUID of 36 characters in lower case, or undefined. Xray is less strict: it cuts a longer text and
  * hashes a shorter one into another UUID. So a truncated UUID would silently open nothing.
  */
-export function readCredentialId(text: string): CredentialId | undefined {
-  return uuid.test(text) ? (text as CredentialId) : undefined;
+export function tryParseCredentialId(text: string): CredentialId | undefined {
+  return uuidPattern.test(text) ? (text as CredentialId) : undefined;
 }
 
-export function userName(installation: string, credential: CredentialId): string {
+export function formatUserName(installation: string, credential: CredentialId): string {
   return `${installation}-${credential}`;
 }
 
 /** The credential in a name of this installation; undefined for any other name. */
-export function readUserName(name: string, installation: string): CredentialId | undefined {
+export function tryParseUserName(name: string, installation: string): CredentialId | undefined {
   const prefix = `${installation}-`;
   if (!name.startsWith(prefix)) return undefined;
-  return readCredentialId(name.slice(prefix.length));
+  return tryParseCredentialId(name.slice(prefix.length));
 }
 
 /** True if a node keeps this name unchanged. An empty name could never be removed. */

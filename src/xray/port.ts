@@ -30,7 +30,7 @@ export interface Health {
 }
 
 /** The settings of an inbound that a client needs. Keys are never stored. */
-export interface InboundFront {
+export interface InboundStream {
   /** Xray's name: tcp, websocket, grpc, splithttp, httpupgrade. */
   readonly network: string;
   readonly security: 'none' | 'tls' | 'reality';
@@ -46,7 +46,7 @@ export type Inbound =
       readonly manages: true;
       readonly protocol: UserProtocol;
       /** Missing if the node does not return it. */
-      readonly front?: InboundFront;
+      readonly stream?: InboundStream;
     }
   /** `type` is the node's own, such as `xray.proxy.dokodemo.Config`. */
   | { readonly tag: string; readonly manages: false; readonly type: string };
@@ -67,10 +67,10 @@ export interface ListedUser {
   readonly flow: string;
 }
 
-export type Added = 'added' | 'already_there';
-export type Removed = 'removed' | 'not_there';
+export type AddResult = 'added' | 'already_there';
+export type RemoveResult = 'removed' | 'not_there';
 
-export interface Patience {
+export interface CallOptions {
   /** The deadline of the answer; each method has a default. */
   readonly deadlineMs?: number;
   readonly signal?: AbortSignal;
@@ -78,36 +78,36 @@ export interface Patience {
 
 /** The API of a node. The client repeats no call. @throws Fault as listed above */
 export interface NodeApi {
-  health(patience?: Patience): Promise<Health>;
+  readHealth(options?: CallOptions): Promise<Health>;
   /** Reads the inbounds again. Every later `addUser` uses the result. */
-  inbounds(patience?: Patience): Promise<readonly Inbound[]>;
+  readInbounds(options?: CallOptions): Promise<readonly Inbound[]>;
   /**
    * Adds a user. A user of the same name stays unchanged, also with another UUID. Reads the protocol
    * of the inbound first if this connection has not: an account of the wrong protocol crashes the
    * node.
    */
-  addUser(tag: string, user: NodeUser, patience?: Patience): Promise<Added>;
+  addUser(tag: string, user: NodeUser, options?: CallOptions): Promise<AddResult>;
   /**
    * Removes a user by name. Another name with the same UUID loses access too (docs/xray-facts.md).
    * Accepts every name except an empty one: the caller has read a foreign name on this node.
    */
-  removeUser(tag: string, name: string, patience?: Patience): Promise<Removed>;
+  removeUser(tag: string, name: string, options?: CallOptions): Promise<RemoveResult>;
   /**
    * All users of an inbound at one time, in slices, in no order. The response is read as fast as the
    * caller takes slices, and never held as a whole. The deadline covers all slices and the caller's
    * work (default: `listDeadlineMs` of the node's count).
    */
-  listUsers(tag: string, patience?: Patience): AsyncIterable<readonly ListedUser[]>;
+  listUsers(tag: string, options?: CallOptions): AsyncIterable<readonly ListedUser[]>;
   /** The user with this name; undefined: none. */
-  findUser(tag: string, name: string, patience?: Patience): Promise<ListedUser | undefined>;
-  countUsers(tag: string, patience?: Patience): Promise<number>;
+  findUser(tag: string, name: string, options?: CallOptions): Promise<ListedUser | undefined>;
+  countUsers(tag: string, options?: CallOptions): Promise<number>;
   /** The number of opened connections. It grows after a break, for example by a restart. */
-  connected(): number;
+  countConnections(): number;
   /** Closes the connection. Pending calls are lost. */
   close(): void;
 }
 
 /** 20 s, and 20 s for each 100,000 users (design, reconcile-xray-state). */
-export function listDeadlineMs(users: number): number {
+export function computeListDeadlineMs(users: number): number {
   return 20_000 + Math.ceil(users / 100_000) * 20_000;
 }

@@ -1,33 +1,39 @@
 import { sql } from 'kysely';
 import { inTransaction } from '../../src/db/connect.ts';
-import { whole } from '../../src/demo/random.ts';
-import { finishMarking } from '../../src/subscription/marking.ts';
-import { apply } from './file.ts';
+import { drawInteger } from '../../src/demo/random.ts';
+import { runMarkingJobs } from '../../src/subscription/marking.ts';
+import { applyFile } from './file.ts';
 import { readQuarantine } from './view.ts';
-import type { Watch } from './watch.ts';
-import { keepersOf, passes, startNodeSoon, type World, type WorldNode } from './world.ts';
+import type { AccessMonitor } from './watch.ts';
+import {
+  advanceClock,
+  bootNodeSoon,
+  type Environment,
+  type SimulatedNode,
+  startSimulationKeepers,
+} from './world.ts';
 
 // A backup of the books as `pg_dump --schema=perennial` makes it, beside working keepers: all tables
 // as of one moment, and how far the sequences are. And its restore, as docs/backup-and-restore.md
 // has it.
 
 /** Of the last few, any may be restored. */
-const backupsMax = 2;
+const backupMax = 2;
 
-const schemaOf = (number: number) => `backup_${number % backupsMax}`;
+const toSchemaName = (number: number) => `backup_${number % backupMax}`;
 
-async function tables({ books }: World): Promise<string[]> {
+async function readTableNames({ database }: Environment): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     SELECT tablename AS name FROM pg_tables WHERE schemaname = 'perennial' ORDER BY 1`.execute(
-    books.db,
+    database.db,
   );
   return rows.map(({ name }) => name);
 }
 
-export async function backUpBooks(world: World): Promise<void> {
-  const schema = sql.id(schemaOf(world.backups));
-  const names = await tables(world);
-  await world.books.db
+export async function backUpDatabase(environment: Environment): Promise<void> {
+  const schema = sql.id(toSchemaName(environment.backups));
+  const names = await readTableNames(environment);
+  await environment.database.db
     .transaction()
     .setIsolationLevel('repeatable read')
     .execute(async (tx) => {
@@ -42,42 +48,48 @@ export async function backUpBooks(world: World): Promise<void> {
         SELECT format('%I.%I', schemaname, sequencename) AS name, last_value
         FROM pg_sequences WHERE schemaname = 'perennial'`.execute(tx);
     });
-  world.backups += 1;
+  environment.backups += 1;
 }
 
 /**
  * All processes end; the books become what they were, and all that they have written since has never
  * been; the operator's file is applied; processes start.
  */
-export async function restoreBooks(world: World, watch: Watch): Promise<void> {
-  if (world.backups === 0) return;
-  const { books, keepers, random } = world;
+export async function restoreDatabase(
+  environment: Environment,
+  monitor: AccessMonitor,
+): Promise<void> {
+  if (environment.backups === 0) return;
+  const { database, keepers, random } = environment;
   await Promise.all(keepers.map((each) => each.stop()));
-  await putBack(world, schemaOf(whole(random, Math.min(world.backups, backupsMax))));
-  await passes(world, 0);
+  await copyFromSchema(
+    environment,
+    toSchemaName(drawInteger(random, Math.min(environment.backups, backupMax))),
+  );
+  await advanceClock(environment, 0);
   const { rows } = await sql<{ telegramId: bigint }>`
     SELECT telegram_id AS "telegramId" FROM perennial.customer ORDER BY telegram_id`.execute(
-    books.db,
+    database.db,
   );
-  world.customers.splice(0, Infinity, ...rows.map(({ telegramId }) => telegramId));
-  world.lately = undefined;
+  environment.customers.splice(0, Infinity, ...rows.map(({ telegramId }) => telegramId));
+  environment.lastCustomer = undefined;
   // Who killed a node then is in quarantine again.
-  for (const item of await readQuarantine(books.db)) world.planted.add(item);
-  await apply(books.db, world.file);
-  await finishMarking(books.db);
-  for (const { life } of world.nodes) life.unsure = true;
+  for (const item of await readQuarantine(database.db)) environment.planted.add(item);
+  await applyFile(database.db, environment.file);
+  await runMarkingJobs(database.db);
+  for (const { boot } of environment.nodes) boot.isUncertain = true;
   // Nobody has told the nodes anything yet: whom the books don't know is seen now.
-  watch.restored();
-  await watch.look('the restore');
-  const forgotten = await forgottenInbounds(world, watch);
-  keepers.splice(0, Infinity, keepersOf(books), keepersOf(books));
-  for (const which of forgotten) await startNodeSoon(world, which);
+  monitor.forgetUnknown();
+  await monitor.check('the restore');
+  const affectedNodes = await findForgottenInbounds(environment, monitor);
+  keepers.splice(0, Infinity, startSimulationKeepers(database), startSimulationKeepers(database));
+  for (const simulated of affectedNodes) await bootNodeSoon(environment, simulated);
 }
 
-async function putBack(world: World, from: string): Promise<void> {
-  const schema = sql.id(from);
-  const names = await tables(world);
-  await inTransaction(world.books.db, async (tx) => {
+async function copyFromSchema(environment: Environment, schemaName: string): Promise<void> {
+  const schema = sql.id(schemaName);
+  const names = await readTableNames(environment);
+  await inTransaction(environment.database.db, async (tx) => {
     // As pg_restore writes: no trigger of ours has a say in what was.
     await sql`SET LOCAL session_replication_role = replica`.execute(tx);
     const all = sql.join(names.map((name) => sql`perennial.${sql.id(name)}`));
@@ -97,14 +109,17 @@ async function putBack(world: World, from: string): Promise<void> {
  * Nodes with users of ours on an inbound that came and went since the backup: the books don't know
  * that they ever had it, so nobody takes them off there. Only a start of the node does.
  */
-async function forgottenInbounds({ books, nodes }: World, watch: Watch): Promise<WorldNode[]> {
+async function findForgottenInbounds(
+  { database, nodes }: Environment,
+  monitor: AccessMonitor,
+): Promise<SimulatedNode[]> {
   const { rows } = await sql<{ id: string; inbounds: string[]; former: string[] }>`
-    SELECT id, inbounds, former_inbounds AS former FROM perennial.node`.execute(books.db);
-  return nodes.filter((which) => {
-    const row = rows.find(({ id }) => id === which.id);
-    const dropped = which.tags.filter((tag) => row?.inbounds.includes(tag) === false);
+    SELECT id, inbounds, former_inbounds AS former FROM perennial.node`.execute(database.db);
+  return nodes.filter((simulated) => {
+    const row = rows.find(({ id }) => id === simulated.id);
+    const dropped = simulated.tags.filter((tag) => row?.inbounds.includes(tag) === false);
     const isKnown = (tag: string) =>
-      row?.former.includes(tag) || which.node.names(tag).length === 0;
-    return dropped.some((tag) => !isKnown(tag) || watch.hasStrangersOn(which, tag));
+      row?.former.includes(tag) || simulated.node.listUserNames(tag).length === 0;
+    return dropped.some((tag) => !isKnown(tag) || monitor.hasUnknownOn(simulated, tag));
   });
 }

@@ -1,6 +1,6 @@
-import { carryOut } from '../../src/catalog/apply.ts';
-import { difference } from '../../src/catalog/difference.ts';
-import { readConfig } from '../../src/config.ts';
+import { applySteps } from '../../src/catalog/apply.ts';
+import { diffCatalog } from '../../src/catalog/difference.ts';
+import { parseConfig } from '../../src/config.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { type Db, inTransaction } from '../../src/db/connect.ts';
 
@@ -17,7 +17,7 @@ export interface ListedNode {
   inbounds: readonly string[];
 }
 
-export interface OperatorsFile {
+export interface CatalogFile {
   readonly plans: Record<Plan, readonly string[]>;
   readonly nodes: Readonly<Record<string, ListedNode>>;
 }
@@ -33,7 +33,7 @@ const prices = {
  * Makes the books as the file says, as `perennial apply` does. Who may connect elsewhere by it is to
  * be marked (`finishMarking`).
  */
-export async function apply(db: Db, file: OperatorsFile): Promise<void> {
+export async function applyFile(db: Db, file: CatalogFile): Promise<void> {
   const text = JSON.stringify({
     plans: Object.fromEntries(
       plans.map((key) => [
@@ -47,11 +47,11 @@ export async function apply(db: Db, file: OperatorsFile): Promise<void> {
     })),
   });
   const config = {
-    ...{ path: 'perennial.yaml', file: readConfig(text, 'perennial.yaml') },
+    ...{ path: 'perennial.yaml', file: parseConfig(text, 'perennial.yaml') },
     ...{ database: undefined, dataDir: '/nowhere', dataDirNamed: false, logLevel: 'info' },
   };
   await inTransaction(db, async (tx) => {
     const now = await readClock(tx);
-    await carryOut(tx, await difference(tx, config, now), 'play', now);
+    await applySteps(tx, await diffCatalog(tx, config, now), 'play', now);
   });
 }

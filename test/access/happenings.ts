@@ -1,91 +1,99 @@
 import { sql } from 'kysely';
-import { chance, someOf, whole } from '../../src/demo/random.ts';
+import { drawBoolean, drawInteger, drawOne } from '../../src/demo/random.ts';
 import { minuteMs } from '../../src/kernel/instant.ts';
-import { finishMarking } from '../../src/subscription/marking.ts';
+import { runMarkingJobs } from '../../src/subscription/marking.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import { eachInFlight } from '../../src/xray/in-flight.ts';
-import { compared } from '../nodes/compared.ts';
+import { runConcurrently } from '../../src/xray/in-flight.ts';
+import { runComparison } from '../nodes/compared.ts';
 import { runOf } from '../shop.ts';
-import { backUpBooks, restoreBooks } from './backup.ts';
-import { anyOf } from './commands.ts';
-import { apply, plans } from './file.ts';
-import type { Watch } from './watch.ts';
+import { backUpDatabase, restoreDatabase } from './backup.ts';
+import { pickOne } from './commands.ts';
+import { applyFile, plans } from './file.ts';
+import type { AccessMonitor } from './watch.ts';
 import {
-  credentialOf,
-  keepersOf,
-  mayDie,
-  passes,
-  startNode,
-  type World,
-  type WorldNode,
+  advanceClock,
+  bootNode,
+  canCrash,
+  type Environment,
+  type SimulatedNode,
+  startSimulationKeepers,
+  toCredentialId,
 } from './world.ts';
 
 // What befalls nodes, keepers and books, and what the operator does about it.
 
-export type Happening = (world: World, watch: Watch) => Promise<void>;
+export type SimulationEvent = (environment: Environment, monitor: AccessMonitor) => Promise<void>;
 
 /** Hours go by; the workers come round, in either order. */
-const timePasses: Happening = async (world, watch) => {
-  await passes(world, minuteMs * (1 + whole(world.random, 48 * 60)));
+const passTime: SimulationEvent = async (environment, monitor) => {
+  await advanceClock(environment, minuteMs * (1 + drawInteger(environment.random, 48 * 60)));
   const workers = ['fast-expiry-cleanup', 'auto-renewal'];
-  for (const name of chance(world.random, 50) ? workers : workers.toReversed()) {
-    await runOf(world.books, name, { replica: world.replica });
-    await watch.look(name);
+  for (const name of drawBoolean(environment.random, 50) ? workers : workers.toReversed()) {
+    await runOf(environment.database, name, { replica: environment.replica });
+    await monitor.check(name);
   }
   // Each node is due by now. Not each time, or nothing would ever be wrong for long.
-  if (chance(world.random, 25)) await comparesNodes(world);
+  if (drawBoolean(environment.random, 25)) await compareNodes(environment);
 };
 
 /** What a node had that lived all along is known now, or marked. */
-async function comparesNodes(world: World, how: { asked?: string; confirmed?: boolean } = {}) {
-  const { books, replica } = world;
-  const lives = new Map(world.nodes.map(({ id, life }) => [id, life]));
+async function compareNodes(
+  environment: Environment,
+  options: { asked?: string; confirmed?: boolean } = {},
+) {
+  const { database, replica } = environment;
+  const bootsBefore = new Map(environment.nodes.map(({ id, boot }) => [id, boot]));
   // Whoever is missing on a node that is being filled is left to its keeper, who goes on from where
   // the books have it: where they were restored, only the next comparison finds him.
   const { rows } = await sql<{ id: string }>`
-    SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`.execute(books.db);
-  for (const { id } of rows) lives.delete(id);
-  const { ends } = await compared(books, { ...how, replica });
-  for (const { node, end } of ends) {
-    const which = world.nodes.find(({ id }) => id === node);
-    if (which !== undefined && end === 'compared' && lives.get(node) === which.life) {
-      which.life.unsure = false;
+    SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`.execute(
+    database.db,
+  );
+  for (const { id } of rows) bootsBefore.delete(id);
+  const { ends } = await runComparison(database, { ...options, replica });
+  for (const { node, is } of ends) {
+    const simulated = environment.nodes.find(({ id }) => id === node);
+    if (simulated !== undefined && is === 'compared' && bootsBefore.get(node) === simulated.boot) {
+      simulated.boot.isUncertain = false;
     }
   }
 }
 
 /** Somebody looked at the names that the books don't know: they may go. */
-export async function confirms(world: World, watch: Watch): Promise<void> {
-  watch.confirmed();
-  await comparesNodes(world, { asked: 'all', confirmed: true });
+export async function confirmStrays(
+  environment: Environment,
+  monitor: AccessMonitor,
+): Promise<void> {
+  monitor.markConfirmed();
+  await compareNodes(environment, { asked: 'all', confirmed: true });
 }
 
-const kills: Happening = async (world) => {
-  const which = anyOf(world, world.nodes);
-  if (await mayDie(world, which)) which.node.die();
+const crashNode: SimulationEvent = async (environment) => {
+  const simulated = pickOne(environment, environment.nodes);
+  if (await canCrash(environment, simulated)) simulated.node.crash();
 };
 
-async function oneToStart(world: World): Promise<WorldNode | undefined> {
-  const down = world.nodes.filter(({ node }) => !node.up());
-  const which = anyOf(world, down.length > 0 ? down : world.nodes);
-  return (await mayDie(world, which)) ? which : undefined;
+async function pickNodeToStart(environment: Environment): Promise<SimulatedNode | undefined> {
+  const down = environment.nodes.filter(({ node }) => !node.isRunning());
+  const simulated = pickOne(environment, down.length > 0 ? down : environment.nodes);
+  return (await canCrash(environment, simulated)) ? simulated : undefined;
 }
 
-const starts: Happening = async (world) => {
-  const which = await oneToStart(world);
-  if (which !== undefined) await startNode(world, which);
+const startPickedNode: SimulationEvent = async (environment) => {
+  const simulated = await pickNodeToStart(environment);
+  if (simulated !== undefined) await bootNode(environment, simulated);
 };
 
 /** It comes with users of its own: those that it had some time ago. */
-const startsFull: Happening = async (world) => {
-  const which = await oneToStart(world);
-  if (which === undefined || which.killers.size > 0) return;
-  await startNode(world, which, { unsure: true });
-  const api = connectNode({ api: which.node.api });
-  const tags = world.file.nodes[which.id]?.inbounds ?? [];
+const startNodeWithOldUsers: SimulationEvent = async (environment) => {
+  const simulated = await pickNodeToStart(environment);
+  if (simulated === undefined || simulated.crashers.size > 0) return;
+  await bootNode(environment, simulated, { unsure: true });
+  const api = connectNode({ api: simulated.node.api });
+  const tags = environment.file.nodes[simulated.id]?.inbounds ?? [];
   try {
-    await eachInFlight(which.formerNames, 32, async (name) => {
-      for (const tag of tags) await api.addUser(tag, { name, id: credentialOf(name), flow: '' });
+    await runConcurrently(simulated.formerNames, 32, async (name) => {
+      for (const tag of tags) await api.addUser(tag, { name, id: toCredentialId(name), flow: '' });
     });
   } finally {
     api.close();
@@ -93,91 +101,98 @@ const startsFull: Happening = async (world) => {
 };
 
 /** Its next change is carried out, or not, and nobody hears of it. */
-const loses: Happening = async (world) => {
-  const which = anyOf(world, world.nodes);
-  const how = someOf(world.random, ['die', 'die_after', 'lose_answer'] as const);
-  if (which.node.up() && which.misconduct.length === 0) which.misconduct.push(how);
+const loseNextAnswer: SimulationEvent = async (environment) => {
+  const simulated = pickOne(environment, environment.nodes);
+  const failure = drawOne(environment.random, ['die', 'die_after', 'lose_answer'] as const);
+  if (simulated.node.isRunning() && simulated.misconduct.length === 0)
+    simulated.misconduct.push(failure);
 };
 
 /** From now on a node dies of everybody who is added under somebody's name, and of nobody else. */
-const plantsKiller: Happening = async (world) => {
-  const which = anyOf(world, world.nodes);
+const plantCrasher: SimulationEvent = async (environment) => {
+  const simulated = pickOne(environment, environment.nodes);
   const { rows } = await sql<{ id: string; subscription: bigint }>`
     SELECT c.id, c.subscription_id AS subscription FROM perennial.credential c
     JOIN perennial.subscription s ON s.id = c.subscription_id
     JOIN perennial.plan p ON p.key = s.plan
-    JOIN perennial.node n ON n.id = ${which.id} AND p.groups && n.groups
-    WHERE c.retired_at IS NULL ORDER BY c.subscription_id`.execute(world.books.db);
-  which.killers.clear();
+    JOIN perennial.node n ON n.id = ${simulated.id} AND p.groups && n.groups
+    WHERE c.retired_at IS NULL ORDER BY c.subscription_id`.execute(environment.database.db);
+  simulated.crashers.clear();
   if (rows.length === 0) return;
-  const { id, subscription } = anyOf(world, rows);
-  which.killers.add(`perennial-${id}`);
-  world.planted.add(`${which.id}/${subscription}`);
+  const { id, subscription } = pickOne(environment, rows);
+  simulated.crashers.add(`perennial-${id}`);
+  environment.planted.add(`${simulated.id}/${subscription}`);
 };
 
 /** A process ends and another one begins; or loses its connection; or is told that it was replaced. */
-const takesOver: Happening = async (world) => {
-  const { books, keepers, random } = world;
-  const at = whole(random, keepers.length);
-  const how = whole(random, 3);
+const replaceKeeper: SimulationEvent = async (environment) => {
+  const { database, keepers, random } = environment;
+  const at = drawInteger(random, keepers.length);
+  const how = drawInteger(random, 3);
   if (how === 0) {
     await keepers[at]?.stop();
-    keepers[at] = keepersOf(books);
+    keepers[at] = startSimulationKeepers(database);
   } else if (how === 1) {
     await sql`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND application_name = 'perennial keepers'
-      ORDER BY backend_start LIMIT 1`.execute(books.db);
+      ORDER BY backend_start LIMIT 1`.execute(database.db);
   } else {
     await sql`
       UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1
-      WHERE id = ${anyOf(world, world.nodes).id}`.execute(books.db);
+      WHERE id = ${pickOne(environment, environment.nodes).id}`.execute(database.db);
   }
 };
 
 const groups: [string[], ...string[][]] = [['all'], ['fast'], ['all', 'fast']];
 
 /** Another file is applied: a plan opens other groups, a node is in others or has other inbounds. */
-const applies: Happening = async (world, watch) => {
-  const { file, random, books } = world;
-  const how = whole(random, 4);
-  const several = world.nodes.filter(({ tags }) => tags.length > 1);
-  const which = anyOf(world, how > 1 ? several : world.nodes);
-  const listed = file.nodes[which.id];
-  if (how === 0 || listed === undefined) file.plans[anyOf(world, plans)] = someOf(random, groups);
-  else if (how === 1) listed.groups = someOf(random, groups);
+const applyChangedFile: SimulationEvent = async (environment, monitor) => {
+  const { file, random, database } = environment;
+  const how = drawInteger(random, 4);
+  const several = environment.nodes.filter(({ tags }) => tags.length > 1);
+  const simulated = pickOne(environment, how > 1 ? several : environment.nodes);
+  const listed = file.nodes[simulated.id];
+  if (how === 0 || listed === undefined)
+    file.plans[pickOne(environment, plans)] = drawOne(random, groups);
+  else if (how === 1) listed.groups = drawOne(random, groups);
   else {
-    const some = which.tags.filter(() => chance(random, 60));
-    const inbounds = some.length === 0 ? [anyOf(world, which.tags)] : some;
+    const some = simulated.tags.filter(() => drawBoolean(random, 60));
+    const inbounds = some.length === 0 ? [pickOne(environment, simulated.tags)] : some;
     // Names that the books don't know are looked for on a node's inbounds alone: those of one that
     // is dropped go before it.
-    if (listed.inbounds.every((tag) => inbounds.includes(tag)) || watch.strangersOf(which) === 0) {
+    if (
+      listed.inbounds.every((tag) => inbounds.includes(tag)) ||
+      monitor.countUnknown(simulated) === 0
+    ) {
       listed.inbounds = inbounds;
     }
   }
-  await apply(books.db, file);
+  await applyFile(database.db, file);
   // Broken off: the next comparison's run finishes it.
-  if (chance(random, 70)) await finishMarking(books.db);
+  if (drawBoolean(random, 70)) await runMarkingJobs(database.db);
 };
 
 /** The books of some time ago; then the comparisons that are due, as when a service starts. */
-const restores: Happening = async (world, watch) => {
-  await restoreBooks(world, watch);
-  await comparesNodes(world);
+const restoreBackup: SimulationEvent = async (environment, monitor) => {
+  await restoreDatabase(environment, monitor);
+  await compareNodes(environment);
 };
 
 /** How often each comes in a hand of 200. */
-export const happenings: Readonly<Record<string, readonly [count: number, event: Happening]>> = {
-  'time passes': [30, timePasses],
-  'a node dies': [3, kills],
-  'a node starts': [12, starts],
-  'a node comes with old users': [1, startsFull],
-  'a reply is lost': [4, loses],
-  'a user kills a node': [1, plantsKiller],
-  'a keeper is replaced': [6, takesOver],
-  'a file is applied': [5, applies],
-  'nodes are compared': [4, (world) => comparesNodes(world, { asked: 'all' })],
-  'the books are backed up': [2, backUpBooks],
-  'a backup is restored': [2, restores],
-  'what is unknown is let go': [1, confirms],
+export const environmentEvents: Readonly<
+  Record<string, readonly [count: number, event: SimulationEvent]>
+> = {
+  'time passes': [30, passTime],
+  'a node dies': [3, crashNode],
+  'a node starts': [12, startPickedNode],
+  'a node comes with old users': [1, startNodeWithOldUsers],
+  'a reply is lost': [4, loseNextAnswer],
+  'a user kills a node': [1, plantCrasher],
+  'a keeper is replaced': [6, replaceKeeper],
+  'a file is applied': [5, applyChangedFile],
+  'nodes are compared': [4, (environment) => compareNodes(environment, { asked: 'all' })],
+  'the books are backed up': [2, backUpDatabase],
+  'a backup is restored': [2, restoreBackup],
+  'what is unknown is let go': [1, confirmStrays],
 };

@@ -1,19 +1,19 @@
-import { audit } from '../../src/audit/audit.ts';
-import { whole } from '../../src/demo/random.ts';
+import { runAudit } from '../../src/audit/audit.ts';
+import { drawInteger } from '../../src/demo/random.ts';
 import { Fault } from '../../src/kernel/faults.ts';
 import { secondMs } from '../../src/kernel/instant.ts';
 import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { runOf } from '../shop.ts';
-import { commands, opens } from './commands.ts';
-import { type Happening, happenings } from './happenings.ts';
-import { rest } from './rest.ts';
-import { Watch } from './watch.ts';
-import { openWorld, passes, type World } from './world.ts';
+import { commands, createFirstCustomers } from './commands.ts';
+import { environmentEvents, type SimulationEvent } from './happenings.ts';
+import { checkSynced } from './rest.ts';
+import { AccessMonitor } from './watch.ts';
+import { advanceClock, createEnvironment, type Environment } from './world.ts';
 
 // Random events on three nodes; after each it is looked at who would be let in. From time to time,
 // and at the end, the play rests.
 
-export interface Played {
+export interface SimulationReport {
   readonly events: number;
   readonly refused: number;
   readonly counts: Readonly<Record<string, number>>;
@@ -21,7 +21,7 @@ export interface Played {
   /** How often somebody's access was judged. */
   readonly judged: number;
   /** The longest waits, in probes. */
-  readonly longest: Watch['longest'];
+  readonly longest: AccessMonitor['longest'];
   /** Users that the books had forgotten, and items that came into quarantine. */
   readonly strangers: number;
   readonly quarantined: number;
@@ -29,54 +29,58 @@ export interface Played {
   readonly wrong: readonly string[];
 }
 
-export interface Play {
+export interface SimulationOptions {
   readonly events: number;
   readonly seed: number;
-  readonly say?: (line: string) => void;
+  readonly printLine?: (line: string) => void;
 }
 
-const hand: Readonly<Record<string, readonly [count: number, event: Happening]>> = {
+const weightedEvents: Readonly<Record<string, readonly [count: number, event: SimulationEvent]>> = {
   ...commands,
-  ...happenings,
+  ...environmentEvents,
 };
 
-const restEvery = 1_000;
-const sayEvery = 250;
-const wrongMax = 20;
+const checkEvery = 1_000;
+const reportEvery = 250;
+const violationMax = 20;
 /** How far the books' clock goes with each event: what failed is due again some events later. */
 const eventMs = 250;
 
-export async function play({ events, seed, say = () => undefined }: Play): Promise<Played> {
+export async function runSimulation({
+  events,
+  seed,
+  printLine = () => undefined,
+}: SimulationOptions): Promise<SimulationReport> {
   const elapsedMs = stopwatch();
-  await using world = await openWorld(seed);
-  const watch = new Watch(world);
-  await opens(world);
+  await using environment = await createEnvironment(seed);
+  const monitor = new AccessMonitor(environment);
+  await createFirstCustomers(environment);
   const counts: Record<string, number> = {};
   const seconds = () => Math.round(elapsedMs() / secondMs);
   let [done, refused, rests] = [0, 0, 0];
-  while (done < events && watch.wrong.length < wrongMax) {
-    for (const [name, event] of dealt(world).slice(0, events - done)) {
+  while (done < events && monitor.violations.length < violationMax) {
+    for (const [name, event] of shuffleEvents(environment).slice(0, events - done)) {
       done += 1;
       counts[name] = (counts[name] ?? 0) + 1;
-      if (!(await happens(world, watch, event))) refused += 1;
-      await passes(world, eventMs);
-      await watch.look(`event ${done} (${name})`);
-      if (done % 100 === 0) rememberNames(world);
-      if (done % restEvery === 0 || done === events) {
+      if (!(await runEvent(environment, monitor, event))) refused += 1;
+      await advanceClock(environment, eventMs);
+      await monitor.check(`event ${done} (${name})`);
+      if (done % 100 === 0) recordNames(environment);
+      if (done % checkEvery === 0 || done === events) {
         rests += 1;
-        await rest(world, watch, done);
+        await checkSynced(environment, monitor, done);
       }
-      if (done % sayEvery === 0) {
-        say(`${done} of ${events} events, ${watch.judged} checks, ${seconds()} s`);
+      if (done % reportEvery === 0) {
+        printLine(`${done} of ${events} events, ${monitor.judged} checks, ${seconds()} s`);
       }
     }
   }
   // Time went on while nodes were told, by days: what ended meanwhile is ended.
-  await runOf(world.books, 'fast-expiry-cleanup', { replica: world.replica });
-  const { checks } = await audit(world.books.db);
+  await runOf(environment.database, 'fast-expiry-cleanup', { replica: environment.replica });
+  const { checks } = await runAudit(environment.database.db);
   const broken = checks.filter((each) => each.violations > 0n);
-  const wrong = [...watch.wrong, ...broken.map(({ id }) => `the audit: ${id}`)];
-  const { judged, longest, seen } = watch;
+  const wrong = [...monitor.violations, ...broken.map(({ id }) => `the audit: ${id}`)];
+  const { judged, longest, seen } = monitor;
   const [strangers, quarantined] = [seen.strangers.size, seen.aside.size];
   return {
     ...{ events: done, refused, counts, rests, judged, longest, strangers, quarantined },
@@ -85,20 +89,22 @@ export async function play({ events, seed, say = () => undefined }: Play): Promi
 }
 
 /** Whom nodes have now, for one that comes with old users some time later. */
-function rememberNames({ nodes }: World): void {
-  for (const which of nodes) {
-    if (!which.node.up()) continue;
-    which.formerNames = [...new Set(which.tags.flatMap((tag) => which.node.names(tag)))];
+function recordNames({ nodes }: Environment): void {
+  for (const simulated of nodes) {
+    if (!simulated.node.isRunning()) continue;
+    simulated.formerNames = [
+      ...new Set(simulated.tags.flatMap((tag) => simulated.node.listUserNames(tag))),
+    ];
   }
 }
 
 /** A shuffled hand: each kind comes as often as it should, in any order. */
-function dealt({ random }: World): (readonly [string, Happening])[] {
-  const cards = Object.entries(hand).flatMap(([name, [count, event]]) =>
+function shuffleEvents({ random }: Environment): (readonly [string, SimulationEvent])[] {
+  const cards = Object.entries(weightedEvents).flatMap(([name, [count, event]]) =>
     Array.from({ length: count }, () => [name, event] as const),
   );
   for (let last = cards.length - 1; last > 0; last -= 1) {
-    const other = whole(random, last + 1);
+    const other = drawInteger(random, last + 1);
     [cards[last], cards[other]] = [cards[other], cards[last]] as [
       (typeof cards)[0],
       (typeof cards)[0],
@@ -108,9 +114,13 @@ function dealt({ random }: World): (readonly [string, Happening])[] {
 }
 
 /** @returns false: it was refused, which is an answer too */
-async function happens(world: World, watch: Watch, event: Happening): Promise<boolean> {
+async function runEvent(
+  environment: Environment,
+  monitor: AccessMonitor,
+  event: SimulationEvent,
+): Promise<boolean> {
   try {
-    await event(world, watch);
+    await event(environment, monitor);
     return true;
   } catch (error) {
     if (error instanceof Fault && error.kind === 'permanent') return false;

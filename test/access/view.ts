@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
-import { credentialOf, type World } from './world.ts';
+import { type Environment, toCredentialId } from './world.ts';
 
 // What the books say at one moment of each node, and of everybody who may connect there or is there:
 // asked in the proof's own words, not by the statements that keepers and comparisons use.
 
 /** A credential on a node, or one that may be there. */
-export interface Person {
+export interface CredentialView {
   readonly id: CredentialId;
   /** `<node>/<subscription>`; null: the books don't know him. */
   readonly item: string | null;
@@ -27,33 +27,33 @@ export interface NodeView {
   readonly bootAt: Instant | null;
   readonly isFilled: boolean;
   readonly inbounds: readonly string[];
-  readonly people: readonly Person[];
+  readonly people: readonly CredentialView[];
 }
 
-export interface View {
+export interface DatabaseView {
   readonly nodes: ReadonlyMap<string, NodeView>;
   /** Items in keep-node's quarantine. */
   readonly quarantine: readonly string[];
 }
 
-interface Row extends Omit<NodeView, 'people'>, Omit<Person, 'id'> {
+interface ViewRow extends Omit<NodeView, 'people'>, Omit<CredentialView, 'id'> {
   readonly node: string;
   readonly id: CredentialId | null;
 }
 
-export async function readView(world: World): Promise<View> {
-  const { db } = world.books;
-  const present = world.nodes.flatMap(({ id, node, tags }) =>
-    [...new Set(tags.flatMap((tag) => node.names(tag)))].map((name) => ({
+export async function readView(environment: Environment): Promise<DatabaseView> {
+  const { db } = environment.database;
+  const present = environment.nodes.flatMap(({ id, node, tags }) =>
+    [...new Set(tags.flatMap((tag) => node.listUserNames(tag)))].map((name) => ({
       node: id,
-      id: credentialOf(name),
+      id: toCredentialId(name),
     })),
   );
   const [rows, quarantine] = await Promise.all([readRows(db, present), readQuarantine(db)]);
-  const nodes = new Map<string, NodeView & { readonly people: Person[] }>();
-  for (const { node, bootAt, isFilled, inbounds, id, ...person } of rows) {
+  const nodes = new Map<string, NodeView & { readonly people: CredentialView[] }>();
+  for (const { node, bootAt, isFilled, inbounds, id, ...credential } of rows) {
     const view = nodes.get(node) ?? { bootAt, isFilled, inbounds, people: [] };
-    if (id !== null) view.people.push({ id, ...person });
+    if (id !== null) view.people.push({ id, ...credential });
     nodes.set(node, view);
   }
   return { nodes, quarantine };
@@ -62,8 +62,8 @@ export async function readView(world: World): Promise<View> {
 async function readRows(
   db: Db,
   present: readonly { readonly node: string; readonly id: CredentialId }[],
-): Promise<Row[]> {
-  const { rows } = await sql<Row>`
+): Promise<ViewRow[]> {
+  const { rows } = await sql<ViewRow>`
     WITH present AS (
       SELECT * FROM unnest(${present.map(({ node }) => node)}::text[],
         ${present.map(({ id }) => id)}::uuid[]) AS p (node, id)

@@ -2,57 +2,57 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { setClock } from '../../src/db/clock.ts';
 import type { Db } from '../../src/db/connect.ts';
-import { type Random, randomOf, whole } from '../../src/demo/random.ts';
+import { createRandom, drawInteger, type Random } from '../../src/demo/random.ts';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { type Instant, instant, later } from '../../src/kernel/instant.ts';
 import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { type Keepers, startKeepers } from '../../src/workers/keep-node/keepers.ts';
 import { openReplica, type Replica } from '../../src/workers/replica.ts';
-import type { CallSeen, Conduct } from '../../src/xray/embedded/node.ts';
+import type { CallBehavior, ReceivedCall } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import { readUserName } from '../../src/xray/names.ts';
+import { tryParseUserName } from '../../src/xray/names.ts';
 import type { UserProtocol } from '../../src/xray/port.ts';
-import { type Books, freshBooks } from '../books.ts';
-import { type ANode, aNode, quiet } from '../nodes/kept.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
+import { silentLog, startNode, type TestNode } from '../nodes/kept.ts';
 import { until } from '../service/until.ts';
-import { apply, type OperatorsFile } from './file.ts';
+import { applyFile, type CatalogFile } from './file.ts';
 
 // Three nodes that die and come back, two processes' keepers on them, and books whose clock is
 // stored: time passes when the play says so.
 
 /** One life of a node: from a start to its death. */
-export interface Life {
+export interface NodeBoot {
   readonly ageMs: () => number;
   /** What the books had as its start before this life; as long as they do, it wasn't noticed yet. */
-  readonly bootBefore: Instant | null;
+  readonly previousBootAt: Instant | null;
   /**
    * The books can't know whom it has, but by comparing: it came with users of its own, or the books
    * are older than what it was told.
    */
-  unsure: boolean;
+  isUncertain: boolean;
 }
 
-export interface WorldNode {
+export interface SimulatedNode {
   readonly id: string;
-  readonly node: ANode;
+  readonly node: TestNode;
   /** Its inbounds, each with its protocol; those of the file are some of them. */
   readonly tags: readonly string[];
-  life: Life;
+  boot: NodeBoot;
   /** What becomes of the next calls that change a user. */
-  readonly misconduct: Conduct[];
+  readonly misconduct: CallBehavior[];
   /** Names whose every add ends its life. */
-  readonly killers: Set<string>;
+  readonly crashers: Set<string>;
   /** How often it told a keeper that it lives: time as keepers spend it, whatever else goes on. */
   probes: number;
   /** Whom it had some time ago. */
   formerNames: readonly string[];
 }
 
-export interface World extends AsyncDisposable {
-  readonly books: Books;
+export interface Environment extends AsyncDisposable {
+  readonly database: TestDatabase;
   readonly replica: Replica;
-  readonly nodes: readonly WorldNode[];
-  readonly file: OperatorsFile;
+  readonly nodes: readonly SimulatedNode[];
+  readonly file: CatalogFile;
   readonly random: Random;
   readonly keepers: Keepers[];
   readonly customers: bigint[];
@@ -61,7 +61,7 @@ export interface World extends AsyncDisposable {
   /** How many backups of the books there are. */
   backups: number;
   /** Whom the last command was about: things happen to one customer in a row. */
-  lately: bigint | undefined;
+  lastCustomer: bigint | undefined;
   now: Instant;
 }
 
@@ -70,13 +70,13 @@ export interface World extends AsyncDisposable {
  * seconds. An earlier one may be taken for the same life, and rightly so where nobody is missing by it;
  * but here each life is to have a start of its own in the books.
  */
-export const lifeMinMs = 3_500;
+export const bootMinMs = 3_500;
 
 export const probeMs = 100;
 
-export function keepersOf(books: Books): Keepers {
-  const paces = { probeMs, pollMs: 100, silentMs: 3_000, steadyMs: 300 };
-  return startKeepers({ ...books, connect: connectNode, log: quiet, ...paces });
+export function startSimulationKeepers(database: TestDatabase): Keepers {
+  const intervals = { probeMs, pollMs: 100, silentMs: 3_000, steadyMs: 300 };
+  return startKeepers({ ...database, connect: connectNode, log: silentLog, ...intervals });
 }
 
 /** The way to a node and back: long enough for rights to change while calls are under way. */
@@ -88,20 +88,20 @@ const inbounds: Readonly<Record<string, Readonly<Record<string, UserProtocol>>>>
   fast: { vmess: 'vmess', vless: 'vless' },
 };
 
-async function worldNode(id: string, random: Random): Promise<WorldNode> {
+async function createSimulatedNode(id: string, random: Random): Promise<SimulatedNode> {
   const kinds = Object.entries(inbounds[id] ?? {});
-  const node = await aNode(kinds.map(([tag, protocol]) => ({ tag, protocol })));
-  const life = { ageMs: stopwatch(), bootBefore: null, unsure: false };
-  const which: WorldNode = {
-    ...{ id, node, life, misconduct: [], killers: new Set(), probes: 0, formerNames: [] },
+  const node = await startNode(kinds.map(([tag, protocol]) => ({ tag, protocol })));
+  const boot = { ageMs: stopwatch(), previousBootAt: null, isUncertain: false };
+  const simulated: SimulatedNode = {
+    ...{ id, node, boot, misconduct: [], crashers: new Set(), probes: 0, formerNames: [] },
     tags: kinds.map(([tag]) => tag),
   };
   node.conduct = async ({ method }) => {
-    if (method === 'GetSysStats') which.probes += 1;
-    else if (method === 'AlterInbound') await pause(whole(random, latencyMaxMs));
+    if (method === 'GetSysStats') simulated.probes += 1;
+    else if (method === 'AlterInbound') await pause(drawInteger(random, latencyMaxMs));
     return 'serve' as const;
   };
-  return which;
+  return simulated;
 }
 
 /**
@@ -110,50 +110,53 @@ async function worldNode(id: string, random: Random): Promise<WorldNode> {
  * can know. So chance strikes when nobody is; and a killer, who may come from a keeper that is just
  * being replaced, when no suspect is under way.
  */
-function misbehave(db: Db, which: WorldNode): void {
-  const serve = which.node.conduct;
-  const underWay: string[] = [];
-  const conduct = async ({ method, adds, name }: CallSeen): Promise<Conduct> => {
-    if (adds && which.killers.has(name)) {
+function injectFaults(db: Db, simulated: SimulatedNode): void {
+  const serve = simulated.node.conduct;
+  const pendingNames: string[] = [];
+  const conduct = async ({ method, adds, name }: ReceivedCall): Promise<CallBehavior> => {
+    if (adds && simulated.crashers.has(name)) {
       await until('no suspect is under way', async () => {
-        const suspected = await suspects(db, which);
-        return underWay.some((each) => suspected.has(each)) ? undefined : true;
+        const suspected = await readSuspects(db, simulated);
+        return pendingNames.some((each) => suspected.has(each)) ? undefined : true;
       });
       // He may have been cured meanwhile.
-      if (which.killers.has(name)) return 'die';
+      if (simulated.crashers.has(name)) return 'die';
     }
-    const [next] = method === 'AlterInbound' ? which.misconduct : [];
+    const [next] = method === 'AlterInbound' ? simulated.misconduct : [];
     if (next === undefined) return 'serve';
-    if (next !== 'lose_answer' && (await suspects(db, which)).size > 0) return 'serve';
-    return which.misconduct.shift() ?? 'serve';
+    if (next !== 'lose_answer' && (await readSuspects(db, simulated)).size > 0) return 'serve';
+    return simulated.misconduct.shift() ?? 'serve';
   };
-  which.node.conduct = async (call) => {
-    underWay.push(call.name);
+  simulated.node.conduct = async (call) => {
+    pendingNames.push(call.name);
     try {
       await serve(call);
       return await conduct(call);
     } finally {
-      underWay.splice(underWay.indexOf(call.name), 1);
+      pendingNames.splice(pendingNames.indexOf(call.name), 1);
     }
   };
 }
 
 /** Whose add ended with the node's life, by name; but for killers. */
-export async function suspects(db: Db, { id, killers }: WorldNode): Promise<ReadonlySet<string>> {
+export async function readSuspects(
+  db: Db,
+  { id, crashers }: SimulatedNode,
+): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ name: string }>`
     SELECT 'perennial-' || credential_id AS name FROM perennial.access_sync
     WHERE node_id = ${id} AND lost > 0`.execute(db);
-  return new Set(rows.map(({ name }) => name).filter((name) => !killers.has(name)));
+  return new Set(rows.map(({ name }) => name).filter((name) => !crashers.has(name)));
 }
 
-export async function openWorld(seed: number): Promise<World> {
+export async function createEnvironment(seed: number): Promise<Environment> {
   const now = instant(Date.parse('2026-11-24T09:00:00Z'));
   const nodes = await Promise.all(
     // Draws of their own: when a call comes by is up to the machine.
-    Object.keys(inbounds).map((id, at) => worldNode(id, randomOf(seed + at + 1))),
+    Object.keys(inbounds).map((id, at) => createSimulatedNode(id, createRandom(seed + at + 1))),
   );
-  const books = await freshBooks({ now });
-  const file: OperatorsFile = {
+  const database = await createDatabase({ now });
+  const file: CatalogFile = {
     plans: { basic: ['all'], plus: ['all', 'fast'], solo: ['fast'] },
     nodes: Object.fromEntries(
       nodes.map(({ id, node: { api }, tags }) => [
@@ -162,63 +165,69 @@ export async function openWorld(seed: number): Promise<World> {
       ]),
     ),
   };
-  await apply(books.db, file);
-  for (const which of nodes) misbehave(books.db, which);
-  const keepers = [keepersOf(books), keepersOf(books)];
-  const replica = openReplica(books.url);
+  await applyFile(database.db, file);
+  for (const simulated of nodes) injectFaults(database.db, simulated);
+  const keepers = [startSimulationKeepers(database), startSimulationKeepers(database)];
+  const replica = openReplica(database.url);
   return {
-    ...{ books, replica, nodes, file, keepers, now, random: randomOf(seed) },
-    ...{ customers: [], planted: new Set(), backups: 0, lately: undefined },
+    ...{ database, replica, nodes, file, keepers, now, random: createRandom(seed) },
+    ...{ customers: [], planted: new Set(), backups: 0, lastCustomer: undefined },
     async [Symbol.asyncDispose]() {
       await Promise.all(keepers.map((each) => each.stop()));
       for (const { node } of nodes) node.stop();
       await replica.close();
-      await books.close();
+      await database.close();
     },
   };
 }
 
 /** The books' clock goes on. */
-export async function passes(world: World, ms: number): Promise<void> {
-  world.now = later(world.now, ms);
-  await setClock(world.books.db, world.now);
+export async function advanceClock(environment: Environment, ms: number): Promise<void> {
+  environment.now = later(environment.now, ms);
+  await setClock(environment.database.db, environment.now);
 }
 
-async function bootOf({ db }: Books, id: string): Promise<Instant | null> {
+async function readBootAt({ db }: TestDatabase, id: string): Promise<Instant | null> {
   const { rows } = await sql<{ boot: Instant | null }>`
     SELECT boot_at AS boot FROM perennial.node WHERE id = ${id}`.execute(db);
   return rows[0]?.boot ?? null;
 }
 
 /** Whether it may end now: a death too many within a moment is nothing that keepers could read. */
-export async function mayDie({ books }: World, which: WorldNode): Promise<boolean> {
-  if (which.life.ageMs() <= lifeMinMs) return false;
-  return !which.node.up() || (await suspects(books.db, which)).size === 0;
+export async function canCrash(
+  { database }: Environment,
+  simulated: SimulatedNode,
+): Promise<boolean> {
+  if (simulated.boot.ageMs() <= bootMinMs) return false;
+  return !simulated.node.isRunning() || (await readSuspects(database.db, simulated)).size === 0;
 }
 
 /** A new life. Only of a node that may die. */
-export async function startNode(
-  { books }: World,
-  which: WorldNode,
-  { unsure = false } = {},
+export async function bootNode(
+  { database }: Environment,
+  simulated: SimulatedNode,
+  { unsure: isUncertain = false } = {},
 ): Promise<void> {
-  const bootBefore = await bootOf(books, which.id);
-  which.misconduct.length = 0;
-  await which.node.restart();
-  which.life = { ageMs: stopwatch(), bootBefore, unsure };
+  const previousBootAt = await readBootAt(database, simulated.id);
+  simulated.misconduct.length = 0;
+  await simulated.node.restart();
+  simulated.boot = { ageMs: stopwatch(), previousBootAt, isUncertain };
 }
 
 /** As soon as it may. The books' clock goes on meanwhile. */
-export async function startNodeSoon(world: World, which: WorldNode): Promise<void> {
-  await until(`${which.id} may be started`, async () => {
-    await passes(world, pollStepMs);
-    return (await mayDie(world, which)) ? true : undefined;
+export async function bootNodeSoon(
+  environment: Environment,
+  simulated: SimulatedNode,
+): Promise<void> {
+  await until(`${simulated.id} may be started`, async () => {
+    await advanceClock(environment, pollStepMs);
+    return (await canCrash(environment, simulated)) ? true : undefined;
   });
-  await startNode(world, which);
+  await bootNode(environment, simulated);
 }
 
 /** How far the clock goes at each look while something is waited for: some 5 times real time. */
 export const pollStepMs = 50;
 
-export const credentialOf = (name: string): CredentialId =>
-  readUserName(name, 'perennial') as CredentialId;
+export const toCredentialId = (name: string): CredentialId =>
+  tryParseUserName(name, 'perennial') as CredentialId;

@@ -1,28 +1,31 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type AuditReport, audit } from '../../src/audit/audit.ts';
+import { type AuditReport, runAudit } from '../../src/audit/audit.ts';
 import type { Violation } from '../../src/audit/check.ts';
-import { checks } from '../../src/audit/index.ts';
+import { auditChecks } from '../../src/audit/index.ts';
 import { parseInstant } from '../../src/kernel/instant.ts';
-import { planted } from './planted.ts';
-import { noWorker, ofWorkers } from './planted-workers.ts';
-import { openStage, plant, plantedAt, type Scene } from './planting.ts';
+import { corruptions } from './planted.ts';
+import { missingWorkers, workerCorruptions } from './planted-workers.ts';
+import { type AuditScene, corrupt, createScenes, sceneTime } from './planting.ts';
 
 describe('what is wrong is named, and nothing else', () => {
-  let scenes: readonly Scene[];
+  let scenes: readonly AuditScene[];
   let report: AuditReport;
   beforeAll(async () => {
-    const stage = await openStage(planted.length);
-    await using books = stage.books;
+    const stage = await createScenes(corruptions.length);
+    await using database = stage.database;
     scenes = stage.scenes;
-    const clean = await audit(books.db);
+    const clean = await runAudit(database.db);
     expect(clean.checks.flatMap(({ sample }) => sample)).toEqual([]);
-    await plant(books.url, planted.map((one, n) => one.statements(sceneOf(n))).join(';'));
-    report = await audit(books.db);
+    await corrupt(
+      database.url,
+      corruptions.map((one, n) => one.statements(findScene(n))).join(';'),
+    );
+    report = await runAudit(database.db);
   });
-  const sceneOf = (n: number): Scene => scenes[n] as Scene;
+  const findScene = (n: number): AuditScene => scenes[n] as AuditScene;
 
-  test.each(planted.map((one, n) => ({ ...one, n })))('$check: $what', (one) => {
-    const scene = sceneOf(one.n);
+  test.each(corruptions.map((one, n) => ({ ...one, n })))('$check: $what', (one) => {
+    const scene = findScene(one.n);
     const named = report.checks.flatMap(({ id, sample }) =>
       sample
         .filter(({ telegramId }) => telegramId === scene.victim.telegramId)
@@ -47,24 +50,26 @@ describe('what is wrong is named, and nothing else', () => {
 });
 
 test('each check has something planted that it finds', () => {
-  const found = new Set([...planted, ...ofWorkers, noWorker].map(({ check }) => check));
-  expect(checks.map(({ id }) => id).filter((id) => !found.has(id))).toEqual([]);
+  const found = new Set(
+    [...corruptions, ...workerCorruptions, missingWorkers].map(({ check }) => check),
+  );
+  expect(auditChecks.map(({ id }) => id).filter((id) => !found.has(id))).toEqual([]);
 });
 
 test('ids are unique, and what holds is said without a full stop', () => {
-  expect(new Set(checks.map(({ id }) => id)).size).toBe(checks.length);
-  for (const { id, title } of checks) {
+  expect(new Set(auditChecks.map(({ id }) => id)).size).toBe(auditChecks.length);
+  for (const { id, title } of auditChecks) {
     expect(id).toMatch(/^[a-z]+(-[a-z]+)+$/);
     expect(title).not.toMatch(/\.$/);
   }
 });
 
 test('books of customers who only used commands are right, and what was looked at is said', async () => {
-  const { books } = await openStage(1);
-  await using _ = books;
-  const report = await audit(books.db);
-  expect(report).toMatchObject({ ok: true, now: parseInstant(plantedAt, 'now') });
-  expect(report.lookedAt).toEqual({
+  const { database } = await createScenes(1);
+  await using _ = database;
+  const report = await runAudit(database.db);
+  expect(report).toMatchObject({ ok: true, now: parseInstant(sceneTime, 'now') });
+  expect(report.rowCounts).toEqual({
     customer: 2n,
     subscription: 2n,
     period: 2n,
@@ -74,36 +79,36 @@ test('books of customers who only used commands are right, and what was looked a
 });
 
 test('of many violations the first 20 are shown, and all are counted', async () => {
-  const { books, scenes } = await openStage(1);
-  await using _ = books;
-  const { subscription, customer } = (scenes[0] as Scene).victim;
-  await plant(
-    books.url,
+  const { database, scenes } = await createScenes(1);
+  await using _ = database;
+  const { subscription, customer } = (scenes[0] as AuditScene).victim;
+  await corrupt(
+    database.url,
     `INSERT INTO credential (id, subscription_id, customer_id, issued_at, retired_at)
      SELECT gen_random_uuid(), ${subscription}, ${customer}, clock(), clock() - interval '60001 ms'
      FROM generate_series(1, 1234)`,
   );
-  const [broken] = (await audit(books.db)).checks.filter((one) => one.violations > 0n);
+  const [broken] = (await runAudit(database.db)).checks.filter((one) => one.violations > 0n);
   expect(broken?.violations).toBe(1234n);
   expect(broken?.sample).toHaveLength(20);
 });
 
 test('what belongs to no customer is named, each once', async () => {
-  const { books } = await openStage(1);
-  await using _ = books;
-  await plant(books.url, ofWorkers.map(({ statements }) => statements).join(';'));
-  const report = await audit(books.db);
+  const { database } = await createScenes(1);
+  await using _ = database;
+  await corrupt(database.url, workerCorruptions.map(({ statements }) => statements).join(';'));
+  const report = await runAudit(database.db);
   const found = report.checks.flatMap(({ id, sample }) =>
-    sample.map(({ rows, sentence }) => ({ id, text: `${rowsText(rows)} ${sentence}` })),
+    sample.map(({ rows, sentence }) => ({ id, text: `${formatRows(rows)} ${sentence}` })),
   );
-  for (const { check, names } of ofWorkers) {
+  for (const { check, names } of workerCorruptions) {
     const naming = found.filter(({ id, text }) => id === check && isNamed(text, names));
     expect(naming, `${check}: ${names}`).not.toHaveLength(0);
   }
-  expect(found).toHaveLength(ofWorkers.length);
+  expect(found).toHaveLength(workerCorruptions.length);
 });
 
-const rowsText = (rows: Violation['rows']) =>
+const formatRows = (rows: Violation['rows']) =>
   JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? `${value}` : value));
 
 /** Whether the sentence or the row of a violation is that one. */
@@ -113,22 +118,22 @@ const isNamed = (text: string, names: string): boolean => {
 };
 
 test('a database in use without a worker for three days is wrong, and one never served is right', async () => {
-  const { books } = await openStage(1);
-  await using _ = books;
-  await plant(books.url, noWorker.statements);
-  const wrong = (await audit(books.db)).checks.filter(({ violations }) => violations > 0n);
+  const { database } = await createScenes(1);
+  await using _ = database;
+  await corrupt(database.url, missingWorkers.statements);
+  const wrong = (await runAudit(database.db)).checks.filter(({ violations }) => violations > 0n);
   expect(wrong.map(({ id, sample }) => [id, sample[0]?.sentence])).toEqual([
-    [noWorker.check, expect.stringContaining(noWorker.names)],
+    [missingWorkers.check, expect.stringContaining(missingWorkers.names)],
   ]);
 });
 
 test('a step back of the clock of a minute is no violation of any check', async () => {
-  const { books, scenes } = await openStage(1);
-  await using _ = books;
-  const { customer, credential, topUp, subscription } = (scenes[0] as Scene).victim;
+  const { database, scenes } = await createScenes(1);
+  await using _ = database;
+  const { customer, credential, topUp, subscription } = (scenes[0] as AuditScene).victim;
   const ahead = "clock() + interval '1 minute'";
-  await plant(
-    books.url,
+  await corrupt(
+    database.url,
     `INSERT INTO credential (id, subscription_id, customer_id, issued_at, retired_at)
      VALUES (gen_random_uuid(), ${subscription}, ${customer}, ${ahead}, clock());
      UPDATE credential SET issued_at = ${ahead} WHERE id = '${credential}';
@@ -140,6 +145,6 @@ test('a step back of the clock of a minute is no violation of any check', async 
      UPDATE notification SET state = 'sent', created_at = ${ahead}, sending_since = clock(),
        sent_at = clock() WHERE customer_id = ${customer}`,
   );
-  const report = await audit(books.db);
+  const report = await runAudit(database.db);
   expect(report.checks.flatMap(({ sample }) => sample)).toEqual([]);
 });

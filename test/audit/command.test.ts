@@ -1,26 +1,29 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import type { AuditReport } from '../../src/audit/audit.ts';
-import { auditCommand } from '../../src/cli/audit.ts';
-import { auditHtml } from '../../src/cli/audit-html.ts';
-import { auditMarkdown, auditText } from '../../src/cli/audit-text.ts';
+import { buildAuditCommand } from '../../src/cli/audit.ts';
+import { formatAuditHtml } from '../../src/cli/audit-html.ts';
+import { formatAuditMarkdown, formatAuditText } from '../../src/cli/audit-text.ts';
 import { instant } from '../../src/kernel/instant.ts';
-import type { Books } from '../books.ts';
-import { openStage, plant, type Scene } from './planting.ts';
+import type { TestDatabase } from '../books.ts';
+import { type AuditScene, corrupt, createScenes } from './planting.ts';
 
 afterEach(() => {
   process.exitCode = undefined;
   vi.restoreAllMocks();
 });
 
-async function run(books: Books, ...options: string[]): Promise<{ out: string; code: unknown }> {
+async function runAudit(
+  database: TestDatabase,
+  ...options: string[]
+): Promise<{ out: string; code: unknown }> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
     return true;
   });
   const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = auditCommand(async (config) => ({
-    ...{ config, db: books.db, url: books.url, installation },
+  const command = buildAuditCommand(async (config) => ({
+    ...{ config, db: database.db, url: database.url, installation },
     close: async () => undefined,
   }));
   await command.exitOverride().parseAsync(options, { from: 'user' });
@@ -29,27 +32,29 @@ async function run(books: Books, ...options: string[]): Promise<{ out: string; c
 }
 
 test('the command says that books are right, or names what is wrong and exits with 1', async () => {
-  const { books, scenes } = await openStage(1);
-  await using _ = books;
-  const { victim } = scenes[0] as Scene;
-  const well = await run(books);
-  expect(well.out).toMatch(/✓ a balance is the sum of its ledger\n[\s\S]*The books are right: all/);
-  expect(well.code).toBeUndefined();
-  const { ok, checks } = JSON.parse((await run(books, '--json')).out);
+  const { database, scenes } = await createScenes(1);
+  await using _ = database;
+  const { victim } = scenes[0] as AuditScene;
+  const clean = await runAudit(database);
+  expect(clean.out).toMatch(
+    /✓ a balance is the sum of its ledger\n[\s\S]*The books are right: all/,
+  );
+  expect(clean.code).toBeUndefined();
+  const { ok, checks } = JSON.parse((await runAudit(database, '--json')).out);
   expect(ok).toBe(true);
   expect(checks[0]).toMatchObject({ id: 'balance-is-its-ledger', promise: 1, violations: 0 });
 
-  await plant(
-    books.url,
+  await corrupt(
+    database.url,
     `UPDATE customer SET balance_minor = balance_minor + 1 WHERE id = ${victim.customer}`,
   );
-  const wrong = await run(books);
-  expect(wrong.code).toBe(1);
-  expect(wrong.out).toContain(`✗ a balance is the sum of its ledger: 1 violation`);
-  expect(wrong.out).toContain(
+  const violated = await runAudit(database);
+  expect(violated.code).toBe(1);
+  expect(violated.out).toContain(`✗ a balance is the sum of its ledger: 1 violation`);
+  expect(violated.out).toContain(
     `customer ${victim.telegramId}, customer row ${victim.customer}: the balance is 500.01 RUB, its ledger comes to 500.00 RUB`,
   );
-  const json = JSON.parse((await run(books, '--format', 'json')).out);
+  const json = JSON.parse((await runAudit(database, '--format', 'json')).out);
   expect(json).toMatchObject({ ok: false, now: '2026-11-24T09:00:00.000Z' });
   expect(json.checks[0]).toMatchObject({
     violations: 1,
@@ -57,14 +62,18 @@ test('the command says that books are right, or names what is wrong and exits wi
       { telegram_id: Number(victim.telegramId), rows: { customer: [Number(victim.customer)] } },
     ],
   });
-  expect((await run(books, '--format', 'markdown')).out).toMatch(/^# Audit\n\nThe books are wrong/);
-  expect((await run(books, '--format', 'html')).out).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
+  expect((await runAudit(database, '--format', 'markdown')).out).toMatch(
+    /^# Audit\n\nThe books are wrong/,
+  );
+  expect((await runAudit(database, '--format', 'html')).out).toMatch(
+    /^<!doctype html>[\s\S]*<\/html>\n$/,
+  );
 });
 
 const report: AuditReport = {
   ok: false,
   now: instant(0),
-  lookedAt: { ledger_entry: 1_234n },
+  rowCounts: { ledger_entry: 1_234n },
   nodesDown: [{ node: 'nl-1', downSince: instant(0), error: null, toAdd: 1, toRemove: 2_000 }],
   tookMs: 1_234,
   checks: [
@@ -87,7 +96,7 @@ const report: AuditReport = {
 };
 
 test('what stands in the books is text in each format, whatever it is', () => {
-  expect(auditText(report)).toBe(`Promise 1: conservation
+  expect(formatAuditText(report)).toBe(`Promise 1: conservation
   ✓ this holds
 
 States that can't be
@@ -97,10 +106,10 @@ States that can't be
 
 The books are wrong: 22 violations of 1 check. Looked at 1,234 ledger entries, as they were at 1970-01-01T00:00:00.000Z, in 1.2 s.
 Node nl-1 is down since 1970-01-01T00:00:00.000Z: 1 user waits to be added, 2,000 to be removed.`);
-  expect(auditMarkdown(report)).toContain(
+  expect(formatAuditMarkdown(report)).toContain(
     '- no customer, period 1 and 2: \\<script\\>alert("it\'s")\\</script\\> \\| & \\*',
   );
-  const html = auditHtml(report);
+  const html = formatAuditHtml(report);
   expect(html).toContain('&lt;script&gt;alert(&quot;it&#39;s&quot;)&lt;/script&gt; | &amp; *');
   expect(html).not.toContain('<script');
   expect(html).toContain('Node nl-1 is down since');

@@ -1,27 +1,27 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { audit } from '../../src/audit/audit.ts';
-import { carryOut, setPrice } from '../../src/catalog/apply.ts';
+import { runAudit } from '../../src/audit/audit.ts';
+import { applySteps, setPrice } from '../../src/catalog/apply.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import { instant } from '../../src/kernel/instant.ts';
-import { chargeback } from '../../src/subscription/chargeback.ts';
+import { applyChargeback } from '../../src/subscription/chargeback.ts';
 import { setCustomer } from '../../src/subscription/customers.ts';
 import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
-import { buys, callOf, joins, sells } from '../a-book.ts';
-import { type Books, freshBooks } from '../books.ts';
+import { addCustomer, buyPlan, createCaller, createPlans } from '../a-book.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
 
 // The audit recomputes earlier prices, discounts and switches from the stored history.
 
 const first = Date.parse('2026-11-24T10:00:00Z');
 
 /** Purchases under each price and discount that there ever was, an hour apart. */
-async function openHistory(): Promise<Books> {
-  const books = await freshBooks({ now: instant(first) });
+async function openHistory(): Promise<TestDatabase> {
+  const books = await createDatabase({ now: instant(first) });
   const { db } = books;
-  await sells(books);
-  await joins(books, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
-  const set = (given: object) => setCustomer(callOf(books), { telegramId: 1n, ...given });
+  await createPlans(books);
+  await addCustomer(books, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
+  const set = (given: object) => setCustomer(createCaller(books), { telegramId: 1n, ...given });
   const price = (amountMinor: bigint | null) =>
     inTransaction(db, async (tx) => {
       const basic = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor };
@@ -31,7 +31,7 @@ async function openHistory(): Promise<Books> {
   const vip = (percent: number, before: object | null) =>
     inTransaction(db, async (tx) => {
       const rule = { do: 'set-rule', key: 'discounts', value: { vip_percent: percent } } as const;
-      await carryOut(tx, [{ ...rule, before }], 'test', await readClock(tx));
+      await applySteps(tx, [{ ...rule, before }], 'test', await readClock(tx));
     });
   const changes: readonly (() => Promise<unknown>)[] = [
     () => price(199_00n),
@@ -44,21 +44,21 @@ async function openHistory(): Promise<Books> {
     () => set({ vip: false, discountPercent: 10 }),
   ];
   for (const [n, change] of changes.entries()) {
-    await buys(books, 1n, { isNew: true });
+    await buyPlan(books, 1n, { isNew: true });
     await books.setClock(new Date(first + (n + 1) * 3_600_000).toISOString());
     await change();
   }
-  await buys(books, 1n, { isNew: true });
+  await buyPlan(books, 1n, { isNew: true });
   return books;
 }
 
-const found = async ({ db }: Books) =>
-  (await audit(db)).checks.flatMap(({ id, violations }) =>
+const found = async ({ db }: TestDatabase) =>
+  (await runAudit(db)).checks.flatMap(({ id, violations }) =>
     violations > 0n ? [`${id} ${violations}`] : [],
   );
 
 /** Percent and list price of the purchases, in their order. */
-const sold = async ({ db }: Books) => {
+const sold = async ({ db }: TestDatabase) => {
   const { rows } = await sql<{ text: string }>`
     SELECT discount_percent || '% of ' || list_minor / 100 AS text
     FROM perennial.period ORDER BY id`.execute(db);
@@ -105,18 +105,18 @@ test.each([
 });
 
 test('each command that changes the switch of auto-renewal states it', async () => {
-  await using books = await freshBooks({ now: instant(first) });
-  await sells(books);
-  await joins(books, 1n);
+  await using books = await createDatabase({ now: instant(first) });
+  await createPlans(books);
+  await addCustomer(books, 1n);
   const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
-  await buys(books, 1n, { payment });
-  const call = { ...callOf(books), telegramId: 1n };
-  await chargeback(call, { ...payment, telegramId: 1n, dispute: 'd-1' });
-  await joins(books, 2n, { balanceMinor: 500_00n });
-  const id = await buys(books, 2n, { autoRenew: false });
-  await setAutoRenew(callOf(books), { telegramId: 2n, subscriptionId: id, on: true });
-  await buys(books, 2n, { subscriptionId: id, autoRenew: false });
-  await grant(callOf(books), { telegramId: 2n, days: 3, newPlan: 'basic' });
+  await buyPlan(books, 1n, { payment });
+  const call = { ...createCaller(books), telegramId: 1n };
+  await applyChargeback(call, { ...payment, telegramId: 1n, dispute: 'd-1' });
+  await addCustomer(books, 2n, { balanceMinor: 500_00n });
+  const id = await buyPlan(books, 2n, { autoRenew: false });
+  await setAutoRenew(createCaller(books), { telegramId: 2n, subscriptionId: id, on: true });
+  await buyPlan(books, 2n, { subscriptionId: id, autoRenew: false });
+  await grant(createCaller(books), { telegramId: 2n, days: 3, newPlan: 'basic' });
   expect(await found(books)).toEqual([]);
   await sql`UPDATE perennial.subscription SET auto_renew = NOT auto_renew`.execute(books.db);
   expect(await found(books)).toEqual(['switch-is-its-event 3']);

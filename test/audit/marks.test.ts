@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { audit } from '../../src/audit/audit.ts';
+import { runAudit } from '../../src/audit/audit.ts';
 import { additionIsConfirmed, removalIsConfirmed } from '../../src/audit/marks.ts';
-import { openStage, type Scene } from './planting.ts';
+import { type AuditScene, createScenes } from './planting.ts';
 
 // How old a mark may be: both sides of each boundary.
 
@@ -22,10 +22,10 @@ const marks: [what: 'addition' | 'removal', node: string, state: string, mostMs:
 ];
 
 test('an unconfirmed addition or removal is a violation once it is older than its node may take', async () => {
-  const { books, scenes } = await openStage(1);
-  await using _ = books;
-  const { db } = books;
-  const { victim, other } = scenes[0] as Scene;
+  const { database, scenes } = await createScenes(1);
+  await using _ = database;
+  const { db } = database;
+  const { victim, other } = scenes[0] as AuditScene;
   await sql`DELETE FROM perennial.access_sync WHERE credential_id = ${other.credential}`.execute(
     db,
   );
@@ -40,7 +40,7 @@ test('an unconfirmed addition or removal is a violation once it is older than it
       await sql`
         UPDATE perennial.access_sync SET
           marked_at = perennial.clock() - ${`${ageMs} ms`}::interval`.execute(db);
-      const report = await audit(db, { checks });
+      const report = await runAudit(db, { checks });
       return report.checks.filter(({ violations }) => violations > 0n).map(({ id }) => id);
     };
     const where = `${what}, the node ${node}`;

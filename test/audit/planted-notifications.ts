@@ -1,92 +1,96 @@
-import type { Planted } from './planted.ts';
-import type { Scene } from './planting.ts';
+import type { Corruption } from './planted.ts';
+import type { AuditScene } from './planting.ts';
 
 // What became of notifications, with all else right.
 
-const change =
+const receiptUpdateSql =
   (set: string) =>
-  ({ victim }: Scene) =>
+  ({ victim }: AuditScene) =>
     `UPDATE notification SET ${set} WHERE dedupe_key = 'receipt:${victim.charge}'`;
 
 const receipt = 'receipt-is-of-its-charge';
 
-const store =
+const notificationInsertSql =
   (kind: string, values: string) =>
-  ({ victim }: Scene) =>
+  ({ victim }: AuditScene) =>
     `
   INSERT INTO notification (customer_id, subscription_id, channel, kind, dedupe_key, params, state,
     next_attempt_at, sending_since, sent_at, created_at)
   VALUES (${victim.customer}, ${victim.subscription}, 'telegram', '${kind}',
     'planted:${victim.customer}', ${values})`;
 
-const event =
+const eventInsertSql =
   (action: string, detail: string) =>
-  ({ victim }: Scene) =>
+  ({ victim }: AuditScene) =>
     `
   INSERT INTO event (customer_id, subject, action, actor, at, detail) VALUES (${victim.customer},
     'subscription:${victim.subscription}', '${action}', 'test', clock(), '${detail}')`;
 
-export const ofNotifications: readonly Planted[] = [
+export const notificationCorruptions: readonly Corruption[] = [
   {
     check: receipt,
     what: 'a receipt with another amount',
-    statements: change(`params = params || '{"amount": "14.90"}'`),
+    statements: receiptUpdateSql(`params = params || '{"amount": "14.90"}'`),
   },
   {
     check: receipt,
     what: 'a receipt with a text for an amount',
-    statements: change(`params = params || '{"amount": "nothing"}'`),
+    statements: receiptUpdateSql(`params = params || '{"amount": "nothing"}'`),
   },
   {
     check: receipt,
     what: 'a receipt without an amount',
-    statements: change(`params = params - 'amount'`),
+    statements: receiptUpdateSql(`params = params - 'amount'`),
   },
   {
     check: receipt,
     what: 'a receipt with another end',
-    statements: change(`params = params || '{"ends_at": "2027-01-01T00:00:00.000Z"}'`),
+    statements: receiptUpdateSql(`params = params || '{"ends_at": "2027-01-01T00:00:00.000Z"}'`),
   },
   {
     check: receipt,
     what: 'a receipt of another subscription',
-    statements: (scene) => change(`subscription_id = ${scene.other.subscription}`)(scene),
+    statements: (scene) => receiptUpdateSql(`subscription_id = ${scene.other.subscription}`)(scene),
   },
-  { check: receipt, what: 'a receipt of another kind', statements: change("kind = 'grant'") },
+  {
+    check: receipt,
+    what: 'a receipt of another kind',
+    statements: receiptUpdateSql("kind = 'grant'"),
+  },
   {
     check: 'receipt-is-not-dropped',
     what: 'a receipt that was dropped without a reason of the program',
-    statements: change("state = 'suppressed', reason = 'x'"),
+    statements: receiptUpdateSql("state = 'suppressed', reason = 'x'"),
   },
   {
     check: 'receipt-is-not-dropped',
     what: 'a receipt that was too late after a minute',
-    statements: change("state = 'suppressed', reason = 'too_late'"),
+    statements: receiptUpdateSql("state = 'suppressed', reason = 'too_late'"),
   },
   {
     check: 'pending-is-tried',
     what: 'a receipt whose next attempt was years before it',
-    statements: change("next_attempt_at = '2020-01-01Z'"),
+    statements: receiptUpdateSql("next_attempt_at = '2020-01-01Z'"),
   },
   {
     check: 'pending-is-sent',
     what: 'a receipt that waits for weeks while its courier sends',
     statements: (scene) => `
-      ${store('grant', "'{}', 'sent', clock(), clock(), clock(), clock()")(scene)};
+      ${notificationInsertSql('grant', "'{}', 'sent', clock(), clock(), clock(), clock()")(scene)};
       UPDATE notification SET channel = 'email' WHERE customer_id = ${scene.victim.customer};
-      ${change("created_at = clock() - interval '20 days', next_attempt_at = clock() - interval '20 days'")(scene)}`,
+      ${receiptUpdateSql("created_at = clock() - interval '20 days', next_attempt_at = clock() - interval '20 days'")(scene)}`,
   },
   {
     check: 'sending-ends',
     what: 'a receipt that is being sent for two days',
-    statements: change(
+    statements: receiptUpdateSql(
       "state = 'sending', sending_since = clock() - interval '2 days', created_at = clock() - interval '2 days'",
     ),
   },
   {
     check: 'sent-after-it-was-stored',
     what: 'a notification that was sent before it was stored',
-    statements: store(
+    statements: notificationInsertSql(
       'grant',
       "'{}', 'sent', clock(), clock(), clock() - interval '2 minutes', clock()",
     ),
@@ -109,7 +113,7 @@ export const ofNotifications: readonly Planted[] = [
   {
     check: 'reminder-is-before-its-end',
     what: 'a reminder after the end',
-    statements: store(
+    statements: notificationInsertSql(
       'ends_3h',
       `'{"expires_at": "2026-11-24T08:00:00.000Z"}', 'sent', clock(), clock(), clock(), clock()`,
     ),
@@ -117,11 +121,11 @@ export const ofNotifications: readonly Planted[] = [
   {
     check: 'cause-has-its-notification',
     what: 'an end without its notification',
-    statements: event('expired', '{"expires_at": "2026-11-24T08:00:00.000Z"}'),
+    statements: eventInsertSql('expired', '{"expires_at": "2026-11-24T08:00:00.000Z"}'),
   },
   {
     check: 'cause-has-its-notification',
     what: 'a revocation without its notification',
-    statements: event('revoked', '{}'),
+    statements: eventInsertSql('revoked', '{}'),
   },
 ];

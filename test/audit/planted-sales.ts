@@ -1,36 +1,36 @@
-import type { Planted } from './planted.ts';
-import { entry, type Ids, type Scene } from './planting.ts';
+import type { Corruption } from './planted.ts';
+import { type AuditScene, type CustomerIds, entrySql } from './planting.ts';
 
 // What was sold otherwise than its terms, its payment or its time say, with a ledger that is right.
 
-const paid =
+const renewalSql =
   (from: string, more: string) =>
-  ({ victim, newEntry }: Parameters<Planted['statements']>[0]) =>
+  ({ victim, newEntry }: Parameters<Corruption['statements']>[0]) =>
     `
-  ${entry(victim, newEntry, 'renewal', -149_00)}
+  ${entrySql(victim, newEntry, 'renewal', -149_00)}
   INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, amount_minor,
     currency, ledger_entry_id, period_days, list_minor, discount_percent)
   SELECT id, customer_id, 'renewal', plan, ${from}, ${from} + interval '30 days', 14900, 'RUB',
     ${newEntry}, 30, 14900, 0 FROM subscription WHERE id = ${victim.subscription};
-  ${receiptOf(victim, newEntry)}
+  ${receiptSql(victim, newEntry)}
   UPDATE subscription SET expires_at = ${from} + interval '30 days'
   WHERE id = ${victim.subscription};
   ${more}`;
 
-const utc = (column: string) =>
+const utcSql = (column: string) =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-const receiptOf = ({ customer }: Ids, id: bigint) => `
+const receiptSql = ({ customer }: CustomerIds, id: bigint) => `
   INSERT INTO notification (customer_id, subscription_id, channel, kind, dedupe_key, params,
     next_attempt_at, created_at)
   SELECT p.customer_id, p.subscription_id, 'telegram', 'receipt', 'receipt:${id}',
     jsonb_build_object('amount', '149.00', 'currency', 'RUB', 'plan', p.plan,
-      'starts_at', ${utc('p.starts_at')}, 'ends_at', ${utc('p.ends_at')},
+      'starts_at', ${utcSql('p.starts_at')}, 'ends_at', ${utcSql('p.ends_at')},
       'balance_after', (SELECT balance_minor / 100 || '.00' FROM customer WHERE id = ${customer})),
     clock(), clock()
   FROM period p WHERE p.ledger_entry_id = ${id};`;
 
-const dearer = (victim: Ids, more: string) => `
+const dearerSaleSql = (victim: CustomerIds, more: string) => `
   UPDATE ledger_entry SET amount_minor = amount_minor - 14900,
     balance_after_minor = balance_after_minor - 14900 WHERE id = ${victim.charge};
   UPDATE customer SET balance_minor = balance_minor - 14900 WHERE id = ${victim.customer};
@@ -39,7 +39,7 @@ const dearer = (victim: Ids, more: string) => `
   WHERE dedupe_key = 'receipt:${victim.charge}';`;
 
 /** The charge with a discount of 90%. */
-const cheaper = (victim: Ids) => `
+const cheaper = (victim: CustomerIds) => `
   UPDATE ledger_entry SET amount_minor = -1490, balance_after_minor = balance_after_minor + 13410
   WHERE id = ${victim.charge};
   UPDATE customer SET balance_minor = balance_minor + 13410 WHERE id = ${victim.customer};
@@ -47,16 +47,16 @@ const cheaper = (victim: Ids) => `
   UPDATE notification SET params = params || '{"amount": "14.90", "balance_after": "634.10"}'
   WHERE dedupe_key = 'receipt:${victim.charge}';`;
 
-const end = ({ subscription, charge }: Ids) => `
+const endSql = ({ subscription, charge }: CustomerIds) => `
   UPDATE subscription SET expires_at = (SELECT max(ends_at) FROM period
     WHERE subscription_id = ${subscription}) WHERE id = ${subscription};
   UPDATE subscription SET remind_at = expires_at WHERE id = ${subscription};
   UPDATE notification SET params = params || (SELECT jsonb_build_object(
-    'starts_at', ${utc('starts_at')}, 'ends_at', ${utc('ends_at')})
+    'starts_at', ${utcSql('starts_at')}, 'ends_at', ${utcSql('ends_at')})
     FROM period WHERE ledger_entry_id = ${charge}) WHERE dedupe_key = 'receipt:${charge}';`;
 
 /** A grant of a day with its event, whose period and end are `days` longer. */
-const longerGrant = ({ victim: { customer, subscription } }: Scene, days: number) => `
+const longerGrantSql = ({ victim: { customer, subscription } }: AuditScene, days: number) => `
   INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency)
   SELECT id, customer_id, 'grant', plan, expires_at, expires_at + interval '${1 + days} days', 'RUB'
   FROM subscription WHERE id = ${subscription};
@@ -65,11 +65,11 @@ const longerGrant = ({ victim: { customer, subscription } }: Scene, days: number
   INSERT INTO event (customer_id, subject, action, actor, at, detail)
   VALUES (${customer}, 'subscription:${subscription}', 'granted', 'cli', clock(), '{"days": 1}');`;
 
-export const soldOtherwise: readonly Planted[] = [
+export const saleCorruptions: readonly Corruption[] = [
   ...[1, 365].map((days) => ({
     check: 'grant-is-its-event',
     what: `a grant that is ${days} days longer than its event states`,
-    statements: (scene: Scene) => longerGrant(scene, days),
+    statements: (scene: AuditScene) => longerGrantSql(scene, days),
   })),
   {
     check: 'revoked-has-its-event',
@@ -81,7 +81,7 @@ export const soldOtherwise: readonly Planted[] = [
   {
     check: 'amount-is-its-price',
     what: 'a double price, with its ledger and its receipt',
-    statements: ({ victim }) => dearer(victim, ''),
+    statements: ({ victim }) => dearerSaleSql(victim, ''),
     rows: ({ victim }) => ({ period: [victim.period] }),
   },
   {
@@ -105,13 +105,14 @@ export const soldOtherwise: readonly Planted[] = [
   {
     check: 'price-was-on-sale',
     what: 'a double price that names a double list price',
-    statements: ({ victim }) => dearer(victim, ', list_minor = 29800'),
+    statements: ({ victim }) => dearerSaleSql(victim, ', list_minor = 29800'),
     rows: ({ victim }) => ({ period: [victim.period] }),
   },
   {
     check: 'price-was-on-sale',
     what: 'a double price of an older program',
-    statements: ({ victim }) => dearer(victim, ', list_minor = NULL, discount_percent = NULL'),
+    statements: ({ victim }) =>
+      dearerSaleSql(victim, ', list_minor = NULL, discount_percent = NULL'),
   },
   {
     check: 'price-was-on-sale',
@@ -119,7 +120,7 @@ export const soldOtherwise: readonly Planted[] = [
     statements: ({ victim }) => `
       INSERT INTO plan_price VALUES ('basic', 30, 'RUB', '2019-01-01Z', 29800)
       ON CONFLICT DO NOTHING;
-      ${dearer(victim, ', list_minor = 29800')}`,
+      ${dearerSaleSql(victim, ', list_minor = 29800')}`,
   },
   {
     check: 'discount-was-given',
@@ -140,12 +141,12 @@ export const soldOtherwise: readonly Planted[] = [
   ...['on', 'off'].map((to) => ({
     check: 'switch-is-its-event',
     what: `auto-renewal that no event switched ${to}`,
-    statements: ({ victim: { customer, subscription } }: Scene) => `
+    statements: ({ victim: { customer, subscription } }: AuditScene) => `
       UPDATE subscription SET auto_renew = ${to === 'on'} WHERE id = ${subscription};
       INSERT INTO event (customer_id, subject, action, actor, at, detail)
       SELECT ${customer}, 'subscription:${subscription}', 'auto_renew_off', 'cli', clock(),
         '{"auto_renew": false}' WHERE ${to === 'on'};`,
-    rows: ({ victim }: Scene) => ({ subscription: [victim.subscription] }),
+    rows: ({ victim }: AuditScene) => ({ subscription: [victim.subscription] }),
   })),
   {
     check: 'price-was-on-sale',
@@ -153,14 +154,14 @@ export const soldOtherwise: readonly Planted[] = [
     statements: ({ victim }) => `
       UPDATE period SET ends_at = starts_at + interval '3 days', period_days = NULL,
         list_minor = NULL, discount_percent = NULL WHERE id = ${victim.period};
-      ${end(victim)}`,
+      ${endSql(victim)}`,
   },
   {
     check: 'period-has-its-length',
     what: '3 days for 30',
     statements: ({ victim }) => `
       UPDATE period SET ends_at = starts_at + interval '3 days' WHERE id = ${victim.period};
-      ${end(victim)}`,
+      ${endSql(victim)}`,
     rows: ({ victim }) => ({ period: [victim.period] }),
   },
   {
@@ -168,18 +169,18 @@ export const soldOtherwise: readonly Planted[] = [
     what: '300 days for 30',
     statements: ({ victim }) => `
       UPDATE period SET ends_at = starts_at + interval '300 days' WHERE id = ${victim.period};
-      ${end(victim)}`,
+      ${endSql(victim)}`,
   },
   {
     check: 'renewal-is-not-early',
     what: 'a renewal a month before its period, as if charged twice',
-    statements: paid('expires_at', ''),
+    statements: renewalSql('expires_at', ''),
   },
   {
     check: 'period-follows',
     what: 'a renewal 3 days after the end of the period before',
     statements: (scene) =>
-      paid(
+      renewalSql(
         "expires_at + interval '3 days'",
         `UPDATE ledger_entry SET created_at = clock() WHERE id = ${scene.newEntry};`,
       )(scene),
@@ -189,8 +190,8 @@ export const soldOtherwise: readonly Planted[] = [
     check: 'payment-once',
     what: 'one payment in two spellings of its provider',
     statements: ({ victim, newEntry }) => `
-      ${entry(victim, newEntry, 'top_up', 100)}
-      ${entry(victim, newEntry + 50_000n, 'top_up', 100)}
+      ${entrySql(victim, newEntry, 'top_up', 100)}
+      ${entrySql(victim, newEntry + 50_000n, 'top_up', 100)}
       UPDATE ledger_entry SET provider = 'yookassa', provider_ref = 'p${newEntry}'
       WHERE id = ${newEntry};
       UPDATE ledger_entry SET provider = ' Yoo-Kassa', provider_ref = 'p${newEntry} '
@@ -227,7 +228,7 @@ export const soldOtherwise: readonly Planted[] = [
     check: 'refund-is-its-part',
     what: 'a refund of a kopeck',
     statements: ({ victim, newEntry }) => `
-      ${entry(victim, newEntry, 'refund', 1)}
+      ${entrySql(victim, newEntry, 'refund', 1)}
       UPDATE period SET refunded_at = clock(), refund_entry_id = ${newEntry}
       WHERE id = ${victim.period};
       UPDATE subscription SET expires_at = started_at, state = 'expired'

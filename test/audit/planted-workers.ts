@@ -1,24 +1,28 @@
 // What belongs to no customer: runs, quarantine, couriers, nodes, fences and their times.
 
-export interface PlantedWork {
+export interface WorkCorruption {
   readonly check: string;
   /** The row as the report names it. */
   readonly names: string;
   readonly statements: string;
 }
 
-const far = "'2099-01-01Z'";
+const farTimeSql = "'2099-01-01Z'";
 
-const run = (worker: string, values: string) => `
+const runInsertSql = (worker: string, values: string) => `
   INSERT INTO worker_run (worker, replica, replica_number, started_at, finished_at, outcome)
   VALUES ('${worker}', 'r', 1, ${values})`;
 
-const waits = (names: string, statements: string) => {
+const createFarWait = (names: string, statements: string) => {
   return { check: 'wait-has-its-horizon', names, statements };
 };
-const past = (names: string, statements: string) => ({ check: 'past-is-past', names, statements });
+const createFutureTime = (names: string, statements: string) => ({
+  check: 'past-is-past',
+  names,
+  statements,
+});
 
-export const ofWorkers: readonly PlantedWork[] = [
+export const workerCorruptions: readonly WorkCorruption[] = [
   {
     check: 'quarantine-is-retried',
     names: 'quarantine keep-node x',
@@ -30,12 +34,15 @@ export const ofWorkers: readonly PlantedWork[] = [
   {
     check: 'run-has-ended',
     names: 'auto-renewal',
-    statements: run('auto-renewal', "clock() - interval '25 hours', NULL, 'running'"),
+    statements: runInsertSql('auto-renewal', "clock() - interval '25 hours', NULL, 'running'"),
   },
   {
     check: 'run-ends-after-its-start',
     names: 'trial-notifications',
-    statements: run('trial-notifications', "clock(), clock() - interval '2 minutes', 'success'"),
+    statements: runInsertSql(
+      'trial-notifications',
+      "clock(), clock() - interval '2 minutes', 'success'",
+    ),
   },
   {
     check: 'work-is-recorded',
@@ -49,7 +56,7 @@ export const ofWorkers: readonly PlantedWork[] = [
     names: 'courier 1000000',
     statements: "INSERT INTO courier (id, epoch) VALUES ('log', 1000000)",
   },
-  waits(
+  createFarWait(
     'quarantine auto-renewal y',
     `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
      VALUES ('auto-renewal', 'y', 'x', '2126-01-01Z', clock())`,
@@ -63,7 +70,7 @@ export const ofWorkers: readonly PlantedWork[] = [
   {
     check: 'clock-is-watched',
     names: 'clock_state deletions_at',
-    statements: `UPDATE clock_state SET deletions_at = ${far}`,
+    statements: `UPDATE clock_state SET deletions_at = ${farTimeSql}`,
   },
   {
     check: 'price-review-ends',
@@ -78,41 +85,50 @@ export const ofWorkers: readonly PlantedWork[] = [
     statements: `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
      VALUES ('auto-renewal', '999999', 'x', clock(), clock())`,
   },
-  waits('node nl-1: open_until', `UPDATE node SET open_until = ${far}`),
-  waits('node nl-1: reconcile_open_until', `UPDATE node SET reconcile_open_until = ${far}`),
+  createFarWait('node nl-1: open_until', `UPDATE node SET open_until = ${farTimeSql}`),
+  createFarWait(
+    'node nl-1: reconcile_open_until',
+    `UPDATE node SET reconcile_open_until = ${farTimeSql}`,
+  ),
   {
     check: 'key-has-its-answer',
     names: 'idempotency top-up k-1',
     statements: `
       INSERT INTO idempotency (scope, key, fingerprint, at) VALUES ('top-up', 'k-1', 'x', clock())`,
   },
-  waits(
+  createFarWait(
     'courier mail: rests_until',
-    `INSERT INTO courier (id, rests_until) VALUES ('mail', ${far})`,
+    `INSERT INTO courier (id, rests_until) VALUES ('mail', ${farTimeSql})`,
   ),
-  waits(
+  createFarWait(
     'access_sync nl-1',
-    `UPDATE access_sync SET next_attempt_at = ${far} WHERE ctid = (SELECT min(ctid) FROM access_sync)`,
+    `UPDATE access_sync SET next_attempt_at = ${farTimeSql} WHERE ctid = (SELECT min(ctid) FROM access_sync)`,
   ),
-  past('node nl-1: last_seen_at', `UPDATE node SET last_seen_at = ${far}`),
-  past('node nl-1: reconciled_at', `UPDATE node SET reconciled_at = ${far}`),
-  past('worker_run', run('expiry-reminders', `${far}, NULL, 'running'`)),
-  past('plan plus: retired_at', `UPDATE plan SET retired_at = ${far} WHERE key = 'plus'`),
-  past(
+  createFutureTime('node nl-1: last_seen_at', `UPDATE node SET last_seen_at = ${farTimeSql}`),
+  createFutureTime('node nl-1: reconciled_at', `UPDATE node SET reconciled_at = ${farTimeSql}`),
+  createFutureTime(
+    'worker_run',
+    runInsertSql('expiry-reminders', `${farTimeSql}, NULL, 'running'`),
+  ),
+  createFutureTime(
+    'plan plus: retired_at',
+    `UPDATE plan SET retired_at = ${farTimeSql} WHERE key = 'plus'`,
+  ),
+  createFutureTime(
     'token abcdefgh: created_at',
     `INSERT INTO token (id, name, scopes, hash, created_at) VALUES ('abcdefgh', 'x', '{read}',
-       decode(repeat('00', 32), 'hex'), ${far})`,
+       decode(repeat('00', 32), 'hex'), ${farTimeSql})`,
   ),
-  past(
+  createFutureTime(
     'quarantine auto-renewal z: first_seen_at',
     `INSERT INTO quarantine (worker, item, reason, retry_at, first_seen_at)
-     VALUES ('auto-renewal', 'z', 'x', clock(), ${far})`,
+     VALUES ('auto-renewal', 'z', 'x', clock(), ${farTimeSql})`,
   ),
 ];
 
 /** No worker for days. Apart from the others, whose runs are recent. */
-export const noWorker: PlantedWork = {
+export const missingWorkers: WorkCorruption = {
   check: 'workers-run',
   names: 'no worker has run since',
-  statements: run('auto-renewal', "clock() - interval '3 days 1 ms', clock(), 'success'"),
+  statements: runInsertSql('auto-renewal', "clock() - interval '3 days 1 ms', clock(), 'success'"),
 };

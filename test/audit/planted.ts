@@ -1,26 +1,32 @@
-import type { Rows } from '../../src/audit/check.ts';
-import { ofNotifications } from './planted-notifications.ts';
-import { soldOtherwise } from './planted-sales.ts';
-import { ofTimes } from './planted-times.ts';
-import { entry, followingPeriod, refundedPeriod, type Scene, trial } from './planting.ts';
+import type { ViolationRows } from '../../src/audit/check.ts';
+import { notificationCorruptions } from './planted-notifications.ts';
+import { saleCorruptions } from './planted-sales.ts';
+import { timeCorruptions } from './planted-times.ts';
+import {
+  type AuditScene,
+  entrySql,
+  followingPeriodSql,
+  refundedPeriodSql,
+  trialSql,
+} from './planting.ts';
 
 // For each check, what breaks it and nothing else.
 
-export interface Planted {
+export interface Corruption {
   readonly check: string;
   readonly what: string;
-  readonly statements: (scene: Scene) => string;
+  readonly statements: (scene: AuditScene) => string;
   /** Rows that the first violation names, where they are known beforehand. */
-  readonly rows?: (scene: Scene) => Rows;
+  readonly rows?: (scene: AuditScene) => ViolationRows;
   /** How many name the victim; 1 if not told. */
   readonly violations?: number;
   /** Further checks that find it. */
   readonly also?: readonly string[];
 }
 
-const receipt = ({ victim }: Scene) => `dedupe_key = 'receipt:${victim.charge}'`;
+const receipt = ({ victim }: AuditScene) => `dedupe_key = 'receipt:${victim.charge}'`;
 
-const ofMoney: readonly Planted[] = [
+const moneyCorruptions: readonly Corruption[] = [
   {
     check: 'balance-is-its-ledger',
     what: 'a balance raised by hand',
@@ -34,7 +40,7 @@ const ofMoney: readonly Planted[] = [
     statements: ({ victim, newEntry }) => `
       ALTER TABLE customer DROP CONSTRAINT IF EXISTS customer_balance_minor_check;
       ALTER TABLE ledger_entry DROP CONSTRAINT IF EXISTS ledger_entry_balance_after_minor_check;
-      ${entry(victim, newEntry, 'adjustment', -501_00)}`,
+      ${entrySql(victim, newEntry, 'adjustment', -501_00)}`,
     rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
     violations: 2,
   },
@@ -51,7 +57,7 @@ const ofMoney: readonly Planted[] = [
     check: 'ledger-id-once',
     what: 'two customers whose entries have one id',
     statements: ({ victim, other, newEntry }) =>
-      entry(victim, newEntry, 'top_up', 100) + entry(other, newEntry, 'top_up', 100),
+      entrySql(victim, newEntry, 'top_up', 100) + entrySql(other, newEntry, 'top_up', 100),
     rows: ({ victim, other, newEntry }) => ({
       ledger_entry: [newEntry],
       customer: [victim.customer, other.customer],
@@ -80,7 +86,7 @@ const ofMoney: readonly Planted[] = [
     check: 'entry-is-in-the-timeline',
     what: 'money that was paid out without an event',
     statements: ({ victim, newEntry }) => `
-      ${entry(victim, newEntry, 'payout', -100)}
+      ${entrySql(victim, newEntry, 'payout', -100)}
       DELETE FROM event WHERE detail->>'ledger_entry_id' = '${newEntry}';`,
     rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
   },
@@ -131,12 +137,12 @@ const ofMoney: readonly Planted[] = [
   },
 ];
 
-const ofCharges: readonly Planted[] = [
+const chargeCorruptions: readonly Corruption[] = [
   {
     check: 'charge-pays-one-period',
     what: 'a charge without a period',
     statements: ({ victim, newEntry }) => `
-      ${entry(victim, newEntry, 'renewal', -149_00)}
+      ${entrySql(victim, newEntry, 'renewal', -149_00)}
       INSERT INTO notification (customer_id, channel, kind, dedupe_key, params, next_attempt_at,
         created_at)
       VALUES (${victim.customer}, 'telegram', 'receipt', 'receipt:${newEntry}', '{}', clock(), clock())`,
@@ -148,14 +154,14 @@ const ofCharges: readonly Planted[] = [
     also: ['receipt-is-of-its-charge'],
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS period_ledger_entry_id_key;
-      ${followingPeriod(victim, { source: "'purchase'", amount_minor: 149_00, ledger_entry_id: victim.charge })}`,
+      ${followingPeriodSql(victim, { source: "'purchase'", amount_minor: 149_00, ledger_entry_id: victim.charge })}`,
   },
   {
     check: 'period-has-its-charge',
     what: 'a renewal that nobody paid',
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS paid_has_its_charge;
-      ${followingPeriod(victim, { source: "'renewal'" })}`,
+      ${followingPeriodSql(victim, { source: "'renewal'" })}`,
   },
   {
     check: 'period-has-its-charge',
@@ -186,7 +192,7 @@ const ofCharges: readonly Planted[] = [
     also: ['grant-is-its-event'],
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS free_costs_nothing;
-      ${followingPeriod(victim, { amount_minor: 1 })}`,
+      ${followingPeriodSql(victim, { amount_minor: 1 })}`,
   },
   {
     check: 'end-is-the-last-end',
@@ -211,25 +217,25 @@ const ofCharges: readonly Planted[] = [
   },
 ];
 
-const ofRefunds: readonly Planted[] = [
+const refundCorruptions: readonly Corruption[] = [
   {
     check: 'refund-has-its-period',
     what: 'money that went back for nothing',
-    statements: ({ victim, newEntry }) => entry(victim, newEntry, 'refund', 100),
+    statements: ({ victim, newEntry }) => entrySql(victim, newEntry, 'refund', 100),
     rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
   },
   {
     check: 'refunded-has-its-refund',
     what: 'a period refunded by a top-up',
     also: ['cause-has-its-notification'],
-    statements: ({ victim }) => refundedPeriod(victim, victim.topUp),
+    statements: ({ victim }) => refundedPeriodSql(victim, victim.topUp),
   },
   {
     check: 'refunded-has-its-refund',
     what: 'a refund of a period that is still live',
     statements: ({ victim, newEntry }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS refund_has_its_time;
-      ${entry(victim, newEntry, 'refund', 100)}
+      ${entrySql(victim, newEntry, 'refund', 100)}
       UPDATE period SET refund_entry_id = ${newEntry} WHERE id = ${victim.period}`,
     rows: ({ victim, newEntry }) => ({ period: [victim.period], ledger_entry: [newEntry] }),
   },
@@ -238,11 +244,11 @@ const ofRefunds: readonly Planted[] = [
     what: 'a refund of what cost nothing',
     also: ['cause-has-its-notification'],
     statements: ({ victim, newEntry }) =>
-      entry(victim, newEntry, 'refund', 1) + refundedPeriod(victim, newEntry),
+      entrySql(victim, newEntry, 'refund', 1) + refundedPeriodSql(victim, newEntry),
   },
 ];
 
-const ofSubscriptions: readonly Planted[] = [
+const subscriptionCorruptions: readonly Corruption[] = [
   {
     check: 'active-has-a-period',
     what: 'the only period refunded, access left',
@@ -289,7 +295,7 @@ const ofSubscriptions: readonly Planted[] = [
     check: 'paid-was-got',
     what: 'a trial that became a paid one by itself',
     statements: ({ victim }) => `
-      ${trial(victim)}
+      ${trialSql(victim)}
       UPDATE customer SET trial_used_at = clock() WHERE id = ${victim.customer};
       UPDATE subscription SET kind = 'paid'
       WHERE kind = 'trial' AND customer_id = ${victim.customer}`,
@@ -318,28 +324,28 @@ const ofSubscriptions: readonly Planted[] = [
     check: 'change-is-planned',
     what: 'a period with another length, of which the subscription does not know',
     also: ['grant-is-its-event'],
-    statements: ({ victim }) => followingPeriod(victim, { period_days: 90 }, 90),
+    statements: ({ victim }) => followingPeriodSql(victim, { period_days: 90 }, 90),
   },
   {
     check: 'served-part-of-a-refund',
     what: 'a served part of a period that is not refunded',
-    statements: ({ victim }) => followingPeriod(victim, { part_of: victim.period }),
+    statements: ({ victim }) => followingPeriodSql(victim, { part_of: victim.period }),
   },
   {
     check: 'one-trial',
     what: 'a second trial',
     statements: ({ victim }) => `
-      ${trial(victim)} ${trial(victim)}
+      ${trialSql(victim)} ${trialSql(victim)}
       UPDATE customer SET trial_used_at = clock() WHERE id = ${victim.customer}`,
   },
   {
     check: 'trial-is-noted',
     what: 'a trial that the customer has no note of',
-    statements: ({ victim }) => trial(victim),
+    statements: ({ victim }) => trialSql(victim),
   },
 ];
 
-const ofAccess: readonly Planted[] = [
+const accessCorruptions: readonly Corruption[] = [
   {
     check: 'running-has-a-credential',
     what: 'a payer whose only credential was retired',
@@ -411,7 +417,7 @@ const ofAccess: readonly Planted[] = [
   {
     check: 'period-of-its-customer',
     what: "a period in another customer's name",
-    statements: ({ victim, other }) => followingPeriod(victim, { customer_id: other.customer }),
+    statements: ({ victim, other }) => followingPeriodSql(victim, { customer_id: other.customer }),
   },
   {
     check: 'credential-of-its-customer',
@@ -437,13 +443,13 @@ const ofAccess: readonly Planted[] = [
   },
 ];
 
-export const planted: readonly Planted[] = [
-  ...soldOtherwise,
-  ...ofNotifications,
-  ...ofTimes,
-  ...ofMoney,
-  ...ofCharges,
-  ...ofRefunds,
-  ...ofSubscriptions,
-  ...ofAccess,
+export const corruptions: readonly Corruption[] = [
+  ...saleCorruptions,
+  ...notificationCorruptions,
+  ...timeCorruptions,
+  ...moneyCorruptions,
+  ...chargeCorruptions,
+  ...refundCorruptions,
+  ...subscriptionCorruptions,
+  ...accessCorruptions,
 ];

@@ -1,16 +1,16 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Tx } from '../../src/db/connect.ts';
-import { type Books, freshBooks } from '../books.ts';
-import { openShop, payer } from '../shop.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
+import { createShop, createSubscriber } from '../shop.ts';
 
 // Books in which something is planted, to a customer of its own each time: whatever names that
 // customer was caused by it. Beside each there is another one to be mixed up with.
 
-export const plantedAt = '2026-11-24T09:00:00Z';
+export const sceneTime = '2026-11-24T09:00:00Z';
 
 /** Ids of a customer's rows: one subscription, its period and charge, the top-up, the credential. */
-export interface Ids {
+export interface CustomerIds {
   readonly telegramId: bigint;
   readonly customer: bigint;
   readonly subscription: bigint;
@@ -20,44 +20,47 @@ export interface Ids {
   readonly credential: string;
 }
 
-export interface Scene {
-  readonly victim: Ids;
-  readonly other: Ids;
+export interface AuditScene {
+  readonly victim: CustomerIds;
+  readonly other: CustomerIds;
   /** An id for the ledger entry that is planted. */
   readonly newEntry: bigint;
 }
 
 /** Books with `count` scenes: two customers each, with a month of basic and 500.00 left. */
-export async function openStage(count: number) {
-  const books = await freshBooks({ now: plantedAt });
-  await openShop(books);
-  const scenes: Scene[] = [];
+export async function createScenes(count: number) {
+  const database = await createDatabase({ now: sceneTime });
+  await createShop(database);
+  const scenes: AuditScene[] = [];
   for (let n = 0; n < count; n += 1) {
     const telegramId = 70_000n + BigInt(n);
     const [victim, other] = [
-      await customer(books, telegramId),
-      await customer(books, telegramId + 10_000n),
+      await createSceneCustomer(database, telegramId),
+      await createSceneCustomer(database, telegramId + 10_000n),
     ];
     scenes.push({ victim, other, newEntry: 900_000n + BigInt(n) });
   }
-  return { books, scenes };
+  return { database, scenes };
 }
 
-async function customer(books: Books, telegramId: bigint): Promise<Ids> {
-  await payer(books, telegramId, 500_00n);
-  const { rows } = await sql<Ids>`
+async function createSceneCustomer(
+  database: TestDatabase,
+  telegramId: bigint,
+): Promise<CustomerIds> {
+  await createSubscriber(database, telegramId, 500_00n);
+  const { rows } = await sql<CustomerIds>`
     SELECT c.telegram_id AS "telegramId", c.id AS customer, s.id AS subscription, p.id AS period,
       p.ledger_entry_id AS charge, e.id AS "topUp", k.id AS credential
     FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
     JOIN perennial.period p ON p.subscription_id = s.id
     JOIN perennial.ledger_entry e ON e.customer_id = c.id AND e.kind = 'top_up'
     JOIN perennial.credential k ON k.subscription_id = s.id
-    WHERE c.telegram_id = ${telegramId}`.execute(books.db);
-  return rows[0] as Ids;
+    WHERE c.telegram_id = ${telegramId}`.execute(database.db);
+  return rows[0] as CustomerIds;
 }
 
 /** Does what no program may: triggers and foreign keys look away. */
-export async function plant(url: string, statements: string): Promise<void> {
+export async function corrupt(url: string, statements: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, options: '-c search_path=perennial' });
   await client.connect();
   try {
@@ -68,15 +71,15 @@ export async function plant(url: string, statements: string): Promise<void> {
 }
 
 /** The same within a transaction. */
-export async function plantIn(tx: Tx, statements: string): Promise<void> {
+export async function corruptInTransaction(tx: Tx, statements: string): Promise<void> {
   await sql`SET LOCAL session_replication_role = replica`.execute(tx);
   await sql`SET LOCAL search_path = perennial`.execute(tx);
   await sql.raw(statements).execute(tx);
 }
 
 /** A month right after the one that the subscription has, and its end with it. */
-export function followingPeriod(
-  { subscription, customer }: Ids,
+export function followingPeriodSql(
+  { subscription, customer }: CustomerIds,
   values: Readonly<Record<string, string | number | bigint>>,
   days = 30,
 ): string {
@@ -90,7 +93,12 @@ export function followingPeriod(
 }
 
 /** An entry with the balance that follows from it, and its event. */
-export function entry({ customer }: Ids, id: bigint, kind: string, amount: number): string {
+export function entrySql(
+  { customer }: CustomerIds,
+  id: bigint,
+  kind: string,
+  amount: number,
+): string {
   return `
     UPDATE customer SET balance_minor = balance_minor + ${amount} WHERE id = ${customer};
     INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
@@ -103,7 +111,7 @@ export function entry({ customer }: Ids, id: bigint, kind: string, amount: numbe
 }
 
 /** A period that was refunded by this entry. It costs nothing and overlaps, as refunded ones may. */
-export function refundedPeriod(ids: Ids, refundEntry: bigint | number): string {
+export function refundedPeriodSql(ids: CustomerIds, refundEntry: bigint | number): string {
   return `
     INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency,
       refunded_at, refund_entry_id)
@@ -112,7 +120,7 @@ export function refundedPeriod(ids: Ids, refundEntry: bigint | number): string {
 }
 
 /** A trial that runs, complete but for what the customer's row says of it. */
-export function trial({ customer }: Ids): string {
+export function trialSql({ customer }: CustomerIds): string {
   return `
     WITH s AS (
       INSERT INTO subscription (customer_id, kind, plan, period_days, state, started_at,

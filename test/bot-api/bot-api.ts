@@ -1,14 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type Limits, Pace } from './pace.ts';
-import { whyRefused } from './refusing.ts';
+import { RateLimiter, type RateLimits } from './pace.ts';
+import { findRefusal } from './refusing.ts';
 import { Updates } from './updates.ts';
 
 // The Bot API for tests, over real HTTP: as strict about pace and message as Telegram, with the accidents
 // that a network and a busy gateway have, and a log of all that came.
 
 /** A call as it was read. */
-export interface Call {
+export interface SendMessageCall {
   /** Counts calls of `sendMessage` from 1. */
   readonly n: number;
   readonly chat: string;
@@ -18,7 +18,7 @@ export interface Call {
 }
 
 /** What becomes of a call of `sendMessage`. */
-export type Fate =
+export type CallOutcome =
   | 'serve'
   /** The message arrives; the connection breaks before the answer. */
   | 'lose'
@@ -34,9 +34,9 @@ export type Fate =
   | { readonly error: number; readonly description: string }
   | { readonly tooMany: number };
 
-export interface Arrival extends Call {
+export interface ReceivedCall extends SendMessageCall {
   readonly atMs: number;
-  readonly fate: string;
+  readonly outcome: string;
   /** The message is in the chat. */
   readonly arrived: boolean;
   /** Seconds that the caller was told to wait. */
@@ -44,8 +44,8 @@ export interface Arrival extends Call {
 }
 
 export interface BotApiOptions {
-  readonly limits?: Limits;
-  readonly conduct?: (call: Call) => Fate | Promise<Fate>;
+  readonly limits?: RateLimits;
+  readonly conduct?: (call: SendMessageCall) => CallOutcome | Promise<CallOutcome>;
   readonly port?: number;
 }
 
@@ -53,12 +53,12 @@ export interface BotApi extends Disposable {
   readonly url: string;
   readonly port: number;
   /** Everything that was asked, in its order. */
-  readonly log: readonly Arrival[];
+  readonly log: readonly ReceivedCall[];
   /** Messages that are in a chat. */
   texts(chat: string | bigint): string[];
   conduct: NonNullable<BotApiOptions['conduct']>;
   /** What `getMe` answers; undefined: as it should. */
-  meFate: Fate;
+  getMeOutcome: CallOutcome;
   /** Connections are broken off as they are opened, before anything is read. */
   resetting: boolean;
   readonly paths: readonly string[];
@@ -68,11 +68,11 @@ export interface BotApi extends Disposable {
   stop(): Promise<void>;
 }
 
-const telegram: Limits = { perSecond: 30, gapMs: 1_000 };
+const telegramLimits: RateLimits = { perSecond: 30, gapMs: 1_000 };
 
 export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> {
-  const pace = new Pace(options.limits ?? telegram);
-  const log: Arrival[] = [];
+  const pace = new RateLimiter(options.limits ?? telegramLimits);
+  const log: ReceivedCall[] = [];
   const paths: string[] = [];
   const waits: { fromMs: number; untilMs: number }[] = [];
   const updates = new Updates();
@@ -89,9 +89,9 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     if (api.resetting) socket.resetAndDestroy();
   });
 
-  const tellToWait = (response: ServerResponse, wait: number, atMs: number): void => {
-    const told = refusal(429, `Too Many Requests: retry after ${wait}`);
-    give(response, 429, { ...told, parameters: { retry_after: wait } });
+  const sendRateLimit = (response: ServerResponse, wait: number, atMs: number): void => {
+    const errorBody = toErrorBody(429, `Too Many Requests: retry after ${wait}`);
+    writeJson(response, 429, { ...errorBody, parameters: { retry_after: wait } });
     waits.push({ fromMs: performance.now(), untilMs: atMs + wait * 1_000 });
   };
 
@@ -100,36 +100,39 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     const { url = '' } = request;
     paths.push(url);
     const method = url.split('/').at(-1) ?? '';
-    const body = await bodyOf(request);
+    const body = await readBody(request);
     if (method === 'getMe') {
       const me = { id: 1, is_bot: true, first_name: 'Bot', username: 'shop_bot' };
-      const answer = () => give(response, 200, { ok: true, result: me });
-      if (isForPace(api.meFate)) return tellToWait(response, api.meFate.tooMany, atMs);
-      return carryOut(api.meFate, request, response, answer);
+      const answer = () => writeJson(response, 200, { ok: true, result: me });
+      if (isRateLimit(api.getMeOutcome))
+        return sendRateLimit(response, api.getMeOutcome.tooMany, atMs);
+      return respondWith(api.getMeOutcome, request, response, answer);
     }
     if (method === 'getUpdates') return updates.serve(JSON.parse(body || '{}'), response);
     if (method === 'deleteWebhook' || method === 'answerCallbackQuery') {
-      return give(response, 200, { ok: true, result: true });
+      return writeJson(response, 200, { ok: true, result: true });
     }
     if (method !== 'sendMessage') {
-      return give(response, 404, refusal(404, `Not Found: ${url}`));
+      return writeJson(response, 404, toErrorBody(404, `Not Found: ${url}`));
     }
-    const call = callOf(log.length + 1, body);
-    const fate = await api.conduct(call);
-    const arrival = { ...call, atMs, fate: JSON.stringify(fate), arrived: false };
+    const call = parseCall(log.length + 1, body);
+    const outcome = await api.conduct(call);
+    const arrival = { ...call, atMs, outcome: JSON.stringify(outcome), arrived: false };
     log.push(arrival);
-    const wait = isForPace(fate) ? fate.tooMany : pace.ask(call.chat, atMs);
+    const wait = isRateLimit(outcome) ? outcome.tooMany : pace.reserve(call.chat, atMs);
     if (wait > 0) {
-      if (isForPace(fate)) pace.close(wait, atMs);
+      if (isRateLimit(outcome)) pace.block(wait, atMs);
       Object.assign(arrival, { retryAfter: wait });
-      return tellToWait(response, wait, atMs);
+      return sendRateLimit(response, wait, atMs);
     }
-    const why = takes(fate) ? whyRefused(JSON.parse(body)) : undefined;
-    if (why !== undefined) return give(response, 400, refusal(400, why));
-    Object.assign(arrival, { arrived: takes(fate) });
+    const why = isAccepted(outcome) ? findRefusal(JSON.parse(body)) : undefined;
+    if (why !== undefined) return writeJson(response, 400, toErrorBody(400, why));
+    Object.assign(arrival, { arrived: isAccepted(outcome) });
     messages += 1;
     const result = { message_id: messages, chat: { id: Number(call.chat) }, text: call.text };
-    await carryOut(fate, request, response, () => give(response, 200, { ok: true, result }));
+    await respondWith(outcome, request, response, () =>
+      writeJson(response, 200, { ok: true, result }),
+    );
   };
 
   await new Promise<void>((ready) => server.listen(options.port ?? 0, '127.0.0.1', ready));
@@ -149,7 +152,7 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
     texts: (chat) =>
       log.filter((each) => each.arrived && each.chat === String(chat)).map(({ text }) => text),
     conduct: options.conduct ?? (() => 'serve'),
-    meFate: 'serve',
+    getMeOutcome: 'serve',
     resetting: false,
     stop,
     [Symbol.dispose]: () => void stop(),
@@ -157,52 +160,53 @@ export async function startBotApi(options: BotApiOptions = {}): Promise<BotApi> 
   return api;
 }
 
-const isForPace = (fate: Fate): fate is { tooMany: number } =>
-  typeof fate === 'object' && 'tooMany' in fate;
+const isRateLimit = (outcome: CallOutcome): outcome is { tooMany: number } =>
+  typeof outcome === 'object' && 'tooMany' in outcome;
 
-function takes(fate: Fate): boolean {
-  if (typeof fate === 'string') return ['serve', 'lose', 'hang_taken'].includes(fate);
-  if ('status' in fate) return fate.taken ?? false;
-  return 'slowMs' in fate;
+function isAccepted(outcome: CallOutcome): boolean {
+  if (typeof outcome === 'string') return ['serve', 'lose', 'hang_taken'].includes(outcome);
+  if ('status' in outcome) return outcome.taken ?? false;
+  return 'slowMs' in outcome;
 }
 
-async function carryOut(
-  fate: Fate,
+async function respondWith(
+  outcome: CallOutcome,
   request: IncomingMessage,
   response: ServerResponse,
   answer: () => void,
 ): Promise<void> {
-  if (fate === 'serve') return answer();
-  if (fate === 'lose' || fate === 'drop') return void request.socket.resetAndDestroy();
-  if (typeof fate === 'string' || 'tooMany' in fate) return;
-  if ('slowMs' in fate) {
-    await new Promise((resolve) => setTimeout(resolve, fate.slowMs));
+  if (outcome === 'serve') return answer();
+  if (outcome === 'lose' || outcome === 'drop') return void request.socket.resetAndDestroy();
+  if (typeof outcome === 'string' || 'tooMany' in outcome) return;
+  if ('slowMs' in outcome) {
+    await new Promise((resolve) => setTimeout(resolve, outcome.slowMs));
     return answer();
   }
-  if ('error' in fate) return give(response, fate.error, refusal(fate.error, fate.description));
-  response.writeHead(fate.status, { 'content-type': 'text/html' });
-  response.end(fate.body ?? `<html>${fate.status} ${request.url}</html>`);
+  if ('error' in outcome)
+    return writeJson(response, outcome.error, toErrorBody(outcome.error, outcome.description));
+  response.writeHead(outcome.status, { 'content-type': 'text/html' });
+  response.end(outcome.body ?? `<html>${outcome.status} ${request.url}</html>`);
 }
 
-const refusal = (code: number, description: string) => ({
+const toErrorBody = (code: number, description: string) => ({
   ok: false,
   error_code: code,
   description,
 });
 
-function give(response: ServerResponse, status: number, body: object): void {
+function writeJson(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage): Promise<string> {
   let text = '';
   request.setEncoding('utf8');
   for await (const chunk of request) text += chunk;
   return text;
 }
 
-function callOf(n: number, body: string): Call {
+function parseCall(n: number, body: string): SendMessageCall {
   const read = JSON.parse(body);
   return {
     n,

@@ -1,8 +1,8 @@
-import { randomOf } from '../../src/demo/random.ts';
-import type { Call, Fate } from './bot-api.ts';
+import { createRandom } from '../../src/demo/random.ts';
+import type { CallOutcome, SendMessageCall } from './bot-api.ts';
 
 /** Every accident there is, as likely as another. */
-const accidents: readonly Fate[] = [
+const commonFaults: readonly CallOutcome[] = [
   'lose',
   'drop',
   { status: 502 },
@@ -14,12 +14,12 @@ const accidents: readonly Fate[] = [
 ];
 
 /** Accidents by chance, the same for the same seed. `share`: of all calls; `hangs`: of those. */
-export function seededFaults(
+export function createFaults(
   seed: number,
   share: number,
-  more: readonly Fate[] = [],
-): (call: Call) => Fate {
-  const draw = randomOf(seed);
-  const all = [...accidents, ...more];
-  return () => (draw() < share ? (all[Math.floor(draw() * all.length)] as Fate) : 'serve');
+  more: readonly CallOutcome[] = [],
+): (call: SendMessageCall) => CallOutcome {
+  const draw = createRandom(seed);
+  const all = [...commonFaults, ...more];
+  return () => (draw() < share ? (all[Math.floor(draw() * all.length)] as CallOutcome) : 'serve');
 }

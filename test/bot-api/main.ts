@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { startBotApi } from './bot-api.ts';
-import { seededFaults } from './faults.ts';
+import { createFaults } from './faults.ts';
 
 // node test/bot-api/main.ts [--port 8081] [--seed 1] [--faults 0.1] [--per-second 30]
 //
@@ -14,7 +14,7 @@ const { values } = parseArgs({
     'per-second': { type: 'string', default: '30' },
   },
 });
-const conduct = seededFaults(Number(values.seed), Number(values.faults));
+const conduct = createFaults(Number(values.seed), Number(values.faults));
 const api = await startBotApi({
   port: Number(values.port),
   limits: { perSecond: Number(values['per-second']), gapMs: 1_000 },

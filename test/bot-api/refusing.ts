@@ -2,37 +2,37 @@
 // words. Written from its description, apart from `src/notify/texts/html.ts`, so that each shows
 // what the other lets pass.
 
-const shownMax = 4_096;
-const known = new Set(
+const textMax = 4_096;
+const knownTags = new Set(
   'a b blockquote code del em i ins pre s span strike strong tg-emoji tg-spoiler u'.split(' '),
 );
 const characters: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"' };
 
-class Refused extends Error {}
+class RefusedMessage extends Error {}
 
 /** Its description of what is wrong with the body of a `sendMessage`; undefined: it is taken. */
-export function whyRefused(body: Readonly<Record<string, unknown>>): string | undefined {
+export function findRefusal(body: Readonly<Record<string, unknown>>): string | undefined {
   try {
     const text = String(body.text ?? '');
-    const shown = body.parse_mode === 'HTML' ? parsed(text) : text;
-    if (shown.trim() === '') throw new Refused('message text is empty');
-    if (shown.length > shownMax) throw new Refused('message is too long');
+    const shown = body.parse_mode === 'HTML' ? parseHtml(text) : text;
+    if (shown.trim() === '') throw new RefusedMessage('message text is empty');
+    if (shown.length > textMax) throw new RefusedMessage('message is too long');
     const markup = body.reply_markup as { inline_keyboard?: unknown[][] } | undefined;
     for (const button of markup?.inline_keyboard?.flat() ?? []) checkButton(button as Button);
     return undefined;
   } catch (error) {
-    if (error instanceof Refused) return `Bad Request: ${error.message}`;
+    if (error instanceof RefusedMessage) return `Bad Request: ${error.message}`;
     throw error;
   }
 }
 
 /** The text that is shown. @throws Refused */
-function parsed(html: string): string {
+function parseHtml(html: string): string {
   const open: string[] = [];
   let shown = '';
   let at = 0;
   const fail = (what: string): never => {
-    throw new Refused(`can't parse entities: ${what} at byte offset ${at}`);
+    throw new RefusedMessage(`can't parse entities: ${what} at byte offset ${at}`);
   };
   while (at < html.length) {
     if (html[at] !== '<') {
@@ -45,7 +45,7 @@ function parsed(html: string): string {
       at += whole.length;
       continue;
     }
-    const end = endOfTag(html, at);
+    const end = findTagEnd(html, at);
     if (end === undefined) return fail('Unclosed start tag');
     const inside = html.slice(at + 1, end);
     if (inside.startsWith('/')) {
@@ -56,14 +56,14 @@ function parsed(html: string): string {
     } else {
       const [name = '', ...rest] = inside.split(/(?=\s)/);
       const tag = name.toLowerCase();
-      if (!known.has(tag)) fail(`Unsupported start tag "${tag}"`);
+      if (!knownTags.has(tag)) fail(`Unsupported start tag "${tag}"`);
       checkAttributes(tag, rest.join(''), fail);
       open.push(tag);
     }
     at = end + 1;
   }
   if (open.length > 0) {
-    throw new Refused(
+    throw new RefusedMessage(
       `can't parse entities: Can't find end tag corresponding to start tag "${open.at(-1)}"`,
     );
   }
@@ -71,7 +71,7 @@ function parsed(html: string): string {
 }
 
 /** A `>` in quotes doesn't end a tag. */
-function endOfTag(html: string, from: number): number | undefined {
+function findTagEnd(html: string, from: number): number | undefined {
   let quote = '';
   for (let at = from + 1; at < html.length; at += 1) {
     const character = html[at] as string;
@@ -104,7 +104,7 @@ function checkAttributes(tag: string, text: string, fail: (what: string) => neve
     fail('Tag "span" must have class "tg-spoiler"');
   }
   if (tag === 'tg-emoji' && !/^[1-9]\d*$/.test(values.get('emoji-id') ?? '')) {
-    throw new Refused("can't parse entities: Invalid custom emoji identifier specified");
+    throw new RefusedMessage("can't parse entities: Invalid custom emoji identifier specified");
   }
 }
 
@@ -115,15 +115,15 @@ interface Button {
 }
 
 function checkButton({ text = '', url, callback_data }: Button): void {
-  if (text.trim() === '') throw new Refused('inline keyboard button text must be non-empty');
+  if (text.trim() === '') throw new RefusedMessage('inline keyboard button text must be non-empty');
   if (url !== undefined) {
     const [, protocol = 'http', host = ''] = /^(?:(\w+):\/\/)?([^/?#]*)/.exec(url) ?? [];
     const invalid = (why: string) =>
-      new Refused(`inline keyboard button URL '${url}' is invalid: ${why}`);
+      new RefusedMessage(`inline keyboard button URL '${url}' is invalid: ${why}`);
     if (!/^(https?|tg)$/i.test(protocol)) throw invalid('Unsupported URL protocol');
     if (!/^tg$/i.test(protocol) && !/[.[]/.test(host)) throw invalid('Wrong HTTP URL');
     return;
   }
   const bytes = Buffer.byteLength(callback_data ?? '');
-  if (bytes < 1 || bytes > 64) throw new Refused('BUTTON_DATA_INVALID');
+  if (bytes < 1 || bytes > 64) throw new RefusedMessage('BUTTON_DATA_INVALID');
 }

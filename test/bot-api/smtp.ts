@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 // A small mail server for tests: as much of SMTP as it takes to be handed a message, and accidents.
 
 /** Where it breaks off or refuses. */
-export type MailFate =
+export type MailOutcome =
   | 'serve'
   | 'greet_reset'
   | 'rcpt_reset'
@@ -16,7 +16,7 @@ export type MailFate =
 export interface MailServer extends Disposable {
   readonly url: string;
   readonly mails: { readonly to: string; readonly source: string }[];
-  fate: MailFate;
+  outcome: MailOutcome;
 }
 
 export async function startMailServer(): Promise<MailServer> {
@@ -25,56 +25,56 @@ export async function startMailServer(): Promise<MailServer> {
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
-    talk(socket);
+    serveSocket(socket);
   });
 
-  function talk(socket: Socket): void {
+  function serveSocket(socket: Socket): void {
     let [pending, to, source] = ['', '', ''];
     let inData = false;
-    const say = (line: string) => void socket.write(`${line}\r\n`);
-    const { fate } = mail;
-    const told = (at: string) =>
-      typeof fate === 'object' && fate.at === at ? fate.answer : undefined;
-    if (fate === 'greet_reset') return void socket.resetAndDestroy();
-    say('220 mail.example.net ESMTP');
+    const reply = (line: string) => void socket.write(`${line}\r\n`);
+    const { outcome } = mail;
+    const refusalAt = (at: string) =>
+      typeof outcome === 'object' && outcome.at === at ? outcome.answer : undefined;
+    if (outcome === 'greet_reset') return void socket.resetAndDestroy();
+    reply('220 mail.example.net ESMTP');
     socket.setEncoding('utf8').on('data', (chunk: string) => {
       pending += chunk;
       for (let end = pending.indexOf('\r\n'); end >= 0; end = pending.indexOf('\r\n')) {
         const line = pending.slice(0, end);
         pending = pending.slice(end + 2);
-        if (inData) takeLine(line);
-        else hear(line);
+        if (inData) handleDataLine(line);
+        else handleCommand(line);
       }
     });
-    function takeLine(line: string) {
+    function handleDataLine(line: string) {
       if (line !== '.') {
         source += `${line}\n`;
-        if (fate === 'data_reset') socket.resetAndDestroy();
+        if (outcome === 'data_reset') socket.resetAndDestroy();
         return;
       }
       inData = false;
-      const refusal = told('END');
-      if (refusal !== undefined) return say(refusal);
+      const refusal = refusalAt('END');
+      if (refusal !== undefined) return reply(refusal);
       mails.push({ to, source });
-      if (fate === 'lose') return void socket.resetAndDestroy();
-      say('250 2.0.0 taken');
+      if (outcome === 'lose') return void socket.resetAndDestroy();
+      reply('250 2.0.0 taken');
     }
-    function hear(line: string) {
-      const word = line.split(/[ :]/)[0]?.toUpperCase() ?? '';
-      if (word === 'EHLO') return say('250 mail.example.net');
-      if (word === 'MAIL') return say(told('MAIL') ?? '250 ok');
-      if (word === 'RCPT') {
-        if (fate === 'rcpt_reset') return void socket.resetAndDestroy();
+    function handleCommand(line: string) {
+      const verb = line.split(/[ :]/)[0]?.toUpperCase() ?? '';
+      if (verb === 'EHLO') return reply('250 mail.example.net');
+      if (verb === 'MAIL') return reply(refusalAt('MAIL') ?? '250 ok');
+      if (verb === 'RCPT') {
+        if (outcome === 'rcpt_reset') return void socket.resetAndDestroy();
         to = /<(.*)>/.exec(line)?.[1] ?? '';
-        return say(told('RCPT') ?? '250 ok');
+        return reply(refusalAt('RCPT') ?? '250 ok');
       }
-      if (word === 'DATA') {
-        const refusal = told('DATA');
+      if (verb === 'DATA') {
+        const refusal = refusalAt('DATA');
         inData = refusal === undefined;
-        return say(refusal ?? '354 go on');
+        return reply(refusal ?? '354 go on');
       }
-      if (word === 'QUIT') return void socket.end('221 bye\r\n');
-      say('250 ok');
+      if (verb === 'QUIT') return void socket.end('221 bye\r\n');
+      reply('250 ok');
     }
   }
 
@@ -83,7 +83,7 @@ export async function startMailServer(): Promise<MailServer> {
   const mail: MailServer = {
     url: `smtp://127.0.0.1:${port}`,
     mails,
-    fate: 'serve',
+    outcome: 'serve',
     [Symbol.dispose]() {
       server.close();
       for (const socket of sockets) socket.destroy();

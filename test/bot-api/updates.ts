@@ -11,17 +11,17 @@ export class Updates {
   #held: ServerResponse | undefined;
 
   /** A person writes; in a group, if one is given. */
-  message(from: Person, text: string, group?: number): void {
-    const chat = chatOf(from, group);
+  sendMessage(from: Person, text: string, group?: number): void {
+    const chat = toChat(from, group);
     const entities =
       text[0] === '/' ? [{ type: 'bot_command', offset: 0, length: text.length }] : [];
     const id = this.#next;
-    this.#push({ message: { message_id: id, date: 0, from, chat, text, entities } });
+    this.#push({ sendMessage: { message_id: id, date: 0, from, chat, text, entities } });
   }
 
   /** A person taps a button of a message: of a new one, unless a message is given. */
-  tap(from: Person, data: string, of: { messageId?: number; group?: number } = {}): void {
-    const chat = chatOf(from, of.group);
+  tapButton(from: Person, data: string, of: { messageId?: number; group?: number } = {}): void {
+    const chat = toChat(from, of.group);
     const message = { message_id: of.messageId ?? this.#next, date: 0, chat };
     const id = `tap-${this.#next}`;
     this.#push({ callback_query: { id, from, chat_instance: '1', message, data } });
@@ -32,7 +32,7 @@ export class Updates {
     const { offset = 0, timeout = 0 } = asked;
     this.#waiting = this.#waiting.filter(({ update_id }) => update_id >= offset);
     this.#held = response;
-    if (this.#waiting.length > 0 || timeout === 0) this.#give();
+    if (this.#waiting.length > 0 || timeout === 0) this.#respond();
     response.on('close', () => {
       if (this.#held === response) this.#held = undefined;
     });
@@ -41,10 +41,10 @@ export class Updates {
   #push(update: Readonly<Record<string, unknown>>): void {
     this.#waiting.push({ update_id: this.#next, ...update });
     this.#next += 1;
-    this.#give();
+    this.#respond();
   }
 
-  #give(): void {
+  #respond(): void {
     const response = this.#held;
     this.#held = undefined;
     response?.writeHead(200, { 'content-type': 'application/json' });
@@ -52,7 +52,7 @@ export class Updates {
   }
 }
 
-const chatOf = (from: Person, group: number | undefined) =>
+const toChat = (from: Person, group: number | undefined) =>
   group === undefined
     ? { id: from.id, type: 'private', first_name: from.first_name }
     : { id: -group, type: 'supergroup', title: 'a group' };

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { workers, workersFor } from '../../src/workers/index.ts';
+import { createRunnableWorkers, workers } from '../../src/workers/index.ts';
 import { scheduledWorkers, workerNames } from '../../src/workers/names.ts';
 import { root } from '../matrix/mutants.ts';
 
@@ -13,7 +13,7 @@ const urls = [];
 registerHooks({ load(url, context, next) { urls.push(url); return next(url, context); } });
 process.on('exit', () => process.stderr.write('\\n' + JSON.stringify(urls)));`;
 
-function modulesOf(args: readonly string[]): { libraries: Set<string>; source: string[] } {
+function readModules(args: readonly string[]): { libraries: Set<string>; source: string[] } {
   const program = `process.argv.splice(1, 0, 'perennial'); await import('./src/main.ts')`;
   const { VITEST: _, ...env } = process.env;
   const shell = `"$0" "$@" 2>&1 >/dev/null`;
@@ -27,14 +27,14 @@ function modulesOf(args: readonly string[]): { libraries: Set<string>; source: s
 }
 
 test('--help loads no library except commander, and no command', () => {
-  const { libraries, source } = modulesOf(['--help']);
+  const { libraries, source } = readModules(['--help']);
   expect([...libraries]).toEqual(['commander']);
   expect(source).toContain('cli/program.ts');
   expect(source.filter((file) => /^(workers|subscription|http|xray)\//.test(file))).toEqual([]);
 });
 
 test('customer --help loads no worker, no node client and no other command', () => {
-  const { libraries, source } = modulesOf(['customer', '--help']);
+  const { libraries, source } = readModules(['customer', '--help']);
   expect(source).toContain('cli/customer.ts');
   expect(source.filter((file) => /worker\.ts$|^http\/|^xray\/grpc\/|^demo\//.test(file))).toEqual(
     [],
@@ -47,5 +47,5 @@ test('the list of worker names is that of the workers', () => {
   const delivery = () => {
     throw new Error('no run here');
   };
-  expect(workersFor(delivery).map(({ name }) => name)).toEqual(workerNames);
+  expect(createRunnableWorkers(delivery).map(({ name }) => name)).toEqual(workerNames);
 });

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command, Option } from 'commander';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { program } from '../../src/cli/program.ts';
-import { type Books, freshBooks } from '../books.ts';
+import { buildProgram } from '../../src/cli/program.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
 import { type Outcome, readAllTables, runLine, runWords } from './run-line.ts';
 
 // Wrong inputs for every command and option of the program. The lines follow from the tree of
@@ -256,7 +256,7 @@ const leavesOf = (command: Command, path: readonly string[]): Leaf[] =>
     ? [{ path: path.join(' '), command }]
     : command.commands.flatMap((inner) => leavesOf(inner, [...path, inner.name()]));
 
-const leaves = leavesOf(await program(), []);
+const leaves = leavesOf(await buildProgram(), []);
 const groups = [...new Set(leaves.flatMap(({ path }) => path.split(' ').slice(0, -1)))];
 
 const kindOf = (path: string, place: string): Kind | undefined =>
@@ -356,7 +356,7 @@ function casesOf({ path, command }: Leaf): Case[] {
 }
 
 let folder: string;
-let books: Books;
+let books: TestDatabase;
 const home = process.cwd();
 
 beforeAll(async () => {
@@ -366,7 +366,7 @@ beforeAll(async () => {
   vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'data'));
   vi.stubEnv('PERENNIAL_CONFIG', undefined);
   vi.stubEnv('DATABASE_URL', undefined);
-  books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
+  books = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   writeFileSync(
     'perennial.yaml',
     `database: ${books.url}

@@ -1,4 +1,4 @@
-import { openBooks, openPool } from '../../src/db/connect.ts';
+import { openDatabase, openPool } from '../../src/db/connect.ts';
 import { openTelegram } from '../../src/notify/channels/telegram/telegram.ts';
 import { openTexts } from '../../src/notify/texts.ts';
 import { startCouriers } from '../../src/workers/deliver-notifications/couriers.ts';
@@ -7,12 +7,12 @@ import { openReplica } from '../../src/workers/replica.ts';
 // A process with a courier: `courier-entry.ts URL API PER_SECOND DEADLINE_MS`. It says when the post is its own.
 
 const [url = '', api = '', perSecond = '', deadlineMs = ''] = process.argv.slice(2);
-const say = (fields: object, message: string): void =>
+const writeLine = (fields: object, message: string): void =>
   void process.stdout.write(`${message} ${JSON.stringify(fields)}\n`);
 const silent = (): void => undefined;
 startCouriers({
   url,
-  db: openBooks(openPool(url)),
+  db: openDatabase(openPool(url)),
   replica: openReplica(url),
   channels: [
     openTelegram({
@@ -25,7 +25,7 @@ startCouriers({
   ],
   texts: openTexts(),
   admins: { locale: 'en', timeZone: 'UTC' },
-  log: { debug: silent, info: say, warn: silent, error: say },
+  log: { debug: silent, info: writeLine, warn: silent, error: writeLine },
   pollMs: 100,
   silentMs: 3_000,
 });

@@ -1,51 +1,63 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Db, openBooks, openPool } from '../../src/db/connect.ts';
+import { type Db, openDatabase, openPool } from '../../src/db/connect.ts';
 import type { Channel } from '../../src/notify/channels/channel.ts';
 import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
 import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import { hookPool } from '../hooked-pool.ts';
 import { until } from '../service/until.ts';
-import { oweOne } from './owed.ts';
-import { aStage, deliveryTo, leaver, mute, notices, runDelivery, type Stage } from './stage.ts';
+import { enqueueOne } from './owed.ts';
+import {
+  createDelivery,
+  createEndingSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+  type Stage,
+  silentLog,
+} from './stage.ts';
 
 // A courier that dies at each step between finding a notice and marking it sent, with a notice of each
 // policy. Its successor does what the policy says, and nothing is lost without a trace.
 
-type When = 'before' | 'after';
+type StatementSide = 'before' | 'after';
 
 /** The statement at which a run died, of those that do something; undefined: it came through. */
-type Death = string | undefined;
+type CrashStatement = string | undefined;
 
 /** What is counted: before anything that does something; after it only where something was done. */
-const steps: Readonly<Record<When, RegExp>> = {
+const stepPatterns: Readonly<Record<StatementSide, RegExp>> = {
   before: /^\s*(?!begin|start|set )/i,
   after: /^\s*(insert|update|delete|commit)/i,
 };
 
 /** A run that stands still for ever at its n-th statement, and is then gone with all it had open. */
-async function dyingRun({ books, api }: Stage, n: number, at: When): Promise<Death> {
-  const over = Promise.withResolvers<Death>();
+async function runUntilCrash(
+  { database, api }: Stage,
+  n: number,
+  at: StatementSide,
+): Promise<CrashStatement> {
+  const over = Promise.withResolvers<CrashStatement>();
   const numbers = new Map<number, number>();
-  let dead = false;
-  const pool = hookPool(openPool(books.url, { onLost: () => undefined }), (moment) => {
-    if (dead) return new Promise<never>(() => undefined);
-    if (!steps[at].test(moment.sql)) return;
+  let isStopped = false;
+  const pool = hookPool(openPool(database.url, { onLost: () => undefined }), (moment) => {
+    if (isStopped) return new Promise<never>(() => undefined);
+    if (!stepPatterns[at].test(moment.sql)) return;
     if (moment.when === 'before') numbers.set(moment.n, numbers.size + 1);
     if (numbers.get(moment.n) !== n || moment.when !== at) return;
-    dead = true;
+    isStopped = true;
     over.resolve(moment.sql.replaceAll(/\s+/g, ' ').slice(0, 90));
     return new Promise<never>(() => undefined);
   });
-  const replica = openReplica(books.url);
-  const { delivery, sends } = watched(deliveryTo(api, patient));
-  const context = { batchMax: 100, budgetMs: 20_000, elapsedMs: () => 0, log: mute };
-  const db: Db = openBooks(pool);
+  const replica = openReplica(database.url);
+  const { delivery, sends } = watchSends(createDelivery(api, patientSettings));
+  const context = { batchMax: 100, budgetMs: 20_000, elapsedMs: () => 0, log: silentLog };
+  const db: Db = openDatabase(pool);
   const signal = new AbortController().signal;
   const run = deliverNotifications(() => delivery).run({ ...context, db, replica, signal });
   void run.then(() => over.resolve(undefined), over.reject);
-  const died = await over.promise;
+  const crashStatement = await over.promise;
   // What was written before has arrived.
   await Promise.all(sends);
   // The server notices that a process is gone, and undoes what it had open. That takes it a moment,
@@ -54,18 +66,18 @@ async function dyingRun({ books, api }: Stage, n: number, at: When): Promise<Dea
     const { rows } = await sql`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND backend_type = 'client backend'`.execute(books.db);
+        AND backend_type = 'client backend'`.execute(database.db);
     return rows.length === 0 ? true : undefined;
   });
   await replica.close().catch(() => undefined);
-  return died;
+  return crashStatement;
 }
 
 /** No answer is given up here because the machine is busy. */
-const patient = { deadlineMs: 30_000 };
+const patientSettings = { deadlineMs: 30_000 };
 
 /** A delivery whose sends can be awaited also when nobody is left who does. */
-function watched({ channels, ...delivery }: Delivery) {
+function watchSends({ channels, ...delivery }: Delivery) {
   const sends: Promise<unknown>[] = [];
   const watching = (channel: Channel): Channel => ({
     ...channel,
@@ -78,36 +90,36 @@ function watched({ channels, ...delivery }: Delivery) {
   return { delivery: { ...delivery, channels: channels.map(watching) }, sends };
 }
 
-async function twoOwed(stage: Stage): Promise<void> {
-  await leaver(stage, 1n);
-  await stage.books.setClock('2026-12-23T12:00:00Z');
-  await oweOne(stage.books, 'receipt', 1n);
-  await oweOne(stage.books, 'ends_24h', 1n);
+async function enqueueBoth(stage: Stage): Promise<void> {
+  await createEndingSubscriber(stage, 1n);
+  await stage.database.setClock('2026-12-23T12:00:00Z');
+  await enqueueOne(stage.database, 'receipt', 1n);
+  await enqueueOne(stage.database, 'ends_24h', 1n);
 }
 
 const noon = '2026-11-24T12:00:00Z';
 
-const again = (stage: Stage) =>
+const runAgain = (stage: Stage) =>
   sql`
     UPDATE perennial.notification SET state = 'pending', attempts = 0, lost_answers = 0,
       next_attempt_at = perennial.clock(), sent_at = NULL, message_id = NULL`.execute(
-    stage.books.db,
+    stage.database.db,
   );
 
 test('T2 P6: a courier that dies at any statement: what must arrive arrives, a reminder never twice, each row says what became of it, and its run is closed as lost', async () => {
-  await using stage = await aStage({ now: noon, onLost: () => undefined });
-  await twoOwed(stage);
-  const seen = { deaths: 0, claims: new Set<When>(), uncertain: 0, again: 0 };
+  await using stage = await createStage({ now: noon, onLost: () => undefined });
+  await enqueueBoth(stage);
+  const seen = { deaths: 0, claims: new Set<StatementSide>(), uncertain: 0, again: 0 };
   /** @returns whether there was such a statement: how many there are, and in which order, is up to when answers come */
-  const holds = async (n: number, when: When): Promise<boolean> => {
-    await again(stage);
+  const holds = async (n: number, when: StatementSide): Promise<boolean> => {
+    await runAgain(stage);
     const before = stage.api.log.length;
-    const died = await dyingRun(stage, n, when);
-    const at = `${when} statement ${n}: ${died}`;
-    expect(await runDelivery(stage, deliveryTo(stage.api, patient)), at).toMatchObject({
+    const crashStatement = await runUntilCrash(stage, n, when);
+    const at = `${when} statement ${n}: ${crashStatement}`;
+    expect(await runDelivery(stage, createDelivery(stage.api, patientSettings)), at).toMatchObject({
       outcome: 'success',
     });
-    const [receipt, reminder] = await notices(stage.books);
+    const [receipt, reminder] = await readNotifications(stage.database);
     const texts = stage.api.log.slice(before).filter(({ arrived }) => arrived);
     const receipts = texts.filter(({ text }) => /paid/.test(text)).length;
     const reminders = texts.length - receipts;
@@ -121,9 +133,9 @@ test('T2 P6: a courier that dies at any statement: what must arrive arrives, a r
     else expect(reminder, at).toMatchObject({ lost_answers: 1, reason: /courier ended/ });
     seen.uncertain += reminder?.state === 'uncertain' ? 1 : 0;
     seen.again += receipts - 1;
-    if (died === undefined) return false;
+    if (crashStatement === undefined) return false;
     seen.deaths += 1;
-    if (died.includes("state = 'sending'")) seen.claims.add(when);
+    if (crashStatement.includes("state = 'sending'")) seen.claims.add(when);
     return true;
   };
   for (const when of ['before', 'after'] as const) {
@@ -131,7 +143,7 @@ test('T2 P6: a courier that dies at any statement: what must arrive arrives, a r
   }
   const { rows } = await sql<{ outcome: string; runs: number }>`
     SELECT outcome, count(*)::int AS runs FROM perennial.worker_run
-    WHERE outcome IN ('running', 'lost') GROUP BY outcome`.execute(stage.books.db);
+    WHERE outcome IN ('running', 'lost') GROUP BY outcome`.execute(stage.database.db);
   expect(rows).toEqual([{ outcome: 'lost', runs: expect.any(Number) }]);
   // But for those that died before their record was there, or after it was closed.
   expect(rows[0]?.runs).toBeGreaterThan(seen.deaths / 2);
@@ -150,8 +162,8 @@ test.for([
 ] as const)(
   'T2: an answer that is lost by %j: the receipt goes again, the reminder does not',
   async ([fate, receipts, reminders]) => {
-    await using stage = await aStage({ now: noon });
-    await twoOwed(stage);
+    await using stage = await createStage({ now: noon });
+    await enqueueBoth(stage);
     const failed = new Set<string>();
     stage.api.conduct = ({ text }) => {
       const kind = /paid/.test(text) ? 'receipt' : 'reminder';
@@ -160,9 +172,9 @@ test.for([
       return fate;
     };
     await runDelivery(stage);
-    await stage.books.setClock('2026-12-23T12:01:00Z');
+    await stage.database.setClock('2026-12-23T12:01:00Z');
     await runDelivery(stage);
-    const [receipt, reminder] = await notices(stage.books);
+    const [receipt, reminder] = await readNotifications(stage.database);
     expect(receipt).toMatchObject({ state: 'sent', lost_answers: 1, attempts: 2 });
     expect(reminder).toMatchObject({ state: 'uncertain', lost_answers: 1, attempts: 1 });
     const texts = stage.api.texts(1n);

@@ -4,29 +4,32 @@ import { inTransaction } from '../../src/db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../../src/kernel/ids.ts';
 import { type Instant, isoTime } from '../../src/kernel/instant.ts';
 import type { CustomerKind } from '../../src/notify/kinds.ts';
-import { type NewNotice, owe } from '../../src/notify/outbox.ts';
-import type { Books } from '../books.ts';
+import { enqueueNotifications, type NewNotice } from '../../src/notify/outbox.ts';
+import type { TestDatabase } from '../books.ts';
 
 // Notices as the rules owe them, about a subscription as it stands.
 
-interface About {
+interface NotificationSubject {
   readonly customerId: CustomerId;
   readonly subscriptionId: SubscriptionId;
   readonly expiresAt: Instant;
 }
 
-async function about({ db }: Pick<Books, 'db'>, telegramId: bigint): Promise<About> {
-  const { rows } = await sql<About>`
+async function readSubject(
+  { db }: Pick<TestDatabase, 'db'>,
+  telegramId: bigint,
+): Promise<NotificationSubject> {
+  const { rows } = await sql<NotificationSubject>`
     SELECT c.id AS "customerId", s.id AS "subscriptionId", s.expires_at AS "expiresAt"
     FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
     WHERE c.telegram_id = ${telegramId} ORDER BY s.id DESC LIMIT 1`.execute(db);
-  return rows[0] as About;
+  return rows[0] as NotificationSubject;
 }
 
 const plan = 'basic';
 const currency = 'RUB';
 
-function paramsOf(kind: CustomerKind, expiresAt: Instant) {
+function createParams(kind: CustomerKind, expiresAt: Instant) {
   const expires_at = isoTime(expiresAt);
   switch (kind) {
     case 'receipt': {
@@ -61,22 +64,25 @@ function paramsOf(kind: CustomerKind, expiresAt: Instant) {
 let count = 0;
 
 /** Owes a notice of this kind to a customer, about the latest subscription. */
-export async function oweOne(
-  books: Pick<Books, 'db'>,
+export async function enqueueOne(
+  database: Pick<TestDatabase, 'db'>,
   kind: CustomerKind,
   telegramId: bigint,
 ): Promise<void> {
-  const { customerId, subscriptionId, expiresAt } = await about(books, telegramId);
+  const { customerId, subscriptionId, expiresAt } = await readSubject(database, telegramId);
   count += 1;
   const notice = { customerId, subscriptionId, kind, dedupeKey: `test:${count}` };
-  const params = paramsOf(kind, expiresAt);
-  await inTransaction(books.db, async (tx) => {
-    await owe(tx, [{ ...notice, params } as NewNotice], await readClock(tx));
+  const params = createParams(kind, expiresAt);
+  await inTransaction(database.db, async (tx) => {
+    await enqueueNotifications(tx, [{ ...notice, params } as NewNotice], await readClock(tx));
   });
 }
 
 /** Owes an alarm to the admins. */
-export async function oweAlarm(books: Pick<Books, 'db'>, name: string): Promise<void> {
+export async function enqueueAlarm(
+  database: Pick<TestDatabase, 'db'>,
+  name: string,
+): Promise<void> {
   const params = {
     worker: name,
     failures: 3,
@@ -91,7 +97,7 @@ export async function oweAlarm(books: Pick<Books, 'db'>, name: string): Promise<
     dedupeKey: `alarm:${name}`,
     params,
   };
-  await inTransaction(books.db, async (tx) => {
-    await owe(tx, [alarm as NewNotice], await readClock(tx));
+  await inTransaction(database.db, async (tx) => {
+    await enqueueNotifications(tx, [alarm as NewNotice], await readClock(tx));
   });
 }

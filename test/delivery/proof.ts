@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { prove } from './proving.ts';
+import { runDeliveryProof } from './proving.ts';
 
 // npm run proof:delivery -- [--notices 10000] [--kills 20] [--seed N] [--json]
 //
@@ -24,13 +24,13 @@ const [notices, kills, seed] = [values.notices, values.kills, values.seed].map(N
   number,
   number,
 ];
-const say = (line: string) => void process.stderr.write(`${line}\n`);
+const printLine = (line: string) => void process.stderr.write(`${line}\n`);
 const dataDir = await mkdtemp(join(tmpdir(), 'perennial-delivery-'));
 const server = await startEmbedded({ dataDir, owner: 'service' });
 try {
   await migrate(server.url);
-  say(`${notices} notices, ${kills} kills of their courier, seed ${seed}`);
-  const report = await prove({ url: server.url, notices, kills, seed, say });
+  printLine(`${notices} notices, ${kills} kills of their courier, seed ${seed}`);
+  const report = await runDeliveryProof({ url: server.url, notices, kills, seed, printLine });
   const { sure, once, calls, told429, died429, inside, seconds, wrong } = report;
   if (values.json) {
     process.stdout.write(`${JSON.stringify({ seed, notices, kills, ...report })}\n`);

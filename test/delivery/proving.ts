@@ -1,23 +1,23 @@
 import pg from 'pg';
-import { randomOf } from '../../src/demo/random.ts';
-import { type BotApi, type Fate, startBotApi } from '../bot-api/bot-api.ts';
-import { seededFaults } from '../bot-api/faults.ts';
-import { type Child, startChild } from '../matrix/child.ts';
+import { createRandom } from '../../src/demo/random.ts';
+import { type BotApi, type CallOutcome, startBotApi } from '../bot-api/bot-api.ts';
+import { createFaults } from '../bot-api/faults.ts';
+import { startProcess, type TestProcess } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
-import { type Inside, insideOf, underWayMax } from './waits.ts';
+import { type CallsDuringWaits, countCallsDuringWaits, pendingMax } from './waits.ts';
 
 // Thousands of notices through random faults of the gateway, while their courier is killed again and
 // again. Afterwards the gateway's log is held against the books.
 
-export interface ProvingRequest {
+export interface DeliveryProofOptions {
   readonly url: string;
   readonly notices: number;
   readonly kills: number;
   readonly seed: number;
-  readonly say?: (line: string) => void;
+  readonly printLine?: (line: string) => void;
 }
 
-export interface ProvingReport {
+export interface DeliveryProofReport {
   readonly seconds: number;
   readonly calls: number;
   /** Of the notices that must arrive: how many came, and how often one came once more. */
@@ -31,13 +31,13 @@ export interface ProvingReport {
    */
   readonly died429: number;
   /** What came in the others all the same. */
-  readonly inside: Inside;
+  readonly inside: CallsDuringWaits;
   /** What may not be, in words with its number. */
   readonly wrong: readonly string[];
 }
 
 /** Customers 1 … n; every other is owed a receipt, every other a reminder that is true for hours. */
-async function fill(client: pg.Client, notices: number): Promise<void> {
+async function fillNotifications(client: pg.Client, notices: number): Promise<void> {
   // By whose clock it is the afternoon, so that no reminder waits for the morning.
   const ahead = 15 - new Date().getUTCHours();
   const zone = ahead === 0 ? 'UTC' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
@@ -69,45 +69,47 @@ async function fill(client: pg.Client, notices: number): Promise<void> {
 
 /** One call in 20 meets an accident; some of those cost the courier its whole patience. */
 const faultShare = 0.05;
-const more: readonly Fate[] = ['hang', 'hang_taken', { tooMany: 1 }, { tooMany: 1 }];
+const slowFaults: readonly CallOutcome[] = ['hang', 'hang_taken', { tooMany: 1 }, { tooMany: 1 }];
 
 const perSecond = 400;
 /** Shorter than a wait: what was under way when it began has come before it ends. */
 const deadlineMs = 700;
 
-export async function prove(request: ProvingRequest): Promise<ProvingReport> {
-  const { url, notices, kills, seed, say = () => undefined } = request;
-  const draw = randomOf(seed + 1);
+export async function runDeliveryProof(
+  request: DeliveryProofOptions,
+): Promise<DeliveryProofReport> {
+  const { url, notices, kills, seed, printLine = () => undefined } = request;
+  const draw = createRandom(seed + 1);
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await fill(client, notices);
+  await fillNotifications(client, notices);
   const api = await startBotApi({
     limits: { perSecond: 1.5 * perSecond, gapMs: 1_000 },
-    conduct: seededFaults(seed, faultShare, more),
+    conduct: createFaults(seed, faultShare, slowFaults),
   });
   const entry = new URL('./courier-entry.ts', import.meta.url);
-  const start = (): Child =>
-    startChild(entry, [url, api.url, String(perSecond), String(deadlineMs)]);
-  const couriers: Child[] = [start(), start()];
-  const died = new Set<object>();
+  const start = (): TestProcess =>
+    startProcess(entry, [url, api.url, String(perSecond), String(deadlineMs)]);
+  const couriers: TestProcess[] = [start(), start()];
+  const lostWaits = new Set<object>();
   const begunMs = performance.now();
   try {
     for (let kill = 0; kill < kills; kill += 1) {
       const at = Math.floor(((kill + draw()) * notices) / (kills + 1));
       await until(`${at} calls`, () => (api.log.length >= at ? true : undefined), 300_000);
-      const victim = await holder(couriers);
+      const victim = await findLeaseHolder(couriers);
       await victim[Symbol.asyncDispose]();
-      for (const wait of await unstored(client, api)) died.add(wait);
+      for (const wait of await findUnstoredWaits(client, api)) lostWaits.add(wait);
       couriers[couriers.indexOf(victim)] = start();
-      say(`kill ${kill + 1}: after ${api.log.length} calls`);
+      printLine(`kill ${kill + 1}: after ${api.log.length} calls`);
     }
     await until(
       'nothing is owed',
-      async () => ((await owed(client)) === 0 ? true : undefined),
+      async () => ((await countUnsent(client)) === 0 ? true : undefined),
       600_000,
     );
     const seconds = Math.round((performance.now() - begunMs) / 1_000);
-    return { seconds, ...(await compared(client, api, died)) };
+    return { seconds, ...(await compareWithDatabase(client, api, lostWaits)) };
   } finally {
     for (const courier of couriers) await courier[Symbol.asyncDispose]();
     await client.end();
@@ -116,17 +118,17 @@ export async function prove(request: ProvingRequest): Promise<ProvingReport> {
 }
 
 /** Whose post it is: the one that says so, once the other is gone. */
-async function holder(couriers: readonly Child[]): Promise<Child> {
-  const said = couriers.map(async (courier) => {
-    await courier.line('that it delivers', (line) => line.startsWith('delivers here'));
+async function findLeaseHolder(couriers: readonly TestProcess[]): Promise<TestProcess> {
+  const reports = couriers.map(async (courier) => {
+    await courier.untilLine('that it delivers', (line) => line.startsWith('delivers here'));
     return courier;
   });
-  for (const each of said) each.catch(() => undefined);
-  return Promise.race(said);
+  for (const each of reports) each.catch(() => undefined);
+  return Promise.race(reports);
 }
 
 /** What the gateway said about waiting and its courier did not live to write down. */
-async function unstored(client: pg.Client, api: BotApi): Promise<readonly object[]> {
+async function findUnstoredWaits(client: pg.Client, api: BotApi): Promise<readonly object[]> {
   const { rows } = await client.query('SELECT rests_until FROM perennial.courier');
   const stored = rows[0]?.rests_until?.getTime() ?? 0;
   const now = performance.now();
@@ -136,62 +138,63 @@ async function unstored(client: pg.Client, api: BotApi): Promise<readonly object
   );
 }
 
-async function owed(client: pg.Client): Promise<number> {
+async function countUnsent(client: pg.Client): Promise<number> {
   const { rows } = await client.query(`SELECT count(*)::int AS n FROM perennial.notification
     WHERE state = 'sending' OR state IN ('pending', 'uncertain') AND next_attempt_at < 'infinity'`);
   return rows[0].n;
 }
 
-interface Row {
+interface NotificationRow {
   readonly chat: string;
   readonly kind: string;
   readonly state: string;
   readonly lost: number;
 }
 
-async function compared(client: pg.Client, api: BotApi, died: ReadonlySet<object>) {
-  const { rows } = await client.query<Row>(`
+async function compareWithDatabase(client: pg.Client, api: BotApi, lostWaits: ReadonlySet<object>) {
+  const { rows } = await client.query<NotificationRow>(`
     SELECT c.telegram_id::text AS chat, n.kind, n.state, n.lost_answers AS lost
     FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id`);
-  const came = new Map<string, number>();
+  const arrivals = new Map<string, number>();
   for (const { chat, arrived } of api.log) {
-    if (arrived) came.set(chat, (came.get(chat) ?? 0) + 1);
+    if (arrived) arrivals.set(chat, (arrivals.get(chat) ?? 0) + 1);
   }
-  const times = ({ chat }: Row) => came.get(chat) ?? 0;
+  const countArrivals = ({ chat }: NotificationRow) => arrivals.get(chat) ?? 0;
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
   const sure = rows.filter(({ kind }) => kind === 'receipt');
   const once = rows.filter(({ kind }) => kind !== 'receipt');
-  const waits = api.waits.filter((wait) => !died.has(wait));
-  const inside = insideOf(api.log, waits);
-  const wrongs: Readonly<Record<string, number>> = {
-    'must arrive and did not': sure.filter((row) => times(row) === 0).length,
+  const waits = api.waits.filter((wait) => !lostWaits.has(wait));
+  const inside = countCallsDuringWaits(api.log, waits);
+  const violations: Readonly<Record<string, number>> = {
+    'must arrive and did not': sure.filter((row) => countArrivals(row) === 0).length,
     'must arrive and is not marked sent': sure.filter(({ state }) => state !== 'sent').length,
-    'came more often than its lost answers explain': rows.filter((row) => times(row) > 1 + row.lost)
-      .length,
-    'reminder that came twice': once.filter((row) => times(row) > 1).length,
+    'came more often than its lost answers explain': rows.filter(
+      (row) => countArrivals(row) > 1 + row.lost,
+    ).length,
+    'reminder that came twice': once.filter((row) => countArrivals(row) > 1).length,
     'reminder that is marked sent and did not come': once.filter(
-      (row) => row.state === 'sent' && times(row) !== 1,
+      (row) => row.state === 'sent' && countArrivals(row) !== 1,
     ).length,
     'reminder without a trace': once.filter(({ state }) => !['sent', 'uncertain'].includes(state))
       .length,
-    'sent inside of a wait beyond what was under way': inside.most > underWayMax ? inside.most : 0,
+    'sent inside of a wait beyond what was under way': inside.most > pendingMax ? inside.most : 0,
     'sent inside of a wait later than a send may take, ms':
       inside.latestMs > deadlineMs ? inside.latestMs : 0,
   };
   return {
     calls: api.log.length,
     sure: {
-      arrived: sure.filter((row) => times(row) > 0).length,
-      again: sum(sure.map((row) => Math.max(0, times(row) - 1))),
+      arrived: sure.filter((row) => countArrivals(row) > 0).length,
+      again: sum(sure.map((row) => Math.max(0, countArrivals(row) - 1))),
       lostAnswers: sum(sure.map(({ lost }) => lost)),
     },
     once: {
-      arrived: once.filter((row) => times(row) > 0).length,
+      arrived: once.filter((row) => countArrivals(row) > 0).length,
       uncertain: once.filter(({ state }) => state === 'uncertain').length,
     },
     told429: api.waits.length,
-    died429: died.size,
+    died429: lostWaits.size,
     inside,
-    wrong: Object.entries(wrongs).flatMap(([what, n]) => (n === 0 ? [] : [`${what}: ${n}`])),
+    wrong: Object.entries(violations).flatMap(([what, n]) => (n === 0 ? [] : [`${what}: ${n}`])),
   };
 }

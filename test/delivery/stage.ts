@@ -18,34 +18,34 @@ import { deliverNotifications } from '../../src/workers/deliver-notifications/wo
 import { openReplica } from '../../src/workers/replica.ts';
 import type { RunLog } from '../../src/workers/run-context.ts';
 import type { RunRow } from '../../src/workers/run-record.ts';
-import { type Books, type BooksOptions, freshBooks } from '../books.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../books.ts';
 import { type BotApi, type BotApiOptions, startBotApi } from '../bot-api/bot-api.ts';
-import { openShop, payer } from '../shop.ts';
+import { createShop, createSubscriber } from '../shop.ts';
 
 // A shop whose messages go to a fake Bot API, by couriers of this process or of others.
 
 export const token = '123456789:AAF-canary_canary_canary_canary_canary';
 
 /** As quick as it gets; the pace has tests of its own. */
-export const brisk = { perSecond: 1_000, gapMs: 0 } as const;
+export const fastLimits = { perSecond: 1_000, gapMs: 0 } as const;
 
 export interface Stage extends AsyncDisposable {
-  readonly books: Books;
+  readonly database: TestDatabase;
   readonly api: BotApi;
 }
 
 /** @param options.now default: by the server's clock */
-export async function aStage(
-  options: BooksOptions & { readonly api?: BotApiOptions } = {},
+export async function createStage(
+  options: DatabaseOptions & { readonly api?: BotApiOptions } = {},
 ): Promise<Stage> {
-  const api = await startBotApi({ limits: brisk, ...options.api });
-  const books = await freshBooks(options);
-  await openShop(books);
+  const api = await startBotApi({ limits: fastLimits, ...options.api });
+  const database = await createDatabase(options);
+  await createShop(database);
   return {
-    books,
+    database,
     api,
     async [Symbol.asyncDispose]() {
-      await books.close();
+      await database.close();
       await api.stop();
     },
   };
@@ -53,38 +53,45 @@ export async function aStage(
 
 const texts = openTexts();
 
-export function deliveryTo(
+export function createDelivery(
   api: Pick<BotApi, 'url'>,
-  more: Partial<TelegramSettings> = {},
+  overrides: Partial<TelegramSettings> = {},
 ): Delivery {
-  const settings = { token, api: api.url, admins: [7], deadlineMs: 2_000, ...brisk, ...more };
+  const settings = {
+    token,
+    api: api.url,
+    admins: [7],
+    deadlineMs: 2_000,
+    ...fastLimits,
+    ...overrides,
+  };
   const admins = { locale: 'en', timeZone: 'UTC' };
   return { channels: [openTelegram(settings)], texts, admins };
 }
 
-export const mute = {
+export const silentLog = {
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
 };
 
-export interface Running extends Couriers, AsyncDisposable {}
+export interface RunningCouriers extends Couriers, AsyncDisposable {}
 
 /** The couriers of a process. */
-export function deliver(
-  { books, api }: Pick<Stage, 'books' | 'api'>,
-  more: Partial<CouriersOptions> & { readonly telegram?: Partial<TelegramSettings> } = {},
-): Running {
-  const replica = openReplica(books.url);
-  const { db, url } = books;
-  const { telegram, ...options } = more;
-  const delivery = deliveryTo(api, telegram);
+export function startStageCouriers(
+  { database, api }: Pick<Stage, 'database' | 'api'>,
+  overrides: Partial<CouriersOptions> & { readonly telegram?: Partial<TelegramSettings> } = {},
+): RunningCouriers {
+  const replica = openReplica(database.url);
+  const { db, url } = database;
+  const { telegram, ...options } = overrides;
+  const delivery = createDelivery(api, telegram);
   const couriers = startCouriers({
     url,
     db,
     replica,
-    log: mute,
+    log: silentLog,
     pollMs: 100,
     ...delivery,
     ...options,
@@ -93,21 +100,21 @@ export function deliver(
     await couriers.stop();
     await replica.close();
   };
-  return { held: couriers.held, stop, [Symbol.asyncDispose]: stop };
+  return { listChannelIds: couriers.listChannelIds, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** One run. */
 export async function runDelivery(
-  { books, api }: Pick<Stage, 'books' | 'api'>,
-  delivery: Delivery = deliveryTo(api),
+  { database, api }: Pick<Stage, 'database' | 'api'>,
+  delivery: Delivery = createDelivery(api),
   signal = new AbortController().signal,
-  log: RunLog = mute,
+  log: RunLog = silentLog,
 ): Promise<RunRow> {
-  const replica = openReplica(books.url);
+  const replica = openReplica(database.url);
   const begunMs = performance.now();
   try {
     return await deliverNotifications(() => delivery).run({
-      db: books.db,
+      db: database.db,
       replica,
       batchMax: 1_000,
       budgetMs: 20_000,
@@ -121,7 +128,7 @@ export async function runDelivery(
   }
 }
 
-export interface NoticeRow {
+export interface NotificationRow {
   readonly id: bigint;
   readonly kind: string;
   readonly state: NoticeState;
@@ -135,8 +142,11 @@ export interface NoticeRow {
   readonly next_attempt_at: Instant;
 }
 
-export async function notices({ db }: Pick<Books, 'db'>, kind?: string): Promise<NoticeRow[]> {
-  const { rows } = await sql<NoticeRow>`
+export async function readNotifications(
+  { db }: Pick<TestDatabase, 'db'>,
+  kind?: string,
+): Promise<NotificationRow[]> {
+  const { rows } = await sql<NotificationRow>`
     SELECT id, kind, state, reason, attempts, lost_answers, message_id, recipient, channel, sent_at,
       next_attempt_at
     FROM perennial.notification WHERE kind = ${kind ?? null} OR ${kind ?? null}::text IS NULL
@@ -145,19 +155,22 @@ export async function notices({ db }: Pick<Books, 'db'>, kind?: string): Promise
 }
 
 /** A customer with a month that begins now, who was told of that. */
-export async function told(
-  { books }: Pick<Stage, 'books'>,
+export async function createNotifiedSubscriber(
+  { database }: Pick<Stage, 'database'>,
   telegramId: bigint,
   leftMinor = 0n,
 ): Promise<SubscriptionId> {
-  const id = await payer(books, telegramId, leftMinor);
-  await sql`DELETE FROM perennial.notification`.execute(books.db);
+  const id = await createSubscriber(database, telegramId, leftMinor);
+  await sql`DELETE FROM perennial.notification`.execute(database.db);
   return id;
 }
 
 /** A customer whose subscription ends by itself in a month: who is reminded before. */
-export async function leaver(stage: Pick<Stage, 'books'>, telegramId: bigint): Promise<void> {
-  const subscriptionId = await told(stage, telegramId);
-  const call = { db: stage.books.db, actor: 'test' };
+export async function createEndingSubscriber(
+  stage: Pick<Stage, 'database'>,
+  telegramId: bigint,
+): Promise<void> {
+  const subscriptionId = await createNotifiedSubscriber(stage, telegramId);
+  const call = { db: stage.database.db, actor: 'test' };
   await setAutoRenew(call, { telegramId, subscriptionId, on: false });
 }

@@ -1,11 +1,19 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { openBooks, openPool } from '../../src/db/connect.ts';
+import { openDatabase, openPool } from '../../src/db/connect.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
 import { hookPool } from '../hooked-pool.ts';
 import { until } from '../service/until.ts';
-import { oweOne } from './owed.ts';
-import { aStage, deliver, mute, notices, runDelivery, type Stage, told } from './stage.ts';
+import { enqueueOne } from './owed.ts';
+import {
+  createNotifiedSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+  type Stage,
+  silentLog,
+  startStageCouriers,
+} from './stage.ts';
 
 // A gateway that says how long to wait is heeded whatever the database does meanwhile.
 
@@ -13,114 +21,116 @@ const noon = '2026-11-24T12:00:00Z';
 const noonMs = Date.parse(noon);
 
 /** How far off the row's end of the wait is, in ms; undefined: there is none. */
-async function storedMs({ books }: Stage): Promise<number | undefined> {
+async function readStoredWaitMs({ database }: Stage): Promise<number | undefined> {
   const { rows } = await sql<{ until: Instant | null }>`
-    SELECT rests_until AS until FROM perennial.courier`.execute(books.db);
+    SELECT rests_until AS until FROM perennial.courier`.execute(database.db);
   const ends = rows[0]?.until;
   return ends === null || ends === undefined ? undefined : ends - noonMs;
 }
 
-async function receipts(stage: Stage, count: bigint): Promise<void> {
-  for (let n = 1n; n <= count; n += 1n) await told(stage, n);
-  for (let n = 1n; n <= count; n += 1n) await oweOne(stage.books, 'receipt', n);
+async function enqueueReceipts(stage: Stage, count: bigint): Promise<void> {
+  for (let n = 1n; n <= count; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= count; n += 1n) await enqueueOne(stage.database, 'receipt', n);
 }
 
 test('what is claimed while the wait is being written down is not sent', async () => {
-  await using stage = await aStage({ now: noon });
-  const { books, api } = stage;
-  await receipts(stage, 3n);
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await enqueueReceipts(stage, 3n);
   api.conduct = ({ n }) => (n === 1 ? { tooMany: 60 } : 'serve');
   let claims = 0;
   let isMarked = false;
-  let cameRound = false;
-  const learnt = Promise.withResolvers<void>();
-  const pool = hookPool(openPool(books.url), async ({ when, sql: text }) => {
+  let isNextPass = false;
+  const hasLearned = Promise.withResolvers<void>();
+  const pool = hookPool(openPool(database.url), async ({ when, sql: text }) => {
     if (when === 'after' && claims === 2 && /^commit/i.test(text)) isMarked = true;
     if (when !== 'before') return;
     // But for the fence, which is asked right before a send.
-    if (isMarked && !text.includes('rests_until AS')) cameRound = true;
+    if (isMarked && !text.includes('rests_until AS')) isNextPass = true;
     if (text.includes('FOR NO KEY UPDATE SKIP LOCKED') && text.includes('customer')) {
       claims += 1;
       // The second one is claimed when the courier was told to wait, and has seen it.
-      if (claims === 2) await learnt.promise;
+      if (claims === 2) await hasLearned.promise;
     }
     if (api.waits.length === 0) return;
     if (!/^SELECT perennial\.clock\(\) AS now$|UPDATE perennial\.courier/.test(text)) return;
-    learnt.resolve();
+    hasLearned.resolve();
     // Slow: until it is decided what becomes of the second one.
-    await until('the courier goes on', () => cameRound || undefined);
+    await until('the courier goes on', () => isNextPass || undefined);
   });
-  const db = openBooks(pool);
-  expect(await runDelivery({ ...stage, books: { ...books, db } })).toMatchObject({
+  const db = openDatabase(pool);
+  expect(await runDelivery({ ...stage, database: { ...database, db } })).toMatchObject({
     outcome: 'degraded',
   });
   await db.destroy();
   expect(api.log).toHaveLength(1);
-  expect((await notices(books)).map(({ state }) => state)).toEqual(Array(3).fill('pending'));
-  const left = await storedMs(stage);
+  expect((await readNotifications(database)).map(({ state }) => state)).toEqual(
+    Array(3).fill('pending'),
+  );
+  const left = await readStoredWaitMs(stage);
   expect(left).toBeGreaterThan(0);
   expect(left).toBeLessThanOrEqual(60_000);
 });
 
 test('a wait that could not be written down outlives its courier, and is written by the next one', async () => {
-  await using stage = await aStage({ now: noon });
-  const { books, api } = stage;
-  await receipts(stage, 1n);
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await enqueueReceipts(stage, 1n);
   api.conduct = ({ n }) => (n === 1 ? { tooMany: 600 } : 'serve');
   let broken = true;
-  const pool = hookPool(openPool(books.url), ({ when, sql: text }) => {
+  const pool = hookPool(openPool(database.url), ({ when, sql: text }) => {
     const isWrite = when === 'before' && text.includes('UPDATE perennial.courier SET failures');
     // No fault that passes by itself: it is not tried again there and then.
     if (broken && isWrite) throw new Error('it is not written');
   });
   let delivers = 0;
   const lines: string[] = [];
-  const say = (_: object, message: string) => void lines.push(message);
+  const collect = (_: object, message: string) => void lines.push(message);
   const log = {
-    ...mute,
-    error: say,
+    ...silentLog,
+    error: collect,
     info: (_: object, message: string) => {
       if (message !== 'delivers here') return;
       delivers += 1;
       if (delivers === 2) broken = false;
     },
   };
-  const db = openBooks(pool);
-  await using _ = deliver({ ...stage, books: { ...books, db } }, { log });
+  const db = openDatabase(pool);
+  await using _ = startStageCouriers({ ...stage, database: { ...database, db } }, { log });
   await until('it gave up', () => (lines.length > 0 ? true : undefined));
   await sql`
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE '%courier%'`.execute(books.db);
+    WHERE datname = current_database() AND application_name LIKE '%courier%'`.execute(database.db);
   await until('the row, or a second send', async () =>
-    (await storedMs(stage)) !== undefined || api.log.length > 1 ? true : undefined,
+    (await readStoredWaitMs(stage)) !== undefined || api.log.length > 1 ? true : undefined,
   );
   expect(api.log).toHaveLength(1);
   expect(delivers).toBe(2);
-  expect(await storedMs(stage)).toBeGreaterThan(500_000);
+  expect(await readStoredWaitMs(stage)).toBeGreaterThan(500_000);
 });
 
 test('a gateway that is asked whether it is there may say how long to wait, too', async () => {
-  await using stage = await aStage({ now: noon });
-  const { books, api } = stage;
-  await receipts(stage, 2n);
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await enqueueReceipts(stage, 2n);
   api.conduct = () => ({ status: 502 });
   await runDelivery(stage);
   // A second failure in a row, and it is asked before anything is risked.
-  await books.setClock('2026-11-24T12:01:00Z');
+  await database.setClock('2026-11-24T12:01:00Z');
   await runDelivery(stage);
   const calls = api.log.length;
-  await books.setClock('2026-11-24T12:10:00Z');
+  await database.setClock('2026-11-24T12:10:00Z');
   api.conduct = () => 'serve';
-  api.meFate = { tooMany: 3_600 };
+  api.getMeOutcome = { tooMany: 3_600 };
   expect(await runDelivery(stage)).toMatchObject({
     outcome: 'degraded',
     detail: { 'telegram:123456789': 'too many: wait 3600 s' },
   });
-  const left = await storedMs(stage);
+  const left = await readStoredWaitMs(stage);
   expect(left).toBeGreaterThan(3_600_000);
   expect(left).toBeLessThanOrEqual(4_200_000);
-  api.meFate = 'serve';
-  await books.setClock('2026-11-24T13:00:00Z');
+  api.getMeOutcome = 'serve';
+  await database.setClock('2026-11-24T13:00:00Z');
   expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
   expect(api.log).toHaveLength(calls);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { insideOf } from './waits.ts';
+import { countCallsDuringWaits } from './waits.ts';
 
 test('the proof sees what came in a wait, how much and how late', () => {
   const log = [99, 100, 101, 180, 200, 250].map((atMs) => ({ atMs }));
@@ -7,6 +7,6 @@ test('the proof sees what came in a wait, how much and how late', () => {
     { fromMs: 100, untilMs: 200 },
     { fromMs: 300, untilMs: 400 },
   ];
-  expect(insideOf(log, waits)).toEqual({ most: 2, latestMs: 80 });
-  expect(insideOf([], waits)).toEqual({ most: 0, latestMs: 0 });
+  expect(countCallsDuringWaits(log, waits)).toEqual({ most: 2, latestMs: 80 });
+  expect(countCallsDuringWaits([], waits)).toEqual({ most: 0, latestMs: 0 });
 });

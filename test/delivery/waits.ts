@@ -5,24 +5,24 @@ import type { BotApi } from '../bot-api/bot-api.ts';
 // none later than a send may take.
 
 /** Answers that a courier awaits at once, without the one that tells it to wait. */
-export const underWayMax = 15;
+export const pendingMax = 15;
 
-export interface Inside {
+export interface CallsDuringWaits {
   /** Calls in one wait, at most. */
   readonly most: number;
   /** How long after it was told the latest of them came. */
   readonly latestMs: number;
 }
 
-export function insideOf(
+export function countCallsDuringWaits(
   log: readonly Pick<BotApi['log'][number], 'atMs'>[],
   waits: BotApi['waits'],
-): Inside {
-  const lates = waits.map(({ fromMs, untilMs }) =>
+): CallsDuringWaits {
+  const delaysByWait = waits.map(({ fromMs, untilMs }) =>
     log.filter(({ atMs }) => atMs > fromMs && atMs < untilMs).map(({ atMs }) => atMs - fromMs),
   );
   return {
-    most: Math.max(0, ...lates.map((late) => late.length)),
-    latestMs: Math.round(Math.max(0, ...lates.flat())),
+    most: Math.max(0, ...delaysByWait.map((delays) => delays.length)),
+    latestMs: Math.round(Math.max(0, ...delaysByWait.flat())),
   };
 }

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 
 // A Markdown document as its readers use it: fenced blocks, code spans, headings, links.
 
-export interface Block {
+export interface CodeBlock {
   /** Line of its fence, as an editor counts. */
   readonly line: number;
   /** `sh`, `yaml`, `sql`, … */
@@ -12,16 +12,16 @@ export interface Block {
   readonly text: string;
 }
 
-export interface Document {
+export interface MarkdownDocument {
   readonly path: string;
-  readonly blocks: readonly Block[];
+  readonly blocks: readonly CodeBlock[];
   /** All that is not in a block. */
   readonly prose: string;
   readonly headings: readonly string[];
 }
 
-export function documentOf(path: string, text: string): Document {
-  const blocks: Block[] = [];
+export function parseDocument(path: string, text: string): MarkdownDocument {
+  const blocks: CodeBlock[] = [];
   const prose: string[] = [];
   let open: { line: number; language: string; info: string; lines: string[] } | undefined;
   text.split('\n').forEach((line, at) => {
@@ -39,23 +39,23 @@ export function documentOf(path: string, text: string): Document {
   return { path, blocks, prose: prose.join('\n'), headings };
 }
 
-export function readDocuments(): readonly Document[] {
+export function readDocuments(): readonly MarkdownDocument[] {
   const paths = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...globSync('docs/*.md').sort()];
-  return paths.map((path) => documentOf(path, readFileSync(path, 'utf8')));
+  return paths.map((path) => parseDocument(path, readFileSync(path, 'utf8')));
 }
 
 /** Code spans of the prose: `like this`. */
-export function spansOf({ prose }: Document): readonly string[] {
+export function findCodeSpans({ prose }: MarkdownDocument): readonly string[] {
   return [...prose.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span as string);
 }
 
 /** Targets of `[text](target)`. */
-export function linksOf({ prose }: Document): readonly string[] {
+export function findLinks({ prose }: MarkdownDocument): readonly string[] {
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target as string);
 }
 
 /** What `#…` of a link names, as GitHub makes it of a heading. */
-export function anchorOf(heading: string): string {
+export function toAnchor(heading: string): string {
   return heading
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')

@@ -6,21 +6,21 @@ import { delimiter, join, resolve } from 'node:path';
 // Somebody who follows a document: a folder of their own with the examples in it, the program on the
 // path, and a shell.
 
-export interface Ran {
+export interface CommandResult {
   readonly code: number | null;
   readonly output: string;
 }
 
-export interface Operator extends Disposable {
+export interface Shell extends Disposable {
   readonly folder: string;
   /** Types a block into a shell that stops at the first failure. */
-  type(script: string): Promise<Ran>;
+  run(script: string): Promise<CommandResult>;
   /** Types a command that goes on, and ends it by SIGTERM once it has said that it is ready. */
-  typeUntilReady(command: string): Promise<Ran>;
+  runUntilReady(command: string): Promise<CommandResult>;
 }
 
 /** @param database a URL, or undefined for the embedded one of the configuration */
-export function hireOperator(database: string | undefined): Operator {
+export function openShell(database: string | undefined): Shell {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-docs-'));
   chmodSync(folder, 0o755); // as root, the server is another user and has to get through
   cpSync('examples', join(folder, 'examples'), { recursive: true });
@@ -45,30 +45,30 @@ export function hireOperator(database: string | undefined): Operator {
   };
   mkdirSync(env.PERENNIAL_DATA_DIR);
 
-  function shell(script: string, onOutput: (output: string, end: () => void) => void) {
-    return new Promise<Ran>((done, fail) => {
+  function runScript(script: string, onOutput: (output: string, end: () => void) => void) {
+    return new Promise<CommandResult>((done, fail) => {
       const child = spawn('bash', ['-euo', 'pipefail', '-c', script], {
         cwd: folder,
         env,
         stdio: ['ignore', 'pipe', 'pipe'],
       });
       let output = '';
-      const hear = (text: string) => {
+      const collect = (text: string) => {
         output += text;
         onOutput(output, () => child.kill('SIGTERM'));
       };
-      child.stdout.setEncoding('utf8').on('data', hear);
-      child.stderr.setEncoding('utf8').on('data', hear);
+      child.stdout.setEncoding('utf8').on('data', collect);
+      child.stderr.setEncoding('utf8').on('data', collect);
       child.on('error', fail).on('close', (code) => done({ code, output }));
     });
   }
 
   return {
     folder,
-    type: (script) => shell(script, () => undefined),
-    typeUntilReady: (command) => {
+    run: (script) => runScript(script, () => undefined),
+    runUntilReady: (command) => {
       let ended = false;
-      return shell(`exec ${command}`, (output, end) => {
+      return runScript(`exec ${command}`, (output, end) => {
         if (ended || !output.includes('"msg":"ready"')) return;
         ended = true;
         end();

@@ -3,14 +3,14 @@ import { onTestFinished } from 'vitest';
 import { openServer, type ServerOptions } from '../../src/http/server.ts';
 import { openLog } from '../../src/log.ts';
 import { createToken } from '../../src/tokens/store.ts';
-import type { Scope } from '../../src/tokens/token.ts';
-import { sells } from '../a-book.ts';
-import { type Books, type BooksOptions, freshBooks } from '../books.ts';
+import type { TokenScope } from '../../src/tokens/token.ts';
+import { createPlans } from '../a-book.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../books.ts';
 
 // The real server on a port of loopback, over books of a test's own, and a client that says what
 // came back, byte for byte.
 
-export interface Answered {
+export interface ApiResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -18,39 +18,44 @@ export interface Answered {
   readonly json: any;
 }
 
-export interface Ask {
+export interface ApiRequest {
   readonly token?: string;
   readonly key?: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface Api {
-  readonly books: Books;
+export interface TestApi {
+  readonly database: TestDatabase;
   readonly address: string;
-  readonly tokens: Readonly<Record<Scope, string>>;
+  readonly tokens: Readonly<Record<TokenScope, string>>;
   /** What was logged so far, as it stands in the file. */
   log(): string;
-  ask(method: string, path: string, ask?: Ask): Promise<Answered>;
+  send(method: string, path: string, ask?: ApiRequest): Promise<ApiResponse>;
 }
 
-const keys = { next: 0 };
+const keyCount = { next: 0 };
 /** A key that no other request of this process has. */
-export const newKey = (): string => {
-  keys.next += 1;
-  return `key-${keys.next}`;
+export const createKey = (): string => {
+  keyCount.next += 1;
+  return `key-${keyCount.next}`;
 };
 
-export async function anApi(
-  options: BooksOptions &
+export async function startApi(
+  options: DatabaseOptions &
     Pick<ServerOptions, 'trustedProxies' | 'requestMs' | 'readiness' | 'reads' | 'lists'> & {
       readonly requests?: ServerOptions['limits'];
     } = {},
-): Promise<Api> {
-  const { requests, trustedProxies, requestMs, readiness, reads, lists, ...of } = options;
-  const given = { trustedProxies, requestMs, readiness, reads, lists };
-  const books = await freshBooks({ now: '2026-11-24T09:00:00Z', prepared: true, ...of });
-  await sells(books);
+): Promise<TestApi> {
+  const { requests, trustedProxies, requestMs, readiness, reads, lists, ...databaseOptions } =
+    options;
+  const serverOptions = { trustedProxies, requestMs, readiness, reads, lists };
+  const database = await createDatabase({
+    now: '2026-11-24T09:00:00Z',
+    prepared: true,
+    ...databaseOptions,
+  });
+  await createPlans(database);
   const lines: string[] = [];
   const sink = new Writable({
     write(chunk, _, done) {
@@ -60,35 +65,35 @@ export async function anApi(
   });
   const log = openLog('trace', sink);
   const server = await openServer({
-    db: books.db,
-    url: books.url,
+    db: database.db,
+    url: database.url,
     log,
     currency: 'RUB',
     ...(requests && { limits: requests }),
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...Object.fromEntries(Object.entries(serverOptions).filter(([, value]) => value !== undefined)),
   });
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(async () => {
     await server.close();
-    await books.close();
+    await database.close();
   });
-  const make = async (scope: Scope) => {
-    const order = { name: `test ${scope}`, scopes: [scope], lastsMs: undefined };
-    return (await createToken(books.db, order, 'test')).token;
+  const issueToken = async (scope: TokenScope) => {
+    const tokenOptions = { name: `test ${scope}`, scopes: [scope], lastsMs: undefined };
+    return (await createToken(database.db, tokenOptions, 'test')).token;
   };
   const tokens = {
-    read: await make('read'),
-    sell: await make('sell'),
-    admin: await make('admin'),
-    metrics: await make('metrics'),
+    read: await issueToken('read'),
+    sell: await issueToken('sell'),
+    admin: await issueToken('admin'),
+    metrics: await issueToken('metrics'),
   };
   return {
-    books,
+    database,
     address,
     tokens,
     log: () => lines.join(''),
-    ask: (method, path, { token = tokens.admin, key, body, headers = {} } = {}) =>
-      ask(
+    send: (method, path, { token = tokens.admin, key, body, headers = {} } = {}) =>
+      sendRequest(
         `${address}${path}`,
         method,
         {
@@ -102,17 +107,17 @@ export async function anApi(
   };
 }
 
-async function ask(
+async function sendRequest(
   url: string,
   method: string,
   headers: Record<string, string>,
   body: unknown,
-): Promise<Answered> {
-  const sent = typeof body === 'string' ? body : JSON.stringify(body);
+): Promise<ApiResponse> {
+  const requestBody = typeof body === 'string' ? body : JSON.stringify(body);
   const response = await fetch(url, {
     method,
     headers,
-    ...(sent === undefined ? {} : { body: sent }),
+    ...(requestBody === undefined ? {} : { body: requestBody }),
   });
   const text = await response.text();
   const isJson = /json/.test(response.headers.get('content-type') ?? '');
@@ -125,7 +130,7 @@ async function ask(
 }
 
 /** Everything in the books that a request could have changed; equal means untouched. */
-export async function fingerprint({ pool }: Pick<Books, 'pool'>): Promise<string> {
+export async function readFingerprint({ pool }: Pick<TestDatabase, 'pool'>): Promise<string> {
   const tables = [
     'customer',
     'ledger_entry',

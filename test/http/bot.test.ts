@@ -4,11 +4,11 @@ import { createServer, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBot } from '../../examples/bot/bot.ts';
-import { buys, joins, payer, paysIn, runOf } from '../a-book.ts';
+import { addBalance, addCustomer, buyPlan, createSubscriber, runWorker } from '../a-book.ts';
 import { startBotApi } from '../bot-api/bot-api.ts';
-import { brisk, runDelivery } from '../delivery/stage.ts';
+import { fastLimits, runDelivery } from '../delivery/stage.ts';
 import { until } from '../service/until.ts';
-import { anApi, fingerprint } from './api.ts';
+import { readFingerprint, startApi } from './api.ts';
 
 // examples/bot as its customers meet it: the real bot on a fake Bot API, through the real HTTP API,
 // with Perennial's own messages beside it.
@@ -16,10 +16,10 @@ import { anApi, fingerprint } from './api.ts';
 const anna = { id: 7, first_name: 'Anna', language_code: 'en', is_bot: false } as const;
 const boris = { id: 8, first_name: 'Boris', language_code: 'ru', is_bot: false } as const;
 
-async function opened(front?: string) {
-  const telegram = await startBotApi({ limits: brisk });
-  const perennial = await anApi();
-  await perennial.books.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+async function startBot(front?: string) {
+  const telegram = await startBotApi({ limits: fastLimits });
+  const perennial = await startApi();
+  await perennial.database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
   const bot = makeBot({
     botToken: '1:AAF-canary_canary_canary_canary_canary',
     botApi: telegram.url,
@@ -41,18 +41,18 @@ async function opened(front?: string) {
     const data = keyboard.inline_keyboard.flat().map(({ callback_data }) => callback_data);
     return { text: answer.text, data };
   };
-  const tap = (data: string) => answerTo(() => telegram.updates.tap(anna, data));
-  const write = (text: string) => answerTo(() => telegram.updates.message(anna, text));
+  const tap = (data: string) => answerTo(() => telegram.updates.tapButton(anna, data));
+  const write = (text: string) => answerTo(() => telegram.updates.sendMessage(anna, text));
   const as = (person: typeof anna | typeof boris) => ({
-    tap: (data: string) => answerTo(() => telegram.updates.tap(person, data)),
-    write: (text: string) => answerTo(() => telegram.updates.message(person, text)),
+    tap: (data: string) => answerTo(() => telegram.updates.tapButton(person, data)),
+    write: (text: string) => answerTo(() => telegram.updates.sendMessage(person, text)),
   });
   return { telegram, perennial, tap, write, as };
 }
 
 test('from the first message to renewal and to the end', async () => {
-  const { telegram, perennial, tap, write } = await opened();
-  const { books } = perennial;
+  const { telegram, perennial, tap, write } = await startBot();
+  const { database } = perennial;
   expect((await write('/start')).data).toContain('trial');
   expect((await tap('trial')).text).toBe('It runs until November 27, 2026.');
   expect((await tap('trial')).text).toMatch(/trial/);
@@ -72,9 +72,9 @@ test('from the first message to renewal and to the end', async () => {
   );
 
   // Perennial renews, and says so by the same bot.
-  await books.setClock('2026-12-27T08:00:00Z');
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ changed: 1n });
-  await runDelivery({ books, api: telegram });
+  await database.setClock('2026-12-27T08:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  await runDelivery({ database, api: telegram });
   expect(telegram.texts(7n).at(-1)).toMatch(/149/);
   expect((await tap('balance')).text).toBe('202.00 RUB\nbasic: until January 26, 2027');
 
@@ -82,31 +82,31 @@ test('from the first message to renewal and to the end', async () => {
   const [toggle = ''] = (await tap('renewal')).data;
   expect(toggle).toBe('renewal:1:false');
   expect((await tap(toggle)).text).toBe('Off.');
-  await books.setClock('2027-01-26T09:00:00Z');
-  await runOf(books, 'fast-expiry-cleanup');
-  await runDelivery({ books, api: telegram });
+  await database.setClock('2027-01-26T09:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  await runDelivery({ database, api: telegram });
   expect(telegram.texts(7n).at(-1)).toMatch(/Basic|basic/);
   expect(telegram.texts(7n).at(-1)).toMatch(/ended|over/);
   expect((await tap('balance')).text).toBe('202.00 RUB');
-  const { json } = await perennial.ask('GET', '/v1/customers/7');
+  const { json } = await perennial.send('GET', '/v1/customers/7');
   expect(json).toMatchObject({ balance: '202.00', links: [] });
 }, 60_000);
 
 test('who blocked the bot and comes back is heard of again', async () => {
-  const { perennial, write } = await opened();
+  const { perennial, write } = await startBot();
   await write('/start');
-  await perennial.ask('PATCH', '/v1/customers/7', { body: { reachable: false } });
+  await perennial.send('PATCH', '/v1/customers/7', { body: { reachable: false } });
   await write('/start');
-  const { json } = await perennial.ask('GET', '/v1/customers/7');
+  const { json } = await perennial.send('GET', '/v1/customers/7');
   expect(json).toMatchObject({ reachable: true, locale: 'en' });
 });
 
 test('a tap with the id of another customer’s subscription changes nothing', async () => {
-  const { perennial, tap, as } = await opened();
-  const { books } = perennial;
-  const id = await payer(books, 7n, 500_00n);
-  await joins(books, 8n, { balanceMinor: 500_00n });
-  const before = await fingerprint(books);
+  const { perennial, tap, as } = await startBot();
+  const { database } = perennial;
+  const id = await createSubscriber(database, 7n, 500_00n);
+  await addCustomer(database, 8n, { balanceMinor: 500_00n });
+  const before = await readFingerprint(database);
   const end = Date.parse('2026-12-24T09:00:00.000Z').toString(36);
   for (const data of [
     `renewal:${id}:false`,
@@ -117,17 +117,17 @@ test('a tap with the id of another customer’s subscription changes nothing', a
   }
   // The button of a notification of another customer leads to a purchase of one's own.
   expect((await as(boris).tap(`perennial:buy:${id}`)).data).toContain('buy:basic:30:149.00:first');
-  expect(await fingerprint(books)).toBe(before);
+  expect(await readFingerprint(database)).toBe(before);
   expect((await tap(`renewal:${id}:false`)).text).toBe('Off.');
 });
 
 test('a button that is tapped twice buys once and pays once', async () => {
-  const { telegram, perennial, write } = await opened();
+  const { telegram, perennial, write } = await startBot();
   await write('/start');
   const twice = async (data: string, messageId: number) => {
     const before = telegram.log.length;
-    telegram.updates.tap(anna, data, { messageId });
-    telegram.updates.tap(anna, data, { messageId });
+    telegram.updates.tapButton(anna, data, { messageId });
+    telegram.updates.tapButton(anna, data, { messageId });
     return until('two answers', () => telegram.log[before + 1]);
   };
   expect((await twice('pay:500', 70)).text).toBe('Your balance is 500.00.');
@@ -135,13 +135,13 @@ test('a button that is tapped twice buys once and pays once', async () => {
   // The same offer in another message is an old button: it promised a first subscription.
   const stale = await twice('buy:basic:30:149.00:first', 72);
   expect(stale.text).toBe('This offer is old.');
-  const { json } = await perennial.ask('GET', '/v1/customers/7/ledger');
+  const { json } = await perennial.send('GET', '/v1/customers/7/ledger');
   expect(json.items.map(({ kind }: { kind: string }) => kind)).toEqual(['purchase', 'top_up']);
 });
 
 test('the buttons of the product’s own messages lead to a purchase and to a top-up', async () => {
-  const { perennial, tap } = await opened();
-  const id = await payer(perennial.books, 7n, 500_00n);
+  const { perennial, tap } = await startBot();
+  const id = await createSubscriber(perennial.database, 7n, 500_00n);
   const end = Date.parse('2026-12-24T09:00:00.000Z').toString(36);
   const offered = await tap(`perennial:buy:${id}`);
   expect(offered.data.filter((data) => data.startsWith('buy:'))).toEqual([
@@ -153,17 +153,17 @@ test('the buttons of the product’s own messages lead to a purchase and to a to
   expect((await tap(offered.data[0] ?? '')).text).toBe('Done: it runs until January 23, 2027.');
   expect((await tap(offered.data[0] ?? '')).text).toBe('This offer is old.');
   // With several subscriptions the customer chooses one.
-  await paysIn(perennial.books, 7n, 10_00n);
-  await buys(perennial.books, 7n, { plan: 'mini', isNew: true });
+  await addBalance(perennial.database, 7n, 10_00n);
+  await buyPlan(perennial.database, 7n, { plan: 'mini', isNew: true });
   expect((await tap('buy')).data).toContain(`perennial:buy:${id}`);
 });
 
 test('a customer whose price was withdrawn moves to another plan by the button of the message', async () => {
-  const { perennial, tap } = await opened();
-  const { books, ask } = perennial;
-  const id = await payer(books, 7n, 500_00n);
+  const { perennial, tap } = await startBot();
+  const { database, send: sendToApi } = perennial;
+  const id = await createSubscriber(database, 7n, 500_00n);
   const end = Date.parse('2026-12-24T09:00:00.000Z').toString(36);
-  await books.pool.query(
+  await database.pool.query(
     `UPDATE perennial.plan SET retired_at = perennial.clock() WHERE key = 'basic'`,
   );
   const { data } = await tap(`perennial:buy:${id}`);
@@ -173,44 +173,44 @@ test('a customer whose price was withdrawn moves to another plan by the button o
   // A second tap changes nothing more.
   expect((await tap(choice)).text).toBe('Done: with the next period.');
   expect((await tap(choice)).text).toBe('Done: with the next period.');
-  const { json } = await ask('GET', '/v1/customers/7');
+  const { json } = await sendToApi('GET', '/v1/customers/7');
   expect(json.subscriptions).toMatchObject([{ plan: 'basic', next_plan: 'plus' }]);
-  await paysIn(books, 7n, 500_00n);
-  await books.setClock('2026-12-24T08:00:00Z');
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ changed: 1n });
+  await addBalance(database, 7n, 500_00n);
+  await database.setClock('2026-12-24T08:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
   // The same button under an old message: the end that the customer saw has changed.
   expect((await tap(choice)).text).toBe('This offer is old.');
 });
 
 test('after the end, the same button leads to a purchase; without any plan the bot says so', async () => {
-  const { perennial, tap } = await opened();
-  const { books } = perennial;
-  const id = await payer(books, 7n, 500_00n);
+  const { perennial, tap } = await startBot();
+  const { database } = perennial;
+  const id = await createSubscriber(database, 7n, 500_00n);
   await tap(`renewal:${id}:false`);
-  await books.pool.query(
+  await database.pool.query(
     `UPDATE perennial.plan SET retired_at = perennial.clock() WHERE key = 'basic'`,
   );
-  await books.setClock('2026-12-26T09:00:00Z');
-  await runOf(books, 'fast-expiry-cleanup');
+  await database.setClock('2026-12-26T09:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
   const { data } = await tap(`perennial:buy:${id}`);
   const choice = data.find((each) => each.startsWith('buy:plus:30:')) ?? '';
   expect((await tap(choice)).text).toMatch(/^Done: it runs until/);
-  await books.pool.query(`UPDATE perennial.plan SET retired_at = perennial.clock()`);
+  await database.pool.query(`UPDATE perennial.plan SET retired_at = perennial.clock()`);
   const none = await tap(`perennial:buy:${id}`);
   expect(none.text).toBe('No plan is on sale.');
   expect(none.data).toContain('balance');
 });
 
 test('the bot is silent in a group', async () => {
-  const { telegram, perennial, write } = await opened();
-  await payer(perennial.books, 7n, 500_00n);
-  telegram.updates.message(anna, '/start', 100);
-  telegram.updates.tap(anna, 'links', { group: 100 });
-  telegram.updates.tap(anna, 'renewal:1:false', { group: 100 });
+  const { telegram, perennial, write } = await startBot();
+  await createSubscriber(perennial.database, 7n, 500_00n);
+  telegram.updates.sendMessage(anna, '/start', 100);
+  telegram.updates.tapButton(anna, 'links', { group: 100 });
+  telegram.updates.tapButton(anna, 'renewal:1:false', { group: 100 });
   // Updates are handled in their order, so those before this one have been.
   await write('/start');
   expect(telegram.log.map(({ chat }) => chat)).toEqual(['7']);
-  const { json } = await perennial.ask('GET', '/v1/customers/7');
+  const { json } = await perennial.send('GET', '/v1/customers/7');
   expect(json.subscriptions).toMatchObject([{ auto_renew: true }]);
 });
 
@@ -232,9 +232,9 @@ test('an outage of Perennial is answered, nothing is tapped in vain, and the bot
   await once(proxy, 'listening');
   onTestFinished(() => void proxy.close());
   const { port } = proxy.address() as AddressInfo;
-  const { perennial, tap } = await opened(`http://127.0.0.1:${port}`);
+  const { perennial, tap } = await startBot(`http://127.0.0.1:${port}`);
   behind = perennial.address;
-  await joins(perennial.books, 7n, { balanceMinor: 500_00n });
+  await addCustomer(perennial.database, 7n, { balanceMinor: 500_00n });
   for (const outage of ['drops', 'answers'] as const) {
     way = outage;
     for (const data of ['balance', 'buy:basic:30:149.00:first', 'perennial:buy:']) {
@@ -246,27 +246,27 @@ test('an outage of Perennial is answered, nothing is tapped in vain, and the bot
 });
 
 test('taps with data of no button do nothing', async () => {
-  const { telegram, perennial, write } = await opened();
-  await payer(perennial.books, 7n, 500_00n);
-  const before = await fingerprint(perennial.books);
+  const { telegram, perennial, write } = await startBot();
+  await createSubscriber(perennial.database, 7n, 500_00n);
+  const before = await readFingerprint(perennial.database);
   const order = 'buy:basic:30:149.00';
   for (const data of [
     ...['', 'buy:', `${order}:9999999999999999999:a`, `${order}:1:zzzzzzzzzz`, 'buy:../x:30:1:new'],
     ...['renewal:1', 'renewal:../../8:true', 'renewal:1:yes', 'pay:1000000', 'pay:-5', 'pay:500x'],
     ...['perennial:buy:1:2', 'perennial:top_up:x', 'perennial:grant:1', 'buy-new2', 'trial '],
   ]) {
-    telegram.updates.tap(anna, data);
+    telegram.updates.tapButton(anna, data);
   }
   // Updates are handled in their order, so those before this one have been.
   await write('/start');
   expect(telegram.log.map(({ text }) => text)).toEqual(['Welcome! What shall it be?']);
-  const after = await fingerprint(perennial.books);
+  const after = await readFingerprint(perennial.database);
   // The customer was heard of, which is an event; money and rights are the same.
   expect(after.split(' ').slice(1, -1)).toEqual(before.split(' ').slice(1, -1));
 });
 
 test('a customer who never sent /start is asked for it', async () => {
-  const { tap } = await opened();
+  const { tap } = await startBot();
   expect((await tap('balance')).text).toBe('Please send /start first.');
 });
 

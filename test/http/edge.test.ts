@@ -1,15 +1,18 @@
 import { expect, test } from 'vitest';
 import { routes } from '../../src/http/routes/index.ts';
 import { createToken } from '../../src/tokens/store.ts';
-import { buys, joins, payer } from '../a-book.ts';
-import { type Api, anApi, newKey } from './api.ts';
+import { addCustomer, buyPlan, createSubscriber } from '../a-book.ts';
+import { createKey, startApi, type TestApi } from './api.ts';
 import { sendRaw } from './raw.ts';
 
 // The edge of the API: every error is a problem, limits do not touch each other, and a token gives
 // what its scope says.
 
 /** The status and the problem that answer raw bytes; the text of an answer that is no problem. */
-async function raw(api: Api, text: string): Promise<{ status: number; json: unknown }> {
+async function sendRawRequest(
+  api: TestApi,
+  text: string,
+): Promise<{ status: number; json: unknown }> {
   const { head, body } = await sendRaw(api, text);
   const isProblem = /application\/problem\+json/.test(head) && /no-store/.test(head);
   const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
@@ -17,7 +20,7 @@ async function raw(api: Api, text: string): Promise<{ status: number; json: unkn
 }
 
 test('each answer to a malformed request is a problem in words of this API', async () => {
-  const api = await anApi({ requestMs: 300 });
+  const api = await startApi({ requestMs: 300 });
   const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n`;
   const closed = 'connection: close\r\n';
   const post = 'POST /v1/customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
@@ -33,7 +36,7 @@ test('each answer to a malformed request is a problem in words of this API', asy
     ['a body that never ends', `${post}content-length: 9\r\n\r\n{`, 408, 'request_timeout'],
   ];
   for (const [what, text, status, code] of cases) {
-    const answer = await raw(api, text);
+    const answer = await sendRawRequest(api, text);
     expect(answer, what).toMatchObject({
       status,
       json: { type: `urn:perennial:problem:${code}`, status, detail: expect.any(String) },
@@ -43,7 +46,7 @@ test('each answer to a malformed request is a problem in words of this API', asy
 });
 
 test('a known path with another method gets 405 with Allow, an unknown path gets 404', async () => {
-  const { ask } = await anApi();
+  const { send } = await startApi();
   for (const [method, path, allow] of [
     ['DELETE', '/v1/customers/7', 'GET, HEAD, PATCH'],
     ['GET', '/v1/customers/7/purchases', 'POST'],
@@ -51,24 +54,24 @@ test('a known path with another method gets 405 with Allow, an unknown path gets
     ['PUT', '/sub/abc', 'GET, HEAD'],
     ['OPTIONS', '/v1/plans', 'GET, HEAD'],
   ] as const) {
-    const answer = await ask(method, path);
+    const answer = await send(method, path);
     expect([answer.status, answer.headers.get('allow')], path).toEqual([405, allow]);
     expect(answer.json.type).toBe('urn:perennial:problem:bad_method');
   }
-  expect((await ask('DELETE', '/v1/nothing')).status).toBe(404);
+  expect((await send('DELETE', '/v1/nothing')).status).toBe(404);
 });
 
 test('an unknown query parameter is refused with its name and the available ones', async () => {
-  const { ask } = await anApi();
-  const misspelt = await ask('GET', '/v1/notices?kinds=receipt&limit=5');
+  const { send } = await startApi();
+  const misspelt = await send('GET', '/v1/notices?kinds=receipt&limit=5');
   expect([misspelt.status, misspelt.json.type, misspelt.json.detail]).toEqual([
     400,
     'urn:perennial:problem:unknown_parameter',
     'query.kinds: there is no such parameter; available: limit, cursor, telegram_id, state, kind',
   ]);
-  const none = await ask('GET', '/v1/nodes?limit=5');
+  const none = await send('GET', '/v1/nodes?limit=5');
   expect(none.json.detail).toMatch(/this route has none/);
-  const twice = await ask('GET', '/v1/notices?limit=5&limit=6');
+  const twice = await send('GET', '/v1/notices?limit=5&limit=6');
   expect([twice.status, twice.json.detail]).toEqual([
     400,
     'query.limit: is given more than once, or is a list',
@@ -76,26 +79,26 @@ test('an unknown query parameter is refused with its name and the available ones
 });
 
 test('answers are not stored, HSTS is not sent over plain HTTP, and `bearer` has no case', async () => {
-  const { ask, tokens } = await anApi();
+  const { send, tokens } = await startApi();
   for (const path of ['/v1/plans', '/healthz', '/openapi.json', '/metrics', '/nothing', '/sub/x']) {
-    const { headers } = await ask('GET', path);
+    const { headers } = await send('GET', path);
     expect(headers.get('cache-control'), path).toBe('no-store');
     expect(headers.get('strict-transport-security'), path).toBeNull();
   }
   for (const scheme of ['bearer', 'BEARER', 'Bearer ']) {
     const headers = { authorization: `${scheme} ${tokens.read}` };
-    expect((await ask('GET', '/v1/plans', { token: '', headers })).status).toBe(200);
+    expect((await send('GET', '/v1/plans', { token: '', headers })).status).toBe(200);
   }
 });
 
 test('probes, links, refused tokens and other requests do not use up each other', async () => {
   const requests = { perAddressMax: 3, refusedTokensMax: 3, linksMax: 3 };
-  const { ask, books, tokens } = await anApi({ requests });
-  await payer(books, 7n, 0n);
-  const { json } = await ask('GET', '/v1/customers/7');
+  const { send, database, tokens } = await startApi({ requests });
+  await createSubscriber(database, 7n, 0n);
+  const { json } = await send('GET', '/v1/customers/7');
   const statuses = async (path: string, token = '') => {
     const all: number[] = [];
-    for (let n = 0; n < 5; n += 1) all.push((await ask('GET', path, { token })).status);
+    for (let n = 0; n < 5; n += 1) all.push((await send('GET', path, { token })).status);
     return all;
   };
   expect(await statuses('/nothing')).toEqual([404, 404, 404, 429, 429]);
@@ -109,15 +112,15 @@ test('probes, links, refused tokens and other requests do not use up each other'
 });
 
 test('a forwarded address counts only if its proxy is trusted, and then by its network', async () => {
-  const forwarded = async (api: Api, address: string) => {
+  const forwarded = async (api: TestApi, address: string) => {
     const headers = { 'x-forwarded-for': address };
-    return (await api.ask('GET', '/nothing', { token: '', headers })).status;
+    return (await api.send('GET', '/nothing', { token: '', headers })).status;
   };
   const requests = { perAddressMax: 1 };
-  const direct = await anApi({ requests });
+  const direct = await startApi({ requests });
   expect(await forwarded(direct, '10.0.0.1')).toBe(404);
   expect(await forwarded(direct, '10.0.0.2')).toBe(429);
-  const proxied = await anApi({ requests, trustedProxies: ['loopback'] });
+  const proxied = await startApi({ requests, trustedProxies: ['loopback'] });
   expect(await forwarded(proxied, '10.0.0.1')).toBe(404);
   expect(await forwarded(proxied, '10.0.0.2')).toBe(404);
   expect(await forwarded(proxied, '10.0.0.1')).toBe(429);
@@ -128,13 +131,13 @@ test('a forwarded address counts only if its proxy is trusted, and then by its n
 });
 
 test('requests are counted and timed by route and status, without a secret in a label', async () => {
-  const { ask, books, tokens, log } = await anApi();
-  await payer(books, 7n, 0n);
-  await ask('GET', '/v1/customers/7');
-  await ask('GET', '/sub/geheimgeheimgeheim', { token: '' });
-  await ask('GET', '/no/geheim', { token: `prn_AbCd1234${'0'.repeat(38)}` });
-  await ask('GET', '/%zz', { token: '' });
-  const { text } = await ask('GET', '/metrics', { token: tokens.metrics });
+  const { send, database, tokens, log } = await startApi();
+  await createSubscriber(database, 7n, 0n);
+  await send('GET', '/v1/customers/7');
+  await send('GET', '/sub/geheimgeheimgeheim', { token: '' });
+  await send('GET', '/no/geheim', { token: `prn_AbCd1234${'0'.repeat(38)}` });
+  await send('GET', '/%zz', { token: '' });
+  const { text } = await send('GET', '/metrics', { token: tokens.metrics });
   const labels = 'method="GET",route="/v1/customers/:telegram_id",status="200"';
   expect(text).toContain(`perennial_http_requests_total{${labels}} 1`);
   expect(text).toContain(`perennial_http_request_duration_seconds_count{${labels}} 1`);
@@ -150,8 +153,8 @@ test('requests are counted and timed by route and status, without a secret in a 
 });
 
 test('the OpenAPI document shares its objects, and each reference to an object exists', async () => {
-  const { ask } = await anApi();
-  const { json } = await ask('GET', '/openapi.json', { token: '' });
+  const { send } = await startApi();
+  const { json } = await send('GET', '/openapi.json', { token: '' });
   const inline = JSON.stringify(json.paths).match(/"properties":/g) ?? [];
   expect(inline).toHaveLength(0);
   const refs = JSON.stringify(json).match(/#\/components\/schemas\/\w+/g) ?? [];
@@ -160,12 +163,12 @@ test('the OpenAPI document shares its objects, and each reference to an object e
 });
 
 test('the scope `read` gives no link, UUID or subscription token, on any route', async () => {
-  const { ask, books, tokens } = await anApi();
-  await books.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
-  const id = await payer(books, 7n, 0n);
-  const { json } = await ask('GET', '/v1/customers/7', { token: tokens.sell });
+  const { send, database, tokens } = await startApi();
+  await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+  const id = await createSubscriber(database, 7n, 0n);
+  const { json } = await send('GET', '/v1/customers/7', { token: tokens.sell });
   const [{ credential }] = json.subscriptions;
-  await books.pool.query(`
+  await database.pool.query(`
     UPDATE perennial.node SET last_error = 'User perennial-${credential} already exists.'`);
   const secrets = [credential, json.sub_token, json.links[0].link];
   expect(secrets.every((secret) => typeof secret === 'string')).toBe(true);
@@ -173,16 +176,16 @@ test('the scope `read` gives no link, UUID or subscription token, on any route',
   for (const { path } of reads) {
     const filled = path.replace('{telegram_id}', '7').replace('{id}', String(id));
     const query = path === '/v1/quote' ? '?telegram_id=7&plan=basic&period_days=30' : '';
-    const answer = await ask('GET', `${filled}${query}`, { token: tokens.read });
+    const answer = await send('GET', `${filled}${query}`, { token: tokens.read });
     expect(answer.status, path).toBe(200);
     for (const secret of secrets) expect(answer.text, path).not.toContain(secret);
   }
 });
 
 test('a subscription under another customer is as unknown as one that does not exist', async () => {
-  const { ask, books } = await anApi();
-  const id = await payer(books, 7n, 500_00n);
-  await joins(books, 8n, { balanceMinor: 500_00n });
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 500_00n);
+  await addCustomer(database, 8n, { balanceMinor: 500_00n });
   const under = routes.filter(({ path }) => path.includes('{telegram_id}/subscriptions/{id}'));
   expect(under.map(({ method }) => method).sort()).toEqual(
     routes
@@ -200,7 +203,7 @@ test('a subscription under another customer is as unknown as one that does not e
     const body = bodies[method] ?? bodies[path.split('/').at(-1) ?? ''];
     const asked = async (customer: number, subscription: string) => {
       const filled = path.replace('{telegram_id}', `${customer}`).replace('{id}', subscription);
-      return ask(method, filled, { key: newKey(), ...(body === undefined ? {} : { body }) });
+      return send(method, filled, { key: createKey(), ...(body === undefined ? {} : { body }) });
     };
     const foreign = await asked(8, `${id}`);
     const absent = await asked(8, '999');
@@ -212,18 +215,18 @@ test('a subscription under another customer is as unknown as one that does not e
 });
 
 test('a key belongs to its token, the timeline names the token, and its name is unique', async () => {
-  const { ask, books, tokens } = await anApi();
-  await joins(books, 7n);
-  const key = newKey();
+  const { send, database, tokens } = await startApi();
+  await addCustomer(database, 7n);
+  const key = createKey();
   for (const token of [tokens.sell, tokens.admin]) {
-    const answer = await ask('POST', '/v1/customers/7/top-ups', {
+    const answer = await send('POST', '/v1/customers/7/top-ups', {
       token,
       key,
       body: { amount: '1' },
     });
     expect(answer.status).toBe(201);
   }
-  const { json } = await ask('GET', '/v1/customers/7/timeline');
+  const { json } = await send('GET', '/v1/customers/7/timeline');
   const actors = json.items.map(({ actor }: { actor: string }) => actor);
   expect(actors.slice(0, 2)).toEqual([
     `api:test admin/${tokens.admin.slice(4, 12)}`,
@@ -231,23 +234,23 @@ test('a key belongs to its token, the timeline names the token, and its name is 
   ]);
   const order = { scopes: ['read'] as const, lastsMs: undefined };
   for (const name of ['test sell', 'Test SELL']) {
-    await expect(createToken(books.db, { ...order, name }, 'test')).rejects.toMatchObject({
+    await expect(createToken(database.db, { ...order, name }, 'test')).rejects.toMatchObject({
       code: 'name_taken',
     });
   }
-  await expect(createToken(books.db, { ...order, name: 'a\nb' }, 'test')).rejects.toMatchObject({
+  await expect(createToken(database.db, { ...order, name: 'a\nb' }, 'test')).rejects.toMatchObject({
     code: 'bad_name',
   });
   const both = await Promise.allSettled(
-    [1, 2].map(() => createToken(books.db, { ...order, name: 'twin' }, 'test')),
+    [1, 2].map(() => createToken(database.db, { ...order, name: 'twin' }, 'test')),
   );
   expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
 });
 
 test('purchase, trial and reissue answer with the links, and a repeated key with the same', async () => {
-  const { ask, books, tokens } = await anApi();
-  await books.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
-  await joins(books, 7n, { balanceMinor: 500_00n });
+  const { send, database, tokens } = await startApi();
+  await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+  await addCustomer(database, 7n, { balanceMinor: 500_00n });
   const token = tokens.sell;
   const order = { plan: 'basic', period_days: 30 };
   const steps: readonly [path: string, body?: object][] = [
@@ -256,21 +259,21 @@ test('purchase, trial and reissue answer with the links, and a repeated key with
     ['/v1/customers/7/subscriptions/1/reissue'],
   ];
   for (const [path, body] of steps) {
-    const key = newKey();
-    const asked = () => ask('POST', path, { token, key, ...(body === undefined ? {} : { body }) });
+    const key = createKey();
+    const asked = () => send('POST', path, { token, key, ...(body === undefined ? {} : { body }) });
     const first = await asked();
     expect(first.status, first.text).toBeLessThan(300);
-    const { json } = await ask('GET', '/v1/customers/7', { token });
+    const { json } = await send('GET', '/v1/customers/7', { token });
     expect(first.json).toMatchObject({ sub_token: json.sub_token, links: json.links });
     expect((await asked()).text).toBe(first.text);
   }
 });
 
 test('a condition that no longer holds gives 409, and values beyond their columns give 422', async () => {
-  const { ask, books } = await anApi();
-  const id = await payer(books, 7n, 500_00n);
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 500_00n);
   const did = async (path: string, body: object, method = 'POST') => {
-    const { status, json } = await ask(method, path, { key: newKey(), body });
+    const { status, json } = await send(method, path, { key: createKey(), body });
     return [status, String(json.type).replace('urn:perennial:problem:', '')];
   };
   const stale = { if_expires_at: '2026-12-24T09:00:00.001Z' };
@@ -290,20 +293,20 @@ test('a condition that no longer holds gives 409, and values beyond their column
   expect((await did('/v1/customers/7/purchases', late))[0]).toBe(422);
   const amount = '92233720368547758.08';
   expect((await did('/v1/customers/7/top-ups', { amount }))[0]).toBe(422);
-  await books.pool.query(`UPDATE perennial.subscription SET expires_at = '9999-12-30Z'`);
+  await database.pool.query(`UPDATE perennial.subscription SET expires_at = '9999-12-30Z'`);
   expect(await did(`${own}/grant`, { days: 3 })).toEqual([422, 'end_too_late']);
   expect(await did('/v1/customers/7/purchases', order)).toEqual([422, 'end_too_late']);
   const query = `telegram_id=7&plan=basic&period_days=30&subscription_id=${id}`;
-  expect((await ask('GET', `/v1/quote?${query}`)).status).toBe(422);
+  expect((await send('GET', `/v1/quote?${query}`)).status).toBe(422);
 });
 
 test('no detail of a refusal names an option of the command line', async () => {
-  const { ask, books } = await anApi();
-  const id = await payer(books, 7n, 500_00n);
-  await buys(books, 7n, { isNew: true, plan: 'mini' });
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 500_00n);
+  await buyPlan(database, 7n, { isNew: true, plan: 'mini' });
   const order = { plan: 'plus', period_days: 30 };
   const asked = async (path: string, body: object) =>
-    (await ask('POST', path, { key: newKey(), body })).json.detail as string;
+    (await send('POST', path, { key: createKey(), body })).json.detail as string;
   const details = [
     await asked('/v1/customers/7/purchases', order),
     await asked('/v1/customers/7/purchases', { ...order, subscription_id: Number(id) }),

@@ -4,26 +4,31 @@ import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../src/http/server.ts';
 import { createToken } from '../../src/tokens/store.ts';
-import { joins } from '../a-book.ts';
-import { freshBooks } from '../books.ts';
-import { quiet } from '../nodes/kept.ts';
+import { addCustomer } from '../a-book.ts';
+import { createDatabase } from '../books.ts';
+import { silentLog } from '../nodes/kept.ts';
 import { until } from '../service/until.ts';
 
 // What the end of the API waits for: answers, and nothing else.
 
 test('P8: the API ends with the last answer, whoever is connected and says nothing, or not all', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  await joins(books, 7n);
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await addCustomer(database, 7n);
   const { token } = await createToken(
-    books.db,
+    database.db,
     { name: 'test', scopes: ['admin'], lastsMs: undefined },
     'test',
   );
-  const kit = { db: books.db, url: books.url, log: quiet as never, currency: 'RUB' };
-  const server = await openServer(kit);
+  const serverOptions = {
+    db: database.db,
+    url: database.url,
+    log: silentLog as never,
+    currency: 'RUB',
+  };
+  const server = await openServer(serverOptions);
   const address = await server.listen({ host: '127.0.0.1', port: 0 });
   const { hostname, port } = new URL(address);
-  const talk = async (text: string) => {
+  const openSocket = async (text: string) => {
     const socket = connect(Number(port), hostname);
     onTestFinished(() => void socket.destroy());
     await once(socket, 'connect');
@@ -36,26 +41,26 @@ test('P8: the API ends with the last answer, whoever is connected and says nothi
     socket.write(text);
     return answer;
   };
-  const silent = await talk('');
-  const dawdling = await talk('GET /v1/customers/7 HTTP/1.1\r\nhost:');
-  const kept = await talk('GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n');
+  const silent = await openSocket('');
+  const dawdling = await openSocket('GET /v1/customers/7 HTTP/1.1\r\nhost:');
+  const kept = await openSocket('GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n');
   await until('one is kept after its answer', () => (kept.text.endsWith('}') ? true : undefined));
 
   // Somebody holds the customer, so that this one is under way.
   const held = Promise.withResolvers<void>();
-  const holding = books.db.transaction().execute(async (tx) => {
+  const holding = database.db.transaction().execute(async (tx) => {
     await sql`SELECT FROM perennial.customer FOR NO KEY UPDATE`.execute(tx);
     await held.promise;
   });
   const body = '{"amount":"5"}';
-  const asking = await talk(
+  const asking = await openSocket(
     `POST /v1/customers/7/top-ups HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
       `idempotency-key: k\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
   await until('the request waits for the customer', async () => {
     const { rows } = await sql`
       SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(
-      books.db,
+      database.db,
     );
     return rows.length > 0 ? true : undefined;
   });

@@ -2,22 +2,22 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { applyCommand } from '../../src/cli/apply.ts';
-import type { Books } from '../books.ts';
-import { payer } from '../shop.ts';
-import { anApi } from './api.ts';
+import { buildApplyCommand } from '../../src/cli/apply.ts';
+import type { TestDatabase } from '../books.ts';
+import { createSubscriber } from '../shop.ts';
+import { startApi } from './api.ts';
 
 // `feed:` of a configuration, from the file through `apply` to the answer of a subscription URL.
 
-async function apply(books: Books, feed: string): Promise<void> {
+async function applyFeed(database: TestDatabase, feed: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-feed-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'shop.yaml');
   writeFileSync(file, `feed:\n${feed}\n`);
   vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = applyCommand(async (config) => ({
-    ...{ config, db: books.db, url: books.url, installation },
+  const command = buildApplyCommand(async (config) => ({
+    ...{ config, db: database.db, url: database.url, installation },
     close: async () => undefined,
   }));
   try {
@@ -27,18 +27,18 @@ async function apply(books: Books, feed: string): Promise<void> {
   }
 }
 
-const decoded = (header: string | null) =>
+const decodeHeader = (header: string | null) =>
   Buffer.from((header ?? '').replace(/^base64:/, ''), 'base64').toString();
 
 test('settings of the file reach each header and the entry after the end, in the language of the customer', async () => {
-  const { ask, books } = await anApi();
-  await payer(books, 7n, 0n);
-  await books.pool.query(
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 0n);
+  await database.pool.query(
     "UPDATE perennial.customer SET locale = 'ru', sub_token = 'abcdefghijklmnopqr'",
   );
-  await books.pool.query("UPDATE perennial.subscription SET state = 'expired'");
-  await apply(
-    books,
+  await database.pool.query("UPDATE perennial.subscription SET state = 'expired'");
+  await applyFeed(
+    database,
     `  title: { en: Acme, ru: "Акме <b>" }
   announce: { en: Works at 3:00, ru: "Работы в 3:00 🛠" }
   pay: { en: our bot, ru: "бот @acme" }
@@ -47,12 +47,12 @@ test('settings of the file reach each header and the entry after the end, in the
   update: 6h`,
   );
   for (const slash of ['', '/']) {
-    const { status, headers, text } = await ask('GET', `/sub/abcdefghijklmnopqr${slash}`, {
+    const { status, headers, text } = await send('GET', `/sub/abcdefghijklmnopqr${slash}`, {
       token: '',
     });
     expect(status).toBe(200);
-    expect(decoded(headers.get('profile-title'))).toBe('Акме <b>');
-    expect(decoded(headers.get('announce'))).toBe('Работы в 3:00 🛠');
+    expect(decodeHeader(headers.get('profile-title'))).toBe('Акме <b>');
+    expect(decodeHeader(headers.get('announce'))).toBe('Работы в 3:00 🛠');
     expect(headers.get('support-url')).toBe('https://t.me/acme');
     expect(headers.get('profile-web-page-url')).toBe(
       'https://xn--e1afmkfd.xn--p1ai/%D0%BA%D0%B0%D0%B1%D0%B8%D0%BD%D0%B5%D1%82?a=%22%3Cb%3E',
@@ -78,10 +78,10 @@ test.each([
   ['an interval of half an hour', 'update: 30m', /whole number of hours/],
   ['an unknown key', 'suport_url: https://t.me/a', /there is no key "suport_url"/],
 ])('%s is refused by apply', async (_, line, reason) => {
-  const { books } = await anApi();
-  await expect(apply(books, `  ${line}`)).rejects.toMatchObject({
+  const { database } = await startApi();
+  await expect(applyFeed(database, `  ${line}`)).rejects.toMatchObject({
     message: expect.stringMatching(reason),
   });
-  const { rows } = await books.pool.query("SELECT FROM perennial.setting WHERE key = 'feed'");
+  const { rows } = await database.pool.query("SELECT FROM perennial.setting WHERE key = 'feed'");
   expect(rows).toEqual([]);
 });

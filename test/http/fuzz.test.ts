@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { refusalsOf } from '../../src/http/openapi.ts';
-import { statusOf } from '../../src/http/problem.ts';
+import { toProblemCodes } from '../../src/http/openapi.ts';
+import { toStatus } from '../../src/http/problem.ts';
 import type { Route } from '../../src/http/route.ts';
 import { routes } from '../../src/http/routes/index.ts';
-import { payer } from '../a-book.ts';
-import { type Answered, anApi, fingerprint, newKey } from './api.ts';
+import { createSubscriber } from '../a-book.ts';
+import { type ApiResponse, createKey, readFingerprint, startApi } from './api.ts';
 
 // The API against its own OpenAPI document: random requests, most of them nearly right. Each answer
 // is of the schema that the document promises, none is a fault of ours, and a refused one has left
@@ -15,7 +15,7 @@ import { type Answered, anApi, fingerprint, newKey } from './api.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 /** Values that fit a JSON schema, or nearly. */
-function valuesOf(schema: Json): fc.Arbitrary<unknown> {
+function createValues(schema: Json): fc.Arbitrary<unknown> {
   const {
     type,
     enum: choices,
@@ -31,7 +31,7 @@ function valuesOf(schema: Json): fc.Arbitrary<unknown> {
   };
   if (only !== undefined) return fc.constant(only);
   if (choices !== undefined) return fc.constantFrom(...choices);
-  if (some !== undefined) return fc.oneof(...some.map(valuesOf));
+  if (some !== undefined) return fc.oneof(...some.map(createValues));
   switch (type) {
     case 'integer':
       return fc.oneof(fc.integer({ min: 1, max: 90 }), fc.integer(), fc.maxSafeInteger());
@@ -40,7 +40,10 @@ function valuesOf(schema: Json): fc.Arbitrary<unknown> {
     case 'object': {
       const { required = [] } = schema as { required?: string[] };
       const fields = Object.fromEntries(
-        Object.entries(properties ?? {}).map(([name, inner]) => [name, nearly(name, inner)]),
+        Object.entries(properties ?? {}).map(([name, inner]) => [
+          name,
+          createNearlyRight(name, inner),
+        ]),
       );
       return fc.record(fields, { requiredKeys: required });
     }
@@ -50,9 +53,9 @@ function valuesOf(schema: Json): fc.Arbitrary<unknown> {
 }
 
 /** Mostly what makes sense in that place, sometimes anything of its type, at times anything. */
-function nearly(name: string, schema: Json): fc.Arbitrary<unknown> {
-  const known = sensible[name];
-  const right = valuesOf(schema);
+function createNearlyRight(name: string, schema: Json): fc.Arbitrary<unknown> {
+  const known = sensibleValues[name];
+  const right = createValues(schema);
   const any = fc.oneof(fc.jsonValue(), fc.constant('\0'), fc.constant('\ud800'));
   return known === undefined
     ? fc.oneof({ weight: 9, arbitrary: right }, { weight: 1, arbitrary: any })
@@ -63,7 +66,7 @@ function nearly(name: string, schema: Json): fc.Arbitrary<unknown> {
       );
 }
 
-const sensible: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+const sensibleValues: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   plan: fc.constantFrom('basic', 'plus', 'mini', 'none'),
   period_days: fc.constantFrom(30, 90, 7),
   amount: fc.constantFrom('1', '149.00', '-3', '0', '1.234', '99999999999999'),
@@ -77,7 +80,7 @@ const sensible: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   time_zone: fc.constantFrom('Europe/Moscow', 'UTC', 'Mars'),
 };
 
-const inText: Readonly<Record<string, fc.Arbitrary<string>>> = {
+const pathValues: Readonly<Record<string, fc.Arbitrary<string>>> = {
   telegram_id: fc.constantFrom('7', '8', '9', '0', '9007199254740993', 'x'),
   id: fc.constantFrom('1', '2', '3', '99', '-1'),
   subscription_id: fc.constantFrom('1', '2', '99'),
@@ -88,7 +91,7 @@ const inText: Readonly<Record<string, fc.Arbitrary<string>>> = {
   item: fc.constantFrom('1', '%00', 'nl-1%2F5'),
 };
 
-interface Shot {
+interface FuzzRequest {
   readonly route: Route;
   readonly path: string;
   readonly body: unknown;
@@ -98,7 +101,7 @@ interface Shot {
 const jsonSchema = (schema: z.ZodType): Json =>
   z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Json;
 
-function shotsOf(route: Route): fc.Arbitrary<Shot> {
+function createRequests(route: Route): fc.Arbitrary<FuzzRequest> {
   const places = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string);
   const queries = Object.keys(
     (route.query === undefined ? {} : (jsonSchema(route.query).properties ?? {})) as object,
@@ -106,7 +109,7 @@ function shotsOf(route: Route): fc.Arbitrary<Shot> {
   const texts = (names: readonly string[]) =>
     fc.record(
       Object.fromEntries(
-        names.map((name) => [name, inText[name] ?? fc.constantFrom('1', 'true', 'x', '%00')]),
+        names.map((name) => [name, pathValues[name] ?? fc.constantFrom('1', 'true', 'x', '%00')]),
       ),
     );
   return fc
@@ -117,7 +120,7 @@ function shotsOf(route: Route): fc.Arbitrary<Shot> {
         route.body === undefined
           ? fc.constant(undefined)
           : fc.oneof(
-              { weight: 9, arbitrary: valuesOf(jsonSchema(route.body)) },
+              { weight: 9, arbitrary: createValues(jsonSchema(route.body)) },
               { weight: 1, arbitrary: fc.jsonValue() },
             ),
       keyed: fc.boolean(),
@@ -126,15 +129,15 @@ function shotsOf(route: Route): fc.Arbitrary<Shot> {
       const filled = route.path.replaceAll(/\{(\w+)\}/g, (_, name) => String(at[name]));
       const asked = Object.entries(query).map(([name, value]) => `${name}=${value}`);
       const path = asked.length === 0 ? filled : `${filled}?${asked.join('&')}`;
-      return { route, path, body, key: keyed || route.keyed === true ? newKey() : undefined };
+      return { route, path, body, key: keyed || route.keyed === true ? createKey() : undefined };
     });
 }
 
 // An audit looks at the whole book each time; it has a test of its own.
-const fuzzed = routes.filter(({ id }) => id !== 'audit');
-const shots = fc.constantFrom(...fuzzed).chain(shotsOf);
+const fuzzedRoutes = routes.filter(({ id }) => id !== 'audit');
+const fuzzRequests = fc.constantFrom(...fuzzedRoutes).chain(createRequests);
 
-const problem = z.strictObject({
+const problemSchema = z.strictObject({
   type: z.string().regex(/^urn:perennial:problem:[a-z_]+$/),
   title: z.string(),
   status: z.number(),
@@ -142,7 +145,7 @@ const problem = z.strictObject({
   errors: z.array(z.strictObject({ place: z.string(), detail: z.string() })).optional(),
 });
 
-function check({ route }: Shot, answer: Answered): void {
+function checkResponse({ route }: FuzzRequest, answer: ApiResponse): void {
   expect(answer.status, answer.text).toBeLessThan(500);
   if (answer.status < 300) {
     expect(answer.status).toBe(route.status ?? 200);
@@ -152,29 +155,29 @@ function check({ route }: Shot, answer: Answered): void {
     expect(read.data).toEqual(answer.json);
     return;
   }
-  const said = problem.parse(answer.json);
-  expect(said.status).toBe(answer.status);
-  const own = said.type.replace('urn:perennial:problem:', '');
-  expect(refusalsOf(route), answer.text).toContain(own);
-  expect(statusOf(own), answer.text).toBe(answer.status);
+  const parsed = problemSchema.parse(answer.json);
+  expect(parsed.status).toBe(answer.status);
+  const own = parsed.type.replace('urn:perennial:problem:', '');
+  expect(toProblemCodes(route), answer.text).toContain(own);
+  expect(toStatus(own), answer.text).toBe(answer.status);
 }
 
 test('whatever is asked: what is answered is what the document says, and a refusal changes nothing', async () => {
-  const { ask, books } = await anApi();
-  await payer(books, 7n, 1_000_00n);
-  await payer(books, 8n, 0n);
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 1_000_00n);
+  await createSubscriber(database, 8n, 0n);
   let done = 0;
   await fc.assert(
-    fc.asyncProperty(shots, async (shot) => {
-      const before = await fingerprint(books);
-      const { path, body, key, route } = shot;
-      const answer = await ask(route.method, path, {
+    fc.asyncProperty(fuzzRequests, async (request) => {
+      const before = await readFingerprint(database);
+      const { path, body, key, route } = request;
+      const answer = await send(route.method, path, {
         ...(key === undefined ? {} : { key }),
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      check(shot, answer);
+      checkResponse(request, answer);
       if (answer.status < 300) done += 1;
-      else expect(await fingerprint(books)).toBe(before);
+      else expect(await readFingerprint(database)).toBe(before);
     }),
     { numRuns: 400 },
   );

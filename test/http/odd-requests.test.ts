@@ -1,34 +1,34 @@
 import { expect, test } from 'vitest';
 import { routes } from '../../src/http/routes/index.ts';
-import { joins, payer } from '../a-book.ts';
-import { anApi, newKey } from './api.ts';
+import { addCustomer, createSubscriber } from '../a-book.ts';
+import { createKey, startApi } from './api.ts';
 import { sendRaw } from './raw.ts';
 
 // Requests that no client of ours sends, as scanners and attackers do: each one gets a problem, and
 // nothing of it is passed over silently.
 
-const lines = (...all: readonly string[]) => `${all.join('\r\n')}\r\n\r\n`;
+const joinLines = (...all: readonly string[]) => `${all.join('\r\n')}\r\n\r\n`;
 const end = 'connection: close';
 
 test('a request without Host gets a problem, and CONNECT gets 405 with Allow', async () => {
-  const api = await anApi();
-  const hostless = await sendRaw(api, lines('GET /v1/plans HTTP/1.1', end));
+  const api = await startApi();
+  const hostless = await sendRaw(api, joinLines('GET /v1/plans HTTP/1.1', end));
   expect(hostless.head).toMatch(/^HTTP\/1.1 400 /);
   expect(JSON.parse(hostless.body)).toMatchObject({
     type: 'urn:perennial:problem:bad_request',
     detail: 'the header Host is missing',
   });
-  const proxied = await sendRaw(api, lines('CONNECT x:1 HTTP/1.1', 'host: x'));
+  const proxied = await sendRaw(api, joinLines('CONNECT x:1 HTTP/1.1', 'host: x'));
   expect(proxied.head).toMatch(/^HTTP\/1.1 405 /);
   expect(proxied.head).toMatch(/^allow: GET, HEAD, PATCH, POST$/im);
 });
 
 test('an unknown path or method is answered before its body is looked at', async () => {
-  const api = await anApi();
+  const api = await startApi();
   const cases = [
-    [lines('QUERY /v1/plans HTTP/1.1', 'host: x', end), 405],
+    [joinLines('QUERY /v1/plans HTTP/1.1', 'host: x', end), 405],
     [
-      lines(
+      joinLines(
         'PUT /v1/plans HTTP/1.1',
         'host: x',
         'content-type: text/xml',
@@ -38,10 +38,10 @@ test('an unknown path or method is answered before its body is looked at', async
       405,
     ],
     [
-      lines('POST /no HTTP/1.1', 'host: x', 'content-type: text/xml', 'content-length: 1', end),
+      joinLines('POST /no HTTP/1.1', 'host: x', 'content-type: text/xml', 'content-length: 1', end),
       404,
     ],
-    [lines('POST /no HTTP/1.1', 'host: x', 'content-length: 99999999', end), 404],
+    [joinLines('POST /no HTTP/1.1', 'host: x', 'content-length: 99999999', end), 404],
   ] as const;
   for (const [text, status] of cases) {
     const { head, body } = await sendRaw(api, text.includes('content-length') ? `${text}x` : text);
@@ -52,8 +52,8 @@ test('an unknown path or method is answered before its body is looked at', async
 });
 
 test('a body in broken UTF-8 is refused: replaced bytes would make two references equal', async () => {
-  const api = await anApi();
-  await joins(api.books, 7n);
+  const api = await startApi();
+  await addCustomer(api.database, 7n);
   const top = async (reference: Buffer) => {
     const body = Buffer.concat([
       Buffer.from('{"amount":"1","provider":"p","provider_ref":"'),
@@ -62,11 +62,11 @@ test('a body in broken UTF-8 is refused: replaced bytes would make two reference
     ]);
     return sendRaw(
       api,
-      lines(
+      joinLines(
         'POST /v1/customers/7/top-ups HTTP/1.1',
         ...['host: x', end, `authorization: Bearer ${api.tokens.sell}`],
         ...['content-type: application/json', `content-length: ${body.length}`],
-        `idempotency-key: ${newKey()}`,
+        `idempotency-key: ${createKey()}`,
       ),
       body,
     );
@@ -78,17 +78,18 @@ test('a body in broken UTF-8 is refused: replaced bytes would make two reference
 });
 
 test('fields for a route that takes no body are refused, an empty object is accepted', async () => {
-  const { ask, books } = await anApi();
-  await joins(books, 7n);
-  const asked = (body: unknown) => ask('POST', '/v1/customers/7/trial', { key: newKey(), body });
+  const { send, database } = await startApi();
+  await addCustomer(database, 7n);
+  const asked = (body: unknown) =>
+    send('POST', '/v1/customers/7/trial', { key: createKey(), body });
   const ignored = await asked({ plan: 'plus' });
   expect([ignored.status, ignored.json.detail]).toEqual([400, 'body: there is no field "plan"']);
   expect((await asked({})).status).toBe(201);
 });
 
 test('a control character in a text is refused, wherever a body or a path has a text', async () => {
-  const { ask, books } = await anApi();
-  const id = await payer(books, 7n, 500_00n);
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 500_00n);
   const hostile = 'a\u001b]0;x\u0007';
   const order = { plan: 'basic', period_days: 30 };
   const bodies: readonly [path: string, body: object][] = [
@@ -101,14 +102,14 @@ test('a control character in a text is refused, wherever a body or a path has a 
     [`/v1/workers/${encodeURIComponent(hostile)}/runs`, {}],
   ];
   for (const [path, body] of bodies) {
-    const { status, json } = await ask('POST', path, { key: newKey(), body });
+    const { status, json } = await send('POST', path, { key: createKey(), body });
     expect([status, json.type], path).toEqual([400, 'urn:perennial:problem:bad_input']);
   }
 });
 
 test('the OpenAPI document states the conditions that join fields of a body', async () => {
-  const { ask } = await anApi();
-  const { json } = await ask('GET', '/openapi.json', { token: '' });
+  const { send } = await startApi();
+  const { json } = await send('GET', '/openapi.json', { token: '' });
   const bodyOf = (id: string) => {
     const route = routes.find((one) => one.id === id);
     const { $ref } =

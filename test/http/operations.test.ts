@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
-import { payer } from '../a-book.ts';
-import { anApi } from './api.ts';
+import { createSubscriber } from '../a-book.ts';
+import { startApi } from './api.ts';
 
 // What an operator looks at and does from afar.
 
 test('the audit is the one of the command line: right books are right, wrong ones are named', async () => {
-  const { ask, books } = await anApi();
-  await payer(books, 7n, 10_00n);
-  const right = await ask('GET', '/v1/audit');
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 10_00n);
+  const right = await send('GET', '/v1/audit');
   expect([right.status, right.json.ok]).toEqual([200, true]);
-  await books.pool.query('UPDATE perennial.customer SET balance_minor = balance_minor + 1');
-  const wrong = await ask('GET', '/v1/audit');
+  await database.pool.query('UPDATE perennial.customer SET balance_minor = balance_minor + 1');
+  const wrong = await send('GET', '/v1/audit');
   expect(wrong.json.ok).toBe(false);
   const [check] = wrong.json.checks.filter(
     ({ violations }: { violations: number }) => violations > 0,
@@ -19,29 +19,29 @@ test('the audit is the one of the command line: right books are right, wrong one
 });
 
 test('what is in quarantine is listed page by page, tried again, and forgotten', async () => {
-  const { ask, books } = await anApi();
-  await books.pool.query(`
+  const { send, database } = await startApi();
+  await database.pool.query(`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     SELECT worker, item, 'no_price: none', perennial.clock() + interval '1 hour', perennial.clock()
     FROM unnest('{auto-renewal,auto-renewal,keep-node}'::text[], '{5,6,nl-1/5}'::text[]) AS q(worker, item)`);
-  const first = await ask('GET', '/v1/quarantine?limit=2');
+  const first = await send('GET', '/v1/quarantine?limit=2');
   expect(first.json.items.map(({ item }: { item: string }) => item)).toEqual(['5', '6']);
   const cursor = encodeURIComponent(first.json.next_cursor);
-  const second = await ask('GET', `/v1/quarantine?limit=2&cursor=${cursor}`);
+  const second = await send('GET', `/v1/quarantine?limit=2&cursor=${cursor}`);
   expect(second.json).toMatchObject({ items: [{ worker: 'keep-node' }], next_cursor: null });
 
-  const heard: string[] = [];
-  const client = await books.pool.connect();
-  client.on('notification', ({ payload }) => heard.push(payload ?? ''));
+  const wakeUps: string[] = [];
+  const client = await database.pool.connect();
+  client.on('notification', ({ payload }) => wakeUps.push(payload ?? ''));
   await client.query('LISTEN perennial_wake');
-  const retried = await ask('POST', '/v1/quarantine/auto-renewal/5/retry');
+  const retried = await send('POST', '/v1/quarantine/auto-renewal/5/retry');
   expect(retried.json).toEqual({ worker: 'auto-renewal', item: '5', done: true });
-  const dismissed = await ask(
+  const dismissed = await send(
     'POST',
     `/v1/quarantine/keep-node/${encodeURIComponent('nl-1/5')}/dismiss`,
   );
   expect(dismissed.status).toBe(200);
-  const gone = await ask('POST', '/v1/quarantine/auto-renewal/99/retry');
+  const gone = await send('POST', '/v1/quarantine/auto-renewal/99/retry');
   expect([gone.status, gone.json.type]).toEqual([404, 'urn:perennial:problem:no_item']);
   const { rows } = await client.query(
     'SELECT item, retry_at <= perennial.clock() AS due FROM perennial.quarantine ORDER BY item',
@@ -51,35 +51,35 @@ test('what is in quarantine is listed page by page, tried again, and forgotten',
     { item: '6', due: false },
   ]);
 
-  const asked = await ask('POST', '/v1/workers/fast-expiry-cleanup/runs');
+  const asked = await send('POST', '/v1/workers/fast-expiry-cleanup/runs');
   expect(asked.status).toBe(202);
-  const nobody = await ask('POST', '/v1/workers/nobody/runs');
-  expect([nobody.status, nobody.json.detail]).toEqual([
+  const unknownWorker = await send('POST', '/v1/workers/nobody/runs');
+  expect([unknownWorker.status, unknownWorker.json.detail]).toEqual([
     404,
     expect.stringContaining('auto-renewal'),
   ]);
   await client.query('SELECT');
   client.release(true);
-  expect(heard).toEqual(['auto-renewal', 'fast-expiry-cleanup']);
+  expect(wakeUps).toEqual(['auto-renewal', 'fast-expiry-cleanup']);
 });
 
 test('a notice is taken back, and sent again', async () => {
-  const { ask, books } = await anApi();
-  await payer(books, 7n, 0n);
-  const listed = await ask('GET', '/v1/notices?telegram_id=7&kind=receipt');
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 0n);
+  const listed = await send('GET', '/v1/notices?telegram_id=7&kind=receipt');
   const [receipt] = listed.json.items;
   expect(receipt).toMatchObject({ telegram_id: 7, kind: 'receipt', state: 'pending' });
   const path = `/v1/notices/${receipt.id}`;
-  expect((await ask('POST', `${path}/cancel`)).json).toMatchObject({ state: 'suppressed' });
-  const again = await ask('POST', `${path}/cancel`);
+  expect((await send('POST', `${path}/cancel`)).json).toMatchObject({ state: 'suppressed' });
+  const again = await send('POST', `${path}/cancel`);
   expect([again.status, again.json.type]).toEqual([409, 'urn:perennial:problem:is_over']);
-  expect((await ask('POST', `${path}/resend`)).json).toMatchObject({ state: 'pending' });
+  expect((await send('POST', `${path}/resend`)).json).toMatchObject({ state: 'pending' });
 });
 
 test('workers and nodes are told with what they did last', async () => {
-  const { ask } = await anApi();
-  const workers = await ask('GET', '/v1/workers');
+  const { send } = await startApi();
+  const workers = await send('GET', '/v1/workers');
   expect(workers.json.items.map(({ name }: { name: string }) => name)).toContain('auto-renewal');
-  const nodes = await ask('GET', '/v1/nodes');
+  const nodes = await send('GET', '/v1/nodes');
   expect(nodes.json.items).toMatchObject([{ id: 'nl-1', marks_waiting: 0, last_seen_at: null }]);
 });

@@ -1,62 +1,66 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config.ts';
 import { startApi } from '../../src/http/listen.ts';
 import type { ReadinessCheck } from '../../src/http/readiness.ts';
 import { createToken } from '../../src/tokens/store.ts';
-import { joins, sells } from '../a-book.ts';
-import { type Books, freshBooks } from '../books.ts';
-import { quiet } from '../nodes/kept.ts';
+import { addCustomer, createPlans } from '../a-book.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
+import { silentLog } from '../nodes/kept.ts';
 import { until } from '../service/until.ts';
-import { newKey } from './api.ts';
+import { createKey } from './api.ts';
 
 // The API as `perennial start` opens it, with its pools and its probe.
 
-async function opened(books: Books, url = books.url, readiness: readonly ReadinessCheck[] = []) {
-  const file = readConfig('http: { port: 0 }\n', 'perennial.yaml');
+async function openApi(
+  database: TestDatabase,
+  url = database.url,
+  readiness: readonly ReadinessCheck[] = [],
+) {
+  const file = parseConfig('http: { port: 0 }\n', 'perennial.yaml');
   const config = { path: undefined, file, database: url, dataDir: '/nowhere' };
   const all = { ...config, dataDirNamed: false, logLevel: 'silent' };
-  const api = await startApi({ url, config: all, readiness }, quiet as never);
+  const api = await startApi({ url, config: all, readiness }, silentLog as never);
   onTestFinished(() => api.stop());
   const order = { name: 'shop', scopes: ['admin'] as const, lastsMs: undefined };
-  const { token } = await createToken(books.db, order, 'test');
-  const ask = (method: string, path: string, body?: object) =>
+  const { token } = await createToken(database.db, order, 'test');
+  const send = (method: string, path: string, body?: object) =>
     fetch(`${api.address}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
-        'idempotency-key': newKey(),
+        'idempotency-key': createKey(),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-  return { ask };
+  return { ask: send };
 }
 
 test('many reads that hang stop neither a sale nor what a sale reads, and end by their limit', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  await sells(books);
-  await joins(books, 7n);
-  const { ask } = await opened(books);
-  const hold = await books.pool.connect();
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createPlans(database);
+  await addCustomer(database, 7n);
+  const { ask: send } = await openApi(database);
+  const hold = await database.pool.connect();
   await hold.query('BEGIN; LOCK TABLE perennial.worker_run IN ACCESS EXCLUSIVE MODE');
   const ended: number[] = [];
   const reads = Array.from({ length: 60 }, async (_, n) => {
-    const { status } = await ask('GET', n % 2 === 0 ? '/v1/workers' : '/metrics');
+    const { status } = await send('GET', n % 2 === 0 ? '/v1/workers' : '/metrics');
     ended.push(status);
   });
   await until('reads wait', async () => {
-    const { rows } = await books.pool.query(
+    const { rows } = await database.pool.query(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
     );
     return rows.length > 0 ? true : undefined;
   });
   const statuses = [
-    (await ask('GET', '/v1/customers/7')).status,
-    (await ask('POST', '/v1/customers/7/top-ups', { amount: '149' })).status,
-    (await ask('GET', '/v1/quote?telegram_id=7&plan=basic&period_days=30')).status,
-    (await ask('POST', '/v1/customers/7/purchases', { plan: 'basic', period_days: 30 })).status,
-    (await ask('GET', '/readyz')).status,
+    (await send('GET', '/v1/customers/7')).status,
+    (await send('POST', '/v1/customers/7/top-ups', { amount: '149' })).status,
+    (await send('GET', '/v1/quote?telegram_id=7&plan=basic&period_days=30')).status,
+    (await send('POST', '/v1/customers/7/purchases', { plan: 'basic', period_days: 30 })).status,
+    (await send('GET', '/readyz')).status,
   ];
   expect(statuses).toEqual([200, 201, 200, 201, 200]);
   // The lock is held until each read has ended by a limit of its own.
@@ -64,11 +68,11 @@ test('many reads that hang stop neither a sale nor what a sale reads, and end by
   expect(new Set(ended)).toEqual(new Set([503]));
   await hold.query('COMMIT');
   hold.release();
-  expect((await ask('GET', '/v1/workers')).status).toBe(200);
+  expect((await send('GET', '/v1/workers')).status).toBe(200);
 }, 60_000);
 
 /** A way to the database that can be closed. */
-async function gateTo(url: string) {
+async function startGate(url: string) {
   const { hostname, port } = new URL(url);
   const open = new Set<Socket>();
   const server = createServer((client) => {
@@ -95,12 +99,12 @@ async function gateTo(url: string) {
 }
 
 test('/readyz is 503 while the database is away and 200 again after it, /healthz is always 200', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  const gate = await gateTo(books.url);
-  const { ask } = await opened(books, gate.url);
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  const gate = await startGate(database.url);
+  const { ask: send } = await openApi(database, gate.url);
   const ready = (status: number) =>
     until(`ready: ${status}`, async () => {
-      const answer = await ask('GET', '/readyz');
+      const answer = await send('GET', '/readyz');
       return answer.status === status ? answer : undefined;
     });
   await ready(200);
@@ -110,17 +114,17 @@ test('/readyz is 503 while the database is away and 200 again after it, /healthz
     type: 'urn:perennial:problem:not_ready',
     errors: [{ place: 'database', detail: expect.stringMatching(/^cannot be reached/) }],
   });
-  expect((await ask('GET', '/healthz')).status).toBe(200);
+  expect((await send('GET', '/healthz')).status).toBe(200);
   await gate.reopen();
   await ready(200);
 }, 60_000);
 
 test('/readyz names each further reason for which a replica is not ready', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   const clock = { name: 'clock', reason: async () => 'is 40 s ahead of the database' };
   const fine = { name: 'other', reason: async () => undefined };
-  const { ask } = await opened(books, books.url, [clock, fine]);
-  const answer = await ask('GET', '/readyz');
+  const { ask: send } = await openApi(database, database.url, [clock, fine]);
+  const answer = await send('GET', '/readyz');
   const { detail } = (await answer.json()) as { detail: string };
   expect([answer.status, detail]).toEqual([503, 'clock: is 40 s ahead of the database']);
 }, 60_000);

@@ -1,18 +1,18 @@
 import { connect } from 'node:net';
 import { onTestFinished } from 'vitest';
-import type { Api } from './api.ts';
+import type { TestApi } from './api.ts';
 
 /** Head and body of an answer, as text. */
-export interface RawAnswer {
+export interface RawResponse {
   readonly head: string;
   readonly body: string;
 }
 
 /** Sends bytes that no HTTP client would send, and reads until the server ends the connection. */
 export function sendRaw(
-  { address }: Api,
+  { address }: TestApi,
   ...parts: readonly (string | Buffer)[]
-): Promise<RawAnswer> {
+): Promise<RawResponse> {
   const socket = connect(Number(new URL(address).port), '127.0.0.1');
   onTestFinished(() => void socket.destroy());
   let answer = '';

@@ -1,35 +1,35 @@
 import { expect, test } from 'vitest';
-import { openApiOf } from '../../src/http/openapi.ts';
+import { createOpenApiDocument } from '../../src/http/openapi.ts';
 import { routes } from '../../src/http/routes/index.ts';
-import { mayDo, scopes } from '../../src/tokens/token.ts';
-import { joins, payer, paysIn } from '../a-book.ts';
-import { anApi, newKey } from './api.ts';
+import { hasScope, tokenScopes } from '../../src/tokens/token.ts';
+import { addBalance, addCustomer, createSubscriber } from '../a-book.ts';
+import { createKey, startApi } from './api.ts';
 
 // What the API lets whom do, and how it answers, over real HTTP.
 
 /** A path whose places are filled with what isn't there. */
-const nowhere = (path: string) => path.replaceAll(/\{\w+\}/g, '999');
+const fillPath = (path: string) => path.replaceAll(/\{\w+\}/g, '999');
 
 test('each route needs a token that counts, and its scope or a higher one', async () => {
-  const { ask, tokens } = await anApi();
+  const { send, tokens } = await startApi();
   for (const route of routes) {
     const { method, path, scope } = route;
-    const key = newKey();
-    const bare = await ask(method, nowhere(path), {
+    const key = createKey();
+    const bare = await send(method, fillPath(path), {
       token: '',
       key,
       body: method === 'GET' ? undefined : {},
     });
     expect(bare.status, `${route.id} without a token`).toBe(401);
     expect(bare.headers.get('www-authenticate')).toBe('Bearer');
-    for (const held of scopes) {
+    for (const held of tokenScopes) {
       if (route.id === 'audit' && held === 'admin') continue;
-      const answer = await ask(method, nowhere(path), {
+      const answer = await send(method, fillPath(path), {
         token: tokens[held],
         key,
         body: method === 'GET' ? undefined : {},
       });
-      const allowed = mayDo([held], scope);
+      const allowed = hasScope([held], scope);
       expect(answer.status === 403, `${route.id} with ${held}: ${answer.text}`).toBe(!allowed);
       expect(answer.status, `${route.id} with ${held}: ${answer.text}`).toBeLessThan(500);
     }
@@ -37,31 +37,32 @@ test('each route needs a token that counts, and its scope or a higher one', asyn
 });
 
 test('a request that moves money or rights without a key is refused, and nothing is done', async () => {
-  const { ask, books } = await anApi();
-  await joins(books, 7n);
+  const { send, database } = await startApi();
+  await addCustomer(database, 7n);
   for (const { method, path, keyed, id } of routes) {
     if (keyed !== true) continue;
-    const answer = await ask(method, nowhere(path), { body: {} });
+    const answer = await send(method, fillPath(path), { body: {} });
     expect([answer.status, answer.json.type], id).toEqual([
       400,
       'urn:perennial:problem:key_missing',
     ]);
   }
-  const bad = await ask('POST', '/v1/customers/7/top-ups', { key: 'a b', body: { amount: '1' } });
+  const bad = await send('POST', '/v1/customers/7/top-ups', { key: 'a b', body: { amount: '1' } });
   expect(bad.json.type).toBe('urn:perennial:problem:bad_key');
 });
 
 test('a customer is created, pays in, asks the price, buys, and has it', async () => {
-  const { ask, tokens } = await anApi();
+  const { send, tokens } = await startApi();
   const token = tokens.sell;
-  const sold = (path: string, body: unknown) => ask('POST', path, { token, key: newKey(), body });
+  const sold = (path: string, body: unknown) =>
+    send('POST', path, { token, key: createKey(), body });
 
-  const made = await ask('POST', '/v1/customers', {
+  const made = await send('POST', '/v1/customers', {
     token,
     body: { telegram_id: 7, locale: 'ru' },
   });
   expect([made.status, made.json.currency]).toEqual([201, 'RUB']);
-  const again = await ask('POST', '/v1/customers', { token, body: { telegram_id: 7 } });
+  const again = await send('POST', '/v1/customers', { token, body: { telegram_id: 7 } });
   expect([again.status, again.json.type]).toEqual([409, 'urn:perennial:problem:customer_exists']);
 
   const credited = await sold('/v1/customers/7/top-ups', {
@@ -77,7 +78,7 @@ test('a customer is created, pays in, asks the price, buys, and has it', async (
   });
   expect([twice.status, twice.json.type]).toEqual([409, 'urn:perennial:problem:payment_known']);
 
-  const quoted = await ask('GET', '/v1/quote?telegram_id=7&plan=basic&period_days=30');
+  const quoted = await send('GET', '/v1/quote?telegram_id=7&plan=basic&period_days=30');
   expect(quoted.json).toMatchObject({
     action: 'new',
     price: '149.00',
@@ -103,7 +104,7 @@ test('a customer is created, pays in, asks the price, buys, and has it', async (
   const short = await sold('/v1/customers/7/purchases', { plan: 'basic', period_days: 30 });
   expect([short.status, short.json.type]).toEqual([402, 'urn:perennial:problem:short_balance']);
 
-  const shown = await ask('GET', '/v1/customers/7', { token });
+  const shown = await send('GET', '/v1/customers/7', { token });
   const [subscription] = shown.json.subscriptions;
   expect(shown.json).toMatchObject({ telegram_id: 7, balance: '51.00', reachable: true });
   expect(subscription).toMatchObject({ plan: 'basic', state: 'active', auto_renew: true });
@@ -112,15 +113,15 @@ test('a customer is created, pays in, asks the price, buys, and has it', async (
     sub_token: shown.json.sub_token,
     links: shown.json.links,
   });
-  const one = await ask('GET', `/v1/subscriptions/${subscription.id}`, { token });
+  const one = await send('GET', `/v1/subscriptions/${subscription.id}`, { token });
   expect(one.json).toEqual({ ...subscription, telegram_id: 7 });
 
-  const off = await ask('PATCH', `/v1/subscriptions/${subscription.id}`, {
+  const off = await send('PATCH', `/v1/subscriptions/${subscription.id}`, {
     token,
     body: { auto_renew: false },
   });
   expect(off.json.auto_renew).toBe(false);
-  const next = await ask('PATCH', `/v1/subscriptions/${subscription.id}`, {
+  const next = await send('PATCH', `/v1/subscriptions/${subscription.id}`, {
     token,
     body: { next: { plan: 'basic', period_days: 90 } },
   });
@@ -128,16 +129,16 @@ test('a customer is created, pays in, asks the price, buys, and has it', async (
 });
 
 test('a change of plan costs what the quote said', async () => {
-  const { ask, books } = await anApi();
-  const id = await payer(books, 7n, 300_00n);
-  await books.setClock('2026-12-09T09:00:00Z');
-  const quoted = await ask(
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 300_00n);
+  await database.setClock('2026-12-09T09:00:00Z');
+  const quoted = await send(
     'GET',
     `/v1/quote?telegram_id=7&plan=plus&period_days=30&subscription_id=${id}&change=true`,
   );
   expect(quoted.json).toMatchObject({ action: 'changed', price: '299.00', credited: '74.50' });
-  const changed = await ask('POST', `/v1/subscriptions/${id}/change-plan`, {
-    key: newKey(),
+  const changed = await send('POST', `/v1/subscriptions/${id}/change-plan`, {
+    key: createKey(),
     body: { plan: 'plus', period_days: 30, when: 'now', price: quoted.json.price },
   });
   expect(changed.json).toMatchObject({
@@ -149,13 +150,13 @@ test('a change of plan costs what the quote said', async () => {
 });
 
 test('what an administrator gives and takes', async () => {
-  const { ask, books } = await anApi();
-  const id = await payer(books, 7n, 0n);
-  const did = (path: string, body: unknown) => ask('POST', path, { key: newKey(), body });
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 0n);
+  const did = (path: string, body: unknown) => send('POST', path, { key: createKey(), body });
   expect((await did(`/v1/subscriptions/${id}/grant`, { days: 3 })).json).toMatchObject({
     expires_at: '2026-12-27T09:00:00.000Z',
   });
-  const shown = await ask('GET', '/v1/customers/7');
+  const shown = await send('GET', '/v1/customers/7');
   const [first, gift] = shown.json.subscriptions[0].periods;
   const takenBack = await did('/v1/customers/7/refunds', { period_id: gift.id, part: 'whole' });
   expect(takenBack.json).toMatchObject({ amount: '0.00', expires_at: first.ends_at });
@@ -167,17 +168,17 @@ test('what an administrator gives and takes', async () => {
   expect(
     (await did('/v1/customers/7/adjustments', { amount: '-49', reason: 'fee' })).json,
   ).toMatchObject({ balance: '100.00' });
-  const vip = await ask('PATCH', '/v1/customers/7/discount', { body: { vip: true } });
+  const vip = await send('PATCH', '/v1/customers/7/discount', { body: { vip: true } });
   expect(vip.json.vip).toBe(true);
-  const offers = await ask('GET', '/v1/plans?telegram_id=7');
+  const offers = await send('GET', '/v1/plans?telegram_id=7');
   const basic = offers.json.items.find((plan: { key: string }) => plan.key === 'basic');
   expect(basic.prices[0]).toMatchObject({ list_amount: '149.00', amount: '104.30' });
 });
 
 test('the ledger and the timeline come page by page, each line once', async () => {
-  const { ask, books } = await anApi();
-  await joins(books, 7n);
-  for (let n = 1; n <= 5; n += 1) await paysIn(books, 7n, BigInt(n));
+  const { send, database } = await startApi();
+  await addCustomer(database, 7n);
+  for (let n = 1; n <= 5; n += 1) await addBalance(database, 7n, BigInt(n));
   for (const [list, wanted] of [
     ['ledger', 5],
     ['timeline', 6],
@@ -186,7 +187,7 @@ test('the ledger and the timeline come page by page, each line once', async () =
     let cursor: string | null = '';
     while (cursor !== null) {
       const query = cursor === '' ? '' : `&cursor=${cursor}`;
-      const page = await ask('GET', `/v1/customers/7/${list}?limit=2${query}`);
+      const page = await send('GET', `/v1/customers/7/${list}?limit=2${query}`);
       expect(page.json.items.length).toBeLessThanOrEqual(2);
       seen.push(...page.json.items.map(({ id }: { id: number }) => id));
       cursor = page.json.next_cursor;
@@ -197,8 +198,8 @@ test('the ledger and the timeline come page by page, each line once', async () =
 });
 
 test('bad input names each place, what is wrong with it, and changes nothing', async () => {
-  const { ask, books } = await anApi();
-  await joins(books, 7n);
+  const { send, database } = await startApi();
+  await addCustomer(database, 7n);
   const cases: readonly [path: string, body: unknown, status: number, detail: RegExp][] = [
     ['/v1/customers/7/top-ups', { amount: 5 }, 400, /^body\.amount: /],
     ['/v1/customers/7/top-ups', { amount: '5', amonut: 1 }, 400, /amonut/],
@@ -210,26 +211,26 @@ test('bad input names each place, what is wrong with it, and changes nothing', a
     ['/v1/nothing', {}, 404, /there is no POST \/v1\/nothing/],
   ];
   for (const [path, body, status, detail] of cases) {
-    const answer = await ask('POST', path, { key: newKey(), body });
+    const answer = await send('POST', path, { key: createKey(), body });
     expect([answer.status, answer.json.detail]).toEqual([status, expect.stringMatching(detail)]);
     expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
   }
-  const large = await ask('POST', '/v1/customers', { body: { locale: 'x'.repeat(70_000) } });
+  const large = await send('POST', '/v1/customers', { body: { locale: 'x'.repeat(70_000) } });
   expect(large.status).toBe(413);
-  const form = await ask('POST', '/v1/customers', {
+  const form = await send('POST', '/v1/customers', {
     body: 'a=b',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
   });
   expect(form.status).toBe(415);
-  const { json } = await ask('GET', '/v1/customers/7/ledger');
+  const { json } = await send('GET', '/v1/customers/7/ledger');
   expect(json.items).toEqual([]);
 });
 
 test('more requests than are allowed are told when to come again', async () => {
-  const { ask, tokens } = await anApi({ requests: { perTokenMax: 3, perAddressMax: 2 } });
+  const { send, tokens } = await startApi({ requests: { perTokenMax: 3, perAddressMax: 2 } });
   const statuses: number[] = [];
   for (let n = 0; n < 4; n += 1) {
-    const answer = await ask('GET', '/v1/plans', { token: tokens.read });
+    const answer = await send('GET', '/v1/plans', { token: tokens.read });
     statuses.push(answer.status);
     if (answer.status === 429) {
       expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -238,15 +239,15 @@ test('more requests than are allowed are told when to come again', async () => {
   }
   expect(statuses).toEqual([200, 200, 200, 429]);
   // Another token has a number of its own, and so have all without one.
-  expect((await ask('GET', '/v1/plans', { token: tokens.sell })).status).toBe(200);
-  expect((await ask('GET', '/v1/plans', { token: 'guessed' })).status).toBe(401);
+  expect((await send('GET', '/v1/plans', { token: tokens.sell })).status).toBe(200);
+  expect((await send('GET', '/v1/plans', { token: 'guessed' })).status).toBe(401);
 });
 
 test('the OpenAPI document is served, and has each route once', async () => {
-  const { ask } = await anApi();
-  const { json, status } = await ask('GET', '/openapi.json', { token: '' });
+  const { send } = await startApi();
+  const { json, status } = await send('GET', '/openapi.json', { token: '' });
   expect(status).toBe(200);
-  expect(json).toEqual(JSON.parse(JSON.stringify(openApiOf(routes))));
+  expect(json).toEqual(JSON.parse(JSON.stringify(createOpenApiDocument(routes))));
   const paths = json.paths as Record<string, Record<string, { operationId: string }>>;
   const operations = Object.values(paths).flatMap((path) => Object.values(path));
   const ids = operations.map(({ operationId }) => operationId);
@@ -254,10 +255,10 @@ test('the OpenAPI document is served, and has each route once', async () => {
 });
 
 test('it lives, it is ready, and its figures need a token', async () => {
-  const { ask, tokens } = await anApi();
-  expect((await ask('GET', '/healthz', { token: '' })).json).toEqual({ status: 'ok' });
-  expect((await ask('GET', '/readyz', { token: '' })).json).toEqual({ status: 'ready' });
-  expect((await ask('GET', '/metrics', { token: '' })).status).toBe(401);
-  const figures = await ask('GET', '/metrics', { token: tokens.read });
+  const { send, tokens } = await startApi();
+  expect((await send('GET', '/healthz', { token: '' })).json).toEqual({ status: 'ok' });
+  expect((await send('GET', '/readyz', { token: '' })).json).toEqual({ status: 'ready' });
+  expect((await send('GET', '/metrics', { token: '' })).status).toBe(401);
+  const figures = await send('GET', '/metrics', { token: tokens.read });
   expect(figures.text).toContain('perennial_node_marks_waiting{node="nl-1"} 0');
 });

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { routes } from '../../src/http/routes/index.ts';
-import { buys, joins, payer } from '../a-book.ts';
-import type { Books } from '../books.ts';
-import { type Answered, type Api, anApi, newKey } from './api.ts';
+import { addCustomer, buyPlan, createSubscriber } from '../a-book.ts';
+import type { TestDatabase } from '../books.ts';
+import { type ApiResponse, createKey, startApi, type TestApi } from './api.ts';
 
 // The answers of every route that writes, while the time of the database is not trusted. The OpenAPI
 // document has to name each of these answers.
@@ -12,7 +12,9 @@ const order = { plan: 'basic', period_days: 30 };
 const next = { plan: 'plus', period_days: 30 };
 
 /** A valid request for each route that writes, by the id of the route. */
-const requests = (id: number): Readonly<Record<string, readonly [path: string, body?: object]>> => {
+const createRequests = (
+  id: number,
+): Readonly<Record<string, readonly [path: string, body?: object]>> => {
   const customer = '/v1/customers/7';
   const ofSubscription = (place: string, suffix: string) => ({
     [`changeSubscription${suffix}`]: [place, { next }] as const,
@@ -45,17 +47,17 @@ const requests = (id: number): Readonly<Record<string, readonly [path: string, b
   };
 };
 
-const codeOf = ({ json }: Answered): string =>
+const readCode = ({ json }: ApiResponse): string =>
   String(json.type).replace('urn:perennial:problem:', '');
 
 /** The codes that the document names for a status of a route. */
-async function documentedBy({ ask }: Api) {
-  const { json } = await ask('GET', '/openapi.json', { token: '' });
+async function readDocumentedCodes({ send }: TestApi) {
+  const { json } = await send('GET', '/openapi.json', { token: '' });
   return (path: string, method: string, status: number): string[] =>
     (json.paths[path][method.toLowerCase()].responses[status]?.description ?? '').split(', ');
 }
 
-const suspect = ({ db }: Books, cause: 'ahead' | 'commits_lost') =>
+const makeTimeSuspect = ({ db }: TestDatabase, cause: 'ahead' | 'commits_lost') =>
   sql`UPDATE perennial.clock_state SET suspect_at = perennial.clock(),
     suspect_cause = ${cause}, suspect_reason = 'a test', suspect_by_ms = 1`.execute(db);
 
@@ -65,29 +67,29 @@ test.for([
 ] as const)(
   'each answer to a change under the suspicion "%s" is in the document',
   async ([cause, code]) => {
-    const api = await anApi();
-    const { ask, books } = api;
-    const id = await payer(books, 7n, 500_00n);
-    await buys(books, 7n, { isNew: true, plan: 'mini' });
-    await joins(books, 8n);
+    const api = await startApi();
+    const { send, database } = api;
+    const id = await createSubscriber(database, 7n, 500_00n);
+    await buyPlan(database, 7n, { isNew: true, plan: 'mini' });
+    await addCustomer(database, 8n);
     // The sentinel trusts a stored clock.
-    await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(books.db);
-    const documented = await documentedBy(api);
-    const all = requests(Number(id));
+    await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(database.db);
+    const documented = await readDocumentedCodes(api);
+    const all = createRequests(Number(id));
     const writing = routes.filter(({ method }) => method !== 'GET');
     expect(Object.keys(all).sort()).toEqual(writing.map((route) => route.id).sort());
 
     const refused: string[] = [];
     const undocumented: string[] = [];
     for (const route of writing) {
-      await suspect(books, cause);
+      await makeTimeSuspect(database, cause);
       const [path, body] = all[route.id] ?? [''];
-      const key = route.keyed === true ? { key: newKey() } : {};
-      const answer = await ask(route.method, path, { ...key, ...(body && { body }) });
+      const key = route.keyed === true ? { key: createKey() } : {};
+      const answer = await send(route.method, path, { ...key, ...(body && { body }) });
       if (answer.status < 300) continue;
-      if (codeOf(answer) === code) refused.push(route.id);
-      if (!documented(route.path, route.method, answer.status).includes(codeOf(answer))) {
-        undocumented.push(`${route.id} ${answer.status} ${codeOf(answer)}`);
+      if (readCode(answer) === code) refused.push(route.id);
+      if (!documented(route.path, route.method, answer.status).includes(readCode(answer))) {
+        undocumented.push(`${route.id} ${answer.status} ${readCode(answer)}`);
       }
     }
     expect(undocumented).toEqual([]);

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { withReference } from '../../scripts/api-reference.ts';
-import { documentOf } from '../docs/document.ts';
-import { anApi, newKey } from './api.ts';
+import { replaceReference } from '../../scripts/api-reference.ts';
+import { parseDocument } from '../docs/document.ts';
+import { createKey, startApi } from './api.ts';
 
 // docs/api.md: its walk-through is asked of a real server, request after request, and its reference
 // is what the schemas say now.
@@ -10,16 +10,16 @@ import { anApi, newKey } from './api.ts';
 const text = readFileSync('docs/api.md', 'utf8');
 
 test('docs/api.md: each request of the walk-through is answered as it stands there', async () => {
-  const { ask, tokens } = await anApi();
-  const { blocks } = documentOf('docs/api.md', text);
+  const { send, tokens } = await startApi();
+  const { blocks } = parseDocument('docs/api.md', text);
   let asked = 0;
   for (const [at, block] of blocks.entries()) {
     if (block.language !== 'http') continue;
     const [line = '', , ...body] = block.text.split('\n');
     const [method = '', path = ''] = line.split(' ');
-    const answer = await ask(method, path, {
+    const answer = await send(method, path, {
       token: tokens.sell,
-      ...(method === 'POST' ? { key: newKey() } : {}),
+      ...(method === 'POST' ? { key: createKey() } : {}),
       ...(body.length === 0 ? {} : { body: JSON.parse(body.join('\n')) }),
     });
     const after = blocks[at + 1];
@@ -32,5 +32,5 @@ test('docs/api.md: each request of the walk-through is answered as it stands the
 });
 
 test('docs/api.md: the reference is made of the schemas; npm run docs:api makes it anew', () => {
-  expect(withReference(text)).toBe(text);
+  expect(replaceReference(text)).toBe(text);
 });

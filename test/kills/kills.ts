@@ -1,19 +1,19 @@
 import pg from 'pg';
-import { randomOf } from '../../src/demo/random.ts';
-import { bookState, fillDue } from '../service/due-book.ts';
-import { type Perennial, perennial } from '../service/process.ts';
+import { createRandom } from '../../src/demo/random.ts';
+import { createDueSubscriptions, readRenewalState } from '../service/due-book.ts';
+import { type PerennialProcess, startPerennial } from '../service/process.ts';
 import { until } from '../service/until.ts';
 
 // Two replicas of the service work on one book, and one of them, drawn by lot, is killed (SIGKILL)
 // again and again and started anew, until everything is renewed. Then the books are looked at.
 
-export interface KillsRequest {
+export interface KillsOptions {
   /** Migrated and empty books. */
   readonly url: string;
   readonly kills: number;
   readonly renewals: number;
   readonly seed: number;
-  readonly say?: (line: string) => void;
+  readonly printLine?: (line: string) => void;
 }
 
 export interface Takeover {
@@ -33,7 +33,9 @@ export interface KillsReport {
 }
 
 /** What each process has renewed so far, by its number, and which is at a run. */
-async function progress(client: pg.Client): Promise<{ done: Map<number, number>; total: number }> {
+async function readProgress(
+  client: pg.Client,
+): Promise<{ done: Map<number, number>; total: number }> {
   const { rows } = await client.query(`
     SELECT split_part(replica, ':', 2)::int AS pid, sum(changed)::int AS changed
     FROM perennial.worker_run WHERE worker = 'auto-renewal' GROUP BY 1`);
@@ -53,70 +55,72 @@ async function isRunning(client: pg.Client, pid: number): Promise<boolean> {
 /** A replica is missed after 12 s at most, and this machine may be busy. */
 const takeoverMaxMs = 60_000;
 
-export async function killAndLook(request: KillsRequest): Promise<KillsReport> {
-  const { url, kills, renewals, seed, say = () => undefined } = request;
-  const draw = randomOf(seed);
-  await fillDue(url, renewals);
+export async function runKillsProof(request: KillsOptions): Promise<KillsReport> {
+  const { url, kills, renewals, seed, printLine = () => undefined } = request;
+  const draw = createRandom(seed);
+  await createDueSubscriptions(url, renewals);
   // Small batches, so that each kill meets a run in the middle.
   const batch = Math.max(1, Math.floor(renewals / kills / 20));
-  const start = (): Perennial =>
-    perennial(['start'], { url, autoRenewal: `batch: ${batch}`, logLevel: 'warn' });
-  const replicas: Perennial[] = [start(), start()];
+  const start = (): PerennialProcess =>
+    startPerennial(['start'], { url, autoRenewal: `batch: ${batch}`, logLevel: 'warn' });
+  const replicas: PerennialProcess[] = [start(), start()];
   const watcher = new pg.Client({ connectionString: url });
   await watcher.connect();
-  const begun = performance.now();
+  const startedMs = performance.now();
   const takeovers: Takeover[] = [];
   try {
     for (let kill = 0; kill < kills; kill += 1) {
       const at = Math.floor(((kill + draw()) * renewals) / (kills + 1));
       await until(
         `${at} renewals`,
-        async () => ((await progress(watcher)).total >= at ? true : undefined),
+        async () => ((await readProgress(watcher)).total >= at ? true : undefined),
         takeoverMaxMs,
       );
       const chosen = draw() < 0.5 ? 0 : 1;
-      const victim = replicas[chosen] as Perennial;
+      const victim = replicas[chosen] as PerennialProcess;
       const wasRunning = await isRunning(watcher, victim.pid);
       victim.kill('SIGKILL');
-      const killed = performance.now();
+      const killedMs = performance.now();
       await victim.exit;
-      const before = await progress(watcher);
+      const before = await readProgress(watcher);
       replicas[chosen] = start();
-      const byOthers = ({ done, total }: typeof before) => total - (done.get(victim.pid) ?? 0);
+      const countByOthers = ({ done, total }: typeof before) => total - (done.get(victim.pid) ?? 0);
       await until(
         'a batch of another process',
         async () => {
-          const now = await progress(watcher);
-          const over = byOthers(now) > byOthers(before) || now.total === renewals;
-          return over ? true : undefined;
+          const now = await readProgress(watcher);
+          const isOver = countByOthers(now) > countByOthers(before) || now.total === renewals;
+          return isOver ? true : undefined;
         },
         takeoverMaxMs,
       );
-      const ms = Math.round(performance.now() - killed);
+      const ms = Math.round(performance.now() - killedMs);
       takeovers.push({ wasRunning, ms });
-      say(`kill ${kill + 1}: at ${before.total}, ${wasRunning ? 'at a run' : 'idle'}, ${ms} ms`);
+      printLine(
+        `kill ${kill + 1}: at ${before.total}, ${wasRunning ? 'at a run' : 'idle'}, ${ms} ms`,
+      );
     }
     await until(
       'all renewed',
-      async () => ((await progress(watcher)).total >= renewals ? true : undefined),
+      async () => ((await readProgress(watcher)).total >= renewals ? true : undefined),
       takeoverMaxMs,
     );
     for (const replica of replicas) replica.kill('SIGTERM');
     for (const replica of replicas) await replica.exit;
-    const seconds = Math.round((performance.now() - begun) / 1_000);
+    const seconds = Math.round((performance.now() - startedMs) / 1_000);
     const { rows } = await watcher.query(
       `SELECT outcome, count(*)::int AS n FROM perennial.worker_run WHERE worker = 'auto-renewal' GROUP BY 1 ORDER BY 1`,
     );
     const runs = Object.fromEntries(rows.map(({ outcome, n }) => [outcome, n]));
-    const state = await bookState(url);
-    const left = state.due === 0 ? [] : [`not renewed: ${state.due}`];
-    const aside = state.quarantined === 0 ? [] : [`in quarantine: ${state.quarantined}`];
+    const state = await readRenewalState(url);
+    const notRenewed = state.due === 0 ? [] : [`not renewed: ${state.due}`];
+    const quarantined = state.quarantined === 0 ? [] : [`in quarantine: ${state.quarantined}`];
     return {
       takeovers,
       seconds,
       runs,
       renewals: state.renewals,
-      wrong: [...state.wrong, ...left, ...aside],
+      wrong: [...state.violations, ...notRenewed, ...quarantined],
     };
   } finally {
     for (const replica of replicas) await replica[Symbol.asyncDispose]();
@@ -125,7 +129,7 @@ export async function killAndLook(request: KillsRequest): Promise<KillsReport> {
 }
 
 /** `min 7.2, median 9.9, max 12.1` seconds. */
-export function spread(times: readonly number[]): string {
+export function formatSpread(times: readonly number[]): string {
   const sorted = times.toSorted((a, b) => a - b);
   const seconds = (ms: number | undefined) => ((ms ?? 0) / 1_000).toFixed(1);
   return sorted.length === 0

@@ -1,24 +1,24 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTrial } from '../../src/subscription/trial.ts';
-import { callOf, joins, runOf } from '../a-book.ts';
+import { addCustomer, createCaller, runWorker } from '../a-book.ts';
 import { rules } from '../tidy/rules.ts';
 import { readSources } from '../tidy/source.ts';
-import { growing, isBounded } from './bounded.ts';
-import { type Breakable, breakable } from './broken-statement.ts';
-import { beginsAt, fillMixedBook } from './mixed-book.ts';
+import { growingTables, isBounded } from './bounded.ts';
+import { type BreakableDatabase, createBreakableDatabase } from './broken-statement.ts';
+import { createdAt, createMixedRenewals } from './mixed-book.ts';
 
-let place: Breakable;
+let breakableDatabase: BreakableDatabase;
 
 beforeAll(async () => {
-  place = await breakable(async (books) => {
-    await fillMixedBook(books);
-    await books.setClock('2026-11-30T12:00:00Z');
-    await joins(books, 8n);
-    await startTrial(callOf(books), { telegramId: 8n });
-  }, beginsAt);
+  breakableDatabase = await createBreakableDatabase(async (database) => {
+    await createMixedRenewals(database);
+    await database.setClock('2026-11-30T12:00:00Z');
+    await addCustomer(database, 8n);
+    await startTrial(createCaller(database), { telegramId: 8n });
+  }, createdAt);
 });
 
-afterAll(() => place[Symbol.asyncDispose]());
+afterAll(() => breakableDatabase[Symbol.asyncDispose]());
 
 test.each([
   ['auto-renewal', '2026-11-30T20:00:00Z', 9],
@@ -31,12 +31,12 @@ test.each([
 ])(
   'P2: each statement of a run of %s reads a page, or rows by their ids',
   async (worker, now, min) => {
-    const { books } = place;
-    await place.rewind();
-    await books.setClock(now);
-    const { statements, result } = await place.doing(() => runOf(books, worker));
+    const { database } = breakableDatabase;
+    await breakableDatabase.restore();
+    await database.setClock(now);
+    const { statements, result } = await breakableDatabase.run(() => runWorker(database, worker));
     expect(result).toMatchObject({ status: 'fulfilled', value: { outcome: 'success' } });
-    const ofTables = statements.filter((sql) => growing.test(sql));
+    const ofTables = statements.filter((sql) => growingTables.test(sql));
     expect(ofTables.length).toBeGreaterThanOrEqual(min);
     expect(ofTables.filter((sql) => !isBounded(sql))).toEqual([]);
   },

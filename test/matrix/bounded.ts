@@ -1,12 +1,12 @@
 /** Tables that grow with the customers and their history. */
-export const growing =
+export const growingTables =
   /\b(?:FROM|JOIN|UPDATE|INTO) perennial\.(?:customer|subscription|period|ledger_entry|credential|notification|event|access_sync)\b/i;
 
 /**
  * A page, the rows of a page by their ids, one row by its id, rows that are written, a count, or
  * the part of a table that a repair after a step back reads.
  */
-const bounded =
+const boundedPattern =
   /\.ctid < \$\d+::tid|\bLIMIT (?:\$\d+|\d+\b)|\bWHERE (?:\w\.)?id = \$\d+|= ANY\(\$\d+::\w+\[\]\)|\bunnest\(\$\d+::\w+\[\]|^\s*SELECT count\(\*\)/i;
 
-export const isBounded = (sql: string): boolean => bounded.test(sql);
+export const isBounded = (sql: string): boolean => boundedPattern.test(sql);

@@ -4,17 +4,17 @@ import { fileURLToPath } from 'node:url';
 import { until } from '../service/until.ts';
 
 /** A TypeScript file of the tests in a process of its own; killed and waited for when disposed of. */
-export interface Child extends AsyncDisposable {
+export interface TestProcess extends AsyncDisposable {
   /** The first line of its output that fits. */
-  line(what: string, fits: (line: string) => boolean, deadlineMs?: number): Promise<string>;
-  tell(text: string): void;
+  untilLine(what: string, fits: (line: string) => boolean, deadlineMs?: number): Promise<string>;
+  writeInput(text: string): void;
   readonly exit: Promise<{
     readonly signal: NodeJS.Signals | null;
     readonly lines: readonly string[];
   }>;
 }
 
-export function startChild(entry: URL, args: readonly string[]): Child {
+export function startProcess(entry: URL, args: readonly string[]): TestProcess {
   const child: ChildProcessWithoutNullStreams = spawn(process.execPath, [
     fileURLToPath(entry),
     ...args,
@@ -30,10 +30,10 @@ export function startChild(entry: URL, args: readonly string[]): Child {
   const exit = once(child, 'close').then(([, signal]) => ({ signal, lines: lines() }));
   return {
     exit,
-    tell: (text) => void child.stdin.write(text),
-    async line(what, fits, deadlineMs = 60_000) {
+    writeInput: (text) => void child.stdin.write(text),
+    async untilLine(what, matches, deadlineMs = 60_000) {
       try {
-        return await until(what, () => lines().find(fits), deadlineMs);
+        return await until(what, () => lines().find(matches), deadlineMs);
       } catch (error) {
         throw new Error(`${what}: it wrote\n${out}${err}`, { cause: error });
       }

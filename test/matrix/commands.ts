@@ -1,36 +1,36 @@
 import type { PeriodId, SubscriptionId } from '../../src/kernel/ids.ts';
-import { adjust, topUp } from '../../src/subscription/balance.ts';
+import { adjustBalance, topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
-import type { Answer, Call } from '../../src/subscription/command.ts';
+import type { Caller, CommandResult } from '../../src/subscription/command.ts';
 import { createCustomer, setCustomer } from '../../src/subscription/customers.ts';
 import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts';
 import { changePlan } from '../../src/subscription/plan-change.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
-import { joins, payer, sells } from '../a-book.ts';
-import type { Books } from '../books.ts';
+import { addCustomer, createPlans, createSubscriber } from '../a-book.ts';
+import type { TestDatabase } from '../books.ts';
 
 // Every command that moves money or rights, each with a body of its own and with another one, for a
 // customer who runs on basic since the beginning and has 500.00 RUB left.
 
-export const customerBegins = '2026-11-01T00:00:00Z';
+export const customerCreatedAt = '2026-11-01T00:00:00Z';
 
-export async function fillOneCustomer(books: Books): Promise<void> {
-  await sells(books);
-  await payer(books, 1n, 500_00n);
-  for (const newcomer of [2n, 3n]) await joins(books, newcomer);
-  await books.setClock('2026-11-10T12:34:56.789Z');
+export async function createCommandCustomers(database: TestDatabase): Promise<void> {
+  await createPlans(database);
+  await createSubscriber(database, 1n, 500_00n);
+  for (const newcomer of [2n, 3n]) await addCustomer(database, newcomer);
+  await database.setClock('2026-11-10T12:34:56.789Z');
 }
 
-type Asked = (call: Call, other: boolean) => Promise<Answer>;
+type TestCommand = (call: Caller, other: boolean) => Promise<CommandResult>;
 
 const telegramId = 1n;
 /** The first that were sold in fresh books. */
 const periodId = 1n as PeriodId;
 const subscriptionId = 1n as SubscriptionId;
 
-export const commands: Readonly<Record<string, Asked>> = {
+export const commands: Readonly<Record<string, TestCommand>> = {
   'top-up': (call, other) =>
     topUp(call, {
       telegramId,
@@ -39,7 +39,7 @@ export const commands: Readonly<Record<string, Asked>> = {
       providerRef: 'payment-1',
     }),
   adjust: (call, other) =>
-    adjust(call, { telegramId, amountMinor: other ? -2_00n : -1_00n, reason: 'test' }),
+    adjustBalance(call, { telegramId, amountMinor: other ? -2_00n : -1_00n, reason: 'test' }),
   purchase: (call, other) =>
     purchase(call, { telegramId, plan: 'basic', periodDays: other ? 90 : 30 }),
   'purchase of a new one': (call, other) =>

@@ -1,20 +1,26 @@
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { readClock } from '../../src/db/clock.ts';
-import { readDeletionTime } from '../../src/db/clock-mark.ts';
+import { confirmDeletionTime } from '../../src/db/clock-mark.ts';
 import { dayMs, hourMs, instant, isoTime, later } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import { reserveRunId, startRun } from '../../src/workers/run-record.ts';
-import { crowd, type RunOptions, runOf, sells, wrongsIn } from '../a-book.ts';
-import { type Books, type BooksOptions, freshBooks } from '../books.ts';
-import { hookPool, type Moment } from '../hooked-pool.ts';
+import {
+  createPlans,
+  createSubscribers,
+  findViolations,
+  runWorker,
+  type WorkerRunOptions,
+} from '../a-book.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../books.ts';
+import { hookPool, type StatementEvent } from '../hooked-pool.ts';
 
 // What holds of every run over subscriptions, whichever worker's: its budget, its record, and that it
 // hides nothing. Everybody in the books can pay: before the end auto-renewal sees to it, after it expiry.
 // Or nobody can, or has more than a trial: they are reminded.
 
 /** Locks the customers of a batch. Jobs before the batches lock rows in other words. */
-const locksBatch = 'FOR NO KEY UPDATE SKIP LOCKED';
+const batchLockSql = 'FOR NO KEY UPDATE SKIP LOCKED';
 
 const payers = { balanceMinor: 149_00n, writes: 'period', becomes: undefined } as const;
 const reminded = { balanceMinor: 0n, writes: 'notification' } as const;
@@ -50,19 +56,20 @@ const kinds = [
 ] as const;
 
 describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, becomes }) => {
-  const run = (books: Books, options: RunOptions = {}) => runOf(books, worker, options);
+  const run = (database: TestDatabase, options: WorkerRunOptions = {}) =>
+    runWorker(database, worker, options);
 
-  async function crowded(count: number, options: BooksOptions = {}): Promise<Books> {
-    const books = await freshBooks({ now: dueAt, ...options });
-    await sells(books);
-    await crowd(books, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
+  async function crowded(count: number, options: DatabaseOptions = {}): Promise<TestDatabase> {
+    const database = await createDatabase({ now: dueAt, ...options });
+    await createPlans(database);
+    await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
     if (becomes !== undefined) {
-      await sql`UPDATE perennial.subscription SET ${becomes}`.execute(books.db);
+      await sql`UPDATE perennial.subscription SET ${becomes}`.execute(database.db);
     }
-    return books;
+    return database;
   }
 
-  const records = async ({ db }: Books) =>
+  const records = async ({ db }: TestDatabase) =>
     (
       await sql<{
         outcome: string;
@@ -75,7 +82,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       FROM perennial.worker_run ORDER BY id`.execute(db)
     ).rows;
 
-  const poison = async ({ db }: Books, when: string) => {
+  const poison = async ({ db }: TestDatabase, when: string) => {
     await sql`
     CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       RAISE EXCEPTION 'poisoned';
@@ -90,39 +97,39 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
 
   test('P3: a run ends its batch in hand when its budget is spent; the next one does the rest', async () => {
     let batches = 0;
-    const hook = ({ sql: text, when }: Moment) => {
-      if (when === 'before' && text.includes(locksBatch)) batches += 1;
+    const hook = ({ sql: text, when }: StatementEvent) => {
+      if (when === 'before' && text.includes(batchLockSql)) batches += 1;
     };
-    await using books = await crowded(100, { wrapPool: (pool) => hookPool(pool, hook) });
+    await using database = await crowded(100, { wrapPool: (pool) => hookPool(pool, hook) });
     // Each batch takes 400 ms: the third is begun within the second, and ended after it.
     const budget = { batchMax: 10, budgetMs: 1_000, elapsedMs: () => batches * 400 };
-    expect(await run(books, budget)).toMatchObject({ outcome: 'partial', changed: 30n });
+    expect(await run(database, budget)).toMatchObject({ outcome: 'partial', changed: 30n });
     const rest = { outcome: 'success', changed: 70n };
-    expect(await run(books, { batchMax: 10 })).toMatchObject(rest);
-    expect(await wrongsIn(books.db)).toEqual([]);
+    expect(await run(database, { batchMax: 10 })).toMatchObject(rest);
+    expect(await findViolations(database.db)).toEqual([]);
   });
 
   test('P3: a budget that is spent before the first batch changes nothing and says that work is left', async () => {
-    await using books = await crowded(5);
+    await using database = await crowded(5);
     const spent = { budgetMs: 1_000, elapsedMs: () => 1_000 };
-    expect(await run(books, spent)).toMatchObject({ outcome: 'partial', examined: 0n });
-    expect(await run(books)).toMatchObject({ outcome: 'success', changed: 5n });
+    expect(await run(database, spent)).toMatchObject({ outcome: 'partial', examined: 0n });
+    expect(await run(database)).toMatchObject({ outcome: 'success', changed: 5n });
   });
 
   test('P3: a run that is told to stop ends the batch in hand and starts no other', async () => {
     const stop = new AbortController();
-    const hook = ({ sql: text }: Moment) => {
-      if (text.includes(locksBatch)) stop.abort();
+    const hook = ({ sql: text }: StatementEvent) => {
+      if (text.includes(batchLockSql)) stop.abort();
     };
-    await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
+    await using database = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
     const stopped = { batchMax: 10, signal: stop.signal };
-    expect(await run(books, stopped)).toMatchObject({ outcome: 'partial', changed: 10n });
-    expect(await wrongsIn(books.db)).toEqual([]);
+    expect(await run(database, stopped)).toMatchObject({ outcome: 'partial', changed: 10n });
+    expect(await findViolations(database.db)).toEqual([]);
   });
 
   test('P6: a run that did something leaves one record with its times, outcome and counts', async () => {
-    await using books = await crowded(5);
-    const row = await run(books, { batchMax: 2 });
+    await using database = await crowded(5);
+    const row = await run(database, { batchMax: 2 });
     expect(row).toMatchObject({
       worker,
       outcome: 'success',
@@ -131,25 +138,28 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       failed: 0n,
       detail: counts,
     });
-    expect([row.started_at, row.finished_at]).toEqual([await readClock(books.db), row.started_at]);
+    expect([row.started_at, row.finished_at]).toEqual([
+      await readClock(database.db),
+      row.started_at,
+    ]);
     const done = { outcome: 'success', examined: 5, changed: 5, failed: 0, ended: true };
-    expect(await records(books)).toEqual([done]);
+    expect(await records(database)).toEqual([done]);
   });
 
   test('P6: a run with nothing to do leaves no record', async () => {
-    await using books = await crowded(0);
-    expect(await run(books)).toMatchObject({ outcome: 'success', examined: 0n });
-    expect(await records(books)).toEqual([]);
+    await using database = await crowded(0);
+    expect(await run(database)).toMatchObject({ outcome: 'success', examined: 0n });
+    expect(await records(database)).toEqual([]);
   });
 
   test('P6: records are kept for 30 days, and so are the answers to idempotency keys', async () => {
-    await using books = await crowded(5);
-    const now = await readClock(books.db);
+    await using database = await crowded(5);
+    const now = await readClock(database.db);
     // Age counts by the time of a look that is an hour old.
     const at = later(now, -hourMs);
-    await books.setClock(at);
-    await readDeletionTime(books.db);
-    await books.setClock(now);
+    await database.setClock(at);
+    await confirmDeletionTime(database.db);
+    await database.setClock(now);
     for (const [age, key] of [
       [30 * dayMs, 'young'],
       [30 * dayMs + 1, 'old'],
@@ -158,51 +168,53 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       await sql`
         INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
           outcome)
-        VALUES (${worker}, ${key}, 1, ${done}, ${done}, 'success')`.execute(books.db);
+        VALUES (${worker}, ${key}, 1, ${done}, ${done}, 'success')`.execute(database.db);
       await sql`
         INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
-        VALUES ('test', ${key}, '', ${done})`.execute(books.db);
+        VALUES ('test', ${key}, '', ${done})`.execute(database.db);
     }
-    await run(books);
+    await run(database);
     const { rows } = await sql`
       SELECT (SELECT array_agg(replica) FILTER (WHERE replica IN ('young', 'old'))
           FROM perennial.worker_run) AS runs,
-        (SELECT array_agg(key) FROM perennial.idempotency) AS keys`.execute(books.db);
+        (SELECT array_agg(key) FROM perennial.idempotency) AS keys`.execute(database.db);
     expect(rows).toEqual([{ runs: ['young'], keys: ['young'] }]);
   });
 
   test('P6: a failed run is recorded with its cause and with what it had done before', async () => {
     let lost = 0;
-    const hook = ({ sql: text, when }: Moment) => {
-      if (when !== 'before' || !text.includes(locksBatch)) return;
+    const hook = ({ sql: text, when }: StatementEvent) => {
+      if (when !== 'before' || !text.includes(batchLockSql)) return;
       lost += 1;
       if (lost === 3) throw new Error('Connection terminated unexpectedly');
     };
-    await using books = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
-    const row = await run(books, { batchMax: 10 });
+    await using database = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
+    const row = await run(database, { batchMax: 10 });
     expect(row).toMatchObject({
       outcome: 'failed',
       changed: 20n,
       detail: { [Object.keys(counts)[0] ?? '']: 20, kind: 'transient', code: 'connection_lost' },
     });
-    expect(await records(books)).toMatchObject([{ outcome: 'failed', changed: 20, ended: true }]);
+    expect(await records(database)).toMatchObject([
+      { outcome: 'failed', changed: 20, ended: true },
+    ]);
   });
 
   test('P6: a run whose replica is gone is closed as lost by the next one, one that goes on is not', async () => {
-    await using books = await crowded(3);
-    const now = await readClock(books.db);
-    const [gone, alive] = [openReplica(books.url), openReplica(books.url)];
+    await using database = await crowded(3);
+    const now = await readClock(database.db);
+    const [gone, alive] = [openReplica(database.url), openReplica(database.url)];
     for (const replica of [gone, alive]) {
-      await startRun(books.db, await reserveRunId(books.db), worker, replica, now);
+      await startRun(database.db, await reserveRunId(database.db), worker, replica, now);
     }
     await gone.close();
     // Its server process may take a moment to go after the connection was closed.
     const first = async () => {
-      await run(books);
-      return (await records(books))[0]?.outcome;
+      await run(database);
+      return (await records(database))[0]?.outcome;
     };
     await expect.poll(first, { interval: 5 }).toBe('lost');
-    const [, second] = await records(books);
+    const [, second] = await records(database);
     expect(second).toMatchObject({ outcome: 'running', ended: false });
     await alive.close();
   });
@@ -214,73 +226,73 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     'P6: a run whose record could not be closed (%s) is closed as lost by the next one, also while its replica lives',
     async (statement, when) => {
       let broken = false;
-      const hook = (moment: Moment) => {
+      const hook = (moment: StatementEvent) => {
         if (broken || moment.when !== when || !moment.sql.includes(statement)) return;
         broken = true;
         throw new Error('Connection terminated unexpectedly');
       };
-      await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
-      const replica = openReplica(books.url);
-      await expect(run(books, { replica })).rejects.toThrow('terminated');
-      expect(await records(books)).toMatchObject([{ outcome: 'running' }]);
-      await run(books, { replica });
-      expect((await records(books))[0]).toMatchObject({ outcome: 'lost', ended: true });
+      await using database = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
+      const replica = openReplica(database.url);
+      await expect(run(database, { replica })).rejects.toThrow('terminated');
+      expect(await records(database)).toMatchObject([{ outcome: 'running' }]);
+      await run(database, { replica });
+      expect((await records(database))[0]).toMatchObject({ outcome: 'lost', ended: true });
       await replica.close();
     },
   );
 
   test('P6: a clock that goes back during a run gives no record that ends before its start', async () => {
-    const hook = async ({ sql: text, when }: Moment) => {
-      if (when === 'after' && text.includes(locksBatch)) await back();
+    const hook = async ({ sql: text, when }: StatementEvent) => {
+      if (when === 'after' && text.includes(batchLockSql)) await back();
     };
-    await using books = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
-    const now = await readClock(books.db);
-    const back = () => books.setClock(instant(now - 3_600_000));
-    const row = await run(books);
+    await using database = await crowded(3, { wrapPool: (pool) => hookPool(pool, hook) });
+    const now = await readClock(database.db);
+    const back = () => database.setClock(instant(now - 3_600_000));
+    const row = await run(database);
     expect(row.finished_at).toBe(row.started_at);
   });
 
   test('P7: an item that fails is counted, logged with its cause, put aside and alarmed', async () => {
-    await using books = await crowded(10);
-    await poison(books, 'NEW.subscription_id = 4');
-    const troubles: { message?: string; err?: Error; item?: string; items?: number }[] = [];
-    expect(await run(books, { troubles })).toMatchObject({
+    await using database = await crowded(10);
+    await poison(database, 'NEW.subscription_id = 4');
+    const problems: { message?: string; err?: Error; item?: string; items?: number }[] = [];
+    expect(await run(database, { problems })).toMatchObject({
       outcome: 'degraded',
       changed: 9n,
       failed: 1n,
       detail: { quarantined: 1 },
     });
-    expect(troubles.every(({ err }) => err?.cause instanceof Error)).toBe(true);
-    expect(troubles.at(-1)).toMatchObject({ message: 'item put into quarantine', item: '4' });
+    expect(problems.every(({ err }) => err?.cause instanceof Error)).toBe(true);
+    expect(problems.at(-1)).toMatchObject({ message: 'item put into quarantine', item: '4' });
     const { rows } = await sql`
-    SELECT worker, item, reason FROM perennial.quarantine`.execute(books.db);
+    SELECT worker, item, reason FROM perennial.quarantine`.execute(database.db);
     const reason = expect.stringMatching(/^pg_P0001: poisoned/);
     expect(rows).toEqual([{ worker, item: '4', reason }]);
   });
 
   test('P7: a fault of a whole batch that its halves do not have is logged all the same', async () => {
     let failed = false;
-    const hook = ({ sql: text, when }: Moment) => {
-      if (failed || when !== 'before' || !text.includes(locksBatch)) return;
+    const hook = ({ sql: text, when }: StatementEvent) => {
+      if (failed || when !== 'before' || !text.includes(batchLockSql)) return;
       failed = true;
       throw new Error('nobody knows why');
     };
-    await using books = await crowded(10, { wrapPool: (pool) => hookPool(pool, hook) });
-    const troubles: object[] = [];
-    expect(await run(books, { troubles })).toMatchObject({ changed: 10n });
+    await using database = await crowded(10, { wrapPool: (pool) => hookPool(pool, hook) });
+    const problems: object[] = [];
+    expect(await run(database, { problems })).toMatchObject({ changed: 10n });
     const message = 'batch failed, its halves are tried';
-    expect(troubles).toMatchObject([{ items: 10, code: 'unexpected', message }]);
+    expect(problems).toMatchObject([{ items: 10, code: 'unexpected', message }]);
   });
 
   test('P7: a failed run is logged with its cause', async () => {
-    const hook = ({ sql: text, when }: Moment) => {
-      if (when === 'before' && text.includes(locksBatch))
+    const hook = ({ sql: text, when }: StatementEvent) => {
+      if (when === 'before' && text.includes(batchLockSql))
         throw Object.assign(new Error('deadlock detected'), { code: '40P01' });
     };
-    await using books = await crowded(1, { wrapPool: (pool) => hookPool(pool, hook) });
-    const troubles: { err?: Error; message?: string; code?: string }[] = [];
-    await run(books, { troubles });
-    expect(troubles).toMatchObject([{ message: 'run failed', code: 'pg_40P01' }]);
-    expect(troubles[0]?.err?.cause).toMatchObject({ message: 'deadlock detected' });
+    await using database = await crowded(1, { wrapPool: (pool) => hookPool(pool, hook) });
+    const problems: { err?: Error; message?: string; code?: string }[] = [];
+    await run(database, { problems });
+    expect(problems).toMatchObject([{ message: 'run failed', code: 'pg_40P01' }]);
+    expect(problems[0]?.err?.cause).toMatchObject({ message: 'deadlock detected' });
   });
 });

@@ -3,19 +3,19 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
 import {
-  buys,
-  callOf,
-  payer,
-  paysIn,
+  addBalance,
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  findViolations,
+  readSubscription,
   runAutoRenewal,
-  runOf,
-  sells,
-  standOf,
-  wrongsIn,
+  runWorker,
 } from '../a-book.ts';
-import { type Books, freshBooks } from '../books.ts';
-import { hookPool, type Moment } from '../hooked-pool.ts';
-import { type Rewinding, rewindable } from '../rewind.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
+import { hookPool, type StatementEvent } from '../hooked-pool.ts';
+import { createRestorePoint, type RestorePoint } from '../rewind.ts';
 import { until } from '../service/until.ts';
 
 // Somebody pays, or is given time, while a run of expiry is at his subscription, in each gap of the
@@ -26,15 +26,15 @@ const end = '2026-12-01T00:00:00Z';
 const renewed = '2026-12-31T00:00:00Z';
 
 interface Gap {
-  readonly when: Moment['when'];
+  readonly when: StatementEvent['when'];
   readonly statement: RegExp;
   /** The run has the customer: whoever wants him waits. */
   readonly locked?: boolean;
 }
 
-const find = /s\.state = 'active' AND s\.expires_at <=/;
+const findStatement = /s\.state = 'active' AND s\.expires_at <=/;
 const gaps: Readonly<Record<string, Gap>> = {
-  'before the finding': { when: 'before', statement: find },
+  'before the finding': { when: 'before', statement: findStatement },
   'between the finding and the lock': { when: 'before', statement: /SKIP LOCKED/ },
   'between the lock and the facts': { when: 'after', statement: /SKIP LOCKED/, locked: true },
   'before anything is written': {
@@ -51,88 +51,93 @@ const gaps: Readonly<Record<string, Gap>> = {
   'after the commit': { when: 'after', statement: /^commit$/i },
 };
 
-let books: Books;
-let kept: Rewinding;
+let database: TestDatabase;
+let restorePoint: RestorePoint;
 let id: SubscriptionId;
 /** What happens in a gap, once. */
-let armed: { readonly gap: Gap; readonly happens: () => Promise<void> } | undefined;
-let found = false;
+let pendingAction: { readonly gap: Gap; readonly happens: () => Promise<void> } | undefined;
+let isFound = false;
 
-async function hook({ sql: text, when }: Moment): Promise<void> {
-  if (find.test(text)) found = true;
-  if (armed === undefined || when !== armed.gap.when || !armed.gap.statement.test(text)) return;
+async function hook({ sql: text, when }: StatementEvent): Promise<void> {
+  if (findStatement.test(text)) isFound = true;
+  if (
+    pendingAction === undefined ||
+    when !== pendingAction.gap.when ||
+    !pendingAction.gap.statement.test(text)
+  )
+    return;
   // Some of these are said outside the batch too.
-  if (!found && armed.gap.statement !== find) return;
-  const { happens } = armed;
-  armed = undefined;
-  await happens();
+  if (!isFound && pendingAction.gap.statement !== findStatement) return;
+  const { happens: execute } = pendingAction;
+  pendingAction = undefined;
+  await execute();
 }
 
 beforeAll(async () => {
-  books = await freshBooks({
+  database = await createDatabase({
     now: '2026-11-01T00:00:00Z',
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await sells(books);
-  id = await payer(books, 1n, 0n);
-  await books.setClock(end);
-  kept = await rewindable(books);
+  await createPlans(database);
+  id = await createSubscriber(database, 1n, 0n);
+  await database.setClock(end);
+  restorePoint = await createRestorePoint(database);
 });
 
 afterAll(async () => {
-  await kept[Symbol.asyncDispose]();
-  await books.close();
+  await restorePoint[Symbol.asyncDispose]();
+  await database.close();
 });
 
 beforeEach(async () => {
-  armed = undefined;
-  found = false;
-  await kept.rewind();
+  pendingAction = undefined;
+  isFound = false;
+  await restorePoint.restore();
 });
 
-interface Deed {
+interface CustomerAction {
   readonly before?: () => Promise<unknown>;
-  readonly does: () => Promise<unknown>;
+  readonly run: () => Promise<unknown>;
   readonly charges: number;
 }
 
-const off = () => setAutoRenew(callOf(books), { telegramId: 1n, on: false });
-const deeds: Readonly<Record<string, Deed>> = {
+const switchOffRenewal = () => setAutoRenew(createCaller(database), { telegramId: 1n, on: false });
+const actions: Readonly<Record<string, CustomerAction>> = {
   'a purchase': {
     before: async () => {
-      await paysIn(books, 1n, 149_00n);
-      await off();
+      await addBalance(database, 1n, 149_00n);
+      await switchOffRenewal();
     },
-    does: () => buys(books, 1n),
+    run: () => buyPlan(database, 1n),
     charges: 2,
   },
   'a top-up and the renewal that it wakes': {
-    does: async () => {
-      await paysIn(books, 1n, 149_00n);
-      await runAutoRenewal(books);
+    run: async () => {
+      await addBalance(database, 1n, 149_00n);
+      await runAutoRenewal(database);
     },
     charges: 2,
   },
   'a renewal by another run': {
-    before: () => paysIn(books, 1n, 149_00n),
-    does: () => runAutoRenewal(books),
+    before: () => addBalance(database, 1n, 149_00n),
+    run: () => runAutoRenewal(database),
     charges: 2,
   },
   'a grant': {
-    before: off,
-    does: () => grant(callOf(books), { telegramId: 1n, days: 30 }),
+    before: switchOffRenewal,
+    run: () => grant(createCaller(database), { telegramId: 1n, days: 30 }),
     charges: 1,
   },
 };
 
-const credentials = async () =>
+const readCredentials = async () =>
   (
     await sql<{ id: string; live: boolean }>`
-      SELECT id, retired_at IS NULL AS live FROM perennial.credential`.execute(books.db)
+      SELECT id, retired_at IS NULL AS live FROM perennial.credential`.execute(database.db)
   ).rows;
 
 /** Lets it begin, and come to its end or to a wait for the run. */
-async function begun(work: Promise<unknown>): Promise<void> {
+async function untilBlockedOrDone(work: Promise<unknown>): Promise<void> {
   let over = false;
   const ended = () => {
     over = true;
@@ -141,35 +146,39 @@ async function begun(work: Promise<unknown>): Promise<void> {
   await until('done, or waiting for the run', async () => {
     const { rows } = await sql`
       SELECT FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(books.db);
+      WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(database.db);
     return over || rows.length > 0 ? true : undefined;
   });
 }
 
-const cases = Object.keys(deeds).flatMap((deed) =>
-  Object.keys(gaps).map((gap) => [deed, gap] as const),
+const cases = Object.keys(actions).flatMap((action) =>
+  Object.keys(gaps).map((gap) => [action, gap] as const),
 );
 
-test.each(cases)('F3: %s %s wins, and the access stays what it was', async (deed, where) => {
-  const { before, does, charges } = deeds[deed] as Deed;
+test.each(cases)('F3: %s %s wins, and the access stays what it was', async (action, where) => {
+  const { before, run: does, charges } = actions[action] as CustomerAction;
   const gap = gaps[where] as Gap;
   await before?.();
-  const [{ id: credential } = { id: '' }] = await credentials();
+  const [{ id: credential } = { id: '' }] = await readCredentials();
   let under: Promise<unknown> | undefined;
-  armed = {
+  pendingAction = {
     gap,
     async happens() {
       under = does();
-      await (gap.locked === true ? begun(under) : under);
+      await (gap.locked === true ? untilBlockedOrDone(under) : under);
     },
   };
-  const run = await runOf(books, 'fast-expiry-cleanup');
+  const run = await runWorker(database, 'fast-expiry-cleanup');
   await under;
   expect({ under: under !== undefined, outcome: run.outcome }).toEqual({
     under: true,
     outcome: 'success',
   });
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', ends: renewed, charges });
-  expect(await credentials()).toEqual([{ id: credential, live: true }]);
-  expect(await wrongsIn(books.db)).toEqual([]);
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'active',
+    ends: renewed,
+    charges,
+  });
+  expect(await readCredentials()).toEqual([{ id: credential, live: true }]);
+  expect(await findViolations(database.db)).toEqual([]);
 });

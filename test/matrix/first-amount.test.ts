@@ -5,9 +5,15 @@ import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import { topUp } from '../../src/subscription/balance.ts';
 import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
-import { finishPriceReviews } from '../../src/subscription/price-reviews.ts';
-import { callOf, joins, runOf, sells, setsPrice } from '../a-book.ts';
-import { type Books, freshBooks } from '../books.ts';
+import { runPriceReviews } from '../../src/subscription/price-reviews.ts';
+import {
+  addCustomer,
+  setPrice as changePrice,
+  createCaller,
+  createPlans,
+  runWorker,
+} from '../a-book.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
 import { importText } from '../transfer.ts';
 
 // The first charge of time that was imported or granted. The customer paid nothing before, so a
@@ -15,10 +21,14 @@ import { importText } from '../transfer.ts';
 
 const start = '2026-11-24T10:00:00Z';
 
-async function openImported(expiresAt: string, balance = '1000.00', days = 30): Promise<Books> {
-  const books = await freshBooks({ now: start });
-  await sells(books);
-  await setsPrice(books, 'basic', 1, 10_00n, 'RUB');
+async function openImported(
+  expiresAt: string,
+  balance = '1000.00',
+  days = 30,
+): Promise<TestDatabase> {
+  const books = await createDatabase({ now: start });
+  await createPlans(books);
+  await changePrice(books, 'basic', 1, 10_00n, 'RUB');
   const header = 'telegram_id,balance,currency,plan,period_days,expires_at,auto_renew,kind';
   const line = `1,${balance},RUB,basic,${days},${expiresAt},true,paid`;
   expect(await importText(books.url, `${header}\n${line}\n`)).toMatchObject({
@@ -27,33 +37,33 @@ async function openImported(expiresAt: string, balance = '1000.00', days = 30): 
   return books;
 }
 
-async function price({ db }: Books, amountMinor: bigint): Promise<void> {
+async function price({ db }: TestDatabase, amountMinor: bigint): Promise<void> {
   await inTransaction(db, async (tx) => {
     const now = await readClock(tx);
     const basic = { plan: 'basic', periodDays: 30, currency: 'RUB' };
     await setPrice(tx, { ...basic, amountMinor }, now, now);
   });
-  await finishPriceReviews(db);
+  await runPriceReviews(db);
 }
 
 /** Reminders run at this time, and what is due is sent. */
-async function notify(books: Books, time: string): Promise<void> {
+async function notify(books: TestDatabase, time: string): Promise<void> {
   await books.setClock(time);
-  await runOf(books, 'expiry-reminders');
-  await runOf(books, 'deliver-notifications');
+  await runWorker(books, 'expiry-reminders');
+  await runWorker(books, 'deliver-notifications');
 }
 
 /** Amounts of the renewals until this time. */
-async function renew(books: Books, time: string): Promise<number[]> {
+async function renew(books: TestDatabase, time: string): Promise<number[]> {
   await books.setClock(time);
-  await runOf(books, 'auto-renewal');
+  await runWorker(books, 'auto-renewal');
   const { rows } = await sql<{ amount: bigint }>`
     SELECT amount_minor AS amount FROM perennial.period WHERE source = 'renewal'
     ORDER BY starts_at`.execute(books.db);
   return rows.map(({ amount }) => Number(amount) / 100);
 }
 
-async function sent({ db }: Books): Promise<string[]> {
+async function sent({ db }: TestDatabase): Promise<string[]> {
   const { rows } = await sql<{ text: string }>`
     SELECT concat_ws(' ', kind, coalesce(params->>'new_price', params->>'price')) AS text
     FROM perennial.notification WHERE state = 'sent' AND kind NOT IN ('receipt', 'grant')
@@ -111,25 +121,25 @@ test('N1: a payment that lets the first renewal succeed is followed by its notif
   await notify(books, '2026-12-21T10:05:00Z');
   expect(await sent(books)).toEqual(['ends_3d']);
   await books.setClock('2026-12-22T10:00:00Z');
-  await topUp(callOf(books), { telegramId: 1n, amountMinor: 500_00n });
+  await topUp(createCaller(books), { telegramId: 1n, amountMinor: 500_00n });
   await notify(books, '2026-12-22T12:10:00Z');
   expect(await sent(books)).toEqual(['ends_3d', 'renewal_ahead 149.00']);
 });
 
 test('N1: a grant that ends within 3 days is followed by the notification of its renewal at once', async () => {
   await using books = await openImported('2026-11-24T12:00:00Z');
-  await grant(callOf(books), { telegramId: 1n, days: 2 });
+  await grant(createCaller(books), { telegramId: 1n, days: 2 });
   await notify(books, '2026-11-24T10:05:00Z');
   expect(await sent(books)).toEqual(['renewal_ahead 149.00']);
 });
 
 test('N1: switching auto-renewal on states the amount and the time of the next renewal', async () => {
-  await using books = await freshBooks({ now: start });
-  await sells(books);
-  await joins(books, 1n, { balanceMinor: 1_000_00n });
-  await grant(callOf(books), { telegramId: 1n, days: 30, newPlan: 'basic' });
+  await using books = await createDatabase({ now: start });
+  await createPlans(books);
+  await addCustomer(books, 1n, { balanceMinor: 1_000_00n });
+  await grant(createCaller(books), { telegramId: 1n, days: 30, newPlan: 'basic' });
   await price(books, 199_00n);
-  const on = await setAutoRenew(callOf(books), { telegramId: 1n, on: true });
+  const on = await setAutoRenew(createCaller(books), { telegramId: 1n, on: true });
   expect(on).toMatchObject({ renewal_amount: '199.00', renewal_at: '2026-12-24T04:00:00.000Z' });
   await price(books, 449_00n);
   await notify(books, '2026-12-23T18:00:00Z');

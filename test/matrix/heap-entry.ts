@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { sql } from 'kysely';
-import { openBooks, openPool } from '../../src/db/connect.ts';
+import { openDatabase, openPool } from '../../src/db/connect.ts';
 import { openReplica } from '../../src/workers/replica.ts';
-import { runOf } from '../a-book.ts';
+import { runWorker } from '../a-book.ts';
 
 // A process that runs expiry many times and says how its heap grew meanwhile: `heap-entry.ts URL
 // RUNS`. Each tenth run ends everybody in the books; the others find nothing.
@@ -12,12 +12,12 @@ setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
 
 const [url = '', runs = '1000'] = process.argv.slice(2);
-const db = openBooks(openPool(url));
+const db = openDatabase(openPool(url));
 const replica = openReplica(url);
 
 let ended = 0;
 
-async function run(count: number): Promise<void> {
+async function runMany(count: number): Promise<void> {
   for (let at = 0; at < count; at += 1) {
     if (at % 10 === 0) {
       // Back to life, as if they had been sold again and had ended again.
@@ -25,23 +25,23 @@ async function run(count: number): Promise<void> {
         UPDATE perennial.subscription SET state = 'active', next_try_at = NULL`.execute(db);
     }
     const options = { replica, confirmed: true };
-    const { changed } = await runOf({ db, url }, 'fast-expiry-cleanup', options);
+    const { changed } = await runWorker({ db, url }, 'fast-expiry-cleanup', options);
     ended += Number(changed);
   }
 }
 
-function heap(): number {
+function readHeapBytes(): number {
   gc();
   gc();
   return process.memoryUsage().heapUsed;
 }
 
 // What is made once (plans of statements, compiled code) is made by then.
-await run(100);
-const before = heap();
+await runMany(100);
+const before = readHeapBytes();
 ended = 0;
-await run(Number(runs));
-const told = { runs: Number(runs), ended, grewBytes: heap() - before };
-process.stdout.write(`${JSON.stringify(told)}\n`);
+await runMany(Number(runs));
+const result = { runs: Number(runs), ended, grewBytes: readHeapBytes() - before };
+process.stdout.write(`${JSON.stringify(result)}\n`);
 await replica.close();
 await db.destroy();

@@ -1,19 +1,24 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
-  callOf,
+  createCaller,
+  type DatabaseSnapshot,
+  findViolations,
+  readDatabaseSnapshot,
   runAutoRenewal,
-  runOf,
-  type Snapshot,
-  snapshotOfBooks,
-  wrongsIn,
+  runWorker,
 } from '../a-book.ts';
-import type { Books } from '../books.ts';
+import type { TestDatabase } from '../books.ts';
 import { until } from '../service/until.ts';
-import { type Breakable, breakable } from './broken-statement.ts';
-import { startChild } from './child.ts';
-import { commands, customerBegins, fillOneCustomer } from './commands.ts';
-import { beginsAt, fillEndedBook, fillMixedBook, fillRemindedBook } from './mixed-book.ts';
+import { type BreakableDatabase, createBreakableDatabase } from './broken-statement.ts';
+import { startProcess } from './child.ts';
+import { commands, createCommandCustomers, customerCreatedAt } from './commands.ts';
+import {
+  createdAt,
+  createEndedSubscriptions,
+  createMixedRenewals,
+  createSixReminderCustomers,
+} from './mixed-book.ts';
 
 // A process is killed (SIGKILL) before or after a statement of its work, and the work is done
 // again: as if it had been done once. Here at a few statements of each work, COMMIT's two sides
@@ -22,15 +27,15 @@ import { beginsAt, fillEndedBook, fillMixedBook, fillRemindedBook } from './mixe
 const all = process.env.CRASHES === 'all';
 
 /** How many in between, by work: a process costs a third of a second. */
-const between = { run: 4, command: 1 };
+const middlePoints = { run: 4, command: 1 };
 
-interface Point {
+interface KillPoint {
   readonly n: number;
   readonly when: 'before' | 'after';
 }
 
-function pointsOf(statements: readonly string[], some: number): Point[] {
-  const points = statements.flatMap((_, at): Point[] => [
+function choosePoints(statements: readonly string[], some: number): KillPoint[] {
+  const points = statements.flatMap((_, at): KillPoint[] => [
     { n: at + 1, when: 'before' },
     { n: at + 1, when: 'after' },
   ]);
@@ -42,100 +47,106 @@ function pointsOf(statements: readonly string[], some: number): Point[] {
 }
 
 /** Nobody is connected to the books but us: what was killed has let go of its locks. */
-async function alone(books: Books): Promise<void> {
+async function untilNoOtherClients(database: TestDatabase): Promise<void> {
   await until('the killed process to be gone from the server', async () => {
     const { rows } = await sql<{ others: number }>`
       SELECT count(*)::int AS others FROM pg_stat_activity
       WHERE datname = current_database() AND application_name = 'perennial'
-        AND NOT pid = ANY(${`{${await ours(books)}}`}::int[])`.execute(books.db);
+        AND NOT pid = ANY(${`{${await readOwnPids(database)}}`}::int[])`.execute(database.db);
     return rows[0]?.others === 0 ? true : undefined;
   });
 }
 
-async function ours({ pool }: Books): Promise<string> {
+async function readOwnPids({ pool }: TestDatabase): Promise<string> {
   const clients = (pool as unknown as { _clients: { processID: number }[] })._clients;
   return clients.map(({ processID }) => processID).join(',');
 }
 
-async function killed(books: Books, work: string, { n, when }: Point): Promise<void> {
+async function runKilled(
+  database: TestDatabase,
+  work: string,
+  { n, when }: KillPoint,
+): Promise<void> {
   const entry = new URL('../crash-child.ts', import.meta.url);
-  await using child = startChild(entry, [books.url, work, String(n), when]);
+  await using child = startProcess(entry, [database.url, work, String(n), when]);
   const { signal, lines } = await child.exit;
   expect({ signal, lines }, `${work} killed ${when} statement ${n}`).toEqual({
     signal: 'SIGKILL',
     lines: [],
   });
-  await alone(books);
+  await untilNoOtherClients(database);
 }
 
 /** Killed at each point, then done again: nothing is wrong in between, and all is done at the end. */
-async function holds(
-  place: Breakable,
+async function expectSameResult(
+  place: BreakableDatabase,
   work: string,
   some: number,
-  again: () => Promise<unknown>,
+  afterRepeat: () => Promise<unknown>,
 ): Promise<void> {
-  const { books } = place;
-  await place.rewind();
-  const before = await snapshotOfBooks(books.db);
-  const { statements } = await place.doing(again);
-  const after: Snapshot = await snapshotOfBooks(books.db);
-  for (const point of pointsOf(statements, some)) {
+  const { database } = place;
+  await place.restore();
+  const before = await readDatabaseSnapshot(database.db);
+  const { statements } = await place.run(afterRepeat);
+  const after: DatabaseSnapshot = await readDatabaseSnapshot(database.db);
+  for (const point of choosePoints(statements, some)) {
     const where = `${point.when} ${statements[point.n - 1]}`;
-    await place.rewind();
-    await killed(books, work, point);
-    expect(await wrongsIn(books.db), where).toEqual([]);
-    expect([before, after], where).toContainEqual(await snapshotOfBooks(books.db));
-    await again();
-    expect(await snapshotOfBooks(books.db), where).toEqual(after);
+    await place.restore();
+    await runKilled(database, work, point);
+    expect(await findViolations(database.db), where).toEqual([]);
+    expect([before, after], where).toContainEqual(await readDatabaseSnapshot(database.db));
+    await afterRepeat();
+    expect(await readDatabaseSnapshot(database.db), where).toEqual(after);
   }
 }
 
-let customer: Breakable;
-let batch: Breakable;
-let ended: Breakable;
-let reminded: Breakable;
+let customer: BreakableDatabase;
+let batch: BreakableDatabase;
+let expectEnded: BreakableDatabase;
+let reminded: BreakableDatabase;
 
 beforeAll(async () => {
-  customer = await breakable(fillOneCustomer, customerBegins);
-  batch = await breakable(fillMixedBook, beginsAt);
-  ended = await breakable(fillEndedBook, beginsAt);
-  reminded = await breakable(fillRemindedBook, beginsAt);
+  customer = await createBreakableDatabase(createCommandCustomers, customerCreatedAt);
+  batch = await createBreakableDatabase(createMixedRenewals, createdAt);
+  expectEnded = await createBreakableDatabase(createEndedSubscriptions, createdAt);
+  reminded = await createBreakableDatabase(createSixReminderCustomers, createdAt);
 });
 
 afterAll(async () => {
   await customer[Symbol.asyncDispose]();
   await batch[Symbol.asyncDispose]();
-  await ended[Symbol.asyncDispose]();
+  await expectEnded[Symbol.asyncDispose]();
   await reminded[Symbol.asyncDispose]();
 });
 
 test('R2 R15: a run that is killed at a statement and run again comes to what one run comes to', async () => {
-  await holds(batch, 'auto-renewal', between.run, () => runAutoRenewal(batch.books));
+  await expectSameResult(batch, 'auto-renewal', middlePoints.run, () =>
+    runAutoRenewal(batch.database),
+  );
 }, 600_000);
 
 test('P8 F4: a run of expiry that is killed at a statement and run again comes to what one run comes to', async () => {
-  const again = () => runOf(ended.books, 'fast-expiry-cleanup');
-  await holds(ended, 'fast-expiry-cleanup', between.run, again);
+  const afterRepeat = () => runWorker(expectEnded.database, 'fast-expiry-cleanup');
+  await expectSameResult(expectEnded, 'fast-expiry-cleanup', middlePoints.run, afterRepeat);
 }, 600_000);
 
 // What becomes of a courier that is killed: test/delivery, with what arrived.
 test.each(['trial-notifications', 'expiry-reminders'])(
   'P8: a run of %s that is killed at a statement and run again comes to what one run comes to',
   async (worker) => {
-    await holds(reminded, worker, 2, () => runOf(reminded.books, worker));
+    await expectSameResult(reminded, worker, 2, () => runWorker(reminded.database, worker));
   },
   600_000,
 );
 
 test('P6: a run that is killed is closed as lost by the next one', async () => {
-  await batch.rewind();
-  const { books } = batch;
-  await killed(books, 'auto-renewal', { n: 12, when: 'after' });
-  await runAutoRenewal(books);
+  await batch.restore();
+  const { database } = batch;
+  await runKilled(database, 'auto-renewal', { n: 12, when: 'after' });
+  await runAutoRenewal(database);
   const { rows } = await sql`
     SELECT outcome, finished_at IS NOT NULL AS ended FROM perennial.worker_run
-    WHERE worker = 'auto-renewal' ORDER BY id DESC LIMIT 2`.execute(books.db);
+    WHERE worker = 'auto-renewal' ORDER BY id DESC LIMIT 2`.execute(database.db);
   expect(rows).toEqual([
     { outcome: 'success', ended: true },
     { outcome: 'lost', ended: true },
@@ -145,8 +156,8 @@ test('P6: a run that is killed is closed as lost by the next one', async () => {
 test.each(Object.entries(commands))(
   'R2 R16: %s that is killed at a statement and asked again with its key has one effect',
   async (work, command) => {
-    const again = () => command(callOf(customer.books, 'key-1'), false);
-    await holds(customer, work, between.command, again);
+    const afterRepeat = () => command(createCaller(customer.database, 'key-1'), false);
+    await expectSameResult(customer, work, middlePoints.command, afterRepeat);
   },
   600_000,
 );

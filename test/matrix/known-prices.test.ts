@@ -1,61 +1,73 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setPrice } from '../../src/catalog/apply.ts';
-import { portraitText } from '../../src/cli/portrait-text.ts';
+import { formatCustomerView } from '../../src/cli/portrait-text.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import type { PeriodId } from '../../src/kernel/ids.ts';
 import { topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
-import { chargeback } from '../../src/subscription/chargeback.ts';
+import { applyChargeback } from '../../src/subscription/chargeback.ts';
 import { setCustomer } from '../../src/subscription/customers.ts';
 import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
 import { movePayment } from '../../src/subscription/move-payment.ts';
 import { changePlan } from '../../src/subscription/plan-change.ts';
-import { portraitOf } from '../../src/subscription/portrait.ts';
-import { finishPriceReviews } from '../../src/subscription/price-reviews.ts';
+import { readCustomerView } from '../../src/subscription/portrait.ts';
+import { runPriceReviews } from '../../src/subscription/price-reviews.ts';
 import { quotePurchase } from '../../src/subscription/quote.ts';
 import { refund } from '../../src/subscription/refunding.ts';
-import { at, callOf, joins, payer, runOf, sells } from '../a-book.ts';
-import { type Books, freshBooks } from '../books.ts';
+import {
+  addCustomer,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  parseTime,
+  runWorker,
+} from '../a-book.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
 
 // A renewal takes no amount that the customer was not notified of. Each test buys a month of basic
 // for 149.00 on 24 November at 10:00, so that it ends on 24 December and is due 6 hours before.
 
 const start = '2026-11-24T10:00:00Z';
 
-async function openShop(): Promise<Books> {
-  const books = await freshBooks({ now: start });
-  await sells(books);
-  return books;
+async function createPriceShop(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: start });
+  await createPlans(database);
+  return database;
 }
 
-async function price(books: Books, minor: bigint | null, plan = 'basic', periodDays = 30) {
-  await inTransaction(books.db, async (tx) => {
+async function changePrice(
+  database: TestDatabase,
+  minor: bigint | null,
+  plan = 'basic',
+  periodDays = 30,
+) {
+  await inTransaction(database.db, async (tx) => {
     const now = await readClock(tx);
     await setPrice(tx, { plan, periodDays, currency: 'RUB', amountMinor: minor }, now, now);
   });
-  await finishPriceReviews(books.db);
+  await runPriceReviews(database.db);
 }
 
 /** At each of these times reminders run, and what is due is sent. */
-async function notifyAt(books: Books, ...times: string[]): Promise<void> {
+async function sendRemindersAt(database: TestDatabase, ...times: string[]): Promise<void> {
   for (const time of times) {
-    await books.setClock(time);
-    await runOf(books, 'expiry-reminders');
-    await runOf(books, 'deliver-notifications');
+    await database.setClock(time);
+    await runWorker(database, 'expiry-reminders');
+    await runWorker(database, 'deliver-notifications');
   }
 }
 
-async function renewAt(books: Books, ...times: string[]): Promise<void> {
+async function runRenewalsAt(database: TestDatabase, ...times: string[]): Promise<void> {
   for (const time of times) {
-    await books.setClock(time);
-    await runOf(books, 'auto-renewal');
+    await database.setClock(time);
+    await runWorker(database, 'auto-renewal');
   }
 }
 
 /** Amounts of the renewals in major units, in their order. */
-async function renewals({ db }: Books): Promise<number[]> {
+async function readRenewals({ db }: TestDatabase): Promise<number[]> {
   const { rows } = await sql<{ amount: bigint }>`
     SELECT amount_minor AS amount FROM perennial.period WHERE source = 'renewal'
     ORDER BY starts_at`.execute(db);
@@ -63,7 +75,7 @@ async function renewals({ db }: Books): Promise<number[]> {
 }
 
 /** Kinds and prices of the notifications that were sent, without receipts. */
-async function sent({ db }: Books): Promise<string[]> {
+async function readSentPrices({ db }: TestDatabase): Promise<string[]> {
   const { rows } = await sql<{ text: string }>`
     SELECT concat_ws(' ', kind, coalesce(params->>'new_price', params->>'price'),
       'next ' || (params->>'next_price')) AS text
@@ -71,136 +83,154 @@ async function sent({ db }: Books): Promise<string[]> {
   return rows.map(({ text }) => text);
 }
 
-const set = (books: Books, given: { vip?: boolean; discountPercent?: number }) =>
-  setCustomer(callOf(books), { telegramId: 1n, ...given });
+const setDiscounts = (database: TestDatabase, given: { vip?: boolean; discountPercent?: number }) =>
+  setCustomer(createCaller(database), { telegramId: 1n, ...given });
 
 test('N1: a price that was raised too late is not taken, and counts from the following period', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await notifyAt(books, '2026-12-21T10:05:00Z', '2026-12-23T10:05:00Z');
-  await books.setClock('2026-12-23T18:00:00Z');
-  await price(books, 449_00n);
-  await notifyAt(books, '2026-12-23T18:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 449.00 next 149.00']);
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([149]);
-  await renewAt(books, '2027-01-23T04:05:00Z');
-  expect(await renewals(books)).toEqual([149, 449]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await sendRemindersAt(database, '2026-12-21T10:05:00Z', '2026-12-23T10:05:00Z');
+  await database.setClock('2026-12-23T18:00:00Z');
+  await changePrice(database, 449_00n);
+  await sendRemindersAt(database, '2026-12-23T18:05:00Z');
+  expect(await readSentPrices(database)).toEqual(['price_change 449.00 next 149.00']);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149]);
+  await runRenewalsAt(database, '2027-01-23T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149, 449]);
 });
 
 test('N1: a price that was notified of 24 hours before the charge is taken', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await books.setClock('2026-12-01T10:00:00Z');
-  await price(books, 449_00n);
-  await notifyAt(books, '2026-12-01T10:05:00Z', '2026-12-21T10:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 449.00']);
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([449]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await database.setClock('2026-12-01T10:00:00Z');
+  await changePrice(database, 449_00n);
+  await sendRemindersAt(database, '2026-12-01T10:05:00Z', '2026-12-21T10:05:00Z');
+  expect(await readSentPrices(database)).toEqual(['price_change 449.00']);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([449]);
 });
 
 test('N1: a message that was not sent does not count', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await price(books, 449_00n);
-  await books.setClock('2026-12-21T10:05:00Z');
-  await runOf(books, 'expiry-reminders');
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([149]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await changePrice(database, 449_00n);
+  await database.setClock('2026-12-21T10:05:00Z');
+  await runWorker(database, 'expiry-reminders');
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149]);
 });
 
 test('N1: of two raises the amount counts that was notified of in time', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await price(books, 199_00n);
-  await notifyAt(books, '2026-12-21T10:05:00Z');
-  await books.setClock('2026-12-23T18:00:00Z');
-  await price(books, 449_00n);
-  await notifyAt(books, '2026-12-23T18:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 199.00', 'price_change 449.00 next 199.00']);
-  await renewAt(books, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
-  expect(await renewals(books)).toEqual([199, 449]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await changePrice(database, 199_00n);
+  await sendRemindersAt(database, '2026-12-21T10:05:00Z');
+  await database.setClock('2026-12-23T18:00:00Z');
+  await changePrice(database, 449_00n);
+  await sendRemindersAt(database, '2026-12-23T18:05:00Z');
+  expect(await readSentPrices(database)).toEqual([
+    'price_change 199.00',
+    'price_change 449.00 next 199.00',
+  ]);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([199, 449]);
 });
 
 test('N1: a discount or VIP that is taken away in the last day does not count yet', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n, { discountPercent: 50 });
-  await set(books, { vip: true });
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n, { discountPercent: 50 });
+  await setDiscounts(database, { vip: true });
   // 149.00 of the balance paid for half a price; the customer's own discount is the greater one.
-  await books.setClock('2026-12-23T18:00:00Z');
-  await set(books, { vip: false, discountPercent: 0 });
-  await notifyAt(books, '2026-12-23T18:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 149.00 next 74.50']);
-  await renewAt(books, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
-  expect(await renewals(books)).toEqual([74.5, 149]);
+  await database.setClock('2026-12-23T18:00:00Z');
+  await setDiscounts(database, { vip: false, discountPercent: 0 });
+  await sendRemindersAt(database, '2026-12-23T18:05:00Z');
+  expect(await readSentPrices(database)).toEqual(['price_change 149.00 next 74.50']);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([74.5, 149]);
 });
 
 test('N1: a daily plan takes a raise 24 hours after its notification, a period later', async () => {
-  await using books = await openShop();
-  await price(books, 10_00n, 'basic', 1);
-  await payer(books, 1n, 1_000_00n);
-  await sql`UPDATE perennial.subscription SET auto_renew = false`.execute(books.db);
-  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 1, isNew: true });
-  await books.setClock('2026-11-24T12:00:00Z');
-  await price(books, 15_00n, 'basic', 1);
-  await notifyAt(books, '2026-11-24T12:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 15.00 next 10.00']);
-  await renewAt(books, '2026-11-25T04:05:00Z', '2026-11-26T04:05:00Z', '2026-11-27T04:05:00Z');
-  expect(await renewals(books)).toEqual([10, 15, 15]);
+  await using database = await createPriceShop();
+  await changePrice(database, 10_00n, 'basic', 1);
+  await createSubscriber(database, 1n, 1_000_00n);
+  await sql`UPDATE perennial.subscription SET auto_renew = false`.execute(database.db);
+  await purchase(createCaller(database), {
+    telegramId: 1n,
+    plan: 'basic',
+    periodDays: 1,
+    isNew: true,
+  });
+  await database.setClock('2026-11-24T12:00:00Z');
+  await changePrice(database, 15_00n, 'basic', 1);
+  await sendRemindersAt(database, '2026-11-24T12:05:00Z');
+  expect(await readSentPrices(database)).toEqual(['price_change 15.00 next 10.00']);
+  await runRenewalsAt(
+    database,
+    '2026-11-25T04:05:00Z',
+    '2026-11-26T04:05:00Z',
+    '2026-11-27T04:05:00Z',
+  );
+  expect(await readRenewals(database)).toEqual([10, 15, 15]);
 });
 
 test('N1: a plan that was chosen for later costs what the answer stated', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
   const chosen = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
-  expect(await changePlan(callOf(books), chosen)).toMatchObject({ amount: '299.00' });
-  await books.setClock('2026-12-23T18:00:00Z');
-  await price(books, 599_00n, 'plus');
-  await notifyAt(books, '2026-12-23T18:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 599.00 next 299.00']);
-  await renewAt(books, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
-  expect(await renewals(books)).toEqual([299, 599]);
+  expect(await changePlan(createCaller(database), chosen)).toMatchObject({ amount: '299.00' });
+  await database.setClock('2026-12-23T18:00:00Z');
+  await changePrice(database, 599_00n, 'plus');
+  await sendRemindersAt(database, '2026-12-23T18:05:00Z');
+  expect(await readSentPrices(database)).toEqual(['price_change 599.00 next 299.00']);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([299, 599]);
 });
 
 test('N1: a discount that is taken away in the last day does not count yet, for a customer with two subscriptions of one plan', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n, { discountPercent: 50 });
-  await books.setClock('2026-11-24T11:00:00Z');
-  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 30, isNew: true });
-  await books.setClock('2026-12-23T18:00:00Z');
-  await set(books, { discountPercent: 0 });
-  await notifyAt(books, '2026-12-23T18:05:00Z', '2026-12-23T18:10:00Z');
-  await renewAt(books, '2026-12-24T04:05:00Z', '2026-12-24T05:05:00Z');
-  expect(await renewals(books)).toEqual([74.5, 74.5]);
-  await renewAt(books, '2027-01-23T04:05:00Z', '2027-01-23T05:05:00Z');
-  expect(await renewals(books)).toEqual([74.5, 74.5, 149, 149]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n, { discountPercent: 50 });
+  await database.setClock('2026-11-24T11:00:00Z');
+  await purchase(createCaller(database), {
+    telegramId: 1n,
+    plan: 'basic',
+    periodDays: 30,
+    isNew: true,
+  });
+  await database.setClock('2026-12-23T18:00:00Z');
+  await setDiscounts(database, { discountPercent: 0 });
+  await sendRemindersAt(database, '2026-12-23T18:05:00Z', '2026-12-23T18:10:00Z');
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2026-12-24T05:05:00Z');
+  expect(await readRenewals(database)).toEqual([74.5, 74.5]);
+  await runRenewalsAt(database, '2027-01-23T04:05:00Z', '2027-01-23T05:05:00Z');
+  expect(await readRenewals(database)).toEqual([74.5, 74.5, 149, 149]);
 });
 
 test('N1: a dated price that comes into force in the last day is taken only if it was notified of', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await inTransaction(books.db, async (tx) => {
-    const from = at('2026-12-24T03:00:00Z');
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await inTransaction(database.db, async (tx) => {
+    const from = parseTime('2026-12-24T03:00:00Z');
     const priced = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor: 449_00n };
     await setPrice(tx, priced, from, await readClock(tx));
   });
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([149]);
-  await notifyAt(books, '2027-01-20T10:05:00Z');
-  expect(await sent(books)).toContain('price_change 449.00');
-  await renewAt(books, '2027-01-23T04:05:00Z');
-  expect(await renewals(books)).toEqual([149, 449]);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149]);
+  await sendRemindersAt(database, '2027-01-20T10:05:00Z');
+  expect(await readSentPrices(database)).toContain('price_change 449.00');
+  await runRenewalsAt(database, '2027-01-23T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149, 449]);
 });
 
 test('N1: a price that was withdrawn and came back higher is a raise like any other', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await price(books, null);
-  await notifyAt(books, '2026-12-21T10:05:00Z');
-  await books.setClock('2026-12-24T03:00:00Z');
-  await price(books, 449_00n);
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([149]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await changePrice(database, null);
+  await sendRemindersAt(database, '2026-12-21T10:05:00Z');
+  await database.setClock('2026-12-24T03:00:00Z');
+  await changePrice(database, 449_00n);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149]);
 });
 
 test.each([
@@ -208,59 +238,64 @@ test.each([
   ['its payment was charged back', 'chargeback'],
   ['its payment was moved with a claim', 'move'],
 ])('N1: the last paid amount still limits a renewal after %s', async (_, way) => {
-  await using books = await openShop();
-  await joins(books, 1n);
-  await joins(books, 2n);
+  await using database = await createPriceShop();
+  await addCustomer(database, 1n);
+  await addCustomer(database, 2n);
   const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
-  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 30, payment });
-  await grant(callOf(books), { telegramId: 1n, days: 30 });
-  await price(books, 449_00n);
+  await purchase(createCaller(database), {
+    telegramId: 1n,
+    plan: 'basic',
+    periodDays: 30,
+    payment,
+  });
+  await grant(createCaller(database), { telegramId: 1n, days: 30 });
+  await changePrice(database, 449_00n);
   const named = { provider: 'cards', providerRef: 'p-1' };
   if (way === 'chargeback') {
-    await chargeback(callOf(books), { ...named, telegramId: 1n, dispute: 'd-1' });
+    await applyChargeback(createCaller(database), { ...named, telegramId: 1n, dispute: 'd-1' });
   } else if (way === 'move') {
-    await movePayment(callOf(books), { ...named, from: 1n, to: 2n, withClaim: true });
+    await movePayment(createCaller(database), { ...named, from: 1n, to: 2n, withClaim: true });
   } else {
-    const { subscriptions } = await portraitOf(books.db, 1n, 0);
+    const { subscriptions } = await readCustomerView(database.db, 1n, 0);
     const periodId = BigInt(subscriptions[0]?.periods[0]?.id ?? 0) as PeriodId;
-    await refund(callOf(books), { telegramId: 1n, periodId, part: 'whole', payout: true });
+    await refund(createCaller(database), { telegramId: 1n, periodId, part: 'whole', payout: true });
   }
-  await setAutoRenew(callOf(books), { telegramId: 1n, on: true });
-  await topUp(callOf(books), { telegramId: 1n, amountMinor: 1_000_00n });
-  await renewAt(books, '2026-12-24T09:00:00Z', '2027-01-23T09:00:00Z');
-  expect(new Set(await renewals(books))).toEqual(new Set([149]));
+  await setAutoRenew(createCaller(database), { telegramId: 1n, on: true });
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 1_000_00n });
+  await runRenewalsAt(database, '2026-12-24T09:00:00Z', '2027-01-23T09:00:00Z');
+  expect(new Set(await readRenewals(database))).toEqual(new Set([149]));
 });
 
 test('N1: the same plan that is chosen again for later costs no more than the amount that is known', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await price(books, 449_00n);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await changePrice(database, 449_00n);
   const wanted = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
-  await changePlan(callOf(books), wanted);
-  const back = await changePlan(callOf(books), { ...wanted, plan: 'basic' });
+  await changePlan(createCaller(database), wanted);
+  const back = await changePlan(createCaller(database), { ...wanted, plan: 'basic' });
   expect(back).toMatchObject({ amount: '149.00' });
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([149]);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([149]);
 });
 
 test('N1: a lower price counts at once, and a customer who is short hears the price first', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 0n);
-  await price(books, 199_00n);
-  await notifyAt(books, '2026-12-21T10:05:00Z', '2026-12-21T12:10:00Z');
-  expect(await sent(books)).toEqual(['price_change 199.00', 'ends_3d']);
-  await price(books, 99_00n);
-  await books.setClock('2026-12-24T03:00:00Z');
-  await topUp(callOf(books), { telegramId: 1n, amountMinor: 99_00n });
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([99]);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 0n);
+  await changePrice(database, 199_00n);
+  await sendRemindersAt(database, '2026-12-21T10:05:00Z', '2026-12-21T12:10:00Z');
+  expect(await readSentPrices(database)).toEqual(['price_change 199.00', 'ends_3d']);
+  await changePrice(database, 99_00n);
+  await database.setClock('2026-12-24T03:00:00Z');
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 99_00n });
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([99]);
 });
 
-const shown = async (books: Books) => {
-  const { subscriptions } = await portraitOf(books.db, 1n, 0);
+const readShownPrices = async (database: TestDatabase) => {
+  const { subscriptions } = await readCustomerView(database.db, 1n, 0);
   const { at: _, ...next } = subscriptions[0]?.next_renewal ?? { at: '' };
   const wanted = { telegramId: 1n, plan: 'basic', periodDays: 30 };
-  const quoted = await quotePurchase(books.db, wanted);
+  const quoted = await quotePurchase(database.db, wanted);
   expect(quoted).toMatchObject({
     renewal_amount: subscriptions[0]?.next_renewal?.amount ?? null,
     renewal_reason: subscriptions[0]?.next_renewal?.reason ?? null,
@@ -269,36 +304,47 @@ const shown = async (books: Books) => {
 };
 
 test('N1: the customer, the quote and the subscription show the amount that the renewal will take, and why', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  expect(await shown(books)).toEqual({ amount: '149.00', list_amount: '149.00', reason: null });
-  await price(books, 449_00n);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  expect(await readShownPrices(database)).toEqual({
+    amount: '149.00',
+    list_amount: '149.00',
+    reason: null,
+  });
+  await changePrice(database, 449_00n);
   const known = { amount: '149.00', list_amount: '449.00', reason: 'known_price' };
-  expect(await shown(books)).toEqual(known);
-  expect(portraitText(await portraitOf(books.db, 1n, 0))).toContain(
+  expect(await readShownPrices(database)).toEqual(known);
+  expect(formatCustomerView(await readCustomerView(database.db, 1n, 0))).toContain(
     'next renewal 149.00 RUB, from 2026-12-24 04:00; list price 449.00 RUB, no notification of a higher amount was sent in time',
   );
-  await notifyAt(books, '2026-12-21T10:05:00Z');
-  expect(await shown(books)).toEqual({ ...known, amount: '449.00', reason: null });
-  await set(books, { discountPercent: 50 });
+  await sendRemindersAt(database, '2026-12-21T10:05:00Z');
+  expect(await readShownPrices(database)).toEqual({ ...known, amount: '449.00', reason: null });
+  await setDiscounts(database, { discountPercent: 50 });
   const discounted = { amount: '224.50', list_amount: '449.00', reason: 'discount' };
-  expect(await shown(books)).toEqual(discounted);
-  await renewAt(books, '2026-12-24T04:05:00Z');
-  expect(await renewals(books)).toEqual([224.5]);
-  await setAutoRenew(callOf(books), { telegramId: 1n, on: false });
-  expect(await shown(books)).toEqual({});
+  expect(await readShownPrices(database)).toEqual(discounted);
+  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
+  expect(await readRenewals(database)).toEqual([224.5]);
+  await setAutoRenew(createCaller(database), { telegramId: 1n, on: false });
+  expect(await readShownPrices(database)).toEqual({});
 });
 
 test('N2: a customer whose price was withdrawn is notified from 3 days ahead, with choices', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 1_000_00n);
-  await books.setClock('2026-12-01T10:00:00Z');
-  await price(books, null);
-  await notifyAt(books, '2026-12-21T10:05:00Z', '2026-12-23T10:05:00Z', '2026-12-24T09:05:00Z');
-  expect(await sent(books)).toEqual(Array.from({ length: 3 }, () => 'price_withdrawn'));
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 1_000_00n);
+  await database.setClock('2026-12-01T10:00:00Z');
+  await changePrice(database, null);
+  await sendRemindersAt(
+    database,
+    '2026-12-21T10:05:00Z',
+    '2026-12-23T10:05:00Z',
+    '2026-12-24T09:05:00Z',
+  );
+  expect(await readSentPrices(database)).toEqual(
+    Array.from({ length: 3 }, () => 'price_withdrawn'),
+  );
   const { rows } = await sql<{ choices: string }>`
     SELECT params->>'choices' AS choices FROM perennial.notification
-    WHERE kind = 'price_withdrawn' LIMIT 1`.execute(books.db);
+    WHERE kind = 'price_withdrawn' LIMIT 1`.execute(database.db);
   const choices = JSON.parse(rows[0]?.choices ?? '[]') as { plan: string; amount: string }[];
   expect(choices.map(({ plan, amount }) => `${plan} ${amount}`)).toEqual([
     'basic 399.00',
@@ -308,9 +354,14 @@ test('N2: a customer whose price was withdrawn is notified from 3 days ahead, wi
 });
 
 test('N3: a long period that will renew is notified of 3 days ahead, a short one is not', async () => {
-  await using books = await openShop();
-  await payer(books, 1n, 9_000_00n);
-  await purchase(callOf(books), { telegramId: 1n, plan: 'basic', periodDays: 90, isNew: true });
-  await notifyAt(books, '2026-12-21T10:05:00Z', '2027-02-19T10:05:00Z');
-  expect(await sent(books)).toEqual(['renewal_ahead 399.00']);
+  await using database = await createPriceShop();
+  await createSubscriber(database, 1n, 9_000_00n);
+  await purchase(createCaller(database), {
+    telegramId: 1n,
+    plan: 'basic',
+    periodDays: 90,
+    isNew: true,
+  });
+  await sendRemindersAt(database, '2026-12-21T10:05:00Z', '2027-02-19T10:05:00Z');
+  expect(await readSentPrices(database)).toEqual(['renewal_ahead 399.00']);
 });

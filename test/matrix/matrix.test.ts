@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { checkPatches, mutantIds } from './mutants.ts';
-import { anyPattern, idsOf, patternOf, readRows } from './rows.ts';
+import { checkPatches, listMutantRows } from './mutants.ts';
+import { anyRowPattern, parseIds, readMatrixRows, toTitlePattern } from './rows.ts';
 
-const rows = readRows();
+const rows = readMatrixRows();
 
 test('the matrix has every statement of the audit, each id once, and ids without gaps', () => {
   const audited = { R: 17, T: 6, F: 8, S: 6, X: 7, P: 10 };
@@ -19,7 +19,7 @@ test('the matrix has every statement of the audit, each id once, and ids without
 });
 
 test('the rows of auto-renewal and expiry are claimed, and those of all workers that they show', () => {
-  const claimed = rows.filter((row) => row.claimed).map(({ id }) => id);
+  const claimed = rows.filter((row) => row.isClaimed).map(({ id }) => id);
   const all = rows.map(({ id }) => id).filter((id) => /^[RF]/.test(id));
   expect(claimed.filter((id) => /^[RF]/.test(id))).toEqual(all);
   expect(claimed).toEqual(
@@ -28,9 +28,9 @@ test('the rows of auto-renewal and expiry are claimed, and those of all workers 
 });
 
 test('each claimed row that wants a mutant has one, and no mutant is of no row', () => {
-  const wanted = rows.filter((row) => row.claimed && row.wantsMutant).map(({ id }) => id);
-  expect(mutantIds()).toEqual(expect.arrayContaining(wanted));
-  expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining(mutantIds()));
+  const wanted = rows.filter((row) => row.isClaimed && row.requiresMutant).map(({ id }) => id);
+  expect(listMutantRows()).toEqual(expect.arrayContaining(wanted));
+  expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining(listMutantRows()));
 });
 
 test('each mutant still applies to the program as it stands', async () => {
@@ -38,12 +38,12 @@ test('each mutant still applies to the program as it stands', async () => {
 });
 
 test('a title may begin with several ids, and nothing else is taken for one', () => {
-  expect(idsOf('R2 R15: a run that is killed')).toEqual(['R2', 'R15']);
-  expect(idsOf('a run of R2: killed')).toEqual([]);
-  const ofR1 = new RegExp(patternOf('R1'));
+  expect(parseIds('R2 R15: a run that is killed')).toEqual(['R2', 'R15']);
+  expect(parseIds('a run of R2: killed')).toEqual([]);
+  const ofR1 = new RegExp(toTitlePattern('R1'));
   expect(['R1: a', 'R1 R2: a', 'R2 R1 R3: a', 'group R1: a'].every((each) => ofR1.test(each))).toBe(
     true,
   );
   expect(['R11: a', 'R1 a', 'XR1: a', 'R10 R12: a'].some((each) => ofR1.test(each))).toBe(false);
-  expect(new RegExp(anyPattern).test('two tests never share books')).toBe(false);
+  expect(new RegExp(anyRowPattern).test('two tests never share books')).toBe(false);
 });

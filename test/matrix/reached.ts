@@ -1,7 +1,7 @@
 import { readSources } from '../tidy/source.ts';
 
 /** Every file of the program that can be reached from these, by imports of values and types. */
-export function reachedFrom(paths: readonly string[]): string[] {
+export function findReachableFiles(paths: readonly string[]): string[] {
   const sources = new Map(readSources().map((source) => [source.path, source]));
   const reached = new Set<string>();
   const follow = (path: string): void => {

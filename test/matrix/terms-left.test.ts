@@ -2,21 +2,21 @@ import { expect, test } from 'vitest';
 import type { PeriodId } from '../../src/kernel/ids.ts';
 import { dayMs, isoTime } from '../../src/kernel/instant.ts';
 import { grant, revoke } from '../../src/subscription/granting.ts';
-import { portraitOf, type SubscriptionPortrait } from '../../src/subscription/portrait.ts';
+import { readCustomerView, type SubscriptionDetails } from '../../src/subscription/portrait.ts';
 import { refund } from '../../src/subscription/refunding.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
-import { at, buys, callOf, joins, runOf } from '../a-book.ts';
-import type { Books } from '../books.ts';
+import { addCustomer, buyPlan, createCaller, parseTime, runWorker } from '../a-book.ts';
+import type { TestDatabase } from '../books.ts';
 import { csvHeader, importText } from '../transfer.ts';
-import { shop, start, wrongs } from './sold-terms.ts';
+import { createTermsShop, readAuditViolations, start } from './sold-terms.ts';
 
 // Mixtures of periods, and each way to take one of them away. The expected terms are written from the
 // requirement: plan, length and kind follow the last period that is not refunded.
 
-type Base = 'trial' | 'import' | 'basic 30' | 'gift of basic';
-type Added = 'plus 30' | 'basic 365' | 'basic 30' | 'gift';
+type BaseKind = 'trial' | 'import' | 'basic 30' | 'gift of basic';
+type AddedKind = 'plus 30' | 'basic 365' | 'basic 30' | 'gift';
 
-const additions: readonly (readonly Added[])[] = [
+const additions: readonly (readonly AddedKind[])[] = [
   ['basic 365'],
   ['gift'],
   ['basic 365', 'gift'],
@@ -24,70 +24,83 @@ const additions: readonly (readonly Added[])[] = [
   ['basic 365', 'basic 30', 'gift'],
   ['basic 30', 'gift', 'gift', 'basic 365'],
 ];
-const ofTrial: readonly (readonly Added[])[] = [
+const trialAdditions: readonly (readonly AddedKind[])[] = [
   ['plus 30'],
   ['plus 30', 'gift'],
   ['gift', 'plus 30'],
   ['plus 30', 'gift', 'plus 30', 'gift'],
 ];
-const bases: readonly Base[] = ['trial', 'import', 'basic 30', 'gift of basic'];
+const bases: readonly BaseKind[] = ['trial', 'import', 'basic 30', 'gift of basic'];
 
-interface Taken {
+interface Removal {
   readonly what: 'sold' | 'gift';
   readonly part: 'whole' | 'unused';
   readonly when: 'before its start' | 'while it runs';
   readonly by: 'refund' | 'revoke';
 }
 
-const taken: readonly Taken[] = (['before its start', 'while it runs'] as const).flatMap((when) => [
-  { what: 'sold', part: 'whole', when, by: 'refund' },
-  { what: 'sold', part: 'unused', when, by: 'refund' },
-  { what: 'gift', part: 'unused', when, by: 'refund' },
-  { what: 'sold', part: 'whole', when, by: 'revoke' },
-  { what: 'sold', part: 'unused', when, by: 'revoke' },
-]);
+const removals: readonly Removal[] = (['before its start', 'while it runs'] as const).flatMap(
+  (when) => [
+    { what: 'sold', part: 'whole', when, by: 'refund' },
+    { what: 'sold', part: 'unused', when, by: 'refund' },
+    { what: 'gift', part: 'unused', when, by: 'refund' },
+    { what: 'sold', part: 'whole', when, by: 'revoke' },
+    { what: 'sold', part: 'unused', when, by: 'revoke' },
+  ],
+);
 
-interface Scene extends Taken {
+interface TermsCase extends Removal {
   readonly id: bigint;
-  readonly base: Base;
-  readonly added: readonly Added[];
+  readonly base: BaseKind;
+  readonly added: readonly AddedKind[];
 }
 
-const scenes: readonly Scene[] = bases
+const termsCases: readonly TermsCase[] = bases
   .flatMap((base) =>
-    (base === 'trial' ? [...ofTrial, ...additions] : additions).map((added) => ({ base, added })),
+    (base === 'trial' ? [...trialAdditions, ...additions] : additions).map((added) => ({
+      base,
+      added,
+    })),
   )
-  .flatMap((mixture) => taken.map((one) => ({ ...mixture, ...one })))
+  .flatMap((mixture) => removals.map((one) => ({ ...mixture, ...one })))
   .filter(({ what, added }) => added.some((one) => (one === 'gift') === (what === 'gift')))
-  .map((scene, place) => ({ ...scene, id: BigInt(place + 1) }));
+  .map((termsCase, place) => ({ ...termsCase, id: BigInt(place + 1) }));
 
-const nameOf = ({ base, added, what, part, when, by }: Scene): string =>
+const formatCase = ({ base, added, what, part, when, by }: TermsCase): string =>
   `${[base, ...added].join(', ')}: ${by} of the last ${what} period (${part}) ${when}`;
 
-const subscriptionOf = async ({ db }: Books, id: bigint): Promise<SubscriptionPortrait> =>
-  (await portraitOf(db, id, 0)).subscriptions[0] as SubscriptionPortrait;
+const readSubscriptionView = async (
+  { db }: TestDatabase,
+  id: bigint,
+): Promise<SubscriptionDetails> =>
+  (await readCustomerView(db, id, 0)).subscriptions[0] as SubscriptionDetails;
 
-async function begin(books: Books, { id, base, added }: Scene): Promise<void> {
-  if (base !== 'import') await joins(books, id, { balanceMinor: 10_000_00n });
+async function createCase(database: TestDatabase, { id, base, added }: TermsCase): Promise<void> {
+  if (base !== 'import') await addCustomer(database, id, { balanceMinor: 10_000_00n });
   const give = { telegramId: id, days: 10 };
   const buy = (what: string) => {
     const [plan = '', days] = what.split(' ');
-    return buys(books, id, { plan, periodDays: Number(days), autoRenew: false });
+    return buyPlan(database, id, { plan, periodDays: Number(days), autoRenew: false });
   };
-  if (base === 'trial') await startTrial(callOf(books), { telegramId: id });
-  else if (base === 'gift of basic') await grant(callOf(books), { ...give, newPlan: 'basic' });
+  if (base === 'trial') await startTrial(createCaller(database), { telegramId: id });
+  else if (base === 'gift of basic')
+    await grant(createCaller(database), { ...give, newPlan: 'basic' });
   else if (base !== 'import') await buy(base);
-  for (const one of added) await (one === 'gift' ? grant(callOf(books), give) : buy(one));
+  for (const one of added) await (one === 'gift' ? grant(createCaller(database), give) : buy(one));
 }
 
-type Period = SubscriptionPortrait['periods'][number];
+type Period = SubscriptionDetails['periods'][number];
 const isGift = ({ source }: Period): boolean => source === 'grant';
 const isSold = ({ source }: Period): boolean => source === 'purchase';
-const daysOf = ({ starts_at, ends_at }: Period): number =>
+const computeDays = ({ starts_at, ends_at }: Period): number =>
   (Date.parse(ends_at) - Date.parse(starts_at)) / dayMs;
 
 /** The terms that the requirement gives; undefined if it gives none, because no period is left. */
-function expected({ base, what, part, when }: Scene, all: readonly Period[], now: number) {
+function computeExpected(
+  { base, what, part, when }: TermsCase,
+  all: readonly Period[],
+  now: number,
+) {
   const byStart = all.toSorted((one, other) => one.starts_at.localeCompare(other.starts_at));
   const left = byStart.filter(
     ({ refunded_at, part_of }) => refunded_at === null && part_of === null,
@@ -100,13 +113,13 @@ function expected({ base, what, part, when }: Scene, all: readonly Period[], now
   const lengthOf = (one: Period): number => {
     if (one.source === 'import') return 90;
     if (one.source === 'trial') return 3;
-    if (isSold(one)) return daysOf(one);
+    if (isSold(one)) return computeDays(one);
     // A gift has the length of what was sold before it and is left; else of what was sold before it.
     const before = left.filter(({ starts_at }) => starts_at < one.starts_at);
     const same = before.findLast((other) => isPaid(other) === isPaid(one));
     if (same !== undefined) return lengthOf(same);
     if (base === 'gift of basic' && one.id === all[0]?.id) return 10;
-    return daysOf(wasSoldBefore(one).at(-1) ?? one);
+    return computeDays(wasSoldBefore(one).at(-1) ?? one);
   };
   const last = left.findLast(isPaid) ?? left.at(-1);
   const runs = left.find(
@@ -126,51 +139,55 @@ function expected({ base, what, part, when }: Scene, all: readonly Period[], now
 }
 
 test('B2: plan, length and kind follow the last period that is not refunded, in each mixture of periods', async () => {
-  const books = await shop();
-  const lines = scenes
+  const database = await createTermsShop();
+  const lines = termsCases
     .filter(({ base }) => base === 'import')
     .map(
       ({ id }) => `${id},en,UTC,RUB,10000,false,0,true,,paid,basic,90,2026-11-21T00:00:00Z,false,`,
     );
-  expect(await importText(books.url, [csvHeader, ...lines].join('\n'))).toMatchObject({});
-  const due: { scene: Scene; periodId: PeriodId; atMs: number }[] = [];
-  for (const scene of scenes) {
-    await begin(books, scene);
-    const { periods } = await subscriptionOf(books, scene.id);
-    const period = periods.findLast(scene.what === 'gift' ? isGift : isSold) as Period;
+  expect(await importText(database.url, [csvHeader, ...lines].join('\n'))).toMatchObject({});
+  const due: { scene: TermsCase; periodId: PeriodId; atMs: number }[] = [];
+  for (const termsCase of termsCases) {
+    await createCase(database, termsCase);
+    const { periods } = await readSubscriptionView(database, termsCase.id);
+    const period = periods.findLast(termsCase.what === 'gift' ? isGift : isSold) as Period;
     const [from, until] = [Date.parse(period.starts_at), Date.parse(period.ends_at)];
-    const isAhead = scene.when === 'before its start';
-    if (isAhead && from <= at(start)) continue;
-    const atMs = isAhead ? at(start) + dayMs / 2 : (from + until) / 2;
-    due.push({ scene, periodId: BigInt(period.id) as PeriodId, atMs });
+    const isAhead = termsCase.when === 'before its start';
+    if (isAhead && from <= parseTime(start)) continue;
+    const atMs = isAhead ? parseTime(start) + dayMs / 2 : (from + until) / 2;
+    due.push({ scene: termsCase, periodId: BigInt(period.id) as PeriodId, atMs });
   }
   const found: string[] = [];
   let lastMs = 0;
-  for (const { scene, periodId, atMs } of due.toSorted((one, other) => one.atMs - other.atMs)) {
+  for (const { scene: termsCase, periodId, atMs } of due.toSorted(
+    (one, other) => one.atMs - other.atMs,
+  )) {
     if (atMs !== lastMs) {
-      await books.setClock(isoTime(atMs as never));
-      await runOf(books, 'fast-expiry-cleanup', { confirmed: true });
+      await database.setClock(isoTime(atMs as never));
+      await runWorker(database, 'fast-expiry-cleanup', { confirmed: true });
       lastMs = atMs;
     }
-    const telegramId = scene.id;
-    if (scene.by === 'revoke') {
-      await revoke(callOf(books), { telegramId, reason: 'test', refund: scene.part });
+    const telegramId = termsCase.id;
+    if (termsCase.by === 'revoke') {
+      await revoke(createCaller(database), { telegramId, reason: 'test', refund: termsCase.part });
       continue;
     }
-    await refund(callOf(books), { telegramId, periodId, part: scene.part });
-    const stand = await subscriptionOf(books, telegramId);
-    const want = expected(scene, stand.periods, atMs);
+    await refund(createCaller(database), { telegramId, periodId, part: termsCase.part });
+    const subscription = await readSubscriptionView(database, telegramId);
+    const want = computeExpected(termsCase, subscription.periods, atMs);
     if (want === undefined) continue;
     const has = {
-      kind: stand.kind,
-      next: `${stand.next_plan ?? stand.plan} ${stand.next_period_days ?? stand.period_days}`,
-      runs: `${stand.plan} ${stand.period_days}`,
+      kind: subscription.kind,
+      next: `${subscription.next_plan ?? subscription.plan} ${subscription.next_period_days ?? subscription.period_days}`,
+      runs: `${subscription.plan} ${subscription.period_days}`,
     };
     if (JSON.stringify(has) !== JSON.stringify(want)) {
-      found.push(`${nameOf(scene)}: ${JSON.stringify(has)}, expected ${JSON.stringify(want)}`);
+      found.push(
+        `${formatCase(termsCase)}: ${JSON.stringify(has)}, expected ${JSON.stringify(want)}`,
+      );
     }
   }
   expect(found).toEqual([]);
   expect(due.length).toBeGreaterThan(150);
-  expect(await wrongs(books)).toEqual([]);
+  expect(await readAuditViolations(database)).toEqual([]);
 }, 480_000);

@@ -5,16 +5,24 @@ import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { hourMs, type Instant, later, minuteMs } from '../../src/kernel/instant.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
 import { openReplica, type Replica } from '../../src/workers/replica.ts';
-import { at, buys, callOf, joins, runOf, sells, wrongsIn } from '../a-book.ts';
-import { type Books, freshBooks } from '../books.ts';
-import { hookPool, type Moment } from '../hooked-pool.ts';
-import { type Rewinding, rewindable } from '../rewind.ts';
+import {
+  addCustomer,
+  buyPlan,
+  createCaller,
+  createPlans,
+  findViolations,
+  parseTime,
+  runWorker,
+} from '../a-book.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
+import { hookPool, type StatementEvent } from '../hooked-pool.ts';
+import { createRestorePoint, type RestorePoint } from '../rewind.ts';
 
 // Somebody on a trial buys: converts it, or buys another one beside it, before its end, after it, and
 // while the run that ends it is at it. Whatever comes first, what was paid for runs to its own end.
 
-const begin = at('2026-11-24T09:00:00Z');
-const end = at('2026-11-27T09:00:00Z');
+const begin = parseTime('2026-11-24T09:00:00Z');
+const end = parseTime('2026-11-27T09:00:00Z');
 
 type Act =
   | { readonly do: 'clock'; readonly fromEndMs: number }
@@ -30,40 +38,43 @@ const gaps = {
   'before the finding': ['before', /s\.state = 'active' AND s\.expires_at <=/],
   'between the finding and the lock': ['before', /SKIP LOCKED/],
   'after all': ['after', /^commit$/i],
-} as const satisfies Record<string, readonly [Moment['when'], RegExp]>;
+} as const satisfies Record<string, readonly [StatementEvent['when'], RegExp]>;
 
-let books: Books;
-let kept: Rewinding;
+let database: TestDatabase;
+let restorePoint: RestorePoint;
 let replica: Replica;
-let armed:
+let pendingAction:
   | { readonly gap: keyof typeof gaps; readonly happens: () => Promise<unknown> }
   | undefined;
 
-async function hook({ sql: text, when }: Moment): Promise<void> {
-  if (armed === undefined) return;
-  const [moment, statement] = gaps[armed.gap];
+async function runPendingAction({ sql: text, when }: StatementEvent): Promise<void> {
+  if (pendingAction === undefined) return;
+  const [moment, statement] = gaps[pendingAction.gap];
   if (when !== moment || !statement.test(text)) return;
-  const { happens } = armed;
-  armed = undefined;
-  await happens();
+  const { happens: runPending } = pendingAction;
+  pendingAction = undefined;
+  await runPending();
 }
 
 beforeAll(async () => {
-  books = await freshBooks({ now: begin, wrapPool: (pool) => hookPool(pool, hook) });
-  await sells(books);
-  await joins(books, 1n, { balanceMinor: 5_000_00n });
-  await startTrial(callOf(books), { telegramId: 1n });
-  replica = openReplica(books.url);
-  kept = await rewindable(books);
+  database = await createDatabase({
+    now: begin,
+    wrapPool: (pool) => hookPool(pool, runPendingAction),
+  });
+  await createPlans(database);
+  await addCustomer(database, 1n, { balanceMinor: 5_000_00n });
+  await startTrial(createCaller(database), { telegramId: 1n });
+  replica = openReplica(database.url);
+  restorePoint = await createRestorePoint(database);
 });
 
 afterAll(async () => {
   await replica.close();
-  await kept[Symbol.asyncDispose]();
-  await books.close();
+  await restorePoint[Symbol.asyncDispose]();
+  await database.close();
 });
 
-interface Paid {
+interface PaidSubscription {
   readonly id: SubscriptionId;
   readonly state: string;
   readonly expiresAt: Instant;
@@ -72,52 +83,52 @@ interface Paid {
 }
 
 /** What was paid for, with what it gives now. */
-async function paid(): Promise<Paid[]> {
-  const { rows } = await sql<Paid>`
+async function readPaid(): Promise<PaidSubscription[]> {
+  const { rows } = await sql<PaidSubscription>`
     SELECT s.id, s.state, s.expires_at AS "expiresAt", s.expires_at > perennial.clock() AS running,
       (SELECT count(*)::int FROM perennial.credential c
         WHERE c.subscription_id = s.id AND c.retired_at IS NULL) AS live
     FROM perennial.subscription s WHERE EXISTS (SELECT FROM perennial.period p
-      WHERE p.subscription_id = s.id AND p.source = 'purchase') ORDER BY s.id`.execute(books.db);
+      WHERE p.subscription_id = s.id AND p.source = 'purchase') ORDER BY s.id`.execute(database.db);
   return rows;
 }
 
 /** Where several are active a purchase has to say which one, and is refused: then another one. */
 async function buy(isNew: boolean): Promise<void> {
-  await buys(books, 1n, { isNew }).catch(() => buys(books, 1n, { isNew: true }));
+  await buyPlan(database, 1n, { isNew }).catch(() => buyPlan(database, 1n, { isNew: true }));
 }
 
-const run = (worker: string) => runOf(books, worker, { replica });
+const run = (worker: string) => runWorker(database, worker, { replica });
 
-async function endWhile(purchase: Purchase): Promise<void> {
+async function expireDuring(purchase: Purchase): Promise<void> {
   if (purchase === undefined) await run('fast-expiry-cleanup');
   else if (purchase.when === 'at once') {
     await Promise.all([buy(purchase.isNew), run('fast-expiry-cleanup')]);
   } else {
-    armed = { gap: purchase.when, happens: () => buy(purchase.isNew) };
+    pendingAction = { gap: purchase.when, happens: () => buy(purchase.isNew) };
     await run('fast-expiry-cleanup');
-    armed = undefined;
+    pendingAction = undefined;
   }
 }
 
-async function carryOut(act: Act): Promise<void> {
+async function runAct(act: Act): Promise<void> {
   switch (act.do) {
     case 'clock':
-      return books.setClock(later(end, act.fromEndMs));
+      return database.setClock(later(end, act.fromEndMs));
     case 'buy':
       return buy(act.isNew);
     case 'remind':
       return void (await run('trial-notifications'));
     case 'end':
-      return endWhile(act.buys);
+      return expireDuring(act.buys);
   }
 }
 
 const isNew = fc.boolean();
-const near = [-hourMs, -1, 0, 1, minuteMs, 47 * hourMs];
+const offsetsMs = [-hourMs, -1, 0, 1, minuteMs, 47 * hourMs];
 const when = fc.constantFrom<When>(...(Object.keys(gaps) as When[]), 'at once');
 const act: fc.Arbitrary<Act> = fc.oneof(
-  fc.record({ do: fc.constant('clock'), fromEndMs: fc.constantFrom(...near) }),
+  fc.record({ do: fc.constant('clock'), fromEndMs: fc.constantFrom(...offsetsMs) }),
   fc.record({ do: fc.constant('buy'), isNew }),
   fc.record({ do: fc.constant('remind') }),
   fc.record({
@@ -139,12 +150,12 @@ const acts = fc
 
 test("T5: a trial's end never revokes or shortens what was paid for, whatever comes first", async () => {
   const holds = async (all: readonly Act[]) => {
-    await kept.rewind();
-    await books.setClock(begin);
-    let before: readonly Paid[] = [];
+    await restorePoint.restore();
+    await database.setClock(begin);
+    let before: readonly PaidSubscription[] = [];
     for (const one of all) {
-      await carryOut(one);
-      const now = await paid();
+      await runAct(one);
+      const now = await readPaid();
       for (const { id, expiresAt } of before) {
         const after = now.find((row) => row.id === id);
         expect(after?.expiresAt).toBeGreaterThanOrEqual(expiresAt);
@@ -154,7 +165,7 @@ test("T5: a trial's end never revokes or shortens what was paid for, whatever co
       }
       before = now;
     }
-    expect(await wrongsIn(books.db)).toEqual([]);
+    expect(await findViolations(database.db)).toEqual([]);
   };
   await fc.assert(fc.asyncProperty(acts, holds), { numRuns: 40, endOnFailure: true });
 }, 120_000);

@@ -15,7 +15,7 @@ export interface TestResult {
 export interface VitestResults {
   readonly tests: readonly TestResult[];
   /** Files that could not even be loaded, with why. */
-  readonly broken: readonly string[];
+  readonly unloadable: readonly string[];
 }
 
 interface JsonReport {
@@ -32,7 +32,7 @@ interface JsonReport {
 }
 
 /** Files of tests that may have a title with such ids. */
-function filesWith(root: string, pattern: string): string[] {
+function findTestFiles(root: string, pattern: string): string[] {
   const title = new RegExp(`['"\`](?:${pattern.replace('(?:^| )', '')})`);
   // Those of the matrix first: what is quick to say no stands there, the model elsewhere.
   return ['test/matrix/*.test.ts', 'src/**/*.test.ts', 'test/**/*.test.ts']
@@ -43,22 +43,22 @@ function filesWith(root: string, pattern: string): string[] {
 
 /** Runs the tests of `root` whose titles fit; other files are not even loaded. */
 export function runTests(root: string, pattern: string): Promise<VitestResults> {
-  return runFiles(root, pattern, filesWith(root, pattern), {});
+  return runFiles(root, pattern, findTestFiles(root, pattern), {});
 }
 
 /**
  * Whether any test whose title fits fails; files are run one by one until one does. (vitest's own
  * `--bail` ends the process of the file that failed, at times before that one has told.)
  */
-export async function anyFails(
+export async function failsAnyTest(
   root: string,
   pattern: string,
   env: NodeJS.ProcessEnv,
 ): Promise<boolean> {
-  for (const file of filesWith(root, pattern)) {
-    const { tests, broken } = await runFiles(root, pattern, [file], env);
+  for (const file of findTestFiles(root, pattern)) {
+    const { tests, unloadable } = await runFiles(root, pattern, [file], env);
     if (tests.some(({ passed }) => !passed)) return true;
-    if (broken.length > 0) throw new Error(`can't be run: ${broken.join('\n')}`);
+    if (unloadable.length > 0) throw new Error(`can't be run: ${unloadable.join('\n')}`);
   }
   return false;
 }
@@ -69,19 +69,19 @@ async function runFiles(
   files: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<VitestResults> {
-  if (files.length === 0) return { tests: [], broken: [] };
+  if (files.length === 0) return { tests: [], unloadable: [] };
   const folder = mkdtempSync(join(tmpdir(), 'perennial-matrix-'));
   const outputFile = join(folder, 'results.json');
   try {
     const args = ['run', '-t', pattern, '--reporter=json', `--outputFile=${outputFile}`];
-    await vitest(root, [...args, ...files], env);
-    return resultsOf(JSON.parse(readFileSync(outputFile, 'utf8')));
+    await runVitest(root, [...args, ...files], env);
+    return parseReport(JSON.parse(readFileSync(outputFile, 'utf8')));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function vitest(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+function runVitest(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const entry = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   return new Promise((resolve, reject) => {
     // What it prints is in the report; standard output is ours.
@@ -95,7 +95,7 @@ function vitest(root: string, args: readonly string[], env: NodeJS.ProcessEnv): 
   });
 }
 
-function resultsOf(report: JsonReport): VitestResults {
+function parseReport(report: JsonReport): VitestResults {
   const tests = report.testResults.flatMap(({ name, assertionResults }) =>
     assertionResults
       .filter(({ status }) => status === 'passed' || status === 'failed')
@@ -106,8 +106,8 @@ function resultsOf(report: JsonReport): VitestResults {
         message: (failureMessages ?? []).join('\n'),
       })),
   );
-  const broken = report.testResults
+  const unloadable = report.testResults
     .filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0)
     .map(({ name, message }) => `${name}: ${message}`);
-  return { tests, broken };
+  return { tests, unloadable };
 }

@@ -3,9 +3,9 @@ import { type Db, inTransaction, type Tx } from '../../src/db/connect.ts';
 import { Fault } from '../../src/kernel/faults.ts';
 import type { PeriodId, SubscriptionId } from '../../src/kernel/ids.ts';
 import { instant } from '../../src/kernel/instant.ts';
-import { adjust, topUp } from '../../src/subscription/balance.ts';
+import { adjustBalance, topUp } from '../../src/subscription/balance.ts';
 import { purchase } from '../../src/subscription/buying.ts';
-import { chargeback } from '../../src/subscription/chargeback.ts';
+import { applyChargeback } from '../../src/subscription/chargeback.ts';
 import { setCustomer } from '../../src/subscription/customers.ts';
 import { grant, revoke, setAutoRenew } from '../../src/subscription/granting.ts';
 import { writeNotifiedPrice } from '../../src/subscription/known-prices.ts';
@@ -15,13 +15,19 @@ import { refund } from '../../src/subscription/refunding.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
 import { changeTerms } from '../../src/subscription/terms-change.ts';
 import { startTrial } from '../../src/subscription/trial.ts';
-import { type Command, iso, major, type Told, type Which } from './commands.ts';
-import { type CustomerRows, placesIn } from './read-books.ts';
+import {
+  type Command,
+  type CommandAnswer,
+  type SubscriptionChoice,
+  toIso,
+  toMajor,
+} from './commands.ts';
+import { type CustomerRows, indexPlaces } from './read-books.ts';
 
 // Asks the program for what a command of the model says, and gives its answer in the model's words.
 
 /** Ids of a customer's rows by their place, when a group of commands begins. */
-export interface Ids {
+export interface RowIds {
   readonly telegramId: bigint;
   readonly customerId: number;
   readonly subs: readonly number[];
@@ -29,38 +35,38 @@ export interface Ids {
 }
 
 /** The program's own answer; places are known once the group is done. */
-export type Answered =
+export type ProgramAnswer =
   | { readonly ok: Readonly<Record<string, unknown>> }
   | { readonly refused: readonly string[] };
 
 /** An id that no row has. */
-const nobodys = 9_000_000_000_000_000;
+const unknownId = 9_000_000_000_000_000;
 
-export async function ask(
+export async function applyToProgram(
   db: Db,
-  ids: Ids,
+  ids: RowIds,
   command: Command,
   key: string,
   now: number,
-): Promise<Answered> {
+): Promise<ProgramAnswer> {
   try {
-    return { ok: await send(db, ids, command, key, now) };
+    return { ok: await runCommand(db, ids, command, key, now) };
   } catch (error) {
     if (error instanceof Fault && error.kind === 'permanent') return { refused: [error.code] };
     throw error;
   }
 }
 
-async function send(
+async function runCommand(
   db: Db,
-  ids: Ids,
+  ids: RowIds,
   command: Command,
   key: string,
   now: number,
 ): Promise<Readonly<Record<string, unknown>>> {
   const call = { db, actor: 'model', key };
   const { telegramId } = ids;
-  const one = 'sub' in command ? which(ids, command.sub) : {};
+  const one = 'sub' in command ? toSubscriptionId(ids, command.sub) : {};
   switch (command.do) {
     case 'set': {
       const { vip, discount } = command;
@@ -71,9 +77,13 @@ async function send(
       });
     }
     case 'top-up':
-      return topUp(call, { telegramId, ...money(command.amount, command.payment, key) });
+      return topUp(call, { telegramId, ...toMoney(command.amount, command.payment, key) });
     case 'adjust':
-      return adjust(call, { telegramId, amountMinor: BigInt(command.amount), reason: 'model' });
+      return adjustBalance(call, {
+        telegramId,
+        amountMinor: BigInt(command.amount),
+        reason: 'model',
+      });
     case 'purchase':
       return purchase(call, {
         telegramId,
@@ -84,12 +94,12 @@ async function send(
         ...(command.autoRenew === undefined ? {} : { autoRenew: command.autoRenew }),
         ...(command.pay === undefined
           ? {}
-          : { payment: money(command.pay.amount, command.pay.payment, key) }),
+          : { payment: toMoney(command.pay.amount, command.pay.payment, key) }),
       });
     case 'chargeback':
-      return chargeback(call, {
+      return applyChargeback(call, {
         telegramId,
-        ...named(command.payment, key),
+        ...toProviderPayment(command.payment, key),
         dispute: command.dispute,
       });
     case 'change-plan': {
@@ -97,7 +107,7 @@ async function send(
       return changePlan(call, { telegramId, ...one, plan, periodDays: days, when, forfeit });
     }
     case 'refund': {
-      const periodId = BigInt(ids.periods[command.period] ?? nobodys) as PeriodId;
+      const periodId = BigInt(ids.periods[command.period] ?? unknownId) as PeriodId;
       const { part, keepAutoRenew, payout } = command;
       return refund(call, { telegramId, periodId, part, keepAutoRenew, payout });
     }
@@ -116,9 +126,9 @@ async function send(
     case 'trial':
       return startTrial(call, { telegramId });
     case 'expire':
-      return inTransaction(db, (tx) => expire(tx, ids.customerId, now));
+      return inTransaction(db, (tx) => expireCustomer(tx, ids.customerId, now));
     case 'notify':
-      return inTransaction(db, (tx) => notify(tx, ids, command, now));
+      return inTransaction(db, (tx) => storeMessage(tx, ids, command, now));
     case 'move-out':
     case 'move-in':
       throw new Error('a payment moves by one command for both customers');
@@ -126,27 +136,32 @@ async function send(
 }
 
 /** The program accepts any spelling of a provider: it varies here. */
-function named(payment: string, key: string) {
+function toProviderPayment(payment: string, key: string) {
   const [provider = '', providerRef = ''] = payment.split('/');
   const isLoud = Number(key.at(-1)) % 3 === 1;
   return { provider: isLoud ? provider.toUpperCase() : provider, providerRef };
 }
 
-const money = (amount: number, payment: string | undefined, key: string) => ({
+const toMoney = (amount: number, payment: string | undefined, key: string) => ({
   amountMinor: BigInt(amount),
-  ...(payment === undefined ? {} : named(payment, key)),
+  ...(payment === undefined ? {} : toProviderPayment(payment, key)),
 });
 
 /** Moves a payment, and gives the answer to each of the two customers. */
-export async function askMove(
+export async function movePaymentInProgram(
   db: Db,
   [from, to]: readonly [bigint, bigint],
   { payment, withClaim }: { readonly payment: string; readonly withClaim: boolean },
   key: string,
-): Promise<readonly [Answered, Answered]> {
+): Promise<readonly [ProgramAnswer, ProgramAnswer]> {
   try {
     const call = { db, actor: 'model', key };
-    const answer = await movePayment(call, { ...named(payment, key), from, to, withClaim });
+    const answer = await movePayment(call, {
+      ...toProviderPayment(payment, key),
+      from,
+      to,
+      withClaim,
+    });
     const { amount, from_balance, from_claim, out_entry_id, ...rest } = answer;
     const { to_balance, claim_paid, claim, ledger_entry_id } = rest;
     return [
@@ -160,19 +175,19 @@ export async function askMove(
 }
 
 /** Set-up: a message about the price of today was sent, as the courier stores it. */
-async function notify(
+async function storeMessage(
   tx: Tx,
-  ids: Ids,
+  ids: RowIds,
   { amount, sub }: Extract<Command, { do: 'notify' }>,
   now: number,
 ): Promise<Record<string, never>> {
-  await lock(tx, ids.customerId);
+  await lockCustomer(tx, ids.customerId);
   const { rows } = await sql<{ id: bigint }>`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)
     SELECT customer_id, id, 'telegram', 'price_change', 'model', jsonb_build_object('plan',
       coalesce(next_plan, plan), 'period_days', coalesce(next_period_days, period_days),
-      'new_price', ${major(amount)}::text), ${iso(now)}, ${iso(now)}
+      'new_price', ${toMajor(amount)}::text), ${toIso(now)}, ${toIso(now)}
     FROM perennial.subscription WHERE id = ${ids.subs[sub]} AND state <> 'revoked'
     RETURNING id`.execute(tx);
   const id = rows[0]?.id;
@@ -182,36 +197,43 @@ async function notify(
   return {};
 }
 
-function which(ids: Ids, sub: Which): { subscriptionId?: SubscriptionId } {
+function toSubscriptionId(
+  ids: RowIds,
+  sub: SubscriptionChoice,
+): { subscriptionId?: SubscriptionId } {
   if (typeof sub !== 'number') return {};
-  return { subscriptionId: BigInt(ids.subs[sub] ?? nobodys) as SubscriptionId };
+  return { subscriptionId: BigInt(ids.subs[sub] ?? unknownId) as SubscriptionId };
 }
 
-async function lock(tx: Tx, customerId: number): Promise<void> {
+async function lockCustomer(tx: Tx, customerId: number): Promise<void> {
   await sql`SELECT FROM perennial.customer WHERE id = ${customerId} FOR NO KEY UPDATE`.execute(tx);
 }
 
 /** Set-up: new terms come into force and what is past its end ends, as expiry leaves it. */
-async function expire(tx: Tx, customer: number, now: number): Promise<Record<string, never>> {
-  await lock(tx, customer);
+async function expireCustomer(
+  tx: Tx,
+  customer: number,
+  now: number,
+): Promise<Record<string, never>> {
+  await lockCustomer(tx, customer);
   const { rows } = await sql<{ id: SubscriptionId }>`
     SELECT id FROM perennial.subscription
-    WHERE customer_id = ${customer} AND state = 'active' AND changes_at <= ${iso(now)}
+    WHERE customer_id = ${customer} AND state = 'active' AND changes_at <= ${toIso(now)}
     ORDER BY id`.execute(tx);
   const ids = rows.map(({ id }) => id);
   await changeTerms(tx, ids, 'model', instant(now));
   await sql`
     WITH ended AS (
       UPDATE perennial.subscription SET state = 'expired', next_try_at = 'infinity'
-      WHERE customer_id = ${customer} AND state = 'active' AND expires_at <= ${iso(now)}
+      WHERE customer_id = ${customer} AND state = 'active' AND expires_at <= ${toIso(now)}
       RETURNING id)
-    UPDATE perennial.credential SET retired_at = ${iso(now)}
+    UPDATE perennial.credential SET retired_at = ${toIso(now)}
     WHERE retired_at IS NULL AND subscription_id IN (SELECT id FROM ended)`.execute(tx);
   return {};
 }
 
 /** What an answer says beyond the customer's own particulars. */
-const unsaid = new Set([
+const ignoredFields = new Set([
   'telegram_id',
   'currency',
   'id',
@@ -224,13 +246,13 @@ const unsaid = new Set([
 ]);
 
 /** An answer with places instead of ids. */
-export function inPlaces(answered: Answered, rows: CustomerRows): Told {
-  if ('refused' in answered) return answered;
-  const places = placesIn(rows);
-  const said = Object.entries(answered.ok).filter(([name]) => !unsaid.has(name));
+export function toPlaces(answer: ProgramAnswer, rows: CustomerRows): CommandAnswer {
+  if ('refused' in answer) return answer;
+  const places = indexPlaces(rows);
+  const fields = Object.entries(answer.ok).filter(([name]) => !ignoredFields.has(name));
   return {
     ok: Object.fromEntries(
-      said.map(([name, value]) => {
+      fields.map(([name, value]) => {
         if (name === 'subscription_id') return [name, places.sub(Number(value))];
         if (name === 'period_id') return [name, places.period(Number(value))];
         if (name === 'ledger_entry_id' || name === 'out_entry_id')

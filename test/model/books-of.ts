@@ -14,7 +14,7 @@ export interface Credential {
   replaced: boolean;
 }
 
-export interface Sub {
+export interface Subscription {
   kind: 'trial' | 'paid';
   plan: string;
   days: number;
@@ -36,11 +36,11 @@ export interface Sub {
   quarantine: { reason: string; attempts: number; retryAt: number } | null;
   readonly credentials: Credential[];
   /** Amounts that the customer knows and has not paid since. */
-  known: Statement[];
+  known: PriceStatement[];
 }
 
 /** A statement of an amount: a message, the answer to a choice, or the price of first terms. */
-export interface Statement extends Terms {
+export interface PriceStatement extends Terms {
   readonly amount: number;
   readonly source: 'message' | 'choice' | 'terms';
   readonly at: number;
@@ -77,7 +77,7 @@ export interface Period {
   refund: number | null;
 }
 
-export interface Entry {
+export interface LedgerEntry {
   readonly amount: number;
   readonly after: number;
   readonly kind: string;
@@ -98,16 +98,16 @@ export interface Customer {
   vip: boolean;
   discount: number;
   trialUsed: boolean;
-  readonly subs: Sub[];
+  readonly subs: Subscription[];
   readonly periods: Period[];
-  readonly ledger: Entry[];
+  readonly ledger: LedgerEntry[];
   /** Kind, subject, amount and state of each notice owed, in no order. */
   readonly notices: string[];
   /** What the timeline tells, in its order. */
   readonly events: string[];
 }
 
-export const nobody = (): Customer => ({
+export const createModelCustomer = (): Customer => ({
   balance: 0,
   claim: 0,
   vip: false,
@@ -121,14 +121,14 @@ export const nobody = (): Customer => ({
 });
 
 /** Periods that count, the last one first. */
-export function livePeriods(customer: Customer, sub: number): Period[] {
+export function listLivePeriods(customer: Customer, sub: number): Period[] {
   return customer.periods
     .filter((period) => period.sub === sub && period.refundedAt === null)
     .sort((a, b) => b.startsAt - a.startsAt);
 }
 
 /** Two periods are equal exactly if their texts are: the names come in one order. */
-function inOneOrder(period: Period): Period {
+function orderFields(period: Period): Period {
   const { sub, source, plan, startsAt, endsAt, movedFrom, days, kind, partOf, ...money } = period;
   const { amount, list, percent, cap, charge, refundedAt, refund } = money;
   const time = { sub, source, plan, startsAt, endsAt, movedFrom, days, kind, partOf };
@@ -136,12 +136,12 @@ function inOneOrder(period: Period): Period {
 }
 
 /** Two customers' books are equal exactly if these are. */
-export function canonical(customer: Customer): Customer {
+export function toCanonical(customer: Customer): Customer {
   return {
     ...customer,
     notices: [...customer.notices].sort(),
     ledger: customer.ledger.map(({ leaves: _, ...entry }) => entry),
-    periods: customer.periods.map(inOneOrder),
+    periods: customer.periods.map(orderFields),
     subs: customer.subs.map(({ choice: _, shownAt: __, ...sub }) => ({
       ...sub,
       // It decides something only while the subscription is active.
@@ -159,6 +159,6 @@ export function canonical(customer: Customer): Customer {
 }
 
 /** As JSON, which has no `Infinity` of its own. */
-export function textOf(value: unknown): string {
+export function toText(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => (inner === Infinity ? 'never' : inner));
 }

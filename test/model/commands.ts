@@ -2,7 +2,7 @@ import type { Customer } from './books-of.ts';
 import type { PriceFrom } from './prices.ts';
 
 /** Which subscription: by its place, the one that is meant, or a new one. */
-export type Which = number | 'meant' | 'new';
+export type SubscriptionChoice = number | 'meant' | 'new';
 
 /** What is asked for, with places instead of ids. */
 export type Command =
@@ -13,7 +13,7 @@ export type Command =
       readonly do: 'purchase';
       readonly plan: string;
       readonly days: number;
-      readonly sub: Which;
+      readonly sub: SubscriptionChoice;
       readonly autoRenew?: boolean;
       /** Credited in the same transaction. */
       readonly pay?: { readonly amount: number; readonly payment: string };
@@ -29,7 +29,7 @@ export type Command =
       readonly do: 'change-plan';
       readonly plan: string;
       readonly days: number;
-      readonly sub: Which;
+      readonly sub: SubscriptionChoice;
       readonly when: 'next' | 'now';
       readonly forfeit: boolean;
     }
@@ -40,32 +40,41 @@ export type Command =
       readonly keepAutoRenew: boolean;
       readonly payout: boolean;
     }
-  | { readonly do: 'grant'; readonly days: number; readonly sub: Which; readonly plan: string }
-  | { readonly do: 'revoke'; readonly sub: Which; readonly refund?: 'whole' | 'unused' }
-  | { readonly do: 'reissue'; readonly sub: Which }
-  | { readonly do: 'auto-renew'; readonly sub: Which; readonly on: boolean }
+  | {
+      readonly do: 'grant';
+      readonly days: number;
+      readonly sub: SubscriptionChoice;
+      readonly plan: string;
+    }
+  | {
+      readonly do: 'revoke';
+      readonly sub: SubscriptionChoice;
+      readonly refund?: 'whole' | 'unused';
+    }
+  | { readonly do: 'reissue'; readonly sub: SubscriptionChoice }
+  | { readonly do: 'auto-renew'; readonly sub: SubscriptionChoice; readonly on: boolean }
   | { readonly do: 'trial' }
   /** Set-up: what is past its end and can't or won't be renewed is ended. */
   | { readonly do: 'expire' };
 
 /** The answer of a command: its values, or every reason for which it may be refused. */
-export type Told =
+export type CommandAnswer =
   | { readonly ok: Readonly<Record<string, unknown>> }
   | { readonly refused: readonly string[] };
 
 /** What a command goes by besides the customer's books. */
-export interface Surroundings {
+export interface CommandContext {
   readonly now: number;
   readonly prices: readonly PriceFrom[];
 }
 
 /** Books after a command, and its answer. A refused one leaves them as they were. */
-export interface Effect {
+export interface CommandEffect {
   readonly customer: Customer;
-  readonly told: Told;
+  readonly answer: CommandAnswer;
 }
 
-export const major = (minor: number): string =>
+export const toMajor = (minor: number): string =>
   `${minor < 0 ? '-' : ''}${Math.floor(Math.abs(minor) / 100)}.${String(Math.abs(minor) % 100).padStart(2, '0')}`;
 
-export const iso = (at: number): string => new Date(at).toISOString();
+export const toIso = (at: number): string => new Date(at).toISOString();

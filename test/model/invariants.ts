@@ -1,14 +1,19 @@
-import { major } from './commands.ts';
+import { toMajor } from './commands.ts';
 import type { CustomerRows } from './read-books.ts';
 
 // What holds of the books of one customer at every moment, whatever was done (design, promises):
 // asked of the rows, without the model.
 
-export function violations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
-  return [...ofMoney(rows), ...ofPeriods(rows), ...ofAccess(rows), ...ofHistory(rows, earlier)];
+export function findRowViolations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
+  return [
+    ...findMoneyViolations(rows),
+    ...findPeriodViolations(rows),
+    ...findAccessViolations(rows),
+    ...findHistoryViolations(rows, earlier),
+  ];
 }
 
-function ofMoney({ customer, ledger, periods, notices }: CustomerRows): string[] {
+function findMoneyViolations({ customer, ledger, periods, notices }: CustomerRows): string[] {
   const found: string[] = [];
   let balance = 0;
   for (const entry of ledger) {
@@ -29,14 +34,14 @@ function ofMoney({ customer, ledger, periods, notices }: CustomerRows): string[]
     const receipts = notices.filter(({ key }) => key === `receipt:${entry.id}`);
     if (receipts.length !== (isCharge ? 1 : 0))
       found.push(`entry ${entry.id} has ${receipts.length} receipts`);
-    if (receipts.some(({ amount }) => amount !== major(-entry.amount)))
+    if (receipts.some(({ amount }) => amount !== toMajor(-entry.amount)))
       found.push(`the receipt of entry ${entry.id} names another amount`);
   }
   if (balance !== customer.balance) found.push(`balance ${customer.balance}, ledger ${balance}`);
   return found;
 }
 
-function ofPeriods({ subs, periods }: CustomerRows): string[] {
+function findPeriodViolations({ subs, periods }: CustomerRows): string[] {
   return subs.flatMap((sub) => {
     const found: string[] = [];
     const live = periods
@@ -54,7 +59,7 @@ function ofPeriods({ subs, periods }: CustomerRows): string[] {
   });
 }
 
-function ofAccess({ subs, credentials }: CustomerRows): string[] {
+function findAccessViolations({ subs, credentials }: CustomerRows): string[] {
   return subs.flatMap((sub) => {
     const live = credentials.filter((one) => one.sub === sub.id && one.retiredAt === null).length;
     return live === (sub.state === 'active' ? 1 : 0)
@@ -64,7 +69,7 @@ function ofAccess({ subs, credentials }: CustomerRows): string[] {
 }
 
 /** What was written stays as it was written. */
-function ofHistory(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
+function findHistoryViolations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
   if (earlier === undefined) return [];
   return (['ledger', 'events'] as const).flatMap((table) =>
     earlier[table].every((row, n) => JSON.stringify(row) === JSON.stringify(rows[table][n]))

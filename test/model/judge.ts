@@ -1,51 +1,67 @@
 import type { Db } from '../../src/db/connect.ts';
-import { inPlaces } from './ask.ts';
-import { type Customer, canonical, textOf } from './books-of.ts';
-import type { Surroundings } from './commands.ts';
-import { violations } from './invariants.ts';
-import { type Asked, afterRun, agrees, explain, type Position, sameBooks, step } from './orders.ts';
-import type { Play } from './play.ts';
-import { type CustomerRows, inWords, readBooks, readPass } from './read-books.ts';
-import type { Done, Player } from './resolve.ts';
+import { toPlaces } from './ask.ts';
+import { type Customer, toCanonical, toText } from './books-of.ts';
+import type { CommandContext } from './commands.ts';
+import { findRowViolations } from './invariants.ts';
+import {
+  type AskedCommand,
+  applyAsked,
+  findOrder,
+  isSameAnswer,
+  isSameCustomer,
+  listPositionsAfterRun,
+  type ModelPosition,
+} from './orders.ts';
+import type { SequenceRun } from './play.ts';
+import {
+  type CustomerRows,
+  readCustomerRows,
+  readLastPass,
+  toModelCustomer,
+} from './read-books.ts';
+import type { DoneCommand, Participant } from './resolve.ts';
 
 // Holds the database against the model: the answers, the rows, and what must hold of them in any case.
 
 /** What the database has of a sequence. */
-export interface Facts {
+export interface DatabaseFacts {
   readonly rows: readonly CustomerRows[];
   /** When the last run of auto-renewal went through everything. */
   readonly passedAt: number | null;
 }
 
 export async function readFacts(
-  { stage, players, since }: Play,
-  db: Db = stage.books.db,
-): Promise<Facts> {
-  const ids = players.map(({ customerId }) => customerId);
-  return { rows: await readBooks(db, ids, since), passedAt: await readPass(db) };
+  { stage, participants, since }: SequenceRun,
+  db: Db = stage.database.db,
+): Promise<DatabaseFacts> {
+  const ids = participants.map(({ customerId }) => customerId);
+  return { rows: await readCustomerRows(db, ids, since), passedAt: await readLastPass(db) };
 }
 
 /** @throws Error if the database has no run of the time when the worker ran */
-export function judgePass({ passedAt }: Facts, expected: Pick<Play, 'passedAt'>): void {
+export function requireSamePass(
+  { passedAt }: DatabaseFacts,
+  expected: Pick<SequenceRun, 'passedAt'>,
+): void {
   if (expected.passedAt === undefined || expected.passedAt === passedAt) return;
   throw new Error(`the last run was at ${expected.passedAt}; the database says ${passedAt}`);
 }
 
 /** Holds a whole database against the model, without anything that was just done. */
-export function judgeAll(facts: Facts, current: Play): void {
-  for (const [n, { position }] of current.players.entries()) {
-    const actual = inWords(facts.rows[n] as CustomerRows);
-    if (!sameBooks(position.customer, actual))
-      throw new Error(difference(position.customer, actual));
+export function requireEqual(facts: DatabaseFacts, current: SequenceRun): void {
+  for (const [n, { position }] of current.participants.entries()) {
+    const actual = toModelCustomer(facts.rows[n] as CustomerRows);
+    if (!isSameCustomer(position.customer, actual))
+      throw new Error(describeDifference(position.customer, actual));
   }
-  judgePass(facts, current);
+  requireSamePass(facts, current);
 }
 
 const countRenewals = (rows: CustomerRows): number =>
   rows.ledger.filter(({ kind }) => kind === 'renewal').length;
 
-interface Group {
-  readonly done: readonly Done[];
+interface ActGroup {
+  readonly done: readonly DoneCommand[];
   readonly runs: number;
   readonly acts: number;
   /** Of the runs: the smallest batch. */
@@ -53,84 +69,84 @@ interface Group {
 }
 
 /** Holds one customer's books against the model. Gives how many renewals there were. */
-export function judge(
-  player: Player,
+export function requireExplained(
+  participant: Participant,
   rows: CustomerRows,
-  group: Group,
-  around: Surroundings,
+  group: ActGroup,
+  context: CommandContext,
 ): number {
   const { done, runs, acts } = group;
-  const found = violations(rows, player.rows);
-  if (found.length > 0) throw new Error(found.join('; '));
+  const violated = findRowViolations(rows, participant.rows);
+  if (violated.length > 0) throw new Error(violated.join('; '));
   const asked = done
-    .filter((one) => one.player === player)
-    .map(({ command, key, answered }) => ({ command, key, told: inPlaces(answered, rows) }));
-  const actual = inWords(rows);
-  const renewed = countRenewals(rows) - countRenewals(player.rows);
+    .filter((one) => one.participant === participant)
+    .map(({ command, key, answer }) => ({ command, key, answer: toPlaces(answer, rows) }));
+  const actual = toModelCustomer(rows);
+  const renewed = countRenewals(rows) - countRenewals(participant.rows);
   // On its own: exactly. Other customers' commands, and another run, hold somebody up at most.
-  player.position =
+  participant.position =
     acts === 1
-      ? judgeAlone(player.position, asked[0], group, actual, around)
-      : judgeOrders(player.position, asked, runs, actual, around);
-  player.rows = rows;
+      ? requireExpectedResult(participant.position, asked[0], group, actual, context)
+      : requireOrder(participant.position, asked, runs, actual, context);
+  participant.rows = rows;
   return renewed;
 }
 
-function judgeAlone(
-  before: Position,
-  asked: Asked | undefined,
-  { runs, batchMax }: Group,
+function requireExpectedResult(
+  before: ModelPosition,
+  asked: AskedCommand | undefined,
+  { runs, batchMax }: ActGroup,
   actual: Customer,
-  around: Surroundings,
-): Position {
+  context: CommandContext,
+): ModelPosition {
   if (asked === undefined) {
-    const expected = runs === 0 ? [before] : afterRun(before, around, batchMax);
-    const fitting = expected.find((one) => sameBooks(one.customer, actual));
+    const expected = runs === 0 ? [before] : listPositionsAfterRun(before, context, batchMax);
+    const fitting = expected.find((one) => isSameCustomer(one.customer, actual));
     if (fitting !== undefined) return fitting;
-    throw new Error(difference((expected[0] as Position).customer, actual));
+    throw new Error(describeDifference((expected[0] as ModelPosition).customer, actual));
   }
-  const [after, told] = step(before, asked, around);
-  if (!agrees(told, asked.told)) {
+  const [after, answer] = applyAsked(before, asked, context);
+  if (!isSameAnswer(answer, asked.answer)) {
     throw new Error(
-      `${textOf(asked.command)}\n  the model says ${textOf(told)}\n  the program    ${textOf(asked.told)}`,
+      `${toText(asked.command)}\n  the model says ${toText(answer)}\n  the program    ${toText(asked.answer)}`,
     );
   }
-  if (sameBooks(after.customer, actual)) return after;
-  throw new Error(`${textOf(asked.command)}: ${difference(after.customer, actual)}`);
+  if (isSameCustomer(after.customer, actual)) return after;
+  throw new Error(`${toText(asked.command)}: ${describeDifference(after.customer, actual)}`);
 }
 
-function judgeOrders(
-  before: Position,
-  asked: readonly Asked[],
+function requireOrder(
+  before: ModelPosition,
+  asked: readonly AskedCommand[],
   runs: number,
   actual: Customer,
-  around: Surroundings,
-): Position {
-  const after = explain(before, asked, runs, actual, around);
+  context: CommandContext,
+): ModelPosition {
+  const after = findOrder(before, asked, runs, actual, context);
   if (after !== undefined) return after;
-  const said = asked.map(({ command, told }) => `\n  ${textOf(command)} → ${textOf(told)}`);
+  const answers = asked.map(({ command, answer }) => `\n  ${toText(command)} → ${toText(answer)}`);
   throw new Error(
-    `no order explains what came of these at once, with ${runs} runs:${said.join('')}\n  ${difference(before.customer, actual, 'before', 'after')}`,
+    `no order explains what came of these at once, with ${runs} runs:${answers.join('')}\n  ${describeDifference(before.customer, actual, 'before', 'after')}`,
   );
 }
 
 /** Where two customers' books differ, a line each. */
-function difference(
+function describeDifference(
   one: Customer,
   other: Customer,
   oneName = 'the model',
   otherName = 'the program',
 ): string {
-  const [a, b] = [canonical(one), canonical(other)];
+  const [a, b] = [toCanonical(one), toCanonical(other)];
   const lines: string[] = [];
   for (const name of Object.keys(a) as (keyof Customer)[]) {
     const [left, right] = [a[name], b[name]];
     if (!Array.isArray(left) || !Array.isArray(right)) {
-      if (textOf(left) !== textOf(right)) lines.push(`${name}: ${textOf(left)} | ${textOf(right)}`);
+      if (toText(left) !== toText(right)) lines.push(`${name}: ${toText(left)} | ${toText(right)}`);
       continue;
     }
     for (let n = 0; n < Math.max(left.length, right.length); n += 1) {
-      const [x, y] = [textOf(left[n] ?? null), textOf(right[n] ?? null)];
+      const [x, y] = [toText(left[n] ?? null), toText(right[n] ?? null)];
       if (x !== y) lines.push(`${name} ${n}:\n    ${x}\n    ${y}`);
     }
   }

@@ -2,13 +2,13 @@ import {
   type Customer,
   day,
   type Period,
-  type Statement,
-  type Sub,
+  type PriceStatement,
+  type Subscription,
   type Terms,
 } from './books-of.ts';
-import type { Surroundings } from './commands.ts';
-import { listPrice, priceFor } from './prices.ts';
-import { lastTerms, same } from './terms.ts';
+import type { CommandContext } from './commands.ts';
+import { computePrice, findListPrice } from './prices.ts';
+import { computeLastTerms, isSameTerms } from './terms.ts';
 
 // Which amounts a customer knows. A renewal takes no more than the greatest of them:
 //
@@ -22,38 +22,38 @@ import { lastTerms, same } from './terms.ts';
 // messages of an equal or a greater amount.
 
 /** `renewal.notice`. */
-const notice = day;
+const noticeMs = day;
 
 /** A message of the last 24 h is for a later period. */
-const isLate = ({ source, at }: Statement, now: number): boolean =>
-  source === 'message' && now < at + notice;
+const isLate = ({ source, at }: PriceStatement, now: number): boolean =>
+  source === 'message' && now < at + noticeMs;
 
 /** A message, or the answer to a choice. The first terms of granted time were not stated. */
-const isStated = ({ source }: Statement): boolean => source !== 'terms';
+const isStated = ({ source }: PriceStatement): boolean => source !== 'terms';
 
-const isOf = (wanted: Terms, { plan, days, charge }: Period): boolean =>
+const hasTerms = (wanted: Terms, { plan, days, charge }: Period): boolean =>
   charge !== null && plan === wanted.plan && days === wanted.days;
 
-function lastCharge(customer: Customer, place: number, wanted: Terms): Period | undefined {
+function findLastCharge(customer: Customer, place: number, wanted: Terms): Period | undefined {
   const charged = customer.periods
-    .filter((period) => period.sub === place && isOf(wanted, period))
+    .filter((period) => period.sub === place && hasTerms(wanted, period))
     .sort((a, b) => a.startsAt - b.startsAt);
   return charged.findLast(({ refundedAt }) => refundedAt === null) ?? charged.at(-1);
 }
 
 /** What a renewal at `now` takes that costs `price`. */
-export function chargeOf(
+export function computeCharge(
   customer: Customer,
   place: number,
   wanted: Terms,
   { price, now }: { readonly price: number; readonly now: number },
 ): number {
-  const { known } = customer.subs[place] as Sub;
-  const ofTerms = known.filter((one) => same(one, wanted));
+  const { known } = customer.subs[place] as Subscription;
+  const ofTerms = known.filter((one) => isSameTerms(one, wanted));
   const amounts = ofTerms
     .filter((one) => isStated(one) && !isLate(one, now))
     .map(({ amount }) => amount);
-  const paid = lastCharge(customer, place, wanted);
+  const paid = findLastCharge(customer, place, wanted);
   if (paid !== undefined) amounts.push(paid.amount);
   if (amounts.length > 0) return Math.min(price, Math.max(...amounts));
   return Math.min(price, ...ofTerms.map(({ amount }) => amount));
@@ -61,35 +61,41 @@ export function chargeOf(
 
 /** Whether the customer ever paid for these terms, or an amount was stated. */
 export const isAware = (customer: Customer, place: number, wanted: Terms): boolean =>
-  lastCharge(customer, place, wanted) !== undefined ||
-  (customer.subs[place] as Sub).known.some((one) => same(one, wanted) && isStated(one));
+  findLastCharge(customer, place, wanted) !== undefined ||
+  (customer.subs[place] as Subscription).known.some(
+    (one) => isSameTerms(one, wanted) && isStated(one),
+  );
 
 /** A payment at `now` replaces what counted of its plan and length. */
-export function forget(sub: Sub, paid: Terms, now: number): void {
-  sub.known = sub.known.filter((one) => !same(one, paid) || isLate(one, now));
+export function forgetPaid(sub: Subscription, paid: Terms, now: number): void {
+  sub.known = sub.known.filter((one) => !isSameTerms(one, paid) || isLate(one, now));
 }
 
 /** The answer to the customer's choice of another plan or length states its price. */
-export function learnChoice(sub: Sub, terms: Terms, amount: number, now: number): void {
-  sub.known = sub.known.filter((one) => !same(one, terms));
+export function recordChoice(sub: Subscription, terms: Terms, amount: number, now: number): void {
+  sub.known = sub.known.filter((one) => !isSameTerms(one, terms));
   sub.known.push({ ...terms, amount, source: 'choice', at: now });
 }
 
 /** A message about a new price was sent. */
-export function learnMessage(sub: Sub, terms: Terms, amount: number, now: number): void {
-  const isReplaced = (one: Statement) =>
-    same(one, terms) && one.source === 'message' && one.amount >= amount;
+export function recordMessage(sub: Subscription, terms: Terms, amount: number, now: number): void {
+  const isReplaced = (one: PriceStatement) =>
+    isSameTerms(one, terms) && one.source === 'message' && one.amount >= amount;
   sub.known = sub.known.filter((one) => !isReplaced(one));
   sub.known.push({ ...terms, amount, source: 'message', at: now });
 }
 
 /** The price at a grant is the first amount of a paid subscription, if none was known. */
-export function learnTerms(customer: Customer, place: number, { now, prices }: Surroundings): void {
-  const sub = customer.subs[place] as Sub;
-  const { plan, days } = lastTerms(customer, place);
-  const list = listPrice(prices, plan, days, now);
-  const isKnown = sub.known.some((one) => same(one, { plan, days }));
-  const wasPaid = lastCharge(customer, place, { plan, days }) !== undefined;
+export function recordFirstTerms(
+  customer: Customer,
+  place: number,
+  { now, prices }: CommandContext,
+): void {
+  const sub = customer.subs[place] as Subscription;
+  const { plan, days } = computeLastTerms(customer, place);
+  const list = findListPrice(prices, plan, days, now);
+  const isKnown = sub.known.some((one) => isSameTerms(one, { plan, days }));
+  const wasPaid = findLastCharge(customer, place, { plan, days }) !== undefined;
   if (sub.kind !== 'paid' || list === null || isKnown || wasPaid) return;
-  sub.known.push({ plan, days, amount: priceFor(customer, list), source: 'terms', at: now });
+  sub.known.push({ plan, days, amount: computePrice(customer, list), source: 'terms', at: now });
 }

@@ -9,52 +9,55 @@ import type { Customer } from './books-of.ts';
 //    from. Of a part, the newest money returns.
 // 4. A chargeback, or a payment that moves away, takes the money of that payment first.
 
-interface Pile {
+interface Lot {
   /** The entry of the credit. */
-  readonly from: number;
+  readonly entry: number;
   readonly amount: number;
 }
 
 /** What each charge, by its entry, took from this payment. */
-export function paidBy(customer: Customer, payment: string): Map<number, number> {
-  const creditOf = (name: string | null, before: number): number =>
+export function computePaidBy(customer: Customer, payment: string): Map<number, number> {
+  const findCredit = (name: string | null, before: number): number =>
     customer.ledger.findLastIndex((entry, place) => {
       return name !== null && place < before && entry.payment === name && entry.amount > 0;
     });
-  const taken = new Map<number, Pile[]>();
-  let piles: Pile[] = [];
+  const taken = new Map<number, Lot[]>();
+  let lots: Lot[] = [];
   for (const [place, entry] of customer.ledger.entries()) {
     if (entry.amount > 0) {
-      const given = customer.periods.find((period) => period.refund === place);
-      const from = given?.charge === undefined ? undefined : taken.get(given.charge ?? -1);
-      const own = [{ from: place, amount: entry.amount }];
-      piles.push(...(from === undefined ? own : draw([...from], entry.amount)));
+      const refunded = customer.periods.find((period) => period.refund === place);
+      const refundedLots =
+        refunded?.charge === undefined ? undefined : taken.get(refunded.charge ?? -1);
+      const own = [{ entry: place, amount: entry.amount }];
+      lots.push(
+        ...(refundedLots === undefined ? own : takeFromTop([...refundedLots], entry.amount)),
+      );
       continue;
     }
-    const named = creditOf(entry.leaves ?? entry.payment, place);
-    const isOwn = (pile: Pile) => pile.from === named;
-    piles = [...piles.filter((pile) => !isOwn(pile)), ...piles.filter(isOwn)];
-    taken.set(place, draw(piles, -entry.amount));
+    const named = findCredit(entry.leaves ?? entry.payment, place);
+    const isOwn = (lot: Lot) => lot.entry === named;
+    lots = [...lots.filter((lot) => !isOwn(lot)), ...lots.filter(isOwn)];
+    taken.set(place, takeFromTop(lots, -entry.amount));
   }
-  const credit = creditOf(payment, customer.ledger.length);
-  const found = new Map<number, number>();
-  for (const [place, some] of taken) {
-    const own = some.filter((pile) => pile.from === credit);
+  const credit = findCredit(payment, customer.ledger.length);
+  const paidByCharge = new Map<number, number>();
+  for (const [place, takenLots] of taken) {
+    const own = takenLots.filter((lot) => lot.entry === credit);
     const sum = own.reduce((total, { amount }) => total + amount, 0);
-    if (sum > 0) found.set(place, sum);
+    if (sum > 0) paidByCharge.set(place, sum);
   }
-  return found;
+  return paidByCharge;
 }
 
 /** Takes an amount off the top of `piles`, and returns it as piles with the same order. */
-function draw(piles: Pile[], amount: number): Pile[] {
-  const drawn: Pile[] = [];
+function takeFromTop(lots: Lot[], amount: number): Lot[] {
+  const drawn: Lot[] = [];
   for (let left = amount; left > 0; ) {
-    const top = piles.pop();
+    const top = lots.pop();
     if (top === undefined) break;
     const part = Math.min(left, top.amount);
     drawn.unshift({ ...top, amount: part });
-    if (part < top.amount) piles.push({ ...top, amount: top.amount - part });
+    if (part < top.amount) lots.push({ ...top, amount: top.amount - part });
     left -= part;
   }
   return drawn;

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { seedInUse } from '../seed.ts';
-import { emptyTally, play } from './play.ts';
+import { readSeed } from '../seed.ts';
+import { createCounts, runSequence } from './play.ts';
 import { sequences } from './sequences.ts';
-import { closeStage, openStage } from './stage.ts';
+import { closeStage, createStage } from './stage.ts';
 
 // Random sequences of everything that can happen to the books, on the real program and a real
 // PostgreSQL, against the pure model of this folder. Two at a time, so that the machine's second
@@ -20,13 +20,13 @@ const perStage = 250;
 /** For the smaller sequences that are tried once one has failed. */
 const shrinkMs = 60_000;
 
-const tally = emptyTally();
+const sequenceCounts = createCounts();
 
-async function playMany(seed: number, numRuns: number, timeMs: number): Promise<void> {
-  const stage = await openStage();
+async function runSequences(seed: number, numRuns: number, timeMs: number): Promise<void> {
+  const stage = await createStage();
   try {
     await fc.assert(
-      fc.asyncProperty(sequences, (sequence) => play(stage, sequence, tally)),
+      fc.asyncProperty(sequences, (sequence) => runSequence(stage, sequence, sequenceCounts)),
       {
         seed,
         numRuns,
@@ -45,27 +45,27 @@ test.concurrent.for(lanes)(
   { timeout: limitMs + shrinkMs },
   async (lane) => {
     const began = performance.now();
-    const own = Math.ceil(count / lanes.length);
-    for (let played = 0; played < own; played += perStage) {
+    const laneCount = Math.ceil(count / lanes.length);
+    for (let runCount = 0; runCount < laneCount; runCount += perStage) {
       const leftMs = limitMs - (performance.now() - began);
       if (leftMs <= 0) return;
-      const seed = (seedInUse() + lane * 1_000_003 + played * 7) % 2 ** 31;
-      await playMany(seed, Math.min(perStage, own - played), leftMs);
+      const seed = (readSeed() + lane * 1_000_003 + runCount * 7) % 2 ** 31;
+      await runSequences(seed, Math.min(perStage, laneCount - runCount), leftMs);
     }
   },
 );
 
 afterAll(() => {
-  const { sequences: played, ...rest } = tally;
+  const { sequences: runCount, ...rest } = sequenceCounts;
   const counts = Object.entries(rest).map(([name, number]) => `${number} ${name}`);
-  process.stdout.write(`model: seed ${seedInUse()}, ${played} sequences: ${counts.join(', ')}\n`);
+  process.stdout.write(`model: seed ${readSeed()}, ${runCount} sequences: ${counts.join(', ')}\n`);
 });
 
 test('the model is its own statement of the rules: it imports nothing of the program', () => {
   const folder = new URL('./', import.meta.url);
   // What plays the sequences on the program knows it, and nothing else does.
-  const players = /^(ask|judge|play|proof|read-books|stage|.*\.test)\.ts$/;
-  for (const name of readdirSync(folder).filter((file) => !players.test(file))) {
+  const impure = /^(ask|judge|play|proof|read-books|stage|.*\.test)\.ts$/;
+  for (const name of readdirSync(folder).filter((file) => !impure.test(file))) {
     expect(readFileSync(new URL(name, folder), 'utf8'), name).not.toContain('/src/');
   }
 });

@@ -1,25 +1,25 @@
 import {
   type Customer,
   day,
-  type Entry,
   hour,
-  livePeriods,
+  type LedgerEntry,
+  listLivePeriods,
   type Period,
-  type Sub,
+  type Subscription,
 } from './books-of.ts';
-import { follow } from './terms.ts';
+import { updateFromPeriods } from './terms.ts';
 
 // The steps that the commands of the model are made of.
 
-type Particulars = Partial<Pick<Entry, 'payment' | 'leaves' | 'dispute' | 'claim'>>;
+type EntryFields = Partial<Pick<LedgerEntry, 'payment' | 'leaves' | 'dispute' | 'claim'>>;
 
 /** Adds an entry to the ledger and gives its place. The balance is the sum of all entries. */
-export function move(
+export function addEntry(
   customer: Customer,
   amount: number,
   kind: string,
   now: number,
-  { payment = null, dispute = null, claim = null, ...more }: Particulars = {},
+  { payment = null, dispute = null, claim = null, ...more }: EntryFields = {},
 ): number {
   const after = customer.ledger.reduce((sum, entry) => sum + entry.amount, 0) + amount;
   customer.balance = after;
@@ -31,14 +31,14 @@ export function move(
 
 /** A payment comes in. It pays the claim first. Gives its entry, and what the claim took. */
 export function payIn(customer: Customer, amount: number, payment: string | null, now: number) {
-  const entry = move(customer, amount, 'top_up', now, { payment });
+  const entry = addEntry(customer, amount, 'top_up', now, { payment });
   const claimPaid = Math.min(amount, customer.claim);
-  if (claimPaid > 0) move(customer, -claimPaid, 'claim', now, { claim: -claimPaid });
+  if (claimPaid > 0) addEntry(customer, -claimPaid, 'claim', now, { claim: -claimPaid });
   return { entry, claimPaid };
 }
 
 /** The part of a period's price for the time from now on, by floor. */
-export function unused(period: Period, now: number): number {
+export function computeUnused(period: Period, now: number): number {
   const from = Math.max(now, period.startsAt);
   if (from >= period.endsAt) return 0;
   const share = BigInt(period.amount) * BigInt(period.endsAt - from);
@@ -46,14 +46,19 @@ export function unused(period: Period, now: number): number {
 }
 
 /** Gives a period's money back; nothing to give leaves no entry. What had passed stays. */
-export function giveBack(customer: Customer, period: Period, amount: number, now: number): void {
+export function refundPeriod(
+  customer: Customer,
+  period: Period,
+  amount: number,
+  now: number,
+): void {
   period.refundedAt = now;
-  if (amount > 0) period.refund = move(customer, amount, 'refund', now);
+  if (amount > 0) period.refund = addEntry(customer, amount, 'refund', now);
   if (period.startsAt >= now) return;
   const sold = { list: null, percent: null, cap: null, movedFrom: null };
   const part = { ...sold, amount: 0, charge: null, refundedAt: null, refund: null };
   const endsAt = Math.min(now, period.endsAt);
-  customer.periods.push({ ...period, ...part, endsAt, partOf: placeOf(customer, period) });
+  customer.periods.push({ ...period, ...part, endsAt, partOf: findPlace(customer, period) });
 }
 
 /**
@@ -61,20 +66,22 @@ export function giveBack(customer: Customer, period: Period, amount: number, now
  * length, and none starts later than before. Terms, kind and end follow, and access ends if no time
  * is left.
  */
-export function takeOut(customer: Customer, period: Period, amount: number, now: number): void {
-  const sub = customer.subs[period.sub] as Sub;
-  giveBack(customer, period, amount, now);
+export function endPeriod(customer: Customer, period: Period, amount: number, now: number): void {
+  const sub = customer.subs[period.sub] as Subscription;
+  refundPeriod(customer, period, amount, now);
   if (sub.state === 'active' && period.endsAt > now) closeGap(customer, period, now);
-  follow(customer, period.sub, now);
+  updateFromPeriods(customer, period.sub, now);
   if (sub.state === 'active' && sub.expiresAt <= now) {
     sub.state = 'expired';
-    close(sub, now);
+    retireCredentials(sub, now);
   }
 }
 
-function closeGap(customer: Customer, gone: Period, now: number): void {
-  let free = Math.max(now, gone.startsAt);
-  const later = livePeriods(customer, gone.sub).filter((one) => one.startsAt >= gone.endsAt);
+function closeGap(customer: Customer, removed: Period, now: number): void {
+  let free = Math.max(now, removed.startsAt);
+  const later = listLivePeriods(customer, removed.sub).filter(
+    (one) => one.startsAt >= removed.endsAt,
+  );
   for (const period of later.reverse()) {
     const by = period.startsAt - free;
     if (by > 0) {
@@ -87,11 +94,11 @@ function closeGap(customer: Customer, gone: Period, now: number): void {
   }
 }
 
-export const placeOf = (customer: Customer, period: Period): number =>
+export const findPlace = (customer: Customer, period: Period): number =>
   customer.periods.indexOf(period);
 
 /** After a change of money, price or terms a failed renewal is tried again at once. */
-export function release(customer: Customer): void {
+export function clearQuarantine(customer: Customer): void {
   for (const sub of customer.subs) sub.quarantine = null;
 }
 
@@ -99,8 +106,8 @@ export function release(customer: Customer): void {
  * Something may let the customer's waiting subscriptions be paid: they are tried at once, also the
  * ended ones, for 7 days, and the ones that were put aside.
  */
-export function wake(customer: Customer, now: number): void {
-  release(customer);
+export function retryRenewalsNow(customer: Customer, now: number): void {
+  clearQuarantine(customer);
   for (const sub of customer.subs) {
     if (sub.kind !== 'paid' || !sub.autoRenew || sub.state === 'revoked') continue;
     if (sub.state === 'expired' && sub.expiresAt + 7 * day < now) continue;
@@ -113,8 +120,8 @@ export function wake(customer: Customer, now: number): void {
  * The operator may pay a refund out. What is to be renewed within the next 7 hours waits an hour,
  * or until its end.
  */
-export function delay(customer: Customer, now: number): void {
-  release(customer);
+export function delayRenewals(customer: Customer, now: number): void {
+  clearQuarantine(customer);
   for (const sub of customer.subs) {
     if (sub.kind !== 'paid' || !sub.autoRenew || sub.state !== 'active') continue;
     if (sub.expiresAt <= now || sub.expiresAt > now + 7 * hour) continue;
@@ -123,25 +130,30 @@ export function delay(customer: Customer, now: number): void {
 }
 
 /** Whoever runs has one live credential: the last one if it went at most 30 days ago, or a new one. */
-export function open(sub: Sub, now: number): void {
+export function openCredential(sub: Subscription, now: number): void {
   if (sub.credentials.some((one) => one.retiredAt === null)) return;
   const recent = sub.credentials
     .filter((one) => !one.replaced && Number(one.retiredAt) >= now - 30 * day)
     .sort((a, b) => Number(b.retiredAt) - Number(a.retiredAt) || b.issuedAt - a.issuedAt)[0];
-  if (recent === undefined) issue(sub, now);
+  if (recent === undefined) issueCredential(sub, now);
   else recent.retiredAt = null;
 }
 
-export function issue(sub: Sub, now: number): void {
+export function issueCredential(sub: Subscription, now: number): void {
   sub.credentials.push({ issuedAt: now, retiredAt: null, replaced: false });
 }
 
-export function close(sub: Sub, now: number): void {
+export function retireCredentials(sub: Subscription, now: number): void {
   for (const one of sub.credentials) if (one.retiredAt === null) one.retiredAt = now;
 }
 
 /** One that begins now and is paid or given its first period next. */
-export function newSub(plan: string, days: number, now: number, autoRenew: boolean): Sub {
+export function createSubscription(
+  plan: string,
+  days: number,
+  now: number,
+  autoRenew: boolean,
+): Subscription {
   return {
     kind: 'paid',
     plan,

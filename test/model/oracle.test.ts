@@ -2,33 +2,33 @@ import { type RawBuilder, sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { day, hour } from './books-of.ts';
 import type { Command } from './commands.ts';
-import { judgeAll, readFacts } from './judge.ts';
-import { begin, emptyTally, type Play, playStep } from './play.ts';
+import { readFacts, requireEqual } from './judge.ts';
+import { createCounts, runStep, type SequenceRun, startSequence } from './play.ts';
 import type { Step } from './sequences.ts';
-import { closeStage, openStage, type Stage } from './stage.ts';
+import { closeStage, createStage, type Stage } from './stage.ts';
 
 // The model as an oracle: after a played story each corruption of the database is a difference. Each
 // corruption keeps all sums right, as far as it can, so that no constraint and no sum shows it.
 
-const does = (command: Command): Step => ({
+const createCommandStep = (command: Command): Step => ({
   step: 'together',
   acts: [{ act: 'command', customer: 0, command }],
 });
 
 /** A month of basic for 149.01, renewed 3 h before its end. Then another payment of 100.00. */
 const story: readonly Step[] = [
-  does({ do: 'top-up', amount: 90_000, payment: '0' }),
-  does({ do: 'purchase', plan: 'basic', days: 30, sub: 'new' }),
+  createCommandStep({ do: 'top-up', amount: 90_000, payment: '0' }),
+  createCommandStep({ do: 'purchase', plan: 'basic', days: 30, sub: 'new' }),
   { step: 'clock', byMs: 30 * day - 3 * hour },
   { step: 'together', acts: [{ act: 'run', batchMax: 1_000 }] },
-  does({ do: 'top-up', amount: 10_000, payment: '1' }),
+  createCommandStep({ do: 'top-up', amount: 10_000, payment: '1' }),
 ];
 
-const renewal = `(SELECT max(id) FROM period WHERE source = 'renewal')`;
-const charge = `(SELECT ledger_entry_id FROM period WHERE id = ${renewal})`;
-const end = 'UPDATE subscription SET expires_at = (SELECT max(ends_at) FROM period)';
-const receipt = `UPDATE notification SET`;
-const ofReceipt = `WHERE dedupe_key = 'receipt:' || ${charge}`;
+const renewalSql = `(SELECT max(id) FROM period WHERE source = 'renewal')`;
+const chargeSql = `(SELECT ledger_entry_id FROM period WHERE id = ${renewalSql})`;
+const endSql = 'UPDATE subscription SET expires_at = (SELECT max(ends_at) FROM period)';
+const receiptSql = `UPDATE notification SET`;
+const whereReceiptSql = `WHERE dedupe_key = 'receipt:' || ${chargeSql}`;
 
 /** What is corrupted, the first difference that the model names, and how. */
 const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
@@ -37,22 +37,25 @@ const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
     'balance',
     [
       `UPDATE ledger_entry SET balance_after_minor = balance_after_minor - 14901
-       WHERE id >= ${charge}`,
-      `UPDATE ledger_entry SET amount_minor = 2 * amount_minor WHERE id = ${charge}`,
+       WHERE id >= ${chargeSql}`,
+      `UPDATE ledger_entry SET amount_minor = 2 * amount_minor WHERE id = ${chargeSql}`,
       'UPDATE customer SET balance_minor = balance_minor - 14901',
-      `${receipt} params = params || '{"amount": "298.02"}' ${ofReceipt}`,
-      `UPDATE period SET amount_minor = 29802 WHERE id = ${renewal}`,
+      `${receiptSql} params = params || '{"amount": "298.02"}' ${whereReceiptSql}`,
+      `UPDATE period SET amount_minor = 29802 WHERE id = ${renewalSql}`,
     ],
   ],
   [
     '3 days for 30',
     'subs 0',
-    [`UPDATE period SET ends_at = starts_at + interval '3 days' WHERE id = ${renewal}`, end],
+    [`UPDATE period SET ends_at = starts_at + interval '3 days' WHERE id = ${renewalSql}`, endSql],
   ],
   [
     '300 days for 30',
     'subs 0',
-    [`UPDATE period SET ends_at = starts_at + interval '300 days' WHERE id = ${renewal}`, end],
+    [
+      `UPDATE period SET ends_at = starts_at + interval '300 days' WHERE id = ${renewalSql}`,
+      endSql,
+    ],
   ],
   [
     'a second charge within 30 s, for the period behind the first one',
@@ -66,45 +69,45 @@ const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
          amount_minor, currency, ledger_entry_id, period_days, list_minor, discount_percent)
        SELECT subscription_id, customer_id, source, plan, ends_at, ends_at + interval '30 days',
          amount_minor, currency, (SELECT max(id) FROM ledger_entry), period_days, list_minor,
-         discount_percent FROM period WHERE id = ${renewal}`,
+         discount_percent FROM period WHERE id = ${renewalSql}`,
       `INSERT INTO notification (customer_id, subscription_id, channel, kind, dedupe_key, params,
          next_attempt_at, created_at)
-       SELECT customer_id, subscription_id, channel, kind, 'receipt:' || ${charge}, params,
+       SELECT customer_id, subscription_id, channel, kind, 'receipt:' || ${chargeSql}, params,
          next_attempt_at, created_at FROM notification WHERE kind = 'receipt' LIMIT 1`,
-      end,
+      endSql,
     ],
   ],
   [
     'a refund without money',
     'subs 0',
     [
-      `UPDATE period SET refunded_at = clock() WHERE id = ${renewal}`,
+      `UPDATE period SET refunded_at = clock() WHERE id = ${renewalSql}`,
       'UPDATE subscription SET expires_at = (SELECT min(ends_at) FROM period)',
     ],
   ],
   [
     'a receipt with another amount',
     'notices',
-    [`${receipt} params = params || '{"amount": "14.90"}' ${ofReceipt}`],
+    [`${receiptSql} params = params || '{"amount": "14.90"}' ${whereReceiptSql}`],
   ],
   [
     'a receipt that is never sent',
     'notices',
-    [`${receipt} state = 'suppressed', reason = 'x' ${ofReceipt}`],
+    [`${receiptSql} state = 'suppressed', reason = 'x' ${whereReceiptSql}`],
   ],
   [
     'a receipt that is put off',
     'notices',
-    [`${receipt} next_attempt_at = 'infinity' ${ofReceipt}`],
+    [`${receiptSql} next_attempt_at = 'infinity' ${whereReceiptSql}`],
   ],
-  ['a receipt that is not there', 'notices', [`DELETE FROM notification ${ofReceipt}`]],
+  ['a receipt that is not there', 'notices', [`DELETE FROM notification ${whereReceiptSql}`]],
   [
     'a hole between two renewals',
     'subs 0',
     [
       `UPDATE period SET starts_at = starts_at + interval '3 days',
-         ends_at = ends_at + interval '3 days' WHERE id = ${renewal}`,
-      end,
+         ends_at = ends_at + interval '3 days' WHERE id = ${renewalSql}`,
+      endSql,
     ],
   ],
   ['a next attempt in 2099', 'subs 0', [`UPDATE subscription SET next_try_at = '2099-01-01Z'`]],
@@ -150,20 +153,22 @@ const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
 ];
 
 let stage: Stage;
-let current: Play;
+let current: SequenceRun;
 
 beforeAll(async () => {
-  stage = await openStage();
-  current = await begin(stage, 1);
-  for (const step of story) await playStep(current, step, emptyTally());
+  stage = await createStage();
+  current = await startSequence(stage, 1);
+  for (const step of story) await runStep(current, step, createCounts());
 }, 60_000);
 afterAll(() => closeStage(stage));
 
 /** What the model finds after these statements, which are rolled back. */
-async function judged(statements: readonly RawBuilder<unknown>[]): Promise<string | undefined> {
+async function findDifference(
+  statements: readonly RawBuilder<unknown>[],
+): Promise<string | undefined> {
   const found: { difference?: string } = {};
   const undo = new Error('roll back');
-  const corrupted = stage.books.db.transaction().execute(async (tx) => {
+  const corrupted = stage.database.db.transaction().execute(async (tx) => {
     // No trigger and no foreign key sees what no program may do.
     await sql`SET LOCAL session_replication_role = replica`.execute(tx);
     await sql`SET LOCAL search_path = perennial`.execute(tx);
@@ -173,7 +178,7 @@ async function judged(statements: readonly RawBuilder<unknown>[]): Promise<strin
     }
     if (statements.length > 0) expect(rows).toBeGreaterThan(0n);
     try {
-      judgeAll(await readFacts(current, tx), current);
+      requireEqual(await readFacts(current, tx), current);
     } catch (error) {
       found.difference = (error as Error).message;
     }
@@ -184,9 +189,9 @@ async function judged(statements: readonly RawBuilder<unknown>[]): Promise<strin
 }
 
 test('the model and the database agree after the story', async () => {
-  expect(await judged([])).toBeUndefined();
+  expect(await findDifference([])).toBeUndefined();
 });
 
 test.for(corruptions)('the model detects %s', async ([, place, statements]) => {
-  expect(await judged(statements.map((text) => sql.raw(text)))).toContain(place);
+  expect(await findDifference(statements.map((text) => sql.raw(text)))).toContain(place);
 });

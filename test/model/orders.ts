@@ -1,7 +1,7 @@
-import { type Customer, canonical, type Sub, textOf } from './books-of.ts';
-import type { Command, Surroundings, Told } from './commands.ts';
-import { obey } from './obey.ts';
-import { byEnd, isDue, isRetried, lookAt } from './renewing.ts';
+import { type Customer, type Subscription, toCanonical, toText } from './books-of.ts';
+import type { Command, CommandAnswer, CommandContext } from './commands.ts';
+import { applyToModel } from './obey.ts';
+import { examineSubscription, isDue, isRetryDue, sortByEnd } from './renewing.ts';
 
 // What may come out when things are done at once. Each command is one transaction under the
 // customer's lock, so the books and the answers must be those of *some* order of the commands; all
@@ -12,20 +12,20 @@ import { byEnd, isDue, isRetried, lookAt } from './renewing.ts';
 // overlooks somebody is accepted here. A run on its own is not given that: it has to decide
 // all that is due, so each group is followed by the chance of one.
 
-export interface Asked {
+export interface AskedCommand {
   readonly command: Command;
   readonly key: string;
   /** What the program answered. */
-  readonly told: Told;
+  readonly answer: CommandAnswer;
 }
 
 /** Books with the answers that were given under a key: the same key again gives the same. */
-export interface Position {
+export interface ModelPosition {
   readonly customer: Customer;
-  readonly answers: Readonly<Record<string, Told>>;
+  readonly answers: Readonly<Record<string, CommandAnswer>>;
 }
 
-export function agrees(model: Told, program: Told): boolean {
+export function isSameAnswer(model: CommandAnswer, program: CommandAnswer): boolean {
   if ('refused' in program) {
     return 'refused' in model && program.refused.every((code) => model.refused.includes(code));
   }
@@ -37,63 +37,75 @@ export function agrees(model: Told, program: Told): boolean {
   );
 }
 
-export function step(at: Position, asked: Asked, around: Surroundings): [Position, Told] {
+export function applyAsked(
+  at: ModelPosition,
+  asked: AskedCommand,
+  context: CommandContext,
+): [ModelPosition, CommandAnswer] {
   const earlier = at.answers[asked.key];
   if (earlier !== undefined) return [at, earlier];
-  const { customer, told } = obey(at.customer, asked.command, around);
-  if ('refused' in told) return [at, told];
-  return [{ customer, answers: { ...at.answers, [asked.key]: told } }, told];
+  const { customer, answer } = applyToModel(at.customer, asked.command, context);
+  if ('refused' in answer) return [at, answer];
+  return [{ customer, answers: { ...at.answers, [asked.key]: answer } }, answer];
 }
 
 const isPrefix = (some: readonly unknown[], all: readonly unknown[]): boolean =>
-  some.length <= all.length && some.every((one, n) => textOf(one) === textOf(all[n]));
+  some.length <= all.length && some.every((one, n) => toText(one) === toText(all[n]));
 
-function subsets(places: readonly number[]): number[][] {
+function listSubsets(places: readonly number[]): number[][] {
   const all: number[][] = [[]];
   for (const place of places) for (const some of all.slice()) all.push([...some, place]);
   return all;
 }
 
 /** Some due subscriptions decided, by the order of their end. */
-function decide(at: Position, places: readonly number[], around: Surroundings): Position {
+function decidePlaces(
+  at: ModelPosition,
+  places: readonly number[],
+  context: CommandContext,
+): ModelPosition {
   const customer = structuredClone(at.customer);
-  for (const place of byEnd(customer, places)) lookAt(customer, place, around);
+  for (const place of sortByEnd(customer, places)) examineSubscription(customer, place, context);
   return { ...at, customer };
 }
 
-function duePlaces(customer: Customer, now: number): number[] {
+function listDuePlaces(customer: Customer, now: number): number[] {
   return customer.subs.flatMap((sub, place) => (isDue(sub, now) ? [place] : []));
 }
 
 /** Those that a run may look at: due ones, and those whose retry from quarantine is due. */
-function lookedAt(customer: Customer, now: number): number[] {
+function listExaminedPlaces(customer: Customer, now: number): number[] {
   return customer.subs.flatMap((sub, place) =>
-    isDue(sub, now) || isRetried(sub, now) ? [place] : [],
+    isDue(sub, now) || isRetryDue(sub, now) ? [place] : [],
   );
 }
 
 /** The position after an order of `asked` and `runs` that explains `actual`; undefined: none. */
-export function explain(
-  before: Position,
-  asked: readonly Asked[],
+export function findOrder(
+  before: ModelPosition,
+  asked: readonly AskedCommand[],
   runs: number,
   actual: Customer,
-  around: Surroundings,
-): Position | undefined {
-  const goal = textOf(canonical(actual));
+  context: CommandContext,
+): ModelPosition | undefined {
+  const goal = toText(toCanonical(actual));
   const seen = new Set<string>();
-  const search = (at: Position, left: readonly Asked[], rounds: number): Position | undefined => {
-    const shown = canonical(at.customer);
+  const search = (
+    at: ModelPosition,
+    left: readonly AskedCommand[],
+    rounds: number,
+  ): ModelPosition | undefined => {
+    const shown = toCanonical(at.customer);
     if (!isPrefix(shown.ledger, actual.ledger)) return undefined;
     if (!isPrefix(shown.events, actual.events)) return undefined;
-    const here = textOf(shown);
-    if (left.length === 0 && here === goal) return at;
-    const id = `${left.map((one) => asked.indexOf(one))} ${rounds} ${here}`;
+    const text = toText(shown);
+    if (left.length === 0 && text === goal) return at;
+    const id = `${left.map((one) => asked.indexOf(one))} ${rounds} ${text}`;
     if (seen.has(id)) return undefined;
     seen.add(id);
     for (const one of left) {
-      const [next, told] = step(at, one, around);
-      if (!agrees(told, one.told)) continue;
+      const [next, answer] = applyAsked(at, one, context);
+      if (!isSameAnswer(answer, one.answer)) continue;
       const found = search(
         next,
         left.filter((other) => other !== one),
@@ -102,8 +114,8 @@ export function explain(
       if (found !== undefined) return found;
     }
     if (rounds === 0) return undefined;
-    for (const some of subsets(lookedAt(at.customer, around.now)).slice(1)) {
-      const found = search(decide(at, some, around), left, rounds - 1);
+    for (const some of listSubsets(listExaminedPlaces(at.customer, context.now)).slice(1)) {
+      const found = search(decidePlaces(at, some, context), left, rounds - 1);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -119,53 +131,68 @@ export function explain(
  *
  * Of the retries from quarantine, a run decides one batch, which other customers' retries fill too.
  */
-export function afterRun(before: Position, around: Surroundings, batchMax: number): Position[] {
+export function listPositionsAfterRun(
+  before: ModelPosition,
+  context: CommandContext,
+  batchMax: number,
+): ModelPosition[] {
   const due = (customer: Customer) =>
-    duePlaces(customer, around.now).filter((place) => customer.subs[place]?.quarantine === null);
+    listDuePlaces(customer, context.now).filter(
+      (place) => customer.subs[place]?.quarantine === null,
+    );
   // What is in quarantine comes last.
   const retried = before.customer.subs.flatMap((sub, place) =>
-    isRetried(sub, around.now) ? [place] : [],
+    isRetryDue(sub, context.now) ? [place] : [],
   );
-  const once = decide(before, due(before.customer), around);
-  const later = subsets(due(once.customer)).map((again) => decide(once, again, around));
-  const isBig = retried.length === 0 || batchMax >= bigBatch;
-  const batches = isBig ? [retried] : subsets(retried).filter(({ length }) => length <= batchMax);
-  return [...later, ...walks(before, due, around)].flatMap((at) =>
-    batches.map((batch) => decide(at, batch, around)),
+  const once = decidePlaces(before, due(before.customer), context);
+  const later = listSubsets(due(once.customer)).map((again) => decidePlaces(once, again, context));
+  const isBig = retried.length === 0 || batchMax >= bigBatchSize;
+  const batches = isBig
+    ? [retried]
+    : listSubsets(retried).filter(({ length }) => length <= batchMax);
+  return [...later, ...listWalks(before, due, context)].flatMap((at) =>
+    batches.map((batch) => decidePlaces(at, batch, context)),
   );
 }
 
 /** More than all customers of a sequence have in quarantine. */
-const bigBatch = 1_000;
+const bigBatchSize = 1_000;
 
-type Key = readonly [at: number, place: number];
+type WalkKey = readonly [at: number, place: number];
 
 /**
  * What the walks of a run may leave: first over those that were tried, then over the new ones, in
  * pages that end anywhere, since other customers' subscriptions fill them too. One that is renewed
  * and due again has a key that is yet to come.
  */
-function walks(
-  before: Position,
+function listWalks(
+  before: ModelPosition,
   due: (customer: Customer) => number[],
-  around: Surroundings,
-): Position[] {
-  const walk = (at: Position, tried: boolean, [afterAt, afterPlace]: Key): Position[] => {
+  context: CommandContext,
+): ModelPosition[] {
+  const walk = (
+    at: ModelPosition,
+    tried: boolean,
+    [afterAt, afterPlace]: WalkKey,
+  ): ModelPosition[] => {
     const keys = due(at.customer)
-      .map((place): readonly [Sub, number] => [at.customer.subs[place] as Sub, place])
+      .map((place): readonly [Subscription, number] => [
+        at.customer.subs[place] as Subscription,
+        place,
+      ])
       .filter(([sub]) => (sub.nextTryAt !== null) === tried)
-      .map(([sub, place]): Key => [sub.nextTryAt ?? sub.expiresAt, place])
+      .map(([sub, place]): WalkKey => [sub.nextTryAt ?? sub.expiresAt, place])
       .filter(([key, place]) => key > afterAt || (key === afterAt && place > afterPlace))
       .sort(([a, onePlace], [b, otherPlace]) => a - b || onePlace - otherPlace);
     if (keys.length === 0) return tried ? walk(at, false, [-Infinity, -1]) : [at];
     return keys.flatMap((last, n) => {
       const page = keys.slice(0, n + 1).map(([, place]) => place);
-      return walk(decide(at, page, around), tried, last);
+      return walk(decidePlaces(at, page, context), tried, last);
     });
   };
   return walk(before, true, [-Infinity, -1]);
 }
 
-export function sameBooks(one: Customer, other: Customer): boolean {
-  return textOf(canonical(one)) === textOf(canonical(other));
+export function isSameCustomer(one: Customer, other: Customer): boolean {
+  return toText(toCanonical(one)) === toText(toCanonical(other));
 }

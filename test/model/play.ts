@@ -1,29 +1,29 @@
 import { instant } from '../../src/kernel/instant.ts';
-import { ask, askMove } from './ask.ts';
-import { hour, minute, nobody } from './books-of.ts';
-import { judge, judgePass, readFacts } from './judge.ts';
+import { applyToProgram, movePaymentInProgram } from './ask.ts';
+import { createModelCustomer, hour, minute } from './books-of.ts';
+import { readFacts, requireExplained, requireSamePass } from './judge.ts';
 import { firstPrices, type PriceFrom } from './prices.ts';
-import { type CustomerRows, readBooks, readSince, type Since } from './read-books.ts';
-import { type Done, type Player, paymentOf, resolve } from './resolve.ts';
+import { type CustomerRows, type FirstIds, readCustomerRows, readFirstIds } from './read-books.ts';
+import { type DoneCommand, findPayment, type Participant, resolveCommand } from './resolve.ts';
 import type { Act, Sequence, Step } from './sequences.ts';
 import {
   addCustomer,
-  firstMoment,
-  leave,
-  movesClock,
+  removeFromDueIndex,
+  resetStage,
   runAutoRenewal,
   type Stage,
   setPrice,
-  setUp,
+  setStageClock,
+  startTime,
 } from './stage.ts';
 
 // Plays a sequence on the program and on the model, and holds one against the other after each
 // step: the answers, the books, and what must hold of them in any case.
 
-export interface Play {
+export interface SequenceRun {
   readonly stage: Stage;
-  readonly since: Since;
-  readonly players: Player[];
+  readonly since: FirstIds;
+  readonly participants: Participant[];
   now: number;
   /** The latest time that the program saw. */
   latest: number;
@@ -33,7 +33,7 @@ export interface Play {
 }
 
 /** What the sequences did, so that the test can say that it tried something. */
-export interface Tally {
+export interface SequenceCounts {
   sequences: number;
   commands: number;
   refused: number;
@@ -42,7 +42,7 @@ export interface Tally {
   groups: number;
 }
 
-export const emptyTally = (): Tally => ({
+export const createCounts = (): SequenceCounts => ({
   sequences: 0,
   commands: 0,
   refused: 0,
@@ -52,57 +52,72 @@ export const emptyTally = (): Tally => ({
 });
 
 /** New customers at the first moment. */
-export async function begin(stage: Stage, customers: number): Promise<Play> {
-  await setUp(stage);
-  const since = await readSince(stage.books.db);
-  const them = [];
-  for (let n = 0; n < customers; n += 1) them.push(await addCustomer(stage));
-  const ids = them.map(({ customerId }) => customerId);
-  const rows = await readBooks(stage.books.db, ids, since);
-  const players = them.map((one, n) => ({
+export async function startSequence(stage: Stage, customers: number): Promise<SequenceRun> {
+  await resetStage(stage);
+  const since = await readFirstIds(stage.database.db);
+  const created = [];
+  for (let n = 0; n < customers; n += 1) created.push(await addCustomer(stage));
+  const ids = created.map(({ customerId }) => customerId);
+  const rows = await readCustomerRows(stage.database.db, ids, since);
+  const participants = created.map((one, n) => ({
     ...one,
-    position: { customer: nobody(), answers: {} },
+    position: { customer: createModelCustomer(), answers: {} },
     rows: rows[n] as CustomerRows,
-    turn: 0,
-    asked: [],
+    commandCount: 0,
+    askedCommands: [],
   }));
-  return { stage, since, players, now: firstMoment, latest: firstMoment, prices: [...firstPrices] };
+  return {
+    stage,
+    since,
+    participants,
+    now: startTime,
+    latest: startTime,
+    prices: [...firstPrices],
+  };
 }
 
-export async function play(stage: Stage, sequence: Sequence, tally: Tally): Promise<void> {
-  const current = await begin(stage, sequence.customers);
-  tally.sequences += 1;
+export async function runSequence(
+  stage: Stage,
+  sequence: Sequence,
+  counts: SequenceCounts,
+): Promise<void> {
+  const current = await startSequence(stage, sequence.customers);
+  counts.sequences += 1;
   try {
     for (const [n, one] of sequence.steps.entries()) {
-      await playStep(current, one, tally).catch((error: unknown) => {
+      await runStep(current, one, counts).catch((error: unknown) => {
         throw new Error(`step ${n + 1}: ${(error as Error).message}`, { cause: error });
       });
     }
   } finally {
-    await leave(
+    await removeFromDueIndex(
       stage,
-      current.players.map(({ customerId }) => customerId),
+      current.participants.map(({ customerId }) => customerId),
     );
   }
 }
 
-export async function playStep(current: Play, one: Step, tally: Tally): Promise<void> {
-  const { books } = current.stage;
+export async function runStep(
+  current: SequenceRun,
+  one: Step,
+  counts: SequenceCounts,
+): Promise<void> {
+  const { database } = current.stage;
   switch (one.step) {
     case 'clock':
-      return goTo(current, current.now + one.byMs);
+      return setRunClock(current, current.now + one.byMs);
     case 'clock-slip':
       // A step back of a minute from the latest time is repaired: that has tests of its own.
       current.now = Math.max(current.now + one.byMs, current.latest - minute + 1);
       current.latest = Math.max(current.latest, current.now);
-      return books.setClock(instant(current.now));
+      return database.setClock(instant(current.now));
     case 'clock-near': {
-      const { subs } = playerOf(current, one.customer).rows;
+      const { subs } = findParticipant(current, one.customer).rows;
       const sub = subs[one.sub % Math.max(1, subs.length)];
       const to = (sub?.expiresAt ?? 0) + one.byMs;
       // Clocks go back by mistake, not by days.
       if (to < current.now - 2 * hour) return;
-      return goTo(current, to);
+      return setRunClock(current, to);
     }
     case 'price': {
       const price = { ...one, from: current.now + one.inMs };
@@ -113,26 +128,30 @@ export async function playStep(current: Play, one: Step, tally: Tally): Promise<
         ),
         price,
       ];
-      return setPrice(books, price);
+      return setPrice(database, price);
     }
     case 'together':
-      return playTogether(current, one.acts, tally);
+      return runTogether(current, one.acts, counts);
   }
 }
 
-function goTo(current: Play, to: number): Promise<void> {
+function setRunClock(current: SequenceRun, to: number): Promise<void> {
   current.now = to;
   current.latest = to;
-  return movesClock(current.stage.books, instant(to));
+  return setStageClock(current.stage.database, instant(to));
 }
 
-function playerOf(current: Play, customer: number): Player {
-  return current.players[customer % current.players.length] as Player;
+function findParticipant(current: SequenceRun, customer: number): Participant {
+  return current.participants[customer % current.participants.length] as Participant;
 }
 
-async function playTogether(current: Play, acts: readonly Act[], tally: Tally): Promise<void> {
-  const { stage, players, now } = current;
-  const done: Done[] = [];
+async function runTogether(
+  current: SequenceRun,
+  acts: readonly Act[],
+  counts: SequenceCounts,
+): Promise<void> {
+  const { stage, participants, now } = current;
+  const done: DoneCommand[] = [];
   let changed = 0n;
   await Promise.all(
     acts.map(async (act) => {
@@ -141,14 +160,14 @@ async function playTogether(current: Play, acts: readonly Act[], tally: Tally): 
         changed += row.changed;
         return;
       }
-      const player = playerOf(current, act.customer);
+      const participant = findParticipant(current, act.customer);
       if (act.act === 'move') {
-        done.push(...(await movePaymentOf(current, player, act)));
+        done.push(...(await moveToNextParticipant(current, participant, act)));
         return;
       }
-      const { command, key, ids } = resolve(player, act, now);
-      const answered = await ask(stage.books.db, ids, command, key, now);
-      done.push({ player, command, key, answered });
+      const { command, key, ids } = resolveCommand(participant, act, now);
+      const answer = await applyToProgram(stage.database.db, ids, command, key, now);
+      done.push({ participant, command, key, answer });
     }),
   );
   const batches = acts.flatMap((act) => (act.act === 'run' ? [act.batchMax] : []));
@@ -156,40 +175,45 @@ async function playTogether(current: Play, acts: readonly Act[], tally: Tally): 
   const group = { done, runs, acts: acts.length, batchMax: Math.min(...batches) };
   if (runs > 0) current.passedAt = acts.length === 1 ? now : undefined;
   const facts = await readFacts(current);
-  const renewals = players.map((player, n) =>
-    judge(player, facts.rows[n] as CustomerRows, group, current),
+  const renewals = participants.map((participant, n) =>
+    requireExplained(participant, facts.rows[n] as CustomerRows, group, current),
   );
   const renewed = renewals.reduce((sum, count) => sum + count, 0);
   if (changed !== BigInt(renewed)) {
     throw new Error(`the runs say that they renewed ${changed}; the books say ${renewed}`);
   }
-  judgePass(facts, current);
-  tally.commands += done.length;
-  tally.refused += done.filter(({ answered }) => 'refused' in answered).length;
-  tally.runs += runs;
-  tally.renewals += renewed;
-  if (acts.length > 1) tally.groups += 1;
+  requireSamePass(facts, current);
+  counts.commands += done.length;
+  counts.refused += done.filter(({ answer }) => 'refused' in answer).length;
+  counts.runs += runs;
+  counts.renewals += renewed;
+  if (acts.length > 1) counts.groups += 1;
 }
 
 /** A payment moves to the next player: a command for each of the two customers. */
-async function movePaymentOf(
-  { stage, players }: Play,
-  from: Player,
+async function moveToNextParticipant(
+  { stage, participants }: SequenceRun,
+  from: Participant,
   { nth, withClaim }: Extract<Act, { act: 'move' }>,
-): Promise<Done[]> {
-  const to = players[(players.indexOf(from) + 1) % players.length] as Player;
-  const payment = paymentOf(from, nth);
+): Promise<DoneCommand[]> {
+  const to = participants[(participants.indexOf(from) + 1) % participants.length] as Participant;
+  const payment = findPayment(from, nth);
   if (to === from || payment === undefined) return [];
-  from.turn += 1;
-  const key = `${from.telegramId}-${from.turn}`;
+  from.commandCount += 1;
+  const key = `${from.telegramId}-${from.commandCount}`;
   const both = [from.telegramId, to.telegramId] as const;
-  const [out, into] = await askMove(stage.books.db, both, { payment, withClaim }, key);
+  const [out, into] = await movePaymentInProgram(
+    stage.database.db,
+    both,
+    { payment, withClaim },
+    key,
+  );
   const command = { do: 'move-out', payment, withClaim } as const;
-  const moved: Done[] = [{ player: from, command, key, answered: out }];
+  const moved: DoneCommand[] = [{ participant: from, command, key, answer: out }];
   if ('refused' in into) return moved;
   const amount = Number(String('ok' in out ? out.ok.amount : 0).replace('.', ''));
   return [
     ...moved,
-    { player: to, command: { do: 'move-in', payment, amount }, key, answered: into },
+    { participant: to, command: { do: 'move-in', payment, amount }, key, answer: into },
   ];
 }

@@ -27,7 +27,7 @@ export const vipPercent = 30;
 /** What costs nothing, once. */
 export const trial = { plan: 'basic', days: 3 } as const;
 
-export function listPrice(
+export function findListPrice(
   list: readonly PriceFrom[],
   plan: string,
   days: number,
@@ -46,9 +46,9 @@ interface Buyer {
   readonly discount: number;
 }
 
-export const percentOf = ({ vip, discount }: Buyer): number =>
+export const computePercent = ({ vip, discount }: Buyer): number =>
   vip ? Math.max(vipPercent, discount) : discount;
 
-export function priceFor(customer: Buyer, list: number): number {
-  return Math.floor((list * (100 - percentOf(customer))) / 100);
+export function computePrice(customer: Buyer, list: number): number {
+  return Math.floor((list * (100 - computePercent(customer))) / 100);
 }

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
-import type { Customer, Entry, Period, Sub } from './books-of.ts';
+import type { Customer, LedgerEntry, Period, Subscription } from './books-of.ts';
 
 // The books of a sequence's customers as the database has them: rows, for the invariants, and the
 // same in the model's words, with places instead of ids.
 
-interface Rows {
+interface DatabaseRows {
   readonly customers: {
     id: number;
     balance: number;
@@ -14,16 +14,16 @@ interface Rows {
     discount: number;
     trialUsed: boolean;
   }[];
-  readonly subs: (Omit<Sub, 'next' | 'credentials' | 'quarantine' | 'nextTryAt'> & {
+  readonly subs: (Omit<Subscription, 'next' | 'credentials' | 'quarantine' | 'nextTryAt'> & {
     id: number;
     customer: number;
     nextPlan: string | null;
     nextDays: number | null;
     nextTryAt: number | 'never' | null;
-    quarantine: Sub['quarantine'];
+    quarantine: Subscription['quarantine'];
   })[];
   readonly periods: (Period & { id: number; customer: number })[];
-  readonly ledger: (Entry & { id: number; customer: number })[];
+  readonly ledger: (LedgerEntry & { id: number; customer: number })[];
   readonly credentials: {
     sub: number;
     issuedAt: number;
@@ -41,69 +41,69 @@ interface Rows {
 }
 
 /** One customer: rows of theirs alone, in the order of their ids. */
-export interface CustomerRows extends Omit<Rows, 'customers'> {
-  readonly customer: Rows['customers'][number];
+export interface CustomerRows extends Omit<DatabaseRows, 'customers'> {
+  readonly customer: DatabaseRows['customers'][number];
 }
 
 /** Ids from which a sequence's rows start, so that the sequences before it cost nothing to pass. */
-export interface Since {
+export interface FirstIds {
   readonly period: bigint;
   readonly notification: bigint;
 }
 
-export async function readSince(db: Db): Promise<Since> {
-  const { rows } = await sql<Since>`
+export async function readFirstIds(db: Db): Promise<FirstIds> {
+  const { rows } = await sql<FirstIds>`
     SELECT (SELECT coalesce(max(id), 0) FROM perennial.period) AS period,
       (SELECT coalesce(max(id), 0) FROM perennial.notification) AS notification`.execute(db);
-  return rows[0] as Since;
+  return rows[0] as FirstIds;
 }
 
-const ms = (column: string) => sql.raw(`(extract(epoch FROM ${column}) * 1000)::bigint`);
+const msSql = (column: string) => sql.raw(`(extract(epoch FROM ${column}) * 1000)::bigint`);
 
-export async function readBooks(
+export async function readCustomerRows(
   db: Db,
   ids: readonly number[],
-  since: Since,
+  since: FirstIds,
 ): Promise<CustomerRows[]> {
-  const mine = sql`ANY(${`{${ids.join(',')}}`}::bigint[])`;
-  const { rows } = await sql<{ books: Rows }>`
-    WITH mine AS MATERIALIZED (SELECT * FROM perennial.subscription WHERE customer_id = ${mine})
+  const ownIds = sql`ANY(${`{${ids.join(',')}}`}::bigint[])`;
+  const { rows } = await sql<{ result: DatabaseRows }>`
+    WITH mine AS MATERIALIZED (SELECT * FROM perennial.subscription WHERE customer_id = ${ownIds})
     SELECT json_build_object(
       'customers', (SELECT json_agg(json_build_object('id', id, 'balance', balance_minor,
           'claim', claim_minor,
           'vip', vip, 'discount', discount_percent, 'trialUsed', trial_used_at IS NOT NULL)
           ORDER BY id)
-        FROM perennial.customer WHERE id = ${mine}),
+        FROM perennial.customer WHERE id = ${ownIds}),
       'subs', (SELECT json_agg(json_build_object('known', (SELECT coalesce(json_agg(
             json_build_object('plan', k.plan, 'days', k.period_days, 'amount', k.amount_minor,
-              'source', k.source, 'at', ${ms('k.known_at')})
+              'source', k.source, 'at', ${msSql('k.known_at')})
             ORDER BY k.id), '[]')
           FROM perennial.known_price k WHERE k.subscription_id = s.id), 'id', s.id, 'customer', customer_id,
           'kind', kind, 'plan', plan, 'days', period_days, 'nextPlan', next_plan,
-          'nextDays', next_period_days, 'changesAt', ${ms('changes_at')}, 'state', state, 'startedAt', ${ms('started_at')},
-          'expiresAt', ${ms('expires_at')}, 'autoRenew', auto_renew,
+          'nextDays', next_period_days, 'changesAt', ${msSql('changes_at')}, 'state', state, 'startedAt', ${msSql('started_at')},
+          'expiresAt', ${msSql('expires_at')}, 'autoRenew', auto_renew,
           'nextTryAt', CASE WHEN next_try_at = 'infinity' THEN '"never"'::jsonb
-            ELSE to_jsonb(${ms("nullif(next_try_at, 'infinity')")}) END,
-          'paidAt', ${ms('woken_at')},
+            ELSE to_jsonb(${msSql("nullif(next_try_at, 'infinity')")}) END,
+          'paidAt', ${msSql('woken_at')},
           'quarantine', (SELECT json_build_object('reason', split_part(q.reason, ':', 1),
-              'attempts', attempts, 'retryAt', ${ms('retry_at')})
+              'attempts', attempts, 'retryAt', ${msSql('retry_at')})
             FROM perennial.quarantine q
             WHERE q.worker = 'auto-renewal' AND q.item = s.id::text)) ORDER BY s.id)
         FROM mine s),
       'periods', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
           'sub', subscription_id, 'source', source, 'plan', plan,
-          'startsAt', ${ms('starts_at')}, 'endsAt', ${ms('ends_at')},
-          'movedFrom', ${ms('moved_from')}, 'amount', amount_minor, 'list', list_minor,
-          'percent', discount_percent, 'cap', cap_minor, 'days', period_days, 'kind', kind, 'partOf', part_of, 'charge', ledger_entry_id, 'refundedAt', ${ms('refunded_at')},
+          'startsAt', ${msSql('starts_at')}, 'endsAt', ${msSql('ends_at')},
+          'movedFrom', ${msSql('moved_from')}, 'amount', amount_minor, 'list', list_minor,
+          'percent', discount_percent, 'cap', cap_minor, 'days', period_days, 'kind', kind, 'partOf', part_of, 'charge', ledger_entry_id, 'refundedAt', ${msSql('refunded_at')},
           'refund', refund_entry_id) ORDER BY id)
-        FROM perennial.period WHERE id > ${since.period} AND customer_id = ${mine}),
+        FROM perennial.period WHERE id > ${since.period} AND customer_id = ${ownIds}),
       'ledger', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
           'amount', amount_minor, 'after', balance_after_minor, 'kind', kind,
-          'at', ${ms('created_at')}, 'payment', lower(provider) || '/' || provider_ref,
+          'at', ${msSql('created_at')}, 'payment', lower(provider) || '/' || provider_ref,
           'dispute', dispute, 'claim', claim_minor) ORDER BY id)
-        FROM perennial.ledger_entry WHERE customer_id = ${mine}),
+        FROM perennial.ledger_entry WHERE customer_id = ${ownIds}),
       'credentials', (SELECT json_agg(json_build_object('sub', c.subscription_id,
-          'issuedAt', ${ms('issued_at')}, 'retiredAt', ${ms('retired_at')}, 'replaced', replaced))
+          'issuedAt', ${msSql('issued_at')}, 'retiredAt', ${msSql('retired_at')}, 'replaced', replaced))
         FROM mine s JOIN LATERAL (
           SELECT * FROM perennial.credential l
           WHERE l.subscription_id = s.id AND l.retired_at IS NULL
@@ -114,58 +114,61 @@ export async function readBooks(
             WHEN next_attempt_at > created_at + interval '1 day' THEN 'put off' ELSE '' END)
           ORDER BY id)
         FROM perennial.notification
-        WHERE id > ${since.notification} AND customer_id = ${mine}),
+        WHERE id > ${since.notification} AND customer_id = ${ownIds}),
       'events', (SELECT json_agg(json_build_object('id', id, 'customer', customer_id,
           'action', action) ORDER BY id)
-        FROM perennial.event WHERE customer_id = ${mine})) AS books`.execute(db);
-  const all = rows[0]?.books as Record<keyof Rows, unknown[] | null>;
-  const of = <Name extends keyof Rows>(name: Name) => (all[name] ?? []) as Rows[Name];
-  return of('customers').map((customer) => {
-    const own = <Row extends { customer: number }>(list: readonly Row[]) =>
+        FROM perennial.event WHERE customer_id = ${ownIds})) AS result`.execute(db);
+  const all = rows[0]?.result as Record<keyof DatabaseRows, unknown[] | null>;
+  const selectRows = <Name extends keyof DatabaseRows>(name: Name) =>
+    (all[name] ?? []) as DatabaseRows[Name];
+  return selectRows('customers').map((customer) => {
+    const selectOwn = <Row extends { customer: number }>(list: readonly Row[]) =>
       list.filter((row) => row.customer === customer.id);
-    const subs = own(of('subs'));
+    const subs = selectOwn(selectRows('subs'));
     return {
       customer,
       subs,
-      periods: own(of('periods')),
-      ledger: own(of('ledger')),
-      credentials: of('credentials').filter((row) => subs.some((sub) => sub.id === row.sub)),
-      notices: own(of('notices')),
-      events: own(of('events')),
+      periods: selectOwn(selectRows('periods')),
+      ledger: selectOwn(selectRows('ledger')),
+      credentials: selectRows('credentials').filter((row) =>
+        subs.some((sub) => sub.id === row.sub),
+      ),
+      notices: selectOwn(selectRows('notices')),
+      events: selectOwn(selectRows('events')),
     };
   });
 }
 
 /** When the last run of auto-renewal went through everything that was due. */
-export async function readPass(db: Db): Promise<number | null> {
+export async function readLastPass(db: Db): Promise<number | null> {
   const { rows } = await sql<{ at: number | null }>`
-    SELECT ${ms('passed_at')}::float8 AS at FROM perennial.worker_state
+    SELECT ${msSql('passed_at')}::float8 AS at FROM perennial.worker_state
     WHERE worker = 'auto-renewal'`.execute(db);
   return rows[0]?.at ?? null;
 }
 
 /** Places by id. A row that belongs to somebody else has none. */
-export interface Places {
+export interface RowPlaces {
   sub(id: number): number;
   period(id: number): number;
   entry(id: number): number;
 }
 
-export function placesIn(rows: CustomerRows): Places {
-  const placesOf = (list: readonly { id: number }[]) => {
+export function indexPlaces(rows: CustomerRows): RowPlaces {
+  const indexRows = (list: readonly { id: number }[]) => {
     const places = new Map(list.map(({ id }, place) => [id, place]));
     return (id: number) => places.get(id) ?? -1;
   };
   return {
-    sub: placesOf(rows.subs),
-    period: placesOf(rows.periods),
-    entry: placesOf(rows.ledger),
+    sub: indexRows(rows.subs),
+    period: indexRows(rows.periods),
+    entry: indexRows(rows.ledger),
   };
 }
 
 /** In the model's words. */
-export function inWords(rows: CustomerRows): Customer {
-  const places = placesIn(rows);
+export function toModelCustomer(rows: CustomerRows): Customer {
+  const places = indexPlaces(rows);
   return {
     balance: rows.customer.balance,
     claim: rows.customer.claim,
@@ -211,13 +214,13 @@ export function inWords(rows: CustomerRows): Customer {
     ledger: rows.ledger.map(({ id: _, customer: __, ...entry }) => entry),
     notices: rows.notices.map(({ key, amount, outcome }) => {
       const sum = amount === null ? '' : ` for ${amount}`;
-      return `${noticeInWords(key, places)}${sum}${outcome === '' ? '' : `: ${outcome}`}`;
+      return `${describeNotification(key, places)}${sum}${outcome === '' ? '' : `: ${outcome}`}`;
     }),
     events: rows.events.map(({ action }) => action),
   };
 }
 
-function noticeInWords(key: string, places: Places): string {
+function describeNotification(key: string, places: RowPlaces): string {
   const [kind, id, from, until] = key.split(':') as [string, string, string?, string?];
   switch (kind) {
     case 'receipt':

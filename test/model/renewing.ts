@@ -1,14 +1,14 @@
-import { type Customer, day, hour, type Period, type Sub } from './books-of.ts';
-import { costOf } from './buying.ts';
-import { major, type Surroundings } from './commands.ts';
-import { chargeOf, forget } from './known.ts';
-import { move, open } from './money.ts';
-import { follow, nextTerms } from './terms.ts';
+import { type Customer, day, hour, type Period, type Subscription } from './books-of.ts';
+import { computeCost } from './buying.ts';
+import { type CommandContext, toMajor } from './commands.ts';
+import { computeCharge, forgetPaid } from './known.ts';
+import { addEntry, openCredential } from './money.ts';
+import { computeNextTerms, updateFromPeriods } from './terms.ts';
 
 // Auto-renewal, said again from docs/design.md and not from the program.
 
 /** Whether a run looks at it: what it finds, and what it asks again under the lock. */
-export function isDue(sub: Sub, now: number): boolean {
+export function isDue(sub: Subscription, now: number): boolean {
   if (sub.kind !== 'paid' || !sub.autoRenew) return false;
   if (sub.state === 'expired') return sub.nextTryAt === null;
   if (sub.state !== 'active') return false;
@@ -18,20 +18,24 @@ export function isDue(sub: Sub, now: number): boolean {
 }
 
 /** It is in quarantine, and its next attempt is due. */
-export function isRetried(sub: Sub, now: number): boolean {
+export function isRetryDue(sub: Subscription, now: number): boolean {
   return sub.quarantine !== null && sub.quarantine.retryAt <= now;
 }
 
 /** One that a run looks at: decided if it is due, else released from quarantine. */
-export function lookAt(customer: Customer, place: number, around: Surroundings): void {
-  const sub = customer.subs[place] as Sub;
-  if (isDue(sub, around.now)) renewOne(customer, place, around);
+export function examineSubscription(
+  customer: Customer,
+  place: number,
+  around: CommandContext,
+): void {
+  const sub = customer.subs[place] as Subscription;
+  if (isDue(sub, around.now)) decideRenewal(customer, place, around);
   else sub.quarantine = null;
 }
 
 /** One due subscription: renewed, told to be short, given up, or put aside. Changes `customer`. */
-export function renewOne(customer: Customer, place: number, around: Surroundings): void {
-  const sub = customer.subs[place] as Sub;
+export function decideRenewal(customer: Customer, place: number, around: CommandContext): void {
+  const sub = customer.subs[place] as Subscription;
   const { now } = around;
   const ended = sub.state === 'expired';
   if (ended && (sub.paidAt ?? now) > sub.expiresAt + 7 * day) {
@@ -39,22 +43,22 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
     sub.quarantine = null;
     return;
   }
-  const { plan, days } = nextTerms(customer, place);
-  const cost = costOf(customer, { plan, days }, around);
+  const { plan, days } = computeNextTerms(customer, place);
+  const cost = computeCost(customer, { plan, days }, around);
   if (cost === null) {
-    putAside(sub, now);
+    quarantineRenewal(sub, now);
     return;
   }
-  const amount = chargeOf(customer, place, { plan, days }, { price: cost.amount, now });
+  const amount = computeCharge(customer, place, { plan, days }, { price: cost.amount, now });
   // After the 7 days only the money counts that had come by then, without what was spent since.
   const lastDay = sub.expiresAt + 7 * day;
-  if (ended && now > lastDay && amount > moneyBy(customer, lastDay)) {
+  if (ended && now > lastDay && amount > computeMoneyAt(customer, lastDay)) {
     sub.nextTryAt = Infinity;
     sub.quarantine = null;
     return;
   }
   if (amount > customer.balance) {
-    beShort(customer, place, now);
+    recordShortBalance(customer, place, now);
     return;
   }
   // No paid day is lost and none is given twice: a period starts at max(now, end) for one that
@@ -63,7 +67,7 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   if (ended) startsAt = Math.max(now, sub.expiresAt);
   else if (now >= sub.expiresAt + days * day) startsAt = now;
   const endsAt = startsAt + days * day;
-  const charge = move(customer, -amount, 'renewal', now);
+  const charge = addEntry(customer, -amount, 'renewal', now);
   const { list, percent } = cost;
   const cap = amount < cost.amount ? amount : null;
   const price = { amount, list, percent, cap, charge, refundedAt: null, refund: null };
@@ -73,23 +77,23 @@ export function renewOne(customer: Customer, place: number, around: Surroundings
   Object.assign(sub, { state: 'active', nextTryAt: null, quarantine: null, choice: null });
   // Of a period to come, the terms come into force later. What is due until then is the worker's.
   // After a step back of the clock, a period can start at a moment that was reached before.
-  if (startsAt > now) follow(customer, place, sub.shownAt ?? now, period);
-  else follow(customer, place, now);
-  forget(sub, { plan, days }, now);
-  if (ended) open(sub, now);
-  customer.notices.push(`receipt of ${charge} for ${major(amount)}`);
+  if (startsAt > now) updateFromPeriods(customer, place, sub.shownAt ?? now, period);
+  else updateFromPeriods(customer, place, now);
+  forgetPaid(sub, { plan, days }, now);
+  if (ended) openCredential(sub, now);
+  customer.notices.push(`receipt of ${charge} for ${toMajor(amount)}`);
   customer.events.push(ended ? 'revived' : 'renewed');
 }
 
-function moneyBy({ ledger }: Customer, until: number): number {
-  const had = ledger.findLast(({ at }) => at <= until)?.after ?? 0;
+function computeMoneyAt({ ledger }: Customer, until: number): number {
+  const balanceAt = ledger.findLast(({ at }) => at <= until)?.after ?? 0;
   const spent = ledger.filter(({ at, amount }) => at > until && amount < 0);
-  return spent.reduce((left, { amount }) => left + amount, had);
+  return spent.reduce((left, { amount }) => left + amount, balanceAt);
 }
 
 /** Once a period the customer hears of it; tried in an hour, and at the end itself. */
-function beShort(customer: Customer, place: number, now: number): void {
-  const sub = customer.subs[place] as Sub;
+function recordShortBalance(customer: Customer, place: number, now: number): void {
+  const sub = customer.subs[place] as Subscription;
   sub.quarantine = null;
   if (sub.state === 'expired') {
     sub.nextTryAt = Infinity;
@@ -102,7 +106,7 @@ function beShort(customer: Customer, place: number, now: number): void {
 }
 
 /** Tried again after 1, 2, 4, … hours, at most a day; not later than a day after a running end. */
-function putAside(sub: Sub, now: number): void {
+function quarantineRenewal(sub: Subscription, now: number): void {
   const before = sub.quarantine?.attempts ?? 0;
   const hours = Math.min(24, 2 ** before);
   const graceEnd = sub.state === 'active' ? sub.expiresAt + day : Infinity;
@@ -111,7 +115,7 @@ function putAside(sub: Sub, now: number): void {
 }
 
 /** Places of these, in order of their end: in that order a balance is spent. */
-export function byEnd(customer: Customer, places: readonly number[]): number[] {
-  const endAt = (place: number) => (customer.subs[place] as Sub).expiresAt;
+export function sortByEnd(customer: Customer, places: readonly number[]): number[] {
+  const endAt = (place: number) => (customer.subs[place] as Subscription).expiresAt;
   return [...places].sort((a, b) => endAt(a) - endAt(b) || a - b);
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { day, hour, minute } from './books-of.ts';
-import type { Command, Which } from './commands.ts';
+import type { Command, SubscriptionChoice } from './commands.ts';
 import { firstPrices, periods, plans } from './prices.ts';
 
 // Random sequences, and how they read in a report. Places are any number: they are taken modulo
@@ -46,13 +46,13 @@ const payment = fc.nat({ max: 4 }).map(String);
 const place = fc.nat({ max: 5 });
 const plan = fc.constantFrom(...plans);
 const days = fc.constantFrom(...periods);
-const which: fc.Arbitrary<Which> = fc.oneof(
+const which: fc.Arbitrary<SubscriptionChoice> = fc.oneof(
   { weight: 5, arbitrary: place },
-  { weight: 2, arbitrary: fc.constant<Which>('meant') },
+  { weight: 2, arbitrary: fc.constant<SubscriptionChoice>('meant') },
 );
-const whichOrNew: fc.Arbitrary<Which> = fc.oneof(
+const whichOrNew: fc.Arbitrary<SubscriptionChoice> = fc.oneof(
   { weight: 3, arbitrary: which },
-  { weight: 2, arbitrary: fc.constant<Which>('new') },
+  { weight: 2, arbitrary: fc.constant<SubscriptionChoice>('new') },
 );
 const part = fc.constantFrom('whole', 'unused');
 /** From one kopeck to a month of the dearest plan. */
@@ -60,12 +60,14 @@ const money = fc.oneof(
   fc.integer({ min: 1, max: 32_000 }),
   fc.constantFrom(701, 3_999, 14_901, 29_907),
 );
-const perhaps = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 
 const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
   [
     5,
-    fc.record({ do: fc.constant('top-up'), amount: money, payment: perhaps(payment) }).map(spoken),
+    fc
+      .record({ do: fc.constant('top-up'), amount: money, payment: optional(payment) })
+      .map(removeUndefined),
   ],
   [2, fc.record({ do: fc.constant('chargeback'), payment, dispute: payment })],
   [1, fc.record({ do: fc.constant('notify'), sub: place, amount: money })],
@@ -77,10 +79,10 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
         plan,
         days,
         sub: whichOrNew,
-        autoRenew: perhaps(flag),
+        autoRenew: optional(flag),
         pay: fc.option(fc.record({ amount: money, payment }), { nil: undefined, freq: 3 }),
       })
-      .map(spoken),
+      .map(removeUndefined),
   ],
   [
     3,
@@ -115,7 +117,12 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
       plan,
     }),
   ],
-  [1, fc.record({ do: fc.constant('revoke'), sub: which, refund: perhaps(part) }).map(spoken)],
+  [
+    1,
+    fc
+      .record({ do: fc.constant('revoke'), sub: which, refund: optional(part) })
+      .map(removeUndefined),
+  ],
   [2, fc.record({ do: fc.constant('reissue'), sub: which })],
   [2, fc.record({ do: fc.constant('auto-renew'), sub: which, on: flag })],
   [1, fc.constant<Command>({ do: 'trial' })],
@@ -123,7 +130,7 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
 ] as [number, fc.Arbitrary<Command>][];
 
 /** Without what isn't said: `autoRenew: undefined` is not the same as nothing. */
-function spoken<T extends object>(command: T): T {
+function removeUndefined<T extends object>(command: T): T {
   return Object.fromEntries(
     Object.entries(command).filter(([, value]) => value !== undefined),
   ) as T;
@@ -140,7 +147,7 @@ const runAct: fc.Arbitrary<Act> = fc.record({
   act: fc.constant('run'),
   batchMax: fc.constantFrom(1_000, 1, 2),
 });
-const again: fc.Arbitrary<Act> = fc.record({ act: fc.constant('again'), customer, nth: place });
+const repeatAct: fc.Arbitrary<Act> = fc.record({ act: fc.constant('again'), customer, nth: place });
 const moveAct: fc.Arbitrary<Act> = fc.record({
   act: fc.constant('move'),
   customer,
@@ -150,17 +157,17 @@ const moveAct: fc.Arbitrary<Act> = fc.record({
 const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: moveAct },
   { weight: 10, arbitrary: commandAct },
-  { weight: 1, arbitrary: again },
+  { weight: 1, arbitrary: repeatAct },
   { weight: 3, arbitrary: runAct },
 );
 
-const together = (acts: fc.Arbitrary<Act[]>): fc.Arbitrary<Step> =>
+const createTogetherStep = (acts: fc.Arbitrary<Act[]>): fc.Arbitrary<Step> =>
   acts.map((some) => ({ step: 'together', acts: some }));
 
 /** Both sides of where something begins to be due, ends, is a whole period late, can't come back. */
 const nearMs = [-6 * hour, -hour, 0, day, 7 * day, 30 * day].flatMap((at) => [at - 1, at, at + 1]);
 
-const clockNear = (byMs: readonly number[]): fc.Arbitrary<Step> =>
+const createClockNearStep = (byMs: readonly number[]): fc.Arbitrary<Step> =>
   fc.record({
     step: fc.constant('clock-near'),
     customer,
@@ -169,10 +176,10 @@ const clockNear = (byMs: readonly number[]): fc.Arbitrary<Step> =>
   });
 
 const oneStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 10, arbitrary: together(commandAct.map((one) => [one])) },
-  { weight: 1, arbitrary: together(again.map((one) => [one])) },
-  { weight: 1, arbitrary: together(moveAct.map((one) => [one])) },
-  { weight: 6, arbitrary: together(fc.array(act, { minLength: 2, maxLength: 4 })) },
+  { weight: 10, arbitrary: createTogetherStep(commandAct.map((one) => [one])) },
+  { weight: 1, arbitrary: createTogetherStep(repeatAct.map((one) => [one])) },
+  { weight: 1, arbitrary: createTogetherStep(moveAct.map((one) => [one])) },
+  { weight: 6, arbitrary: createTogetherStep(fc.array(act, { minLength: 2, maxLength: 4 })) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -183,7 +190,7 @@ const oneStep: fc.Arbitrary<Step> = fc.oneof(
       ),
     }),
   },
-  { weight: 2, arbitrary: clockNear(nearMs) },
+  { weight: 2, arbitrary: createClockNearStep(nearMs) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -204,16 +211,16 @@ const oneStep: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** The clock goes to where something is due, and the run comes: alone, or in the middle of it all. */
-const dueAndRun: fc.Arbitrary<Step[]> = fc.tuple(
+const dueThenRun: fc.Arbitrary<Step[]> = fc.tuple(
   fc.oneof(
-    { weight: 3, arbitrary: clockNear(nearMs.slice(0, 9)) },
-    { weight: 2, arbitrary: clockNear(nearMs) },
+    { weight: 3, arbitrary: createClockNearStep(nearMs.slice(0, 9)) },
+    { weight: 2, arbitrary: createClockNearStep(nearMs) },
   ),
   fc.oneof(
-    { weight: 3, arbitrary: together(runAct.map((one) => [one])) },
+    { weight: 3, arbitrary: createTogetherStep(runAct.map((one) => [one])) },
     {
       weight: 2,
-      arbitrary: together(
+      arbitrary: createTogetherStep(
         fc.tuple(runAct, fc.array(act, { minLength: 1, maxLength: 3 })).map((some) => some.flat()),
       ),
     },
@@ -221,7 +228,7 @@ const dueAndRun: fc.Arbitrary<Step[]> = fc.tuple(
 );
 
 /** Who has money and something that runs, often several that end together: most needs both. */
-const beginning: fc.Arbitrary<Step[]> = fc
+const firstSteps: fc.Arbitrary<Step[]> = fc
   .record({
     who: customer,
     amount: money,
@@ -230,84 +237,90 @@ const beginning: fc.Arbitrary<Step[]> = fc
     count: fc.constantFrom(1, 2, 2, 3),
     apartMs: fc.constantFrom(0, minute, 2 * hour),
     gift: fc.constantFrom(0, 0, 3),
-    payment: perhaps(payment),
+    payment: optional(payment),
   })
-  .map(({ who, amount, plan: key, days: length, count, apartMs, gift, payment: paid }) => {
-    const first = amount + count * (firstPriceOf(key, length) ?? 701);
-    const payIn: Command = { do: 'top-up', amount: first, ...(paid && { payment: paid }) };
-    const given: Command = { do: 'grant', days: gift, sub: 0, plan: key };
-    const bought: Command = { do: 'purchase', plan: key, days: length, sub: 'new' };
+  .map(({ who: buyer, amount, plan: key, days: length, count, apartMs, gift, payment: paid }) => {
+    const first = amount + count * (findFirstPrice(key, length) ?? 701);
+    const topUpCommand: Command = { do: 'top-up', amount: first, ...(paid && { payment: paid }) };
+    const grantCommand: Command = { do: 'grant', days: gift, sub: 0, plan: key };
+    const purchaseCommand: Command = { do: 'purchase', plan: key, days: length, sub: 'new' };
     const apart: Step[] = apartMs === 0 ? [] : [{ step: 'clock', byMs: apartMs }];
     return [
-      oneCommand(who, payIn),
-      ...Array.from({ length: count }, () => [oneCommand(who, bought), ...apart]).flat(),
-      ...(gift === 0 ? [] : [oneCommand(who, given)]),
+      createCommandStep(buyer, topUpCommand),
+      ...Array.from({ length: count }, () => [
+        createCommandStep(buyer, purchaseCommand),
+        ...apart,
+      ]).flat(),
+      ...(gift === 0 ? [] : [createCommandStep(buyer, grantCommand)]),
     ];
   });
 
-const firstPriceOf = (key: string, length: number) =>
+const findFirstPrice = (key: string, length: number) =>
   firstPrices.find((price) => price.plan === key && price.days === length)?.amount;
 
-function oneCommand(who: number, what: Command): Step {
-  return { step: 'together', acts: [{ act: 'command', customer: who, command: what }] };
+function createCommandStep(customerNumber: number, wantedCommand: Command): Step {
+  return {
+    step: 'together',
+    acts: [{ act: 'command', customer: customerNumber, command: wantedCommand }],
+  };
 }
 
 /** A newcomer with a trial, and with money for what comes after it. */
-const trialFirst: fc.Arbitrary<Step[]> = fc
+const trialSteps: fc.Arbitrary<Step[]> = fc
   .record({ who: customer, amount: money })
-  .map(({ who, amount }) => [
-    oneCommand(who, { do: 'top-up', amount }),
-    oneCommand(who, { do: 'trial' }),
+  .map(({ who: buyer, amount }) => [
+    createCommandStep(buyer, { do: 'top-up', amount }),
+    createCommandStep(buyer, { do: 'trial' }),
   ]);
 
 export const sequences: fc.Arbitrary<Sequence> = fc
   .record({
     customers: fc.constantFrom(1, 1, 2),
     begin: fc.array(
-      fc.oneof({ weight: 4, arbitrary: beginning }, { weight: 1, arbitrary: trialFirst }),
+      fc.oneof({ weight: 4, arbitrary: firstSteps }, { weight: 1, arbitrary: trialSteps }),
       { minLength: 1, maxLength: 2 },
     ),
     steps: fc.array(
       fc.oneof(
         { weight: 3, arbitrary: oneStep.map((one) => [one]) },
-        { weight: 2, arbitrary: dueAndRun },
+        { weight: 2, arbitrary: dueThenRun },
       ),
       { maxLength: 12, size: 'max' },
     ),
   })
   .map(({ customers, begin, steps }) => {
     const sequence = { customers, steps: [...begin, ...steps].flat() };
-    return { ...sequence, [fc.toStringMethod]: () => `a sequence:\n${readable(sequence)}` };
+    return { ...sequence, [fc.toStringMethod]: () => `a sequence:\n${formatSequence(sequence)}` };
   });
 
-const span = (ms: number): string =>
+const formatSpan = (ms: number): string =>
   ms % day === 0 ? `${ms / day} d` : ms % hour === 0 ? `${ms / hour} h` : `${ms} ms`;
 
-export function readable({ customers, steps }: Sequence): string {
-  const lines = [`${customers} customer(s)`, ...steps.map(stepText)];
+export function formatSequence({ customers, steps }: Sequence): string {
+  const lines = [`${customers} customer(s)`, ...steps.map(formatStep)];
   return lines.map((line, n) => `  ${n}. ${line}`).join('\n');
 }
 
-function stepText(one: Step): string {
+function formatStep(one: Step): string {
   switch (one.step) {
     case 'clock':
-      return `the clock moves by ${span(one.byMs)}`;
+      return `the clock moves by ${formatSpan(one.byMs)}`;
     case 'clock-slip':
-      return `the clock slips by ${span(one.byMs)}`;
+      return `the clock slips by ${formatSpan(one.byMs)}`;
     case 'clock-near':
-      return `the clock goes to ${span(one.byMs)} from the end of customer ${one.customer}'s subscription ${one.sub}`;
+      return `the clock goes to ${formatSpan(one.byMs)} from the end of customer ${one.customer}'s subscription ${one.sub}`;
     case 'price':
-      return `${one.plan} ${one.days} d costs ${one.amount ?? 'nothing that is known'} in ${span(one.inMs)}`;
+      return `${one.plan} ${one.days} d costs ${one.amount ?? 'nothing that is known'} in ${formatSpan(one.inMs)}`;
     case 'together':
-      return one.acts.map(actText).join('  |  at once:  ');
+      return one.acts.map(formatAct).join('  |  at once:  ');
   }
 }
 
-function actText(one: Act): string {
+function formatAct(one: Act): string {
   if (one.act === 'run') return `auto-renewal runs, batches of ${one.batchMax}`;
   if (one.act === 'again') return `customer ${one.customer}: command ${one.nth} again`;
   if (one.act === 'move') return `customer ${one.customer}: payment ${one.nth} moves`;
   const { do: name, ...rest } = one.command;
-  const said = Object.entries(rest).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
-  return `customer ${one.customer}: ${[name, ...said].join(', ')}`;
+  const fields = Object.entries(rest).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+  return `customer ${one.customer}: ${[name, ...fields].join(', ')}`;
 }

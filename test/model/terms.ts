@@ -1,4 +1,10 @@
-import { type Customer, livePeriods, type Period, type Sub, type Terms } from './books-of.ts';
+import {
+  type Customer,
+  listLivePeriods,
+  type Period,
+  type Subscription,
+  type Terms,
+} from './books-of.ts';
 
 // Terms (plan and length), kind and end of a subscription. Nothing of it is kept from before: all is
 // computed from the list of periods and from the customer's choice.
@@ -16,32 +22,32 @@ import { type Customer, livePeriods, type Period, type Sub, type Terms } from '.
 //    choice ends when the decisive period has its terms.
 // 6. The end is the end of the last period. Without any, it is the time of the first start.
 
-const standing = (customer: Customer, period: Period): number => {
-  if (period.partOf !== null) return keptMoney(customer, period.partOf) ? 2 : 0;
+const rankPeriod = (customer: Customer, period: Period): number => {
+  if (period.partOf !== null) return hasKeptMoney(customer, period.partOf) ? 2 : 0;
   return isTrial(period) ? 1 : 3;
 };
 
 const isTrial = ({ source, kind }: Period) => source === 'trial' || kind === 'trial';
 
-function keptMoney(customer: Customer, place: number): boolean {
+function hasKeptMoney(customer: Customer, place: number): boolean {
   const { amount, refund } = customer.periods[place] as Period;
   return amount > (refund === null ? 0 : (customer.ledger[refund]?.amount ?? 0));
 }
 
 /** The decisive one of these; undefined if no period has a say. */
-function decisive(customer: Customer, periods: readonly Period[]): Period | undefined {
-  const rank = (period: Period) => standing(customer, period);
+function findDecisive(customer: Customer, periods: readonly Period[]): Period | undefined {
+  const rank = (period: Period) => rankPeriod(customer, period);
   const best = Math.max(0, ...periods.map(rank));
   const equals = periods.filter((period) => best > 0 && rank(period) === best);
   return equals.sort((a, b) => a.startsAt - b.startsAt).at(-1);
 }
 
 /** Rules 1 and 2. `among` are the periods that count. */
-function termsIn(customer: Customer, period: Period, among: readonly Period[]): Terms {
+function computePeriodTerms(customer: Customer, period: Period, among: readonly Period[]): Terms {
   const { plan, days } = period;
   if (days !== null) return { plan, days };
   const before = among.filter(({ startsAt }) => startsAt < period.startsAt);
-  const last = decisive(customer, before);
+  const last = findDecisive(customer, before);
   if (!isTrial(period) && (last === undefined || isTrial(last))) {
     const soldBefore = customer.periods
       .slice(0, customer.periods.indexOf(period))
@@ -50,53 +56,61 @@ function termsIn(customer: Customer, period: Period, among: readonly Period[]): 
       });
     if (soldBefore?.days) return { plan, days: soldBefore.days };
   }
-  const shown = (customer.subs[period.sub] as Sub).days;
-  return { plan, days: last === undefined ? shown : termsIn(customer, last, before).days };
+  const shown = (customer.subs[period.sub] as Subscription).days;
+  return {
+    plan,
+    days: last === undefined ? shown : computePeriodTerms(customer, last, before).days,
+  };
 }
 
-export const same = (one: Terms, other: Terms) =>
+export const isSameTerms = (one: Terms, other: Terms) =>
   one.plan === other.plan && one.days === other.days;
 
-const inForceAt = (periods: readonly Period[], now: number) =>
+const findPeriodAt = (periods: readonly Period[], now: number) =>
   periods.find((period) => period.startsAt <= now && now < period.endsAt);
 
 /** The terms of the decisive period. */
-export function lastTerms(customer: Customer, place: number): Terms {
-  const periods = livePeriods(customer, place);
-  const found = decisive(customer, periods);
-  if (found !== undefined) return termsIn(customer, found, periods);
-  const { plan, days } = customer.subs[place] as Sub;
+export function computeLastTerms(customer: Customer, place: number): Terms {
+  const periods = listLivePeriods(customer, place);
+  const found = findDecisive(customer, periods);
+  if (found !== undefined) return computePeriodTerms(customer, found, periods);
+  const { plan, days } = customer.subs[place] as Subscription;
   return { plan, days };
 }
 
 /** What the next renewal takes. */
-export function nextTerms(customer: Customer, place: number): Terms {
-  return (customer.subs[place] as Sub).choice ?? lastTerms(customer, place);
+export function computeNextTerms(customer: Customer, place: number): Terms {
+  return (customer.subs[place] as Subscription).choice ?? computeLastTerms(customer, place);
 }
 
 /** Rule 6. */
-export function endOf(customer: Customer, place: number): number {
-  const ends = livePeriods(customer, place).map(({ endsAt }) => endsAt);
-  return ends.length === 0 ? (customer.subs[place] as Sub).startedAt : Math.max(...ends);
+export function computeEnd(customer: Customer, place: number): number {
+  const ends = listLivePeriods(customer, place).map(({ endsAt }) => endsAt);
+  return ends.length === 0 ? (customer.subs[place] as Subscription).startedAt : Math.max(...ends);
 }
 
 /**
  * Computes everything of a subscription that its periods decide.
  * @param later a renewal that begins later: until then the terms in force stay as they are
  */
-export function follow(customer: Customer, place: number, now: number, later?: Period): void {
-  const sub = customer.subs[place] as Sub;
-  const periods = livePeriods(customer, place);
-  const last = decisive(customer, periods);
-  const runs = inForceAt(periods, now);
-  const lasting = lastTerms(customer, place);
-  const termsOf = (period: Period) => termsIn(customer, period, periods);
+export function updateFromPeriods(
+  customer: Customer,
+  place: number,
+  now: number,
+  later?: Period,
+): void {
+  const sub = customer.subs[place] as Subscription;
+  const periods = listLivePeriods(customer, place);
+  const last = findDecisive(customer, periods);
+  const running = findPeriodAt(periods, now);
+  const lasting = computeLastTerms(customer, place);
+  const termsOf = (period: Period) => computePeriodTerms(customer, period, periods);
   const { plan, days } = sub;
-  const inForce = runs === undefined ? lasting : termsOf(runs);
+  const inForce = running === undefined ? lasting : termsOf(running);
   const shown = later === undefined ? inForce : { plan, days };
   const changes = periods
     .filter((period) => period.startsAt > now || period === later)
-    .filter((period) => !same(termsOf(period), shown))
+    .filter((period) => !isSameTerms(termsOf(period), shown))
     .map(({ startsAt }) => startsAt);
   Object.assign(sub, {
     shownAt: now,
@@ -104,16 +118,16 @@ export function follow(customer: Customer, place: number, now: number, later?: P
     plan: shown.plan,
     days: shown.days,
     changesAt: changes.length === 0 ? null : Math.min(...changes),
-    expiresAt: endOf(customer, place),
+    expiresAt: computeEnd(customer, place),
   });
-  chooseNext(customer, place, sub.choice ?? null);
+  setChoice(customer, place, sub.choice ?? null);
 }
 
 /** Rule 5: the customer's choice for the next renewal; null: none. */
-export function chooseNext(customer: Customer, place: number, choice: Terms | null): void {
-  const sub = customer.subs[place] as Sub;
-  const lasting = lastTerms(customer, place);
-  sub.choice = choice === null || same(choice, lasting) ? null : choice;
+export function setChoice(customer: Customer, place: number, choice: Terms | null): void {
+  const sub = customer.subs[place] as Subscription;
+  const lasting = computeLastTerms(customer, place);
+  sub.choice = choice === null || isSameTerms(choice, lasting) ? null : choice;
   const { plan, days } = sub.choice ?? lasting;
-  sub.next = same({ plan, days }, sub) ? null : { plan, days };
+  sub.next = isSameTerms({ plan, days }, sub) ? null : { plan, days };
 }

@@ -4,17 +4,17 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 // A line to a node that takes its time, and breaks when it is told to: both ends are reset, and what
 // was on its way is lost.
 
-export interface BadLine extends AsyncDisposable {
+export interface SlowProxy extends AsyncDisposable {
   /** Where the node is reached through it. */
   readonly api: string;
-  cut(): void;
+  disconnect(): void;
 }
 
 /** @param api of the node, `host:port` */
-export async function badLine(api: string, oneWayMs: number): Promise<BadLine> {
+export async function startSlowProxy(api: string, oneWayMs: number): Promise<SlowProxy> {
   const { hostname: host, port } = new URL(`tcp://${api}`);
   const sockets = new Set<Socket>();
-  const carry = (from: Socket, to: Socket): void => {
+  const forward = (from: Socket, to: Socket): void => {
     sockets.add(from);
     from.setNoDelay(true);
     // Timers of one length go off in order.
@@ -27,19 +27,19 @@ export async function badLine(api: string, oneWayMs: number): Promise<BadLine> {
   };
   const server = createServer((near) => {
     const far = connect(Number(port), host);
-    carry(near, far);
-    carry(far, near);
+    forward(near, far);
+    forward(far, near);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const cut = (): void => {
+  const disconnect = (): void => {
     for (const socket of sockets) socket.resetAndDestroy();
   };
   return {
     api: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut,
+    disconnect,
     async [Symbol.asyncDispose]() {
-      cut();
+      disconnect();
       server.close();
       await once(server, 'close');
     },

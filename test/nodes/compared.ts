@@ -1,14 +1,17 @@
 import { sql } from 'kysely';
-import type { ConnectNode, NodeEnd } from '../../src/workers/reconcile-xray-state/one-node.ts';
+import type {
+  ComparisonOutcome,
+  ConnectNode,
+} from '../../src/workers/reconcile-xray-state/one-node.ts';
 import { reconcile } from '../../src/workers/reconcile-xray-state/worker.ts';
 import { openReplica, type Replica } from '../../src/workers/replica.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import type { Books } from '../books.ts';
+import type { TestDatabase } from '../books.ts';
 
 // One reconciliation, now, and what it left.
 
-export interface CompareOptions {
-  readonly asked?: string;
+export interface ComparisonOptions {
+  readonly requestedNode?: string;
   readonly confirmed?: boolean;
   readonly connect?: ConnectNode;
   readonly signal?: AbortSignal;
@@ -16,17 +19,17 @@ export interface CompareOptions {
   readonly elapsedMs?: () => number;
   readonly replica?: Replica;
   /** Gets what the run logs as warning or error. */
-  readonly troubles?: object[];
+  readonly problems?: object[];
 }
 
-export async function compared(
-  { db, url }: Pick<Books, 'db' | 'url'>,
-  options: CompareOptions = {},
+export async function runComparison(
+  { db, url }: Pick<TestDatabase, 'db' | 'url'>,
+  options: ComparisonOptions = {},
 ) {
   const replica = options.replica ?? openReplica(url);
-  const ends: NodeEnd[] = [];
-  const note = (fields: object, message: string) =>
-    void options.troubles?.push({ ...fields, message });
+  const ends: ComparisonOutcome[] = [];
+  const collect = (fields: object, message: string) =>
+    void options.problems?.push({ ...fields, message });
   try {
     const row = await reconcile(
       {
@@ -36,10 +39,10 @@ export async function compared(
         budgetMs: options.budgetMs ?? Number.POSITIVE_INFINITY,
         signal: options.signal ?? new AbortController().signal,
         elapsedMs: options.elapsedMs ?? (() => 0),
-        log: { warn: note, error: note },
+        log: { warn: collect, error: collect },
         confirmed: options.confirmed ?? false,
         onNode: (end) => ends.push(end),
-        ...(options.asked === undefined ? {} : { asked: options.asked }),
+        ...(options.requestedNode === undefined ? {} : { nodeFilter: options.requestedNode }),
       },
       options.connect ?? connectNode,
     );
@@ -50,7 +53,7 @@ export async function compared(
 }
 
 /** The marks of a node, as subscription ids, and whether what is there is replaced. */
-export async function marked({ db }: Pick<Books, 'db'>, node = 'nl-1') {
+export async function readMarks({ db }: Pick<TestDatabase, 'db'>, node = 'nl-1') {
   const { rows } = await sql<{ subscription: bigint; urgent: boolean; replace: boolean }>`
     SELECT c.subscription_id AS subscription, m.urgent, m.replace
     FROM perennial.access_sync m JOIN perennial.credential c ON c.id = m.credential_id
@@ -58,12 +61,12 @@ export async function marked({ db }: Pick<Books, 'db'>, node = 'nl-1') {
   return rows;
 }
 
-export async function unmark({ db }: Pick<Books, 'db'>): Promise<void> {
+export async function deleteMarks({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
   await sql`DELETE FROM perennial.access_sync`.execute(db);
 }
 
 /** The live credential of a subscription, or its last one. */
-export async function credentialOf({ db }: Pick<Books, 'db'>, subscription: bigint) {
+export async function readCredential({ db }: Pick<TestDatabase, 'db'>, subscription: bigint) {
   const { rows } = await sql<{ id: import('../../src/kernel/ids.ts').CredentialId }>`
     SELECT id FROM perennial.credential WHERE subscription_id = ${subscription}
     ORDER BY retired_at DESC NULLS FIRST LIMIT 1`.execute(db);

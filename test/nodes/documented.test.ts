@@ -2,18 +2,18 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import { documentOf } from '../docs/document.ts';
-import { freePort, xrayOrSkip, xrayProcess } from '../xray/real-xray.ts';
+import { parseDocument } from '../docs/document.ts';
+import { createXrayProcess, findXrayOrSkip, freePort } from '../xray/real-xray.ts';
 
 // The configuration of docs/nodes.md is what somebody starts his first node with.
 
-const xray = xrayOrSkip('the configuration of docs/nodes.md');
+const xray = findXrayOrSkip('the configuration of docs/nodes.md');
 
 test.skipIf(xray === undefined)(
   'the configuration of docs/nodes.md, with a key of its own, is one that Perennial can work with',
   async () => {
     const path = xray as string;
-    const { blocks } = documentOf('docs/nodes.md', readFileSync('docs/nodes.md', 'utf8'));
+    const { blocks } = parseDocument('docs/nodes.md', readFileSync('docs/nodes.md', 'utf8'));
     const text = blocks.find(({ info }) => info === 'config.json')?.text ?? '';
     const [, key = ''] = /PrivateKey: (\S+)/.exec(
       execFileSync(path, ['x25519'], { encoding: 'utf8' }),
@@ -23,14 +23,14 @@ test.skipIf(xray === undefined)(
     config.api.listen = api;
     config.inbounds[0].port = await freePort();
     config.inbounds[0].listen = '127.0.0.1';
-    const server = xrayProcess(path, config);
+    const server = createXrayProcess(path, config);
     const node = connectNode({ api });
     onTestFinished(async () => {
       node.close();
       await server.remove();
     });
     await server.start();
-    expect(await node.inbounds()).toMatchObject([
+    expect(await node.readInbounds()).toMatchObject([
       { tag: 'vless-reality', manages: true, protocol: 'vless' },
     ]);
     const id = '6ba7b810-9dad-41d1-80b4-00c04fd430c8' as Parameters<typeof node.addUser>[1]['id'];

@@ -4,21 +4,30 @@ import { inTransaction } from '../../src/db/connect.ts';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { type Instant, instant } from '../../src/kernel/instant.ts';
 import { revoke } from '../../src/subscription/granting.ts';
-import { readPage, settle } from '../../src/workers/keep-node/store.ts';
-import type { CallSeen, Conduct } from '../../src/xray/embedded/node.ts';
+import { readMarkPage, writeMarkResults } from '../../src/workers/keep-node/store.ts';
+import type { CallBehavior, ReceivedCall } from '../../src/xray/embedded/node.ts';
 import { hookPool } from '../hooked-pool.ts';
-import { startChild } from '../matrix/child.ts';
+import { startProcess } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
-import { crowd, payer } from '../shop.ts';
-import { aNode, equal, keep, marksOf, namesInBooks, nodeRow, settled, shopOn } from './kept.ts';
+import { createSubscriber, createSubscribers } from '../shop.ts';
+import {
+  countMarks,
+  createShopWithNodes,
+  expectSynced,
+  readEntitledNames,
+  readNode,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from './kept.ts';
 
 // Who may connect changes while a keeper is in the middle of its work. At its end the node is as
 // the books want it, whatever came first.
 
-type Db = Parameters<typeof namesInBooks>[0]['db'];
+type TestDb = Parameters<typeof readEntitledNames>[0]['db'];
 
 /** What changes a right on a node, and leaves its mark in the same transaction. */
-async function retire(db: Db, name: string): Promise<void> {
+async function retireCredential(db: TestDb, name: string): Promise<void> {
   const id = name.slice('perennial-'.length) as CredentialId;
   const { rows } = await sql<{ telegram_id: bigint }>`
     SELECT u.telegram_id FROM perennial.credential c JOIN perennial.customer u ON u.id = c.customer_id
@@ -28,7 +37,7 @@ async function retire(db: Db, name: string): Promise<void> {
 }
 
 /** Something that happens once. */
-function once(work: () => Promise<unknown>): () => Promise<void> {
+function runOnce(work: () => Promise<unknown>): () => Promise<void> {
   let todo: typeof work | undefined = work;
   return async () => {
     const now = todo;
@@ -49,7 +58,7 @@ test.for(Object.entries(moments))(
   'S1: a right that changes %s is not confirmed away by the older mark',
   async ([, [when, text]]) => {
     let meanwhile: (() => Promise<void>) | undefined;
-    await using books = await shopOn(
+    await using database = await createShopWithNodes(
       { 'nl-1': { api: '127.0.0.1:1' } },
       {
         wrapPool: (pool) =>
@@ -58,69 +67,71 @@ test.for(Object.entries(moments))(
           }),
       },
     );
-    using node = await aNode();
-    await sql`UPDATE perennial.node SET api = ${node.api}`.execute(books.db);
-    await payer(books, 1n, 0n);
-    const [name = ''] = await namesInBooks(books);
+    using node = await startNode();
+    await sql`UPDATE perennial.node SET api = ${node.api}`.execute(database.db);
+    await createSubscriber(database, 1n, 0n);
+    const [name = ''] = await readEntitledNames(database);
     // After the confirm the row is locked until the commit: whoever marks waits, so it isn't waited for.
     let changing: Promise<void> | undefined;
-    meanwhile = once(async () => {
-      changing = retire(books.db, name);
+    meanwhile = runOnce(async () => {
+      changing = retireCredential(database.db, name);
       if (when !== 'after' || text === 'UNION ALL') await changing;
     });
-    await using _ = keep(books);
+    await using _ = startTestKeepers(database);
     await until('the change', () => (changing === undefined ? undefined : true));
     await changing;
-    await settled(books);
-    expect(await namesInBooks(books)).toEqual([]);
-    expect(node.names('vless')).toEqual([]);
+    await untilSynced(database);
+    expect(await readEntitledNames(database)).toEqual([]);
+    expect(node.listUserNames('vless')).toEqual([]);
   },
 );
 
 test('S1: a right that changes while the node is called is worked off anew, there and back', async () => {
-  using node = await aNode();
-  await using books = await shopOn({ 'nl-1': { api: node.api } });
-  await payer(books, 1n, 0n);
-  const [name = ''] = await namesInBooks(books);
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscriber(database, 1n, 0n);
+  const [name = ''] = await readEntitledNames(database);
   const versions: bigint[] = [];
-  const seen = once(async () => {
+  const seen = runOnce(async () => {
     // Retired, given back, retired: the mark is there each time, and never the same one.
     for (const state of ['revoked', 'active', 'revoked']) {
       await sql`
-        UPDATE perennial.subscription SET state = ${state}`.execute(books.db);
+        UPDATE perennial.subscription SET state = ${state}`.execute(database.db);
       const { rows } = await sql<{ version: bigint }>`
         UPDATE perennial.access_sync SET version = nextval('perennial.access_sync_version')
-        RETURNING version`.execute(books.db);
+        RETURNING version`.execute(database.db);
       versions.push(rows[0]?.version ?? 0n);
     }
   });
-  node.conduct = async ({ method }): Promise<Conduct> => {
+  node.conduct = async ({ method }): Promise<CallBehavior> => {
     if (method === 'AlterInbound') await seen();
     return 'serve';
   };
-  await using _ = keep(books);
-  await settled(books);
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
   expect(new Set(versions).size).toBe(3);
-  expect(node.names('vless')).toEqual([]);
+  expect(node.listUserNames('vless')).toEqual([]);
   expect(name).not.toBe('');
 });
 
 test('S1: a mark that was confirmed, and made again since, is another one', async () => {
-  await using books = await shopOn({ 'nl-1': { api: '127.0.0.1:1' } });
-  const { db } = books;
-  const post = { node: 'nl-1', epoch: 0n };
+  await using database = await createShopWithNodes({ 'nl-1': { api: '127.0.0.1:1' } });
+  const { db } = database;
+  const lease = { node: 'nl-1', epoch: 0n };
   const read = async () => {
-    const page = await readPage(db, post, 10);
+    const page = await readMarkPage(db, lease, 10);
     return (page?.marks ?? []).map((mark) => ({ mark }));
   };
   type Worked = Awaited<ReturnType<typeof read>>;
   const confirm = (worked: Worked, epoch = 0n, bootAt: Instant | null = null) =>
-    inTransaction(db, (tx) => settle(tx, { ...post, epoch }, bootAt, worked, instant(0)));
-  await payer(books, 1n, 0n);
+    inTransaction(db, (tx) =>
+      writeMarkResults(tx, { ...lease, epoch }, bootAt, worked, instant(0)),
+    );
+  await createSubscriber(database, 1n, 0n);
   const first = await read();
   expect(await confirm(first)).toBe(1);
-  const [name = ''] = await namesInBooks(books);
-  await retire(db, name);
+  const [name = ''] = await readEntitledNames(database);
+  await retireCredential(db, name);
   expect(await confirm(first)).toBe(0);
   // Under another epoch, or in another life of the node, nothing is confirmed: it is marked again.
   const second = await read();
@@ -135,22 +146,22 @@ test('S1: a mark that was confirmed, and made again since, is another one', asyn
 test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
   'S3: who is retired at a %s of a filling is not there at its end',
   async (method) => {
-    using node = await aNode();
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
-    await crowd(books, 120, '2100-01-01T00:00:00Z');
-    await using _ = keep(books);
-    await equal(books, node);
-    const names = await namesInBooks(books);
-    const calls: CallSeen[] = [];
+    using node = await startNode();
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 120, '2100-01-01T00:00:00Z');
+    await using _ = startTestKeepers(database);
+    await expectSynced(database, node);
+    const names = await readEntitledNames(database);
+    const calls: ReceivedCall[] = [];
     const retired = new Set<string>();
     const retiring: Promise<void>[] = [];
-    node.conduct = async (call): Promise<Conduct> => {
+    node.conduct = async (call): Promise<CallBehavior> => {
       calls.push(call);
       // The first, the last and some in between, at the moment at which they are called about.
       const about = call.method === 'AlterInbound' ? call.name : (names[retired.size] ?? '');
       if (call.method === method && retired.size < 8 && !retired.has(about)) {
         retired.add(about);
-        retiring.push(retire(books.db, about));
+        retiring.push(retireCredential(database.db, about));
         await retiring.at(-1);
       }
       return 'serve';
@@ -160,20 +171,20 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
     // A probe comes all the time: who is retired by one from here on is not of the filling.
     node.conduct = () => 'serve';
     await Promise.all(retiring);
-    await settled(books);
-    await equal(books, node);
+    await untilSynced(database);
+    await expectSynced(database, node);
     expect(retired.size).toBeGreaterThan(0);
-    for (const name of retired) expect(node.names('vless')).not.toContain(name);
+    for (const name of retired) expect(node.listUserNames('vless')).not.toContain(name);
   },
 );
 
 test('S3: a node that is started again in the middle of its filling is filled from the start', async () => {
-  using node = await aNode();
-  await using books = await shopOn({ 'nl-1': { api: node.api } });
-  await crowd(books, 300, '2100-01-01T00:00:00Z');
-  await using _ = keep(books);
-  await equal(books, node);
-  const seen = await nodeRow(books, 'nl-1');
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 300, '2100-01-01T00:00:00Z');
+  await using _ = startTestKeepers(database);
+  await expectSynced(database, node);
+  const seen = await readNode(database, 'nl-1');
   let adds = 0;
   node.conduct = ({ method }) => {
     if (method !== 'AlterInbound') return 'serve';
@@ -184,9 +195,9 @@ test('S3: a node that is started again in the middle of its filling is filled fr
   };
   await node.restart();
   await until('the second start', () => (adds > 150 ? true : undefined));
-  await equal(books, node);
-  await settled(books);
-  const now = await nodeRow(books, 'nl-1');
+  await expectSynced(database, node);
+  await untilSynced(database);
+  const now = await readNode(database, 'nl-1');
   expect(now.seeded_boot_at).toEqual(now.boot_at);
   expect(Number(now.boot_at)).toBeGreaterThanOrEqual(Number(seen.boot_at));
 }, 60_000);
@@ -197,11 +208,11 @@ test.for(['before its call is carried out', 'after it'])(
   'S2: a keeper that was stopped %s, replaced and woken calls nobody any more, and confirms nothing',
   { timeout: 60_000 },
   async (when) => {
-    using node = await aNode();
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
+    using node = await startNode();
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     // More than two hands hold.
-    await crowd(books, 1_100, '2100-01-01T00:00:00Z');
-    const names = await namesInBooks(books);
+    await createSubscribers(database, 1_100, '2100-01-01T00:00:00Z');
+    const names = await readEntitledNames(database);
     let gate: Promise<void> | undefined;
     let open: () => void = () => undefined;
     gate = new Promise((resolve) => {
@@ -210,7 +221,7 @@ test.for(['before its call is carried out', 'after it'])(
     const waiting: string[] = [];
     const late: string[] = [];
     let probes = 0;
-    node.conduct = async ({ method, name }): Promise<Conduct> => {
+    node.conduct = async ({ method, name }): Promise<CallBehavior> => {
       if (method === 'GetSysStats') probes += 1;
       if (method !== 'AlterInbound') return 'serve';
       if (gate === undefined) {
@@ -221,46 +232,48 @@ test.for(['before its call is carried out', 'after it'])(
       await gate;
       return 'serve';
     };
-    await using stopped = startChild(entry, [books.url]);
+    await using stopped = startProcess(entry, [database.url]);
     await until('its calls are under way', () => (waiting.length >= 32 ? true : undefined));
     // What was sent before a probe is here before it, and nothing new is sent before an answer.
     const probed = probes;
     await until('all of them are here', () => (probes > probed + 1 ? true : undefined));
-    const pid = Number((await stopped.line('its pid', (line) => line.startsWith('pid '))).slice(4));
+    const pid = Number(
+      (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
+    );
     process.kill(pid, 'SIGSTOP');
     try {
       const held = [...waiting];
       if (when === 'after it') {
         open();
         await until('they are carried out', () =>
-          node.names('vless').length === held.length ? true : undefined,
+          node.listUserNames('vless').length === held.length ? true : undefined,
         );
       }
-      const letGo = gate;
+      const releaseCall = gate;
       gate = undefined;
-      await using _ = keep(books, { silentMs: 3_000 });
+      await using _ = startTestKeepers(database, { silentMs: 3_000 });
       await until('the takeover', async () =>
-        (await nodeRow(books, 'nl-1')).keeper_epoch === 2n ? true : undefined,
+        (await readNode(database, 'nl-1')).keeper_epoch === 2n ? true : undefined,
       );
       const retired = [held[0] ?? '', names.find((name) => !held.includes(name)) ?? ''];
-      for (const name of retired) await retire(books.db, name);
-      await settled(books);
-      await equal(books, node);
+      for (const name of retired) await retireCredential(database.db, name);
+      await untilSynced(database);
+      await expectSynced(database, node);
       // What was on its way when it was stopped arrives now, also an add of who was removed since.
       const before = late.length;
       open();
-      await letGo;
+      await releaseCall;
       process.kill(pid, 'SIGCONT');
-      await stopped.line('that it lost the node', (line) => line.includes('and their nodes'));
+      await stopped.untilLine('that it lost the node', (line) => line.includes('and their nodes'));
       await until('what arrived late is mended', async () =>
-        (await marksOf(books)) === 0 &&
-        JSON.stringify([...node.names('vless')].sort()) ===
-          JSON.stringify(await namesInBooks(books))
+        (await countMarks(database)) === 0 &&
+        JSON.stringify([...node.listUserNames('vless')].sort()) ===
+          JSON.stringify(await readEntitledNames(database))
           ? true
           : undefined,
       );
-      await settled(books);
-      for (const name of retired) expect(node.names('vless')).not.toContain(name);
+      await untilSynced(database);
+      for (const name of retired) expect(node.listUserNames('vless')).not.toContain(name);
       // Whom the stopped one had not called yet, it doesn't call any more: what came after it woke is
       // its successor's, about those of whom nobody knew what had become.
       expect(late.slice(before).filter((name) => !held.includes(name))).toEqual([]);

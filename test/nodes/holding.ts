@@ -1,17 +1,17 @@
 import { sql } from 'kysely';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import type { ConnectNode } from '../../src/workers/reconcile-xray-state/one-node.ts';
-import { userName } from '../../src/xray/names.ts';
+import { formatUserName } from '../../src/xray/names.ts';
 import type { ListedUser, NodeApi } from '../../src/xray/port.ts';
-import type { Books } from '../books.ts';
+import type { TestDatabase } from '../books.ts';
 
 /** A node that holds whatever `users` says, slice by slice; `before` is called at each step. */
-export function nodeHolding(
+export function createFakeNode(
   users: () => Promise<readonly ListedUser[]>,
   before: (step: string) => Promise<void> = async () => undefined,
 ): ConnectNode {
   const api: Partial<NodeApi> = {
-    async inbounds() {
+    async readInbounds() {
       await before('inbounds');
       return [{ tag: 'vless', manages: true, protocol: 'vless' }];
     },
@@ -31,8 +31,8 @@ export function nodeHolding(
 }
 
 /** Those who may connect, as a node that equals the books has them. */
-export async function live({ db }: Pick<Books, 'db'>): Promise<ListedUser[]> {
+export async function readLiveUsers({ db }: Pick<TestDatabase, 'db'>): Promise<ListedUser[]> {
   const { rows } = await sql<{ id: CredentialId }>`
     SELECT id FROM perennial.credential WHERE retired_at IS NULL`.execute(db);
-  return rows.map(({ id }) => ({ name: userName('perennial', id), id, flow: '' }));
+  return rows.map(({ id }) => ({ name: formatUserName('perennial', id), id, flow: '' }));
 }

@@ -1,4 +1,4 @@
-import { openBooks, openPool } from '../../src/db/connect.ts';
+import { openDatabase, openPool } from '../../src/db/connect.ts';
 import { startKeepers } from '../../src/workers/keep-node/keepers.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 
@@ -6,13 +6,13 @@ import { connectNode } from '../../src/xray/grpc/client.ts';
 // its keepers log, and loses its nodes when it is silent for 3 s.
 
 const [url = ''] = process.argv.slice(2);
-const say = (_: object, message: string): void => void process.stdout.write(`${message}\n`);
+const writeLine = (_: object, message: string): void => void process.stdout.write(`${message}\n`);
 process.stdout.write(`pid ${process.pid}\n`);
 startKeepers({
   url,
-  db: openBooks(openPool(url)),
+  db: openDatabase(openPool(url)),
   connect: connectNode,
-  log: { debug: say, info: say, warn: say, error: say },
+  log: { debug: writeLine, info: writeLine, warn: writeLine, error: writeLine },
   probeMs: 200,
   pollMs: 200,
   silentMs: 3_000,

@@ -4,64 +4,84 @@ import {
   type KeepersOptions,
   startKeepers,
 } from '../../src/workers/keep-node/keepers.ts';
-import type { Conduct, EmbeddedNode, EmbeddedNodeOptions } from '../../src/xray/embedded/node.ts';
+import type {
+  CallBehavior,
+  EmbeddedNode,
+  EmbeddedNodeOptions,
+} from '../../src/xray/embedded/node.ts';
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import { type Books, type BooksOptions, freshBooks } from '../books.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../books.ts';
 import { until } from '../service/until.ts';
-import { openShop } from '../shop.ts';
+import { createShop } from '../shop.ts';
 
 // A shop with nodes that are kept: embedded ones, or whatever listens at an address.
 
-export const quiet = {
+export const silentLog = {
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,
   error: () => undefined,
 };
 
-export interface ANode extends EmbeddedNode, Disposable {
+export interface TestNode extends EmbeddedNode, Disposable {
   /** What becomes of the calls from now on. */
-  conduct: NonNullable<EmbeddedNodeOptions['conduct']>;
+  conduct: NonNullable<EmbeddedNodeOptions['chooseBehavior']>;
 }
 
-export async function aNode(
+export async function startNode(
   inbounds: EmbeddedNodeOptions['inbounds'] = [{ tag: 'vless', protocol: 'vless' }],
-): Promise<ANode> {
-  const serve = (): Conduct => 'serve';
-  const behaviour: { conduct: ANode['conduct'] } = { conduct: serve };
-  const node = await startEmbeddedNode({ inbounds, conduct: (call) => behaviour.conduct(call) });
+): Promise<TestNode> {
+  const serveAll = (): CallBehavior => 'serve';
+  const behaviour: { conduct: TestNode['conduct'] } = { conduct: serveAll };
+  const node = await startEmbeddedNode({
+    inbounds,
+    chooseBehavior: (call) => behaviour.conduct(call),
+  });
   return Object.assign(behaviour, node, { [Symbol.dispose]: () => node.stop() });
 }
 
 /** Books whose nodes are these, by id, with the keys of their inbounds. */
-export async function shopOn(
+export async function createShopWithNodes(
   nodes: Readonly<Record<string, { readonly api: string; readonly inbounds?: readonly string[] }>>,
-  options: BooksOptions = {},
-): Promise<Books> {
-  const books = await freshBooks(options);
-  await openShop(books);
-  await sql`DELETE FROM perennial.node`.execute(books.db);
+  options: DatabaseOptions = {},
+): Promise<TestDatabase> {
+  const database = await createDatabase(options);
+  await createShop(database);
+  await sql`DELETE FROM perennial.node`.execute(database.db);
   for (const [id, { api, inbounds = ['vless'] }] of Object.entries(nodes)) {
     await sql`
       INSERT INTO perennial.node (id, api, inbounds, groups, link)
       VALUES (${id}, ${api}, ${inbounds}, '{all}', '{"host": "nl1.example", "port": 443}')`.execute(
-      books.db,
+      database.db,
     );
   }
-  return books;
+  return database;
 }
 
-export interface Kept extends Keepers, AsyncDisposable {}
+export interface RunningKeepers extends Keepers, AsyncDisposable {}
 
-export function keep(books: Books, options: Partial<KeepersOptions> = {}): Kept {
-  const { db, url } = books;
-  const paces = { probeMs: 200, pollMs: 200 };
-  const keepers = startKeepers({ db, url, connect: connectNode, log: quiet, ...paces, ...options });
+export function startTestKeepers(
+  database: TestDatabase,
+  options: Partial<KeepersOptions> = {},
+): RunningKeepers {
+  const { db, url } = database;
+  const intervals = { probeMs: 200, pollMs: 200 };
+  const keepers = startKeepers({
+    db,
+    url,
+    connect: connectNode,
+    log: silentLog,
+    ...intervals,
+    ...options,
+  });
   return { ...keepers, [Symbol.asyncDispose]: () => keepers.stop() };
 }
 
-export const marksOf = async ({ db }: Pick<Books, 'db'>, node?: string): Promise<number> => {
+export const countMarks = async (
+  { db }: Pick<TestDatabase, 'db'>,
+  node?: string,
+): Promise<number> => {
   const { rows } = await sql<{ count: bigint }>`
     SELECT count(*) FROM perennial.access_sync
     WHERE node_id = ${node ?? null} OR ${node ?? null}::text IS NULL`.execute(db);
@@ -69,7 +89,11 @@ export const marksOf = async ({ db }: Pick<Books, 'db'>, node?: string): Promise
 };
 
 /** Waits until a node is seen, filled, and has nothing left to be told. */
-export async function settled(books: Books, node?: string, deadlineMs = 20_000): Promise<void> {
+export async function untilSynced(
+  database: TestDatabase,
+  node?: string,
+  deadlineMs = 20_000,
+): Promise<void> {
   await until(
     `no marks left${node === undefined ? '' : ` on ${node}`}`,
     async () => {
@@ -77,19 +101,21 @@ export async function settled(books: Books, node?: string, deadlineMs = 20_000):
         SELECT FROM perennial.node n
         WHERE (n.id = ${node ?? null} OR ${node ?? null}::text IS NULL)
           AND (n.seeded_boot_at IS DISTINCT FROM n.boot_at OR n.boot_at IS NULL
-            OR EXISTS (SELECT FROM perennial.access_sync WHERE node_id = n.id))`.execute(books.db);
+            OR EXISTS (SELECT FROM perennial.access_sync WHERE node_id = n.id))`.execute(
+        database.db,
+      );
       return rows.length === 0 ? true : undefined;
     },
     deadlineMs,
   );
 }
 
-export async function nodeRow({ db }: Pick<Books, 'db'>, id: string) {
+export async function readNode({ db }: Pick<TestDatabase, 'db'>, id: string) {
   return db.selectFrom('perennial.node').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 }
 
 /** The names of those who may connect, as the books have it. */
-export async function namesInBooks({ db }: Pick<Books, 'db'>): Promise<string[]> {
+export async function readEntitledNames({ db }: Pick<TestDatabase, 'db'>): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     SELECT 'perennial-' || c.id AS name FROM perennial.credential c
     JOIN perennial.subscription s ON s.id = c.subscription_id
@@ -98,12 +124,17 @@ export async function namesInBooks({ db }: Pick<Books, 'db'>): Promise<string[]>
 }
 
 /** Waits until a node has exactly those who may connect. */
-export async function equal(books: Books, node: ANode, tag = 'vless', deadlineMs?: number) {
+export async function expectSynced(
+  database: TestDatabase,
+  node: TestNode,
+  tag = 'vless',
+  deadlineMs?: number,
+) {
   await until(
     'the node equals the books',
     async () => {
-      const names = await namesInBooks(books);
-      return JSON.stringify([...node.names(tag)].sort()) === JSON.stringify(names)
+      const names = await readEntitledNames(database);
+      return JSON.stringify([...node.listUserNames(tag)].sort()) === JSON.stringify(names)
         ? true
         : undefined;
     },

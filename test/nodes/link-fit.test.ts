@@ -2,14 +2,19 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import { linkMisfits } from '../../src/xray/link-fit.ts';
-import { linkShape } from '../../src/xray/link-settings.ts';
+import { checkLinkFit } from '../../src/xray/link-fit.ts';
+import { linkSettingsSchema } from '../../src/xray/link-settings.ts';
 import { makeCertificates } from '../xray/certificates.ts';
-import { freePort, serverConfig, xrayOrSkip, xrayProcess } from '../xray/real-xray.ts';
+import {
+  createServerConfig,
+  createXrayProcess,
+  findXrayOrSkip,
+  freePort,
+} from '../xray/real-xray.ts';
 
 // What a real Xray returns of its inbounds, against the links of customers (case k15).
 
-const xray = xrayOrSkip('links against a real node');
+const xray = findXrayOrSkip('links against a real node');
 
 test.skipIf(xray === undefined)(
   'a link of another protocol, name, short id or flow than the inbounds of a real Xray is found, and no key is kept',
@@ -29,9 +34,9 @@ test.skipIf(xray === undefined)(
     onTestFinished(remove);
     const tlsSettings = { certificates: [{ certificateFile: cert, keyFile: key }] };
     const vless = { clients: [], decryption: 'none' };
-    const server = xrayProcess(
+    const server = createXrayProcess(
       path,
-      serverConfig(api, [
+      createServerConfig(api, [
         await at('real', 'vless', vless, { network: 'raw', security: 'reality', realitySettings }),
         await at('ws', 'vless', vless, { network: 'ws' }),
         await at('tls', 'vless', vless, { network: 'raw', security: 'tls', tlsSettings }),
@@ -44,13 +49,13 @@ test.skipIf(xray === undefined)(
       await server.remove();
     });
     await server.start();
-    const found = await node.inbounds();
+    const found = await node.readInbounds();
     expect(JSON.stringify(found)).not.toContain(
       Buffer.from(privateKey, 'base64url').toString('hex'),
     );
     const misfits = (tag: string, more: object) =>
-      linkMisfits(
-        linkShape.parse({ host: 'a.net', port: 443, ...more }),
+      checkLinkFit(
+        linkSettingsSchema.parse({ host: 'a.net', port: 443, ...more }),
         found.filter((inbound) => inbound.tag === tag),
       ).map((sentence) => sentence.split(':')[0]);
     const link = { security: 'reality', sni: 'example.com', sid: '01', flow: 'xtls-rprx-vision' };

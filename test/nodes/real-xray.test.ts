@@ -3,51 +3,57 @@ import { describe, expect, test } from 'vitest';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { revoke } from '../../src/subscription/granting.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
-import { startChild } from '../matrix/child.ts';
+import { startProcess } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
-import { crowd, payer, runOf } from '../shop.ts';
-import { xrayOrSkip } from '../xray/real-xray.ts';
-import { keep, namesInBooks, nodeRow, settled, shopOn } from './kept.ts';
-import { aRealNode, equal } from './real-node.ts';
+import { createSubscriber, createSubscribers, runOf } from '../shop.ts';
+import { findXrayOrSkip } from '../xray/real-xray.ts';
+import {
+  createShopWithNodes,
+  readEntitledNames,
+  readNode,
+  startTestKeepers,
+  untilSynced,
+} from './kept.ts';
+import { expectSynced, startRealNode } from './real-node.ts';
 
 // Keepers against a real Xray, where there is one.
 
-const path = xrayOrSkip('keepers with a real Xray');
+const path = findXrayOrSkip('keepers with a real Xray');
 
 /** Its breaker is open. */
-const missed = async (books: Parameters<typeof nodeRow>[0], id: string) =>
-  (await nodeRow(books, id)).open_until === null ? undefined : true;
+const readMissed = async (database: Parameters<typeof readNode>[0], id: string) =>
+  (await readNode(database, id)).open_until === null ? undefined : true;
 
 describe.skipIf(path === undefined)('with a real Xray', () => {
   test('F2: who expires is gone within 5 s; who expires while the node is down, within 10 s of its return', async () => {
-    await using node = await aRealNode(path ?? '');
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
-    await crowd(books, 120, '2100-01-01T00:00:00Z');
-    await using _ = keep(books, { probeMs: 2_000, pollMs: 2_000 });
-    await equal(books, node, 20_000);
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 120, '2100-01-01T00:00:00Z');
+    await using _ = startTestKeepers(database, { probeMs: 2_000, pollMs: 2_000 });
+    await expectSynced(database, node, 20_000);
     const expire = (many: string) =>
       sql`
         UPDATE perennial.subscription SET started_at = '2020-01-01Z',
           expires_at = perennial.clock() - interval '1 second'
-        WHERE state = 'active' AND id <= ${many}::bigint`.execute(books.db);
+        WHERE state = 'active' AND id <= ${many}::bigint`.execute(database.db);
     await expire('5');
-    await runOf(books, 'fast-expiry-cleanup');
-    await equal(books, node, 5_000);
+    await runOf(database, 'fast-expiry-cleanup');
+    await expectSynced(database, node, 5_000);
     expect(await node.names()).toHaveLength(115);
     await node.xray.kill();
     await expire('10');
-    await runOf(books, 'fast-expiry-cleanup');
-    await until('it is missed', () => missed(books, 'nl-1'));
+    await runOf(database, 'fast-expiry-cleanup');
+    await until('it is missed', () => readMissed(database, 'nl-1'));
     await node.xray.start();
-    await equal(books, node, 10_000);
+    await expectSynced(database, node, 10_000);
     expect(await node.names()).toHaveLength(110);
   }, 90_000);
 
   test('X6: a node that is started again in the middle of its filling is filled from the start', async () => {
-    await using node = await aRealNode(path ?? '');
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
-    await crowd(books, 3_000, '2100-01-01T00:00:00Z');
-    await using _ = keep(books, { probeMs: 500 });
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 3_000, '2100-01-01T00:00:00Z');
+    await using _ = startTestKeepers(database, { probeMs: 500 });
     const inTheMiddle = async () => {
       const count = await until('some are there', async () => (await node.count()) || undefined);
       expect(count).toBeLessThan(3_000);
@@ -58,60 +64,64 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
       await node.xray.start();
       await inTheMiddle();
     }
-    await equal(books, node, 30_000);
-    await settled(books);
-    const { boot_at, seeded_boot_at } = await nodeRow(books, 'nl-1');
+    await expectSynced(database, node, 30_000);
+    await untilSynced(database);
+    const { boot_at, seeded_boot_at } = await readNode(database, 'nl-1');
     expect(seeded_boot_at).toBe(boot_at);
   }, 90_000);
 
   test('S5: two nodes notice nothing of a third one that is killed and started again all the time', async () => {
-    await using one = await aRealNode(path ?? '');
-    await using two = await aRealNode(path ?? '');
-    await using flaps = await aRealNode(path ?? '');
-    await using books = await shopOn({
+    await using one = await startRealNode(path ?? '');
+    await using two = await startRealNode(path ?? '');
+    await using flaps = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({
       a: { api: flaps.api },
       b: { api: one.api },
       c: { api: two.api },
     });
-    await using _ = keep(books, { probeMs: 2_000, pollMs: 2_000 });
+    await using _ = startTestKeepers(database, { probeMs: 2_000, pollMs: 2_000 });
     let flapping = true;
     const flap = async () => {
       for (let starts = 0; flapping; starts += 1) {
         await flaps.xray.kill();
         // Some lives are long enough to be filled, some aren't.
-        if (starts % 2 === 0) await until('it is missed', () => missed(books, 'a'));
+        if (starts % 2 === 0) await until('it is missed', () => readMissed(database, 'a'));
         await flaps.xray.start();
       }
     };
     const flapped = flap();
     try {
       for (let telegramId = 1n; telegramId <= 8n; telegramId += 1n) {
-        const id = await payer(books, telegramId, 0n);
-        for (const node of ['b', 'c']) await settled(books, node, 3_000);
+        const id = await createSubscriber(database, telegramId, 0n);
+        for (const node of ['b', 'c']) await untilSynced(database, node, 3_000);
         if (telegramId % 2n === 0n) {
-          const call = { db: books.db, actor: 'test' };
+          const call = { db: database.db, actor: 'test' };
           await revoke(call, { telegramId, subscriptionId: id, reason: 'test' });
-          for (const node of ['b', 'c']) await settled(books, node, 3_000);
+          for (const node of ['b', 'c']) await untilSynced(database, node, 3_000);
         }
         for (const node of [one, two])
-          expect(await node.names()).toEqual(await namesInBooks(books));
+          expect(await node.names()).toEqual(await readEntitledNames(database));
       }
     } finally {
       flapping = false;
       await flapped;
     }
     for (const id of ['b', 'c']) {
-      expect(await nodeRow(books, id)).toMatchObject({ failures: 0, last_error: null });
+      expect(await readNode(database, id)).toMatchObject({ failures: 0, last_error: null });
     }
-    await equal(books, flaps, 30_000);
+    await expectSynced(database, flaps, 30_000);
   }, 120_000);
 
   test('S2: a keeper that was stopped in the middle of a filling, replaced and woken, adds nobody back', async () => {
-    await using node = await aRealNode(path ?? '');
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
-    await crowd(books, 4_000, '2100-01-01T00:00:00Z');
-    await using stopped = startChild(new URL('./keepers-entry.ts', import.meta.url), [books.url]);
-    const pid = Number((await stopped.line('its pid', (line) => line.startsWith('pid '))).slice(4));
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 4_000, '2100-01-01T00:00:00Z');
+    await using stopped = startProcess(new URL('./keepers-entry.ts', import.meta.url), [
+      database.url,
+    ]);
+    const pid = Number(
+      (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
+    );
     const there = await until('some are there', async () => {
       if ((await node.count()) === 0) return undefined;
       process.kill(pid, 'SIGSTOP');
@@ -119,25 +129,27 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     });
     try {
       expect(there.length).toBeLessThan(4_000);
-      await using _ = keep(books, { silentMs: 3_000 });
+      await using _ = startTestKeepers(database, { silentMs: 3_000 });
       await until('the takeover', async () =>
-        (await nodeRow(books, 'nl-1')).keeper_epoch === 2n ? true : undefined,
+        (await readNode(database, 'nl-1')).keeper_epoch === 2n ? true : undefined,
       );
       // Some whom the stopped one has added, and some whom it has read as its next ones.
-      const absent = (await namesInBooks(books)).filter((name) => !there.includes(name));
+      const absent = (await readEntitledNames(database)).filter((name) => !there.includes(name));
       const gone = [...there.slice(0, 3), ...absent.slice(0, 3), ...absent.slice(-3)];
       await sql`
         UPDATE perennial.subscription SET started_at = '2020-01-01Z',
           expires_at = perennial.clock() - interval '1 second'
         WHERE id IN (SELECT subscription_id FROM perennial.credential
-          WHERE 'perennial-' || id = ANY (${gone}))`.execute(books.db);
-      expect(await runOf(books, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
-      await settled(books);
-      await equal(books, node, 5_000);
+          WHERE 'perennial-' || id = ANY (${gone}))`.execute(database.db);
+      expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
+      await untilSynced(database);
+      await expectSynced(database, node, 5_000);
       process.kill(pid, 'SIGCONT');
-      await stopped.line('that it lost the node', (line) => line.includes('another keeper now'));
-      await settled(books);
-      await equal(books, node, 5_000);
+      await stopped.untilLine('that it lost the node', (line) =>
+        line.includes('another keeper now'),
+      );
+      await untilSynced(database);
+      await expectSynced(database, node, 5_000);
       expect((await node.names()).filter((name) => gone.includes(name))).toEqual([]);
     } finally {
       process.kill(pid, 'SIGCONT');
@@ -145,30 +157,30 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
   }, 90_000);
 
   test('S4: whoever buys, is revoked and comes back goes by calls that leave it alive', async () => {
-    await using node = await aRealNode(path ?? '');
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
-    await using _ = keep(books);
-    const id = await payer(books, 1n, 0n);
-    await settled(books);
-    expect(await node.names()).toEqual(await namesInBooks(books));
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await using _ = startTestKeepers(database);
+    const id = await createSubscriber(database, 1n, 0n);
+    await untilSynced(database);
+    expect(await node.names()).toEqual(await readEntitledNames(database));
     await revoke(
-      { db: books.db, actor: 'test' },
+      { db: database.db, actor: 'test' },
       { telegramId: 1n, subscriptionId: id, reason: 'test' },
     );
-    await settled(books);
+    await untilSynced(database);
     expect(await node.names()).toEqual([]);
     // Somebody took the user away and nobody knows: the mark of a comparison brings him back.
-    await payer(books, 2n, 0n);
-    await settled(books);
-    const [name = ''] = await namesInBooks(books);
+    await createSubscriber(database, 2n, 0n);
+    await untilSynced(database);
+    const [name = ''] = await readEntitledNames(database);
     const other = connectNode({ api: node.api });
     expect(await other.removeUser('vless', name)).toBe('removed');
     other.close();
     await sql`
       INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
       VALUES ('nl-1', ${name.slice('perennial-'.length) as CredentialId}, perennial.clock(),
-        perennial.clock())`.execute(books.db);
-    await settled(books);
+        perennial.clock())`.execute(database.db);
+    await untilSynced(database);
     expect(await node.names()).toEqual([name]);
   });
 });

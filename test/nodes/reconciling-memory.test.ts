@@ -3,15 +3,15 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import {
-  answerOf,
-  buildCrowd,
-  type CrowdAnswer,
-  driftAmong,
-  serveCrowd,
+  buildAnswer,
+  buildCredentials,
+  computeDrift,
+  type ListAnswer,
+  serveDriftedNode,
 } from '../../bench/crowd.ts';
 import type { ReconcileReport } from '../../bench/reconcile-run.ts';
-import { clientConfig, longLimits } from '../../src/db/connect.ts';
-import { type Books, freshBooks } from '../books.ts';
+import { longLimits, toClientConfig } from '../../src/db/connect.ts';
+import { createDatabase, type TestDatabase } from '../books.ts';
 
 // What is kept of a list is kept in the heap, while the node's answer itself lies outside of it. In a
 // heap that has some 10 MB left when everything is loaded, whoever keeps something of each user
@@ -21,24 +21,27 @@ import { type Books, freshBooks } from '../books.ts';
 const users = 150_000;
 const heapMb = 32;
 
-async function scene(): Promise<Books> {
-  const books = await freshBooks();
-  let answer: CrowdAnswer = { bytes: Buffer.alloc(0), users: 0 };
-  const node = await serveCrowd(() => answer);
+async function createMemoryDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase();
+  let answer: ListAnswer = { bytes: Buffer.alloc(0), users: 0 };
+  const node = await serveDriftedNode(() => answer);
   onTestFinished(async () => {
     node.stop();
-    await books.close();
+    await database.close();
   });
-  const client = new pg.Client(clientConfig(books.url, longLimits));
+  const client = new pg.Client(toClientConfig(database.url, longLimits));
   await client.connect();
-  await buildCrowd(client, users, node.api);
-  answer = await answerOf(client);
+  await buildCredentials(client, users, node.api);
+  answer = await buildAnswer(client);
   await client.end();
-  return books;
+  return database;
 }
 
 /** What the process found, or nothing where it died of its heap. */
-async function foundBy(how: 'engine' | 'sets', url: string): Promise<ReconcileReport['found']> {
+async function compareInProcess(
+  how: 'engine' | 'sets',
+  url: string,
+): Promise<ReconcileReport['found']> {
   const file = new URL('../../bench/reconcile-run.ts', import.meta.url).pathname;
   const execArgv = [`--max-old-space-size=${heapMb}`, '--max-semi-space-size=1'];
   const child = fork(file, [url, how], { execArgv, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
@@ -51,7 +54,7 @@ async function foundBy(how: 'engine' | 'sets', url: string): Promise<ReconcileRe
 }
 
 test('X7: 150,000 credentials are compared in a heap where two Sets of them have no room', async () => {
-  const { url } = await scene();
-  expect(await foundBy('engine', url)).toEqual(driftAmong(users));
-  expect(await foundBy('sets', url)).toBeUndefined();
+  const { url } = await createMemoryDatabase();
+  expect(await compareInProcess('engine', url)).toEqual(computeDrift(users));
+  expect(await compareInProcess('sets', url)).toBeUndefined();
 }, 180_000);

@@ -1,28 +1,40 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { startChild } from '../matrix/child.ts';
+import { startProcess } from '../matrix/child.ts';
 import { until } from '../service/until.ts';
-import { crowd, payer } from '../shop.ts';
-import { aNode, equal, type Kept, keep, namesInBooks, settled, shopOn } from './kept.ts';
+import { createSubscriber, createSubscribers } from '../shop.ts';
+import {
+  createShopWithNodes,
+  expectSynced,
+  type RunningKeepers,
+  readEntitledNames,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from './kept.ts';
 
 // Keepers of several processes on the same nodes.
 
-type Books = Awaited<ReturnType<typeof shopOn>>;
+type NodesDatabase = Awaited<ReturnType<typeof createShopWithNodes>>;
 
 /** How often a node was taken, over all of them. */
-async function taken({ db }: Books): Promise<number> {
+async function countTaken({ db }: NodesDatabase): Promise<number> {
   const { rows } = await sql<{ taken: bigint }>`
     SELECT sum(keeper_epoch)::bigint AS taken FROM perennial.node`.execute(db);
   return Number(rows[0]?.taken);
 }
 
 /** Waits until each has so many, all different. */
-const spread = (keepers: readonly Kept[], counts: readonly number[], deadlineMs?: number) =>
+const untilSpread = (
+  keepers: readonly RunningKeepers[],
+  counts: readonly number[],
+  deadlineMs?: number,
+) =>
   until(
-    `${counts} nodes each (there are ${keepers.map((each) => each.kept().length)})`,
+    `${counts} nodes each (there are ${keepers.map((each) => each.listNodes().length)})`,
     () => {
-      const all = keepers.flatMap((each) => each.kept());
-      const fits = keepers.every((each, at) => each.kept().length === counts[at]);
+      const all = keepers.flatMap((each) => each.listNodes());
+      const fits = keepers.every((each, at) => each.listNodes().length === counts[at]);
       return fits && new Set(all).size === all.length ? true : undefined;
     },
     deadlineMs,
@@ -31,88 +43,91 @@ const spread = (keepers: readonly Kept[], counts: readonly number[], deadlineMs?
 const entry = new URL('./keepers-entry.ts', import.meta.url);
 
 test('nodes are shared by who is there: each has its share, only what has to move moves, and a dead one is replaced at once', async () => {
-  const nodes = await Promise.all([1, 2, 3, 4, 5, 6].map(() => aNode()));
-  await using books = await shopOn(
+  const nodes = await Promise.all([1, 2, 3, 4, 5, 6].map(() => startNode()));
+  await using database = await createShopWithNodes(
     Object.fromEntries(nodes.map(({ api }, at) => [`n${at}`, { api }])),
   );
   let customers = 0n;
   /** Somebody buys, and is on all nodes; nobody who was there is gone. */
   const sell = async () => {
     customers += 1n;
-    await payer(books, customers, 0n);
-    await settled(books);
+    await createSubscriber(database, customers, 0n);
+    await untilSynced(database);
     for (const node of nodes) {
-      expect([...node.names('vless')].sort()).toEqual(await namesInBooks(books));
+      expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
     }
   };
   try {
     const steadyMs = 300;
-    await using one = keep(books, { steadyMs });
-    await spread([one], [6]);
+    await using one = startTestKeepers(database, { steadyMs });
+    await untilSpread([one], [6]);
     await sell();
-    await using two = keep(books, { steadyMs });
-    await spread([one, two], [3, 3]);
+    await using two = startTestKeepers(database, { steadyMs });
+    await untilSpread([one, two], [3, 3]);
     await sell();
-    expect(await taken(books)).toBe(6 + 3);
-    const late = startChild(entry, [books.url]);
-    await spread([one, two], [2, 2]);
+    expect(await countTaken(database)).toBe(6 + 3);
+    const late = startProcess(entry, [database.url]);
+    await untilSpread([one, two], [2, 2]);
     await sell();
-    expect(await taken(books)).toBe(6 + 3 + 2);
+    expect(await countTaken(database)).toBe(6 + 3 + 2);
     await late[Symbol.asyncDispose](); // SIGKILL
-    await spread([one, two], [3, 3], 5_000);
+    await untilSpread([one, two], [3, 3], 5_000);
     await sell();
     await two.stop();
-    await spread([one], [6], 5_000);
+    await untilSpread([one], [6], 5_000);
     await sell();
-    expect(await taken(books)).toBe(6 + 3 + 2 + 2 + 3);
+    expect(await countTaken(database)).toBe(6 + 3 + 2 + 2 + 3);
   } finally {
     for (const node of nodes) node.stop();
   }
 }, 90_000);
 
 test('a process that is there for a short time only moves no node', async () => {
-  await using books = await shopOn({ a: { api: '127.0.0.1:1' }, b: { api: '127.0.0.1:2' } });
-  await using one = keep(books, { steadyMs: 60_000, pollMs: 20 });
-  await spread([one], [2]);
+  await using database = await createShopWithNodes({
+    a: { api: '127.0.0.1:1' },
+    b: { api: '127.0.0.1:2' },
+  });
+  await using one = startTestKeepers(database, { steadyMs: 60_000, pollMs: 20 });
+  await untilSpread([one], [2]);
   for (let times = 1; times <= 3; times += 1) {
-    await using guest = keep(books, { pollMs: 20 });
+    await using guest = startTestKeepers(database, { pollMs: 20 });
     await until('it is counted', async () => {
       const { rows } = await sql`
         SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
         WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.classid = 73737`.execute(
-        books.db,
+        database.db,
       );
       return rows.length === 2 ? true : undefined;
     });
-    expect(guest.kept()).toEqual([]);
+    expect(guest.listNodes()).toEqual([]);
   }
-  expect(one.kept()).toEqual(['a', 'b']);
-  expect(await taken(books)).toBe(2);
+  expect(one.listNodes()).toEqual(['a', 'b']);
+  expect(await countTaken(database)).toBe(2);
 });
 
 test('X6: a node that was started again while nobody kept it is filled, however soon after its first start', async () => {
-  using node = await aNode();
-  await using books = await shopOn({ 'nl-1': { api: node.api } });
-  await crowd(books, 20, '2100-01-01T00:00:00Z');
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 20, '2100-01-01T00:00:00Z');
   {
-    await using _ = keep(books);
-    await equal(books, node);
-    await settled(books);
+    await using _ = startTestKeepers(database);
+    await expectSynced(database, node);
+    await untilSynced(database);
   }
   await node.restart();
-  await using _ = keep(books);
-  await equal(books, node);
+  await using _ = startTestKeepers(database);
+  await expectSynced(database, node);
 });
 
 test('more processes than nodes: those without one have the first that becomes free', async () => {
-  await using books = await shopOn({ a: { api: '127.0.0.1:1' } });
-  await using one = keep(books);
-  await spread([one], [1]);
-  await using two = keep(books);
-  await using three = keep(books);
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  await using one = startTestKeepers(database);
+  await untilSpread([one], [1]);
+  await using two = startTestKeepers(database);
+  await using three = startTestKeepers(database);
   await one.stop();
   await until('a successor', () =>
-    two.kept().length + three.kept().length === 1 ? true : undefined,
+    two.listNodes().length + three.listNodes().length === 1 ? true : undefined,
   );
-  expect(await taken(books)).toBe(2);
+  expect(await countTaken(database)).toBe(2);
 });

@@ -3,34 +3,41 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { revoke } from '../../src/subscription/granting.ts';
 import { reissue } from '../../src/subscription/reissuing.ts';
-import { oldestUnconfirmed } from '../../src/workers/keep-node/store.ts';
-import type { Conduct } from '../../src/xray/embedded/node.ts';
-import type { Books } from '../books.ts';
+import { readOldestUnconfirmed } from '../../src/workers/keep-node/store.ts';
+import type { CallBehavior } from '../../src/xray/embedded/node.ts';
+import type { TestDatabase } from '../books.ts';
 import { until } from '../service/until.ts';
-import { crowd, payer } from '../shop.ts';
-import { badLine } from './bad-line.ts';
-import { aNode, equal, keep, namesInBooks, settled, shopOn } from './kept.ts';
+import { createSubscriber, createSubscribers } from '../shop.ts';
+import { startSlowProxy } from './bad-line.ts';
+import {
+  createShopWithNodes,
+  expectSynced,
+  readEntitledNames,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from './kept.ts';
 
 // Who was on his way to a node when the connection broke: he may have ended its life, and most
 // likely did not.
 
-const suspectsOf = async ({ db }: Books): Promise<number> => {
+const countSuspects = async ({ db }: TestDatabase): Promise<number> => {
   const { rows } = await sql<{ count: bigint }>`
     SELECT count(*) FROM perennial.access_sync WHERE lost > 0`.execute(db);
   return Number(rows[0]?.count);
 };
 
 test('S4: hundreds who are suspected after a death go in small turns, and who is to go meanwhile goes first', async () => {
-  using node = await aNode();
-  await using books = await shopOn({ 'nl-1': { api: node.api } });
-  await crowd(books, 900, '2100-01-01T00:00:00Z');
-  await payer(books, 1n, 0n);
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 900, '2100-01-01T00:00:00Z');
+  await createSubscriber(database, 1n, 0n);
   const { rows } = await sql<{ name: string }>`
     SELECT 'perennial-' || c.id AS name FROM perennial.credential c
-    JOIN perennial.customer u ON u.id = c.customer_id WHERE u.telegram_id = 1`.execute(books.db);
+    JOIN perennial.customer u ON u.id = c.customer_id WHERE u.telegram_id = 1`.execute(database.db);
   const ending = rows[0]?.name ?? '';
   const sent: string[] = [];
-  node.conduct = async ({ method, name }): Promise<Conduct> => {
+  node.conduct = async ({ method, name }): Promise<CallBehavior> => {
     // A node that is far.
     await pause(20);
     if (method !== 'AlterInbound') return 'serve';
@@ -40,17 +47,17 @@ test('S4: hundreds who are suspected after a death go in small turns, and who is
     void node.restart();
     return 'hang';
   };
-  await using _ = keep(books);
+  await using _ = startTestKeepers(database);
   await until(
     'all but suspects are there again',
     async () => {
-      const suspects = await suspectsOf(books);
-      const there = node.names('vless').length;
+      const suspects = await countSuspects(database);
+      const there = node.listUserNames('vless').length;
       return suspects > 128 && sent.length > 500 && there >= 901 - suspects ? true : undefined;
     },
     30_000,
   );
-  await revoke({ db: books.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
   const ordered = sent.length;
   const went = await until('it is removed', () => {
     const at = sent.indexOf(ending, ordered);
@@ -59,68 +66,68 @@ test('S4: hundreds who are suspected after a death go in small turns, and who is
   // The turn that was under way, the next one if its marks were just read, and what had been sent
   // by then and wasn't seen here yet. All of them would be over 128.
   expect(went - ordered).toBeLessThanOrEqual(96);
-  await settled(books);
-  await equal(books, node);
-  expect(await namesInBooks(books)).toHaveLength(900);
+  await untilSynced(database);
+  await expectSynced(database, node);
+  expect(await readEntitledNames(database)).toHaveLength(900);
 }, 60_000);
 
 test('S4: a line that breaks again and again puts nobody aside, and a removal passes in between', async () => {
-  using node = await aNode();
-  await using line = await badLine(node.api, 2);
-  await using books = await shopOn({ 'nl-1': { api: line.api } });
-  await crowd(books, 100, '2100-01-01T00:00:00Z');
-  await payer(books, 1n, 0n);
+  using node = await startNode();
+  await using line = await startSlowProxy(node.api, 2);
+  await using database = await createShopWithNodes({ 'nl-1': { api: line.api } });
+  await createSubscribers(database, 100, '2100-01-01T00:00:00Z');
+  await createSubscriber(database, 1n, 0n);
   let [calls, cuts] = [0, 0];
   node.conduct = ({ method }) => {
     if (method !== 'AlterInbound') return 'serve';
     calls += 1;
     if (cuts < 3 && calls % 40 === 0) {
       cuts += 1;
-      line.cut();
+      line.disconnect();
     }
     return 'serve';
   };
-  await using _ = keep(books);
+  await using _ = startTestKeepers(database);
   await until('the first break', () => (cuts > 0 ? true : undefined));
-  await revoke({ db: books.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
   await until(
     'the removal is confirmed',
-    async () => ((await oldestUnconfirmed(books.db)) === undefined ? true : undefined),
+    async () => ((await readOldestUnconfirmed(database.db)) === undefined ? true : undefined),
     10_000,
   );
-  await equal(books, node, 'vless', 30_000);
-  await settled(books);
+  await expectSynced(database, node, 'vless', 30_000);
+  await untilSynced(database);
   expect(cuts).toBe(3);
   const { rows } = await sql`
-    SELECT FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(books.db);
+    SELECT FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(database.db);
   expect(rows).toEqual([]);
 }, 60_000);
 
 test('S4: a credential that comes in the place of one that was put aside is not held for its sake', async () => {
-  using node = await aNode();
-  await using books = await shopOn({ 'nl-1': { api: node.api } });
-  const id = await payer(books, 1n, 0n);
-  await sql`UPDATE perennial.access_sync SET lost = 2`.execute(books.db);
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  const id = await createSubscriber(database, 1n, 0n);
+  await sql`UPDATE perennial.access_sync SET lost = 2`.execute(database.db);
   await sql`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     SELECT 'keep-node', 'nl-1/' || ${id}::bigint, 'kills_node: it did', now + interval '1 hour', now
-    FROM (SELECT perennial.clock() AS now) clock`.execute(books.db);
+    FROM (SELECT perennial.clock() AS now) clock`.execute(database.db);
   const sent: string[] = [];
   node.conduct = ({ method, name }) => {
     if (method === 'AlterInbound') sent.push(name);
     return 'serve';
   };
-  await using _ = keep(books);
+  await using _ = startTestKeepers(database);
   await until('it is held', async () => {
     const { rows } = await sql`
       SELECT FROM perennial.access_sync
-      WHERE next_attempt_at > perennial.clock() + interval '30 s'`.execute(books.db);
+      WHERE next_attempt_at > perennial.clock() + interval '30 s'`.execute(database.db);
     return rows.length === 1 ? true : undefined;
   });
   expect(sent).toEqual([]);
-  await reissue({ db: books.db, actor: 'test' }, { telegramId: 1n, subscriptionId: id });
-  await settled(books);
-  expect(node.names('vless')).toEqual(await namesInBooks(books));
-  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(books.db);
+  await reissue({ db: database.db, actor: 'test' }, { telegramId: 1n, subscriptionId: id });
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toEqual(await readEntitledNames(database));
+  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
   expect(rows).toEqual([]);
 });

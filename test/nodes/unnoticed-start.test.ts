@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import { until } from '../service/until.ts';
-import { payer } from '../shop.ts';
-import { keep, namesInBooks, settled, shopOn } from './kept.ts';
+import { createSubscriber } from '../shop.ts';
+import { createShopWithNodes, readEntitledNames, startTestKeepers, untilSynced } from './kept.ts';
 
 test('X6: a node that was started again is filled, also where its uptime says nothing: its connection broke', async () => {
   const beganMs = performance.now();
@@ -13,18 +13,20 @@ test('X6: a node that was started again is filled, also where its uptime says no
     nowMs: () => (starting ? beganMs : performance.now()),
   });
   try {
-    await using books = await shopOn({ 'nl-1': { api: node.api } });
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) {
-      await payer(books, telegramId, 0n);
+      await createSubscriber(database, telegramId, 0n);
     }
-    await using _ = keep(books);
-    await settled(books);
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
     starting = true;
     await node.restart();
     starting = false;
-    expect(node.names('vless')).toEqual([]);
-    await until('everybody is back', () => (node.names('vless').length === 3 ? true : undefined));
-    expect([...node.names('vless')].sort()).toEqual(await namesInBooks(books));
+    expect(node.listUserNames('vless')).toEqual([]);
+    await until('everybody is back', () =>
+      node.listUserNames('vless').length === 3 ? true : undefined,
+    );
+    expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
   } finally {
     node.stop();
   }

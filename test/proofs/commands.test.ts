@@ -4,7 +4,7 @@ import { runProgram } from './run-program.ts';
 // Every proof command of package.json, run as a person runs it, at a small size.
 
 /** Runs a proof that prints its report as JSON. */
-async function reportOf(file: string, args: readonly string[]): Promise<unknown> {
+async function runToReport(file: string, args: readonly string[]): Promise<unknown> {
   const { code, out, err } = await runProgram(file, [...args, '--json']);
   expect(code, `${out}\n${err}`).toBe(0);
   console.log(out.trim());
@@ -12,12 +12,12 @@ async function reportOf(file: string, args: readonly string[]): Promise<unknown>
 }
 
 test('P8: replicas that are killed at random lose nothing, and each period is paid exactly once', async () => {
-  const report = await reportOf('test/kills.ts', ['--kills', '3', '--renewals', '600']);
+  const report = await runToReport('test/kills.ts', ['--kills', '3', '--renewals', '600']);
   expect(report).toMatchObject({ renewals: 600, wrong: [] });
 }, 300_000);
 
 test('P8, T2: random faults and kills of the courier lose no receipt and repeat no reminder', async () => {
-  const report = await reportOf('test/delivery/proof.ts', ['--notices', '300', '--kills', '3']);
+  const report = await runToReport('test/delivery/proof.ts', ['--notices', '300', '--kills', '3']);
   expect(report).toMatchObject({ wrong: [], sure: { arrived: 150 } });
 }, 300_000);
 

@@ -1,29 +1,29 @@
 import { createServer } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { createToken } from '../../src/tokens/store.ts';
-import { joins, sells } from '../a-book.ts';
-import { freshBooks } from '../books.ts';
-import { perennial } from './process.ts';
+import { addCustomer, createPlans } from '../a-book.ts';
+import { createDatabase } from '../books.ts';
+import { startPerennial } from './process.ts';
 
 // The API as a process of its own: how it starts, answers, and ends.
 
 vi.setConfig({ testTimeout: 90_000 });
 
 test('the service answers where it says that it does, and a request under way is answered when it ends', async () => {
-  await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' });
-  await sells(books);
-  await joins(books, 7n);
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createPlans(database);
+  await addCustomer(database, 7n);
   const { token } = await createToken(
-    books.db,
+    database.db,
     { name: 'bot', scopes: ['sell'], lastsMs: undefined },
     'test',
   );
-  await using service = perennial(['start', '--role', 'api'], {
-    url: books.url,
-    more: 'http: { port: 0 }',
+  await using service = startPerennial(['start', '--role', 'api'], {
+    url: database.url,
+    extraConfig: 'http: { port: 0 }',
     logLevel: 'info',
   });
-  const { api, workers } = await service.ready();
+  const { api, workers } = await service.untilReady();
   expect(workers).toEqual([]);
   const topUp = () =>
     fetch(`${api}/v1/customers/7/top-ups`, {
@@ -36,18 +36,18 @@ test('the service answers where it says that it does, and a request under way is
       body: '{"amount": "10"}',
     });
   // Somebody holds the customer, so the request waits while the service is told to end.
-  const hold = await books.pool.connect();
+  const hold = await database.pool.connect();
   await hold.query('BEGIN');
   await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
   const asked = topUp();
   for (;;) {
-    const { rows } = await books.pool.query(
+    const { rows } = await database.pool.query(
       "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
     );
     if (rows.length > 0) break;
   }
   service.kill('SIGTERM');
-  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
   await hold.query('COMMIT');
   hold.release();
   const answer = await asked;
@@ -62,13 +62,13 @@ test('the service answers where it says that it does, and a request under way is
 });
 
 test('an API alone whose port is in use exits with one sentence', async () => {
-  await using books = await freshBooks();
+  await using database = await createDatabase();
   const other = createServer();
   await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
   const { port } = other.address() as { port: number };
-  const { code, err } = await perennial(['start', '--role', 'api'], {
-    url: books.url,
-    more: `http: { port: ${port} }`,
+  const { code, err } = await startPerennial(['start', '--role', 'api'], {
+    url: database.url,
+    extraConfig: `http: { port: ${port} }`,
   }).exit;
   other.close();
   expect(code).toBe(2);

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { freshBooks } from '../books.ts';
-import { perennial } from './process.ts';
+import { createDatabase } from '../books.ts';
+import { startPerennial } from './process.ts';
 
 // A backup of a running service, by real processes, and its way back.
 
@@ -19,13 +19,17 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-interface Ran {
+interface CommandResult {
   readonly code: number | null;
   readonly out: string;
   readonly err: string;
 }
 
-async function run(args: readonly string[], database: string, data = 'none'): Promise<Ran> {
+async function runCommand(
+  args: readonly string[],
+  database: string,
+  data = 'none',
+): Promise<CommandResult> {
   const child = spawn(process.execPath, ['bin/perennial.js', ...args], {
     env: {
       ...process.env,
@@ -47,10 +51,10 @@ async function run(args: readonly string[], database: string, data = 'none'): Pr
 }
 
 /** Tables that a running service writes by itself, so that a later look finds other rows. */
-const written = ['clock_state', 'clock_witness', 'courier', 'worker_run', 'worker_state'];
+const ignoredTables = ['clock_state', 'clock_witness', 'courier', 'worker_run', 'worker_state'];
 
 /** Every row of every table, and the last value of every sequence; some tables may be left out. */
-async function contents(url: string, without: readonly string[] = []): Promise<unknown> {
+async function readContents(url: string, without: readonly string[] = []): Promise<unknown> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -76,54 +80,57 @@ async function contents(url: string, without: readonly string[] = []): Promise<u
 
 test('a backup of a running embedded service restores to the same rows, and the service goes on', async () => {
   const data = join(folder, 'running');
-  expect(await run(['migrate', '--test'], 'embedded', 'running')).toMatchObject({ code: 0 });
-  const notRunning = await run(['db', 'url'], 'embedded', 'running');
+  expect(await runCommand(['migrate', '--test'], 'embedded', 'running')).toMatchObject({ code: 0 });
+  const notRunning = await runCommand(['db', 'url'], 'embedded', 'running');
   expect(notRunning.err).toMatch(/^perennial: data folder .* start it with "perennial start"\n$/);
   expect(notRunning.code).toBe(2);
-  await using service = perennial(['start', '--role', 'api'], {
+  await using service = startPerennial(['start', '--role', 'api'], {
     url: 'embedded',
     dataDir: data,
-    more: 'http: { port: 0 }',
+    extraConfig: 'http: { port: 0 }',
   });
-  await service.ready();
+  await service.untilReady();
   for (const words of [
     'customer create 7 --locale ru',
     'customer top-up 7 149.50 --provider x --ref a\tb',
     'customer adjust 7 5 --reason \\.',
   ]) {
-    expect(await run(words.split(' '), 'embedded', 'running')).toMatchObject({ code: 0, err: '' });
+    expect(await runCommand(words.split(' '), 'embedded', 'running')).toMatchObject({
+      code: 0,
+      err: '',
+    });
   }
   const file = join(folder, 'backup.sql');
-  expect(await run(['backup', file], 'embedded', 'running')).toEqual({
+  expect(await runCommand(['backup', file], 'embedded', 'running')).toEqual({
     code: 0,
     out: `wrote ${file}\n`,
     err: '',
   });
   expect(statSync(file).mode & 0o777).toBe(0o600);
-  const url = (await run(['db', 'url'], 'embedded', 'running')).out.trim();
+  const url = (await runCommand(['db', 'url'], 'embedded', 'running')).out.trim();
   expect(url).toMatch(/^postgres:\/\/perennial:.*@127\.0\.0\.1:\d+\/perennial$/);
-  const before = await contents(url, written);
+  const before = await readContents(url, ignoredTables);
 
-  await using other = await freshBooks({ bare: true });
-  expect(await run(['restore', file], other.url)).toMatchObject({ code: 0 });
-  expect(await contents(other.url, written)).toEqual(before);
-  expect(await run(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
+  await using other = await createDatabase({ isEmpty: true });
+  expect(await runCommand(['restore', file], other.url)).toMatchObject({ code: 0 });
+  expect(await readContents(other.url, ignoredTables)).toEqual(before);
+  expect(await runCommand(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
   // The restored tables refuse what they refused before.
   await expect(other.pool.query('DELETE FROM perennial.ledger_entry')).rejects.toThrow();
 
-  const again = await run(['restore', file], other.url);
+  const again = await runCommand(['restore', file], other.url);
   expect(again.err).toMatch(/^perennial: database .*: has a schema "perennial" already; /);
   expect(again.code).toBe(2);
   service.kill('SIGTERM');
   expect(await service.exit).toMatchObject({ code: 0 });
   // Into a new data folder.
-  expect(await run(['restore', file], 'embedded', 'new')).toMatchObject({ code: 0 });
+  expect(await runCommand(['restore', file], 'embedded', 'new')).toMatchObject({ code: 0 });
   const payment = ['customer', 'top-up', '7', '1', '--provider', 'x', '--ref', 'c'];
-  expect(await run(payment, 'embedded', 'new')).toMatchObject({ code: 0, err: '' });
+  expect(await runCommand(payment, 'embedded', 'new')).toMatchObject({ code: 0, err: '' });
 });
 
 test('a restored database has every row and every sequence of the backup', async () => {
-  await using source = await freshBooks();
+  await using source = await createDatabase();
   const options = ['--customers', '30', '--seed', '3', '--now', '2026-11-24T00:00:00Z'];
   const made = execFileSync(process.execPath, ['examples/generate-book.ts', ...options]);
   const [book, file] = [join(folder, 'book.csv'), join(folder, 'quiet.sql')];
@@ -133,35 +140,35 @@ test('a restored database has every row and every sequence of the backup', async
     ['import', book],
     ['backup', file],
   ]) {
-    expect(await run(words, source.url)).toMatchObject({ code: 0 });
+    expect(await runCommand(words, source.url)).toMatchObject({ code: 0 });
   }
-  await using other = await freshBooks({ bare: true });
-  expect(await run(['restore', file], other.url)).toMatchObject({ code: 0 });
-  expect(await contents(other.url)).toEqual(await contents(source.url));
-  expect(await run(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
+  await using other = await createDatabase({ isEmpty: true });
+  expect(await runCommand(['restore', file], other.url)).toMatchObject({ code: 0 });
+  expect(await readContents(other.url)).toEqual(await readContents(source.url));
+  expect(await runCommand(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
 });
 
 test('a backup that is cut off, and a file that is none, restore nothing', async () => {
-  await using source = await freshBooks();
-  const { out: text } = await run(['backup', '-'], source.url);
+  await using source = await createDatabase();
+  const { out: text } = await runCommand(['backup', '-'], source.url);
   const lines = text.split('\n');
   const cut = join(folder, 'cut.sql');
-  for (const kept of [lines.length - 3, lines.indexOf('\\.'), 1]) {
-    await using other = await freshBooks({ bare: true });
-    writeFileSync(cut, lines.slice(0, kept).join('\n'));
-    const ran = await run(['restore', cut], other.url);
+  for (const lineCount of [lines.length - 3, lines.indexOf('\\.'), 1]) {
+    await using other = await createDatabase({ isEmpty: true });
+    writeFileSync(cut, lines.slice(0, lineCount).join('\n'));
+    const ran = await runCommand(['restore', cut], other.url);
     expect(ran.err).toMatch(/^perennial: the backup is cut off .*; nothing was restored\n$/m);
     expect(ran.code).toBe(2);
     const { rows } = await other.pool.query("SELECT to_regnamespace('perennial') AS found");
     expect(rows).toEqual([{ found: null }]);
   }
-  await using other = await freshBooks({ bare: true });
-  const ran = await run(['restore', 'README.md'], other.url);
+  await using other = await createDatabase({ isEmpty: true });
+  const ran = await runCommand(['restore', 'README.md'], other.url);
   expect(ran.err).toBe('perennial: the file is not a backup of "perennial backup"\n');
   expect(readFileSync('README.md', 'utf8')).not.toBe('');
 });
 
 test('`db url` prints the URL of an external server as it is', async () => {
   const url = 'postgres://me:secret@db.example.net/shop';
-  expect(await run(['db', 'url'], url)).toEqual({ code: 0, out: `${url}\n`, err: '' });
+  expect(await runCommand(['db', 'url'], url)).toEqual({ code: 0, out: `${url}\n`, err: '' });
 });

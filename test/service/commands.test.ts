@@ -1,21 +1,22 @@
 import { expect, test, vi } from 'vitest';
-import { freshBooks } from '../books.ts';
-import { asOwner, bookState, fillDue } from './due-book.ts';
-import { type ProcessOptions, perennial } from './process.ts';
+import { createDatabase } from '../books.ts';
+import { createDueSubscriptions, readRenewalState, withOwnerClient } from './due-book.ts';
+import { type ProcessOptions, startPerennial } from './process.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
 
 // `perennial start` and `perennial run` as a person meets them.
 
-const exitOf = (args: readonly string[], options: ProcessOptions) => perennial(args, options).exit;
+const runToExit = (args: readonly string[], options: ProcessOptions) =>
+  startPerennial(args, options).exit;
 
 test('start says when it is ready: its workers and the database, and no password', async () => {
-  await using books = await freshBooks();
-  await using service = perennial(['start'], { url: books.url, logLevel: 'info' });
-  const ready = await service.ready();
+  await using database = await createDatabase();
+  await using service = startPerennial(['start'], { url: database.url, logLevel: 'info' });
+  const ready = await service.untilReady();
   expect(ready.workers).toContain('auto-renewal');
-  const { host, password, pathname } = new URL(books.url);
+  const { host, password, pathname } = new URL(database.url);
   expect(ready.database).toBe(`${host}${pathname}`);
   service.kill('SIGINT');
   const { code, out, err } = await service.exit;
@@ -27,7 +28,7 @@ test.each([
   ['worker,boss', /--role: "boss" is none of all, worker, api/],
   ['boss', /--role: "boss" is none of all, worker, api/],
 ])('start refuses the role %s in one sentence', async (role, sentence) => {
-  const { code, out, err } = await exitOf(['start', '--role', role], {
+  const { code, out, err } = await runToExit(['start', '--role', role], {
     url: 'postgres://nowhere/x',
   });
   expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -36,24 +37,24 @@ test.each([
 });
 
 test('start refuses books that a demo made', async () => {
-  await using books = await freshBooks();
-  await asOwner(books.url, (client) =>
+  await using database = await createDatabase();
+  await withOwnerClient(database.url, (client) =>
     client.query("UPDATE perennial.installation SET made_by = 'demo'"),
   );
-  const { code, err } = await exitOf(['start'], { url: books.url });
+  const { code, err } = await runToExit(['start'], { url: database.url });
   expect(code).toBe(2);
   expect(err).toMatch(/^perennial: database .+: was made by "perennial demo".+\n$/);
 });
 
 test('start refuses a second bot and names the bot of the database', async () => {
-  await using books = await freshBooks();
-  await asOwner(books.url, (client) =>
+  await using database = await createDatabase();
+  await withOwnerClient(database.url, (client) =>
     client.query("INSERT INTO perennial.courier (id, epoch) VALUES ('telegram:111', 1)"),
   );
   const refused = (token: string) =>
-    exitOf(['start', '--role', 'worker'], {
-      url: books.url,
-      more: `telegram: { token: "${token}", api: "http://127.0.0.1:1" }`,
+    runToExit(['start', '--role', 'worker'], {
+      url: database.url,
+      extraConfig: `telegram: { token: "${token}", api: "http://127.0.0.1:1" }`,
     });
   const { code, err } = await refused('222:AAF-canary_canary_canary_canary_canary');
   expect(code).toBe(2);
@@ -63,23 +64,23 @@ test('start refuses a second bot and names the bot of the database', async () =>
 });
 
 test('start without a database says what to set', async () => {
-  const { code, err } = await exitOf(['start'], { url: '' });
+  const { code, err } = await runToExit(['start'], { url: '' });
   expect(code).toBe(2);
   expect(err).toMatch(/database: is not set; "embedded" or a URL is needed/);
 });
 
 test('start refuses an empty database and says what to run', async () => {
-  await using books = await freshBooks({ bare: true });
-  const { code, err } = await exitOf(['start'], { url: books.url });
+  await using database = await createDatabase({ isEmpty: true });
+  const { code, err } = await runToExit(['start'], { url: database.url });
   expect(code).toBe(2);
   expect(err).toMatch(/run "perennial migrate"/);
 });
 
 test('run prints the record of one run, until nothing is left', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 60);
-  const options = { url: books.url, autoRenewal: 'batch: 7' };
-  const { code, out } = await exitOf(['run', 'auto-renewal', '--json'], options);
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 60);
+  const options = { url: database.url, autoRenewal: 'batch: 7' };
+  const { code, out } = await runToExit(['run', 'auto-renewal', '--json'], options);
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({
     worker: 'auto-renewal',
@@ -90,24 +91,24 @@ test('run prints the record of one run, until nothing is left', async () => {
     started_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     detail: { renewed: 60 },
   });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 60, wrong: [] });
-  const again = await exitOf(['run', 'auto-renewal'], options);
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 60, wrong: [] });
+  const again = await runToExit(['run', 'auto-renewal'], options);
   expect(again.code).toBe(0);
   expect(again.out).toMatch(/^outcome +success$/m);
   expect(again.out).toMatch(/^examined +0$/m);
 });
 
 test('run --dry-run prints what would happen, customer by customer and in total, and changes nothing', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 30);
-  await asOwner(books.url, (client) =>
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 30);
+  await withOwnerClient(database.url, (client) =>
     client.query(`SET session_replication_role = replica;
       UPDATE perennial.customer SET balance_minor = 100 WHERE id <= 10;
       UPDATE perennial.ledger_entry SET amount_minor = 100, balance_after_minor = 100
         WHERE customer_id <= 10`),
   );
-  const options = { url: books.url, autoRenewal: 'batch: 7' };
-  const { code, out } = await exitOf(['run', 'auto-renewal', '--dry-run', '--json'], options);
+  const options = { url: database.url, autoRenewal: 'batch: 7' };
+  const { code, out } = await runToExit(['run', 'auto-renewal', '--dry-run', '--json'], options);
   expect(code).toBe(0);
   const { items, totals } = JSON.parse(out);
   expect(items).toHaveLength(30);
@@ -121,26 +122,26 @@ test('run --dry-run prints what would happen, customer by customer and in total,
     'wait-for-money': { count: 10, amounts: { RUB: '1480.00' } },
     renew: { count: 20, amounts: { RUB: '2980.00' } },
   });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 0, due: 30, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, due: 30, wrong: [] });
 
-  const text = await exitOf(['run', 'auto-renewal', '--dry-run'], options);
+  const text = await runToExit(['run', 'auto-renewal', '--dry-run'], options);
   expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 2);
   expect(text.out).toMatch(/^renew: 20 \(2980\.00 RUB\)$/m);
 });
 
 test('run of a worker that is none names those there are', async () => {
-  const { code, err } = await exitOf(['run', 'auto-renew'], { url: 'postgres://nowhere/x' });
+  const { code, err } = await runToExit(['run', 'auto-renew'], { url: 'postgres://nowhere/x' });
   expect(code).toBe(2);
   expect(err).toMatch(/there is no worker "auto-renew"; there is auto-renewal/);
 });
 
 test('a run that fails exits with 1 and says why in its record', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 10);
-  await asOwner(books.url, (client) =>
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 10);
+  await withOwnerClient(database.url, (client) =>
     client.query('ALTER TABLE perennial.notification RENAME COLUMN params TO gone'),
   );
-  const { code, out } = await exitOf(['run', 'auto-renewal', '--json'], { url: books.url });
+  const { code, out } = await runToExit(['run', 'auto-renewal', '--json'], { url: database.url });
   expect(code).toBe(1);
   expect(JSON.parse(out)).toMatchObject({
     outcome: 'failed',

@@ -4,8 +4,8 @@ import pg from 'pg';
 // whatever happened to the processes that renewed it.
 
 /** Fills migrated books: one subscription a customer, 30 days, due, and not ended for an hour. */
-export async function fillDue(url: string, subscriptions: number): Promise<void> {
-  await asOwner(url, async (client) => {
+export async function createDueSubscriptions(url: string, subscriptions: number): Promise<void> {
+  await withOwnerClient(url, async (client) => {
     await client.query(`
       SET session_replication_role = replica;
       INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}');
@@ -32,7 +32,10 @@ export async function fillDue(url: string, subscriptions: number): Promise<void>
   });
 }
 
-export async function asOwner<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withOwnerClient<T>(
+  url: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({ connectionString: url });
   // A test ends connections, also this one's.
   client.on('error', () => undefined);
@@ -44,19 +47,19 @@ export async function asOwner<T>(url: string, work: (client: pg.Client) => Promi
   }
 }
 
-const counts = (table: string, where: string) =>
+const countSql = (table: string, where: string) =>
   `(SELECT count(*) FROM perennial.${table} WHERE ${where})::int`;
 
-export interface BookState {
+export interface RenewalState {
   readonly due: number;
   readonly renewals: number;
   readonly receipts: number;
   readonly quarantined: number;
   /** What may not be: each in a word with its number; empty when the books are right. */
-  readonly wrong: readonly string[];
+  readonly violations: readonly string[];
 }
 
-const wrongs: Readonly<Record<string, string>> = {
+const violationQueries: Readonly<Record<string, string>> = {
   'balance is not the sum of its ledger': `SELECT count(*) FROM perennial.customer c WHERE
     balance_minor <> (SELECT sum(amount_minor) FROM perennial.ledger_entry WHERE customer_id = c.id)`,
   'renewed more than once': `SELECT count(*) FROM (SELECT FROM perennial.period
@@ -80,29 +83,29 @@ const wrongs: Readonly<Record<string, string>> = {
 };
 
 /** What became of the book. */
-export function bookState(url: string): Promise<BookState> {
-  return asOwner(url, async (client) => {
+export function readRenewalState(url: string): Promise<RenewalState> {
+  return withOwnerClient(url, async (client) => {
     const { rows } = await client.query(`SELECT
-      ${counts('subscription', "expires_at < now() + interval '6 hours'")} AS due,
-      ${counts('period', "source = 'renewal'")} AS renewals,
-      ${counts('notification', "kind = 'receipt'")} AS receipts,
-      ${counts('quarantine', 'true')} AS quarantined`);
-    const wrong: string[] = [];
-    for (const [what, statement] of Object.entries(wrongs)) {
-      const { rows: found } = await client.query(`SELECT (${statement})::int AS n`);
-      if (found[0].n !== 0) wrong.push(`${what}: ${found[0].n}`);
+      ${countSql('subscription', "expires_at < now() + interval '6 hours'")} AS due,
+      ${countSql('period', "source = 'renewal'")} AS renewals,
+      ${countSql('notification', "kind = 'receipt'")} AS receipts,
+      ${countSql('quarantine', 'true')} AS quarantined`);
+    const violations: string[] = [];
+    for (const [violation, statement] of Object.entries(violationQueries)) {
+      const { rows: counted } = await client.query(`SELECT (${statement})::int AS n`);
+      if (counted[0].n !== 0) violations.push(`${violation}: ${counted[0].n}`);
     }
-    return { ...rows[0], wrong };
+    return { ...rows[0], wrong: violations };
   });
 }
 
 /** The subscription ends in so many ms of real time; a month ago it was bought. */
-export async function endsIn(
+export async function setRemainingTime(
   { url }: { readonly url: string },
   id: bigint,
   ms: number,
 ): Promise<void> {
-  await asOwner(url, async (client) => {
+  await withOwnerClient(url, async (client) => {
     await client.query(`
       SET session_replication_role = replica; -- a period can't be moved otherwise
       UPDATE perennial.period SET starts_at = starts_at - (ends_at - at), ends_at = at

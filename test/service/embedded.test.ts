@@ -2,13 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { runAs, serverAccount } from '../../src/db/embedded/account.ts';
+import { ensureServerAccount, runAs } from '../../src/db/embedded/account.ts';
 import { findBinaries } from '../../src/db/embedded/binaries.ts';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
-import { bookState, fillDue } from './due-book.ts';
-import { gateOn } from './gate.ts';
-import { perennial } from './process.ts';
+import { createDueSubscriptions, readRenewalState } from './due-book.ts';
+import { createBatchGate } from './gate.ts';
+import { startPerennial } from './process.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
@@ -25,13 +25,13 @@ test('P9: a database server that restarts during a batch: the run fails, the ser
   const server = await startEmbedded({ dataDir, owner: 'service', durable: false });
   try {
     await migrate(server.url);
-    await fillDue(server.url, 60);
-    const gate = await gateOn(server.url, 'endless');
+    await createDueSubscriptions(server.url, 60);
+    const gate = await createBatchGate(server.url, 'endless');
     await gate.close();
-    await using service = perennial(['start'], { url: server.url, autoRenewal: 'batch: 20' });
-    await service.ready();
-    await gate.held();
-    const account = await serverAccount();
+    await using service = startPerennial(['start'], { url: server.url, autoRenewal: 'batch: 20' });
+    await service.untilReady();
+    await gate.untilHeld();
+    const account = await ensureServerAccount();
     const { pg_ctl } = await findBinaries(account);
     // The restart takes the gate's lock away too, so it is open from then on.
     const restarted = await runAs(account, pg_ctl, [
@@ -39,8 +39,12 @@ test('P9: a database server that restarts during a batch: the run fails, the ser
       ...['-l', join(dataDir, 'postgres', 'restart.log')],
     ]);
     expect(restarted.code).toBe(0);
-    await service.run({ outcome: 'success', changed: 60 });
-    expect(await bookState(server.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+    await service.untilRun({ outcome: 'success', changed: 60 });
+    expect(await readRenewalState(server.url)).toMatchObject({
+      renewals: 60,
+      quarantined: 0,
+      wrong: [],
+    });
     service.kill('SIGTERM');
     expect(await service.exit).toMatchObject({ code: 0 });
   } finally {
@@ -50,17 +54,17 @@ test('P9: a database server that restarts during a batch: the run fails, the ser
 
 test('start with an embedded database owns its server, and stops it at its end', async () => {
   const options = { url: 'embedded', dataDir };
-  expect(await perennial(['migrate'], options).exit).toMatchObject({ code: 0 });
-  await using service = perennial(['start'], options);
-  await service.ready();
-  const second = await perennial(['start'], options).exit;
+  expect(await startPerennial(['migrate'], options).exit).toMatchObject({ code: 0 });
+  await using service = startPerennial(['start'], options);
+  await service.untilReady();
+  const second = await startPerennial(['start'], options).exit;
   expect(second.code).toBe(2);
   expect(second.err).toMatch(/belongs to a running perennial/);
   // A command joins the server of the service.
-  const run = await perennial(['run', 'auto-renewal', '--json'], options).exit;
+  const run = await startPerennial(['run', 'auto-renewal', '--json'], options).exit;
   expect(JSON.parse(run.out)).toMatchObject({ outcome: 'success', examined: 0 });
   service.kill('SIGTERM');
   expect(await service.exit).toMatchObject({ code: 0 });
-  const after = await perennial(['run', 'auto-renewal', '--json'], options).exit;
+  const after = await startPerennial(['run', 'auto-renewal', '--json'], options).exit;
   expect(after.code).toBe(0);
 }, 120_000);

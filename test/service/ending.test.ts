@@ -1,18 +1,18 @@
 import { expect, test, vi } from 'vitest';
-import { freshBooks } from '../books.ts';
-import { oweOne } from '../delivery/owed.ts';
-import { aStage, token, told } from '../delivery/stage.ts';
-import { crowd } from '../shop.ts';
-import { asOwner, bookState, fillDue } from './due-book.ts';
-import { gateOn } from './gate.ts';
-import { type Exit, perennial } from './process.ts';
+import { createDatabase } from '../books.ts';
+import { enqueueOne } from '../delivery/owed.ts';
+import { createNotifiedSubscriber, createStage, token } from '../delivery/stage.ts';
+import { createSubscribers } from '../shop.ts';
+import { createDueSubscriptions, readRenewalState, withOwnerClient } from './due-book.ts';
+import { createBatchGate } from './gate.ts';
+import { type ProcessExit, startPerennial } from './process.ts';
 import { until } from './until.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
 
-const runsOf = (url: string) =>
-  asOwner(url, async (client) => {
+const readRuns = (url: string) =>
+  withOwnerClient(url, async (client) => {
     const { rows } = await client.query(
       `SELECT outcome, replica, examined::int, changed::int, failed::int, finished_at
        FROM perennial.worker_run WHERE worker = 'auto-renewal' ORDER BY id`,
@@ -21,35 +21,35 @@ const runsOf = (url: string) =>
   });
 
 test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 10 s', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 200);
-  await using gate = await gateOn(books.url, 'endless');
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 200);
+  await using gate = await createBatchGate(database.url, 'endless');
   await gate.close();
-  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 20' });
-  await service.ready();
-  await gate.held(2);
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
+  await service.untilReady();
+  await gate.untilHeld(2);
   const asked = performance.now();
   service.kill('SIGTERM');
-  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
   await gate.open();
   expect(await service.exit).toMatchObject({ code: 0, signal: null });
   expect(performance.now() - asked).toBeLessThan(10_000);
-  expect(await bookState(books.url)).toMatchObject({ renewals: 40, due: 160, wrong: [] });
-  expect(await runsOf(books.url)).toMatchObject([{ outcome: 'partial', changed: 40 }]);
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, due: 160, wrong: [] });
+  expect(await readRuns(database.url)).toMatchObject([{ outcome: 'partial', changed: 40 }]);
 });
 
 test('P8: at SIGTERM batches of reminders in hand end, answers that are out are written down, nothing new starts, exit within 10 s', async () => {
-  await using stage = await aStage({ now: '2026-11-24T12:00:00Z' });
-  const { books, api } = stage;
-  for (let n = 1n; n <= 3n; n += 1n) await told(stage, n);
-  for (let n = 1n; n <= 3n; n += 1n) await oweOne(books, 'receipt', n);
-  await crowd(books, 200, '2026-11-25T12:00:00Z');
-  await books.pool.query(`
+  await using stage = await createStage({ now: '2026-11-24T12:00:00Z' });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await createSubscribers(database, 200, '2026-11-25T12:00:00Z');
+  await database.pool.query(`
     UPDATE perennial.subscription SET remind_at = perennial.clock(),
       kind = CASE id % 2 WHEN 0 THEN 'trial' ELSE kind END,
       started_at = expires_at - interval '3 days'
     WHERE expires_at < '2026-11-26Z'`);
-  await using gate = await gateOn(books.url, 'endless', 'notification');
+  await using gate = await createBatchGate(database.url, 'endless', 'notification');
   await gate.close();
   const answers = Promise.withResolvers<void>();
   let asked = 0;
@@ -58,23 +58,23 @@ test('P8: at SIGTERM batches of reminders in hand end, answers that are out are 
     await answers.promise;
     return 'serve' as const;
   };
-  await using service = perennial(['start'], {
-    url: books.url,
+  await using service = startPerennial(['start'], {
+    url: database.url,
     workers: 'trial-notifications: { batch: 20 }, expiry-reminders: { batch: 20 }',
-    more: `telegram: { token: "${token}", api: "${api.url}" }`,
+    extraConfig: `telegram: { token: "${token}", api: "${api.url}" }`,
   });
-  await service.ready();
+  await service.untilReady();
   // Two batches of each, and three messages.
-  await gate.held(4);
+  await gate.untilHeld(4);
   await until('the messages to be out', () => (asked === 3 ? true : undefined));
-  const begun = performance.now();
+  const startedMs = performance.now();
   service.kill('SIGTERM');
-  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
   answers.resolve();
   await gate.open();
   expect(await service.exit).toMatchObject({ code: 0, signal: null });
-  expect(performance.now() - begun).toBeLessThan(10_000);
-  const { rows } = await books.pool.query(`
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  const { rows } = await database.pool.query(`
     SELECT kind, state, count(*)::int FROM perennial.notification
     WHERE customer_id IS NOT NULL GROUP BY kind, state ORDER BY kind`);
   expect(rows).toEqual([
@@ -86,31 +86,31 @@ test('P8: at SIGTERM batches of reminders in hand end, answers that are out are 
 });
 
 test('P8: a batch that hangs at SIGTERM is cut off in time, and nothing of it stays', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 40);
-  await using gate = await gateOn(books.url, 'endless');
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 40);
+  await using gate = await createBatchGate(database.url, 'endless');
   await gate.close();
-  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 20' });
-  await gate.held();
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
+  await gate.untilHeld();
   const asked = performance.now();
   service.kill('SIGTERM');
   expect((await service.exit).code).toBe(0);
   expect(performance.now() - asked).toBeLessThan(10_000);
   await gate.open();
-  expect(await bookState(books.url)).toMatchObject({ renewals: 0, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, wrong: [] });
 });
 
 test('P8: a second signal ends it at once', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 40);
-  await using gate = await gateOn(books.url, 'endless');
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 40);
+  await using gate = await createBatchGate(database.url, 'endless');
   await gate.close();
-  await using service = perennial(['start'], { url: books.url });
-  await gate.held();
+  await using service = startPerennial(['start'], { url: database.url });
+  await gate.untilHeld();
   service.kill('SIGINT');
-  await service.line('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
   // What comes within a second of the first is the same Ctrl-C, passed on by npm.
-  let exit: Exit | undefined;
+  let exit: ProcessExit | undefined;
   void service.exit.then((ended) => {
     exit = ended;
   });
@@ -122,29 +122,29 @@ test('P8: a second signal ends it at once', async () => {
 });
 
 test('P8, P6: nothing is lost by SIGKILL; the next run closes the killed one as lost, with its counts', async () => {
-  await using books = await freshBooks();
-  await fillDue(books.url, 200);
-  await using gate = await gateOn(books.url, 'endless');
-  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 5' });
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 200);
+  await using gate = await createBatchGate(database.url, 'endless');
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 5' });
   await until('some batches', async () => {
-    const [run] = await runsOf(books.url);
+    const [run] = await readRuns(database.url);
     return run?.changed >= 10 ? true : undefined;
   });
   await gate.close();
-  await gate.held();
+  await gate.untilHeld();
   service.kill('SIGKILL');
   expect(await service.exit).toMatchObject({ code: null, signal: 'SIGKILL' });
   await gate.open();
-  const before = await bookState(books.url);
-  expect(before.wrong).toEqual([]);
+  const before = await readRenewalState(database.url);
+  expect(before.violations).toEqual([]);
   expect(before.renewals).toBeLessThan(200);
 
-  const next = perennial(['run', 'auto-renewal', '--json'], { url: books.url });
+  const next = startPerennial(['run', 'auto-renewal', '--json'], { url: database.url });
   const { code, out } = await next.exit;
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ outcome: 'success', changed: 200 - before.renewals });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
-  const [lost] = await runsOf(books.url);
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
+  const [lost] = await readRuns(database.url);
   expect(lost).toMatchObject({ outcome: 'lost', changed: before.renewals });
   expect(lost.finished_at).not.toBeNull();
 });

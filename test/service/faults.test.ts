@@ -4,10 +4,10 @@ import { stopwatch } from '../../src/kernel/stopwatch.ts';
 import { workers } from '../../src/workers/index.ts';
 import { openReplica } from '../../src/workers/replica.ts';
 import type { RunRow } from '../../src/workers/run-record.ts';
-import { type Books, type BooksOptions, freshBooks } from '../books.ts';
-import { asOwner, bookState, fillDue } from './due-book.ts';
-import { type Gate, gateOn } from './gate.ts';
-import { perennial } from './process.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../books.ts';
+import { createDueSubscriptions, readRenewalState, withOwnerClient } from './due-book.ts';
+import { type BatchGate, createBatchGate } from './gate.ts';
+import { startPerennial } from './process.ts';
 import { until } from './until.ts';
 
 // Processes start and end here, on machines that may be busy.
@@ -19,18 +19,18 @@ vi.setConfig({ testTimeout: 90_000 });
 const autoRenewal = workers[0];
 
 /** Ends each connection of other processes to the books, as a server that restarts does. */
-const endAll = (url: string) =>
-  asOwner(url, (client) =>
+const endAllConnections = (url: string) =>
+  withOwnerClient(url, (client) =>
     client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()
         AND application_name LIKE 'perennial%'`),
   );
 
-async function runHere(books: Books): Promise<RunRow | undefined> {
-  const replica = openReplica(books.url);
+async function runInProcess(database: TestDatabase): Promise<RunRow | undefined> {
+  const replica = openReplica(database.url);
   try {
     return await autoRenewal?.run({
-      db: books.db,
+      db: database.db,
       replica,
       batchMax: 20,
       budgetMs: 60 * secondMs,
@@ -43,66 +43,82 @@ async function runHere(books: Books): Promise<RunRow | undefined> {
   }
 }
 
-async function booksWithGate(
-  options: BooksOptions = {},
+async function createGatedDatabase(
+  options: DatabaseOptions = {},
   wait: 'bounded' | 'endless' = 'endless',
-): Promise<{ books: Books; gate: Gate } & AsyncDisposable> {
-  const books = await freshBooks(options);
-  await fillDue(books.url, 60);
-  const gate = await gateOn(books.url, wait);
+): Promise<{ database: TestDatabase; gate: BatchGate } & AsyncDisposable> {
+  const database = await createDatabase(options);
+  await createDueSubscriptions(database.url, 60);
+  const gate = await createBatchGate(database.url, wait);
   return {
-    books,
+    database,
     gate,
     async [Symbol.asyncDispose]() {
       await gate[Symbol.asyncDispose]();
-      await books.close();
+      await database.close();
     },
   };
 }
 
 test('P9: a lock time-out fails the run cleanly, and the next one succeeds', async () => {
   const limits = { statementMs: 30_000, lockMs: 200, idleInTransactionMs: 15_000 };
-  await using place = await booksWithGate({ limits }, 'bounded');
-  const { books, gate } = place;
+  await using place = await createGatedDatabase({ limits }, 'bounded');
+  const { database, gate } = place;
   await gate.close();
-  const failed = await runHere(books);
+  const failed = await runInProcess(database);
   expect(failed).toMatchObject({
     outcome: 'failed',
     changed: 0n,
     detail: { kind: 'transient', code: 'pg_55P03' },
   });
   expect(failed?.finished_at).not.toBeNull();
-  expect(await bookState(books.url)).toMatchObject({ renewals: 0, quarantined: 0, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 0,
+    quarantined: 0,
+    wrong: [],
+  });
   await gate.open();
-  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: 60n });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+  expect(await runInProcess(database)).toMatchObject({ outcome: 'success', changed: 60n });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 60,
+    quarantined: 0,
+    wrong: [],
+  });
 });
 
 test('P9: an exhausted pool fails the run, and the next one succeeds', async () => {
-  await using books = await freshBooks({ connectionsMax: 2 });
-  await fillDue(books.url, 60);
-  const taken = [await books.pool.connect(), await books.pool.connect()];
-  await expect(runHere(books)).rejects.toThrow(/timeout exceeded when trying to connect/);
+  await using database = await createDatabase({ connectionsMax: 2 });
+  await createDueSubscriptions(database.url, 60);
+  const taken = [await database.pool.connect(), await database.pool.connect()];
+  await expect(runInProcess(database)).rejects.toThrow(/timeout exceeded when trying to connect/);
   for (const client of taken) client.release();
-  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: 60n });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+  expect(await runInProcess(database)).toMatchObject({ outcome: 'success', changed: 60n });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 60,
+    quarantined: 0,
+    wrong: [],
+  });
 });
 
 test('P9: a service whose connections all end goes on by itself: the run fails, the next one succeeds', async () => {
-  await using place = await booksWithGate();
-  const { books, gate } = place;
+  await using place = await createGatedDatabase();
+  const { database, gate } = place;
   await gate.close();
-  await using service = perennial(['start'], { url: books.url, autoRenewal: 'batch: 20' });
-  await service.ready();
-  await gate.held();
-  await endAll(books.url);
-  await service.line('the failed run', ({ msg }) => msg === 'run failed');
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
+  await service.untilReady();
+  await gate.untilHeld();
+  await endAllConnections(database.url);
+  await service.untilLine('the failed run', ({ msg }) => msg === 'run failed');
   await gate.open();
-  await service.run({ outcome: 'success', changed: 60 }, 40_000);
-  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+  await service.untilRun({ outcome: 'success', changed: 60 }, 40_000);
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 60,
+    quarantined: 0,
+    wrong: [],
+  });
 
   // Closed by itself, or as lost by the next one if the end took that connection too.
-  const { rows } = await books.pool.query(
+  const { rows } = await database.pool.query(
     "SELECT outcome FROM perennial.worker_run WHERE worker = 'auto-renewal' ORDER BY id",
   );
   expect(['failed', 'lost']).toContain(rows[0]?.outcome);
@@ -112,7 +128,7 @@ test('P9: a service whose connections all end goes on by itself: the run fails, 
   const idle = () => service.log.filter(({ examined }) => examined === 0).length;
   const before = idle();
   await until('a wake-up that was heard', async () => {
-    await asOwner(books.url, (client) =>
+    await withOwnerClient(database.url, (client) =>
       client.query("SELECT pg_notify('perennial_wake', 'auto-renewal')"),
     );
     return idle() > before ? true : undefined;
@@ -122,9 +138,9 @@ test('P9: a service whose connections all end goes on by itself: the run fails, 
 });
 
 test('P9: a deadlock that the server breaks is a failed run, not a bad item', async () => {
-  await using place = await booksWithGate();
-  const { books } = place;
-  await asOwner(books.url, (client) =>
+  await using place = await createGatedDatabase();
+  const { database } = place;
+  await withOwnerClient(database.url, (client) =>
     client.query(`
       CREATE SEQUENCE public.attempt;
       CREATE FUNCTION public.deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -136,11 +152,15 @@ test('P9: a deadlock that the server breaks is a failed run, not a bad item', as
       CREATE TRIGGER deadlock AFTER INSERT ON perennial.ledger_entry
         FOR EACH STATEMENT EXECUTE FUNCTION public.deadlock()`),
   );
-  const failed = await runHere(books);
+  const failed = await runInProcess(database);
   expect(failed).toMatchObject({ outcome: 'failed', detail: { code: 'pg_40P01' } });
   // The other batch in hand had no part in it.
   const rest = 60n - (failed?.changed ?? 0n);
   expect(rest).toBeGreaterThanOrEqual(20n);
-  expect(await runHere(books)).toMatchObject({ outcome: 'success', changed: rest });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 60, quarantined: 0, wrong: [] });
+  expect(await runInProcess(database)).toMatchObject({ outcome: 'success', changed: rest });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 60,
+    quarantined: 0,
+    wrong: [],
+  });
 });

@@ -12,7 +12,7 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
-export interface Exit {
+export interface ProcessExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly out: string;
@@ -20,16 +20,16 @@ export interface Exit {
 }
 
 /** A `perennial` that runs in a process of its own. Disposed of, it is killed and waited for. */
-export interface Perennial extends AsyncDisposable {
+export interface PerennialProcess extends AsyncDisposable {
   readonly pid: number;
   readonly log: readonly LogLine[];
-  readonly exit: Promise<Exit>;
+  readonly exit: Promise<ProcessExit>;
   kill(signal: NodeJS.Signals): void;
   /** The first line that fits, also one that was written before. */
-  line(what: string, fits: (line: LogLine) => boolean, deadlineMs?: number): Promise<LogLine>;
-  ready(): Promise<LogLine>;
+  untilLine(what: string, fits: (line: LogLine) => boolean, deadlineMs?: number): Promise<LogLine>;
+  untilReady(): Promise<LogLine>;
   /** The first run of auto-renewal that ended so. */
-  run(ended: Readonly<Record<string, unknown>>, deadlineMs?: number): Promise<LogLine>;
+  untilRun(ended: Readonly<Record<string, unknown>>, deadlineMs?: number): Promise<LogLine>;
 }
 
 export interface ProcessOptions {
@@ -39,7 +39,7 @@ export interface ProcessOptions {
   /** Or of other workers, each with its name. */
   readonly workers?: string;
   /** Further lines of the file. */
-  readonly more?: string;
+  readonly extraConfig?: string;
   readonly logLevel?: string;
   /** How far the process's clock is off. */
   readonly skewMs?: number;
@@ -48,24 +48,24 @@ export interface ProcessOptions {
   readonly entry?: string;
 }
 
-const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const toPath = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-export function perennial(args: readonly string[], options: ProcessOptions): Perennial {
+export function startPerennial(args: readonly string[], options: ProcessOptions): PerennialProcess {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-process-'));
   const config = join(folder, 'perennial.yaml');
   writeFileSync(
     config,
-    `workers: { ${options.workers ?? `auto-renewal: { ${options.autoRenewal ?? ''} }`} }\n${options.more ?? ''}\n`,
+    `workers: { ${options.workers ?? `auto-renewal: { ${options.autoRenewal ?? ''} }`} }\n${options.extraConfig ?? ''}\n`,
   );
-  const preload = options.skewMs === undefined ? [] : ['--import', here('skewed-clock.ts')];
+  const preload = options.skewMs === undefined ? [] : ['--import', toPath('skewed-clock.ts')];
   const child = spawn(
     process.execPath,
-    [...preload, options.entry ?? here('../../src/main.ts'), ...args, '--config', config],
+    [...preload, options.entry ?? toPath('../../src/main.ts'), ...args, '--config', config],
     {
       env: {
         ...process.env,
         // As the program's door has it.
-        NODE_COMPILE_CACHE: here('../../.cache/compiled'),
+        NODE_COMPILE_CACHE: toPath('../../.cache/compiled'),
         DATABASE_URL: options.url,
         ...(options.dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: options.dataDir }),
         PERENNIAL_LOG_LEVEL: options.logLevel ?? 'debug',
@@ -74,31 +74,31 @@ export function perennial(args: readonly string[], options: ProcessOptions): Per
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
-  return watched(child, folder);
+  return watchProcess(child, folder);
 }
 
-function watched(child: ChildProcess, folder: string): Perennial {
+function watchProcess(child: ChildProcess, folder: string): PerennialProcess {
   const log: LogLine[] = [];
   let [out, err] = ['', ''];
   let read = 0;
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     out += text;
     for (let end = out.indexOf('\n', read); end >= 0; end = out.indexOf('\n', read)) {
-      const line = out.slice(read, end);
-      if (line.startsWith('{"level"')) log.push(JSON.parse(line));
+      const untilLine = out.slice(read, end);
+      if (untilLine.startsWith('{"level"')) log.push(JSON.parse(untilLine));
       read = end + 1;
     }
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     err += text;
   });
-  const exit = new Promise<Exit>((resolve) => {
+  const exit = new Promise<ProcessExit>((resolve) => {
     child.on('close', (code, signal) => {
       rmSync(folder, { recursive: true, force: true });
       resolve({ code, signal, out, err });
     });
   });
-  const line: Perennial['line'] = async (what, fits, deadlineMs) => {
+  const untilLine: PerennialProcess['untilLine'] = async (what, fits, deadlineMs) => {
     try {
       return await until(what, () => log.find(fits), deadlineMs);
     } catch (error) {
@@ -110,10 +110,10 @@ function watched(child: ChildProcess, folder: string): Perennial {
     log,
     exit,
     kill: (signal) => void child.kill(signal),
-    line,
-    ready: () => line('ready', ({ msg }) => msg === 'ready'),
-    run: (ended, deadlineMs) =>
-      line(
+    untilLine,
+    untilReady: () => untilLine('ready', ({ msg }) => msg === 'ready'),
+    untilRun: (ended, deadlineMs) =>
+      untilLine(
         `a run of auto-renewal with ${JSON.stringify(ended)}`,
         (each) =>
           each.msg === 'run ended' &&

@@ -6,14 +6,15 @@ import { setTimeout as pause } from 'node:timers/promises';
  */
 export async function until<T>(
   what: string,
-  ask: () => Promise<T | undefined> | T | undefined,
+  read: () => Promise<T | undefined> | T | undefined,
   deadlineMs = 60_000,
 ): Promise<T> {
-  const begun = performance.now();
+  const startedMs = performance.now();
   for (;;) {
-    const answer = await ask();
+    const answer = await read();
     if (answer !== undefined) return answer;
-    if (performance.now() - begun > deadlineMs) throw new Error(`not in ${deadlineMs} ms: ${what}`);
+    if (performance.now() - startedMs > deadlineMs)
+      throw new Error(`not in ${deadlineMs} ms: ${what}`);
     await pause(5);
   }
 }

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { freshBooks } from '../books.ts';
-import { asOwner, bookState, fillDue } from './due-book.ts';
-import { perennial } from './process.ts';
+import { createDatabase } from '../books.ts';
+import { createDueSubscriptions, readRenewalState, withOwnerClient } from './due-book.ts';
+import { startPerennial } from './process.ts';
 import { until } from './until.ts';
 
 // Processes start and end here, on machines that may be busy.
@@ -48,59 +48,59 @@ const trialsDue = `
     FROM (SELECT id, date_trunc('second', now()) - interval '1 minute' AS at
       FROM perennial.customer WHERE telegram_id > 1000) AS trial`;
 
-const next = () => join(folder, 'src', 'main.ts');
+const nextEntry = () => join(folder, 'src', 'main.ts');
 
 test('P10: versions N−1 and N side by side on N’s schema renew each period, remind of each trial and say each message exactly once', async () => {
-  await using books = await freshBooks();
-  await using before = perennial(['start'], {
-    url: books.url,
+  await using database = await createDatabase();
+  await using before = startPerennial(['start'], {
+    url: database.url,
     autoRenewal: 'every: 1s, batch: 10',
   });
-  await before.ready();
+  await before.untilReady();
 
   // The upgrade: N's migration, while N−1 works.
-  const migrated = perennial(['migrate'], { url: books.url, entry: next() });
+  const migrated = startPerennial(['migrate'], { url: database.url, entry: nextEntry() });
   expect(await migrated.exit).toMatchObject({ code: 0 });
-  await using after = perennial(['start'], {
-    url: books.url,
-    entry: next(),
+  await using after = startPerennial(['start'], {
+    url: database.url,
+    entry: nextEntry(),
     autoRenewal: 'every: 1s, batch: 10',
   });
-  await after.ready();
-  await fillDue(books.url, 200);
-  await asOwner(books.url, (client) => client.query(trialsDue));
+  await after.untilReady();
+  await createDueSubscriptions(database.url, 200);
+  await withOwnerClient(database.url, (client) => client.query(trialsDue));
   // More runs beside the services', of either version, at the same time.
   const runs = [
-    { worker: 'auto-renewal', entry: next() },
-    { worker: 'trial-notifications', entry: next() },
+    { worker: 'auto-renewal', entry: nextEntry() },
+    { worker: 'trial-notifications', entry: nextEntry() },
     { worker: 'trial-notifications' },
   ].map(({ worker, ...version }) =>
-    perennial(['run', worker, '--json'], {
-      url: books.url,
+    startPerennial(['run', worker, '--json'], {
+      url: database.url,
       workers: `${worker}: { batch: 10 }`,
       ...version,
     }),
   );
   for (const run of runs) expect(await run.exit).toMatchObject({ code: 0 });
-  expect(await bookState(books.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
   // Whichever version's courier it was: each is a line of one log.
-  const said = () =>
+  const readLogged = () =>
     [before, after].flatMap(({ log }) => log.filter(({ msg }) => msg === 'notice')).length;
-  const told = async () => {
-    const { rows } = await books.pool.query(`
+  const readNotified = async () => {
+    const { rows } = await database.pool.query(`
       SELECT kind, state, count(*)::int, count(DISTINCT subscription_id)::int AS of
       FROM perennial.notification GROUP BY kind, state ORDER BY kind`);
     return rows.every(({ state }) => state === 'sent') ? rows : undefined;
   };
-  expect(await until('all messages', told)).toEqual([
+  expect(await until('all messages', readNotified)).toEqual([
     { kind: 'receipt', state: 'sent', count: 200, of: 200 },
     { kind: 'trial_6h', state: 'sent', count: 40, of: 40 },
   ]);
-  expect(said()).toBe(240);
+  expect(readLogged()).toBe(240);
 
   // N−1 may also start on N's schema: a rollback of the program needs none of the database.
-  await using back = perennial(['start'], { url: books.url });
-  await back.ready();
+  await using back = startPerennial(['start'], { url: database.url });
+  await back.untilReady();
   for (const service of [before, after, back]) {
     service.kill('SIGTERM');
     expect(await service.exit).toMatchObject({ code: 0 });
@@ -108,12 +108,12 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period, 
 });
 
 test('P10: a version that is too old for the schema refuses to start', async () => {
-  await using books = await freshBooks();
-  await asOwner(books.url, (client) =>
+  await using database = await createDatabase();
+  await withOwnerClient(database.url, (client) =>
     client.query(`INSERT INTO perennial.migration (version, name, checksum, oldest_program)
       SELECT max(version) + 1, 'later', 'x', '99.0.0' FROM perennial.migration`),
   );
-  const { code, err } = await perennial(['start'], { url: books.url }).exit;
+  const { code, err } = await startPerennial(['start'], { url: database.url }).exit;
   expect(code).toBe(2);
   expect(err).toMatch(/needs perennial 99\.0\.0 or newer; upgrade the program/);
 });

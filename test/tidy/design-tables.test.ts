@@ -10,28 +10,28 @@ const source = globSync('src/db/*.ts')
 const design = readFileSync('docs/design.md', 'utf8');
 
 /** Columns of an interface, with those of the interface that it extends. */
-function columnsOf(name: string): string[] {
+function parseColumns(name: string): string[] {
   const found = new RegExp(`interface ${name}(?: extends (\\w+))? \\{\\n([\\s\\S]*?)\\n\\}`).exec(
     source,
   );
   if (found === null) throw new Error(`there is no interface ${name}`);
   const [, base, body = ''] = found;
   const own = [...body.matchAll(/^ {2}(\w+): /gm)].map(([, column = '']) => column);
-  return [...own, ...(base === undefined ? [] : columnsOf(base))];
+  return [...own, ...(base === undefined ? [] : parseColumns(base))];
 }
 
 /** By table. `only_row` holds the table to one row and is no value. */
-function tablesOfProgram(): Map<string, string[]> {
+function readProgramTables(): Map<string, string[]> {
   const names = source.matchAll(/'perennial\.(\w+)': (\w+);/g);
   return new Map(
     [...names].map(([, table = '', type = '']) => [
       table,
-      columnsOf(type).filter((column) => column !== 'only_row'),
+      parseColumns(type).filter((column) => column !== 'only_row'),
     ]),
   );
 }
 
-function tablesOf(document: string): Map<string, string[]> {
+function parseTables(document: string): Map<string, string[]> {
   const [, section = ''] = /\n## Tables\n([\s\S]*?)\n## /.exec(document) ?? [];
   const rows = section.matchAll(/^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$/gm);
   return new Map(
@@ -43,7 +43,10 @@ function tablesOf(document: string): Map<string, string[]> {
 }
 
 /** Tables and columns that only one of the two has, as `table.column`. */
-function differences(program: Map<string, string[]>, document: Map<string, string[]>): string[] {
+function findDifferences(
+  program: Map<string, string[]>,
+  document: Map<string, string[]>,
+): string[] {
   const namesOf = (tables: Map<string, string[]>): Set<string> =>
     new Set(
       [...tables].flatMap(([table, columns]) => columns.map((column) => `${table}.${column}`)),
@@ -55,15 +58,17 @@ function differences(program: Map<string, string[]>, document: Map<string, strin
 }
 
 test('docs/design.md has each table and column of the program, and no other', () => {
-  const document = tablesOf(design);
+  const document = parseTables(design);
   document.delete('token'); // the types of src/db do not have it
-  expect(differences(tablesOfProgram(), document)).toEqual([]);
+  expect(findDifferences(readProgramTables(), document)).toEqual([]);
 });
 
 test('a column that is missing or unknown is found', () => {
-  const planted = tablesOf(design.replace('`sub_token`, ', '').replace('`rests_until`', '`until`'));
+  const planted = parseTables(
+    design.replace('`sub_token`, ', '').replace('`rests_until`', '`until`'),
+  );
   planted.delete('token');
-  expect(differences(tablesOfProgram(), planted)).toEqual([
+  expect(findDifferences(readProgramTables(), planted)).toEqual([
     'courier.rests_until',
     'courier.until',
     'customer.sub_token',

@@ -4,7 +4,7 @@ import type { Source } from './source.ts';
 // imports what stands lower, or what is in its own house. What isn't named here is part of the top:
 // the command line, HTTP, the demonstration, whatever puts the parts together.
 
-const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])[] = [
+const rooms: readonly (readonly [pattern: RegExp, house: string, rank: number])[] = [
   [/^kernel\//, 'kernel', 0],
   [/^version\.ts$/, 'version', 0],
   [/^db\//, 'db', 1],
@@ -23,33 +23,33 @@ const houses: readonly (readonly [pattern: RegExp, house: string, rank: number])
   [/^main\.ts$/, 'main', 9],
 ];
 
-function houseOf(path: string): { house: string; rank: number } {
-  const found = houses.find(([pattern]) => pattern.test(path));
+function findRoom(path: string): { house: string; rank: number } {
+  const found = rooms.find(([pattern]) => pattern.test(path));
   return found ? { house: found[1], rank: found[2] } : { house: 'top', rank: 8 };
 }
 
 /** Imports that point up, or across to another house of the same height. */
-export function upwards(sources: readonly Source[]): string[] {
+export function findUpwardImports(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, imports }) => {
-    const own = houseOf(path);
+    const own = findRoom(path);
     return imports
       .filter(({ target, inside }) => {
-        const other = houseOf(target);
+        const other = findRoom(target);
         return inside && other.house !== own.house && other.rank >= own.rank;
       })
       .map(({ target }) => `${path} imports ${target}`);
   });
 }
 
-const workerFolder = (path: string) => /^workers\/([^/]+)\//.exec(path)?.[1];
+const toWorkerFolder = (path: string) => /^workers\/([^/]+)\//.exec(path)?.[1];
 
 /** Workers that know of each other. */
-export function acrossWorkers(sources: readonly Source[]): string[] {
+export function findWorkerImports(sources: readonly Source[]): string[] {
   return sources.flatMap(({ path, imports }) => {
-    const own = workerFolder(path);
+    const own = toWorkerFolder(path);
     return imports
       .filter(({ target }) => {
-        const other = workerFolder(target);
+        const other = toWorkerFolder(target);
         return own !== undefined && other !== undefined && own !== other;
       })
       .map(({ target }) => `${path} imports ${target}`);
@@ -57,7 +57,7 @@ export function acrossWorkers(sources: readonly Source[]): string[] {
 }
 
 /** Circles of imports, each told once. */
-export function circles(sources: readonly Source[]): string[] {
+export function findCycles(sources: readonly Source[]): string[] {
   const byPath = new Map(sources.map((source) => [source.path, source]));
   const done = new Set<string>();
   const found: string[] = [];

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { readProse } from '../../scripts/prose/files.ts';
-import { excess, measure } from '../../scripts/prose/measure.ts';
-import { textsOfComments, textsOfMarkdown } from '../../scripts/prose/texts.ts';
+import { loadProse } from '../../scripts/prose/files.ts';
+import { describeExcess, measureProse } from '../../scripts/prose/measure.ts';
+import { extractCommentTexts, extractMarkdownTexts } from '../../scripts/prose/texts.ts';
 
 /** Texts that still exceed a limit. Remove a text that no longer does. */
 const unfinished = new Set(['src', 'test', 'bench'].map((folder) => `comments of ${folder}`));
 
-describe.each(readProse())('$name', ({ name, texts }) => {
-  const found = excess(measure(texts));
+describe.each(loadProse())('$name', ({ name, texts }) => {
+  const found = describeExcess(measureProse(texts));
   test('is plain English, or is on the list of unfinished texts', () => {
     if (unfinished.has(name)) expect(found, 'remove it from the list').not.toEqual([]);
     else expect(found).toEqual([]);
@@ -16,28 +16,28 @@ describe.each(readProse())('$name', ({ name, texts }) => {
 });
 
 /** Words that docs/writing.md bans from texts; its lists of file names and of replacements follow. */
-const bannedWords = (): string[] => {
+const readBannedWords = (): string[] => {
   const [, section = ''] = readFileSync('docs/writing.md', 'utf8').split('\n## Banned words\n');
   const [list = ''] = section.split('- in file names:');
   return [...list.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
 };
 
-const bannedIn = (texts: readonly string[], words: readonly string[]): string[] => {
+const findBanned = (texts: readonly string[], words: readonly string[]): string[] => {
   const banned = new RegExp(`\\b(?:${words.join('|')})\\b`, 'i');
   return texts.filter((text) => banned.test(text));
 };
 
-describe.each(readProse().filter(({ name }) => name.endsWith('.md')))(
+describe.each(loadProse().filter(({ name }) => name.endsWith('.md')))(
   '$name',
   ({ name, texts }) => {
     test.skipIf(name === 'docs/writing.md')('has no banned word', () => {
-      expect(bannedIn(texts, bannedWords())).toEqual([]);
+      expect(findBanned(texts, readBannedWords())).toEqual([]);
     });
   },
 );
 
 test('a banned word is found in each form of case, and not within another word', () => {
-  const words = bannedWords();
+  const words = readBannedWords();
   expect(words).toContain('for ever');
   const texts = [
     'Nobody pays.',
@@ -45,7 +45,7 @@ test('a banned word is found in each form of case, and not within another word',
     'The bookshop told them.',
     'The theme is new.',
   ];
-  expect(bannedIn(texts, words)).toEqual(texts.slice(0, 3));
+  expect(findBanned(texts, words)).toEqual(texts.slice(0, 3));
 });
 
 const long = 'The keeper reads marks '.repeat(7);
@@ -61,7 +61,7 @@ test.each([
   ['many words per sentence', `${'A '.repeat(17)}end. `.repeat(3), [/17.\d|18.0 words/]],
   ['nothing', short.repeat(10), []],
 ])('finds %s', (_, text, expected) => {
-  const found = excess(measure([text]));
+  const found = describeExcess(measureProse([text]));
   expect(found).toHaveLength(expected.length);
   for (const [at, pattern] of expected.entries()) expect(found[at]).toMatch(pattern);
 });
@@ -80,7 +80,7 @@ test('reads paragraphs, items and cells of a document, without headings and code
     'not read',
     '```',
   ].join('\n');
-  expect(textsOfMarkdown(document)).toEqual([
+  expect(extractMarkdownTexts(document)).toEqual([
     'One paragraph on two lines with code and a link.',
     'an item',
     'a step',
@@ -102,7 +102,7 @@ test('reads comments of a source file, each tag as a text of its own', () => {
     '// biome-ignore lint: not prose',
     "const url = 'https://example.com';",
   ].join('\n');
-  expect(textsOfComments(source)).toEqual([
+  expect(extractCommentTexts(source)).toEqual([
     'The first comment has two lines.',
     'trailing text',
     'One line.',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { brokenReferences, commentsOf, readCitations, readTargets } from './references.ts';
+import { brokenReferences, extractComments, readCitations, readTargets } from './references.ts';
 
 const targets = readTargets();
 
@@ -26,7 +26,7 @@ test.each([
   ['an absent statement of a file', '// Holds `terms.ts`, rule 99.', 'terms.ts`, rule 99'],
   ['an absent matrix row', '-- Shown by matrix Z1.', 'matrix Z1'],
 ])('finds %s', (_, source, reference) => {
-  const citing = { path: 'kernel/planted.ts', text: commentsOf(source) };
+  const citing = { path: 'kernel/planted.ts', text: extractComments(source) };
   expect(brokenReferences(citing, targets)).toEqual([`kernel/planted.ts: ${reference}`]);
 });
 
@@ -37,6 +37,6 @@ test.each([
   "const text = 'DESIGN.md';",
 ])('accepts references that have a target: %s', (source) => {
   expect(
-    brokenReferences({ path: 'kernel/planted.ts', text: commentsOf(source) }, targets),
+    brokenReferences({ path: 'kernel/planted.ts', text: extractComments(source) }, targets),
   ).toEqual([]);
 });

@@ -1,34 +1,34 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { documentOf } from '../docs/document.ts';
+import { parseDocument } from '../docs/document.ts';
 
 // References of comments and documents: files, headings, promises, rules and matrix rows.
 
 /** A file that may contain references. */
-export interface Citing {
+export interface CitingText {
   readonly path: string;
   /** Comments of a source file, or a document without its blocks, in one line. */
   readonly text: string;
 }
 
 /** The targets that exist. */
-export interface Targets {
+export interface ReferenceTargets {
   readonly isFile: (path: string) => boolean;
   /** Whether the path of a source file ends with this one. */
   readonly isSource: (path: string) => boolean;
   /** Headings of a document; empty if it has none or is absent. */
-  readonly headingsOf: (path: string) => readonly string[];
+  readonly readHeadings: (path: string) => readonly string[];
   readonly promises: number;
   readonly rules: number;
   readonly rows: ReadonlySet<string>;
   /** Numbers of the statements at the top of a source file: `1.`, `2.`. */
-  readonly statementsOf: (name: string, from: string) => readonly number[];
+  readonly readStatementNumbers: (name: string, from: string) => readonly number[];
 }
 
-const numbersOf = (text: string): number[] => [...text.matchAll(/\d+/g)].map(([n]) => Number(n));
+const parseNumbers = (text: string): number[] => [...text.matchAll(/\d+/g)].map(([n]) => Number(n));
 
 /** Each reference of a text without a target, as `path: reference`. */
-export function brokenReferences({ path, text }: Citing, targets: Targets): string[] {
+export function brokenReferences({ path, text }: CitingText, targets: ReferenceTargets): string[] {
   const broken: string[] = [];
   const report = (reference: string): void => {
     broken.push(`${path}: ${reference}`);
@@ -37,12 +37,12 @@ export function brokenReferences({ path, text }: Citing, targets: Targets): stri
     /(?<![\w/.-])((?:[\w.-]+\/)*[A-Za-z][\w-]*\.md)\b(?:, "([^"]+)")?/g,
   )) {
     if (!targets.isFile(file)) report(file);
-    else if (heading !== undefined && !targets.headingsOf(file).includes(heading)) {
+    else if (heading !== undefined && !targets.readHeadings(file).includes(heading)) {
       report(`${file}, "${heading}"`);
     }
   }
   const sections = targets
-    .headingsOf('docs/design.md')
+    .readHeadings('docs/design.md')
     .flatMap((heading) => heading.split(', '))
     .map((heading) => heading.toLowerCase());
   for (const [, cited = ''] of text.matchAll(/(?<![/\w])design, ([a-z][a-z -]*)/g)) {
@@ -52,18 +52,18 @@ export function brokenReferences({ path, text }: Citing, targets: Targets): stri
     if (!found) report(`design, ${cited}`);
   }
   for (const [cited] of text.matchAll(/\b[Pp]romises? \d+(?:(?:, | and | to )\d+)*/g)) {
-    if (numbersOf(cited).some((n) => n < 1 || n > targets.promises)) report(cited);
+    if (parseNumbers(cited).some((n) => n < 1 || n > targets.promises)) report(cited);
   }
   for (const [cited, file] of text.matchAll(
     /(?:([\w/-]+\.ts)`, |(?<!, ))\b[Rr]ules? \d+(?:(?:, | and | to )\d+)*/g,
   )) {
-    const own = targets.statementsOf(file ?? path, path);
+    const own = targets.readStatementNumbers(file ?? path, path);
     const known =
       own.length > 0 || file !== undefined
         ? own
         : Array.from({ length: targets.rules }, (_, at) => at + 1);
-    const cites = numbersOf(cited.slice(cited.search(/[Rr]ule/)));
-    const both = file === undefined ? [...known, ...ofDesign(targets)] : known;
+    const cites = parseNumbers(cited.slice(cited.search(/[Rr]ule/)));
+    const both = file === undefined ? [...known, ...listRuleNumbers(targets)] : known;
     if (cites.some((n) => !both.includes(n))) report(cited);
   }
   for (const [, file = ''] of text.matchAll(/`((?:[\w-]+\/)*[a-z][\w.-]*\.(?:ts|sql))`/g)) {
@@ -75,10 +75,11 @@ export function brokenReferences({ path, text }: Citing, targets: Targets): stri
   return broken;
 }
 
-const ofDesign = ({ rules }: Targets): number[] => Array.from({ length: rules }, (_, at) => at + 1);
+const listRuleNumbers = ({ rules }: ReferenceTargets): number[] =>
+  Array.from({ length: rules }, (_, at) => at + 1);
 
 /** Text of `//` and block comments; a `*` or `//` at the start of each line is left out. */
-export function commentsOf(source: string): string {
+export function extractComments(source: string): string {
   const comments = source.match(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$|^\s*--.*$/gm) ?? [];
   return comments
     .join('\n')
@@ -86,34 +87,37 @@ export function commentsOf(source: string): string {
     .replaceAll(/\s+/g, ' ');
 }
 
-const docs = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+const rootDocuments = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
 /** Without migrations: they never change, also not in a comment. */
 const sources = [
   ...['src', 'test', 'bench', 'scripts'].map((folder) => `${folder}/**/*.ts`),
   'bench/*.sql',
 ];
 
-const read = (path: string): string => readFileSync(path, 'utf8');
+const readText = (path: string): string => readFileSync(path, 'utf8');
 
 /** Every comment and every document of the repository. */
-export function readCitations(): Citing[] {
+export function readCitations(): CitingText[] {
   return [
-    ...globSync(['*.ts', ...sources]).map((path) => ({ path, text: commentsOf(read(path)) })),
-    ...[...docs, ...globSync('docs/*.md')].map((path) => ({
+    ...globSync(['*.ts', ...sources]).map((path) => ({
       path,
-      text: documentOf(path, read(path)).prose.replaceAll(/\s+/g, ' '),
+      text: extractComments(readText(path)),
+    })),
+    ...[...rootDocuments, ...globSync('docs/*.md')].map((path) => ({
+      path,
+      text: parseDocument(path, readText(path)).prose.replaceAll(/\s+/g, ' '),
     })),
   ];
 }
 
 /** The numbered statements of a section of a document. */
-function statementsOf(section: string, path: string): number {
-  const [, after = ''] = read(path).split(`\n## ${section}\n`);
+function countStatements(section: string, path: string): number {
+  const [, after = ''] = readText(path).split(`\n## ${section}\n`);
   const [own = ''] = after.split('\n## ');
   return own.match(/^\d+\. /gm)?.length ?? 0;
 }
 
-export function readTargets(): Targets {
+export function readTargets(): ReferenceTargets {
   const files = globSync('{src,test,bench,scripts}/**/*.ts').map((path) =>
     path.replaceAll('\\', '/'),
   );
@@ -131,16 +135,16 @@ export function readTargets(): Targets {
   return {
     isFile: (path) => existsSync(path) || existsSync(`docs/${path}`),
     isSource: (path) => named.some((file) => file.endsWith(`/${path}`)),
-    headingsOf: (path) =>
-      existsSync(inDocs(path)) ? documentOf(path, read(inDocs(path))).headings : [],
-    promises: statementsOf('Promises', 'docs/design.md'),
-    rules: statementsOf('Concurrency rules', 'docs/design.md'),
+    readHeadings: (path) =>
+      existsSync(inDocs(path)) ? parseDocument(path, readText(inDocs(path))).headings : [],
+    promises: countStatements('Promises', 'docs/design.md'),
+    rules: countStatements('Concurrency rules', 'docs/design.md'),
     rows: new Set(
-      [...read('docs/safety-matrix.md').matchAll(/^\| ([A-Z]\d+) /gm)].map(([, id = '']) => id),
+      [...readText('docs/safety-matrix.md').matchAll(/^\| ([A-Z]\d+) /gm)].map(([, id = '']) => id),
     ),
-    statementsOf: (name, from) =>
+    readStatementNumbers: (name, from) =>
       find(name, from).flatMap((path) =>
-        [...read(path).matchAll(/^(?:\/\/| \*) (\d+)\. /gm)].map(([, n]) => Number(n)),
+        [...readText(path).matchAll(/^(?:\/\/| \*) (\d+)\. /gm)].map(([, n]) => Number(n)),
       ),
   };
 }

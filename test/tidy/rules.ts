@@ -1,4 +1,4 @@
-import { acrossWorkers, circles, upwards } from './direction.ts';
+import { findCycles, findUpwardImports, findWorkerImports } from './direction.ts';
 import { isTest, type Source } from './source.ts';
 import { transactionRules } from './transactions.ts';
 
@@ -14,33 +14,33 @@ export interface Rule {
 }
 
 /** Where a pattern may stand, with the reason: a file, or a folder that ends in a slash. */
-type Places = Readonly<Record<string, string>>;
+type AllowedPlaces = Readonly<Record<string, string>>;
 
-const within = (path: string, places: Places): boolean =>
+const isWithin = (path: string, places: AllowedPlaces): boolean =>
   Object.keys(places).some((place) =>
     place.endsWith('/') ? path.startsWith(place) : path === place,
   );
 
-const program = (sources: readonly Source[]) => sources.filter(({ path }) => !isTest(path));
+const withoutTests = (sources: readonly Source[]) => sources.filter(({ path }) => !isTest(path));
 
-function onlyIn(pattern: RegExp, places: Places): Rule['broken'] {
+function forbidOutside(pattern: RegExp, places: AllowedPlaces): Rule['broken'] {
   return (sources) =>
-    program(sources)
-      .filter(({ path, code }) => !within(path, places) && pattern.test(code))
+    withoutTests(sources)
+      .filter(({ path, code }) => !isWithin(path, places) && pattern.test(code))
       .map(({ path, code }) => `${path}: ${pattern.exec(code)?.[0].trim()}`);
 }
 
-function packageOnlyIn(name: RegExp, places: Places): Rule['broken'] {
+function forbidPackageOutside(name: RegExp, places: AllowedPlaces): Rule['broken'] {
   return (sources) =>
-    program(sources).flatMap(({ path, imports }) =>
+    withoutTests(sources).flatMap(({ path, imports }) =>
       imports
-        .filter(({ target }) => name.test(target) && !within(path, places))
+        .filter(({ target }) => name.test(target) && !isWithin(path, places))
         .map(({ target }) => `${path}: imports ${target}`),
     );
 }
 
 /** Each place where a failure may be caught, and why there (design, faults). */
-const catching: Places = {
+const catchPlaces: AllowedPlaces = {
   'config.ts': 'edge: a file that is not there',
   'db/connect.ts': 'what failed inside an open transaction is undone, and thrown on',
   'db/embedded.ts': 'edge: folders and processes',
@@ -77,7 +77,7 @@ const catching: Places = {
 };
 
 /** Each place that may wait for time to pass. */
-const waiting: Places = {
+const waitPlaces: AllowedPlaces = {
   'db/embedded.ts': 'polls another process, bounded',
   'db/embedded/cluster.ts': 'polls a server that is ending, bounded',
   'db/migrate.ts': 'tries again after a lock of another session, bounded',
@@ -100,7 +100,7 @@ const waiting: Places = {
 };
 
 /** Shapes of what a rule is asked about come from the tables and settings; nothing that runs. */
-function ruleMayKnow(target: string, typeOnly: boolean): boolean {
+function canRuleImport(target: string, typeOnly: boolean): boolean {
   if (/^(kernel\/|subscription\/(renewal|price|price-cap)\.ts$)/.test(target)) return true;
   if (/^notify\/(choice|kinds|quiet|reminder-times|turns|refreshing)\.ts$/.test(target))
     return true;
@@ -112,19 +112,19 @@ function ruleMayKnow(target: string, typeOnly: boolean): boolean {
   );
 }
 
-const sqlText =
+const sqlPattern =
   /\bsql(?:<[^`]*>)?`|\b(?:SELECT\s[\s\S]{1,400}?\sFROM\s|INSERT INTO\s|DELETE FROM\s|UPDATE\s+\S+\s+SET\s)/;
 
 export const rules: readonly Rule[] = [
   {
     title: 'imports point down: kernel ← subscription ← rule ← store, worker ← app ← main',
-    broken: (sources) => upwards(program(sources)),
+    broken: (sources) => findUpwardImports(withoutTests(sources)),
     planted: [['kernel/a.ts', "import type { Db } from '../db/connect.ts';"]],
   },
   {
     title: 'a file that writes the timeline takes a time that may be written',
     broken: (sources) =>
-      program(sources)
+      withoutTests(sources)
         .filter(({ path }) => path !== 'subscription/command.ts')
         .filter(({ code }) => /\brecord\(tx/.test(code) && /\breadClock\(tx\)/.test(code))
         .map(({ path }) => `${path}: readClock(tx); expected readWriteTime or readTrustedTime`),
@@ -132,12 +132,12 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'worker folders do not import each other',
-    broken: acrossWorkers,
+    broken: findWorkerImports,
     planted: [['workers/a/worker.ts', "import { b } from '../b/store.ts';"]],
   },
   {
     title: 'no import cycles, types included',
-    broken: circles,
+    broken: findCycles,
     planted: [
       ['db/a.ts', "import { b } from './b.ts';"],
       ['db/b.ts', "import type { C } from './c.ts';"],
@@ -155,7 +155,7 @@ export const rules: readonly Rule[] = [
         )
         .flatMap(({ path, imports }) =>
           imports
-            .filter(({ target, typeOnly }) => !ruleMayKnow(target, typeOnly))
+            .filter(({ target, typeOnly }) => !canRuleImport(target, typeOnly))
             .map(({ target }) => `${path}: imports ${target}`),
         ),
     planted: [
@@ -167,7 +167,7 @@ export const rules: readonly Rule[] = [
   {
     title: 'the kernel touches neither files nor the network',
     broken: (sources) =>
-      program(sources)
+      withoutTests(sources)
         .filter(({ path }) => path.startsWith('kernel/'))
         .flatMap(({ path, imports }) =>
           imports
@@ -178,14 +178,14 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'only config.ts reads the environment',
-    broken: onlyIn(/process\s*\.\s*env\b|\benv\b[^;]*from 'node:process'/, {
+    broken: forbidOutside(/process\s*\.\s*env\b|\benv\b[^;]*from 'node:process'/, {
       'config.ts': 'the one',
     }),
     planted: [['cli/a.ts', 'const home = process.env.HOME;']],
   },
   {
     title: "only db/ reads the clock, the machine's and the server's",
-    broken: onlyIn(
+    broken: forbidOutside(
       /Date\.now\b|new Date\(\s*\)|\bDate\(\)|(?<![.\w]|get )(?:now|clock_timestamp|statement_timestamp|transaction_timestamp)\(\)|\b(?:CURRENT_TIMESTAMP|CURRENT_DATE|LOCALTIMESTAMP)\b/,
       { 'db/': 'the one' },
     ),
@@ -197,12 +197,12 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'only queue.ts imports pg-boss',
-    broken: packageOnlyIn(/^pg-boss/, { 'queue.ts': 'the one' }),
+    broken: forbidPackageOutside(/^pg-boss/, { 'queue.ts': 'the one' }),
     planted: [['workers/a.ts', "import PgBoss from 'pg-boss';"]],
   },
   {
     title: 'only xray/ imports gRPC and HTTP/2',
-    broken: packageOnlyIn(/^(@grpc\/|node:http2$)/, { 'xray/': 'the one' }),
+    broken: forbidPackageOutside(/^(@grpc\/|node:http2$)/, { 'xray/': 'the one' }),
     planted: [
       ['workers/keep-node/worker.ts', "import { Client } from '@grpc/grpc-js';"],
       ['audit/a.ts', "import { connect } from 'node:http2';"],
@@ -210,18 +210,18 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'only notify/channels/ imports Telegram and mail',
-    broken: packageOnlyIn(/^(grammy|nodemailer)/, { 'notify/channels/': 'the one' }),
+    broken: forbidPackageOutside(/^(grammy|nodemailer)/, { 'notify/channels/': 'the one' }),
     planted: [['notify/outbox.ts', "import { Api } from 'grammy';"]],
   },
   {
     title: 'only http/ imports the HTTP server and the metrics library',
-    broken: packageOnlyIn(/^(@?fastify|prom-client)/, { 'http/': 'the one' }),
+    broken: forbidPackageOutside(/^(@?fastify|prom-client)/, { 'http/': 'the one' }),
     planted: [['cli/a.ts', "import fastify from 'fastify';"]],
   },
   {
     title: 'the program imports no test and no test library',
     broken: (sources) =>
-      program(sources).flatMap(({ path, imports }) =>
+      withoutTests(sources).flatMap(({ path, imports }) =>
         imports
           .filter(({ target }) => /\.test\.ts$|^vitest|^fast-check|^\.\.\/test\//.test(target))
           .map(({ target }) => `${path}: imports ${target}`),
@@ -230,14 +230,14 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'no OFFSET: pages are by key',
-    broken: onlyIn(/\bOFFSET\s+[$\d(:]|\.offset\(/i, {}),
+    broken: forbidOutside(/\bOFFSET\s+[$\d(:]|\.offset\(/i, {}),
     planted: [['audit/a.ts', 'sql`SELECT id FROM perennial.customer LIMIT 10 OFFSET 20`']],
   },
   {
     title: 'nothing waits without a bound, and only a few places wait at all',
     broken: (sources) => [
-      ...onlyIn(/Atomics\.wait\b|pg_sleep\b/, {})(sources),
-      ...packageOnlyIn(/kernel\/timer\.ts$/, waiting)(sources),
+      ...forbidOutside(/Atomics\.wait\b|pg_sleep\b/, {})(sources),
+      ...forbidPackageOutside(/kernel\/timer\.ts$/, waitPlaces)(sources),
     ],
     planted: [
       ['subscription/a.ts', 'Atomics.wait(cell, 0, 0);'],
@@ -246,7 +246,7 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'only kernel/timer.ts makes timers, so that no wait is longer than a timer can be',
-    broken: onlyIn(/timers\/promises|\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/, {
+    broken: forbidOutside(/timers\/promises|\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/, {
       'kernel/timer.ts': 'the one',
     }),
     planted: [
@@ -257,7 +257,7 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'failures are caught only where they are told apart or said',
-    broken: onlyIn(/\bcatch\b/, catching),
+    broken: forbidOutside(/\bcatch\b/, catchPlaces),
     planted: [
       ['subscription/a.ts', 'try { pay(); } catch { skipped += 1; }'],
       ['workers/a/worker.ts', 'await send().catch(() => undefined);'],
@@ -267,14 +267,14 @@ export const rules: readonly Rule[] = [
   {
     title: 'SQL stands in stores, not in rules, workers, the command line or HTTP',
     broken: (sources) =>
-      program(sources)
+      withoutTests(sources)
         .filter(({ path }) =>
           /^(kernel|cli|http)\/|^(main|config)\.ts$|^workers\/[^/]+\/(rule|worker)\.ts$|^subscription\/(renewal|price|price-cap)\.ts$|^notify\/(judging|turns|refreshing)\.ts$/.test(
             path,
           ),
         )
-        .filter(({ code }) => sqlText.test(code))
-        .map(({ path, code }) => `${path}: ${sqlText.exec(code)?.[0].slice(0, 60)}`),
+        .filter(({ code }) => sqlPattern.test(code))
+        .map(({ path, code }) => `${path}: ${sqlPattern.exec(code)?.[0].slice(0, 60)}`),
     planted: [
       ['workers/a/worker.ts', 'await sql<Row>`SELECT 1`.execute(db);'],
       ['cli/show.ts', "client.query('SELECT id FROM perennial.customer')"],
@@ -292,7 +292,7 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'no barrels but the two lists',
-    broken: onlyIn(/^export (?:type )?(?:\*|\{[^}]*\}) from/m, {
+    broken: forbidOutside(/^export (?:type )?(?:\*|\{[^}]*\}) from/m, {
       'workers/index.ts': 'a list',
       'notify/channels/index.ts': 'a list',
     }),

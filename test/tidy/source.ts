@@ -20,19 +20,19 @@ export interface Import {
 }
 
 /** Comment lines and comments at a line's end, as the formatter leaves them. Not within strings. */
-function withoutComments(text: string): string {
+function removeComments(text: string): string {
   return text
     .replaceAll(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '')
     .replaceAll(/^\s*\/\/.*$/gm, '')
     .replaceAll(/\s\/\/ .*$/gm, '');
 }
 
-const importing =
+const importPattern =
   /(?:\bimport (type )[^;]*?|\bexport (type )[^;]*?)?\b(?:from|import)\s*\(?\s*'([^']+)'/g;
 
 /** Types count too: a direction that only the compiler follows is one all the same. */
-function importsOf(path: string, code: string): readonly Import[] {
-  return [...code.matchAll(importing)].map(([, imported, exported, name = '']) => {
+function parseImports(path: string, code: string): readonly Import[] {
+  return [...code.matchAll(importPattern)].map(([, imported, exported, name = '']) => {
     const relative = name.startsWith('.');
     const target = relative ? normalize(join(dirname(path), name)) : name;
     const typeOnly = (imported ?? exported) !== undefined;
@@ -40,9 +40,9 @@ function importsOf(path: string, code: string): readonly Import[] {
   });
 }
 
-export function sourceOf(path: string, text: string): Source {
-  const code = withoutComments(text);
-  return { path, lines: text.split('\n').length - 1, code, imports: importsOf(path, code) };
+export function parseSource(path: string, text: string): Source {
+  const code = removeComments(text);
+  return { path, lines: text.split('\n').length - 1, code, imports: parseImports(path, code) };
 }
 
 export const isTest = (path: string): boolean => path.endsWith('.test.ts');
@@ -51,6 +51,6 @@ export const isTest = (path: string): boolean => path.endsWith('.test.ts');
 export function readSources(): readonly Source[] {
   return globSync('src/**/*.ts', { exclude: ['src/**/*.d.ts'] }).map((file) => {
     const path = file.replaceAll('\\', '/').replace(/^src\//, '');
-    return sourceOf(path, readFileSync(file, 'utf8'));
+    return parseSource(path, readFileSync(file, 'utf8'));
   });
 }

@@ -3,10 +3,10 @@ import { isTest } from './source.ts';
 
 // Promise 8, as far as a machine can tell: whoever holds a transaction has no way to a network.
 
-const gatewayFile = /^xray\/(?:grpc|embedded)\/|^notify\/channels\/|^http\//;
+const gatewayFilePattern = /^xray\/(?:grpc|embedded)\/|^notify\/channels\/|^http\//;
 
 /** What is called by one who holds a transaction: the text of each, to its last parenthesis. */
-function insideTransactions(code: string): string[] {
+function findTransactionBodies(code: string): string[] {
   return [...code.matchAll(/\binTransaction\(|\.transaction\(\)/g)].map(({ index }) => {
     let depth = 0;
     for (let at = index; at < code.length; at += 1) {
@@ -22,7 +22,7 @@ function insideTransactions(code: string): string[] {
 }
 
 /** How the program calls whoever is on a network, or would hand him on. */
-const onNetwork =
+const networkCallPattern =
   /\b(?:api|connect)\b|\b(?:gateway|channel|courier|bot)\.\w+\(|\b(?:fetch|answerOf|send|deliver)\(/;
 
 export const transactionRules: readonly Rule[] = [
@@ -34,7 +34,7 @@ export const transactionRules: readonly Rule[] = [
         .filter(({ path }) => /(^|[/-])store\.ts$|^subscription\/|^notify\/outbox\.ts$/.test(path))
         .flatMap(({ path, imports }) =>
           imports
-            .filter(({ target, typeOnly }) => !typeOnly && gatewayFile.test(target))
+            .filter(({ target, typeOnly }) => !typeOnly && gatewayFilePattern.test(target))
             .map(({ target }) => `${path}: imports ${target}`),
         ),
     planted: [
@@ -49,9 +49,11 @@ export const transactionRules: readonly Rule[] = [
         .filter(({ path }) => !isTest(path))
         .filter(({ path }) => !path.startsWith('db/'))
         .flatMap(({ path, code }) =>
-          insideTransactions(code)
-            .filter((text) => onNetwork.test(text))
-            .map((text) => `${path}: ${onNetwork.exec(text)?.[0]} in ${text.slice(0, 60)}`),
+          findTransactionBodies(code)
+            .filter((text) => networkCallPattern.test(text))
+            .map(
+              (text) => `${path}: ${networkCallPattern.exec(text)?.[0]} in ${text.slice(0, 60)}`,
+            ),
         ),
     planted: [
       ['workers/a/worker.ts', 'await inTransaction(db, async (tx) => api.addUser(tag, user));'],

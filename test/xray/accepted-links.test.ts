@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { CredentialId } from '../../src/kernel/ids.ts';
-import { shareLink } from '../../src/xray/link.ts';
-import { linkFaults } from '../../src/xray/link-faults.ts';
-import { readLink } from '../../src/xray/link-settings.ts';
-import { outboundOf } from './link-outbound.ts';
-import { xrayOrSkip } from './real-xray.ts';
+import { formatShareLink } from '../../src/xray/link.ts';
+import { checkLink } from '../../src/xray/link-faults.ts';
+import { parseLink } from '../../src/xray/link-settings.ts';
+import { toOutbound } from './link-outbound.ts';
+import { findXrayOrSkip } from './real-xray.ts';
 
 // Links that `apply` accepts, as clients read them: Xray's own outbound, and two other parsers. The
 // parsers are Python packages of link-parsers.txt, in the folder of the variable LINK_PARSERS:
@@ -40,7 +40,8 @@ const transports = [
   { type: 'xhttp', path: '/x', mode: 'packet-up', extra },
   { type: 'xhttp' },
 ];
-const prints = 'chrome firefox safari ios android edge 360 qq random randomized hellochrome_133';
+const fingerprints =
+  'chrome firefox safari ios android edge 360 qq random randomized hellochrome_133';
 
 /** All combinations of protocol, transport and security, and special values. */
 const settings: readonly object[] = [
@@ -51,7 +52,7 @@ const settings: readonly object[] = [
       })),
     ),
   ),
-  ...prints.split(' ').map((fp) => ({ host: 'a.net', port: 1, ...reality, fp })),
+  ...fingerprints.split(' ').map((fp) => ({ host: 'a.net', port: 1, ...reality, fp })),
   ...['🇳🇱 NL #1 100% & a=b ? /', 'نود «۱»', '%41', '<b>"\''].map((name) => ({
     ...{ host: 'a.net', port: 443, ...tls, name },
   })),
@@ -76,10 +77,10 @@ const settings: readonly object[] = [
   { host: 'a.net', port: 443, type: 'xhttp', encryption, ...vision },
   { host: 'a.net', port: 443, ...reality, pqv: `${'Q'.repeat(2_602)}A` },
 ];
-const accepted = settings.filter((each) => linkFaults(each).length === 0);
+const accepted = settings.filter((each) => checkLink(each).length === 0);
 const links = accepted.map((each) => {
-  const link = readLink('n', each);
-  return shareLink(link, id, link.name ?? 'Нидерланды 1');
+  const link = parseLink('n', each);
+  return formatShareLink(link, id, link.name ?? 'Нидерланды 1');
 });
 
 test('the samples are many, and those that are refused are REALITY where it has no place', () => {
@@ -88,7 +89,7 @@ test('the samples are many, and those that are refused are REALITY where it has 
   for (const each of refused) expect(each).toMatchObject({ security: 'reality' });
 });
 
-const xray = xrayOrSkip('links against the outbound of Xray');
+const xray = findXrayOrSkip('links against the outbound of Xray');
 
 test.skipIf(xray === undefined)(
   'each link that apply accepts is accepted by the outbound of Xray',
@@ -96,7 +97,7 @@ test.skipIf(xray === undefined)(
     const folder = mkdtempSync(join(tmpdir(), 'perennial-links-'));
     try {
       const file = join(folder, 'config.json');
-      const outbounds = links.map((link, at) => ({ tag: `out-${at}`, ...outboundOf(link) }));
+      const outbounds = links.map((link, at) => ({ tag: `out-${at}`, ...toOutbound(link) }));
       writeFileSync(file, JSON.stringify({ outbounds }));
       const { status, stdout } = spawnSync(xray as string, ['run', '-test', '-c', file], {
         encoding: 'utf8',
@@ -117,14 +118,14 @@ const parsers = {
 };
 const environment = { ...process.env, PYTHONPATH: process.env.LINK_PARSERS ?? '' };
 
-function reasonToSkip(code: string): string | undefined {
+function findSkipReason(code: string): string | undefined {
   const { status, error } = spawnSync('python3', ['-c', code], { env: environment });
   if (error !== undefined) return 'no python3 on the PATH';
   return status === 0 ? undefined : 'not installed; LINK_PARSERS names the folder of the packages';
 }
 
 for (const [name, code] of Object.entries(parsers)) {
-  const reason = reasonToSkip(code);
+  const reason = findSkipReason(code);
   if (reason !== undefined) process.stderr.write(`skipped: links against ${name}: ${reason}\n`);
   test.skipIf(reason !== undefined)(
     `each link that apply accepts is accepted by ${name}`,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { committed, generate } from '../../scripts/proto.ts';
+import { generateCodec, readCommitted } from '../../scripts/proto.ts';
 
 test('the committed codec is what wire.proto makes', () => {
-  const fresh = generate();
-  expect(fresh['wire.js']).toBe(committed('wire.js'));
-  expect(fresh['wire.d.ts']).toBe(committed('wire.d.ts'));
+  const fresh = generateCodec();
+  expect(fresh['wire.js']).toBe(readCommitted('wire.js'));
+  expect(fresh['wire.d.ts']).toBe(readCommitted('wire.d.ts'));
 });

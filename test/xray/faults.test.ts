@@ -6,90 +6,90 @@ import { type AddressInfo, createServer as createTcp, type Server } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type CredentialId, newCredentialId } from '../../src/kernel/ids.ts';
+import { type CredentialId, generateCredentialId } from '../../src/kernel/ids.ts';
 import {
-  type CallSeen,
-  type Conduct,
+  type CallBehavior,
   type EmbeddedNode,
   type EmbeddedNodeOptions,
+  type ReceivedCall,
   startEmbeddedNode,
 } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { NodeTls } from '../../src/xray/grpc/connect.ts';
-import type { NodeApi, NodeUser, Patience } from '../../src/xray/port.ts';
+import type { CallOptions, NodeApi, NodeUser } from '../../src/xray/port.ts';
 import { makeCertificates } from './certificates.ts';
 import { freePort } from './real-xray.ts';
 
 // What can be wrong with a node, and what is said of it then.
 
-const ends: (() => unknown)[] = [];
+const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
+  for (const end of cleanups.splice(0).reverse()) await end();
 });
 
-const user = (): NodeUser => {
-  const id = newCredentialId();
+const createUser = (): NodeUser => {
+  const id = generateCredentialId();
   return { name: `acme-${id}`, id, flow: '' };
 };
 
-async function embedded(
+async function startEmbedded(
   options: Partial<EmbeddedNodeOptions> = {},
 ): Promise<{ stand: EmbeddedNode; node: NodeApi }> {
-  const stand = await startEmbeddedNode({
+  const startedNode = await startEmbeddedNode({
     inbounds: [{ tag: 'in', protocol: 'vless' }],
     ...options,
   });
-  ends.push(stand.stop);
-  return { stand, node: client(stand.api) };
+  cleanups.push(startedNode.stop);
+  return { stand: startedNode, node: openClient(startedNode.api) };
 }
 
-function client(api: string, tls: NodeTls = false): NodeApi {
+function openClient(api: string, tls: NodeTls = false): NodeApi {
   const node = connectNode({ api, tls });
-  ends.push(node.close);
+  cleanups.push(node.close);
   return node;
 }
 
-async function listing(node: NodeApi, patience?: Patience): Promise<number> {
+async function countListed(node: NodeApi, patience?: CallOptions): Promise<number> {
   let users = 0;
   for await (const slice of node.listUsers('in', patience)) users += slice.length;
   return users;
 }
 
 const everyCall: [string, (node: NodeApi) => Promise<unknown>][] = [
-  ['health', (node) => node.health()],
-  ['inbounds', (node) => node.inbounds()],
-  ['addUser', (node) => node.addUser('in', user())],
+  ['health', (node) => node.readHealth()],
+  ['inbounds', (node) => node.readInbounds()],
+  ['addUser', (node) => node.addUser('in', createUser())],
   ['removeUser', (node) => node.removeUser('in', 'acme-1')],
   ['findUser', (node) => node.findUser('in', 'acme-1')],
   ['countUsers', (node) => node.countUsers('in')],
-  ['listUsers', (node) => listing(node)],
+  ['listUsers', (node) => countListed(node)],
 ];
 
 describe.each(everyCall)('%s', (_, call) => {
   test('nothing listens there: transient', async () => {
-    const node = client(`127.0.0.1:${await freePort()}`);
+    const node = openClient(`127.0.0.1:${await freePort()}`);
     await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_unreachable' });
   });
 
   test('the node answers garbage: permanent', async () => {
-    const { node } = await embedded({ conduct: () => 'garbage' });
+    const { node } = await startEmbedded({ chooseBehavior: () => 'garbage' });
     await expect(call(node)).rejects.toMatchObject({ kind: 'permanent', code: 'node_garbage' });
   });
 
   test('the node dies under the call: transient, and told apart from one that never left', async () => {
-    const { node } = await embedded({ conduct: () => 'die' });
+    const { node } = await startEmbedded({ chooseBehavior: () => 'die' });
     await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_lost' });
   });
 });
 
-test.each<[string, (node: NodeApi, patience: Patience) => Promise<unknown>]>([
-  ['a probe', (node, patience) => node.health(patience)],
-  ['a listing', (node, patience) => listing(node, patience)],
+test.each<[string, (node: NodeApi, patience: CallOptions) => Promise<unknown>]>([
+  ['a probe', (node, patience) => node.readHealth(patience)],
+  ['a listing', (node, patience) => countListed(node, patience)],
 ])('S5: %s of a node that hangs ends at the deadline', async (_, call) => {
   let hangs = false;
-  const { node } = await embedded({ conduct: () => (hangs ? 'hang' : 'serve') });
+  const { node } = await startEmbedded({ chooseBehavior: () => (hangs ? 'hang' : 'serve') });
   // The deadline includes the connection, so the connection exists before the node hangs.
-  await node.health();
+  await node.readHealth();
   hangs = true;
   await expect(call(node, { deadlineMs: 20 })).rejects.toMatchObject({
     kind: 'transient',
@@ -101,34 +101,34 @@ test.each<[string, (node: NodeApi, patience: Patience) => Promise<unknown>]>([
 test('a call is given up with its signal, before it is made and while it is under way', async () => {
   const stop = new AbortController();
   const reached = Promise.withResolvers<void>();
-  const { node } = await embedded({
-    conduct: () => {
+  const { node } = await startEmbedded({
+    chooseBehavior: () => {
       reached.resolve();
       return 'hang';
     },
   });
-  const call = node.health({ signal: stop.signal });
+  const call = node.readHealth({ signal: stop.signal });
   await reached.promise;
   stop.abort();
   const fault = { kind: 'transient', code: 'node_cancelled' };
   await expect(call).rejects.toMatchObject(fault);
-  await expect(node.health({ signal: stop.signal })).rejects.toMatchObject(fault);
+  await expect(node.readHealth({ signal: stop.signal })).rejects.toMatchObject(fault);
 });
 
-test.each<Conduct>(['die', 'die_after'])(
+test.each<CallBehavior>(['die', 'die_after'])(
   'S4: an add whose node was lost under it (%s) is reported, and not repeated',
   async (end) => {
-    const adds: CallSeen[] = [];
-    const { stand, node } = await embedded({
-      conduct: (call) => {
+    const adds: ReceivedCall[] = [];
+    const { stand: startedNode, node } = await startEmbedded({
+      chooseBehavior: (call) => {
         if (call.method !== 'AlterInbound') return 'serve';
         adds.push(call);
         return adds.length === 1 ? end : 'serve';
       },
     });
-    const one = user();
+    const one = createUser();
     await expect(node.addUser('in', one)).rejects.toMatchObject({ code: 'node_lost' });
-    await stand.restart();
+    await startedNode.restart();
     expect(await node.countUsers('in')).toBe(0);
     expect(adds).toEqual([{ method: 'AlterInbound', tag: 'in', name: one.name, adds: true }]);
   },
@@ -137,70 +137,77 @@ test.each<Conduct>(['die', 'die_after'])(
 test('an add whose answer is lost was carried out: the next add finds the user', async () => {
   let loses = false;
   const reached = Promise.withResolvers<void>();
-  const { node, stand } = await embedded({
-    conduct: () => {
+  const { node, stand: startedNode } = await startEmbedded({
+    chooseBehavior: () => {
       if (!loses) return 'serve';
       reached.resolve();
       return 'lose_answer';
     },
   });
   // The deadline includes the connection and the list of inbounds, so both exist before.
-  await node.addUser('in', user());
+  await node.addUser('in', createUser());
   loses = true;
-  const one = user();
+  const one = createUser();
   const late = node.addUser('in', one, { deadlineMs: 20 });
   await expect(late).rejects.toMatchObject({ code: 'node_deadline' });
   await reached.promise;
   loses = false;
   expect(await node.addUser('in', one)).toBe('already_there');
-  expect(stand.admits('in', one.id)).toBe(true);
+  expect(startedNode.accepts('in', one.id)).toBe(true);
 });
 
 test('S4: a node that comes back with another protocol is asked for it before the first add', async () => {
   const methods: string[] = [];
-  const { stand, node } = await embedded({
-    conduct: ({ method }) => {
+  const { stand: startedNode, node } = await startEmbedded({
+    chooseBehavior: ({ method }) => {
       methods.push(method);
       return 'serve';
     },
   });
-  await node.addUser('in', user());
-  await node.addUser('in', user());
+  await node.addUser('in', createUser());
+  await node.addUser('in', createUser());
   expect(methods).toEqual(['ListInbounds', 'AlterInbound', 'AlterInbound']);
-  await stand.restart([{ tag: 'in', protocol: 'trojan' }]);
+  await startedNode.restart([{ tag: 'in', protocol: 'trojan' }]);
   // The first call may still find the old connection; the next one makes a new one.
-  await node.health().catch(() => undefined);
+  await node.readHealth().catch(() => undefined);
   methods.length = 0;
-  const one = user();
+  const one = createUser();
   expect(await node.addUser('in', one)).toBe('added');
-  expect(stand.admits('in', one.id)).toBe(true);
+  expect(startedNode.accepts('in', one.id)).toBe(true);
   expect(methods).toEqual(['ListInbounds', 'AlterInbound']);
 });
 
-const badCredentials = ['', 'abc', newCredentialId().slice(0, 35), newCredentialId().toUpperCase()];
+const badCredentials = [
+  '',
+  'abc',
+  generateCredentialId().slice(0, 35),
+  generateCredentialId().toUpperCase(),
+];
 
 test.each(badCredentials)('S4: "%s" is no credential, and is not sent', async (id) => {
-  const { node, stand } = await embedded();
-  await expect(node.addUser('in', { ...user(), id: id as CredentialId })).rejects.toMatchObject({
+  const { node, stand: startedNode } = await startEmbedded();
+  await expect(
+    node.addUser('in', { ...createUser(), id: id as CredentialId }),
+  ).rejects.toMatchObject({
     kind: 'permanent',
     code: 'bad_credential',
   });
-  expect(stand.names('in')).toEqual([]);
+  expect(startedNode.listUserNames('in')).toEqual([]);
 });
 
 test.each(['', 'Acme-1', 'acme 1', 'acme>>>1'])(
   'S4: "%s" is no name, and is not sent',
   async (name) => {
     const fault = { kind: 'permanent', code: 'bad_name' };
-    const { node } = await embedded();
-    await expect(node.addUser('in', { ...user(), name })).rejects.toMatchObject(fault);
+    const { node } = await startEmbedded();
+    await expect(node.addUser('in', { ...createUser(), name })).rejects.toMatchObject(fault);
   },
 );
 
 test('S4: nobody without a name is asked for, or removed', async () => {
-  const calls: CallSeen[] = [];
-  const { node } = await embedded({
-    conduct: (call) => {
+  const calls: ReceivedCall[] = [];
+  const { node } = await startEmbedded({
+    chooseBehavior: (call) => {
       calls.push(call);
       return 'serve';
     },
@@ -216,8 +223,8 @@ describe('an Xray that lacks something says what', () => {
     ['ListInbounds', 'version 25.6.7 or newer'],
     ['GetInboundUsers', 'version 24.11.5 or newer'],
   ])('%s: %s', async (method, version) => {
-    const { node } = await embedded({ lacks: [method] });
-    const call = method === 'ListInbounds' ? node.addUser('in', user()) : listing(node);
+    const { node } = await startEmbedded({ missingMethods: [method] });
+    const call = method === 'ListInbounds' ? node.addUser('in', createUser()) : countListed(node);
     await expect(call).rejects.toMatchObject({
       kind: 'permanent',
       code: 'node_too_old',
@@ -227,10 +234,10 @@ describe('an Xray that lacks something says what', () => {
 
   test.each([
     ['HandlerService', (node: NodeApi) => node.countUsers('in')],
-    ['StatsService', (node: NodeApi) => node.health()],
+    ['StatsService', (node: NodeApi) => node.readHealth()],
   ] as const)('%s is not among api.services', async (service, call) => {
     const services = (['HandlerService', 'StatsService'] as const).filter((one) => one !== service);
-    const { node } = await embedded({ services });
+    const { node } = await startEmbedded({ services });
     await expect(call(node)).rejects.toMatchObject({
       kind: 'permanent',
       code: 'node_no_service',
@@ -243,7 +250,7 @@ describe('what answers is no Xray', () => {
   const listening = async (server: Server): Promise<string> => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    ends.push(() => server.close());
+    cleanups.push(() => server.close());
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;
   };
   const strangers: [string, () => Server, string][] = [
@@ -265,8 +272,8 @@ describe('what answers is no Xray', () => {
     ['one that hangs up', () => createTcp((socket) => socket.destroy()), 'node_unreachable'],
   ];
   test.each(strangers)('%s', async (_, make, code) => {
-    const node = client(await listening(make()));
-    await expect(node.health({ deadlineMs: 3_000 })).rejects.toMatchObject({ code });
+    const node = openClient(await listening(make()));
+    await expect(node.readHealth({ deadlineMs: 3_000 })).rejects.toMatchObject({ code });
   });
 });
 
@@ -279,9 +286,9 @@ test.each(['nowhere', 'http://10.0.0.2:10085', '10.0.0.2', 'fd00::2:10085', 'uni
 
 test('a unix socket is an address', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-sock-'));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
-  const { node } = await embedded({ listen: `unix:${folder}/xray.sock` });
-  expect(await node.addUser('in', user())).toBe('added');
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
+  const { node } = await startEmbedded({ listen: `unix:${folder}/xray.sock` });
+  expect(await node.addUser('in', createUser())).toBe('added');
 });
 
 describe('TLS', () => {
@@ -292,16 +299,16 @@ describe('TLS', () => {
   const fault = { kind: 'permanent', code: 'node_certificate' };
 
   test('a certificate of the authority that is named fits', async () => {
-    const { stand } = await embedded({ tls: files });
-    expect(await client(stand.api, { ca }).countUsers('in')).toBe(0);
-    const named = client(stand.api, { ca, server_name: 'node.example' });
+    const { stand: startedNode } = await startEmbedded({ tls: files });
+    expect(await openClient(startedNode.api, { ca }).countUsers('in')).toBe(0);
+    const named = openClient(startedNode.api, { ca, server_name: 'node.example' });
     expect(await named.countUsers('in')).toBe(0);
   });
 
   test('mTLS: with a certificate of ours it answers, without one it does not', async () => {
-    const { stand } = await embedded({ tls: { ...files, ca: read(ca) } });
-    expect(await client(stand.api, { ca, cert, key }).countUsers('in')).toBe(0);
-    await expect(client(stand.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
+    const { stand: startedNode } = await startEmbedded({ tls: { ...files, ca: read(ca) } });
+    expect(await openClient(startedNode.api, { ca, cert, key }).countUsers('in')).toBe(0);
+    await expect(openClient(startedNode.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
   });
 
   test.each<[string, NodeTls]>([
@@ -309,13 +316,13 @@ describe('TLS', () => {
     ['of none that the system knows', true],
     ['of another name', { ca, server_name: 'other.example' }],
   ])('a certificate %s does not fit: permanent', async (_, tls) => {
-    const { stand } = await embedded({ tls: files });
-    await expect(client(stand.api, tls).countUsers('in')).rejects.toMatchObject(fault);
+    const { stand: startedNode } = await startEmbedded({ tls: files });
+    await expect(openClient(startedNode.api, tls).countUsers('in')).rejects.toMatchObject(fault);
   });
 
   test('TLS to a port without it: permanent', async () => {
-    const { stand } = await embedded();
-    await expect(client(stand.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
+    const { stand: startedNode } = await startEmbedded();
+    await expect(openClient(startedNode.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
   });
 
   test('a file that is not there, and a certificate without its key, are told at once', () => {

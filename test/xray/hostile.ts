@@ -7,23 +7,23 @@ import { type AddressInfo, createServer as createTcp, type Server, type Socket }
 export interface HostileNode extends Disposable {
   readonly api: string;
   /** Connections that were accepted. */
-  accepted(): number;
+  countAccepted(): number;
   /** Connections that the other side has not destroyed yet. */
-  open(): number;
+  countOpen(): number;
 }
 
 /** A frame of HTTP/2 of stream 0. */
-function frame(type: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+function createFrame(type: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head[3] = type;
   return Buffer.concat([head, payload]);
 }
 
-export const settingsFrame = frame(4);
-export const pingFrame = frame(6, Buffer.alloc(8));
+export const settingsFrame = createFrame(4);
+export const pingFrame = createFrame(6, Buffer.alloc(8));
 
-async function listening(server: Server, sockets: Set<Socket>): Promise<HostileNode> {
+async function startListening(server: Server, sockets: Set<Socket>): Promise<HostileNode> {
   let accepted = 0;
   server.on('connection', (socket: Socket) => {
     accepted += 1;
@@ -38,8 +38,8 @@ async function listening(server: Server, sockets: Set<Socket>): Promise<HostileN
   await once(server, 'listening');
   return {
     api: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    accepted: () => accepted,
-    open: () => sockets.size,
+    countAccepted: () => accepted,
+    countOpen: () => sockets.size,
     [Symbol.dispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -48,7 +48,7 @@ async function listening(server: Server, sockets: Set<Socket>): Promise<HostileN
 }
 
 /** Agrees on HTTP/2 and sends `then` once after that, or again and again. */
-export async function silentNode(then?: Buffer): Promise<HostileNode> {
+export async function startSilentNode(then?: Buffer): Promise<HostileNode> {
   const sockets = new Set<Socket>();
   const server = createTcp({ allowHalfOpen: true }, (socket) => {
     socket.write(settingsFrame);
@@ -60,11 +60,11 @@ export async function silentNode(then?: Buffer): Promise<HostileNode> {
     };
     flood();
   });
-  return listening(server, sockets);
+  return startListening(server, sockets);
 }
 
 /** Answers each call with these bytes and no end. */
-export async function endlessNode(
+export async function startEndlessNode(
   serve: (stream: ServerHttp2Stream, path: string) => void,
 ): Promise<HostileNode> {
   const server = createHttp2();
@@ -73,13 +73,13 @@ export async function endlessNode(
     serve(stream, headers[':path'] ?? '');
   });
   server.on('sessionError', () => undefined);
-  return listening(server as never, new Set());
+  return startListening(server as never, new Set());
 }
 
 export const grpcHead = { ':status': 200, 'content-type': 'application/grpc' };
 
 /** Writes as fast as the other side reads. */
-export function writeWithoutEnd(stream: ServerHttp2Stream, piece: Buffer): void {
+export function writeEndlessly(stream: ServerHttp2Stream, piece: Buffer): void {
   const more = (): void => {
     while (!stream.destroyed && !stream.closed && stream.write(piece));
     stream.once('drain', more);

@@ -1,16 +1,16 @@
 // The outbound of Xray's configuration that a client makes of a share link.
 
-type Params = Readonly<Record<string, string>>;
+type LinkParams = Readonly<Record<string, string>>;
 
-interface Read {
+interface ParsedLink {
   readonly protocol: string;
   readonly address: string;
   readonly port: number;
   readonly user: string;
-  readonly params: Params;
+  readonly params: LinkParams;
 }
 
-function readUrl(link: string): Read {
+function parseUrl(link: string): ParsedLink {
   const { protocol, hostname, port, username, searchParams } = new URL(link);
   return {
     protocol: protocol.slice(0, -1),
@@ -21,10 +21,10 @@ function readUrl(link: string): Read {
   };
 }
 
-function readVmess(link: string): Read {
+function parseVmess(link: string): ParsedLink {
   const read = JSON.parse(
     Buffer.from(link.slice('vmess://'.length), 'base64').toString(),
-  ) as Params;
+  ) as LinkParams;
   const { add = '', port, id = '', net = 'tcp', type = '', host = '', path = '', tls = '' } = read;
   const isGrpc = net === 'grpc';
   const params = {
@@ -35,7 +35,7 @@ function readVmess(link: string): Read {
   return { protocol: 'vmess', address: add, port: Number(port), user: id, params };
 }
 
-function settingsOf({ protocol, address, port, user, params }: Read): object {
+function toSettings({ protocol, address, port, user, params }: ParsedLink): object {
   const at = { address, port };
   switch (protocol) {
     case 'vless':
@@ -47,7 +47,7 @@ function settingsOf({ protocol, address, port, user, params }: Read): object {
   }
 }
 
-function transportOf({ type = 'tcp', path, host, mode, extra, headerType, ...more }: Params) {
+function toTransport({ type = 'tcp', path, host, mode, extra, headerType, ...more }: LinkParams) {
   switch (type) {
     case 'ws':
       return { wsSettings: { path, host } };
@@ -71,7 +71,7 @@ function transportOf({ type = 'tcp', path, host, mode, extra, headerType, ...mor
   }
 }
 
-function securityOf({ security = 'none', sni, fp, ...more }: Params) {
+function toSecurity({ security = 'none', sni, fp, ...more }: LinkParams) {
   const common = { serverName: sni, fingerprint: fp };
   switch (security) {
     case 'tls':
@@ -95,16 +95,16 @@ function securityOf({ security = 'none', sni, fp, ...more }: Params) {
   }
 }
 
-export function outboundOf(link: string): object {
-  const read = link.startsWith('vmess://') ? readVmess(link) : readUrl(link);
+export function toOutbound(link: string): object {
+  const read = link.startsWith('vmess://') ? parseVmess(link) : parseUrl(link);
   const { type = 'tcp', security = 'none' } = read.params;
   return {
     protocol: read.protocol,
-    settings: settingsOf(read),
+    settings: toSettings(read),
     streamSettings: {
       ...{ network: type, security },
-      ...transportOf(read.params),
-      ...securityOf(read.params),
+      ...toTransport(read.params),
+      ...toSecurity(read.params),
     },
   };
 }

@@ -9,31 +9,31 @@ import { wire } from '../../src/xray/grpc/wire.js';
 
 // Calls as bytes, also those that our own client never makes.
 
-export type RawAnswer = Buffer | { readonly code: number; readonly details: string };
+export type RawResponse = Buffer | { readonly code: number; readonly details: string };
 
 export interface RawNode {
-  call(path: string, request: Uint8Array): Promise<RawAnswer>;
-  alter(tag: string, operation: wire.TypedMessage.$Shape | undefined): Promise<RawAnswer>;
+  call(path: string, request: Uint8Array): Promise<RawResponse>;
+  alter(tag: string, operation: wire.TypedMessage.$Shape | undefined): Promise<RawResponse>;
   add(
     tag: string,
     email: string,
     account: wire.TypedMessage.$Shape | undefined,
-  ): Promise<RawAnswer>;
-  remove(tag: string, email: string): Promise<RawAnswer>;
-  users(tag: string, email?: string): Promise<RawAnswer>;
+  ): Promise<RawResponse>;
+  remove(tag: string, email: string): Promise<RawResponse>;
+  users(tag: string, email?: string): Promise<RawResponse>;
   close(): void;
 }
 
-const asIs = (bytes: Buffer): Buffer => bytes;
+const keepBytes = (bytes: Buffer): Buffer => bytes;
 
-export function rawNode(api: string): RawNode {
+export function openRawNode(api: string): RawNode {
   const client = new Client(api, credentials.createInsecure(), {
     'grpc.enable_retries': 0,
     'grpc.use_local_subchannel_pool': 1,
   });
   const call: RawNode['call'] = (path, request) =>
     new Promise((resolve) => {
-      client.makeUnaryRequest(path, asIs, asIs, Buffer.from(request), (error, bytes) => {
+      client.makeUnaryRequest(path, keepBytes, keepBytes, Buffer.from(request), (error, bytes) => {
         // Go's protobuf puts one kind of space or another after its name, by the build.
         if (error === null) resolve(bytes as Buffer);
         else resolve({ code: error.code, details: error.details.replaceAll('\u00a0', ' ') });
@@ -67,7 +67,7 @@ export function rawNode(api: string): RawNode {
   };
 }
 
-export const account = {
+export const accounts = {
   vless: (id: string, flow = '') => ({
     type: accountTypes.vless,
     value: wire.VlessAccount.encode({ id, flow }).finish(),

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 
 // A real Xray, where there is one: `XRAY_BIN`, else `xray` on the PATH. On loopback only.
 
-function isProgram(path: string): boolean {
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
@@ -23,7 +23,7 @@ export function findXray(env = process.env): { path: string } | { missing: strin
   const candidates = named
     ? [named]
     : (env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'xray'));
-  const path = candidates.find(isProgram);
+  const path = candidates.find(isExecutable);
   if (path !== undefined) return { path };
   const missing = named
     ? `no real Xray: XRAY_BIN=${named} can't be run`
@@ -33,14 +33,14 @@ export function findXray(env = process.env): { path: string } | { missing: strin
 }
 
 /** The program for tests that need one: undefined, said on standard error, where they must skip. */
-export function xrayOrSkip(tests: string): string | undefined {
+export function findXrayOrSkip(tests: string): string | undefined {
   const found = findXray();
   if ('path' in found) return found.path;
   process.stderr.write(`skipped: ${tests}: ${found.missing}\n`);
   return undefined;
 }
 
-export function versionOf(path: string): string {
+export function readVersion(path: string): string {
   return /^Xray (\S+)/.exec(execFileSync(path, ['version'], { encoding: 'utf8' }))?.[1] ?? '?';
 }
 
@@ -64,7 +64,7 @@ export interface XrayProcess {
 }
 
 /** A process for this configuration, not started yet. */
-export function xrayProcess(path: string, config: object): XrayProcess {
+export function createXrayProcess(path: string, config: object): XrayProcess {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-xray-'));
   const file = join(folder, 'config.json');
   writeFileSync(file, JSON.stringify(config));
@@ -87,16 +87,16 @@ export function xrayProcess(path: string, config: object): XrayProcess {
     kill,
     async start() {
       child = spawn(path, ['run', '-c', file], { stdio: ['ignore', 'pipe', 'ignore'] });
-      const said: string[] = [];
+      const output: string[] = [];
       // Everything listens by the time that it says so (docs/xray-facts.md, "Test nodes").
       for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-        said.push(line);
+        output.push(line);
         if (/Xray \S+ started/.test(line)) {
           child.stdout?.resume();
           return;
         }
       }
-      throw new Error(`Xray did not start:\n${said.join('\n')}`);
+      throw new Error(`Xray did not start:\n${output.join('\n')}`);
     },
     async remove() {
       await kill();
@@ -107,7 +107,7 @@ export function xrayProcess(path: string, config: object): XrayProcess {
 }
 
 /** The inbounds of the contract, as Xray's JSON has them, each on a port of its own. */
-export async function contractInbounds(): Promise<readonly object[]> {
+export async function createContractInbounds(): Promise<readonly object[]> {
   const at = async (tag: string, protocol: string, settings: object) => ({
     tag,
     listen: '127.0.0.1',
@@ -127,7 +127,7 @@ export async function contractInbounds(): Promise<readonly object[]> {
 /**
  * A server with the API on `api` (docs/xray-facts.md). `finalRules`: loopback is a private target.
  */
-export function serverConfig(
+export function createServerConfig(
   api: string,
   inbounds: readonly object[],
   services: readonly string[] = ['HandlerService', 'StatsService'],

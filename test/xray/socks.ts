@@ -4,7 +4,7 @@ import { freePort } from './real-xray.ts';
 
 // A customer's side: a client process with a socks port for each way in, and one request through it.
 
-export interface WayIn {
+export interface ClientRoute {
   readonly protocol: 'vless' | 'vmess' | 'trojan';
   /** Of the node's inbound, on loopback. */
   readonly port: number;
@@ -12,11 +12,11 @@ export interface WayIn {
   readonly socksPort: number;
 }
 
-export async function wayIn(way: Omit<WayIn, 'socksPort'>): Promise<WayIn> {
-  return { ...way, socksPort: await freePort() };
+export async function createRoute(route: Omit<ClientRoute, 'socksPort'>): Promise<ClientRoute> {
+  return { ...route, socksPort: await freePort() };
 }
 
-function outbound({ protocol, port, id }: WayIn): object {
+function toOutbound({ protocol, port, id }: ClientRoute): object {
   const address = '127.0.0.1';
   switch (protocol) {
     case 'vless':
@@ -32,21 +32,21 @@ function outbound({ protocol, port, id }: WayIn): object {
 }
 
 /** The configuration of one client with all these ways in. */
-export function clientConfig(ways: readonly WayIn[]): object {
+export function createClientConfig(routes: readonly ClientRoute[]): object {
   return {
     log: { loglevel: 'warning' },
     // Whoever is refused is told at once, not seconds later.
     policy: { levels: { 0: { uplinkOnly: 0, downlinkOnly: 0 } } },
-    inbounds: ways.map(({ socksPort }, at) => ({
+    inbounds: routes.map(({ socksPort }, at) => ({
       tag: `in-${at}`,
       listen: '127.0.0.1',
       port: socksPort,
       protocol: 'socks',
       settings: { udp: false },
     })),
-    outbounds: ways.map((way, at) => ({ tag: `out-${at}`, ...outbound(way) })),
+    outbounds: routes.map((route, at) => ({ tag: `out-${at}`, ...toOutbound(route) })),
     routing: {
-      rules: ways.map((_, at) => ({
+      rules: routes.map((_, at) => ({
         type: 'field',
         inboundTag: [`in-${at}`],
         outboundTag: `out-${at}`,
@@ -56,7 +56,7 @@ export function clientConfig(ways: readonly WayIn[]): object {
 }
 
 /** What a GET through a new connection brings: the body, or undefined where it is not let through. */
-export function get(socksPort: number, targetPort: number): Promise<string | undefined> {
+export function fetchThrough(socksPort: number, targetPort: number): Promise<string | undefined> {
   // VMess doesn't close on a stranger before it has swallowed up to 3,400 bytes of his.
   const padding = 'x'.repeat(6_000);
   return new Promise((resolve) => {
@@ -64,23 +64,23 @@ export function get(socksPort: number, targetPort: number): Promise<string | und
     const target = Buffer.from([5, 1, 0, 1, 127, 0, 0, 1, targetPort >> 8, targetPort & 255]);
     const request = `GET / HTTP/1.1\r\nHost: origin\r\nConnection: close\r\nX-Padding: ${padding}\r\n\r\n`;
     // Greeting (2 bytes), then the target (10 bytes), then what the origin says.
-    let heard = Buffer.alloc(0);
-    let asked = 0;
+    let received = Buffer.alloc(0);
+    let sentRequests = 0;
     const refused = (): void => resolve(undefined);
     socket.on('error', refused);
     socket.on('close', () => {
-      const body = heard.subarray(12).toString().split('\r\n\r\n')[1];
+      const body = received.subarray(12).toString().split('\r\n\r\n')[1];
       resolve(body === undefined || body === '' ? undefined : body);
     });
     socket.on('connect', () => socket.write(Buffer.from([5, 1, 0])));
     socket.on('data', (bytes: Buffer) => {
-      heard = Buffer.concat([heard, bytes]);
-      if (asked === 0 && heard.length >= 2) {
-        asked = 1;
+      received = Buffer.concat([received, bytes]);
+      if (sentRequests === 0 && received.length >= 2) {
+        sentRequests = 1;
         socket.write(target);
       }
-      if (asked === 1 && heard.length >= 12) {
-        asked = 2;
+      if (sentRequests === 1 && received.length >= 12) {
+        sentRequests = 2;
         socket.write(request);
       }
     });

@@ -1,17 +1,23 @@
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import type { UserProtocol } from '../../src/xray/port.ts';
-import { contractInbounds, freePort, serverConfig, xrayOrSkip, xrayProcess } from './real-xray.ts';
+import {
+  createContractInbounds,
+  createServerConfig,
+  createXrayProcess,
+  findXrayOrSkip,
+  freePort,
+} from './real-xray.ts';
 
 // The two that must be alike: the embedded node, and a real Xray where there is one.
 
-export interface Subject {
+export interface ContractNode {
   readonly title: string;
   /** Why it can't be had here. */
   readonly missing?: string;
-  start(): Promise<Running>;
+  start(): Promise<RunningNode>;
 }
 
-export interface Running {
+export interface RunningNode {
   readonly api: string;
   /** As if it was killed. */
   kill(): Promise<void>;
@@ -22,27 +28,27 @@ export interface Running {
 }
 
 /** Managed inbounds of the contract; `vless-b` and `door` are there besides. */
-export const managed: readonly (readonly [tag: string, protocol: UserProtocol])[] = [
+export const managedInbounds: readonly (readonly [tag: string, protocol: UserProtocol])[] = [
   ['vless-a', 'vless'],
   ['vmess-a', 'vmess'],
   ['trojan-a', 'trojan'],
 ];
 
-const embedded: Subject = {
+const embeddedNode: ContractNode = {
   title: 'the embedded node',
   async start() {
     const node = await startEmbeddedNode({
       inbounds: [
-        ...managed.map(([tag, protocol]) => ({ tag, protocol })),
+        ...managedInbounds.map(([tag, protocol]) => ({ tag, protocol })),
         { tag: 'vless-b', protocol: 'vless' },
         { tag: 'door', protocol: 'door' },
       ],
     });
     return {
       api: node.api,
-      kill: async () => node.die(),
+      kill: async () => node.crash(),
       async ended() {
-        if (node.up()) throw new Error('it lives');
+        if (node.isRunning()) throw new Error('it lives');
       },
       restart: () => node.restart(),
       stop: async () => node.stop(),
@@ -50,12 +56,15 @@ const embedded: Subject = {
   },
 };
 
-function real(path: string): Subject {
+function createRealNode(path: string): ContractNode {
   return {
     title: 'a real Xray',
     async start() {
       const api = `127.0.0.1:${await freePort()}`;
-      const process = xrayProcess(path, serverConfig(api, await contractInbounds()));
+      const process = createXrayProcess(
+        path,
+        createServerConfig(api, await createContractInbounds()),
+      );
       await process.start();
       return {
         api,
@@ -72,8 +81,8 @@ function real(path: string): Subject {
 }
 
 /** Both; where there is no real Xray it is marked, and that is said on standard error. */
-export function subjects(tests: string): readonly Subject[] {
-  const path = xrayOrSkip(tests);
-  if (path !== undefined) return [embedded, real(path)];
-  return [embedded, { ...real('xray'), missing: 'no real Xray' }];
+export function listContractNodes(tests: string): readonly ContractNode[] {
+  const path = findXrayOrSkip(tests);
+  if (path !== undefined) return [embeddedNode, createRealNode(path)];
+  return [embeddedNode, { ...createRealNode('xray'), missing: 'no real Xray' }];
 }

@@ -4,33 +4,33 @@ import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcp, type Socket, connect as tcp } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { newCredentialId } from '../../src/kernel/ids.ts';
+import { generateCredentialId } from '../../src/kernel/ids.ts';
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { NodeTls } from '../../src/xray/grpc/connect.ts';
-import { accountFor, paths } from '../../src/xray/grpc/contract.ts';
-import { framed } from '../../src/xray/grpc/framing.ts';
+import { encodeAccount, methodPaths } from '../../src/xray/grpc/contract.ts';
+import { frameMessage } from '../../src/xray/grpc/framing.ts';
 import { wire } from '../../src/xray/grpc/wire.js';
 import type { NodeApi } from '../../src/xray/port.ts';
 import { makeCertificates } from './certificates.ts';
 
 // What HTTP/2 can do to a call, by a server that says each byte and each status itself.
 
-const ends: (() => unknown)[] = [];
+const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
+  for (const end of cleanups.splice(0).reverse()) await end();
 });
 
-function client(api: string, tls: NodeTls = false): NodeApi {
+function openClient(api: string, tls: NodeTls = false): NodeApi {
   const node = connectNode({ api, tls });
-  ends.push(node.close);
+  cleanups.push(node.close);
   return node;
 }
 
-type Serve = (stream: ServerHttp2Stream, path: string) => void;
+type StreamHandler = (stream: ServerHttp2Stream, path: string) => void;
 
 /** @returns its address */
-async function listening(serve: Serve): Promise<string> {
+async function startHttp2Server(serve: StreamHandler): Promise<string> {
   const server = createHttp2();
   const sessions = new Set<{ destroy(): void }>();
   server.on('session', (session) => sessions.add(session));
@@ -40,7 +40,7 @@ async function listening(serve: Serve): Promise<string> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  ends.push(() => {
+  cleanups.push(() => {
     for (const session of sessions) session.destroy();
     server.close();
   });
@@ -50,7 +50,7 @@ async function listening(serve: Serve): Promise<string> {
 const head = { ':status': 200, 'content-type': 'application/grpc' };
 
 /** Well, after these bytes. */
-function answer(stream: ServerHttp2Stream, bytes: Buffer, status = '0'): void {
+function writeAnswer(stream: ServerHttp2Stream, bytes: Buffer, status = '0'): void {
   stream.respond(head, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status }));
   stream.end(bytes);
@@ -58,17 +58,17 @@ function answer(stream: ServerHttp2Stream, bytes: Buffer, status = '0'): void {
 
 describe('a list', () => {
   const users = Array.from({ length: 3_000 }, () => {
-    const id = newCredentialId();
-    return { level: 0, email: `acme-${id}`, account: accountFor('vless', id, '') };
+    const id = generateCredentialId();
+    return { level: 0, email: `acme-${id}`, account: encodeAccount('vless', id, '') };
   });
-  const whole = framed(wire.InboundUsers.encode({ users }).finish());
-  const count = framed(wire.InboundUsersCount.encode({ count: users.length }).finish());
+  const whole = frameMessage(wire.InboundUsers.encode({ users }).finish());
+  const count = frameMessage(wire.InboundUsersCount.encode({ count: users.length }).finish());
 
   const list = async (end: (stream: ServerHttp2Stream) => void): Promise<number> => {
-    const node = client(
-      await listening((stream, path) => {
-        if (path === paths.getInboundUsers) end(stream);
-        else answer(stream, count);
+    const node = openClient(
+      await startHttp2Server((stream, path) => {
+        if (path === methodPaths.getInboundUsers) end(stream);
+        else writeAnswer(stream, count);
       }),
     );
     let found = 0;
@@ -77,18 +77,18 @@ describe('a list', () => {
   };
 
   test('is read to its end', async () => {
-    expect(await list((stream) => answer(stream, whole))).toBe(users.length);
+    expect(await list((stream) => writeAnswer(stream, whole))).toBe(users.length);
   });
 
   test.each<[string, (stream: ServerHttp2Stream) => void, string]>([
     [
       'that ends early, as if it were whole',
-      (s) => answer(s, whole.subarray(0, -200_000)),
+      (s) => writeAnswer(s, whole.subarray(0, -200_000)),
       'node_garbage',
     ],
     ['that the connection breaks off', (s) => half(s, () => s.session?.destroy()), 'node_lost'],
     ['that the node breaks off', (s) => half(s, () => s.close(2)), 'node_lost'],
-    ['behind which the node takes it back', (s) => answer(s, whole, '14'), 'node_unreachable'],
+    ['behind which the node takes it back', (s) => writeAnswer(s, whole, '14'), 'node_unreachable'],
   ])('%s is never a shorter list', async (_, end, code) => {
     await expect(list(end)).rejects.toMatchObject({ code });
   });
@@ -109,28 +109,28 @@ describe('what stands in front of a node', () => {
     [503, 'node_unreachable'],
     [504, 'node_lost'],
   ])('answers %i: %s', async (status, code) => {
-    const node = client(
-      await listening((stream) => {
+    const node = openClient(
+      await startHttp2Server((stream) => {
         stream.respond({ ':status': status, 'content-type': 'text/html' });
         stream.end('<html></html>');
       }),
     );
-    await expect(node.health()).rejects.toMatchObject({ code });
+    await expect(node.readHealth()).rejects.toMatchObject({ code });
   });
 
   test('refuses a stream: the node has not heard of it', async () => {
-    const node = client(await listening((stream) => stream.close(7)));
-    await expect(node.health()).rejects.toMatchObject({ code: 'node_unreachable' });
+    const node = openClient(await startHttp2Server((stream) => stream.close(7)));
+    await expect(node.readHealth()).rejects.toMatchObject({ code: 'node_unreachable' });
   });
 
   test('breaks a stream off: whether it was carried out is not known', async () => {
-    const node = client(await listening((stream) => stream.close(2)));
-    await expect(node.health()).rejects.toMatchObject({ code: 'node_lost' });
+    const node = openClient(await startHttp2Server((stream) => stream.close(2)));
+    await expect(node.readHealth()).rejects.toMatchObject({ code: 'node_lost' });
   });
 
   test('says it in other letters: the text is read', async () => {
-    const node = client(
-      await listening((stream) =>
+    const node = openClient(
+      await startHttp2Server((stream) =>
         stream.respond(
           { ...head, 'grpc-status': '2', 'grpc-message': 'User %D0%B0%25 not found.' },
           { endStream: true },
@@ -143,21 +143,21 @@ describe('what stands in front of a node', () => {
 
 test('a connection that was forgotten on the way is given up after one deadline, with the calls on it', async () => {
   const node = await startEmbeddedNode({ inbounds: [{ tag: 'in', protocol: 'vless' }] });
-  ends.push(node.stop);
-  const router = await forgetfulRouter(node.api);
-  const far = client(router.api);
-  await far.health();
+  cleanups.push(node.stop);
+  const router = await startForgetfulRouter(node.api);
+  const far = openClient(router.api);
+  await far.readHealth();
   router.forget();
   const slow = far.countUsers('in', { deadlineMs: 60_000 });
   slow.catch(() => undefined);
-  await expect(far.health({ deadlineMs: 50 })).rejects.toMatchObject({ code: 'node_deadline' });
+  await expect(far.readHealth({ deadlineMs: 50 })).rejects.toMatchObject({ code: 'node_deadline' });
   expect(await far.countUsers('in')).toBe(0);
   expect(router.connections()).toBe(2);
   await expect(slow).rejects.toMatchObject({ code: 'node_deadline' });
 });
 
 /** Carries what is said, until it forgets the connections that it has; new ones are carried. */
-async function forgetfulRouter(to: string) {
+async function startForgetfulRouter(to: string) {
   const [host, port] = to.split(':') as [string, string];
   const carried: Socket[] = [];
   const server = createTcp((near) => {
@@ -169,7 +169,7 @@ async function forgetfulRouter(to: string) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  ends.push(() => {
+  cleanups.push(() => {
     server.close();
     for (const socket of carried) socket.destroy();
   });
@@ -183,20 +183,20 @@ async function forgetfulRouter(to: string) {
 }
 
 test('a certificate that was renewed is used by the next connection', async () => {
-  const ours = makeCertificates('node.example');
+  const certificates = makeCertificates('node.example');
   const others = makeCertificates('node.example');
-  ends.push(ours.remove, others.remove);
-  const { ca, cert, key, read } = ours;
-  const stand = await startEmbeddedNode({
+  cleanups.push(certificates.remove, others.remove);
+  const { ca, cert, key, read } = certificates;
+  const embedded = await startEmbeddedNode({
     inbounds: [{ tag: 'in', protocol: 'vless' }],
     tls: { cert: read(cert), key: read(key), ca: read(ca) },
   });
-  ends.push(stand.stop);
+  cleanups.push(embedded.stop);
   const files = ['cert.pem', 'key.pem'].map((file) => join(dirname(ca), `ours-${file}`));
   const [ownCert = '', ownKey = ''] = files;
   copyFileSync(others.cert, ownCert);
   copyFileSync(others.key, ownKey);
-  const node = client(stand.api, { ca, cert: ownCert, key: ownKey });
+  const node = openClient(embedded.api, { ca, cert: ownCert, key: ownKey });
   await expect(node.countUsers('in')).rejects.toThrow(/hung up .* certificate/);
   copyFileSync(cert, ownCert);
   copyFileSync(key, ownKey);

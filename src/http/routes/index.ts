@@ -1,20 +1,20 @@
 import type { Route } from '../route.ts';
-import { catalogueRoutes } from './catalogue.ts';
+import { catalogRoutes } from './catalogue.ts';
 import { clockRoutes } from './clock.ts';
-import { customers } from './customers.ts';
+import { customerRoutes } from './customers.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
-import { reversals } from './reversals.ts';
+import { reversalRoutes } from './reversals.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
 /** Every route of the API that needs a token. */
 export const routes: readonly Route[] = [
-  ...customers,
+  ...customerRoutes,
   ...moneyRoutes,
-  ...reversals,
+  ...reversalRoutes,
   ...subscriptionRoutes,
-  ...catalogueRoutes,
+  ...catalogRoutes,
   ...noticeRoutes,
   ...operationRoutes,
   ...clockRoutes,

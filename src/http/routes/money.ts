@@ -2,45 +2,45 @@ import { z } from 'zod';
 import type { Db } from '../../db/connect.ts';
 import type { PeriodId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
-import { adjust, topUp } from '../../subscription/balance.ts';
+import { adjustBalance, topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import type { Payment } from '../../subscription/payments.ts';
-import { currencyOf } from '../../subscription/portrait.ts';
+import { readCurrency } from '../../subscription/portrait.ts';
 import { refund } from '../../subscription/refunding.ts';
 import { startTrial } from '../../subscription/trial.ts';
-import { mayDo } from '../../tokens/token.ts';
-import { accessOf, withAccess } from '../access.ts';
-import { route } from '../route.ts';
+import { hasScope } from '../../tokens/token.ts';
+import { addAccess, toGrantedAccess } from '../access.ts';
+import { defineRoute } from '../route.ts';
 import {
   byTelegramId,
-  currency,
-  endCondition,
-  ifExpiresAt,
-  money,
-  periodDays,
-  planKey,
-  rowId,
-  subscriptionIdOf,
-  telegramId,
-  telegramIdOf,
-  text,
-  time,
+  createTextSchema,
+  currencySchema,
+  ifExpiresAtSchema,
+  moneySchema,
+  parseEndCondition,
+  parseSubscriptionIdParam,
+  parseTelegramIdParam,
+  periodDaysSchema,
+  planKeySchema,
+  rowIdSchema,
+  telegramIdSchema,
+  timeSchema,
 } from '../schemas.ts';
 import { accessShape, balanceShape, stateShape } from './shapes.ts';
 
 const tag = 'Money';
 
 const paymentFields = {
-  provider: text(64).optional().describe('the provider that took the payment'),
-  provider_ref: text(200)
+  provider: createTextSchema(64).optional().describe('the provider that took the payment'),
+  provider_ref: createTextSchema(200)
     .optional()
     .describe('reference of the payment at the provider, credited once'),
-  currency: currency
+  currency: currencySchema
     .optional()
     .describe("currency that was paid; a currency other than the customer's is refused"),
 };
 
-const paymentShape = z.strictObject({ amount: money, ...paymentFields });
+const paymentShape = z.strictObject({ amount: moneySchema, ...paymentFields });
 
 const paymentRefusals = [
   'bad_amount',
@@ -52,22 +52,22 @@ const paymentRefusals = [
   'balance_too_large',
 ];
 
-async function paymentOf(
+async function toPayment(
   db: Db,
-  who: bigint,
+  telegramId: bigint,
   body: z.output<typeof paymentShape>,
   place: string,
 ): Promise<Payment> {
-  const known = body.currency ?? (await currencyOf(db, who));
+  const paidCurrency = body.currency ?? (await readCurrency(db, telegramId));
   return {
-    amountMinor: parseMinor(body.amount, known, place),
+    amountMinor: parseMinor(body.amount, paidCurrency, place),
     ...(body.provider === undefined ? {} : { provider: body.provider }),
     ...(body.provider_ref === undefined ? {} : { providerRef: body.provider_ref }),
     ...(body.currency === undefined ? {} : { currency: body.currency }),
   };
 }
 
-const topUps = route({
+const topUps = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/top-ups',
   id: 'topUp',
@@ -78,22 +78,22 @@ const topUps = route({
   status: 201,
   params: byTelegramId,
   body: z.strictObject({
-    amount: money,
+    amount: moneySchema,
     ...paymentFields,
   }),
   answer: balanceShape.extend({
-    claim_paid: money.describe('the part that paid the claim'),
-    claim: money.describe('remaining claim of chargebacks'),
+    claim_paid: moneySchema.describe('the part that paid the claim'),
+    claim: moneySchema.describe('remaining claim of chargebacks'),
   }),
   refusals: ['no_customer', ...paymentRefusals],
-  async handle({ db }, { params, body, call, holder }) {
-    const telegramId = telegramIdOf(params);
-    const payment = await paymentOf(db, telegramId, body, 'amount');
-    return topUp(call, { telegramId, ...payment, isConfirmed: mayDo(holder.scopes, 'admin') });
+  async handle({ db }, { params, body, caller, holder }) {
+    const telegramId = parseTelegramIdParam(params);
+    const payment = await toPayment(db, telegramId, body, 'amount');
+    return topUp(caller, { telegramId, ...payment, isConfirmed: hasScope(holder.scopes, 'admin') });
   },
 });
 
-const adjustments = route({
+const adjustments = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/adjustments',
   id: 'adjustBalance',
@@ -103,17 +103,17 @@ const adjustments = route({
   keyed: true,
   status: 201,
   params: byTelegramId,
-  body: z.strictObject({ amount: money, reason: text(500) }),
+  body: z.strictObject({ amount: moneySchema, reason: createTextSchema(500) }),
   answer: balanceShape,
   refusals: ['no_customer', 'bad_amount', 'short_balance', 'balance_too_large'],
-  async handle({ db }, { params, body, call }) {
-    const who = telegramIdOf(params);
-    const amountMinor = parseMinor(body.amount, await currencyOf(db, who), 'amount');
-    return adjust(call, { telegramId: who, amountMinor, reason: body.reason });
+  async handle({ db }, { params, body, caller }) {
+    const telegramId = parseTelegramIdParam(params);
+    const amountMinor = parseMinor(body.amount, await readCurrency(db, telegramId), 'amount');
+    return adjustBalance(caller, { telegramId, amountMinor, reason: body.reason });
   },
 });
 
-const purchases = route({
+const purchases = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/purchases',
   id: 'purchase',
@@ -125,9 +125,9 @@ const purchases = route({
   params: byTelegramId,
   body: z
     .strictObject({
-      plan: planKey,
-      period_days: periodDays,
-      subscription_id: rowId.optional().describe('subscription to extend or revive'),
+      plan: planKeySchema,
+      period_days: periodDaysSchema,
+      subscription_id: rowIdSchema.optional().describe('subscription to extend or revive'),
       new: z.boolean().optional().describe('create another subscription'),
       auto_renew: z
         .boolean()
@@ -138,8 +138,10 @@ const purchases = route({
         .describe(
           'a payment that is credited in the same transaction; a refused purchase credits nothing',
         ),
-      price: money.optional().describe('price that the customer saw; any other price is refused'),
-      if_expires_at: ifExpiresAt
+      price: moneySchema
+        .optional()
+        .describe('price that the customer saw; any other price is refused'),
+      if_expires_at: ifExpiresAtSchema
         .unwrap()
         .nullable()
         .optional()
@@ -152,17 +154,17 @@ const purchases = route({
       'new and subscription_id: only one of them can be meant',
     ),
   answer: z.object({
-    telegram_id: telegramId,
-    subscription_id: rowId,
+    telegram_id: telegramIdSchema,
+    subscription_id: rowIdSchema,
     action: z.enum(['new', 'extended', 'revived', 'converted']),
     plan: z.string(),
-    period_days: periodDays,
-    starts_at: time,
-    ends_at: time,
-    amount: money,
-    balance: money,
-    currency,
-    ledger_entry_id: rowId,
+    period_days: periodDaysSchema,
+    starts_at: timeSchema,
+    ends_at: timeSchema,
+    amount: moneySchema,
+    balance: moneySchema,
+    currency: currencySchema,
+    ledger_entry_id: rowIdSchema,
     ...accessShape,
   }),
   refusals: [
@@ -180,31 +182,32 @@ const purchases = route({
     'revoked',
     ...paymentRefusals,
   ],
-  async handle({ db }, { params, body, call, holder }) {
-    const who = telegramIdOf(params);
+  async handle({ db }, { params, body, caller, holder }) {
+    const telegramId = parseTelegramIdParam(params);
     const price =
       body.price === undefined
         ? undefined
-        : parseMinor(body.price, await currencyOf(db, who), 'price');
-    const payment = body.payment && (await paymentOf(db, who, body.payment, 'payment.amount'));
-    const answer = await purchase(withAccess(call), {
-      telegramId: who,
-      ...(payment === undefined ? {} : { payment, isConfirmed: mayDo(holder.scopes, 'admin') }),
+        : parseMinor(body.price, await readCurrency(db, telegramId), 'price');
+    const payment =
+      body.payment && (await toPayment(db, telegramId, body.payment, 'payment.amount'));
+    const answer = await purchase(addAccess(caller), {
+      telegramId,
+      ...(payment === undefined ? {} : { payment, isConfirmed: hasScope(holder.scopes, 'admin') }),
       plan: body.plan,
       periodDays: body.period_days,
       ...(body.subscription_id === undefined
         ? {}
-        : { subscriptionId: subscriptionIdOf(body.subscription_id) }),
+        : { subscriptionId: parseSubscriptionIdParam(body.subscription_id) }),
       ...(body.new === undefined ? {} : { isNew: body.new }),
       ...(body.auto_renew === undefined ? {} : { autoRenew: body.auto_renew }),
       ...(price === undefined ? {} : { quotedMinor: price }),
-      ...endCondition(body.if_expires_at),
+      ...parseEndCondition(body.if_expires_at),
     });
-    return { ...answer, ...accessOf(answer), action: answer.action as 'new' };
+    return { ...answer, ...toGrantedAccess(answer), action: answer.action as 'new' };
   },
 });
 
-const trial = route({
+const trial = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/trial',
   id: 'startTrial',
@@ -215,22 +218,24 @@ const trial = route({
   status: 201,
   params: byTelegramId,
   answer: z.object({
-    telegram_id: telegramId,
-    subscription_id: rowId,
+    telegram_id: telegramIdSchema,
+    subscription_id: rowIdSchema,
     plan: z.string(),
-    days: periodDays,
-    starts_at: time,
-    ends_at: time,
+    days: periodDaysSchema,
+    starts_at: timeSchema,
+    ends_at: timeSchema,
     ...accessShape,
   }),
   refusals: ['no_customer', 'no_trial', 'trial_used', 'has_paid', 'no_plan', 'end_too_late'],
-  async handle(_, { params, call }) {
-    const answer = await startTrial(withAccess(call), { telegramId: telegramIdOf(params) });
-    return { ...answer, ...accessOf(answer) };
+  async handle(_, { params, caller }) {
+    const answer = await startTrial(addAccess(caller), {
+      telegramId: parseTelegramIdParam(params),
+    });
+    return { ...answer, ...toGrantedAccess(answer) };
   },
 });
 
-const refunds = route({
+const refunds = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/refunds',
   id: 'refund',
@@ -241,24 +246,24 @@ const refunds = route({
   status: 201,
   params: byTelegramId,
   body: z.strictObject({
-    period_id: rowId,
+    period_id: rowIdSchema,
     part: z.enum(['whole', 'unused']),
     keep_auto_renew: z.boolean().optional(),
     payout: z
       .boolean()
       .optional()
       .describe('the money leaves the balance in the same transaction, to be paid out'),
-    if_expires_at: ifExpiresAt,
+    if_expires_at: ifExpiresAtSchema,
   }),
   answer: z.object({
-    telegram_id: telegramId,
-    subscription_id: rowId,
-    period_id: rowId,
-    amount: money,
-    paid_out: money,
-    balance: money,
-    currency,
-    expires_at: time,
+    telegram_id: telegramIdSchema,
+    subscription_id: rowIdSchema,
+    period_id: rowIdSchema,
+    amount: moneySchema,
+    paid_out: moneySchema,
+    balance: moneySchema,
+    currency: currencySchema,
+    expires_at: timeSchema,
     state: stateShape,
   }),
   refusals: [
@@ -271,14 +276,14 @@ const refunds = route({
     'balance_too_large',
     'expires_at_changed',
   ],
-  async handle(_, { params, body, call }) {
-    const answer = await refund(call, {
-      telegramId: telegramIdOf(params),
+  async handle(_, { params, body, caller }) {
+    const answer = await refund(caller, {
+      telegramId: parseTelegramIdParam(params),
       periodId: BigInt(body.period_id) as PeriodId,
       part: body.part,
       ...(body.keep_auto_renew === undefined ? {} : { keepAutoRenew: body.keep_auto_renew }),
       ...(body.payout === undefined ? {} : { payout: body.payout }),
-      ...endCondition(body.if_expires_at),
+      ...parseEndCondition(body.if_expires_at),
     });
     return { ...answer, state: answer.state as 'active' };
   },

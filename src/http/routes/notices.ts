@@ -1,16 +1,29 @@
 import { z } from 'zod';
 import { isoTime } from '../../kernel/instant.ts';
-import { cancel, type Handled, listNotices, resend } from '../../notify/by-hand.ts';
-import { kinds, type NoticeKind } from '../../notify/kinds.ts';
-import { route } from '../route.ts';
-import { listOf, pageOf, pageQuery, rowId, telegramId, telegramIdText, time } from '../schemas.ts';
+import {
+  type ActionResult,
+  cancelNotification,
+  listNotices,
+  resendNotification,
+} from '../../notify/by-hand.ts';
+import { type NoticeKind, noticeSpecs } from '../../notify/kinds.ts';
+import { defineRoute } from '../route.ts';
+import {
+  createPageSchema,
+  pageQuery,
+  parsePageQuery,
+  rowIdSchema,
+  telegramIdSchema,
+  telegramIdTextSchema,
+  timeSchema,
+} from '../schemas.ts';
 
 const tag = 'Notices';
 
 const state = z.enum(['pending', 'sending', 'sent', 'uncertain', 'suppressed', 'failed']);
-const kind = z.enum(Object.keys(kinds) as [NoticeKind, ...NoticeKind[]]);
+const kind = z.enum(Object.keys(noticeSpecs) as [NoticeKind, ...NoticeKind[]]);
 
-const list = route({
+const listRoute = defineRoute({
   method: 'GET',
   path: '/v1/notices',
   id: 'listNotices',
@@ -19,28 +32,28 @@ const list = route({
   summary: 'List notifications, the newest first',
   scope: 'read',
   query: pageQuery.extend({
-    telegram_id: telegramIdText.optional(),
+    telegram_id: telegramIdTextSchema.optional(),
     state: state.optional(),
     kind: kind.optional(),
   }),
-  answer: listOf(
+  answer: createPageSchema(
     z
       .object({
-        id: rowId,
-        telegram_id: telegramId.nullable().describe('null: an alarm, for the operator'),
+        id: rowIdSchema,
+        telegram_id: telegramIdSchema.nullable().describe('null: an alarm, for the operator'),
         kind: z.string(),
         state,
         reason: z.string().nullable(),
         params: z.record(z.string(), z.unknown()),
-        created_at: time,
-        next_attempt_at: time,
-        sent_at: time.nullable(),
+        created_at: timeSchema,
+        next_attempt_at: timeSchema,
+        sent_at: timeSchema.nullable(),
       })
       .meta({ title: 'Notice' }),
   ),
   refusals: ['no_customer'],
   async handle({ db }, { query }) {
-    const { max, before } = pageOf(query);
+    const { max, before } = parsePageQuery(query);
     const page = await listNotices(db, {
       max,
       ...(before === undefined ? {} : { before }),
@@ -65,11 +78,15 @@ const list = route({
   },
 });
 
-const byId = z.object({ id: telegramIdText.describe('id of the notification') });
-const handled = z.object({ id: rowId, kind: z.string(), state });
-const shown = ({ id, kind: of, state: now }: Handled) => ({ id: Number(id), kind: of, state: now });
+const byId = z.object({ id: telegramIdTextSchema.describe('id of the notification') });
+const actionAnswer = z.object({ id: rowIdSchema, kind: z.string(), state });
+const toActionAnswer = ({ id, kind: of, state: newState }: ActionResult) => ({
+  id: Number(id),
+  kind: of,
+  state: newState,
+});
 
-const again = route({
+const resendRoute = defineRoute({
   method: 'POST',
   path: '/v1/notices/{id}/resend',
   id: 'resendNotice',
@@ -77,13 +94,13 @@ const again = route({
   summary: 'Send a notification again or now, if it is still relevant',
   scope: 'admin',
   params: byId,
-  answer: handled,
+  answer: actionAnswer,
   refusals: ['no_notice', 'being_sent'],
-  handle: async ({ db }, { params, call }) =>
-    shown(await resend(db, BigInt(params.id), call.actor)),
+  handle: async ({ db }, { params, caller }) =>
+    toActionAnswer(await resendNotification(db, BigInt(params.id), caller.actor)),
 });
 
-const back = route({
+const cancelRoute = defineRoute({
   method: 'POST',
   path: '/v1/notices/{id}/cancel',
   id: 'cancelNotice',
@@ -91,10 +108,10 @@ const back = route({
   summary: 'Cancel a notification that was not sent',
   scope: 'admin',
   params: byId,
-  answer: handled,
+  answer: actionAnswer,
   refusals: ['no_notice', 'being_sent', 'is_over'],
-  handle: async ({ db }, { params, call }) =>
-    shown(await cancel(db, BigInt(params.id), call.actor)),
+  handle: async ({ db }, { params, caller }) =>
+    toActionAnswer(await cancelNotification(db, BigInt(params.id), caller.actor)),
 });
 
-export const noticeRoutes = [list, again, back];
+export const noticeRoutes = [listRoute, resendRoute, cancelRoute];

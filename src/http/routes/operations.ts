@@ -1,28 +1,36 @@
 import { z } from 'zod';
-import { audit, auditJson } from '../../audit/audit.ts';
-import { listNodes, nodeJson } from '../../catalog/nodes.ts';
-import { inTransaction, longLimits, openBooks, openPool } from '../../db/connect.ts';
+import { runAudit, toAuditJson } from '../../audit/audit.ts';
+import { listNodes, toNodeJson } from '../../catalog/nodes.ts';
+import { inTransaction, longLimits, openDatabase, openPool } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/wake.ts';
 import { refused } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { workers } from '../../workers/index.ts';
 import { dismissItem, listQuarantine, retryItem } from '../../workers/quarantine.ts';
-import { lastRuns } from '../../workers/run-record.ts';
-import { route } from '../route.ts';
-import { listOf, pageOf, pageQuery, rowId, telegramId, text, time } from '../schemas.ts';
+import { readLastRuns } from '../../workers/run-record.ts';
+import { defineRoute } from '../route.ts';
+import {
+  createPageSchema,
+  createTextSchema,
+  pageQuery,
+  parsePageQuery,
+  rowIdSchema,
+  telegramIdSchema,
+  timeSchema,
+} from '../schemas.ts';
 
 const tag = 'Operations';
 
-const maybe = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
+const toIsoOrNull = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
 
 const outcome = z.enum(['running', 'success', 'partial', 'skipped', 'degraded', 'failed', 'lost']);
 
 const runShape = z
   .object({
-    id: rowId,
+    id: rowIdSchema,
     replica: z.string(),
-    started_at: time,
-    finished_at: time.nullable(),
+    started_at: timeSchema,
+    finished_at: timeSchema.nullable(),
     outcome,
     examined: z.number().int(),
     changed: z.number().int(),
@@ -31,7 +39,7 @@ const runShape = z
   })
   .meta({ title: 'Run' });
 
-const listWorkers = route({
+const listWorkers = defineRoute({
   method: 'GET',
   path: '/v1/workers',
   id: 'listWorkers',
@@ -51,26 +59,26 @@ const listWorkers = route({
     ),
   }),
   async handle({ db }) {
-    const runs = await lastRuns(db);
+    const runs = await readLastRuns(db);
     return {
       items: workers.map(({ name, everyMs }) => {
         const run = runs.find(({ worker }) => worker === name);
         return {
           name,
           every_s: everyMs / 1_000,
-          last_run: run === undefined ? null : shownRun(run),
+          last_run: run === undefined ? null : toRunAnswer(run),
         };
       }),
     };
   },
 });
 
-function shownRun(run: Awaited<ReturnType<typeof lastRuns>>[number]) {
+function toRunAnswer(run: Awaited<ReturnType<typeof readLastRuns>>[number]) {
   return {
     id: Number(run.id),
     replica: run.replica,
     started_at: isoTime(run.started_at),
-    finished_at: maybe(run.finished_at),
+    finished_at: toIsoOrNull(run.finished_at),
     outcome: run.outcome,
     examined: Number(run.examined),
     changed: Number(run.changed),
@@ -79,7 +87,7 @@ function shownRun(run: Awaited<ReturnType<typeof lastRuns>>[number]) {
   };
 }
 
-const startRun = route({
+const startRun = defineRoute({
   method: 'POST',
   path: '/v1/workers/{name}/runs',
   id: 'askForRun',
@@ -87,21 +95,21 @@ const startRun = route({
   summary: 'Request a run now; a replica of the service starts it',
   scope: 'admin',
   status: 202,
-  params: z.object({ name: text(64) }),
+  params: z.object({ name: createTextSchema(64) }),
   answer: z.object({ worker: z.string(), asked: z.literal(true) }),
   refusals: ['no_worker'],
   async handle({ db }, { params }) {
-    const known = workers.map(({ name }) => name);
-    if (!known.includes(params.name)) {
-      const there = known.join(', ');
-      throw refused('no_worker', `there is no worker "${params.name}"; there is ${there}`);
+    const names = workers.map(({ name }) => name);
+    if (!names.includes(params.name)) {
+      const available = names.join(', ');
+      throw refused('no_worker', `there is no worker "${params.name}"; there is ${available}`);
     }
     await inTransaction(db, (tx) => wakeWorker(tx, params.name));
     return { worker: params.name, asked: true as const };
   },
 });
 
-const nodes = route({
+const nodes = defineRoute({
   method: 'GET',
   path: '/v1/nodes',
   id: 'listNodes',
@@ -117,21 +125,21 @@ const nodes = route({
           groups: z.array(z.string()),
           inbounds: z.array(z.string()),
           leaving: z.boolean(),
-          last_seen_at: time.nullable(),
-          down_since: time.nullable(),
+          last_seen_at: timeSchema.nullable(),
+          down_since: timeSchema.nullable(),
           failures: z.number().int(),
-          open_until: time.nullable(),
+          open_until: timeSchema.nullable(),
           marks_waiting: z.number().int(),
           additions_waiting: z.number().int(),
           removals_waiting: z.number().int(),
           confirmed_waiting: z.number().int(),
-          oldest_unconfirmed_removal: time.nullable(),
+          oldest_unconfirmed_removal: timeSchema.nullable(),
           last_error: z.string().nullable(),
           link_error: z
             .string()
             .nullable()
             .describe('values of the link that no inbound fits: customers cannot connect by it'),
-          reconciled_at: time.nullable(),
+          reconciled_at: timeSchema.nullable(),
           reconcile_error: z.string().nullable(),
         })
         .meta({ title: 'Node' }),
@@ -139,7 +147,7 @@ const nodes = route({
   }),
   async handle({ db }) {
     // Where its API is, is nobody's business who only reads.
-    return { items: (await listNodes(db)).map(nodeJson).map(({ api: _, ...node }) => node) };
+    return { items: (await listNodes(db)).map(toNodeJson).map(({ api: _, ...node }) => node) };
   },
 });
 
@@ -149,12 +157,12 @@ const quarantineShape = z
     item: z.string(),
     reason: z.string(),
     attempts: z.number().int(),
-    retry_at: time,
-    first_seen_at: time,
+    retry_at: timeSchema,
+    first_seen_at: timeSchema,
   })
   .meta({ title: 'QuarantinedItem' });
 
-const quarantine = route({
+const quarantine = defineRoute({
   method: 'GET',
   path: '/v1/quarantine',
   id: 'listQuarantine',
@@ -164,11 +172,11 @@ const quarantine = route({
   scope: 'read',
   query: z.object({
     limit: pageQuery.shape.limit,
-    cursor: text(300).optional().describe('`next_cursor` of the page before'),
+    cursor: createTextSchema(300).optional().describe('`next_cursor` of the page before'),
   }),
-  answer: listOf(quarantineShape),
+  answer: createPageSchema(quarantineShape),
   async handle({ db }, { query }) {
-    const { max } = pageOf({ limit: query.limit });
+    const { max } = parsePageQuery({ limit: query.limit });
     const [worker = '', ...item] = (query.cursor ?? '').split('/');
     const rows = await listQuarantine(db, { worker, item: item.join('/') }, max + 1);
     const items = rows.slice(0, max).map((row) => ({
@@ -182,10 +190,10 @@ const quarantine = route({
   },
 });
 
-const itemParams = z.object({ worker: text(64), item: text(200) });
+const itemParams = z.object({ worker: createTextSchema(64), item: createTextSchema(200) });
 const itemAnswer = z.object({ worker: z.string(), item: z.string(), done: z.literal(true) });
 
-const retry = route({
+const retry = defineRoute({
   method: 'POST',
   path: '/v1/quarantine/{worker}/{item}/retry',
   id: 'retryItem',
@@ -195,13 +203,13 @@ const retry = route({
   params: itemParams,
   answer: itemAnswer,
   refusals: ['no_item'],
-  async handle({ db }, { params, call }) {
-    await retryItem(db, params.worker, params.item, call.actor);
+  async handle({ db }, { params, caller }) {
+    await retryItem(db, params.worker, params.item, caller.actor);
     return { ...params, done: true as const };
   },
 });
 
-const dismiss = route({
+const dismiss = defineRoute({
   method: 'POST',
   path: '/v1/quarantine/{worker}/{item}/dismiss',
   id: 'dismissItem',
@@ -211,18 +219,19 @@ const dismiss = route({
   params: itemParams,
   answer: itemAnswer,
   refusals: ['no_item'],
-  async handle({ db }, { params, call }) {
-    await dismissItem(db, params.worker, params.item, call.actor);
+  async handle({ db }, { params, caller }) {
+    await dismissItem(db, params.worker, params.item, caller.actor);
     return { ...params, done: true as const };
   },
 });
 
-const plain = (id: string | bigint): string | number => (typeof id === 'bigint' ? Number(id) : id);
+const toPlainId = (id: string | bigint): string | number =>
+  typeof id === 'bigint' ? Number(id) : id;
 
 /** One at a time in this process: each reads the whole book. */
-let auditing = false;
+let isAuditing = false;
 
-const auditNow = route({
+const auditNow = defineRoute({
   method: 'GET',
   path: '/v1/audit',
   id: 'audit',
@@ -231,7 +240,7 @@ const auditNow = route({
   scope: 'admin',
   answer: z.object({
     ok: z.boolean(),
-    now: time,
+    now: timeSchema,
     checks: z.array(
       z.object({
         id: z.string(),
@@ -240,7 +249,7 @@ const auditNow = route({
         violations: z.number().int(),
         sample: z.array(
           z.object({
-            telegram_id: telegramId.nullable(),
+            telegram_id: telegramIdSchema.nullable(),
             rows: z.record(z.string(), z.array(z.union([z.string(), z.number()]))),
             sentence: z.string(),
           }),
@@ -251,12 +260,13 @@ const auditNow = route({
   }),
   refusals: ['audit_running'],
   async handle({ url }, { signal }) {
-    if (auditing) throw refused('audit_running', 'an audit is under way; ask again when it ended');
-    auditing = true;
+    if (isAuditing)
+      throw refused('audit_running', 'an audit is under way; ask again when it ended');
+    isAuditing = true;
     // Two connections of its own: it holds one as long as it takes, and needs one to be ended.
-    const db = openBooks(openPool(url, { limits: longLimits, connectionsMax: 2 }));
+    const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
     try {
-      const { ok, now, checks, took_ms } = auditJson(await audit(db, { signal }));
+      const { ok, now, checks, took_ms } = toAuditJson(await runAudit(db, { signal }));
       return {
         ok,
         now,
@@ -267,14 +277,14 @@ const auditNow = route({
           sample: sample.map(({ telegram_id, rows, sentence }) => ({
             telegram_id: telegram_id === null ? null : Number(telegram_id),
             rows: Object.fromEntries(
-              Object.entries(rows).map(([table, ids]) => [table, ids.map(plain)]),
+              Object.entries(rows).map(([table, ids]) => [table, ids.map(toPlainId)]),
             ),
             sentence,
           })),
         })),
       };
     } finally {
-      auditing = false;
+      isAuditing = false;
       await db.destroy();
     }
   },

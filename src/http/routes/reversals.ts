@@ -1,30 +1,30 @@
 import { z } from 'zod';
 import type { LedgerEntryId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
-import { chargeback } from '../../subscription/chargeback.ts';
+import { applyChargeback } from '../../subscription/chargeback.ts';
 import { movePayment } from '../../subscription/move-payment.ts';
-import { currencyOf } from '../../subscription/portrait.ts';
+import { readCurrency } from '../../subscription/portrait.ts';
 import { waiveClaim } from '../../subscription/waive-claim.ts';
-import { route } from '../route.ts';
+import { defineRoute } from '../route.ts';
 import {
   byTelegramId,
-  currency,
-  money,
-  rowId,
-  telegramId,
-  telegramIdOf,
-  text,
+  createTextSchema,
+  currencySchema,
+  moneySchema,
+  parseTelegramIdParam,
+  rowIdSchema,
+  telegramIdSchema,
 } from '../schemas.ts';
 import { balanceShape } from './shapes.ts';
 
 const tag = 'Money';
 
 const payment = {
-  provider: text(64).describe('the provider that took the payment'),
-  provider_ref: text(200).describe('reference of the payment at the provider'),
+  provider: createTextSchema(64).describe('the provider that took the payment'),
+  provider_ref: createTextSchema(200).describe('reference of the payment at the provider'),
 };
 
-const chargebacks = route({
+const chargebacks = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/chargebacks',
   id: 'chargeBack',
@@ -36,34 +36,34 @@ const chargebacks = route({
   params: byTelegramId,
   body: z.strictObject({
     ...payment,
-    dispute: text(200).describe('id of the dispute at the provider, used once'),
+    dispute: createTextSchema(200).describe('id of the dispute at the provider, used once'),
   }),
   answer: z.object({
-    telegram_id: telegramId,
+    telegram_id: telegramIdSchema,
     provider: z.string(),
     provider_ref: z.string(),
     dispute: z.string(),
-    amount: money,
+    amount: moneySchema,
     periods_ended: z.number().int().describe('the periods that the payment paid for'),
-    returned: money.describe('the unused parts of these periods'),
-    taken: money.describe('amount that left the balance'),
-    claim_added: money,
-    claim: money,
-    balance: money,
-    currency,
-    ledger_entry_id: rowId,
+    returned: moneySchema.describe('the unused parts of these periods'),
+    taken: moneySchema.describe('amount that left the balance'),
+    claim_added: moneySchema,
+    claim: moneySchema,
+    balance: moneySchema,
+    currency: currencySchema,
+    ledger_entry_id: rowIdSchema,
   }),
   refusals: ['no_customer', 'no_payment', 'payment_reversed', 'dispute_known'],
-  handle: (_, { params, body, call }) =>
-    chargeback(call, {
-      telegramId: telegramIdOf(params),
+  handle: (_, { params, body, caller }) =>
+    applyChargeback(caller, {
+      telegramId: parseTelegramIdParam(params),
       provider: body.provider,
       providerRef: body.provider_ref,
       dispute: body.dispute,
     }),
 });
 
-const moves = route({
+const moves = defineRoute({
   method: 'POST',
   path: '/v1/payment-moves',
   id: 'movePayment',
@@ -74,9 +74,11 @@ const moves = route({
   status: 201,
   body: z.strictObject({
     ...payment,
-    from: telegramId.describe('the customer that was credited'),
-    to: telegramId.describe('the customer that the payment belongs to'),
-    adjustment_id: rowId.optional().describe('the ledger entry that took the money back already'),
+    from: telegramIdSchema.describe('the customer that was credited'),
+    to: telegramIdSchema.describe('the customer that the payment belongs to'),
+    adjustment_id: rowIdSchema
+      .optional()
+      .describe('the ledger entry that took the money back already'),
     claim: z
       .boolean()
       .optional()
@@ -85,17 +87,17 @@ const moves = route({
   answer: z.object({
     provider: z.string(),
     provider_ref: z.string(),
-    from: telegramId,
-    to: telegramId,
-    amount: money,
-    currency,
-    from_balance: money,
-    from_claim: money,
-    to_balance: money,
-    claim_paid: money,
-    claim: money,
-    out_entry_id: rowId,
-    ledger_entry_id: rowId,
+    from: telegramIdSchema,
+    to: telegramIdSchema,
+    amount: moneySchema,
+    currency: currencySchema,
+    from_balance: moneySchema,
+    from_claim: moneySchema,
+    to_balance: moneySchema,
+    claim_paid: moneySchema,
+    claim: moneySchema,
+    out_entry_id: rowIdSchema,
+    ledger_entry_id: rowIdSchema,
   }),
   refusals: [
     'no_customer',
@@ -108,8 +110,8 @@ const moves = route({
     'no_adjustment',
     'balance_too_large',
   ],
-  handle: (_, { body, call }) =>
-    movePayment(call, {
+  handle: (_, { body, caller }) =>
+    movePayment(caller, {
       provider: body.provider,
       providerRef: body.provider_ref,
       from: BigInt(body.from),
@@ -121,7 +123,7 @@ const moves = route({
     }),
 });
 
-const waivers = route({
+const waivers = defineRoute({
   method: 'POST',
   path: '/v1/customers/{telegram_id}/claim-waivers',
   id: 'waiveClaim',
@@ -132,19 +134,19 @@ const waivers = route({
   status: 201,
   params: byTelegramId,
   body: z.strictObject({
-    amount: money.optional().describe('part of the claim (default: the whole claim)'),
-    reason: text(500),
+    amount: moneySchema.optional().describe('part of the claim (default: the whole claim)'),
+    reason: createTextSchema(500),
   }),
-  answer: balanceShape.extend({ claim: money.describe('what is left of the claim') }),
+  answer: balanceShape.extend({ claim: moneySchema.describe('what is left of the claim') }),
   refusals: ['no_customer', 'no_claim', 'bad_amount'],
-  async handle({ db }, { params, body, call }) {
-    const who = telegramIdOf(params);
+  async handle({ db }, { params, body, caller }) {
+    const telegramId = parseTelegramIdParam(params);
     const { amount, reason } = body;
-    const whole = { telegramId: who, reason };
-    if (amount === undefined) return waiveClaim(call, whole);
-    const amountMinor = parseMinor(amount, await currencyOf(db, who), 'amount');
-    return waiveClaim(call, { ...whole, amountMinor });
+    const waiver = { telegramId, reason };
+    if (amount === undefined) return waiveClaim(caller, waiver);
+    const amountMinor = parseMinor(amount, await readCurrency(db, telegramId), 'amount');
+    return waiveClaim(caller, { ...waiver, amountMinor });
   },
 });
 
-export const reversals = [chargebacks, moves, waivers];
+export const reversalRoutes = [chargebacks, moves, waivers];

@@ -1,11 +1,18 @@
 import { z } from 'zod';
-import { currency, money, periodDays, rowId, telegramId, time } from '../schemas.ts';
+import {
+  currencySchema,
+  moneySchema,
+  periodDaysSchema,
+  rowIdSchema,
+  telegramIdSchema,
+  timeSchema,
+} from '../schemas.ts';
 
 // Shapes that several routes answer with.
 
-export const linkShape = z
+export const linkAnswerShape = z
   .object({
-    subscription_id: rowId,
+    subscription_id: rowIdSchema,
     node: z.string(),
     link: z.string().nullable().describe('null: the settings of the node are wrong'),
     error: z.string().nullable(),
@@ -15,7 +22,7 @@ export const linkShape = z
 /** The access that a command gave: stored with its answer. */
 export const accessShape = {
   sub_token: z.string().describe('the secret of the subscription URL, /sub/{sub_token}'),
-  links: z.array(linkShape).describe('of this subscription'),
+  links: z.array(linkAnswerShape).describe('of this subscription'),
 };
 
 export const stateShape = z.enum(['active', 'expired', 'revoked']);
@@ -29,21 +36,21 @@ export const renewalReason = z
   );
 
 export const subscriptionShape = z.object({
-  id: rowId,
+  id: rowIdSchema,
   kind: z.enum(['trial', 'paid']),
   plan: z.string(),
-  period_days: periodDays,
+  period_days: periodDaysSchema,
   next_plan: z.string().nullable(),
-  next_period_days: periodDays.nullable(),
+  next_period_days: periodDaysSchema.nullable(),
   state: stateShape,
-  started_at: time,
-  expires_at: time,
+  started_at: timeSchema,
+  expires_at: timeSchema,
   auto_renew: z.boolean(),
   next_renewal: z
     .object({
-      at: time.describe('from when on the balance is charged'),
-      amount: money.nullable().describe('what the renewal takes as things are now'),
-      list_amount: money.nullable(),
+      at: timeSchema.describe('from when on the balance is charged'),
+      amount: moneySchema.nullable().describe('what the renewal takes as things are now'),
+      list_amount: moneySchema.nullable(),
       reason: renewalReason,
     })
     .meta({ title: 'NextRenewal' })
@@ -56,17 +63,17 @@ export const subscriptionShape = z.object({
   periods: z.array(
     z
       .object({
-        id: rowId,
+        id: rowIdSchema,
         source: z.enum(['trial', 'purchase', 'renewal', 'grant', 'import']),
         plan: z.string(),
-        starts_at: time,
-        ends_at: time,
-        amount: money,
-        refunded_at: time.nullable(),
-        part_of: rowId
+        starts_at: timeSchema,
+        ends_at: timeSchema,
+        amount: moneySchema,
+        refunded_at: timeSchema.nullable(),
+        part_of: rowIdSchema
           .nullable()
           .describe('set for a served part: the refunded period whose time until the refund it is'),
-        moved_from: time.nullable().describe('the start that was sold, if the period moved'),
+        moved_from: timeSchema.nullable().describe('the start that was sold, if the period moved'),
       })
       .meta({ title: 'Period' }),
   ),
@@ -74,21 +81,21 @@ export const subscriptionShape = z.object({
 
 /** What a change of a right answers with. */
 export const rightsShape = z.object({
-  telegram_id: telegramId,
-  subscription_id: rowId,
+  telegram_id: telegramIdSchema,
+  subscription_id: rowIdSchema,
   plan: z.string(),
   state: stateShape,
-  expires_at: time,
+  expires_at: timeSchema,
   auto_renew: z.boolean(),
-  refunded: money,
-  balance: money,
-  currency,
+  refunded: moneySchema,
+  balance: moneySchema,
+  currency: currencySchema,
 });
 
 export const balanceShape = z.object({
-  telegram_id: telegramId,
-  amount: money,
-  balance: money,
-  currency,
-  ledger_entry_id: rowId,
+  telegram_id: telegramIdSchema,
+  amount: moneySchema,
+  balance: moneySchema,
+  currency: currencySchema,
+  ledger_entry_id: rowIdSchema,
 });

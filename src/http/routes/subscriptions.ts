@@ -2,35 +2,40 @@ import { z } from 'zod';
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
-import { grant, type RightsAnswer, revoke, setAutoRenew } from '../../subscription/granting.ts';
+import {
+  grant,
+  revoke,
+  type SubscriptionResult,
+  setAutoRenew,
+} from '../../subscription/granting.ts';
 import { changePlan } from '../../subscription/plan-change.ts';
-import { currencyOf, portraitOf } from '../../subscription/portrait.ts';
+import { readCurrency, readCustomerView } from '../../subscription/portrait.ts';
 import { reissue } from '../../subscription/reissuing.ts';
-import { ownerOf } from '../../subscription/subscriptions.ts';
-import { accessOf, withAccess } from '../access.ts';
-import { seesSecrets, withoutCredential } from '../redact.ts';
-import { type Kit, type Route, route } from '../route.ts';
+import { readOwnerTelegramId } from '../../subscription/subscriptions.ts';
+import { addAccess, toGrantedAccess } from '../access.ts';
+import { canSeeSecrets, hideCredential } from '../redact.ts';
+import { defineRoute, type Route, type RouteContext } from '../route.ts';
 import {
   bySubscription,
   byTelegramId,
-  currency,
-  endCondition,
-  ifExpiresAt,
-  money,
-  periodDays,
-  planKey,
-  rowId,
-  subscriptionIdOf,
-  telegramId,
-  text,
-  time,
+  createTextSchema,
+  currencySchema,
+  ifExpiresAtSchema,
+  moneySchema,
+  parseEndCondition,
+  parseSubscriptionIdParam,
+  periodDaysSchema,
+  planKeySchema,
+  rowIdSchema,
+  telegramIdSchema,
+  timeSchema,
 } from '../schemas.ts';
 import { accessShape, rightsShape, subscriptionShape } from './shapes.ts';
 
 const tag = 'Subscriptions';
 const part = z.enum(['whole', 'unused']);
 
-interface Place {
+interface SubscriptionPath {
   readonly id: string;
   /** The customer in the path, if the path names one. */
   readonly telegram_id?: string;
@@ -40,12 +45,12 @@ interface Place {
  * The subscription of a path and its customer. A subscription of another customer than the one in
  * the path is as unknown as one that does not exist. @throws Fault `no_subscription`
  */
-async function theOne(
-  { db }: Kit,
-  { id, telegram_id }: Place,
+async function readPathSubscription(
+  { db }: RouteContext,
+  { id, telegram_id }: SubscriptionPath,
 ): Promise<{ telegramId: bigint; subscriptionId: SubscriptionId }> {
-  const subscriptionId = subscriptionIdOf(id);
-  const telegramId = await ownerOf(db, subscriptionId);
+  const subscriptionId = parseSubscriptionIdParam(id);
+  const telegramId = await readOwnerTelegramId(db, subscriptionId);
   if (telegram_id === undefined || telegramId === BigInt(telegram_id)) {
     return { telegramId, subscriptionId };
   }
@@ -53,18 +58,21 @@ async function theOne(
 }
 
 /** The same route under the customer of the subscription. */
-function underCustomer(made: Route): Route {
+function addCustomerPath(base: Route): Route {
   return {
-    ...made,
-    path: made.path.replace('/v1/subscriptions/', '/v1/customers/{telegram_id}/subscriptions/'),
-    id: `${made.id}OfCustomer`,
+    ...base,
+    path: base.path.replace('/v1/subscriptions/', '/v1/customers/{telegram_id}/subscriptions/'),
+    id: `${base.id}OfCustomer`,
     params: byTelegramId.extend(bySubscription.shape),
   };
 }
 
-const rights = (answer: RightsAnswer) => ({ ...answer, state: answer.state as 'active' });
+const toRightsAnswer = (answer: SubscriptionResult) => ({
+  ...answer,
+  state: answer.state as 'active',
+});
 
-const show = route({
+const show = defineRoute({
   method: 'GET',
   path: '/v1/subscriptions/{id}',
   id: 'getSubscription',
@@ -72,28 +80,28 @@ const show = route({
   summary: 'Read a subscription with its periods',
   scope: 'read',
   params: bySubscription,
-  answer: subscriptionShape.extend({ telegram_id: telegramId }),
+  answer: subscriptionShape.extend({ telegram_id: telegramIdSchema }),
   refusals: ['no_subscription'],
-  async handle(kit, { params, holder }) {
-    const one = await shown(kit, params);
-    return seesSecrets(holder) ? one : withoutCredential(one);
+  async handle(context, { params, holder }) {
+    const subscription = await readSubscriptionAnswer(context, params);
+    return canSeeSecrets(holder) ? subscription : hideCredential(subscription);
   },
 });
 
-async function shown(kit: Kit, params: Place) {
-  const { telegramId: who, subscriptionId } = await theOne(kit, params);
-  const { subscriptions } = await portraitOf(kit.db, who, 0, subscriptionId);
-  const found = subscriptions.find(({ id }) => id === Number(subscriptionId));
-  if (found === undefined)
+async function readSubscriptionAnswer(context: RouteContext, params: SubscriptionPath) {
+  const { telegramId, subscriptionId } = await readPathSubscription(context, params);
+  const { subscriptions } = await readCustomerView(context.db, telegramId, 0, subscriptionId);
+  const subscription = subscriptions.find(({ id }) => id === Number(subscriptionId));
+  if (subscription === undefined)
     throw refused('no_subscription', `there is no subscription ${params.id}`);
-  return { ...found, telegram_id: Number(who) };
+  return { ...subscription, telegram_id: Number(telegramId) };
 }
 
 const nextChoice = z
-  .strictObject({ plan: planKey, period_days: periodDays })
+  .strictObject({ plan: planKeySchema, period_days: periodDaysSchema })
   .describe('plan and length from the next renewal on; the present ones cancel the choice');
 
-const change = route({
+const change = defineRoute({
   method: 'PATCH',
   path: '/v1/subscriptions/{id}',
   id: 'changeSubscription',
@@ -105,10 +113,10 @@ const change = route({
     .strictObject({
       auto_renew: z.boolean().optional(),
       next: nextChoice.optional(),
-      price: money
+      price: moneySchema
         .optional()
         .describe('price of next that the customer saw; any other price is refused'),
-      if_expires_at: ifExpiresAt,
+      if_expires_at: ifExpiresAtSchema,
     })
     .refine(
       ({ auto_renew, next }) => (auto_renew === undefined) !== (next === undefined),
@@ -122,7 +130,7 @@ const change = route({
       oneOf: [{ required: ['auto_renew'] }, { required: ['next'] }],
       dependentRequired: { price: ['next'] },
     }),
-  answer: subscriptionShape.extend({ telegram_id: telegramId }),
+  answer: subscriptionShape.extend({ telegram_id: telegramIdSchema }),
   refusals: [
     'no_subscription',
     'is_trial',
@@ -135,24 +143,34 @@ const change = route({
     'expires_at_changed',
     'clock_suspect',
   ],
-  async handle(kit, { params, body, call }) {
-    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
-    if (body.auto_renew !== undefined) await setAutoRenew(call, { ...one, on: body.auto_renew });
+  async handle(context, { params, body, caller }) {
+    const target = {
+      ...(await readPathSubscription(context, params)),
+      ...parseEndCondition(body.if_expires_at),
+    };
+    if (body.auto_renew !== undefined)
+      await setAutoRenew(caller, { ...target, on: body.auto_renew });
     if (body.next !== undefined) {
       const { plan, period_days } = body.next;
-      const quoted = await quotedPrice(kit, one.telegramId, body.price);
-      await changePlan(call, { ...one, ...quoted, plan, periodDays: period_days, when: 'next' });
+      const seenPrice = await toQuotedPrice(context, target.telegramId, body.price);
+      await changePlan(caller, {
+        ...target,
+        ...seenPrice,
+        plan,
+        periodDays: period_days,
+        when: 'next',
+      });
     }
-    return shown(kit, params);
+    return readSubscriptionAnswer(context, params);
   },
 });
 
-async function quotedPrice({ db }: Kit, telegramId: bigint, price: string | undefined) {
+async function toQuotedPrice({ db }: RouteContext, telegramId: bigint, price: string | undefined) {
   if (price === undefined) return {};
-  return { quotedMinor: parseMinor(price, await currencyOf(db, telegramId), 'price') };
+  return { quotedMinor: parseMinor(price, await readCurrency(db, telegramId), 'price') };
 }
 
-const changePlanNow = route({
+const changePlanNow = defineRoute({
   method: 'POST',
   path: '/v1/subscriptions/{id}/change-plan',
   id: 'changePlan',
@@ -163,28 +181,30 @@ const changePlanNow = route({
   params: bySubscription,
   body: z
     .strictObject({
-      plan: planKey,
-      period_days: periodDays,
+      plan: planKeySchema,
+      period_days: periodDaysSchema,
       when: z.enum(['now', 'next']),
       forfeit: z.boolean().optional().describe('give up granted or imported time'),
-      price: money.optional().describe('price that the customer saw; any other price is refused'),
-      if_expires_at: ifExpiresAt,
+      price: moneySchema
+        .optional()
+        .describe('price that the customer saw; any other price is refused'),
+      if_expires_at: ifExpiresAtSchema,
     })
     .refine(
       ({ when, forfeit }) => when === 'now' || forfeit !== true,
       'forfeit has an effect only with "when": "now"',
     ),
   answer: z.object({
-    telegram_id: telegramId,
-    subscription_id: rowId,
+    telegram_id: telegramIdSchema,
+    subscription_id: rowIdSchema,
     when: z.enum(['now', 'next']),
     plan: z.string(),
-    period_days: periodDays,
-    credited: money,
-    amount: money,
-    balance: money,
-    currency,
-    expires_at: time,
+    period_days: periodDaysSchema,
+    credited: moneySchema,
+    amount: moneySchema,
+    balance: moneySchema,
+    currency: currencySchema,
+    expires_at: timeSchema,
   }),
   refusals: [
     'no_subscription',
@@ -200,12 +220,15 @@ const changePlanNow = route({
     'end_too_late',
     'balance_too_large',
   ],
-  async handle(kit, { params, body, call }) {
-    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
-    const quoted = await quotedPrice(kit, one.telegramId, body.price);
-    const answer = await changePlan(call, {
-      ...one,
-      ...quoted,
+  async handle(context, { params, body, caller }) {
+    const target = {
+      ...(await readPathSubscription(context, params)),
+      ...parseEndCondition(body.if_expires_at),
+    };
+    const seenPrice = await toQuotedPrice(context, target.telegramId, body.price);
+    const answer = await changePlan(caller, {
+      ...target,
+      ...seenPrice,
       plan: body.plan,
       periodDays: body.period_days,
       when: body.when,
@@ -215,7 +238,7 @@ const changePlanNow = route({
   },
 });
 
-const grants = route({
+const grants = defineRoute({
   method: 'POST',
   path: '/v1/subscriptions/{id}/grant',
   id: 'grant',
@@ -224,16 +247,19 @@ const grants = route({
   scope: 'admin',
   keyed: true,
   params: bySubscription,
-  body: z.strictObject({ days: periodDays, if_expires_at: ifExpiresAt }),
+  body: z.strictObject({ days: periodDaysSchema, if_expires_at: ifExpiresAtSchema }),
   answer: rightsShape,
   refusals: ['no_subscription', 'revoked', 'expires_at_changed', 'end_too_late'],
-  async handle(kit, { params, body, call }) {
-    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
-    return rights(await grant(call, { ...one, days: body.days }));
+  async handle(context, { params, body, caller }) {
+    const target = {
+      ...(await readPathSubscription(context, params)),
+      ...parseEndCondition(body.if_expires_at),
+    };
+    return toRightsAnswer(await grant(caller, { ...target, days: body.days }));
   },
 });
 
-const revocations = route({
+const revocations = defineRoute({
   method: 'POST',
   path: '/v1/subscriptions/{id}/revoke',
   id: 'revoke',
@@ -243,20 +269,23 @@ const revocations = route({
   keyed: true,
   params: bySubscription,
   body: z.strictObject({
-    reason: text(500),
+    reason: createTextSchema(500),
     refund: part.optional(),
-    if_expires_at: ifExpiresAt,
+    if_expires_at: ifExpiresAtSchema,
   }),
   answer: rightsShape,
   refusals: ['no_subscription', 'revoked', 'expires_at_changed', 'balance_too_large'],
-  async handle(kit, { params, body, call }) {
-    const of = body.refund === undefined ? {} : { refund: body.refund };
-    const one = { ...(await theOne(kit, params)), ...endCondition(body.if_expires_at) };
-    return rights(await revoke(call, { ...one, ...of, reason: body.reason }));
+  async handle(context, { params, body, caller }) {
+    const refund = body.refund === undefined ? {} : { refund: body.refund };
+    const target = {
+      ...(await readPathSubscription(context, params)),
+      ...parseEndCondition(body.if_expires_at),
+    };
+    return toRightsAnswer(await revoke(caller, { ...target, ...refund, reason: body.reason }));
   },
 });
 
-const reissues = route({
+const reissues = defineRoute({
   method: 'POST',
   path: '/v1/subscriptions/{id}/reissue',
   id: 'reissue',
@@ -267,12 +296,12 @@ const reissues = route({
   params: bySubscription,
   answer: rightsShape.extend(accessShape),
   refusals: ['no_subscription', 'not_running'],
-  async handle(kit, { params, call }) {
-    const answer = await reissue(withAccess(call), await theOne(kit, params));
-    return { ...rights(answer), ...accessOf(answer) };
+  async handle(context, { params, caller }) {
+    const answer = await reissue(addAccess(caller), await readPathSubscription(context, params));
+    return { ...toRightsAnswer(answer), ...toGrantedAccess(answer) };
   },
 });
 
-const direct = [show, change, changePlanNow, grants, revocations, reissues];
+const baseRoutes = [show, change, changePlanNow, grants, revocations, reissues];
 
-export const subscriptionRoutes = [...direct, ...direct.map(underCustomer)];
+export const subscriptionRoutes = [...baseRoutes, ...baseRoutes.map(addCustomerPath)];

@@ -9,12 +9,12 @@ export interface Message {
   /** False: only `plain` is sent, because the gateway refused the formatted message. */
   readonly formatted: boolean;
   /** Rows of buttons. */
-  readonly buttons: readonly (readonly Button[])[];
+  readonly buttons: readonly (readonly MessageButton[])[];
   /** Arrives without a sound. */
   readonly silent: boolean;
 }
 
-export type Button =
+export type MessageButton =
   | { readonly text: string; readonly url: string }
   | { readonly text: string; readonly callbackData: string };
 
@@ -22,7 +22,7 @@ export type Button =
  * What became of a send. All doubt is `uncertain`: only what can't have been read by anybody is
  * `not_taken`.
  */
-export type Outcome =
+export type SendOutcome =
   | { readonly is: 'sent'; readonly messageId: bigint | null }
   /** Nothing was written, or the gateway takes nothing from us: certainly not sent. */
   | { readonly is: 'not_taken'; readonly error: string }
@@ -35,13 +35,13 @@ export type Outcome =
   | { readonly is: 'refused'; readonly error: string };
 
 /** Why a gateway takes nothing. */
-export type Down = Extract<Outcome, { is: 'not_taken' | 'too_many' }>;
+export type ChannelDown = Extract<SendOutcome, { is: 'not_taken' | 'too_many' }>;
 
 export interface Channel {
   /** As it stands in the row of a notice that went by it. */
   readonly name: string;
   /** The notices that it takes, by their channel: another's, where it stands in for that. */
-  readonly takes: string;
+  readonly servedChannel: string;
   /** Which bot, mailbox or log, `name:account`: its courier goes by this name. No secret. */
   readonly id: string;
   /** True if a database has one account of this channel: a customer's chat belongs to one bot. */
@@ -54,8 +54,8 @@ export interface Channel {
   /** Messages beyond `perSecond` that a second may hold, to make up for late ones. */
   readonly catchUp: number;
   /** Never rejects. Aborted, it says what became of it at once. */
-  send(to: string, message: Message, signal: AbortSignal): Promise<Outcome>;
+  send(to: string, message: Message, signal: AbortSignal): Promise<SendOutcome>;
   /** Whether anything would be taken, without sending; undefined: yes. Never rejects. */
-  whyDown(signal: AbortSignal): Promise<Down | undefined>;
+  checkHealth(signal: AbortSignal): Promise<ChannelDown | undefined>;
   close(): void;
 }

@@ -4,13 +4,16 @@ import { openEmail } from './email/email.ts';
 import { type MessageLog, openLogChannel } from './log/log.ts';
 import { openTelegram } from './telegram/telegram.ts';
 
-type Settings = Pick<ConfigFile, 'telegram' | 'email'>;
+type ChannelSettings = Pick<ConfigFile, 'telegram' | 'email'>;
 
 /**
  * Every way out for messages that the configuration has. A new one is a folder and a line. What
  * customers are told goes by the first; alarms go by each that names admins.
  */
-export function openChannels({ telegram, email }: Settings, log: MessageLog): readonly Channel[] {
+export function openChannels(
+  { telegram, email }: ChannelSettings,
+  log: MessageLog,
+): readonly Channel[] {
   return [
     telegram === undefined
       ? openLogChannel(log)

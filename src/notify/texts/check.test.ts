@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { withFolder } from '../../../test/text-folder.ts';
+import { openTextsFrom } from '../../../test/text-folder.ts';
 import { openTexts } from '../texts.ts';
 
 describe('what is wrong with a text is said at the start: file, text, language, and what there is', () => {
@@ -201,7 +201,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
       /ru\.ftl: button_new \(ru\) is missing/,
     ],
   ])('%s', (_, files, expected) => {
-    expect(() => withFolder(files as Record<string, string>)).toThrow(expected);
+    expect(() => openTextsFrom(files as Record<string, string>)).toThrow(expected);
   });
 
   test('a folder that is not there', () => {

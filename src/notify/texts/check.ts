@@ -1,12 +1,12 @@
-import { kinds, type NoticeKind, noticeKinds, type Params } from '../kinds.ts';
-import type { ButtonPlans } from './buttons.ts';
-import { feedLines, isFeedLine, wrongFeedLine } from './feed-lines.ts';
-import { badText, type TextFile } from './fluent.ts';
-import { plainOf, shownMax, wrongHtml } from './html.ts';
-import { type Language, say } from './language.ts';
-import { wrongNames } from './names.ts';
-import { longTitle, longValuesOf, samplesOf, sampleTitle } from './samples.ts';
-import { escapedValues, valuesOf } from './values.ts';
+import { type NoticeKind, type NoticeParams, noticeKinds, noticeSpecs } from '../kinds.ts';
+import type { ButtonTemplates } from './buttons.ts';
+import { checkFeedLine, feedLines, isFeedLine } from './feed-lines.ts';
+import { createTextFault, type TextFile } from './fluent.ts';
+import { checkHtml, messageMax, toPlainText } from './html.ts';
+import { formatText, type Language } from './language.ts';
+import { checkNames } from './names.ts';
+import { createLongSamples, createSamples, longTitle, sampleTitle } from './samples.ts';
+import { escapeValues, toTextValues } from './values.ts';
 
 // Whether a language can say everything: each kind, in each of its forms, with every value, also
 // the longest, in HTML and with buttons that Telegram takes. Asked once, at the start: what passes
@@ -16,35 +16,35 @@ import { escapedValues, valuesOf } from './values.ts';
 export function checkLanguage(
   language: Language,
   files: readonly TextFile[],
-  buttons: ButtonPlans,
+  buttons: ButtonTemplates,
 ): void {
   const { locale, texts } = language;
-  const wrong = (id: string, what: string) => {
+  const createFault = (id: string, detail: string) => {
     const [name = ''] = id.split('.');
-    const holder = [...files].reverse().find(({ source }) => hasText(source, name)) ?? files[0];
-    return badText(holder?.path ?? locale, `${id} (${locale}) ${what}`);
+    const file = [...files].reverse().find(({ source }) => hasText(source, name)) ?? files[0];
+    return createTextFault(file?.path ?? locale, `${id} (${locale}) ${detail}`);
   };
   for (const id of texts.keys()) {
     if (!isKnown(id))
-      throw wrong(
+      throw createFault(
         id,
         `is no text; there is ${[...noticeKinds, ...feedLines].join(', ')}, button_NAME`,
       );
   }
   for (const kind of noticeKinds) {
     for (const id of [kind, `${kind}.subject`]) {
-      if (!texts.has(id)) throw wrong(id, 'is missing');
-      const why =
-        wrongNames(language, id, namesTold(kind, locale)) ?? wrongForms(language, id, kind);
-      if (why !== undefined) throw wrong(id, why);
+      if (!texts.has(id)) throw createFault(id, 'is missing');
+      const problem =
+        checkNames(language, id, readValueNames(kind, locale)) ?? checkForms(language, id, kind);
+      if (problem !== undefined) throw createFault(id, problem);
     }
   }
   for (const { text } of Object.values(buttons).flat(2)) {
-    if (!texts.has(text)) throw wrong(text, 'is missing: a button is to say it');
+    if (!texts.has(text)) throw createFault(text, 'is missing: a button is to say it');
   }
   for (const id of texts.keys()) {
-    const why = wrongPlain(language, id);
-    if (why !== undefined) throw wrong(id, why);
+    const problem = checkOtherText(language, id);
+    if (problem !== undefined) throw createFault(id, problem);
   }
 }
 
@@ -53,60 +53,66 @@ const hasText = (source: string, id: string): boolean =>
 
 const isKnown = (id: string): boolean => {
   const [name, attribute] = id.split('.') as [string, string | undefined];
-  if (attribute !== undefined) return attribute === 'subject' && Object.hasOwn(kinds, name);
-  return Object.hasOwn(kinds, name) || isFeedLine(name) || /^(button_\w+|-.*)$/.test(name);
+  if (attribute !== undefined) return attribute === 'subject' && Object.hasOwn(noticeSpecs, name);
+  return Object.hasOwn(noticeSpecs, name) || isFeedLine(name) || /^(button_\w+|-.*)$/.test(name);
 };
 
-const told = (kind: NoticeKind, params: Params, locale: string, planTitle: Title = sampleTitle) =>
-  valuesOf(kind, params, { locale, timeZone: 'Europe/Moscow', now: undefined, planTitle });
-type Title = Readonly<Record<string, string>>;
+const createValues = (
+  kind: NoticeKind,
+  params: NoticeParams,
+  locale: string,
+  planTitle: PlanTitle = sampleTitle,
+) => toTextValues(kind, params, { locale, timeZone: 'Europe/Moscow', now: undefined, planTitle });
+type PlanTitle = Readonly<Record<string, string>>;
 
-const namesTold = (kind: NoticeKind, locale: string): string[] =>
-  Object.keys(told(kind, samplesOf(kind)[0] ?? {}, locale));
+const readValueNames = (kind: NoticeKind, locale: string): string[] =>
+  Object.keys(createValues(kind, createSamples(kind)[0] ?? {}, locale));
 
 /** What goes wrong when it is said. */
-function wrongForms(language: Language, id: string, kind: NoticeKind): string | undefined {
+function checkForms(language: Language, id: string, kind: NoticeKind): string | undefined {
   const { locale } = language;
-  const usual = samplesOf(kind).map((params) => told(kind, params, locale));
-  const long = longValuesOf(kind).map((params) => told(kind, params, locale, longTitle));
+  const usual = createSamples(kind).map((params) => createValues(kind, params, locale));
+  const long = createLongSamples(kind).map((params) =>
+    createValues(kind, params, locale, longTitle),
+  );
   for (const values of [...usual, ...long]) {
     const errors: Error[] = [];
-    const said = say(language, id, escapedValues(values), errors);
+    const text = formatText(language, id, escapeValues(values), errors);
     const [error] = errors;
     if (error !== undefined) return `can't be said: ${error.message}`;
-    if (said.trim() === '') return 'is empty';
-    const why = id.endsWith('.subject') ? tagIn(said, 'a subject') : wrongMessage(said);
-    if (why !== undefined) return why;
+    if (text.trim() === '') return 'is empty';
+    const problem = id.endsWith('.subject') ? findTag(text, 'a subject') : checkMessage(text);
+    if (problem !== undefined) return problem;
   }
   return undefined;
 }
 
 /** What is wrong with a text that is of no kind. */
-function wrongPlain(language: Language, id: string): string | undefined {
-  if (id.startsWith('button_')) return wrongLabel(language, id);
-  if (isFeedLine(id)) return wrongFeedLine(language, id);
-  return id.startsWith('-') ? wrongNames(language, id) : undefined;
+function checkOtherText(language: Language, id: string): string | undefined {
+  if (id.startsWith('button_')) return checkLabel(language, id);
+  if (isFeedLine(id)) return checkFeedLine(language, id);
+  return id.startsWith('-') ? checkNames(language, id) : undefined;
 }
 
-function wrongMessage(html: string): string | undefined {
-  const why = wrongHtml(html);
-  if (why !== undefined) return `has ${why}`;
-  const shown = plainOf(html);
+function checkMessage(html: string): string | undefined {
+  const problem = checkHtml(html);
+  if (problem !== undefined) return `has ${problem}`;
+  const shown = toPlainText(html);
   if (shown.trim() === '') return `shows nothing: "${html.trim()}" is no more than tags`;
-  if (shown.length <= shownMax) return undefined;
-  return `is ${shown.length} characters long with the longest values; Telegram takes ${shownMax}`;
+  if (shown.length <= messageMax) return undefined;
+  return `is ${shown.length} characters long with the longest values; Telegram takes ${messageMax}`;
 }
 
-function wrongLabel(language: Language, id: string): string | undefined {
+function checkLabel(language: Language, id: string): string | undefined {
   const errors: Error[] = [];
-  const why = wrongNames(language, id, []);
-  if (why !== undefined) return why;
-  const label = say(language, id, {}, errors);
+  const problem = checkNames(language, id, []);
+  if (problem !== undefined) return problem;
+  const label = formatText(language, id, {}, errors);
   if (label.trim() === '') return 'is empty: a button has to say something';
-  return tagIn(label, "a button's text");
+  return findTag(label, "a button's text");
 }
 
-const tagIn = (text: string, what: string): string | undefined => {
+const findTag = (text: string, subject: string): string | undefined => {
   const tag = /<[^>]*>/.exec(text)?.[0];
-  return tag && `has ${tag}: ${what} is plain text`;
+  return tag && `has ${tag}: ${subject} is plain text`;
 };

@@ -1,6 +1,6 @@
-import { type Language, say } from './language.ts';
-import { wrongNames } from './names.ts';
-import { type FeedFacts, feedValues } from './values.ts';
+import { formatText, type Language } from './language.ts';
+import { checkNames } from './names.ts';
+import { type FeedFacts, toFeedValues } from './values.ts';
 
 // Names of entries in the subscription URL of a customer without access. A language may leave them
 // out: then they are in English.
@@ -11,28 +11,33 @@ export type FeedLine = (typeof feedLines)[number];
 export const isFeedLine = (id: string): id is FeedLine =>
   (feedLines as readonly string[]).includes(id);
 
-type Eyes = Parameters<typeof feedValues>[1];
+type DisplayOptions = Parameters<typeof toFeedValues>[1];
 
-export function feedLine(language: Language, name: FeedLine, facts: FeedFacts, eyes: Eyes): string {
-  return say(language, name, feedValues(facts, eyes)).replaceAll(/\s+/g, ' ').trim();
+export function renderFeedLine(
+  language: Language,
+  name: FeedLine,
+  facts: FeedFacts,
+  context: DisplayOptions,
+): string {
+  return formatText(language, name, toFeedValues(facts, context)).replaceAll(/\s+/g, ' ').trim();
 }
 
 /** A long name is cut by clients. */
-const shownMax = 120;
+const lineMax = 120;
 
 /** What is wrong with a line of this language. */
-export function wrongFeedLine(language: Language, id: FeedLine): string | undefined {
-  const eyes = { locale: language.locale, timeZone: 'Europe/Moscow', now: undefined };
+export function checkFeedLine(language: Language, id: FeedLine): string | undefined {
+  const context = { locale: language.locale, timeZone: 'Europe/Moscow', now: undefined };
   const endedAt = 0 as FeedFacts['endedAt'];
-  const told = Object.keys(feedValues({ endedAt, pay: undefined }, eyes));
-  const why = wrongNames(language, id, told);
-  if (why !== undefined) return why;
+  const names = Object.keys(toFeedValues({ endedAt, pay: undefined }, context));
+  const problem = checkNames(language, id, names);
+  if (problem !== undefined) return problem;
   for (const pay of [undefined, 'https://t.me/shop_bot']) {
-    const shown = feedLine(language, id, { endedAt, pay }, eyes);
+    const shown = renderFeedLine(language, id, { endedAt, pay }, context);
     if (shown === '') return 'is empty: it is the name of an entry';
     const tag = /<[^>]*>/.exec(shown)?.[0];
     if (tag !== undefined) return `has ${tag}: the name of an entry is plain text`;
-    if (shown.length > shownMax) return `is ${shown.length} characters long; expected ${shownMax}`;
+    if (shown.length > lineMax) return `is ${shown.length} characters long; expected ${lineMax}`;
   }
   return undefined;
 }

@@ -1,13 +1,13 @@
 import { FluentBundle, FluentResource } from '@fluent/bundle';
 import { UsageFault } from '../../kernel/faults.ts';
-import { formatLocale } from './values.ts';
+import { toFormatLocale } from './values.ts';
 
 // Project Fluent's files. Its parser passes over what it can't read, so that a page on the web shows
 // the rest; here it is an error, since what it passes over is a message that nobody gets.
 
 type Entry = FluentResource['body'][number];
 type Pattern = Entry['value'];
-export type Text = NonNullable<Pattern>;
+export type TextPattern = NonNullable<Pattern>;
 
 /** A file of texts, as its author wrote it. */
 export interface TextFile {
@@ -16,8 +16,8 @@ export interface TextFile {
   readonly source: string;
 }
 
-export const badText = (place: string, what: string): UsageFault =>
-  new UsageFault('bad_text', `${place}: ${what}`);
+export const createTextFault = (place: string, problem: string): UsageFault =>
+  new UsageFault('bad_text', `${place}: ${problem}`);
 
 const entryStart = /^(-?[A-Za-z][\w-]*)[ \t]*=/;
 /** A comment, nothing, a continuation, or what may stand at a line's start inside a placeable. */
@@ -33,20 +33,23 @@ export function parseTexts({ path, locale, source }: TextFile): FluentResource {
     const id = entryStart.exec(line)?.[1];
     if (id === undefined) {
       if (otherLine.test(line)) return;
-      throw badText(place, `"${line.slice(0, 40)}" begins no text; one is NAME = …`);
+      throw createTextFault(place, `"${line.slice(0, 40)}" begins no text; one is NAME = …`);
     }
-    if (seen.has(id)) throw badText(place, `${id} (${locale}) is there twice`);
+    if (seen.has(id)) throw createTextFault(place, `${id} (${locale}) is there twice`);
     seen.add(id);
     if (read.has(id)) return;
-    throw badText(place, `${id} (${locale}) is broken: it is not what Fluent calls a message`);
+    throw createTextFault(
+      place,
+      `${id} (${locale}) is broken: it is not what Fluent calls a message`,
+    );
   });
   return resource;
 }
 
 /** The texts of a language; the later files' win over the earlier ones'. */
-export function bundleOf(locale: string, resources: readonly FluentResource[]): FluentBundle {
+export function createBundle(locale: string, resources: readonly FluentResource[]): FluentBundle {
   // No isolation marks: they are for a page that mixes directions, and show up in a chat.
-  const bundle = new FluentBundle([formatLocale(locale), 'en'], { useIsolating: false });
+  const bundle = new FluentBundle([toFormatLocale(locale), 'en'], { useIsolating: false });
   for (const resource of resources) bundle.addResource(resource, { allowOverrides: true });
   return bundle;
 }

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { whyRefused } from '../../../test/bot-api/refusing.ts';
-import { opensPage, plainOf, wrongHtml } from './html.ts';
+import { findRefusal } from '../../../test/bot-api/refusing.ts';
+import { checkHtml, isPageUrl, toPlainText } from './html.ts';
 
 // What Telegram makes of HTML, as the Bot API of the tests has it: written apart from the check.
 
 const telegram = (text: string, buttons: readonly object[] = []) =>
-  whyRefused({
+  findRefusal({
     ...{ text, parse_mode: 'HTML' },
     ...(buttons.length > 0 ? { reply_markup: { inline_keyboard: [buttons] } } : {}),
   });
@@ -21,7 +21,7 @@ test.each([
   '<B>a</B> <b class=x>a</b > &lt;b&gt; &amp; &quot; &#1071; &#x42f; & &; AT&T',
   'a<b></b>',
 ])('%s: is taken', (html) => {
-  expect(wrongHtml(html)).toBeUndefined();
+  expect(checkHtml(html)).toBeUndefined();
   expect(telegram(html)).toBeUndefined();
 });
 
@@ -42,25 +42,25 @@ test.each([
   '<b "x">a</b>',
   '<b/>a',
 ])('%s: is refused', (html) => {
-  expect(wrongHtml(html)).toBeDefined();
+  expect(checkHtml(html)).toBeDefined();
   expect(telegram(html)).toMatch(/^Bad Request: can't parse entities/);
 });
 
 test.each(['<a>a</a>', '<a href="">a</a>', '<a href="http://localhost/">a</a>', 'a&nbsp;b'])(
   '%s: is taken, and shown as nobody meant it',
   (html) => {
-    expect(wrongHtml(html)).toBeDefined();
+    expect(checkHtml(html)).toBeDefined();
     expect(telegram(html)).toBeUndefined();
   },
 );
 
 test('a message that shows nothing or too much is refused', () => {
   for (const html of ['', ' ', '<b></b>', '<b> </b>']) {
-    expect(plainOf(html).trim()).toBe('');
+    expect(toPlainText(html).trim()).toBe('');
     expect(telegram(html)).toBe('Bad Request: message text is empty');
   }
   const most = `<b>${'&amp;'.repeat(4_096)}</b>`;
-  expect(plainOf(most)).toHaveLength(4_096);
+  expect(toPlainText(most)).toHaveLength(4_096);
   expect(telegram(most)).toBeUndefined();
   expect(telegram(`${most}&lt;`)).toBe('Bad Request: message is too long');
 });
@@ -76,7 +76,7 @@ describe('a page that a button opens', () => {
     ['ftp://example.com/', false],
     ['happ://add/https://example.com', false],
   ])('%s: %s', (url, taken) => {
-    expect(opensPage(url)).toBe(taken);
+    expect(isPageUrl(url)).toBe(taken);
     expect(telegram('a', [{ text: 'a', url }]) === undefined).toBe(taken);
   });
 
@@ -98,7 +98,7 @@ test('what the check lets pass Telegram takes, and reads as we do', () => {
     .map((parts) => parts.join(''));
   const property = fc.property(html, (text) => {
     const given = `.${text}`;
-    if (wrongHtml(given) !== undefined) return;
+    if (checkHtml(given) !== undefined) return;
     expect(telegram(given)).toBeUndefined();
   });
   fc.assert(property, { numRuns: 3_000 });

@@ -10,23 +10,25 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /** A value that is text and nothing else, wherever it is put. */
-export const escaped = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"]/g, (character) => entities[character] as string);
 
-const named: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"' };
+const namedEntities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"' };
 
 /** The same for eyes that see no HTML: a log, the text part of a mail. */
-export const plainOf = (html: string): string =>
-  html.replaceAll(/<[^<>]*>/g, '').replaceAll(/&(?:(amp|lt|gt|quot)|#(x?[0-9a-f]+));/gi, decoded);
+export const toPlainText = (html: string): string =>
+  html
+    .replaceAll(/<[^<>]*>/g, '')
+    .replaceAll(/&(?:(amp|lt|gt|quot)|#(x?[0-9a-f]+));/gi, decodeEntity);
 
-function decoded(whole: string, name: string | undefined, number: string | undefined): string {
-  if (name !== undefined) return named[name] ?? whole;
+function decodeEntity(match: string, name: string | undefined, number: string | undefined): string {
+  if (name !== undefined) return namedEntities[name] ?? match;
   const code = Number(`${/^x/i.test(number ?? '') ? '0' : ''}${number}`);
-  return code > 0 && code < 0x10_ffff ? String.fromCodePoint(code).toWellFormed() : whole;
+  return code > 0 && code < 0x10_ffff ? String.fromCodePoint(code).toWellFormed() : match;
 }
 
 /** As Telegram counts them, or more: in UTF-16. */
-export const shownMax = 4_096;
+export const messageMax = 4_096;
 
 /** Those that stand alone; the others are below, with what they need. */
 const plainTags = 'b blockquote code del em i ins pre s strike strong tg-spoiler u'.split(' ');
@@ -35,33 +37,33 @@ const allTags = [...plainTags, 'a', 'span', 'tg-emoji'].sort().join(', ');
 const tagPattern = /<(\/?)([a-z][a-z0-9-]*)((?:\s[^<>]*)?)>|([<>])|&([a-z]+);/gi;
 
 /** Why Telegram would refuse it or show it otherwise; undefined: it would not. */
-export function wrongHtml(html: string): string | undefined {
+export function checkHtml(html: string): string | undefined {
   const open: string[] = [];
-  for (const [, closing, tag = '', attributes = '', stray, entity] of html.matchAll(tagPattern)) {
+  for (const [, closing, tag = '', attributes = '', bracket, entity] of html.matchAll(tagPattern)) {
     if (entity !== undefined) {
-      if (Object.hasOwn(named, entity)) continue;
+      if (Object.hasOwn(namedEntities, entity)) continue;
       return `&${entity};, which Telegram doesn't know: &amp;, &lt;, &gt;, &quot; and numbers as &#160; are`;
     }
-    if (stray !== undefined)
-      return `a "${stray}" that is no tag; write &${stray === '<' ? 'lt' : 'gt'};`;
+    if (bracket !== undefined)
+      return `a "${bracket}" that is no tag; write &${bracket === '<' ? 'lt' : 'gt'};`;
     const name = tag.toLowerCase();
     if (closing === '') {
-      const why = wrongTag(name, attributes);
-      if (why !== undefined) return why;
+      const problem = checkTag(name, attributes);
+      if (problem !== undefined) return problem;
       open.push(name);
     } else if (open.pop() !== name) return `</${name}> without its <${name}>`;
   }
-  const [left] = open;
-  return left === undefined ? undefined : `<${left}> without its </${left}>`;
+  const [unclosed] = open;
+  return unclosed === undefined ? undefined : `<${unclosed}> without its </${unclosed}>`;
 }
 
-function wrongTag(name: string, attributes: string): string | undefined {
-  const given = attributesOf(attributes);
-  if (given === undefined) return `<${name}${attributes}>: write an attribute as name="value"`;
-  const value = (attribute: string): string => plainOf(given.get(attribute) ?? '');
+function checkTag(name: string, attributes: string): string | undefined {
+  const parsed = parseAttributes(attributes);
+  if (parsed === undefined) return `<${name}${attributes}>: write an attribute as name="value"`;
+  const value = (attribute: string): string => toPlainText(parsed.get(attribute) ?? '');
   switch (name) {
     case 'a':
-      if (opensPage(value('href'))) return undefined;
+      if (isPageUrl(value('href'))) return undefined;
       return `<a${attributes}>: it needs href="https://…", of a host with a dot, or tg://…`;
     case 'span':
       if (value('class') === 'tg-spoiler') return undefined;
@@ -79,7 +81,7 @@ const attributePattern =
   /\s+([^\s=<>/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([a-z0-9.-]+)(?=\s|$)))?/gi;
 
 /** undefined: Telegram can't read them. */
-function attributesOf(text: string): Map<string, string> | undefined {
+function parseAttributes(text: string): Map<string, string> | undefined {
   if (text.replaceAll(attributePattern, '').trim() !== '') return undefined;
   return new Map(
     [...text.matchAll(attributePattern)].map(([, name = '', double, single, bare]) => [
@@ -90,7 +92,7 @@ function attributesOf(text: string): Map<string, string> | undefined {
 }
 
 /** Whether Telegram takes it for a link: a host without a dot it doesn't. */
-export function opensPage(url: string): boolean {
+export function isPageUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);
   if (protocol === 'tg:') return true;

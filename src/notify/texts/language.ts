@@ -1,18 +1,18 @@
 import type { FluentBundle, FluentVariable } from '@fluent/bundle';
-import { bundleOf, parseTexts, type Text, type TextFile } from './fluent.ts';
+import { createBundle, parseTexts, type TextFile, type TextPattern } from './fluent.ts';
 
 /** All texts of one language: `receipt`, `receipt.subject`, `button_buy`. */
 export interface Language {
   readonly locale: string;
   readonly bundle: FluentBundle;
-  readonly texts: ReadonlyMap<string, Text>;
+  readonly texts: ReadonlyMap<string, TextPattern>;
 }
 
 /** @param files of this language; the later ones' texts win. @throws UsageFault */
 export function openLanguage(locale: string, files: readonly TextFile[]): Language {
   const resources = files.map(parseTexts);
-  const bundle = bundleOf(locale, resources);
-  const texts = new Map<string, Text>();
+  const bundle = createBundle(locale, resources);
+  const texts = new Map<string, TextPattern>();
   for (const { body } of resources) {
     for (const entry of body) {
       if (entry.value !== null) texts.set(entry.id, entry.value);
@@ -26,7 +26,7 @@ export function openLanguage(locale: string, files: readonly TextFile[]): Langua
 }
 
 /** A text with its values. What is wrong with it was found at the start. */
-export function say(
+export function formatText(
   { bundle, texts }: Language,
   id: string,
   values: Record<string, FluentVariable>,

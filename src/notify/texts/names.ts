@@ -1,11 +1,11 @@
-import type { Text } from './fluent.ts';
+import type { TextPattern } from './fluent.ts';
 import type { Language } from './language.ts';
 
 // What a text names: values, other texts, parts that several share, functions. A part ("term")
 // sees no values but those that it is given where it is named, as `{ -shop(case: "of") }`; Fluent
 // would show the name of any other in its place, and report nothing.
 
-interface Names {
+interface TextNames {
   readonly values: ReadonlySet<string>;
   readonly messages: ReadonlySet<string>;
   readonly functions: ReadonlySet<string>;
@@ -22,72 +22,74 @@ interface Node {
 }
 
 /** In every form of it, also in one that is rare. */
-function namesIn(text: Text | undefined): Names {
+function parseNames(text: TextPattern | undefined): TextNames {
   const values = new Set<string>();
   const shown = new Set<string>();
   const messages = new Set<string>();
   const functions = new Set<string>();
   const parts: { name: string; given: Set<string> }[] = [];
-  const walk = (part: unknown, chooses = false): void => {
+  const visit = (part: unknown, isSelector = false): void => {
     if (part === null || typeof part !== 'object') return;
     const { type, name = '', selector, args = [], ...inner } = part as Node;
     if (type === 'var') {
       values.add(name);
-      if (!chooses) shown.add(name);
+      if (!isSelector) shown.add(name);
     } else if (type === 'mesg') messages.add(name);
     else if (type === 'func') functions.add(name);
     else if (type === 'term') {
       const named = args.filter((arg) => arg.type === 'narg').map((arg) => arg.name ?? '');
       parts.push({ name: `-${name}`, given: new Set(named) });
     }
-    walk(selector, true);
-    for (const arg of args) walk(arg, chooses);
-    for (const each of Object.values(inner)) walk(each);
+    visit(selector, true);
+    for (const arg of args) visit(arg, isSelector);
+    for (const each of Object.values(inner)) visit(each);
   };
-  walk(text);
+  visit(text);
   return { values, messages, functions, parts, shown };
 }
 
 /**
  * What it names that isn't there, also by way of the texts and parts that it names.
- * @param told the values that it is told; undefined for a part, which is asked about where it is named
+ * @param available the values that it is told; undefined for a part, which is asked about where it is named
  */
-export function wrongNames(
+export function checkNames(
   language: Language,
   id: string,
-  told?: readonly string[],
+  available?: readonly string[],
 ): string | undefined {
   const { texts } = language;
   const seen = new Set<string>();
-  const look = (name: string): string | undefined => {
+  const checkText = (name: string): string | undefined => {
     if (seen.has(name)) return undefined;
     seen.add(name);
-    const { values, messages, functions, parts } = namesIn(texts.get(name));
+    const { values, messages, functions, parts } = parseNames(texts.get(name));
     const isPart = name.startsWith('-');
     const unknown = isPart
       ? undefined
-      : [...values].find((value) => told?.includes(value) === false);
-    if (unknown !== undefined) return `names $${unknown}; ${toldWhat(id, told ?? [])}`;
+      : [...values].find((value) => available?.includes(value) === false);
+    if (unknown !== undefined)
+      return `names $${unknown}; ${describeAvailable(id, available ?? [])}`;
     const missing = [...messages, ...parts.map((part) => part.name)].find(
       (each) => !texts.has(each),
     );
     if (missing !== undefined) return `names ${missing}, which is not there`;
-    const strange = [...functions].find((each) => each !== 'NUMBER');
-    if (strange !== undefined) return `names ${strange}(), which is not there; NUMBER() is`;
+    const unknownFunction = [...functions].find((each) => each !== 'NUMBER');
+    if (unknownFunction !== undefined)
+      return `names ${unknownFunction}(), which is not there; NUMBER() is`;
     for (const { name: part, given } of parts) {
-      const lacks = [...namesIn(texts.get(part)).shown].find((value) => !given.has(value));
-      if (lacks !== undefined) {
-        return `names ${part}, which shows $${lacks}: a part is told nothing but what it is given, as { ${part}(${lacks}: "…") }`;
+      const lacking = [...parseNames(texts.get(part)).shown].find((value) => !given.has(value));
+      if (lacking !== undefined) {
+        return `names ${part}, which shows $${lacking}: a part is told nothing but what it is given, as { ${part}(${lacking}: "…") }`;
       }
     }
     return [...messages, ...parts.map((part) => part.name)]
-      .map(look)
-      .find((why) => why !== undefined);
+      .map(checkText)
+      .find((problem) => problem !== undefined);
   };
-  return look(id);
+  return checkText(id);
 }
 
-const toldWhat = (id: string, told: readonly string[]): string =>
+const describeAvailable = (id: string, available: readonly string[]): string =>
   id.startsWith('button_')
     ? "a button's text is told nothing"
-    : `it is told ${told.map((name) => `$${name}`).join(', ')}`;
+    : `it is told ${available.map((name) => `$${name}`).join(', ')}`;

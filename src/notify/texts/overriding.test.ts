@@ -1,37 +1,37 @@
 import { describe, expect, test } from 'vitest';
-import { withFolder } from '../../../test/text-folder.ts';
+import { openTextsFrom } from '../../../test/text-folder.ts';
 import { noticeKinds } from '../kinds.ts';
-import type { Said } from '../texts.ts';
-import { samplesOf, sampleTitle } from './samples.ts';
+import type { RenderRequest } from '../texts.ts';
+import { createSamples, sampleTitle } from './samples.ts';
 
 const reader = (locale: string) => ({ locale, timeZone: 'Europe/Moscow' });
-const said: Said = {
+const request: RenderRequest = {
   kind: 'receipt',
-  params: samplesOf('receipt')[0] ?? {},
+  params: createSamples('receipt')[0] ?? {},
   planTitle: sampleTitle,
 };
 
 describe("an operator's folder", () => {
   test('wins, text by text; a text keeps the subject that it had', () => {
-    const own = withFolder({ 'en.ftl': 'receipt = Thanks for { $amount }!\n' });
-    const receipt = own.render(said, reader('en'));
+    const own = openTextsFrom({ 'en.ftl': 'receipt = Thanks for { $amount }!\n' });
+    const receipt = own.render(request, reader('en'));
     expect(receipt.html).toBe('Thanks for ₽149!');
     expect(receipt.subject).toBe('Receipt: ₽149 for Basic');
-    expect(own.render(said, reader('ru')).html).toContain('Оплачено');
+    expect(own.render(request, reader('ru')).html).toContain('Оплачено');
   });
 
   test('has parts of texts that several of them share', () => {
-    const own = withFolder({
+    const own = openTextsFrom({
       'en.ftl': '-shop = Acme\nreceipt = { -shop }: { button_buy }\n    .subject = { -shop }\n',
     });
-    expect(own.render(said, reader('en'))).toMatchObject({
+    expect(own.render(request, reader('en'))).toMatchObject({
       html: 'Acme: Buy',
       subject: 'Acme',
     });
   });
 
   test('has parts that are given a word, or choose another without', () => {
-    const own = withFolder({
+    const own = openTextsFrom({
       'en.ftl': `
 -shop = { $form ->
     [short] Ac
@@ -42,7 +42,7 @@ receipt = { -shop } { -shop(form: "short") } { -thanks(who: "friend") }
 button_buy = Buy at { -shop }
 `,
     });
-    expect(own.render(said, reader('en')).html).toBe('Acme Ac Thanks, friend!');
+    expect(own.render(request, reader('en')).html).toBe('Acme Ac Thanks, friend!');
     const { buttons } = own.render({ kind: 'trial_48h', params: {} }, reader('en'));
     expect(buttons[0]?.[0]?.text).toBe('Buy at Acme');
   });
@@ -51,14 +51,14 @@ button_buy = Buy at { -shop }
     const all = [...noticeKinds.map((kind) => `${kind} = x\n    .subject = y`), 'button_buy = b']
       .concat(['button_renew = r', 'button_top_up = t', 'button_choose = c'])
       .join('\n');
-    const own = withFolder({ 'pt-BR.ftl': all });
+    const own = openTextsFrom({ 'pt-BR.ftl': all });
     expect(own.locales).toEqual(['en', 'ru', 'pt-BR']);
-    expect(own.render(said, reader('pt-BR'))).toMatchObject({ locale: 'pt-BR', html: 'x' });
-    expect(own.render(said, reader('pt-PT')).locale).toBe('en');
+    expect(own.render(request, reader('pt-BR'))).toMatchObject({ locale: 'pt-BR', html: 'x' });
+    expect(own.render(request, reader('pt-PT')).locale).toBe('en');
   });
 
   test('has its own buttons: pages, data for the bot, or none', () => {
-    const own = withFolder({
+    const own = openTextsFrom({
       'buttons.yaml': `
 low_balance:
   - [{ text: button_top_up, url: "https://pay.example/?s={subscription_id}" }]
@@ -70,7 +70,7 @@ trial_48h: []
     });
     const buttons = (kind: 'low_balance' | 'trial_48h' | 'expired', id: bigint | null) =>
       own.render(
-        { kind, params: {}, subscriptionId: id as Said['subscriptionId'] & bigint },
+        { kind, params: {}, subscriptionId: id as RenderRequest['subscriptionId'] & bigint },
         reader('en'),
       ).buttons;
     expect(buttons('low_balance', 7n)).toEqual([

@@ -1,4 +1,4 @@
-import { kinds, type NoticeKind, type Params, type ParamType } from '../kinds.ts';
+import { type NoticeKind, type NoticeParams, noticeSpecs, type ParamType } from '../kinds.ts';
 
 // Params as they may be, for a preview, and to try each text with before anybody is told it.
 
@@ -54,14 +54,14 @@ const sampleChoices = JSON.stringify([
 ]);
 
 /** What is only usual in one kind. */
-const ownSamples: Partial<Record<NoticeKind, Params>> = {
+const ownSamples: Partial<Record<NoticeKind, NoticeParams>> = {
   alarm_guard: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup' },
   alarm_money_guard: { worker: 'auto-renewal' },
   alarm_node: { reason: 'down' },
 };
 
 /** Which of the values that may be missing are, in each form; the first is a usual one. */
-const emptyIn: readonly ReadonlySet<string>[] = [
+const emptyParams: readonly ReadonlySet<string>[] = [
   new Set(['others', 'paid_at', 'paid_out', 'refunded_at', 'next_price']),
   new Set([
     'others',
@@ -78,22 +78,25 @@ const emptyIn: readonly ReadonlySet<string>[] = [
 ];
 
 /** As long as a value gets: `values.ts` cuts those that are longer. */
-const long = '&'.repeat(1_000);
+const longText = '&'.repeat(1_000);
 
 /** As long as each of them can be shown, in each form that may lack one. */
-export function longValuesOf(kind: NoticeKind): Params[] {
-  const types: Readonly<Record<string, ParamType>> = kinds[kind].params;
-  return formsWith(kind, 2_147_483_647).map((form) =>
+export function createLongSamples(kind: NoticeKind): NoticeParams[] {
+  const types: Readonly<Record<string, ParamType>> = noticeSpecs[kind].params;
+  return createFormsWith(kind, 2_147_483_647).map((form) =>
     Object.fromEntries(
       Object.entries(form).map(([name, value]) => {
         const type = types[name] as ParamType;
-        return [name, value === null ? null : longOf(type, value)];
+        return [name, value === null ? null : toLongValue(type, value)];
       }),
     ),
   );
 }
 
-function longOf(type: ParamType, value: NonNullable<Params[string]>): Params[string] {
+function toLongValue(
+  type: ParamType,
+  value: NonNullable<NoticeParams[string]>,
+): NoticeParams[string] {
   switch (type) {
     case 'money':
     case 'money?':
@@ -105,60 +108,65 @@ function longOf(type: ParamType, value: NonNullable<Params[string]>): Params[str
     case 'choices':
       return JSON.stringify(
         Array.from({ length: 20 }, () => ({
-          ...{ plan: long, title: { en: long }, period_days: 3_660 },
+          ...{ plan: longText, title: { en: longText }, period_days: 3_660 },
           ...{ amount: '92233720368547758.07', currency: 'RUB' },
         })),
       );
     case 'plan':
     case 'text':
-      return long;
+      return longText;
     case 'currency':
     case 'count':
       return value;
   }
 }
 
-function sampleOf(name: string, type: ParamType, count: number, empty: boolean): Params[string] {
+function toSampleValue(
+  name: string,
+  type: ParamType,
+  count: number,
+  isEmpty: boolean,
+): NoticeParams[string] {
   switch (type) {
     case 'money':
       return amounts[name] ?? '149.00';
     case 'money?':
-      return empty ? null : (amounts[name] ?? '149.00');
+      return isEmpty ? null : (amounts[name] ?? '149.00');
     case 'currency':
       return 'RUB';
     case 'time':
       return times[name] ?? '2026-11-28T09:00:00.000Z';
     case 'time?':
     case 'late':
-      return empty ? null : (times[name] ?? '2026-11-28T09:00:00.000Z');
+      return isEmpty ? null : (times[name] ?? '2026-11-28T09:00:00.000Z');
     case 'plan':
       return 'basic';
     case 'count':
       return count;
     case 'choices':
-      return empty ? null : sampleChoices;
+      return isEmpty ? null : sampleChoices;
     case 'text':
       return texts[name] ?? 'text';
   }
 }
 
 /** Of one kind, so that each form of its text is shown by one of them; the first is a usual one. */
-export function samplesOf(kind: NoticeKind): Params[] {
-  const counted = Object.values<string>(kinds[kind].params).includes('count');
-  return (counted ? counts : [30]).flatMap((count) => formsWith(kind, count));
+export function createSamples(kind: NoticeKind): NoticeParams[] {
+  const hasCount = Object.values<string>(noticeSpecs[kind].params).includes('count');
+  return (hasCount ? counts : [30]).flatMap((count) => createFormsWith(kind, count));
 }
 
 /** The forms that differ by more than a number. */
-export const formsOf = (kind: NoticeKind): Params[] => formsWith(kind, counts[0]);
+export const createForms = (kind: NoticeKind): NoticeParams[] => createFormsWith(kind, counts[0]);
 
-function formsWith(kind: NoticeKind, count: number): Params[] {
-  const names = Object.entries<ParamType>(kinds[kind].params);
+function createFormsWith(kind: NoticeKind, count: number): NoticeParams[] {
+  const names = Object.entries<ParamType>(noticeSpecs[kind].params);
   const own = ownSamples[kind] ?? {};
-  const forms = emptyIn.map((empty) =>
+  const forms = emptyParams.map((empty) =>
     Object.fromEntries(
       names.map(([name, type]) => [
         name,
-        own[name] ?? sampleOf(name, type, count, empty.has(name)),
+        own[name] ?? toSampleValue(name, type, count, empty.has(name)),
       ]),
     ),
   );
@@ -170,4 +178,4 @@ function formsWith(kind: NoticeKind, count: number): Params[] {
 }
 
 export const sampleTitle = { en: 'Basic', ru: 'Базовый' } as const;
-export const longTitle = { en: long } as const;
+export const longTitle = { en: longText } as const;

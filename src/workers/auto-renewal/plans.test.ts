@@ -1,23 +1,36 @@
 import { expect, test } from 'vitest';
-import { type Explained, explain } from '../../../bench/explain.ts';
-import { batchMax, booksOf, sentBy, statement } from '../../../test/plans.ts';
+import { type ExplainedStatement, explain } from '../../../bench/explain.ts';
+import {
+  batchMax,
+  collectStatements,
+  createLargeDatabase,
+  findStatement,
+} from '../../../test/plans.ts';
 
 const worker = 'auto-renewal';
 
 test('a batch reaches its rows by index: its own and no others', async () => {
-  const books = await booksOf({ subscriptions: 20_000, due: 1_000 });
+  const database = await createLargeDatabase({ subscriptions: 20_000, due: 1_000 });
   // Asked again of the same books from before, so that what is due is due.
-  const before = await booksOf({ subscriptions: 20_000, due: 1_000 });
-  const sent = await sentBy(books, worker);
+  const before = await createLargeDatabase({ subscriptions: 20_000, due: 1_000 });
+  const sent = await collectStatements(database, worker);
   const [due, retries, lock, facts, debit, extend, postpone] = (await explain(before.pool, [
-    statement(sent, 's.next_try_at IS NULL'),
-    statement(sent, 's.next_try_at <= '),
-    statement(sent, 'SKIP LOCKED'),
-    statement(sent, 'c.telegram_id'),
-    statement(sent, 'SET balance_minor = change.after_minor'),
-    statement(sent, 'expires_at = paid.ends_at'),
-    statement(sent, 'SET next_try_at = later.at'),
-  ])) as [Explained, Explained, Explained, Explained, Explained, Explained, Explained];
+    findStatement(sent, 's.next_try_at IS NULL'),
+    findStatement(sent, 's.next_try_at <= '),
+    findStatement(sent, 'SKIP LOCKED'),
+    findStatement(sent, 'c.telegram_id'),
+    findStatement(sent, 'SET balance_minor = change.after_minor'),
+    findStatement(sent, 'expires_at = paid.ends_at'),
+    findStatement(sent, 'SET next_try_at = later.at'),
+  ])) as [
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+  ];
 
   expect(due.reads).toEqual(['subscription_due']);
   expect(due.rows).toBe(batchMax);
@@ -39,8 +52,8 @@ test('a batch reaches its rows by index: its own and no others', async () => {
 });
 
 test('a tick with nothing due reads a handful of pages and no table of customers', async () => {
-  const books = await booksOf({ subscriptions: 20_000, due: 0 });
-  const explained = await explain(books.pool, await sentBy(books, worker));
+  const database = await createLargeDatabase({ subscriptions: 20_000, due: 0 });
+  const explained = await explain(database.pool, await collectStatements(database, worker));
   const reads = explained.flatMap((one) => one.reads);
   expect(reads.filter((read) => /subscription|(?<!_of_)customer/.test(read))).toEqual([
     'subscription_retry',

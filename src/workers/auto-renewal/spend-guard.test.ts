@@ -1,8 +1,14 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { type Crowd, crowd, runOf, sells, standOf } from '../../../test/a-book.ts';
-import { type Books, freshBooks } from '../../../test/books.ts';
-import { openBooks } from '../../db/connect.ts';
+import {
+  createPlans,
+  createSubscribers,
+  readSubscription,
+  runWorker,
+  type SubscriberBatch,
+} from '../../../test/a-book.ts';
+import { createDatabase, type TestDatabase } from '../../../test/books.ts';
+import { openDatabase } from '../../db/connect.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { previewWorker } from '../preview.ts';
 import type { Preview } from '../worker.ts';
@@ -12,15 +18,21 @@ const start = '2026-11-01T00:00:00Z';
 const price = 149_00n;
 
 /** Ends from the start of December on, `together` of them in each second. */
-async function operator(more: Partial<Crowd> = {}): Promise<Books> {
-  const books = await freshBooks({ now: start });
-  await sells(books);
+async function createOperator(more: Partial<SubscriberBatch> = {}): Promise<TestDatabase> {
+  const database = await createDatabase({ now: start });
+  await createPlans(database);
   const endsAt = '2026-12-01T00:00:00Z';
-  await crowd(books, { count: 300, endsAt, balanceMinor: price, together: 300, ...more });
-  return books;
+  await createSubscribers(database, {
+    count: 300,
+    endsAt,
+    balanceMinor: price,
+    together: 300,
+    ...more,
+  });
+  return database;
 }
 
-async function standing({ db }: Pick<Books, 'db'>) {
+async function readCounts({ db }: Pick<TestDatabase, 'db'>) {
   const { rows } = await sql<{ active: number; charges: number; alarms: string[] }>`
     SELECT (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
       (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS charges,
@@ -34,62 +46,62 @@ test.each([
   ['within renewal.window', '2026-11-30T21:00:00Z'],
   ['ended less than an hour ago', '2026-12-01T00:59:59Z'],
 ])('R18: 300 charges of one moment that are %s are all made', async (_, now) => {
-  await using books = await operator();
-  await books.setClock(now);
-  const run = await runOf(books, 'auto-renewal');
+  await using database = await createOperator();
+  await database.setClock(now);
+  const run = await runWorker(database, 'auto-renewal');
   expect(run).toMatchObject({ outcome: 'success', changed: 300n });
 });
 
 test('R18: a clock that jumped charges at most 100 of 300 in an hour, by both workers', async () => {
-  await using books = await operator();
-  await books.setClock('2026-12-11T00:00:00Z');
-  const run = await runOf(books, 'auto-renewal', { batchMax: 40 });
+  await using database = await createOperator();
+  await database.setClock('2026-12-11T00:00:00Z');
+  const run = await runWorker(database, 'auto-renewal', { batchMax: 40 });
   expect(run).toMatchObject({ outcome: 'degraded', changed: 100n, detail: { held: 200 } });
-  const expiry = await runOf(books, 'fast-expiry-cleanup', { batchMax: 40 });
+  const expiry = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 40 });
   expect(expiry).toMatchObject({ outcome: 'degraded', detail: { ended: 0, held_charges: 200 } });
-  await runOf(books, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   const alarms = ['alarm_money_guard 200'];
-  expect(await standing(books)).toEqual({ active: 300, charges: 100, alarms });
+  expect(await readCounts(database)).toEqual({ active: 300, charges: 100, alarms });
   // What expiry renews counts as well. After the hour the next part is released.
-  await books.setClock('2026-12-11T01:00:01Z');
-  await runOf(books, 'fast-expiry-cleanup');
-  await runOf(books, 'auto-renewal');
-  expect(await standing(books)).toMatchObject({ active: 300, charges: 200 });
+  await database.setClock('2026-12-11T01:00:01Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'auto-renewal');
+  expect(await readCounts(database)).toMatchObject({ active: 300, charges: 200 });
 });
 
 test('R18: a tenth of the active is charged where that is more than 100', async () => {
-  await using books = await operator({ count: 1_300, together: 1_300 });
-  await books.setClock('2026-12-11T00:00:00Z');
-  const run = await runOf(books, 'auto-renewal');
+  await using database = await createOperator({ count: 1_300, together: 1_300 });
+  await database.setClock('2026-12-11T00:00:00Z');
+  const run = await runWorker(database, 'auto-renewal');
   expect(run).toMatchObject({ changed: 130n, detail: { held: 1_170, late_charges: 130 } });
 });
 
 test('R18: `--confirm` makes the charges that the guard holds, and does not use up the next hour', async () => {
-  await using books = await operator();
-  await books.setClock('2026-12-11T00:00:00Z');
-  expect(await runOf(books, 'fast-expiry-cleanup', { confirmed: true })).toMatchObject({
+  await using database = await createOperator();
+  await database.setClock('2026-12-11T00:00:00Z');
+  expect(await runWorker(database, 'fast-expiry-cleanup', { confirmed: true })).toMatchObject({
     detail: { ended: 0, renewed: 100, held_charges: 200 },
   });
-  const run = await runOf(books, 'auto-renewal', { confirmed: true });
+  const run = await runWorker(database, 'auto-renewal', { confirmed: true });
   expect(run).toMatchObject({ outcome: 'success', changed: 200n, detail: { confirmed: 200 } });
-  await books.setClock('2026-12-11T00:01:00Z');
-  await runOf(books, 'raise-alarms');
-  const { alarms = [] } = (await standing(books)) ?? {};
+  await database.setClock('2026-12-11T00:01:00Z');
+  await runWorker(database, 'raise-alarms');
+  const { alarms = [] } = (await readCounts(database)) ?? {};
   expect(alarms).toHaveLength(2);
 });
 
 test('R18: runs that a wrong clock dated into the future use up the limit for an hour at most', async () => {
-  await using books = await operator();
-  await books.setClock('2027-11-01T00:00:00Z');
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ changed: 100n });
-  await books.setClock('2026-12-01T02:00:00Z');
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ changed: 0n });
-  await books.setClock('2026-12-01T03:00:01Z');
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ changed: 100n });
+  await using database = await createOperator();
+  await database.setClock('2027-11-01T00:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 100n });
+  await database.setClock('2026-12-01T02:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 0n });
+  await database.setClock('2026-12-01T03:00:01Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 100n });
 });
 
 test('R18: after a held charge nothing else of this customer is charged, told or ended', async () => {
-  await using books = await operator({ together: 1 });
+  await using database = await createOperator({ together: 1 });
   // The last in the crowd has another subscription, which ends later and would be expected.
   await sql`
     WITH again AS (
@@ -101,22 +113,29 @@ test('R18: after a held charge nothing else of this customer is charged, told or
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency)
     SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM again`.execute(
-    books.db,
+    database.db,
   );
-  await books.setClock('2026-12-11T00:00:00Z');
-  await runOf(books, 'auto-renewal');
+  await database.setClock('2026-12-11T00:00:00Z');
+  await runWorker(database, 'auto-renewal');
   const id = 301n as SubscriptionId;
-  expect(await standOf(books, id)).toMatchObject({ balance: 149_00, lowBalanceNotices: 0 });
-  await books.setClock('2026-12-11T01:00:00Z');
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', balance: 149_00 });
+  expect(await readSubscription(database, id)).toMatchObject({
+    balance: 149_00,
+    lowBalanceNotices: 0,
+  });
+  await database.setClock('2026-12-11T01:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'active', balance: 149_00 });
 });
 
 test('R18: a preview shows the charges that the guard holds, and locks nothing', async () => {
-  await using books = await operator();
-  await books.setClock('2026-12-11T00:00:00Z');
+  await using database = await createOperator();
+  await database.setClock('2026-12-11T00:00:00Z');
   const shown: Preview[] = [];
-  const context = { db: openBooks(books.pool), batchMax: 40, signal: new AbortController().signal };
+  const context = {
+    db: openDatabase(database.pool),
+    batchMax: 40,
+    signal: new AbortController().signal,
+  };
   await previewWorker(autoRenewal, context, (preview) => shown.push(preview));
   const count = (outcome: string) => shown.filter((one) => one.outcome === outcome).length;
   expect([count('renew'), count('hold-charge')]).toEqual([100, 200]);

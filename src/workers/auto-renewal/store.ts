@@ -1,32 +1,32 @@
 import { sql } from 'kysely';
 import { isoTime, later } from '../../kernel/instant.ts';
-import { afterCursor, type FoundRow, foundOf, notHeld } from '../keyset.ts';
-import type { Pass } from '../worker.ts';
+import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../keyset.ts';
+import type { DuePass } from '../worker.ts';
 
 /**
  * Never tried for this period, in the order of their end. Unlocked: it only says where to look.
  * Reads `subscription_due`, which holds what is due and what will be, so a page costs its own rows.
  */
-export const findDue: Pass = async (tx, { now, settings }, { after, max, skip }) => {
-  const { rows } = await sql<FoundRow>`
+export const findDueRenewals: DuePass = async (tx, { now, settings }, { after, max, skip }) => {
+  const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
     FROM perennial.subscription s
     WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NULL
       AND s.state IN ('active', 'expired')
       AND s.expires_at <= ${isoTime(later(now, settings.windowMs))}
-      AND ${afterCursor('s.expires_at', after)} AND ${notHeld(skip)}
+      AND ${isAfterCursor('s.expires_at', after)} AND ${isNotQuarantined(skip)}
     ORDER BY s.expires_at, s.id LIMIT ${max}`.execute(tx);
-  return rows.map(foundOf);
+  return rows.map(toDueItem);
 };
 
 /** Tried, short of money, and to be tried again now. Reads `subscription_retry`. */
-export const findRetries: Pass = async (tx, { now }, { after, max, skip }) => {
-  const { rows } = await sql<FoundRow>`
+export const findRenewalRetries: DuePass = async (tx, { now }, { after, max, skip }) => {
+  const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.next_try_at AS at
     FROM perennial.subscription s
     WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NOT NULL AND s.state = 'active'
       AND s.next_try_at <= ${isoTime(now)}
-      AND ${afterCursor('s.next_try_at', after)} AND ${notHeld(skip)}
+      AND ${isAfterCursor('s.next_try_at', after)} AND ${isNotQuarantined(skip)}
     ORDER BY s.next_try_at, s.id LIMIT ${max}`.execute(tx);
-  return rows.map(foundOf);
+  return rows.map(toDueItem);
 };

@@ -1,47 +1,55 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { type Instant, isoTime, later, minuteMs, never } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { type NewNotice, owe } from '../../notify/outbox.ts';
+import { enqueueNotifications, type NewNotice } from '../../notify/outbox.ts';
 import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.ts';
-import { type Facts, postpone, readFacts } from '../../subscription/renewal-facts.ts';
-import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
-import { release } from '../quarantine.ts';
-import { guardCharges, type HeldCharge, isLate, lateCharges } from '../spend-guard.ts';
-import { type Decided, decideInTurn } from '../spending.ts';
-import type { Isolated, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
-import { findDue, findRetries } from './store.ts';
+import {
+  postponeRenewals,
+  readRenewalFacts,
+  type SubscriptionRenewalFacts,
+} from '../../subscription/renewal-facts.ts';
+import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/renewing.ts';
+import { releaseQuarantined } from '../quarantine.ts';
+import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../spend-guard.ts';
+import { type DecidedItem, decideInOrder } from '../spending.ts';
+import type { QuarantinedItem, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
+import { findDueRenewals, findRenewalRetries } from './store.ts';
 
 // Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
 // node: a renewal keeps the credential, so nothing changes for whoever is connected.
 
 type Decision = RenewalDecision | HeldCharge;
-type Outcome = Decided<Facts, Decision>;
+type Outcome = DecidedItem<SubscriptionRenewalFacts, Decision>;
 
-export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
+export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> = {
   name: 'auto-renewal',
   everyMs: 10 * minuteMs,
   // What was tried before ends before what comes due now: a customer's money goes by their order.
-  passes: [findRetries, findDue],
-  twoAtOnce: true,
-  read: readFacts,
+  passes: [findRenewalRetries, findDueRenewals],
+  pipelined: true,
+  read: readRenewalFacts,
 
-  decide(facts, moment, spent) {
-    return decideInTurn(facts, spent, (row) => decideRenewal(row, moment.now, moment.settings));
+  decide(facts, batch, reserved) {
+    return decideInOrder(facts, reserved, (row) => decideRenewal(row, batch.now, batch.settings));
   },
 
-  guard: (tx, outcomes, moment) => guardCharges(tx, outcomes, moment, moment.confirmed),
+  guard: (tx, outcomes, batch) => guardCharges(tx, outcomes, batch, batch.confirmed),
 
-  async write(tx, outcomes, moment, actor) {
+  async write(tx, outcomes, batch, actor) {
     let held = 0;
     const renewals: Renewal[] = [];
-    const short: { facts: Facts; nextTryAt: Instant; priceMinor: bigint; missingMinor: bigint }[] =
-      [];
-    const givenUp: Facts[] = [];
-    const isolated: Isolated[] = [];
+    const short: {
+      facts: SubscriptionRenewalFacts;
+      nextTryAt: Instant;
+      priceMinor: bigint;
+      missingMinor: bigint;
+    }[] = [];
+    const givenUp: SubscriptionRenewalFacts[] = [];
+    const quarantined: QuarantinedItem[] = [];
     for (const { facts, decision, balanceMinor } of outcomes) {
       switch (decision.do) {
         case 'renew':
-          renewals.push(renewalOf(facts, decision, balanceMinor, moment.now));
+          renewals.push(toRenewal(facts, decision, balanceMinor, batch.now));
           break;
         case 'wait-for-money':
           short.push({ facts, ...decision });
@@ -50,7 +58,7 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
           givenUp.push(facts);
           break;
         case 'quarantine':
-          isolated.push(isolatedOf(facts));
+          quarantined.push(toQuarantinedItem(facts));
           break;
         case 'hold-charge':
           held += 1;
@@ -61,20 +69,24 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
           unreachable(decision);
       }
     }
-    const late = outcomes.filter((one) => isLate(one, moment)).length;
-    await renew(tx, renewals, actor, moment.now, moment.settings);
-    await postpone(tx, [
+    const late = outcomes.filter((one) => isLateRenewal(one, batch)).length;
+    await renewSubscriptions(tx, renewals, actor, batch.now, batch.settings);
+    await postponeRenewals(tx, [
       ...short.map((row) => ({
         subscriptionId: row.facts.subscriptionId,
         nextTryAt: row.nextTryAt,
       })),
       ...givenUp.map((row) => ({ subscriptionId: row.subscriptionId, nextTryAt: never })),
     ]);
-    const told = await owe(tx, short.flatMap(lowBalanceNotice), moment.now);
+    const noticeCount = await enqueueNotifications(
+      tx,
+      short.flatMap(toLowBalanceNotices),
+      batch.now,
+    );
     // What the rule could decide is in no trouble any more, also where the answer was to wait: in
     // quarantine it would stay connected past its end.
     const decided = [...renewals, ...short.map((row) => row.facts), ...givenUp];
-    await release(
+    await releaseQuarantined(
       tx,
       autoRenewal.name,
       decided.map((row) => row.subscriptionId.toString()),
@@ -82,24 +94,24 @@ export const autoRenewal: SubscriptionWorker<Facts, Outcome> = {
     return {
       examined: outcomes.length,
       changed: renewals.length,
-      isolated,
+      quarantined,
       counts: {
         renewed: renewals.length,
-        revived: renewals.filter((row) => row.revived).length,
+        revived: renewals.filter((row) => row.isRevived).length,
         short: short.length,
-        low_balance_notices: Number(told),
+        low_balance_notices: Number(noticeCount),
         ...(held > 0 ? { held } : {}),
-        ...(late > 0 ? { [moment.confirmed ? 'confirmed' : lateCharges]: late } : {}),
+        ...(late > 0 ? { [batch.confirmed ? 'confirmed' : lateChargesKey]: late } : {}),
       },
       // What was renewed days late may have to be renewed once more.
-      comesAgain: renewals.some((row) => row.endsAt <= later(moment.now, moment.settings.windowMs)),
+      dueAgain: renewals.some((row) => row.endsAt <= later(batch.now, batch.settings.windowMs)),
     };
   },
 
   describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
 };
 
-function isolatedOf(facts: Facts): Isolated {
+function toQuarantinedItem(facts: SubscriptionRenewalFacts): QuarantinedItem {
   return {
     subscriptionId: facts.subscriptionId,
     reason: 'no_price',
@@ -108,8 +120,8 @@ function isolatedOf(facts: Facts): Isolated {
 }
 
 /** Told once a period: the key names the end that can't be paid for. An ended one was told. */
-function lowBalanceNotice(row: {
-  readonly facts: Facts;
+function toLowBalanceNotices(row: {
+  readonly facts: SubscriptionRenewalFacts;
   readonly priceMinor: bigint;
   readonly missingMinor: bigint;
 }): NewNotice[] {
@@ -135,38 +147,42 @@ function lowBalanceNotice(row: {
   ];
 }
 
-function describe(facts: Facts, decision: Decision, balanceMinor: bigint): SubscriptionPreview {
+function describe(
+  facts: SubscriptionRenewalFacts,
+  decision: Decision,
+  balanceMinor: bigint,
+): SubscriptionPreview {
   const { telegramId, subscriptionId, currency } = facts;
-  const of = { telegramId, subscriptionId, outcome: decision.do, currency };
-  const what = `${facts.plan} ${facts.periodDays} d`;
+  const base = { telegramId, subscriptionId, outcome: decision.do, currency };
+  const label = `${facts.plan} ${facts.periodDays} d`;
   switch (decision.do) {
     case 'renew':
       return {
-        ...of,
+        ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${what} renewed for ${moneyText(decision.chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${moneyText(balanceMinor - decision.chargeMinor, currency)} left`,
+        sentence: `${label} renewed for ${moneyText(decision.chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${moneyText(balanceMinor - decision.chargeMinor, currency)} left`,
       };
     case 'wait-for-money':
       return {
-        ...of,
+        ...base,
         amountMinor: decision.missingMinor,
-        sentence: `${what} costs ${moneyText(decision.priceMinor, currency)}, ${moneyText(decision.missingMinor, currency)} missing; ends ${isoTime(facts.expiresAt)}`,
+        sentence: `${label} costs ${moneyText(decision.priceMinor, currency)}, ${moneyText(decision.missingMinor, currency)} missing; ends ${isoTime(facts.expiresAt)}`,
       };
     case 'hold-charge':
       return {
-        ...of,
+        ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${what} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard holds this charge, and the subscription stays active; --confirm releases it`,
+        sentence: `${label} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard holds this charge, and the subscription stays active; --confirm releases it`,
       };
     case 'quarantine':
-      return { ...of, amountMinor: 0n, sentence: isolatedOf(facts).sentence };
+      return { ...base, amountMinor: 0n, sentence: toQuarantinedItem(facts).sentence };
     case 'give-up':
       return {
-        ...of,
+        ...base,
         amountMinor: 0n,
-        sentence: `${what} ended ${isoTime(facts.expiresAt)}: too long ago to be revived`,
+        sentence: `${label} ended ${isoTime(facts.expiresAt)}: too long ago to be revived`,
       };
     case 'nothing':
-      return { ...of, amountMinor: 0n, sentence: `${what} is not due` };
+      return { ...base, amountMinor: 0n, sentence: `${label} is not due` };
   }
 }

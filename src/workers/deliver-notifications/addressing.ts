@@ -3,8 +3,8 @@ import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import { wakeWorker } from '../../db/wake.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
-import type { NoticeKind, Params } from '../../notify/kinds.ts';
-import { toAdmins } from '../../notify/outbox.ts';
+import type { NoticeKind, NoticeParams } from '../../notify/kinds.ts';
+import { adminChannel } from '../../notify/outbox.ts';
 
 // An alarm is owed to the admins, whoever that is: who they are, and by which channels they hear, is
 // the configuration's, which whoever owes it doesn't know. Whichever courier comes first makes it a
@@ -15,10 +15,10 @@ import { toAdmins } from '../../notify/outbox.ts';
 // Whose configuration lacks a channel by which messages went before leaves it to a process that has
 // that one, for a minute: then it may have been given up.
 
-interface Unaddressed {
+interface UnaddressedAlarm {
   readonly id: bigint;
   readonly kind: NoticeKind;
-  readonly params: Params;
+  readonly params: NoticeParams;
 }
 
 /** Where an alarm stands too, whatever channels are well. */
@@ -31,12 +31,12 @@ const worker = 'deliver-notifications';
 /** A page; a courier that finds more comes again. */
 const pageMax = 100;
 
-const unaddressed = sql`channel = ${toAdmins} AND state IN ('pending', 'uncertain')`;
+const isUnaddressed = sql`channel = ${adminChannel} AND state IN ('pending', 'uncertain')`;
 
 /** Whether there is anything to address: one probe of `notification_owed`. */
-export async function isUnaddressed(db: Db): Promise<boolean> {
+export async function hasUnaddressedAlarms(db: Db): Promise<boolean> {
   const { rows } = await sql`
-    SELECT FROM perennial.notification WHERE ${unaddressed} LIMIT 1`.execute(db);
+    SELECT FROM perennial.notification WHERE ${isUnaddressed} LIMIT 1`.execute(db);
   return rows.length > 0;
 }
 
@@ -46,58 +46,64 @@ export async function addressAlarms(
   channels: readonly Channel[],
   log: AlarmLog,
 ): Promise<void> {
-  if (!(await isUnaddressed(db))) return;
-  const { addresses, lacks } = addressesOf(channels, await knownChannels(db));
+  if (!(await hasUnaddressedAlarms(db))) return;
+  const { addresses, lacks: lacksChannel } = toAddresses(channels, await readKnownChannels(db));
   const addressed = await inTransaction(db, async (tx) => {
-    const { rows } = await sql<Unaddressed>`
+    const { rows } = await sql<UnaddressedAlarm>`
       SELECT id, kind, params FROM perennial.notification
-      WHERE ${unaddressed}
-        AND ${lacks ? sql`next_attempt_at <= perennial.clock() - interval '1 minute'` : sql`true`}
+      WHERE ${isUnaddressed}
+        AND ${lacksChannel ? sql`next_attempt_at <= perennial.clock() - interval '1 minute'` : sql`true`}
       ORDER BY bulk, next_attempt_at, id LIMIT ${pageMax}
       FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
     const ids = rows.map(({ id }) => id);
-    const [own, ...others] = addresses;
-    await copyTo(tx, ids, others);
+    const [first, ...others] = addresses;
+    await writeCopies(tx, ids, others);
     await sql`
       UPDATE perennial.notification
-      SET ${own === undefined ? sql`state = 'suppressed', reason = 'no_admins'` : sql`channel = ${own.channel}, recipient = ${own.recipient}`}
+      SET ${first === undefined ? sql`state = 'suppressed', reason = 'no_admins'` : sql`channel = ${first.channel}, recipient = ${first.recipient}`}
       WHERE id = ${anyOf('bigint', ids)}`.execute(tx);
     // The couriers of the other channels, wherever they are.
     if (ids.length > 0) await wakeWorker(tx, worker);
     return rows;
   });
   for (const { id, kind, params } of addressed) {
-    const said = addresses.length === 0 ? `${kind}, and no admin is configured` : kind;
-    log.warn({ worker, item: String(id), alarm: kind, params }, said);
+    const message = addresses.length === 0 ? `${kind}, and no admin is configured` : kind;
+    log.warn({ worker, item: String(id), alarm: kind, params }, message);
   }
 }
 
 /** The channels, by name, of which these books know a courier; of what stands in for them, none. */
-async function knownChannels(db: Db): Promise<ReadonlySet<string>> {
+async function readKnownChannels(db: Db): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ name: string }>`
     SELECT DISTINCT split_part(id, ':', 1) AS name FROM perennial.courier
     WHERE id LIKE '%:%'`.execute(db);
   return new Set(rows.map(({ name }) => name));
 }
 
-interface Address {
+interface AdminAddress {
   readonly channel: string;
   readonly recipient: string;
 }
 
 /** By these channels, but for one that stands in for another that these books know. */
-function addressesOf(
+function toAddresses(
   channels: readonly Channel[],
   known: ReadonlySet<string>,
-): { readonly addresses: Address[]; readonly lacks: boolean } {
-  const own = channels.filter(({ name, takes }) => takes === name || !known.has(takes));
-  const addresses = own.flatMap(({ takes, admins }) =>
-    admins.map((recipient) => ({ channel: takes, recipient })),
+): { readonly addresses: AdminAddress[]; readonly lacks: boolean } {
+  const own = channels.filter(
+    ({ name, servedChannel }) => servedChannel === name || !known.has(servedChannel),
+  );
+  const addresses = own.flatMap(({ servedChannel, admins }) =>
+    admins.map((recipient) => ({ channel: servedChannel, recipient })),
   );
   return { addresses, lacks: [...known].some((name) => !own.some((one) => one.name === name)) };
 }
 
-async function copyTo(tx: Tx, ids: readonly bigint[], others: readonly Address[]): Promise<void> {
+async function writeCopies(
+  tx: Tx,
+  ids: readonly bigint[],
+  others: readonly AdminAddress[],
+): Promise<void> {
   if (ids.length === 0 || others.length === 0) return;
   await sql`
     INSERT INTO perennial.notification (channel, recipient, kind, dedupe_key, params, bulk,

@@ -1,24 +1,24 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { oweOne } from '../../../test/delivery/owed.ts';
+import { enqueueOne } from '../../../test/delivery/owed.ts';
 import {
-  aStage,
-  deliveryTo,
-  mute,
-  notices,
+  createDelivery,
+  createNotifiedSubscriber,
+  createStage,
+  readNotifications,
   runDelivery,
   type Stage,
-  told,
+  silentLog,
 } from '../../../test/delivery/stage.ts';
-import { cancel } from '../../notify/by-hand.ts';
+import { cancelNotification } from '../../notify/by-hand.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
 /** `count` receipts, to customers by their numbers; those that `refused` names can't be claimed. */
-async function receipts(stage: Stage, count: number, refused: string): Promise<bigint[]> {
-  const { db } = stage.books;
-  for (let n = 1; n <= count; n += 1) await told(stage, BigInt(n));
-  for (let n = 1; n <= count; n += 1) await oweOne(stage.books, 'receipt', BigInt(n));
+async function enqueueReceipts(stage: Stage, count: number, refused: string): Promise<bigint[]> {
+  const { db } = stage.database;
+  for (let n = 1; n <= count; n += 1) await createNotifiedSubscriber(stage, BigInt(n));
+  for (let n = 1; n <= count; n += 1) await enqueueOne(stage.database, 'receipt', BigInt(n));
   await sql`
     CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
       RAISE EXCEPTION 'poisoned';
@@ -27,57 +27,57 @@ async function receipts(stage: Stage, count: number, refused: string): Promise<b
     .raw(`CREATE TRIGGER refuse BEFORE UPDATE ON perennial.notification FOR EACH ROW
       WHEN (NEW.kind = 'receipt' AND NEW.customer_id ${refused}) EXECUTE FUNCTION public.refuse()`)
     .execute(db);
-  return (await notices(stage.books)).map(({ id }) => id);
+  return (await readNotifications(stage.database)).map(({ id }) => id);
 }
 
-const aside = async ({ books }: Stage) =>
+const readQuarantine = async ({ database }: Stage) =>
   (
     await sql<{ item: string }>`
       SELECT item FROM perennial.quarantine WHERE worker = 'deliver-notifications'
-      ORDER BY first_seen_at, item`.execute(books.db)
+      ORDER BY first_seen_at, item`.execute(database.db)
   ).rows.map(({ item }) => item);
 
 test('P7 P9: a notice that fails by itself is counted, logged with its cause, put aside and alarmed; those behind it are sent, and it is when it is mended', async () => {
-  await using stage = await aStage({ now: noon });
-  const [id] = await receipts(stage, 3, '= 1');
-  const troubles: { err?: Error; message?: string }[] = [];
-  const error = (fields: object, message: string) => void troubles.push({ ...fields, message });
+  await using stage = await createStage({ now: noon });
+  const [id] = await enqueueReceipts(stage, 3, '= 1');
+  const logged: { err?: Error; message?: string }[] = [];
+  const error = (fields: object, message: string) => void logged.push({ ...fields, message });
   const { signal } = new AbortController();
-  const run = await runDelivery(stage, deliveryTo(stage.api), signal, { ...mute, error });
+  const run = await runDelivery(stage, createDelivery(stage.api), signal, { ...silentLog, error });
   // The two behind it, and the alarm.
   expect(run).toMatchObject({ outcome: 'degraded', examined: 4n, changed: 3n, failed: 1n });
   expect(run.detail).toEqual({ quarantined: 1, sent: 3 });
   expect(stage.api.log.map(({ chat }) => chat).sort()).toEqual(['2', '3', '7']);
   expect(stage.api.texts(7n)).toEqual([expect.stringMatching(/deliver-notifications/)]);
   const item = `notice:${id}`;
-  expect(await aside(stage)).toEqual([item]);
-  expect(troubles).toMatchObject([
+  expect(await readQuarantine(stage)).toEqual([item]);
+  expect(logged).toMatchObject([
     { message: 'notice put into quarantine', item: String(id), code: 'pg_P0001' },
   ]);
-  expect(troubles[0]?.err?.cause).toBeInstanceOf(Error);
+  expect(logged[0]?.err?.cause).toBeInstanceOf(Error);
   // It waits its time, and no run stumbles over it.
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', examined: 0n });
-  await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.books.db);
-  await stage.books.setClock('2026-11-24T13:00:00Z');
+  await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.database.db);
+  await stage.database.setClock('2026-11-24T13:00:00Z');
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', changed: 1n });
   expect(stage.api.texts(1n)).toHaveLength(1);
-  expect(await aside(stage)).toEqual([]);
+  expect(await readQuarantine(stage)).toEqual([]);
 });
 
 test('P7: one in quarantine that a person takes back is in quarantine no more', async () => {
-  await using stage = await aStage({ now: noon });
-  const [id] = await receipts(stage, 1, '= 1');
+  await using stage = await createStage({ now: noon });
+  const [id] = await enqueueReceipts(stage, 1, '= 1');
   await runDelivery(stage);
-  expect(await aside(stage)).toEqual([`notice:${id}`]);
-  await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.books.db);
-  await cancel(stage.books.db, id as bigint, 'test');
-  expect(await aside(stage)).toEqual([]);
+  expect(await readQuarantine(stage)).toEqual([`notice:${id}`]);
+  await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.database.db);
+  await cancelNotification(stage.database.db, id as bigint, 'test');
+  expect(await readQuarantine(stage)).toEqual([]);
 });
 
 test('P9: when every notice fails it is not the notices: the run fails, and no more than 50 are put aside', async () => {
-  await using stage = await aStage({ now: noon });
-  const { db } = stage.books;
-  await receipts(stage, 1, 'IS NOT NULL');
+  await using stage = await createStage({ now: noon });
+  const { db } = stage.database;
+  await enqueueReceipts(stage, 1, 'IS NOT NULL');
   await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)
@@ -86,5 +86,5 @@ test('P9: when every notice fails it is not the notices: the run fails, and no m
     FROM perennial.notification CROSS JOIN generate_series(1, 59) n`.execute(db);
   const run = await runDelivery(stage);
   expect(run).toMatchObject({ outcome: 'failed', detail: { code: 'pg_P0001' } });
-  expect(await aside(stage)).toHaveLength(50);
+  expect(await readQuarantine(stage)).toHaveLength(50);
 });

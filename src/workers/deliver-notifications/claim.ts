@@ -2,21 +2,26 @@ import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { readClockReading } from '../../db/trusted-time.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import type { Channel, Message } from '../../notify/channels/channel.ts';
-import { readFacts } from '../../notify/facts.ts';
-import { judge } from '../../notify/judging.ts';
-import { type Kind, kinds, type NoticeKind, type Policy } from '../../notify/kinds.ts';
+import { readRelevanceFacts } from '../../notify/facts.ts';
+import { checkRelevance } from '../../notify/judging.ts';
+import {
+  type DeliveryPolicy,
+  type NoticeKind,
+  type NoticeSpec,
+  noticeSpecs,
+} from '../../notify/kinds.ts';
 import type { Texts } from '../../notify/texts.ts';
-import type { OutlookCache } from '../../subscription/outlook-cache.ts';
-import { release } from '../quarantine.ts';
-import { type CourierPost, postLost, readCourier } from './post.ts';
+import type { ForecastCache } from '../../subscription/outlook-cache.ts';
+import { releaseQuarantined } from '../quarantine.ts';
+import { type CourierLease, courierLeaseLost, readCourier } from './post.ts';
 import * as store from './store.ts';
-import { asideName } from './store.ts';
+import { toNoticeItem } from './store.ts';
 
 // A notice is judged in the transaction that marks it `sending`, under its customer's lock and by
 // facts read after that: whatever committed before is seen, and whatever comes after it finds the
 // notice on its way (promise 7).
 
-export const worker = 'deliver-notifications';
+export const deliveryWorkerName = 'deliver-notifications';
 
 /** By what is delivered, and in which words. */
 export interface Delivery {
@@ -28,19 +33,19 @@ export interface Delivery {
 }
 
 /** Where a courier works. */
-export interface Desk extends Delivery {
+export interface CourierContext extends Delivery {
   readonly db: Db;
   readonly channel: Channel;
-  readonly post: CourierPost;
-  readonly outlooks: OutlookCache;
+  readonly lease: CourierLease;
+  readonly forecasts: ForecastCache;
 }
 
-export interface Claimed {
+export interface ClaimedNotice {
   readonly id: bigint;
   readonly customerId: store.DueNotice['customerId'];
   readonly kind: NoticeKind;
-  readonly policy: Policy;
-  readonly to: Kind['to'];
+  readonly policy: DeliveryPolicy;
+  readonly to: NoticeSpec['to'];
   readonly recipient: string;
   readonly message: Message;
   /** The number of this send. */
@@ -51,7 +56,7 @@ export interface Claimed {
 }
 
 export type Claim =
-  | { readonly is: 'send'; readonly claimed: Claimed }
+  | { readonly is: 'send'; readonly notice: ClaimedNotice }
   | { readonly is: 'suppressed'; readonly reason: string }
   | { readonly is: 'waits' }
   /** It failed by itself, and is in quarantine. */
@@ -60,22 +65,27 @@ export type Claim =
   | { readonly is: 'not_now' };
 
 /** @param count counts it in the run's record, in the same transaction @throws Fault `post_lost` */
-export function claim(
-  desk: Desk,
+export function claimNotice(
+  context: CourierContext,
   due: store.DueNotice,
   count: (tx: Tx, claim: Claim) => Promise<void>,
 ): Promise<Claim> {
-  return inTransaction(desk.db, async (tx) => {
-    const claim = await claimIn(tx, desk, due);
-    if (due.wasAside && claim.is !== 'not_now') await release(tx, worker, [asideName(due.id)]);
+  return inTransaction(context.db, async (tx) => {
+    const claim = await claimInTransaction(tx, context, due);
+    if (due.wasQuarantined && claim.is !== 'not_now')
+      await releaseQuarantined(tx, deliveryWorkerName, [toNoticeItem(due.id)]);
     await count(tx, claim);
     return claim;
   });
 }
 
-async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim> {
-  const courier = await readCourier(tx, desk.post);
-  if (courier === undefined) throw postLost(desk.post);
+async function claimInTransaction(
+  tx: Tx,
+  context: CourierContext,
+  due: store.DueNotice,
+): Promise<Claim> {
+  const courier = await readCourier(tx, context.lease);
+  if (courier === undefined) throw courierLeaseLost(context.lease);
   const { now, restsUntil } = courier;
   if (restsUntil !== null && restsUntil > now) return { is: 'not_now' };
   // By a wrong time, a notice to a customer would be outdated for ever. Alarms go out.
@@ -84,33 +94,37 @@ async function claimIn(tx: Tx, desk: Desk, due: store.DueNotice): Promise<Claim>
   }
   const notice = await store.lockNotice(tx, due, now);
   if (notice === undefined) return { is: 'not_now' };
-  const read = (await readFacts(tx, [notice.id], now, desk.outlooks)).get(notice.id);
+  const read = (await readRelevanceFacts(tx, [notice.id], now, context.forecasts)).get(notice.id);
   if (read === undefined) return { is: 'not_now' };
-  const verdict = judge(notice, read.facts, now);
+  const verdict = checkRelevance(notice, read.facts, now);
   switch (verdict.do) {
     case 'suppress':
-      await store.suppress(tx, notice.id, verdict.reason);
+      await store.suppressNotice(tx, notice.id, verdict.reason);
       return { is: 'suppressed', reason: verdict.reason };
     case 'wait':
-      await store.postpone(tx, notice.id, verdict.until);
+      await store.postponeNotice(tx, notice.id, verdict.until);
       return { is: 'waits' };
     case 'send':
   }
   const { customerId, recipient } = due;
   const { id, kind, subscriptionId } = notice;
   const { params, silent } = verdict;
-  const reader = read.reader ?? desk.admins;
-  const said = { kind, params, subscriptionId, planTitle: read.planTitle };
+  const reader = read.reader ?? context.admins;
+  const content = { kind, params, subscriptionId, planTitle: read.planTitle };
   const { plain } = notice;
-  const message = { ...desk.texts.render(said, { ...reader, now }), silent, formatted: !plain };
-  if (!(await store.markSending(tx, desk.post, { id, recipient, params }, now))) {
-    throw postLost(desk.post);
+  const message = {
+    ...context.texts.render(content, { ...reader, now }),
+    silent,
+    formatted: !plain,
+  };
+  if (!(await store.writeSending(tx, context.lease, { id, recipient, params }, now))) {
+    throw courierLeaseLost(context.lease);
   }
-  const { policy, to } = kinds[kind];
+  const { policy, to } = noticeSpecs[kind];
   const attempts = notice.attempts + 1;
   const { lostAnswers } = notice;
   return {
     is: 'send',
-    claimed: { id, customerId, kind, policy, to, recipient, message, attempts, lostAnswers, plain },
+    notice: { id, customerId, kind, policy, to, recipient, message, attempts, lostAnswers, plain },
   };
 }

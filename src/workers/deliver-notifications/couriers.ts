@@ -1,23 +1,23 @@
 import pg from 'pg';
 import { connectChecked, type Db } from '../../db/connect.ts';
-import { faultOf } from '../../db/faults.ts';
+import { toFault } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/wake.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
-import { Bell } from '../bell.ts';
-import { lockOf } from '../courier-lock.ts';
-import { guardConfig } from '../guard.ts';
+import { WakeableSleep } from '../bell.ts';
+import { toCourierLockKey } from '../courier-lock.ts';
+import { createSessionConfig } from '../guard.ts';
 import type { Replica } from '../replica.ts';
 import { pauseUnfit } from '../unfit-pause.ts';
-import { isUnaddressed } from './addressing.ts';
-import { type Delivery, worker } from './claim.ts';
+import { hasUnaddressedAlarms } from './addressing.ts';
+import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type CourierLog } from './courier.ts';
-import { enterPost, servedText } from './post.ts';
-import { Rest } from './rest.ts';
-import { type Ended, recorded } from './run.ts';
-import { hasLost, readDue } from './store.ts';
-import type { Tally } from './tally.ts';
+import { acquireCourier, describePrimary } from './post.ts';
+import { Backoff } from './rest.ts';
+import { type DeliveryResult, recordDeliveryRun } from './run.ts';
+import { findDueNotices, hasSendingNotices } from './store.ts';
+import type { RunCounts } from './tally.ts';
 
 // The couriers of this process: for each channel whose advisory lock it got, on one connection each.
 // As with keepers of nodes the lock is for peace, and for being quick: the server frees it when a
@@ -38,166 +38,189 @@ export interface CouriersOptions extends Delivery {
 
 export interface Couriers {
   /** The channels that this process delivers for now. */
-  held(): readonly string[];
+  listChannelIds(): readonly string[];
   /** Awaits the answers that are out, writes down what came of them, and lets others go on. */
   stop(): Promise<void>;
 }
 
-const lookMs = secondMs;
+const defaultPollMs = secondMs;
 /** How long a run stays open for what comes next: a receipt each second must not be a record each. */
-const runMs = minuteMs;
+const runMaxMs = minuteMs;
 
 export function startCouriers(options: CouriersOptions): Couriers {
-  const { log, pollMs = lookMs, silentMs = 10 * secondMs } = options;
+  const { log, pollMs = defaultPollMs, silentMs = 10 * secondMs } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const held = new Map<string, Courier>();
+  const couriers = new Map<string, Courier>();
   const left = new Set<string>();
-  const pause = (ms: number) => new Bell().wait(ms, signal);
+  const pause = (ms: number) => new WakeableSleep().sleep(ms, signal);
 
   /** Delivers for a channel as long as one connection lasts. @returns why it ended */
-  async function session(channel: Channel, rest: Rest): Promise<'lost' | 'unfit' | 'ended'> {
-    const config = guardConfig(options.url, 'courier', silentMs);
+  async function runSession(
+    channel: Channel,
+    backoff: Backoff,
+  ): Promise<'lost' | 'unfit' | 'ended'> {
+    const config = createSessionConfig(options.url, 'courier', silentMs);
     const client = new pg.Client(config);
-    const lost = new AbortController();
-    const over = AbortSignal.any([signal, lost.signal]);
-    client.on('error', () => lost.abort());
-    client.on('end', () => lost.abort());
+    const connectionLost = new AbortController();
+    const stopSignal = AbortSignal.any([signal, connectionLost.signal]);
+    client.on('error', () => connectionLost.abort());
+    client.on('end', () => connectionLost.abort());
     client.on('notification', ({ payload }) => {
-      if (payload === worker) held.get(channel.id)?.wake();
+      if (payload === deliveryWorkerName) couriers.get(channel.id)?.wake();
     });
     let working: Promise<'lost' | 'unfit' | 'ended'> | undefined;
-    const bell = new Bell();
+    const sleeper = new WakeableSleep();
     try {
       await connectChecked(client, options.url, config);
       await client.query(`LISTEN ${wakeChannel}`);
-      while (!over.aborted) {
+      while (!stopSignal.aborted) {
         // Also what says that this process lives.
         const { rows } = await client.query<{ mine: boolean }>(
           working === undefined
-            ? { text: `SELECT pg_try_advisory_lock(${lockOf('$1')}) AS mine`, values: [channel.id] }
+            ? {
+                text: `SELECT pg_try_advisory_lock(${toCourierLockKey('$1')}) AS mine`,
+                values: [channel.id],
+              }
             : 'SELECT true AS mine',
         );
         if (working === undefined && rows[0]?.mine === true) {
-          working = work(channel, rest, over).finally(() => bell.ring());
+          working = deliver(channel, backoff, stopSignal).finally(() => sleeper.wake());
         }
-        await bell.wait(Math.min(pollMs, silentMs / 4), over);
+        await sleeper.sleep(Math.min(pollMs, silentMs / 4), stopSignal);
         const ended = await Promise.race([working, undefined]);
         if (ended !== undefined) return ended;
       }
       return 'ended';
     } finally {
       // The sends end before the lock goes.
-      lost.abort();
+      connectionLost.abort();
       await working;
       // A connection that hangs must not keep this process from the next one.
-      await Promise.race([client.end(), new Bell().wait(secondMs, new AbortController().signal)]);
+      await Promise.race([
+        client.end(),
+        new WakeableSleep().sleep(secondMs, new AbortController().signal),
+      ]);
     }
   }
 
   /** Never rejects. */
-  async function work(
+  async function deliver(
     channel: Channel,
-    rest: Rest,
-    over: AbortSignal,
+    backoff: Backoff,
+    stopSignal: AbortSignal,
   ): Promise<'lost' | 'unfit' | 'ended'> {
     const { db, channels, texts, admins } = options;
     let courier: Courier | undefined;
     let end: 'lost' | 'unfit' | 'ended' = 'ended';
-    while (!over.aborted && end === 'ended') {
+    while (!stopSignal.aborted && end === 'ended') {
       try {
         if (courier === undefined) {
-          const entered = await enterPost(db, channel);
-          if (entered.is === 'served') {
-            leftTo(channel, entered.by);
+          const acquired = await acquireCourier(db, channel);
+          if (acquired.is === 'served') {
+            logServed(channel, acquired.by);
             return 'unfit';
           }
-          const { post } = entered;
-          log.info({ worker, post: post.id, epoch: Number(post.epoch) }, 'delivers here');
-          courier = new Courier(
-            { db, channel, channels, texts, admins, post },
-            { log, signal: over, rest },
+          const { lease } = acquired;
+          log.info(
+            { worker: deliveryWorkerName, post: lease.id, epoch: Number(lease.epoch) },
+            'delivers here',
           );
-          held.set(channel.id, courier);
+          courier = new Courier(
+            { db, channel, channels, texts, admins, lease },
+            { log, signal: stopSignal, backoff },
+          );
+          couriers.set(channel.id, courier);
         }
-        const more = await isOwed(channel);
-        if (more) end = await oneRun(courier, channel, over);
+        const hasWork = await hasDueWork(channel);
+        if (hasWork) end = await runOnce(courier, channel, stopSignal);
         else await courier.idle(pollMs);
       } catch (error) {
-        said(error);
-        await new Bell().wait(pollMs, over);
+        logError(error);
+        await new WakeableSleep().sleep(pollMs, stopSignal);
       }
     }
     await courier?.end();
-    held.delete(channel.id);
+    couriers.delete(channel.id);
     return end;
   }
 
-  const isOwed = async ({ takes }: Channel): Promise<boolean> =>
-    (await readDue(options.db, takes, { after: undefined, max: 1 })).length > 0 ||
-    (await hasLost(options.db, takes)) ||
-    (await isUnaddressed(options.db));
+  const hasDueWork = async ({ servedChannel }: Channel): Promise<boolean> =>
+    (await findDueNotices(options.db, servedChannel, { after: undefined, max: 1 })).length > 0 ||
+    (await hasSendingNotices(options.db, servedChannel)) ||
+    (await hasUnaddressedAlarms(options.db));
 
-  async function oneRun(
+  async function runOnce(
     courier: Courier,
     channel: Channel,
-    over: AbortSignal,
+    stopSignal: AbortSignal,
   ): Promise<'lost' | 'unfit' | 'ended'> {
-    const row = await recorded(options, (tally) => stay(courier, channel, tally, over));
+    const row = await recordDeliveryRun(options, (runCounts) =>
+      walkRepeatedly(courier, channel, runCounts, stopSignal),
+    );
     const { outcome, examined, changed, failed, detail } = row;
     const counts = { examined: Number(examined), changed: Number(changed), failed: Number(failed) };
     const level = outcome === 'success' && examined === 0n ? 'debug' : 'info';
-    log[level]({ worker, post: channel.id, outcome, ...counts, detail }, 'run ended');
+    log[level](
+      { worker: deliveryWorkerName, post: channel.id, outcome, ...counts, detail },
+      'run ended',
+    );
     if (outcome === 'skipped') return 'unfit';
     if (outcome !== 'failed') return 'ended';
     if (detail.code === 'post_lost') return 'lost';
-    await new Bell().wait(5 * secondMs, over);
+    await new WakeableSleep().sleep(5 * secondMs, stopSignal);
     return 'ended';
   }
 
   /** Walks again and again for a minute, so that what comes meanwhile is of the same run. */
-  async function stay(
+  async function walkRepeatedly(
     courier: Courier,
     channel: Channel,
-    tally: Tally,
-    over: AbortSignal,
-  ): Promise<Ended> {
+    runCounts: RunCounts,
+    stopSignal: AbortSignal,
+  ): Promise<DeliveryResult> {
     const elapsedMs = stopwatch();
-    const isOver = () => elapsedMs() >= runMs;
-    let trouble: string | undefined;
+    const isOver = () => elapsedMs() >= runMaxMs;
+    let pauseReason: string | undefined;
     for (;;) {
-      const walked = await courier.walk(tally, isOver);
-      if (walked.is === 'rests') trouble = walked.error;
-      if (over.aborted || isOver()) {
-        await (over.aborted ? courier.end() : courier.answers());
-        const left = walked.is === 'done' ? {} : { work_left: true };
-        if (trouble !== undefined) {
-          return { outcome: 'degraded', detail: { [channel.id]: trouble, ...left } };
+      const result = await courier.walk(runCounts, isOver);
+      if (result.is === 'rests') pauseReason = result.error;
+      if (stopSignal.aborted || isOver()) {
+        await (stopSignal.aborted ? courier.end() : courier.awaitAnswers());
+        const left = result.is === 'done' ? {} : { work_left: true };
+        if (pauseReason !== undefined) {
+          return { outcome: 'degraded', detail: { [channel.id]: pauseReason, ...left } };
         }
-        return { outcome: walked.is === 'done' ? 'success' : 'partial', detail: left };
+        return { outcome: result.is === 'done' ? 'success' : 'partial', detail: left };
       }
-      await courier.idle(walked.is === 'rests' ? Math.min(walked.ms, pollMs) : pollMs);
+      await courier.idle(result.is === 'rests' ? Math.min(result.ms, pollMs) : pollMs);
     }
   }
 
   /** Said once, and not with each look: nothing is wrong for who delivers. */
-  function leftTo(channel: Channel, by: string): void {
-    const level = left.has(by) ? 'debug' : 'warn';
-    left.add(by);
-    log[level]({ worker, post: channel.id, by }, `${channel.id}: ${servedText(by)}`);
+  function logServed(channel: Channel, primaryId: string): void {
+    const level = left.has(primaryId) ? 'debug' : 'warn';
+    left.add(primaryId);
+    log[level](
+      { worker: deliveryWorkerName, post: channel.id, by: primaryId },
+      `${channel.id}: ${describePrimary(primaryId)}`,
+    );
   }
 
-  function said(error: unknown): void {
-    const fault = faultOf(error);
+  function logError(error: unknown): void {
+    const fault = toFault(error);
     const level = fault.kind === 'transient' ? 'warn' : 'error';
-    log[level]({ worker, code: fault.code, err: fault }, `courier: ${fault.message}`);
+    log[level](
+      { worker: deliveryWorkerName, code: fault.code, err: fault },
+      `courier: ${fault.message}`,
+    );
   }
 
-  async function sessions(channel: Channel): Promise<void> {
-    const rest = new Rest();
+  async function runSessions(channel: Channel): Promise<void> {
+    const backoff = new Backoff();
     while (!signal.aborted) {
-      const end = await session(channel, rest).catch((error: unknown) => {
-        said(error);
+      const end = await runSession(channel, backoff).catch((error: unknown) => {
+        logError(error);
         return 'failed' as const;
       });
       if (end === 'unfit') await pauseUnfit({ signal, isClockRight: options.isClockRight });
@@ -205,9 +228,9 @@ export function startCouriers(options: CouriersOptions): Couriers {
     }
   }
 
-  const ended = Promise.all(options.channels.map(sessions));
+  const ended = Promise.all(options.channels.map(runSessions));
   return {
-    held: () => [...held.keys()],
+    listChannelIds: () => [...couriers.keys()],
     async stop() {
       stopping.abort();
       await ended;

@@ -1,42 +1,47 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { oweOne } from '../../../test/delivery/owed.ts';
-import { aStage, leaver, notices, runDelivery } from '../../../test/delivery/stage.ts';
+import { enqueueOne } from '../../../test/delivery/owed.ts';
+import {
+  createEndingSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+} from '../../../test/delivery/stage.ts';
 import { until } from '../../../test/service/until.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
 test('a gateway that is away costs nobody a message: it is asked before the next is risked', async () => {
-  await using stage = await aStage({ now: noon });
-  const { books, api } = stage;
-  for (let n = 1n; n <= 24n; n += 1n) await leaver(stage, n);
-  await books.setClock('2026-12-23T12:00:00Z');
-  for (let n = 1n; n <= 24n; n += 1n) await oweOne(books, 'ends_24h', n);
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 24n; n += 1n) await createEndingSubscriber(stage, n);
+  await database.setClock('2026-12-23T12:00:00Z');
+  for (let n = 1n; n <= 24n; n += 1n) await enqueueOne(database, 'ends_24h', n);
   api.conduct = () => ({ status: 502 });
-  api.meFate = { status: 502 };
+  api.getMeOutcome = { status: 502 };
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'degraded' });
   const risked = api.log.length;
   expect(risked).toBeLessThanOrEqual(16);
   for (let minute = 1; minute < 4; minute += 1) {
-    await books.setClock(`2026-12-23T12:0${minute}:00Z`);
+    await database.setClock(`2026-12-23T12:0${minute}:00Z`);
     expect(await runDelivery(stage)).toMatchObject({ outcome: 'degraded', examined: 0n });
   }
   expect(api.log).toHaveLength(risked);
   api.conduct = () => 'serve';
-  api.meFate = 'serve';
-  await books.setClock('2026-12-23T12:30:00Z');
+  api.getMeOutcome = 'serve';
+  await database.setClock('2026-12-23T12:30:00Z');
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success' });
-  const states = (await notices(books)).map(({ state }) => state);
+  const states = (await readNotifications(database)).map(({ state }) => state);
   expect(states.filter((state) => state === 'uncertain')).toHaveLength(risked);
   expect(states.filter((state) => state === 'sent')).toHaveLength(24 - risked);
 });
 
 test('an answer that comes late takes nothing back that was learnt since', async () => {
-  await using stage = await aStage({ now: noon });
-  const { books, api } = stage;
-  for (let n = 1n; n <= 24n; n += 1n) await leaver(stage, n);
-  await books.setClock('2026-12-23T12:00:00Z');
-  for (let n = 1n; n <= 24n; n += 1n) await oweOne(books, 'ends_24h', n);
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 24n; n += 1n) await createEndingSubscriber(stage, n);
+  await database.setClock('2026-12-23T12:00:00Z');
+  for (let n = 1n; n <= 24n; n += 1n) await enqueueOne(database, 'ends_24h', n);
   const late = Promise.withResolvers<void>();
   // Sixteen are out when the first of them fails; a seventeenth goes and fails; then the others do.
   const all = Promise.withResolvers<void>();
@@ -48,10 +53,12 @@ test('an answer that comes late takes nothing back that was learnt since', async
     if (call <= 16) await (call === 1 ? all.promise : late.promise);
     return { status: 502 };
   };
-  api.meFate = { status: 502 };
+  api.getMeOutcome = { status: 502 };
   const courier = async () => {
     const { rows } = await sql<{ failures: number; rests: boolean }>`
-      SELECT failures, rests_until IS NOT NULL AS rests FROM perennial.courier`.execute(books.db);
+      SELECT failures, rests_until IS NOT NULL AS rests FROM perennial.courier`.execute(
+      database.db,
+    );
     return rows[0];
   };
   const run = runDelivery(stage);

@@ -3,13 +3,13 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import { readWriteTime } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { type Actor, record } from '../../subscription/timeline.ts';
-import { holdsCourier, lockOf } from '../courier-lock.ts';
+import { type Actor, recordEvents } from '../../subscription/timeline.ts';
+import { isCourierLock, toCourierLockKey } from '../courier-lock.ts';
 
 // The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
 // ever delivered, and the end of one that is given up.
 
-export interface KnownCourier {
+export interface CourierStatus {
   readonly id: string;
   /** Some process has its lock. */
   readonly lives: boolean;
@@ -19,11 +19,11 @@ export interface KnownCourier {
   readonly lastError: string | null;
 }
 
-const lives = sql`EXISTS (SELECT FROM pg_locks l WHERE ${holdsCourier})`;
+const isRunning = sql`EXISTS (SELECT FROM pg_locks l WHERE ${isCourierLock})`;
 
-export async function readCouriers(db: Db): Promise<KnownCourier[]> {
-  const { rows } = await sql<KnownCourier>`
-    SELECT c.id, ${lives} AS lives, c.failures, c.last_error AS "lastError",
+export async function readCouriers(db: Db): Promise<CourierStatus[]> {
+  const { rows } = await sql<CourierStatus>`
+    SELECT c.id, ${isRunning} AS lives, c.failures, c.last_error AS "lastError",
       CASE WHEN c.rests_until > perennial.clock() THEN c.rests_until END AS "restsUntil"
     FROM perennial.courier c ORDER BY c.id`.execute(db);
   return rows;
@@ -44,7 +44,7 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
       );
     }
     const { rows } = await sql<{ mine: boolean }>`
-      SELECT pg_try_advisory_xact_lock(${sql.raw(lockOf('c.id'))}) AS mine
+      SELECT pg_try_advisory_xact_lock(${sql.raw(toCourierLockKey('c.id'))}) AS mine
       FROM perennial.courier c WHERE c.id = ${id}`.execute(tx);
     if (rows[0]?.mine !== true) {
       throw refused(
@@ -54,6 +54,6 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
     }
     await sql`DELETE FROM perennial.courier WHERE id = ${id}`.execute(tx);
     const event = { customerId: null, subject: `courier:${id}`, action: 'courier_forgotten' };
-    await record(tx, [{ ...event, detail: {} }], actor, await readWriteTime(tx));
+    await recordEvents(tx, [{ ...event, detail: {} }], actor, await readWriteTime(tx));
   });
 }

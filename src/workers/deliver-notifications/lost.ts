@@ -3,17 +3,17 @@ import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { isoTime, never } from '../../kernel/instant.ts';
-import { kinds } from '../../notify/kinds.ts';
-import type { CourierPost } from './post.ts';
-import { lostWithItsCourier, settlingOf } from './rule.ts';
-import { readLostSends } from './store.ts';
+import { noticeSpecs } from '../../notify/kinds.ts';
+import type { CourierLease } from './post.ts';
+import { lostCourierOutcome, toSettlement } from './rule.ts';
+import { lockLostSends } from './store.ts';
 
 // Notices that are marked `sending`, and nobody sends them.
 
 /** Claims of this courier of which it knows that it never sent them. */
-export async function takeBack(
+export async function revertUnsent(
   db: Db,
-  { epoch }: CourierPost,
+  { epoch }: CourierLease,
   ids: readonly bigint[],
 ): Promise<void> {
   if (ids.length === 0) return;
@@ -25,20 +25,20 @@ export async function takeBack(
 }
 
 /** What couriers that are gone were at: nobody knows what became of it. @returns how many */
-export function takeOver(db: Db, channel: string, underWay: readonly bigint[]): Promise<number> {
+export function recoverLost(db: Db, channel: string, inFlight: readonly bigint[]): Promise<number> {
   return inTransaction(db, async (tx) => {
     const now = await readClock(tx);
-    const lost = await readLostSends(tx, channel, underWay, now);
-    for (const { id, kind, ...sent } of lost) {
-      const { policy, to } = kinds[kind];
-      const settling = settlingOf({ policy, to, ...sent }, lostWithItsCourier, now);
+    const lostSends = await lockLostSends(tx, channel, inFlight, now);
+    for (const { id, kind, ...send } of lostSends) {
+      const { policy, to } = noticeSpecs[kind];
+      const settlement = toSettlement({ policy, to, ...send }, lostCourierOutcome, now);
       // At once: nobody was told anything by the one that is gone.
-      const again = settling.nextAttemptAt === never ? never : now;
+      const nextAttemptAt = settlement.nextAttemptAt === never ? never : now;
       await sql`
-        UPDATE perennial.notification SET state = ${settling.state}, reason = ${settling.reason},
-          next_attempt_at = ${isoTime(again)}, lost_answers = lost_answers + 1
+        UPDATE perennial.notification SET state = ${settlement.state}, reason = ${settlement.reason},
+          next_attempt_at = ${isoTime(nextAttemptAt)}, lost_answers = lost_answers + 1
         WHERE id = ${id}`.execute(tx);
     }
-    return lost.length;
+    return lostSends.length;
   });
 }

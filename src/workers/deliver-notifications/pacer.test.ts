@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Pacer } from './pacer.ts';
+import { SendRateLimiter } from './pacer.ts';
 
 /** Sends to these recipients as soon as each may be, by timers that are late by so much. */
 function sendAll(
-  settings: ConstructorParameters<typeof Pacer>[0],
+  settings: ConstructorParameters<typeof SendRateLimiter>[0],
   recipients: readonly string[],
   lateMs: (n: number) => number,
 ): { atMs: number; to: string }[] {
   let nowMs = 0;
-  const pacer = new Pacer(settings, nowMs);
+  const rateLimiter = new SendRateLimiter(settings, nowMs);
   return recipients.map((to, n) => {
-    const waitMs = Math.max(pacer.waitMs(nowMs), pacer.busyMs(to, nowMs));
+    const waitMs = Math.max(rateLimiter.waitMs(nowMs), rateLimiter.recipientWaitMs(to, nowMs));
     if (waitMs > 0) nowMs += waitMs + lateMs(n);
-    pacer.took(to, nowMs);
+    rateLimiter.recordSend(to, nowMs);
     return { atMs: nowMs, to };
   });
 }
@@ -48,15 +48,17 @@ test('timers that are late by up to two turns cost nothing of the pace', () => {
 });
 
 test('nobody is sent to within the first gap: a courier before this one may have been at it', () => {
-  expect(new Pacer({ perSecond: 20, gapMs: 1_000, catchUp: 2 }, 500).waitMs(500)).toBe(1_000);
-  expect(new Pacer({ perSecond: 20, gapMs: 0, catchUp: 2 }, 500).waitMs(500)).toBe(0);
+  expect(new SendRateLimiter({ perSecond: 20, gapMs: 1_000, catchUp: 2 }, 500).waitMs(500)).toBe(
+    1_000,
+  );
+  expect(new SendRateLimiter({ perSecond: 20, gapMs: 0, catchUp: 2 }, 500).waitMs(500)).toBe(0);
 });
 
 test('recipients whose gap is over are forgotten', () => {
-  const pacer = new Pacer({ perSecond: 1_000, gapMs: 1_000, catchUp: 2 }, 0);
-  for (let n = 0; n < 10; n += 1) pacer.took(String(n), n * 10);
-  expect(pacer.busyMs('9', 100)).toBe(990);
-  pacer.took('x', 1_050);
-  expect(pacer.busyMs('0', 1_050)).toBe(0);
-  expect(pacer.busyMs('9', 1_050)).toBe(40);
+  const rateLimiter = new SendRateLimiter({ perSecond: 1_000, gapMs: 1_000, catchUp: 2 }, 0);
+  for (let n = 0; n < 10; n += 1) rateLimiter.recordSend(String(n), n * 10);
+  expect(rateLimiter.recipientWaitMs('9', 100)).toBe(990);
+  rateLimiter.recordSend('x', 1_050);
+  expect(rateLimiter.recipientWaitMs('0', 1_050)).toBe(0);
+  expect(rateLimiter.recipientWaitMs('9', 1_050)).toBe(40);
 });

@@ -5,7 +5,7 @@ import { secondMs } from '../../kernel/instant.ts';
 // made up for by the next ones, else every late timer would cost its share of the pace; so a few messages
 // may follow each other closely, and no second holds more than the pace and those.
 
-export interface PaceSettings {
+export interface RateSettings {
   readonly perSecond: number;
   /** Between two messages to one recipient. */
   readonly gapMs: number;
@@ -13,7 +13,7 @@ export interface PaceSettings {
   readonly catchUp: number;
 }
 
-export class Pacer {
+export class SendRateLimiter {
   readonly #everyMs: number;
   readonly #gapMs: number;
   readonly #catchUpMs: number;
@@ -25,7 +25,7 @@ export class Pacer {
    * @param nowMs a courier before this one may have sent just now: for the first gap nobody is sent
    *   to, lest somebody gets two messages at once
    */
-  constructor({ perSecond, gapMs, catchUp }: PaceSettings, nowMs: number) {
+  constructor({ perSecond, gapMs, catchUp }: RateSettings, nowMs: number) {
     this.#everyMs = secondMs / perSecond;
     this.#gapMs = gapMs;
     this.#catchUpMs = catchUp * this.#everyMs;
@@ -38,12 +38,12 @@ export class Pacer {
   }
 
   /** How long until this recipient may be sent to; 0: now, as far as it is the recipient's. */
-  busyMs(recipient: string, nowMs: number): number {
+  recipientWaitMs(recipient: string, nowMs: number): number {
     return Math.max(0, (this.#busyUntilMs.get(recipient) ?? nowMs) - nowMs);
   }
 
   /** It is sent now. */
-  took(recipient: string, nowMs: number): void {
+  recordSend(recipient: string, nowMs: number): void {
     this.#dueMs = Math.max(this.#dueMs, nowMs) + this.#everyMs;
     if (this.#gapMs === 0) return;
     // Entered in the order of their ends: the oldest are first.

@@ -1,10 +1,15 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Explained, explain, listening } from '../../../bench/explain.ts';
-import { oweOne } from '../../../test/delivery/owed.ts';
-import { aStage, leaver, runDelivery, type Stage } from '../../../test/delivery/stage.ts';
-import { growing } from '../../../test/matrix/bounded.ts';
-import { type DueKey, hasLost, readDue } from './store.ts';
+import { type ExplainedStatement, explain, recordStatements } from '../../../bench/explain.ts';
+import { enqueueOne } from '../../../test/delivery/owed.ts';
+import {
+  createEndingSubscriber,
+  createStage,
+  runDelivery,
+  type Stage,
+} from '../../../test/delivery/stage.ts';
+import { growingTables } from '../../../test/matrix/bounded.ts';
+import { type DueKey, findDueNotices, hasSendingNotices } from './store.ts';
 
 // The plans of a courier's statements, as they are sent, on books in which a wrong one shows: 40,000
 // notices, of which 4,000 are owed, 2,000 of them now; and 2,000 things in quarantine.
@@ -12,9 +17,9 @@ import { type DueKey, hasLost, readDue } from './store.ts';
 let stage: Stage;
 
 beforeAll(async () => {
-  stage = await aStage({ now: '2026-11-24T12:00:00Z' });
-  const { db } = stage.books;
-  await leaver(stage, 1n);
+  stage = await createStage({ now: '2026-11-24T12:00:00Z' });
+  const { db } = stage.database;
+  await createEndingSubscriber(stage, 1n);
   await sql`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     SELECT 1000 + n, 'RUB', 'token-of-somebody-' || n, '2026-01-01Z'
@@ -47,29 +52,31 @@ afterAll(() => stage[Symbol.asyncDispose]());
 // The clock only goes forward: a step back would make later notices due.
 
 test('P2: a look at which nothing is due reads a handful of pages', async () => {
-  const { books } = stage;
-  await books.setClock('2026-11-24T12:00:00Z');
-  const { db, sent } = listening(books.pool);
-  expect(await readDue(db, 'telegram', { after: undefined, max: 1 })).toEqual([]);
-  expect(await hasLost(db, 'telegram')).toBe(false);
-  const looks = await explain(books.pool, sent);
+  const { database } = stage;
+  await database.setClock('2026-11-24T12:00:00Z');
+  const { db, statements } = recordStatements(database.pool);
+  expect(await findDueNotices(db, 'telegram', { after: undefined, max: 1 })).toEqual([]);
+  expect(await hasSendingNotices(db, 'telegram')).toBe(false);
+  const looks = await explain(database.pool, statements);
   expect(looks.every(({ reads }) => reads.includes('Seq Scan notification'))).toBe(false);
   expect(looks.reduce((all, { buffers }) => all + buffers, 0)).toBeLessThan(20);
 });
 
 test('P2: to judge, mark and settle a notice goes by keys, whatever else is stored', async () => {
-  const { books } = stage;
-  await books.setClock('2026-12-23T12:00:00Z');
-  await oweOne(books, 'receipt', 1n);
-  await oweOne(books, 'ends_24h', 1n);
-  const { db, sent } = listening(books.pool);
-  expect(await runDelivery({ ...stage, books: { ...books, db } })).toMatchObject({ changed: 2n });
+  const { database } = stage;
+  await database.setClock('2026-12-23T12:00:00Z');
+  await enqueueOne(database, 'receipt', 1n);
+  await enqueueOne(database, 'ends_24h', 1n);
+  const { db, statements } = recordStatements(database.pool);
+  expect(await runDelivery({ ...stage, database: { ...database, db } })).toMatchObject({
+    changed: 2n,
+  });
   // As they were sent: the two are owed again.
   await sql`
     UPDATE perennial.notification SET state = 'pending', attempts = 0, next_attempt_at = created_at
-    WHERE dedupe_key LIKE 'test:%'`.execute(books.db);
-  const ofTables = sent.filter((one) => growing.test(one.sql));
-  const explained: Explained[] = await explain(books.pool, ofTables);
+    WHERE dedupe_key LIKE 'test:%'`.execute(database.db);
+  const ofTables = statements.filter((one) => growingTables.test(one.sql));
+  const explained: ExplainedStatement[] = await explain(database.pool, ofTables);
   expect(explained.length).toBeGreaterThanOrEqual(10);
   for (const { sql: text, reads, buffers } of explained) {
     const scans = reads.filter((read) =>
@@ -81,16 +88,16 @@ test('P2: to judge, mark and settle a notice goes by keys, whatever else is stor
 });
 
 test('P2: a page of what is due, the first one or one further on, is read by its index: its own rows and no others', async () => {
-  const { books } = stage;
-  await books.setClock('2026-12-23T13:00:00Z');
-  const { db, sent } = listening(books.pool);
-  const first = await readDue(db, 'telegram', { after: undefined, max: 100 });
-  const next = await readDue(db, 'telegram', { after: first.at(-1)?.key, max: 100 });
+  const { database } = stage;
+  await database.setClock('2026-12-23T13:00:00Z');
+  const { db, statements } = recordStatements(database.pool);
+  const first = await findDueNotices(db, 'telegram', { after: undefined, max: 100 });
+  const next = await findDueNotices(db, 'telegram', { after: first.at(-1)?.key, max: 100 });
   const lastUrgent = { bulk: true, at: first[0]?.key.at, id: 0n } as DueKey;
-  const bulk = await readDue(db, 'telegram', { after: lastUrgent, max: 100 });
+  const bulk = await findDueNotices(db, 'telegram', { after: lastUrgent, max: 100 });
   expect([first, next, bulk].map((page) => page.length)).toEqual([100, 100, 100]);
   expect(bulk.every(({ key }) => key.bulk)).toBe(true);
-  const pages = await explain(books.pool, sent);
+  const pages = await explain(database.pool, statements);
   expect(pages).toHaveLength(3);
   for (const page of pages) {
     expect(page.reads.toSorted()).toEqual([

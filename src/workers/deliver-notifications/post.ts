@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault, UsageFault } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Channel } from '../../notify/channels/channel.ts';
-import type { Resting } from './rule.ts';
+import type { BackoffState } from './rule.ts';
 
 // A courier's row. Of the couriers of a bot one is right: whose epoch stands in the row.
 //
@@ -15,20 +15,20 @@ import type { Resting } from './rule.ts';
 // An exclusive channel has one account per database. A second bot cannot write to the chats of the
 // first one, and would mark every customer as unreachable. So the second bot gets no courier.
 
-export interface CourierPost {
+export interface CourierLease {
   /** The channel's id. */
   readonly id: string;
   readonly epoch: bigint;
   /** What it takes only while that has no courier of its own; null: it stands in for nobody. */
-  readonly standsInFor: string | null;
+  readonly fallbackFor: string | null;
 }
 
-export type Entered =
-  | { readonly is: 'entered'; readonly post: CourierPost }
+export type CourierAcquisition =
+  | { readonly is: 'entered'; readonly lease: CourierLease }
   /** Another account has a courier in this database, and its notifications stay with it. */
   | { readonly is: 'served'; readonly by: string };
 
-type Account = Pick<Channel, 'id' | 'name' | 'takes' | 'exclusive'>;
+type ChannelAccount = Pick<Channel, 'id' | 'name' | 'servedChannel' | 'exclusive'>;
 
 export interface CourierFacts {
   readonly now: Instant;
@@ -37,7 +37,7 @@ export interface CourierFacts {
 }
 
 /** Takes the post's lock for as long as the connection lives. @returns false: somebody else has it */
-export async function tryPost(db: Db, id: string): Promise<boolean> {
+export async function tryLock(db: Db, id: string): Promise<boolean> {
   const { rows } = await sql<{ mine: boolean }>`
     SELECT pg_try_advisory_lock(hashtextextended('perennial courier ' || ${id}::text, 0)) AS mine`.execute(
     db,
@@ -46,20 +46,23 @@ export async function tryPost(db: Db, id: string): Promise<boolean> {
 }
 
 /** Makes this the courier of the post, and nobody else. */
-export function enterPost(db: Db, account: Account): Promise<Entered> {
-  const { id, name, takes, exclusive } = account;
-  return inTransaction(db, async (tx): Promise<Entered> => {
+export function acquireCourier(db: Db, account: ChannelAccount): Promise<CourierAcquisition> {
+  const { id, name, servedChannel, exclusive } = account;
+  return inTransaction(db, async (tx): Promise<CourierAcquisition> => {
     // Two accounts that start at the same moment: the second one sees the row of the first.
     if (exclusive) await lockAccounts(tx, name);
-    const by = await servedBy(tx, account);
-    if (by !== undefined) return { is: 'served', by };
+    const primaryId = await primaryOf(tx, account);
+    if (primaryId !== undefined) return { is: 'served', by: primaryId };
     const { rows } = await sql<{ epoch: bigint }>`
       INSERT INTO perennial.courier (id, epoch)
       VALUES (${id}, nextval('perennial.courier_epoch'))
       ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch
       RETURNING epoch`.execute(tx);
     const { epoch } = rows[0] as { epoch: bigint };
-    return { is: 'entered', post: { id, epoch, standsInFor: takes === name ? null : takes } };
+    return {
+      is: 'entered',
+      lease: { id, epoch, fallbackFor: servedChannel === name ? null : servedChannel },
+    };
   });
 }
 
@@ -71,33 +74,36 @@ async function lockAccounts(tx: Tx, name: string): Promise<void> {
 }
 
 /** A courier's id is `name:account`. */
-const ofChannel = (name: string | null) => sql`starts_with(id, ${name}::text || ':')`;
+const isOfChannel = (name: string | null) => sql`starts_with(id, ${name}::text || ':')`;
 
 /** The account that has a courier and excludes this one. */
-async function servedBy(
+async function primaryOf(
   db: Db | Tx,
-  { id, name, takes, exclusive }: Account,
+  { id, name, servedChannel, exclusive }: ChannelAccount,
 ): Promise<string | undefined> {
-  if (takes === name && !exclusive) return undefined;
+  if (servedChannel === name && !exclusive) return undefined;
   const { rows } = await sql<{ id: string }>`
-    SELECT id FROM perennial.courier WHERE ${ofChannel(takes)} AND id <> ${id}
+    SELECT id FROM perennial.courier WHERE ${isOfChannel(servedChannel)} AND id <> ${id}
     ORDER BY id LIMIT 1`.execute(db);
   return rows[0]?.id;
 }
 
 /** What to do if another account delivers for this database. */
-export const servedText = (by: string): string =>
-  `${by} delivers for this database, and this configuration lacks it: its notifications wait for it. Give this process the same configuration; or, if ${by} is given up for good, "perennial notice couriers --forget ${by}"`;
+export const describePrimary = (primaryId: string): string =>
+  `${primaryId} delivers for this database, and this configuration lacks it: its notifications wait for it. Give this process the same configuration; or, if ${primaryId} is given up for good, "perennial notice couriers --forget ${primaryId}"`;
 
 /**
  * Refuses to start a process with a second account of an exclusive channel.
  * @throws UsageFault `other_bot`
  */
-export async function requireOnlyAccount(db: Db, accounts: readonly Account[]): Promise<void> {
+export async function requireOnlyAccount(
+  db: Db,
+  accounts: readonly ChannelAccount[],
+): Promise<void> {
   for (const account of accounts.filter(({ exclusive }) => exclusive)) {
-    const by = await servedBy(db, account);
-    if (by === undefined) continue;
-    const sentence = `${account.name}: "${account.id}" is not the bot of this database; expected ${by}. A database has one bot, because a customer's chat belongs to one. If ${by} is given up for good, end its processes, then "perennial notice couriers --forget ${by}"`;
+    const primaryId = await primaryOf(db, account);
+    if (primaryId === undefined) continue;
+    const sentence = `${account.name}: "${account.id}" is not the bot of this database; expected ${primaryId}. A database has one bot, because a customer's chat belongs to one. If ${primaryId} is given up for good, end its processes, then "perennial notice couriers --forget ${primaryId}"`;
     throw new UsageFault('other_bot', sentence);
   }
 }
@@ -105,36 +111,39 @@ export async function requireOnlyAccount(db: Db, accounts: readonly Account[]): 
 /** undefined: the post was lost. */
 export async function readCourier(
   db: Db | Tx,
-  { id, epoch, standsInFor }: CourierPost,
+  { id, epoch, fallbackFor }: CourierLease,
 ): Promise<CourierFacts | undefined> {
   const { rows } = await sql<CourierFacts>`
     SELECT perennial.clock() AS now, rests_until AS "restsUntil", failures
     FROM perennial.courier WHERE id = ${id} AND epoch = ${epoch} AND ${
-      standsInFor === null
+      fallbackFor === null
         ? sql`true`
-        : sql`NOT EXISTS (SELECT FROM perennial.courier WHERE ${ofChannel(standsInFor)})`
+        : sql`NOT EXISTS (SELECT FROM perennial.courier WHERE ${isOfChannel(fallbackFor)})`
     }`.execute(db);
   return rows[0];
 }
 
 /** Of its looks, a courier writes at most one each 10 s. */
-const lookEveryS = 10;
+const walkTimeEveryS = 10;
 
 /**
  * Writes that the courier looks at what is due, also during a pause of its account.
- * @param passed when the walk began that has gone through everything
+ * @param passedAt when the walk began that has gone through everything
  */
-export async function writeLook(
+export async function writeWalkTime(
   db: Db,
-  { id, epoch }: CourierPost,
-  passed: Instant | undefined,
+  { id, epoch }: CourierLease,
+  passedAt: Instant | undefined,
 ): Promise<void> {
-  const column = sql.ref(passed === undefined ? 'looked_at' : 'passed_at');
-  const at = passed === undefined ? sql`perennial.clock()` : sql`${isoTime(passed)}::timestamptz`;
+  const column = sql.ref(passedAt === undefined ? 'looked_at' : 'passed_at');
+  const at =
+    passedAt === undefined ? sql`perennial.clock()` : sql`${isoTime(passedAt)}::timestamptz`;
   await sql`
     UPDATE perennial.courier SET ${column} = ${at}
     WHERE id = ${id} AND epoch = ${epoch} AND (${column} IS NULL
-      OR ${column} NOT BETWEEN ${at} - ${lookEveryS} * interval '1 second' AND ${at})`.execute(db);
+      OR ${column} NOT BETWEEN ${at} - ${walkTimeEveryS} * interval '1 second' AND ${at})`.execute(
+    db,
+  );
 }
 
 /**
@@ -142,20 +151,20 @@ export async function writeLook(
  * of the bot. One that was told to wait longer waits longer. The length is counted from when the
  * statement is carried out, so never too short.
  */
-export async function writeResting(
+export async function writeBackoff(
   db: Db,
-  { id }: CourierPost,
-  { failures, restMs, error }: Resting,
+  { id }: CourierLease,
+  { failures, pauseMs, error }: BackoffState,
 ): Promise<void> {
   // Whole milliseconds, as the row has them.
-  const forMs = restMs > 0 ? Math.ceil(restMs) : null;
+  const roundedMs = pauseMs > 0 ? Math.ceil(pauseMs) : null;
   await sql`
     UPDATE perennial.courier SET failures = ${failures}, last_error = ${error},
       rests_until = greatest(rests_until,
-        perennial.clock() + ${forMs}::float8 * interval '1 millisecond')
+        perennial.clock() + ${roundedMs}::float8 * interval '1 millisecond')
     WHERE id = ${id}`.execute(db);
 }
 
-export function postLost({ id }: CourierPost): Fault {
+export function courierLeaseLost({ id }: CourierLease): Fault {
   return new Fault('transient', 'post_lost', `${id}: another courier delivers for it now`);
 }

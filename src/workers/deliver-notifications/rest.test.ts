@@ -1,34 +1,34 @@
 import { expect, test } from 'vitest';
-import { freshBooks } from '../../../test/books.ts';
+import { createDatabase } from '../../../test/books.ts';
 import { hookPool } from '../../../test/hooked-pool.ts';
-import { openBooks, openPool } from '../../db/connect.ts';
+import { openDatabase, openPool } from '../../db/connect.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
-import { enterPost, readCourier } from './post.ts';
-import { Rest } from './rest.ts';
+import { acquireCourier, readCourier } from './post.ts';
+import { Backoff } from './rest.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 const error = 'no answer in time';
 
 /** Books with a courier, and a hook before and after each writing of its row. */
-async function aPost(hook: (when: 'before' | 'after', n: number) => Promise<void> | void) {
-  const books = await freshBooks({ now: noon });
+async function createLease(hook: (when: 'before' | 'after', n: number) => Promise<void> | void) {
+  const database = await createDatabase({ now: noon });
   let writes = 0;
-  const pool = hookPool(openPool(books.url), ({ when, sql: text }) => {
+  const pool = hookPool(openPool(database.url), ({ when, sql: text }) => {
     if (!text.includes('UPDATE perennial.courier')) return;
     if (when === 'before') writes += 1;
     return hook(when, writes);
   });
-  const db = openBooks(pool);
-  const entered = await enterPost(db, {
+  const db = openDatabase(pool);
+  const entered = await acquireCourier(db, {
     id: 'telegram:1',
     name: 'telegram',
-    takes: 'telegram',
+    servedChannel: 'telegram',
     exclusive: true,
   });
   if (entered.is !== 'entered') throw new Error(`it is ${entered.by}'s`);
-  const { post } = entered;
+  const { lease } = entered;
   const row = async () => {
-    const { now, restsUntil, failures } = (await readCourier(db, post)) as never as {
+    const { now, restsUntil, failures } = (await readCourier(db, lease)) as never as {
       now: number;
       restsUntil: number | null;
       failures: number;
@@ -37,50 +37,51 @@ async function aPost(hook: (when: 'before' | 'after', n: number) => Promise<void
   };
   const close = async () => {
     await db.destroy();
-    await books.close();
+    await database.close();
   };
-  return { db, post, row, writes: () => writes, [Symbol.asyncDispose]: close };
+  return { db, post: lease, row, writes: () => writes, [Symbol.asyncDispose]: close };
 }
 
 test('a wait counts from when it was told; the row gets what is left of it once it can be written', async () => {
   let away = true;
-  await using stage = await aPost((when) => {
+  await using stage = await createLease((when) => {
     if (away && when === 'before') throw new Error('the database is away');
   });
   const { db, post, row, writes } = stage;
-  const rest = new Rest();
-  expect(rest.heed({ is: 'too_many', retryAfterMs: minuteMs }, 0)).toBe(minuteMs);
-  expect(rest.ms()).toBeGreaterThan(minuteMs - secondMs);
-  for (let again = 0; again < 2; again += 1) await expect(rest.write(db, post)).rejects.toThrow();
+  const backoff = new Backoff();
+  expect(backoff.observe({ is: 'too_many', retryAfterMs: minuteMs }, 0)).toBe(minuteMs);
+  expect(backoff.remainingMs()).toBeGreaterThan(minuteMs - secondMs);
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    await expect(backoff.write(db, post)).rejects.toThrow();
   expect(await row()).toEqual({ failures: 0, restMs: null });
   away = false;
-  const beforeMs = rest.ms();
-  await rest.write(db, post);
+  const beforeMs = backoff.remainingMs();
+  await backoff.write(db, post);
   const { restMs } = await row();
   expect(restMs).toBeLessThanOrEqual(Math.ceil(beforeMs));
-  expect(restMs).toBeGreaterThanOrEqual(Math.floor(rest.ms()));
+  expect(restMs).toBeGreaterThanOrEqual(Math.floor(backoff.remainingMs()));
   // What is written isn't written again.
   const before = writes();
-  await rest.write(db, post);
+  await backoff.write(db, post);
   expect(writes()).toBe(before);
 });
 
 test('what is learnt by many at once takes one connection, and the row says the last of it', async () => {
   const first = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
-  await using stage = await aPost((when, n) => {
+  await using stage = await createLease((when, n) => {
     if (n !== 1 || when !== 'before') return;
     begun.resolve();
     return first.promise;
   });
   const { db, post, row, writes } = stage;
-  const rest = new Rest();
-  rest.heed({ is: 'uncertain', error }, 0);
-  const all = [rest.write(db, post)];
+  const backoff = new Backoff();
+  backoff.observe({ is: 'uncertain', error }, 0);
+  const all = [backoff.write(db, post)];
   await begun.promise;
   for (let failures = 1; failures < 16; failures += 1) {
-    rest.heed({ is: 'uncertain', error }, failures);
-    all.push(rest.write(db, post));
+    backoff.observe({ is: 'uncertain', error }, failures);
+    all.push(backoff.write(db, post));
   }
   expect(writes()).toBe(1);
   first.resolve();
@@ -90,15 +91,15 @@ test('what is learnt by many at once takes one connection, and the row says the 
 });
 
 test('what others wrote is taken over, unless something newer is known here', async () => {
-  await using stage = await aPost(() => undefined);
+  await using stage = await createLease(() => undefined);
   const { db, post } = stage;
-  const rest = new Rest();
-  rest.adopt(5);
-  expect(rest.failures).toBe(5);
-  rest.heed({ is: 'uncertain', error }, 5);
-  rest.adopt(5);
-  expect(rest.failures).toBe(6);
-  await rest.write(db, post);
-  rest.adopt(0);
-  expect(rest.failures).toBe(0);
+  const backoff = new Backoff();
+  backoff.restore(5);
+  expect(backoff.failures).toBe(5);
+  backoff.observe({ is: 'uncertain', error }, 5);
+  backoff.restore(5);
+  expect(backoff.failures).toBe(6);
+  await backoff.write(db, post);
+  backoff.restore(0);
+  expect(backoff.failures).toBe(0);
 });

@@ -1,21 +1,21 @@
 import { expect, test } from 'vitest';
 import { dayMs, hourMs, instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
-import type { Outcome } from '../../notify/channels/channel.ts';
-import { asksFirst, restingOf, settlingOf, type Tried } from './rule.ts';
+import type { SendOutcome } from '../../notify/channels/channel.ts';
+import { mustProbeFirst, type SendAttempt, toBackoffState, toSettlement } from './rule.ts';
 
 const now = instant(Date.UTC(2026, 10, 24, 12));
 const after = (ms: number) => later(now, ms);
-const sure: Tried = {
+const sure: SendAttempt = {
   policy: 'at_least_once',
   to: 'customer',
   attempts: 1,
   lostAnswers: 0,
   plain: false,
 };
-const once: Tried = { ...sure, policy: 'at_most_once' };
-const alarm: Tried = { ...sure, to: 'admins' };
-const lost: Outcome = { is: 'uncertain', error: 'no answer in time' };
-const notTaken: Outcome = { is: 'not_taken', error: 'connect ECONNREFUSED' };
+const once: SendAttempt = { ...sure, policy: 'at_most_once' };
+const alarm: SendAttempt = { ...sure, to: 'admins' };
+const lost: SendOutcome = { is: 'uncertain', error: 'no answer in time' };
+const notTaken: SendOutcome = { is: 'not_taken', error: 'connect ECONNREFUSED' };
 
 test.for([
   ['sent', once, { is: 'sent', messageId: 7n }, { state: 'sent', reachable: true, lost: false }],
@@ -90,12 +90,15 @@ test.for([
     { is: 'refused', error: '400' },
     { state: 'failed', reason: '400' },
   ],
-] satisfies [string, Tried, Outcome, object][])('%s', ([, tried, outcome, settling]) => {
-  expect(settlingOf(tried, outcome, now)).toMatchObject(settling);
-});
+] satisfies [string, SendAttempt, SendOutcome, object][])(
+  '%s',
+  ([, attempt, outcome, settlement]) => {
+    expect(toSettlement(attempt, outcome, now)).toMatchObject(settlement);
+  },
+);
 
 test('what is refused says nothing of whether its customer can be reached', () => {
-  expect(settlingOf(sure, { is: 'refused', error: '400' }, now)).not.toHaveProperty('reachable');
+  expect(toSettlement(sure, { is: 'refused', error: '400' }, now)).not.toHaveProperty('reachable');
 });
 
 test.for([
@@ -106,13 +109,13 @@ test.for([
   ['a gateway is taken at its word', 0, { is: 'too_many', retryAfterMs: 7_000 }, 0, 7_000],
   ['one that answers is well', 9, { is: 'sent', messageId: 1n }, 0, 0],
   ['also one that refuses', 9, { is: 'refused', error: '400' }, 0, 0],
-] satisfies [string, number, Outcome, number, number][])(
+] satisfies [string, number, SendOutcome, number, number][])(
   'a courier rests: %s',
   ([, before, outcome, failures, restMs]) => {
-    expect(restingOf(before, outcome)).toMatchObject({ failures, restMs });
+    expect(toBackoffState(before, outcome)).toMatchObject({ failures, restMs });
   },
 );
 
 test('a gateway is asked before a message is risked from its second failure in a row on', () => {
-  expect([0, 1, 2, 9].map(asksFirst)).toEqual([false, false, true, true]);
+  expect([0, 1, 2, 9].map(mustProbeFirst)).toEqual([false, false, true, true]);
 });

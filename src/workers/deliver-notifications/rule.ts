@@ -1,8 +1,13 @@
 import type { NoticeState } from '../../db/schema.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import { hourMs, type Instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
-import type { Outcome } from '../../notify/channels/channel.ts';
-import { type Kind, metNobody, type Policy, triedEveryMs } from '../../notify/kinds.ts';
+import type { SendOutcome } from '../../notify/channels/channel.ts';
+import {
+  type DeliveryPolicy,
+  type NoticeSpec,
+  unreachablePrefix,
+  unreachableRetryMs,
+} from '../../notify/kinds.ts';
 
 // What becomes of a notice once it was handed to a gateway, and of the gateway's courier.
 //
@@ -18,9 +23,9 @@ import { type Kind, metNobody, type Policy, triedEveryMs } from '../../notify/ki
 // whether it is there. A gateway that says how long to wait is taken at its word.
 
 /** What is known of a notice when its send is over. */
-export interface Tried {
-  readonly policy: Policy;
-  readonly to: Kind['to'];
+export interface SendAttempt {
+  readonly policy: DeliveryPolicy;
+  readonly to: NoticeSpec['to'];
   /** How often it was handed over, this time included. */
   readonly attempts: number;
   /** How often nobody knows what became of it, without this time. */
@@ -29,7 +34,7 @@ export interface Tried {
   readonly plain: boolean;
 }
 
-export interface Settling {
+export interface SendSettlement {
   readonly state: Exclude<NoticeState, 'sending' | 'suppressed'>;
   readonly reason: string | null;
   readonly nextAttemptAt: Instant;
@@ -44,24 +49,29 @@ export interface Settling {
 /** It is there ten times by now, or never will be: nobody is served by an eleventh. */
 const lostAnswersMax = 10;
 
-export function settlingOf(tried: Tried, outcome: Outcome, now: Instant): Settling {
-  const again = later(now, noticeRestMs(tried.attempts));
+export function toSettlement(
+  attempt: SendAttempt,
+  outcome: SendOutcome,
+  now: Instant,
+): SendSettlement {
+  const retryAt = later(now, noticeRetryMs(attempt.attempts));
   switch (outcome.is) {
     case 'sent':
       return { state: 'sent', reason: null, nextAttemptAt: now, lost: false, reachable: true };
     case 'not_taken':
-      return { state: 'pending', reason: outcome.error, nextAttemptAt: again, lost: false };
+      return { state: 'pending', reason: outcome.error, nextAttemptAt: retryAt, lost: false };
     case 'too_many':
       return { state: 'pending', reason: 'too_many', nextAttemptAt: now, lost: false };
     case 'uncertain': {
-      const goesAgain = tried.policy === 'at_least_once' && tried.lostAnswers + 1 < lostAnswersMax;
-      const nextAttemptAt = goesAgain ? again : never;
+      const canRetry =
+        attempt.policy === 'at_least_once' && attempt.lostAnswers + 1 < lostAnswersMax;
+      const nextAttemptAt = canRetry ? retryAt : never;
       return { state: 'uncertain', reason: outcome.error, nextAttemptAt, lost: true };
     }
     case 'unreachable':
-      return { ...metNobodyThere(tried, outcome.error, now), reachable: false };
+      return { ...toUnreachable(attempt, outcome.error, now), reachable: false };
     case 'refused': {
-      if (tried.plain) return failed(outcome.error, now);
+      if (attempt.plain) return toFailed(outcome.error, now);
       const { error: reason } = outcome;
       return { state: 'pending', reason, nextAttemptAt: now, lost: false, plain: true };
     }
@@ -70,47 +80,47 @@ export function settlingOf(tried: Tried, outcome: Outcome, now: Instant): Settli
   }
 }
 
-const failed = (reason: string, now: Instant) =>
+const toFailed = (reason: string, now: Instant) =>
   ({ state: 'failed', reason, nextAttemptAt: now, lost: false }) as const;
 
 /** Nobody hears of an admin: an alarm that lasts is told again by itself. */
-function metNobodyThere({ policy, to }: Tried, error: string, now: Instant): Settling {
-  if (policy === 'at_most_once' || to === 'admins') return failed(error, now);
-  const reason = `${metNobody}${error}`;
-  return { state: 'pending', reason, nextAttemptAt: later(now, triedEveryMs), lost: false };
+function toUnreachable({ policy, to }: SendAttempt, error: string, now: Instant): SendSettlement {
+  if (policy === 'at_most_once' || to === 'admins') return toFailed(error, now);
+  const reason = `${unreachablePrefix}${error}`;
+  return { state: 'pending', reason, nextAttemptAt: later(now, unreachableRetryMs), lost: false };
 }
 
 /** 1, 2, 4 … s, at most an hour. */
-function noticeRestMs(attempts: number): number {
+function noticeRetryMs(attempts: number): number {
   return Math.min(hourMs, secondMs * 2 ** Math.min(attempts - 1, 12));
 }
 
-export interface Resting {
+export interface BackoffState {
   readonly failures: number;
   /** For how long nothing is sent; 0: anything may be. */
-  readonly restMs: number;
+  readonly pauseMs: number;
   readonly error: string | null;
 }
 
 /** Whether an answer is about its notice alone: the gateway is well. */
-export const saysNothing = ({ is }: Outcome): boolean =>
+export const isNeutral = ({ is }: SendOutcome): boolean =>
   is === 'sent' || is === 'unreachable' || is === 'refused';
 
 /** For how long nothing is sent, after a send that began when the courier's failures were these. */
-export function restingOf(failures: number, outcome: Outcome): Resting {
+export function toBackoffState(failures: number, outcome: SendOutcome): BackoffState {
   switch (outcome.is) {
     case 'sent':
     case 'unreachable':
     case 'refused':
-      return { failures: 0, restMs: 0, error: null };
+      return { failures: 0, pauseMs: 0, error: null };
     case 'too_many': {
       const error = `too many: wait ${outcome.retryAfterMs / secondMs} s`;
-      return { failures, restMs: outcome.retryAfterMs, error };
+      return { failures, pauseMs: outcome.retryAfterMs, error };
     }
     case 'not_taken':
     case 'uncertain': {
-      const restMs = courierRestMs(failures + 1);
-      return { failures: failures + 1, restMs, error: outcome.error };
+      const pauseMs = courierPauseMs(failures + 1);
+      return { failures: failures + 1, pauseMs, error: outcome.error };
     }
     default:
       return unreachable(outcome);
@@ -118,16 +128,16 @@ export function restingOf(failures: number, outcome: Outcome): Resting {
 }
 
 /** Nothing after the first failure, then 1, 2, 4 … s, at most a minute. */
-function courierRestMs(failures: number): number {
+function courierPauseMs(failures: number): number {
   if (failures < 2) return 0;
   return Math.min(minuteMs, secondMs * 2 ** Math.min(failures - 2, 10));
 }
 
 /** Before a message is risked: the gateway failed twice in a row, and nobody knows if it is back. */
-export const asksFirst = (failures: number): boolean => failures >= 2;
+export const mustProbeFirst = (failures: number): boolean => failures >= 2;
 
 /** What a courier finds marked `sending` by one that is gone: the answer was lost with it. */
-export const lostWithItsCourier: Outcome = {
+export const lostCourierOutcome: SendOutcome = {
   is: 'uncertain',
   error: 'its courier ended before the answer',
 };

@@ -3,11 +3,11 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
-import { type NoticeKind, noticeKinds, type Params } from '../../notify/kinds.ts';
-import { isThereAgain } from '../../subscription/hearing.ts';
-import { namesPrice, writeNotifiedPrice } from '../../subscription/known-prices.ts';
-import type { CourierPost } from './post.ts';
-import type { Settling } from './rule.ts';
+import { type NoticeKind, type NoticeParams, noticeKinds } from '../../notify/kinds.ts';
+import { markReachable } from '../../subscription/hearing.ts';
+import { hasPriceParam, writeNotifiedPrice } from '../../subscription/known-prices.ts';
+import type { CourierLease } from './post.ts';
+import type { SendSettlement } from './rule.ts';
 
 // The notices that a courier works off. The number of its attempt is a notice's fence: what was
 // learnt of a send is written only while that send is the notice's last.
@@ -20,11 +20,11 @@ export interface DueNotice {
   readonly recipient: string;
   readonly key: DueKey;
   /** It failed by itself before, and is tried again. */
-  readonly wasAside: boolean;
+  readonly wasQuarantined: boolean;
 }
 
 /** A notice's name in quarantine. */
-export const asideName = (id: bigint): string => `notice:${id}`;
+export const toNoticeItem = (id: bigint): string => `notice:${id}`;
 
 /** The keyset's key. */
 export interface DueKey {
@@ -38,7 +38,7 @@ export interface DueKey {
  * each in the order of its time. Kinds that a newer version stored are left to its couriers, and
  * what is in quarantine to its time.
  */
-export async function readDue(
+export async function findDueNotices(
   db: Db | Tx,
   channel: string,
   page: { readonly after: DueKey | undefined; readonly max: number },
@@ -52,11 +52,11 @@ export async function readDue(
       after === undefined || after.bulk !== bulk
         ? sql`true`
         : sql`(n.next_attempt_at, n.id) > (${isoTime(after.at)}::timestamptz, ${after.id})`;
-    const left = page.max - rows.length;
-    if (left <= 0) break;
+    const rowsLeft = page.max - rows.length;
+    if (rowsLeft <= 0) break;
     const { rows: found } = await sql<Omit<DueNotice, 'key'> & { at: Instant }>`
       SELECT n.id, n.customer_id AS "customerId", n.next_attempt_at AS at,
-        coalesce(n.recipient, c.telegram_id::text) AS recipient, q.item IS NOT NULL AS "wasAside"
+        coalesce(n.recipient, c.telegram_id::text) AS recipient, q.item IS NOT NULL AS "wasQuarantined"
       FROM perennial.notification n LEFT JOIN perennial.customer c ON c.id = n.customer_id
         LEFT JOIN perennial.quarantine q
           ON q.worker = 'deliver-notifications' AND q.item = 'notice:' || n.id
@@ -64,7 +64,7 @@ export async function readDue(
         AND n.state IN ('pending', 'uncertain') AND n.kind = ${anyOf('text', noticeKinds)}
         AND n.next_attempt_at <= (SELECT perennial.clock()) AND ${beyond}
         AND (q.item IS NULL OR q.retry_at <= (SELECT perennial.clock()))
-      ORDER BY n.next_attempt_at, n.id LIMIT ${left}`.execute(db);
+      ORDER BY n.next_attempt_at, n.id LIMIT ${rowsLeft}`.execute(db);
     rows.push(...found.map(({ at, ...row }) => ({ ...row, key: { bulk, at, id: row.id } })));
   }
   return rows;
@@ -74,7 +74,7 @@ export async function readDue(
 export interface LockedNotice {
   readonly id: bigint;
   readonly kind: NoticeKind;
-  readonly params: Params;
+  readonly params: NoticeParams;
   readonly subscriptionId: SubscriptionId | null;
   readonly dedupeKey: string;
   readonly recipient: string | null;
@@ -122,43 +122,43 @@ export async function readNotices(tx: Tx, ids: readonly bigint[]): Promise<Locke
 }
 
 /** It is no longer to be said. */
-export async function suppress(tx: Tx, id: bigint, reason: string): Promise<void> {
+export async function suppressNotice(tx: Tx, id: bigint, reason: string): Promise<void> {
   await sql`
     UPDATE perennial.notification SET state = 'suppressed', reason = ${reason}
     WHERE id = ${id}`.execute(tx);
 }
 
 /** It is to be said, and not yet. */
-export async function postpone(tx: Tx, id: bigint, until: Instant): Promise<void> {
+export async function postponeNotice(tx: Tx, id: bigint, until: Instant): Promise<void> {
   await sql`
     UPDATE perennial.notification SET next_attempt_at = ${isoTime(until)}
     WHERE id = ${id}`.execute(tx);
 }
 
-export interface Sending {
+export interface SendStart {
   readonly id: bigint;
   readonly recipient: string;
   /** What it says now. */
-  readonly params: Params;
+  readonly params: NoticeParams;
 }
 
 /** Marks a notice before it is sent. @returns false: the post was lost, nothing may be sent */
-export async function markSending(
+export async function writeSending(
   tx: Tx,
-  post: CourierPost,
-  { id, recipient, params }: Sending,
+  lease: CourierLease,
+  { id, recipient, params }: SendStart,
   now: Instant,
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.notification SET state = 'sending', sending_since = ${isoTime(now)},
-      attempts = attempts + 1, epoch = ${post.epoch},
+      attempts = attempts + 1, epoch = ${lease.epoch},
       recipient = ${recipient}, params = ${JSON.stringify(params)}::jsonb
     WHERE id = ${id} AND EXISTS (
-      SELECT FROM perennial.courier WHERE id = ${post.id} AND epoch = ${post.epoch})`.execute(tx);
+      SELECT FROM perennial.courier WHERE id = ${lease.id} AND epoch = ${lease.epoch})`.execute(tx);
   return numAffectedRows === 1n;
 }
 
-export interface Sent {
+export interface FinishedSend {
   readonly id: bigint;
   readonly customerId: CustomerId | null;
   /** The number of this send. */
@@ -173,14 +173,14 @@ export interface Sent {
  * and called uncertain is settled all the same: what is known is better than doubt.
  * @returns whether it was written
  */
-export async function settle(
+export async function writeSettlement(
   tx: Tx,
-  { id, customerId, attempts, channel, messageId }: Sent,
-  { state, reason, nextAttemptAt, lost, reachable, plain = false }: Settling,
+  { id, customerId, attempts, channel, messageId }: FinishedSend,
+  { state, reason, nextAttemptAt, lost, reachable, plain = false }: SendSettlement,
   now: Instant,
 ): Promise<boolean> {
   // The customer's row first, as everywhere.
-  if (customerId !== null && reachable === true) await isThereAgain(tx, customerId, now);
+  if (customerId !== null && reachable === true) await markReachable(tx, customerId, now);
   if (customerId !== null && reachable === false) {
     await sql`
       UPDATE perennial.customer SET reachable = false
@@ -199,7 +199,7 @@ export async function settle(
   const kind = rows[0]?.kind;
   if (kind === undefined) return false;
   // From now on the customer knows the amount, also if a later run charges it.
-  if (state === 'sent' && namesPrice(kind)) await writeNotifiedPrice(tx, id, kind, now);
+  if (state === 'sent' && hasPriceParam(kind)) await writeNotifiedPrice(tx, id, kind, now);
   return true;
 }
 
@@ -218,17 +218,17 @@ export interface LostSend {
  * What is marked `sending` by couriers that are gone: their epoch is nobody's any more, or they have
  * been at it for longer than any send takes.
  */
-export async function readLostSends(
+export async function lockLostSends(
   tx: Tx,
   channel: string,
-  underWay: readonly bigint[],
+  inFlight: readonly bigint[],
   now: Instant,
 ): Promise<LostSend[]> {
   const { rows } = await sql<LostSend>`
     SELECT n.id, n.kind, n.attempts, n.lost_answers AS "lostAnswers", n.plain
     FROM perennial.notification n
     WHERE n.state = 'sending' AND n.channel = ${channel} AND n.kind = ${anyOf('text', noticeKinds)}
-      AND NOT n.id = ${anyOf('bigint', underWay)}
+      AND NOT n.id = ${anyOf('bigint', inFlight)}
       AND (NOT EXISTS (SELECT FROM perennial.courier c WHERE c.epoch = n.epoch)
         OR n.sending_since < ${isoTime((now - sendingMaxMs) as Instant)})
     ORDER BY n.sending_since, n.id LIMIT 1000
@@ -237,7 +237,7 @@ export async function readLostSends(
 }
 
 /** Whether anything is marked `sending` here: by a courier that is gone, or by one that isn't. */
-export async function hasLost(db: Db, channel: string): Promise<boolean> {
+export async function hasSendingNotices(db: Db, channel: string): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.notification
     WHERE state = 'sending' AND channel = ${channel} LIMIT 1`.execute(db);

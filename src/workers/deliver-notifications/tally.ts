@@ -2,15 +2,15 @@ import type { Tx } from '../../db/connect.ts';
 import type { JsonObject } from '../../db/schema.ts';
 import { countBatch } from '../run-record.ts';
 import type { Claim } from './claim.ts';
-import type { Settling } from './rule.ts';
+import type { SendSettlement } from './rule.ts';
 
 type RunId = Parameters<typeof countBatch>[1];
 
 /** What a run did, counted in its record with each notice. */
-export class Tally {
+export class RunCounts {
   readonly counts: Record<string, number> = {};
   /** Notices that this run put into quarantine and that were not there before. */
-  newlyAside = 0;
+  newlyQuarantined = 0;
   readonly #id: RunId;
 
   constructor(id: RunId) {
@@ -21,7 +21,7 @@ export class Tally {
     return { ...this.counts };
   }
 
-  async claimed(tx: Tx, claim: Claim): Promise<void> {
+  async countClaim(tx: Tx, claim: Claim): Promise<void> {
     switch (claim.is) {
       case 'suppressed':
         return this.#count(tx, 'suppressed', { changed: 1, failed: 0 });
@@ -34,7 +34,7 @@ export class Tally {
     }
   }
 
-  async settled(tx: Tx, { state, reachable }: Settling): Promise<void> {
+  async countSettlement(tx: Tx, { state, reachable }: SendSettlement): Promise<void> {
     const failed = state === 'failed' || reachable === false ? 1 : 0;
     const name = reachable === false ? 'unreachable' : state === 'pending' ? 'again' : state;
     await this.#count(tx, name, { changed: state === 'sent' ? 1 : 0, failed });

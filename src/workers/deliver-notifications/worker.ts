@@ -2,71 +2,75 @@ import { minuteMs } from '../../kernel/instant.ts';
 import type { RunContext } from '../run-context.ts';
 import type { RunRow } from '../run-record.ts';
 import type { NoticePreview } from '../worker.ts';
-import { type Delivery, worker } from './claim.ts';
-import { Courier, type Walked } from './courier.ts';
-import { enterPost, servedText, tryPost } from './post.ts';
-import { type DeliveryPreview, previewDelivery } from './preview.ts';
-import { Rest } from './rest.ts';
-import { type Ended, recorded } from './run.ts';
-import type { Tally } from './tally.ts';
+import { type Delivery, deliveryWorkerName } from './claim.ts';
+import { Courier, type WalkResult } from './courier.ts';
+import { acquireCourier, describePrimary, tryLock } from './post.ts';
+import { type DeliveryPreviewContext, previewDelivery } from './preview.ts';
+import { Backoff } from './rest.ts';
+import { type DeliveryResult, recordDeliveryRun } from './run.ts';
+import type { RunCounts } from './tally.ts';
 
 // One run by a person or a timetable: everything that is due now, on every channel whose courier
 // isn't somebody else at the moment. A service has couriers that stay (`couriers.ts`).
 
 /** `name: reason` of each channel that could not be worked off. */
-type Trouble = Record<string, string>;
+type ChannelReasons = Record<string, string>;
 
-async function carriedOut(delivery: Delivery, context: RunContext, tally: Tally): Promise<Ended> {
+async function runChannels(
+  delivery: Delivery,
+  context: RunContext,
+  runCounts: RunCounts,
+): Promise<DeliveryResult> {
   const { db, signal, elapsedMs, budgetMs } = context;
   const { channels } = delivery;
-  const trouble: Trouble = {};
-  let left = false;
-  let held = 0;
+  const channelReasons: ChannelReasons = {};
+  let hasWorkLeft = false;
+  let skippedCount = 0;
   await using connection = await context.replica.connect();
   for (const channel of channels) {
-    if (!(await tryPost(connection.db, channel.id))) {
-      trouble[channel.id] = 'its courier is another process';
-      held += 1;
+    if (!(await tryLock(connection.db, channel.id))) {
+      channelReasons[channel.id] = 'its courier is another process';
+      skippedCount += 1;
       continue;
     }
-    const entered = await enterPost(db, channel);
-    if (entered.is === 'served') {
-      trouble[channel.id] = servedText(entered.by);
-      held += 1;
+    const acquired = await acquireCourier(db, channel);
+    if (acquired.is === 'served') {
+      channelReasons[channel.id] = describePrimary(acquired.by);
+      skippedCount += 1;
       continue;
     }
-    const { post } = entered;
+    const { lease } = acquired;
     const log = { ...context.log, debug: () => undefined, info: () => undefined };
     const courier = new Courier(
-      { ...delivery, db, channel, post },
-      { log, signal, rest: new Rest() },
+      { ...delivery, db, channel, lease },
+      { log, signal, backoff: new Backoff() },
     );
-    let walked: Walked;
+    let result: WalkResult;
     try {
-      walked = await courier.walk(tally, () => elapsedMs() >= budgetMs);
+      result = await courier.walk(runCounts, () => elapsedMs() >= budgetMs);
     } finally {
       await courier.end();
     }
-    if (walked.is === 'rests') trouble[channel.id] = walked.error;
-    left ||= walked.is !== 'done';
+    if (result.is === 'rests') channelReasons[channel.id] = result.error;
+    hasWorkLeft ||= result.is !== 'done';
   }
-  const detail = { ...trouble, ...(left ? { work_left: true } : {}) };
-  if (held === channels.length) {
-    const reason = Object.entries(trouble).map((each) => each.join(': '));
+  const detail = { ...channelReasons, ...(hasWorkLeft ? { work_left: true } : {}) };
+  if (skippedCount === channels.length) {
+    const reason = Object.entries(channelReasons).map((each) => each.join(': '));
     return { outcome: 'skipped', detail: { reason: reason.join('; ') } };
   }
-  if (Object.keys(trouble).length > 0) return { outcome: 'degraded', detail };
-  return { outcome: left ? 'partial' : 'success', detail };
+  if (Object.keys(channelReasons).length > 0) return { outcome: 'degraded', detail };
+  return { outcome: hasWorkLeft ? 'partial' : 'success', detail };
 }
 
 /** The worker, for what the configuration says of channels. */
 export function deliverNotifications(delivery: () => Delivery) {
   return {
-    name: worker,
+    name: deliveryWorkerName,
     everyMs: minuteMs,
     run: (context: RunContext): Promise<RunRow> =>
-      recorded(context, (tally) => carriedOut(delivery(), context, tally)),
-    preview: (context: DeliveryPreview, report: (preview: NoticePreview) => void) =>
+      recordDeliveryRun(context, (runCounts) => runChannels(delivery(), context, runCounts)),
+    preview: (context: DeliveryPreviewContext, report: (preview: NoticePreview) => void) =>
       previewDelivery(delivery(), context, report),
   };
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { hourMs, type Instant, instant, later } from '../../kernel/instant.ts';
-import type { Outlook } from '../../subscription/outlook.ts';
+import type { Forecast } from '../../subscription/outlook.ts';
 import type { PriceChange, RenewalTerms } from '../../subscription/price-cap.ts';
-import { type EndFacts, nextReminder } from './rule.ts';
+import { decideEndReminder, type EndFacts } from './rule.ts';
 
 // A month that ends on 24 December at 12 h UTC; all times are hours before that.
 
@@ -16,7 +16,7 @@ const paid = (more: Partial<EndFacts> = {}): EndFacts => ({
   remindAt: before(72),
   timeZone: 'UTC',
   runningDays: 30,
-  outlook: { at: 'ends' },
+  forecast: { kind: 'ends' },
   aheadMs: undefined,
   ...more,
 });
@@ -25,8 +25,8 @@ const changeText = ({ priceMinor, newPriceMinor }: PriceChange): string =>
   `${priceMinor} → ${newPriceMinor}`;
 
 /** `ends_3d, then 24`; `wait 24`: look again 24 h before the end. */
-function said(facts: EndFacts, hoursBefore: number): string {
-  const decision = nextReminder(facts, before(hoursBefore));
+function describeAt(facts: EndFacts, hoursBefore: number): string {
+  const decision = decideEndReminder(facts, before(hoursBefore));
   if (decision.do === 'nothing') return 'nothing';
   const next = decision.nextAt === null ? 'no more' : String((end - decision.nextAt) / hourMs);
   switch (decision.do) {
@@ -45,30 +45,30 @@ function said(facts: EndFacts, hoursBefore: number): string {
   }
 }
 
-const moment = 1 / 3_600_000;
+const msInHours = 1 / 3_600_000;
 const terms = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): RenewalTerms => ({
   priceMinor,
   followingMinor: null,
   expectedMinor: 149_00n,
   isNotified: true,
-  countsFrom: end,
+  effectiveFrom: end,
   ...more,
 });
-const renewed = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): { outlook: Outlook } => ({
-  outlook: { at: 'renewed', priceMinor, terms: terms(priceMinor, more) },
+const renewed = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): { forecast: Forecast } => ({
+  forecast: { kind: 'renewed', priceMinor, terms: terms(priceMinor, more) },
 });
 const short = {
-  at: 'short',
+  kind: 'short',
   priceMinor: 149_00n,
   terms: terms(149_00n),
   missingMinor: 1n,
   othersMinor: 0n,
 } as const;
-const dearer: Outlook = { ...short, terms: terms(449_00n) };
+const dearer: Forecast = { ...short, terms: terms(449_00n) };
 const ahead = (hours: number) => ({ aheadMs: hours * hourMs });
 
 test.each<[string, Partial<EndFacts>, number, string]>([
-  ['before it is due', {}, 72 + moment, 'nothing'],
+  ['before it is due', {}, 72 + msInHours, 'nothing'],
   ['at 3 days', {}, 72, 'ends_3d, then 24'],
   ['a day late', {}, 48, 'ends_3d, then 24'],
   ['at 24 hours', { remindAt: before(24) }, 24, 'ends_24h, then 3'],
@@ -95,17 +95,17 @@ test.each<[string, Partial<EndFacts>, number, string]>([
     3,
     'wait no more',
   ],
-  ['whose money is short', { outlook: short }, 72, 'ends_3d, then 24'],
-  ['without a price', { outlook: { at: 'no_price' } }, 72, 'no price at ends_3d, then 24'],
+  ['whose money is short', { forecast: short }, 72, 'ends_3d, then 24'],
+  ['without a price', { forecast: { kind: 'no_price' } }, 72, 'no price at ends_3d, then 24'],
   [
     'without a price, a day before',
-    { outlook: { at: 'no_price' } },
+    { forecast: { kind: 'no_price' } },
     24,
     'no price at ends_24h, then 3',
   ],
   [
     'without a price, before 3 days',
-    { outlook: { at: 'no_price' }, remindAt: before(99) },
+    { forecast: { kind: 'no_price' }, remindAt: before(99) },
     99,
     'wait 72',
   ],
@@ -128,13 +128,13 @@ test.each<[string, Partial<EndFacts>, number, string]>([
   ],
   [
     'short of a price that the customer does not know: the price first',
-    { outlook: dearer },
+    { forecast: dearer },
     72,
     '14900 → 44900, then 70',
   ],
   [
     'short, and the price was not sent within 4 hours: both',
-    { outlook: dearer },
+    { forecast: dearer },
     68,
     'ends_3d and 14900 → 44900, then 24',
   ],
@@ -153,7 +153,7 @@ test.each<[string, Partial<EndFacts>, number, string]>([
   ['that renews, in the last 3 hours', { ...renewed(149_00n), ...ahead(100) }, 3, 'wait no more'],
   [
     'that is short is not notified of a renewal',
-    { outlook: short, ...ahead(72) },
+    { forecast: short, ...ahead(72) },
     72,
     'ends_3d, then 24',
   ],
@@ -177,5 +177,5 @@ test.each<[string, Partial<EndFacts>, number, string]>([
   ['ended', { state: 'expired' }, 24, 'nothing'],
   ['that is a trial', { kind: 'trial' }, 24, 'nothing'],
 ])('a subscription %s', (_, facts, hoursBefore, expected) => {
-  expect(said(paid(facts), hoursBefore)).toBe(expected);
+  expect(describeAt(paid(facts), hoursBefore)).toBe(expected);
 });

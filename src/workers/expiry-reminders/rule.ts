@@ -1,17 +1,17 @@
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import { type Instant, later } from '../../kernel/instant.ts';
-import { audibleAt } from '../../notify/quiet.ts';
+import { earliestSendAt } from '../../notify/quiet.ts';
 import {
-  apartMs,
+  computeEndReminders,
+  computeNextReminderAt,
   type EndReminder,
   endRemindersMs,
-  nextReminderAt,
   type ReminderTime,
-  reminderAt,
-  remindersOfEnd,
+  reminderGapMs,
+  selectDueReminder,
 } from '../../notify/reminder-times.ts';
-import type { Outlook } from '../../subscription/outlook.ts';
-import { type PriceChange, priceChangeOf } from '../../subscription/price-cap.ts';
+import type { Forecast } from '../../subscription/outlook.ts';
+import { computePriceChange, type PriceChange } from '../../subscription/price-cap.ts';
 
 // The notifications before a paid subscription ends or renews (design, expiry-reminders).
 //
@@ -40,7 +40,7 @@ export interface EndFacts {
   /** How long the period is that ends. */
   readonly runningDays: number;
   /** What will become of it by the balance and the price when its renewal is due. */
-  readonly outlook: Outlook;
+  readonly forecast: Forecast;
   /** How long before its end a renewal is notified of; undefined: never. */
   readonly aheadMs: number | undefined;
 }
@@ -68,22 +68,22 @@ export type EndDecision =
 type Due = Exclude<EndDecision, { do: 'nothing' }>;
 
 /** What is due, and when to look again. Total. */
-export function nextReminder(facts: EndFacts, now: Instant): EndDecision {
+export function decideEndReminder(facts: EndFacts, now: Instant): EndDecision {
   const { kind, state, expiresAt, remindAt } = facts;
   if (kind !== 'paid' || state !== 'active' || expiresAt <= now) return { do: 'nothing' };
   if (remindAt === null || remindAt > now) return { do: 'nothing' };
-  const said = whatToSay(facts, now);
-  if (said.do === 'wait') return said;
-  const saidAt = audibleAt(now, facts.timeZone, expiresAt);
-  return saidAt > now ? { do: 'wait', nextAt: saidAt } : said;
+  const due = decideAtAnyHour(facts, now);
+  if (due.do === 'wait') return due;
+  const sendAt = earliestSendAt(now, facts.timeZone, expiresAt);
+  return sendAt > now ? { do: 'wait', nextAt: sendAt } : due;
 }
 
-function whatToSay(facts: EndFacts, now: Instant): Due {
-  const { outlook, expiresAt } = facts;
-  const reminders = remindersOfEnd(expiresAt, facts.runningDays);
-  const reminder = reminderAt(reminders, now);
-  const nextAt = nextLookAt(facts, now);
-  switch (outlook.at) {
+function decideAtAnyHour(facts: EndFacts, now: Instant): Due {
+  const { forecast, expiresAt } = facts;
+  const reminders = computeEndReminders(expiresAt, facts.runningDays);
+  const reminder = selectDueReminder(reminders, now);
+  const nextAt = computeNextAt(facts, now);
+  switch (forecast.kind) {
     case 'ends':
       return reminder === undefined ? { do: 'wait', nextAt } : { do: 'remind', reminder, nextAt };
     case 'no_price':
@@ -91,56 +91,59 @@ function whatToSay(facts: EndFacts, now: Instant): Due {
         ? { do: 'wait', nextAt }
         : { do: 'tell-withdrawn', reminder, nextAt };
     case 'short': {
-      const change = changeIn(facts, now);
+      const change = selectPriceChange(facts, now);
       if (change === undefined) {
         return reminder === undefined ? { do: 'wait', nextAt } : { do: 'remind', reminder, nextAt };
       }
       if (reminder === undefined) return { do: 'tell-price', change, nextAt };
-      if (now >= priceFirstUntil(facts, reminder))
+      if (now >= computePriceFirstUntil(facts, reminder))
         return { do: 'remind', reminder, change, nextAt };
-      return { do: 'tell-price', change, nextAt: later(now, apartMs) };
+      return { do: 'tell-price', change, nextAt: later(now, reminderGapMs) };
     }
     case 'renewed': {
-      const change = changeIn(facts, now);
+      const change = selectPriceChange(facts, now);
       if (change !== undefined) return { do: 'tell-price', change, nextAt };
-      return isRenewalDue(facts, now)
-        ? { do: 'tell-renewal', chargeMinor: outlook.priceMinor, nextAt }
+      return isRenewalNoticeDue(facts, now)
+        ? { do: 'tell-renewal', chargeMinor: forecast.priceMinor, nextAt }
         : { do: 'wait', nextAt };
     }
   }
 }
 
 /** In the last 3 hours the renewal is done, or so late that its receipt states the charge. */
-function isNear({ expiresAt }: EndFacts, now: Instant, aheadMs: number): boolean {
+function isInNoticeWindow({ expiresAt }: EndFacts, now: Instant, aheadMs: number): boolean {
   return later(expiresAt, -aheadMs) <= now && now < later(expiresAt, -endRemindersMs.ends_3h);
 }
 
-function changeIn(facts: EndFacts, now: Instant): PriceChange | undefined {
-  const { outlook } = facts;
-  if (outlook.at !== 'renewed' && outlook.at !== 'short') return undefined;
-  if (!isNear(facts, now, endRemindersMs.ends_3d)) return undefined;
-  return priceChangeOf(outlook.terms);
+function selectPriceChange(facts: EndFacts, now: Instant): PriceChange | undefined {
+  const { forecast } = facts;
+  if (forecast.kind !== 'renewed' && forecast.kind !== 'short') return undefined;
+  if (!isInNoticeWindow(facts, now, endRemindersMs.ends_3d)) return undefined;
+  return computePriceChange(forecast.terms);
 }
 
-function isRenewalDue(facts: EndFacts, now: Instant): boolean {
-  const { outlook, aheadMs } = facts;
-  const isFirst = outlook.at === 'renewed' && !outlook.terms.isNotified;
-  if (isFirst && isNear(facts, now, endRemindersMs.ends_3d)) return true;
-  return aheadMs !== undefined && isNear(facts, now, aheadMs);
+function isRenewalNoticeDue(facts: EndFacts, now: Instant): boolean {
+  const { forecast, aheadMs } = facts;
+  const isFirst = forecast.kind === 'renewed' && !forecast.terms.isNotified;
+  if (isFirst && isInNoticeWindow(facts, now, endRemindersMs.ends_3d)) return true;
+  return aheadMs !== undefined && isInNoticeWindow(facts, now, aheadMs);
 }
 
 /** A short balance waits so long for the new price, so that both are not sent at once. */
-const priceFirstMs = 2 * apartMs;
+const priceFirstMs = 2 * reminderGapMs;
 
-function priceFirstUntil(
+function computePriceFirstUntil(
   { timeZone, expiresAt }: EndFacts,
   { at }: ReminderTime<EndReminder>,
 ): Instant {
-  return later(audibleAt(at, timeZone, expiresAt), priceFirstMs);
+  return later(earliestSendAt(at, timeZone, expiresAt), priceFirstMs);
 }
 
-function nextLookAt({ expiresAt, runningDays, aheadMs }: EndFacts, now: Instant): Instant | null {
-  const next = nextReminderAt(remindersOfEnd(expiresAt, runningDays), now);
+function computeNextAt(
+  { expiresAt, runningDays, aheadMs }: EndFacts,
+  now: Instant,
+): Instant | null {
+  const next = computeNextReminderAt(computeEndReminders(expiresAt, runningDays), now);
   if (aheadMs === undefined) return next;
   const ahead = later(expiresAt, -aheadMs);
   return ahead > now && (next === null || ahead < next) ? ahead : next;

@@ -27,7 +27,7 @@ export interface PaidRow {
  * In a statement of its own after the customers were locked, so that what committed while we found
  * and locked is seen.
  */
-export async function readPaid(
+export async function readPaidRows(
   tx: Tx,
   items: readonly { readonly subscriptionId: SubscriptionId }[],
 ): Promise<PaidRow[]> {

@@ -1,10 +1,10 @@
 import type { Tx } from '../../db/connect.ts';
-import { allowance, cannotHold, endsFloor } from '../../subscription/hourly-limit.ts';
-import type { Facts } from '../../subscription/renewal-facts.ts';
-import { countActive, doneInTheLastHour } from '../hourly-count.ts';
-import type { Decided } from '../spending.ts';
-import type { Moment } from '../worker.ts';
-import { takeGuard } from './store.ts';
+import { computeAllowance, endsFloor, isWithinFloor } from '../../subscription/hourly-limit.ts';
+import type { SubscriptionRenewalFacts } from '../../subscription/renewal-facts.ts';
+import { readActiveCount, readLastHourTotal } from '../hourly-count.ts';
+import type { DecidedItem } from '../spending.ts';
+import type { BatchContext } from '../worker.ts';
+import { lockBlastGuard } from './store.ts';
 
 // The blast guard (`subscription/hourly-limit.ts`, rules 1 and 2; matrix F8). A wrong clock or a
 // wrong import cuts off few customers before a person looks at it.
@@ -16,13 +16,16 @@ export interface HeldEnd {
 }
 
 /** Replaces the ends that the blast guard holds. The earliest ends go first. */
-export async function guardEnds<F extends Facts, D extends { readonly do: string }>(
+export async function guardEnds<
+  F extends SubscriptionRenewalFacts,
+  D extends { readonly do: string },
+>(
   tx: Tx,
-  outcomes: readonly Decided<F, D>[],
-  moment: Moment,
-): Promise<Decided<F, D | HeldEnd>[]> {
+  outcomes: readonly DecidedItem<F, D>[],
+  batch: BatchContext,
+): Promise<DecidedItem<F, D | HeldEnd>[]> {
   const ends = outcomes.filter(({ decision }) => decision.do === 'end');
-  const admitted = moment.confirmed ? ends.length : await admit(tx, ends.length, moment);
+  const admitted = batch.confirmed ? ends.length : await admitEnds(tx, ends.length, batch);
   const isBusy = admitted === 'busy';
   const byEnd = ends.toSorted((one, other) => one.facts.expiresAt - other.facts.expiresAt);
   const held = new Set(byEnd.slice(isBusy ? 0 : admitted));
@@ -32,28 +35,28 @@ export async function guardEnds<F extends Facts, D extends { readonly do: string
 }
 
 /** In `Moment.counted`. */
-const active = 'active, for the blast guard';
-const isFull = 'the blast guard holds';
-const previewed = 'ends of this preview';
+const activeKey = 'active, for the blast guard';
+const isFullKey = 'the blast guard holds';
+const previewedKey = 'ends of this preview';
 
 /**
  * How many of the wanted may end now; the guard's count is ours until the transaction ends. `busy`:
  * another replica is at a batch; these wait for the next run, and nobody need hear of it.
  */
-async function admit(tx: Tx, wanted: number, moment: Moment): Promise<number | 'busy'> {
-  const { now, counted, isPreview } = moment;
-  if (wanted === 0 || moment.heldBefore || counted.has(isFull)) return 0;
-  if (!isPreview && !(await takeGuard(tx))) return 'busy';
-  const before = counted.get(previewed) ?? 0;
-  const ended = before + (await doneInTheLastHour(tx, ['fast-expiry-cleanup'], 'ended', now));
-  let room = wanted;
-  if (!cannotHold(endsFloor, wanted, ended)) {
+async function admitEnds(tx: Tx, wanted: number, batch: BatchContext): Promise<number | 'busy'> {
+  const { now, cachedCounts, isPreview } = batch;
+  if (wanted === 0 || batch.hasHeldBefore || cachedCounts.has(isFullKey)) return 0;
+  if (!isPreview && !(await lockBlastGuard(tx))) return 'busy';
+  const before = cachedCounts.get(previewedKey) ?? 0;
+  const ended = before + (await readLastHourTotal(tx, ['fast-expiry-cleanup'], 'ended', now));
+  let admitted = wanted;
+  if (!isWithinFloor(endsFloor, wanted, ended)) {
     // The active when the hour began.
-    const count = counted.get(active) ?? (await countActive(tx)) + ended;
-    counted.set(active, count);
-    room = Math.min(wanted, allowance(endsFloor, count, ended));
+    const count = cachedCounts.get(activeKey) ?? (await readActiveCount(tx)) + ended;
+    cachedCounts.set(activeKey, count);
+    admitted = Math.min(wanted, computeAllowance(endsFloor, count, ended));
   }
-  if (isPreview && room < wanted) counted.set(isFull, 1);
-  if (isPreview) counted.set(previewed, before + room);
-  return room;
+  if (isPreview && admitted < wanted) cachedCounts.set(isFullKey, 1);
+  if (isPreview) cachedCounts.set(previewedKey, before + admitted);
+  return admitted;
 }

@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
-import { type Explained, explain } from '../../../bench/explain.ts';
-import { batchMax, booksOf, sentBy, statement } from '../../../test/plans.ts';
+import { type ExplainedStatement, explain } from '../../../bench/explain.ts';
+import {
+  batchMax,
+  collectStatements,
+  createLargeDatabase,
+  findStatement,
+} from '../../../test/plans.ts';
 
 const worker = 'fast-expiry-cleanup';
 
@@ -9,20 +14,27 @@ const withNode = `
   VALUES ('nl-1', '10.0.0.2:10085', '{vless}', '{all}', '{"host": "n.example", "port": 443}');
   ANALYZE perennial.node`;
 
-const ending = (due: number) => booksOf({ subscriptions: 20_000, due, ending: true }, withNode);
+const ending = (due: number) =>
+  createLargeDatabase({ subscriptions: 20_000, due, ending: true }, withNode);
 
 test('a batch of endings reaches its rows by index: its own and no others', async () => {
-  const books = await ending(1_000);
+  const database = await ending(1_000);
   // Asked again of the same books from before, so that what has ended has ended.
   const before = await ending(1_000);
-  const sent = await sentBy(books, worker);
+  const sent = await collectStatements(database, worker);
   const [found, facts, held, closed, retired] = (await explain(before.pool, [
-    statement(sent, 's.expires_at <= '),
-    statement(sent, 'c.telegram_id'),
-    statement(sent, 'FROM perennial.quarantine'),
-    statement(sent, "SET state = 'expired'"),
-    statement(sent, 'SET retired_at'),
-  ])) as [Explained, Explained, Explained, Explained, Explained];
+    findStatement(sent, 's.expires_at <= '),
+    findStatement(sent, 'c.telegram_id'),
+    findStatement(sent, 'FROM perennial.quarantine'),
+    findStatement(sent, "SET state = 'expired'"),
+    findStatement(sent, 'SET retired_at'),
+  ])) as [
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+    ExplainedStatement,
+  ];
 
   expect(found.reads).toEqual(['subscription_ending']);
   expect(found.rows).toBe(batchMax);
@@ -43,8 +55,8 @@ test('a batch of endings reaches its rows by index: its own and no others', asyn
 });
 
 test('a tick with nothing ended reads a handful of pages', async () => {
-  const books = await ending(0);
-  const explained = await explain(books.pool, await sentBy(books, worker));
+  const database = await ending(0);
+  const explained = await explain(database.pool, await collectStatements(database, worker));
   const reads = explained.flatMap((one) => one.reads);
   expect(reads.filter((read) => /subscription|(?<!_of_)customer|credential/.test(read))).toEqual([
     'subscription_changing',

@@ -3,36 +3,36 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { afterCursor, type FoundRow, foundOf, notHeld } from '../keyset.ts';
-import type { NextDue, Pass } from '../worker.ts';
+import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../keyset.ts';
+import type { DuePass, NextDue } from '../worker.ts';
 
 /** Whose end has come, in its order. Reads `subscription_ending`; a page costs its own rows. */
-export const findEnded: Pass = async (tx, { now }, { after, max, skip }) => {
-  const { rows } = await sql<FoundRow>`
+export const findEnded: DuePass = async (tx, { now }, { after, max, skip }) => {
+  const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
     FROM perennial.subscription s
     WHERE s.state = 'active' AND s.expires_at <= ${isoTime(now)}
-      AND ${afterCursor('s.expires_at', after)} AND ${notHeld(skip)}
+      AND ${isAfterCursor('s.expires_at', after)} AND ${isNotQuarantined(skip)}
     ORDER BY s.expires_at, s.id LIMIT ${max}`.execute(tx);
-  return rows.map(foundOf);
+  return rows.map(toDueItem);
 };
 
 /** Subscriptions with a period that has begun on other terms. Reads `subscription_changing`. */
-export const findChanging: Pass = async (tx, { now }, { after, max, skip }) => {
-  const { rows } = await sql<FoundRow>`
+export const findTermsChanges: DuePass = async (tx, { now }, { after, max, skip }) => {
+  const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.changes_at AS at
     FROM perennial.subscription s
     WHERE s.state = 'active' AND s.changes_at IS NOT NULL AND s.changes_at <= ${isoTime(now)}
-      AND ${afterCursor('s.changes_at', after)} AND ${notHeld(skip)}
+      AND ${isAfterCursor('s.changes_at', after)} AND ${isNotQuarantined(skip)}
     ORDER BY s.changes_at, s.id LIMIT ${max}`.execute(tx);
-  return rows.map(foundOf);
+  return rows.map(toDueItem);
 };
 
 /**
  * The first change of terms or end later than `after`, or than now. Reads one row of each index, so
  * the cost does not grow. Subscriptions that ended before and are still active are left out.
  */
-export async function nextMoment(db: Db, after: Instant | undefined): Promise<NextDue> {
+export async function readNextChange(db: Db, after: Instant | undefined): Promise<NextDue> {
   const { rows } = await sql<{ now: Instant; at: Instant | null }>`
     SELECT clock.now, least(
       (SELECT s.expires_at FROM perennial.subscription s
@@ -49,7 +49,7 @@ export async function nextMoment(db: Db, after: Instant | undefined): Promise<Ne
 }
 
 /** The subscriptions of these whose renewal is in quarantine, as text. */
-export async function inQuarantine(
+export async function readQuarantinedRenewals(
   tx: Tx,
   ids: readonly SubscriptionId[],
 ): Promise<ReadonlySet<string>> {
@@ -63,7 +63,7 @@ export async function inQuarantine(
  * One batch at a time over all replicas, so that the guard's count can't be overtaken. False where
  * another has it: that one sees to what is due. Freed with the transaction.
  */
-export async function takeGuard(tx: Tx): Promise<boolean> {
+export async function lockBlastGuard(tx: Tx): Promise<boolean> {
   const { rows } = await sql<{ taken: boolean }>`
     SELECT pg_try_advisory_xact_lock(hashtext('perennial.blast_guard')) AS taken`.execute(tx);
   return rows[0]?.taken === true;

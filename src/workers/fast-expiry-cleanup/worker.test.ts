@@ -1,62 +1,71 @@
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { type Books, freshBooks } from '../../../test/books.ts';
+import { createDatabase, type TestDatabase } from '../../../test/books.ts';
 import { hookPool } from '../../../test/hooked-pool.ts';
-import { crowd, openShop, payer, runOf, standOf } from '../../../test/shop.ts';
-import { openBooks, openPool } from '../../db/connect.ts';
+import {
+  createShop,
+  createSubscriber,
+  createSubscribers,
+  readSubscription,
+  runOf,
+} from '../../../test/shop.ts';
+import { openDatabase, openPool } from '../../db/connect.ts';
 import { isoTime, parseInstant } from '../../kernel/instant.ts';
 import { topUp } from '../../subscription/balance.ts';
 import { purchase } from '../../subscription/buying.ts';
 import { setAutoRenew } from '../../subscription/granting.ts';
-import { nextMoment, takeGuard } from './store.ts';
+import { lockBlastGuard, readNextChange } from './store.ts';
 
 const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */
 const end = '2026-12-01T00:00:00.000Z';
 
 test('an ended subscription is expired, its credential retired, every node marked, the customer told', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 0n);
-  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
-  await books.setClock(end);
-  const run = await runOf(books, 'fast-expiry-cleanup');
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  await database.setClock(end);
+  const run = await runOf(database, 'fast-expiry-cleanup');
   expect(run).toMatchObject({ outcome: 'success', examined: 1n, changed: 1n });
-  expect(await standOf(books, id)).toMatchObject({ state: 'expired', live: 0 });
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', live: 0 });
   const { rows } = await sql<{ kind: string; marks: bigint }>`
     SELECT n.kind, (SELECT count(*) FROM perennial.access_sync WHERE node_id = 'nl-1' AND urgent) AS marks
-    FROM perennial.notification n WHERE n.kind = 'expired'`.execute(books.db);
+    FROM perennial.notification n WHERE n.kind = 'expired'`.execute(database.db);
   expect(rows).toEqual([{ kind: 'expired', marks: 1n }]);
 });
 
 test('a millisecond before the end nothing is ended', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 0n);
-  await books.setClock('2026-11-30T23:59:59.999Z');
-  expect(await runOf(books, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1 });
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 0n);
+  await database.setClock('2026-11-30T23:59:59.999Z');
+  expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'active', live: 1 });
 });
 
 test('the next end is that of somebody active, later than now or than it was asked for', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const { db } = books;
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const { db } = database;
   const next = async (after?: string) => {
-    const found = await nextMoment(db, after === undefined ? undefined : parseInstant(after, ''));
+    const found = await readNextChange(
+      db,
+      after === undefined ? undefined : parseInstant(after, ''),
+    );
     return { now: isoTime(found.now), at: found.at === undefined ? undefined : isoTime(found.at) };
   };
   const now = '2026-11-01T00:00:00.000Z';
   expect(await next()).toEqual({ now, at: undefined });
-  await payer(books, 1n, 0n);
-  const second = await payer(books, 2n, 0n);
+  await createSubscriber(database, 1n, 0n);
+  const second = await createSubscriber(database, 2n, 0n);
   await sql`
     UPDATE perennial.subscription SET expires_at = '2026-11-20T00:00:00.001Z'
     WHERE id = ${second}`.execute(db);
   expect(await next()).toEqual({ now, at: '2026-11-20T00:00:00.001Z' });
   // Of what has passed only what was not asked for yet: a guard may hold it for long.
-  await books.setClock('2026-11-25T00:00:00Z');
+  await database.setClock('2026-11-25T00:00:00Z');
   expect(await next('2026-11-20T00:00:00.000Z')).toMatchObject({ at: '2026-11-20T00:00:00.001Z' });
   expect(await next('2026-11-20T00:00:00.001Z')).toMatchObject({ at: end });
   expect(await next()).toMatchObject({ now: '2026-11-25T00:00:00.000Z', at: end });
@@ -66,33 +75,39 @@ test('the next end is that of somebody active, later than now or than it was ask
 
 test('the next end costs a few pages of its index among 5,000 who are active', async () => {
   const seen: string[] = [];
-  await using books = await freshBooks({
+  await using database = await createDatabase({
     wrapPool: (pool) =>
       hookPool(pool, async ({ when, sql: text }) => void (when === 'before' && seen.push(text))),
   });
-  await openShop(books);
-  await crowd(books, 5_000, '2100-01-01T00:00:00Z');
-  await sql`ANALYZE perennial.subscription`.execute(books.db);
-  await nextMoment(books.db, undefined);
+  await createShop(database);
+  await createSubscribers(database, 5_000, '2100-01-01T00:00:00Z');
+  await sql`ANALYZE perennial.subscription`.execute(database.db);
+  await readNextChange(database.db, undefined);
   const [statement = ''] = seen.filter((text) => text.includes('ORDER BY s.expires_at LIMIT 1'));
-  const { rows } = await books.pool.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${statement}`, [
-    null,
-  ]);
+  const { rows } = await database.pool.query(
+    `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${statement}`,
+    [null],
+  );
   const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
   expect(JSON.stringify(plan)).toContain('subscription_ending');
   expect(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']).toBeLessThan(20);
 });
 
 test('F4: expiry done twice ends once and tells once', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  await payer(books, 1n, 0n);
-  await books.setClock(end);
-  await Promise.all([runOf(books, 'fast-expiry-cleanup'), runOf(books, 'fast-expiry-cleanup')]);
-  await runOf(books, 'fast-expiry-cleanup');
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscriber(database, 1n, 0n);
+  await database.setClock(end);
+  await Promise.all([
+    runOf(database, 'fast-expiry-cleanup'),
+    runOf(database, 'fast-expiry-cleanup'),
+  ]);
+  await runOf(database, 'fast-expiry-cleanup');
   const { rows } = await sql<{ told: bigint; ended: bigint }>`
     SELECT (SELECT count(*) FROM perennial.notification WHERE kind = 'expired') AS told,
-      (SELECT count(*) FROM perennial.event WHERE action = 'expired') AS ended`.execute(books.db);
+      (SELECT count(*) FROM perennial.event WHERE action = 'expired') AS ended`.execute(
+    database.db,
+  );
   expect(rows).toEqual([{ told: 1n, ended: 1n }]);
 });
 
@@ -102,89 +117,116 @@ test.each([
 ])(
   'R13: after 72 h of downtime who has the money is renewed from the old end, %s',
   async (_, order) => {
-    await using books = await freshBooks({ now: start });
-    await openShop(books);
-    const withMoney = await payer(books, 1n, 149_00n);
-    const without = await payer(books, 2n, 148_99n);
-    await books.setClock('2026-12-04T00:00:00Z');
-    for (const worker of order) await runOf(books, worker);
-    expect(await standOf(books, withMoney)).toEqual({
+    await using database = await createDatabase({ now: start });
+    await createShop(database);
+    const withMoney = await createSubscriber(database, 1n, 149_00n);
+    const without = await createSubscriber(database, 2n, 148_99n);
+    await database.setClock('2026-12-04T00:00:00Z');
+    for (const worker of order) await runOf(database, worker);
+    expect(await readSubscription(database, withMoney)).toEqual({
       state: 'active',
       expires: '2026-12-31T00:00:00.000Z',
       balance: 0n,
       live: 1,
       charges: 2,
     });
-    expect(await standOf(books, without)).toMatchObject({ state: 'expired', live: 0, charges: 1 });
+    expect(await readSubscription(database, without)).toMatchObject({
+      state: 'expired',
+      live: 0,
+      charges: 1,
+    });
   },
 );
 
 test('R13: a top-up in the last second before the end is heeded by expiry itself', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 0n);
-  await books.setClock('2026-11-30T20:00:00Z');
-  await runOf(books, 'auto-renewal');
-  await books.setClock('2026-11-30T23:59:59Z');
-  await topUp({ db: books.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
-  await books.setClock(end);
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 2 });
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 0n);
+  await database.setClock('2026-11-30T20:00:00Z');
+  await runOf(database, 'auto-renewal');
+  await database.setClock('2026-11-30T23:59:59Z');
+  await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
+  await database.setClock(end);
+  await runOf(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'active',
+    live: 1,
+    charges: 2,
+  });
 });
 
 test('R13: a renewal in quarantine keeps its access for a day, then the rule decides', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 149_00n);
-  const short = await payer(books, 2n, 0n);
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 149_00n);
+  const short = await createSubscriber(database, 2n, 0n);
   await sql`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     SELECT 'auto-renewal', id::text, 'test', '2027-01-01Z', ${end}
-    FROM perennial.subscription`.execute(books.db);
-  await books.setClock('2026-12-01T23:59:59.999Z');
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 1 });
-  expect(await standOf(books, short)).toMatchObject({ state: 'active', live: 1 });
-  await books.setClock('2026-12-02T00:00:00Z');
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 2 });
-  expect(await standOf(books, short)).toMatchObject({ state: 'expired', live: 0, charges: 1 });
+    FROM perennial.subscription`.execute(database.db);
+  await database.setClock('2026-12-01T23:59:59.999Z');
+  await runOf(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'active',
+    live: 1,
+    charges: 1,
+  });
+  expect(await readSubscription(database, short)).toMatchObject({ state: 'active', live: 1 });
+  await database.setClock('2026-12-02T00:00:00Z');
+  await runOf(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'active',
+    live: 1,
+    charges: 2,
+  });
+  expect(await readSubscription(database, short)).toMatchObject({
+    state: 'expired',
+    live: 0,
+    charges: 1,
+  });
 });
 
 test('somebody who switched auto-renew off is ended with a full balance', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 500_00n);
-  await setAutoRenew({ db: books.db, actor: 'test' }, { telegramId: 1n, on: false });
-  await books.setClock(end);
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'expired', balance: 500_00n });
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 500_00n);
+  await setAutoRenew({ db: database.db, actor: 'test' }, { telegramId: 1n, on: false });
+  await database.setClock(end);
+  await runOf(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'expired',
+    balance: 500_00n,
+  });
 });
 
 test('F3: a purchase that commits between the finding and the locking of a batch wins', async () => {
   let bought = false;
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 0n);
-  await topUp({ db: books.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
-  await setAutoRenew({ db: books.db, actor: 'test' }, { telegramId: 1n, on: false });
-  await books.setClock(end);
-  const pool = hookPool(openPool(books.url), async ({ sql: text, when }) => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 0n);
+  await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
+  await setAutoRenew({ db: database.db, actor: 'test' }, { telegramId: 1n, on: false });
+  await database.setClock(end);
+  const pool = hookPool(openPool(database.url), async ({ sql: text, when }) => {
     if (bought || when !== 'before' || !text.includes('SKIP LOCKED')) return;
     bought = true;
     await purchase(
-      { db: books.db, actor: 'test' },
+      { db: database.db, actor: 'test' },
       { telegramId: 1n, plan: 'basic', periodDays: 30 },
     );
   });
   await using hooked = {
-    db: openBooks(pool),
-    url: books.url,
+    db: openDatabase(pool),
+    url: database.url,
     [Symbol.asyncDispose]: () => pool.end(),
   };
   await runOf(hooked, 'fast-expiry-cleanup');
   expect(bought).toBe(true);
-  expect(await standOf(books, id)).toMatchObject({ state: 'active', live: 1, charges: 2 });
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'active',
+    live: 1,
+    charges: 2,
+  });
 });
 
 test.each([
@@ -194,50 +236,50 @@ test.each([
 ])(
   'F8: a clock that jumped ends of %i active no more than %i in an hour, and alarms',
   async (active, most) => {
-    await using books = await freshBooks({ now: start });
-    await openShop(books);
-    await crowd(books, active, end);
-    await books.setClock('2027-06-01T00:00:00Z');
-    const first = await runOf(books, 'fast-expiry-cleanup', { batchMax: 50 });
+    await using database = await createDatabase({ now: start });
+    await createShop(database);
+    await createSubscribers(database, active, end);
+    await database.setClock('2027-06-01T00:00:00Z');
+    const first = await runOf(database, 'fast-expiry-cleanup', { batchMax: 50 });
     expect(first).toMatchObject({ outcome: 'degraded', changed: BigInt(most) });
-    const again = await runOf(books, 'fast-expiry-cleanup');
+    const again = await runOf(database, 'fast-expiry-cleanup');
     expect(again).toMatchObject({ outcome: 'degraded', changed: 0n });
     const { rows } = await sql<{ alarms: bigint }>`
     SELECT count(*) AS alarms FROM perennial.notification
-    WHERE kind = 'alarm_guard' AND customer_id IS NULL`.execute(books.db);
+    WHERE kind = 'alarm_guard' AND customer_id IS NULL`.execute(database.db);
     expect(rows).toEqual([{ alarms: 1n }]);
-    const confirmed = await runOf(books, 'fast-expiry-cleanup', { confirmed: true });
+    const confirmed = await runOf(database, 'fast-expiry-cleanup', { confirmed: true });
     expect(confirmed).toMatchObject({ outcome: 'success', changed: BigInt(active - most) });
   },
 );
 
 test('F8: a batch of another replica under way is no reason to hold anybody, nor to wake an operator', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 0n);
-  await books.setClock(end);
-  const { other, letGo } = await takesGuard(books);
-  const run = await runOf(books, 'fast-expiry-cleanup').finally(letGo);
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 0n);
+  await database.setClock(end);
+  const { other, release } = await holdGuard(database);
+  const run = await runOf(database, 'fast-expiry-cleanup').finally(release);
   await other;
   expect(run).toMatchObject({ outcome: 'success', changed: 0n });
   const { rows } = await sql`
-    SELECT FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(books.db);
+    SELECT FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(database.db);
   expect(rows).toEqual([]);
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'expired' });
+  await runOf(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'expired' });
 });
 
 /** As another replica in the middle of a batch. */
-async function takesGuard({ db }: Pick<Books, 'db'>) {
-  const taken = Promise.withResolvers<void>();
-  const asked = Promise.withResolvers<void>();
+async function holdGuard({ db }: Pick<TestDatabase, 'db'>) {
+  const locked = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
   const other = db.transaction().execute(async (tx) => {
-    expect(await takeGuard(tx)).toBe(true);
-    taken.resolve();
-    await asked.promise;
+    expect(await lockBlastGuard(tx)).toBe(true);
+    locked.resolve();
+    await released.promise;
   });
-  await taken.promise;
-  return { other, letGo: () => asked.resolve() };
+  await locked.promise;
+  return { other, release: () => released.resolve() };
 }
 
 test('F8: while the guard holds, a run counts the active once, however many are held', async () => {
@@ -246,48 +288,48 @@ test('F8: while the guard holds, a run counts the active once, however many are 
     hookPool(pool, ({ sql: text, when }) => {
       if (when === 'before' && text.includes('count(*) AS active')) counts += 1;
     });
-  await using books = await freshBooks({ now: start, wrapPool });
-  await openShop(books);
-  await crowd(books, 600, end);
-  await books.setClock('2027-06-01T00:00:00Z');
-  const run = await runOf(books, 'fast-expiry-cleanup', { batchMax: 50 });
+  await using database = await createDatabase({ now: start, wrapPool });
+  await createShop(database);
+  await createSubscribers(database, 600, end);
+  await database.setClock('2027-06-01T00:00:00Z');
+  const run = await runOf(database, 'fast-expiry-cleanup', { batchMax: 50 });
   expect(run).toMatchObject({ outcome: 'degraded', changed: 60n, detail: { held: 540 } });
   expect(counts).toBe(1);
 });
 
 test('F8: a batch whose answer to COMMIT was lost counts for the guard', async () => {
   let lost = false;
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  await crowd(books, 250, end);
-  await books.setClock(end);
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscribers(database, 250, end);
+  await database.setClock(end);
   let ending = false;
-  const pool = hookPool(openPool(books.url), ({ sql: text, when }) => {
+  const pool = hookPool(openPool(database.url), ({ sql: text, when }) => {
     if (text.includes("SET state = 'expired'")) ending = true;
     if (lost || !ending || when !== 'after' || !/^commit$/i.test(text)) return;
     lost = true;
     throw new Error('Connection terminated unexpectedly');
   });
-  const hooked = { db: openBooks(pool), url: books.url };
+  const hooked = { db: openDatabase(pool), url: database.url };
   const first = await runOf(hooked, 'fast-expiry-cleanup', { batchMax: 100 });
   await pool.end();
   expect(first).toMatchObject({ outcome: 'failed', changed: 25n, detail: { ended: 25 } });
-  const second = await runOf(books, 'fast-expiry-cleanup', { batchMax: 100 });
+  const second = await runOf(database, 'fast-expiry-cleanup', { batchMax: 100 });
   expect(second).toMatchObject({ outcome: 'degraded', changed: 0n });
 });
 
 test('what was put aside and is ended after all is in quarantine no more', async () => {
-  await using books = await freshBooks({ now: start });
-  await openShop(books);
-  const id = await payer(books, 1n, 0n);
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  const id = await createSubscriber(database, 1n, 0n);
   await sql`
     INSERT INTO perennial.quarantine (worker, item, reason, attempts, retry_at, first_seen_at)
     VALUES ('fast-expiry-cleanup', ${id.toString()}, 'test', 5, ${end}, ${start})`.execute(
-    books.db,
+    database.db,
   );
-  await books.setClock(end);
-  await runOf(books, 'fast-expiry-cleanup');
-  expect(await standOf(books, id)).toMatchObject({ state: 'expired' });
-  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(books.db);
+  await database.setClock(end);
+  await runOf(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'expired' });
+  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
   expect(rows).toEqual([]);
 });

@@ -1,38 +1,41 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
-import { type Ending, end } from '../../subscription/ending.ts';
-import { changeIsDue, decideEnding, type EndingDecision } from '../../subscription/expiry.ts';
-import { type Facts, readFacts } from '../../subscription/renewal-facts.ts';
-import { type Renewal, renew, renewalOf } from '../../subscription/renewing.ts';
+import { type ExpiringSubscription, expireSubscriptions } from '../../subscription/ending.ts';
+import { decideExpiry, type ExpiryDecision, isTermsChangeDue } from '../../subscription/expiry.ts';
+import {
+  readRenewalFacts,
+  type SubscriptionRenewalFacts,
+} from '../../subscription/renewal-facts.ts';
+import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/renewing.ts';
 import { changeTerms } from '../../subscription/terms-change.ts';
-import { release } from '../quarantine.ts';
-import { guardCharges, type HeldCharge, isLate, lateCharges } from '../spend-guard.ts';
-import { type Decided, decideInTurn } from '../spending.ts';
+import { releaseQuarantined } from '../quarantine.ts';
+import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../spend-guard.ts';
+import { type DecidedItem, decideInOrder } from '../spending.ts';
 import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
 import { guardEnds, type HeldEnd } from './end-guard.ts';
-import { findChanging, findEnded, inQuarantine, nextMoment } from './store.ts';
+import { findEnded, findTermsChanges, readNextChange, readQuarantinedRenewals } from './store.ts';
 
 // Puts the terms of a period into force that has begun (`subscription/terms.ts`).
 // Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/expiry.ts`.
 // The nodes hear of it by the marks that are written here; their keepers see to it.
 
-interface EndedFacts extends Facts {
+interface EndedFacts extends SubscriptionRenewalFacts {
   readonly isQuarantined: boolean;
 }
 
-type Decision = EndingDecision | HeldCharge | HeldEnd;
-type Outcome = Decided<EndedFacts, Decision>;
+type Decision = ExpiryDecision | HeldCharge | HeldEnd;
+type Outcome = DecidedItem<EndedFacts, Decision>;
 
 export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   name: 'fast-expiry-cleanup',
   everyMs: minuteMs,
-  passes: [findChanging, findEnded],
-  nextDue: nextMoment,
+  passes: [findTermsChanges, findEnded],
+  nextDue: readNextChange,
 
-  async read(tx, items, moment) {
-    const facts = await readFacts(tx, items, moment);
-    const held = await inQuarantine(
+  async read(tx, items, batch) {
+    const facts = await readRenewalFacts(tx, items, batch);
+    const held = await readQuarantinedRenewals(
       tx,
       facts.map((row) => row.subscriptionId),
     );
@@ -42,27 +45,27 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     }));
   },
 
-  decide(facts, moment, spent) {
-    return decideInTurn(facts, spent, (row) => decideEnding(row, moment.now, moment.settings));
+  decide(facts, batch, reserved) {
+    return decideInOrder(facts, reserved, (row) => decideExpiry(row, batch.now, batch.settings));
   },
 
   // `--confirm` of this worker confirms ends. Charges are confirmed with auto-renewal.
-  async guard(tx, outcomes, moment) {
+  async guard(tx, outcomes, batch) {
     return guardEnds(
       tx,
-      await guardCharges<EndedFacts, Decision>(tx, outcomes, moment, false),
-      moment,
+      await guardCharges<EndedFacts, Decision>(tx, outcomes, batch, false),
+      batch,
     );
   },
 
-  async write(tx, outcomes, moment, actor) {
+  async write(tx, outcomes, batch, actor) {
     const renewals: Renewal[] = [];
-    const endings: Ending[] = [];
+    const endings: ExpiringSubscription[] = [];
     const held = { ends: 0, charges: 0, inQuarantine: 0, leftToAnother: 0 };
     for (const { facts, decision, balanceMinor } of outcomes) {
       switch (decision.do) {
         case 'renew':
-          renewals.push(renewalOf(facts, decision, balanceMinor, moment.now));
+          renewals.push(toRenewal(facts, decision, balanceMinor, batch.now));
           break;
         case 'end':
           endings.push(facts);
@@ -83,29 +86,29 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
           unreachable(decision);
       }
     }
-    const late = outcomes.filter((one) => isLate(one, moment)).length;
+    const late = outcomes.filter((one) => isLateRenewal(one, batch)).length;
     const changing = outcomes
-      .filter(({ facts }) => changeIsDue(facts, moment.now))
+      .filter(({ facts }) => isTermsChangeDue(facts, batch.now))
       .map(({ facts }) => facts.subscriptionId);
-    await changeTerms(tx, changing, actor, moment.now);
-    await renew(tx, renewals, actor, moment.now, moment.settings);
-    await end(tx, endings, actor, moment.now);
+    await changeTerms(tx, changing, actor, batch.now);
+    await renewSubscriptions(tx, renewals, actor, batch.now, batch.settings);
+    await expireSubscriptions(tx, endings, actor, batch.now);
     const changed = new Set(
       [...renewals, ...endings].map((row) => row.subscriptionId).concat(changing),
     );
-    await release(tx, fastExpiryCleanup.name, [...changed].map(String));
+    await releaseQuarantined(tx, fastExpiryCleanup.name, [...changed].map(String));
     return {
       examined: outcomes.length,
       changed: changed.size,
-      isolated: [],
+      quarantined: [],
       counts: {
         ended: endings.length,
-        ...(moment.confirmed ? { confirmed: endings.length } : {}),
+        ...(batch.confirmed ? { confirmed: endings.length } : {}),
         renewed: renewals.length,
         ...(changing.length === 0 ? {} : { terms_changed: changing.length }),
         held: held.ends,
         ...(held.charges > 0 ? { held_charges: held.charges } : {}),
-        ...(late > 0 ? { [lateCharges]: late } : {}),
+        ...(late > 0 ? { [lateChargesKey]: late } : {}),
         ...(held.leftToAnother > 0 ? { left_to_another: held.leftToAnother } : {}),
         in_quarantine: held.inQuarantine,
       },
@@ -121,39 +124,42 @@ function describe(
   balanceMinor: bigint,
 ): SubscriptionPreview {
   const { telegramId, subscriptionId, currency } = facts;
-  const of = { telegramId, subscriptionId, outcome: decision.do, currency, amountMinor: 0n };
-  const what = `${facts.kind} ${facts.plan}`;
+  const base = { telegramId, subscriptionId, outcome: decision.do, currency, amountMinor: 0n };
+  const label = `${facts.kind} ${facts.plan}`;
   switch (decision.do) {
     case 'renew': {
       const { chargeMinor } = decision;
       const left = moneyText(balanceMinor - chargeMinor, currency);
       return {
-        ...of,
+        ...base,
         amountMinor: chargeMinor,
-        sentence: `${what} renewed for ${moneyText(chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${left} left`,
+        sentence: `${label} renewed for ${moneyText(chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${left} left`,
       };
     }
     case 'end':
-      return { ...of, sentence: `${what} ended ${isoTime(facts.expiresAt)}: its access goes` };
+      return { ...base, sentence: `${label} ended ${isoTime(facts.expiresAt)}: its access goes` };
     case 'hold':
       return {
-        ...of,
-        sentence: `${what} is in quarantine: stays until ${isoTime(decision.until)}`,
+        ...base,
+        sentence: `${label} is in quarantine: stays until ${isoTime(decision.until)}`,
       };
     case 'hold-charge':
       return {
-        ...of,
+        ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${what} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard of auto-renewal holds this charge, and the subscription stays active`,
+        sentence: `${label} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard of auto-renewal holds this charge, and the subscription stays active`,
       };
     case 'hold-end':
       return {
-        ...of,
-        sentence: `${what} ended ${isoTime(facts.expiresAt)}: the guard holds this end; --confirm releases it`,
+        ...base,
+        sentence: `${label} ended ${isoTime(facts.expiresAt)}: the guard holds this end; --confirm releases it`,
       };
     case 'change-terms':
-      return { ...of, sentence: `${what}: the terms of the period that has begun come into force` };
+      return {
+        ...base,
+        sentence: `${label}: the terms of the period that has begun come into force`,
+      };
     case 'nothing':
-      return { ...of, sentence: `${what} has not ended` };
+      return { ...base, sentence: `${label} has not ended` };
   }
 }

@@ -6,53 +6,56 @@ import type { CredentialId } from '../../kernel/ids.ts';
 // in hand: two calls at once about one name can leave it listed and useless (docs/xray-facts.md).
 
 /** What a hand has while it looks for its next page; the other one waits for it. */
-export interface Turn {
+export interface LaneToken {
   /** Lets the other one look; else it does when this one is through with its page. */
   pass(): void;
 }
 
-export class Hands {
-  #turns: Promise<void> = Promise.resolve();
-  #ended = false;
+export class Lanes {
+  #lastToken: Promise<void> = Promise.resolve();
+  #isDone = false;
   readonly #pages = new Map<Promise<void>, readonly CredentialId[]>();
 
   /**
    * Both at once, turn after turn, until one finds that there is nothing left.
    * @throws the first failure, when both have ended
    */
-  async work(signal: AbortSignal, step: (turn: Turn) => Promise<'more' | 'idle'>): Promise<void> {
-    this.#ended = false;
-    const hand = async (): Promise<void> => {
-      while (!signal.aborted && (await this.#inTurn(step)) === 'more');
+  async run(
+    signal: AbortSignal,
+    step: (token: LaneToken) => Promise<'more' | 'idle'>,
+  ): Promise<void> {
+    this.#isDone = false;
+    const runLane = async (): Promise<void> => {
+      while (!signal.aborted && (await this.#runStep(step)) === 'more');
     };
-    const hands = await Promise.allSettled([hand(), hand()]);
-    const failed = hands.find((each) => each.status === 'rejected');
+    const results = await Promise.allSettled([runLane(), runLane()]);
+    const failed = results.find((each) => each.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
 
-  async #inTurn(step: (turn: Turn) => Promise<'more' | 'idle'>): Promise<'more' | 'idle'> {
+  async #runStep(step: (token: LaneToken) => Promise<'more' | 'idle'>): Promise<'more' | 'idle'> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const before = this.#turns;
-    this.#turns = promise;
+    const previous = this.#lastToken;
+    this.#lastToken = promise;
     let found: 'more' | 'idle' = 'idle';
     try {
-      await before;
-      if (!this.#ended) found = await step({ pass: resolve });
+      await previous;
+      if (!this.#isDone) found = await step({ pass: resolve });
       return found;
     } finally {
       // Also after a failure: the other hand begins nothing new.
-      if (found === 'idle') this.#ended = true;
+      if (found === 'idle') this.#isDone = true;
       resolve();
     }
   }
 
   /** The credentials that are in either hand. */
-  get inHand(): readonly CredentialId[] {
+  get inProgress(): readonly CredentialId[] {
     return [...this.#pages.values()].flat();
   }
 
   /** Takes a page in hand, @returns what lets go of it */
-  take(credentials: readonly CredentialId[]): () => void {
+  addPage(credentials: readonly CredentialId[]): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#pages.set(promise, credentials);
     return () => {
@@ -62,7 +65,7 @@ export class Hands {
   }
 
   /** Until nothing is in hand. Whoever has the turn sees to it that it stays so. */
-  async empty(): Promise<void> {
+  async waitUntilEmpty(): Promise<void> {
     await Promise.all(this.#pages.keys());
   }
 }

@@ -1,31 +1,31 @@
 import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction } from '../../db/connect.ts';
-import { faultOf } from '../../db/faults.ts';
+import { toFault } from '../../db/faults.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { Bell, graceAfter } from '../bell.ts';
+import { delayAbort, WakeableSleep } from '../bell.ts';
 import { Fence } from '../fence.ts';
-import { release } from '../quarantine.ts';
-import { Hands, type Turn } from './hands.ts';
-import { learn } from './learning.ts';
-import { type Connect, Line } from './line.ts';
-import { holdsPost, type Post, postLost, seedStretch, writeError } from './node-store.ts';
+import { releaseQuarantined } from '../quarantine.ts';
+import { Lanes, type LaneToken } from './hands.ts';
+import { readCapabilities } from './learning.ts';
+import { type Connect, ConnectionState } from './line.ts';
+import { holdsLease, type Lease, leaseLost, seedChunk, writeNodeError } from './node-store.ts';
 import { probe } from './probe.ts';
-import { atOnceFor, suspectsMax } from './rule.ts';
+import { computeInFlightMax, suspectsMax } from './rule.ts';
 import {
-  itemOf,
-  type Page,
-  putOff,
-  readPage,
-  settle,
-  type Which,
-  keepNode as worker,
+  type MarkPage,
+  type MarkSelection,
+  postponeHeld,
+  readMarkPage,
+  toMarkItem,
+  keepNodeName as worker,
+  writeMarkResults,
 } from './store.ts';
-import { readStrays, settleStrays } from './stray-store.ts';
-import { straysMax, workOffStrays } from './strays.ts';
-import { Suspicion } from './suspicion.ts';
-import { type Worked, workOff } from './work.ts';
+import { readStrays, writeStrayResults } from './stray-store.ts';
+import { removeStrays, straysMax } from './strays.ts';
+import { CrashSuspects } from './suspicion.ts';
+import { applyPage, type PageResult } from './work.ts';
 
 // The keeper of one node: two loops of its own, so that no other node waits for this one. One
 // probes; the other works off marks, page after page with two hands, and fills the node again after
@@ -40,7 +40,7 @@ export interface KeeperLog {
 
 export interface KeeperOptions {
   readonly db: Db;
-  readonly post: Post;
+  readonly lease: Lease;
   readonly connect: Connect;
   readonly signal: AbortSignal;
   readonly log: KeeperLog;
@@ -64,7 +64,7 @@ export interface Keeper {
  */
 const callGraceMs = secondMs;
 
-const saidOf = {
+const logTexts = {
   returned: 'node is well',
   started: 'node was started: it is filled',
   unsure: 'node may have been started: it is filled',
@@ -75,224 +75,240 @@ const saidOf = {
 const pageMax = 512;
 
 export function startKeeper(options: KeeperOptions): Keeper {
-  const { db, post, log, probeMs = 2 * secondMs, pollMs = 2 * secondMs } = options;
-  const lost = new AbortController();
-  const signal = AbortSignal.any([options.signal, lost.signal]);
+  const { db, lease, log, probeMs = 2 * secondMs, pollMs = 2 * secondMs } = options;
+  const replaced = new AbortController();
+  const signal = AbortSignal.any([options.signal, replaced.signal]);
   const ended = new AbortController();
-  const calls = graceAfter(signal, callGraceMs, ended.signal);
-  const line = new Line(options.connect, options.nowMs);
-  const fence = new Fence({ holds: () => holdsPost(db, post), lost: () => postLost(post) });
-  const marks = new Bell();
-  const health = new Bell();
-  const hands = new Hands();
-  const suspicion = new Suspicion(db, post);
-  const about = { worker, node: post.node };
+  const calls = delayAbort(signal, callGraceMs, ended.signal);
+  const connection = new ConnectionState(options.connect, options.nowMs);
+  const fence = new Fence({
+    isHeld: () => holdsLease(db, lease),
+    createFault: () => leaseLost(lease),
+  });
+  const markSleeper = new WakeableSleep();
+  const probeSleeper = new WakeableSleep();
+  const lanes = new Lanes();
+  const crashSuspects = new CrashSuspects(db, lease);
+  const logFields = { worker, node: lease.node };
 
-  async function look(): Promise<'idle'> {
-    const asked = suspicion.open;
-    const probed = await probe({ db, post, line, signal });
-    if (probed.is === 'untold') return 'idle';
-    if (probed.is === 'failed') {
+  async function probeNode(): Promise<'idle'> {
+    const pendingSuspects = crashSuspects.pending;
+    const outcome = await probe({ db, lease, connection, signal });
+    if (outcome.is === 'untold') return 'idle';
+    if (outcome.is === 'failed') {
       // The third one opens the breaker; the ones after it say nothing new.
-      const { fault, failures } = probed;
+      const { fault, failures } = outcome;
       const level = failures === 1 || failures === 3 ? 'warn' : 'debug';
-      log[level]({ ...about, code: fault.code, failures }, fault.message);
+      log[level]({ ...logFields, code: fault.code, failures }, fault.message);
       return 'idle';
     }
-    await suspicion.judge(asked, { bornByMs: probed.bornByMs, life: line.life });
-    if (probed.is === 'well') return 'idle';
-    if (probed.is === 'lost') log.warn({ ...about, inbound: probed.tag }, saidOf.lost);
-    else log.info(about, saidOf[probed.is]);
-    marks.ring();
+    await crashSuspects.resolve(pendingSuspects, {
+      bootedByMs: outcome.bootedByMs,
+      bootCount: connection.bootCount,
+    });
+    if (outcome.is === 'well') return 'idle';
+    if (outcome.is === 'lost') log.warn({ ...logFields, inbound: outcome.tag }, logTexts.lost);
+    else log.info(logFields, logTexts[outcome.is]);
+    markSleeper.wake();
     return 'idle';
   }
 
   async function work(): Promise<'idle'> {
-    await hands.work(signal, step);
+    await lanes.run(signal, step);
     return 'idle';
   }
 
-  async function step(turn: Turn): Promise<'more' | 'idle'> {
-    const api = line.workable();
+  async function step(next: LaneToken): Promise<'more' | 'idle'> {
+    const api = connection.getWorkApi();
     if (api === undefined) return 'idle';
-    const page = await nextPage(api);
+    const page = await readNextPage(api);
     if (page === 'more' || page === 'idle') return page;
-    const letGo = hands.take(page.marks.map(({ credentialId }) => credentialId));
+    const releasePage = lanes.addPage(page.marks.map(({ credentialId }) => credentialId));
     // After the last ones there is nothing to look for. Those are short pages, and suspects, who go
     // with nothing else under way.
-    if (page.marks.length === pageMax) turn.pass();
+    if (page.marks.length === pageMax) next.pass();
     try {
-      return await workPage(api, page);
+      return await runPage(api, page);
     } finally {
-      letGo();
+      releasePage();
     }
   }
 
-  async function nextPage(api: NodeApi): Promise<Page | 'more' | 'idle'> {
-    if (!(await mayWork(api))) return 'idle';
-    if (!line.learned) return nextRemovals();
-    const filling = !line.seeded && (await fill());
-    const page = await read(pageMax, 'others');
+  async function readNextPage(api: NodeApi): Promise<MarkPage | 'more' | 'idle'> {
+    if (!(await canWork(api))) return 'idle';
+    if (!connection.capabilitiesKnown) return readNextRemovals();
+    const isSeeding = !connection.seeded && (await seedNext());
+    const page = await readMarks(pageMax, 'others');
     if (page === undefined) return 'idle';
     if (page.marks.length > 0) return page;
-    if (hands.inHand.length > 0) {
+    if (lanes.inProgress.length > 0) {
       // What the other hand is at may be marked again.
-      await hands.empty();
+      await lanes.waitUntilEmpty();
       return 'more';
     }
-    if (page.hasStrays) return clear(api, page);
-    if (filling) return 'more';
-    if (!page.hasSuspects || suspicion.open.length > 0) return 'idle';
-    const suspects = await read(suspectsMax, 'suspects');
+    if (page.hasStrays) return removeNextStrays(api, page);
+    if (isSeeding) return 'more';
+    if (!page.hasSuspects || crashSuspects.pending.length > 0) return 'idle';
+    const suspects = await readMarks(suspectsMax, 'suspects');
     if (suspects === undefined) return 'idle';
     // One of them may have been marked for something else meanwhile.
     return suspects.marks.length > 0 ? suspects : 'more';
   }
 
   /** Where nobody can be added: who is urgent, and all as often as that is found out. */
-  async function nextRemovals(): Promise<Page | 'idle'> {
-    await hands.empty();
-    const page = await read(pageMax, line.allGo ? 'removals' : 'urgent_removals');
+  async function readNextRemovals(): Promise<MarkPage | 'idle'> {
+    await lanes.waitUntilEmpty();
+    const page = await readMarks(
+      pageMax,
+      connection.isRemovalScanPending ? 'removals' : 'urgent_removals',
+    );
     if (page === undefined) return 'idle';
-    if (page.marks.length < pageMax) line.allGo = false;
+    if (page.marks.length < pageMax) connection.isRemovalScanPending = false;
     return page.marks.length === 0 ? 'idle' : page;
   }
 
   /** @returns undefined: they are meant for a node at another address, which the next probe finds */
-  async function read(max: number, which: Which): Promise<Page | undefined> {
-    const page = await readPage(db, post, max, { which, inHand: hands.inHand });
-    if (page === undefined) throw postLost(post);
-    if (line.leadsTo(page.api)) return page;
-    health.ring();
+  async function readMarks(max: number, selection: MarkSelection): Promise<MarkPage | undefined> {
+    const page = await readMarkPage(db, lease, max, { selection, inProgress: lanes.inProgress });
+    if (page === undefined) throw leaseLost(lease);
+    if (connection.isConnectedTo(page.api)) return page;
+    probeSleeper.wake();
     return undefined;
   }
 
-  async function workPage(api: NodeApi, page: Page): Promise<'more' | 'idle'> {
-    const { rests, life } = line;
-    const fromMs = line.nowMs();
-    const atOnce = atOnceFor(line.roundTripMs);
-    const worked = await workOff({ api, page, atOnce, fence, signal, calls });
-    await book(page, worked);
-    suspicion.note(worked.settled, { fromMs, life });
-    return afterwards(worked.stopped, rests);
+  async function runPage(api: NodeApi, page: MarkPage): Promise<'more' | 'idle'> {
+    const { backoffCount, bootCount } = connection;
+    const fromMs = connection.nowMs();
+    const inFlightMax = computeInFlightMax(connection.roundTripMs);
+    const result = await applyPage({ api, page, inFlightMax, fence, signal, calls });
+    await storeResults(page, result);
+    crashSuspects.add(result.settled, { fromMs, bootCount });
+    return finishPage(result.stopped, backoffCount);
   }
 
   /** Removes names that were confirmed, when no mark is due: who lost by it is marked, and is next. */
-  async function clear(api: NodeApi, page: Page): Promise<'more' | 'idle'> {
-    const { rests } = line;
+  async function removeNextStrays(api: NodeApi, page: MarkPage): Promise<'more' | 'idle'> {
+    const { backoffCount } = connection;
     const { now } = page;
     const inbounds = [...page.inbounds, ...page.formerInbounds];
-    const strays = await readStrays(db, post, straysMax);
-    const work = { db, post, api, now, inbounds, fence, signal, calls };
-    const { settled, stopped } = await workOffStrays(work, strays);
-    await inTransaction(db, (tx) => settleStrays(tx, post, settled, now));
-    return afterwards(stopped, rests);
+    const strays = await readStrays(db, lease, straysMax);
+    const work = { db, lease, api, now, inbounds, fence, signal, calls };
+    const { settled, stopped } = await removeStrays(work, strays);
+    await inTransaction(db, (tx) => writeStrayResults(tx, lease, settled, now));
+    return finishPage(stopped, backoffCount);
   }
 
-  /** @param rests how often the work had come to rest when it began */
-  async function afterwards(stopped: Worked['stopped'], rests: number): Promise<'more' | 'idle'> {
+  /** @param backoffCount how often the work had come to rest when it began */
+  async function finishPage(
+    stopped: PageResult['stopped'],
+    backoffCount: number,
+  ): Promise<'more' | 'idle'> {
     // The other hand may have met the same failure before.
-    const isNew = line.rests === rests;
+    const isFirstReport = connection.backoffCount === backoffCount;
     if (stopped === undefined) {
-      if (isNew) line.worked();
+      if (isFirstReport) connection.recordSuccess();
       return 'more';
     }
-    const { fault, by } = stopped;
-    if (by === 'fence') throw fault;
-    if (isNew) await rest(fault);
+    const { fault, source } = stopped;
+    if (source === 'fence') throw fault;
+    if (isFirstReport) await pauseWork(fault);
     return 'idle';
   }
 
   /** @returns whether the work goes on, be it with removals alone */
-  async function mayWork(api: NodeApi): Promise<boolean> {
-    if (line.learned || line.isHindered()) return true;
+  async function canWork(api: NodeApi): Promise<boolean> {
+    if (connection.capabilitiesKnown || connection.isBlocked()) return true;
     const warn = (sentence: string) =>
       log.warn(
-        { ...about, code: 'link_misfit' },
+        { ...logFields, code: 'link_misfit' },
         `customers cannot connect by the link: ${sentence}`,
       );
-    const fault = await learn({ db, post, api, line, signal, warn });
+    const fault = await readCapabilities({ db, lease, api, connection, signal, warn });
     if (fault?.kind === 'permanent') {
-      log.warn({ ...about, code: fault.code, err: fault }, `nobody is added: ${fault.message}`);
-      await writeError(db, post, fault.message);
+      log.warn({ ...logFields, code: fault.code, err: fault }, `nobody is added: ${fault.message}`);
+      await writeNodeError(db, lease, fault.message);
     } else if (fault !== undefined) {
-      await rest(fault);
+      await pauseWork(fault);
       return false;
     }
-    line.learn(fault);
+    connection.recordCapabilities(fault);
     return true;
   }
 
   /** Marks a stretch of those who may connect. @returns whether there is more to mark */
-  async function fill(): Promise<boolean> {
-    const { bootAt } = line;
+  async function seedNext(): Promise<boolean> {
+    const { bootAt } = connection;
     if (bootAt === undefined) return false;
-    if (line.fillsAnew) {
-      await hands.empty();
-      line.fillsAnew = false;
+    if (connection.mustReseed) {
+      await lanes.waitUntilEmpty();
+      connection.mustReseed = false;
     }
-    const filled = await inTransaction(db, async (tx) =>
-      seedStretch(tx, post, bootAt, await readClock(tx)),
+    const seeded = await inTransaction(db, async (tx) =>
+      seedChunk(tx, lease, bootAt, await readClock(tx)),
     );
     // Started once more, or somebody else's: the next probe says which.
-    if (filled === undefined) return false;
-    log.info({ ...about, ...filled }, 'who may connect is marked');
-    line.seeded = filled.done;
-    line.hasAdded = true;
-    return !filled.done;
+    if (seeded === undefined) return false;
+    log.info({ ...logFields, ...seeded }, 'who may connect is marked');
+    connection.seeded = seeded.done;
+    connection.hasAdded = true;
+    return !seeded.done;
   }
 
-  async function book(page: Page, { settled, held }: Worked): Promise<void> {
-    if (held.length > 0) await inTransaction(db, (tx) => putOff(tx, post, held, page.now));
+  async function storeResults(page: MarkPage, { settled, held }: PageResult): Promise<void> {
+    if (held.length > 0) await inTransaction(db, (tx) => postponeHeld(tx, lease, held, page.now));
     await inTransaction(db, async (tx) => {
-      await settle(tx, post, page.bootAt, settled, page.now);
-      const mended = settled.filter(({ mark, failed }) => mark.lost > 0 && failed === undefined);
-      const items = mended.map(({ mark }) => itemOf(post.node, mark));
-      await release(tx, worker, items);
+      await writeMarkResults(tx, lease, page.bootAt, settled, page.now);
+      const recovered = settled.filter(({ mark, failed }) => mark.lost > 0 && failed === undefined);
+      const items = recovered.map(({ mark }) => toMarkItem(lease.node, mark));
+      await releaseQuarantined(tx, worker, items);
     });
     for (const { mark, failed } of settled) {
       if (failed === undefined) {
-        if (mark.wanted) line.hasAdded = true;
+        if (mark.wanted) connection.hasAdded = true;
         continue;
       }
-      const item = itemOf(post.node, mark);
-      log.debug({ ...about, item, attempts: mark.attempts + 1 }, failed.error);
+      const item = toMarkItem(lease.node, mark);
+      log.debug({ ...logFields, item, attempts: mark.attempts + 1 }, failed.error);
     }
   }
 
-  async function rest(fault: Fault): Promise<void> {
+  async function pauseWork(fault: Fault): Promise<void> {
     if (fault.code === 'node_cancelled' && signal.aborted) return;
     const level = fault.kind === 'bug' ? 'error' : 'warn';
-    log[level]({ ...about, code: fault.code, err: fault }, `work rests: ${fault.message}`);
-    line.failed(fault);
-    await writeError(db, post, fault.message);
+    log[level]({ ...logFields, code: fault.code, err: fault }, `work rests: ${fault.message}`);
+    connection.recordFailure(fault);
+    await writeNodeError(db, lease, fault.message);
   }
 
-  async function loop(bell: Bell, everyMs: number, turn: () => Promise<'more' | 'idle'>) {
+  async function loop(
+    sleeper: WakeableSleep,
+    everyMs: number,
+    next: () => Promise<'more' | 'idle'>,
+  ) {
     while (!signal.aborted) {
       try {
-        if ((await turn()) === 'more') continue;
+        if ((await next()) === 'more') continue;
       } catch (error) {
-        const fault = faultOf(error);
+        const fault = toFault(error);
         if (fault.code === 'post_lost') {
-          log.info(about, fault.message);
-          lost.abort();
+          log.info(logFields, fault.message);
+          replaced.abort();
           return;
         }
         const level = fault.kind === 'transient' ? 'warn' : 'error';
-        log[level]({ ...about, code: fault.code, err: fault }, `keeper: ${fault.message}`);
+        log[level]({ ...logFields, code: fault.code, err: fault }, `keeper: ${fault.message}`);
       }
-      const restMs = bell === marks ? line.restMs() : 0;
-      await bell.wait(restMs > 0 ? Math.min(restMs, everyMs) : everyMs, signal);
+      const backoffMs = sleeper === markSleeper ? connection.backoffMs() : 0;
+      await sleeper.sleep(backoffMs > 0 ? Math.min(backoffMs, everyMs) : everyMs, signal);
     }
   }
 
-  const loops = [loop(health, probeMs, look), loop(marks, pollMs, work)];
+  const loops = [loop(probeSleeper, probeMs, probeNode), loop(markSleeper, pollMs, work)];
   return {
     done: Promise.all(loops).then(() => {
-      line.close();
+      connection.close();
       ended.abort();
     }),
-    wake: () => marks.ring(),
+    wake: () => markSleeper.wake(),
   };
 }

@@ -1,16 +1,16 @@
 import pg from 'pg';
 import { connectChecked, type Db } from '../../db/connect.ts';
-import { faultOf } from '../../db/faults.ts';
+import { toFault } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/wake.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { Bell } from '../bell.ts';
-import { guardConfig } from '../guard.ts';
+import { WakeableSleep } from '../bell.ts';
+import { createSessionConfig } from '../guard.ts';
 import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
 import type { Connect } from './line.ts';
-import type { Post } from './node-store.ts';
-import { appear, freedWord, giveUp, lookAround, takeUp } from './posts.ts';
-import { moveOf, shareOf } from './share.ts';
+import type { Lease } from './node-store.ts';
+import { acquire, freedPayload, readLeaseState, registerReplica, release } from './posts.ts';
+import { computeLeaseChange, computeShare } from './share.ts';
 
 // Which nodes this process keeps: those whose advisory lock it got, on one connection of its own,
 // and of all nodes no more than its share (`share.ts`). The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process
@@ -38,14 +38,14 @@ export interface KeepersOptions {
 
 export interface Keepers {
   /** The nodes that this process keeps now. */
-  kept(): readonly string[];
+  listNodes(): readonly string[];
   /** Ends the calls under way, writes down what came of them, and lets others have the nodes. */
   stop(): Promise<void>;
 }
 
-const lookMs = 2 * secondMs;
+const defaultPollMs = 2 * secondMs;
 
-interface Held {
+interface KeptNode {
   readonly keeper: Keeper;
   /** Aborted: its calls end, and another process may have it then. */
   readonly leaving: AbortController;
@@ -53,117 +53,126 @@ interface Held {
 }
 
 export function startKeepers(options: KeepersOptions): Keepers {
-  const { db, log, pollMs = lookMs, silentMs = 10 * secondMs, steadyMs = silentMs } = options;
+  const {
+    db,
+    log,
+    pollMs = defaultPollMs,
+    silentMs = 10 * secondMs,
+    steadyMs = silentMs,
+  } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const kept = new Map<string, Held>();
-  const bell = new Bell();
+  const keptNodes = new Map<string, KeptNode>();
+  const sleeper = new WakeableSleep();
   const elapsedMs = stopwatch();
   let overSinceMs: number | undefined;
 
   /** Keeps nodes for as long as one connection lives. */
-  async function session(): Promise<void> {
-    const config = guardConfig(options.url, 'keepers', silentMs);
+  async function runSession(): Promise<void> {
+    const config = createSessionConfig(options.url, 'keepers', silentMs);
     const client = new pg.Client(config);
-    const lost = new AbortController();
-    const over = AbortSignal.any([signal, lost.signal]);
-    client.on('error', () => lost.abort());
-    client.on('end', () => lost.abort());
+    const connectionLost = new AbortController();
+    const over = AbortSignal.any([signal, connectionLost.signal]);
+    client.on('error', () => connectionLost.abort());
+    client.on('end', () => connectionLost.abort());
     client.on('notification', ({ payload }) => {
-      if (payload === 'keep-node') for (const { keeper } of kept.values()) keeper.wake();
-      if (payload === freedWord) bell.ring();
+      if (payload === 'keep-node') for (const { keeper } of keptNodes.values()) keeper.wake();
+      if (payload === freedPayload) sleeper.wake();
     });
     try {
       await connectChecked(client, options.url, config);
       await client.query(`LISTEN ${wakeChannel}`);
-      await appear(client);
+      await registerReplica(client);
       // What was said while nobody listened is seen by the keepers' first look.
       while (!over.aborted) {
-        await letGo(client);
-        await look(client, over);
-        await bell.wait(Math.min(pollMs, silentMs / 4), over);
+        await releaseEnded(client);
+        await adjustNodes(client, over);
+        await sleeper.sleep(Math.min(pollMs, silentMs / 4), over);
       }
     } finally {
       // The nodes' calls end before their locks go.
-      lost.abort();
-      await Promise.all([...kept.values()].map(({ keeper }) => keeper.done));
+      connectionLost.abort();
+      await Promise.all([...keptNodes.values()].map(({ keeper }) => keeper.done));
       if (!signal.aborted) {
-        const nodes = [...kept.keys()];
+        const nodes = [...keptNodes.keys()];
         log.warn(
           { worker: 'keep-node', nodes },
           'keepers: their connection was lost, and their nodes',
         );
       }
-      kept.clear();
+      keptNodes.clear();
       // A connection that hangs must not keep this process from the next one.
-      await Promise.race([client.end(), new Bell().wait(secondMs, new AbortController().signal)]);
+      await Promise.race([
+        client.end(),
+        new WakeableSleep().sleep(secondMs, new AbortController().signal),
+      ]);
     }
   }
 
   /** Takes what is free up to this process's share, or gives back what it has beyond it. */
-  async function look(client: pg.Client, over: AbortSignal): Promise<void> {
-    const { nodes, processes } = await lookAround(client);
-    const staying = [...kept].filter(([, { leaving }]) => !leaving.signal.aborted);
-    if (staying.length <= shareOf({ nodes: nodes.length, processes })) overSinceMs = undefined;
+  async function adjustNodes(client: pg.Client, over: AbortSignal): Promise<void> {
+    const { nodes, processes } = await readLeaseState(client);
+    const staying = [...keptNodes].filter(([, { leaving }]) => !leaving.signal.aborted);
+    if (staying.length <= computeShare({ nodes: nodes.length, processes })) overSinceMs = undefined;
     else overSinceMs ??= elapsedMs();
     const overMs = overSinceMs === undefined ? 0 : elapsedMs() - overSinceMs;
-    const scene = { nodes: nodes.length, processes, kept: staying.length, overMs };
-    const { take, give } = moveOf(scene, steadyMs);
+    const counts = { nodes: nodes.length, processes, kept: staying.length, overMs };
+    const { acquireCount, releaseCount } = computeLeaseChange(counts, steadyMs);
     // Those that it has had for the shortest time.
-    for (const [node, { leaving }] of staying.slice(staying.length - give)) {
+    for (const [node, { leaving }] of staying.slice(staying.length - releaseCount)) {
       log.info({ worker: 'keep-node', node, processes }, 'node is given to another process');
       leaving.abort();
     }
-    const others = nodes.filter((id) => !kept.has(id));
-    if (take === 0 || others.length === 0) return;
-    for (const post of await takeUp(client, others, take)) start(post, over);
+    const others = nodes.filter((id) => !keptNodes.has(id));
+    if (acquireCount === 0 || others.length === 0) return;
+    for (const lease of await acquire(client, others, acquireCount)) startNode(lease, over);
   }
 
-  function start(post: Post, over: AbortSignal): void {
-    log.info({ worker: 'keep-node', ...post, epoch: Number(post.epoch) }, 'node is kept here');
+  function startNode(lease: Lease, over: AbortSignal): void {
+    log.info({ worker: 'keep-node', ...lease, epoch: Number(lease.epoch) }, 'node is kept here');
     const leaving = new AbortController();
     const until = AbortSignal.any([over, leaving.signal]);
     const held = {
-      keeper: startKeeper({ ...options, db, post, signal: until }),
+      keeper: startKeeper({ ...options, db, lease, signal: until }),
       leaving,
       ended: false,
     };
-    kept.set(post.node, held);
+    keptNodes.set(lease.node, held);
     void held.keeper.done.then(() => {
       held.ended = true;
-      bell.ring();
+      sleeper.wake();
     });
   }
 
   /** Nodes whose keeper ended: another process may have them, this one too if it has room. */
-  async function letGo(client: pg.Client): Promise<void> {
-    const over = [...kept].filter(([, { ended }]) => ended);
+  async function releaseEnded(client: pg.Client): Promise<void> {
+    const over = [...keptNodes].filter(([, { ended }]) => ended);
     if (over.length === 0) return;
-    const given = over.some(([, { leaving }]) => leaving.signal.aborted);
-    await giveUp(
+    const hasHandover = over.some(([, { leaving }]) => leaving.signal.aborted);
+    await release(
       client,
       over.map(([node]) => node),
-      given,
+      hasHandover,
     );
-    for (const [node] of over) kept.delete(node);
+    for (const [node] of over) keptNodes.delete(node);
   }
 
-  function said(error: unknown): void {
-    const fault = faultOf(error);
+  function logError(error: unknown): void {
+    const fault = toFault(error);
     const level = fault.kind === 'transient' ? 'warn' : 'error';
     log[level]({ worker: 'keep-node', code: fault.code, err: fault }, `keepers: ${fault.message}`);
   }
 
-  async function sessions(): Promise<void> {
+  async function runSessions(): Promise<void> {
     while (!signal.aborted) {
-      await session().catch(said);
-      await bell.wait(pollMs, signal);
+      await runSession().catch(logError);
+      await sleeper.sleep(pollMs, signal);
     }
   }
 
-  const ended = sessions();
+  const ended = runSessions();
   return {
-    kept: () => [...kept.keys()],
+    listNodes: () => [...keptNodes.keys()],
     async stop() {
       stopping.abort();
       await ended;

@@ -4,20 +4,20 @@ import { anyOf } from '../../db/unnest.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { downMs } from '../../subscription/outages.ts';
+import { longOutageMs } from '../../subscription/outages.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
 // A node's row, as its keeper reads and writes it. Every write goes with the epoch under which the
 // keeper works: one that was replaced changes nothing, and learns of it.
 
 /** The node whose keeper one is: under this epoch nobody else is. */
-export interface Post {
+export interface Lease {
   readonly node: string;
   readonly epoch: bigint;
 }
 
 /** Somebody else keeps the node now, or it is gone: nothing may be said to it any more. */
-export function postLost({ node }: Post): Fault {
+export function leaseLost({ node }: Lease): Fault {
   const sentence = `node ${node}: is kept by another keeper now, or gone`;
   return new Fault('transient', 'post_lost', sentence);
 }
@@ -36,14 +36,14 @@ export interface NodeFacts extends Required<NodeAddress> {
 }
 
 /** Whether the post is still held. */
-export async function holdsPost(db: Db, { node, epoch }: Post): Promise<boolean> {
+export async function holdsLease(db: Db, { node, epoch }: Lease): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
   return rows.length === 1;
 }
 
 /** undefined: the post was lost, or the node is gone. */
-export async function readNode(db: Db, { node, epoch }: Post): Promise<NodeFacts | undefined> {
+export async function readNode(db: Db, { node, epoch }: Lease): Promise<NodeFacts | undefined> {
   const { rows } = await sql<NodeFacts>`
     SELECT api, tls, inbounds, link, link->>'flow' AS flow, link_error AS "linkError", failures,
       boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
@@ -75,14 +75,14 @@ export interface ProbeResult {
 /** Writes down how a probe ended. @returns false: the post was lost, or the node's address changed */
 export async function writeProbe(
   db: Db,
-  { node, epoch }: Post,
+  { node, epoch }: Lease,
   api: string,
   { failures, openUntil, lastError, now, seen }: ProbeResult,
 ): Promise<boolean> {
   const at = (time: Instant | null | undefined) => (time == null ? null : isoTime(time));
   const bootAt = sql`coalesce(${at(seen?.bootAt)}::timestamptz, n.boot_at)`;
   const forgotten = sql`${seen?.forgotten ?? false}::boolean`;
-  const begins = sql`(n.added_at IS NULL OR n.down_since <= ${isoTime(later(now, -downMs))}
+  const begins = sql`(n.added_at IS NULL OR n.down_since <= ${isoTime(later(now, -longOutageMs))}
     OR ${forgotten} AND n.seeded_boot_at = n.boot_at)`;
   const { numAffectedRows } = await sql`
     UPDATE perennial.node n SET failures = ${failures}, open_until = ${at(openUntil)}::timestamptz,
@@ -104,13 +104,13 @@ export async function writeProbe(
 }
 
 /** A credential that the node has for certain. */
-export interface Confirmed {
+export interface ConfirmedCredential {
   readonly id: CredentialId;
   readonly installation: string;
 }
 
 /** Says what is wrong with a node, at once. */
-export async function writeError(db: Db, { node, epoch }: Post, error: string): Promise<void> {
+export async function writeNodeError(db: Db, { node, epoch }: Lease, error: string): Promise<void> {
   await sql`
     UPDATE perennial.node SET last_error = ${error}
     WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
@@ -119,7 +119,7 @@ export async function writeError(db: Db, { node, epoch }: Post, error: string): 
 /** Writes which values of the link fit no inbound; null: each fits one. */
 export async function writeLinkError(
   db: Db,
-  { node, epoch }: Post,
+  { node, epoch }: Lease,
   error: string | null,
 ): Promise<void> {
   await sql`
@@ -131,7 +131,7 @@ export async function writeLinkError(
  * Credentials that node `n` has for certain: they may connect there, and have no mark. A filling
  * or a change of plans that is under way has marked nobody behind its cursor yet.
  */
-const confirmed = (node: string) => sql`
+const fromConfirmed = (node: string) => sql`
   FROM perennial.credential c
   JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
   JOIN perennial.plan p ON p.key = s.plan
@@ -144,15 +144,19 @@ const confirmed = (node: string) => sql`
 /** How many the node has for certain. */
 export async function countConfirmed(db: Db, node: string): Promise<number> {
   const { rows } = await sql<{ count: bigint }>`
-    SELECT count(*) ${confirmed(node)}`.execute(db);
+    SELECT count(*) ${fromConfirmed(node)}`.execute(db);
   return Number(rows[0]?.count ?? 0n);
 }
 
 /** Some of the credentials that the node has for certain, from a random one on. */
-export async function sampleConfirmed(db: Db, node: string, max: number): Promise<Confirmed[]> {
+export async function readConfirmedSample(
+  db: Db,
+  node: string,
+  max: number,
+): Promise<ConfirmedCredential[]> {
   const some = (side: RawBuilder<boolean>) => sql`
-    (SELECT c.id ${confirmed(node)} AND ${side} ORDER BY c.id LIMIT ${max})`;
-  const { rows } = await sql<Confirmed>`
+    (SELECT c.id ${fromConfirmed(node)} AND ${side} ORDER BY c.id LIMIT ${max})`;
+  const { rows } = await sql<ConfirmedCredential>`
     WITH start AS MATERIALIZED (SELECT gen_random_uuid() AS id), picked AS (
       ${some(sql`c.id >= (SELECT id FROM start)`)}
       UNION ALL ${some(sql`c.id < (SELECT id FROM start)`)} LIMIT ${max}
@@ -163,14 +167,14 @@ export async function sampleConfirmed(db: Db, node: string, max: number): Promis
 }
 
 /** Which of these credentials the node has for certain. */
-export async function stillConfirmed<C extends Confirmed>(
+export async function filterConfirmed<C extends ConfirmedCredential>(
   db: Db,
   node: string,
   credentials: readonly C[],
 ): Promise<C[]> {
   const ids = credentials.map(({ id }) => id);
   const { rows } = await sql<{ id: CredentialId }>`
-    SELECT c.id ${confirmed(node)} AND c.id = ${anyOf('uuid', ids)}`.execute(db);
+    SELECT c.id ${fromConfirmed(node)} AND c.id = ${anyOf('uuid', ids)}`.execute(db);
   const still = new Set(rows.map(({ id }) => id));
   return credentials.filter(({ id }) => still.has(id));
 }
@@ -179,7 +183,7 @@ export async function stillConfirmed<C extends Confirmed>(
  * Credentials looked at in one stretch of a seeding: some 20 ms, in which the other hand has its page
  * to work off. With five times as many both waited for the next marks, a tenth of the time.
  */
-const stretchMax = 2_000;
+const chunkMax = 2_000;
 
 /**
  * Marks the next stretch of those who may connect to a node that has forgotten them. Not urgent:
@@ -190,9 +194,9 @@ const stretchMax = 2_000;
  * @returns how many were marked so far, and whether that was all; undefined: the post was lost, or
  *   the node was started once more
  */
-export async function seedStretch(
+export async function seedChunk(
   tx: Tx,
-  { node, epoch }: Post,
+  { node, epoch }: Lease,
   bootAt: Instant,
   now: Instant,
 ): Promise<{ readonly marked: number; readonly done: boolean } | undefined> {
@@ -206,7 +210,7 @@ export async function seedStretch(
       FROM mine CROSS JOIN LATERAL (SELECT id, subscription_id FROM perennial.credential
         WHERE retired_at IS NULL
           AND id > coalesce(mine.seed_after, '00000000-0000-0000-0000-000000000000')
-        ORDER BY id LIMIT ${stretchMax}) c
+        ORDER BY id LIMIT ${chunkMax}) c
     ), marked AS (
       INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
       SELECT mine.id, stretch.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz

@@ -1,26 +1,26 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { buildBook } from '../../../bench/book.ts';
-import { type Explained, explain, listening } from '../../../bench/explain.ts';
-import { freshBooks } from '../../../test/books.ts';
+import { buildDataset } from '../../../bench/book.ts';
+import { type ExplainedStatement, explain, recordStatements } from '../../../bench/explain.ts';
+import { createDatabase } from '../../../test/books.ts';
 import { readClock } from '../../db/clock.ts';
-import { clientConfig, inTransaction, longLimits } from '../../db/connect.ts';
-import { seedStretch } from './node-store.ts';
-import { readPage, settle } from './store.ts';
+import { inTransaction, longLimits, toClientConfig } from '../../db/connect.ts';
+import { seedChunk } from './node-store.ts';
+import { readMarkPage, writeMarkResults } from './store.ts';
 
 // As `auto-renewal/plans.test.ts`: what a keeper's statements read follows from the page that it
 // works on, never from how many marks or credentials there are.
 
-const post = { node: 'nl-1', epoch: 0n };
+const lease = { node: 'nl-1', epoch: 0n };
 const pageMax = 100;
 
 test('a keeper reaches its marks, and whom they are about, by index: a page and no more', async () => {
-  const books = await freshBooks();
-  onTestFinished(() => books.close());
-  const client = new pg.Client(clientConfig(books.url, longLimits));
+  const database = await createDatabase();
+  onTestFinished(() => database.close());
+  const client = new pg.Client(toClientConfig(database.url, longLimits));
   await client.connect();
-  await buildBook(client, { subscriptions: 30_000, due: 0, ending: true });
+  await buildDataset(client, { subscriptions: 30_000, due: 0, ending: true });
   await client.query(`
     INSERT INTO perennial.node (id, api, inbounds, groups, link, boot_at)
     SELECT 'nl-' || i, '10.0.0.' || i || ':10085', '{vless}', '{all}', '{"port": 443}',
@@ -31,12 +31,15 @@ test('a keeper reaches its marks, and whom they are about, by index: a page and 
   await client.query('VACUUM ANALYZE');
   await client.end();
 
-  const { db, sent } = listening(books.pool);
-  const page = await readPage(db, post, pageMax);
+  const { db, statements } = recordStatements(database.pool);
+  const page = await readMarkPage(db, lease, pageMax);
   if (page === undefined) throw new Error('the post was lost');
-  const inHand = page.marks.map(({ credentialId }) => credentialId);
-  await readPage(db, post, pageMax, { inHand });
-  const [first, second] = (await explain(books.pool, sent)) as [Explained, Explained];
+  const inProgress = page.marks.map(({ credentialId }) => credentialId);
+  await readMarkPage(db, lease, pageMax, { inProgress });
+  const [first, second] = (await explain(database.pool, statements)) as [
+    ExplainedStatement,
+    ExplainedStatement,
+  ];
   for (const { reads, rows } of [first, second]) {
     expect(rows).toBe(pageMax);
     expect(reads.filter((read) => read.startsWith('access_sync'))).toEqual([
@@ -54,53 +57,60 @@ test('a keeper reaches its marks, and whom they are about, by index: a page and 
   expect(second.buffers).toBeLessThan(14 * pageMax);
 
   // With as many suspects as there can be before them.
-  sent.length = 0;
+  statements.length = 0;
   await sql`
     UPDATE perennial.access_sync m SET lost = 1, next_attempt_at = '2026-11-24T07:00Z'
     FROM (SELECT credential_id FROM perennial.access_sync WHERE node_id = 'nl-2' LIMIT 1000) few
-    WHERE m.node_id = 'nl-2' AND m.credential_id = few.credential_id`.execute(books.db);
+    WHERE m.node_id = 'nl-2' AND m.credential_id = few.credential_id`.execute(database.db);
   const other = { node: 'nl-2', epoch: 0n };
-  await readPage(db, other, pageMax);
-  await readPage(db, other, pageMax, { which: 'suspects' });
-  const [passing, suspects] = (await explain(books.pool, sent)) as [Explained, Explained];
+  await readMarkPage(db, other, pageMax);
+  await readMarkPage(db, other, pageMax, { selection: 'suspects' });
+  const [passing, suspects] = (await explain(database.pool, statements)) as [
+    ExplainedStatement,
+    ExplainedStatement,
+  ];
   for (const { reads, rows } of [passing, suspects]) {
     expect(rows).toBe(pageMax);
     expect(reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription|customer)/);
   }
   expect(passing.buffers).toBeLessThan(12 * pageMax + 14 * 1000);
-  sent.length = 0;
-  await readPage(db, other, pageMax, { which: 'urgent_removals' });
-  const [removals] = (await explain(books.pool, sent)) as [Explained];
+  statements.length = 0;
+  await readMarkPage(db, other, pageMax, { selection: 'urgent_removals' });
+  const [removals] = (await explain(database.pool, statements)) as [ExplainedStatement];
   expect(removals.reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription)/);
   // The marks alone of those who aren't urgent, not what the books say of each.
   expect(removals.buffers).toBeLessThan(30_000 / 10);
 
-  sent.length = 0;
+  statements.length = 0;
   const settled = page.marks.map((mark) => ({ mark }));
   // In a transaction that is rolled back, so that they are there to be settled once more.
   const undone = inTransaction(db, async (tx) => {
-    await settle(tx, post, page.bootAt, settled, page.now);
+    await writeMarkResults(tx, lease, page.bootAt, settled, page.now);
     throw new Error('undone');
   });
   await expect(undone).rejects.toThrow('undone');
-  const settling = (await explain(books.pool, sent)).find((one) => one.sql.includes('confirmed'));
+  const settling = (await explain(database.pool, statements)).find((one) =>
+    one.sql.includes('confirmed'),
+  );
   expect(settling?.reads).toContain('access_sync_pkey');
   expect(settling?.reads.join()).not.toMatch(/Seq Scan (access_sync|credential)/);
   expect(settling?.buffers).toBeLessThan(40 * pageMax);
 
-  sent.length = 0;
+  statements.length = 0;
   const bootAt = page.bootAt;
   if (bootAt === null) throw new Error('no boot');
   await sql`UPDATE perennial.node SET seed_after = '80000000-0000-4000-8000-000000000000'`.execute(
-    books.db,
+    database.db,
   );
   await inTransaction(db, async (tx) =>
-    seedStretch(tx, { node: 'nl-5', epoch: 0n }, bootAt, await readClock(tx)),
+    seedChunk(tx, { node: 'nl-5', epoch: 0n }, bootAt, await readClock(tx)),
   );
   await sql`UPDATE perennial.node SET seed_after = '80000000-0000-4000-8000-000000000000'`.execute(
-    books.db,
+    database.db,
   );
-  const seeding = (await explain(books.pool, sent)).find((one) => one.sql.includes('stretch'));
+  const seeding = (await explain(database.pool, statements)).find((one) =>
+    one.sql.includes('stretch'),
+  );
   expect(seeding?.reads).toContain('credential_pkey');
   expect(seeding?.reads).not.toContain('Seq Scan credential');
 }, 60_000);

@@ -1,40 +1,40 @@
 import type pg from 'pg';
 import { wakeChannel } from '../../db/wake.ts';
-import type { Post } from './node-store.ts';
+import type { Lease } from './node-store.ts';
 
 // Who keeps which node, as advisory locks of one connection: a shared one says that this process
 // keeps nodes, one for each node that it is this process's. All of them go with the connection.
 
 /** Key of the lock that every process with keepers shares, beside that of replicas' numbers. */
-const presence = [73_737, 0] as const;
+const presenceKey = [73_737, 0] as const;
 
 /** What is said on the channel of wake-ups when nodes became free. */
-export const freedWord = 'keepers';
+export const freedPayload = 'keepers';
 
 /** 64 bits of its id, so that two nodes don't meet. */
-const lockOf = (id: string): string => `hashtextextended('perennial keeper ' || ${id}, 0)`;
+const toNodeLockKey = (id: string): string => `hashtextextended('perennial keeper ' || ${id}, 0)`;
 
 /** From now on this process is counted among those that keep nodes. */
-export async function appear(client: pg.Client): Promise<void> {
-  await client.query('SELECT pg_advisory_lock_shared($1, $2)', [...presence]);
+export async function registerReplica(client: pg.Client): Promise<void> {
+  await client.query('SELECT pg_advisory_lock_shared($1, $2)', [...presenceKey]);
 }
 
-export interface Posts {
+export interface LeaseState {
   readonly nodes: readonly string[];
   readonly processes: number;
 }
 
-export async function lookAround(client: pg.Client): Promise<Posts> {
-  const { rows } = await client.query<Posts>(
+export async function readLeaseState(client: pg.Client): Promise<LeaseState> {
+  const { rows } = await client.query<LeaseState>(
     `SELECT array(SELECT id FROM perennial.node ORDER BY id) AS nodes,
        (SELECT count(*)::int FROM pg_locks l
         WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 2
           AND l.granted
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        ) AS processes`,
-    [...presence],
+    [...presenceKey],
   );
-  return rows[0] as Posts;
+  return rows[0] as LeaseState;
 }
 
 /**
@@ -42,32 +42,33 @@ export async function lookAround(client: pg.Client): Promise<Posts> {
  * one after the other, and the LIMIT ends that with the last that was got: none is locked and not
  * taken.
  */
-export async function takeUp(
+export async function acquire(
   client: pg.Client,
   nodes: readonly string[],
-  most: number,
-): Promise<Post[]> {
-  const { rows: got } = await client.query<{ id: string }>(
-    `SELECT id FROM unnest($1::text[]) AS id WHERE pg_try_advisory_lock(${lockOf('id')}) LIMIT $2`,
-    [nodes, most],
+  max: number,
+): Promise<Lease[]> {
+  const { rows: locked } = await client.query<{ id: string }>(
+    `SELECT id FROM unnest($1::text[]) AS id WHERE pg_try_advisory_lock(${toNodeLockKey('id')}) LIMIT $2`,
+    [nodes, max],
   );
-  if (got.length === 0) return [];
-  const { rows: posts } = await client.query<Post>(
+  if (locked.length === 0) return [];
+  const { rows: leases } = await client.query<Lease>(
     `UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1 WHERE id = ANY($1)
      RETURNING id AS node, keeper_epoch AS epoch`,
-    [got.map(({ id }) => id)],
+    [locked.map(({ id }) => id)],
   );
-  return posts;
+  return leases;
 }
 
-/** Others may have these nodes. @param tell those who have room for them, at once */
-export async function giveUp(
+/** Others may have these nodes. @param mustNotify those who have room for them, at once */
+export async function release(
   client: pg.Client,
   nodes: readonly string[],
-  tell: boolean,
+  mustNotify: boolean,
 ): Promise<void> {
-  await client.query(`SELECT pg_advisory_unlock(${lockOf('id')}) FROM unnest($1::text[]) AS id`, [
-    nodes,
-  ]);
-  if (tell) await client.query('SELECT pg_notify($1, $2)', [wakeChannel, freedWord]);
+  await client.query(
+    `SELECT pg_advisory_unlock(${toNodeLockKey('id')}) FROM unnest($1::text[]) AS id`,
+    [nodes],
+  );
+  if (mustNotify) await client.query('SELECT pg_notify($1, $2)', [wakeChannel, freedPayload]);
 }

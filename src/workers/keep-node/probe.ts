@@ -3,104 +3,129 @@ import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { answerOf } from './answer.ts';
-import { frontKey } from './learning.ts';
-import type { Line } from './line.ts';
+import { toResult } from './answer.ts';
+import { toCapabilitiesKey } from './learning.ts';
+import type { ConnectionState } from './line.ts';
 import {
   countConfirmed,
+  type Lease,
+  leaseLost,
   type NodeFacts,
-  type Post,
-  postLost,
   readNode,
   writeProbe,
 } from './node-store.ts';
-import { findLoss } from './recount.ts';
-import { type Boot, bootOf, bornBy, breakerAfter, hasForgotten, hasNobody } from './rule.ts';
+import { findLostInbound } from './recount.ts';
+import {
+  type Boot,
+  hasNoUsers,
+  isMissingUsers,
+  toBoot,
+  toBootWindow,
+  updateBreaker,
+} from './rule.ts';
 
 // How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
 
 /** A node that takes longer to say that it lives is of no use now. */
 const deadlineMs = 3 * secondMs;
 
-export interface Probing {
+export interface ProbeContext {
   readonly db: Db;
-  readonly post: Post;
-  readonly line: Line;
+  readonly lease: Lease;
+  readonly connection: ConnectionState;
   readonly signal: AbortSignal;
 }
 
 /** What the probe told, for whoever logs it. */
-export type Probed =
+export type ProbeOutcome =
   /** It lives on; `started`: another life; `unsure`: it may be, and is filled in any case. */
   | {
       readonly is: 'well' | 'returned' | 'started' | 'unsure';
       /** By then it had begun, as this probe alone tells; by `Line.nowMs`. */
-      readonly bornByMs: number;
+      readonly bootedByMs: number;
     }
   /** It lives on, but this inbound has lost users, so the node is filled. */
-  | { readonly is: 'lost'; readonly tag: string; readonly bornByMs: number }
+  | { readonly is: 'lost'; readonly tag: string; readonly bootedByMs: number }
   /** Nothing: the keeper ends, or the node is another one by now. */
   | { readonly is: 'untold' }
   | { readonly is: 'failed'; readonly fault: Fault; readonly failures: number };
 
 /** @throws Fault `post_lost`, or what the database did; a fault of the node is its outcome */
-export async function probe({ db, post, line, signal }: Probing): Promise<Probed> {
-  const facts = await readNode(db, post);
-  if (facts === undefined) throw postLost(post);
-  const fromMs = line.nowMs();
-  const told = await answerOf(() => line.to(facts).health({ deadlineMs, signal }));
-  if ('fault' in told) return failed(db, post, line, facts, told.fault);
-  const asked = { fromMs, toMs: line.nowMs() };
-  line.heardAfter(asked.toMs - fromMs);
-  const { uptimeS } = told.value;
-  const api = line.to(facts);
-  const connected = api.connected();
+export async function probe({
+  db,
+  lease,
+  connection,
+  signal,
+}: ProbeContext): Promise<ProbeOutcome> {
+  const facts = await readNode(db, lease);
+  if (facts === undefined) throw leaseLost(lease);
+  const fromMs = connection.nowMs();
+  const answer = await toResult(() => connection.to(facts).readHealth({ deadlineMs, signal }));
+  if ('fault' in answer) return writeFailedProbe(db, lease, connection, facts, answer.fault);
+  const callSpan = { fromMs, toMs: connection.nowMs() };
+  connection.recordRoundTrip(callSpan.toMs - fromMs);
+  const { uptimeS } = answer.value;
+  const api = connection.to(facts);
+  const connected = api.countConnections();
   // Whoever starts a node breaks its connection, also where uptime doesn't tell.
-  const wasAway = line.wasAway || (line.lastConnected ?? connected) !== connected;
-  const boot = bootOf(
-    { bootAt: facts.bootAt, lastUptimeS: line.lastUptimeS, wasAway, born: line.born },
+  const wasUnreachable =
+    connection.wasUnreachable || (connection.lastConnected ?? connected) !== connected;
+  const boot = toBoot(
+    {
+      bootAt: facts.bootAt,
+      lastUptimeS: connection.lastUptimeS,
+      wasUnreachable,
+      bootWindow: connection.bootWindow,
+    },
     uptimeS,
-    asked,
+    callSpan,
     await readServerTime(db),
   );
-  const known = await lifeOf(db, post, api, facts, boot, signal);
-  if (typeof known !== 'string') return failed(db, post, line, facts, known);
+  const bootState = await resolveBoot(db, lease, api, facts, boot, signal);
+  if (typeof bootState !== 'string')
+    return writeFailedProbe(db, lease, connection, facts, bootState);
   // Users of a filling that is under way are missing for a while.
-  const isFilled = known === 'same' && facts.bootAt !== null && facts.seededBootAt === facts.bootAt;
-  const lost = isFilled ? await findLoss({ db, post, line, api, signal }, facts) : undefined;
-  if (lost instanceof Fault) return failed(db, post, line, facts, lost);
+  const isFilled =
+    bootState === 'same' && facts.bootAt !== null && facts.seededBootAt === facts.bootAt;
+  const lostTag = isFilled
+    ? await findLostInbound({ db, lease, connection, api, signal }, facts)
+    : undefined;
+  if (lostTag instanceof Fault) return writeFailedProbe(db, lease, connection, facts, lostTag);
   // The boot is the same, so an add that broke off is not suspected.
-  const life = lost === undefined ? known : 'unsure';
-  const forgotten = life !== 'same';
+  const finalBootState = lostTag === undefined ? bootState : 'unsure';
+  const forgotten = finalBootState !== 'same';
 
   const isNew = boot.is === 'new';
-  const { hasAdded } = line;
-  line.hasAdded = false;
+  const { hasAdded } = connection;
+  connection.hasAdded = false;
   const seen = { at: facts.now, bootAt: boot.bootAt, forgotten, isNew, uptimeS, hasAdded };
-  const closed = breakerAfter(facts.failures, 'well', facts.now);
-  const lastError = line.workError;
+  const breaker = updateBreaker(facts.failures, 'well', facts.now);
+  const lastError = connection.workError;
   // Not written: the next probe learns why.
-  if (!(await writeProbe(db, post, facts.api, { ...closed, lastError, now: facts.now, seen })))
+  if (!(await writeProbe(db, lease, facts.api, { ...breaker, lastError, now: facts.now, seen })))
     return { is: 'untold' };
-  const before = line.reachable;
+  const wasReachable = connection.reachable;
   const { seededBootAt, bootAt } = facts;
-  Object.assign(line, {
+  Object.assign(connection, {
     reachable: true,
-    wasAway: false,
+    wasUnreachable: false,
     lastUptimeS: uptimeS,
     lastConnected: connected,
-    born: boot.born,
+    bootWindow: boot.bootWindow,
     bootAt: boot.bootAt,
-    life: line.life + (life === 'new' ? 1 : 0),
+    bootCount: connection.bootCount + (finalBootState === 'new' ? 1 : 0),
     seeded: !forgotten && seededBootAt !== null && seededBootAt === bootAt,
-    fillsAnew: line.fillsAnew || forgotten,
-    learned: line.learned && !forgotten && line.learnedFrom === frontKey(facts),
-    hindrance: forgotten ? undefined : line.hindrance,
+    mustReseed: connection.mustReseed || forgotten,
+    capabilitiesKnown:
+      connection.capabilitiesKnown &&
+      !forgotten &&
+      connection.capabilitiesKey === toCapabilitiesKey(facts),
+    blockedBy: forgotten ? undefined : connection.blockedBy,
   });
-  const bornByMs = bornBy(uptimeS, asked).toMs;
-  if (lost !== undefined) return { is: 'lost', tag: lost, bornByMs };
-  if (forgotten) return { is: life === 'new' ? 'started' : 'unsure', bornByMs };
-  return { is: before ? 'well' : 'returned', bornByMs };
+  const bootedByMs = toBootWindow(uptimeS, callSpan).toMs;
+  if (lostTag !== undefined) return { is: 'lost', tag: lostTag, bootedByMs };
+  if (forgotten) return { is: finalBootState === 'new' ? 'started' : 'unsure', bootedByMs };
+  return { is: wasReachable ? 'well' : 'returned', bootedByMs };
 }
 
 /**
@@ -108,38 +133,38 @@ export async function probe({ db, post, line, signal }: Probing): Promise<Probed
  * being found out. One that can't count them, because it is too old or has none of these inbounds, is
  * filled again to be sure.
  */
-async function lifeOf(
+async function resolveBoot(
   db: Db,
-  post: Post,
+  lease: Lease,
   api: NodeApi,
   { inbounds }: NodeFacts,
   { is }: Boot,
   signal: AbortSignal,
 ): Promise<'same' | 'new' | 'unsure' | Fault> {
   if (is !== 'doubtful') return is;
-  const asked = await Promise.all(
-    inbounds.map((tag) => answerOf(() => api.countUsers(tag, { signal }))),
+  const results = await Promise.all(
+    inbounds.map((tag) => toResult(() => api.countUsers(tag, { signal }))),
   );
-  const faults = asked.flatMap((each) => ('fault' in each ? [each.fault] : []));
-  const passing = faults.find(({ kind }) => kind === 'transient');
-  if (passing !== undefined) return passing;
-  const counts = asked.flatMap((each) => ('value' in each ? [each.value] : []));
+  const faults = results.flatMap((each) => ('fault' in each ? [each.fault] : []));
+  const transientFault = faults.find(({ kind }) => kind === 'transient');
+  if (transientFault !== undefined) return transientFault;
+  const counts = results.flatMap((each) => ('value' in each ? [each.value] : []));
   // An inbound that isn't there says nothing of those on the others.
-  if (counts.length === 0 || !faults.every(hasNobody)) return 'unsure';
-  return hasForgotten(counts, await countConfirmed(db, post.node)) ? 'new' : 'same';
+  if (counts.length === 0 || !faults.every(hasNoUsers)) return 'unsure';
+  return isMissingUsers(counts, await countConfirmed(db, lease.node)) ? 'new' : 'same';
 }
 
-async function failed(
+async function writeFailedProbe(
   db: Db,
-  post: Post,
-  line: Line,
+  lease: Lease,
+  connection: ConnectionState,
   { now, api, failures }: NodeFacts,
   fault: Fault,
-): Promise<Probed> {
+): Promise<ProbeOutcome> {
   // Our own end is no fault of the node's.
   if (fault.code === 'node_cancelled') return { is: 'untold' };
-  Object.assign(line, { reachable: false, wasAway: true, learned: false });
-  const breaker = breakerAfter(failures, 'failed', now);
-  await writeProbe(db, post, api, { ...breaker, lastError: fault.message, now });
+  Object.assign(connection, { reachable: false, wasUnreachable: true, capabilitiesKnown: false });
+  const breaker = updateBreaker(failures, 'failed', now);
+  await writeProbe(db, lease, api, { ...breaker, lastError: fault.message, now });
   return { is: 'failed', fault, failures: breaker.failures };
 }

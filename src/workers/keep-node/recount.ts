@@ -1,16 +1,16 @@
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
-import { eachInFlight } from '../../xray/in-flight.ts';
-import { userName } from '../../xray/names.ts';
+import { runConcurrently } from '../../xray/in-flight.ts';
+import { formatUserName } from '../../xray/names.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { answerOf } from './answer.ts';
-import type { Line } from './line.ts';
+import { toResult } from './answer.ts';
+import type { ConnectionState } from './line.ts';
 import {
-  type Confirmed,
+  type ConfirmedCredential,
+  filterConfirmed,
+  type Lease,
   type NodeFacts,
-  type Post,
-  sampleConfirmed,
-  stillConfirmed,
+  readConfirmedSample,
 } from './node-store.ts';
 
 // A panel that edits an inbound removes it and adds it again: its users are lost, although the node
@@ -27,62 +27,62 @@ import {
 /** Few enough for one turn of calls; all users of a small node. */
 const sampleMax = 32;
 
-export interface Recounting {
+export interface RecountContext {
   readonly db: Db;
-  readonly post: Post;
-  readonly line: Line;
+  readonly lease: Lease;
+  readonly connection: ConnectionState;
   readonly api: NodeApi;
   readonly signal: AbortSignal;
 }
 
 /** @returns the tag of an inbound that has lost users; the fault of the node that hides it */
-export async function findLoss(
-  { line, ...asking }: Recounting,
+export async function findLostInbound(
+  { connection, ...context }: RecountContext,
   { inbounds }: NodeFacts,
 ): Promise<string | Fault | undefined> {
-  if (!line.recount.begin(line.nowMs())) return undefined;
+  if (!connection.recount.startIfDue(connection.nowMs())) return undefined;
   for (const tag of inbounds) {
-    const net = line.changes.of(tag);
-    const counted = await answerOf(() => asking.api.countUsers(tag, { signal: asking.signal }));
+    const net = connection.changes.getNet(tag);
+    const counted = await toResult(() => context.api.countUsers(tag, { signal: context.signal }));
     if ('fault' in counted) {
       if (counted.fault.kind === 'transient') return counted.fault;
       // A node that cannot count, or lacks the inbound: the work and `node list` report it.
-      line.recount.forget(tag);
+      connection.recount.forget(tag);
       continue;
     }
-    if (line.recount.explains(tag, counted.value, net)) continue;
-    const lost = await hasLost(asking, tag);
+    if (connection.recount.explains(tag, counted.value, net)) continue;
+    const lost = await hasLostUsers(context, tag);
     if (lost instanceof Fault) return lost;
     if (lost) return tag;
   }
   return undefined;
 }
 
-type Asking = Omit<Recounting, 'line'>;
+type SampleContext = Omit<RecountContext, 'connection'>;
 
-async function hasLost(asking: Asking, tag: string): Promise<boolean | Fault> {
-  const { db, post } = asking;
-  let suspected = await sampleConfirmed(db, post.node, sampleMax);
-  for (let times = 0; times < 2 && suspected.length > 0; times += 1) {
-    const absent = await absentOf(asking, tag, suspected);
+async function hasLostUsers(context: SampleContext, tag: string): Promise<boolean | Fault> {
+  const { db, lease } = context;
+  let candidates = await readConfirmedSample(db, lease.node, sampleMax);
+  for (let times = 0; times < 2 && candidates.length > 0; times += 1) {
+    const absent = await readAbsent(context, tag, candidates);
     if (absent instanceof Fault) return absent;
     if (absent.length === 0) return false;
-    suspected = await stillConfirmed(db, post.node, absent);
+    candidates = await filterConfirmed(db, lease.node, absent);
   }
-  return suspected.length > 0;
+  return candidates.length > 0;
 }
 
 /** @returns which of them the inbound lacks; a permanent fault tells of none */
-async function absentOf(
-  { api, signal }: Asking,
+async function readAbsent(
+  { api, signal }: SampleContext,
   tag: string,
-  credentials: readonly Confirmed[],
-): Promise<Confirmed[] | Fault> {
-  const absent: Confirmed[] = [];
+  credentials: readonly ConfirmedCredential[],
+): Promise<ConfirmedCredential[] | Fault> {
+  const absent: ConfirmedCredential[] = [];
   const faults: Fault[] = [];
-  await eachInFlight(credentials, sampleMax, async (credential) => {
-    const name = userName(credential.installation, credential.id);
-    const found = await answerOf(() => api.findUser(tag, name, { signal }));
+  await runConcurrently(credentials, sampleMax, async (credential) => {
+    const name = formatUserName(credential.installation, credential.id);
+    const found = await toResult(() => api.findUser(tag, name, { signal }));
     if ('fault' in found) faults.push(found.fault);
     else if (found.value === undefined) absent.push(credential);
   });

@@ -2,16 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { Fault } from '../../kernel/faults.ts';
 import { hourMs, type Instant, instant, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import {
-  atOnceFor,
   type BootFacts,
-  bootOf,
-  bornBy,
-  breakerAfter,
-  hasForgotten,
-  lookAgainAt,
+  computeInFlightMax,
+  computeRecheckAt,
+  isMissingUsers,
   markRetryMs,
-  orderOf,
-  workRestMs,
+  orderMarks,
+  toBoot,
+  toBootWindow,
+  updateBreaker,
+  workBackoffMs,
 } from './rule.ts';
 
 const now = instant(Date.parse('2026-11-24T09:00:00Z'));
@@ -27,7 +27,7 @@ test.each([
   [86, 512],
   [5_000, 512],
 ])('a node that answers in %d ms has the calls of %i credentials on their way', (ms, many) => {
-  expect(atOnceFor(ms)).toBe(many);
+  expect(computeInFlightMax(ms)).toBe(many);
 });
 
 describe('the order of a page', () => {
@@ -37,7 +37,7 @@ describe('the order of a page', () => {
   const names = (marks: readonly { name: string }[]) => marks.map(({ name }) => name).join(' ');
 
   test('removals come first, suspects go alone, who is in quarantine waits; a removal never does', () => {
-    const order = orderOf(
+    const order = orderMarks(
       [
         mark('add', true),
         mark('suspect', true, 1),
@@ -48,7 +48,7 @@ describe('the order of a page', () => {
       ],
       now,
     );
-    expect(names(order.together)).toBe('remove remove-held add');
+    expect(names(order.concurrent)).toBe('remove remove-held add');
     expect(names(order.suspects)).toBe('suspect');
     expect(names(order.held)).toBe('held');
   });
@@ -61,81 +61,81 @@ describe('the order of a page', () => {
     ['not with those suspected twice', [...many(1, 2), ...many(2, 30)], ['1/0', '1/1']],
     ['who go alone', many(2, 32), ['2/0']],
   ])('suspects: %s', ([, marks, go]) => {
-    expect(orderOf(marks, now).suspects.map(({ name }) => name)).toEqual(go);
+    expect(orderMarks(marks, now).suspects.map(({ name }) => name)).toEqual(go);
   });
 
   test('who is held is looked at again within a minute, since a person may have him tried at once', () => {
-    expect(lookAgainAt(later(now, hourMs), now)).toBe(later(now, minuteMs));
-    expect(lookAgainAt(seconds(59), now)).toBe(seconds(59));
+    expect(computeRecheckAt(later(now, hourMs), now)).toBe(later(now, minuteMs));
+    expect(computeRecheckAt(seconds(59), now)).toBe(seconds(59));
   });
 
   test('a quarantine holds only who is suspected himself', () => {
-    const { together, held } = orderOf([mark('new', true, 0, seconds(1))], now);
-    expect([names(together), names(held)]).toEqual(['new', '']);
+    const { concurrent, held } = orderMarks([mark('new', true, 0, seconds(1))], now);
+    expect([names(concurrent), names(held)]).toEqual(['new', '']);
   });
 });
 
 describe('whether a node was started since', () => {
   // Asked at 100 s of the keeper's stopwatch, answered 10 ms later.
-  const asked = { fromMs: 100_000, toMs: 100_010 };
+  const callSpan = { fromMs: 100_000, toMs: 100_010 };
   const facts = (more: Partial<BootFacts> = {}): BootFacts => ({
     bootAt: seconds(-50),
     lastUptimeS: 46,
-    born: undefined,
-    wasAway: false,
+    bootWindow: undefined,
+    wasUnreachable: false,
     ...more,
   });
-  const taken = (bootS: number) => ({ bootAt: seconds(bootS), lastUptimeS: undefined });
+  const takenOver = (bootS: number) => ({ bootAt: seconds(bootS), lastUptimeS: undefined });
   test.for<[string, Partial<BootFacts>, number, string]>([
     ['never seen', { bootAt: null }, 50, 'new'],
     ['as it was', {}, 50, 'same'],
     ['as it was, to a keeper that took it over', { lastUptimeS: undefined }, 50, 'doubtful'],
-    ['a minute later, to a keeper that took it over', taken(-110), 50, 'doubtful'],
-    ['more than a minute later, to such a one', taken(-111), 50, 'new'],
-    ['more than a minute earlier, to such a one', taken(11), 50, 'doubtful'],
+    ['a minute later, to a keeper that took it over', takenOver(-110), 50, 'doubtful'],
+    ['more than a minute later, to such a one', takenOver(-111), 50, 'new'],
+    ['more than a minute earlier, to such a one', takenOver(11), 50, 'doubtful'],
     [
       'more than a minute later, and the stopwatch knows better',
-      { bootAt: seconds(-111), born: bornBy(48, { fromMs: 98_000, toMs: 98_010 }) },
+      { bootAt: seconds(-111), bootWindow: toBootWindow(48, { fromMs: 98_000, toMs: 98_010 }) },
       50,
       'doubtful',
     ],
     ['2 s later, which is jitter', {}, 48, 'same'],
     ['3 s later', {}, 47, 'doubtful'],
     ['earlier: a clock that was set back', {}, 60, 'same'],
-    ['it was away', { wasAway: true }, 50, 'doubtful'],
+    ['it was away', { wasUnreachable: true }, 50, 'doubtful'],
     ['it counts from the start again', { lastUptimeS: 51 }, 50, 'new'],
     [
       'a probe after the same life',
-      { born: bornBy(48, { fromMs: 98_000, toMs: 98_010 }) },
+      { bootWindow: toBootWindow(48, { fromMs: 98_000, toMs: 98_010 }) },
       50,
       'same',
     ],
     [
       'it lags behind the stopwatch',
-      { born: bornBy(50, { fromMs: 98_000, toMs: 98_010 }) },
+      { bootWindow: toBootWindow(50, { fromMs: 98_000, toMs: 98_010 }) },
       50,
       'doubtful',
     ],
   ])('%s', ([, more, uptimeS, is]) => {
-    expect(bootOf(facts(more), uptimeS, asked, now).is).toBe(is);
+    expect(toBoot(facts(more), uptimeS, callSpan, now).is).toBe(is);
   });
 
   test('the same life keeps its time, so that jitter adds up to nothing', () => {
-    expect(bootOf(facts(), 49, asked, now).bootAt).toBe(seconds(-50));
+    expect(toBoot(facts(), 49, callSpan, now).bootAt).toBe(seconds(-50));
   });
 
   test('a node with others of its own has not forgotten ours as long as there are enough', () => {
-    expect(hasForgotten([5, 5], 5)).toBe(false);
-    expect(hasForgotten([5, 4], 5)).toBe(true);
-    expect(hasForgotten([0], 0)).toBe(false);
+    expect(isMissingUsers([5, 5], 5)).toBe(false);
+    expect(isMissingUsers([5, 4], 5)).toBe(true);
+    expect(isMissingUsers([0], 0)).toBe(false);
   });
 });
 
 test('the breaker opens at the third failure, stays open with each one more, and closes by one probe', () => {
-  expect(breakerAfter(1, 'failed', now)).toEqual({ failures: 2, openUntil: null });
-  expect(breakerAfter(2, 'failed', now)).toEqual({ failures: 3, openUntil: seconds(30) });
-  expect(breakerAfter(9, 'failed', now)).toEqual({ failures: 10, openUntil: seconds(30) });
-  expect(breakerAfter(9, 'well', now)).toEqual({ failures: 0, openUntil: null });
+  expect(updateBreaker(1, 'failed', now)).toEqual({ failures: 2, openUntil: null });
+  expect(updateBreaker(2, 'failed', now)).toEqual({ failures: 3, openUntil: seconds(30) });
+  expect(updateBreaker(9, 'failed', now)).toEqual({ failures: 10, openUntil: seconds(30) });
+  expect(updateBreaker(9, 'well', now)).toEqual({ failures: 0, openUntil: null });
 });
 
 test("a node's own fault makes a mark wait for seconds, what was sent for up to an hour", () => {
@@ -144,6 +144,6 @@ test("a node's own fault makes a mark wait for seconds, what was sent for up to 
   expect(markRetryMs(permanent('node_refused'), 1)).toBe(minuteMs);
   expect(markRetryMs(permanent('bad_credential'), 1_000)).toBe(hourMs);
   expect(markRetryMs(transient('node_cancelled'), 3)).toBe(0);
-  expect(workRestMs(transient('node_lost'), 1_000)).toBe(4 * secondMs);
-  expect(workRestMs(permanent('unknown_inbound'), 1_000)).toBe(30 * secondMs);
+  expect(workBackoffMs(transient('node_lost'), 1_000)).toBe(4 * secondMs);
+  expect(workBackoffMs(permanent('unknown_inbound'), 1_000)).toBe(30 * secondMs);
 });

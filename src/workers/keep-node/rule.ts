@@ -16,7 +16,7 @@ import { hourMs, type Instant, later, minuteMs, secondMs } from '../../kernel/in
 // A removal is never suspected, and never put aside.
 
 /** What a mark is about, as the books have it at the moment of the work. */
-export interface Standing {
+export interface MarkFacts {
   /** Live credential, active subscription, and a plan that opens this node. */
   readonly wanted: boolean;
   /** How often an add of it ended with the node's life, or may have. */
@@ -25,9 +25,9 @@ export interface Standing {
   readonly heldUntil: Instant | null;
 }
 
-export interface Order<Mark> {
+export interface MarkOrder<Mark> {
   /** Removals first. */
-  readonly together: readonly Mark[];
+  readonly concurrent: readonly Mark[];
   /** Suspects who go next, after all others. */
   readonly suspects: readonly Mark[];
   /** Not now. */
@@ -42,26 +42,29 @@ export const suspectsMax = 32;
  * quarantine by his subscription is held only if he is suspected himself: a credential that came in
  * the place of one that was put aside did nothing yet.
  */
-export function orderOf<Mark extends Standing>(marks: readonly Mark[], now: Instant): Order<Mark> {
+export function orderMarks<Mark extends MarkFacts>(
+  marks: readonly Mark[],
+  now: Instant,
+): MarkOrder<Mark> {
   const additions = marks.filter((mark) => mark.wanted);
   const isHeld = ({ lost, heldUntil }: Mark) => lost > 0 && heldUntil !== null && heldUntil > now;
   const free = additions.filter((mark) => !isHeld(mark));
   const suspects = free.filter(({ lost }) => lost > 0);
   return {
-    together: [...marks.filter((mark) => !mark.wanted), ...free.filter(({ lost }) => lost === 0)],
-    suspects: nextSuspects(suspects, marks.length >= suspectsMax),
+    concurrent: [...marks.filter((mark) => !mark.wanted), ...free.filter(({ lost }) => lost === 0)],
+    suspects: selectSuspects(suspects, marks.length >= suspectsMax),
     held: additions.filter(isHeld),
   };
 }
 
 /** When a held one is looked at again: a person may have it tried at once, or dismiss it. */
-export function lookAgainAt(heldUntil: Instant | null, now: Instant): Instant {
+export function computeRecheckAt(heldUntil: Instant | null, now: Instant): Instant {
   const soon = later(now, minuteMs);
   return heldUntil === null || heldUntil > soon ? soon : heldUntil;
 }
 
 /** @param areMany there may be more than these */
-function nextSuspects<Mark extends Standing>(
+function selectSuspects<Mark extends MarkFacts>(
   suspects: readonly Mark[],
   areMany: boolean,
 ): readonly Mark[] {
@@ -70,7 +73,7 @@ function nextSuspects<Mark extends Standing>(
 }
 
 /** Whose fault it is: the node's, so that every call would fail, or that of what was sent. */
-export function isOfTheNode(fault: Fault): boolean {
+export function isNodeFault(fault: Fault): boolean {
   switch (fault.code) {
     case 'bad_credential':
     case 'bad_name':
@@ -82,7 +85,7 @@ export function isOfTheNode(fault: Fault): boolean {
 }
 
 /** Of an inbound: it isn't there, or not any more, or has no users to manage. */
-export function hasNobody({ code }: Fault): boolean {
+export function hasNoUsers({ code }: Fault): boolean {
   return code === 'unknown_inbound' || code === 'no_user_manager';
 }
 
@@ -90,18 +93,18 @@ export function hasNobody({ code }: Fault): boolean {
  * More than a client's processor can make use of at once: the fuller the packets, the less a call
  * costs, and where processes wait for a processor, each turn of the node's takes what lies there.
  */
-const atOnceMin = 128;
+const inFlightMin = 128;
 /** So many calls are lost at most, and told again, when their node dies. */
-const atOnceMax = 512;
+const inFlightLimit = 512;
 /**
  * Two hands send some 8,000 calls a second at best, and those of a ms are under way for a round trip:
  * 4 for each hand, and half as many again, since the last ones of a page are few.
  */
-const callsEachMs = 6;
+const callsPerMs = 6;
 
 /** How many credentials one hand has under way on a node that answers after so long. */
-export function atOnceFor(roundTripMs: number): number {
-  return Math.min(atOnceMax, Math.max(atOnceMin, Math.ceil(roundTripMs * callsEachMs)));
+export function computeInFlightMax(roundTripMs: number): number {
+  return Math.min(inFlightLimit, Math.max(inFlightMin, Math.ceil(roundTripMs * callsPerMs)));
 }
 
 /** A node that returns must have heard of an expiry within 10 s (F2): its own fault waits less. */
@@ -111,7 +114,7 @@ const nodeRetryMaxMs = 4 * secondMs;
 export function markRetryMs(fault: Fault, attempts: number): number {
   const doubled = 2 ** Math.min(attempts - 1, 20);
   if (fault.code === 'node_cancelled') return 0;
-  if (isOfTheNode(fault)) return Math.min(nodeRetryMaxMs, secondMs * doubled);
+  if (isNodeFault(fault)) return Math.min(nodeRetryMaxMs, secondMs * doubled);
   return Math.min(hourMs, minuteMs * doubled);
 }
 
@@ -119,9 +122,9 @@ export function markRetryMs(fault: Fault, attempts: number): number {
  * How long a node's work rests after the `faults`th failure in a row. What passes by itself is
  * looked for again soon; what a person has to mend, within half a minute of being mended.
  */
-export function workRestMs(fault: Fault, faults: number): number {
-  const most = fault.kind === 'transient' ? nodeRetryMaxMs : 30 * secondMs;
-  return Math.min(most, secondMs * 2 ** Math.min(faults - 1, 20));
+export function workBackoffMs(fault: Fault, faults: number): number {
+  const maxMs = fault.kind === 'transient' ? nodeRetryMaxMs : 30 * secondMs;
+  return Math.min(maxMs, secondMs * 2 ** Math.min(faults - 1, 20));
 }
 
 /** The breaker opens at the third failure in a row. */
@@ -135,7 +138,7 @@ export interface Breaker {
 }
 
 /** The breaker after a probe. A probe that succeeds closes it. */
-export function breakerAfter(failures: number, probe: 'well' | 'failed', now: Instant): Breaker {
+export function updateBreaker(failures: number, probe: 'well' | 'failed', now: Instant): Breaker {
   if (probe === 'well') return { failures: 0, openUntil: null };
   const counted = failures + 1;
   return { failures: counted, openUntil: counted >= failuresMax ? later(now, openMs) : null };
@@ -148,16 +151,16 @@ const jitterMs = 2 * secondMs;
  * replicas run nothing from 30 s off it on, so between two settings of it, or two servers, there is
  * a minute at most. (Without any setting a bad quartz takes a week for that.)
  */
-const clocksMs = minuteMs;
+const clockSkewMaxMs = minuteMs;
 
 export interface BootFacts {
   /** What the books have; null: never seen, or at another address. */
   readonly bootAt: Instant | null;
   /** What this keeper was told last, if it was told something. */
   readonly lastUptimeS: number | undefined;
-  readonly born: Span | undefined;
+  readonly bootWindow: Span | undefined;
   /** The node was out of reach since, or broke off a call. */
-  readonly wasAway: boolean;
+  readonly wasUnreachable: boolean;
 }
 
 /** Between which moments something was, in ms of the keeper's own stopwatch. */
@@ -167,20 +170,20 @@ export interface Span {
 }
 
 /** When the node began, by one probe: its uptime is in whole seconds, rounded down. */
-export function bornBy(uptimeS: number, asked: Span): Span {
+export function toBootWindow(uptimeS: number, callSpan: Span): Span {
   const uptimeMs = uptimeS * secondMs;
-  return { fromMs: asked.fromMs - uptimeMs - secondMs, toMs: asked.toMs - uptimeMs };
+  return { fromMs: callSpan.fromMs - uptimeMs - secondMs, toMs: callSpan.toMs - uptimeMs };
 }
 
 /** What two probes say together; undefined: they can't be of one life. */
-function together(a: Span, b: Span): Span | undefined {
+function intersectSpans(a: Span, b: Span): Span | undefined {
   const both = { fromMs: Math.max(a.fromMs, b.fromMs), toMs: Math.min(a.toMs, b.toMs) };
   return both.fromMs <= both.toMs ? both : undefined;
 }
 
 export interface Boot {
   readonly bootAt: Instant;
-  readonly born: Span;
+  readonly bootWindow: Span;
   /**
    * same · new: it was started since, and has forgotten its users · doubtful: it may have been, or
    * a clock was set: the number of its users tells.
@@ -195,25 +198,31 @@ export interface Boot {
  * are counted. A machine that stood still looks as if it was started later, and is filled in vain.
  * @param serverNow real time, also in a test
  */
-export function bootOf(facts: BootFacts, uptimeS: number, asked: Span, serverNow: Instant): Boot {
+export function toBoot(
+  facts: BootFacts,
+  uptimeS: number,
+  callSpan: Span,
+  serverNow: Instant,
+): Boot {
   const bootAt = later(serverNow, -uptimeS * secondMs);
-  const now = bornBy(uptimeS, asked);
-  if (facts.bootAt === null) return { bootAt, born: now, is: 'new' };
+  const probeWindow = toBootWindow(uptimeS, callSpan);
+  if (facts.bootAt === null) return { bootAt, bootWindow: probeWindow, is: 'new' };
   if (facts.lastUptimeS !== undefined && uptimeS < facts.lastUptimeS) {
-    return { bootAt, born: now, is: 'new' };
+    return { bootAt, bootWindow: probeWindow, is: 'new' };
   }
-  const born = facts.born === undefined ? now : together(facts.born, now);
-  if (facts.born === undefined && bootAt - facts.bootAt > clocksMs) {
-    return { bootAt, born: now, is: 'new' };
+  const bootWindow =
+    facts.bootWindow === undefined ? probeWindow : intersectSpans(facts.bootWindow, probeWindow);
+  if (facts.bootWindow === undefined && bootAt - facts.bootAt > clockSkewMaxMs) {
+    return { bootAt, bootWindow: probeWindow, is: 'new' };
   }
-  if (born === undefined || bootAt - facts.bootAt > jitterMs) {
-    return { bootAt, born: born ?? now, is: 'doubtful' };
+  if (bootWindow === undefined || bootAt - facts.bootAt > jitterMs) {
+    return { bootAt, bootWindow: bootWindow ?? probeWindow, is: 'doubtful' };
   }
-  const unsure = facts.wasAway || facts.lastUptimeS === undefined;
-  return { bootAt: facts.bootAt, born, is: unsure ? 'doubtful' : 'same' };
+  const isUnsure = facts.wasUnreachable || facts.lastUptimeS === undefined;
+  return { bootAt: facts.bootAt, bootWindow, is: isUnsure ? 'doubtful' : 'same' };
 }
 
 /** Each inbound has at least those whom the books know to be there; else it has forgotten them. */
-export function hasForgotten(counts: readonly number[], confirmed: number): boolean {
+export function isMissingUsers(counts: readonly number[], confirmed: number): boolean {
   return counts.some((count) => count < confirmed);
 }

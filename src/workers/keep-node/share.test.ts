@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import '../../../test/seed.ts';
-import { moveOf, type Scene, shareOf } from './share.ts';
+import { computeLeaseChange, computeShare, type LeaseCounts } from './share.ts';
 
 const steadyMs = 10_000;
-const scene = (nodes: number, processes: number, kept: number, overMs = 0): Scene => ({
+const scene = (nodes: number, processes: number, kept: number, overMs = 0): LeaseCounts => ({
   ...{ nodes, processes, kept, overMs },
 });
 
@@ -20,7 +20,7 @@ test.each([
   ['more processes than nodes', scene(2, 5, 0), { take: 1, give: 0 }],
   ['not counted itself yet', scene(2, 0, 0), { take: 2, give: 0 }],
 ] as const)('%s', (_, given, move) => {
-  expect(moveOf(given, steadyMs)).toEqual(move);
+  expect(computeLeaseChange(given, steadyMs)).toEqual(move);
 });
 
 /** A round: each process looks once, in any order, and does what the rule says. */
@@ -28,8 +28,11 @@ function round(kept: number[], nodes: number, order: readonly number[], overMs: 
   let moved = false;
   for (const at of order) {
     const free = nodes - kept.reduce((sum, each) => sum + each, 0);
-    const { take, give } = moveOf(scene(nodes, kept.length, kept[at] ?? 0, overMs), steadyMs);
-    const change = Math.min(take, free) - give;
+    const { acquireCount, releaseCount } = computeLeaseChange(
+      scene(nodes, kept.length, kept[at] ?? 0, overMs),
+      steadyMs,
+    );
+    const change = Math.min(acquireCount, free) - releaseCount;
     kept[at] = (kept[at] ?? 0) + change;
     moved ||= change !== 0;
   }
@@ -52,7 +55,7 @@ test('whatever each has, after two rounds every node is kept, nobody has more th
       round(kept, nodes, order, steadyMs);
       round(kept, nodes, order, steadyMs);
       expect(kept.reduce((sum, each) => sum + each, 0)).toBe(nodes);
-      const share = shareOf({ nodes, processes: kept.length });
+      const share = computeShare({ nodes, processes: kept.length });
       for (const each of kept) expect(each).toBeLessThanOrEqual(share);
       expect(round(kept, nodes, order, steadyMs)).toBe(false);
     }),

@@ -6,7 +6,7 @@
 // again and again, or replicas that are replaced one by one, must not send nodes to and fro. At its
 // share or below, nothing is given back: once everybody is there, nothing moves.
 
-export interface Scene {
+export interface LeaseCounts {
   readonly nodes: number;
   /** Processes that keep nodes, this one among them. */
   readonly processes: number;
@@ -17,17 +17,20 @@ export interface Scene {
 }
 
 /** How many nodes to take, if they are free, and how many to give back. */
-export interface Move {
-  readonly take: number;
-  readonly give: number;
+export interface LeaseChange {
+  readonly acquireCount: number;
+  readonly releaseCount: number;
 }
 
-export function shareOf({ nodes, processes }: Pick<Scene, 'nodes' | 'processes'>): number {
+export function computeShare({
+  nodes,
+  processes,
+}: Pick<LeaseCounts, 'nodes' | 'processes'>): number {
   return Math.ceil(nodes / Math.max(1, processes));
 }
 
-export function moveOf(scene: Scene, steadyMs: number): Move {
-  const room = shareOf(scene) - scene.kept;
-  if (room >= 0) return { take: room, give: 0 };
-  return { take: 0, give: scene.overMs >= steadyMs ? -room : 0 };
+export function computeLeaseChange(counts: LeaseCounts, steadyMs: number): LeaseChange {
+  const room = computeShare(counts) - counts.kept;
+  if (room >= 0) return { acquireCount: room, releaseCount: 0 };
+  return { acquireCount: 0, releaseCount: counts.overMs >= steadyMs ? -room : 0 };
 }

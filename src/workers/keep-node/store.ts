@@ -3,13 +3,13 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import type { Post } from './node-store.ts';
-import { lookAgainAt, type Standing } from './rule.ts';
+import type { Lease } from './node-store.ts';
+import { computeRecheckAt, type MarkFacts } from './rule.ts';
 
 // Marks, read and settled by the keeper of their node (rule 4). No transaction is open
 // while the node is called: what was read is held against the books again when it is settled.
 
-export interface Mark extends Standing {
+export interface Mark extends MarkFacts {
   readonly credentialId: CredentialId;
   readonly subscriptionId: SubscriptionId;
   readonly version: bigint;
@@ -17,7 +17,7 @@ export interface Mark extends Standing {
   readonly attempts: number;
 }
 
-export interface Page {
+export interface MarkPage {
   readonly now: Instant;
   readonly installation: string;
   /** The node as the marks are meant for it. */
@@ -39,13 +39,13 @@ export interface Page {
  * connect. To find those that aren't urgent every mark is looked at, which read
  * 240,000 pages for 30,000.
  */
-export type Which = 'others' | 'suspects' | 'removals' | 'urgent_removals';
+export type MarkSelection = 'others' | 'suspects' | 'removals' | 'urgent_removals';
 
 /** The worker's name in the quarantine. */
-export const keepNode = 'keep-node';
+export const keepNodeName = 'keep-node';
 
 /** An item of the quarantine: the subscription, since a credential's UUID is a secret. */
-export function itemOf(node: string, { subscriptionId }: Pick<Mark, 'subscriptionId'>): string {
+export function toMarkItem(node: string, { subscriptionId }: Pick<Mark, 'subscriptionId'>): string {
   return `${node}/${subscriptionId}`;
 }
 
@@ -62,8 +62,8 @@ const mayConnect = sql`(SELECT true FROM perennial.credential k
  * Suspects are passed over one by one, with their rows in the books: there are as many as calls
  * were under way when a connection broke, and none most of the time.
  */
-const chosen: Readonly<
-  Record<Which, { readonly are: RawBuilder<boolean>; readonly by: RawBuilder<unknown> }>
+const selections: Readonly<
+  Record<MarkSelection, { readonly are: RawBuilder<boolean>; readonly by: RawBuilder<unknown> }>
 > = {
   others: { are: sql`(m.lost = 0 OR ${mayConnect} IS NULL)`, by: sql`m.next_attempt_at` },
   removals: { are: sql`${mayConnect} IS NULL`, by: sql`m.next_attempt_at` },
@@ -81,21 +81,24 @@ const chosen: Readonly<
  * @param inHand left out
  * @returns undefined: the post was lost
  */
-export async function readPage(
+export async function readMarkPage(
   db: Db,
-  { node, epoch }: Post,
+  { node, epoch }: Lease,
   max: number,
-  { which = 'others', inHand = [] }: { which?: Which; inHand?: readonly CredentialId[] } = {},
-): Promise<Page | undefined> {
+  {
+    selection = 'others',
+    inProgress = [],
+  }: { selection?: MarkSelection; inProgress?: readonly CredentialId[] } = {},
+): Promise<MarkPage | undefined> {
   const free =
-    inHand.length === 0 ? sql`true` : sql`NOT (m.credential_id = ${anyOf('uuid', inHand)})`;
-  const { are, by } = chosen[which];
+    inProgress.length === 0 ? sql`true` : sql`NOT (m.credential_id = ${anyOf('uuid', inProgress)})`;
+  const { are, by } = selections[selection];
   const due = (urgent: boolean) => sql`
     (SELECT m.credential_id, m.version, m.replace, m.attempts, m.lost FROM perennial.access_sync m
      WHERE m.node_id = n.id AND m.urgent = ${sql.lit(urgent)} AND m.next_attempt_at <= clock.now
        AND ${are} AND ${free}
      ORDER BY ${by} LIMIT ${max})`;
-  type Row = Omit<Page, 'marks'> & Mark;
+  type Row = Omit<MarkPage, 'marks'> & Mark;
   const { rows } = await sql<Row & { credentialId: CredentialId | null }>`
     SELECT clock.now, i.name AS installation, n.api, n.boot_at AS "bootAt", n.inbounds,
       n.former_inbounds AS "formerInbounds",
@@ -114,27 +117,27 @@ export async function readPage(
     LEFT JOIN perennial.subscription s ON s.id = c.subscription_id
     LEFT JOIN perennial.plan p ON p.key = s.plan
     LEFT JOIN perennial.quarantine q
-      ON q.worker = ${keepNode} AND q.item = n.id || '/' || s.id`.execute(db);
+      ON q.worker = ${keepNodeName} AND q.item = n.id || '/' || s.id`.execute(db);
   const [first] = rows;
   if (first === undefined) return undefined;
   const { now, installation, api, bootAt, inbounds, formerInbounds, flow } = first;
   const { hasStrays, hasSuspects } = first;
-  const about = { now, installation, api, bootAt, inbounds, formerInbounds, flow };
+  const pageFacts = { now, installation, api, bootAt, inbounds, formerInbounds, flow };
   const marks = rows.filter((row) => row.credentialId !== null);
-  return { ...about, marks, hasStrays, hasSuspects };
+  return { ...pageFacts, marks, hasStrays, hasSuspects };
 }
 
 /** Whether the connection broke under an add, and whether that was the only call under way. */
-export type Lost = 'no' | 'among_others' | 'alone';
+export type ConnectionLoss = 'no' | 'among_others' | 'alone';
 
 /** A mark that was worked off, or not. */
-export interface Settled {
+export interface MarkResult {
   readonly mark: Mark;
   /** undefined: done on every inbound. */
   readonly failed?: {
     readonly error: string;
     readonly retryAt: Instant;
-    readonly lost: Lost;
+    readonly lost: ConnectionLoss;
   };
 }
 
@@ -146,11 +149,11 @@ export interface Settled {
  * The marks are locked in their order before any is changed, as all who write several do.
  * @returns how many were confirmed
  */
-export async function settle(
+export async function writeMarkResults(
   tx: Tx,
-  { node, epoch }: Post,
+  { node, epoch }: Lease,
   bootAt: Instant | null,
-  settled: readonly Settled[],
+  settled: readonly MarkResult[],
   now: Instant,
 ): Promise<number> {
   if (settled.length === 0) return 0;
@@ -204,9 +207,9 @@ export async function settle(
  * Nobody of these is suspected any more of what he was suspected of last. In a transaction of its
  * own, as `putOff`.
  */
-export async function acquit(
+export async function clearSuspicion(
   tx: Tx,
-  { node }: Post,
+  { node }: Lease,
   credentials: readonly CredentialId[],
 ): Promise<void> {
   if (credentials.length === 0) return;
@@ -224,9 +227,9 @@ export async function acquit(
  * Puts marks off whose credential is in quarantine: what isn't due costs nothing. In a transaction
  * of its own, for the order in which marks are locked.
  */
-export async function putOff(
+export async function postponeHeld(
   tx: Tx,
-  { node }: Post,
+  { node }: Lease,
   held: readonly Mark[],
   now: Instant,
 ): Promise<void> {
@@ -237,7 +240,7 @@ export async function putOff(
       JOIN ${unnest('h', held, {
         credential_id: ['uuid', (mark) => mark.credentialId],
         version: ['bigint', (mark) => mark.version],
-        until: ['timestamptz', (mark) => lookAgainAt(mark.heldUntil, now)],
+        until: ['timestamptz', (mark) => computeRecheckAt(mark.heldUntil, now)],
       })} ON h.credential_id = m.credential_id
       WHERE m.node_id = ${node} ORDER BY m.credential_id FOR UPDATE OF m
     )
@@ -246,7 +249,7 @@ export async function putOff(
       AND m.version = held.version`.execute(tx);
 }
 
-export interface Unconfirmed {
+export interface UnconfirmedRemoval {
   readonly node: string;
   readonly subscriptionId: SubscriptionId;
   readonly since: Instant;
@@ -255,8 +258,8 @@ export interface Unconfirmed {
 }
 
 /** The removal that a node owes for the longest time (promise 5); undefined: none is owed. */
-export async function oldestUnconfirmed(db: Db | Tx): Promise<Unconfirmed | undefined> {
-  const { rows } = await sql<Unconfirmed>`
+export async function readOldestUnconfirmed(db: Db | Tx): Promise<UnconfirmedRemoval | undefined> {
+  const { rows } = await sql<UnconfirmedRemoval>`
     SELECT m.node_id AS node, s.id AS "subscriptionId", m.attempts, m.last_error AS "lastError",
       coalesce(c.retired_at, m.marked_at) AS since
     FROM perennial.access_sync m

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { unnest } from '../../db/unnest.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import type { Post } from './node-store.ts';
+import type { Lease } from './node-store.ts';
 
 // Names that a person confirmed for removal, as the keeper of their node reads and settles them
 // (migration 004). A mark has its credential's row to go by; here the books are asked whether they
@@ -20,7 +20,7 @@ export interface Stray {
 }
 
 /** Those that are due, and were confirmed in this life of the node or before the first one seen. */
-export async function readStrays(db: Db, { node, epoch }: Post, max: number): Promise<Stray[]> {
+export async function readStrays(db: Db, { node, epoch }: Lease, max: number): Promise<Stray[]> {
   const { rows } = await sql<Stray>`
     SELECT x.name, x.version, x.attempts, x.ours, x.shared
     FROM perennial.node n JOIN perennial.stray x ON x.node_id = n.id
@@ -33,27 +33,27 @@ export async function readStrays(db: Db, { node, epoch }: Post, max: number): Pr
  * Whether a name may still go, asked right before the call: it is confirmed as it was read, in this
  * life of the node, by its keeper; and the books know of no credential that would lose by it, but
  * the one that gets its own name back.
- * @param carried the UUID that the node has under the name now
+ * @param carriedId the UUID that the node has under the name now
  */
-export async function mayGo(
+export async function canRemoveStray(
   db: Db,
-  { node, epoch }: Post,
+  { node, epoch }: Lease,
   { name, version, ours, shared }: Stray,
-  carried: CredentialId | null,
+  carriedId: CredentialId | null,
 ): Promise<boolean> {
-  if (shared !== null && carried !== shared) return false;
+  if (shared !== null && carriedId !== shared) return false;
   const { rows } = await sql`
     SELECT FROM perennial.stray x JOIN perennial.node n ON n.id = x.node_id
     WHERE n.id = ${node} AND n.keeper_epoch = ${epoch}
       AND x.name = ${name} AND x.version = ${version}
       AND (x.boot_at IS NULL OR x.boot_at = n.boot_at)
       AND (x.shared IS NOT NULL OR NOT EXISTS (SELECT FROM perennial.credential c
-        WHERE c.id IN (${ours}::uuid, ${carried}::uuid)))`.execute(db);
+        WHERE c.id IN (${ours}::uuid, ${carriedId}::uuid)))`.execute(db);
   return rows.length === 1;
 }
 
 /** A stray that was worked off, or not. */
-export interface SettledStray {
+export interface StrayResult {
   readonly stray: Stray;
   /** undefined: gone from every inbound, or it may not go any more. */
   readonly failed?: { readonly error: string; readonly retryAt: Instant };
@@ -66,10 +66,10 @@ export interface SettledStray {
  * whoever crashes before it leaves the stray, and it is worked off once more. All in the order of their
  * names and credentials, as all who write several do.
  */
-export async function settleStrays(
+export async function writeStrayResults(
   tx: Tx,
-  { node, epoch }: Post,
-  settled: readonly SettledStray[],
+  { node, epoch }: Lease,
+  settled: readonly StrayResult[],
   now: Instant,
 ): Promise<void> {
   if (settled.length === 0) return;

@@ -4,7 +4,7 @@ import { Recount } from './user-counts.ts';
 
 test('X8: users are counted every 30 s', () => {
   const recount = new Recount();
-  const at = [0, 29.9, 30, 59, 60].map((seconds) => recount.begin(seconds * secondMs));
+  const at = [0, 29.9, 30, 59, 60].map((seconds) => recount.startIfDue(seconds * secondMs));
   expect(at).toEqual([true, false, true, false, true]);
 });
 

@@ -3,19 +3,19 @@ import type { NodeApi } from '../../xray/port.ts';
 
 // The number of users on each inbound, as a keeper expects it (`recount.ts`).
 
-const everyMs = 30 * secondMs;
+const recountEveryMs = 30 * secondMs;
 
 /** Users that the calls of this keeper added, minus those that they removed, by inbound. */
 export class UserChanges {
   readonly #net = new Map<string, number>();
 
-  of(tag: string): number {
+  getNet(tag: string): number {
     return this.#net.get(tag) ?? 0;
   }
 
   /** @returns the same node; the changes of its users are counted */
-  watch(api: NodeApi): NodeApi {
-    const count = (tag: string, change: number) => this.#net.set(tag, this.of(tag) + change);
+  wrap(api: NodeApi): NodeApi {
+    const count = (tag: string, change: number) => this.#net.set(tag, this.getNet(tag) + change);
     return {
       ...api,
       async addUser(tag, user, patience) {
@@ -38,8 +38,8 @@ export class Recount {
   #atMs = Number.NEGATIVE_INFINITY;
 
   /** @returns whether it is time to count */
-  begin(nowMs: number): boolean {
-    if (nowMs - this.#atMs < everyMs) return false;
+  startIfDue(nowMs: number): boolean {
+    if (nowMs - this.#atMs < recountEveryMs) return false;
     this.#atMs = nowMs;
     return true;
   }

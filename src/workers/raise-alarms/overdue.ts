@@ -1,11 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
-import { holderText, transactionAgeS } from '../../db/holders.ts';
+import { formatLockHolder, transactionAgeSql } from '../../db/holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
 import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
 import { graceMs } from '../../subscription/expiry.ts';
 import { readSettings } from '../../subscription/settings.ts';
-import { deliveryWorker, undelivered } from './undelivered.ts';
+import { readUndelivered, undeliveredWorker } from './undelivered.ts';
 
 // Items that are due and that a worker passes over. `undelivered.ts` has those of couriers.
 //
@@ -26,7 +26,9 @@ const backlogMs = 60 * minuteMs;
 const itemsMax = 1_000;
 
 /** The due items of each worker: its indexes, and the time at which each was due at the latest. */
-const dueOf: Readonly<Record<string, (now: Instant, windowMs: number) => RawBuilder<unknown>>> = {
+const dueQueries: Readonly<
+  Record<string, (now: Instant, windowMs: number) => RawBuilder<unknown>>
+> = {
   'auto-renewal': (now, windowMs) => sql`
     (SELECT s.id, s.customer_id, s.expires_at AS due_at FROM perennial.subscription s
      WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NULL AND s.state = 'active'
@@ -41,24 +43,24 @@ const dueOf: Readonly<Record<string, (now: Instant, windowMs: number) => RawBuil
     SELECT s.id, s.customer_id, s.expires_at AS due_at FROM perennial.subscription s
     WHERE s.state = 'active' AND s.expires_at <= ${isoTime(now)}
     ORDER BY s.expires_at, s.id LIMIT ${itemsMax}`,
-  'trial-notifications': (now) => reminded('trial', now),
-  'expiry-reminders': (now) => reminded('paid', now),
+  'trial-notifications': (now) => dueReminders('trial', now),
+  'expiry-reminders': (now) => dueReminders('paid', now),
 };
 
-const reminded = (kind: string, now: Instant) => sql`
+const dueReminders = (kind: string, now: Instant) => sql`
   SELECT s.id, s.customer_id, s.remind_at AS due_at FROM perennial.subscription s
   WHERE s.state = 'active' AND s.remind_at <= ${isoTime(now)} AND s.kind = ${kind}
   ORDER BY s.remind_at, s.id LIMIT ${itemsMax}`;
 
 /** @returns one alarm for each worker that passes items over */
-export async function overdueItems(
+export async function readOverdueAlarms(
   tx: Tx,
   now: Instant,
   open: readonly OpenAlarm[],
   isPreview: boolean,
 ): Promise<Alarm[]> {
   const { windowMs } = await readSettings(tx);
-  const { rows: states } = await sql<State & { readonly worker: string }>`
+  const { rows: states } = await sql<WorkerState & { readonly worker: string }>`
     SELECT s.worker, s.passed_at AS "passedAt", EXISTS (SELECT FROM perennial.worker_run r
       WHERE r.worker = s.worker AND r.started_at > coalesce(s.passed_at, '-infinity')
         AND r.started_at > ${isoTime(later(now, -dayMs))}
@@ -66,25 +68,27 @@ export async function overdueItems(
     FROM perennial.worker_state s ORDER BY s.worker`.execute(tx);
   const alarms: Alarm[] = [];
   for (const { worker, ...state } of states) {
-    const find = dueOf[worker];
-    if (find === undefined || isHeld(worker, open)) continue;
-    const due = find(now, windowMs);
-    alarms.push(...(await passedOver(tx, { worker, due, before: dueBefore(state, now), now })));
+    const dueQuery = dueQueries[worker];
+    if (dueQuery === undefined || isHeld(worker, open)) continue;
+    const due = dueQuery(now, windowMs);
+    alarms.push(
+      ...(await readPassedOver(tx, { worker, due, before: toDueBefore(state, now), now })),
+    );
   }
-  const notices = await undelivered(tx, now, open, isPreview);
+  const notices = await readUndelivered(tx, now, open, isPreview);
   if (notices === undefined) return alarms;
-  const passed = { worker: deliveryWorker, before: 'infinity', now, ...notices };
-  return [...alarms, ...(await passedOver(tx, passed))];
+  const passedOver = { worker: undeliveredWorker, before: 'infinity', now, ...notices };
+  return [...alarms, ...(await readPassedOver(tx, passedOver))];
 }
 
-interface State {
+interface WorkerState {
   readonly passedAt: Instant | null;
   /** Runs have begun for an hour, and none has gone through everything. */
   readonly isBehind: boolean;
 }
 
 /** What was due before this is overdue; null: nothing is. A run of the future says nothing. */
-function dueBefore({ passedAt, isBehind }: State, now: Instant): string | null {
+function toDueBefore({ passedAt, isBehind }: WorkerState, now: Instant): string | null {
   if (isBehind) return isoTime(later(now, -backlogMs));
   return passedAt === null || passedAt > now ? null : isoTime(later(passedAt, -skippedMs));
 }
@@ -92,7 +96,7 @@ function dueBefore({ passedAt, isBehind }: State, now: Instant): string | null {
 const isHeld = (worker: string, open: readonly OpenAlarm[]): boolean =>
   open.some((alarm) => alarm.kind.endsWith('guard') && alarm.worker === worker);
 
-interface Row {
+interface OverdueRow {
   readonly items: bigint;
   readonly oldest: Instant | null;
   readonly pid: number | null;
@@ -101,7 +105,7 @@ interface Row {
   readonly ageS: number;
 }
 
-interface Passed {
+interface PassedOverQuery {
   readonly worker: string;
   readonly due: RawBuilder<unknown>;
   /** What was due before is overdue; null: nothing is. */
@@ -112,7 +116,7 @@ interface Passed {
 }
 
 /** Whether the row `q` of quarantine is the reason why this worker leaves the item `due`. */
-const holds = (worker: string, now: Instant) =>
+const isQuarantineReason = (worker: string, now: Instant) =>
   worker === 'fast-expiry-cleanup'
     ? sql`(q.worker = ${worker} OR q.worker = 'auto-renewal'
         AND due.due_at > ${isoTime(later(now, -graceMs - backlogMs))}::timestamptz)`
@@ -120,33 +124,37 @@ const holds = (worker: string, now: Instant) =>
 
 /** The locker of a row stands in `xmax`; its transaction is open while it holds its own id's lock. */
 const holders = sql`
-  SELECT l.transactionid AS xid, a.pid, a.application_name, a.state, ${transactionAgeS('a')} AS age_s
+  SELECT l.transactionid AS xid, a.pid, a.application_name, a.state, ${transactionAgeSql('a')} AS age_s
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
   WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock'
     AND l.pid <> pg_backend_pid()`;
 
 /** The lockers of the rows of an item of `due`. The item of a courier is no subscription. */
-const lockersOf = (worker: string) => (worker === deliveryWorker ? ofCustomer : ofSubscription);
+const toLockers = (worker: string) =>
+  worker === undeliveredWorker ? customerLockers : subscriptionLockers;
 
-const ofCustomer = sql`SELECT c.xmax FROM perennial.customer c WHERE c.id = due.customer_id`;
+const customerLockers = sql`SELECT c.xmax FROM perennial.customer c WHERE c.id = due.customer_id`;
 
-const ofSubscription = sql`${ofCustomer}
+const subscriptionLockers = sql`${customerLockers}
   UNION ALL SELECT s.xmax FROM perennial.subscription s WHERE s.id = due.id
   UNION ALL SELECT k.xmax FROM perennial.credential k
     WHERE k.subscription_id = due.id AND k.retired_at IS NULL
   UNION ALL SELECT p.xmax FROM perennial.period p WHERE p.subscription_id = due.id
   UNION ALL SELECT k.xmax FROM perennial.known_price k WHERE k.subscription_id = due.id`;
 
-async function passedOver(tx: Tx, { worker, due, before, now, cause }: Passed): Promise<Alarm[]> {
-  const { rows } = await sql<Row>`
+async function readPassedOver(
+  tx: Tx,
+  { worker, due, before, now, cause }: PassedOverQuery,
+): Promise<Alarm[]> {
+  const { rows } = await sql<OverdueRow>`
     WITH due AS MATERIALIZED (${due}), holder AS MATERIALIZED (${holders}),
     item AS (
       SELECT due.*, h.pid, h.application_name, h.state, h.age_s
       FROM due LEFT JOIN LATERAL (
-        SELECT holder.* FROM holder WHERE holder.xid IN (${lockersOf(worker)})
+        SELECT holder.* FROM holder WHERE holder.xid IN (${toLockers(worker)})
         ORDER BY age_s DESC LIMIT 1) h ON true
       WHERE NOT EXISTS (SELECT FROM perennial.quarantine q
-        WHERE q.item = due.id::text AND ${holds(worker, now)})),
+        WHERE q.item = due.id::text AND ${isQuarantineReason(worker, now)})),
     overdue AS (
       SELECT * FROM item
       WHERE due_at < ${before}::timestamptz OR age_s * 1000 >= ${skippedMs}::float8)
@@ -158,7 +166,7 @@ async function passedOver(tx: Tx, { worker, due, before, now, cause }: Passed): 
     GROUP BY h.pid, h.application_name, h.state, h.age_s`.execute(tx);
   return rows.flatMap(({ items, oldest, pid, application, state, ageS }): Alarm[] => {
     if (oldest === null) return [];
-    const holder = pid === null ? undefined : holderText({ pid, application, state, ageS });
+    const holder = pid === null ? undefined : formatLockHolder({ pid, application, state, ageS });
     const locked = holder === undefined ? 'no session holds them now' : `locked by ${holder}`;
     const oldest_at = isoTime(oldest);
     const params = { worker, items: Number(items), oldest_at, cause: cause ?? locked };

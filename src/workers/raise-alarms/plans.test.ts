@@ -1,33 +1,33 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { buildBook } from '../../../bench/book.ts';
-import { explain, listening } from '../../../bench/explain.ts';
-import { freshBooks } from '../../../test/books.ts';
-import { clientConfig, inTransaction, longLimits } from '../../db/connect.ts';
-import { readFacts } from '../../notify/facts.ts';
+import { buildDataset } from '../../../bench/book.ts';
+import { explain, recordStatements } from '../../../bench/explain.ts';
+import { createDatabase } from '../../../test/books.ts';
+import { inTransaction, longLimits, toClientConfig } from '../../db/connect.ts';
+import { readRelevanceFacts } from '../../notify/facts.ts';
 import { openReplica } from '../replica.ts';
-import { raiseAlarms } from './worker.ts';
+import { raiseAlarmsWorker } from './worker.ts';
 
 // What is asked every minute, and of every notice, on a book that is big enough for a wrong plan
 // to show: nothing may grow with the tables.
 
 test('a look at quiet books, and the facts of a notice, read a handful of pages', async () => {
-  await using books = await freshBooks();
-  const client = new pg.Client(clientConfig(books.url, longLimits));
+  await using database = await createDatabase();
+  const client = new pg.Client(toClientConfig(database.url, longLimits));
   await client.connect();
-  await buildBook(client, { subscriptions: 20_000, due: 0 });
+  await buildDataset(client, { subscriptions: 20_000, due: 0 });
   await client.end();
   await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)
     SELECT customer_id, id, 'telegram', 'ends_3d', 'n' || id, '{"plan": "basic"}', perennial.clock(),
       perennial.clock()
-    FROM perennial.subscription`.execute(books.db);
-  await sql`ANALYZE`.execute(books.db);
-  const { db, sent } = listening(books.pool);
-  const replica = openReplica(books.url);
-  await raiseAlarms.run({
+    FROM perennial.subscription`.execute(database.db);
+  await sql`ANALYZE`.execute(database.db);
+  const { db, statements } = recordStatements(database.pool);
+  const replica = openReplica(database.url);
+  await raiseAlarmsWorker.run({
     db,
     replica,
     batchMax: 1,
@@ -37,16 +37,16 @@ test('a look at quiet books, and the facts of a notice, read a handful of pages'
     log: { warn: () => undefined, error: () => undefined },
   });
   await replica.close();
-  const look = await explain(books.pool, sent);
+  const look = await explain(database.pool, statements);
   expect(look.reduce((pages, { buffers }) => pages + buffers, 0)).toBeLessThan(60);
   expect(look.flatMap(({ reads }) => reads)).toContain('notification_of_customer');
 
   const { rows } = await sql<{ id: bigint; now: never }>`
     SELECT id, perennial.clock() AS now FROM perennial.notification
-    ORDER BY id LIMIT 1`.execute(books.db);
+    ORDER BY id LIMIT 1`.execute(database.db);
   const one = rows[0] as { id: bigint; now: never };
-  const asked = listening(books.pool);
-  await inTransaction(asked.db, (tx) => readFacts(tx, [one.id], one.now));
-  const facts = await explain(books.pool, asked.sent);
+  const asked = recordStatements(database.pool);
+  await inTransaction(asked.db, (tx) => readRelevanceFacts(tx, [one.id], one.now));
+  const facts = await explain(database.pool, asked.statements);
   expect(facts.reduce((pages, { buffers }) => pages + buffers, 0)).toBeLessThan(60);
 });

@@ -18,7 +18,7 @@ import { readSettings, type Settings } from '../../subscription/settings.ts';
 /** A batch takes some 50 ms, and holds no lock that a command waits for. */
 const batchMax = 2_000;
 
-export interface Pruned {
+export interface PruneCounts {
   readonly notices: number;
   readonly events: number;
 }
@@ -31,21 +31,21 @@ export interface PruneLimits {
 }
 
 /** What a batch did: rows that it looked at, and rows that it deleted. */
-interface Batch {
+interface PruneBatch {
   readonly seen: number;
   readonly deleted: number;
 }
 
 /** @param at the time by which age counts, see `readDeletionTime` */
-export async function prune(db: Db, at: Instant, limits: PruneLimits): Promise<Pruned> {
-  const notices = await inBatches(db, at, limits, noticesBatch(walkOf(db, at)));
-  const events = await inBatches(db, at, limits, eventsBatch);
+export async function prune(db: Db, at: Instant, limits: PruneLimits): Promise<PruneCounts> {
+  const notices = await deleteInBatches(db, at, limits, createNoticesBatch(getWalk(db, at)));
+  const events = await deleteInBatches(db, at, limits, deleteEventsBatch);
   return { notices, events };
 }
 
-type DeleteBatch = (tx: Tx, settings: Settings, now: Instant, max: number) => Promise<Batch>;
+type DeleteBatch = (tx: Tx, settings: Settings, now: Instant, max: number) => Promise<PruneBatch>;
 
-async function inBatches(
+async function deleteInBatches(
   db: Db,
   at: Instant,
   limits: PruneLimits,
@@ -63,16 +63,16 @@ async function inBatches(
   return deleted;
 }
 
-interface Walk {
+interface NoticeWalk {
   readonly begunAt: Instant;
   /** Everything that is old up to this id was looked at. */
   after: bigint;
 }
 
-const walks = new WeakMap<Db, Walk>();
+const walks = new WeakMap<Db, NoticeWalk>();
 
 /** The walk of this process, which continues for a day of `at`. */
-function walkOf(db: Db, at: Instant): Walk {
+function getWalk(db: Db, at: Instant): NoticeWalk {
   const known = walks.get(db);
   if (known !== undefined && at >= known.begunAt && at < later(known.begunAt, dayMs)) return known;
   const walk = { begunAt: at, after: 0n };
@@ -81,7 +81,7 @@ function walkOf(db: Db, at: Instant): Walk {
 }
 
 /** By id, which follows the time of creation: the walk ends at the first notice that is young. */
-function noticesBatch(walk: Walk): DeleteBatch {
+function createNoticesBatch(walk: NoticeWalk): DeleteBatch {
   return async (tx, settings, now, max) => {
     const before = isoTime(later(now, -settings.retention.noticesMs));
     const { rows } = await sql<{ seen: number; last: bigint | null; deleted: number }>`
@@ -105,13 +105,13 @@ function noticesBatch(walk: Walk): DeleteBatch {
         (SELECT count(*)::int FROM gone) AS deleted`.execute(tx);
     const { seen, last, deleted } = rows[0] as { seen: number; last: bigint; deleted: number };
     if (seen > 0) walk.after = last;
-    if (deleted > 0) await noteAsPruned(tx, 'notices', before);
+    if (deleted > 0) await writePruned(tx, 'notices', before);
     return { seen, deleted };
   };
 }
 
 /** By the index on their time, whatever the statistics of the table say. */
-const eventsBatch: DeleteBatch = async (tx, settings, now, max) => {
+const deleteEventsBatch: DeleteBatch = async (tx, settings, now, max) => {
   const before = isoTime(later(now, -settings.retention.eventsMs));
   await sql`SET LOCAL enable_seqscan = off`.execute(tx);
   const { numAffectedRows } = await sql`
@@ -119,11 +119,11 @@ const eventsBatch: DeleteBatch = async (tx, settings, now, max) => {
       SELECT ctid FROM perennial.event WHERE at < ${before}
       ORDER BY at LIMIT ${max} FOR UPDATE SKIP LOCKED))`.execute(tx);
   const deleted = Number(numAffectedRows ?? 0n);
-  if (deleted > 0) await noteAsPruned(tx, 'events', before);
+  if (deleted > 0) await writePruned(tx, 'events', before);
   return { seen: deleted, deleted };
 };
 
-async function noteAsPruned(tx: Tx, kind: 'notices' | 'events', before: string): Promise<void> {
+async function writePruned(tx: Tx, kind: 'notices' | 'events', before: string): Promise<void> {
   await sql`
     INSERT INTO perennial.pruned AS p (kind, before) VALUES (${kind}, ${before})
     ON CONFLICT (kind) DO UPDATE SET before = greatest(p.before, excluded.before)`.execute(tx);

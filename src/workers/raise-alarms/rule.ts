@@ -14,19 +14,19 @@ import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
 // another run; a quarantine that is empty. A service that stood still says nothing.
 
 /** What is so now. */
-export interface Situation {
+export interface AlarmFacts {
   /** Kinds of which another session's lock hides something: their open alarms stay. */
-  readonly unread: ReadonlySet<AlarmKind>;
+  readonly unreadKinds: ReadonlySet<AlarmKind>;
   /** Workers whose last runs all failed, nodes that wait too long, channels that are away. */
-  readonly troubles: readonly Alarm[];
+  readonly problems: readonly Alarm[];
   /** Workers that have something in quarantine. */
-  readonly inQuarantine: ReadonlySet<string>;
+  readonly quarantinedWorkers: ReadonlySet<string>;
   /** By worker, when its last run ended, if that was well. */
-  readonly well: ReadonlyMap<string, Instant>;
+  readonly lastSuccessAt: ReadonlyMap<string, Instant>;
   /** By worker, when the last run ended that says what its guard holds, if that is nothing. */
-  readonly unheld: ReadonlyMap<string, Instant>;
+  readonly lastUnheldAt: ReadonlyMap<string, Instant>;
   /** Bots and mailboxes that took nothing lately, or wait. */
-  readonly unwell: ReadonlySet<string>;
+  readonly failingChannels: ReadonlySet<string>;
   /** Whoever compares a node calls its guard off; here only nodes that are gone are. */
   readonly nodes: ReadonlySet<string>;
   /** Kinds of notifications that a gateway refused within a day. */
@@ -35,44 +35,44 @@ export interface Situation {
    * Machines of which a run was skipped lately, since their clock was off; `database` and `commits`
    * while the time of the database is suspicious.
    */
-  readonly skewed: ReadonlySet<string>;
+  readonly skewedMachines: ReadonlySet<string>;
 }
 
 /** The open alarms that are over. */
-export function overOf(
+export function filterResolved(
   open: readonly OpenAlarm[],
-  situation: Situation,
+  facts: AlarmFacts,
   subjectOf: (alarm: Alarm) => string,
 ): OpenAlarm[] {
-  const { troubles, well, unheld, nodes } = situation;
-  const troubled = new Set(troubles.map((one) => `${one.kind} ${subjectOf(one)}`));
-  const holds = ({ kind, subject, worker, told }: OpenAlarm): boolean => {
-    if (situation.unread.has(kind)) return true;
-    const toldAt = Math.max(...told.map(({ at }) => at));
-    const since = (at: Instant | undefined) => at !== undefined && at >= toldAt;
+  const { problems, lastSuccessAt, lastUnheldAt, nodes } = facts;
+  const problemKeys = new Set(problems.map((one) => `${one.kind} ${subjectOf(one)}`));
+  const isStillOpen = ({ kind, subject, worker, lastRaised }: OpenAlarm): boolean => {
+    if (facts.unreadKinds.has(kind)) return true;
+    const raisedAt = Math.max(...lastRaised.map(({ at }) => at));
+    const endedSince = (at: Instant | undefined) => at !== undefined && at >= raisedAt;
     switch (kind) {
       case 'alarm_worker':
-        return !since(well.get(subject));
+        return !endedSince(lastSuccessAt.get(subject));
       case 'alarm_removal':
       case 'alarm_overdue':
       case 'alarm_lock':
       case 'alarm_node':
-        return troubled.has(`${kind} ${subject}`);
+        return problemKeys.has(`${kind} ${subject}`);
       case 'alarm_guard':
-        return worker === subject ? !since(unheld.get(subject)) : nodes.has(subject);
+        return worker === subject ? !endedSince(lastUnheldAt.get(subject)) : nodes.has(subject);
       case 'alarm_money_guard':
-        return !since(unheld.get(subject));
+        return !endedSince(lastUnheldAt.get(subject));
       case 'alarm_quarantine':
-        return situation.inQuarantine.has(subject);
+        return facts.quarantinedWorkers.has(subject);
       case 'alarm_clock':
-        return situation.skewed.has(subject);
+        return facts.skewedMachines.has(subject);
       case 'alarm_channel':
-        return situation.unwell.has(subject);
+        return facts.failingChannels.has(subject);
       case 'alarm_notice':
-        return situation.refusedKinds.has(subject);
+        return facts.refusedKinds.has(subject);
       default:
         return unreachable(kind);
     }
   };
-  return open.filter((alarm) => !holds(alarm));
+  return open.filter((alarm) => !isStillOpen(alarm));
 }

@@ -8,12 +8,12 @@ import type { Alarm } from '../../notify/alarms.ts';
 //    nothing is said before the process has watched for that long.
 
 /** What the database says of a worker. */
-export interface WorkerProgress {
+export interface WorkerRuns {
   readonly worker: string;
   readonly runs: bigint;
 }
 
-export interface Watched {
+export interface WatchedWorker {
   readonly name: string;
   readonly everyMs: number;
 }
@@ -21,44 +21,49 @@ export interface Watched {
 /** A worker whose interval is a second must not be reported because of a slow machine. */
 const silentMinMs = 30 * secondMs;
 
-interface Seen {
+interface LastRuns {
   readonly runs: bigint;
   readonly sinceMs: number;
 }
 
-export class Silence {
-  readonly #workers: readonly Watched[];
-  readonly #seen: Map<string, Seen> = new Map();
+export class SilenceDetector {
+  readonly #workers: readonly WatchedWorker[];
+  readonly #lastRuns: Map<string, LastRuns> = new Map();
 
-  constructor(workers: readonly Watched[]) {
+  constructor(workers: readonly WatchedWorker[]) {
     this.#workers = workers;
   }
 
   /** @param elapsedMs of a clock that only moves forward */
-  look(progress: readonly WorkerProgress[], elapsedMs: number): Alarm[] {
-    const of = new Map(progress.map((one) => [one.worker, one]));
+  check(progress: readonly WorkerRuns[], elapsedMs: number): Alarm[] {
+    const byWorker = new Map(progress.map((one) => [one.worker, one]));
     return this.#workers.flatMap(({ name, everyMs }) => {
-      const runs = of.get(name)?.runs ?? 0n;
+      const runs = byWorker.get(name)?.runs ?? 0n;
       const silentMs = this.#unchangedMs(name, runs, elapsedMs);
       if (silentMs < Math.max(3 * everyMs, silentMinMs)) return [];
-      const every = duration(everyMs);
-      return [alarm(name, `No run has begun for ${duration(silentMs)}; it is due every ${every}.`)];
+      const every = formatDuration(everyMs);
+      return [
+        toAlarm(
+          name,
+          `No run has begun for ${formatDuration(silentMs)}; it is due every ${every}.`,
+        ),
+      ];
     });
   }
 
   /** How long the number of runs has been the same. */
   #unchangedMs(worker: string, runs: bigint, elapsedMs: number): number {
-    const last = this.#seen.get(worker);
+    const last = this.#lastRuns.get(worker);
     if (last?.runs === runs) return elapsedMs - last.sinceMs;
-    this.#seen.set(worker, { runs, sinceMs: elapsedMs });
+    this.#lastRuns.set(worker, { runs, sinceMs: elapsedMs });
     return 0;
   }
 }
 
-const alarm = (worker: string, error: string): Alarm => ({
+const toAlarm = (worker: string, error: string): Alarm => ({
   kind: 'alarm_worker',
   params: { worker, failures: 0, error },
 });
 
-const duration = (ms: number): string =>
+const formatDuration = (ms: number): string =>
   ms < 2 * minuteMs ? `${Math.round(ms / secondMs)} s` : `${Math.round(ms / minuteMs)} min`;

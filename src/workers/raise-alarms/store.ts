@@ -1,20 +1,20 @@
 import { sql } from 'kysely';
 import { inTransaction, type Tx, workLimits } from '../../db/connect.ts';
-import { faultOf } from '../../db/faults.ts';
-import { type Holder, holderText, transactionAgeS } from '../../db/holders.ts';
+import { toFault } from '../../db/faults.ts';
+import { formatLockHolder, type LockHolder, transactionAgeSql } from '../../db/holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
 import {
-  downMs,
+  longOutageMs,
   marksOfNode,
-  type Outage,
+  type NodeOutage,
   readLongOutages,
   readStalls,
   removalSince,
   removesAccess,
 } from '../../subscription/outages.ts';
-import { overdueItems } from './overdue.ts';
-import type { Situation } from './rule.ts';
+import { readOverdueAlarms } from './overdue.ts';
+import type { AlarmFacts } from './rule.ts';
 
 /** A worker that failed this often in a row. */
 const failuresMin = 3;
@@ -27,20 +27,20 @@ const channelFailuresMin = 12;
 /** What a gateway may tell us to wait before somebody is to know. */
 const waitMaxMs = 5 * minuteMs;
 /** A courier that lives and has something to send leaves a record each minute. */
-const triedWithinMs = 10 * minuteMs;
+const attemptWithinMs = 10 * minuteMs;
 /** The slowest worker tries, and is skipped, every 10 minutes. */
 const skippedWithinMs = 15 * minuteMs;
 /** `apply` and migrations lock tables for less. */
 const lockedMs = minuteMs;
 
 /** A look at a table that another session has locked ends after this time. */
-const lookLockMs = 200;
+const queryLockMs = 200;
 
 /**
  * Looks that do not depend on each other. A look that another session's lock stops leaves its kinds
  * of alarms as they are: `alarm_lock` names the session.
  */
-class Looks {
+class AlarmQueries {
   readonly #tx: Tx;
   readonly unread: Set<AlarmKind> = new Set();
 
@@ -49,85 +49,91 @@ class Looks {
   }
 
   /** @returns what it reads; undefined: not now */
-  async read<T>(kinds: readonly AlarmKind[], look: (tx: Tx) => Promise<T>): Promise<T | undefined> {
-    const read = await unlessLocked(this.#tx, look);
-    if (read === undefined) for (const kind of kinds) this.unread.add(kind);
-    return read;
+  async read<T>(
+    kinds: readonly AlarmKind[],
+    query: (tx: Tx) => Promise<T>,
+  ): Promise<T | undefined> {
+    const result = await runUnlessLocked(this.#tx, query);
+    if (result === undefined) for (const kind of kinds) this.unread.add(kind);
+    return result;
   }
 
-  async troubles(kind: AlarmKind, look: (tx: Tx) => Promise<Alarm[]>): Promise<Alarm[]> {
-    return (await this.read([kind], look)) ?? [];
+  async readAlarms(kind: AlarmKind, query: (tx: Tx) => Promise<Alarm[]>): Promise<Alarm[]> {
+    return (await this.read([kind], query)) ?? [];
   }
 
-  async names(kinds: readonly AlarmKind[], query: Query): Promise<ReadonlySet<string>> {
-    return (await this.read(kinds, (tx) => names(tx, query))) ?? new Set();
+  async readNames(kinds: readonly AlarmKind[], query: Query): Promise<ReadonlySet<string>> {
+    return (await this.read(kinds, (tx) => readNames(tx, query))) ?? new Set();
   }
 
-  async ends(kinds: readonly AlarmKind[], query: Query): Promise<ReadonlyMap<string, Instant>> {
-    return (await this.read(kinds, (tx) => ends(tx, query))) ?? new Map();
+  async readTimes(
+    kinds: readonly AlarmKind[],
+    query: Query,
+  ): Promise<ReadonlyMap<string, Instant>> {
+    return (await this.read(kinds, (tx) => readTimes(tx, query))) ?? new Map();
   }
 }
 
 type Query = ReturnType<typeof sql>;
 
 /** Part of a transaction. @returns undefined: another session has locked a row or a table of it */
-export async function unlessLocked<T>(
+export async function runUnlessLocked<T>(
   tx: Tx,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T | undefined> {
   try {
     return await inTransaction(tx, async (part) => {
-      await sql`SET LOCAL lock_timeout = ${sql.lit(lookLockMs)}`.execute(part);
+      await sql`SET LOCAL lock_timeout = ${sql.lit(queryLockMs)}`.execute(part);
       const result = await work(part);
       await sql`SET LOCAL lock_timeout = ${sql.lit(workLimits.lockMs)}`.execute(part);
       return result;
     });
   } catch (error) {
-    if (faultOf(error).code === 'pg_55P03') return undefined;
+    if (toFault(error).code === 'pg_55P03') return undefined;
     throw error;
   }
 }
 
 /** What is so now, each part by one statement over an index. */
-export async function readSituation(
+export async function readAlarmFacts(
   tx: Tx,
   now: Instant,
   open: readonly OpenAlarm[],
   isPreview: boolean,
-): Promise<Situation> {
-  const looks = new Looks(tx);
+): Promise<AlarmFacts> {
+  const queries = new AlarmQueries(tx);
   return {
-    unread: looks.unread,
-    troubles: [
-      ...(await looks.troubles('alarm_lock', (part) => lockedTables(part))),
-      ...(await looks.troubles('alarm_worker', (part) => failingWorkers(part, now))),
-      ...(await looks.troubles('alarm_removal', (part) => lateRemovals(part, now))),
-      ...(await looks.troubles('alarm_node', (part) => nodesDown(part, now))),
-      ...(await looks.troubles('alarm_channel', (part) => channelsAway(part, now))),
-      ...(await looks.troubles('alarm_overdue', (part) =>
-        overdueItems(part, now, open, isPreview),
+    unreadKinds: queries.unread,
+    problems: [
+      ...(await queries.readAlarms('alarm_lock', (part) => readLockedTables(part))),
+      ...(await queries.readAlarms('alarm_worker', (part) => readFailingWorkers(part, now))),
+      ...(await queries.readAlarms('alarm_removal', (part) => readLateRemovals(part, now))),
+      ...(await queries.readAlarms('alarm_node', (part) => readNodesDown(part, now))),
+      ...(await queries.readAlarms('alarm_channel', (part) => readFailingChannels(part, now))),
+      ...(await queries.readAlarms('alarm_overdue', (part) =>
+        readOverdueAlarms(part, now, open, isPreview),
       )),
     ],
-    unwell: await looks.names(
+    failingChannels: await queries.readNames(
       ['alarm_channel'],
       sql`
       SELECT id AS name FROM perennial.courier
       WHERE failures > 0 OR rests_until > ${isoTime(now)}`,
     ),
-    inQuarantine: await looks.names(
+    quarantinedWorkers: await queries.readNames(
       ['alarm_quarantine'],
       sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`,
     ),
-    well: await looks.ends(['alarm_worker'], wellRuns(now)),
-    unheld: await looks.ends(['alarm_guard', 'alarm_money_guard'], unheldRuns(now)),
-    nodes: await looks.names(['alarm_guard'], sql`SELECT id AS name FROM perennial.node`),
-    refusedKinds: await looks.names(
+    lastSuccessAt: await queries.readTimes(['alarm_worker'], successfulRuns(now)),
+    lastUnheldAt: await queries.readTimes(['alarm_guard', 'alarm_money_guard'], unheldRuns(now)),
+    nodes: await queries.readNames(['alarm_guard'], sql`SELECT id AS name FROM perennial.node`),
+    refusedKinds: await queries.readNames(
       ['alarm_notice'],
       sql`
       SELECT DISTINCT kind AS name FROM perennial.notification
       WHERE plain AND next_attempt_at > ${isoTime(later(now, -dayMs))}`,
     ),
-    skewed: await looks.names(
+    skewedMachines: await queries.readNames(
       ['alarm_clock'],
       sql`
       SELECT DISTINCT split_part(replica, ':', 1) AS name FROM perennial.worker_run
@@ -140,38 +146,41 @@ export async function readSituation(
 }
 
 /** Tables that a session has kept locked against changes. Reads the catalogs, so it never waits. */
-export async function lockedTables(
+export async function readLockedTables(
   tx: Tx,
   minMs: number = lockedMs,
 ): Promise<Extract<Alarm, { kind: 'alarm_lock' }>[]> {
-  const { rows } = await sql<Holder & { readonly table: string }>`
+  const { rows } = await sql<LockHolder & { readonly table: string }>`
     SELECT DISTINCT ON (c.relname) c.relname AS table, a.pid, a.application_name AS application,
-      coalesce(a.state, 'unknown') AS state, ${transactionAgeS('a')} AS "ageS"
+      coalesce(a.state, 'unknown') AS state, ${transactionAgeSql('a')} AS "ageS"
     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
       AND c.relnamespace = to_regnamespace('perennial') AND c.relkind = 'r'
     JOIN pg_stat_activity a ON a.pid = l.pid AND a.datname = current_database()
     WHERE l.granted AND l.pid <> pg_backend_pid() AND l.mode IN
         ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-      AND ${transactionAgeS('a')} * 1000 >= ${minMs}::float8
+      AND ${transactionAgeSql('a')} * 1000 >= ${minMs}::float8
     ORDER BY c.relname, a.xact_start`.execute(tx);
   return rows.map(({ table, ...holder }) => ({
     kind: 'alarm_lock' as const,
-    params: { subject: table, cause: holderText(holder) },
+    params: { subject: table, cause: formatLockHolder(holder) },
   }));
 }
 
-async function names(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlySet<string>> {
+async function readNames(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlySet<string>> {
   const { rows } = await (query as ReturnType<typeof sql<{ name: string }>>).execute(tx);
   return new Set(rows.map(({ name }) => name));
 }
 
-async function ends(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlyMap<string, Instant>> {
+async function readTimes(
+  tx: Tx,
+  query: ReturnType<typeof sql>,
+): Promise<ReadonlyMap<string, Instant>> {
   const found = query as ReturnType<typeof sql<{ worker: string; at: Instant }>>;
   const { rows } = await found.execute(tx);
   return new Map(rows.map(({ worker, at }) => [worker, at]));
 }
 
-const wellRuns = (now: Instant) => sql`
+const successfulRuns = (now: Instant) => sql`
   SELECT worker, finished_at AS at FROM (
     SELECT DISTINCT ON (worker) worker, outcome, finished_at FROM perennial.worker_run
     WHERE finished_at IS NOT NULL AND outcome <> 'skipped'
@@ -194,7 +203,7 @@ const unheldRuns = (now: Instant) => sql`
   WHERE coalesce((detail->>'held')::bigint, 0) = 0`;
 
 /** A run whose process died counts as failed, one that a clock skipped as none. */
-async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
+async function readFailingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{
     worker: string;
     failures: bigint;
@@ -217,7 +226,7 @@ async function failingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
 }
 
 /** Removals are urgent marks; a node that is filled again has millions of others. */
-async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
+async function readLateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{ node: string; waiting: bigint; oldest: Instant }>`
     SELECT n.id AS node, w.waiting, w.oldest
     FROM perennial.node n CROSS JOIN LATERAL (
@@ -232,9 +241,9 @@ async function lateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
 }
 
 /** Nodes that do not answer, and nodes that answer and do not add users. */
-async function nodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
-  const before = later(now, -downMs);
-  const of = (reason: string, otherwise: string, outages: readonly Outage[]): Alarm[] =>
+async function readNodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
+  const before = later(now, -longOutageMs);
+  const toAlarms = (reason: string, otherwise: string, outages: readonly NodeOutage[]): Alarm[] =>
     outages.map(({ node, downSince, toAdd, toRemove, error }) => ({
       kind: 'alarm_node',
       params: {
@@ -247,8 +256,8 @@ async function nodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
       },
     }));
   return [
-    ...of('down', 'no answer yet', await readLongOutages(tx, before)),
-    ...of('additions', 'no error is known', await readStalls(tx, now, before)),
+    ...toAlarms('down', 'no answer yet', await readLongOutages(tx, before)),
+    ...toAlarms('additions', 'no error is known', await readStalls(tx, now, before)),
   ];
 }
 
@@ -258,10 +267,10 @@ async function nodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
  * nothing is known of the time in between, for example because the service was stopped, and the
  * outage begins now: the keepers of a service that has just started answer first.
  */
-export async function noteUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
+export async function writeUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
   await sql`
     UPDATE perennial.node SET last_error = 'no replica keeps this node',
-      down_since = CASE WHEN last_seen_at > ${isoTime(later(now, -downMs))}
+      down_since = CASE WHEN last_seen_at > ${isoTime(later(now, -longOutageMs))}
         THEN last_seen_at ELSE ${isoTime(now)}::timestamptz END
     WHERE id IN (SELECT id FROM perennial.node
       WHERE down_since IS NULL AND last_seen_at <= ${isoTime(later(now, -unkeptMs))}
@@ -269,13 +278,13 @@ export async function noteUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
 }
 
 /** Of a bot or mailbox that is no longer in use the books know too, but no run tries it. */
-async function channelsAway(tx: Tx, now: Instant): Promise<Alarm[]> {
+async function readFailingChannels(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{ channel: string; error: string }>`
     SELECT c.id AS channel, coalesce(c.last_error, 'no answer') AS error FROM perennial.courier c
     WHERE (c.failures >= ${channelFailuresMin} OR c.rests_until > ${isoTime(later(now, waitMaxMs))})
       AND EXISTS (SELECT FROM perennial.worker_run r
         WHERE r.worker = 'deliver-notifications' AND r.outcome = 'degraded' AND r.detail ? c.id
-          AND r.started_at > ${isoTime(later(now, -triedWithinMs))})
+          AND r.started_at > ${isoTime(later(now, -attemptWithinMs))})
     ORDER BY c.id`.execute(tx);
   return rows.map((params) => ({ kind: 'alarm_channel', params }));
 }

@@ -1,20 +1,20 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { look } from '../../../test/alarms.ts';
-import { oweOne } from '../../../test/delivery/owed.ts';
+import { runRaiseAlarms } from '../../../test/alarms.ts';
+import { enqueueOne } from '../../../test/delivery/owed.ts';
 import {
-  aStage,
-  deliveryTo,
-  leaver,
+  createDelivery,
+  createEndingSubscriber,
+  createNotifiedSubscriber,
+  createStage,
   runDelivery,
   type Stage,
-  told,
 } from '../../../test/delivery/stage.ts';
 import { hourMs, type Instant, later, minuteMs, parseInstant } from '../../kernel/instant.ts';
-import { lockOf } from '../courier-lock.ts';
+import { toCourierLockKey } from '../courier-lock.ts';
 import type { Preview } from '../worker.ts';
-import { raiseAlarms } from './worker.ts';
+import { raiseAlarmsWorker } from './worker.ts';
 
 // Notifications that are due and that no courier examines.
 
@@ -22,64 +22,65 @@ const start = parseInstant('2026-11-25T12:00:00Z', 'the test');
 const after = (ms: number): Instant => later(start, ms);
 
 /** The alarms about notifications: the cause of each, or `over`. */
-async function alarms({ books }: Stage): Promise<string[]> {
+async function readAlarmCauses({ database }: Stage): Promise<string[]> {
   const { rows } = await sql<{ said: string }>`
     SELECT CASE kind WHEN 'alarm_over' THEN 'over' ELSE params->>'cause' END AS said
     FROM perennial.notification
     WHERE kind = 'alarm_overdue' AND params->>'worker' = 'deliver-notifications'
       OR kind = 'alarm_over' AND params->>'alarm' = 'alarm_overdue'
-    ORDER BY id`.execute(books.db);
+    ORDER BY id`.execute(database.db);
   return rows.map(({ said }) => said);
 }
 
 /** One look a minute, as a service has it. */
-async function looks(stage: Stage, fromMin: number, toMin: number): Promise<void> {
-  for (let at = fromMin; at <= toMin; at += 1) await look(stage.books, after(at * minuteMs));
+async function runChecks(stage: Stage, fromMin: number, toMin: number): Promise<void> {
+  for (let at = fromMin; at <= toMin; at += 1)
+    await runRaiseAlarms(stage.database, after(at * minuteMs));
 }
 
-async function previewed({ books: { db } }: Stage): Promise<string[]> {
+async function readPreview({ database: { db } }: Stage): Promise<string[]> {
   const sentences: string[] = [];
   const report = ({ sentence }: Preview) => void sentences.push(String(sentence));
-  await raiseAlarms.preview({ db } as never, report);
+  await raiseAlarmsWorker.preview({ db } as never, report);
   return sentences.filter((one) => one.includes('deliver-notifications'));
 }
 
-const receipt = (stage: Stage) => oweOne(stage.books, 'receipt', 1001n);
+const enqueueReceipt = (stage: Stage) => enqueueOne(stage.database, 'receipt', 1001n);
 
 test('W1: notifications that no courier has examined for 10 minutes are reported, and the alarm is over with the first walk', async () => {
-  await using stage = await aStage({ now: start });
-  await told(stage, 1001n, 149_00n);
-  await receipt(stage);
-  expect(await previewed(stage)).toEqual([]);
-  await looks(stage, 0, 10);
-  expect(await alarms(stage)).toEqual([]);
-  await looks(stage, 11, 12);
-  expect(await alarms(stage)).toEqual(['no courier serves the channel "telegram"']);
-  await stage.books.setClock(after(5 * hourMs));
-  const [sentence] = await previewed(stage);
+  await using stage = await createStage({ now: start });
+  await createNotifiedSubscriber(stage, 1001n, 149_00n);
+  await enqueueReceipt(stage);
+  expect(await readPreview(stage)).toEqual([]);
+  await runChecks(stage, 0, 10);
+  expect(await readAlarmCauses(stage)).toEqual([]);
+  await runChecks(stage, 11, 12);
+  expect(await readAlarmCauses(stage)).toEqual(['no courier serves the channel "telegram"']);
+  await stage.database.setClock(after(5 * hourMs));
+  const [sentence] = await readPreview(stage);
   expect(sentence).toMatch(/^alarm_overdue: .*oldest_at 2026-11-25T12:00/);
   await runDelivery(stage);
-  await look(stage.books, after(5 * hourMs));
-  expect((await alarms(stage)).slice(1)).toEqual(['over']);
+  await runRaiseAlarms(stage.database, after(5 * hourMs));
+  expect((await readAlarmCauses(stage)).slice(1)).toEqual(['over']);
 });
 
 test('W1: another session that holds the lock of the courier is named', async () => {
-  await using stage = await aStage({ now: start });
-  await told(stage, 1001n, 149_00n);
+  await using stage = await createStage({ now: start });
+  await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await runDelivery(stage);
-  const [channel] = deliveryTo(stage.api).channels;
+  const [channel] = createDelivery(stage.api).channels;
   const session = new pg.Client({
-    connectionString: stage.books.url,
+    connectionString: stage.database.url,
     application_name: 'psql',
   });
   await session.connect();
-  await session.query(`SELECT pg_advisory_lock(${lockOf('$1')})`, [channel?.id]);
+  await session.query(`SELECT pg_advisory_lock(${toCourierLockKey('$1')})`, [channel?.id]);
   channel?.close();
-  await receipt(stage);
-  await looks(stage, 0, 11);
+  await enqueueReceipt(stage);
+  await runChecks(stage, 0, 11);
   const { rows } = await session.query('SELECT pg_backend_pid() AS pid');
   await session.end();
-  const [cause] = await alarms(stage);
+  const [cause] = await readAlarmCauses(stage);
   expect(cause).toMatch(
     new RegExp(
       `^no courier serves the channel "telegram" since 2026-11-25T12:00:00.000Z; its lock is held by process ${rows[0].pid} \\(psql`,
@@ -88,55 +89,57 @@ test('W1: another session that holds the lock of the courier is named', async ()
 });
 
 test('W1: a notification whose customer another session holds is reported with the session', async () => {
-  await using stage = await aStage({ now: start });
-  const { books } = stage;
-  await told(stage, 1001n, 149_00n);
-  await receipt(stage);
-  const session = new pg.Client({ connectionString: books.url, application_name: 'psql' });
+  await using stage = await createStage({ now: start });
+  const { database } = stage;
+  await createNotifiedSubscriber(stage, 1001n, 149_00n);
+  await enqueueReceipt(stage);
+  const session = new pg.Client({ connectionString: database.url, application_name: 'psql' });
   await session.connect();
   await session.query('BEGIN');
   await session.query('UPDATE perennial.customer SET locale = locale');
-  await looks(stage, 0, 10);
-  await books.setClock(after(11 * minuteMs));
+  await runChecks(stage, 0, 10);
+  await database.setClock(after(11 * minuteMs));
   await runDelivery(stage);
-  await look(books, after(11 * minuteMs));
-  expect(await alarms(stage)).toEqual([expect.stringMatching(/^locked by process \d+ \(psql/)]);
+  await runRaiseAlarms(database, after(11 * minuteMs));
+  expect(await readAlarmCauses(stage)).toEqual([
+    expect.stringMatching(/^locked by process \d+ \(psql/),
+  ]);
   await session.query('ROLLBACK');
   await session.end();
 });
 
 test('W1: legitimate waits raise nothing: a paused account, quiet hours, an unreachable customer, and a service that starts after a pause', async () => {
-  await using stage = await aStage({ now: start });
-  const { books, api } = stage;
-  await told(stage, 1001n, 149_00n);
-  await receipt(stage);
+  await using stage = await createStage({ now: start });
+  const { database, api } = stage;
+  await createNotifiedSubscriber(stage, 1001n, 149_00n);
+  await enqueueReceipt(stage);
   // Before any service: a look of the first one, hours after an import.
-  await look(books, after(5 * hourMs));
-  await look(books, after(10 * hourMs));
-  expect(await alarms(stage)).toEqual([]);
+  await runRaiseAlarms(database, after(5 * hourMs));
+  await runRaiseAlarms(database, after(10 * hourMs));
+  expect(await readAlarmCauses(stage)).toEqual([]);
   // The account has to pause for an hour.
   api.conduct = () => ({ tooMany: 3_600 });
   await runDelivery(stage);
-  await looks(stage, 601, 625);
-  expect(await alarms(stage)).toEqual([]);
+  await runChecks(stage, 601, 625);
+  expect(await readAlarmCauses(stage)).toEqual([]);
   // The customer blocked the bot: the next attempt follows in a week.
   api.conduct = () => ({ error: 403, description: 'Forbidden: bot was blocked by the user' });
-  await books.setClock(after(662 * minuteMs));
+  await database.setClock(after(662 * minuteMs));
   await runDelivery(stage);
-  await looks(stage, 662, 680);
+  await runChecks(stage, 662, 680);
   // A reminder in the quiet hours waits for the morning.
   api.conduct = () => 'serve';
-  await leaver(stage, 1002n);
-  await books.setClock('2026-12-23T02:00:00Z');
-  await oweOne(books, 'ends_3d', 1002n);
+  await createEndingSubscriber(stage, 1002n);
+  await database.setClock('2026-12-23T02:00:00Z');
+  await enqueueOne(database, 'ends_3d', 1002n);
   await runDelivery(stage);
   for (const minute of ['02:01', '02:09', '02:17', '02:25']) {
-    await look(books, parseInstant(`2026-12-23T${minute}:00Z`, 'the test'));
+    await runRaiseAlarms(database, parseInstant(`2026-12-23T${minute}:00Z`, 'the test'));
   }
   const { rows } = await sql`
     SELECT FROM perennial.notification WHERE kind = 'ends_3d' AND state = 'pending'`.execute(
-    books.db,
+    database.db,
   );
   expect(rows).toHaveLength(1);
-  expect(await alarms(stage)).toEqual([]);
+  expect(await readAlarmCauses(stage)).toEqual([]);
 });

@@ -1,12 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
-import { holderText, transactionAgeS } from '../../db/holders.ts';
+import { formatLockHolder, transactionAgeSql } from '../../db/holders.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
 import type { OpenAlarm } from '../../notify/alarms.ts';
 import { noticeKinds } from '../../notify/kinds.ts';
-import { owedOn, toAdmins } from '../../notify/outbox.ts';
-import { holdsCourier } from '../courier-lock.ts';
+import { adminChannel, defaultChannel } from '../../notify/outbox.ts';
+import { isCourierLock } from '../courier-lock.ts';
 
 // Notifications that are due and that no courier examines.
 //
@@ -18,7 +18,7 @@ import { holdsCourier } from '../courier-lock.ts';
 // 4. A look after a pause of the service says nothing: its couriers look first. A database in which
 //    no service ever ran says nothing either.
 
-export const deliveryWorker = 'deliver-notifications';
+export const undeliveredWorker = 'deliver-notifications';
 
 /** A courier looks each second, and the next replica takes a channel over within 15 s. */
 const unservedMs = 10 * minuteMs;
@@ -37,7 +37,7 @@ interface ChannelState {
   readonly ageS: number;
 }
 
-export interface Undelivered {
+export interface UndeliveredNotices {
   /** The notifications that are overdue, as `id`, `customer_id` and `due_at`. */
   readonly due: RawBuilder<unknown>;
   /** Why nothing looks at them; undefined: a courier passes them over. */
@@ -48,28 +48,30 @@ export interface Undelivered {
  * @param isPreview the look of a person, which is no sign of a service that runs
  * @returns undefined: nothing can be overdue
  */
-export async function undelivered(
+export async function readUndelivered(
   tx: Tx,
   now: Instant,
   open: readonly OpenAlarm[],
   isPreview: boolean,
-): Promise<Undelivered | undefined> {
-  const isOpen = open.some((one) => one.kind === 'alarm_overdue' && one.worker === deliveryWorker);
-  if (!isOpen && !(await wasLooking(tx, now, isPreview))) return undefined;
+): Promise<UndeliveredNotices | undefined> {
+  const isOpen = open.some(
+    (one) => one.kind === 'alarm_overdue' && one.worker === undeliveredWorker,
+  );
+  if (!isOpen && !(await wereCouriersRunning(tx, now, isPreview))) return undefined;
   const channels = (await readChannels(tx)).filter(({ rests }) => !rests);
   if (channels.length === 0) return undefined;
   const unserved = channels.filter(isUnserved(now));
   const parts = channels.map((one) => {
     const longest = later(now, -unservedMs);
     const passed = later(one.passedAt ?? now, -skippedMs);
-    if (unserved.includes(one)) return dueOn(one.channel, longest);
-    return one.passedAt === null ? undefined : dueOn(one.channel, earlier(longest, passed));
+    if (unserved.includes(one)) return dueNotices(one.channel, longest);
+    return one.passedAt === null ? undefined : dueNotices(one.channel, earlier(longest, passed));
   });
   const due = parts.filter((part) => part !== undefined);
   if (due.length === 0) return undefined;
   return {
     due: sql.join(due, sql` UNION ALL `),
-    cause: unserved.length === 0 ? undefined : unserved.map(causeOf).join('; '),
+    cause: unserved.length === 0 ? undefined : unserved.map(describeCause).join('; '),
   };
 }
 
@@ -80,21 +82,23 @@ const isUnserved =
   ({ lookedAt }: ChannelState): boolean =>
     lookedAt === null || lookedAt <= later(now, -unservedMs);
 
-function causeOf({ channel, lookedAt, pid, application, state, ageS }: ChannelState): string {
+function describeCause({ channel, lookedAt, pid, application, state, ageS }: ChannelState): string {
   const since = lookedAt === null ? '' : ` since ${isoTime(lookedAt)}`;
   const holder =
-    pid === null ? '' : `; its lock is held by ${holderText({ pid, application, state, ageS })}`;
+    pid === null
+      ? ''
+      : `; its lock is held by ${formatLockHolder({ pid, application, state, ageS })}`;
   return `no courier serves the channel "${channel}"${since}${holder}`;
 }
 
 /** The last look was so recent that couriers of the same service ran meanwhile. */
-const hasLookedBefore = (now: Instant) => sql<boolean>`EXISTS (
+const hasRecentPass = (now: Instant) => sql<boolean>`EXISTS (
   SELECT FROM perennial.worker_state
   WHERE worker = 'raise-alarms' AND passed_at > ${isoTime(later(now, -unservedMs))})`;
 
-async function wasLooking(tx: Tx, now: Instant, isPreview: boolean): Promise<boolean> {
+async function wereCouriersRunning(tx: Tx, now: Instant, isPreview: boolean): Promise<boolean> {
   const { rows } = await sql<{ is: boolean }>`
-    SELECT ${isPreview ? sql`EXISTS (SELECT FROM perennial.worker_state)` : hasLookedBefore(now)} AS is`.execute(
+    SELECT ${isPreview ? sql`EXISTS (SELECT FROM perennial.worker_state)` : hasRecentPass(now)} AS is`.execute(
     tx,
   );
   return rows[0]?.is === true;
@@ -114,20 +118,20 @@ async function readChannels(tx: Tx): Promise<ChannelState[]> {
     SELECT name AS channel, c.looked_at AS "lookedAt", c.passed_at AS "passedAt",
       coalesce(c.rests_until > perennial.clock(), false) AS rests, a.pid,
       coalesce(a.application_name, '') AS application, coalesce(a.state, '') AS state,
-      coalesce(${transactionAgeS('a')}, 0) AS "ageS"
+      coalesce(${transactionAgeSql('a')}, 0) AS "ageS"
     FROM channel
     LEFT JOIN LATERAL (
       SELECT * FROM perennial.courier c
-      WHERE starts_with(c.id, name || ':') OR name = ${owedOn} AND starts_with(c.id, 'log:')
+      WHERE starts_with(c.id, name || ':') OR name = ${defaultChannel} AND starts_with(c.id, 'log:')
       ORDER BY starts_with(c.id, name || ':') DESC, c.looked_at DESC NULLS LAST LIMIT 1) c ON true
-    LEFT JOIN pg_locks l ON ${holdsCourier}
+    LEFT JOIN pg_locks l ON ${isCourierLock}
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE name IS NOT NULL AND name <> ${toAdmins} ORDER BY name`.execute(tx);
+    WHERE name IS NOT NULL AND name <> ${adminChannel} ORDER BY name`.execute(tx);
   return rows;
 }
 
 /** The oldest that were due before `before`. A courier of a newer version knows the other kinds. */
-const dueOn = (channel: string, before: Instant): RawBuilder<unknown> =>
+const dueNotices = (channel: string, before: Instant): RawBuilder<unknown> =>
   sql.join(
     [false, true].map(
       (bulk) => sql`

@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
-import { type Connection, connectAlone } from '../../db/alone.ts';
-import { type Db, inTransaction, type Limits, type Tx } from '../../db/connect.ts';
-import { faultOf } from '../../db/faults.ts';
+import { openSingleConnection, type SingleConnection } from '../../db/alone.ts';
+import { type Db, inTransaction, type SessionLimits, type Tx } from '../../db/connect.ts';
+import { toFault } from '../../db/faults.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { Bell } from '../bell.ts';
-import { Silence, type Watched, type WorkerProgress } from './silence.ts';
-import { lockedTables, unlessLocked } from './store.ts';
-import { lookAndRaise } from './worker.ts';
+import { WakeableSleep } from '../bell.ts';
+import { SilenceDetector, type WatchedWorker, type WorkerRuns } from './silence.ts';
+import { readLockedTables, runUnlessLocked } from './store.ts';
+import { updateAlarms } from './worker.ts';
 
 // The watchdog: raises and clears alarms without the queue and without the pool.
 //
@@ -17,9 +17,9 @@ import { lookAndRaise } from './worker.ts';
 
 export interface WatchdogOptions {
   readonly url: string;
-  readonly workers: readonly Watched[];
+  readonly workers: readonly WatchedWorker[];
   readonly onError: (error: unknown) => void;
-  readonly lookMs?: number;
+  readonly everyMs?: number;
   /** For tests: a clock that only moves forward. */
   readonly elapsedMs?: () => number;
 }
@@ -29,9 +29,9 @@ export interface Watchdog {
 }
 
 /** A third of the shortest silence that is reported. */
-const lookMs = 10 * secondMs;
+const defaultEveryMs = 10 * secondMs;
 /** A look reads some indexes. It must end also if the server is busy. */
-const limits: Limits = {
+const limits: SessionLimits = {
   statementMs: 10 * secondMs,
   lockMs: 5 * secondMs,
   idleInTransactionMs: 15 * secondMs,
@@ -40,21 +40,21 @@ const limits: Limits = {
 export function startWatchdog(options: WatchdogOptions): Watchdog {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const silence = new Silence(options.workers);
+  const silenceDetector = new SilenceDetector(options.workers);
   const elapsedMs = options.elapsedMs ?? stopwatch();
 
-  async function session(): Promise<void> {
-    await using connection: Connection = await connectAlone(options.url, limits);
+  async function runSession(): Promise<void> {
+    await using connection: SingleConnection = await openSingleConnection(options.url, limits);
     while (!signal.aborted) {
-      await watch(connection.db, silence, elapsedMs());
-      await new Bell().wait(options.lookMs ?? lookMs, signal);
+      await checkAlarms(connection.db, silenceDetector, elapsedMs());
+      await new WakeableSleep().sleep(options.everyMs ?? defaultEveryMs, signal);
     }
   }
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      await session().catch(options.onError);
-      await new Bell().wait(options.lookMs ?? lookMs, signal);
+      await runSession().catch(options.onError);
+      await new WakeableSleep().sleep(options.everyMs ?? defaultEveryMs, signal);
     }
   }
 
@@ -68,14 +68,18 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
 }
 
 /** One look. @param elapsedMs of the process */
-export async function watch(db: Db, silence: Silence, elapsedMs: number): Promise<void> {
-  const look = async (tx: Tx) => {
-    const progress = await unlessLocked(tx, readProgress);
-    const silent = progress === undefined ? [] : silence.look(progress, elapsedMs);
-    await lookAndRaise(tx, silent);
+export async function checkAlarms(
+  db: Db,
+  silenceDetector: SilenceDetector,
+  elapsedMs: number,
+): Promise<void> {
+  const check = async (tx: Tx) => {
+    const progress = await runUnlessLocked(tx, readWorkerRuns);
+    const silentAlarms = progress === undefined ? [] : silenceDetector.check(progress, elapsedMs);
+    await updateAlarms(tx, silentAlarms);
   };
-  await inTransaction(db, look).catch(async (error) => {
-    throw await notStored(db, error);
+  await inTransaction(db, check).catch(async (error) => {
+    throw await toNotStoredFault(db, error);
   });
 }
 
@@ -83,17 +87,17 @@ export async function watch(db: Db, silence: Silence, elapsedMs: number): Promis
  * An alarm is a row of `notification`. Its foreign keys need `customer` and `subscription`, so while
  * one of these tables is locked as a whole, only the log names the session.
  */
-async function notStored(db: Db, error: unknown): Promise<unknown> {
-  if (faultOf(error).code !== 'pg_55P03') return error;
-  const locks = await inTransaction(db, (tx) => lockedTables(tx, 0));
+async function toNotStoredFault(db: Db, error: unknown): Promise<unknown> {
+  if (toFault(error).code !== 'pg_55P03') return error;
+  const locks = await inTransaction(db, (tx) => readLockedTables(tx, 0));
   if (locks.length === 0) return error;
   const tables = locks.map(({ params: { subject, cause } }) => `${subject} is locked by ${cause}`);
   const sentence = `alarms cannot be stored: the table ${tables.join('; the table ')}`;
   return new Fault('transient', 'alarms_not_stored', sentence, error);
 }
 
-async function readProgress(tx: Tx): Promise<WorkerProgress[]> {
-  const { rows } = await sql<WorkerProgress>`
+async function readWorkerRuns(tx: Tx): Promise<WorkerRuns[]> {
+  const { rows } = await sql<WorkerRuns>`
     SELECT worker, runs FROM perennial.worker_state`.execute(tx);
   return rows;
 }

@@ -1,17 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Books } from '../../../test/books.ts';
-import { compared, credentialOf, marked, unmark } from '../../../test/nodes/compared.ts';
-import { type ANode, aNode, shopOn } from '../../../test/nodes/kept.ts';
-import { crowd, payer } from '../../../test/shop.ts';
+import type { TestDatabase } from '../../../test/books.ts';
+import {
+  deleteMarks,
+  readCredential,
+  readMarks,
+  runComparison,
+} from '../../../test/nodes/compared.ts';
+import { createShopWithNodes, startNode, type TestNode } from '../../../test/nodes/kept.ts';
+import { createSubscriber, createSubscribers } from '../../../test/shop.ts';
 import type { Flow } from '../../kernel/flow.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { revoke } from '../../subscription/granting.ts';
 import { connectNode } from '../../xray/grpc/client.ts';
-import { userName } from '../../xray/names.ts';
+import { formatUserName } from '../../xray/names.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import type { Found } from './one-node.ts';
+import type { Comparison } from './one-node.ts';
 
 const both = [
   { tag: 'vless', protocol: 'vless' },
@@ -19,180 +24,202 @@ const both = [
 ] as const;
 
 interface Scene {
-  readonly books: Books;
-  readonly node: ANode;
+  readonly database: TestDatabase;
+  readonly node: TestNode;
   readonly api: NodeApi;
   /** Two who bought; both are on each inbound, and nothing is marked. */
   readonly subscriptions: readonly [SubscriptionId, SubscriptionId];
   readonly ids: readonly [CredentialId, CredentialId];
 }
 
-async function scene(): Promise<Scene> {
-  const node = await aNode(both);
-  const books = await shopOn({ 'nl-1': { api: node.api, inbounds: ['vless', 'trojan'] } });
+async function createScene(): Promise<Scene> {
+  const node = await startNode(both);
+  const database = await createShopWithNodes({
+    'nl-1': { api: node.api, inbounds: ['vless', 'trojan'] },
+  });
   const api = connectNode({ api: node.api });
   onTestFinished(async () => {
     api.close();
     node.stop();
-    await books.close();
+    await database.close();
   });
-  const subscriptions = [await payer(books, 1n, 0n), await payer(books, 2n, 0n)] as const;
-  const ids = [
-    await credentialOf(books, subscriptions[0]),
-    await credentialOf(books, subscriptions[1]),
+  const subscriptions = [
+    await createSubscriber(database, 1n, 0n),
+    await createSubscriber(database, 2n, 0n),
   ] as const;
-  for (const id of ids) await put(api, userName('perennial', id), id);
-  await unmark(books);
-  return { books, node, api, subscriptions, ids };
+  const ids = [
+    await readCredential(database, subscriptions[0]),
+    await readCredential(database, subscriptions[1]),
+  ] as const;
+  for (const id of ids) await addToBoth(api, formatUserName('perennial', id), id);
+  await deleteMarks(database);
+  return { database, node, api, subscriptions, ids };
 }
 
-async function put(api: NodeApi, name: string, id: CredentialId, flow: Flow = '') {
+async function addToBoth(api: NodeApi, name: string, id: CredentialId, flow: Flow = '') {
   for (const { tag } of both) await api.addUser(tag, { name, id, flow }, {});
 }
 
-async function foundBy(books: Books, options = {}): Promise<Found> {
-  const { ends } = await compared(books, { asked: 'nl-1', ...options });
+async function compareOnce(database: TestDatabase, options = {}): Promise<Comparison> {
+  const { ends } = await runComparison(database, { requestedNode: 'nl-1', ...options });
   const [end] = ends;
-  if (end?.end !== 'compared') throw new Error(`not compared: ${JSON.stringify(end)}`);
-  return end.found;
+  if (end?.is !== 'compared') throw new Error(`not compared: ${JSON.stringify(end)}`);
+  return end.comparison;
 }
 
 const nothing = { missing: 0, unwanted: 0, different: 0, unknown: 0, conflict: 0 };
 
 test('a node that equals the books has no drift, and nothing is marked', async () => {
-  const { books } = await scene();
-  expect(await foundBy(books)).toMatchObject({ kinds: nothing, newlyMarked: 0, ours: 2, users: 4 });
-  expect(await marked(books)).toEqual([]);
+  const { database } = await createScene();
+  expect(await compareOnce(database)).toMatchObject({
+    kinds: nothing,
+    newlyMarked: 0,
+    ours: 2,
+    users: 4,
+  });
+  expect(await readMarks(database)).toEqual([]);
 });
 
 test('X1: who may connect and is not on every inbound is missing, and marked', async () => {
-  const { books, api, ids, subscriptions } = await scene();
-  await api.removeUser('trojan', userName('perennial', ids[0]), {});
-  expect(await foundBy(books)).toMatchObject({ kinds: { ...nothing, missing: 1 }, newlyMarked: 1 });
-  expect(await marked(books)).toEqual([
+  const { database, api, ids, subscriptions } = await createScene();
+  await api.removeUser('trojan', formatUserName('perennial', ids[0]), {});
+  expect(await compareOnce(database)).toMatchObject({
+    kinds: { ...nothing, missing: 1 },
+    newlyMarked: 1,
+  });
+  expect(await readMarks(database)).toEqual([
     { subscription: subscriptions[0], urgent: false, replace: false },
   ]);
   // What is marked already is on its way.
-  expect(await foundBy(books)).toMatchObject({ kinds: { missing: 1 }, marked: 1, newlyMarked: 0 });
+  expect(await compareOnce(database)).toMatchObject({
+    kinds: { missing: 1 },
+    marked: 1,
+    newlyMarked: 0,
+  });
 });
 
 test('who may not connect any more and is there is marked for removal, before all others', async () => {
-  const { books, subscriptions } = await scene();
+  const { database, subscriptions } = await createScene();
   const [subscriptionId] = subscriptions;
-  await revoke({ db: books.db, actor: 'test' }, { telegramId: 1n, subscriptionId, reason: 'x' });
-  await unmark(books);
-  expect(await foundBy(books)).toMatchObject({ kinds: { ...nothing, unwanted: 1 } });
-  expect(await marked(books)).toEqual([
+  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, subscriptionId, reason: 'x' });
+  await deleteMarks(database);
+  expect(await compareOnce(database)).toMatchObject({ kinds: { ...nothing, unwanted: 1 } });
+  expect(await readMarks(database)).toEqual([
     { subscription: subscriptionId, urgent: true, replace: false },
   ]);
 });
 
 test('who may connect elsewhere only is marked for removal here', async () => {
-  const { books } = await scene();
-  await sql`UPDATE perennial.node SET groups = '{fast}'`.execute(books.db);
-  expect(await foundBy(books)).toMatchObject({
+  const { database } = await createScene();
+  await sql`UPDATE perennial.node SET groups = '{fast}'`.execute(database.db);
+  expect(await compareOnce(database)).toMatchObject({
     kinds: { ...nothing, unwanted: 2 },
     newlyMarked: 2,
   });
 });
 
 test('our name with another UUID, or another flow, is replaced', async () => {
-  const { books, api, ids, subscriptions } = await scene();
-  const [first, second] = ids.map((id) => userName('perennial', id)) as [string, string];
+  const { database, api, ids, subscriptions } = await createScene();
+  const [first, second] = ids.map((id) => formatUserName('perennial', id)) as [string, string];
   await api.removeUser('trojan', first, {});
   await api.addUser('trojan', { name: first, id: randomUUID() as CredentialId, flow: '' }, {});
   await api.removeUser('vless', second, {});
   await api.addUser('vless', { name: second, id: ids[1], flow: 'xtls-rprx-vision' }, {});
-  expect(await foundBy(books)).toMatchObject({ kinds: { ...nothing, different: 2 } });
-  expect(await marked(books)).toEqual(
+  expect(await compareOnce(database)).toMatchObject({ kinds: { ...nothing, different: 2 } });
+  expect(await readMarks(database)).toEqual(
     subscriptions.map((subscription) => ({ subscription, urgent: false, replace: true })),
   );
 });
 
 test('the flow of the link is what a VLESS inbound has to have, and Trojan has none', async () => {
-  const { books, api, ids } = await scene();
+  const { database, api, ids } = await createScene();
   await sql`UPDATE perennial.node SET link = link || '{"flow": "xtls-rprx-vision-udp443"}'`.execute(
-    books.db,
+    database.db,
   );
-  expect(await foundBy(books)).toMatchObject({ kinds: { ...nothing, different: 2 } });
-  await unmark(books);
+  expect(await compareOnce(database)).toMatchObject({ kinds: { ...nothing, different: 2 } });
+  await deleteMarks(database);
   for (const id of ids) {
-    const name = userName('perennial', id);
+    const name = formatUserName('perennial', id);
     await api.removeUser('vless', name, {});
     await api.addUser('vless', { name, id, flow: 'xtls-rprx-vision' }, {});
   }
-  expect(await foundBy(books)).toMatchObject({ kinds: nothing });
+  expect(await compareOnce(database)).toMatchObject({ kinds: nothing });
 });
 
 test('X3: our names that the books have never heard of are reported, and nothing is written unless a person confirms', async () => {
-  const { books, api } = await scene();
+  const { database, api } = await createScene();
   const id = randomUUID() as CredentialId;
-  await put(api, userName('perennial', id), id);
-  const name = userName('perennial', id);
+  await addToBoth(api, formatUserName('perennial', id), id);
+  const name = formatUserName('perennial', id);
   const strays = async () =>
-    (await sql<{ name: string }>`SELECT name FROM perennial.stray`.execute(books.db)).rows;
-  const found = await foundBy(books);
+    (await sql<{ name: string }>`SELECT name FROM perennial.stray`.execute(database.db)).rows;
+  const found = await compareOnce(database);
   const reported = { kinds: { ...nothing, unknown: 1 }, newlyMarked: 0 };
   expect(found).toMatchObject({ ...reported, newlyConfirmed: 0 });
   expect(found.sample).toMatchObject([{ kind: 'unknown', name, marked: false }]);
   expect(await strays()).toEqual([]);
-  expect(await foundBy(books, { confirmed: true })).toMatchObject({
+  expect(await compareOnce(database, { confirmed: true })).toMatchObject({
     ...reported,
     newlyConfirmed: 1,
   });
   expect(await strays()).toEqual([{ name }]);
-  expect(await marked(books)).toEqual([]);
-  expect((await foundBy(books)).sample).toMatchObject([{ kind: 'unknown', name, marked: true }]);
+  expect(await readMarks(database)).toEqual([]);
+  expect((await compareOnce(database)).sample).toMatchObject([
+    { kind: 'unknown', name, marked: true },
+  ]);
 });
 
 test('X3: with empty books a full node is reported, and nobody is marked', async () => {
-  const { api, node } = await scene();
-  await using empty = await shopOn({
+  const { api, node } = await createScene();
+  await using empty = await createShopWithNodes({
     'nl-1': { api: node.api, inbounds: ['vless', 'trojan'] },
   });
-  expect(await foundBy(empty)).toMatchObject({ kinds: { ...nothing, unknown: 2 }, newlyMarked: 0 });
+  expect(await compareOnce(empty)).toMatchObject({
+    kinds: { ...nothing, unknown: 2 },
+    newlyMarked: 0,
+  });
   expect(await api.countUsers('vless', {})).toBe(2);
 });
 
 test('X3: more removals than one can believe are held and alarmed until they are confirmed', async () => {
-  const { books, api } = await scene();
-  await crowd(books, 150, '2100-01-01T00:00:00Z');
+  const { database, api } = await createScene();
+  await createSubscribers(database, 150, '2100-01-01T00:00:00Z');
   const { rows } = await sql<{ id: CredentialId }>`
     SELECT c.id FROM perennial.credential c JOIN perennial.customer u ON u.id = c.customer_id
-    WHERE u.telegram_id > 1000000`.execute(books.db);
-  for (const { id } of rows) await put(api, userName('perennial', id), id);
-  await unmark(books);
+    WHERE u.telegram_id > 1000000`.execute(database.db);
+  for (const { id } of rows) await addToBoth(api, formatUserName('perennial', id), id);
+  await deleteMarks(database);
   await sql`
     UPDATE perennial.credential SET retired_at = perennial.clock()
     WHERE subscription_id IN (SELECT id FROM perennial.subscription WHERE customer_id IN (
-      SELECT id FROM perennial.customer WHERE telegram_id > 1000000))`.execute(books.db);
-  const held = await compared(books, { asked: 'nl-1' });
+      SELECT id FROM perennial.customer WHERE telegram_id > 1000000))`.execute(database.db);
+  const held = await runComparison(database, { requestedNode: 'nl-1' });
   expect(held).toMatchObject({ outcome: 'degraded', detail: { held: 150, marked: 0 } });
-  expect(await marked(books)).toEqual([]);
-  await compared(books, { asked: 'nl-1' });
+  expect(await readMarks(database)).toEqual([]);
+  await runComparison(database, { requestedNode: 'nl-1' });
   const alarms = await sql`
-    SELECT params FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(books.db);
+    SELECT params FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(database.db);
   expect(alarms.rows).toMatchObject([{ params: { subject: 'nl-1', held: 150 } }]);
-  expect(await compared(books, { asked: 'nl-1', confirmed: true })).toMatchObject({
+  expect(await runComparison(database, { requestedNode: 'nl-1', confirmed: true })).toMatchObject({
     outcome: 'success',
     detail: { held: 0, marked: 150 },
   });
-  expect(await marked(books)).toHaveLength(150);
+  expect(await readMarks(database)).toHaveLength(150);
 });
 
 test('X5: users of others are counted and left alone, also with a name that is nearly ours', async () => {
-  const { books, api } = await scene();
+  const { database, api } = await createScene();
   const id = () => randomUUID() as CredentialId;
-  await put(api, 'bob@example.com', id());
-  await put(api, 'perennial-bob', id());
-  await put(api, `perennial2-${randomUUID()}`, id());
-  expect(await foundBy(books)).toMatchObject({ kinds: nothing, foreign: 3, newlyMarked: 0 });
+  await addToBoth(api, 'bob@example.com', id());
+  await addToBoth(api, 'perennial-bob', id());
+  await addToBoth(api, `perennial2-${randomUUID()}`, id());
+  expect(await compareOnce(database)).toMatchObject({ kinds: nothing, foreign: 3, newlyMarked: 0 });
 });
 
 test("X5: somebody else's name with our UUID is reported as a conflict, and nothing is marked", async () => {
-  const { books, api, ids, subscriptions } = await scene();
-  await put(api, 'panel-7', ids[0]);
-  const found = await foundBy(books);
+  const { database, api, ids, subscriptions } = await createScene();
+  await addToBoth(api, 'panel-7', ids[0]);
+  const found = await compareOnce(database);
   expect(found).toMatchObject({ kinds: { ...nothing, conflict: 1 }, newlyMarked: 0 });
   expect(found.sample).toMatchObject([
     { kind: 'conflict', name: 'panel-7', subscriptionId: subscriptions[0], telegramId: 1n },
@@ -200,32 +227,32 @@ test("X5: somebody else's name with our UUID is reported as a conflict, and noth
 });
 
 test("a name of ours with another customer's UUID is a conflict: its removal would cut him off", async () => {
-  const { books, api, ids } = await scene();
-  const name = userName('perennial', ids[0]);
+  const { database, api, ids } = await createScene();
+  const name = formatUserName('perennial', ids[0]);
   for (const { tag } of both) await api.removeUser(tag, name, {});
-  await put(api, name, ids[1]);
-  expect(await foundBy(books)).toMatchObject({
+  await addToBoth(api, name, ids[1]);
+  expect(await compareOnce(database)).toMatchObject({
     kinds: { ...nothing, conflict: 1 },
     newlyMarked: 0,
   });
 });
 
 test('while a keeper fills a node that was started, those who miss are reported, not marked again', async () => {
-  const { books, node } = await scene();
+  const { database, node } = await createScene();
   await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
-    books.db,
+    database.db,
   );
   await node.restart();
-  expect(await foundBy(books)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 0 });
+  expect(await compareOnce(database)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 0 });
 });
 
 test('X6: a restart that nobody noticed is found: all who may connect are marked', async () => {
-  const { books, node } = await scene();
+  const { database, node } = await createScene();
   await sql`
     UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock()`.execute(
-    books.db,
+    database.db,
   );
-  await sql`UPDATE perennial.node SET seeded_boot_at = boot_at`.execute(books.db);
+  await sql`UPDATE perennial.node SET seeded_boot_at = boot_at`.execute(database.db);
   await node.restart();
-  expect(await foundBy(books)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 2 });
+  expect(await compareOnce(database)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 2 });
 });

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { Connection } from '../../db/alone.ts';
-import { readUserName } from '../../xray/names.ts';
+import type { SingleConnection } from '../../db/alone.ts';
+import { tryParseUserName } from '../../xray/names.ts';
 import type { ListedUser, NodeApi } from '../../xray/port.ts';
 
 // What a node holds, into a temporary table while its answer comes: what is held is little, whatever
@@ -14,7 +14,7 @@ const copyMaxBytes = 512 * 1_024;
 const special = /[\0\\\t\n\r]/;
 
 /** A backslash and the characters that end a value or a line; text has no NUL in PostgreSQL. */
-function copyText(text: string): string {
+function escapeCopyText(text: string): string {
   if (!special.test(text)) return text;
   return text
     .replaceAll('\0', '')
@@ -24,14 +24,16 @@ function copyText(text: string): string {
     .replaceAll('\r', '\\r');
 }
 
-const nothing = '\\N';
+const nullText = '\\N';
 
-function lineOf(inbound: number, { name, id, flow }: ListedUser, installation: string): string {
+function formatLine(inbound: number, { name, id, flow }: ListedUser, installation: string): string {
   // Nearly all are ours, with their own UUID: that was looked at when the answer was read.
   const ours =
-    id !== undefined && name === `${installation}-${id}` ? id : readUserName(name, installation);
-  const theirs = ours === undefined ? copyText(name) : nothing;
-  return `${inbound}\t${theirs}\t${ours ?? nothing}\t${id ?? nothing}\t${copyText(flow)}\n`;
+    id !== undefined && name === `${installation}-${id}`
+      ? id
+      : tryParseUserName(name, installation);
+  const foreignName = ours === undefined ? escapeCopyText(name) : nullText;
+  return `${inbound}\t${foreignName}\t${ours ?? nullText}\t${id ?? nullText}\t${escapeCopyText(flow)}\n`;
 }
 
 export interface Listing {
@@ -48,7 +50,7 @@ export interface Listing {
  * @returns how many users that were; @throws Fault of the node
  */
 export async function listInto(
-  { client }: Connection,
+  { client }: SingleConnection,
   api: NodeApi,
   { inbounds, formerInbounds = [], installation, signal, onUsers }: Listing,
 ): Promise<number> {
@@ -73,7 +75,7 @@ export async function listInto(
       const listed = isFormer ? slice.filter(({ name }) => isOurs(name, installation)) : slice;
       users += listed.length;
       onUsers?.(users);
-      const text = listed.map((user) => lineOf(at, user, installation)).join('');
+      const text = listed.map((user) => formatLine(at, user, installation)).join('');
       lines.push(text);
       bytes += text.length;
       if (bytes >= copyMaxBytes) await copy();
@@ -86,5 +88,5 @@ export async function listInto(
 }
 
 function isOurs(name: string, installation: string): boolean {
-  return readUserName(name, installation) !== undefined;
+  return tryParseUserName(name, installation) !== undefined;
 }

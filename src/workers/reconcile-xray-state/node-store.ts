@@ -2,11 +2,11 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { NodeTls } from '../../xray/grpc/connect.ts';
-import type { Stored } from './rule.ts';
+import type { ComparisonState } from './rule.ts';
 
 // The nodes, and how their last comparison went.
 
-export interface ListedNode extends Stored {
+export interface ListedNode extends ComparisonState {
   readonly id: string;
   readonly api: string;
   readonly tls: NodeTls;
@@ -32,8 +32,11 @@ export async function readNodes(db: Db): Promise<ListedNode[]> {
 }
 
 /** @returns undefined: it is gone */
-export async function readStored(db: Db | Tx, node: string): Promise<Stored | undefined> {
-  const { rows } = await sql<Stored>`
+export async function readComparisonState(
+  db: Db | Tx,
+  node: string,
+): Promise<ComparisonState | undefined> {
+  const { rows } = await sql<ComparisonState>`
     SELECT reconciled_at AS "reconciledAt", reconcile_failures AS failures,
       reconcile_open_until AS "openUntil"
     FROM perennial.node WHERE id = ${node}`.execute(db);
@@ -41,10 +44,10 @@ export async function readStored(db: Db | Tx, node: string): Promise<Stored | un
 }
 
 /** @returns false: it is gone */
-export async function writeStored(
+export async function writeComparisonState(
   tx: Tx,
   node: string,
-  { reconciledAt, failures, openUntil }: Stored,
+  { reconciledAt, failures, openUntil }: ComparisonState,
   error: string | null,
 ): Promise<boolean> {
   const at = (time: Instant | null) => (time === null ? null : isoTime(time));

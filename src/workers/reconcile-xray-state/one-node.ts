@@ -1,25 +1,25 @@
-import type { Connection } from '../../db/alone.ts';
+import type { SingleConnection } from '../../db/alone.ts';
 import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { callOff, readOpenAlarms, sound, takeAlarms } from '../../notify/alarms.ts';
+import { clearAlarms, lockAlarms, raiseAlarms, readOpenAlarms } from '../../notify/alarms.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { listInto } from './listing.ts';
 import type { ListedNode } from './node-store.ts';
-import { holdsRemovals, type Kind, kinds, treatmentOf } from './rule.ts';
+import { type DriftKind, driftKinds, mustHoldRemovals, toTreatment } from './rule.ts';
 import {
-  type Counted,
-  compare,
-  count,
-  countRepeated,
+  createListedTable,
   type Drift,
-  emptyList,
-  keepDrift,
-  lastDrift,
-  mark,
-  sample,
+  type DriftCounts,
+  markDrift,
+  readDriftCounts,
+  readDriftSample,
+  readLastDriftNumber,
+  readRepeatedCount,
+  saveDrift,
+  writeDrift,
 } from './store.ts';
 import { confirmUnknown } from './stray-store.ts';
 
@@ -32,7 +32,7 @@ export type ConnectNode = (address: NodeAddress) => NodeApi;
 /** Told now and then how many entries of the node's lists are read. */
 export type OnUsers = (users: number) => void;
 
-export interface Orders {
+export interface ComparisonOptions {
   readonly signal: AbortSignal;
   /** Compare only. */
   readonly dryRun: boolean;
@@ -43,7 +43,7 @@ export interface Orders {
   readonly onUsers?: OnUsers | undefined;
 }
 
-export interface Found extends Counted {
+export interface Comparison extends DriftCounts {
   readonly node: string;
   /** Entries of the node's lists, those of somebody else's among them. */
   readonly users: number;
@@ -57,59 +57,69 @@ export interface Found extends Counted {
 }
 
 /** How one node came out. */
-export type NodeEnd =
-  | { readonly node: string; readonly end: 'compared'; readonly found: Found }
-  | { readonly node: string; readonly end: 'failed'; readonly fault: Fault }
+export type ComparisonOutcome =
+  | { readonly node: string; readonly is: 'compared'; readonly comparison: Comparison }
+  | { readonly node: string; readonly is: 'failed'; readonly fault: Fault }
   /** Another run is at it, or it was given up: nothing to be said of it. */
-  | { readonly node: string; readonly end: 'left'; readonly reason: string };
+  | { readonly node: string; readonly is: 'left'; readonly reason: string };
 
 const sampleMax = 20;
 /** Short transactions, so that keepers and commands never wait for long. */
-const marksMax = 10_000;
+const chunkMax = 10_000;
 
 /** @throws Fault of the node, as `xray/port.ts` lists them; anything else is the database's */
 export async function reconcileNode(
-  connection: Connection,
+  connection: SingleConnection,
   connect: ConnectNode,
   node: ListedNode,
-  orders: Orders,
-): Promise<Found> {
+  options: ComparisonOptions,
+): Promise<Comparison> {
   const { db } = connection;
-  let users = await listAndCompare(connection, connect, node, orders);
-  let counted = await count(db);
-  const isTooMany = () => !orders.confirmed && holdsRemovals(counted.toRemove, counted.ours);
+  let users = await listAndCompare(connection, connect, node, options);
+  let counted = await readDriftCounts(db);
+  const isTooMany = () => !options.confirmed && mustHoldRemovals(counted.toRemove, counted.ours);
   let held = 0;
   if (isTooMany()) {
     // Many who ended since the list was read, and whose keeper was quick, look the same.
-    await keepDrift(db);
-    users = await listAndCompare(connection, connect, node, orders);
-    counted = await count(db);
-    if (isTooMany() && holdsRemovals(await countRepeated(db, 'unwanted'), counted.ours)) {
+    await saveDrift(db);
+    users = await listAndCompare(connection, connect, node, options);
+    counted = await readDriftCounts(db);
+    if (isTooMany() && mustHoldRemovals(await readRepeatedCount(db, 'unwanted'), counted.ours)) {
       held = counted.toRemove;
     }
   }
   // So many others this time: the next comparison tells.
-  const isLeft = isTooMany();
-  const found = { node: node.id, users, ...counted, held, sample: await sample(db, sampleMax) };
-  if (orders.dryRun) return { ...found, newlyMarked: 0, newlyConfirmed: 0 };
-  if (held > 0) await alarm(connection, node.id, held);
-  else await alarmOver(connection, node.id);
-  const newlyConfirmed = orders.confirmed ? await confirmAll(connection, node, orders.actor) : 0;
-  return { ...found, newlyMarked: await markAll(connection, node, isLeft), newlyConfirmed };
+  const isDeferred = isTooMany();
+  const comparison = {
+    node: node.id,
+    users,
+    ...counted,
+    held,
+    sample: await readDriftSample(db, sampleMax),
+  };
+  if (options.dryRun) return { ...comparison, newlyMarked: 0, newlyConfirmed: 0 };
+  if (held > 0) await raiseGuardAlarm(connection, node.id, held);
+  else await clearGuardAlarm(connection, node.id);
+  const newlyConfirmed = options.confirmed ? await confirmAll(connection, node, options.actor) : 0;
+  return {
+    ...comparison,
+    newlyMarked: await markAll(connection, node, isDeferred),
+    newlyConfirmed,
+  };
 }
 
 /** Leaves `listed` and `drift` on the connection. @returns how many entries the lists have */
 export async function listAndCompare(
-  connection: Connection,
+  connection: SingleConnection,
   connect: ConnectNode,
   node: ListedNode,
-  { signal, onUsers }: Pick<Orders, 'signal' | 'onUsers'>,
+  { signal, onUsers }: Pick<ComparisonOptions, 'signal' | 'onUsers'>,
 ): Promise<number> {
-  await emptyList(connection.db);
-  const began = await readClock(connection.db);
+  await createListedTable(connection.db);
+  const startedAt = await readClock(connection.db);
   const api = connect({ api: node.api, tls: node.tls });
   try {
-    const known = await api.inbounds({ signal });
+    const known = await api.readInbounds({ signal });
     const inbounds = node.inbounds.map((tag) => {
       const found = known.find((each) => each.tag === tag);
       return { hasFlow: found?.manages === true && found.protocol === 'vless' };
@@ -119,10 +129,10 @@ export async function listAndCompare(
       known.some((each) => each.tag === tag && each.manages),
     );
     const { installation } = node;
-    const of = { inbounds: node.inbounds, formerInbounds };
-    const listing = { ...of, installation, signal, onUsers };
+    const tags = { inbounds: node.inbounds, formerInbounds };
+    const listing = { ...tags, installation, signal, onUsers };
     const users = await listInto(connection, api, listing);
-    await compare(connection.db, { node: node.id, began, inbounds });
+    await writeDrift(connection.db, { node: node.id, startedAt, inbounds });
     return users;
   } finally {
     api.close();
@@ -130,45 +140,48 @@ export async function listAndCompare(
 }
 
 async function markAll(
-  { db }: Connection,
+  { db }: SingleConnection,
   { id, seeding }: ListedNode,
   held: boolean,
 ): Promise<number> {
-  const meant = kinds.filter((kind) => isMarked(kind, { held, seeding }));
-  return inStretches(db, (tx, now, after, upTo) =>
-    mark(tx, { node: id, kinds: meant, now }, after, upTo),
+  const markedKinds = driftKinds.filter((kind) => mustMark(kind, { held, seeding }));
+  return inChunks(db, (tx, now, after, upTo) =>
+    markDrift(tx, { node: id, kinds: markedKinds, now }, after, upTo),
   );
 }
 
 /** What a person said goes for the names of this comparison, and for no later one (X3). */
 async function confirmAll(
-  { db }: Connection,
+  { db }: SingleConnection,
   { id, bootAt }: ListedNode,
   actor: string,
 ): Promise<number> {
-  return inStretches(db, (tx, now, after, upTo) =>
+  return inChunks(db, (tx, now, after, upTo) =>
     confirmUnknown(tx, { node: id, bootAt, actor, now }, after, upTo),
   );
 }
 
 /** Over all of `drift`, in transactions of their own. @returns the sum of what each wrote */
-export async function inStretches(
-  db: Connection['db'],
+export async function inChunks(
+  db: SingleConnection['db'],
   write: (tx: Tx, now: Instant, after: number, upTo: number) => Promise<number>,
 ): Promise<number> {
-  const last = await lastDrift(db);
+  const last = await readLastDriftNumber(db);
   let written = 0;
-  for (let after = 0; after < last; after += marksMax) {
+  for (let after = 0; after < last; after += chunkMax) {
     written += await inTransaction(db, async (tx) =>
-      write(tx, await readClock(tx), after, after + marksMax),
+      write(tx, await readClock(tx), after, after + chunkMax),
     );
   }
   return written;
 }
 
 /** While its keeper marks everybody after a start of the node, those who miss are on their way. */
-function isMarked(kind: Kind, { held, seeding }: { held: boolean; seeding: boolean }): boolean {
-  switch (treatmentOf(kind)) {
+function mustMark(
+  kind: DriftKind,
+  { held, seeding }: { held: boolean; seeding: boolean },
+): boolean {
+  switch (toTreatment(kind)) {
     case 'mark':
       return kind !== 'missing' || !seeding;
     case 'guard':
@@ -179,25 +192,29 @@ function isMarked(kind: Kind, { held, seeding }: { held: boolean; seeding: boole
   }
 }
 
-async function alarm({ db }: Connection, node: string, held: number): Promise<void> {
+async function raiseGuardAlarm(
+  { db }: SingleConnection,
+  node: string,
+  held: number,
+): Promise<void> {
   await inTransaction(db, async (tx) => {
     const params = { worker: 'reconcile-xray-state', subject: node, held };
-    await sound(tx, [{ kind: 'alarm_guard', params }]);
+    await raiseAlarms(tx, [{ kind: 'alarm_guard', params }]);
   });
 }
 
 /** Costs one look at the alarms where there is none. */
-async function alarmOver({ db }: Connection, node: string): Promise<void> {
+async function clearGuardAlarm({ db }: SingleConnection, node: string): Promise<void> {
   await inTransaction(db, async (tx) => {
-    await takeAlarms(tx);
+    await lockAlarms(tx);
     const now = await readClock(tx);
     const open = await readOpenAlarms(tx, now);
     const over = open.filter(({ kind, subject }) => kind === 'alarm_guard' && subject === node);
-    await callOff(tx, over, now);
+    await clearAlarms(tx, over, now);
   });
 }
 
 /** What went wrong is the node's, or on the way to it; nothing that the database did is a Fault yet. */
-export function isOfNode(error: unknown): error is Fault {
+export function isComparisonFault(error: unknown): error is Fault {
   return error instanceof Fault;
 }

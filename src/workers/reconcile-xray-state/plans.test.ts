@@ -1,20 +1,20 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import {
-  answerOf,
-  buildCrowd,
-  type CrowdAnswer,
-  crowdNode,
-  driftAmong,
-  serveCrowd,
+  buildAnswer,
+  buildCredentials,
+  computeDrift,
+  driftedNode,
+  type ListAnswer,
+  serveDriftedNode,
 } from '../../../bench/crowd.ts';
-import { freshBooks } from '../../../test/books.ts';
-import { connectAlone } from '../../db/alone.ts';
+import { createDatabase } from '../../../test/books.ts';
+import { openSingleConnection } from '../../db/alone.ts';
 import { readClock } from '../../db/clock.ts';
-import { clientConfig, longLimits } from '../../db/connect.ts';
+import { longLimits, toClientConfig } from '../../db/connect.ts';
 import { connectNode } from '../../xray/grpc/client.ts';
 import { listInto } from './listing.ts';
-import { compare, count, emptyList } from './store.ts';
+import { createListedTable, readDriftCounts, writeDrift } from './store.ts';
 
 // The comparison reads everything there is, so what matters is that it reads it once: a plan that
 // looks each credential up by an index reads fifty times as much, and one that has no room for its
@@ -23,30 +23,30 @@ import { compare, count, emptyList } from './store.ts';
 const users = 20_000;
 
 test('a comparison reads each table once, and writes nothing aside', async () => {
-  const books = await freshBooks();
-  let answer: CrowdAnswer = { bytes: Buffer.alloc(0), users: 0 };
-  const node = await serveCrowd(() => answer);
+  const database = await createDatabase();
+  let answer: ListAnswer = { bytes: Buffer.alloc(0), users: 0 };
+  const node = await serveDriftedNode(() => answer);
   const api = connectNode({ api: node.api });
   onTestFinished(async () => {
     api.close();
     node.stop();
-    await books.close();
+    await database.close();
   });
-  const client = new pg.Client(clientConfig(books.url, longLimits));
+  const client = new pg.Client(toClientConfig(database.url, longLimits));
   await client.connect();
-  await buildCrowd(client, users, node.api);
-  answer = await answerOf(client);
+  await buildCredentials(client, users, node.api);
+  answer = await buildAnswer(client);
   const { rows } = await client.query<{ pages: number }>(`
     SELECT sum(pg_relation_size(name::regclass) / 8192)::int AS pages
     FROM unnest('{perennial.credential,perennial.subscription}'::text[]) AS name`);
   await client.end();
 
-  await using connection = await connectAlone(books.url);
+  await using connection = await openSingleConnection(database.url);
   const { db, client: own } = connection;
-  const { inbound, installation } = crowdNode;
+  const { inbound, installation } = driftedNode;
   const { signal } = new AbortController();
-  await emptyList(db);
-  const began = await readClock(db);
+  await createListedTable(db);
+  const startedAt = await readClock(db);
   await listInto(connection, api, { inbounds: [inbound], installation, signal });
   const sent: { text: string; values: unknown[] }[] = [];
   const query = own.query.bind(own) as (text: string, values: unknown[]) => unknown;
@@ -54,8 +54,8 @@ test('a comparison reads each table once, and writes nothing aside', async () =>
     sent.push({ text, values });
     return query(text, values);
   }) as never;
-  await compare(db, { node: crowdNode.id, began, inbounds: [{ hasFlow: true }] });
-  expect((await count(db)).kinds).toEqual(driftAmong(users));
+  await writeDrift(db, { node: driftedNode.id, startedAt, inbounds: [{ hasFlow: true }] });
+  expect((await readDriftCounts(db)).kinds).toEqual(computeDrift(users));
 
   const { text, values } = sent.find((one) => one.text.includes('INSERT INTO drift')) ?? {
     ...{ text: '', values: [] },

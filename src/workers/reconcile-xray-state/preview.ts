@@ -1,17 +1,17 @@
-import { connectAlone } from '../../db/alone.ts';
+import { openSingleConnection } from '../../db/alone.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import type { PreviewContext } from '../preview.ts';
 import type { NodePreview } from '../worker.ts';
 import { readNodes } from './node-store.ts';
 import {
+  type ComparisonOutcome,
   type ConnectNode,
-  isOfNode,
+  isComparisonFault,
   listAndCompare,
-  type NodeEnd,
   type OnUsers,
   reconcileNode,
 } from './one-node.ts';
-import { type Drift, pageOf } from './store.ts';
+import { type Drift, readDriftPage } from './store.ts';
 
 export interface NodePreviewContext extends PreviewContext {
   readonly url: string;
@@ -25,69 +25,69 @@ export async function previewNodes(
 ): Promise<void> {
   for (const node of await readNodes(db)) {
     if (signal.aborted) return;
-    await using connection = await connectAlone(url);
+    await using connection = await openSingleConnection(url);
     try {
       await listAndCompare(connection, connect, node, { signal });
     } catch (error) {
-      if (!isOfNode(error)) throw error;
+      if (!isComparisonFault(error)) throw error;
       report({ nodeId: node.id, outcome: 'failed', sentence: error.message });
       continue;
     }
     let after = 0n;
     for (;;) {
-      const page = await pageOf(connection.db, after, batchMax);
+      const page = await readDriftPage(connection.db, after, batchMax);
       const last = page.at(-1);
       if (last === undefined) break;
       for (const drift of page) {
-        report({ nodeId: node.id, outcome: drift.kind, sentence: inWords(drift) });
+        report({ nodeId: node.id, outcome: drift.kind, sentence: describeDrift(drift) });
       }
       after = last.n;
     }
   }
 }
 
-export interface Comparing extends Pick<NodePreviewContext, 'db' | 'url' | 'signal'> {
+export interface ComparisonContext extends Pick<NodePreviewContext, 'db' | 'url' | 'signal'> {
   readonly onUsers?: OnUsers;
 }
 
 /** How these nodes differ from the books now, with a sample; nothing is marked or written down. */
 export async function compareNodes(
-  { db, url, signal, onUsers }: Comparing,
+  { db, url, signal, onUsers }: ComparisonContext,
   connect: ConnectNode,
-  asked: string,
-): Promise<NodeEnd[]> {
-  const ends: NodeEnd[] = [];
+  nodeFilter: string,
+): Promise<ComparisonOutcome[]> {
+  const outcomes: ComparisonOutcome[] = [];
   for (const node of await readNodes(db)) {
-    if (signal.aborted || (asked !== 'all' && asked !== node.id)) continue;
-    await using connection = await connectAlone(url);
+    if (signal.aborted || (nodeFilter !== 'all' && nodeFilter !== node.id)) continue;
+    await using connection = await openSingleConnection(url);
     try {
-      const orders = { signal, dryRun: true, confirmed: false, actor: '', onUsers };
-      const found = await reconcileNode(connection, connect, node, orders);
-      ends.push({ node: node.id, end: 'compared', found });
+      const options = { signal, dryRun: true, confirmed: false, actor: '', onUsers };
+      const comparison = await reconcileNode(connection, connect, node, options);
+      outcomes.push({ node: node.id, is: 'compared', comparison });
     } catch (error) {
-      if (!isOfNode(error)) throw error;
-      ends.push({ node: node.id, end: 'failed', fault: error });
+      if (!isComparisonFault(error)) throw error;
+      outcomes.push({ node: node.id, is: 'failed', fault: error });
     }
   }
-  return ends;
+  return outcomes;
 }
 
 /** Who it is about, and what differs. A UUID that opens nodes is not said. */
-export function inWords(drift: Drift): string {
-  const who = `customer ${drift.telegramId}, subscription ${drift.subscriptionId}`;
+export function describeDrift(drift: Drift): string {
+  const owner = `customer ${drift.telegramId}, subscription ${drift.subscriptionId}`;
   const marked = drift.marked ? ' (is marked already)' : '';
   const confirmed = drift.marked ? ' (is on its way out)' : '';
   switch (drift.kind) {
     case 'missing':
-      return `${who}: may connect, and isn't on each inbound${marked}`;
+      return `${owner}: may connect, and isn't on each inbound${marked}`;
     case 'unwanted':
-      return `${who}: may not connect here any more, and is there${marked}`;
+      return `${owner}: may not connect here any more, and is there${marked}`;
     case 'different':
-      return `${who}: is there with another UUID or flow${marked}`;
+      return `${owner}: is there with another UUID or flow${marked}`;
     case 'unknown':
       return `${drift.name}: has our name, and the books don't know it${confirmed}`;
     case 'conflict':
-      return `"${drift.name}" has the UUID of ${who}${confirmed}`;
+      return `"${drift.name}" has the UUID of ${owner}${confirmed}`;
     default:
       return unreachable(drift.kind);
   }

@@ -8,8 +8,8 @@ import { type Instant, later, minuteMs } from '../../kernel/instant.ts';
 // costs a call, and what the keeper did meanwhile is not undone.
 
 /** How a node differs from the books about one user. */
-export const kinds = ['missing', 'unwanted', 'different', 'unknown', 'conflict'] as const;
-export type Kind = (typeof kinds)[number];
+export const driftKinds = ['missing', 'unwanted', 'different', 'unknown', 'conflict'] as const;
+export type DriftKind = (typeof driftKinds)[number];
 
 /**
  * mark: its keeper makes it right. guard: as well, unless there are too many at once. confirm: only
@@ -17,7 +17,7 @@ export type Kind = (typeof kinds)[number];
  */
 export type Treatment = 'mark' | 'guard' | 'confirm' | 'report';
 
-export function treatmentOf(kind: Kind): Treatment {
+export function toTreatment(kind: DriftKind): Treatment {
   switch (kind) {
     // May connect here, and isn't on each of the node's inbounds.
     case 'missing':
@@ -40,41 +40,44 @@ export function treatmentOf(kind: Kind): Treatment {
 }
 
 /** What may go without a question: a small operator's hour. */
-const alwaysMax = 100;
+const unguardedMax = 100;
 
 /** Whether so many removals at once, of so many users of ours there, are to be looked at first. */
-export function holdsRemovals(unwanted: number, ours: number): boolean {
-  return unwanted > Math.max(alwaysMax, Math.floor(ours / 10));
+export function mustHoldRemovals(unwanted: number, ours: number): boolean {
+  return unwanted > Math.max(unguardedMax, Math.floor(ours / 10));
 }
 
 /** After a comparison that went well. */
-const everyMs = 10 * minuteMs;
+const compareEveryMs = 10 * minuteMs;
 /** The breaker opens at the third failure in a row, for so long; then comes one trial. */
 const failuresMax = 3;
 const openMs = 10 * minuteMs;
 
 /** What the books have of the comparisons of a node; every replica goes by the same. */
-export interface Stored {
+export interface ComparisonState {
   readonly reconciledAt: Instant | null;
   readonly failures: number;
   readonly openUntil: Instant | null;
 }
 
 /** due · trial: the breaker is half open · open: the breaker holds it · not_yet */
-export type Turn = 'due' | 'trial' | 'open' | 'not_yet';
+export type DueState = 'due' | 'trial' | 'open' | 'not_yet';
 
-export function turnOf({ reconciledAt, failures, openUntil }: Stored, now: Instant): Turn {
+export function dueStateOf(
+  { reconciledAt, failures, openUntil }: ComparisonState,
+  now: Instant,
+): DueState {
   if (openUntil !== null) return openUntil > now ? 'open' : 'trial';
   // One that failed is tried again at the next tick.
   if (failures > 0 || reconciledAt === null) return 'due';
-  return later(reconciledAt, everyMs) <= now ? 'due' : 'not_yet';
+  return later(reconciledAt, compareEveryMs) <= now ? 'due' : 'not_yet';
 }
 
-export function afterSuccess(now: Instant): Stored {
+export function toStateAfterSuccess(now: Instant): ComparisonState {
   return { reconciledAt: now, failures: 0, openUntil: null };
 }
 
-export function afterFailure(before: Stored, now: Instant): Stored {
+export function toStateAfterFailure(before: ComparisonState, now: Instant): ComparisonState {
   const failures = before.failures + 1;
   const openUntil = failures >= failuresMax ? later(now, openMs) : null;
   return { reconciledAt: before.reconciledAt, failures, openUntil };

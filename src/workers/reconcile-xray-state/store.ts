@@ -3,14 +3,14 @@ import type { Db, Tx } from '../../db/connect.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { wakeKeepers } from '../../subscription/wake.ts';
-import type { Kind } from './rule.ts';
+import type { DriftKind } from './rule.ts';
 
 // A node's list against the books, in PostgreSQL: two temporary tables of one connection, `listed`
 // (what the node holds) and `drift` (where it differs). The books are read by one statement that
 // begins after the list is complete: all live credentials, of one moment later than the list (X1).
 
 /** One comparison of a node at a time, over all replicas; freed with the connection. */
-export async function takeTurn(db: Db, node: string): Promise<boolean> {
+export async function lockComparison(db: Db, node: string): Promise<boolean> {
   const { rows } = await sql<{ taken: boolean }>`
     SELECT pg_try_advisory_lock(hashtext('perennial.reconcile'), hashtext(${node})) AS taken`.execute(
     db,
@@ -22,17 +22,17 @@ export async function takeTurn(db: Db, node: string): Promise<boolean> {
  * `ours` is the credential in a name of this installation's; such a name is not stored, since it
  * says nothing more, and a million of them are 50 MB to send, to write and to read again.
  */
-export async function emptyList(db: Db): Promise<void> {
+export async function createListedTable(db: Db): Promise<void> {
   await sql`DROP TABLE IF EXISTS listed`.execute(db);
   await sql`
     CREATE TEMPORARY TABLE listed (
       inbound smallint NOT NULL, name text, ours uuid, id uuid, flow text NOT NULL)`.execute(db);
 }
 
-export interface Compared {
+export interface ComparisonInput {
   readonly node: string;
   /** Before the node was asked. Who was issued later need not be there yet (X2). */
-  readonly began: Instant;
+  readonly startedAt: Instant;
   /** By the place that `listed` has it by: whether its users have a flow. Former ones come after. */
   readonly inbounds: readonly { readonly hasFlow: boolean }[];
 }
@@ -46,7 +46,10 @@ const linkFlow = sql`CASE coalesce(n.link->>'flow', '')
 const workMemory = '64MB';
 
 /** Fills `drift`, which has a row for each user about whom the node and the books differ. */
-export async function compare(db: Db, { node, began, inbounds }: Compared): Promise<void> {
+export async function writeDrift(
+  db: Db,
+  { node, startedAt, inbounds }: ComparisonInput,
+): Promise<void> {
   const withFlow = inbounds.flatMap(({ hasFlow }, at) => (hasFlow ? [at] : []));
   await sql`SET work_mem = ${sql.lit(workMemory)}`.execute(db);
   await sql`ANALYZE listed`.execute(db);
@@ -62,7 +65,7 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
         ARRAY(SELECT p.key FROM perennial.plan p WHERE p.groups && n.groups) AS plans
       FROM perennial.node n CROSS JOIN perennial.installation i WHERE n.id = ${node}
     ), wanted AS (
-      SELECT c.id, c.issued_at <= ${isoTime(began)} AS old FROM perennial.credential c
+      SELECT c.id, c.issued_at <= ${isoTime(startedAt)} AS old FROM perennial.credential c
       JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
       WHERE c.retired_at IS NULL AND s.plan = ANY ((SELECT plans FROM node)::text[])
     ), shared AS MATERIALIZED (
@@ -107,8 +110,8 @@ export async function compare(db: Db, { node, began, inbounds }: Compared): Prom
     FROM found f`.execute(db);
 }
 
-export interface Counted {
-  readonly kinds: Readonly<Record<Kind, number>>;
+export interface DriftCounts {
+  readonly kinds: Readonly<Record<DriftKind, number>>;
   /** Of those, the ones whose mark, or confirmation, was there already. */
   readonly marked: number;
   /** Unwanted ones without a mark. */
@@ -119,8 +122,8 @@ export interface Counted {
   readonly foreign: number;
 }
 
-export async function count(db: Db): Promise<Counted> {
-  const { rows } = await sql<{ kind: Kind; all: bigint; marked: bigint }>`
+export async function readDriftCounts(db: Db): Promise<DriftCounts> {
+  const { rows } = await sql<{ kind: DriftKind; all: bigint; marked: bigint }>`
     SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked) AS marked
     FROM drift GROUP BY kind`.execute(db);
   // A name is on one inbound once; only over several do the same ones have to be told apart.
@@ -130,8 +133,8 @@ export async function count(db: Db): Promise<Counted> {
       CASE WHEN severally THEN (SELECT count(DISTINCT name) FROM listed WHERE ours IS NULL)
         ELSE (SELECT count(*) FROM listed WHERE ours IS NULL) END AS foreign
     FROM (SELECT EXISTS (SELECT FROM listed WHERE inbound > 0) AS severally) places`.execute(db);
-  const by = (kind: Kind) => rows.find((row) => row.kind === kind);
-  const all = (kind: Kind) => Number(by(kind)?.all ?? 0n);
+  const by = (kind: DriftKind) => rows.find((row) => row.kind === kind);
+  const all = (kind: DriftKind) => Number(by(kind)?.all ?? 0n);
   return {
     kinds: {
       missing: all('missing'),
@@ -148,7 +151,7 @@ export async function count(db: Db): Promise<Counted> {
 }
 
 /** Remembers what isn't marked, for `keepRepeated` after the next comparison. @returns how many */
-export async function keepDrift(db: Db): Promise<number> {
+export async function saveDrift(db: Db): Promise<number> {
   await sql`DROP TABLE IF EXISTS drift_before`.execute(db);
   await sql`
     CREATE TEMPORARY TABLE drift_before AS
@@ -164,7 +167,7 @@ const repeated = sql`EXISTS (SELECT FROM drift_before b WHERE b.kind = d.kind
   AND b.credential = coalesce(d.credential_id::text, '') AND b.name = coalesce(d.name, ''))`;
 
 /** How many of a kind that aren't marked the comparison before found too. */
-export async function countRepeated(db: Db, kind: Kind): Promise<number> {
+export async function readRepeatedCount(db: Db, kind: DriftKind): Promise<number> {
   await sql`ANALYZE drift_before`.execute(db);
   const { rows } = await sql<{ count: bigint }>`
     SELECT count(*) FROM drift d WHERE d.kind = ${kind} AND NOT d.marked AND ${repeated}`.execute(
@@ -174,7 +177,7 @@ export async function countRepeated(db: Db, kind: Kind): Promise<number> {
 }
 
 /** Leaves in `drift` what the comparison before found too, and isn't marked now either. */
-export async function keepRepeated(db: Db, withoutMissing: boolean): Promise<void> {
+export async function deleteUnrepeated(db: Db, withoutMissing: boolean): Promise<void> {
   await sql`ANALYZE drift_before`.execute(db);
   await sql`
     DELETE FROM drift d WHERE d.marked OR (d.kind = 'missing' AND ${withoutMissing})
@@ -183,7 +186,7 @@ export async function keepRepeated(db: Db, withoutMissing: boolean): Promise<voi
 
 export interface Drift {
   readonly n: bigint;
-  readonly kind: Kind;
+  readonly kind: DriftKind;
   readonly marked: boolean;
   /** As the node has it; null where it isn't there at all. */
   readonly name: string | null;
@@ -193,29 +196,29 @@ export interface Drift {
   readonly telegramId: bigint | null;
 }
 
-const described = (from: RawBuilder<unknown>): RawBuilder<Drift> => sql<Drift>`
+const withOwner = (from: RawBuilder<unknown>): RawBuilder<Drift> => sql<Drift>`
   SELECT d.n, d.kind, d.marked, d.name, d.credential_id AS "credentialId",
     c.subscription_id AS "subscriptionId", u.telegram_id AS "telegramId"
   FROM (${from}) d LEFT JOIN perennial.credential c ON c.id = d.credential_id
   LEFT JOIN perennial.customer u ON u.id = c.customer_id ORDER BY d.n`;
 
 /** The first few of each kind. */
-export async function sample(db: Db, most: number): Promise<Drift[]> {
+export async function readDriftSample(db: Db, maxPerKind: number): Promise<Drift[]> {
   const each = sql`
     SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY kind ORDER BY n) AS place FROM drift) p
-    WHERE place <= ${most}`;
-  return (await described(each).execute(db)).rows;
+    WHERE place <= ${maxPerKind}`;
+  return (await withOwner(each).execute(db)).rows;
 }
 
 /** A page of all of them. */
-export async function pageOf(db: Db, after: bigint, max: number): Promise<Drift[]> {
+export async function readDriftPage(db: Db, after: bigint, max: number): Promise<Drift[]> {
   const page = sql`SELECT * FROM drift WHERE n > ${after} ORDER BY n LIMIT ${max}`;
-  return (await described(page).execute(db)).rows;
+  return (await withOwner(page).execute(db)).rows;
 }
 
-export interface Marking {
+export interface DriftMarking {
   readonly node: string;
-  readonly kinds: readonly Kind[];
+  readonly kinds: readonly DriftKind[];
   readonly now: Instant;
 }
 
@@ -224,9 +227,9 @@ export interface Marking {
  * new removal is. What was marked meanwhile stays as it is: its keeper reads the books when he
  * comes to it. A node that was forgotten meanwhile has no marks.
  */
-export async function mark(
+export async function markDrift(
   tx: Tx,
-  { node, kinds, now }: Marking,
+  { node, kinds, now }: DriftMarking,
   after: number,
   upTo: number,
 ): Promise<number> {
@@ -245,7 +248,7 @@ export async function mark(
   return Number(numAffectedRows ?? 0n);
 }
 
-export async function lastDrift(db: Db): Promise<number> {
+export async function readLastDriftNumber(db: Db): Promise<number> {
   const { rows } = await sql<{ n: bigint }>`SELECT coalesce(max(n), 0) AS n FROM drift`.execute(db);
   return Number(rows[0]?.n ?? 0n);
 }

@@ -2,14 +2,14 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { CredentialId, CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { ofSubscription, record } from '../../subscription/timeline.ts';
+import { recordEvents, toSubscriptionSubject } from '../../subscription/timeline.ts';
 import { wakeKeepers } from '../../subscription/wake.ts';
 
 // What a person says of names on a node that no mark can be about. It is written for those names
 // that this comparison found, in the life of the node in which it found them, and never else (X3);
 // the node's keeper works it off.
 
-export interface Confirming {
+export interface ConfirmationContext {
   readonly node: string;
   /** The life of the node before it was asked; one that began since has other users. */
   readonly bootAt: Instant | null;
@@ -18,8 +18,8 @@ export interface Confirming {
 }
 
 /** Writes a confirmation for what `drift` has of these rows. Once more is a new one. */
-const confirm = (
-  { node, bootAt, now }: Confirming,
+const insertConfirmations = (
+  { node, bootAt, now }: ConfirmationContext,
   rows: ReturnType<typeof sql>,
 ): ReturnType<typeof sql<{ name: string; shared: CredentialId | null }>> => sql`
   INSERT INTO perennial.stray (node_id, name, ours, shared, boot_at, next_attempt_at, confirmed_at)
@@ -37,22 +37,22 @@ const confirm = (
 /** Names of ours that the books don't know, with a number in `(after, upTo]`. @returns how many */
 export async function confirmUnknown(
   tx: Tx,
-  confirming: Confirming,
+  confirming: ConfirmationContext,
   after: number,
   upTo: number,
 ): Promise<number> {
   const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND d.kind = 'unknown' AND NOT d.marked`;
-  const { rows: confirmed } = await confirm(confirming, rows).execute(tx);
+  const { rows: confirmed } = await insertConfirmations(confirming, rows).execute(tx);
   if (confirmed.length === 0) return 0;
   await wakeKeepers(tx);
   const detail = { node: confirming.node, names: confirmed.length };
   const event = { customerId: null, subject: 'catalog', action: 'confirm_removals', detail };
-  await record(tx, [event], confirming.actor, confirming.now);
+  await recordEvents(tx, [event], confirming.actor, confirming.now);
   return confirmed.length;
 }
 
 /** A name of somebody else's that carries the UUID of a customer. */
-export interface Conflict {
+export interface NameConflict {
   readonly name: string;
   readonly subscriptionId: SubscriptionId;
   readonly telegramId: bigint;
@@ -62,29 +62,29 @@ export interface Conflict {
  * VMess lists users without a name too, and a name with U+FFFD was changed when it was read
  * (`foreignName`): the node has no such name, so no call can remove it.
  */
-const adoptable = (names: readonly string[] | undefined) => sql`d.kind = 'conflict'
+const isAdoptable = (names: readonly string[] | undefined) => sql`d.kind = 'conflict'
   AND d.name <> '' AND strpos(d.name, ${'\u{fffd}'}) = 0
   AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
 
 /** How many names there are to adopt. */
-export async function countConflicts(db: Db, names: readonly string[] | undefined) {
+export async function readConflictCount(db: Db, names: readonly string[] | undefined) {
   const { rows } = await sql<{ names: bigint }>`
-    SELECT count(DISTINCT d.name) AS names FROM drift d WHERE ${adoptable(names)}`.execute(db);
+    SELECT count(DISTINCT d.name) AS names FROM drift d WHERE ${isAdoptable(names)}`.execute(db);
   return Number(rows[0]?.names ?? 0n);
 }
 
 /** The first conflicts on the node that was compared, by name; `names`: only of these. */
-export async function conflictsOf(
+export async function readConflicts(
   db: Db,
   names: readonly string[] | undefined,
   max: number,
-): Promise<Conflict[]> {
-  const { rows } = await sql<Conflict>`
+): Promise<NameConflict[]> {
+  const { rows } = await sql<NameConflict>`
     SELECT DISTINCT ON (d.name) d.name, c.subscription_id AS "subscriptionId",
       u.telegram_id AS "telegramId"
     FROM drift d JOIN perennial.credential c ON c.id = d.credential_id
     JOIN perennial.customer u ON u.id = c.customer_id
-    WHERE ${adoptable(names)}
+    WHERE ${isAdoptable(names)}
     ORDER BY d.name, c.id LIMIT ${max}`.execute(db);
   return rows;
 }
@@ -95,26 +95,26 @@ export async function conflictsOf(
  */
 export async function adoptConflicts(
   tx: Tx,
-  confirming: Confirming,
+  confirming: ConfirmationContext,
   names: readonly string[] | undefined,
   after: number,
   upTo: number,
 ): Promise<number> {
-  const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND ${adoptable(names)}`;
-  const { rows: adopted } = await confirm(confirming, rows).execute(tx);
+  const rows = sql`d.n > ${after} AND d.n <= ${upTo} AND ${isAdoptable(names)}`;
+  const { rows: adopted } = await insertConfirmations(confirming, rows).execute(tx);
   if (adopted.length === 0) return 0;
   await wakeKeepers(tx);
-  const { rows: whose } = await sql<{ name: string; customerId: CustomerId; of: SubscriptionId }>`
+  const { rows: owners } = await sql<{ name: string; customerId: CustomerId; of: SubscriptionId }>`
     SELECT x.name, c.customer_id AS "customerId", c.subscription_id AS of
     FROM perennial.stray x JOIN perennial.credential c ON c.id = x.shared
     WHERE x.node_id = ${confirming.node}
       AND x.name = ANY (${adopted.map(({ name }) => name)}::text[])`.execute(tx);
-  const events = whose.map(({ name, customerId, of }) => ({
+  const events = owners.map(({ name, customerId, of }) => ({
     customerId,
-    subject: ofSubscription(of),
+    subject: toSubscriptionSubject(of),
     action: 'adopted',
     detail: { node: confirming.node, name },
   }));
-  await record(tx, events, confirming.actor, confirming.now);
+  await recordEvents(tx, events, confirming.actor, confirming.now);
   return adopted.length;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later, minuteMs } from '../../kernel/instant.ts';
-import { nextReminder, type TrialFacts } from './rule.ts';
+import { decideTrialReminder, type TrialFacts } from './rule.ts';
 
 // A trial that began on 24 November at 9 h UTC; all times are hours from then.
 
@@ -19,17 +19,17 @@ const trial = (more: Partial<TrialFacts> = {}): TrialFacts => ({
 });
 
 /** `trial_6h, then 48`; `wait 24`: look again at 24 h. */
-function said(facts: TrialFacts, atHours: number): string {
-  const decision = nextReminder(facts, hour(atHours));
+function describeAt(facts: TrialFacts, atHours: number): string {
+  const decision = decideTrialReminder(facts, hour(atHours));
   if (decision.do === 'nothing') return 'nothing';
   const next = decision.nextAt === null ? 'no more' : String((decision.nextAt - start) / hourMs);
   return decision.do === 'wait' ? `wait ${next}` : `${decision.reminder.kind}, then ${next}`;
 }
 
-const moment = 1 / 3_600_000;
+const msInHours = 1 / 3_600_000;
 
 test.each<[string, Partial<TrialFacts>, number, string]>([
-  ['before it is due', {}, 6 - moment, 'nothing'],
+  ['before it is due', {}, 6 - msInHours, 'nothing'],
   ['at 6 hours', {}, 6, 'trial_6h, then 48'],
   ['hours late', {}, 12, 'trial_6h, then 48'],
   ['looked at too early', { remindAt: hour(1) }, 2, 'wait 6'],
@@ -45,9 +45,9 @@ test.each<[string, Partial<TrialFacts>, number, string]>([
   ['at its end', {}, 72, 'nothing'],
   ['past its end', {}, 100, 'nothing'],
   // 9 h UTC + 14 h is 23 h in London: quiet until 24 h from the start.
-  ['in the evening', {}, 14 - moment, 'trial_6h, then 48'],
+  ['in the evening', {}, 14 - msInHours, 'trial_6h, then 48'],
   ['in the night', {}, 14, 'wait 24'],
-  ['before the morning', {}, 24 - moment, 'wait 24'],
+  ['before the morning', {}, 24 - msInHours, 'wait 24'],
   ['in the morning', {}, 24, 'trial_6h, then 48'],
   ['in the night where the customer lives', { timeZone: 'Asia/Tokyo' }, 6, 'wait 15'],
   // The end is at 9 h, and so is the morning: nobody hears of an end that is there.
@@ -60,7 +60,7 @@ test.each<[string, Partial<TrialFacts>, number, string]>([
   ['revoked', { state: 'revoked' }, 6, 'nothing'],
   ['converted', { kind: 'paid' }, 6, 'nothing'],
 ])('T4: a trial %s', (_, facts, atHours, expected) => {
-  expect(said(trial(facts), atHours)).toBe(expected);
+  expect(describeAt(trial(facts), atHours)).toBe(expected);
 });
 
 test('T4: whoever looks every 5 minutes and when told to says each of the three once', () => {
@@ -68,7 +68,7 @@ test('T4: whoever looks every 5 minutes and when told to says each of the three 
     const heard: string[] = [];
     let remindAt: Instant | null = hour(6);
     for (let now = start; now < hour(73); now = later(now, 5 * minuteMs)) {
-      const decision = nextReminder(trial({ timeZone, remindAt }), now);
+      const decision = decideTrialReminder(trial({ timeZone, remindAt }), now);
       if (decision.do === 'nothing') continue;
       remindAt = decision.nextAt;
       if (decision.do === 'remind') heard.push(decision.reminder.kind);

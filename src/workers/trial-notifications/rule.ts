@@ -1,11 +1,11 @@
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { audibleAt } from '../../notify/quiet.ts';
+import { earliestSendAt } from '../../notify/quiet.ts';
 import {
-  nextReminderAt,
+  computeNextReminderAt,
+  computeTrialReminders,
   type ReminderTime,
-  reminderAt,
-  remindersOfTrial,
+  selectDueReminder,
   type TrialReminder,
 } from '../../notify/reminder-times.ts';
 
@@ -39,15 +39,15 @@ export type TrialDecision =
   | { readonly do: 'nothing' };
 
 /** What is due, and when to look again. Total. */
-export function nextReminder(facts: TrialFacts, now: Instant): TrialDecision {
+export function decideTrialReminder(facts: TrialFacts, now: Instant): TrialDecision {
   const { kind, state, startedAt, expiresAt, remindAt } = facts;
   if (kind !== 'trial' || state !== 'active' || expiresAt <= now) return { do: 'nothing' };
   if (remindAt === null || remindAt > now) return { do: 'nothing' };
-  const reminders = remindersOfTrial(startedAt, expiresAt);
-  const nextAt = nextReminderAt(reminders, now);
-  const reminder = reminderAt(reminders, now);
+  const reminders = computeTrialReminders(startedAt, expiresAt);
+  const nextAt = computeNextReminderAt(reminders, now);
+  const reminder = selectDueReminder(reminders, now);
   if (reminder === undefined || facts.hasPaid) return { do: 'wait', nextAt };
-  const saidAt = audibleAt(now, facts.timeZone, expiresAt);
-  if (saidAt > now) return { do: 'wait', nextAt: saidAt };
+  const sendAt = earliestSendAt(now, facts.timeZone, expiresAt);
+  if (sendAt > now) return { do: 'wait', nextAt: sendAt };
   return { do: 'remind', reminder, nextAt };
 }

@@ -6,7 +6,7 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { TrialFacts } from './rule.ts';
 
 /** What the rule reads of one trial, and what its notice tells. */
-export interface Facts extends TrialFacts {
+export interface TrialReminderFacts extends TrialFacts {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   readonly telegramId: bigint;
@@ -18,13 +18,13 @@ export interface Facts extends TrialFacts {
  * The facts of these trials, in a statement of its own after the customers were locked: a purchase
  * that committed while we found and locked is seen (matrix T1).
  */
-export async function readFacts(
+export async function readTrialFacts(
   tx: Tx,
   items: readonly { readonly subscriptionId: SubscriptionId }[],
   now: Instant,
-): Promise<Facts[]> {
+): Promise<TrialReminderFacts[]> {
   const ids = items.map((item) => item.subscriptionId);
-  const { rows } = await sql<Facts>`
+  const { rows } = await sql<TrialReminderFacts>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId",
       c.telegram_id AS "telegramId", c.currency, c.time_zone AS "timeZone", s.kind, s.state, s.plan,
       s.started_at AS "startedAt", s.expires_at AS "expiresAt", s.remind_at AS "remindAt",

@@ -6,20 +6,20 @@ import { Fault } from '../../kernel/faults.ts';
 // The listener of the embedded node. It uses plain sockets, because a killed process sends nothing,
 // and every way to end a gRPC server sends a frame.
 
-export interface Door {
+export interface TcpListener {
   /** The address, with the actual port. */
   readonly address: string;
   /** Closes at once: open connections break, new ones are refused. */
-  slam(): void;
+  abort(): void;
 }
 
 /** @param address `host:port`, `[ipv6]:port` or `unix:/path`; port 0 takes a free port */
-export async function openDoor(
+export async function openTcpListener(
   address: string,
-  grpc: Server,
+  server: Server,
   credentials: ServerCredentials,
-): Promise<Door> {
-  const injector = grpc.createConnectionInjector(credentials);
+): Promise<TcpListener> {
+  const injector = server.createConnectionInjector(credentials);
   const sockets = new Set<Socket>();
   const listener = createServer((socket) => {
     sockets.add(socket);
@@ -29,10 +29,12 @@ export async function openDoor(
     injector.injectConnection(socket);
   });
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
-  const cut = address.lastIndexOf(':');
-  const host = address.slice(0, cut).replace(/^\[(.*)\]$/, '$1');
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
   try {
-    listener.listen(path === undefined ? { host, port: Number(address.slice(cut + 1)) } : { path });
+    listener.listen(
+      path === undefined ? { host, port: Number(address.slice(colon + 1)) } : { path },
+    );
     await once(listener, 'listening');
   } catch (cause) {
     const sentence = `the embedded node can't listen on ${address} (${(cause as Error).message})`;
@@ -43,11 +45,11 @@ export async function openDoor(
     address:
       bound === null || typeof bound === 'string'
         ? address
-        : `${address.slice(0, cut)}:${bound.port}`,
-    slam() {
+        : `${address.slice(0, colon)}:${bound.port}`,
+    abort() {
       listener.close();
       for (const socket of sockets) socket.destroy();
-      grpc.forceShutdown();
+      server.forceShutdown();
     },
   };
 }

@@ -3,14 +3,14 @@ import {
   accountTypes,
   addUserType,
   inboundTypes,
-  type Path,
-  paths,
+  type MethodPath,
+  methodPaths,
   removeUserType,
 } from '../grpc/contract.ts';
 import { wire } from '../grpc/wire.js';
 import type { UserProtocol } from '../port.ts';
-import { type Account, EmbeddedInbound, type HeldUser, readAccount } from './inbound.ts';
-import { Panic, Refusal } from './refusal.ts';
+import { EmbeddedInbound, type NodeAccount, parseAccount, type StoredUser } from './inbound.ts';
+import { Panic, XrayError } from './refusal.ts';
 
 // Each method, from bytes to bytes. The checks have the order of Xray, which decides between several
 // possible errors.
@@ -22,7 +22,7 @@ export interface InboundConfig {
 }
 
 /** One boot of a node, from its start to its end. */
-export class Life {
+export class NodeBoot {
   readonly #inbounds: Map<string, EmbeddedInbound | 'door'>;
   readonly #uptimeMs: () => number;
 
@@ -43,33 +43,33 @@ export class Life {
   }
 
   /** Adds the inbound again, without users. */
-  remake(tag: string): void {
+  recreateInbound(tag: string): void {
     const found = this.inbound(tag);
     if (found !== undefined) this.#inbounds.set(tag, new EmbeddedInbound(found.protocol));
   }
 
   /** @throws Refusal, or Panic, which ends this boot */
-  answer(path: Path, request: Uint8Array): Uint8Array {
+  handle(path: MethodPath, request: Uint8Array): Uint8Array {
     switch (path) {
-      case paths.alterInbound:
-        return this.#alter(parsed(wire.AlterInboundRequest, request));
-      case paths.listInbounds:
-        return this.#list(parsed(wire.ListInboundsRequest, request));
-      case paths.getInboundUsers: {
-        const { tag, email } = parsed(wire.InboundUserRequest, request);
-        return usersOf(this.#managed(tag), email);
+      case methodPaths.alterInbound:
+        return this.#alter(decodeRequest(wire.AlterInboundRequest, request));
+      case methodPaths.listInbounds:
+        return this.#list(decodeRequest(wire.ListInboundsRequest, request));
+      case methodPaths.getInboundUsers: {
+        const { tag, email } = decodeRequest(wire.InboundUserRequest, request);
+        return encodeUsers(this.#requireManaged(tag), email);
       }
-      case paths.getInboundUsersCount: {
-        const { tag } = parsed(wire.InboundUserRequest, request);
-        return wire.InboundUsersCount.encode({ count: this.#managed(tag).count() }).finish();
+      case methodPaths.getInboundUsersCount: {
+        const { tag } = decodeRequest(wire.InboundUserRequest, request);
+        return wire.InboundUsersCount.encode({ count: this.#requireManaged(tag).count() }).finish();
       }
-      case paths.getSysStats: {
+      case methodPaths.getSysStats: {
         const uptime = Math.floor(this.#uptimeMs() / 1_000);
         return wire.SysStats.encode({ uptime, numGoroutine: 1, alloc: 1 }).finish();
       }
-      case paths.getStats: {
-        const { name } = parsed(wire.StatRequest, request);
-        throw new Refusal(`${name} not found.`, status.NOT_FOUND);
+      case methodPaths.getStats: {
+        const { name } = decodeRequest(wire.StatRequest, request);
+        throw new XrayError(`${name} not found.`, status.NOT_FOUND);
       }
     }
   }
@@ -78,7 +78,7 @@ export class Life {
     if (operation == null) throw new Panic('no operation');
     const { type = '', value } = operation;
     if (type !== addUserType && type !== removeUserType) {
-      throw new Refusal(
+      throw new XrayError(
         Object.values<string | null>(accountTypes).includes(type)
           ? 'app/proxyman/command: not an inbound operation'
           : 'app/proxyman/command: unknown operation > proto: not found',
@@ -86,24 +86,24 @@ export class Life {
     }
     const bytes = value ?? new Uint8Array();
     if (type === addUserType) {
-      const { user } = operationOf(wire.AddUserOperation, bytes);
-      const inbound = this.#managed(tag ?? '');
-      inbound.add(heldUser(user));
+      const { user } = decodeOperation(wire.AddUserOperation, bytes);
+      const inbound = this.#requireManaged(tag ?? '');
+      inbound.add(toStoredUser(user));
     } else {
-      const { email } = operationOf(wire.RemoveUserOperation, bytes);
-      this.#managed(tag ?? '').remove(email);
+      const { email } = decodeOperation(wire.RemoveUserOperation, bytes);
+      this.#requireManaged(tag ?? '').remove(email);
     }
     return new Uint8Array();
   }
 
-  #managed(tag: string): EmbeddedInbound {
+  #requireManaged(tag: string): EmbeddedInbound {
     const found = this.#inbounds.get(tag);
     if (found === undefined) {
-      throw new Refusal(
+      throw new XrayError(
         `app/proxyman/command: failed to get handler: ${tag} > app/proxyman/inbound: handler not found: ${tag}`,
       );
     }
-    if (found === 'door') throw new Refusal('app/proxyman/command: proxy is not a UserManager');
+    if (found === 'door') throw new XrayError('app/proxyman/command: proxy is not a UserManager');
     return found;
   }
 
@@ -117,25 +117,25 @@ export class Life {
   }
 }
 
-function usersOf(inbound: EmbeddedInbound, email: string): Uint8Array {
-  if (email === '') return Buffer.concat(inbound.listed().map(({ entry }) => entry));
+function encodeUsers(inbound: EmbeddedInbound, email: string): Uint8Array {
+  if (email === '') return Buffer.concat(inbound.list().map(({ entry }) => entry));
   // A missing user is one empty entry, not an error.
-  return inbound.named(email)?.entry ?? wire.InboundUsers.encode({ users: [{}] }).finish();
+  return inbound.find(email)?.entry ?? wire.InboundUsers.encode({ users: [{}] }).finish();
 }
 
-function heldUser(user: wire.User.$Shape | null | undefined): HeldUser {
+function toStoredUser(user: wire.User.$Shape | null | undefined): StoredUser {
   if (user?.account == null) {
-    throw new Refusal(
+    throw new XrayError(
       'app/proxyman/command: failed to parse user > common/protocol: Account is missing',
     );
   }
   const email = user.email ?? '';
-  const account = readAccount(user.account);
-  const users = [{ level: user.level ?? 0, email, account: typed(account) }];
+  const account = parseAccount(user.account);
+  const users = [{ level: user.level ?? 0, email, account: encodeNodeAccount(account) }];
   return { email, account, entry: wire.InboundUsers.encode({ users }).finish() };
 }
 
-function typed({ type, secret, flow }: Account): wire.TypedMessage.$Shape {
+function encodeNodeAccount({ type, secret, flow }: NodeAccount): wire.TypedMessage.$Shape {
   switch (type) {
     case accountTypes.vless:
       return { type, value: wire.VlessAccount.encode({ id: secret, flow }).finish() };
@@ -148,22 +148,22 @@ function typed({ type, secret, flow }: Account): wire.TypedMessage.$Shape {
 
 type Decoder<Message> = { decode(bytes: Uint8Array): Message };
 
-function parsed<Message>(kind: Decoder<Message>, bytes: Uint8Array): Message {
+function decodeRequest<Message>(kind: Decoder<Message>, bytes: Uint8Array): Message {
   try {
     return kind.decode(bytes);
   } catch {
-    throw new Refusal(
+    throw new XrayError(
       'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
       status.INTERNAL,
     );
   }
 }
 
-function operationOf<Message>(kind: Decoder<Message>, bytes: Uint8Array): Message {
+function decodeOperation<Message>(kind: Decoder<Message>, bytes: Uint8Array): Message {
   try {
     return kind.decode(bytes);
   } catch {
-    throw new Refusal(
+    throw new XrayError(
       'app/proxyman/command: unknown operation > proto: cannot parse invalid wire-format data',
     );
   }

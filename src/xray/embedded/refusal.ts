@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 
 /** An error of Xray. The code is nearly always 2, so only the text distinguishes errors. */
-export class Refusal extends Error {
+export class XrayError extends Error {
   readonly code: status;
 
   constructor(text: string, code: status = status.UNKNOWN) {

@@ -1,54 +1,54 @@
 import protobuf from 'protobufjs/minimal.js';
-import type { Patience } from '../port.ts';
-import type { Connection, Connections } from './connections.ts';
-import type { Path } from './contract.ts';
+import type { CallOptions } from '../port.ts';
+import type { NodeConnection, NodeConnections } from './connections.ts';
+import type { MethodPath } from './contract.ts';
 import { exchange } from './exchange.ts';
 import { answerMaxBytes, Deframer } from './framing.ts';
-import { faultOf, garbage, type Refusal } from './status.ts';
+import { type NodeRefusal, nodeGarbageFault, toCallFault } from './status.ts';
 
 // Calls with one request message and one response message, like all calls of Xray. The response is
 // decoded here, so that garbage gets a fault of its own.
 
-export interface Call {
-  readonly path: Path;
+export interface UnaryCall {
+  readonly path: MethodPath;
   readonly request: Uint8Array;
   /** The limit of the response message in bytes; default: `answerMaxBytes`. */
   readonly maxBytes?: number;
   /** The tag of the inbound. */
   readonly tag?: string;
   /** Maps a refusal that counts as an answer, such as "already exists", to a value. */
-  readonly expects?: (refusal: Refusal) => boolean;
+  readonly isExpected?: (refusal: NodeRefusal) => boolean;
   /** The only connection for this call. */
-  readonly on?: Connection;
+  readonly connection?: NodeConnection;
 }
 
-export type Answer =
-  | { readonly bytes: Buffer; readonly on: Connection }
+export type CallResponse =
+  | { readonly bytes: Buffer; readonly connection: NodeConnection }
   | { readonly expected: true };
 
 /** @throws Fault */
-export async function ask(
-  connections: Connections,
-  call: Call,
-  patience: Patience,
-): Promise<Answer> {
+export async function sendCall(
+  connections: NodeConnections,
+  call: UnaryCall,
+  options: CallOptions,
+): Promise<CallResponse> {
   const { api } = connections;
-  const { path, request: message, tag, expects, on, maxBytes = answerMaxBytes } = call;
+  const { path, request: message, tag, isExpected, connection, maxBytes = answerMaxBytes } = call;
   const deframer = new Deframer(maxBytes);
-  const pieces: Buffer[] = [];
-  const ended = await exchange(connections, { path, message, on }, patience, (bytes) => {
-    pieces.push(deframer.take(bytes));
+  const chunks: Buffer[] = [];
+  const outcome = await exchange(connections, { path, message, connection }, options, (bytes) => {
+    chunks.push(deframer.take(bytes));
   });
-  const { refusal } = ended;
+  const { refusal } = outcome;
   if (refusal === undefined) {
-    mustEnd(api, deframer);
+    requireEnd(api, deframer);
     return {
-      bytes: pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces),
-      on: ended.on,
+      bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks),
+      connection: outcome.connection,
     };
   }
-  if (expects?.(refusal) === true) return { expected: true };
-  throw faultOf(refusal, { api, path, tag });
+  if (isExpected?.(refusal) === true) return { expected: true };
+  throw toCallFault(refusal, { api, path, tag });
 }
 
 /**
@@ -56,53 +56,58 @@ export async function ask(
  * covers the whole response and the caller's work between two pieces.
  * @throws Fault
  */
-export async function* pieces(
-  connections: Connections,
-  { path, request: message, tag, maxBytes = answerMaxBytes }: Call,
-  { deadlineMs, signal }: Patience,
+export async function* streamResponse(
+  connections: NodeConnections,
+  { path, request: message, tag, maxBytes = answerMaxBytes }: UnaryCall,
+  { deadlineMs, signal }: CallOptions,
 ): AsyncGenerator<Buffer> {
   const { api } = connections;
   const deframer = new Deframer(maxBytes);
-  const left = new AbortController();
-  const until = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
-  const patience = { signal: until, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
-  let came = Promise.withResolvers<Buffer | undefined>();
-  let go = (): void => undefined;
-  let over: { readonly fault?: unknown } | undefined;
-  const end = (how: { readonly fault?: unknown }): void => {
-    over = how;
-    came.resolve(undefined);
+  const stopReading = new AbortController();
+  const abortSignal =
+    signal === undefined ? stopReading.signal : AbortSignal.any([signal, stopReading.signal]);
+  const options = { signal: abortSignal, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
+  let nextPiece = Promise.withResolvers<Buffer | undefined>();
+  let resume = (): void => undefined;
+  let ending: { readonly fault?: unknown } | undefined;
+  const end = (result: { readonly fault?: unknown }): void => {
+    ending = result;
+    nextPiece.resolve(undefined);
   };
-  const whole = exchange(connections, { path, message }, patience, (bytes, stream) => {
+  const response = exchange(connections, { path, message }, options, (bytes, stream) => {
     stream.pause();
-    go = () => void stream.resume();
-    came.resolve(deframer.take(bytes));
+    resume = () => void stream.resume();
+    nextPiece.resolve(deframer.take(bytes));
   });
-  whole.then(
+  response.then(
     ({ refusal }) =>
-      end(refusal === undefined ? {} : { fault: faultOf(refusal, { api, path, tag }) }),
+      end(refusal === undefined ? {} : { fault: toCallFault(refusal, { api, path, tag }) }),
     (fault: unknown) => end({ fault }),
   );
   try {
-    for (let piece = await came.promise; piece !== undefined; piece = await came.promise) {
+    for (
+      let piece = await nextPiece.promise;
+      piece !== undefined;
+      piece = await nextPiece.promise
+    ) {
       yield piece;
-      came = Promise.withResolvers();
+      nextPiece = Promise.withResolvers();
       // The stream may have failed while no caller waited for a piece.
-      if (over !== undefined) break;
-      go();
+      if (ending !== undefined) break;
+      resume();
     }
   } finally {
-    left.abort();
+    stopReading.abort();
   }
-  if (over?.fault !== undefined) throw over.fault;
-  mustEnd(api, deframer);
+  if (ending?.fault !== undefined) throw ending.fault;
+  requireEnd(api, deframer);
 }
 
-function mustEnd(api: string, deframer: Deframer): void {
+function requireEnd(api: string, deframer: Deframer): void {
   try {
     deframer.end();
   } catch (cause) {
-    throw garbage(api, cause);
+    throw nodeGarbageFault(api, cause);
   }
 }
 
@@ -112,17 +117,21 @@ type Decoder<Message> = { decode(reader: protobuf.Reader): Message };
  * A reader that drops fields that wire.proto does not have. The default reader would keep their bytes,
  * and with them the private keys of an inbound's configuration.
  */
-export function readerOf(bytes: Uint8Array): protobuf.Reader {
+export function createReader(bytes: Uint8Array): protobuf.Reader {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = true;
   return reader;
 }
 
 /** @throws Fault node_garbage */
-export function decoded<Message>(api: string, kind: Decoder<Message>, bytes: Uint8Array): Message {
+export function decodeMessage<Message>(
+  api: string,
+  kind: Decoder<Message>,
+  bytes: Uint8Array,
+): Message {
   try {
-    return kind.decode(readerOf(bytes));
+    return kind.decode(createReader(bytes));
   } catch (cause) {
-    throw garbage(api, cause);
+    throw nodeGarbageFault(api, cause);
   }
 }

@@ -1,68 +1,80 @@
 import { Fault } from '../../kernel/faults.ts';
 import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
-import { isUserName, readCredentialId } from '../names.ts';
+import { isUserName, tryParseCredentialId } from '../names.ts';
 import {
+  type CallOptions,
+  computeListDeadlineMs,
   type Inbound,
-  type InboundFront,
-  listDeadlineMs,
+  type InboundStream,
   type NodeApi,
-  type Patience,
   type UserProtocol,
 } from '../port.ts';
-import { ask, type Call, decoded, pieces } from './call.ts';
+import { decodeMessage, sendCall, streamResponse, type UnaryCall } from './call.ts';
 import type { NodeAddress } from './connect.ts';
-import { type Connection, Connections } from './connections.ts';
-import { accountFor, addUserType, paths, protocolOfInbound, removeUserType } from './contract.ts';
-import { frontOf } from './front.ts';
-import { Learned } from './learned.ts';
-import { listMaxBytes, listUsersMax, named, slices } from './listing.ts';
-import { garbage, type Refusal, saysAlreadyThere, saysNotThere, unknownInbound } from './status.ts';
+import { type NodeConnection, NodeConnections } from './connections.ts';
+import {
+  addUserType,
+  encodeAccount,
+  methodPaths,
+  removeUserType,
+  toInboundProtocol,
+} from './contract.ts';
+import { parseInboundStream } from './front.ts';
+import { InboundCache } from './learned.ts';
+import { listMaxBytes, listUsersMax, parseFoundUser, parseUserList } from './listing.ts';
+import {
+  isUserMissing,
+  isUserPresent,
+  type NodeRefusal,
+  nodeGarbageFault,
+  unknownInboundFault,
+} from './status.ts';
 import { wire } from './wire.js';
 
 /** A node by gRPC. The first call connects. @throws Fault bad_address, node_certificate */
 export function connectNode(address: NodeAddress): NodeApi {
   const { api } = address;
-  const connections = new Connections(address);
-  const memory = new Learned();
+  const connections = new NodeConnections(address);
+  const cache = new InboundCache();
 
-  const answerTo = async (call: Call, patience: Patience = {}) => {
-    const answer = await ask(connections, call, patience);
-    if ('bytes' in answer) return answer;
+  const requireResponse = async (call: UnaryCall, options: CallOptions = {}) => {
+    const response = await sendCall(connections, call, options);
+    if ('bytes' in response) return response;
     throw new Error(`${call.path}: an answer that nobody expects`);
   };
-  const bytesOf = async (call: Call, patience?: Patience): Promise<Buffer> =>
-    (await answerTo(call, patience)).bytes;
+  const readBytes = async (call: UnaryCall, options?: CallOptions): Promise<Buffer> =>
+    (await requireResponse(call, options)).bytes;
 
-  async function inbounds(patience?: Patience): Promise<readonly Inbound[]> {
+  async function readInbounds(options?: CallOptions): Promise<readonly Inbound[]> {
     const request = wire.ListInboundsRequest.encode({}).finish();
-    const call = { path: paths.listInbounds, request, maxBytes: inboundsMaxBytes };
-    const { bytes, on } = await answerTo(call, patience);
-    const read = decoded(api, wire.Inbounds, bytes).inbounds ?? [];
-    const found = read.map(({ tag, proxySettings, receiverSettings }) =>
-      inboundOf(
+    const call = { path: methodPaths.listInbounds, request, maxBytes: inboundsMaxBytes };
+    const { bytes, connection } = await requireResponse(call, options);
+    const listed = decodeMessage(api, wire.Inbounds, bytes).inbounds ?? [];
+    const listedInbounds = listed.map(({ tag, proxySettings, receiverSettings }) =>
+      toInbound(
         foreignName(tag ?? ''),
         foreignText(proxySettings?.type ?? ''),
-        frontOf(api, receiverSettings),
+        parseInboundStream(api, receiverSettings),
       ),
     );
-    memory.keep(on, found);
-    return found;
+    cache.store(connection, listedInbounds);
+    return listedInbounds;
   }
 
   /** The account type of an inbound, as read on the present connection. */
-  async function protocolOf(
+  async function readProtocol(
     tag: string,
-    patience?: Patience,
-  ): Promise<{ readonly protocol: UserProtocol; readonly on: Connection }> {
-    if (memory.known(connections.present) === undefined) await inbounds(patience);
-    const known = memory.known(connections.present);
-    if (known === undefined) {
+    options?: CallOptions,
+  ): Promise<{ readonly protocol: UserProtocol; readonly on: NodeConnection }> {
+    if (cache.find(connections.current) === undefined) await readInbounds(options);
+    const cached = cache.find(connections.current);
+    if (cached === undefined) {
       const sentence = `${api}: the connection broke while the inbounds were being read`;
       throw new Fault('transient', 'node_unreachable', sentence);
     }
-    const inbound = known.byTag.get(tag);
-    if (inbound === undefined) throw unknownInbound(api, tag);
-    if (inbound.manages) return { protocol: inbound.protocol, on: known.on };
+    const inbound = cached.byTag.get(tag);
+    if (inbound === undefined) throw unknownInboundFault(api, tag);
+    if (inbound.manages) return { protocol: inbound.protocol, on: cached.connection };
     const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
     throw new Fault('permanent', 'no_user_manager', sentence);
   }
@@ -71,94 +83,115 @@ export function connectNode(address: NodeAddress): NodeApi {
   async function alter(
     tag: string,
     operation: wire.TypedMessage.$Shape,
-    expects: (refusal: Refusal) => boolean,
-    patience: Patience = {},
-    on?: Connection,
+    isExpected: (refusal: NodeRefusal) => boolean,
+    options: CallOptions = {},
+    connection?: NodeConnection,
   ): Promise<boolean> {
     const request = wire.AlterInboundRequest.encode({ tag, operation }).finish();
-    const call = { path: paths.alterInbound, request, tag, expects };
-    const answer = await ask(connections, on === undefined ? call : { ...call, on }, patience);
-    if ('expected' in answer) return false;
-    decoded(api, wire.Empty, answer.bytes);
+    const call = { path: methodPaths.alterInbound, request, tag, expects: isExpected };
+    const response = await sendCall(
+      connections,
+      connection === undefined ? call : { ...call, connection },
+      options,
+    );
+    if ('expected' in response) return false;
+    decodeMessage(api, wire.Empty, response.bytes);
     return true;
   }
 
-  async function countUsers(tag: string, patience?: Patience): Promise<number> {
+  async function countUsers(tag: string, options?: CallOptions): Promise<number> {
     const request = wire.InboundUserRequest.encode({ tag }).finish();
-    const bytes = await bytesOf({ path: paths.getInboundUsersCount, request, tag }, patience);
-    return whole(decoded(api, wire.InboundUsersCount, bytes).count);
+    const bytes = await readBytes(
+      { path: methodPaths.getInboundUsersCount, request, tag },
+      options,
+    );
+    return toNumber(decodeMessage(api, wire.InboundUsersCount, bytes).count);
   }
 
   return {
-    inbounds,
+    readInbounds,
     countUsers,
-    async health(patience) {
+    async readHealth(options) {
       const request = wire.Empty.encode({}).finish();
-      const bytes = await bytesOf({ path: paths.getSysStats, request }, patience);
-      const { uptime, numGoroutine, alloc } = decoded(api, wire.SysStats, bytes);
-      return { uptimeS: uptime ?? 0, goroutines: numGoroutine ?? 0, heapBytes: whole(alloc) };
+      const bytes = await readBytes({ path: methodPaths.getSysStats, request }, options);
+      const { uptime, numGoroutine, alloc } = decodeMessage(api, wire.SysStats, bytes);
+      return { uptimeS: uptime ?? 0, goroutines: numGoroutine ?? 0, heapBytes: toNumber(alloc) };
     },
-    async addUser(tag, { name, id, flow }, patience) {
-      mustBeName(name);
-      mustBeCredential(id);
-      const { protocol, on } = await protocolOf(tag, patience);
-      const user = { level: 0, email: name, account: accountFor(protocol, id, flow) };
+    async addUser(tag, { name, id, flow }, options) {
+      requireUserName(name);
+      requireCredentialId(id);
+      const { protocol, on: connection } = await readProtocol(tag, options);
+      const user = { level: 0, email: name, account: encodeAccount(protocol, id, flow) };
       const value = wire.AddUserOperation.encode({ user }).finish();
-      const done = await alter(tag, { type: addUserType, value }, saysAlreadyThere, patience, on);
-      return done ? 'added' : 'already_there';
+      const hasChanged = await alter(
+        tag,
+        { type: addUserType, value },
+        isUserPresent,
+        options,
+        connection,
+      );
+      return hasChanged ? 'added' : 'already_there';
     },
-    async removeUser(tag, name, patience) {
-      mustBeSaid(name);
+    async removeUser(tag, name, options) {
+      requireSomeName(name);
       const value = wire.RemoveUserOperation.encode({ email: name }).finish();
-      const done = await alter(tag, { type: removeUserType, value }, saysNotThere, patience);
-      return done ? 'removed' : 'not_there';
+      const hasChanged = await alter(tag, { type: removeUserType, value }, isUserMissing, options);
+      return hasChanged ? 'removed' : 'not_there';
     },
-    async findUser(tag, name, patience) {
-      mustBeSaid(name);
+    async findUser(tag, name, options) {
+      requireSomeName(name);
       const request = wire.InboundUserRequest.encode({ tag, email: name }).finish();
-      const call = { path: paths.getInboundUsers, request, tag };
-      return named(api, name, await bytesOf(call, patience));
+      const call = { path: methodPaths.getInboundUsers, request, tag };
+      return parseFoundUser(api, name, await readBytes(call, options));
     },
     async *listUsers(tag, { deadlineMs, signal } = {}) {
-      const heeded = signal === undefined ? {} : { signal };
-      const answerMs = deadlineMs ?? listDeadlineMs(mustBeFew(api, await countUsers(tag, heeded)));
+      const signalOption = signal === undefined ? {} : { signal };
+      const answerMs =
+        deadlineMs ??
+        computeListDeadlineMs(requireListable(api, await countUsers(tag, signalOption)));
       const request = wire.InboundUserRequest.encode({ tag }).finish();
-      const call = { path: paths.getInboundUsers, request, tag, maxBytes: listMaxBytes };
-      yield* slices(api, pieces(connections, call, { ...heeded, deadlineMs: answerMs }));
+      const call = { path: methodPaths.getInboundUsers, request, tag, maxBytes: listMaxBytes };
+      yield* parseUserList(
+        api,
+        streamResponse(connections, call, { ...signalOption, deadlineMs: answerMs }),
+      );
     },
-    connected: () => connections.opened,
+    countConnections: () => connections.openedCount,
     close: () => connections.close(),
   };
 }
 
-function inboundOf(tag: string, type: string, front: InboundFront | undefined): Inbound {
-  const protocol = protocolOfInbound(type);
+function toInbound(tag: string, type: string, stream: InboundStream | undefined): Inbound {
+  const protocol = toInboundProtocol(type);
   if (protocol === undefined) return { tag, manages: false, type };
-  return { tag, manages: true, protocol, ...(front && { front }) };
+  return { tag, manages: true, protocol, ...(stream && { stream }) };
 }
 
 /** A node returns its configuration here, with the users of its file: 100 bytes each. */
 const inboundsMaxBytes = 32 * 1_024 * 1_024;
 
 /** Its deadline would be hours. @throws Fault node_garbage */
-function mustBeFew(api: string, users: number): number {
+function requireListable(api: string, users: number): number {
   if (users >= 0 && users <= listUsersMax) return users;
-  throw garbage(api, new Error(`${users} users on one inbound; expected at most ${listUsersMax}`));
+  throw nodeGarbageFault(
+    api,
+    new Error(`${users} users on one inbound; expected at most ${listUsersMax}`),
+  );
 }
 
 /** 64-bit fields arrive as Long, against the generated types. The values are far below 2^53. */
-function whole(value: unknown): number {
+function toNumber(value: unknown): number {
   return Number(value ?? 0);
 }
 
-function mustBeName(name: string): void {
+function requireUserName(name: string): void {
   if (isUserName(name)) return;
   const sentence = `"${name}" is not a name for a node; lower-case <installation>-<credential> is`;
   throw new Fault('permanent', 'bad_name', sentence);
 }
 
 /** A call without a name would concern all users or none. */
-function mustBeSaid(name: string): void {
+function requireSomeName(name: string): void {
   if (name !== '') return;
   throw new Fault(
     'permanent',
@@ -167,8 +200,8 @@ function mustBeSaid(name: string): void {
   );
 }
 
-function mustBeCredential(id: string): void {
-  if (readCredentialId(id) !== undefined) return;
+function requireCredentialId(id: string): void {
+  if (tryParseCredentialId(id) !== undefined) return;
   // Not quoted in full, because the UUID opens the node.
   const sentence = `a credential of ${id.length} characters is no UUID of 36 in lower case; it was not sent`;
   throw new Fault('permanent', 'bad_credential', sentence);

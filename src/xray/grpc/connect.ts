@@ -4,9 +4,13 @@ import { isIP, type Socket, connect as tcp } from 'node:net';
 import { createSecureContext, type SecureContext, connect as tls } from 'node:tls';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
-import { isNoAddress, type NodePlace, nodePlace } from '../../kernel/node-address.ts';
+import {
+  type NodeEndpoint,
+  notAnAddressText,
+  tryParseEndpoint,
+} from '../../kernel/node-address.ts';
 import { startTimer } from '../../kernel/timer.ts';
-import { unconnected } from './status.ts';
+import { failedConnectionFault } from './status.ts';
 
 // Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files are
 // read for each connection, so the next connection uses a renewed certificate.
@@ -31,34 +35,34 @@ export interface NodeAddress {
 /** Enough for a distant node with TLS after a lost packet. */
 export const connectDeadlineMs = 5 * secondMs;
 
-function placeOf(api: string): NodePlace {
-  const place = nodePlace(api);
-  if (place !== undefined) return place;
-  throw new Fault('permanent', 'bad_address', `"${api}" ${isNoAddress}`);
+function requireEndpoint(api: string): NodeEndpoint {
+  const endpoint = tryParseEndpoint(api);
+  if (endpoint !== undefined) return endpoint;
+  throw new Fault('permanent', 'bad_address', `"${api}" ${notAnAddressText}`);
 }
 
-function pem(file: string | undefined, what: string, api: string): Buffer | undefined {
+function readPem(file: string | undefined, role: string, api: string): Buffer | undefined {
   if (file === undefined) return undefined;
   try {
     return readFileSync(file);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    const sentence = `${api}: the ${what} ${file} can't be read (${code})`;
+    const sentence = `${api}: the ${role} ${file} can't be read (${code})`;
     throw new Fault('permanent', 'node_certificate', sentence, cause);
   }
 }
 
 /** undefined: without TLS. */
-function secured({ api, tls: files = false }: NodeAddress): SecureContext | undefined {
+function createTlsContext({ api, tls: files = false }: NodeAddress): SecureContext | undefined {
   if (files === false) return undefined;
-  const named = files === true ? {} : files;
-  if ((named.cert === undefined) !== (named.key === undefined)) {
+  const tlsFiles = files === true ? {} : files;
+  if ((tlsFiles.cert === undefined) !== (tlsFiles.key === undefined)) {
     const sentence = `${api}: mTLS needs both, tls.cert and tls.key`;
     throw new Fault('permanent', 'node_certificate', sentence);
   }
-  const ca = pem(named.ca, 'authority', api);
-  const key = pem(named.key, 'key', api);
-  const cert = pem(named.cert, 'certificate', api);
+  const ca = readPem(tlsFiles.ca, 'authority', api);
+  const key = readPem(tlsFiles.key, 'key', api);
+  const cert = readPem(tlsFiles.cert, 'certificate', api);
   try {
     return createSecureContext({ ca, key, cert });
   } catch (cause) {
@@ -68,14 +72,14 @@ function secured({ api, tls: files = false }: NodeAddress): SecureContext | unde
 }
 
 /** Checks address and files before a connection. @throws Fault bad_address, node_certificate */
-export function mustConnect(address: NodeAddress): void {
-  placeOf(address.api);
-  secured(address);
+export function checkNodeAddress(address: NodeAddress): void {
+  requireEndpoint(address.api);
+  createTlsContext(address);
 }
 
 const windowBytes = 4 * 1_024 * 1_024;
 
-const options = {
+const sessionOptions = {
   // The receive window of a list: 80 MB a second at a distance of 50 ms.
   settings: { enablePush: false, initialWindowSize: windowBytes },
   // The keeper limits the pending calls.
@@ -92,7 +96,7 @@ export interface NodeSession {
  * Ends a connection at once. `session.destroy()` alone is not enough: after `session.close()` it
  * waits until the other side ends the socket.
  */
-export function destroy({ session, socket }: NodeSession): void {
+export function destroySession({ session, socket }: NodeSession): void {
   session.destroy();
   socket.destroy();
 }
@@ -102,35 +106,38 @@ export function destroy({ session, socket }: NodeSession): void {
  * detected before a call is sent.
  * @throws Fault bad_address, node_certificate, node_not_xray, node_unreachable
  */
-export function connect(address: NodeAddress): Promise<NodeSession> {
+export function openSession(address: NodeAddress): Promise<NodeSession> {
   const { api, tls: files } = address;
-  const place = placeOf(api);
-  const secureContext = secured(address);
-  const host = 'host' in place ? place.host : 'localhost';
+  const endpoint = requireEndpoint(api);
+  const secureContext = createTlsContext(address);
+  const host = 'host' in endpoint ? endpoint.host : 'localhost';
   const name = typeof files === 'object' ? (files.server_name ?? host) : host;
   const socket =
     secureContext === undefined
-      ? tcp(place)
+      ? tcp(endpoint)
       : tls({
-          ...place,
+          ...endpoint,
           secureContext,
           ALPNProtocols: ['h2'],
           // The certificate is compared with this name. SNI cannot contain an IP address.
           ...(isIP(name) === 0 ? { servername: name } : {}),
         });
-  const authority = 'path' in place ? 'localhost' : api;
+  const authority = 'path' in endpoint ? 'localhost' : api;
   const scheme = secureContext === undefined ? 'http' : 'https';
-  const session = http2(`${scheme}://${authority}`, { ...options, createConnection: () => socket });
-  return ready(api, { session, socket });
+  const session = http2(`${scheme}://${authority}`, {
+    ...sessionOptions,
+    createConnection: () => socket,
+  });
+  return waitUntilReady(api, { session, socket });
 }
 
-function ready(api: string, opened: NodeSession): Promise<NodeSession> {
+function waitUntilReady(api: string, opened: NodeSession): Promise<NodeSession> {
   const { session, socket } = opened;
   return new Promise((resolve, reject) => {
     const fail = (details: string, cause?: Error): void => {
       clearTimeout(timer);
-      destroy(opened);
-      reject(unconnected(api, details, cause));
+      destroySession(opened);
+      reject(failedConnectionFault(api, details, cause));
     };
     const timer = startTimer(
       () => fail(`no connection within ${connectDeadlineMs / secondMs} s`),
@@ -138,14 +145,14 @@ function ready(api: string, opened: NodeSession): Promise<NodeSession> {
     );
     // All listeners stay, because an error without a listener would end the process. The session does
     // not get every error of its socket, for example that the server requires a certificate.
-    const failBy = (error: Error): void => fail(describe(error), error);
+    const failBy = (error: Error): void => fail(formatError(error), error);
     socket.on('error', failBy);
-    let hungUp = 'the other side hung up';
+    let closeReason = 'the other side hung up';
     socket.on('secureConnect', () => {
-      hungUp = hungUpSecured;
+      closeReason = tlsCloseReason;
     });
     session.on('error', failBy);
-    session.on('close', () => fail(hungUp));
+    session.on('close', () => fail(closeReason));
     session.once('remoteSettings', () => {
       clearTimeout(timer);
       session.setLocalWindowSize(windowBytes);
@@ -155,11 +162,11 @@ function ready(api: string, opened: NodeSession): Promise<NodeSession> {
 }
 
 /** Codes of servers that require another certificate and give no reason. */
-const hungUpSecured =
+const tlsCloseReason =
   'the other side hung up once TLS was agreed on; it may want another certificate of us';
 
 /** The text of Node, with its code if the text lacks the code. */
-function describe(error: Error): string {
+function formatError(error: Error): string {
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined || error.message.includes(code)
     ? error.message

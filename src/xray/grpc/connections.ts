@@ -1,6 +1,12 @@
 import { type ClientHttp2Stream, constants } from 'node:http2';
-import { connect, destroy, mustConnect, type NodeAddress, type NodeSession } from './connect.ts';
-import { framed } from './framing.ts';
+import {
+  checkNodeAddress,
+  destroySession,
+  type NodeAddress,
+  type NodeSession,
+  openSession,
+} from './connect.ts';
+import { frameMessage } from './framing.ts';
 
 // The connections of one client.
 //
@@ -10,24 +16,24 @@ import { framed } from './framing.ts';
 // 3. There are no pings: a node closes a connection with more than one ping in 5 minutes.
 
 /** One connection. */
-export interface Connection extends NodeSession {
+export interface NodeConnection extends NodeSession {
   /** The number of header blocks and data pieces that arrived. */
-  heard: number;
+  receivedCount: number;
   /** The deadline after which this connection was destroyed, if a call had no answer at all. */
   silentMs: number | undefined;
 }
 
-export class Connections {
+export class NodeConnections {
   readonly #address: NodeAddress;
-  #present: Connection | undefined;
-  #opening: Promise<Connection> | undefined;
+  #current: NodeConnection | undefined;
+  #opening: Promise<NodeConnection> | undefined;
   #closed = false;
   /** The number of opened connections. */
-  opened = 0;
+  openedCount = 0;
 
   /** Sends nothing. @throws Fault bad_address, node_certificate */
   constructor(address: NodeAddress) {
-    mustConnect(address);
+    checkNodeAddress(address);
     this.#address = address;
   }
 
@@ -36,25 +42,25 @@ export class Connections {
   }
 
   /** The open connection. */
-  get present(): Connection | undefined {
-    if (this.#present !== undefined && !stands(this.#present)) this.#present = undefined;
-    return this.#present;
+  get current(): NodeConnection | undefined {
+    if (this.#current !== undefined && !isOpen(this.#current)) this.#current = undefined;
+    return this.#current;
   }
 
   /** Opens a connection, once for all concurrent callers. @throws Fault */
-  open(): Promise<Connection> {
+  open(): Promise<NodeConnection> {
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
     });
     return this.#opening;
   }
 
-  async #open(): Promise<Connection> {
-    const opened = await connect(this.#address);
-    const connection: Connection = { ...opened, heard: 0, silentMs: undefined };
-    if (this.#closed) destroy(connection);
-    this.opened += 1;
-    this.#present = connection;
+  async #open(): Promise<NodeConnection> {
+    const opened = await openSession(this.#address);
+    const connection: NodeConnection = { ...opened, receivedCount: 0, silentMs: undefined };
+    if (this.#closed) destroySession(connection);
+    this.openedCount += 1;
+    this.#current = connection;
     return connection;
   }
 
@@ -63,22 +69,22 @@ export class Connections {
    * one meanwhile. All pending calls fail with this deadline. A graceful close would wait for the
    * node. A silent node never answers, so each attempt would leave an open socket.
    */
-  giveUp(connection: Connection, silentMs: number): void {
-    if (this.#present === connection) this.#present = undefined;
-    if (!stands(connection)) return;
+  destroySilent(connection: NodeConnection, silentMs: number): void {
+    if (this.#current === connection) this.#current = undefined;
+    if (!isOpen(connection)) return;
     connection.silentMs = silentMs;
-    destroy(connection);
+    destroySession(connection);
   }
 
   /** Pending calls are lost. */
   close(): void {
     this.#closed = true;
-    if (this.#present !== undefined) destroy(this.#present);
-    this.#present = undefined;
+    if (this.#current !== undefined) destroySession(this.#current);
+    this.#current = undefined;
   }
 }
 
-export function stands({ session }: Connection): boolean {
+export function isOpen({ session }: NodeConnection): boolean {
   return !session.closed && !session.destroyed;
 }
 
@@ -89,12 +95,12 @@ const headers = {
 };
 
 /** Sends the only message of a request. */
-export function send(
-  { session }: Connection,
+export function sendRequest(
+  { session }: NodeConnection,
   path: string,
   message: Uint8Array,
 ): ClientHttp2Stream {
   const stream = session.request({ ...headers, [constants.HTTP2_HEADER_PATH]: path });
-  stream.end(framed(message));
+  stream.end(frameMessage(message));
   return stream;
 }

@@ -8,7 +8,7 @@ import { wire } from './wire.js';
 export const handlerService = 'xray.app.proxyman.command.HandlerService';
 export const statsService = 'xray.app.stats.command.StatsService';
 
-export const paths = {
+export const methodPaths = {
   alterInbound: `/${handlerService}/AlterInbound`,
   listInbounds: `/${handlerService}/ListInbounds`,
   getInboundUsers: `/${handlerService}/GetInboundUsers`,
@@ -16,7 +16,7 @@ export const paths = {
   getSysStats: `/${statsService}/GetSysStats`,
   getStats: `/${statsService}/GetStats`,
 } as const;
-export type Path = (typeof paths)[keyof typeof paths];
+export type MethodPath = (typeof methodPaths)[keyof typeof methodPaths];
 
 export const addUserType = 'xray.app.proxyman.command.AddUserOperation';
 export const removeUserType = 'xray.app.proxyman.command.RemoveUserOperation';
@@ -34,12 +34,12 @@ export const inboundTypes: Readonly<Record<UserProtocol, string>> = {
   trojan: 'xray.proxy.trojan.ServerConfig',
 };
 
-export function protocolOfInbound(type: string): UserProtocol | undefined {
+export function toInboundProtocol(type: string): UserProtocol | undefined {
   return (Object.keys(inboundTypes) as UserProtocol[]).find((each) => inboundTypes[each] === type);
 }
 
 /** The account that opens an inbound of this protocol to a UUID. Trojan uses it as the password. */
-export function accountFor(
+export function encodeAccount(
   protocol: UserProtocol,
   id: string,
   flow: Flow,

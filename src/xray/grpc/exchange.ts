@@ -2,10 +2,17 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'nod
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { startTimer } from '../../kernel/timer.ts';
-import type { Patience } from '../port.ts';
-import { type Connection, type Connections, send, stands } from './connections.ts';
-import type { Path } from './contract.ts';
-import { brokenOff, garbage, neverLeft, type Refusal, strangeness, verdict } from './status.ts';
+import type { CallOptions } from '../port.ts';
+import { isOpen, type NodeConnection, type NodeConnections, sendRequest } from './connections.ts';
+import type { MethodPath } from './contract.ts';
+import {
+  describeNonGrpc,
+  type NodeRefusal,
+  nodeGarbageFault,
+  nodeLostFault,
+  nodeUnreachableFault,
+  toCallEnd,
+} from './status.ts';
 
 // One gRPC call: a request, the pieces of a response, and a status, with a deadline and a signal. It
 // uses Node's HTTP/2 instead of @grpc/grpc-js, for a third of the processor time. A long list is
@@ -14,133 +21,138 @@ import { brokenOff, garbage, neverLeft, type Refusal, strangeness, verdict } fro
 /** The deadline of one call: enough for a distant node, and short for a waiting person. */
 export const callDeadlineMs = 5 * secondMs;
 
-export interface Request {
-  readonly path: Path;
+export interface CallRequest {
+  readonly path: MethodPath;
   readonly message: Uint8Array;
   /** The only connection for this call. Default: the open one, or a new one. */
-  readonly on?: Connection | undefined;
+  readonly connection?: NodeConnection | undefined;
 }
 
 /** Receives the bytes of a response; may pause the stream. @throws Error if they are unreadable */
-export type Hear = (bytes: Buffer, stream: ClientHttp2Stream) => void;
+export type PieceReader = (bytes: Buffer, stream: ClientHttp2Stream) => void;
 
 /** The result of a call that reached the node. */
-export interface Ended {
-  readonly on: Connection;
+export interface CallOutcome {
+  readonly connection: NodeConnection;
   /** undefined: the node executed the call. */
-  readonly refusal: Refusal | undefined;
+  readonly refusal: NodeRefusal | undefined;
 }
 
 /** @throws Fault node_unreachable, node_lost, node_deadline, node_cancelled, and those of `connect` */
 export function exchange(
-  connections: Connections,
-  request: Request,
-  { deadlineMs = callDeadlineMs, signal }: Patience,
-  hear: Hear,
-): Promise<Ended> {
+  connections: NodeConnections,
+  request: CallRequest,
+  { deadlineMs = callDeadlineMs, signal }: CallOptions,
+  readPiece: PieceReader,
+): Promise<CallOutcome> {
   const { api } = connections;
   return new Promise((resolve, reject) => {
     let stream: ClientHttp2Stream | undefined;
-    let isOver = false;
-    const over = (): boolean => {
-      if (isOver) return false;
-      isOver = true;
+    let isFinished = false;
+    const finish = (): boolean => {
+      if (isFinished) return false;
+      isFinished = true;
       clearTimeout(timer);
-      forget?.();
+      removeListener?.();
       return true;
     };
-    const giveUp = (fault: unknown): void => {
-      if (!over()) return;
+    const fail = (fault: unknown): void => {
+      if (!finish()) return;
       reject(fault);
       stream?.close(constants.NGHTTP2_CANCEL);
     };
-    const onAbort = (): void => giveUp(cancelled(api));
-    let onLate = (): Fault => neverLeft(api, `no connection within ${deadlineMs / secondMs} s`);
+    const onAbort = (): void => fail(cancelledFault(api));
+    let createLateFault = (): Fault =>
+      nodeUnreachableFault(api, `no connection within ${deadlineMs / secondMs} s`);
     // A monotonic timer: with a deadline as a time of day, a clock change would end all calls or none.
-    const timer = startTimer(() => giveUp(onLate()), deadlineMs);
-    const begin = (on: Connection): void => {
-      if (isOver) return;
-      if (!stands(on)) {
-        giveUp(neverLeft(api, 'the connection has broken'));
+    const timer = startTimer(() => fail(createLateFault()), deadlineMs);
+    const start = (connection: NodeConnection): void => {
+      if (isFinished) return;
+      if (!isOpen(connection)) {
+        fail(nodeUnreachableFault(api, 'the connection has broken'));
         return;
       }
-      stream = send(on, request.path, request.message);
-      const { heard } = on;
-      onLate = () => {
-        if (on.heard === heard) connections.giveUp(on, deadlineMs);
-        return tooLate(api, deadlineMs);
+      stream = sendRequest(connection, request.path, request.message);
+      const { receivedCount: receivedBefore } = connection;
+      createLateFault = () => {
+        if (connection.receivedCount === receivedBefore)
+          connections.destroySilent(connection, deadlineMs);
+        return deadlineFault(api, deadlineMs);
       };
-      attend({ api, on, stream, hear }, (end) => {
-        if (!over()) return;
+      readStream({ api, connection, stream, readPiece }, (end) => {
+        if (!finish()) return;
         if (end instanceof Fault) reject(end);
-        else resolve({ on, refusal: end });
+        else resolve({ connection, refusal: end });
       });
     };
-    const forget = signal === undefined ? undefined : whenAborted(signal, onAbort);
-    const on = request.on ?? connections.present;
+    const removeListener = signal === undefined ? undefined : listenForAbort(signal, onAbort);
+    const connection = request.connection ?? connections.current;
     if (signal?.aborted === true) onAbort();
-    else if (on === undefined) connections.open().then(begin, giveUp);
-    else begin(on);
+    else if (connection === undefined) connections.open().then(start, fail);
+    else start(connection);
   });
 }
 
-interface Heeded {
-  readonly acts: Set<() => void>;
-  readonly tell: () => void;
+interface AbortListeners {
+  readonly listeners: Set<() => void>;
+  readonly notify: () => void;
 }
 
-const heeded = new WeakMap<AbortSignal, Heeded>();
+const listenersBySignal = new WeakMap<AbortSignal, AbortListeners>();
 
-function heed(signal: AbortSignal): Heeded {
-  const known = heeded.get(signal);
-  if (known !== undefined) return known;
-  const acts = new Set<() => void>();
-  const tell = (): void => {
-    for (const act of acts) act();
+function getAbortListeners(signal: AbortSignal): AbortListeners {
+  const existing = listenersBySignal.get(signal);
+  if (existing !== undefined) return existing;
+  const listeners = new Set<() => void>();
+  const notify = (): void => {
+    for (const listener of listeners) listener();
   };
-  const fresh = { acts, tell };
-  heeded.set(signal, fresh);
-  return fresh;
+  const created = { listeners, notify };
+  listenersBySignal.set(signal, created);
+  return created;
 }
 
 /** One listener for all calls of a signal. One listener per call took a tenth of the time. */
-function whenAborted(signal: AbortSignal, act: () => void): () => void {
-  const { acts, tell } = heed(signal);
-  if (acts.size === 0) signal.addEventListener('abort', tell);
-  acts.add(act);
+function listenForAbort(signal: AbortSignal, listener: () => void): () => void {
+  const { listeners, notify } = getAbortListeners(signal);
+  if (listeners.size === 0) signal.addEventListener('abort', notify);
+  listeners.add(listener);
   return () => {
-    acts.delete(act);
+    listeners.delete(listener);
     // A listener keeps a combined signal in memory.
-    if (acts.size === 0) signal.removeEventListener('abort', tell);
+    if (listeners.size === 0) signal.removeEventListener('abort', notify);
   };
 }
 
-interface Attended {
+interface StreamContext {
   readonly api: string;
-  readonly on: Connection;
+  readonly connection: NodeConnection;
   readonly stream: ClientHttp2Stream;
-  readonly hear: Hear;
+  readonly readPiece: PieceReader;
 }
 
-/** @param ended called once with the fault; undefined: success */
-function attend({ api, on, stream, hear }: Attended, ended: (end?: Refusal | Fault) => void) {
+/** @param onEnd called once with the fault; undefined: success */
+function readStream(
+  { api, connection, stream, readPiece }: StreamContext,
+  onEnd: (end?: NodeRefusal | Fault) => void,
+) {
   let head: IncomingHttpHeaders | undefined;
   let tail: IncomingHttpHeaders | undefined;
   let cause: Error | undefined;
   stream.on('response', (headers) => {
-    on.heard += 1;
+    connection.receivedCount += 1;
     head = headers;
   });
   stream.on('trailers', (headers) => {
     tail = headers;
   });
   stream.on('data', (bytes: Buffer) => {
-    on.heard += 1;
-    if (head === undefined || strangeness(head) !== undefined) return;
+    connection.receivedCount += 1;
+    if (head === undefined || describeNonGrpc(head) !== undefined) return;
     try {
-      hear(bytes, stream);
+      readPiece(bytes, stream);
     } catch (error) {
-      ended(garbage(api, error));
+      onEnd(nodeGarbageFault(api, error));
       stream.close(constants.NGHTTP2_CANCEL);
     }
   });
@@ -148,20 +160,20 @@ function attend({ api, on, stream, hear }: Attended, ended: (end?: Refusal | Fau
     cause = error;
   });
   stream.on('close', () => {
-    if (head !== undefined) ended(verdict(api, head, tail, cause));
+    if (head !== undefined) onEnd(toCallEnd(api, head, tail, cause));
     // A separate fault, because only a call that was certainly not executed may be sent again freely.
     else if (stream.pending || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
-      ended(neverLeft(api, cause?.message ?? 'the node takes no more calls', cause));
-    else if (on.silentMs !== undefined) ended(tooLate(api, on.silentMs));
-    else ended(brokenOff(api, cause));
+      onEnd(nodeUnreachableFault(api, cause?.message ?? 'the node takes no more calls', cause));
+    else if (connection.silentMs !== undefined) onEnd(deadlineFault(api, connection.silentMs));
+    else onEnd(nodeLostFault(api, cause));
   });
 }
 
-function cancelled(api: string): Fault {
+function cancelledFault(api: string): Fault {
   return new Fault('transient', 'node_cancelled', `${api}: the call was given up`);
 }
 
-function tooLate(api: string, deadlineMs: number): Fault {
+function deadlineFault(api: string, deadlineMs: number): Fault {
   const sentence = `${api}: no answer within ${deadlineMs / secondMs} s`;
   return new Fault('transient', 'node_deadline', sentence);
 }

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { Deframer, framed } from './framing.ts';
+import { Deframer, frameMessage } from './framing.ts';
 
 const message = Buffer.from('who may connect');
 
 test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out whole', (size) => {
   const deframer = new Deframer(1_000);
-  const bytes = framed(message);
+  const bytes = frameMessage(message);
   const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
     deframer.take(bytes.subarray(at * size, (at + 1) * size)),
   );
@@ -15,18 +15,18 @@ test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out
 
 test('an empty message is one', () => {
   const deframer = new Deframer(1_000);
-  expect(deframer.take(framed(Buffer.alloc(0)))).toEqual(Buffer.alloc(0));
+  expect(deframer.take(frameMessage(Buffer.alloc(0)))).toEqual(Buffer.alloc(0));
   deframer.end();
 });
 
 test.each<[string, Buffer[], RegExp]>([
   ['none', [], /without a message/],
-  ['half a prefix', [framed(message).subarray(0, 3)], /without a message/],
-  ['one that is cut off', [framed(message).subarray(0, -2)], /ends 2 bytes early/],
-  ['one more byte', [framed(message), Buffer.from('!')], /more than one/],
+  ['half a prefix', [frameMessage(message).subarray(0, 3)], /without a message/],
+  ['one that is cut off', [frameMessage(message).subarray(0, -2)], /ends 2 bytes early/],
+  ['one more byte', [frameMessage(message), Buffer.from('!')], /more than one/],
   [
     'one that is compressed',
-    [Buffer.concat([Buffer.from([1]), framed(message).subarray(1)])],
+    [Buffer.concat([Buffer.from([1]), frameMessage(message).subarray(1)])],
     /compressed/,
   ],
 ])('%s is no message', (_, pieces, error) => {

@@ -2,7 +2,7 @@
 
 const prefixBytes = 5;
 
-export function framed(message: Uint8Array): Buffer {
+export function frameMessage(message: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(prefixBytes + message.length);
   bytes[0] = 0;
   bytes.writeUInt32BE(message.length, 1);
@@ -17,7 +17,7 @@ export const answerMaxBytes = 1_024 * 1_024;
 export class Deframer {
   readonly #maxBytes: number;
   #prefix: Buffer = Buffer.alloc(0);
-  #left: number | undefined;
+  #remaining: number | undefined;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -25,28 +25,30 @@ export class Deframer {
 
   /** @returns the part of the message in this piece. @throws Error if it is not one message */
   take(piece: Buffer): Buffer {
-    if (this.#left === undefined) {
+    if (this.#remaining === undefined) {
       this.#prefix = Buffer.concat([this.#prefix, piece]);
       if (this.#prefix.length < prefixBytes) return Buffer.alloc(0);
       if (this.#prefix[0] !== 0) throw new Error('a message that is compressed, or none');
-      this.#left = this.#prefix.readUInt32BE(1);
-      if (this.#left > this.#maxBytes) {
-        throw new Error(`a message of ${this.#left} bytes; expected at most ${this.#maxBytes}`);
+      this.#remaining = this.#prefix.readUInt32BE(1);
+      if (this.#remaining > this.#maxBytes) {
+        throw new Error(
+          `a message of ${this.#remaining} bytes; expected at most ${this.#maxBytes}`,
+        );
       }
-      return this.#counted(this.#prefix.subarray(prefixBytes));
+      return this.#countBytes(this.#prefix.subarray(prefixBytes));
     }
-    return this.#counted(piece);
+    return this.#countBytes(piece);
   }
 
   /** @throws Error if the message is missing or incomplete */
   end(): void {
-    if (this.#left === undefined) throw new Error('an answer without a message');
-    if (this.#left > 0) throw new Error(`a message that ends ${this.#left} bytes early`);
+    if (this.#remaining === undefined) throw new Error('an answer without a message');
+    if (this.#remaining > 0) throw new Error(`a message that ends ${this.#remaining} bytes early`);
   }
 
-  #counted(bytes: Buffer): Buffer {
-    this.#left = (this.#left ?? 0) - bytes.length;
-    if (this.#left < 0) throw new Error('more than one message');
+  #countBytes(bytes: Buffer): Buffer {
+    this.#remaining = (this.#remaining ?? 0) - bytes.length;
+    if (this.#remaining < 0) throw new Error('more than one message');
     return bytes;
   }
 }

@@ -1,10 +1,10 @@
 import type protobuf from 'protobufjs/minimal.js';
 import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
-import { readCredentialId } from '../names.ts';
+import { tryParseCredentialId } from '../names.ts';
 import type { ListedUser } from '../port.ts';
-import { decoded, readerOf } from './call.ts';
+import { createReader, decodeMessage } from './call.ts';
 import { accountTypes } from './contract.ts';
-import { garbage } from './status.ts';
+import { nodeGarbageFault } from './status.ts';
 import { wire } from './wire.js';
 
 // A list of users is one message: 10 MB for 100,000 users, 131 MB for a million. It is read while it
@@ -20,20 +20,24 @@ export const listMaxBytes = 1_000 * 1_024 * 1_024;
 /** Field 1, length-delimited: a user. */
 const userTag = 10;
 
-function listed(api: string, user: wire.User.$Shape): ListedUser {
+function toListedUser(api: string, user: wire.User.$Shape): ListedUser {
   const name = foreignName((user.email ?? '').toLowerCase());
   const { type, value } = user.account ?? {};
   const bytes = value ?? new Uint8Array();
   switch (type) {
     case accountTypes.vless: {
-      const { id, flow } = decoded(api, wire.VlessAccount, bytes);
-      return { name, id: readCredentialId(id), flow: foreignText(flow) };
+      const { id, flow } = decodeMessage(api, wire.VlessAccount, bytes);
+      return { name, id: tryParseCredentialId(id), flow: foreignText(flow) };
     }
     case accountTypes.vmess:
-      return { name, id: readCredentialId(decoded(api, wire.VmessAccount, bytes).id), flow: '' };
+      return {
+        name,
+        id: tryParseCredentialId(decodeMessage(api, wire.VmessAccount, bytes).id),
+        flow: '',
+      };
     case accountTypes.trojan: {
-      const { password } = decoded(api, wire.TrojanAccount, bytes);
-      return { name, id: readCredentialId(password), flow: '' };
+      const { password } = decodeMessage(api, wire.TrojanAccount, bytes);
+      return { name, id: tryParseCredentialId(password), flow: '' };
     }
     default:
       return { name, id: undefined, flow: '' };
@@ -41,73 +45,79 @@ function listed(api: string, user: wire.User.$Shape): ListedUser {
 }
 
 /** The user in the answer about one name. A missing user is an empty entry. @throws Fault node_garbage */
-export function named(api: string, name: string, bytes: Uint8Array): ListedUser | undefined {
-  const users = decoded(api, wire.InboundUsers, bytes).users ?? [];
-  return users.map((user) => listed(api, user)).find((user) => user.name === name);
+export function parseFoundUser(
+  api: string,
+  name: string,
+  bytes: Uint8Array,
+): ListedUser | undefined {
+  const users = decodeMessage(api, wire.InboundUsers, bytes).users ?? [];
+  return users.map((user) => toListedUser(api, user)).find((user) => user.name === name);
 }
 
 /** No user is larger. A larger length is garbage, and the client does not wait for it. */
 const userMaxBytes = 1_024 * 1_024;
 
 /** @param pieces of the message. @throws Fault node_garbage, and those of `pieces` */
-export async function* slices(
+export async function* parseUserList(
   api: string,
   pieces: AsyncIterable<Buffer>,
 ): AsyncGenerator<ListedUser[]> {
-  let rest: Buffer = Buffer.alloc(0);
+  let pending: Buffer = Buffer.alloc(0);
   let slice: ListedUser[] = [];
   let count = 0;
   for await (const piece of pieces) {
-    rest = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
-    const { users, read } = usersIn(api, rest);
-    rest = rest.subarray(read);
+    pending = pending.length === 0 ? piece : Buffer.concat([pending, piece]);
+    const { users, read } = parseUsers(api, pending);
+    pending = pending.subarray(read);
     count += users.length;
-    if (count > listUsersMax) throw garbage(api, new Error(`more than ${listUsersMax} users`));
+    if (count > listUsersMax)
+      throw nodeGarbageFault(api, new Error(`more than ${listUsersMax} users`));
     slice.push(...users);
     if (slice.length < sliceMax) continue;
     yield slice;
     slice = [];
   }
-  if (rest.length > 0) throw garbage(api, new Error('the last user is cut off'));
+  if (pending.length > 0) throw nodeGarbageFault(api, new Error('the last user is cut off'));
   if (slice.length > 0) yield slice;
 }
 
 /** The complete users. @returns also their size in bytes */
-function usersIn(api: string, bytes: Buffer): { users: ListedUser[]; read: number } {
-  const reader = readerOf(bytes);
+function parseUsers(api: string, bytes: Buffer): { users: ListedUser[]; read: number } {
+  const reader = createReader(bytes);
   const users: ListedUser[] = [];
   let read = 0;
   for (; reader.pos < reader.len; read = reader.pos) {
-    const length = lengthOfNext(api, reader);
+    const length = parseFieldLength(api, reader);
     if (length === undefined || length > reader.len - reader.pos) break;
-    users.push(listed(api, whole(api, reader, length)));
+    users.push(toListedUser(api, decodeUser(api, reader, length)));
   }
   return { users, read };
 }
 
-function whole(api: string, reader: protobuf.Reader, length: number): wire.User.$Shape {
+function decodeUser(api: string, reader: protobuf.Reader, length: number): wire.User.$Shape {
   try {
     return wire.User.decode(reader, length);
   } catch (cause) {
-    throw garbage(api, cause);
+    throw nodeGarbageFault(api, cause);
   }
 }
 
 /** The header of the next field; undefined: incomplete. */
-function lengthOfNext(api: string, reader: protobuf.Reader): number | undefined {
-  const tag = numberAt(reader);
+function parseFieldLength(api: string, reader: protobuf.Reader): number | undefined {
+  const tag = parseVarint(reader);
   // The only field of the response.
-  if (tag !== undefined && tag !== userTag) throw garbage(api, new Error(`a field of tag ${tag}`));
-  const length = tag === undefined ? undefined : numberAt(reader);
+  if (tag !== undefined && tag !== userTag)
+    throw nodeGarbageFault(api, new Error(`a field of tag ${tag}`));
+  const length = tag === undefined ? undefined : parseVarint(reader);
   if (length === undefined || length <= userMaxBytes) return length;
-  throw garbage(api, new Error(`a user of ${length} bytes`));
+  throw nodeGarbageFault(api, new Error(`a user of ${length} bytes`));
 }
 
 /** undefined: incomplete. */
-function numberAt(reader: protobuf.Reader): number | undefined {
+function parseVarint(reader: protobuf.Reader): number | undefined {
   const end = Math.min(reader.len, reader.pos + varintMaxBytes);
-  const ends = reader.buf.subarray(reader.pos, end).findIndex((byte) => byte < 0x80);
-  if (ends >= 0) return reader.uint32();
+  const endIndex = reader.buf.subarray(reader.pos, end).findIndex((byte) => byte < 0x80);
+  if (endIndex >= 0) return reader.uint32();
   return end - reader.pos === varintMaxBytes ? Number.POSITIVE_INFINITY : undefined;
 }
 

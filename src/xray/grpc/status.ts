@@ -6,76 +6,76 @@ import { foreignText } from '../../kernel/foreign-text.ts';
 // is matched as narrowly as possible: "not found" alone has three meanings.
 
 /** The gRPC status codes that this client distinguishes. */
-const code = {
+const grpcStatus = {
   ...{ ok: 0, unknown: 2, deadlineExceeded: 4, permissionDenied: 7 },
   ...{ unimplemented: 12, internal: 13, unavailable: 14, unauthenticated: 16 },
 } as const;
 
 /** The refusal of a node. */
-export interface Refusal {
+export interface NodeRefusal {
   /** A status of gRPC, other than 0. */
   readonly code: number;
   /** Cleaned by `foreignText`. */
   readonly details: string;
 }
 
-export function saysAlreadyThere(refusal: Refusal): boolean {
-  return saysOfUser(refusal, ' already exists.');
+export function isUserPresent(refusal: NodeRefusal): boolean {
+  return isUserRefusal(refusal, ' already exists.');
 }
 
-export function saysNotThere(refusal: Refusal): boolean {
-  return saysOfUser(refusal, ' not found.');
+export function isUserMissing(refusal: NodeRefusal): boolean {
+  return isUserRefusal(refusal, ' not found.');
 }
 
 /** The text is `… User NAME not found.`, possibly without its middle. */
-function saysOfUser({ code: status, details }: Refusal, end: string): boolean {
-  if (status !== code.unknown || !details.endsWith(end)) return false;
+function isUserRefusal({ code: status, details }: NodeRefusal, end: string): boolean {
+  if (status !== grpcStatus.unknown || !details.endsWith(end)) return false;
   return details.slice(0, -end.length).includes('User ');
 }
 
 /** The first release with a method. Older ones answer code 12 (docs/xray-facts.md). */
-const since: readonly (readonly [method: string, need: string, version: string])[] = [
+const firstVersions: readonly (readonly [method: string, need: string, version: string])[] = [
   ['ListInbounds', 'telling what its inbounds are', '25.6.7'],
   ['GetInboundUsers', 'listing and counting users', '24.11.5'],
 ];
 
 // Codes of OpenSSL and Node for a wrong certificate or handshake.
-const certificate =
+const certificatePattern =
   /certificate|altnames|self.signed|issuer|CERT_|UNABLE_TO_|tlsv1 alert|wrong version number|SSL routines|EPROTO/i;
 // The server used another protocol before HTTP/2 was negotiated.
-const otherTongue = /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR/i;
+const otherProtocolPattern = /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR/i;
 
-/** The fault of a failed connection. @param said the error of Node with its code */
-export function unconnected(api: string, said: string, cause?: unknown): Fault {
+/** The fault of a failed connection. @param errorText the error of Node with its code */
+export function failedConnectionFault(api: string, errorText: string, cause?: unknown): Fault {
   // The text may contain names of a certificate or the first bytes of another protocol.
-  const details = foreignText(said);
-  if (certificate.test(details)) {
+  const details = foreignText(errorText);
+  if (certificatePattern.test(details)) {
     const sentence = `${api}: TLS can't be agreed on with the node (${details})`;
     return new Fault('permanent', 'node_certificate', sentence, cause);
   }
-  if (otherTongue.test(details)) return notXray(api, details, cause);
-  return neverLeft(api, details, cause);
+  if (otherProtocolPattern.test(details)) return notXrayFault(api, details, cause);
+  return nodeUnreachableFault(api, details, cause);
 }
 
 /** The node certainly did not receive the call. */
-export function neverLeft(api: string, details: string, cause?: unknown): Fault {
+export function nodeUnreachableFault(api: string, details: string, cause?: unknown): Fault {
   const sentence = `${api}: no connection (${details})`;
   return new Fault('transient', 'node_unreachable', sentence, cause);
 }
 
 /** The call was sent. */
-export function brokenOff(api: string, cause?: unknown): Fault {
+export function nodeLostFault(api: string, cause?: unknown): Fault {
   const sentence = `${api}: the connection broke during the call; whether it was carried out isn't known`;
   return new Fault('transient', 'node_lost', sentence, cause);
 }
 
-function notXray(api: string, details: string, cause?: unknown): Fault {
+function notXrayFault(api: string, details: string, cause?: unknown): Fault {
   const sentence = `${api}: what answers there is no Xray API (${details})`;
   return new Fault('permanent', 'node_not_xray', sentence, cause);
 }
 
 /** Describes a response that is not gRPC; undefined: it is gRPC. */
-export function strangeness(head: IncomingHttpHeaders): string | undefined {
+export function describeNonGrpc(head: IncomingHttpHeaders): string | undefined {
   if (Number(head[':status']) !== 200) return `HTTP status code ${head[':status']}`;
   const type = head['content-type'];
   if (type?.startsWith('application/grpc') === true) return undefined;
@@ -86,45 +86,45 @@ export function strangeness(head: IncomingHttpHeaders): string | undefined {
  * The fault of a response; undefined: success.
  * @param tail the trailers; undefined: the response has one header block, or broke off
  */
-export function verdict(
+export function toCallEnd(
   api: string,
   head: IncomingHttpHeaders,
   tail: IncomingHttpHeaders | undefined,
   cause?: Error,
-): Refusal | Fault | undefined {
-  const strange = strangeness(head);
-  if (strange !== undefined) return stranger(api, Number(head[':status']), strange);
-  const said = tail ?? head;
-  const status = said['grpc-status'];
-  if (status === undefined) return brokenOff(api, cause);
-  if (Number(status) === code.ok) return undefined;
-  return { code: Number(status), details: textOf(said['grpc-message']) };
+): NodeRefusal | Fault | undefined {
+  const problem = describeNonGrpc(head);
+  if (problem !== undefined) return nonGrpcFault(api, Number(head[':status']), problem);
+  const trailer = tail ?? head;
+  const status = trailer['grpc-status'];
+  if (status === undefined) return nodeLostFault(api, cause);
+  if (Number(status) === grpcStatus.ok) return undefined;
+  return { code: Number(status), details: parseDetails(trailer['grpc-message']) };
 }
 
 /** An answer of a proxy before the node, or of another server. */
-function stranger(api: string, httpStatus: number, strange: string): Fault {
+function nonGrpcFault(api: string, httpStatus: number, problem: string): Fault {
   switch (httpStatus) {
     case 401:
     case 403:
-      return denied(api, strange);
+      return deniedFault(api, problem);
     case 429:
     case 503:
-      return neverLeft(api, strange);
+      return nodeUnreachableFault(api, problem);
     case 502:
     case 504:
       // A proxy may have lost the node during the call.
-      return brokenOff(api, new Error(strange));
+      return nodeLostFault(api, new Error(problem));
     default:
-      return notXray(api, strange);
+      return notXrayFault(api, problem);
   }
 }
 
-function denied(api: string, details: string): Fault {
+function deniedFault(api: string, details: string): Fault {
   return new Fault('permanent', 'node_denied', `${api}: access is denied (${details})`);
 }
 
 /** gRPC encodes characters outside ASCII as %XX. HTTP/2 headers have up to 64 kB. */
-function textOf(message: string | string[] | undefined): string {
+function parseDetails(message: string | string[] | undefined): string {
   const text = typeof message === 'string' ? message : '';
   try {
     return foreignText(decodeURIComponent(text));
@@ -133,23 +133,23 @@ function textOf(message: string | string[] | undefined): string {
   }
 }
 
-function unimplemented(api: string, path: string, { details }: Refusal): Fault {
+function unimplementedFault(api: string, path: string, { details }: NodeRefusal): Fault {
   const [, service = '', method = ''] = path.split('/');
   if (/unknown service/.test(details)) {
     const sentence = `${api}: the API has no ${service.split('.').at(-1)}; add it to api.services of Xray's configuration`;
     return new Fault('permanent', 'node_no_service', sentence);
   }
-  const [, need, version] = since.find(([name]) => method.startsWith(name)) ?? [];
+  const [, need, version] = firstVersions.find(([name]) => method.startsWith(name)) ?? [];
   if (need === undefined || !/unknown method|not implement/.test(details)) {
-    return notXray(api, details);
+    return notXrayFault(api, details);
   }
   const sentence = `${api}: this Xray is too old for ${need}; version ${version} or newer is needed`;
   return new Fault('permanent', 'node_too_old', sentence);
 }
 
-function unknown(api: string, tag: string | undefined, { details }: Refusal): Fault {
+function unknownStatusFault(api: string, tag: string | undefined, { details }: NodeRefusal): Fault {
   if (/handler not found: /.test(details) || (details === '' && tag === '')) {
-    return unknownInbound(api, tag ?? '');
+    return unknownInboundFault(api, tag ?? '');
   }
   if (/proxy is not a UserManager$/.test(details)) {
     const sentence = `${api}: the inbound "${tag}" has no users to manage`;
@@ -158,36 +158,36 @@ function unknown(api: string, tag: string | undefined, { details }: Refusal): Fa
   return new Fault('permanent', 'node_refused', `${api}: the node refuses: ${details}`);
 }
 
-export function unknownInbound(api: string, tag: string): Fault {
+export function unknownInboundFault(api: string, tag: string): Fault {
   const sentence = `${api}: there is no inbound "${tag}" on this node`;
   return new Fault('permanent', 'unknown_inbound', sentence);
 }
 
-export function garbage(api: string, cause: unknown): Fault {
-  const why = cause instanceof Error ? ` (${foreignText(cause.message)})` : '';
-  return new Fault('permanent', 'node_garbage', `${api}: the answer can't be read${why}`, cause);
+export function nodeGarbageFault(api: string, cause: unknown): Fault {
+  const reason = cause instanceof Error ? ` (${foreignText(cause.message)})` : '';
+  return new Fault('permanent', 'node_garbage', `${api}: the answer can't be read${reason}`, cause);
 }
 
 /** @param tag the inbound of the call, if any */
-export function faultOf(
-  refusal: Refusal,
+export function toCallFault(
+  refusal: NodeRefusal,
   { api, path, tag }: { api: string; path: string; tag: string | undefined },
 ): Fault {
   const { details } = refusal;
   switch (refusal.code) {
-    case code.unavailable:
-      return neverLeft(api, details);
-    case code.deadlineExceeded:
+    case grpcStatus.unavailable:
+      return nodeUnreachableFault(api, details);
+    case grpcStatus.deadlineExceeded:
       return new Fault('transient', 'node_deadline', `${api}: no answer in time`);
-    case code.unimplemented:
-      return unimplemented(api, path, refusal);
-    case code.unauthenticated:
-    case code.permissionDenied:
-      return denied(api, details);
-    case code.internal:
-      return garbage(api, new Error(details));
-    case code.unknown:
-      return unknown(api, tag, refusal);
+    case grpcStatus.unimplemented:
+      return unimplementedFault(api, path, refusal);
+    case grpcStatus.unauthenticated:
+    case grpcStatus.permissionDenied:
+      return deniedFault(api, details);
+    case grpcStatus.internal:
+      return nodeGarbageFault(api, new Error(details));
+    case grpcStatus.unknown:
+      return unknownStatusFault(api, tag, refusal);
     default: {
       const sentence = `${api}: no answer but the status ${refusal.code} (${details})`;
       return new Fault('transient', 'node_unreachable', sentence);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type MailFate, startMailServer } from '../../../../test/bot-api/smtp.ts';
+import { type MailOutcome, startMailServer } from '../../../../test/bot-api/smtp.ts';
 import type { Message } from '../channel.ts';
 import { openEmail } from './email.ts';
 
@@ -27,7 +27,7 @@ test('a message arrives as text, with its subject and its links', async () => {
   expect(server.mails[0]?.source).toMatch(/3 runs failed[\s\S]*Open: https:\/\/example\.com\//);
 });
 
-const outcomes: readonly (readonly [MailFate, string])[] = [
+const outcomes: readonly (readonly [MailOutcome, string])[] = [
   ['greet_reset', 'not_taken'],
   // nodemailer reads the message ahead, so this can't be told from what follows: doubt.
   ['rcpt_reset', 'uncertain'],
@@ -43,24 +43,24 @@ const outcomes: readonly (readonly [MailFate, string])[] = [
 
 test.for(outcomes)('a server that does %j: %s', async ([fate, is]) => {
   using server = await startMailServer();
-  server.fate = fate;
+  server.outcome = fate;
   expect(await sendTo(server.url)).toMatchObject({ is });
 });
 
 test('a server that is not there took nothing, and its password is not told', async () => {
-  const gone = await startMailServer();
-  gone[Symbol.dispose]();
-  expect(await sendTo(gone.url)).toMatchObject({ is: 'not_taken' });
+  const closedServer = await startMailServer();
+  closedServer[Symbol.dispose]();
+  expect(await sendTo(closedServer.url)).toMatchObject({ is: 'not_taken' });
   using server = await startMailServer();
   const from = 'a@example.net';
   const secret = server.url.replace('//', '//ops:canary-canary@');
   const channel = openEmail({ url: secret, from, admins: [], perSecond: 5, deadlineMs: 1_000 });
   const { signal } = new AbortController();
-  const told = JSON.stringify([
-    await channel.whyDown(signal),
+  const output = JSON.stringify([
+    await channel.checkHealth(signal),
     await channel.send('a@b', message, signal),
     channel.id,
   ]);
-  expect(told).not.toContain('canary');
+  expect(output).not.toContain('canary');
   expect(channel.id).toBe(`email:ops@${new URL(server.url).host}`);
 });

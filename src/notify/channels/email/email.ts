@@ -3,7 +3,7 @@ import nodemailer from 'nodemailer';
 import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
 import { timeoutSignal } from '../../../kernel/timer.ts';
-import type { Channel, Message, Outcome } from '../channel.ts';
+import type { Channel, Message, SendOutcome } from '../channel.ts';
 
 // Messages by SMTP, for alarms. A mail server takes a message when it says so after the message's
 // last line. What it refused before or then, it didn't take; a connection that breaks once the message
@@ -18,7 +18,7 @@ export interface EmailSettings {
   readonly deadlineMs?: number;
 }
 
-const sendWithinMs = 20 * secondMs;
+const sendTimeoutMs = 20 * secondMs;
 
 /** nodemailer's errors: the server's answer, if there was one, and to which command. */
 interface SmtpError extends Error {
@@ -26,47 +26,53 @@ interface SmtpError extends Error {
   readonly command?: string;
 }
 
-/** @param written whether the message was begun: nodemailer reads it when the conversation stands */
-export function outcomeOf(error: SmtpError, written: boolean): Outcome {
+/** @param wasWritten whether the message was begun: nodemailer reads it when the conversation stands */
+export function toEmailOutcome(error: SmtpError, wasWritten: boolean): SendOutcome {
   const { responseCode = 0, command = '', message } = error;
-  const about = { error: message };
-  if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...about };
+  const detail = { error: message };
+  if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...detail };
   // To the message itself: it is refused for good, or not now. Either way it was not taken.
-  if (command === 'DATA' && responseCode >= 500) return { is: 'refused', ...about };
-  if (responseCode >= 400) return { is: 'not_taken', ...about };
-  return { is: written ? 'uncertain' : 'not_taken', ...about };
+  if (command === 'DATA' && responseCode >= 500) return { is: 'refused', ...detail };
+  if (responseCode >= 400) return { is: 'not_taken', ...detail };
+  return { is: wasWritten ? 'uncertain' : 'not_taken', ...detail };
 }
 
-const textOf = ({ plain, buttons }: Message): string => {
+const formatBody = ({ plain, buttons }: Message): string => {
   const links = buttons.flat().flatMap((button) => ('url' in button ? [button] : []));
   return [plain, ...links.map(({ text, url }) => `${text}: ${url}`)].join('\n\n');
 };
 
 export function openEmail(settings: EmailSettings): Channel {
-  const { url, from, admins, perSecond, deadlineMs = sendWithinMs } = settings;
+  const { url, from, admins, perSecond, deadlineMs = sendTimeoutMs } = settings;
   const { username, host, password } = new URL(url);
   const secret = decodeURIComponent(password);
-  const told = (text: string) => foreignText(secret === '' ? text : text.replaceAll(secret, '***'));
+  const redact = (text: string) =>
+    foreignText(secret === '' ? text : text.replaceAll(secret, '***'));
   /** A connection of its own for each: alarms are few, and one that stalls is cut off alone. */
-  const open = () =>
+  const createTransport = () =>
     nodemailer.createTransport({
       url,
       connectionTimeout: deadlineMs,
       greetingTimeout: deadlineMs,
       socketTimeout: deadlineMs,
     });
-  const cutBy = async <T>(signal: AbortSignal, work: Promise<T>, cut: () => void): Promise<T> => {
+  const runAbortable = async <T>(
+    signal: AbortSignal,
+    work: Promise<T>,
+    close: () => void,
+  ): Promise<T> => {
     const aborted = new Promise<never>((_, reject) => {
-      const end = () => reject(new Error('no answer in time'));
-      if (signal.aborted) end();
-      else signal.addEventListener('abort', end, { once: true });
+      const rejectAborted = () => reject(new Error('no answer in time'));
+      if (signal.aborted) rejectAborted();
+      else signal.addEventListener('abort', rejectAborted, { once: true });
     });
-    return Promise.race([work, aborted]).finally(cut);
+    return Promise.race([work, aborted]).finally(close);
   };
-  const within = (signal: AbortSignal) => AbortSignal.any([signal, timeoutSignal(deadlineMs)]);
+  const withDeadline = (signal: AbortSignal) =>
+    AbortSignal.any([signal, timeoutSignal(deadlineMs)]);
   return {
     name: 'email',
-    takes: 'email',
+    servedChannel: 'email',
     exclusive: false,
     id: `email:${username === '' ? '' : `${decodeURIComponent(username)}@`}${host}`,
     admins,
@@ -74,32 +80,32 @@ export function openEmail(settings: EmailSettings): Channel {
     gapMs: 0,
     catchUp: 2,
     async send(to, message, signal) {
-      const transport = open();
-      let written = false;
+      const transport = createTransport();
+      let wasWritten = false;
       const body = Readable.from(
         (function* () {
-          written = true;
-          yield textOf(message);
+          wasWritten = true;
+          yield formatBody(message);
         })(),
         { objectMode: false },
       );
       try {
         const { subject } = message;
         const mail = { from, to, subject, text: body };
-        await cutBy(within(signal), transport.sendMail(mail), () => transport.close());
+        await runAbortable(withDeadline(signal), transport.sendMail(mail), () => transport.close());
         return { is: 'sent', messageId: null };
       } catch (error) {
-        const outcome = outcomeOf(error as SmtpError, written);
-        return 'error' in outcome ? { ...outcome, error: told(outcome.error) } : outcome;
+        const outcome = toEmailOutcome(error as SmtpError, wasWritten);
+        return 'error' in outcome ? { ...outcome, error: redact(outcome.error) } : outcome;
       }
     },
-    async whyDown(signal) {
-      const transport = open();
+    async checkHealth(signal) {
+      const transport = createTransport();
       try {
-        await cutBy(within(signal), transport.verify(), () => transport.close());
+        await runAbortable(withDeadline(signal), transport.verify(), () => transport.close());
         return undefined;
       } catch (error) {
-        return { is: 'not_taken', error: told((error as Error).message) };
+        return { is: 'not_taken', error: redact((error as Error).message) };
       }
     },
     close: () => undefined,

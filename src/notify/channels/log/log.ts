@@ -1,4 +1,4 @@
-import { owedOn, standIn } from '../../outbox.ts';
+import { defaultChannel, fallbackChannel } from '../../outbox.ts';
 import type { Channel } from '../channel.ts';
 
 /** Where messages go that have no other way out: a line of the log, beside the row in the books. */
@@ -8,8 +8,8 @@ export interface MessageLog {
 
 export function openLogChannel(log: MessageLog): Channel {
   return {
-    name: standIn,
-    takes: owedOn,
+    name: fallbackChannel,
+    servedChannel: defaultChannel,
     exclusive: false,
     id: 'log',
     admins: ['admins'],
@@ -20,7 +20,7 @@ export function openLogChannel(log: MessageLog): Channel {
       log.info({ to, subject, text: plain }, 'notice');
       return { is: 'sent', messageId: null };
     },
-    whyDown: async () => undefined,
+    checkHealth: async () => undefined,
     close: () => undefined,
   };
 }

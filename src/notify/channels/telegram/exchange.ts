@@ -12,23 +12,23 @@ import { secondMs } from '../../../kernel/instant.ts';
 // where a connection is used again, which the other end may have closed meanwhile.
 
 /** A request that got no answer. */
-export class Unanswered extends Error {
+export class NoResponseError extends Error {
   /** false: nobody can have read it. */
-  readonly written: boolean;
+  readonly wasWritten: boolean;
 
   constructor(sentence: string, written: boolean) {
     super(sentence);
     this.name = 'Unanswered';
-    this.written = written;
+    this.wasWritten = written;
   }
 }
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number;
   readonly text: string;
 }
 
-export interface Asked {
+export interface HttpRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -36,51 +36,51 @@ export interface Asked {
 }
 
 /** Connections that are used again while they are fresh. */
-export interface Line {
-  ask(url: string, asked: Asked): Promise<Answer>;
+export interface HttpClient {
+  send(url: string, request: HttpRequest): Promise<HttpResponse>;
   close(): void;
 }
 
 /** An idle connection is closed by us, and before the other end does: see above. */
 const idleMs = 4 * secondMs;
 /** Answers are a few hundred bytes; more than this is not from the Bot API. */
-const answerMaxBytes = 1_000_000;
+const responseMaxBytes = 1_000_000;
 
-export function openLine(root: string): Line {
+export function openHttpClient(root: string): HttpClient {
   const tls = root.startsWith('https:');
   const agent = tls
     ? new TlsAgent({ keepAlive: true, timeout: idleMs })
     : new PlainAgent({ keepAlive: true, timeout: idleMs });
   const open = tls ? tlsRequest : plainRequest;
   return {
-    ask(url, { method, headers, body, signal }) {
+    send(url, { method, headers, body, signal }) {
       return new Promise((resolve, reject) => {
-        let written = false;
+        let wasWritten = false;
         const length = String(Buffer.byteLength(body));
         const request = open(url, {
           agent,
           method,
           headers: { ...headers, 'content-length': length },
         });
-        const give = (error: Error): void => {
-          signal.removeEventListener('abort', cut);
-          reject(new Unanswered(sentenceOf(error), written));
+        const fail = (error: Error): void => {
+          signal.removeEventListener('abort', abort);
+          reject(new NoResponseError(describeError(error), wasWritten));
           request.destroy();
         };
-        const cut = (): void => give(new Error('no answer in time'));
+        const abort = (): void => fail(new Error('no answer in time'));
         request.on('socket', (socket) => {
-          if (request.reusedSocket) written = true;
-          else socket.once(tls ? 'secureConnect' : 'connect', () => (written = true));
+          if (request.reusedSocket) wasWritten = true;
+          else socket.once(tls ? 'secureConnect' : 'connect', () => (wasWritten = true));
         });
-        request.on('error', give);
+        request.on('error', fail);
         request.on('response', (response) => {
-          read(response).then((text) => {
-            signal.removeEventListener('abort', cut);
+          readBody(response).then((text) => {
+            signal.removeEventListener('abort', abort);
             resolve({ status: response.statusCode ?? 0, text });
-          }, give);
+          }, fail);
         });
-        if (signal.aborted) return cut();
-        signal.addEventListener('abort', cut, { once: true });
+        if (signal.aborted) return abort();
+        signal.addEventListener('abort', abort, { once: true });
         request.end(body);
       });
     },
@@ -89,13 +89,13 @@ export function openLine(root: string): Line {
 }
 
 /** @throws where the answer breaks off */
-function read(response: http.IncomingMessage): Promise<string> {
+function readBody(response: http.IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     response.setEncoding('utf8');
-    response.on('data', (more: string) => {
-      text += more;
-      if (text.length > answerMaxBytes) response.destroy(new Error('an answer without end'));
+    response.on('data', (chunk: string) => {
+      text += chunk;
+      if (text.length > responseMaxBytes) response.destroy(new Error('an answer without end'));
     });
     response.on('end', () => resolve(text));
     response.on('error', reject);
@@ -104,7 +104,7 @@ function read(response: http.IncomingMessage): Promise<string> {
 }
 
 /** What happened, without the URL: that has the token in it. */
-function sentenceOf(error: Error): string {
+function describeError(error: Error): string {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof AggregateError && error.message === '') {
     return (error.errors as readonly Error[]).map((each) => each.message).join('; ');

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { type BotApi, type Fate, startBotApi } from '../../../../test/bot-api/bot-api.ts';
+import { type BotApi, type CallOutcome, startBotApi } from '../../../../test/bot-api/bot-api.ts';
 import type { Message } from '../channel.ts';
 import { openTelegram, type TelegramSettings } from './telegram.ts';
 
@@ -67,7 +67,7 @@ test('a plain message has no markup and no buttons, and is cut to the length tha
 });
 
 const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' };
-const outcomes: readonly (readonly [what: string, fate: Fate, outcome: object])[] = [
+const outcomes: readonly (readonly [what: string, fate: CallOutcome, outcome: object])[] = [
   ['an answer that is lost after the message was taken', 'lose', { is: 'uncertain' }],
   ['a connection that breaks before it was taken', 'drop', { is: 'uncertain' }],
   ['no answer within the deadline', 'hang', { is: 'uncertain', error: 'no answer in time' }],
@@ -117,9 +117,9 @@ test.for(outcomes)('%s', async ([, fate, outcome]) => {
 });
 
 test('nobody can have read what was never written: refused, unknown, silent, no handshake', async () => {
-  const gone = await startBotApi();
-  await gone.stop();
-  expect(await sendTo(gone)).toMatchObject({ is: 'not_taken', error: /ECONNREFUSED/ });
+  const closedApi = await startBotApi();
+  await closedApi.stop();
+  expect(await sendTo(closedApi)).toMatchObject({ is: 'not_taken', error: /ECONNREFUSED/ });
   const unknown = await sendTo({ url: 'http://bot-api.invalid' });
   expect(unknown).toMatchObject({ is: 'not_taken' });
   // It takes connections and speaks no TLS.
@@ -127,14 +127,14 @@ test('nobody can have read what was never written: refused, unknown, silent, no 
   const plain = await sendTo({ url: api.url.replace('http:', 'https:') });
   expect(plain).toMatchObject({ is: 'not_taken' });
   // A handshake that never ends.
-  const mute = createServer(() => undefined).listen(0, '127.0.0.1');
+  const silentServer = createServer(() => undefined).listen(0, '127.0.0.1');
   try {
-    await new Promise((ready) => mute.once('listening', ready));
-    const { port } = mute.address() as { port: number };
-    const silent = await sendTo({ url: `https://127.0.0.1:${port}` });
-    expect(silent).toMatchObject({ is: 'not_taken', error: 'no answer in time' });
+    await new Promise((ready) => silentServer.once('listening', ready));
+    const { port } = silentServer.address() as { port: number };
+    const unanswered = await sendTo({ url: `https://127.0.0.1:${port}` });
+    expect(unanswered).toMatchObject({ is: 'not_taken', error: 'no answer in time' });
   } finally {
-    mute.close();
+    silentServer.close();
   }
   const aborted = openTelegram(settings(api.url));
   expect(await aborted.send('1', message, AbortSignal.abort())).toMatchObject({ is: 'not_taken' });
@@ -158,20 +158,20 @@ test('whether the gateway is there is asked without sending', async () => {
   using api = await startBotApi();
   const channel = openTelegram(settings(api.url));
   const { signal } = new AbortController();
-  expect(await channel.whyDown(signal)).toBeUndefined();
-  api.meFate = { error: 401, description: 'Unauthorized' };
-  expect(await channel.whyDown(signal)).toEqual({ is: 'not_taken', error: '401 Unauthorized' });
-  api.meFate = { tooMany: 7 };
-  expect(await channel.whyDown(signal)).toEqual({ is: 'too_many', retryAfterMs: 7_000 });
-  api.meFate = 'drop';
-  expect(await channel.whyDown(signal)).toMatchObject({ is: 'not_taken' });
+  expect(await channel.checkHealth(signal)).toBeUndefined();
+  api.getMeOutcome = { error: 401, description: 'Unauthorized' };
+  expect(await channel.checkHealth(signal)).toEqual({ is: 'not_taken', error: '401 Unauthorized' });
+  api.getMeOutcome = { tooMany: 7 };
+  expect(await channel.checkHealth(signal)).toEqual({ is: 'too_many', retryAfterMs: 7_000 });
+  api.getMeOutcome = 'drop';
+  expect(await channel.checkHealth(signal)).toMatchObject({ is: 'not_taken' });
   expect(api.log).toEqual([]);
   channel.close();
 });
 
 test('the token is in no outcome, whatever a gateway says back', async () => {
   const echo = `Bad Request: no such path /bot${token}/sendMessage`;
-  const fates: Fate[] = [
+  const fates: CallOutcome[] = [
     { error: 400, description: echo },
     { error: 403, description: echo },
     { error: 500, description: echo },

@@ -3,9 +3,9 @@ import { Api, type ApiClientOptions } from 'grammy';
 import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
 import { timeoutSignal } from '../../../kernel/timer.ts';
-import type { Button, Channel, Message } from '../channel.ts';
-import { type Asked, type Line, openLine, Unanswered } from './exchange.ts';
-import { outcomeOf } from './outcome.ts';
+import type { Channel, Message, MessageButton } from '../channel.ts';
+import { type HttpClient, type HttpRequest, NoResponseError, openHttpClient } from './exchange.ts';
+import { toTelegramOutcome } from './outcome.ts';
 
 // Messages by a bot, over grammY's Api without its plugins for retries and pace: those send again
 // what may have arrived. Never `getUpdates` or `setWebhook`: the operator's own bot has the token too.
@@ -21,31 +21,31 @@ export interface TelegramSettings {
 }
 
 /** A gateway that takes longer has most likely lost it; the answer is given up, the message may be. */
-const sendWithinMs = 10 * secondMs;
+const sendTimeoutMs = 10 * secondMs;
 
 /** A quarter of a second's at most, and no second over the 30 messages that Telegram takes. */
-const catchUpOf = (perSecond: number): number =>
+const computeCatchUp = (perSecond: number): number =>
   Math.max(1, Math.floor(Math.min(perSecond / 4, 30 - perSecond)));
 
 type Fetch = NonNullable<ApiClientOptions['fetch']>;
 
 /** What grammY needs of a fetch: a body of JSON, or a failure. */
-function fetchOver(line: Line): Fetch {
+function createFetch(client: HttpClient): Fetch {
   const fetch = async (url: unknown, init: unknown) => {
-    const { status, text } = await line.ask(String(url), init as Asked);
+    const { status, text } = await client.send(String(url), init as HttpRequest);
     try {
       const body: unknown = JSON.parse(text);
       return { json: async () => body };
     } catch {
       // Not the Bot API's words but those of something before it, which may have handed it on.
-      throw new Unanswered(`answered ${status}, and not in JSON`, true);
+      throw new NoResponseError(`answered ${status}, and not in JSON`, true);
     }
   };
   return fetch as unknown as Fetch;
 }
 
 /** The number before the colon, which is the bot's Telegram id; else of a token that isn't one. */
-function botOf(token: string): string {
+function toBotId(token: string): string {
   const [, id] = /^(\d+):/.exec(token) ?? [];
   return id ?? createHash('sha256').update(token).digest('hex').slice(0, 12);
 }
@@ -54,12 +54,13 @@ function botOf(token: string): string {
  * Takes the token, whole and its secret half, out of the text of a gateway. The cut comes last: a
  * token that was cut in half would not be recognized.
  */
-function withoutToken(token: string): (text: string) => string {
+function createRedactor(token: string): (text: string) => string {
   const parts = [token, token.split(':').at(-1) ?? ''].filter((part) => part.length > 5);
-  return (text) => foreignText(parts.reduce((left, part) => left.replaceAll(part, '***'), text));
+  return (text) =>
+    foreignText(parts.reduce((redacted, part) => redacted.replaceAll(part, '***'), text));
 }
 
-function keyOf(button: Button) {
+function toInlineButton(button: MessageButton) {
   return 'url' in button
     ? { text: button.text, url: button.url }
     : { text: button.text, callback_data: button.callbackData };
@@ -68,56 +69,61 @@ function keyOf(button: Button) {
 /** Telegram counts characters of a message in UTF-16. */
 const textMax = 4_096;
 
-const textOf = ({ formatted, html, plain }: Message): string =>
+const formatBody = ({ formatted, html, plain }: Message): string =>
   formatted ? html : plain.slice(0, textMax).toWellFormed();
 
-function more({ buttons, silent, formatted }: Message) {
+function toSendOptions({ buttons, silent, formatted }: Message) {
   return {
     ...(formatted ? { parse_mode: 'HTML' as const } : {}),
     link_preview_options: { is_disabled: true },
     ...(silent ? { disable_notification: true } : {}),
     ...(buttons.length === 0 || !formatted
       ? {}
-      : { reply_markup: { inline_keyboard: buttons.map((row) => row.map(keyOf)) } }),
+      : { reply_markup: { inline_keyboard: buttons.map((row) => row.map(toInlineButton)) } }),
   };
 }
 
 export function openTelegram(settings: TelegramSettings): Channel {
-  const { token, deadlineMs = sendWithinMs } = settings;
+  const { token, deadlineMs = sendTimeoutMs } = settings;
   const root = settings.api.replace(/\/+$/, '');
-  const line = openLine(root);
-  const api = new Api(token, { apiRoot: root, fetch: fetchOver(line) });
-  const told = withoutToken(token);
+  const client = openHttpClient(root);
+  const api = new Api(token, { apiRoot: root, fetch: createFetch(client) });
+  const redact = createRedactor(token);
   // grammY's types are of another AbortSignal.
-  const within = (signal: AbortSignal) =>
+  const withDeadline = (signal: AbortSignal) =>
     AbortSignal.any([signal, timeoutSignal(deadlineMs)]) as never;
   return {
     name: 'telegram',
-    takes: 'telegram',
+    servedChannel: 'telegram',
     exclusive: true,
-    id: `telegram:${botOf(token)}`,
+    id: `telegram:${toBotId(token)}`,
     admins: settings.admins.map(String),
     perSecond: settings.perSecond,
     gapMs: settings.gapMs ?? secondMs,
-    catchUp: catchUpOf(settings.perSecond),
+    catchUp: computeCatchUp(settings.perSecond),
     async send(to, message, signal) {
       try {
-        const sent = await api.sendMessage(to, textOf(message), more(message), within(signal));
+        const sent = await api.sendMessage(
+          to,
+          formatBody(message),
+          toSendOptions(message),
+          withDeadline(signal),
+        );
         return { is: 'sent', messageId: BigInt(sent.message_id) };
       } catch (error) {
-        return outcomeOf(error, told);
+        return toTelegramOutcome(error, redact);
       }
     },
-    async whyDown(signal) {
+    async checkHealth(signal) {
       try {
-        await api.getMe(within(signal));
+        await api.getMe(withDeadline(signal));
         return undefined;
       } catch (error) {
-        const outcome = outcomeOf(error, told);
+        const outcome = toTelegramOutcome(error, redact);
         if (outcome.is === 'too_many') return outcome;
         return { is: 'not_taken', error: 'error' in outcome ? outcome.error : 'no answer' };
       }
     },
-    close: () => line.close(),
+    close: () => client.close(),
   };
 }
