@@ -16,7 +16,7 @@ type Method = keyof typeof variants;
 async function reconcile({ subscriptions, rounds, server, log }: Options): Promise<Row[]> {
   const users = Math.ceil(subscriptions / 1_000) * 1_000;
   await using databases = await openBenchDatabases(server);
-  await using node = await startChild('crowd');
+  await using node = await startChild('drifted-node');
   const api = await node.receive<string>();
   await databases.template('book', (client) => buildCredentials(client, users, api));
   const url = await databases.copy('book', 'measured');

@@ -175,7 +175,7 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
         WHEN n.customer_id IS NOT NULL THEN false
         WHEN n.kind = 'alarm_over' THEN NOT ${wasAlarmSent('n')}
         ELSE ${isAlarmCleared('n')}
-      END AS moot
+      END AS resolved
     FROM perennial.notification n
     LEFT JOIN perennial.customer c ON c.id = n.customer_id
     LEFT JOIN perennial.subscription s ON s.id = n.subscription_id

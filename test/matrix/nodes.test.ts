@@ -176,7 +176,7 @@ test('P8: a comparison that is told to stop gives its node up at once, and holds
   const run = runComparison(database, { signal: stop.signal });
   await underWay();
   stop.abort();
-  expect(await run).toMatchObject({ failed: 0n, ends: [{ end: 'left' }] });
+  expect(await run).toMatchObject({ failed: 0n, ends: [{ is: 'left' }] });
   expect(await readNode(database, 'nl-1')).toMatchObject({ reconcile_failures: 0 });
 });
 

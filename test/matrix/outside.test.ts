@@ -65,7 +65,7 @@ test('F1 P5: keepers call their node with no connection held and no transaction 
     await untilSynced(database);
   }
   expect(out.violations).toEqual([]);
-  const methods = ['health', 'inbounds', 'addUser', 'removeUser'];
+  const methods = ['readHealth', 'readInbounds', 'addUser', 'removeUser'];
   expect(Object.keys(out.calls)).toEqual(expect.arrayContaining(methods));
 }, 60_000);
 

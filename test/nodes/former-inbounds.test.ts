@@ -38,7 +38,7 @@ test('X3: who is on an inbound that is not used any more is found: ours go, unkn
 
   const first = await runComparison(database, { requestedNode: 'nl-1' });
   expect(first.ends).toMatchObject([
-    { found: { kinds: { missing: 0, unwanted: 1, different: 1, unknown: 1, conflict: 0 } } },
+    { comparison: { kinds: { missing: 0, unwanted: 1, different: 1, unknown: 1, conflict: 0 } } },
   ]);
   await untilSynced(database);
   const left = [formatUserName('perennial', unknown), 'somebody-else'];

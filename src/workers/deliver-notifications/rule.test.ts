@@ -111,8 +111,8 @@ test.for([
   ['also one that refuses', 9, { is: 'refused', error: '400' }, 0, 0],
 ] satisfies [string, number, SendOutcome, number, number][])(
   'a courier rests: %s',
-  ([, before, outcome, failures, restMs]) => {
-    expect(toBackoffState(before, outcome)).toMatchObject({ failures, restMs });
+  ([, before, outcome, failures, pauseMs]) => {
+    expect(toBackoffState(before, outcome)).toMatchObject({ failures, pauseMs });
   },
 );
 
