@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    globalSetup: ['test/server.ts'],
-    setupFiles: ['test/seed.ts'],
+    globalSetup: ['test/support/postgres-server.ts'],
+    setupFiles: ['test/support/seed.ts'],
     // Two cores suffice; the PostgreSQL server wants its share of them. Three at a time are a sixth
     // quicker, and what is measured in tests of processes then waits for a processor.
     pool: 'forks',

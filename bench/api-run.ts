@@ -1,7 +1,7 @@
-import { fileSchema } from '../src/config-schema.ts';
+import { fileSchema } from '../src/config/schema.ts';
 import { openDatabase, openPool } from '../src/db/connect.ts';
 import { startApi } from '../src/http/listen.ts';
-import { openLog } from '../src/log.ts';
+import { openLog } from '../src/logging/log.ts';
 import { createToken } from '../src/tokens/store.ts';
 
 // The API as a process of its own, as `perennial start --role api` is, with its pools and limits: says

@@ -1,12 +1,12 @@
 import pg from 'pg';
 import { openDatabase, openPool } from '../src/db/connect.ts';
-import { openTelegram } from '../src/notify/channels/telegram/telegram.ts';
-import { openTexts } from '../src/notify/texts.ts';
+import { openTelegram } from '../src/notifications/channels/telegram/telegram.ts';
+import { openTexts } from '../src/notifications/texts.ts';
 import { startCouriers } from '../src/workers/deliver-notifications/couriers.ts';
-import { openReplica } from '../src/workers/replica.ts';
-import { startBotApi } from '../test/bot-api/bot-api.ts';
-import { until } from '../test/service/until.ts';
-import { openBenchDatabases } from './place.ts';
+import { openReplica } from '../src/leases/replica.ts';
+import { startBotApi } from '../test/support/bot-api/bot-api.ts';
+import { until } from '../test/support/until.ts';
+import { openBenchDatabases } from './databases.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // How much of the allowed pace a courier keeps, against a Bot API that is as strict as Telegram and

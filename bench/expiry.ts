@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
-import { benchNow, buildDataset } from './book.ts';
-import { createExpiryBot } from './ending-bot.ts';
+import { benchNow, buildDataset } from './dataset.ts';
+import { createExpiryBot } from './expiry-bot.ts';
 import type { Work } from './engine.ts';
 import {
   computeRate,
@@ -11,7 +11,7 @@ import {
   toRow,
   type Variant,
 } from './measure.ts';
-import { openBenchDatabases, withClient } from './place.ts';
+import { openBenchDatabases, withClient } from './databases.ts';
 import { runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 

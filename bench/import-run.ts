@@ -1,6 +1,6 @@
-import { exportCustomers } from '../src/transfer/export.ts';
-import { openSource, writeTarget } from '../src/transfer/files.ts';
-import { importCustomers } from '../src/transfer/import.ts';
+import { exportCustomers } from '../src/import-export/export.ts';
+import { openSource, writeTarget } from '../src/import-export/files.ts';
+import { importCustomers } from '../src/import-export/import.ts';
 
 // A process of its own that brings one file in, or writes one: started and told by `import.ts`.
 

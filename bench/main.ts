@@ -7,7 +7,7 @@ import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as nodesIdle } from './nodes-idle.ts';
 import { benchmark as overlap } from './overlap.ts';
-import type { ServerKind } from './place.ts';
+import type { ServerKind } from './databases.ts';
 import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';

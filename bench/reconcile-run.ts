@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { openSingleConnection } from '../src/db/alone.ts';
+import { openSingleConnection } from '../src/db/single-connection.ts';
 import { readNodes } from '../src/workers/reconcile-xray-state/node-store.ts';
-import { reconcileNode } from '../src/workers/reconcile-xray-state/one-node.ts';
+import { reconcileNode } from '../src/workers/reconcile-xray-state/compare-node.ts';
 import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
-import { driftedNode } from './crowd.ts';
+import { driftedNode } from './drifted-node.ts';
 import { compareInSets } from './two-sets.ts';
 
 // A process that compares the node of the books of a URL once: `reconcile-run.ts URL HOW`, where

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
-import { benchNow } from './book.ts';
+import { benchNow } from './dataset.ts';
 import type { Work } from './engine.ts';
 import { measureTick } from './idle.ts';
 import {
@@ -11,7 +11,7 @@ import {
   toRow,
   type Variant,
 } from './measure.ts';
-import { openBenchDatabases, withClient } from './place.ts';
+import { openBenchDatabases, withClient } from './databases.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast the reminders of trials are planned, against one statement with all the same writes; and

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { benchNow, buildDataset } from './book.ts';
+import { benchNow, buildDataset } from './dataset.ts';
 import {
   computeRate,
   measureVariant,
@@ -8,7 +8,7 @@ import {
   toRow,
   type Variant,
 } from './measure.ts';
-import { openBenchDatabases, withClient } from './place.ts';
+import { openBenchDatabases, withClient } from './databases.ts';
 import { renewingBot, runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 

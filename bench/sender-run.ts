@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import type { CredentialId } from '../src/kernel/ids.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
-import { runConcurrently } from '../src/xray/in-flight.ts';
-import { formatUserName } from '../src/xray/names.ts';
-import { withClient } from './place.ts';
+import { runConcurrently } from '../src/xray/concurrency.ts';
+import { formatUserName } from '../src/xray/user-names.ts';
+import { withClient } from './databases.ts';
 
 // A process that does nothing but send: the users of the books of a URL to each inbound of a node,
 // `sender-run.ts URL ADDRESS TAG …`, for each message the first so many calls, so many in flight.

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { openBenchDatabases } from './place.ts';
+import { openBenchDatabases } from './databases.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // Processor time of short commands, beside a Node that does nothing. The first run of each variant

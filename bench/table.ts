@@ -1,4 +1,4 @@
-import type { ServerKind } from './place.ts';
+import type { ServerKind } from './databases.ts';
 
 // What every benchmark gets and gives.
 

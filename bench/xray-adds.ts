@@ -2,8 +2,8 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { generateCredentialId } from '../src/kernel/ids.ts';
 import { startEmbeddedNode } from '../src/xray/embedded/node.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
-import { runConcurrently } from '../src/xray/in-flight.ts';
-import { formatUserName } from '../src/xray/names.ts';
+import { runConcurrently } from '../src/xray/concurrency.ts';
+import { formatUserName } from '../src/xray/user-names.ts';
 import type { NodeApi } from '../src/xray/port.ts';
 import {
   createContractInbounds,
@@ -12,7 +12,7 @@ import {
   findXray,
   freePort,
   readVersion,
-} from '../test/xray/real-xray.ts';
+} from '../test/support/real-xray.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast a node takes users, one call at a time and several, and what reading them back costs:

@@ -4,7 +4,7 @@ import type { Db, Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import { type NodeOutage, readOutages } from '../subscription/outages.ts';
+import { type NodeOutage, readOutages } from '../access/node-outages.ts';
 import type { AuditCheck, CheckFinding, Violation } from './check.ts';
 import { auditChecks as allChecks } from './index.ts';
 import { type AuditScan, runScan } from './scan.ts';

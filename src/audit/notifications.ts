@@ -166,7 +166,7 @@ const sentAfterItWasStored = defineCheck<Row & { sent_at: Instant; created_at: I
     `the ${kind} of notification ${id} was sent at ${isoTime(sent_at)} and stored at ${isoTime(created_at)}`,
 });
 
-/** As `writeNotifiedPrice` stores it (`subscription/known-prices.ts`). */
+/** As `writeNotifiedPrice` stores it (`subscription/store/known-prices.ts`). */
 const knownPriceWasNotified = defineCheck<{ customer_id: bigint; id: bigint; amount: bigint }>({
   id: 'known-price-was-notified',
   promise: 6,

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { normalizeSpelling } from '../subscription/provider-spelling.ts';
+import { normalizeSpelling } from '../subscription/store/provider-names.ts';
 import { defineCheck, selectRetainedSince } from './check.ts';
 
 // Promise 1: a payment is credited once, and the timeline names each entry of the ledger.

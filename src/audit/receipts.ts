@@ -70,7 +70,7 @@ const receiptIsOfItsCharge = defineCheck<{
     `${moneyText(charged, currency)} were charged; the receipt states ${amount} ${paid_in} from ${starts_at} to ${ends_at}`,
 });
 
-/** Only a person or their age drops them: the money moved (`notify/judging.ts`). */
+/** Only a person or their age drops them: the money moved (`notifications/relevance.ts`). */
 export const isDropped = (now: RawBuilder<Instant>) => sql`(n.kind IN ('receipt', 'refund')
   AND n.state = 'suppressed'
   AND coalesce(n.reason, '') NOT IN ('cancelled', 'cancelled, may have arrived')

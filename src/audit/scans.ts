@@ -19,7 +19,7 @@ import { datedPrices, isEarly, isOtherLength, isOtherPrice, replacedSince } from
 import { selectWrongTables, stepBackMax } from './times.ts';
 
 // The scans, each named by the rows that it reads. For each planted corruption, the scans and the
-// queries of the checks are compared (test/audit/scans.test.ts).
+// queries of the checks are compared (test/integration/audit/scans.test.ts).
 
 /** Customers with all their entries. An entry is broken if it does not build on the one before. */
 const ledgers: AuditScan = {

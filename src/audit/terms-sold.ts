@@ -98,7 +98,7 @@ const periodHasItsLength = defineCheck<
 export const isEarly = sql`(p.source = 'renewal' AND e.kind = 'renewal'
   AND coalesce(p.moved_from, p.starts_at) > e.created_at + ${days} / 2 + ${stepBackMax})`;
 
-/** A renewal charges at most one period ahead (`subscription/renewal.ts`). */
+/** A renewal charges at most one period ahead (`subscription/rules/renewal.ts`). */
 const renewalIsNotEarly = defineCheck<OfPeriod & { charged_at: Instant; starts_at: Instant }>({
   id: 'renewal-is-not-early',
   promise: 2,

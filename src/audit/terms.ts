@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 
-// The terms of a subscription are those of the period in force (`subscription/terms.ts`). Rows from
+// The terms of a subscription are those of the period in force (`subscription/rules/terms.ts`). Rows from
 // before the terms were stored are left out.
 
 interface OfPeriod {

@@ -79,7 +79,7 @@ const toRows = ({ place, id }: Row) => ({ [place]: [id] });
 
 /**
  * Times that the repair leaves as they are keep a time of a clock that ran ahead. The repair after
- * its step back recorded until when it was ahead (`workers/time-repair.ts`).
+ * its step back recorded until when it was ahead (`runs/clock/repair.ts`).
  */
 export const isExplained = (time: string): string => `${time} <= (
   SELECT max((v.detail->>'was_ahead_until')::timestamptz) FROM perennial.event v

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { to as copyTo } from 'pg-copy-streams';
-import { openSingleConnection } from '../db/alone.ts';
+import { openSingleConnection } from '../db/single-connection.ts';
 import type { Tx } from '../db/connect.ts';
 import { schemaSql } from '../db/migrate.ts';
 import { loadMigrations } from '../db/schema-state.ts';

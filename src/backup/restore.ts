@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import type pg from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { cancelOnAbort, openSingleConnection } from '../db/alone.ts';
+import { cancelOnAbort, openSingleConnection } from '../db/single-connection.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { backupFirstLine, backupLastLine } from './backup.ts';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type AccessState, computeStepsImpact, computeUnconfirmedMax } from './access-impact.ts';
 import { requireConfirmedRemovals } from './access-state.ts';
-import type { CatalogStep } from './difference.ts';
+import type { CatalogStep } from './diff.ts';
 import { computeGroupWarnings } from './warnings.ts';
 
 const state: AccessState = {

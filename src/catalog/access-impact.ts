@@ -1,5 +1,5 @@
 import { unreachable } from '../kernel/faults.ts';
-import type { CatalogStep } from './difference.ts';
+import type { CatalogStep } from './diff.ts';
 
 // How many running subscriptions lose or gain access by the steps of `apply`.
 //

@@ -2,11 +2,11 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { withMarkingJobs } from '../subscription/marking.ts';
-import { writePriceReview } from '../subscription/price-reviews.ts';
-import { recordEvents, toDetailJson } from '../subscription/timeline.ts';
-import { retryAfterPriceChange } from '../subscription/wake.ts';
-import { type CatalogStep, describeStep, nameInUseFault } from './difference.ts';
+import { withMarkingJobs } from '../access/marking-jobs.ts';
+import { writePriceReview } from '../subscription/store/price-reviews.ts';
+import { recordEvents, toDetailJson } from '../subscription/store/events.ts';
+import { retryAfterPriceChange } from '../subscription/store/retry-now.ts';
+import { type CatalogStep, describeStep, nameInUseFault } from './diff.ts';
 
 /**
  * Makes the books like the file: all steps or none, each a line of the timeline. Who may connect

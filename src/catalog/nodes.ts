@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { marksOfNode, removalSince, removesAccess } from '../subscription/outages.ts';
+import { marksOfNode, removalSince, removesAccess } from '../access/node-outages.ts';
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
 /** A node as it is shown. */
@@ -14,7 +14,7 @@ export interface NodeStatus {
   readonly inbounds: readonly string[];
   /** How customers reach it, as it is stored. */
   readonly link: unknown;
-  /** It is being emptied of our users (`leaving.ts`). */
+  /** It is being emptied of our users (`remove-node.ts`). */
   readonly leaving: boolean;
   readonly lastSeenAt: Instant | null;
   readonly failures: number;

@@ -1,12 +1,12 @@
-import type { Config, ConfigFile } from '../config.ts';
+import type { Config, ConfigFile } from '../config/config.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { refused } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { dayMs, hourMs } from '../kernel/instant.ts';
-import { readPriceList } from '../subscription/price-list.ts';
-import { readSettings } from '../subscription/settings.ts';
-import type { FileFault } from './book-faults.ts';
-import { readPlansOnSale } from './on-sale.ts';
+import { readPriceList } from '../subscription/store/prices.ts';
+import { readSettings } from '../subscription/rules/settings.ts';
+import type { FileFault } from './file-faults.ts';
+import { readPlansOnSale } from './sold-plans.ts';
 
 // `renewal.window` is at most half of the shortest period on sale. With a longer window a renewal
 // would charge for the next period soon after the last one was paid.

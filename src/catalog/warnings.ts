@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
 import { isPublicHost } from '../db/host.ts';
 import { isUnencryptedRemote } from '../db/transport.ts';
-import { tryParseEndpoint } from '../kernel/node-address.ts';
+import { tryParseEndpoint } from '../xray/address.ts';
 import { findUnusedKeys } from '../xray/link-faults.ts';
 import type { AccessState } from './access-impact.ts';
-import type { CatalogStep } from './difference.ts';
+import type { CatalogStep } from './diff.ts';
 import { drainingGroup } from './nodes.ts';
 
 // What `apply` warns of: a state that is allowed, and most often a slip.

@@ -5,7 +5,7 @@ import { type Instant, tryParseInstant } from '../kernel/instant.ts';
 import { isLocale } from '../kernel/locale.ts';
 import { isCurrency, tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
-import { isNoticeKind, type NoticeKind, noticeKinds } from '../notify/kinds.ts';
+import { isNoticeKind, type NoticeKind, noticeKinds } from '../outbox/kinds.ts';
 
 // What a person types, read strictly: a value that isn't meant is refused, never guessed.
 

@@ -1,5 +1,5 @@
-import { type Config, loadConfig } from '../config.ts';
-import { workerNames as workers } from '../workers/names.ts';
+import { type Config, loadConfig } from '../config/config.ts';
+import { workerNames as workers } from '../runs/worker-names.ts';
 
 /** The configuration of a command, checked against the workers that there are. @throws UsageFault */
 export function readConfiguration({ config }: { readonly config?: string }): Config {

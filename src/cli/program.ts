@@ -5,7 +5,7 @@ import { terminalText } from '../kernel/foreign-text.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { checkOptions } from './option-rules.ts';
-import { InterruptedFault } from './signals.ts';
+import { InterruptedFault } from './shutdown.ts';
 import { checkValues } from './value-places.ts';
 
 /** Success; what was asked failed; wrong usage or configuration; SIGINT; SIGTERM. */
@@ -19,97 +19,97 @@ interface CommandEntry {
   load(): Promise<Command>;
 }
 
-const loadOpener = async () => (await import('./open-books.ts')).openForCommand;
+const loadOpener = async () => (await import('./open-database.ts')).openForCommand;
 
 const entries: readonly CommandEntry[] = [
   {
     usage: 'demo',
     description: 'run all workers on generated data with a fast clock, until Ctrl-C',
-    load: async () => (await import('./demo.ts')).buildDemoCommand(),
+    load: async () => (await import('./commands/demo/demo.ts')).buildDemoCommand(),
   },
   {
     usage: 'start',
     description: 'run the service: workers and API, until SIGTERM or SIGINT',
     load: async () => {
-      const { openForService: openBooksForService } = await import('./open-books.ts');
-      return (await import('./start.ts')).buildStartCommand(openBooksForService);
+      const { openForService: openBooksForService } = await import('./open-database.ts');
+      return (await import('./commands/start/start.ts')).buildStartCommand(openBooksForService);
     },
   },
   {
     usage: 'migrate',
     description: 'create the schema of the database, or update it',
-    load: async () => (await import('./migrate.ts')).buildMigrateCommand(),
+    load: async () => (await import('./commands/db/migrate.ts')).buildMigrateCommand(),
   },
   {
     usage: 'apply <FILE>',
     description:
       'change plans, prices, settings and nodes to those of FILE; shows the difference first',
-    load: async () => (await import('./apply.ts')).buildApplyCommand(await loadOpener()),
+    load: async () => (await import('./commands/apply/apply.ts')).buildApplyCommand(await loadOpener()),
   },
   {
     usage: 'plan',
     description: 'list plans, set prices',
-    load: async () => (await import('./plan.ts')).buildPlanCommand(await loadOpener()),
+    load: async () => (await import('./commands/plan/plan.ts')).buildPlanCommand(await loadOpener()),
   },
   {
     usage: 'node',
     description: 'list, check, compare, adopt and remove Xray nodes',
-    load: async () => (await import('./node.ts')).buildNodeCommand(await loadOpener()),
+    load: async () => (await import('./commands/node/node.ts')).buildNodeCommand(await loadOpener()),
   },
   {
     usage: 'import <FILE>',
     description: 'add customers and subscriptions from FILE, all or nothing',
-    load: async () => (await import('./import.ts')).buildImportCommand(await loadOpener()),
+    load: async () => (await import('./commands/import/import.ts')).buildImportCommand(await loadOpener()),
   },
   {
     usage: 'export <FILE>',
     description: 'write customers and subscriptions to FILE, in the format of import',
-    load: async () => (await import('./export.ts')).buildExportCommand(await loadOpener()),
+    load: async () => (await import('./commands/export/export.ts')).buildExportCommand(await loadOpener()),
   },
   {
     usage: 'backup <FILE>',
     description: 'write the whole database to FILE, while the service runs',
-    load: async () => (await import('./backup.ts')).buildBackupCommand(await loadOpener()),
+    load: async () => (await import('./commands/db/backup.ts')).buildBackupCommand(await loadOpener()),
   },
   {
     usage: 'restore <FILE>',
     description: 'read a backup into an empty database, all or nothing',
-    load: async () => (await import('./backup.ts')).buildRestoreCommand(),
+    load: async () => (await import('./commands/db/backup.ts')).buildRestoreCommand(),
   },
   {
     usage: 'db',
     description: 'print the URL of the database for other tools',
-    load: async () => (await import('./db.ts')).buildDbCommand(),
+    load: async () => (await import('./commands/db/db.ts')).buildDbCommand(),
   },
   {
     usage: 'run <worker>',
     description: 'run a worker once and print its record',
-    load: async () => (await import('./run.ts')).buildRunCommand(await loadOpener()),
+    load: async () => (await import('./commands/run/run.ts')).buildRunCommand(await loadOpener()),
   },
   {
     usage: 'customer',
     description: 'show and change customers, their money and their subscriptions',
-    load: async () => (await import('./customer.ts')).buildCustomerCommand(await loadOpener()),
+    load: async () => (await import('./commands/customer/customer.ts')).buildCustomerCommand(await loadOpener()),
   },
   {
     usage: 'notice',
     description: 'preview, list, resend and cancel notifications',
-    load: async () => (await import('./notice.ts')).buildNoticeCommand(await loadOpener()),
+    load: async () => (await import('./commands/notice/notice.ts')).buildNoticeCommand(await loadOpener()),
   },
   {
     usage: 'clock',
     description: 'show the database time, confirm it, undo the effects of a wrong clock',
-    load: async () => (await import('./clock.ts')).buildClockCommand(await loadOpener()),
+    load: async () => (await import('./commands/clock/clock.ts')).buildClockCommand(await loadOpener()),
   },
   {
     usage: 'audit',
     description: 'check every promise on the live database; changes nothing',
-    load: async () => (await import('./audit.ts')).buildAuditCommand(await loadOpener()),
+    load: async () => (await import('./commands/audit/audit.ts')).buildAuditCommand(await loadOpener()),
   },
   {
     usage: 'token',
     description: 'create, list and revoke tokens of the HTTP API',
-    load: async () => (await import('./token.ts')).buildTokenCommand(await loadOpener()),
+    load: async () => (await import('./commands/token/token.ts')).buildTokenCommand(await loadOpener()),
   },
 ];
 

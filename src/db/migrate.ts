@@ -7,9 +7,9 @@ import { programVersion } from '../version.ts';
 import { notATestFault } from './clock.ts';
 import { connectClient, type SessionLimits, toClientConfig } from './connect.ts';
 import { toFault } from './faults.ts';
-import { findLockHolder, formatLockHolder, type LockHolder } from './holders.ts';
-import { checkDatabaseUrl, describeDatabase } from './place.ts';
-import { checkServer, connectionFault, rightsFault } from './reach.ts';
+import { findLockHolder, formatLockHolder, type LockHolder } from './lock-holders.ts';
+import { checkDatabaseUrl, describeDatabase } from './database-url.ts';
+import { checkServer, connectionFault, rightsFault } from './preflight.ts';
 import { inspectSchema, loadMigrations, type Migration, schemaFault } from './schema-state.ts';
 
 // Migrations of the schema, forward only. One transaction does these steps:

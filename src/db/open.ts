@@ -2,8 +2,8 @@ import type pg from 'pg';
 import { UsageFault, unreachable } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { closeDatabase, type Db, openDatabase, openPool, type PoolOptions } from './connect.ts';
-import { checkDatabaseUrl, describeDatabase } from './place.ts';
-import { checkServer, connectionFault, rightsFault } from './reach.ts';
+import { checkDatabaseUrl, describeDatabase } from './database-url.ts';
+import { checkServer, connectionFault, rightsFault } from './preflight.ts';
 import {
   inspectSchema,
   loadMigrations,

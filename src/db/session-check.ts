@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { UsageFault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
-import { describeDatabase } from './place.ts';
+import { describeDatabase } from './database-url.ts';
 import { allSettings, requiredSettings } from './session.ts';
 
 // The check of each new connection, before its first statement:

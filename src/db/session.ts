@@ -1,5 +1,5 @@
 import { UsageFault } from '../kernel/faults.ts';
-import { describeDatabase } from './place.ts';
+import { describeDatabase } from './database-url.ts';
 
 // The settings of every session on the database.
 //

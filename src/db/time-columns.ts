@@ -1,7 +1,7 @@
 // Every time in the database that a later time is compared with, and its longest horizon from now.
 //
 // A wrong clock that ran ahead leaves times beyond their horizon. After the step back they would
-// wait as long as the jump was, so `workers/time-repair.ts` pulls them back. A test fails for a time
+// wait as long as the jump was, so `runs/clock/repair.ts` pulls them back. A test fails for a time
 // column in neither list: the author of a column decides how a step back affects it.
 
 /** SQL of `now`, which each statement defines. */

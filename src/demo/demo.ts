@@ -1,16 +1,16 @@
 import { sql } from 'kysely';
 import { runAudit } from '../audit/audit.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { workers } from '../workers/index.ts';
 import type { KeeperLog } from '../workers/keep-node/keeper.ts';
-import { runVirtualTime } from './drive.ts';
-import { createDemoDatabase } from './made-books.ts';
-import { ActivityReader } from './news.ts';
+import { runVirtualTime } from './virtual-time.ts';
+import { createDemoDatabase } from './demo-database.ts';
+import { ActivityReader } from './activity.ts';
 import { type DemoNode, type NodeState, startDemoNode } from './node.ts';
-import { DemoCustomers } from './people.ts';
+import { DemoCustomers } from './customers.ts';
 import { createRandom } from './random.ts';
 import { addToTotals, createTotals, type DemoState, type DemoView } from './view.ts';
 

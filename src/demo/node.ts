@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { NodeConfig } from '../config.ts';
+import type { NodeConfig } from '../config/config.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type KeepersOptions, startKeepers } from '../workers/keep-node/keepers.ts';

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { instant } from '../kernel/instant.ts';
-import type { ActivityItem } from './news.ts';
+import type { ActivityItem } from './activity.ts';
 import {
   createLiveView,
   createPlainView,

@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update';
 import { hourMs, type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
-import type { ActivityItem, ActivityKind } from './news.ts';
+import type { ActivityItem, ActivityKind } from './activity.ts';
 import type { NodeState } from './node.ts';
 
 // What somebody sees of a demo: a live picture on a terminal, a line for each hour elsewhere.

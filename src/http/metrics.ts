@@ -1,6 +1,6 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Db } from '../db/connect.ts';
-import { readMetrics } from '../workers/figures.ts';
+import { readMetrics } from '../runs/metrics.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
 // Figures for Prometheus. Those of the database are read when they are asked for, and are the same

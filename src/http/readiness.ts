@@ -1,5 +1,5 @@
 import { toFault } from '../db/faults.ts';
-import { openStandbyProbe } from '../db/probe.ts';
+import { openStandbyProbe } from '../db/standby-probe.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 

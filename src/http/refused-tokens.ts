@@ -1,6 +1,6 @@
 import { minuteMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import type { Log } from '../log.ts';
+import type { Log } from '../logging/log.ts';
 
 // A log line for refused tokens: one a minute for each address and token, and at most 20 a minute
 // in all. The next line after a minute states how many were left out.

@@ -4,7 +4,7 @@ import type { TokenHolder } from '../tokens/store.ts';
 import { hasScope } from '../tokens/token.ts';
 import { createInputProblem, createProblem, type Problem } from './problem.ts';
 import type { Route, RouteContext } from './route.ts';
-import { describeIssue } from './wording.ts';
+import { describeIssue } from './problem-text.ts';
 
 // A request of a route, checked: the holder and its scope, the idempotency key, and each part by
 // the schema of the route.

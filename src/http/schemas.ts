@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { tryParseInstant } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
-import type { EndCondition } from '../subscription/conditions.ts';
+import type { EndCondition } from '../subscription/commands/conditions.ts';
 
 // Values as they come in and go out: names as in the tables, money as text in major units beside
 // its currency, times in ISO 8601, ids as numbers.

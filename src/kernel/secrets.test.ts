@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readSeed } from '../../test/seed.ts';
+import { readSeed } from '../../test/support/seed.ts';
 import { maskSecrets } from './secrets.ts';
 
 const bot = '123456789:AAF-geheim_geheim_geheim_geheim_12';

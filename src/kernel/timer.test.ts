@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createQueueClock } from '../db/queue-clock.ts';
-import { WakeableSleep } from '../workers/bell.ts';
+import { WakeableSleep } from '../leases/wakeable-sleep.ts';
 import { dayMs, instant } from './instant.ts';
 import { pause, startInterval, startTimer, timeoutSignal, timerMaxMs, timerMs } from './timer.ts';
 

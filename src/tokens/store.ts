@@ -3,7 +3,7 @@ import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readWriteTime } from '../db/trusted-time.ts';
 import { refused, UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime, lastInstant, later, minuteMs } from '../kernel/instant.ts';
-import { recordEvents } from '../subscription/timeline.ts';
+import { recordEvents } from '../subscription/store/events.ts';
 import {
   generateToken,
   hashToken,

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { Fault } from '../kernel/faults.ts';
-import { linkFlows } from '../kernel/flow.ts';
+import { linkFlows } from './flow.ts';
 
 // The settings of a node's `link`: how customers reach it from outside. The keys are those of share
 // links (docs/xray-facts.md, "Links"), so that a link of another program can be copied key by key.

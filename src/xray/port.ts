@@ -1,4 +1,4 @@
-import type { Flow } from '../kernel/flow.ts';
+import type { Flow } from './flow.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 
 // The API of a node. An outcome that needs no further work is a value. Everything else is a Fault:

@@ -5,11 +5,11 @@ import { applySteps, setPrice } from '../../src/catalog/apply.ts';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import { instant } from '../../src/kernel/instant.ts';
-import { applyChargeback } from '../../src/subscription/chargeback.ts';
-import { setCustomer } from '../../src/subscription/customers.ts';
-import { grant, setAutoRenew } from '../../src/subscription/granting.ts';
-import { addCustomer, buyPlan, createCaller, createPlans } from '../a-book.ts';
-import { createDatabase, type TestDatabase } from '../books.ts';
+import { applyChargeback } from '../../src/subscription/commands/chargeback.ts';
+import { setCustomer } from '../../src/subscription/commands/customer.ts';
+import { grant, setAutoRenew } from '../../src/subscription/commands/grant.ts';
+import { addCustomer, buyPlan, createCaller, createPlans } from '../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 // The audit recomputes earlier prices, discounts and switches from the stored history.
 

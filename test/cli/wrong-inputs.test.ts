@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Command, Option } from 'commander';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { buildProgram } from '../../src/cli/program.ts';
-import { createDatabase, type TestDatabase } from '../books.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { type Outcome, readAllTables, runLine, runWords } from './run-line.ts';
 
 // Wrong inputs for every command and option of the program. The lines follow from the tree of

@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { parseDocument } from '../docs/document.ts';
+import { parseDocument } from '../support/markdown-document.ts';
 
 // References of comments and documents: files, headings, promises, rules and matrix rows.
 

@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path';
 
 /** A file of src/ as the rules read it. */
 export interface Source {
-  /** From src/, with slashes: `workers/runner.ts`. */
+  /** From src/, with slashes: `runs/runner.ts`. */
   readonly path: string;
   readonly lines: number;
   /** Its text without comments; strings and SQL stay. */
@@ -12,7 +12,7 @@ export interface Source {
 }
 
 export interface Import {
-  /** A file of src/ (`db/connect.ts`), one outside (`../test/books.ts`), a package, or `node:fs`. */
+  /** A file of src/ (`db/connect.ts`), one outside (`../test/support/database.ts`), a package, or `node:fs`. */
   readonly target: string;
   readonly inside: boolean;
   /** Gone when it runs. */
@@ -20,19 +20,19 @@ export interface Import {
 }
 
 /** Comment lines and comments at a line's end, as the formatter leaves them. Not within strings. */
-function removeComments(text: string): string {
+function withoutComments(text: string): string {
   return text
     .replaceAll(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '')
     .replaceAll(/^\s*\/\/.*$/gm, '')
     .replaceAll(/\s\/\/ .*$/gm, '');
 }
 
-const importPattern =
-  /(?:\bimport (type )[^;]*?|\bexport (type )[^;]*?)?\b(?:from|import)\s*\(?\s*'([^']+)'/g;
+const importing =
+  /(?:\bimport (type )[^;]*?|\bexport (type )[^;]*?)?\b(?:from|import)\s*\(?\s*'([^'\n]+)'/g;
 
 /** Types count too: a direction that only the compiler follows is one all the same. */
-function parseImports(path: string, code: string): readonly Import[] {
-  return [...code.matchAll(importPattern)].map(([, imported, exported, name = '']) => {
+function importsOf(path: string, code: string): readonly Import[] {
+  return [...code.matchAll(importing)].map(([, imported, exported, name = '']) => {
     const relative = name.startsWith('.');
     const target = relative ? normalize(join(dirname(path), name)) : name;
     const typeOnly = (imported ?? exported) !== undefined;
@@ -40,9 +40,9 @@ function parseImports(path: string, code: string): readonly Import[] {
   });
 }
 
-export function parseSource(path: string, text: string): Source {
-  const code = removeComments(text);
-  return { path, lines: text.split('\n').length - 1, code, imports: parseImports(path, code) };
+export function sourceOf(path: string, text: string): Source {
+  const code = withoutComments(text);
+  return { path, lines: text.split('\n').length - 1, code, imports: importsOf(path, code) };
 }
 
 export const isTest = (path: string): boolean => path.endsWith('.test.ts');
@@ -51,6 +51,6 @@ export const isTest = (path: string): boolean => path.endsWith('.test.ts');
 export function readSources(): readonly Source[] {
   return globSync('src/**/*.ts', { exclude: ['src/**/*.d.ts'] }).map((file) => {
     const path = file.replaceAll('\\', '/').replace(/^src\//, '');
-    return parseSource(path, readFileSync(file, 'utf8'));
+    return sourceOf(path, readFileSync(file, 'utf8'));
   });
 }

@@ -4,7 +4,7 @@ import {
   readClockStatus,
   toAcceptedClockJson,
   toClockStatusJson,
-} from '../../workers/clock-accept.ts';
+} from '../../runs/clock/accept.ts';
 import { defineRoute } from '../route.ts';
 import { timeSchema } from '../schemas.ts';
 

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { readCustomerLinks } from '../../catalog/links.ts';
 import { ledgerKinds } from '../../db/schema-ledger.ts';
-import { createCustomer, setCustomer } from '../../subscription/customers.ts';
-import { readEvents, readLedger } from '../../subscription/history.ts';
+import { createCustomer, setCustomer } from '../../subscription/commands/customer.ts';
+import { readEvents, readLedger } from '../../subscription/queries/history.ts';
 import {
   type CustomerKey,
   readCustomerKey,
   readCustomerView,
   readSubscriptionPage,
-} from '../../subscription/portrait.ts';
+} from '../../subscription/queries/customer-view.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';
 import { defineRoute, type RouteContext } from '../route.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Route } from '../route.ts';
-import { catalogRoutes } from './catalogue.ts';
+import { catalogRoutes } from './catalog.ts';
 import { clockRoutes } from './clock.ts';
 import { customerRoutes } from './customers.ts';
 import { moneyRoutes } from './money.ts';

@@ -5,8 +5,8 @@ import {
   cancelNotification,
   listNotices,
   resendNotification,
-} from '../../notify/by-hand.ts';
-import { type NoticeKind, noticeSpecs } from '../../notify/kinds.ts';
+} from '../../notifications/operator-actions.ts';
+import { type NoticeKind, noticeSpecs } from '../../outbox/kinds.ts';
 import { defineRoute } from '../route.ts';
 import {
   createPageSchema,

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { runAudit, toAuditJson } from '../../audit/audit.ts';
 import { listNodes, toNodeJson } from '../../catalog/nodes.ts';
 import { inTransaction, longLimits, openDatabase, openPool } from '../../db/connect.ts';
-import { wakeWorker } from '../../db/wake.ts';
+import { wakeWorker } from '../../db/notify.ts';
 import { refused } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { workers } from '../../workers/index.ts';
-import { dismissItem, listQuarantine, retryItem } from '../../workers/quarantine.ts';
-import { readLastRuns } from '../../workers/run-record.ts';
+import { dismissItem, listQuarantine, retryItem } from '../../runs/quarantine.ts';
+import { readLastRuns } from '../../runs/run-record.ts';
 import { defineRoute } from '../route.ts';
 import {
   createPageSchema,

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { LedgerEntryId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
-import { applyChargeback } from '../../subscription/chargeback.ts';
-import { movePayment } from '../../subscription/move-payment.ts';
-import { readCurrency } from '../../subscription/portrait.ts';
-import { waiveClaim } from '../../subscription/waive-claim.ts';
+import { applyChargeback } from '../../subscription/commands/chargeback.ts';
+import { movePayment } from '../../subscription/commands/move-payment.ts';
+import { readCurrency } from '../../subscription/queries/customer-view.ts';
+import { waiveClaim } from '../../subscription/commands/waive-claim.ts';
 import { defineRoute } from '../route.ts';
 import {
   byTelegramId,

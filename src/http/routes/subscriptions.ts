@@ -7,11 +7,11 @@ import {
   revoke,
   type SubscriptionResult,
   setAutoRenew,
-} from '../../subscription/granting.ts';
-import { changePlan } from '../../subscription/plan-change.ts';
-import { readCurrency, readCustomerView } from '../../subscription/portrait.ts';
-import { reissue } from '../../subscription/reissuing.ts';
-import { readOwnerTelegramId } from '../../subscription/subscriptions.ts';
+} from '../../subscription/commands/grant.ts';
+import { changePlan } from '../../subscription/commands/change-plan.ts';
+import { readCurrency, readCustomerView } from '../../subscription/queries/customer-view.ts';
+import { reissue } from '../../subscription/commands/reissue.ts';
+import { readOwnerTelegramId } from '../../subscription/store/subscriptions.ts';
 import { addAccess, toGrantedAccess } from '../access.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';
 import { defineRoute, type Route, type RouteContext } from '../route.ts';

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { isoTime, later } from '../../kernel/instant.ts';
-import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../keyset.ts';
-import type { DuePass } from '../worker.ts';
+import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../../runs/keyset.ts';
+import type { DuePass } from '../../runs/worker.ts';
 
 /**
  * Never tried for this period, in the order of their end. Unlocked: it only says where to look.

@@ -1,21 +1,21 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { type Instant, isoTime, later, minuteMs, never } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { enqueueNotifications, type NewNotice } from '../../notify/outbox.ts';
-import { decideRenewal, type RenewalDecision } from '../../subscription/renewal.ts';
+import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
+import { decideRenewal, type RenewalDecision } from '../../subscription/rules/renewal.ts';
 import {
   postponeRenewals,
   readRenewalFacts,
   type SubscriptionRenewalFacts,
-} from '../../subscription/renewal-facts.ts';
-import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/renewing.ts';
-import { releaseQuarantined } from '../quarantine.ts';
-import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../spend-guard.ts';
-import { type DecidedItem, decideInOrder } from '../spending.ts';
-import type { QuarantinedItem, SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
+} from '../../subscription/store/renewal-facts.ts';
+import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
+import { releaseQuarantined } from '../../runs/quarantine.ts';
+import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../../runs/spend-guard.ts';
+import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
+import type { QuarantinedItem, SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { findDueRenewals, findRenewalRetries } from './store.ts';
 
-// Renews what is due from the balance. When and how much: `subscription/renewal.ts`. Needs no
+// Renews what is due from the balance. When and how much: `subscription/rules/renewal.ts`. Needs no
 // node: a renewal keeps the credential, so nothing changes for whoever is connected.
 
 type Decision = RenewalDecision | HeldCharge;

@@ -1,28 +1,28 @@
 import pg from 'pg';
 import { connectChecked, type Db } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
-import { wakeChannel } from '../../db/wake.ts';
+import { wakeChannel } from '../../db/notify.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import type { Channel } from '../../notify/channels/channel.ts';
-import { WakeableSleep } from '../bell.ts';
-import { toCourierLockKey } from '../courier-lock.ts';
-import { createSessionConfig } from '../guard.ts';
-import type { Replica } from '../replica.ts';
-import { pauseUnfit } from '../unfit-pause.ts';
-import { hasUnaddressedAlarms } from './addressing.ts';
+import type { Channel } from '../../notifications/channels/channel.ts';
+import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import { toCourierLockKey } from '../../leases/courier-lock.ts';
+import { createSessionConfig } from '../../leases/session.ts';
+import type { Replica } from '../../leases/replica.ts';
+import { pauseUnfit } from '../../runs/unfit-pause.ts';
+import { hasUnaddressedAlarms } from './alarm-fanout.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type CourierLog } from './courier.ts';
-import { acquireCourier, describePrimary } from './post.ts';
-import { Backoff } from './rest.ts';
-import { type DeliveryResult, recordDeliveryRun } from './run.ts';
+import { acquireCourier, describePrimary } from './lease.ts';
+import { Backoff } from './backoff.ts';
+import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
 import { findDueNotices, hasSendingNotices } from './store.ts';
-import type { RunCounts } from './tally.ts';
+import type { RunCounts } from './run-counts.ts';
 
 // The couriers of this process: for each channel whose advisory lock it got, on one connection each.
 // As with keepers of nodes the lock is for peace, and for being quick: the server frees it when a
 // process dies, or says nothing for 10 s, and the next look of another one takes it. What is right is
-// seen to by the epoch (`post.ts`) and by the number of each notice's attempt (`store.ts`).
+// seen to by the epoch (`lease.ts`) and by the number of each notice's attempt (`store.ts`).
 
 export interface CouriersOptions extends Delivery {
   readonly url: string;

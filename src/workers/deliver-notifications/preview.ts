@@ -1,10 +1,10 @@
 import { readClock } from '../../db/clock.ts';
 import type { Db } from '../../db/connect.ts';
 import { isoTime } from '../../kernel/instant.ts';
-import { readRelevanceFacts } from '../../notify/facts.ts';
-import { checkRelevance, type SendDecision } from '../../notify/judging.ts';
-import { adminChannel } from '../../notify/outbox.ts';
-import type { NoticePreview } from '../worker.ts';
+import { readRelevanceFacts } from '../../notifications/relevance-store.ts';
+import { checkRelevance, type SendDecision } from '../../notifications/relevance.ts';
+import { adminChannel } from '../../outbox/outbox.ts';
+import type { NoticePreview } from '../../runs/worker.ts';
 import type { Delivery } from './claim.ts';
 import { type DueKey, findDueNotices, readNotices } from './store.ts';
 

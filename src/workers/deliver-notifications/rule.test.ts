@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { dayMs, hourMs, instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
-import type { SendOutcome } from '../../notify/channels/channel.ts';
+import type { SendOutcome } from '../../notifications/channels/channel.ts';
 import { mustProbeFirst, type SendAttempt, toBackoffState, toSettlement } from './rule.ts';
 
 const now = instant(Date.UTC(2026, 10, 24, 12));

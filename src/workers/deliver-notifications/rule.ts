@@ -1,13 +1,13 @@
 import type { NoticeState } from '../../db/schema.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import { hourMs, type Instant, later, minuteMs, never, secondMs } from '../../kernel/instant.ts';
-import type { SendOutcome } from '../../notify/channels/channel.ts';
+import type { SendOutcome } from '../../notifications/channels/channel.ts';
 import {
   type DeliveryPolicy,
   type NoticeSpec,
   unreachablePrefix,
   unreachableRetryMs,
-} from '../../notify/kinds.ts';
+} from '../../outbox/kinds.ts';
 
 // What becomes of a notice once it was handed to a gateway, and of the gateway's courier.
 //

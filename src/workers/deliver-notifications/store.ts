@@ -3,10 +3,10 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
-import { type NoticeKind, type NoticeParams, noticeKinds } from '../../notify/kinds.ts';
-import { markReachable } from '../../subscription/hearing.ts';
-import { hasPriceParam, writeNotifiedPrice } from '../../subscription/known-prices.ts';
-import type { CourierLease } from './post.ts';
+import { type NoticeKind, type NoticeParams, noticeKinds } from '../../outbox/kinds.ts';
+import { markReachable } from '../../subscription/store/reachability.ts';
+import { hasPriceParam, writeNotifiedPrice } from '../../subscription/store/known-prices.ts';
+import type { CourierLease } from './lease.ts';
 import type { SendSettlement } from './rule.ts';
 
 // The notices that a courier works off. The number of its attempt is a notice's fence: what was

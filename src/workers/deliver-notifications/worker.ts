@@ -1,14 +1,14 @@
 import { minuteMs } from '../../kernel/instant.ts';
-import type { RunContext } from '../run-context.ts';
-import type { RunRow } from '../run-record.ts';
-import type { NoticePreview } from '../worker.ts';
+import type { RunContext } from '../../runs/run-context.ts';
+import type { RunRow } from '../../runs/run-record.ts';
+import type { NoticePreview } from '../../runs/worker.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type WalkResult } from './courier.ts';
-import { acquireCourier, describePrimary, tryLock } from './post.ts';
+import { acquireCourier, describePrimary, tryLock } from './lease.ts';
 import { type DeliveryPreviewContext, previewDelivery } from './preview.ts';
-import { Backoff } from './rest.ts';
-import { type DeliveryResult, recordDeliveryRun } from './run.ts';
-import type { RunCounts } from './tally.ts';
+import { Backoff } from './backoff.ts';
+import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
+import type { RunCounts } from './run-counts.ts';
 
 // One run by a person or a timetable: everything that is due now, on every channel whose courier
 // isn't somebody else at the moment. A service has couriers that stay (`couriers.ts`).

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { hourMs, type Instant, instant, later } from '../../kernel/instant.ts';
-import type { Forecast } from '../../subscription/outlook.ts';
-import type { PriceChange, RenewalTerms } from '../../subscription/price-cap.ts';
+import type { Forecast } from '../../subscription/rules/forecast.ts';
+import type { PriceChange, RenewalTerms } from '../../subscription/rules/price-cap.ts';
 import { decideEndReminder, type EndFacts } from './rule.ts';
 
 // A month that ends on 24 December at 12 h UTC; all times are hours before that.

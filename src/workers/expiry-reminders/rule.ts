@@ -1,6 +1,6 @@
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import { type Instant, later } from '../../kernel/instant.ts';
-import { earliestSendAt } from '../../notify/quiet.ts';
+import { earliestSendAt } from '../../outbox/quiet-hours.ts';
 import {
   computeEndReminders,
   computeNextReminderAt,
@@ -9,9 +9,9 @@ import {
   type ReminderTime,
   reminderGapMs,
   selectDueReminder,
-} from '../../notify/reminder-times.ts';
-import type { Forecast } from '../../subscription/outlook.ts';
-import { computePriceChange, type PriceChange } from '../../subscription/price-cap.ts';
+} from '../../outbox/reminder-schedule.ts';
+import type { Forecast } from '../../subscription/rules/forecast.ts';
+import { computePriceChange, type PriceChange } from '../../subscription/rules/price-cap.ts';
 
 // The notifications before a paid subscription ends or renews (design, expiry-reminders).
 //

@@ -1,12 +1,12 @@
 import type { Tx } from '../../db/connect.ts';
-import { computeAllowance, endsFloor, isWithinFloor } from '../../subscription/hourly-limit.ts';
-import type { SubscriptionRenewalFacts } from '../../subscription/renewal-facts.ts';
-import { readActiveCount, readLastHourTotal } from '../hourly-count.ts';
-import type { DecidedItem } from '../spending.ts';
-import type { BatchContext } from '../worker.ts';
+import { computeAllowance, endsFloor, isWithinFloor } from '../../subscription/rules/hourly-limit.ts';
+import type { SubscriptionRenewalFacts } from '../../subscription/store/renewal-facts.ts';
+import { readActiveCount, readLastHourTotal } from '../../runs/hourly-count.ts';
+import type { DecidedItem } from '../../runs/shared-balance.ts';
+import type { BatchContext } from '../../runs/worker.ts';
 import { lockBlastGuard } from './store.ts';
 
-// The blast guard (`subscription/hourly-limit.ts`, rules 1 and 2; matrix F8). A wrong clock or a
+// The blast guard (`subscription/rules/hourly-limit.ts`, rules 1 and 2; matrix F8). A wrong clock or a
 // wrong import cuts off few customers before a person looks at it.
 
 /** Held by the blast guard. Busy: another replica counts ends now; the next run sees to this one. */

@@ -3,8 +3,8 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../keyset.ts';
-import type { DuePass, NextDue } from '../worker.ts';
+import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../../runs/keyset.ts';
+import type { DuePass, NextDue } from '../../runs/worker.ts';
 
 /** Whose end has come, in its order. Reads `subscription_ending`; a page costs its own rows. */
 export const findEnded: DuePass = async (tx, { now }, { after, max, skip }) => {

@@ -1,23 +1,23 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
-import { type ExpiringSubscription, expireSubscriptions } from '../../subscription/ending.ts';
-import { decideExpiry, type ExpiryDecision, isTermsChangeDue } from '../../subscription/expiry.ts';
+import { type ExpiringSubscription, expireSubscriptions } from '../../subscription/batch/expire.ts';
+import { decideExpiry, type ExpiryDecision, isTermsChangeDue } from '../../subscription/rules/expiry.ts';
 import {
   readRenewalFacts,
   type SubscriptionRenewalFacts,
-} from '../../subscription/renewal-facts.ts';
-import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/renewing.ts';
-import { changeTerms } from '../../subscription/terms-change.ts';
-import { releaseQuarantined } from '../quarantine.ts';
-import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../spend-guard.ts';
-import { type DecidedItem, decideInOrder } from '../spending.ts';
-import type { SubscriptionPreview, SubscriptionWorker } from '../worker.ts';
+} from '../../subscription/store/renewal-facts.ts';
+import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
+import { changeTerms } from '../../subscription/store/terms-change.ts';
+import { releaseQuarantined } from '../../runs/quarantine.ts';
+import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../../runs/spend-guard.ts';
+import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
+import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { guardEnds, type HeldEnd } from './end-guard.ts';
 import { findEnded, findTermsChanges, readNextChange, readQuarantinedRenewals } from './store.ts';
 
-// Puts the terms of a period into force that has begun (`subscription/terms.ts`).
-// Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/expiry.ts`.
+// Puts the terms of a period into force that has begun (`subscription/rules/terms.ts`).
+// Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/rules/expiry.ts`.
 // The nodes hear of it by the marks that are written here; their keepers see to it.
 
 interface EndedFacts extends SubscriptionRenewalFacts {

@@ -4,12 +4,12 @@ import { toFault } from '../../db/faults.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { delayAbort, WakeableSleep } from '../bell.ts';
-import { Fence } from '../fence.ts';
-import { releaseQuarantined } from '../quarantine.ts';
-import { Lanes, type LaneToken } from './hands.ts';
-import { readCapabilities } from './learning.ts';
-import { type Connect, ConnectionState } from './line.ts';
+import { delayAbort, WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import { Fence } from '../../leases/fence.ts';
+import { releaseQuarantined } from '../../runs/quarantine.ts';
+import { Lanes, type LaneToken } from './lanes.ts';
+import { readCapabilities } from './capabilities.ts';
+import { type Connect, ConnectionState } from './connection-state.ts';
 import { holdsLease, type Lease, leaseLost, seedChunk, writeNodeError } from './node-store.ts';
 import { probe } from './probe.ts';
 import { computeInFlightMax, suspectsMax } from './rule.ts';
@@ -24,8 +24,8 @@ import {
 } from './store.ts';
 import { readStrays, writeStrayResults } from './stray-store.ts';
 import { removeStrays, straysMax } from './strays.ts';
-import { CrashSuspects } from './suspicion.ts';
-import { applyPage, type PageResult } from './work.ts';
+import { CrashSuspects } from './crash-suspects.ts';
+import { applyPage, type PageResult } from './sync.ts';
 
 // The keeper of one node: two loops of its own, so that no other node waits for this one. One
 // probes; the other works off marks, page after page with two hands, and fills the node again after

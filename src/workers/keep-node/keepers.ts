@@ -1,19 +1,19 @@
 import pg from 'pg';
 import { connectChecked, type Db } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
-import { wakeChannel } from '../../db/wake.ts';
+import { wakeChannel } from '../../db/notify.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { WakeableSleep } from '../bell.ts';
-import { createSessionConfig } from '../guard.ts';
+import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import { createSessionConfig } from '../../leases/session.ts';
 import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
-import type { Connect } from './line.ts';
+import type { Connect } from './connection-state.ts';
 import type { Lease } from './node-store.ts';
-import { acquire, freedPayload, readLeaseState, registerReplica, release } from './posts.ts';
-import { computeLeaseChange, computeShare } from './share.ts';
+import { acquire, freedPayload, readLeaseState, registerReplica, release } from './node-leases.ts';
+import { computeLeaseChange, computeShare } from './lease-share.ts';
 
 // Which nodes this process keeps: those whose advisory lock it got, on one connection of its own,
-// and of all nodes no more than its share (`share.ts`). The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process
+// and of all nodes no more than its share (`lease-share.ts`). The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process
 // dies the server frees what it held at once, and the next look of another one takes it. What
 // doesn't die but stands still (a stopped process, a machine that is gone, a network that swallows
 // packets) says nothing on that connection, and the server ends a session that is silent for 10 s.

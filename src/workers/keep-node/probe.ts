@@ -3,9 +3,9 @@ import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { toResult } from './answer.ts';
-import { toCapabilitiesKey } from './learning.ts';
-import type { ConnectionState } from './line.ts';
+import { toResult } from './result.ts';
+import { toCapabilitiesKey } from './capabilities.ts';
+import type { ConnectionState } from './connection-state.ts';
 import {
   countConfirmed,
   type Lease,

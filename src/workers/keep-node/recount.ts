@@ -1,10 +1,10 @@
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
-import { runConcurrently } from '../../xray/in-flight.ts';
-import { formatUserName } from '../../xray/names.ts';
+import { runConcurrently } from '../../xray/concurrency.ts';
+import { formatUserName } from '../../xray/user-names.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { toResult } from './answer.ts';
-import type { ConnectionState } from './line.ts';
+import { toResult } from './result.ts';
+import type { ConnectionState } from './connection-state.ts';
 import {
   type ConfirmedCredential,
   filterConfirmed,

@@ -1,14 +1,14 @@
 import type { Db } from '../../db/connect.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { type Instant, later } from '../../kernel/instant.ts';
-import { runConcurrently } from '../../xray/in-flight.ts';
+import { runConcurrently } from '../../xray/concurrency.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import type { Fence } from '../fence.ts';
-import { toResult } from './answer.ts';
+import type { Fence } from '../../leases/fence.ts';
+import { toResult } from './result.ts';
 import type { Lease } from './node-store.ts';
 import { hasNoUsers, isNodeFault, markRetryMs } from './rule.ts';
 import { canRemoveStray, type Stray, type StrayResult } from './stray-store.ts';
-import type { PageResult } from './work.ts';
+import type { PageResult } from './sync.ts';
 
 // Names that were confirmed for removal, against their node. Only removals: whoever lost a UUID by
 // one is marked when it is settled, and gets it back as any mark is worked off. Apart from the

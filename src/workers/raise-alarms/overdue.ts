@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
-import { formatLockHolder, transactionAgeSql } from '../../db/holders.ts';
+import { formatLockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import type { Alarm, OpenAlarm } from '../../notify/alarms.ts';
-import { graceMs } from '../../subscription/expiry.ts';
-import { readSettings } from '../../subscription/settings.ts';
+import type { Alarm, OpenAlarm } from '../../outbox/alarms.ts';
+import { graceMs } from '../../subscription/rules/expiry.ts';
+import { readSettings } from '../../subscription/rules/settings.ts';
 import { readUndelivered, undeliveredWorker } from './undelivered.ts';
 
 // Items that are due and that a worker passes over. `undelivered.ts` has those of couriers.

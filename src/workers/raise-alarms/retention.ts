@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { dayMs, type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { readSettings, type Settings } from '../../subscription/settings.ts';
+import { readSettings, type Settings } from '../../subscription/rules/settings.ts';
 
 // Deletes history that is older than `retention:`, in short transactions.
 //

@@ -1,6 +1,6 @@
 import { unreachable } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
+import type { Alarm, AlarmKind, OpenAlarm } from '../../outbox/alarms.ts';
 
 // When the admins are woken, and when they hear that it is over.
 //

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { inTransaction, type Tx, workLimits } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
-import { formatLockHolder, type LockHolder, transactionAgeSql } from '../../db/holders.ts';
+import { formatLockHolder, type LockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
-import type { Alarm, AlarmKind, OpenAlarm } from '../../notify/alarms.ts';
+import type { Alarm, AlarmKind, OpenAlarm } from '../../outbox/alarms.ts';
 import {
   longOutageMs,
   marksOfNode,
@@ -12,7 +12,7 @@ import {
   readStalls,
   removalSince,
   removesAccess,
-} from '../../subscription/outages.ts';
+} from '../../access/node-outages.ts';
 import { readOverdueAlarms } from './overdue.ts';
 import type { AlarmFacts } from './rule.ts';
 

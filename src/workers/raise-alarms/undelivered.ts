@@ -1,12 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
-import { formatLockHolder, transactionAgeSql } from '../../db/holders.ts';
+import { formatLockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import type { OpenAlarm } from '../../notify/alarms.ts';
-import { noticeKinds } from '../../notify/kinds.ts';
-import { adminChannel, defaultChannel } from '../../notify/outbox.ts';
-import { isCourierLock } from '../courier-lock.ts';
+import type { OpenAlarm } from '../../outbox/alarms.ts';
+import { noticeKinds } from '../../outbox/kinds.ts';
+import { adminChannel, defaultChannel } from '../../outbox/outbox.ts';
+import { isCourierLock } from '../../leases/courier-lock.ts';
 
 // Notifications that are due and that no courier examines.
 //

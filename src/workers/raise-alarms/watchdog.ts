@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
-import { openSingleConnection, type SingleConnection } from '../../db/alone.ts';
+import { openSingleConnection, type SingleConnection } from '../../db/single-connection.ts';
 import { type Db, inTransaction, type SessionLimits, type Tx } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { WakeableSleep } from '../bell.ts';
-import { SilenceDetector, type WatchedWorker, type WorkerRuns } from './silence.ts';
+import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import { SilenceDetector, type WatchedWorker, type WorkerRuns } from './queue-silence.ts';
 import { readLockedTables, runUnlessLocked } from './store.ts';
 import { updateAlarms } from './worker.ts';
 

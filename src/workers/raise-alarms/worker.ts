@@ -12,12 +12,12 @@ import {
   type OpenAlarm,
   readOpenAlarms,
   toAlarmSubject,
-} from '../../notify/alarms.ts';
-import { checkClock } from '../fitness.ts';
-import type { PreviewContext } from '../preview.ts';
-import type { RunContext } from '../run-context.ts';
-import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
-import type { AlarmPreview } from '../worker.ts';
+} from '../../outbox/alarms.ts';
+import { checkClock } from '../../runs/clock-check.ts';
+import type { PreviewContext } from '../../runs/preview.ts';
+import type { RunContext } from '../../runs/run-context.ts';
+import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../../runs/run-record.ts';
+import type { AlarmPreview } from '../../runs/worker.ts';
 import { prune } from './retention.ts';
 import { filterResolved } from './rule.ts';
 import { readAlarmFacts, runUnlessLocked, writeUnkeptNodes } from './store.ts';

@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
-import type { SingleConnection } from '../../db/alone.ts';
-import { tryParseUserName } from '../../xray/names.ts';
+import type { SingleConnection } from '../../db/single-connection.ts';
+import { tryParseUserName } from '../../xray/user-names.ts';
 import type { ListedUser, NodeApi } from '../../xray/port.ts';
 
 // What a node holds, into a temporary table while its answer comes: what is held is little, whatever

@@ -1,7 +1,7 @@
-import { openSingleConnection } from '../../db/alone.ts';
+import { openSingleConnection } from '../../db/single-connection.ts';
 import { unreachable } from '../../kernel/faults.ts';
-import type { PreviewContext } from '../preview.ts';
-import type { NodePreview } from '../worker.ts';
+import type { PreviewContext } from '../../runs/preview.ts';
+import type { NodePreview } from '../../runs/worker.ts';
 import { readNodes } from './node-store.ts';
 import {
   type ComparisonOutcome,
@@ -10,7 +10,7 @@ import {
   listAndCompare,
   type OnUsers,
   reconcileNode,
-} from './one-node.ts';
+} from './compare-node.ts';
 import { type Drift, readDriftPage } from './store.ts';
 
 export interface NodePreviewContext extends PreviewContext {

@@ -4,12 +4,12 @@ import { toFault } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { minuteMs } from '../../kernel/instant.ts';
-import { markChunk } from '../../subscription/marking.ts';
-import { runConcurrently } from '../../xray/in-flight.ts';
-import { checkClock } from '../fitness.ts';
-import type { RunContext } from '../run-context.ts';
-import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../run-record.ts';
-import type { NodePreview } from '../worker.ts';
+import { markChunk } from '../../access/marking-jobs.ts';
+import { runConcurrently } from '../../xray/concurrency.ts';
+import { checkClock } from '../../runs/clock-check.ts';
+import type { RunContext } from '../../runs/run-context.ts';
+import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../../runs/run-record.ts';
+import type { NodePreview } from '../../runs/worker.ts';
 import {
   type ListedNode,
   readComparisonState,
@@ -23,7 +23,7 @@ import {
   isComparisonFault,
   type OnUsers,
   reconcileNode,
-} from './one-node.ts';
+} from './compare-node.ts';
 import { type NodePreviewContext, previewNodes } from './preview.ts';
 import { dueStateOf, toStateAfterFailure, toStateAfterSuccess } from './rule.ts';
 import { lockComparison } from './store.ts';

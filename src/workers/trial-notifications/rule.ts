@@ -1,13 +1,13 @@
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { earliestSendAt } from '../../notify/quiet.ts';
+import { earliestSendAt } from '../../outbox/quiet-hours.ts';
 import {
   computeNextReminderAt,
   computeTrialReminders,
   type ReminderTime,
   selectDueReminder,
   type TrialReminder,
-} from '../../notify/reminder-times.ts';
+} from '../../outbox/reminder-schedule.ts';
 
 // What somebody on a trial hears, and when (design, trial-notifications).
 //

@@ -10,7 +10,7 @@ import {
 import { wire } from '../grpc/wire.js';
 import type { UserProtocol } from '../port.ts';
 import { EmbeddedInbound, type NodeAccount, parseAccount, type StoredUser } from './inbound.ts';
-import { Panic, XrayError } from './refusal.ts';
+import { Panic, XrayError } from './xray-error.ts';
 
 // Each method, from bytes to bytes. The checks have the order of Xray, which decides between several
 // possible errors.

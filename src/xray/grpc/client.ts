@@ -1,6 +1,6 @@
 import { Fault } from '../../kernel/faults.ts';
 import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
-import { isUserName, tryParseCredentialId } from '../names.ts';
+import { isUserName, tryParseCredentialId } from '../user-names.ts';
 import {
   type CallOptions,
   computeListDeadlineMs,
@@ -19,8 +19,8 @@ import {
   removeUserType,
   toInboundProtocol,
 } from './contract.ts';
-import { parseInboundStream } from './front.ts';
-import { InboundCache } from './learned.ts';
+import { parseInboundStream } from './inbound-stream.ts';
+import { InboundCache } from './inbound-cache.ts';
 import { listMaxBytes, listUsersMax, parseFoundUser, parseUserList } from './listing.ts';
 import {
   isUserMissing,

@@ -8,7 +8,7 @@ import {
   type NodeEndpoint,
   notAnAddressText,
   tryParseEndpoint,
-} from '../../kernel/node-address.ts';
+} from '../address.ts';
 import { startTimer } from '../../kernel/timer.ts';
 import { failedConnectionFault } from './status.ts';
 

@@ -1,4 +1,4 @@
-import type { Flow } from '../../kernel/flow.ts';
+import type { Flow } from '../flow.ts';
 import type { UserProtocol } from '../port.ts';
 import { wire } from './wire.js';
 

@@ -1,6 +1,6 @@
 import type protobuf from 'protobufjs/minimal.js';
 import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
-import { tryParseCredentialId } from '../names.ts';
+import { tryParseCredentialId } from '../user-names.ts';
 import type { ListedUser } from '../port.ts';
 import { createReader, decodeMessage } from './call.ts';
 import { accountTypes } from './contract.ts';

@@ -1,0 +1,156 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { anyOf, unnest } from '../db/unnest.ts';
+import { type CredentialId, generateCredentialId, type SubscriptionId } from '../kernel/ids.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { wakeKeepers } from '../subscription/store/retry-now.ts';
+
+// Who may connect, as the books have it. A credential lives while its subscription runs; every
+// change of it, and of the plan that says where it opens, leaves a mark on every node, in the same
+// transaction. No node is called here: their keepers work off the marks.
+//
+// Whoever writes marks of several credentials takes them in the order of the credentials, node by
+// node: a batch and a keeper that come by the same marks wait in line, and never for each other.
+
+/** A subscription that is paid again within this time gets back the credential that it had. */
+const reviveCredentialMs = 30 * dayMs;
+
+/**
+ * Marks credentials on every node: the node may differ from the books about them now. Urgent ones
+ * go first; a whole book that is brought in is not, lest it hold up those who are to be cut off.
+ */
+export async function markAccess(
+  tx: Tx,
+  credentials: readonly CredentialId[],
+  now: Instant,
+  { urgent = true }: { urgent?: boolean } = {},
+): Promise<void> {
+  if (credentials.length === 0) return;
+  await buildMarkStatement(
+    unnest('c', credentials, { id: ['uuid', (id) => id] }),
+    now,
+    urgent,
+  ).execute(tx);
+  await wakeKeepers(tx);
+}
+
+/** The statement that marks each `id` of a table on every node. */
+function buildMarkStatement(credentials: RawBuilder<unknown>, now: Instant, urgent: boolean) {
+  const at = sql`${isoTime(now)}::timestamptz`;
+  return sql`
+    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
+    SELECT n.id, credential.id, ${urgent}::boolean, ${at}, ${at}
+    FROM perennial.node n CROSS JOIN (SELECT id FROM ${credentials}) credential
+    ORDER BY n.id, credential.id
+    ON CONFLICT (node_id, credential_id) DO UPDATE SET
+      version = nextval('perennial.access_sync_version'),
+      urgent = access_sync.urgent OR excluded.urgent, attempts = 0,
+      next_attempt_at = excluded.next_attempt_at, last_error = NULL,
+      marked_at = excluded.marked_at`;
+}
+
+/** Gives each of these subscriptions a live credential: its last one if it is recent, or a new one. */
+export async function openAccess(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<void> {
+  if (subscriptions.length === 0) return;
+  const ids = anyOf('bigint', subscriptions);
+  const { rows: revived } = await sql<{ id: CredentialId }>`
+    UPDATE perennial.credential c SET retired_at = NULL
+    WHERE c.id IN (
+      SELECT DISTINCT ON (last.subscription_id) last.id FROM perennial.credential last
+      WHERE last.subscription_id = ${ids}
+        AND last.retired_at >= ${isoTime(later(now, -reviveCredentialMs))} AND NOT last.replaced
+        AND NOT EXISTS (SELECT FROM perennial.credential live
+          WHERE live.subscription_id = last.subscription_id AND live.retired_at IS NULL)
+      ORDER BY last.subscription_id, last.retired_at DESC, last.issued_at DESC)
+    RETURNING c.id`.execute(tx);
+  const { rows: withoutCredential } = await sql<{ id: SubscriptionId }>`
+    SELECT s.id FROM perennial.subscription s
+    WHERE s.id = ${ids} AND NOT EXISTS (SELECT FROM perennial.credential live
+      WHERE live.subscription_id = s.id AND live.retired_at IS NULL)`.execute(tx);
+  const issued = await issueCredentials(
+    tx,
+    withoutCredential.map((row) => row.id),
+    now,
+  );
+  await markAccess(tx, [...revived.map((row) => row.id), ...issued], now);
+}
+
+async function issueCredentials(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<CredentialId[]> {
+  const issued = subscriptions.map((subscriptionId) => ({
+    subscriptionId,
+    id: generateCredentialId(),
+  }));
+  if (issued.length > 0) {
+    await sql`
+      INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
+      SELECT issued.id, s.id, s.customer_id, ${isoTime(now)}::timestamptz
+      FROM ${unnest('issued', issued, {
+        id: ['uuid', (row) => row.id],
+        subscription_id: ['bigint', (row) => row.subscriptionId],
+      })}
+      JOIN perennial.subscription s ON s.id = issued.subscription_id`.execute(tx);
+  }
+  return issued.map(({ id }) => id);
+}
+
+/**
+ * Exchanges the live credential of a subscription for a new one. The old one is out for good: a
+ * revival gives back the new one. It is retired in a statement of its own, since a subscription has
+ * one live credential at a time.
+ */
+export async function replaceCredential(
+  tx: Tx,
+  subscription: SubscriptionId,
+  now: Instant,
+): Promise<void> {
+  const { rows } = await sql<{ id: CredentialId }>`
+    UPDATE perennial.credential c SET retired_at = ${isoTime(now)}, replaced = true
+    WHERE c.subscription_id = ${subscription} AND c.retired_at IS NULL
+    RETURNING c.id`.execute(tx);
+  const issued = await issueCredentials(tx, [subscription], now);
+  await markAccess(tx, [...rows.map((row) => row.id), ...issued], now);
+}
+
+/** Retires the live credentials of these subscriptions, and marks them on every node. */
+export async function closeAccess(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<void> {
+  if (subscriptions.length === 0) return;
+  await sql`
+    WITH retired AS (
+      UPDATE perennial.credential c SET retired_at = ${isoTime(now)}
+      WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL
+      RETURNING c.id
+    )
+    ${buildMarkStatement(sql`retired`, now, true)}`.execute(tx);
+  await wakeKeepers(tx);
+}
+
+/** After a change of plan: the same credential may open other nodes now. */
+export async function markSubscriptions(
+  tx: Tx,
+  subscriptions: readonly SubscriptionId[],
+  now: Instant,
+): Promise<void> {
+  if (subscriptions.length === 0) return;
+  const { rows } = await sql<{ id: CredentialId }>`
+    SELECT c.id FROM perennial.credential c
+    WHERE c.subscription_id = ${anyOf('bigint', subscriptions)} AND c.retired_at IS NULL`.execute(
+    tx,
+  );
+  await markAccess(
+    tx,
+    rows.map((row) => row.id),
+    now,
+  );
+}

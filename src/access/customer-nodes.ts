@@ -1,0 +1,43 @@
+import { sql } from 'kysely';
+import type { Db } from '../db/connect.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { isRemoval } from './node-outages.ts';
+
+/** A node that a subscription opens, or that has to be changed for it. */
+export interface CustomerNode {
+  readonly subscription_id: number;
+  readonly node: string;
+  /** Since when the node does not answer; null while it does. */
+  readonly down_since: string | null;
+  /** What the keeper of the node still has to do; null: nothing. */
+  readonly waits_for: 'add' | 'removal' | null;
+}
+
+interface CustomerNodeRow {
+  readonly subscriptionId: bigint;
+  readonly node: string;
+  readonly downSince: Instant | null;
+  readonly waits: boolean;
+  readonly removal: boolean;
+}
+
+/** The nodes of a customer, by subscription and node. */
+export async function readCustomerNodes(db: Db, telegramId: bigint): Promise<CustomerNode[]> {
+  const { rows } = await sql<CustomerNodeRow>`
+    SELECT s.id AS "subscriptionId", n.id AS node, n.down_since AS "downSince",
+      bool_or(m.node_id IS NOT NULL) AS waits, bool_and(${isRemoval}) AS removal
+    FROM perennial.customer u
+    JOIN perennial.subscription s ON s.customer_id = u.id
+    JOIN perennial.credential c ON c.subscription_id = s.id
+    JOIN perennial.plan p ON p.key = s.plan
+    CROSS JOIN perennial.node n
+    LEFT JOIN perennial.access_sync m ON m.node_id = n.id AND m.credential_id = c.id
+    WHERE u.telegram_id = ${telegramId} AND (m.node_id IS NOT NULL OR NOT ${isRemoval})
+    GROUP BY s.id, n.id ORDER BY s.id, n.id`.execute(db);
+  return rows.map(({ subscriptionId, node, downSince, waits, removal }) => ({
+    subscription_id: Number(subscriptionId),
+    node,
+    down_since: downSince === null ? null : isoTime(downSince),
+    waits_for: waits ? (removal ? 'removal' : 'add') : null,
+  }));
+}

@@ -1,0 +1,105 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../db/connect.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import type { CatalogStep } from './diff.ts';
+
+// Whom it affects that a plan or a price is no longer sold, and when.
+
+export interface Withdrawal {
+  readonly plan: string;
+  /** Null: the whole plan is retired. Its subscriptions keep their prices and are renewed. */
+  readonly period_days: number | null;
+  readonly currency: string | null;
+  readonly customers: number;
+  readonly subscriptions: number;
+  /** Ends of the first and the last of these subscriptions; null: there is none. */
+  readonly first_end: string | null;
+  readonly last_end: string | null;
+}
+
+interface AffectedRow {
+  readonly customers: bigint;
+  readonly subscriptions: bigint;
+  readonly first: Instant | null;
+  readonly last: Instant | null;
+}
+
+/** What these steps take away, one entry a step that does. */
+export async function readWithdrawals(
+  db: Db | Tx,
+  steps: readonly CatalogStep[],
+): Promise<readonly Withdrawal[]> {
+  const found: Withdrawal[] = [];
+  for (const step of steps) {
+    if (step.do === 'retire-plan') {
+      const rows = await readAffected(
+        db,
+        sql`(s.plan = ${step.plan} OR s.next_plan = ${step.plan})`,
+      );
+      found.push(toWithdrawal(rows, step.plan, null, null));
+    } else if (step.do === 'set-price' && step.amountMinor === null) {
+      const { plan, periodDays, currency } = step;
+      found.push(await readPriceWithdrawal(db, plan, periodDays, currency));
+    }
+  }
+  return found;
+}
+
+/** Subscriptions whose renewal needs this price. */
+export async function readPriceWithdrawal(
+  db: Db | Tx,
+  plan: string,
+  periodDays: number,
+  currency: string,
+): Promise<Withdrawal> {
+  const rows = await readAffected(
+    db,
+    sql`s.kind = 'paid' AND s.auto_renew AND coalesce(s.next_plan, s.plan) = ${plan}
+      AND coalesce(s.next_period_days, s.period_days) = ${periodDays}
+      AND c.currency = ${currency}`,
+  );
+  return toWithdrawal(rows, plan, periodDays, currency);
+}
+
+async function readAffected(
+  db: Db | Tx,
+  condition: ReturnType<typeof sql>,
+): Promise<AffectedRow | undefined> {
+  const { rows } = await sql<AffectedRow>`
+    SELECT count(DISTINCT c.id) AS customers, count(*) AS subscriptions,
+      min(s.expires_at) AS first, max(s.expires_at) AS last
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
+    WHERE s.state = 'active' AND ${condition}`.execute(db);
+  return rows[0];
+}
+
+const toWithdrawal = (
+  row: AffectedRow | undefined,
+  plan: string,
+  periodDays: number | null,
+  currency: string | null,
+): Withdrawal => ({
+  plan,
+  period_days: periodDays,
+  currency,
+  customers: Number(row?.customers ?? 0n),
+  subscriptions: Number(row?.subscriptions ?? 0n),
+  first_end: row?.first ? isoTime(row.first) : null,
+  last_end: row?.last ? isoTime(row.last) : null,
+});
+
+/** The withdrawal as a line for a person. */
+export function formatWithdrawal(withdrawal: Withdrawal): string {
+  const { plan, period_days: days, currency, subscriptions, first_end, last_end } = withdrawal;
+  const customers = formatCount(withdrawal.customers, 'customer');
+  const label = days === null ? `plan ${plan}` : `${plan} ${days} d in ${currency}`;
+  if (subscriptions === 0) return `  ${label}: no customer is affected`;
+  const affected = `${customers} with ${formatCount(subscriptions, 'subscription')}`;
+  const when =
+    first_end === last_end ? `end ${first_end}` : `ends from ${first_end} to ${last_end}`;
+  return days === null
+    ? `  ${label}: ${affected} keep it and are renewed; ${when}`
+    : `  ${label}: ${affected} will not be renewed; ${when}; each is notified from 3 days before its end`;
+}
+
+const formatCount = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

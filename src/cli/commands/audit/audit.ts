@@ -1,0 +1,77 @@
+import { type Command, Option } from 'commander';
+import { type AuditReport, runAudit, toAuditJson } from '../../../audit/audit.ts';
+import { longLimits, openDatabase, openPool } from '../../../db/connect.ts';
+import { unreachable } from '../../../kernel/faults.ts';
+import { formatAuditHtml } from '../../output/audit-html.ts';
+import { auditNodes } from './nodes.ts';
+import { formatAuditMarkdown, formatAuditText } from '../../output/audit-text.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatJson,
+  withDatabase,
+} from '../../command.ts';
+import { ProgressLine } from '../../output/progress.ts';
+
+const formats = ['text', 'json', 'markdown', 'html'] as const;
+
+interface Options extends CommonOptions {
+  readonly format: (typeof formats)[number];
+  readonly nodes?: boolean;
+}
+
+/** `perennial audit`: proves that the books are right, or names what isn't; then exit code 1. */
+export function buildAuditCommand(open: DatabaseOpener): Command {
+  return buildCommand('audit', 'check every promise on the live books; changes nothing')
+    .addOption(
+      new Option('--format <FORMAT>', 'how to print the report').choices(formats).default('text'),
+    )
+    .option('--nodes', 'ask each node as well what it really holds')
+    .addHelpText('after', '\nExit code 1 if anything is wrong. What is checked: docs/audit.md')
+    .action(async (options: Options) => {
+      const report = await withDatabase(open, options, ({ url }, signal) =>
+        auditDatabase(url, options.nodes ?? false, signal),
+      );
+      const format = options.json ? 'json' : options.format;
+      process.stdout.write(`${formatReport(report, format)}\n`);
+      if (!report.ok) process.exitCode = 1;
+    });
+}
+
+/** On a connection of its own, and one to end it with: at once when it is told to. */
+async function auditDatabase(
+  url: string,
+  withNodes: boolean,
+  signal: AbortSignal,
+): Promise<AuditReport> {
+  const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
+  const progress = new ProgressLine();
+  try {
+    const report = await runAudit(db, {
+      signal,
+      onCheck: ({ title }, at, of) => progress.show(() => `checking ${at + 1} of ${of}: ${title}`),
+    });
+    if (!withNodes) return report;
+    const onUsers = (users: number) => progress.show(() => `${users} users of a node read`);
+    return await auditNodes(report, { db, url, signal, onUsers });
+  } finally {
+    progress.end();
+    await db.destroy();
+  }
+}
+
+function formatReport(report: AuditReport, format: Options['format']): string {
+  switch (format) {
+    case 'text':
+      return formatAuditText(report);
+    case 'json':
+      return formatJson(toAuditJson(report));
+    case 'markdown':
+      return formatAuditMarkdown(report);
+    case 'html':
+      return formatAuditHtml(report);
+    default:
+      return unreachable(format);
+  }
+}

@@ -1,0 +1,97 @@
+import { type AuditReport, type CheckReport, createInterruptedFault } from '../../../audit/audit.ts';
+import type { Violation } from '../../../audit/check.ts';
+import { stopwatch } from '../../../kernel/stopwatch.ts';
+import type { VerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
+import { readVerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
+import { type ComparisonContext, describeDrift } from '../../../workers/reconcile-xray-state/preview.ts';
+import type { DriftKind } from '../../../workers/reconcile-xray-state/rule.ts';
+import type { Drift } from '../../../workers/reconcile-xray-state/store.ts';
+import { connectNode } from '../../../xray/grpc/client.ts';
+
+// `perennial audit --nodes`: what each node really holds, against the books, by the comparison that
+// reconciliation makes too. Changes nothing, marks nothing. A node that can't be asked proves
+// nothing, so it is a finding of its own.
+
+interface NodeCheck {
+  readonly id: string;
+  readonly promise: number;
+  readonly title: string;
+  /** undefined: the node could not be asked. */
+  readonly kinds?: readonly DriftKind[];
+}
+
+const nodeChecks: readonly NodeCheck[] = [
+  { id: 'node-was-asked', promise: 5, title: 'each node says what it holds' },
+  {
+    id: 'node-has-who-may-connect',
+    promise: 4,
+    title: 'each node has who may connect there, as the books have it',
+    kinds: ['missing', 'different'],
+  },
+  {
+    id: 'node-shares-no-uuid',
+    promise: 4,
+    title: "no name of somebody else's carries the UUID of a customer",
+    kinds: ['conflict'],
+  },
+  {
+    id: 'node-has-nobody-else',
+    promise: 5,
+    title: 'no node has one of ours who may not connect there, or whom the books do not know',
+    kinds: ['unwanted', 'unknown'],
+  },
+];
+
+/** Enough to see a pattern, as for the books. */
+const sampleMax = 20;
+
+/** The report with the nodes' part. @throws Fault `interrupted` when the signal aborts */
+export async function auditNodes(
+  report: AuditReport,
+  comparison: ComparisonContext,
+): Promise<AuditReport> {
+  const elapsedMs = stopwatch();
+  const nodes = await readVerifiedDrift(comparison, connectNode, sampleMax);
+  if (comparison.signal.aborted) throw createInterruptedFault();
+  const tookMs = elapsedMs();
+  const nodeReports = nodeChecks.map((check) => toCheckReport(check, nodes, tookMs));
+  const users = nodes.reduce((sum, node) => sum + ('users' in node ? node.users : 0), 0);
+  return {
+    ...report,
+    ok: report.ok && nodeReports.every(({ violations }) => violations === 0n),
+    checks: [...report.checks, ...nodeReports],
+    rowCounts: { ...report.rowCounts, node: BigInt(nodes.length), node_user: BigInt(users) },
+    tookMs: report.tookMs + tookMs,
+  };
+}
+
+function toCheckReport(
+  { kinds, ...check }: NodeCheck,
+  nodes: readonly VerifiedDrift[],
+  tookMs: number,
+): CheckReport {
+  let violations = 0;
+  const sample: Violation[] = [];
+  for (const node of nodes) {
+    if ('fault' in node) {
+      if (kinds !== undefined) continue;
+      violations += 1;
+      const sentence = `node ${node.node} could not be asked: ${node.fault.message}`;
+      sample.push({ telegramId: null, rows: { node: [node.node] }, sentence });
+      continue;
+    }
+    for (const kind of kinds ?? []) violations += node.kinds[kind];
+    const matching = node.sample.filter(({ kind }) => kinds?.includes(kind));
+    sample.push(...matching.map((drift) => toViolation(node.node, drift)));
+  }
+  return { ...check, violations: BigInt(violations), sample: sample.slice(0, sampleMax), tookMs };
+}
+
+function toViolation(node: string, drift: Drift): Violation {
+  const { telegramId, subscriptionId } = drift;
+  return {
+    telegramId,
+    rows: { node: [node], ...(subscriptionId === null ? {} : { subscription: [subscriptionId] }) },
+    sentence: describeDrift(drift),
+  };
+}

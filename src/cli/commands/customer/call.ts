@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import type { Db } from '../../../db/connect.ts';
+import { generateIdempotencyKey, type SubscriptionId } from '../../../kernel/ids.ts';
+import type { Caller, CommandResult } from '../../../subscription/commands/command.ts';
+import { parseSubscriptionId, parseTelegramId } from '../../arguments.ts';
+import {
+  type CommandDatabase,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from '../../command.ts';
+
+// What the commands on a customer share: the key, the call, and how the answer is printed.
+
+export interface KeyOption extends CommonOptions {
+  readonly key?: string;
+}
+
+export interface SubscriptionOption extends KeyOption {
+  readonly subscription?: SubscriptionId;
+}
+
+export const createCaller = (db: Db, options: KeyOption): Caller => ({
+  db,
+  actor: 'cli',
+  key: options.key ?? generateIdempotencyKey(),
+});
+
+/** What is printed with an answer: how things stand now, also when the answer is an earlier one. */
+export interface ExtraOutput {
+  readonly json: object;
+  readonly text: string;
+}
+
+const noExtraOutput = async (): Promise<ExtraOutput> => ({ json: {}, text: '' });
+
+/** A command that changes the books and answers with one object. */
+export function buildChangeCommand<O extends KeyOption>(
+  open: DatabaseOpener,
+  build: Command,
+  act: (database: CommandDatabase, options: O, ...positional: string[]) => Promise<CommandResult>,
+  readExtra: (
+    database: CommandDatabase,
+    answer: CommandResult,
+  ) => Promise<ExtraOutput> = noExtraOutput,
+): Command {
+  return build
+    .option(
+      '--key <KEY>',
+      'idempotency key: the same request again does nothing and answers the same',
+    )
+    .action(async (...received: unknown[]) => {
+      const options = received.at(-2) as O;
+      const positional = received.slice(0, -2) as string[];
+      await withDatabase(open, options, async (database) => {
+        const answer = await act(database, options, ...positional);
+        const extra = await readExtra(database, answer);
+        printResult(
+          options,
+          { ...answer, ...extra.json },
+          () => `${formatAnswer(answer)}${extra.text}`,
+        );
+      });
+    });
+}
+
+const formatAnswer = (answer: CommandResult): string =>
+  Object.entries(answer)
+    .map(([name, value]) => `${name.padEnd(16)} ${value ?? '-'}`)
+    .join('\n');
+
+export const requireTelegramId = (text: string | undefined): bigint => parseTelegramId(text ?? '');
+export const addSubscriptionOption = (build: Command): Command =>
+  build.option('--subscription <ID>', 'which one, if there are several', parseSubscriptionId);

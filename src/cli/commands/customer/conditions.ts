@@ -1,0 +1,71 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { readCustomerLinks } from '../../../catalog/links.ts';
+import type { Db } from '../../../db/connect.ts';
+import { type Instant, tryParseInstant } from '../../../kernel/instant.ts';
+import type { CommandResult } from '../../../subscription/commands/command.ts';
+import type { EndCondition } from '../../../subscription/commands/conditions.ts';
+import { readCurrency, readSubToken } from '../../../subscription/queries/customer-view.ts';
+import { omitUndefined, parseAmountOption } from '../../arguments.ts';
+import type { ExtraOutput } from './call.ts';
+import type { CommandDatabase } from '../../command.ts';
+import { formatLinks } from './links.ts';
+
+// What the commands on rights share with the API: conditions that the customer saw, and the access
+// that a command gives.
+
+export interface EndOption {
+  readonly ifExpiresAt?: Instant | 'none';
+}
+
+export interface PriceOption {
+  readonly ifPrice?: string;
+}
+
+function parseSeenEnd(text: string): Instant | 'none' {
+  if (text === 'none') return text;
+  const parsed = tryParseInstant(text);
+  if (parsed !== undefined) return parsed;
+  throw new InvalidArgumentError(
+    `"${text}" is not a time; expected ISO 8601 with an offset, or none for a new subscription`,
+  );
+}
+
+export const addEndOption = (build: Command): Command =>
+  build.option(
+    '--if-expires-at <ISO>',
+    'a condition: the end that the customer saw; none: no subscription. With another end nothing is done',
+    parseSeenEnd,
+  );
+
+export const addPriceOption = (build: Command): Command =>
+  build.option(
+    '--if-price <AMOUNT>',
+    'a condition: the price that the customer saw. At another price nothing is done',
+  );
+
+export const toEndCondition = ({ ifExpiresAt }: EndOption): EndCondition =>
+  omitUndefined({ ifExpiresAt: ifExpiresAt === 'none' ? null : ifExpiresAt });
+
+/** @throws UsageFault `bad_amount`; Fault `no_customer` */
+export async function readSeenPrice(
+  db: Db,
+  telegramId: bigint,
+  { ifPrice }: PriceOption,
+): Promise<{ readonly quotedMinor?: bigint }> {
+  if (ifPrice === undefined) return {};
+  return {
+    quotedMinor: parseAmountOption(ifPrice, await readCurrency(db, telegramId), '--if-price'),
+  };
+}
+
+/** The access to a subscription as it is now, also if the answer is an earlier one. */
+export async function readCurrentAccess(
+  { db }: Pick<CommandDatabase, 'db'>,
+  { telegram_id, subscription_id }: CommandResult,
+): Promise<ExtraOutput> {
+  const telegramId = BigInt(telegram_id as number);
+  const sub_token = await readSubToken(db, telegramId);
+  const links = await readCustomerLinks(db, telegramId, BigInt(subscription_id as number));
+  const text = links.length === 0 ? '' : `\n\nlinks\n${formatLinks(links, false)}`;
+  return { json: { sub_token, links }, text: `\nsubscription URL /sub/${sub_token}${text}` };
+}

@@ -1,0 +1,24 @@
+import { Command } from 'commander';
+import { UsageFault } from '../../../kernel/faults.ts';
+import { readConfiguration } from '../../configuration.ts';
+import { buildCommand, type CommonOptions, printResult } from '../../command.ts';
+import { findRunningUrl } from '../../open-database.ts';
+
+/** `perennial db url`: where psql and other tools connect. */
+export function buildDbCommand(): Command {
+  return new Command('db').description('the database itself, for other tools').addCommand(
+    buildCommand('url', 'print the URL of the database, with its password')
+      .addHelpText('after', '\nExample: psql "$(perennial db url)"')
+      .action(async (options: CommonOptions) => {
+        const config = readConfiguration(options);
+        const url = await findRunningUrl(config);
+        if (url === undefined) {
+          throw new UsageFault(
+            'not_running',
+            `data folder ${config.dataDir}: its server runs only while a service does; start it with "perennial start"`,
+          );
+        }
+        printResult(options, { url }, () => url);
+      }),
+  );
+}

@@ -1,0 +1,97 @@
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { loadConfig } from '../../../config/config.ts';
+import { runDemo } from '../../../demo/demo.ts';
+import { createLiveView, createPlainView } from '../../../demo/view.ts';
+import { secondMs } from '../../../kernel/instant.ts';
+import { timeoutSignal } from '../../../kernel/timer.ts';
+import { createWholeParser } from '../../arguments.ts';
+import { buildCommand, type CommonOptions } from '../../command.ts';
+import { watchSignals } from '../../shutdown.ts';
+
+interface Options extends CommonOptions {
+  readonly customers: number;
+  readonly seed: number;
+  readonly rate: number;
+  readonly seconds?: number;
+}
+
+/** Plans, prices and rules of the demo. */
+const catalogFile = fileURLToPath(new URL('../../../../examples/perennial.yaml', import.meta.url));
+
+/** A demo has 5 s to end. What hangs then is cut off; its books were made up. */
+const shutdownMs = 5 * secondMs;
+
+/** `perennial demo`: needs nothing; made-up books, all workers, a clock at 3,600x. */
+export function buildDemoCommand(): Command {
+  return buildCommand(
+    'demo',
+    'made-up books, all workers, and a clock at 3,600x, until Ctrl-C; needs nothing',
+  )
+    .option(
+      '--customers <N>',
+      'how many customers the books have',
+      createWholeParser(10, 100_000),
+      500,
+    )
+    .option('--seed <N>', 'other people for another seed', createWholeParser(1, 999_999_999), 1)
+    .option('--rate <N>', 'virtual seconds in a real one', createWholeParser(1, 100_000), 3_600)
+    .option('--seconds <N>', 'end after that many real seconds', createWholeParser(1, 86_400))
+    .action(async (options: Options) => {
+      const config = loadConfig(options.config === undefined ? {} : { config: options.config });
+      // Beside the real books, never among them.
+      const dataDir = config.dataDirNamed ? config.dataDir : `${config.dataDir}-demo`;
+      const catalog = loadConfig({ config: catalogFile });
+      const isTerminal = process.stdout.isTTY && options.json !== true;
+      const writeError = (sentence: string) => process.stderr.write(`${sentence}\n`);
+      if (options.json !== true) {
+        process.stdout.write(`Making a book of ${options.customers} customers in ${dataDir} …\n`);
+      }
+      const view = isTerminal
+        ? createLiveView(process.stdout)
+        : createPlainView((line) => process.stdout.write(`${line}\n`), options.json === true);
+      const { customers, seed, rate, now: from } = options;
+      const result = await runUntilEnded(options.seconds, (signal) =>
+        runDemo({
+          dataDir,
+          catalog,
+          customers,
+          seed,
+          from,
+          rate,
+          view,
+          signal,
+          logProblem: writeError,
+        }),
+      );
+      if (options.json !== true)
+        process.stdout.write(`${formatFarewell(dataDir, result.totals.renewed.count)}\n`);
+      const { audit, node } = result;
+      const isWrong = (audit?.violations ?? 0) > 0 || (!node.equal && node.marks === 0);
+      if (isWrong) process.exitCode = 1;
+    });
+}
+
+function formatFarewell(dataDir: string, renewed: number): string {
+  return [
+    `Ended. ${renewed} renewals; the books stay in ${dataDir} until the next demo.`,
+    'Look into them:',
+    `  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx --no-install perennial audit`,
+  ].join('\n');
+}
+
+/** Ctrl-C, SIGTERM, the time or the end of the reader (`demo | head`) end the work. */
+async function runUntilEnded<T>(
+  seconds: number | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const shutdown = watchSignals({ graceMs: shutdownMs });
+  const outputClosed = new AbortController();
+  process.stdout.once('error', () => outputClosed.abort());
+  const time = seconds === undefined ? [] : [timeoutSignal(seconds * secondMs)];
+  try {
+    return await work(AbortSignal.any([shutdown.signal, outputClosed.signal, ...time]));
+  } finally {
+    shutdown.stop();
+  }
+}

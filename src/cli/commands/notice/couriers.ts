@@ -1,0 +1,68 @@
+import type { Command } from 'commander';
+import { isoTime } from '../../../kernel/instant.ts';
+import {
+  type CourierStatus,
+  forgetCourier,
+  readCouriers,
+} from '../../../workers/deliver-notifications/courier-registry.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from '../../command.ts';
+
+interface Options extends CommonOptions {
+  readonly forget?: string;
+}
+
+/** `perennial notice couriers`: by which bots and mailboxes messages went, and how those are. */
+export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
+  return buildCommand(
+    'couriers',
+    'the bots, mailboxes and logs that messages went by, and how they are',
+  )
+    .option('--forget <ID>', 'one is given up for good: what it would send goes to the log')
+    .action((options: Options) =>
+      withDatabase(open, options, async ({ db }) => {
+        const { forget } = options;
+        if (forget !== undefined) {
+          await forgetCourier(db, forget, 'cli');
+          printResult(options, { id: forget, forgotten: true }, () => `${forget}: forgotten`);
+          return;
+        }
+        const couriers = await readCouriers(db);
+        printResult(options, couriers.map(toCourierJson), () => formatCouriers(couriers));
+      }),
+    );
+}
+
+const toCourierJson = ({
+  id,
+  lives: isRunning,
+  restsUntil: pausedUntil,
+  failures,
+  lastError,
+}: CourierStatus) => ({
+  id,
+  delivers: isRunning,
+  rests_until: pausedUntil === null ? null : isoTime(pausedUntil),
+  failures,
+  last_error: lastError,
+});
+
+function formatCouriers(couriers: readonly CourierStatus[]): string {
+  if (couriers.length === 0) return 'nothing was ever delivered';
+  return formatTable([
+    ['ID', 'DELIVERS', 'RESTS UNTIL', 'FAILURES', 'LAST ERROR'],
+    ...couriers.map(({ id, lives: isRunning, restsUntil: pausedUntil, failures, lastError }) => [
+      id,
+      isRunning ? 'yes' : 'no',
+      pausedUntil === null ? '' : isoTime(pausedUntil),
+      String(failures),
+      lastError ?? '',
+    ]),
+  ]);
+}

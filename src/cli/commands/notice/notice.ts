@@ -1,0 +1,136 @@
+import { Command, Option } from 'commander';
+import type { NoticeState } from '../../../db/schema.ts';
+import { isoTime } from '../../../kernel/instant.ts';
+import {
+  type ActionResult,
+  cancelNotification,
+  type ListedNotification,
+  listNotices,
+  resendNotification,
+} from '../../../notifications/operator-actions.ts';
+import {
+  createWholeParser,
+  omitUndefined,
+  parseNoticeKind,
+  parseRowId,
+  parseTelegramId,
+} from '../../arguments.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from '../../command.ts';
+import { buildNoticeCouriersCommand } from './couriers.ts';
+import { buildNoticePreviewCommand } from './preview.ts';
+
+/** `perennial notice …`: messages, as they are owed and as they read. */
+export function buildNoticeCommand(open: DatabaseOpener): Command {
+  return new Command('notice')
+    .description('messages: how they read, what is owed and what became of it')
+    .addCommand(buildNoticePreviewCommand(open))
+    .addCommand(buildListCommand(open))
+    .addCommand(
+      buildActionCommand(open, 'resend', 'have one sent, again or now, if it is still true'),
+    )
+    .addCommand(buildActionCommand(open, 'cancel', 'take one back that was not sent yet'))
+    .addCommand(buildNoticeCouriersCommand(open));
+}
+
+const states: readonly NoticeState[] = [
+  'pending',
+  'sending',
+  'sent',
+  'uncertain',
+  'suppressed',
+  'failed',
+];
+
+interface ListOptions extends CommonOptions {
+  readonly state?: NoticeState;
+  readonly kind?: string;
+  readonly before?: bigint;
+  readonly rows: number;
+}
+
+function buildListCommand(open: DatabaseOpener): Command {
+  const build = buildCommand('list', 'the newest first, a page at a time');
+  return build
+    .argument('[TG]', 'of one customer', parseTelegramId)
+    .addOption(new Option('--state <STATE>', 'only those').choices(states))
+    .option('--kind <KIND>', 'only those', parseNoticeKind)
+    .option('--before <ID>', 'older ones than this: the next page', parseRowId)
+    .option('--rows <N>', 'how many', createWholeParser(1, 10_000), 20)
+    .action((id: bigint | undefined, options: ListOptions) =>
+      withDatabase(open, options, async ({ db }) => {
+        const { state, kind, before, rows } = options;
+        const filter = omitUndefined({ telegramId: id, state, kind, before });
+        const page = await listNotices(db, { ...filter, max: rows });
+        const json = { notices: page.notices.map(toListedJson), next: page.next ?? null };
+        printResult(options, json, () => formatPage(page.notices, page.next));
+      }),
+    );
+}
+
+function toListedJson({ telegramId: id, ...row }: ListedNotification) {
+  return {
+    id: row.id,
+    telegram_id: id,
+    kind: row.kind,
+    state: row.state,
+    reason: row.reason,
+    params: row.params,
+    created_at: isoTime(row.createdAt),
+    next_attempt_at: isoTime(row.nextAttemptAt),
+    sent_at: row.sentAt === null ? null : isoTime(row.sentAt),
+  };
+}
+
+function formatPage(notices: readonly ListedNotification[], next: bigint | undefined): string {
+  if (notices.length === 0) return 'no notices';
+  const lines = formatTable([
+    ['ID', 'CUSTOMER', 'KIND', 'STATE', 'WHEN', 'REASON'],
+    ...notices.map((row) => [
+      String(row.id),
+      row.telegramId?.toString() ?? 'admins',
+      row.kind,
+      row.state,
+      formatTime(row),
+      row.reason ?? '',
+    ]),
+  ]);
+  return next === undefined ? lines : `${lines}\nolder ones: --before ${next}`;
+}
+
+/** When it was sent, when it will be tried, or when it came up. */
+function formatTime({ state, sentAt, nextAttemptAt, createdAt }: ListedNotification): string {
+  if (state === 'sent' && sentAt !== null) return isoTime(sentAt);
+  return state === 'pending' ? `due ${isoTime(nextAttemptAt)}` : isoTime(createdAt);
+}
+
+const actions = { resend: resendNotification, cancel: cancelNotification } as const;
+
+function buildActionCommand(
+  open: DatabaseOpener,
+  name: keyof typeof actions,
+  description: string,
+): Command {
+  const build = buildCommand(name, description).argument(
+    '<ID>',
+    'as "notice list" prints it',
+    parseRowId,
+  );
+  return build.action((id: bigint, options: CommonOptions) =>
+    withDatabase(open, options, async ({ db }) => {
+      const result = await actions[name](db, id, 'cli');
+      printResult(options, result, () => formatActionResult(result));
+    }),
+  );
+}
+
+const formatActionResult = ({ id, kind, state, reason }: ActionResult): string =>
+  state === 'pending'
+    ? `notice ${id} (${kind}) is sent next, if it is still true`
+    : `notice ${id} (${kind}) will not be sent: ${reason}`;

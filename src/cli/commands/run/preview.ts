@@ -1,0 +1,104 @@
+import { toWorkerSettings } from '../../../config/config.ts';
+import { majorUnits, moneyText } from '../../../kernel/money.ts';
+import type { Worker } from '../../../workers/index.ts';
+import type { Preview } from '../../../runs/worker.ts';
+import { type CommandDatabase, formatJson } from '../../command.ts';
+
+/** How many had this outcome, and the sum of what it is about, by currency, in minor units. */
+interface OutcomeTotal {
+  count: number;
+  readonly minor: Map<string, bigint>;
+}
+
+/**
+ * Prints what a run would do: a line a subscription, as they are found (a book of a million stays
+ * out of memory), then the totals. In JSON: `{"items": […], "totals": {…}}`.
+ */
+export async function printPreview(
+  out: NodeJS.WritableStream,
+  worker: Worker,
+  { db, url, config }: CommandDatabase,
+  signal: AbortSignal,
+  isJson: boolean,
+): Promise<void> {
+  const totals = new Map<string, OutcomeTotal>();
+  let printed = 0;
+  const report = (item: Preview): void => {
+    addToTotals(totals, item);
+    if (isJson) out.write(`${printed === 0 ? '' : ','}\n${formatCompactJson(toItemJson(item))}`);
+    else out.write(`${formatItem(item)}\n`);
+    printed += 1;
+  };
+  if (isJson) out.write('{"items": [');
+  const { batchMax } = toWorkerSettings(config, worker);
+  await worker.preview({ db, url, batchMax, signal }, report);
+  if (isJson) out.write(`\n],\n"totals": ${formatCompactJson(toTotalsJson(totals))}}\n`);
+  else out.write(formatTotals(totals));
+}
+
+function addToTotals(totals: Map<string, OutcomeTotal>, item: Preview): void {
+  const total = totals.get(item.outcome) ?? { count: 0, minor: new Map<string, bigint>() };
+  total.count += 1;
+  if ('currency' in item && item.amountMinor !== 0n) {
+    const { currency, amountMinor } = item;
+    total.minor.set(currency, (total.minor.get(currency) ?? 0n) + amountMinor);
+  }
+  totals.set(item.outcome, total);
+}
+
+const formatCompactJson = (value: unknown): string => formatJson(value).replaceAll(/\n\s*/g, ' ');
+
+function toItemJson(item: Preview): object {
+  const { outcome, sentence } = item;
+  if ('subject' in item) return { subject: item.subject, outcome, sentence };
+  if ('nodeId' in item) return { node_id: item.nodeId, outcome, sentence };
+  if ('noticeId' in item) {
+    const { noticeId, telegramId, kind } = item;
+    return { notice_id: noticeId, telegram_id: telegramId, kind, outcome, sentence };
+  }
+  return {
+    telegram_id: item.telegramId,
+    subscription_id: item.subscriptionId,
+    outcome,
+    amount: majorUnits(item.amountMinor, item.currency),
+    currency: item.currency,
+    sentence,
+  };
+}
+
+/** Columns of a fixed width: the longest id is not known while they come. */
+function formatItem(item: Preview): string {
+  if ('subject' in item) {
+    return `${item.subject.padEnd(20)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+  }
+  if ('nodeId' in item) {
+    return `${item.nodeId.padEnd(12)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+  }
+  if ('noticeId' in item) {
+    const recipient = (item.telegramId ?? 'admins').toString();
+    return `${recipient.padEnd(12)}  ${item.kind.padEnd(16)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
+  }
+  const [customer, subscription] = [item.telegramId.toString(), item.subscriptionId.toString()];
+  return `${customer.padEnd(12)}  ${subscription.padEnd(10)}  ${item.outcome.padEnd(14)}  ${item.sentence}`;
+}
+
+function toTotalsJson(totals: ReadonlyMap<string, OutcomeTotal>) {
+  return Object.fromEntries(
+    [...totals].map(([outcome, { count, minor }]) => [
+      outcome,
+      {
+        count,
+        amounts: Object.fromEntries([...minor].map(([code, sum]) => [code, majorUnits(sum, code)])),
+      },
+    ]),
+  );
+}
+
+function formatTotals(totals: ReadonlyMap<string, OutcomeTotal>): string {
+  if (totals.size === 0) return 'nothing to do\n';
+  const lines = [...totals].map(([outcome, { count, minor }]) => {
+    const sums = [...minor].map(([code, sum]) => moneyText(sum, code)).join(', ');
+    return `${outcome}: ${count}${sums === '' ? '' : ` (${sums})`}`;
+  });
+  return `\n${lines.join('\n')}\n`;
+}

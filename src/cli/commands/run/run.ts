@@ -1,0 +1,156 @@
+import type { Command } from 'commander';
+import { type Config, toWorkerSettings } from '../../../config/config.ts';
+import { openDelivery } from '../../../workers/deliver-notifications/open.ts';
+import { UsageFault } from '../../../kernel/faults.ts';
+import { isoTime, secondMs } from '../../../kernel/instant.ts';
+import { stopwatch } from '../../../kernel/stopwatch.ts';
+import { startInterval } from '../../../kernel/timer.ts';
+import type { MessageLog } from '../../../notifications/channels/log/log.ts';
+import { createRunnableWorkers, type Worker } from '../../../workers/index.ts';
+import { workerNames } from '../../../runs/worker-names.ts';
+import { openReplica, type Replica } from '../../../leases/replica.ts';
+import type { RunLog } from '../../../runs/run-context.ts';
+import { readRunProgress } from '../../../runs/progress.ts';
+import type { RunRow } from '../../../runs/run-record.ts';
+import {
+  buildCommand,
+  type CommandDatabase,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from '../../command.ts';
+import { printPreview } from './preview.ts';
+
+// `perennial run WORKER`: one run, now, beside whatever a service is doing; both go by the same
+// locks. Somebody who asks for a run wants it done: it goes on until nothing is left, unless the
+// configuration gives this worker a budget.
+
+interface Options extends CommonOptions {
+  readonly dryRun?: boolean;
+  /** What a guard holds until somebody looked at it is meant. */
+  readonly confirm?: boolean;
+}
+
+export function buildRunCommand(open: DatabaseOpener): Command {
+  return buildCommand('run', 'one run of a worker, now; prints its record')
+    .argument('<worker>', workerNames.join(', '))
+    .option('--dry-run', 'print what a run would do, subscription by subscription; changes nothing')
+    .option('--confirm', 'go on with what a guard holds')
+    .action(async (name: string, options: Options) => {
+      if (!workerNames.includes(name)) throw createNoWorkerFault(name);
+      await withDatabase(open, options, (database, signal) => {
+        signal.addEventListener('abort', () => {
+          process.stderr.write('ending after the batch in hand\n');
+        });
+        const worker = requireWorker(name, database.config);
+        return options.dryRun === true
+          ? printPreview(process.stdout, worker, database, signal, options.json ?? false)
+          : runOnce(worker, database, signal, options);
+      });
+    });
+}
+
+function createNoWorkerFault(name: string): UsageFault {
+  if (name === 'keep-node') {
+    return new UsageFault(
+      'no_runs',
+      'run: keep-node has no runs: nodes are kept for as long as "perennial start" lives, which works off marks as they come; "perennial node list" tells what waits',
+    );
+  }
+  const available = workerNames.join(', ');
+  return new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${available}`);
+}
+
+/** @throws UsageFault for texts of messages that are wrong */
+function requireWorker(name: string, config: Config): Worker {
+  const worker = createRunnableWorkers(() => openDelivery(config, stderrMessageLog)).find(
+    (each) => each.name === name,
+  );
+  if (worker === undefined) throw createNoWorkerFault(name);
+  return worker;
+}
+
+/** Where messages go that have no other way out, beside the books. */
+const stderrMessageLog: MessageLog = {
+  info: (fields, message) => process.stderr.write(`${message}: ${JSON.stringify(fields)}\n`),
+};
+
+async function runOnce(
+  worker: Worker,
+  database: CommandDatabase,
+  signal: AbortSignal,
+  options: Options,
+): Promise<void> {
+  const { db, config } = database;
+  const { batchMax } = toWorkerSettings(config, worker);
+  const budgetMs = config.file.workers[worker.name]?.budget ?? Number.POSITIVE_INFINITY;
+  const replica = openReplica(database.url);
+  const stopProgress = showProgress(database, worker, replica);
+  const elapsedMs = stopwatch();
+  try {
+    const row = await worker.run({
+      db,
+      replica,
+      batchMax,
+      budgetMs,
+      signal,
+      elapsedMs,
+      log: stderrRunLog,
+      confirmed: options.confirm ?? false,
+    });
+    stopProgress();
+    printResult(options, toRowJson(row), () => formatRow(row));
+    // Nothing was asked for but the run: one that failed, or may not start here, is a failure.
+    if (row.outcome === 'failed' || row.outcome === 'skipped') process.exitCode = 1;
+  } finally {
+    stopProgress();
+    await replica.close();
+  }
+}
+
+/** Trouble of single items, while the run goes on; what failed the run is in its record. */
+const stderrRunLog: RunLog = {
+  warn: (fields, message) => process.stderr.write(`${message}: ${formatFields(fields)}\n`),
+  error: () => undefined,
+};
+
+function formatFields(fields: object): string {
+  const { item, err } = fields as { item?: unknown; err?: unknown };
+  return [item, err instanceof Error ? err.message : undefined].filter(Boolean).join(': ');
+}
+
+const progressEveryMs = 2 * secondMs;
+
+/** A line on standard error every 2 s, from the record that each batch counts up. */
+function showProgress(database: CommandDatabase, worker: Worker, replica: Replica): () => void {
+  const timer = startInterval(() => {
+    readRunProgress(database.db, worker.name, replica.name).then(
+      (progress) => {
+        if (progress === undefined) return;
+        process.stderr.write(
+          `${worker.name}: ${progress.examined} examined, ${progress.changed} changed\n`,
+        );
+      },
+      () => undefined, // the run will say what is wrong
+    );
+  }, progressEveryMs);
+  return () => clearInterval(timer);
+}
+
+/** The row of `worker_run`, for a program. */
+function toRowJson(row: RunRow) {
+  return {
+    ...row,
+    started_at: isoTime(row.started_at),
+    finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
+  };
+}
+
+function formatRow(row: RunRow): string {
+  const { detail, ...columns } = toRowJson(row);
+  const cells = Object.entries(columns).map(([name, value]) => [name, String(value ?? '')]);
+  const details = Object.entries(detail).map(([name, value]) => [`  ${name}`, String(value)]);
+  return formatTable([...cells, ...details]);
+}

@@ -1,0 +1,286 @@
+import { z } from 'zod';
+import { linkFlows, notAFlowText } from '../xray/flow.ts';
+import { dayMs, hourMs, tryParseDurationMs } from '../kernel/instant.ts';
+import { isCurrency } from '../kernel/money.ts';
+import { isNetwork, notANetworkText } from '../kernel/network.ts';
+import { notAnAddressText, tryParseEndpoint } from '../xray/address.ts';
+import { isTimeZone } from '../kernel/time-zone.ts';
+
+// What may stand in the configuration, and how it is said when something else does.
+
+/** Longer than any of them makes sense, and short enough that every moment stays one. */
+const durationMaxMs = 3_660 * dayMs;
+
+const duration = z.union([z.string(), z.number()]).transform((value, context) => {
+  const ms = tryParseDurationMs(String(value));
+  if (ms !== undefined && ms > 0 && ms <= durationMaxMs) return ms;
+  context.addIssue({
+    code: 'custom',
+    message: 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is',
+  });
+  return z.NEVER;
+});
+
+/** A duration, or 0 and `off` to switch it off. */
+const durationOrZero = z.union(
+  [
+    z.union([z.literal(0), z.literal('0'), z.literal('off'), z.literal(false)]).transform(() => 0),
+    duration,
+  ],
+  { error: 'is not a duration up to 3660d; 7d, or 0 for off, is' },
+);
+
+const onOff = z
+  .union([z.boolean(), z.enum(['on', 'off'])], { error: 'must be on or off' })
+  .transform((value) => value === true || value === 'on');
+
+/** A duration of whole days at least. */
+const toMinimumDuration = (days: number) =>
+  duration.refine((ms) => ms >= days * dayMs, `is too short; expected at least ${days}d`);
+
+const periodDays = z
+  .string()
+  .refine(
+    (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
+    'is not a number of days from 1 to 3660',
+  );
+
+const aheadText = 'must be a duration as 3d, off, or durations by length as { 30: off, 90: 3d }';
+const durationOrOff = z.union([z.literal('off'), z.literal(false), duration], { error: aheadText });
+
+interface AheadEntry {
+  readonly from_days: number;
+  readonly ahead_ms: number | null;
+}
+
+/** One duration for every length, or durations by the least length in days that they count for. */
+const renewalAhead = z
+  .union([durationOrOff, z.record(z.string(), durationOrOff)], { error: aheadText })
+  .transform((value, context): AheadEntry[] => {
+    const byDays = typeof value === 'object' ? Object.entries(value) : [['1', value] as const];
+    return byDays.map(([days, ahead]) => {
+      const { success } = periodDays.safeParse(days);
+      if (!success) {
+        context.addIssue({
+          code: 'custom',
+          message: `"${days}" is not a number of days from 1 to 3660`,
+        });
+      }
+      return { from_days: Number(days), ahead_ms: typeof ahead === 'number' ? ahead : null };
+    });
+  });
+
+const currency = z
+  .string()
+  .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
+
+const percent = z.number().int().min(0).max(100);
+const planKey = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
+const titleText = 'must be a text, or one by language as { en: Basic, ru: Базовый }';
+const title = z.union(
+  [
+    z
+      .string()
+      .min(1)
+      .transform((text): Record<string, string> => ({ en: text })),
+    z
+      .record(z.string(), z.string().min(1))
+      .refine((texts) => Object.keys(texts).length > 0, titleText),
+  ],
+  { error: titleText },
+);
+/** Clients and proxies accept headers of a few kB in all. */
+const urlMax = 500;
+
+const webUrl = z
+  .string()
+  .refine((text) => /^(?:https?|tg):\/\/[^\s]+$/.test(text) && URL.canParse(text), {
+    error: 'is not a URL; expected one as https://t.me/shop_bot',
+  })
+  // Headers are ASCII.
+  .transform((text) => new URL(text).href)
+  .refine((text) => text.length <= urlMax, `is too long; expected at most ${urlMax} characters`);
+
+/** Clients ask again after whole hours. */
+const updateHours = duration
+  .refine((ms) => ms % hourMs === 0, 'is not a whole number of hours; expected one as 12h')
+  .transform((ms) => ms / hourMs);
+
+/** A text by language of so many characters at most: it becomes a header, or a name. */
+const toShortTextSchema = (max: number) =>
+  title.refine(
+    (texts) => Object.values(texts).every((text) => text.length <= max && !/\p{Cc}/u.test(text)),
+    `is too long, or has a line break; expected at most ${max} characters in one line`,
+  );
+const majorAmount = z
+  .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
+  .transform(String);
+
+/** A mapping with these keys and no others: a key that is misspelt is told, not passed over. */
+function toMappingSchema<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `there is no key "${issue.keys[0]}"; there is ${Object.keys(shape).join(', ')}`
+        : undefined,
+  });
+}
+
+export const planSchema = toMappingSchema({
+  title,
+  groups: z.array(z.string().min(1)).min(1),
+  prices: z.record(currency, z.record(periodDays, majorAmount)),
+});
+
+export const nodeSchema = toMappingSchema({
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
+  api: z.string().refine((api) => tryParseEndpoint(api) !== undefined, notAnAddressText),
+  tls: z
+    .union(
+      [
+        z.boolean(),
+        toMappingSchema({
+          ca: z.string().optional(),
+          cert: z.string().optional(),
+          key: z.string().optional(),
+          server_name: z.string().optional(),
+        }),
+      ],
+      { error: 'must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
+    )
+    .default(false),
+  groups: z.array(z.string().min(1)).min(1),
+  inbounds: z.array(z.string().min(1)).min(1),
+  // The rest of it is a share link's business: `apply` reads it as one.
+  link: z.looseObject({
+    host: z.string().min(1),
+    port: z.number().int().min(1).max(65_535),
+    flow: z.enum(linkFlows, { error: notAFlowText }).optional(),
+  }),
+});
+
+const workerSettings = toMappingSchema({
+  every: duration.optional(),
+  batch: z.number().int().min(1).max(10_000).optional(),
+  budget: duration.optional(),
+});
+
+/** The whole file. */
+export const fileSchema = toMappingSchema({
+  installation: z
+    .string()
+    .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
+    // Left out, it stays as the books have it: 'perennial' at first.
+    .optional(),
+  database: z.string().min(1).optional(),
+  data_dir: z.string().min(1).optional(),
+  currency: currency.default('RUB'),
+  telegram: toMappingSchema({
+    token: z.string(),
+    api: z.url().default('https://api.telegram.org'),
+    admins: z.array(z.number().int().positive()).default([]),
+    per_second: z.number().positive().max(30).default(20),
+  }).optional(),
+  http: toMappingSchema({
+    host: z.string().min(1).default('127.0.0.1'),
+    port: z.number().int().min(0).max(65_535).default(8_080),
+    per_minute: z.number().int().min(1).max(1_000_000).default(60_000),
+    per_minute_without_token: z.number().int().min(1).max(1_000_000).default(600),
+    per_minute_links: z.number().int().min(1).max(1_000_000).default(6_000),
+    per_minute_refused_tokens: z.number().int().min(1).max(1_000_000).default(60),
+    trusted_proxies: z.array(z.string().refine(isNetwork, notANetworkText)).optional(),
+    tls: toMappingSchema({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  }).optional(),
+  notices: toMappingSchema({
+    renewal_ahead: renewalAhead.optional(),
+    folder: z.string().min(1).optional(),
+    admin_locale: z
+      .string()
+      .regex(/^[a-z]{2,3}(-[A-Z]{2})?$/, 'is not a language; en or ru is')
+      .optional(),
+    admin_time_zone: z
+      .string()
+      .refine(isTimeZone, 'is not a time zone; Europe/Moscow is')
+      .optional(),
+  }).optional(),
+  email: toMappingSchema({
+    url: z.url({
+      protocol: /^smtps?$/,
+      error: ({ input }) =>
+        input === undefined
+          ? undefined
+          : 'is not a URL of a mail server; smtp://user:password@host:587 is',
+    }),
+    from: z.string().min(3),
+    admins: z.array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'is not an address')).default([]),
+    per_second: z.number().positive().max(100).default(5),
+  }).optional(),
+  plans: z.record(planKey, planSchema).optional(),
+  trial: toMappingSchema({ plan: planKey, days: z.number().int().min(1).max(90) }).optional(),
+  discounts: toMappingSchema({ vip_percent: percent.default(30) }).optional(),
+  renewal: toMappingSchema({
+    window: duration.default(6 * hourMs),
+    retry: duration.default(hourMs),
+    revive: durationOrZero.default(7 * dayMs),
+    notice: duration.default(dayMs),
+  }).optional(),
+  money: toMappingSchema({
+    top_up_max: majorAmount
+      .refine((text) => /^\d{1,15}(\.\d{1,4})?$/.test(text) && Number(text) > 0, {
+        error: 'must be an amount above 0, as 100000',
+      })
+      .default('100000'),
+    claims: onOff.default(true),
+  }).optional(),
+  retention: toMappingSchema({
+    notices: toMinimumDuration(30).default(180 * dayMs),
+    events: toMinimumDuration(30).default(3 * 365 * dayMs),
+    keys: toMinimumDuration(1).default(30 * dayMs),
+  }).optional(),
+  feed: toMappingSchema({
+    title: toShortTextSchema(64).optional(),
+    announce: toShortTextSchema(200).optional(),
+    pay: toShortTextSchema(64).optional(),
+    support_url: webUrl.optional(),
+    web_page_url: webUrl.optional(),
+    update: updateHours.optional(),
+  }).optional(),
+  nodes: z.array(nodeSchema).optional(),
+  workers: z.record(z.string(), workerSettings).default({}),
+});
+
+const typeNames: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a mapping (key: value)',
+  record: 'a mapping (key: value)',
+};
+
+/** What is wrong with a value, as the end of a sentence that begins with its place. */
+export function describeConfigIssue(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type': {
+      const noun = typeNames[issue.expected] ?? issue.expected;
+      return issue.input === undefined ? `is missing; it must be ${noun}` : `must be ${noun}`;
+    }
+    case 'too_small':
+      return issue.origin === 'number'
+        ? `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`
+        : 'must not be empty';
+    case 'too_big':
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_key':
+      return issue.issues[0]?.message;
+    case 'invalid_format':
+      return issue.format === 'url' ? 'is not a URL' : undefined;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,101 @@
+import { setClock } from '../db/clock.ts';
+import type { Db } from '../db/connect.ts';
+import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
+import { pause } from '../kernel/timer.ts';
+import type { Worker } from '../workers/index.ts';
+import { openReplica } from '../leases/replica.ts';
+import type { RunLog } from '../runs/run-context.ts';
+import type { DemoCustomers } from './customers.ts';
+
+// Virtual time: the stored clock of the books goes from one thing that is due to the next, and the
+// workers are run by it, the same ones that a service runs by the queue. Nothing waits for real
+// time but the pace at which somebody can watch.
+
+export interface VirtualTimeOptions {
+  readonly db: Db;
+  readonly url: string;
+  readonly workers: readonly Worker[];
+  readonly customers: DemoCustomers;
+  readonly from: Instant;
+  /** Virtual milliseconds in a real one. */
+  readonly rate: number;
+  readonly signal: AbortSignal;
+  readonly log: RunLog;
+  /** Whether the nodes have been told everything: they live in real time. */
+  readonly isSynced: () => Promise<boolean>;
+  /** Called between two steps, and while nothing is due. */
+  readonly onStep: (now: Instant) => Promise<void>;
+}
+
+/**
+ * Each worker runs at most once in this real time, so that a machine with one free core reaches the
+ * rate. At 3,600 times that is every 5 minutes of virtual time.
+ */
+const workerIntervalMinMs = 83;
+/** How often people do something. */
+const customersEveryMs = 5 * minuteMs;
+/** How long to rest when the clock is ahead of the pace: the view stays smooth. */
+const idlePauseMs = 50;
+/** Virtual time waits for the nodes, which take some 20 ms of real time; not for long. */
+const syncWaitMaxMs = secondMs;
+const syncPollMs = 5;
+
+/** Runs until `signal`; ends after the step in hand. */
+export async function runVirtualTime(options: VirtualTimeOptions): Promise<Instant> {
+  const { db, signal, from, rate } = options;
+  const replica = openReplica(options.url);
+  const elapsedMs = stopwatch();
+  const dueAt = new Map(options.workers.map((worker) => [worker, from]));
+  const intervalMinMs = workerIntervalMinMs * rate;
+  let customersAt = later(from, Math.max(customersEveryMs, intervalMinMs));
+  let now = from;
+
+  async function run(worker: Worker): Promise<void> {
+    const context = {
+      db,
+      replica,
+      batchMax: 1_000,
+      budgetMs: 15 * secondMs,
+      signal,
+      log: options.log,
+    };
+    await worker.run({ ...context, elapsedMs: stopwatch() });
+    dueAt.set(worker, later(now, Math.max(worker.everyMs, intervalMinMs)));
+  }
+
+  const sleep = (ms: number) => pause(ms, signal);
+
+  /** Else an hour would go by between an end and its removal. */
+  async function waitForNodes(): Promise<void> {
+    const waitedMs = stopwatch();
+    while (!signal.aborted && waitedMs() < syncWaitMaxMs && !(await options.isSynced())) {
+      await sleep(syncPollMs);
+    }
+  }
+
+  try {
+    while (!signal.aborted) {
+      const next = [...dueAt.values()].reduce(earliest, customersAt);
+      if (next > later(from, elapsedMs() * rate)) {
+        await options.onStep(now);
+        await sleep(idlePauseMs);
+        continue;
+      }
+      now = next;
+      await setClock(db, now);
+      if (customersAt <= now) {
+        // A top-up wakes auto-renewal, here as in a service.
+        if (await options.customers.act(now))
+          for (const worker of options.workers) await run(worker);
+        customersAt = later(now, Math.max(customersEveryMs, intervalMinMs));
+      }
+      for (const [worker, at] of dueAt) if (at <= now) await run(worker);
+      await waitForNodes();
+      await options.onStep(now);
+    }
+    return now;
+  } finally {
+    await replica.close();
+  }
+}

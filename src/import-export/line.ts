@@ -1,0 +1,70 @@
+import { isoTime } from '../kernel/instant.ts';
+import {
+  type ColumnName,
+  checkPrice,
+  columnNames,
+  columns,
+  type FileLine,
+  type LineContext,
+} from './columns.ts';
+import { type LineProblem, shortenValue } from './problems.ts';
+import type { FileRecord } from './records.ts';
+
+/** A line as far as it could be read, and all that is wrong with it. */
+export interface ParsedLine {
+  readonly line: number;
+  /** A column that couldn't be read is undefined. */
+  readonly values: { readonly [N in ColumnName]?: FileLine[N] };
+  readonly problems: readonly LineProblem[];
+}
+
+/** Judges one line by itself; what it says together with others, the books are asked. */
+export function parseLine(record: FileRecord, context: LineContext): ParsedLine {
+  const values: Record<string, unknown> = {};
+  const problems: LineProblem[] = [];
+  const addProblem = (column: ColumnName, text: string, reason: string) =>
+    problems.push({ line: record.line, column, value: shortenValue(text), reason });
+  for (let index = 0; index < columnNames.length; index += 1) {
+    const name = columnNames[index] as ColumnName;
+    const text = record.texts[index] as string;
+    if (values.kind === null) {
+      values[name] = null;
+      if (text !== '')
+        addProblem(name, text, 'must be empty, as kind is: a customer without a subscription');
+      continue;
+    }
+    const read = columns[name].read(text, values, context);
+    if (read === undefined) continue;
+    if ('wrong' in read) addProblem(name, text, read.wrong);
+    else values[name] = read.value;
+  }
+  const missing = checkPrice(values, context);
+  if (missing !== undefined)
+    addProblem(missing.column, String(values[missing.column]), missing.reason);
+  return { line: record.line, values, problems };
+}
+
+/** What COPY's text format has for a value; nothing that was read needs its escapes. */
+function toCopyText(value: unknown): string {
+  switch (typeof value) {
+    case 'undefined':
+      return '\\N';
+    case 'boolean':
+      return value ? 't' : 'f';
+    default:
+      return value === null ? '\\N' : String(value);
+  }
+}
+
+/** A row of the staging table (subscription/batch/import-rows.ts), in its columns' order. */
+export function formatStagedRow({ line, values }: ParsedLine): string {
+  let row = String(line);
+  for (const name of columnNames) {
+    let value: unknown = values[name];
+    if (name === 'expires_at' && values.expires_at != null) value = isoTime(values.expires_at);
+    // Empty is a value here, to be compared between lines; NULL is what couldn't be read.
+    if (name === 'sub_token' && value === null) value = '';
+    row += `\t${toCopyText(value)}`;
+  }
+  return `${row}\n`;
+}

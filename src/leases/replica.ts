@@ -1,0 +1,96 @@
+import { hostname } from 'node:os';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { openSingleConnection, type SingleConnection } from '../db/single-connection.ts';
+import { connectChecked, type Db, type Tx, toClientConfig, workLimits } from '../db/connect.ts';
+import { anyOf } from '../db/unnest.ts';
+import type { RunId } from '../kernel/ids.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+
+// A process that runs workers holds an advisory lock on a number of its own, on a connection of
+// its own, while it lives. When it dies, however it dies, the server frees the lock: so anybody
+// can tell a run that goes on from one whose process is gone, without heartbeats and clocks.
+
+/** First key of the advisory locks on replica numbers ("peren" on a phone's keys). */
+const lockClass = 73_736;
+
+export interface Replica {
+  /** host:pid, for people. */
+  readonly name: string;
+  /** The number that is locked now; a new one after a lost connection. */
+  lockNumber(): Promise<number>;
+  /** A connection of its own beside the pool, for long work on temporary tables. */
+  connect(): Promise<SingleConnection>;
+  /** Runs of ours that are over and whose record could not be closed: their connection broke. */
+  readonly unclosed: Set<RunId>;
+  close(): Promise<void>;
+}
+
+export function openReplica(url: string): Replica {
+  let lock: Promise<{ client: pg.Client; number: number }> | undefined;
+
+  async function connectAndLock(): Promise<{ client: pg.Client; number: number }> {
+    const config = toClientConfig(url, workLimits);
+    const client = new pg.Client(config);
+    // The connection broke and the lock with it: the next run takes a new number.
+    const dropLock = (): void => {
+      lock = undefined;
+    };
+    client.on('error', dropLock);
+    client.on('end', dropLock);
+    await connectChecked(client, url, config);
+    const locked = client.query(
+      `SELECT n AS number, pg_advisory_lock($1, n)
+       FROM (SELECT nextval('perennial.replica_number')::int AS n) AS next`,
+      [lockClass],
+    );
+    // Each try opens a connection: one that got no number must not stay.
+    await locked.catch(() => client.end());
+    const { rows } = await locked;
+    return { client, number: rows[0].number as number };
+  }
+
+  return {
+    name: `${hostname()}:${process.pid}`,
+    unclosed: new Set(),
+    async lockNumber() {
+      lock ??= connectAndLock();
+      const current = lock;
+      // A failed attempt must not be remembered: the next run tries again.
+      current.catch(() => {
+        if (lock === current) lock = undefined;
+      });
+      return (await current).number;
+    },
+    connect: () => openSingleConnection(url),
+    async close() {
+      const current = lock;
+      lock = undefined;
+      if (current !== undefined) await (await current).client.end();
+    },
+  };
+}
+
+/**
+ * Closes the runs of processes that are gone as `lost`, and those of ours that could not be closed
+ * when they ended. Their work was rolled back or is done.
+ */
+export async function closeLostRuns(
+  db: Db | Tx,
+  worker: string,
+  replica: Replica,
+  now: Instant,
+): Promise<void> {
+  const unclosed = [...replica.unclosed];
+  await sql`
+    UPDATE perennial.worker_run r SET outcome = 'lost', finished_at = ${isoTime(now)}
+    WHERE r.outcome = 'running'
+      AND (r.id = ${anyOf('bigint', unclosed)} OR r.worker = ${worker} AND NOT EXISTS (
+        SELECT FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.classid = ${lockClass} AND l.objid = r.replica_number
+          AND l.objsubid = 2 AND l.granted
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())))`.execute(
+    db,
+  );
+  for (const id of unclosed) replica.unclosed.delete(id);
+}

@@ -1,0 +1,64 @@
+import pino, { type DestinationStream, type Logger } from 'pino';
+import { UsageFault } from '../kernel/faults.ts';
+import { maskSecrets } from '../kernel/secrets.ts';
+import { formatLogLine } from './log-text.ts';
+
+export type Log = Logger;
+
+/** Keys whose value is nobody's business, at the top of a line and one level down. */
+const secretKeys = ['url', 'password', 'token', 'authorization', 'sub_token', 'connectionString'];
+
+export interface LogOptions {
+  /** `text`: a line for a person. */
+  readonly format?: 'json' | 'text';
+  /** Takes lines of one trouble together. @returns whether this line is left to it */
+  readonly capture?: (fields: object, message: string, logIt: () => void) => boolean;
+}
+
+/** pino's number of `warn`: what is below it is never taken. */
+const warnLevel = 40;
+
+/** Standard output. A log that can't be written (a full disk, a closed pipe) ends no service. */
+function standardOutput(): DestinationStream {
+  const out = pino.destination({ fd: 1, sync: true });
+  out.on('error', () => undefined);
+  return out;
+}
+
+/**
+ * The log of a service: a line of JSON for each event, on standard output. Written at once, so that
+ * the line with the reason why a process ended is not lost with it.
+ */
+export function openLog(
+  level: string,
+  destination?: DestinationStream,
+  { format = 'json', capture }: LogOptions = {},
+): Log {
+  if (level !== 'silent' && !(level in pino.levels.values)) {
+    const available = [...Object.keys(pino.levels.values), 'silent'].join(', ');
+    throw new UsageFault(
+      'bad_log_level',
+      `PERENNIAL_LOG_LEVEL: "${level}" is none of ${available}`,
+    );
+  }
+  return pino(
+    {
+      level,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: secretKeys.flatMap((key) => [key, `*.${key}`]), censor: '***' },
+      hooks: {
+        streamWrite: (line) =>
+          format === 'json' ? maskSecrets(line) : formatLogLine(maskSecrets(line)),
+        logMethod(args, method, number) {
+          const [fields, message] = args as unknown as [object, string];
+          const logIt = () => method.apply(this, args);
+          if (number < warnLevel || capture?.(fields, message, logIt) !== true) logIt();
+          else this.debug(fields, message);
+        },
+      },
+    },
+    destination ?? standardOutput(),
+  );
+}

@@ -1,0 +1,32 @@
+import { toFault } from '../db/faults.ts';
+import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { stopwatch } from '../kernel/stopwatch.ts';
+
+export interface TroubleLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** The same trouble is said once in this time: an outage must not fill the disk. */
+const repeatMs = 10 * secondMs;
+
+/** Says what went wrong in something that goes on by itself, and the same not all the time. */
+export function throttledLogger(log: TroubleLog): (error: unknown, source: string) => void {
+  const elapsedMs = stopwatch();
+  const loggedAtMs = new Map<string, number>();
+  return (thrown, source) => {
+    // pg-boss emits copies of errors, which are plain objects.
+    const fault = toFault(
+      thrown instanceof Error ? thrown : Object.assign(new Error(), thrown as object),
+    );
+    const key = `${source} ${fault.code}`;
+    const last = loggedAtMs.get(key);
+    if (last !== undefined && elapsedMs() - last < repeatMs) return;
+    if (elapsedMs() > minuteMs && loggedAtMs.size > 100) loggedAtMs.clear();
+    loggedAtMs.set(key, elapsedMs());
+    const level = fault.kind === 'transient' ? 'warn' : 'error';
+    log[level]({ code: fault.code, err: fault }, `${source}: ${fault.message}`);
+  };
+}

@@ -1,0 +1,284 @@
+import { unreachable } from '../kernel/faults.ts';
+import { dayMs, type Instant, later, tryParseInstant } from '../kernel/instant.ts';
+import { majorUnits } from '../kernel/money.ts';
+import type { Forecast } from '../subscription/rules/forecast.ts';
+import { type NoticeParams, noticeSpecs, unreachableRetryMs } from '../outbox/kinds.ts';
+import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
+import { earliestSendAt, isQuiet } from '../outbox/quiet-hours.ts';
+import { withCurrentValues } from './current-values.ts';
+import { endRemindersMs, trialRemindersMs } from '../outbox/reminder-schedule.ts';
+import { checkPrecedence } from './precedence.ts';
+
+// What becomes of a notice at the moment when it would be sent (promise 7). Asked in the
+// transaction that marks it `sending`, with the customer's row locked and facts read after that.
+// The questions, in this order:
+//
+// 1. Is it still true? What tells of money that moved (receipt, refund) is true for ever. What
+//    tells of an end is true while the subscription ends then: a renewal, a purchase, a refund
+//    move its end. A reminder is for those who will lose something, so not for who is renewed,
+//    and a trial's not for who pays already.
+// 2. Is it too late? After 30 days nobody wants to hear it. A reminder gives way to the next one of
+//    its subscription.
+// 3. Is it its turn? Of one end one word at a time: `precedence.ts`.
+// 4. Does it reach anybody? To somebody who blocked the bot one notice a week is tried; what must
+//    arrive waits, a reminder is dropped.
+// 5. Is it night? What is quiet waits until 9 in the customer's zone, but never until it is too
+//    late: what can't wait goes at once. Everything that goes at night goes without a sound.
+
+export type SuppressReason =
+  | 'no_customer'
+  | 'end_moved'
+  | 'ended'
+  | 'not_ended'
+  | 'revoked'
+  | 'restored'
+  | 'converted'
+  | 'pays_already'
+  | 'will_be_renewed'
+  | 'not_renewed'
+  | 'no_price'
+  | 'price_moved'
+  | 'price_is_back'
+  | 'later_reminder'
+  | 'low_balance'
+  | 'just_told'
+  | 'too_late'
+  | 'over'
+  | 'alarm_never_said'
+  | 'unreachable';
+
+export type SendDecision =
+  /** `params`: what it says now, to be rendered and stored. `silent`: without a sound. */
+  | { readonly do: 'send'; readonly params: NoticeParams; readonly silent: boolean }
+  | { readonly do: 'suppress'; readonly reason: SuppressReason }
+  | { readonly do: 'wait'; readonly until: Instant };
+
+/** After this long nothing is said any more. */
+const relevantMaxMs = 30 * dayMs;
+
+/** Total: every notice of every kind has one answer at every moment. */
+export function checkRelevance(
+  notice: StoredNotice,
+  facts: NoticeFacts,
+  now: Instant,
+): SendDecision {
+  const outdated = outdatedReason(notice, facts, now);
+  if (outdated !== undefined) return { do: 'suppress', reason: outdated };
+  const { to, policy, quiet } = noticeSpecs[notice.kind];
+  const until = relevantUntil(notice);
+  if (now >= until) return { do: 'suppress', reason: 'too_late' };
+  const precedence = checkPrecedence(notice, facts, until, now);
+  if (precedence !== undefined) return precedence;
+  const send = { do: 'send', params: withCurrentValues(notice, facts, now) } as const;
+  if (to === 'admins') return { ...send, silent: false };
+  const { customer } = facts;
+  if (customer === null) return { do: 'suppress', reason: 'no_customer' };
+
+  if (!customer.reachable) {
+    if (policy === 'at_most_once') return { do: 'suppress', reason: 'unreachable' };
+    const retryAt = customer.failedAt === null ? now : later(customer.failedAt, unreachableRetryMs);
+    if (retryAt > now) return { do: 'wait', until: retryAt };
+  }
+  const sendAt = quiet ? earliestSendAt(now, customer.timeZone, until) : now;
+  if (sendAt > now) return { do: 'wait', until: sendAt };
+  return { ...send, silent: isQuiet(now, customer.timeZone) };
+}
+
+/** Why what it says is not so; undefined: it is so. */
+function outdatedReason(
+  { kind, params }: StoredNotice,
+  facts: NoticeFacts,
+  now: Instant,
+): SuppressReason | undefined {
+  const { subscription } = facts;
+  switch (kind) {
+    // The money moved; what came after has notices of its own.
+    case 'receipt':
+    case 'refund':
+      return undefined;
+    case 'grant':
+    case 'restored':
+      return checkGranted(params, facts, now);
+    case 'grant_taken_back':
+      return checkRunning(facts, now);
+    case 'revoke':
+      return subscription?.state === 'revoked' ? undefined : 'restored';
+    case 'expired':
+      return checkEnded(params, facts);
+    case 'trial_ended':
+      return facts.customer?.pays ? 'pays_already' : checkEnded(params, facts);
+    case 'trial_6h':
+    case 'trial_48h':
+    case 'trial_ending':
+      if (subscription?.kind !== 'trial') return 'converted';
+      if (facts.customer?.pays) return 'pays_already';
+      return checkEnding(params, facts, now);
+    case 'ends_3d':
+    case 'ends_24h':
+    case 'ends_3h':
+      return checkEnding(params, facts, now) ?? checkLoss(subscription?.forecast ?? null);
+    case 'low_balance':
+      return checkEnding(params, facts, now) ?? checkShortage(subscription?.forecast ?? null);
+    case 'price_change':
+      return checkEnding(params, facts, now) ?? checkNewPrice(params, facts);
+    case 'price_withdrawn':
+      return checkEnding(params, facts, now) ?? checkWithdrawn(params, facts);
+    case 'renewal_ahead':
+      return checkEnding(params, facts, now) ?? checkRenewal(params, facts);
+    case 'alarm_worker':
+    case 'alarm_overdue':
+    case 'alarm_lock':
+    case 'alarm_guard':
+    case 'alarm_money_guard':
+    case 'alarm_quarantine':
+    case 'alarm_removal':
+    case 'alarm_node':
+    case 'alarm_clock':
+    case 'alarm_channel':
+    case 'alarm_notice':
+      return facts.resolved ? 'over' : undefined;
+    case 'alarm_over':
+      return facts.resolved ? 'alarm_never_said' : undefined;
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** A time of the params; one that can't be read is long past, so that nothing is said by it. */
+const parseTime = (value: NoticeParams[string] | undefined): Instant =>
+  tryParseInstant(String(value)) ?? (0 as Instant);
+
+/** "You have time until then" is not so, or is less than was given. */
+function checkGranted(
+  params: NoticeParams,
+  { subscription }: NoticeFacts,
+  now: Instant,
+): SuppressReason | undefined {
+  if (subscription?.state === 'revoked') return 'revoked';
+  if (parseTime(params.ends_at) > (subscription?.expiresAt ?? now)) return 'end_moved';
+  return checkRunning({ subscription }, now);
+}
+
+/** "You have access" is not so. */
+function checkRunning(
+  { subscription }: Pick<NoticeFacts, 'subscription'>,
+  now: Instant,
+): SuppressReason | undefined {
+  if (subscription?.state === 'revoked') return 'revoked';
+  return subscription?.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
+}
+
+/** "It ended then" is not so. */
+function checkEnded(
+  params: NoticeParams,
+  { subscription }: NoticeFacts,
+): SuppressReason | undefined {
+  if (subscription === null || subscription.state === 'active') return 'not_ended';
+  if (subscription.state === 'revoked') return 'revoked';
+  return subscription.expiresAt === parseTime(params.expires_at) ? undefined : 'end_moved';
+}
+
+/** "It will end then" is not so. */
+function checkEnding(
+  params: NoticeParams,
+  { subscription }: NoticeFacts,
+  now: Instant,
+): SuppressReason | undefined {
+  if (subscription?.state === 'revoked') return 'revoked';
+  if (subscription?.expiresAt !== parseTime(params.expires_at)) return 'end_moved';
+  return subscription.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
+}
+
+/** "You will lose it" is not so. */
+function checkLoss(forecast: Forecast | null): SuppressReason | undefined {
+  if (forecast?.kind === 'renewed') return 'will_be_renewed';
+  return forecast?.kind === 'no_price' ? 'no_price' : undefined;
+}
+
+/** "The balance doesn't cover it" is not so. */
+function checkShortage(forecast: Forecast | null): SuppressReason | undefined {
+  return checkLoss(forecast) ?? (forecast?.kind === 'short' ? undefined : 'not_renewed');
+}
+
+/** "It will be renewed at that price" is not so. */
+function checkNewPrice(
+  { new_price, plan, period_days }: NoticeParams,
+  { subscription }: NoticeFacts,
+): SuppressReason | undefined {
+  const forecast = subscription?.forecast;
+  if (!forecast || forecast.kind === 'ends') return 'not_renewed';
+  if (forecast.kind === 'no_price') return 'no_price';
+  if (subscription.plan !== plan || subscription.periodDays !== period_days) return 'price_moved';
+  const { priceMinor, followingMinor } = forecast.terms;
+  const isNext = (minor: bigint | null) =>
+    minor !== null && majorUnits(minor, subscription.currency) === new_price;
+  return isNext(priceMinor) || isNext(followingMinor) ? undefined : 'price_moved';
+}
+
+/** "It has no price, so it will not be renewed" is not so. */
+function checkWithdrawn(
+  { plan, period_days }: NoticeParams,
+  { subscription }: NoticeFacts,
+): SuppressReason | undefined {
+  const forecast = subscription?.forecast;
+  if (!forecast || forecast.kind === 'ends') return 'not_renewed';
+  if (forecast.kind !== 'no_price') return 'price_is_back';
+  const isSamePlan = subscription.plan === plan && subscription.periodDays === period_days;
+  return isSamePlan ? undefined : 'price_moved';
+}
+
+/** "It will be renewed" is not so. */
+function checkRenewal(
+  { plan, period_days }: NoticeParams,
+  { subscription }: NoticeFacts,
+): SuppressReason | undefined {
+  const forecast = subscription?.forecast;
+  if (forecast?.kind === 'no_price') return 'no_price';
+  if (forecast?.kind !== 'renewed') return 'not_renewed';
+  const isSamePlan = subscription?.plan === plan && subscription?.periodDays === period_days;
+  return isSamePlan ? undefined : 'price_moved';
+}
+
+/** From when on it is too late: for a reminder, when the next one takes its place. */
+function relevantUntil({ kind, params, createdAt }: StoredNotice): Instant {
+  const end = parseTime(params.expires_at);
+  switch (kind) {
+    case 'trial_6h':
+    case 'trial_48h':
+      return later(end, -trialRemindersMs.trial_ending);
+    case 'ends_3d':
+      return later(end, -endRemindersMs.ends_24h);
+    case 'ends_24h':
+      return later(end, -endRemindersMs.ends_3h);
+    case 'trial_ending':
+    case 'ends_3h':
+    case 'low_balance':
+    case 'price_change':
+    case 'price_withdrawn':
+    case 'renewal_ahead':
+      return end;
+    case 'receipt':
+    case 'refund':
+    case 'grant':
+    case 'grant_taken_back':
+    case 'restored':
+    case 'revoke':
+    case 'expired':
+    case 'trial_ended':
+    case 'alarm_worker':
+    case 'alarm_overdue':
+    case 'alarm_lock':
+    case 'alarm_guard':
+    case 'alarm_money_guard':
+    case 'alarm_quarantine':
+    case 'alarm_removal':
+    case 'alarm_node':
+    case 'alarm_clock':
+    case 'alarm_channel':
+    case 'alarm_notice':
+    case 'alarm_over':
+      return later(createdAt, relevantMaxMs);
+    default:
+      return unreachable(kind);
+  }
+}

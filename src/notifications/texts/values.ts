@@ -1,0 +1,242 @@
+import type { FluentVariable } from '@fluent/bundle';
+import { type Instant, tryParseInstant } from '../../kernel/instant.ts';
+import { isCurrency, minorDigits, tryParseMinor } from '../../kernel/money.ts';
+import { isTimeZone } from '../../kernel/time-zone.ts';
+import type { PlanChoice } from '../../outbox/plan-choice.ts';
+import { type NoticeKind, type NoticeParams, noticeSpecs, type ParamType } from '../../outbox/kinds.ts';
+import { escapeHtml } from './html.ts';
+
+// Values as a text shows them. Whatever stands in a row is shown somehow: a notice that is owed
+// must not fail on the value that it tells.
+
+/** In whose language, zone and time. */
+export interface DisplayContext {
+  /** Of the texts, as `ru`. */
+  readonly locale: string;
+  readonly timeZone: string;
+  /** To leave out the year that everybody knows. */
+  readonly now: Instant | undefined;
+  readonly planTitle: Readonly<Record<string, string>> | null;
+}
+
+const toKnownZone = (name: string): string => (isTimeZone(name) ? name : 'UTC');
+
+/** English times are British: 28 November, 12:00. Everybody reads them. */
+export const toFormatLocale = (locale: string): string => (locale === 'en' ? 'en-GB' : locale);
+
+/**
+ * Made once: an Intl object costs more than all that it formats. Bounded by zones, currencies and
+ * languages.
+ */
+function cacheFormats<Options, Format>(create: (locale: string, options: Options) => Format) {
+  const formats = new Map<string, Format>();
+  return (locale: string, options: Options): Format => {
+    const key = JSON.stringify([locale, options]);
+    const format = formats.get(key) ?? create(locale, options);
+    formats.set(key, format);
+    return format;
+  };
+}
+const getDateFormat = cacheFormats(
+  (locale, options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, options),
+);
+const getNumberFormat = cacheFormats(
+  (locale, options: Intl.NumberFormatOptions) => new Intl.NumberFormat(locale, options),
+);
+
+function formatDate(at: Instant, { locale, timeZone, now }: DisplayContext): string {
+  const zone = toKnownZone(timeZone);
+  const year = (moment: Instant) =>
+    getDateFormat('en', { timeZone: zone, year: 'numeric' }).format(moment);
+  const sameYear = now !== undefined && year(at) === year(now);
+  return getDateFormat(toFormatLocale(locale), {
+    timeZone: zone,
+    day: 'numeric',
+    month: 'long',
+    ...(sameYear ? {} : { year: 'numeric' }),
+  }).format(at);
+}
+
+/** UTC is said: it may be the zone of somebody whose own nobody knows. */
+function formatTime(at: Instant, { locale, timeZone }: DisplayContext): string {
+  const zone = toKnownZone(timeZone);
+  const time = getDateFormat(toFormatLocale(locale), {
+    timeZone: zone,
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  }).format(at);
+  return zone === 'UTC' ? `${time} UTC` : time;
+}
+
+/** Whole amounts without their zeros: 149 ₽, 149.50 ₽. Exact to the last digit. */
+function formatMoney(major: string, currency: string, locale: string): string {
+  if (!isCurrency(currency) || 'wrong' in tryParseMinor(major, currency))
+    return `${major} ${currency}`;
+  const [whole = '', fraction = ''] = major.split('.');
+  const digits = /[1-9]/.test(fraction) ? minorDigits(currency) : 0;
+  const amount = (digits === 0 ? whole : major) as Intl.StringNumericLiteral;
+  const shape = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (currency === 'XTR') {
+    return `${getNumberFormat(toFormatLocale(locale), shape).format(amount)} ⭐`;
+  }
+  return getNumberFormat(toFormatLocale(locale), {
+    ...shape,
+    style: 'currency',
+    currency,
+    currencyDisplay: 'narrowSymbol',
+  }).format(amount);
+}
+
+/** A text by language: in this one, else in English, else in any. */
+export function chooseTitle(
+  titles: Readonly<Record<string, string>>,
+  locale: string,
+): string | undefined {
+  return (
+    titles[locale] ??
+    titles[locale.split('-')[0] as string] ??
+    titles.en ??
+    Object.values(titles)[0]
+  );
+}
+
+/** The plan's title in the language, else in English, else in any, else its key. */
+function choosePlanTitle(key: string, { locale, planTitle }: DisplayContext): string {
+  return chooseTitle(planTitle ?? {}, locale) ?? key;
+}
+
+/** What a line of a subscription feed may name. */
+export interface FeedFacts {
+  readonly endedAt: Instant;
+  /** The operator's own text on how to pay. */
+  readonly pay: string | undefined;
+}
+
+export function toFeedValues(
+  { endedAt, pay }: FeedFacts,
+  context: Omit<DisplayContext, 'planTitle'>,
+): Values {
+  const display = { ...context, planTitle: null };
+  return {
+    ended_at_date: formatDate(endedAt, display),
+    pay: pay === undefined ? 'none' : toShownText(pay),
+  };
+}
+
+/** Longer ones are cut: a message has 4,096 characters, and an error may have more. */
+const textMax = 500;
+
+function toShownText(text: string): string {
+  const shown = text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}]+/gu, ' ');
+  return shown.length <= textMax
+    ? shown
+    : `${shown.slice(0, textMax).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}
+
+/** More are cut: a message has a limit, and the shop shows them all. */
+const choicesMax = 8;
+const choiceTitleMax = 60;
+
+/** The stored choices; none if the text is something else. */
+function parseChoices(stored: string): readonly PlanChoice[] {
+  let read: unknown;
+  try {
+    read = JSON.parse(stored);
+  } catch {
+    return [];
+  }
+  const isChoice = (one: unknown): one is PlanChoice =>
+    typeof one === 'object' &&
+    one !== null &&
+    'plan' in one &&
+    'amount' in one &&
+    'currency' in one &&
+    typeof (one as PlanChoice).period_days === 'number';
+  return Array.isArray(read) ? read.filter(isChoice) : [];
+}
+
+/** One choice a line: `• Basic, 30 days: 149 ₽`. `none` if there is none. */
+function formatChoiceLines(stored: string, context: DisplayContext): string {
+  const days = getNumberFormat(toFormatLocale(context.locale), {
+    style: 'unit',
+    unit: 'day',
+    unitDisplay: 'long',
+  });
+  const lines = parseChoices(stored)
+    .slice(0, choicesMax)
+    .map((choice) => {
+      const title = choosePlanTitle(choice.plan, { ...context, planTitle: choice.title });
+      const shown = toShownText(String(title)).slice(0, choiceTitleMax).toWellFormed();
+      const amount = toShownText(
+        formatMoney(String(choice.amount), String(choice.currency), context.locale),
+      );
+      return `• ${shown}, ${days.format(choice.period_days)}: ${amount}`;
+    });
+  return lines.length === 0 ? 'none' : lines.join('\n');
+}
+
+type Values = Record<string, FluentVariable>;
+
+function toParamValues(
+  name: string,
+  type: ParamType,
+  params: NoticeParams,
+  context: DisplayContext,
+): Values {
+  const value = params[name] ?? null;
+  const text = String(value ?? '');
+  switch (type) {
+    case 'count':
+      return { [name]: typeof value === 'number' ? value : Number(text) || 0 };
+    case 'money':
+    case 'money?':
+      if (value === null) return { [name]: 'none' };
+      return {
+        [name]: toShownText(formatMoney(text, String(params.currency ?? ''), context.locale)),
+      };
+    case 'time':
+    case 'time?':
+    case 'late': {
+      if (value === null)
+        return { [name]: 'none', [`${name}_date`]: 'none', [`${name}_time`]: 'none' };
+      const at = tryParseInstant(text);
+      if (at === undefined) {
+        const raw = toShownText(text);
+        return { [name]: raw, [`${name}_date`]: raw, [`${name}_time`]: raw };
+      }
+      const [date, time] = [formatDate(at, context), formatTime(at, context)];
+      return { [name]: `${date}, ${time}`, [`${name}_date`]: date, [`${name}_time`]: time };
+    }
+    case 'plan':
+      return { [name]: toShownText(choosePlanTitle(text, context)) };
+    case 'choices':
+      return { [name]: value === null ? 'none' : formatChoiceLines(text, context) };
+    case 'currency':
+    case 'text':
+      return { [name]: toShownText(text) };
+  }
+}
+
+/** All that the text of a kind is told, raw. */
+export function toTextValues(
+  kind: NoticeKind,
+  params: NoticeParams,
+  context: DisplayContext,
+): Values {
+  const types: Readonly<Record<string, ParamType>> = noticeSpecs[kind].params;
+  return Object.assign(
+    {},
+    ...Object.entries(types).map(([name, type]) => toParamValues(name, type, params, context)),
+  );
+}
+
+/** The same for a text that is HTML. */
+export function escapeValues(values: Values): Values {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? escapeHtml(value) : value,
+    ]),
+  );
+}

@@ -1,0 +1,49 @@
+import { skewMaxMs } from '../db/clock.ts';
+import type { Db } from '../db/connect.ts';
+import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
+import { watchClock } from './clock/watch.ts';
+
+/** What the record of a run says that a machine was not fit for. */
+export interface SkipReason {
+  readonly reason: string;
+  /** By which the admins are told (`run-record.ts`). Not for a suspicious time of the database. */
+  readonly skew_s?: number;
+  readonly code?: string;
+}
+
+interface FitnessLog {
+  error(fields: object, message: string): void;
+}
+
+/**
+ * Why this run may not start now.
+ *
+ * - A machine whose own clock is over 30 s off the database runs nothing.
+ * - While the time of the database is suspicious, only runs that do not go by it start.
+ *
+ * @param basis whether the run charges, ends, reminds or compares by the time of the database
+ */
+export async function checkClock(
+  db: Db,
+  worker: string,
+  log: FitnessLog,
+  basis: 'time' | 'nothing' = 'time',
+): Promise<SkipReason | undefined> {
+  const reading = await readClockReading(db);
+  const { trust, skewMs } = needsWatch(reading) ? await watchClock(db) : reading;
+  if (basis === 'time' && trust.kind === 'suspect' && trust.isLocal !== true) {
+    const { reason, cause } = trust;
+    return { reason, code: cause === 'commits_lost' ? cause : 'clock_suspect' };
+  }
+  if (Math.abs(skewMs) <= skewMaxMs) return undefined;
+  const skew_s = Math.round(skewMs / 1_000);
+  const reason = `this machine's clock is ${skew_s} s off the database's`;
+  log.error({ worker, skewMs }, reason);
+  return { reason, skew_s };
+}
+
+/** Something has to be stored: a suspicion, its end, or the first witness of this machine. */
+function needsWatch({ isStored, stored, trust, witness }: ClockReading): boolean {
+  if (isStored) return false;
+  return stored !== null || trust.kind === 'suspect' || witness === null;
+}

@@ -1,0 +1,199 @@
+import { sql } from 'kysely';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { readWriteTime } from '../db/trusted-time.ts';
+import { anyOf, unnest } from '../db/unnest.ts';
+import { wakeWorker } from '../db/notify.ts';
+import { type Fault, refused } from '../kernel/faults.ts';
+import { type Instant, isoTime } from '../kernel/instant.ts';
+import { raiseAlarms } from '../outbox/alarms.ts';
+import { graceMs } from '../subscription/rules/expiry.ts';
+import { recordEvents } from '../subscription/store/events.ts';
+import { type DueItemRow, toDueItem } from './keyset.ts';
+import type { DueItem, QuarantinedItem } from './worker.ts';
+
+// An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
+// after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
+// hears of each reason once a day while there is anything, and again when it has grown tenfold.
+//
+// A run never mixes items in quarantine with new ones: it leaves all of them out of its pages, and
+// tries those that are due at its end (`runner.ts`). No retry of a renewal lies beyond the grace
+// that keeps its subscription active (`subscription/rules/expiry.ts`).
+
+/** More than this many items isolated by faults in one run: it is not the items. */
+export const quarantinedMax = 50;
+
+/** A fault that another item may not have. Our schema being wrong is everybody's. */
+export function isItemFault(fault: Fault): boolean {
+  if (fault.kind === 'transient') return false;
+  return !/^pg_(42|3F|0A|XX)/.test(fault.code);
+}
+
+/** The items of a worker in quarantine. Bounded: of more than 10,000 some are found again. */
+export async function readQuarantinedItems(
+  db: Db | Tx,
+  worker: string,
+): Promise<{ readonly skip: readonly string[]; readonly retries: readonly string[] }> {
+  const { rows } = await sql<{ item: string; due: boolean }>`
+    SELECT item, retry_at <= perennial.clock() AS due FROM perennial.quarantine
+    WHERE worker = ${worker} ORDER BY item LIMIT 10000`.execute(db);
+  return {
+    skip: rows.map(({ item }) => item),
+    retries: rows.flatMap(({ item, due }) => (due ? [item] : [])),
+  };
+}
+
+/** A page of these subscriptions in quarantine. The least tried come first, so none starves. */
+export async function findQuarantinedItems(
+  db: Db | Tx,
+  worker: string,
+  items: readonly string[],
+  max: number,
+): Promise<DueItem[]> {
+  if (items.length === 0) return [];
+  const { rows } = await sql<DueItemRow>`
+    SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
+    FROM perennial.quarantine q JOIN perennial.subscription s
+      ON s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END
+    WHERE q.worker = ${worker} AND q.item = ${anyOf('text', items)}
+    ORDER BY q.attempts, q.retry_at, q.item LIMIT ${max}`.execute(db);
+  return rows.map((row) => ({ ...toDueItem(row), isRetry: true }));
+}
+
+/** What is put aside, by a name that is the worker's own: a subscription, one on a node. */
+export interface FailedItem extends Omit<QuarantinedItem, 'subscriptionId'> {
+  readonly item: string;
+}
+
+/** Puts subscriptions aside and owes the operator an alarm, in the transaction that found them bad. */
+export async function quarantineSubscriptions(
+  tx: Tx,
+  worker: string,
+  items: readonly QuarantinedItem[],
+  now: Instant,
+): Promise<void> {
+  const named = items.map((each) => ({ ...each, item: each.subscriptionId.toString() }));
+  await quarantineItems(tx, worker, named, now);
+  if (worker === 'auto-renewal') await retryWithinGrace(tx, named);
+}
+
+/** After the grace a retry stays due, so each run tries it: fast-expiry-cleanup decides as well. */
+async function retryWithinGrace(tx: Tx, items: readonly FailedItem[]): Promise<void> {
+  if (items.length === 0) return;
+  await sql`
+    UPDATE perennial.quarantine q
+    SET retry_at = least(q.retry_at, s.expires_at + ${`${graceMs} ms`}::interval)
+    FROM ${unnest('bad', items, { item: ['text', (row) => row.item] })}
+    JOIN perennial.subscription s ON s.id = bad.item::bigint AND s.state = 'active'
+    WHERE q.worker = 'auto-renewal' AND q.item = bad.item`.execute(tx);
+}
+
+/** As `isolate`, for items of any name. @returns how many were not in quarantine before */
+export async function quarantineItems(
+  tx: Tx,
+  worker: string,
+  items: readonly FailedItem[],
+  now: Instant,
+): Promise<number> {
+  if (items.length === 0) return 0;
+  const { rows } = await sql<{ attempts: number }>`
+    INSERT INTO perennial.quarantine AS q (worker, item, reason, retry_at, first_seen_at)
+    SELECT ${worker}, bad.item, bad.reason, ${isoTime(now)}::timestamptz + interval '1 hour',
+      ${isoTime(now)}::timestamptz
+    FROM ${unnest('bad', items, {
+      item: ['text', (row) => row.item],
+      reason: ['text', (row) => `${row.reason}: ${row.sentence}`],
+    })}
+    ON CONFLICT (worker, item) DO UPDATE SET
+      reason = excluded.reason, attempts = q.attempts + 1,
+      retry_at = ${isoTime(now)}::timestamptz
+        + interval '1 hour' * least(24, power(2, least(q.attempts, 5)))
+    RETURNING attempts`.execute(tx);
+  const count = await readQuarantineCount(tx, worker);
+  const reasons = [...new Map(items.map((item) => [item.reason, item]))];
+  const alarms = reasons.map(([reason, { item, sentence }]) => ({
+    kind: 'alarm_quarantine' as const,
+    params: { worker, reason, item, sentence, items: count },
+  }));
+  await raiseAlarms(tx, alarms);
+  return rows.filter(({ attempts }) => attempts === 1).length;
+}
+
+async function readQuarantineCount(tx: Tx, worker: string): Promise<number> {
+  const { rows } = await sql<{ items: bigint }>`
+    SELECT count(*) AS items FROM perennial.quarantine WHERE worker = ${worker}`.execute(tx);
+  return Number(rows[0]?.items ?? 0n);
+}
+
+/** Takes out what was done after all. Costs nothing while the quarantine is empty. */
+export async function releaseQuarantined(
+  tx: Tx,
+  worker: string,
+  items: readonly string[],
+): Promise<void> {
+  if (items.length === 0) return;
+  await sql`
+    DELETE FROM perennial.quarantine
+    WHERE worker = ${worker} AND item = ${anyOf('text', items)}`.execute(tx);
+}
+
+export interface QuarantineRow {
+  readonly worker: string;
+  readonly item: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly retry_at: Instant;
+  readonly first_seen_at: Instant;
+}
+
+/** A page of what is put aside, in the order of worker and item, after these. */
+export async function listQuarantine(
+  db: Db,
+  after: { readonly worker: string; readonly item: string },
+  max: number,
+): Promise<QuarantineRow[]> {
+  const { rows } = await sql<QuarantineRow>`
+    SELECT worker, item, reason, attempts, retry_at, first_seen_at FROM perennial.quarantine
+    WHERE (worker, item) > (${after.worker}, ${after.item})
+    ORDER BY worker, item LIMIT ${max}`.execute(db);
+  return rows;
+}
+
+/** Due again at once; its worker is asked for a run. @throws Fault `no_item` */
+export function retryItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const now = await readWriteTime(tx);
+    const { numAffectedRows } = await sql`
+      UPDATE perennial.quarantine SET retry_at = ${isoTime(now)}
+      WHERE worker = ${worker} AND item = ${item}`.execute(tx);
+    if (numAffectedRows === 0n) throw toNoItemFault(worker, item);
+    await wakeWorker(tx, worker);
+    await recordEvent(tx, worker, item, 'quarantine_retried', actor, now);
+  });
+}
+
+/** Forgets it. What still fails is put aside again. @throws Fault `no_item` */
+export function dismissItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const now = await readWriteTime(tx);
+    const { numAffectedRows } = await sql`
+      DELETE FROM perennial.quarantine
+      WHERE worker = ${worker} AND item = ${item}`.execute(tx);
+    if (numAffectedRows === 0n) throw toNoItemFault(worker, item);
+    await recordEvent(tx, worker, item, 'quarantine_dismissed', actor, now);
+  });
+}
+
+const toNoItemFault = (worker: string, item: string) =>
+  refused('no_item', `nothing of ${worker} is in quarantine under the name "${item}"`);
+
+async function recordEvent(
+  tx: Tx,
+  worker: string,
+  item: string,
+  action: string,
+  actor: string,
+  now: Instant,
+): Promise<void> {
+  const event = { customerId: null, subject: `quarantine:${worker}:${item}`, action, detail: {} };
+  await recordEvents(tx, [event], actor, now);
+}

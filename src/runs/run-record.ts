@@ -1,0 +1,222 @@
+import { sql } from 'kysely';
+import { confirmDeletionTime } from '../db/clock-mark.ts';
+import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import type { JsonObject, RunOutcome } from '../db/schema.ts';
+import { unnest } from '../db/unnest.ts';
+import type { RunId } from '../kernel/ids.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { type Alarm, isAlarmCleared, raiseAlarms } from '../outbox/alarms.ts';
+import { deleteOldKeys } from '../subscription/store/idempotency.ts';
+import { closeLostRuns, type Replica } from '../leases/replica.ts';
+import { repairAfterStepBack } from './clock/repair.ts';
+
+// The record of a run: written at its start, counted up with each batch in the batch's own
+// transaction (so that a run which was killed still says what it did), closed at its end.
+
+/** Runs are kept for this long. */
+const retentionMs = 30 * dayMs;
+
+export interface RunRow {
+  readonly id: RunId;
+  readonly worker: string;
+  readonly replica: string;
+  readonly started_at: Instant;
+  readonly finished_at: Instant | null;
+  readonly outcome: RunOutcome;
+  readonly examined: bigint;
+  readonly changed: bigint;
+  readonly failed: bigint;
+  readonly detail: JsonObject;
+}
+
+export interface BatchCounts {
+  readonly examined: number;
+  readonly changed: number;
+  readonly failed: number;
+  /** This batch's counts by the worker's own words: added to the run's. */
+  readonly counts?: Readonly<Record<string, number>>;
+  /** What else there is to say of the run so far: instead of what was said before. */
+  readonly detail?: JsonObject;
+}
+
+/** An id for a run to come, so that its record can be found whatever answer is lost. */
+export async function reserveRunId(db: Db): Promise<RunId> {
+  const { rows } = await sql<{ id: RunId }>`
+    SELECT nextval('perennial.worker_run_id_seq') AS id`.execute(db);
+  return (rows[0] as { id: RunId }).id;
+}
+
+/**
+ * Opens the record, and closes those of replicas that died as `lost`. A step back of the clock is
+ * repaired before.
+ * @returns whether no other run of this worker goes on, here or elsewhere
+ */
+export async function startRun(
+  db: Db,
+  id: RunId,
+  worker: string,
+  replica: Replica,
+  now: Instant,
+): Promise<boolean> {
+  await repairAfterStepBack(db, now);
+  const number = await replica.lockNumber();
+  await closeLostRuns(db, worker, replica, now);
+  await sql`
+    INSERT INTO perennial.worker_state AS s (worker, runs) VALUES (${worker}, 1)
+    ON CONFLICT (worker) DO UPDATE SET runs = s.runs + 1`.execute(db);
+  const { rows } = await sql<{ alone: boolean }>`
+    INSERT INTO perennial.worker_run AS r (id, worker, replica, replica_number, started_at)
+    OVERRIDING SYSTEM VALUE
+    VALUES (${id}, ${worker}, ${replica.name}, ${number}, ${isoTime(now)})
+    RETURNING ${isOnlyRun} AS alone`.execute(db);
+  return rows[0]?.alone ?? true;
+}
+
+/** Of the record `r`. By the index of those that go on, which are few. */
+const isOnlyRun = sql`NOT EXISTS (SELECT FROM perennial.worker_run other
+  WHERE other.worker = r.worker AND other.outcome = 'running' AND other.id <> r.id)`;
+
+/**
+ * Counts a batch, as the last statement of its transaction: of two in hand at once, the second waits
+ * here for the first one's COMMIT, and for nothing else.
+ * @returns whether no other run of this worker goes on, here or elsewhere
+ */
+export async function countBatch(tx: Tx, id: RunId, counts: BatchCounts): Promise<boolean> {
+  if (counts.examined === 0 && counts.failed === 0) return true;
+  const countEntries = Object.entries(counts.counts ?? {});
+  const { rows } = await sql<{ alone: boolean }>`
+    UPDATE perennial.worker_run r
+    SET examined = examined + ${counts.examined}, changed = changed + ${counts.changed},
+      failed = failed + ${counts.failed},
+      detail = detail || ${JSON.stringify(counts.detail ?? {})}::jsonb || (
+        SELECT coalesce(jsonb_object_agg(word, coalesce((detail->>word)::bigint, 0) + n), '{}')
+        FROM ${unnest('batch', countEntries, {
+          word: ['text', ([word]) => word],
+          n: ['bigint', ([, n]) => n],
+        })})
+    WHERE id = ${id}
+    RETURNING ${isOnlyRun} AS alone`.execute(tx);
+  return rows[0]?.alone ?? true;
+}
+
+/**
+ * Closes the record and gives it back, with what its batches counted: they did so in their own
+ * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing
+ * and had no trouble is dropped: a tick with nothing to do leaves no trace, unless it says that the
+ * trouble of the last one is over, or what an alarm tells. Any other one clears away what is too old.
+ */
+export async function finishRun(
+  db: Db,
+  id: RunId,
+  now: Instant,
+  outcome: Exclude<RunOutcome, 'running'>,
+  detail: JsonObject,
+): Promise<RunRow> {
+  const { rows } = await sql<RunRow>`
+    UPDATE perennial.worker_run
+    SET outcome = ${outcome}, finished_at = greatest(started_at, ${isoTime(now)}::timestamptz),
+      detail = detail || ${JSON.stringify(detail)}::jsonb
+    WHERE id = ${id}
+    RETURNING id, worker, replica, started_at, finished_at, outcome, examined, changed, failed,
+      detail`.execute(db);
+  const row = rows[0] as RunRow;
+  if (isCompletePass(row)) {
+    await sql`
+      UPDATE perennial.worker_state SET passed_at = ${isoTime(row.started_at)}
+      WHERE worker = ${row.worker}`.execute(db);
+  }
+  if (row.outcome === 'skipped') await raiseClockAlarm(db, row);
+  if (row.outcome === 'success' && row.examined === 0n) {
+    await dropIdle(db, row);
+  } else {
+    await deleteByAge(db);
+  }
+  return row;
+}
+
+/** Whatever worker it is: a run that had something to do comes with requests and their keys. */
+async function deleteByAge(db: Db): Promise<void> {
+  const at = await confirmDeletionTime(db);
+  if (at === undefined) return;
+  await sql`
+    DELETE FROM perennial.worker_run
+    WHERE started_at < ${isoTime(later(at, -retentionMs))} AND outcome <> 'running'`.execute(db);
+  await deleteOldKeys(db, at);
+}
+/** Nothing that was due when it began is left, but for what another session has locked. */
+const isCompletePass = ({ outcome, detail }: RunRow): boolean =>
+  (outcome === 'success' || outcome === 'degraded') &&
+  detail.work_left !== true &&
+  Number(detail.left_to_another ?? 0) === 0;
+
+/** How far back the last run of a worker is looked for. */
+const lastRunMs = dayMs;
+
+async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<void> {
+  await sql`
+    DELETE FROM perennial.worker_run
+    WHERE id = ${id} AND coalesce((
+      SELECT last.outcome FROM perennial.worker_run last
+      WHERE last.worker = ${worker} AND last.id < ${id}
+        AND last.started_at > ${isoTime(later(started_at, -lastRunMs))}
+        AND last.outcome NOT IN ('skipped', 'running')
+      ORDER BY last.started_at DESC, last.id DESC LIMIT 1),
+      'success') NOT IN ('failed', 'lost', 'degraded')
+      AND NOT EXISTS (SELECT FROM perennial.notification n
+        WHERE n.customer_id IS NULL AND n.kind IN ('alarm_worker', 'alarm_guard', 'alarm_money_guard')
+          AND coalesce(n.params->>'subject', n.params->>'worker') = ${worker}
+          AND n.created_at > ${isoTime(later(started_at, -retentionMs))}
+          AND NOT ${isAlarmCleared('n')})`.execute(db);
+}
+
+/** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
+async function raiseClockAlarm(db: Db, { id, replica, detail }: RunRow): Promise<void> {
+  const { skew_s } = detail;
+  if (typeof skew_s !== 'number') return;
+  const [machine = replica, pid] = replica.split(/:(?=\d+$)/);
+  await inTransaction(db, async (tx) => {
+    const { rows } = await sql<{ number: number }>`
+      SELECT replica_number AS number FROM perennial.worker_run WHERE id = ${id}`.execute(tx);
+    const clock = `the clock of ${machine} (process ${pid}, replica ${rows[0]?.number})`;
+    const way = skew_s > 0 ? 'ahead of' : 'behind';
+    const sentence = `${clock} is ${Math.abs(skew_s)} s ${way} the database clock`;
+    await raiseAlarms(tx, [
+      { kind: 'alarm_clock', params: { replica: machine, skew_s, sentence } },
+    ]);
+  });
+}
+
+/**
+ * As `finishRun`, of a worker that has a guard: what the run left to it is told, all of it, and not
+ * what one batch left. A run that dies before is followed by one that holds the same.
+ */
+export async function finishGuardedRun(...[db, ...run]: Parameters<typeof finishRun>) {
+  const row = await finishRun(db, ...run);
+  const alarms = toGuardAlarms(row);
+  if (alarms.length > 0) await inTransaction(db, (tx) => raiseAlarms(tx, alarms));
+  return row;
+}
+
+/** Charges are held for auto-renewal, also by the run of fast-expiry-cleanup that found them. */
+function toGuardAlarms({ worker, detail }: RunRow): Alarm[] {
+  const isAutoRenewal = worker === 'auto-renewal';
+  const held = Number(detail.held ?? 0);
+  const charges = Number(detail.held_charges ?? 0) + (isAutoRenewal ? held : 0);
+  const alarms: Alarm[] = [];
+  if (held > 0 && !isAutoRenewal) {
+    alarms.push({ kind: 'alarm_guard', params: { worker, subject: worker, held } });
+  }
+  if (charges > 0) {
+    alarms.push({ kind: 'alarm_money_guard', params: { worker: 'auto-renewal', held: charges } });
+  }
+  return alarms;
+}
+
+/** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */
+export async function readLastRuns(db: Db): Promise<RunRow[]> {
+  const { rows } = await sql<RunRow>`
+    SELECT DISTINCT ON (worker) id, worker, replica, started_at, finished_at, outcome, examined,
+      changed, failed, detail
+    FROM perennial.worker_run ORDER BY worker, id DESC`.execute(db);
+  return rows;
+}

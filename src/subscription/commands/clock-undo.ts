@@ -1,0 +1,154 @@
+import { sql } from 'kysely';
+import { unnest } from '../../db/unnest.ts';
+import { type Instant, isoTime, latest } from '../../kernel/instant.ts';
+import { majorUnits } from '../../kernel/money.ts';
+import { enqueueNotifications } from '../../outbox/outbox.ts';
+import { endRemindersMs, trialRemindersMs } from '../../outbox/reminder-schedule.ts';
+import { openAccess } from '../../access/credentials.ts';
+import { readEarlyCharges, readEarlyEnds } from '../store/clock-effects.ts';
+import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
+import { readPeriods } from '../store/periods.ts';
+import { recordRefund } from './refund-notices.ts';
+import { refundPeriod } from './refund.ts';
+import { readSettledTerms, settleTerms } from './settle.ts';
+import {
+  readCustomerSubscriptions,
+  requireSubscription,
+  type Subscription,
+} from '../store/subscriptions.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { retryRenewalsNow } from '../store/retry-now.ts';
+
+// Undoes what a wrong clock did to one customer (`clock-effects.ts`), in one transaction:
+//
+// 1. Early renewals are refunded, the last one first. The end of the subscription follows, and
+//    auto-renewal stays as it is. An early renewal that another period follows is left.
+// 2. Subscriptions that ended early are active until their end, with their last credential. The
+//    customer is notified of that, because the notification of the end may have been sent.
+// 3. Notifications about ends that are still far away came too early. Those that wait are not sent,
+//    and none of them keeps the same notification from being sent at its time.
+//
+// Each step reads its evidence under the lock of the customer. So a repetition does nothing.
+
+export type ClockUndoResult = {
+  readonly telegram_id: number;
+  readonly refunded_periods: number;
+  readonly refunded: string;
+  readonly restored: number;
+  readonly balance: string;
+  readonly currency: string;
+};
+
+export function undoClock(caller: Caller, telegramId: bigint): Promise<ClockUndoResult> {
+  return withLockedCustomer(caller, 'clock-undo', telegramId, {}, async (context) => {
+    const before = context.customer.balanceMinor;
+    const refunded = await refundEarlyCharges(context);
+    const restored = await restoreEarlyEnds(context);
+    if (refunded + restored > 0) {
+      await releaseEarlyNotices(context);
+      await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
+    }
+    const { currency, balanceMinor } = context.customer;
+    return {
+      telegram_id: Number(telegramId),
+      refunded_periods: refunded,
+      refunded: majorUnits(balanceMinor - before, currency),
+      restored,
+      balance: majorUnits(balanceMinor, currency),
+      currency,
+    };
+  });
+}
+
+/** @returns how many periods */
+async function refundEarlyCharges(context: CommandContext): Promise<number> {
+  const { tx, now, customer, settings } = context;
+  const charges = await readEarlyCharges(tx, now, settings.windowMs, customer.id);
+  let refunded = 0;
+  for (const { periodId, subscriptionId, amountMinor } of charges) {
+    const [last] = await readPeriods(tx, subscriptionId);
+    if (last === undefined || last.id !== periodId) continue;
+    const subscription = requireSubscription(
+      await readCustomerSubscriptions(tx, customer.id),
+      subscriptionId,
+    );
+    await refundPeriod(context, last, amountMinor);
+    // An end that has passed meanwhile is decided by the workers: they renew it if there is money.
+    const expiresAt = await settleSubscription(context, subscription, {});
+    await recordRefund(context, subscriptionId, last, amountMinor, latest(expiresAt, now));
+    refunded += 1;
+  }
+  return refunded;
+}
+
+/**
+ * Brings terms and end in line with the periods. The terms of the next renewal stay as they were
+ * chosen. @returns the end
+ */
+async function settleSubscription(
+  context: CommandContext,
+  subscription: Subscription,
+  change: { readonly state?: 'active' },
+): Promise<Instant> {
+  const settled = await readSettledTerms(context, subscription);
+  const expiresAt = settled.periods[0]?.endsAt ?? subscription.startedAt;
+  const fullChange = { ...change, expiresAt, nextTryAt: null };
+  await settleTerms(context, subscription, settled.terms.last, settled, fullChange);
+  return expiresAt;
+}
+
+/** @returns how many subscriptions */
+async function restoreEarlyEnds(context: CommandContext): Promise<number> {
+  const { tx, now, customer, actor } = context;
+  const ended = await readEarlyEnds(tx, now, customer.id);
+  for (const { subscriptionId, plan, expiresAt } of ended) {
+    const subscription = requireSubscription(
+      await readCustomerSubscriptions(tx, customer.id),
+      subscriptionId,
+    );
+    await settleSubscription(context, subscription, { state: 'active' });
+    await openAccess(tx, [subscriptionId], now);
+    await enqueueNotifications(
+      tx,
+      [
+        {
+          customerId: customer.id,
+          subscriptionId,
+          kind: 'restored',
+          dedupeKey: `restored:${subscriptionId}:${now}`,
+          params: { plan, ends_at: isoTime(expiresAt) },
+        },
+      ],
+      now,
+    );
+    const subject = toSubscriptionSubject(subscriptionId);
+    const event = { customerId: customer.id, subject, action: 'restored', detail: {} };
+    await recordEvents(tx, [event], actor, now);
+  }
+  return ended.length;
+}
+
+/** How long before an end the notifications about it are sent at the earliest. */
+const leadsMs: Readonly<Record<string, number>> = {
+  expired: 0,
+  trial_ended: 0,
+  trial_ending: trialRemindersMs.trial_ending,
+  ...endRemindersMs,
+};
+
+/** Notifications of the customer about an end that is further away than they are sent at the earliest. */
+async function releaseEarlyNotices({ tx, now, customer, settings }: CommandContext): Promise<void> {
+  const leadByKind = Object.entries({ ...leadsMs, low_balance: settings.windowMs });
+  await sql`
+    UPDATE perennial.notification n SET dedupe_key = n.dedupe_key || ':undone:' || n.id,
+      state = CASE n.state WHEN 'pending' THEN 'suppressed' ELSE n.state END,
+      reason = CASE n.state WHEN 'pending' THEN 'clock_undone' ELSE n.reason END
+    FROM ${unnest('lead', leadByKind, {
+      kind: ['text', ([kind]) => kind],
+      ms: ['bigint', ([, ms]) => ms],
+    })}
+    WHERE n.customer_id = ${customer.id} AND n.kind = lead.kind
+      AND n.dedupe_key NOT LIKE '%:undone:%'
+      AND (n.params->>'expires_at')::timestamptz
+        > ${isoTime(now)}::timestamptz + lead.ms * interval '1 ms'`.execute(tx);
+}

@@ -1,0 +1,22 @@
+import { inTransaction } from '../../db/connect.ts';
+import type { Caller, CommandResult } from './command.ts';
+
+/** Ends a transaction without an error of its own. */
+class PreviewRollback extends Error {}
+
+/** The answer that a command would give now. Its transaction is rolled back. */
+export async function runPreview<A extends CommandResult>(
+  { key: _, ...caller }: Caller,
+  run: (caller: Caller) => Promise<A>,
+): Promise<A & { readonly dry_run: true }> {
+  let result: A | undefined;
+  try {
+    await inTransaction(caller.db, async (tx) => {
+      result = await run({ ...caller, db: tx });
+      throw new PreviewRollback();
+    });
+  } catch (error) {
+    if (!(error instanceof PreviewRollback)) throw error;
+  }
+  return { ...(result as A), dry_run: true };
+}

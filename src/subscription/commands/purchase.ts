@@ -1,0 +1,300 @@
+import { sql } from 'kysely';
+import { refused } from '../../kernel/faults.ts';
+import type { SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime, latest } from '../../kernel/instant.ts';
+import { majorUnits, moneyText } from '../../kernel/money.ts';
+import { enqueueNotifications } from '../../outbox/outbox.ts';
+import { openAccess } from '../../access/credentials.ts';
+import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { recordActivity } from '../store/reachability.ts';
+import { deletePaidPrices } from '../store/known-prices.ts';
+import { creditPayment, type Payment } from '../store/payments.ts';
+import { addPeriods, computePeriodEnd } from '../store/periods.ts';
+import { type ComputedPrice, computePrice } from '../rules/price.ts';
+import { type PriceList, readPriceList } from '../store/prices.ts';
+import { findTarget } from './purchase-target.ts';
+import { toReceipt } from '../batch/renew.ts';
+import { readTargetAfterUndo, undoRevival } from './revivals.ts';
+import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
+import { createSubscription, type Subscription } from '../store/subscriptions.ts';
+import { recordEvents, toCustomerSubject, toSubscriptionSubject } from '../store/events.ts';
+import { releaseQuarantine, retryRenewalsNow } from '../store/retry-now.ts';
+
+// Buying a period from the balance (design, purchase). It extends or revives the named
+// subscription, converts a running trial in place (same subscription, same credential, the paid
+// period starts where the trial ends), or makes a new one. A period starts at max(now, end): no
+// paid day is lost, none is given twice. Its plan and length are in force from its start
+// (`terms.ts`).
+
+export interface Purchase extends EndCondition {
+  readonly telegramId: bigint;
+  readonly plan: string;
+  readonly periodDays: number;
+  /** To extend or revive; without it the only one, or the only active one. */
+  readonly subscriptionId?: SubscriptionId;
+  /** A new one, whatever there is (family, gift). */
+  readonly isNew?: boolean;
+  /** For a new or converted one (default on); one that is extended keeps what it has. */
+  readonly autoRenew?: boolean;
+  /** What the customer was told that it costs: another price is refused, not charged. */
+  readonly quotedMinor?: bigint;
+  /** Credited in the same transaction: nothing else can spend it first. */
+  readonly payment?: Payment;
+  /** A person has confirmed a payment above `money.top_up_max`. */
+  readonly isConfirmed?: boolean;
+}
+
+export type PurchaseResult = {
+  readonly telegram_id: number;
+  readonly subscription_id: number;
+  /** `new`, `extended`, `revived`, `converted`. */
+  readonly action: string;
+  readonly plan: string;
+  readonly period_days: number;
+  readonly starts_at: string;
+  readonly ends_at: string;
+  readonly amount: string;
+  readonly balance: string;
+  readonly currency: string;
+  readonly ledger_entry_id: number;
+};
+
+/** @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, … */
+export function purchase(
+  caller: Caller,
+  { isConfirmed = false, ...request }: Purchase,
+): Promise<PurchaseResult> {
+  return withLockedCustomer(caller, 'purchase', request.telegramId, request, async (context) => {
+    await recordActivity(context);
+    const claimPaidMinor =
+      request.payment === undefined
+        ? 0n
+        : await creditPurchasePayment(context, request.payment, isConfirmed);
+    const prices = await readPriceList(context.tx, context.now);
+    const price = await requirePrice(context, prices, request);
+    requireQuotedPrice(context, price.amountMinor, request.quotedMinor);
+    const { target, undone } = await findTarget(context, request, price.amountMinor);
+    for (const revival of undone) await undoRevival(context, revival);
+    requireBalance(context, price.amountMinor, context.customer.balanceMinor, claimPaidMinor);
+    const subscription = await readTargetAfterUndo(context, target, undone);
+    requireExpectedEnd(subscription, request);
+    const result = await chargeAndExtend(context, request, subscription, price);
+    // What is left of the payment may pay for the customer's other subscriptions.
+    if (request.payment !== undefined)
+      await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
+    return result;
+  });
+}
+
+/** @returns the part of the payment that paid the claim */
+async function creditPurchasePayment(
+  context: CommandContext,
+  payment: Payment,
+  isConfirmed: boolean,
+): Promise<bigint> {
+  const { tx, customer, actor, now } = context;
+  const { entryId, claimPaidMinor } = await creditPayment(context, payment, isConfirmed);
+  const detail = {
+    ledger_entry_id: entryId,
+    amount_minor: payment.amountMinor,
+    ...(claimPaidMinor === 0n ? {} : { claim_paid_minor: claimPaidMinor }),
+  };
+  const subject = toCustomerSubject(customer.id);
+  await recordEvents(
+    tx,
+    [{ customerId: customer.id, subject, action: 'topped_up', detail }],
+    actor,
+    now,
+  );
+  return claimPaidMinor;
+}
+
+/** What the customer pays. @throws Fault `no_plan`, `no_price` */
+export async function requirePrice(
+  context: CommandContext,
+  prices: PriceList,
+  wanted: { readonly plan: string; readonly periodDays: number },
+): Promise<ComputedPrice> {
+  const { currency } = context.customer;
+  await requirePlanOnSale(context, wanted.plan);
+  const listMinor = prices.getMinor(wanted.plan, wanted.periodDays, currency);
+  if (listMinor !== null) {
+    return computePrice(listMinor, context.customer, context.settings.vipPercent);
+  }
+  const periods = prices.entries
+    .filter((entry) => entry.plan === wanted.plan && entry.currency === currency)
+    .map((entry) => entry.periodDays);
+  const available = periods.length === 0 ? 'nothing' : `${periods.join(', ')} days`;
+  throw refused(
+    'no_price',
+    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; there is ${available}`,
+  );
+}
+
+/** @throws Fault `no_plan` */
+export async function requirePlanOnSale(context: CommandContext, plan: string): Promise<void> {
+  const { rows } = await sql<{ key: string; retired_at: Instant | null }>`
+    SELECT key, retired_at FROM perennial.plan ORDER BY key`.execute(context.tx);
+  const planRow = rows.find((row) => row.key === plan);
+  if (planRow !== undefined && planRow.retired_at === null) return;
+  const available = rows.filter((row) => row.retired_at === null).map((row) => row.key);
+  const statement = `there is no plan "${plan}" on sale; there is ${available.join(', ') || 'none yet'}`;
+  throw refused(
+    'no_plan',
+    statement,
+    available.length === 0 ? 'perennial apply adds them' : undefined,
+  );
+}
+
+export function requireBalance(
+  context: CommandContext,
+  priceMinor: bigint,
+  balanceMinor: bigint,
+  claimPaidMinor = 0n,
+): void {
+  if (balanceMinor >= priceMinor) return;
+  const { currency } = context.customer;
+  const claim =
+    claimPaidMinor === 0n
+      ? ''
+      : `; ${moneyText(claimPaidMinor, currency)} of the payment go to the claim`;
+  throw refused(
+    'short_balance',
+    `it costs ${moneyText(priceMinor, currency)}, the balance is ${moneyText(balanceMinor, currency)}: ${moneyText(priceMinor - balanceMinor, currency)} missing${claim}`,
+  );
+}
+
+/** Whoever was told a price pays that or nothing. @throws Fault `price_changed` */
+export function requireQuotedPrice(
+  context: CommandContext,
+  priceMinor: bigint,
+  quotedMinor: bigint | undefined,
+): void {
+  if (quotedMinor === undefined || quotedMinor === priceMinor) return;
+  const { currency } = context.customer;
+  throw refused(
+    'price_changed',
+    `it costs ${moneyText(priceMinor, currency)} now, not ${moneyText(quotedMinor, currency)}`,
+  );
+}
+
+/** From when until when a period would be that is bought now. */
+export function periodBounds(
+  existing: Pick<Subscription, 'expiresAt'> | undefined,
+  periodDays: number,
+  now: Instant,
+): { readonly startsAt: Instant; readonly endsAt: Instant } {
+  const startsAt = existing === undefined ? now : latest(now, existing.expiresAt);
+  return { startsAt, endsAt: computePeriodEnd(startsAt, periodDays) };
+}
+
+/** Charges and extends, together. The customer's balance covers it. */
+export async function chargeAndExtend(
+  context: CommandContext,
+  request: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
+  existing: Subscription | undefined,
+  price: ComputedPrice,
+): Promise<PurchaseResult> {
+  const { customer, now } = context;
+  const priceMinor = price.amountMinor;
+  const { plan, periodDays } = request;
+  const { startsAt, endsAt } = periodBounds(existing, periodDays, now);
+  const entryId = await changeBalance(context, { amountMinor: -priceMinor, kind: 'purchase' });
+  const action = toPurchaseAction(existing);
+  const lastBefore = existing === undefined ? request : await readLastTerms(context, existing);
+  const subscriptionId = existing?.id ?? (await createPaidSubscription(context, request, endsAt));
+  const soldPeriod = {
+    subscriptionId,
+    customerId: customer.id,
+    plan,
+    periodDays,
+    startsAt,
+    endsAt,
+    currency: customer.currency,
+  };
+  await addPeriods(context.tx, [
+    { ...soldPeriod, ...price, source: 'purchase', ledgerEntryId: entryId },
+  ]);
+  await deletePaidPrices(context.tx, [soldPeriod], now, context.settings.noticeMs);
+  const autoRenew = computeAutoRenew(request, existing);
+  if (existing !== undefined) {
+    await settleTerms(context, existing, lastBefore, await readSettledTerms(context, existing), {
+      kind: 'paid',
+      state: 'active',
+      expiresAt: endsAt,
+      autoRenew,
+      nextTryAt: null,
+    });
+  }
+  await releaseQuarantine(context.tx, customer.id);
+  await openAccess(context.tx, [subscriptionId], now);
+  await enqueueNotifications(
+    context.tx,
+    [
+      toReceipt({
+        ...soldPeriod,
+        entryId,
+        chargeMinor: priceMinor,
+        balanceAfterMinor: customer.balanceMinor,
+      }),
+    ],
+    now,
+  );
+  const detail = {
+    action,
+    plan,
+    ledger_entry_id: entryId,
+    amount_minor: priceMinor,
+    ends_at: isoTime(endsAt),
+    auto_renew: autoRenew,
+  };
+  await recordEvents(
+    context.tx,
+    [
+      {
+        customerId: customer.id,
+        subject: toSubscriptionSubject(subscriptionId),
+        action: 'purchased',
+        detail,
+      },
+    ],
+    context.actor,
+    now,
+  );
+  return {
+    telegram_id: Number(customer.telegramId),
+    subscription_id: Number(subscriptionId),
+    action,
+    plan,
+    period_days: periodDays,
+    starts_at: isoTime(startsAt),
+    ends_at: isoTime(endsAt),
+    amount: majorUnits(priceMinor, customer.currency),
+    balance: majorUnits(customer.balanceMinor, customer.currency),
+    currency: customer.currency,
+    ledger_entry_id: Number(entryId),
+  };
+}
+
+export function toPurchaseAction(existing: Subscription | undefined): string {
+  if (existing === undefined) return 'new';
+  if (existing.state === 'expired') return 'revived';
+  return existing.kind === 'trial' ? 'converted' : 'extended';
+}
+
+function createPaidSubscription(
+  context: CommandContext,
+  { plan, periodDays, autoRenew = true }: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
+  expiresAt: Instant,
+): Promise<SubscriptionId> {
+  return createSubscription(context, { kind: 'paid', plan, periodDays, expiresAt, autoRenew });
+}
+
+/** The switch of a paid subscription belongs to the customer. A purchase does not change it. */
+function computeAutoRenew(
+  { autoRenew = true }: Pick<Purchase, 'autoRenew'>,
+  existing: Subscription | undefined,
+): boolean {
+  return existing?.kind === 'paid' ? existing.autoRenew : autoRenew;
+}

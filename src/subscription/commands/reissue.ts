@@ -1,0 +1,53 @@
+import { refused } from '../../kernel/faults.ts';
+import type { SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { replaceCredential } from '../../access/credentials.ts';
+import { type Caller, withLockedCustomer } from './command.ts';
+import { readSubscriptionResult, type SubscriptionResult } from './grant.ts';
+import { recordActivity } from '../store/reachability.ts';
+import {
+  chooseSubscription,
+  readCustomerSubscriptions,
+  type Subscription,
+} from '../store/subscriptions.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+
+// A link that was lost, or that too many know: the customer gets a new credential, and the old one
+// is on its way out of every node with the same commit. Time and money stay as they are.
+
+export interface Reissue {
+  readonly telegramId: bigint;
+  readonly subscriptionId?: SubscriptionId;
+}
+
+/** @throws Fault `not_running`, and as `pick` */
+export function reissue(caller: Caller, request: Reissue): Promise<SubscriptionResult> {
+  return withLockedCustomer(caller, 'reissue', request.telegramId, request, async (context) => {
+    await recordActivity(context);
+    const all = await readCustomerSubscriptions(context.tx, context.customer.id);
+    const { id, ...subscription } = chooseSubscription(all, request.subscriptionId);
+    requireRunning(id, subscription, context.now);
+    await replaceCredential(context.tx, id, context.now);
+    const event = {
+      customerId: context.customer.id,
+      subject: toSubscriptionSubject(id),
+      action: 'reissued',
+      detail: {},
+    };
+    await recordEvents(context.tx, [event], context.actor, context.now);
+    return readSubscriptionResult(context, id, 0n);
+  });
+}
+
+function requireRunning(
+  id: SubscriptionId,
+  { state, expiresAt }: Omit<Subscription, 'id'>,
+  now: Instant,
+): void {
+  if (state === 'active' && expiresAt > now) return;
+  const reason =
+    state === 'revoked'
+      ? 'was revoked: there is no access that a new credential could give'
+      : `ended at ${isoTime(expiresAt)}: there is no access that a new credential could give; a purchase or a grant revives it`;
+  throw refused('not_running', `subscription ${id} ${reason}`);
+}

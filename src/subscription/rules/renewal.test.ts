@@ -1,0 +1,249 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { dayMs, hourMs, type Instant, instant, later, minuteMs, never } from '../../kernel/instant.ts';
+import { noKnownPrices } from './price-cap.ts';
+import { decideDueRenewal, decideRenewal, isRenewalDue, type RenewalFacts } from './renewal.ts';
+import { defaultSettings as settings } from './settings.ts';
+
+const now = instant(Date.parse('2026-11-24T09:00:00Z'));
+const at = (ms: number): Instant => later(now, ms);
+
+/** Due, and the balance covers it exactly. */
+const payable: RenewalFacts = {
+  kind: 'paid',
+  state: 'active',
+  autoRenew: true,
+  expiresAt: at(hourMs),
+  nextTryAt: null,
+  periodDays: 30,
+  balanceMinor: 14_900n,
+  listMinor: 14_900n,
+  lastStartsAt: null,
+  wokenAt: null,
+  inTimeMinor: null,
+  prices: noKnownPrices,
+  vip: false,
+  discountPercent: 0,
+};
+
+type Change = Partial<RenewalFacts>;
+
+// In the order in which the rule asks; both sides of each boundary.
+const dueTable: readonly [why: string, change: Change, due: boolean][] = [
+  ['a trial ends, it is not renewed', { kind: 'trial' }, false],
+  ['who switched it off is left alone', { autoRenew: false }, false],
+  ['a revoked one is over', { state: 'revoked' }, false],
+  ['6 h before the end it is due', { expiresAt: at(6 * hourMs) }, true],
+  ['a millisecond earlier it is not', { expiresAt: at(6 * hourMs + 1) }, false],
+  ['at its end it is due', { expiresAt: now }, true],
+  ['past its end it is due, as long as it is active', { expiresAt: at(-90 * dayMs) }, true],
+  ['a period of which the last has not begun is not followed yet', { lastStartsAt: at(1) }, false],
+  ['… and is from its start on', { lastStartsAt: now }, true],
+  ['one that waits for its next try is not due before it', { nextTryAt: at(1) }, false],
+  ['… and is due at it', { nextTryAt: now }, true],
+  ['… but not before the window', { nextTryAt: now, expiresAt: at(6 * hourMs + 1) }, false],
+  ['an expired one is due once something woke it', { state: 'expired', expiresAt: at(-1) }, true],
+  ['… and not by time alone', { state: 'expired', expiresAt: at(-1), nextTryAt: now }, false],
+  ['… never, if it gave up', { state: 'expired', expiresAt: at(-1), nextTryAt: never }, false],
+];
+
+test.for(dueTable)('R6 R13: due: %s', ([, change, due]) => {
+  const facts = { ...payable, ...change };
+  expect(isRenewalDue(facts, now, settings)).toBe(due);
+  expect(decideRenewal(facts, now, settings).do === 'nothing').toBe(!due);
+});
+
+const revivable: Change = { state: 'expired', expiresAt: at(-7 * dayMs) };
+const tooLate: Change = { state: 'expired', expiresAt: at(-7 * dayMs - 1) };
+const noMoney: Change = { balanceMinor: 0n };
+const noPrice: Change = { listMinor: null };
+
+/** The outcome with its charge, and its start or next try in ms from now. */
+type Expected = readonly [outcome: string, minor?: bigint, ms?: number];
+
+const decisions: readonly [why: string, change: Change, expected: Expected][] = [
+  ['an expired one comes back for 7 days', revivable, ['renew', 14_900n, 0]],
+  ['… and not a millisecond later', tooLate, ['give-up']],
+  ['giving up comes before the price', { ...tooLate, ...noPrice }, ['give-up']],
+  ['giving up comes before the money', { ...tooLate, ...noMoney }, ['give-up']],
+  ['no price: quarantine, never a guess', noPrice, ['quarantine']],
+  ['no price comes before the money', { ...noPrice, ...noMoney }, ['quarantine']],
+  ['no price holds for an expired one too', { ...revivable, ...noPrice }, ['quarantine']],
+  ['a balance that covers it exactly', {}, ['renew', 14_900n, hourMs]],
+  ['a unit less is short', { balanceMinor: 14_899n }, ['wait-for-money', 1n, hourMs]],
+  ['the discount decides', { balanceMinor: 10_430n, vip: true }, ['renew', 10_430n, hourMs]],
+  ['… to the unit', { balanceMinor: 10_429n, vip: true }, ['wait-for-money', 1n, hourMs]],
+  [
+    'what costs nothing needs no balance',
+    { ...noMoney, discountPercent: 100 },
+    ['renew', 0n, hourMs],
+  ],
+  [
+    'on time: from the end, no day is lost',
+    { expiresAt: at(6 * hourMs) },
+    ['renew', 14_900n, 6 * hourMs],
+  ],
+  ['late: from the end all the same', { expiresAt: at(-hourMs) }, ['renew', 14_900n, -hourMs]],
+  [
+    'nearly a period late: from the end',
+    { expiresAt: at(-30 * dayMs + 1) },
+    ['renew', 14_900n, -30 * dayMs + 1],
+  ],
+  ['a whole period late: from now', { expiresAt: at(-30 * dayMs) }, ['renew', 14_900n, 0]],
+  [
+    'expired: from now, the days between were not served',
+    { state: 'expired', expiresAt: at(-1) },
+    ['renew', 14_900n, 0],
+  ],
+  [
+    'expired and the clock went back: never before the end that was paid for',
+    { state: 'expired', expiresAt: at(hourMs) },
+    ['renew', 14_900n, hourMs],
+  ],
+  [
+    'short: again in an hour',
+    { ...noMoney, expiresAt: at(6 * hourMs) },
+    ['wait-for-money', 14_900n, hourMs],
+  ],
+  [
+    'short: at the end, if that is sooner',
+    { ...noMoney, expiresAt: at(minuteMs) },
+    ['wait-for-money', 14_900n, minuteMs],
+  ],
+  [
+    'short in the last millisecond',
+    { ...noMoney, expiresAt: at(1) },
+    ['wait-for-money', 14_900n, 1],
+  ],
+  [
+    'short at the end: in an hour',
+    { ...noMoney, expiresAt: now },
+    ['wait-for-money', 14_900n, hourMs],
+  ],
+  [
+    'short and past it: in an hour',
+    { ...noMoney, expiresAt: at(-dayMs) },
+    ['wait-for-money', 14_900n, hourMs],
+  ],
+  [
+    'expired and short: waits for money, not for time',
+    { ...revivable, ...noMoney },
+    ['wait-for-money', 14_900n, Infinity],
+  ],
+];
+
+test.for(decisions)('R6 R9 R13: %s', ([, change, expected]) => {
+  const decision = decideRenewal({ ...payable, ...change }, now, settings);
+  switch (decision.do) {
+    case 'renew':
+      expect([decision.do, decision.chargeMinor, decision.startsAt - now]).toEqual(expected);
+      expect(decision.endsAt - decision.startsAt).toBe(30 * dayMs);
+      break;
+    case 'wait-for-money':
+      expect([decision.do, decision.missingMinor, decision.nextTryAt - now]).toEqual(expected);
+      break;
+    default:
+      expect([decision.do]).toEqual(expected);
+  }
+});
+
+test('expiry asks the same rule, whatever the next try says', () => {
+  const waiting = { ...payable, expiresAt: at(-1), nextTryAt: at(hourMs) };
+  expect(decideRenewal(waiting, now, settings).do).toBe('nothing');
+  expect(decideDueRenewal(waiting, now, settings).do).toBe('renew');
+});
+
+const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
+  kind: fc.constantFrom('trial', 'paid'),
+  state: fc.constantFrom('active', 'expired', 'revoked'),
+  autoRenew: fc.boolean(),
+  expiresAt: fc.integer({ min: -40 * dayMs, max: 40 * dayMs }).map(at),
+  nextTryAt: fc.oneof(
+    fc.constant(null),
+    fc.constant(never),
+    fc.integer({ min: -hourMs, max: hourMs }).map(at),
+  ),
+  periodDays: fc.integer({ min: 1, max: 3_660 }),
+  balanceMinor: fc.bigInt({ min: 0n, max: 20_000n }),
+  listMinor: fc.option(fc.bigInt({ min: 1n, max: 20_000n })),
+  wokenAt: fc.constant(null),
+  inTimeMinor: fc.option(fc.bigInt({ min: 0n, max: 20_000n })),
+  lastStartsAt: fc.option(fc.integer({ min: -dayMs, max: dayMs }).map(at)),
+  prices: fc.record({
+    paidMinor: fc.option(fc.bigInt({ min: 0n, max: 20_000n })),
+    known: fc.array(
+      fc.record({
+        amountMinor: fc.bigInt({ min: 0n, max: 20_000n }),
+        source: fc.constantFrom('message', 'choice', 'terms'),
+        knownAt: fc.integer({ min: -40 * dayMs, max: 0 }).map(at),
+      }),
+      { maxLength: 3 },
+    ),
+  }),
+  vip: fc.boolean(),
+  discountPercent: fc.integer({ min: 0, max: 100 }),
+});
+
+describe('whatever the facts', () => {
+  test('R5: a period never starts before the end that is paid for, and lasts its days', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const decision = decideRenewal(facts, now, settings);
+        if (decision.do !== 'renew') return;
+        expect(decision.startsAt).toBeGreaterThanOrEqual(facts.expiresAt);
+        expect(decision.endsAt - decision.startsAt).toBe(facts.periodDays * dayMs);
+        expect(decision.endsAt).toBeGreaterThan(now);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('R11: a charge is never above the balance, and short is never what could be paid', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const decision = decideRenewal(facts, now, settings);
+        if (decision.do === 'renew') expect(decision.chargeMinor <= facts.balanceMinor).toBe(true);
+        if (decision.do !== 'wait-for-money') return;
+        expect(decision.missingMinor > 0n).toBe(true);
+        expect(facts.balanceMinor + decision.missingMinor).toBe(decision.priceMinor);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('R6: the next try is later than now, within the hour, and not past the end', () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        const decision = decideRenewal(facts, now, settings);
+        if (decision.do !== 'wait-for-money' || facts.state === 'expired') return;
+        expect(decision.nextTryAt).toBeGreaterThan(now);
+        expect(decision.nextTryAt).toBeLessThanOrEqual(at(hourMs));
+        if (facts.expiresAt > now) {
+          expect(decision.nextTryAt).toBeLessThanOrEqual(facts.expiresAt);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('R5: what was renewed is not due again until its new window, whatever the clock does', () => {
+    const jump = fc.integer({ min: -2 * hourMs, max: 60 * dayMs });
+    fc.assert(
+      fc.property(anyFacts, jump, (facts, byMs) => {
+        const decision = decideRenewal(facts, now, settings);
+        if (decision.do !== 'renew') return;
+        const renewed: RenewalFacts = {
+          ...facts,
+          state: 'active',
+          expiresAt: decision.endsAt,
+          nextTryAt: null,
+        };
+        const again = decideRenewal(renewed, at(byMs), settings);
+        const inWindow = decision.endsAt <= at(byMs + 6 * hourMs);
+        if (!inWindow) expect(again.do).toBe('nothing');
+        if (again.do === 'renew') expect(again.startsAt).toBeGreaterThanOrEqual(decision.endsAt);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

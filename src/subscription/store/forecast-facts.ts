@@ -1,0 +1,99 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Tx } from '../../db/connect.ts';
+import { anyOf } from '../../db/unnest.ts';
+import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
+import {
+  type Forecast,
+  type ForecastFacts,
+  type ForecastRules,
+  forecastInSteps,
+} from '../rules/forecast.ts';
+import type { Settings } from '../rules/settings.ts';
+
+// What a forecast reads of the subscriptions of customers, and the forecast itself.
+
+export type ForecastSettings = ForecastRules & Pick<Settings, 'reviveMs'>;
+
+/** The facts of one subscription. `customerVersion` changes with each change of the customer's row. */
+export type ForecastRow = ForecastFacts & { readonly customerVersion: string };
+
+/**
+ * The order makes PostgreSQL read customer by customer, by the index, also without statistics. It
+ * would join all subscriptions by hash otherwise.
+ */
+const selectSubscriptions = (onlyIds: readonly SubscriptionId[] | undefined) => sql`
+  SELECT * FROM perennial.subscription own
+  WHERE own.customer_id = c.id
+    AND ${onlyIds === undefined ? sql`true` : sql`own.id = ${anyOf('bigint', onlyIds)}`}
+  ORDER BY own.expires_at, own.id`;
+
+/**
+ * The facts of all active subscriptions of these customers, and of those that a top-up would bring
+ * back, each customer's in the order of their end. One statement for all of them.
+ * @param onlyIds of these subscriptions
+ */
+export async function readForecastRows(
+  tx: Tx,
+  customers: readonly CustomerId[],
+  now: Instant,
+  settings: ForecastSettings,
+  onlyIds?: readonly SubscriptionId[],
+): Promise<ForecastRow[]> {
+  const plan = sql`coalesce(s.next_plan, s.plan)`;
+  const days = sql`coalesce(s.next_period_days, s.period_days)`;
+  const dueAt = sql`(s.expires_at - ${`${settings.windowMs} ms`}::interval)`;
+  const price = (at: RawBuilder<unknown>) => sql`
+    (SELECT p.amount_minor FROM perennial.plan_price p
+     WHERE p.plan = ${plan} AND p.currency = c.currency AND p.period_days = ${days}
+       AND p.valid_from <= greatest(${isoTime(now)}::timestamptz, ${at})
+     ORDER BY p.valid_from DESC LIMIT 1)`;
+  const { rows } = await sql<Omit<ForecastRow, 'prices'> & KnownPriceRow>`
+    SELECT s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
+      s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
+      c.vip, c.discount_percent AS "discountPercent", ${price(dueAt)} AS "listMinor",
+      ${price(sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
+      s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
+      ${days} AS "periodDays", c.xmin::text AS "customerVersion", ${selectKnownPrices(plan, days)}
+    FROM perennial.customer c
+    CROSS JOIN LATERAL (${selectSubscriptions(onlyIds)}) s
+    WHERE c.id = ${anyOf('bigint', customers)} AND (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
+        AND ${settings.reviveMs > 0} AND s.expires_at >= ${isoTime(later(now, -settings.reviveMs))}))
+    ORDER BY c.id, s.expires_at, s.id`.execute(tx);
+  const facts: ForecastRow[] = [];
+  for (const { paidMinor, known, ...row } of rows) {
+    facts.push({ ...row, prices: toKnownPrices({ paidMinor, known }) });
+    if (facts.length % rowsPerPause === 0) await yieldToEventLoop();
+  }
+  return facts;
+}
+
+const rowsPerPause = 1_000;
+
+/** Other tasks of this process continue in between. */
+const yieldToEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** The outlooks of all active subscriptions of these customers. */
+export async function readForecasts(
+  tx: Tx,
+  customers: readonly CustomerId[],
+  now: Instant,
+  settings: ForecastSettings,
+): Promise<Map<SubscriptionId, Forecast>> {
+  return forecastWithPauses(await readForecastRows(tx, customers, now, settings), now, settings);
+}
+
+/** As `outlooksOf`, with pauses. */
+export async function forecastWithPauses(
+  facts: readonly ForecastFacts[],
+  now: Instant,
+  rules: ForecastRules,
+): Promise<Map<SubscriptionId, Forecast>> {
+  const steps = forecastInSteps(facts, now, rules);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    await yieldToEventLoop();
+  }
+}

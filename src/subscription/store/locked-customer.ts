@@ -1,0 +1,53 @@
+import { sql } from 'kysely';
+import type { Tx } from '../../db/connect.ts';
+import { type Fault, refused } from '../../kernel/faults.ts';
+import type { CustomerId } from '../../kernel/ids.ts';
+import type { Instant } from '../../kernel/instant.ts';
+
+// The customer row as the lock of a command (rule 1).
+
+/** The customer under the lock. */
+export interface Customer {
+  readonly id: CustomerId;
+  readonly telegramId: bigint;
+  readonly currency: string;
+  readonly vip: boolean;
+  readonly discountPercent: number;
+  readonly trialUsedAt: Instant | null;
+  readonly reachable: boolean;
+  /** Kept up to date by `move`. */
+  balanceMinor: bigint;
+  /** What is owed after chargebacks. Kept up to date by `move`. */
+  claimMinor: bigint;
+}
+
+export const noCustomerFault = (telegramId: bigint): Fault =>
+  refused('no_customer', `there is no customer ${telegramId}`);
+
+/** Locks the row and nothing else: what is read comes in a statement of its own (rule 2). */
+export async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
+  const { rows } = await sql<{ id: CustomerId }>`
+    SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}
+    FOR NO KEY UPDATE`.execute(tx);
+  const [row] = rows;
+  if (row === undefined) throw noCustomerFault(telegramId);
+  return row.id;
+}
+
+/** @throws Fault `no_customer` */
+export async function findCustomerId(tx: Tx, telegramId: bigint): Promise<CustomerId> {
+  const { rows } = await sql<{ id: CustomerId }>`
+    SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
+  const [row] = rows;
+  if (row === undefined) throw noCustomerFault(telegramId);
+  return row.id;
+}
+
+export async function readCustomer(tx: Tx, id: CustomerId): Promise<Customer> {
+  const { rows } = await sql<Customer>`
+    SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
+      trial_used_at AS "trialUsedAt", reachable, balance_minor AS "balanceMinor",
+      claim_minor AS "claimMinor"
+    FROM perennial.customer WHERE id = ${id}`.execute(tx);
+  return rows[0] as Customer;
+}

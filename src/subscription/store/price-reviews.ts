@@ -1,0 +1,198 @@
+import { sql } from 'kysely';
+import { readClock } from '../../db/clock.ts';
+import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import { anyOf } from '../../db/unnest.ts';
+import { wakeWorker } from '../../db/notify.ts';
+import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
+import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { computeReminderLeadMs } from '../../outbox/reminder-schedule.ts';
+import { readSettings } from '../rules/settings.ts';
+
+// After a change of prices, discounts or settings, reminders of the affected subscriptions are due
+// at once, so that customers are notified of a new price in time. A change stores a job in its
+// transaction. The job is done after the commit, in chunks: each is a transaction that locks its
+// customers with SKIP LOCKED. A customer whom another transaction holds is kept in the job, and is
+// done at its end. A job that was broken off is finished by the next run of expiry-reminders.
+//
+// Only subscriptions are affected whose reminders have begun. The others are examined later anyway,
+// at their `remind_at`, before any notification of theirs is due.
+
+/** What a change affects; nothing named: every renewal. */
+export interface PriceReview {
+  readonly plan?: string;
+  readonly periodDays?: number;
+  readonly currency?: string;
+}
+
+/** Stores a job with the change that it is for. */
+export async function writePriceReview(tx: Tx, review: PriceReview, now: Instant): Promise<void> {
+  await tx
+    .insertInto('perennial.price_review')
+    .values({
+      plan: review.plan ?? null,
+      period_days: review.periodDays ?? null,
+      currency: review.currency ?? null,
+      ordered_at: isoTime(now),
+    })
+    .execute();
+}
+
+/** Subscriptions that one chunk reads: well under a second of locks. */
+const chunkMax = 2_000;
+/** Customers that were locked, of one further attempt. */
+const missedMax = 500;
+
+interface PriceReviewJob {
+  readonly id: bigint;
+  readonly plan: string | null;
+  readonly periodDays: number | null;
+  readonly currency: string | null;
+  /** The last subscription of the walk; null: it has not begun. */
+  readonly afterAt: Instant | null;
+  readonly afterId: SubscriptionId | null;
+  readonly missed: readonly CustomerId[];
+}
+
+interface PriceReviewChunk {
+  readonly customers: readonly CustomerId[];
+  /** The last subscription that was read; undefined: the walk is over. */
+  readonly last: { readonly at: Instant; readonly id: SubscriptionId } | undefined;
+}
+
+/** The ids of an array of PostgreSQL: `{1,2}`. */
+const parseIds = (text: string): CustomerId[] =>
+  text
+    .slice(1, -1)
+    .split(',')
+    .filter((id) => id !== '')
+    .map((id) => BigInt(id) as CustomerId);
+
+/** @returns how many subscriptions are due now; undefined: nothing can be done at the moment */
+async function reviewChunk(tx: Tx): Promise<number | undefined> {
+  const { rows } = await sql<Omit<PriceReviewJob, 'missed'> & { missed: string }>`
+    SELECT id, plan, period_days AS "periodDays", currency, after_at AS "afterAt",
+      after_id AS "afterId", missed::text
+    FROM perennial.price_review ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED`.execute(tx);
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const job: PriceReviewJob = { ...row, missed: parseIds(row.missed) };
+  const now = await readClock(tx);
+  const { renewalAhead } = await readSettings(tx);
+  const chunk = await readChunk(tx, job, later(now, computeReminderLeadMs(renewalAhead)));
+  const isWalking = chunk.last !== undefined;
+  const wanted = isWalking ? chunk.customers : job.missed.slice(0, missedMax);
+  const locked = await lockCustomers(tx, wanted);
+  const due = await writeRemindAt(tx, job, locked, now);
+  const lockedIds = new Set(locked);
+  const left = wanted.filter((id) => !lockedIds.has(id));
+  const missed = isWalking ? [...job.missed, ...left] : [...job.missed.slice(missedMax), ...left];
+  if (isWalking || missed.length > 0) await writeJobProgress(tx, job, chunk, missed);
+  else await sql`DELETE FROM perennial.price_review WHERE id = ${job.id}`.execute(tx);
+  if (due > 0) await wakeWorker(tx, 'expiry-reminders');
+  // Only customers that others hold are left: the next run does them.
+  return !isWalking && locked.length === 0 && missed.length > 0 ? undefined : due;
+}
+
+/** The next subscriptions by their end, from `subscription_ending`, and the affected among them. */
+async function readChunk(tx: Tx, job: PriceReviewJob, until: Instant): Promise<PriceReviewChunk> {
+  const after =
+    job.afterAt === null
+      ? sql`true`
+      : sql`(s.expires_at, s.id) > (${isoTime(job.afterAt)}::timestamptz, ${job.afterId}::bigint)`;
+  const { rows } = await sql<{
+    at: Instant;
+    id: SubscriptionId;
+    customerId: CustomerId | null;
+  }>`
+    SELECT page.expires_at AS at, page.id, c.id AS "customerId"
+    FROM (SELECT s.* FROM perennial.subscription s
+      WHERE s.state = 'active' AND s.expires_at <= ${isoTime(until)}
+        AND ${after}
+      ORDER BY s.expires_at, s.id LIMIT ${chunkMax}) page
+    LEFT JOIN perennial.customer c ON c.id = page.customer_id
+      AND page.kind = 'paid' AND page.auto_renew
+      AND coalesce(${job.plan}, coalesce(page.next_plan, page.plan))
+        = coalesce(page.next_plan, page.plan)
+      AND coalesce(${job.periodDays}::int, coalesce(page.next_period_days, page.period_days))
+        = coalesce(page.next_period_days, page.period_days)
+      AND coalesce(${job.currency}, c.currency) = c.currency
+    ORDER BY page.expires_at, page.id`.execute(tx);
+  const customers = rows.flatMap((row) => row.customerId ?? []);
+  return { customers: [...new Set(customers)], last: rows.at(-1) };
+}
+
+/**
+ * Locks the rows and nothing else (rule 1).
+ * @returns those of which no other transaction holds the customer or a subscription
+ */
+async function lockCustomers(tx: Tx, ids: readonly CustomerId[]): Promise<CustomerId[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await sql<{ id: CustomerId }>`
+    SELECT id FROM perennial.customer WHERE id = ${anyOf('bigint', ids)}
+    FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
+  const customers = rows.map((row) => row.id);
+  const active = sql`customer_id = ${anyOf('bigint', customers)} AND state = 'active'`;
+  const { rows: busy } = await sql<{ id: CustomerId }>`
+    WITH free AS MATERIALIZED (SELECT id FROM perennial.subscription WHERE ${active}
+      FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT customer_id AS id FROM perennial.subscription
+    WHERE ${active} AND id NOT IN (SELECT id FROM free)`.execute(tx);
+  const waiting = new Set(busy.map((row) => row.id));
+  return customers.filter((id) => !waiting.has(id));
+}
+
+async function writeRemindAt(
+  tx: Tx,
+  { plan, periodDays }: PriceReviewJob,
+  customers: readonly CustomerId[],
+  now: Instant,
+): Promise<number> {
+  if (customers.length === 0) return 0;
+  const { numAffectedRows } = await sql`
+    UPDATE perennial.subscription s SET remind_at = ${isoTime(now)}
+    WHERE s.customer_id = ${anyOf('bigint', customers)} AND s.state = 'active'
+      AND s.kind = 'paid' AND s.auto_renew
+      AND coalesce(${plan}, coalesce(s.next_plan, s.plan)) = coalesce(s.next_plan, s.plan)
+      AND coalesce(${periodDays}::int, coalesce(s.next_period_days, s.period_days))
+        = coalesce(s.next_period_days, s.period_days)`.execute(tx);
+  return Number(numAffectedRows ?? 0n);
+}
+
+async function writeJobProgress(
+  tx: Tx,
+  job: PriceReviewJob,
+  { last }: PriceReviewChunk,
+  missed: readonly CustomerId[],
+) {
+  const at = last?.at ?? job.afterAt;
+  await sql`
+    UPDATE perennial.price_review
+    SET after_at = ${at === null ? null : isoTime(at)}::timestamptz,
+      after_id = ${last?.id ?? job.afterId}::bigint, missed = ${`{${missed.join(',')}}`}::bigint[]
+    WHERE id = ${job.id}`.execute(tx);
+}
+
+export interface PriceReviewOptions {
+  /** Asked between two chunks: a run that ends leaves the rest to the next one. */
+  readonly isOver?: () => boolean;
+  /** Called after each chunk with the number of subscriptions that are due until then. */
+  readonly onReviewed?: (due: number) => void;
+}
+
+/**
+ * Does the jobs that are stored, unless another process has them in progress.
+ * @returns how many subscriptions are due now
+ */
+export async function runPriceReviews(
+  db: Db,
+  { isOver = () => false, onReviewed = () => undefined }: PriceReviewOptions = {},
+): Promise<number> {
+  let due = 0;
+  for (;;) {
+    if (isOver()) return due;
+    const count = await inTransaction(db, (tx) => reviewChunk(tx));
+    if (count === undefined) return due;
+    due += count;
+    onReviewed(due);
+  }
+}

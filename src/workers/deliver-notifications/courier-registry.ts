@@ -1,0 +1,59 @@
+import { sql } from 'kysely';
+import { type Db, inTransaction } from '../../db/connect.ts';
+import { readWriteTime } from '../../db/trusted-time.ts';
+import { refused } from '../../kernel/faults.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import { type Actor, recordEvents } from '../../subscription/store/events.ts';
+import { isCourierLock, toCourierLockKey } from '../../leases/courier-lock.ts';
+
+// The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
+// ever delivered, and the end of one that is given up.
+
+export interface CourierStatus {
+  readonly id: string;
+  /** Some process has its lock. */
+  readonly lives: boolean;
+  /** Nothing is sent before. */
+  readonly restsUntil: Instant | null;
+  readonly failures: number;
+  readonly lastError: string | null;
+}
+
+const isRunning = sql`EXISTS (SELECT FROM pg_locks l WHERE ${isCourierLock})`;
+
+export async function readCouriers(db: Db): Promise<CourierStatus[]> {
+  const { rows } = await sql<CourierStatus>`
+    SELECT c.id, ${isRunning} AS lives, c.failures, c.last_error AS "lastError",
+      CASE WHEN c.rests_until > perennial.clock() THEN c.rests_until END AS "restsUntil"
+    FROM perennial.courier c ORDER BY c.id`.execute(db);
+  return rows;
+}
+
+/**
+ * Strikes one from the books: from now on whoever stands in for it takes its messages. One whose
+ * process goes on would be back with its next message. @throws Fault `no_courier`, `courier_lives`
+ */
+export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const { rows: known } = await sql<{ id: string }>`
+      SELECT id FROM perennial.courier WHERE id = ${id} FOR UPDATE`.execute(tx);
+    if (known.length === 0) {
+      throw refused(
+        'no_courier',
+        `--forget: the books know no courier "${id}"; "perennial notice couriers" has them`,
+      );
+    }
+    const { rows } = await sql<{ mine: boolean }>`
+      SELECT pg_try_advisory_xact_lock(${sql.raw(toCourierLockKey('c.id'))}) AS mine
+      FROM perennial.courier c WHERE c.id = ${id}`.execute(tx);
+    if (rows[0]?.mine !== true) {
+      throw refused(
+        'courier_lives',
+        `--forget: a process delivers for ${id} at this moment; end it, or take that out of its configuration, first`,
+      );
+    }
+    await sql`DELETE FROM perennial.courier WHERE id = ${id}`.execute(tx);
+    const event = { customerId: null, subject: `courier:${id}`, action: 'courier_forgotten' };
+    await recordEvents(tx, [{ ...event, detail: {} }], actor, await readWriteTime(tx));
+  });
+}

@@ -1,0 +1,11 @@
+import { type Config, toNoticeSettings } from '../../config/config.ts';
+import { openChannels } from '../../notifications/channels/index.ts';
+import type { MessageLog } from '../../notifications/channels/log/log.ts';
+import { openTexts } from '../../notifications/texts.ts';
+import type { Delivery } from './claim.ts';
+
+/** Ways out and words for messages, as the configuration has them. @throws UsageFault for a bad text */
+export function openDelivery(config: Config, log: MessageLog): Delivery {
+  const { folder, admins } = toNoticeSettings(config);
+  return { channels: openChannels(config.file, log), texts: openTexts({ folder }), admins };
+}

@@ -1,0 +1,78 @@
+import type { Db } from '../../db/connect.ts';
+import { Fault } from '../../kernel/faults.ts';
+import { toNodeFlow } from '../../xray/flow.ts';
+import { checkLinkFit } from '../../xray/link-fit.ts';
+import { formatLinkFault, tryParseLink } from '../../xray/link-settings.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { toResult } from './result.ts';
+import type { ConnectionState } from './connection-state.ts';
+import { type Lease, leaseLost, type NodeFacts, readNode, writeLinkError } from './node-store.ts';
+
+// Whether anybody can be added to a node as it stands, and as the books have it: asked before the
+// first add in each of its lives. Whoever is to go needs none of it: he is taken off every inbound
+// that is there, and one that isn't there has nobody.
+
+export interface CapabilityContext {
+  readonly db: Db;
+  readonly lease: Lease;
+  readonly api: NodeApi;
+  readonly connection: ConnectionState;
+  readonly signal: AbortSignal;
+  /** Called if customers cannot connect by the link. Access is kept all the same. */
+  warn(sentence: string): void;
+}
+
+/** @returns what is in the way: permanent, or what kept it from being found out */
+export async function readCapabilities(context: CapabilityContext): Promise<Fault | undefined> {
+  const { db, lease, api, connection, signal } = context;
+  const facts = await readNode(db, lease);
+  if (facts === undefined) throw leaseLost(lease);
+  const startedMs = connection.nowMs();
+  const found = await toResult(() => api.readInbounds({ signal }));
+  if ('fault' in found) return found.fault;
+  connection.recordRoundTrip(connection.nowMs() - startedMs);
+  const link = tryParseLink(facts.link);
+  const ours = found.value.filter(({ tag }) => facts.inbounds.includes(tag));
+  const misfits = 'faults' in link ? link.faults.map(formatLinkFault) : checkLinkFit(link, ours);
+  const linkError = misfits.join('; ') || null;
+  if (linkError !== null) context.warn(linkError);
+  if (linkError !== facts.linkError) await writeLinkError(db, lease, linkError);
+  connection.capabilitiesKey = toCapabilitiesKey(facts);
+  return toInboundFault(facts.api, facts.inbounds, found.value) ?? toFlowFault(facts.flow);
+}
+
+/** What is compared with the inbounds: after a change of it they are read again. */
+export const toCapabilitiesKey = ({
+  link,
+  inbounds,
+}: Pick<NodeFacts, 'link' | 'inbounds'>): string => JSON.stringify([link, inbounds]);
+
+type NodeInbounds = Awaited<ReturnType<NodeApi['readInbounds']>>;
+
+/** An inbound of the books that the node doesn't have, or that has no users to manage. */
+function toInboundFault(
+  api: string,
+  tags: readonly string[],
+  found: NodeInbounds,
+): Fault | undefined {
+  for (const tag of tags) {
+    const inbound = found.find((each) => each.tag === tag);
+    if (inbound === undefined) {
+      const available = found.map((each) => each.tag).join(', ');
+      const sentence = `${api}: there is no inbound "${tag}" on this node; there is ${available || 'none'}`;
+      return new Fault('permanent', 'unknown_inbound', sentence);
+    }
+    if (!inbound.manages) {
+      const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
+      return new Fault('permanent', 'no_user_manager', sentence);
+    }
+  }
+  return undefined;
+}
+
+/** A flow of the customers' link that no node knows. */
+export function toFlowFault(link: string | null): Fault | undefined {
+  if (toNodeFlow(link) !== undefined) return undefined;
+  const sentence = `link.flow: "${link}" is none that a node knows; xtls-rprx-vision is, or none`;
+  return new Fault('permanent', 'bad_flow', sentence);
+}

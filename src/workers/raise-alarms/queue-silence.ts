@@ -1,0 +1,69 @@
+import { minuteMs, secondMs } from '../../kernel/instant.ts';
+import type { Alarm } from '../../outbox/alarms.ts';
+
+// Workers that do not run, as the watchdog of a process sees them.
+//
+// 1. A worker is silent if no run of it has begun anywhere for 3 times its interval.
+// 2. Time is that of the process, which only moves forward: what a clock says does not matter. So
+//    nothing is said before the process has watched for that long.
+
+/** What the database says of a worker. */
+export interface WorkerRuns {
+  readonly worker: string;
+  readonly runs: bigint;
+}
+
+export interface WatchedWorker {
+  readonly name: string;
+  readonly everyMs: number;
+}
+
+/** A worker whose interval is a second must not be reported because of a slow machine. */
+const silentMinMs = 30 * secondMs;
+
+interface LastRuns {
+  readonly runs: bigint;
+  readonly sinceMs: number;
+}
+
+export class SilenceDetector {
+  readonly #workers: readonly WatchedWorker[];
+  readonly #lastRuns: Map<string, LastRuns> = new Map();
+
+  constructor(workers: readonly WatchedWorker[]) {
+    this.#workers = workers;
+  }
+
+  /** @param elapsedMs of a clock that only moves forward */
+  check(progress: readonly WorkerRuns[], elapsedMs: number): Alarm[] {
+    const byWorker = new Map(progress.map((one) => [one.worker, one]));
+    return this.#workers.flatMap(({ name, everyMs }) => {
+      const runs = byWorker.get(name)?.runs ?? 0n;
+      const silentMs = this.#unchangedMs(name, runs, elapsedMs);
+      if (silentMs < Math.max(3 * everyMs, silentMinMs)) return [];
+      const every = formatDuration(everyMs);
+      return [
+        toAlarm(
+          name,
+          `No run has begun for ${formatDuration(silentMs)}; it is due every ${every}.`,
+        ),
+      ];
+    });
+  }
+
+  /** How long the number of runs has been the same. */
+  #unchangedMs(worker: string, runs: bigint, elapsedMs: number): number {
+    const last = this.#lastRuns.get(worker);
+    if (last?.runs === runs) return elapsedMs - last.sinceMs;
+    this.#lastRuns.set(worker, { runs, sinceMs: elapsedMs });
+    return 0;
+  }
+}
+
+const toAlarm = (worker: string, error: string): Alarm => ({
+  kind: 'alarm_worker',
+  params: { worker, failures: 0, error },
+});
+
+const formatDuration = (ms: number): string =>
+  ms < 2 * minuteMs ? `${Math.round(ms / secondMs)} s` : `${Math.round(ms / minuteMs)} min`;

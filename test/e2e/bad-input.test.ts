@@ -1,0 +1,340 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+
+import { startEmbedded } from '../../src/db/embedded.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { checkServer } from '../../src/db/preflight.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type Outcome, readAllTables, runLine } from '../cli/run-line.ts';
+
+// What a person does wrong is told in one sentence that names the key or the place and the way out;
+// exit code 2 (1 where what was asked failed), no stack, nothing changed.
+
+let folder: string;
+let database: TestDatabase;
+const home = process.cwd();
+
+const catalog = `plans:
+  basic: { title: Basic, groups: [all], prices: { RUB: { 30: 149, 90: 399 } } }
+  plus: { title: Plus, groups: [all, fast], prices: { RUB: { 30: 299 } } }
+`;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'perennial-bad-'));
+  chmodSync(folder, 0o755);
+  process.chdir(folder);
+  vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'data'));
+  vi.stubEnv('PERENNIAL_CONFIG', undefined);
+  vi.stubEnv('DATABASE_URL', undefined);
+  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  writeFileSync('perennial.yaml', `database: ${database.url}\n${catalog}`);
+  for (const line of [
+    'apply perennial.yaml --yes',
+    'customer create 7',
+    'customer top-up 7 1000',
+    'customer purchase 7 --plan plus --days 30',
+    'customer purchase 7 --plan basic --days 90 --new',
+  ]) {
+    // `apply` warns that no node has the groups of these plans.
+    expect(await runLine(line)).toMatchObject({ code: 0 });
+  }
+});
+afterEach(() => {
+  process.exitCode = 0;
+});
+afterAll(async () => {
+  process.chdir(home);
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true, force: true });
+  await database?.close();
+});
+
+function expectRefusal({ code, err }: Outcome, wantedCode: number, sentence: RegExp): void {
+  expect(err).toMatch(sentence);
+  expect(code).toBe(wantedCode);
+  const [sentenceText, hint, ...more] = err.trim().split('\n');
+  expect(sentenceText).toMatch(/^perennial: /);
+  expect([undefined, '(--help shows what there is)']).toContain(hint);
+  expect(more).toEqual([]);
+  expect(err).not.toMatch(/^ +at /m);
+}
+
+describe('a configuration that is wrong', () => {
+  test.each([
+    ['databse: embedded\n', /wrong\.yaml: .*there is no key "databse"; there is .*database/],
+    ['database: embedded\nrenewal: { window: 6 }\n', /: renewal\.window: 6 is not a duration.*6h/],
+    [
+      'database: embedded\nworkers: { auto-renewl: {} }\n',
+      /: workers\.auto-renewl: .*auto-renewal/,
+    ],
+    ['database: [a\n', /wrong\.yaml: is not YAML \(.*line 2/],
+    ['currency: RUB\n', /wrong\.yaml: database: is not set; "embedded" or a URL is needed/],
+    ['database: mysql://root:geheim@db/x\n', /database: is not a URL of PostgreSQL/],
+    [
+      'plans: { a: { title: A, groups: [all], prices: { RUB: { 30: -5 } } } }\n',
+      /: plans\.a\.prices\.RUB\.30: -5 is not a price; it must be above 0/,
+    ],
+  ])('%j is told by its key', async (text, sentence) => {
+    writeFileSync('wrong.yaml', text);
+    const sentenceText = await runLine('plan list --config wrong.yaml');
+    expectRefusal(sentenceText, 2, sentence);
+    expect(sentenceText.err).not.toContain('geheim');
+    expect(readdirSync('.')).not.toContain('data');
+  });
+
+  test('none at all: what to write, name or set', async () => {
+    const empty = mkdtempSync(join(folder, 'empty-'));
+    process.chdir(empty);
+    const sentenceText = await runLine('plan list');
+    process.chdir(folder);
+    expectRefusal(
+      sentenceText,
+      2,
+      /perennial\.yaml: is not in this folder; .*--config.*DATABASE_URL/,
+    );
+  });
+
+  test('one that is named and not there', async () => {
+    expectRefusal(await runLine('plan list --config gone.yaml'), 2, /gone\.yaml: can't be read/);
+  });
+});
+
+describe('a database that can not be worked with', () => {
+  const at = async (url: string, line = 'plan list') => {
+    vi.stubEnv('DATABASE_URL', url);
+    try {
+      return await runLine(line);
+    } finally {
+      vi.stubEnv('DATABASE_URL', undefined);
+    }
+  };
+
+  test('nobody answers', async () => {
+    const closed = createServer().listen(0, '127.0.0.1');
+    await new Promise((done) => closed.once('listening', done));
+    const { port } = closed.address() as { port: number };
+    await new Promise((done) => closed.close(done));
+    const sentenceText = await at(`postgres://me:geheim@127.0.0.1:${port}/books`, 'migrate');
+    expectRefusal(
+      sentenceText,
+      2,
+      new RegExp(`127.0.0.1:${port}/books: nothing answers there; start`),
+    );
+    expect(sentenceText.err).not.toContain('geheim');
+  });
+
+  test('it is read-only', async () => {
+    await using other = await createDatabase();
+    const name = new URL(other.url).pathname.slice(1);
+    await other.pool.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
+    expectRefusal(await at(other.url), 2, /nothing can be written; use a writable primary/);
+    expectRefusal(await at(other.url, 'migrate'), 2, /use a writable primary/);
+  });
+
+  test('its PostgreSQL is too old', async () => {
+    const old = { version: 14, standby: false, read_only: false };
+    const asked = checkServer({ query: async () => ({ rows: [old] }) }, 'db:5432/books');
+    await expect(asked).rejects.toMatchObject({
+      name: 'UsageFault',
+      message: 'database db:5432/books: is PostgreSQL 14; 15 or newer is needed',
+    });
+  });
+
+  test('it is not ours, and stays as it was', async () => {
+    await using other = await createDatabase({ isEmpty: true });
+    await other.pool.query('CREATE SCHEMA perennial CREATE TABLE plan (name text)');
+    for (const line of ['plan list', 'migrate', 'start']) {
+      expectRefusal(await at(other.url, line), 2, /was not made by this program; use another/);
+    }
+    expect(await readAllTables(other.url)).toEqual({ plan: null });
+  });
+
+  test('it holds no books yet', async () => {
+    await using other = await createDatabase({ isEmpty: true });
+    expectRefusal(await at(other.url), 2, /holds no books yet; run "perennial migrate"/);
+  });
+
+  test('--now, where the books are no test; --test, where there are books', async () => {
+    await using other = await createDatabase({ isEmpty: true });
+    await migrate(other.url);
+    const before = await readAllTables(other.url);
+    const now = '--now 2026-11-24T09:00:00Z';
+    for (const line of ['plan list', 'run auto-renewal', 'customer show 7', 'migrate', 'audit']) {
+      expectRefusal(await at(other.url, `${line} ${now}`), 2, /--now: this database is not a test/);
+    }
+    expectRefusal(await at(other.url, 'migrate --test'), 2, /--test marks a new database only/);
+    expect(await readAllTables(other.url)).toEqual(before);
+  });
+
+  test('a demo made it', async () => {
+    await using other = await createDatabase();
+    const client = await other.pool.connect();
+    await client.query("UPDATE perennial.installation SET made_by = 'demo'");
+    client.release();
+    expectRefusal(await at(other.url, 'start'), 2, /was made by "perennial demo".*name another/);
+  });
+});
+
+describe('a data folder', () => {
+  // Processes: a folder belongs to one of them.
+  const run = (...args: string[]) => {
+    const result = spawnSync(process.execPath, [resolve(home, 'bin/perennial.js'), ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, DATABASE_URL: 'embedded', PERENNIAL_CONFIG: '' },
+    });
+    return { code: result.status as number, out: result.stdout, err: result.stderr };
+  };
+
+  test('that holds nothing', () => {
+    vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'nothing'));
+    expectRefusal(
+      run('plan', 'list'),
+      2,
+      /nothing: holds no database yet; run "perennial migrate"/,
+    );
+    expect(readdirSync(folder)).not.toContain('nothing');
+  });
+
+  test('that is in use, and one with real books that a demo would make anew', async () => {
+    const dataDir = join(folder, 'real');
+    vi.stubEnv('PERENNIAL_DATA_DIR', dataDir);
+    const server = await startEmbedded({ dataDir, owner: 'service', durable: false });
+    try {
+      await migrate(server.url);
+      const before = await readAllTables(server.url);
+      const inUse = new RegExp(`data folder ${dataDir}: .*process ${process.pid}.*database URL`);
+      expectRefusal(run('start'), 2, inUse);
+      expectRefusal(run('demo', '--seconds', '1'), 2, /not a demo's; name another one/);
+      expect(await readAllTables(server.url)).toEqual(before);
+    } finally {
+      await server.stop();
+    }
+  }, 60_000);
+
+  test('that is a file', () => {
+    const file = join(folder, 'perennial.yaml');
+    vi.stubEnv('PERENNIAL_DATA_DIR', file);
+    expectRefusal(run('migrate'), 2, new RegExp(`data folder ${file}: .*PERENNIAL_DATA_DIR`));
+  });
+});
+
+describe('what is asked of the books', () => {
+  const only = (plan: string) =>
+    catalog
+      .split('\n')
+      .filter((line) => !line.startsWith('  ') || line.startsWith(`  ${plan}`))
+      .join('\n');
+  const files: Readonly<Record<string, string>> = {
+    'less.yaml': only('basic'),
+    'dearer.yaml': catalog.replace('90: 399', '60: 300'),
+    'gold.yaml': `${catalog}trial: { plan: gold, days: 3 }\n`,
+    'trial.yaml': 'trial: { plan: gold, days: 3 }\n',
+    'below.yaml': catalog.replace('149', '-149'),
+  };
+  beforeAll(() => {
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(name, `database: ${database.url}\n${text}`);
+    }
+    writeFileSync('book.csv', 'telegram_id,plan\n7,basic\n');
+  });
+
+  test.each<[string, number, RegExp]>([
+    ['apply less.yaml --yes', 2, /plans\.plus: is gone, and 1 running .* have it .*--retire/],
+    ['apply dearer.yaml --yes', 2, /plans\.basic\.prices\.RUB\.90: is gone, and 1 .*--retire/],
+    ['apply gold.yaml --yes', 2, /trial\.plan: there is no plan "gold"; there is basic, plus/],
+    ['apply trial.yaml --yes', 2, /trial\.plan: there is no plan "gold"; there is basic, plus/],
+    ['apply below.yaml --yes', 2, /plans\.basic\.prices\.RUB\.30: -149 is not a price/],
+    ['apply gone.yaml --yes', 2, /gone\.yaml: can't be read/],
+    ['plan set-price basic -5 --days 30', 2, /AMOUNT: -5 is not a price; it must be above 0/],
+    ['plan set-price gold 5 --days 30', 1, /there is no plan "gold"; "perennial plan list"/],
+    ['plan set-price basic 5 --days 30 --from 2020-01-01T00:00:00Z', 1, /--from: .* is past/],
+    ['plan set-price basic 5 --days 0', 2, /"0" is not a whole number from 1 to 3660/],
+    ['import gone.csv', 2, /gone\.csv: can't be read/],
+    ['import perennial.yaml', 2, /--format csv or --format jsonl/],
+    ['export /nowhere/book.csv', 2, /\/nowhere\/book\.csv: can't be written/],
+    ['run auto-renewl', 2, /no worker "auto-renewl"; there is auto-renewal/],
+    ['run auto-renewal --now yesterday', 2, /--now: "yesterday" is not a time; expected ISO 8601/],
+    ['start --role boss', 2, /--role: "boss" is none of/],
+    ['customer show abc', 2, /"abc" is not a Telegram id/],
+    ['customer show 8', 1, /there is no customer 8/],
+    ['customer auto-renew 7 perhaps', 2, /"perhaps" is neither on nor off/],
+    ['customer top-up 7 1,5', 2, /AMOUNT: "1,5" is not an amount; 149 or 149\.50 is/],
+    ['customer top-up 7 -5', 1, /a top-up must be above 0; .* adjust/],
+    ['customer adjust 7 --reason x -- -99999', 1, /the balance is .*; it can't go below 0/],
+    ['customer purchase 7 --plan gold --days 30', 1, /no plan "gold" on sale; there is basic/],
+    ['customer purchase 7 --plan basic --days 31 --new', 1, /no price for 31 days in RUB; there/],
+    ['customer purchase 7 --plan basic --days 30', 1, /several subscriptions: .*--subscription/],
+    ['customer purchase 7 --plan basic', 2, /required option '--days <N>'/],
+    ['customer refund 7 --period 99', 1, /no period 99 .* customer show lists them/],
+    ['customer set 7', 2, /nothing to set/],
+    [
+      'customer set 7 --time-zone Mars/Olympus',
+      2,
+      /--time-zone: "Mars\/Olympus" is not a time zone/,
+    ],
+    ['customer create 7', 1, /customer 7 is there already/],
+    ['notice preview receit', 2, /"receit" is no kind of notice; there is receipt, low_balance/],
+    ['notice preview receipt --locale xx', 2, /--locale: there are no texts in "xx"; in en, ru/],
+    ['notice preview --zone Mars/Olympus', 2, /--zone: "Mars\/Olympus" is not a time zone/],
+    ['notice list 8', 1, /there is no customer 8/],
+    [
+      'notice list --state gone',
+      2,
+      /--state: "gone" is not a choice; available: pending, sending, sent, uncertain/,
+    ],
+    ['notice resend 999', 1, /there is no notice 999; "perennial notice list"/],
+    ['notice cancel x', 2, /"x" is not an id/],
+    ['frobnicate', 2, /unknown command 'frobnicate'/],
+    ['customer top-up 7 5 --key ""', 2, /^perennial: --key: "" is empty; expected a value/],
+    ['customer grant 7 --days 3 --key "  "', 2, /^perennial: --key: "" is empty/],
+    ['customer adjust 7 5 --reason ""', 2, /^perennial: --reason: "" is empty/],
+    ['plan list --config ""', 2, /^perennial: --config: "" is empty/],
+    ['apply "" --yes', 2, /^perennial: FILE: "" is empty/],
+    ['apply perennial.yaml --yes --keep ""', 2, /^perennial: --keep: "" is empty/],
+    ['customer top-up 7 5 --provider x', 2, /^perennial: --provider: has no effect without --ref/],
+    ['customer top-up 7 5 --ref x', 2, /^perennial: --ref: has no effect without --provider/],
+    [
+      'customer change-plan 7 --plan basic --days 30 --forfeit --subscription 1',
+      2,
+      /^perennial: --forfeit: has no effect without --immediately, .* remove --forfeit/,
+    ],
+    ['customer purchase 7 --plan basic --days 30 --new --subscription 1', 2, /only one of them/],
+    ['apply perennial.yaml --yes --moved nl-9', 2, /--moved: "nl-9" is not a node; available: /],
+    ['apply perennial.yaml --yes --keep nl-9', 2, /--keep: "nl-9" is not a node; available: none/],
+  ])('%s', async (line, code, sentence) => {
+    const before = await readAllTables(database.url);
+    expectRefusal(await runLine(line), code, sentence);
+    expect(await readAllTables(database.url)).toEqual(before);
+  });
+
+  test('a book with a wrong line is told by the place in the file', async () => {
+    const before = await readAllTables(database.url);
+    const { code, err } = await runLine('import book.csv');
+    expect(code).toBe(1);
+    expect(err).toMatch(/^book\.csv:1: kind is missing/m);
+    expect(err).toMatch(/nothing was imported\n$/);
+    expect(await readAllTables(database.url)).toEqual(before);
+  });
+
+  test.each(['customer show 7 --qr --json', 'audit --json --format html'])(
+    '%s names two outputs, so it is refused',
+    async (line) => {
+      const { code, err } = await runLine(line);
+      expect(code).toBe(2);
+      expect(JSON.parse(err).error.code).toBe('two_targets');
+    },
+  );
+
+  test('for a program the same comes as JSON', async () => {
+    const { code, err } = await runLine('customer show 8 --json');
+    expect(code).toBe(1);
+    expect(JSON.parse(err)).toEqual({
+      error: { code: 'no_customer', message: expect.stringContaining('there is no customer 8') },
+    });
+  });
+});

@@ -1,0 +1,100 @@
+import { sql } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import type { SubscriptionId } from '../../src/kernel/ids.ts';
+import { topUp } from '../../src/subscription/commands/top-up.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { setRemainingTime } from '../support/due-subscriptions.ts';
+import { startPerennial } from '../support/perennial-process.ts';
+import { until } from '../support/until.ts';
+import { createSubscriber, createSubscribers, readSubscription } from '../support/basic-shop.ts';
+import { findXrayOrSkip } from '../support/real-xray.ts';
+import { readCredential } from '../support/comparison.ts';
+import { createShopWithNodes, untilSynced } from '../support/nodes.ts';
+import { expectSynced, startClient, startRealNode } from '../support/real-node.ts';
+
+// What customers notice: `perennial start` in a process of its own, a real Xray, and clients that
+// send requests through it. Real time: it is what is promised to them.
+
+const path = findXrayOrSkip('customers who connect through a real Xray') ?? '';
+
+/** Waits until its end has come, by the database's clock. */
+const countEnded = ({ db }: TestDatabase, id: SubscriptionId) =>
+  until('its end', async () => {
+    const { rows } = await sql`
+      SELECT FROM perennial.subscription WHERE id = ${id} AND expires_at <= clock_timestamp()`.execute(
+      db,
+    );
+    return rows.length === 1 ? true : undefined;
+  });
+
+describe.skipIf(path === '')('a customer with a client, and a real Xray', () => {
+  test('who buys gets through; 5 s after the end no longer; who pays late gets through again with the same UUID', async () => {
+    await using node = await startRealNode(path);
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await using service = startPerennial(['start'], { url: database.url });
+    await service.untilReady();
+    const id = await createSubscriber(database, 1n, 0n);
+    const uuid = await readCredential(database, id);
+    await using client = await startClient(path, node, uuid);
+    await client.untilConnected(5_000);
+
+    await setRemainingTime(database, id, 3_000);
+    expect(await client.canConnect()).toBe(true);
+    await countEnded(database, id);
+    await client.untilRefused(5_000);
+    expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', live: 0 });
+
+    await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
+    await client.untilConnected(10_000);
+    expect(await readSubscription(database, id)).toMatchObject({
+      state: 'active',
+      live: 1,
+      charges: 2,
+    });
+    expect(await readCredential(database, id)).toBe(uuid);
+  }, 90_000);
+
+  test('X6: Xray is killed and started again with 1,000 users: they get through again within 10 s, without help', async () => {
+    await using node = await startRealNode(path);
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 1_000, '2100-01-01T00:00:00Z');
+    const { rows } = await sql<{ id: SubscriptionId }>`
+      SELECT max(id) AS id FROM perennial.subscription`.execute(database.db);
+    const last = await readCredential(database, rows[0]?.id ?? (0n as SubscriptionId));
+    await using service = startPerennial(['start'], { url: database.url });
+    await service.untilReady();
+    await using client = await startClient(path, node, last);
+    await client.untilConnected(20_000);
+    await untilSynced(database);
+    await node.xray.kill();
+    expect(await client.canConnect()).toBe(false);
+    await node.xray.start();
+    await client.untilConnected(10_000);
+    await untilSynced(database);
+    await expectSynced(database, node, 5_000);
+    expect(await node.count()).toBe(1_000);
+  }, 90_000);
+
+  test('F2: whose end comes while the node is down is out within 10 s of its return, and who paid is in', async () => {
+    await using node = await startRealNode(path);
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    const ending = await createSubscriber(database, 1n, 0n);
+    const paying = await createSubscriber(database, 2n, 0n);
+    await using service = startPerennial(['start'], { url: database.url });
+    await service.untilReady();
+    await using one = await startClient(path, node, await readCredential(database, ending));
+    await using two = await startClient(path, node, await readCredential(database, paying));
+    await one.untilConnected(20_000);
+    await two.untilConnected(20_000);
+    await node.xray.kill();
+    await setRemainingTime(database, ending, 500);
+    await until('it expired in the books', async () =>
+      (await readSubscription(database, ending)).state === 'expired' ? true : undefined,
+    );
+    await node.xray.start();
+    await two.untilConnected(10_000);
+    await untilSynced(database, 'nl-1', 10_000);
+    expect(await one.canConnect()).toBe(false);
+    expect(await node.count()).toBe(1);
+  }, 90_000);
+});

@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { root } from '../proofs/matrix/mutants.ts';
+
+/** What a program of the repository left: its exit code and both outputs. */
+export interface ProgramRun {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `file` of the repository with Node and waits for its end. */
+export function runProgram(file: string, args: readonly string[]): Promise<ProgramRun> {
+  const { VITEST: _, ...env } = process.env;
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(root, file), ...args],
+      { cwd: root, env, maxBuffer: 64 * 1_024 * 1_024, timeout: 290_000 },
+      (error, out, err) =>
+        resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err }),
+    );
+  });
+}

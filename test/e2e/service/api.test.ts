@@ -1,0 +1,79 @@
+import { createServer } from 'node:net';
+import { expect, test, vi } from 'vitest';
+import { createToken } from '../../../src/tokens/store.ts';
+import { addCustomer, createPlans } from '../../support/shop.ts';
+import { createDatabase } from '../../support/database.ts';
+import { startPerennial } from '../../support/perennial-process.ts';
+
+// The API as a process of its own: how it starts, answers, and ends.
+
+vi.setConfig({ testTimeout: 90_000 });
+
+test('the service answers where it says that it does, and a request under way is answered when it ends', async () => {
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createPlans(database);
+  await addCustomer(database, 7n);
+  const { token } = await createToken(
+    database.db,
+    { name: 'bot', scopes: ['sell'], lastsMs: undefined },
+    'test',
+  );
+  await using service = startPerennial(['start', '--role', 'api'], {
+    url: database.url,
+    extraConfig: 'http: { port: 0 }',
+    logLevel: 'info',
+  });
+  const { api, workers } = await service.untilReady();
+  expect(workers).toEqual([]);
+  const topUp = () =>
+    fetch(`${api}/v1/customers/7/top-ups`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        'idempotency-key': 'one',
+      },
+      body: '{"amount": "10"}',
+    });
+  // Somebody holds the customer, so the request waits while the service is told to end.
+  const hold = await database.pool.connect();
+  await hold.query('BEGIN');
+  await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
+  const asked = topUp();
+  for (;;) {
+    const { rows } = await database.pool.query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    if (rows.length > 0) break;
+  }
+  service.kill('SIGTERM');
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  await hold.query('COMMIT');
+  hold.release();
+  const answer = await asked;
+  expect(answer.status).toBe(201);
+  expect(await answer.json()).toMatchObject({ balance: '10.00' });
+  const { code, out } = await service.exit;
+  expect(code).toBe(0);
+  // By itself, and not cut off after its time.
+  expect(out).toContain('"ended"');
+  expect(out).not.toContain(token);
+  await expect(topUp()).rejects.toThrow();
+});
+
+test('an API alone whose port is in use exits with one sentence', async () => {
+  await using database = await createDatabase();
+  const other = createServer();
+  await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
+  const { port } = other.address() as { port: number };
+  const { code, err } = await startPerennial(['start', '--role', 'api'], {
+    url: database.url,
+    extraConfig: `http: { port: ${port} }`,
+  }).exit;
+  other.close();
+  expect(code).toBe(2);
+  expect(err).toBe(
+    `perennial: http: can't listen on 127.0.0.1:${port}: another program listens there; ` +
+      'set http.port to another port, or to 0 for any free port\n',
+  );
+});

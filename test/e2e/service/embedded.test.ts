@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { ensureServerAccount, runAs } from '../../../src/db/embedded/account.ts';
+import { findBinaries } from '../../../src/db/embedded/binaries.ts';
+import { startEmbedded } from '../../../src/db/embedded.ts';
+import { migrate } from '../../../src/db/migrate.ts';
+import { createDueSubscriptions, readRenewalState } from '../../support/due-subscriptions.ts';
+import { createBatchGate } from './batch-gate.ts';
+import { startPerennial } from '../../support/perennial-process.ts';
+
+// Processes start and end here, on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
+
+// With a server that is this test's own: one that restarts, and one that the service owns.
+
+let dataDir: string;
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'perennial-service-'));
+});
+afterEach(() => rm(dataDir, { recursive: true, force: true }));
+
+test('P9: a database server that restarts during a batch: the run fails, the service goes on by itself', async () => {
+  const server = await startEmbedded({ dataDir, owner: 'service', durable: false });
+  try {
+    await migrate(server.url);
+    await createDueSubscriptions(server.url, 60);
+    const gate = await createBatchGate(server.url, 'endless');
+    await gate.close();
+    await using service = startPerennial(['start'], { url: server.url, autoRenewal: 'batch: 20' });
+    await service.untilReady();
+    await gate.untilHeld();
+    const account = await ensureServerAccount();
+    const { pg_ctl } = await findBinaries(account);
+    // The restart takes the gate's lock away too, so it is open from then on.
+    const restarted = await runAs(account, pg_ctl, [
+      ...['restart', '-D', join(dataDir, 'postgres'), '-m', 'fast', '-w', '-s'],
+      ...['-l', join(dataDir, 'postgres', 'restart.log')],
+    ]);
+    expect(restarted.code).toBe(0);
+    await service.untilRun({ outcome: 'success', changed: 60 });
+    expect(await readRenewalState(server.url)).toMatchObject({
+      renewals: 60,
+      quarantined: 0,
+      wrong: [],
+    });
+    service.kill('SIGTERM');
+    expect(await service.exit).toMatchObject({ code: 0 });
+  } finally {
+    await server.stop();
+  }
+}, 120_000);
+
+test('start with an embedded database owns its server, and stops it at its end', async () => {
+  const options = { url: 'embedded', dataDir };
+  expect(await startPerennial(['migrate'], options).exit).toMatchObject({ code: 0 });
+  await using service = startPerennial(['start'], options);
+  await service.untilReady();
+  const second = await startPerennial(['start'], options).exit;
+  expect(second.code).toBe(2);
+  expect(second.err).toMatch(/belongs to a running perennial/);
+  // A command joins the server of the service.
+  const run = await startPerennial(['run', 'auto-renewal', '--json'], options).exit;
+  expect(JSON.parse(run.out)).toMatchObject({ outcome: 'success', examined: 0 });
+  service.kill('SIGTERM');
+  expect(await service.exit).toMatchObject({ code: 0 });
+  const after = await startPerennial(['run', 'auto-renewal', '--json'], options).exit;
+  expect(after.code).toBe(0);
+}, 120_000);

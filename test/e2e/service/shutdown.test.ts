@@ -1,0 +1,150 @@
+import { expect, test, vi } from 'vitest';
+import { createDatabase } from '../../support/database.ts';
+import { enqueueOne } from '../../support/notifications.ts';
+import { createNotifiedSubscriber, createStage, token } from '../../support/delivery.ts';
+import { createSubscribers } from '../../support/basic-shop.ts';
+import { createDueSubscriptions, readRenewalState, withOwnerClient } from '../../support/due-subscriptions.ts';
+import { createBatchGate } from './batch-gate.ts';
+import { type ProcessExit, startPerennial } from '../../support/perennial-process.ts';
+import { until } from '../../support/until.ts';
+
+// Processes start and end here, on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
+
+const readRuns = (url: string) =>
+  withOwnerClient(url, async (client) => {
+    const { rows } = await client.query(
+      `SELECT outcome, replica, examined::int, changed::int, failed::int, finished_at
+       FROM perennial.worker_run WHERE worker = 'auto-renewal' ORDER BY id`,
+    );
+    return rows;
+  });
+
+test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 10 s', async () => {
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 200);
+  await using gate = await createBatchGate(database.url, 'endless');
+  await gate.close();
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
+  await service.untilReady();
+  await gate.untilHeld(2);
+  const asked = performance.now();
+  service.kill('SIGTERM');
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  await gate.open();
+  expect(await service.exit).toMatchObject({ code: 0, signal: null });
+  expect(performance.now() - asked).toBeLessThan(10_000);
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, due: 160, wrong: [] });
+  expect(await readRuns(database.url)).toMatchObject([{ outcome: 'partial', changed: 40 }]);
+});
+
+test('P8: at SIGTERM batches of reminders in hand end, answers that are out are written down, nothing new starts, exit within 10 s', async () => {
+  await using stage = await createStage({ now: '2026-11-24T12:00:00Z' });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await createSubscribers(database, 200, '2026-11-25T12:00:00Z');
+  await database.pool.query(`
+    UPDATE perennial.subscription SET remind_at = perennial.clock(),
+      kind = CASE id % 2 WHEN 0 THEN 'trial' ELSE kind END,
+      started_at = expires_at - interval '3 days'
+    WHERE expires_at < '2026-11-26Z'`);
+  await using gate = await createBatchGate(database.url, 'endless', 'notification');
+  await gate.close();
+  const answers = Promise.withResolvers<void>();
+  let asked = 0;
+  api.conduct = async () => {
+    asked += 1;
+    await answers.promise;
+    return 'serve' as const;
+  };
+  await using service = startPerennial(['start'], {
+    url: database.url,
+    workers: 'trial-notifications: { batch: 20 }, expiry-reminders: { batch: 20 }',
+    extraConfig: `telegram: { token: "${token}", api: "${api.url}" }`,
+  });
+  await service.untilReady();
+  // Two batches of each, and three messages.
+  await gate.untilHeld(4);
+  await until('the messages to be out', () => (asked === 3 ? true : undefined));
+  const startedMs = performance.now();
+  service.kill('SIGTERM');
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  answers.resolve();
+  await gate.open();
+  expect(await service.exit).toMatchObject({ code: 0, signal: null });
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
+  const { rows } = await database.pool.query(`
+    SELECT kind, state, count(*)::int FROM perennial.notification
+    WHERE customer_id IS NOT NULL GROUP BY kind, state ORDER BY kind`);
+  expect(rows).toEqual([
+    { kind: 'ends_24h', state: 'pending', count: 40 },
+    { kind: 'receipt', state: 'sent', count: 3 },
+    { kind: 'trial_48h', state: 'pending', count: 40 },
+  ]);
+  expect(asked).toBe(3);
+});
+
+test('P8: a batch that hangs at SIGTERM is cut off in time, and nothing of it stays', async () => {
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 40);
+  await using gate = await createBatchGate(database.url, 'endless');
+  await gate.close();
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
+  await gate.untilHeld();
+  const asked = performance.now();
+  service.kill('SIGTERM');
+  expect((await service.exit).code).toBe(0);
+  expect(performance.now() - asked).toBeLessThan(10_000);
+  await gate.open();
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, wrong: [] });
+});
+
+test('P8: a second signal ends it at once', async () => {
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 40);
+  await using gate = await createBatchGate(database.url, 'endless');
+  await gate.close();
+  await using service = startPerennial(['start'], { url: database.url });
+  await gate.untilHeld();
+  service.kill('SIGINT');
+  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  // What comes within a second of the first is the same Ctrl-C, passed on by npm.
+  let exit: ProcessExit | undefined;
+  void service.exit.then((ended) => {
+    exit = ended;
+  });
+  const { code } = await until('its end', () => {
+    service.kill('SIGINT');
+    return exit;
+  });
+  expect(code).toBe(130);
+});
+
+test('P8, P6: nothing is lost by SIGKILL; the next run closes the killed one as lost, with its counts', async () => {
+  await using database = await createDatabase();
+  await createDueSubscriptions(database.url, 200);
+  await using gate = await createBatchGate(database.url, 'endless');
+  await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 5' });
+  await until('some batches', async () => {
+    const [run] = await readRuns(database.url);
+    return run?.changed >= 10 ? true : undefined;
+  });
+  await gate.close();
+  await gate.untilHeld();
+  service.kill('SIGKILL');
+  expect(await service.exit).toMatchObject({ code: null, signal: 'SIGKILL' });
+  await gate.open();
+  const before = await readRenewalState(database.url);
+  expect(before.violations).toEqual([]);
+  expect(before.renewals).toBeLessThan(200);
+
+  const next = startPerennial(['run', 'auto-renewal', '--json'], { url: database.url });
+  const { code, out } = await next.exit;
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toMatchObject({ outcome: 'success', changed: 200 - before.renewals });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
+  const [lost] = await readRuns(database.url);
+  expect(lost).toMatchObject({ outcome: 'lost', changed: before.renewals });
+  expect(lost.finished_at).not.toBeNull();
+});

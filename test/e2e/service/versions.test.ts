@@ -1,0 +1,119 @@
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { createDatabase } from '../../support/database.ts';
+import { createDueSubscriptions, readRenewalState, withOwnerClient } from '../../support/due-subscriptions.ts';
+import { startPerennial } from '../../support/perennial-process.ts';
+import { until } from '../../support/until.ts';
+
+// Processes start and end here, on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
+
+// The next version of the program: this one with another number and a migration more, as an upgrade
+// brings it while replicas of this version go on.
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'perennial-next-'));
+  cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: 'perennial', version: '99.1.0', type: 'module' }),
+  );
+  const migrations = join(folder, 'src', 'db', 'migrations');
+  const number = String(readdirSync(migrations).length + 1).padStart(3, '0');
+  writeFileSync(
+    join(migrations, `${number}-next.sql`),
+    `-- oldest-program: 0.1.0\nALTER TABLE perennial.subscription ADD COLUMN next_version text;\n`,
+  );
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Forty who began a trial six hours ago, where it is day at any time. */
+const trialsDue = `
+  INSERT INTO perennial.customer (telegram_id, currency, sub_token, time_zone, created_at)
+    SELECT 1000 + n, 'RUB', left(md5('trial' || n), 22), 'Etc/GMT' || to_char(
+      extract(hour FROM now() AT TIME ZONE 'UTC')::int - 12, 'FMSG99'), '2026-01-01Z'
+    FROM generate_series(1, 40) n;
+  INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at, auto_renew, remind_at)
+    SELECT id, 'trial', 'basic', 3, 'active', at - interval '6 hours', at + interval '66 hours',
+      false, at
+    FROM (SELECT id, date_trunc('second', now()) - interval '1 minute' AS at
+      FROM perennial.customer WHERE telegram_id > 1000) AS trial`;
+
+const nextEntry = () => join(folder, 'src', 'main.ts');
+
+test('P10: versions N−1 and N side by side on N’s schema renew each period, remind of each trial and say each message exactly once', async () => {
+  await using database = await createDatabase();
+  await using before = startPerennial(['start'], {
+    url: database.url,
+    autoRenewal: 'every: 1s, batch: 10',
+  });
+  await before.untilReady();
+
+  // The upgrade: N's migration, while N−1 works.
+  const migrated = startPerennial(['migrate'], { url: database.url, entry: nextEntry() });
+  expect(await migrated.exit).toMatchObject({ code: 0 });
+  await using after = startPerennial(['start'], {
+    url: database.url,
+    entry: nextEntry(),
+    autoRenewal: 'every: 1s, batch: 10',
+  });
+  await after.untilReady();
+  await createDueSubscriptions(database.url, 200);
+  await withOwnerClient(database.url, (client) => client.query(trialsDue));
+  // More runs beside the services', of either version, at the same time.
+  const runs = [
+    { worker: 'auto-renewal', entry: nextEntry() },
+    { worker: 'trial-notifications', entry: nextEntry() },
+    { worker: 'trial-notifications' },
+  ].map(({ worker, ...version }) =>
+    startPerennial(['run', worker, '--json'], {
+      url: database.url,
+      workers: `${worker}: { batch: 10 }`,
+      ...version,
+    }),
+  );
+  for (const run of runs) expect(await run.exit).toMatchObject({ code: 0 });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 200, due: 0, wrong: [] });
+  // Whichever version's courier it was: each is a line of one log.
+  const readLogged = () =>
+    [before, after].flatMap(({ log }) => log.filter(({ msg }) => msg === 'notice')).length;
+  const readNotified = async () => {
+    const { rows } = await database.pool.query(`
+      SELECT kind, state, count(*)::int, count(DISTINCT subscription_id)::int AS of
+      FROM perennial.notification GROUP BY kind, state ORDER BY kind`);
+    return rows.every(({ state }) => state === 'sent') ? rows : undefined;
+  };
+  expect(await until('all messages', readNotified)).toEqual([
+    { kind: 'receipt', state: 'sent', count: 200, of: 200 },
+    { kind: 'trial_6h', state: 'sent', count: 40, of: 40 },
+  ]);
+  expect(readLogged()).toBe(240);
+
+  // N−1 may also start on N's schema: a rollback of the program needs none of the database.
+  await using back = startPerennial(['start'], { url: database.url });
+  await back.untilReady();
+  for (const service of [before, after, back]) {
+    service.kill('SIGTERM');
+    expect(await service.exit).toMatchObject({ code: 0 });
+  }
+});
+
+test('P10: a version that is too old for the schema refuses to start', async () => {
+  await using database = await createDatabase();
+  await withOwnerClient(database.url, (client) =>
+    client.query(`INSERT INTO perennial.migration (version, name, checksum, oldest_program)
+      SELECT max(version) + 1, 'later', 'x', '99.0.0' FROM perennial.migration`),
+  );
+  const { code, err } = await startPerennial(['start'], { url: database.url }).exit;
+  expect(code).toBe(2);
+  expect(err).toMatch(/needs perennial 99\.0\.0 or newer; upgrade the program/);
+});

@@ -1,0 +1,185 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction, type Tx } from '../../../src/db/connect.ts';
+import type { CredentialId, SubscriptionId } from '../../../src/kernel/ids.ts';
+import { type Instant, instant, later } from '../../../src/kernel/instant.ts';
+import { markAccess } from '../../../src/access/credentials.ts';
+import { markChunk } from '../../../src/access/marking-jobs.ts';
+import { seedChunk } from '../../../src/workers/keep-node/node-store.ts';
+import {
+  clearSuspicion,
+  type Mark,
+  postponeHeld,
+  writeMarkResults,
+} from '../../../src/workers/keep-node/store.ts';
+import { markDrift } from '../../../src/workers/reconcile-xray-state/store.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { until } from '../../support/until.ts';
+import { createSubscribers } from '../../support/basic-shop.ts';
+import { createShopWithNodes } from '../../support/nodes.ts';
+
+// A batch that ends many at once marks them while the keeper of a node settles the same marks, or
+// marks everybody: whoever writes marks of several credentials takes them in one order, so that of
+// two at once one waits for the other, and never each for the other.
+
+const node = 'nl-1';
+const lease = { node, epoch: 0n };
+
+interface MarkScene {
+  readonly database: TestDatabase;
+  readonly now: Instant;
+  /** In order; a writer is given them backwards. */
+  readonly marks: readonly Mark[];
+}
+
+let place: MarkScene;
+
+beforeAll(async () => {
+  const database = await createShopWithNodes({ [node]: { api: '127.0.0.1:1' } });
+  await createSubscribers(database, 40, '2100-01-01T00:00:00Z');
+  const { rows } = await sql<{ id: CredentialId; subscription: SubscriptionId }>`
+    SELECT id, subscription_id AS subscription FROM perennial.credential ORDER BY id`.execute(
+    database.db,
+  );
+  const now = await readClock(database.db);
+  const marks = rows.map(({ id, subscription }, at) => ({
+    ...{ credentialId: id, subscriptionId: subscription, version: BigInt(at + 1) },
+    ...{ wanted: true, replace: false, attempts: 0, lost: 0, heldUntil: later(now, 1_000) },
+  }));
+  place = { database, now, marks };
+});
+
+afterAll(() => place.database.close());
+
+beforeEach(async () => {
+  await sql`DELETE FROM perennial.access_sync`.execute(place.database.db);
+  await sql`
+    UPDATE perennial.node SET boot_at = '2026-01-01Z', seeded_boot_at = NULL, seed_after = NULL,
+      groups = '{all}'`.execute(place.database.db);
+  await sql`
+    INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
+    VALUES (${node}, 'basic', true, false, 'now') ON CONFLICT DO NOTHING`.execute(
+    place.database.db,
+  );
+});
+
+type MarkWriter = (tx: Tx, scene: MarkScene) => Promise<unknown>;
+
+const bootAt = instant(Date.parse('2026-01-01T00:00:00Z'));
+const reverse = <T>(rows: readonly T[]): T[] => rows.toReversed();
+
+/** Everybody who writes marks of several credentials in one statement. */
+const writers: Readonly<Record<string, MarkWriter>> = {
+  'a batch that ends or opens access': (tx, { marks, now }) =>
+    markAccess(
+      tx,
+      reverse(marks).map(({ credentialId }) => credentialId),
+      now,
+    ),
+  'a keeper that confirms': (tx, { marks, now }) =>
+    writeMarkResults(
+      tx,
+      lease,
+      bootAt,
+      reverse(marks).map((each) => ({ mark: each })),
+      now,
+    ),
+  'a keeper that puts off': (tx, { marks, now }) => postponeHeld(tx, lease, reverse(marks), now),
+  'a keeper that acquits': (tx, { marks }) =>
+    clearSuspicion(
+      tx,
+      lease,
+      reverse(marks).map(({ credentialId }) => credentialId),
+    ),
+  'a keeper that fills its node': (tx, { now }) => seedChunk(tx, lease, bootAt, now),
+  'a comparison': async (tx, { marks, now }) => {
+    await sql`
+      CREATE TEMPORARY TABLE drift ON COMMIT DROP AS
+      SELECT n, 'different' AS kind, id AS credential_id, false AS marked
+      FROM unnest(${reverse(marks).map(({ credentialId }) => credentialId)}::uuid[])
+        WITH ORDINALITY AS d(id, n)`.execute(tx);
+    await markDrift(tx, { node, kinds: ['different'], now }, 0, 1_000);
+  },
+  'a change of plans or nodes': (tx, { now }) => markChunk(tx, now),
+};
+
+const markInOrder: MarkWriter = (tx, { marks, now }) =>
+  markAccess(
+    tx,
+    marks.map(({ credentialId }) => credentialId),
+    now,
+  );
+
+/** How it ends; nobody need be there yet to hear of it. */
+function startWork(work: Promise<unknown>) {
+  const one = { end: undefined as string | undefined, ended: Promise.resolve('') };
+  one.ended = work.then(
+    () => 'done',
+    (error: Error) => error.message,
+  );
+  void one.ended.then((end) => {
+    one.end = end;
+  });
+  return one;
+}
+
+/** Each of these is done, or waits for a lock. */
+const untilBlocked = ({ db }: TestDatabase, ...works: readonly ReturnType<typeof startWork>[]) =>
+  until('each is done or waits', async () => {
+    const { rows } = await sql`
+      SELECT FROM pg_stat_activity
+      WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(db);
+    return rows.length === works.filter(({ end }) => end === undefined).length ? true : undefined;
+  });
+
+/** A mark in the middle of all that somebody holds, so that two writers come to be half done. */
+async function holdMark({ database, marks }: MarkScene, isExisting: boolean) {
+  const client = await database.pool.connect();
+  const id = marks[marks.length / 2]?.credentialId;
+  await client.query('BEGIN');
+  if (isExisting) {
+    await client.query('SELECT FROM perennial.access_sync WHERE credential_id = $1 FOR UPDATE', [
+      id,
+    ]);
+  } else {
+    await client.query(
+      `INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
+       VALUES ($1, $2, 'now', 'now')`,
+      [node, id],
+    );
+  }
+  return async () => {
+    await client.query('ROLLBACK');
+    client.release();
+  };
+}
+
+const cases = Object.keys(writers).flatMap((what) => [
+  [what, 'that are there', true] as const,
+  [what, 'that are new', false] as const,
+]);
+
+test.each(cases)(
+  '%s and a batch of the same marks, %s, wait in line',
+  async (what, _, isExisting) => {
+    const { database } = place;
+    if (isExisting) {
+      await inTransaction(database.db, (tx) => markInOrder(tx, place));
+      for (const { credentialId, version } of place.marks) {
+        await sql`
+        UPDATE perennial.access_sync SET version = ${version}, lost = 1
+        WHERE credential_id = ${credentialId}`.execute(database.db);
+      }
+    }
+    const releaseMark = await holdMark(place, isExisting);
+    const first = startWork(
+      inTransaction(database.db, (tx) => (writers[what] as MarkWriter)(tx, place)),
+    );
+    await untilBlocked(database, first);
+    const second = startWork(inTransaction(database.db, (tx) => markInOrder(tx, place)));
+    await untilBlocked(database, first, second);
+    await releaseMark();
+    expect([await first.ended, await second.ended]).toEqual(['done', 'done']);
+  },
+);

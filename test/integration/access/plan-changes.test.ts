@@ -1,0 +1,165 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { applySteps } from '../../../src/catalog/apply.ts';
+import { diffCatalog } from '../../../src/catalog/diff.ts';
+import { type Config, parseConfig } from '../../../src/config/config.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { type Db, inTransaction } from '../../../src/db/connect.ts';
+import { markChunk, runMarkingJobs } from '../../../src/access/marking-jobs.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
+import { until } from '../../support/until.ts';
+import { createSubscriber, createSubscribers } from '../../support/basic-shop.ts';
+import { runComparison } from '../../support/comparison.ts';
+import { countMarks, expectSynced, startNode, startTestKeepers, untilSynced } from '../../support/nodes.ts';
+
+// What a plan opens, and who may connect to a node, is changed while others buy and keepers work.
+
+interface CatalogOptions {
+  readonly plan?: readonly string[];
+  readonly nodes?: Readonly<Record<string, { readonly api: string; readonly groups?: string[] }>>;
+}
+
+const createConfig = ({ plan = ['all'], nodes = {} }: CatalogOptions): Config => {
+  const listed = Object.entries(nodes).map(
+    ([id, { api, groups = ['all'] }]) =>
+      `  - { id: ${id}, api: "${api}", groups: [${groups}], inbounds: [vless], link: { host: ${id}.example, port: 443 } }`,
+  );
+  const text = `
+plans: { basic: { title: Basic, groups: [${plan}], prices: { RUB: { 30: 149 } } } }
+nodes:${listed.length === 0 ? ' []' : `\n${listed.join('\n')}`}`;
+  return {
+    ...{ path: 'perennial.yaml', file: parseConfig(text, 'perennial.yaml'), database: undefined },
+    ...{ dataDir: '/nowhere', dataDirNamed: false, logLevel: 'info' },
+  };
+};
+
+/** The transaction of an `apply`; `then` is what happens before it commits. */
+const applyChange = (db: Db, options: CatalogOptions, then?: () => Promise<void>) =>
+  inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    await applySteps(tx, await diffCatalog(tx, createConfig(options), now), 'test', now);
+    await then?.();
+  });
+
+/** Books in which the next purchase waits before its COMMIT for `letGo`. */
+async function createShopWithBarrier(options: DatabaseOptions = {}) {
+  const reached = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  let isArmed = false;
+  let client: unknown;
+  const database: TestDatabase = await createDatabase({
+    ...options,
+    wrapPool: (pool) =>
+      hookPool(pool, async (moment) => {
+        if (!isArmed || moment.when !== 'before') return;
+        if (moment.sql.includes('INSERT INTO perennial.credential')) client = moment.client;
+        if (!/^commit$/i.test(moment.sql) || moment.client !== client) return;
+        reached.resolve();
+        await released.promise;
+      }),
+  });
+  return Object.assign(database, {
+    arm: () => {
+      isArmed = true;
+    },
+    isThere: reached.promise,
+    letGo: () => released.resolve(),
+  });
+}
+
+test('S6: who buys while a plan comes to open another node is put on it, whichever commits first', async () => {
+  using node = await startNode();
+  await using database = await createShopWithBarrier();
+  const nodes = { a: { api: node.api, groups: ['fast'] } };
+  await applyChange(database.db, { nodes });
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  database.arm();
+  const bought = createSubscriber(database, 1n, 0n);
+  await database.isThere;
+  await applyChange(database.db, { plan: ['all', 'fast'], nodes }, async () => {
+    database.letGo();
+    await bought;
+    // By what is committed the plan opens nothing here, and that is what the keeper confirms.
+    await untilSynced(database);
+    expect(node.listUserNames('vless')).toEqual([]);
+  });
+  await runMarkingJobs(database.db);
+  await expectSynced(database, node);
+}, 60_000);
+
+test('S6: who buys while another node is added is put on it too', async () => {
+  using first = await startNode();
+  using second = await startNode();
+  await using database = await createShopWithBarrier();
+  const a = { api: first.api };
+  await applyChange(database.db, { nodes: { a } });
+  await using _ = startTestKeepers(database);
+  database.arm();
+  const bought = createSubscriber(database, 1n, 0n);
+  await database.isThere;
+  // Whoever has marked the nodes that he saw is waited for: before him, he would be missed.
+  const added = applyChange(database.db, { nodes: { a, b: { api: second.api } } });
+  await until('the change waits', async () => {
+    const { rows } = await sql`
+      SELECT FROM pg_locks WHERE NOT granted AND relation = 'perennial.access_sync'::regclass
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`.execute(
+      database.db,
+    );
+    return rows.length > 0 ? true : undefined;
+  });
+  database.letGo();
+  await Promise.all([bought, added]);
+  for (const node of [first, second]) await expectSynced(database, node);
+}, 60_000);
+
+test('S6: a change is marked by several transactions, those who lose access first, and only whom it concerns', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  const nodes = {
+    a: { api: '127.0.0.1:1', groups: ['all'] },
+    b: { api: '127.0.0.1:2', groups: ['fast'] },
+    c: { api: '127.0.0.1:3', groups: ['all', 'fast'] },
+  };
+  await applyChange(database.db, { nodes });
+  await createSubscribers(database, 25_000, '2100-01-01T00:00:00Z');
+  await applyChange(database.db, { plan: ['fast'], nodes });
+  expect(await countMarks(database)).toBe(0);
+  await inTransaction(database.db, async (tx) => markChunk(tx, await readClock(tx)));
+  const marked = async () =>
+    (
+      await sql<{ node: string; urgent: boolean; marks: bigint; transactions: bigint }>`
+        SELECT node_id AS node, urgent, count(*) AS marks, count(DISTINCT xmin::text) AS transactions
+        FROM perennial.access_sync GROUP BY node_id, urgent ORDER BY node_id`.execute(database.db)
+    ).rows;
+  expect(await marked()).toEqual([{ node: 'a', urgent: true, marks: 10_000n, transactions: 1n }]);
+  // Whoever was at it is gone: the next comparison goes on, where that ended.
+  expect(await runComparison(database)).toMatchObject({
+    changed: 40_000n,
+    detail: { marked_after_change: 40_000 },
+  });
+  expect(await marked()).toEqual([
+    { node: 'a', urgent: true, marks: 25_000n, transactions: 3n },
+    { node: 'b', urgent: false, marks: 25_000n, transactions: 3n },
+  ]);
+  expect(await runMarkingJobs(database.db)).toBe(0);
+}, 60_000);
+
+test('a change that is taken back while it is marked leaves nobody without access', async () => {
+  using node = await startNode();
+  await using database = await createDatabase();
+  const nodes = { a: { api: node.api } };
+  await applyChange(database.db, { nodes });
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n)
+    await createSubscriber(database, telegramId, 0n);
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  await applyChange(database.db, { plan: ['other'], nodes });
+  await inTransaction(database.db, async (tx) => markChunk(tx, await readClock(tx)));
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toEqual([]);
+  // Not whole yet: the order stands until an empty stretch.
+  await applyChange(database.db, { nodes });
+  await runMarkingJobs(database.db);
+  await expectSynced(database, node);
+});

@@ -1,0 +1,211 @@
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import { applySteps } from '../../../src/catalog/apply.ts';
+import { describeStep, diffCatalog } from '../../../src/catalog/diff.ts';
+import { readCustomerLinks } from '../../../src/catalog/links.ts';
+import { buildRunCommand } from '../../../src/cli/commands/run/run.ts';
+import { type Config, parseConfig } from '../../../src/config/config.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { generateCredentialId } from '../../../src/kernel/ids.ts';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
+import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
+import { connectNode } from '../../../src/xray/grpc/client.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { until } from '../../support/until.ts';
+import { createSubscriber } from '../../support/basic-shop.ts';
+import {
+  countMarks,
+  createShopWithNodes,
+  expectSynced,
+  readNode,
+  startNode,
+  startTestKeepers,
+  type TestNode,
+  untilSynced,
+} from '../../support/nodes.ts';
+
+// A node comes by `apply`, and changes by it, while its customers are connected elsewhere. (How one
+// goes: the command.)
+
+interface ListedNode {
+  readonly id: string;
+  readonly node: TestNode;
+  readonly host: string;
+  readonly inbounds?: readonly string[];
+}
+
+async function applyNodes(
+  { db }: TestDatabase,
+  ...nodes: readonly ListedNode[]
+): Promise<string[]> {
+  const text = nodes.map(
+    ({ id, node, host, inbounds = ['vless'] }) =>
+      `- { id: ${id}, api: "${node.api}", groups: [all], inbounds: [${inbounds}], link: { host: ${host}, port: 443 } }`,
+  );
+  const config: Config = {
+    path: 'perennial.yaml',
+    file: parseConfig(`nodes:\n${text.join('\n')}\n`, 'perennial.yaml'),
+    database: undefined,
+    dataDir: '/nowhere',
+    dataDirNamed: false,
+    logLevel: 'info',
+  };
+  const steps = await inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const found = await diffCatalog(tx, config, now);
+    await applySteps(tx, found, 'test', now);
+    return found;
+  });
+  await runMarkingJobs(db);
+  return steps.map(describeStep);
+}
+
+test('a node that is added is filled with all who may connect, beside the ones that are there', async () => {
+  using first = await startNode();
+  using second = await startNode();
+  await using database = await createShopWithNodes({});
+  const [a, b] = [
+    { id: 'a', node: first, host: 'a.example' },
+    { id: 'b', node: second, host: 'b.example' },
+  ];
+  await applyNodes(database, a);
+  await using _ = startTestKeepers(database);
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n)
+    await createSubscriber(database, telegramId, 0n);
+  await expectSynced(database, first);
+  expect(await applyNodes(database, a, b)).toEqual([`+ node b: ${second.api}`]);
+  await expectSynced(database, second);
+  await untilSynced(database);
+  await createSubscriber(database, 4n, 0n);
+  for (const node of [first, second]) await expectSynced(database, node);
+});
+
+test('another public host changes the links of all, and nothing else: the node is not called', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({});
+  await applyNodes(database, { id: 'a', node, host: 'a.example' });
+  await createSubscriber(database, 1n, 0n);
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+  }
+  const [before] = await readCustomerLinks(database.db, 1n);
+  const altered: string[] = [];
+  node.conduct = ({ method }) => {
+    if (method === 'AlterInbound') altered.push(method);
+    return 'serve';
+  };
+  await applyNodes(database, { id: 'a', node, host: 'b.example' });
+  expect(await countMarks(database)).toBe(0);
+  const [after] = await readCustomerLinks(database.db, 1n);
+  expect(after?.link).toBe(before?.link?.replace('a.example', 'b.example'));
+  expect(after?.link).not.toBe(before?.link);
+  await using _ = startTestKeepers(database);
+  await createSubscriber(database, 2n, 0n);
+  await expectSynced(database, node);
+  // The one who is new, and nobody else.
+  expect(altered).toHaveLength(1);
+});
+
+test('an inbound that is named no more is emptied of ours, also of those who end later; others stay', async () => {
+  const both = [
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ] as const;
+  using node = await startNode(both);
+  await using database = await createShopWithNodes({});
+  const at = (...inbounds: string[]) => ({ id: 'a', node, host: 'a.example', inbounds });
+  await applyNodes(database, at('vless', 'trojan'));
+  const api = connectNode({ api: node.api });
+  onTestFinished(() => api.close());
+  await api.addUser('vless', { name: 'bob', id: generateCredentialId(), flow: '' });
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n)
+    await createSubscriber(database, telegramId, 0n);
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toHaveLength(4);
+  await applyNodes(database, at('trojan'));
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toEqual(['bob']);
+  await expectSynced(database, node, 'trojan');
+  // Named again it is one of ours again.
+  await applyNodes(database, at('vless', 'trojan'));
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toHaveLength(4);
+  // One that Xray has no more is no trouble.
+  await applyNodes(database, at('trojan'));
+  await node.restart([both[1]]);
+  await createSubscriber(database, 4n, 0n);
+  await untilSynced(database);
+  await expectSynced(database, node, 'trojan');
+  const { former_inbounds } = await readNode(database, 'a');
+  expect(former_inbounds).toSatisfy((tags: string[]) => tags.length <= 1);
+});
+
+test('a node that can not count its users is filled to be sure, and inbounds named no more are emptied all the same', async () => {
+  using node = await startNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ]);
+  await using database = await createShopWithNodes({});
+  const at = (...inbounds: string[]) => ({ id: 'a', node, host: 'a.example', inbounds });
+  await applyNodes(database, at('vless', 'trojan'));
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n)
+    await createSubscriber(database, telegramId, 0n);
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+  }
+  await applyNodes(database, at('trojan'));
+  let counts = 0;
+  node.conduct = ({ method }) => {
+    if (method !== 'GetInboundUsersCount') return 'serve';
+    counts += 1;
+    return 'garbage';
+  };
+  await using _ = startTestKeepers(database);
+  await until('it was asked', () => (counts > 0 ? true : undefined));
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toEqual([]);
+  await expectSynced(database, node, 'trojan');
+});
+
+test('a mark that was put off for an hour is due in the next life of the node, with all that is held against it', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({});
+  await applyNodes(database, { id: 'a', node, host: 'a.example' });
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n)
+    await createSubscriber(database, telegramId, 0n);
+  const kept: string[] = [];
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+    await sql`
+      INSERT INTO perennial.access_sync (node_id, credential_id, attempts, lost, next_attempt_at,
+        marked_at)
+      SELECT 'a', id, 6, 1, perennial.clock() + interval '1 hour', perennial.clock()
+      FROM perennial.credential ORDER BY id LIMIT 2`.execute(database.db);
+    node.conduct = async ({ method, name }): Promise<CallBehavior> => {
+      if (method !== 'AlterInbound') return 'serve';
+      const { rows } = await sql<{ held: string }>`
+        SELECT attempts || ' ' || lost AS held FROM perennial.access_sync
+        WHERE 'perennial-' || credential_id = ${name}`.execute(database.db);
+      kept.push(...rows.map(({ held }) => held));
+      return 'serve';
+    };
+    await node.restart();
+    await untilSynced(database);
+  }
+  await expectSynced(database, node);
+  // The third one had no mark but for the filling.
+  expect(kept.sort()).toEqual(['0 0', '6 1', '6 1']);
+});
+
+test('keep-node has no runs, and says how nodes are kept', async () => {
+  const command = buildRunCommand(() => Promise.reject(new Error('not opened'))).exitOverride();
+  await expect(command.parseAsync(['keep-node'], { from: 'user' })).rejects.toMatchObject({
+    code: 'no_runs',
+    message: expect.stringMatching(/for as long as "perennial start" lives/),
+  });
+});

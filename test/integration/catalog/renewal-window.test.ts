@@ -1,0 +1,78 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { setPrice } from '../../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { type Config, parseConfig } from '../../../src/config/config.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { applySteps } from '../../../src/catalog/apply.ts';
+import { diffCatalog } from '../../../src/catalog/diff.ts';
+import { requirePeriodFitsWindow } from '../../../src/catalog/renewal-window.ts';
+
+const start = '2026-11-01T00:00:00Z';
+
+const config = (text: string): Config => ({
+  path: 'perennial.yaml',
+  file: parseConfig(text, 'perennial.yaml'),
+  database: undefined,
+  dataDir: '/nowhere',
+  dataDirNamed: false,
+  logLevel: 'info',
+});
+
+const plans = (...days: number[]): string => `
+plans:
+  basic: { title: Basic, groups: [all], prices: { RUB: { ${days.map((n) => `${n}: ${n}`).join(', ')} } } }
+`;
+const window = (text: string): string => `renewal: { window: ${text}, retry: 1h, revive: 7d }\n`;
+
+async function apply({ db }: TestDatabase, text: string): Promise<number> {
+  const file = config(text);
+  return inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const steps = await diffCatalog(tx, file, now);
+    await applySteps(tx, steps, 'test', now);
+    return steps.length;
+  });
+}
+
+async function createEmptyDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: start });
+  onTestFinished(() => database.close());
+  return database;
+}
+
+const tooLong = (found: string, days: number, most: string) => ({
+  code: 'window_too_long',
+  message: `perennial.yaml: renewal.window: "${found}" is longer than half of the shortest period on sale (${days} days); expected at most ${most}`,
+});
+
+test.each([
+  ['6h', [1, 30], undefined],
+  ['12h', [1], undefined],
+  ['13h', [1, 30], tooLong('13h', 1, '12h')],
+  ['15d', [30], undefined],
+  ['60d', [30, 365], tooLong('60d', 30, '15d')],
+  ['2d', [3], tooLong('2d', 3, '36h')],
+])('B5: a window of %s with periods of %j days', async (given, days, fault) => {
+  const books = await createEmptyDatabase();
+  const applied = apply(books, plans(...days) + window(given));
+  if (fault === undefined) expect(await applied).toBeGreaterThan(0);
+  else await expect(applied).rejects.toMatchObject(fault);
+});
+
+test('B5: a period that is too short for the window in the database is refused', async () => {
+  const books = await createEmptyDatabase();
+  await apply(books, plans(30) + window('15d'));
+  await expect(apply(books, plans(7, 30))).rejects.toMatchObject(tooLong('15d', 7, '84h'));
+  const asked = inTransaction(books.db, (tx) => requirePeriodFitsWindow(tx, 7));
+  await expect(asked).rejects.toMatchObject({ code: 'window_too_long' });
+});
+
+test('B5: a window alone is checked against the periods in the database', async () => {
+  const books = await createEmptyDatabase();
+  await apply(books, plans(30));
+  await expect(apply(books, window('16d'))).rejects.toMatchObject(tooLong('16d', 30, '15d'));
+  await books.setClock('2026-11-02T00:00:00Z');
+  await setPrice(books, 'basic', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  expect(await apply(books, window('16d'))).toBe(1);
+});

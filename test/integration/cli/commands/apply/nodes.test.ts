@@ -1,0 +1,227 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { drainNode } from '../../../../../src/catalog/remove-node.ts';
+import { buildApplyCommand } from '../../../../../src/cli/commands/apply/apply.ts';
+import { buildNodeRemoveCommand } from '../../../../../src/cli/commands/node/remove.ts';
+import { readClock } from '../../../../../src/db/clock.ts';
+import { inTransaction } from '../../../../../src/db/connect.ts';
+import { dayMs } from '../../../../../src/kernel/instant.ts';
+import { runMarkingJobs } from '../../../../../src/access/marking-jobs.ts';
+import { watchClock } from '../../../../../src/runs/clock/watch.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
+import { installFaultyClock } from '../../../../support/faulty-clock.ts';
+import { createSubscriber, createSubscribers } from '../../../../support/basic-shop.ts';
+import { deleteMarks } from '../../../../support/comparison.ts';
+import {
+  countMarks,
+  createShopWithNodes,
+  expectSynced,
+  readNode,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../../support/nodes.ts';
+
+// `perennial apply FILE --yes` with what it says of nodes, in this process: what a script says too.
+
+async function applyFile(
+  database: TestDatabase,
+  nodes: string,
+  ...options: string[]
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'perennial-apply-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'shop.yaml');
+  writeFileSync(file, `nodes:\n${nodes}\n`);
+  let out = '';
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const command = buildApplyCommand(async (config) => ({
+    ...{ config, db: database.db, url: database.url, installation },
+    close: async () => undefined,
+  }));
+  try {
+    await command.exitOverride().parseAsync([file, '--yes', ...options], { from: 'user' });
+  } finally {
+    write.mockRestore();
+  }
+  return out;
+}
+
+const nodeYaml = (api: string, inbounds = 'vless') =>
+  `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example, port: 443 } }`;
+
+test('another address is refused until it is said that what was there runs no more', async () => {
+  using before = await startNode();
+  using after = await startNode();
+  await using database = await createShopWithNodes({ a: { api: before.api } });
+  await createSubscriber(database, 1n, 0n);
+  {
+    await using _ = startTestKeepers(database);
+    await expectSynced(database, before);
+    await untilSynced(database);
+  }
+  for (const options of [[], ['--dry-run']]) {
+    await expect(applyFile(database, nodeYaml(after.api), ...options)).rejects.toMatchObject({
+      code: 'node_moved',
+      message: expect.stringMatching(
+        /nodes: "a" has the api .* in the books and .* here; .*say --moved a; .*"perennial node remove a"/,
+      ),
+    });
+  }
+  expect(await readNode(database, 'a')).toMatchObject({ api: before.api });
+  // It was switched off, and another machine is in its place.
+  before.stop();
+  expect(await applyFile(database, nodeYaml(after.api), '--moved', 'a')).toMatch(
+    new RegExp(`^~ node a: api ${before.api} -> ${after.api}\n1 change made\n$`),
+  );
+  await using _ = startTestKeepers(database);
+  await expectSynced(database, after);
+  await untilSynced(database);
+});
+
+test('the same server at another address loses nothing of what was still to be told to it', async () => {
+  const both = [
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ] as const;
+  using node = await startNode(both);
+  await using database = await createShopWithNodes({
+    a: { api: node.api, inbounds: ['vless', 'trojan'] },
+  });
+  await createSubscriber(database, 1n, 0n);
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+  }
+  expect(node.listUserNames('trojan')).toHaveLength(1);
+  await applyFile(database, nodeYaml(node.api));
+  await applyFile(database, nodeYaml(node.api.replace('127.0.0.1', 'localhost')), '--moved', 'a');
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  expect(node.listUserNames('trojan')).toEqual([]);
+  await expectSynced(database, node);
+});
+
+test('a node that is being emptied is not filled again by a file that still has it, unless that is said', async () => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  await createSubscriber(database, 1n, 0n);
+  await inTransaction(database.db, async (tx) => drainNode(tx, 'a', 'test', await readClock(tx)));
+  await runMarkingJobs(database.db);
+  await deleteMarks(database);
+  await expect(applyFile(database, nodeYaml('127.0.0.1:1'))).rejects.toMatchObject({
+    code: 'node_leaving',
+    message: expect.stringMatching(/is being emptied.*take it out of the file, or say --keep a/),
+  });
+  expect(await countMarks(database)).toBe(0);
+  expect(await applyFile(database, nodeYaml('127.0.0.1:1'), '--keep', 'a')).toContain(
+    '~ node a: groups',
+  );
+  expect(await countMarks(database)).toBe(1);
+});
+
+const groupYaml = (groups: string) =>
+  `  - { id: a, api: "127.0.0.1:1", groups: [${groups}], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
+
+async function createManySubscribers(count: number): Promise<TestDatabase> {
+  const database = await createShopWithNodes(
+    { a: { api: '127.0.0.1:1' } },
+    { now: '2026-11-25T09:00:00Z' },
+  );
+  await createSubscribers(database, count, '2026-12-25T09:00:00Z');
+  return database;
+}
+
+test('S9: apply refuses to take access from more than max(20, 10%) without the exact number', async () => {
+  await using database = await createManySubscribers(21);
+  for (const [options, code] of [
+    [[], 'removals_not_confirmed'],
+    [['--confirm-removals', '20'], 'removals_changed'],
+    [['--confirm-removals', '22'], 'removals_changed'],
+  ] as const) {
+    await expect(applyFile(database, groupYaml('al'), ...options)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(
+        /21 of 21 running subscriptions lose access.*--confirm-removals 21/,
+      ),
+    });
+  }
+  expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
+  const dry = JSON.parse(await applyFile(database, groupYaml('al'), '--dry-run', '--json'));
+  expect(dry).toMatchObject({
+    ...{ changed: 0, lose_access: 21, gain_access: 0, running_subscriptions: 21 },
+    access: [{ step: '~ node a: groups', lose_access: 21, gain_access: 0 }],
+    needs_confirmation: true,
+  });
+  expect(dry.warnings).toEqual(
+    expect.arrayContaining([
+      'plan basic: no node has the group "all"',
+      'node a: no plan has the group "al"',
+    ]),
+  );
+  expect(await applyFile(database, groupYaml('al'), '--confirm-removals', '21')).toContain(
+    '~ node a: groups (running subscriptions that lose access: 21, that gain access: 0)',
+  );
+  expect(await readNode(database, 'a')).toMatchObject({ groups: ['al'] });
+});
+
+test('S9: 20 lose access without a confirmation, and ended ones do not count', async () => {
+  await using database = await createManySubscribers(21);
+  await sql`
+    UPDATE perennial.subscription SET state = 'expired'
+    WHERE id = (SELECT min(id) FROM perennial.subscription)`.execute(database.db);
+  expect(await applyFile(database, groupYaml('al'))).toContain('lose access: 20');
+});
+
+/** `perennial node remove a`, in this process. */
+async function removeNode({ db, url }: TestDatabase, ...options: string[]): Promise<void> {
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const command = buildNodeRemoveCommand(async (config) => ({
+    ...{ config, db, url, installation },
+    close: async () => undefined,
+  }));
+  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    await command.exitOverride().parseAsync(['a', ...options], { from: 'user' });
+  } finally {
+    write.mockRestore();
+  }
+}
+
+test('S9: node remove needs the number too', async () => {
+  await using database = await createManySubscribers(21);
+  await expect(removeNode(database)).rejects.toMatchObject({ code: 'removals_not_confirmed' });
+  expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
+  await removeNode(database, '--confirm-removals', '21');
+  expect(await readNode(database, 'a')).toMatchObject({ groups: ['perennial/leaving'] });
+});
+
+test.each([
+  ['', []],
+  [' --forget', ['--forget']],
+])('K2: node remove%s waits while the time is suspect', async (_, options) => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  const clock = await installFaultyClock(database.db);
+  await watchClock(database.db);
+  await clock.jump(dayMs);
+  await expect(removeNode(database, ...options)).rejects.toMatchObject({ code: 'clock_suspect' });
+  expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
+});
+
+test('apply warns of a node API at a public address without TLS', async () => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  const node = (tls: string) =>
+    `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
+  const warned = async (tls: string) =>
+    JSON.parse(await applyFile(database, node(tls), '--dry-run', '--json')).warnings.join();
+  expect(await warned('false')).toContain(
+    'node b: the API 203.0.113.5:10085 is at a public address',
+  );
+  expect(await warned('true')).not.toContain('public address');
+});

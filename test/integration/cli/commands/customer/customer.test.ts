@@ -1,0 +1,95 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { buildCustomerCommand } from '../../../../../src/cli/commands/customer/customer.ts';
+import { addCustomer, createPlans, createSubscriber } from '../../../../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+
+// `perennial customer …`, in this process: conditions, and the access that a command gives.
+
+afterEach(() => void vi.restoreAllMocks());
+
+async function runCustomerCommand(database: TestDatabase, line: string): Promise<string> {
+  let out = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const command = buildCustomerCommand(async (config) => ({
+    ...{ config, db: database.db, url: database.url, installation },
+    close: async () => undefined,
+  }));
+  for (const each of command.commands) {
+    each.exitOverride().configureOutput({ writeErr: () => undefined });
+  }
+  try {
+    await command.exitOverride().parseAsync(line.split(' '), { from: 'user' });
+  } finally {
+    vi.restoreAllMocks();
+  }
+  return out;
+}
+
+async function createShopDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createPlans(database);
+  await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+  return database;
+}
+
+test('a command whose condition does not hold is refused and changes nothing; otherwise it is done', async () => {
+  await using database = await createShopDatabase();
+  await createSubscriber(database, 7n, 2_000_00n);
+  const end = '2026-12-24T09:00:00Z';
+  const stale = '2026-12-24T09:00:00.001Z';
+  const { rows } = await database.pool.query<{ id: string }>('SELECT id FROM perennial.period');
+  const period = rows[0]?.id;
+  const commands = [
+    'purchase 7 --plan basic --days 30',
+    'auto-renew 7 off',
+    'change-plan 7 --plan plus --days 30',
+    `refund 7 --period ${period}`,
+    'grant 7 --days 1',
+    'revoke 7',
+  ];
+  const state = async () => JSON.parse(await runCustomerCommand(database, 'show 7 --json'));
+  const before = await state();
+  for (const line of commands) {
+    const refused = runCustomerCommand(database, `${line} --if-expires-at ${stale}`);
+    await expect(refused, line).rejects.toMatchObject({ code: 'expires_at_changed' });
+  }
+  const none = runCustomerCommand(database, `${commands[0]} --if-expires-at none`);
+  await expect(none).rejects.toMatchObject({ code: 'expires_at_changed' });
+  for (const line of [commands[0], commands[2]]) {
+    const refused = runCustomerCommand(database, `${line} --if-price 1`);
+    await expect(refused, line).rejects.toMatchObject({ code: 'price_changed' });
+  }
+  expect(await state()).toEqual(before);
+  await runCustomerCommand(database, `auto-renew 7 off --if-expires-at ${end}`);
+  await runCustomerCommand(
+    database,
+    `purchase 7 --plan basic --days 30 --if-price 149 --if-expires-at ${end}`,
+  );
+  expect((await state()).subscriptions[0]).toMatchObject({
+    auto_renew: false,
+    expires_at: '2027-01-23T09:00:00.000Z',
+  });
+  await expect(
+    runCustomerCommand(database, 'grant 7 --days 1 --if-expires-at soon'),
+  ).rejects.toThrow(/"soon" is not a time/);
+});
+
+test('purchase, trial and reissue print the subscription URL and the links of the subscription', async () => {
+  await using database = await createShopDatabase();
+  await addCustomer(database, 7n, { balanceMinor: 500_00n });
+  for (const line of ['trial 7', 'purchase 7 --plan basic --days 30', 'reissue 7']) {
+    const { sub_token, links } = JSON.parse(await runCustomerCommand(database, `${line} --json`));
+    const shown = JSON.parse(await runCustomerCommand(database, 'show 7 --json'));
+    expect({ sub_token, links }, line).toEqual({
+      sub_token: shown.customer.sub_token,
+      links: shown.links,
+    });
+    expect(links).toHaveLength(1);
+  }
+  const text = await runCustomerCommand(database, 'reissue 7');
+  expect(text).toMatch(/\nsubscription URL \/sub\/\S{16,}\n\nlinks\nnl-1: vless:\/\//);
+});

@@ -1,0 +1,291 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterEach, expect, test, vi } from 'vitest';
+import { buildNodeCommand } from '../../../../../src/cli/commands/node/node.ts';
+import type { CredentialId } from '../../../../../src/kernel/ids.ts';
+import { connectNode } from '../../../../../src/xray/grpc/client.ts';
+import { formatUserName } from '../../../../../src/xray/user-names.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
+import { until } from '../../../../support/until.ts';
+import { createSubscriber } from '../../../../support/basic-shop.ts';
+import { deleteMarks, readCredential, readMarks } from '../../../../support/comparison.ts';
+import { createShopWithNodes, startNode, startTestKeepers, untilSynced } from '../../../../support/nodes.ts';
+
+// `perennial node …`, in this process.
+
+afterEach(() => {
+  process.exitCode = undefined;
+  vi.restoreAllMocks();
+});
+
+async function runNodeCommand(
+  database: TestDatabase,
+  ...words: string[]
+): Promise<{ out: string; code: unknown }> {
+  let out = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  process.exitCode = undefined;
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const command = buildNodeCommand(async (config) => ({
+    ...{ config, db: database.db, url: database.url, installation },
+    close: async () => undefined,
+  }));
+  for (const each of command.commands) each.exitOverride();
+  await command.exitOverride().parseAsync(words, { from: 'user' });
+  vi.restoreAllMocks();
+  return { out, code: process.exitCode };
+}
+
+async function runNodeJson<T>(database: TestDatabase, ...words: string[]): Promise<T> {
+  return JSON.parse((await runNodeCommand(database, ...words, '--json')).out) as T;
+}
+
+test('node list states a link that no inbound fits, until apply and the keeper find it right', async () => {
+  using server = await startNode([{ tag: 'vless', protocol: 'trojan' }]);
+  await using database = await createShopWithNodes({ a: { api: server.api } });
+  await using _ = startTestKeepers(database);
+  const listed = async () =>
+    (await runNodeJson<{ link_error: string | null }[]>(database, 'list'))[0];
+  const found = await until('the link is compared', async () => {
+    const error = (await listed())?.link_error;
+    return error === null ? undefined : error;
+  });
+  expect(found).toBe('link.protocol: "vless" is not the protocol of an inbound; expected trojan');
+  const { out } = await runNodeCommand(database, 'list');
+  expect(out).toMatch(/LINK\n/);
+  expect(out).toMatch(/no client can connect\na: link\.protocol: "vless" is not/);
+  await sql`
+    UPDATE perennial.node SET link = link || '{"protocol": "trojan"}'`.execute(database.db);
+  await until('the changed link is compared', async () =>
+    (await listed())?.link_error === null ? true : undefined,
+  );
+});
+
+test('node list tells what a node is, what it waits for, and since when a removal is owed', async () => {
+  await using database = await createShopWithNodes(
+    { a: { api: '127.0.0.1:1' } },
+    { now: '2026-11-24T09:00:00Z' },
+  );
+  await createSubscriber(database, 1n, 0n);
+  await sql`
+    UPDATE perennial.credential SET retired_at = '2026-11-24T08:00:00Z'`.execute(database.db);
+  await sql`
+    UPDATE perennial.node SET failures = 3, down_since = '2026-11-24T08:30:00Z', open_until = '2026-11-24T09:00:30Z',
+      last_error = '127.0.0.1:1: no connection'`.execute(database.db);
+  expect(await runNodeJson(database, 'list')).toEqual([
+    {
+      id: 'a',
+      api: '127.0.0.1:1',
+      groups: ['all'],
+      inbounds: ['vless'],
+      leaving: false,
+      last_seen_at: null,
+      down_since: '2026-11-24T08:30:00.000Z',
+      failures: 3,
+      open_until: '2026-11-24T09:00:30.000Z',
+      marks_waiting: 1,
+      additions_waiting: 0,
+      removals_waiting: 1,
+      confirmed_waiting: 0,
+      oldest_unconfirmed_removal: '2026-11-24T08:00:00.000Z',
+      last_error: '127.0.0.1:1: no connection',
+      link_error: null,
+      reconciled_at: null,
+      reconcile_error: null,
+    },
+  ]);
+  const { out } = await runNodeCommand(database, 'list');
+  expect(out).toMatch(/^NODE +API +GROUPS/);
+  expect(out).toContain('a: 127.0.0.1:1: no connection');
+});
+
+test('node check says how each is, and exits with 1 if one is not well', async () => {
+  using well = await startNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'door', protocol: 'door' },
+  ]);
+  await using database = await createShopWithNodes({
+    a: { api: well.api },
+    b: { api: '127.0.0.1:1' },
+    c: { api: well.api.replace('127.0.0.1', 'localhost'), inbounds: ['door', 'gone'] },
+  });
+  expect(await runNodeCommand(database, 'check', 'a')).toMatchObject({
+    out: expect.stringMatching(/^a: answers at .*\n {2}vless: vless, 0 users\n$/),
+    code: undefined,
+  });
+  const { out, code } = await runNodeCommand(database, 'check');
+  expect(code).toBe(1);
+  expect(out).toMatch(/b: NOT WELL: 127\.0\.0\.1:1: no connection/);
+  expect(out).toMatch(/door: NOT WELL: is a xray\.proxy\.dokodemo\.Config/);
+  expect(out).toMatch(/gone: NOT WELL: there is no such inbound; there is vless, door/);
+  expect(await runNodeJson(database, 'check', 'a')).toMatchObject([
+    { id: 'a', well: true, version: '25.6.7 or newer', error: null },
+  ]);
+});
+
+test.each(['check', 'reconcile', 'adopt', 'remove'])(
+  'node %s of a node that is none names those there are',
+  async (command) => {
+    await using database = await createShopWithNodes({
+      a: { api: '127.0.0.1:1' },
+      b: { api: '127.0.0.1:2' },
+    });
+    const words = command === 'adopt' ? ['x', '--all'] : ['x'];
+    await expect(runNodeCommand(database, command, ...words)).rejects.toThrow(
+      'ID: "x" is not a node; available: a, b',
+    );
+  },
+);
+
+test('node reconcile --dry-run tells what differs and marks nothing; without it, it marks', async () => {
+  using there = await startNode();
+  await using database = await createShopWithNodes({ a: { api: there.api } });
+  const api = connectNode({ api: there.api });
+  const id = await createSubscriber(database, 42n, 0n);
+  const stray = randomUUID() as CredentialId;
+  await api.addUser('vless', { name: formatUserName('perennial', stray), id: stray, flow: '' }, {});
+  api.close();
+  await deleteMarks(database);
+  const dry = await runNodeCommand(database, 'reconcile', 'a', '--dry-run');
+  expect(dry.out).toContain(`missing: 1\n    customer 42, subscription ${id}: may connect`);
+  expect(dry.out).toContain(`perennial-${stray}: has our name, and the books don't know it`);
+  expect(await readMarks(database, 'a')).toEqual([]);
+  const done = await runNodeCommand(database, 'reconcile');
+  expect(done.out).toContain('marked now: 1');
+  expect(done.out).toMatch(/unknown: left there.*--confirm removes/);
+  expect((await runNodeCommand(database, 'reconcile', '--confirm')).out).toMatch(
+    /confirmed, to be removed: 1/,
+  );
+  expect(await readMarks(database, 'a')).toHaveLength(1);
+  expect(await runNodeJson(database, 'reconcile')).toMatchObject([
+    { node: 'a', outcome: 'compared', missing: 1, unknown: 1, already_marked: 2, marked: 0 },
+  ]);
+});
+
+test('node adopt tells what it would take over, refuses what is no conflict, and takes the rest', async () => {
+  using there = await startNode();
+  await using database = await createShopWithNodes({
+    a: { api: there.api },
+    b: { api: '127.0.0.1:1' },
+  });
+  const api = connectNode({ api: there.api });
+  const subscriptionId = await createSubscriber(database, 42n, 0n);
+  const id = await readCredential(database, subscriptionId);
+  for (const name of ['panel-7', 'panel-8']) await api.addUser('vless', { name, id, flow: '' }, {});
+  api.close();
+  expect(await runNodeJson(database, 'adopt', 'a', 'panel-7', '--dry-run')).toEqual({
+    node: 'a',
+    dry_run: true,
+    adopted: 1,
+    sample: [{ name: 'panel-7', telegram_id: 42, subscription_id: Number(subscriptionId) }],
+    conflicts_left: 1,
+  });
+  await expect(runNodeCommand(database, 'adopt', 'a', 'bob')).rejects.toThrow(
+    'node a: "bob" carries no UUID of a customer there; those that do: "panel-7", "panel-8"',
+  );
+  for (const words of [[], ['panel-7', '--all']]) {
+    await expect(runNodeCommand(database, 'adopt', 'a', ...words)).rejects.toThrow(
+      /either names .*, or --all/,
+    );
+  }
+  await expect(runNodeCommand(database, 'adopt', 'b', '--all')).rejects.toThrow(
+    /127\.0\.0\.1:1: no connection/,
+  );
+  expect((await runNodeCommand(database, 'reconcile', 'a')).out).toMatch(
+    /"perennial node adopt a NAME"/,
+  );
+  const { out } = await runNodeCommand(database, 'adopt', 'a', '--all');
+  expect(out).toMatch(/^a: 2 are taken over by its keeper\n {2}"panel-7": customer 42, /);
+  await using _ = startTestKeepers(database);
+  await until('they are', async () =>
+    (await runNodeJson<{ confirmed_waiting: number }[]>(database, 'list'))[0]?.confirmed_waiting ===
+    0
+      ? true
+      : undefined,
+  );
+  await untilSynced(database, 'a');
+  expect(there.accepts('vless', id)).toBe(true);
+  expect((await runNodeCommand(database, 'adopt', 'a', '--all')).out).toMatch(
+    /^a: no name of somebody else's/,
+  );
+});
+
+test('node reconcile of a node that is down says so and exits with 1', async () => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  for (const options of [[], ['--dry-run']]) {
+    const { out, code } = await runNodeCommand(database, 'reconcile', ...options);
+    expect(out).toMatch(/^a: could not be compared: 127\.0\.0\.1:1: no connection/);
+    expect(code).toBe(1);
+  }
+});
+
+test('node remove empties a node of our users by its keeper, leaves others, and strikes it then', async () => {
+  using there = await startNode();
+  await using database = await createShopWithNodes({ a: { api: there.api } });
+  const api = connectNode({ api: there.api });
+  await api.addUser('vless', { name: 'bob', id: randomUUID() as CredentialId, flow: '' }, {});
+  api.close();
+  for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n)
+    await createSubscriber(database, telegramId, 0n);
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+    expect(there.listUserNames('vless')).toHaveLength(4);
+  }
+  expect(await runNodeJson(database, 'remove', 'a')).toEqual({
+    id: 'a',
+    state: 'emptying',
+    marks_waiting: 3,
+  });
+  expect((await runNodeCommand(database, 'list')).out).toContain('(is being emptied)');
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+  }
+  expect(there.listUserNames('vless')).toEqual(['bob']);
+  expect(await runNodeJson(database, 'remove', 'a')).toEqual({
+    id: 'a',
+    state: 'removed',
+    marks_waiting: 0,
+  });
+  expect(await runNodeJson(database, 'list')).toEqual([]);
+});
+
+test('node remove does not strike a node that still has users of ours, or that does not answer', async () => {
+  using there = await startNode();
+  await using database = await createShopWithNodes({
+    a: { api: there.api },
+    b: { api: '127.0.0.1:1' },
+  });
+  const api = connectNode({ api: there.api });
+  const stray = randomUUID() as CredentialId;
+  await api.addUser('vless', { name: formatUserName('perennial', stray), id: stray, flow: '' }, {});
+  api.close();
+  await expect(runNodeCommand(database, 'remove', 'a')).rejects.toThrow(
+    /still has 1 users of ours/,
+  );
+  await expect(runNodeCommand(database, 'remove', 'b')).rejects.toThrow(
+    /no connection.*or --forget/,
+  );
+  await createSubscriber(database, 1n, 0n);
+  await runNodeJson(database, 'remove', 'a', '--forget');
+  await runNodeJson(database, 'remove', 'b', '--forget');
+  expect(await runNodeJson(database, 'list')).toEqual([]);
+  expect(there.listUserNames('vless')).toHaveLength(1);
+});
+
+test('a purchase that marks every node while one is forgotten goes well', async () => {
+  await using database = await createShopWithNodes({
+    a: { api: '127.0.0.1:1' },
+    b: { api: '127.0.0.1:2' },
+  });
+  const bought = Promise.all(
+    [1n, 2n, 3n, 4n, 5n].map((telegramId) => createSubscriber(database, telegramId, 0n)),
+  );
+  await runNodeJson(database, 'remove', 'a', '--forget');
+  expect(await bought).toHaveLength(5);
+  expect(await readMarks(database, 'b')).toHaveLength(5);
+});

@@ -1,0 +1,97 @@
+import { expect, test } from 'vitest';
+import { createSubscriber } from '../../support/basic-shop.ts';
+import { startApi, type TestApi } from '../../support/api.ts';
+
+// The subscription URL of a customer without access: clients must see the end, and how to pay.
+
+async function fetchFeed({ send, database }: TestApi, slash = '') {
+  const { rows } = await database.pool.query<{ sub_token: string }>(
+    'SELECT sub_token FROM perennial.customer',
+  );
+  const feed = await send('GET', `/sub/${rows[0]?.sub_token}${slash}`, { token: '' });
+  const links = Buffer.from(feed.text, 'base64').toString().split('\n');
+  const read = links.map((link) => new URL(link));
+  return {
+    status: feed.status,
+    headers: feed.headers,
+    names: read.map(({ hash }) => decodeURIComponent(hash.slice(1))),
+    hosts: read.map(({ hostname, port }) => `${hostname}:${port}`),
+  };
+}
+
+const formatUserinfo = (at: string) =>
+  `upload=0; download=0; total=0; expire=${Date.parse(at) / 1_000}`;
+const decodeHeader = (header: string | null) =>
+  Buffer.from((header ?? '').replace(/^base64:/, ''), 'base64').toString();
+
+const expireSql = "UPDATE perennial.subscription SET state = 'expired'";
+
+test('after the end the feed states the past end, and one entry names it in the language of the customer', async () => {
+  const api = await startApi();
+  await createSubscriber(api.database, 7n, 0n);
+  await api.database.pool.query(expireSql);
+  await api.database.setClock('2026-12-25T09:00:00Z');
+  const feed = await fetchFeed(api);
+  expect(feed.status).toBe(200);
+  expect(feed.headers.get('subscription-userinfo')).toBe(formatUserinfo('2026-12-24T09:00:00Z'));
+  expect(feed.hosts).toEqual(['127.0.0.1:1']);
+  expect(feed.names).toEqual([
+    expect.stringMatching(/^Subscription ended on 24 December\. Renew it in our bot/),
+  ]);
+  await api.database.pool.query("UPDATE perennial.customer SET locale = 'ru'");
+  expect((await fetchFeed(api)).names).toEqual([
+    expect.stringMatching(/^Подписка закончилась 24 декабря\. Продлите её/),
+  ]);
+});
+
+test('an end that was in the future when the access ended is not stated as a future one', async () => {
+  const api = await startApi();
+  await createSubscriber(api.database, 7n, 0n);
+  await api.database.pool.query(expireSql);
+  const { headers } = await fetchFeed(api);
+  expect(headers.get('subscription-userinfo')).toBe(formatUserinfo('2026-11-24T09:00:00Z'));
+});
+
+test('a subscription past its end that still has access keeps its links, with the past end', async () => {
+  const api = await startApi();
+  await api.database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+  await createSubscriber(api.database, 7n, 0n);
+  await api.database.setClock('2026-12-24T10:00:00Z');
+  const feed = await fetchFeed(api);
+  expect(feed.names).toEqual(['nl-1']);
+  expect(feed.headers.get('subscription-userinfo')).toBe(formatUserinfo('2026-12-24T09:00:00Z'));
+});
+
+test('a customer without a subscription, or without a node, gets one entry that states it', async () => {
+  const api = await startApi();
+  const { status } = await api.send('POST', '/v1/customers', { body: { telegram_id: 7 } });
+  expect(status).toBe(201);
+  const feed = await fetchFeed(api);
+  expect(feed.names).toEqual([expect.stringMatching(/^No subscription yet\./)]);
+  expect(feed.headers.get('subscription-userinfo')).not.toMatch(/expire=0$/);
+});
+
+test('the operator sets title, announce, addresses, the way to pay and the interval; a slash at the end is fine', async () => {
+  const api = await startApi();
+  await createSubscriber(api.database, 7n, 0n);
+  const feed = {
+    ...{ title: { en: 'Acme', ru: 'Акме' }, announce: { en: 'Работы в 3:00' } },
+    ...{ pay: { en: 'https://t.me/acme_bot' }, support_url: 'https://t.me/acme' },
+    ...{ web_page_url: 'https://acme.example/', update_hours: 6 },
+  };
+  await api.database.pool.query("INSERT INTO perennial.setting (key, value) VALUES ('feed', $1)", [
+    JSON.stringify(feed),
+  ]);
+  await api.database.pool.query(expireSql);
+  const { headers, names } = await fetchFeed(api, '/');
+  expect(decodeHeader(headers.get('profile-title'))).toBe('Acme');
+  expect(decodeHeader(headers.get('announce'))).toBe('Работы в 3:00');
+  expect(headers.get('support-url')).toBe('https://t.me/acme');
+  expect(headers.get('profile-web-page-url')).toBe('https://acme.example/');
+  expect(headers.get('profile-update-interval')).toBe('6');
+  expect(names).toEqual([expect.stringMatching(/To renew: https:\/\/t\.me\/acme_bot$/)]);
+  await api.database.pool.query("UPDATE perennial.customer SET locale = 'ru'");
+  const russian = await fetchFeed(api);
+  expect(decodeHeader(russian.headers.get('profile-title'))).toBe('Акме');
+  expect(decodeHeader(russian.headers.get('announce'))).toBe('Работы в 3:00');
+});

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { addCustomer, createSubscriber } from '../../support/shop.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { createKey, readFingerprint, startApi } from '../../support/api.ts';
+
+// Idempotency over HTTP: the same key gives the same bytes and is done once, whatever happened to the
+// answer. That holds of each command by itself (matrix R16); here is what the API adds.
+
+test('R16: the same key and body get the same answer byte for byte, and are done once', async () => {
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 500_00n);
+  const requests: readonly [path: string, body: unknown][] = [
+    ['/v1/customers/7/top-ups', { amount: '10' }],
+    ['/v1/customers/7/adjustments', { amount: '-1', reason: 'fee' }],
+    ['/v1/customers/7/purchases', { plan: 'basic', period_days: 30 }],
+    [`/v1/subscriptions/${id}/change-plan`, { plan: 'mini', period_days: 30, when: 'next' }],
+    [`/v1/subscriptions/${id}/grant`, { days: 2 }],
+    [`/v1/subscriptions/${id}/revoke`, { reason: 'asked', refund: 'unused' }],
+  ];
+  for (const [path, body] of requests) {
+    const key = createKey();
+    const first = await send('POST', path, { key, body });
+    expect(first.status, first.text).toBeLessThan(300);
+    const before = await readFingerprint(database);
+    // Later, on a day with other prices and another balance: still what was answered then.
+    const again = await send('POST', path, { key, body });
+    expect([again.status, again.text]).toEqual([first.status, first.text]);
+    const other = await send('POST', path, {
+      key,
+      body: { ...(body as object), reason: 'x', amount: '3' },
+    });
+    expect([400, 422]).toContain(other.status);
+    expect(await readFingerprint(database)).toBe(before);
+  }
+});
+
+test('another body under a used key is refused, and says so', async () => {
+  const { send, database } = await startApi();
+  await addCustomer(database, 7n);
+  const key = createKey();
+  await send('POST', '/v1/customers/7/top-ups', { key, body: { amount: '10' } });
+  const other = await send('POST', '/v1/customers/7/top-ups', { key, body: { amount: '11' } });
+  expect([other.status, other.json.type]).toEqual([422, 'urn:perennial:problem:key_reused']);
+});
+
+test('a second request while the first is under way is told so at once, and gets the answer later', async () => {
+  const { send, database } = await startApi();
+  await addCustomer(database, 7n);
+  const key = createKey();
+  const body = { amount: '10' };
+  // Somebody holds the customer: the first request waits for the row.
+  const hold = await database.pool.connect();
+  await hold.query('BEGIN');
+  await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
+  const first = send('POST', '/v1/customers/7/top-ups', { key, body });
+  await untilWaiting(database);
+  const second = await send('POST', '/v1/customers/7/top-ups', { key, body });
+  expect([second.status, second.json.type]).toEqual([409, 'urn:perennial:problem:in_flight']);
+  await hold.query('COMMIT');
+  hold.release();
+  const answer = await first;
+  expect(answer.status).toBe(201);
+  const again = await send('POST', '/v1/customers/7/top-ups', { key, body });
+  expect(again.text).toBe(answer.text);
+});
+
+async function untilWaiting({ pool }: Pick<TestDatabase, 'pool'>): Promise<void> {
+  for (;;) {
+    const { rows } = await pool.query(
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    if (rows.length > 0) return;
+  }
+}

@@ -1,0 +1,296 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createImportPlans, csvHeader, importText, readAllRows } from '../../support/import-export.ts';
+import { defaultColumns } from '../../../src/import-export/columns.ts';
+import type { LineProblem } from '../../../src/import-export/problems.ts';
+
+const takenUuid = '99999999-9999-4999-8999-999999999999';
+const uuid = '11111111-1111-4111-8111-111111111111';
+
+const validFields: Readonly<Record<string, string>> = {
+  telegram_id: '100',
+  locale: 'ru',
+  time_zone: 'Europe/Moscow',
+  currency: 'RUB',
+  balance: '149.50',
+  vip: 'false',
+  discount_percent: '10',
+  trial_used: 'true',
+  sub_token: 'token-of-100-long-enough',
+  kind: 'paid',
+  plan: 'basic',
+  period_days: '30',
+  expires_at: '2026-12-01T12:00:00+03:00',
+  auto_renew: 'true',
+  uuid,
+};
+
+const row = (change: Readonly<Record<string, string>> = {}): string =>
+  defaultColumns.map((name) => change[name] ?? validFields[name]).join(',');
+
+/** Another customer altogether. */
+const other = { telegram_id: '200', sub_token: '', uuid: '' };
+
+const file = (...rows: readonly string[]): string => `${[csvHeader, ...rows].join('\n')}\n`;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createDatabase({ now: '2026-11-24T00:00:00Z' });
+  await createImportPlans(database.db);
+  await importText(
+    database.url,
+    file(row({ telegram_id: '999', sub_token: 'token-that-is-taken', uuid: takenUuid })),
+  );
+});
+afterAll(() => database.close());
+
+async function importProblems(text: string | Buffer, format: 'csv' | 'jsonl' = 'csv') {
+  const before = await readAllRows(database.db);
+  const outcome = await importText(database.url, text, { format, pieceBytes: 7 });
+  expect(await readAllRows(database.db), 'nothing may have changed').toEqual(before);
+  return outcome.outcome === 'refused' ? outcome.problems : [];
+}
+
+const at = (
+  line: number,
+  column: string | null,
+  value: string | null,
+  reason: string,
+): LineProblem => ({
+  line,
+  column,
+  value,
+  reason,
+});
+
+const timeReason = 'is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z';
+const spreadsheetDate =
+  'is a date as a spreadsheet writes it; expected ISO 8601 with an offset, as 2026-11-24T09:00:00Z';
+const flagReason = 'is neither true nor false';
+
+describe('a value that a column does not allow is told with its line, column, value and reason', () => {
+  test.each([
+    ['telegram_id', '', 'must not be empty'],
+    ['telegram_id', '0', 'is not a Telegram id'],
+    ['telegram_id', '-5', 'is not a Telegram id'],
+    ['telegram_id', '9007199254740992', 'is not a Telegram id'],
+    ['telegram_id', '@anna', 'is not a Telegram id'],
+    ['locale', 'Russian', 'is not a language tag; ru or pt-BR is'],
+    ['time_zone', 'Moscow', 'is not a time zone; Europe/Moscow is'],
+    ['time_zone', '+03:00', 'is not a time zone; Europe/Moscow is'],
+    ['currency', 'RUR', 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is'],
+    ['balance', '-0.01', 'is negative'],
+    ['balance', '149.505', 'is too many decimals; RUB has 2'],
+    ['balance', '1e3', 'is not an amount; 149 or 149.50 is'],
+    ['balance', '1 000', 'is not an amount; 149 or 149.50 is'],
+    ['vip', 'yes', flagReason],
+    ['discount_percent', '101', 'is not a whole number from 0 to 100'],
+    ['discount_percent', '5%', 'is not a whole number from 0 to 100'],
+    ['trial_used', 'maybe', flagReason],
+    ['sub_token', 'short', 'is not 16 to 128 letters, digits, -, _, . and ~'],
+    ['kind', 'premium', 'is neither paid nor trial'],
+    ['plan', 'gold', 'is not a plan; there is basic, plus'],
+    ['plan', '', 'must not be empty'],
+    ['period_days', '31', 'basic has no price for it in RUB; there is 30, 90, 180, 365'],
+    ['period_days', '0', 'is not a whole number from 1 to 3660'],
+    ['expires_at', '', 'must not be empty'],
+    ['expires_at', '01.12.2026', spreadsheetDate],
+    ['expires_at', '2026-02-30T00:00:00Z', timeReason],
+    ['expires_at', '1796083200', timeReason],
+    ['expires_at', '2026-12-01T12:00:00', 'has no offset; 2026-11-24T09:00:00+03:00 or …Z has'],
+    ['expires_at', '1970-01-01T00:00:00Z', 'is not between 2001 and 9999'],
+    ['auto_renew', 'on', flagReason],
+    ['uuid', '11111111111141118111111111111111', 'is not a UUID of 36 characters'],
+    ['uuid', `{${uuid}}`, 'is not a UUID of 36 characters'],
+  ])('%s "%s"', async (column, value, reason) => {
+    const text = file(row(other), row({ [column]: value }));
+    expect(await importProblems(text)).toEqual([at(3, column, value, reason)]);
+  });
+
+  test.each([
+    [
+      'a yen has no decimals',
+      { currency: 'JPY', balance: '1.5', auto_renew: 'false' },
+      'balance',
+      '1.5',
+      'is too many decimals; JPY has 0',
+    ],
+    [
+      'a plan without a price in the currency',
+      { currency: 'EUR' },
+      'plan',
+      'basic',
+      'has no price in EUR; there is RUB, USD, XTR',
+    ],
+    [
+      'a period without a price in the currency',
+      { currency: 'USD', period_days: '90' },
+      'period_days',
+      '90',
+      'basic has no price for it in USD; there is 30',
+    ],
+    [
+      'a trial that was not used',
+      { kind: 'trial', auto_renew: '', trial_used: 'false' },
+      'kind',
+      'trial',
+      'is a trial, but trial_used is false',
+    ],
+    [
+      'a plan without a kind',
+      { kind: '', period_days: '', expires_at: '', auto_renew: '', uuid: '' },
+      'plan',
+      'basic',
+      'must be empty, as kind is: a customer without a subscription',
+    ],
+  ])('%s', async (_, change, column, value, reason) => {
+    expect(await importProblems(file(row(change)))).toEqual([at(2, column, value, reason)]);
+  });
+
+  test('all that is wrong with a line is told, and all lines that are wrong', async () => {
+    const text = file(row({ vip: 'x', plan: 'gold' }), row(other), row({ telegram_id: 'x' }));
+    const found = await importProblems(text);
+    expect(found.map(({ line, column }) => [line, column])).toEqual([
+      [2, 'vip'],
+      [2, 'plan'],
+      [4, 'telegram_id'],
+      [4, 'uuid'], // that of line 2, which is compared though it is wrong by itself
+    ]);
+  });
+});
+
+describe('what is wrong with lines together names the other line', () => {
+  const again = { uuid: '' };
+  test.each([
+    ['balance', '150', '150.00', '149.50'],
+    ['locale', 'en', 'en', 'ru'],
+    ['time_zone', 'UTC', 'UTC', 'Europe/Moscow'],
+    ['vip', 'true', 'true', 'false'],
+    ['discount_percent', '0', '0', '10'],
+    ['trial_used', 'false', 'false', 'true'],
+    ['sub_token', '', '', 'token-of-100-long-enough'],
+  ])('customer columns that disagree: %s', async (column, value, shown, first) => {
+    const text = file(row(), row(other), row({ ...again, [column]: value }));
+    const reason = `disagrees with line 2 of this customer, which says "${first}"`;
+    expect(await importProblems(text)).toEqual([at(4, column, shown, reason)]);
+  });
+
+  test('a UUID twice, in whatever case; a sub_token of two customers', async () => {
+    const token = 'token-of-100-long-enough';
+    expect(
+      await importProblems(
+        file(row(), row({ ...other, sub_token: token, uuid: uuid.toUpperCase() })),
+      ),
+    ).toEqual([
+      at(3, 'sub_token', token, 'is that of line 2 already'),
+      at(3, 'uuid', uuid, 'is that of line 2 already'),
+    ]);
+  });
+
+  test('what the books have already', async () => {
+    const text = file(
+      row(other),
+      row({ telegram_id: '999', sub_token: 'token-that-is-taken', uuid: takenUuid }),
+    );
+    const reason = 'is in the books already';
+    expect(await importProblems(text)).toEqual([
+      at(3, 'sub_token', 'token-that-is-taken', reason),
+      at(3, 'telegram_id', '999', reason),
+      at(3, 'uuid', takenUuid, reason),
+    ]);
+  });
+});
+
+describe('what is wrong with the file', () => {
+  test.each([
+    ['an empty one', ''],
+    ['only a byte order mark', '\ufeff'],
+    ['only blank lines', '\n\r\n'],
+  ])('%s', async (_, text) => {
+    expect(await importProblems(text)).toEqual([at(1, null, null, 'the file is empty')]);
+    expect(await importProblems(text, 'jsonl')).toEqual([at(1, null, null, 'the file is empty')]);
+  });
+
+  test('a header with a column missing, one unknown and one twice; no line is judged', async () => {
+    const text = `${csvHeader.replace('expires_at', 'money').replace('uuid', 'vip')}\nx\n`;
+    expect(await importProblems(text)).toEqual([
+      at(1, 'money', 'money', 'is not a column; see docs/import.md'),
+      at(1, 'vip', 'vip', 'is there twice'),
+      at(1, 'expires_at', null, 'is missing: the header must name it'),
+    ]);
+  });
+
+  test('a wrong number of fields', async () => {
+    expect(await importProblems(file(`${row()},`, '100,ru'))).toEqual([
+      at(2, null, null, 'has 16 fields; the header has 15'),
+      at(3, null, null, 'has 2 fields; the header has 15'),
+    ]);
+  });
+
+  test('bytes that are not UTF-8, with their line and column; the lines behind are read on', async () => {
+    const text = Buffer.concat([
+      Buffer.from(file(row(other), '')),
+      Buffer.from('100,ru,'),
+      Buffer.from([0xcc, 0xee, 0xf1]),
+      Buffer.from(`${row().slice('100,ru,Europe/Moscow'.length)}\n`),
+      Buffer.from(`${row({ telegram_id: '300', vip: '?' })}\n`),
+    ]);
+    expect(await importProblems(text)).toEqual([
+      at(4, 'time_zone', '\ufffd\ufffd\ufffd', 'is not UTF-8'),
+      at(5, 'vip', '?', flagReason),
+    ]);
+  });
+
+  test('lines count as an editor counts them: quoted line breaks, blank lines, CRLF', async () => {
+    const text = file(
+      row({ ...other, locale: '"en\r\n\r\nen"' }),
+      '',
+      row({ vip: '"x"' }),
+    ).replaceAll(/(?<!\r)\n/g, '\r\n');
+    expect(await importProblems(text)).toEqual([
+      at(2, 'locale', 'en\n\nen', 'is not a language tag; ru or pt-BR is'),
+      at(6, 'vip', 'x', flagReason),
+    ]);
+  });
+
+  test('a quote that nobody closed costs its own line only', async () => {
+    const rows = Array.from({ length: 300 }, (_, n) =>
+      row({ ...other, telegram_id: String(1_000 + n) }),
+    );
+    rows[10] = row({ ...other, locale: '"ru' });
+    rows[299] = row({ vip: '?' });
+    expect(await importProblems(file(...rows))).toEqual([
+      at(12, null, null, 'has a quote that is not closed'),
+      at(301, 'vip', '?', flagReason),
+    ]);
+  });
+
+  test('a line without an end', async () => {
+    expect(await importProblems(file('x'.repeat(70_000), row({ vip: '?' })))).toEqual([
+      at(2, null, null, 'is longer than 64 KiB'),
+      at(3, 'vip', '?', flagReason),
+    ]);
+  });
+
+  test('JSON Lines: what is no object, an unknown member, a member that is a list, one missing', async () => {
+    const text =
+      '{"telegram_id":100}\n[1]\n{"telegram_id"\n{"telegram_id":200,"name":"A"}\n{"telegram_id":[1]}\n{"vip":true}\n';
+    expect(await importProblems(text, 'jsonl')).toEqual([
+      at(2, null, '[1]', 'is not a JSON object'),
+      at(3, null, '{"telegram_id"', 'is not a JSON object'),
+      at(4, 'name', '"A"', 'is not a column; see docs/import.md'),
+      at(5, 'telegram_id', '[1]', 'is neither text, number, true, false nor null'),
+      at(6, 'telegram_id', '', 'must not be empty'),
+    ]);
+  });
+
+  test('of many problems the first 1,000 are kept, and all are counted', async () => {
+    const rows = Array.from({ length: 1_500 }, () => row({ vip: '?' }));
+    const outcome = await importText(database.url, file(row(other), ...rows));
+    // Each is wrong by itself, and all but the first have the UUID of the first.
+    expect(outcome).toMatchObject({ outcome: 'refused', total: 1_500 + 1_499 });
+    if (outcome.outcome !== 'refused') return;
+    expect(outcome.problems).toHaveLength(1_000);
+    expect(outcome.problems.at(-1)?.line).toBe(503);
+  });
+});

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { createDatabase } from '../../support/database.ts';
+import { createImportPlans, csvHeader, importText } from '../../support/import-export.ts';
+
+const header = csvHeader;
+const line = (telegramId: number, uuid: string): string =>
+  `${telegramId},,,,0,,,,,paid,basic,30,2026-12-01T12:00:00Z,true,${uuid}`;
+const file = (...lines: readonly string[]): string => `${[header, ...lines].join('\n')}\n`;
+
+/** Another UUID, and the same to a VLESS inbound. */
+const toNearUuid = (id: string): string => `${id.slice(0, 14)}4abc${id.slice(18)}`;
+
+test('two UUIDs that VLESS takes for one are refused, in the file and against the books', async () => {
+  await using books = await createDatabase({ now: '2026-11-24T00:00:00Z' });
+  await createImportPlans(books.db);
+  const [first, second] = [
+    '11111111-1111-4111-8111-111111111111',
+    '22222222-2222-4222-8222-222222222222',
+  ] as const;
+  expect(await importText(books.url, file(line(100, first)))).toMatchObject({
+    outcome: 'imported',
+  });
+  const unread = 'already to VLESS, which does not read the third group';
+  const refused = await importText(
+    books.url,
+    file(line(200, second), line(300, toNearUuid(second)), line(400, toNearUuid(first))),
+  );
+  expect(refused).toMatchObject({
+    outcome: 'refused',
+    problems: [
+      { line: 3, column: 'uuid', value: toNearUuid(second), reason: `is that of line 2 ${unread}` },
+      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the books ${unread}` },
+    ],
+  });
+});

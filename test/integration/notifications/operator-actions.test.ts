@@ -1,0 +1,174 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber } from '../../support/basic-shop.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import type { NoticeState } from '../../../src/db/schema.ts';
+import { setCustomer } from '../../../src/subscription/commands/customer.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/grant.ts';
+import { cancelNotification, listNotices, resendNotification } from '../../../src/notifications/operator-actions.ts';
+
+const start = '2026-11-25T09:00:00Z';
+const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });
+
+/** A customer with a receipt, number 1, in that state. */
+async function createReceipt(database: TestDatabase, state: NoticeState): Promise<void> {
+  await createShop(database);
+  await createSubscriber(database, 1n, 0n);
+  await setState(database, state);
+}
+
+async function setState({ db }: Pick<TestDatabase, 'db'>, state: NoticeState): Promise<void> {
+  await sql`
+    UPDATE perennial.notification SET state = ${state}, sending_since = ${start},
+      sent_at = ${start}, reason = 'test', next_attempt_at = '2027-01-01Z'`.execute(db);
+}
+
+async function readState({ db }: Pick<TestDatabase, 'db'>) {
+  const { rows } = await sql`
+    SELECT state, reason, next_attempt_at <= perennial.clock() AS due
+    FROM perennial.notification`.execute(db);
+  return rows[0];
+}
+
+const due = { state: 'pending', reason: null, due: true };
+const refusal = /notice 1 (is being sent at this moment|was sent 2026|is (suppressed|failed))/;
+
+test.each<[NoticeState, object | undefined, object | undefined]>([
+  ['pending', due, { state: 'suppressed', reason: 'cancelled' }],
+  ['uncertain', due, { state: 'suppressed', reason: 'cancelled, may have arrived' }],
+  ['sending', undefined, undefined],
+  ['sent', due, undefined],
+  ['suppressed', due, undefined],
+  ['failed', due, undefined],
+])('one that is %s: sent again, taken back', async (state, resent, cancelled) => {
+  await using database = await createDatabase({ now: start });
+  await createReceipt(database, state);
+  for (const [act, after] of [
+    [resendNotification, resent],
+    [cancelNotification, cancelled],
+  ] as const) {
+    await setState(database, state);
+    if (after === undefined) {
+      await expect(act(database.db, 1n, 'test')).rejects.toThrow(refusal);
+      expect(await readState(database)).toMatchObject({ state, reason: 'test' });
+    } else {
+      await act(database.db, 1n, 'test');
+      expect(await readState(database)).toMatchObject(after);
+    }
+  }
+});
+
+test('one that is taken back after an answer was lost may be there, whatever came after that', async () => {
+  await using database = await createDatabase({ now: start });
+  await createReceipt(database, 'pending');
+  await sql`UPDATE perennial.notification SET lost_answers = 1`.execute(database.db);
+  const reason = 'cancelled, may have arrived';
+  expect(await cancelNotification(database.db, 1n, 'test')).toMatchObject({
+    state: 'suppressed',
+    reason,
+  });
+  expect(await readState(database)).toMatchObject({ state: 'suppressed', reason });
+});
+
+test('what was done by hand stands in the timeline', async () => {
+  await using database = await createDatabase({ now: start });
+  await createReceipt(database, 'sent');
+  await resendNotification(database.db, 1n, 'somebody');
+  await cancelNotification(database.db, 1n, 'somebody');
+  const { rows } = await sql`
+    SELECT action, detail FROM perennial.event WHERE actor = 'somebody' ORDER BY id`.execute(
+    database.db,
+  );
+  const detail = { notice_id: '1', kind: 'receipt' };
+  expect(rows).toEqual([
+    { action: 'notice_resent', detail },
+    { action: 'notice_cancelled', detail },
+  ]);
+});
+
+test('a person who comes while a courier marks it sending waits, and is refused', async () => {
+  await using database = await createDatabase({ now: start });
+  await createReceipt(database, 'pending');
+  const marked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const courier = inTransaction(database.db, async (tx) => {
+    await sql`SELECT FROM perennial.customer WHERE telegram_id = 1 FOR NO KEY UPDATE`.execute(tx);
+    marked.resolve();
+    await release.promise;
+    await sql`
+      UPDATE perennial.notification SET state = 'sending', sending_since = ${start}`.execute(tx);
+  });
+  await marked.promise;
+  const cancellation = cancelNotification(database.db, 1n, 'test');
+  release.resolve();
+  await courier;
+  await expect(cancellation).rejects.toThrow('is being sent at this moment');
+  expect(await readState(database)).toMatchObject({ state: 'sending' });
+});
+
+test('one that is not there', async () => {
+  await using database = await createDatabase({ now: start });
+  await expect(resendNotification(database.db, 9n, 'test')).rejects.toThrow('there is no notice 9');
+});
+
+test('the list goes back page by page and ends, whatever is added meanwhile', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  for (const id of [1n, 2n, 3n, 4n, 5n]) await createSubscriber(database, id, 0n);
+  const first = await listNotices(database.db, { max: 2 });
+  expect(first.notices.map((row) => row.telegramId)).toEqual([5n, 4n]);
+  await createSubscriber(database, 6n, 0n);
+  const second = await listNotices(database.db, { max: 2, before: first.next ?? 0n });
+  expect(second.notices.map((row) => row.telegramId)).toEqual([3n, 2n]);
+  const third = await listNotices(database.db, { max: 2, before: second.next ?? 0n });
+  expect(third).toMatchObject({ notices: [{ telegramId: 1n, kind: 'receipt' }], next: undefined });
+  expect(await listNotices(database.db, { max: 1, telegramId: 1n })).toMatchObject({
+    notices: [{ telegramId: 1n }],
+    next: undefined,
+  });
+  const none = { notices: [], next: undefined };
+  expect(await listNotices(database.db, { max: 9, state: 'sent' })).toEqual(none);
+  expect(await listNotices(database.db, { max: 9, kind: 'refund' })).toEqual(none);
+  await expect(listNotices(database.db, { max: 9, telegramId: 99n })).rejects.toThrow(
+    'no customer 99',
+  );
+});
+
+test.each([
+  [
+    'does something',
+    (database: TestDatabase) => setAutoRenew(createCaller(database), { telegramId: 1n, on: false }),
+  ],
+  [
+    'is written down',
+    (database: TestDatabase) =>
+      setCustomer(createCaller(database), { telegramId: 1n, locale: 'ru' }),
+  ],
+  [
+    'is said to be there',
+    (database: TestDatabase) =>
+      setCustomer(createCaller(database), { telegramId: 1n, reachable: true }),
+  ],
+])(
+  'a customer who blocked the bot and %s is written to again, with what had waited',
+  async (_, act) => {
+    await using database = await createDatabase({ now: start });
+    await createReceipt(database, 'pending');
+    await sql`UPDATE perennial.customer SET reachable = false`.execute(database.db);
+    await act(database);
+    expect(await readState(database)).toMatchObject({ state: 'pending', due: true });
+    const { rows } = await sql`SELECT reachable FROM perennial.customer`.execute(database.db);
+    expect(rows).toEqual([{ reachable: true }]);
+  },
+);
+
+test('one who is said to be away stays so', async () => {
+  await using database = await createDatabase({ now: start });
+  await createReceipt(database, 'pending');
+  for (let again = 0; again < 2; again += 1) {
+    await setCustomer(createCaller(database), { telegramId: 1n, reachable: false });
+    const { rows } = await sql`SELECT reachable FROM perennial.customer`.execute(database.db);
+    expect(rows).toEqual([{ reachable: false }]);
+  }
+});

@@ -1,0 +1,56 @@
+import { sql } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import { createDatabase } from '../../support/database.ts';
+import { readOutcomes, start } from '../../support/warnings.ts';
+import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
+import { hourMs } from '../../../src/kernel/instant.ts';
+
+// On real books: who speaks when several workers have something to say about one end.
+
+describe('of one end one word at a time, whichever worker is the first', () => {
+  const workers = ['auto-renewal', 'expiry-reminders'] as const;
+  const orders = [workers, workers.toReversed()];
+  test.each(
+    orders.flatMap((order) => [
+      // Nothing ran since the morning before.
+      [order[0], 'back 5 hours before the end', '6h', '2026-11-25T04:00:00Z', order] as const,
+      [order[0], 'a window of 24 hours', '24h', '2026-11-24T09:00:00Z', order] as const,
+    ]),
+  )('%s first, %s', async (_, _what, window, at, order) => {
+    await using database = await createDatabase({ now: start });
+    await createShop(database);
+    await createSubscriber(database, 1n, 100_00n);
+    const window_ms = Number.parseInt(window, 10) * hourMs;
+    await sql`
+      INSERT INTO perennial.setting (key, value) VALUES ('renewal', ${{ window_ms }})`.execute(
+      database.db,
+    );
+    await sql`DELETE FROM perennial.notification`.execute(database.db);
+    await database.setClock(at);
+    await runOf(database, order[0] as string);
+    // The first one's alone: it is said, or waits for the other.
+    const [[kind, alone]] = Object.entries(await readOutcomes(database)) as [[string, string]];
+    expect([kind, alone]).toEqual(
+      order[0] === 'auto-renewal' ? ['low_balance', 'send'] : ['ends_24h', 'wait'],
+    );
+    await runOf(database, order[1] as string);
+    expect(await readOutcomes(database)).toEqual({ low_balance: 'send', ends_24h: 'low_balance' });
+    await sql`
+      UPDATE perennial.notification SET state = 'sent', sent_at = ${at}, sending_since = ${at}
+      WHERE kind = 'low_balance'`.execute(database.db);
+    const after = order[0] === 'auto-renewal' ? 'just_told' : 'low_balance';
+    expect(await readOutcomes(database)).toMatchObject({ ends_24h: after });
+  });
+
+  test('a short balance that auto-renewal does not find in a quarter of an hour is not waited for', async () => {
+    await using database = await createDatabase({ now: start });
+    await createShop(database);
+    await createSubscriber(database, 1n, 100_00n);
+    await database.setClock('2026-11-25T06:00:00Z');
+    await runOf(database, 'expiry-reminders');
+    await database.setClock('2026-11-25T06:14:59.999Z');
+    expect(await readOutcomes(database)).toMatchObject({ ends_3h: 'wait' });
+    await database.setClock('2026-11-25T06:15:00Z');
+    expect(await readOutcomes(database)).toMatchObject({ ends_3h: 'send' });
+  });
+});

@@ -1,0 +1,195 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { createDatabase } from '../../support/database.ts';
+import {
+  createCaller,
+  createEarlierSubscription,
+  createShortSubscriber,
+  end,
+  readOutcomes,
+  start,
+} from '../../support/warnings.ts';
+import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { instant } from '../../../src/kernel/instant.ts';
+import { topUp } from '../../../src/subscription/commands/top-up.ts';
+import { purchase } from '../../../src/subscription/commands/purchase.ts';
+import { grant, revoke, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
+import { refund } from '../../../src/subscription/commands/refund.ts';
+import { clearAlarms, raiseAlarms, readOpenAlarms } from '../../../src/outbox/alarms.ts';
+import { readRelevanceFacts } from '../../../src/notifications/relevance-store.ts';
+
+// On real books: what each command makes of what was owed before it.
+
+const initial = {
+  receipt: 'send',
+  low_balance: 'send',
+  ends_24h: 'too_late',
+  ends_3h: 'low_balance',
+};
+const endMoved = {
+  receipt: 'send',
+  low_balance: 'end_moved',
+  ends_24h: 'end_moved',
+  ends_3h: 'end_moved',
+};
+
+test('while nothing changes, what is owed is said; of all about one end the short balance', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  expect(await readOutcomes(database)).toEqual(initial);
+});
+
+test('a top-up that covers the price makes warnings untrue before anything is renewed', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 48_99n });
+  expect(await readOutcomes(database)).toEqual(initial);
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 1n });
+  expect(await readOutcomes(database)).toEqual({
+    receipt: 'send',
+    low_balance: 'will_be_renewed',
+    ends_24h: 'will_be_renewed',
+    ends_3h: 'will_be_renewed',
+  });
+});
+
+test('a renewal makes them untrue; both receipts are said', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await runOf(database, 'auto-renewal');
+  expect(await readOutcomes(database)).toEqual(endMoved);
+});
+
+test('a purchase makes them untrue', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await purchase(createCaller(database), { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  expect(await readOutcomes(database)).toEqual(endMoved);
+});
+
+test('a grant makes them untrue, and is told; taken away again, it is not', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await grant(createCaller(database), { telegramId: 1n, days: 3 });
+  expect(await readOutcomes(database)).toEqual({ ...endMoved, grant: 'send' });
+  await revoke(createCaller(database), { telegramId: 1n, reason: 'test' });
+  const revoked = { low_balance: 'revoked', ends_24h: 'revoked', ends_3h: 'revoked' };
+  expect(await readOutcomes(database)).toEqual({
+    ...endMoved,
+    ...revoked,
+    grant: 'revoked',
+    revoke: 'send',
+  });
+});
+
+test('a refund is told with the receipt of what it gave back, and nothing else is', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  const { id: periodId } = await database.db
+    .selectFrom('perennial.period')
+    .select('id')
+    .executeTakeFirstOrThrow();
+  await refund(createCaller(database), {
+    telegramId: 1n,
+    periodId: periodId as never,
+    part: 'whole',
+  });
+  expect(await readOutcomes(database)).toEqual({ ...endMoved, refund: 'send' });
+});
+
+test('auto-renewal switched off: the balance is not short any more, the end comes all the same', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await setAutoRenew(createCaller(database), { telegramId: 1n, on: false });
+  const switchedOff = { ...initial, low_balance: 'not_renewed', ends_3h: 'send' };
+  expect(await readOutcomes(database)).toEqual(switchedOff);
+  // While both may still be said.
+  await database.setClock('2026-11-25T05:59:59.999Z');
+  expect(await readOutcomes(database)).toEqual({ ...switchedOff, ends_24h: 'later_reminder' });
+});
+
+test('the end itself is told while it lasts', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await database.setClock(end);
+  await runOf(database, 'fast-expiry-cleanup');
+  const ended = { low_balance: 'ended', ends_24h: 'ended', ends_3h: 'ended' };
+  // The receipt is 30 days old by now, and was never sent.
+  expect(await readOutcomes(database)).toEqual({ receipt: 'too_late', ...ended, expired: 'send' });
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await runOf(database, 'auto-renewal');
+  expect(await readOutcomes(database)).toEqual({ ...endMoved, expired: 'not_ended' });
+});
+
+test('somebody who blocked the bot: a failed message is waited after, for a week', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShortSubscriber(database);
+  await sql`
+    UPDATE perennial.notification
+    SET state = 'failed', sending_since = '2026-11-25T07:00:00Z' WHERE kind = 'receipt'`.execute(
+    database.db,
+  );
+  await sql`UPDATE perennial.customer SET reachable = false`.execute(database.db);
+  expect(await readOutcomes(database)).toMatchObject({
+    low_balance: 'wait',
+    ends_3h: 'low_balance',
+  });
+});
+
+test("a customer's balance pays for what ends first; the next one hears what is missing", async () => {
+  await using database = await createDatabase({ now: start });
+  const id = await createShortSubscriber(database);
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await createEarlierSubscription(database, id);
+  expect(await readOutcomes(database)).toMatchObject({
+    low_balance: 'send',
+    ends_3h: 'low_balance',
+  });
+});
+
+test('an alarm that is over is not said, nor that one is over which nobody heard of', async () => {
+  await using database = await createDatabase({ now: start });
+  const params = { node: 'nl-1', waiting: 1, oldest_at: end };
+  const raise = () =>
+    inTransaction(database.db, (tx) => raiseAlarms(tx, [{ kind: 'alarm_removal', params }]));
+  const clear = () =>
+    inTransaction(database.db, async (tx) => {
+      const now = await readClock(tx);
+      await clearAlarms(tx, await readOpenAlarms(tx, now), now);
+    });
+  await raise();
+  expect(await readOutcomes(database)).toEqual({ alarm_removal: 'send' });
+  await clear();
+  expect(await readOutcomes(database)).toEqual({
+    alarm_removal: 'over',
+    alarm_over: 'alarm_never_said',
+  });
+  await sql`
+    UPDATE perennial.notification SET state = 'sent', sent_at = ${start}
+    WHERE kind = 'alarm_removal'`.execute(database.db);
+  expect(await readOutcomes(database)).toMatchObject({ alarm_over: 'send' });
+  // The next time of the same trouble, within the same millisecond: it is true, and its end is not
+  // told since that one was never said.
+  await raise();
+  expect(await readOutcomes(database)).toMatchObject({ alarm_removal: 'send' });
+  await clear();
+  expect(await readOutcomes(database)).toEqual({
+    alarm_removal: 'over',
+    alarm_over: 'alarm_never_said',
+  });
+});
+
+test('the reader, and the title of the plan that it is about', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscriber(database, 7n, 0n);
+  const read = await inTransaction(database.db, (tx) => readRelevanceFacts(tx, [1n], instant(0)));
+  expect(read.get(1n)).toMatchObject({
+    reader: { telegramId: 7n, locale: 'en', timeZone: 'UTC' },
+    planTitle: { en: 'Basic' },
+  });
+});

@@ -1,0 +1,102 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { createPlans, createSubscribers, findViolations, runWorker } from '../../support/shop.ts';
+import { createDatabase } from '../../support/database.ts';
+import { createResellerCustomer } from '../../support/reseller.ts';
+
+// How long a batch keeps everybody else in its process from a turn. Counted in processor time of
+// this thread, not by the clock on the wall: on a busy machine that stands still for other reasons.
+
+/** The longest stretch in which nothing else got a turn, while `work` goes on. */
+async function measureLongestBlockMs(work: () => Promise<unknown>): Promise<number> {
+  const spentUs = (): number => {
+    const { user, system } = process.threadCpuUsage();
+    return user + system;
+  };
+  let [before, longestUs] = [spentUs(), 0];
+  const sample = () => {
+    const now = spentUs();
+    longestUs = Math.max(longestUs, now - before);
+    before = now;
+  };
+  const timer = setInterval(sample, 1);
+  await work();
+  clearInterval(timer);
+  sample();
+  return longestUs / 1_000;
+}
+
+const batchMax = 1_000;
+const count = 3 * batchMax;
+
+const makeAllDue = sql`UPDATE perennial.subscription SET remind_at = perennial.clock()`;
+const makeTrials = sql`
+  UPDATE perennial.subscription SET remind_at = perennial.clock(), kind = 'trial',
+    auto_renew = false, started_at = expires_at - interval '3 days'`;
+
+test.each([
+  ['auto-renewal', '2026-11-30T20:00:00Z', 149_00n, undefined],
+  ['fast-expiry-cleanup', '2026-12-02T00:00:00Z', 0n, undefined],
+  ['trial-notifications', '2026-11-30T18:00:00Z', 0n, makeTrials],
+  ['expiry-reminders', '2026-11-30T12:00:00Z', 0n, makeAllDue],
+])(
+  'P4: batches of 1,000 of %s keep others from their turn for less than 100 ms',
+  async (worker, now, balanceMinor, isDue) => {
+    await using database = await createDatabase({ now });
+    await createPlans(database);
+    await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
+    await isDue?.execute(database.db);
+    const longestMs = await measureLongestBlockMs(async () => {
+      const run = await runWorker(database, worker, { batchMax, confirmed: true });
+      expect(run).toMatchObject({ outcome: 'success', changed: BigInt(count) });
+    });
+    expect(longestMs).toBeLessThan(100);
+    expect(await findViolations(database.db)).toEqual([]);
+  },
+  120_000,
+);
+
+test('P4: a courier, which takes one after the other, keeps others from their turn for less than 100 ms', async () => {
+  await using database = await createDatabase({ now: '2026-11-30T12:00:00Z' });
+  await createPlans(database);
+  await createSubscribers(database, {
+    count: 150,
+    endsAt: '2026-12-01T00:00:00Z',
+    balanceMinor: 0n,
+  });
+  await makeAllDue.execute(database.db);
+  // Texts are read once, at the start of a process.
+  await runWorker(database, 'deliver-notifications');
+  await runWorker(database, 'expiry-reminders');
+  const longestMs = await measureLongestBlockMs(async () => {
+    const run = await runWorker(database, 'deliver-notifications');
+    expect(run).toMatchObject({ outcome: 'success', changed: 150n });
+  });
+  expect(longestMs).toBeLessThan(100);
+}, 120_000);
+
+test('P4: reminders of a customer with 10,000 subscriptions keep others from their turn for less than 100 ms', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T12:30:00Z' });
+  await createResellerCustomer(database, 10_000, '2026-11-03T12:00:00Z');
+  await sql`
+    UPDATE perennial.subscription SET remind_at = perennial.clock() WHERE id % 40 = 0`.execute(
+    database.db,
+  );
+  // Texts are read once, at the start of a process.
+  await runWorker(database, 'deliver-notifications');
+  const longestMs = await measureLongestBlockMs(async () => {
+    const reminded = await runWorker(database, 'expiry-reminders');
+    expect(reminded).toMatchObject({ outcome: 'success', changed: 250n });
+    const sent = await runWorker(database, 'deliver-notifications');
+    expect(sent).toMatchObject({ outcome: 'success', changed: 250n });
+  });
+  expect(longestMs).toBeLessThan(100);
+}, 120_000);
+
+test('P4: work that gives nobody a turn is found out', async () => {
+  const untilUs = process.threadCpuUsage().user + 150_000;
+  const longestMs = await measureLongestBlockMs(async () => {
+    while (process.threadCpuUsage().user < untilUs);
+  });
+  expect(longestMs).toBeGreaterThanOrEqual(140);
+});

@@ -1,0 +1,146 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import {
+  createPlans,
+  createSubscribers,
+  readSubscription,
+  runWorker,
+  type SubscriberBatch,
+} from '../../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { openDatabase } from '../../../src/db/connect.ts';
+import type { SubscriptionId } from '../../../src/kernel/ids.ts';
+import { previewWorker } from '../../../src/runs/preview.ts';
+import type { Preview } from '../../../src/runs/worker.ts';
+import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
+
+const start = '2026-11-01T00:00:00Z';
+const price = 149_00n;
+
+/** Ends from the start of December on, `together` of them in each second. */
+async function createOperator(more: Partial<SubscriberBatch> = {}): Promise<TestDatabase> {
+  const database = await createDatabase({ now: start });
+  await createPlans(database);
+  const endsAt = '2026-12-01T00:00:00Z';
+  await createSubscribers(database, {
+    count: 300,
+    endsAt,
+    balanceMinor: price,
+    together: 300,
+    ...more,
+  });
+  return database;
+}
+
+async function readCounts({ db }: Pick<TestDatabase, 'db'>) {
+  const { rows } = await sql<{ active: number; charges: number; alarms: string[] }>`
+    SELECT (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
+      (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS charges,
+      (SELECT coalesce(array_agg(kind || ' ' || (params->>'held') ORDER BY id), '{}')
+        FROM perennial.notification WHERE customer_id IS NULL) AS alarms`.execute(db);
+  return rows[0];
+}
+
+test.each([
+  ['due for the first time', '2026-11-30T18:00:00Z'],
+  ['within renewal.window', '2026-11-30T21:00:00Z'],
+  ['ended less than an hour ago', '2026-12-01T00:59:59Z'],
+])('R18: 300 charges of one moment that are %s are all made', async (_, now) => {
+  await using database = await createOperator();
+  await database.setClock(now);
+  const run = await runWorker(database, 'auto-renewal');
+  expect(run).toMatchObject({ outcome: 'success', changed: 300n });
+});
+
+test('R18: a clock that jumped charges at most 100 of 300 in an hour, by both workers', async () => {
+  await using database = await createOperator();
+  await database.setClock('2026-12-11T00:00:00Z');
+  const run = await runWorker(database, 'auto-renewal', { batchMax: 40 });
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 100n, detail: { held: 200 } });
+  const expiry = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 40 });
+  expect(expiry).toMatchObject({ outcome: 'degraded', detail: { ended: 0, held_charges: 200 } });
+  await runWorker(database, 'auto-renewal');
+  const alarms = ['alarm_money_guard 200'];
+  expect(await readCounts(database)).toEqual({ active: 300, charges: 100, alarms });
+  // What expiry renews counts as well. After the hour the next part is released.
+  await database.setClock('2026-12-11T01:00:01Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'auto-renewal');
+  expect(await readCounts(database)).toMatchObject({ active: 300, charges: 200 });
+});
+
+test('R18: a tenth of the active is charged where that is more than 100', async () => {
+  await using database = await createOperator({ count: 1_300, together: 1_300 });
+  await database.setClock('2026-12-11T00:00:00Z');
+  const run = await runWorker(database, 'auto-renewal');
+  expect(run).toMatchObject({ changed: 130n, detail: { held: 1_170, late_charges: 130 } });
+});
+
+test('R18: `--confirm` makes the charges that the guard holds, and does not use up the next hour', async () => {
+  await using database = await createOperator();
+  await database.setClock('2026-12-11T00:00:00Z');
+  expect(await runWorker(database, 'fast-expiry-cleanup', { confirmed: true })).toMatchObject({
+    detail: { ended: 0, renewed: 100, held_charges: 200 },
+  });
+  const run = await runWorker(database, 'auto-renewal', { confirmed: true });
+  expect(run).toMatchObject({ outcome: 'success', changed: 200n, detail: { confirmed: 200 } });
+  await database.setClock('2026-12-11T00:01:00Z');
+  await runWorker(database, 'raise-alarms');
+  const { alarms = [] } = (await readCounts(database)) ?? {};
+  expect(alarms).toHaveLength(2);
+});
+
+test('R18: runs that a wrong clock dated into the future use up the limit for an hour at most', async () => {
+  await using database = await createOperator();
+  await database.setClock('2027-11-01T00:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 100n });
+  await database.setClock('2026-12-01T02:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 0n });
+  await database.setClock('2026-12-01T03:00:01Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 100n });
+});
+
+test('R18: after a held charge nothing else of this customer is charged, told or ended', async () => {
+  await using database = await createOperator({ together: 1 });
+  // The last in the crowd has another subscription, which ends later and would be expected.
+  await sql`
+    WITH again AS (
+      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+        expires_at)
+      SELECT customer_id, 'paid', 'basic', 30, 'active', '2026-11-11T01:00:00Z',
+        '2026-12-11T01:00:00Z' FROM perennial.subscription ORDER BY id DESC LIMIT 1
+      RETURNING id, customer_id, plan, started_at, expires_at)
+    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+      currency)
+    SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM again`.execute(
+    database.db,
+  );
+  await database.setClock('2026-12-11T00:00:00Z');
+  await runWorker(database, 'auto-renewal');
+  const id = 301n as SubscriptionId;
+  expect(await readSubscription(database, id)).toMatchObject({
+    balance: 149_00,
+    lowBalanceNotices: 0,
+  });
+  await database.setClock('2026-12-11T01:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'active', balance: 149_00 });
+});
+
+test('R18: a preview shows the charges that the guard holds, and locks nothing', async () => {
+  await using database = await createOperator();
+  await database.setClock('2026-12-11T00:00:00Z');
+  const shown: Preview[] = [];
+  const context = {
+    db: openDatabase(database.pool),
+    batchMax: 40,
+    signal: new AbortController().signal,
+  };
+  await previewWorker(autoRenewal, context, (preview) => shown.push(preview));
+  const count = (outcome: string) => shown.filter((one) => one.outcome === outcome).length;
+  expect([count('renew'), count('hold-charge')]).toEqual([100, 200]);
+  await previewWorker(autoRenewal, { ...context, confirmed: true }, (preview) =>
+    shown.push(preview),
+  );
+  expect(count('renew')).toBe(400);
+});

@@ -1,0 +1,93 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import type { TestDatabase } from '../../../support/database.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber } from '../../../support/basic-shop.ts';
+import type { CredentialId } from '../../../../src/kernel/ids.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { reissue } from '../../../../src/subscription/commands/reissue.ts';
+
+const now = '2026-11-24T09:00:00Z';
+const telegramId = 1n;
+
+async function createScene() {
+  const database = await createDatabase({ now });
+  await createShop(database);
+  await sql`
+    INSERT INTO perennial.node (id, api, inbounds, groups, link)
+    VALUES ('nl-2', '127.0.0.1:2', '{vless}', '{fast}', '{}')`.execute(database.db);
+  await createSubscriber(database, telegramId, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  return database;
+}
+
+interface Credential {
+  readonly id: CredentialId;
+  readonly live: boolean;
+  readonly marks: readonly string[];
+}
+
+/** In the order in which they were issued, with the nodes that are to be told of them. */
+async function readCredentials({ db }: TestDatabase): Promise<Credential[]> {
+  const { rows } = await sql<Credential>`
+    SELECT c.id, c.retired_at IS NULL AS live, coalesce((SELECT array_agg(node_id ORDER BY node_id)
+      FROM perennial.access_sync m WHERE m.credential_id = c.id AND m.urgent), '{}') AS marks
+    FROM perennial.credential c ORDER BY c.replaced DESC, c.ctid`.execute(db);
+  return rows;
+}
+
+const callerOf = ({ db }: TestDatabase, key?: string) => ({
+  db,
+  actor: 'test',
+  ...(key === undefined ? {} : { key }),
+});
+
+test('a running subscription gets a new credential; the old one is retired; both are marked on every node', async () => {
+  await using books = await createScene();
+  const [old] = await readCredentials(books);
+  const answer = await reissue(callerOf(books), { telegramId });
+  expect(answer).toMatchObject({ plan: 'basic', state: 'active', balance: '0.00' });
+  const both = ['nl-1', 'nl-2'];
+  expect(await readCredentials(books)).toEqual([
+    { id: old?.id, live: false, marks: both },
+    { id: expect.not.stringMatching(old?.id ?? ''), live: true, marks: both },
+  ]);
+  const { rows } = await sql`
+    SELECT action, actor FROM perennial.event ORDER BY id DESC LIMIT 1`.execute(books.db);
+  expect(rows).toEqual([{ action: 'reissued', actor: 'test' }]);
+});
+
+test('what was exchanged is never given back, also when all of it happens at one moment', async () => {
+  await using books = await createScene();
+  const [old] = await readCredentials(books);
+  await reissue(callerOf(books), { telegramId });
+  await reissue(callerOf(books), { telegramId });
+  const last = (await readCredentials(books)).find(({ live }) => live);
+  // As expiry leaves it, a grant brings it back.
+  await sql`UPDATE perennial.subscription SET state = 'expired'`.execute(books.db);
+  await sql`
+    UPDATE perennial.credential SET retired_at = perennial.clock() WHERE retired_at IS NULL`.execute(
+    books.db,
+  );
+  await grant(callerOf(books), { telegramId, days: 7 });
+  const live = (await readCredentials(books)).filter((one) => one.live);
+  expect(live.map(({ id }) => id)).toEqual([last?.id]);
+  expect(last?.id).not.toBe(old?.id);
+});
+
+test('it is refused with the reason where nothing runs', async () => {
+  await using books = await createScene();
+  const asked = () => reissue(callerOf(books), { telegramId });
+  await books.setClock('2026-12-24T09:00:00Z');
+  await expect(asked()).rejects.toMatchObject({
+    code: 'not_running',
+    message: expect.stringMatching(/^subscription \d+ ended at 2026-12-24T09:00:00.000Z: /),
+  });
+  await books.setClock('2026-12-24T08:59:59.999Z');
+  await asked();
+  await revoke(callerOf(books), { telegramId, reason: 'test' });
+  await expect(asked()).rejects.toThrow(/was revoked: there is no access/);
+  await expect(reissue(callerOf(books), { telegramId: 9n })).rejects.toMatchObject({
+    code: 'no_customer',
+  });
+});

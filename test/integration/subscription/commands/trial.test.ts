@@ -1,0 +1,173 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import {
+  addCustomer,
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  findViolations,
+  parseTime,
+  readSubscription,
+} from '../../../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
+import { type Instant, isoTime, parseInstant } from '../../../../src/kernel/instant.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { startTrial } from '../../../../src/subscription/commands/trial.ts';
+
+const begin = '2026-11-24T09:00:00Z';
+const end = '2026-11-27T09:00:00Z';
+
+async function createTrialShop(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: begin });
+  await createPlans(database);
+  return database;
+}
+
+const startTrialOf = (database: TestDatabase, telegramId: bigint, key?: string) =>
+  startTrial(createCaller(database, key), { telegramId });
+
+async function readRights({ db }: TestDatabase, id: number | bigint) {
+  const { rows } = await sql<{
+    kind: string;
+    live: CredentialId[];
+    marks: number;
+    remindAt: Instant | null;
+    periods: string[];
+  }>`
+    SELECT s.kind, s.remind_at AS "remindAt",
+      (SELECT array_agg(c.id) FROM perennial.credential c
+        WHERE c.subscription_id = s.id AND c.retired_at IS NULL) AS live,
+      (SELECT count(*)::int FROM perennial.access_sync m
+        JOIN perennial.credential c ON c.id = m.credential_id WHERE c.subscription_id = s.id) AS marks,
+      (SELECT array_agg(source || ' from ' || to_char(starts_at, 'MM-DD HH24:MI') ORDER BY starts_at)
+        FROM perennial.period p WHERE p.subscription_id = s.id) AS periods
+    FROM perennial.subscription s WHERE s.id = ${BigInt(id)}`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error(`there is no subscription ${id}`);
+  return { ...row, remindAt: row.remindAt === null ? null : isoTime(row.remindAt) };
+}
+
+test('T6: a trial is the configured days of the configured plan, with a credential and its marks', async () => {
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  const trial = await startTrialOf(books, 1n);
+  expect(trial).toMatchObject({ plan: 'basic', days: 3, ends_at: isoTime(parseTime(end)) });
+  const id = BigInt(trial.subscription_id) as SubscriptionId;
+  expect(await readSubscription(books, id)).toMatchObject({
+    state: 'active',
+    ends: end,
+    charges: 0,
+  });
+  expect(await readRights(books, id)).toMatchObject({
+    kind: 'trial',
+    live: [expect.any(String)],
+    marks: 1,
+    remindAt: '2026-11-24T15:00:00.000Z',
+    periods: ['trial from 11-24 09:00'],
+  });
+  const { rows } = await sql`
+    SELECT e.action, c.trial_used_at = e.at AS noted FROM perennial.event e
+    JOIN perennial.customer c ON c.id = e.customer_id WHERE e.action <> 'created'`.execute(
+    books.db,
+  );
+  expect(rows).toEqual([{ action: 'trial_started', noted: true }]);
+  expect(await findViolations(books.db)).toEqual([]);
+});
+
+test('T6: a customer has one trial, ever, also once it has ended or was revoked', async () => {
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  await startTrialOf(books, 1n);
+  const sentence = "a customer has one trial, ever, and this one's is used";
+  const again = () => expect(startTrialOf(books, 1n)).rejects.toThrow(sentence);
+  await again();
+  await revoke(createCaller(books), { telegramId: 1n, reason: 'test' });
+  await again();
+  await books.setClock('2028-01-01T00:00:00Z');
+  await again();
+});
+
+test('T6: somebody who has or had a subscription is refused with the one that stands against it', async () => {
+  await using books = await createTrialShop();
+  await createSubscriber(books, 1n, 0n);
+  await addCustomer(books, 2n);
+  await grant(createCaller(books), { telegramId: 2n, days: 1, newPlan: 'plus' });
+  await books.setClock('2027-06-01T00:00:00Z');
+  await expect(startTrialOf(books, 1n)).rejects.toThrow(
+    'a trial is for newcomers; the customer has subscription 1 (paid basic, active)',
+  );
+  await expect(startTrialOf(books, 2n)).rejects.toMatchObject({ code: 'has_paid' });
+});
+
+test('T6: what is not offered, or not on sale any more, is refused', async () => {
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  await sql`UPDATE perennial.plan SET retired_at = ${begin} WHERE key = 'basic'`.execute(books.db);
+  await expect(startTrialOf(books, 1n)).rejects.toMatchObject({ code: 'no_plan' });
+  await sql`DELETE FROM perennial.setting WHERE key = 'trial'`.execute(books.db);
+  await expect(startTrialOf(books, 1n)).rejects.toMatchObject({ code: 'no_trial' });
+  await expect(startTrialOf(books, 9n)).rejects.toMatchObject({ code: 'no_customer' });
+});
+
+test('T6: of eight requests at once, each with a key of its own, one has a trial', async () => {
+  await using books = await createTrialShop();
+  await addCustomer(books, 1n);
+  const asked = Array.from({ length: 8 }, (_, n) => startTrialOf(books, 1n, `key-${n}`));
+  const settled = await Promise.allSettled(asked);
+  const refusals = settled.filter((one) => one.status === 'rejected');
+  expect(refusals.map(({ reason }) => reason.code)).toEqual(Array(7).fill('trial_used'));
+  const { rows } = await sql<{ trials: number; live: number }>`
+    SELECT (SELECT count(*)::int FROM perennial.subscription) AS trials,
+      (SELECT count(*)::int FROM perennial.credential WHERE retired_at IS NULL) AS live`.execute(
+    books.db,
+  );
+  expect(rows).toEqual([{ trials: 1, live: 1 }]);
+});
+
+test('T6: a trial and a purchase at once leave one subscription: what comes second sees the first', async () => {
+  await using books = await createTrialShop();
+  for (let customer = 1n; customer <= 6n; customer += 1n) {
+    await addCustomer(books, customer, { balanceMinor: 149_00n });
+    const both = [() => startTrialOf(books, customer), () => buyPlan(books, customer)];
+    if (customer % 2n === 0n) both.reverse();
+    const [one, other] = await Promise.allSettled(both.map((ask) => ask()));
+    for (const settled of [one, other]) {
+      if (settled?.status === 'rejected') expect(settled.reason.code).toBe('has_paid');
+    }
+  }
+  const { rows } = await sql<{ customers: number; kinds: string[] }>`
+    SELECT count(DISTINCT customer_id)::int AS customers, array_agg(DISTINCT kind) AS kinds
+    FROM perennial.subscription HAVING count(*) = 6`.execute(books.db);
+  expect(rows).toEqual([{ customers: 6, kinds: ['paid'] }]);
+  expect(await findViolations(books.db)).toEqual([]);
+});
+
+test.each([
+  ['in the middle', '2026-11-25T00:00:00Z', end],
+  ['at its last moment', '2026-11-27T08:59:59.999Z', end],
+  ['past its end, before it was ended', '2026-11-27T09:00:30Z', '2026-11-27T09:00:30Z'],
+])(
+  'a purchase %s converts the trial in place: same subscription and credential, paid from its end',
+  async (_, now, paidFrom) => {
+    await using books = await createTrialShop();
+    await addCustomer(books, 1n, { balanceMinor: 149_00n });
+    const trial = await startTrialOf(books, 1n);
+    const before = await readRights(books, trial.subscription_id);
+    await books.setClock(now);
+    expect(await buyPlan(books, 1n)).toBe(BigInt(trial.subscription_id));
+    const after = await readRights(books, trial.subscription_id);
+    const from = parseInstant(paidFrom, 'test');
+    expect(after.live).toEqual(before.live);
+    expect(after.kind).toBe('paid');
+    expect(after.periods).toEqual([
+      'trial from 11-24 09:00',
+      `purchase from ${isoTime(from).slice(5, 16).replace('T', ' ')}`,
+    ]);
+    // Its reminders are those of a paid one: the first is 3 days before the new end.
+    const days = 24 * 60 * 60 * 1_000;
+    expect(after.remindAt).toBe(new Date(from + 27 * days).toISOString());
+    expect(await findViolations(books.db)).toEqual([]);
+  },
+);

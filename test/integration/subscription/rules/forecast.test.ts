@@ -1,0 +1,243 @@
+import fc from 'fast-check';
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber } from '../../../support/basic-shop.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import type { CustomerId, SubscriptionId } from '../../../../src/kernel/ids.ts';
+import { hourMs, type Instant, later, never, parseInstant } from '../../../../src/kernel/instant.ts';
+import { majorUnits } from '../../../../src/kernel/money.ts';
+import { computeForecasts, type Forecast, type ForecastFacts } from '../../../../src/subscription/rules/forecast.ts';
+import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
+import { noKnownPrices } from '../../../../src/subscription/rules/price-cap.ts';
+import { decideDueRenewal, decideRenewal } from '../../../../src/subscription/rules/renewal.ts';
+import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
+
+const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
+const ids = (count: number) =>
+  Array.from({ length: count }, (_, at) => BigInt(at) as SubscriptionId);
+
+const createFacts = (overrides: Partial<ForecastFacts>): ForecastFacts => ({
+  subscriptionId: 0n as SubscriptionId,
+  customerId: 1n as CustomerId,
+  kind: 'paid',
+  state: 'active',
+  autoRenew: true,
+  expiresAt: later(now, hourMs),
+  waitsForTopUp: false,
+  periodDays: 30,
+  balanceMinor: 149_00n,
+  listMinor: 149_00n,
+  followingListMinor: 149_00n,
+  prices: noKnownPrices,
+  vip: false,
+  discountPercent: 0,
+  ...overrides,
+});
+
+/** `short 49, 149 to others first`, in major units. */
+function describe(forecast: Forecast | undefined): string {
+  if (forecast?.kind !== 'short') return forecast?.kind ?? 'nothing';
+  const [missing, others] = [forecast.missingMinor, forecast.othersMinor].map((minor) =>
+    majorUnits(minor, 'RUB').replace('.00', ''),
+  );
+  return others === '0' ? `short ${missing}` : `short ${missing}, ${others} to others first`;
+}
+
+const expensive = { listMinor: 299_00n };
+const shortBalance = { balanceMinor: 148_99n };
+const withBalance = (balance: number) => ({ balanceMinor: BigInt(balance) * 100n });
+const endingIn = (inHours: number) => ({ expiresAt: later(now, inHours * hourMs) });
+const endedFacts = { state: 'expired', waitsForTopUp: true, ...endingIn(-1) } as const;
+
+test.each<[string, Partial<ForecastFacts>[], string[]]>([
+  ['covered', [{}], ['renewed']],
+  ['short by a kopeck', [shortBalance], ['short 0.01']],
+  ['auto-renewal off', [{ autoRenew: false }], ['ends']],
+  ['a trial', [{ kind: 'trial', autoRenew: false }], ['ends']],
+  ['no price', [{ listMinor: null }], ['no_price']],
+  ['a VIP pays 30% less', [{ ...shortBalance, vip: true }], ['renewed']],
+  ['a discount, rounded down', [{ balanceMinor: 147_51n, discountPercent: 1 }], ['renewed']],
+  ['one balance pays for what ends first', [{}, {}], ['renewed', 'short 149, 149 to others first']],
+  [
+    'a top-up pays for an earlier one too that it was too little for until then',
+    [withBalance(100), withBalance(100)],
+    ['short 49', 'short 198, 149 to others first'],
+  ],
+  [
+    'also where the balance would nearly pay for this one alone',
+    [{ ...expensive, ...withBalance(148) }, withBalance(148)],
+    ['short 151', 'short 300, 299 to others first'],
+  ],
+  [
+    'a short period takes its price each time that it ends before',
+    [
+      { ...withBalance(0), periodDays: 1 },
+      { ...withBalance(0), ...endingIn(50) },
+    ],
+    ['short 149', 'short 596, 447 to others first'],
+  ],
+  [
+    'one that ended and comes back with a top-up takes its price first, and nothing before',
+    [
+      { ...endedFacts, ...withBalance(100) },
+      { ...withBalance(100), listMinor: 100_00n },
+      { ...withBalance(100), ...endingIn(2) },
+    ],
+    ['nothing', 'renewed', 'short 298, 249 to others first'],
+  ],
+  [
+    'a later one that the balance covers is due before the end, and may take it',
+    [expensive, endingIn(6)],
+    ['short 299, 149 to others first', 'renewed'],
+  ],
+  [
+    'a later one without a price takes nothing',
+    [expensive, { ...endingIn(2), listMinor: null }],
+    ['short 150', 'no_price'],
+  ],
+  [
+    'what is too dear leaves it to the next, which is due after its end',
+    [expensive, endingIn(7)],
+    ['short 150', 'renewed'],
+  ],
+  ['what is not renewed takes nothing', [{ autoRenew: false }, {}], ['ends', 'renewed']],
+  [
+    'another customer has another balance',
+    [{}, { customerId: 2n as CustomerId }],
+    ['renewed', 'renewed'],
+  ],
+])('%s', (_, rows, expected) => {
+  const all = rows.map((row, at) =>
+    createFacts({ subscriptionId: ids(rows.length)[at] as SubscriptionId, ...row }),
+  );
+  const outlooks = computeForecasts(all, now, defaultSettings);
+  expect(ids(rows.length).map((id) => describe(outlooks.get(id)))).toEqual(expected);
+});
+
+interface Sub extends ForecastFacts {
+  readonly nextTryAt: Instant | null;
+}
+
+/** What a run of auto-renewal makes of a family, what it ends, and what is left on the balance. */
+function runOnce(customerSubscriptions: Sub[], at: Instant, balanceBefore: bigint): bigint {
+  let balanceMinor = balanceBefore;
+  for (const sub of customerSubscriptions.toSorted(
+    (one, other) => one.expiresAt - other.expiresAt,
+  )) {
+    const isOver = sub.state === 'active' && sub.expiresAt <= at;
+    const decide = isOver && sub.autoRenew ? decideDueRenewal : decideRenewal;
+    const decision = decide(
+      { ...sub, balanceMinor, lastStartsAt: null, wokenAt: null, inTimeMinor: null },
+      at,
+      defaultSettings,
+    );
+    if (decision.do === 'renew') {
+      balanceMinor -= decision.chargeMinor;
+      Object.assign(sub, { state: 'active', expiresAt: decision.endsAt, nextTryAt: null });
+    } else if (isOver) {
+      Object.assign(sub, { state: 'expired', nextTryAt: never });
+    } else if (decision.do === 'wait-for-money') {
+      Object.assign(sub, { nextTryAt: decision.nextTryAt });
+    }
+  }
+  return balanceMinor;
+}
+
+/** As the workers see to it until `end`, with a top-up on the way. */
+function simulate(
+  customerSubscriptions: Sub[],
+  end: Instant,
+  topUp: { at: Instant; minor: bigint },
+): void {
+  let left = customerSubscriptions[0]?.balanceMinor ?? 0n;
+  let hasToppedUp = false;
+  for (let at = now; at <= end; at = later(at, hourMs / 2)) {
+    if (!hasToppedUp && at >= topUp.at) {
+      hasToppedUp = true;
+      left += topUp.minor;
+      for (const sub of customerSubscriptions) Object.assign(sub, { nextTryAt: null });
+    }
+    left = runOnce(customerSubscriptions, at, left);
+  }
+}
+
+test('R11: whoever tops up what is missing, or more, at any time before the end, is renewed', () => {
+  const halfHours = (max: number) => fc.integer({ min: 1, max });
+  const one = fc.record({
+    ends: halfHours(144),
+    periodDays: fc.constantFrom(1, 2, 30),
+    price: fc.constantFrom(50, 100, 149, 299),
+    autoRenew: fc.boolean(),
+  });
+  const property = fc.property(
+    fc.array(one, { minLength: 1, maxLength: 5 }),
+    fc.integer({ min: 0, max: 500 }),
+    fc.float({ min: 0, max: 1, noNaN: true }),
+    fc.integer({ min: 0, max: 400 }),
+    (given, balance, when, extra) => {
+      const subs = given
+        .map((sub): Sub => {
+          const { autoRenew, periodDays } = sub;
+          const expiresAt = later(now, (sub.ends * hourMs) / 2);
+          const listMinor = BigInt(sub.price);
+          const facts = { autoRenew, periodDays, expiresAt, listMinor };
+          return { ...createFacts(facts), balanceMinor: BigInt(balance), nextTryAt: null };
+        })
+        .toSorted((a, b) => a.expiresAt - b.expiresAt)
+        .map((sub, at) => ({ ...sub, subscriptionId: BigInt(at) as SubscriptionId }));
+      for (const [id, outlook] of computeForecasts(subs, now, defaultSettings)) {
+        if (outlook.kind !== 'short') continue;
+        const family = subs.map((sub) => ({ ...sub }));
+        const told = family.find((sub) => sub.subscriptionId === id) as Sub;
+        const end = told.expiresAt;
+        const steps = Math.floor(((end - now) / hourMs) * 2 * when);
+        const topUp = { at: later(now, (steps * hourMs) / 2), minor: outlook.missingMinor };
+        simulate(family, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
+        expect(told).toMatchObject({ state: 'active' });
+        expect(told.expiresAt).toBeGreaterThan(end);
+      }
+    },
+  );
+  fc.assert(property, { numRuns: 300 });
+});
+
+/** The outlook of the only subscription, as the books have it. */
+async function readForecast(database: TestDatabase, at: Instant): Promise<Forecast | undefined> {
+  const forecasts = await inTransaction(database.db, (tx) =>
+    readForecasts(tx, [1n as CustomerId], at, defaultSettings),
+  );
+  return [...forecasts.values()][0];
+}
+
+test('goes by the price and the plan that will be charged when it is due, not by what is so today', async () => {
+  await using books = await createDatabase({ now });
+  await createShop(books);
+  await createSubscriber(books, 1n, 149_00n);
+  const end = later(now, 30 * 24 * hourMs);
+  const due = later(end, -6 * hourMs);
+  const from = async (validFrom: Instant, amount: number) =>
+    sql`
+    INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+    VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`.execute(books.db);
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'renewed', priceMinor: 149_00n });
+  // The customer knows 500.00 for the next period since its choice: nothing limits the charge.
+  await sql`
+    INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
+      amount_minor, source, known_at)
+    SELECT customer_id, id, 'basic', 30, 50000, 'choice', started_at
+    FROM perennial.subscription`.execute(books.db);
+  await from(later(due, 1), 500_00);
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'renewed' });
+  expect(await readForecast(books, later(due, 1))).toMatchObject({
+    kind: 'short',
+    priceMinor: 500_00n,
+  });
+  await from(due, 159_00);
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'short', missingMinor: 10_00n });
+  await sql`
+    UPDATE perennial.subscription SET next_plan = 'plus', next_period_days = 30`.execute(books.db);
+  expect(await readForecast(books, now)).toMatchObject({ kind: 'short', missingMinor: 150_00n });
+  await sql`UPDATE perennial.subscription SET next_period_days = 77`.execute(books.db);
+  expect(await readForecast(books, now)).toEqual({ kind: 'no_price' });
+});

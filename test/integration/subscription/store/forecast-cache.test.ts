@@ -1,0 +1,74 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { recordStatements } from '../../../../bench/explain.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createResellerCustomer } from '../../../support/reseller.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import type { CustomerId, SubscriptionId } from '../../../../src/kernel/ids.ts';
+import { type Instant, later, parseInstant, secondMs } from '../../../../src/kernel/instant.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { ForecastCache } from '../../../../src/subscription/store/forecast-cache.ts';
+import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
+import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
+
+const now = parseInstant('2026-11-01T12:30:00Z', 'the test');
+const customer = 1n as CustomerId;
+const manySubscriptions = 501;
+
+async function createDatabaseWithReseller(count: number) {
+  const database = await createDatabase({ now });
+  await createResellerCustomer(database, count, '2026-11-03T12:00:00Z');
+  return database;
+}
+
+/** The outlook of a subscription by a cache and without one, and whether the whole family was read. */
+async function readForecast(
+  database: TestDatabase,
+  cache: ForecastCache,
+  id: number,
+  at: Instant = now,
+  settings = defaultSettings,
+) {
+  const { db, statements } = recordStatements(database.pool);
+  const subscription = BigInt(id) as SubscriptionId;
+  const cached = await inTransaction(db, (tx) =>
+    cache.read(tx, customer, subscription, at, settings),
+  );
+  const isWhole = statements.some(
+    ({ sql: text }) => /ORDER BY c\.id/.test(text) && !/own\.id = ANY/.test(text),
+  );
+  const all = await inTransaction(db, (tx) => readForecasts(tx, [customer], at, settings));
+  expect(cached).toEqual(all.get(subscription));
+  return isWhole;
+}
+
+test('the outlook of a customer with many subscriptions is read once, and again after what it depends on has changed', async () => {
+  await using books = await createDatabaseWithReseller(manySubscriptions);
+  const cache = new ForecastCache();
+  expect(await readForecast(books, cache, 1)).toBe(true);
+  for (const id of [1, 2, 300, manySubscriptions])
+    expect(await readForecast(books, cache, id)).toBe(false);
+
+  await topUp({ db: books.db, actor: 'test' }, { telegramId: 1n, amountMinor: 200_00n });
+  expect(await readForecast(books, cache, 2)).toBe(true);
+  expect(await readForecast(books, cache, 1)).toBe(false);
+
+  await sql`UPDATE perennial.subscription SET auto_renew = false WHERE id = 3`.execute(books.db);
+  expect(await readForecast(books, cache, 3)).toBe(true);
+  expect(await readForecast(books, cache, 4)).toBe(false);
+
+  await sql`UPDATE perennial.plan_price SET amount_minor = 15000`.execute(books.db);
+  expect(await readForecast(books, cache, 4)).toBe(true);
+
+  const settings = { ...defaultSettings, windowMs: 2 * defaultSettings.windowMs };
+  expect(await readForecast(books, cache, 4, now, settings)).toBe(true);
+  expect(await readForecast(books, cache, 4, later(now, 15 * secondMs - 1), settings)).toBe(false);
+  expect(await readForecast(books, cache, 4, later(now, 15 * secondMs), settings)).toBe(true);
+  expect(await readForecast(books, cache, 4, now, settings)).toBe(true);
+});
+
+test('the outlook of a customer with few subscriptions is read each time', async () => {
+  await using books = await createDatabaseWithReseller(manySubscriptions - 1);
+  const cache = new ForecastCache();
+  for (const id of [1, 1, 2]) expect(await readForecast(books, cache, id)).toBe(true);
+});

@@ -1,0 +1,228 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import {
+  addBalance,
+  addCustomer,
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  createSubscribers,
+  findViolations,
+  readDatabaseSnapshot,
+  readSubscription,
+  runAutoRenewal,
+  setPrice,
+} from '../../../support/shop.ts';
+import { createDatabase } from '../../../support/database.ts';
+
+const start = '2026-11-01T00:00:00Z';
+const dueAt = '2026-11-30T20:00:00Z';
+const renewed = '2026-12-31T00:00:00Z';
+
+test('R12: one poisoned row in a batch of 1,000: 999 renewed, 1 in quarantine with an alarm, in the same run', async () => {
+  await using database = await createDatabase({ now: dueAt });
+  await createPlans(database);
+  await createSubscribers(database, {
+    count: 1_000,
+    endsAt: '2026-12-01T00:00:00Z',
+    balanceMinor: 149_00n,
+  });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(database.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
+    FOR EACH ROW WHEN (NEW.subscription_id = 613) EXECUTE FUNCTION public.refuse()`.execute(
+    database.db,
+  );
+  const problems: object[] = [];
+  const run = await runAutoRenewal(database, { problems });
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 999n, failed: 1n });
+  const { alarms } = await readDatabaseSnapshot(database.db);
+  expect(alarms).toEqual(['alarm_quarantine pg_P0001']);
+  expect(await findViolations(database.db)).toEqual([]);
+  const poisoned = 613n as Parameters<typeof readSubscription>[1];
+  expect(await readSubscription(database, poisoned)).toMatchObject({
+    balance: 149_00,
+    quarantined: true,
+  });
+  expect(problems).toContainEqual(
+    expect.objectContaining({ item: '613', code: 'pg_P0001', message: 'item put into quarantine' }),
+  );
+
+  // It waits its time, and no run stumbles over it.
+  expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', examined: 0n });
+  await sql`DROP TRIGGER refuse ON perennial.period`.execute(database.db);
+  await database.setClock('2026-11-30T20:59:59.999Z');
+  expect(await runAutoRenewal(database)).toMatchObject({ examined: 0n });
+  await database.setClock('2026-11-30T21:00:00Z');
+  expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 1n });
+  expect(await readSubscription(database, poisoned)).toMatchObject({
+    balance: 0,
+    quarantined: false,
+  });
+}, 60_000);
+
+test('R12: several poisoned rows are each isolated, also neighbours and the first and last', async () => {
+  await using database = await createDatabase({ now: dueAt });
+  await createPlans(database);
+  await createSubscribers(database, {
+    count: 100,
+    endsAt: '2026-12-01T00:00:00Z',
+    balanceMinor: 149_00n,
+  });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(database.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period FOR EACH ROW
+    WHEN (NEW.subscription_id IN (1, 50, 51, 100)) EXECUTE FUNCTION public.refuse()`.execute(
+    database.db,
+  );
+  const run = await runAutoRenewal(database, { batchMax: 40 });
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 96n, failed: 4n });
+  const { rows } = await sql<{ item: string }>`
+    SELECT item FROM perennial.quarantine ORDER BY item::int`.execute(database.db);
+  expect(rows.map(({ item }) => item)).toEqual(['1', '50', '51', '100']);
+}, 60_000);
+
+test('R12: when everybody fails it is not the items: the run fails, and no more than 50 are put aside', async () => {
+  await using database = await createDatabase({ now: dueAt });
+  await createPlans(database);
+  await createSubscribers(database, {
+    count: 120,
+    endsAt: '2026-12-01T00:00:00Z',
+    balanceMinor: 149_00n,
+  });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(database.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period
+    FOR EACH ROW EXECUTE FUNCTION public.refuse()`.execute(database.db);
+  const run = await runAutoRenewal(database);
+  expect(run).toMatchObject({
+    outcome: 'failed',
+    changed: 0n,
+    detail: { code: 'too_many_failures' },
+  });
+  const { rows } = await sql<{ n: number }>`
+    SELECT count(*)::int AS n FROM perennial.quarantine`.execute(database.db);
+  expect(rows[0]?.n).toBeLessThanOrEqual(50);
+}, 60_000);
+
+test('R12: more poisoned rows than are put aside in a run hold up nobody behind them', async () => {
+  await using database = await createDatabase({ now: dueAt });
+  await createPlans(database);
+  await createSubscribers(database, {
+    count: 300,
+    endsAt: '2026-12-01T00:00:00Z',
+    balanceMinor: 149_00n,
+  });
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'poisoned';
+    END $$`.execute(database.db);
+  await sql`
+    CREATE TRIGGER refuse BEFORE INSERT ON perennial.period FOR EACH ROW
+    WHEN (NEW.subscription_id <= 60) EXECUTE FUNCTION public.refuse()`.execute(database.db);
+  const run = await runAutoRenewal(database, { batchMax: 100 });
+  expect(run).toMatchObject({ outcome: 'failed', detail: { code: 'too_many_failures' } });
+  const { rows } = await sql<{ renewed: number; aside: number }>`
+    SELECT (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal'
+        AND subscription_id > 100) AS renewed,
+      (SELECT count(*)::int FROM perennial.quarantine) AS aside`.execute(database.db);
+  expect(rows).toEqual([{ renewed: 200, aside: 50 }]);
+  expect(await runAutoRenewal(database, { batchMax: 100 })).toMatchObject({ outcome: 'degraded' });
+  expect(await findViolations(database.db)).toEqual([]);
+}, 60_000);
+
+test('R10: who was put aside and chooses a plan that has a price is renewed at once', async () => {
+  await using database = await createDatabase({ now: start });
+  await createPlans(database);
+  await addCustomer(database, 1n, { balanceMinor: 500_00n });
+  const id = await buyPlan(database, 1n, { plan: 'plus' });
+  await setPrice(database, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await database.setClock(dueAt);
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({ quarantined: true });
+  const choice = { telegramId: 1n, plan: 'basic', periodDays: 30, when: 'next' } as const;
+  await changePlan(createCaller(database), choice);
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({ ends: renewed, quarantined: false });
+});
+
+test('R10: a period without a price is put aside with an alarm that says what to mend; others go on', async () => {
+  await using database = await createDatabase({ now: start });
+  await createPlans(database);
+  const basic = await createSubscriber(database, 1n, 149_00n);
+  await addCustomer(database, 2n, { balanceMinor: 500_00n });
+  const plus = await buyPlan(database, 2n, { plan: 'plus' });
+  await setPrice(database, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await database.setClock(dueAt);
+  const run = await runAutoRenewal(database);
+  expect(run).toMatchObject({ outcome: 'degraded', changed: 1n, failed: 1n });
+  expect(await readSubscription(database, basic)).toMatchObject({
+    ends: renewed,
+    quarantined: false,
+  });
+  expect(await readSubscription(database, plus)).toMatchObject({
+    balance: 201_00,
+    quarantined: true,
+  });
+  const { rows } = await sql<{ sentence: string }>`
+    SELECT params->>'sentence' AS sentence FROM perennial.notification
+    WHERE kind = 'alarm_quarantine' AND customer_id IS NULL`.execute(database.db);
+  expect(rows).toEqual([{ sentence: 'customer 2: plan plus has no price for 30 days in RUB' }]);
+
+  await setPrice(database, 'plus', 30, 199_00n, 'RUB', '2026-11-30T20:30:00Z');
+  await database.setClock('2026-11-30T21:00:00Z');
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, plus)).toMatchObject({
+    ends: renewed,
+    balance: 2_00,
+    quarantined: false,
+  });
+});
+
+test('R10: a plan that has no price in the currency of the customer is never charged by another one', async () => {
+  await using database = await createDatabase({ now: start });
+  await createPlans(database);
+  await setPrice(database, 'basic', 30, 2_00n, 'USD');
+  await addCustomer(database, 1n, { balanceMinor: 50_00n, currency: 'USD' });
+  const id = await buyPlan(database, 1n);
+  await setPrice(database, 'basic', 30, null, 'USD', '2026-11-02T00:00:00Z');
+  await database.setClock(dueAt);
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({
+    balance: 48_00,
+    charges: 1,
+    quarantined: true,
+  });
+});
+
+test('R10: one that was put aside and can be judged again, but is short, is not held for quarantine any more', async () => {
+  await using database = await createDatabase({ now: start });
+  await createPlans(database);
+  await addCustomer(database, 1n, { balanceMinor: 299_00n });
+  const id = await buyPlan(database, 1n, { plan: 'plus' });
+  await setPrice(database, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  await database.setClock(dueAt);
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({ quarantined: true });
+  await setPrice(database, 'plus', 30, 299_00n, 'RUB', '2026-11-30T20:30:00Z');
+  await database.setClock('2026-11-30T21:00:00Z');
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({
+    lowBalanceNotices: 1,
+    quarantined: false,
+  });
+  await addBalance(database, 1n, 299_00n);
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({ ends: renewed });
+});

@@ -1,0 +1,181 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { adjustBalance } from '../../../../src/subscription/commands/top-up.ts';
+import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import {
+  addBalance,
+  addCustomer,
+  buyPlan,
+  createCaller,
+  createPlans,
+  createSubscriber,
+  findViolations,
+  readSubscription,
+  runAutoRenewal,
+  runWorker,
+} from '../../../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+
+// Somebody whose balance is short: nothing is debited, one notice a period, the next try within the
+// hour, and at once after whatever lets it be paid.
+
+const start = '2026-11-01T00:00:00Z';
+const dueAt = '2026-11-30T20:00:00Z';
+const renewed = '2026-12-31T00:00:00Z';
+
+/** One kopeck short of a month of basic, and told so. */
+async function createShortDatabase() {
+  const database = await createDatabase({ now: start });
+  await createPlans(database);
+  const id = await createSubscriber(database, 1n, 148_99n);
+  await database.setClock(dueAt);
+  expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 0n });
+  return { database, id };
+}
+
+test('R6: a short balance is not touched, the customer is told once a period, the next try is in an hour', async () => {
+  const { database, id } = await createShortDatabase();
+  await using _ = database;
+  const waiting = { balance: 148_99, charges: 1, lowBalanceNotices: 1 };
+  expect(await readSubscription(database, id)).toMatchObject({
+    ...waiting,
+    nextTry: '2026-11-30T21:00:00Z',
+  });
+
+  await database.setClock('2026-11-30T20:59:59.999Z');
+  expect(await runAutoRenewal(database)).toMatchObject({ examined: 0n });
+  await database.setClock('2026-11-30T21:00:00Z');
+  expect(await runAutoRenewal(database)).toMatchObject({ examined: 1n, changed: 0n });
+  expect(await readSubscription(database, id)).toMatchObject({
+    ...waiting,
+    nextTry: '2026-11-30T22:00:00Z',
+  });
+
+  await database.setClock('2026-11-30T23:20:00Z');
+  await runAutoRenewal(database);
+  // The last try is at the end itself, not after it.
+  expect(await readSubscription(database, id)).toMatchObject({
+    ...waiting,
+    nextTry: '2026-12-01T00:00:00Z',
+  });
+  expect(await findViolations(database.db)).toEqual([]);
+});
+
+test('R6: the notice names what is missing and until when', async () => {
+  const { database } = await createShortDatabase();
+  await using _ = database;
+  const { rows } = await sql`
+    SELECT params FROM perennial.notification WHERE kind = 'low_balance'`.execute(database.db);
+  const params = { price: '149.00', missing: '0.01', expires_at: '2026-12-01T00:00:00.000Z' };
+  expect(rows).toMatchObject([{ params }]);
+});
+
+const reliefCommands: Readonly<Record<string, (database: TestDatabase) => Promise<unknown>>> = {
+  'a top-up': (database) => addBalance(database, 1n, 1n),
+  'a correction': (database) =>
+    adjustBalance(createCaller(database), { telegramId: 1n, amountMinor: 1n, reason: 'test' }),
+  'a discount': (database) =>
+    setCustomer(createCaller(database), { telegramId: 1n, discountPercent: 1 }),
+  VIP: (database) => setCustomer(createCaller(database), { telegramId: 1n, vip: true }),
+  'a cheaper plan': (database) =>
+    changePlan(createCaller(database), {
+      telegramId: 1n,
+      plan: 'mini',
+      periodDays: 30,
+      when: 'next',
+    }),
+};
+
+test.each(Object.keys(reliefCommands))(
+  'R6: after %s it is renewed at once, not in an hour',
+  async (what) => {
+    const { database, id } = await createShortDatabase();
+    await using _ = database;
+    await reliefCommands[what]?.(database);
+    expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 1n });
+    expect(await readSubscription(database, id)).toMatchObject({ ends: renewed, charges: 2 });
+  },
+);
+
+test('R6: a top-up in the last minute before the end renews it before it can end', async () => {
+  const { database, id } = await createShortDatabase();
+  await using _ = database;
+  await database.setClock('2026-11-30T23:59:59.999Z');
+  await addBalance(database, 1n, 1n);
+  expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 1n });
+  await database.setClock('2026-12-01T00:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({ state: 'active', ends: renewed });
+});
+
+test('R6: one that expired short comes back with a top-up within 7 days, from then on', async () => {
+  const { database, id } = await createShortDatabase();
+  await using _ = database;
+  await database.setClock('2026-12-01T00:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'expired',
+    nextTry: 'never',
+  });
+  await database.setClock('2026-12-08T00:00:00Z');
+  await addBalance(database, 1n, 1n);
+  await runAutoRenewal(database);
+  const back = { state: 'active', ends: '2027-01-07T00:00:00Z', balance: 0, charges: 2 };
+  expect(await readSubscription(database, id)).toMatchObject(back);
+  expect(await findViolations(database.db)).toEqual([]);
+});
+
+test('R6: a millisecond after those 7 days it stays ended, and the money stays', async () => {
+  const { database, id } = await createShortDatabase();
+  await using _ = database;
+  await database.setClock('2026-12-01T00:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  await database.setClock('2026-12-08T00:00:00.001Z');
+  await addBalance(database, 1n, 500_00n);
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({
+    state: 'expired',
+    balance: 648_99,
+    charges: 1,
+  });
+});
+
+test('R6: switching auto-renewal on again tries at once what could be paid meanwhile', async () => {
+  const { database, id } = await createShortDatabase();
+  await using _ = database;
+  const switched = (on: boolean) => setAutoRenew(createCaller(database), { telegramId: 1n, on });
+  await switched(false);
+  await addBalance(database, 1n, 1n);
+  expect(await runAutoRenewal(database)).toMatchObject({ examined: 0n });
+  await switched(true);
+  expect(await runAutoRenewal(database)).toMatchObject({ changed: 1n });
+  expect(await readSubscription(database, id)).toMatchObject({ ends: renewed, balance: 0 });
+});
+
+test('R6: the next period that is short is told of again', async () => {
+  const { database, id } = await createShortDatabase();
+  await using _ = database;
+  await addBalance(database, 1n, 1n);
+  await runAutoRenewal(database);
+  await database.setClock('2026-12-30T20:00:00Z');
+  await runAutoRenewal(database);
+  expect(await readSubscription(database, id)).toMatchObject({ charges: 2, lowBalanceNotices: 2 });
+});
+
+test('R6: the engine never switches auto-renewal off, however often it is short', async () => {
+  await using database = await createDatabase({ now: start });
+  await createPlans(database);
+  await addCustomer(database, 1n, { balanceMinor: 149_00n });
+  await buyPlan(database, 1n);
+  for (const now of ['2026-11-30T18:00:00Z', '2026-11-30T23:00:00Z', '2026-12-01T00:00:00Z']) {
+    await database.setClock(now);
+    await runAutoRenewal(database);
+    await runWorker(database, 'fast-expiry-cleanup');
+  }
+  const { rows } = await sql`SELECT state, auto_renew FROM perennial.subscription`.execute(
+    database.db,
+  );
+  expect(rows).toEqual([{ state: 'expired', auto_renew: true }]);
+});

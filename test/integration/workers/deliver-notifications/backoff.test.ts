@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import { createDatabase } from '../../../support/database.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
+import { openDatabase, openPool } from '../../../../src/db/connect.ts';
+import { minuteMs, secondMs } from '../../../../src/kernel/instant.ts';
+import { acquireCourier, readCourier } from '../../../../src/workers/deliver-notifications/lease.ts';
+import { Backoff } from '../../../../src/workers/deliver-notifications/backoff.ts';
+
+const noon = '2026-11-24T12:00:00Z';
+const error = 'no answer in time';
+
+/** Books with a courier, and a hook before and after each writing of its row. */
+async function createLease(hook: (when: 'before' | 'after', n: number) => Promise<void> | void) {
+  const database = await createDatabase({ now: noon });
+  let writes = 0;
+  const pool = hookPool(openPool(database.url), ({ when, sql: text }) => {
+    if (!text.includes('UPDATE perennial.courier')) return;
+    if (when === 'before') writes += 1;
+    return hook(when, writes);
+  });
+  const db = openDatabase(pool);
+  const entered = await acquireCourier(db, {
+    id: 'telegram:1',
+    name: 'telegram',
+    servedChannel: 'telegram',
+    exclusive: true,
+  });
+  if (entered.is !== 'entered') throw new Error(`it is ${entered.by}'s`);
+  const { lease } = entered;
+  const row = async () => {
+    const { now, restsUntil, failures } = (await readCourier(db, lease)) as never as {
+      now: number;
+      restsUntil: number | null;
+      failures: number;
+    };
+    return { failures, restMs: restsUntil === null ? null : restsUntil - now };
+  };
+  const close = async () => {
+    await db.destroy();
+    await database.close();
+  };
+  return { db, post: lease, row, writes: () => writes, [Symbol.asyncDispose]: close };
+}
+
+test('a wait counts from when it was told; the row gets what is left of it once it can be written', async () => {
+  let away = true;
+  await using stage = await createLease((when) => {
+    if (away && when === 'before') throw new Error('the database is away');
+  });
+  const { db, post, row, writes } = stage;
+  const backoff = new Backoff();
+  expect(backoff.observe({ is: 'too_many', retryAfterMs: minuteMs }, 0)).toBe(minuteMs);
+  expect(backoff.remainingMs()).toBeGreaterThan(minuteMs - secondMs);
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    await expect(backoff.write(db, post)).rejects.toThrow();
+  expect(await row()).toEqual({ failures: 0, restMs: null });
+  away = false;
+  const beforeMs = backoff.remainingMs();
+  await backoff.write(db, post);
+  const { restMs } = await row();
+  expect(restMs).toBeLessThanOrEqual(Math.ceil(beforeMs));
+  expect(restMs).toBeGreaterThanOrEqual(Math.floor(backoff.remainingMs()));
+  // What is written isn't written again.
+  const before = writes();
+  await backoff.write(db, post);
+  expect(writes()).toBe(before);
+});
+
+test('what is learnt by many at once takes one connection, and the row says the last of it', async () => {
+  const first = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  await using stage = await createLease((when, n) => {
+    if (n !== 1 || when !== 'before') return;
+    begun.resolve();
+    return first.promise;
+  });
+  const { db, post, row, writes } = stage;
+  const backoff = new Backoff();
+  backoff.observe({ is: 'uncertain', error }, 0);
+  const all = [backoff.write(db, post)];
+  await begun.promise;
+  for (let failures = 1; failures < 16; failures += 1) {
+    backoff.observe({ is: 'uncertain', error }, failures);
+    all.push(backoff.write(db, post));
+  }
+  expect(writes()).toBe(1);
+  first.resolve();
+  await Promise.all(all);
+  expect(await row()).toMatchObject({ failures: 16 });
+  expect(writes()).toBe(2);
+});
+
+test('what others wrote is taken over, unless something newer is known here', async () => {
+  await using stage = await createLease(() => undefined);
+  const { db, post } = stage;
+  const backoff = new Backoff();
+  backoff.restore(5);
+  expect(backoff.failures).toBe(5);
+  backoff.observe({ is: 'uncertain', error }, 5);
+  backoff.restore(5);
+  expect(backoff.failures).toBe(6);
+  await backoff.write(db, post);
+  backoff.restore(0);
+  expect(backoff.failures).toBe(0);
+});

@@ -1,0 +1,62 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import {
+  createDelivery,
+  createNotifiedSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+  type Stage,
+} from '../../../support/delivery.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
+import { openDatabase, openPool } from '../../../../src/db/connect.ts';
+
+const noon = '2026-11-24T12:00:00Z';
+
+/** So many receipts of one customer, all due. */
+async function enqueueReceipts({ database }: Stage, count: number): Promise<void> {
+  await sql`
+    INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params,
+      next_attempt_at, created_at)
+    SELECT c.id, 'telegram', 'receipt', 'test:' || n, '{"amount": "149.00", "currency": "RUB",
+        "plan": "basic", "period_days": 30, "starts_at": "2026-11-24T12:00:00.000Z",
+        "ends_at": "2026-12-24T12:00:00.000Z", "balance_after": "0.00"}',
+      perennial.clock(), perennial.clock()
+    FROM perennial.customer c CROSS JOIN generate_series(1, ${count}) n`.execute(database.db);
+}
+
+/** One run, with how often it looked for what is due. */
+async function runCounted(stage: Stage, delivery = createDelivery(stage.api)) {
+  let looks = 0;
+  const pool = hookPool(openPool(stage.database.url), ({ when, sql: text }) => {
+    if (when === 'before' && text.includes('n.bulk = false')) looks += 1;
+  });
+  const db = openDatabase(pool);
+  const row = await runDelivery({ ...stage, database: { ...stage.database, db } }, delivery);
+  await db.destroy();
+  return { row, looks };
+}
+
+// A page is 100.
+test.for([100, 101])('a walk over %i that are due ends with them', async (count) => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1n);
+  await enqueueReceipts(stage, count);
+  const { row, looks } = await runCounted(stage);
+  expect(row).toMatchObject({ outcome: 'success', changed: BigInt(count) });
+  expect(looks).toBeLessThanOrEqual(2);
+});
+
+test('who is busy when a walk ends with a full page waits as long as the pace says, and no longer', async () => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1n);
+  await enqueueReceipts(stage, 100);
+  // The first goes; the others are passed over, and have their turns when the recipient is free.
+  const { row, looks } = await runCounted(stage, createDelivery(stage.api, { gapMs: 10 }));
+  expect(row).toMatchObject({ outcome: 'success', changed: 100n });
+  expect((await readNotifications(stage.database)).every(({ state }) => state === 'sent')).toBe(
+    true,
+  );
+  // At most two looks a turn: at the page, and at what lies behind it.
+  expect(looks).toBeLessThanOrEqual(200);
+});

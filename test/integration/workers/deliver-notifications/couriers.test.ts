@@ -1,0 +1,145 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { openDatabase, openPool } from '../../../../src/db/connect.ts';
+import type { Channel } from '../../../../src/notifications/channels/channel.ts';
+import { acquireCourier } from '../../../../src/workers/deliver-notifications/lease.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
+import { until } from '../../../support/until.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
+import {
+  createDelivery,
+  createEndingSubscriber,
+  createNotifiedSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+  type Stage,
+  startStageCouriers,
+} from '../../../support/delivery.ts';
+
+// Couriers that are replaced, end, and lose their database.
+
+const noon = '2026-11-24T12:00:00Z';
+
+const untilAllSent = async ({ database }: Stage) =>
+  (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined;
+
+test('a courier that stood still after marking a notice, was replaced and goes on, sends nothing', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await createEndingSubscriber(stage, 1n);
+  await database.setClock('2026-12-23T13:00:00Z');
+  await enqueueOne(database, 'receipt', 1n);
+  await enqueueOne(database, 'ends_24h', 1n);
+  let release: () => void = () => undefined;
+  const still = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let stoodMs: number | undefined;
+  const pool = hookPool(openPool(database.url), async ({ when, sql: text }) => {
+    if (stoodMs !== undefined || when !== 'after' || !/state = 'sending', /.test(text)) return;
+    stoodMs = performance.now();
+  });
+  // The commit of that claim is answered only when it goes on.
+  const held = hookPool(pool, async ({ when, sql: text }) => {
+    if (stoodMs !== undefined && when === 'after' && /^commit/i.test(text)) await still;
+  });
+  const db = openDatabase(held);
+  const stopped = runDelivery({ ...stage, database: { ...database, db } });
+  await until('it stands still', async () =>
+    (await readNotifications(database)).some(({ state }) => state === 'sending') ? true : undefined,
+  );
+  // Somebody else becomes the courier: an epoch, whatever became of the lock.
+  const [channel] = createDelivery(api).channels;
+  await acquireCourier(database.db, channel as Channel);
+  // The answer of the fence counts for half a second.
+  await until('the fence is old', () =>
+    performance.now() - (stoodMs ?? 0) > 600 ? true : undefined,
+  );
+  release();
+  expect(await stopped).toMatchObject({ outcome: 'failed', detail: { code: 'post_lost' } });
+  expect(api.log).toEqual([]);
+  await db.destroy();
+  await runDelivery(stage);
+  await database.setClock('2026-12-23T13:10:00Z');
+  await runDelivery(stage);
+  expect(await untilAllSent(stage)).toBe(true);
+  expect(api.texts(1n)).toHaveLength(2);
+});
+
+test('P8: a courier that ends awaits the answers that are out, and writes down what came of them', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  api.conduct = async () => {
+    await gate;
+    return 'serve' as const;
+  };
+  const couriers = startStageCouriers(stage);
+  await until('all are under way', async () =>
+    (await readNotifications(database)).every(({ state }) => state === 'sending')
+      ? true
+      : undefined,
+  );
+  const stopped = couriers.stop();
+  await enqueueOne(database, 'refund', 1n);
+  open();
+  await stopped;
+  const states = (await readNotifications(database)).map(({ state }) => state);
+  expect(states).toEqual(['sent', 'sent', 'sent', 'pending']);
+});
+
+test('P8: answers that never come do not hold up the end: they are uncertain', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await createEndingSubscriber(stage, 1n);
+  await database.setClock('2026-12-23T13:00:00Z');
+  await enqueueOne(database, 'ends_24h', 1n);
+  api.conduct = () => 'hang';
+  const couriers = startStageCouriers(stage, { telegram: { deadlineMs: 60_000 } });
+  await until('it is under way', () => (api.log.length === 1 ? true : undefined));
+  const askedMs = performance.now();
+  await couriers.stop();
+  expect(performance.now() - askedMs).toBeLessThan(8_000);
+  expect(await readNotifications(database)).toMatchObject([
+    { state: 'uncertain', lost_answers: 1 },
+  ]);
+});
+
+test('P9: a courier whose connections all break goes on, loses nothing, and doubles nothing that it did not count', async () => {
+  await using stage = await createStage({ now: noon, onLost: () => undefined });
+  const { database, api } = stage;
+  const count = 40;
+  for (let n = 1n; n <= count; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= count; n += 1n) await enqueueOne(database, 'receipt', n);
+  // Its own pool, so that the test's is not broken with it.
+  const db = openDatabase(openPool(database.url, { onLost: () => undefined }));
+  await using _ = startStageCouriers({ ...stage, database: { ...database, db } });
+  const cut = () =>
+    sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'`.execute(database.db);
+  for (const at of [5, 15, 25]) {
+    await until(`${at} calls`, () => (api.log.length >= at ? true : undefined));
+    await cut();
+  }
+  await until('all are sent', async () => {
+    // What waits a second for its next try is due at once: the clock stands still.
+    await sql`UPDATE perennial.notification SET next_attempt_at = perennial.clock()
+      WHERE next_attempt_at > perennial.clock() AND next_attempt_at < 'infinity'`.execute(
+      database.db,
+    );
+    await sql`UPDATE perennial.courier SET rests_until = NULL`.execute(database.db);
+    return untilAllSent(stage);
+  });
+  for (const { recipient, lost_answers: lost } of await readNotifications(database)) {
+    const times = api.texts(recipient ?? '').length;
+    expect(times).toBeGreaterThanOrEqual(1);
+    expect(times).toBeLessThanOrEqual(1 + lost);
+  }
+}, 60_000);

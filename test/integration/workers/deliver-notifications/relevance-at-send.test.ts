@@ -1,0 +1,280 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { inTransaction, openDatabase, openPool } from '../../../../src/db/connect.ts';
+import { minuteMs } from '../../../../src/kernel/instant.ts';
+import type { CustomerKind } from '../../../../src/outbox/kinds.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { createCustomer, setCustomer } from '../../../../src/subscription/commands/customer.ts';
+import { grant, revoke, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { startTrial } from '../../../../src/subscription/commands/trial.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
+import { until } from '../../../support/until.ts';
+import { runOf } from '../../../support/basic-shop.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
+import {
+  createEndingSubscriber,
+  createNotifiedSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+  type Stage,
+  startStageCouriers,
+} from '../../../support/delivery.ts';
+
+// What happens between the moment at which a notice was found and that at which it is sent.
+
+const noon = '2026-11-24T12:00:00Z';
+const createCaller = ({ database }: Stage) => ({ db: database.db, actor: 'test' });
+
+/** One run, with something that happens between its finding of a notice and its lock of the customer. */
+async function runDuring(stage: Stage, meanwhile: () => Promise<unknown>) {
+  let todo: typeof meanwhile | undefined = meanwhile;
+  const pool = hookPool(openPool(stage.database.url), async ({ when, sql: text }) => {
+    if (when !== 'before' || !text.includes('FOR NO KEY UPDATE SKIP LOCKED')) return;
+    const now = todo;
+    todo = undefined;
+    await now?.();
+  });
+  const db = openDatabase(pool);
+  try {
+    const row = await runDelivery({ ...stage, database: { ...stage.database, db } });
+    expect(todo).toBeUndefined();
+    expect(row).toMatchObject({ outcome: 'success' });
+    return row;
+  } finally {
+    await db.destroy();
+  }
+}
+
+interface RelevanceCase {
+  readonly kind: CustomerKind;
+  readonly what: string;
+  /** Makes a customer about whom the notice is true at `at`. */
+  readonly setUp: (stage: Stage, telegramId: bigint) => Promise<unknown>;
+  readonly at: string;
+  /** To the first of two. */
+  readonly change: (stage: Stage) => Promise<unknown>;
+  readonly reason: string;
+}
+
+const telegramId = 1n;
+const topUpOnce = (stage: Stage) =>
+  topUp(createCaller(stage), { telegramId, amountMinor: 149_00n });
+const buyAgain = async (stage: Stage) => {
+  await topUpOnce(stage);
+  await purchase(createCaller(stage), { telegramId, plan: 'basic', periodDays: 30 });
+};
+const renewOnce = async (stage: Stage) => {
+  await topUpOnce(stage);
+  expect(await runOf(stage.database, 'auto-renewal')).toMatchObject({ changed: 1n });
+};
+const revokeCustomer = (stage: Stage, id = telegramId) =>
+  revoke(createCaller(stage), { telegramId: id, reason: 'test' });
+const grantCustomer = (stage: Stage, id = telegramId) =>
+  grant(createCaller(stage), { telegramId: id, days: 3 });
+const createRenewalSwitch = (on: boolean) => (stage: Stage) =>
+  setAutoRenew(createCaller(stage), { telegramId, on });
+const refundCustomer = async (stage: Stage) => {
+  const { rows } = await sql<{ id: bigint }>`
+    SELECT min(p.id) AS id FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    WHERE c.telegram_id = ${telegramId}`.execute(stage.database.db);
+  await refund(createCaller(stage), { telegramId, periodId: rows[0]?.id as never, part: 'whole' });
+};
+const setDiscount10 = (stage: Stage) =>
+  setCustomer(createCaller(stage), { telegramId, discountPercent: 10 });
+
+const createTrial = async (stage: Stage, id: bigint) => {
+  await sql`INSERT INTO perennial.setting (key, value)
+    VALUES ('trial', '{"plan": "basic", "days": 3}') ON CONFLICT DO NOTHING`.execute(
+    stage.database.db,
+  );
+  await createCustomer(createCaller(stage), { telegramId: id, currency: 'RUB' });
+  await startTrial(createCaller(stage), { telegramId: id });
+};
+/** A month that ends by itself on December 24 at noon, and one that lacks the money to go on. */
+const createEnding = createEndingSubscriber;
+const createShort = (stage: Stage, id: bigint) => createNotifiedSubscriber(stage, id);
+const createEnded =
+  (setUp: RelevanceCase['setUp'], at: string) =>
+  async (stage: Stage, id: bigint): Promise<void> => {
+    await setUp(stage, id);
+    // The second time for both.
+    await stage.database.setClock(at);
+    await runOf(stage.database, 'fast-expiry-cleanup');
+    await stage.database.setClock(noon);
+  };
+/** Whose next month is paid for, and will cost 199. */
+const createHigherPrice = async (stage: Stage, id: bigint) => {
+  await sql`
+    INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
+    VALUES ('basic', 30, 'RUB', '2026-12-01Z', 19900) ON CONFLICT DO NOTHING`.execute(
+    stage.database.db,
+  );
+  await createNotifiedSubscriber(stage, id, 199_00n);
+};
+const createGranted = async (stage: Stage, id: bigint) => {
+  await createNotifiedSubscriber(stage, id);
+  await grantCustomer(stage, id);
+};
+const createRevoked = async (stage: Stage, id: bigint) => {
+  await createNotifiedSubscriber(stage, id);
+  await revokeCustomer(stage, id);
+};
+
+const end = '2026-12-24T12:00:00Z';
+const [day3, day1, hour3] = [
+  '2026-12-21T13:00:00Z',
+  '2026-12-23T13:00:00Z',
+  '2026-12-24T09:00:00Z',
+];
+
+const cases: readonly RelevanceCase[] = (
+  [
+    ['trial_6h', 'a purchase', createTrial, '2026-11-24T18:00:00Z', buyAgain, 'converted'],
+    ['trial_48h', 'a purchase', createTrial, '2026-11-26T12:00:00Z', buyAgain, 'converted'],
+    [
+      'trial_ending',
+      'a revocation',
+      createTrial,
+      '2026-11-27T09:00:00Z',
+      revokeCustomer,
+      'revoked',
+    ],
+    [
+      ...(['trial_ended', 'a purchase'] as const),
+      ...([createEnded(createTrial, '2026-11-27T12:00:00Z'), '2026-11-27T12:01:00Z'] as const),
+      ...([buyAgain, 'pays_already'] as const),
+    ],
+    ['ends_3d', 'a grant', createEnding, day3, grantCustomer, 'end_moved'],
+    ['ends_3d', 'a top-up', createShort, day3, topUpOnce, 'will_be_renewed'],
+    ['ends_24h', 'a purchase', createEnding, day1, buyAgain, 'end_moved'],
+    ['ends_24h', 'a revocation', createEnding, day1, revokeCustomer, 'revoked'],
+    ['ends_24h', 'a refund', createEnding, day1, refundCustomer, 'end_moved'],
+    ['ends_3h', 'a purchase', createEnding, hour3, buyAgain, 'end_moved'],
+    ['low_balance', 'a renewal', createShort, hour3, renewOnce, 'end_moved'],
+    ['low_balance', 'a switch', createShort, hour3, createRenewalSwitch(false), 'not_renewed'],
+    ['low_balance', 'a revocation', createShort, hour3, revokeCustomer, 'revoked'],
+    ['expired', 'a purchase', createEnded(createEnding, end), end, buyAgain, 'not_ended'],
+    ['expired', 'a late renewal', createEnded(createShort, end), end, renewOnce, 'not_ended'],
+    ['expired', 'a grant', createEnded(createEnding, end), end, grantCustomer, 'not_ended'],
+    ['price_change', 'a discount', createHigherPrice, day3, setDiscount10, 'price_moved'],
+    [
+      'price_change',
+      'a switch',
+      createHigherPrice,
+      day3,
+      createRenewalSwitch(false),
+      'not_renewed',
+    ],
+    ['price_change', 'a purchase', createHigherPrice, day3, buyAgain, 'end_moved'],
+    ['price_change', 'a refund', createHigherPrice, day3, refundCustomer, 'end_moved'],
+    ['grant', 'a revocation', createGranted, day3, revokeCustomer, 'revoked'],
+  ] as const
+).map(([kind, what, setUp, at, change, reason]) => ({ kind, what, setUp, at, change, reason }));
+
+test.for(cases.map((each) => [each.what, each.kind, each] as const))(
+  'T1: %s between the finding and the sending of %s suppresses it, with the reason in its row',
+  async ([, kind, { setUp, at, change, reason }]) => {
+    await using stage = await createStage({ now: noon });
+    // To the second nothing happens: what isn't untrue is said.
+    for (const id of [1n, 2n]) await setUp(stage, id);
+    await sql`DELETE FROM perennial.notification`.execute(stage.database.db);
+    await stage.database.setClock(at);
+    for (const id of [1n, 2n]) await enqueueOne(stage.database, kind, id);
+    await runDuring(stage, () => change(stage));
+    const [first, second] = await readNotifications(stage.database, kind);
+    expect(first).toMatchObject({ state: 'suppressed', reason, attempts: 0 });
+    expect(stage.api.texts(2n)).not.toEqual([]);
+    expect(second).toMatchObject({ state: 'sent' });
+    // Said was what happened, if anything was.
+    const sent = (await readNotifications(stage.database)).filter(({ state }) => state === 'sent');
+    expect(stage.api.log).toHaveLength(sent.length);
+  },
+);
+
+test.for([
+  ['receipt', 'a refund', createNotifiedSubscriber, refundCustomer],
+  ['receipt', 'a revocation', createNotifiedSubscriber, revokeCustomer],
+  ['refund', 'a purchase', createNotifiedSubscriber, buyAgain],
+  // Of another subscription: one that was revoked stays so.
+  ['revoke', 'a purchase', createRevoked, buyAgain],
+] as const)('%s is true for ever: %s in between takes nothing from it', async (each) => {
+  const [kind, , setUp, change] = each;
+  await using stage = await createStage({ now: noon });
+  await setUp(stage, 1n);
+  await sql`DELETE FROM perennial.notification`.execute(stage.database.db);
+  await enqueueOne(stage.database, kind, 1n);
+  await runDuring(stage, () => change(stage));
+  expect((await readNotifications(stage.database, kind))[0]).toMatchObject({ state: 'sent' });
+});
+
+test('T1: whose row a purchase holds is not judged before it has committed', async () => {
+  await using stage = await createStage({ now: noon });
+  await createEnding(stage, 1n);
+  await stage.database.setClock('2026-12-23T13:00:00Z');
+  await enqueueOne(stage.database, 'ends_24h', 1n);
+  const db = openDatabase(openPool(stage.database.url));
+  await inTransaction(stage.database.db, async (tx) => {
+    await sql`SELECT FROM perennial.customer FOR NO KEY UPDATE`.execute(tx);
+    const row = await runDelivery({ ...stage, database: { ...stage.database, db } });
+    expect(row).toMatchObject({ outcome: 'success', examined: 0n });
+  });
+  await db.destroy();
+  expect(stage.api.log).toEqual([]);
+  await runDelivery(stage);
+  expect(await readNotifications(stage.database)).toMatchObject([{ state: 'sent' }]);
+});
+
+test('T3: no connection is held and no transaction is open while messages are on their way', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 30n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 30n; n += 1n) await enqueueOne(database, 'receipt', n);
+  const used = () => database.pool.totalCount - database.pool.idleCount;
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  api.conduct = async () => {
+    await gate;
+    return 'serve' as const;
+  };
+  await using _ = startStageCouriers(stage, { pollMs: 5 * minuteMs });
+  // As many as are awaited at once.
+  await until('all are under way', async () =>
+    (await readNotifications(database)).filter(({ state }) => state === 'sending').length === 16
+      ? true
+      : undefined,
+  );
+  await until('nothing is held', () => (used() === 0 ? true : undefined));
+  const { rows } = await sql<{ open: bigint }>`
+    SELECT count(*) AS open FROM pg_stat_activity
+    WHERE datname = current_database() AND state LIKE 'idle in transaction%'`.execute(database.db);
+  expect(rows).toEqual([{ open: 0n }]);
+  open();
+  await until('all are sent', async () =>
+    (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined,
+  );
+  expect(api.log).toHaveLength(30);
+});
+
+test('T3: a notice after the other takes one connection, not one each', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 30n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 30n; n += 1n) await enqueueOne(database, 'receipt', n);
+  const pool = openPool(database.url);
+  const held: number[] = [];
+  api.conduct = () => {
+    held.push(pool.totalCount - pool.idleCount);
+    return 'serve';
+  };
+  const db = openDatabase(pool);
+  await runDelivery({ ...stage, database: { ...database, db } });
+  expect(api.log).toHaveLength(30);
+  // That of the next notice's judgement, and those that write down what the last ones came to.
+  expect(Math.max(...held)).toBeLessThanOrEqual(4);
+  await db.destroy();
+});

@@ -1,0 +1,122 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
+import { forgetCourier, readCouriers } from '../../../../src/workers/deliver-notifications/courier-registry.ts';
+import { until } from '../../../support/until.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
+import {
+  createDelivery,
+  createNotifiedSubscriber,
+  createStage,
+  type RunningCouriers,
+  readNotifications,
+  runDelivery,
+  type Stage,
+  silentLog,
+  startStageCouriers,
+} from '../../../support/delivery.ts';
+
+// A replica whose configuration lacks the bot, beside one that has it. To the log goes what has no
+// other way out, and never what a bot of these books would have sent.
+
+const noon = '2026-11-24T12:00:00Z';
+const bot = 'telegram:123456789';
+
+interface LogCouriers extends RunningCouriers {
+  /** What it said as messages, in the place of Telegram. */
+  readonly messages: object[];
+  readonly warnings: string[];
+}
+
+/** The couriers of a process that has no Telegram. */
+function startLogCouriers(stage: Stage): LogCouriers {
+  const [messages, warnings]: [object[], string[]] = [[], []];
+  const channels = [openLogChannel({ info: (fields) => void messages.push(fields) })];
+  const warn = (_: object, message: string) => void warnings.push(message);
+  const running = startStageCouriers(stage, { channels, log: { ...silentLog, warn } });
+  return { ...running, messages, warnings };
+}
+
+const readStates = async ({ database }: Stage) =>
+  (await readNotifications(database)).map(({ state, channel }) => `${state} ${channel}`);
+
+const untilHeld = (couriers: RunningCouriers) =>
+  until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+
+test('P10: a replica without Telegram takes nothing over from a bot of these books, and says what to do', async () => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1n);
+  const first = startStageCouriers(stage);
+  await untilHeld(first);
+  await first.stop();
+  await enqueueOne(stage.database, 'receipt', 1n);
+  const run = {
+    ...createDelivery(stage.api),
+    channels: [openLogChannel({ info: () => undefined })],
+  };
+  expect(await runDelivery(stage, run)).toMatchObject({
+    outcome: 'skipped',
+    detail: { reason: expect.stringMatching(/^log: telegram:123456789 delivers .*wait for it/) },
+  });
+  await using lacking = startLogCouriers(stage);
+  await until('it says so', () => (lacking.warnings.length > 0 ? true : undefined));
+  expect(lacking.warnings).toEqual([
+    expect.stringMatching(
+      /^log: telegram:123456789 delivers .*"perennial notice couriers --forget/,
+    ),
+  ]);
+  expect(lacking.listChannelIds()).toEqual([]);
+  expect(await readStates(stage)).toEqual(['pending telegram']);
+  // Somebody who has it is back.
+  await using _ = startStageCouriers(stage);
+  await until('it is sent', async () =>
+    (await readStates(stage))[0] === 'sent telegram' ? true : undefined,
+  );
+  expect(stage.api.texts(1n)).toHaveLength(1);
+  expect(lacking.messages).toEqual([]);
+});
+
+test('P10: a replica without Telegram that delivered to the log leaves off when the first bot delivers', async () => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1n);
+  await using lacking = startLogCouriers(stage);
+  await untilHeld(lacking);
+  await enqueueOne(stage.database, 'receipt', 1n);
+  await until('it is said to the log', async () =>
+    (await readStates(stage))[0] === 'sent log' ? true : undefined,
+  );
+  await using having = startStageCouriers(stage);
+  await untilHeld(having);
+  await having.stop();
+  // The bot's process has ended, and the other one has its post and its connections still.
+  await enqueueOne(stage.database, 'receipt', 1n);
+  await until('it leaves off', () => (lacking.listChannelIds().length === 0 ? true : undefined));
+  expect(await readStates(stage)).toEqual(['sent log', 'pending telegram']);
+  expect(lacking.messages).toHaveLength(1);
+});
+
+test('a bot that is given up is forgotten by a person, not while a process delivers for it; then the log has it', async () => {
+  await using stage = await createStage({ now: noon });
+  const { db } = stage.database;
+  await createNotifiedSubscriber(stage, 1n);
+  const having = startStageCouriers(stage);
+  await untilHeld(having);
+  expect(await readCouriers(db)).toMatchObject([{ id: bot, lives: true, restsUntil: null }]);
+  await expect(forgetCourier(db, bot, 'test')).rejects.toThrow(/a process delivers for telegram:/);
+  await having.stop();
+  await until('its lock to be free', async () =>
+    (await readCouriers(db))[0]?.lives === false ? true : undefined,
+  );
+  await expect(forgetCourier(db, 'telegram:1', 'test')).rejects.toThrow(/no courier "telegram:1"/);
+  await forgetCourier(db, bot, 'test');
+  expect(await readCouriers(db)).toEqual([]);
+  const { rows } = await sql`
+    SELECT subject, actor FROM perennial.event WHERE action = 'courier_forgotten'`.execute(db);
+  expect(rows).toEqual([{ subject: `courier:${bot}`, actor: 'test' }]);
+  await enqueueOne(stage.database, 'receipt', 1n);
+  await using lacking = startLogCouriers(stage);
+  await until('it is said to the log', async () =>
+    (await readStates(stage))[0] === 'sent log' ? true : undefined,
+  );
+  expect(lacking.messages).toHaveLength(1);
+});

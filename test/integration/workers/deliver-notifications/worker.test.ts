@@ -1,0 +1,280 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { startBotApi } from '../../../support/bot-api/bot-api.ts';
+import { startMailServer } from '../../../support/mail-server.ts';
+import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import {
+  createDelivery,
+  createEndingSubscriber,
+  createNotifiedSubscriber,
+  createStage,
+  fastLimits,
+  readNotifications,
+  runDelivery,
+  startStageCouriers,
+  token,
+} from '../../../support/delivery.ts';
+import { until } from '../../../support/until.ts';
+import { runOf } from '../../../support/basic-shop.ts';
+import type { Instant } from '../../../../src/kernel/instant.ts';
+import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
+import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+
+const noon = '2026-11-24T12:00:00Z';
+const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;
+
+test('R7: a renewal has one receipt, sent once after its commit, with what was charged and until when', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await createNotifiedSubscriber(stage, 1001n, 149_00n);
+  await database.setClock('2026-12-24T09:00:00Z');
+  await using couriers = startStageCouriers(stage);
+  await until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  expect(await runOf(database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  const committedMs = performance.now();
+  await until('the receipt', () => (api.log.length > 0 ? true : undefined));
+  const [arrival] = api.log;
+  expect((arrival?.atMs ?? 0) - committedMs).toBeLessThan(1_000);
+  await until('it is marked', async () =>
+    (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined,
+  );
+  expect(arrival?.text).toMatch(/149/);
+  expect(arrival?.text).toMatch(/23/); // January 23, 2027
+  const rows = await readNotifications(database, 'receipt');
+  expect(rows).toMatchObject([{ state: 'sent', message_id: 1n, attempts: 1, channel: 'telegram' }]);
+  expect(api.texts(1001n)).toHaveLength(1);
+  // Another run finds nothing to say.
+  await couriers.stop();
+  expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', examined: 0n });
+  expect(api.log).toHaveLength(1);
+});
+
+test('R7: a renewal that was rolled back has no receipt', async () => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1001n, 149_00n);
+  await stage.database.setClock('2026-12-24T09:00:00Z');
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$`.execute(stage.database.db);
+  await sql`
+    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON perennial.period
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.refuse()`.execute(
+    stage.database.db,
+  );
+  expect(await runOf(stage.database, 'auto-renewal')).toMatchObject({ outcome: 'failed' });
+  expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
+  expect(stage.api.log).toEqual([]);
+});
+
+test('what must arrive goes before reminders, however long those have waited', async () => {
+  await using stage = await createStage({ now: noon, api: {} });
+  await createEndingSubscriber(stage, 1n);
+  await createEndingSubscriber(stage, 2n);
+  await stage.database.setClock('2026-12-23T12:00:00Z');
+  await enqueueOne(stage.database, 'ends_24h', 1n);
+  await stage.database.setClock('2026-12-23T13:00:00Z');
+  await enqueueOne(stage.database, 'receipt', 2n);
+  expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', examined: 2n, changed: 2n });
+  expect(stage.api.log.map(({ chat }) => chat)).toEqual(['2', '1']);
+});
+
+test('who blocked the bot is not reachable: what must arrive waits a week, reminders are dropped', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  await createEndingSubscriber(stage, 1n);
+  api.conduct = () => blocked;
+  await enqueueOne(database, 'receipt', 1n);
+  expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', failed: 1n });
+  expect(await readNotifications(database)).toMatchObject([
+    { state: 'pending', reason: /blocked/ },
+  ]);
+  const reachable = async () =>
+    (
+      await sql<{ reachable: boolean }>`SELECT reachable FROM perennial.customer`.execute(
+        database.db,
+      )
+    ).rows[0]?.reachable;
+  expect(await reachable()).toBe(false);
+  await enqueueOne(database, 'refund', 1n);
+  await enqueueOne(database, 'ends_3d', 1n);
+  await runDelivery(stage);
+  const [, waits, dropped] = await readNotifications(database);
+  expect(waits).toMatchObject({ state: 'pending' });
+  expect(dropped).toMatchObject({ state: 'suppressed' });
+  expect(api.log).toHaveLength(1);
+  // A week later it is tried, and the bot isn't blocked any more.
+  api.conduct = () => 'serve';
+  await database.setClock('2026-12-01T12:00:01Z');
+  expect(await runDelivery(stage)).toMatchObject({ changed: 2n });
+  expect(await reachable()).toBe(true);
+  expect(api.texts(1n)).toHaveLength(2);
+});
+
+test('429 is stored with the bot: nobody sends before, whoever it is; then all arrives', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
+  api.conduct = ({ n }) => (n === 1 ? { tooMany: 5 } : 'serve');
+  const first = await runDelivery(stage);
+  expect(first).toMatchObject({ outcome: 'degraded', detail: { work_left: true } });
+  const calls = api.log.length;
+  // Five seconds from when it was told, of which some are gone when it is written down.
+  const { rows } = await sql<{ until: number }>`
+    SELECT rests_until AS until FROM perennial.courier`.execute(database.db);
+  const [{ until: restsUntil } = { until: 0 }] = rows;
+  expect(restsUntil).toBeLessThanOrEqual(Date.parse('2026-11-24T12:00:05Z'));
+  await database.setClock((restsUntil - 1) as Instant);
+  expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
+  expect(api.log).toHaveLength(calls);
+  await database.setClock('2026-11-24T12:00:05Z');
+  // The gateway goes by its own clock: another one stands for it five seconds later.
+  using later = await startBotApi({ limits: fastLimits });
+  expect(await runDelivery({ database, api: later })).toMatchObject({ outcome: 'success' });
+  expect((await readNotifications(database)).map(({ state }) => state)).toEqual([
+    'sent',
+    'sent',
+    'sent',
+  ]);
+  expect(await readNotifications(database)).toMatchObject(Array(3).fill({ lost_answers: 0 }));
+});
+
+test('an alarm goes to every admin of every channel, each with a row of its own', async () => {
+  await using stage = await createStage({ now: noon });
+  using mail = await startMailServer();
+  const from = 'perennial@example.net';
+  const email = openEmail({ url: mail.url, from, admins: ['ops@example.net'], perSecond: 100 });
+  const telegram = createDelivery(stage.api, { admins: [7, 8] });
+  const delivery = { ...telegram, channels: [...telegram.channels, email] };
+  await enqueueAlarm(stage.database, 'auto-renewal');
+  expect(await runDelivery(stage, delivery)).toMatchObject({ outcome: 'success', changed: 3n });
+  expect(stage.api.log.map(({ chat }) => chat).sort()).toEqual(['7', '8']);
+  expect(mail.mails).toMatchObject([{ to: 'ops@example.net' }]);
+  const rows = await readNotifications(stage.database);
+  expect(rows.map(({ channel, recipient }) => `${channel} ${recipient}`).sort()).toEqual([
+    'email ops@example.net',
+    'telegram 7',
+    'telegram 8',
+  ]);
+  expect(await runDelivery(stage, delivery)).toMatchObject({ examined: 0n });
+});
+
+test('without Telegram notices go to the log and the books', async () => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1001n);
+  await enqueueOne(stage.database, 'receipt', 1001n);
+  await enqueueAlarm(stage.database, 'auto-renewal');
+  const lines: object[] = [];
+  const log = openLogChannel({ info: (fields) => void lines.push(fields) });
+  const delivery = { ...createDelivery(stage.api), channels: [log] };
+  expect(await runDelivery(stage, delivery)).toMatchObject({ changed: 2n });
+  expect(lines).toMatchObject([
+    { to: '1001', text: /149/ },
+    { to: 'admins', text: /auto-renewal/ },
+  ]);
+  expect(await readNotifications(stage.database)).toMatchObject([
+    { state: 'sent', channel: 'log' },
+    { state: 'sent', channel: 'log' },
+  ]);
+});
+
+test('a run beside the service leaves the bot to its courier, and says so', async () => {
+  await using stage = await createStage({ now: noon });
+  await using couriers = startStageCouriers(stage);
+  await until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  expect(await runDelivery(stage)).toMatchObject({
+    outcome: 'skipped',
+    detail: { reason: 'telegram:123456789: its courier is another process' },
+  });
+});
+
+test('a second courier takes over when the first ends', async () => {
+  await using stage = await createStage({ now: noon });
+  const first = startStageCouriers(stage);
+  await until('the post', () => (first.listChannelIds().length === 1 ? true : undefined));
+  await using second = startStageCouriers(stage);
+  await createNotifiedSubscriber(stage, 1n);
+  await enqueueOne(stage.database, 'receipt', 1n);
+  await until('it is sent', () => (stage.api.log.length === 1 ? true : undefined));
+  expect(second.listChannelIds()).toEqual([]);
+  await first.stop();
+  await until('the takeover', () => (second.listChannelIds().length === 1 ? true : undefined));
+  await enqueueOne(stage.database, 'refund', 1n);
+  await until('it is sent too', () => (stage.api.log.length === 2 ? true : undefined));
+});
+
+test('what it says is read by no one who reads the books or the log: the token is in neither', async () => {
+  await using stage = await createStage({ now: noon });
+  const { database, api } = stage;
+  const echo = `no such path /bot${token}/sendMessage`;
+  const fates = [
+    { error: 400, description: echo },
+    { error: 403, description: echo },
+    { status: 502, body: echo },
+    { error: 401, description: echo },
+    'lose',
+  ] as const;
+  for (let n = 1n; n <= 5n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 5n; n += 1n) await enqueueOne(database, 'receipt', n);
+  api.conduct = ({ n }) => fates[n - 1] ?? 'serve';
+  api.getMeOutcome = { error: 401, description: echo };
+  const lines: string[] = [];
+  const capture = (fields: object, message: string) =>
+    void lines.push(
+      message,
+      JSON.stringify(fields),
+      String((fields as { err?: Error }).err?.stack),
+    );
+  const log = { debug: capture, info: capture, warn: capture, error: capture };
+  await using couriers = startStageCouriers(stage, { log, telegram: { deadlineMs: 300 } });
+  await until('all were tried', () => (api.log.length >= 2 ? true : undefined));
+  await until('trouble', () => (lines.some((line) => line.includes('***')) ? true : undefined));
+  await couriers.stop();
+  const { rows } = await sql<{ text: string }>`
+    SELECT (SELECT json_agg(n) FROM perennial.notification n)::text
+      || (SELECT json_agg(c) FROM perennial.courier c)::text
+      || (SELECT json_agg(r) FROM perennial.worker_run r)::text AS text`.execute(database.db);
+  expect(rows[0]?.text).toContain('***');
+  expect(rows[0]?.text).not.toContain('canary');
+  expect(lines.join('\n')).not.toContain('canary');
+});
+
+test('P3 P6: a run ends when its budget is spent, its record says that work is left, and the next one does the rest', async () => {
+  await using stage = await createStage({ now: noon });
+  for (let n = 1n; n <= 5n; n += 1n) await createNotifiedSubscriber(stage, n);
+  for (let n = 1n; n <= 5n; n += 1n) await enqueueOne(stage.database, 'receipt', n);
+  let reads = 0;
+  const elapsedMs = () => {
+    reads += 1;
+    return reads > 3 ? 1_000 : 0;
+  };
+  const first = await runOf(stage.database, 'deliver-notifications', {
+    budgetMs: 1_000,
+    elapsedMs,
+  });
+  expect(first).toMatchObject({ outcome: 'partial', detail: { work_left: true } });
+  expect(first.changed).toBeGreaterThan(0n);
+  expect(first.changed).toBeLessThan(5n);
+  const nextRun = await runOf(stage.database, 'deliver-notifications');
+  const changed = 5n - first.changed;
+  expect(nextRun).toMatchObject({ outcome: 'success', changed, detail: { sent: Number(changed) } });
+});
+
+test('who bought in the meantime is not told of a low balance, and the row says why', async () => {
+  await using stage = await createStage({ now: noon });
+  await createNotifiedSubscriber(stage, 1n);
+  await stage.database.setClock('2026-12-24T09:00:00Z');
+  await runOf(stage.database, 'auto-renewal');
+  expect(await readNotifications(stage.database, 'low_balance')).toMatchObject([
+    { state: 'pending' },
+  ]);
+  const call = { db: stage.database.db, actor: 'test' };
+  await topUp(call, { telegramId: 1n, amountMinor: 149_00n });
+  await runOf(stage.database, 'auto-renewal');
+  await runDelivery(stage);
+  expect(await readNotifications(stage.database, 'low_balance')).toMatchObject([
+    { state: 'suppressed', reason: 'end_moved' },
+  ]);
+  expect(stage.api.log.map(({ text }) => text)).toHaveLength(1);
+});

@@ -1,0 +1,133 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { reissue } from '../../../../src/subscription/commands/reissue.ts';
+import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
+import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
+import { startSlowProxy } from './slow-proxy.ts';
+import {
+  createShopWithNodes,
+  expectSynced,
+  readEntitledNames,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
+
+// Who was on his way to a node when the connection broke: he may have ended its life, and most
+// likely did not.
+
+const countSuspects = async ({ db }: TestDatabase): Promise<number> => {
+  const { rows } = await sql<{ count: bigint }>`
+    SELECT count(*) FROM perennial.access_sync WHERE lost > 0`.execute(db);
+  return Number(rows[0]?.count);
+};
+
+test('S4: hundreds who are suspected after a death go in small turns, and who is to go meanwhile goes first', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 900, '2100-01-01T00:00:00Z');
+  await createSubscriber(database, 1n, 0n);
+  const { rows } = await sql<{ name: string }>`
+    SELECT 'perennial-' || c.id AS name FROM perennial.credential c
+    JOIN perennial.customer u ON u.id = c.customer_id WHERE u.telegram_id = 1`.execute(database.db);
+  const ending = rows[0]?.name ?? '';
+  const sent: string[] = [];
+  node.conduct = async ({ method, name }): Promise<CallBehavior> => {
+    // A node that is far.
+    await pause(20);
+    if (method !== 'AlterInbound') return 'serve';
+    sent.push(name);
+    // Not by the one who is to go later.
+    if (sent.length !== 400 || name === ending) return 'serve';
+    void node.restart();
+    return 'hang';
+  };
+  await using _ = startTestKeepers(database);
+  await until(
+    'all but suspects are there again',
+    async () => {
+      const suspects = await countSuspects(database);
+      const there = node.listUserNames('vless').length;
+      return suspects > 128 && sent.length > 500 && there >= 901 - suspects ? true : undefined;
+    },
+    30_000,
+  );
+  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  const ordered = sent.length;
+  const went = await until('it is removed', () => {
+    const at = sent.indexOf(ending, ordered);
+    return at < 0 ? undefined : at;
+  });
+  // The turn that was under way, the next one if its marks were just read, and what had been sent
+  // by then and wasn't seen here yet. All of them would be over 128.
+  expect(went - ordered).toBeLessThanOrEqual(96);
+  await untilSynced(database);
+  await expectSynced(database, node);
+  expect(await readEntitledNames(database)).toHaveLength(900);
+}, 60_000);
+
+test('S4: a line that breaks again and again puts nobody aside, and a removal passes in between', async () => {
+  using node = await startNode();
+  await using line = await startSlowProxy(node.api, 2);
+  await using database = await createShopWithNodes({ 'nl-1': { api: line.api } });
+  await createSubscribers(database, 100, '2100-01-01T00:00:00Z');
+  await createSubscriber(database, 1n, 0n);
+  let [calls, cuts] = [0, 0];
+  node.conduct = ({ method }) => {
+    if (method !== 'AlterInbound') return 'serve';
+    calls += 1;
+    if (cuts < 3 && calls % 40 === 0) {
+      cuts += 1;
+      line.disconnect();
+    }
+    return 'serve';
+  };
+  await using _ = startTestKeepers(database);
+  await until('the first break', () => (cuts > 0 ? true : undefined));
+  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  await until(
+    'the removal is confirmed',
+    async () => ((await readOldestUnconfirmed(database.db)) === undefined ? true : undefined),
+    10_000,
+  );
+  await expectSynced(database, node, 'vless', 30_000);
+  await untilSynced(database);
+  expect(cuts).toBe(3);
+  const { rows } = await sql`
+    SELECT FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(database.db);
+  expect(rows).toEqual([]);
+}, 60_000);
+
+test('S4: a credential that comes in the place of one that was put aside is not held for its sake', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  const id = await createSubscriber(database, 1n, 0n);
+  await sql`UPDATE perennial.access_sync SET lost = 2`.execute(database.db);
+  await sql`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    SELECT 'keep-node', 'nl-1/' || ${id}::bigint, 'kills_node: it did', now + interval '1 hour', now
+    FROM (SELECT perennial.clock() AS now) clock`.execute(database.db);
+  const sent: string[] = [];
+  node.conduct = ({ method, name }) => {
+    if (method === 'AlterInbound') sent.push(name);
+    return 'serve';
+  };
+  await using _ = startTestKeepers(database);
+  await until('it is held', async () => {
+    const { rows } = await sql`
+      SELECT FROM perennial.access_sync
+      WHERE next_attempt_at > perennial.clock() + interval '30 s'`.execute(database.db);
+    return rows.length === 1 ? true : undefined;
+  });
+  expect(sent).toEqual([]);
+  await reissue({ db: database.db, actor: 'test' }, { telegramId: 1n, subscriptionId: id });
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toEqual(await readEntitledNames(database));
+  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
+  expect(rows).toEqual([]);
+});

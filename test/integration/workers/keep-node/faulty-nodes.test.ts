@@ -1,0 +1,262 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcp } from 'node:net';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import { buildNodeCommand } from '../../../../src/cli/commands/node/node.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
+import { type EmbeddedNodeOptions, startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
+import type { NodeTls } from '../../../../src/xray/grpc/connect.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber } from '../../../support/basic-shop.ts';
+import { makeCertificates } from '../../../support/certificates.ts';
+import {
+  countMarks,
+  createShopWithNodes,
+  readEntitledNames,
+  readNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
+
+// Everything that can be wrong with a node, at once, beside one that is well: by its keeper, by `node
+// check` and by `node reconcile` each says what is wrong with itself, and the one that is well
+// doesn't notice.
+
+interface FaultyNode {
+  readonly id: string;
+  readonly api: string;
+  readonly tls?: NodeTls;
+  readonly inbounds?: readonly string[];
+  /** By each of the three. `null` for one whom it doesn't concern. */
+  readonly keeper: RegExp | null;
+  readonly check: RegExp;
+  readonly reconcile: RegExp;
+}
+
+async function startFaultyNode(options: Partial<EmbeddedNodeOptions> = {}) {
+  const node = await startEmbeddedNode({
+    inbounds: [{ tag: 'vless', protocol: 'vless' }],
+    ...options,
+  });
+  onTestFinished(node.stop);
+  return node;
+}
+
+async function listenOnLoopback(server: ReturnType<typeof createTcp>): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function startFaultyNodes(): Promise<FaultyNode[]> {
+  const all = (text: RegExp) => ({ keeper: text, check: text, reconcile: text });
+  const { ca, cert, key, read } = makeCertificates('node.example');
+  const otherCertificates = makeCertificates('node.example');
+  const secured = await startFaultyNode({ tls: { cert: read(cert), key: read(key) } });
+  const otherInbound = [{ tag: 'vless', protocol: 'door' as const }];
+  const other = [{ tag: 'other', protocol: 'vless' as const }];
+  return [
+    {
+      ...{ id: 'unknown-inbound', api: (await startFaultyNode({ inbounds: other })).api },
+      keeper: /there is no inbound "vless" on this node; there is other/,
+      check: /vless: NOT WELL: there is no such inbound; there is other/,
+      reconcile: /there is no inbound "vless" on this node/,
+    },
+    {
+      ...{ id: 'no-users', api: (await startFaultyNode({ inbounds: otherInbound })).api },
+      keeper: /"vless" is a xray\.proxy\.dokodemo\.Config; users are managed of VLESS/,
+      check: /vless: NOT WELL: is a xray\.proxy\.dokodemo\.Config/,
+      reconcile: /the inbound "vless" has no users to manage/,
+    },
+    {
+      id: 'web-server',
+      api: await listenOnLoopback(createServer((_, answer) => answer.end('hello')) as never),
+      ...all(/what answers there is no Xray API/),
+    },
+    {
+      id: 'speaks-first',
+      api: await listenOnLoopback(createTcp((socket) => void socket.end('SSH-2.0-x\r\n'))),
+      ...all(/what answers there is no Xray API/),
+    },
+    {
+      ...{ id: 'other-authority', api: secured.api, tls: { ca: otherCertificates.ca } },
+      ...all(/TLS can't be agreed on with the node/),
+    },
+    {
+      ...{ id: 'no-tls', api: (await startFaultyNode()).api, tls: { ca } },
+      ...all(/TLS can't be agreed on with the node/),
+    },
+    {
+      ...{ id: 'no-file', api: '127.0.0.1:1', tls: { ca: '/nowhere.pem' } },
+      ...all(/the authority \/nowhere\.pem can't be read \(ENOENT\)/),
+    },
+    {
+      id: 'cannot-tell-inbounds',
+      api: (await startFaultyNode({ missingMethods: ['ListInbounds'] })).api,
+      ...all(/too old for telling what its inbounds are; version 25\.6\.7 or newer is needed/),
+    },
+    {
+      id: 'cannot-list',
+      api: (await startFaultyNode({ missingMethods: ['GetInboundUsers', 'GetInboundUsersCount'] }))
+        .api,
+      keeper: null,
+      check: /too old for listing and counting users; version 24\.11\.5 or newer is needed/,
+      reconcile: /too old for listing and counting users; version 24\.11\.5 or newer/,
+    },
+    {
+      id: 'no-handler',
+      api: (await startFaultyNode({ services: ['StatsService'] })).api,
+      ...all(/the API has no HandlerService; add it to api\.services/),
+    },
+    {
+      id: 'garbage',
+      api: (await startFaultyNode({ chooseBehavior: () => 'garbage' })).api,
+      ...all(/the answer can't be read/),
+    },
+    {
+      id: 'hangs',
+      api: (await startFaultyNode({ chooseBehavior: () => 'hang' })).api,
+      ...all(/no answer within \d s/),
+    },
+    { id: 'away', api: '127.0.0.1:2', ...all(/no connection/) },
+  ];
+}
+
+/** What a command prints, and its exit code. */
+async function runNodeCommand(database: TestDatabase, ...words: string[]) {
+  const { db, url } = database;
+  let out = '';
+  const write = process.stdout.write;
+  process.stdout.write = ((text: string) => {
+    out += text;
+    return true;
+  }) as typeof write;
+  process.exitCode = undefined;
+  try {
+    const installation = { id: '', test: true, madeBy: 'migrate' };
+    const open = async (config: never) => ({
+      ...{ config, db, url, installation },
+      close: async () => undefined,
+    });
+    await buildNodeCommand(open as never).parseAsync(words, { from: 'user' });
+  } finally {
+    process.stdout.write = write;
+  }
+  const code = process.exitCode;
+  process.exitCode = undefined;
+  return { out, code };
+}
+
+test('S5: whatever is wrong with a node is said of that node, by keeper, check and reconcile; the others go on', async () => {
+  const faulty = await startFaultyNodes();
+  const healthy = await startFaultyNode();
+  await using database = await createShopWithNodes({
+    well: { api: healthy.api },
+    ...Object.fromEntries(
+      faulty.map(({ id, api, inbounds = ['vless'] }) => [id, { api, inbounds }]),
+    ),
+  });
+  for (const { id, tls } of faulty) {
+    if (tls === undefined) continue;
+    await sql`
+      UPDATE perennial.node SET tls = ${JSON.stringify(tls)}::jsonb WHERE id = ${id}`.execute(
+      database.db,
+    );
+  }
+  await createSubscriber(database, 1n, 0n);
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database, 'well');
+    expect(healthy.listUserNames('vless')).toEqual(await readEntitledNames(database));
+    for (const { id, keeper } of faulty) {
+      if (keeper === null) await untilSynced(database, id);
+      else {
+        await until(`${id} says what is wrong`, async () =>
+          keeper.test((await readNode(database, id)).last_error ?? '') ? true : undefined,
+        );
+        expect(await countMarks(database, id), id).toBe(1);
+      }
+    }
+    await createSubscriber(database, 2n, 0n);
+    await untilSynced(database, 'well');
+    expect(healthy.listUserNames('vless')).toHaveLength(2);
+  }
+  const [checked, reconciled] = [
+    await runNodeCommand(database, 'check'),
+    await runNodeCommand(database, 'reconcile'),
+  ];
+  expect([checked.code, reconciled.code]).toEqual([1, 1]);
+  expect(checked.out).toMatch(/^well: answers at .*\n {2}vless: vless, 2 users$/m);
+  expect(reconciled.out).toMatch(/^well: 2 users of ours, 0 of somebody else's\n {2}equals/m);
+  const partOf = (out: string, id: string) => {
+    const lines = out.split('\n');
+    const from = lines.findIndex((line) => line.startsWith(`${id}:`));
+    const rest = lines.slice(from + 1).findIndex((line) => !line.startsWith(' '));
+    return lines.slice(from, rest < 0 ? undefined : from + 1 + rest).join('\n');
+  };
+  for (const { id, check, reconcile } of faulty) {
+    expect(partOf(checked.out, id)).toMatch(check);
+    expect(partOf(reconciled.out, id)).toMatch(reconcile);
+  }
+}, 60_000);
+
+test('the books hold a credential once, and whole', async () => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  const id = await createSubscriber(database, 1n, 0n);
+  const again = sql`
+    INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)
+    SELECT id, subscription_id, customer_id, issued_at, issued_at FROM perennial.credential
+    WHERE subscription_id = ${id}`;
+  await expect(again.execute(database.db)).rejects.toThrow(/credential_pkey/);
+  const cut = sql`UPDATE perennial.credential SET id = left(id::text, 35)::uuid`;
+  await expect(cut.execute(database.db)).rejects.toThrow(/invalid input syntax for type uuid/);
+});
+
+test.for<[string, string]>([
+  ['an inbound that the node lacks', `inbounds = '{missing,vless}'`],
+  ['a flow that no node knows', `link = link || '{"flow": "visoin"}'`],
+])(
+  'F2: who expired leaves a node with %s at once; nobody is added, and it is said',
+  { timeout: 60_000 },
+  async ([, wrong]) => {
+    const node = await startFaultyNode();
+    await using database = await createShopWithNodes({ a: { api: node.api } });
+    await createSubscriber(database, 1n, 0n);
+    await createSubscriber(database, 2n, 0n);
+    {
+      await using _ = startTestKeepers(database);
+      await untilSynced(database);
+    }
+    await sql.raw(`UPDATE perennial.node SET ${wrong}`).execute(database.db);
+    await using _ = startTestKeepers(database);
+    // Marked before it is found out, and long after.
+    for (const telegramId of [1n, 2n]) {
+      await revoke({ db: database.db, actor: 'test' }, { telegramId, reason: 'test' });
+      await createSubscriber(database, 10n + telegramId, 0n);
+      await until(
+        'he is gone',
+        () => (node.listUserNames('vless').length === 2 - Number(telegramId) ? true : undefined),
+        5_000,
+      );
+      await until('it is confirmed', async () =>
+        (await readOldestUnconfirmed(database.db)) === undefined ? true : undefined,
+      );
+    }
+    expect(await countMarks(database)).toBe(2);
+    const { last_seen_at: seen } = await readNode(database, 'a');
+    await until('it is probed twice more', async () =>
+      ((await readNode(database, 'a')).last_seen_at ?? 0) >= (seen ?? 0) + 400 ? true : undefined,
+    );
+    expect((await readNode(database, 'a')).last_error).toMatch(
+      /no inbound "missing"|link.flow: "visoin"/,
+    );
+    await sql`
+    UPDATE perennial.node SET inbounds = '{vless}', link = link - 'flow'`.execute(database.db);
+    await untilSynced(database, 'a', 40_000);
+    expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
+  },
+);

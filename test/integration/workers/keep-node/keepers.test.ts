@@ -1,0 +1,298 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import {
+  countMarks,
+  createShopWithNodes,
+  expectSynced,
+  readEntitledNames,
+  readNode,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
+import { generateCredentialId } from '../../../../src/kernel/ids.ts';
+import { stopwatch } from '../../../../src/kernel/stopwatch.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
+
+const call = (database: { db: import('../../../../src/db/connect.ts').Db }) => ({
+  db: database.db,
+  actor: 'test',
+});
+
+test('who buys is on the node, on every inbound, and who is revoked is not', async () => {
+  using node = await startNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'trojan', protocol: 'trojan' },
+  ]);
+  await using database = await createShopWithNodes({
+    'nl-1': { api: node.api, inbounds: ['vless', 'trojan'] },
+  });
+  await using keepers = startTestKeepers(database);
+  const id = await createSubscriber(database, 1n, 0n);
+  await createSubscriber(database, 2n, 0n);
+  await untilSynced(database);
+  expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
+  expect([...node.listUserNames('trojan')].sort()).toEqual(await readEntitledNames(database));
+  await revoke(call(database), { telegramId: 1n, subscriptionId: id, reason: 'test' });
+  await untilSynced(database);
+  expect(node.listUserNames('trojan')).toHaveLength(1);
+  expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
+  expect(keepers.listNodes()).toEqual(['nl-1']);
+  expect(await readNode(database, 'nl-1')).toMatchObject({
+    failures: 0,
+    last_error: null,
+    open_until: null,
+  });
+});
+
+test('F2: who expired while a node was down is gone soon after it returned, the others are back', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 40, '2100-01-01T00:00:00Z');
+  await using _ = startTestKeepers(database);
+  await expectSynced(database, node);
+  node.crash();
+  await until('the breaker is open', async () =>
+    (await readNode(database, 'nl-1')).open_until === null ? undefined : true,
+  );
+  await sql`
+    UPDATE perennial.subscription SET started_at = '2020-01-01Z',
+      expires_at = perennial.clock() - interval '1 hour'
+    WHERE id <= 5`.execute(database.db);
+  expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 5n });
+  expect(await readOldestUnconfirmed(database.db)).toMatchObject({ node: 'nl-1' });
+  await node.restart();
+  await expectSynced(database, node, 'vless', 10_000);
+  await untilSynced(database);
+  expect(node.listUserNames('vless')).toHaveLength(35);
+  // The next probe says so, up to 2 s after the work that went well again.
+  await until('the node is well in the books', async () => {
+    const { open_until, last_error, failures } = await readNode(database, 'nl-1');
+    return open_until === null && last_error === null && failures === 0 ? true : undefined;
+  });
+});
+
+test('F7: a removal that fails is tried until it is confirmed, and its age can be asked for', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  const id = await createSubscriber(database, 1n, 0n);
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  let refusals = 0;
+  node.conduct = ({ method }) => {
+    if (method !== 'AlterInbound' || refusals === 4) return 'serve';
+    refusals += 1;
+    return 'garbage';
+  };
+  await revoke(call(database), { telegramId: 1n, subscriptionId: id, reason: 'test' });
+  await until('two failures', async () => {
+    const oldest = await readOldestUnconfirmed(database.db);
+    return (oldest?.attempts ?? 0) >= 2 ? oldest : undefined;
+  }).then((oldest) => {
+    expect(oldest).toMatchObject({ subscriptionId: id, node: 'nl-1' });
+    expect(oldest.lastError).toMatch(/can't be read/);
+  });
+  expect((await readNode(database, 'nl-1')).last_error).toMatch(/can't be read/);
+  await untilSynced(database, 'nl-1', 40_000);
+  expect(refusals).toBe(4);
+  expect(node.listUserNames('vless')).toEqual([]);
+  expect(await readOldestUnconfirmed(database.db)).toBeUndefined();
+}, 60_000);
+
+test('S5: a node that hangs, one that flaps and one that lies delay no other', async () => {
+  using healthyNode = await startNode();
+  using hangingNode = await startNode();
+  using flappingNode = await startNode();
+  using corruptNode = await startNode();
+  await using database = await createShopWithNodes({
+    a: { api: hangingNode.api },
+    b: { api: flappingNode.api },
+    c: { api: healthyNode.api },
+    d: { api: corruptNode.api },
+  });
+  await using _ = startTestKeepers(database);
+  corruptNode.conduct = ({ method }) => (method === 'GetSysStats' ? 'serve' : 'garbage');
+  hangingNode.conduct = () => 'hang';
+  let calls = 0;
+  flappingNode.conduct = () => {
+    calls += 1;
+    return calls % 3 === 0 ? 'hang' : 'serve';
+  };
+  for (let n = 1n; n <= 5n; n += 1n) {
+    await createSubscriber(database, n, 0n);
+    await untilSynced(database, 'c', 3_000);
+    expect([...healthyNode.listUserNames('vless')].sort()).toEqual(
+      await readEntitledNames(database),
+    );
+  }
+  hangingNode.conduct = () => 'serve';
+  flappingNode.conduct = () => 'serve';
+  corruptNode.conduct = () => 'serve';
+  await expectSynced(database, hangingNode, 'vless', 30_000);
+  await expectSynced(database, flappingNode, 'vless', 30_000);
+  await expectSynced(database, corruptNode, 'vless', 40_000);
+}, 90_000);
+
+// Few go alone at once; of many, some at once go first.
+test.for<[number, number]>([
+  [20, 2],
+  [100, 3],
+])(
+  'S4: an add that dies with the node, among %i, is not repeated blindly, and put aside after %i deaths',
+  { timeout: 90_000 },
+  async ([customers, crashesMax]) => {
+    using node = await startNode();
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, customers, '2100-01-01T00:00:00Z');
+    const names = await readEntitledNames(database);
+    const crasher = names[customers / 2];
+    const sent: string[] = [];
+    let crashes = 0;
+    node.conduct = ({ method, name }) => {
+      if (method !== 'AlterInbound') return 'serve';
+      sent.push(name);
+      if (name !== crasher) return 'serve';
+      crashes += 1;
+      setTimeout(() => void node.restart(), 50);
+      return 'die';
+    };
+    await using _ = startTestKeepers(database);
+    await until(
+      'put aside',
+      async () =>
+        (await database.db.selectFrom('perennial.quarantine').selectAll().executeTakeFirst()) ??
+        undefined,
+      30_000,
+    ).then((row) => expect(row).toMatchObject({ worker: 'keep-node' }));
+    await until(
+      'all others are there',
+      () => (node.listUserNames('vless').length === customers - 1 ? true : undefined),
+      30_000,
+    );
+    expect(crashes).toBeGreaterThan(1);
+    expect(crashes).toBeLessThanOrEqual(crashesMax);
+    // Others were there before it went for the last time.
+    const last = sent.lastIndexOf(crasher ?? '');
+    const between = new Set(sent.slice(sent.indexOf(crasher ?? '') + 1, last));
+    expect(between.size).toBeGreaterThan(customers / 4);
+    await until('its mark alone is left', async () =>
+      (await countMarks(database)) === 1 ? true : undefined,
+    );
+    const alarm = await sql<{ params: object }>`
+    SELECT params FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(database.db);
+    expect(alarm.rows[0]?.params).toMatchObject({ worker: 'keep-node', reason: 'kills_node' });
+    expect(JSON.stringify(alarm.rows)).not.toContain(crasher?.slice('perennial-'.length));
+  },
+);
+
+test('S4: an inbound that is not there, or manages no users, is said, and nothing is sent', async () => {
+  using dokodemoNode = await startNode([{ tag: 'door', protocol: 'door' }]);
+  using other = await startNode([{ tag: 'other', protocol: 'vless' }]);
+  using healthyNode = await startNode();
+  const alteredNames: string[] = [];
+  for (const node of [dokodemoNode, other]) {
+    node.conduct = ({ method, name }) => {
+      if (method === 'AlterInbound') alteredNames.push(name);
+      return 'serve';
+    };
+  }
+  await using database = await createShopWithNodes({
+    a: { api: dokodemoNode.api, inbounds: ['door'] },
+    b: { api: other.api },
+    c: { api: healthyNode.api },
+  });
+  await createSubscriber(database, 1n, 0n);
+  await using _ = startTestKeepers(database);
+  await untilSynced(database, 'c');
+  const readError = (id: string) =>
+    until(`an error of ${id}`, async () => (await readNode(database, id)).last_error ?? undefined);
+  expect(await readError('a')).toMatch(/"door" is a xray\.proxy\.dokodemo\.Config/);
+  expect(await readError('b')).toMatch(/no inbound "vless" on this node; there is other/);
+  expect(alteredNames).toEqual([]);
+});
+
+test('keepers end within 3 s while their node hangs, and another process has the node at once', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscriber(database, 1n, 0n);
+  const methods: string[] = [];
+  node.conduct = ({ method }) => {
+    methods.push(method);
+    return method === 'AlterInbound' ? 'hang' : 'serve';
+  };
+  const first = startTestKeepers(database);
+  await until('an add under way', () => (methods.includes('AlterInbound') ? true : undefined));
+  const elapsedMs = stopwatch();
+  await first.stop();
+  expect(elapsedMs()).toBeLessThan(3_000);
+  expect(await countMarks(database)).toBe(1);
+  node.conduct = () => 'serve';
+  await using _ = startTestKeepers(database);
+  await untilSynced(database, 'nl-1', 5_000);
+  expect([...node.listUserNames('vless')]).toEqual(await readEntitledNames(database));
+  expect((await readNode(database, 'nl-1')).keeper_epoch).toBe(2n);
+});
+
+test('S2: a node is let go when the calls under way have ended: none of them arrives after its successor was done', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  const id = await createSubscriber(database, 1n, 0n);
+  const completed: string[] = [];
+  const slow = slowOnce(300, (name) => completed.push(name));
+  node.conduct = ({ method, name }) => (method === 'AlterInbound' ? slow(name) : 'serve');
+  const first = startTestKeepers(database);
+  await slow.isUnderWay;
+  await revoke(call(database), { telegramId: 1n, subscriptionId: id, reason: 'test' });
+  await first.stop();
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  await until('the slow one was carried out', () => (completed.length > 0 ? true : undefined));
+  expect(await countMarks(database)).toBe(0);
+  expect(node.listUserNames('vless')).toEqual([]);
+});
+
+/** The first call takes so long, the ones after it don't. */
+function slowOnce(ms: number, whenDone: (name: string) => void) {
+  const begun = Promise.withResolvers<void>();
+  let isFirst = true;
+  const conduct = async (name: string) => {
+    if (!isFirst) return 'serve' as const;
+    isFirst = false;
+    begun.resolve();
+    await pause(ms);
+    setImmediate(() => whenDone(name));
+    return 'serve' as const;
+  };
+  return Object.assign(conduct, { isUnderWay: begun.promise });
+}
+
+test('X6: a node that was started while nobody kept it is filled, also where others have as many users there', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 3, '2100-01-01T00:00:00Z');
+  {
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+  }
+  // As if the life that was seen had begun earlier.
+  await sql`
+    UPDATE perennial.node SET boot_at = boot_at - interval '61 s',
+      seeded_boot_at = seeded_boot_at - interval '61 s'`.execute(database.db);
+  await node.restart();
+  const panel = connectNode({ api: node.api });
+  for (const name of ['ann', 'bob', 'eve'])
+    await panel.addUser('vless', { name, id: generateCredentialId(), flow: '' });
+  panel.close();
+  await using _ = startTestKeepers(database);
+  const expected = [...(await readEntitledNames(database)), 'ann', 'bob', 'eve'].sort();
+  await until('ours are there again', () =>
+    JSON.stringify([...node.listUserNames('vless')].sort()) === JSON.stringify(expected)
+      ? true
+      : undefined,
+  );
+});

@@ -1,0 +1,133 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { startProcess } from '../../../support/child-process.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
+import {
+  createShopWithNodes,
+  expectSynced,
+  type RunningKeepers,
+  readEntitledNames,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
+
+// Keepers of several processes on the same nodes.
+
+type NodesDatabase = Awaited<ReturnType<typeof createShopWithNodes>>;
+
+/** How often a node was taken, over all of them. */
+async function countTaken({ db }: NodesDatabase): Promise<number> {
+  const { rows } = await sql<{ taken: bigint }>`
+    SELECT sum(keeper_epoch)::bigint AS taken FROM perennial.node`.execute(db);
+  return Number(rows[0]?.taken);
+}
+
+/** Waits until each has so many, all different. */
+const untilSpread = (
+  keepers: readonly RunningKeepers[],
+  counts: readonly number[],
+  deadlineMs?: number,
+) =>
+  until(
+    `${counts} nodes each (there are ${keepers.map((each) => each.listNodes().length)})`,
+    () => {
+      const all = keepers.flatMap((each) => each.listNodes());
+      const fits = keepers.every((each, at) => each.listNodes().length === counts[at]);
+      return fits && new Set(all).size === all.length ? true : undefined;
+    },
+    deadlineMs,
+  );
+
+const entry = new URL('./keepers-process.ts', import.meta.url);
+
+test('nodes are shared by who is there: each has its share, only what has to move moves, and a dead one is replaced at once', async () => {
+  const nodes = await Promise.all([1, 2, 3, 4, 5, 6].map(() => startNode()));
+  await using database = await createShopWithNodes(
+    Object.fromEntries(nodes.map(({ api }, at) => [`n${at}`, { api }])),
+  );
+  let customers = 0n;
+  /** Somebody buys, and is on all nodes; nobody who was there is gone. */
+  const sell = async () => {
+    customers += 1n;
+    await createSubscriber(database, customers, 0n);
+    await untilSynced(database);
+    for (const node of nodes) {
+      expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
+    }
+  };
+  try {
+    const steadyMs = 300;
+    await using one = startTestKeepers(database, { steadyMs });
+    await untilSpread([one], [6]);
+    await sell();
+    await using two = startTestKeepers(database, { steadyMs });
+    await untilSpread([one, two], [3, 3]);
+    await sell();
+    expect(await countTaken(database)).toBe(6 + 3);
+    const late = startProcess(entry, [database.url]);
+    await untilSpread([one, two], [2, 2]);
+    await sell();
+    expect(await countTaken(database)).toBe(6 + 3 + 2);
+    await late[Symbol.asyncDispose](); // SIGKILL
+    await untilSpread([one, two], [3, 3], 5_000);
+    await sell();
+    await two.stop();
+    await untilSpread([one], [6], 5_000);
+    await sell();
+    expect(await countTaken(database)).toBe(6 + 3 + 2 + 2 + 3);
+  } finally {
+    for (const node of nodes) node.stop();
+  }
+}, 90_000);
+
+test('a process that is there for a short time only moves no node', async () => {
+  await using database = await createShopWithNodes({
+    a: { api: '127.0.0.1:1' },
+    b: { api: '127.0.0.1:2' },
+  });
+  await using one = startTestKeepers(database, { steadyMs: 60_000, pollMs: 20 });
+  await untilSpread([one], [2]);
+  for (let times = 1; times <= 3; times += 1) {
+    await using guest = startTestKeepers(database, { pollMs: 20 });
+    await until('it is counted', async () => {
+      const { rows } = await sql`
+        SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.classid = 73737`.execute(
+        database.db,
+      );
+      return rows.length === 2 ? true : undefined;
+    });
+    expect(guest.listNodes()).toEqual([]);
+  }
+  expect(one.listNodes()).toEqual(['a', 'b']);
+  expect(await countTaken(database)).toBe(2);
+});
+
+test('X6: a node that was started again while nobody kept it is filled, however soon after its first start', async () => {
+  using node = await startNode();
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  await createSubscribers(database, 20, '2100-01-01T00:00:00Z');
+  {
+    await using _ = startTestKeepers(database);
+    await expectSynced(database, node);
+    await untilSynced(database);
+  }
+  await node.restart();
+  await using _ = startTestKeepers(database);
+  await expectSynced(database, node);
+});
+
+test('more processes than nodes: those without one have the first that becomes free', async () => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  await using one = startTestKeepers(database);
+  await untilSpread([one], [1]);
+  await using two = startTestKeepers(database);
+  await using three = startTestKeepers(database);
+  await one.stop();
+  await until('a successor', () =>
+    two.listNodes().length + three.listNodes().length === 1 ? true : undefined,
+  );
+  expect(await countTaken(database)).toBe(2);
+});

@@ -1,0 +1,186 @@
+import { sql } from 'kysely';
+import { describe, expect, test } from 'vitest';
+import type { CredentialId } from '../../../../src/kernel/ids.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { startProcess } from '../../../support/child-process.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
+import { findXrayOrSkip } from '../../../support/real-xray.ts';
+import {
+  createShopWithNodes,
+  readEntitledNames,
+  readNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
+import { expectSynced, startRealNode } from '../../../support/real-node.ts';
+
+// Keepers against a real Xray, where there is one.
+
+const path = findXrayOrSkip('keepers with a real Xray');
+
+/** Its breaker is open. */
+const readMissed = async (database: Parameters<typeof readNode>[0], id: string) =>
+  (await readNode(database, id)).open_until === null ? undefined : true;
+
+describe.skipIf(path === undefined)('with a real Xray', () => {
+  test('F2: who expires is gone within 5 s; who expires while the node is down, within 10 s of its return', async () => {
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 120, '2100-01-01T00:00:00Z');
+    await using _ = startTestKeepers(database, { probeMs: 2_000, pollMs: 2_000 });
+    await expectSynced(database, node, 20_000);
+    const expire = (many: string) =>
+      sql`
+        UPDATE perennial.subscription SET started_at = '2020-01-01Z',
+          expires_at = perennial.clock() - interval '1 second'
+        WHERE state = 'active' AND id <= ${many}::bigint`.execute(database.db);
+    await expire('5');
+    await runOf(database, 'fast-expiry-cleanup');
+    await expectSynced(database, node, 5_000);
+    expect(await node.names()).toHaveLength(115);
+    await node.xray.kill();
+    await expire('10');
+    await runOf(database, 'fast-expiry-cleanup');
+    await until('it is missed', () => readMissed(database, 'nl-1'));
+    await node.xray.start();
+    await expectSynced(database, node, 10_000);
+    expect(await node.names()).toHaveLength(110);
+  }, 90_000);
+
+  test('X6: a node that is started again in the middle of its filling is filled from the start', async () => {
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 3_000, '2100-01-01T00:00:00Z');
+    await using _ = startTestKeepers(database, { probeMs: 500 });
+    const inTheMiddle = async () => {
+      const count = await until('some are there', async () => (await node.count()) || undefined);
+      expect(count).toBeLessThan(3_000);
+    };
+    await inTheMiddle();
+    for (let times = 1; times <= 2; times += 1) {
+      await node.xray.kill();
+      await node.xray.start();
+      await inTheMiddle();
+    }
+    await expectSynced(database, node, 30_000);
+    await untilSynced(database);
+    const { boot_at, seeded_boot_at } = await readNode(database, 'nl-1');
+    expect(seeded_boot_at).toBe(boot_at);
+  }, 90_000);
+
+  test('S5: two nodes notice nothing of a third one that is killed and started again all the time', async () => {
+    await using one = await startRealNode(path ?? '');
+    await using two = await startRealNode(path ?? '');
+    await using flaps = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({
+      a: { api: flaps.api },
+      b: { api: one.api },
+      c: { api: two.api },
+    });
+    await using _ = startTestKeepers(database, { probeMs: 2_000, pollMs: 2_000 });
+    let flapping = true;
+    const flap = async () => {
+      for (let starts = 0; flapping; starts += 1) {
+        await flaps.xray.kill();
+        // Some lives are long enough to be filled, some aren't.
+        if (starts % 2 === 0) await until('it is missed', () => readMissed(database, 'a'));
+        await flaps.xray.start();
+      }
+    };
+    const flapped = flap();
+    try {
+      for (let telegramId = 1n; telegramId <= 8n; telegramId += 1n) {
+        const id = await createSubscriber(database, telegramId, 0n);
+        for (const node of ['b', 'c']) await untilSynced(database, node, 3_000);
+        if (telegramId % 2n === 0n) {
+          const call = { db: database.db, actor: 'test' };
+          await revoke(call, { telegramId, subscriptionId: id, reason: 'test' });
+          for (const node of ['b', 'c']) await untilSynced(database, node, 3_000);
+        }
+        for (const node of [one, two])
+          expect(await node.names()).toEqual(await readEntitledNames(database));
+      }
+    } finally {
+      flapping = false;
+      await flapped;
+    }
+    for (const id of ['b', 'c']) {
+      expect(await readNode(database, id)).toMatchObject({ failures: 0, last_error: null });
+    }
+    await expectSynced(database, flaps, 30_000);
+  }, 120_000);
+
+  test('S2: a keeper that was stopped in the middle of a filling, replaced and woken, adds nobody back', async () => {
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await createSubscribers(database, 4_000, '2100-01-01T00:00:00Z');
+    await using stopped = startProcess(new URL('./keepers-process.ts', import.meta.url), [
+      database.url,
+    ]);
+    const pid = Number(
+      (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
+    );
+    const there = await until('some are there', async () => {
+      if ((await node.count()) === 0) return undefined;
+      process.kill(pid, 'SIGSTOP');
+      return node.names();
+    });
+    try {
+      expect(there.length).toBeLessThan(4_000);
+      await using _ = startTestKeepers(database, { silentMs: 3_000 });
+      await until('the takeover', async () =>
+        (await readNode(database, 'nl-1')).keeper_epoch === 2n ? true : undefined,
+      );
+      // Some whom the stopped one has added, and some whom it has read as its next ones.
+      const absent = (await readEntitledNames(database)).filter((name) => !there.includes(name));
+      const gone = [...there.slice(0, 3), ...absent.slice(0, 3), ...absent.slice(-3)];
+      await sql`
+        UPDATE perennial.subscription SET started_at = '2020-01-01Z',
+          expires_at = perennial.clock() - interval '1 second'
+        WHERE id IN (SELECT subscription_id FROM perennial.credential
+          WHERE 'perennial-' || id = ANY (${gone}))`.execute(database.db);
+      expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
+      await untilSynced(database);
+      await expectSynced(database, node, 5_000);
+      process.kill(pid, 'SIGCONT');
+      await stopped.untilLine('that it lost the node', (line) =>
+        line.includes('another keeper now'),
+      );
+      await untilSynced(database);
+      await expectSynced(database, node, 5_000);
+      expect((await node.names()).filter((name) => gone.includes(name))).toEqual([]);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  }, 90_000);
+
+  test('S4: whoever buys, is revoked and comes back goes by calls that leave it alive', async () => {
+    await using node = await startRealNode(path ?? '');
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    await using _ = startTestKeepers(database);
+    const id = await createSubscriber(database, 1n, 0n);
+    await untilSynced(database);
+    expect(await node.names()).toEqual(await readEntitledNames(database));
+    await revoke(
+      { db: database.db, actor: 'test' },
+      { telegramId: 1n, subscriptionId: id, reason: 'test' },
+    );
+    await untilSynced(database);
+    expect(await node.names()).toEqual([]);
+    // Somebody took the user away and nobody knows: the mark of a comparison brings him back.
+    await createSubscriber(database, 2n, 0n);
+    await untilSynced(database);
+    const [name = ''] = await readEntitledNames(database);
+    const other = connectNode({ api: node.api });
+    expect(await other.removeUser('vless', name)).toBe('removed');
+    other.close();
+    await sql`
+      INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
+      VALUES ('nl-1', ${name.slice('perennial-'.length) as CredentialId}, perennial.clock(),
+        perennial.clock())`.execute(database.db);
+    await untilSynced(database);
+    expect(await node.names()).toEqual([name]);
+  });
+});

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber } from '../../../support/basic-shop.ts';
+import { createShopWithNodes, readEntitledNames, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
+
+test('X6: a node that was started again is filled, also where its uptime says nothing: its connection broke', async () => {
+  const beganMs = performance.now();
+  let starting = false;
+  // Of a second start within the same second the uptime, in whole ones, doesn't tell.
+  const node = await startEmbeddedNode({
+    inbounds: [{ tag: 'vless', protocol: 'vless' }],
+    nowMs: () => (starting ? beganMs : performance.now()),
+  });
+  try {
+    await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+    for (let telegramId = 1n; telegramId <= 3n; telegramId += 1n) {
+      await createSubscriber(database, telegramId, 0n);
+    }
+    await using _ = startTestKeepers(database);
+    await untilSynced(database);
+    starting = true;
+    await node.restart();
+    starting = false;
+    expect(node.listUserNames('vless')).toEqual([]);
+    await until('everybody is back', () =>
+      node.listUserNames('vless').length === 3 ? true : undefined,
+    );
+    expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
+  } finally {
+    node.stop();
+  }
+});

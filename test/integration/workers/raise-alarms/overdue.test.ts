@@ -1,0 +1,112 @@
+import { sql } from 'kysely';
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import { readAlarms, runRaiseAlarms } from '../../../support/alarms.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
+import { hourMs, type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
+
+const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
+const end = later(start, 30 * 24 * hourMs);
+
+/** One customer with enough money whose month ends at `end`, and a session of another program. */
+async function createLockedCustomer(): Promise<{ database: TestDatabase; session: pg.Client }> {
+  const database = await createDatabase({ now: start });
+  onTestFinished(() => database.close());
+  await createShop(database);
+  await createSubscriber(database, 1n, 149_00n);
+  const session = new pg.Client({ connectionString: database.url, application_name: 'psql' });
+  await session.connect();
+  onTestFinished(() => session.end());
+  await session.query('BEGIN');
+  await session.query('UPDATE perennial.customer SET locale = locale');
+  return { database, session };
+}
+
+const readCauses = async ({ db }: TestDatabase): Promise<string[]> => {
+  const { rows } = await sql<{ cause: string }>`
+    SELECT params->>'cause' AS cause FROM perennial.notification
+    WHERE kind = 'alarm_overdue' ORDER BY id`.execute(db);
+  return rows.map(({ cause }) => cause);
+};
+
+const insertQuarantine = ({ db }: TestDatabase, worker: string) =>
+  sql`
+  INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+  SELECT ${worker}, id::text, 'no_price', perennial.clock(), perennial.clock()
+  FROM perennial.subscription`.execute(db);
+
+async function runSuccessfully(database: TestDatabase, worker: string, at: Instant): Promise<void> {
+  await database.setClock(at);
+  const { outcome } = await runOf(database, worker);
+  expect(outcome).toBe('success');
+}
+
+test('W1: a customer that a forgotten transaction holds is reported with the session, once, and cleared afterwards', async () => {
+  const { database, session } = await createLockedCustomer();
+  const worker = 'fast-expiry-cleanup';
+  await runSuccessfully(database, worker, later(end, 4 * minuteMs));
+  await runRaiseAlarms(database, later(end, 4 * minuteMs));
+  expect(await readAlarms(database)).toEqual([]);
+  await runSuccessfully(database, worker, later(end, 6 * minuteMs));
+  await runRaiseAlarms(database, later(end, 6 * minuteMs));
+  await runRaiseAlarms(database, later(end, 7 * minuteMs));
+  expect(await readAlarms(database)).toEqual([`alarm_overdue ${worker}`]);
+  const { rows } = await session.query('SELECT pg_backend_pid() AS pid');
+  const [cause] = await readCauses(database);
+  expect(cause).toMatch(
+    new RegExp(`^locked by process ${rows[0].pid} \\(psql, idle in transaction, for \\d+ s\\)$`),
+  );
+  await session.query('ROLLBACK');
+  await runSuccessfully(database, worker, later(end, 8 * minuteMs));
+  await runRaiseAlarms(database, later(end, 8 * minuteMs));
+  expect((await readAlarms(database)).slice(1)).toEqual([`alarm_over alarm_overdue ${worker}`]);
+});
+
+test('W1: auto-renewal that passes over a customer is reported too, before the customer can expire', async () => {
+  const { database } = await createLockedCustomer();
+  await runSuccessfully(database, 'auto-renewal', later(end, 10 * minuteMs));
+  await runRaiseAlarms(database, later(end, 10 * minuteMs));
+  expect(await readAlarms(database)).toEqual(['alarm_overdue auto-renewal']);
+});
+
+test('W1: what is due is not reported before a run has had its turn, and not in quarantine', async () => {
+  const { database, session } = await createLockedCustomer();
+  await session.query('ROLLBACK');
+  await runSuccessfully(database, 'fast-expiry-cleanup', start);
+  await runRaiseAlarms(database, later(end, 2 * hourMs));
+  expect(await readAlarms(database)).toEqual([]);
+  await sql`
+    UPDATE perennial.worker_state SET passed_at = perennial.clock();
+    `.execute(database.db);
+  await insertQuarantine(database, 'auto-renewal');
+  await runRaiseAlarms(database, later(end, 2 * hourMs));
+  expect(await readAlarms(database)).toEqual([]);
+});
+
+test('W1: a run that left work behind, or found the guard taken, did not pass over anything', async () => {
+  const { database } = await createLockedCustomer();
+  await database.setClock(later(end, hourMs));
+  const partial = await runOf(database, 'fast-expiry-cleanup', { budgetMs: 0 });
+  expect(partial.outcome).toBe('partial');
+  await runRaiseAlarms(database, later(end, hourMs));
+  expect(await readAlarms(database)).toEqual([]);
+  // An hour of such runs is a worker that does not keep up.
+  await runRaiseAlarms(database, later(end, 2 * hourMs + minuteMs));
+  expect(await readAlarms(database)).toEqual(['alarm_overdue fast-expiry-cleanup']);
+});
+
+test('W1: quarantine of another worker hides nothing, and that of auto-renewal hides an end for the grace only', async () => {
+  const { database } = await createLockedCustomer();
+  await runSuccessfully(database, 'auto-renewal', later(end, 10 * minuteMs));
+  await insertQuarantine(database, 'expiry-reminders');
+  await runRaiseAlarms(database, later(end, 10 * minuteMs));
+  expect(await readAlarms(database)).toEqual(['alarm_overdue auto-renewal']);
+  await insertQuarantine(database, 'auto-renewal');
+  await runSuccessfully(database, 'fast-expiry-cleanup', later(end, 25 * hourMs - 1));
+  await runRaiseAlarms(database, later(end, 25 * hourMs - 1));
+  expect((await readAlarms(database)).slice(1)).toEqual(['alarm_over alarm_overdue auto-renewal']);
+  await runSuccessfully(database, 'fast-expiry-cleanup', later(end, 25 * hourMs + 1));
+  await runRaiseAlarms(database, later(end, 25 * hourMs + 1));
+  expect((await readAlarms(database)).slice(2)).toEqual(['alarm_overdue fast-expiry-cleanup']);
+});

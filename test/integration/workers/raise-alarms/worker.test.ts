@@ -1,0 +1,172 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
+import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
+
+const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
+const minutes = (count: number): Instant => later(start, count * minuteMs);
+
+test('a worker that fails 3 times in a row is told once, and that it runs again', async () => {
+  await using database = await createDatabase({ now: start });
+  const error = { error: 'no connection' };
+  await recordRun(database, minutes(0), 'failed', error);
+  await recordRun(database, minutes(1), 'failed', error);
+  await runRaiseAlarms(database, minutes(2));
+  expect(await readAlarms(database)).toEqual([]);
+  await recordRun(database, minutes(3), 'failed', error);
+  expect(await runRaiseAlarms(database, minutes(4))).toMatchObject({
+    changed: 1n,
+    detail: { raised: 1 },
+  });
+  await recordRun(database, minutes(5), 'failed', error);
+  await runRaiseAlarms(database, minutes(6));
+  const alarm = 'alarm_worker auto-renewal 3';
+  expect(await readAlarms(database)).toEqual([alarm]);
+  // Idle, and so of no account, but that it ends the row.
+  await recordRun(database, minutes(7), 'success');
+  await runRaiseAlarms(database, minutes(8));
+  const over = 'alarm_over alarm_worker auto-renewal';
+  expect(await readAlarms(database)).toEqual([alarm, over]);
+  for (const minute of [10, 11, 12]) await recordRun(database, minutes(minute), 'failed', error);
+  await runRaiseAlarms(database, minutes(13));
+  expect(await readAlarms(database)).toEqual([alarm, over, alarm]);
+});
+
+test('an idle run in between is a good one: two failures and two are not four', async () => {
+  await using database = await createDatabase({ now: start });
+  for (const minute of [0, 1]) await recordRun(database, minutes(minute), 'failed');
+  await recordRun(database, minutes(2), 'success');
+  for (const minute of [3, 4]) await recordRun(database, minutes(minute), 'failed');
+  await runRaiseAlarms(database, minutes(5));
+  expect(await readAlarms(database)).toEqual([]);
+});
+
+test('idle runs leave no trace but the first after trouble', async () => {
+  await using database = await createDatabase({ now: start });
+  await recordRun(database, minutes(0), 'success');
+  await recordRun(database, minutes(1), 'failed');
+  await recordRun(database, minutes(2), 'success');
+  await recordRun(database, minutes(3), 'success');
+  const { rows } = await sql`SELECT outcome FROM perennial.worker_run ORDER BY id`.execute(
+    database.db,
+  );
+  expect(rows).toEqual([{ outcome: 'failed' }, { outcome: 'success' }]);
+});
+
+test('an alarm that stays open is told again once a day', async () => {
+  await using database = await createDatabase({ now: start });
+  for (const minute of [0, 1, 2]) await recordRun(database, minutes(minute), 'failed');
+  await runRaiseAlarms(database, minutes(3));
+  for (const minute of [1_440, 1_441, 1_442]) await recordRun(database, minutes(minute), 'failed');
+  await runRaiseAlarms(database, minutes(1_442.9));
+  expect(await readAlarms(database)).toHaveLength(1);
+  await runRaiseAlarms(database, minutes(1_443));
+  await runRaiseAlarms(database, minutes(1_444));
+  expect(await readAlarms(database)).toHaveLength(2);
+});
+
+test('a removal that no node confirms is told after 5 minutes, and when it is confirmed', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscribers(database, 3, '2026-11-25T09:00:00Z');
+  await runOf(database, 'fast-expiry-cleanup');
+  await runRaiseAlarms(database, later(minutes(5), -1));
+  expect(await readAlarms(database)).toEqual([]);
+  await runRaiseAlarms(database, minutes(5));
+  await runRaiseAlarms(database, minutes(6));
+  expect(await readAlarms(database)).toEqual(['alarm_removal nl-1 3']);
+  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  await runRaiseAlarms(database, minutes(7));
+  expect(await readAlarms(database)).toEqual([
+    'alarm_removal nl-1 3',
+    'alarm_over alarm_removal nl-1',
+  ]);
+});
+
+test('a guard that holds is called off once it holds nothing', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscribers(database, 50, '2026-11-25T09:00:00Z');
+  await runOf(database, 'fast-expiry-cleanup');
+  await runRaiseAlarms(database, minutes(1));
+  const alarm = 'alarm_guard fast-expiry-cleanup 45';
+  expect(await readAlarms(database)).toEqual([alarm]);
+  await database.setClock(minutes(2));
+  await runOf(database, 'fast-expiry-cleanup', { confirmed: true });
+  await runRaiseAlarms(database, minutes(6));
+  expect(await readAlarms(database)).toContain('alarm_over alarm_guard fast-expiry-cleanup');
+});
+
+test('a quarantine is told by reason, again when it has grown tenfold, and when it is empty', async () => {
+  await using database = await createDatabase({ now: start });
+  const quarantine = (items: readonly string[]) =>
+    inTransaction(database.db, (tx) =>
+      quarantineItems(
+        tx,
+        'auto-renewal',
+        items.map((item) => ({ item, reason: 'no_price', sentence: 'test' })),
+        start,
+      ),
+    );
+  const many = Array.from({ length: 10 }, (_, index) => String(index + 1));
+  await quarantine(['1']);
+  await quarantine(['1', '2']);
+  await runRaiseAlarms(database, minutes(1));
+  const alarm = 'alarm_quarantine auto-renewal';
+  expect(await readAlarms(database)).toEqual([alarm]);
+  await quarantine(many.slice(0, 9));
+  expect(await readAlarms(database)).toEqual([alarm]);
+  await quarantine(many);
+  expect(await readAlarms(database)).toEqual([alarm, alarm]);
+  await runRaiseAlarms(database, minutes(2));
+  await inTransaction(database.db, (tx) => releaseQuarantined(tx, 'auto-renewal', many));
+  await runRaiseAlarms(database, minutes(3));
+  await runRaiseAlarms(database, minutes(4));
+  expect(await readAlarms(database)).toEqual([
+    alarm,
+    alarm,
+    'alarm_over alarm_quarantine auto-renewal',
+  ]);
+});
+
+test('a clock that is off is told by the machine itself, once, and is over when nothing is skipped', async () => {
+  await using database = await createDatabase({ now: start });
+  const skew = { reason: 'off', skew_s: 47 };
+  await recordRun(database, minutes(0), 'skipped', skew);
+  await recordRun(database, minutes(1), 'skipped', skew);
+  const alarm = 'alarm_clock host-2';
+  expect(await readAlarms(database)).toEqual([alarm]);
+  const { rows } = await sql`
+    SELECT params->>'sentence' AS sentence FROM perennial.notification`.execute(database.db);
+  const clock = expect.stringMatching(
+    /^the clock of host-2 \(process \d+, replica \d+\) is 47 s ahead of the database clock$/,
+  );
+  expect(rows).toEqual([{ sentence: clock }]);
+  // One that left its work to another process has no trouble with its clock.
+  await recordRun(database, minutes(10), 'skipped', { reason: 'its courier is another process' });
+  await runRaiseAlarms(database, later(minutes(16), -1));
+  expect(await readAlarms(database)).toEqual([alarm]);
+  await runRaiseAlarms(database, minutes(16));
+  expect(await readAlarms(database)).toEqual([alarm, 'alarm_over alarm_clock host-2']);
+});
+
+test('replicas that look at once tell each trouble once', async () => {
+  await using database = await createDatabase({ now: start });
+  for (const minute of [0, 1, 2]) await recordRun(database, minutes(minute), 'failed');
+  await Promise.all(Array.from({ length: 5 }, () => runRaiseAlarms(database, minutes(3))));
+  expect(await readAlarms(database)).toEqual(['alarm_worker auto-renewal 3']);
+  await recordRun(database, minutes(4), 'success');
+  await Promise.all(Array.from({ length: 5 }, () => runRaiseAlarms(database, minutes(5))));
+  expect(await readAlarms(database)).toHaveLength(2);
+});
+
+test('a look at quiet books leaves no trace', async () => {
+  await using database = await createDatabase({ now: start });
+  expect(await runRaiseAlarms(database, start)).toMatchObject({ outcome: 'success', examined: 0n });
+  const { rows } = await sql`SELECT FROM perennial.worker_run`.execute(database.db);
+  expect(rows).toEqual([]);
+});

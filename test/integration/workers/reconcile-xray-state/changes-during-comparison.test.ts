@@ -1,0 +1,109 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { createDatabase } from '../../../support/database.ts';
+import { deleteMarks, readMarks, runComparison } from '../../../support/comparison.ts';
+import { createFakeNode, readLiveUsers } from './fake-node.ts';
+import { createShopWithNodes } from '../../../support/nodes.ts';
+import { createShop, createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
+import { deleteNode } from '../../../../src/catalog/remove-node.ts';
+import { openSingleConnection } from '../../../../src/db/single-connection.ts';
+import { readClock } from '../../../../src/db/clock.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import { type ListedNode, readNodes } from '../../../../src/workers/reconcile-xray-state/node-store.ts';
+import { type ConnectNode, listAndCompare } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
+import { markDrift } from '../../../../src/workers/reconcile-xray-state/store.ts';
+import { confirmUnknown } from '../../../../src/workers/reconcile-xray-state/stray-store.ts';
+
+// What becomes of the books while a node's list is read and compared.
+
+const start = '2026-11-01T00:00:00Z';
+
+/** Everybody of the crowd has ended, and their keeper has confirmed it. */
+async function confirmWave(database: Parameters<typeof deleteMarks>[0]): Promise<void> {
+  await sql`
+    UPDATE perennial.credential SET retired_at = perennial.clock() WHERE retired_at IS NULL
+      AND customer_id IN (SELECT id FROM perennial.customer WHERE telegram_id > 1000000)`.execute(
+    database.db,
+  );
+  await deleteMarks(database);
+}
+
+test('X3: many who end, and are off the node, between its list and the books are no removals to be held', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscribers(database, 150, '2100-01-01T00:00:00Z');
+  await createSubscriber(database, 1n, 0n);
+  await deleteMarks(database);
+  let lists = 0;
+  const connect = createFakeNode(
+    () => readLiveUsers(database),
+    async (step) => {
+      if (step !== 'end') return;
+      lists += 1;
+      if (lists === 1) await confirmWave(database);
+    },
+  );
+  const run = await runComparison(database, { connect });
+  expect(run).toMatchObject({ outcome: 'success', detail: { unwanted: 0, held: 0, marked: 0 } });
+  expect(lists).toBe(2);
+  const alarms = await sql`
+    SELECT FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(database.db);
+  expect(alarms.rows).toEqual([]);
+});
+
+test('X3: others who end in the second look are left to the next comparison, without an alarm', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShop(database);
+  await createSubscribers(database, 300, '2100-01-01T00:00:00Z');
+  await deleteMarks(database);
+  const all = await readLiveUsers(database);
+  let lists = 0;
+  const connect = createFakeNode(
+    async () => readLiveUsers(database),
+    async (step) => {
+      if (step !== 'end') return;
+      lists += 1;
+      const half = all.slice((lists - 1) * 150, lists * 150).map(({ id }) => id);
+      await sql`
+        UPDATE perennial.credential SET retired_at = perennial.clock()
+        WHERE id = ANY (${half}::uuid[])`.execute(database.db);
+    },
+  );
+  const run = await runComparison(database, { connect });
+  expect(run).toMatchObject({ outcome: 'success', detail: { unwanted: 150, held: 0, marked: 0 } });
+  expect(await readMarks(database)).toEqual([]);
+});
+
+test('a node that is forgotten while it is compared is nothing to be said of, and the others are compared', async () => {
+  await using database = await createShopWithNodes({
+    a: { api: '127.0.0.1:1' },
+    b: { api: '127.0.0.1:2' },
+  });
+  await createSubscriber(database, 1n, 0n);
+  await deleteMarks(database);
+  const forget = (id: string) =>
+    inTransaction(database.db, async (tx) => deleteNode(tx, id, 'test', await readClock(tx)));
+  const connect: ConnectNode = (address) =>
+    createFakeNode(
+      async () => [],
+      async (step) => {
+        if (step === 'end' && address.api === '127.0.0.1:1') await forget('a');
+      },
+    )(address);
+  const run = await runComparison(database, { connect });
+  expect(run).toMatchObject({ outcome: 'success', failed: 0n, detail: { nodes: 1, marked: 1 } });
+  expect(run.ends).toContainEqual({ node: 'a', is: 'left', reason: 'it is gone' });
+  // And between the comparison and the marks.
+  await using connection = await openSingleConnection(database.url);
+  const api = createFakeNode(async () => [])({ api: '' });
+  const [node] = (await readNodes(database.db)) as [ListedNode];
+  await listAndCompare(connection, () => api, node, { signal: new AbortController().signal });
+  await forget('b');
+  const { db } = connection;
+  const now = await readClock(db);
+  const marking = { node: 'b', kinds: ['missing'] as const, now };
+  expect(await inTransaction(db, (tx) => markDrift(tx, marking, 0, 10))).toBe(0);
+  await sql`UPDATE drift SET kind = 'unknown', name = 'x', ours = credential_id`.execute(db);
+  const confirming = { node: 'b', bootAt: null, actor: 'test', now };
+  expect(await inTransaction(db, (tx) => confirmUnknown(tx, confirming, 0, 10))).toBe(0);
+});

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test } from 'vitest';
+import type { CredentialId } from '../../../../src/kernel/ids.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { formatUserName } from '../../../../src/xray/user-names.ts';
+import { until } from '../../../support/until.ts';
+import { createSubscriber } from '../../../support/basic-shop.ts';
+import { readCredential, runComparison } from '../../../support/comparison.ts';
+import { createShopWithNodes, readNode, startNode, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
+
+// An inbound that isn't used any more may have users whom no mark can name: where the books were
+// restored, they know nothing of what was told to the node since.
+
+test('X3: who is on an inbound that is not used any more is found: ours go, unknown names once a person said so, others stay', async () => {
+  using node = await startNode([
+    { tag: 'vless', protocol: 'vless' },
+    { tag: 'old', protocol: 'trojan' },
+  ]);
+  await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
+  const api = connectNode({ api: node.api });
+  onTestFinished(api.close);
+  const live = await readCredential(database, await createSubscriber(database, 1n, 0n));
+  const endedId = await createSubscriber(database, 2n, 0n);
+  const ended = await readCredential(database, endedId);
+  await using _ = startTestKeepers(database);
+  await untilSynced(database);
+  await sql`UPDATE perennial.credential SET retired_at = perennial.clock() WHERE id = ${ended}`.execute(
+    database.db,
+  );
+  // Also one that the node doesn't have any more.
+  await sql`UPDATE perennial.node SET former_inbounds = '{old,gone}'`.execute(database.db);
+  const unknown = randomUUID() as CredentialId;
+  for (const id of [live, ended, unknown]) {
+    await api.addUser('old', { name: formatUserName('perennial', id), id, flow: '' });
+  }
+  await api.addUser('old', { name: 'somebody-else', id: live, flow: '' });
+
+  const first = await runComparison(database, { requestedNode: 'nl-1' });
+  expect(first.ends).toMatchObject([
+    { comparison: { kinds: { missing: 0, unwanted: 1, different: 1, unknown: 1, conflict: 0 } } },
+  ]);
+  await untilSynced(database);
+  const left = [formatUserName('perennial', unknown), 'somebody-else'];
+  expect([...node.listUserNames('old')].sort()).toEqual(left);
+  expect(node.listUserNames('vless')).toEqual([formatUserName('perennial', live)]);
+
+  await runComparison(database, { requestedNode: 'nl-1', confirmed: true });
+  await until('the unknown name is gone', () =>
+    node.listUserNames('old').length === 1 ? true : undefined,
+  );
+  expect(node.listUserNames('old')).toEqual(['somebody-else']);
+  expect((await readNode(database, 'nl-1')).last_error).toBeNull();
+});

@@ -1,0 +1,72 @@
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  buildAnswer,
+  buildCredentials,
+  computeDrift,
+  driftedNode,
+  type ListAnswer,
+  serveDriftedNode,
+} from '../../../../bench/drifted-node.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { openSingleConnection } from '../../../../src/db/single-connection.ts';
+import { readClock } from '../../../../src/db/clock.ts';
+import { longLimits, toClientConfig } from '../../../../src/db/connect.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { listInto } from '../../../../src/workers/reconcile-xray-state/listing.ts';
+import { createListedTable, readDriftCounts, writeDrift } from '../../../../src/workers/reconcile-xray-state/store.ts';
+
+// The comparison reads everything there is, so what matters is that it reads it once: a plan that
+// looks each credential up by an index reads fifty times as much, and one that has no room for its
+// hashes writes them all to disk and reads them again.
+
+const users = 20_000;
+
+test('a comparison reads each table once, and writes nothing aside', async () => {
+  const database = await createDatabase();
+  let answer: ListAnswer = { bytes: Buffer.alloc(0), users: 0 };
+  const node = await serveDriftedNode(() => answer);
+  const api = connectNode({ api: node.api });
+  onTestFinished(async () => {
+    api.close();
+    node.stop();
+    await database.close();
+  });
+  const client = new pg.Client(toClientConfig(database.url, longLimits));
+  await client.connect();
+  await buildCredentials(client, users, node.api);
+  answer = await buildAnswer(client);
+  const { rows } = await client.query<{ pages: number }>(`
+    SELECT sum(pg_relation_size(name::regclass) / 8192)::int AS pages
+    FROM unnest('{perennial.credential,perennial.subscription}'::text[]) AS name`);
+  await client.end();
+
+  await using connection = await openSingleConnection(database.url);
+  const { db, client: own } = connection;
+  const { inbound, installation } = driftedNode;
+  const { signal } = new AbortController();
+  await createListedTable(db);
+  const startedAt = await readClock(db);
+  await listInto(connection, api, { inbounds: [inbound], installation, signal });
+  const sent: { text: string; values: unknown[] }[] = [];
+  const query = own.query.bind(own) as (text: string, values: unknown[]) => unknown;
+  own.query = ((text: string, values: unknown[]) => {
+    sent.push({ text, values });
+    return query(text, values);
+  }) as never;
+  await writeDrift(db, { node: driftedNode.id, startedAt, inbounds: [{ hasFlow: true }] });
+  expect((await readDriftCounts(db)).kinds).toEqual(computeDrift(users));
+
+  const { text, values } = sent.find((one) => one.text.includes('INSERT INTO drift')) ?? {
+    ...{ text: '', values: [] },
+  };
+  const explained = await own.query(
+    `EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, FORMAT JSON) ${text}`,
+    values,
+  );
+  const [{ Plan: plan }] = explained.rows[0]['QUERY PLAN'];
+  const buffers = plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
+  // Beside the tables: a look for each of the 240 that are there and shouldn't, or share a UUID.
+  expect(buffers).toBeLessThan((rows[0]?.pages ?? 0) + 2_000);
+  expect(plan['Temp Written Blocks']).toBe(0);
+}, 60_000);

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { readSeed } from '../../support/seed.ts';
+import { runSimulation } from './simulation.ts';
+
+// A slice of `npm run proof:access`, which plays 20,000 events; that one comes by here too.
+
+const events = Number(process.env.ACCESS_EVENTS ?? 300);
+const isProof = process.env.ACCESS_EVENTS !== undefined;
+
+test(
+  'whatever happens, every node comes to equal the books, and nobody who may connect is shut out meanwhile',
+  async () => {
+    const seed = readSeed();
+    const command = `npm run proof:access -- --events ${events} --seed ${seed}`;
+    const printLine = (line: string) => void process.stdout.write(`${line}\n`);
+    printLine(`access: ${events} events, seed ${seed}; again: ${command}`);
+    const { wrong, counts, ...figures } = await runSimulation({
+      events,
+      seed,
+      ...(isProof ? { printLine } : {}),
+    });
+    if (isProof) for (const [name, count] of Object.entries(counts)) printLine(`${name}: ${count}`);
+    printLine(`access: ${JSON.stringify(figures)}`);
+    expect(wrong, `again: ${command}`).toEqual([]);
+    expect(figures.judged).toBeGreaterThan(events);
+  },
+  isProof ? 6 * 3_600_000 : 300_000,
+);

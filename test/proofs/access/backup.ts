@@ -1,0 +1,125 @@
+import { sql } from 'kysely';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { drawInteger } from '../../../src/demo/random.ts';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
+import { applyFile } from './catalog-file.ts';
+import { readQuarantine } from './database-view.ts';
+import type { AccessMonitor } from './monitor.ts';
+import {
+  advanceClock,
+  bootNodeSoon,
+  type Environment,
+  type SimulatedNode,
+  startSimulationKeepers,
+} from './environment.ts';
+
+// A backup of the books as `pg_dump --schema=perennial` makes it, beside working keepers: all tables
+// as of one moment, and how far the sequences are. And its restore, as docs/backup-and-restore.md
+// has it.
+
+/** Of the last few, any may be restored. */
+const backupMax = 2;
+
+const toSchemaName = (number: number) => `backup_${number % backupMax}`;
+
+async function readTableNames({ database }: Environment): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    SELECT tablename AS name FROM pg_tables WHERE schemaname = 'perennial' ORDER BY 1`.execute(
+    database.db,
+  );
+  return rows.map(({ name }) => name);
+}
+
+export async function backUpDatabase(environment: Environment): Promise<void> {
+  const schema = sql.id(toSchemaName(environment.backups));
+  const names = await readTableNames(environment);
+  await environment.database.db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (tx) => {
+      await sql`DROP SCHEMA IF EXISTS ${schema} CASCADE`.execute(tx);
+      await sql`CREATE SCHEMA ${schema}`.execute(tx);
+      for (const name of names) {
+        const copy = sql`${schema}.${sql.id(name)}`;
+        await sql`CREATE TABLE ${copy} AS TABLE perennial.${sql.id(name)}`.execute(tx);
+      }
+      await sql`
+        CREATE TABLE ${schema}."sequence of books" AS
+        SELECT format('%I.%I', schemaname, sequencename) AS name, last_value
+        FROM pg_sequences WHERE schemaname = 'perennial'`.execute(tx);
+    });
+  environment.backups += 1;
+}
+
+/**
+ * All processes end; the books become what they were, and all that they have written since has never
+ * been; the operator's file is applied; processes start.
+ */
+export async function restoreDatabase(
+  environment: Environment,
+  monitor: AccessMonitor,
+): Promise<void> {
+  if (environment.backups === 0) return;
+  const { database, keepers, random } = environment;
+  await Promise.all(keepers.map((each) => each.stop()));
+  await copyFromSchema(
+    environment,
+    toSchemaName(drawInteger(random, Math.min(environment.backups, backupMax))),
+  );
+  await advanceClock(environment, 0);
+  const { rows } = await sql<{ telegramId: bigint }>`
+    SELECT telegram_id AS "telegramId" FROM perennial.customer ORDER BY telegram_id`.execute(
+    database.db,
+  );
+  environment.customers.splice(0, Infinity, ...rows.map(({ telegramId }) => telegramId));
+  environment.lastCustomer = undefined;
+  // Who killed a node then is in quarantine again.
+  for (const item of await readQuarantine(database.db)) environment.planted.add(item);
+  await applyFile(database.db, environment.file);
+  await runMarkingJobs(database.db);
+  for (const { boot } of environment.nodes) boot.isUncertain = true;
+  // Nobody has told the nodes anything yet: whom the books don't know is seen now.
+  monitor.forgetUnknown();
+  await monitor.check('the restore');
+  const affectedNodes = await findForgottenInbounds(environment, monitor);
+  keepers.splice(0, Infinity, startSimulationKeepers(database), startSimulationKeepers(database));
+  for (const simulated of affectedNodes) await bootNodeSoon(environment, simulated);
+}
+
+async function copyFromSchema(environment: Environment, schemaName: string): Promise<void> {
+  const schema = sql.id(schemaName);
+  const names = await readTableNames(environment);
+  await inTransaction(environment.database.db, async (tx) => {
+    // As pg_restore writes: no trigger of ours has a say in what was.
+    await sql`SET LOCAL session_replication_role = replica`.execute(tx);
+    const all = sql.join(names.map((name) => sql`perennial.${sql.id(name)}`));
+    await sql`TRUNCATE ${all}`.execute(tx);
+    for (const name of names) {
+      await sql`
+        INSERT INTO perennial.${sql.id(name)} OVERRIDING SYSTEM VALUE
+        SELECT * FROM ${schema}.${sql.id(name)}`.execute(tx);
+    }
+    await sql`
+      SELECT setval(name::regclass, coalesce(last_value, 1), last_value IS NOT NULL)
+      FROM ${schema}."sequence of books"`.execute(tx);
+  });
+}
+
+/**
+ * Nodes with users of ours on an inbound that came and went since the backup: the books don't know
+ * that they ever had it, so nobody takes them off there. Only a start of the node does.
+ */
+async function findForgottenInbounds(
+  { database, nodes }: Environment,
+  monitor: AccessMonitor,
+): Promise<SimulatedNode[]> {
+  const { rows } = await sql<{ id: string; inbounds: string[]; former: string[] }>`
+    SELECT id, inbounds, former_inbounds AS former FROM perennial.node`.execute(database.db);
+  return nodes.filter((simulated) => {
+    const row = rows.find(({ id }) => id === simulated.id);
+    const dropped = simulated.tags.filter((tag) => row?.inbounds.includes(tag) === false);
+    const isKnown = (tag: string) =>
+      row?.former.includes(tag) || simulated.node.listUserNames(tag).length === 0;
+    return dropped.some((tag) => !isKnown(tag) || monitor.hasUnknownOn(simulated, tag));
+  });
+}

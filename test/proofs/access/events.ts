@@ -1,0 +1,198 @@
+import { sql } from 'kysely';
+import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
+import { minuteMs } from '../../../src/kernel/instant.ts';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
+import { connectNode } from '../../../src/xray/grpc/client.ts';
+import { runConcurrently } from '../../../src/xray/concurrency.ts';
+import { runComparison } from '../../support/comparison.ts';
+import { runOf } from '../../support/basic-shop.ts';
+import { backUpDatabase, restoreDatabase } from './backup.ts';
+import { pickOne } from './commands.ts';
+import { applyFile, plans } from './catalog-file.ts';
+import type { AccessMonitor } from './monitor.ts';
+import {
+  advanceClock,
+  bootNode,
+  canCrash,
+  type Environment,
+  type SimulatedNode,
+  startSimulationKeepers,
+  toCredentialId,
+} from './environment.ts';
+
+// What befalls nodes, keepers and books, and what the operator does about it.
+
+export type SimulationEvent = (environment: Environment, monitor: AccessMonitor) => Promise<void>;
+
+/** Hours go by; the workers come round, in either order. */
+const passTime: SimulationEvent = async (environment, monitor) => {
+  await advanceClock(environment, minuteMs * (1 + drawInteger(environment.random, 48 * 60)));
+  const workers = ['fast-expiry-cleanup', 'auto-renewal'];
+  for (const name of drawBoolean(environment.random, 50) ? workers : workers.toReversed()) {
+    await runOf(environment.database, name, { replica: environment.replica });
+    await monitor.check(name);
+  }
+  // Each node is due by now. Not each time, or nothing would ever be wrong for long.
+  if (drawBoolean(environment.random, 25)) await compareNodes(environment);
+};
+
+/** What a node had that lived all along is known now, or marked. */
+async function compareNodes(
+  environment: Environment,
+  options: { asked?: string; confirmed?: boolean } = {},
+) {
+  const { database, replica } = environment;
+  const bootsBefore = new Map(environment.nodes.map(({ id, boot }) => [id, boot]));
+  // Whoever is missing on a node that is being filled is left to its keeper, who goes on from where
+  // the books have it: where they were restored, only the next comparison finds him.
+  const { rows } = await sql<{ id: string }>`
+    SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`.execute(
+    database.db,
+  );
+  for (const { id } of rows) bootsBefore.delete(id);
+  const { ends } = await runComparison(database, { ...options, replica });
+  for (const { node, is } of ends) {
+    const simulated = environment.nodes.find(({ id }) => id === node);
+    if (simulated !== undefined && is === 'compared' && bootsBefore.get(node) === simulated.boot) {
+      simulated.boot.isUncertain = false;
+    }
+  }
+}
+
+/** Somebody looked at the names that the books don't know: they may go. */
+export async function confirmStrays(
+  environment: Environment,
+  monitor: AccessMonitor,
+): Promise<void> {
+  monitor.markConfirmed();
+  await compareNodes(environment, { asked: 'all', confirmed: true });
+}
+
+const crashNode: SimulationEvent = async (environment) => {
+  const simulated = pickOne(environment, environment.nodes);
+  if (await canCrash(environment, simulated)) simulated.node.crash();
+};
+
+async function pickNodeToStart(environment: Environment): Promise<SimulatedNode | undefined> {
+  const down = environment.nodes.filter(({ node }) => !node.isRunning());
+  const simulated = pickOne(environment, down.length > 0 ? down : environment.nodes);
+  return (await canCrash(environment, simulated)) ? simulated : undefined;
+}
+
+const startPickedNode: SimulationEvent = async (environment) => {
+  const simulated = await pickNodeToStart(environment);
+  if (simulated !== undefined) await bootNode(environment, simulated);
+};
+
+/** It comes with users of its own: those that it had some time ago. */
+const startNodeWithOldUsers: SimulationEvent = async (environment) => {
+  const simulated = await pickNodeToStart(environment);
+  if (simulated === undefined || simulated.crashers.size > 0) return;
+  await bootNode(environment, simulated, { unsure: true });
+  const api = connectNode({ api: simulated.node.api });
+  const tags = environment.file.nodes[simulated.id]?.inbounds ?? [];
+  try {
+    await runConcurrently(simulated.formerNames, 32, async (name) => {
+      for (const tag of tags) await api.addUser(tag, { name, id: toCredentialId(name), flow: '' });
+    });
+  } finally {
+    api.close();
+  }
+};
+
+/** Its next change is carried out, or not, and nobody hears of it. */
+const loseNextAnswer: SimulationEvent = async (environment) => {
+  const simulated = pickOne(environment, environment.nodes);
+  const failure = drawOne(environment.random, ['die', 'die_after', 'lose_answer'] as const);
+  if (simulated.node.isRunning() && simulated.misconduct.length === 0)
+    simulated.misconduct.push(failure);
+};
+
+/** From now on a node dies of everybody who is added under somebody's name, and of nobody else. */
+const plantCrasher: SimulationEvent = async (environment) => {
+  const simulated = pickOne(environment, environment.nodes);
+  const { rows } = await sql<{ id: string; subscription: bigint }>`
+    SELECT c.id, c.subscription_id AS subscription FROM perennial.credential c
+    JOIN perennial.subscription s ON s.id = c.subscription_id
+    JOIN perennial.plan p ON p.key = s.plan
+    JOIN perennial.node n ON n.id = ${simulated.id} AND p.groups && n.groups
+    WHERE c.retired_at IS NULL ORDER BY c.subscription_id`.execute(environment.database.db);
+  simulated.crashers.clear();
+  if (rows.length === 0) return;
+  const { id, subscription } = pickOne(environment, rows);
+  simulated.crashers.add(`perennial-${id}`);
+  environment.planted.add(`${simulated.id}/${subscription}`);
+};
+
+/** A process ends and another one begins; or loses its connection; or is told that it was replaced. */
+const replaceKeeper: SimulationEvent = async (environment) => {
+  const { database, keepers, random } = environment;
+  const at = drawInteger(random, keepers.length);
+  const how = drawInteger(random, 3);
+  if (how === 0) {
+    await keepers[at]?.stop();
+    keepers[at] = startSimulationKeepers(database);
+  } else if (how === 1) {
+    await sql`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'perennial keepers'
+      ORDER BY backend_start LIMIT 1`.execute(database.db);
+  } else {
+    await sql`
+      UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1
+      WHERE id = ${pickOne(environment, environment.nodes).id}`.execute(database.db);
+  }
+};
+
+const groups: [string[], ...string[][]] = [['all'], ['fast'], ['all', 'fast']];
+
+/** Another file is applied: a plan opens other groups, a node is in others or has other inbounds. */
+const applyChangedFile: SimulationEvent = async (environment, monitor) => {
+  const { file, random, database } = environment;
+  const how = drawInteger(random, 4);
+  const several = environment.nodes.filter(({ tags }) => tags.length > 1);
+  const simulated = pickOne(environment, how > 1 ? several : environment.nodes);
+  const listed = file.nodes[simulated.id];
+  if (how === 0 || listed === undefined)
+    file.plans[pickOne(environment, plans)] = drawOne(random, groups);
+  else if (how === 1) listed.groups = drawOne(random, groups);
+  else {
+    const some = simulated.tags.filter(() => drawBoolean(random, 60));
+    const inbounds = some.length === 0 ? [pickOne(environment, simulated.tags)] : some;
+    // Names that the books don't know are looked for on a node's inbounds alone: those of one that
+    // is dropped go before it.
+    if (
+      listed.inbounds.every((tag) => inbounds.includes(tag)) ||
+      monitor.countUnknown(simulated) === 0
+    ) {
+      listed.inbounds = inbounds;
+    }
+  }
+  await applyFile(database.db, file);
+  // Broken off: the next comparison's run finishes it.
+  if (drawBoolean(random, 70)) await runMarkingJobs(database.db);
+};
+
+/** The books of some time ago; then the comparisons that are due, as when a service starts. */
+const restoreBackup: SimulationEvent = async (environment, monitor) => {
+  await restoreDatabase(environment, monitor);
+  await compareNodes(environment);
+};
+
+/** How often each comes in a hand of 200. */
+export const environmentEvents: Readonly<
+  Record<string, readonly [count: number, event: SimulationEvent]>
+> = {
+  'time passes': [30, passTime],
+  'a node dies': [3, crashNode],
+  'a node starts': [12, startPickedNode],
+  'a node comes with old users': [1, startNodeWithOldUsers],
+  'a reply is lost': [4, loseNextAnswer],
+  'a user kills a node': [1, plantCrasher],
+  'a keeper is replaced': [6, replaceKeeper],
+  'a file is applied': [5, applyChangedFile],
+  'nodes are compared': [4, (environment) => compareNodes(environment, { asked: 'all' })],
+  'the books are backed up': [2, backUpDatabase],
+  'a backup is restored': [2, restoreBackup],
+  'what is unknown is let go': [1, confirmStrays],
+};

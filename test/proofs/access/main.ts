@@ -1,0 +1,36 @@
+import { spawn } from 'node:child_process';
+import { parseArgs } from 'node:util';
+
+// npm run proof:access -- [--events 20000] [--seed N]
+//
+// The test of the suite with more events. Exit code 1 if a node once didn't come to equal the books,
+// or shut out somebody who may connect. The seed gives the same events; how they meet the calls that
+// are under way is up to the machine.
+
+const { values } = parseArgs({
+  options: { events: { type: 'string', default: '20000' }, seed: { type: 'string' } },
+});
+
+for (const [name, value] of Object.entries(values)) {
+  if (/^[1-9]\d{0,9}$/.test(value)) continue;
+  process.stderr.write(`--${name}: must be a whole number from 1 to 9999999999, not "${value}"\n`);
+  process.exit(2);
+}
+
+const vitest = spawn(
+  process.execPath,
+  ['node_modules/vitest/vitest.mjs', 'run', 'test/proofs/access/access.test.ts'],
+  {
+    cwd: new URL('../../../', import.meta.url),
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      ACCESS_EVENTS: values.events,
+      ...(values.seed === undefined ? {} : { FC_SEED: values.seed }),
+    },
+  },
+);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => vitest.kill(signal));
+vitest.on('exit', (code) => {
+  process.exitCode = code ?? 1;
+});

@@ -1,0 +1,63 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import type { CredentialId } from '../../../src/kernel/ids.ts';
+import { dayMs, hourMs } from '../../../src/kernel/instant.ts';
+import { reissue } from '../../../src/subscription/commands/reissue.ts';
+import { runComparison } from '../../support/comparison.ts';
+import { untilSynced } from '../../support/nodes.ts';
+import { until } from '../../support/until.ts';
+import { createSubscriber } from '../../support/basic-shop.ts';
+import { backUpDatabase, restoreDatabase } from './backup.ts';
+import { AccessMonitor } from './monitor.ts';
+import { advanceClock, createEnvironment, type Environment } from './environment.ts';
+
+async function readLiveCredentials({ database }: Environment): Promise<CredentialId[]> {
+  const { rows } = await sql<{ id: CredentialId }>`
+    SELECT id FROM perennial.credential WHERE retired_at IS NULL ORDER BY subscription_id`.execute(
+    database.db,
+  );
+  return rows.map(({ id }) => id);
+}
+
+test('X3: after a restored backup whoever bought since can connect until a person says otherwise, and whoever is missing comes back with the first comparison', async () => {
+  await using environment = await createEnvironment(1);
+  const { database, nodes } = environment;
+  const [n1] = nodes;
+  if (n1 === undefined) throw new Error('there are no nodes');
+  const admits = (ids: readonly CredentialId[]) => ids.map((id) => n1.node.accepts('vless', id));
+  await createSubscriber(database, 1n, 0n);
+  const subscriptionId = await createSubscriber(database, 2n, 0n);
+  await untilSynced(database);
+  const before = await readLiveCredentials(environment);
+  await backUpDatabase(environment);
+  // Since then: somebody bought, somebody got a new credential, and hours went by.
+  await createSubscriber(database, 3n, 0n);
+  await reissue({ db: database.db, actor: 'test' }, { telegramId: 2n, subscriptionId });
+  await advanceClock(environment, hourMs);
+  await untilSynced(database);
+  const since = (await readLiveCredentials(environment)).slice(1);
+  expect([admits(before), admits(since)]).toEqual([
+    [true, false],
+    [true, true],
+  ]);
+
+  const monitor = new AccessMonitor(environment);
+  await restoreDatabase(environment, monitor);
+  expect(await readLiveCredentials(environment)).toEqual(before);
+  // Nobody asks for it: each node is due, since when it was compared last went back with the books.
+  const { ends } = await runComparison(database);
+  const unknown = ends.map((end) => end.is === 'compared' && end.comparison.kinds.unknown);
+  expect(unknown.toSorted()).toEqual([0, 2, 2]);
+  await until('all of before are there again', () =>
+    admits(before).every(Boolean) ? true : undefined,
+  );
+  // A day of comparisons changes nothing.
+  await advanceClock(environment, dayMs);
+  await runComparison(database);
+  await untilSynced(database);
+  expect(admits(since)).toEqual([true, true]);
+  await runComparison(database, { requestedNode: 'all', confirmed: true });
+  await until('the others are gone', () => (admits(since).some(Boolean) ? undefined : true));
+  await monitor.check('all is said');
+  expect(admits(before)).toEqual([true, true]);
+}, 60_000);

@@ -1,0 +1,184 @@
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { type Db, openDatabase, openPool } from '../../../src/db/connect.ts';
+import type { Channel } from '../../../src/notifications/channels/channel.ts';
+import type { Delivery } from '../../../src/workers/deliver-notifications/claim.ts';
+import { deliverNotifications } from '../../../src/workers/deliver-notifications/worker.ts';
+import { openReplica } from '../../../src/leases/replica.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
+import { until } from '../../support/until.ts';
+import { enqueueOne } from '../../support/notifications.ts';
+import {
+  createDelivery,
+  createEndingSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+  type Stage,
+  silentLog,
+} from '../../support/delivery.ts';
+
+// A courier that dies at each step between finding a notice and marking it sent, with a notice of each
+// policy. Its successor does what the policy says, and nothing is lost without a trace.
+
+type StatementSide = 'before' | 'after';
+
+/** The statement at which a run died, of those that do something; undefined: it came through. */
+type CrashStatement = string | undefined;
+
+/** What is counted: before anything that does something; after it only where something was done. */
+const stepPatterns: Readonly<Record<StatementSide, RegExp>> = {
+  before: /^\s*(?!begin|start|set )/i,
+  after: /^\s*(insert|update|delete|commit)/i,
+};
+
+/** A run that stands still for ever at its n-th statement, and is then gone with all it had open. */
+async function runUntilCrash(
+  { database, api }: Stage,
+  n: number,
+  at: StatementSide,
+): Promise<CrashStatement> {
+  const over = Promise.withResolvers<CrashStatement>();
+  const numbers = new Map<number, number>();
+  let isStopped = false;
+  const pool = hookPool(openPool(database.url, { onLost: () => undefined }), (moment) => {
+    if (isStopped) return new Promise<never>(() => undefined);
+    if (!stepPatterns[at].test(moment.sql)) return;
+    if (moment.when === 'before') numbers.set(moment.n, numbers.size + 1);
+    if (numbers.get(moment.n) !== n || moment.when !== at) return;
+    isStopped = true;
+    over.resolve(moment.sql.replaceAll(/\s+/g, ' ').slice(0, 90));
+    return new Promise<never>(() => undefined);
+  });
+  const replica = openReplica(database.url);
+  const { delivery, sends } = watchSends(createDelivery(api, patientSettings));
+  const context = { batchMax: 100, budgetMs: 20_000, elapsedMs: () => 0, log: silentLog };
+  const db: Db = openDatabase(pool);
+  const signal = new AbortController().signal;
+  const run = deliverNotifications(() => delivery).run({ ...context, db, replica, signal });
+  void run.then(() => over.resolve(undefined), over.reject);
+  const crashStatement = await over.promise;
+  // What was written before has arrived.
+  await Promise.all(sends);
+  // The server notices that a process is gone, and undoes what it had open. That takes it a moment,
+  // in which the rows are locked still and a successor would leave them to its next look.
+  await until('its connections to be gone', async () => {
+    const { rows } = await sql`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'`.execute(database.db);
+    return rows.length === 0 ? true : undefined;
+  });
+  await replica.close().catch(() => undefined);
+  return crashStatement;
+}
+
+/** No answer is given up here because the machine is busy. */
+const patientSettings = { deadlineMs: 30_000 };
+
+/** A delivery whose sends can be awaited also when nobody is left who does. */
+function watchSends({ channels, ...delivery }: Delivery) {
+  const sends: Promise<unknown>[] = [];
+  const watching = (channel: Channel): Channel => ({
+    ...channel,
+    send(...message) {
+      const sent = channel.send(...message);
+      sends.push(sent);
+      return sent;
+    },
+  });
+  return { delivery: { ...delivery, channels: channels.map(watching) }, sends };
+}
+
+async function enqueueBoth(stage: Stage): Promise<void> {
+  await createEndingSubscriber(stage, 1n);
+  await stage.database.setClock('2026-12-23T12:00:00Z');
+  await enqueueOne(stage.database, 'receipt', 1n);
+  await enqueueOne(stage.database, 'ends_24h', 1n);
+}
+
+const noon = '2026-11-24T12:00:00Z';
+
+const runAgain = (stage: Stage) =>
+  sql`
+    UPDATE perennial.notification SET state = 'pending', attempts = 0, lost_answers = 0,
+      next_attempt_at = perennial.clock(), sent_at = NULL, message_id = NULL`.execute(
+    stage.database.db,
+  );
+
+test('T2 P6: a courier that dies at any statement: what must arrive arrives, a reminder never twice, each row says what became of it, and its run is closed as lost', async () => {
+  await using stage = await createStage({ now: noon, onLost: () => undefined });
+  await enqueueBoth(stage);
+  const seen = { deaths: 0, claims: new Set<StatementSide>(), uncertain: 0, again: 0 };
+  /** @returns whether there was such a statement: how many there are, and in which order, is up to when answers come */
+  const holds = async (n: number, when: StatementSide): Promise<boolean> => {
+    await runAgain(stage);
+    const before = stage.api.log.length;
+    const crashStatement = await runUntilCrash(stage, n, when);
+    const at = `${when} statement ${n}: ${crashStatement}`;
+    expect(await runDelivery(stage, createDelivery(stage.api, patientSettings)), at).toMatchObject({
+      outcome: 'success',
+    });
+    const [receipt, reminder] = await readNotifications(stage.database);
+    const texts = stage.api.log.slice(before).filter(({ arrived }) => arrived);
+    const receipts = texts.filter(({ text }) => /paid/.test(text)).length;
+    const reminders = texts.length - receipts;
+    expect(receipt, at).toMatchObject({ state: 'sent' });
+    expect(receipts, at).toBeGreaterThanOrEqual(1);
+    expect(receipts, at).toBeLessThanOrEqual(1 + (receipt?.lost_answers ?? 0));
+    expect(reminders, at).toBeLessThanOrEqual(1);
+    // Never lost without a trace: it arrived, or the row says that nobody knows.
+    expect(['sent', 'uncertain'], at).toContain(reminder?.state);
+    if (reminder?.state === 'sent') expect(reminders, at).toBe(1);
+    else expect(reminder, at).toMatchObject({ lost_answers: 1, reason: /courier ended/ });
+    seen.uncertain += reminder?.state === 'uncertain' ? 1 : 0;
+    seen.again += receipts - 1;
+    if (crashStatement === undefined) return false;
+    seen.deaths += 1;
+    if (crashStatement.includes("state = 'sending'")) seen.claims.add(when);
+    return true;
+  };
+  for (const when of ['before', 'after'] as const) {
+    for (let n = 1; await holds(n, when); n += 1);
+  }
+  const { rows } = await sql<{ outcome: string; runs: number }>`
+    SELECT outcome, count(*)::int AS runs FROM perennial.worker_run
+    WHERE outcome IN ('running', 'lost') GROUP BY outcome`.execute(stage.database.db);
+  expect(rows).toEqual([{ outcome: 'lost', runs: expect.any(Number) }]);
+  // But for those that died before their record was there, or after it was closed.
+  expect(rows[0]?.runs).toBeGreaterThan(seen.deaths / 2);
+  // It died at the claims of both, and both happened: a reminder given up, a receipt that came twice.
+  expect(seen.deaths).toBeGreaterThan(40);
+  // Which claim has which number is up to when answers come, so one of them may be passed over.
+  expect(seen.claims).toEqual(new Set(['before', 'after']));
+  expect(seen.uncertain).toBeGreaterThan(0);
+  expect(seen.again).toBeGreaterThan(0);
+}, 120_000);
+
+test.for([
+  ['lose', 2, 1],
+  ['drop', 1, 0],
+  [{ status: 502, taken: true }, 2, 1],
+] as const)(
+  'T2: an answer that is lost by %j: the receipt goes again, the reminder does not',
+  async ([fate, receipts, reminders]) => {
+    await using stage = await createStage({ now: noon });
+    await enqueueBoth(stage);
+    const failed = new Set<string>();
+    stage.api.conduct = ({ text }) => {
+      const kind = /paid/.test(text) ? 'receipt' : 'reminder';
+      if (failed.has(kind)) return 'serve';
+      failed.add(kind);
+      return fate;
+    };
+    await runDelivery(stage);
+    await stage.database.setClock('2026-12-23T12:01:00Z');
+    await runDelivery(stage);
+    const [receipt, reminder] = await readNotifications(stage.database);
+    expect(receipt).toMatchObject({ state: 'sent', lost_answers: 1, attempts: 2 });
+    expect(reminder).toMatchObject({ state: 'uncertain', lost_answers: 1, attempts: 1 });
+    const texts = stage.api.texts(1n);
+    expect(texts.filter((text) => /paid/.test(text))).toHaveLength(receipts);
+    expect(texts.filter((text) => !/paid/.test(text))).toHaveLength(reminders);
+  },
+);

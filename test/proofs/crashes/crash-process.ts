@@ -1,0 +1,21 @@
+import { openDatabase, openPool } from '../../../src/db/connect.ts';
+import { createCaller, runWorker } from '../../support/shop.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
+import { commands } from '../../support/customer-commands.ts';
+
+// A process that kills itself: `crash-child.ts URL WORK N WHEN` does a run of a worker or a command
+// and is gone, by SIGKILL, before or after the N-th statement. Says `done` when it came through.
+
+const [url = '', work = '', n = '0', when = 'before'] = process.argv.slice(2);
+const pool = hookPool(openPool(url), async (moment) => {
+  if (moment.n !== Number(n) || moment.when !== when) return;
+  process.kill(process.pid, 'SIGKILL');
+  // The signal comes to a process that does nothing more.
+  await new Promise(() => undefined);
+});
+const db = openDatabase(pool);
+const command = commands[work];
+if (command === undefined) await runWorker({ db, url }, work);
+else await command(createCaller({ db }, 'key-1'), false);
+await db.destroy();
+process.stdout.write('done\n');

@@ -1,0 +1,83 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  type DatabaseSnapshot,
+  findViolations,
+  readDatabaseSnapshot,
+  runAutoRenewal,
+} from '../../support/shop.ts';
+import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
+import { createdAt, createMixedRenewals, dueOutcome } from '../../support/mixed-renewals.ts';
+
+// The audited system could debit, fail, and commit. Here each write of a renewal fails in turn,
+// for one customer only and for good: that customer keeps the money, everybody else is renewed.
+
+let breakableDatabase: BreakableDatabase;
+let before: DatabaseSnapshot;
+let after: DatabaseSnapshot;
+
+beforeAll(async () => {
+  breakableDatabase = await createBreakableDatabase(createMixedRenewals, createdAt);
+  before = await readDatabaseSnapshot(breakableDatabase.database.db);
+  await runAutoRenewal(breakableDatabase.database);
+  after = await readDatabaseSnapshot(breakableDatabase.database.db);
+  await sql`
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'this row can not be written';
+    END $$`.execute(breakableDatabase.database.db);
+});
+
+afterAll(() => breakableDatabase[Symbol.asyncDispose]());
+
+/** Telegram id 2 is the victim: the second customer, whose subscription is the second one. */
+const writes = [
+  ['the debit', 'customer', 'UPDATE', 'NEW.telegram_id = 2'],
+  ['the ledger entry', 'ledger_entry', 'INSERT', 'NEW.customer_id = 2'],
+  ['the period', 'period', 'INSERT', 'NEW.customer_id = 2'],
+  ['the new end', 'subscription', 'UPDATE', 'NEW.customer_id = 2'],
+  ['the receipt', 'notification', 'INSERT', "NEW.customer_id = 2 AND NEW.kind = 'receipt'"],
+  ['the event', 'event', 'INSERT', 'NEW.customer_id = 2'],
+] as const;
+
+test.each(writes)(
+  "R3: when %s can't be written, the money is there and all others are renewed",
+  async (_, table, operation, which) => {
+    const { database } = breakableDatabase;
+    await breakableDatabase.restore();
+    await sql
+      .raw(
+        `CREATE TRIGGER refuse BEFORE ${operation} ON perennial.${table}
+         FOR EACH ROW WHEN (${which}) EXECUTE FUNCTION public.refuse()`,
+      )
+      .execute(database.db);
+    const row = await runAutoRenewal(database);
+    await sql.raw(`DROP TRIGGER refuse ON perennial.${table}`).execute(database.db);
+    expect(row).toMatchObject({ outcome: 'degraded', changed: dueOutcome.changed - 1n });
+    expect(await findViolations(database.db)).toEqual([]);
+    const left = await readDatabaseSnapshot(database.db);
+    expect(left.alarms).toEqual(['alarm_quarantine pg_P0001']);
+    const [victim, ...others] = [left.customers[1], left.customers.toSpliced(1, 1)].flat();
+    expect(others).toEqual(after.customers.toSpliced(1, 1));
+    const { subs, ...rest } = victim ?? {};
+    const { subs: subsBefore, ...restBefore } = before.customers[1] ?? {};
+    expect(rest).toEqual(restBefore);
+    expect(subs?.[0]?.quarantine).toMatchObject({ reason: 'pg_P0001', attempts: 1 });
+    expect({ ...subs?.[0], quarantine: null }).toEqual(subsBefore?.[0]);
+  },
+);
+
+test("R3: when the run's own count can't be written, nothing is charged", async () => {
+  const { database } = breakableDatabase;
+  await breakableDatabase.restore();
+  await sql`
+    CREATE TRIGGER refuse BEFORE UPDATE ON perennial.worker_run
+    FOR EACH ROW WHEN (NEW.changed > 0 AND NEW.outcome = 'running')
+    EXECUTE FUNCTION public.refuse()`.execute(database.db);
+  await runAutoRenewal(database);
+  await sql`DROP TRIGGER refuse ON perennial.worker_run`.execute(database.db);
+  expect(await findViolations(database.db)).toEqual([]);
+  const { customers } = await readDatabaseSnapshot(database.db);
+  expect(customers.map(({ balance }) => balance)).toEqual(
+    before.customers.map(({ balance }) => balance),
+  );
+});

@@ -1,0 +1,200 @@
+import pg from 'pg';
+import { createRandom } from '../../../src/demo/random.ts';
+import { type BotApi, type CallOutcome, startBotApi } from '../../support/bot-api/bot-api.ts';
+import { createFaults } from '../../support/bot-api/faults.ts';
+import { startProcess, type TestProcess } from '../../support/child-process.ts';
+import { until } from '../../support/until.ts';
+import { type CallsDuringWaits, countCallsDuringWaits, pendingMax } from './calls-during-waits.ts';
+
+// Thousands of notices through random faults of the gateway, while their courier is killed again and
+// again. Afterwards the gateway's log is held against the books.
+
+export interface DeliveryProofOptions {
+  readonly url: string;
+  readonly notices: number;
+  readonly kills: number;
+  readonly seed: number;
+  readonly printLine?: (line: string) => void;
+}
+
+export interface DeliveryProofReport {
+  readonly seconds: number;
+  readonly calls: number;
+  /** Of the notices that must arrive: how many came, and how often one came once more. */
+  readonly sure: { readonly arrived: number; readonly again: number; readonly lostAnswers: number };
+  /** Of the reminders: those that came, and those of which nobody knows. */
+  readonly once: { readonly arrived: number; readonly uncertain: number };
+  readonly told429: number;
+  /**
+   * Waits that died with the courier that was told: it was killed before they were in the row, so
+   * its successor can't know. A wait is a second, so none was told earlier than that before the kill.
+   */
+  readonly died429: number;
+  /** What came in the others all the same. */
+  readonly inside: CallsDuringWaits;
+  /** What may not be, in words with its number. */
+  readonly wrong: readonly string[];
+}
+
+/** Customers 1 … n; every other is owed a receipt, every other a reminder that is true for hours. */
+async function fillNotifications(client: pg.Client, notices: number): Promise<void> {
+  // By whose clock it is the afternoon, so that no reminder waits for the morning.
+  const ahead = 15 - new Date().getUTCHours();
+  const zone = ahead === 0 ? 'UTC' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
+  await client.query(`
+    INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}')`);
+  await client.query(
+    `INSERT INTO perennial.customer (telegram_id, currency, sub_token, time_zone, created_at)
+     SELECT n, 'RUB', 'token-of-the-proof-' || n, $2, now() FROM generate_series(1, $1::int) n`,
+    [notices, zone],
+  );
+  await client.query(`
+    INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+      expires_at, auto_renew)
+    SELECT id, 'paid', 'basic', 30, 'active', now() - interval '29 days',
+      date_trunc('second', now()) + interval '20 hours', false
+    FROM perennial.customer`);
+  await client.query(`
+    INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
+      params, bulk, next_attempt_at, created_at)
+    SELECT s.customer_id, s.id, 'telegram', k.kind, k.kind || ':' || s.id,
+      jsonb_build_object('plan', 'basic', 'currency', 'RUB', 'expires_at', k.ends, 'missing', NULL,
+        'amount', '149.00', 'balance_after', '0.00', 'period_days', 30, 'starts_at', k.ends,
+        'ends_at', k.ends),
+      k.kind = 'ends_24h', now(), now()
+    FROM perennial.subscription s CROSS JOIN LATERAL (SELECT
+      CASE s.customer_id % 2 WHEN 0 THEN 'receipt' ELSE 'ends_24h' END AS kind,
+      to_char(s.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS ends) k`);
+}
+
+/** One call in 20 meets an accident; some of those cost the courier its whole patience. */
+const faultShare = 0.05;
+const slowFaults: readonly CallOutcome[] = ['hang', 'hang_taken', { tooMany: 1 }, { tooMany: 1 }];
+
+const perSecond = 400;
+/** Shorter than a wait: what was under way when it began has come before it ends. */
+const deadlineMs = 700;
+
+export async function runDeliveryProof(
+  request: DeliveryProofOptions,
+): Promise<DeliveryProofReport> {
+  const { url, notices, kills, seed, printLine = () => undefined } = request;
+  const draw = createRandom(seed + 1);
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await fillNotifications(client, notices);
+  const api = await startBotApi({
+    limits: { perSecond: 1.5 * perSecond, gapMs: 1_000 },
+    conduct: createFaults(seed, faultShare, slowFaults),
+  });
+  const entry = new URL('./courier-process.ts', import.meta.url);
+  const start = (): TestProcess =>
+    startProcess(entry, [url, api.url, String(perSecond), String(deadlineMs)]);
+  const couriers: TestProcess[] = [start(), start()];
+  const lostWaits = new Set<object>();
+  const begunMs = performance.now();
+  try {
+    for (let kill = 0; kill < kills; kill += 1) {
+      const at = Math.floor(((kill + draw()) * notices) / (kills + 1));
+      await until(`${at} calls`, () => (api.log.length >= at ? true : undefined), 300_000);
+      const victim = await findLeaseHolder(couriers);
+      await victim[Symbol.asyncDispose]();
+      for (const wait of await findUnstoredWaits(client, api)) lostWaits.add(wait);
+      couriers[couriers.indexOf(victim)] = start();
+      printLine(`kill ${kill + 1}: after ${api.log.length} calls`);
+    }
+    await until(
+      'nothing is owed',
+      async () => ((await countUnsent(client)) === 0 ? true : undefined),
+      600_000,
+    );
+    const seconds = Math.round((performance.now() - begunMs) / 1_000);
+    return { seconds, ...(await compareWithDatabase(client, api, lostWaits)) };
+  } finally {
+    for (const courier of couriers) await courier[Symbol.asyncDispose]();
+    await client.end();
+    await api.stop();
+  }
+}
+
+/** Whose post it is: the one that says so, once the other is gone. */
+async function findLeaseHolder(couriers: readonly TestProcess[]): Promise<TestProcess> {
+  const reports = couriers.map(async (courier) => {
+    await courier.untilLine('that it delivers', (line) => line.startsWith('delivers here'));
+    return courier;
+  });
+  for (const each of reports) each.catch(() => undefined);
+  return Promise.race(reports);
+}
+
+/** What the gateway said about waiting and its courier did not live to write down. */
+async function findUnstoredWaits(client: pg.Client, api: BotApi): Promise<readonly object[]> {
+  const { rows } = await client.query('SELECT rests_until FROM perennial.courier');
+  const stored = rows[0]?.rests_until?.getTime() ?? 0;
+  const now = performance.now();
+  return api.waits.filter(
+    // The row counts from when its courier heard of it, later than here; 50 ms for two clocks.
+    ({ untilMs }) => untilMs > now && performance.timeOrigin + untilMs > stored + 50,
+  );
+}
+
+async function countUnsent(client: pg.Client): Promise<number> {
+  const { rows } = await client.query(`SELECT count(*)::int AS n FROM perennial.notification
+    WHERE state = 'sending' OR state IN ('pending', 'uncertain') AND next_attempt_at < 'infinity'`);
+  return rows[0].n;
+}
+
+interface NotificationRow {
+  readonly chat: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly lost: number;
+}
+
+async function compareWithDatabase(client: pg.Client, api: BotApi, lostWaits: ReadonlySet<object>) {
+  const { rows } = await client.query<NotificationRow>(`
+    SELECT c.telegram_id::text AS chat, n.kind, n.state, n.lost_answers AS lost
+    FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id`);
+  const arrivals = new Map<string, number>();
+  for (const { chat, arrived } of api.log) {
+    if (arrived) arrivals.set(chat, (arrivals.get(chat) ?? 0) + 1);
+  }
+  const countArrivals = ({ chat }: NotificationRow) => arrivals.get(chat) ?? 0;
+  const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+  const sure = rows.filter(({ kind }) => kind === 'receipt');
+  const once = rows.filter(({ kind }) => kind !== 'receipt');
+  const waits = api.waits.filter((wait) => !lostWaits.has(wait));
+  const inside = countCallsDuringWaits(api.log, waits);
+  const violations: Readonly<Record<string, number>> = {
+    'must arrive and did not': sure.filter((row) => countArrivals(row) === 0).length,
+    'must arrive and is not marked sent': sure.filter(({ state }) => state !== 'sent').length,
+    'came more often than its lost answers explain': rows.filter(
+      (row) => countArrivals(row) > 1 + row.lost,
+    ).length,
+    'reminder that came twice': once.filter((row) => countArrivals(row) > 1).length,
+    'reminder that is marked sent and did not come': once.filter(
+      (row) => row.state === 'sent' && countArrivals(row) !== 1,
+    ).length,
+    'reminder without a trace': once.filter(({ state }) => !['sent', 'uncertain'].includes(state))
+      .length,
+    'sent inside of a wait beyond what was under way': inside.most > pendingMax ? inside.most : 0,
+    'sent inside of a wait later than a send may take, ms':
+      inside.latestMs > deadlineMs ? inside.latestMs : 0,
+  };
+  return {
+    calls: api.log.length,
+    sure: {
+      arrived: sure.filter((row) => countArrivals(row) > 0).length,
+      again: sum(sure.map((row) => Math.max(0, countArrivals(row) - 1))),
+      lostAnswers: sum(sure.map(({ lost }) => lost)),
+    },
+    once: {
+      arrived: once.filter((row) => countArrivals(row) > 0).length,
+      uncertain: once.filter(({ state }) => state === 'uncertain').length,
+    },
+    told429: api.waits.length,
+    died429: lostWaits.size,
+    inside,
+    wrong: Object.entries(violations).flatMap(([what, n]) => (n === 0 ? [] : [`${what}: ${n}`])),
+  };
+}

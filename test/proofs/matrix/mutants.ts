@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { toTitlePattern } from './rows.ts';
+import { failsAnyTest } from './test-run.ts';
+
+// A mutant is a small patch that brings an audited bug back, to see that the row's tests notice.
+// It is applied to a copy of the checkout: the program itself has no switch for it.
+
+export const root = fileURLToPath(new URL('../../..', import.meta.url));
+const folder = join(root, 'test', 'proofs', 'mutants');
+
+/** Each patch by its name: the row's id, and where a row has several (`X3-strays`), what it does. */
+function listMutants(): string[] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.patch'))
+    .map((name) => name.slice(0, -'.patch'.length));
+}
+
+const toRowId = (mutant: string): string => mutant.split('-')[0] as string;
+
+/** Ids of the rows that have one. */
+export function listMutantRows(): string[] {
+  return [...new Set(listMutants().map(toRowId))];
+}
+
+const skippedNames = new Set(['node_modules', '.git', 'dist', 'coverage']);
+
+/** A copy of the checkout as it stands, with what isn't committed; `node_modules` is shared. */
+function copyCheckout(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'perennial-mutant-'));
+  for (const name of readdirSync(root).filter((each) => !skippedNames.has(each))) {
+    cpSync(join(root, name), join(copy, name), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'dir');
+  return copy;
+}
+
+async function withCopy<T>(work: (copy: string) => Promise<T>): Promise<T> {
+  const copy = copyCheckout();
+  try {
+    return await work(copy);
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** @throws Error that names the patch, if the program has moved on and it no longer applies */
+function applyPatch(copy: string, mutant: string, options: readonly string[] = []): void {
+  const patch = join(folder, `${mutant}.patch`);
+  try {
+    execFileSync('git', ['apply', ...options, patch], {
+      cwd: copy,
+      stdio: 'pipe',
+      env: excludeRepository(),
+    });
+  } catch (error) {
+    const message = String((error as { stderr?: Buffer }).stderr ?? error);
+    throw new Error(`test/proofs/mutants/${mutant}.patch no longer applies: ${message}`);
+  }
+}
+
+/** The copy is no part of a repository, wherever the folder for temporary files is. */
+const excludeRepository = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  GIT_CEILING_DIRECTORIES: tmpdir(),
+});
+
+/** Why a patch can't be applied to the checkout as it stands; undefined if it can. */
+export function checkPatches(): Promise<string[]> {
+  return withCopy(async (copy) =>
+    listMutants().flatMap((mutant) => {
+      try {
+        applyPatch(copy, mutant, ['--check']);
+        return [];
+      } catch (error) {
+        return [(error as Error).message];
+      }
+    }),
+  );
+}
+
+export type MutantState = 'killed' | 'alive' | 'none';
+
+/** Whether the tests of a row turn red on each of its mutants. @throws Error where they can't even run */
+export async function testMutants(id: string): Promise<MutantState> {
+  const rowMutants = listMutants().filter((mutant) => toRowId(mutant) === id);
+  for (const mutant of rowMutants) if (!(await isKilled(mutant))) return 'alive';
+  return rowMutants.length === 0 ? 'none' : 'killed';
+}
+
+function isKilled(mutant: string): Promise<boolean> {
+  return withCopy((copy) => {
+    applyPatch(copy, mutant);
+    // A few sequences of the model suffice: the row has tests of its own.
+    const env = { MODEL_SEQUENCES: '40', MODEL_MINUTES: '1' };
+    return failsAnyTest(copy, toTitlePattern(toRowId(mutant)), env);
+  });
+}

@@ -1,0 +1,80 @@
+import type { Customer } from './customer.ts';
+import type { PriceFrom } from './prices.ts';
+
+/** Which subscription: by its place, the one that is meant, or a new one. */
+export type SubscriptionChoice = number | 'meant' | 'new';
+
+/** What is asked for, with places instead of ids. */
+export type Command =
+  | { readonly do: 'set'; readonly vip?: boolean; readonly discount?: number }
+  | { readonly do: 'top-up'; readonly amount: number; readonly payment?: string }
+  | { readonly do: 'adjust'; readonly amount: number }
+  | {
+      readonly do: 'purchase';
+      readonly plan: string;
+      readonly days: number;
+      readonly sub: SubscriptionChoice;
+      readonly autoRenew?: boolean;
+      /** Credited in the same transaction. */
+      readonly pay?: { readonly amount: number; readonly payment: string };
+    }
+  /** Reverses a payment of the customer. */
+  | { readonly do: 'chargeback'; readonly payment: string; readonly dispute: string }
+  /** The two sides of a payment that moves to another customer. */
+  | { readonly do: 'move-out'; readonly payment: string; readonly withClaim: boolean }
+  | { readonly do: 'move-in'; readonly payment: string; readonly amount: number }
+  /** Set-up: a message was sent that names this price of the next renewal. */
+  | { readonly do: 'notify'; readonly sub: number; readonly amount: number }
+  | {
+      readonly do: 'change-plan';
+      readonly plan: string;
+      readonly days: number;
+      readonly sub: SubscriptionChoice;
+      readonly when: 'next' | 'now';
+      readonly forfeit: boolean;
+    }
+  | {
+      readonly do: 'refund';
+      readonly period: number;
+      readonly part: 'whole' | 'unused';
+      readonly keepAutoRenew: boolean;
+      readonly payout: boolean;
+    }
+  | {
+      readonly do: 'grant';
+      readonly days: number;
+      readonly sub: SubscriptionChoice;
+      readonly plan: string;
+    }
+  | {
+      readonly do: 'revoke';
+      readonly sub: SubscriptionChoice;
+      readonly refund?: 'whole' | 'unused';
+    }
+  | { readonly do: 'reissue'; readonly sub: SubscriptionChoice }
+  | { readonly do: 'auto-renew'; readonly sub: SubscriptionChoice; readonly on: boolean }
+  | { readonly do: 'trial' }
+  /** Set-up: what is past its end and can't or won't be renewed is ended. */
+  | { readonly do: 'expire' };
+
+/** The answer of a command: its values, or every reason for which it may be refused. */
+export type CommandAnswer =
+  | { readonly ok: Readonly<Record<string, unknown>> }
+  | { readonly refused: readonly string[] };
+
+/** What a command goes by besides the customer's books. */
+export interface CommandContext {
+  readonly now: number;
+  readonly prices: readonly PriceFrom[];
+}
+
+/** Books after a command, and its answer. A refused one leaves them as they were. */
+export interface CommandEffect {
+  readonly customer: Customer;
+  readonly answer: CommandAnswer;
+}
+
+export const toMajor = (minor: number): string =>
+  `${minor < 0 ? '-' : ''}${Math.floor(Math.abs(minor) / 100)}.${String(Math.abs(minor) % 100).padStart(2, '0')}`;
+
+export const toIso = (at: number): string => new Date(at).toISOString();

@@ -1,0 +1,79 @@
+import { toMajor } from './commands.ts';
+import type { CustomerRows } from './customer-rows.ts';
+
+// What holds of the books of one customer at every moment, whatever was done (design, promises):
+// asked of the rows, without the model.
+
+export function findRowViolations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
+  return [
+    ...findMoneyViolations(rows),
+    ...findPeriodViolations(rows),
+    ...findAccessViolations(rows),
+    ...findHistoryViolations(rows, earlier),
+  ];
+}
+
+function findMoneyViolations({ customer, ledger, periods, notices }: CustomerRows): string[] {
+  const found: string[] = [];
+  let balance = 0;
+  for (const entry of ledger) {
+    balance += entry.amount;
+    if (balance !== entry.after) found.push(`entry ${entry.id} doesn't build on those before it`);
+    if (balance < 0) found.push(`entry ${entry.id} makes the balance negative`);
+    const charged = periods.filter((period) => period.charge === entry.id);
+    const refunded = periods.filter((period) => period.refund === entry.id);
+    const isCharge = entry.kind === 'purchase' || entry.kind === 'renewal';
+    if (charged.length !== (isCharge ? 1 : 0))
+      found.push(`entry ${entry.id} pays for ${charged.length} periods`);
+    if (refunded.length !== (entry.kind === 'refund' ? 1 : 0))
+      found.push(`entry ${entry.id} refunds ${refunded.length} periods`);
+    if (charged.some((period) => period.amount !== -entry.amount))
+      found.push(`entry ${entry.id} isn't the price of its period`);
+    if (refunded.some((period) => entry.amount > period.amount))
+      found.push(`entry ${entry.id} gives back more than was paid`);
+    const receipts = notices.filter(({ key }) => key === `receipt:${entry.id}`);
+    if (receipts.length !== (isCharge ? 1 : 0))
+      found.push(`entry ${entry.id} has ${receipts.length} receipts`);
+    if (receipts.some(({ amount }) => amount !== toMajor(-entry.amount)))
+      found.push(`the receipt of entry ${entry.id} names another amount`);
+  }
+  if (balance !== customer.balance) found.push(`balance ${customer.balance}, ledger ${balance}`);
+  return found;
+}
+
+function findPeriodViolations({ subs, periods }: CustomerRows): string[] {
+  return subs.flatMap((sub) => {
+    const found: string[] = [];
+    const live = periods
+      .filter((period) => period.sub === sub.id && period.refundedAt === null)
+      .sort((a, b) => a.startsAt - b.startsAt);
+    for (const [at, period] of live.entries()) {
+      const before = live[at - 1];
+      if (before !== undefined && before.endsAt > period.startsAt)
+        found.push(`period ${period.id} overlaps period ${before.id}`);
+    }
+    const end = live.at(-1)?.endsAt ?? sub.startedAt;
+    if (sub.expiresAt !== end)
+      found.push(`subscription ${sub.id} ends ${sub.expiresAt}, its last live period ${end}`);
+    return found;
+  });
+}
+
+function findAccessViolations({ subs, credentials }: CustomerRows): string[] {
+  return subs.flatMap((sub) => {
+    const live = credentials.filter((one) => one.sub === sub.id && one.retiredAt === null).length;
+    return live === (sub.state === 'active' ? 1 : 0)
+      ? []
+      : [`subscription ${sub.id} is ${sub.state} and has ${live} live credentials`];
+  });
+}
+
+/** What was written stays as it was written. */
+function findHistoryViolations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
+  if (earlier === undefined) return [];
+  return (['ledger', 'events'] as const).flatMap((table) =>
+    earlier[table].every((row, n) => JSON.stringify(row) === JSON.stringify(rows[table][n]))
+      ? []
+      : [`${table}: something that was written is not there any more as it was`],
+  );
+}

@@ -1,0 +1,71 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { afterAll, expect, test } from 'vitest';
+import { readSeed } from '../../support/seed.ts';
+import { createCounts, runSequence } from './sequence-run.ts';
+import { sequences } from './sequences.ts';
+import { closeStage, createStage } from './stage.ts';
+
+// Random sequences of everything that can happen to the books, on the real program and a real
+// PostgreSQL, against the pure model of this folder. Two at a time, so that the machine's second
+// core has something to do; a database serves many sequences, and is left before it grows slow.
+// `npm run proof:model` plays more of them.
+
+const count = Number(process.env.MODEL_SEQUENCES || 1_000);
+/** The suite has to play all of them; a proof as many as fit into its time. */
+const isProof = process.env.MODEL_MINUTES !== undefined;
+const limitMs = Number(process.env.MODEL_MINUTES || 8) * 60_000;
+const lanes = [0, 1];
+const perStage = 250;
+/** For the smaller sequences that are tried once one has failed. */
+const shrinkMs = 60_000;
+
+const sequenceCounts = createCounts();
+
+async function runSequences(seed: number, numRuns: number, timeMs: number): Promise<void> {
+  const stage = await createStage();
+  try {
+    await fc.assert(
+      fc.asyncProperty(sequences, (sequence) => runSequence(stage, sequence, sequenceCounts)),
+      {
+        seed,
+        numRuns,
+        verbose: fc.VerbosityLevel.None,
+        interruptAfterTimeLimit: timeMs,
+        markInterruptAsFailure: !isProof,
+      },
+    );
+  } finally {
+    await closeStage(stage);
+  }
+}
+
+test.concurrent.for(lanes)(
+  "R5 R11 R14 R16 R17 B2 B3 B4 N1 C1 C2 C3 C5 C6: whatever is done, in whatever order and at once, the books are the model's (lane %i)",
+  { timeout: limitMs + shrinkMs },
+  async (lane) => {
+    const began = performance.now();
+    const laneCount = Math.ceil(count / lanes.length);
+    for (let runCount = 0; runCount < laneCount; runCount += perStage) {
+      const leftMs = limitMs - (performance.now() - began);
+      if (leftMs <= 0) return;
+      const seed = (readSeed() + lane * 1_000_003 + runCount * 7) % 2 ** 31;
+      await runSequences(seed, Math.min(perStage, laneCount - runCount), leftMs);
+    }
+  },
+);
+
+afterAll(() => {
+  const { sequences: runCount, ...rest } = sequenceCounts;
+  const counts = Object.entries(rest).map(([name, number]) => `${number} ${name}`);
+  process.stdout.write(`model: seed ${readSeed()}, ${runCount} sequences: ${counts.join(', ')}\n`);
+});
+
+test('the model is its own statement of the rules: it imports nothing of the program', () => {
+  const folder = new URL('./', import.meta.url);
+  // What plays the sequences on the program knows it, and nothing else does.
+  const impure = /^(?:program|comparison|sequence-run|main|customer-rows|stage|.*\.test)\.ts$/;
+  for (const name of readdirSync(folder).filter((file) => !impure.test(file))) {
+    expect(readFileSync(new URL(name, folder), 'utf8'), name).not.toContain('/src/');
+  }
+});

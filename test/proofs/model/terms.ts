@@ -1,0 +1,133 @@
+import {
+  type Customer,
+  listLivePeriods,
+  type Period,
+  type Subscription,
+  type Terms,
+} from './customer.ts';
+
+// Terms (plan and length), kind and end of a subscription. Nothing of it is kept from before: all is
+// computed from the list of periods and from the customer's choice.
+//
+// 1. Each period has the terms that were sold with it.
+// 2. A grant has a plan and no length. It repeats the length of the decisive period of those before
+//    it. Paid time after nothing but a trial repeats the length that was sold last before the grant,
+//    although that was given back.
+// 3. The period that runs is in force. If none runs, the decisive period is.
+// 4. The decisive period is the last one of the best standing that is there.
+//    - Best: it was sold or granted, and it is not given back.
+//    - Then: what was served of a period, if some of its money was kept.
+//    - Then: a trial. What was served of a period that was given back whole decides nothing.
+// 5. The next renewal takes the terms of the decisive period, unless the customer chose others. A
+//    choice ends when the decisive period has its terms.
+// 6. The end is the end of the last period. Without any, it is the time of the first start.
+
+const rankPeriod = (customer: Customer, period: Period): number => {
+  if (period.partOf !== null) return hasKeptMoney(customer, period.partOf) ? 2 : 0;
+  return isTrial(period) ? 1 : 3;
+};
+
+const isTrial = ({ source, kind }: Period) => source === 'trial' || kind === 'trial';
+
+function hasKeptMoney(customer: Customer, place: number): boolean {
+  const { amount, refund } = customer.periods[place] as Period;
+  return amount > (refund === null ? 0 : (customer.ledger[refund]?.amount ?? 0));
+}
+
+/** The decisive one of these; undefined if no period has a say. */
+function findDecisive(customer: Customer, periods: readonly Period[]): Period | undefined {
+  const rank = (period: Period) => rankPeriod(customer, period);
+  const best = Math.max(0, ...periods.map(rank));
+  const equals = periods.filter((period) => best > 0 && rank(period) === best);
+  return equals.sort((a, b) => a.startsAt - b.startsAt).at(-1);
+}
+
+/** Rules 1 and 2. `among` are the periods that count. */
+function computePeriodTerms(customer: Customer, period: Period, among: readonly Period[]): Terms {
+  const { plan, days } = period;
+  if (days !== null) return { plan, days };
+  const before = among.filter(({ startsAt }) => startsAt < period.startsAt);
+  const last = findDecisive(customer, before);
+  if (!isTrial(period) && (last === undefined || isTrial(last))) {
+    const soldBefore = customer.periods
+      .slice(0, customer.periods.indexOf(period))
+      .findLast(({ sub, charge, refundedAt }) => {
+        return sub === period.sub && charge !== null && refundedAt !== null;
+      });
+    if (soldBefore?.days) return { plan, days: soldBefore.days };
+  }
+  const shown = (customer.subs[period.sub] as Subscription).days;
+  return {
+    plan,
+    days: last === undefined ? shown : computePeriodTerms(customer, last, before).days,
+  };
+}
+
+export const isSameTerms = (one: Terms, other: Terms) =>
+  one.plan === other.plan && one.days === other.days;
+
+const findPeriodAt = (periods: readonly Period[], now: number) =>
+  periods.find((period) => period.startsAt <= now && now < period.endsAt);
+
+/** The terms of the decisive period. */
+export function computeLastTerms(customer: Customer, place: number): Terms {
+  const periods = listLivePeriods(customer, place);
+  const found = findDecisive(customer, periods);
+  if (found !== undefined) return computePeriodTerms(customer, found, periods);
+  const { plan, days } = customer.subs[place] as Subscription;
+  return { plan, days };
+}
+
+/** What the next renewal takes. */
+export function computeNextTerms(customer: Customer, place: number): Terms {
+  return (customer.subs[place] as Subscription).choice ?? computeLastTerms(customer, place);
+}
+
+/** Rule 6. */
+export function computeEnd(customer: Customer, place: number): number {
+  const ends = listLivePeriods(customer, place).map(({ endsAt }) => endsAt);
+  return ends.length === 0 ? (customer.subs[place] as Subscription).startedAt : Math.max(...ends);
+}
+
+/**
+ * Computes everything of a subscription that its periods decide.
+ * @param later a renewal that begins later: until then the terms in force stay as they are
+ */
+export function updateFromPeriods(
+  customer: Customer,
+  place: number,
+  now: number,
+  later?: Period,
+): void {
+  const sub = customer.subs[place] as Subscription;
+  const periods = listLivePeriods(customer, place);
+  const last = findDecisive(customer, periods);
+  const running = findPeriodAt(periods, now);
+  const lasting = computeLastTerms(customer, place);
+  const termsOf = (period: Period) => computePeriodTerms(customer, period, periods);
+  const { plan, days } = sub;
+  const inForce = running === undefined ? lasting : termsOf(running);
+  const shown = later === undefined ? inForce : { plan, days };
+  const changes = periods
+    .filter((period) => period.startsAt > now || period === later)
+    .filter((period) => !isSameTerms(termsOf(period), shown))
+    .map(({ startsAt }) => startsAt);
+  Object.assign(sub, {
+    shownAt: now,
+    kind: last === undefined ? sub.kind : isTrial(last) ? 'trial' : 'paid',
+    plan: shown.plan,
+    days: shown.days,
+    changesAt: changes.length === 0 ? null : Math.min(...changes),
+    expiresAt: computeEnd(customer, place),
+  });
+  setChoice(customer, place, sub.choice ?? null);
+}
+
+/** Rule 5: the customer's choice for the next renewal; null: none. */
+export function setChoice(customer: Customer, place: number, choice: Terms | null): void {
+  const sub = customer.subs[place] as Subscription;
+  const lasting = computeLastTerms(customer, place);
+  sub.choice = choice === null || isSameTerms(choice, lasting) ? null : choice;
+  const { plan, days } = sub.choice ?? lasting;
+  sub.next = isSameTerms({ plan, days }, sub) ? null : { plan, days };
+}

@@ -1,0 +1,96 @@
+import { createDatabase, type TestDatabase } from './database.ts';
+import { hookPool, type StatementEvent } from './hooked-pool.ts';
+import { createRestorePoint, type RestorePoint } from './restore-point.ts';
+
+// What may go wrong with a statement that is nobody's fault, at any statement of any work.
+
+export const transientFaults = ['connection', 'deadlock', 'timeout', 'disk'] as const;
+export type TransientFault = (typeof transientFaults)[number];
+
+export interface BrokenStatement {
+  /** Counts from 1, BEGIN and COMMIT among them. */
+  readonly n: number;
+  /** `after`: the server did it, and its answer is lost with the connection. */
+  readonly when: 'before' | 'after';
+  readonly fault: TransientFault;
+}
+
+/** Books whose statements can be broken, and which can be put back. */
+export interface BreakableDatabase extends AsyncDisposable {
+  readonly database: TestDatabase;
+  restore(): Promise<void>;
+  /** Does `work`, one of whose statements is broken; gives what it sent and what it came to. */
+  run<T>(work: () => Promise<T>, broken?: BrokenStatement): Promise<WorkResult<T>>;
+}
+
+export interface WorkResult<T> {
+  readonly statements: readonly string[];
+  /** False if the work ended before the statement that was to break. */
+  readonly wasBroken: boolean;
+  readonly result: PromiseSettledResult<T>;
+}
+
+/** An error as the server reports it. */
+function createServerError(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code, severity: 'ERROR' });
+}
+
+async function applyFault(
+  fault: TransientFault,
+  { client }: StatementEvent,
+  restorePoint: RestorePoint,
+): Promise<void> {
+  switch (fault) {
+    case 'deadlock':
+      throw createServerError('40P01', 'deadlock detected');
+    case 'timeout':
+      throw createServerError('57014', 'canceling statement due to statement timeout');
+    case 'disk':
+      throw createServerError('53100', 'could not extend file: No space left on device');
+    case 'connection':
+      await restorePoint.disconnect(
+        (client as StatementEvent['client'] & { processID: number }).processID,
+      );
+      throw new Error('Connection terminated unexpectedly');
+  }
+}
+
+/** Books that `fill` has set up. */
+export async function createBreakableDatabase(
+  fill: (database: TestDatabase) => Promise<void>,
+  now: string,
+): Promise<BreakableDatabase> {
+  let work: { broken: BrokenStatement | undefined; readonly statements: string[] } | undefined;
+  let currentRestorePoint: RestorePoint | undefined;
+  // Two connections interleave: the answer to a statement may come after the next one was sent.
+  const positions = new Map<number, number>();
+  const hook = async (moment: StatementEvent) => {
+    if (work === undefined || currentRestorePoint === undefined) return;
+    const { broken, statements } = work;
+    if (moment.when === 'before') positions.set(moment.n, statements.push(moment.sql));
+    if (positions.get(moment.n) !== broken?.n || moment.when !== broken?.when) return;
+    work.broken = undefined;
+    await applyFault(broken.fault, moment, currentRestorePoint);
+  };
+  const database = await createDatabase({ now, wrapPool: (pool) => hookPool(pool, hook) });
+  await fill(database);
+  const restorePoint = await createRestorePoint(database);
+  currentRestorePoint = restorePoint;
+  return {
+    database,
+    restore: () => restorePoint.restore(),
+    async run(task, broken) {
+      const statements: string[] = [];
+      positions.clear();
+      const current = { broken, statements };
+      work = current;
+      const [result] = await Promise.allSettled([task()]);
+      work = undefined;
+      return { statements, wasBroken: current.broken !== broken, result };
+    },
+    async [Symbol.asyncDispose]() {
+      await restorePoint[Symbol.asyncDispose]();
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,176 @@
+import { sql } from 'kysely';
+import type { NoticeState } from '../../src/db/schema.ts';
+import type { SubscriptionId } from '../../src/kernel/ids.ts';
+import type { Instant } from '../../src/kernel/instant.ts';
+import {
+  openTelegram,
+  type TelegramSettings,
+} from '../../src/notifications/channels/telegram/telegram.ts';
+import { openTexts } from '../../src/notifications/texts.ts';
+import { setAutoRenew } from '../../src/subscription/commands/grant.ts';
+import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
+import {
+  type Couriers,
+  type CouriersOptions,
+  startCouriers,
+} from '../../src/workers/deliver-notifications/couriers.ts';
+import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
+import { openReplica } from '../../src/leases/replica.ts';
+import type { RunLog } from '../../src/runs/run-context.ts';
+import type { RunRow } from '../../src/runs/run-record.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
+import { type BotApi, type BotApiOptions, startBotApi } from './bot-api/bot-api.ts';
+import { createShop, createSubscriber } from './basic-shop.ts';
+
+// A shop whose messages go to a fake Bot API, by couriers of this process or of others.
+
+export const token = '123456789:AAF-canary_canary_canary_canary_canary';
+
+/** As quick as it gets; the pace has tests of its own. */
+export const fastLimits = { perSecond: 1_000, gapMs: 0 } as const;
+
+export interface Stage extends AsyncDisposable {
+  readonly database: TestDatabase;
+  readonly api: BotApi;
+}
+
+/** @param options.now default: by the server's clock */
+export async function createStage(
+  options: DatabaseOptions & { readonly api?: BotApiOptions } = {},
+): Promise<Stage> {
+  const api = await startBotApi({ limits: fastLimits, ...options.api });
+  const database = await createDatabase(options);
+  await createShop(database);
+  return {
+    database,
+    api,
+    async [Symbol.asyncDispose]() {
+      await database.close();
+      await api.stop();
+    },
+  };
+}
+
+const texts = openTexts();
+
+export function createDelivery(
+  api: Pick<BotApi, 'url'>,
+  overrides: Partial<TelegramSettings> = {},
+): Delivery {
+  const settings = {
+    token,
+    api: api.url,
+    admins: [7],
+    deadlineMs: 2_000,
+    ...fastLimits,
+    ...overrides,
+  };
+  const admins = { locale: 'en', timeZone: 'UTC' };
+  return { channels: [openTelegram(settings)], texts, admins };
+}
+
+export const silentLog = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+export interface RunningCouriers extends Couriers, AsyncDisposable {}
+
+/** The couriers of a process. */
+export function startStageCouriers(
+  { database, api }: Pick<Stage, 'database' | 'api'>,
+  overrides: Partial<CouriersOptions> & { readonly telegram?: Partial<TelegramSettings> } = {},
+): RunningCouriers {
+  const replica = openReplica(database.url);
+  const { db, url } = database;
+  const { telegram, ...options } = overrides;
+  const delivery = createDelivery(api, telegram);
+  const couriers = startCouriers({
+    url,
+    db,
+    replica,
+    log: silentLog,
+    pollMs: 100,
+    ...delivery,
+    ...options,
+  });
+  const stop = async () => {
+    await couriers.stop();
+    await replica.close();
+  };
+  return { listChannelIds: couriers.listChannelIds, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** One run. */
+export async function runDelivery(
+  { database, api }: Pick<Stage, 'database' | 'api'>,
+  delivery: Delivery = createDelivery(api),
+  signal = new AbortController().signal,
+  log: RunLog = silentLog,
+): Promise<RunRow> {
+  const replica = openReplica(database.url);
+  const begunMs = performance.now();
+  try {
+    return await deliverNotifications(() => delivery).run({
+      db: database.db,
+      replica,
+      batchMax: 1_000,
+      budgetMs: 20_000,
+      signal,
+      elapsedMs: () => performance.now() - begunMs,
+      log,
+    });
+  } finally {
+    for (const channel of delivery.channels) channel.close();
+    await replica.close();
+  }
+}
+
+export interface NotificationRow {
+  readonly id: bigint;
+  readonly kind: string;
+  readonly state: NoticeState;
+  readonly reason: string | null;
+  readonly attempts: number;
+  readonly lost_answers: number;
+  readonly message_id: bigint | null;
+  readonly recipient: string | null;
+  readonly channel: string;
+  readonly sent_at: Instant | null;
+  readonly next_attempt_at: Instant;
+}
+
+export async function readNotifications(
+  { db }: Pick<TestDatabase, 'db'>,
+  kind?: string,
+): Promise<NotificationRow[]> {
+  const { rows } = await sql<NotificationRow>`
+    SELECT id, kind, state, reason, attempts, lost_answers, message_id, recipient, channel, sent_at,
+      next_attempt_at
+    FROM perennial.notification WHERE kind = ${kind ?? null} OR ${kind ?? null}::text IS NULL
+    ORDER BY id`.execute(db);
+  return rows;
+}
+
+/** A customer with a month that begins now, who was told of that. */
+export async function createNotifiedSubscriber(
+  { database }: Pick<Stage, 'database'>,
+  telegramId: bigint,
+  leftMinor = 0n,
+): Promise<SubscriptionId> {
+  const id = await createSubscriber(database, telegramId, leftMinor);
+  await sql`DELETE FROM perennial.notification`.execute(database.db);
+  return id;
+}
+
+/** A customer whose subscription ends by itself in a month: who is reminded before. */
+export async function createEndingSubscriber(
+  stage: Pick<Stage, 'database'>,
+  telegramId: bigint,
+): Promise<void> {
+  const subscriptionId = await createNotifiedSubscriber(stage, telegramId);
+  const call = { db: stage.database.db, actor: 'test' };
+  await setAutoRenew(call, { telegramId, subscriptionId, on: false });
+}

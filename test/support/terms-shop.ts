@@ -1,0 +1,95 @@
+import { sql } from 'kysely';
+import { onTestFinished } from 'vitest';
+import { runAudit } from '../../src/audit/audit.ts';
+import { readCustomerLinks } from '../../src/catalog/links.ts';
+import type { PeriodId } from '../../src/kernel/ids.ts';
+import { grant } from '../../src/subscription/commands/grant.ts';
+import { changePlan } from '../../src/subscription/commands/change-plan.ts';
+import { readCustomerView, type SubscriptionDetails } from '../../src/subscription/queries/customer-view.ts';
+import { refund } from '../../src/subscription/commands/refund.ts';
+import { createCaller, createPlans, setPrice } from './shop.ts';
+import { createDatabase, type TestDatabase } from './database.ts';
+
+// A shop with terms that differ, and what a customer has of it at a moment.
+
+export const start = '2026-11-01T00:00:00Z';
+
+/** Plans with a year of basic, and a node that only plus opens. */
+export async function createTermsShop(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: start });
+  onTestFinished(() => database.close());
+  await createPlans(database);
+  await setPrice(database, 'basic', 365, 1_399_00n, 'RUB');
+  await sql`UPDATE perennial.plan SET groups = '{all,fast}' WHERE key = 'plus'`.execute(
+    database.db,
+  );
+  await sql`
+    INSERT INTO perennial.node (id, api, inbounds, groups, link)
+    VALUES ('fast-1', '127.0.0.1:2', '{vless}', '{fast}', '{"host": "fast.example.net"}')`.execute(
+    database.db,
+  );
+  return database;
+}
+
+export async function readSubscriptionView(database: TestDatabase): Promise<SubscriptionDetails> {
+  const { subscriptions } = await readCustomerView(database.db, 1n, 0);
+  return subscriptions[0] as SubscriptionDetails;
+}
+
+const formatTerms = ({
+  kind,
+  plan,
+  period_days,
+  next_plan,
+  next_period_days,
+}: SubscriptionDetails) => {
+  const next = next_plan === null ? '' : `, then ${next_plan} ${next_period_days}`;
+  return `${kind} ${plan} ${period_days}${next}`;
+};
+
+export const readTerms = async (database: TestDatabase): Promise<string> =>
+  formatTerms(await readSubscriptionView(database));
+
+/** The nodes that the customer has a link to. */
+export const readNodes = async ({ db }: TestDatabase): Promise<string[]> =>
+  (await readCustomerLinks(db, 1n)).map(({ node }) => node).sort();
+
+/** Marks since the last call. */
+export async function takeMarks({ db }: TestDatabase): Promise<string[]> {
+  const { rows } = await sql<{ node: string }>`
+    DELETE FROM perennial.access_sync RETURNING node_id AS node`.execute(db);
+  return rows.map(({ node }) => node).sort();
+}
+
+export const readPeriodId = async (
+  database: TestDatabase,
+  find: Partial<SubscriptionDetails['periods'][number]>,
+) => {
+  const { periods } = await readSubscriptionView(database);
+  const found = periods.find((one) =>
+    Object.entries(find).every(([name, value]) => one[name as keyof typeof one] === value),
+  );
+  return BigInt((found as { id: number }).id) as PeriodId;
+};
+
+export async function readAuditViolations({ db }: TestDatabase): Promise<string[]> {
+  const { checks } = await runAudit(db);
+  return checks
+    .filter(({ promise, violations }) => violations > 0n && promise !== 4)
+    .map(({ id, sample }) => `${id}: ${sample[0]?.sentence}`);
+}
+
+export const chooseNextPlan = (database: TestDatabase, plan: string, periodDays = 30) =>
+  changePlan(createCaller(database), { telegramId: 1n, plan, periodDays, when: 'next' });
+
+export const grantDays = async (database: TestDatabase, days: number): Promise<PeriodId> => {
+  await grant(createCaller(database), { telegramId: 1n, days });
+  const { periods } = await readSubscriptionView(database);
+  return BigInt(periods.findLast(({ source }) => source === 'grant')?.id ?? 0) as PeriodId;
+};
+
+export const refundPeriod = (
+  database: TestDatabase,
+  periodId: PeriodId,
+  part: 'whole' | 'unused' = 'whole',
+) => refund(createCaller(database), { telegramId: 1n, periodId, part });

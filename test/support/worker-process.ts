@@ -1,0 +1,26 @@
+import { once } from 'node:events';
+import { openDatabase, openPool } from '../../src/db/connect.ts';
+import { runWorker } from './shop.ts';
+import { toText } from '../proofs/model/customer.ts';
+
+// A process that runs a worker several times at once: `runs-entry.ts URL RUNS BATCH [WORKER]`. It says
+// `ready`, waits for a line, runs, and prints what each run counted.
+
+const [url = '', runs = '1', batchMax = '1000', worker = 'auto-renewal'] = process.argv.slice(2);
+const db = openDatabase(openPool(url));
+process.stdout.write('ready\n');
+await once(process.stdin, 'data');
+const rows = await Promise.all(
+  Array.from({ length: Number(runs) }, () =>
+    runWorker({ db, url }, worker, { batchMax: Number(batchMax) }),
+  ),
+);
+const results = rows.map(({ outcome, changed, failed, detail }) => ({
+  outcome,
+  changed: Number(changed),
+  failed: Number(failed),
+  detail,
+}));
+process.stdout.write(`${toText(results)}\n`);
+process.stdin.destroy();
+await db.destroy();

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { type NoticeKind, noticeKinds, noticeSpecs } from '../../src/outbox/kinds.ts';
+
+// docs/notices.md says of each kind what src/outbox/kinds.ts says.
+
+const document = readFileSync('docs/notices.md', 'utf8');
+const rows = document
+  .split('\n')
+  .filter((line) => line.startsWith('| `'))
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+const policies = { at_least_once: 'at least once', at_most_once: 'at most once' } as const;
+
+const formatNames = (names: readonly string[]) => names.map((name) => `\`$${name}\``).join(', ');
+const findRows = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
+
+test.each(noticeKinds)('%s: to whom, how surely, whether it is quiet, what it is told', (kind) => {
+  const { to, policy, quiet, params, now } = noticeSpecs[kind];
+  const [shownParams, params_, ...more] = findRows(kind);
+  expect(shownParams?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
+  expect(params_?.[2]).toBe(formatNames(Object.keys(params)));
+  expect(params_?.[3]).toBe(now.length === 0 ? '–' : formatNames(now));
+  expect(more).toEqual([]);
+});
+
+test('no kind is in the document that is not in the program', () => {
+  const known = new Set<string>(noticeKinds.map((kind) => `\`${kind}\``));
+  expect(rows.filter(([, name = '']) => !known.has(name))).toEqual([]);
+});

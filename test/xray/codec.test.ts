@@ -1,8 +1,0 @@
-import { expect, test } from 'vitest';
-import { generateCodec, readCommitted } from '../../scripts/proto.ts';
-
-test('the committed codec is what wire.proto makes', () => {
-  const fresh = generateCodec();
-  expect(fresh['wire.js']).toBe(readCommitted('wire.js'));
-  expect(fresh['wire.d.ts']).toBe(readCommitted('wire.d.ts'));
-});
