@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { runAudit } from '../../src/audit/audit.ts';
-import { applySteps, setPrice } from '../../src/catalog/apply.ts';
-import { readClock } from '../../src/db/clock.ts';
-import { inTransaction } from '../../src/db/connect.ts';
-import { instant } from '../../src/kernel/instant.ts';
-import { applyChargeback } from '../../src/subscription/commands/chargeback.ts';
-import { setCustomer } from '../../src/subscription/commands/customer.ts';
-import { grant, setAutoRenew } from '../../src/subscription/commands/grant.ts';
-import { addCustomer, buyPlan, createCaller, createPlans } from '../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { runAudit } from '../../../src/audit/audit.ts';
+import { applySteps, setPrice } from '../../../src/catalog/apply.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { instant } from '../../../src/kernel/instant.ts';
+import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
+import { setCustomer } from '../../../src/subscription/commands/customer.ts';
+import { grant, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
+import { addCustomer, buyPlan, createCaller, createPlans } from '../../support/shop.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 // The audit recomputes earlier prices, discounts and switches from the stored history.
 
