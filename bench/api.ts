@@ -1,11 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { buildDataset } from './dataset.ts';
-import { auditDatabase } from './fingerprint.ts';
 import { receiveMessage } from './child.ts';
-import { runEngine } from './engine.ts';
 import { openBenchDatabases, withClient } from './databases.ts';
+import { buildDataset } from './dataset.ts';
+import { runEngine } from './engine.ts';
+import { auditDatabase } from './fingerprint.ts';
 import { type Benchmark, type Options, quantile, type Row } from './table.ts';
 
 // How the API answers while auto-renewal works, and how much that costs the renewals: 500 requests a

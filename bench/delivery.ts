@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { openDatabase, openPool } from '../src/db/connect.ts';
+import { openReplica } from '../src/leases/replica.ts';
 import { openTelegram } from '../src/notifications/channels/telegram/telegram.ts';
 import { openTexts } from '../src/notifications/texts.ts';
 import { startCouriers } from '../src/workers/deliver-notifications/couriers.ts';
-import { openReplica } from '../src/leases/replica.ts';
 import { startBotApi } from '../test/support/bot-api/bot-api.ts';
 import { until } from '../test/support/until.ts';
 import { openBenchDatabases } from './databases.ts';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type pg from 'pg';
-import type { Flow } from '../src/xray/flow.ts';
 import type { CredentialId } from '../src/kernel/ids.ts';
 import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
+import type { Flow } from '../src/xray/flow.ts';
 import { encodeAccount, inboundTypes, methodPaths } from '../src/xray/grpc/contract.ts';
 import { wire } from '../src/xray/grpc/wire.js';
 import { formatUserName } from '../src/xray/user-names.ts';

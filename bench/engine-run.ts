@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { openDatabase, openPool } from '../src/db/connect.ts';
-import { workers } from '../src/workers/index.ts';
 import { openReplica } from '../src/leases/replica.ts';
+import { workers } from '../src/workers/index.ts';
 
 // A process of its own that runs one worker until nothing is due, as a replica would: started by
 // `engine.ts`, told when to go, and measured here.

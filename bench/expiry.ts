@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
+import { openBenchDatabases, withClient } from './databases.ts';
 import { benchNow, buildDataset } from './dataset.ts';
-import { createExpiryBot } from './expiry-bot.ts';
 import type { Work } from './engine.ts';
+import { createExpiryBot } from './expiry-bot.ts';
 import {
   computeRate,
   measureVariant,
@@ -11,7 +12,6 @@ import {
   toRow,
   type Variant,
 } from './measure.ts';
-import { openBenchDatabases, withClient } from './databases.ts';
 import { runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 

@@ -7,10 +7,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { generatedPrices, generateTestData } from '../src/demo/test-data.ts';
 import { formatHeader, formatLine } from '../src/import-export/format.ts';
-import { benchNow } from './dataset.ts';
 import { receiveMessage } from './child.ts';
-import type { TransferReport } from './import-run.ts';
 import { type BenchDatabases, openBenchDatabases } from './databases.ts';
+import { benchNow } from './dataset.ts';
+import type { TransferReport } from './import-run.ts';
 import type { Benchmark, Row } from './table.ts';
 
 // How fast a book goes in and out, and that the memory it takes doesn't grow with it: a tenth of

@@ -1,13 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { benchmark as api } from './api.ts';
 import { benchmark as audit } from './audit.ts';
+import type { ServerKind } from './databases.ts';
 import { benchmark as delivery } from './delivery.ts';
 import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as nodesIdle } from './nodes-idle.ts';
 import { benchmark as overlap } from './overlap.ts';
-import type { ServerKind } from './databases.ts';
 import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';

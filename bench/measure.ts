@@ -1,7 +1,7 @@
-import { auditDatabase, type Fingerprint } from './fingerprint.ts';
 import { readServerCpuMs } from './cpu.ts';
-import { runEngine, type Work } from './engine.ts';
 import { type BenchDatabases, withClient } from './databases.ts';
+import { runEngine, type Work } from './engine.ts';
+import { auditDatabase, type Fingerprint } from './fingerprint.ts';
 import { median, type Row } from './table.ts';
 
 /** What a variant did, in how long; the rest where it can say so. */

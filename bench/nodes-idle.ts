@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Child, startChild } from './child.ts';
 import { readServerCpuNowMs } from './cpu.ts';
-import type { KeepersReport } from './keepers-run.ts';
 import { type BenchDatabases, openBenchDatabases, withClient } from './databases.ts';
+import type { KeepersReport } from './keepers-run.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // What keepers cost that have nothing to do but to see that their nodes live: statements, pages and

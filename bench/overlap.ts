@@ -1,6 +1,6 @@
+import { openBenchDatabases } from './databases.ts';
 import { buildDataset } from './dataset.ts';
 import { computeRate, measureVariant, measureVariants, toEngineVariant, toRow } from './measure.ts';
-import { openBenchDatabases } from './databases.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // What it costs that periods can't overlap: the trigger of the schema, an exclusion constraint that

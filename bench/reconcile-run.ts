@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { openSingleConnection } from '../src/db/single-connection.ts';
-import { readNodes } from '../src/workers/reconcile-xray-state/node-store.ts';
 import { reconcileNode } from '../src/workers/reconcile-xray-state/compare-node.ts';
+import { readNodes } from '../src/workers/reconcile-xray-state/node-store.ts';
 import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
 import { driftedNode } from './drifted-node.ts';

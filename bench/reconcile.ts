@@ -1,7 +1,7 @@
 import { startChild } from './child.ts';
+import { openBenchDatabases } from './databases.ts';
 import { buildCredentials, computeDrift } from './drifted-node.ts';
 import type { NodeReady } from './drifted-node-run.ts';
-import { openBenchDatabases } from './databases.ts';
 import type { ReconcileReport } from './reconcile-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
+import { openBenchDatabases, withClient } from './databases.ts';
 import { benchNow } from './dataset.ts';
 import type { Work } from './engine.ts';
 import { measureTick } from './idle.ts';
@@ -11,7 +12,6 @@ import {
   toRow,
   type Variant,
 } from './measure.ts';
-import { openBenchDatabases, withClient } from './databases.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast the reminders of trials are planned, against one statement with all the same writes; and

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { openBenchDatabases, withClient } from './databases.ts';
 import { benchNow, buildDataset } from './dataset.ts';
 import {
   computeRate,
@@ -8,7 +9,6 @@ import {
   toRow,
   type Variant,
 } from './measure.ts';
-import { openBenchDatabases, withClient } from './databases.ts';
 import { renewingBot, runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 

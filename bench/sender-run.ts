@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { CredentialId } from '../src/kernel/ids.ts';
-import { connectNode } from '../src/xray/grpc/client.ts';
 import { runConcurrently } from '../src/xray/concurrency.ts';
+import { connectNode } from '../src/xray/grpc/client.ts';
 import { formatUserName } from '../src/xray/user-names.ts';
 import { withClient } from './databases.ts';
 

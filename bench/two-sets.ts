@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import type { CredentialId } from '../src/kernel/ids.ts';
 import type { DriftKind } from '../src/workers/reconcile-xray-state/rule.ts';
-import { tryParseUserName } from '../src/xray/user-names.ts';
 import type { NodeApi } from '../src/xray/port.ts';
+import { tryParseUserName } from '../src/xray/user-names.ts';
 import { driftedNode } from './drifted-node.ts';
 
 // The comparison as one would write it first: who may connect in one Set, who is on the node in

@@ -1,10 +1,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { generateCredentialId } from '../src/kernel/ids.ts';
+import { runConcurrently } from '../src/xray/concurrency.ts';
 import { startEmbeddedNode } from '../src/xray/embedded/node.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
-import { runConcurrently } from '../src/xray/concurrency.ts';
-import { formatUserName } from '../src/xray/user-names.ts';
 import type { NodeApi } from '../src/xray/port.ts';
+import { formatUserName } from '../src/xray/user-names.ts';
 import {
   createContractInbounds,
   createServerConfig,

@@ -3,19 +3,19 @@ import { toWorkerSettings } from './config/config.ts';
 import { readServerTime } from './db/clock.ts';
 import type { Db } from './db/connect.ts';
 import { wakeChannel } from './db/notify.ts';
-import { openDelivery } from './workers/deliver-notifications/open.ts';
 import { minuteMs, secondMs } from './kernel/instant.ts';
 import { stopwatch } from './kernel/stopwatch.ts';
+import { openReplica, type Replica } from './leases/replica.ts';
 import type { Log } from './logging/log.ts';
-import { openQueue, type RunEnd, type RunnableWorker } from './scheduler/queue.ts';
 import { throttledLogger } from './logging/throttled-log.ts';
+import type { RunRow } from './runs/run-record.ts';
+import { openQueue, type RunEnd, type RunnableWorker } from './scheduler/queue.ts';
 import { startCouriers } from './workers/deliver-notifications/couriers.ts';
 import { requireOnlyAccount } from './workers/deliver-notifications/lease.ts';
+import { openDelivery } from './workers/deliver-notifications/open.ts';
 import { workers as allWorkers, type Worker } from './workers/index.ts';
 import { startKeepers } from './workers/keep-node/keepers.ts';
 import { startWatchdog } from './workers/raise-alarms/watchdog.ts';
-import { openReplica, type Replica } from './leases/replica.ts';
-import type { RunRow } from './runs/run-record.ts';
 import { connectNode } from './xray/grpc/client.ts';
 
 // The service, put together: the books, who we are, the queue and the workers that it runs, and the

@@ -3,7 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { type CredentialId, generateCredentialId, type SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-import { wakeKeepers } from '../subscription/store/retry-now.ts';
+import { wakeKeepers } from './wake.ts';
 
 // Who may connect, as the books have it. A credential lives while its subscription runs; every
 // change of it, and of the plan that says where it opens, leaves a mark on every node, in the same

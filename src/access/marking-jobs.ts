@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
-import { toNodeFlow } from '../xray/flow.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { wakeKeepers } from '../subscription/store/retry-now.ts';
+import { toNodeFlow } from '../xray/flow.ts';
+import { wakeKeepers } from './wake.ts';
 
 // A change of plans or nodes may concern everybody. What is to be marked is written with the change,
 // an order for each node and plan whose customers it concerns, and carried out after its commit:

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
+import { type NodeOutage, readOutages } from '../access/node-outages.ts';
 import { readClock } from '../db/clock.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import { type NodeOutage, readOutages } from '../access/node-outages.ts';
 import type { AuditCheck, CheckFinding, Violation } from './check.ts';
 import { auditChecks as allChecks } from './index.ts';
 import { type AuditScan, runScan } from './scan.ts';

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { to as copyTo } from 'pg-copy-streams';
-import { openSingleConnection } from '../db/single-connection.ts';
 import type { Tx } from '../db/connect.ts';
 import { schemaSql } from '../db/migrate.ts';
 import { loadMigrations } from '../db/schema-state.ts';
+import { openSingleConnection } from '../db/single-connection.ts';
 import { refused } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { type BackupTable, readSequences, readTables } from './tables.ts';

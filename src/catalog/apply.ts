@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
+import { withMarkingJobs } from '../access/marking-jobs.ts';
 import type { Tx } from '../db/connect.ts';
 import { refused, unreachable } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { withMarkingJobs } from '../access/marking-jobs.ts';
-import { writePriceReview } from '../subscription/store/price-reviews.ts';
 import { recordEvents, toDetailJson } from '../subscription/store/events.ts';
+import { writePriceReview } from '../subscription/store/price-reviews.ts';
 import { retryAfterPriceChange } from '../subscription/store/retry-now.ts';
 import { type CatalogStep, describeStep, nameInUseFault } from './diff.ts';
 

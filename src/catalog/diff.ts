@@ -4,13 +4,13 @@ import { noPlanFault } from '../config/faults.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
+import { isJsonEqual } from '../kernel/json-equal.ts';
 import { moneyText, tryParseMinor } from '../kernel/money.ts';
 import { readPriceList } from '../subscription/store/prices.ts';
 import { type FileFault, requireNoFileFaults } from './file-faults.ts';
 import { describeNodeStep, diffNodes, type NodeStep, readNodeFaults } from './node-diff.ts';
-import { readPlansOnSale } from './sold-plans.ts';
 import { readWindowFaults } from './renewal-window.ts';
-import { isJsonEqual } from '../kernel/json-equal.ts';
+import { readPlansOnSale } from './sold-plans.ts';
 
 // What is on sale, under which rules, and on which nodes, as the configuration has it and as the
 // books have it. `apply` shows the difference and makes the books like the file. What the file

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
 import type { NodeConfig } from '../config/config.ts';
 import type { Db, Tx } from '../db/connect.ts';
+import { isJsonEqual } from '../kernel/json-equal.ts';
 import { checkLink } from '../xray/link-faults.ts';
 import { formatLinkFault } from '../xray/link-settings.ts';
 import type { FileFault } from './file-faults.ts';
-import { isJsonEqual } from '../kernel/json-equal.ts';
 
 // The part of a difference that is about nodes.
 

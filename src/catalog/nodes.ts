@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
+import { marksOfNode, removalSince, removesAccess } from '../access/node-outages.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { marksOfNode, removalSince, removesAccess } from '../access/node-outages.ts';
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
 /** A node as it is shown. */

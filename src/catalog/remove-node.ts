@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
+import { lockMarkingJobs, withMarkingJobs } from '../access/marking-jobs.ts';
 import type { Tx } from '../db/connect.ts';
 import type { Instant } from '../kernel/instant.ts';
-import { lockMarkingJobs, withMarkingJobs } from '../access/marking-jobs.ts';
 import { recordEvents } from '../subscription/store/events.ts';
 import { drainingGroup } from './nodes.ts';
 

@@ -4,7 +4,7 @@ import { refused } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { dayMs, hourMs } from '../kernel/instant.ts';
 import { readPriceList } from '../subscription/store/prices.ts';
-import { readSettings } from '../subscription/rules/settings.ts';
+import { readSettings } from '../subscription/store/settings.ts';
 import type { FileFault } from './file-faults.ts';
 import { readPlansOnSale } from './sold-plans.ts';
 

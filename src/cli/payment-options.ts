@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Db } from '../db/connect.ts';
-import type { Payment } from '../subscription/store/payments.ts';
 import { readCurrency } from '../subscription/queries/customer-view.ts';
+import type { Payment } from '../subscription/store/payments.ts';
 import { currencyCode, omitUndefined, parseAmountOption } from './arguments.ts';
 
 // The options of a payment, for `customer top-up` and `customer purchase --pay`.

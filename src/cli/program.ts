@@ -44,32 +44,38 @@ const entries: readonly CommandEntry[] = [
     usage: 'apply <FILE>',
     description:
       'change plans, prices, settings and nodes to those of FILE; shows the difference first',
-    load: async () => (await import('./commands/apply/apply.ts')).buildApplyCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/apply/apply.ts')).buildApplyCommand(await loadOpener()),
   },
   {
     usage: 'plan',
     description: 'list plans, set prices',
-    load: async () => (await import('./commands/plan/plan.ts')).buildPlanCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/plan/plan.ts')).buildPlanCommand(await loadOpener()),
   },
   {
     usage: 'node',
     description: 'list, check, compare, adopt and remove Xray nodes',
-    load: async () => (await import('./commands/node/node.ts')).buildNodeCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/node/node.ts')).buildNodeCommand(await loadOpener()),
   },
   {
     usage: 'import <FILE>',
     description: 'add customers and subscriptions from FILE, all or nothing',
-    load: async () => (await import('./commands/import/import.ts')).buildImportCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/import/import.ts')).buildImportCommand(await loadOpener()),
   },
   {
     usage: 'export <FILE>',
     description: 'write customers and subscriptions to FILE, in the format of import',
-    load: async () => (await import('./commands/export/export.ts')).buildExportCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/export/export.ts')).buildExportCommand(await loadOpener()),
   },
   {
     usage: 'backup <FILE>',
     description: 'write the whole database to FILE, while the service runs',
-    load: async () => (await import('./commands/db/backup.ts')).buildBackupCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/db/backup.ts')).buildBackupCommand(await loadOpener()),
   },
   {
     usage: 'restore <FILE>',
@@ -89,27 +95,32 @@ const entries: readonly CommandEntry[] = [
   {
     usage: 'customer',
     description: 'show and change customers, their money and their subscriptions',
-    load: async () => (await import('./commands/customer/customer.ts')).buildCustomerCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/customer/customer.ts')).buildCustomerCommand(await loadOpener()),
   },
   {
     usage: 'notice',
     description: 'preview, list, resend and cancel notifications',
-    load: async () => (await import('./commands/notice/notice.ts')).buildNoticeCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/notice/notice.ts')).buildNoticeCommand(await loadOpener()),
   },
   {
     usage: 'clock',
     description: 'show the database time, confirm it, undo the effects of a wrong clock',
-    load: async () => (await import('./commands/clock/clock.ts')).buildClockCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/clock/clock.ts')).buildClockCommand(await loadOpener()),
   },
   {
     usage: 'audit',
     description: 'check every promise on the live database; changes nothing',
-    load: async () => (await import('./commands/audit/audit.ts')).buildAuditCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/audit/audit.ts')).buildAuditCommand(await loadOpener()),
   },
   {
     usage: 'token',
     description: 'create, list and revoke tokens of the HTTP API',
-    load: async () => (await import('./commands/token/token.ts')).buildTokenCommand(await loadOpener()),
+    load: async () =>
+      (await import('./commands/token/token.ts')).buildTokenCommand(await loadOpener()),
   },
 ];
 

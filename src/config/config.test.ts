@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadConfig, parseConfig, toNodeConfigs, toWorkerSettings } from './config.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { dayMs, hourMs, minuteMs } from '../kernel/instant.ts';
+import { loadConfig, parseConfig, toNodeConfigs, toWorkerSettings } from './config.ts';
 
 const plan = (prices: string): string =>
   `plans: { basic: { title: Basic, groups: [all], prices: ${prices} } }`;

@@ -3,6 +3,9 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
+import { UsageFault } from '../kernel/faults.ts';
+import { secondMs } from '../kernel/instant.ts';
+import { maskSecrets } from '../kernel/secrets.ts';
 import { findExposedFiles } from './exposed.ts';
 import {
   type ConfigFault,
@@ -16,15 +19,7 @@ import {
   refuseFaults,
   toConfigFaults,
 } from './faults.ts';
-import {
-  describeConfigIssue,
-  fileSchema,
-  type nodeSchema,
-  type planSchema,
-} from './schema.ts';
-import { UsageFault } from '../kernel/faults.ts';
-import { secondMs } from '../kernel/instant.ts';
-import { maskSecrets } from '../kernel/secrets.ts';
+import { describeConfigIssue, fileSchema, type nodeSchema, type planSchema } from './schema.ts';
 
 // The configuration: one YAML file, `${ENV}` inside, three variables that win over it. The only
 // file that reads the environment. What must not differ between replicas (plans, prices, nodes,

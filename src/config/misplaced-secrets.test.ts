@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadConfig, parseConfig } from './config.ts';
 import { checkDatabaseUrl, describeDatabase } from '../db/database-url.ts';
+import { loadConfig, parseConfig } from './config.ts';
 
 // A secret in the wrong place of the configuration is refused, and never printed.
 

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { linkFlows, notAFlowText } from '../xray/flow.ts';
 import { dayMs, hourMs, tryParseDurationMs } from '../kernel/instant.ts';
 import { isCurrency } from '../kernel/money.ts';
 import { isNetwork, notANetworkText } from '../kernel/network.ts';
-import { notAnAddressText, tryParseEndpoint } from '../xray/address.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
+import { notAnAddressText, tryParseEndpoint } from '../xray/address.ts';
+import { linkFlows, notAFlowText } from '../xray/flow.ts';
 
 // What may stand in the configuration, and how it is said when something else does.
 

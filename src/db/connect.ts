@@ -2,10 +2,10 @@ import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
+import { wakeAfterCommit } from './notify.ts';
 import type { Database } from './schema.ts';
 import { toSessionUrl } from './session.ts';
 import { checkSession } from './session-check.ts';
-import { wakeAfterCommit } from './notify.ts';
 
 export type Db = Kysely<Database>;
 /** An open transaction. Code that holds one cannot reach a node or a channel (promise 8). */

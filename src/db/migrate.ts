@@ -6,9 +6,9 @@ import { pause } from '../kernel/timer.ts';
 import { programVersion } from '../version.ts';
 import { notATestFault } from './clock.ts';
 import { connectClient, type SessionLimits, toClientConfig } from './connect.ts';
+import { checkDatabaseUrl, describeDatabase } from './database-url.ts';
 import { toFault } from './faults.ts';
 import { findLockHolder, formatLockHolder, type LockHolder } from './lock-holders.ts';
-import { checkDatabaseUrl, describeDatabase } from './database-url.ts';
 import { checkServer, connectionFault, rightsFault } from './preflight.ts';
 import { inspectSchema, loadMigrations, type Migration, schemaFault } from './schema-state.ts';
 

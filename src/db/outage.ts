@@ -1,9 +1,9 @@
-import { connectClient, toClientConfig, workLimits } from './connect.ts';
-import { toFault } from './faults.ts';
-import { describeDatabase } from './database-url.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { startTimer } from '../kernel/timer.ts';
+import { connectClient, toClientConfig, workLimits } from './connect.ts';
+import { describeDatabase } from './database-url.ts';
+import { toFault } from './faults.ts';
 
 // One outage of PostgreSQL meets every loop of a service. It is logged once for all of them:
 //

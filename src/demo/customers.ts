@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
 import { hourMs, type Instant, isoTime, later, minuteMs } from '../kernel/instant.ts';
 import { parseMinor } from '../kernel/money.ts';
-import { topUp } from '../subscription/commands/top-up.ts';
-import { purchase } from '../subscription/commands/purchase.ts';
 import { createCustomer } from '../subscription/commands/customer.ts';
+import { purchase } from '../subscription/commands/purchase.ts';
+import { topUp } from '../subscription/commands/top-up.ts';
 import { startTrial } from '../subscription/commands/trial.ts';
-import { generatedPrices } from './test-data.ts';
 import { drawBoolean, drawInteger, drawOne, type Random } from './random.ts';
+import { generatedPrices } from './test-data.ts';
 
 // The customers of a demo: somebody who is told that the balance is short tops up some hours
 // later, or doesn't; now and then somebody new comes and buys, or tries it first and perhaps buys

@@ -8,12 +8,12 @@ import { readClock, setClock } from '../db/clock.ts';
 import { type Db, inTransaction, openDatabase, openPool } from '../db/connect.ts';
 import { createFolder } from '../db/embedded/folder.ts';
 import { startEmbedded } from '../db/embedded.ts';
-import { resetDatabase } from '../db/reset.ts';
 import { migrate } from '../db/migrate.ts';
+import { resetDatabase } from '../db/reset.ts';
+import { formatHeader, formatLine } from '../import-export/format.ts';
+import { importCustomers } from '../import-export/import.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { hourMs, type Instant, instant } from '../kernel/instant.ts';
-import { importCustomers } from '../import-export/import.ts';
-import { formatHeader, formatLine } from '../import-export/format.ts';
 import { generateTestData } from './test-data.ts';
 
 // The books of a demo: a folder of its own, a test database in it, made anew each time.

@@ -6,13 +6,13 @@ import { type Instant, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { workers } from '../workers/index.ts';
 import type { KeeperLog } from '../workers/keep-node/keeper.ts';
-import { runVirtualTime } from './virtual-time.ts';
-import { createDemoDatabase } from './demo-database.ts';
 import { ActivityReader } from './activity.ts';
-import { type DemoNode, type NodeState, startDemoNode } from './node.ts';
 import { DemoCustomers } from './customers.ts';
+import { createDemoDatabase } from './demo-database.ts';
+import { type DemoNode, type NodeState, startDemoNode } from './node.ts';
 import { createRandom } from './random.ts';
 import { addToTotals, createTotals, type DemoState, type DemoView } from './view.ts';
+import { runVirtualTime } from './virtual-time.ts';
 
 export interface DemoOptions {
   readonly dataDir: string;

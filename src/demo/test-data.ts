@@ -1,7 +1,7 @@
+import type { FileLine } from '../import-export/columns.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
 import { computePriceMinor } from '../subscription/rules/price.ts';
-import type { FileLine } from '../import-export/columns.ts';
 import {
   createRandom,
   drawBoolean,

@@ -3,9 +3,9 @@ import type { Db } from '../db/connect.ts';
 import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { pause } from '../kernel/timer.ts';
-import type { Worker } from '../workers/index.ts';
 import { openReplica } from '../leases/replica.ts';
 import type { RunLog } from '../runs/run-context.ts';
+import type { Worker } from '../workers/index.ts';
 import type { DemoCustomers } from './customers.ts';
 
 // Virtual time: the stored clock of the books goes from one thing that is due to the next, and the

@@ -1,7 +1,7 @@
 import { type NodeLink, readCustomerLinks } from '../catalog/links.ts';
 import type { Tx } from '../db/connect.ts';
-import type { Caller, CommandResult } from '../subscription/commands/command.ts';
 import { readSubToken } from '../subscription/queries/customer-view.ts';
+import type { Caller, CommandResult } from '../subscription/store/command-context.ts';
 
 // The access that a command gave, as a part of its answer: the customer gets the link at once. It
 // is stored with the answer, so the same key gets the same bytes.

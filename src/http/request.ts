@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { TokenHolder } from '../tokens/store.ts';
 import { hasScope } from '../tokens/token.ts';
 import { createInputProblem, createProblem, type Problem } from './problem.ts';
-import type { Route, RouteContext } from './route.ts';
 import { describeIssue } from './problem-text.ts';
+import type { Route, RouteContext } from './route.ts';
 
 // A request of a route, checked: the holder and its scope, the idempotency key, and each part by
 // the schema of the route.

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Db } from '../db/connect.ts';
 import type { Log } from '../logging/log.ts';
-import type { Caller } from '../subscription/commands/command.ts';
+import type { Caller } from '../subscription/store/command-context.ts';
 import type { TokenHolder } from '../tokens/store.ts';
 import type { TokenScope } from '../tokens/token.ts';
 

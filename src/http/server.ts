@@ -12,13 +12,13 @@ import { defaultLimits, type RequestLimitSettings, RequestLimits } from './limit
 import { Metrics } from './metrics.ts';
 import { createOpenApiDocument } from './openapi.ts';
 import { createProblem } from './problem.ts';
-import { addUnversionedRoutes, unversionedPaths } from './unversioned-routes.ts';
 import { answerUnsupportedRequests, createClientErrorHandler } from './raw-responses.ts';
 import { openReadiness, type ReadinessCheck } from './readiness.ts';
 import { redactFor } from './redact.ts';
 import { readRequest } from './request.ts';
 import type { Route, RouteContext } from './route.ts';
 import { routes } from './routes/index.ts';
+import { addUnversionedRoutes, unversionedPaths } from './unversioned-routes.ts';
 
 // The HTTP edge: what comes in is checked by the route's schemas, the route calls the same function
 // as the command line, and what went wrong leaves as a problem. Nothing is decided here.

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import { openSingleConnection } from '../db/single-connection.ts';
 import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
+import { openSingleConnection } from '../db/single-connection.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { columnNames, defaultColumns, type FileLine } from './columns.ts';
-import type { FileFormat } from './records.ts';
 import { formatHeader, formatLine } from './format.ts';
+import type { FileFormat } from './records.ts';
 
 // Books become a file that `import` reads, all of it at one moment: a cursor in one snapshot, so
 // that the memory it takes doesn't depend on the books.

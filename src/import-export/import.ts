@@ -2,8 +2,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { sql } from 'kysely';
 import { from as copyFrom } from 'pg-copy-streams';
-import { cancelOnAbort, openSingleConnection, type SingleConnection } from '../db/single-connection.ts';
 import type { Tx } from '../db/connect.ts';
+import {
+  cancelOnAbort,
+  openSingleConnection,
+  type SingleConnection,
+} from '../db/single-connection.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
 import { refused } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
@@ -14,9 +18,9 @@ import {
   openingLineColumns,
   writeOpeningLines,
 } from '../subscription/batch/import-rows.ts';
-import { readPriceList } from '../subscription/store/prices.ts';
-import { readSettings } from '../subscription/rules/settings.ts';
 import type { Actor } from '../subscription/store/events.ts';
+import { readPriceList } from '../subscription/store/prices.ts';
+import { readSettings } from '../subscription/store/settings.ts';
 import { checkAllLines } from './check.ts';
 import type { ColumnName, LineContext } from './columns.ts';
 import { formatStagedRow, parseLine } from './line.ts';

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { openSingleConnection, type SingleConnection } from '../db/single-connection.ts';
 import { connectChecked, type Db, type Tx, toClientConfig, workLimits } from '../db/connect.ts';
+import { openSingleConnection, type SingleConnection } from '../db/single-connection.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';

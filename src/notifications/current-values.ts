@@ -1,9 +1,9 @@
 import { hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
+import type { NoticeParams } from '../outbox/kinds.ts';
+import { formatChoices } from '../outbox/plan-choice.ts';
 import type { Forecast } from '../subscription/rules/forecast.ts';
 import { computeNewPriceStart, type RenewalTerms } from '../subscription/rules/price-cap.ts';
-import { formatChoices } from '../outbox/plan-choice.ts';
-import type { NoticeParams } from '../outbox/kinds.ts';
 import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
 /** What a text is told of a balance that is short. */

@@ -1,14 +1,14 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { wakeWorker } from '../db/notify.ts';
 import type { JsonObject, NoticeState } from '../db/schema.ts';
 import { readWriteTime } from '../db/trusted-time.ts';
-import { wakeWorker } from '../db/notify.ts';
 import { refused } from '../kernel/faults.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { type Actor, recordEvents, toCustomerSubject } from '../subscription/store/events.ts';
 import { noticeKinds } from '../outbox/kinds.ts';
 import { adminChannel, defaultChannel, fallbackChannel } from '../outbox/outbox.ts';
+import { type Actor, recordEvents, toCustomerSubject } from '../subscription/store/events.ts';
 
 // What a person does with notices: looks at them, has one sent again, takes one back. By the same
 // locks as a courier, the customer's row and then the notice's, so of the two the second sees what

@@ -1,6 +1,6 @@
 import { type Instant, later, minuteMs } from '../kernel/instant.ts';
-import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 import { reminderGapMs } from '../outbox/reminder-schedule.ts';
+import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
 // Of one end one word at a time. A reminder before an end, a short balance and a new price come from
 // three workers, and after an outage, or with a long `renewal.window`, all at once. Which one is

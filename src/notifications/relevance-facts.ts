@@ -1,8 +1,8 @@
 import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import type { Instant } from '../kernel/instant.ts';
-import type { Forecast } from '../subscription/rules/forecast.ts';
-import type { PlanChoice } from '../outbox/plan-choice.ts';
 import type { NoticeKind, NoticeParams } from '../outbox/kinds.ts';
+import type { PlanChoice } from '../outbox/plan-choice.ts';
+import type { Forecast } from '../subscription/rules/forecast.ts';
 
 // What the rules about a notice are asked with. `facts.ts` reads it.
 

@@ -4,14 +4,15 @@ import type { SubscriptionKind, SubscriptionState } from '../db/schema.ts';
 import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../kernel/instant.ts';
-import { readChoices } from '../subscription/store/plan-choices.ts';
+import { isAlarmCleared, wasAlarmSent } from '../outbox/alarms.ts';
+import { unreachablePrefix } from '../outbox/kinds.ts';
+import type { PlanChoice } from '../outbox/plan-choice.ts';
 import type { Forecast } from '../subscription/rules/forecast.ts';
+import type { Settings } from '../subscription/rules/settings.ts';
 import type { ForecastCache } from '../subscription/store/forecast-cache.ts';
 import { readForecasts } from '../subscription/store/forecast-facts.ts';
-import { readSettings, type Settings } from '../subscription/rules/settings.ts';
-import { isAlarmCleared, wasAlarmSent } from '../outbox/alarms.ts';
-import type { PlanChoice } from '../outbox/plan-choice.ts';
-import { unreachablePrefix } from '../outbox/kinds.ts';
+import { readChoices } from '../subscription/store/plan-choices.ts';
+import { readSettings } from '../subscription/store/settings.ts';
 import type { EndNotifications, NoticeFacts } from './relevance-facts.ts';
 
 // What `judge` is asked with. In statements of their own after the customers were locked, as every

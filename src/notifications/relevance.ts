@@ -1,13 +1,13 @@
 import { unreachable } from '../kernel/faults.ts';
 import { dayMs, type Instant, later, tryParseInstant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import type { Forecast } from '../subscription/rules/forecast.ts';
 import { type NoticeParams, noticeSpecs, unreachableRetryMs } from '../outbox/kinds.ts';
-import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 import { earliestSendAt, isQuiet } from '../outbox/quiet-hours.ts';
-import { withCurrentValues } from './current-values.ts';
 import { endRemindersMs, trialRemindersMs } from '../outbox/reminder-schedule.ts';
+import type { Forecast } from '../subscription/rules/forecast.ts';
+import { withCurrentValues } from './current-values.ts';
 import { checkPrecedence } from './precedence.ts';
+import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
 // What becomes of a notice at the moment when it would be sent (promise 7). Asked in the
 // transaction that marks it `sending`, with the customer's row locked and facts read after that.

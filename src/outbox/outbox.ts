@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
-import { unnest } from '../db/unnest.ts';
 import { wakeWorker } from '../db/notify.ts';
+import { unnest } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type AdminKind, type CustomerKind, noticeSpecs, type ParamsOf } from './kinds.ts';

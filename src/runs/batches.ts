@@ -1,6 +1,6 @@
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { readTrustedTime } from '../db/trusted-time.ts';
-import { readSettings } from '../subscription/rules/settings.ts';
+import { readSettings } from '../subscription/store/settings.ts';
 import type { BatchContext, BatchResult, Cursor, DueItem, DuePass } from './worker.ts';
 
 // A batch that is under way while the walk that began it goes on to the next one.

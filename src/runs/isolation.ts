@@ -4,9 +4,9 @@ import { inTransaction } from '../db/connect.ts';
 import { isRowLocked, toFault } from '../db/faults.ts';
 import { Fault } from '../kernel/faults.ts';
 import type { RunId } from '../kernel/ids.ts';
-import { runBatch } from './page.ts';
-import type { Halving } from './bisection.ts';
 import { readBatchSettings } from './batches.ts';
+import type { Halving } from './bisection.ts';
+import { runBatch } from './page.ts';
 import {
   findQuarantinedItems,
   isItemFault,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { Db } from '../db/connect.ts';
 import { marksOfNode, removalSince, removesAccess } from '../access/node-outages.ts';
+import type { Db } from '../db/connect.ts';
 
 // What an operator's monitoring watches: read from the books at once, each by an index or from a
 // small table, so that a scrape costs the same however many customers there are.

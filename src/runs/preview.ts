@@ -1,7 +1,7 @@
 import { readClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { readPriceList } from '../subscription/store/prices.ts';
-import { readSettings } from '../subscription/rules/settings.ts';
+import { readSettings } from '../subscription/store/settings.ts';
 import { findQuarantinedItems, readQuarantinedItems } from './quarantine.ts';
 import type {
   BatchContext,

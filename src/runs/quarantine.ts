@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { wakeWorker } from '../db/notify.ts';
 import { readWriteTime } from '../db/trusted-time.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
-import { wakeWorker } from '../db/notify.ts';
 import { type Fault, refused } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { raiseAlarms } from '../outbox/alarms.ts';

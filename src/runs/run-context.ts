@@ -1,6 +1,6 @@
 import type { Db } from '../db/connect.ts';
-import { Halving } from './bisection.ts';
 import type { Replica } from '../leases/replica.ts';
+import { Halving } from './bisection.ts';
 import type { BatchResult } from './worker.ts';
 
 // What a run works with, and what it has done so far.

@@ -5,9 +5,9 @@ import type { JsonObject, RunOutcome } from '../db/schema.ts';
 import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { closeLostRuns, type Replica } from '../leases/replica.ts';
 import { type Alarm, isAlarmCleared, raiseAlarms } from '../outbox/alarms.ts';
 import { deleteOldKeys } from '../subscription/store/idempotency.ts';
-import { closeLostRuns, type Replica } from '../leases/replica.ts';
 import { repairAfterStepBack } from './clock/repair.ts';
 
 // The record of a run: written at its start, counted up with each batch in the batch's own

@@ -1,8 +1,8 @@
 import type { Db, Tx } from '../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
-import type { PriceList } from '../subscription/store/prices.ts';
 import type { Settings } from '../subscription/rules/settings.ts';
+import type { PriceList } from '../subscription/store/prices.ts';
 
 // What a worker over subscriptions is made of. The runner puts the parts together in the order of
 // rule 2: find (unlocked, by keyset), lock, read again, decide, write.

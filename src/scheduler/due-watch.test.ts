@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Instant, instant, later } from '../kernel/instant.ts';
-import { watchDue } from './due-watch.ts';
 import type { NextDue } from '../runs/worker.ts';
+import { watchDue } from './due-watch.ts';
 
 // By virtual time: a rest is what makes it go on.
 

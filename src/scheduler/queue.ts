@@ -4,11 +4,11 @@ import { createQueueClock, repairEveryMs, repairFutureTimes } from '../db/queue-
 import { toSessionUrl } from '../db/session.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { pause } from '../kernel/timer.ts';
-import { watchDue } from './due-watch.ts';
-import { createSlots, type Slots } from './slots.ts';
 import { type TroubleLog, throttledLogger } from '../logging/throttled-log.ts';
 import { pauseUnfit } from '../runs/unfit-pause.ts';
 import type { NextDue } from '../runs/worker.ts';
+import { watchDue } from './due-watch.ts';
+import { createSlots, type Slots } from './slots.ts';
 
 // Who runs what, and where: the only file that knows pg-boss.
 //

@@ -1,17 +1,17 @@
+import { type PreviewContext, previewWorker } from '../runs/preview.ts';
+import type { RunContext } from '../runs/run-context.ts';
+import type { RunRow } from '../runs/run-record.ts';
+import { runWorker } from '../runs/runner.ts';
+import type { Preview, SubscriptionWorker } from '../runs/worker.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
 import type { Delivery } from './deliver-notifications/claim.ts';
 import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from './fast-expiry-cleanup/worker.ts';
-import { type PreviewContext, previewWorker } from '../runs/preview.ts';
 import { raiseAlarmsWorker } from './raise-alarms/worker.ts';
 import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
-import type { RunContext } from '../runs/run-context.ts';
-import type { RunRow } from '../runs/run-record.ts';
-import { runWorker } from '../runs/runner.ts';
 import { trialNotifications } from './trial-notifications/worker.ts';
-import type { Preview, SubscriptionWorker } from '../runs/worker.ts';
 
 /** A worker as those see it who only start it. */
 export interface Worker {

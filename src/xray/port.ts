@@ -1,5 +1,5 @@
-import type { Flow } from './flow.ts';
 import type { CredentialId } from '../kernel/ids.ts';
+import type { Flow } from './flow.ts';
 
 // The API of a node. An outcome that needs no further work is a value. Everything else is a Fault:
 //

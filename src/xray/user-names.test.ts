@@ -1,6 +1,11 @@
 import { expect, test } from 'vitest';
 import { generateCredentialId } from '../kernel/ids.ts';
-import { formatUserName, isUserName, tryParseCredentialId, tryParseUserName } from './user-names.ts';
+import {
+  formatUserName,
+  isUserName,
+  tryParseCredentialId,
+  tryParseUserName,
+} from './user-names.ts';
 
 const id = generateCredentialId();
 

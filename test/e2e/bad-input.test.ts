@@ -9,8 +9,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { checkServer } from '../../src/db/preflight.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { type Outcome, readAllTables, runLine } from '../support/command-line.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 
 // What a person does wrong is told in one sentence that names the key or the place and the way out;
 // exit code 2 (1 where what was asked failed), no stack, nothing changed.

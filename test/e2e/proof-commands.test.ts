@@ -12,12 +12,22 @@ async function runToReport(file: string, args: readonly string[]): Promise<unkno
 }
 
 test('P8: replicas that are killed at random lose nothing, and each period is paid exactly once', async () => {
-  const report = await runToReport('test/proofs/kills/main.ts', ['--kills', '3', '--renewals', '600']);
+  const report = await runToReport('test/proofs/kills/main.ts', [
+    '--kills',
+    '3',
+    '--renewals',
+    '600',
+  ]);
   expect(report).toMatchObject({ renewals: 600, wrong: [] });
 }, 300_000);
 
 test('P8, T2: random faults and kills of the courier lose no receipt and repeat no reminder', async () => {
-  const report = await runToReport('test/proofs/delivery/main.ts', ['--notices', '300', '--kills', '3']);
+  const report = await runToReport('test/proofs/delivery/main.ts', [
+    '--notices',
+    '300',
+    '--kills',
+    '3',
+  ]);
   expect(report).toMatchObject({ wrong: [], sure: { arrived: 150 } });
 }, 300_000);
 

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { createRunnableWorkers, workers } from '../../src/workers/index.ts';
 import { scheduledWorkers, workerNames } from '../../src/runs/worker-names.ts';
+import { createRunnableWorkers, workers } from '../../src/workers/index.ts';
 import { root } from '../proofs/matrix/mutants.ts';
 
 // A command loads only the code that it needs: `bench start-up` measures the effect.

@@ -3,8 +3,8 @@ import type { JsonObject } from '../../src/db/schema.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/leases/replica.ts';
 import { finishRun, reserveRunId, startRun } from '../../src/runs/run-record.ts';
-import type { TestDatabase } from './database.ts';
 import { runOf } from './basic-shop.ts';
+import type { TestDatabase } from './database.ts';
 
 // What the operator is told of ourselves.
 

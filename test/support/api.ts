@@ -4,8 +4,8 @@ import { openServer, type ServerOptions } from '../../src/http/server.ts';
 import { openLog } from '../../src/logging/log.ts';
 import { createToken } from '../../src/tokens/store.ts';
 import type { TokenScope } from '../../src/tokens/token.ts';
-import { createPlans } from './shop.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
+import { createPlans } from './shop.ts';
 
 // The real server on a port of loopback, over books of a test's own, and a client that says what
 // came back, byte for byte.

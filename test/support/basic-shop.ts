@@ -2,9 +2,9 @@ import { sql } from 'kysely';
 import { inTransaction } from '../../src/db/connect.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { type Instant, isoTime } from '../../src/kernel/instant.ts';
-import { topUp } from '../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../src/subscription/commands/purchase.ts';
 import { createCustomer } from '../../src/subscription/commands/customer.ts';
+import { purchase } from '../../src/subscription/commands/purchase.ts';
+import { topUp } from '../../src/subscription/commands/top-up.ts';
 import type { TestDatabase } from './database.ts';
 
 export { runWorker as runOf } from './shop.ts';

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
+import { openReplica, type Replica } from '../../src/leases/replica.ts';
 import type {
   ComparisonOutcome,
   ConnectNode,
 } from '../../src/workers/reconcile-xray-state/compare-node.ts';
 import { reconcile } from '../../src/workers/reconcile-xray-state/worker.ts';
-import { openReplica, type Replica } from '../../src/leases/replica.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { TestDatabase } from './database.ts';
 

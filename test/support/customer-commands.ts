@@ -1,15 +1,17 @@
 import type { PeriodId, SubscriptionId } from '../../src/kernel/ids.ts';
-import { adjustBalance, topUp } from '../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../src/subscription/commands/purchase.ts';
-import type { Caller, CommandResult } from '../../src/subscription/commands/command.ts';
-import { createCustomer, setCustomer } from '../../src/subscription/commands/customer.ts';
-import { grant, revoke, setAutoRenew } from '../../src/subscription/commands/grant.ts';
+import { adjustBalance } from '../../src/subscription/commands/adjust.ts';
+import { setAutoRenew } from '../../src/subscription/commands/auto-renew.ts';
 import { changePlan } from '../../src/subscription/commands/change-plan.ts';
+import { createCustomer, setCustomer } from '../../src/subscription/commands/customer.ts';
+import { grant, revoke } from '../../src/subscription/commands/grant.ts';
+import { purchase } from '../../src/subscription/commands/purchase.ts';
 import { refund } from '../../src/subscription/commands/refund.ts';
 import { reissue } from '../../src/subscription/commands/reissue.ts';
+import { topUp } from '../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../src/subscription/commands/trial.ts';
-import { addCustomer, createPlans, createSubscriber } from './shop.ts';
+import type { Caller, CommandResult } from '../../src/subscription/store/command-context.ts';
 import type { TestDatabase } from './database.ts';
+import { addCustomer, createPlans, createSubscriber } from './shop.ts';
 
 // Every command that moves money or rights, each with a body of its own and with another one, for a
 // customer who runs on basic since the beginning and has 500.00 RUB left.

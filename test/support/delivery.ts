@@ -2,12 +2,15 @@ import { sql } from 'kysely';
 import type { NoticeState } from '../../src/db/schema.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
+import { openReplica } from '../../src/leases/replica.ts';
 import {
   openTelegram,
   type TelegramSettings,
 } from '../../src/notifications/channels/telegram/telegram.ts';
 import { openTexts } from '../../src/notifications/texts.ts';
-import { setAutoRenew } from '../../src/subscription/commands/grant.ts';
+import type { RunLog } from '../../src/runs/run-context.ts';
+import type { RunRow } from '../../src/runs/run-record.ts';
+import { setAutoRenew } from '../../src/subscription/commands/auto-renew.ts';
 import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
 import {
   type Couriers,
@@ -15,12 +18,9 @@ import {
   startCouriers,
 } from '../../src/workers/deliver-notifications/couriers.ts';
 import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
-import { openReplica } from '../../src/leases/replica.ts';
-import type { RunLog } from '../../src/runs/run-context.ts';
-import type { RunRow } from '../../src/runs/run-record.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
-import { type BotApi, type BotApiOptions, startBotApi } from './bot-api/bot-api.ts';
 import { createShop, createSubscriber } from './basic-shop.ts';
+import { type BotApi, type BotApiOptions, startBotApi } from './bot-api/bot-api.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
 
 // A shop whose messages go to a fake Bot API, by couriers of this process or of others.
 

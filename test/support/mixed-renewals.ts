@@ -1,5 +1,6 @@
 import { changePlan } from '../../src/subscription/commands/change-plan.ts';
 import { startTrial } from '../../src/subscription/commands/trial.ts';
+import type { TestDatabase } from './database.ts';
 import {
   addBalance,
   addCustomer,
@@ -9,7 +10,6 @@ import {
   createSubscriber,
   runWorker,
 } from './shop.ts';
-import type { TestDatabase } from './database.ts';
 
 // A small book in which one batch of auto-renewal does all that it can do: plain renewals, a VIP's,
 // one with another plan, one revived, one short, and two of one customer with money for one.

@@ -3,8 +3,8 @@ import { expect, onTestFinished } from 'vitest';
 import { buildDataset, type DatasetSize } from '../../bench/dataset.ts';
 import { type RecordedStatement, recordStatements } from '../../bench/explain.ts';
 import { longLimits, toClientConfig } from '../../src/db/connect.ts';
-import { runWorker } from './shop.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
+import { runWorker } from './shop.ts';
 
 // The plans of hot statements, as they are sent by a run on a book that is big enough for a wrong
 // one to show. What a statement reads must follow from what is due, never from the table.

@@ -1,8 +1,12 @@
 import { hourMs, type Instant, later, parseInstant } from '../../src/kernel/instant.ts';
 import { checkRelevance, type SendDecision } from '../../src/notifications/relevance.ts';
-import { type NoticeKind, type NoticeParams, noticeSpecs } from '../../src/outbox/kinds.ts';
-import type { EndNotifications, NoticeFacts, StoredNotice } from '../../src/notifications/relevance-facts.ts';
+import type {
+  EndNotifications,
+  NoticeFacts,
+  StoredNotice,
+} from '../../src/notifications/relevance-facts.ts';
 import { createSamples } from '../../src/notifications/texts/samples.ts';
+import { type NoticeKind, type NoticeParams, noticeSpecs } from '../../src/outbox/kinds.ts';
 import type { Forecast } from '../../src/subscription/rules/forecast.ts';
 import type { RenewalTerms } from '../../src/subscription/rules/price-cap.ts';
 

@@ -2,21 +2,21 @@ import { sql } from 'kysely';
 import { type Db, inTransaction } from '../../src/db/connect.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, parseInstant } from '../../src/kernel/instant.ts';
+import { openReplica } from '../../src/leases/replica.ts';
 import { openLogChannel } from '../../src/notifications/channels/log/log.ts';
 import { openTexts } from '../../src/notifications/texts.ts';
-import { topUp } from '../../src/subscription/commands/top-up.ts';
-import { type Purchase, purchase } from '../../src/subscription/commands/purchase.ts';
-import type { Caller } from '../../src/subscription/commands/command.ts';
-import { type CustomerFields, createCustomer } from '../../src/subscription/commands/customer.ts';
-import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
-import { createRunnableWorkers } from '../../src/workers/index.ts';
-import { openReplica } from '../../src/leases/replica.ts';
 import type { RunContext } from '../../src/runs/run-context.ts';
 import type { RunRow } from '../../src/runs/run-record.ts';
-import type { TestDatabase } from './database.ts';
+import { type CustomerFields, createCustomer } from '../../src/subscription/commands/customer.ts';
+import { type Purchase, purchase } from '../../src/subscription/commands/purchase.ts';
+import { topUp } from '../../src/subscription/commands/top-up.ts';
+import type { Caller } from '../../src/subscription/store/command-context.ts';
+import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
+import { createRunnableWorkers } from '../../src/workers/index.ts';
 import { type Customer, toCanonical } from '../proofs/model/customer.ts';
-import { findRowViolations } from '../proofs/model/invariants.ts';
 import { readCustomerRows, toModelCustomer } from '../proofs/model/customer-rows.ts';
+import { findRowViolations } from '../proofs/model/invariants.ts';
+import type { TestDatabase } from './database.ts';
 
 // A book for a test, set up by the real commands, and what there is to do with it: let a worker run
 // over it, and hold it, whole, against another.

@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll } from 'vitest';
-import { clearStatistics, findStock, type StockServer, startStock } from '../../bench/stock-server.ts';
+import {
+  clearStatistics,
+  findStock,
+  type StockServer,
+  startStock,
+} from '../../bench/stock-server.ts';
 import { longLimits, openDatabase, openPool, toClientConfig } from '../../src/db/connect.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import type { TestDatabase } from './database.ts';

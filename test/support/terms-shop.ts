@@ -3,12 +3,15 @@ import { onTestFinished } from 'vitest';
 import { runAudit } from '../../src/audit/audit.ts';
 import { readCustomerLinks } from '../../src/catalog/links.ts';
 import type { PeriodId } from '../../src/kernel/ids.ts';
-import { grant } from '../../src/subscription/commands/grant.ts';
 import { changePlan } from '../../src/subscription/commands/change-plan.ts';
-import { readCustomerView, type SubscriptionDetails } from '../../src/subscription/queries/customer-view.ts';
+import { grant } from '../../src/subscription/commands/grant.ts';
 import { refund } from '../../src/subscription/commands/refund.ts';
-import { createCaller, createPlans, setPrice } from './shop.ts';
+import {
+  readCustomerView,
+  type SubscriptionDetails,
+} from '../../src/subscription/queries/customer-view.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
+import { createCaller, createPlans, setPrice } from './shop.ts';
 
 // A shop with terms that differ, and what a customer has of it at a moment.
 

@@ -3,12 +3,12 @@ import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
-import { readRelevanceFacts } from '../../src/notifications/relevance-store.ts';
 import { checkRelevance, type SendDecision } from '../../src/notifications/relevance.ts';
+import { readRelevanceFacts } from '../../src/notifications/relevance-store.ts';
 import type { NoticeKind, NoticeParams } from '../../src/outbox/kinds.ts';
 import { enqueueNotifications, type NewNotice } from '../../src/outbox/outbox.ts';
-import type { TestDatabase } from './database.ts';
 import { createShop, createSubscriber, runOf } from './basic-shop.ts';
+import type { TestDatabase } from './database.ts';
 
 // What would become of the notices of real books, and a customer who is owed warnings.
 

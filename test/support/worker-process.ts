@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { openDatabase, openPool } from '../../src/db/connect.ts';
-import { runWorker } from './shop.ts';
 import { toText } from '../proofs/model/customer.ts';
+import { runWorker } from './shop.ts';
 
 // A process that runs a worker several times at once: `runs-entry.ts URL RUNS BATCH [WORKER]`. It says
 // `ready`, waits for a line, runs, and prints what each run counted.

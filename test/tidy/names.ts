@@ -26,7 +26,17 @@ export function findSharedNames(sources: readonly Source[]): string[] {
 }
 
 /** Words with "ing" that are nouns of the field. */
-const nouns = new Set(['listing', 'framing', 'setting', 'settings', 'warning', 'warnings', 'string', 'encoding', 'marking']);
+const nouns = new Set([
+  'listing',
+  'framing',
+  'setting',
+  'settings',
+  'warning',
+  'warnings',
+  'string',
+  'encoding',
+  'marking',
+]);
 
 /** Files whose name contains a gerund for an action, or a word that fits any file. */
 export function findVagueFiles(paths: readonly string[]): string[] {

@@ -39,7 +39,10 @@ export const transactionRules: readonly Rule[] = [
         ),
     planted: [
       ['workers/a/store.ts', "import { connectNode } from '../../xray/grpc/client.ts';"],
-      ['subscription/a.ts', "import { telegram } from '../notifications/channels/telegram/send.ts';"],
+      [
+        'subscription/a.ts',
+        "import { telegram } from '../notifications/channels/telegram/send.ts';",
+      ],
     ],
   },
   {

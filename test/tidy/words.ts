@@ -41,7 +41,9 @@ export function findWords({ path, text }: Text, words: readonly string[]): strin
     if (word !== undefined) found.push(`${path}: title "${word}": ${name.slice(0, 80)}`);
   }
   const names = new Set(
-    [...text.matchAll(named)].map(([, declared, listed, member]) => declared ?? listed ?? member ?? ''),
+    [...text.matchAll(named)].map(
+      ([, declared, listed, member]) => declared ?? listed ?? member ?? '',
+    ),
   );
   for (const name of names) {
     const word = findBannedWord(splitName(name), words);

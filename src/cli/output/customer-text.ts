@@ -1,6 +1,9 @@
 import type { CustomerNode } from '../../access/customer-nodes.ts';
 import type { JsonObject } from '../../db/schema.ts';
-import type { CustomerView, SubscriptionDetails } from '../../subscription/queries/customer-view.ts';
+import type {
+  CustomerView,
+  SubscriptionDetails,
+} from '../../subscription/queries/customer-view.ts';
 import { formatTable } from '../command.ts';
 
 /** `customer show` for a person. Times are UTC, to the minute. */

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { readCustomerLinks } from '../../catalog/links.ts';
 import { ledgerKinds } from '../../db/schema-ledger.ts';
 import { createCustomer, setCustomer } from '../../subscription/commands/customer.ts';
-import { readEvents, readLedger } from '../../subscription/queries/history.ts';
 import {
   type CustomerKey,
   readCustomerKey,
   readCustomerView,
   readSubscriptionPage,
 } from '../../subscription/queries/customer-view.ts';
+import { readEvents, readLedger } from '../../subscription/queries/history.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';
 import { defineRoute, type RouteContext } from '../route.ts';
 import {

@@ -5,9 +5,9 @@ import { inTransaction, longLimits, openDatabase, openPool } from '../../db/conn
 import { wakeWorker } from '../../db/notify.ts';
 import { refused } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { workers } from '../../workers/index.ts';
 import { dismissItem, listQuarantine, retryItem } from '../../runs/quarantine.ts';
 import { readLastRuns } from '../../runs/run-record.ts';
+import { workers } from '../../workers/index.ts';
 import { defineRoute } from '../route.ts';
 import {
   createPageSchema,

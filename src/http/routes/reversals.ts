@@ -3,8 +3,8 @@ import type { LedgerEntryId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
 import { applyChargeback } from '../../subscription/commands/chargeback.ts';
 import { movePayment } from '../../subscription/commands/move-payment.ts';
-import { readCurrency } from '../../subscription/queries/customer-view.ts';
 import { waiveClaim } from '../../subscription/commands/waive-claim.ts';
+import { readCurrency } from '../../subscription/queries/customer-view.ts';
 import { defineRoute } from '../route.ts';
 import {
   byTelegramId,

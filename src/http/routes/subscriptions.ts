@@ -2,15 +2,11 @@ import { z } from 'zod';
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
-import {
-  grant,
-  revoke,
-  type SubscriptionResult,
-  setAutoRenew,
-} from '../../subscription/commands/grant.ts';
+import { setAutoRenew } from '../../subscription/commands/auto-renew.ts';
 import { changePlan } from '../../subscription/commands/change-plan.ts';
-import { readCurrency, readCustomerView } from '../../subscription/queries/customer-view.ts';
+import { grant, revoke, type SubscriptionResult } from '../../subscription/commands/grant.ts';
 import { reissue } from '../../subscription/commands/reissue.ts';
+import { readCurrency, readCustomerView } from '../../subscription/queries/customer-view.ts';
 import { readOwnerTelegramId } from '../../subscription/store/subscriptions.ts';
 import { addAccess, toGrantedAccess } from '../access.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';

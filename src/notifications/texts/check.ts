@@ -1,4 +1,9 @@
-import { type NoticeKind, type NoticeParams, noticeKinds, noticeSpecs } from '../../outbox/kinds.ts';
+import {
+  type NoticeKind,
+  type NoticeParams,
+  noticeKinds,
+  noticeSpecs,
+} from '../../outbox/kinds.ts';
 import type { ButtonTemplates } from './buttons.ts';
 import { checkFeedLine, feedLines, isFeedLine } from './feed-lines.ts';
 import { createTextFault, type TextFile } from './fluent.ts';

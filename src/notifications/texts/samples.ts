@@ -1,4 +1,9 @@
-import { type NoticeKind, type NoticeParams, noticeSpecs, type ParamType } from '../../outbox/kinds.ts';
+import {
+  type NoticeKind,
+  type NoticeParams,
+  noticeSpecs,
+  type ParamType,
+} from '../../outbox/kinds.ts';
 
 // Params as they may be, for a preview, and to try each text with before anybody is told it.
 

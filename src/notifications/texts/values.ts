@@ -2,8 +2,13 @@ import type { FluentVariable } from '@fluent/bundle';
 import { type Instant, tryParseInstant } from '../../kernel/instant.ts';
 import { isCurrency, minorDigits, tryParseMinor } from '../../kernel/money.ts';
 import { isTimeZone } from '../../kernel/time-zone.ts';
+import {
+  type NoticeKind,
+  type NoticeParams,
+  noticeSpecs,
+  type ParamType,
+} from '../../outbox/kinds.ts';
 import type { PlanChoice } from '../../outbox/plan-choice.ts';
-import { type NoticeKind, type NoticeParams, noticeSpecs, type ParamType } from '../../outbox/kinds.ts';
 import { escapeHtml } from './html.ts';
 
 // Values as a text shows them. Whatever stands in a row is shown somehow: a notice that is owed

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import { wakeWorker } from '../../db/notify.ts';
 import { type RepairedColumn, repairedColumns } from '../../db/time-columns.ts';
 import { readClockReading } from '../../db/trusted-time.ts';
-import { wakeWorker } from '../../db/notify.ts';
 import { type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { readSettings } from '../../subscription/rules/settings.ts';
 import { recordEvents } from '../../subscription/store/events.ts';
+import { readSettings } from '../../subscription/store/settings.ts';
 
 // Repair after a step back of the database clock.
 //

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { closeAccess } from '../../access/credentials.ts';
 import type { Tx } from '../../db/connect.ts';
 import { sendPipelined } from '../../db/pipeline.ts';
 import type { SubscriptionKind } from '../../db/schema.ts';
@@ -7,7 +8,6 @@ import { mustHold } from '../../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
-import { closeAccess } from '../../access/credentials.ts';
 import { type NewEvent, recordEvents, toSubscriptionSubject } from '../store/events.ts';
 
 export interface ExpiringSubscription {

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { markAccess } from '../../access/credentials.ts';
 import type { Tx } from '../../db/connect.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import { dayMs, type Instant, isoTime } from '../../kernel/instant.ts';
@@ -7,7 +8,6 @@ import {
   endRemindersMs,
   trialRemindersMs,
 } from '../../outbox/reminder-schedule.ts';
-import { markAccess } from '../../access/credentials.ts';
 import type { Settings } from '../rules/settings.ts';
 import type { Actor } from '../store/events.ts';
 

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { markSubscriptions, openAccess } from '../../access/credentials.ts';
 import type { Tx } from '../../db/connect.ts';
 import { sendPipelined } from '../../db/pipeline.ts';
 import { unnest } from '../../db/unnest.ts';
@@ -8,14 +9,13 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
 import { computeReminderLeadMs } from '../../outbox/reminder-schedule.ts';
-import { markSubscriptions, openAccess } from '../../access/credentials.ts';
+import type { RenewalDecision } from '../rules/renewal.ts';
+import type { Settings } from '../rules/settings.ts';
+import { type NewEvent, recordEvents, toSubscriptionSubject } from '../store/events.ts';
 import { deletePaidPrices } from '../store/known-prices.ts';
 import { postEntries, reserveEntryIds } from '../store/ledger.ts';
 import { addPeriods } from '../store/periods.ts';
-import type { RenewalDecision } from '../rules/renewal.ts';
 import type { SubscriptionRenewalFacts } from '../store/renewal-facts.ts';
-import type { Settings } from '../rules/settings.ts';
-import { type NewEvent, recordEvents, toSubscriptionSubject } from '../store/events.ts';
 
 // Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
 // period, new end, receipt and event of all of them, in one transaction of whoever asks

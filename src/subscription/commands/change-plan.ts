@@ -2,25 +2,26 @@ import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
-import { chargeAndExtend, requireBalance, requirePrice, requireQuotedPrice } from './purchase.ts';
-import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
-import { type EndCondition, requireExpectedEnd } from './conditions.ts';
-import { recordActivity } from '../store/reachability.ts';
-import { readKnownPrices, writeChosenPrice } from '../store/known-prices.ts';
-import { type Period, readPeriods } from '../store/periods.ts';
 import type { ComputedPrice } from '../rules/price.ts';
 import { computeCharge, computeChargeTime } from '../rules/price-cap.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { readKnownPrices, writeChosenPrice } from '../store/known-prices.ts';
+import { type Period, readPeriods } from '../store/periods.ts';
 import { readPriceList } from '../store/prices.ts';
-import { recordRefund } from './refund-notices.ts';
-import { computeUnusedMinor, refundPeriod } from './refund.ts';
+import { recordActivity } from '../store/reachability.ts';
+import { checkRemindersNow, retryRenewalsNow } from '../store/retry-now.ts';
 import {
   chooseSubscription,
   readCustomerSubscriptions,
   type Subscription,
   updateSubscription,
 } from '../store/subscriptions.ts';
-import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
-import { checkRemindersNow, retryRenewalsNow } from '../store/retry-now.ts';
+import { withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { chargeAndExtend, requireBalance, requirePrice, requireQuotedPrice } from './purchase.ts';
+import { computeUnusedMinor, refundPeriod } from './refund.ts';
+import { recordRefund } from './refund-notices.ts';
 
 // Change of plan (design, change of plan): at the next renewal, which costs nothing now; or now:
 // the time that is not used is credited by floor as a refund, and a new period starts now.

@@ -4,16 +4,18 @@ import { refused } from '../../kernel/faults.ts';
 import type { LedgerEntryId, SubscriptionId } from '../../kernel/ids.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
-import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
+import { changeBalance } from '../store/balance.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
+import { recordEvents, toCustomerSubject } from '../store/events.ts';
 import { computeChargesPaidBy, type LedgerStep } from '../store/paid-by.ts';
 import { lockPayment, lockReference, type PaymentEntry } from '../store/payments.ts';
 import { type Period, readPeriods } from '../store/periods.ts';
 import { requirePaymentName, selectSpellings } from '../store/provider-names.ts';
-import { enqueueEndNotification } from './refund-notices.ts';
-import { computeUnusedMinor, refundPeriod, updateAfterRefund } from './refund.ts';
-import { readLastTerms } from './settle.ts';
 import { readSubscriptionsById, type Subscription } from '../store/subscriptions.ts';
-import { recordEvents, toCustomerSubject } from '../store/events.ts';
+import { withLockedCustomer } from './command.ts';
+import { computeUnusedMinor, refundPeriod, updateAfterRefund } from './refund.ts';
+import { enqueueEndNotification } from './refund-notices.ts';
+import { readLastTerms } from './settle.ts';
 
 // Chargebacks: the provider took a payment back.
 //

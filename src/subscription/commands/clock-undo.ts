@@ -1,23 +1,24 @@
 import { sql } from 'kysely';
+import { openAccess } from '../../access/credentials.ts';
 import { unnest } from '../../db/unnest.ts';
 import { type Instant, isoTime, latest } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { enqueueNotifications } from '../../outbox/outbox.ts';
 import { endRemindersMs, trialRemindersMs } from '../../outbox/reminder-schedule.ts';
-import { openAccess } from '../../access/credentials.ts';
 import { readEarlyCharges, readEarlyEnds } from '../store/clock-effects.ts';
-import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
 import { readPeriods } from '../store/periods.ts';
-import { recordRefund } from './refund-notices.ts';
-import { refundPeriod } from './refund.ts';
-import { readSettledTerms, settleTerms } from './settle.ts';
+import { retryRenewalsNow } from '../store/retry-now.ts';
 import {
   readCustomerSubscriptions,
   requireSubscription,
   type Subscription,
 } from '../store/subscriptions.ts';
-import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
-import { retryRenewalsNow } from '../store/retry-now.ts';
+import { withLockedCustomer } from './command.ts';
+import { refundPeriod } from './refund.ts';
+import { recordRefund } from './refund-notices.ts';
+import { readSettledTerms, settleTerms } from './settle.ts';
 
 // Undoes what a wrong clock did to one customer (`clock-effects.ts`), in one transaction:
 //

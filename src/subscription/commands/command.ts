@@ -3,49 +3,21 @@ import { sql } from 'kysely';
 import { readClock } from '../../db/clock.ts';
 import { refreshMark } from '../../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import type { LedgerKind } from '../../db/schema.ts';
 import { clockFault, readClockReading } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
-import type { CustomerId, LedgerEntryId } from '../../kernel/ids.ts';
+import type { CustomerId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { majorUnits, minorMax, moneyText } from '../../kernel/money.ts';
-import { postEntries, type Reversal, reserveEntryIds } from '../store/ledger.ts';
-import { type Customer, lockCustomer, noCustomerFault, readCustomer } from '../store/locked-customer.ts';
-import { readSettings, type Settings } from '../rules/settings.ts';
+import type { Caller, CommandContext, CommandResult } from '../store/command-context.ts';
 import { type Actor, toDetailJson } from '../store/events.ts';
+import { lockCustomer, noCustomerFault, readCustomer } from '../store/locked-customer.ts';
+import { readSettings } from '../store/settings.ts';
 
-// The shape of every command that moves money or rights: one transaction, the customer's row
-// locked first (rule 1), the facts read after that, and the idempotency key settled before
-// anything is done. The same key with the same body gives the first answer again, byte for byte,
-// and does nothing; with another body it is refused (matrix R16).
-
-/** Who asks, on which books, and under which key. */
-export interface Caller {
-  /** An open transaction is joined: the command is done if and only if that commits. */
-  readonly db: Db | Tx;
-  readonly actor: Actor;
-  /** Names this very request, so that asking again is harmless. Without one it is its own. */
-  readonly key?: string;
-  /** The id of the API token that owns the key. The same key of another owner is another key. */
-  readonly keyOwner?: string;
-  /** The same key while its first request is under way: wait for that, or be refused at once. */
-  readonly inFlight?: 'wait' | 'refuse';
-  /** Adds fields to the answer before it is stored under the key, in the same transaction. */
-  readonly extend?: (tx: Tx, answer: CommandResult) => Promise<object>;
-}
-
-/** What a command works with once it holds the customer. */
-export interface CommandContext {
-  readonly tx: Tx;
-  readonly actor: Actor;
-  readonly now: Instant;
-  readonly settings: Settings;
-  readonly customer: Customer;
-  readonly key: string | undefined;
-}
-
-/** An answer as it is stored and printed: plain JSON, money as text in major units. */
-export type CommandResult = Readonly<Record<string, string | number | boolean | null>>;
+// The steps of every command that moves money or rights, in one transaction:
+//
+// 1. Lock the customer (rule 1), then read the facts.
+// 2. Check the idempotency key. The same key with the same body returns the first result, byte for
+//    byte, and changes nothing. Another body is refused (matrix R16).
+// 3. Change money or rights, and store the result under the key.
 
 function computeFingerprint(body: object): string {
   return createHash('sha256').update(toDetailJson(body)).digest('hex');
@@ -218,55 +190,5 @@ async function findStoredResult<A>(
   throw refused(
     'key_reused',
     `the idempotency key "${key}" was used for another ${scope}; a new request needs a new key`,
-  );
-}
-
-/** One change of the customer's balance, with its ledger entry. */
-export interface BalanceChange {
-  /** Signed minor units. */
-  readonly amountMinor: bigint;
-  readonly kind: LedgerKind;
-  readonly provider?: string;
-  readonly providerRef?: string;
-  readonly reversal?: Reversal;
-}
-
-/**
- * Changes the balance of the locked customer. The caller has checked that the balance covers it.
- * @throws Fault `balance_too_large`: the column cannot hold the sum
- */
-export async function changeBalance(
-  context: CommandContext,
-  change: BalanceChange,
-): Promise<LedgerEntryId> {
-  requireStorableBalance(context.customer, change.amountMinor);
-  const [id] = (await reserveEntryIds(context.tx, 1)) as [LedgerEntryId];
-  const balanceAfterMinor = context.customer.balanceMinor + change.amountMinor;
-  await postEntries(
-    context.tx,
-    [
-      {
-        ...change,
-        id,
-        customerId: context.customer.id,
-        balanceAfterMinor,
-        idempotencyKey: `${change.kind}:${id}`,
-      },
-    ],
-    context.now,
-  );
-  context.customer.balanceMinor = balanceAfterMinor;
-  context.customer.claimMinor += change.reversal?.claimMinor ?? 0n;
-  return id;
-}
-
-function requireStorableBalance(customer: Customer, amountMinor: bigint): void {
-  const { balanceMinor, currency } = customer;
-  if (balanceMinor + amountMinor <= minorMax) return;
-  const limit = majorUnits(minorMax, currency);
-  const balance = moneyText(balanceMinor, currency);
-  throw refused(
-    'balance_too_large',
-    `the balance is ${balance}; with this amount it would exceed ${limit}, the largest balance`,
   );
 }

@@ -7,15 +7,11 @@ import { isoTime } from '../../kernel/instant.ts';
 import { isLocale } from '../../kernel/locale.ts';
 import { isCurrency } from '../../kernel/money.ts';
 import { isTimeZone } from '../../kernel/time-zone.ts';
-import {
-  type Caller,
-  requireKeyNotInFlight,
-  withIdempotencyKey,
-  withLockedCustomer,
-} from './command.ts';
-import { recordActivity } from '../store/reachability.ts';
+import type { Caller } from '../store/command-context.ts';
 import { recordEvents, toCustomerSubject } from '../store/events.ts';
+import { recordActivity } from '../store/reachability.ts';
 import { checkRemindersNow, retryRenewalsNow } from '../store/retry-now.ts';
+import { requireKeyNotInFlight, withIdempotencyKey, withLockedCustomer } from './command.ts';
 
 // Who the customers are. What they own is elsewhere in this folder.
 

@@ -1,20 +1,16 @@
+import { closeAccess, openAccess } from '../../access/credentials.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
-import { closeAccess, openAccess } from '../../access/credentials.ts';
-import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
-import { type EndCondition, requireExpectedEnd } from './conditions.ts';
-import { recordActivity } from '../store/reachability.ts';
-import { writeFirstPrice } from '../store/known-prices.ts';
-import { stateNextCharge } from '../store/next-charge.ts';
-import { addPeriods, computePeriodEnd, readPeriods } from '../store/periods.ts';
 import { computePriceMinor } from '../rules/price.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { writeFirstPrice } from '../store/known-prices.ts';
+import { addPeriods, computePeriodEnd, readPeriods } from '../store/periods.ts';
 import { readPriceList } from '../store/prices.ts';
-import { recordRefund } from './refund-notices.ts';
-import { computeUnusedMinor, type RefundPart, refundPeriod } from './refund.ts';
-import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
+import { delayRenewals, releaseQuarantine, remindUnnotified } from '../store/retry-now.ts';
 import {
   chooseSubscription,
   createSubscription,
@@ -22,14 +18,11 @@ import {
   type Subscription,
   updateSubscription,
 } from '../store/subscriptions.ts';
-import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
-import {
-  checkRemindersNow,
-  delayRenewals,
-  releaseQuarantine,
-  remindUnnotified,
-  retryRenewalsNow,
-} from '../store/retry-now.ts';
+import { withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { computeUnusedMinor, type RefundPart, refundPeriod } from './refund.ts';
+import { recordRefund } from './refund-notices.ts';
+import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
 
 // Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
 // ends the access now and moves no money unless asked to. And the customer's own switch.
@@ -232,58 +225,13 @@ async function refundRemaining(
   return { refundedMinor, expiresAt: last?.endsAt ?? subscription.startedAt };
 }
 
-export interface AutoRenewSwitch extends EndCondition {
-  readonly telegramId: bigint;
-  readonly subscriptionId?: SubscriptionId;
-  readonly on: boolean;
-}
-
-export type SwitchAnswer = SubscriptionResult & {
-  /** From when on the next renewal is charged; null: it is not to be renewed. */
-  readonly renewal_at: string | null;
-  /** What the next renewal takes, which the customer is notified of by this answer. */
-  readonly renewal_amount: string | null;
-};
-
-/** The customer's switch; the engine itself never turns it off. @throws Fault `is_trial`, `revoked` */
-export function setAutoRenew(caller: Caller, request: AutoRenewSwitch): Promise<SwitchAnswer> {
-  return withLockedCustomer(caller, 'auto-renew', request.telegramId, request, async (context) => {
-    await recordActivity(context);
-    const all = await readCustomerSubscriptions(context.tx, context.customer.id);
-    const subscription = chooseSubscription(all, request.subscriptionId);
-    requireExpectedEnd(subscription, request);
-    if (subscription.kind === 'trial') {
-      throw refused(
-        'is_trial',
-        `subscription ${subscription.id} is a trial; it ends, it is not renewed`,
-      );
-    }
-    if (subscription.state === 'revoked') {
-      throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
-    }
-    await updateSubscription(context, subscription, { autoRenew: request.on });
-    const plan = subscription.nextPlan ?? subscription.plan;
-    const next = request.on ? await stateNextCharge(context, subscription.id, plan) : null;
-    if (request.on) {
-      await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
-      await checkRemindersNow(context.tx, context.customer.id, context.now);
-    }
-    const action = request.on ? 'auto_renew_on' : 'auto_renew_off';
-    await recordEvent(context, subscription.id, action, { auto_renew: request.on });
-    return {
-      ...(await readSubscriptionResult(context, subscription.id, 0n)),
-      renewal_at: next?.at ?? null,
-      renewal_amount: next?.amount ?? null,
-    };
-  });
-}
-
 type RightsNotification = Extract<NewNotice, { kind: 'grant' | 'revoke' }>;
+
 type WithoutCustomer<N extends NewNotice> = N extends NewNotice
   ? Omit<N, 'customerId' | 'subscriptionId'>
   : never;
 
-async function recordEvent(
+export async function recordEvent(
   context: CommandContext,
   id: SubscriptionId,
   action: string,

@@ -2,7 +2,8 @@ import { sql } from 'kysely';
 import { refused, UsageFault } from '../../kernel/faults.ts';
 import type { LedgerEntryId } from '../../kernel/ids.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { type Caller, type CommandContext, changeBalance } from './command.ts';
+import { changeBalance } from '../store/balance.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordPaymentMove } from '../store/moved-payment.ts';
 import {
   lockPayment,
@@ -12,8 +13,8 @@ import {
   toClaimResult,
 } from '../store/payments.ts';
 import { requirePaymentName } from '../store/provider-names.ts';
-import { withTwoLockedCustomers } from './two-customers.ts';
 import { retryRenewalsNow } from '../store/retry-now.ts';
+import { withTwoLockedCustomers } from './two-customers.ts';
 
 // The move of a payment that was credited to the wrong customer.
 //

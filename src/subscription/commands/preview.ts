@@ -1,5 +1,5 @@
 import { inTransaction } from '../../db/connect.ts';
-import type { Caller, CommandResult } from './command.ts';
+import type { Caller, CommandResult } from '../store/command-context.ts';
 
 /** Ends a transaction without an error of its own. */
 class PreviewRollback extends Error {}

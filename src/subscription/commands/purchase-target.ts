@@ -1,13 +1,13 @@
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
-import type { CommandContext } from './command.ts';
-import { chooseRevivalsToUndo, type Revival, readRevivals } from './revivals.ts';
-import { readLastTerms } from './settle.ts';
+import type { CommandContext } from '../store/command-context.ts';
 import {
   chooseSubscription,
   readCustomerSubscriptions,
   type Subscription,
 } from '../store/subscriptions.ts';
+import { chooseRevivalsToUndo, type Revival, readRevivals } from './revivals.ts';
+import { readLastTerms } from './settle.ts';
 
 /** What a purchase names. */
 export interface TargetRequest {

@@ -1,25 +1,27 @@
 import { sql } from 'kysely';
+import { openAccess } from '../../access/credentials.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, latest } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
 import { enqueueNotifications } from '../../outbox/outbox.ts';
-import { openAccess } from '../../access/credentials.ts';
-import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
-import { type EndCondition, requireExpectedEnd } from './conditions.ts';
-import { recordActivity } from '../store/reachability.ts';
+import { toReceipt } from '../batch/renew.ts';
+import { type ComputedPrice, computePrice } from '../rules/price.ts';
+import { changeBalance } from '../store/balance.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
+import { recordEvents, toCustomerSubject, toSubscriptionSubject } from '../store/events.ts';
 import { deletePaidPrices } from '../store/known-prices.ts';
 import { creditPayment, type Payment } from '../store/payments.ts';
 import { addPeriods, computePeriodEnd } from '../store/periods.ts';
-import { type ComputedPrice, computePrice } from '../rules/price.ts';
 import { type PriceList, readPriceList } from '../store/prices.ts';
+import { recordActivity } from '../store/reachability.ts';
+import { releaseQuarantine, retryRenewalsNow } from '../store/retry-now.ts';
+import { createSubscription, type Subscription } from '../store/subscriptions.ts';
+import { withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
 import { findTarget } from './purchase-target.ts';
-import { toReceipt } from '../batch/renew.ts';
 import { readTargetAfterUndo, undoRevival } from './revivals.ts';
 import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
-import { createSubscription, type Subscription } from '../store/subscriptions.ts';
-import { recordEvents, toCustomerSubject, toSubscriptionSubject } from '../store/events.ts';
-import { releaseQuarantine, retryRenewalsNow } from '../store/retry-now.ts';
 
 // Buying a period from the balance (design, purchase). It extends or revives the named
 // subscription, converts a running trial in place (same subscription, same credential, the paid

@@ -2,9 +2,9 @@ import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { enqueueNotifications } from '../../outbox/outbox.ts';
-import type { CommandContext } from './command.ts';
-import type { Period } from '../store/periods.ts';
+import type { CommandContext } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import type { Period } from '../store/periods.ts';
 
 // Notifications and events of periods that were refunded, taken back or ended by a chargeback.
 

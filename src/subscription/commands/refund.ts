@@ -1,19 +1,21 @@
 import { sql } from 'kysely';
+import { closeAccess } from '../../access/credentials.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { LedgerEntryId, PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../../kernel/instant.ts';
 import { floorShare, majorUnits, moneyText } from '../../kernel/money.ts';
-import { closeAccess } from '../../access/credentials.ts';
-import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
-import { type EndCondition, requireExpectedEnd } from './conditions.ts';
 import { computeMovesAfterRefund } from '../rules/moves.ts';
+import type { Terms } from '../rules/terms.ts';
+import { changeBalance } from '../store/balance.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
 import { addServedPart, movePeriod, type Period, readPeriods } from '../store/periods.ts';
+import { delayRenewals, retryRenewalsNow } from '../store/retry-now.ts';
+import { readCustomerSubscriptions, type Subscription } from '../store/subscriptions.ts';
+import { withLockedCustomer } from './command.ts';
+import { type EndCondition, requireExpectedEnd } from './conditions.ts';
 import { recordGrantTakenBack, recordRefund } from './refund-notices.ts';
 import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
-import { readCustomerSubscriptions, type Subscription } from '../store/subscriptions.ts';
-import type { Terms } from '../rules/terms.ts';
-import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
-import { delayRenewals, retryRenewalsNow } from '../store/retry-now.ts';
 
 // Refunds (design, refund).
 //

@@ -1,16 +1,17 @@
+import { replaceCredential } from '../../access/credentials.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { replaceCredential } from '../../access/credentials.ts';
-import { type Caller, withLockedCustomer } from './command.ts';
-import { readSubscriptionResult, type SubscriptionResult } from './grant.ts';
+import type { Caller } from '../store/command-context.ts';
+import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
 import { recordActivity } from '../store/reachability.ts';
 import {
   chooseSubscription,
   readCustomerSubscriptions,
   type Subscription,
 } from '../store/subscriptions.ts';
-import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { withLockedCustomer } from './command.ts';
+import { readSubscriptionResult, type SubscriptionResult } from './grant.ts';
 
 // A link that was lost, or that too many know: the customer gets a new credential, and the old one
 // is on its way out of every node with the same commit. Time and money stay as they are.

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import type { PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import type { CommandContext } from './command.ts';
+import type { CommandContext } from '../store/command-context.ts';
 import { readPeriods } from '../store/periods.ts';
-import { enqueueEndNotification, recordRefund } from './refund-notices.ts';
-import { refundPeriod, updateAfterRefund } from './refund.ts';
-import { readLastTerms } from './settle.ts';
 import { readSubscriptionsById, type Subscription } from '../store/subscriptions.ts';
+import { refundPeriod, updateAfterRefund } from './refund.ts';
+import { enqueueEndNotification, recordRefund } from './refund-notices.ts';
+import { readLastTerms } from './settle.ts';
 
 // A top-up may revive a subscription before the purchase arrives that the top-up was for.
 //

@@ -1,8 +1,12 @@
 import { markSubscriptions } from '../../access/credentials.ts';
-import type { CommandContext } from './command.ts';
-import { type Period, readPeriods } from '../store/periods.ts';
-import { type Subscription, type SubscriptionChange, updateSubscription } from '../store/subscriptions.ts';
 import { computeNextTerms, decideTerms, type Terms, type TermsDecision } from '../rules/terms.ts';
+import type { CommandContext } from '../store/command-context.ts';
+import { type Period, readPeriods } from '../store/periods.ts';
+import {
+  type Subscription,
+  type SubscriptionChange,
+  updateSubscription,
+} from '../store/subscriptions.ts';
 
 // Brings a subscription in line with its periods, after a command changed them.
 

@@ -1,9 +1,9 @@
-import { refused } from '../../kernel/faults.ts';
-import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { type Caller, type CommandContext, changeBalance, withLockedCustomer } from './command.ts';
-import { creditPayment, type Payment, toClaimResult } from '../store/payments.ts';
+import { majorUnits } from '../../kernel/money.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordEvents, toCustomerSubject } from '../store/events.ts';
+import { creditPayment, type Payment, toClaimResult } from '../store/payments.ts';
 import { retryRenewalsNow } from '../store/retry-now.ts';
+import { withLockedCustomer } from './command.ts';
 
 // Money that comes in (the operator's affair how) and corrections by hand.
 
@@ -49,38 +49,7 @@ export function topUp(
   });
 }
 
-export interface Adjustment {
-  readonly telegramId: bigint;
-  /** Signed minor units, not 0. */
-  readonly amountMinor: bigint;
-  readonly reason: string;
-}
-
-/** Corrects a balance by hand, never below zero. @throws Fault `bad_amount`, `short_balance` */
-export function adjustBalance(caller: Caller, request: Adjustment): Promise<BalanceResult> {
-  return withLockedCustomer(caller, 'adjust', request.telegramId, request, async (context) => {
-    const { customer } = context;
-    if (request.amountMinor === 0n)
-      throw refused('bad_amount', 'an adjustment of 0 changes nothing');
-    if (customer.balanceMinor + request.amountMinor < 0n) {
-      throw refused(
-        'short_balance',
-        `the balance is ${moneyText(customer.balanceMinor, customer.currency)}; it can't go below 0`,
-      );
-    }
-    const entryId = await changeBalance(context, {
-      amountMinor: request.amountMinor,
-      kind: 'adjustment',
-    });
-    if (request.amountMinor > 0n)
-      await retryRenewalsNow(context.tx, customer.id, context.now, context.settings);
-    return recordBalanceChange(context, 'adjusted', request.amountMinor, entryId, {
-      reason: request.reason,
-    });
-  });
-}
-
-async function recordBalanceChange(
+export async function recordBalanceChange(
   context: CommandContext,
   action: string,
   amountMinor: bigint,

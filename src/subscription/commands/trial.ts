@@ -1,13 +1,14 @@
 import { sql } from 'kysely';
+import { openAccess } from '../../access/credentials.ts';
 import { refused } from '../../kernel/faults.ts';
 import { isoTime } from '../../kernel/instant.ts';
-import { openAccess } from '../../access/credentials.ts';
-import { requirePlanOnSale } from './purchase.ts';
-import { type Caller, type CommandContext, withLockedCustomer } from './command.ts';
-import { recordActivity } from '../store/reachability.ts';
-import { addPeriods, computePeriodEnd } from '../store/periods.ts';
-import { createSubscription, readCustomerSubscriptions } from '../store/subscriptions.ts';
+import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { addPeriods, computePeriodEnd } from '../store/periods.ts';
+import { recordActivity } from '../store/reachability.ts';
+import { createSubscription, readCustomerSubscriptions } from '../store/subscriptions.ts';
+import { withLockedCustomer } from './command.ts';
+import { requirePlanOnSale } from './purchase.ts';
 
 // A trial (design, trial): some days of one plan for nothing, by default
 // three, once ever. Not for somebody who has or had a paid subscription: there is nothing left to

@@ -2,15 +2,9 @@ import { sql } from 'kysely';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
-import {
-  type Caller,
-  type CommandContext,
-  type CommandResult,
-  readCommandContext,
-  requireKeyNotInFlight,
-  withIdempotencyKey,
-} from './command.ts';
+import type { Caller, CommandContext, CommandResult } from '../store/command-context.ts';
 import { findCustomerId } from '../store/locked-customer.ts';
+import { readCommandContext, requireKeyNotInFlight, withIdempotencyKey } from './command.ts';
 
 // A command on two customers.
 //

@@ -1,8 +1,10 @@
 import { refused } from '../../kernel/faults.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
-import type { BalanceResult } from './top-up.ts';
-import { type Caller, changeBalance, withLockedCustomer } from './command.ts';
+import { changeBalance } from '../store/balance.ts';
+import type { Caller } from '../store/command-context.ts';
 import { recordEvents, toCustomerSubject } from '../store/events.ts';
+import { withLockedCustomer } from './command.ts';
+import type { BalanceResult } from './top-up.ts';
 
 // A claim that the operator waives, whole or in part. It moves no money: the ledger has an adjustment
 // of 0 that changes only the claim. It works also with `money.claims: off`.

@@ -14,10 +14,10 @@ import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import type { CustomerResult } from '../commands/customer.ts';
-import { type PageRequest, readEvents, readLedger } from './history.ts';
 import { type NextCharge, readNextCharges } from '../store/next-charge.ts';
-import { readSettings } from '../rules/settings.ts';
+import { readSettings } from '../store/settings.ts';
 import { readSubscriptionsById } from '../store/subscriptions.ts';
+import { type PageRequest, readEvents, readLedger } from './history.ts';
 
 // All that the books say of one customer, as `customer show` prints it.
 

@@ -2,13 +2,19 @@ import type { Db } from '../../db/connect.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
-import { type Purchase, periodBounds, requirePrice, toPurchaseAction } from '../commands/purchase.ts';
-import { type CommandContext, readSnapshot } from '../commands/command.ts';
-import { type ChargeReason, readNextCharges } from '../store/next-charge.ts';
 import { type PlanChange, readCredits, requireChangeable } from '../commands/change-plan.ts';
-import { computePriceMinor } from '../rules/price.ts';
-import { readPriceList } from '../store/prices.ts';
+import { readSnapshot } from '../commands/command.ts';
+import {
+  type Purchase,
+  periodBounds,
+  requirePrice,
+  toPurchaseAction,
+} from '../commands/purchase.ts';
 import { findTarget } from '../commands/purchase-target.ts';
+import { computePriceMinor } from '../rules/price.ts';
+import type { CommandContext } from '../store/command-context.ts';
+import { type ChargeReason, readNextCharges } from '../store/next-charge.ts';
+import { readPriceList } from '../store/prices.ts';
 import {
   chooseSubscription,
   readCustomerSubscriptions,

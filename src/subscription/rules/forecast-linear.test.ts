@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { dayMs, hourMs, type Instant, later, latest, parseInstant } from '../../kernel/instant.ts';
-import { computeForecasts, type Forecast, type ForecastFacts, forecastInSteps } from './forecast.ts';
+import {
+  computeForecasts,
+  type Forecast,
+  type ForecastFacts,
+  forecastInSteps,
+} from './forecast.ts';
 import { computePriceMinor } from './price.ts';
 import { noKnownPrices } from './price-cap.ts';
 import { defaultSettings } from './settings.ts';

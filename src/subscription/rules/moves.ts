@@ -1,5 +1,5 @@
+import type { PeriodId } from '../../kernel/ids.ts';
 import { type Instant, later, latest } from '../../kernel/instant.ts';
-import type { PeriodMove } from '../store/periods.ts';
 
 // The periods behind a refunded one move to an earlier start.
 //
@@ -30,4 +30,10 @@ export function computeMovesAfterRefund(
     startsAt = endsAt;
   }
   return moves;
+}
+
+export interface PeriodMove {
+  readonly id: PeriodId;
+  readonly startsAt: Instant;
+  readonly endsAt: Instant;
 }

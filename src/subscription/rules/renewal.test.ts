@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dayMs, hourMs, type Instant, instant, later, minuteMs, never } from '../../kernel/instant.ts';
+import {
+  dayMs,
+  hourMs,
+  type Instant,
+  instant,
+  later,
+  minuteMs,
+  never,
+} from '../../kernel/instant.ts';
 import { noKnownPrices } from './price-cap.ts';
 import { decideDueRenewal, decideRenewal, isRenewalDue, type RenewalFacts } from './renewal.ts';
 import { defaultSettings as settings } from './settings.ts';

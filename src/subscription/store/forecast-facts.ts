@@ -3,7 +3,6 @@ import type { Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
 import {
   type Forecast,
   type ForecastFacts,
@@ -11,6 +10,7 @@ import {
   forecastInSteps,
 } from '../rules/forecast.ts';
 import type { Settings } from '../rules/settings.ts';
+import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
 
 // What a forecast reads of the subscriptions of customers, and the forecast itself.
 

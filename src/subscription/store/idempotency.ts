@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { readSettings } from '../rules/settings.ts';
+import { readSettings } from './settings.ts';
 
 /** A second's work at most, several times what comes in between two runs. */
 const deletedMax = 10_000;

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { CustomerId, LedgerEntryId } from '../../kernel/ids.ts';
-import type { CommandContext } from '../commands/command.ts';
-import { selectSpellings } from './provider-names.ts';
+import type { CommandContext } from './command-context.ts';
 import { recordEvents, toCustomerSubject } from './events.ts';
+import { selectSpellings } from './provider-names.ts';
 
 // A payment that reaches another customer: how it is found without a command, and its events.
 

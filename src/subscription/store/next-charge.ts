@@ -2,12 +2,12 @@ import type { Tx } from '../../db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
-import type { CommandContext } from '../commands/command.ts';
-import { writeChosenPrice } from './known-prices.ts';
 import type { ForecastFacts, ForecastRules } from '../rules/forecast.ts';
-import { type ForecastSettings, readForecastRows } from './forecast-facts.ts';
 import { computePriceMinor } from '../rules/price.ts';
 import { computeCharge, computeChargeTime, isNotified } from '../rules/price-cap.ts';
+import type { CommandContext } from './command-context.ts';
+import { type ForecastSettings, readForecastRows } from './forecast-facts.ts';
+import { writeChosenPrice } from './known-prices.ts';
 
 // What the next renewal of a subscription takes as things are now, and why it is not the list price.
 

@@ -3,7 +3,8 @@ import type { Tx } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { LedgerEntryId } from '../../kernel/ids.ts';
 import { majorUnits, moneyText, tryParseMinor } from '../../kernel/money.ts';
-import { type CommandContext, changeBalance } from '../commands/command.ts';
+import { changeBalance } from './balance.ts';
+import type { CommandContext } from './command-context.ts';
 import { findTakenBackPayment, recordPaymentMove, type TakenBackPayment } from './moved-payment.ts';
 import { normalizeName, normalizeSpelling, selectSpellings } from './provider-names.ts';
 

@@ -5,6 +5,7 @@ import { anyOf, unnest } from '../../db/unnest.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, lastInstant, later } from '../../kernel/instant.ts';
+import type { PeriodMove } from '../rules/moves.ts';
 import type { TermPeriod } from '../rules/terms.ts';
 
 /** A stretch `[startsAt, endsAt)` that a subscription is given, and what was charged for it. */
@@ -130,12 +131,6 @@ export async function addServedPart(tx: Tx, id: PeriodId, now: Instant): Promise
     SELECT subscription_id, customer_id, source, plan, starts_at,
       least(ends_at, ${isoTime(now)}::timestamptz), currency, period_days, kind, id
     FROM perennial.period WHERE id = ${id} AND starts_at < ${isoTime(now)}`.execute(tx);
-}
-
-export interface PeriodMove {
-  readonly id: PeriodId;
-  readonly startsAt: Instant;
-  readonly endsAt: Instant;
 }
 
 /** The database accepts only an earlier start and the same length. */

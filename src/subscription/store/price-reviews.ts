@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import { anyOf } from '../../db/unnest.ts';
 import { wakeWorker } from '../../db/notify.ts';
+import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { computeReminderLeadMs } from '../../outbox/reminder-schedule.ts';
-import { readSettings } from '../rules/settings.ts';
+import { readSettings } from './settings.ts';
 
 // After a change of prices, discounts or settings, reminders of the affected subscriptions are due
 // at once, so that customers are notified of a new price in time. A change stores a job in its

@@ -3,7 +3,7 @@ import type { Tx } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/notify.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import type { CommandContext } from '../commands/command.ts';
+import type { CommandContext } from './command-context.ts';
 
 /**
  * The customer is heard of: whoever blocked the bot and does something there reads it again. Costs

@@ -3,10 +3,10 @@ import type { Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { dayMs, type Instant, later } from '../../kernel/instant.ts';
-import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
-import type { PriceList } from './prices.ts';
 import type { RenewalFacts } from '../rules/renewal.ts';
 import type { Settings } from '../rules/settings.ts';
+import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
+import type { PriceList } from './prices.ts';
 
 // What the renewal rule is asked with, by the two workers that ask it: auto-renewal and expiry.
 

@@ -120,8 +120,3 @@ export async function remindUnnotified(tx: Tx, customerId: CustomerId, now: Inst
         WHERE k.subscription_id = s.id AND k.source = 'terms')`.execute(tx);
   if ((numAffectedRows ?? 0n) > 0n) await wakeWorker(tx, 'expiry-reminders');
 }
-
-/** After marks: the keepers of the nodes look at once, when the transaction commits. */
-export function wakeKeepers(tx: Tx): Promise<void> {
-  return wakeWorker(tx, 'keep-node');
-}

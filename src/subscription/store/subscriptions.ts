@@ -6,7 +6,7 @@ import { refused } from '../../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { computeFirstReminderAt, type ReminderSubject } from '../../outbox/reminder-schedule.ts';
-import type { CommandContext } from '../commands/command.ts';
+import type { CommandContext } from './command-context.ts';
 
 /** A subscription as commands see it. */
 export interface Subscription {

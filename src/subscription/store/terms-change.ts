@@ -1,10 +1,9 @@
 import { sql } from 'kysely';
+import { markSubscriptions } from '../../access/credentials.ts';
 import type { Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { markSubscriptions } from '../../access/credentials.ts';
-import { readPeriodsAtChange } from './periods.ts';
 import {
   type CurrentTerms,
   computeNextTerms,
@@ -13,6 +12,7 @@ import {
   type Terms,
 } from '../rules/terms.ts';
 import { type NewEvent, recordEvents, toSubscriptionSubject } from './events.ts';
+import { readPeriodsAtChange } from './periods.ts';
 
 // Puts the terms of a period into force that has begun (`terms.ts`, rules 2 and 9), for a whole
 // batch of subscriptions whose `changes_at` has passed. Another plan marks the credential.

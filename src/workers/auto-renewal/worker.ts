@@ -2,17 +2,26 @@ import { unreachable } from '../../kernel/faults.ts';
 import { type Instant, isoTime, later, minuteMs, never } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
 import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
+import { releaseQuarantined } from '../../runs/quarantine.ts';
+import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
+import {
+  guardCharges,
+  type HeldCharge,
+  isLateRenewal,
+  lateChargesKey,
+} from '../../runs/spend-guard.ts';
+import type {
+  QuarantinedItem,
+  SubscriptionPreview,
+  SubscriptionWorker,
+} from '../../runs/worker.ts';
+import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
 import { decideRenewal, type RenewalDecision } from '../../subscription/rules/renewal.ts';
 import {
   postponeRenewals,
   readRenewalFacts,
   type SubscriptionRenewalFacts,
 } from '../../subscription/store/renewal-facts.ts';
-import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
-import { releaseQuarantined } from '../../runs/quarantine.ts';
-import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../../runs/spend-guard.ts';
-import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
-import type { QuarantinedItem, SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { findDueRenewals, findRenewalRetries } from './store.ts';
 
 // Renews what is due from the balance. When and how much: `subscription/rules/renewal.ts`. Needs no

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import { anyOf, unnest } from '../../db/unnest.ts';
 import { wakeWorker } from '../../db/notify.ts';
+import { anyOf, unnest } from '../../db/unnest.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import type { NoticeKind, NoticeParams } from '../../outbox/kinds.ts';
 import { adminChannel } from '../../outbox/outbox.ts';

@@ -2,17 +2,17 @@ import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { readClockReading } from '../../db/trusted-time.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import type { Channel, Message } from '../../notifications/channels/channel.ts';
-import { readRelevanceFacts } from '../../notifications/relevance-store.ts';
 import { checkRelevance } from '../../notifications/relevance.ts';
+import { readRelevanceFacts } from '../../notifications/relevance-store.ts';
+import type { Texts } from '../../notifications/texts.ts';
 import {
   type DeliveryPolicy,
   type NoticeKind,
   type NoticeSpec,
   noticeSpecs,
 } from '../../outbox/kinds.ts';
-import type { Texts } from '../../notifications/texts.ts';
-import type { ForecastCache } from '../../subscription/store/forecast-cache.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
+import type { ForecastCache } from '../../subscription/store/forecast-cache.ts';
 import { type CourierLease, courierLeaseLost, readCourier } from './lease.ts';
 import * as store from './store.ts';
 import { toNoticeItem } from './store.ts';

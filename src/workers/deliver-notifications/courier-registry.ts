@@ -3,8 +3,8 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import { readWriteTime } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 import { isCourierLock, toCourierLockKey } from '../../leases/courier-lock.ts';
+import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 
 // The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
 // ever delivered, and the end of one that is given up.

@@ -3,26 +3,26 @@ import { inTransaction } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import { type Instant, minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { type Alarm, raiseAlarms } from '../../outbox/alarms.ts';
-import type { SendOutcome } from '../../notifications/channels/channel.ts';
-import { ForecastCache } from '../../subscription/store/forecast-cache.ts';
-import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { Fence } from '../../leases/fence.ts';
+import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { SendOutcome } from '../../notifications/channels/channel.ts';
+import { type Alarm, raiseAlarms } from '../../outbox/alarms.ts';
+import { ForecastCache } from '../../subscription/store/forecast-cache.ts';
 import { addressAlarms } from './alarm-fanout.ts';
-import { claimOrQuarantine, logClaim } from './quarantine.ts';
+import type { Backoff } from './backoff.ts';
 import {
   type Claim,
   type ClaimedNotice,
   type CourierContext,
   deliveryWorkerName,
 } from './claim.ts';
-import { recoverLost, revertUnsent } from './recovery.ts';
-import { SendRateLimiter } from './rate-limiter.ts';
 import { courierLeaseLost, readCourier, writeWalkTime } from './lease.ts';
-import type { Backoff } from './backoff.ts';
+import { claimOrQuarantine, logClaim } from './quarantine.ts';
+import { SendRateLimiter } from './rate-limiter.ts';
+import { recoverLost, revertUnsent } from './recovery.ts';
 import { mustProbeFirst, toSettlement } from './rule.ts';
-import { type DueKey, type DueNotice, findDueNotices, writeSettlement } from './store.ts';
 import type { RunCounts } from './run-counts.ts';
+import { type DueKey, type DueNotice, findDueNotices, writeSettlement } from './store.ts';
 
 // A courier: takes what is due, one at a time, as its pace allows, and hands it to the gateway while
 // no transaction is open and no connection is held. Several answers may be awaited at once, else a

@@ -4,20 +4,20 @@ import { toFault } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/notify.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import type { Channel } from '../../notifications/channels/channel.ts';
-import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { toCourierLockKey } from '../../leases/courier-lock.ts';
-import { createSessionConfig } from '../../leases/session.ts';
 import type { Replica } from '../../leases/replica.ts';
+import { createSessionConfig } from '../../leases/session.ts';
+import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { Channel } from '../../notifications/channels/channel.ts';
 import { pauseUnfit } from '../../runs/unfit-pause.ts';
 import { hasUnaddressedAlarms } from './alarm-fanout.ts';
+import { Backoff } from './backoff.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type CourierLog } from './courier.ts';
-import { acquireCourier, describePrimary } from './lease.ts';
-import { Backoff } from './backoff.ts';
 import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
-import { findDueNotices, hasSendingNotices } from './store.ts';
+import { acquireCourier, describePrimary } from './lease.ts';
 import type { RunCounts } from './run-counts.ts';
+import { findDueNotices, hasSendingNotices } from './store.ts';
 
 // The couriers of this process: for each channel whose advisory lock it got, on one connection each.
 // As with keepers of nodes the lock is for peace, and for being quick: the server frees it when a

@@ -1,8 +1,8 @@
 import { readClock } from '../../db/clock.ts';
 import type { Db } from '../../db/connect.ts';
 import { isoTime } from '../../kernel/instant.ts';
-import { readRelevanceFacts } from '../../notifications/relevance-store.ts';
 import { checkRelevance, type SendDecision } from '../../notifications/relevance.ts';
+import { readRelevanceFacts } from '../../notifications/relevance-store.ts';
 import { adminChannel } from '../../outbox/outbox.ts';
 import type { NoticePreview } from '../../runs/worker.ts';
 import type { Delivery } from './claim.ts';

@@ -3,8 +3,8 @@ import { inTransaction, type Tx } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import { isItemFault, quarantinedMax, quarantineItems } from '../../runs/quarantine.ts';
 import { type Claim, type CourierContext, claimNotice, deliveryWorkerName } from './claim.ts';
-import { type DueNotice, toNoticeItem } from './store.ts';
 import type { RunCounts } from './run-counts.ts';
+import { type DueNotice, toNoticeItem } from './store.ts';
 
 // A notice whose judgement or marking fails by itself goes to quarantine, so that it holds up nobody
 // behind it. Finding leaves it out until it is tried again; whoever claims it then takes it out.

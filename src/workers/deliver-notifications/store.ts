@@ -4,8 +4,8 @@ import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, minuteMs } from '../../kernel/instant.ts';
 import { type NoticeKind, type NoticeParams, noticeKinds } from '../../outbox/kinds.ts';
-import { markReachable } from '../../subscription/store/reachability.ts';
 import { hasPriceParam, writeNotifiedPrice } from '../../subscription/store/known-prices.ts';
+import { markReachable } from '../../subscription/store/reachability.ts';
 import type { CourierLease } from './lease.ts';
 import type { SendSettlement } from './rule.ts';
 

@@ -2,12 +2,12 @@ import { minuteMs } from '../../kernel/instant.ts';
 import type { RunContext } from '../../runs/run-context.ts';
 import type { RunRow } from '../../runs/run-record.ts';
 import type { NoticePreview } from '../../runs/worker.ts';
+import { Backoff } from './backoff.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type WalkResult } from './courier.ts';
+import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
 import { acquireCourier, describePrimary, tryLock } from './lease.ts';
 import { type DeliveryPreviewContext, previewDelivery } from './preview.ts';
-import { Backoff } from './backoff.ts';
-import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
 import type { RunCounts } from './run-counts.ts';
 
 // One run by a person or a timetable: everything that is due now, on every channel whose courier

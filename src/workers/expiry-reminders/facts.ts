@@ -1,10 +1,10 @@
 import type { Tx } from '../../db/connect.ts';
 import type { PlanChoice } from '../../outbox/plan-choice.ts';
 import { computeRenewalAheadMs } from '../../outbox/reminder-schedule.ts';
-import { readChoices } from '../../subscription/store/plan-choices.ts';
+import type { BatchContext, DueItem } from '../../runs/worker.ts';
 import type { Forecast } from '../../subscription/rules/forecast.ts';
 import { readForecasts } from '../../subscription/store/forecast-facts.ts';
-import type { BatchContext, DueItem } from '../../runs/worker.ts';
+import { readChoices } from '../../subscription/store/plan-choices.ts';
 import type { EndFacts } from './rule.ts';
 import { type PaidRow, readPaidRows } from './store.ts';
 

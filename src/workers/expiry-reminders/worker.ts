@@ -1,14 +1,14 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { formatChoices } from '../../outbox/plan-choice.ts';
-import type { NewNotice } from '../../outbox/outbox.ts';
 import { formatPriceStart, formatShortage } from '../../notifications/current-values.ts';
+import type { NewNotice } from '../../outbox/outbox.ts';
+import { formatChoices } from '../../outbox/plan-choice.ts';
 import type { EndReminder, ReminderTime } from '../../outbox/reminder-schedule.ts';
+import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import type { PriceChange } from '../../subscription/rules/price-cap.ts';
 import { runPriceReviews } from '../../subscription/store/price-reviews.ts';
 import { createReminderPass, type RemindAtUpdate, writeReminders } from '../reminders.ts';
-import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { type ReminderFacts, readReminderFacts } from './facts.ts';
 import { decideEndReminder, type EndDecision } from './rule.ts';
 

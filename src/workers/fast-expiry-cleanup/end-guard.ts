@@ -1,9 +1,13 @@
 import type { Tx } from '../../db/connect.ts';
-import { computeAllowance, endsFloor, isWithinFloor } from '../../subscription/rules/hourly-limit.ts';
-import type { SubscriptionRenewalFacts } from '../../subscription/store/renewal-facts.ts';
 import { readActiveCount, readLastHourTotal } from '../../runs/hourly-count.ts';
 import type { DecidedItem } from '../../runs/shared-balance.ts';
 import type { BatchContext } from '../../runs/worker.ts';
+import {
+  computeAllowance,
+  endsFloor,
+  isWithinFloor,
+} from '../../subscription/rules/hourly-limit.ts';
+import type { SubscriptionRenewalFacts } from '../../subscription/store/renewal-facts.ts';
 import { lockBlastGuard } from './store.ts';
 
 // The blast guard (`subscription/rules/hourly-limit.ts`, rules 1 and 2; matrix F8). A wrong clock or a

@@ -1,18 +1,27 @@
 import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
+import { releaseQuarantined } from '../../runs/quarantine.ts';
+import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
+import {
+  guardCharges,
+  type HeldCharge,
+  isLateRenewal,
+  lateChargesKey,
+} from '../../runs/spend-guard.ts';
+import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { type ExpiringSubscription, expireSubscriptions } from '../../subscription/batch/expire.ts';
-import { decideExpiry, type ExpiryDecision, isTermsChangeDue } from '../../subscription/rules/expiry.ts';
+import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
+import {
+  decideExpiry,
+  type ExpiryDecision,
+  isTermsChangeDue,
+} from '../../subscription/rules/expiry.ts';
 import {
   readRenewalFacts,
   type SubscriptionRenewalFacts,
 } from '../../subscription/store/renewal-facts.ts';
-import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
 import { changeTerms } from '../../subscription/store/terms-change.ts';
-import { releaseQuarantined } from '../../runs/quarantine.ts';
-import { guardCharges, type HeldCharge, isLateRenewal, lateChargesKey } from '../../runs/spend-guard.ts';
-import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
-import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { guardEnds, type HeldEnd } from './end-guard.ts';
 import { findEnded, findTermsChanges, readNextChange, readQuarantinedRenewals } from './store.ts';
 

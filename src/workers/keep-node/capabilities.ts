@@ -4,9 +4,9 @@ import { toNodeFlow } from '../../xray/flow.ts';
 import { checkLinkFit } from '../../xray/link-fit.ts';
 import { formatLinkFault, tryParseLink } from '../../xray/link-settings.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { toResult } from './result.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { type Lease, leaseLost, type NodeFacts, readNode, writeLinkError } from './node-store.ts';
+import { toResult } from './result.ts';
 
 // Whether anybody can be added to a node as it stands, and as the books have it: asked before the
 // first add in each of its lives. Whoever is to go needs none of it: he is taken off every inbound

@@ -3,13 +3,14 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
-import type { NodeApi } from '../../xray/port.ts';
-import { delayAbort, WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { Fence } from '../../leases/fence.ts';
+import { delayAbort, WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
-import { Lanes, type LaneToken } from './lanes.ts';
+import type { NodeApi } from '../../xray/port.ts';
 import { readCapabilities } from './capabilities.ts';
 import { type Connect, ConnectionState } from './connection-state.ts';
+import { CrashSuspects } from './crash-suspects.ts';
+import { Lanes, type LaneToken } from './lanes.ts';
 import { holdsLease, type Lease, leaseLost, seedChunk, writeNodeError } from './node-store.ts';
 import { probe } from './probe.ts';
 import { computeInFlightMax, suspectsMax } from './rule.ts';
@@ -24,7 +25,6 @@ import {
 } from './store.ts';
 import { readStrays, writeStrayResults } from './stray-store.ts';
 import { removeStrays, straysMax } from './strays.ts';
-import { CrashSuspects } from './crash-suspects.ts';
 import { applyPage, type PageResult } from './sync.ts';
 
 // The keeper of one node: two loops of its own, so that no other node waits for this one. One

@@ -4,13 +4,13 @@ import { toFault } from '../../db/faults.ts';
 import { wakeChannel } from '../../db/notify.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { createSessionConfig } from '../../leases/session.ts';
-import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
+import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import type { Connect } from './connection-state.ts';
-import type { Lease } from './node-store.ts';
-import { acquire, freedPayload, readLeaseState, registerReplica, release } from './node-leases.ts';
+import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
 import { computeLeaseChange, computeShare } from './lease-share.ts';
+import { acquire, freedPayload, readLeaseState, registerReplica, release } from './node-leases.ts';
+import type { Lease } from './node-store.ts';
 
 // Which nodes this process keeps: those whose advisory lock it got, on one connection of its own,
 // and of all nodes no more than its share (`lease-share.ts`). The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process

@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
+import { longOutageMs } from '../../access/node-outages.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { longOutageMs } from '../../access/node-outages.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
 // A node's row, as its keeper reads and writes it. Every write goes with the epoch under which the

@@ -3,7 +3,6 @@ import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { toResult } from './result.ts';
 import { toCapabilitiesKey } from './capabilities.ts';
 import type { ConnectionState } from './connection-state.ts';
 import {
@@ -15,6 +14,7 @@ import {
   writeProbe,
 } from './node-store.ts';
 import { findLostInbound } from './recount.ts';
+import { toResult } from './result.ts';
 import {
   type Boot,
   hasNoUsers,

@@ -1,9 +1,8 @@
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { runConcurrently } from '../../xray/concurrency.ts';
-import { formatUserName } from '../../xray/user-names.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import { toResult } from './result.ts';
+import { formatUserName } from '../../xray/user-names.ts';
 import type { ConnectionState } from './connection-state.ts';
 import {
   type ConfirmedCredential,
@@ -12,6 +11,7 @@ import {
   type NodeFacts,
   readConfirmedSample,
 } from './node-store.ts';
+import { toResult } from './result.ts';
 
 // A panel that edits an inbound removes it and adds it again: its users are lost, although the node
 // was not started.

@@ -1,11 +1,11 @@
 import type { Db } from '../../db/connect.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { type Instant, later } from '../../kernel/instant.ts';
+import type { Fence } from '../../leases/fence.ts';
 import { runConcurrently } from '../../xray/concurrency.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import type { Fence } from '../../leases/fence.ts';
-import { toResult } from './result.ts';
 import type { Lease } from './node-store.ts';
+import { toResult } from './result.ts';
 import { hasNoUsers, isNodeFault, markRetryMs } from './rule.ts';
 import { canRemoveStray, type Stray, type StrayResult } from './stray-store.ts';
 import type { PageResult } from './sync.ts';

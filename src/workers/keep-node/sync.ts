@@ -1,12 +1,12 @@
 import type { Fault } from '../../kernel/faults.ts';
-import { toNodeFlow } from '../../xray/flow.ts';
 import { later } from '../../kernel/instant.ts';
-import { runConcurrently } from '../../xray/concurrency.ts';
-import { formatUserName } from '../../xray/user-names.ts';
-import type { NodeApi } from '../../xray/port.ts';
 import type { Fence } from '../../leases/fence.ts';
-import { toResult } from './result.ts';
+import { runConcurrently } from '../../xray/concurrency.ts';
+import { toNodeFlow } from '../../xray/flow.ts';
+import type { NodeApi } from '../../xray/port.ts';
+import { formatUserName } from '../../xray/user-names.ts';
 import { toFlowFault } from './capabilities.ts';
+import { toResult } from './result.ts';
 import { hasNoUsers, isNodeFault, markRetryMs, orderMarks } from './rule.ts';
 import type { Mark, MarkPage, MarkResult } from './store.ts';
 

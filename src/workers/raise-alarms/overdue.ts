@@ -4,7 +4,7 @@ import { formatLockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
 import type { Alarm, OpenAlarm } from '../../outbox/alarms.ts';
 import { graceMs } from '../../subscription/rules/expiry.ts';
-import { readSettings } from '../../subscription/rules/settings.ts';
+import { readSettings } from '../../subscription/store/settings.ts';
 import { readUndelivered, undeliveredWorker } from './undelivered.ts';
 
 // Items that are due and that a worker passes over. `undelivered.ts` has those of couriers.

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { dayMs, type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { readSettings, type Settings } from '../../subscription/rules/settings.ts';
+import type { Settings } from '../../subscription/rules/settings.ts';
+import { readSettings } from '../../subscription/store/settings.ts';
 
 // Deletes history that is older than `retention:`, in short transactions.
 //

@@ -1,9 +1,4 @@
 import { sql } from 'kysely';
-import { inTransaction, type Tx, workLimits } from '../../db/connect.ts';
-import { toFault } from '../../db/faults.ts';
-import { formatLockHolder, type LockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
-import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
-import type { Alarm, AlarmKind, OpenAlarm } from '../../outbox/alarms.ts';
 import {
   longOutageMs,
   marksOfNode,
@@ -13,6 +8,11 @@ import {
   removalSince,
   removesAccess,
 } from '../../access/node-outages.ts';
+import { inTransaction, type Tx, workLimits } from '../../db/connect.ts';
+import { toFault } from '../../db/faults.ts';
+import { formatLockHolder, type LockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
+import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
+import type { Alarm, AlarmKind, OpenAlarm } from '../../outbox/alarms.ts';
 import { readOverdueAlarms } from './overdue.ts';
 import type { AlarmFacts } from './rule.ts';
 

@@ -3,10 +3,10 @@ import type { Tx } from '../../db/connect.ts';
 import { formatLockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
+import { isCourierLock } from '../../leases/courier-lock.ts';
 import type { OpenAlarm } from '../../outbox/alarms.ts';
 import { noticeKinds } from '../../outbox/kinds.ts';
 import { adminChannel, defaultChannel } from '../../outbox/outbox.ts';
-import { isCourierLock } from '../../leases/courier-lock.ts';
 
 // Notifications that are due and that no courier examines.
 //

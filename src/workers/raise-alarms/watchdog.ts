@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import { openSingleConnection, type SingleConnection } from '../../db/single-connection.ts';
 import { type Db, inTransaction, type SessionLimits, type Tx } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
+import { openSingleConnection, type SingleConnection } from '../../db/single-connection.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';

@@ -16,7 +16,13 @@ import {
 import { checkClock } from '../../runs/clock-check.ts';
 import type { PreviewContext } from '../../runs/preview.ts';
 import type { RunContext } from '../../runs/run-context.ts';
-import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../../runs/run-record.ts';
+import {
+  countBatch,
+  finishRun,
+  type RunRow,
+  reserveRunId,
+  startRun,
+} from '../../runs/run-record.ts';
 import type { AlarmPreview } from '../../runs/worker.ts';
 import { prune } from './retention.ts';
 import { filterResolved } from './rule.ts';

@@ -1,8 +1,8 @@
-import { openSingleConnection } from '../../db/single-connection.ts';
 import type { Db } from '../../db/connect.ts';
+import { openSingleConnection } from '../../db/single-connection.ts';
 import { refused } from '../../kernel/faults.ts';
-import { readNodes } from './node-store.ts';
 import { type ConnectNode, inChunks, listAndCompare, type OnUsers } from './compare-node.ts';
+import { readNodes } from './node-store.ts';
 import {
   adoptConflicts,
   type NameConflict,

@@ -1,6 +1,6 @@
-import type { SingleConnection } from '../../db/single-connection.ts';
 import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
+import type { SingleConnection } from '../../db/single-connection.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import { clearAlarms, lockAlarms, raiseAlarms, readOpenAlarms } from '../../outbox/alarms.ts';

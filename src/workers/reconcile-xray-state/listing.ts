@@ -1,8 +1,8 @@
 import { pipeline } from 'node:stream/promises';
 import { from as copyFrom } from 'pg-copy-streams';
 import type { SingleConnection } from '../../db/single-connection.ts';
-import { tryParseUserName } from '../../xray/user-names.ts';
 import type { ListedUser, NodeApi } from '../../xray/port.ts';
+import { tryParseUserName } from '../../xray/user-names.ts';
 
 // What a node holds, into a temporary table while its answer comes: what is held is little, whatever
 // the number of users. Each COPY is of what is here, so that no statement waits for a network; while

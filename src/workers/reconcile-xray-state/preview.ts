@@ -2,7 +2,6 @@ import { openSingleConnection } from '../../db/single-connection.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import type { PreviewContext } from '../../runs/preview.ts';
 import type { NodePreview } from '../../runs/worker.ts';
-import { readNodes } from './node-store.ts';
 import {
   type ComparisonOutcome,
   type ConnectNode,
@@ -11,6 +10,7 @@ import {
   type OnUsers,
   reconcileNode,
 } from './compare-node.ts';
+import { readNodes } from './node-store.ts';
 import { type Drift, readDriftPage } from './store.ts';
 
 export interface NodePreviewContext extends PreviewContext {

@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
+import { wakeKeepers } from '../../access/wake.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { wakeKeepers } from '../../subscription/store/retry-now.ts';
 import type { DriftKind } from './rule.ts';
 
 // A node's list against the books, in PostgreSQL: two temporary tables of one connection, `listed`

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
+import { wakeKeepers } from '../../access/wake.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { CredentialId, CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { recordEvents, toSubscriptionSubject } from '../../subscription/store/events.ts';
-import { wakeKeepers } from '../../subscription/store/retry-now.ts';
 
 // What a person says of names on a node that no mark can be about. It is written for those names
 // that this comparison found, in the life of the node in which it found them, and never else (X3);

@@ -1,8 +1,8 @@
 import { openSingleConnection } from '../../db/single-connection.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { runConcurrently } from '../../xray/concurrency.ts';
-import { type ListedNode, readNodes } from './node-store.ts';
 import { type ConnectNode, isComparisonFault, listAndCompare } from './compare-node.ts';
+import { type ListedNode, readNodes } from './node-store.ts';
 import type { ComparisonContext } from './preview.ts';
 import {
   type Drift,

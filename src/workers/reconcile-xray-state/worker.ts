@@ -1,21 +1,21 @@
+import { markChunk } from '../../access/marking-jobs.ts';
 import { readClock } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../../db/schema.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { minuteMs } from '../../kernel/instant.ts';
-import { markChunk } from '../../access/marking-jobs.ts';
-import { runConcurrently } from '../../xray/concurrency.ts';
 import { checkClock } from '../../runs/clock-check.ts';
 import type { RunContext } from '../../runs/run-context.ts';
-import { countBatch, finishRun, type RunRow, reserveRunId, startRun } from '../../runs/run-record.ts';
-import type { NodePreview } from '../../runs/worker.ts';
 import {
-  type ListedNode,
-  readComparisonState,
-  readNodes,
-  writeComparisonState,
-} from './node-store.ts';
+  countBatch,
+  finishRun,
+  type RunRow,
+  reserveRunId,
+  startRun,
+} from '../../runs/run-record.ts';
+import type { NodePreview } from '../../runs/worker.ts';
+import { runConcurrently } from '../../xray/concurrency.ts';
 import {
   type Comparison,
   type ComparisonOutcome,
@@ -24,6 +24,12 @@ import {
   type OnUsers,
   reconcileNode,
 } from './compare-node.ts';
+import {
+  type ListedNode,
+  readComparisonState,
+  readNodes,
+  writeComparisonState,
+} from './node-store.ts';
 import { type NodePreviewContext, previewNodes } from './preview.ts';
 import { dueStateOf, toStateAfterFailure, toStateAfterSuccess } from './rule.ts';
 import { lockComparison } from './store.ts';

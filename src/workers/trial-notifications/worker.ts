@@ -2,8 +2,8 @@ import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import type { NewNotice } from '../../outbox/outbox.ts';
 import type { ReminderTime, TrialReminder } from '../../outbox/reminder-schedule.ts';
-import { createReminderPass, type RemindAtUpdate, writeReminders } from '../reminders.ts';
 import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
+import { createReminderPass, type RemindAtUpdate, writeReminders } from '../reminders.ts';
 import { decideTrialReminder, type TrialDecision } from './rule.ts';
 import { readTrialFacts, type TrialReminderFacts } from './store.ts';
 

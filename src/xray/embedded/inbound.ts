@@ -2,8 +2,8 @@ import { unreachable } from '../../kernel/faults.ts';
 import { accountTypes } from '../grpc/contract.ts';
 import { wire } from '../grpc/wire.js';
 import type { UserProtocol } from '../port.ts';
-import { Panic, XrayError } from './xray-error.ts';
 import { parseXrayUuid } from './uuid.ts';
+import { Panic, XrayError } from './xray-error.ts';
 
 // The users of one inbound, like Xray's validators: a map by name and a map by secret. The two maps
 // are not consistent with each other, which causes Xray's traps (docs/xray-facts.md).

@@ -7,8 +7,8 @@ import {
 } from '@grpc/grpc-js';
 import { addUserType, type MethodPath, methodPaths } from '../grpc/contract.ts';
 import { wire } from '../grpc/wire.js';
-import { openTcpListener, type TcpListener } from './tcp-listener.ts';
 import { type InboundConfig, NodeBoot } from './operations.ts';
+import { openTcpListener, type TcpListener } from './tcp-listener.ts';
 import { Panic, XrayError } from './xray-error.ts';
 
 // A node in this process: Xray's API over real gRPC, with its semantics, texts and traps. It serves

@@ -1,6 +1,5 @@
 import { Fault } from '../../kernel/faults.ts';
 import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
-import { isUserName, tryParseCredentialId } from '../user-names.ts';
 import {
   type CallOptions,
   computeListDeadlineMs,
@@ -9,6 +8,7 @@ import {
   type NodeApi,
   type UserProtocol,
 } from '../port.ts';
+import { isUserName, tryParseCredentialId } from '../user-names.ts';
 import { decodeMessage, sendCall, streamResponse, type UnaryCall } from './call.ts';
 import type { NodeAddress } from './connect.ts';
 import { type NodeConnection, NodeConnections } from './connections.ts';
@@ -19,8 +19,8 @@ import {
   removeUserType,
   toInboundProtocol,
 } from './contract.ts';
-import { parseInboundStream } from './inbound-stream.ts';
 import { InboundCache } from './inbound-cache.ts';
+import { parseInboundStream } from './inbound-stream.ts';
 import { listMaxBytes, listUsersMax, parseFoundUser, parseUserList } from './listing.ts';
 import {
   isUserMissing,

@@ -4,12 +4,8 @@ import { isIP, type Socket, connect as tcp } from 'node:net';
 import { createSecureContext, type SecureContext, connect as tls } from 'node:tls';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
-import {
-  type NodeEndpoint,
-  notAnAddressText,
-  tryParseEndpoint,
-} from '../address.ts';
 import { startTimer } from '../../kernel/timer.ts';
+import { type NodeEndpoint, notAnAddressText, tryParseEndpoint } from '../address.ts';
 import { failedConnectionFault } from './status.ts';
 
 // Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files are

@@ -1,7 +1,7 @@
 import type protobuf from 'protobufjs/minimal.js';
 import { foreignName, foreignText } from '../../kernel/foreign-text.ts';
-import { tryParseCredentialId } from '../user-names.ts';
 import type { ListedUser } from '../port.ts';
+import { tryParseCredentialId } from '../user-names.ts';
 import { createReader, decodeMessage } from './call.ts';
 import { accountTypes } from './contract.ts';
 import { nodeGarbageFault } from './status.ts';

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { replaceReference } from '../../../scripts/api-reference.ts';
-import { parseDocument } from '../../support/markdown-document.ts';
 import { createKey, startApi } from '../../support/api.ts';
+import { parseDocument } from '../../support/markdown-document.ts';
 
 // docs/api.md: its walk-through is asked of a real server, request after request, and its reference
 // is what the schemas say now.

@@ -6,12 +6,6 @@ import { parseConfig } from '../../../src/config/config.ts';
 import { fileSchema } from '../../../src/config/schema.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
-  findCommandFault,
-  isOption,
-  leafCommands,
-  parseCommandLines,
-} from './command-tree.ts';
-import {
   type CodeBlock,
   findCodeSpans,
   findLinks,
@@ -20,6 +14,7 @@ import {
   readDocuments,
   toAnchor,
 } from '../../support/markdown-document.ts';
+import { findCommandFault, isOption, leafCommands, parseCommandLines } from './command-tree.ts';
 import { openShell, type Shell } from './shell.ts';
 
 // What the documents say is done here, block after block, as by somebody who reads them.

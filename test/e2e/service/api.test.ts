@@ -1,9 +1,9 @@
 import { createServer } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { createToken } from '../../../src/tokens/store.ts';
-import { addCustomer, createPlans } from '../../support/shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
+import { addCustomer, createPlans } from '../../support/shop.ts';
 
 // The API as a process of its own: how it starts, answers, and ends.
 

@@ -1,6 +1,10 @@
 import { expect, test, vi } from 'vitest';
 import { createDatabase } from '../../support/database.ts';
-import { createDueSubscriptions, readRenewalState, withOwnerClient } from '../../support/due-subscriptions.ts';
+import {
+  createDueSubscriptions,
+  readRenewalState,
+  withOwnerClient,
+} from '../../support/due-subscriptions.ts';
 import { type ProcessOptions, startPerennial } from '../../support/perennial-process.ts';
 
 // Processes start and end here, on machines that may be busy.

@@ -7,8 +7,8 @@ import { findBinaries } from '../../../src/db/embedded/binaries.ts';
 import { startEmbedded } from '../../../src/db/embedded.ts';
 import { migrate } from '../../../src/db/migrate.ts';
 import { createDueSubscriptions, readRenewalState } from '../../support/due-subscriptions.ts';
-import { createBatchGate } from './batch-gate.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
+import { createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });

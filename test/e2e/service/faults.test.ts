@@ -1,14 +1,18 @@
 import { expect, test, vi } from 'vitest';
 import { secondMs } from '../../../src/kernel/instant.ts';
 import { stopwatch } from '../../../src/kernel/stopwatch.ts';
-import { workers } from '../../../src/workers/index.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import type { RunRow } from '../../../src/runs/run-record.ts';
+import { workers } from '../../../src/workers/index.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
-import { createDueSubscriptions, readRenewalState, withOwnerClient } from '../../support/due-subscriptions.ts';
-import { type BatchGate, createBatchGate } from './batch-gate.ts';
+import {
+  createDueSubscriptions,
+  readRenewalState,
+  withOwnerClient,
+} from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 import { until } from '../../support/until.ts';
+import { type BatchGate, createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });

@@ -1,16 +1,16 @@
 import { expect, test, vi } from 'vitest';
 import { workerNames } from '../../../src/runs/worker-names.ts';
-import { createDatabase } from '../../support/database.ts';
 import { createShop, createSubscriber, readSubscription } from '../../support/basic-shop.ts';
+import { createDatabase } from '../../support/database.ts';
 import {
   createDueSubscriptions,
   readRenewalState,
   setRemainingTime,
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
-import { createBatchGate } from './batch-gate.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 import { until } from '../../support/until.ts';
+import { createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });

@@ -1,12 +1,16 @@
 import { expect, test, vi } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
-import { enqueueOne } from '../../support/notifications.ts';
-import { createNotifiedSubscriber, createStage, token } from '../../support/delivery.ts';
 import { createSubscribers } from '../../support/basic-shop.ts';
-import { createDueSubscriptions, readRenewalState, withOwnerClient } from '../../support/due-subscriptions.ts';
-import { createBatchGate } from './batch-gate.ts';
+import { createDatabase } from '../../support/database.ts';
+import { createNotifiedSubscriber, createStage, token } from '../../support/delivery.ts';
+import {
+  createDueSubscriptions,
+  readRenewalState,
+  withOwnerClient,
+} from '../../support/due-subscriptions.ts';
+import { enqueueOne } from '../../support/notifications.ts';
 import { type ProcessExit, startPerennial } from '../../support/perennial-process.ts';
 import { until } from '../../support/until.ts';
+import { createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });

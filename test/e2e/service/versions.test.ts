@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createDatabase } from '../../support/database.ts';
-import { createDueSubscriptions, readRenewalState, withOwnerClient } from '../../support/due-subscriptions.ts';
+import {
+  createDueSubscriptions,
+  readRenewalState,
+  withOwnerClient,
+} from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 import { until } from '../../support/until.ts';
 

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { markAccess } from '../../../src/access/credentials.ts';
+import { markChunk } from '../../../src/access/marking-jobs.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction, type Tx } from '../../../src/db/connect.ts';
 import type { CredentialId, SubscriptionId } from '../../../src/kernel/ids.ts';
 import { type Instant, instant, later } from '../../../src/kernel/instant.ts';
-import { markAccess } from '../../../src/access/credentials.ts';
-import { markChunk } from '../../../src/access/marking-jobs.ts';
 import { seedChunk } from '../../../src/workers/keep-node/node-store.ts';
 import {
   clearSuspicion,
@@ -14,10 +14,10 @@ import {
   writeMarkResults,
 } from '../../../src/workers/keep-node/store.ts';
 import { markDrift } from '../../../src/workers/reconcile-xray-state/store.ts';
-import type { TestDatabase } from '../../support/database.ts';
-import { until } from '../../support/until.ts';
 import { createSubscribers } from '../../support/basic-shop.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import { createShopWithNodes } from '../../support/nodes.ts';
+import { until } from '../../support/until.ts';
 
 // A batch that ends many at once marks them while the keeper of a node settles the same marks, or
 // marks everybody: whoever writes marks of several credentials takes them in one order, so that of

@@ -1,17 +1,23 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { markChunk, runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { applySteps } from '../../../src/catalog/apply.ts';
 import { diffCatalog } from '../../../src/catalog/diff.ts';
 import { type Config, parseConfig } from '../../../src/config/config.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { type Db, inTransaction } from '../../../src/db/connect.ts';
-import { markChunk, runMarkingJobs } from '../../../src/access/marking-jobs.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
-import { hookPool } from '../../support/hooked-pool.ts';
-import { until } from '../../support/until.ts';
 import { createSubscriber, createSubscribers } from '../../support/basic-shop.ts';
 import { runComparison } from '../../support/comparison.ts';
-import { countMarks, expectSynced, startNode, startTestKeepers, untilSynced } from '../../support/nodes.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
+import {
+  countMarks,
+  expectSynced,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../support/nodes.ts';
+import { until } from '../../support/until.ts';
 
 // What a plan opens, and who may connect to a node, is changed while others buy and keepers work.
 

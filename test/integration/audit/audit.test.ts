@@ -3,9 +3,9 @@ import { type AuditReport, runAudit } from '../../../src/audit/audit.ts';
 import type { Violation } from '../../../src/audit/check.ts';
 import { auditChecks } from '../../../src/audit/index.ts';
 import { parseInstant } from '../../../src/kernel/instant.ts';
+import { type AuditScene, corrupt, createScenes, sceneTime } from '../../support/corruption.ts';
 import { corruptions } from './corruptions.ts';
 import { missingWorkers, workerCorruptions } from './worker-corruptions.ts';
-import { type AuditScene, corrupt, createScenes, sceneTime } from '../../support/corruption.ts';
 
 describe('what is wrong is named, and nothing else', () => {
   let scenes: readonly AuditScene[];

@@ -1,7 +1,4 @@
 import type { ViolationRows } from '../../../src/audit/check.ts';
-import { notificationCorruptions } from './notification-corruptions.ts';
-import { saleCorruptions } from './sale-corruptions.ts';
-import { timeCorruptions } from './time-corruptions.ts';
 import {
   type AuditScene,
   entrySql,
@@ -9,6 +6,9 @@ import {
   refundedPeriodSql,
   trialSql,
 } from '../../support/corruption.ts';
+import { notificationCorruptions } from './notification-corruptions.ts';
+import { saleCorruptions } from './sale-corruptions.ts';
+import { timeCorruptions } from './time-corruptions.ts';
 
 // For each check, what breaks it and nothing else.
 

@@ -5,11 +5,12 @@ import { applySteps, setPrice } from '../../../src/catalog/apply.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { instant } from '../../../src/kernel/instant.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
-import { grant, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
-import { addCustomer, buyPlan, createCaller, createPlans } from '../../support/shop.ts';
+import { grant } from '../../../src/subscription/commands/grant.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { addCustomer, buyPlan, createCaller, createPlans } from '../../support/shop.ts';
 
 // The audit recomputes earlier prices, discounts and switches from the stored history.
 

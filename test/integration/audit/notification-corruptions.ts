@@ -1,5 +1,5 @@
-import type { Corruption } from './corruptions.ts';
 import type { AuditScene } from '../../support/corruption.ts';
+import type { Corruption } from './corruptions.ts';
 
 // What became of notifications, with all else right.
 

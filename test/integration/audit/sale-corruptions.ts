@@ -1,5 +1,5 @@
-import type { Corruption } from './corruptions.ts';
 import { type AuditScene, type CustomerIds, entrySql } from '../../support/corruption.ts';
+import type { Corruption } from './corruptions.ts';
 
 // What was sold otherwise than its terms, its payment or its time say, with a ledger that is right.
 

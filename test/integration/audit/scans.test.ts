@@ -5,8 +5,8 @@ import { runScan } from '../../../src/audit/scan.ts';
 import { auditScans } from '../../../src/audit/scans.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
-import { corruptions } from './corruptions.ts';
 import { type AuditScene, corruptInTransaction, createScenes } from '../../support/corruption.ts';
+import { corruptions } from './corruptions.ts';
 
 // A scan rules checks out in one pass. It must suspect what the query of a check finds.
 

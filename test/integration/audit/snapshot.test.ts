@@ -4,14 +4,14 @@ import { runAudit } from '../../../src/audit/audit.ts';
 import { type AuditCheck, defineCheck } from '../../../src/audit/check.ts';
 import { auditChecks } from '../../../src/audit/index.ts';
 import { dayMs, later, parseInstant } from '../../../src/kernel/instant.ts';
-import { topUp } from '../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../src/subscription/commands/purchase.ts';
-import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
+import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
+import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../src/subscription/commands/top-up.ts';
+import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
-import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 
 const start = '2026-11-24T09:00:00Z';
 const addDays = (count: number) => later(parseInstant(start, 'start'), count * dayMs);

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createSubscriber, readSubscription, runOf } from '../../support/basic-shop.ts';
-import { type Config, loadConfig, parseConfig } from '../../../src/config/config.ts';
-import { readClock } from '../../../src/db/clock.ts';
-import { inTransaction } from '../../../src/db/connect.ts';
 import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
-import { readSettings } from '../../../src/subscription/rules/settings.ts';
 import { applySteps } from '../../../src/catalog/apply.ts';
 import { describeStep, diffCatalog } from '../../../src/catalog/diff.ts';
 import { listPlans } from '../../../src/catalog/plan-list.ts';
+import { type Config, loadConfig, parseConfig } from '../../../src/config/config.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { readSettings } from '../../../src/subscription/store/settings.ts';
+import { createSubscriber, readSubscription, runOf } from '../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 const start = '2026-11-01T00:00:00Z';
 

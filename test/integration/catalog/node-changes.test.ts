@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { applySteps } from '../../../src/catalog/apply.ts';
 import { describeStep, diffCatalog } from '../../../src/catalog/diff.ts';
 import { readCustomerLinks } from '../../../src/catalog/links.ts';
@@ -8,12 +9,10 @@ import { type Config, parseConfig } from '../../../src/config/config.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { generateCredentialId } from '../../../src/kernel/ids.ts';
-import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
-import type { TestDatabase } from '../../support/database.ts';
-import { until } from '../../support/until.ts';
 import { createSubscriber } from '../../support/basic-shop.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import {
   countMarks,
   createShopWithNodes,
@@ -24,6 +23,7 @@ import {
   type TestNode,
   untilSynced,
 } from '../../support/nodes.ts';
+import { until } from '../../support/until.ts';
 
 // A node comes by `apply`, and changes by it, while its customers are connected elsewhere. (How one
 // goes: the command.)

@@ -1,12 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { setPrice } from '../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { type Config, parseConfig } from '../../../src/config/config.ts';
-import { readClock } from '../../../src/db/clock.ts';
-import { inTransaction } from '../../../src/db/connect.ts';
 import { applySteps } from '../../../src/catalog/apply.ts';
 import { diffCatalog } from '../../../src/catalog/diff.ts';
 import { requirePeriodFitsWindow } from '../../../src/catalog/renewal-window.ts';
+import { type Config, parseConfig } from '../../../src/config/config.ts';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { setPrice } from '../../support/shop.ts';
 
 const start = '2026-11-01T00:00:00Z';
 

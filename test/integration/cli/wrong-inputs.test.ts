@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Command, Option } from 'commander';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { buildProgram } from '../../../src/cli/program.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { type Outcome, readAllTables, runLine, runWords } from '../../support/command-line.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 // Wrong inputs for every command and option of the program. The lines follow from the tree of
 // commands, so a new command needs a right line here, and a new option needs its wrong values.

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { UsageFault } from '../../../src/kernel/faults.ts';
 import type { OwnerRole } from '../../../src/db/embedded/ownership.ts';
 import { type EmbeddedServer, startEmbedded } from '../../../src/db/embedded.ts';
+import { UsageFault } from '../../../src/kernel/faults.ts';
 
 let dataDir: string;
 const children: ChildProcess[] = [];

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
-import { UsageFault } from '../../../src/kernel/faults.ts';
 import { migrate } from '../../../src/db/migrate.ts';
 import { loadMigrations, type Migration } from '../../../src/db/schema-state.ts';
+import { UsageFault } from '../../../src/kernel/faults.ts';
+import { createDatabase } from '../../support/database.ts';
 
 const shipped = loadMigrations();
 

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { deferWakes, wakeChannel, wakeWorker } from '../../../src/db/notify.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 /** The names that a service receives; each is read after `ask` returned. */
 async function openListener(

@@ -1,10 +1,10 @@
 import { createServer } from 'node:net';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
-import { UsageFault } from '../../../src/kernel/faults.ts';
 import { openCheckedDatabase } from '../../../src/db/open.ts';
 import { loadMigrations } from '../../../src/db/schema-state.ts';
+import { UsageFault } from '../../../src/kernel/faults.ts';
+import { createDatabase } from '../../support/database.ts';
 
 const shipped = loadMigrations();
 

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { toClientConfig, workLimits } from '../../../src/db/connect.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 // Guarantees of the database for every writer, with or without the lock of the customer: periods
 // that are not refunded never overlap, and append-only rows never change.

@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
-import { hasPgbouncer, startPgbouncer } from './pgbouncer.ts';
-import { parseInstant } from '../../../src/kernel/instant.ts';
 import { readClock, setClock } from '../../../src/db/clock.ts';
 import { openDatabase, openPool, toClientConfig, workLimits } from '../../../src/db/connect.ts';
 import { migrate } from '../../../src/db/migrate.ts';
 import { openCheckedDatabase } from '../../../src/db/open.ts';
 import { checkSession } from '../../../src/db/session-check.ts';
+import { parseInstant } from '../../../src/kernel/instant.ts';
+import { createDatabase } from '../../support/database.ts';
+import { hasPgbouncer, startPgbouncer } from './pgbouncer.ts';
 
 const at = parseInstant('2026-11-30T12:00:00Z', 'the test');
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { addCustomer, createSubscriber } from '../../support/shop.ts';
 import { createKey, startApi } from '../../support/api.ts';
+import { addCustomer, createSubscriber } from '../../support/shop.ts';
 
 // Values at the edge of what the API accepts: sizes, blank texts, spellings, and odd bodies.
 

@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { routes } from '../../../src/http/routes/index.ts';
 import { hourMs } from '../../../src/kernel/instant.ts';
-import { createToken, revokeToken } from '../../../src/tokens/store.ts';
 import { watchClock } from '../../../src/runs/clock/watch.ts';
 import { dismissItem, retryItem } from '../../../src/runs/quarantine.ts';
-import { addCustomer, runWorker } from '../../support/shop.ts';
-import { installFaultyClock } from '../../support/faulty-clock.ts';
+import { createToken, revokeToken } from '../../../src/tokens/store.ts';
 import { startApi } from '../../support/api.ts';
+import { installFaultyClock } from '../../support/faulty-clock.ts';
+import { addCustomer, runWorker } from '../../support/shop.ts';
 
 test('while the time is suspect the API sells nothing, credits top-ups, and accepts the time by an admin', async () => {
   const { send, database } = await startApi();

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { runAudit } from '../../../src/audit/audit.ts';
-import { addCustomer, buyPlan, runWorker } from '../../support/shop.ts';
-import { readSeed } from '../../support/seed.ts';
 import { type ApiResponse, createKey, startApi } from '../../support/api.ts';
+import { readSeed } from '../../support/seed.ts';
+import { addCustomer, buyPlan, runWorker } from '../../support/shop.ts';
 
 // Sixteen clients at one customer, with a worker between them. Some are cut off before they read
 // their answer and ask again under the same key, as a bot does. What they were told is what the books

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { routes } from '../../../src/http/routes/index.ts';
 import { createToken } from '../../../src/tokens/store.ts';
-import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
 import { createKey, startApi, type TestApi } from '../../support/api.ts';
+import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
 import { sendRaw } from './raw-request.ts';
 
 // The edge of the API: every error is a problem, limits do not touch each other, and a token gives

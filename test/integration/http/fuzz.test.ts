@@ -5,8 +5,8 @@ import { toProblemCodes } from '../../../src/http/openapi.ts';
 import { toStatus } from '../../../src/http/problem.ts';
 import type { Route } from '../../../src/http/route.ts';
 import { routes } from '../../../src/http/routes/index.ts';
-import { createSubscriber } from '../../support/shop.ts';
 import { type ApiResponse, createKey, readFingerprint, startApi } from '../../support/api.ts';
+import { createSubscriber } from '../../support/shop.ts';
 
 // The API against its own OpenAPI document: random requests, most of them nearly right. Each answer
 // is of the schema that the document promises, none is a fault of ours, and a refused one has left

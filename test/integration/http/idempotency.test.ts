@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { addCustomer, createSubscriber } from '../../support/shop.ts';
-import type { TestDatabase } from '../../support/database.ts';
 import { createKey, readFingerprint, startApi } from '../../support/api.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { addCustomer, createSubscriber } from '../../support/shop.ts';
 
 // Idempotency over HTTP: the same key gives the same bytes and is done once, whatever happened to the
 // answer. That holds of each command by itself (matrix R16); here is what the API adds.

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { routes } from '../../../src/http/routes/index.ts';
-import { addCustomer, createSubscriber } from '../../support/shop.ts';
 import { createKey, startApi } from '../../support/api.ts';
+import { addCustomer, createSubscriber } from '../../support/shop.ts';
 import { sendRaw } from './raw-request.ts';
 
 // Requests that no client of ours sends, as scanners and attackers do: each one gets a problem, and

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { createSubscriber } from '../../support/shop.ts';
 import { startApi } from '../../support/api.ts';
+import { createSubscriber } from '../../support/shop.ts';
 
 // What an operator looks at and does from afar.
 

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { createOpenApiDocument } from '../../../src/http/openapi.ts';
 import { routes } from '../../../src/http/routes/index.ts';
 import { hasScope, tokenScopes } from '../../../src/tokens/token.ts';
-import { addBalance, addCustomer, createSubscriber } from '../../support/shop.ts';
 import { createKey, startApi } from '../../support/api.ts';
+import { addBalance, addCustomer, createSubscriber } from '../../support/shop.ts';
 
 // What the API lets whom do, and how it answers, over real HTTP.
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { isLoopbackHost } from '../../../src/http/listen.ts';
 import { createToken, listTokens, revokeToken } from '../../../src/tokens/store.ts';
-import { createSubscriber } from '../../support/shop.ts';
 import { createKey, startApi } from '../../support/api.ts';
+import { createSubscriber } from '../../support/shop.ts';
 
 // What opens something is shown to whom it belongs, and to nobody else.
 

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { routes } from '../../../src/http/routes/index.ts';
-import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
-import type { TestDatabase } from '../../support/database.ts';
 import { type ApiResponse, createKey, startApi, type TestApi } from '../../support/api.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
 
 // The answers of every route that writes, while the time of the database is not trusted. The OpenAPI
 // document has to name each of these answers.

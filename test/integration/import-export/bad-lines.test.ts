@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createImportPlans, csvHeader, importText, readAllRows } from '../../support/import-export.ts';
 import { defaultColumns } from '../../../src/import-export/columns.ts';
 import type { LineProblem } from '../../../src/import-export/problems.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import {
+  createImportPlans,
+  csvHeader,
+  importText,
+  readAllRows,
+} from '../../support/import-export.ts';
 
 const takenUuid = '99999999-9999-4999-8999-999999999999';
 const uuid = '11111111-1111-4111-8111-111111111111';

@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createImportPlans, csvHeader, importText, readAllRows } from '../../support/import-export.ts';
 import { generateTestData } from '../../../src/demo/test-data.ts';
-import { parseInstant } from '../../../src/kernel/instant.ts';
-import { importCustomers } from '../../../src/import-export/import.ts';
 import { formatHeader, formatLine } from '../../../src/import-export/format.ts';
+import { importCustomers } from '../../../src/import-export/import.ts';
+import { parseInstant } from '../../../src/kernel/instant.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import {
+  createImportPlans,
+  csvHeader,
+  importText,
+  readAllRows,
+} from '../../support/import-export.ts';
 
 const now = '2026-11-24T00:00:00Z';
 

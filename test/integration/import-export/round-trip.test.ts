@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { readSeed } from '../../support/seed.ts';
-import { createImportPlans, exportText, importText } from '../../support/import-export.ts';
 import { generateTestData } from '../../../src/demo/test-data.ts';
-import { instant, parseInstant } from '../../../src/kernel/instant.ts';
 import type { FileLine } from '../../../src/import-export/columns.ts';
-import type { FileFormat } from '../../../src/import-export/records.ts';
 import { formatHeader, formatLine } from '../../../src/import-export/format.ts';
+import type { FileFormat } from '../../../src/import-export/records.ts';
+import { instant, parseInstant } from '../../../src/kernel/instant.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createImportPlans, exportText, importText } from '../../support/import-export.ts';
+import { readSeed } from '../../support/seed.ts';
 
 const now = '2026-11-24T00:00:00Z';
 
@@ -34,7 +34,10 @@ function withoutGenerated(text: string, given: readonly string[]): string[] {
 }
 
 test('the example goes in, comes out, goes in elsewhere and comes out the same, byte for byte', async () => {
-  const example = readFileSync(new URL('../../../examples/customers-10000.csv', import.meta.url), 'utf8');
+  const example = readFileSync(
+    new URL('../../../examples/customers-10000.csv', import.meta.url),
+    'utf8',
+  );
   const lines = example.split('\n');
   const first = await importAndExport(example);
   expect(withoutGenerated(first, lines)).toEqual(withoutGenerated(example, lines));

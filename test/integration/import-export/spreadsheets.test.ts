@@ -1,8 +1,13 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createImportPlans, csvHeader, exportText, importText } from '../../support/import-export.ts';
 import type { ImportOutcome } from '../../../src/import-export/import.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import {
+  createImportPlans,
+  csvHeader,
+  exportText,
+  importText,
+} from '../../support/import-export.ts';
 
 // Files as Excel and LibreOffice save them.
 

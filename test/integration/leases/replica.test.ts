@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
+import { createDatabase } from '../../support/database.ts';
 
 test('a replica that gets no number keeps no connection, however often it tries', async () => {
   await using database = await createDatabase();

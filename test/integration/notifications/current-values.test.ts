@@ -1,5 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { dayMs, hourMs, isoTime, later } from '../../../src/kernel/instant.ts';
+import { createSamples } from '../../../src/notifications/texts/samples.ts';
+import { type NoticeParams, noticeKinds, noticeSpecs } from '../../../src/outbox/kinds.ts';
+import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
+import { topUp } from '../../../src/subscription/commands/top-up.ts';
+import { runOf } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import {
   chooseEnd,
@@ -17,12 +23,6 @@ import {
   readVerdicts,
   start,
 } from '../../support/warnings.ts';
-import { runOf } from '../../support/basic-shop.ts';
-import { dayMs, hourMs, isoTime, later } from '../../../src/kernel/instant.ts';
-import { topUp } from '../../../src/subscription/commands/top-up.ts';
-import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
-import { type NoticeParams, noticeKinds, noticeSpecs } from '../../../src/outbox/kinds.ts';
-import { createSamples } from '../../../src/notifications/texts/samples.ts';
 
 // What a notice says of now is so when it is sent; what it says of then stays as it was.
 

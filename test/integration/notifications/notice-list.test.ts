@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { explain, recordStatements } from '../../../bench/explain.ts';
-import { createPlans, createSubscriber } from '../../support/shop.ts';
-import { createDatabase } from '../../support/database.ts';
 import { listNotices } from '../../../src/notifications/operator-actions.ts';
+import { createDatabase } from '../../support/database.ts';
+import { createPlans, createSubscriber } from '../../support/shop.ts';
 
 // What a list of notifications reads follows from its page, not from the table.
 

@@ -1,12 +1,16 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createShop, createSubscriber } from '../../support/basic-shop.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import type { NoticeState } from '../../../src/db/schema.ts';
+import {
+  cancelNotification,
+  listNotices,
+  resendNotification,
+} from '../../../src/notifications/operator-actions.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
-import { setAutoRenew } from '../../../src/subscription/commands/grant.ts';
-import { cancelNotification, listNotices, resendNotification } from '../../../src/notifications/operator-actions.ts';
+import { createShop, createSubscriber } from '../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 const start = '2026-11-25T09:00:00Z';
 const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });

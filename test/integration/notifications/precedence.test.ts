@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
+import { hourMs } from '../../../src/kernel/instant.ts';
+import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import { readOutcomes, start } from '../../support/warnings.ts';
-import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
-import { hourMs } from '../../../src/kernel/instant.ts';
 
 // On real books: who speaks when several workers have something to say about one end.
 

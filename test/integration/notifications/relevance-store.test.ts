@@ -1,5 +1,16 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { readClock } from '../../../src/db/clock.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
+import { instant } from '../../../src/kernel/instant.ts';
+import { readRelevanceFacts } from '../../../src/notifications/relevance-store.ts';
+import { clearAlarms, raiseAlarms, readOpenAlarms } from '../../../src/outbox/alarms.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
+import { purchase } from '../../../src/subscription/commands/purchase.ts';
+import { refund } from '../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../src/subscription/commands/top-up.ts';
+import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import {
   createCaller,
@@ -9,16 +20,6 @@ import {
   readOutcomes,
   start,
 } from '../../support/warnings.ts';
-import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
-import { readClock } from '../../../src/db/clock.ts';
-import { inTransaction } from '../../../src/db/connect.ts';
-import { instant } from '../../../src/kernel/instant.ts';
-import { topUp } from '../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../src/subscription/commands/purchase.ts';
-import { grant, revoke, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
-import { refund } from '../../../src/subscription/commands/refund.ts';
-import { clearAlarms, raiseAlarms, readOpenAlarms } from '../../../src/outbox/alarms.ts';
-import { readRelevanceFacts } from '../../../src/notifications/relevance-store.ts';
 
 // On real books: what each command makes of what was owed before it.
 

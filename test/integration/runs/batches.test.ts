@@ -4,6 +4,14 @@ import type { RunId } from '../../../src/kernel/ids.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { startRun } from '../../../src/runs/run-record.ts';
 import {
+  type BreakableDatabase,
+  createBreakableDatabase,
+  transientFaults,
+} from '../../support/broken-statement.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { hookPool, type StatementHook } from '../../support/hooked-pool.ts';
+import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts';
+import {
   addCustomer,
   buyPlan,
   createPlans,
@@ -16,14 +24,6 @@ import {
   runAutoRenewal,
   setPrice,
 } from '../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { hookPool, type StatementHook } from '../../support/hooked-pool.ts';
-import {
-  type BreakableDatabase,
-  createBreakableDatabase,
-  transientFaults,
-} from '../../support/broken-statement.ts';
-import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts';
 
 // A run of auto-renewal finds and reads a batch while it writes the one before. So that the two
 // do overlap, the first one's COMMIT is held here until the second one was found.

@@ -5,6 +5,8 @@ import { confirmDeletionTime } from '../../../src/db/clock-mark.ts';
 import { dayMs, hourMs, instant, isoTime, later } from '../../../src/kernel/instant.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import { hookPool, type StatementEvent } from '../../support/hooked-pool.ts';
 import {
   createPlans,
   createSubscribers,
@@ -12,8 +14,6 @@ import {
   runWorker,
   type WorkerRunOptions,
 } from '../../support/shop.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
-import { hookPool, type StatementEvent } from '../../support/hooked-pool.ts';
 
 // What holds of every run over subscriptions, whichever worker's: its budget, its record, and that it
 // hides nothing. Everybody in the books can pay: before the end auto-renewal sees to it, after it expiry.

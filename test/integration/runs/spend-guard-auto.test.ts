@@ -1,5 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { openDatabase } from '../../../src/db/connect.ts';
+import type { SubscriptionId } from '../../../src/kernel/ids.ts';
+import { previewWorker } from '../../../src/runs/preview.ts';
+import type { Preview } from '../../../src/runs/worker.ts';
+import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
   createPlans,
   createSubscribers,
@@ -7,12 +13,6 @@ import {
   runWorker,
   type SubscriberBatch,
 } from '../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { openDatabase } from '../../../src/db/connect.ts';
-import type { SubscriptionId } from '../../../src/kernel/ids.ts';
-import { previewWorker } from '../../../src/runs/preview.ts';
-import type { Preview } from '../../../src/runs/worker.ts';
-import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 
 const start = '2026-11-01T00:00:00Z';
 const price = 149_00n;

@@ -2,8 +2,17 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
-import { dayMs, hourMs, type Instant, instant, later, minuteMs } from '../../../src/kernel/instant.ts';
+import {
+  dayMs,
+  hourMs,
+  type Instant,
+  instant,
+  later,
+  minuteMs,
+} from '../../../src/kernel/instant.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
+import { createDatabase } from '../../support/database.ts';
+import { createRestorePoint } from '../../support/restore-point.ts';
 import {
   addBalance,
   addCustomer,
@@ -16,8 +25,6 @@ import {
   readDatabaseSnapshot,
   runAutoRenewal,
 } from '../../support/shop.ts';
-import { createDatabase } from '../../support/database.ts';
-import { createRestorePoint } from '../../support/restore-point.ts';
 
 // A clock that jumps: back, over the hours that a wall clock loses and repeats, over ends of months
 // and whole periods.

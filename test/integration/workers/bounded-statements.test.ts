@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
-import { addCustomer, createCaller, runWorker } from '../../support/shop.ts';
-import { rules } from '../../tidy/rules.ts';
-import { readSources } from '../../tidy/source.ts';
 import { growingTables, isBounded } from '../../support/bounded-statement.ts';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
 import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts';
+import { addCustomer, createCaller, runWorker } from '../../support/shop.ts';
+import { rules } from '../../tidy/rules.ts';
+import { readSources } from '../../tidy/source.ts';
 
 let breakableDatabase: BreakableDatabase;
 
@@ -42,10 +42,7 @@ test.each([
   },
 );
 
-test.each(['no OFFSET', 'only listed files wait'])(
-  'P2: %s in the whole program',
-  (title) => {
-    const rule = rules.find((one) => one.title.startsWith(title));
-    expect(rule?.find(readSources())).toEqual([]);
-  },
-);
+test.each(['no OFFSET', 'only listed files wait'])('P2: %s in the whole program', (title) => {
+  const rule = rules.find((one) => one.title.startsWith(title));
+  expect(rule?.find(readSources())).toEqual([]);
+});

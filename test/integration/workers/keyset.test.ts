@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Db, inTransaction } from '../../../src/db/connect.ts';
+import type { Cursor, DueItem, DuePass } from '../../../src/runs/worker.ts';
 import { defaultSettings } from '../../../src/subscription/rules/settings.ts';
 import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { expiryReminders } from '../../../src/workers/expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from '../../../src/workers/fast-expiry-cleanup/worker.ts';
 import { trialNotifications } from '../../../src/workers/trial-notifications/worker.ts';
-import type { Cursor, DueItem, DuePass } from '../../../src/runs/worker.ts';
-import { createPlans, parseTime } from '../../support/shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createPlans, parseTime } from '../../support/shop.ts';
 
 // The walks of the workers over their due rows, page by page, while others insert, move and delete
 // rows between the pages. 20,000 rows; KEYSET_ROWS=100000 for as many as an operator may have due.

@@ -1,13 +1,16 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { runRaiseAlarms } from '../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createShop, createSubscriber, readSubscription, runOf } from '../../support/basic-shop.ts';
 import { inTransaction, workLimits } from '../../../src/db/connect.ts';
 import type { SubscriptionId } from '../../../src/kernel/ids.ts';
 import { dayMs, type Instant, later, minuteMs, parseInstant } from '../../../src/kernel/instant.ts';
-import { runPriceReviews, writePriceReview } from '../../../src/subscription/store/price-reviews.ts';
+import {
+  runPriceReviews,
+  writePriceReview,
+} from '../../../src/subscription/store/price-reviews.ts';
+import { runRaiseAlarms } from '../../support/alarms.ts';
+import { createShop, createSubscriber, readSubscription, runOf } from '../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 // A row of one item that a forgotten transaction holds. The item waits, and the others go on.
 

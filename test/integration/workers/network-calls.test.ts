@@ -1,20 +1,23 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { openSingleConnection } from '../../../src/db/single-connection.ts';
 import type { Tx } from '../../../src/db/connect.ts';
+import { openSingleConnection } from '../../../src/db/single-connection.ts';
 import { revoke } from '../../../src/subscription/commands/grant.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
-import { createCaller, createSubscriber, runWorker } from '../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import type { CallOutcome } from '../../support/bot-api/bot-api.ts';
-import { enqueueOne } from '../../support/notifications.ts';
+import { deleteMarks, runComparison } from '../../support/comparison.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
   createStage,
   runDelivery,
 } from '../../support/delivery.ts';
-import { deleteMarks, runComparison } from '../../support/comparison.ts';
+import {
+  createdAt,
+  createMixedRenewals,
+  createReminderCustomers,
+} from '../../support/mixed-renewals.ts';
 import {
   createShopWithNodes,
   expectSynced,
@@ -22,12 +25,13 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../support/nodes.ts';
-import { createGatewayWatch, type GatewayWatch } from './watched-gateway.ts';
+import { enqueueOne } from '../../support/notifications.ts';
+import { findReachableFiles } from '../../support/reachable-files.ts';
+import { createCaller, createSubscriber, runWorker } from '../../support/shop.ts';
 import { until } from '../../support/until.ts';
 import { rules } from '../../tidy/rules.ts';
 import { readSources } from '../../tidy/source.ts';
-import { createdAt, createMixedRenewals, createReminderCustomers } from '../../support/mixed-renewals.ts';
-import { findReachableFiles } from '../../support/reachable-files.ts';
+import { createGatewayWatch, type GatewayWatch } from './watched-gateway.ts';
 
 // Connections and the network: none is used after its release, none is held while somebody on the
 // network is asked, and no transaction is open then.

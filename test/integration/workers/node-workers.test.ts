@@ -3,15 +3,15 @@ import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction, openDatabase, openPool } from '../../../src/db/connect.ts';
 import { instant } from '../../../src/kernel/instant.ts';
-import { revoke } from '../../../src/subscription/commands/grant.ts';
-import { seedChunk } from '../../../src/workers/keep-node/node-store.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
+import { revoke } from '../../../src/subscription/commands/grant.ts';
+import { seedChunk } from '../../../src/workers/keep-node/node-store.ts';
 import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
-import { createCaller, createSubscriber, createSubscribers } from '../../support/shop.ts';
+import { growingTables, isBounded } from '../../support/bounded-statement.ts';
+import { deleteMarks, runComparison } from '../../support/comparison.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { hookPool } from '../../support/hooked-pool.ts';
-import { deleteMarks, runComparison } from '../../support/comparison.ts';
 import {
   createShopWithNodes,
   expectSynced,
@@ -23,8 +23,8 @@ import {
   untilSynced,
 } from '../../support/nodes.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
+import { createCaller, createSubscriber, createSubscribers } from '../../support/shop.ts';
 import { until } from '../../support/until.ts';
-import { growingTables, isBounded } from '../../support/bounded-statement.ts';
 
 // What holds of every worker, for those that have to do with nodes: comparisons, which run, and
 // keepers, which go on.

@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import { beforeAll, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../src/kernel/ids.ts';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../../../src/kernel/instant.ts';
-import { startTrial } from '../../../src/subscription/commands/trial.ts';
 import { openReplica, type Replica } from '../../../src/leases/replica.ts';
+import { startTrial } from '../../../src/subscription/commands/trial.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
   addCustomer,
   buyPlan,
@@ -12,7 +13,6 @@ import {
   parseTime,
   runWorker,
 } from '../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 // 72 hours in which nothing ran, in virtual time: before it and after it all workers tick every
 // other hour. Trials begin, and paid subscriptions of four days, every four hours and some minutes from

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { type ExplainedStatement, explain } from '../../../bench/explain.ts';
-import { createPlans, parseTime } from '../../support/shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { batchMax, collectStatements, findStatement } from '../../support/query-plans.ts';
+import { createPlans, parseTime } from '../../support/shop.ts';
 
 // The plans of the statements that remind, as they are sent by a run on books in which a wrong one
 // shows: 20,000 that are to be reminded, half of them trials, of whom `due` of each kind are now.

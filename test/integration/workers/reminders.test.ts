@@ -1,5 +1,13 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import type { SubscriptionId } from '../../../src/kernel/ids.ts';
+import { hourMs, type Instant, later } from '../../../src/kernel/instant.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { grant } from '../../../src/subscription/commands/grant.ts';
+import { refund } from '../../../src/subscription/commands/refund.ts';
+import { startTrial } from '../../../src/subscription/commands/trial.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
 import {
   addBalance,
   addCustomer,
@@ -12,13 +20,6 @@ import {
   setPrice,
   type WorkerRunOptions,
 } from '../../support/shop.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
-import { hookPool } from '../../support/hooked-pool.ts';
-import type { SubscriptionId } from '../../../src/kernel/ids.ts';
-import { hourMs, type Instant, later } from '../../../src/kernel/instant.ts';
-import { grant, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
-import { refund } from '../../../src/subscription/commands/refund.ts';
-import { startTrial } from '../../../src/subscription/commands/trial.ts';
 
 // The two workers that remind, on real books. What is said when: the tables of their rules.
 

@@ -5,6 +5,7 @@ import { type CredentialId, generateCredentialId } from '../../../src/kernel/ids
 import { type EmbeddedNode, startEmbeddedNode } from '../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import type { NodeApi } from '../../../src/xray/port.ts';
+import { managedInbounds } from '../../support/contract-nodes.ts';
 import {
   createContractInbounds,
   createServerConfig,
@@ -13,8 +14,12 @@ import {
   freePort,
   type XrayProcess,
 } from '../../support/real-xray.ts';
-import { type ClientRoute, createClientConfig, createRoute, fetchThrough } from '../../support/socks-client.ts';
-import { managedInbounds } from '../../support/contract-nodes.ts';
+import {
+  type ClientRoute,
+  createClientConfig,
+  createRoute,
+  fetchThrough,
+} from '../../support/socks-client.ts';
 
 // Who gets in: requests through a real client and a real node. The embedded node, which is told the
 // same, must say the same of each UUID after each step (`admits`).

@@ -9,10 +9,19 @@ import {
   statsService,
 } from '../../../src/xray/grpc/contract.ts';
 import { wire } from '../../../src/xray/grpc/wire.js';
-import { formatUserName } from '../../../src/xray/user-names.ts';
 import type { ListedUser, NodeApi, NodeUser } from '../../../src/xray/port.ts';
-import { accounts, openRawNode, type RawNode, type RawResponse } from '../../support/raw-xray-calls.ts';
-import { listContractNodes, managedInbounds, type RunningNode } from '../../support/contract-nodes.ts';
+import { formatUserName } from '../../../src/xray/user-names.ts';
+import {
+  listContractNodes,
+  managedInbounds,
+  type RunningNode,
+} from '../../support/contract-nodes.ts';
+import {
+  accounts,
+  openRawNode,
+  type RawNode,
+  type RawResponse,
+} from '../../support/raw-xray-calls.ts';
 
 // One contract for the stand-in and the real thing (docs/xray-facts.md).
 

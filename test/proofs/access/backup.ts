@@ -1,10 +1,9 @@
 import { sql } from 'kysely';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { drawInteger } from '../../../src/demo/random.ts';
-import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { applyFile } from './catalog-file.ts';
 import { readQuarantine } from './database-view.ts';
-import type { AccessMonitor } from './monitor.ts';
 import {
   advanceClock,
   bootNodeSoon,
@@ -12,6 +11,7 @@ import {
   type SimulatedNode,
   startSimulationKeepers,
 } from './environment.ts';
+import type { AccessMonitor } from './monitor.ts';
 
 // A backup of the books as `pg_dump --schema=perennial` makes it, beside working keepers: all tables
 // as of one moment, and how far the sequences are. And its restore, as docs/backup-and-restore.md

@@ -1,13 +1,14 @@
 import { sql } from 'kysely';
 import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
-import { topUp } from '../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../src/subscription/commands/purchase.ts';
-import { createCustomer } from '../../../src/subscription/commands/customer.ts';
-import { grant, revoke, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
+import { createCustomer } from '../../../src/subscription/commands/customer.ts';
+import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
+import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { reissue } from '../../../src/subscription/commands/reissue.ts';
+import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { plans } from './catalog-file.ts';
 import type { Environment } from './environment.ts';
 

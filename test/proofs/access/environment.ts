@@ -6,12 +6,12 @@ import { createRandom, drawInteger, type Random } from '../../../src/demo/random
 import type { CredentialId } from '../../../src/kernel/ids.ts';
 import { type Instant, instant, later } from '../../../src/kernel/instant.ts';
 import { stopwatch } from '../../../src/kernel/stopwatch.ts';
-import { type Keepers, startKeepers } from '../../../src/workers/keep-node/keepers.ts';
 import { openReplica, type Replica } from '../../../src/leases/replica.ts';
+import { type Keepers, startKeepers } from '../../../src/workers/keep-node/keepers.ts';
 import type { CallBehavior, ReceivedCall } from '../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
-import { tryParseUserName } from '../../../src/xray/user-names.ts';
 import type { UserProtocol } from '../../../src/xray/port.ts';
+import { tryParseUserName } from '../../../src/xray/user-names.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { silentLog, startNode, type TestNode } from '../../support/nodes.ts';
 import { until } from '../../support/until.ts';

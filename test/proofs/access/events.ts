@@ -1,15 +1,14 @@
 import { sql } from 'kysely';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import { minuteMs } from '../../../src/kernel/instant.ts';
-import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
-import { connectNode } from '../../../src/xray/grpc/client.ts';
 import { runConcurrently } from '../../../src/xray/concurrency.ts';
-import { runComparison } from '../../support/comparison.ts';
+import { connectNode } from '../../../src/xray/grpc/client.ts';
 import { runOf } from '../../support/basic-shop.ts';
+import { runComparison } from '../../support/comparison.ts';
 import { backUpDatabase, restoreDatabase } from './backup.ts';
-import { pickOne } from './commands.ts';
 import { applyFile, plans } from './catalog-file.ts';
-import type { AccessMonitor } from './monitor.ts';
+import { pickOne } from './commands.ts';
 import {
   advanceClock,
   bootNode,
@@ -19,6 +18,7 @@ import {
   startSimulationKeepers,
   toCredentialId,
 } from './environment.ts';
+import type { AccessMonitor } from './monitor.ts';
 
 // What befalls nodes, keepers and books, and what the operator does about it.
 

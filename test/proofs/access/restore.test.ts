@@ -3,13 +3,13 @@ import { expect, test } from 'vitest';
 import type { CredentialId } from '../../../src/kernel/ids.ts';
 import { dayMs, hourMs } from '../../../src/kernel/instant.ts';
 import { reissue } from '../../../src/subscription/commands/reissue.ts';
+import { createSubscriber } from '../../support/basic-shop.ts';
 import { runComparison } from '../../support/comparison.ts';
 import { untilSynced } from '../../support/nodes.ts';
 import { until } from '../../support/until.ts';
-import { createSubscriber } from '../../support/basic-shop.ts';
 import { backUpDatabase, restoreDatabase } from './backup.ts';
-import { AccessMonitor } from './monitor.ts';
 import { advanceClock, createEnvironment, type Environment } from './environment.ts';
+import { AccessMonitor } from './monitor.ts';
 
 async function readLiveCredentials({ database }: Environment): Promise<CredentialId[]> {
   const { rows } = await sql<{ id: CredentialId }>`

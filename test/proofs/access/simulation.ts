@@ -5,10 +5,10 @@ import { secondMs } from '../../../src/kernel/instant.ts';
 import { stopwatch } from '../../../src/kernel/stopwatch.ts';
 import { runOf } from '../../support/basic-shop.ts';
 import { commands, createFirstCustomers } from './commands.ts';
-import { environmentEvents, type SimulationEvent } from './events.ts';
-import { checkSynced } from './synchronization.ts';
-import { AccessMonitor } from './monitor.ts';
 import { advanceClock, createEnvironment, type Environment } from './environment.ts';
+import { environmentEvents, type SimulationEvent } from './events.ts';
+import { AccessMonitor } from './monitor.ts';
+import { checkSynced } from './synchronization.ts';
 
 // Random events on three nodes; after each it is looked at who would be let in. From time to time,
 // and at the end, the play rests.

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
+import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { dayMs, type Instant, later } from '../../../src/kernel/instant.ts';
 import { stopwatch } from '../../../src/kernel/stopwatch.ts';
-import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { runComparison } from '../../support/comparison.ts';
+import { advanceClock, bootNodeSoon, type Environment, pollStepMs } from './environment.ts';
 import { confirmStrays } from './events.ts';
 import type { AccessMonitor } from './monitor.ts';
-import { advanceClock, bootNodeSoon, type Environment, pollStepMs } from './environment.ts';
 
 // The play rests: every node is up and serves, nothing happens any more, and each node must come to
 // equal the books by itself; but for names that the books don't know, which must still be there

@@ -1,13 +1,10 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { type Db, openDatabase, openPool } from '../../../src/db/connect.ts';
+import { openReplica } from '../../../src/leases/replica.ts';
 import type { Channel } from '../../../src/notifications/channels/channel.ts';
 import type { Delivery } from '../../../src/workers/deliver-notifications/claim.ts';
 import { deliverNotifications } from '../../../src/workers/deliver-notifications/worker.ts';
-import { openReplica } from '../../../src/leases/replica.ts';
-import { hookPool } from '../../support/hooked-pool.ts';
-import { until } from '../../support/until.ts';
-import { enqueueOne } from '../../support/notifications.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -17,6 +14,9 @@ import {
   type Stage,
   silentLog,
 } from '../../support/delivery.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
+import { enqueueOne } from '../../support/notifications.ts';
+import { until } from '../../support/until.ts';
 
 // A courier that dies at each step between finding a notice and marking it sent, with a notice of each
 // policy. Its successor does what the policy says, and nothing is lost without a trace.

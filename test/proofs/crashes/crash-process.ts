@@ -1,7 +1,7 @@
 import { openDatabase, openPool } from '../../../src/db/connect.ts';
-import { createCaller, runWorker } from '../../support/shop.ts';
-import { hookPool } from '../../support/hooked-pool.ts';
 import { commands } from '../../support/customer-commands.ts';
+import { hookPool } from '../../support/hooked-pool.ts';
+import { createCaller, runWorker } from '../../support/shop.ts';
 
 // A process that kills itself: `crash-child.ts URL WORK N WHEN` does a run of a worker or a command
 // and is gone, by SIGKILL, before or after the N-th statement. Says `done` when it came through.

@@ -1,11 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
-  type DatabaseSnapshot,
-  findViolations,
-  readDatabaseSnapshot,
-  runWorker,
-} from '../../support/shop.ts';
-import {
   type BreakableDatabase,
   type BrokenStatement,
   createBreakableDatabase,
@@ -18,6 +12,12 @@ import {
   createSixReminderCustomers,
   dueOutcome,
 } from '../../support/mixed-renewals.ts';
+import {
+  type DatabaseSnapshot,
+  findViolations,
+  readDatabaseSnapshot,
+  runWorker,
+} from '../../support/shop.ts';
 
 // A run of one batch, broken at each of its statements in turn: before it (by each kind of fault
 // that passes by itself, in turn; by all of them with CRASHES=all), and after it, when the server

@@ -1,5 +1,19 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
+import { startProcess } from '../../support/child-process.ts';
+import {
+  commands,
+  createCommandCustomers,
+  customerCreatedAt,
+} from '../../support/customer-commands.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import {
+  createdAt,
+  createEndedSubscriptions,
+  createMixedRenewals,
+  createSixReminderCustomers,
+} from '../../support/mixed-renewals.ts';
 import {
   createCaller,
   type DatabaseSnapshot,
@@ -8,17 +22,7 @@ import {
   runAutoRenewal,
   runWorker,
 } from '../../support/shop.ts';
-import type { TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
-import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
-import { startProcess } from '../../support/child-process.ts';
-import { commands, createCommandCustomers, customerCreatedAt } from '../../support/customer-commands.ts';
-import {
-  createdAt,
-  createEndedSubscriptions,
-  createMixedRenewals,
-  createSixReminderCustomers,
-} from '../../support/mixed-renewals.ts';
 
 // A process is killed (SIGKILL) before or after a statement of its work, and the work is done
 // again: as if it had been done once. Here at a few statements of each work, COMMIT's two sides

@@ -1,8 +1,8 @@
 import { openDatabase, openPool } from '../../../src/db/connect.ts';
+import { openReplica } from '../../../src/leases/replica.ts';
 import { openTelegram } from '../../../src/notifications/channels/telegram/telegram.ts';
 import { openTexts } from '../../../src/notifications/texts.ts';
 import { startCouriers } from '../../../src/workers/deliver-notifications/couriers.ts';
-import { openReplica } from '../../../src/leases/replica.ts';
 
 // A process with a courier: `courier-entry.ts URL API PER_SECOND DEADLINE_MS`. It says when the post is its own.
 

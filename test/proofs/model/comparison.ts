@@ -1,8 +1,12 @@
 import type { Db } from '../../../src/db/connect.ts';
-import { toPlaces } from './program.ts';
-import { type Customer, toCanonical, toText } from './customer.ts';
 import type { CommandContext } from './commands.ts';
-import { findRowViolations } from './invariants.ts';
+import { type Customer, toCanonical, toText } from './customer.ts';
+import {
+  type CustomerRows,
+  readCustomerRows,
+  readLastPass,
+  toModelCustomer,
+} from './customer-rows.ts';
 import {
   type AskedCommand,
   applyAsked,
@@ -12,14 +16,10 @@ import {
   listPositionsAfterRun,
   type ModelPosition,
 } from './interleavings.ts';
-import type { SequenceRun } from './sequence-run.ts';
-import {
-  type CustomerRows,
-  readCustomerRows,
-  readLastPass,
-  toModelCustomer,
-} from './customer-rows.ts';
+import { findRowViolations } from './invariants.ts';
+import { toPlaces } from './program.ts';
 import type { DoneCommand, Participant } from './resolved-commands.ts';
+import type { SequenceRun } from './sequence-run.ts';
 
 // Holds the database against the model: the answers, the rows, and what must hold of them in any case.
 

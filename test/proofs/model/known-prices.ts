@@ -1,3 +1,4 @@
+import type { CommandContext } from './commands.ts';
 import {
   type Customer,
   day,
@@ -6,7 +7,6 @@ import {
   type Subscription,
   type Terms,
 } from './customer.ts';
-import type { CommandContext } from './commands.ts';
 import { computePrice, findListPrice } from './prices.ts';
 import { computeLastTerms, isSameTerms } from './terms.ts';
 

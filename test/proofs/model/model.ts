@@ -1,13 +1,3 @@
-import {
-  type Customer,
-  day,
-  hour,
-  listLivePeriods,
-  type Period,
-  type Subscription,
-} from './customer.ts';
-import { buy } from './purchase.ts';
-import { changePlan } from './plan-change.ts';
 import { type ChosenSubscription, chooseSubscription, refused } from './choice.ts';
 import {
   type Command,
@@ -17,7 +7,21 @@ import {
   toIso,
   toMajor,
 } from './commands.ts';
-import { computeCharge, isAware, recordChoice, recordFirstTerms, recordMessage } from './known-prices.ts';
+import {
+  type Customer,
+  day,
+  hour,
+  listLivePeriods,
+  type Period,
+  type Subscription,
+} from './customer.ts';
+import {
+  computeCharge,
+  isAware,
+  recordChoice,
+  recordFirstTerms,
+  recordMessage,
+} from './known-prices.ts';
 import {
   addEntry,
   clearQuarantine,
@@ -31,7 +35,9 @@ import {
   retireCredentials,
   retryRenewalsNow,
 } from './money.ts';
+import { changePlan } from './plan-change.ts';
 import { computePrice, findListPrice, trial } from './prices.ts';
+import { buy } from './purchase.ts';
 import { recordRefundNotification, refund } from './refund.ts';
 import { listPaymentRefusals, moveIn, moveOut, reversePayment } from './reversals.ts';
 import {

@@ -1,5 +1,3 @@
-import { type Customer, listLivePeriods, type Subscription } from './customer.ts';
-import { chargeAndExtend, computeCost } from './purchase.ts';
 import { chooseSubscription, refused } from './choice.ts';
 import {
   type Command,
@@ -8,8 +6,10 @@ import {
   toIso,
   toMajor,
 } from './commands.ts';
+import { type Customer, listLivePeriods, type Subscription } from './customer.ts';
 import { computeCharge, recordChoice } from './known-prices.ts';
 import { computeUnused, findPlace, refundPeriod, retryRenewalsNow } from './money.ts';
+import { chargeAndExtend, computeCost } from './purchase.ts';
 import { isSameTerms, setChoice } from './terms.ts';
 
 type PlanChange = Extract<Command, { do: 'change-plan' }>;

@@ -3,18 +3,20 @@ import { type Db, inTransaction, type Tx } from '../../../src/db/connect.ts';
 import { Fault } from '../../../src/kernel/faults.ts';
 import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
 import { instant } from '../../../src/kernel/instant.ts';
-import { adjustBalance, topUp } from '../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../src/subscription/commands/purchase.ts';
+import { adjustBalance } from '../../../src/subscription/commands/adjust.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
 import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
-import { grant, revoke, setAutoRenew } from '../../../src/subscription/commands/grant.ts';
-import { writeNotifiedPrice } from '../../../src/subscription/store/known-prices.ts';
+import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
 import { movePayment } from '../../../src/subscription/commands/move-payment.ts';
-import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
+import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { reissue } from '../../../src/subscription/commands/reissue.ts';
-import { changeTerms } from '../../../src/subscription/store/terms-change.ts';
+import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
+import { writeNotifiedPrice } from '../../../src/subscription/store/known-prices.ts';
+import { changeTerms } from '../../../src/subscription/store/terms-change.ts';
 import {
   type Command,
   type CommandAnswer,

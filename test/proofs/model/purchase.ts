@@ -1,3 +1,11 @@
+import { chooseSubscription, refused } from './choice.ts';
+import {
+  type Command,
+  type CommandAnswer,
+  type CommandContext,
+  toIso,
+  toMajor,
+} from './commands.ts';
 import {
   type Customer,
   day,
@@ -7,14 +15,6 @@ import {
   type Subscription,
   type Terms,
 } from './customer.ts';
-import { chooseSubscription, refused } from './choice.ts';
-import {
-  type Command,
-  type CommandAnswer,
-  type CommandContext,
-  toIso,
-  toMajor,
-} from './commands.ts';
 import { forgetPaid } from './known-prices.ts';
 import {
   addEntry,

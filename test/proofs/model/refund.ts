@@ -1,6 +1,6 @@
-import { type Customer, listLivePeriods, type Period, type Subscription } from './customer.ts';
 import { refused } from './choice.ts';
 import { type Command, type CommandAnswer, toIso, toMajor } from './commands.ts';
+import { type Customer, listLivePeriods, type Period, type Subscription } from './customer.ts';
 import {
   addEntry,
   computeUnused,

@@ -1,8 +1,8 @@
-import { type Customer, day, hour, type Period, type Subscription } from './customer.ts';
-import { computeCost } from './purchase.ts';
 import { type CommandContext, toMajor } from './commands.ts';
+import { type Customer, day, hour, type Period, type Subscription } from './customer.ts';
 import { computeCharge, forgetPaid } from './known-prices.ts';
 import { addEntry, openCredential } from './money.ts';
+import { computeCost } from './purchase.ts';
 import { computeNextTerms, updateFromPeriods } from './terms.ts';
 
 // Auto-renewal, said again from docs/design.md and not from the program.

@@ -1,8 +1,8 @@
-import type { ProgramAnswer, RowIds } from './program.ts';
-import { day } from './customer.ts';
 import type { Command, SubscriptionChoice } from './commands.ts';
-import type { ModelPosition } from './interleavings.ts';
+import { day } from './customer.ts';
 import type { CustomerRows } from './customer-rows.ts';
+import type { ModelPosition } from './interleavings.ts';
+import type { ProgramAnswer, RowIds } from './program.ts';
 import type { Act } from './sequences.ts';
 
 // From an act of a sequence to a command for a customer who is there, with places that are there.

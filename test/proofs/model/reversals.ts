@@ -1,8 +1,8 @@
-import type { Customer, Period, Subscription } from './customer.ts';
 import { refused } from './choice.ts';
 import { type Command, type CommandAnswer, toMajor } from './commands.ts';
-import { computePaidBy } from './payment-lots.ts';
+import type { Customer, Period, Subscription } from './customer.ts';
 import { addEntry, computeUnused, endPeriod, payIn, retryRenewalsNow } from './money.ts';
+import { computePaidBy } from './payment-lots.ts';
 import { recordEndNotification } from './refund.ts';
 
 // Payments that go back or move to another customer.

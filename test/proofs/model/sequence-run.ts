@@ -1,10 +1,20 @@
 import { instant } from '../../../src/kernel/instant.ts';
-import { applyToProgram, movePaymentInProgram } from './program.ts';
-import { createModelCustomer, hour, minute } from './customer.ts';
 import { readFacts, requireExplained, requireSamePass } from './comparison.ts';
+import { createModelCustomer, hour, minute } from './customer.ts';
+import {
+  type CustomerRows,
+  type FirstIds,
+  readCustomerRows,
+  readFirstIds,
+} from './customer-rows.ts';
 import { firstPrices, type PriceFrom } from './prices.ts';
-import { type CustomerRows, type FirstIds, readCustomerRows, readFirstIds } from './customer-rows.ts';
-import { type DoneCommand, findPayment, type Participant, resolveCommand } from './resolved-commands.ts';
+import { applyToProgram, movePaymentInProgram } from './program.ts';
+import {
+  type DoneCommand,
+  findPayment,
+  type Participant,
+  resolveCommand,
+} from './resolved-commands.ts';
 import type { Act, Sequence, Step } from './sequences.ts';
 import {
   addCustomer,

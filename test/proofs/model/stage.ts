@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { type Instant, instant } from '../../../src/kernel/instant.ts';
-import { createCustomer } from '../../../src/subscription/commands/customer.ts';
-import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { openReplica, type Replica } from '../../../src/leases/replica.ts';
 import type { RunRow } from '../../../src/runs/run-record.ts';
 import { runWorker } from '../../../src/runs/runner.ts';
+import { createCustomer } from '../../../src/subscription/commands/customer.ts';
+import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { toIso } from './commands.ts';
 import { firstPrices, type PriceFrom, plans, trial } from './prices.ts';

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { RateLimiter, type RateLimits } from './rate-limit.ts';
 import { findRefusal } from './message-checks.ts';
+import { RateLimiter, type RateLimits } from './rate-limit.ts';
 import { Updates } from './updates.ts';
 
 // The Bot API for tests, over real HTTP: as strict about pace and message as Telegram, with the accidents

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import { lockMarkingJobs, runMarkingJobs } from '../../../access/marking-jobs.ts';
 import { requireConfirmedRemovals } from '../../../catalog/access-state.ts';
 import { applySteps } from '../../../catalog/apply.ts';
 import { requireKnownNodes, requireNodeFlags } from '../../../catalog/node-checks.ts';
@@ -10,16 +11,8 @@ import { readClock } from '../../../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../../../db/connect.ts';
 import { readTrustedTime } from '../../../db/trusted-time.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
-import { lockMarkingJobs, runMarkingJobs } from '../../../access/marking-jobs.ts';
 import { runPriceReviews } from '../../../subscription/store/price-reviews.ts';
-import {
-  type CatalogChange,
-  formatChange,
-  readCatalogChange,
-  toChangeJson,
-} from '../../output/apply-text.ts';
 import { createWholeParser, listed } from '../../arguments.ts';
-import { readConfiguration } from '../../configuration.ts';
 import {
   buildCommand,
   type CommandDatabase,
@@ -28,6 +21,13 @@ import {
   printResult,
   withDatabase,
 } from '../../command.ts';
+import { readConfiguration } from '../../configuration.ts';
+import {
+  type CatalogChange,
+  formatChange,
+  readCatalogChange,
+  toChangeJson,
+} from '../../output/apply-text.ts';
 import { ProgressLine } from '../../output/progress.ts';
 import { InterruptedFault } from '../../shutdown.ts';
 

@@ -2,9 +2,6 @@ import { type Command, Option } from 'commander';
 import { type AuditReport, runAudit, toAuditJson } from '../../../audit/audit.ts';
 import { longLimits, openDatabase, openPool } from '../../../db/connect.ts';
 import { unreachable } from '../../../kernel/faults.ts';
-import { formatAuditHtml } from '../../output/audit-html.ts';
-import { auditNodes } from './nodes.ts';
-import { formatAuditMarkdown, formatAuditText } from '../../output/audit-text.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -12,7 +9,10 @@ import {
   formatJson,
   withDatabase,
 } from '../../command.ts';
+import { formatAuditHtml } from '../../output/audit-html.ts';
+import { formatAuditMarkdown, formatAuditText } from '../../output/audit-text.ts';
 import { ProgressLine } from '../../output/progress.ts';
+import { auditNodes } from './nodes.ts';
 
 const formats = ['text', 'json', 'markdown', 'html'] as const;
 

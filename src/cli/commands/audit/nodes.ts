@@ -1,11 +1,18 @@
-import { type AuditReport, type CheckReport, createInterruptedFault } from '../../../audit/audit.ts';
+import {
+  type AuditReport,
+  type CheckReport,
+  createInterruptedFault,
+} from '../../../audit/audit.ts';
 import type { Violation } from '../../../audit/check.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';
-import type { VerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
-import { readVerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
-import { type ComparisonContext, describeDrift } from '../../../workers/reconcile-xray-state/preview.ts';
+import {
+  type ComparisonContext,
+  describeDrift,
+} from '../../../workers/reconcile-xray-state/preview.ts';
 import type { DriftKind } from '../../../workers/reconcile-xray-state/rule.ts';
 import type { Drift } from '../../../workers/reconcile-xray-state/store.ts';
+import type { VerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
+import { readVerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
 
 // `perennial audit --nodes`: what each node really holds, against the books, by the comparison that

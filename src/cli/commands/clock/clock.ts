@@ -8,7 +8,6 @@ import {
   toAcceptedClockJson,
   toClockStatusJson,
 } from '../../../runs/clock/accept.ts';
-import { buildClockReportCommand, buildClockUndoCommand } from './undo.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -17,6 +16,7 @@ import {
   printResult,
   withDatabase,
 } from '../../command.ts';
+import { buildClockReportCommand, buildClockUndoCommand } from './undo.ts';
 
 /** `perennial clock show|accept|report|undo`: the time of the database, and a wrong clock. */
 export function buildClockCommand(open: DatabaseOpener): Command {

@@ -4,6 +4,7 @@ import type { Db } from '../../../db/connect.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { isoTime } from '../../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../../kernel/money.ts';
+import { type ClockUndoResult, undoClock } from '../../../subscription/commands/clock-undo.ts';
 import {
   type EarlyCharge,
   type EarlyEnd,
@@ -12,8 +13,7 @@ import {
   readWrongSales,
   type WrongSale,
 } from '../../../subscription/store/clock-effects.ts';
-import { type ClockUndoResult, undoClock } from '../../../subscription/commands/clock-undo.ts';
-import { readSettings } from '../../../subscription/rules/settings.ts';
+import { readSettings } from '../../../subscription/store/settings.ts';
 import {
   buildCommand,
   type CommonOptions,

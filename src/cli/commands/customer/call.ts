@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Db } from '../../../db/connect.ts';
 import { generateIdempotencyKey, type SubscriptionId } from '../../../kernel/ids.ts';
-import type { Caller, CommandResult } from '../../../subscription/commands/command.ts';
+import type { Caller, CommandResult } from '../../../subscription/store/command-context.ts';
 import { parseSubscriptionId, parseTelegramId } from '../../arguments.ts';
 import {
   type CommandDatabase,

@@ -2,12 +2,12 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { readCustomerLinks } from '../../../catalog/links.ts';
 import type { Db } from '../../../db/connect.ts';
 import { type Instant, tryParseInstant } from '../../../kernel/instant.ts';
-import type { CommandResult } from '../../../subscription/commands/command.ts';
 import type { EndCondition } from '../../../subscription/commands/conditions.ts';
 import { readCurrency, readSubToken } from '../../../subscription/queries/customer-view.ts';
+import type { CommandResult } from '../../../subscription/store/command-context.ts';
 import { omitUndefined, parseAmountOption } from '../../arguments.ts';
-import type { ExtraOutput } from './call.ts';
 import type { CommandDatabase } from '../../command.ts';
+import type { ExtraOutput } from './call.ts';
 import { formatLinks } from './links.ts';
 
 // What the commands on rights share with the API: conditions that the customer saw, and the access

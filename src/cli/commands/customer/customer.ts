@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { readCustomerNodes } from '../../../access/customer-nodes.ts';
 import { readCustomerLinks } from '../../../catalog/links.ts';
-import { adjustBalance, topUp } from '../../../subscription/commands/top-up.ts';
+import { adjustBalance } from '../../../subscription/commands/adjust.ts';
 import { createCustomer, setCustomer } from '../../../subscription/commands/customer.ts';
+import { topUp } from '../../../subscription/commands/top-up.ts';
 import { readCurrency, readCustomerView } from '../../../subscription/queries/customer-view.ts';
 import {
   createWholeParser,
@@ -14,11 +15,16 @@ import {
   timeZone,
 } from '../../arguments.ts';
 import {
-  buildChangeCommand,
-  createCaller,
-  type KeyOption,
-  requireTelegramId,
-} from './call.ts';
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  printResult,
+  withDatabase,
+} from '../../command.ts';
+import { formatCustomerNodes, formatCustomerView } from '../../output/customer-text.ts';
+import { addPaymentOptions, type PaymentOptions, readPayment } from '../../payment-options.ts';
+import { buildChangeCommand, createCaller, type KeyOption, requireTelegramId } from './call.ts';
+import { formatLinks } from './links.ts';
 import {
   buildChargebackCommand,
   buildMovePaymentCommand,
@@ -34,16 +40,6 @@ import {
   buildRevokeCommand,
   buildTrialCommand,
 } from './rights.ts';
-import {
-  buildCommand,
-  type CommonOptions,
-  type DatabaseOpener,
-  printResult,
-  withDatabase,
-} from '../../command.ts';
-import { formatLinks } from './links.ts';
-import { addPaymentOptions, type PaymentOptions, readPayment } from '../../payment-options.ts';
-import { formatCustomerNodes, formatCustomerView } from '../../output/customer-text.ts';
 
 // `perennial customer …`: each calls one function of subscription/. A customer is named by the
 // Telegram id, money is in major units.

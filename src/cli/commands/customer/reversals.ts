@@ -1,19 +1,14 @@
 import type { Command } from 'commander';
 import type { LedgerEntryId } from '../../../kernel/ids.ts';
 import { applyChargeback } from '../../../subscription/commands/chargeback.ts';
-import type { Caller, CommandResult } from '../../../subscription/commands/command.ts';
 import { movePayment } from '../../../subscription/commands/move-payment.ts';
-import { readCurrency } from '../../../subscription/queries/customer-view.ts';
 import { runPreview } from '../../../subscription/commands/preview.ts';
 import { waiveClaim } from '../../../subscription/commands/waive-claim.ts';
+import { readCurrency } from '../../../subscription/queries/customer-view.ts';
+import type { Caller, CommandResult } from '../../../subscription/store/command-context.ts';
 import { omitUndefined, parseAmountOption, parseRowId, parseTelegramId } from '../../arguments.ts';
-import {
-  buildChangeCommand,
-  createCaller,
-  type KeyOption,
-  requireTelegramId,
-} from './call.ts';
 import { buildCommand, type CommandDatabase, type DatabaseOpener } from '../../command.ts';
+import { buildChangeCommand, createCaller, type KeyOption, requireTelegramId } from './call.ts';
 
 // `perennial customer …`: payments that are reversed, or that belong to another customer.
 

@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { UsageFault } from '../../../kernel/faults.ts';
 import type { PeriodId } from '../../../kernel/ids.ts';
-import { purchase } from '../../../subscription/commands/purchase.ts';
-import { grant, revoke, setAutoRenew } from '../../../subscription/commands/grant.ts';
+import { setAutoRenew } from '../../../subscription/commands/auto-renew.ts';
 import { changePlan } from '../../../subscription/commands/change-plan.ts';
+import { grant, revoke } from '../../../subscription/commands/grant.ts';
+import { purchase } from '../../../subscription/commands/purchase.ts';
 import { refund } from '../../../subscription/commands/refund.ts';
 import { reissue } from '../../../subscription/commands/reissue.ts';
 import { startTrial } from '../../../subscription/commands/trial.ts';
 import { omitUndefined, parseDays, parseOnOff, parseRowId } from '../../arguments.ts';
+import { buildCommand, type CommandDatabase, type DatabaseOpener } from '../../command.ts';
+import { addPaymentOptions, type PaymentOptions, readPayment } from '../../payment-options.ts';
 import {
   addSubscriptionOption,
   buildChangeCommand,
@@ -26,8 +29,6 @@ import {
   toEndCondition,
 } from './conditions.ts';
 import { addDryRunOption, type PreviewOption, runOrPreview } from './reversals.ts';
-import { buildCommand, type CommandDatabase, type DatabaseOpener } from '../../command.ts';
-import { addPaymentOptions, type PaymentOptions, readPayment } from '../../payment-options.ts';
 
 // `perennial customer …`: what a customer buys, gets, gives back and loses.
 

@@ -3,7 +3,6 @@ import { streamBackup } from '../../../backup/backup.ts';
 import { restoreBackup } from '../../../backup/restore.ts';
 import { connectionFault } from '../../../db/preflight.ts';
 import { openSource, writeTarget } from '../../../import-export/files.ts';
-import { readConfiguration } from '../../configuration.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -11,6 +10,7 @@ import {
   printResult,
   withDatabase,
 } from '../../command.ts';
+import { readConfiguration } from '../../configuration.ts';
 import { startDatabase } from '../../open-database.ts';
 import { ProgressLine } from '../../output/progress.ts';
 import { InterruptedFault, runUntilSignal } from '../../shutdown.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { UsageFault } from '../../../kernel/faults.ts';
-import { readConfiguration } from '../../configuration.ts';
 import { buildCommand, type CommonOptions, printResult } from '../../command.ts';
+import { readConfiguration } from '../../configuration.ts';
 import { findRunningUrl } from '../../open-database.ts';
 
 /** `perennial db url`: where psql and other tools connect. */

@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { setClock } from '../../../db/clock.ts';
 import { openDatabase, openPool } from '../../../db/connect.ts';
 import { type MigrationProgress, migrate } from '../../../db/migrate.ts';
-import { readConfiguration } from '../../configuration.ts';
 import { buildCommand, type CommonOptions, printResult } from '../../command.ts';
+import { readConfiguration } from '../../configuration.ts';
 import { startDatabase } from '../../open-database.ts';
 import { InterruptedFault, runUntilSignal } from '../../shutdown.ts';
 

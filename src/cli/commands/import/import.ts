@@ -1,11 +1,15 @@
 import type { Command } from 'commander';
-import { terminalText } from '../../../kernel/foreign-text.ts';
 import { type ColumnName, columns } from '../../../import-export/columns.ts';
 import { openSource } from '../../../import-export/files.ts';
-import { type ImportOutcome, type ImportProgress, importCustomers } from '../../../import-export/import.ts';
+import {
+  type ImportOutcome,
+  type ImportProgress,
+  importCustomers,
+} from '../../../import-export/import.ts';
 import type { LineProblem } from '../../../import-export/problems.ts';
 import { detectFormat } from '../../../import-export/records.ts';
 import type { FileSummary } from '../../../import-export/summary.ts';
+import { terminalText } from '../../../kernel/foreign-text.ts';
 import {
   buildCommand,
   type CommonOptions,

@@ -1,10 +1,13 @@
 import type { Command } from 'commander';
 import { listNamedNodes } from '../../../catalog/nodes.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';
-import type { Comparison, ComparisonOutcome } from '../../../workers/reconcile-xray-state/compare-node.ts';
+import { openReplica } from '../../../leases/replica.ts';
+import type {
+  Comparison,
+  ComparisonOutcome,
+} from '../../../workers/reconcile-xray-state/compare-node.ts';
 import { compareNodes, describeDrift } from '../../../workers/reconcile-xray-state/preview.ts';
 import { reconcile } from '../../../workers/reconcile-xray-state/worker.ts';
-import { openReplica } from '../../../leases/replica.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
 import {
   buildCommand,

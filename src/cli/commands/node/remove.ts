@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
+import { lockMarkingJobs, runMarkingJobs } from '../../../access/marking-jobs.ts';
 import { computeImpact, withNode } from '../../../catalog/access-impact.ts';
 import { readAccessState, requireConfirmedRemovals } from '../../../catalog/access-state.ts';
-import { deleteNode, drainNode } from '../../../catalog/remove-node.ts';
 import { listNamedNodes, type NodeStatus } from '../../../catalog/nodes.ts';
+import { deleteNode, drainNode } from '../../../catalog/remove-node.ts';
 import { type Db, inTransaction } from '../../../db/connect.ts';
 import { readTrustedTime } from '../../../db/trusted-time.ts';
 import { refused } from '../../../kernel/faults.ts';
-import { lockMarkingJobs, runMarkingJobs } from '../../../access/marking-jobs.ts';
 import { compareNodes } from '../../../workers/reconcile-xray-state/preview.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
 import { createWholeParser } from '../../arguments.ts';

@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
 import { toNoticeSettings } from '../../../config/config.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
-import { type NoticeKind, noticeKinds, noticeSpecs } from '../../../outbox/kinds.ts';
 import type { RenderedButton } from '../../../notifications/texts/buttons.ts';
 import { createForms, sampleTitle } from '../../../notifications/texts/samples.ts';
 import { openTexts, type RenderedNotice, type Texts } from '../../../notifications/texts.ts';
+import { type NoticeKind, noticeKinds, noticeSpecs } from '../../../outbox/kinds.ts';
 import { parseNoticeKind, timeZone } from '../../arguments.ts';
-import { readConfiguration } from '../../configuration.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -14,6 +13,7 @@ import {
   printResult,
   withDatabase,
 } from '../../command.ts';
+import { readConfiguration } from '../../configuration.ts';
 
 interface Options extends CommonOptions {
   readonly locale: string;

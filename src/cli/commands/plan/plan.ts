@@ -9,8 +9,8 @@ import { readTrustedTime } from '../../../db/trusted-time.ts';
 import { refused, UsageFault } from '../../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../../kernel/instant.ts';
 import { majorUnits, moneyText, parseMinor } from '../../../kernel/money.ts';
-import { runPriceReviews } from '../../../subscription/store/price-reviews.ts';
 import { recordEvents } from '../../../subscription/store/events.ts';
+import { runPriceReviews } from '../../../subscription/store/price-reviews.ts';
 import { currencyCode, parseDays, time } from '../../arguments.ts';
 import {
   buildCommand,

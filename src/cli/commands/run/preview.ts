@@ -1,7 +1,7 @@
 import { toWorkerSettings } from '../../../config/config.ts';
 import { majorUnits, moneyText } from '../../../kernel/money.ts';
-import type { Worker } from '../../../workers/index.ts';
 import type { Preview } from '../../../runs/worker.ts';
+import type { Worker } from '../../../workers/index.ts';
 import { type CommandDatabase, formatJson } from '../../command.ts';
 
 /** How many had this outcome, and the sum of what it is about, by currency, in minor units. */

@@ -1,17 +1,17 @@
 import type { Command } from 'commander';
 import { type Config, toWorkerSettings } from '../../../config/config.ts';
-import { openDelivery } from '../../../workers/deliver-notifications/open.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { isoTime, secondMs } from '../../../kernel/instant.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';
 import { startInterval } from '../../../kernel/timer.ts';
-import type { MessageLog } from '../../../notifications/channels/log/log.ts';
-import { createRunnableWorkers, type Worker } from '../../../workers/index.ts';
-import { workerNames } from '../../../runs/worker-names.ts';
 import { openReplica, type Replica } from '../../../leases/replica.ts';
-import type { RunLog } from '../../../runs/run-context.ts';
+import type { MessageLog } from '../../../notifications/channels/log/log.ts';
 import { readRunProgress } from '../../../runs/progress.ts';
+import type { RunLog } from '../../../runs/run-context.ts';
 import type { RunRow } from '../../../runs/run-record.ts';
+import { workerNames } from '../../../runs/worker-names.ts';
+import { openDelivery } from '../../../workers/deliver-notifications/open.ts';
+import { createRunnableWorkers, type Worker } from '../../../workers/index.ts';
 import {
   buildCommand,
   type CommandDatabase,

@@ -1,17 +1,16 @@
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ServiceDatabase, startService } from '../../../service.ts';
 import { describeDatabase } from '../../../db/database-url.ts';
+import { type OutageWatch, watchOutage } from '../../../db/outage.ts';
 import { rightsFault } from '../../../db/preflight.ts';
 import { type ApiDatabase, type RunningApi, startApi } from '../../../http/listen.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { dayMs, minuteMs, secondMs, tryParseDurationMs } from '../../../kernel/instant.ts';
 import { type Log, openLog } from '../../../logging/log.ts';
-import { type OutageWatch, watchOutage } from '../../../db/outage.ts';
-import { openVirtualClock, scaleIntervals } from '../../../virtual-clock.ts';
 import { startSentinel } from '../../../runs/clock/sentinel.ts';
+import { type ServiceDatabase, startService } from '../../../service.ts';
+import { openVirtualClock, scaleIntervals } from '../../../virtual-clock.ts';
 import { createWholeParser } from '../../arguments.ts';
-import { readConfiguration } from '../../configuration.ts';
 import {
   buildCommand,
   type CommandDatabase,
@@ -19,6 +18,7 @@ import {
   type DatabaseOpener,
   withOpenDatabase,
 } from '../../command.ts';
+import { readConfiguration } from '../../configuration.ts';
 import { watchSignals } from '../../shutdown.ts';
 import { retryUntilReachable } from './database-wait.ts';
 

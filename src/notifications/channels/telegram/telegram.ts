@@ -4,7 +4,12 @@ import { foreignText } from '../../../kernel/foreign-text.ts';
 import { secondMs } from '../../../kernel/instant.ts';
 import { timeoutSignal } from '../../../kernel/timer.ts';
 import type { Channel, Message, MessageButton } from '../channel.ts';
-import { type HttpClient, type HttpRequest, NoResponseError, openHttpClient } from './http-client.ts';
+import {
+  type HttpClient,
+  type HttpRequest,
+  NoResponseError,
+  openHttpClient,
+} from './http-client.ts';
 import { toTelegramOutcome } from './outcome.ts';
 
 // Messages by a bot, over grammY's Api without its plugins for retries and pace: those send again

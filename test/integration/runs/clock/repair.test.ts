@@ -1,5 +1,16 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { runAudit } from '../../../../src/audit/audit.ts';
+import { setPrice } from '../../../../src/catalog/apply.ts';
+import { readClock } from '../../../../src/db/clock.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import { keptColumns, repairedColumns } from '../../../../src/db/time-columns.ts';
+import { updateHighMark } from '../../../../src/runs/clock/repair.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { corrupt } from '../../../support/corruption.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   addCustomer,
   buyPlan,
@@ -9,17 +20,6 @@ import {
   createSubscribers,
   runWorker,
 } from '../../../support/shop.ts';
-import { corrupt } from '../../../support/corruption.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { runAudit } from '../../../../src/audit/audit.ts';
-import { setPrice } from '../../../../src/catalog/apply.ts';
-import { readClock } from '../../../../src/db/clock.ts';
-import { inTransaction } from '../../../../src/db/connect.ts';
-import { keptColumns, repairedColumns } from '../../../../src/db/time-columns.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
-import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { updateHighMark } from '../../../../src/runs/clock/repair.ts';
 
 const start = '2026-11-01T00:00:00Z';
 const jumped = '2027-10-25T00:00:00Z';

@@ -5,18 +5,22 @@ import { confirmDeletionTime } from '../../../../src/db/clock-mark.ts';
 import { thisMachine } from '../../../../src/db/machine.ts';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { dayMs, hourMs, minuteMs } from '../../../../src/kernel/instant.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
-import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { refund } from '../../../../src/subscription/commands/refund.ts';
-import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { acceptClock } from '../../../../src/runs/clock/accept.ts';
 import { watchAfterBoot } from '../../../../src/runs/clock/boot.ts';
 import { startSentinel } from '../../../../src/runs/clock/sentinel.ts';
 import { watchClock } from '../../../../src/runs/clock/watch.ts';
 import { readMetrics } from '../../../../src/runs/metrics.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { readAlarms } from '../../../support/alarms.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { type FaultyClock, installFaultyClock } from '../../../support/faulty-clock.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
 import {
   addBalance,
   addCustomer,
@@ -26,10 +30,6 @@ import {
   createSubscriber,
   runWorker,
 } from '../../../support/shop.ts';
-import { readAlarms } from '../../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type FaultyClock, installFaultyClock } from '../../../support/faulty-clock.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
 
 // A database whose clock jumps. The stored clock of a test is trusted, so these tests replace the
 // clock of the server, and compare with the real uptime of this machine.

@@ -1,14 +1,23 @@
 import { expect, test } from 'vitest';
 import type { PeriodId } from '../../../../src/kernel/ids.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { applyChargeback, type Chargeback } from '../../../../src/subscription/commands/chargeback.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import {
+  applyChargeback,
+  type Chargeback,
+} from '../../../../src/subscription/commands/chargeback.ts';
 import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
 import { movePayment } from '../../../../src/subscription/commands/move-payment.ts';
-import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
-import { addBalance, addCustomer, buyPlan, createCaller, runWorker } from '../../../support/shop.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import type { TestDatabase } from '../../../support/database.ts';
+import {
+  addBalance,
+  addCustomer,
+  buyPlan,
+  createCaller,
+  runWorker,
+} from '../../../support/shop.ts';
 import { createTermsShop, readAuditViolations } from '../../../support/terms-shop.ts';
 
 // Chargebacks of payments that met other commands in between. Each case ends with the audit.

@@ -1,15 +1,26 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { adjustBalance, topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { applyChargeback, type Chargeback } from '../../../../src/subscription/commands/chargeback.ts';
-import { movePayment, type PaymentMove } from '../../../../src/subscription/commands/move-payment.ts';
-import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
+import { adjustBalance } from '../../../../src/subscription/commands/adjust.ts';
+import {
+  applyChargeback,
+  type Chargeback,
+} from '../../../../src/subscription/commands/chargeback.ts';
+import {
+  movePayment,
+  type PaymentMove,
+} from '../../../../src/subscription/commands/move-payment.ts';
 import { runPreview } from '../../../../src/subscription/commands/preview.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { waiveClaim } from '../../../../src/subscription/commands/waive-claim.ts';
-import { addCustomer, buyPlan, createCaller } from '../../../support/shop.ts';
+import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { exportText, importText } from '../../../support/import-export.ts';
-import { createTermsShop, readAuditViolations, readSubscriptionView } from '../../../support/terms-shop.ts';
+import { addCustomer, buyPlan, createCaller } from '../../../support/shop.ts';
+import {
+  createTermsShop,
+  readAuditViolations,
+  readSubscriptionView,
+} from '../../../support/terms-shop.ts';
 
 // Chargebacks, claims, and payments that move to the right customer.
 

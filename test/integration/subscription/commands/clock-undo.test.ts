@@ -1,5 +1,14 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { runAudit } from '../../../../src/audit/audit.ts';
+import { readClock } from '../../../../src/db/clock.ts';
+import { undoClock } from '../../../../src/subscription/commands/clock-undo.ts';
+import {
+  readEarlyCharges,
+  readEarlyEnds,
+} from '../../../../src/subscription/store/clock-effects.ts';
+import { readSettings } from '../../../../src/subscription/store/settings.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   buyPlan,
   createCaller,
@@ -9,12 +18,6 @@ import {
   findViolations,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { runAudit } from '../../../../src/audit/audit.ts';
-import { readClock } from '../../../../src/db/clock.ts';
-import { readEarlyCharges, readEarlyEnds } from '../../../../src/subscription/store/clock-effects.ts';
-import { undoClock } from '../../../../src/subscription/commands/clock-undo.ts';
-import { readSettings } from '../../../../src/subscription/rules/settings.ts';
 
 const start = '2026-11-01T00:00:00Z';
 const correctedAt = '2026-11-01T00:02:00Z';

@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest';
 import { runAudit } from '../../../../src/audit/audit.ts';
-import { addCustomer, createCaller, createPlans, createSubscriber } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { Fault } from '../../../../src/kernel/faults.ts';
 import { tryParseInstant } from '../../../../src/kernel/instant.ts';
 import { minorMax } from '../../../../src/kernel/money.ts';
-import { adjustBalance, topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
-import { grant } from '../../../../src/subscription/commands/grant.ts';
+import { adjustBalance } from '../../../../src/subscription/commands/adjust.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
+import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { addCustomer, createCaller, createPlans, createSubscriber } from '../../../support/shop.ts';
 
 // A time or an amount that no column can hold is refused with a code of ours, and changes nothing.
 

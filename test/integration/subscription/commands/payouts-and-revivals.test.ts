@@ -1,12 +1,15 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { PeriodId, SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { adjustBalance, topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { adjustBalance } from '../../../../src/subscription/commands/adjust.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
 import { purchase } from '../../../../src/subscription/commands/purchase.ts';
-import { grant, revoke, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
-import { refund } from '../../../../src/subscription/commands/refund.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
@@ -15,8 +18,11 @@ import {
   createSubscriber,
   runWorker,
 } from '../../../support/shop.ts';
-import type { TestDatabase } from '../../../support/database.ts';
-import { createTermsShop, readAuditViolations, readSubscriptionView } from '../../../support/terms-shop.ts';
+import {
+  createTermsShop,
+  readAuditViolations,
+  readSubscriptionView,
+} from '../../../support/terms-shop.ts';
 
 // Payouts, payments for a purchase, and payments within the days of revival.
 

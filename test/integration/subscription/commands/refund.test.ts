@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
-import { addBalance, buyPlan, createCaller, createSubscriber, runWorker } from '../../../support/shop.ts';
+import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
+import {
+  addBalance,
+  buyPlan,
+  createCaller,
+  createSubscriber,
+  runWorker,
+} from '../../../support/shop.ts';
 import {
   createTermsShop,
   grantDays,

@@ -1,17 +1,17 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
 import { inTransaction, openDatabase, openPool } from '../../../../src/db/connect.ts';
 import type { PeriodId } from '../../../../src/kernel/ids.ts';
 import type { Instant } from '../../../../src/kernel/instant.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { createCustomer, setCustomer } from '../../../../src/subscription/commands/customer.ts';
 import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
-import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
 
 // What the commands of this folder owe each other: found by reading docs/design.md a second time.
 

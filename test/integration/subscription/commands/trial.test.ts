@@ -1,5 +1,10 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
+import { type Instant, isoTime, parseInstant } from '../../../../src/kernel/instant.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { startTrial } from '../../../../src/subscription/commands/trial.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   addCustomer,
   buyPlan,
@@ -10,11 +15,6 @@ import {
   parseTime,
   readSubscription,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { type Instant, isoTime, parseInstant } from '../../../../src/kernel/instant.ts';
-import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
-import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 
 const begin = '2026-11-24T09:00:00Z';
 const end = '2026-11-27T09:00:00Z';

@@ -1,4 +1,13 @@
 import { expect, test } from 'vitest';
+import type { PeriodId } from '../../../../src/kernel/ids.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { readFingerprint } from '../../../support/api.ts';
+import { createDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
@@ -7,14 +16,6 @@ import {
   createSubscriber,
   parseTime,
 } from '../../../support/shop.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { readFingerprint } from '../../../support/api.ts';
-import type { PeriodId } from '../../../../src/kernel/ids.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
-import { grant, revoke, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
-import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { refund } from '../../../../src/subscription/commands/refund.ts';
 
 // A command that names what its customer saw does nothing once that has changed.
 

@@ -1,17 +1,27 @@
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShop, createSubscriber } from '../../../support/basic-shop.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { hourMs, type Instant, later, never, parseInstant } from '../../../../src/kernel/instant.ts';
+import {
+  hourMs,
+  type Instant,
+  later,
+  never,
+  parseInstant,
+} from '../../../../src/kernel/instant.ts';
 import { majorUnits } from '../../../../src/kernel/money.ts';
-import { computeForecasts, type Forecast, type ForecastFacts } from '../../../../src/subscription/rules/forecast.ts';
-import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
+import {
+  computeForecasts,
+  type Forecast,
+  type ForecastFacts,
+} from '../../../../src/subscription/rules/forecast.ts';
 import { noKnownPrices } from '../../../../src/subscription/rules/price-cap.ts';
 import { decideDueRenewal, decideRenewal } from '../../../../src/subscription/rules/renewal.ts';
 import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
+import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
+import { createShop, createSubscriber } from '../../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 const ids = (count: number) =>

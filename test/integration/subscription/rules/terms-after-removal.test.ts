@@ -2,12 +2,15 @@ import { expect, test } from 'vitest';
 import type { PeriodId } from '../../../../src/kernel/ids.ts';
 import { dayMs, isoTime } from '../../../../src/kernel/instant.ts';
 import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
-import { readCustomerView, type SubscriptionDetails } from '../../../../src/subscription/queries/customer-view.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { addCustomer, buyPlan, createCaller, parseTime, runWorker } from '../../../support/shop.ts';
+import {
+  readCustomerView,
+  type SubscriptionDetails,
+} from '../../../../src/subscription/queries/customer-view.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { csvHeader, importText } from '../../../support/import-export.ts';
+import { addCustomer, buyPlan, createCaller, parseTime, runWorker } from '../../../support/shop.ts';
 import { createTermsShop, readAuditViolations, start } from '../../../support/terms-shop.ts';
 
 // Mixtures of periods, and each way to take one of them away. The expected terms are written from the

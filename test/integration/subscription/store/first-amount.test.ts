@@ -3,9 +3,12 @@ import { expect, test } from 'vitest';
 import { setPrice } from '../../../../src/catalog/apply.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { grant, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
 import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { importText } from '../../../support/import-export.ts';
 import {
   addCustomer,
   setPrice as changePrice,
@@ -13,8 +16,6 @@ import {
   createPlans,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { importText } from '../../../support/import-export.ts';
 
 // The first charge of time that was imported or granted. The customer paid nothing before, so a
 // notification states the amount. Each subscription is a month of basic for 149.00.

@@ -1,12 +1,24 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { adjustBalance } from '../../../../src/subscription/commands/top-up.ts';
+import { adjustBalance } from '../../../../src/subscription/commands/adjust.ts';
 import { deleteOldKeys } from '../../../../src/subscription/store/idempotency.ts';
-import { createCaller, findViolations, parseTime, readDatabaseSnapshot } from '../../../support/shop.ts';
+import {
+  type BreakableDatabase,
+  createBreakableDatabase,
+} from '../../../support/broken-statement.ts';
+import {
+  commands,
+  createCommandCustomers,
+  customerCreatedAt,
+} from '../../../support/customer-commands.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
-import { type BreakableDatabase, createBreakableDatabase } from '../../../support/broken-statement.ts';
-import { commands, createCommandCustomers, customerCreatedAt } from '../../../support/customer-commands.ts';
+import {
+  createCaller,
+  findViolations,
+  parseTime,
+  readDatabaseSnapshot,
+} from '../../../support/shop.ts';
 
 let breakableDatabase: BreakableDatabase;
 

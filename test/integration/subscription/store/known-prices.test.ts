@@ -5,17 +5,19 @@ import { formatCustomerView } from '../../../../src/cli/output/customer-text.ts'
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { PeriodId } from '../../../../src/kernel/ids.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { applyChargeback } from '../../../../src/subscription/commands/chargeback.ts';
 import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
-import { grant, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { movePayment } from '../../../../src/subscription/commands/move-payment.ts';
-import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
-import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
-import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
+import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
+import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   addCustomer,
   createCaller,
@@ -24,7 +26,6 @@ import {
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 // A renewal takes no amount that the customer was not notified of. Each test buys a month of basic
 // for 149.00 on 24 November at 10:00, so that it ends on 24 December and is due 6 hours before.

@@ -4,8 +4,8 @@ import { setPrice } from '../../../../src/catalog/apply.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
-import { createPlans, createSubscribers, runWorker } from '../../../support/shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createPlans, createSubscribers, runWorker } from '../../../support/shop.ts';
 
 // A change of a price makes reminders of many customers due, in chunks.
 

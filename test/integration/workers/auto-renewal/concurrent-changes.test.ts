@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { revoke, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
 import {
   addBalance,
   buyPlan,
@@ -13,8 +16,6 @@ import {
   runAutoRenewal,
   type WorkerRunOptions,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
 
 // Something is committed between the finding and the locking of a batch. The decision must see it:
 // it is made of facts that are read after the lock.

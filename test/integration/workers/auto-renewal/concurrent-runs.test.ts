@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { startProcess } from '../../../support/child-process.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   createPlans,
   createSubscribers,
@@ -7,8 +9,6 @@ import {
   readDatabaseSnapshot,
   runAutoRenewal,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { startProcess } from '../../../support/child-process.ts';
 
 const dueAt = '2026-11-30T20:00:00Z';
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { createDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
@@ -8,7 +9,6 @@ import {
   runAutoRenewal,
   setPrice,
 } from '../../../support/shop.ts';
-import { createDatabase } from '../../../support/database.ts';
 
 test('R11: one that was short and became cheaper is paid before one that ends later', async () => {
   await using database = await createDatabase({ now: '2026-11-01T09:00:00Z' });

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import {
   addCustomer,
@@ -11,7 +11,12 @@ import {
   runWorker,
   setPrice,
 } from '../../../support/shop.ts';
-import { createTermsShop, grantDays, readSubscriptionView, start } from '../../../support/terms-shop.ts';
+import {
+  createTermsShop,
+  grantDays,
+  readSubscriptionView,
+  start,
+} from '../../../support/terms-shop.ts';
 
 // Renewals pay one period ahead at most, and a purchase keeps what the customer set.
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { createDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
@@ -15,7 +16,6 @@ import {
   runAutoRenewal,
   setPrice,
 } from '../../../support/shop.ts';
-import { createDatabase } from '../../../support/database.ts';
 
 const start = '2026-11-01T00:00:00Z';
 const dueAt = '2026-11-30T20:00:00Z';

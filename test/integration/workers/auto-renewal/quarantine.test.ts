@@ -5,8 +5,9 @@ import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { hourMs, later, minuteMs } from '../../../../src/kernel/instant.ts';
-import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   buyPlan,
   createCaller,
@@ -18,7 +19,6 @@ import {
   readSubscription,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 // Renewals in quarantine, by a fault of ours: a trigger that refuses the periods of renewals.
 

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { root } from '../../../proofs/matrix/mutants.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findReachableFiles } from '../../../support/reachable-files.ts';
 import {
   addCustomer,
   buyPlan,
@@ -15,9 +18,6 @@ import {
   runAutoRenewal,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { root } from '../../../proofs/matrix/mutants.ts';
-import { findReachableFiles } from '../../../support/reachable-files.ts';
 
 // What a renewal leaves behind, and what it can't touch.
 

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { adjustBalance } from '../../../../src/subscription/commands/top-up.ts';
-import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
-import { setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { adjustBalance } from '../../../../src/subscription/commands/adjust.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
@@ -16,7 +17,6 @@ import {
   runAutoRenewal,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 // Somebody whose balance is short: nothing is debited, one notice a period, the next try within the
 // hour, and at once after whatever lets it be paid.

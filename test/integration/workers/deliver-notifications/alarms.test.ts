@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { startMailServer } from '../../../support/mail-server.ts';
-import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import { later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
+import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
+import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
+import { runOf } from '../../../support/basic-shop.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -13,11 +15,9 @@ import {
   silentLog,
   startStageCouriers,
 } from '../../../support/delivery.ts';
+import { startMailServer } from '../../../support/mail-server.ts';
+import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 import { until } from '../../../support/until.ts';
-import { runOf } from '../../../support/basic-shop.ts';
-import { later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
-import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
-import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
 
 // How alarms get to the admins: each channel by itself, whatever became of the others.
 

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../../support/database.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
 import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import { minuteMs, secondMs } from '../../../../src/kernel/instant.ts';
-import { acquireCourier, readCourier } from '../../../../src/workers/deliver-notifications/lease.ts';
 import { Backoff } from '../../../../src/workers/deliver-notifications/backoff.ts';
+import {
+  acquireCourier,
+  readCourier,
+} from '../../../../src/workers/deliver-notifications/lease.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 const error = 'no answer in time';

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -9,7 +10,6 @@ import {
   type Stage,
 } from '../../../support/delivery.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
-import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { enqueueOne } from '../../../support/notifications.ts';
 import {
   createEndingSubscriber,
   createStage,
   readNotifications,
   runDelivery,
 } from '../../../support/delivery.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
 import { until } from '../../../support/until.ts';
 
 const noon = '2026-11-24T12:00:00Z';

@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  type DueKey,
+  findDueNotices,
+} from '../../../../src/workers/deliver-notifications/store.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type DueKey, findDueNotices } from '../../../../src/workers/deliver-notifications/store.ts';
 
 // The walk of a courier over what is due, page by page, while others owe, send, move and take back
 // between the pages. Many are due at the same moment.

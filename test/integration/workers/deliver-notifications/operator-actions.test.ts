@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { resendNotification } from '../../../../src/notifications/operator-actions.ts';
 import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
-import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import { resendNotification } from '../../../../src/notifications/operator-actions.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -10,6 +9,7 @@ import {
   runDelivery,
   type Stage,
 } from '../../../support/delivery.ts';
+import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 
 // What a person has sent again, as far as it gets.
 

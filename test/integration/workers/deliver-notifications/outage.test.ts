@@ -1,10 +1,13 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../../../../src/kernel/instant.ts';
+import { openReplica } from '../../../../src/leases/replica.ts';
 import { endRemindersMs, trialRemindersMs } from '../../../../src/outbox/reminder-schedule.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { openReplica } from '../../../../src/leases/replica.ts';
+import { type BotApi, startBotApi } from '../../../support/bot-api/bot-api.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createDelivery, fastLimits, runDelivery } from '../../../support/delivery.ts';
 import {
   addBalance,
   addCustomer,
@@ -14,9 +17,6 @@ import {
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { type BotApi, startBotApi } from '../../../support/bot-api/bot-api.ts';
-import { createDelivery, fastLimits, runDelivery } from '../../../support/delivery.ts';
 
 // 72 hours in virtual time in which nothing ran, or in which only Telegram was away while the workers
 // planned on; before it and after it all workers tick every four hours, and what they owe is

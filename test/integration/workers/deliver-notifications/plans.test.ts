@@ -1,15 +1,19 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ExplainedStatement, explain, recordStatements } from '../../../../bench/explain.ts';
-import { enqueueOne } from '../../../support/notifications.ts';
+import {
+  type DueKey,
+  findDueNotices,
+  hasSendingNotices,
+} from '../../../../src/workers/deliver-notifications/store.ts';
+import { growingTables } from '../../../support/bounded-statement.ts';
 import {
   createEndingSubscriber,
   createStage,
   runDelivery,
   type Stage,
 } from '../../../support/delivery.ts';
-import { growingTables } from '../../../support/bounded-statement.ts';
-import { type DueKey, findDueNotices, hasSendingNotices } from '../../../../src/workers/deliver-notifications/store.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
 
 // The plans of a courier's statements, as they are sent, on books in which a wrong one shows: 40,000
 // notices, of which 4,000 are owed, 2,000 of them now; and 2,000 things in quarantine.

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { enqueueOne } from '../../../support/notifications.ts';
+import { cancelNotification } from '../../../../src/notifications/operator-actions.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -10,7 +10,7 @@ import {
   type Stage,
   silentLog,
 } from '../../../support/delivery.ts';
-import { cancelNotification } from '../../../../src/notifications/operator-actions.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 

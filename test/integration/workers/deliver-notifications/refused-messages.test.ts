@@ -1,7 +1,12 @@
 import { expect, test } from 'vitest';
 import type { CallOutcome, SendMessageCall } from '../../../support/bot-api/bot-api.ts';
+import {
+  createNotifiedSubscriber,
+  createStage,
+  readNotifications,
+  runDelivery,
+} from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { createNotifiedSubscriber, createStage, readNotifications, runDelivery } from '../../../support/delivery.ts';
 
 // A gateway that refuses a message as it is written: bad markup, too long, a bad button.
 

@@ -3,16 +3,14 @@ import { expect, test } from 'vitest';
 import { inTransaction, openDatabase, openPool } from '../../../../src/db/connect.ts';
 import { minuteMs } from '../../../../src/kernel/instant.ts';
 import type { CustomerKind } from '../../../../src/outbox/kinds.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { createCustomer, setCustomer } from '../../../../src/subscription/commands/customer.ts';
-import { grant, revoke, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
-import { until } from '../../../support/until.ts';
 import { runOf } from '../../../support/basic-shop.ts';
-import { enqueueOne } from '../../../support/notifications.ts';
 import {
   createEndingSubscriber,
   createNotifiedSubscriber,
@@ -22,6 +20,9 @@ import {
   type Stage,
   startStageCouriers,
 } from '../../../support/delivery.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
+import { until } from '../../../support/until.ts';
 
 // What happens between the moment at which a notice was found and that at which it is sent.
 

@@ -1,9 +1,8 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
-import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import {
   createEndingSubscriber,
   createNotifiedSubscriber,
@@ -12,6 +11,7 @@ import {
   runDelivery,
   type Stage,
 } from '../../../support/delivery.ts';
+import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 
 // Somebody who blocked the bot: what has to arrive is owed until there is somebody to read it again.
 

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
-import { forgetCourier, readCouriers } from '../../../../src/workers/deliver-notifications/courier-registry.ts';
-import { until } from '../../../support/until.ts';
-import { enqueueOne } from '../../../support/notifications.ts';
+import {
+  forgetCourier,
+  readCouriers,
+} from '../../../../src/workers/deliver-notifications/courier-registry.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -15,6 +16,8 @@ import {
   silentLog,
   startStageCouriers,
 } from '../../../support/delivery.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
+import { until } from '../../../support/until.ts';
 
 // A replica whose configuration lacks the bot, beside one that has it. To the log goes what has no
 // other way out, and never what a bot of these books would have sent.

@@ -1,8 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import type { Instant } from '../../../../src/kernel/instant.ts';
+import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
+import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { runOf } from '../../../support/basic-shop.ts';
 import { startBotApi } from '../../../support/bot-api/bot-api.ts';
-import { startMailServer } from '../../../support/mail-server.ts';
-import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -14,12 +17,9 @@ import {
   startStageCouriers,
   token,
 } from '../../../support/delivery.ts';
+import { startMailServer } from '../../../support/mail-server.ts';
+import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 import { until } from '../../../support/until.ts';
-import { runOf } from '../../../support/basic-shop.ts';
-import type { Instant } from '../../../../src/kernel/instant.ts';
-import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
-import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;

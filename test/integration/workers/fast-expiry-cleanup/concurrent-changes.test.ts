@@ -1,7 +1,11 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { grant, setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
+import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 import {
   addBalance,
   buyPlan,
@@ -13,9 +17,6 @@ import {
   runAutoRenewal,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
-import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 import { until } from '../../../support/until.ts';
 
 // Somebody pays, or is given time, while a run of expiry is at his subscription, in each gap of the

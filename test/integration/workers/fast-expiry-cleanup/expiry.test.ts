@@ -1,6 +1,15 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
+import { startProcess } from '../../../support/child-process.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createdAt, createMixedRenewals } from '../../../support/mixed-renewals.ts';
+import {
+  createShopWithNodes,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
 import {
   addCustomer,
   buyPlan,
@@ -12,10 +21,6 @@ import {
   readSubscription,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShopWithNodes, startNode, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
-import { startProcess } from '../../../support/child-process.ts';
-import { createdAt, createMixedRenewals } from '../../../support/mixed-renewals.ts';
 
 // What an expiry leaves behind, once or twice, by one process or by several.
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { createPlans, createSubscribers } from '../../../support/shop.ts';
-import { createDatabase } from '../../../support/database.ts';
 import { startProcess } from '../../../support/child-process.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { createPlans, createSubscribers } from '../../../support/shop.ts';
 
 // The audited worker kept the UUIDs of all whom it had seen in a set, for good. HEAP_RUNS=10000 for
 // as many runs as a week has.

@@ -3,8 +3,11 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { hourMs, type Instant, later, minuteMs } from '../../../../src/kernel/instant.ts';
-import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { openReplica, type Replica } from '../../../../src/leases/replica.ts';
+import { startTrial } from '../../../../src/subscription/commands/trial.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
+import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 import {
   addCustomer,
   buyPlan,
@@ -14,9 +17,6 @@ import {
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
-import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 
 // Somebody on a trial buys: converts it, or buys another one beside it, before its end, after it, and
 // while the run that ends it is at it. Whatever comes first, what was paid for runs to its own end.

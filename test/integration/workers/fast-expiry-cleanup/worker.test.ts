@@ -1,8 +1,15 @@
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
+import { openDatabase, openPool } from '../../../../src/db/connect.ts';
+import { isoTime, parseInstant } from '../../../../src/kernel/instant.ts';
+import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import {
+  lockBlastGuard,
+  readNextChange,
+} from '../../../../src/workers/fast-expiry-cleanup/store.ts';
 import {
   createShop,
   createSubscriber,
@@ -10,12 +17,8 @@ import {
   readSubscription,
   runOf,
 } from '../../../support/basic-shop.ts';
-import { openDatabase, openPool } from '../../../../src/db/connect.ts';
-import { isoTime, parseInstant } from '../../../../src/kernel/instant.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
-import { setAutoRenew } from '../../../../src/subscription/commands/grant.ts';
-import { lockBlastGuard, readNextChange } from '../../../../src/workers/fast-expiry-cleanup/store.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
 
 const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */

@@ -6,10 +6,9 @@ import { type Instant, instant } from '../../../../src/kernel/instant.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { readMarkPage, writeMarkResults } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior, ReceivedCall } from '../../../../src/xray/embedded/node.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
-import { startProcess } from '../../../support/child-process.ts';
-import { until } from '../../../support/until.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
+import { startProcess } from '../../../support/child-process.ts';
+import { hookPool } from '../../../support/hooked-pool.ts';
 import {
   countMarks,
   createShopWithNodes,
@@ -20,6 +19,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { until } from '../../../support/until.ts';
 
 // Who may connect changes while a keeper is in the middle of its work. At its end the node is as
 // the books want it, whatever came first.

@@ -1,6 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { generateCredentialId } from '../../../../src/kernel/ids.ts';
+import { stopwatch } from '../../../../src/kernel/stopwatch.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import {
   countMarks,
   createShopWithNodes,
@@ -12,12 +18,6 @@ import {
   untilSynced,
 } from '../../../support/nodes.ts';
 import { until } from '../../../support/until.ts';
-import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
-import { generateCredentialId } from '../../../../src/kernel/ids.ts';
-import { stopwatch } from '../../../../src/kernel/stopwatch.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
-import { connectNode } from '../../../../src/xray/grpc/client.ts';
-import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 
 const call = (database: { db: import('../../../../src/db/connect.ts').Db }) => ({
   db: database.db,

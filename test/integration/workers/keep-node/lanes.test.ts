@@ -1,4 +1,11 @@
 import { expect, test } from 'vitest';
+import { markAccess } from '../../../../src/access/credentials.ts';
+import { readClock } from '../../../../src/db/clock.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import type { CredentialId } from '../../../../src/kernel/ids.ts';
+import { Lanes } from '../../../../src/workers/keep-node/lanes.ts';
+import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
+import { createSubscribers } from '../../../support/basic-shop.ts';
 import {
   createShopWithNodes,
   expectSynced,
@@ -8,13 +15,6 @@ import {
   untilSynced,
 } from '../../../support/nodes.ts';
 import { until } from '../../../support/until.ts';
-import { createSubscribers } from '../../../support/basic-shop.ts';
-import { readClock } from '../../../../src/db/clock.ts';
-import { inTransaction } from '../../../../src/db/connect.ts';
-import type { CredentialId } from '../../../../src/kernel/ids.ts';
-import { markAccess } from '../../../../src/access/credentials.ts';
-import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
-import { Lanes } from '../../../../src/workers/keep-node/lanes.ts';
 
 test('two hands fill a node, and no credential is in both, also when it is marked again meanwhile', async () => {
   using node = await startNode();

@@ -1,8 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { startProcess } from '../../../support/child-process.ts';
-import { until } from '../../../support/until.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
+import { startProcess } from '../../../support/child-process.ts';
 import {
   createShopWithNodes,
   expectSynced,
@@ -12,6 +11,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { until } from '../../../support/until.ts';
 
 // Keepers of several processes on the same nodes.
 

@@ -3,11 +3,11 @@ import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { buildDataset } from '../../../../bench/dataset.ts';
 import { type ExplainedStatement, explain, recordStatements } from '../../../../bench/explain.ts';
-import { createDatabase } from '../../../support/database.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction, longLimits, toClientConfig } from '../../../../src/db/connect.ts';
 import { seedChunk } from '../../../../src/workers/keep-node/node-store.ts';
 import { readMarkPage, writeMarkResults } from '../../../../src/workers/keep-node/store.ts';
+import { createDatabase } from '../../../support/database.ts';
 
 // As `auto-renewal/plans.test.ts`: what a keeper's statements read follows from the page that it
 // works on, never from how many marks or credentials there are.

@@ -5,15 +5,13 @@ import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { adopt } from '../../../../src/workers/reconcile-xray-state/adopt.ts';
 import type { CallBehavior, EmbeddedNodeOptions } from '../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
-import { formatUserName } from '../../../../src/xray/user-names.ts';
 import type { NodeApi } from '../../../../src/xray/port.ts';
+import { formatUserName } from '../../../../src/xray/user-names.ts';
+import { createSubscriber } from '../../../support/basic-shop.ts';
+import { readCredential, runComparison } from '../../../support/comparison.ts';
+import { listContractNodes } from '../../../support/contract-nodes.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
-import { until } from '../../../support/until.ts';
-import { createSubscriber } from '../../../support/basic-shop.ts';
-import { accounts, openRawNode } from '../../../support/raw-xray-calls.ts';
-import { listContractNodes } from '../../../support/contract-nodes.ts';
-import { readCredential, runComparison } from '../../../support/comparison.ts';
 import {
   createShopWithNodes,
   readNode,
@@ -22,6 +20,8 @@ import {
   type TestNode,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { accounts, openRawNode } from '../../../support/raw-xray-calls.ts';
+import { until } from '../../../support/until.ts';
 
 // Names on a node that no credential of the books says anything about: removed by their keeper, after
 // a person said so of what was found then, and of nothing else.

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
+import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
+import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 // Alarms that are told by whoever finds the trouble: once while it lasts, and again when it comes
 // back, however soon.

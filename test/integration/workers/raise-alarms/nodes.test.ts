@@ -1,16 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import {
-  createShopWithNodes,
-  readNode,
-  startNode,
-  startTestKeepers,
-  untilSynced,
-} from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
-import { createShop, createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
+import { runMarkingJobs } from '../../../../src/access/marking-jobs.ts';
+import { readOutages } from '../../../../src/access/node-outages.ts';
 import { applySteps } from '../../../../src/catalog/apply.ts';
 import type { CatalogStep } from '../../../../src/catalog/diff.ts';
 import { listNodes } from '../../../../src/catalog/nodes.ts';
@@ -23,9 +14,23 @@ import {
   parseInstant,
   secondMs,
 } from '../../../../src/kernel/instant.ts';
-import { runMarkingJobs } from '../../../../src/access/marking-jobs.ts';
-import { readOutages } from '../../../../src/access/node-outages.ts';
 import { readMetrics } from '../../../../src/runs/metrics.ts';
+import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
+import {
+  createShop,
+  createSubscriber,
+  createSubscribers,
+  runOf,
+} from '../../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import {
+  createShopWithNodes,
+  readNode,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../support/nodes.ts';
+import { until } from '../../../support/until.ts';
 
 // Alarms about nodes: one that does not answer, and removals that a node has not confirmed.
 

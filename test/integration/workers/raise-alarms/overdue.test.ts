@@ -1,10 +1,16 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
+import {
+  hourMs,
+  type Instant,
+  later,
+  minuteMs,
+  parseInstant,
+} from '../../../../src/kernel/instant.ts';
 import { readAlarms, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
-import { hourMs, type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const end = later(start, 30 * 24 * hourMs);

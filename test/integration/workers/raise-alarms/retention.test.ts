@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { explain, recordStatements } from '../../../../bench/explain.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
 import { runAudit } from '../../../../src/audit/audit.ts';
 import { dayMs, type Instant, later, parseInstant } from '../../../../src/kernel/instant.ts';
 import { prune } from '../../../../src/workers/raise-alarms/retention.ts';
+import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const days = (count: number) => later(start, count * dayMs);

@@ -1,6 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { inTransaction } from '../../../../src/db/connect.ts';
+import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
+import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
   createShopWithNodes,
@@ -10,9 +13,6 @@ import {
   untilSynced,
 } from '../../../support/nodes.ts';
 import { until } from '../../../support/until.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
-import { inTransaction } from '../../../../src/db/connect.ts';
-import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 
 // Alarms about nodes that answer and do not add users.
 

@@ -1,8 +1,17 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
+import {
+  hourMs,
+  type Instant,
+  later,
+  minuteMs,
+  parseInstant,
+} from '../../../../src/kernel/instant.ts';
+import { toCourierLockKey } from '../../../../src/leases/courier-lock.ts';
+import type { Preview } from '../../../../src/runs/worker.ts';
+import { raiseAlarmsWorker } from '../../../../src/workers/raise-alarms/worker.ts';
 import { runRaiseAlarms } from '../../../support/alarms.ts';
-import { enqueueOne } from '../../../support/notifications.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -11,10 +20,7 @@ import {
   runDelivery,
   type Stage,
 } from '../../../support/delivery.ts';
-import { hourMs, type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
-import { toCourierLockKey } from '../../../../src/leases/courier-lock.ts';
-import type { Preview } from '../../../../src/runs/worker.ts';
-import { raiseAlarmsWorker } from '../../../../src/workers/raise-alarms/worker.ts';
+import { enqueueOne } from '../../../support/notifications.ts';
 
 // Notifications that are due and that no courier examines.
 

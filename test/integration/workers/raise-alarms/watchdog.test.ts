@@ -1,15 +1,15 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { createShop, runOf } from '../../../support/basic-shop.ts';
-import { openSingleConnection } from '../../../../src/db/single-connection.ts';
 import { inTransaction, workLimits } from '../../../../src/db/connect.ts';
+import { openSingleConnection } from '../../../../src/db/single-connection.ts';
 import { isoTime, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { raiseAlarms } from '../../../../src/outbox/alarms.ts';
 import { SilenceDetector } from '../../../../src/workers/raise-alarms/queue-silence.ts';
 import { readLockedTables } from '../../../../src/workers/raise-alarms/store.ts';
 import { checkAlarms, startWatchdog } from '../../../../src/workers/raise-alarms/watchdog.ts';
+import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
+import { createShop, runOf } from '../../../support/basic-shop.ts';
+import { createDatabase } from '../../../support/database.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const workers = [

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
+import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
+import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
+import { createDatabase } from '../../../support/database.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const minutes = (count: number): Instant => later(start, count * minuteMs);

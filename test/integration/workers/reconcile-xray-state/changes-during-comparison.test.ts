@@ -1,18 +1,24 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../../support/database.ts';
-import { deleteMarks, readMarks, runComparison } from '../../../support/comparison.ts';
-import { createFakeNode, readLiveUsers } from './fake-node.ts';
-import { createShopWithNodes } from '../../../support/nodes.ts';
-import { createShop, createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import { deleteNode } from '../../../../src/catalog/remove-node.ts';
-import { openSingleConnection } from '../../../../src/db/single-connection.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
-import { type ListedNode, readNodes } from '../../../../src/workers/reconcile-xray-state/node-store.ts';
-import { type ConnectNode, listAndCompare } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
+import { openSingleConnection } from '../../../../src/db/single-connection.ts';
+import {
+  type ConnectNode,
+  listAndCompare,
+} from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
+import {
+  type ListedNode,
+  readNodes,
+} from '../../../../src/workers/reconcile-xray-state/node-store.ts';
 import { markDrift } from '../../../../src/workers/reconcile-xray-state/store.ts';
 import { confirmUnknown } from '../../../../src/workers/reconcile-xray-state/stray-store.ts';
+import { createShop, createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
+import { deleteMarks, readMarks, runComparison } from '../../../support/comparison.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { createShopWithNodes } from '../../../support/nodes.ts';
+import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
 // What becomes of the books while a node's list is read and compared.
 

@@ -6,8 +6,8 @@ import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
 import { createSubscriber } from '../../../support/basic-shop.ts';
-import { listContractNodes } from '../../../support/contract-nodes.ts';
 import { deleteMarks, readCredential, runComparison } from '../../../support/comparison.ts';
+import { listContractNodes } from '../../../support/contract-nodes.ts';
 import { createShopWithNodes, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
 
 // Drift of every kind on one node, found by one comparison and worked off by its keeper; on the

@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import type { TestDatabase } from '../../../support/database.ts';
+import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
+import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import type { Comparison } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
+import type { Flow } from '../../../../src/xray/flow.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import type { NodeApi } from '../../../../src/xray/port.ts';
+import { formatUserName } from '../../../../src/xray/user-names.ts';
+import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import {
   deleteMarks,
   readCredential,
   readMarks,
   runComparison,
 } from '../../../support/comparison.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { createShopWithNodes, startNode, type TestNode } from '../../../support/nodes.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
-import type { Flow } from '../../../../src/xray/flow.ts';
-import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
-import { connectNode } from '../../../../src/xray/grpc/client.ts';
-import { formatUserName } from '../../../../src/xray/user-names.ts';
-import type { NodeApi } from '../../../../src/xray/port.ts';
-import type { Comparison } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
 
 const both = [
   { tag: 'vless', protocol: 'vless' },

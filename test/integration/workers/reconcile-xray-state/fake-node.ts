@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import type { ConnectNode } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
-import { formatUserName } from '../../../../src/xray/user-names.ts';
 import type { ListedUser, NodeApi } from '../../../../src/xray/port.ts';
+import { formatUserName } from '../../../../src/xray/user-names.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 
 /** A node that holds whatever `users` says, slice by slice; `before` is called at each step. */

@@ -8,13 +8,17 @@ import {
   type ListAnswer,
   serveDriftedNode,
 } from '../../../../bench/drifted-node.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { openSingleConnection } from '../../../../src/db/single-connection.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { longLimits, toClientConfig } from '../../../../src/db/connect.ts';
-import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { openSingleConnection } from '../../../../src/db/single-connection.ts';
 import { listInto } from '../../../../src/workers/reconcile-xray-state/listing.ts';
-import { createListedTable, readDriftCounts, writeDrift } from '../../../../src/workers/reconcile-xray-state/store.ts';
+import {
+  createListedTable,
+  readDriftCounts,
+  writeDrift,
+} from '../../../../src/workers/reconcile-xray-state/store.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { createDatabase } from '../../../support/database.ts';
 
 // The comparison reads everything there is, so what matters is that it reads it once: a plan that
 // looks each credential up by an index reads fifty times as much, and one that has no room for its

@@ -1,19 +1,24 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../../support/database.ts';
+import { purchase } from '../../../../src/subscription/commands/purchase.ts';
+import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import type { ConnectNode } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
+import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import {
+  createShop,
+  createSubscriber,
+  createSubscribers,
+  runOf,
+} from '../../../support/basic-shop.ts';
 import {
   deleteMarks,
   readCredential,
   readMarks,
   runComparison,
 } from '../../../support/comparison.ts';
-import { createFakeNode, readLiveUsers } from './fake-node.ts';
+import { createDatabase } from '../../../support/database.ts';
 import { createShopWithNodes, readNode, startNode } from '../../../support/nodes.ts';
-import { createShop, createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
-import { connectNode } from '../../../../src/xray/grpc/client.ts';
-import type { ConnectNode } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
+import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
 const start = '2026-11-01T00:00:00Z';
 

@@ -3,18 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { runMarkingJobs } from '../../../../../src/access/marking-jobs.ts';
 import { drainNode } from '../../../../../src/catalog/remove-node.ts';
 import { buildApplyCommand } from '../../../../../src/cli/commands/apply/apply.ts';
 import { buildNodeRemoveCommand } from '../../../../../src/cli/commands/node/remove.ts';
 import { readClock } from '../../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../../src/db/connect.ts';
 import { dayMs } from '../../../../../src/kernel/instant.ts';
-import { runMarkingJobs } from '../../../../../src/access/marking-jobs.ts';
 import { watchClock } from '../../../../../src/runs/clock/watch.ts';
-import type { TestDatabase } from '../../../../support/database.ts';
-import { installFaultyClock } from '../../../../support/faulty-clock.ts';
 import { createSubscriber, createSubscribers } from '../../../../support/basic-shop.ts';
 import { deleteMarks } from '../../../../support/comparison.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
+import { installFaultyClock } from '../../../../support/faulty-clock.ts';
 import {
   countMarks,
   createShopWithNodes,

@@ -4,8 +4,8 @@ import { buildAuditCommand } from '../../../../../src/cli/commands/audit/audit.t
 import { formatAuditHtml } from '../../../../../src/cli/output/audit-html.ts';
 import { formatAuditMarkdown, formatAuditText } from '../../../../../src/cli/output/audit-text.ts';
 import { instant } from '../../../../../src/kernel/instant.ts';
-import type { TestDatabase } from '../../../../support/database.ts';
 import { type AuditScene, corrupt, createScenes } from '../../../../support/corruption.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
 
 afterEach(() => {
   process.exitCode = undefined;

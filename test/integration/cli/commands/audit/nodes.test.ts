@@ -2,18 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { runAudit } from '../../../../../src/audit/audit.ts';
-import { formatAuditHtml } from '../../../../../src/cli/output/audit-html.ts';
 import { auditNodes } from '../../../../../src/cli/commands/audit/nodes.ts';
+import { formatAuditHtml } from '../../../../../src/cli/output/audit-html.ts';
 import { formatAuditMarkdown, formatAuditText } from '../../../../../src/cli/output/audit-text.ts';
 import type { CredentialId } from '../../../../../src/kernel/ids.ts';
 import { revoke } from '../../../../../src/subscription/commands/grant.ts';
 import type { CallBehavior } from '../../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
-import type { TestDatabase } from '../../../../support/database.ts';
-import { deleteMarks, readCredential } from '../../../../support/comparison.ts';
-import { createShopWithNodes, startNode } from '../../../../support/nodes.ts';
 import { createSubscriber } from '../../../../support/basic-shop.ts';
+import { deleteMarks, readCredential } from '../../../../support/comparison.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
+import { createShopWithNodes, startNode } from '../../../../support/nodes.ts';
 
 // `audit --nodes`: a violation of each kind is planted on a node, and named.
 

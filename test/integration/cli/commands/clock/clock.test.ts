@@ -1,9 +1,10 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { buildClockCommand } from '../../../../../src/cli/commands/clock/clock.ts';
-import { grant } from '../../../../../src/subscription/commands/grant.ts';
 import { changePlan } from '../../../../../src/subscription/commands/change-plan.ts';
+import { grant } from '../../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../../src/subscription/commands/refund.ts';
 import { startTrial } from '../../../../../src/subscription/commands/trial.ts';
+import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
@@ -13,7 +14,6 @@ import {
   createSubscriber,
   runWorker,
 } from '../../../../support/shop.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
 
 // `perennial clock report|undo`, in this process: sales at a wrong time.
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { buildCustomerCommand } from '../../../../../src/cli/commands/customer/customer.ts';
-import { addCustomer, createPlans, createSubscriber } from '../../../../support/shop.ts';
 import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import { addCustomer, createPlans, createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial customer …`, in this process: conditions, and the access that a command gives.
 

@@ -5,11 +5,16 @@ import { buildNodeCommand } from '../../../../../src/cli/commands/node/node.ts';
 import type { CredentialId } from '../../../../../src/kernel/ids.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
-import type { TestDatabase } from '../../../../support/database.ts';
-import { until } from '../../../../support/until.ts';
 import { createSubscriber } from '../../../../support/basic-shop.ts';
 import { deleteMarks, readCredential, readMarks } from '../../../../support/comparison.ts';
-import { createShopWithNodes, startNode, startTestKeepers, untilSynced } from '../../../../support/nodes.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
+import {
+  createShopWithNodes,
+  startNode,
+  startTestKeepers,
+  untilSynced,
+} from '../../../../support/nodes.ts';
+import { until } from '../../../../support/until.ts';
 
 // `perennial node …`, in this process.
 

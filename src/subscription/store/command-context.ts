@@ -1,0 +1,35 @@
+import type { Db, Tx } from '../../db/connect.ts';
+import type { Instant } from '../../kernel/instant.ts';
+import type { Settings } from '../rules/settings.ts';
+import type { Actor } from './events.ts';
+import type { Customer } from './locked-customer.ts';
+
+// The caller of a command, and the context of a command that holds the lock of a customer.
+
+/** The database, the actor and the idempotency key of a command. */
+export interface Caller {
+  /** An open transaction is joined: the command is done if and only if that commits. */
+  readonly db: Db | Tx;
+  readonly actor: Actor;
+  /** Names this very request, so that asking again is harmless. Without one it is its own. */
+  readonly key?: string;
+  /** The id of the API token that owns the key. The same key of another owner is another key. */
+  readonly keyOwner?: string;
+  /** The same key while its first request is under way: wait for that, or be refused at once. */
+  readonly inFlight?: 'wait' | 'refuse';
+  /** Adds fields to the answer before it is stored under the key, in the same transaction. */
+  readonly extend?: (tx: Tx, answer: CommandResult) => Promise<object>;
+}
+
+/** What a command works with once it holds the customer. */
+export interface CommandContext {
+  readonly tx: Tx;
+  readonly actor: Actor;
+  readonly now: Instant;
+  readonly settings: Settings;
+  readonly customer: Customer;
+  readonly key: string | undefined;
+}
+
+/** An answer as it is stored and printed: plain JSON, money as text in major units. */
+export type CommandResult = Readonly<Record<string, string | number | boolean | null>>;

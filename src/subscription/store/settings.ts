@@ -1,0 +1,46 @@
+import { sql } from 'kysely';
+import type { Db, Tx } from '../../db/connect.ts';
+import {
+  defaultMoney,
+  defaultRetention,
+  defaultSettings,
+  type Settings,
+} from '../rules/settings.ts';
+
+export interface StoredSettings {
+  discounts?: { vip_percent: number };
+  retention?: { notices_ms: number; events_ms: number; keys_ms: number };
+  renewal?: { window_ms: number; retry_ms: number; revive_ms: number; notice_ms?: number };
+  notices?: { renewal_ahead: { from_days: number; ahead_ms: number | null }[] };
+  money?: { top_up_max: string; claims: boolean };
+  trial?: { plan: string; days: number };
+}
+
+/** The settings of these books; the defaults for what was never applied. */
+export async function readSettings(db: Db | Tx): Promise<Settings> {
+  const { rows } = await sql<{ stored: StoredSettings | null }>`
+    SELECT jsonb_object_agg(key, value) AS stored FROM perennial.setting`.execute(db);
+  const stored = rows[0]?.stored ?? {};
+  return {
+    vipPercent: stored.discounts?.vip_percent ?? defaultSettings.vipPercent,
+    windowMs: stored.renewal?.window_ms ?? defaultSettings.windowMs,
+    retryMs: stored.renewal?.retry_ms ?? defaultSettings.retryMs,
+    reviveMs: stored.renewal?.revive_ms ?? defaultSettings.reviveMs,
+    retention: {
+      noticesMs: stored.retention?.notices_ms ?? defaultRetention.noticesMs,
+      eventsMs: stored.retention?.events_ms ?? defaultRetention.eventsMs,
+      keysMs: stored.retention?.keys_ms ?? defaultRetention.keysMs,
+    },
+    money: {
+      topUpMax: stored.money?.top_up_max ?? defaultMoney.topUpMax,
+      claims: stored.money?.claims ?? defaultMoney.claims,
+    },
+    noticeMs: stored.renewal?.notice_ms ?? defaultSettings.noticeMs,
+    renewalAhead:
+      stored.notices?.renewal_ahead.map((entry) => ({
+        fromDays: entry.from_days,
+        aheadMs: entry.ahead_ms,
+      })) ?? defaultSettings.renewalAhead,
+    trial: stored.trial,
+  };
+}
