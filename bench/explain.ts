@@ -63,6 +63,8 @@ export async function explain(
   try {
     await client.query('BEGIN');
     for (const { sql, parameters } of statements) {
+      // The settings of the statements that follow.
+      if (/^set local\b/i.test(sql)) await client.query(sql);
       if (!/^(select|insert|update|delete|with)\b/i.test(sql)) continue;
       const { rows } = await client.query(
         `EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, FORMAT JSON) ${sql}`,

@@ -13,7 +13,7 @@ interface Operation {
   readonly description: string;
   readonly parameters: readonly (Json & { name: string; in: string; required: boolean })[];
   readonly requestBody?: { content: { 'application/json': { schema: Json } } };
-  readonly responses: Record<string, { content?: { 'application/json'?: { schema: Json } } }>;
+  readonly responses: Record<string, { content?: Record<string, { schema: Json }> }>;
 }
 
 const document = createOpenApiDocument(routes) as {
@@ -89,7 +89,8 @@ function formatSection(method: string, path: string, operation: Operation): stri
     ),
     ...formatBodyRows(operation.requestBody?.content['application/json'].schema ?? {}, 'body'),
   ];
-  const responseType = formatType(success?.content?.['application/json']?.schema ?? {});
+  const [answered = {}] = Object.values(success?.content ?? {});
+  const responseType = formatType((answered as { schema?: Json }).schema ?? {});
   const table =
     fieldRows.length === 0
       ? []

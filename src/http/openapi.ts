@@ -3,6 +3,7 @@ import { programVersion } from '../version.ts';
 import { SchemaComponents } from './components.ts';
 import { toProblemType, toStatus } from './problem.ts';
 import type { Route } from './route.ts';
+import { type OpenOperation, openOperations } from './unversioned-operations.ts';
 
 // The OpenAPI 3.1 document, made of the routes' own schemas: what it says is what is checked.
 
@@ -99,9 +100,12 @@ function toProblemSchema(code: string, components: SchemaComponents): Json {
 const toPascalCase = (text: string): string =>
   text.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-function toProblemResponses(route: Route, components: SchemaComponents): Record<string, Json> {
+function toProblemResponses(
+  refusals: readonly string[],
+  components: SchemaComponents,
+): Record<string, Json> {
   const byStatus = new Map<number, string[]>();
-  for (const code of new Set(toProblemCodes(route))) {
+  for (const code of new Set(refusals)) {
     byStatus.set(toStatus(code), [...(byStatus.get(toStatus(code)) ?? []), code]);
   }
   const statusCodes = [...byStatus].sort(([a], [b]) => a - b);
@@ -142,7 +146,27 @@ function toOperation(route: Route, components: SchemaComponents): Json {
         description: 'Done',
         content: toContent(route.answer, 'output', 'answer'),
       },
-      ...toProblemResponses(route, components),
+      ...toProblemResponses(toProblemCodes(route), components),
+    },
+  };
+}
+
+function openOperationOf(operation: OpenOperation, components: SchemaComponents): Json {
+  const { id, tag, summary, description, headers, mediaType, schema } = operation;
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    description,
+    security: operation.needsToken ? [{ token: [] }] : [],
+    parameters: operation.parameters,
+    responses: {
+      200: {
+        description: 'Done',
+        ...(headers === undefined ? {} : { headers }),
+        content: { [mediaType]: { schema } },
+      },
+      ...toProblemResponses(operation.refusals, components),
     },
   };
 }
@@ -154,6 +178,9 @@ export function createOpenApiDocument(routes: readonly Route[]): Json {
   for (const route of routes) {
     const operation = toOperation(route, components);
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation };
+  }
+  for (const operation of openOperations) {
+    paths[operation.path] = { get: openOperationOf(operation, components) };
   }
   return {
     openapi: '3.1.0',

@@ -8,15 +8,13 @@ import { createProblem, type Problem } from './problem.ts';
 import type { Readiness } from './readiness.ts';
 import { checkParameters } from './request.ts';
 import type { RouteContext } from './route.ts';
+import { openOperations } from './unversioned-operations.ts';
 
 // The routes without a version: probes, figures for Prometheus, and the subscription URL, whose
 // secret is in its path.
 
 /** Their paths, for the header `Allow`. */
-export const unversionedPaths = [
-  ...['/healthz', '/readyz', '/metrics', '/openapi.json'],
-  ...['/sub/{token}', '/sub/{token}/'],
-].map((path) => ({ method: 'GET', path }));
+export const unversionedPaths = openOperations.map(({ path }) => ({ method: 'GET', path }));
 
 export interface UnversionedRouteOptions {
   readonly context: RouteContext;

@@ -9,25 +9,33 @@ const verbs = '(?:is|are|must|has|does|cannot|expected|needs|there) ';
 const toValuePattern = (value: string): RegExp =>
   new RegExp(String.raw`(${keys})(\\?["']?\s{0,4}[:=]\s{0,4})${value}`, 'gi');
 
+/** Words up to a `;`, the end of the line or of the quoted text. In JSON an escape ends the line. */
+const words = String.raw`(?:\\\\|\\(?![n"\\])|(?<=\w)'(?=\w)|[^"'\n;\\])+`;
+
+/** The password of a URL with a quote or a space. A port ends the search, and what is `end`. */
+const spaced = (end: string): RegExp =>
+  new RegExp(
+    String.raw`(:\/\/[^\s/@:"'<>\x60[]*:)(?!\s|\*\*\*@|password@|\d{1,5}(?:[/?#\s"'),;\\]|$))(?:(?!:\/\/${end})[^\n@]){1,200}@(?:[^\s"'<>\x60@]*@)*`,
+    'g',
+  );
+const inSentence = spaced('');
+/** A text of JSON ends at its quote. */
+const inJson = spaced(String.raw`|(?<!\\)"[,}\]\s:]`);
+
 const secrets: readonly (readonly [RegExp, string])[] = [
   // Tokens of the API: the first 8 characters name the token and are no secret.
   [/\bprn_([0-9A-Za-z]{8})[0-9A-Za-z]{16,}/g, 'prn_$1***'],
   // Tokens of Telegram's bots.
   [/\b(bot)?\d{5,20}:[\w-]{20,}/g, '$1***'],
-  // The password of a URL with a quote or a space. A port or the end of a quoted text ends the search.
-  [
-    /(:\/\/[^\s/@:"'<>`[]*:)(?!\s|\*\*\*@|password@|\d{1,5}(?:[/?#\s"'),;\\]|$))(?:(?!:\/\/|"[,}\]\s:])[^\n@]){1,200}@(?:[^\s"'<>`@]*@)*/g,
-    '$1***@',
-  ],
   // A value that is named as a secret: `?password=…`, `PGPASSWORD=…`, `"password":"…"`.
   [/(PASSWORD=)(?!\*\*\*|["'])(?:(?! \w+=|\\?"|\\n)[^\n&;,])+/g, '$1***'],
   [toValuePattern(String.raw`"(?!\*\*\*"|[,}\]])(?:[^"\\\n]|\\[^\n])*"`), '$1$2"***"'],
   [toValuePattern(String.raw`\\"(?!\*\*\*)[^"\\\n]*\\"`), '$1$2\\"***\\"'],
   [toValuePattern(String.raw`'(?!\*\*\*')(?:[^'"\\\n]|\\[^\n])*'`), "$1$2'***'"],
   [new RegExp(String.raw`(${keys})=(?!\*\*\*)[^&\s"',;\\]+`, 'gi'), '$1=***'],
-  // YAML: a whole line, or a word of a sentence. `email.password: is missing` is a sentence of ours.
+  // YAML: the rest of the line, or up to a `;`. `email.password: is missing` is a sentence of ours.
   [new RegExp(String.raw`^([ \t-]*(?:${keys}): )(?!${verbs}|\*\*\*)[^"'\n]+$`, 'gim'), '$1***'],
-  [new RegExp(String.raw`(?<![.\w])(${keys}): (?!${verbs}|\*\*\*)[^\s"',;\\]+`, 'gi'), '$1: ***'],
+  [new RegExp(String.raw`(?<![.\w])(${keys}): (?!${verbs}|\*\*\*)${words}`, 'gi'), '$1: ***'],
   // Links open nodes, and the subscription URL lists links.
   [/\b(vless|vmess|trojan|ss|hysteria2?|hy2|tuic|socks5?):\/\/[^\s"'\\]+/gi, '$1://***'],
   [/\/sub\/[\w-]{16,}/g, '/sub/***'],
@@ -38,7 +46,11 @@ const wordPattern = /[^\s"'<>`]+/g;
 
 export function maskSecrets(text: string): string {
   const masked = text.includes('://') ? text.replace(wordPattern, maskPassword) : text;
-  return secrets.reduce((inner, [secret, mask]) => inner.replace(secret, mask), masked);
+  const url = /^\s*[{[]/.test(text) ? inJson : inSentence;
+  return secrets.reduce(
+    (inner, [secret, mask]) => inner.replace(secret, mask),
+    masked.replace(url, '$1***@'),
+  );
 }
 
 /**

@@ -107,17 +107,19 @@ export async function readMarkPage(
       m.credential_id IS NULL AND EXISTS (SELECT FROM perennial.access_sync d
         WHERE d.node_id = n.id AND d.next_attempt_at <= clock.now AND d.lost > 0) AS "hasSuspects",
       m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
-      m.lost, s.id AS "subscriptionId", q.retry_at AS "heldUntil",
-      c.retired_at IS NULL AND s.state = 'active' AND p.groups && n.groups AS wanted
+      m.lost, c.subscription_id AS "subscriptionId", q.retry_at AS "heldUntil",
+      c.retired_at IS NULL AND c.state = 'active' AND p.groups && n.groups AS wanted
     FROM (SELECT perennial.clock() AS now) clock
     CROSS JOIN perennial.installation i
     JOIN perennial.node n ON n.id = ${node} AND n.keeper_epoch = ${epoch}
     LEFT JOIN LATERAL (${due(true)} UNION ALL ${due(false)} LIMIT ${max}) m ON true
-    LEFT JOIN perennial.credential c ON c.id = m.credential_id
-    LEFT JOIN perennial.subscription s ON s.id = c.subscription_id
-    LEFT JOIN perennial.plan p ON p.key = s.plan
+    -- LIMIT keeps it a look-up by index for each mark, also without statistics.
+    LEFT JOIN LATERAL (SELECT k.retired_at, k.subscription_id, s.state, s.plan
+      FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
+      WHERE k.id = m.credential_id LIMIT 1) c ON true
+    LEFT JOIN perennial.plan p ON p.key = c.plan
     LEFT JOIN perennial.quarantine q
-      ON q.worker = ${keepNodeName} AND q.item = n.id || '/' || s.id`.execute(db);
+      ON q.worker = ${keepNodeName} AND q.item = n.id || '/' || c.subscription_id`.execute(db);
   const [first] = rows;
   if (first === undefined) return undefined;
   const { now, installation, api, bootAt, inbounds, formerInbounds, flow } = first;

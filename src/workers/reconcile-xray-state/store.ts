@@ -52,6 +52,8 @@ export async function writeDrift(
 ): Promise<void> {
   const withFlow = inbounds.flatMap(({ hasFlow }, at) => (hasFlow ? [at] : []));
   await sql`SET work_mem = ${sql.lit(workMemory)}`.execute(db);
+  // Without statistics PostgreSQL would look up each credential by index.
+  await sql`SET enable_nestloop = off`.execute(db);
   await sql`ANALYZE listed`.execute(db);
   await sql`DROP TABLE IF EXISTS drift`.execute(db);
   await sql`
@@ -108,6 +110,8 @@ export async function writeDrift(
         -- A change is being marked: they are on their way.
         OR EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = ${node}) END
     FROM found f`.execute(db);
+  // The statements after this one read pages of `drift`.
+  await sql`RESET enable_nestloop`.execute(db);
 }
 
 export interface DriftCounts {

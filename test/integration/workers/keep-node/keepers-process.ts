@@ -1,17 +1,41 @@
 import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import { startKeepers } from '../../../../src/workers/keep-node/keepers.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import type { NodeApi } from '../../../../src/xray/port.ts';
 
-// A process that keeps the nodes of the books: `keepers-entry.ts URL`. It writes its pid and what
-// its keepers log, and loses its nodes when it is silent for 3 s.
+// A process that keeps the nodes of the books: `keepers-entry.ts URL [ADDS]`. It writes its pid and
+// what its keepers log, and loses its nodes when it is silent for 3 s. After ADDS adds it stops
+// itself (SIGSTOP), so that the moment does not depend on the speed of the machine.
 
-const [url = ''] = process.argv.slice(2);
+const [url = '', adds] = process.argv.slice(2);
 const writeLine = (_: object, message: string): void => void process.stdout.write(`${message}\n`);
 process.stdout.write(`pid ${process.pid}\n`);
+
+let left = adds === undefined ? Number.POSITIVE_INFINITY : Number(adds);
+const connect: typeof connectNode = (options) => {
+  const node = connectNode(options);
+  const addUser: NodeApi['addUser'] = async (...user) => {
+    const added = await node.addUser(...user);
+    left -= 1;
+    if (left === 0) {
+      process.stdout.write('stops itself\n');
+      process.kill(process.pid, 'SIGSTOP');
+    }
+    return added;
+  };
+  return new Proxy(node, {
+    get: (of, name) => {
+      if (name === 'addUser') return addUser;
+      const value: unknown = Reflect.get(of, name, of);
+      return typeof value === 'function' ? value.bind(of) : value;
+    },
+  });
+};
+
 startKeepers({
   url,
   db: openDatabase(openPool(url)),
-  connect: connectNode,
+  connect,
   log: { debug: writeLine, info: writeLine, warn: writeLine, error: writeLine },
   probeMs: 200,
   pollMs: 200,

@@ -20,6 +20,9 @@ import { until } from '../../../support/until.ts';
 
 const path = findXrayOrSkip('keepers with a real Xray');
 
+/** For a test that hangs, not for one that is slow. */
+const hangMs = 120_000;
+
 /** Its breaker is open. */
 const readMissed = async (database: Parameters<typeof readNode>[0], id: string) =>
   (await readNode(database, id)).open_until === null ? undefined : true;
@@ -117,21 +120,21 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await createSubscribers(database, 4_000, '2100-01-01T00:00:00Z');
     await using stopped = startProcess(new URL('./keepers-process.ts', import.meta.url), [
-      database.url,
+      ...[database.url, '1000'],
     ]);
     const pid = Number(
       (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
     );
-    const there = await until('some are there', async () => {
-      if ((await node.count()) === 0) return undefined;
-      process.kill(pid, 'SIGSTOP');
-      return node.names();
-    });
+    await stopped.untilLine('that it stops', (untilLine) => untilLine === 'stops itself');
+    const there = await node.names();
+    const before = (await readNode(database, 'nl-1')).keeper_epoch;
     try {
+      expect(there.length).toBeGreaterThanOrEqual(1_000);
       expect(there.length).toBeLessThan(4_000);
       await using _ = startTestKeepers(database, { silentMs: 3_000 });
       await until('the takeover', async () =>
-        (await readNode(database, 'nl-1')).keeper_epoch === 2n ? true : undefined,
+        // A busy machine may cost the new keeper its node, and another epoch follows.
+        (await readNode(database, 'nl-1')).keeper_epoch > before ? true : undefined,
       );
       // Some whom the stopped one has added, and some whom it has read as its next ones.
       const absent = (await readEntitledNames(database)).filter((name) => !there.includes(name));
@@ -142,19 +145,18 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
         WHERE id IN (SELECT subscription_id FROM perennial.credential
           WHERE 'perennial-' || id = ANY (${gone}))`.execute(database.db);
       expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
-      await untilSynced(database);
-      await expectSynced(database, node, 5_000);
+      await untilSynced(database, undefined, hangMs);
+      await expectSynced(database, node, hangMs);
       process.kill(pid, 'SIGCONT');
-      await stopped.untilLine('that it lost the node', (line) =>
-        line.includes('another keeper now'),
-      );
-      await untilSynced(database);
-      await expectSynced(database, node, 5_000);
+      const isLost = (line: string) => line.includes('another keeper now');
+      await stopped.untilLine('that it lost the node', isLost, hangMs);
+      await untilSynced(database, undefined, hangMs);
+      await expectSynced(database, node, hangMs);
       expect((await node.names()).filter((name) => gone.includes(name))).toEqual([]);
     } finally {
       process.kill(pid, 'SIGCONT');
     }
-  }, 90_000);
+  }, 600_000);
 
   test('S4: whoever buys, is revoked and comes back goes by calls that leave it alive', async () => {
     await using node = await startRealNode(path ?? '');
