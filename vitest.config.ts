@@ -2,16 +2,31 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    globalSetup: ['test/support/postgres-server.ts'],
-    setupFiles: ['test/support/seed.ts'],
-    // Two cores suffice; the PostgreSQL server wants its share of them. Three at a time are a sixth
-    // quicker, and what is measured in tests of processes then waits for a processor.
-    pool: 'forks',
+    // Two cores suffice, because PostgreSQL needs its share of them. A third worker saves a sixth of
+    // the time, but then tests of processes wait for a processor.
     maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'test/tidy/**/*.test.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'database',
+          include: ['test/{integration,e2e,proofs}/**/*.test.ts'],
+          globalSetup: ['test/support/postgres-server.ts'],
+        },
+      },
+    ],
+    setupFiles: ['test/support/seed.ts'],
+    pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // A test that fails is looked at, never tried again (docs/writing.md).
+    // A failed test is examined, and never repeated (docs/writing.md).
     retry: 0,
   },
 });

@@ -1,5 +1,5 @@
 import type { Config } from './config/config.ts';
-import { toWorkerSettings } from './config/config.ts';
+import { toWorkerSettings } from './config/settings.ts';
 import { readServerTime } from './db/clock.ts';
 import type { Db } from './db/connect.ts';
 import { wakeChannel } from './db/notify.ts';
@@ -9,7 +9,9 @@ import { openReplica, type Replica } from './leases/replica.ts';
 import type { Log } from './logging/log.ts';
 import { throttledLogger } from './logging/throttled-log.ts';
 import type { RunRow } from './runs/run-record.ts';
-import { openQueue, type RunEnd, type RunnableWorker } from './scheduler/queue.ts';
+import { openQueue } from './scheduler/queue.ts';
+import { type RunnableWorker } from './scheduler/runnable-worker.ts';
+import { type RunEnd } from './scheduler/runnable-worker.ts';
 import { startCouriers } from './workers/deliver-notifications/couriers.ts';
 import { requireOnlyAccount } from './workers/deliver-notifications/lease.ts';
 import { openDelivery } from './workers/deliver-notifications/open.ts';

@@ -2,8 +2,7 @@ import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
-import { chooseTitle } from '../notifications/texts/values.ts';
-import type { Texts } from '../notifications/texts.ts';
+import { chooseTitle } from '../kernel/title.ts';
 import { formatShareLink } from '../xray/link.ts';
 import { parseLink } from '../xray/link-settings.ts';
 import { readCustomerLinks } from './links.ts';
@@ -29,6 +28,15 @@ export interface SubscriptionFeed {
   readonly updateHours: number;
   /** ASCII. */
   readonly fileName: string;
+}
+
+/** Renders the entry that a client shows instead of servers. */
+export interface FeedTexts {
+  renderFeedLine(
+    line: 'feed_no_servers' | 'feed_none' | 'feed_ended',
+    facts: { readonly pay: string | undefined; readonly endedAt: Instant },
+    reader: { readonly locale: string; readonly timeZone: string; readonly now: Instant },
+  ): string;
 }
 
 type TextByLanguage = Readonly<Record<string, string>>;
@@ -68,7 +76,7 @@ const defaultUpdateHours = 12;
  */
 export async function readFeed(
   db: Db,
-  texts: Texts,
+  texts: FeedTexts,
   subToken: string,
 ): Promise<SubscriptionFeed | undefined> {
   const row = await readFeedRow(db, subToken);
@@ -116,7 +124,7 @@ function computeEnd({ runsUntil, endedAt, createdAt, now }: FeedRow): Instant {
 const emptyId = '00000000-0000-0000-0000-000000000000' as CredentialId;
 const unusedAddress = { host: '127.0.0.1', port: 1 };
 
-function formatEntry(texts: Texts, row: FeedRow, pay: string | undefined): string {
+function formatEntry(texts: FeedTexts, row: FeedRow, pay: string | undefined): string {
   const reader = { locale: row.locale ?? 'en', timeZone: row.timeZone ?? 'UTC', now: row.now };
   const line =
     row.runsUntil !== null ? 'feed_no_servers' : row.endedAt === null ? 'feed_none' : 'feed_ended';

@@ -5,7 +5,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { UsageFault } from '../kernel/faults.ts';
 import { dayMs, hourMs, minuteMs } from '../kernel/instant.ts';
-import { loadConfig, parseConfig, toNodeConfigs, toWorkerSettings } from './config.ts';
+import { loadConfig, parseConfig, toNodeConfigs } from './config.ts';
+import { toWorkerSettings } from './settings.ts';
 
 const plan = (prices: string): string =>
   `plans: { basic: { title: Basic, groups: [all], prices: ${prices} } }`;

@@ -4,7 +4,6 @@ import { dirname, join, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { UsageFault } from '../kernel/faults.ts';
-import { secondMs } from '../kernel/instant.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 import { findExposedFiles } from './exposed.ts';
 import {
@@ -26,7 +25,9 @@ import { describeConfigIssue, fileSchema, type nodeSchema, type planSchema } fro
 // discounts, renewal, trial) is written to the database by `perennial apply` and read from there.
 
 export type ConfigFile = z.output<typeof fileSchema>;
+
 export type PlanConfig = z.output<typeof planSchema>;
+
 export type NodeConfig = z.output<typeof nodeSchema>;
 
 export interface Config {
@@ -93,8 +94,10 @@ function parseWithVariables(
 
 /** Values that are not printed: they hold passwords. */
 const secretKeys = new Set(['database', 'token', 'url']);
+
 /** Sections with a secret in them: a text in place of the section may be that secret. */
 const secretSections = new Set(['telegram', 'email', 'database', 'http']);
+
 /** A longer value is no typing error in a setting. It can be a key. */
 const shownMax = 64;
 
@@ -262,45 +265,4 @@ export function toNodeConfigs({ path = 'perennial.yaml', file }: Config): NodeCo
     const present = Object.fromEntries(Object.entries(files).filter(([, name]) => name));
     return { ...node, tls: { ...node.tls, ...present } };
   });
-}
-
-/** How notices are said. */
-export interface NoticeSettings {
-  /** The operator's own texts; undefined: ours alone. */
-  readonly folder: string | undefined;
-  /** In which language and by whose clock the admins are told. */
-  readonly admins: { readonly locale: string; readonly timeZone: string };
-}
-
-export function toNoticeSettings({
-  path = 'perennial.yaml',
-  file: { notices },
-}: Config): NoticeSettings {
-  return {
-    folder: notices?.folder && resolve(dirname(path), notices.folder),
-    admins: {
-      locale: notices?.admin_locale ?? 'en',
-      timeZone: notices?.admin_time_zone ?? 'UTC',
-    },
-  };
-}
-
-/** How a worker is run: from `workers.<name>`, else these. */
-export interface WorkerSettings {
-  readonly everyMs: number;
-  readonly batchMax: number;
-  readonly budgetMs: number;
-}
-
-/** @param worker its name, and how often it runs where the file says nothing */
-export function toWorkerSettings(
-  config: Config,
-  worker: { readonly name: string; readonly everyMs: number },
-): WorkerSettings {
-  const configured = config.file.workers[worker.name] ?? {};
-  return {
-    everyMs: configured.every ?? worker.everyMs,
-    batchMax: configured.batch ?? 1_000,
-    budgetMs: configured.budget ?? 15 * secondMs,
-  };
 }

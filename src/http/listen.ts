@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
-import { type Config, toNoticeSettings } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { toNoticeSettings } from '../config/settings.ts';
 import { closeDatabase, openDatabase, openPool, type PoolOptions } from '../db/connect.ts';
 import { deferWakes } from '../db/notify.ts';
 import { UsageFault } from '../kernel/faults.ts';

@@ -1,6 +1,6 @@
 // Every message there is: to whom, how sure it has to arrive, when it may, and what its text is
 // told. Stored with the change that it tells of (`outbox.ts`), judged again when it is sent
-// (`judging.ts`; design, deliver-notifications).
+// (`relevance.ts`; design, deliver-notifications).
 
 import { dayMs } from '../kernel/instant.ts';
 
@@ -44,7 +44,7 @@ export interface NoticeSpec {
   /**
    * Which of these are read again when it is sent, so that what the text says of now is so. All
    * others are of the fact: they say what was paid, given, found, and are worded as history, or the
-   * notice is not sent where they are not true any more (`judging.ts`).
+   * notice is not sent where they are not true any more (`relevance.ts`).
    */
   readonly now: readonly string[];
 }

@@ -1,13 +1,20 @@
-import { type Job, PgBoss } from 'pg-boss';
+import type { Job, PgBoss } from 'pg-boss';
 import { toFault } from '../db/faults.ts';
-import { createQueueClock, repairEveryMs, repairFutureTimes } from '../db/queue-clock.ts';
-import { toSessionUrl } from '../db/session.ts';
+import { repairEveryMs, repairFutureTimes } from '../db/queue-clock.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { pause } from '../kernel/timer.ts';
 import { type TroubleLog, throttledLogger } from '../logging/throttled-log.ts';
 import { pauseUnfit } from '../runs/unfit-pause.ts';
-import type { NextDue } from '../runs/worker.ts';
+import {
+  beatSeconds,
+  openBoss,
+  pollSeconds,
+  prepareQueue,
+  schema,
+  toWholeSeconds,
+} from './boss.ts';
 import { watchDue } from './due-watch.ts';
+import type { RunEnd, RunnableWorker } from './runnable-worker.ts';
 import { createSlots, type Slots } from './slots.ts';
 
 // Who runs what, and where: the only file that knows pg-boss.
@@ -25,28 +32,6 @@ import { createSlots, type Slots } from './slots.ts';
 // A run holds its job by heartbeats. Those of a dead replica stop, and the others take the job over.
 // All of this is for speed and for peace, never for being right: two runs at once, or one too many,
 // are harmless (rows, locks and constraints see to that), and one that is missing is late.
-
-/** How a run ended, as far as it matters for what comes next. */
-export type RunEnd =
-  | 'done'
-  /** There is more to do: the next run follows at once. */
-  | 'more'
-  /** Failed by something that passes: the next run follows after a pause. */
-  | 'try-again'
-  /** Failed by something that doesn't pass by itself: the next run is the next slot's. */
-  | 'failed'
-  /** This process is not fit to run it, another one may be. */
-  | 'unfit';
-
-export interface RunnableWorker {
-  readonly name: string;
-  readonly everyMs: number;
-  /** Longer than any run takes: then it is given up, and somebody else may run it. */
-  readonly runMaxMs: number;
-  /** For one that is woken when something becomes due: see `SubscriptionWorker`. */
-  nextDue?(after: Instant | undefined): Promise<NextDue>;
-  run(signal: AbortSignal): Promise<RunEnd>;
-}
 
 export interface QueueOptions {
   readonly url: string;
@@ -68,61 +53,14 @@ export interface Queue {
   stop(graceMs: number): Promise<void>;
 }
 
-const schema = 'perennial_queue';
-
-/** pg-boss's minimum. With the beats and the watch below, a dead replica is missed in 7 to 12 s. */
-const heartbeatSeconds = 10;
-/** Two beats may get lost, by a busy machine or network, before a living run is taken for dead. */
-const beatSeconds = 3;
-/** How often one of the replicas looks for jobs whose heartbeat stopped; pg-boss's minimum. */
-const watchSeconds = 1;
-/** How often a replica looks for jobs that others left; what it queues itself it takes at once. */
-const pollSeconds = 1;
-/** Finished jobs are kept at least this long; a slot is taken as long as its job is kept. */
-const retentionSeconds = 120;
 /** Several wake-ups within this time make one run: a storm of top-ups must not be one of runs. */
 const wakeGapMs = 250;
+
 /** The longest sleep of the ticker: a server whose clock was set is noticed within this time. */
 const tickMaxMs = 30 * secondMs;
+
 /** After a tick that failed; also how long a failed run holds its place. */
 const failurePauseMs = 5 * secondMs;
-
-/** pg-boss counts in whole seconds, and a job lasts a day at most. */
-const toWholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
-
-function openBoss(url: string, now: Instant): PgBoss {
-  // pg-boss hands these to `pg` as they are. A statement whose answer never comes (a network that
-  // swallows packets) fails; all of its statements are short.
-  const connection = { ...toSessionUrl(url), keepAlive: true, query_timeout: 30 * secondMs };
-  return new PgBoss({
-    ...connection,
-    application_name: 'perennial queue',
-    schema,
-    clock: createQueueClock(now),
-    max: 4,
-    // No cron (slots see to that), no registry of instances (replicas hold a lock), no flows.
-    schedule: false,
-    registerInstance: false,
-    flowIntervalSeconds: 3600,
-    superviseIntervalSeconds: watchSeconds,
-    monitorIntervalSeconds: watchSeconds,
-    maintenanceIntervalSeconds: 60,
-  });
-}
-
-async function prepareQueue(boss: PgBoss, worker: RunnableWorker): Promise<void> {
-  const settings = {
-    heartbeatSeconds,
-    expireInSeconds: Math.min(toWholeSeconds(worker.runMaxMs), 24 * 3600),
-    // A run whose process died is run again, however often that happens.
-    retryLimit: 1_000_000,
-    retryDelay: 0,
-    deleteAfterSeconds: Math.max(retentionSeconds, 2 * toWholeSeconds(worker.everyMs)),
-  };
-  await boss.createQueue(worker.name, { policy: 'stately', ...settings });
-  // One that an older version made has that version's settings.
-  await boss.updateQueue(worker.name, settings);
-}
 
 /** Starts the workers of this process. @throws what the database refused */
 export async function openQueue(options: QueueOptions): Promise<Queue> {

@@ -1,25 +1,21 @@
 import { z } from 'zod';
 import { refused } from '../../kernel/faults.ts';
-import type { SubscriptionId } from '../../kernel/ids.ts';
 import { parseMinor } from '../../kernel/money.ts';
 import { setAutoRenew } from '../../subscription/commands/auto-renew.ts';
 import { changePlan } from '../../subscription/commands/change-plan.ts';
 import { grant, revoke, type SubscriptionResult } from '../../subscription/commands/grant.ts';
 import { reissue } from '../../subscription/commands/reissue.ts';
 import { readCurrency, readCustomerView } from '../../subscription/queries/customer-view.ts';
-import { readOwnerTelegramId } from '../../subscription/store/subscriptions.ts';
 import { addAccess, toGrantedAccess } from '../access.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';
-import { defineRoute, type Route, type RouteContext } from '../route.ts';
+import { defineRoute, type RouteContext } from '../route.ts';
 import {
   bySubscription,
-  byTelegramId,
   createTextSchema,
   currencySchema,
   ifExpiresAtSchema,
   moneySchema,
   parseEndCondition,
-  parseSubscriptionIdParam,
   periodDaysSchema,
   planKeySchema,
   rowIdSchema,
@@ -27,41 +23,14 @@ import {
   timeSchema,
 } from '../schemas.ts';
 import { accessShape, rightsShape, subscriptionShape } from './shapes.ts';
+import {
+  addCustomerPath,
+  readPathSubscription,
+  type SubscriptionPath,
+} from './subscription-path.ts';
 
 const tag = 'Subscriptions';
 const part = z.enum(['whole', 'unused']);
-
-interface SubscriptionPath {
-  readonly id: string;
-  /** The customer in the path, if the path names one. */
-  readonly telegram_id?: string;
-}
-
-/**
- * The subscription of a path and its customer. A subscription of another customer than the one in
- * the path is as unknown as one that does not exist. @throws Fault `no_subscription`
- */
-async function readPathSubscription(
-  { db }: RouteContext,
-  { id, telegram_id }: SubscriptionPath,
-): Promise<{ telegramId: bigint; subscriptionId: SubscriptionId }> {
-  const subscriptionId = parseSubscriptionIdParam(id);
-  const telegramId = await readOwnerTelegramId(db, subscriptionId);
-  if (telegram_id === undefined || telegramId === BigInt(telegram_id)) {
-    return { telegramId, subscriptionId };
-  }
-  throw refused('no_subscription', `there is no subscription ${id}`);
-}
-
-/** The same route under the customer of the subscription. */
-function addCustomerPath(base: Route): Route {
-  return {
-    ...base,
-    path: base.path.replace('/v1/subscriptions/', '/v1/customers/{telegram_id}/subscriptions/'),
-    id: `${base.id}OfCustomer`,
-    params: byTelegramId.extend(bySubscription.shape),
-  };
-}
 
 const toRightsAnswer = (answer: SubscriptionResult) => ({
   ...answer,

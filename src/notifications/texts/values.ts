@@ -2,6 +2,7 @@ import type { FluentVariable } from '@fluent/bundle';
 import { type Instant, tryParseInstant } from '../../kernel/instant.ts';
 import { isCurrency, minorDigits, tryParseMinor } from '../../kernel/money.ts';
 import { isTimeZone } from '../../kernel/time-zone.ts';
+import { chooseTitle } from '../../kernel/title.ts';
 import {
   type NoticeKind,
   type NoticeParams,
@@ -91,19 +92,6 @@ function formatMoney(major: string, currency: string, locale: string): string {
     currency,
     currencyDisplay: 'narrowSymbol',
   }).format(amount);
-}
-
-/** A text by language: in this one, else in English, else in any. */
-export function chooseTitle(
-  titles: Readonly<Record<string, string>>,
-  locale: string,
-): string | undefined {
-  return (
-    titles[locale] ??
-    titles[locale.split('-')[0] as string] ??
-    titles.en ??
-    Object.values(titles)[0]
-  );
 }
 
 /** The plan's title in the language, else in English, else in any, else its key. */

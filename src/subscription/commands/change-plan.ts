@@ -19,7 +19,8 @@ import {
 } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
 import { type EndCondition, requireExpectedEnd } from './conditions.ts';
-import { chargeAndExtend, requireBalance, requirePrice, requireQuotedPrice } from './purchase.ts';
+import { chargeAndExtend } from './purchase.ts';
+import { requireBalance, requirePrice, requireQuotedPrice } from './purchase-checks.ts';
 import { computeUnusedMinor, refundPeriod } from './refund.ts';
 import { recordRefund } from './refund-notices.ts';
 

@@ -1,24 +1,23 @@
-import { sql } from 'kysely';
 import { openAccess } from '../../access/credentials.ts';
-import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, latest } from '../../kernel/instant.ts';
-import { majorUnits, moneyText } from '../../kernel/money.ts';
+import { majorUnits } from '../../kernel/money.ts';
 import { enqueueNotifications } from '../../outbox/outbox.ts';
 import { toReceipt } from '../batch/renew.ts';
-import { type ComputedPrice, computePrice } from '../rules/price.ts';
+import type { ComputedPrice } from '../rules/price.ts';
 import { changeBalance } from '../store/balance.ts';
 import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordEvents, toCustomerSubject, toSubscriptionSubject } from '../store/events.ts';
 import { deletePaidPrices } from '../store/known-prices.ts';
 import { creditPayment, type Payment } from '../store/payments.ts';
 import { addPeriods, computePeriodEnd } from '../store/periods.ts';
-import { type PriceList, readPriceList } from '../store/prices.ts';
+import { readPriceList } from '../store/prices.ts';
 import { recordActivity } from '../store/reachability.ts';
 import { releaseQuarantine, retryRenewalsNow } from '../store/retry-now.ts';
 import { createSubscription, type Subscription } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
 import { type EndCondition, requireExpectedEnd } from './conditions.ts';
+import { requireBalance, requirePrice, requireQuotedPrice } from './purchase-checks.ts';
 import { findTarget } from './purchase-target.ts';
 import { readTargetAfterUndo, undoRevival } from './revivals.ts';
 import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
@@ -110,75 +109,6 @@ async function creditPurchasePayment(
     now,
   );
   return claimPaidMinor;
-}
-
-/** What the customer pays. @throws Fault `no_plan`, `no_price` */
-export async function requirePrice(
-  context: CommandContext,
-  prices: PriceList,
-  wanted: { readonly plan: string; readonly periodDays: number },
-): Promise<ComputedPrice> {
-  const { currency } = context.customer;
-  await requirePlanOnSale(context, wanted.plan);
-  const listMinor = prices.getMinor(wanted.plan, wanted.periodDays, currency);
-  if (listMinor !== null) {
-    return computePrice(listMinor, context.customer, context.settings.vipPercent);
-  }
-  const periods = prices.entries
-    .filter((entry) => entry.plan === wanted.plan && entry.currency === currency)
-    .map((entry) => entry.periodDays);
-  const available = periods.length === 0 ? 'nothing' : `${periods.join(', ')} days`;
-  throw refused(
-    'no_price',
-    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; there is ${available}`,
-  );
-}
-
-/** @throws Fault `no_plan` */
-export async function requirePlanOnSale(context: CommandContext, plan: string): Promise<void> {
-  const { rows } = await sql<{ key: string; retired_at: Instant | null }>`
-    SELECT key, retired_at FROM perennial.plan ORDER BY key`.execute(context.tx);
-  const planRow = rows.find((row) => row.key === plan);
-  if (planRow !== undefined && planRow.retired_at === null) return;
-  const available = rows.filter((row) => row.retired_at === null).map((row) => row.key);
-  const statement = `there is no plan "${plan}" on sale; there is ${available.join(', ') || 'none yet'}`;
-  throw refused(
-    'no_plan',
-    statement,
-    available.length === 0 ? 'perennial apply adds them' : undefined,
-  );
-}
-
-export function requireBalance(
-  context: CommandContext,
-  priceMinor: bigint,
-  balanceMinor: bigint,
-  claimPaidMinor = 0n,
-): void {
-  if (balanceMinor >= priceMinor) return;
-  const { currency } = context.customer;
-  const claim =
-    claimPaidMinor === 0n
-      ? ''
-      : `; ${moneyText(claimPaidMinor, currency)} of the payment go to the claim`;
-  throw refused(
-    'short_balance',
-    `it costs ${moneyText(priceMinor, currency)}, the balance is ${moneyText(balanceMinor, currency)}: ${moneyText(priceMinor - balanceMinor, currency)} missing${claim}`,
-  );
-}
-
-/** Whoever was told a price pays that or nothing. @throws Fault `price_changed` */
-export function requireQuotedPrice(
-  context: CommandContext,
-  priceMinor: bigint,
-  quotedMinor: bigint | undefined,
-): void {
-  if (quotedMinor === undefined || quotedMinor === priceMinor) return;
-  const { currency } = context.customer;
-  throw refused(
-    'price_changed',
-    `it costs ${moneyText(priceMinor, currency)} now, not ${moneyText(quotedMinor, currency)}`,
-  );
 }
 
 /** From when until when a period would be that is bought now. */

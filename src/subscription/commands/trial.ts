@@ -8,7 +8,7 @@ import { addPeriods, computePeriodEnd } from '../store/periods.ts';
 import { recordActivity } from '../store/reachability.ts';
 import { createSubscription, readCustomerSubscriptions } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
-import { requirePlanOnSale } from './purchase.ts';
+import { requirePlanOnSale } from './purchase-checks.ts';
 
 // A trial (design, trial): some days of one plan for nothing, by default
 // three, once ever. Not for somebody who has or had a paid subscription: there is nothing left to

@@ -4,12 +4,8 @@ import { isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { type PlanChange, readCredits, requireChangeable } from '../commands/change-plan.ts';
 import { readSnapshot } from '../commands/command.ts';
-import {
-  type Purchase,
-  periodBounds,
-  requirePrice,
-  toPurchaseAction,
-} from '../commands/purchase.ts';
+import { type Purchase, periodBounds, toPurchaseAction } from '../commands/purchase.ts';
+import { requirePrice } from '../commands/purchase-checks.ts';
 import { findTarget } from '../commands/purchase-target.ts';
 import { computePriceMinor } from '../rules/price.ts';
 import type { CommandContext } from '../store/command-context.ts';

@@ -10,7 +10,7 @@ import type { BackoffState } from './rule.ts';
 // A channel that stands in for another one (the log, where a process has no Telegram) is right only
 // in books that know of no courier of that one. Else a replica whose configuration lacks the bot
 // would take its messages, and nobody would ever read them: what was once delivered by a bot is left
-// to it, until a person says that it is given up (`known.ts`).
+// to it, until a person says that it is given up (`courier-registry.ts`).
 //
 // An exclusive channel has one account per database. A second bot cannot write to the chats of the
 // first one, and would mark every customer as unreachable. So the second bot gets no courier.

@@ -1,4 +1,5 @@
-import { type Config, toNoticeSettings } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { toNoticeSettings } from '../../config/settings.ts';
 import { openChannels } from '../../notifications/channels/index.ts';
 import type { MessageLog } from '../../notifications/channels/log/log.ts';
 import { openTexts } from '../../notifications/texts.ts';

@@ -9,18 +9,26 @@ const scene = (nodes: number, processes: number, kept: number, overMs = 0): Leas
 });
 
 test.each([
-  ['alone: all', scene(5, 1, 0), { take: 5, give: 0 }],
-  ['none to keep', scene(0, 3, 0), { take: 0, give: 0 }],
-  ['below its share', scene(5, 2, 1), { take: 2, give: 0 }],
-  ['at its share', scene(5, 2, 3), { take: 0, give: 0 }],
-  ['with fewer than others, but at its share rounded up', scene(4, 3, 2), { take: 0, give: 0 }],
-  ['above it since now', scene(5, 2, 5, 0), { take: 0, give: 0 }],
-  ['above it, a millisecond too short', scene(5, 2, 5, steadyMs - 1), { take: 0, give: 0 }],
-  ['above it for long enough', scene(5, 2, 5, steadyMs), { take: 0, give: 2 }],
-  ['more processes than nodes', scene(2, 5, 0), { take: 1, give: 0 }],
-  ['not counted itself yet', scene(2, 0, 0), { take: 2, give: 0 }],
-] as const)('%s', (_, given, move) => {
-  expect(computeLeaseChange(given, steadyMs)).toEqual(move);
+  ['alone: all', scene(5, 1, 0), { acquireCount: 5, releaseCount: 0 }],
+  ['none to keep', scene(0, 3, 0), { acquireCount: 0, releaseCount: 0 }],
+  ['below its share', scene(5, 2, 1), { acquireCount: 2, releaseCount: 0 }],
+  ['at its share', scene(5, 2, 3), { acquireCount: 0, releaseCount: 0 }],
+  [
+    'with fewer than others, but at its share rounded up',
+    scene(4, 3, 2),
+    { acquireCount: 0, releaseCount: 0 },
+  ],
+  ['above it since now', scene(5, 2, 5, 0), { acquireCount: 0, releaseCount: 0 }],
+  [
+    'above it, a millisecond too short',
+    scene(5, 2, 5, steadyMs - 1),
+    { acquireCount: 0, releaseCount: 0 },
+  ],
+  ['above it for long enough', scene(5, 2, 5, steadyMs), { acquireCount: 0, releaseCount: 2 }],
+  ['more processes than nodes', scene(2, 5, 0), { acquireCount: 1, releaseCount: 0 }],
+  ['not counted itself yet', scene(2, 0, 0), { acquireCount: 2, releaseCount: 0 }],
+] as const)('%s', (_, given, change) => {
+  expect(computeLeaseChange(given, steadyMs)).toEqual(change);
 });
 
 /** A round: each process looks once, in any order, and does what the rule says. */

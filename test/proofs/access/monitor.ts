@@ -9,7 +9,7 @@ import {
 import { type DatabaseView, readView } from './database-view.ts';
 import type { Environment, NodeBoot, SimulatedNode } from './environment.ts';
 
-// Looks after every step at whom the nodes would let in (`judging.ts`), and for how long anybody
+// Looks after every step at whom the nodes would let in (`access-rules.ts`), and for how long anybody
 // is kept waiting for what is right. What is read is older than what is tried, and keepers are at
 // work: what is wrong by one look is looked at once more.
 

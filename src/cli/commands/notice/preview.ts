@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { toNoticeSettings } from '../../../config/config.ts';
+import { toNoticeSettings } from '../../../config/settings.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import type { RenderedButton } from '../../../notifications/texts/buttons.ts';
 import { createForms, sampleTitle } from '../../../notifications/texts/samples.ts';

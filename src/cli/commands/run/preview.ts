@@ -1,4 +1,4 @@
-import { toWorkerSettings } from '../../../config/config.ts';
+import { toWorkerSettings } from '../../../config/settings.ts';
 import { majorUnits, moneyText } from '../../../kernel/money.ts';
 import type { Preview } from '../../../runs/worker.ts';
 import type { Worker } from '../../../workers/index.ts';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { type Config, toWorkerSettings } from '../../../config/config.ts';
+import type { Config } from '../../../config/config.ts';
+import { toWorkerSettings } from '../../../config/settings.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { isoTime, secondMs } from '../../../kernel/instant.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';

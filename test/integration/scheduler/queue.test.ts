@@ -1,16 +1,16 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { createDatabase, type TestDatabase } from '../../test/support/database.ts';
-import { until } from '../../test/support/until.ts';
-import { readServerTime } from '../db/clock.ts';
-import { hourMs, type Instant, later, secondMs } from '../kernel/instant.ts';
+import { readServerTime } from '../../../src/db/clock.ts';
+import { hourMs, type Instant, later, secondMs } from '../../../src/kernel/instant.ts';
 import {
   openQueue,
   type Queue,
   type QueueOptions,
-  type RunEnd,
-  type RunnableWorker,
-} from './queue.ts';
+} from '../../../src/scheduler/queue.ts';
+import { type RunnableWorker } from '../../../src/scheduler/runnable-worker.ts';
+import { type RunEnd } from '../../../src/scheduler/runnable-worker.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { until } from '../../support/until.ts';
 
 // The queue alone, with workers that do nothing but say how they ended.
 
