@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { generateTestData } from '../src/demo/test-data.ts';
-import { parseInstant } from '../src/kernel/instant.ts';
 import { formatHeader, formatLine } from '../src/import-export/format.ts';
+import { parseInstant } from '../src/kernel/instant.ts';
 
 // Writes a book to stdout. The one in this folder is
 //   node examples/generate-customers.ts --customers 10000 --seed 1 --now 2026-11-24T00:00:00Z

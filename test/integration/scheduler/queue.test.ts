@@ -2,13 +2,8 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import { readServerTime } from '../../../src/db/clock.ts';
 import { hourMs, type Instant, later, secondMs } from '../../../src/kernel/instant.ts';
-import {
-  openQueue,
-  type Queue,
-  type QueueOptions,
-} from '../../../src/scheduler/queue.ts';
-import { type RunnableWorker } from '../../../src/scheduler/runnable-worker.ts';
-import { type RunEnd } from '../../../src/scheduler/runnable-worker.ts';
+import { openQueue, type Queue, type QueueOptions } from '../../../src/scheduler/queue.ts';
+import type { RunEnd, RunnableWorker } from '../../../src/scheduler/runnable-worker.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { until } from '../../support/until.ts';
 
