@@ -1,6 +1,6 @@
 /** How notices are said. */
 
-import { dirname, resolve } from 'path/posix';
+import { dirname, resolve } from 'node:path';
 import { secondMs } from '../kernel/instant.ts';
 import type { Config } from './config.ts';
 
