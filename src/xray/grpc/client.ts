@@ -88,7 +88,7 @@ export function connectNode(address: NodeAddress): NodeApi {
     connection?: NodeConnection,
   ): Promise<boolean> {
     const request = wire.AlterInboundRequest.encode({ tag, operation }).finish();
-    const call = { path: methodPaths.alterInbound, request, tag, expects: isExpected };
+    const call = { path: methodPaths.alterInbound, request, tag, isExpected };
     const response = await sendCall(
       connections,
       connection === undefined ? call : { ...call, connection },

@@ -40,7 +40,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
   );
   expect(outcome).toEqual({
     outcome: 'imported',
-    book: {
+    summary: {
       lines: 2,
       customers: 2,
       subscriptions: { paid: { running: 1, expired: 0 }, trial: { running: 0, expired: 0 } },
@@ -216,7 +216,7 @@ test('a dry run does all checks, says what would be imported, and changes nothin
     text += formatLine('csv', line);
   }
   const checked = await importText(books.url, text, { dryRun: true });
-  expect(checked).toMatchObject({ outcome: 'checked', book: { customers: 500 } });
+  expect(checked).toMatchObject({ outcome: 'checked', summary: { customers: 500 } });
   expect(await readAllRows(books.db)).toEqual(before);
   const imported = await importText(books.url, text);
   expect(imported).toEqual({ ...checked, outcome: 'imported' });
@@ -289,6 +289,6 @@ test('the example of docs/import.md can be imported', async () => {
   const [, example = ''] = /```csv\n([^`]*)```/.exec(document) ?? [];
   expect(await importText(books.url, example)).toMatchObject({
     outcome: 'imported',
-    book: { lines: 4, customers: 3 },
+    summary: { lines: 4, customers: 3 },
   });
 });

@@ -58,7 +58,7 @@ describe('a file of a spreadsheet is read', () => {
   ])('%s', async (_, text) => {
     const outcome = await checkText(text);
     expect(toProblemTexts(outcome)).toEqual([]);
-    expect(outcome).toMatchObject({ outcome: 'checked', book: { customers: 1, lines: 1 } });
+    expect(outcome).toMatchObject({ outcome: 'checked', summary: { customers: 1, lines: 1 } });
   });
 });
 
