@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { buildDataset } from '../testbed/dataset.ts';
 import { receiveMessage } from './child.ts';
 import { openBenchDatabases, withClient } from './databases.ts';
-import { buildDataset } from './dataset.ts';
 import { runEngine } from './engine.ts';
 import { auditDatabase } from './fingerprint.ts';
 import { type Benchmark, type Options, quantile, type Row } from './table.ts';

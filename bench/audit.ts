@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process';
+import { buildDataset } from '../testbed/dataset.ts';
 import type { AuditMeasured } from './audit-run.ts';
 import { receiveMessage } from './child.ts';
 import { type BenchDatabases, openBenchDatabases } from './databases.ts';
-import { buildDataset } from './dataset.ts';
 import { type Benchmark, median, type Row } from './table.ts';
 
 // How long it takes to prove that books are right, and that the memory which the program takes for

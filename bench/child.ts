@@ -12,13 +12,14 @@ export interface Child extends AsyncDisposable {
 export interface ChildOptions {
   readonly args?: readonly string[];
   readonly execArgv?: readonly string[];
+  /** The program of the process. The default is `NAME-run.ts` of this folder. */
+  readonly file?: URL;
 }
 
 export async function startChild(name: string, options: ChildOptions = {}): Promise<Child> {
-  const { args = [], execArgv = [] } = options;
-  const file = new URL(`./${name}-run.ts`, import.meta.url).pathname;
+  const { args = [], execArgv = [], file = new URL(`./${name}-run.ts`, import.meta.url) } = options;
   const profile = process.env.BENCH_CPU_PROF === name ? ['--cpu-prof'] : [];
-  const child = fork(file, args, { execArgv: [...execArgv, ...profile] });
+  const child = fork(file.pathname, args, { execArgv: [...execArgv, ...profile] });
   const receive = <Answer>(): Promise<Answer> => receiveMessage(child, name) as Promise<Answer>;
   return {
     receive,

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { longLimits, toClientConfig } from '../src/db/connect.ts';
 import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
-import { clearStatistics, startStock } from './stock-server.ts';
+import { clearStatistics, startStock } from '../testbed/stock-server.ts';
 
 // Where benchmarks run: a durable server of their own in a temporary folder, and a database for
 // each measurement, copied from one that was built once. Everything is gone at the end.

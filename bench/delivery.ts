@@ -4,8 +4,8 @@ import { openReplica } from '../src/leases/replica.ts';
 import { openTelegram } from '../src/notifications/channels/telegram/telegram.ts';
 import { openTexts } from '../src/notifications/texts.ts';
 import { startCouriers } from '../src/workers/deliver-notifications/couriers.ts';
-import { startBotApi } from '../test/support/bot-api/bot-api.ts';
-import { until } from '../test/support/until.ts';
+import { startBotApi } from '../testbed/bot-api/bot-api.ts';
+import { until } from '../testbed/until.ts';
 import { openBenchDatabases } from './databases.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 

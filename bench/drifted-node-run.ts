@@ -1,6 +1,6 @@
 import { once } from 'node:events';
+import { buildAnswer, type ListAnswer, serveDriftedNode } from '../testbed/drifted-node.ts';
 import { withClient } from './databases.ts';
-import { buildAnswer, type ListAnswer, serveDriftedNode } from './drifted-node.ts';
 
 // A process with the node of `drifted-node.ts`: tells its address, and for the URL of a book that it is
 // sent makes ready what it will answer, and tells how large that is.

@@ -2,8 +2,8 @@ import type pg from 'pg';
 import { openPool } from '../src/db/connect.ts';
 import { openReplica } from '../src/leases/replica.ts';
 import { workers } from '../src/workers/index.ts';
+import { explain, recordStatements } from '../testbed/explain.ts';
 import { type BenchDatabases, openBenchDatabases } from './databases.ts';
-import { explain, recordStatements } from './explain.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // What a tick of auto-renewal costs that has nothing to do. It must not grow with the table: pages

@@ -7,9 +7,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { generatedPrices, generateTestData } from '../src/demo/test-data.ts';
 import { formatHeader, formatLine } from '../src/import-export/format.ts';
+import { benchNow } from '../testbed/dataset.ts';
 import { receiveMessage } from './child.ts';
 import { type BenchDatabases, openBenchDatabases } from './databases.ts';
-import { benchNow } from './dataset.ts';
 import type { TransferReport } from './import-run.ts';
 import type { Benchmark, Row } from './table.ts';
 

@@ -1,5 +1,5 @@
+import { buildDataset } from '../testbed/dataset.ts';
 import { openBenchDatabases } from './databases.ts';
-import { buildDataset } from './dataset.ts';
 import { computeRate, measureVariant, measureVariants, toEngineVariant, toRow } from './measure.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 

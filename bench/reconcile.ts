@@ -1,8 +1,8 @@
+import { buildCredentials, computeDrift } from '../testbed/drifted-node.ts';
+import type { ReconcileReport } from '../testbed/reconcile-process.ts';
 import { startChild } from './child.ts';
 import { openBenchDatabases } from './databases.ts';
-import { buildCredentials, computeDrift } from './drifted-node.ts';
 import type { NodeReady } from './drifted-node-run.ts';
-import type { ReconcileReport } from './reconcile-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 // A node with as many users as the book has credentials, compared with it: by the worker's own code
@@ -12,6 +12,7 @@ import { type Benchmark, median, type Options, type Row } from './table.ts';
 
 const variants = { engine: 'engine', sets: 'two Sets in memory', listing: 'the list read alone' };
 type Method = keyof typeof variants;
+const file = new URL('../testbed/reconcile-process.ts', import.meta.url);
 
 async function reconcile({ subscriptions, rounds, server, log }: Options): Promise<Row[]> {
   const users = Math.ceil(subscriptions / 1_000) * 1_000;
@@ -30,7 +31,7 @@ async function reconcile({ subscriptions, rounds, server, log }: Options): Promi
   const expected = JSON.stringify(computeDrift(users));
   for (let round = 1; round <= rounds; round += 1) {
     for (const method of Object.keys(variants) as Method[]) {
-      await using child = await startChild('reconcile', { args: [url, method] });
+      await using child = await startChild('reconcile', { args: [url, method], file });
       const report = await child.receive<ReconcileReport>();
       results.set(method, [...(results.get(method) ?? []), report]);
       const { ms, idleMb, peakMb, found } = report;

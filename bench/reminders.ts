@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
+import { benchNow } from '../testbed/dataset.ts';
 import { openBenchDatabases, withClient } from './databases.ts';
-import { benchNow } from './dataset.ts';
 import type { Work } from './engine.ts';
 import { measureTick } from './idle.ts';
 import {

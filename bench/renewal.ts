@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { benchNow, buildDataset } from '../testbed/dataset.ts';
 import { openBenchDatabases, withClient } from './databases.ts';
-import { benchNow, buildDataset } from './dataset.ts';
 import {
   computeRate,
   measureVariant,

@@ -1,9 +1,9 @@
 import type pg from 'pg';
-import { findXray, readVersion } from '../test/support/real-xray.ts';
-import { until } from '../test/support/until.ts';
+import { buildDataset } from '../testbed/dataset.ts';
+import { findXray, readVersion } from '../testbed/real-xray.ts';
+import { until } from '../testbed/until.ts';
 import { type Child, startChild } from './child.ts';
 import { type BenchDatabases, openBenchDatabases, openClient } from './databases.ts';
-import { buildDataset } from './dataset.ts';
 import type { KeepersReport } from './keepers-run.ts';
 import type { SenderReport, SendOrder } from './sender-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { benchNow } from './dataset.ts';
+import { benchNow } from '../testbed/dataset.ts';
 
 // Renewals as a bot does them: the due ones read once, then one after the other, each with about
 // ten statements of its own, and a commit for a hundred. The same rows as the engine's, so that

@@ -12,7 +12,7 @@ import {
   findXray,
   freePort,
   readVersion,
-} from '../test/support/real-xray.ts';
+} from '../testbed/real-xray.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
 // How fast a node takes users, one call at a time and several, and what reading them back costs:

@@ -7,7 +7,7 @@ import {
   findXray,
   freePort,
   type XrayProcess,
-} from '../test/support/real-xray.ts';
+} from '../testbed/real-xray.ts';
 
 // As `nodes-run.ts`, with real nodes: `xray-run.ts COUNT TAG …`. Each has the contract's inbounds.
 

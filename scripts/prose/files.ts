@@ -12,7 +12,7 @@ const documents = [
   'CHANGELOG.md',
   ...globSync('docs/*.md', { cwd: root }),
 ];
-const sources = ['src', 'test', 'bench', 'scripts'];
+const sources = ['src', 'test', 'testbed', 'bench', 'scripts'];
 
 export interface ProseSource {
   /** A document, or `comments of FOLDER`. */

@@ -4,11 +4,11 @@ import { createServer, request as send } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeBot } from '../../examples/bot/bot.ts';
+import { startBotApi } from '../../testbed/bot-api/bot-api.ts';
+import { until } from '../../testbed/until.ts';
 import { readFingerprint, startApi } from '../support/api.ts';
-import { startBotApi } from '../support/bot-api/bot-api.ts';
 import { fastLimits, runDelivery } from '../support/delivery.ts';
 import { addBalance, addCustomer, buyPlan, createSubscriber, runWorker } from '../support/shop.ts';
-import { until } from '../support/until.ts';
 
 // examples/bot as its customers meet it: the real bot on a fake Bot API, through the real HTTP API,
 // with Perennial's own messages beside it.

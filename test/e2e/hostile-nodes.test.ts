@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { foreignTextMax } from '../../src/kernel/foreign-text.ts';
+import { until } from '../../testbed/until.ts';
 import { createSubscriber } from '../support/basic-shop.ts';
 import {
   grpcHead,
@@ -16,7 +17,6 @@ import {
   startTestKeepers,
 } from '../support/nodes.ts';
 import { startPerennial } from '../support/perennial-process.ts';
-import { until } from '../support/until.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 120_000 });

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { until } from '../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { until } from '../support/until.ts';
 
 // Ctrl-C, a full disk and a closed pipe: one sentence that states what was changed, and an exit code.
 

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { until } from '../support/until.ts';
+import { until } from '../../testbed/until.ts';
 
 // npm, npx and shells between a person and the program, as real processes. The program is one of the
 // test's own behind bin/perennial.js: it writes its number, and then the signals that it gets.

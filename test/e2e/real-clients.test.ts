@@ -2,6 +2,8 @@ import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { topUp } from '../../src/subscription/commands/top-up.ts';
+import { findXrayOrSkip } from '../../testbed/real-xray.ts';
+import { until } from '../../testbed/until.ts';
 import { createSubscriber, createSubscribers, readSubscription } from '../support/basic-shop.ts';
 import { readCredential } from '../support/comparison.ts';
 import type { TestDatabase } from '../support/database.ts';
@@ -9,8 +11,6 @@ import { setRemainingTime } from '../support/due-subscriptions.ts';
 import { createShopWithNodes, untilSynced } from '../support/nodes.ts';
 import { startPerennial } from '../support/perennial-process.ts';
 import { expectSynced, startClient, startRealNode } from '../support/real-node.ts';
-import { findXrayOrSkip } from '../support/real-xray.ts';
-import { until } from '../support/until.ts';
 
 // What customers notice: `perennial start` in a process of its own, a real Xray, and clients that
 // send requests through it. Real time: it is what is promised to them.

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { root } from '../proofs/matrix/mutants.ts';
+import { root } from '../support/repository.ts';
 
 /** What a program of the repository left: its exit code and both outputs. */
 export interface ProgramRun {

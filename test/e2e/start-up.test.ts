@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { scheduledWorkers, workerNames } from '../../src/runs/worker-names.ts';
 import { createRunnableWorkers, workers } from '../../src/workers/index.ts';
-import { root } from '../proofs/matrix/mutants.ts';
+import { root } from '../support/repository.ts';
 
 // A command loads only the code that it needs: `bench start-up` measures the effect.
 

@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { until } from './until.ts';
+import { until } from '../../testbed/until.ts';
 
 /** A TypeScript file of the tests in a process of its own; killed and waited for when disposed of. */
 export interface TestProcess extends AsyncDisposable {

@@ -6,7 +6,7 @@ import {
   createXrayProcess,
   findXrayOrSkip,
   freePort,
-} from './real-xray.ts';
+} from '../../testbed/real-xray.ts';
 
 // The two that must be alike: the embedded node, and a real Xray where there is one.
 

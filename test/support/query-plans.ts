@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { expect, onTestFinished } from 'vitest';
-import { buildDataset, type DatasetSize } from '../../bench/dataset.ts';
-import { type RecordedStatement, recordStatements } from '../../bench/explain.ts';
 import { longLimits, toClientConfig } from '../../src/db/connect.ts';
+import { buildDataset, type DatasetSize } from '../../testbed/dataset.ts';
+import { type RecordedStatement, recordStatements } from '../../testbed/explain.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 import { runWorker } from './shop.ts';
 

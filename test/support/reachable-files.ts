@@ -1,4 +1,4 @@
-import { readSources } from '../tidy/source.ts';
+import { readSources } from './source-files.ts';
 
 /** Every file of the program that can be reached from these, by imports of values and types. */
 export function findReachableFiles(paths: readonly string[]): string[] {

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
+import { createServerConfig, createXrayProcess, freePort } from '../../testbed/real-xray.ts';
+import { until } from '../../testbed/until.ts';
 import { readEntitledNames } from './nodes.ts';
-import { createServerConfig, createXrayProcess, freePort } from './real-xray.ts';
 import { createClientConfig, createRoute, fetchThrough } from './socks-client.ts';
-import { until } from './until.ts';
 
 // A real Xray as a node, and customers who connect through it by a client of their own.
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type Db, inTransaction } from '../../src/db/connect.ts';
+import { inTransaction } from '../../src/db/connect.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, parseInstant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/leases/replica.ts';
@@ -13,9 +13,6 @@ import { topUp } from '../../src/subscription/commands/top-up.ts';
 import type { Caller } from '../../src/subscription/store/command-context.ts';
 import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
 import { createRunnableWorkers } from '../../src/workers/index.ts';
-import { type Customer, toCanonical } from '../proofs/model/customer.ts';
-import { readCustomerRows, toModelCustomer } from '../proofs/model/customer-rows.ts';
-import { findRowViolations } from '../proofs/model/invariants.ts';
 import type { TestDatabase } from './database.ts';
 
 // A book for a test, set up by the real commands, and what there is to do with it: let a worker run
@@ -207,42 +204,6 @@ export const runAutoRenewal = (
   database: DatabaseHandle,
   options: WorkerRunOptions = {},
 ): Promise<RunRow> => runWorker(database, 'auto-renewal', options);
-
-async function readAllCustomers(db: Db) {
-  const { rows } = await sql<{ id: number }>`
-    SELECT id::int FROM perennial.customer ORDER BY id`.execute(db);
-  const ids = rows.map((row) => row.id);
-  return readCustomerRows(db, ids, { period: 0n, notification: 0n });
-}
-
-export interface DatabaseSnapshot {
-  readonly customers: readonly Customer[];
-  /** What the operator is told. */
-  readonly alarms: readonly string[];
-  readonly marks: number;
-}
-
-/** The whole books without the database's ids: equal for two that hold the same. */
-export async function readDatabaseSnapshot(db: Db): Promise<DatabaseSnapshot> {
-  const customers = (await readAllCustomers(db)).map((rows) => toCanonical(toModelCustomer(rows)));
-  const { rows } = await sql<{ alarms: string[]; marks: number }>`
-    SELECT coalesce((SELECT array_agg(kind || ' ' || (params->>'reason') ORDER BY id)
-        FROM perennial.notification WHERE customer_id IS NULL), '{}') AS alarms,
-      (SELECT count(*)::int FROM perennial.access_sync) AS marks`.execute(db);
-  return { customers, ...(rows[0] as { alarms: string[]; marks: number }) };
-}
-
-/**
- * Everything in the books that breaks a promise (design, promises); empty for books that are right.
- */
-export async function findViolations(db: Db): Promise<string[]> {
-  const all = await readAllCustomers(db);
-  return all.flatMap((rows) =>
-    findRowViolations(rows, undefined).map(
-      (violation) => `customer ${rows.customer.id}: ${violation}`,
-    ),
-  );
-}
 
 /** One subscription as it stands, with the balance of its customer. */
 export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: SubscriptionId) {

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import type { CredentialId } from '../../src/kernel/ids.ts';
-import { freePort } from './real-xray.ts';
+import { freePort } from '../../testbed/real-xray.ts';
 
 // A customer's side: a client process with a socks port for each way in, and one request through it.
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll } from 'vitest';
+import { longLimits, openDatabase, openPool, toClientConfig } from '../../src/db/connect.ts';
+import { migrate } from '../../src/db/migrate.ts';
 import {
   clearStatistics,
   findStock,
   type StockServer,
   startStock,
-} from '../../bench/stock-server.ts';
-import { longLimits, openDatabase, openPool, toClientConfig } from '../../src/db/connect.ts';
-import { migrate } from '../../src/db/migrate.ts';
+} from '../../testbed/stock-server.ts';
 import type { TestDatabase } from './database.ts';
 
 // Databases on the PostgreSQL of the system: default settings, `jit` on, and tables that were never

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { openDatabase, openPool } from '../../src/db/connect.ts';
-import { toText } from '../proofs/model/customer.ts';
+import { toText } from './customer-model.ts';
 import { runWorker } from './shop.ts';
 
 // A process that runs a worker several times at once: `runs-entry.ts URL RUNS BATCH [WORKER]`. It says

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Source } from './source.ts';
+import type { Source } from '../support/source-files.ts';
 
 // Levels and rooms, as the table in docs/architecture.md, "Levels" states them:
 //

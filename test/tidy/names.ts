@@ -1,4 +1,4 @@
-import type { Source } from './source.ts';
+import type { Source } from '../support/source-files.ts';
 
 // Names of files and exports (docs/writing.md, "Names").
 

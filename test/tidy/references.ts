@@ -90,7 +90,7 @@ export function extractComments(source: string): string {
 const rootDocuments = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
 /** Without migrations: they never change, also not in a comment. */
 const sources = [
-  ...['src', 'test', 'bench', 'scripts'].map((folder) => `${folder}/**/*.ts`),
+  ...['src', 'test', 'testbed', 'bench', 'scripts'].map((folder) => `${folder}/**/*.ts`),
   'bench/*.sql',
 ];
 
@@ -118,7 +118,7 @@ function countStatements(section: string, path: string): number {
 }
 
 export function readTargets(): ReferenceTargets {
-  const files = globSync('{src,test,bench,scripts}/**/*.ts').map((path) =>
+  const files = globSync('{src,test,testbed,bench,scripts}/**/*.ts').map((path) =>
     path.replaceAll('\\', '/'),
   );
   /** The file beside the citing one, else all files whose path ends with the name. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { readSources, sourceOf } from '../support/source-files.ts';
 import { rules } from './rules.ts';
-import { readSources, sourceOf } from './source.ts';
 
 const sources = readSources();
 

@@ -1,6 +1,6 @@
+import { isTest, type Source } from '../support/source-files.ts';
 import { findCycles, findUpwardImports } from './levels.ts';
 import { findSharedNames, findVagueFiles } from './names.ts';
-import { isTest, type Source } from './source.ts';
 import { transactionRules } from './transactions.ts';
 
 // Rules of layout (docs/architecture.md) and of code (docs/writing.md) that a program can check.
@@ -229,7 +229,9 @@ export const rules: readonly Rule[] = [
     find: (sources) =>
       program(sources).flatMap(({ path, imports }) =>
         imports
-          .filter(({ target }) => /\.test\.ts$|^vitest|^fast-check|^\.\.\/test\//.test(target))
+          .filter(({ target }) =>
+            /\.test\.ts$|^vitest|^fast-check|^\.\.\/(?:test|testbed|bench)\//.test(target),
+          )
           .map(({ target }) => `${path}: imports ${target}`),
       ),
     planted: [['service.ts', "import { createDatabase } from '../test/support/database.ts';"]],

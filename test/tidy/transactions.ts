@@ -1,5 +1,5 @@
+import { isTest } from '../support/source-files.ts';
 import type { Rule } from './rules.ts';
-import { isTest } from './source.ts';
 
 // Promise 8: code that holds a transaction has no access to a network.
 

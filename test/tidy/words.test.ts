@@ -31,6 +31,7 @@ const unfinished: readonly string[] = [
   'test/proofs/',
   'test/support/',
   'test/tidy/',
+  'testbed/',
   'bench/',
   'scripts/',
   'examples/',

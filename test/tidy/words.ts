@@ -65,7 +65,7 @@ export function findWideComments({ path, text }: Text): string[] {
 
 /** Files of the repository that a person wrote, except the generated codec. */
 export function readTexts(): readonly Text[] {
-  return globSync('{src,test,bench,scripts,examples}/**/*.ts', { exclude: ['src/**/*.d.ts'] }).map(
-    (file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }),
-  );
+  return globSync('{src,test,testbed,bench,scripts,examples}/**/*.ts', {
+    exclude: ['src/**/*.d.ts'],
+  }).map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }));
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findRefusal } from '../../../test/support/bot-api/message-checks.ts';
+import { findRefusal } from '../../../testbed/bot-api/message-checks.ts';
 import { checkHtml, isPageUrl, toPlainText } from './html.ts';
 
 // What Telegram makes of HTML, as the Bot API of the tests has it: written apart from the check.

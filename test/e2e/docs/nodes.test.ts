@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
+import { createXrayProcess, findXrayOrSkip, freePort } from '../../../testbed/real-xray.ts';
 import { parseDocument } from '../../support/markdown-document.ts';
-import { createXrayProcess, findXrayOrSkip, freePort } from '../../support/real-xray.ts';
 
 // The configuration of docs/nodes.md is what somebody starts his first node with.
 

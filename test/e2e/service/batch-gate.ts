@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { until } from '../../support/until.ts';
+import { until } from '../../../testbed/until.ts';
 
 // Holds a batch up at the point where its periods, or notices, were written and not yet committed, from another
 // process: a trigger of the test's own takes a lock that the test may hold.

@@ -4,6 +4,7 @@ import { stopwatch } from '../../../src/kernel/stopwatch.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import type { RunRow } from '../../../src/runs/run-record.ts';
 import { workers } from '../../../src/workers/index.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
 import {
   createDueSubscriptions,
@@ -11,7 +12,6 @@ import {
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
-import { until } from '../../support/until.ts';
 import { type BatchGate, createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.

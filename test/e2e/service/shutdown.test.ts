@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import { until } from '../../../testbed/until.ts';
 import { createSubscribers } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import { createNotifiedSubscriber, createStage, token } from '../../support/delivery.ts';
@@ -9,7 +10,6 @@ import {
 } from '../../support/due-subscriptions.ts';
 import { enqueueOne } from '../../support/notifications.ts';
 import { type ProcessExit, startPerennial } from '../../support/perennial-process.ts';
-import { until } from '../../support/until.ts';
 import { createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.

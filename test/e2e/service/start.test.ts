@@ -3,9 +3,9 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import { hourMs } from '../../../src/kernel/instant.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
-import { until } from '../../support/until.ts';
 
 // How a service starts if its surroundings are not ready: a clock that stands still, a port of
 // another program, a PostgreSQL that starts later.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
 import {
   createDueSubscriptions,
@@ -10,7 +11,6 @@ import {
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
-import { until } from '../../support/until.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });

@@ -14,10 +14,10 @@ import {
   writeMarkResults,
 } from '../../../src/workers/keep-node/store.ts';
 import { markDrift } from '../../../src/workers/reconcile-xray-state/store.ts';
+import { until } from '../../../testbed/until.ts';
 import { createSubscribers } from '../../support/basic-shop.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { createShopWithNodes } from '../../support/nodes.ts';
-import { until } from '../../support/until.ts';
 
 // A batch that ends many at once marks them while the keeper of a node settles the same marks, or
 // marks everybody: whoever writes marks of several credentials takes them in one order, so that of

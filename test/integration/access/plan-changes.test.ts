@@ -6,6 +6,7 @@ import { diffCatalog } from '../../../src/catalog/diff.ts';
 import { type Config, parseConfig } from '../../../src/config/config.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { type Db, inTransaction } from '../../../src/db/connect.ts';
+import { until } from '../../../testbed/until.ts';
 import { createSubscriber, createSubscribers } from '../../support/basic-shop.ts';
 import { runComparison } from '../../support/comparison.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
@@ -17,7 +18,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../support/nodes.ts';
-import { until } from '../../support/until.ts';
 
 // What a plan opens, and who may connect to a node, is changed while others buy and keepers work.
 

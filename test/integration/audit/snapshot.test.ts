@@ -9,9 +9,9 @@ import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
 import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
+import { until } from '../../../testbed/until.ts';
 import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { until } from '../../support/until.ts';
 
 const start = '2026-11-24T09:00:00Z';
 const addDays = (count: number) => later(parseInstant(start, 'start'), count * dayMs);

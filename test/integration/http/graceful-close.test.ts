@@ -4,10 +4,10 @@ import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { openServer } from '../../../src/http/server.ts';
 import { createToken } from '../../../src/tokens/store.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
 import { silentLog } from '../../support/nodes.ts';
 import { addCustomer } from '../../support/shop.ts';
-import { until } from '../../support/until.ts';
 
 // What the end of the API waits for: answers, and nothing else.
 

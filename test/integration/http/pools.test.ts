@@ -4,11 +4,11 @@ import { parseConfig } from '../../../src/config/config.ts';
 import { startApi } from '../../../src/http/listen.ts';
 import type { ReadinessCheck } from '../../../src/http/readiness.ts';
 import { createToken } from '../../../src/tokens/store.ts';
+import { until } from '../../../testbed/until.ts';
 import { createKey } from '../../support/api.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { silentLog } from '../../support/nodes.ts';
 import { addCustomer, createPlans } from '../../support/shop.ts';
-import { until } from '../../support/until.ts';
 
 // The API as `perennial start` opens it, with its pools and its probe.
 

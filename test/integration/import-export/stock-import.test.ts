@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { stockMissing } from '../../../bench/stock-server.ts';
 import { importCustomers } from '../../../src/import-export/import.ts';
+import { stockMissing } from '../../../testbed/stock-server.ts';
 import { createPlans } from '../../support/shop.ts';
 import {
   createStockDatabases,

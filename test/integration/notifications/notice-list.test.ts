@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { explain, recordStatements } from '../../../bench/explain.ts';
 import { listNotices } from '../../../src/notifications/operator-actions.ts';
+import { explain, recordStatements } from '../../../testbed/explain.ts';
 import { createDatabase } from '../../support/database.ts';
 import { createPlans, createSubscriber } from '../../support/shop.ts';
 

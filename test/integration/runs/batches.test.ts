@@ -9,6 +9,11 @@ import {
   transientFaults,
 } from '../../support/broken-statement.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import {
+  type DatabaseSnapshot,
+  findViolations,
+  readDatabaseSnapshot,
+} from '../../support/database-snapshot.ts';
 import { hookPool, type StatementHook } from '../../support/hooked-pool.ts';
 import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts';
 import {
@@ -16,10 +21,7 @@ import {
   buyPlan,
   createPlans,
   createSubscribers,
-  type DatabaseSnapshot,
-  findViolations,
   parseTime,
-  readDatabaseSnapshot,
   readSubscription,
   runAutoRenewal,
   setPrice,

@@ -6,11 +6,11 @@ import { dayMs, hourMs, instant, isoTime, later } from '../../../src/kernel/inst
 import { openReplica } from '../../../src/leases/replica.ts';
 import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import { findViolations } from '../../support/database-snapshot.ts';
 import { hookPool, type StatementEvent } from '../../support/hooked-pool.ts';
 import {
   createPlans,
   createSubscribers,
-  findViolations,
   runWorker,
   type WorkerRunOptions,
 } from '../../support/shop.ts';

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { createDatabase } from '../../support/database.ts';
+import { findViolations } from '../../support/database-snapshot.ts';
 import { createResellerCustomer } from '../../support/reseller.ts';
-import { createPlans, createSubscribers, findViolations, runWorker } from '../../support/shop.ts';
+import { createPlans, createSubscribers, runWorker } from '../../support/shop.ts';
 
 // How long a batch keeps everybody else in its process from a turn. Counted in processor time of
 // this thread, not by the clock on the wall: on a busy machine that stands still for other reasons.

@@ -4,8 +4,8 @@ import { readServerTime } from '../../../src/db/clock.ts';
 import { hourMs, type Instant, later, secondMs } from '../../../src/kernel/instant.ts';
 import { openQueue, type Queue, type QueueOptions } from '../../../src/scheduler/queue.ts';
 import type { RunEnd, RunnableWorker } from '../../../src/scheduler/runnable-worker.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { until } from '../../support/until.ts';
 
 // The queue alone, with workers that do nothing but say how they ended.
 

@@ -12,6 +12,7 @@ import {
 } from '../../../src/kernel/instant.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { createDatabase } from '../../support/database.ts';
+import { findViolations, readDatabaseSnapshot } from '../../support/database-snapshot.ts';
 import { createRestorePoint } from '../../support/restore-point.ts';
 import {
   addBalance,
@@ -20,9 +21,7 @@ import {
   createCaller,
   createPlans,
   createSubscriber,
-  findViolations,
   parseTime,
-  readDatabaseSnapshot,
   runAutoRenewal,
 } from '../../support/shop.ts';
 

@@ -4,8 +4,8 @@ import { growingTables, isBounded } from '../../support/bounded-statement.ts';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
 import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts';
 import { addCustomer, createCaller, runWorker } from '../../support/shop.ts';
+import { readSources } from '../../support/source-files.ts';
 import { rules } from '../../tidy/rules.ts';
-import { readSources } from '../../tidy/source.ts';
 
 let breakableDatabase: BreakableDatabase;
 

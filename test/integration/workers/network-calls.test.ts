@@ -4,7 +4,8 @@ import type { Tx } from '../../../src/db/connect.ts';
 import { openSingleConnection } from '../../../src/db/single-connection.ts';
 import { revoke } from '../../../src/subscription/commands/grant.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
-import type { CallOutcome } from '../../support/bot-api/bot-api.ts';
+import type { CallOutcome } from '../../../testbed/bot-api/bot-api.ts';
+import { until } from '../../../testbed/until.ts';
 import { deleteMarks, runComparison } from '../../support/comparison.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
@@ -28,9 +29,8 @@ import {
 import { enqueueOne } from '../../support/notifications.ts';
 import { findReachableFiles } from '../../support/reachable-files.ts';
 import { createCaller, createSubscriber, runWorker } from '../../support/shop.ts';
-import { until } from '../../support/until.ts';
+import { readSources } from '../../support/source-files.ts';
 import { rules } from '../../tidy/rules.ts';
-import { readSources } from '../../tidy/source.ts';
 import { createGatewayWatch, type GatewayWatch } from './watched-gateway.ts';
 
 // Connections and the network: none is used after its release, none is held while somebody on the

@@ -8,6 +8,7 @@ import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
 import { revoke } from '../../../src/subscription/commands/grant.ts';
 import { seedChunk } from '../../../src/workers/keep-node/node-store.ts';
 import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
+import { until } from '../../../testbed/until.ts';
 import { growingTables, isBounded } from '../../support/bounded-statement.ts';
 import { deleteMarks, runComparison } from '../../support/comparison.ts';
 import type { TestDatabase } from '../../support/database.ts';
@@ -24,7 +25,6 @@ import {
 } from '../../support/nodes.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 import { createCaller, createSubscriber, createSubscribers } from '../../support/shop.ts';
-import { until } from '../../support/until.ts';
 
 // What holds of every worker, for those that have to do with nodes: comparisons, which run, and
 // keepers, which go on.

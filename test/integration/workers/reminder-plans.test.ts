@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { type ExplainedStatement, explain } from '../../../bench/explain.ts';
+import { type ExplainedStatement, explain } from '../../../testbed/explain.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { batchMax, collectStatements, findStatement } from '../../support/query-plans.ts';
 import { createPlans, parseTime } from '../../support/shop.ts';

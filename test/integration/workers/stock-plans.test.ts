@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { buildDataset } from '../../../bench/dataset.ts';
-import { type ExplainedStatement, explain } from '../../../bench/explain.ts';
-import { stockMissing } from '../../../bench/stock-server.ts';
+import { buildDataset } from '../../../testbed/dataset.ts';
+import { type ExplainedStatement, explain } from '../../../testbed/explain.ts';
+import { stockMissing } from '../../../testbed/stock-server.ts';
 import { batchMax, collectStatements } from '../../support/query-plans.ts';
 import { createStockDatabases, hasStock } from '../../support/stock-database.ts';
 

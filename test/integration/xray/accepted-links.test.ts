@@ -7,7 +7,7 @@ import type { CredentialId } from '../../../src/kernel/ids.ts';
 import { formatShareLink } from '../../../src/xray/link.ts';
 import { checkLink } from '../../../src/xray/link-faults.ts';
 import { parseLink } from '../../../src/xray/link-settings.ts';
-import { findXrayOrSkip } from '../../support/real-xray.ts';
+import { findXrayOrSkip } from '../../../testbed/real-xray.ts';
 import { toOutbound } from './link-outbound.ts';
 
 // Links that `apply` accepts, as clients read them: Xray's own outbound, and two other parsers. The

@@ -5,7 +5,6 @@ import { type CredentialId, generateCredentialId } from '../../../src/kernel/ids
 import { type EmbeddedNode, startEmbeddedNode } from '../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import type { NodeApi } from '../../../src/xray/port.ts';
-import { managedInbounds } from '../../support/contract-nodes.ts';
 import {
   createContractInbounds,
   createServerConfig,
@@ -13,7 +12,8 @@ import {
   findXrayOrSkip,
   freePort,
   type XrayProcess,
-} from '../../support/real-xray.ts';
+} from '../../../testbed/real-xray.ts';
+import { managedInbounds } from '../../support/contract-nodes.ts';
 import {
   type ClientRoute,
   createClientConfig,

@@ -17,8 +17,8 @@ import {
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import type { NodeTls } from '../../../src/xray/grpc/connect.ts';
 import type { CallOptions, NodeApi, NodeUser } from '../../../src/xray/port.ts';
+import { freePort } from '../../../testbed/real-xray.ts';
 import { makeCertificates } from '../../support/certificates.ts';
-import { freePort } from '../../support/real-xray.ts';
 
 // What can be wrong with a node, and what is said of it then.
 

@@ -4,13 +4,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import { checkLinkFit } from '../../../src/xray/link-fit.ts';
 import { linkSettingsSchema } from '../../../src/xray/link-settings.ts';
-import { makeCertificates } from '../../support/certificates.ts';
 import {
   createServerConfig,
   createXrayProcess,
   findXrayOrSkip,
   freePort,
-} from '../../support/real-xray.ts';
+} from '../../../testbed/real-xray.ts';
+import { makeCertificates } from '../../support/certificates.ts';
 
 // What a real Xray returns of its inbounds, against the links of customers (case k15).
 

@@ -12,9 +12,9 @@ import type { CallBehavior, ReceivedCall } from '../../../src/xray/embedded/node
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import type { UserProtocol } from '../../../src/xray/port.ts';
 import { tryParseUserName } from '../../../src/xray/user-names.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { silentLog, startNode, type TestNode } from '../../support/nodes.ts';
-import { until } from '../../support/until.ts';
 import { applyFile, type CatalogFile } from './catalog-file.ts';
 
 // Three nodes that die and come back, two processes' keepers on them, and books whose clock is

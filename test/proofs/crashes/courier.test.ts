@@ -5,6 +5,7 @@ import { openReplica } from '../../../src/leases/replica.ts';
 import type { Channel } from '../../../src/notifications/channels/channel.ts';
 import type { Delivery } from '../../../src/workers/deliver-notifications/claim.ts';
 import { deliverNotifications } from '../../../src/workers/deliver-notifications/worker.ts';
+import { until } from '../../../testbed/until.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -16,7 +17,6 @@ import {
 } from '../../support/delivery.ts';
 import { hookPool } from '../../support/hooked-pool.ts';
 import { enqueueOne } from '../../support/notifications.ts';
-import { until } from '../../support/until.ts';
 
 // A courier that dies at each step between finding a notice and marking it sent, with a notice of each
 // policy. Its successor does what the policy says, and nothing is lost without a trace.

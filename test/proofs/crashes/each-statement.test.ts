@@ -6,18 +6,18 @@ import {
   transientFaults,
 } from '../../support/broken-statement.ts';
 import {
+  type DatabaseSnapshot,
+  findViolations,
+  readDatabaseSnapshot,
+} from '../../support/database-snapshot.ts';
+import {
   createdAt,
   createEndedSubscriptions,
   createMixedRenewals,
   createSixReminderCustomers,
   dueOutcome,
 } from '../../support/mixed-renewals.ts';
-import {
-  type DatabaseSnapshot,
-  findViolations,
-  readDatabaseSnapshot,
-  runWorker,
-} from '../../support/shop.ts';
+import { runWorker } from '../../support/shop.ts';
 
 // A run of one batch, broken at each of its statements in turn: before it (by each kind of fault
 // that passes by itself, in turn; by all of them with CRASHES=all), and after it, when the server

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
-import { createdAt, createMixedRenewals, dueOutcome } from '../../support/mixed-renewals.ts';
 import {
   type DatabaseSnapshot,
   findViolations,
   readDatabaseSnapshot,
-  runAutoRenewal,
-} from '../../support/shop.ts';
+} from '../../support/database-snapshot.ts';
+import { createdAt, createMixedRenewals, dueOutcome } from '../../support/mixed-renewals.ts';
+import { runAutoRenewal } from '../../support/shop.ts';
 
 // The audited system could debit, fail, and commit. Here each write of a renewal fails in turn,
 // for one customer only and for good: that customer keeps the money, everybody else is renewed.

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../../../testbed/until.ts';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
 import { startProcess } from '../../support/child-process.ts';
 import {
@@ -9,20 +10,17 @@ import {
 } from '../../support/customer-commands.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import {
+  type DatabaseSnapshot,
+  findViolations,
+  readDatabaseSnapshot,
+} from '../../support/database-snapshot.ts';
+import {
   createdAt,
   createEndedSubscriptions,
   createMixedRenewals,
   createSixReminderCustomers,
 } from '../../support/mixed-renewals.ts';
-import {
-  createCaller,
-  type DatabaseSnapshot,
-  findViolations,
-  readDatabaseSnapshot,
-  runAutoRenewal,
-  runWorker,
-} from '../../support/shop.ts';
-import { until } from '../../support/until.ts';
+import { createCaller, runAutoRenewal, runWorker } from '../../support/shop.ts';
 
 // A process is killed (SIGKILL) before or after a statement of its work, and the work is done
 // again: as if it had been done once. Here at a few statements of each work, COMMIT's two sides

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from '../matrix/mutants.ts';
+import { root } from '../../support/repository.ts';
 
 // `npm run proof:crashes -- [--test TEXT]`
 //

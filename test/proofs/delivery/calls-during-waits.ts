@@ -1,4 +1,4 @@
-import type { BotApi } from '../../support/bot-api/bot-api.ts';
+import type { BotApi } from '../../../testbed/bot-api/bot-api.ts';
 
 // What came while a bot had been told to wait. Whoever is told heeds it at once, so these are the
 // calls that were under way: as many as answers are awaited at once beside the one that said so, and

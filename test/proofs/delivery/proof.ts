@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { createRandom } from '../../../src/demo/random.ts';
-import { type BotApi, type CallOutcome, startBotApi } from '../../support/bot-api/bot-api.ts';
-import { createFaults } from '../../support/bot-api/faults.ts';
+import { type BotApi, type CallOutcome, startBotApi } from '../../../testbed/bot-api/bot-api.ts';
+import { createFaults } from '../../../testbed/bot-api/faults.ts';
+import { until } from '../../../testbed/until.ts';
 import { startProcess, type TestProcess } from '../../support/child-process.ts';
-import { until } from '../../support/until.ts';
 import { type CallsDuringWaits, countCallsDuringWaits, pendingMax } from './calls-during-waits.ts';
 
 // Thousands of notices through random faults of the gateway, while their courier is killed again and

@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { createRandom } from '../../../src/demo/random.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDueSubscriptions, readRenewalState } from '../../support/due-subscriptions.ts';
 import { type PerennialProcess, startPerennial } from '../../support/perennial-process.ts';
-import { until } from '../../support/until.ts';
 
 // Two replicas of the service work on one book, and one of them, drawn by lot, is killed (SIGKILL)
 // again and again and started anew, until everything is renewed. Then the books are looked at.

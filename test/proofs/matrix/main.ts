@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { type MutantState, root, testMutants } from './mutants.ts';
+import { root } from '../../support/repository.ts';
+import { type MutantState, testMutants } from './mutants.ts';
 import { anyRowPattern, type MatrixRow, parseIds, readMatrixRows } from './rows.ts';
 import { runTests, type TestResult } from './test-run.ts';
 

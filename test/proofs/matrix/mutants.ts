@@ -2,14 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { root } from '../../support/repository.ts';
 import { toTitlePattern } from './rows.ts';
 import { failsAnyTest } from './test-run.ts';
 
-// A mutant is a small patch that brings an audited bug back, to see that the row's tests notice.
-// It is applied to a copy of the checkout: the program itself has no switch for it.
+// A mutant is a small patch that restores an audited bug, so that a run shows that the tests of its
+// row fail. The patch is applied to a copy of the checkout. The program has no switch for it.
 
-export const root = fileURLToPath(new URL('../../..', import.meta.url));
 const folder = join(root, 'test', 'proofs', 'mutants');
 
 /** Each patch by its name: the row's id, and where a row has several (`X3-strays`), what it does. */

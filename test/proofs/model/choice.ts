@@ -1,5 +1,5 @@
+import type { Customer } from '../../support/customer-model.ts';
 import type { CommandAnswer, SubscriptionChoice } from './commands.ts';
-import type { Customer } from './customer.ts';
 
 export type ChosenSubscription =
   | { readonly place: number }

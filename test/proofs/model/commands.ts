@@ -1,4 +1,4 @@
-import type { Customer } from './customer.ts';
+import type { Customer } from '../../support/customer-model.ts';
 import type { PriceFrom } from './prices.ts';
 
 /** Which subscription: by its place, the one that is meant, or a new one. */
@@ -73,8 +73,5 @@ export interface CommandEffect {
   readonly customer: Customer;
   readonly answer: CommandAnswer;
 }
-
-export const toMajor = (minor: number): string =>
-  `${minor < 0 ? '-' : ''}${Math.floor(Math.abs(minor) / 100)}.${String(Math.abs(minor) % 100).padStart(2, '0')}`;
 
 export const toIso = (at: number): string => new Date(at).toISOString();

@@ -1,12 +1,13 @@
 import type { Db } from '../../../src/db/connect.ts';
-import type { CommandContext } from './commands.ts';
-import { type Customer, toCanonical, toText } from './customer.ts';
+import { type Customer, toCanonical, toText } from '../../support/customer-model.ts';
 import {
   type CustomerRows,
   readCustomerRows,
   readLastPass,
   toModelCustomer,
-} from './customer-rows.ts';
+} from '../../support/customer-rows.ts';
+import { findRowViolations } from '../../support/row-invariants.ts';
+import type { CommandContext } from './commands.ts';
 import {
   type AskedCommand,
   applyAsked,
@@ -16,7 +17,6 @@ import {
   listPositionsAfterRun,
   type ModelPosition,
 } from './interleavings.ts';
-import { findRowViolations } from './invariants.ts';
 import { toPlaces } from './program.ts';
 import type { DoneCommand, Participant } from './resolved-commands.ts';
 import type { SequenceRun } from './sequence-run.ts';

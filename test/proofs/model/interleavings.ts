@@ -1,5 +1,10 @@
+import {
+  type Customer,
+  type Subscription,
+  toCanonical,
+  toText,
+} from '../../support/customer-model.ts';
 import type { Command, CommandAnswer, CommandContext } from './commands.ts';
-import { type Customer, type Subscription, toCanonical, toText } from './customer.ts';
 import { applyToModel } from './model.ts';
 import { examineSubscription, isDue, isRetryDue, sortByEnd } from './renewal.ts';
 

@@ -1,4 +1,3 @@
-import type { CommandContext } from './commands.ts';
 import {
   type Customer,
   day,
@@ -6,7 +5,8 @@ import {
   type PriceStatement,
   type Subscription,
   type Terms,
-} from './customer.ts';
+} from '../../support/customer-model.ts';
+import type { CommandContext } from './commands.ts';
 import { computePrice, findListPrice } from './prices.ts';
 import { computeLastTerms, isSameTerms } from './terms.ts';
 

@@ -1,12 +1,3 @@
-import { type ChosenSubscription, chooseSubscription, refused } from './choice.ts';
-import {
-  type Command,
-  type CommandAnswer,
-  type CommandContext,
-  type CommandEffect,
-  toIso,
-  toMajor,
-} from './commands.ts';
 import {
   type Customer,
   day,
@@ -14,7 +5,16 @@ import {
   listLivePeriods,
   type Period,
   type Subscription,
-} from './customer.ts';
+  toMajor,
+} from '../../support/customer-model.ts';
+import { type ChosenSubscription, chooseSubscription, refused } from './choice.ts';
+import {
+  type Command,
+  type CommandAnswer,
+  type CommandContext,
+  type CommandEffect,
+  toIso,
+} from './commands.ts';
 import {
   computeCharge,
   isAware,

@@ -6,7 +6,7 @@ import {
   listLivePeriods,
   type Period,
   type Subscription,
-} from './customer.ts';
+} from '../../support/customer-model.ts';
 import { updateFromPeriods } from './terms.ts';
 
 // The steps that the commands of the model are made of.

@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { day, hour } from '../../support/customer-model.ts';
 import type { Command } from './commands.ts';
 import { readFacts, requireEqual } from './comparison.ts';
-import { day, hour } from './customer.ts';
 import { createCounts, runStep, type SequenceRun, startSequence } from './sequence-run.ts';
 import type { Step } from './sequences.ts';
 import { closeStage, createStage, type Stage } from './stage.ts';

@@ -1,4 +1,4 @@
-import type { Customer } from './customer.ts';
+import type { Customer } from '../../support/customer-model.ts';
 
 // Which payments paid a period, by a replay of the ledger.
 //

@@ -1,12 +1,11 @@
-import { chooseSubscription, refused } from './choice.ts';
 import {
-  type Command,
-  type CommandAnswer,
-  type CommandContext,
-  toIso,
+  type Customer,
+  listLivePeriods,
+  type Subscription,
   toMajor,
-} from './commands.ts';
-import { type Customer, listLivePeriods, type Subscription } from './customer.ts';
+} from '../../support/customer-model.ts';
+import { chooseSubscription, refused } from './choice.ts';
+import { type Command, type CommandAnswer, type CommandContext, toIso } from './commands.ts';
 import { computeCharge, recordChoice } from './known-prices.ts';
 import { computeUnused, findPlace, refundPeriod, retryRenewalsNow } from './money.ts';
 import { chargeAndExtend, computeCost } from './purchase.ts';

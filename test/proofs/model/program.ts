@@ -17,14 +17,9 @@ import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
 import { writeNotifiedPrice } from '../../../src/subscription/store/known-prices.ts';
 import { changeTerms } from '../../../src/subscription/store/terms-change.ts';
-import {
-  type Command,
-  type CommandAnswer,
-  type SubscriptionChoice,
-  toIso,
-  toMajor,
-} from './commands.ts';
-import { type CustomerRows, indexPlaces } from './customer-rows.ts';
+import { toMajor } from '../../support/customer-model.ts';
+import { type CustomerRows, indexPlaces } from '../../support/customer-rows.ts';
+import { type Command, type CommandAnswer, type SubscriptionChoice, toIso } from './commands.ts';
 
 // Asks the program for what a command of the model says, and gives its answer in the model's words.
 

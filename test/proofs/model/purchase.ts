@@ -1,11 +1,3 @@
-import { chooseSubscription, refused } from './choice.ts';
-import {
-  type Command,
-  type CommandAnswer,
-  type CommandContext,
-  toIso,
-  toMajor,
-} from './commands.ts';
 import {
   type Customer,
   day,
@@ -14,7 +6,10 @@ import {
   type Period,
   type Subscription,
   type Terms,
-} from './customer.ts';
+  toMajor,
+} from '../../support/customer-model.ts';
+import { chooseSubscription, refused } from './choice.ts';
+import { type Command, type CommandAnswer, type CommandContext, toIso } from './commands.ts';
 import { forgetPaid } from './known-prices.ts';
 import {
   addEntry,

@@ -1,6 +1,12 @@
+import {
+  type Customer,
+  listLivePeriods,
+  type Period,
+  type Subscription,
+  toMajor,
+} from '../../support/customer-model.ts';
 import { refused } from './choice.ts';
-import { type Command, type CommandAnswer, toIso, toMajor } from './commands.ts';
-import { type Customer, listLivePeriods, type Period, type Subscription } from './customer.ts';
+import { type Command, type CommandAnswer, toIso } from './commands.ts';
 import {
   addEntry,
   computeUnused,

@@ -1,5 +1,12 @@
-import { type CommandContext, toMajor } from './commands.ts';
-import { type Customer, day, hour, type Period, type Subscription } from './customer.ts';
+import {
+  type Customer,
+  day,
+  hour,
+  type Period,
+  type Subscription,
+  toMajor,
+} from '../../support/customer-model.ts';
+import type { CommandContext } from './commands.ts';
 import { computeCharge, forgetPaid } from './known-prices.ts';
 import { addEntry, openCredential } from './money.ts';
 import { computeCost } from './purchase.ts';

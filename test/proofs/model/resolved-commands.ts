@@ -1,6 +1,6 @@
+import { day } from '../../support/customer-model.ts';
+import type { CustomerRows } from '../../support/customer-rows.ts';
 import type { Command, SubscriptionChoice } from './commands.ts';
-import { day } from './customer.ts';
-import type { CustomerRows } from './customer-rows.ts';
 import type { ModelPosition } from './interleavings.ts';
 import type { ProgramAnswer, RowIds } from './program.ts';
 import type { Act } from './sequences.ts';

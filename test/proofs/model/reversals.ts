@@ -1,6 +1,7 @@
+import type { Customer, Period, Subscription } from '../../support/customer-model.ts';
+import { toMajor } from '../../support/customer-model.ts';
 import { refused } from './choice.ts';
-import { type Command, type CommandAnswer, toMajor } from './commands.ts';
-import type { Customer, Period, Subscription } from './customer.ts';
+import type { Command, CommandAnswer } from './commands.ts';
 import { addEntry, computeUnused, endPeriod, payIn, retryRenewalsNow } from './money.ts';
 import { computePaidBy } from './payment-lots.ts';
 import { recordEndNotification } from './refund.ts';

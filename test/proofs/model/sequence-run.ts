@@ -1,12 +1,12 @@
 import { instant } from '../../../src/kernel/instant.ts';
-import { readFacts, requireExplained, requireSamePass } from './comparison.ts';
-import { createModelCustomer, hour, minute } from './customer.ts';
+import { createModelCustomer, hour, minute } from '../../support/customer-model.ts';
 import {
   type CustomerRows,
   type FirstIds,
   readCustomerRows,
   readFirstIds,
-} from './customer-rows.ts';
+} from '../../support/customer-rows.ts';
+import { readFacts, requireExplained, requireSamePass } from './comparison.ts';
 import { firstPrices, type PriceFrom } from './prices.ts';
 import { applyToProgram, movePaymentInProgram } from './program.ts';
 import {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
+import { day, hour, minute } from '../../support/customer-model.ts';
 import type { Command, SubscriptionChoice } from './commands.ts';
-import { day, hour, minute } from './customer.ts';
 import { firstPrices, periods, plans } from './prices.ts';
 
 // Random sequences, and how they read in a report. Places are any number: they are taken modulo

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { day, hour } from '../../support/customer-model.ts';
 import type { Command } from './commands.ts';
-import { day, hour } from './customer.ts';
 import { createCounts, runStep, startSequence } from './sequence-run.ts';
 import type { Act, Step } from './sequences.ts';
 import { closeStage, createStage, type Stage } from './stage.ts';

@@ -4,7 +4,7 @@ import {
   type Period,
   type Subscription,
   type Terms,
-} from './customer.ts';
+} from '../../support/customer-model.ts';
 
 // Terms (plan and length), kind and end of a subscription. Nothing of it is kept from before: all is
 // computed from the list of periods and from the customer's choice.

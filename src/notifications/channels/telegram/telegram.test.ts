@@ -1,11 +1,7 @@
 import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import {
-  type BotApi,
-  type CallOutcome,
-  startBotApi,
-} from '../../../../test/support/bot-api/bot-api.ts';
+import { type BotApi, type CallOutcome, startBotApi } from '../../../../testbed/bot-api/bot-api.ts';
 import type { Message } from '../channel.ts';
 import { openTelegram, type TelegramSettings } from './telegram.ts';
 

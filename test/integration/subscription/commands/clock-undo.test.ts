@@ -9,13 +9,13 @@ import {
 } from '../../../../src/subscription/store/clock-effects.ts';
 import { readSettings } from '../../../../src/subscription/store/settings.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import {
   buyPlan,
   createCaller,
   createPlans,
   createSubscriber,
   createSubscribers,
-  findViolations,
   runWorker,
 } from '../../../support/shop.ts';
 

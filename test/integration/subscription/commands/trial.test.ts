@@ -5,13 +5,13 @@ import { type Instant, isoTime, parseInstant } from '../../../../src/kernel/inst
 import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import {
   addCustomer,
   buyPlan,
   createCaller,
   createPlans,
   createSubscriber,
-  findViolations,
   parseTime,
   readSubscription,
 } from '../../../support/shop.ts';

@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { recordStatements } from '../../../../bench/explain.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { type Instant, later, parseInstant, secondMs } from '../../../../src/kernel/instant.ts';
@@ -8,6 +7,7 @@ import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
 import { ForecastCache } from '../../../../src/subscription/store/forecast-cache.ts';
 import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
+import { recordStatements } from '../../../../testbed/explain.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { createResellerCustomer } from '../../../support/reseller.ts';
 

@@ -12,13 +12,9 @@ import {
   customerCreatedAt,
 } from '../../../support/customer-commands.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { findViolations, readDatabaseSnapshot } from '../../../support/database-snapshot.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
-import {
-  createCaller,
-  findViolations,
-  parseTime,
-  readDatabaseSnapshot,
-} from '../../../support/shop.ts';
+import { createCaller, parseTime } from '../../../support/shop.ts';
 
 let breakableDatabase: BreakableDatabase;
 

@@ -4,6 +4,7 @@ import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.t
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import {
   addBalance,
@@ -11,7 +12,6 @@ import {
   createCaller,
   createPlans,
   createSubscriber,
-  findViolations,
   readSubscription,
   runAutoRenewal,
   type WorkerRunOptions,

@@ -2,13 +2,8 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { startProcess } from '../../../support/child-process.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import {
-  createPlans,
-  createSubscribers,
-  findViolations,
-  readDatabaseSnapshot,
-  runAutoRenewal,
-} from '../../../support/shop.ts';
+import { findViolations, readDatabaseSnapshot } from '../../../support/database-snapshot.ts';
+import { createPlans, createSubscribers, runAutoRenewal } from '../../../support/shop.ts';
 
 const dueAt = '2026-11-30T20:00:00Z';
 

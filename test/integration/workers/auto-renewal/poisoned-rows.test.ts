@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { findViolations, readDatabaseSnapshot } from '../../../support/database-snapshot.ts';
 import {
   addBalance,
   addCustomer,
@@ -10,8 +11,6 @@ import {
   createPlans,
   createSubscriber,
   createSubscribers,
-  findViolations,
-  readDatabaseSnapshot,
   readSubscription,
   runAutoRenewal,
   setPrice,

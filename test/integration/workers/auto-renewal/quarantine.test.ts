@@ -8,13 +8,13 @@ import { hourMs, later, minuteMs } from '../../../../src/kernel/instant.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import {
   buyPlan,
   createCaller,
   createPlans,
   createSubscriber,
   createSubscribers,
-  findViolations,
   parseTime,
   readSubscription,
   runWorker,

@@ -4,16 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { root } from '../../../proofs/matrix/mutants.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import { findReachableFiles } from '../../../support/reachable-files.ts';
+import { root } from '../../../support/repository.ts';
 import {
   addCustomer,
   buyPlan,
   createPlans,
   createSubscriber,
   createSubscribers,
-  findViolations,
   readSubscription,
   runAutoRenewal,
   runWorker,

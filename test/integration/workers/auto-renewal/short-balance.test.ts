@@ -5,6 +5,7 @@ import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.t
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import {
   addBalance,
   addCustomer,
@@ -12,7 +13,6 @@ import {
   createCaller,
   createPlans,
   createSubscriber,
-  findViolations,
   readSubscription,
   runAutoRenewal,
   runWorker,

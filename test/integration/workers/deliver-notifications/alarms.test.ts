@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
 import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
+import { until } from '../../../../testbed/until.ts';
 import { runOf } from '../../../support/basic-shop.ts';
 import {
   createDelivery,
@@ -17,7 +18,6 @@ import {
 } from '../../../support/delivery.ts';
 import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 // How alarms get to the admins: each channel by itself, whatever became of the others.
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import type { Channel } from '../../../../src/notifications/channels/channel.ts';
 import { acquireCourier } from '../../../../src/workers/deliver-notifications/lease.ts';
+import { until } from '../../../../testbed/until.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -15,7 +16,6 @@ import {
 } from '../../../support/delivery.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 // Couriers that are replaced, end, and lose their database.
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { until } from '../../../../testbed/until.ts';
 import {
   createEndingSubscriber,
   createStage,
@@ -7,7 +8,6 @@ import {
   runDelivery,
 } from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 

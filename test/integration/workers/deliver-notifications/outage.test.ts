@@ -5,7 +5,7 @@ import { openReplica } from '../../../../src/leases/replica.ts';
 import { endRemindersMs, trialRemindersMs } from '../../../../src/outbox/reminder-schedule.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { type BotApi, startBotApi } from '../../../support/bot-api/bot-api.ts';
+import { type BotApi, startBotApi } from '../../../../testbed/bot-api/bot-api.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { createDelivery, fastLimits, runDelivery } from '../../../support/delivery.ts';
 import {

@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ExplainedStatement, explain, recordStatements } from '../../../../bench/explain.ts';
 import {
   type DueKey,
   findDueNotices,
   hasSendingNotices,
 } from '../../../../src/workers/deliver-notifications/store.ts';
+import { type ExplainedStatement, explain, recordStatements } from '../../../../testbed/explain.ts';
 import { growingTables } from '../../../support/bounded-statement.ts';
 import {
   createEndingSubscriber,

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import type { Instant } from '../../../../src/kernel/instant.ts';
+import { until } from '../../../../testbed/until.ts';
 import {
   createNotifiedSubscriber,
   createStage,
@@ -13,7 +14,6 @@ import {
 } from '../../../support/delivery.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 // A gateway that says how long to wait is heeded whatever the database does meanwhile.
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CallOutcome, SendMessageCall } from '../../../support/bot-api/bot-api.ts';
+import type { CallOutcome, SendMessageCall } from '../../../../testbed/bot-api/bot-api.ts';
 import {
   createNotifiedSubscriber,
   createStage,

@@ -10,6 +10,7 @@ import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
+import { until } from '../../../../testbed/until.ts';
 import { runOf } from '../../../support/basic-shop.ts';
 import {
   createEndingSubscriber,
@@ -22,7 +23,6 @@ import {
 } from '../../../support/delivery.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 // What happens between the moment at which a notice was found and that at which it is sent.
 

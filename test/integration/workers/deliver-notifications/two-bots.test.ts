@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { openTelegram } from '../../../../src/notifications/channels/telegram/telegram.ts';
 import { readCouriers } from '../../../../src/workers/deliver-notifications/courier-registry.ts';
 import { acquireCourier } from '../../../../src/workers/deliver-notifications/lease.ts';
+import { until } from '../../../../testbed/until.ts';
 import {
   createNotifiedSubscriber,
   createStage,
@@ -12,7 +13,6 @@ import {
   startStageCouriers,
 } from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 // Two replicas with two bots on one database. The chats of the first bot are unknown to the second.
 

@@ -5,6 +5,7 @@ import {
   forgetCourier,
   readCouriers,
 } from '../../../../src/workers/deliver-notifications/courier-registry.ts';
+import { until } from '../../../../testbed/until.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -17,7 +18,6 @@ import {
   startStageCouriers,
 } from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 // A replica whose configuration lacks the bot, beside one that has it. To the log goes what has no
 // other way out, and never what a bot of these books would have sent.

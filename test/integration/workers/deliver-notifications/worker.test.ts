@@ -4,8 +4,9 @@ import type { Instant } from '../../../../src/kernel/instant.ts';
 import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
 import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
+import { startBotApi } from '../../../../testbed/bot-api/bot-api.ts';
+import { until } from '../../../../testbed/until.ts';
 import { runOf } from '../../../support/basic-shop.ts';
-import { startBotApi } from '../../../support/bot-api/bot-api.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -19,7 +20,6 @@ import {
 } from '../../../support/delivery.ts';
 import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
-import { until } from '../../../support/until.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
 import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 import {
@@ -12,12 +14,10 @@ import {
   createCaller,
   createPlans,
   createSubscriber,
-  findViolations,
   readSubscription,
   runAutoRenewal,
   runWorker,
 } from '../../../support/shop.ts';
-import { until } from '../../../support/until.ts';
 
 // Somebody pays, or is given time, while a run of expiry is at his subscription, in each gap of the
 // run. Who comes before the lock is seen; who comes after it waits, and brings back what was ended:

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations, readDatabaseSnapshot } from '../../../support/database-snapshot.ts';
 import { createdAt, createMixedRenewals } from '../../../support/mixed-renewals.ts';
 import {
   createShopWithNodes,
@@ -16,8 +17,6 @@ import {
   createPlans,
   createSubscriber,
   createSubscribers,
-  findViolations,
-  readDatabaseSnapshot,
   readSubscription,
   runWorker,
 } from '../../../support/shop.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ExplainedStatement, explain } from '../../../../bench/explain.ts';
+import { type ExplainedStatement, explain } from '../../../../testbed/explain.ts';
 import {
   batchMax,
   collectStatements,

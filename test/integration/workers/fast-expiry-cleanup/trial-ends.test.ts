@@ -6,6 +6,7 @@ import { hourMs, type Instant, later, minuteMs } from '../../../../src/kernel/in
 import { openReplica, type Replica } from '../../../../src/leases/replica.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
 import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 import {
@@ -13,7 +14,6 @@ import {
   buyPlan,
   createCaller,
   createPlans,
-  findViolations,
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';

@@ -5,6 +5,7 @@ import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { reissue } from '../../../../src/subscription/commands/reissue.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
@@ -15,7 +16,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 import { startSlowProxy } from './slow-proxy.ts';
 
 // Who was on his way to a node when the connection broke: he may have ended its life, and most

@@ -6,6 +6,7 @@ import { type Instant, instant } from '../../../../src/kernel/instant.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { readMarkPage, writeMarkResults } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior, ReceivedCall } from '../../../../src/xray/embedded/node.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
@@ -19,7 +20,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 // Who may connect changes while a keeper is in the middle of its work. At its end the node is as
 // the books want it, whatever came first.

@@ -6,6 +6,7 @@ import { stopwatch } from '../../../../src/kernel/stopwatch.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import {
   countMarks,
@@ -17,7 +18,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 const call = (database: { db: import('../../../../src/db/connect.ts').Db }) => ({
   db: database.db,

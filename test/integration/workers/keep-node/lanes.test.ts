@@ -5,6 +5,7 @@ import { inTransaction } from '../../../../src/db/connect.ts';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { Lanes } from '../../../../src/workers/keep-node/lanes.ts';
 import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscribers } from '../../../support/basic-shop.ts';
 import {
   createShopWithNodes,
@@ -14,7 +15,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 test('two hands fill a node, and no credential is in both, also when it is marked again meanwhile', async () => {
   using node = await startNode();

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import {
@@ -11,7 +12,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 // Keepers of several processes on the same nodes.
 

@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { buildDataset } from '../../../../bench/dataset.ts';
-import { type ExplainedStatement, explain, recordStatements } from '../../../../bench/explain.ts';
-import { stockMissing } from '../../../../bench/stock-server.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction, longLimits, toClientConfig } from '../../../../src/db/connect.ts';
 import { seedChunk } from '../../../../src/workers/keep-node/node-store.ts';
 import { readMarkPage, writeMarkResults } from '../../../../src/workers/keep-node/store.ts';
+import { buildDataset } from '../../../../testbed/dataset.ts';
+import { type ExplainedStatement, explain, recordStatements } from '../../../../testbed/explain.ts';
+import { stockMissing } from '../../../../testbed/stock-server.ts';
 import { createDatabase } from '../../../support/database.ts';
 import {
   createStockDatabases,

@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { findXrayOrSkip } from '../../../../testbed/real-xray.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import {
@@ -13,8 +15,6 @@ import {
   untilSynced,
 } from '../../../support/nodes.ts';
 import { expectSynced, startRealNode } from '../../../support/real-node.ts';
-import { findXrayOrSkip } from '../../../support/real-xray.ts';
-import { until } from '../../../support/until.ts';
 
 // Keepers against a real Xray, where there is one.
 

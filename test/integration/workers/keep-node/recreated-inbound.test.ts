@@ -9,6 +9,7 @@ import {
   startEmbeddedNode,
 } from '../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
@@ -20,7 +21,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 // A panel that edits an inbound removes it and adds it again. Xray runs on, so no uptime tells.
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
+import { until } from '../../../../testbed/until.ts';
 import { createSubscriber } from '../../../support/basic-shop.ts';
 import {
   createShopWithNodes,
@@ -7,7 +8,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 test('X6: a node that was started again is filled, also where its uptime says nothing: its connection broke', async () => {
   const beganMs = performance.now();

@@ -15,6 +15,7 @@ import {
   secondMs,
 } from '../../../../src/kernel/instant.ts';
 import { readMetrics } from '../../../../src/runs/metrics.ts';
+import { until } from '../../../../testbed/until.ts';
 import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
 import {
   createShop,
@@ -30,7 +31,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 // Alarms about nodes: one that does not answer, and removals that a node has not confirmed.
 

@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { buildDataset } from '../../../../bench/dataset.ts';
-import { explain, recordStatements } from '../../../../bench/explain.ts';
 import { inTransaction, longLimits, toClientConfig } from '../../../../src/db/connect.ts';
 import { openReplica } from '../../../../src/leases/replica.ts';
 import { readRelevanceFacts } from '../../../../src/notifications/relevance-store.ts';
 import { raiseAlarmsWorker } from '../../../../src/workers/raise-alarms/worker.ts';
+import { buildDataset } from '../../../../testbed/dataset.ts';
+import { explain, recordStatements } from '../../../../testbed/explain.ts';
 import { createDatabase } from '../../../support/database.ts';
 
 // What is asked every minute, and of every notice, on a book that is big enough for a wrong plan

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { explain, recordStatements } from '../../../../bench/explain.ts';
 import { runAudit } from '../../../../src/audit/audit.ts';
 import { dayMs, type Instant, later, parseInstant } from '../../../../src/kernel/instant.ts';
 import { prune } from '../../../../src/workers/raise-alarms/retention.ts';
+import { explain, recordStatements } from '../../../../testbed/explain.ts';
 import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
+import { until } from '../../../../testbed/until.ts';
 import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
 import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
@@ -12,7 +13,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { until } from '../../../support/until.ts';
 
 // Alarms about nodes that answer and do not add users.
 

@@ -2,15 +2,15 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
+import { longLimits, toClientConfig } from '../../../../src/db/connect.ts';
 import {
   buildAnswer,
   buildCredentials,
   computeDrift,
   type ListAnswer,
   serveDriftedNode,
-} from '../../../../bench/drifted-node.ts';
-import type { ReconcileReport } from '../../../../bench/reconcile-run.ts';
-import { longLimits, toClientConfig } from '../../../../src/db/connect.ts';
+} from '../../../../testbed/drifted-node.ts';
+import type { ReconcileReport } from '../../../../testbed/reconcile-process.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
 // What is kept of a list is kept in the heap, while the node's answer itself lies outside of it. In a
@@ -42,7 +42,7 @@ async function compareInProcess(
   how: 'engine' | 'sets',
   url: string,
 ): Promise<ReconcileReport['found']> {
-  const file = new URL('../../../../bench/reconcile-run.ts', import.meta.url).pathname;
+  const file = new URL('../../../../testbed/reconcile-process.ts', import.meta.url).pathname;
   const execArgv = [`--max-old-space-size=${heapMb}`, '--max-semi-space-size=1'];
   const child = fork(file, [url, how], { execArgv, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   let report: ReconcileReport | undefined;

@@ -1,14 +1,5 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import {
-  buildAnswer,
-  buildCredentials,
-  computeDrift,
-  driftedNode,
-  type ListAnswer,
-  serveDriftedNode,
-} from '../../../../bench/drifted-node.ts';
-import { stockMissing } from '../../../../bench/stock-server.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { longLimits, toClientConfig } from '../../../../src/db/connect.ts';
 import { openSingleConnection } from '../../../../src/db/single-connection.ts';
@@ -19,6 +10,15 @@ import {
   writeDrift,
 } from '../../../../src/workers/reconcile-xray-state/store.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
+import {
+  buildAnswer,
+  buildCredentials,
+  computeDrift,
+  driftedNode,
+  type ListAnswer,
+  serveDriftedNode,
+} from '../../../../testbed/drifted-node.ts';
+import { stockMissing } from '../../../../testbed/stock-server.ts';
 import { createDatabase } from '../../../support/database.ts';
 import {
   createStockDatabases,

@@ -5,6 +5,7 @@ import { methodPaths } from '../../../../src/xray/grpc/contract.ts';
 import { frameMessage } from '../../../../src/xray/grpc/framing.ts';
 import { wire } from '../../../../src/xray/grpc/wire.js';
 import type { NodeApi } from '../../../../src/xray/port.ts';
+import { until } from '../../../../testbed/until.ts';
 import {
   grpcHead,
   type HostileNode,
@@ -14,7 +15,6 @@ import {
   startSilentNode,
   writeEndlessly,
 } from '../../../support/hostile-node.ts';
-import { until } from '../../../support/until.ts';
 
 // The client against nodes that break the protocol: what it holds is bounded, and nothing is left.
 

@@ -5,6 +5,7 @@ import { buildNodeCommand } from '../../../../../src/cli/commands/node/node.ts';
 import type { CredentialId } from '../../../../../src/kernel/ids.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
+import { until } from '../../../../../testbed/until.ts';
 import { createSubscriber } from '../../../../support/basic-shop.ts';
 import { deleteMarks, readCredential, readMarks } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
@@ -14,7 +15,6 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../../support/nodes.ts';
-import { until } from '../../../../support/until.ts';
 
 // `perennial node …`, in this process.
 

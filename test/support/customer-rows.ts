@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { Db } from '../../../src/db/connect.ts';
-import type { Customer, LedgerEntry, Period, Subscription } from './customer.ts';
+import type { Db } from '../../src/db/connect.ts';
+import type { Customer, LedgerEntry, Period, Subscription } from './customer-model.ts';
 
 // The books of a sequence's customers as the database has them: rows, for the invariants, and the
 // same in the model's words, with places instead of ids.

@@ -1,4 +1,4 @@
-import { toMajor } from './commands.ts';
+import { toMajor } from './customer-model.ts';
 import type { CustomerRows } from './customer-rows.ts';
 
 // What holds of the books of one customer at every moment, whatever was done (design, promises):

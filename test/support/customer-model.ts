@@ -162,3 +162,5 @@ export function toCanonical(customer: Customer): Customer {
 export function toText(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => (inner === Infinity ? 'never' : inner));
 }
+export const toMajor = (minor: number): string =>
+  `${minor < 0 ? '-' : ''}${Math.floor(Math.abs(minor) / 100)}.${String(Math.abs(minor) % 100).padStart(2, '0')}`;

@@ -1,4 +1,4 @@
-import { createRandom } from '../../../src/demo/random.ts';
+import { createRandom } from '../../src/demo/random.ts';
 import type { CallOutcome, SendMessageCall } from './bot-api.ts';
 
 /** Every accident there is, as likely as another. */

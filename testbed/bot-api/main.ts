@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { startBotApi } from './bot-api.ts';
 import { createFaults } from './faults.ts';
 
-// node test/support/bot-api/main.ts [--port 8081] [--seed 1] [--faults 0.1] [--per-second 30]
+// node testbed/bot-api/main.ts [--port 8081] [--seed 1] [--faults 0.1] [--per-second 30]
 //
 // The fake Bot API as a process of its own: point `telegram.api` at it. A line for each message.
 
