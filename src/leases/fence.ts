@@ -1,18 +1,25 @@
-import type { Fault } from '../kernel/faults.ts';
+import { Fault } from '../kernel/faults.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 
-// Before each call whoever holds a post makes sure that it is theirs still. The answer counts for
-// half a second by a stopwatch that goes on while the process stands still: one that was stopped
-// and is woken asks again before its next call. What a call that was under way does to a node
-// after that is mended by its confirm, which finds another epoch and marks again (S2).
+// The fence of a lease: the holder verifies its epoch before each call to a node or a gateway.
+//
+// A verification is valid for 500 ms by a stopwatch that also runs while the process is stopped. A
+// process that was stopped therefore verifies again before its next call. A call that was in
+// progress meanwhile is corrected by its confirmation, which finds another epoch and marks again
+// (S2).
 
-/** How old the answer may be, counted from when it was asked for. */
+/** The limit for the age of a verification, counted from its start. */
 const validMs = 500;
 
+/** The code of a fault that ends the task of a lease. */
+export const leaseLostCode = 'lease_lost';
+
+export const createLeaseFault = (sentence: string): Fault =>
+  new Fault('transient', leaseLostCode, sentence);
+
 export interface LeaseCheck {
-  /** Whether the post is held still. */
   readonly isHeld: () => Promise<boolean>;
-  /** What is thrown when it isn't. */
+  /** The fault of a lost lease. */
   readonly createFault: () => Fault;
 }
 
@@ -26,9 +33,9 @@ export class Fence {
     this.#leaseCheck = leaseCheck;
   }
 
-  /** @throws Fault `post_lost`, or what the database did */
+  /** @throws Fault `lease_lost`, or what the database reported */
   async verify(): Promise<void> {
-    // Again and again: the process may have stood still while the answer was on its way.
+    // Repeats, because the process may have been stopped while the answer was in transit.
     while (this.#elapsedMs() - this.#verifiedAtMs > validMs) {
       this.#pending ??= this.#check().finally(() => {
         this.#pending = undefined;

@@ -64,7 +64,7 @@ export type Claim =
   /** Somebody else is at it or at its customer, it isn't due any more, or nothing may be sent now. */
   | { readonly is: 'not_now' };
 
-/** @param count counts it in the run's record, in the same transaction @throws Fault `post_lost` */
+/** @param count counts it in the run's record, in the same transaction @throws Fault `lease_lost` */
 export function claimNotice(
   context: CourierContext,
   due: store.DueNotice,

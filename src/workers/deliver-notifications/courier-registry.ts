@@ -3,7 +3,7 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import { readWriteTime } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { isCourierLock, toCourierLockKey } from '../../leases/courier-lock.ts';
+import { isLeaseLock, toLeaseKey } from '../../leases/lock.ts';
 import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 
 // The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
@@ -19,7 +19,7 @@ export interface CourierStatus {
   readonly lastError: string | null;
 }
 
-const isRunning = sql`EXISTS (SELECT FROM pg_locks l WHERE ${isCourierLock})`;
+const isRunning = sql`EXISTS (SELECT FROM pg_locks l WHERE ${isLeaseLock('courier', 'c.id')})`;
 
 export async function readCouriers(db: Db): Promise<CourierStatus[]> {
   const { rows } = await sql<CourierStatus>`
@@ -44,7 +44,7 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
       );
     }
     const { rows } = await sql<{ mine: boolean }>`
-      SELECT pg_try_advisory_xact_lock(${sql.raw(toCourierLockKey('c.id'))}) AS mine
+      SELECT pg_try_advisory_xact_lock(${sql.raw(toLeaseKey('courier', 'c.id'))}) AS mine
       FROM perennial.courier c WHERE c.id = ${id}`.execute(tx);
     if (rows[0]?.mine !== true) {
       throw refused(

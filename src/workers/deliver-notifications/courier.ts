@@ -104,7 +104,7 @@ export class Courier {
     this.#isWoken = false;
   }
 
-  /** Delivers what is due, until nothing is. @throws Fault `post_lost`, or what the database did */
+  /** Delivers what is due, until nothing is. @throws Fault `lease_lost`, or what the database did */
   async walk(runCounts: RunCounts, isOver: () => boolean): Promise<WalkResult> {
     const { db, lease, channel, channels } = this.#context;
     await this.#recoverLost();

@@ -1,12 +1,10 @@
-import pg from 'pg';
-import { connectChecked, type Db } from '../../db/connect.ts';
+import type { Db } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
-import { wakeChannel } from '../../db/notify.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { toCourierLockKey } from '../../leases/courier-lock.ts';
+import { leaseLostCode } from '../../leases/fence.ts';
+import { LeaseHolder } from '../../leases/lease.ts';
 import type { Replica } from '../../leases/replica.ts';
-import { createSessionConfig } from '../../leases/session.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import { pauseUnfit } from '../../runs/unfit-pause.ts';
@@ -15,7 +13,7 @@ import { Backoff } from './backoff.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type CourierLog } from './courier.ts';
 import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
-import { acquireCourier, describePrimary } from './lease.ts';
+import { acquireCourier, type CourierLease, describePrimary } from './lease.ts';
 import type { RunCounts } from './run-counts.ts';
 import { findDueNotices, hasSendingNotices } from './store.ts';
 
@@ -47,6 +45,9 @@ const defaultPollMs = secondMs;
 /** How long a run stays open for what comes next: a receipt each second must not be a record each. */
 const runMaxMs = minuteMs;
 
+/** `lost`: another courier has the lease. `unfit`: this replica leaves the work to others. */
+type SessionEnd = 'lost' | 'unfit' | 'ended';
+
 export function startCouriers(options: CouriersOptions): Couriers {
   const { log, pollMs = defaultPollMs, silentMs = 10 * secondMs } = options;
   const stopping = new AbortController();
@@ -55,83 +56,63 @@ export function startCouriers(options: CouriersOptions): Couriers {
   const left = new Set<string>();
   const pause = (ms: number) => new WakeableSleep().sleep(ms, signal);
 
-  /** Delivers for a channel as long as one connection lasts. @returns why it ended */
-  async function runSession(
-    channel: Channel,
-    backoff: Backoff,
-  ): Promise<'lost' | 'unfit' | 'ended'> {
-    const config = createSessionConfig(options.url, 'courier', silentMs);
-    const client = new pg.Client(config);
-    const connectionLost = new AbortController();
-    const stopSignal = AbortSignal.any([signal, connectionLost.signal]);
-    client.on('error', () => connectionLost.abort());
-    client.on('end', () => connectionLost.abort());
-    client.on('notification', ({ payload }) => {
-      if (payload === deliveryWorkerName) couriers.get(channel.id)?.wake();
-    });
-    let working: Promise<'lost' | 'unfit' | 'ended'> | undefined;
-    const sleeper = new WakeableSleep();
-    try {
-      await connectChecked(client, options.url, config);
-      await client.query(`LISTEN ${wakeChannel}`);
-      while (!stopSignal.aborted) {
-        // Also what says that this process lives.
-        const { rows } = await client.query<{ mine: boolean }>(
-          working === undefined
-            ? {
-                text: `SELECT pg_try_advisory_lock(${toCourierLockKey('$1')}) AS mine`,
-                values: [channel.id],
-              }
-            : 'SELECT true AS mine',
-        );
-        if (working === undefined && rows[0]?.mine === true) {
-          working = deliver(channel, backoff, stopSignal).finally(() => sleeper.wake());
-        }
-        await sleeper.sleep(Math.min(pollMs, silentMs / 4), stopSignal);
-        const ended = await Promise.race([working, undefined]);
-        if (ended !== undefined) return ended;
-      }
-      return 'ended';
-    } finally {
-      // The sends end before the lock goes.
-      connectionLost.abort();
-      await working;
-      // A connection that hangs must not keep this process from the next one.
-      await Promise.race([
-        client.end(),
-        new WakeableSleep().sleep(secondMs, new AbortController().signal),
-      ]);
-    }
+  /** Delivers for a channel during one database session. @returns why it ended */
+  async function runSession(channel: Channel, backoff: Backoff): Promise<SessionEnd> {
+    const { db, url } = options;
+    const ended = new AbortController();
+    let sessionEnd: SessionEnd = 'ended';
+    const endSession = (reason: SessionEnd): void => {
+      sessionEnd = reason;
+      ended.abort();
+    };
+    await new LeaseHolder<CourierLease>({
+      kind: 'courier',
+      name: 'courier',
+      url,
+      signal: AbortSignal.any([signal, ended.signal]),
+      silentMs,
+      pollMs,
+      onWake: (payload) => {
+        if (payload === deliveryWorkerName) couriers.get(channel.id)?.wake();
+      },
+      plan: async (client, working) => {
+        // Without a lease the holder tries the lock, so the session is not silent.
+        if (working.length > 0) await client.query('SELECT true');
+        return { candidates: [channel.id], max: 1, surplus: [] };
+      },
+      writeEpochs: async () => {
+        const acquired = await acquireCourier(db, channel);
+        if (acquired.is === 'entered') return new Map([[channel.id, acquired.lease]]);
+        logServed(channel, acquired.by);
+        endSession('unfit');
+        return new Map();
+      },
+      runTask: async (lease, stopSignal) =>
+        endSession(await deliver(channel, lease, backoff, stopSignal)),
+    }).run();
+    return sessionEnd;
   }
 
   /** Never rejects. */
   async function deliver(
     channel: Channel,
+    lease: CourierLease,
     backoff: Backoff,
     stopSignal: AbortSignal,
-  ): Promise<'lost' | 'unfit' | 'ended'> {
+  ): Promise<SessionEnd> {
     const { db, channels, texts, admins } = options;
-    let courier: Courier | undefined;
-    let end: 'lost' | 'unfit' | 'ended' = 'ended';
+    log.info(
+      { worker: deliveryWorkerName, post: lease.id, epoch: Number(lease.epoch) },
+      'delivers here',
+    );
+    const courier = new Courier(
+      { db, channel, channels, texts, admins, lease },
+      { log, signal: stopSignal, backoff },
+    );
+    couriers.set(channel.id, courier);
+    let end: SessionEnd = 'ended';
     while (!stopSignal.aborted && end === 'ended') {
       try {
-        if (courier === undefined) {
-          const acquired = await acquireCourier(db, channel);
-          if (acquired.is === 'served') {
-            logServed(channel, acquired.by);
-            return 'unfit';
-          }
-          const { lease } = acquired;
-          log.info(
-            { worker: deliveryWorkerName, post: lease.id, epoch: Number(lease.epoch) },
-            'delivers here',
-          );
-          courier = new Courier(
-            { db, channel, channels, texts, admins, lease },
-            { log, signal: stopSignal, backoff },
-          );
-          couriers.set(channel.id, courier);
-        }
         const hasWork = await hasDueWork(channel);
         if (hasWork) end = await runOnce(courier, channel, stopSignal);
         else await courier.idle(pollMs);
@@ -140,7 +121,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
         await new WakeableSleep().sleep(pollMs, stopSignal);
       }
     }
-    await courier?.end();
+    await courier.end();
     couriers.delete(channel.id);
     return end;
   }
@@ -154,7 +135,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     courier: Courier,
     channel: Channel,
     stopSignal: AbortSignal,
-  ): Promise<'lost' | 'unfit' | 'ended'> {
+  ): Promise<SessionEnd> {
     const row = await recordDeliveryRun(options, (runCounts) =>
       walkRepeatedly(courier, channel, runCounts, stopSignal),
     );
@@ -167,7 +148,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     );
     if (outcome === 'skipped') return 'unfit';
     if (outcome !== 'failed') return 'ended';
-    if (detail.code === 'post_lost') return 'lost';
+    if (detail.code === leaseLostCode) return 'lost';
     await new WakeableSleep().sleep(5 * secondMs, stopSignal);
     return 'ended';
   }

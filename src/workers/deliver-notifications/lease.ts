@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import { Fault, UsageFault } from '../../kernel/faults.ts';
+import { type Fault, UsageFault } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { createLeaseFault } from '../../leases/fence.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import type { BackoffState } from './rule.ts';
 
@@ -34,15 +35,6 @@ export interface CourierFacts {
   readonly now: Instant;
   readonly restsUntil: Instant | null;
   readonly failures: number;
-}
-
-/** Takes the post's lock for as long as the connection lives. @returns false: somebody else has it */
-export async function tryLock(db: Db, id: string): Promise<boolean> {
-  const { rows } = await sql<{ mine: boolean }>`
-    SELECT pg_try_advisory_lock(hashtextextended('perennial courier ' || ${id}::text, 0)) AS mine`.execute(
-    db,
-  );
-  return rows[0]?.mine === true;
 }
 
 /** Makes this the courier of the post, and nobody else. */
@@ -166,5 +158,5 @@ export async function writeBackoff(
 }
 
 export function courierLeaseLost({ id }: CourierLease): Fault {
-  return new Fault('transient', 'post_lost', `${id}: another courier delivers for it now`);
+  return createLeaseFault(`${id}: another courier delivers for it now`);
 }

@@ -1,4 +1,5 @@
 import { minuteMs } from '../../kernel/instant.ts';
+import { lockLeases } from '../../leases/lock.ts';
 import type { RunContext } from '../../runs/run-context.ts';
 import type { RunRow } from '../../runs/run-record.ts';
 import type { NoticePreview } from '../../runs/worker.ts';
@@ -6,7 +7,7 @@ import { Backoff } from './backoff.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier, type WalkResult } from './courier.ts';
 import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
-import { acquireCourier, describePrimary, tryLock } from './lease.ts';
+import { acquireCourier, describePrimary } from './lease.ts';
 import { type DeliveryPreviewContext, previewDelivery } from './preview.ts';
 import type { RunCounts } from './run-counts.ts';
 
@@ -28,7 +29,7 @@ async function runChannels(
   let skippedCount = 0;
   await using connection = await context.replica.connect();
   for (const channel of channels) {
-    if (!(await tryLock(connection.db, channel.id))) {
+    if ((await lockLeases(connection.client, 'courier', [channel.id], 1)).length === 0) {
       channelReasons[channel.id] = 'its courier is another process';
       skippedCount += 1;
       continue;

@@ -3,7 +3,7 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
-import { Fence } from '../../leases/fence.ts';
+import { Fence, leaseLostCode } from '../../leases/fence.ts';
 import { delayAbort, WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
 import type { NodeApi } from '../../xray/port.ts';
@@ -290,7 +290,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
         if ((await next()) === 'more') continue;
       } catch (error) {
         const fault = toFault(error);
-        if (fault.code === 'post_lost') {
+        if (fault.code === leaseLostCode) {
           log.info(logFields, fault.message);
           replaced.abort();
           return;

@@ -1,25 +1,22 @@
-import pg from 'pg';
-import { connectChecked, type Db } from '../../db/connect.ts';
+import type pg from 'pg';
+import type { Db } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
-import { wakeChannel } from '../../db/notify.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { createSessionConfig } from '../../leases/session.ts';
+import { LeaseHolder, type LeasePlan } from '../../leases/lease.ts';
+import { registerReplica } from '../../leases/lock.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import type { Connect } from './connection-state.ts';
 import { type Keeper, type KeeperLog, startKeeper } from './keeper.ts';
 import { computeLeaseChange, computeShare } from './lease-share.ts';
-import { acquire, freedPayload, readLeaseState, registerReplica, release } from './node-leases.ts';
+import { readNodeCounts, writeKeeperEpochs } from './node-leases.ts';
 import type { Lease } from './node-store.ts';
 
-// Which nodes this process keeps: those whose advisory lock it got, on one connection of its own,
-// and of all nodes no more than its share (`lease-share.ts`). The queue's long jobs would do as well, but a lock needs no heartbeats of a job: when a process
-// dies the server frees what it held at once, and the next look of another one takes it. What
-// doesn't die but stands still (a stopped process, a machine that is gone, a network that swallows
-// packets) says nothing on that connection, and the server ends a session that is silent for 10 s.
+// The keepers of this replica: one for each node that it leases, at most its share
+// (`lease-share.ts`). `leases/lease.ts` describes how leases are taken and lost.
 //
-// The lock is for peace, and for being quick; what is right is seen to by the epoch, which whoever
-// takes a node raises (rule 4).
+// An advisory lock needs no heartbeats of a job. The server frees the locks of a process that ends,
+// and of a session that is silent for 10 s. The next poll of another replica takes them.
 
 export interface KeepersOptions {
   readonly url: string;
@@ -45,13 +42,6 @@ export interface Keepers {
 
 const defaultPollMs = 2 * secondMs;
 
-interface KeptNode {
-  readonly keeper: Keeper;
-  /** Aborted: its calls end, and another process may have it then. */
-  readonly leaving: AbortController;
-  ended: boolean;
-}
-
 export function startKeepers(options: KeepersOptions): Keepers {
   const {
     db,
@@ -62,99 +52,55 @@ export function startKeepers(options: KeepersOptions): Keepers {
   } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
-  const keptNodes = new Map<string, KeptNode>();
-  const sleeper = new WakeableSleep();
+  const keepers = new Map<string, Keeper>();
   const elapsedMs = stopwatch();
   let overSinceMs: number | undefined;
 
-  /** Keeps nodes for as long as one connection lives. */
-  async function runSession(): Promise<void> {
-    const config = createSessionConfig(options.url, 'keepers', silentMs);
-    const client = new pg.Client(config);
-    const connectionLost = new AbortController();
-    const over = AbortSignal.any([signal, connectionLost.signal]);
-    client.on('error', () => connectionLost.abort());
-    client.on('end', () => connectionLost.abort());
-    client.on('notification', ({ payload }) => {
-      if (payload === 'keep-node') for (const { keeper } of keptNodes.values()) keeper.wake();
-      if (payload === freedPayload) sleeper.wake();
-    });
-    try {
-      await connectChecked(client, options.url, config);
-      await client.query(`LISTEN ${wakeChannel}`);
-      await registerReplica(client);
-      // What was said while nobody listened is seen by the keepers' first look.
-      while (!over.aborted) {
-        await releaseEnded(client);
-        await adjustNodes(client, over);
-        await sleeper.sleep(Math.min(pollMs, silentMs / 4), over);
-      }
-    } finally {
-      // The nodes' calls end before their locks go.
-      connectionLost.abort();
-      await Promise.all([...keptNodes.values()].map(({ keeper }) => keeper.done));
-      if (!signal.aborted) {
-        const nodes = [...keptNodes.keys()];
+  const holdNodes = (): Promise<void> =>
+    new LeaseHolder<Lease>({
+      kind: 'keeper',
+      name: 'keepers',
+      url: options.url,
+      signal,
+      silentMs,
+      pollMs,
+      // Marks that were stored while no session listened are found by the first poll of a keeper.
+      onOpen: registerReplica,
+      onWake: (payload) => {
+        if (payload === 'keep-node') for (const keeper of keepers.values()) keeper.wake();
+      },
+      plan: planLeases,
+      writeEpochs: writeKeeperEpochs,
+      runTask: runKeeper,
+      onLost: (nodes) =>
         log.warn(
           { worker: 'keep-node', nodes },
           'keepers: their connection was lost, and their nodes',
-        );
-      }
-      keptNodes.clear();
-      // A connection that hangs must not keep this process from the next one.
-      await Promise.race([
-        client.end(),
-        new WakeableSleep().sleep(secondMs, new AbortController().signal),
-      ]);
-    }
-  }
+        ),
+    }).run();
 
-  /** Takes what is free up to this process's share, or gives back what it has beyond it. */
-  async function adjustNodes(client: pg.Client, over: AbortSignal): Promise<void> {
-    const { nodes, processes } = await readLeaseState(client);
-    const staying = [...keptNodes].filter(([, { leaving }]) => !leaving.signal.aborted);
-    if (staying.length <= computeShare({ nodes: nodes.length, processes })) overSinceMs = undefined;
+  /** Takes free nodes up to this replica's share, or hands over what exceeds it. */
+  async function planLeases(client: pg.Client, kept: readonly string[]): Promise<LeasePlan> {
+    const { nodes, processes } = await readNodeCounts(client);
+    if (kept.length <= computeShare({ nodes: nodes.length, processes })) overSinceMs = undefined;
     else overSinceMs ??= elapsedMs();
     const overMs = overSinceMs === undefined ? 0 : elapsedMs() - overSinceMs;
-    const counts = { nodes: nodes.length, processes, kept: staying.length, overMs };
+    const counts = { nodes: nodes.length, processes, kept: kept.length, overMs };
     const { acquireCount, releaseCount } = computeLeaseChange(counts, steadyMs);
-    // Those that it has had for the shortest time.
-    for (const [node, { leaving }] of staying.slice(staying.length - releaseCount)) {
+    // The nodes that this replica leased last.
+    const surplus = kept.slice(kept.length - releaseCount);
+    for (const node of surplus) {
       log.info({ worker: 'keep-node', node, processes }, 'node is given to another process');
-      leaving.abort();
     }
-    const others = nodes.filter((id) => !keptNodes.has(id));
-    if (acquireCount === 0 || others.length === 0) return;
-    for (const lease of await acquire(client, others, acquireCount)) startNode(lease, over);
+    return { candidates: nodes, max: acquireCount, surplus };
   }
 
-  function startNode(lease: Lease, over: AbortSignal): void {
+  async function runKeeper(lease: Lease, until: AbortSignal): Promise<void> {
     log.info({ worker: 'keep-node', ...lease, epoch: Number(lease.epoch) }, 'node is kept here');
-    const leaving = new AbortController();
-    const until = AbortSignal.any([over, leaving.signal]);
-    const held = {
-      keeper: startKeeper({ ...options, db, lease, signal: until }),
-      leaving,
-      ended: false,
-    };
-    keptNodes.set(lease.node, held);
-    void held.keeper.done.then(() => {
-      held.ended = true;
-      sleeper.wake();
-    });
-  }
-
-  /** Nodes whose keeper ended: another process may have them, this one too if it has room. */
-  async function releaseEnded(client: pg.Client): Promise<void> {
-    const over = [...keptNodes].filter(([, { ended }]) => ended);
-    if (over.length === 0) return;
-    const hasHandover = over.some(([, { leaving }]) => leaving.signal.aborted);
-    await release(
-      client,
-      over.map(([node]) => node),
-      hasHandover,
-    );
-    for (const [node] of over) keptNodes.delete(node);
+    const keeper = startKeeper({ ...options, db, lease, signal: until });
+    keepers.set(lease.node, keeper);
+    await keeper.done;
+    keepers.delete(lease.node);
   }
 
   function logError(error: unknown): void {
@@ -163,16 +109,17 @@ export function startKeepers(options: KeepersOptions): Keepers {
     log[level]({ worker: 'keep-node', code: fault.code, err: fault }, `keepers: ${fault.message}`);
   }
 
-  async function runSessions(): Promise<void> {
+  async function holdRepeatedly(): Promise<void> {
+    const sleeper = new WakeableSleep();
     while (!signal.aborted) {
-      await runSession().catch(logError);
+      await holdNodes().catch(logError);
       await sleeper.sleep(pollMs, signal);
     }
   }
 
-  const ended = runSessions();
+  const ended = holdRepeatedly();
   return {
-    listNodes: () => [...keptNodes.keys()],
+    listNodes: () => [...keepers.keys()],
     async stop() {
       stopping.abort();
       await ended;

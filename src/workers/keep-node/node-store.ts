@@ -2,9 +2,10 @@ import { type RawBuilder, sql } from 'kysely';
 import { longOutageMs } from '../../access/node-outages.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
-import { Fault } from '../../kernel/faults.ts';
+import type { Fault } from '../../kernel/faults.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { createLeaseFault } from '../../leases/fence.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
 // A node's row, as its keeper reads and writes it. Every write goes with the epoch under which the
@@ -19,7 +20,7 @@ export interface Lease {
 /** Somebody else keeps the node now, or it is gone: nothing may be said to it any more. */
 export function leaseLost({ node }: Lease): Fault {
   const sentence = `node ${node}: is kept by another keeper now, or gone`;
-  return new Fault('transient', 'post_lost', sentence);
+  return createLeaseFault(sentence);
 }
 
 export interface NodeFacts extends Required<NodeAddress> {

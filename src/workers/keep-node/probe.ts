@@ -50,7 +50,7 @@ export type ProbeOutcome =
   | { readonly is: 'untold' }
   | { readonly is: 'failed'; readonly fault: Fault; readonly failures: number };
 
-/** @throws Fault `post_lost`, or what the database did; a fault of the node is its outcome */
+/** @throws Fault `lease_lost`, or what the database did; a fault of the node is its outcome */
 export async function probe({
   db,
   lease,

@@ -3,7 +3,7 @@ import type { Tx } from '../../db/connect.ts';
 import { formatLockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { anyOf } from '../../db/unnest.ts';
 import { type Instant, isoTime, later, minuteMs } from '../../kernel/instant.ts';
-import { isCourierLock } from '../../leases/courier-lock.ts';
+import { isLeaseLock } from '../../leases/lock.ts';
 import type { OpenAlarm } from '../../outbox/alarms.ts';
 import { noticeKinds } from '../../outbox/kinds.ts';
 import { adminChannel, defaultChannel } from '../../outbox/outbox.ts';
@@ -124,7 +124,7 @@ async function readChannels(tx: Tx): Promise<ChannelState[]> {
       SELECT * FROM perennial.courier c
       WHERE starts_with(c.id, name || ':') OR name = ${defaultChannel} AND starts_with(c.id, 'log:')
       ORDER BY starts_with(c.id, name || ':') DESC, c.looked_at DESC NULLS LAST LIMIT 1) c ON true
-    LEFT JOIN pg_locks l ON ${isCourierLock}
+    LEFT JOIN pg_locks l ON ${isLeaseLock('courier', 'c.id')}
     LEFT JOIN pg_stat_activity a ON a.pid = l.pid
     WHERE name IS NOT NULL AND name <> ${adminChannel} ORDER BY name`.execute(tx);
   return rows;

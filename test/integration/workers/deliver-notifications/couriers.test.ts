@@ -57,7 +57,7 @@ test('a courier that stood still after marking a notice, was replaced and goes o
     performance.now() - (stoodMs ?? 0) > 600 ? true : undefined,
   );
   release();
-  expect(await stopped).toMatchObject({ outcome: 'failed', detail: { code: 'post_lost' } });
+  expect(await stopped).toMatchObject({ outcome: 'failed', detail: { code: 'lease_lost' } });
   expect(api.log).toEqual([]);
   await db.destroy();
   await runDelivery(stage);

@@ -8,7 +8,7 @@ import {
   minuteMs,
   parseInstant,
 } from '../../../../src/kernel/instant.ts';
-import { toCourierLockKey } from '../../../../src/leases/courier-lock.ts';
+import { toLeaseKey } from '../../../../src/leases/lock.ts';
 import type { Preview } from '../../../../src/runs/worker.ts';
 import { raiseAlarmsWorker } from '../../../../src/workers/raise-alarms/worker.ts';
 import { runRaiseAlarms } from '../../../support/alarms.ts';
@@ -80,7 +80,7 @@ test('W1: another session that holds the lock of the courier is named', async ()
     application_name: 'psql',
   });
   await session.connect();
-  await session.query(`SELECT pg_advisory_lock(${toCourierLockKey('$1')})`, [channel?.id]);
+  await session.query(`SELECT pg_advisory_lock(${toLeaseKey('courier', '$1')})`, [channel?.id]);
   channel?.close();
   await enqueueReceipt(stage);
   await runChecks(stage, 0, 11);
