@@ -164,7 +164,7 @@ function openOperationOf(operation: OpenOperation, components: SchemaComponents)
       200: {
         description: 'Done',
         ...(headers === undefined ? {} : { headers }),
-        content: { [mediaType]: { schema } },
+        content: { [mediaType]: { schema: components.share(schema, id) } },
       },
       ...toProblemResponses(operation.refusals, components),
     },

@@ -84,7 +84,7 @@ test('F1 P5: a comparison lists its node with no connection of the pool held and
   node.crash();
   await runComparison(database, { connect: createWatchedConnect(out), requestedNode: 'nl-1' });
   expect(out.violations).toEqual([]);
-  expect(out.calls).toMatchObject({ inbounds: 2, listUsers: 1 });
+  expect(out.calls).toMatchObject({ readInbounds: 2, listUsers: 1 });
 });
 
 test('F1 P5: a courier sends with no connection held and no transaction open, whatever becomes of the sends', async () => {
@@ -104,7 +104,7 @@ test('F1 P5: a courier sends with no connection held and no transaction open, wh
   await runDelivery(stage, watched);
   expect(out.violations).toEqual([]);
   expect(out.calls.send).toBeGreaterThanOrEqual(12);
-  expect(out.calls.whyDown).toBeGreaterThanOrEqual(1);
+  expect(out.calls.checkHealth).toBeGreaterThanOrEqual(1);
 });
 
 test.each([

@@ -103,7 +103,7 @@ beforeAll(async () => {
   ({ rows: customers } = await sql<OutageCustomer>`
     SELECT s.id AS "subscriptionId", c.time_zone AS zone,
       CASE WHEN s.kind = 'trial' THEN 'trial' WHEN s.auto_renew THEN 'renewing' ELSE 'unpaid' END
-        AS what, s.started_at AS "startedAt", s.started_at + s.period_days * interval '24 hours'
+        AS kind, s.started_at AS "startedAt", s.started_at + s.period_days * interval '24 hours'
         AS "expiresAt"
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     ORDER BY s.id`.execute(database.db));
