@@ -5,7 +5,7 @@ import type { Db } from '../db/connect.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { workers } from '../workers/index.ts';
-import type { KeeperLog } from '../workers/keep-node/keeper.ts';
+import type { KeeperLog } from '../workers/keep-node/keeper-log.ts';
 import { ActivityReader } from './activity.ts';
 import { DemoCustomers } from './customers.ts';
 import { createDemoDatabase } from './demo-database.ts';

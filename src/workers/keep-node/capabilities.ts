@@ -4,7 +4,7 @@ import { toNodeFlow } from '../../xray/flow.ts';
 import { checkLinkFit } from '../../xray/link-fit.ts';
 import { formatLinkFault, tryParseLink } from '../../xray/link-settings.ts';
 import type { NodeApi } from '../../xray/port.ts';
-import type { ConnectionState } from './connection-state.ts';
+import type { KeeperConnection } from './connection.ts';
 import { type Lease, leaseLost, type NodeFacts, readNode, writeLinkError } from './node-store.ts';
 import { toResult } from './result.ts';
 
@@ -16,14 +16,18 @@ export interface CapabilityContext {
   readonly db: Db;
   readonly lease: Lease;
   readonly api: NodeApi;
-  readonly connection: ConnectionState;
+  readonly connection: KeeperConnection;
   readonly signal: AbortSignal;
   /** Called if customers cannot connect by the link. Access is kept all the same. */
   warn(sentence: string): void;
 }
 
-/** @returns what is in the way: permanent, or what kept it from being found out */
-export async function readCapabilities(context: CapabilityContext): Promise<Fault | undefined> {
+/**
+ * Reads the inbounds of the node and the link of the database.
+ * @returns their key if users can be added; else the fault that prevents it, or hides it
+ * @throws Fault lease_lost
+ */
+export async function readCapabilities(context: CapabilityContext): Promise<string | Fault> {
   const { db, lease, api, connection, signal } = context;
   const facts = await readNode(db, lease);
   if (facts === undefined) throw leaseLost(lease);
@@ -37,8 +41,8 @@ export async function readCapabilities(context: CapabilityContext): Promise<Faul
   const linkError = misfits.join('; ') || null;
   if (linkError !== null) context.warn(linkError);
   if (linkError !== facts.linkError) await writeLinkError(db, lease, linkError);
-  connection.capabilitiesKey = toCapabilitiesKey(facts);
-  return toInboundFault(facts.api, facts.inbounds, found.value) ?? toFlowFault(facts.flow);
+  const fault = toInboundFault(facts.api, facts.inbounds, found.value) ?? toFlowFault(facts.flow);
+  return fault ?? toCapabilitiesKey(facts);
 }
 
 /** What is compared with the inbounds: after a change of it they are read again. */

@@ -1,157 +1,239 @@
 import type { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import { stopwatch } from '../../kernel/stopwatch.ts';
-import type { NodeAddress } from '../../xray/grpc/connect.ts';
-import type { NodeApi } from '../../xray/port.ts';
 import { type Span, workBackoffMs } from './rule.ts';
-import { Recount, UserChanges } from './user-counts.ts';
 
-export type Connect = (address: NodeAddress) => NodeApi;
+// The state machine of the connection to one node: what the work on its marks may do now.
+//
+// state     the work                               leaves the state by
+// outage    pauses                                 a good probe → check, or blockade if one is known
+// check     reads the inbounds and the link        `checked` → sync, `blocked` → blockade
+// blockade  removes users, and checks again later  `checked` → sync
+// sync      seeds the node, then applies marks     other inbounds or another link → check
+//
+// 1. A failed probe, a transient failure of a call, and a new connection lead from every state to
+//    outage. Only a good probe leads out of it.
+// 2. A failure of a call pauses the work for some time in every state. Another fault than a transient
+//    one leads from sync to check.
+// 3. A probe that finds a boot without our users leads from every state to check. The seed starts
+//    over: `drain` → `marking` → `done`.
+//
+// The transitions are pure. `connection.ts` holds the state, and only `transition` makes a new one.
 
-/** The line to a node, and what its keeper knows of who is at the other end. */
-export class ConnectionState {
-  readonly #connect: Connect;
-  readonly #elapsedMs: () => number;
-  #current:
-    | { readonly to: string; readonly address: NodeAddress; readonly api: NodeApi }
-    | undefined;
-  #faults = 0;
-  #roundTripMs = Number.POSITIVE_INFINITY;
-  #backoffUntilMs = 0;
+/** Why no user can be added. */
+interface Blockade {
+  readonly fault: Fault;
+  /** Counts the checks in a row that found a blockade. */
+  readonly checks: number;
+  /** The next check is due then; ms of the keeper's clock. */
+  readonly recheckAtMs: number;
+  /** The removals to look for: after each check all of them once, then the urgent ones. */
+  readonly removals: 'all' | 'urgent';
+}
 
-  /** What the calls on this connection changed, and the last counts of users on it. */
-  changes = new UserChanges();
-  recount = new Recount();
+/** The node as the last good probe on this connection found it. */
+interface Sighting {
+  readonly uptimeS: number;
+  /** The number of the connection that carried the probe. */
+  readonly connected: number;
+  /** The start of the boot, as exactly as all probes of this boot tell; ms of the keeper's clock. */
+  readonly bootWindow: Span;
+}
 
-  /** Its last probe was well, and no call failed since. */
-  reachable = false;
-  /** It was out of reach, or broke off a call, since its users were counted last. */
-  wasUnreachable = false;
-  lastUptimeS: number | undefined;
-  /** The connection on which that was told, by its number. */
-  lastConnected: number | undefined;
-  /** When it began, as exactly as its probes have told; by `nowMs`. */
-  bootWindow: Span | undefined;
-  /** The life that was seen last. */
-  bootAt: Instant | undefined;
-  /** How many lives of the node were seen to begin since it is kept here. */
-  bootCount = 0;
-  seeded = false;
-  /** Its filling has yet to begin: pages that were read before may confirm users that it lost. */
-  mustReseed = false;
-  /** Whether it was found out in this life that nothing is in the way of adding (`capabilities.ts`). */
-  capabilitiesKnown = false;
-  /** The link and the inbounds of that time, as `frontKey` names them. */
-  capabilitiesKey = '';
-  /** Since the last probe, users were added or the filling went on. */
-  hasAdded = false;
-  /** How often the work came to rest by the node's fault. */
-  backoffCount = 0;
-  /** Why nobody can be added; removals go on. */
-  blockedBy: Fault | undefined;
-  /** Removals that aren't urgent were not all looked for, since that was found out. */
-  isRemovalScanPending = false;
-  #blockedCount = 0;
-  #blockedUntilMs = 0;
-  #error: string | null = null;
+/** Failures of calls: a fault of the node pauses the work. */
+interface Pause {
+  /** All pauses of this keeper. Two lanes that meet one failure report it once. */
+  readonly total: number;
+  /** Failures in a row. */
+  readonly failures: number;
+  readonly untilMs: number;
+  readonly error: string | undefined;
+}
 
-  /** @param elapsedMs a clock that only goes forward */
-  constructor(connect: Connect, elapsedMs = stopwatch()) {
-    this.#connect = connect;
-    this.#elapsedMs = elapsedMs;
-  }
+/** Facts that each state has. */
+interface Memory {
+  /** undefined: no good probe on this connection yet. */
+  readonly sighting: Sighting | undefined;
+  /** Boots of this node that this keeper saw start. */
+  readonly bootCount: number;
+  /**
+   * `drain`: pages that were read before the loss was found may confirm users that are lost, so
+   * they have to end before the seed begins.
+   */
+  readonly seed: 'drain' | 'marking' | 'done';
+  /** Reports of added users and of marked chunks; a probe stores that there was one. */
+  readonly additions: number;
+  readonly storedAdditions: number;
+  readonly pause: Pause;
+}
 
-  /** The connection to this address, which may have changed. @throws Fault bad_address, node_certificate */
-  to({ api, tls }: Required<NodeAddress>): NodeApi {
-    const to = JSON.stringify([api, tls]);
-    if (this.#current?.to === to) return this.#current.api;
-    this.close();
-    const address = { api, tls };
-    this.changes = new UserChanges();
-    this.recount = new Recount();
-    this.#current = { to, address, api: this.changes.wrap(this.#connect(address)) };
-    return this.#current.api;
-  }
+export type ConnectionState = Memory &
+  (
+    | { readonly kind: 'outage'; readonly blockade: Blockade | undefined }
+    | { readonly kind: 'check'; readonly bootAt: Instant }
+    | { readonly kind: 'blockade'; readonly bootAt: Instant; readonly blockade: Blockade }
+    | { readonly kind: 'sync'; readonly bootAt: Instant; readonly capabilitiesKey: string }
+  );
 
-  /** The connection for the work; undefined: not now, or this isn't the address any more. */
-  getWorkApi(): NodeApi | undefined {
-    if (!this.reachable || this.#elapsedMs() < this.#backoffUntilMs) return undefined;
-    return this.#current?.api;
-  }
+/** A good probe: the node answered, and its row was written. */
+export interface GoodProbe extends Sighting {
+  readonly bootAt: Instant;
+  readonly isNewBoot: boolean;
+  /** The boot lacks our users: it is new, or an inbound lost them. */
+  readonly forgotten: boolean;
+  /** The database has marked all entitled credentials for this boot. */
+  readonly isSeeded: boolean;
+  /** The link and the inbounds of the database, as `toCapabilitiesKey` names them. */
+  readonly capabilitiesKey: string;
+  /** `additions` of the state when the row was written. */
+  readonly storedAdditions: number;
+}
 
-  isConnectedTo(api: string): boolean {
-    return this.#current?.address.api === api;
-  }
+export type ConnectionEvent =
+  /** The connection was closed, or replaced by one to another address. */
+  | { readonly is: 'disconnected' }
+  | { readonly is: 'probed'; readonly probe: GoodProbe }
+  | { readonly is: 'unanswered' }
+  /** Users can be added by the link and the inbounds of this key. */
+  | { readonly is: 'checked'; readonly capabilitiesKey: string }
+  /** No user can be added. */
+  | { readonly is: 'blocked'; readonly fault: Fault }
+  /** A call failed by a fault of the node. */
+  | { readonly is: 'failed'; readonly fault: Fault }
+  /** A page was applied; `pauses` is the total of pauses at its start. */
+  | { readonly is: 'applied'; readonly pauses: number }
+  /** Fewer removals are due than one page holds. */
+  | { readonly is: 'scanned' }
+  | { readonly is: 'added' }
+  /** No page is in progress. */
+  | { readonly is: 'drained' }
+  /** All entitled credentials are marked. */
+  | { readonly is: 'seeded' };
 
-  /** By a clock that goes forward, also while the process stands still. */
-  nowMs(): number {
-    return this.#elapsedMs();
-  }
+export const initialState: ConnectionState = {
+  kind: 'outage',
+  blockade: undefined,
+  sighting: undefined,
+  bootCount: 0,
+  seed: 'marking',
+  additions: 0,
+  storedAdditions: 0,
+  pause: { total: 0, failures: 0, untilMs: 0, error: undefined },
+};
 
-  /** The node answered after so long. The quickest answer counts: others had waited for their turn. */
-  recordRoundTrip(ms: number): void {
-    this.#roundTripMs = Math.min(this.#roundTripMs, ms);
-  }
-
-  /** 0: it hasn't answered yet. */
-  get roundTripMs(): number {
-    return Number.isFinite(this.#roundTripMs) ? this.#roundTripMs : 0;
-  }
-
-  /** What is in the way of adding, if anything is. It is looked for again after a while. */
-  recordCapabilities(blockedBy: Fault | undefined): void {
-    this.capabilitiesKnown = blockedBy === undefined;
-    this.blockedBy = blockedBy;
-    this.isRemovalScanPending = true;
-    this.#blockedCount = blockedBy === undefined ? 0 : this.#blockedCount + 1;
-    if (blockedBy === undefined) return;
-    this.#blockedUntilMs = this.#elapsedMs() + workBackoffMs(blockedBy, this.#blockedCount);
-  }
-
-  /** Something was in the way a short while ago. */
-  isBlocked(): boolean {
-    return this.blockedBy !== undefined && this.#elapsedMs() < this.#blockedUntilMs;
-  }
-
-  /** Why the work rests, or is half done; probes may be well all the same. */
-  get workError(): string | null {
-    return this.#error ?? this.blockedBy?.message ?? null;
-  }
-
-  /** How long the work rests on after a failure. */
-  backoffMs(): number {
-    return Math.max(0, this.#backoffUntilMs - this.#elapsedMs());
-  }
-
-  /** The work failed by the node's fault: it waits for a probe that is well, and some time. */
-  recordFailure(fault: Fault): void {
-    this.backoffCount += 1;
-    this.#faults += 1;
-    this.#backoffUntilMs = this.#elapsedMs() + workBackoffMs(fault, this.#faults);
-    this.#error = fault.message;
-    this.capabilitiesKnown = false;
-    if (fault.kind !== 'transient') return;
-    this.reachable = false;
-    this.wasUnreachable = true;
-  }
-
-  recordSuccess(): void {
-    this.#faults = 0;
-    this.#error = null;
-  }
-
-  close(): void {
-    this.#current?.api.close();
-    this.#current = undefined;
-    this.#roundTripMs = Number.POSITIVE_INFINITY;
-    Object.assign(this, {
-      ...{
-        reachable: false,
-        lastUptimeS: undefined,
-        bootWindow: undefined,
-        lastConnected: undefined,
-      },
-      ...{ capabilitiesKnown: false, blockedBy: undefined },
-    });
+export function transition(
+  state: ConnectionState,
+  event: ConnectionEvent,
+  nowMs: number,
+): ConnectionState {
+  switch (event.is) {
+    case 'disconnected':
+      return { ...toOutage(state), blockade: undefined, sighting: undefined };
+    case 'unanswered':
+      return toOutage(state);
+    case 'probed':
+      return afterProbe(state, event.probe);
+    case 'checked':
+      // In an outage the answer is about a node that has failed since.
+      if (state.kind === 'outage') return state;
+      return {
+        ...toMemory(state),
+        ...{ kind: 'sync', bootAt: state.bootAt, capabilitiesKey: event.capabilitiesKey },
+      };
+    case 'blocked':
+      return afterBlockade(state, event.fault, nowMs);
+    case 'failed':
+      return afterFailure(state, event.fault, nowMs);
+    case 'applied':
+      // Another page failed since: its pause stays.
+      if (event.pauses !== state.pause.total) return state;
+      return { ...state, pause: { ...state.pause, failures: 0, error: undefined } };
+    case 'scanned':
+      if (state.kind !== 'blockade') return state;
+      return { ...state, blockade: { ...state.blockade, removals: 'urgent' } };
+    case 'added':
+      return { ...state, additions: state.additions + 1 };
+    case 'drained':
+      return state.seed === 'drain' ? { ...state, seed: 'marking' } : state;
+    case 'seeded':
+      // The boot lost its users after the last chunk: the seed starts over.
+      return state.seed === 'drain' ? state : { ...state, seed: 'done' };
   }
 }
+
+function toOutage(state: ConnectionState): ConnectionState & { kind: 'outage' } {
+  return { ...toMemory(state), kind: 'outage', blockade: blockadeOf(state) };
+}
+
+function afterProbe(state: ConnectionState, probe: GoodProbe): ConnectionState {
+  const { uptimeS, connected, bootWindow, bootAt, forgotten, isSeeded, storedAdditions } = probe;
+  const memory: Memory = {
+    ...toMemory(state),
+    sighting: { uptimeS, connected, bootWindow },
+    bootCount: state.bootCount + (probe.isNewBoot ? 1 : 0),
+    seed: forgotten || state.seed === 'drain' ? 'drain' : isSeeded ? 'done' : 'marking',
+    storedAdditions,
+  };
+  const blockade = blockadeOf(state);
+  if (forgotten) return { ...memory, kind: 'check', bootAt };
+  if (blockade !== undefined) return { ...memory, kind: 'blockade', bootAt, blockade };
+  if (state.kind !== 'sync' || state.capabilitiesKey !== probe.capabilitiesKey)
+    return { ...memory, kind: 'check', bootAt };
+  return { ...memory, kind: 'sync', bootAt, capabilitiesKey: state.capabilitiesKey };
+}
+
+function afterBlockade(state: ConnectionState, fault: Fault, nowMs: number): ConnectionState {
+  if (state.kind === 'outage') return state;
+  const checks = (blockadeOf(state)?.checks ?? 0) + 1;
+  const recheckAtMs = nowMs + workBackoffMs(fault, checks);
+  const blockade: Blockade = { fault, checks, recheckAtMs, removals: 'all' };
+  return { ...toMemory(state), kind: 'blockade', bootAt: state.bootAt, blockade };
+}
+
+function afterFailure(state: ConnectionState, fault: Fault, nowMs: number): ConnectionState {
+  const failures = state.pause.failures + 1;
+  const untilMs = nowMs + workBackoffMs(fault, failures);
+  const pause = { total: state.pause.total + 1, failures, untilMs, error: fault.message };
+  if (fault.kind === 'transient') return { ...toOutage(state), pause };
+  if (state.kind !== 'sync') return { ...state, pause };
+  return { ...toMemory(state), kind: 'check', bootAt: state.bootAt, pause };
+}
+
+const blockadeOf = (state: ConnectionState): Blockade | undefined =>
+  'blockade' in state ? state.blockade : undefined;
+
+function toMemory(state: ConnectionState): Memory {
+  const { sighting, bootCount, seed, additions, storedAdditions, pause } = state;
+  return { sighting, bootCount, seed, additions, storedAdditions, pause };
+}
+
+/** The next step of the work. */
+export type WorkStep =
+  /** The node is unreachable, or the work pauses. */
+  | { readonly do: 'wait' }
+  | { readonly do: 'check' }
+  | { readonly do: 'remove'; readonly removals: 'all' | 'urgent' }
+  | { readonly do: 'seed'; readonly bootAt: Instant; readonly mustDrain: boolean }
+  | { readonly do: 'apply' };
+
+export function decideWork(state: ConnectionState, nowMs: number): WorkStep {
+  if (state.kind === 'outage' || nowMs < state.pause.untilMs) return { do: 'wait' };
+  switch (state.kind) {
+    case 'check':
+      return { do: 'check' };
+    case 'blockade': {
+      const { recheckAtMs, removals } = state.blockade;
+      return nowMs < recheckAtMs ? { do: 'remove', removals } : { do: 'check' };
+    }
+    case 'sync':
+      if (state.seed === 'done') return { do: 'apply' };
+      return { do: 'seed', bootAt: state.bootAt, mustDrain: state.seed === 'drain' };
+  }
+}
+
+/** @returns how long the pause lasts from now on, in ms */
+export const pauseMs = ({ pause }: ConnectionState, nowMs: number): number =>
+  Math.max(0, pause.untilMs - nowMs);
+
+/** @returns why the work pauses or only removes users; good probes show it, too */
+export const workError = (state: ConnectionState): string | null =>
+  state.pause.error ?? blockadeOf(state)?.fault.message ?? null;

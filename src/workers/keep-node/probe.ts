@@ -4,7 +4,8 @@ import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { toCapabilitiesKey } from './capabilities.ts';
-import type { ConnectionState } from './connection-state.ts';
+import type { KeeperConnection } from './connection.ts';
+import { type ConnectionState, workError } from './connection-state.ts';
 import {
   countConfirmed,
   type Lease,
@@ -17,6 +18,7 @@ import { findLostInbound } from './recount.ts';
 import { toResult } from './result.ts';
 import {
   type Boot,
+  type BootFacts,
   hasNoUsers,
   isMissingUsers,
   toBoot,
@@ -32,25 +34,27 @@ const deadlineMs = 3 * secondMs;
 export interface ProbeContext {
   readonly db: Db;
   readonly lease: Lease;
-  readonly connection: ConnectionState;
+  readonly connection: KeeperConnection;
   readonly signal: AbortSignal;
 }
 
-/** What the probe told, for whoever logs it. */
 export type ProbeOutcome =
-  /** It lives on; `started`: another life; `unsure`: it may be, and is filled in any case. */
+  /** `restarted`: another boot; `doubted`: it may be another boot, and is seeded in any case. */
   | {
-      readonly is: 'well' | 'returned' | 'started' | 'unsure';
-      /** By then it had begun, as this probe alone tells; by `Line.nowMs`. */
+      readonly is: 'unchanged' | 'returned' | 'restarted' | 'doubted';
+      /** By this probe alone, the boot had started by then; ms of the keeper's clock. */
       readonly bootedByMs: number;
     }
-  /** It lives on, but this inbound has lost users, so the node is filled. */
-  | { readonly is: 'lost'; readonly tag: string; readonly bootedByMs: number }
-  /** Nothing: the keeper ends, or the node is another one by now. */
-  | { readonly is: 'untold' }
+  /** The boot is the same, but this inbound has lost users, so the node is seeded. */
+  | { readonly is: 'emptied'; readonly tag: string; readonly bootedByMs: number }
+  /** Without a result: the keeper ends, or the node has another address. */
+  | { readonly is: 'discarded' }
   | { readonly is: 'failed'; readonly fault: Fault; readonly failures: number };
 
-/** @throws Fault `lease_lost`, or what the database did; a fault of the node is its outcome */
+/**
+ * Probes a node once, and writes the result. A fault of the node is an outcome.
+ * @throws Fault lease_lost, or a fault of the database
+ */
 export async function probe({
   db,
   lease,
@@ -60,72 +64,70 @@ export async function probe({
   const facts = await readNode(db, lease);
   if (facts === undefined) throw leaseLost(lease);
   const fromMs = connection.nowMs();
-  const answer = await toResult(() => connection.to(facts).readHealth({ deadlineMs, signal }));
+  const answer = await toResult(() => connection.to(facts).api.readHealth({ deadlineMs, signal }));
   if ('fault' in answer) return writeFailedProbe(db, lease, connection, facts, answer.fault);
   const callSpan = { fromMs, toMs: connection.nowMs() };
   connection.recordRoundTrip(callSpan.toMs - fromMs);
   const { uptimeS } = answer.value;
-  const api = connection.to(facts);
-  const connected = api.countConnections();
-  // Whoever starts a node breaks its connection, also where uptime doesn't tell.
-  const wasUnreachable =
-    connection.wasUnreachable || (connection.lastConnected ?? connected) !== connected;
+  const open = connection.to(facts);
+  const connected = open.api.countConnections();
   const boot = toBoot(
-    {
-      bootAt: facts.bootAt,
-      lastUptimeS: connection.lastUptimeS,
-      wasUnreachable,
-      bootWindow: connection.bootWindow,
-    },
+    toBootFacts(connection.state, facts, connected),
     uptimeS,
     callSpan,
     await readServerTime(db),
   );
-  const bootState = await resolveBoot(db, lease, api, facts, boot, signal);
-  if (typeof bootState !== 'string')
-    return writeFailedProbe(db, lease, connection, facts, bootState);
-  // Users of a filling that is under way are missing for a while.
-  const isFilled =
-    bootState === 'same' && facts.bootAt !== null && facts.seededBootAt === facts.bootAt;
-  const lostTag = isFilled
-    ? await findLostInbound({ db, lease, connection, api, signal }, facts)
-    : undefined;
+  const bootState = await resolveBoot(db, lease, open.api, facts, boot, signal);
+  if (bootState instanceof Fault) return writeFailedProbe(db, lease, connection, facts, bootState);
+  // A seed in progress has not added all users yet.
+  const isSeeded = facts.bootAt !== null && facts.seededBootAt === facts.bootAt;
+  const lostTag =
+    bootState === 'same' && isSeeded
+      ? await findLostInbound({ db, lease, open, nowMs: connection.nowMs(), signal }, facts)
+      : undefined;
   if (lostTag instanceof Fault) return writeFailedProbe(db, lease, connection, facts, lostTag);
-  // The boot is the same, so an add that broke off is not suspected.
-  const finalBootState = lostTag === undefined ? bootState : 'unsure';
-  const forgotten = finalBootState !== 'same';
+  const forgotten = bootState !== 'same' || lostTag !== undefined;
 
-  const isNew = boot.is === 'new';
-  const { hasAdded } = connection;
-  connection.hasAdded = false;
-  const seen = { at: facts.now, bootAt: boot.bootAt, forgotten, isNew, uptimeS, hasAdded };
-  const breaker = updateBreaker(facts.failures, 'well', facts.now);
-  const lastError = connection.workError;
-  // Not written: the next probe learns why.
+  const { additions, storedAdditions } = connection.state;
+  const { bootAt, bootWindow } = boot;
+  const seen = {
+    ...{ at: facts.now, bootAt, forgotten, isNew: boot.is === 'new', uptimeS },
+    hasAdded: additions > storedAdditions,
+  };
+  const breaker = updateBreaker(facts.failures, 'good', facts.now);
+  const lastError = workError(connection.state);
+  // Not written: the next probe finds the reason.
   if (!(await writeProbe(db, lease, facts.api, { ...breaker, lastError, now: facts.now, seen })))
-    return { is: 'untold' };
-  const wasReachable = connection.reachable;
-  const { seededBootAt, bootAt } = facts;
-  Object.assign(connection, {
-    reachable: true,
-    wasUnreachable: false,
-    lastUptimeS: uptimeS,
-    lastConnected: connected,
-    bootWindow: boot.bootWindow,
-    bootAt: boot.bootAt,
-    bootCount: connection.bootCount + (finalBootState === 'new' ? 1 : 0),
-    seeded: !forgotten && seededBootAt !== null && seededBootAt === bootAt,
-    mustReseed: connection.mustReseed || forgotten,
-    capabilitiesKnown:
-      connection.capabilitiesKnown &&
-      !forgotten &&
-      connection.capabilitiesKey === toCapabilitiesKey(facts),
-    blockedBy: forgotten ? undefined : connection.blockedBy,
+    return { is: 'discarded' };
+  const wasReachable = connection.state.kind !== 'outage';
+  connection.receive({
+    is: 'probed',
+    probe: {
+      ...{ uptimeS, connected, bootWindow, bootAt, forgotten },
+      isNewBoot: bootState === 'new',
+      isSeeded,
+      capabilitiesKey: toCapabilitiesKey(facts),
+      storedAdditions: additions,
+    },
   });
   const bootedByMs = toBootWindow(uptimeS, callSpan).toMs;
-  if (lostTag !== undefined) return { is: 'lost', tag: lostTag, bootedByMs };
-  if (forgotten) return { is: finalBootState === 'new' ? 'started' : 'unsure', bootedByMs };
-  return { is: wasReachable ? 'well' : 'returned', bootedByMs };
+  if (lostTag !== undefined) return { is: 'emptied', tag: lostTag, bootedByMs };
+  if (forgotten) return { is: bootState === 'new' ? 'restarted' : 'doubted', bootedByMs };
+  return { is: wasReachable ? 'unchanged' : 'returned', bootedByMs };
+}
+
+/** A restart of the node breaks its connection, even if the uptime does not show the restart. */
+function toBootFacts(
+  { kind, sighting }: ConnectionState,
+  { bootAt }: NodeFacts,
+  connected: number,
+): BootFacts {
+  return {
+    bootAt,
+    lastUptimeS: sighting?.uptimeS,
+    wasUnreachable: kind === 'outage' || (sighting?.connected ?? connected) !== connected,
+    bootWindow: sighting?.bootWindow,
+  };
 }
 
 /**
@@ -157,13 +159,13 @@ async function resolveBoot(
 async function writeFailedProbe(
   db: Db,
   lease: Lease,
-  connection: ConnectionState,
+  connection: KeeperConnection,
   { now, api, failures }: NodeFacts,
   fault: Fault,
 ): Promise<ProbeOutcome> {
   // Our own end is no fault of the node's.
-  if (fault.code === 'node_cancelled') return { is: 'untold' };
-  Object.assign(connection, { reachable: false, wasUnreachable: true, capabilitiesKnown: false });
+  if (fault.code === 'node_cancelled') return { is: 'discarded' };
+  connection.receive({ is: 'unanswered' });
   const breaker = updateBreaker(failures, 'failed', now);
   await writeProbe(db, lease, api, { ...breaker, lastError: fault.message, now });
   return { is: 'failed', fault, failures: breaker.failures };

@@ -3,7 +3,7 @@ import { Fault } from '../../kernel/faults.ts';
 import { runConcurrently } from '../../xray/concurrency.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { formatUserName } from '../../xray/user-names.ts';
-import type { ConnectionState } from './connection-state.ts';
+import type { OpenConnection } from './connection.ts';
 import {
   type ConfirmedCredential,
   filterConfirmed,
@@ -30,27 +30,29 @@ const sampleMax = 32;
 export interface RecountContext {
   readonly db: Db;
   readonly lease: Lease;
-  readonly connection: ConnectionState;
-  readonly api: NodeApi;
+  readonly open: OpenConnection;
+  readonly nowMs: number;
   readonly signal: AbortSignal;
 }
 
 /** @returns the tag of an inbound that has lost users; the fault of the node that hides it */
 export async function findLostInbound(
-  { connection, ...context }: RecountContext,
+  { open, nowMs, ...rest }: RecountContext,
   { inbounds }: NodeFacts,
 ): Promise<string | Fault | undefined> {
-  if (!connection.recount.startIfDue(connection.nowMs())) return undefined;
+  const { api, changes, recount } = open;
+  if (!recount.startIfDue(nowMs)) return undefined;
+  const context = { ...rest, api };
   for (const tag of inbounds) {
-    const net = connection.changes.getNet(tag);
-    const counted = await toResult(() => context.api.countUsers(tag, { signal: context.signal }));
+    const net = changes.getNet(tag);
+    const counted = await toResult(() => api.countUsers(tag, { signal: context.signal }));
     if ('fault' in counted) {
       if (counted.fault.kind === 'transient') return counted.fault;
       // A node that cannot count, or lacks the inbound: the work and `node list` report it.
-      connection.recount.forget(tag);
+      recount.forget(tag);
       continue;
     }
-    if (connection.recount.explains(tag, counted.value, net)) continue;
+    if (recount.explains(tag, counted.value, net)) continue;
     const lost = await hasLostUsers(context, tag);
     if (lost instanceof Fault) return lost;
     if (lost) return tag;
@@ -58,7 +60,7 @@ export async function findLostInbound(
   return undefined;
 }
 
-type SampleContext = Omit<RecountContext, 'connection'>;
+type SampleContext = Pick<RecountContext, 'db' | 'lease' | 'signal'> & { readonly api: NodeApi };
 
 async function hasLostUsers(context: SampleContext, tag: string): Promise<boolean | Fault> {
   const { db, lease } = context;

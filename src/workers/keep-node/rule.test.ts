@@ -135,7 +135,7 @@ test('the breaker opens at the third failure, stays open with each one more, and
   expect(updateBreaker(1, 'failed', now)).toEqual({ failures: 2, openUntil: null });
   expect(updateBreaker(2, 'failed', now)).toEqual({ failures: 3, openUntil: seconds(30) });
   expect(updateBreaker(9, 'failed', now)).toEqual({ failures: 10, openUntil: seconds(30) });
-  expect(updateBreaker(9, 'well', now)).toEqual({ failures: 0, openUntil: null });
+  expect(updateBreaker(9, 'good', now)).toEqual({ failures: 0, openUntil: null });
 });
 
 test("a node's own fault makes a mark wait for seconds, what was sent for up to an hour", () => {

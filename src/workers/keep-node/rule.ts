@@ -138,8 +138,8 @@ export interface Breaker {
 }
 
 /** The breaker after a probe. A probe that succeeds closes it. */
-export function updateBreaker(failures: number, probe: 'well' | 'failed', now: Instant): Breaker {
-  if (probe === 'well') return { failures: 0, openUntil: null };
+export function updateBreaker(failures: number, probe: 'good' | 'failed', now: Instant): Breaker {
+  if (probe === 'good') return { failures: 0, openUntil: null };
   const counted = failures + 1;
   return { failures: counted, openUntil: counted >= failuresMax ? later(now, openMs) : null };
 }
