@@ -1,7 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { foreignTextMax } from '../../src/kernel/foreign-text.ts';
 import { until } from '../../testbed/until.ts';
-import { createSubscriber } from '../support/basic-shop.ts';
 import {
   grpcHead,
   pingFrame,
@@ -17,6 +16,7 @@ import {
   startTestKeepers,
 } from '../support/nodes.ts';
 import { startPerennial } from '../support/perennial-process.ts';
+import { createSubscriber } from '../support/shop.ts';
 
 // Processes start and end here, on machines that may be busy.
 vi.setConfig({ testTimeout: 120_000 });

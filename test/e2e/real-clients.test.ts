@@ -4,13 +4,13 @@ import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { topUp } from '../../src/subscription/commands/top-up.ts';
 import { findXrayOrSkip } from '../../testbed/real-xray.ts';
 import { until } from '../../testbed/until.ts';
-import { createSubscriber, createSubscribers, readSubscription } from '../support/basic-shop.ts';
 import { readCredential } from '../support/comparison.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { setRemainingTime } from '../support/due-subscriptions.ts';
 import { createShopWithNodes, untilSynced } from '../support/nodes.ts';
 import { startPerennial } from '../support/perennial-process.ts';
 import { expectSynced, startClient, startRealNode } from '../support/real-node.ts';
+import { createEndingSubscribers, createSubscriber, readSubscription } from '../support/shop.ts';
 
 // What customers notice: `perennial start` in a process of its own, a real Xray, and clients that
 // send requests through it. Real time: it is what is promised to them.
@@ -57,7 +57,7 @@ describe.skipIf(path === '')('a customer with a client, and a real Xray', () => 
   test('X6: Xray is killed and started again with 1,000 users: they get through again within 10 s, without help', async () => {
     await using node = await startRealNode(path);
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    await createSubscribers(database, 1_000, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, 1_000, '2100-01-01T00:00:00Z');
     const { rows } = await sql<{ id: SubscriptionId }>`
       SELECT max(id) AS id FROM perennial.subscription`.execute(database.db);
     const last = await readCredential(database, rows[0]?.id ?? (0n as SubscriptionId));

@@ -3,8 +3,8 @@ import type { JsonObject } from '../../src/db/schema.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/leases/replica.ts';
 import { finishRun, reserveRunId, startRun } from '../../src/runs/run-record.ts';
-import { runOf } from './basic-shop.ts';
 import type { TestDatabase } from './database.ts';
+import { runWorker } from './shop.ts';
 
 // What the operator is told of ourselves.
 
@@ -46,7 +46,7 @@ export async function recordRun(
 /** A run of raise-alarms then. */
 export const runRaiseAlarms = async (database: TestDatabase, at: Instant) => {
   await database.setClock(at);
-  return runOf(database, 'raise-alarms');
+  return runWorker(database, 'raise-alarms');
 };
 
 /** The parameters of each `alarm_node`, in the order of their notifications. */

@@ -5,7 +5,7 @@ import { openLog } from '../../src/logging/log.ts';
 import { createToken } from '../../src/tokens/store.ts';
 import type { TokenScope } from '../../src/tokens/token.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
-import { createPlans } from './shop.ts';
+import { createShopWithTrial } from './shop.ts';
 
 // The real server on a port of loopback, over books of a test's own, and a client that says what
 // came back, byte for byte.
@@ -55,7 +55,7 @@ export async function startApi(
     prepared: true,
     ...databaseOptions,
   });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const lines: string[] = [];
   const sink = new Writable({
     write(chunk, _, done) {

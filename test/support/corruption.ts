@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Tx } from '../../src/db/connect.ts';
-import { createShop, createSubscriber } from './basic-shop.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
+import { createShop, createSubscriber } from './shop.ts';
 
 // Books in which something is planted, to a customer of its own each time: whatever names that
 // customer was caused by it. Beside each there is another one to be mixed up with.

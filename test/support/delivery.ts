@@ -19,8 +19,8 @@ import {
 } from '../../src/workers/deliver-notifications/couriers.ts';
 import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
 import { type BotApi, type BotApiOptions, startBotApi } from '../../testbed/bot-api/bot-api.ts';
-import { createShop, createSubscriber } from './basic-shop.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
+import { createShop, createSubscriber } from './shop.ts';
 
 // A shop whose messages go to a fake Bot API, by couriers of this process or of others.
 

@@ -6,7 +6,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   runWorker,
 } from './shop.ts';
@@ -24,7 +24,7 @@ export const dueOutcome = { examined: 7n, changed: 5n, failed: 0n, outcome: 'suc
 
 /** Fills empty books whose clock stands at `beginsAt`, and moves it on to `dueAt`. */
 export async function createMixedRenewals(database: TestDatabase): Promise<void> {
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await database.setClock('2026-11-01T00:00:00Z');
   await createSubscriber(database, 2n, 500_00n);
@@ -59,7 +59,7 @@ export async function createReminderCustomers(
   database: TestDatabase,
   ofEach: bigint,
 ): Promise<void> {
-  await createPlans(database);
+  await createShopWithTrial(database);
   for (let n = 1n; n <= ofEach; n += 1n) await createSubscriber(database, n, 0n);
   await database.setClock('2026-11-23T12:00:00Z');
   for (let telegramId = ofEach + 1n; telegramId <= 2n * ofEach; telegramId += 1n) {

@@ -12,8 +12,8 @@ import type {
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { until } from '../../testbed/until.ts';
-import { createShop } from './basic-shop.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
+import { createShop } from './shop.ts';
 
 // A shop with nodes that are kept: embedded ones, or whatever listens at an address.
 

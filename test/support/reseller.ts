@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import { createShop } from './basic-shop.ts';
 import type { TestDatabase } from './database.ts';
+import { createShop } from './shop.ts';
 
 /** One customer with `count` subscriptions of basic that end second by second, from `endsAt` on. */
 export async function createResellerCustomer(

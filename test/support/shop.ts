@@ -15,8 +15,7 @@ import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts'
 import { createRunnableWorkers } from '../../src/workers/index.ts';
 import type { TestDatabase } from './database.ts';
 
-// A book for a test, set up by the real commands, and what there is to do with it: let a worker run
-// over it, and hold it, whole, against another.
+// A shop for tests: plans, prices, a node, customers that buy by the real commands, and runs.
 
 type DatabaseHandle = Pick<TestDatabase, 'db' | 'url'>;
 
@@ -28,33 +27,33 @@ export const createCaller = (database: Pick<TestDatabase, 'db'>, key?: string): 
   ...(key === undefined ? {} : { key }),
 });
 
-/** What a month costs: `basic` 149.00 RUB, `plus` 299.00 RUB, `mini` 10.00 RUB; 90 days of basic 399.00. */
-const prices = [
-  ['basic', 30, 149_00n],
-  ['basic', 90, 399_00n],
-  ['plus', 30, 299_00n],
-  ['mini', 30, 10_00n],
-] as const;
-
-/** Plans with prices in RUB, three days of basic as a trial, and a node on which access is marked. */
-export async function createPlans({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
-  for (const key of new Set(prices.map(([plan]) => plan))) {
-    const title = JSON.stringify({ en: key });
-    await db
-      .insertInto('perennial.plan')
-      .values({ key, title, groups: ['all'] })
-      .execute();
-  }
-  for (const [plan, days, minor] of prices) await setPrice({ db }, plan, days, minor, 'RUB');
+/** `basic` costs 149.00 RUB a month and 399.00 for 90 days, `plus` 299.00 a month. One node. */
+export async function createShop({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
   await sql`
-    INSERT INTO perennial.setting (key, value)
-    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(db);
+    INSERT INTO perennial.plan (key, title, groups) VALUES
+      ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}')`.execute(db);
+  await setPrice({ db }, 'basic', 30, 149_00n, 'RUB');
+  await setPrice({ db }, 'basic', 90, 399_00n, 'RUB');
+  await setPrice({ db }, 'plus', 30, 299_00n, 'RUB');
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    VALUES ('nl-1', '127.0.0.1:1', '{vless}', '{all}', '{"host": "nl1.example.net"}')`.execute(db);
+    VALUES ('nl-1', '127.0.0.1:1', '{vless}', '{all}',
+      '{"host": "nl1.example.net", "port": 443}')`.execute(db);
 }
 
-/** A price, or from now on none. */
+/** `createShop`, with the plan `mini` for 10.00 RUB a month, and a trial: three days of `basic`. */
+export async function createShopWithTrial(database: Pick<TestDatabase, 'db'>): Promise<void> {
+  await createShop(database);
+  await sql`
+    INSERT INTO perennial.plan (key, title, groups)
+    VALUES ('mini', '{"en": "Mini"}', '{all}')`.execute(database.db);
+  await setPrice(database, 'mini', 30, 10_00n, 'RUB');
+  await sql`
+    INSERT INTO perennial.setting (key, value)
+    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(database.db);
+}
+
+/** Writes a price, or with null that the plan has none from `validFrom` on. */
 export async function setPrice(
   { db }: Pick<TestDatabase, 'db'>,
   plan: string,
@@ -72,13 +71,13 @@ export interface CustomerOptions extends CustomerFields {
   readonly balanceMinor?: bigint;
 }
 
-/** A customer with money in RUB, unless another currency is said. */
+/** A customer in RUB, unless the options name another currency. */
 export async function addCustomer(
   database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
-  { balanceMinor = 0n, ...particulars }: CustomerOptions = {},
+  { balanceMinor = 0n, ...fields }: CustomerOptions = {},
 ): Promise<void> {
-  await createCustomer(createCaller(database), { telegramId, currency: 'RUB', ...particulars });
+  await createCustomer(createCaller(database), { telegramId, currency: 'RUB', ...fields });
   if (balanceMinor > 0n) await addBalance(database, telegramId, balanceMinor);
 }
 
@@ -90,7 +89,7 @@ export async function addBalance(
   await topUp(createCaller(database), { telegramId, amountMinor });
 }
 
-/** Buys a month of basic, unless something else is said. */
+/** Buys a month of `basic`, unless the options state otherwise. */
 export async function buyPlan(
   database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
@@ -101,28 +100,28 @@ export async function buyPlan(
   return BigInt(purchased.subscription_id) as SubscriptionId;
 }
 
-/** Somebody with a month of basic that begins now, and what is left on the balance after it. */
+/** A customer with a month of `basic` that starts now, and the balance that is left after it. */
 export async function createSubscriber(
   database: Pick<TestDatabase, 'db'>,
   telegramId: bigint,
   leftMinor: bigint,
   options: CustomerOptions = {},
 ): Promise<SubscriptionId> {
-  await addCustomer(database, telegramId, { ...options, balanceMinor: 149_00n });
-  const id = await buyPlan(database, telegramId);
-  if (leftMinor > 0n) await addBalance(database, telegramId, leftMinor);
-  return id;
+  await addCustomer(database, telegramId, { ...options, balanceMinor: 149_00n + leftMinor });
+  return buyPlan(database, telegramId);
 }
 
 export interface SubscriberBatch {
   readonly count: number;
   readonly endsAt: string;
   readonly balanceMinor: bigint;
-  /** How many of them end at the same moment; the next ones a second later. */
+  /** This many end at the same time, and the next ones a second later. The default is 1. */
   readonly together?: number;
+  /** The default is true. */
+  readonly autoRenew?: boolean;
 }
 
-/** `count` customers with one imported month of basic each, written set-based for speed. */
+/** `count` customers with an imported month of `basic` each, written set-based for speed. */
 export async function createSubscribers(
   { db }: Pick<TestDatabase, 'db'>,
   batch: SubscriberBatch,
@@ -132,7 +131,7 @@ export async function createSubscribers(
     await sql`
       INSERT INTO perennial.customer (telegram_id, currency, balance_minor, sub_token, created_at)
       SELECT 1000000 + n, 'RUB', ${batch.balanceMinor}::bigint, 'token-of-the-crowd-' || n,
-        ${isoTime(later(endsAt, -31 * dayMs))}
+        least(perennial.clock(), ${isoTime(later(endsAt, -31 * dayMs))}::timestamptz)
       FROM generate_series(1, ${batch.count}) n`.execute(tx);
     await sql`
       INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
@@ -142,8 +141,9 @@ export async function createSubscribers(
       ORDER BY id`.execute(tx);
     await sql`
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
-        expires_at)
-      SELECT c.id, 'paid', 'basic', 30, 'active', ends.at - interval '30 days', ends.at
+        expires_at, auto_renew)
+      SELECT c.id, 'paid', 'basic', 30, 'active', ends.at - interval '30 days', ends.at,
+        ${batch.autoRenew ?? true}::boolean
       FROM perennial.customer c CROSS JOIN LATERAL (
         SELECT ${isoTime(endsAt)}::timestamptz
           + (telegram_id - 1000001) / ${batch.together ?? 1} * interval '1 second' AS at) ends
@@ -162,26 +162,40 @@ export async function createSubscribers(
   });
 }
 
+/** `count` customers whose month ends at `endsAt`, without money and without auto-renewal. */
+export const createEndingSubscribers = (
+  database: Pick<TestDatabase, 'db'>,
+  count: number,
+  endsAt: string,
+): Promise<void> =>
+  createSubscribers(database, {
+    count,
+    endsAt,
+    balanceMinor: 0n,
+    together: count,
+    autoRenew: false,
+  });
+
 export interface WorkerRunOptions extends Partial<Omit<RunContext, 'db' | 'log'>> {
-  /** Gets what the run logs as warning or error. */
+  /** Receives the warnings and errors that the run logs. */
   readonly problems?: object[];
 }
 
-/** Messages are said to nobody; the books have them. */
+/** Sends notifications to a log that is discarded. The database keeps them. */
 const createSilentDelivery = (): Delivery => ({
   channels: [openLogChannel({ info: () => undefined })],
   texts: openTexts(),
   admins: { locale: 'en', timeZone: 'UTC' },
 });
 
-/** One run of a worker in this process, with time for everything unless something else is said. */
+/** One run of a worker in this process, with a budget of a minute unless the options set another. */
 export async function runWorker(
   database: DatabaseHandle,
   name: string,
   { problems, ...options }: WorkerRunOptions = {},
 ): Promise<RunRow> {
   const worker = createRunnableWorkers(createSilentDelivery).find((one) => one.name === name);
-  if (worker === undefined) throw new Error(`there is no worker ${name}`);
+  if (worker === undefined) throw new Error(`no worker ${name}`);
   const replica = options.replica ?? openReplica(database.url);
   const collect = (fields: object, message: string) => void problems?.push({ ...fields, message });
   try {
@@ -205,13 +219,15 @@ export const runAutoRenewal = (
   options: WorkerRunOptions = {},
 ): Promise<RunRow> => runWorker(database, 'auto-renewal', options);
 
-/** One subscription as it stands, with the balance of its customer. */
+/** A subscription with the balance of its customer. */
 export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: SubscriptionId) {
   const { rows } = await sql<{
     state: string;
     ends: string;
     nextTry: string | null;
     balance: number;
+    /** Credentials that open nodes. */
+    live: number;
     charges: number;
     lowBalanceNotices: number;
     quarantined: boolean;
@@ -220,6 +236,8 @@ export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: Sub
       CASE s.next_try_at WHEN 'infinity' THEN 'never'
         ELSE to_char(s.next_try_at, 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END AS "nextTry",
       c.balance_minor::int AS balance,
+      (SELECT count(*)::int FROM perennial.credential k
+        WHERE k.subscription_id = s.id AND k.retired_at IS NULL) AS live,
       (SELECT count(*)::int FROM perennial.period p
         WHERE p.subscription_id = s.id AND p.ledger_entry_id IS NOT NULL) AS charges,
       (SELECT count(*)::int FROM perennial.notification n
@@ -228,6 +246,6 @@ export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: Sub
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${id}`.execute(db);
   const [row] = rows;
-  if (row === undefined) throw new Error(`there is no subscription ${id}`);
+  if (row === undefined) throw new Error(`no subscription ${id}`);
   return row;
 }

@@ -11,7 +11,7 @@ import {
   type SubscriptionDetails,
 } from '../../src/subscription/queries/customer-view.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
-import { createCaller, createPlans, setPrice } from './shop.ts';
+import { createCaller, createShopWithTrial, setPrice } from './shop.ts';
 
 // A shop with terms that differ, and what a customer has of it at a moment.
 
@@ -21,11 +21,8 @@ export const start = '2026-11-01T00:00:00Z';
 export async function createTermsShop(): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
   onTestFinished(() => database.close());
-  await createPlans(database);
+  await createShopWithTrial(database);
   await setPrice(database, 'basic', 365, 1_399_00n, 'RUB');
-  await sql`UPDATE perennial.plan SET groups = '{all,fast}' WHERE key = 'plus'`.execute(
-    database.db,
-  );
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
     VALUES ('fast-1', '127.0.0.1:2', '{vless}', '{fast}', '{"host": "fast.example.net"}')`.execute(

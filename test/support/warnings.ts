@@ -7,8 +7,8 @@ import { checkRelevance, type SendDecision } from '../../src/notifications/relev
 import { readRelevanceFacts } from '../../src/notifications/relevance-store.ts';
 import type { NoticeKind, NoticeParams } from '../../src/outbox/kinds.ts';
 import { enqueueNotifications, type NewNotice } from '../../src/outbox/outbox.ts';
-import { createShop, createSubscriber, runOf } from './basic-shop.ts';
 import type { TestDatabase } from './database.ts';
+import { createShop, createSubscriber, runWorker } from './shop.ts';
 
 // What would become of the notices of real books, and a customer who is owed warnings.
 
@@ -71,7 +71,7 @@ export async function createShortSubscriber(database: TestDatabase) {
   await createShop(database);
   const id = await createSubscriber(database, 1n, 100_00n);
   await database.setClock('2026-11-25T05:00:00Z');
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   await database.setClock(hourBeforeEnd);
   const { id: customer } = await database.db
     .selectFrom('perennial.customer')

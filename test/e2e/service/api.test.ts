@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { createToken } from '../../../src/tokens/store.ts';
 import { createDatabase } from '../../support/database.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
-import { addCustomer, createPlans } from '../../support/shop.ts';
+import { addCustomer, createShopWithTrial } from '../../support/shop.ts';
 
 // The API as a process of its own: how it starts, answers, and ends.
 
@@ -11,7 +11,7 @@ vi.setConfig({ testTimeout: 90_000 });
 
 test('the service answers where it says that it does, and a request under way is answered when it ends', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 7n);
   const { token } = await createToken(
     database.db,

@@ -1,7 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { workerNames } from '../../../src/runs/worker-names.ts';
 import { until } from '../../../testbed/until.ts';
-import { createShop, createSubscriber, readSubscription } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import {
   createDueSubscriptions,
@@ -10,6 +9,7 @@ import {
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
+import { createShop, createSubscriber, readSubscription } from '../../support/shop.ts';
 import { createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.

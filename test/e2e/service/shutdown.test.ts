@@ -1,6 +1,5 @@
 import { expect, test, vi } from 'vitest';
 import { until } from '../../../testbed/until.ts';
-import { createSubscribers } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import { createNotifiedSubscriber, createStage, token } from '../../support/delivery.ts';
 import {
@@ -10,6 +9,7 @@ import {
 } from '../../support/due-subscriptions.ts';
 import { enqueueOne } from '../../support/notifications.ts';
 import { type ProcessExit, startPerennial } from '../../support/perennial-process.ts';
+import { createEndingSubscribers } from '../../support/shop.ts';
 import { createBatchGate } from './batch-gate.ts';
 
 // Processes start and end here, on machines that may be busy.
@@ -47,7 +47,7 @@ test('P8: at SIGTERM batches of reminders in hand end, answers that are out are 
   const { database, api } = stage;
   for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
   for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
-  await createSubscribers(database, 200, '2026-11-25T12:00:00Z');
+  await createEndingSubscribers(database, 200, '2026-11-25T12:00:00Z');
   await database.pool.query(`
     UPDATE perennial.subscription SET remind_at = perennial.clock(),
       kind = CASE id % 2 WHEN 0 THEN 'trial' ELSE kind END,

@@ -15,9 +15,9 @@ import {
 } from '../../../src/workers/keep-node/store.ts';
 import { markDrift } from '../../../src/workers/reconcile-xray-state/store.ts';
 import { until } from '../../../testbed/until.ts';
-import { createSubscribers } from '../../support/basic-shop.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { createShopWithNodes } from '../../support/nodes.ts';
+import { createEndingSubscribers } from '../../support/shop.ts';
 
 // A batch that ends many at once marks them while the keeper of a node settles the same marks, or
 // marks everybody: whoever writes marks of several credentials takes them in one order, so that of
@@ -37,7 +37,7 @@ let place: MarkScene;
 
 beforeAll(async () => {
   const database = await createShopWithNodes({ [node]: { api: '127.0.0.1:1' } });
-  await createSubscribers(database, 40, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 40, '2100-01-01T00:00:00Z');
   const { rows } = await sql<{ id: CredentialId; subscription: SubscriptionId }>`
     SELECT id, subscription_id AS subscription FROM perennial.credential ORDER BY id`.execute(
     database.db,

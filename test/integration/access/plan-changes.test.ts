@@ -7,7 +7,6 @@ import { type Config, parseConfig } from '../../../src/config/config.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { type Db, inTransaction } from '../../../src/db/connect.ts';
 import { until } from '../../../testbed/until.ts';
-import { createSubscriber, createSubscribers } from '../../support/basic-shop.ts';
 import { runComparison } from '../../support/comparison.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
 import { hookPool } from '../../support/hooked-pool.ts';
@@ -18,6 +17,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../support/shop.ts';
 
 // What a plan opens, and who may connect to a node, is changed while others buy and keepers work.
 
@@ -128,7 +128,7 @@ test('S6: a change is marked by several transactions, those who lose access firs
     c: { api: '127.0.0.1:3', groups: ['all', 'fast'] },
   };
   await applyChange(database.db, { nodes });
-  await createSubscribers(database, 25_000, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 25_000, '2100-01-01T00:00:00Z');
   await applyChange(database.db, { plan: ['fast'], nodes });
   expect(await countMarks(database)).toBe(0);
   await inTransaction(database.db, async (tx) => markChunk(tx, await readClock(tx)));

@@ -10,7 +10,7 @@ import { applyChargeback } from '../../../src/subscription/commands/chargeback.t
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { addCustomer, buyPlan, createCaller, createPlans } from '../../support/shop.ts';
+import { addCustomer, buyPlan, createCaller, createShopWithTrial } from '../../support/shop.ts';
 
 // The audit recomputes earlier prices, discounts and switches from the stored history.
 
@@ -20,7 +20,7 @@ const first = Date.parse('2026-11-24T10:00:00Z');
 async function openHistory(): Promise<TestDatabase> {
   const books = await createDatabase({ now: instant(first) });
   const { db } = books;
-  await createPlans(books);
+  await createShopWithTrial(books);
   await addCustomer(books, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
   const set = (given: object) => setCustomer(createCaller(books), { telegramId: 1n, ...given });
   const price = (amountMinor: bigint | null) =>
@@ -107,7 +107,7 @@ test.each([
 
 test('each command that changes the switch of auto-renewal states it', async () => {
   await using books = await createDatabase({ now: instant(first) });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await addCustomer(books, 1n);
   const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
   await buyPlan(books, 1n, { payment });

@@ -10,8 +10,8 @@ import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { until } from '../../../testbed/until.ts';
-import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber, runWorker } from '../../support/shop.ts';
 
 const start = '2026-11-24T09:00:00Z';
 const addDays = (count: number) => later(parseInstant(start, 'start'), count * dayMs);
@@ -60,11 +60,11 @@ test('books are right after each command and run that there is', async () => {
   expect(await readFindings(database)).toEqual([]);
 
   await database.setClock(addDays(30));
-  await runOf(database, 'auto-renewal');
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'auto-renewal');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readFindings(database)).toEqual([]);
   await topUp(call, { telegramId: 1n, amountMinor: 149_00n });
-  await runOf(database, 'auto-renewal'); // revives
+  await runWorker(database, 'auto-renewal'); // revives
   expect(await readFindings(database)).toEqual([]);
 });
 
@@ -85,7 +85,7 @@ test('renewals that commit between any two checks raise no alarm: all see one mo
   const renewals = createActingCheck(async () => {
     months += 1;
     await database.setClock(addDays(30 * months));
-    expect(await runOf(database, 'auto-renewal')).toMatchObject({
+    expect(await runWorker(database, 'auto-renewal')).toMatchObject({
       outcome: 'success',
       changed: 1n,
     });

@@ -11,8 +11,8 @@ import { type Config, loadConfig, parseConfig } from '../../../src/config/config
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { readSettings } from '../../../src/subscription/store/settings.ts';
-import { createSubscriber, readSubscription, runOf } from '../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createSubscriber, readSubscription, runWorker } from '../../support/shop.ts';
 
 const start = '2026-11-01T00:00:00Z';
 
@@ -91,8 +91,8 @@ test('a plan that is no longer listed is retired: who has it is renewed, nobody 
     '- plan basic: retired (who has it keeps it, nobody new can buy it)',
   );
   await books.setClock('2026-11-30T22:00:00Z');
-  await runOf(books, 'auto-renewal');
-  expect(await readSubscription(books, id)).toMatchObject({ charges: 2, balance: 0n });
+  await runWorker(books, 'auto-renewal');
+  expect(await readSubscription(books, id)).toMatchObject({ charges: 2, balance: 0 });
   await expect(createSubscriber(books, 2n, 0n)).rejects.toMatchObject({ code: 'no_plan' });
 });
 
@@ -105,15 +105,15 @@ test('R10: without a price a renewal is put aside and alarmed; a new price bring
   );
   await apply(books, withoutMonth);
   await books.setClock('2026-11-30T22:00:00Z');
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ outcome: 'degraded', failed: 1n });
+  expect(await runWorker(books, 'auto-renewal')).toMatchObject({ outcome: 'degraded', failed: 1n });
   const { rows } = await sql<{ alarms: bigint }>`
     SELECT count(*) AS alarms FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(
     books.db,
   );
   expect(rows).toEqual([{ alarms: 1n }]);
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ examined: 0n });
+  expect(await runWorker(books, 'auto-renewal')).toMatchObject({ examined: 0n });
   await apply(books, shop(149));
-  expect(await runOf(books, 'auto-renewal')).toMatchObject({ outcome: 'success', changed: 1n });
+  expect(await runWorker(books, 'auto-renewal')).toMatchObject({ outcome: 'success', changed: 1n });
   expect(await readSubscription(books, id)).toMatchObject({ charges: 2 });
 });
 

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readCustomerLinks } from '../../../src/catalog/links.ts';
 import { revoke } from '../../../src/subscription/commands/grant.ts';
-import { createShop, createSubscriber } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber } from '../../support/shop.ts';
 
 test('a customer has a link for each node of the plan while the subscription is active', async () => {
   await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });

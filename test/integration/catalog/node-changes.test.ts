@@ -12,7 +12,6 @@ import { generateCredentialId } from '../../../src/kernel/ids.ts';
 import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import { until } from '../../../testbed/until.ts';
-import { createSubscriber } from '../../support/basic-shop.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import {
   countMarks,
@@ -24,6 +23,7 @@ import {
   type TestNode,
   untilSynced,
 } from '../../support/nodes.ts';
+import { createSubscriber } from '../../support/shop.ts';
 
 // A node comes by `apply`, and changes by it, while its customers are connected elsewhere. (How one
 // goes: the command.)

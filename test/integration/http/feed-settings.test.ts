@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { buildApplyCommand } from '../../../src/cli/commands/apply/apply.ts';
 import { startApi } from '../../support/api.ts';
-import { createSubscriber } from '../../support/basic-shop.ts';
 import type { TestDatabase } from '../../support/database.ts';
+import { createSubscriber } from '../../support/shop.ts';
 
 // `feed:` of a configuration, from the file through `apply` to the answer of a subscription URL.
 

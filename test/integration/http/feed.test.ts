@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startApi, type TestApi } from '../../support/api.ts';
-import { createSubscriber } from '../../support/basic-shop.ts';
+import { createSubscriber } from '../../support/shop.ts';
 
 // The subscription URL of a customer without access: clients must see the end, and how to pay.
 

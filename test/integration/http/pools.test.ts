@@ -8,7 +8,7 @@ import { until } from '../../../testbed/until.ts';
 import { createKey } from '../../support/api.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { silentLog } from '../../support/nodes.ts';
-import { addCustomer, createPlans } from '../../support/shop.ts';
+import { addCustomer, createShopWithTrial } from '../../support/shop.ts';
 
 // The API as `perennial start` opens it, with its pools and its probe.
 
@@ -39,7 +39,7 @@ async function openApi(
 
 test('many reads that hang stop neither a sale nor what a sale reads, and end by their limit', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 7n);
   const { ask: send } = await openApi(database);
   const hold = await database.pool.connect();

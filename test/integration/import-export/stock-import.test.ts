@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { importCustomers } from '../../../src/import-export/import.ts';
 import { stockMissing } from '../../../testbed/stock-server.ts';
-import { createPlans } from '../../support/shop.ts';
+import { createShopWithTrial } from '../../support/shop.ts';
 import {
   createStockDatabases,
   hasStock,
@@ -36,7 +36,7 @@ test('an import reads some rows for each line on a stock server without statisti
   if (!hasStock) skip(stockMissing);
   const [database] = (await createStockDatabases(1, async () => undefined)) as [StockDatabase];
   onTestFinished(() => database.db.destroy());
-  await createPlans(database);
+  await createShopWithTrial(database);
   const rowsRead = async () => {
     const { rows } = await database.pool.query(`
         SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::float8 AS read

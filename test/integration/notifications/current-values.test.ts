@@ -5,7 +5,6 @@ import { createSamples } from '../../../src/notifications/texts/samples.ts';
 import { type NoticeParams, noticeKinds, noticeSpecs } from '../../../src/outbox/kinds.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
-import { runOf } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
 import {
   chooseEnd,
@@ -15,6 +14,7 @@ import {
   type RelevanceOptions,
   relevanceOf,
 } from '../../support/relevance.ts';
+import { runWorker } from '../../support/shop.ts';
 import {
   createCaller,
   createEarlierSubscription,
@@ -105,7 +105,7 @@ test('R11: what is missing is enough, also where the balance is short for an ear
   const expected = { missing: '198.00', others: '149.00' };
   expect(await readVerdicts(database)).toMatchObject({ low_balance: { params: expected } });
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 198_00n });
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   const ended = await sql`
     SELECT FROM perennial.subscription WHERE expires_at <= ${end}`.execute(database.db);
   expect(ended.rows).toEqual([]);

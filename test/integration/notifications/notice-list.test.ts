@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { listNotices } from '../../../src/notifications/operator-actions.ts';
 import { explain, recordStatements } from '../../../testbed/explain.ts';
 import { createDatabase } from '../../support/database.ts';
-import { createPlans, createSubscriber } from '../../support/shop.ts';
+import { createShopWithTrial, createSubscriber } from '../../support/shop.ts';
 
 // What a list of notifications reads follows from its page, not from the table.
 
 test('a list by a rare kind or state reads few pages of a large table without statistics', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 7n, 0n);
   await database.pool.query(`
     INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params, state,

@@ -9,8 +9,8 @@ import {
 } from '../../../src/notifications/operator-actions.ts';
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
-import { createShop, createSubscriber } from '../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber } from '../../support/shop.ts';
 
 const start = '2026-11-25T09:00:00Z';
 const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { hourMs } from '../../../src/kernel/instant.ts';
-import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber, runWorker } from '../../support/shop.ts';
 import { readOutcomes, start } from '../../support/warnings.ts';
 
 // On real books: who speaks when several workers have something to say about one end.
@@ -27,13 +27,13 @@ describe('of one end one word at a time, whichever worker is the first', () => {
     );
     await sql`DELETE FROM perennial.notification`.execute(database.db);
     await database.setClock(at);
-    await runOf(database, order[0] as string);
+    await runWorker(database, order[0] as string);
     // The first one's alone: it is said, or waits for the other.
     const [[kind, alone]] = Object.entries(await readOutcomes(database)) as [[string, string]];
     expect([kind, alone]).toEqual(
       order[0] === 'auto-renewal' ? ['low_balance', 'send'] : ['ends_24h', 'wait'],
     );
-    await runOf(database, order[1] as string);
+    await runWorker(database, order[1] as string);
     expect(await readOutcomes(database)).toEqual({ low_balance: 'send', ends_24h: 'low_balance' });
     await sql`
       UPDATE perennial.notification SET state = 'sent', sent_at = ${at}, sending_since = ${at}
@@ -47,7 +47,7 @@ describe('of one end one word at a time, whichever worker is the first', () => {
     await createShop(database);
     await createSubscriber(database, 1n, 100_00n);
     await database.setClock('2026-11-25T06:00:00Z');
-    await runOf(database, 'expiry-reminders');
+    await runWorker(database, 'expiry-reminders');
     await database.setClock('2026-11-25T06:14:59.999Z');
     expect(await readOutcomes(database)).toMatchObject({ ends_3h: 'wait' });
     await database.setClock('2026-11-25T06:15:00Z');

@@ -10,8 +10,8 @@ import { grant, revoke } from '../../../src/subscription/commands/grant.ts';
 import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
-import { createShop, createSubscriber, runOf } from '../../support/basic-shop.ts';
 import { createDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber, runWorker } from '../../support/shop.ts';
 import {
   createCaller,
   createEarlierSubscription,
@@ -60,7 +60,7 @@ test('a renewal makes them untrue; both receipts are said', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   expect(await readOutcomes(database)).toEqual(endMoved);
 });
 
@@ -117,12 +117,12 @@ test('the end itself is told while it lasts', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await database.setClock(end);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   const ended = { low_balance: 'ended', ends_24h: 'ended', ends_3h: 'ended' };
   // The receipt is 30 days old by now, and was never sent.
   expect(await readOutcomes(database)).toEqual({ receipt: 'too_late', ...ended, expired: 'send' });
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   expect(await readOutcomes(database)).toEqual({ ...endMoved, expired: 'not_ended' });
 });
 

@@ -19,7 +19,7 @@ import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts'
 import {
   addCustomer,
   buyPlan,
-  createPlans,
+  createShopWithTrial,
   createSubscribers,
   parseTime,
   readSubscription,
@@ -46,7 +46,7 @@ async function createOverlappingDatabase(): Promise<TestDatabase> {
     if (when === 'before' && text === 'commit' && itsOwn) await found.promise;
   };
   const database = await createDatabase({ now: start, wrapPool: (pool) => hookPool(pool, hook) });
-  await createPlans(database);
+  await createShopWithTrial(database);
   return database;
 }
 
@@ -137,7 +137,7 @@ test('P6: a run that fails lets the other batch in hand end first, and counts it
         }
       }),
   });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 30,
     endsAt: '2026-12-01T00:00:00Z',
@@ -222,7 +222,7 @@ test.each([
     now: start,
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, { count: 4, endsAt: dueAt, balanceMinor: 149_00n });
   await database.setClock(dueAt);
   const other = openReplica(database.url);

@@ -9,7 +9,7 @@ import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../s
 import { findViolations } from '../../support/database-snapshot.ts';
 import { hookPool, type StatementEvent } from '../../support/hooked-pool.ts';
 import {
-  createPlans,
+  createShopWithTrial,
   createSubscribers,
   runWorker,
   type WorkerRunOptions,
@@ -61,7 +61,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
 
   async function crowded(count: number, options: DatabaseOptions = {}): Promise<TestDatabase> {
     const database = await createDatabase({ now: dueAt, ...options });
-    await createPlans(database);
+    await createShopWithTrial(database);
     await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
     if (becomes !== undefined) {
       await sql`UPDATE perennial.subscription SET ${becomes}`.execute(database.db);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createDatabase } from '../../support/database.ts';
 import { findViolations } from '../../support/database-snapshot.ts';
 import { createResellerCustomer } from '../../support/reseller.ts';
-import { createPlans, createSubscribers, runWorker } from '../../support/shop.ts';
+import { createShopWithTrial, createSubscribers, runWorker } from '../../support/shop.ts';
 
 // How long a batch keeps everybody else in its process from a turn. Counted in processor time of
 // this thread, not by the clock on the wall: on a busy machine that stands still for other reasons.
@@ -44,7 +44,7 @@ test.each([
   'P4: batches of 1,000 of %s keep others from their turn for less than 100 ms',
   async (worker, now, balanceMinor, isDue) => {
     await using database = await createDatabase({ now });
-    await createPlans(database);
+    await createShopWithTrial(database);
     await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
     await isDue?.execute(database.db);
     const longestMs = await measureLongestBlockMs(async () => {
@@ -59,7 +59,7 @@ test.each([
 
 test('P4: a courier, which takes one after the other, keeps others from their turn for less than 100 ms', async () => {
   await using database = await createDatabase({ now: '2026-11-30T12:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 150,
     endsAt: '2026-12-01T00:00:00Z',

@@ -7,7 +7,7 @@ import type { Preview } from '../../../src/runs/worker.ts';
 import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
-  createPlans,
+  createShopWithTrial,
   createSubscribers,
   readSubscription,
   runWorker,
@@ -20,7 +20,7 @@ const price = 149_00n;
 /** Ends from the start of December on, `together` of them in each second. */
 async function createOperator(more: Partial<SubscriberBatch> = {}): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const endsAt = '2026-12-01T00:00:00Z';
   await createSubscribers(database, {
     count: 300,

@@ -19,7 +19,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   parseTime,
   runAutoRenewal,
@@ -67,7 +67,7 @@ const moves: fc.Arbitrary<ClockMove> = fc.oneof(
 
 test('R5: no period is paid twice, whatever the clock does, and a clock that goes back charges nothing', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 100_000_00n);
   await createSubscriber(database, 2n, 400_00n);
   await using restorePoint = await createRestorePoint(database);
@@ -97,7 +97,7 @@ test('R5: no period is paid twice, whatever the clock does, and a clock that goe
 
 test('R17: the money of a period goes back once, however many ask, and its start can be sold again', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 0n);
   const { id: periodId } = await database.db
     .selectFrom('perennial.period')
@@ -128,7 +128,7 @@ type CustomerAction = 'buy' | 'renew' | 'refund whole' | 'refund unused';
 
 test('R17: whatever is bought, renewed and refunded, all money is paid in, spent or given back, and the end follows', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n);
   await addBalance(database, 1n, 5_000_00n);
   await using restorePoint = await createRestorePoint(database);

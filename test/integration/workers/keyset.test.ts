@@ -9,7 +9,7 @@ import { expiryReminders } from '../../../src/workers/expiry-reminders/worker.ts
 import { fastExpiryCleanup } from '../../../src/workers/fast-expiry-cleanup/worker.ts';
 import { trialNotifications } from '../../../src/workers/trial-notifications/worker.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createPlans, parseTime } from '../../support/shop.ts';
+import { createShopWithTrial, parseTime } from '../../support/shop.ts';
 
 // The walks of the workers over their due rows, page by page, while others insert, move and delete
 // rows between the pages. 20,000 rows; KEYSET_ROWS=100000 for as many as an operator may have due.
@@ -46,7 +46,7 @@ async function insertDue(db: Db, rowCount: number): Promise<bigint[]> {
 
 beforeAll(async () => {
   database = await createDatabase({ now });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await sql`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     VALUES (1, 'RUB', 'a token of 16 or more', '2026-01-01Z')`.execute(database.db);

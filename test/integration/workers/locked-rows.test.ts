@@ -9,8 +9,8 @@ import {
   writePriceReview,
 } from '../../../src/subscription/store/price-reviews.ts';
 import { runRaiseAlarms } from '../../support/alarms.ts';
-import { createShop, createSubscriber, readSubscription, runOf } from '../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createShop, createSubscriber, readSubscription, runWorker } from '../../support/shop.ts';
 
 // A row of one item that a forgotten transaction holds. The item waits, and the others go on.
 
@@ -53,7 +53,7 @@ const readOverdueCauses = async ({ db }: TestDatabase): Promise<string[]> => {
 
 const runAt = async (database: TestDatabase, worker: string, at: Instant) => {
   await database.setClock(at);
-  return runOf(database, worker);
+  return runWorker(database, worker);
 };
 
 const subscription = (id: SubscriptionId) =>
@@ -131,7 +131,7 @@ test('promise 9: a locked subscription keeps a review of prices only from its cu
   await inTransaction(database.db, (tx) => writePriceReview(tx, { plan: 'basic' }, start));
   await database.setClock(later(end, -dayMs));
   expect(await runPriceReviews(database.db)).toBe(4);
-  expect(await runOf(database, 'expiry-reminders')).toMatchObject({ outcome: 'success' });
+  expect(await runWorker(database, 'expiry-reminders')).toMatchObject({ outcome: 'success' });
   await session.query('ROLLBACK');
   expect(await runPriceReviews(database.db)).toBe(1);
 });

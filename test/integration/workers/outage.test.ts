@@ -9,7 +9,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   parseTime,
   runWorker,
 } from '../../support/shop.ts';
@@ -79,7 +79,7 @@ async function createArrivals(place: number): Promise<void> {
 
 beforeAll(async () => {
   database = await createDatabase({ now: begins });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`.execute(database.db);

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type ExplainedStatement, explain } from '../../../testbed/explain.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { batchMax, collectStatements, findStatement } from '../../support/query-plans.ts';
-import { createPlans, parseTime } from '../../support/shop.ts';
+import { createShopWithTrial, parseTime } from '../../support/shop.ts';
 
 // The plans of the statements that remind, as they are sent by a run on books in which a wrong one
 // shows: 20,000 that are to be reminded, half of them trials, of whom `due` of each kind are now.
@@ -13,7 +13,7 @@ const now = parseTime('2026-11-24T12:00:00Z');
 async function createDueDatabase(due: number): Promise<TestDatabase> {
   const database = await createDatabase({ now });
   onTestFinished(() => database.close());
-  await createPlans(database);
+  await createShopWithTrial(database);
   await sql`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     SELECT n, 'RUB', 'token-of-somebody-' || n, '2026-01-01Z'

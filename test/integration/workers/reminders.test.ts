@@ -13,7 +13,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   parseTime,
   runWorker,
@@ -29,7 +29,7 @@ const days = (count: number): Instant => hour(24 * count);
 
 async function createShopDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
   const database = await createDatabase({ now: begin, ...options });
-  await createPlans(database);
+  await createShopWithTrial(database);
   return database;
 }
 

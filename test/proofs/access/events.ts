@@ -4,8 +4,8 @@ import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import { minuteMs } from '../../../src/kernel/instant.ts';
 import { runConcurrently } from '../../../src/xray/concurrency.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
-import { runOf } from '../../support/basic-shop.ts';
 import { runComparison } from '../../support/comparison.ts';
+import { runWorker } from '../../support/shop.ts';
 import { backUpDatabase, restoreDatabase } from './backup.ts';
 import { applyFile, plans } from './catalog-file.ts';
 import { pickOne } from './commands.ts';
@@ -29,7 +29,7 @@ const passTime: SimulationEvent = async (environment, monitor) => {
   await advanceClock(environment, minuteMs * (1 + drawInteger(environment.random, 48 * 60)));
   const workers = ['fast-expiry-cleanup', 'auto-renewal'];
   for (const name of drawBoolean(environment.random, 50) ? workers : workers.toReversed()) {
-    await runOf(environment.database, name, { replica: environment.replica });
+    await runWorker(environment.database, name, { replica: environment.replica });
     await monitor.check(name);
   }
   // Each node is due by now. Not each time, or nothing would ever be wrong for long.

@@ -3,7 +3,7 @@ import { drawInteger } from '../../../src/demo/random.ts';
 import { Fault } from '../../../src/kernel/faults.ts';
 import { secondMs } from '../../../src/kernel/instant.ts';
 import { stopwatch } from '../../../src/kernel/stopwatch.ts';
-import { runOf } from '../../support/basic-shop.ts';
+import { runWorker } from '../../support/shop.ts';
 import { commands, createFirstCustomers } from './commands.ts';
 import { advanceClock, createEnvironment, type Environment } from './environment.ts';
 import { environmentEvents, type SimulationEvent } from './events.ts';
@@ -76,7 +76,7 @@ export async function runSimulation({
     }
   }
   // Time went on while nodes were told, by days: what ended meanwhile is ended.
-  await runOf(environment.database, 'fast-expiry-cleanup', { replica: environment.replica });
+  await runWorker(environment.database, 'fast-expiry-cleanup', { replica: environment.replica });
   const { checks } = await runAudit(environment.database.db);
   const broken = checks.filter((each) => each.violations > 0n);
   const wrong = [...monitor.violations, ...broken.map(({ id }) => `the audit: ${id}`)];

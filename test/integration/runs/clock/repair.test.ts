@@ -15,7 +15,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   createSubscribers,
   runWorker,
@@ -45,7 +45,7 @@ test('each time of the schema is repaired after a step back, or stays for a stat
 
 test('K9: marks and notifications of a jump of 358 days are due after the step back', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await database.setClock(jumped);
   await addCustomer(database, 3n, { balanceMinor: 149_00n });
@@ -73,7 +73,7 @@ test('K9: marks and notifications of a jump of 358 days are due after the step b
 
 test('K9: a retry, a quarantine, a comparison and a pause of a jump last no longer than usual', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 0n);
   await database.setClock('2026-11-30T20:00:00Z');
@@ -109,7 +109,7 @@ test('K9: a retry, a quarantine, a comparison and a pause of a jump last no long
 
 test('K9: runs that a jump dated into the future hold no end after the step back', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const endsAt = '2026-11-05T00:00:00Z';
   await createSubscribers(database, { count: 80, endsAt, balanceMinor: 0n });
   await database.setClock(jumped);
@@ -124,7 +124,7 @@ test('K9: runs that a jump dated into the future hold no end after the step back
 
 test('K9: a price that was set in a jump counts after the step back; one for later stays', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await database.setClock(jumped);
   const price = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor: 99_00n };
   await inTransaction(database.db, async (tx) => {
@@ -144,7 +144,7 @@ test('K9: a price that was set in a jump counts after the step back; one for lat
 
 test('K9: a row that a transaction holds is repaired by a later run, and holds up none', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 0n);
   await sql`UPDATE perennial.subscription SET next_try_at = ${jumped}`.execute(database.db);
@@ -162,7 +162,7 @@ test('K9: a row that a transaction holds is repaired by a later run, and holds u
 
 test('K9: a step back within a minute, and no step back, change no time', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await sql`UPDATE perennial.subscription SET next_try_at = ${jumped}`.execute(database.db);
   await database.setClock('2026-11-01T00:03:00Z');
@@ -176,7 +176,7 @@ test('K9: a step back within a minute, and no step back, change no time', async 
 
 test('K9: terms that a jump put into force early are those of the running period after the step back', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 500_00n);
   await changePlan(createCaller(database), {
     telegramId: 1n,
@@ -202,7 +202,7 @@ test('K9: terms that a jump put into force early are those of the running period
 
 test('K9: a payment of a jump ahead revives after the step back, as a payment of now', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n); // Ends on 1 December.
   await createSubscriber(database, 2n, 0n);
   await database.setClock('2026-12-01T00:01:00Z');
@@ -227,7 +227,7 @@ test('K9: a payment of a jump ahead revives after the step back, as a payment of
 
 test('K9: a payment of a jump does not revive what ended before the days of revival', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await database.setClock('2026-12-01T00:01:00Z');
   await runWorker(database, 'fast-expiry-cleanup');
@@ -240,7 +240,7 @@ test('K9: a payment of a jump does not revive what ended before the days of revi
 
 test('K9: rows that never change keep the time of a jump, and the audit is right after the repair', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await database.setClock(jumped);
   await runWorker(database, 'auto-renewal'); // Raises the mark.
@@ -266,7 +266,7 @@ test('K9: rows that never change keep the time of a jump, and the audit is right
 
 test('K9: a repair that finds only rows that never change records the jump', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   await database.setClock('2026-11-01T06:00:00Z');
   await updateHighMark(database.db);

@@ -26,7 +26,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   runWorker,
 } from '../../../support/shop.ts';
@@ -47,7 +47,7 @@ async function createShopWithClock(): Promise<
 > {
   const database = await createDatabase();
   const clock = await installFaultyClock(database.db);
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 500_00n);
   await createSubscriber(database, 2n, 0n);
   await addCustomer(database, 3n);
@@ -139,7 +139,7 @@ test('K1: a batch whose own time is beyond the jump commits nothing, though its 
   };
   await using database = await createDatabase({ wrapPool: (pool) => hookPool(pool, hook) });
   const clock = await installFaultyClock(database.db);
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 500_00n);
   await watchClock(database.db);
   const before = await readClockState(database);
@@ -200,7 +200,7 @@ test('K2: a known key returns its first answer also while the time is suspect', 
 
 test('K3: a wrong time that no clock contradicts deletes no key within its first hour', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
   const pay = () =>
     topUp(createCaller(database, 'payment-77'), { telegramId: 1n, amountMinor: 500_00n });
@@ -520,7 +520,7 @@ test('K7: without the row of the time sentinel every change is refused, the row 
 
 test('K7: the stored clock of a test database needs no row of the time sentinel', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 500_00n);
   await sql`DELETE FROM perennial.clock_state`.execute(database.db);
   await buyPlan(database, 1n);

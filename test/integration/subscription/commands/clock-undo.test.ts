@@ -13,7 +13,7 @@ import { findViolations } from '../../../support/database-snapshot.ts';
 import {
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   createSubscribers,
   runWorker,
@@ -45,7 +45,7 @@ test.each([
   'K10: after a jump of %s the effects are listed, and one command undoes them',
   async (_, jumped) => {
     await using books = await createDatabase({ now: start });
-    await createPlans(books);
+    await createShopWithTrial(books);
     await createSubscribers(books, { count: 40, endsAt: '2026-11-20T00:00:00Z', balanceMinor: 0n });
     await sql`
       UPDATE perennial.subscription SET remind_at = expires_at - interval '3 days'`.execute(
@@ -99,7 +99,7 @@ async function readNotices({ db }: TestDatabase): Promise<string[]> {
 
 test('K10: a restored subscription is notified of, and its reminders and its end come again at their times', async () => {
   await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await createSubscribers(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
   await sql`UPDATE perennial.subscription SET auto_renew = false,
     remind_at = '2026-11-17T12:00:00Z'`.execute(books.db);
@@ -139,7 +139,7 @@ test('K10: a restored subscription is notified of, and its reminders and its end
 
 test('K10: the notification of an early end that was not sent yet is not sent after the reversal', async () => {
   await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await createSubscribers(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
   await books.setClock('2026-11-21T00:00:00Z');
   await runWorker(books, 'fast-expiry-cleanup');
@@ -151,7 +151,7 @@ test('K10: the notification of an early end that was not sent yet is not sent af
 
 test('K10: an early charge that a purchase follows is left, and the list names that purchase', async () => {
   await using books = await createDatabase({ now: start });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await createSubscriber(books, 1n, 298_00n); // Ends on 1 December.
   await createSubscriber(books, 2n, 298_00n);
   await books.setClock('2026-12-01T00:00:00Z');

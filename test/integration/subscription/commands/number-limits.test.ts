@@ -12,7 +12,12 @@ import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { addCustomer, createCaller, createPlans, createSubscriber } from '../../../support/shop.ts';
+import {
+  addCustomer,
+  createCaller,
+  createShopWithTrial,
+  createSubscriber,
+} from '../../../support/shop.ts';
 
 // A time or an amount that no column can hold is refused with a code of ours, and changes nothing.
 
@@ -20,7 +25,7 @@ const at = '2026-11-24T09:00:00Z';
 
 async function openShop(now = at): Promise<TestDatabase> {
   const database = await createDatabase({ now });
-  await createPlans(database);
+  await createShopWithTrial(database);
   return database;
 }
 

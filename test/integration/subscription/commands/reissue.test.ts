@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
 import { reissue } from '../../../../src/subscription/commands/reissue.ts';
-import { createShop, createSubscriber } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber } from '../../../support/shop.ts';
 
 const now = '2026-11-24T09:00:00Z';
 const telegramId = 1n;

@@ -10,7 +10,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   parseTime,
   readSubscription,
@@ -21,7 +21,7 @@ const end = '2026-11-27T09:00:00Z';
 
 async function createTrialShop(): Promise<TestDatabase> {
   const database = await createDatabase({ now: begin });
-  await createPlans(database);
+  await createShopWithTrial(database);
   return database;
 }
 

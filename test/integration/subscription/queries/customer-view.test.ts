@@ -7,8 +7,8 @@ import {
   readCustomerView,
   readSubscriptionPage,
 } from '../../../../src/subscription/queries/customer-view.ts';
-import { createShop } from '../../../support/basic-shop.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { createShop } from '../../../support/shop.ts';
 
 test('W4: what is shown of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
   await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });

@@ -12,7 +12,7 @@ import {
   addBalance,
   addCustomer,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   parseTime,
 } from '../../../support/shop.ts';
@@ -24,7 +24,7 @@ const seen = parseTime('2026-12-24T09:00:00Z');
 
 test('each command with another end than the present one is refused and changes nothing', async () => {
   await using books = await createDatabase({ now });
-  await createPlans(books);
+  await createShopWithTrial(books);
   const subscriptionId = await createSubscriber(books, 7n, 1_000_00n);
   const { rows } = await books.pool.query('SELECT id FROM perennial.period');
   const periodId = rows[0].id as PeriodId;
@@ -52,7 +52,7 @@ test('each command with another end than the present one is refused and changes 
 
 test('a purchase on the condition that it is a new subscription is done once', async () => {
   await using books = await createDatabase({ now });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await addCustomer(books, 7n, { balanceMinor: 1_000_00n });
   const order = { telegramId: 7n, plan: 'basic', periodDays: 30, ifExpiresAt: null };
   const both = await Promise.allSettled([
@@ -66,7 +66,7 @@ test('a purchase on the condition that it is a new subscription is done once', a
 
 test('in a race of one payment all but one get `payment_known`, without the other customer', async () => {
   await using books = await createDatabase({ now, connectionsMax: 12 });
-  await createPlans(books);
+  await createShopWithTrial(books);
   const customers = Array.from({ length: 10 }, (_, index) => BigInt(7_000 + index));
   for (const telegramId of customers) await addCustomer(books, telegramId);
   const payment = { amountMinor: 100n, provider: 'stars', providerRef: 'p-1' };

@@ -20,8 +20,8 @@ import { noKnownPrices } from '../../../../src/subscription/rules/price-cap.ts';
 import { decideDueRenewal, decideRenewal } from '../../../../src/subscription/rules/renewal.ts';
 import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
 import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
-import { createShop, createSubscriber } from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber } from '../../../support/shop.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 const ids = (count: number) =>

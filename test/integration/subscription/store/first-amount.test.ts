@@ -13,7 +13,7 @@ import {
   addCustomer,
   setPrice as changePrice,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   runWorker,
 } from '../../../support/shop.ts';
 
@@ -28,7 +28,7 @@ async function openImported(
   days = 30,
 ): Promise<TestDatabase> {
   const books = await createDatabase({ now: start });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await changePrice(books, 'basic', 1, 10_00n, 'RUB');
   const header = 'telegram_id,balance,currency,plan,period_days,expires_at,auto_renew,kind';
   const line = `1,${balance},RUB,basic,${days},${expiresAt},true,paid`;
@@ -136,7 +136,7 @@ test('N1: a grant that ends within 3 days is followed by the notification of its
 
 test('N1: switching auto-renewal on states the amount and the time of the next renewal', async () => {
   await using books = await createDatabase({ now: start });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await addCustomer(books, 1n, { balanceMinor: 1_000_00n });
   await grant(createCaller(books), { telegramId: 1n, days: 30, newPlan: 'basic' });
   await price(books, 199_00n);

@@ -21,7 +21,7 @@ import { createDatabase, type TestDatabase } from '../../../support/database.ts'
 import {
   addCustomer,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   parseTime,
   runWorker,
@@ -34,7 +34,7 @@ const start = '2026-11-24T10:00:00Z';
 
 async function createPriceShop(): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   return database;
 }
 

@@ -5,7 +5,7 @@ import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createPlans, createSubscribers, runWorker } from '../../../support/shop.ts';
+import { createShopWithTrial, createSubscribers, runWorker } from '../../../support/shop.ts';
 
 // A change of a price makes reminders of many customers due, in chunks.
 
@@ -15,7 +15,7 @@ const now = '2026-11-29T12:00:00Z';
 /** Customers whose month of basic ends within the next three days; the price changes now. */
 async function createRepriced(customers = count): Promise<TestDatabase> {
   const database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: customers,
     endsAt: '2026-12-01T00:00:00Z',

@@ -10,7 +10,7 @@ import {
   addBalance,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   readSubscription,
   runAutoRenewal,
@@ -46,7 +46,7 @@ async function runInGap(leftMinor: bigint, work: (gap: GapScene) => Promise<void
     now: '2026-11-01T00:00:00Z',
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, leftMinor);
   await database.setClock(dueAt);
   await work({

@@ -3,13 +3,13 @@ import { expect, test } from 'vitest';
 import { startProcess } from '../../../support/child-process.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { findViolations, readDatabaseSnapshot } from '../../../support/database-snapshot.ts';
-import { createPlans, createSubscribers, runAutoRenewal } from '../../../support/shop.ts';
+import { createShopWithTrial, createSubscribers, runAutoRenewal } from '../../../support/shop.ts';
 
 const dueAt = '2026-11-30T20:00:00Z';
 
 async function createCrowdedDatabase(count: number): Promise<TestDatabase> {
   const database = await createDatabase({ now: dueAt });
-  await createPlans(database);
+  await createShopWithTrial(database);
   // Money for three months: a second charge would go through.
   await createSubscribers(database, {
     count,

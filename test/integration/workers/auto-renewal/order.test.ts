@@ -5,7 +5,7 @@ import {
   addBalance,
   addCustomer,
   buyPlan,
-  createPlans,
+  createShopWithTrial,
   runAutoRenewal,
   setPrice,
 } from '../../../support/shop.ts';
@@ -13,7 +13,7 @@ import {
 test('R11: one that was short and became cheaper is paid before one that ends later', async () => {
   await using database = await createDatabase({ now: '2026-11-01T09:00:00Z' });
   const { db } = database;
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 159_00n });
   const sooner = await buyPlan(database, 1n, { isNew: true });
   await database.setClock('2026-11-01T12:00:00Z');

@@ -8,7 +8,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   createSubscribers,
   readSubscription,
@@ -22,7 +22,7 @@ const renewed = '2026-12-31T00:00:00Z';
 
 test('R12: one poisoned row in a batch of 1,000: 999 renewed, 1 in quarantine with an alarm, in the same run', async () => {
   await using database = await createDatabase({ now: dueAt });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 1_000,
     endsAt: '2026-12-01T00:00:00Z',
@@ -67,7 +67,7 @@ test('R12: one poisoned row in a batch of 1,000: 999 renewed, 1 in quarantine wi
 
 test('R12: several poisoned rows are each isolated, also neighbours and the first and last', async () => {
   await using database = await createDatabase({ now: dueAt });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 100,
     endsAt: '2026-12-01T00:00:00Z',
@@ -91,7 +91,7 @@ test('R12: several poisoned rows are each isolated, also neighbours and the firs
 
 test('R12: when everybody fails it is not the items: the run fails, and no more than 50 are put aside', async () => {
   await using database = await createDatabase({ now: dueAt });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 120,
     endsAt: '2026-12-01T00:00:00Z',
@@ -117,7 +117,7 @@ test('R12: when everybody fails it is not the items: the run fails, and no more 
 
 test('R12: more poisoned rows than are put aside in a run hold up nobody behind them', async () => {
   await using database = await createDatabase({ now: dueAt });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 300,
     endsAt: '2026-12-01T00:00:00Z',
@@ -143,7 +143,7 @@ test('R12: more poisoned rows than are put aside in a run hold up nobody behind 
 
 test('R10: who was put aside and chooses a plan that has a price is renewed at once', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 500_00n });
   const id = await buyPlan(database, 1n, { plan: 'plus' });
   await setPrice(database, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');
@@ -158,7 +158,7 @@ test('R10: who was put aside and chooses a plan that has a price is renewed at o
 
 test('R10: a period without a price is put aside with an alarm that says what to mend; others go on', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const basic = await createSubscriber(database, 1n, 149_00n);
   await addCustomer(database, 2n, { balanceMinor: 500_00n });
   const plus = await buyPlan(database, 2n, { plan: 'plus' });
@@ -191,7 +191,7 @@ test('R10: a period without a price is put aside with an alarm that says what to
 
 test('R10: a plan that has no price in the currency of the customer is never charged by another one', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await setPrice(database, 'basic', 30, 2_00n, 'USD');
   await addCustomer(database, 1n, { balanceMinor: 50_00n, currency: 'USD' });
   const id = await buyPlan(database, 1n);
@@ -207,7 +207,7 @@ test('R10: a plan that has no price in the currency of the customer is never cha
 
 test('R10: one that was put aside and can be judged again, but is short, is not held for quarantine any more', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 299_00n });
   const id = await buyPlan(database, 1n, { plan: 'plus' });
   await setPrice(database, 'plus', 30, null, 'RUB', '2026-11-02T00:00:00Z');

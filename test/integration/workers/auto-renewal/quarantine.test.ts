@@ -12,7 +12,7 @@ import { findViolations } from '../../../support/database-snapshot.ts';
 import {
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   createSubscribers,
   parseTime,
@@ -58,7 +58,7 @@ async function passTime(database: TestDatabase, fromMs: number, toMs: number): P
 
 test('F10 R19: a fault that is repaired within the grace costs no customer with enough balance the access', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 149_00n);
   await refuseRenewals(database, 'true');
   await passTime(database, -6 * hourMs, 10 * hourMs);
@@ -79,7 +79,7 @@ test('F10 R19: a fault that is repaired within the grace costs no customer with 
 
 test('F10: the rule decides at the end of the grace, with no run of auto-renewal at all', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const rich = await createSubscriber(database, 1n, 149_00n);
   const short = await createSubscriber(database, 2n, 0n);
   await sql`
@@ -118,7 +118,7 @@ const changes: readonly (readonly [string, (database: TestDatabase) => Promise<u
 
 test.each(changes)('R19: %s releases a renewal from quarantine at once', async (_, change) => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 500_00n);
   await refuseRenewals(database, 'true');
   await database.setClock(later(end, -hourMs));
@@ -130,7 +130,7 @@ test.each(changes)('R19: %s releases a renewal from quarantine at once', async (
 
 test('R20: with 300 failing of 3,000 the good ones are renewed in one run, and old failures hold up no new ones', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 3_000,
     endsAt: '2026-12-01T00:00:00Z',
@@ -157,7 +157,7 @@ test('R20: with 300 failing of 3,000 the good ones are renewed in one run, and o
 
 test('R20: when a fault is repaired, a run renews all items in quarantine whose retry is due', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const endsAt = '2026-12-01T00:00:00Z';
   await createSubscribers(database, { count: 120, endsAt, balanceMinor: 149_00n });
   await refuseRenewals(database, 'true');

@@ -11,7 +11,7 @@ import { root } from '../../../support/repository.ts';
 import {
   addCustomer,
   buyPlan,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   createSubscribers,
   readSubscription,
@@ -26,7 +26,7 @@ const dueAt = '2026-11-30T20:00:00Z';
 
 async function createDueSubscribers(): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscriber(database, 1n, 149_00n);
   await createSubscriber(database, 2n, 500_00n, { vip: true });
   await createSubscriber(database, 3n, 500_00n, { discountPercent: 33 });
@@ -112,7 +112,7 @@ test('R7: a receipt keeps what was charged when price, discount and plan change 
 test('R11: of three subscriptions with money for two, those are paid that end first, in one batch or several', async () => {
   for (const batchMax of [1, 2, 1_000]) {
     await using database = await createDatabase({ now: start });
-    await createPlans(database);
+    await createShopWithTrial(database);
     await addCustomer(database, 1n, { balanceMinor: 745_00n });
     const middle = await buyPlan(database, 1n, { isNew: true });
     await database.setClock('2026-11-01T00:30:00Z');
@@ -139,7 +139,7 @@ test.each([
   ['expiry first', ['fast-expiry-cleanup', 'auto-renewal']],
 ])('R13: 72 h in which nothing ran end nobody who has the money, %s', async (_, order) => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   // They end over 72 h, one an hour and more, while everything is down.
   const made = { count: 90, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n };
   await createSubscribers(database, made);
@@ -171,7 +171,7 @@ test.each([
 
 test('R13: a tick that comes late renews one whose end is past, from that end on', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 149_00n);
   await database.setClock('2026-12-01T00:09:59Z');
   await runAutoRenewal(database);

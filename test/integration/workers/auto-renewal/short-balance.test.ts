@@ -11,7 +11,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   readSubscription,
   runAutoRenewal,
@@ -28,7 +28,7 @@ const renewed = '2026-12-31T00:00:00Z';
 /** One kopeck short of a month of basic, and told so. */
 async function createShortDatabase() {
   const database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 148_99n);
   await database.setClock(dueAt);
   expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 0n });
@@ -166,7 +166,7 @@ test('R6: the next period that is short is told of again', async () => {
 
 test('R6: the engine never switches auto-renewal off, however often it is short', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 149_00n });
   await buyPlan(database, 1n);
   for (const now of ['2026-11-30T18:00:00Z', '2026-11-30T23:00:00Z', '2026-12-01T00:00:00Z']) {

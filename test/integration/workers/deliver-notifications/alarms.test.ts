@@ -4,7 +4,6 @@ import { later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts
 import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
 import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
 import { until } from '../../../../testbed/until.ts';
-import { runOf } from '../../../support/basic-shop.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -18,6 +17,7 @@ import {
 } from '../../../support/delivery.ts';
 import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import { runWorker } from '../../../support/shop.ts';
 
 // How alarms get to the admins: each channel by itself, whatever became of the others.
 
@@ -127,7 +127,7 @@ async function recordRuns(stage: Stage, outcome: 'failed' | 'success', at: strin
       outcome, detail)
     SELECT 'auto-renewal', 'host:1', 1, ${at}, ${at}, ${outcome}, '{"error": "no connection"}'
     FROM generate_series(1, 3)`.execute(database.db);
-  await runOf(database, 'raise-alarms');
+  await runWorker(database, 'raise-alarms');
 }
 
 const describeNotices = async ({ database }: Stage) =>
@@ -190,7 +190,7 @@ test('a channel by which nothing goes out for minutes is an alarm, which the oth
     await database.setClock(later(parseInstant(noon, 'the test'), minute * minuteMs));
     const telegram = createDelivery(api);
     await runDelivery(stage, { ...telegram, channels: [...telegram.channels, mailTo(mail.url)] });
-    await runOf(database, 'raise-alarms');
+    await runWorker(database, 'raise-alarms');
   };
   for (let n = 1; n <= 4; n += 1) await passes();
   expect(mail.mails).toEqual([]);

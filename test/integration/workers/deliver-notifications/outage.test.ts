@@ -13,7 +13,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
@@ -237,7 +237,7 @@ test.for(['of everything', 'of Telegram'] as const)(
   async (outage) => {
     await using database = await createDatabase({ now: begins });
     using api = await startBotApi({ limits: fastLimits });
-    await createPlans(database);
+    await createShopWithTrial(database);
     await sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`.execute(database.db);

@@ -11,7 +11,6 @@ import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { until } from '../../../../testbed/until.ts';
-import { runOf } from '../../../support/basic-shop.ts';
 import {
   createEndingSubscriber,
   createNotifiedSubscriber,
@@ -23,6 +22,7 @@ import {
 } from '../../../support/delivery.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
+import { runWorker } from '../../../support/shop.ts';
 
 // What happens between the moment at which a notice was found and that at which it is sent.
 
@@ -69,7 +69,7 @@ const buyAgain = async (stage: Stage) => {
 };
 const renewOnce = async (stage: Stage) => {
   await topUpOnce(stage);
-  expect(await runOf(stage.database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  expect(await runWorker(stage.database, 'auto-renewal')).toMatchObject({ changed: 1n });
 };
 const revokeCustomer = (stage: Stage, id = telegramId) =>
   revoke(createCaller(stage), { telegramId: id, reason: 'test' });
@@ -103,7 +103,7 @@ const createEnded =
     await setUp(stage, id);
     // The second time for both.
     await stage.database.setClock(at);
-    await runOf(stage.database, 'fast-expiry-cleanup');
+    await runWorker(stage.database, 'fast-expiry-cleanup');
     await stage.database.setClock(noon);
   };
 /** Whose next month is paid for, and will cost 199. */

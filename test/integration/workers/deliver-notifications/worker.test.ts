@@ -6,7 +6,6 @@ import { openLogChannel } from '../../../../src/notifications/channels/log/log.t
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startBotApi } from '../../../../testbed/bot-api/bot-api.ts';
 import { until } from '../../../../testbed/until.ts';
-import { runOf } from '../../../support/basic-shop.ts';
 import {
   createDelivery,
   createEndingSubscriber,
@@ -20,6 +19,7 @@ import {
 } from '../../../support/delivery.ts';
 import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import { runWorker } from '../../../support/shop.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;
@@ -31,7 +31,7 @@ test('R7: a renewal has one receipt, sent once after its commit, with what was c
   await database.setClock('2026-12-24T09:00:00Z');
   await using couriers = startStageCouriers(stage);
   await until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
-  expect(await runOf(database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
   const committedMs = performance.now();
   await until('the receipt', () => (api.log.length > 0 ? true : undefined));
   const [arrival] = api.log;
@@ -62,7 +62,7 @@ test('R7: a renewal that was rolled back has no receipt', async () => {
       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.refuse()`.execute(
     stage.database.db,
   );
-  expect(await runOf(stage.database, 'auto-renewal')).toMatchObject({ outcome: 'failed' });
+  expect(await runWorker(stage.database, 'auto-renewal')).toMatchObject({ outcome: 'failed' });
   expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
   expect(stage.api.log).toEqual([]);
 });
@@ -249,14 +249,14 @@ test('P3 P6: a run ends when its budget is spent, its record says that work is l
     reads += 1;
     return reads > 3 ? 1_000 : 0;
   };
-  const first = await runOf(stage.database, 'deliver-notifications', {
+  const first = await runWorker(stage.database, 'deliver-notifications', {
     budgetMs: 1_000,
     elapsedMs,
   });
   expect(first).toMatchObject({ outcome: 'partial', detail: { work_left: true } });
   expect(first.changed).toBeGreaterThan(0n);
   expect(first.changed).toBeLessThan(5n);
-  const nextRun = await runOf(stage.database, 'deliver-notifications');
+  const nextRun = await runWorker(stage.database, 'deliver-notifications');
   const changed = 5n - first.changed;
   expect(nextRun).toMatchObject({ outcome: 'success', changed, detail: { sent: Number(changed) } });
 });
@@ -265,13 +265,13 @@ test('who bought in the meantime is not told of a low balance, and the row says 
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   await stage.database.setClock('2026-12-24T09:00:00Z');
-  await runOf(stage.database, 'auto-renewal');
+  await runWorker(stage.database, 'auto-renewal');
   expect(await readNotifications(stage.database, 'low_balance')).toMatchObject([
     { state: 'pending' },
   ]);
   const call = { db: stage.database.db, actor: 'test' };
   await topUp(call, { telegramId: 1n, amountMinor: 149_00n });
-  await runOf(stage.database, 'auto-renewal');
+  await runWorker(stage.database, 'auto-renewal');
   await runDelivery(stage);
   expect(await readNotifications(stage.database, 'low_balance')).toMatchObject([
     { state: 'suppressed', reason: 'end_moved' },

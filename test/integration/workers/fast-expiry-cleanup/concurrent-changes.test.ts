@@ -12,7 +12,7 @@ import {
   addBalance,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   readSubscription,
   runAutoRenewal,
@@ -79,7 +79,7 @@ beforeAll(async () => {
     now: '2026-11-01T00:00:00Z',
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await createPlans(database);
+  await createShopWithTrial(database);
   id = await createSubscriber(database, 1n, 0n);
   await database.setClock(end);
   restorePoint = await createRestorePoint(database);

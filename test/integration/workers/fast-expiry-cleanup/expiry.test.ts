@@ -14,7 +14,7 @@ import {
 import {
   addCustomer,
   buyPlan,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   createSubscribers,
   readSubscription,
@@ -40,7 +40,7 @@ async function readCounts({ db }: TestDatabase) {
 
 test('F4: runs at once in two processes end each subscription once, and tell once', async () => {
   await using database = await createDatabase({ now: end });
-  await createPlans(database);
+  await createShopWithTrial(database);
   // A tenth of 1,000 has ended, so the guard holds none of them.
   await createSubscribers(database, {
     count: 1_000,
@@ -140,7 +140,7 @@ test('F6: a run of many batches leaves one record, with all that it did', async 
 
 test('R11: of two that ended, with money for one, expiry renews the one that ended first', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 447_00n });
   const first = await buyPlan(database, 1n, { isNew: true });
   await database.setClock('2026-11-01T00:30:00Z');
@@ -160,7 +160,7 @@ test('R11: of two that ended, with money for one, expiry renews the one that end
 
 test('R13: after 72 h of downtime a renewal in quarantine is decided by the run that would end it', async () => {
   await using database = await createDatabase({ now: start });
-  await createPlans(database);
+  await createShopWithTrial(database);
   const mended = await createSubscriber(database, 1n, 149_00n);
   const bad = await createSubscriber(database, 2n, 149_00n);
   await sql`

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { startProcess } from '../../../support/child-process.ts';
 import { createDatabase } from '../../../support/database.ts';
-import { createPlans, createSubscribers } from '../../../support/shop.ts';
+import { createShopWithTrial, createSubscribers } from '../../../support/shop.ts';
 
 // The audited worker kept the UUIDs of all whom it had seen in a set, for good. HEAP_RUNS=10000 for
 // as many runs as a week has.
@@ -11,7 +11,7 @@ const count = 400;
 
 test('F5: what a process keeps in memory does not grow with its runs', async () => {
   await using database = await createDatabase({ now: '2026-12-02T00:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 0n });
   const entry = new URL('./heap-process.ts', import.meta.url);
   await using child = startProcess(entry, [database.url, String(runs)]);

@@ -13,7 +13,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
@@ -61,7 +61,7 @@ beforeAll(async () => {
     now: begin,
     wrapPool: (pool) => hookPool(pool, runPendingAction),
   });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 5_000_00n });
   await startTrial(createCaller(database), { telegramId: 1n });
   replica = openReplica(database.url);

@@ -10,15 +10,15 @@ import {
   lockBlastGuard,
   readNextChange,
 } from '../../../../src/workers/fast-expiry-cleanup/store.ts';
-import {
-  createShop,
-  createSubscriber,
-  createSubscribers,
-  readSubscription,
-  runOf,
-} from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
+import {
+  createEndingSubscribers,
+  createShop,
+  createSubscriber,
+  readSubscription,
+  runWorker,
+} from '../../../support/shop.ts';
 
 const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */
@@ -30,7 +30,7 @@ test('an ended subscription is expired, its credential retired, every node marke
   const id = await createSubscriber(database, 1n, 0n);
   await sql`DELETE FROM perennial.access_sync`.execute(database.db);
   await database.setClock(end);
-  const run = await runOf(database, 'fast-expiry-cleanup');
+  const run = await runWorker(database, 'fast-expiry-cleanup');
   expect(run).toMatchObject({ outcome: 'success', examined: 1n, changed: 1n });
   expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', live: 0 });
   const { rows } = await sql<{ kind: string; marks: bigint }>`
@@ -44,7 +44,7 @@ test('a millisecond before the end nothing is ended', async () => {
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
   await database.setClock('2026-11-30T23:59:59.999Z');
-  expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
+  expect(await runWorker(database, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
   expect(await readSubscription(database, id)).toMatchObject({ state: 'active', live: 1 });
 });
 
@@ -83,7 +83,7 @@ test('the next end costs a few pages of its index among 5,000 who are active', a
       hookPool(pool, async ({ when, sql: text }) => void (when === 'before' && seen.push(text))),
   });
   await createShop(database);
-  await createSubscribers(database, 5_000, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 5_000, '2100-01-01T00:00:00Z');
   await sql`ANALYZE perennial.subscription`.execute(database.db);
   await readNextChange(database.db, undefined);
   const [statement = ''] = seen.filter((text) => text.includes('ORDER BY s.expires_at LIMIT 1'));
@@ -102,10 +102,10 @@ test('F4: expiry done twice ends once and tells once', async () => {
   await createSubscriber(database, 1n, 0n);
   await database.setClock(end);
   await Promise.all([
-    runOf(database, 'fast-expiry-cleanup'),
-    runOf(database, 'fast-expiry-cleanup'),
+    runWorker(database, 'fast-expiry-cleanup'),
+    runWorker(database, 'fast-expiry-cleanup'),
   ]);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   const { rows } = await sql<{ told: bigint; ended: bigint }>`
     SELECT (SELECT count(*) FROM perennial.notification WHERE kind = 'expired') AS told,
       (SELECT count(*) FROM perennial.event WHERE action = 'expired') AS ended`.execute(
@@ -125,11 +125,11 @@ test.each([
     const withMoney = await createSubscriber(database, 1n, 149_00n);
     const without = await createSubscriber(database, 2n, 148_99n);
     await database.setClock('2026-12-04T00:00:00Z');
-    for (const worker of order) await runOf(database, worker);
-    expect(await readSubscription(database, withMoney)).toEqual({
+    for (const worker of order) await runWorker(database, worker);
+    expect(await readSubscription(database, withMoney)).toMatchObject({
       state: 'active',
-      expires: '2026-12-31T00:00:00.000Z',
-      balance: 0n,
+      ends: '2026-12-31T00:00:00Z',
+      balance: 0,
       live: 1,
       charges: 2,
     });
@@ -146,11 +146,11 @@ test('R13: a top-up in the last second before the end is heeded by expiry itself
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
   await database.setClock('2026-11-30T20:00:00Z');
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   await database.setClock('2026-11-30T23:59:59Z');
   await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
   await database.setClock(end);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, id)).toMatchObject({
     state: 'active',
     live: 1,
@@ -168,7 +168,7 @@ test('R13: a renewal in quarantine keeps its access for a day, then the rule dec
     SELECT 'auto-renewal', id::text, 'test', '2027-01-01Z', ${end}
     FROM perennial.subscription`.execute(database.db);
   await database.setClock('2026-12-01T23:59:59.999Z');
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, id)).toMatchObject({
     state: 'active',
     live: 1,
@@ -176,7 +176,7 @@ test('R13: a renewal in quarantine keeps its access for a day, then the rule dec
   });
   expect(await readSubscription(database, short)).toMatchObject({ state: 'active', live: 1 });
   await database.setClock('2026-12-02T00:00:00Z');
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, id)).toMatchObject({
     state: 'active',
     live: 1,
@@ -195,10 +195,10 @@ test('somebody who switched auto-renew off is ended with a full balance', async 
   const id = await createSubscriber(database, 1n, 500_00n);
   await setAutoRenew({ db: database.db, actor: 'test' }, { telegramId: 1n, on: false });
   await database.setClock(end);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, id)).toMatchObject({
     state: 'expired',
-    balance: 500_00n,
+    balance: 500_00,
   });
 });
 
@@ -223,7 +223,7 @@ test('F3: a purchase that commits between the finding and the locking of a batch
     url: database.url,
     [Symbol.asyncDispose]: () => pool.end(),
   };
-  await runOf(hooked, 'fast-expiry-cleanup');
+  await runWorker(hooked, 'fast-expiry-cleanup');
   expect(bought).toBe(true);
   expect(await readSubscription(database, id)).toMatchObject({
     state: 'active',
@@ -241,17 +241,17 @@ test.each([
   async (active, most) => {
     await using database = await createDatabase({ now: start });
     await createShop(database);
-    await createSubscribers(database, active, end);
+    await createEndingSubscribers(database, active, end);
     await database.setClock('2027-06-01T00:00:00Z');
-    const first = await runOf(database, 'fast-expiry-cleanup', { batchMax: 50 });
+    const first = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 50 });
     expect(first).toMatchObject({ outcome: 'degraded', changed: BigInt(most) });
-    const again = await runOf(database, 'fast-expiry-cleanup');
+    const again = await runWorker(database, 'fast-expiry-cleanup');
     expect(again).toMatchObject({ outcome: 'degraded', changed: 0n });
     const { rows } = await sql<{ alarms: bigint }>`
     SELECT count(*) AS alarms FROM perennial.notification
     WHERE kind = 'alarm_guard' AND customer_id IS NULL`.execute(database.db);
     expect(rows).toEqual([{ alarms: 1n }]);
-    const confirmed = await runOf(database, 'fast-expiry-cleanup', { confirmed: true });
+    const confirmed = await runWorker(database, 'fast-expiry-cleanup', { confirmed: true });
     expect(confirmed).toMatchObject({ outcome: 'success', changed: BigInt(active - most) });
   },
 );
@@ -262,13 +262,13 @@ test('F8: a batch of another replica under way is no reason to hold anybody, nor
   const id = await createSubscriber(database, 1n, 0n);
   await database.setClock(end);
   const { other, release } = await holdGuard(database);
-  const run = await runOf(database, 'fast-expiry-cleanup').finally(release);
+  const run = await runWorker(database, 'fast-expiry-cleanup').finally(release);
   await other;
   expect(run).toMatchObject({ outcome: 'success', changed: 0n });
   const { rows } = await sql`
     SELECT FROM perennial.notification WHERE kind = 'alarm_guard'`.execute(database.db);
   expect(rows).toEqual([]);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, id)).toMatchObject({ state: 'expired' });
 });
 
@@ -293,9 +293,9 @@ test('F8: while the guard holds, a run counts the active once, however many are 
     });
   await using database = await createDatabase({ now: start, wrapPool });
   await createShop(database);
-  await createSubscribers(database, 600, end);
+  await createEndingSubscribers(database, 600, end);
   await database.setClock('2027-06-01T00:00:00Z');
-  const run = await runOf(database, 'fast-expiry-cleanup', { batchMax: 50 });
+  const run = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 50 });
   expect(run).toMatchObject({ outcome: 'degraded', changed: 60n, detail: { held: 540 } });
   expect(counts).toBe(1);
 });
@@ -304,7 +304,7 @@ test('F8: a batch whose answer to COMMIT was lost counts for the guard', async (
   let lost = false;
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await createSubscribers(database, 250, end);
+  await createEndingSubscribers(database, 250, end);
   await database.setClock(end);
   let ending = false;
   const pool = hookPool(openPool(database.url), ({ sql: text, when }) => {
@@ -314,10 +314,10 @@ test('F8: a batch whose answer to COMMIT was lost counts for the guard', async (
     throw new Error('Connection terminated unexpectedly');
   });
   const hooked = { db: openDatabase(pool), url: database.url };
-  const first = await runOf(hooked, 'fast-expiry-cleanup', { batchMax: 100 });
+  const first = await runWorker(hooked, 'fast-expiry-cleanup', { batchMax: 100 });
   await pool.end();
   expect(first).toMatchObject({ outcome: 'failed', changed: 25n, detail: { ended: 25 } });
-  const second = await runOf(database, 'fast-expiry-cleanup', { batchMax: 100 });
+  const second = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 100 });
   expect(second).toMatchObject({ outcome: 'degraded', changed: 0n });
 });
 
@@ -331,7 +331,7 @@ test('what was put aside and is ended after all is in quarantine no more', async
     database.db,
   );
   await database.setClock(end);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, id)).toMatchObject({ state: 'expired' });
   const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
   expect(rows).toEqual([]);

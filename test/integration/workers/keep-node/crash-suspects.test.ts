@@ -6,7 +6,6 @@ import { reissue } from '../../../../src/subscription/commands/reissue.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
   createShopWithNodes,
@@ -16,6 +15,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 import { startSlowProxy } from './slow-proxy.ts';
 
 // Who was on his way to a node when the connection broke: he may have ended its life, and most
@@ -30,7 +30,7 @@ const countSuspects = async ({ db }: TestDatabase): Promise<number> => {
 test('S4: hundreds who are suspected after a death go in small turns, and who is to go meanwhile goes first', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  await createSubscribers(database, 900, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 900, '2100-01-01T00:00:00Z');
   await createSubscriber(database, 1n, 0n);
   const { rows } = await sql<{ name: string }>`
     SELECT 'perennial-' || c.id AS name FROM perennial.credential c
@@ -75,7 +75,7 @@ test('S4: a line that breaks again and again puts nobody aside, and a removal pa
   using node = await startNode();
   await using line = await startSlowProxy(node.api, 2);
   await using database = await createShopWithNodes({ 'nl-1': { api: line.api } });
-  await createSubscribers(database, 100, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 100, '2100-01-01T00:00:00Z');
   await createSubscriber(database, 1n, 0n);
   let [calls, cuts] = [0, 0];
   node.conduct = ({ method }) => {

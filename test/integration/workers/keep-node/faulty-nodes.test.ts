@@ -9,7 +9,6 @@ import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.t
 import { type EmbeddedNodeOptions, startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
 import type { NodeTls } from '../../../../src/xray/grpc/connect.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber } from '../../../support/basic-shop.ts';
 import { makeCertificates } from '../../../support/certificates.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
@@ -20,6 +19,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createSubscriber } from '../../../support/shop.ts';
 
 // Everything that can be wrong with a node, at once, beside one that is well: by its keeper, by `node
 // check` and by `node reconcile` each says what is wrong with itself, and the one that is well

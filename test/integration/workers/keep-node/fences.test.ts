@@ -7,7 +7,6 @@ import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { readMarkPage, writeMarkResults } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior, ReceivedCall } from '../../../../src/xray/embedded/node.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import {
@@ -20,6 +19,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 // Who may connect changes while a keeper is in the middle of its work. At its end the node is as
 // the books want it, whatever came first.
@@ -148,7 +148,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
   async (method) => {
     using node = await startNode();
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    await createSubscribers(database, 120, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, 120, '2100-01-01T00:00:00Z');
     await using _ = startTestKeepers(database);
     await expectSynced(database, node);
     const names = await readEntitledNames(database);
@@ -181,7 +181,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
 test('S3: a node that is started again in the middle of its filling is filled from the start', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  await createSubscribers(database, 300, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 300, '2100-01-01T00:00:00Z');
   await using _ = startTestKeepers(database);
   await expectSynced(database, node);
   const seen = await readNode(database, 'nl-1');
@@ -211,7 +211,7 @@ test.for(['before its call is carried out', 'after it'])(
     using node = await startNode();
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     // More than two hands hold.
-    await createSubscribers(database, 1_100, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, 1_100, '2100-01-01T00:00:00Z');
     const names = await readEntitledNames(database);
     let gate: Promise<void> | undefined;
     let open: () => void = () => undefined;

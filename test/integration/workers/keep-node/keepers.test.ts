@@ -7,7 +7,6 @@ import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import {
   countMarks,
   createShopWithNodes,
@@ -18,6 +17,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber, runWorker } from '../../../support/shop.ts';
 
 const call = (database: { db: import('../../../../src/db/connect.ts').Db }) => ({
   db: database.db,
@@ -53,7 +53,7 @@ test('who buys is on the node, on every inbound, and who is revoked is not', asy
 test('F2: who expired while a node was down is gone soon after it returned, the others are back', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  await createSubscribers(database, 40, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 40, '2100-01-01T00:00:00Z');
   await using _ = startTestKeepers(database);
   await expectSynced(database, node);
   node.crash();
@@ -64,7 +64,7 @@ test('F2: who expired while a node was down is gone soon after it returned, the 
     UPDATE perennial.subscription SET started_at = '2020-01-01Z',
       expires_at = perennial.clock() - interval '1 hour'
     WHERE id <= 5`.execute(database.db);
-  expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 5n });
+  expect(await runWorker(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 5n });
   expect(await readOldestUnconfirmed(database.db)).toMatchObject({ node: 'nl-1' });
   await node.restart();
   await expectSynced(database, node, 'vless', 10_000);
@@ -148,7 +148,7 @@ test.for<[number, number]>([
   async ([customers, crashesMax]) => {
     using node = await startNode();
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    await createSubscribers(database, customers, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, customers, '2100-01-01T00:00:00Z');
     const names = await readEntitledNames(database);
     const crasher = names[customers / 2];
     const sent: string[] = [];
@@ -274,7 +274,7 @@ function slowOnce(ms: number, whenDone: (name: string) => void) {
 test('X6: a node that was started while nobody kept it is filled, also where others have as many users there', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  await createSubscribers(database, 3, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 3, '2100-01-01T00:00:00Z');
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);

@@ -6,7 +6,6 @@ import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { Lanes } from '../../../../src/workers/keep-node/lanes.ts';
 import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscribers } from '../../../support/basic-shop.ts';
 import {
   createShopWithNodes,
   expectSynced,
@@ -15,11 +14,12 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers } from '../../../support/shop.ts';
 
 test('two hands fill a node, and no credential is in both, also when it is marked again meanwhile', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  await createSubscribers(database, 1_300, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 1_300, '2100-01-01T00:00:00Z');
   const names = await readEntitledNames(database);
   const underWay = new Map<string, number>();
   const both: string[] = [];

@@ -1,7 +1,6 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import {
   createShopWithNodes,
@@ -12,6 +11,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 // Keepers of several processes on the same nodes.
 
@@ -108,7 +108,7 @@ test('a process that is there for a short time only moves no node', async () => 
 test('X6: a node that was started again while nobody kept it is filled, however soon after its first start', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  await createSubscribers(database, 20, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 20, '2100-01-01T00:00:00Z');
   {
     await using _ = startTestKeepers(database);
     await expectSynced(database, node);

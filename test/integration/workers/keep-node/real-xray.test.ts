@@ -5,7 +5,6 @@ import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { findXrayOrSkip } from '../../../../testbed/real-xray.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import {
   createShopWithNodes,
@@ -15,6 +14,7 @@ import {
   untilSynced,
 } from '../../../support/nodes.ts';
 import { expectSynced, startRealNode } from '../../../support/real-node.ts';
+import { createEndingSubscribers, createSubscriber, runWorker } from '../../../support/shop.ts';
 
 // Keepers against a real Xray, where there is one.
 
@@ -31,7 +31,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
   test('F2: who expires is gone within 5 s; who expires while the node is down, within 10 s of its return', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    await createSubscribers(database, 120, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, 120, '2100-01-01T00:00:00Z');
     await using _ = startTestKeepers(database, { probeMs: 2_000, pollMs: 2_000 });
     await expectSynced(database, node, 20_000);
     const expire = (many: string) =>
@@ -40,12 +40,12 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
           expires_at = perennial.clock() - interval '1 second'
         WHERE state = 'active' AND id <= ${many}::bigint`.execute(database.db);
     await expire('5');
-    await runOf(database, 'fast-expiry-cleanup');
+    await runWorker(database, 'fast-expiry-cleanup');
     await expectSynced(database, node, 5_000);
     expect(await node.names()).toHaveLength(115);
     await node.xray.kill();
     await expire('10');
-    await runOf(database, 'fast-expiry-cleanup');
+    await runWorker(database, 'fast-expiry-cleanup');
     await until('it is missed', () => readMissed(database, 'nl-1'));
     await node.xray.start();
     await expectSynced(database, node, 10_000);
@@ -55,7 +55,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
   test('X6: a node that is started again in the middle of its filling is filled from the start', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    await createSubscribers(database, 3_000, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, 3_000, '2100-01-01T00:00:00Z');
     await using _ = startTestKeepers(database, { probeMs: 500 });
     const inTheMiddle = async () => {
       const count = await until('some are there', async () => (await node.count()) || undefined);
@@ -118,7 +118,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
   test('S2: a keeper that was stopped in the middle of a filling, replaced and woken, adds nobody back', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    await createSubscribers(database, 4_000, '2100-01-01T00:00:00Z');
+    await createEndingSubscribers(database, 4_000, '2100-01-01T00:00:00Z');
     await using stopped = startProcess(new URL('./keepers-process.ts', import.meta.url), [
       ...[database.url, '1000'],
     ]);
@@ -144,7 +144,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
           expires_at = perennial.clock() - interval '1 second'
         WHERE id IN (SELECT subscription_id FROM perennial.credential
           WHERE 'perennial-' || id = ANY (${gone}))`.execute(database.db);
-      expect(await runOf(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
+      expect(await runWorker(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
       await untilSynced(database, undefined, hangMs);
       await expectSynced(database, node, hangMs);
       process.kill(pid, 'SIGCONT');

@@ -10,7 +10,6 @@ import {
 } from '../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
   countMarks,
@@ -21,6 +20,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 // A panel that edits an inbound removes it and adds it again. Xray runs on, so no uptime tells.
 
@@ -43,7 +43,7 @@ async function createPanelNode() {
     },
   });
   const database = await createShopWithNodes({ a: { api: node.api, inbounds: tags } });
-  await createSubscribers(database, 30, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 30, '2100-01-01T00:00:00Z');
   const collect = (_: object, message: string) => void messages.push(message);
   const log = { ...silentLog, warn: collect, error: collect };
   const panel = connectNode({ api: node.api });

@@ -8,7 +8,6 @@ import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import type { NodeApi } from '../../../../src/xray/port.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber } from '../../../support/basic-shop.ts';
 import { readCredential, runComparison } from '../../../support/comparison.ts';
 import { listContractNodes } from '../../../support/contract-nodes.ts';
 import type { TestDatabase } from '../../../support/database.ts';
@@ -22,6 +21,7 @@ import {
   untilSynced,
 } from '../../../support/nodes.ts';
 import { accounts, openRawNode } from '../../../support/raw-xray-calls.ts';
+import { createSubscriber } from '../../../support/shop.ts';
 
 // Names on a node that no credential of the books says anything about: removed by their keeper, after
 // a person said so of what was found then, and of nothing else.

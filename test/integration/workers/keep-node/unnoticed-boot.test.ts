@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber } from '../../../support/basic-shop.ts';
 import {
   createShopWithNodes,
   readEntitledNames,
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createSubscriber } from '../../../support/shop.ts';
 
 test('X6: a node that was started again is filled, also where its uptime says nothing: its connection broke', async () => {
   const beganMs = performance.now();

@@ -4,8 +4,8 @@ import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
 import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createEndingSubscribers, createShop, runWorker } from '../../../support/shop.ts';
 
 // Alarms that are told by whoever finds the trouble: once while it lasts, and again when it comes
 // back, however soon.
@@ -84,7 +84,7 @@ test('replicas that put aside at once, and a look between them, tell in order an
 /** 70 end at the start: 20 of them are ended and 50 are held. 130 end 10 minutes later. */
 async function createTwoGroups(database: TestDatabase): Promise<void> {
   await createShop(database);
-  await createSubscribers(database, 200, '2026-11-25T09:00:00Z');
+  await createEndingSubscribers(database, 200, '2026-11-25T09:00:00Z');
   await sql`
     UPDATE perennial.subscription SET expires_at = '2026-11-25T09:10:00Z'
     WHERE id IN (SELECT id FROM perennial.subscription ORDER BY id LIMIT 130)`.execute(database.db);
@@ -93,37 +93,37 @@ async function createTwoGroups(database: TestDatabase): Promise<void> {
 test('a guard that holds again after it was over is told again, also within the hour', async () => {
   await using database = await createDatabase({ now: start });
   await createTwoGroups(database);
-  await runOf(database, guard, { batchMax: 20 });
+  await runWorker(database, guard, { batchMax: 20 });
   // All that is held, and not what the first batch held.
   const alarm = `alarm_guard ${guard} 50`;
   const again = `alarm_guard ${guard} 130`;
   expect(await readAlarms(database)).toEqual([alarm]);
   await database.setClock(minutes(1));
-  await runOf(database, guard);
+  await runWorker(database, guard);
   expect(await readAlarms(database)).toEqual([alarm]);
   await database.setClock(minutes(2));
-  await runOf(database, guard, { confirmed: true });
+  await runWorker(database, guard, { confirmed: true });
   await runRaiseAlarms(database, minutes(3));
   expect(await readAlarms(database)).toEqual([alarm, over]);
   await database.setClock(minutes(10));
-  await runOf(database, guard);
+  await runWorker(database, guard);
   expect(await readAlarms(database)).toEqual([alarm, over, again]);
   // While it holds, once an hour.
   await database.setClock(minutes(69));
   await sql`UPDATE perennial.worker_run SET started_at = '2026-11-25T10:00:00Z'`.execute(
     database.db,
   );
-  await runOf(database, guard);
+  await runWorker(database, guard);
   expect(await readAlarms(database)).toHaveLength(3);
   await database.setClock(minutes(70));
-  await runOf(database, guard);
+  await runWorker(database, guard);
   expect(await readAlarms(database)).toHaveLength(4);
 });
 
 test('a run that says nothing of what is held does not call a guard off', async () => {
   await using database = await createDatabase({ now: start });
   await createTwoGroups(database);
-  await runOf(database, guard);
+  await runWorker(database, guard);
   const alarm = `alarm_guard ${guard} 50`;
   await recordRun(database, minutes(1), 'failed', { error: 'no connection' }, guard);
   await runRaiseAlarms(database, minutes(1));
@@ -145,7 +145,7 @@ test('what is told is over only by a run that was well: a service that stood sti
   for (const minute of [0, 1, 2]) await recordRun(database, minutes(minute), 'failed');
   await runRaiseAlarms(database, minutes(3));
   await createTwoGroups(database);
-  await runOf(database, guard);
+  await runWorker(database, guard);
   await sql`DELETE FROM perennial.access_sync`.execute(database.db);
   const alarms = ['alarm_worker auto-renewal 3', `alarm_guard ${guard} 50`];
   expect(await readAlarms(database)).toEqual(alarms);

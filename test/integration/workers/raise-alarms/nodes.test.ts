@@ -17,12 +17,6 @@ import {
 import { readMetrics } from '../../../../src/runs/metrics.ts';
 import { until } from '../../../../testbed/until.ts';
 import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
-import {
-  createShop,
-  createSubscriber,
-  createSubscribers,
-  runOf,
-} from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import {
   createShopWithNodes,
@@ -31,6 +25,12 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import {
+  createEndingSubscribers,
+  createShop,
+  createSubscriber,
+  runWorker,
+} from '../../../support/shop.ts';
 
 // Alarms about nodes: one that does not answer, and removals that a node has not confirmed.
 
@@ -48,7 +48,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
     { a: { api: node.api } },
     { now: '2026-11-25T09:00:00Z' },
   );
-  await createSubscribers(database, 3, '2026-11-25T09:01:00Z');
+  await createEndingSubscribers(database, 3, '2026-11-25T09:01:00Z');
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);
@@ -57,7 +57,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
   }
   await createSubscriber(database, 900n, 100_000n);
   await database.setClock(after(minuteMs));
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   await runRaiseAlarms(database, after(2 * minuteMs - 1));
   expect(await readAlarms(database)).toEqual([]);
   {
@@ -169,7 +169,7 @@ test.each(losses)(
   async (_, steps) => {
     await using database = await createDatabase({ now: '2026-11-25T09:00:00Z' });
     await createShop(database);
-    await createSubscribers(database, 3, '2026-12-25T09:00:00Z');
+    await createEndingSubscribers(database, 3, '2026-12-25T09:00:00Z');
     const { db } = database;
     await sql`DELETE FROM perennial.access_sync`.execute(db);
     await inTransaction(db, (tx) =>

@@ -9,8 +9,8 @@ import {
   parseInstant,
 } from '../../../../src/kernel/instant.ts';
 import { readAlarms, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber, runWorker } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const end = later(start, 30 * 24 * hourMs);
@@ -44,7 +44,7 @@ const insertQuarantine = ({ db }: TestDatabase, worker: string) =>
 
 async function runSuccessfully(database: TestDatabase, worker: string, at: Instant): Promise<void> {
   await database.setClock(at);
-  const { outcome } = await runOf(database, worker);
+  const { outcome } = await runWorker(database, worker);
   expect(outcome).toBe('success');
 }
 
@@ -93,7 +93,7 @@ test('W1: what is due is not reported before a run has had its turn, and not in 
 test('W1: a run that left work behind, or found the guard taken, did not pass over anything', async () => {
   const { database } = await createLockedCustomer();
   await database.setClock(later(end, hourMs));
-  const partial = await runOf(database, 'fast-expiry-cleanup', { budgetMs: 0 });
+  const partial = await runWorker(database, 'fast-expiry-cleanup', { budgetMs: 0 });
   expect(partial.outcome).toBe('partial');
   await runRaiseAlarms(database, later(end, hourMs));
   expect(await readAlarms(database)).toEqual([]);

@@ -4,8 +4,8 @@ import { runAudit } from '../../../../src/audit/audit.ts';
 import { dayMs, type Instant, later, parseInstant } from '../../../../src/kernel/instant.ts';
 import { prune } from '../../../../src/workers/raise-alarms/retention.ts';
 import { explain, recordStatements } from '../../../../testbed/explain.ts';
-import { createShop, createSubscriber, runOf } from '../../../support/basic-shop.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { createShop, createSubscriber, runWorker } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const days = (count: number) => later(start, count * dayMs);
@@ -44,20 +44,20 @@ test('W6: raise-alarms deletes settled notices after 180 days and events after 3
   });
   const before = await kept();
   await database.setClock(days(180));
-  await runOf(database, 'raise-alarms');
+  await runWorker(database, 'raise-alarms');
   expect(await kept()).toEqual(before);
   const wrong = await readViolations(database);
   await database.setClock(days(181));
-  await runOf(database, 'raise-alarms');
+  await runWorker(database, 'raise-alarms');
   // The time of a deletion is that of the look before.
   await database.setClock(days(182));
-  const run = await runOf(database, 'raise-alarms');
+  const run = await runWorker(database, 'raise-alarms');
   expect(run.detail).toMatchObject({ deleted_notices: before.notices });
   expect(await kept()).toEqual({ ...before, notices: 0 });
   expect(await readViolations(database)).toEqual(wrong);
   for (const day of [3 * 365 + 1, 3 * 365 + 2]) {
     await database.setClock(days(day));
-    await runOf(database, 'raise-alarms');
+    await runWorker(database, 'raise-alarms');
   }
   expect(await kept()).toEqual({ ...before, notices: 0, events: 0 });
   expect(await readViolations(database)).toEqual(wrong);

@@ -4,7 +4,6 @@ import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { until } from '../../../../testbed/until.ts';
 import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
   createShopWithNodes,
@@ -13,6 +12,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 // Alarms about nodes that answer and do not add users.
 
@@ -117,7 +117,7 @@ test('S8: a node that cannot be filled counts the users that have no mark yet', 
     { a: { api: node.api } },
     { now: '2026-11-25T09:00:00Z' },
   );
-  await createSubscribers(database, 5, '2026-12-25T09:01:00Z');
+  await createEndingSubscribers(database, 5, '2026-12-25T09:01:00Z');
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);

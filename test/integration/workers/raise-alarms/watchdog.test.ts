@@ -8,8 +8,8 @@ import { SilenceDetector } from '../../../../src/workers/raise-alarms/queue-sile
 import { readLockedTables } from '../../../../src/workers/raise-alarms/store.ts';
 import { checkAlarms, startWatchdog } from '../../../../src/workers/raise-alarms/watchdog.ts';
 import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createShop, runOf } from '../../../support/basic-shop.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { createShop, runWorker } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const workers = [
@@ -38,7 +38,7 @@ test('W2: a worker is silent after 3 times its interval without a run, and only 
 test('W2: a silent worker is reported once by all replicas, whatever the clock says, and cleared by a run', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   const replicas = [
     new SilenceDetector(workers.slice(0, 1)),
     new SilenceDetector(workers.slice(0, 1)),
@@ -65,7 +65,7 @@ test('W2: a silent worker is reported once by all replicas, whatever the clock s
   await checkAll(31);
   expect(await readAlarms(database)).toEqual(['alarm_worker auto-renewal 0']);
   await database.setClock(start);
-  await runOf(database, 'auto-renewal');
+  await runWorker(database, 'auto-renewal');
   await runRaiseAlarms(database, start);
   expect((await readAlarms(database)).slice(1)).toEqual(['alarm_over alarm_worker auto-renewal']);
   for (const connection of connections) await connection[Symbol.asyncDispose]();

@@ -4,8 +4,8 @@ import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
 import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createShop, createSubscribers, runOf } from '../../../support/basic-shop.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { createEndingSubscribers, createShop, runWorker } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const minutes = (count: number): Instant => later(start, count * minuteMs);
@@ -72,8 +72,8 @@ test('an alarm that stays open is told again once a day', async () => {
 test('a removal that no node confirms is told after 5 minutes, and when it is confirmed', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await createSubscribers(database, 3, '2026-11-25T09:00:00Z');
-  await runOf(database, 'fast-expiry-cleanup');
+  await createEndingSubscribers(database, 3, '2026-11-25T09:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
   await runRaiseAlarms(database, later(minutes(5), -1));
   expect(await readAlarms(database)).toEqual([]);
   await runRaiseAlarms(database, minutes(5));
@@ -90,13 +90,13 @@ test('a removal that no node confirms is told after 5 minutes, and when it is co
 test('a guard that holds is called off once it holds nothing', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await createSubscribers(database, 50, '2026-11-25T09:00:00Z');
-  await runOf(database, 'fast-expiry-cleanup');
+  await createEndingSubscribers(database, 50, '2026-11-25T09:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
   await runRaiseAlarms(database, minutes(1));
   const alarm = 'alarm_guard fast-expiry-cleanup 45';
   expect(await readAlarms(database)).toEqual([alarm]);
   await database.setClock(minutes(2));
-  await runOf(database, 'fast-expiry-cleanup', { confirmed: true });
+  await runWorker(database, 'fast-expiry-cleanup', { confirmed: true });
   await runRaiseAlarms(database, minutes(6));
   expect(await readAlarms(database)).toContain('alarm_over alarm_guard fast-expiry-cleanup');
 });

@@ -14,10 +14,10 @@ import {
 } from '../../../../src/workers/reconcile-xray-state/node-store.ts';
 import { markDrift } from '../../../../src/workers/reconcile-xray-state/store.ts';
 import { confirmUnknown } from '../../../../src/workers/reconcile-xray-state/stray-store.ts';
-import { createShop, createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import { deleteMarks, readMarks, runComparison } from '../../../support/comparison.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { createShopWithNodes } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createShop, createSubscriber } from '../../../support/shop.ts';
 import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
 // What becomes of the books while a node's list is read and compared.
@@ -37,7 +37,7 @@ async function confirmWave(database: Parameters<typeof deleteMarks>[0]): Promise
 test('X3: many who end, and are off the node, between its list and the books are no removals to be held', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await createSubscribers(database, 150, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
   await createSubscriber(database, 1n, 0n);
   await deleteMarks(database);
   let lists = 0;
@@ -60,7 +60,7 @@ test('X3: many who end, and are off the node, between its list and the books are
 test('X3: others who end in the second look are left to the next comparison, without an alarm', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await createSubscribers(database, 300, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 300, '2100-01-01T00:00:00Z');
   await deleteMarks(database);
   const all = await readLiveUsers(database);
   let lists = 0;

@@ -5,10 +5,10 @@ import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
-import { createSubscriber } from '../../../support/basic-shop.ts';
 import { deleteMarks, readCredential, runComparison } from '../../../support/comparison.ts';
 import { listContractNodes } from '../../../support/contract-nodes.ts';
 import { createShopWithNodes, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
+import { createSubscriber } from '../../../support/shop.ts';
 
 // Drift of every kind on one node, found by one comparison and worked off by its keeper; on the
 // embedded node and on a real Xray.

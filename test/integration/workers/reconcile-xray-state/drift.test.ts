@@ -8,7 +8,6 @@ import type { Flow } from '../../../../src/xray/flow.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import type { NodeApi } from '../../../../src/xray/port.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
-import { createSubscriber, createSubscribers } from '../../../support/basic-shop.ts';
 import {
   deleteMarks,
   readCredential,
@@ -17,6 +16,7 @@ import {
 } from '../../../support/comparison.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { createShopWithNodes, startNode, type TestNode } from '../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 const both = [
   { tag: 'vless', protocol: 'vless' },
@@ -183,7 +183,7 @@ test('X3: with empty books a full node is reported, and nobody is marked', async
 
 test('X3: more removals than one can believe are held and alarmed until they are confirmed', async () => {
   const { database, api } = await createScene();
-  await createSubscribers(database, 150, '2100-01-01T00:00:00Z');
+  await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
   const { rows } = await sql<{ id: CredentialId }>`
     SELECT c.id FROM perennial.credential c JOIN perennial.customer u ON u.id = c.customer_id
     WHERE u.telegram_id > 1000000`.execute(database.db);

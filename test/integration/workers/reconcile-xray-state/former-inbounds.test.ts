@@ -5,7 +5,6 @@ import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createSubscriber } from '../../../support/basic-shop.ts';
 import { readCredential, runComparison } from '../../../support/comparison.ts';
 import {
   createShopWithNodes,
@@ -14,6 +13,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
+import { createSubscriber } from '../../../support/shop.ts';
 
 // An inbound that isn't used any more may have users whom no mark can name: where the books were
 // restored, they know nothing of what was told to the node since.

@@ -5,12 +5,6 @@ import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import type { ConnectNode } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import {
-  createShop,
-  createSubscriber,
-  createSubscribers,
-  runOf,
-} from '../../../support/basic-shop.ts';
-import {
   deleteMarks,
   readCredential,
   readMarks,
@@ -18,6 +12,12 @@ import {
 } from '../../../support/comparison.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { createShopWithNodes, readNode, startNode } from '../../../support/nodes.ts';
+import {
+  createEndingSubscribers,
+  createShop,
+  createSubscriber,
+  runWorker,
+} from '../../../support/shop.ts';
 import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
 const start = '2026-11-01T00:00:00Z';
@@ -25,7 +25,7 @@ const start = '2026-11-01T00:00:00Z';
 test('X1: every live credential of 100,000 is read, also while others buy', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
-  await createSubscribers(database, 100_000, '2026-11-20T00:00:00Z');
+  await createEndingSubscribers(database, 100_000, '2026-11-20T00:00:00Z');
   await deleteMarks(database);
   let buyer = 0n;
   const connect = createFakeNode(
@@ -56,7 +56,7 @@ test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
     await createShop(database);
     const late = await createSubscriber(database, 1n, 0n);
     await database.setClock('2026-12-02T00:00:00Z');
-    await runOf(database, 'fast-expiry-cleanup');
+    await runWorker(database, 'fast-expiry-cleanup');
     const old = await readCredential(database, late);
     await createSubscriber(database, 2n, 0n);
     await deleteMarks(database);

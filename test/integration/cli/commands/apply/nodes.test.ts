@@ -11,7 +11,6 @@ import { readClock } from '../../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../../src/db/connect.ts';
 import { dayMs } from '../../../../../src/kernel/instant.ts';
 import { watchClock } from '../../../../../src/runs/clock/watch.ts';
-import { createSubscriber, createSubscribers } from '../../../../support/basic-shop.ts';
 import { deleteMarks } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
 import { installFaultyClock } from '../../../../support/faulty-clock.ts';
@@ -24,6 +23,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../../support/nodes.ts';
+import { createEndingSubscribers, createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial apply FILE --yes` with what it says of nodes, in this process: what a script says too.
 
@@ -134,7 +134,7 @@ async function createManySubscribers(count: number): Promise<TestDatabase> {
     { a: { api: '127.0.0.1:1' } },
     { now: '2026-11-25T09:00:00Z' },
   );
-  await createSubscribers(database, count, '2026-12-25T09:00:00Z');
+  await createEndingSubscribers(database, count, '2026-12-25T09:00:00Z');
   return database;
 }
 

@@ -10,10 +10,10 @@ import { revoke } from '../../../../../src/subscription/commands/grant.ts';
 import type { CallBehavior } from '../../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
-import { createSubscriber } from '../../../../support/basic-shop.ts';
 import { deleteMarks, readCredential } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
 import { createShopWithNodes, startNode } from '../../../../support/nodes.ts';
+import { createSubscriber } from '../../../../support/shop.ts';
 
 // `audit --nodes`: a violation of each kind is planted on a node, and named.
 

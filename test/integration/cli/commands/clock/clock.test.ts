@@ -10,7 +10,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createPlans,
+  createShopWithTrial,
   createSubscriber,
   runWorker,
 } from '../../../../support/shop.ts';
@@ -44,7 +44,7 @@ const wrong = '2027-06-01T00:00:00.000Z';
 /** Sales before a jump, during the jump, and after the correction of the clock. */
 async function soldAtWrongTime(): Promise<TestDatabase> {
   const books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createPlans(books);
+  await createShopWithTrial(books);
   await createSubscriber(books, 1n, 500_00n);
   await createSubscriber(books, 2n, 500_00n);
   for (const one of [3n, 4n]) await addCustomer(books, one);

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { buildCustomerCommand } from '../../../../../src/cli/commands/customer/customer.ts';
 import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
-import { addCustomer, createPlans, createSubscriber } from '../../../../support/shop.ts';
+import { addCustomer, createShopWithTrial, createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial customer …`, in this process: conditions, and the access that a command gives.
 
@@ -31,7 +31,7 @@ async function runCustomerCommand(database: TestDatabase, line: string): Promise
 
 async function createShopDatabase(): Promise<TestDatabase> {
   const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createPlans(database);
+  await createShopWithTrial(database);
   await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
   return database;
 }

@@ -6,7 +6,6 @@ import type { CredentialId } from '../../../../../src/kernel/ids.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
 import { until } from '../../../../../testbed/until.ts';
-import { createSubscriber } from '../../../../support/basic-shop.ts';
 import { deleteMarks, readCredential, readMarks } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
 import {
@@ -15,6 +14,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../../support/nodes.ts';
+import { createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial node …`, in this process.
 
