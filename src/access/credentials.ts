@@ -3,6 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import { type CredentialId, generateCredentialId, type SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { buildMarkInsert } from './marks.ts';
 import { wakeKeepers } from './wake.ts';
 
 // Who may connect, as the books have it. A credential lives while its subscription runs; every
@@ -36,17 +37,14 @@ export async function markAccess(
 
 /** The statement that marks each `id` of a table on every node. */
 function buildMarkStatement(credentials: RawBuilder<unknown>, now: Instant, urgent: boolean) {
-  const at = sql`${isoTime(now)}::timestamptz`;
-  return sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
-    SELECT n.id, credential.id, ${urgent}::boolean, ${at}, ${at}
-    FROM perennial.node n CROSS JOIN (SELECT id FROM ${credentials}) credential
-    ORDER BY n.id, credential.id
-    ON CONFLICT (node_id, credential_id) DO UPDATE SET
-      version = nextval('perennial.access_sync_version'),
-      urgent = access_sync.urgent OR excluded.urgent, attempts = 0,
-      next_attempt_at = excluded.next_attempt_at, last_error = NULL,
-      marked_at = excluded.marked_at`;
+  return buildMarkInsert({
+    from: sql`perennial.node n CROSS JOIN (SELECT id FROM ${credentials}) credential`,
+    node: sql`n.id`,
+    credential: sql`credential.id`,
+    urgent: sql`${urgent}::boolean`,
+    dueAt: now,
+    onConflict: 'restart',
+  });
 }
 
 /** Gives each of these subscriptions a live credential: its last one if it is recent, or a new one. */

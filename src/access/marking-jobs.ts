@@ -5,6 +5,8 @@ import { unnest } from '../db/unnest.ts';
 import type { CredentialId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { toNodeFlow } from '../xray/flow.ts';
+import { opensNode } from './entitlement.ts';
+import { buildMarkInsert } from './marks.ts';
 import { wakeKeepers } from './wake.ts';
 
 // A change of plans or nodes may concern everybody. What is to be marked is written with the change,
@@ -54,7 +56,7 @@ export function computeMarkingJob(before: PlanAccess, after: PlanAccess): Markin
 
 async function readPlanAccess(tx: Tx): Promise<Map<string, PlanAccess>> {
   const { rows } = await sql<PlanAccess>`
-    SELECT n.id AS node, p.key AS plan, p.groups && n.groups AS open, n.inbounds,
+    SELECT n.id AS node, p.key AS plan, ${opensNode()} AS open, n.inbounds,
       n.link->>'flow' AS flow
     FROM perennial.node n CROSS JOIN perennial.plan p`.execute(tx);
   return new Map(rows.map((row) => [JSON.stringify([row.node, row.plan]), row]));
@@ -130,29 +132,29 @@ export async function markChunk(tx: Tx, now: Instant): Promise<number | undefine
     FROM perennial.marking ORDER BY urgent DESC, id LIMIT 1 FOR UPDATE SKIP LOCKED`.execute(tx);
   const [job] = jobs;
   if (job === undefined) return undefined;
+  const insertMarks = buildMarkInsert({
+    from: sql`chunk JOIN perennial.subscription s ON s.id = chunk.subscription_id
+      WHERE s.plan = ${job.plan}`,
+    node: sql`${job.node}::text`,
+    credential: sql`chunk.id`,
+    urgent: sql`${job.urgent}::boolean`,
+    replace: sql`${job.replace}::boolean`,
+    removes: sql`${job.removes}::boolean`,
+    dueAt: now,
+    markedAt: job.orderedAt,
+    onConflict: 'restart',
+  });
   const { rows } = await sql<{ last: CredentialId | null; marked: bigint }>`
-    WITH stretch AS (
+    WITH chunk AS (
       SELECT id, subscription_id FROM perennial.credential
       WHERE retired_at IS NULL
         AND id > coalesce(${job.after}::uuid, '00000000-0000-0000-0000-000000000000')
       ORDER BY id LIMIT ${chunkMax}
     ), marked AS (
-      INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, removes,
-        next_attempt_at, marked_at)
-      SELECT ${job.node}, stretch.id, ${job.urgent}::boolean, ${job.replace}::boolean,
-        ${job.removes}::boolean, ${isoTime(now)}::timestamptz, ${isoTime(job.orderedAt)}::timestamptz
-      FROM stretch JOIN perennial.subscription s ON s.id = stretch.subscription_id
-      WHERE s.plan = ${job.plan} ORDER BY stretch.id
-      ON CONFLICT (node_id, credential_id) DO UPDATE SET
-        version = nextval('perennial.access_sync_version'),
-        urgent = access_sync.urgent OR excluded.urgent,
-        replace = access_sync.replace OR excluded.replace,
-        removes = access_sync.removes OR excluded.removes, attempts = 0,
-        next_attempt_at = excluded.next_attempt_at, last_error = NULL,
-        marked_at = excluded.marked_at
+      ${insertMarks}
       RETURNING 1
     )
-    SELECT (SELECT id FROM stretch ORDER BY id DESC LIMIT 1) AS last,
+    SELECT (SELECT id FROM chunk ORDER BY id DESC LIMIT 1) AS last,
       (SELECT count(*) FROM marked) AS marked`.execute(tx);
   const { last, marked } = rows[0] as { last: CredentialId | null; marked: bigint };
   await (last === null

@@ -1,6 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
 import { type Instant, isoTime, minuteMs } from '../kernel/instant.ts';
+import { isEntitled } from './entitlement.ts';
+import { isRemoval, marksOfNode, removesAccess } from './marks.ts';
 
 // Nodes that do not answer or do not add users, and how many users wait there. A node is down from the first probe that
 // failed (`node.down_since`) until a probe succeeds. The database knows it, so all replicas and
@@ -23,37 +25,16 @@ export interface NodeOutage {
   readonly toRemove: number;
 }
 
-/**
- * Of a mark `m` of a node `n`, with its credential `c`, subscription `s` and plan `p`: the user may
- * not connect there. The reason is an end, a revoke, a replaced credential, or a change of plan or
- * group.
- */
-export const isRemoval: RawBuilder<boolean> = sql`
-  (c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups)`;
-
-/** Of such a mark: the node has to take access away, also that to one inbound only. */
-export const removesAccess: RawBuilder<boolean> = sql`(${isRemoval} OR m.removes)`;
-
-/** Since when the node has to remove the user of such a mark. */
-export const removalSince: RawBuilder<Instant> = sql`coalesce(c.retired_at, m.marked_at)`;
-
-/** The marks of a node `n` with what `isRemoval` needs. */
-export const marksOfNode: RawBuilder<unknown> = sql`
-  perennial.access_sync m
-  JOIN perennial.credential c ON c.id = m.credential_id
-  JOIN perennial.subscription s ON s.id = c.subscription_id
-  JOIN perennial.plan p ON p.key = s.plan`;
-
 /** Of a filling, more than these are not counted: an alarm needs the order of magnitude. */
 const unmarkedMax = 100_000;
 
 /** Users of a node `n` that a filling has not marked yet. A new node has to be filled too. */
 const unmarkedUsers: RawBuilder<unknown> = sql`
   (SELECT FROM perennial.credential c
-   JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
-   JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
+   JOIN perennial.subscription s ON s.id = c.subscription_id
+   JOIN perennial.plan p ON p.key = s.plan
    WHERE (n.boot_at IS NULL OR n.seeded_boot_at IS DISTINCT FROM n.boot_at)
-     AND c.retired_at IS NULL
+     AND ${isEntitled()}
      AND c.id > coalesce(n.seed_after, '00000000-0000-0000-0000-000000000000')
      AND NOT EXISTS (SELECT FROM perennial.access_sync m
        WHERE m.node_id = n.id AND m.credential_id = c.id)

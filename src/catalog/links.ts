@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { isEntitled } from '../access/entitlement.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { toFault } from '../db/faults.ts';
 import type { CredentialId } from '../kernel/ids.ts';
@@ -45,14 +46,14 @@ export async function readCustomerLinks(
       count(*) OVER (PARTITION BY s.id, coalesce(n.link->>'name', n.id)) > 1 AS "sharesName"
     FROM perennial.customer c
     JOIN LATERAL (
-      SELECT one.id, one.plan FROM perennial.subscription one
+      SELECT one.id, one.plan, one.state FROM perennial.subscription one
       WHERE one.customer_id = c.id AND one.state = 'active'
         AND ${subscriptionId === undefined ? sql`true` : sql`one.id = ${subscriptionId}`}
       ORDER BY one.id DESC LIMIT ${subscriptionsMax}) s ON true
-    JOIN perennial.credential k ON k.subscription_id = s.id AND k.retired_at IS NULL
+    JOIN perennial.credential k ON k.subscription_id = s.id
     JOIN perennial.plan p ON p.key = s.plan
-    JOIN perennial.node n ON n.groups && p.groups
-    WHERE c.telegram_id = ${telegramId}
+    CROSS JOIN perennial.node n
+    WHERE c.telegram_id = ${telegramId} AND ${isEntitled({ credential: 'k' })}
     ORDER BY s.id, n.id`.execute(db);
   return rows.map((row) => toNodeLink(row, formatName(row)));
 }

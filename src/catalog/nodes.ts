@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { marksOfNode, removalSince, removesAccess } from '../access/node-outages.ts';
+import { marksOfNode, removalSince, removesAccess } from '../access/marks.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';

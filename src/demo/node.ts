@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { isEntitled } from '../access/entitlement.ts';
 import type { NodeConfig } from '../config/config.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
@@ -77,11 +78,11 @@ async function readNodeState(db: Db, node: EmbeddedNode, startedAt: Instant): Pr
   const { rows } = await sql<Row>`
     SELECT
       array(SELECT i.name || '-' || c.id FROM perennial.credential c
-        JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
+        JOIN perennial.subscription s ON s.id = c.subscription_id
         JOIN perennial.plan p ON p.key = s.plan
-        JOIN perennial.node n ON n.id = ${id} AND p.groups && n.groups
+        JOIN perennial.node n ON n.id = ${id}
         CROSS JOIN perennial.installation i
-        WHERE c.retired_at IS NULL) AS names,
+        WHERE ${isEntitled()}) AS names,
       (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
       (SELECT count(*)::int FROM perennial.access_sync WHERE node_id = ${id}) AS marks,
       (SELECT count(*)::int FROM perennial.credential

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { marksOfNode, removalSince, removesAccess } from '../access/node-outages.ts';
+import { marksOfNode, removalSince, removesAccess } from '../access/marks.ts';
 import type { Db } from '../db/connect.ts';
 
 // What an operator's monitoring watches: read from the books at once, each by an index or from a

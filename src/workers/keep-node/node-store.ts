@@ -1,4 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
+import { isEntitled } from '../../access/entitlement.ts';
+import { buildMarkInsert } from '../../access/marks.ts';
 import { longOutageMs } from '../../access/node-outages.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
@@ -134,10 +136,10 @@ export async function writeLinkError(
  */
 const fromConfirmed = (node: string) => sql`
   FROM perennial.credential c
-  JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
+  JOIN perennial.subscription s ON s.id = c.subscription_id
   JOIN perennial.plan p ON p.key = s.plan
-  JOIN perennial.node n ON n.id = ${node} AND p.groups && n.groups
-  WHERE c.retired_at IS NULL AND (n.seeded_boot_at = n.boot_at OR c.id <= n.seed_after)
+  JOIN perennial.node n ON n.id = ${node}
+  WHERE ${isEntitled()} AND (n.seeded_boot_at = n.boot_at OR c.id <= n.seed_after)
     AND NOT EXISTS (SELECT FROM perennial.access_sync m
       WHERE m.node_id = n.id AND m.credential_id = c.id)
     AND NOT EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id AND o.plan = p.key)`;
@@ -203,33 +205,37 @@ export async function seedChunk(
 ): Promise<{ readonly marked: number; readonly done: boolean } | undefined> {
   // Without statistics PostgreSQL would sort all live credentials for each stretch.
   await sql`SET LOCAL enable_sort = off`.execute(tx);
+  const insertMarks = buildMarkInsert({
+    from: sql`mine CROSS JOIN chunk
+      JOIN LATERAL (SELECT plan, state FROM perennial.subscription
+        WHERE id = chunk.subscription_id LIMIT 1) s ON true
+      JOIN perennial.plan p ON p.key = s.plan
+      WHERE ${isEntitled({ credential: 'chunk', node: 'mine' })}`,
+    node: sql`mine.id`,
+    credential: sql`chunk.id`,
+    urgent: sql`false`,
+    dueAt: now,
+    onConflict: 'advance',
+  });
   const { rows } = await sql<{ marked: bigint; done: boolean }>`
     WITH mine AS (
       SELECT id, groups, seed_after FROM perennial.node
       WHERE id = ${node} AND keeper_epoch = ${epoch} AND boot_at = ${isoTime(bootAt)}
       FOR NO KEY UPDATE
-    ), stretch AS (
-      SELECT c.id, c.subscription_id
-      FROM mine CROSS JOIN LATERAL (SELECT id, subscription_id FROM perennial.credential
+    ), chunk AS (
+      SELECT c.* FROM mine
+      CROSS JOIN LATERAL (SELECT id, subscription_id, retired_at FROM perennial.credential
         WHERE retired_at IS NULL
           AND id > coalesce(mine.seed_after, '00000000-0000-0000-0000-000000000000')
         ORDER BY id LIMIT ${chunkMax}) c
     ), marked AS (
-      INSERT INTO perennial.access_sync (node_id, credential_id, urgent, next_attempt_at, marked_at)
-      SELECT mine.id, stretch.id, false, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-      FROM mine CROSS JOIN stretch
-      JOIN LATERAL (SELECT plan FROM perennial.subscription
-        WHERE id = stretch.subscription_id AND state = 'active' LIMIT 1) s ON true
-      JOIN perennial.plan p ON p.key = s.plan AND p.groups && mine.groups
-      ORDER BY stretch.id
-      ON CONFLICT (node_id, credential_id) DO UPDATE SET next_attempt_at = excluded.next_attempt_at
-      WHERE access_sync.next_attempt_at > excluded.next_attempt_at
+      ${insertMarks}
       RETURNING 1
     )
     UPDATE perennial.node n SET
-      seed_after = coalesce((SELECT id FROM stretch ORDER BY id DESC LIMIT 1), n.seed_after),
+      seed_after = coalesce((SELECT id FROM chunk ORDER BY id DESC LIMIT 1), n.seed_after),
       seed_marked = n.seed_marked + (SELECT count(*) FROM marked),
-      seeded_boot_at = CASE WHEN EXISTS (SELECT FROM stretch) THEN NULL ELSE n.boot_at END
+      seeded_boot_at = CASE WHEN EXISTS (SELECT FROM chunk) THEN NULL ELSE n.boot_at END
     FROM mine WHERE n.id = mine.id
     RETURNING n.seed_marked AS marked, n.seeded_boot_at IS NOT NULL AS done`.execute(tx);
   const [row] = rows;

@@ -1,4 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
+import { isEntitled } from '../../access/entitlement.ts';
+import { buildMarkInsert, isRemoval, marksOfNode, removalSince } from '../../access/marks.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
@@ -53,10 +55,10 @@ export function toMarkItem(node: string, { subscriptionId }: Pick<Mark, 'subscri
  * Of a mark `m` on a node `n`; NULL where he may not. No EXISTS: of that the planner makes a hash of
  * the whole book.
  */
-const mayConnect = sql`(SELECT true FROM perennial.credential k
-    JOIN perennial.subscription s ON s.id = k.subscription_id AND s.state = 'active'
-    JOIN perennial.plan p ON p.key = s.plan AND p.groups && n.groups
-    WHERE k.id = m.credential_id AND k.retired_at IS NULL)`;
+const mayConnect = sql`(SELECT true FROM perennial.credential c
+    JOIN perennial.subscription s ON s.id = c.subscription_id
+    JOIN perennial.plan p ON p.key = s.plan
+    WHERE c.id = m.credential_id AND ${isEntitled()})`;
 
 /**
  * Suspects are passed over one by one, with their rows in the books: there are as many as calls
@@ -108,7 +110,7 @@ export async function readMarkPage(
         WHERE d.node_id = n.id AND d.next_attempt_at <= clock.now AND d.lost > 0) AS "hasSuspects",
       m.credential_id AS "credentialId", m.version, m.replace, m.attempts,
       m.lost, c.subscription_id AS "subscriptionId", q.retry_at AS "heldUntil",
-      c.retired_at IS NULL AND c.state = 'active' AND p.groups && n.groups AS wanted
+      ${isEntitled({ subscription: 'c' })} AS wanted
     FROM (SELECT perennial.clock() AS now) clock
     CROSS JOIN perennial.installation i
     JOIN perennial.node n ON n.id = ${node} AND n.keeper_epoch = ${epoch}
@@ -159,6 +161,16 @@ export async function writeMarkResults(
   now: Instant,
 ): Promise<number> {
   if (settled.length === 0) return 0;
+  const insertMarks = buildMarkInsert({
+    from: sql`settled d JOIN perennial.node n ON n.id = ${node}
+      WHERE NOT EXISTS (SELECT FROM confirmed WHERE credential_id = d.credential_id)
+        AND NOT EXISTS (SELECT FROM put_off WHERE credential_id = d.credential_id)`,
+    node: sql`n.id`,
+    credential: sql`d.credential_id`,
+    lost: sql`d.lost`,
+    dueAt: now,
+    onConflict: 'repeat',
+  });
   const { rows } = await sql<{ confirmed: bigint }>`
     WITH settled AS (
       SELECT * FROM ${unnest('settled', settled, {
@@ -189,17 +201,7 @@ export async function writeMarkResults(
         AND m.version = d.version
       RETURNING m.credential_id
     ), again AS (
-      INSERT INTO perennial.access_sync (node_id, credential_id, lost, next_attempt_at, marked_at)
-      SELECT n.id, d.credential_id, d.lost, ${isoTime(now)}::timestamptz,
-        ${isoTime(now)}::timestamptz
-      FROM settled d JOIN perennial.node n ON n.id = ${node}
-      WHERE NOT EXISTS (SELECT FROM confirmed WHERE credential_id = d.credential_id)
-        AND NOT EXISTS (SELECT FROM put_off WHERE credential_id = d.credential_id)
-      ORDER BY d.credential_id
-      ON CONFLICT (node_id, credential_id) DO UPDATE SET
-        version = nextval('perennial.access_sync_version'), urgent = true,
-        lost = access_sync.lost + excluded.lost,
-        next_attempt_at = least(access_sync.next_attempt_at, excluded.next_attempt_at)
+      ${insertMarks}
     )
     SELECT count(*) AS confirmed FROM confirmed`.execute(tx);
   return Number(rows[0]?.confirmed ?? 0n);
@@ -263,13 +265,9 @@ export interface UnconfirmedRemoval {
 export async function readOldestUnconfirmed(db: Db | Tx): Promise<UnconfirmedRemoval | undefined> {
   const { rows } = await sql<UnconfirmedRemoval>`
     SELECT m.node_id AS node, s.id AS "subscriptionId", m.attempts, m.last_error AS "lastError",
-      coalesce(c.retired_at, m.marked_at) AS since
-    FROM perennial.access_sync m
-    JOIN perennial.node n ON n.id = m.node_id
-    JOIN perennial.credential c ON c.id = m.credential_id
-    JOIN perennial.subscription s ON s.id = c.subscription_id
-    JOIN perennial.plan p ON p.key = s.plan
-    WHERE c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups
+      ${removalSince} AS since
+    FROM ${marksOfNode} JOIN perennial.node n ON n.id = m.node_id
+    WHERE ${isRemoval}
     ORDER BY since, m.node_id, s.id LIMIT 1`.execute(db);
   return rows[0];
 }

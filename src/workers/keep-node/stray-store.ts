@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
+import { buildMarkInsert } from '../../access/marks.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import { unnest } from '../../db/unnest.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
-import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { Instant } from '../../kernel/instant.ts';
 import type { Lease } from './node-store.ts';
 
 // Names that a person confirmed for removal, as the keeper of their node reads and settles them
@@ -73,7 +74,15 @@ export async function writeStrayResults(
   now: Instant,
 ): Promise<void> {
   if (settled.length === 0) return;
-  const at = sql`${isoTime(now)}::timestamptz`;
+  const insertMarks = buildMarkInsert({
+    from: sql`hurt JOIN perennial.credential c ON c.id = hurt.id
+      JOIN perennial.node n ON n.id = ${node}`,
+    node: sql`n.id`,
+    credential: sql`c.id`,
+    replace: sql`hurt.replace`,
+    dueAt: now,
+    onConflict: 'repeat',
+  });
   await sql`
     WITH settled AS (
       SELECT * FROM ${unnest('settled', settled, {
@@ -105,12 +114,5 @@ export async function writeStrayResults(
         UNION SELECT shared, true FROM settled) either
       WHERE id IS NOT NULL GROUP BY id
     )
-    INSERT INTO perennial.access_sync (node_id, credential_id, replace, next_attempt_at, marked_at)
-    SELECT n.id, c.id, hurt.replace, ${at}, ${at}
-    FROM hurt JOIN perennial.credential c ON c.id = hurt.id JOIN perennial.node n ON n.id = ${node}
-    ORDER BY c.id
-    ON CONFLICT (node_id, credential_id) DO UPDATE SET
-      version = nextval('perennial.access_sync_version'), urgent = true,
-      replace = access_sync.replace OR excluded.replace,
-      next_attempt_at = least(access_sync.next_attempt_at, excluded.next_attempt_at)`.execute(tx);
+    ${insertMarks}`.execute(tx);
 }

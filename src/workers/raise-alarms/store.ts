@@ -1,12 +1,10 @@
 import { sql } from 'kysely';
+import { marksOfNode, removalSince, removesAccess } from '../../access/marks.ts';
 import {
   longOutageMs,
-  marksOfNode,
   type NodeOutage,
   readLongOutages,
   readStalls,
-  removalSince,
-  removesAccess,
 } from '../../access/node-outages.ts';
 import { inTransaction, type Tx, workLimits } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';

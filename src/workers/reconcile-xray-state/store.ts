@@ -1,4 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
+import { isLive, opensNode } from '../../access/entitlement.ts';
+import { buildMarkInsert } from '../../access/marks.ts';
 import { wakeKeepers } from '../../access/wake.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
@@ -64,12 +66,12 @@ export async function writeDrift(
     INSERT INTO drift (kind, credential_id, name, ours, marked)
     WITH node AS MATERIALIZED (
       SELECT i.name || '-' AS prefix, ${linkFlow} AS flow,
-        ARRAY(SELECT p.key FROM perennial.plan p WHERE p.groups && n.groups) AS plans
+        ARRAY(SELECT p.key FROM perennial.plan p WHERE ${opensNode()}) AS plans
       FROM perennial.node n CROSS JOIN perennial.installation i WHERE n.id = ${node}
     ), wanted AS (
       SELECT c.id, c.issued_at <= ${isoTime(startedAt)} AS old FROM perennial.credential c
-      JOIN perennial.subscription s ON s.id = c.subscription_id AND s.state = 'active'
-      WHERE c.retired_at IS NULL AND s.plan = ANY ((SELECT plans FROM node)::text[])
+      JOIN perennial.subscription s ON s.id = c.subscription_id
+      WHERE ${isLive()} AND s.plan = ANY ((SELECT plans FROM node)::text[])
     ), shared AS MATERIALIZED (
       SELECT DISTINCT coalesce(l.name, node.prefix || l.ours) AS name, l.ours, l.credential_id
       FROM (
@@ -237,17 +239,16 @@ export async function markDrift(
   after: number,
   upTo: number,
 ): Promise<number> {
-  const { numAffectedRows } = await sql`
-    INSERT INTO perennial.access_sync (node_id, credential_id, urgent, replace, next_attempt_at,
-      marked_at)
-    SELECT n.id, d.credential_id, d.kind = 'unwanted', d.kind = 'different',
-      ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM drift d JOIN perennial.node n ON n.id = ${node}
-    WHERE d.n > ${after} AND d.n <= ${upTo} AND d.kind = ANY (${kinds}) AND NOT d.marked
-    ORDER BY d.credential_id
-    ON CONFLICT (node_id, credential_id) DO UPDATE SET replace = true,
-      version = nextval('perennial.access_sync_version')
-    WHERE excluded.replace AND NOT access_sync.replace`.execute(tx);
+  const { numAffectedRows } = await buildMarkInsert({
+    from: sql`drift d JOIN perennial.node n ON n.id = ${node}
+      WHERE d.n > ${after} AND d.n <= ${upTo} AND d.kind = ANY (${kinds}) AND NOT d.marked`,
+    node: sql`n.id`,
+    credential: sql`d.credential_id`,
+    urgent: sql`d.kind = 'unwanted'`,
+    replace: sql`d.kind = 'different'`,
+    dueAt: now,
+    onConflict: 'replace',
+  }).execute(tx);
   if ((numAffectedRows ?? 0n) > 0n) await wakeKeepers(tx);
   return Number(numAffectedRows ?? 0n);
 }

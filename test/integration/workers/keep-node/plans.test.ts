@@ -136,7 +136,7 @@ test.for(Object.entries(servers))(
       database.db,
     );
     const seeding = (await explain(database.pool, statements)).find((one) =>
-      one.sql.includes('stretch'),
+      one.sql.includes('chunk'),
     );
     expect(seeding?.reads).toContain('credential_pkey');
     expect(seeding?.reads.join()).not.toMatch(
