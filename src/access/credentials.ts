@@ -6,19 +6,17 @@ import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { buildMarkInsert } from './marks.ts';
 import { wakeKeepers } from './wake.ts';
 
-// Who may connect, as the books have it. A credential lives while its subscription runs; every
-// change of it, and of the plan that says where it opens, leaves a mark on every node, in the same
-// transaction. No node is called here: their keepers work off the marks.
+// Credentials: who may connect. A subscription has a live credential exactly while it is active.
 //
-// Whoever writes marks of several credentials takes them in the order of the credentials, node by
-// node: a batch and a keeper that come by the same marks wait in line, and never for each other.
+// Each change of a credential, and each change of plan, marks the credential on every node in the
+// same transaction. This file calls no node: the keepers apply the marks.
 
-/** A subscription that is paid again within this time gets back the credential that it had. */
+/** A subscription that is paid again within this time gets its last credential back. */
 const reviveCredentialMs = 30 * dayMs;
 
 /**
- * Marks credentials on every node: the node may differ from the books about them now. Urgent ones
- * go first; a whole book that is brought in is not, lest it hold up those who are to be cut off.
+ * Marks credentials on every node, because the node may now differ from the database. Marks of a
+ * whole import are not urgent, so that they do not delay removals.
  */
 export async function markAccess(
   tx: Tx,
@@ -47,7 +45,7 @@ function buildMarkStatement(credentials: RawBuilder<unknown>, now: Instant, urge
   });
 }
 
-/** Gives each of these subscriptions a live credential: its last one if it is recent, or a new one. */
+/** Gives each subscription a live credential: its last one if it is recent, else a new one. */
 export async function openAccess(
   tx: Tx,
   subscriptions: readonly SubscriptionId[],
@@ -100,9 +98,8 @@ async function issueCredentials(
 }
 
 /**
- * Exchanges the live credential of a subscription for a new one. The old one is out for good: a
- * revival gives back the new one. It is retired in a statement of its own, since a subscription has
- * one live credential at a time.
+ * Replaces the live credential of a subscription for good: a revival restores the new one. A
+ * separate statement retires the old one first, because a unique index allows one live credential.
  */
 export async function replaceCredential(
   tx: Tx,
@@ -134,7 +131,7 @@ export async function closeAccess(
   await wakeKeepers(tx);
 }
 
-/** After a change of plan: the same credential may open other nodes now. */
+/** Marks subscriptions after a change of plan: their credentials may open other nodes now. */
 export async function markSubscriptions(
   tx: Tx,
   subscriptions: readonly SubscriptionId[],

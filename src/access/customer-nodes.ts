@@ -3,13 +3,13 @@ import type { Db } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { isEntitled } from './entitlement.ts';
 
-/** A node that a subscription opens, or that has to be changed for it. */
+/** A node that a subscription opens, or where a change for the subscription is pending. */
 export interface CustomerNode {
   readonly subscription_id: number;
   readonly node: string;
-  /** Since when the node does not answer; null while it does. */
+  /** Since when the node does not answer; null while it answers. */
   readonly down_since: string | null;
-  /** What the keeper of the node still has to do; null: nothing. */
+  /** The pending change of the keeper; null: none. */
   readonly waits_for: 'add' | 'removal' | null;
 }
 

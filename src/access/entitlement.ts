@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 
-// The entitlement: which credential may connect to which node.
+// The entitlement: the rule which credential may connect to which node, as SQL.
 //
 // 1. The credential is not retired.
 // 2. Its subscription is active. `expires_at` does not count: fast-expiry-cleanup first tries to

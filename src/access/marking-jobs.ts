@@ -9,17 +9,18 @@ import { opensNode } from './entitlement.ts';
 import { buildMarkInsert } from './marks.ts';
 import { wakeKeepers } from './wake.ts';
 
-// A change of plans or nodes may concern everybody. What is to be marked is written with the change,
-// an order for each node and plan whose customers it concerns, and carried out after its commit:
-// stretch by stretch, each a transaction of its own. Whoever buys meanwhile either is there when
-// his stretch is read, or leaves a mark of his own after the change, which a keeper works off by
-// what is true then. Marked in the transaction of the change, he could be neither: the keeper
-// confirms his mark by what was true before, and nothing is left that tells of the change.
+// Marking jobs: the credentials that need a mark after a change of plans or nodes.
 //
-// A stretch raises the versions of marks that are there: a keeper that works with one read before
-// the change doesn't confirm it.
+// 1. The transaction of the change writes one job for each node and plan whose access differs.
+// 2. The jobs run after the commit, chunk by chunk. Each chunk is a transaction of its own.
+// 3. A purchase after the change marks its own credential. All earlier credentials are in a chunk.
+// 4. A chunk raises the version of an existing mark. So a keeper that read the mark before the
+//    change cannot confirm it.
+//
+// The marks cannot be part of the change. A purchase could commit between the read and the commit:
+// its keeper would confirm it by the old plan, and no mark would be left.
 
-/** What a plan opens on a node, as the node has to know it. */
+/** The access that a plan has to a node. */
 export interface PlanAccess {
   readonly node: string;
   readonly plan: string;
@@ -31,22 +32,22 @@ export interface PlanAccess {
 export interface MarkingJob {
   readonly node: string;
   readonly plan: string;
-  /** They lose access: they go first. */
+  /** The credentials lose access, so their marks are urgent. */
   readonly urgent: boolean;
   readonly replace: boolean;
-  /** They lose an inbound: they go first too, and keep the others. */
+  /** The credentials lose one inbound and keep the others. These marks are urgent too. */
   readonly removes: boolean;
 }
 
 const normalizeTags = (tags: readonly string[]) => JSON.stringify([...new Set(tags)].sort());
 
-/** Who has to be marked after a change; undefined: nobody. */
+/** Compares the access before and after a change. @returns undefined: no mark is needed */
 export function computeMarkingJob(before: PlanAccess, after: PlanAccess): MarkingJob | undefined {
   const { node, plan } = after;
   if (!after.open) {
     return before.open ? { node, plan, urgent: true, replace: false, removes: false } : undefined;
   }
-  // An add doesn't change the flow of a user who is there, and one who lost access may still be.
+  // An add does not change the flow of an existing user. A user who lost access may still exist.
   const replace =
     (toNodeFlow(before.flow) ?? before.flow) !== (toNodeFlow(after.flow) ?? after.flow);
   const isSame = before.open && normalizeTags(before.inbounds) === normalizeTags(after.inbounds);
@@ -62,14 +63,14 @@ async function readPlanAccess(tx: Tx): Promise<Map<string, PlanAccess>> {
   return new Map(rows.map((row) => [JSON.stringify([row.node, row.plan]), row]));
 }
 
-/** One change of nodes or of what plans open at a time; waits for stretches that are under way. */
+/** Serializes changes of nodes and plans. Waits for chunks in progress. */
 export async function lockMarkingJobs(tx: Tx): Promise<void> {
   await sql`LOCK TABLE perennial.marking IN EXCLUSIVE MODE`.execute(tx);
 }
 
 /**
- * Changes plans or nodes, and writes down who is to be marked for it; `finishMarking` after the
- * commit marks them. A node that comes with the change has its keeper, who fills it.
+ * Changes plans or nodes, and writes the marking jobs. Call `runMarkingJobs` after the commit. A
+ * node that is new with the change has no job: its keeper marks all entitled credentials.
  */
 export async function withMarkingJobs(
   tx: Tx,
@@ -104,8 +105,8 @@ export async function withMarkingJobs(
 }
 
 /**
- * Credentials looked at in one stretch. Where it takes longest, on a machine with six times as much to
- * do as it can, it was under 2 s; who waits for one of its marks gives up after 5.
+ * Credentials per chunk. The slowest chunk took under 2 s on a machine with six times its load. A
+ * transaction that waits for one of these marks fails after 5 s.
  */
 const chunkMax = 10_000;
 
@@ -121,10 +122,9 @@ interface MarkingJobRow {
 }
 
 /**
- * Marks the next stretch of what is ordered, removals first. The order is locked by a statement of
- * its own: what is read after it is of a moment after the change, also if that changed again.
- * Skips what somebody else is at, who goes on with it.
- * @returns how many were marked; undefined: nothing is left to be begun
+ * Marks the next chunk, removals first. The job is locked by a separate statement, so the next
+ * statement reads a state after the change. Skips jobs that another session has locked.
+ * @returns the number of marks; undefined: no job is free
  */
 export async function markChunk(tx: Tx, now: Instant): Promise<number | undefined> {
   const { rows: jobs } = await sql<MarkingJobRow>`
@@ -166,9 +166,9 @@ export async function markChunk(tx: Tx, now: Instant): Promise<number | undefine
 }
 
 /**
- * Marks whatever is ordered, unless somebody else is at it. What is broken off is finished by the
- * next one who comes: reconcile-xray-state looks once a minute.
- * @returns how many it marked
+ * Runs all marking jobs that no other session runs. After an interruption the next run of
+ * reconcile-xray-state finishes them, at most a minute later.
+ * @returns the number of marks
  */
 export async function runMarkingJobs(
   db: Db,

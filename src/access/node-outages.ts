@@ -4,13 +4,14 @@ import { type Instant, isoTime, minuteMs } from '../kernel/instant.ts';
 import { isEntitled } from './entitlement.ts';
 import { isRemoval, marksOfNode, removesAccess } from './marks.ts';
 
-// Nodes that do not answer or do not add users, and how many users wait there. A node is down from the first probe that
-// failed (`node.down_since`) until a probe succeeds. The database knows it, so all replicas and
-// commands see the same start, also after a restart.
+// Outages: nodes that do not answer or do not add users, and the number of users that wait.
+//
+// A node is down from the first failed probe (`node.down_since`) until a probe succeeds. The start
+// is in the database, so all replicas and commands read the same start, also after a restart.
 
 /**
- * A restart of a node takes less. A node that is down for longer, or that adds no user for longer, is
- * alarmed. After such an outage the wait of its users begins anew.
+ * The limit of a normal restart: longer outages are alarmed. After a longer outage the wait of its
+ * users begins anew.
  */
 export const longOutageMs = 2 * minuteMs;
 
@@ -25,10 +26,10 @@ export interface NodeOutage {
   readonly toRemove: number;
 }
 
-/** Of a filling, more than these are not counted: an alarm needs the order of magnitude. */
+/** The count of unmarked users stops here: an alarm needs only the order of magnitude. */
 const unmarkedMax = 100_000;
 
-/** Users of a node `n` that a filling has not marked yet. A new node has to be filled too. */
+/** Users of a node `n` that its seeding has not marked yet. A new node is seeded too. */
 const unmarkedUsers: RawBuilder<unknown> = sql`
   (SELECT FROM perennial.credential c
    JOIN perennial.subscription s ON s.id = c.subscription_id
@@ -40,7 +41,7 @@ const unmarkedUsers: RawBuilder<unknown> = sql`
        WHERE m.node_id = n.id AND m.credential_id = c.id)
    LIMIT ${unmarkedMax})`;
 
-/** How many users wait for a node `n`, and the last error of one. */
+/** The number of users that wait for a node `n`, and the last error of one. */
 const waitingUsers: RawBuilder<unknown> = sql`
   (SELECT count(*) FILTER (WHERE NOT ${removesAccess})
       + (SELECT count(*) FROM ${unmarkedUsers} u) AS "toAdd",
@@ -82,13 +83,14 @@ export async function readLongOutages(db: Db | Tx, before: Instant): Promise<Nod
 }
 
 /**
- * Nodes without a long outage where additions wait since `before`, ordered by node. An inbound may be
- * missing, calls may fail although probes succeed, or another session may hold the marks. Either
+ * Nodes without a long outage where additions wait since `before`, ordered by node. An inbound may
+ * be missing, calls may fail although probes succeed, or another session may hold the marks. One of
+ * two conditions holds:
  *
- * - no addition and no filling went on since `before`, or
- * - the node refused a user, and this user waits for the next attempt.
+ * - No addition and no seeding made progress since `before`.
+ * - The node refused a user, and this user waits for the next attempt.
  *
- * A backlog that moves is no stall. Quarantine has its own alarm.
+ * A backlog that gets shorter is no stall. Quarantine has its own alarm.
  */
 export async function readStalls(
   db: Db | Tx,

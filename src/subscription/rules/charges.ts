@@ -1,11 +1,12 @@
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, later } from '../../kernel/instant.ts';
 
-// The charges of several subscriptions in the order of auto-renewal: by time, then by id. The next
-// charge of each one is in a binary heap, so that a charge costs log(n), and only those that are
-// taken exist.
+// The charges of several subscriptions in the order of auto-renewal: by time, then by id.
+//
+// A binary heap holds the next charge of each subscription. So a charge costs log(n), and only
+// charges that are taken exist.
 
-/** A subscription that is charged at `at`, and from `nextAt` on every `everyMs`. */
+/** A subscription that is charged at `at`, at `nextAt`, and then every `everyMs`. */
 export interface RecurringCharge {
   readonly id: SubscriptionId;
   readonly at: Instant;
@@ -31,7 +32,10 @@ export class ChargeQueue {
     this.#push({ at: charge.at, charge });
   }
 
-  /** Takes the next charge if it is before this position. @returns undefined: none is */
+  /**
+   * Takes the next charge if it is before this position.
+   * @returns the amount; undefined: no charge is before it
+   */
   takeBefore({ at, id }: ChargePosition): bigint | undefined {
     const next = this.#heap[0];
     if (next === undefined || next.at > at) return undefined;
@@ -64,7 +68,7 @@ export class ChargeQueue {
     heap[index] = due;
   }
 
-  /** Puts a charge in the place of the first one. */
+  /** Replaces the root of the heap. */
   #sink(due: DueCharge): void {
     const heap = this.#heap;
     let index = 0;

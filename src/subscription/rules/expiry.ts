@@ -2,22 +2,22 @@ import { dayMs, type Instant, later } from '../../kernel/instant.ts';
 import { decideDueRenewal, type RenewalDecision, type RenewalFacts } from './renewal.ts';
 import type { Settings } from './settings.ts';
 
-// When a subscription ends (design, fast-expiry-cleanup).
+// The rule that decides when a subscription ends (design, fast-expiry-cleanup).
 //
-// One whose end has come, trial or paid, is ended, unless auto-renewal can pay for it: with
-// auto-renew on, the renewal rule is asked first, in the same transaction, and what it can pay is
-// renewed. So nobody who has the money is cut off by our downtime or by a tick that came late.
-//
-// A renewal in quarantine is our fault, not the customer's. The subscription stays active for a day
-// after its end, with an alarm, and auto-renewal tries again within that day. Then the rule of
-// renewals decides here, in the transaction that would end it: a customer with enough balance is
-// renewed. If that renewal cannot be written either, the transaction fails and the subscription
-// stays active, in quarantine, until the fault is repaired.
-//
-// A plan without a price also keeps access for a day. A charge that the spend guard holds keeps it
-// until a person confirms the charge (`hourly-limit.ts`).
+// 1. An active subscription ends at `expires_at`. If the balance covers a renewal, it is renewed
+//    instead, in the same transaction. So neither our downtime nor a late run cuts off a customer
+//    who can pay (promise 4).
+// 2. A trial ends, and so does a subscription without auto-renewal.
+// 3. If the renewal is in quarantine, the fault is ours. The subscription stays active for 24 h,
+//    with an alarm, and auto-renewal tries again. Then rule 1 decides. If that renewal cannot be
+//    written either, the transaction fails and the subscription stays active until the fault is
+//    repaired.
+// 4. Without a price the subscription stays active for 24 h.
+// 5. A renewal that the spend guard holds keeps access until a person confirms it
+//    (`hourly-limit.ts`).
+// 6. A subscription that goes on gets new terms when a paid period with other terms starts.
 
-/** How long our own fault keeps the access of a customer who may not have paid. */
+/** How long a fault of ours keeps access without a payment. */
 export const graceMs = dayMs;
 
 export interface ExpiryFacts extends RenewalFacts {
@@ -31,11 +31,11 @@ export type ExpiryDecision =
   | Extract<RenewalDecision, { do: 'renew' }>
   | { readonly do: 'end' }
   | { readonly do: 'hold'; readonly until: Instant }
-  /** A paid period with other terms has begun. */
+  /** A paid period with other terms has started. */
   | { readonly do: 'change-terms' }
   | { readonly do: 'nothing' };
 
-/** Also for a subscription that ends: the terms of its last period come into force first. */
+/** True also for a subscription that ends: the terms of its last period come into force first. */
 export function isTermsChangeDue(
   { state, changesAt }: Pick<ExpiryFacts, 'state' | 'changesAt'>,
   now: Instant,
@@ -43,7 +43,7 @@ export function isTermsChangeDue(
   return state === 'active' && changesAt !== null && changesAt <= now;
 }
 
-/** What becomes of a subscription whose end may have come. Total. */
+/** Decides about a subscription whose end may have come. Total: every input has one answer. */
 export function decideExpiry(facts: ExpiryFacts, now: Instant, settings: Settings): ExpiryDecision {
   if (facts.state !== 'active') return { do: 'nothing' };
   if (facts.expiresAt > now)

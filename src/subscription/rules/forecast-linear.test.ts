@@ -14,8 +14,8 @@ import { defaultSettings } from './settings.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 
-// The forecast in its first form: for each subscription all charges of all others, from the start.
-// It is quadratic, and each line of it is a sentence of the rule.
+// The forecast in its first form: for each subscription, all charges of all others. It is
+// quadratic, and each line is a sentence of the rule.
 
 interface SimpleRenewable {
   readonly facts: ForecastFacts;
@@ -198,7 +198,7 @@ test.each([
     let yields = 0;
     while (!turns.next().done) yields += 1;
     expect(read.times).toBeLessThanOrEqual(4 * facts.length);
-    // A turn has 500 subscriptions or 5,000 charges at most. A daily plan is charged for a week.
+    // A step has at most 500 subscriptions or 5,000 charges. A daily plan is charged for a week.
     expect(yields).toBeGreaterThanOrEqual((2 * facts.length) / 500);
     expect(yields).toBeLessThanOrEqual(
       (2 * facts.length) / 500 + (2 * 8 * facts.length) / 5_000 + 3,

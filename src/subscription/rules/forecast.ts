@@ -15,30 +15,36 @@ import {
 } from './price-cap.ts';
 import type { Settings } from './settings.ts';
 
-// What will become of an active subscription at its end, as things stand now: whom a reminder is
-// for, and whether a notice that was stored is still true. Goes by the same charge and the same
-// order as auto-renewal: a customer's balance pays for the subscriptions in the order of their end,
-// and one that it can't pay takes nothing.
+// The forecast: what happens to an active subscription at its end, with the present facts.
 //
-// What is missing is what has to be topped up so that this one is renewed, whatever else the money
-// goes to first. A top-up pays for all that end before, also for those that it was too little for
-// until then, and for those that ended and come back with it; and what the balance covers of later
-// ones may be taken before this one's end. So whoever tops up that much, or more, at any time until
-// the end, is renewed.
+// 1. A forecast uses the charge and the order of auto-renewal. The balance pays for the
+//    subscriptions of a customer in the order of their ends. A charge that the balance cannot cover
+//    takes nothing.
+// 2. A subscription is `renewed` if the balance covers its charge.
+// 3. If it is `short`, `missingMinor` is the top-up that it needs, whatever else the money pays
+//    first. It covers the charges before it: those of subscriptions that end earlier, also if they
+//    were too expensive until then, and those of expired subscriptions that the top-up revives. It
+//    also covers later subscriptions that the balance pays already, because they may be charged
+//    before.
+// 4. So a customer who tops up that much or more, at any time until the end, is renewed.
+// 5. Without a price the kind is `no_price`. A trial ends, and so does a subscription without
+//    auto-renewal.
+//
+// Reminders, the relevance of stored notifications, and the views of a customer use forecasts.
 
 export type Forecast =
-  /** Auto-renewal will pay for it from what is on the balance. */
+  /** Auto-renewal will pay for it from the balance. */
   | { readonly kind: 'renewed'; readonly priceMinor: bigint; readonly terms: RenewalTerms }
   | {
       readonly kind: 'short';
-      /** What the renewal takes: the price, or the amount that limits it. */
+      /** The charge: the price, or the amount that limits it. */
       readonly priceMinor: bigint;
       readonly terms: RenewalTerms;
       readonly missingMinor: bigint;
-      /** Of the balance with what is missing: what the customer's other ones take first. */
+      /** The part of the balance and the missing amount that the other subscriptions take first. */
       readonly othersMinor: bigint;
     }
-  /** Auto-renewal would, and finds no price: that is our trouble, the operator hears of it. */
+  /** Auto-renewal finds no price. The operator gets an alarm. */
   | { readonly kind: 'no_price' }
   /** A trial, or auto-renewal is off. */
   | { readonly kind: 'ends' };
@@ -50,27 +56,28 @@ export interface ForecastFacts extends Discount {
   readonly state: SubscriptionState;
   readonly autoRenew: boolean;
   readonly expiresAt: Instant;
-  /** Of one that ended: nothing but a top-up brings it back. */
+  /** Of an expired subscription: only a payment revives it. */
   readonly waitsForTopUp: boolean;
-  /** Of the period to come. */
+  /** The length of the next period. */
   readonly periodDays: number;
   readonly balanceMinor: bigint;
-  /** The list price of the next period at the moment when it will be due. */
+  /** The list price at the time when the next period will be due. */
   readonly listMinor: bigint | null;
-  /** The list price of the period after it, at the moment when that will be due. */
+  /** The list price of the period after it, at the time when that period will be due. */
   readonly followingListMinor: bigint | null;
   readonly prices: KnownPrices;
 }
 
 export type ForecastRules = Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs'>;
 
-/** Charges, or subscriptions, between two pauses of a long forecast: some milliseconds. */
+/** Charges, or subscriptions, between two pauses of a long forecast: a few milliseconds. */
 const chargesPerPause = 5_000;
 const subscriptionsPerPause = 500;
 
 /**
- * Of those that are active. @param all each customer's in order of their end: every active one, and
- * what ended and a top-up would bring back
+ * Forecasts the active subscriptions.
+ * @param all per customer in the order of the ends: active subscriptions, and expired ones that a
+ *   payment would revive
  */
 export function computeForecasts(
   all: readonly ForecastFacts[],
@@ -84,7 +91,9 @@ export function computeForecasts(
   }
 }
 
-/** As `outlooksOf`. It yields between its turns: a customer may have 10,000 subscriptions. */
+/**
+ * `computeForecasts` in steps. It yields between steps: a customer may have 10,000 subscriptions.
+ */
 export function* forecastInSteps(
   all: readonly ForecastFacts[],
   now: Instant,
@@ -98,7 +107,7 @@ export function* forecastInSteps(
   return forecasts;
 }
 
-/** One that auto-renewal sees to. */
+/** A subscription that auto-renewal charges. */
 interface RenewableSubscription extends RecurringCharge {
   readonly facts: ForecastFacts;
   readonly terms: RenewalTerms;
@@ -131,7 +140,7 @@ function* forecastCustomer(
   }
 }
 
-/** @param othersMinor undefined: the balance pays for it */
+/** @param othersMinor undefined: the balance covers the charge */
 function toForecast(
   { facts, priceMinor, terms }: RenewableSubscription,
   othersMinor: bigint | undefined,
@@ -142,8 +151,8 @@ function toForecast(
 }
 
 /**
- * The outlook of one subscription from an earlier forecast, with its terms as they are now.
- * @returns undefined: its charge is another one by now, so the forecast does not hold
+ * The forecast of one subscription from an earlier forecast, with its present terms.
+ * @returns undefined: the charge is different now, so the earlier forecast does not hold
  */
 export function withCurrentTerms(
   before: Forecast,
@@ -187,7 +196,7 @@ function toRenewable(
     isNotified: isNotified(prices),
     effectiveFrom: computeEffectiveFrom(schedule, now),
   };
-  // One that comes back is paid from now on.
+  // A revived subscription is paid from now on.
   const nextAt = later(state === 'active' ? at : latest(at, now), everyMs);
   return { id, at, nextAt, everyMs, priceMinor: chargeMinor, terms, facts };
 }
@@ -197,8 +206,8 @@ const forecastWithoutCharge = ({ kind, autoRenew }: ForecastFacts): Forecast => 
 });
 
 /**
- * Those that what is on the balance pays for: each charge takes what it can pay, in their order, so
- * one walk over all charges until the last end is enough.
+ * The subscriptions that the balance pays. Each charge takes what it can pay, in the order of the
+ * charges. So one pass over all charges until the last end is enough.
  */
 function* affordable(
   renewables: readonly RenewableSubscription[],
@@ -221,7 +230,7 @@ function* affordable(
   return paid;
 }
 
-/** Of each that is not paid: what may be taken before it is, once there is money for it. */
+/** For each unpaid subscription: the amounts that may be charged before it, once it is paid. */
 function* chargedBefore(
   renewables: readonly RenewableSubscription[],
   paid: ReadonlySet<RenewableSubscription>,
@@ -234,7 +243,7 @@ function* chargedBefore(
   let steps = 0;
   for (const renewable of renewables) {
     if (paid.has(renewable)) continue;
-    // What is paid already needs no top-up, so it may come as soon as it is due.
+    // A paid subscription needs no top-up, so its charge may come as soon as it is due.
     const until = later(renewable.at, windowMs);
     for (;;) {
       const charge = covered.takeBeforeTime(until) ?? uncovered.takeBefore(renewable);

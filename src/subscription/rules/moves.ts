@@ -1,7 +1,7 @@
 import type { PeriodId } from '../../kernel/ids.ts';
 import { type Instant, later, latest } from '../../kernel/instant.ts';
 
-// The periods behind a refunded one move to an earlier start.
+// The rule for periods after a refunded one: they move to an earlier start.
 //
 // 1. A period that has begun stays.
 // 2. The first later period starts where the refunded one started, or at the refund if that is
@@ -14,7 +14,7 @@ interface Range {
   readonly endsAt: Instant;
 }
 
-/** @param periods the periods that are left, in any order */
+/** @param periods the periods that are not refunded, in any order */
 export function computeMovesAfterRefund(
   refunded: Range,
   periods: readonly (Range & Pick<PeriodMove, 'id'>)[],

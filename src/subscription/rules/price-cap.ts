@@ -1,16 +1,16 @@
 import type { KnownPriceSource } from '../../db/schema-prices.ts';
 import { dayMs, type Instant, later, latest } from '../../kernel/instant.ts';
 
-// The most that a renewal may take, and the price change that the customer is notified of.
+// The rule for the most that a renewal may take, and for notifications of price changes.
 //
 // 1. A renewal takes its price, but no more than the larger of two amounts: the amount that the
 //    customer paid last for the same plan and length, and an amount that the customer knows.
-// 2. An amount from a message counts `renewal.notice` after the message was sent. An amount that
+// 2. An amount from a notification counts `renewal.notice` after it was sent. An amount that
 //    answered the customer's own choice counts at once.
 // 3. A lower price counts at once. A raise that comes too late counts from the following period.
 // 4. The first terms of an import or grant are no notification. While no amount counts, the least
-//    of these terms and of the messages limits the charge. Without any, the price at the charge is
-//    the first amount.
+//    of these terms and of the notified amounts limits the charge. Without any, the price at the
+//    charge is the first amount.
 
 /** An amount that the customer was notified of and has not paid since. */
 export interface KnownPrice {
@@ -19,7 +19,7 @@ export interface KnownPrice {
   readonly knownAt: Instant;
 }
 
-/** What the customer knows about the price of the next plan and length. */
+/** The amounts that the customer knows for the next plan and length. */
 export interface KnownPrices {
   /** The last charge of the same plan and length; null: there is none. */
   readonly paidMinor: bigint | null;
@@ -32,7 +32,7 @@ export const noKnownPrices: KnownPrices = { paidMinor: null, known: [] };
 const computeEffectiveAt = ({ source, knownAt }: KnownPrice, noticeMs: number): Instant =>
   source === 'message' ? later(knownAt, noticeMs) : knownAt;
 
-/** The most that a charge at `at` may take; null: no amount is known, so nothing limits it. */
+/** The most that a charge at `at` may take; null: no amount limits it. */
 export function computeCapMinor(
   { paidMinor, known }: KnownPrices,
   at: Instant,
@@ -51,7 +51,7 @@ export function computeCapMinor(
   );
 }
 
-/** What a charge at `at` takes. The one place that computes it: renewals, forecasts and answers. */
+/** Computes a charge at `at`. Renewals, forecasts and answers all use this function. */
 export function computeCharge(
   priceMinor: bigint,
   prices: KnownPrices,
@@ -64,11 +64,11 @@ export function computeCharge(
     : { chargeMinor: priceMinor, capMinor: null };
 }
 
-/** The amount that the customer expects to pay next; null: the customer knows none. */
+/** The amount that the customer expects to pay next; null: there is none. */
 export const computeExpectedMinor = ({ paidMinor, known }: KnownPrices): bigint | null =>
   known.at(-1)?.amountMinor ?? paidMinor;
 
-/** The customer paid this plan and length before, or was notified of an amount. */
+/** True if the customer paid this plan and length before, or was notified of an amount. */
 export const isNotified = ({ paidMinor, known }: KnownPrices): boolean =>
   paidMinor !== null || known.some(({ source }) => source !== 'terms');
 
@@ -86,7 +86,7 @@ export const computeChargeTime = (
   now: Instant,
 ): Instant => latest(now, later(expiresAt, -windowMs));
 
-/** The start of the first period that an amount of a message sent at `at` counts for. */
+/** The start of the first period for which an amount counts that is sent at `at`. */
 export function computeEffectiveFrom(schedule: RenewalSchedule, at: Instant): Instant {
   const { expiresAt, periodDays, noticeMs } = schedule;
   const periodMs = periodDays * dayMs;
@@ -94,16 +94,16 @@ export function computeEffectiveFrom(schedule: RenewalSchedule, at: Instant): In
   return lateMs <= 0 ? expiresAt : later(expiresAt, Math.ceil(lateMs / periodMs) * periodMs);
 }
 
-/** The price of the next renewals, beside what the next one takes. */
+/** The prices of the next renewals, besides the next charge. */
 export interface RenewalTerms {
   /** The price without a limit. */
   readonly priceMinor: bigint;
-  /** The price of the renewal after it, if a notification of it is due already; else null. */
+  /** The price of the renewal after the next one; null before its notification is due. */
   readonly followingMinor: bigint | null;
   readonly expectedMinor: bigint | null;
   /** See `isNotified`. */
   readonly isNotified: boolean;
-  /** See `countsFrom`, of a message that is sent now. */
+  /** The result of `computeEffectiveFrom` for a notification that is sent now. */
   readonly effectiveFrom: Instant;
 }
 
@@ -113,7 +113,7 @@ export interface PriceChange {
   readonly newPriceMinor: bigint;
 }
 
-/** The price change that the customer is to be notified of; undefined: the customer knows the price. */
+/** The price change for the next notification; undefined: the customer knows the price. */
 export function computePriceChange(terms: RenewalTerms): PriceChange | undefined {
   const { expectedMinor: priceMinor, followingMinor } = terms;
   if (priceMinor === null) return undefined;

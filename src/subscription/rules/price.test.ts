@@ -5,7 +5,7 @@ import { computePercentOff, computePriceMinor, type Discount } from './price.ts'
 const plain: Discount = { vip: false, discountPercent: 0 };
 const vipPercent = 30;
 
-// list price in minor units, who pays, what they pay
+// list price in minor units, customer, expected price
 const table: readonly [why: string, list: bigint, who: Discount, vip: number, paid: bigint][] = [
   ['the plain price is the list price', 14_900n, plain, vipPercent, 14_900n],
   ['a VIP pays 30% less', 14_900n, { ...plain, vip: true }, vipPercent, 10_430n],

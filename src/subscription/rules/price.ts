@@ -1,18 +1,22 @@
 import { floorShare } from '../../kernel/money.ts';
 
-// The price of a period: the plan's price for the length and currency that is valid now, less a
-// discount. A VIP gets the greater of `vipPercent` and the personal discount, so a customer never
-// pays more as a VIP. Other customers get the personal discount. The result is rounded down to a whole
-// minor unit. The only place that computes a price: purchase, renewal, preview and quote call it
-// (design, price; matrix R9).
+// The rule for the price of a period (design, price; matrix R9).
+//
+// 1. The list price is the price of the plan for the length and currency that is valid now.
+// 2. A VIP gets the larger of `vipPercent` and the personal discount. So a customer never pays more
+//    as a VIP.
+// 3. Other customers get the personal discount.
+// 4. The result is rounded down to a minor unit.
+//
+// Purchases, renewals, previews and quotes all use this file.
 
 export interface Discount {
   readonly vip: boolean;
-  /** The customer's own, 0 to 100; doesn't add to the VIP's. */
+  /** The personal discount, 0 to 100. It is not added to the discount of VIPs. */
   readonly discountPercent: number;
 }
 
-/** Percent off for this customer, 0 to 100. */
+/** The discount of this customer in percent, 0 to 100. */
 export function computePercentOff(customer: Discount, vipPercent: number): number {
   const { vip, discountPercent } = customer;
   return vip ? Math.max(vipPercent, discountPercent) : discountPercent;

@@ -16,7 +16,7 @@ import { defaultSettings as settings } from './settings.ts';
 const now = instant(Date.parse('2026-11-24T09:00:00Z'));
 const at = (ms: number): Instant => later(now, ms);
 
-/** Due, and the balance covers it exactly. */
+/** Due, and the balance covers the price exactly. */
 const payable: RenewalFacts = {
   kind: 'paid',
   state: 'active',
@@ -36,7 +36,7 @@ const payable: RenewalFacts = {
 
 type Change = Partial<RenewalFacts>;
 
-// In the order in which the rule asks; both sides of each boundary.
+// The order is that of the rule. Each boundary has both sides.
 const dueTable: readonly [why: string, change: Change, due: boolean][] = [
   ['a trial ends, it is not renewed', { kind: 'trial' }, false],
   ['who switched it off is left alone', { autoRenew: false }, false],
@@ -66,7 +66,7 @@ const tooLate: Change = { state: 'expired', expiresAt: at(-7 * dayMs - 1) };
 const noMoney: Change = { balanceMinor: 0n };
 const noPrice: Change = { listMinor: null };
 
-/** The outcome with its charge, and its start or next try in ms from now. */
+/** The outcome with its charge, and its start or next attempt in ms from now. */
 type Expected = readonly [outcome: string, minor?: bigint, ms?: number];
 
 const decisions: readonly [why: string, change: Change, expected: Expected][] = [

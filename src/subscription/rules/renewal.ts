@@ -4,47 +4,44 @@ import { computePrice, type Discount } from './price.ts';
 import { computeCharge, type KnownPrices } from './price-cap.ts';
 import type { Settings } from './settings.ts';
 
-// When a subscription is renewed, and what is charged (design, auto-renewal).
+// The rule that decides when a subscription is renewed, and its charge (design, auto-renewal).
 //
-// A paid subscription with auto-renew is due from 6 hours before its end, and stays due when the
-// end is past, as long as nobody ended it: what the balance can pay is renewed, also late. If the
-// balance covers the price, the next period starts where the last one ends, so that no day is
-// lost or given away; when a whole period has gone by since, it starts now, since nobody pays for
-// a period that is over. If the balance is short, nothing is charged: the customer hears of it
-// once a period, and the next try is in an hour, at the latest at the end itself.
-//
-// An expired subscription that is paid for within 7 days is revived from now on, because the days in
-// between were not served. The time of the payment counts, also if the run comes later. After that
-// it stays ended until a purchase. A run after the 7 days counts only the money that came within
-// them. With `renewal.revive: 0` nothing is revived.
-//
-// A renewal takes no more than an amount that the customer knows (`price-cap.ts`).
-//
-// A plan or period without a price in the customer's currency is never guessed: it goes to
-// quarantine, with an alarm.
+// 1. A paid subscription with auto-renewal is due from `renewal.window` (6 h) before its end. It
+//    stays due after the end until it is ended, so a late run still renews it.
+// 2. It is never charged more than one period ahead (`isTooEarly`).
+// 3. If the balance covers the charge, the next period starts at `expires_at`. So no day is lost or
+//    free. If a whole period has passed since then, the next period starts now, because no customer
+//    pays for a period that is over.
+// 4. If the balance is too low, nothing is charged. The customer gets one notification per period.
+//    The next attempt follows after `renewal.retry` (1 h), at the latest at the end.
+// 5. An expired subscription is revived by a payment within `renewal.revive` (7 d). The new period
+//    starts now. The time of the payment counts, also if the run is later. A run after the 7 days
+//    counts only the money that came within them. With `renewal.revive: 0` nothing is revived.
+// 6. A renewal takes no more than an amount that the customer knows (`price-cap.ts`).
+// 7. A missing price is never guessed. The subscription goes to quarantine, with an alarm.
 
-/** What the rule reads. Every field is there, or it doesn't compile (matrix R8). */
+/** The input of the rule. A missing field does not compile (matrix R8). */
 export interface RenewalFacts extends Discount {
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
   readonly autoRenew: boolean;
   readonly expiresAt: Instant;
   readonly nextTryAt: Instant | null;
-  /** When a payment made an ended subscription due; null in rows of older programs. */
+  /** When a payment made an expired subscription due; null in rows of older programs. */
   readonly wokenAt: Instant | null;
   /**
-   * Of an ended subscription after the days of revival: the money that came within them and is not
-   * spent. Null: the whole balance counts.
+   * Of an expired subscription after the days of revival: the unspent money that came within them.
+   * Null: the whole balance counts.
    */
   readonly inTimeMinor: bigint | null;
-  /** Of the period to come: the plan that was chosen for it, else the one that runs. */
+  /** The length of the next period: the chosen one, else the present one. */
   readonly periodDays: number;
   readonly balanceMinor: bigint;
   /** Start of the last period that is not refunded; null if it is known to have begun. */
   readonly lastStartsAt: Instant | null;
-  /** The list price valid now for plan, period and currency; null where there is none. */
+  /** The list price that is valid now for plan, length and currency; null: there is none. */
   readonly listMinor: bigint | null;
-  /** What the customer knows about that price; it limits the charge (`price-cap.ts`). */
+  /** The amounts that the customer knows. They limit the charge (`price-cap.ts`). */
   readonly prices: KnownPrices;
 }
 
@@ -67,12 +64,12 @@ export type RenewalDecision =
       readonly nextTryAt: Instant;
     }
   | { readonly do: 'quarantine'; readonly reason: 'no_price' }
-  /** Expired longer ago than it can be revived: out of the due ones until somebody pays. */
+  /** The days of revival are over. The next payment makes the subscription due again. */
   | { readonly do: 'give-up' }
   | { readonly do: 'nothing' };
 
 /**
- * Renewals charge at most one period ahead: never before the last period has begun, and never
+ * A renewal charges at most one period ahead: never before the last period has begun, and never
  * earlier than half a period before the end.
  */
 function isTooEarly(facts: RenewalFacts, now: Instant): boolean {
@@ -81,7 +78,7 @@ function isTooEarly(facts: RenewalFacts, now: Instant): boolean {
   return expiresAt > later(now, Math.floor((periodDays * dayMs) / 2));
 }
 
-/** Whether auto-renewal should look at it at all, with the predicate of the due index. */
+/** The condition of the index of due subscriptions. */
 export function isRenewalDue(facts: RenewalFacts, now: Instant, settings: Settings): boolean {
   if (facts.kind !== 'paid' || !facts.autoRenew) return false;
   switch (facts.state) {
@@ -98,7 +95,7 @@ export function isRenewalDue(facts: RenewalFacts, now: Instant, settings: Settin
   }
 }
 
-/** What becomes of a subscription now. Total: every input has one answer. */
+/** Decides about a subscription now. Total: every input has one answer. */
 export function decideRenewal(
   facts: RenewalFacts,
   now: Instant,
@@ -108,7 +105,7 @@ export function decideRenewal(
   return decideDueRenewal(facts, now, settings);
 }
 
-/** The same for one that is known to be due; expiry asks it too, whatever `nextTryAt` says. */
+/** Decides about a subscription that is due. Expiry calls it without regard to `nextTryAt`. */
 export function decideDueRenewal(
   facts: RenewalFacts,
   now: Instant,
@@ -141,19 +138,19 @@ export function decideDueRenewal(
   }
   const periodMs = facts.periodDays * dayMs;
   const hasPeriodPassed = later(facts.expiresAt, periodMs) <= now;
-  // A clock that went back must not sell time that was sold already.
+  // A clock that went back must not sell the same time twice.
   const startsAt = isExpired || hasPeriodPassed ? latest(now, facts.expiresAt) : facts.expiresAt;
   const endsAt = later(startsAt, periodMs);
   const charge = { chargeMinor, listMinor, percentOff: discountPercent, capMinor };
   return { do: 'renew', startsAt, endsAt, ...charge };
 }
 
-/** The payment counts, not the moment at which a run looks. */
+/** The time of the payment counts, not that of the run. */
 function isTooLate(facts: RenewalFacts, now: Instant, { reviveMs }: Settings): boolean {
   return reviveMs === 0 || later(facts.expiresAt, reviveMs) < (facts.wokenAt ?? now);
 }
 
-/** In an hour, at the latest at the end; an ended one waits for money, not for time. */
+/** After `renewal.retry`, at the latest at the end. An expired one waits for a payment. */
 function computeNextTry(facts: RenewalFacts, now: Instant, settings: Settings): Instant {
   if (facts.state === 'expired') return never;
   const inAnHour = later(now, settings.retryMs);

@@ -1,14 +1,14 @@
 import { dayMs, hourMs } from '../../kernel/instant.ts';
 import { defaultRenewalAhead, type RenewalAhead } from '../../outbox/reminder-schedule.ts';
 
-/** What `perennial apply` wrote of the rules of the file; replicas can't disagree. */
+/** The rules from the configuration file. `perennial apply` writes them, so replicas agree. */
 export interface Settings {
   readonly vipPercent: number;
   /** A subscription is due this long before its end. */
   readonly windowMs: number;
-  /** Next try after a short balance. */
+  /** Time until the next attempt after a balance that was too low. */
   readonly retryMs: number;
-  /** An expired one is revived by a top-up for this long. 0: never. */
+  /** A payment revives an expired subscription for this long. 0: never. */
   readonly reviveMs: number;
   readonly retention: Retention;
   readonly money: MoneyLimits;
@@ -18,11 +18,11 @@ export interface Settings {
   readonly trial: { readonly plan: string; readonly days: number } | undefined;
 }
 
-/** Limits and switches of the money that comes in. */
+/** Limits and switches of incoming money. */
 export interface MoneyLimits {
   /** The largest top-up without a confirmation, in major units of the customer's currency. */
   readonly topUpMax: string;
-  /** What a chargeback takes beyond the balance becomes a claim, which later top-ups pay. */
+  /** The part of a chargeback beyond the balance becomes a claim, which later top-ups pay. */
   readonly claims: boolean;
 }
 
@@ -30,7 +30,7 @@ export const defaultMoney: MoneyLimits = { topUpMax: '100000', claims: true };
 
 /** How long history is kept. Younger rows are never deleted. */
 export interface Retention {
-  /** Notices that are settled. */
+  /** Notifications in a final state. */
   readonly noticesMs: number;
   readonly eventsMs: number;
   /** Idempotency keys, with their answers. */

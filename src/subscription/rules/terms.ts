@@ -30,11 +30,11 @@ export interface TermPeriod {
   readonly endsAt: Instant;
   /** The length that was sold; null for a grant and in old rows. */
   readonly periodDays: number | null;
-  /** The kind that a grant or an import gave; null if the source tells it. */
+  /** The kind that a grant or an import gave; null if the source implies it. */
   readonly kind: SubscriptionKind | null;
   /** The refunded period whose served part this is. */
   readonly partOf: PeriodId | null;
-  /** Of a grant: the length of the last refunded charge that was sold before it. */
+  /** Of a grant: the length of the last refunded charge before it. */
   readonly refundedDays?: number | null;
   /** True for a served part of which money was kept. */
   readonly isPaidPart: boolean;
@@ -60,7 +60,7 @@ type TermStep = TermPeriod & Terms & { readonly periodDays: number; kind: Subscr
 export const hasSameTerms = (one: Terms, other: Terms): boolean =>
   one.plan === other.plan && one.periodDays === other.periodDays;
 
-/** Rule 7, as the subscription stores it. */
+/** Rule 7, with the choice that the subscription stores. */
 export function toRenewalTerms({
   plan,
   periodDays,
@@ -70,7 +70,10 @@ export function toRenewalTerms({
   return { plan: nextPlan ?? plan, periodDays: nextPeriodDays ?? periodDays };
 }
 
-/** @param periods those that are not refunded, in any order; @param current if there are none */
+/**
+ * @param periods the periods that are not refunded, in any order
+ * @param current the answer if there are none
+ */
 export function decideTerms(
   periods: readonly TermPeriod[],
   now: Instant,
@@ -120,7 +123,7 @@ function computeLengthBefore(
   return isContinued ? last.periodDays : (refundedDays ?? last?.periodDays);
 }
 
-/** The length of an old row, of which only the range was stored. */
+/** The length of a row of an older program, which stored only the range. */
 function computeSoldDays({ source, startsAt, endsAt, partOf }: TermPeriod): number | undefined {
   if (source === 'grant' || source === 'import' || partOf !== null) return undefined;
   return Math.max(1, Math.round((endsAt - startsAt) / dayMs));
