@@ -11,7 +11,11 @@ import {
 } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
 import { type EndCondition, requireExpectedEnd } from './conditions.ts';
-import { readSubscriptionResult, recordEvent, type SubscriptionResult } from './grant.ts';
+import {
+  readSubscriptionResult,
+  recordEvent,
+  type SubscriptionResult,
+} from './subscription-result.ts';
 
 export interface AutoRenewSwitch extends EndCondition {
   readonly telegramId: bigint;

@@ -11,7 +11,7 @@ import {
   type Subscription,
 } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
-import { readSubscriptionResult, type SubscriptionResult } from './grant.ts';
+import { readSubscriptionResult, type SubscriptionResult } from './subscription-result.ts';
 
 // A link that was lost, or that too many know: the customer gets a new credential, and the old one
 // is on its way out of every node with the same commit. Time and money stay as they are.

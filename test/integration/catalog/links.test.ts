@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readCustomerLinks } from '../../../src/catalog/links.ts';
-import { revoke } from '../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { createDatabase } from '../../support/database.ts';
 import { createShop, createSubscriber } from '../../support/shop.ts';
 

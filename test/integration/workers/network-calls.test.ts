@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Tx } from '../../../src/db/connect.ts';
 import { openSingleConnection } from '../../../src/db/single-connection.ts';
-import { revoke } from '../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import type { CallOutcome } from '../../../testbed/bot-api/bot-api.ts';
 import { until } from '../../../testbed/until.ts';

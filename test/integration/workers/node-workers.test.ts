@@ -5,7 +5,7 @@ import { inTransaction, openDatabase, openPool } from '../../../src/db/connect.t
 import { instant } from '../../../src/kernel/instant.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
-import { revoke } from '../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { seedChunk } from '../../../src/workers/keep-node/node-store.ts';
 import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
 import { until } from '../../../testbed/until.ts';

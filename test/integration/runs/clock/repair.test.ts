@@ -7,7 +7,7 @@ import { inTransaction } from '../../../../src/db/connect.ts';
 import { keptColumns, repairedColumns } from '../../../../src/db/time-columns.ts';
 import { updateHighMark } from '../../../../src/runs/clock/repair.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { corrupt } from '../../../support/corruption.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';

@@ -5,9 +5,10 @@ import {
   applyChargeback,
   type Chargeback,
 } from '../../../../src/subscription/commands/chargeback.ts';
-import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { movePayment } from '../../../../src/subscription/commands/move-payment.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import type { TestDatabase } from '../../../support/database.ts';

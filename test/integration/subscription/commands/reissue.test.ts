@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
-import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { reissue } from '../../../../src/subscription/commands/reissue.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { createShop, createSubscriber } from '../../../support/shop.ts';

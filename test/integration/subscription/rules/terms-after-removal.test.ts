@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import type { PeriodId } from '../../../../src/kernel/ids.ts';
 import { dayMs, isoTime } from '../../../../src/kernel/instant.ts';
-import { grant, revoke } from '../../../../src/subscription/commands/grant.ts';
+import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import {
   readCustomerView,

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';

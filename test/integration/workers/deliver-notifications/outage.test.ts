@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../../../../src/kernel/instant.ts';
 import { openReplica } from '../../../../src/leases/replica.ts';
 import { endRemindersMs, trialRemindersMs } from '../../../../src/outbox/reminder-schedule.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { type BotApi, startBotApi } from '../../../../testbed/bot-api/bot-api.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
 import { reissue } from '../../../../src/subscription/commands/reissue.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior } from '../../../../src/xray/embedded/node.ts';
 import { until } from '../../../../testbed/until.ts';

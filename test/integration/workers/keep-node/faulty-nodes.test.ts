@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { buildNodeCommand } from '../../../../src/cli/commands/node/node.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import { type EmbeddedNodeOptions, startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
 import type { NodeTls } from '../../../../src/xray/grpc/connect.ts';

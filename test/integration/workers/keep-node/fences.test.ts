@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { type Instant, instant } from '../../../../src/kernel/instant.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { readMarkPage, writeMarkResults } from '../../../../src/workers/keep-node/store.ts';
 import type { CallBehavior, ReceivedCall } from '../../../../src/xray/embedded/node.ts';
 import { until } from '../../../../testbed/until.ts';

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { generateCredentialId } from '../../../../src/kernel/ids.ts';
 import { stopwatch } from '../../../../src/kernel/stopwatch.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { readOldestUnconfirmed } from '../../../../src/workers/keep-node/store.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { until } from '../../../../testbed/until.ts';

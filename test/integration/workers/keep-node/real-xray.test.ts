@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { findXrayOrSkip } from '../../../../testbed/real-xray.ts';
 import { until } from '../../../../testbed/until.ts';

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { generateCredentialId } from '../../../../src/kernel/ids.ts';
 import { secondMs } from '../../../../src/kernel/instant.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import {
   type CallBehavior,
   type ReceivedCall,

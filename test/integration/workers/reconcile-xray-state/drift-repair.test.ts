@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
 import { deleteMarks, readCredential, runComparison } from '../../../support/comparison.ts';

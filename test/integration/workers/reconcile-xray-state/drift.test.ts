@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
-import { revoke } from '../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import type { Comparison } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
 import type { Flow } from '../../../../src/xray/flow.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';

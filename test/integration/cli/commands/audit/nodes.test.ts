@@ -6,7 +6,7 @@ import { auditNodes } from '../../../../../src/cli/commands/audit/nodes.ts';
 import { formatAuditHtml } from '../../../../../src/cli/output/audit-html.ts';
 import { formatAuditMarkdown, formatAuditText } from '../../../../../src/cli/output/audit-text.ts';
 import type { CredentialId } from '../../../../../src/kernel/ids.ts';
-import { revoke } from '../../../../../src/subscription/commands/grant.ts';
+import { revoke } from '../../../../../src/subscription/commands/revoke.ts';
 import type { CallBehavior } from '../../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
