@@ -16,7 +16,7 @@ export class Updates {
     const entities =
       text[0] === '/' ? [{ type: 'bot_command', offset: 0, length: text.length }] : [];
     const id = this.#next;
-    this.#push({ sendMessage: { message_id: id, date: 0, from, chat, text, entities } });
+    this.#push({ message: { message_id: id, date: 0, from, chat, text, entities } });
   }
 
   /** A person taps a button of a message: of a new one, unless a message is given. */
