@@ -12,7 +12,7 @@ import { wakeKeepers } from './wake.ts';
 // Marking jobs: the credentials that need a mark after a change of plans or nodes.
 //
 // 1. The transaction of the change writes one job for each node and plan whose access differs.
-// 2. The jobs run after the commit, chunk by chunk. Each chunk is a transaction of its own.
+// 2. The jobs run after the commit, chunk by chunk. Each chunk is a separate transaction.
 // 3. A purchase after the change marks its own credential. All earlier credentials are in a chunk.
 // 4. A chunk raises the version of an existing mark. So a keeper that read the mark before the
 //    change cannot confirm it.

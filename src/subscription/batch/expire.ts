@@ -19,8 +19,8 @@ export interface ExpiringSubscription {
 }
 
 /**
- * Ends subscriptions of customers whose rows the transaction holds: state, credential, a mark on
- * every node, the notice and the event, together (promise 5).
+ * Expires subscriptions of customers whose rows the transaction holds. State, credential, marks,
+ * notification and event commit together (promise 5).
  */
 export async function expireSubscriptions(
   tx: Tx,
@@ -38,7 +38,7 @@ export async function expireSubscriptions(
   ]);
 }
 
-/** Out of the due index until a top-up within the time of revival brings it back. */
+/** An expired subscription is not due, until a payment within the days of revival. */
 async function writeExpired(tx: Tx, ids: readonly SubscriptionId[]): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription SET state = 'expired', next_try_at = 'infinity'

@@ -11,20 +11,24 @@ import {
 import type { Settings } from '../rules/settings.ts';
 import type { Actor } from '../store/events.ts';
 
-// A whole book at once: customers with what they have when they come over from another panel.
-// Whoever brings it in (transfer/) fills `opening_line`, checks it, and has it written here, a
-// stretch of lines at a time, all in one transaction, so that nobody ever sees half a book.
+// Writes a whole import: customers with the rights and balances of another panel.
 //
-// A balance above 0 becomes an `opening` ledger entry, so that it is the sum of its ledger from the
-// first moment on. A subscription gets one period, of source `import`, that cost nothing here. One
-// that runs gets a live credential and a mark on every node, not urgent: those who are cut off go
-// first. One that has ended is `expired`, silently: no notice, its credential retired at its end,
-// and `next_try_at` beyond all time, so that auto-renewal doesn't take up what somebody else's panel
-// ended; a top-up within the days of revival does, as it does for our own. Of its reminders those
-// count that are due after the import. The price at the import is the first amount that a renewal may
-// take.
+// 1. `import-export/` fills and checks `opening_line`. Then the lines are written here in chunks,
+//    all in one transaction. So no reader sees half of an import.
+// 2. A balance above 0 becomes an `opening` ledger entry, so it is the sum of its ledger.
+// 3. A subscription gets one period of source `import` without a charge.
+// 4. An active one gets a live credential, and a mark on every node. The mark is not urgent,
+//    because removals go first.
+// 5. An ended one is `expired`, without a notification. Its credential is retired at its end.
+//    `next_try_at` is infinite, so auto-renewal does not revive it. A payment within the days of
+//    revival does.
+// 6. Reminders count that are due after the import.
+// 7. The price at the import is the first amount that a renewal may take.
 
-/** The columns of `opening_line` in COPY's order. NULL but for a missing uuid: can't be read. */
+/**
+ * The columns of `opening_line` in the order of COPY. NULL is a value that cannot be read, except
+ * for a missing uuid.
+ */
 export const openingLineColumns = [
   ['line', 'bigint'], // of the file
   ['telegram_id', 'bigint'],
@@ -45,13 +49,16 @@ export const openingLineColumns = [
   ['uuid', 'uuid'],
 ] as const;
 
-/** Makes the staging table; it goes with the transaction. */
+/** Creates the staging table, which ends with the transaction. */
 export async function createOpeningLines(tx: Tx): Promise<void> {
   const columns = openingLineColumns.map(([name, type]) => `${name} ${type}`).join(', ');
   await sql.raw(`CREATE TEMPORARY TABLE opening_line (${columns}) ON COMMIT DROP`).execute(tx);
 }
 
-/** After the lines are in: `opening_later` has each further line of a customer, and its first. */
+/**
+ * Call this after all lines: `opening_later` contains each further line of a customer, with the
+ * first one.
+ */
 export async function indexOpeningLines(tx: Tx): Promise<void> {
   await sql`ALTER TABLE opening_line ADD PRIMARY KEY (line)`.execute(tx);
   await sql`
@@ -71,8 +78,8 @@ export interface LineRange {
 }
 
 /**
- * Writes a stretch of checked lines; stretches come in their order, since a customer is written
- * with the first line. A line that was not checked fails by the constraints of the tables.
+ * Writes a chunk of checked lines. The chunks follow their order, because the first line of a
+ * customer writes the customer. An unchecked line fails by the constraints of the tables.
  */
 export async function writeOpeningLines(
   tx: Tx,
@@ -85,7 +92,7 @@ export async function writeOpeningLines(
   await writeSubscriptions(tx, range, now, settings);
 }
 
-/** A customer's token is as `newSubToken` makes them: 22 URL-safe characters, 122 random bits. */
+/** Generates a token like `generateSubToken`: 22 URL-safe characters with 122 random bits. */
 const generateSubToken = sql`
   rtrim(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', '-_'), '=')`;
 
@@ -125,8 +132,8 @@ async function writeCustomers(tx: Tx, { first, last }: LineRange, actor: Actor, 
 const toInterval = (ms: number) => sql`${`${ms} ms`}::interval`;
 
 /**
- * As `firstLookAt` computes it, or earlier, for a row of `line`. A renewal within 3 days is looked at
- * at once, because the customer was notified of no amount.
+ * The result of `computeFirstReminderAt`, or an earlier time, for a row of `line`. A renewal within
+ * 3 days is checked at once, because the customer was notified of no amount.
  */
 const computeRemindAt = (at: RawBuilder<unknown>, leadMs: number) => sql`
   (SELECT min(due) FROM unnest(CASE kind WHEN 'trial' THEN ARRAY[
@@ -203,8 +210,8 @@ async function writeSubscriptions(
 }
 
 /**
- * Once all is written: what the planner must know about tables that were empty a moment ago, so
- * that no worker waits for autovacuum to find out. A user who doesn't own them is only warned.
+ * Updates the statistics of the filled tables, so that no worker waits for autovacuum. PostgreSQL
+ * only warns a user who does not own them.
  */
 export async function analyzeTables(tx: Tx): Promise<void> {
   await sql`

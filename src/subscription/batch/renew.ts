@@ -17,11 +17,12 @@ import { postEntries, reserveEntryIds } from '../store/ledger.ts';
 import { addPeriods } from '../store/periods.ts';
 import type { SubscriptionRenewalFacts } from '../store/renewal-facts.ts';
 
-// Carries out what the renewal rule decided, for a whole batch at once: debit, ledger entry,
-// period, new end, receipt and event of all of them, in one transaction of whoever asks
-// (promise 3). Each statement writes all rows; the number of statements doesn't grow.
+// Carries out the decisions of the renewal rule, set-based and in one transaction (promise 3).
+//
+// Debit, ledger entry, period, new end, receipt and event commit together. Each statement writes
+// all rows, so the number of statements is constant.
 
-/** A renewal that was decided. Of several for one customer, in the order of their end. */
+/** A decided renewal. Several renewals of one customer are in the order of their ends. */
 export interface Renewal {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
@@ -34,19 +35,19 @@ export interface Renewal {
   readonly listMinor: bigint;
   readonly percentOff: number;
   readonly capMinor: bigint | null;
-  /** Amounts are known that this payment may replace. */
+  /** The customer knows amounts that this payment may replace. */
   readonly hasKnownPrices: boolean;
   readonly currency: string;
-  /** What the balance is after this charge. */
+  /** The balance after this charge. */
   readonly balanceAfterMinor: bigint;
-  /** The subscription had ended: its access is opened again. */
+  /** The subscription had expired, so its access opens again. */
   readonly isRevived: boolean;
   readonly isPlanChanged: boolean;
   /** The period starts later: the terms in force stay until then (`terms.ts`, rule 2). */
   readonly startsLater: boolean;
 }
 
-/** What the rule decided, as it is to be written. `balanceMinor` is what the decision saw. */
+/** Converts a decision for the statements. `balanceMinor` is the balance of the decision. */
 export function toRenewal(
   facts: SubscriptionRenewalFacts,
   decision: Extract<RenewalDecision, { do: 'renew' }>,
@@ -96,8 +97,8 @@ export async function renewSubscriptions(
       ledgerEntryId: row.entryId,
       discountPercent: row.percentOff,
     }));
-  // What refers to the customer comes before the customer is changed: a foreign key's check locks
-  // the newest version of a row, and of the unchanged one we hold the lock already.
+  // Rows that refer to the customer come before the change of the customer. The check of a foreign
+  // key locks the newest version of a row, and the transaction already holds the unchanged one.
   await sendPipelined([
     () => enqueueNotifications(tx, charged.map(toReceipt), now),
     () => recordEvents(tx, charged.map(toEvent), actor, now),
@@ -124,12 +125,13 @@ export async function renewSubscriptions(
 }
 
 /**
- * The new end, and the terms of a period that has begun. Of one that begins later the terms are
- * the next ones until then; `changes_at` says when, if they differ. With a new end this can't be a HOT
- * update, so each index gets an entry, that of `remind_at` too, whether it changes or not (2 µs and
- * 100 bytes of WAL, docs/benchmarks.md): to set it costs no more than to leave it, and spares the
- * reminders' worker a look at the old end. For periods of under three days it is too early; that
- * worker puts it right.
+ * Writes the new end, and the terms of a period that has begun. Terms of a later period are the
+ * next terms until `changes_at`.
+ *
+ * A new end prevents a HOT update, so each index gets an entry, also that of `remind_at` (2 µs and
+ * 100 bytes of WAL, docs/benchmarks.md). So a new `remind_at` costs nothing extra, and saves a
+ * check of the old end by the reminders. For periods under three days it is too early; the
+ * reminders correct it.
  */
 async function extendSubscriptions(
   tx: Tx,
@@ -162,7 +164,7 @@ async function extendSubscriptions(
   );
 }
 
-/** Names the amount and the dates that were charged, not what they are when it is sent (R7). */
+/** Names the amount and the dates of the charge, not those at the time of sending (R7). */
 export function toReceipt(row: {
   readonly customerId: CustomerId;
   readonly subscriptionId: SubscriptionId;

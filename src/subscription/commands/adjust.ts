@@ -13,7 +13,7 @@ export interface Adjustment {
   readonly reason: string;
 }
 
-/** Corrects a balance by hand, never below zero. @throws Fault `bad_amount`, `short_balance` */
+/** Corrects a balance, never to less than 0. @throws Fault `bad_amount`, `short_balance` */
 export function adjustBalance(caller: Caller, request: Adjustment): Promise<BalanceResult> {
   return withLockedCustomer(caller, 'adjust', request.telegramId, request, async (context) => {
     const { customer } = context;

@@ -24,13 +24,13 @@ export interface AutoRenewSwitch extends EndCondition {
 }
 
 export type SwitchAnswer = SubscriptionResult & {
-  /** From when on the next renewal is charged; null: it is not to be renewed. */
+  /** The earliest charge of the next renewal; null: there is no next renewal. */
   readonly renewal_at: string | null;
-  /** What the next renewal takes, which the customer is notified of by this answer. */
+  /** The charge of the next renewal. This answer notifies the customer of it. */
   readonly renewal_amount: string | null;
 };
 
-/** The customer's switch; the engine itself never turns it off. @throws Fault `is_trial`, `revoked` */
+/** Switches auto-renewal. Workers never switch it off. @throws Fault `is_trial`, `revoked` */
 export function setAutoRenew(caller: Caller, request: AutoRenewSwitch): Promise<SwitchAnswer> {
   return withLockedCustomer(caller, 'auto-renew', request.telegramId, request, async (context) => {
     await recordActivity(context);

@@ -24,8 +24,11 @@ import { requireBalance, requirePrice, requireQuotedPrice } from './purchase-che
 import { computeUnusedMinor, refundPeriod } from './refund.ts';
 import { recordRefund } from './refund-notices.ts';
 
-// Change of plan (design, change of plan): at the next renewal, which costs nothing now; or now:
-// the time that is not used is credited by floor as a refund, and a new period starts now.
+// The command for a change of plan (design, change of plan).
+//
+// 1. At the next renewal: the change costs nothing now.
+// 2. Now: the unused time is credited as a refund, rounded down, and a new period starts now.
+// 3. Granted and imported time has no price. It is given up only with `forfeit`.
 
 export interface PlanChange extends EndCondition {
   readonly telegramId: bigint;
@@ -33,9 +36,9 @@ export interface PlanChange extends EndCondition {
   readonly plan: string;
   readonly periodDays: number;
   readonly when: 'next' | 'now';
-  /** Give up time that was a gift or imported, and so has no price to credit. */
+  /** Gives up granted or imported time, which has no price to credit. */
   readonly forfeit?: boolean;
-  /** What the customer was told that it costs: another price is refused, not charged. */
+  /** The price that the customer saw. If the price differs, the command is refused. */
   readonly quotedMinor?: bigint;
 }
 
@@ -45,9 +48,9 @@ export type PlanChangeResult = {
   readonly when: string;
   readonly plan: string;
   readonly period_days: number;
-  /** What the unused time was worth; `0` at the next renewal. */
+  /** The value of the unused time; `0` at the next renewal. */
   readonly credited: string;
-  /** What the new period costs: now, or at the next renewal by today's price. */
+  /** The price of the new period: now, or at the next renewal by the present price list. */
   readonly amount: string;
   readonly balance: string;
   readonly currency: string;
@@ -97,7 +100,7 @@ async function changeNext(
     nextPlan: isSame ? null : request.plan,
     nextPeriodDays: isSame ? null : request.periodDays,
   });
-  // It may be cheaper than what could not be paid.
+  // The new plan may be cheaper than the renewal that the balance could not cover.
   await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
   await checkRemindersNow(context.tx, context.customer.id, context.now);
   const amountMinor = isSame
@@ -119,7 +122,7 @@ async function writeChoice(
   return priceMinor;
 }
 
-/** To keep the plan is no choice of a new price: what the renewal takes of today's price. */
+/** A choice of the same plan is no choice of a new price: the limit of the renewal stays. */
 async function readRenewalPriceMinor(
   { tx, now, settings }: CommandContext,
   { id, plan, periodDays, expiresAt }: Subscription,
@@ -161,7 +164,7 @@ async function changeNow(
   return toResult(context, request, subscription, creditedMinor, priceMinor, purchased.ends_at);
 }
 
-/** What the time to come is worth. @throws Fault `unpriced_time` */
+/** The value of the remaining time. @throws Fault `unpriced_time` */
 export async function readCredits(
   context: CommandContext,
   request: Pick<PlanChange, 'forfeit'>,
@@ -180,7 +183,7 @@ export async function readCredits(
   return { credits, creditedMinor: credits.reduce((sum, credit) => sum + credit.minor, 0n) };
 }
 
-/** Time that cost nothing is credited with nothing: never taken away without being told to. */
+/** Time without a price has no value. It is given up only with `forfeit`. */
 function requirePricedTime(
   remaining: readonly Period[],
   request: Pick<PlanChange, 'forfeit'>,

@@ -17,12 +17,12 @@ import { computeUnusedMinor, refundPeriod, updateAfterRefund } from './refund.ts
 import { enqueueEndNotification } from './refund-notices.ts';
 import { readLastTerms } from './settle.ts';
 
-// Chargebacks: the provider took a payment back.
+// The rule for chargebacks: the provider took a payment back.
 //
 // 1. A payment is reversed whole, and once. A dispute id of a provider is accepted once.
 // 2. The ledger decides which periods the payment paid, newest money first (`paid-by.ts`).
-// 3. Of these periods, each one that is not over ends now, the latest first. Its unused part goes
-//    back to the balance, also if the payment paid only a part of the period. Later periods move to an
+// 3. Each of these periods that is not over ends now, the latest first. Its unused part returns to
+//    the balance, also if the payment paid only a part of the period. Later periods move to an
 //    earlier start. Auto-renewal of the subscription is switched off.
 // 4. Then the amount of the payment leaves the balance, which goes down to 0 at the lowest.
 // 5. The remainder becomes a claim if `money.claims` is on. Otherwise it is lost.
@@ -31,7 +31,7 @@ export interface Chargeback {
   readonly telegramId: bigint;
   readonly provider: string;
   readonly providerRef: string;
-  /** The id that the provider gave the dispute. */
+  /** The id of the dispute at the provider. */
   readonly dispute: string;
 }
 
@@ -159,7 +159,7 @@ async function endPeriod(
   return { period, returnedMinor };
 }
 
-/** The whole ledger: the reversal of an older payment takes the money of that payment first. */
+/** Reads the whole ledger, because the reversal of an older payment takes its own money first. */
 async function readSteps(context: CommandContext): Promise<LedgerStep[]> {
   const { rows } = await sql<LedgerStep>`
     SELECT e.id, e.kind, e.amount_minor AS "amountMinor", p.ledger_entry_id AS "chargeId",
@@ -172,7 +172,7 @@ async function readSteps(context: CommandContext): Promise<LedgerStep[]> {
   return rows;
 }
 
-/** Of these charges, those of periods that are neither refunded nor over, by subscription. */
+/** Those of the charges whose periods are neither refunded nor over, by subscription. */
 async function readOpenCharges(
   context: CommandContext,
   charges: readonly LedgerEntryId[],

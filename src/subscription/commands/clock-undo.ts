@@ -20,16 +20,16 @@ import { refundPeriod } from './refund.ts';
 import { recordRefund } from './refund-notices.ts';
 import { readSettledTerms, settleTerms } from './settle.ts';
 
-// Undoes what a wrong clock did to one customer (`clock-effects.ts`), in one transaction:
+// The command that undoes the effects of a wrong clock on one customer (`clock-effects.ts`).
 //
 // 1. Early renewals are refunded, the last one first. The end of the subscription follows, and
-//    auto-renewal stays as it is. An early renewal that another period follows is left.
-// 2. Subscriptions that ended early are active until their end, with their last credential. The
-//    customer is notified of that, because the notification of the end may have been sent.
-// 3. Notifications about ends that are still far away came too early. Those that wait are not sent,
-//    and none of them keeps the same notification from being sent at its time.
+//    auto-renewal stays as it is. An early renewal stays if another period follows it.
+// 2. Subscriptions that expired early are active until their end, with their last credential. The
+//    customer is notified, because the notification of the end may have been sent.
+// 3. Notifications about ends that are still far away came too early. Pending ones are not sent,
+//    and none of them blocks the same notification at its time.
 //
-// Each step reads its evidence under the lock of the customer. So a repetition does nothing.
+// Each step reads its evidence under the lock of the customer. So a repetition changes nothing.
 
 export type ClockUndoResult = {
   readonly telegram_id: number;
@@ -61,7 +61,7 @@ export function undoClock(caller: Caller, telegramId: bigint): Promise<ClockUndo
   });
 }
 
-/** @returns how many periods */
+/** @returns the number of periods */
 async function refundEarlyCharges(context: CommandContext): Promise<number> {
   const { tx, now, customer, settings } = context;
   const charges = await readEarlyCharges(tx, now, settings.windowMs, customer.id);
@@ -74,7 +74,8 @@ async function refundEarlyCharges(context: CommandContext): Promise<number> {
       subscriptionId,
     );
     await refundPeriod(context, last, amountMinor);
-    // An end that has passed meanwhile is decided by the workers: they renew it if there is money.
+    // The workers decide about an end that has passed meanwhile. They renew it if the balance
+    // covers it.
     const expiresAt = await settleSubscription(context, subscription, {});
     await recordRefund(context, subscriptionId, last, amountMinor, latest(expiresAt, now));
     refunded += 1;
@@ -83,8 +84,7 @@ async function refundEarlyCharges(context: CommandContext): Promise<number> {
 }
 
 /**
- * Brings terms and end in line with the periods. The terms of the next renewal stay as they were
- * chosen. @returns the end
+ * Updates terms and end by the periods. The chosen terms of the next renewal stay. @returns the end
  */
 async function settleSubscription(
   context: CommandContext,
@@ -98,7 +98,7 @@ async function settleSubscription(
   return expiresAt;
 }
 
-/** @returns how many subscriptions */
+/** @returns the number of subscriptions */
 async function restoreEarlyEnds(context: CommandContext): Promise<number> {
   const { tx, now, customer, actor } = context;
   const ended = await readEarlyEnds(tx, now, customer.id);
@@ -129,7 +129,7 @@ async function restoreEarlyEnds(context: CommandContext): Promise<number> {
   return ended.length;
 }
 
-/** How long before an end the notifications about it are sent at the earliest. */
+/** Per kind: the earliest time before an end at which a notification about it is sent. */
 const leadsMs: Readonly<Record<string, number>> = {
   expired: 0,
   trial_ended: 0,
@@ -137,7 +137,10 @@ const leadsMs: Readonly<Record<string, number>> = {
   ...endRemindersMs,
 };
 
-/** Notifications of the customer about an end that is further away than they are sent at the earliest. */
+/**
+ * Releases notifications of the customer about an end that is further away than their earliest
+ * time.
+ */
 async function releaseEarlyNotices({ tx, now, customer, settings }: CommandContext): Promise<void> {
   const leadByKind = Object.entries({ ...leadsMs, low_balance: settings.windowMs });
   await sql`

@@ -46,7 +46,7 @@ export function withLockedCustomer<A extends CommandResult>(
   });
 }
 
-/** Commands whose effect is the same at any time. All others start, end or price a period. */
+/** Commands with the same effect at any time. All others start, end or price a period. */
 const timeless: ReadonlySet<string> = new Set([
   'top-up',
   'adjust',
@@ -60,7 +60,7 @@ const timeless: ReadonlySet<string> = new Set([
 type TimeUse = 'period' | 'record' | 'quote' | 'list';
 
 function toTimeUse(scope: string, body: object): TimeUse {
-  // A revocation ends the access at once. With a refund, it also prices the rest of the period.
+  // A revocation ends access now. With a refund it also prices the rest of the period.
   const isRevocation = scope === 'revoke' && (body as { refund?: unknown }).refund === undefined;
   return isRevocation || timeless.has(scope) ? 'record' : 'period';
 }
@@ -97,7 +97,7 @@ export async function readCommandContext(
 }
 
 /**
- * Looks at a customer's books without touching them: one snapshot, no lock, nothing written.
+ * Reads one snapshot of a customer, without a lock and without a change.
  * @throws Fault `no_customer`; for a quote also `clock_suspect`, `commits_lost`
  */
 export function readSnapshot<A>(
@@ -116,7 +116,7 @@ export function readSnapshot<A>(
   });
 }
 
-/** @throws Fault `in_flight`: the first request with this key has not ended, here or elsewhere */
+/** @throws Fault `in_flight`: the first request with this key is in progress, here or elsewhere */
 export async function requireKeyNotInFlight(tx: Tx, scope: string, caller: Caller): Promise<void> {
   if (caller.inFlight !== 'refuse' || caller.key === undefined) return;
   const { rows } = await sql<{ free: boolean }>`
@@ -130,13 +130,13 @@ export async function requireKeyNotInFlight(tx: Tx, scope: string, caller: Calle
   );
 }
 
-/** The owner of keys that were stored before keys had owners. Such a key still counts for all. */
+/** The owner of keys from before keys had owners. Such a key still counts for all owners. */
 const anyOwner = '?';
 
 /** The command line has no token: its keys share one owner. */
 const toKeyOwner = (caller: Caller): string => caller.keyOwner ?? '';
 
-/** Runs `work` once for a key of an owner, and returns the stored answer after that. */
+/** Runs `work` once for a key of an owner. Later calls return the stored answer. */
 export async function withIdempotencyKey<A extends CommandResult>(
   tx: Tx,
   scope: string,
@@ -149,7 +149,7 @@ export async function withIdempotencyKey<A extends CommandResult>(
   const owner = toKeyOwner(caller);
   const fingerprint = computeFingerprint(body);
   const at = isoTime(await readClock(tx));
-  // Two at once: the second waits here for the first one's commit, and then finds its row.
+  // The second of two transactions waits here for the commit of the first, and then finds its row.
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.idempotency (scope, key, owner, fingerprint, at)
     SELECT ${scope}, ${key}, ${owner}, ${fingerprint}, ${at}
@@ -158,7 +158,7 @@ export async function withIdempotencyKey<A extends CommandResult>(
     ON CONFLICT (scope, key, owner) DO NOTHING`.execute(tx);
   if (numAffectedRows === 0n) {
     const stored = await findStoredResult<A>(tx, { scope, key, owner }, fingerprint);
-    // None: it was so old that it was forgotten at this moment, and so it is a new one.
+    // No row: the old key was deleted at this moment, so it counts as a new one.
     return stored ?? withIdempotencyKey(tx, scope, caller, body, work);
   }
   const result = await extendResult(tx, caller, await work());

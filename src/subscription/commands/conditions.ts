@@ -2,8 +2,10 @@ import { refused } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Subscription } from '../store/subscriptions.ts';
 
-// Conditions of a command: values that the customer saw before the decision. A command whose
-// condition no longer holds changes nothing. The other condition is the price (`price_changed`).
+// Conditions of a command: values that the customer saw before the decision.
+//
+// If a condition no longer holds, the command changes nothing. The other condition is the price
+// (`price_changed`).
 
 export interface EndCondition {
   /** The end that the customer saw; null: there was no subscription that the command extends. */

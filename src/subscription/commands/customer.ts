@@ -13,7 +13,7 @@ import { recordActivity } from '../store/reachability.ts';
 import { checkRemindersNow, retryRenewalsNow } from '../store/retry-now.ts';
 import { requireKeyNotInFlight, withIdempotencyKey, withLockedCustomer } from './command.ts';
 
-// Who the customers are. What they own is elsewhere in this folder.
+// The commands that create and change customers, without money and rights.
 
 export interface CustomerFields {
   readonly locale?: string;
@@ -41,7 +41,7 @@ export type CustomerResult = {
   readonly sub_token: string;
 };
 
-/** Checks what the database could only refuse in its own words. @throws UsageFault */
+/** Refuses values that only a constraint of the database would refuse. @throws UsageFault */
 function requireValidFields(given: CustomerFields): void {
   const { locale, timeZone, discountPercent, currency } = given;
   if (locale !== undefined && !isLocale(locale)) {
@@ -70,7 +70,7 @@ function requireValidFields(given: CustomerFields): void {
 /** Adds a customer without money or rights. @throws Fault `customer_exists`, UsageFault */
 export function createCustomer(caller: Caller, given: NewCustomer): Promise<CustomerResult> {
   requireValidFields(given);
-  // Answers have it as a number: one that JSON would round names somebody else.
+  // Answers contain the id as a number. A number that JSON rounds would name another customer.
   if (given.telegramId < 1n || given.telegramId > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new UsageFault(
       'bad_telegram_id',
@@ -111,11 +111,14 @@ export function createCustomer(caller: Caller, given: NewCustomer): Promise<Cust
 
 export interface CustomerUpdate extends CustomerFields {
   readonly telegramId: bigint;
-  /** A new secret for the subscription URL: the old one opens nothing any more. */
+  /** A new secret for the subscription URL. The old URL stops working. */
   readonly newSubToken?: boolean;
 }
 
-/** Changes who a customer is. @throws Fault `has_money` for a currency that money is in already */
+/**
+ * Changes the fields of a customer.
+ * @throws Fault `has_money` for a change of currency after the first money
+ */
 export async function setCustomer(caller: Caller, given: CustomerUpdate): Promise<CustomerResult> {
   requireValidFields(given);
   return withLockedCustomer(caller, 'set', given.telegramId, given, async (context) => {
@@ -140,7 +143,7 @@ export async function setCustomer(caller: Caller, given: CustomerUpdate): Promis
       await checkRemindersNow(tx, customer.id, context.now);
     }
     const { telegramId: _, ...named } = given;
-    // The audit recomputes the discount of earlier charges with it.
+    // The audit recomputes the discount of earlier charges from this event.
     const before = { vip: customer.vip, discount_percent: customer.discountPercent };
     const detail = { ...named, ...(isDiscount ? { before } : {}) };
     const event = {

@@ -23,19 +23,21 @@ import {
   type SubscriptionResult,
 } from './subscription-result.ts';
 
-// Rights that are given and taken by hand: a grant is a period that costs nothing, a revocation
-// ends the access now and moves no money unless asked to. And the customer's own switch.
+// The command grant: a period without a charge, for a new or an existing subscription.
 
 export interface Grant extends EndCondition {
   readonly telegramId: bigint;
   readonly days: number;
-  /** To extend; without it the one that is meant. */
+  /** The subscription to extend. Default: see `chooseSubscription`. */
   readonly subscriptionId?: SubscriptionId;
-  /** A new subscription to this plan. It is a gift: auto-renewal is off. */
+  /** A new subscription to this plan, with auto-renewal off. */
   readonly newPlan?: string;
 }
 
-/** Extends, revives or opens a subscription for nothing. @throws Fault `revoked`, `no_plan`, … */
+/**
+ * Extends, revives or creates a subscription without a charge. @throws Fault `revoked`, `no_plan`,
+ * …
+ */
 export function grant(caller: Caller, request: Grant): Promise<SubscriptionResult> {
   return withLockedCustomer(caller, 'grant', request.telegramId, request, async (context) => {
     const existing = await chooseGrantTarget(context, request);

@@ -16,11 +16,11 @@ import { requirePaymentName } from '../store/provider-names.ts';
 import { retryRenewalsNow } from '../store/retry-now.ts';
 import { withTwoLockedCustomers } from './two-customers.ts';
 
-// The move of a payment that was credited to the wrong customer.
+// The rule for a move of a payment that was credited to the wrong customer.
 //
 // 1. The payment moves whole, under its own reference. The reference stays known.
 // 2. The money leaves the customer who had it as an adjustment, and reaches the other one as a
-//    top-up. Both entries name each other, and both timelines name the move.
+//    top-up. Both entries name each other, and both customers get an event.
 // 3. If a person has taken the money back already, the move names that adjustment instead. A top-up
 //    of the other customer under the same reference does the same (`moved-payment.ts`).
 // 4. No balance goes below 0: a payment that is spent does not move. With `withClaim` the missing
@@ -31,9 +31,9 @@ export interface PaymentMove {
   readonly providerRef: string;
   readonly from: bigint;
   readonly to: bigint;
-  /** The adjustment that took the money back already. */
+  /** The adjustment that has already taken the money back. */
   readonly adjustmentId?: LedgerEntryId;
-  /** What the balance does not cover becomes a claim. */
+  /** The part that the balance does not cover becomes a claim. */
   readonly withClaim?: boolean;
 }
 

@@ -1,10 +1,10 @@
 import { inTransaction } from '../../db/connect.ts';
 import type { Caller, CommandResult } from '../store/command-context.ts';
 
-/** Ends a transaction without an error of its own. */
+/** Rolls back a transaction that had no error. */
 class PreviewRollback extends Error {}
 
-/** The answer that a command would give now. Its transaction is rolled back. */
+/** Computes the answer that a command would give now, and rolls the transaction back. */
 export async function runPreview<A extends CommandResult>(
   { key: _, ...caller }: Caller,
   run: (caller: Caller) => Promise<A>,

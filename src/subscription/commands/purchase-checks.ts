@@ -6,7 +6,7 @@ import { type ComputedPrice, computePrice } from '../rules/price.ts';
 import type { CommandContext } from '../store/command-context.ts';
 import type { PriceList } from '../store/prices.ts';
 
-/** What the customer pays. @throws Fault `no_plan`, `no_price` */
+/** The price for the customer. @throws Fault `no_plan`, `no_price` */
 export async function requirePrice(
   context: CommandContext,
   prices: PriceList,
@@ -61,7 +61,7 @@ export function requireBalance(
   );
 }
 
-/** Whoever was told a price pays that or nothing. @throws Fault `price_changed` */
+/** A quoted price is binding: any other price is refused. @throws Fault `price_changed` */
 export function requireQuotedPrice(
   context: CommandContext,
   priceMinor: bigint,

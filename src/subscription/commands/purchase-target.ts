@@ -9,7 +9,7 @@ import {
 import { chooseRevivalsToUndo, type Revival, readRevivals } from './revivals.ts';
 import { readLastTerms } from './settle.ts';
 
-/** What a purchase names. */
+/** The subscription that a request names. */
 export interface TargetRequest {
   readonly plan: string;
   readonly subscriptionId?: SubscriptionId;
@@ -17,14 +17,14 @@ export interface TargetRequest {
 }
 
 export interface PurchaseTarget {
-  /** Undefined for a new one. */
+  /** Undefined for a new subscription. */
   readonly target: Subscription | undefined;
   /** Revivals that the purchase undoes, the latest first (`revivals.ts`). */
   readonly undone: readonly Revival[];
 }
 
 /**
- * The subscription that a purchase is for.
+ * Finds the subscription of a purchase.
  * @throws Fault `which_subscription`, `no_subscription`, `revoked`, `other_plan`
  */
 export async function findTarget(

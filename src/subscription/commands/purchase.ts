@@ -22,25 +22,28 @@ import { findTarget } from './purchase-target.ts';
 import { readTargetAfterUndo, undoRevival } from './revivals.ts';
 import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
 
-// Buying a period from the balance (design, purchase). It extends or revives the named
-// subscription, converts a running trial in place (same subscription, same credential, the paid
-// period starts where the trial ends), or makes a new one. A period starts at max(now, end): no
-// paid day is lost, none is given twice. Its plan and length are in force from its start
-// (`terms.ts`).
+// The command purchase: a period that is paid from the balance (design, purchase).
+//
+// 1. It extends or revives the named subscription, converts a running trial, or creates a new
+//    subscription.
+// 2. A converted trial keeps the subscription and the credential. The paid period starts at its
+//    end.
+// 3. A period starts at `max(now, expires_at)`, so no paid day is lost or given twice.
+// 4. Its plan and length are in force from its start (`terms.ts`).
 
 export interface Purchase extends EndCondition {
   readonly telegramId: bigint;
   readonly plan: string;
   readonly periodDays: number;
-  /** To extend or revive; without it the only one, or the only active one. */
+  /** The subscription to extend or revive. Default: the only one, or the only active one. */
   readonly subscriptionId?: SubscriptionId;
-  /** A new one, whatever there is (family, gift). */
+  /** Creates a new subscription also if the customer has one (family, gift). */
   readonly isNew?: boolean;
-  /** For a new or converted one (default on); one that is extended keeps what it has. */
+  /** For a new or converted subscription (default: on). An extended one keeps its own value. */
   readonly autoRenew?: boolean;
-  /** What the customer was told that it costs: another price is refused, not charged. */
+  /** The price that the customer saw. If the price differs, the command is refused. */
   readonly quotedMinor?: bigint;
-  /** Credited in the same transaction: nothing else can spend it first. */
+  /** Credited in the same transaction, so the purchase is the first to spend it. */
   readonly payment?: Payment;
   /** A person has confirmed a payment above `money.top_up_max`. */
   readonly isConfirmed?: boolean;
@@ -61,7 +64,9 @@ export type PurchaseResult = {
   readonly ledger_entry_id: number;
 };
 
-/** @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, … */
+/**
+ * @throws Fault `no_plan`, `no_price`, `price_changed`, `short_balance`, `revoked`, `other_plan`, …
+ */
 export function purchase(
   caller: Caller,
   { isConfirmed = false, ...request }: Purchase,
@@ -81,7 +86,7 @@ export function purchase(
     const subscription = await readTargetAfterUndo(context, target, undone);
     requireExpectedEnd(subscription, request);
     const result = await chargeAndExtend(context, request, subscription, price);
-    // What is left of the payment may pay for the customer's other subscriptions.
+    // The rest of the payment may pay for other subscriptions of the customer.
     if (request.payment !== undefined)
       await retryRenewalsNow(context.tx, context.customer.id, context.now, context.settings);
     return result;
@@ -111,7 +116,7 @@ async function creditPurchasePayment(
   return claimPaidMinor;
 }
 
-/** From when until when a period would be that is bought now. */
+/** The start and end of a period that is bought now. */
 export function periodBounds(
   existing: Pick<Subscription, 'expiresAt'> | undefined,
   periodDays: number,
@@ -121,7 +126,7 @@ export function periodBounds(
   return { startsAt, endsAt: computePeriodEnd(startsAt, periodDays) };
 }
 
-/** Charges and extends, together. The customer's balance covers it. */
+/** Charges and extends together. The caller has checked that the balance covers the charge. */
 export async function chargeAndExtend(
   context: CommandContext,
   request: Pick<Purchase, 'plan' | 'periodDays' | 'autoRenew'>,
@@ -223,7 +228,7 @@ function createPaidSubscription(
   return createSubscription(context, { kind: 'paid', plan, periodDays, expiresAt, autoRenew });
 }
 
-/** The switch of a paid subscription belongs to the customer. A purchase does not change it. */
+/** The switch of a paid subscription belongs to the customer, so a purchase does not change it. */
 function computeAutoRenew(
   { autoRenew = true }: Pick<Purchase, 'autoRenew'>,
   existing: Subscription | undefined,

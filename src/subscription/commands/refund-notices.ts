@@ -30,7 +30,7 @@ export async function recordGrantTakenBack(
   await recordEvents(context.tx, [event], context.actor, now);
 }
 
-/** The notification if access ended with a period that was taken back. */
+/** The notification if a period that was taken back ended access. */
 export async function enqueueEndNotification(
   context: CommandContext,
   id: SubscriptionId,
@@ -49,8 +49,9 @@ export async function enqueueEndNotification(
 }
 
 /**
- * Notice and event of a refund. @param endsAt until when there is access, where that is known yet:
- * the notice says what is so when it is sent
+ * Notification and event of a refund.
+ * @param endsAt the new end of access, if it is known already: the notification states the end at
+ *   the time of sending
  */
 export async function recordRefund(
   context: CommandContext,

@@ -17,7 +17,7 @@ import { type EndCondition, requireExpectedEnd } from './conditions.ts';
 import { recordGrantTakenBack, recordRefund } from './refund-notices.ts';
 import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
 
-// Refunds (design, refund).
+// The rule for refunds (design, refund).
 //
 // 1. The money of a period returns to the balance, whole or for the unused part, rounded down.
 // 2. A period is refunded once. A bought period with later bought periods waits for their refund.
@@ -25,10 +25,10 @@ import { readLastTerms, readSettledTerms, settleTerms } from './settle.ts';
 // 4. Grants do not block a refund. Later periods move to an earlier start (`moves.ts`).
 // 5. A grant is taken back in the same way. It moves no money and leaves auto-renewal as it is.
 // 6. Plan, length, kind and end follow the periods that are left (`terms.ts`).
-// 7. With a payout the money leaves the balance in the same transaction. Nothing spends it first,
-//    and auto-renewal is not woken.
-// 8. A refund switches auto-renewal off, unless the command keeps it: otherwise the money would
-//    buy the same period again. For the same reason the customer's other renewals wait
+// 7. With a payout the money leaves the balance in the same transaction. So no charge spends it
+//    first, and auto-renewal is not woken.
+// 8. A refund switches auto-renewal off, unless the command keeps it: otherwise the money would buy
+//    the same period again. For the same reason the customer's other renewals wait
 //    (`delayRenewals`), so the operator can take the money off the balance first.
 
 export type RefundPart = 'whole' | 'unused';
@@ -37,9 +37,9 @@ export interface Refund extends EndCondition {
   readonly telegramId: bigint;
   readonly periodId: PeriodId;
   readonly part: RefundPart;
-  /** Leave auto-renewal as it is. */
+  /** Leaves auto-renewal as it is. */
   readonly keepAutoRenew?: boolean;
-  /** The money leaves the balance at once: the operator pays it out. */
+  /** The money leaves the balance at once, because the operator pays it out. */
   readonly payout?: boolean;
 }
 
@@ -56,7 +56,7 @@ export type RefundResult = {
   readonly state: string;
 };
 
-/** The money that is not used at `now`: the share of the time to come, by floor. */
+/** The unused money at `now`: the share of the remaining time, rounded down. */
 export function computeUnusedMinor(period: Period, now: Instant): bigint {
   const from = latest(now, period.startsAt);
   if (from >= period.endsAt) return 0n;
@@ -110,7 +110,7 @@ const toRenewalArguments = ({ tx, customer, now, settings }: CommandContext) =>
 const formatNoPayout = ({ id }: Period): string =>
   `period ${id} cost nothing, so there is no money to pay out`;
 
-/** The refund leaves the balance again, before the transaction ends. */
+/** Takes the refund off the balance in the same transaction. */
 async function payOut(
   context: CommandContext,
   subscriptionId: SubscriptionId,
@@ -154,7 +154,7 @@ async function requirePeriod(
   );
 }
 
-/** One look-up, whatever the number of the customer's subscriptions. */
+/** One lookup for any number of subscriptions of the customer. */
 async function findPeriodSubscription(
   { tx, customer }: CommandContext,
   id: PeriodId,
@@ -205,7 +205,7 @@ export async function refundPeriod(
   await addServedPart(context.tx, period.id, context.now);
 }
 
-/** Brings later periods, end, terms and access in line with a refund (rules 4 and 6). */
+/** Updates later periods, end, terms and access after a refund (rules 4 and 6). */
 export async function updateAfterRefund(
   context: CommandContext,
   subscription: Subscription,
@@ -220,7 +220,7 @@ export async function updateAfterRefund(
   const autoRenew = kind === 'paid' && keepAutoRenew && subscription.autoRenew;
   const hasEnded = subscription.state === 'active' && expiresAt <= context.now;
   const state = hasEnded ? 'expired' : subscription.state;
-  // Without auto-renewal no renewal is chosen: what is next is paid already.
+  // Without auto-renewal no renewal is chosen, and the next period is paid already.
   const before = autoRenew ? subscription : { ...subscription, ...toNextTerms(lastBefore) };
   await settleTerms(context, before, lastBefore, settled, {
     kind,
@@ -251,7 +251,7 @@ async function moveLaterPeriods(
   refunded: Period,
 ): Promise<void> {
   const moves = computeMovesAfterRefund(refunded, await readPeriods(context.tx, id), context.now);
-  // In the order of their starts: each moves into time that is free already.
+  // In the order of the starts, so each period moves into free time.
   for (const move of moves) await movePeriod(context.tx, move);
   const events = moves.map((move) => ({
     customerId: context.customer.id,

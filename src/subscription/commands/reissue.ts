@@ -13,15 +13,17 @@ import {
 import { withLockedCustomer } from './command.ts';
 import { readSubscriptionResult, type SubscriptionResult } from './subscription-result.ts';
 
-// A link that was lost, or that too many know: the customer gets a new credential, and the old one
-// is on its way out of every node with the same commit. Time and money stay as they are.
+// The command reissue, for a link that was lost or that too many people have.
+//
+// The subscription gets a new credential. The same commit marks the removal of the old one on every
+// node. Time and money stay as they are.
 
 export interface Reissue {
   readonly telegramId: bigint;
   readonly subscriptionId?: SubscriptionId;
 }
 
-/** @throws Fault `not_running`, and as `pick` */
+/** @throws Fault `not_running`, and the faults of `chooseSubscription` */
 export function reissue(caller: Caller, request: Reissue): Promise<SubscriptionResult> {
   return withLockedCustomer(caller, 'reissue', request.telegramId, request, async (context) => {
     await recordActivity(context);

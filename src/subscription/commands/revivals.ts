@@ -8,13 +8,15 @@ import { refundPeriod, updateAfterRefund } from './refund.ts';
 import { enqueueEndNotification, recordRefund } from './refund-notices.ts';
 import { readLastTerms } from './settle.ts';
 
-// A top-up may revive a subscription before the purchase arrives that the top-up was for.
+// The rule for revivals that a purchase undoes.
+//
+// A top-up may revive a subscription before the purchase arrives for which the customer paid.
 //
 // 1. A purchase undoes a revival whose payment came at most 10 minutes before.
 // 2. It undoes revivals if the balance does not cover it, the latest first. If all of them are not
 //    enough, it undoes none.
-// 3. It undoes the revival of its own subscription also if the purchase is for another plan.
-// 4. The whole charge returns to the balance, and the subscription has ended again. Auto-renewal
+// 3. It undoes the revival of the same subscription also if the purchase is for another plan.
+// 4. The whole charge returns to the balance, and the subscription is expired again. Auto-renewal
 //    stays on.
 
 const undoWindowMs = 10 * minuteMs;
@@ -26,7 +28,7 @@ export interface Revival {
   readonly amountMinor: bigint;
 }
 
-/** Those that a purchase may undo, the latest first. */
+/** The revivals that a purchase may undo, the latest first. */
 export async function readRevivals({ tx, customer, now }: CommandContext): Promise<Revival[]> {
   const { rows } = await sql<Revival>`
     SELECT s.id AS "subscriptionId", p.id AS "periodId", p.amount_minor AS "amountMinor"
@@ -41,7 +43,7 @@ export async function readRevivals({ tx, customer, now }: CommandContext): Promi
   return rows;
 }
 
-/** Rules 2 and 3. @param own the revival of the purchase's own subscription, for another plan */
+/** Rules 2 and 3. @param own the revival of the subscription of the purchase, for another plan */
 export function chooseRevivalsToUndo(
   revivals: readonly Revival[],
   missingMinor: bigint,

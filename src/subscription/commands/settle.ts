@@ -8,7 +8,7 @@ import {
   updateSubscription,
 } from '../store/subscriptions.ts';
 
-// Brings a subscription in line with its periods, after a command changed them.
+// Updates the terms of a subscription after a command changed its periods.
 
 /** The last terms before the command changed the periods. */
 export async function readLastTerms(
@@ -26,7 +26,7 @@ export interface SettledTerms {
 
 const noRenewal = { nextPlan: null, nextPeriodDays: null };
 
-/** Reads the periods as they are now, and decides the terms. */
+/** Reads the periods after the change, and decides the terms. */
 export async function readSettledTerms(
   context: CommandContext,
   subscription: Subscription,
@@ -36,9 +36,9 @@ export async function readSettledTerms(
 }
 
 /**
- * Writes the terms that follow from the periods, with the rest of the change. The plan decides
- * where the credential opens: another plan in force marks it. A revoked subscription is never
- * renewed, so it has no terms for a renewal.
+ * Writes the terms that follow from the periods, with the rest of the change. Another plan in force
+ * marks the credential, because the plan decides which nodes it opens. A revoked subscription is
+ * never renewed, so it has no terms for a renewal.
  */
 export async function settleTerms(
   context: CommandContext,

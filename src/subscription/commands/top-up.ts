@@ -5,7 +5,7 @@ import { creditPayment, type Payment, toClaimResult } from '../store/payments.ts
 import { retryRenewalsNow } from '../store/retry-now.ts';
 import { withLockedCustomer } from './command.ts';
 
-// Money that comes in (the operator's affair how) and corrections by hand.
+// The command top-up: incoming money. The operator decides how it is paid.
 
 export interface TopUp extends Payment {
   readonly telegramId: bigint;

@@ -10,9 +10,10 @@ import { createSubscription, readCustomerSubscriptions } from '../store/subscrip
 import { withLockedCustomer } from './command.ts';
 import { requirePlanOnSale } from './purchase-checks.ts';
 
-// A trial (design, trial): some days of one plan for nothing, by default
-// three, once ever. Not for somebody who has or had a paid subscription: there is nothing left to
-// try. It ends by itself; a purchase before that converts it in place (`purchase.ts`).
+// The command trial (design, trial): some days of one plan without a charge, by default three.
+//
+// A customer gets one trial, and none after a subscription. It ends without a renewal. A purchase
+// before the end converts it (`purchase.ts`).
 
 export interface TrialRequest {
   readonly telegramId: bigint;
@@ -74,7 +75,7 @@ export function startTrial(caller: Caller, request: TrialRequest): Promise<Trial
   });
 }
 
-/** What a trial is now, if the customer may have one. */
+/** The present offer, if the customer may have a trial. */
 async function requireTrialOffer(context: CommandContext): Promise<{ plan: string; days: number }> {
   const { trial } = context.settings;
   if (trial === undefined) {

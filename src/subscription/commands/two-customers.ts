@@ -6,7 +6,7 @@ import type { Caller, CommandContext, CommandResult } from '../store/command-con
 import { findCustomerId } from '../store/locked-customer.ts';
 import { readCommandContext, requireKeyNotInFlight, withIdempotencyKey } from './command.ts';
 
-// A command on two customers.
+// A transaction with the locks of two customers.
 //
 // Rule 1: a transaction never waits for a customer while it holds another one.
 //
@@ -19,8 +19,8 @@ const attemptsMax = 50;
 
 /**
  * Runs `work` with both customers locked.
- * @throws Fault `no_customer`; `busy` if other transactions take turns on both customers;
- *   those of `forCustomer`
+ * @throws Fault `no_customer`; `busy` if other transactions take turns on both customers; the
+ *   faults of `withLockedCustomer`
  */
 export function withTwoLockedCustomers<A extends CommandResult>(
   caller: Caller,

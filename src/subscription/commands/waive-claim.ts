@@ -6,18 +6,20 @@ import { recordEvents, toCustomerSubject } from '../store/events.ts';
 import { withLockedCustomer } from './command.ts';
 import type { BalanceResult } from './top-up.ts';
 
-// A claim that the operator waives, whole or in part. It moves no money: the ledger has an adjustment
-// of 0 that changes only the claim. It works also with `money.claims: off`.
+// The command that waives a claim, whole or in part.
+//
+// It moves no money: the ledger gets an adjustment of 0 that changes only the claim. It works also
+// with `money.claims: off`.
 
 export interface ClaimWaiver {
   readonly telegramId: bigint;
-  /** Without it the whole claim. */
+  /** Default: the whole claim. */
   readonly amountMinor?: bigint;
   readonly reason: string;
 }
 
 export type ClaimWaiverResult = BalanceResult & {
-  /** What is left of the claim. */
+  /** The rest of the claim. */
   readonly claim: string;
 };
 

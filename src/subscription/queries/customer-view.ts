@@ -19,11 +19,11 @@ import { readSettings } from '../store/settings.ts';
 import { readSubscriptionsById } from '../store/subscriptions.ts';
 import { type PageRequest, readEvents, readLedger } from './history.ts';
 
-// All that the books say of one customer, as `customer show` prints it.
+// All facts about one customer, as `customer show` prints them.
 
 export interface CustomerView {
   readonly customer: CustomerDetails;
-  /** At most 100: the active ones first, the latest of them. In the order of their ids. */
+  /** At most 100: active ones first, then the latest. In the order of their ids. */
   readonly subscriptions: SubscriptionDetails[];
   readonly subscriptions_total: number;
   readonly ledger: readonly JsonObject[];
@@ -33,7 +33,7 @@ export interface CustomerView {
 
 export interface CustomerDetails extends CustomerResult {
   readonly balance: string;
-  /** What is owed after chargebacks. */
+  /** The debt after chargebacks. */
   readonly claim: string;
   readonly trial_used_at: string | null;
   readonly created_at: string;
@@ -50,7 +50,7 @@ export interface SubscriptionDetails {
   readonly started_at: string;
   readonly expires_at: string;
   readonly auto_renew: boolean;
-  /** Null if it is not to be renewed. */
+  /** Null: the subscription will not be renewed. */
   readonly next_renewal: NextCharge | null;
   readonly credential: string | null;
   readonly periods: {
@@ -66,13 +66,13 @@ export interface SubscriptionDetails {
   }[];
 }
 
-/** A customer may have 10,000 subscriptions; the others are listed page by page. */
+/** A customer may have 10,000 subscriptions. The others are in the pages of the list. */
 const subscriptionsMax = 100;
 
 /**
- * @param rowsMax how many of the latest ledger entries, notices and events
- * @param onlyId this subscription alone
- * @throws `no_customer`
+ * @param rowsMax the number of the latest ledger entries, notifications and events
+ * @param onlyId only this subscription
+ * @throws Fault `no_customer`
  */
 export function readCustomerView(
   db: Db,
@@ -80,7 +80,7 @@ export function readCustomerView(
   rowsMax: number,
   onlyId?: SubscriptionId,
 ): Promise<CustomerView> {
-  // One snapshot: a balance and the ledger beside it are of the same moment (promise 1).
+  // One snapshot: the balance and the ledger are of the same moment (promise 1).
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   return snapshot.execute(async (tx) => {
     const row = await tx
@@ -102,7 +102,7 @@ export function readCustomerView(
       },
       subscriptions: await readSubscriptionDetails(tx, await readLatestIds(tx, id, onlyId), row),
       subscriptions_total: await countSubscriptions(tx, id),
-      // Who asks for none is spared the three statements.
+      // A request without rows saves three statements.
       ledger: rowsMax === 0 ? [] : await readLedger(tx, id, row.currency, { max: rowsMax }),
       notices: rowsMax === 0 ? [] : await readNotices(tx, id, rowsMax),
       events: rowsMax === 0 ? [] : await readEvents(tx, id, { max: rowsMax }),
@@ -123,7 +123,7 @@ interface PeriodRow {
   readonly movedFrom: Instant | null;
 }
 
-/** The active ones before the others, the latest first. */
+/** Active subscriptions before the others, the latest first. */
 async function readLatestIds(
   tx: Tx,
   customerId: CustomerId,
@@ -229,7 +229,7 @@ async function readNotices(tx: Tx, id: CustomerId, max: number): Promise<JsonObj
   return rows.map(({ at, ...row }) => ({ ...row, id: Number(row.id), created_at: isoTime(at) }));
 }
 
-/** Which row a customer is, and what money is theirs. */
+/** The id of a customer row, and the currency. */
 export interface CustomerKey {
   readonly id: CustomerId;
   readonly currency: string;
@@ -246,7 +246,7 @@ export async function readCustomerKey(db: Db | Tx, telegramId: bigint): Promise<
   return row;
 }
 
-/** The currency of a customer's money: what an amount means. @throws Fault `no_customer` */
+/** The currency of a customer. @throws Fault `no_customer` */
 export async function readCurrency(db: Db | Tx, telegramId: bigint): Promise<string> {
   return (await readCustomerKey(db, telegramId)).currency;
 }

@@ -5,18 +5,19 @@ import type { CustomerId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 
-// What happened to one customer, the latest first, page by page. Entries of one customer are
-// written under the customer's lock, so their ids are in the order of their commits: a page that
-// ends at one id is followed by the page before it, and nothing appears between them.
+// The history of one customer, page by page, the latest entries first.
+//
+// Entries of one customer are written under its lock, so their ids are in the order of the commits.
+// The page before an id is stable: no entry appears in it later.
 
 export interface PageRequest {
-  /** How many at most. */
+  /** The maximum number of entries. */
   readonly max: number;
-  /** Only what is older than this id. */
+  /** Only entries that are older than this id. */
   readonly before?: bigint | undefined;
 }
 
-/** A number that no id reaches. */
+/** An upper limit of all ids. */
 const idLimit = 2n ** 63n - 1n;
 
 export type LedgerLine = {

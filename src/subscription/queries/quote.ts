@@ -17,34 +17,41 @@ import {
   type Subscription,
 } from '../store/subscriptions.ts';
 
-// What a purchase or a change of plan would cost, and until when it would last: the same functions
-// as the commands themselves, on a snapshot, with nothing written. A quote holds nothing back: it is
-// binding because the command that names its price is refused at any other.
+// Quotes: the price and the end of a purchase or a change of plan, without a change.
+//
+// A quote uses the functions of the commands, on a snapshot. It reserves nothing. It is binding
+// because the command that names its price is refused at any other price.
 
 export type Quote = {
   readonly telegram_id: number;
-  /** Null: a new one. */
+  /** Null for a new subscription. */
   readonly subscription_id: number | null;
   /** `new`, `extended`, `revived`, `converted`, `changed`. */
   readonly action: string;
   readonly plan: string;
   readonly period_days: number;
-  /** What it costs; named in the command, it is binding. */
+  /** The price. It is binding if the command names it. */
   readonly price: string;
-  /** What the unused time brings back, for a change of plan now; or a revival that is undone. */
+  /**
+   * The credit: for the unused time of an immediate change of plan, or for a revival that is
+   * undone.
+   */
   readonly credited: string;
   readonly balance: string;
-  /** What the balance lacks; `0` when it covers it. */
+  /** The missing part of the balance; `0` if the balance covers the price. */
   readonly missing: string;
   readonly currency: string;
   readonly starts_at: string;
   readonly ends_at: string;
-  /** What the next renewal of the subscription takes without this purchase or change. */
+  /** The charge of the next renewal without this purchase or change. */
   readonly renewal_amount: string | null;
   readonly renewal_reason: ChargeReason | null;
 };
 
-/** @throws Fault as `purchase`, but for `short_balance`: what is missing is in the answer */
+/**
+ * @throws the faults of `purchase` except `short_balance`, because the answer has the missing
+ *   amount
+ */
 export function quotePurchase(
   db: Db,
   request: Omit<Purchase, 'quotedMinor' | 'autoRenew'>,
@@ -70,7 +77,7 @@ export function quotePurchase(
   });
 }
 
-/** Of a change that counts now; one at the next renewal costs nothing before that. */
+/** A quote of an immediate change. A change at the next renewal costs nothing before that. */
 export function quotePlanChange(
   db: Db,
   request: Omit<PlanChange, 'quotedMinor' | 'when'>,
@@ -128,7 +135,10 @@ export type Offer = {
   readonly amount: string;
 };
 
-/** Every price in the customer's currency, as this customer would pay it now. @throws `no_customer` */
+/**
+ * Every price in the currency of the customer, as this customer would pay it now.
+ * @throws Fault `no_customer`
+ */
 export function readOffers(db: Db, telegramId: bigint): Promise<Offer[]> {
   return readSnapshot(
     db,

@@ -21,11 +21,10 @@ import type { Settings } from './settings.ts';
 //    subscriptions of a customer in the order of their ends. A charge that the balance cannot cover
 //    takes nothing.
 // 2. A subscription is `renewed` if the balance covers its charge.
-// 3. If it is `short`, `missingMinor` is the top-up that it needs, whatever else the money pays
-//    first. It covers the charges before it: those of subscriptions that end earlier, also if they
-//    were too expensive until then, and those of expired subscriptions that the top-up revives. It
-//    also covers later subscriptions that the balance pays already, because they may be charged
-//    before.
+// 3. If it is `short`, `missingMinor` is the top-up that it needs. It includes all charges that may
+//    come before it. Earlier ends count, also if the balance could not cover them until then. So do
+//    expired subscriptions that the top-up revives. Later subscriptions count if the balance pays
+//    them already, because they may be charged before.
 // 4. So a customer who tops up that much or more, at any time until the end, is renewed.
 // 5. Without a price the kind is `no_price`. A trial ends, and so does a subscription without
 //    auto-renewal.

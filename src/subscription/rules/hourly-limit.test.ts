@@ -20,7 +20,7 @@ test.each([
   [chargesFloor, 1_009, 0, 100],
   [chargesFloor, 1_010, 0, 101],
   [chargesFloor, 3_000, 299, 1],
-])('floor %i, %i active, %i done: %i more', (floor, active, done, allowed) => {
+])('with floor %i, %i active and %i done, %i more are allowed', (floor, active, done, allowed) => {
   expect(computeAllowance(floor, active, done)).toBe(allowed);
 });
 
@@ -29,7 +29,7 @@ test.each([
   [6, 0, false],
   [3, 2, true],
   [3, 3, false],
-])('%i wanted after %i ends need no count: %s', (wanted, done, needsNone) => {
+])('the floor admits %i after %i ends: %s', (wanted, done, needsNone) => {
   expect(isWithinFloor(endsFloor, wanted, done)).toBe(needsNone);
 });
 
@@ -39,7 +39,7 @@ test.each([
   ['active', '2026-12-01T11:00:00Z', true],
   ['active', '2026-11-20T00:00:00Z', true],
   ['expired', '2026-11-28T00:00:00Z', false],
-])('a charge of one that is %s and ends %s is late: %s', (state, end, isLate) => {
+])('a charge is late if the subscription is %s and ends %s: %s', (state, end, isLate) => {
   const expiresAt = parseInstant(end, 'the test');
   expect(isLateCharge({ state, expiresAt }, now)).toBe(isLate);
 });

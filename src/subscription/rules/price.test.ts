@@ -12,17 +12,23 @@ const table: readonly [why: string, list: bigint, who: Discount, vip: number, pa
   ['the percent of a VIP is configurable', 14_900n, { ...plain, vip: true }, 50, 7_450n],
   ['a VIP percent of 0 is the list price', 14_900n, { ...plain, vip: true }, 0, 14_900n],
   ['the personal discount', 14_900n, { vip: false, discountPercent: 10 }, vipPercent, 13_410n],
-  ['1% is the least', 14_900n, { vip: false, discountPercent: 1 }, vipPercent, 14_751n],
-  ['99%', 14_900n, { vip: false, discountPercent: 99 }, vipPercent, 149n],
-  ['100% costs nothing', 14_900n, { vip: false, discountPercent: 100 }, vipPercent, 0n],
-  ["a VIP's personal discount doesn't add", 100n, { vip: true, discountPercent: 10 }, 30, 70n],
-  ['… and counts instead if it is greater', 100n, { vip: true, discountPercent: 90 }, 30, 10n],
-  ['down to a whole unit: 0.99 is 0', 1n, { vip: false, discountPercent: 1 }, vipPercent, 0n],
-  ['down: 99.01 is 99', 101n, { ...plain, discountPercent: 2 }, vipPercent, 98n],
-  ['down, not to the nearest: 69.3 is 69', 99n, { ...plain, vip: true }, vipPercent, 69n],
-  ['down, not to the nearest: 0.7 is 0', 1n, { ...plain, vip: true }, vipPercent, 0n],
+  ['a discount of 1%', 14_900n, { vip: false, discountPercent: 1 }, vipPercent, 14_751n],
+  ['a discount of 99%', 14_900n, { vip: false, discountPercent: 99 }, vipPercent, 149n],
   [
-    'beyond what a float can hold',
+    'a discount of 100% makes it free',
+    14_900n,
+    { vip: false, discountPercent: 100 },
+    vipPercent,
+    0n,
+  ],
+  ['the discounts of a VIP are not added', 100n, { vip: true, discountPercent: 10 }, 30, 70n],
+  ['… and the larger one counts', 100n, { vip: true, discountPercent: 90 }, 30, 10n],
+  ['0.99 is rounded down to 0', 1n, { vip: false, discountPercent: 1 }, vipPercent, 0n],
+  ['98.98 is rounded down to 98', 101n, { ...plain, discountPercent: 2 }, vipPercent, 98n],
+  ['69.3 is rounded down to 69', 99n, { ...plain, vip: true }, vipPercent, 69n],
+  ['0.7 is rounded down to 0', 1n, { ...plain, vip: true }, vipPercent, 0n],
+  [
+    'an amount beyond the precision of a float is exact',
     9_007_199_254_740_993n,
     { ...plain, discountPercent: 1 },
     vipPercent,
@@ -34,7 +40,7 @@ test.for(table)('R9: %s', ([, list, who, vip, paid]) => {
   expect(computePriceMinor(list, who, vip)).toBe(paid);
 });
 
-test('R9: a price is the greatest whole amount that is not above the exact one', () => {
+test('R9: a price is the largest whole amount that does not exceed the exact one', () => {
   const who = fc.record({ vip: fc.boolean(), discountPercent: fc.integer({ min: 0, max: 100 }) });
   const list = fc.bigInt({ min: 1n, max: 2n ** 62n });
   fc.assert(
@@ -59,7 +65,7 @@ test('R9: a customer never pays more as a VIP', () => {
   );
 });
 
-test('R9: more off never costs more', () => {
+test('R9: a larger discount never raises the price', () => {
   const percent = fc.integer({ min: 0, max: 99 });
   fc.assert(
     fc.property(fc.bigInt({ min: 1n, max: 10n ** 12n }), percent, (list, discountPercent) => {

@@ -38,21 +38,25 @@ type Change = Partial<RenewalFacts>;
 
 // The order is that of the rule. Each boundary has both sides.
 const dueTable: readonly [why: string, change: Change, due: boolean][] = [
-  ['a trial ends, it is not renewed', { kind: 'trial' }, false],
-  ['who switched it off is left alone', { autoRenew: false }, false],
-  ['a revoked one is over', { state: 'revoked' }, false],
+  ['a trial is never due', { kind: 'trial' }, false],
+  ['without auto-renewal it is not due', { autoRenew: false }, false],
+  ['a revoked one is not due', { state: 'revoked' }, false],
   ['6 h before the end it is due', { expiresAt: at(6 * hourMs) }, true],
-  ['a millisecond earlier it is not', { expiresAt: at(6 * hourMs + 1) }, false],
+  ['a millisecond earlier it is not due', { expiresAt: at(6 * hourMs + 1) }, false],
   ['at its end it is due', { expiresAt: now }, true],
-  ['past its end it is due, as long as it is active', { expiresAt: at(-90 * dayMs) }, true],
-  ['a period of which the last has not begun is not followed yet', { lastStartsAt: at(1) }, false],
-  ['… and is from its start on', { lastStartsAt: now }, true],
-  ['one that waits for its next try is not due before it', { nextTryAt: at(1) }, false],
-  ['… and is due at it', { nextTryAt: now }, true],
+  ['after its end it is due while it is active', { expiresAt: at(-90 * dayMs) }, true],
+  ['it is not due before the last period begins', { lastStartsAt: at(1) }, false],
+  ['… and is due from the start of that period', { lastStartsAt: now }, true],
+  ['it is not due before its next attempt', { nextTryAt: at(1) }, false],
+  ['… and is due at that time', { nextTryAt: now }, true],
   ['… but not before the window', { nextTryAt: now, expiresAt: at(6 * hourMs + 1) }, false],
-  ['an expired one is due once something woke it', { state: 'expired', expiresAt: at(-1) }, true],
-  ['… and not by time alone', { state: 'expired', expiresAt: at(-1), nextTryAt: now }, false],
-  ['… never, if it gave up', { state: 'expired', expiresAt: at(-1), nextTryAt: never }, false],
+  ['an expired one is due after a payment woke it', { state: 'expired', expiresAt: at(-1) }, true],
+  ['… and not because time passes', { state: 'expired', expiresAt: at(-1), nextTryAt: now }, false],
+  [
+    '… and never after its days of revival',
+    { state: 'expired', expiresAt: at(-1), nextTryAt: never },
+    false,
+  ],
 ];
 
 test.for(dueTable)('R6 R13: due: %s', ([, change, due]) => {
@@ -70,71 +74,91 @@ const noPrice: Change = { listMinor: null };
 type Expected = readonly [outcome: string, minor?: bigint, ms?: number];
 
 const decisions: readonly [why: string, change: Change, expected: Expected][] = [
-  ['an expired one comes back for 7 days', revivable, ['renew', 14_900n, 0]],
+  ['an expired one is revived for 7 days', revivable, ['renew', 14_900n, 0]],
   ['… and not a millisecond later', tooLate, ['give-up']],
-  ['giving up comes before the price', { ...tooLate, ...noPrice }, ['give-up']],
-  ['giving up comes before the money', { ...tooLate, ...noMoney }, ['give-up']],
-  ['no price: quarantine, never a guess', noPrice, ['quarantine']],
-  ['no price comes before the money', { ...noPrice, ...noMoney }, ['quarantine']],
-  ['no price holds for an expired one too', { ...revivable, ...noPrice }, ['quarantine']],
-  ['a balance that covers it exactly', {}, ['renew', 14_900n, hourMs]],
-  ['a unit less is short', { balanceMinor: 14_899n }, ['wait-for-money', 1n, hourMs]],
-  ['the discount decides', { balanceMinor: 10_430n, vip: true }, ['renew', 10_430n, hourMs]],
-  ['… to the unit', { balanceMinor: 10_429n, vip: true }, ['wait-for-money', 1n, hourMs]],
+  ['the days of revival count before the price', { ...tooLate, ...noPrice }, ['give-up']],
+  ['the days of revival count before the balance', { ...tooLate, ...noMoney }, ['give-up']],
+  ['without a price it goes to quarantine', noPrice, ['quarantine']],
+  ['the price counts before the balance', { ...noPrice, ...noMoney }, ['quarantine']],
   [
-    'what costs nothing needs no balance',
-    { ...noMoney, discountPercent: 100 },
-    ['renew', 0n, hourMs],
+    'an expired one without a price goes to quarantine too',
+    { ...revivable, ...noPrice },
+    ['quarantine'],
+  ],
+  ['a balance that covers the price exactly is enough', {}, ['renew', 14_900n, hourMs]],
+  [
+    'a balance that is one unit lower waits',
+    { balanceMinor: 14_899n },
+    ['wait-for-money', 1n, hourMs],
   ],
   [
-    'on time: from the end, no day is lost',
+    'the balance has to cover the discounted price',
+    { balanceMinor: 10_430n, vip: true },
+    ['renew', 10_430n, hourMs],
+  ],
+  [
+    '… to the unit, or it waits',
+    { balanceMinor: 10_429n, vip: true },
+    ['wait-for-money', 1n, hourMs],
+  ],
+  ['a price of 0 needs no balance', { ...noMoney, discountPercent: 100 }, ['renew', 0n, hourMs]],
+  [
+    'on time: the period starts at the end',
     { expiresAt: at(6 * hourMs) },
     ['renew', 14_900n, 6 * hourMs],
   ],
-  ['late: from the end all the same', { expiresAt: at(-hourMs) }, ['renew', 14_900n, -hourMs]],
   [
-    'nearly a period late: from the end',
+    'late: the period starts at the end too',
+    { expiresAt: at(-hourMs) },
+    ['renew', 14_900n, -hourMs],
+  ],
+  [
+    'almost a period late: the period starts at the end',
     { expiresAt: at(-30 * dayMs + 1) },
     ['renew', 14_900n, -30 * dayMs + 1],
   ],
-  ['a whole period late: from now', { expiresAt: at(-30 * dayMs) }, ['renew', 14_900n, 0]],
   [
-    'expired: from now, the days between were not served',
+    'a whole period late: the period starts now',
+    { expiresAt: at(-30 * dayMs) },
+    ['renew', 14_900n, 0],
+  ],
+  [
+    'expired: the period starts now',
     { state: 'expired', expiresAt: at(-1) },
     ['renew', 14_900n, 0],
   ],
   [
-    'expired and the clock went back: never before the end that was paid for',
+    'expired, and the clock went back: the period does not start before the paid end',
     { state: 'expired', expiresAt: at(hourMs) },
     ['renew', 14_900n, hourMs],
   ],
   [
-    'short: again in an hour',
+    'too little money: the next attempt is in an hour',
     { ...noMoney, expiresAt: at(6 * hourMs) },
     ['wait-for-money', 14_900n, hourMs],
   ],
   [
-    'short: at the end, if that is sooner',
+    'too little money: the next attempt is at the end, if that is sooner',
     { ...noMoney, expiresAt: at(minuteMs) },
     ['wait-for-money', 14_900n, minuteMs],
   ],
   [
-    'short in the last millisecond',
+    'too little money in the last millisecond: the next attempt is at the end',
     { ...noMoney, expiresAt: at(1) },
     ['wait-for-money', 14_900n, 1],
   ],
   [
-    'short at the end: in an hour',
+    'too little money at the end: the next attempt is in an hour',
     { ...noMoney, expiresAt: now },
     ['wait-for-money', 14_900n, hourMs],
   ],
   [
-    'short and past it: in an hour',
+    'too little money after the end: the next attempt is in an hour',
     { ...noMoney, expiresAt: at(-dayMs) },
     ['wait-for-money', 14_900n, hourMs],
   ],
   [
-    'expired and short: waits for money, not for time',
+    'expired, and too little money: only a payment makes it due',
     { ...revivable, ...noMoney },
     ['wait-for-money', 14_900n, Infinity],
   ],
@@ -155,7 +179,7 @@ test.for(decisions)('R6 R9 R13: %s', ([, change, expected]) => {
   }
 });
 
-test('expiry asks the same rule, whatever the next try says', () => {
+test('expiry uses the same rule and ignores the next attempt', () => {
   const waiting = { ...payable, expiresAt: at(-1), nextTryAt: at(hourMs) };
   expect(decideRenewal(waiting, now, settings).do).toBe('nothing');
   expect(decideDueRenewal(waiting, now, settings).do).toBe('renew');
@@ -192,8 +216,8 @@ const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
   discountPercent: fc.integer({ min: 0, max: 100 }),
 });
 
-describe('whatever the facts', () => {
-  test('R5: a period never starts before the end that is paid for, and lasts its days', () => {
+describe('for all facts', () => {
+  test('R5: a period never starts before the paid end, and has its full length', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const decision = decideRenewal(facts, now, settings);
@@ -206,7 +230,7 @@ describe('whatever the facts', () => {
     );
   });
 
-  test('R11: a charge is never above the balance, and short is never what could be paid', () => {
+  test('R11: a charge never exceeds the balance, and a charge that the balance covers never waits', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const decision = decideRenewal(facts, now, settings);
@@ -219,7 +243,7 @@ describe('whatever the facts', () => {
     );
   });
 
-  test('R6: the next try is later than now, within the hour, and not past the end', () => {
+  test('R6: the next attempt is later than now, within the hour, and not after the end', () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         const decision = decideRenewal(facts, now, settings);
@@ -234,7 +258,7 @@ describe('whatever the facts', () => {
     );
   });
 
-  test('R5: what was renewed is not due again until its new window, whatever the clock does', () => {
+  test('R5: a renewed subscription is not due again before its next window, also if the clock jumps', () => {
     const jump = fc.integer({ min: -2 * hourMs, max: 60 * dayMs });
     fc.assert(
       fc.property(anyFacts, jump, (facts, byMs) => {

@@ -11,7 +11,7 @@ import { dayMs, type Instant } from '../../kernel/instant.ts';
 //    Without one, those of the last served part of which money was kept. Then those of the trial.
 // 5. A served part is the time of a refunded period that had passed at its refund. It explains
 //    access that was given, and is not sold time.
-// 6. A grant has no length of its own. It continues the last terms before it. A paid grant does not
+// 6. A grant does not define a length. It continues the last terms before it. A paid grant does not
 //    continue a trial: it keeps the length that was sold last before it, also if that is refunded.
 // 7. The next renewal takes the terms that the customer chose; without a choice, the last terms.
 // 8. The kind is that of the last terms.

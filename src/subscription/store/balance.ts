@@ -6,7 +6,7 @@ import type { CommandContext } from './command-context.ts';
 import { postEntries, type Reversal, reserveEntryIds } from './ledger.ts';
 import type { Customer } from './locked-customer.ts';
 
-/** One change of the customer's balance, with its ledger entry. */
+/** A change of the customer's balance, with its ledger entry. */
 export interface BalanceChange {
   /** Signed minor units. */
   readonly amountMinor: bigint;

@@ -3,13 +3,13 @@ import type { Db, Tx } from '../../db/connect.ts';
 import type { CustomerId, PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 
-// What a clock that ran ahead did to customers before it was corrected. Each row is evidence that
-// only a wrong clock leaves:
+// The effects of a clock that ran ahead until it was corrected. Only a wrong clock leaves such
+// rows:
 //
-// 1. An early charge: a renewal that is dated into the future, of a period that starts later than
+// 1. An early charge: a renewal with a time in the future, of a period that starts later than
 //    `renewal.window` from now.
 // 2. An early end: a subscription that fast-expiry-cleanup ended, and that ends in the future.
-// 3. A sale at a wrong time: a purchase, trial or grant that is dated into the future. Its period
+// 3. A sale at a wrong time: a purchase, trial or grant with a time in the future. Its period
 //    starts at the wrong time or after it.
 
 export interface EarlyCharge {
@@ -52,7 +52,7 @@ export interface WrongSale {
 const matchesCustomer = (column: string, customer: CustomerId | undefined) =>
   customer === undefined ? sql`true` : sql`${sql.ref(column)} = ${customer}`;
 
-/** The last one first, as refunds go. */
+/** Reads the last charge first, which is the order of refunds. */
 export async function readEarlyCharges(
   db: Db | Tx,
   now: Instant,
@@ -98,7 +98,7 @@ export async function readEarlyEnds(
   return rows;
 }
 
-/** Its period ends after the wrong time, so after now. */
+/** Reads sales whose period ends after the wrong time, so after now. */
 export async function readWrongSales(db: Db | Tx, now: Instant): Promise<WrongSale[]> {
   const { rows } = await sql<WrongSale>`
     SELECT p.source AS kind, p.id AS "periodId", p.subscription_id AS "subscriptionId",

@@ -8,20 +8,20 @@ import type { Customer } from './locked-customer.ts';
 
 /** The database, the actor and the idempotency key of a command. */
 export interface Caller {
-  /** An open transaction is joined: the command is done if and only if that commits. */
+  /** The command joins an open transaction, and takes effect only if that transaction commits. */
   readonly db: Db | Tx;
   readonly actor: Actor;
-  /** Names this very request, so that asking again is harmless. Without one it is its own. */
+  /** The idempotency key: a repetition changes nothing. Without a key each request is a new one. */
   readonly key?: string;
   /** The id of the API token that owns the key. The same key of another owner is another key. */
   readonly keyOwner?: string;
-  /** The same key while its first request is under way: wait for that, or be refused at once. */
+  /** If the first request with this key is in progress: wait for it, or refuse at once. */
   readonly inFlight?: 'wait' | 'refuse';
   /** Adds fields to the answer before it is stored under the key, in the same transaction. */
   readonly extend?: (tx: Tx, answer: CommandResult) => Promise<object>;
 }
 
-/** What a command works with once it holds the customer. */
+/** The context of a command that holds the lock of the customer. */
 export interface CommandContext {
   readonly tx: Tx;
   readonly actor: Actor;
@@ -31,5 +31,5 @@ export interface CommandContext {
   readonly key: string | undefined;
 }
 
-/** An answer as it is stored and printed: plain JSON, money as text in major units. */
+/** An answer as it is stored and printed: plain JSON, with money as text in major units. */
 export type CommandResult = Readonly<Record<string, string | number | boolean | null>>;

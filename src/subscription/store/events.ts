@@ -4,14 +4,14 @@ import { unnest } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 
-/** Who did it: the command line, the API, or a worker by its name. */
+/** The author of an event: the command line, the API, or the name of a worker. */
 export type Actor = string;
 
-/** A line of a customer's timeline, written with the change that it tells of. */
+/** An event of a customer, written in the transaction of its change. */
 export interface NewEvent {
   readonly customerId: CustomerId | null;
   readonly subject: string;
-  /** What happened, in the past: `renewed`, `topped_up`. */
+  /** A past participle: `renewed`, `topped_up`. */
   readonly action: string;
   readonly detail: object;
 }
@@ -19,14 +19,14 @@ export interface NewEvent {
 export const toSubscriptionSubject = (id: SubscriptionId): string => `subscription:${id}`;
 export const toCustomerSubject = (id: CustomerId): string => `customer:${id}`;
 
-/** JSON with ids and minor units as strings: no number loses digits on its way. */
+/** JSON with ids and minor units as strings, so that no number loses digits. */
 export function toDetailJson(detail: object): string {
   return JSON.stringify(detail, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
   );
 }
 
-/** Appends to the timeline. Events are never changed or deleted; the database refuses both. */
+/** Appends events. The database refuses to change or delete them. */
 export async function recordEvents(
   tx: Tx,
   events: readonly NewEvent[],

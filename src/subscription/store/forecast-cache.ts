@@ -9,18 +9,18 @@ import {
   readForecastRows,
 } from './forecast-facts.ts';
 
-// Forecasts for notifications that are sent one after the other.
+// A cache of forecasts for notifications that are sent one after the other.
 //
-// 1. The forecast of a customer with few subscriptions is made anew for each notification.
-// 2. A customer with more than 500 subscriptions has one forecast for up to 15 s. Without it, each of
-//    10,000 notifications would read 10,000 subscriptions.
-// 3. The forecast holds only while the customer's row is unchanged, so no money has moved, and while
-//    the settings and the subscription of the notification are unchanged. These are read each time.
-//    Other subscriptions of such a customer may have changed in these 15 s.
+// 1. The forecast of a customer with few subscriptions is computed for each notification.
+// 2. A customer with more than 500 subscriptions has one forecast for up to 15 s. Without it, each
+//    of 10,000 notifications would read 10,000 subscriptions.
+// 3. The forecast holds only while the customer row, the settings and the subscription of the
+//    notification are unchanged. An unchanged row means that no money moved. All three are read
+//    each time. Other subscriptions of such a customer may have changed in these 15 s.
 
 const cachedSubscriptionsMin = 500;
 const cacheMaxAgeMs = 15 * secondMs;
-/** Families that are kept: of more customers of this size, forecasts are made more often. */
+/** Forecasts in the cache. With more customers of this size, forecasts are computed more often. */
 const cachedCustomersMax = 4;
 
 interface CachedForecast {
@@ -45,7 +45,7 @@ const hasSameFacts = (one: ForecastFacts, other: ForecastFacts): boolean =>
 export class ForecastCache {
   readonly #forecasts = new Map<CustomerId, CachedForecast>();
 
-  /** The outlook of one subscription. The row of the customer is the caller's to lock first. */
+  /** The forecast of one subscription. The caller has locked the row of the customer. */
   async read(
     tx: Tx,
     customer: CustomerId,

@@ -12,16 +12,16 @@ import {
 import type { Settings } from '../rules/settings.ts';
 import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
 
-// What a forecast reads of the subscriptions of customers, and the forecast itself.
+// The SQL that reads the facts of forecasts, and the forecast itself.
 
 export type ForecastSettings = ForecastRules & Pick<Settings, 'reviveMs'>;
 
-/** The facts of one subscription. `customerVersion` changes with each change of the customer's row. */
+/** The facts of a subscription. `customerVersion` changes with each change of the customer row. */
 export type ForecastRow = ForecastFacts & { readonly customerVersion: string };
 
 /**
- * The order makes PostgreSQL read customer by customer, by the index, also without statistics. It
- * would join all subscriptions by hash otherwise.
+ * With this order PostgreSQL reads customer by customer through the index, also without statistics.
+ * Otherwise it would join all subscriptions by hash.
  */
 const selectSubscriptions = (onlyIds: readonly SubscriptionId[] | undefined) => sql`
   SELECT * FROM perennial.subscription own
@@ -30,9 +30,9 @@ const selectSubscriptions = (onlyIds: readonly SubscriptionId[] | undefined) => 
   ORDER BY own.expires_at, own.id`;
 
 /**
- * The facts of all active subscriptions of these customers, and of those that a top-up would bring
- * back, each customer's in the order of their end. One statement for all of them.
- * @param onlyIds of these subscriptions
+ * Reads the active subscriptions of these customers, and those that a payment would revive, in one
+ * statement. The subscriptions of a customer are in the order of their ends.
+ * @param onlyIds only these subscriptions
  */
 export async function readForecastRows(
   tx: Tx,
@@ -71,10 +71,10 @@ export async function readForecastRows(
 
 const rowsPerPause = 1_000;
 
-/** Other tasks of this process continue in between. */
+/** Yields to the event loop, so that other tasks of this process continue. */
 const yieldToEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** The outlooks of all active subscriptions of these customers. */
+/** The forecasts of all active subscriptions of these customers. */
 export async function readForecasts(
   tx: Tx,
   customers: readonly CustomerId[],
@@ -84,7 +84,7 @@ export async function readForecasts(
   return forecastWithPauses(await readForecastRows(tx, customers, now, settings), now, settings);
 }
 
-/** As `outlooksOf`, with pauses. */
+/** `computeForecasts` with pauses. */
 export async function forecastWithPauses(
   facts: readonly ForecastFacts[],
   now: Instant,

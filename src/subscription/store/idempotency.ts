@@ -3,13 +3,13 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { readSettings } from './settings.ts';
 
-/** A second's work at most, several times what comes in between two runs. */
+/** Keys per run: at most a second of work, and several times what arrives between two runs. */
 const deletedMax = 10_000;
 
 /**
- * Forgets idempotency keys that are older than `retention.keys`, after which they are new keys: the oldest first; reads `idempotency_age`, so that it
- * costs what it deletes.
- * @returns how many
+ * Deletes idempotency keys that are older than `retention.keys`, the oldest first. Afterwards they
+ * count as new keys. It reads `idempotency_age`, so the cost is that of the deleted rows.
+ * @returns the number of deleted keys
  */
 export async function deleteOldKeys(
   db: Db | Tx,

@@ -6,8 +6,10 @@ import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import type { KnownPrice, KnownPrices } from '../rules/price-cap.ts';
 
-// The amounts that customers know: `known_price`, written in the transaction of their cause, and
-// the last charge of a plan and length, which is the amount of a period.
+// The amounts that customers know: `known_price`, and the last charge of a plan and length.
+//
+// `known_price` is written in the transaction of its cause. The last charge is the amount of a
+// period.
 
 /** Length of a period in days, also of a period from before lengths were stored. */
 const periodLength = sql`coalesce(p.period_days,
@@ -24,8 +26,8 @@ const selectLastPaid = (
    ORDER BY p.starts_at DESC LIMIT 1)`;
 
 /**
- * Columns `paidMinor` and `known` of a subscription `s`, for this plan and length. Each reads the
- * rows of one subscription by an index. A refunded charge counts if no other one is left.
+ * Columns `paidMinor` and `known` of a subscription `s`, for this plan and length. Each one reads
+ * the rows of one subscription by an index. A refunded charge counts if no other one is left.
  */
 export const selectKnownPrices = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
   coalesce(${selectLastPaid(plan, days, 'NULL')}, ${selectLastPaid(plan, days, 'NOT NULL')}) AS "paidMinor",
@@ -34,7 +36,7 @@ export const selectKnownPrices = (plan: RawBuilder<unknown>, days: RawBuilder<un
    FROM perennial.known_price k
    WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${days}) AS known`;
 
-/** The columns as they are read. */
+/** The columns as the driver returns them. */
 export interface KnownPriceRow {
   readonly paidMinor: bigint | null;
   readonly known: readonly (readonly [string, KnownPriceSource, Instant])[] | null;
@@ -52,7 +54,7 @@ export const toKnownPrices = ({ paidMinor, known }: KnownPriceRow): KnownPrices 
     })) ?? noPrices,
 });
 
-/** What the customer knows about one plan and length of a subscription. */
+/** Reads the amounts that the customer knows for one plan and length of a subscription. */
 export async function readKnownPrices(
   tx: Tx,
   id: SubscriptionId,
@@ -65,7 +67,7 @@ export async function readKnownPrices(
   return toKnownPrices(rows[0] as KnownPriceRow);
 }
 
-/** Which price of which subscription. */
+/** A subscription with the plan and length of the price. */
 export interface PricedSubscription {
   readonly customerId: CustomerId;
   readonly subscriptionId: SubscriptionId;
@@ -73,7 +75,7 @@ export interface PricedSubscription {
   readonly periodDays: number;
 }
 
-/** Stores the amount that answered the customer's own choice. It replaces what was known before. */
+/** Stores the amount that answered the customer's own choice. It replaces all known amounts. */
 export async function writeChosenPrice(
   tx: Tx,
   { customerId, subscriptionId, plan, periodDays }: PricedSubscription,
@@ -117,7 +119,7 @@ const unnotified = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql
     WHERE p.subscription_id = s.id AND p.ledger_entry_id IS NOT NULL AND p.plan = ${plan}
       AND ${periodLength} = ${days})`;
 
-/** Kinds whose text names a price of a renewal, by the param that has it. */
+/** Kinds whose text names a price of a renewal, with the parameter of that price. */
 const priceParams: Readonly<Record<string, string>> = {
   price_change: 'new_price',
   renewal_ahead: 'price',
@@ -127,8 +129,8 @@ const priceParams: Readonly<Record<string, string>> = {
 export const hasPriceParam = (kind: string): boolean => Object.hasOwn(priceParams, kind);
 
 /**
- * Stores the amount that a message named, when it was sent. A new price replaces greater amounts of
- * earlier messages. The other kinds name what the renewal takes anyway, so they count only for a
+ * Stores the amount of a notification when it is sent. A new price replaces larger amounts of
+ * earlier notifications. The other kinds name the charge of the renewal, so they count only for a
  * customer who was notified of no amount before.
  */
 export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, now: Instant) {
@@ -153,7 +155,7 @@ export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, n
       AND ${isChange ? sql`true` : unnotified(plan, days)}`.execute(tx);
 }
 
-/** A payment replaces the amounts that counted by then, for its plan and length. */
+/** Deletes amounts that a payment replaces: those for its plan and length that counted by then. */
 export async function deletePaidPrices(
   tx: Tx,
   paid: readonly Omit<PricedSubscription, 'customerId'>[],

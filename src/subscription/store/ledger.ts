@@ -6,16 +6,17 @@ import { mustHold } from '../../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 
-// The only writer of balances. A change of a balance and its ledger entry are written together,
-// so a balance is the sum of its ledger at every moment that a reader can see (promise 1).
+// The only writer of balances. It writes a change of a balance together with its ledger entry.
+//
+// So a balance is the sum of its ledger at every moment that a reader can see (promise 1).
 
-/** One change of one balance. */
+/** A change of one balance. */
 export interface NewLedgerEntry {
   readonly id: LedgerEntryId;
   readonly customerId: CustomerId;
   /** Signed minor units: a charge is negative. */
   readonly amountMinor: bigint;
-  /** What the balance is after it; of several for one customer each builds on the one before. */
+  /** The balance after the entry. Several entries of one customer build on each other. */
   readonly balanceAfterMinor: bigint;
   readonly kind: LedgerKind;
   readonly idempotencyKey: string;
@@ -25,7 +26,7 @@ export interface NewLedgerEntry {
   readonly reversal?: Reversal;
 }
 
-/** The columns that only such entries have. */
+/** The columns of such entries. */
 export interface Reversal {
   readonly paymentEntryId?: LedgerEntryId;
   readonly outEntryId?: LedgerEntryId;
@@ -33,7 +34,7 @@ export interface Reversal {
   readonly claimMinor?: bigint;
 }
 
-/** Ids for entries that are about to be written; one that is not used leaves a gap, no more. */
+/** Reserves ids for entries that follow. An unused id only leaves a gap. */
 export async function reserveEntryIds(tx: Tx, count: number): Promise<LedgerEntryId[]> {
   if (count === 0) return [];
   const { rows } = await sql<{ id: LedgerEntryId }>`
@@ -48,7 +49,7 @@ interface BalanceUpdate {
   afterMinor: bigint;
 }
 
-/** One row a customer: two of one customer in one `UPDATE … FROM unnest` would apply once. */
+/** One row per customer: `UPDATE … FROM unnest` would apply only one of two rows of a customer. */
 function aggregateByCustomer(entries: readonly NewLedgerEntry[]): BalanceUpdate[] {
   const changes = new Map<CustomerId, BalanceUpdate>();
   for (const { customerId, amountMinor, balanceAfterMinor } of entries) {
@@ -88,7 +89,7 @@ const allColumns: Columns = {
   claim_minor: ['bigint', ({ reversal }) => reversal?.claimMinor ?? null],
 };
 
-/** A claim is the sum of its changes in the ledger, as a balance is. */
+/** A claim is the sum of its changes in the ledger, like a balance. */
 async function changeClaims(tx: Tx, entries: readonly NewLedgerEntry[]): Promise<void> {
   for (const { customerId, reversal } of entries) {
     if (!reversal?.claimMinor) continue;
@@ -99,8 +100,9 @@ async function changeClaims(tx: Tx, entries: readonly NewLedgerEntry[]): Promise
 }
 
 /**
- * Writes bookings, in their order, of customers whose rows the transaction holds (rule 1).
- * A balance that isn't the one which the bookings build on is a bug and fails the transaction.
+ * Writes entries in their order, of customers whose rows the transaction holds (rule 1). If the
+ * stored balance differs from the one that the entries build on, the transaction fails: it is a
+ * bug.
  */
 export async function postEntries(
   tx: Tx,

@@ -6,7 +6,7 @@ import type { Instant } from '../../kernel/instant.ts';
 
 // The customer row as the lock of a command (rule 1).
 
-/** The customer under the lock. */
+/** The customer while the row is locked. */
 export interface Customer {
   readonly id: CustomerId;
   readonly telegramId: bigint;
@@ -15,16 +15,16 @@ export interface Customer {
   readonly discountPercent: number;
   readonly trialUsedAt: Instant | null;
   readonly reachable: boolean;
-  /** Kept up to date by `move`. */
+  /** `changeBalance` keeps it up to date. */
   balanceMinor: bigint;
-  /** What is owed after chargebacks. Kept up to date by `move`. */
+  /** The debt after chargebacks. `changeBalance` keeps it up to date. */
   claimMinor: bigint;
 }
 
 export const noCustomerFault = (telegramId: bigint): Fault =>
   refused('no_customer', `there is no customer ${telegramId}`);
 
-/** Locks the row and nothing else: what is read comes in a statement of its own (rule 2). */
+/** Locks only the row. A separate statement reads the facts (rule 2). */
 export async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
   const { rows } = await sql<{ id: CustomerId }>`
     SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}

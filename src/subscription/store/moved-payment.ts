@@ -4,22 +4,23 @@ import type { CommandContext } from './command-context.ts';
 import { recordEvents, toCustomerSubject } from './events.ts';
 import { selectSpellings } from './provider-names.ts';
 
-// A payment that reaches another customer: how it is found without a command, and its events.
+// A payment that reaches another customer without the command, and the events of a move.
 
-/** A payment that an adjustment took back from the customer who had it. */
+/** A payment that an adjustment took back from its customer. */
 export interface TakenBackPayment {
   readonly paymentEntryId: LedgerEntryId;
   readonly outEntryId: LedgerEntryId;
   readonly customerId: CustomerId;
   readonly telegramId: bigint;
-  /** As the ledger spells it. */
+  /** The spelling of the ledger. */
   readonly provider: string;
 }
 
 /**
- * Finds the adjustment by which a person took this payment back from another customer: the only
- * free one of exactly this amount after the payment. Then nobody has the money, so a top-up credits
- * it once. The caller holds the lock of the reference, so the payment stays as it was read.
+ * Finds the adjustment by which a person took this payment back from another customer. It has to be
+ * the only free adjustment of exactly this amount after the payment. No customer has the money
+ * then, so a top-up credits it once. The caller holds the lock of the reference, so the payment
+ * cannot change.
  */
 export async function findTakenBackPayment(
   { tx, customer }: CommandContext,
@@ -52,7 +53,7 @@ export interface MovedPayment {
   readonly amountMinor: bigint;
 }
 
-/** The event of a move in both timelines. Each names the entry of its own customer. */
+/** Records the move for both customers. Each event names the entry of that customer. */
 export async function recordPaymentMove(
   { tx, actor, now }: CommandContext,
   { provider, providerRef, from, to, amountMinor }: MovedPayment,

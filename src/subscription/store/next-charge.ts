@@ -9,16 +9,16 @@ import type { CommandContext } from './command-context.ts';
 import { type ForecastSettings, readForecastRows } from './forecast-facts.ts';
 import { writeChosenPrice } from './known-prices.ts';
 
-// What the next renewal of a subscription takes as things are now, and why it is not the list price.
+// The charge of the next renewal with the present facts, and why it is not the list price.
 
 /**
  * Why the amount differs from the list price. `known_price`: the customer was not notified of a
- * higher amount in time, so the lower one counts. `no_price`: the plan and length are not on sale.
+ * higher amount in time, so the lower one counts. `no_price`: the plan and length are not for sale.
  */
 export type ChargeReason = 'discount' | 'known_price' | 'no_price';
 
 export interface NextCharge {
-  /** From when on the balance is charged. */
+  /** The earliest time of the charge. */
   readonly at: string;
   /** Null without a price. */
   readonly amount: string | null;
@@ -27,7 +27,7 @@ export interface NextCharge {
   readonly reason: ChargeReason | null;
 }
 
-/** Of those of these subscriptions that are to be renewed: active, paid, auto-renewal on. */
+/** The next charges of those subscriptions that will be renewed: active, paid, auto-renewal on. */
 export async function readNextCharges(
   tx: Tx,
   customer: { readonly id: CustomerId; readonly currency: string },
@@ -47,8 +47,8 @@ export async function readNextCharges(
 
 /**
  * The next renewal for the answer of a command, also of an ended subscription that can be revived.
- * The answer is the notification of the amount for a customer who was notified of none. Null: there
- * is no next renewal.
+ * For a customer who was notified of no amount, the answer is the notification.
+ * @returns null: there is no next renewal
  */
 export async function stateNextCharge(
   { tx, customer, now, settings }: CommandContext,

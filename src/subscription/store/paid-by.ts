@@ -1,15 +1,15 @@
 import type { LedgerKind } from '../../db/schema.ts';
 import type { LedgerEntryId } from '../../kernel/ids.ts';
 
-// Which charges a payment paid, decided from the ledger of its customer.
+// The rule which charges a payment paid, decided from the ledger of its customer.
 //
-// 1. The entries are read in their order. Each credit adds money with an origin of its own.
+// 1. The entries are read in their order. Each credit adds money with its own origin.
 // 2. A charge, a payout and a correction take the newest money first.
-// 3. A refund gives the money of a charge back to the origins that paid it, newest money first.
+// 3. A refund returns the money of a charge to the origins that paid it, newest money first.
 // 4. A chargeback, and the entry that moves a payment away, take the money of their payment first.
 // 5. A payment paid a charge if the charge still holds money of this origin after all entries.
 
-/** An entry as the rule reads it. */
+/** A ledger entry, as far as the rule needs it. */
 export interface LedgerStep {
   readonly id: LedgerEntryId;
   readonly kind: LedgerKind;
@@ -57,9 +57,9 @@ export function computeChargesPaidBy(
 }
 
 /**
- * Takes money off the end of the list, where the newest is.
+ * Takes money from the end of the list, where the newest is.
  * @param first the origin whose money is taken before all other money
- * @returns it in the same order
+ * @returns the taken money in the same order
  */
 function takeMoney(lots: Lot[], minor: bigint, first: LedgerEntryId | null = null): Lot[] {
   const taken: Lot[] = [];

@@ -8,21 +8,21 @@ import type { CommandContext } from './command-context.ts';
 import { findTakenBackPayment, recordPaymentMove, type TakenBackPayment } from './moved-payment.ts';
 import { normalizeName, normalizeSpelling, selectSpellings } from './provider-names.ts';
 
-// Payments: money that comes in.
+// The rule for payments, which is incoming money.
 //
 // 1. A payment is named by its provider and its reference there. It is credited once.
 // 2. A currency that the payment names is the customer's.
 // 3. A payment above `money.top_up_max` needs a confirmation.
-// 4. A payment first pays the claim of the customer (`money.claims`), as an entry of its own.
+// 4. A payment first pays the claim of the customer (`money.claims`), as a separate entry.
 // 5. A payment that an adjustment took back from another customer is credited under its own
 //    reference. The two entries name each other, as if the payment had been moved.
 
 export interface Payment {
   readonly amountMinor: bigint;
-  /** Who took the payment and its reference there: a payment is credited once, whatever the key. */
+  /** The provider and its reference name a payment: it is credited once for all keys. */
   readonly provider?: string;
   readonly providerRef?: string;
-  /** The currency that was paid; another one than the customer's is refused. */
+  /** The currency of the payment. A currency that differs from the customer's is refused. */
   readonly currency?: string;
 }
 
@@ -61,7 +61,7 @@ export async function creditPayment(
   return { entryId, claimPaidMinor: await payClaim(context, amountMinor) };
 }
 
-/** The payment with the names under which it is stored. */
+/** Returns the payment with the names under which it is stored. */
 function normalizePayment({ provider, providerRef, ...payment }: Payment): Payment {
   return {
     ...payment,
@@ -70,7 +70,7 @@ function normalizePayment({ provider, providerRef, ...payment }: Payment): Payme
   };
 }
 
-/** Pays the claim from money that has just come in. @returns the part that went there */
+/** Pays the claim from incoming money. @returns the part that paid the claim */
 export async function payClaim(context: CommandContext, creditedMinor: bigint): Promise<bigint> {
   const { claimMinor } = context.customer;
   if (!context.settings.money.claims || claimMinor === 0n) return 0n;
@@ -103,7 +103,7 @@ function requireConfirmedAmount({ customer, settings }: CommandContext, amountMi
   );
 }
 
-/** The limit in this currency; digits that the currency does not have are cut off. */
+/** The limit in this currency. Digits that the currency does not have are cut off. */
 function toLimitMinor(major: string, currency: string): bigint {
   const read = tryParseMinor(major, currency);
   if ('minor' in read) return read.minor;
@@ -121,7 +121,7 @@ function requireFullReference({ provider, providerRef }: Payment): void {
   }
 }
 
-/** Two requests for one payment or dispute: the second waits here for the commit of the first. */
+/** Locks a payment or dispute. A second request for it waits for the commit of the first. */
 export async function lockReference(
   tx: Tx,
   kind: 'payment' | 'dispute',
@@ -147,7 +147,7 @@ async function requireNewPayment(
   const { tx } = context;
   const { provider, providerRef } = payment;
   if (provider === undefined || providerRef === undefined) return undefined;
-  // The transaction holds its customer and waits for no other customer.
+  // No deadlock: the transaction holds its customer and waits for no other customer.
   await lockReference(tx, 'payment', provider, providerRef);
   const { rows } = await sql<{ telegram_id: bigint }>`
     SELECT c.telegram_id FROM perennial.ledger_entry e
@@ -180,11 +180,11 @@ async function recordMovedPayment(
   await recordPaymentMove(context, moved, entries);
 }
 
-/** The ledger entry that holds a payment now: the first one, or the last one that it moved to. */
+/** The ledger entry that holds a payment now: the first one, or the last one of its moves. */
 export interface PaymentEntry {
   readonly id: LedgerEntryId;
   readonly amountMinor: bigint;
-  /** As the ledger spells it. */
+  /** The spelling of the ledger. */
   readonly provider: string;
 }
 
@@ -198,7 +198,7 @@ export async function lockPayment(
   providerRef: string,
 ): Promise<PaymentEntry> {
   const { customer } = context;
-  // A top-up of another customer may take the payment over at this moment.
+  // A top-up of another customer may take over the payment at the same time.
   await lockReference(context.tx, 'payment', provider, providerRef);
   const { rows } = await sql<PaymentEntry & { kind: string; isLast: boolean }>`
     SELECT e.id, e.amount_minor AS "amountMinor", e.provider, e.kind, NOT EXISTS (
@@ -219,7 +219,7 @@ export async function lockPayment(
   );
 }
 
-/** A claim in the words of an answer. */
+/** The fields of an answer that describe a claim. */
 export const toClaimResult = ({ customer }: CommandContext, paidMinor: bigint) => ({
   claim_paid: majorUnits(paidMinor, customer.currency),
   claim: majorUnits(customer.claimMinor, customer.currency),

@@ -8,7 +8,7 @@ import { dayMs, type Instant, isoTime, lastInstant, later } from '../../kernel/i
 import type { PeriodMove } from '../rules/moves.ts';
 import type { TermPeriod } from '../rules/terms.ts';
 
-/** A stretch `[startsAt, endsAt)` that a subscription is given, and what was charged for it. */
+/** A time range `[startsAt, endsAt)` of a subscription, with its charge. */
 export interface NewPeriod {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
@@ -16,17 +16,17 @@ export interface NewPeriod {
   readonly plan: string;
   readonly startsAt: Instant;
   readonly endsAt: Instant;
-  /** 0 for what costs nothing. */
+  /** 0 for a period without a charge. */
   readonly amountMinor: bigint;
   readonly currency: string;
-  /** The charge; none for trial, grant and import. */
+  /** The charge; null for a trial, grant or import. */
   readonly ledgerEntryId: LedgerEntryId | null;
-  /** The length that was sold; null for a grant that prolongs a subscription. */
+  /** The length that was sold; null for a grant that extends a subscription. */
   readonly periodDays: number | null;
   /** The list price and the discount that explain the amount; null without a price. */
   readonly listMinor: bigint | null;
   readonly discountPercent: number | null;
-  /** The kind that a grant gives; the other sources tell it. */
+  /** The kind that a grant gives. Other sources imply the kind. */
   readonly kind?: SubscriptionKind;
   /** The amount that limited the charge of a renewal below its price. */
   readonly capMinor?: bigint | null;
@@ -45,7 +45,7 @@ export function computePeriodEnd(startsAt: Instant, days: number): Instant {
   );
 }
 
-/** Adds periods; one that overlaps a live one of its subscription fails the transaction. */
+/** Adds periods. An overlap with another period of the subscription fails the transaction. */
 export async function addPeriods(tx: Tx, periods: readonly NewPeriod[]): Promise<void> {
   if (periods.length === 0) return;
   await sql`
@@ -78,7 +78,7 @@ export interface Period extends TermPeriod {
   readonly ledgerEntryId: LedgerEntryId | null;
 }
 
-/** Live periods of a subscription, the last one first. */
+/** Periods of a subscription that are not refunded, the last one first. */
 export async function readPeriods(tx: Tx, id: SubscriptionId): Promise<Period[]> {
   const { rows } = await sql<Period>`
     ${selectPeriods} WHERE p.subscription_id = ${id} AND p.refunded_at IS NULL
@@ -87,8 +87,8 @@ export async function readPeriods(tx: Tx, id: SubscriptionId): Promise<Period[]>
 }
 
 /**
- * Of a served part, what was kept: the charge without its refund. Of a paid grant, the length that
- * was sold last before it and is refunded (terms, rule 6).
+ * Of a served part: the amount that was kept, which is the charge without its refund. Of a paid
+ * grant: the length of the last refunded charge before it (terms, rule 6).
  */
 const selectPeriods = sql`
   SELECT p.id, p.subscription_id AS "subscriptionId", p.source, p.plan, p.starts_at AS "startsAt",
@@ -106,8 +106,8 @@ const selectPeriods = sql`
     ON back.customer_id = whole.customer_id AND back.id = whole.refund_entry_id`;
 
 /**
- * The live periods of these subscriptions that decide the terms at a change that is due: those
- * that end at `changes_at` or later.
+ * The periods of these subscriptions that decide the terms at a due change: those that are not
+ * refunded and end at `changes_at` or later.
  */
 export async function readPeriodsAtChange(
   tx: Tx,
@@ -121,8 +121,8 @@ export async function readPeriodsAtChange(
 }
 
 /**
- * Stores the time of a refunded period that had passed as a period of its own (terms, rule 5), so
- * that the access until the refund stays explained.
+ * Stores the past time of a refunded period as a separate period (terms, rule 5). So the access
+ * until the refund stays explained.
  */
 export async function addServedPart(tx: Tx, id: PeriodId, now: Instant): Promise<void> {
   await sql`

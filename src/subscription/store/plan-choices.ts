@@ -16,7 +16,7 @@ interface ChoiceRow extends Discount {
   readonly listMinor: bigint;
 }
 
-/** What each of these customers can buy now, by plan and length. */
+/** The plans and lengths that each of these customers can buy now. */
 export async function readChoices(
   tx: Tx,
   customers: readonly CustomerId[],

@@ -8,23 +8,25 @@ import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { computeReminderLeadMs } from '../../outbox/reminder-schedule.ts';
 import { readSettings } from './settings.ts';
 
-// After a change of prices, discounts or settings, reminders of the affected subscriptions are due
-// at once, so that customers are notified of a new price in time. A change stores a job in its
-// transaction. The job is done after the commit, in chunks: each is a transaction that locks its
-// customers with SKIP LOCKED. A customer whom another transaction holds is kept in the job, and is
-// done at its end. A job that was broken off is finished by the next run of expiry-reminders.
+// Price reviews: after a change of prices, discounts or settings, reminders are due at once.
 //
-// Only subscriptions are affected whose reminders have begun. The others are examined later anyway,
-// at their `remind_at`, before any notification of theirs is due.
+// 1. Customers have to be notified of a new price in time. So the change stores a job in its
+//    transaction.
+// 2. The job runs after the commit, in chunks. Each chunk is a transaction that locks its customers
+//    with SKIP LOCKED.
+// 3. A customer that another transaction holds stays in the job, and follows at its end.
+// 4. After an interruption the next run of expiry-reminders finishes the job.
+// 5. A job concerns only subscriptions whose reminders have begun. The others are examined at their
+//    `remind_at`, before a notification is due.
 
-/** What a change affects; nothing named: every renewal. */
+/** The renewals that a change affects; all of them if no field is set. */
 export interface PriceReview {
   readonly plan?: string;
   readonly periodDays?: number;
   readonly currency?: string;
 }
 
-/** Stores a job with the change that it is for. */
+/** Stores a job in the transaction of the change. */
 export async function writePriceReview(tx: Tx, review: PriceReview, now: Instant): Promise<void> {
   await tx
     .insertInto('perennial.price_review')
@@ -37,9 +39,9 @@ export async function writePriceReview(tx: Tx, review: PriceReview, now: Instant
     .execute();
 }
 
-/** Subscriptions that one chunk reads: well under a second of locks. */
+/** Subscriptions per chunk. Their locks are held well under a second. */
 const chunkMax = 2_000;
-/** Customers that were locked, of one further attempt. */
+/** Skipped customers that one further attempt tries. */
 const missedMax = 500;
 
 interface PriceReviewJob {
@@ -47,7 +49,7 @@ interface PriceReviewJob {
   readonly plan: string | null;
   readonly periodDays: number | null;
   readonly currency: string | null;
-  /** The last subscription of the walk; null: it has not begun. */
+  /** The last subscription of the walk; null: the walk has not begun. */
   readonly afterAt: Instant | null;
   readonly afterId: SubscriptionId | null;
   readonly missed: readonly CustomerId[];
@@ -55,11 +57,11 @@ interface PriceReviewJob {
 
 interface PriceReviewChunk {
   readonly customers: readonly CustomerId[];
-  /** The last subscription that was read; undefined: the walk is over. */
+  /** The last subscription that was read; undefined: the walk is complete. */
   readonly last: { readonly at: Instant; readonly id: SubscriptionId } | undefined;
 }
 
-/** The ids of an array of PostgreSQL: `{1,2}`. */
+/** The ids of a PostgreSQL array: `{1,2}`. */
 const parseIds = (text: string): CustomerId[] =>
   text
     .slice(1, -1)
@@ -67,7 +69,7 @@ const parseIds = (text: string): CustomerId[] =>
     .filter((id) => id !== '')
     .map((id) => BigInt(id) as CustomerId);
 
-/** @returns how many subscriptions are due now; undefined: nothing can be done at the moment */
+/** @returns the number of subscriptions that are due now; undefined: no progress is possible */
 async function reviewChunk(tx: Tx): Promise<number | undefined> {
   const { rows } = await sql<Omit<PriceReviewJob, 'missed'> & { missed: string }>`
     SELECT id, plan, period_days AS "periodDays", currency, after_at AS "afterAt",
@@ -89,11 +91,11 @@ async function reviewChunk(tx: Tx): Promise<number | undefined> {
   if (isWalking || missed.length > 0) await writeJobProgress(tx, job, chunk, missed);
   else await sql`DELETE FROM perennial.price_review WHERE id = ${job.id}`.execute(tx);
   if (due > 0) await wakeWorker(tx, 'expiry-reminders');
-  // Only customers that others hold are left: the next run does them.
+  // Other transactions hold all remaining customers. The next run continues.
   return !isWalking && locked.length === 0 && missed.length > 0 ? undefined : due;
 }
 
-/** The next subscriptions by their end, from `subscription_ending`, and the affected among them. */
+/** Reads the next subscriptions by their end from `subscription_ending`, and the affected ones. */
 async function readChunk(tx: Tx, job: PriceReviewJob, until: Instant): Promise<PriceReviewChunk> {
   const after =
     job.afterAt === null
@@ -122,8 +124,8 @@ async function readChunk(tx: Tx, job: PriceReviewJob, until: Instant): Promise<P
 }
 
 /**
- * Locks the rows and nothing else (rule 1).
- * @returns those of which no other transaction holds the customer or a subscription
+ * Locks only the rows (rule 1).
+ * @returns the customers whose row and subscriptions no other transaction holds
  */
 async function lockCustomers(tx: Tx, ids: readonly CustomerId[]): Promise<CustomerId[]> {
   if (ids.length === 0) return [];
@@ -173,15 +175,15 @@ async function writeJobProgress(
 }
 
 export interface PriceReviewOptions {
-  /** Asked between two chunks: a run that ends leaves the rest to the next one. */
+  /** Called between two chunks. A run that ends leaves the rest to the next one. */
   readonly isOver?: () => boolean;
   /** Called after each chunk with the number of subscriptions that are due until then. */
   readonly onReviewed?: (due: number) => void;
 }
 
 /**
- * Does the jobs that are stored, unless another process has them in progress.
- * @returns how many subscriptions are due now
+ * Runs the stored jobs that no other process runs.
+ * @returns the number of subscriptions that are due now
  */
 export async function runPriceReviews(
   db: Db,

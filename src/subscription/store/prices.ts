@@ -2,9 +2,9 @@ import { sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 
-/** All list prices that are valid at one moment: tens of rows, read once a batch. */
+/** All list prices that are valid at one moment: tens of rows, read once per batch. */
 export interface PriceList {
-  /** In minor units; null where plan, period or currency have no price now. */
+  /** Minor units; null if plan, length or currency has no price now. */
   getMinor(plan: string, periodDays: number, currency: string): bigint | null;
   readonly entries: readonly PriceListEntry[];
 }
@@ -19,7 +19,7 @@ export interface PriceListEntry {
 const toPriceKey = (plan: string, periodDays: number, currency: string): string =>
   `${plan} ${periodDays} ${currency}`;
 
-/** The price that counts is the one with the latest `valid_from` that is not after `now`. */
+/** The valid price has the latest `valid_from` that is not after `now`. */
 export async function readPriceList(db: Db | Tx, now: Instant): Promise<PriceList> {
   const { rows } = await sql<PriceListEntry & { amountMinor: bigint | null }>`
     SELECT DISTINCT ON (plan, period_days, currency)

@@ -1,12 +1,11 @@
 import { type RawBuilder, sql } from 'kysely';
 import { UsageFault } from '../../kernel/faults.ts';
 
-// One provider in whatever spelling: "YooKassa", "yookassa" and "yoo-kassa" are the same provider. A
-// payment and a dispute are known by it, so that none is entered twice. The ledger keeps the first
-// spelling.
+// Provider names without regard to spelling, so that no payment or dispute is entered twice.
 //
-// A name of a payment (provider, reference, dispute) is stored without spaces around it, and without
-// zero-width and format characters. The case of a reference counts.
+// "YooKassa", "yookassa" and "yoo-kassa" are the same provider. The ledger keeps the first
+// spelling. A name of a payment (provider, reference, dispute) is stored without spaces around it,
+// and without zero-width and format characters. The case of a reference counts.
 
 /** Case, spaces and punctuation do not count. */
 export const normalizeSpelling = (provider: RawBuilder<unknown>): RawBuilder<string> =>
@@ -25,10 +24,10 @@ export const selectSpellings = (provider: string): RawBuilder<unknown> => sql`(
   SELECT provider FROM known
   WHERE provider = ${provider} OR ${normalizeSpelling(sql`provider`)} = ${normalizeSpelling(sql`${provider}::text`)})`;
 
-/** Format characters, and those that a screen leaves out, such as U+200B and U+FE0F. */
+/** Format characters, and characters without a shape such as U+200B and U+FE0F. */
 const invisible = /[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** A name of a payment as it is stored and found; empty for a blank name. */
+/** A name of a payment as it is stored and searched; empty for a blank name. */
 export const normalizeName = (text: string): string => text.replace(invisible, '').trim();
 
 /** @throws UsageFault `bad_reference` for a blank name */

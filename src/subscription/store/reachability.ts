@@ -6,16 +6,17 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { CommandContext } from './command-context.ts';
 
 /**
- * The customer is heard of: whoever blocked the bot and does something there reads it again. Costs
- * nothing for who can be reached.
+ * Records an activity of the customer: it shows that the customer reads the bot again. It costs no
+ * statement while the customer is reachable.
  */
 export async function recordActivity({ tx, customer, now }: CommandContext): Promise<void> {
   if (!customer.reachable) await markReachable(tx, customer.id, now);
 }
 
 /**
- * The customer can be reached, whether or not that was known: what had to wait for it is sent now, and
- * judged as ever. Also what may have arrived and was to go again; what must not (`infinity`) doesn't.
+ * Marks the customer as reachable. Notifications that waited for it are due now, and their
+ * relevance is checked as usual. This includes uncertain ones that may be sent again. Those with
+ * `infinity` stay.
  */
 export async function markReachable(tx: Tx, id: CustomerId, now: Instant): Promise<void> {
   const { numAffectedRows } = await sql`

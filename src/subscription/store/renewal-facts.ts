@@ -8,15 +8,15 @@ import type { Settings } from '../rules/settings.ts';
 import { type KnownPriceRow, selectKnownPrices, toKnownPrices } from './known-prices.ts';
 import type { PriceList } from './prices.ts';
 
-// What the renewal rule is asked with, by the two workers that ask it: auto-renewal and expiry.
+// The facts of the renewal rule, for auto-renewal and for fast-expiry-cleanup.
 
-/** What the rule reads of one subscription, and what its renewal writes. */
+/** The facts of one subscription for the rule, and for the statements that write its renewal. */
 export interface SubscriptionRenewalFacts extends RenewalFacts {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   readonly telegramId: bigint;
   readonly currency: string;
-  /** Of the next period: `next_plan` where one was chosen. */
+  /** The plan of the next period: `next_plan`, else the present one. */
   readonly plan: string;
   readonly currentPlan: string;
   /** When the next period with other terms starts. */
@@ -33,10 +33,10 @@ const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
 const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
 /**
- * The facts of these subscriptions, in a statement of its own after the customers were locked:
- * what a purchase or a top-up committed while we found and locked is seen (rule 2).
- * Customer by customer, so that what is written lies together in tables and indexes (5% of a run's
- * time), and each in order of their end, so that a customer's balance is spent in that order.
+ * Reads the facts in a separate statement after the lock of the customers, so it reads what a
+ * purchase or top-up committed meanwhile (rule 2). The order is by customer, so that new rows lie
+ * together in tables and indexes (5% of the time of a run). Within a customer it is by end, the
+ * order in which the balance is spent.
  */
 export async function readRenewalFacts(
   tx: Tx,
@@ -68,8 +68,8 @@ export async function readRenewalFacts(
 }
 
 /**
- * The starts of last periods that may lie in the future. A period lasts a day at least, so the last
- * one has begun if it ends within a day: with the usual window nothing is read.
+ * The starts of last periods that may be in the future. A period lasts at least a day, so the last
+ * one has begun if it ends within a day. With the usual window no row is read.
  */
 async function readLastStarts(
   tx: Tx,
@@ -87,8 +87,8 @@ async function readLastStarts(
 }
 
 /**
- * The balances at the end of the days of revival, without the charges since. Only runs that look
- * after these days need them: usually nothing is read.
+ * The balances at the end of the days of revival, without the charges since then. Only a run after
+ * these days needs them, so usually no row is read.
  */
 async function readInTimeBalances(
   tx: Tx,
@@ -113,7 +113,10 @@ async function readInTimeBalances(
   return new Map(found.map(({ id, minor }) => [id, minor]));
 }
 
-/** When to try again; out of the due index until then, or until something raises the balance. */
+/**
+ * Sets the next attempt. Until then, or until a change raises the balance, the subscription is not
+ * due.
+ */
 export async function postponeRenewals(
   tx: Tx,
   rows: readonly { readonly subscriptionId: SubscriptionId; readonly nextTryAt: Instant }[],

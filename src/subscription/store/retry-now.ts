@@ -8,10 +8,9 @@ import type { Settings } from '../rules/settings.ts';
 
 /**
  * Call this after every change that may let a failed renewal succeed. The waiting subscriptions of
- * the customer are due at once. This includes those in quarantine and those that ended within the
- * days of revival. The time of this call decides about a revival, not the time of the worker's
- * check (`woken_at`). The worker is woken at the commit; a lost wake-up costs the time to the next
- * tick.
+ * the customer are due at once. This includes those in quarantine, and those that expired within
+ * the days of revival. The time of this call (`woken_at`) decides about a revival, not the time of
+ * the run. The commit wakes the worker. A lost wake-up only delays the renewal until the next slot.
  */
 export async function retryRenewalsNow(
   tx: Tx,
@@ -35,7 +34,8 @@ export async function retryRenewalsNow(
 /**
  * Call this after a refund by the operator, who may pay the money out. No renewal of the customer
  * spends the money before `renewal.retry` has passed, at the latest at the end of its period: the
- * refund counts as an attempt. A subscription that ended stays ended, because a refund is no payment.
+ * refund counts as an attempt. An expired subscription stays expired, because a refund is no
+ * payment.
  */
 export async function delayRenewals(
   tx: Tx,
@@ -54,8 +54,8 @@ export async function delayRenewals(
 }
 
 /**
- * Call this after every change of the money, price or terms of a customer. A subscription that
- * failed before the change is tried again by the next run, and is put aside again if it still fails.
+ * Call this after every change of the money, price or terms of a customer. The next run retries
+ * subscriptions that failed before the change. A new failure puts them into quarantine again.
  */
 export async function releaseQuarantine(tx: Tx, customerId: CustomerId): Promise<void> {
   await sql`
@@ -69,8 +69,8 @@ const matchesPlan = (plan: string) => sql`q.worker = 'auto-renewal'
   AND s.id = CASE WHEN q.item ~ '^[0-9]{1,18}$' THEN q.item::bigint END`;
 
 /**
- * Call this after a price of a plan was set. Renewals of this plan that are in quarantine are tried
- * again when the price counts: at once, or from `validFrom` on.
+ * Call this after a new price of a plan. Renewals of this plan in quarantine are retried when the
+ * price counts: at once, or from `validFrom` on.
  */
 export async function retryAfterPriceChange(
   tx: Tx,
@@ -91,8 +91,8 @@ export async function retryAfterPriceChange(
 }
 
 /**
- * Call this after every change of what a customer's renewals cost: reminders look at once whether
- * the customer has to be notified of a new price.
+ * Call this after every change of the cost of a customer's renewals. Reminders check at once
+ * whether the customer has to be notified of a new price.
  */
 export async function checkRemindersNow(
   tx: Tx,
@@ -109,7 +109,7 @@ export async function checkRemindersNow(
 
 /**
  * Call this after a change that may let the first renewal of imported or granted time succeed. If
- * the end is near, and the customer was notified of no amount, reminders look at once.
+ * the end is near and the customer was notified of no amount, reminders are due at once.
  */
 export async function remindUnnotified(tx: Tx, customerId: CustomerId, now: Instant) {
   const { numAffectedRows } = await sql`

@@ -16,7 +16,7 @@ export interface StoredSettings {
   trial?: { plan: string; days: number };
 }
 
-/** The settings of these books; the defaults for what was never applied. */
+/** Reads the settings. A setting that was never applied has its default. */
 export async function readSettings(db: Db | Tx): Promise<Settings> {
   const { rows } = await sql<{ stored: StoredSettings | null }>`
     SELECT jsonb_object_agg(key, value) AS stored FROM perennial.setting`.execute(db);

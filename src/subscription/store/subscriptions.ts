@@ -8,7 +8,7 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { computeFirstReminderAt, type ReminderSubject } from '../../outbox/reminder-schedule.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** A subscription as commands see it. */
+/** A subscription, as commands read it. */
 export interface Subscription {
   readonly id: SubscriptionId;
   readonly kind: SubscriptionKind;
@@ -46,7 +46,7 @@ async function readSubscriptions(
   return rows;
 }
 
-/** Whose subscription it is. @throws Fault `no_subscription` */
+/** The Telegram id of the owner. @throws Fault `no_subscription` */
 export async function readOwnerTelegramId(db: Db | Tx, id: SubscriptionId): Promise<bigint> {
   const { rows } = await sql<{ telegramId: bigint }>`
     SELECT c.telegram_id AS "telegramId"
@@ -57,7 +57,7 @@ export async function readOwnerTelegramId(db: Db | Tx, id: SubscriptionId): Prom
   return row.telegramId;
 }
 
-/** A sentence names this many subscriptions of a customer, and the number of the others. */
+/** A sentence names at most this many subscriptions, and the number of the others. */
 const describedMax = 10;
 
 function describeSubscriptions(all: readonly Subscription[]): string {
@@ -85,8 +85,8 @@ export function requireSubscription(
 }
 
 /**
- * The one that is meant: the named one, else the only one, else the only active one.
- * @param otherwise what else the command can do, for its refusal
+ * Chooses the subscription: the named one, else the only one, else the only active one.
+ * @param otherwise the alternative that a refusal suggests
  * @throws Fault `no_subscription`, `which_subscription`
  */
 export function chooseSubscription(
@@ -106,7 +106,7 @@ export function chooseSubscription(
   );
 }
 
-/** What a subscription is to become; what is not named stays as it is. */
+/** The new values of a subscription. Missing fields stay as they are. */
 export interface SubscriptionChange {
   readonly kind?: SubscriptionKind;
   readonly plan?: string;
@@ -123,15 +123,15 @@ export interface SubscriptionChange {
 }
 
 /**
- * When the next reminder of one whose end is new is due: nothing of what its old end was told, and
- * nothing that would have been due before now.
+ * The next reminder of a subscription with a new end. Reminders about the old end do not count, and
+ * no reminder is due before now.
  */
 function computeRemindAt(context: CommandContext, subscription: ReminderSubject): string | null {
   const at = computeFirstReminderAt(subscription, context.settings.renewalAhead, context.now);
   return at === null ? null : isoTime(at);
 }
 
-/** Writes a change of a subscription of the customer at the desk. */
+/** Writes a change of a subscription of the locked customer. */
 export async function updateSubscription(
   context: CommandContext,
   subscription: Pick<Subscription, 'id'> & ReminderSubject,
@@ -165,7 +165,7 @@ export async function updateSubscription(
     .executeTakeFirstOrThrow();
 }
 
-/** Opens a subscription that starts now. */
+/** Creates a subscription that starts now. */
 export async function createSubscription(
   context: CommandContext,
   initial: {

@@ -14,8 +14,9 @@ import {
 import { type NewEvent, recordEvents, toSubscriptionSubject } from './events.ts';
 import { readPeriodsAtChange } from './periods.ts';
 
-// Puts the terms of a period into force that has begun (`terms.ts`, rules 2 and 9), for a whole
-// batch of subscriptions whose `changes_at` has passed. Another plan marks the credential.
+// Applies the terms of a period that has begun (`terms.ts`, rules 2 and 9), set-based.
+//
+// The subscriptions are those whose `changes_at` has passed. A new plan marks the credential.
 
 interface TermsRow extends CurrentTerms {
   readonly subscriptionId: SubscriptionId;
