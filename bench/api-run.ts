@@ -4,8 +4,8 @@ import { startApi } from '../src/http/listen.ts';
 import { openLog } from '../src/logging/log.ts';
 import { createToken } from '../src/tokens/store.ts';
 
-// The API as a process of its own, as `perennial start --role api` is, with its pools and limits: says
-// where it answers, and its token; ends when its parent does. Standard output has the figures alone.
+// The API in a separate process, like `perennial start --role api`, with its pools and limits. It
+// sends its address and token, and exits with its parent. Standard output has only the figures.
 
 const [, , url] = process.argv as [string, string, string];
 const db = openDatabase(openPool(url));

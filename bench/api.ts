@@ -8,9 +8,9 @@ import { runEngine } from './engine.ts';
 import { auditDatabase } from './fingerprint.ts';
 import { type Benchmark, type Options, quantile, type Row } from './table.ts';
 
-// How the API answers while auto-renewal works, and how much that costs the renewals: 500 requests a
-// second, sent when their time has come and not when the one before was answered, so that a stall is
-// counted for everybody who would have met it.
+// Response times of the API during auto-renewal, and their cost for the renewals. 500 requests per
+// second are sent at fixed times, without waiting for earlier answers. So a stall counts for every
+// request that meets it.
 
 const usualLoad = { perSecond: 500, durationS: 30 } as const;
 const smallLoad = { perSecond: 50, durationS: 2 } as const;
@@ -21,7 +21,7 @@ interface LoadResult {
   readonly errors: string[];
 }
 
-/** What bots ask: mostly who somebody is, at times what something costs, and money. */
+/** The requests of bots: mostly the state of a customer, at times a price, and payments. */
 function toRequest(n: number, customers: number): { method: string; path: string; body?: string } {
   const telegramId = 100_000_001 + ((n * 7_919) % customers);
   if (n % 10 < 6) return { method: 'GET', path: `/v1/customers/${telegramId}` };
@@ -82,22 +82,22 @@ async function startApi(
 async function api({ subscriptions, due, small, server, log }: Options): Promise<Row[]> {
   const requested = small ? smallLoad : usualLoad;
   await using databases = await openBenchDatabases(server);
-  await databases.template('book', (client) => buildDataset(client, { subscriptions, due }));
+  await databases.template('dataset', (client) => buildDataset(client, { subscriptions, due }));
   log(`built ${subscriptions} subscriptions, ${due} due`);
-  const customers = await withClient(databases.url('book'), async (client) =>
+  const customers = await withClient(databases.url('dataset'), async (client) =>
     Number((await client.query('SELECT count(*) FROM perennial.customer')).rows[0].count),
   );
   const rows: Row[] = [];
   const work = { worker: 'auto-renewal' };
 
-  const alone = await runEngine(await databases.copy('book', 'measured'), 1, work);
+  const alone = await runEngine(await databases.copy('dataset', 'measured'), 1, work);
   const aloneRate = (countChanged(alone.reports) * 1_000) / alone.ms;
   rows.push({ variant: 'renewals alone', rate: Math.round(aloneRate) });
   await databases.drop('measured');
   log(`renewals alone: ${Math.round(aloneRate)}/s`);
 
   for (const withRenewals of [false, true]) {
-    const url = await databases.copy('book', 'measured');
+    const url = await databases.copy('dataset', 'measured');
     const { child, address, token } = await startApi(url);
     const [answers, engine] = await Promise.all([
       sendLoad(address, token, customers, requested),
@@ -126,7 +126,7 @@ async function api({ subscriptions, due, small, server, log }: Options): Promise
         to_alone: rate / aloneRate,
       });
       await withClient(url, (client) => auditDatabase(client, url));
-      log(`renewals under that load: ${Math.round(rate)}/s; books are right`);
+      log(`renewals under that load: ${Math.round(rate)}/s; audit passed`);
     }
     await databases.drop('measured');
   }

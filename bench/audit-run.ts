@@ -1,7 +1,7 @@
 import { type AuditReport, runAudit, toAuditJson } from '../src/audit/audit.ts';
 import { longLimits, openDatabase, openPool } from '../src/db/connect.ts';
 
-// A process of its own that audits the books of a URL once: started and told by `audit.ts`.
+// A process that audits the database of a URL once. `audit.ts` starts it.
 
 export interface AuditMeasured {
   readonly ms: number;
@@ -10,14 +10,14 @@ export interface AuditMeasured {
   readonly checks: readonly { readonly id: string; readonly ms: number }[];
 }
 
-/** @throws Error that names what is wrong */
+/** @throws Error with the violations */
 function requireNoViolations(report: AuditReport): void {
   if (report.ok) return;
   const violated = toAuditJson(report).checks.filter(({ violations }) => violations > 0n);
   const text = JSON.stringify(violated, (_, value) =>
     typeof value === 'bigint' ? `${value}` : value,
   );
-  throw new Error(`the books of the benchmark are wrong: ${text.slice(0, 2_000)}`);
+  throw new Error(`the audit of the benchmark failed: ${text.slice(0, 2_000)}`);
 }
 
 const [, , url] = process.argv as [string, string, string];

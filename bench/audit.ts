@@ -5,8 +5,8 @@ import { receiveMessage } from './child.ts';
 import { type BenchDatabases, openBenchDatabases } from './databases.ts';
 import { type Benchmark, median, type Row } from './table.ts';
 
-// How long it takes to prove that books are right, and that the memory which the program takes for
-// it doesn't grow with them: a tenth of the book, then all of it, each audit in its own process.
+// The time of an audit, and proof that its memory does not grow with the database. It audits a
+// tenth of the database, then all of it, each in a separate process.
 
 async function auditOnce(url: string): Promise<AuditMeasured> {
   const child = fork(new URL('./audit-run.ts', import.meta.url).pathname, [url]);
@@ -47,7 +47,7 @@ async function measure(
 }
 
 export const benchmark: Benchmark = {
-  description: 'how long the proof takes that books are right, and in how much memory',
+  description: 'the time and memory of an audit',
   async run({ subscriptions, rounds, server, log }) {
     await using databases = await openBenchDatabases(server);
     const rows: Row[] = [];

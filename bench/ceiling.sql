@@ -1,8 +1,8 @@
--- The ceiling: all renewals of a book as one statement, with all the writes that the engine does:
--- debit, ledger entry, period, new end, receipt and event; for those short of money, their next
--- try and the notice. It holds all locks until its end, decides by a running sum (so it can't pay
--- a later, cheaper subscription when an earlier one is short), knows neither quarantine nor plan
--- changes, and answers for everybody or for nobody: fast, and not how one would run a business.
+-- The ceiling of renewal: all renewals as one statement, with all writes of the engine: debit, ledger
+-- entry, period, new end, receipt and event. Customers with a low balance get their next attempt and
+-- the notification. The statement holds all locks until its end. It decides by a running sum, so it
+-- cannot pay a later, cheaper subscription if an earlier one is too expensive. It has no quarantine
+-- and no plan changes, and one failure undoes all renewals. So it is fast, but not fit for use.
 -- $1: now.
 WITH price AS MATERIALIZED (
   SELECT DISTINCT ON (plan, period_days, currency) plan, period_days, currency, amount_minor

@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
-// A process of the benchmark's own, `NAME-run.ts`, that is told what to do and tells what came of it.
+// A child process of a benchmark, `NAME-run.ts`, which receives orders and sends results.
 
 export interface Child extends AsyncDisposable {
-  /** Its next message. @throws where it ends instead; why stands on standard error */
+  /** Its next message. @throws Error if it exits instead; standard error has the reason */
   receive<Answer>(): Promise<Answer>;
   request<Answer>(message: string): Promise<Answer>;
 }

@@ -3,13 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type pg from 'pg';
 
-// Processor time of the server, from Linux's books of processes: on a machine that others use too
-// it says more than the clock on the wall. It counts backends that have ended, so it is read before
-// a variant connects and after it has gone.
+// Processor time of the server, from Linux's process accounting. On a shared machine it is more
+// exact than elapsed time. It counts backends that have exited, so it is read before a variant
+// connects and after it has disconnected.
 
 const tickMs = 10;
 
-/** Until this client's is the only backend of its database, and the server has buried the others. */
+/**
+ * Waits until this client's backend is the only one of its database, and the server has reaped the
+ * others.
+ */
 async function waitForBackends(client: pg.Client, server: string): Promise<void> {
   for (;;) {
     const { rows } = await client.query(`SELECT count(*)::int AS known, count(*) FILTER (
@@ -17,12 +20,12 @@ async function waitForBackends(client: pg.Client, server: string): Promise<void>
       FROM pg_stat_activity`);
     const [{ known, others }] = rows as [{ known: number; others: number }];
     const children = await readFile(`/proc/${server}/task/${server}/children`, 'utf8');
-    // Its one child that the server doesn't list is the one that writes the log.
+    // The only child that the server does not list is the writer of the log.
     if (others === 0 && children.trim().split(' ').length <= known + 1) return;
   }
 }
 
-/** Milliseconds that ended backends took since the server started; undefined where nobody counts. */
+/** Milliseconds of exited backends since the server started. Undefined without accounting. */
 export async function readServerCpuMs(client: pg.Client): Promise<number | undefined> {
   if (!existsSync('/proc/self/stat')) return undefined;
   const server = await readServerPid(client);
@@ -37,11 +40,11 @@ async function readServerPid(client: pg.Client): Promise<string> {
   return pidFile.slice(0, pidFile.indexOf('\n'));
 }
 
-/** What a process took, and what those of its children took that have ended. */
+/** The processor time of a process and of its exited children. */
 async function readCpuMs(pid: string): Promise<[number, number]> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  // After the name in parentheses, from field 3 on: 14 and 15 are its own user and system, 16 and
-  // 17 the children's.
+  // The fields after the name in parentheses start at 3. Fields 14 and 15 are the user and system
+  // time of the process, 16 and 17 those of its children.
   const fields = stat
     .slice(stat.lastIndexOf(')') + 2)
     .split(' ')
@@ -50,7 +53,9 @@ async function readCpuMs(pid: string): Promise<[number, number]> {
   return [sum(11), sum(13)];
 }
 
-/** The same, with those who live: for a server whose clients stay. 0 where nobody counts. */
+/**
+ * The same with running backends, for a server whose clients stay connected. 0 without accounting.
+ */
 export async function readServerCpuNowMs(client: pg.Client): Promise<number> {
   if (!existsSync('/proc/self/stat')) return 0;
   const server = await readServerPid(client);

@@ -7,25 +7,30 @@ import { startEmbedded } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { clearStatistics, startStock } from '../testbed/stock-server.ts';
 
-// Where benchmarks run: a durable server of their own in a temporary folder, and a database for
-// each measurement, copied from one that was built once. Everything is gone at the end.
-// The server is the embedded one, or that of the system with its default settings.
+// The databases of benchmarks: a durable server in a temporary folder, and a database per
+// measurement, copied from one that was built once. All are removed at the end. The server is the
+// embedded one, or that of the system with its default settings.
 
-/** The settings of the figures in docs/benchmarks.md. The others are those of the embedded server. */
+/**
+ * The settings of the figures in docs/benchmarks.md. All others are those of the embedded server.
+ */
 const settings = {
   shared_buffers: '2GB',
   max_wal_size: '8GB',
-  checkpoint_timeout: '1h', // one falls before each measurement and none into it
-  autovacuum: 'off', // no worker that happens to run beside one variant and not beside another
+  checkpoint_timeout: '1h', // a checkpoint runs before each measurement, and none during it
+  autovacuum: 'off', // no autovacuum during one variant and not during another
 };
 
-/** `tuned`: the embedded server with the settings above. `stock`: default settings, no statistics. */
+/**
+ * `tuned` is the embedded server with the settings above. `stock` has default settings and no
+ * statistics.
+ */
 export type ServerKind = 'tuned' | 'stock';
 
 export interface BenchDatabases {
-  /** A database made whole by `build`, in which measurements find what they copy. */
+  /** A database that `build` fills. Measurements copy it. */
   template(name: string, build: (client: pg.Client) => Promise<void>): Promise<void>;
-  /** A copy of a template, changed by `prepare`, in memory and with nothing left to write out. */
+  /** A copy of a template, changed by `prepare`, loaded into memory, with no dirty pages. */
   copy(template: string, name: string, prepare?: string): Promise<string>;
   drop(name: string): Promise<void>;
   url(name: string): string;
@@ -33,7 +38,7 @@ export interface BenchDatabases {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** One client with no time-outs. */
+/** One client without timeouts. */
 export async function openClient(url: string): Promise<pg.Client> {
   const client = new pg.Client(toClientConfig(url, longLimits));
   await client.connect();
@@ -52,7 +57,7 @@ export async function withClient<T>(
   }
 }
 
-/** Every table and index of the books in the server's memory, then a checkpoint. */
+/** Loads all tables and indexes into the memory of the server, then makes a checkpoint. */
 async function warmUp(client: pg.Client): Promise<void> {
   await client.query('CREATE EXTENSION IF NOT EXISTS pg_prewarm');
   await client.query(`

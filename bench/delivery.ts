@@ -9,10 +9,10 @@ import { until } from '../testbed/until.ts';
 import { openBenchDatabases } from './databases.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
-// How much of the allowed pace a courier keeps, against a Bot API that is as strict as Telegram and
-// takes its time to answer; and how much it could send if it were let.
+// The share of the allowed pace that a courier reaches, and its rate without a limit. The Bot API
+// is as strict and slow as Telegram.
 
-/** Receipts owed to as many customers. */
+/** Pending receipts of this many customers. */
 const toReceiptsSql = (count: number): string => `
   INSERT INTO perennial.plan (key, title, groups) VALUES ('basic', '{"en": "Basic"}', '{all}');
   INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
@@ -35,7 +35,7 @@ interface Pace {
   readonly count: number;
 }
 
-/** Messages a second from the first to the last that arrived, and how often it was told to wait. */
+/** Messages per second from the first to the last arrival, and the number of 429 answers. */
 async function measure(url: string, { perSecond, answerMs, count }: Pace) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

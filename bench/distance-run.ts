@@ -1,14 +1,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-// Nodes that are far away: `distance-run.ts MS ADDRESS …` tells a port for each address. Whatever is
-// said there arrives half of that time later, and answers likewise. Nothing is slower for being
-// much: bandwidth is unlimited.
+// A proxy that simulates distant nodes: `distance-run.ts MS ADDRESS …` sends a port for each
+// address. It delays each direction by half of MS. Bandwidth is unlimited, so large data is not
+// slower.
 
 const [, , roundTripMs, ...addresses] = process.argv as [string, string, string, ...string[]];
 const oneWayMs = Number(roundTripMs) / 2;
 
-/** In order, each as long after it came as any other. */
+/** Forwards chunks in their order, each after the same delay. */
 function forward(from: Socket, to: Socket): void {
   const queue: { readonly dueMs: number; readonly go: () => void }[] = [];
   let isWaiting = false;

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { buildAnswer, type ListAnswer, serveDriftedNode } from '../testbed/drifted-node.ts';
 import { withClient } from './databases.ts';
 
-// A process with the node of `drifted-node.ts`: tells its address, and for the URL of a book that it is
-// sent makes ready what it will answer, and tells how large that is.
+// A process with the node of `drifted-node.ts`. It sends its address. For the URL of a database it
+// prepares the answer, and sends its size.
 
 export interface NodeReady {
   readonly users: number;

@@ -3,19 +3,22 @@ import { openDatabase, openPool } from '../src/db/connect.ts';
 import { openReplica } from '../src/leases/replica.ts';
 import { workers } from '../src/workers/index.ts';
 
-// A process of its own that runs one worker until nothing is due, as a replica would: started by
-// `engine.ts`, told when to go, and measured here.
+// A process that runs one worker until nothing is due, as a replica does. `engine.ts` starts it,
+// sends the start signal and measures it.
 
 export interface EngineReport {
   readonly changed: number;
   readonly runs: number;
   readonly peakMb: number;
-  /** Of this process alone, without the server's. */
+  /** The processor time of this process, without the server. */
   readonly cpuMs: number;
   readonly eventLoopBlockMs: number;
 }
 
-/** A sample is taken each ms; what a sample took above that, the loop was held up. */
+/**
+ * Milliseconds between samples. The excess of a sample is the time for which the event loop was
+ * blocked.
+ */
 const sampleMs = 1;
 
 async function run(url: string, name: string, confirmed: boolean): Promise<EngineReport> {
@@ -33,7 +36,7 @@ async function run(url: string, name: string, confirmed: boolean): Promise<Engin
   delay.enable();
   const before = process.cpuUsage();
   let [changed, runs] = [0, 0];
-  // What one run left since another held its customer, the next one sees to.
+  // A run skips locked customers. The next run processes them.
   for (;;) {
     const row = await worker.run({
       db,

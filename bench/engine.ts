@@ -4,19 +4,20 @@ import type { EngineReport } from './engine-run.ts';
 
 const receiveReport = (child: ChildProcess): Promise<unknown> => receiveMessage(child, 'engine');
 
-/** How docs/operating.md starts a replica. */
+/** The options with which docs/operating.md starts a replica. */
 const documentedOption = '--max-semi-space-size=8';
 
 export interface Work {
-  /** Its name, as `auto-renewal`. */
+  /** The name of the worker, as `auto-renewal`. */
   readonly worker: string;
   readonly confirmed?: boolean;
 }
 
 /**
- * Runs a worker in this many processes at once, until nothing is due, with everything loaded and
- * connected before the time is taken. Milliseconds from "go" to the last one's end.
- * @param confirmed what a guard would hold is meant
+ * Runs a worker in this many processes at once, until nothing is due. The time starts when all
+ * processes are loaded and connected, and ends with the last one.
+ * @param confirmed true: proceed with changes that a guard holds
+ * @returns milliseconds
  */
 export async function runEngine(
   url: string,

@@ -1,7 +1,7 @@
 import { type Bot, formatIso } from './row-at-a-time.ts';
 
-// Endings as a bot does them, one after the other: the same rows as the engine's and the same
-// locks, eight statements and one for each node.
+// Expiry as a bot does it, one subscription after another. It writes the same rows and takes the
+// same locks as the engine, by eight statements and one per node.
 
 export const createExpiryBot = (nodes: readonly string[]): Bot => ({
   find: `SELECT id FROM perennial.subscription WHERE state = 'active' AND expires_at <= $1

@@ -1,7 +1,6 @@
--- The ceiling of expiry: all endings of a book as one statement, with all the writes that the
--- engine does: state, credential, a mark for each node, notice and event. It holds all locks until
--- its end, asks neither whether auto-renewal could pay (in this book nobody has it on) nor a guard,
--- knows no quarantine, and ends everybody or nobody.
+-- The ceiling of expiry: all expiries as one statement, with all writes of the engine: state,
+-- credential, a mark for each node, notification and event. It holds all locks until its end, and has
+-- no renewal (auto-renewal is off in this data), no guard and no quarantine. One failure undoes all.
 -- $1: now.
 WITH ended AS MATERIALIZED (
   SELECT s.id, s.customer_id, s.kind, s.plan,

@@ -15,11 +15,11 @@ import {
 import { runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
-// How fast subscriptions end, against one statement that does all the same writes and against row
-// at a time, as `renewal` does it. The blast guard is at work: as many are due as it lets through,
-// a tenth, and who asks for more confirms it.
+// The rate of expiry, against one statement with all the same writes, and against row by row, like
+// `renewal`. The blast guard is active. A tenth is due, as much as the guard allows. A larger share
+// is confirmed.
 
-/** Each ending leaves a mark on both. */
+/** Each expiry writes a mark for both nodes. */
 const nodes = ['nl-1', 'de-1'] as const;
 
 async function build(client: pg.Client, subscriptions: number, due: number): Promise<void> {
@@ -35,7 +35,7 @@ async function build(client: pg.Client, subscriptions: number, due: number): Pro
 
 const ceilingSql = await readFile(new URL('./expiry-ceiling.sql', import.meta.url), 'utf8');
 
-/** Memory enough that nothing of the statement goes to disk. */
+/** Enough memory that the statement writes nothing to disk. */
 const ceiling: Variant = (url) =>
   withClient(url, async (client) => {
     await client.query("SET work_mem = '256MB'");
@@ -57,15 +57,16 @@ const toBotVariant =
 async function expiry({ subscriptions, due, rounds, server, log }: Options): Promise<Row[]> {
   const work: Work = { worker: 'fast-expiry-cleanup', confirmed: due > subscriptions / 10 };
   await using databases = await openBenchDatabases(server);
-  await databases.template('book', (client) => build(client, subscriptions, due));
+  await databases.template('dataset', (client) => build(client, subscriptions, due));
   log(`built ${subscriptions} subscriptions, ${due} ended, ${nodes.length} nodes`);
   const results = await measureVariants(
     rounds,
     {
-      ceiling: () => measureVariant(databases, 'book', ceiling, { work }),
-      'engine, 1 run': () => measureVariant(databases, 'book', toEngineVariant(1, work), { work }),
+      ceiling: () => measureVariant(databases, 'dataset', ceiling, { work }),
+      'engine, 1 run': () =>
+        measureVariant(databases, 'dataset', toEngineVariant(1, work), { work }),
       'row at a time': () =>
-        measureVariant(databases, 'book', toBotVariant(Math.min(due, 5_000)), { work }),
+        measureVariant(databases, 'dataset', toBotVariant(Math.min(due, 5_000)), { work }),
     },
     log,
   );

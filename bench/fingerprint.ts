@@ -2,9 +2,8 @@ import type pg from 'pg';
 import { runAudit } from '../src/audit/audit.ts';
 import { longLimits, openDatabase, openPool } from '../src/db/connect.ts';
 
-// What a variant made of the books: whether they are right, by the program's own audit, and a
-// fingerprint that has to be the same for every variant. Ids that a sequence gave out are left out
-// of it; all else is in it.
+// The result of a variant: the audit, and a fingerprint that must be equal for all variants. The
+// fingerprint covers everything except ids of sequences.
 
 const toHashSql = (row: string): string => `bit_xor(hashtextextended(${row}, 0))::text`;
 
@@ -33,7 +32,7 @@ const fingerprintSql = `
 
 export type Fingerprint = Readonly<Record<string, string | number>>;
 
-/** @throws Error that names what is wrong and some of its rows. */
+/** @throws Error with the failed check and some of its rows */
 export async function auditDatabase(client: pg.Client, url: string): Promise<Fingerprint> {
   const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 1 }));
   try {
@@ -42,7 +41,7 @@ export async function auditDatabase(client: pg.Client, url: string): Promise<Fin
       const sentences = violated.map(
         ({ id, title, sample }) => `${id} (${title}): ${sample[0]?.sentence}`,
       );
-      throw new Error(`the books are wrong: ${sentences.join('; ')}`);
+      throw new Error(`the audit failed: ${sentences.join('; ')}`);
     }
   } finally {
     await db.destroy();

@@ -6,10 +6,13 @@ import { explain, recordStatements } from '../testbed/explain.ts';
 import { type BenchDatabases, openBenchDatabases } from './databases.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
-// What a tick of auto-renewal costs that has nothing to do. It must not grow with the table: pages
-// read and time, for the given size and for ten times as many.
+// The cost of an idle run of auto-renewal: pages and time, for the given size and for ten times as
+// many rows. It must not grow with the table.
 
-/** Nothing but what the due indexes are made of: ends up to a year ahead, a tenth tried before. */
+/**
+ * Rows that only fill the indexes of due rows: ends up to a year ahead, and a tenth with an earlier
+ * attempt.
+ */
 const toDueIndexSql = (subscriptions: number): string => `
   SET session_replication_role = replica;
   SET synchronous_commit = off;
@@ -31,7 +34,7 @@ async function build(client: pg.Client, subscriptions: number): Promise<void> {
   await client.query('VACUUM (ANALYZE, FREEZE)');
 }
 
-/** What a tick of a worker reads in the books of that name, and how long it takes. */
+/** The pages and the time of one idle run of a worker. */
 export async function measureTick(
   databases: BenchDatabases,
   name: string,
@@ -72,7 +75,7 @@ export async function measureTick(
     tick_ms: median(times),
   };
   await replica.close();
-  await db.destroy(); // and the pool with it
+  await db.destroy(); // closes the pool too
   return row;
 }
 

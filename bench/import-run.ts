@@ -2,7 +2,7 @@ import { exportCustomers } from '../src/import-export/export.ts';
 import { openSource, writeTarget } from '../src/import-export/files.ts';
 import { importCustomers } from '../src/import-export/import.ts';
 
-// A process of its own that brings one file in, or writes one: started and told by `import.ts`.
+// A process that imports or exports one file. `import.ts` starts it.
 
 export interface TransferReport {
   readonly ms: number;

@@ -13,8 +13,8 @@ import { type BenchDatabases, openBenchDatabases } from './databases.ts';
 import type { TransferReport } from './import-run.ts';
 import type { Benchmark, Row } from './table.ts';
 
-// How fast a book goes in and out, and that the memory it takes doesn't grow with it: a tenth of
-// the lines, then all of them, each in a process of its own.
+// The rate of import and export, and proof that their memory does not grow with the file. It uses a
+// tenth of the lines, then all of them, each in a separate process.
 
 function* generateCsv(lines: number): Generator<string> {
   yield formatHeader('csv');
@@ -42,8 +42,8 @@ const plansSql = `
   UPDATE perennial.installation SET clock_at = '${new Date(benchNow).toISOString()}'`;
 
 /**
- * V8 lets garbage lie while the machine has room, so that a peak says little of what is needed;
- * with a heap this small, whatever kept lines would not get through a million of them.
+ * A small heap. V8 delays garbage collection while the machine has memory, so a peak does not show
+ * the need. With this heap, code that keeps lines fails before a million of them.
  */
 const smallHeap = ['--max-old-space-size=48', '--max-semi-space-size=8'];
 
@@ -54,7 +54,7 @@ async function runTransfer(direction: 'import' | 'export', url: string, file: st
 }
 
 async function measure(databases: BenchDatabases, folder: string, lines: number): Promise<Row[]> {
-  const file = join(folder, 'book.csv');
+  const file = join(folder, 'customers.csv');
   await pipeline(Readable.from(generateCsv(lines)), createWriteStream(file));
   const url = await databases.copy('planned', 'measured');
   try {
@@ -71,9 +71,9 @@ async function measure(databases: BenchDatabases, folder: string, lines: number)
 }
 
 export const benchmark: Benchmark = {
-  description: 'how fast a book goes in and out, and in how much memory',
+  description: 'the rate and memory of import and export',
   async run({ subscriptions, server, log }) {
-    const folder = await mkdtemp(join(tmpdir(), 'perennial-book-'));
+    const folder = await mkdtemp(join(tmpdir(), 'perennial-import-'));
     await using databases = await openBenchDatabases(server);
     try {
       await databases.template('planned', async (client) => void (await client.query(plansSql)));

@@ -2,8 +2,8 @@ import { openDatabase, openPool } from '../src/db/connect.ts';
 import { startKeepers } from '../src/workers/keep-node/keepers.ts';
 import { connectNode } from '../src/xray/grpc/client.ts';
 
-// A process that keeps the nodes of the books of a URL, as a service does, from its start until it is
-// told to `stop`; `usage`: what it took so far. It tells both.
+// A process that keeps the nodes of a database, as the service does, until it receives `stop`. For
+// `usage` it sends its processor time so far. It sends both results.
 
 export interface KeepersReport {
   readonly cpuMs: number;

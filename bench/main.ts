@@ -16,7 +16,7 @@ import { benchmark as startUp } from './start-up.ts';
 import { type Benchmark, formatTable, withRatios } from './table.ts';
 import { benchmark as xrayAdds } from './xray-adds.ts';
 
-// `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and leaves nothing.
+// `npm run bench -- NAME`: measures, prints a table (or JSON with --json), and removes its data.
 
 /** A size at which each benchmark runs in seconds. The test suite runs all of them at this size. */
 const smallSizes = { subscriptions: 1_200, due: 120, rounds: 1 } as const;

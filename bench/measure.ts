@@ -4,17 +4,17 @@ import { runEngine, type Work } from './engine.ts';
 import { auditDatabase, type Fingerprint } from './fingerprint.ts';
 import { median, type Row } from './table.ts';
 
-/** What a variant did, in how long; the rest where it can say so. */
+/** The work and time of a variant, and further figures if it has them. */
 export interface VariantResult {
   readonly changed: number;
   readonly ms: number;
-  /** Of its own processes, without the server's. */
+  /** Processor time of its processes, without the server. */
   readonly cpuMs?: number;
   readonly peakMb?: number;
   readonly eventLoopBlockMs?: number;
 }
 
-/** Renews or ends what is due in the books of this URL, all or some. */
+/** Renews or expires due subscriptions of the database of this URL, all or a part. */
 export type Variant = (url: string) => Promise<VariantResult>;
 
 export interface Measured {
@@ -41,8 +41,8 @@ export const toEngineVariant =
   };
 
 /**
- * Lets a variant loose on a fresh copy of a template, warm and checkpointed, after `prepare`. What
- * it left is done by the engine, untimed, and the books are audited: @throws if they are wrong.
+ * Runs a variant on a fresh copy of a template, loaded and checkpointed, after `prepare`. The
+ * engine then does the rest untimed, and the database is audited. @throws Error if the audit fails
  */
 export async function measureVariant(
   databases: BenchDatabases,
@@ -76,7 +76,7 @@ export async function measureVariant(
   }
 }
 
-/** Every variant in turn, round after round; each result is given to `told`. */
+/** All variants in turn, for some rounds. Each result is logged. */
 export async function measureVariants<Name extends string>(
   rounds: number,
   variants: Readonly<Record<Name, () => Promise<{ measured: Measured; made: Fingerprint }>>>,
@@ -91,16 +91,16 @@ export async function measureVariants<Name extends string>(
       results.get(name)?.push(measured);
       const cpu = measured.cpuUsEach;
       const took = cpu === undefined ? '' : `, ${Math.round(cpu)} µs of processor each`;
-      log(`round ${round}, ${name}: ${Math.round(measured.rate)}/s${took}; books are right`);
+      log(`round ${round}, ${name}: ${Math.round(measured.rate)}/s${took}; audit passed`);
       firstFingerprint ??= JSON.stringify(made);
       if (firstFingerprint !== JSON.stringify(made)) {
         throw new Error(
-          `${name} made other books: ${JSON.stringify(made)} and not ${firstFingerprint}`,
+          `${name} made other rows: ${JSON.stringify(made)} and not ${firstFingerprint}`,
         );
       }
     }
   }
-  log(`every variant made the same books: ${firstFingerprint}`);
+  log(`every variant wrote the same rows: ${firstFingerprint}`);
   return results;
 }
 
@@ -115,7 +115,7 @@ const medianOfDefined = (
 export const computeRate = (all: readonly Measured[] = []): number =>
   medianOfDefined(all, (one) => one.rate) ?? Number.NaN;
 
-/** The medians of a variant, with what its rate is to others'; `each`: what it made. */
+/** The medians of a variant, and the ratio of its rate to the others. `each` has its results. */
 export function toRow(
   variant: string,
   all: readonly Measured[],

@@ -5,13 +5,13 @@ import { type BenchDatabases, openBenchDatabases, withClient } from './databases
 import type { KeepersReport } from './keepers-run.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
-// What keepers cost that have nothing to do but to see that their nodes live: statements, pages and
-// processor time a second, for each node. It must be the same with 1 node and with 200. What a
-// process with keepers costs without any node is measured first, and taken off.
+// The cost of idle keepers: statements, pages and processor time per second and node. It must be
+// equal for 1 node and for 200. The cost of a process with keepers and without nodes is measured
+// first and subtracted.
 
 const usualCounts = [0, 1, 200] as const;
 const smallCounts = [0, 1, 3] as const;
-/** Statistics arrive up to a second late, and processor time is counted in hundredths. */
+/** Statistics arrive up to a second late, and processor time has a resolution of 10 ms. */
 const usualSeconds = 15;
 const settleMs = 5_000;
 
@@ -23,7 +23,7 @@ interface IdleCost {
 }
 
 async function readTotals(databases: BenchDatabases, keepers: Child): Promise<IdleCost> {
-  // From another database, so that our own asking isn't counted.
+  // Uses another database, so that these queries do not count.
   return await withClient(databases.url('postgres'), async (client) => {
     const { rows } = await client.query(`
       SELECT (xact_commit + xact_rollback)::int AS statements, (blks_hit + blks_read)::int AS buffers
@@ -33,7 +33,7 @@ async function readTotals(databases: BenchDatabases, keepers: Child): Promise<Id
   });
 }
 
-/** A second of `nodes` nodes that are kept and have nothing to be told. */
+/** The cost per second of `nodes` kept nodes without pending marks. */
 async function measure(
   databases: BenchDatabases,
   apis: readonly string[],

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { startEmbeddedNode } from '../src/xray/embedded/node.ts';
 
-// A process with embedded nodes, so that what they cost isn't taken for the keepers' cost:
-// `nodes-run.ts COUNT TAG …`. Tells their addresses; `restart I`: the `I`th begins a new life without
-// users; `users I`: how many each of its inbounds has.
+// A process with embedded nodes, so that their cost does not count for the keepers: `nodes-run.ts
+// COUNT TAG …`. It sends their addresses. `restart I` starts a new boot of node I, without users.
+// `users I` sends the number of users of each of its inbounds.
 
 const [, , count, ...tags] = process.argv as [string, string, string, ...string[]];
 const inbounds = tags.map((tag) => ({ tag, protocol: 'vless' as const }));

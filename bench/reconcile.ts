@@ -5,10 +5,10 @@ import { openBenchDatabases } from './databases.ts';
 import type { NodeReady } from './drifted-node-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
-// A node with as many users as the book has credentials, compared with it: by the worker's own code
-// (COPY, and the difference in PostgreSQL) and by two Sets in memory, each in a process of its own
-// that is given the same answer by the same node. All have to find the same drift. What the node's
-// answer alone takes is shown by a process that reads it and does nothing with it.
+// A comparison of a node with as many users as the database has credentials. One variant is the
+// code of the worker (COPY, and the difference in PostgreSQL). The other is two Sets in memory.
+// Each runs in a separate process with the same answer of the same node, and both must find the
+// same drift. A third process only reads the answer, to show its cost.
 
 const variants = { engine: 'engine', sets: 'two Sets in memory', listing: 'the list read alone' };
 type Method = keyof typeof variants;
@@ -19,8 +19,8 @@ async function reconcile({ subscriptions, rounds, server, log }: Options): Promi
   await using databases = await openBenchDatabases(server);
   await using node = await startChild('drifted-node');
   const api = await node.receive<string>();
-  await databases.template('book', (client) => buildCredentials(client, users, api));
-  const url = await databases.copy('book', 'measured');
+  await databases.template('dataset', (client) => buildCredentials(client, users, api));
+  const url = await databases.copy('dataset', 'measured');
   const { answerBytes, ...listed } = await node.request<NodeReady>(url);
   const answerMb = answerBytes / 2 ** 20;
   log(
@@ -61,6 +61,6 @@ async function reconcile({ subscriptions, rounds, server, log }: Options): Promi
 
 export const benchmark: Benchmark = {
   description:
-    'a node of --subscriptions users compared with the books, against two Sets in memory',
+    'a node of --subscriptions users compared with the database, against two Sets in memory',
   run: reconcile,
 };

@@ -1,6 +1,6 @@
--- The ceiling of reminding: all that trials are to hear as one statement, with all the writes that
--- the engine does: the notice, and when each is looked at next. It holds all locks until its end,
--- knows neither the night nor quarantine, and tells everybody or nobody.
+-- The ceiling of reminders: all due reminders of trials as one statement, with all writes of the
+-- engine: the notification and the next check. It holds all locks until its end, and has no quiet
+-- hours and no quarantine. One failure undoes all.
 -- $1: now.
 WITH due AS MATERIALIZED (
   SELECT s.id, s.customer_id, s.plan, s.started_at, s.expires_at

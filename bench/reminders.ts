@@ -14,12 +14,12 @@ import {
 } from './measure.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
-// How fast the reminders of trials are planned, against one statement with all the same writes; and
-// what a tick costs that has nothing to do while a million trials run.
+// The rate of trial reminders, against one statement with all the same writes, and the cost of an
+// idle run with a million running trials.
 
 /**
- * Trials in the order in which they began. A third of the due each is 6 and 48 hours after its
- * start and 6 hours before its end; the others began in the last 6 hours.
+ * Trials in the order of their starts. Of the due ones, one third each is 6 h and 48 h after its
+ * start, and 6 h before its end. The others started in the last 6 h.
  */
 const toTrialsSql = (count: number, due: number): string => `
   SET session_replication_role = replica; -- rows that are right by construction: no checks
@@ -61,7 +61,7 @@ async function build(client: pg.Client, count: number, due: number): Promise<voi
 
 const ceilingSql = await readFile(new URL('./reminders-ceiling.sql', import.meta.url), 'utf8');
 
-/** Memory enough that nothing of the statement goes to disk. */
+/** Enough memory that the statement writes nothing to disk. */
 const ceiling: Variant = (url) =>
   withClient(url, async (client) => {
     await client.query("SET work_mem = '256MB'");

@@ -12,14 +12,15 @@ import {
 import { renewingBot, runRowByRow } from './row-at-a-time.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
-// How fast auto-renewal is, against the fastest that PostgreSQL can do the same writes (one
-// statement) and against how bots do it (row at a time): same schema, same book, durable settings.
-// Variants take turns for some rounds, and medians count, since a machine's speed drifts. After
-// each the books are audited, and have to be the same books.
+// The rate of auto-renewal, against one statement with the same writes, and against row by row, as
+// bots do it. One statement is the fastest that PostgreSQL can do. Schema, data and durable
+// settings are the same. Variants take turns for some rounds, and medians count, because the speed
+// of a machine drifts. After each variant the database is audited, and its fingerprint must be the
+// same.
 
 const ceilingSql = await readFile(new URL('./ceiling.sql', import.meta.url), 'utf8');
 
-/** Memory enough that nothing of the statement goes to disk. */
+/** Enough memory that the statement writes nothing to disk. */
 const ceiling: Variant = (url) =>
   withClient(url, async (client) => {
     await client.query("SET work_mem = '256MB'");
@@ -28,7 +29,10 @@ const ceiling: Variant = (url) =>
     return { changed: Number(rows[0].renewed), ms: performance.now() - startedMs, cpuMs: 0 };
   });
 
-/** A bot needs minutes for all: a slice is timed, and the engine does the rest untimed. */
+/**
+ * A bot needs minutes for all subscriptions. So a part is timed, and the engine does the rest
+ * untimed.
+ */
 const toBotVariant =
   (max: number, prepared: boolean): Variant =>
   (url) =>
@@ -43,16 +47,17 @@ async function renewal(options: Options): Promise<Row[]> {
   const { subscriptions, due, rounds, server, log } = options;
   const slice = Math.min(due, 5_000);
   await using databases = await openBenchDatabases(server);
-  await databases.template('book', (client) => buildDataset(client, { subscriptions, due }));
+  await databases.template('dataset', (client) => buildDataset(client, { subscriptions, due }));
   log(`built ${subscriptions} subscriptions, ${due} due`);
   const results = await measureVariants(
     rounds,
     {
-      ceiling: () => measureVariant(databases, 'book', ceiling),
-      'engine, 1 run': () => measureVariant(databases, 'book', toEngineVariant(1)),
-      'engine, 2 runs': () => measureVariant(databases, 'book', toEngineVariant(2)),
-      'row at a time': () => measureVariant(databases, 'book', toBotVariant(slice, false)),
-      'row at a time, prepared': () => measureVariant(databases, 'book', toBotVariant(slice, true)),
+      ceiling: () => measureVariant(databases, 'dataset', ceiling),
+      'engine, 1 run': () => measureVariant(databases, 'dataset', toEngineVariant(1)),
+      'engine, 2 runs': () => measureVariant(databases, 'dataset', toEngineVariant(2)),
+      'row at a time': () => measureVariant(databases, 'dataset', toBotVariant(slice, false)),
+      'row at a time, prepared': () =>
+        measureVariant(databases, 'dataset', toBotVariant(slice, true)),
     },
     log,
   );
@@ -66,7 +71,8 @@ async function renewal(options: Options): Promise<Row[]> {
       to_row_at_a_time: computeRate(all) / bottom,
     }),
   );
-  // The engine's memory with a fifth of the work: it must not grow with what is due.
+  // The memory of the engine with a fifth of the work. It must not grow with the number of due
+  // rows.
   const fifth = { subscriptions: Math.ceil(subscriptions / 5), due: Math.ceil(due / 5) };
   await databases.template('small', (client) => buildDataset(client, fifth));
   const { measured } = await measureVariant(databases, 'small', toEngineVariant(1));

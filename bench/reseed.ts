@@ -8,11 +8,10 @@ import type { KeepersReport } from './keepers-run.ts';
 import type { SenderReport, SendOrder } from './sender-run.ts';
 import { type Benchmark, median, type Options, type Row } from './table.ts';
 
-// How fast a node that has forgotten everybody is filled again: from when its keeper has found that
-// out until no mark is left and the books say that it is seeded, so with marking, and with writing
-// down what was done. Against the same calls one at a time, and against as many in flight as go
-// fastest, by a process that does nothing else. Two embedded nodes, one for the keeper and one for
-// the others, in a process of their own, near by and far away; and real ones, if there is an Xray.
+// The rate of seeding a node after a new boot, with marks and results, from the detection until no
+// mark is left. It is compared with the same calls one at a time, and with the fastest number in
+// flight, by a process that only sends. Two embedded nodes, one for the keeper and one for the
+// others, run in a separate process, near and distant. Real nodes follow if the machine has Xray.
 
 const usersMax = 40_000;
 const tags = ['vless-a', 'vless-b'] as const;
@@ -63,7 +62,7 @@ async function requireAllUsers({ nodes, users }: ReseedSetup, node: number): Pro
   }
 }
 
-/** A trigger records the start of each filling: a small one ends between two polls. */
+/** A trigger records the start of each seeding, because a small one ends between two polls. */
 const recordFillingsSql = `CREATE TABLE public.filling (at timestamptz DEFAULT clock_timestamp());
   CREATE FUNCTION public.record_filling() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN INSERT INTO public.filling DEFAULT VALUES; RETURN NULL; END';
@@ -75,7 +74,7 @@ const filledSql = `SELECT FROM perennial.node WHERE seeded_boot_at = boot_at
 const fillingSql = `SELECT extract(epoch FROM clock_timestamp() - min(at))::float8 * 1000 AS ms
   FROM public.filling HAVING min(at) IS NOT NULL AND EXISTS (${filledSql})`;
 
-/** The first row of `question`. @throws after five minutes without a row */
+/** The first row of `question`. @throws Error after five minutes without a row */
 const untilRow = <Row extends pg.QueryResultRow>(client: pg.Client, sql: string) =>
   until(sql, async () => (await client.query<Row>(sql)).rows[0], 300_000);
 
@@ -99,7 +98,7 @@ async function fillBySender(scene: ReseedSetup, order: SendOrder): Promise<FillR
   return took;
 }
 
-/** By slices: the whole is sent with the best alone. */
+/** Finds the best number in flight on parts of the users. All users are sent only with the best. */
 async function findBestConcurrency(scene: ReseedSetup, { small, log }: Options): Promise<number> {
   const rates: [number, number][] = [];
   for (const concurrency of small ? inFlight.slice(0, 1) : inFlight) {
@@ -172,7 +171,7 @@ async function measureAt(
   const far = await distance.receive<string[]>();
   const [keeperApi, senderApi] = roundTripMs === 0 ? near : far;
   const url = await databases.copy(
-    'book',
+    'dataset',
     'measured',
     `INSERT INTO perennial.node (id, api, inbounds, groups, link)
      VALUES ('nl-1', '${keeperApi}', '{${tags.join(',')}}', '{all}', '{"host": "n.example", "port": 443}')`,
@@ -183,7 +182,7 @@ async function measureAt(
     await sender.receive();
     await using keepers = await startChild('keepers', { args: [url] });
     await keepers.receive();
-    // The keeper is warm afterwards, like the sender after its search.
+    // The keeper is then warmed up, like the sender after its search.
     await untilRow(client, filledSql);
     await client.query(recordFillingsSql);
     const scene = { users, calls: users * tags.length, nodes, keepers, sender, client };
@@ -197,7 +196,7 @@ async function measureAt(
 async function reseed(options: Options): Promise<Row[]> {
   await using databases = await openBenchDatabases(options.server);
   const size = { subscriptions: Math.min(usersMax, options.due), due: 0, ending: true };
-  await databases.template('book', (client) => buildDataset(client, size));
+  await databases.template('dataset', (client) => buildDataset(client, size));
   const rows: Row[] = [];
   for (const location of listLocations(options.log))
     rows.push(...(await measureAt(databases, location, options)));

@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { benchNow } from '../testbed/dataset.ts';
 
-// Renewals as a bot does them: the due ones read once, then one after the other, each with about
-// ten statements of its own, and a commit for a hundred. The same rows as the engine's, so that
-// its books can be compared; the same locks, so that it is as safe. Parameters are bound, and each
-// statement is parsed each time, as most drivers do unless told otherwise; or prepared once a
-// connection, which is the best that can be made of it.
+// Renewal as a bot does it. Due subscriptions are read once, then renewed one after another by
+// about ten statements each, with a commit per hundred. It writes the same rows as the engine, so
+// that results can be compared, and takes the same locks, so that it is as safe. Statements have
+// bound parameters and are parsed each time, which is the default of most drivers. The fastest
+// variant prepares them once per connection.
 
 export const formatIso = (at: Date): string => at.toISOString();
 const formatMajor = (minor: bigint): string =>
@@ -21,7 +21,7 @@ export type RunQuery = (
   values: readonly unknown[],
 ) => Promise<Row | undefined>;
 
-/** One subscription: whether it was renewed. Ten round trips if it was. */
+/** Renews one subscription by ten round trips. @returns whether it was renewed */
 async function renewOne(runQuery: RunQuery, id: bigint, now: Date): Promise<boolean> {
   const owner = await runQuery(
     'owner',
@@ -144,13 +144,13 @@ async function renewOne(runQuery: RunQuery, id: bigint, now: Date): Promise<bool
 }
 
 export interface Bot {
-  /** SQL of the ids that are due at `$1`, at most `$2` of them. */
+  /** SQL that selects at most `$2` ids that are due at `$1`. */
   readonly find: string;
-  /** Does one; whether anything came of it. */
+  /** Processes one id. @returns whether it changed */
   readonly processOne: (runQuery: RunQuery, id: bigint, now: Date) => Promise<boolean>;
 }
 
-/** Does up to `max` due ones, a commit for a hundred. @returns how many came of it */
+/** Processes up to `max` due ids, with a commit per hundred. @returns the number of changes */
 export async function runRowByRow(
   client: pg.Client,
   { find, processOne }: Bot,

@@ -5,8 +5,8 @@ import { connectNode } from '../src/xray/grpc/client.ts';
 import { formatUserName } from '../src/xray/user-names.ts';
 import { withClient } from './databases.ts';
 
-// A process that does nothing but send: the users of the books of a URL to each inbound of a node,
-// `sender-run.ts URL ADDRESS TAG …`, for each message the first so many calls, so many in flight.
+// A process that only sends users of a database to each inbound of a node: `sender-run.ts URL
+// ADDRESS TAG …`. Each message states the number of calls and the number in flight.
 
 /** `[calls, in flight]` */
 export type SendOrder = readonly [number, number];
@@ -29,7 +29,7 @@ async function sendAdds([calls, inFlight]: SendOrder): Promise<SenderReport> {
   const [startedMs, before] = [performance.now(), process.cpuUsage()];
   await runConcurrently(all.slice(0, calls), inFlight, async ({ id, tag }) => {
     const user = { name: formatUserName('perennial', id), id, flow: '' } as const;
-    // Long enough for a machine that has other things to do.
+    // Long enough for a busy machine.
     await node.addUser(tag, user, { deadlineMs: 60_000 });
   });
   const { user, system } = process.cpuUsage(before);

@@ -1,21 +1,21 @@
 import type { ServerKind } from './databases.ts';
 
-// What every benchmark gets and gives.
+// The interface of a benchmark: options and rows.
 
 export interface Options {
   readonly subscriptions: number;
   readonly due: number;
-  /** How often each variant is measured; the median counts. */
+  /** The number of measurements per variant. The median counts. */
   readonly rounds: number;
-  /** Sizes and durations that are otherwise fixed are cut too: shows that it runs, no more. */
+  /** Cuts fixed sizes and durations too, to show only that the benchmark runs. */
   readonly small: boolean;
-  /** Which PostgreSQL it runs on. */
+  /** The PostgreSQL of the benchmark. */
   readonly server: ServerKind;
   /** Progress, for a person. */
   readonly log: (line: string) => void;
 }
 
-/** One line of the result; numbers are shown with the digits that mean something. */
+/** One line of the result. Numbers are rounded to significant digits. */
 export type Row = { readonly variant: string } & Readonly<
   Record<string, string | number | undefined>
 >;
@@ -32,7 +32,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 }
 
-/** The value below which this part of them lies. */
+/** The value below which this share of the values is. */
 export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
@@ -46,7 +46,7 @@ const formatCell = (value: string | number | undefined): string => {
     : value.toFixed(2);
 };
 
-/** Columns that a slower server changes. Of the others, the ratio means nothing. */
+/** Columns that depend on the speed of the server. A ratio of the others means nothing. */
 const comparedColumns = ['rate', 'seconds', 'tick_ms'] as const;
 
 /** The rows of the stock server, each with the ratio of its time or rate to the tuned one's. */

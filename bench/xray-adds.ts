@@ -15,9 +15,9 @@ import {
 } from '../testbed/real-xray.ts';
 import type { Benchmark, Options, Row } from './table.ts';
 
-// How fast a node takes users, one call at a time and several, and what reading them back costs:
-// the time, and the longest that the event loop was held up. The embedded node answers from the
-// process that asks; a real one has its own.
+// The rate at which a node adds users, one call at a time and several. Listing them is measured
+// too: the time, and the longest block of the event loop. The embedded node runs in the same
+// process, and a real one in its own.
 
 const tag = 'vless-a';
 const atOnce = [1, 16, 64] as const;
@@ -27,7 +27,7 @@ async function fill(node: NodeApi, users: number, inFlight: number): Promise<num
   const startedMs = performance.now();
   await runConcurrently(ids, inFlight, async (id) => {
     const user = { name: formatUserName('bench', id), id, flow: 'xtls-rprx-vision' } as const;
-    // Long enough for a machine that has other things to do.
+    // Long enough for a busy machine.
     await node.addUser(tag, user, { deadlineMs: 60_000 });
   });
   return (users * 1_000) / (performance.now() - startedMs);
@@ -36,7 +36,7 @@ async function fill(node: NodeApi, users: number, inFlight: number): Promise<num
 async function measureNode(kind: string, node: NodeApi, { due, log }: Options): Promise<Row[]> {
   const rows: Row[] = [];
   for (const inFlight of atOnce) {
-    // One at a time is slow, and its rate shows with fewer.
+    // One at a time is slow, and fewer users suffice to show its rate.
     const users = inFlight === 1 ? Math.ceil(due / 20) : Math.ceil(due / 2);
     log(`${kind}: ${users} adds, ${inFlight} in flight`);
     const rate = await fill(node, users, inFlight);

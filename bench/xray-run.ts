@@ -9,7 +9,7 @@ import {
   type XrayProcess,
 } from '../testbed/real-xray.ts';
 
-// As `nodes-run.ts`, with real nodes: `xray-run.ts COUNT TAG …`. Each has the contract's inbounds.
+// `nodes-run.ts` with real nodes: `xray-run.ts COUNT TAG …`. Each has the inbounds of the contract.
 
 const [, , count, ...tags] = process.argv as [string, string, string, ...string[]];
 const found = findXray();

@@ -1,15 +1,15 @@
 import type pg from 'pg';
 import { instant } from '../src/kernel/instant.ts';
 
-// The book that benchmarks run on: the same rows for the same size, whoever builds it, so that
-// what two variants made of it can be compared row by row.
+// The generated database of benchmarks and plan tests. The same size always gives the same rows, so
+// results of two variants can be compared row by row.
 //
-// The order of ends follows the order of signing up, as it does where people renew in time: who came
-// in one hour ends in one hour, each month. A book that grew for a year has twelve such stretches
-// due at once. A quarter of the customers lapsed and came back some time, anywhere in the table.
-// Every eleventh subscription is a customer's second. About 3% of the due
-// are short; a seventh of the families can pay for one of two. Balances cover everything or
-// nothing of a plan, so that one statement can decide them by a running sum (bench/ceiling.sql).
+// The order of ends follows the order of signing up, as if all customers renewed in time. Customers
+// who came in one hour end in one hour, each month. A database of a year has twelve such groups due
+// at once. A quarter of the customers lapsed and returned at some time. They are scattered over the
+// table. Every eleventh subscription is the second of its customer. About 3% of the due
+// subscriptions lack money. A seventh of the customers with two can pay for one. A balance covers
+// all of a plan or nothing, so that one statement can decide by a running sum (bench/ceiling.sql).
 
 /** The stored clock of every benchmark. */
 export const benchNow = instant(Date.UTC(2026, 10, 24, 9));
@@ -17,16 +17,16 @@ export const benchNow = instant(Date.UTC(2026, 10, 24, 9));
 export interface DatasetSize {
   readonly subscriptions: number;
   readonly due: number;
-  /** How many don't follow the order of signing up. */
+  /** The share of subscriptions that do not follow the order of signing up. */
   readonly scatteredPercent?: number;
   /**
-   * What is due has ended within the last hour and isn't to be renewed, a third of it trials; all
-   * else runs on. By default what is due is to be renewed.
+   * If true, due subscriptions ended within the last hour and are not renewed, and a third of them
+   * are trials. All others are running. By default due subscriptions are renewed.
    */
   readonly ending?: boolean;
 }
 
-/** Where in the order of ends each stands, 0 for the first; 7919, a prime, scatters the lapsed. */
+/** The rank of each subscription by its end, from 0. The prime 7919 scatters the lapsed ones. */
 const toRankSql = ({ subscriptions: n, scatteredPercent = 25 }: DatasetSize): string => `
   SELECT i, row_number() OVER (ORDER BY CASE WHEN i * 31 % 100 < ${scatteredPercent}
       THEN (i * 7919) % ${n} ELSE (i * 12) % ${n} END, i) - 1 AS rank
@@ -48,7 +48,7 @@ const setupSql = `
     ('plus', 30, 'USD', 399), ('plus', 90, 'USD', 949), ('plus', 180, 'USD', 1599),
     ('plus', 365, 'USD', 2999)) AS price(plan, days, currency, amount);`;
 
-/** Customers with what they are and buy; one in 36 can't pay anything. */
+/** Customers with their purchases. One in 36 cannot pay. */
 const toCustomersSql = (count: number): string => `
   CREATE TEMPORARY TABLE buyer AS
   SELECT c, currency, vip, percent, p.plan, p.period_days, p.amount_minor AS list,
@@ -71,7 +71,10 @@ const toCustomersSql = (count: number): string => `
     vip, percent, '2025-10-01Z', left(md5('token' || c), 22), '2025-10-01Z'
   FROM buyer;`;
 
-/** One in twenty of those not due each: trial, expired; one in ten is paid without auto-renew. */
+/**
+ * Of those that are not due, one in 20 is a trial, one in 20 is expired, and one in 10 has no
+ * auto-renewal.
+ */
 const toSubscriptionsSql = (
   { ending = false, ...size }: DatasetSize,
   customerCount: number,
@@ -111,11 +114,11 @@ const toSubscriptionsSql = (
         expires_at - interval '3 hours'] END) AS at
     WHERE state = 'active' AND at > '2026-11-24T09:00Z') FROM sold ORDER BY i;`;
 
-/** A time as a receipt states it. */
+/** A time in the format of receipts. */
 const toIsoSql = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
-/** What led there: an opening balance, a purchase with its period, receipt and event each. */
+/** The history: an opening balance, and a purchase with its period, receipt and event each. */
 const toHistorySql = (customerCount: number): string => `
   INSERT INTO perennial.ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
     idempotency_key, created_at)

@@ -8,14 +8,16 @@ import { encodeAccount, inboundTypes, methodPaths } from '../src/xray/grpc/contr
 import { wire } from '../src/xray/grpc/wire.js';
 import { formatUserName } from '../src/xray/user-names.ts';
 
-// A book of credentials, and a node that differs from it about every hundredth of them, in all the
-// ways that there are. The node is no embedded one, which would hold each user three times over: it
-// has the bytes of its one answer, and nothing can be added to it.
+// A database of credentials, and a node that differs in about one of a hundred, in all possible
+// ways. The node is not the embedded one, which would hold each user three times. It has only the
+// bytes of its answer.
 
 export const driftedNode = { id: 'nl-1', inbound: 'vless-a', installation: 'perennial' } as const;
 const flow = 'xtls-rprx-vision';
 
-/** Of each thousand: numbers 0 to 2 aren't on the node, 3 to 5 are and should not, and so on. */
+/**
+ * Of each thousand users: numbers 0 to 2 are missing on the node, 3 to 5 are unwanted, and so on.
+ */
 const perThousand: Readonly<Record<DriftKind, number>> = {
   missing: 3,
   unwanted: 3,
@@ -24,13 +26,13 @@ const perThousand: Readonly<Record<DriftKind, number>> = {
   conflict: 1,
 };
 
-/** What a comparison has to find. @param users a multiple of 1,000 */
+/** The drift that a comparison must find. @param users a multiple of 1,000 */
 export function computeDrift(users: number): Record<DriftKind, number> {
   const all = Object.entries(perThousand).map(([kind, count]) => [kind, (count * users) / 1_000]);
   return Object.fromEntries(all);
 }
 
-/** Nothing but what a comparison reads. Fills a migrated, empty test database. */
+/** Fills a migrated, empty test database with the rows that a comparison reads. */
 export async function buildCredentials(
   client: pg.Client,
   users: number,
@@ -60,7 +62,7 @@ export async function buildCredentials(
   await client.query('VACUUM (ANALYZE, FREEZE)');
 }
 
-/** In no credential of the books. */
+/** An id without a credential. */
 const toUnknownId = (i: number): CredentialId => {
   const hex = createHash('md5').update(`unheard of ${i}`).digest('hex');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as CredentialId;
@@ -71,7 +73,7 @@ function encodeEntry(email: string, id: CredentialId, entryFlow: Flow = flow): U
   return wire.InboundUsers.encode({ users: [user] }).finish();
 }
 
-/** What the node lists about the `i`th of the books. */
+/** The entries of the node for the credential with number `i`. */
 function encodeEntries(i: number, id: CredentialId): Uint8Array[] {
   const name = formatUserName(driftedNode.installation, id);
   switch (i % 1_000) {
@@ -123,7 +125,7 @@ export async function buildAnswer(client: pg.Client): Promise<ListAnswer> {
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 
-/** Answers at this port with what `answer` gives, `prepared` before anybody asks. */
+/** Serves the list that `answer` returns. */
 export async function serveDriftedNode(
   answer: () => ListAnswer,
 ): Promise<{ readonly api: string; stop(): void }> {

@@ -3,8 +3,8 @@ import type pg from 'pg';
 import type { Db } from '../src/db/connect.ts';
 import type { Database } from '../src/db/schema.ts';
 
-// What statements of the program read, as PostgreSQL says: they are taken down as they are sent,
-// and sent again under EXPLAIN (ANALYZE, BUFFERS). For the test of plans and for `idle`.
+// Statements of the program with the pages and indexes that they read. They are recorded when they
+// are sent, and sent again under EXPLAIN (ANALYZE, BUFFERS).
 
 export interface RecordedStatement {
   readonly sql: string;
@@ -13,15 +13,15 @@ export interface RecordedStatement {
 
 export interface ExplainedStatement {
   readonly sql: string;
-  /** Every access to a table: the index it went by, or `Seq Scan plan_price` without one. */
+  /** Each access to a table: its index, or `Seq Scan plan_price` without one. */
   readonly reads: readonly string[];
-  /** Pages of 8 kB that its execution asked for, wherever they were found. */
+  /** Pages of 8 kB that the execution requested, cached or not. */
   readonly buffers: number;
   readonly rows: number;
   readonly ms: number;
 }
 
-/** Books that take down what is sent to them. The pool stays the caller's. */
+/** A database handle that records the statements that are sent. The caller keeps the pool. */
 export function recordStatements(pool: pg.Pool): {
   readonly db: Db;
   readonly statements: RecordedStatement[];
@@ -53,7 +53,7 @@ function listReads(node: PlanNode): string[] {
     .concat((node.Plans ?? []).flatMap(listReads));
 }
 
-/** Carries the statements out again, in their order, in a transaction that is rolled back. */
+/** Executes the statements again, in their order, in a transaction that is rolled back. */
 export async function explain(
   pool: pg.Pool,
   statements: readonly RecordedStatement[],
@@ -63,7 +63,7 @@ export async function explain(
   try {
     await client.query('BEGIN');
     for (const { sql, parameters } of statements) {
-      // The settings of the statements that follow.
+      // These settings apply to the statements that follow.
       if (/^set local\b/i.test(sql)) await client.query(sql);
       if (!/^(select|insert|update|delete|with)\b/i.test(sql)) continue;
       const { rows } = await client.query(

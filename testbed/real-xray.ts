@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-// A real Xray, where there is one: `XRAY_BIN`, else `xray` on the PATH. On loopback only.
+// A real Xray on loopback: `XRAY_BIN`, else `xray` on the PATH.
 
 function isExecutable(path: string): boolean {
   try {
@@ -17,7 +17,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** The program, or why there is none. With REQUIRE_XRAY=1 none is a failure. */
+/** The program, or the reason why it is absent. With REQUIRE_XRAY=1 its absence is a failure. */
 export function findXray(env = process.env): { path: string } | { missing: string } {
   const named = env.XRAY_BIN;
   const candidates = named
@@ -32,7 +32,7 @@ export function findXray(env = process.env): { path: string } | { missing: strin
   return { missing };
 }
 
-/** The program for tests that need one: undefined, said on standard error, where they must skip. */
+/** The program for tests that require one. If it is absent, prints the reason on standard error. */
 export function findXrayOrSkip(tests: string): string | undefined {
   const found = findXray();
   if ('path' in found) return found.path;
@@ -44,7 +44,7 @@ export function readVersion(path: string): string {
   return /^Xray (\S+)/.exec(execFileSync(path, ['version'], { encoding: 'utf8' }))?.[1] ?? '?';
 }
 
-/** A port of 127.0.0.1 that nothing listens on at this moment. */
+/** A port of 127.0.0.1 without a listener. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -59,17 +59,17 @@ export interface XrayProcess {
   /** Resolves when the process has ended, by itself or by `kill`. */
   ended(): Promise<void>;
   kill(): Promise<void>;
-  /** Kills it and removes its folder. */
+  /** Stops the process by SIGKILL and removes its folder. */
   remove(): Promise<void>;
 }
 
-/** A process for this configuration, not started yet. */
+/** A process with this configuration that is not started yet. */
 export function createXrayProcess(path: string, config: object): XrayProcess {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-xray-'));
   const file = join(folder, 'config.json');
   writeFileSync(file, JSON.stringify(config));
   let child: ChildProcess | undefined;
-  // A test that is torn down in the middle leaves no server behind.
+  // An interrupted test leaves no server behind.
   const atExit = (): void => {
     child?.kill('SIGKILL');
   };
@@ -88,7 +88,7 @@ export function createXrayProcess(path: string, config: object): XrayProcess {
     async start() {
       child = spawn(path, ['run', '-c', file], { stdio: ['ignore', 'pipe', 'ignore'] });
       const output: string[] = [];
-      // Everything listens by the time that it says so (docs/xray-facts.md, "Test nodes").
+      // All inbounds listen when this line appears (docs/xray-facts.md, "Test nodes").
       for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
         output.push(line);
         if (/Xray \S+ started/.test(line)) {
@@ -106,7 +106,7 @@ export function createXrayProcess(path: string, config: object): XrayProcess {
   };
 }
 
-/** The inbounds of the contract, as Xray's JSON has them, each on a port of its own. */
+/** The inbounds of the contract in Xray's JSON, each on a separate port. */
 export async function createContractInbounds(): Promise<readonly object[]> {
   const at = async (tag: string, protocol: string, settings: object) => ({
     tag,
@@ -125,7 +125,8 @@ export async function createContractInbounds(): Promise<readonly object[]> {
 }
 
 /**
- * A server with the API on `api` (docs/xray-facts.md). `finalRules`: loopback is a private target.
+ * A server with its API on `api` (docs/xray-facts.md). `finalRules` is required because loopback is
+ * a private target.
  */
 export function createServerConfig(
   api: string,

@@ -7,14 +7,14 @@ import { connectNode } from '../src/xray/grpc/client.ts';
 import { driftedNode } from './drifted-node.ts';
 import { compareInSets } from './two-sets.ts';
 
-// A process that compares the node of the books of a URL once: `reconcile-run.ts URL HOW`, where
-// HOW is `engine` (compare alone), `marking` (as the worker does it), `sets`, or `listing`, which
-// only has the node's list read, slice by slice, and forgets it.
+// A process that compares the node of a database once: `reconcile-process.ts URL HOW`. HOW is
+// `engine` (the comparison alone), `marking` (as the worker does it), `sets`, or `listing`, which
+// reads the list of the node and discards it.
 
 export interface ReconcileReport {
   readonly ms: number;
   readonly cpuMs: number;
-  /** With everything loaded and connected, and nothing done yet. */
+  /** After loading and connecting, before any work. */
   readonly idleMb: number;
   readonly peakMb: number;
   readonly found?: Readonly<Record<DriftKind, number>>;
@@ -43,7 +43,7 @@ async function compareOnce(): Promise<Record<DriftKind, number> | undefined> {
   }
 }
 
-await pause(100); // what was left of loading is done
+await pause(100); // loading may still be in progress
 const idleMb = process.memoryUsage().rss / 2 ** 20;
 const [startedMs, before] = [performance.now(), process.cpuUsage()];
 const found = await compareOnce();

@@ -7,15 +7,15 @@ import { changeOwner, ensureServerAccount, runAs } from '../src/db/embedded/acco
 import type { Binaries } from '../src/db/embedded/binaries.ts';
 import { startCluster, stopCluster } from '../src/db/embedded/cluster.ts';
 
-// A PostgreSQL of the system with its own default settings, as an operator installs it: no tuning,
-// `jit` on. Benchmarks and tests of plans run on it beside the embedded server.
+// A PostgreSQL of the system with its default settings, as an operator installs it: no tuning,
+// `jit` on. Benchmarks and tests of plans use it beside the embedded server.
 
 const installed = '/usr/lib/postgresql';
 
-/** Why there is no stock server here. */
+/** The reason why there is no stock server. */
 export const stockMissing = `no PostgreSQL of the system: ${installed}/*/bin/postgres is missing (apt install postgresql)`;
 
-/** The newest PostgreSQL that the system has; undefined without one. */
+/** The newest PostgreSQL of the system, or undefined. */
 export async function findStock(): Promise<Binaries | undefined> {
   if (!existsSync(installed)) return undefined;
   const majors = (await readdir(installed)).filter((name) => /^\d+$/.test(name));
@@ -27,26 +27,26 @@ export async function findStock(): Promise<Binaries | undefined> {
 }
 
 export interface StockServer {
-  /** The URL of its own database; any other name may replace it. */
+  /** The URL of the server's default database. Another name may replace the path. */
   readonly url: string;
   readonly major: string;
   stop(): Promise<void>;
 }
 
-/** The place of the server and what does not change a plan. All else is the default. */
+/** The address of the server, which does not change a plan. All other settings are the default. */
 function formatStockSettings(port: number, statistics: boolean): string {
   const lines = [
     `port = ${port}`,
     "listen_addresses = '127.0.0.1'",
     "unix_socket_directories = ''",
   ];
-  // Autovacuum analyzes at a time of its own, so its plans would not be the same in each run.
+  // Autovacuum analyzes at any time, so plans would differ between runs.
   return [...lines, ...(statistics ? [] : ['autovacuum = off']), ''].join('\n');
 }
 
 /**
  * Starts a new cluster in a temporary folder.
- * @param statistics false: no table is analyzed, unless a statement asks for it
+ * @param statistics if false, a table is analyzed only by a statement that requests it
  * @throws Error if the system has no PostgreSQL
  */
 export async function startStock({ statistics }: { statistics: boolean }): Promise<StockServer> {
@@ -77,7 +77,7 @@ export async function startStock({ statistics }: { statistics: boolean }): Promi
   };
 }
 
-/** Makes every table of the program one that was never analyzed or vacuumed. */
+/** Resets every table of the program to one that was never analyzed or vacuumed. */
 export async function clearStatistics(client: pg.Client): Promise<void> {
   const filter = "relnamespace = 'perennial'::regnamespace AND relkind IN ('r', 'i')";
   await client.query(`DELETE FROM pg_statistic WHERE starelid IN

@@ -5,8 +5,8 @@ import type { NodeApi } from '../src/xray/port.ts';
 import { tryParseUserName } from '../src/xray/user-names.ts';
 import { driftedNode } from './drifted-node.ts';
 
-// The comparison as one would write it first: who may connect in one Set, who is on the node in
-// another. The same node's answer, read by the same client; the books by a cursor.
+// The obvious comparison: the entitled credentials in one Set, the users of the node in another. It
+// reads the answer of the same node by the same client, and the database by a cursor.
 
 async function readEntitled(client: pg.Client): Promise<Set<CredentialId>> {
   const entitled = new Set<CredentialId>();
@@ -25,7 +25,7 @@ async function readEntitled(client: pg.Client): Promise<Set<CredentialId>> {
   return entitled;
 }
 
-/** How many of each kind. */
+/** The number of differences of each kind. */
 export async function compareInSets(
   client: pg.Client,
   node: NodeApi,

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
 /**
- * Asks until the answer is not undefined. The deadline is for a test that hangs, so it is long enough
- * for a busy machine. @throws after the deadline, naming it
+ * Repeats a question until the answer is not undefined. The deadline ends a test that hangs, so it
+ * is long enough for a busy machine.
+ * @throws Error after the deadline, with its name
  */
 export async function until<T>(
   what: string,

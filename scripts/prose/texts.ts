@@ -1,7 +1,7 @@
 // Texts without markup. A document has one for each paragraph, list item and table cell. A source
 // file has one for each comment block.
 
-/** Paragraphs, list items and table cells of a Markdown document. Headings and code are left out. */
+/** Paragraphs, list items and table cells of a Markdown document, without headings and code. */
 export function extractMarkdownTexts(markdown: string): string[] {
   const texts: string[] = [];
   let pending: string[] = [];

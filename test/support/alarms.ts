@@ -6,11 +6,11 @@ import { finishRun, reserveRunId, startRun } from '../../src/runs/run-record.ts'
 import type { TestDatabase } from './database.ts';
 import { runWorker } from './shop.ts';
 
-// What the operator is told of ourselves.
+// Alarms about Perennial itself, and run records that cause them.
 
 /**
- * Each alarm that was owed, in order, with what it is about. Without the one about notifications that
- * no courier examines: most shops of tests have no courier.
+ * Each alarm in its order, with its subject. The alarm about notifications that no courier examines
+ * is left out, because most shops of tests have no courier.
  */
 export async function readAlarms({ db }: Pick<TestDatabase, 'db'>): Promise<string[]> {
   const { rows } = await sql<{ text: string }>`
@@ -24,7 +24,7 @@ export async function readAlarms({ db }: Pick<TestDatabase, 'db'>): Promise<stri
   return rows.map(({ text }) => text);
 }
 
-/** A run of a worker that came out so, as its record has it. */
+/** Writes the record of a run with this outcome. */
 export async function recordRun(
   database: TestDatabase,
   at: Instant,
@@ -43,7 +43,7 @@ export async function recordRun(
   }
 }
 
-/** A run of raise-alarms then. */
+/** A run of raise-alarms at this time. */
 export const runRaiseAlarms = async (database: TestDatabase, at: Instant) => {
   await database.setClock(at);
   return runWorker(database, 'raise-alarms');

@@ -7,8 +7,8 @@ import type { TokenScope } from '../../src/tokens/token.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
 import { createShopWithTrial } from './shop.ts';
 
-// The real server on a port of loopback, over books of a test's own, and a client that says what
-// came back, byte for byte.
+// The real server on a port of loopback with a separate database, and a client that returns
+// responses byte for byte.
 
 export interface ApiResponse {
   readonly status: number;
@@ -29,13 +29,13 @@ export interface TestApi {
   readonly database: TestDatabase;
   readonly address: string;
   readonly tokens: Readonly<Record<TokenScope, string>>;
-  /** What was logged so far, as it stands in the file. */
+  /** The log file so far. */
   log(): string;
   send(method: string, path: string, ask?: ApiRequest): Promise<ApiResponse>;
 }
 
 const keyCount = { next: 0 };
-/** A key that no other request of this process has. */
+/** An idempotency key that no other request of this process has. */
 export const createKey = (): string => {
   keyCount.next += 1;
   return `key-${keyCount.next}`;
@@ -129,7 +129,7 @@ async function sendRequest(
   };
 }
 
-/** Everything in the books that a request could have changed; equal means untouched. */
+/** A fingerprint of all rows that a request can change. */
 export async function readFingerprint({ pool }: Pick<TestDatabase, 'pool'>): Promise<string> {
   const tables = [
     'customer',

@@ -2,24 +2,26 @@ import { createDatabase, type TestDatabase } from './database.ts';
 import { hookPool, type StatementEvent } from './hooked-pool.ts';
 import { createRestorePoint, type RestorePoint } from './restore-point.ts';
 
-// What may go wrong with a statement that is nobody's fault, at any statement of any work.
+// Faults of any statement that its caller did not cause: a lost connection, a server error.
 
 export const transientFaults = ['connection', 'deadlock', 'timeout', 'disk'] as const;
 export type TransientFault = (typeof transientFaults)[number];
 
 export interface BrokenStatement {
-  /** Counts from 1, BEGIN and COMMIT among them. */
+  /** The number of the statement from 1. BEGIN and COMMIT count too. */
   readonly n: number;
-  /** `after`: the server did it, and its answer is lost with the connection. */
+  /**
+   * With `after`, the server executes the statement, and its answer is lost with the connection.
+   */
   readonly when: 'before' | 'after';
   readonly fault: TransientFault;
 }
 
-/** Books whose statements can be broken, and which can be put back. */
+/** A database whose statements can be broken, and that can be restored. */
 export interface BreakableDatabase extends AsyncDisposable {
   readonly database: TestDatabase;
   restore(): Promise<void>;
-  /** Does `work`, one of whose statements is broken; gives what it sent and what it came to. */
+  /** Runs `work` with one broken statement. @returns the statements and the result */
   run<T>(work: () => Promise<T>, broken?: BrokenStatement): Promise<WorkResult<T>>;
 }
 
@@ -30,7 +32,7 @@ export interface WorkResult<T> {
   readonly result: PromiseSettledResult<T>;
 }
 
-/** An error as the server reports it. */
+/** An error in the form in which the server reports it. */
 function createServerError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code, severity: 'ERROR' });
 }
@@ -55,14 +57,14 @@ async function applyFault(
   }
 }
 
-/** Books that `fill` has set up. */
+/** A breakable database that `fill` has filled. */
 export async function createBreakableDatabase(
   fill: (database: TestDatabase) => Promise<void>,
   now: string,
 ): Promise<BreakableDatabase> {
   let work: { broken: BrokenStatement | undefined; readonly statements: string[] } | undefined;
   let currentRestorePoint: RestorePoint | undefined;
-  // Two connections interleave: the answer to a statement may come after the next one was sent.
+  // Two connections interleave, so the answer to a statement may come after the next one is sent.
   const positions = new Map<number, number>();
   const hook = async (moment: StatementEvent) => {
     if (work === undefined || currentRestorePoint === undefined) return;

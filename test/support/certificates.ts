@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Fresh certificates in a folder of their own, made by the machine's openssl. */
+/** New certificates in a temporary folder, made by openssl. */
 export interface Certificates {
   /** PEM files. */
   readonly ca: string;

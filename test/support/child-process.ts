@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until } from '../../testbed/until.ts';
 
-/** A TypeScript file of the tests in a process of its own; killed and waited for when disposed of. */
+/**
+ * A TypeScript file of the tests in a separate process. Its disposal sends SIGKILL and waits for
+ * its exit.
+ */
 export interface TestProcess extends AsyncDisposable {
-  /** The first line of its output that fits. */
+  /** The first line of its output that matches. */
   untilLine(what: string, fits: (line: string) => boolean, deadlineMs?: number): Promise<string>;
   writeInput(text: string): void;
   readonly exit: Promise<{

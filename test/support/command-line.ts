@@ -2,7 +2,7 @@ import pg from 'pg';
 import { vi } from 'vitest';
 import { runProgram } from '../../src/cli/program.ts';
 
-// Command lines that run in the process of the test, and the state of a database to compare.
+// Command lines in the process of the test, and the contents of a database to compare.
 
 export interface Outcome {
   readonly code: number;
@@ -14,7 +14,7 @@ export interface Outcome {
 export const runLine = (line: string): Promise<Outcome> =>
   runWords([...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare ?? ''));
 
-/** The same for a command line that is split already. */
+/** Runs a command line that is split already. */
 export async function runWords(words: readonly string[]): Promise<Outcome> {
   const written = { out: '', err: '' };
   const record = (to: 'out' | 'err') => (chunk: unknown) => {
@@ -28,7 +28,7 @@ export async function runWords(words: readonly string[]): Promise<Outcome> {
   process.exitCode = 0;
   try {
     const code = await runProgram(words);
-    // A warning about the file is no part of a refusal.
+    // A warning about the file is not part of a refusal.
     return { code, out: written.out, err: written.err.replaceAll(/^warning: .*\n/gm, '') };
   } finally {
     for (const spy of spies) spy.mockRestore();

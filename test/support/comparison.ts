@@ -8,7 +8,7 @@ import { reconcile } from '../../src/workers/reconcile-xray-state/worker.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import type { TestDatabase } from './database.ts';
 
-// One reconciliation, now, and what it left.
+// One run of reconcile-xray-state, and its results.
 
 export interface ComparisonOptions {
   readonly requestedNode?: string;
@@ -18,7 +18,7 @@ export interface ComparisonOptions {
   readonly budgetMs?: number;
   readonly elapsedMs?: () => number;
   readonly replica?: Replica;
-  /** Gets what the run logs as warning or error. */
+  /** Receives the warnings and errors that the run logs. */
   readonly problems?: object[];
 }
 
@@ -52,7 +52,7 @@ export async function runComparison(
   }
 }
 
-/** The marks of a node, as subscription ids, and whether what is there is replaced. */
+/** The marks of a node as subscription ids, with their `replace`. */
 export async function readMarks({ db }: Pick<TestDatabase, 'db'>, node = 'nl-1') {
   const { rows } = await sql<{ subscription: bigint; urgent: boolean; replace: boolean }>`
     SELECT c.subscription_id AS subscription, m.urgent, m.replace

@@ -8,26 +8,26 @@ import {
   freePort,
 } from '../../testbed/real-xray.ts';
 
-// The two that must be alike: the embedded node, and a real Xray where there is one.
+// Two nodes that must behave alike: the embedded node, and a real Xray if the machine has one.
 
 export interface ContractNode {
   readonly title: string;
-  /** Why it can't be had here. */
+  /** The reason why the machine has none. */
   readonly missing?: string;
   start(): Promise<RunningNode>;
 }
 
 export interface RunningNode {
   readonly api: string;
-  /** As if it was killed. */
+  /** Ends the node like SIGKILL. */
   kill(): Promise<void>;
-  /** When it has ended by itself. */
+  /** Resolves when the process has exited by itself. */
   ended(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Managed inbounds of the contract; `vless-b` and `door` are there besides. */
+/** Managed inbounds of the contract. `vless-b` and `door` exist too. */
 export const managedInbounds: readonly (readonly [tag: string, protocol: UserProtocol])[] = [
   ['vless-a', 'vless'],
   ['vmess-a', 'vmess'],
@@ -80,7 +80,7 @@ function createRealNode(path: string): ContractNode {
   };
 }
 
-/** Both; where there is no real Xray it is marked, and that is said on standard error. */
+/** Both nodes. Without a real Xray, the reason is printed on standard error. */
 export function listContractNodes(tests: string): readonly ContractNode[] {
   const path = findXrayOrSkip(tests);
   if (path !== undefined) return [embeddedNode, createRealNode(path)];

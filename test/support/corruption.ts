@@ -4,12 +4,16 @@ import type { Tx } from '../../src/db/connect.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 import { createShop, createSubscriber } from './shop.ts';
 
-// Books in which something is planted, to a customer of its own each time: whatever names that
-// customer was caused by it. Beside each there is another one to be mixed up with.
+// A database with planted violations, each at a separate customer. A violation that names this
+// customer has the planted cause. A second customer beside each shows that the two are not
+// confused.
 
 export const sceneTime = '2026-11-24T09:00:00Z';
 
-/** Ids of a customer's rows: one subscription, its period and charge, the top-up, the credential. */
+/**
+ * Ids of the rows of a customer: one subscription, its period and charge, the top-up, the
+ * credential.
+ */
 export interface CustomerIds {
   readonly telegramId: bigint;
   readonly customer: bigint;
@@ -23,11 +27,14 @@ export interface CustomerIds {
 export interface AuditScene {
   readonly victim: CustomerIds;
   readonly other: CustomerIds;
-  /** An id for the ledger entry that is planted. */
+  /** An id for the planted ledger entry. */
   readonly newEntry: bigint;
 }
 
-/** Books with `count` scenes: two customers each, with a month of basic and 500.00 left. */
+/**
+ * A database with `count` scenes: two customers each, with a month of `basic` and a balance of
+ * 500.00.
+ */
 export async function createScenes(count: number) {
   const database = await createDatabase({ now: sceneTime });
   await createShop(database);
@@ -59,7 +66,7 @@ async function createSceneCustomer(
   return rows[0] as CustomerIds;
 }
 
-/** Does what no program may: triggers and foreign keys look away. */
+/** Executes SQL without triggers and foreign keys, which the program cannot do. */
 export async function corrupt(url: string, statements: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, options: '-c search_path=perennial' });
   await client.connect();
@@ -70,14 +77,14 @@ export async function corrupt(url: string, statements: string): Promise<void> {
   }
 }
 
-/** The same within a transaction. */
+/** `corrupt` within a transaction. */
 export async function corruptInTransaction(tx: Tx, statements: string): Promise<void> {
   await sql`SET LOCAL session_replication_role = replica`.execute(tx);
   await sql`SET LOCAL search_path = perennial`.execute(tx);
   await sql.raw(statements).execute(tx);
 }
 
-/** A month right after the one that the subscription has, and its end with it. */
+/** A month after the existing one, and the end of the subscription with it. */
 export function followingPeriodSql(
   { subscription, customer }: CustomerIds,
   values: Readonly<Record<string, string | number | bigint>>,
@@ -92,7 +99,7 @@ export function followingPeriodSql(
     WHERE id = ${subscription};`;
 }
 
-/** An entry with the balance that follows from it, and its event. */
+/** A ledger entry with its balance and its event. */
 export function entrySql(
   { customer }: CustomerIds,
   id: bigint,
@@ -110,7 +117,7 @@ export function entrySql(
       '{"ledger_entry_id": "${id}"}');`;
 }
 
-/** A period that was refunded by this entry. It costs nothing and overlaps, as refunded ones may. */
+/** A period that this entry refunded. It costs nothing and may overlap. */
 export function refundedPeriodSql(ids: CustomerIds, refundEntry: bigint | number): string {
   return `
     INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency,
@@ -119,7 +126,7 @@ export function refundedPeriodSql(ids: CustomerIds, refundEntry: bigint | number
     FROM subscription WHERE id = ${ids.subscription};`;
 }
 
-/** A trial that runs, complete but for what the customer's row says of it. */
+/** A running trial that is complete except for the row of the customer. */
 export function trialSql({ customer }: CustomerIds): string {
   return `
     WITH s AS (

@@ -14,8 +14,8 @@ import type { Caller, CommandResult } from '../../src/subscription/store/command
 import type { TestDatabase } from './database.ts';
 import { addCustomer, createShopWithTrial, createSubscriber } from './shop.ts';
 
-// Every command that moves money or rights, each with a body of its own and with another one, for a
-// customer who runs on basic since the beginning and has 500.00 RUB left.
+// All commands that move money or rights, each with two different bodies. The customer has had
+// `basic` from the start and has 500.00 RUB left.
 
 export const customerCreatedAt = '2026-11-01T00:00:00Z';
 
@@ -29,7 +29,7 @@ export async function createCommandCustomers(database: TestDatabase): Promise<vo
 type TestCommand = (call: Caller, other: boolean) => Promise<CommandResult>;
 
 const telegramId = 1n;
-/** The first that were sold in fresh books. */
+/** The first period of a new database. */
 const periodId = 1n as PeriodId;
 const subscriptionId = 1n as SubscriptionId;
 

@@ -1,7 +1,7 @@
-// What the model keeps of one customer: plain values, times in milliseconds, money in minor units
-// as numbers (the test's amounts are small). Subscriptions, periods and ledger entries go by their
-// place, in the order in which they came to be: a customer's commands take turns under a lock, so
-// the database's ids have the same order.
+// The state of one customer in the model: plain values, times in milliseconds, money as numbers of
+// minor units. The amounts of tests are small. Subscriptions, periods and ledger entries are named
+// by their index in the order of creation. Commands of a customer run one after another under a
+// lock, so the ids of the database have the same order.
 
 export const minute = 60_000;
 export const hour = 60 * minute;
@@ -10,7 +10,7 @@ export const day = 24 * hour;
 export interface Credential {
   readonly issuedAt: number;
   retiredAt: number | null;
-  /** Another one was issued in its stead. */
+  /** True if another credential replaced it. */
   replaced: boolean;
 }
 
@@ -19,19 +19,22 @@ export interface Subscription {
   plan: string;
   days: number;
   next: Terms | null;
-  /** When a period with other terms begins. */
+  /** The start of a period with other terms. */
   changesAt: number | null;
-  /** What the customer asked for. The database has it only as `next`. */
+  /** The choice of the customer. The database has it only as `next`. */
   choice?: Terms | null;
-  /** Plan and length are those of this moment. Not in the database. */
+  /** The time for which plan and length are valid. Not in the database. */
   shownAt?: number;
   state: 'active' | 'expired' | 'revoked';
   readonly startedAt: number;
   expiresAt: number;
   autoRenew: boolean;
-  /** `Infinity` for one that waits for money and not for time. */
+  /** `Infinity` if the subscription waits for money and not for a time. */
   nextTryAt: number | null;
-  /** When money came that may revive an ended subscription. This time decides, not the run's. */
+  /**
+   * The time of the money that may revive an expired subscription. This time decides, not the time
+   * of the run.
+   */
   paidAt: number | null;
   quarantine: { reason: string; attempts: number; retryAt: number } | null;
   readonly credentials: Credential[];
@@ -46,7 +49,7 @@ export interface PriceStatement extends Terms {
   readonly at: number;
 }
 
-/** What is sold: a plan for a length. */
+/** A product: a plan for a length. */
 export interface Terms {
   readonly plan: string;
   readonly days: number;
@@ -59,18 +62,21 @@ export interface Period {
   startsAt: number;
   endsAt: number;
   readonly amount: number;
-  /** The list price and the discount in percent that made the amount; null: it was not sold. */
+  /**
+   * The list price and the discount in percent that give the amount. Null for a period without a
+   * sale.
+   */
   readonly list: number | null;
   readonly percent: number | null;
   /** The known amount, if it was less than the price. */
   readonly cap: number | null;
   /** The start that was sold, if the period has moved. */
   movedFrom: number | null;
-  /** The length that was sold; a grant has none unless it opened the subscription. */
+  /** The sold length. A grant has none unless it opened the subscription. */
   readonly days: number | null;
-  /** What kind a grant prolonged. */
+  /** The kind of subscription that a grant extended. */
   readonly kind: 'trial' | 'paid' | null;
-  /** The place of the refunded period of which this is what had passed. */
+  /** The index of the refunded period whose used part this is. */
   readonly partOf: number | null;
   readonly charge: number | null;
   refundedAt: number | null;
@@ -82,9 +88,9 @@ export interface LedgerEntry {
   readonly after: number;
   readonly kind: string;
   readonly at: number;
-  /** Provider and reference of a payment, in one spelling. */
+  /** Provider and reference of a payment, in lower case. */
   readonly payment: string | null;
-  /** The payment that leaves with this entry. The database names it with the other customer. */
+  /** The payment that this entry moves away. The database stores it with the other customer. */
   readonly leaves?: string;
   readonly dispute: string | null;
   /** The change of the claim. */
@@ -93,7 +99,7 @@ export interface LedgerEntry {
 
 export interface Customer {
   balance: number;
-  /** What is owed after chargebacks. */
+  /** The debt after chargebacks. */
   claim: number;
   vip: boolean;
   discount: number;
@@ -101,9 +107,9 @@ export interface Customer {
   readonly subs: Subscription[];
   readonly periods: Period[];
   readonly ledger: LedgerEntry[];
-  /** Kind, subject, amount and state of each notice owed, in no order. */
+  /** Kind, subject, amount and state of each stored notification, without an order. */
   readonly notices: string[];
-  /** What the timeline tells, in its order. */
+  /** The actions of the timeline, in its order. */
   readonly events: string[];
 }
 
@@ -120,14 +126,14 @@ export const createModelCustomer = (): Customer => ({
   events: ['created'],
 });
 
-/** Periods that count, the last one first. */
+/** Periods that are not refunded, the last one first. */
 export function listLivePeriods(customer: Customer, sub: number): Period[] {
   return customer.periods
     .filter((period) => period.sub === sub && period.refundedAt === null)
     .sort((a, b) => b.startsAt - a.startsAt);
 }
 
-/** Two periods are equal exactly if their texts are: the names come in one order. */
+/** Fixes the order of the fields, so that equal periods have equal texts. */
 function orderFields(period: Period): Period {
   const { sub, source, plan, startsAt, endsAt, movedFrom, days, kind, partOf, ...money } = period;
   const { amount, list, percent, cap, charge, refundedAt, refund } = money;
@@ -135,7 +141,7 @@ function orderFields(period: Period): Period {
   return { ...time, amount, list, percent, cap, charge, refundedAt, refund };
 }
 
-/** Two customers' books are equal exactly if these are. */
+/** The canonical form: equal for two customers exactly if their states are equal. */
 export function toCanonical(customer: Customer): Customer {
   return {
     ...customer,
@@ -144,9 +150,9 @@ export function toCanonical(customer: Customer): Customer {
     periods: customer.periods.map(orderFields),
     subs: customer.subs.map(({ choice: _, shownAt: __, ...sub }) => ({
       ...sub,
-      // It decides something only while the subscription is active.
+      // This value has an effect only while the subscription is active.
       changesAt: sub.state === 'active' ? sub.changesAt : null,
-      // It decides nothing before money comes again.
+      // This value has no effect before the next payment.
       paidAt: sub.state === 'expired' && sub.nextTryAt === null ? sub.paidAt : null,
       credentials: [...sub.credentials].sort(
         (a, b) =>
@@ -158,7 +164,7 @@ export function toCanonical(customer: Customer): Customer {
   };
 }
 
-/** As JSON, which has no `Infinity` of its own. */
+/** JSON with "never" for `Infinity`. */
 export function toText(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) => (inner === Infinity ? 'never' : inner));
 }

@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Db } from '../../src/db/connect.ts';
 import type { Customer, LedgerEntry, Period, Subscription } from './customer-model.ts';
 
-// The books of a sequence's customers as the database has them: rows, for the invariants, and the
-// same in the model's words, with places instead of ids.
+// The rows of customers in the database, and their conversion to the state of the model. Indexes
+// replace ids.
 
 interface DatabaseRows {
   readonly customers: {
@@ -34,18 +34,18 @@ interface DatabaseRows {
     customer: number;
     key: string;
     amount: string | null;
-    /** Pending and due within a day, or why not. */
+    /** Empty if pending and due within a day, else `put off` or the state. */
     outcome: string;
   }[];
   readonly events: { id: number; customer: number; action: string }[];
 }
 
-/** One customer: rows of theirs alone, in the order of their ids. */
+/** The rows of one customer, in the order of their ids. */
 export interface CustomerRows extends Omit<DatabaseRows, 'customers'> {
   readonly customer: DatabaseRows['customers'][number];
 }
 
-/** Ids from which a sequence's rows start, so that the sequences before it cost nothing to pass. */
+/** Ids before the first rows of a sequence, so that rows of earlier sequences are skipped. */
 export interface FirstIds {
   readonly period: bigint;
   readonly notification: bigint;
@@ -139,7 +139,7 @@ export async function readCustomerRows(
   });
 }
 
-/** When the last run of auto-renewal went through everything that was due. */
+/** The time of the last run of auto-renewal that processed all due subscriptions. */
 export async function readLastPass(db: Db): Promise<number | null> {
   const { rows } = await sql<{ at: number | null }>`
     SELECT ${msSql('passed_at')}::float8 AS at FROM perennial.worker_state
@@ -147,7 +147,7 @@ export async function readLastPass(db: Db): Promise<number | null> {
   return rows[0]?.at ?? null;
 }
 
-/** Places by id. A row that belongs to somebody else has none. */
+/** Indexes by id. A row of another customer has -1. */
 export interface RowPlaces {
   sub(id: number): number;
   period(id: number): number;
@@ -166,7 +166,7 @@ export function indexPlaces(rows: CustomerRows): RowPlaces {
   };
 }
 
-/** In the model's words. */
+/** The state of the model that equals these rows. */
 export function toModelCustomer(rows: CustomerRows): Customer {
   const places = indexPlaces(rows);
   return {

@@ -7,26 +7,26 @@ import { type Instant, parseInstant } from '../../src/kernel/instant.ts';
 import { type PoolWatch, watchPool } from './watched-pool.ts';
 
 /**
- * Books of a test's own: a database copied from the migrated template, dropped by `close`, which
- * fails where a connection was used after its release (matrix F1).
+ * A database of one test, copied from the migrated template. `close` drops it, and fails if a
+ * connection was used after its release (matrix F1).
  */
 export interface TestDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
   readonly db: Db;
   readonly watch: PoolWatch;
-  /** Sets the stored clock; until then the books go by the server's. */
+  /** Sets the stored clock. Before the first call the clock of the server counts. */
   setClock(now: string | Instant): Promise<void>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface DatabaseOptions extends PoolOptions {
-  /** Where the stored clock stands at first. */
+  /** The initial time of the stored clock. */
   readonly now?: string | Instant;
-  /** Puts something between the books and their connections (`hookPool`). */
+  /** Wraps the pool (`hookPool`). */
   readonly wrapPool?: (pool: pg.Pool) => pg.Pool;
-  /** An empty database instead: without the schema. */
+  /** An empty database without the schema. */
   readonly isEmpty?: boolean;
 }
 
@@ -40,7 +40,7 @@ async function executeAdmin(statement: string): Promise<void> {
   }
 }
 
-/** `await using books = await freshBooks({ now: '2026-11-24T09:00:00Z' })`. */
+/** `await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' })`. */
 export async function createDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
   const name = `t_${randomUUID().replaceAll('-', '')}`;
   const template = options.isEmpty ? 'template0' : 'database_template';
@@ -53,7 +53,7 @@ export async function createDatabase(options: DatabaseOptions = {}): Promise<Tes
   const db = openDatabase(pool);
   const close = async () => {
     await db.destroy();
-    // With what a test left open, also in processes that it started.
+    // Ends open sessions of the test and of its processes too.
     await executeAdmin(`DROP DATABASE ${name} WITH (FORCE)`);
     if (watch.violations.length > 0)
       throw new Error(`a connection was ${watch.violations.join('\n')}`);

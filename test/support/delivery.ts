@@ -22,11 +22,11 @@ import { type BotApi, type BotApiOptions, startBotApi } from '../../testbed/bot-
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
 import { createShop, createSubscriber } from './shop.ts';
 
-// A shop whose messages go to a fake Bot API, by couriers of this process or of others.
+// A shop whose couriers, in this process or in others, send to a local Bot API.
 
 export const token = '123456789:AAF-canary_canary_canary_canary_canary';
 
-/** As quick as it gets; the pace has tests of its own. */
+/** No pause between messages. The pace has separate tests. */
 export const fastLimits = { perSecond: 1_000, gapMs: 0 } as const;
 
 export interface Stage extends AsyncDisposable {
@@ -103,7 +103,7 @@ export function startStageCouriers(
   return { listChannelIds: couriers.listChannelIds, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** One run. */
+/** One run of deliver-notifications. */
 export async function runDelivery(
   { database, api }: Pick<Stage, 'database' | 'api'>,
   delivery: Delivery = createDelivery(api),
@@ -154,7 +154,7 @@ export async function readNotifications(
   return rows;
 }
 
-/** A customer with a month that begins now, who was told of that. */
+/** A customer with a month that starts now, whose receipt was sent. */
 export async function createNotifiedSubscriber(
   { database }: Pick<Stage, 'database'>,
   telegramId: bigint,
@@ -165,7 +165,7 @@ export async function createNotifiedSubscriber(
   return id;
 }
 
-/** A customer whose subscription ends by itself in a month: who is reminded before. */
+/** A customer without auto-renewal whose month will end, so that reminders are sent. */
 export async function createEndingSubscriber(
   stage: Pick<Stage, 'database'>,
   telegramId: bigint,

@@ -1,9 +1,12 @@
 import pg from 'pg';
 
-// A book in which everybody is due and can pay for three periods, and what must be true of it
-// whatever happened to the processes that renewed it.
+// A database whose subscriptions are all due, with money for three periods. Its invariants hold
+// after any crash of the processes that renew.
 
-/** Fills migrated books: one subscription a customer, 30 days, due, and not ended for an hour. */
+/**
+ * Fills a migrated database: one subscription of 30 days per customer, due, with its end more than
+ * an hour away.
+ */
 export async function createDueSubscriptions(url: string, subscriptions: number): Promise<void> {
   await withOwnerClient(url, async (client) => {
     await client.query(`
@@ -37,7 +40,7 @@ export async function withOwnerClient<T>(
   work: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = new pg.Client({ connectionString: url });
-  // A test ends connections, also this one's.
+  // The test ends connections, also this one.
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -55,7 +58,7 @@ export interface RenewalState {
   readonly renewals: number;
   readonly receipts: number;
   readonly quarantined: number;
-  /** What may not be: each in a word with its number; empty when the books are right. */
+  /** Violations, each as a word with its number. A correct database has none. */
   readonly violations: readonly string[];
 }
 
@@ -82,7 +85,7 @@ const violationQueries: Readonly<Record<string, string>> = {
     - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
 };
 
-/** What became of the book. */
+/** The number of renewals and the state of the rows. */
 export function readRenewalState(url: string): Promise<RenewalState> {
   return withOwnerClient(url, async (client) => {
     const { rows } = await client.query(`SELECT
@@ -99,7 +102,7 @@ export function readRenewalState(url: string): Promise<RenewalState> {
   });
 }
 
-/** The subscription ends in so many ms of real time; a month ago it was bought. */
+/** The subscription, bought a month ago, ends in this many ms of real time. */
 export async function setRemainingTime(
   { url }: { readonly url: string },
   id: bigint,

@@ -3,11 +3,11 @@ import type { Db } from '../../src/db/connect.ts';
 
 /** A database whose clock can be wrong. No clock is stored, so the sentinel does not trust it. */
 export interface FaultyClock {
-  /** From now on the clock of the database is off by this much. 0: it is right again. */
+  /** Moves the clock of the database by this much. 0 corrects it. */
   jump(byMs: number): Promise<void>;
 }
 
-/** Puts a clock that can jump in the place of the server's. */
+/** Replaces the clock of the server by one that can jump. */
 export async function installFaultyClock(db: Db): Promise<FaultyClock> {
   await sql`CREATE TABLE public.clock_fault AS SELECT 0::float8 AS by_ms`.execute(db);
   await sql`

@@ -3,16 +3,16 @@ import type pg from 'pg';
 /** A statement that a client is about to send, or that was answered. */
 export interface StatementEvent {
   readonly sql: string;
-  /** Counts the statements of the whole pool from 1, BEGIN and COMMIT among them. */
+  /** The number of the statement in the whole pool, from 1. BEGIN and COMMIT count too. */
   readonly n: number;
   readonly when: 'before' | 'after';
-  /** Of the server's process, so that a test can end the connection. */
+  /** The pid of the server process, so that a test can end the connection. */
   readonly client: pg.PoolClient;
 }
 
 /**
- * What happens at a moment: to wait holds the statement up; to throw fails it as if the connection
- * had lost it (`before`: never sent; `after`: done, and the answer lost).
+ * The effect at this point. A promise delays the statement. An error fails it as if the connection
+ * broke: with `before` it was never sent, with `after` it was executed and its answer is lost.
  */
 export type StatementHook = (moment: StatementEvent) => Promise<void> | void;
 
@@ -28,8 +28,8 @@ function isStream(query: unknown): boolean {
 }
 
 /**
- * Puts `hook` before and after each statement that the pool's clients send. Statements in the
- * callback style and streams (COPY, cursors) are counted but can't be held up after.
+ * Calls `hook` before and after each statement of the pool's clients. Statements with callbacks and
+ * streams (COPY, cursors) count, but cannot be delayed after their execution.
  */
 export function hookPool(pool: pg.Pool, hook: StatementHook): pg.Pool {
   let count = 0;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer as createHttp2, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 
-// Nodes that break the protocol or send too much. None of them ever ends a connection.
+// Nodes that break the protocol or send too much. None of them ever closes a connection.
 
 export interface HostileNode extends Disposable {
   readonly api: string;
@@ -12,7 +12,7 @@ export interface HostileNode extends Disposable {
   countOpen(): number;
 }
 
-/** A frame of HTTP/2 of stream 0. */
+/** A frame of stream 0 in HTTP/2. */
 function createFrame(type: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
@@ -30,8 +30,8 @@ async function startListening(server: Server, sockets: Set<Socket>): Promise<Hos
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
-    // The other side sent its last byte. If it has destroyed the socket, a write is answered by a
-    // reset; if it only waits for our end, the socket stays.
+    // The other side has sent its last byte. If it has destroyed the socket, a write causes a
+    // reset. If it only waits for our end, the socket stays.
     socket.on('end', () => socket.write(pingFrame, () => socket.write(pingFrame)));
   });
   server.listen(0, '127.0.0.1');
@@ -47,7 +47,7 @@ async function startListening(server: Server, sockets: Set<Socket>): Promise<Hos
   };
 }
 
-/** Agrees on HTTP/2 and sends `then` once after that, or again and again. */
+/** Accepts HTTP/2 and then sends `then`, once or repeatedly. */
 export async function startSilentNode(then?: Buffer): Promise<HostileNode> {
   const sockets = new Set<Socket>();
   const server = createTcp({ allowHalfOpen: true }, (socket) => {
@@ -63,7 +63,7 @@ export async function startSilentNode(then?: Buffer): Promise<HostileNode> {
   return startListening(server, sockets);
 }
 
-/** Answers each call with these bytes and no end. */
+/** Answers each call with these bytes, without an end. */
 export async function startEndlessNode(
   serve: (stream: ServerHttp2Stream, path: string) => void,
 ): Promise<HostileNode> {

@@ -6,11 +6,11 @@ import { exportCustomers } from '../../src/import-export/export.ts';
 import { type ImportOutcome, importCustomers } from '../../src/import-export/import.ts';
 import type { FileFormat } from '../../src/import-export/records.ts';
 
-// Books in and out of a test's database, as text.
+// Import and export of a test database as text.
 
 export const csvHeader = defaultColumns.join(',');
 
-/** The plans of examples/perennial.yaml; `basic` has a month's price in USD and XTR too. */
+/** The plans of examples/perennial.yaml. `basic` also has a monthly price in USD and XTR. */
 export async function createImportPlans(db: Db): Promise<void> {
   await sql`
     INSERT INTO perennial.plan (key, title, groups)
@@ -54,7 +54,7 @@ export async function exportText(url: string, format: FileFormat = 'csv'): Promi
   return text;
 }
 
-/** Every row of every table that an import could touch, to be compared before and after. */
+/** All rows of the tables that an import can change, to compare before and after. */
 export async function readAllRows(db: Db): Promise<unknown> {
   const names = [
     'customer',

@@ -1,15 +1,15 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Socket } from 'node:net';
 
-// A small mail server for tests: as much of SMTP as it takes to be handed a message, and accidents.
+// A small SMTP server for tests, with faults.
 
-/** Where it breaks off or refuses. */
+/** The point at which the server closes the connection or refuses. */
 export type MailOutcome =
   | 'serve'
   | 'greet_reset'
   | 'rcpt_reset'
   | 'data_reset'
-  /** The message is taken; the connection breaks before the server says so. */
+  /** The message is accepted, and the connection breaks before the confirmation. */
   | 'lose'
   | { readonly at: 'RCPT' | 'DATA' | 'END' | 'MAIL'; readonly answer: string };
 

@@ -1,13 +1,13 @@
 import { globSync, readFileSync } from 'node:fs';
 
-// A Markdown document as its readers use it: fenced blocks, code spans, headings, links.
+// A parser for Markdown documents: fenced blocks, code spans, headings, links.
 
 export interface CodeBlock {
-  /** Line of its fence, as an editor counts. */
+  /** The line of its fence, from 1. */
   readonly line: number;
   /** `sh`, `yaml`, `sql`, … */
   readonly language: string;
-  /** What stands behind the language: a file's name, `until-ready`, `no-run: reason`. */
+  /** The text after the language: a file name, `until-ready`, `no-run: reason`. */
   readonly info: string;
   readonly text: string;
 }
@@ -15,7 +15,7 @@ export interface CodeBlock {
 export interface MarkdownDocument {
   readonly path: string;
   readonly blocks: readonly CodeBlock[];
-  /** All that is not in a block. */
+  /** The text outside the blocks. */
   readonly prose: string;
   readonly headings: readonly string[];
 }
@@ -54,7 +54,7 @@ export function findLinks({ prose }: MarkdownDocument): readonly string[] {
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target as string);
 }
 
-/** What `#…` of a link names, as GitHub makes it of a heading. */
+/** The anchor of a heading, as GitHub computes it. */
 export function toAnchor(heading: string): string {
   return heading
     .toLowerCase()

@@ -11,18 +11,18 @@ import {
   runWorker,
 } from './shop.ts';
 
-// A small book in which one batch of auto-renewal does all that it can do: plain renewals, a VIP's,
-// one with another plan, one revived, one short, and two of one customer with money for one.
+// A small database in which one batch of auto-renewal has all outcomes: plain renewals, a VIP,
+// another plan, a revival, a low balance, and two subscriptions with money for one.
 
 export const createdAt = '2026-10-28T00:00:00Z';
 
-/** When it is due: four hours before the end of those that run. */
+/** Four hours before the ends of the running subscriptions, when they are due. */
 export const dueAt = '2026-11-30T20:00:00Z';
 
-/** What a run over it comes to. */
+/** The result of a run. */
 export const dueOutcome = { examined: 7n, changed: 5n, failed: 0n, outcome: 'success' };
 
-/** Fills empty books whose clock stands at `beginsAt`, and moves it on to `dueAt`. */
+/** Fills an empty database whose clock is at `createdAt`, and moves the clock to `dueAt`. */
 export async function createMixedRenewals(database: TestDatabase): Promise<void> {
   await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
@@ -44,17 +44,20 @@ export async function createMixedRenewals(database: TestDatabase): Promise<void>
   await database.setClock(dueAt);
 }
 
-/** The same book, when all of them have ended: expiry renews those who can pay, and ends two. */
+/** The same database after all ends. Expiry renews the customers who can pay, and expires two. */
 export async function createEndedSubscriptions(database: TestDatabase): Promise<void> {
   await createMixedRenewals(database);
   await database.setClock('2026-12-02T00:00:00Z');
 }
 
-/** Three whose month ends and three on a trial, all to be reminded. */
+/** Three paid subscriptions and three trials, all with a due reminder. */
 export const createSixReminderCustomers = (database: TestDatabase): Promise<void> =>
   createReminderCustomers(database, 3n);
 
-/** So many whose month ends, by the first numbers, and as many on a trial, all to be reminded. */
+/**
+ * This many paid subscriptions, with the first Telegram ids, and as many trials, all with a due
+ * reminder.
+ */
 export async function createReminderCustomers(
   database: TestDatabase,
   ofEach: bigint,

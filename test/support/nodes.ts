@@ -15,7 +15,7 @@ import { until } from '../../testbed/until.ts';
 import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
 import { createShop } from './shop.ts';
 
-// A shop with nodes that are kept: embedded ones, or whatever listens at an address.
+// A shop with kept nodes: embedded ones, or any server at an address.
 
 export const silentLog = {
   debug: () => undefined,
@@ -25,7 +25,7 @@ export const silentLog = {
 };
 
 export interface TestNode extends EmbeddedNode, Disposable {
-  /** What becomes of the calls from now on. */
+  /** The outcome of calls from now on. */
   conduct: NonNullable<EmbeddedNodeOptions['chooseBehavior']>;
 }
 
@@ -41,7 +41,7 @@ export async function startNode(
   return Object.assign(behaviour, node, { [Symbol.dispose]: () => node.stop() });
 }
 
-/** Books whose nodes are these, by id, with the keys of their inbounds. */
+/** A database with these nodes by id, and the tags of their inbounds. */
 export async function createShopWithNodes(
   nodes: Readonly<Record<string, { readonly api: string; readonly inbounds?: readonly string[] }>>,
   options: DatabaseOptions = {},
@@ -88,7 +88,7 @@ export const countMarks = async (
   return Number(rows[0]?.count);
 };
 
-/** Waits until a node is seen, filled, and has nothing left to be told. */
+/** Waits until a node is seen and seeded, and has no pending marks. */
 export async function untilSynced(
   database: TestDatabase,
   node?: string,
@@ -114,7 +114,7 @@ export async function readNode({ db }: Pick<TestDatabase, 'db'>, id: string) {
   return db.selectFrom('perennial.node').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
 }
 
-/** The names of those who may connect, as the books have it. */
+/** The user names of all entitled credentials in the database. */
 export async function readEntitledNames({ db }: Pick<TestDatabase, 'db'>): Promise<string[]> {
   const { rows } = await sql<{ name: string }>`
     SELECT 'perennial-' || c.id AS name FROM perennial.credential c
@@ -123,7 +123,7 @@ export async function readEntitledNames({ db }: Pick<TestDatabase, 'db'>): Promi
   return rows.map(({ name }) => name).sort();
 }
 
-/** Waits until a node has exactly those who may connect. */
+/** Waits until a node has exactly the entitled users. */
 export async function expectSynced(
   database: TestDatabase,
   node: TestNode,

@@ -7,7 +7,7 @@ import type { CustomerKind } from '../../src/outbox/kinds.ts';
 import { enqueueNotifications, type NewNotice } from '../../src/outbox/outbox.ts';
 import type { TestDatabase } from './database.ts';
 
-// Notices as the rules owe them, about a subscription as it stands.
+// Stored notifications about the current state of a subscription.
 
 interface NotificationSubject {
   readonly customerId: CustomerId;
@@ -63,7 +63,7 @@ function createParams(kind: CustomerKind, expiresAt: Instant) {
 
 let count = 0;
 
-/** Owes a notice of this kind to a customer, about the latest subscription. */
+/** Stores a notification of this kind for a customer, about the latest subscription. */
 export async function enqueueOne(
   database: Pick<TestDatabase, 'db'>,
   kind: CustomerKind,
@@ -78,7 +78,7 @@ export async function enqueueOne(
   });
 }
 
-/** Owes an alarm to the admins. */
+/** Stores an alarm for the admins. */
 export async function enqueueAlarm(
   database: Pick<TestDatabase, 'db'>,
   name: string,

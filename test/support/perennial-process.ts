@@ -19,32 +19,32 @@ export interface ProcessExit {
   readonly err: string;
 }
 
-/** A `perennial` that runs in a process of its own. Disposed of, it is killed and waited for. */
+/** A `perennial` in a separate process. Its disposal sends SIGKILL and waits for its exit. */
 export interface PerennialProcess extends AsyncDisposable {
   readonly pid: number;
   readonly log: readonly LogLine[];
   readonly exit: Promise<ProcessExit>;
   kill(signal: NodeJS.Signals): void;
-  /** The first line that fits, also one that was written before. */
+  /** The first line that matches, also among earlier ones. */
   untilLine(what: string, fits: (line: LogLine) => boolean, deadlineMs?: number): Promise<LogLine>;
   untilReady(): Promise<LogLine>;
-  /** The first run of auto-renewal that ended so. */
+  /** The first run of auto-renewal with this outcome. */
   untilRun(ended: Readonly<Record<string, unknown>>, deadlineMs?: number): Promise<LogLine>;
 }
 
 export interface ProcessOptions {
   readonly url: string;
-  /** What `perennial.yaml` says of auto-renewal, as `every: 1s, batch: 20`. */
+  /** The settings of auto-renewal in `perennial.yaml`, as `every: 1s, batch: 20`. */
   readonly autoRenewal?: string;
-  /** Or of other workers, each with its name. */
+  /** The settings of other workers, by name. */
   readonly workers?: string;
   /** Further lines of the file. */
   readonly extraConfig?: string;
   readonly logLevel?: string;
-  /** How far the process's clock is off. */
+  /** The error of the clock of the process. */
   readonly skewMs?: number;
   readonly dataDir?: string;
-  /** Another version of the program: its entry file. */
+  /** The entry file of another version of the program. */
   readonly entry?: string;
 }
 
@@ -64,7 +64,6 @@ export function startPerennial(args: readonly string[], options: ProcessOptions)
     {
       env: {
         ...process.env,
-        // As the program's door has it.
         NODE_COMPILE_CACHE: toPath('../../.cache/compiled'),
         DATABASE_URL: options.url,
         ...(options.dataDir === undefined ? {} : { PERENNIAL_DATA_DIR: options.dataDir }),

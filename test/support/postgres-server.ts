@@ -6,12 +6,11 @@ import type { TestProject } from 'vitest/node';
 import { startEmbedded } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
 
-// One PostgreSQL for all tests of a run, with a migrated template that each test's books are
-// copied from.
+// One PostgreSQL for all tests of a run. Each test copies its database from a migrated template.
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** The server's own database: where databases are made and dropped. */
+    /** The default database of the server, in which databases are created and dropped. */
     adminUrl: string;
   }
 }
@@ -24,7 +23,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     dataDir,
     owner: 'service',
     durable: false,
-    // Copying a template by files is quickest; each worker has tests that open a dozen connections.
+    // A copy of a template by files is fastest. Each worker has tests that open a dozen
+    // connections.
     settings: { max_connections: 300 },
   });
   const adminUrl = new URL(server.url);

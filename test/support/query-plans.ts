@@ -6,10 +6,11 @@ import { type RecordedStatement, recordStatements } from '../../testbed/explain.
 import { createDatabase, type TestDatabase } from './database.ts';
 import { runWorker } from './shop.ts';
 
-// The plans of hot statements, as they are sent by a run on a book that is big enough for a wrong
-// one to show. What a statement reads must follow from what is due, never from the table.
+// Plans of frequent statements, as a run sends them to a database that is large enough to show a
+// wrong plan. The cost of a statement must depend on the due rows, and never on the size of the
+// table.
 
-/** Of twenty thousand: for one of ten, to read them all would be a right plan. */
+/** A batch of 20,000 subscriptions. For ten of them, a scan of the table would be a right plan. */
 export const batchMax = 100;
 
 /** @param more SQL that comes after */
@@ -24,7 +25,7 @@ export async function createLargeDatabase(size: DatasetSize, more = ''): Promise
   return database;
 }
 
-/** One batch; what it sent. */
+/** The statements of one batch. */
 export async function collectStatements(
   database: Pick<TestDatabase, 'pool' | 'url'>,
   worker: string,
@@ -36,7 +37,7 @@ export async function collectStatements(
   return statements;
 }
 
-/** The first statement that has this in its text. */
+/** The first statement that contains this text. */
 export function findStatement(sent: readonly RecordedStatement[], text: string): RecordedStatement {
   const found = sent.find(({ sql }) => sql.includes(text));
   if (found === undefined) throw new Error(`nothing was sent with "${text}"`);

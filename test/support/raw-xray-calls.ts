@@ -7,7 +7,7 @@ import {
 } from '../../src/xray/grpc/contract.ts';
 import { wire } from '../../src/xray/grpc/wire.js';
 
-// Calls as bytes, also those that our own client never makes.
+// Calls as bytes, also those that the client never makes.
 
 export type RawResponse = Buffer | { readonly code: number; readonly details: string };
 
@@ -34,7 +34,7 @@ export function openRawNode(api: string): RawNode {
   const call: RawNode['call'] = (path, request) =>
     new Promise((resolve) => {
       client.makeUnaryRequest(path, keepBytes, keepBytes, Buffer.from(request), (error, bytes) => {
-        // Go's protobuf puts one kind of space or another after its name, by the build.
+        // The space after the name differs between builds of Go's protobuf.
         if (error === null) resolve(bytes as Buffer);
         else resolve({ code: error.code, details: error.details.replaceAll('\u00a0', ' ') });
       });

@@ -1,6 +1,6 @@
 import { readSources } from './source-files.ts';
 
-/** Every file of the program that can be reached from these, by imports of values and types. */
+/** All files of the program that these import, directly or not, by values and types. */
 export function findReachableFiles(paths: readonly string[]): string[] {
   const sources = new Map(readSources().map((source) => [source.path, source]));
   const reached = new Set<string>();

@@ -7,11 +7,11 @@ import { until } from '../../testbed/until.ts';
 import { readEntitledNames } from './nodes.ts';
 import { createClientConfig, createRoute, fetchThrough } from './socks-client.ts';
 
-// A real Xray as a node, and customers who connect through it by a client of their own.
+// A real Xray as a node, and customers who connect through it by a real client.
 
 export type RealNode = Awaited<ReturnType<typeof startRealNode>>;
 
-/** One VLESS inbound, `vless`, on loopback; started. */
+/** A started node with one VLESS inbound, `vless`, on loopback. */
 export async function startRealNode(path: string) {
   const api = `127.0.0.1:${await freePort()}`;
   const port = await freePort();
@@ -29,7 +29,7 @@ export async function startRealNode(path: string) {
     api,
     port,
     xray,
-    /** Whom it has, told by itself. */
+    /** The users that the node lists. */
     async names(): Promise<string[]> {
       const names: string[] = [];
       for await (const slice of observer.listUsers('vless'))
@@ -44,7 +44,7 @@ export async function startRealNode(path: string) {
   };
 }
 
-/** Waits until a node has exactly those who may connect. */
+/** Waits until a node has exactly the entitled users. */
 export async function expectSynced(
   database: Parameters<typeof readEntitledNames>[0],
   node: RealNode,
@@ -61,15 +61,15 @@ export async function expectSynced(
 }
 
 export interface XrayClient extends AsyncDisposable {
-  /** Whether a request on a new connection is answered. */
+  /** True if a request on a new connection is answered. */
   canConnect(): Promise<boolean>;
-  /** Waits until one is. */
+  /** Waits until a request is answered. */
   untilConnected(deadlineMs: number): Promise<void>;
-  /** Waits until none is any more. */
+  /** Waits until no request is answered. */
   untilRefused(deadlineMs: number): Promise<void>;
 }
 
-/** A client process with the customer's UUID and a socks port, and a site to ask. */
+/** A client process with the UUID of the customer and a SOCKS port, and a site to request. */
 export async function startClient(
   path: string,
   node: RealNode,

@@ -10,14 +10,14 @@ import { type NoticeKind, type NoticeParams, noticeSpecs } from '../../src/outbo
 import type { Forecast } from '../../src/subscription/rules/forecast.ts';
 import type { RenewalTerms } from '../../src/subscription/rules/price-cap.ts';
 
-// A notice of any kind with facts by which it is true, but for what a test gives.
+// A notification of any kind, with facts that make it relevant, except those that a test changes.
 
 export const parseTime = (text: string): Instant => parseInstant(text, 'the test');
 
-/** Noon in UTC: nobody's quiet hour there. */
+/** Noon in UTC, outside the quiet hours. */
 export const now = parseTime('2026-11-25T12:00:00Z');
 export const end = later(now, 2 * hourMs);
-/** Prices of a customer who knows the next one. */
+/** The prices of a customer who knows the next one. */
 export const createTerms = (
   priceMinor: bigint,
   more: Partial<RenewalTerms> = {},
@@ -37,7 +37,7 @@ export const forecasts = {
   ends: { kind: 'ends' },
 } as const satisfies Record<string, Forecast>;
 
-/** The outlook under which a kind is relevant. */
+/** The forecast with which a kind is relevant. */
 const chooseForecast = (kind: NoticeKind): Forecast => {
   if (kind.startsWith('trial_')) return forecasts.ends;
   if (kind === 'price_withdrawn') return forecasts.no_price;
@@ -55,13 +55,13 @@ export interface RelevanceOptions {
   readonly words?: Partial<EndNotifications>;
   readonly resolved?: boolean;
   readonly now?: Instant;
-  /** Of the subscription and of what the notice says of it. */
+  /** Facts about the subscription and its notification. */
   readonly end?: Instant;
 }
 
 const isEndKind = (kind: NoticeKind) => ['expired', 'trial_ended'].includes(kind);
 
-/** Facts under which the notice is true, but for what is given. */
+/** Facts with which the notification is relevant, except the given ones. */
 export function relevanceOf(kind: NoticeKind, options: RelevanceOptions = {}): SendDecision {
   const ends = options.end ?? end;
   const expires_at = new Date(ends).toISOString();
@@ -113,7 +113,7 @@ export function relevanceOf(kind: NoticeKind, options: RelevanceOptions = {}): S
 export const toOutcome = (verdict: SendDecision): string =>
   verdict.do === 'suppress' ? verdict.reason : verdict.do;
 
-/** Each kind, when it may still be said: reminders give way to the next one. */
+/** The time for which each kind is relevant. A reminder ends at the next one. */
 const relevantMs: Partial<Record<NoticeKind, number>> = {
   trial_6h: 60 * hourMs,
   trial_48h: 24 * hourMs,

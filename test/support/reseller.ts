@@ -2,7 +2,10 @@ import { sql } from 'kysely';
 import type { TestDatabase } from './database.ts';
 import { createShop } from './shop.ts';
 
-/** One customer with `count` subscriptions of basic that end second by second, from `endsAt` on. */
+/**
+ * One customer with `count` subscriptions of `basic` that end one second after another from
+ * `endsAt`.
+ */
 export async function createResellerCustomer(
   database: Pick<TestDatabase, 'db'>,
   count: number,

@@ -1,11 +1,14 @@
 import pg from 'pg';
 import type { TestDatabase } from './database.ts';
 
-/** Books that can be put back to where they stood, in a fraction of the time of a new copy. */
+/** A database that can be restored in a fraction of the time of a new copy. */
 export interface RestorePoint extends AsyncDisposable {
-  /** Back to the moment of `rewindable`; what was written since is gone. Sequences go on. */
+  /** Restores the state of the restore point. Sequences are not restored. */
   restore(): Promise<void>;
-  /** Ends a connection of others by its server process, and waits until its locks are free. */
+  /**
+   * Ends the connection of another session by its server process, and waits until its locks are
+   * free.
+   */
   disconnect(processId: number): Promise<void>;
 }
 
@@ -22,7 +25,8 @@ export async function createRestorePoint(
   for (const table of tables) {
     await owner.query(`CREATE TABLE kept.${table} AS TABLE perennial.${table}`);
   }
-  // Neither keys nor append-only triggers mind: the books as a whole were right when they were kept.
+  // Foreign keys and append-only triggers are off, because the stored state was consistent as a
+  // whole.
   const statements = tables.flatMap((table) => [
     `DELETE FROM perennial.${table}`,
     `INSERT INTO perennial.${table} OVERRIDING SYSTEM VALUE TABLE kept.${table}`,

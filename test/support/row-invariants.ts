@@ -1,8 +1,8 @@
 import { toMajor } from './customer-model.ts';
 import type { CustomerRows } from './customer-rows.ts';
 
-// What holds of the books of one customer at every moment, whatever was done (design, promises):
-// asked of the rows, without the model.
+// Invariants of the rows of one customer (design, promises). They hold at every moment, and need no
+// model.
 
 export function findRowViolations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
   return [
@@ -68,7 +68,7 @@ function findAccessViolations({ subs, credentials }: CustomerRows): string[] {
   });
 }
 
-/** What was written stays as it was written. */
+/** Written rows never change. */
 function findHistoryViolations(rows: CustomerRows, earlier: CustomerRows | undefined): string[] {
   if (earlier === undefined) return [];
   return (['ledger', 'events'] as const).flatMap((table) =>

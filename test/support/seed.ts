@@ -1,12 +1,12 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 
-// Property tests draw from one seed a test file; `FC_SEED=<seed> npm test` draws the same again. It
-// is printed by each property, passed or failed, so that also a run that passed can be repeated.
+// The seed of property tests, one per test file. `FC_SEED=<seed> npm test` repeats a run. Each
+// property prints the seed, so that a run that passed can be repeated too.
 
 const seed = Number(process.env.FC_SEED || randomInt(2 ** 31));
 
-/** For a test that draws by itself. */
+/** The seed for a test that draws without fast-check. */
 export function readSeed(): number {
   return seed;
 }

@@ -188,7 +188,7 @@ const createSilentDelivery = (): Delivery => ({
   admins: { locale: 'en', timeZone: 'UTC' },
 });
 
-/** One run of a worker in this process, with a budget of a minute unless the options set another. */
+/** One run of a worker in this process. The budget is a minute unless the options set another. */
 export async function runWorker(
   database: DatabaseHandle,
   name: string,

@@ -1,5 +1,5 @@
-// Loaded before the program by a test: this process's clock is off, as that of a machine whose
-// time nobody keeps. The monotonic clock goes on as it is.
+// A module that a test loads before the program. It moves the clock of the process, like a machine
+// without time synchronization. The monotonic clock is unchanged.
 const skewMs = Number(process.env.SKEW_MS ?? 0);
 const RealDate = Date;
 globalThis.Date = class extends RealDate {

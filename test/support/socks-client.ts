@@ -2,11 +2,12 @@ import { connect } from 'node:net';
 import type { CredentialId } from '../../src/kernel/ids.ts';
 import { freePort } from '../../testbed/real-xray.ts';
 
-// A customer's side: a client process with a socks port for each way in, and one request through it.
+// The side of a customer: a client process with one SOCKS port per inbound, and one request through
+// it.
 
 export interface ClientRoute {
   readonly protocol: 'vless' | 'vmess' | 'trojan';
-  /** Of the node's inbound, on loopback. */
+  /** The port of the inbound of the node, on loopback. */
   readonly port: number;
   readonly id: CredentialId;
   readonly socksPort: number;
@@ -31,11 +32,11 @@ function toOutbound({ protocol, port, id }: ClientRoute): object {
   }
 }
 
-/** The configuration of one client with all these ways in. */
+/** The configuration of one client with all these inbounds. */
 export function createClientConfig(routes: readonly ClientRoute[]): object {
   return {
     log: { loglevel: 'warning' },
-    // Whoever is refused is told at once, not seconds later.
+    // A refusal is reported at once, not after seconds.
     policy: { levels: { 0: { uplinkOnly: 0, downlinkOnly: 0 } } },
     inbounds: routes.map(({ socksPort }, at) => ({
       tag: `in-${at}`,
@@ -55,15 +56,15 @@ export function createClientConfig(routes: readonly ClientRoute[]): object {
   };
 }
 
-/** What a GET through a new connection brings: the body, or undefined where it is not let through. */
+/** The body of a GET through a new connection, or undefined if the connection is refused. */
 export function fetchThrough(socksPort: number, targetPort: number): Promise<string | undefined> {
-  // VMess doesn't close on a stranger before it has swallowed up to 3,400 bytes of his.
+  // VMess closes an unknown connection only after it has read up to 3,400 bytes.
   const padding = 'x'.repeat(6_000);
   return new Promise((resolve) => {
     const socket = connect(socksPort, '127.0.0.1');
     const target = Buffer.from([5, 1, 0, 1, 127, 0, 0, 1, targetPort >> 8, targetPort & 255]);
     const request = `GET / HTTP/1.1\r\nHost: origin\r\nConnection: close\r\nX-Padding: ${padding}\r\n\r\n`;
-    // Greeting (2 bytes), then the target (10 bytes), then what the origin says.
+    // The greeting has 2 bytes, the target 10 bytes. Then the answer of the site follows.
     let received = Buffer.alloc(0);
     let sentRequests = 0;
     const refused = (): void => resolve(undefined);

@@ -1,25 +1,28 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** A file of src/ as the rules read it. */
+/** A file of src/ in the form that the rules read. */
 export interface Source {
   /** From src/, with slashes: `runs/runner.ts`. */
   readonly path: string;
   readonly lines: number;
-  /** Its text without comments; strings and SQL stay. */
+  /** The text without comments. Strings and SQL stay. */
   readonly code: string;
   readonly imports: readonly Import[];
 }
 
 export interface Import {
-  /** A file of src/ (`db/connect.ts`), one outside (`../test/support/database.ts`), a package, or `node:fs`. */
+  /**
+   * A file of src/ (`db/connect.ts`), one outside (`../test/support/database.ts`), a package, or a
+   * module of Node.
+   */
   readonly target: string;
   readonly inside: boolean;
-  /** Gone when it runs. */
+  /** True if the import does not exist at run time. */
   readonly typeOnly: boolean;
 }
 
-/** Comment lines and comments at a line's end, as the formatter leaves them. Not within strings. */
+/** Removes comment lines and comments at the end of a line, as the formatter leaves them. */
 function withoutComments(text: string): string {
   return text
     .replaceAll(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '')
@@ -30,7 +33,7 @@ function withoutComments(text: string): string {
 const importing =
   /(?:\bimport (type )[^;]*?|\bexport (type )[^;]*?)?\b(?:from|import)\s*\(?\s*'([^'\n]+)'/g;
 
-/** Types count too: a direction that only the compiler follows is one all the same. */
+/** Imports of types count too, because they are dependencies of the compiler. */
 function importsOf(path: string, code: string): readonly Import[] {
   return [...code.matchAll(importing)].map(([, imported, exported, name = '']) => {
     const relative = name.startsWith('.');
@@ -47,7 +50,7 @@ export function sourceOf(path: string, text: string): Source {
 
 export const isTest = (path: string): boolean => path.endsWith('.test.ts');
 
-/** Every file of the program that was written by hand, its tests among them. */
+/** All files of the program that a person wrote, with their tests. */
 export function readSources(): readonly Source[] {
   return globSync('src/**/*.ts', { exclude: ['src/**/*.d.ts'] }).map((file) => {
     const path = file.replaceAll('\\', '/').replace(/^src\//, '');

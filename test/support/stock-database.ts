@@ -11,10 +11,10 @@ import {
 } from '../../testbed/stock-server.ts';
 import type { TestDatabase } from './database.ts';
 
-// Databases on the PostgreSQL of the system: default settings, `jit` on, and tables that were never
-// analyzed. One server for each test file, started at first use.
+// Databases on the PostgreSQL of the system: default settings, `jit` on, tables that were never
+// analyzed. Each test file has one server, started at its first use.
 
-/** False if the system has no PostgreSQL: such tests are skipped with `stockMissing`. */
+/** False if the system has no PostgreSQL. Such tests are skipped with `stockMissing`. */
 export const hasStock = (await findStock()) !== undefined;
 
 let serverStart: Promise<StockServer> | undefined;
@@ -41,7 +41,9 @@ async function withClient(
 
 export type StockDatabase = Pick<TestDatabase, 'url' | 'pool' | 'db'>;
 
-/** Equal databases, filled once by `build` and without statistics. They go with their server. */
+/**
+ * Equal databases, filled once by `build`, without statistics. They are removed with their server.
+ */
 export async function createStockDatabases(
   count: number,
   build: (client: pg.Client) => Promise<unknown>,

@@ -13,11 +13,11 @@ import {
 import { createDatabase, type TestDatabase } from './database.ts';
 import { createCaller, createShopWithTrial, setPrice } from './shop.ts';
 
-// A shop with terms that differ, and what a customer has of it at a moment.
+// A shop with different terms, and the rights of its customer at a time.
 
 export const start = '2026-11-01T00:00:00Z';
 
-/** Plans with a year of basic, and a node that only plus opens. */
+/** The shop with a yearly price of `basic`, and a node that only `plus` opens. */
 export async function createTermsShop(): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
   onTestFinished(() => database.close());
@@ -50,7 +50,7 @@ const formatTerms = ({
 export const readTerms = async (database: TestDatabase): Promise<string> =>
   formatTerms(await readSubscriptionView(database));
 
-/** The nodes that the customer has a link to. */
+/** The nodes for which the customer has a link. */
 export const readNodes = async ({ db }: TestDatabase): Promise<string[]> =>
   (await readCustomerLinks(db, 1n)).map(({ node }) => node).sort();
 

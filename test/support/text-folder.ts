@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openTexts } from '../../src/notifications/texts.ts';
 
-/** Texts with a folder of an operator's. */
+/** The texts with a folder of the operator. */
 export function openTextsFrom(files: Readonly<Record<string, string>>) {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-texts-'));
   try {

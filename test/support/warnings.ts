@@ -10,7 +10,7 @@ import { enqueueNotifications, type NewNotice } from '../../src/outbox/outbox.ts
 import type { TestDatabase } from './database.ts';
 import { createShop, createSubscriber, runWorker } from './shop.ts';
 
-// What would become of the notices of real books, and a customer who is owed warnings.
+// Relevance of the notifications in a database, and a customer with pending warnings.
 
 export const start = '2026-10-26T09:00:00Z';
 export const end = '2026-11-25T09:00:00.000Z';
@@ -24,7 +24,7 @@ interface NotificationRow {
   readonly createdAt: Instant;
 }
 
-/** What would become of each notice now: its kind, then `send` or why not. */
+/** The relevance of each notification now: its kind, then `send` or the reason. */
 export async function readOutcomes(database: TestDatabase): Promise<Record<string, string>> {
   const entries = Object.entries(await readVerdicts(database));
   return Object.fromEntries(
@@ -66,7 +66,10 @@ export const createEndReminder = (
     params: { plan: 'basic', expires_at: end, missing: null, others: null, currency: 'RUB' },
   }) as NewNotice;
 
-/** A customer whose month ends in an hour, short by 49, and who is owed all that says so. */
+/**
+ * A customer whose month ends in an hour, with a balance that is 49 too low, and with all pending
+ * warnings about it.
+ */
 export async function createShortSubscriber(database: TestDatabase) {
   await createShop(database);
   const id = await createSubscriber(database, 1n, 100_00n);
@@ -87,7 +90,7 @@ export async function createShortSubscriber(database: TestDatabase) {
   return id;
 }
 
-/** Another month of the same customer's that ends a minute before. */
+/** A second subscription of the customer that ends a minute earlier. */
 export async function createEarlierSubscription(database: TestDatabase, id: SubscriptionId) {
   await sql`
     WITH made AS (

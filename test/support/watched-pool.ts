@@ -1,19 +1,19 @@
 import type pg from 'pg';
 
-// The audited worker went on with a connection that it had given back, and held one while it talked
-// to a node (matrix F1). Every test's books are watched for the first (`freshBooks`); gateways that
-// are called through `outside` tell of the second.
+// A watch over a pool. The audited worker used a connection after its release, and held one during
+// a call to a node (matrix F1). The watch of each test database finds the first fault. Gateways
+// that are called through `duringCall` report the second one.
 
-/** A client from the moment at which somebody got it until it was given back. */
+/** A client between its checkout and its release. */
 interface Checkout {
   statements: number;
   pending: number;
 }
 
 export interface PoolWatch {
-  /** What was done that must not be, in words. */
+  /** Descriptions of the violations. */
   readonly violations: string[];
-  /** Calls somebody on the network, with no connection of this pool held meanwhile. */
+  /** Makes a call to a network. No connection of this pool may be held during the call. */
   duringCall<T>(what: string, network: () => Promise<T>): Promise<T>;
 }
 
@@ -54,7 +54,8 @@ export function watchPool(pool: pg.Pool): PoolWatch {
       try {
         return await network();
       } finally {
-        // Who had just got one, or was between two statements, goes on within this turn.
+        // A statement that has just received a client, or that is between two queries, continues
+        // within this turn of the event loop.
         await new Promise((resolve) => setImmediate(resolve));
         for (const { client, stay: checkout, at } of before) {
           const idle = checkout.pending === 0 && checkout.statements === at;

@@ -3,8 +3,8 @@ import { openDatabase, openPool } from '../../src/db/connect.ts';
 import { toText } from './customer-model.ts';
 import { runWorker } from './shop.ts';
 
-// A process that runs a worker several times at once: `runs-entry.ts URL RUNS BATCH [WORKER]`. It says
-// `ready`, waits for a line, runs, and prints what each run counted.
+// A process that starts several runs of a worker at once: `worker-process.ts URL RUNS BATCH
+// [WORKER]`. It prints `ready`, waits for a line, runs, and prints the result of each run.
 
 const [url = '', runs = '1', batchMax = '1000', worker = 'auto-renewal'] = process.argv.slice(2);
 const db = openDatabase(openPool(url));

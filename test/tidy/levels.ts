@@ -3,7 +3,7 @@ import type { Source } from '../support/source-files.ts';
 
 // Levels and rooms, as the table in docs/architecture.md, "Levels" states them:
 //
-// 1. A file may import files of its own room, and of rooms of a lower level.
+// 1. A file may import files of its room, and of rooms of a lower level.
 // 2. Each file belongs to one room. The longest pattern of the table decides.
 // 3. There are no cycles.
 

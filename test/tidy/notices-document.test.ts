@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { type NoticeKind, noticeKinds, noticeSpecs } from '../../src/outbox/kinds.ts';
 
-// docs/notices.md says of each kind what src/outbox/kinds.ts says.
+// docs/notices.md states the same facts about each kind as src/outbox/kinds.ts.
 
 const document = readFileSync('docs/notices.md', 'utf8');
 const rows = document
@@ -14,14 +14,17 @@ const policies = { at_least_once: 'at least once', at_most_once: 'at most once' 
 const formatNames = (names: readonly string[]) => names.map((name) => `\`$${name}\``).join(', ');
 const findRows = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${kind}\``);
 
-test.each(noticeKinds)('%s: to whom, how surely, whether it is quiet, what it is told', (kind) => {
-  const { to, policy, quiet, params, now } = noticeSpecs[kind];
-  const [shownParams, params_, ...more] = findRows(kind);
-  expect(shownParams?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
-  expect(params_?.[2]).toBe(formatNames(Object.keys(params)));
-  expect(params_?.[3]).toBe(now.length === 0 ? '–' : formatNames(now));
-  expect(more).toEqual([]);
-});
+test.each(noticeKinds)(
+  '%s: the document states its recipient, policy, quiet hours and parameters',
+  (kind) => {
+    const { to, policy, quiet, params, now } = noticeSpecs[kind];
+    const [shownParams, params_, ...more] = findRows(kind);
+    expect(shownParams?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
+    expect(params_?.[2]).toBe(formatNames(Object.keys(params)));
+    expect(params_?.[3]).toBe(now.length === 0 ? '–' : formatNames(now));
+    expect(more).toEqual([]);
+  },
+);
 
 test('no kind is in the document that is not in the program', () => {
   const known = new Set<string>(noticeKinds.map((kind) => `\`${kind}\``));

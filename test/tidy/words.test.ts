@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { findWideComments, findWords, readBannedWords, readTexts } from './words.ts';
 
-/** Folders whose comments, names or titles still violate the rules. Remove a folder when it is clean. */
+/** Folders whose comments, names or titles still violate the rules. Remove a clean folder. */
 const unfinished: readonly string[] = [
   'src/audit/',
   'src/backup/',
@@ -27,17 +27,14 @@ const unfinished: readonly string[] = [
   'test/e2e/',
   'test/integration/',
   'test/proofs/',
-  'test/support/',
-  'test/tidy/',
-  'testbed/',
-  'bench/',
-  'scripts/',
   'examples/',
 ];
 
 const words = readBannedWords();
+/** Without this file, which plants violations. */
 const texts = readTexts().filter(
-  ({ path }) => !unfinished.some((folder) => path.startsWith(folder)),
+  ({ path }) =>
+    path !== 'test/tidy/words.test.ts' && !unfinished.some((folder) => path.startsWith(folder)),
 );
 
 test('comments, names and titles contain no banned word', () => {

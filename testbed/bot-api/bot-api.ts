@@ -4,8 +4,8 @@ import { findRefusal } from './message-checks.ts';
 import { RateLimiter, type RateLimits } from './rate-limit.ts';
 import { Updates } from './updates.ts';
 
-// The Bot API for tests, over real HTTP: as strict about pace and message as Telegram, with the accidents
-// that a network and a busy gateway have, and a log of all that came.
+// A Bot API over real HTTP. It is as strict about pace and messages as Telegram, has the faults of
+// a network and of a busy gateway, and records all calls.
 
 /** A call as it was read. */
 export interface SendMessageCall {
@@ -17,20 +17,20 @@ export interface SendMessageCall {
   readonly buttons: unknown;
 }
 
-/** What becomes of a call of `sendMessage`. */
+/** The outcome of a call of `sendMessage`. */
 export type CallOutcome =
   | 'serve'
   /** The message arrives; the connection breaks before the answer. */
   | 'lose'
-  /** The connection breaks; nothing was taken. */
+  /** The connection breaks, and the message does not arrive. */
   | 'drop'
-  /** No answer, ever; the message arrives, or it doesn't. */
+  /** No answer. The message arrives, or it does not. */
   | 'hang'
   | 'hang_taken'
   | { readonly slowMs: number }
-  /** An answer from before or behind the gateway, not in its words. */
+  /** An answer of a proxy, not in the format of the Bot API. */
   | { readonly status: number; readonly taken?: boolean; readonly body?: string }
-  /** The Bot API's own refusal. */
+  /** A refusal of the Bot API. */
   | { readonly error: number; readonly description: string }
   | { readonly tooMany: number };
 
@@ -39,7 +39,7 @@ export interface ReceivedCall extends SendMessageCall {
   readonly outcome: string;
   /** The message is in the chat. */
   readonly arrived: boolean;
-  /** Seconds that the caller was told to wait. */
+  /** Seconds that the caller must wait. */
   retryAfter?: number;
 }
 
@@ -52,17 +52,17 @@ export interface BotApiOptions {
 export interface BotApi extends Disposable {
   readonly url: string;
   readonly port: number;
-  /** Everything that was asked, in its order. */
+  /** All calls, in their order. */
   readonly log: readonly ReceivedCall[];
   /** Messages that are in a chat. */
   texts(chat: string | bigint): string[];
   conduct: NonNullable<BotApiOptions['conduct']>;
-  /** What `getMe` answers; undefined: as it should. */
+  /** The answer of `getMe`. If undefined, `getMe` succeeds. */
   getMeOutcome: CallOutcome;
-  /** Connections are broken off as they are opened, before anything is read. */
+  /** Connections break when they open, before a request is read. */
   resetting: boolean;
   readonly paths: readonly string[];
-  /** What people send to the bot. */
+  /** Messages of people to the bot. */
   readonly updates: Updates;
   readonly waits: readonly { readonly fromMs: number; readonly untilMs: number }[];
   stop(): Promise<void>;

@@ -1,7 +1,7 @@
 import { createRandom } from '../../src/demo/random.ts';
 import type { CallOutcome, SendMessageCall } from './bot-api.ts';
 
-/** Every accident there is, as likely as another. */
+/** All faults, equally likely. */
 const commonFaults: readonly CallOutcome[] = [
   'lose',
   'drop',
@@ -13,7 +13,10 @@ const commonFaults: readonly CallOutcome[] = [
   { slowMs: 400 },
 ];
 
-/** Accidents by chance, the same for the same seed. `share`: of all calls; `hangs`: of those. */
+/**
+ * Random faults, the same for the same seed. `share` is their share of all calls, `hangs` the share
+ * of faults that never answer.
+ */
 export function createFaults(
   seed: number,
   share: number,

@@ -4,7 +4,8 @@ import { createFaults } from './faults.ts';
 
 // node testbed/bot-api/main.ts [--port 8081] [--seed 1] [--faults 0.1] [--per-second 30]
 //
-// The fake Bot API as a process of its own: point `telegram.api` at it. A line for each message.
+// The Bot API as a separate process, to which `telegram.api` may point. It prints a line for each
+// message.
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
-// How strict Telegram is about a message, by what TDLib does with HTML and with buttons, and in its
-// words. Written from its description, apart from `src/notifications/texts/html.ts`, so that each shows
-// what the other lets pass.
+// Telegram's checks of a message: HTML and buttons as TDLib checks them, with its error texts. They
+// were written from its description, independently of `src/notifications/texts/html.ts`, so that
+// each finds the errors of the other.
 
 const textMax = 4_096;
 const knownTags = new Set(
@@ -10,7 +10,7 @@ const characters: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&
 
 class RefusedMessage extends Error {}
 
-/** Its description of what is wrong with the body of a `sendMessage`; undefined: it is taken. */
+/** The error text for the body of a `sendMessage`, or undefined if the message is accepted. */
 export function findRefusal(body: Readonly<Record<string, unknown>>): string | undefined {
   try {
     const text = String(body.text ?? '');

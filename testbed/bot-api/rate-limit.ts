@@ -1,10 +1,11 @@
-// How strict Telegram is: one message a second for a chat, thirty a second in all. Who is told to
-// wait and doesn't is told again. A request may come a little early: networks bunch what was apart.
+// Telegram's limits: one message per second to a chat, and 30 per second in total. A sender that
+// does not wait is refused again. A request may arrive slightly early, because networks bunch
+// requests.
 
 export interface RateLimits {
-  /** Messages in any second. */
+  /** The largest number of messages within a second. */
   readonly perSecond: number;
-  /** Between two messages to a chat. */
+  /** Milliseconds between two messages to a chat. */
   readonly gapMs: number;
 }
 
@@ -20,7 +21,7 @@ export class RateLimiter {
     this.#limits = limits;
   }
 
-  /** Seconds that the sender has to wait; 0: it may. Counts the message if it may. */
+  /** Counts the message if it may be sent. @returns the seconds to wait, or 0 */
   reserve(chat: string, nowMs: number): number {
     if (nowMs < this.#closedUntilMs) return wholeSeconds(this.#closedUntilMs - nowMs);
     const { perSecond, gapMs } = this.#limits;
@@ -33,7 +34,7 @@ export class RateLimiter {
     return 0;
   }
 
-  /** Nothing is taken for so long. @returns the seconds */
+  /** Refuses all messages for this time. @returns the seconds */
   block(seconds: number, nowMs: number): number {
     this.#closedUntilMs = Math.max(this.#closedUntilMs, nowMs + seconds * 1_000);
     return seconds;

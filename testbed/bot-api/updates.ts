@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
-// What people send to a bot, as `getUpdates` gives it: each until the next call confirms it by its
-// offset; a call that finds nothing waits.
+// Messages of people to a bot, as `getUpdates` returns them. Each one is returned until the next
+// call confirms it by its offset. A call that finds nothing waits.
 
 type Update = { readonly update_id: number } & Readonly<Record<string, unknown>>;
 
@@ -10,7 +10,7 @@ export class Updates {
   #waiting: Update[] = [];
   #held: ServerResponse | undefined;
 
-  /** A person writes; in a group, if one is given. */
+  /** A person writes to the bot, or in a group if one is given. */
   sendMessage(from: Person, text: string, group?: number): void {
     const chat = toChat(from, group);
     const entities =
@@ -19,7 +19,7 @@ export class Updates {
     this.#push({ message: { message_id: id, date: 0, from, chat, text, entities } });
   }
 
-  /** A person taps a button of a message: of a new one, unless a message is given. */
+  /** A person taps a button of a new message, or of the given one. */
   tapButton(from: Person, data: string, of: { messageId?: number; group?: number } = {}): void {
     const chat = toChat(from, of.group);
     const message = { message_id: of.messageId ?? this.#next, date: 0, chat };
