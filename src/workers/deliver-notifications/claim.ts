@@ -23,6 +23,13 @@ import { toNoticeItem } from './store.ts';
 
 export const deliveryWorkerName = 'deliver-notifications';
 
+export interface CourierLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
 /** By what is delivered, and in which words. */
 export interface Delivery {
   /** All there are: an alarm goes by each that has admins. */

@@ -10,8 +10,8 @@ import type { Channel } from '../../notifications/channels/channel.ts';
 import { pauseUnfit } from '../../runs/unfit-pause.ts';
 import { hasUnaddressedAlarms } from './alarm-fanout.ts';
 import { Backoff } from './backoff.ts';
-import { type Delivery, deliveryWorkerName } from './claim.ts';
-import { Courier, type CourierLog } from './courier.ts';
+import { type CourierLog, type Delivery, deliveryWorkerName } from './claim.ts';
+import { Courier } from './courier.ts';
 import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
 import { acquireCourier, type CourierLease, describePrimary } from './lease.ts';
 import type { RunCounts } from './run-counts.ts';
@@ -102,7 +102,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
   ): Promise<SessionEnd> {
     const { db, channels, texts, admins } = options;
     log.info(
-      { worker: deliveryWorkerName, post: lease.id, epoch: Number(lease.epoch) },
+      { worker: deliveryWorkerName, courier: lease.id, epoch: Number(lease.epoch) },
       'delivers here',
     );
     const courier = new Courier(
@@ -143,7 +143,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     const counts = { examined: Number(examined), changed: Number(changed), failed: Number(failed) };
     const level = outcome === 'success' && examined === 0n ? 'debug' : 'info';
     log[level](
-      { worker: deliveryWorkerName, post: channel.id, outcome, ...counts, detail },
+      { worker: deliveryWorkerName, courier: channel.id, outcome, ...counts, detail },
       'run ended',
     );
     if (outcome === 'skipped') return 'unfit';
@@ -165,7 +165,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     let pauseReason: string | undefined;
     for (;;) {
       const result = await courier.walk(runCounts, isOver);
-      if (result.is === 'rests') pauseReason = result.error;
+      if (result.is === 'paused') pauseReason = result.error;
       if (stopSignal.aborted || isOver()) {
         await (stopSignal.aborted ? courier.end() : courier.awaitAnswers());
         const left = result.is === 'done' ? {} : { work_left: true };
@@ -174,7 +174,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
         }
         return { outcome: result.is === 'done' ? 'success' : 'partial', detail: left };
       }
-      await courier.idle(result.is === 'rests' ? Math.min(result.ms, pollMs) : pollMs);
+      await courier.idle(result.is === 'paused' ? Math.min(result.ms, pollMs) : pollMs);
     }
   }
 
@@ -183,7 +183,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     const level = left.has(primaryId) ? 'debug' : 'warn';
     left.add(primaryId);
     log[level](
-      { worker: deliveryWorkerName, post: channel.id, by: primaryId },
+      { worker: deliveryWorkerName, courier: channel.id, by: primaryId },
       `${channel.id}: ${describePrimary(primaryId)}`,
     );
   }

@@ -2,7 +2,13 @@ import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import { isItemFault, quarantinedMax, quarantineItems } from '../../runs/quarantine.ts';
-import { type Claim, type CourierContext, claimNotice, deliveryWorkerName } from './claim.ts';
+import {
+  type Claim,
+  type CourierContext,
+  type CourierLog,
+  claimNotice,
+  deliveryWorkerName,
+} from './claim.ts';
 import type { RunCounts } from './run-counts.ts';
 import { type DueNotice, toNoticeItem } from './store.ts';
 
@@ -37,13 +43,12 @@ export async function claimOrQuarantine(
   }
 }
 
-interface ClaimLog {
-  debug(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 /** Says of a claim what somebody who reads the log may have to know. */
-export function logClaim(log: ClaimLog, { id }: DueNotice, outcome: Claim): void {
+export function logClaim(
+  log: Pick<CourierLog, 'debug' | 'error'>,
+  { id }: DueNotice,
+  outcome: Claim,
+): void {
   const logFields = { worker: deliveryWorkerName, item: String(id) };
   if (outcome.is === 'aside') {
     const { fault: err } = outcome;

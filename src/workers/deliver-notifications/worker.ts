@@ -5,7 +5,8 @@ import type { RunRow } from '../../runs/run-record.ts';
 import type { NoticePreview } from '../../runs/worker.ts';
 import { Backoff } from './backoff.ts';
 import { type Delivery, deliveryWorkerName } from './claim.ts';
-import { Courier, type WalkResult } from './courier.ts';
+import { Courier } from './courier.ts';
+import type { WalkResult } from './courier-state.ts';
 import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
 import { acquireCourier, describePrimary } from './lease.ts';
 import { type DeliveryPreviewContext, previewDelivery } from './preview.ts';
@@ -52,7 +53,7 @@ async function runChannels(
     } finally {
       await courier.end();
     }
-    if (result.is === 'rests') channelReasons[channel.id] = result.error;
+    if (result.is === 'paused') channelReasons[channel.id] = result.error;
     hasWorkLeft ||= result.is !== 'done';
   }
   const detail = { ...channelReasons, ...(hasWorkLeft ? { work_left: true } : {}) };
