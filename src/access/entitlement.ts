@@ -1,10 +1,10 @@
 import { type RawBuilder, sql } from 'kysely';
 
-// The entitlement: the rule which credential may connect to which node, as SQL.
+// The entitlement as SQL: the rule that decides which credential may connect to which node.
 //
 // 1. The credential is not retired.
-// 2. Its subscription is active. `expires_at` does not count: fast-expiry-cleanup first tries to
-//    renew, and then expires the subscription and retires the credential together (promise 4).
+// 2. Its subscription is active. `expires_at` does not count, because fast-expiry-cleanup first
+//    tries to renew (promise 4). Then it expires the subscription and retires the credential.
 // 3. The plan of the subscription and the node have a group in common.
 //
 // All statements of the program use these fragments. The audit and the proofs repeat the rule on

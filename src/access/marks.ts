@@ -5,7 +5,7 @@ import { isEntitled } from './entitlement.ts';
 // Marks: the rows of `access_sync`. Only this file inserts marks. Their keeper settles them.
 
 /**
- * What a new mark does to a mark that exists for the same credential and node. A new version means
+ * The effect of a new mark on an existing mark of the same credential and node. A new version means
  * that a keeper cannot confirm the change that it is applying now (rule 4).
  *
  * - `restart`: the entitlement changed. New version, due at once, without the failed attempts.

@@ -3,8 +3,9 @@ import { dayMs, type Instant, later, latest } from '../../kernel/instant.ts';
 
 // The rule for the most that a renewal may take, and for notifications of price changes.
 //
-// 1. A renewal takes its price, but no more than the larger of two amounts: the amount that the
-//    customer paid last for the same plan and length, and an amount that the customer knows.
+// 1. A renewal takes its price, but no more than the larger of two amounts. One is the amount that
+//    the customer paid last for the same plan and length. The other is an amount that the customer
+//    knows.
 // 2. An amount from a notification counts `renewal.notice` after it was sent. An amount that
 //    answered the customer's own choice counts at once.
 // 3. A lower price counts at once. A raise that comes too late counts from the following period.

@@ -157,7 +157,7 @@ function computeLastStep(steps: readonly TermStep[]): TermStep | undefined {
 }
 
 /**
- * What `next_plan` and `next_period_days` are after a change of the periods (rule 7).
+ * `next_plan` and `next_period_days` after a change of the periods (rule 7).
  * @param lastBefore the last terms before the change: other renewal terms were chosen
  * @returns nulls if the next renewal keeps the terms in force
  */

@@ -19,9 +19,10 @@ import type { TestDatabase } from '../../support/database.ts';
 import { createShopWithNodes } from '../../support/nodes.ts';
 import { createEndingSubscribers } from '../../support/shop.ts';
 
-// A batch that ends many at once marks them while the keeper of a node settles the same marks, or
-// marks everybody: whoever writes marks of several credentials takes them in one order, so that of
-// two at once one waits for the other, and never each for the other.
+// Concurrent writers of marks: a batch, and a keeper or worker with the same marks.
+//
+// All statements take marks in one order. So of two writers one waits for the other, and there is
+// no deadlock.
 
 const node = 'nl-1';
 const lease = { node, epoch: 0n };
@@ -29,7 +30,7 @@ const lease = { node, epoch: 0n };
 interface MarkScene {
   readonly database: TestDatabase;
   readonly now: Instant;
-  /** In order; a writer is given them backwards. */
+  /** In order; a writer gets them in reverse. */
   readonly marks: readonly Mark[];
 }
 
@@ -69,7 +70,7 @@ type MarkWriter = (tx: Tx, scene: MarkScene) => Promise<unknown>;
 const bootAt = instant(Date.parse('2026-01-01T00:00:00Z'));
 const reverse = <T>(rows: readonly T[]): T[] => rows.toReversed();
 
-/** Everybody who writes marks of several credentials in one statement. */
+/** All statements that write marks of several credentials. */
 const writers: Readonly<Record<string, MarkWriter>> = {
   'a batch that ends or opens access': (tx, { marks, now }) =>
     markAccess(
@@ -111,7 +112,7 @@ const markInOrder: MarkWriter = (tx, { marks, now }) =>
     now,
   );
 
-/** How it ends; nobody need be there yet to hear of it. */
+/** The outcome of the work. It is caught now, because the test awaits it later. */
 function startWork(work: Promise<unknown>) {
   const one = { end: undefined as string | undefined, ended: Promise.resolve('') };
   one.ended = work.then(
@@ -133,7 +134,7 @@ const untilBlocked = ({ db }: TestDatabase, ...works: readonly ReturnType<typeof
     return rows.length === works.filter(({ end }) => end === undefined).length ? true : undefined;
   });
 
-/** A mark in the middle of all that somebody holds, so that two writers come to be half done. */
+/** Holds a mark in the middle, so that two writers stop halfway. */
 async function holdMark({ database, marks }: MarkScene, isExisting: boolean) {
   const client = await database.pool.connect();
   const id = marks[marks.length / 2]?.credentialId;
@@ -161,7 +162,7 @@ const cases = Object.keys(writers).flatMap((what) => [
 ]);
 
 test.each(cases)(
-  '%s and a batch of the same marks, %s, wait in line',
+  '%s and a batch of the same marks, %s, wait for each other without a deadlock',
   async (what, _, isExisting) => {
     const { database } = place;
     if (isExisting) {

@@ -19,7 +19,7 @@ import {
 } from '../../support/nodes.ts';
 import { createEndingSubscribers, createSubscriber } from '../../support/shop.ts';
 
-// What a plan opens, and who may connect to a node, is changed while others buy and keepers work.
+// Changes of plans and nodes while customers buy and keepers work.
 
 interface CatalogOptions {
   readonly plan?: readonly string[];
@@ -40,7 +40,7 @@ nodes:${listed.length === 0 ? ' []' : `\n${listed.join('\n')}`}`;
   };
 };
 
-/** The transaction of an `apply`; `then` is what happens before it commits. */
+/** The transaction of an `apply`; `then` runs before its commit. */
 const applyChange = (db: Db, options: CatalogOptions, then?: () => Promise<void>) =>
   inTransaction(db, async (tx) => {
     const now = await readClock(tx);
@@ -48,7 +48,7 @@ const applyChange = (db: Db, options: CatalogOptions, then?: () => Promise<void>
     await then?.();
   });
 
-/** Books in which the next purchase waits before its COMMIT for `letGo`. */
+/** A database in which the next purchase waits before its COMMIT for `letGo`. */
 async function createShopWithBarrier(options: DatabaseOptions = {}) {
   const reached = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
@@ -74,7 +74,7 @@ async function createShopWithBarrier(options: DatabaseOptions = {}) {
   });
 }
 
-test('S6: who buys while a plan comes to open another node is put on it, whichever commits first', async () => {
+test('S6: a customer who buys while a plan opens another node is added there, whichever commits first', async () => {
   using node = await startNode();
   await using database = await createShopWithBarrier();
   const nodes = { a: { api: node.api, groups: ['fast'] } };
@@ -87,7 +87,7 @@ test('S6: who buys while a plan comes to open another node is put on it, whichev
   await applyChange(database.db, { plan: ['all', 'fast'], nodes }, async () => {
     database.letGo();
     await bought;
-    // By what is committed the plan opens nothing here, and that is what the keeper confirms.
+    // By the committed plan the node is closed here, and the keeper confirms that.
     await untilSynced(database);
     expect(node.listUserNames('vless')).toEqual([]);
   });
@@ -95,7 +95,7 @@ test('S6: who buys while a plan comes to open another node is put on it, whichev
   await expectSynced(database, node);
 }, 60_000);
 
-test('S6: who buys while another node is added is put on it too', async () => {
+test('S6: a customer who buys while a node is added is added there too', async () => {
   using first = await startNode();
   using second = await startNode();
   await using database = await createShopWithBarrier();
@@ -105,7 +105,8 @@ test('S6: who buys while another node is added is put on it too', async () => {
   database.arm();
   const bought = createSubscriber(database, 1n, 0n);
   await database.isThere;
-  // Whoever has marked the nodes that he saw is waited for: before him, he would be missed.
+  // The change waits for transactions that marked the nodes before it. Otherwise it would miss
+  // their customers.
   const added = applyChange(database.db, { nodes: { a, b: { api: second.api } } });
   await until('the change waits', async () => {
     const { rows } = await sql`
@@ -120,7 +121,7 @@ test('S6: who buys while another node is added is put on it too', async () => {
   for (const node of [first, second]) await expectSynced(database, node);
 }, 60_000);
 
-test('S6: a change is marked by several transactions, those who lose access first, and only whom it concerns', async () => {
+test('S6: a change marks only the customers whose access differs, in several transactions, lost access first', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
   const nodes = {
     a: { api: '127.0.0.1:1', groups: ['all'] },
@@ -139,7 +140,7 @@ test('S6: a change is marked by several transactions, those who lose access firs
         FROM perennial.access_sync GROUP BY node_id, urgent ORDER BY node_id`.execute(database.db)
     ).rows;
   expect(await marked()).toEqual([{ node: 'a', urgent: true, marks: 10_000n, transactions: 1n }]);
-  // Whoever was at it is gone: the next comparison goes on, where that ended.
+  // The process that ran the job is gone. The next comparison continues the job.
   expect(await runComparison(database)).toMatchObject({
     changed: 40_000n,
     detail: { marked_after_change: 40_000 },
@@ -151,7 +152,7 @@ test('S6: a change is marked by several transactions, those who lose access firs
   expect(await runMarkingJobs(database.db)).toBe(0);
 }, 60_000);
 
-test('a change that is taken back while it is marked leaves nobody without access', async () => {
+test('a change that is reverted while its marks are written takes access from no customer', async () => {
   using node = await startNode();
   await using database = await createDatabase();
   const nodes = { a: { api: node.api } };
@@ -164,7 +165,7 @@ test('a change that is taken back while it is marked leaves nobody without acces
   await inTransaction(database.db, async (tx) => markChunk(tx, await readClock(tx)));
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual([]);
-  // Not whole yet: the order stands until an empty stretch.
+  // Not complete yet: the job remains until an empty chunk.
   await applyChange(database.db, { nodes });
   await runMarkingJobs(database.db);
   await expectSynced(database, node);

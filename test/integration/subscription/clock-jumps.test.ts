@@ -25,10 +25,9 @@ import {
   runAutoRenewal,
 } from '../../support/shop.ts';
 
-// A clock that jumps: back, over the hours that a wall clock loses and repeats, over ends of months
-// and whole periods.
+// A clock that jumps: back, over hours that a wall clock skips or repeats, and over whole periods.
 
-/** Minutes before and after which walls and calendars do something of their own. */
+/** Minutes around the special moments of wall clocks and calendars. */
 const edges = [
   '2026-12-31T23:59:59.999Z',
   '2027-01-31T00:00:00Z',
@@ -65,7 +64,7 @@ const moves: fc.Arbitrary<ClockMove> = fc.oneof(
   ),
 );
 
-test('R5: no period is paid twice, whatever the clock does, and a clock that goes back charges nothing', async () => {
+test('R5: no period is paid twice for any jumps of the clock, and a clock that goes back charges nothing', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
   await createShopWithTrial(database);
   await createSubscriber(database, 1n, 100_000_00n);
@@ -80,7 +79,7 @@ test('R5: no period is paid twice, whatever the clock does, and a clock that goe
       await database.setClock(now);
       const charged = (await runAutoRenewal(database)).changed;
       if (now <= latest) expect(charged).toBe(0n);
-      // Until nothing is due at this moment: what is charged is what is due, and no more.
+      // Until nothing is due at this time, so that each charge was due.
       while ((await runAutoRenewal(database)).changed > 0n);
       if (now > latest) latest = now;
     }
@@ -95,7 +94,7 @@ test('R5: no period is paid twice, whatever the clock does, and a clock that goe
   await fc.assert(fc.asyncProperty(clocks, runClockMoves), { numRuns: 25 });
 }, 300_000);
 
-test('R17: the money of a period goes back once, however many ask, and its start can be sold again', async () => {
+test('R17: the money of a period returns once for any number of requests, and its start can be sold again', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
   await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 0n);
@@ -126,7 +125,7 @@ test('R17: the money of a period goes back once, however many ask, and its start
 
 type CustomerAction = 'buy' | 'renew' | 'refund whole' | 'refund unused';
 
-test('R17: whatever is bought, renewed and refunded, all money is paid in, spent or given back, and the end follows', async () => {
+test('R17: after any purchases, renewals and refunds, all money is accounted for, and the end follows the periods', async () => {
   await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
   await createShopWithTrial(database);
   await addCustomer(database, 1n);

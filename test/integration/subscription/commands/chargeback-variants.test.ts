@@ -21,7 +21,7 @@ import {
 } from '../../../support/shop.ts';
 import { createTermsShop, readAuditViolations } from '../../../support/terms-shop.ts';
 
-// Chargebacks of payments that met other commands in between. Each case ends with the audit.
+// Chargebacks of payments after other commands. Each case ends with the audit.
 
 const payIn = (database: TestDatabase, providerRef: string, amountMinor: bigint, telegramId = 1n) =>
   topUp(createCaller(database), { telegramId, amountMinor, provider: 'cards', providerRef });
@@ -209,7 +209,7 @@ test.each([
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
-test('C1: the chargeback of a payment that paid a claim brings the claim back', async () => {
+test('C1: the chargeback of a payment that paid a claim restores the claim', async () => {
   const database = await createPaidMonth(149_00n);
   await buyPlan(database, 1n);
   await database.setClock(day10);
@@ -220,7 +220,7 @@ test('C1: the chargeback of a payment that paid a claim brings the claim back', 
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
-test('C1: a moved payment is charged back at the customer who has it, with what it paid there', async () => {
+test('C1: a moved payment is charged back at its present customer, with the periods that it paid there', async () => {
   const database = await createPaidMonth(149_00n);
   await addCustomer(database, 2n);
   await movePayment(createCaller(database), {
@@ -236,7 +236,7 @@ test('C1: a moved payment is charged back at the customer who has it, with what 
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
-test('C1: a payment that came back paid the claim, and its chargeback brings the claim back', async () => {
+test('C1: a returned payment pays the claim, and its chargeback restores the claim', async () => {
   const database = await createPaidMonth(149_00n);
   await addCustomer(database, 2n);
   await buyPlan(database, 1n);
@@ -259,7 +259,7 @@ test('C1: one dispute id of two providers is two disputes', async () => {
 });
 
 test.each([0, 1, 2, 3])(
-  'C1: a chargeback at the same time as the renewal leaves one sound result (try %i)',
+  'C1: a chargeback at the same time as the renewal leaves one valid result (try %i)',
   async () => {
     const database = await createPaidMonth(149_00n);
     await buyPlan(database, 1n);

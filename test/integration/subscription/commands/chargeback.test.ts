@@ -58,7 +58,7 @@ async function createPaidMonth(): Promise<TestDatabase> {
   return database;
 }
 
-test('C1: a payment and its dispute are entered once, in whatever spelling of the provider', async () => {
+test('C1: a payment and its dispute are entered once for all spellings of the provider', async () => {
   const database = await createPaidMonth();
   const again = { telegramId: 1n, amountMinor: 149_00n, provider: 'Cards', providerRef: 'p-1' };
   await expect(topUp(createCaller(database), again)).rejects.toMatchObject({
@@ -100,7 +100,7 @@ test('C1: a chargeback ends the unused part, and the served part becomes a claim
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
-test('C1: a claim is waived in part and whole, with a reason in the timeline, and top-ups pay the rest', async () => {
+test('C1: a claim is waived in part and whole, with a reason in the events, and top-ups pay the rest', async () => {
   const database = await createPaidMonth();
   const waiveOnce = (amountMinor?: bigint, key?: string) =>
     waiveClaim(createCaller(database, key), {
@@ -197,7 +197,7 @@ test('C1: a preview states the same answer and changes nothing', async () => {
   expect(await reverseCharge(database)).toMatchObject(previewed);
 });
 
-test('C3: a payment moves under its own reference, and both timelines name the move', async () => {
+test('C3: a payment moves under its own reference, and the events of both customers name the move', async () => {
   const database = await createTermsShop();
   await addCustomer(database, 1n);
   await addCustomer(database, 2n);
@@ -221,7 +221,7 @@ test('C3: a payment moves under its own reference, and both timelines name the m
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
-test('C3: a payment that was taken back by hand moves by naming that adjustment', async () => {
+test('C3: a payment that a person took back moves with the id of that adjustment', async () => {
   const database = await createTermsShop();
   await addCustomer(database, 1n);
   await addCustomer(database, 2n);
@@ -240,7 +240,7 @@ test('C3: a payment that was taken back by hand moves by naming that adjustment'
 const adjustDown = (database: TestDatabase, amountMinor: bigint) =>
   adjustBalance(createCaller(database), { telegramId: 1n, amountMinor, reason: 'wrong customer' });
 
-test('C3: a payment that was taken back by hand is credited to the right customer by a top-up', async () => {
+test('C3: a top-up credits a payment that a person took back to the right customer', async () => {
   const database = await createTermsShop();
   await addCustomer(database, 1n);
   await addCustomer(database, 2n);
@@ -279,7 +279,7 @@ test.each([
   });
 });
 
-test('C3: of two customers at once one gets a payment that was taken back', async () => {
+test('C3: of two concurrent top-ups of a payment that was taken back one is credited', async () => {
   const database = await createTermsShop();
   for (const telegramId of [1n, 2n, 3n]) await addCustomer(database, telegramId);
   await payIn(database, 'p-1', 100_00n);

@@ -28,7 +28,7 @@ async function readEffects({ db }: TestDatabase) {
   return { charges: await readEarlyCharges(db, now, windowMs), ends: await readEarlyEnds(db, now) };
 }
 
-/** What customers have: balance, state, end, credential that is live. */
+/** The state of the customers: balance, state, end, live credential. */
 async function readState({ db }: TestDatabase) {
   const { rows } = await sql`
     SELECT c.id, c.balance_minor, s.state, s.expires_at, k.id AS live
@@ -44,45 +44,49 @@ test.each([
 ])(
   'K10: after a jump of %s the effects are listed, and one command undoes them',
   async (_, jumped) => {
-    await using books = await createDatabase({ now: start });
-    await createShopWithTrial(books);
-    await createSubscribers(books, { count: 40, endsAt: '2026-11-20T00:00:00Z', balanceMinor: 0n });
+    await using database = await createDatabase({ now: start });
+    await createShopWithTrial(database);
+    await createSubscribers(database, {
+      count: 40,
+      endsAt: '2026-11-20T00:00:00Z',
+      balanceMinor: 0n,
+    });
     await sql`
       UPDATE perennial.subscription SET remind_at = expires_at - interval '3 days'`.execute(
-      books.db,
+      database.db,
     );
     await sql`
-      UPDATE perennial.customer SET balance_minor = 44700 WHERE id % 2 = 0`.execute(books.db);
+      UPDATE perennial.customer SET balance_minor = 44700 WHERE id % 2 = 0`.execute(database.db);
     await sql`
       INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
         idempotency_key, created_at)
       SELECT id, balance_minor, balance_minor, 'opening', 'o:' || id, created_at
-      FROM perennial.customer WHERE balance_minor > 0`.execute(books.db);
-    const before = await readState(books);
-    expect(await readEffects(books)).toEqual({ charges: [], ends: [] });
+      FROM perennial.customer WHERE balance_minor > 0`.execute(database.db);
+    const before = await readState(database);
+    expect(await readEffects(database)).toEqual({ charges: [], ends: [] });
 
-    await books.setClock(jumped);
-    await runWorker(books, 'auto-renewal');
-    await runWorker(books, 'fast-expiry-cleanup');
-    await books.setClock(correctedAt);
-    await runWorker(books, 'auto-renewal');
-    const found = await readEffects(books);
+    await database.setClock(jumped);
+    await runWorker(database, 'auto-renewal');
+    await runWorker(database, 'fast-expiry-cleanup');
+    await database.setClock(correctedAt);
+    await runWorker(database, 'auto-renewal');
+    const found = await readEffects(database);
     expect(found.ends).toHaveLength(5);
     expect(new Set(found.charges.map((one) => one.telegramId)).size).toBe(20);
 
     const customers = new Set([...found.charges, ...found.ends].map((one) => one.telegramId));
-    for (const customer of customers) await undoClock(createCaller(books), customer);
-    expect(await readState(books)).toEqual(before);
-    expect(await readEffects(books)).toEqual({ charges: [], ends: [] });
-    expect(await findViolations(books.db)).toEqual([]);
+    for (const customer of customers) await undoClock(createCaller(database), customer);
+    expect(await readState(database)).toEqual(before);
+    expect(await readEffects(database)).toEqual({ charges: [], ends: [] });
+    expect(await findViolations(database.db)).toEqual([]);
 
     const [again] = customers;
-    expect(await undoClock(createCaller(books), again as bigint)).toMatchObject({
+    expect(await undoClock(createCaller(database), again as bigint)).toMatchObject({
       refunded_periods: 0,
       restored: 0,
     });
-    // The audit states only that the append-only records of the jump are dated into the future.
-    const { checks } = await runAudit(books.db);
+    // The audit reports only that the append-only records of the jump have times in the future.
+    const { checks } = await runAudit(database.db);
     const wrong = checks.filter((one) => one.violations > 0n).map(({ id }) => id);
     expect(wrong.filter((id) => !id.includes('future'))).toEqual([]);
   },
@@ -97,38 +101,38 @@ async function readNotices({ db }: TestDatabase): Promise<string[]> {
   return rows.map(({ text }) => text);
 }
 
-test('K10: a restored subscription is notified of, and its reminders and its end come again at their times', async () => {
-  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(books);
-  await createSubscribers(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
+test('K10: the customer is notified of a restored subscription, and gets its reminders and its end at their times', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShopWithTrial(database);
+  await createSubscribers(database, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
   await sql`UPDATE perennial.subscription SET auto_renew = false,
-    remind_at = '2026-11-17T12:00:00Z'`.execute(books.db);
+    remind_at = '2026-11-17T12:00:00Z'`.execute(database.db);
   // The clock runs ahead to the last hours, and then past the end.
   for (const jumped of ['2026-11-19T13:00:00Z', '2026-11-20T11:00:00Z']) {
-    await books.setClock(jumped);
-    await runWorker(books, 'expiry-reminders');
-    await runWorker(books, 'deliver-notifications');
+    await database.setClock(jumped);
+    await runWorker(database, 'expiry-reminders');
+    await runWorker(database, 'deliver-notifications');
   }
-  await books.setClock('2026-11-21T00:00:00Z');
-  await runWorker(books, 'fast-expiry-cleanup');
-  await runWorker(books, 'deliver-notifications');
+  await database.setClock('2026-11-21T00:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'deliver-notifications');
   const early = ['ends_24h sent', 'ends_3h sent', 'expired sent'];
-  expect(await readNotices(books)).toEqual(early);
+  expect(await readNotices(database)).toEqual(early);
 
-  await books.setClock('2026-11-01T00:02:00Z');
-  await runWorker(books, 'raise-alarms');
-  const [customer] = (await readEffects(books)).ends;
-  await undoClock(createCaller(books), customer?.telegramId as bigint);
-  await runWorker(books, 'deliver-notifications');
-  expect(await readNotices(books)).toEqual([...early, 'restored sent']);
+  await database.setClock('2026-11-01T00:02:00Z');
+  await runWorker(database, 'raise-alarms');
+  const [customer] = (await readEffects(database)).ends;
+  await undoClock(createCaller(database), customer?.telegramId as bigint);
+  await runWorker(database, 'deliver-notifications');
+  expect(await readNotices(database)).toEqual([...early, 'restored sent']);
 
   const times = ['11-17T12:00', '11-19T12:00', '11-20T09:00', '11-20T12:01'];
   for (const time of times) {
-    await books.setClock(`2026-${time}:00Z`);
+    await database.setClock(`2026-${time}:00Z`);
     for (const worker of ['expiry-reminders', 'fast-expiry-cleanup', 'deliver-notifications'])
-      await runWorker(books, worker);
+      await runWorker(database, worker);
   }
-  expect((await readNotices(books)).slice(early.length)).toEqual([
+  expect((await readNotices(database)).slice(early.length)).toEqual([
     'restored sent',
     'ends_3d sent',
     'ends_24h sent',
@@ -137,36 +141,36 @@ test('K10: a restored subscription is notified of, and its reminders and its end
   ]);
 });
 
-test('K10: the notification of an early end that was not sent yet is not sent after the reversal', async () => {
-  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(books);
-  await createSubscribers(books, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
-  await books.setClock('2026-11-21T00:00:00Z');
-  await runWorker(books, 'fast-expiry-cleanup');
-  await books.setClock('2026-11-01T00:02:00Z');
-  const [customer] = (await readEffects(books)).ends;
-  await undoClock(createCaller(books), customer?.telegramId as bigint);
-  expect(await readNotices(books)).toEqual(['expired suppressed', 'restored pending']);
+test('K10: a pending notification of an early end is not sent after the reversal', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShopWithTrial(database);
+  await createSubscribers(database, { count: 1, endsAt: '2026-11-20T12:00:00Z', balanceMinor: 0n });
+  await database.setClock('2026-11-21T00:00:00Z');
+  await runWorker(database, 'fast-expiry-cleanup');
+  await database.setClock('2026-11-01T00:02:00Z');
+  const [customer] = (await readEffects(database)).ends;
+  await undoClock(createCaller(database), customer?.telegramId as bigint);
+  expect(await readNotices(database)).toEqual(['expired suppressed', 'restored pending']);
 });
 
-test('K10: an early charge that a purchase follows is left, and the list names that purchase', async () => {
-  await using books = await createDatabase({ now: start });
-  await createShopWithTrial(books);
-  await createSubscriber(books, 1n, 298_00n); // Ends on 1 December.
-  await createSubscriber(books, 2n, 298_00n);
-  await books.setClock('2026-12-01T00:00:00Z');
-  await runWorker(books, 'auto-renewal');
-  await buyPlan(books, 1n);
-  await books.setClock(correctedAt);
-  await runWorker(books, 'raise-alarms');
-  const { charges } = await readEffects(books);
+test('K10: an early charge stays if a purchase follows it, and the list names that purchase', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShopWithTrial(database);
+  await createSubscriber(database, 1n, 298_00n); // Ends on 1 December.
+  await createSubscriber(database, 2n, 298_00n);
+  await database.setClock('2026-12-01T00:00:00Z');
+  await runWorker(database, 'auto-renewal');
+  await buyPlan(database, 1n);
+  await database.setClock(correctedAt);
+  await runWorker(database, 'raise-alarms');
+  const { charges } = await readEffects(database);
   const { rows } = await sql<{ id: bigint }>`
-    SELECT max(id) AS id FROM perennial.period WHERE source = 'purchase'`.execute(books.db);
+    SELECT max(id) AS id FROM perennial.period WHERE source = 'purchase'`.execute(database.db);
   expect(charges.map(({ telegramId, followedBy }) => [telegramId, followedBy])).toEqual([
     [1n, rows[0]?.id],
     [2n, null],
   ]);
-  for (const one of [1n, 2n]) await undoClock(createCaller(books), one);
-  const left = await readEffects(books);
+  for (const one of [1n, 2n]) await undoClock(createCaller(database), one);
+  const left = await readEffects(database);
   expect(left.charges.map(({ telegramId }) => telegramId)).toEqual([1n]);
 });

@@ -19,7 +19,7 @@ import {
   createSubscriber,
 } from '../../../support/shop.ts';
 
-// A time or an amount that no column can hold is refused with a code of ours, and changes nothing.
+// A time or an amount that no column can hold is refused with a code, and changes nothing.
 
 const at = '2026-11-24T09:00:00Z';
 
@@ -36,48 +36,48 @@ const readFaultCode = (work: Promise<unknown>): Promise<unknown> =>
   );
 
 test('each command refuses a period that would end after the year 9999', async () => {
-  await using books = await openShop();
-  const subscriptionId = await createSubscriber(books, 7n, 1_000_00n);
-  await addCustomer(books, 8n, { balanceMinor: 1_000_00n });
-  await books.pool.query(`
+  await using database = await openShop();
+  const subscriptionId = await createSubscriber(database, 7n, 1_000_00n);
+  await addCustomer(database, 8n, { balanceMinor: 1_000_00n });
+  await database.pool.query(`
     UPDATE perennial.subscription SET expires_at = '9999-12-01Z';
     ALTER TABLE perennial.period DISABLE TRIGGER USER;
     UPDATE perennial.period SET ends_at = '9999-12-01Z';
     ALTER TABLE perennial.period ENABLE TRIGGER USER`);
-  const call = createCaller(books);
+  const call = createCaller(database);
   const extension = { telegramId: 7n, subscriptionId, plan: 'basic', periodDays: 30 };
   expect(await readFaultCode(purchase(call, { ...extension, periodDays: 90 }))).toBe(
     'end_too_late',
   );
-  expect(await readFaultCode(quotePurchase(books.db, extension))).toBe('done');
-  expect(await readFaultCode(quotePurchase(books.db, { ...extension, periodDays: 90 }))).toBe(
+  expect(await readFaultCode(quotePurchase(database.db, extension))).toBe('done');
+  expect(await readFaultCode(quotePurchase(database.db, { ...extension, periodDays: 90 }))).toBe(
     'end_too_late',
   );
   expect(await readFaultCode(grant(call, { telegramId: 7n, subscriptionId, days: 31 }))).toBe(
     'end_too_late',
   );
-  await books.setClock('9999-12-30T00:00:00Z');
+  await database.setClock('9999-12-30T00:00:00Z');
   expect(await readFaultCode(startTrial(call, { telegramId: 8n }))).toBe('end_too_late');
   const first = { telegramId: 8n, plan: 'basic', periodDays: 30 };
   expect(await readFaultCode(purchase(call, first))).toBe('end_too_late');
-  const shown = await books.pool.query('SELECT count(*)::int AS n FROM perennial.period');
+  const shown = await database.pool.query('SELECT count(*)::int AS n FROM perennial.period');
   expect(shown.rows).toEqual([{ n: 1 }]);
 });
 
 test('a change of plan that would end after the year 9999 is refused', async () => {
-  await using books = await openShop('9999-12-01T00:00:00Z');
-  const subscriptionId = await createSubscriber(books, 7n, 1_000_00n);
+  await using database = await openShop('9999-12-01T00:00:00Z');
+  const subscriptionId = await createSubscriber(database, 7n, 1_000_00n);
   const change = { telegramId: 7n, subscriptionId, plan: 'basic', when: 'now' as const };
-  expect(await readFaultCode(changePlan(createCaller(books), { ...change, periodDays: 90 }))).toBe(
-    'end_too_late',
-  );
+  expect(
+    await readFaultCode(changePlan(createCaller(database), { ...change, periodDays: 90 })),
+  ).toBe('end_too_late');
 });
 
 test('each command refuses a balance that the column cannot hold', async () => {
-  await using books = await openShop();
-  await createSubscriber(books, 7n, 0n);
-  const call = createCaller(books);
-  const { rows } = await books.pool.query('SELECT id FROM perennial.period');
+  await using database = await openShop();
+  await createSubscriber(database, 7n, 0n);
+  const call = createCaller(database);
+  const { rows } = await database.pool.query('SELECT id FROM perennial.period');
   await adjustBalance(call, {
     telegramId: 7n,
     amountMinor: minorMax,
@@ -93,7 +93,7 @@ test('each command refuses a balance that the column cannot hold', async () => {
   expect(await readFaultCode(refund(call, { telegramId: 7n, periodId, part: 'whole' }))).toBe(
     'balance_too_large',
   );
-  const { checks } = await runAudit(books.db);
+  const { checks } = await runAudit(database.db);
   expect(checks.filter(({ violations }) => violations > 0n)).toEqual([]);
 });
 

@@ -45,7 +45,7 @@ const readSecondPeriodId = async ({ db }: TestDatabase): Promise<PeriodId> => {
   return BigInt(subscriptions[1]?.periods[0]?.id ?? 0) as PeriodId;
 };
 
-test('C2: a refund that is paid out leaves the balance in its transaction, and auto-renewal spends none of it', async () => {
+test('C2: a refund with a payout leaves the balance in its transaction, and auto-renewal spends none of it', async () => {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 149_00n);
   await buyPlan(database, 1n, { isNew: true });
@@ -94,7 +94,7 @@ async function createRefundedOther(more: { keepAutoRenew?: boolean } = {}): Prom
   return database;
 }
 
-test('C2: a refund is not spent by another renewal before the operator can take it off', async () => {
+test('C2: no other renewal spends a refund before the operator can take it off the balance', async () => {
   const database = await createRefundedOther();
   expect((await runWorker(database, 'auto-renewal')).changed).toBe(0n);
   await adjustBalance(createCaller(database), {
@@ -145,7 +145,7 @@ test.each(['whole', 'unused'] as const)(
   },
 );
 
-test('C2: a period that cost nothing is not paid out, and nothing is changed', async () => {
+test('C2: a payout of a period without a charge is refused and changes nothing', async () => {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 0n);
   await grant(createCaller(database), { telegramId: 1n, days: 3 });
@@ -166,7 +166,7 @@ const createPayment = (ref: string, amountMinor = 299_00n) => ({
   providerRef: ref,
 });
 
-/** Basic ended five days ago for lack of money. */
+/** Basic expired five days ago because the balance was too low. */
 async function createEnded(): Promise<TestDatabase> {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 0n);
@@ -206,7 +206,7 @@ test('C5: a purchase that is refused credits no payment', async () => {
   expect(await readBalance(database)).toBe('1.00');
 });
 
-test('C5: what is left of the payment pays for the other subscriptions at once', async () => {
+test('C5: the rest of the payment pays for the other subscriptions at once', async () => {
   const database = await createEnded();
   const order = { telegramId: 1n, plan: 'mini', periodDays: 30, isNew: true };
   await purchase(createCaller(database), { ...order, payment: createPayment('p-1', 159_00n) });
@@ -328,7 +328,7 @@ test.each([
   expect(await readBalance(database)).toBe(balance);
 });
 
-test('C6: money that came in time and was spent since revives nothing', async () => {
+test('C6: money that arrived in time and was spent since then revives nothing', async () => {
   const database = await createEnded();
   await addBalance(database, 1n, 149_00n);
   await database.setClock('2026-12-09T00:00:00Z');
@@ -381,7 +381,7 @@ test.each([
   await topUp(createCaller(database), { ...large, isConfirmed: true });
 });
 
-test('C4: `money.top_up_max` sets the limit, and a correction by hand has none', async () => {
+test('C4: `money.top_up_max` limits top-ups, and not adjustments', async () => {
   const database = await createTermsShop();
   await addCustomer(database, 1n);
   const money = JSON.stringify({ top_up_max: '50.5', claims: true });

@@ -47,7 +47,7 @@ test.each(['whole', 'unused'] as const)(
   },
 );
 
-test('B3: a change of plan now leaves the time before it explained', async () => {
+test('B3: the time before an immediate change of plan stays explained', async () => {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 500_00n);
   await database.setClock('2026-11-11T00:00:00Z');

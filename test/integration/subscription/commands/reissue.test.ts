@@ -28,7 +28,7 @@ interface Credential {
   readonly marks: readonly string[];
 }
 
-/** In the order in which they were issued, with the nodes that are to be told of them. */
+/** The credentials in the order of their issue, with the nodes that have a mark for them. */
 async function readCredentials({ db }: TestDatabase): Promise<Credential[]> {
   const { rows } = await sql<Credential>`
     SELECT c.id, c.retired_at IS NULL AS live, coalesce((SELECT array_agg(node_id ORDER BY node_id)
@@ -44,51 +44,51 @@ const callerOf = ({ db }: TestDatabase, key?: string) => ({
 });
 
 test('a running subscription gets a new credential; the old one is retired; both are marked on every node', async () => {
-  await using books = await createScene();
-  const [old] = await readCredentials(books);
-  const answer = await reissue(callerOf(books), { telegramId });
+  await using database = await createScene();
+  const [old] = await readCredentials(database);
+  const answer = await reissue(callerOf(database), { telegramId });
   expect(answer).toMatchObject({ plan: 'basic', state: 'active', balance: '0.00' });
   const both = ['nl-1', 'nl-2'];
-  expect(await readCredentials(books)).toEqual([
+  expect(await readCredentials(database)).toEqual([
     { id: old?.id, live: false, marks: both },
     { id: expect.not.stringMatching(old?.id ?? ''), live: true, marks: both },
   ]);
   const { rows } = await sql`
-    SELECT action, actor FROM perennial.event ORDER BY id DESC LIMIT 1`.execute(books.db);
+    SELECT action, actor FROM perennial.event ORDER BY id DESC LIMIT 1`.execute(database.db);
   expect(rows).toEqual([{ action: 'reissued', actor: 'test' }]);
 });
 
-test('what was exchanged is never given back, also when all of it happens at one moment', async () => {
-  await using books = await createScene();
-  const [old] = await readCredentials(books);
-  await reissue(callerOf(books), { telegramId });
-  await reissue(callerOf(books), { telegramId });
-  const last = (await readCredentials(books)).find(({ live }) => live);
-  // As expiry leaves it, a grant brings it back.
-  await sql`UPDATE perennial.subscription SET state = 'expired'`.execute(books.db);
+test('a replaced credential is never revived, also if all changes have the same time', async () => {
+  await using database = await createScene();
+  const [old] = await readCredentials(database);
+  await reissue(callerOf(database), { telegramId });
+  await reissue(callerOf(database), { telegramId });
+  const last = (await readCredentials(database)).find(({ live }) => live);
+  // A grant restores what an expiry left.
+  await sql`UPDATE perennial.subscription SET state = 'expired'`.execute(database.db);
   await sql`
     UPDATE perennial.credential SET retired_at = perennial.clock() WHERE retired_at IS NULL`.execute(
-    books.db,
+    database.db,
   );
-  await grant(callerOf(books), { telegramId, days: 7 });
-  const live = (await readCredentials(books)).filter((one) => one.live);
+  await grant(callerOf(database), { telegramId, days: 7 });
+  const live = (await readCredentials(database)).filter((one) => one.live);
   expect(live.map(({ id }) => id)).toEqual([last?.id]);
   expect(last?.id).not.toBe(old?.id);
 });
 
-test('it is refused with the reason where nothing runs', async () => {
-  await using books = await createScene();
-  const asked = () => reissue(callerOf(books), { telegramId });
-  await books.setClock('2026-12-24T09:00:00Z');
+test('without an active subscription a reissue is refused with the reason', async () => {
+  await using database = await createScene();
+  const asked = () => reissue(callerOf(database), { telegramId });
+  await database.setClock('2026-12-24T09:00:00Z');
   await expect(asked()).rejects.toMatchObject({
     code: 'not_running',
     message: expect.stringMatching(/^subscription \d+ ended at 2026-12-24T09:00:00.000Z: /),
   });
-  await books.setClock('2026-12-24T08:59:59.999Z');
+  await database.setClock('2026-12-24T08:59:59.999Z');
   await asked();
-  await revoke(callerOf(books), { telegramId, reason: 'test' });
+  await revoke(callerOf(database), { telegramId, reason: 'test' });
   await expect(asked()).rejects.toThrow(/was revoked: there is no access/);
-  await expect(reissue(callerOf(books), { telegramId: 9n })).rejects.toMatchObject({
+  await expect(reissue(callerOf(database), { telegramId: 9n })).rejects.toMatchObject({
     code: 'no_customer',
   });
 });

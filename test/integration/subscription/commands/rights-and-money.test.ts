@@ -14,7 +14,7 @@ import { readCustomerView } from '../../../../src/subscription/queries/customer-
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 
-// What the commands of this folder owe each other: found by reading docs/design.md a second time.
+// Effects of one command on other rights and other money of the customer.
 
 const begin = '2026-11-24T09:00:00Z';
 
@@ -41,10 +41,10 @@ async function createDatabaseWith(balanceMinor: bigint): Promise<TestDatabase> {
 
 const callerOf = ({ db }: TestDatabase) => ({ db, actor: 'test' });
 
-test('R6: a plan change that leaves more money than before wakes what was short of it', async () => {
-  await using books = await createDatabaseWith(31_000n);
-  const { db } = books;
-  const call = callerOf(books);
+test('R6: a change of plan that raises the balance makes waiting renewals due', async () => {
+  await using database = await createDatabaseWith(31_000n);
+  const { db } = database;
+  const call = callerOf(database);
   const small = { telegramId: 1n, plan: 'basic', periodDays: 1, isNew: true };
   const waiting = await purchase(call, small);
   const dear = await purchase(call, { ...small, plan: 'plus', periodDays: 30 });
@@ -60,21 +60,21 @@ test('R6: a plan change that leaves more money than before wakes what was short 
   expect(rows).toEqual([{ at: null }]);
 });
 
-test('a gift behind a paid period does not keep its money when it is revoked with a refund', async () => {
-  await using books = await createDatabaseWith(10_000n);
-  const call = callerOf(books);
+test('a revocation with a refund also refunds a paid period that a grant follows', async () => {
+  await using database = await createDatabaseWith(10_000n);
+  const call = callerOf(database);
   await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 30 });
   const given = await grant(call, { telegramId: 1n, days: 3 });
   const answer = await revoke(call, { telegramId: 1n, refund: 'whole', reason: 'asked' });
   expect(answer).toMatchObject({ state: 'revoked', refunded: '100.00', balance: '100.00' });
-  // The gift stays as it was given; the end is that of the last live period.
+  // The grant stays as it was; the end is that of the last period that is not refunded.
   expect(answer.expires_at).toBe(given.expires_at);
 });
 
 test('a purchase that moves a subscription to another plan marks its credential', async () => {
-  await using books = await createDatabaseWith(41_000n);
-  const { db } = books;
-  const call = callerOf(books);
+  await using database = await createDatabaseWith(41_000n);
+  const { db } = database;
+  const call = callerOf(database);
   const bought = await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 1 });
   const subscriptionId = BigInt(bought.subscription_id) as never;
   const version = async (): Promise<bigint> => {
@@ -83,35 +83,35 @@ test('a purchase that moves a subscription to another plan marks its credential'
     return rows[0]?.version ?? 0n;
   };
   const atFirst = await version();
-  await books.setClock('2026-11-25T09:00:00Z');
+  await database.setClock('2026-11-25T09:00:00Z');
   await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 1, subscriptionId });
   expect(await version()).toBe(atFirst);
-  await books.setClock('2026-11-26T09:00:00Z');
+  await database.setClock('2026-11-26T09:00:00Z');
   await purchase(call, { telegramId: 1n, plan: 'plus', periodDays: 30, subscriptionId });
   expect(await version()).toBeGreaterThan(atFirst);
 });
 
-test('R16: a command that was refused inside an open transaction has used up no key and left nothing', async () => {
-  await using books = await createDatabaseWith(500n);
-  const { db } = books;
+test('R16: a refused command inside an open transaction uses up no key and changes nothing', async () => {
+  await using database = await createDatabaseWith(500n);
+  const { db } = database;
   const order = { telegramId: 1n, plan: 'basic', periodDays: 30 };
   await inTransaction(db, async (tx) => {
     const asked = purchase({ db: tx, actor: 'test', key: 'key-1' }, order);
     await expect(asked).rejects.toMatchObject({ code: 'short_balance' });
-    // Whoever opened the transaction goes on with it.
+    // The caller of the command continues in its open transaction.
     await topUp({ db: tx, actor: 'test' }, { telegramId: 1n, amountMinor: 9_500n });
   });
-  const sold = await purchase({ ...callerOf(books), key: 'key-1' }, order);
+  const sold = await purchase({ ...callerOf(database), key: 'key-1' }, order);
   expect(sold).toMatchObject({ action: 'new', balance: '0.00' });
 });
 
-test('promise 1: what is shown of a customer is of one moment, whatever commits meanwhile', async () => {
+test('promise 1: the view of a customer is of one moment, also if other transactions commit meanwhile', async () => {
   let paid = false;
-  await using books = await createDatabaseWith(500n);
-  const pool = hookPool(openPool(books.url), async ({ sql: text, when }) => {
+  await using database = await createDatabaseWith(500n);
+  const pool = hookPool(openPool(database.url), async ({ sql: text, when }) => {
     if (paid || when !== 'before' || !text.includes('FROM perennial.ledger_entry')) return;
     paid = true;
-    await topUp(callerOf(books), { telegramId: 1n, amountMinor: 100n });
+    await topUp(callerOf(database), { telegramId: 1n, amountMinor: 100n });
   });
   const { customer, ledger } = await readCustomerView(openDatabase(pool), 1n, 10);
   await pool.end();
@@ -120,12 +120,14 @@ test('promise 1: what is shown of a customer is of one moment, whatever commits 
   expect(ledger).toMatchObject([{ balance_after: '5.00' }]);
 });
 
-test('the unused part of a period that cost nothing is refused with what is true of it', async () => {
-  await using books = await createDatabaseWith(500n);
-  const call = callerOf(books);
+test('a refund of the unused part of a period without a charge is refused with the true reason', async () => {
+  await using database = await createDatabaseWith(500n);
+  const call = callerOf(database);
   await setCustomer(call, { telegramId: 1n, discountPercent: 100 });
   await purchase(call, { telegramId: 1n, plan: 'basic', periodDays: 30 });
-  const { rows } = await sql<{ id: PeriodId }>`SELECT id FROM perennial.period`.execute(books.db);
+  const { rows } = await sql<{ id: PeriodId }>`SELECT id FROM perennial.period`.execute(
+    database.db,
+  );
   const periodId = rows[0]?.id as PeriodId;
   const asked = refund(call, { telegramId: 1n, periodId, part: 'unused' });
   await expect(asked).rejects.toMatchObject({

@@ -51,17 +51,17 @@ async function readRights({ db }: TestDatabase, id: number | bigint) {
 }
 
 test('T6: a trial is the configured days of the configured plan, with a credential and its marks', async () => {
-  await using books = await createTrialShop();
-  await addCustomer(books, 1n);
-  const trial = await startTrialOf(books, 1n);
+  await using database = await createTrialShop();
+  await addCustomer(database, 1n);
+  const trial = await startTrialOf(database, 1n);
   expect(trial).toMatchObject({ plan: 'basic', days: 3, ends_at: isoTime(parseTime(end)) });
   const id = BigInt(trial.subscription_id) as SubscriptionId;
-  expect(await readSubscription(books, id)).toMatchObject({
+  expect(await readSubscription(database, id)).toMatchObject({
     state: 'active',
     ends: end,
     charges: 0,
   });
-  expect(await readRights(books, id)).toMatchObject({
+  expect(await readRights(database, id)).toMatchObject({
     kind: 'trial',
     live: [expect.any(String)],
     marks: 1,
@@ -71,67 +71,69 @@ test('T6: a trial is the configured days of the configured plan, with a credenti
   const { rows } = await sql`
     SELECT e.action, c.trial_used_at = e.at AS noted FROM perennial.event e
     JOIN perennial.customer c ON c.id = e.customer_id WHERE e.action <> 'created'`.execute(
-    books.db,
+    database.db,
   );
   expect(rows).toEqual([{ action: 'trial_started', noted: true }]);
-  expect(await findViolations(books.db)).toEqual([]);
+  expect(await findViolations(database.db)).toEqual([]);
 });
 
-test('T6: a customer has one trial, ever, also once it has ended or was revoked', async () => {
-  await using books = await createTrialShop();
-  await addCustomer(books, 1n);
-  await startTrialOf(books, 1n);
+test('T6: a customer gets one trial, also after it ended or was revoked', async () => {
+  await using database = await createTrialShop();
+  await addCustomer(database, 1n);
+  await startTrialOf(database, 1n);
   const sentence = "a customer has one trial, ever, and this one's is used";
-  const again = () => expect(startTrialOf(books, 1n)).rejects.toThrow(sentence);
+  const again = () => expect(startTrialOf(database, 1n)).rejects.toThrow(sentence);
   await again();
-  await revoke(createCaller(books), { telegramId: 1n, reason: 'test' });
+  await revoke(createCaller(database), { telegramId: 1n, reason: 'test' });
   await again();
-  await books.setClock('2028-01-01T00:00:00Z');
+  await database.setClock('2028-01-01T00:00:00Z');
   await again();
 });
 
-test('T6: somebody who has or had a subscription is refused with the one that stands against it', async () => {
-  await using books = await createTrialShop();
-  await createSubscriber(books, 1n, 0n);
-  await addCustomer(books, 2n);
-  await grant(createCaller(books), { telegramId: 2n, days: 1, newPlan: 'plus' });
-  await books.setClock('2027-06-01T00:00:00Z');
-  await expect(startTrialOf(books, 1n)).rejects.toThrow(
+test('T6: a customer who has or had a subscription gets no trial, and the refusal names the subscription', async () => {
+  await using database = await createTrialShop();
+  await createSubscriber(database, 1n, 0n);
+  await addCustomer(database, 2n);
+  await grant(createCaller(database), { telegramId: 2n, days: 1, newPlan: 'plus' });
+  await database.setClock('2027-06-01T00:00:00Z');
+  await expect(startTrialOf(database, 1n)).rejects.toThrow(
     'a trial is for newcomers; the customer has subscription 1 (paid basic, active)',
   );
-  await expect(startTrialOf(books, 2n)).rejects.toMatchObject({ code: 'has_paid' });
+  await expect(startTrialOf(database, 2n)).rejects.toMatchObject({ code: 'has_paid' });
 });
 
-test('T6: what is not offered, or not on sale any more, is refused', async () => {
-  await using books = await createTrialShop();
-  await addCustomer(books, 1n);
-  await sql`UPDATE perennial.plan SET retired_at = ${begin} WHERE key = 'basic'`.execute(books.db);
-  await expect(startTrialOf(books, 1n)).rejects.toMatchObject({ code: 'no_plan' });
-  await sql`DELETE FROM perennial.setting WHERE key = 'trial'`.execute(books.db);
-  await expect(startTrialOf(books, 1n)).rejects.toMatchObject({ code: 'no_trial' });
-  await expect(startTrialOf(books, 9n)).rejects.toMatchObject({ code: 'no_customer' });
+test('T6: a trial that is not offered, or whose plan is not for sale any more, is refused', async () => {
+  await using database = await createTrialShop();
+  await addCustomer(database, 1n);
+  await sql`UPDATE perennial.plan SET retired_at = ${begin} WHERE key = 'basic'`.execute(
+    database.db,
+  );
+  await expect(startTrialOf(database, 1n)).rejects.toMatchObject({ code: 'no_plan' });
+  await sql`DELETE FROM perennial.setting WHERE key = 'trial'`.execute(database.db);
+  await expect(startTrialOf(database, 1n)).rejects.toMatchObject({ code: 'no_trial' });
+  await expect(startTrialOf(database, 9n)).rejects.toMatchObject({ code: 'no_customer' });
 });
 
-test('T6: of eight requests at once, each with a key of its own, one has a trial', async () => {
-  await using books = await createTrialShop();
-  await addCustomer(books, 1n);
-  const asked = Array.from({ length: 8 }, (_, n) => startTrialOf(books, 1n, `key-${n}`));
+test('T6: of eight concurrent requests with different keys one gets a trial', async () => {
+  await using database = await createTrialShop();
+  await addCustomer(database, 1n);
+  const asked = Array.from({ length: 8 }, (_, n) => startTrialOf(database, 1n, `key-${n}`));
   const settled = await Promise.allSettled(asked);
   const refusals = settled.filter((one) => one.status === 'rejected');
   expect(refusals.map(({ reason }) => reason.code)).toEqual(Array(7).fill('trial_used'));
   const { rows } = await sql<{ trials: number; live: number }>`
     SELECT (SELECT count(*)::int FROM perennial.subscription) AS trials,
       (SELECT count(*)::int FROM perennial.credential WHERE retired_at IS NULL) AS live`.execute(
-    books.db,
+    database.db,
   );
   expect(rows).toEqual([{ trials: 1, live: 1 }]);
 });
 
-test('T6: a trial and a purchase at once leave one subscription: what comes second sees the first', async () => {
-  await using books = await createTrialShop();
+test('T6: a concurrent trial and purchase leave one subscription, because the second one reads the first', async () => {
+  await using database = await createTrialShop();
   for (let customer = 1n; customer <= 6n; customer += 1n) {
-    await addCustomer(books, customer, { balanceMinor: 149_00n });
-    const both = [() => startTrialOf(books, customer), () => buyPlan(books, customer)];
+    await addCustomer(database, customer, { balanceMinor: 149_00n });
+    const both = [() => startTrialOf(database, customer), () => buyPlan(database, customer)];
     if (customer % 2n === 0n) both.reverse();
     const [one, other] = await Promise.allSettled(both.map((ask) => ask()));
     for (const settled of [one, other]) {
@@ -140,9 +142,9 @@ test('T6: a trial and a purchase at once leave one subscription: what comes seco
   }
   const { rows } = await sql<{ customers: number; kinds: string[] }>`
     SELECT count(DISTINCT customer_id)::int AS customers, array_agg(DISTINCT kind) AS kinds
-    FROM perennial.subscription HAVING count(*) = 6`.execute(books.db);
+    FROM perennial.subscription HAVING count(*) = 6`.execute(database.db);
   expect(rows).toEqual([{ customers: 6, kinds: ['paid'] }]);
-  expect(await findViolations(books.db)).toEqual([]);
+  expect(await findViolations(database.db)).toEqual([]);
 });
 
 test.each([
@@ -152,13 +154,13 @@ test.each([
 ])(
   'a purchase %s converts the trial in place: same subscription and credential, paid from its end',
   async (_, now, paidFrom) => {
-    await using books = await createTrialShop();
-    await addCustomer(books, 1n, { balanceMinor: 149_00n });
-    const trial = await startTrialOf(books, 1n);
-    const before = await readRights(books, trial.subscription_id);
-    await books.setClock(now);
-    expect(await buyPlan(books, 1n)).toBe(BigInt(trial.subscription_id));
-    const after = await readRights(books, trial.subscription_id);
+    await using database = await createTrialShop();
+    await addCustomer(database, 1n, { balanceMinor: 149_00n });
+    const trial = await startTrialOf(database, 1n);
+    const before = await readRights(database, trial.subscription_id);
+    await database.setClock(now);
+    expect(await buyPlan(database, 1n)).toBe(BigInt(trial.subscription_id));
+    const after = await readRights(database, trial.subscription_id);
     const from = parseInstant(paidFrom, 'test');
     expect(after.live).toEqual(before.live);
     expect(after.kind).toBe('paid');
@@ -166,9 +168,9 @@ test.each([
       'trial from 11-24 09:00',
       `purchase from ${isoTime(from).slice(5, 16).replace('T', ' ')}`,
     ]);
-    // Its reminders are those of a paid one: the first is 3 days before the new end.
+    // The reminders are those of a paid subscription: the first is 3 days before the new end.
     const days = 24 * 60 * 60 * 1_000;
     expect(after.remindAt).toBe(new Date(from + 27 * days).toISOString());
-    expect(await findViolations(books.db)).toEqual([]);
+    expect(await findViolations(database.db)).toEqual([]);
   },
 );

@@ -10,10 +10,10 @@ import {
 import { createDatabase } from '../../../support/database.ts';
 import { createShop } from '../../../support/shop.ts';
 
-test('W4: what is shown of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
-  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  const { db } = books;
-  await createShop(books);
+test('W4: the view of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  const { db } = database;
+  await createShop(database);
   await createCustomer({ db, actor: 'test' }, { telegramId: 1n, currency: 'RUB' });
   await sql`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,

@@ -18,18 +18,18 @@ import {
   parseTime,
 } from '../../../support/shop.ts';
 
-// A command that names what its customer saw does nothing once that has changed.
+// A command with a condition changes nothing once the condition no longer holds.
 
 const now = '2026-11-24T09:00:00Z';
 const seen = parseTime('2026-12-24T09:00:00Z');
 
 test('each command with another end than the present one is refused and changes nothing', async () => {
-  await using books = await createDatabase({ now });
-  await createShopWithTrial(books);
-  const subscriptionId = await createSubscriber(books, 7n, 1_000_00n);
-  const { rows } = await books.pool.query('SELECT id FROM perennial.period');
+  await using database = await createDatabase({ now });
+  await createShopWithTrial(database);
+  const subscriptionId = await createSubscriber(database, 7n, 1_000_00n);
+  const { rows } = await database.pool.query('SELECT id FROM perennial.period');
   const periodId = rows[0].id as PeriodId;
-  const call = createCaller(books);
+  const call = createCaller(database);
   const one = { telegramId: 7n, subscriptionId, plan: 'basic', periodDays: 30, days: 3 };
   const commands = (ifExpiresAt: typeof seen | null) => [
     () => purchase(call, { ...one, ifExpiresAt }),
@@ -40,39 +40,39 @@ test('each command with another end than the present one is refused and changes 
     () => refund(call, { ...one, periodId, part: 'whole', ifExpiresAt }),
     () => revoke(call, { ...one, reason: 'asked', ifExpiresAt }),
   ];
-  const before = await readFingerprint(books);
+  const before = await readFingerprint(database);
   for (const command of [...commands(parseTime('2026-12-24T09:00:00.001Z')), ...commands(null)]) {
     await expect(command()).rejects.toMatchObject({ code: 'expires_at_changed' });
   }
-  expect(await readFingerprint(books)).toBe(before);
+  expect(await readFingerprint(database)).toBe(before);
   for (const command of commands(seen).slice(2, 4)) await command();
   await commands(seen)[0]?.();
   // The first purchase moved the end, so the second one with the same condition is refused.
   await expect(commands(seen)[0]?.()).rejects.toMatchObject({ code: 'expires_at_changed' });
 });
 
-test('a purchase on the condition that it is a new subscription is done once', async () => {
-  await using books = await createDatabase({ now });
-  await createShopWithTrial(books);
-  await addCustomer(books, 7n, { balanceMinor: 1_000_00n });
+test('a purchase with the condition of a new subscription takes effect once', async () => {
+  await using database = await createDatabase({ now });
+  await createShopWithTrial(database);
+  await addCustomer(database, 7n, { balanceMinor: 1_000_00n });
   const order = { telegramId: 7n, plan: 'basic', periodDays: 30, ifExpiresAt: null };
   const both = await Promise.allSettled([
-    purchase(createCaller(books), order),
-    purchase(createCaller(books), order),
+    purchase(createCaller(database), order),
+    purchase(createCaller(database), order),
   ]);
   expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
-  const { rows } = await books.pool.query('SELECT count(*)::int AS n FROM perennial.period');
+  const { rows } = await database.pool.query('SELECT count(*)::int AS n FROM perennial.period');
   expect(rows).toEqual([{ n: 1 }]);
 });
 
 test('in a race of one payment all but one get `payment_known`, without the other customer', async () => {
-  await using books = await createDatabase({ now, connectionsMax: 12 });
-  await createShopWithTrial(books);
+  await using database = await createDatabase({ now, connectionsMax: 12 });
+  await createShopWithTrial(database);
   const customers = Array.from({ length: 10 }, (_, index) => BigInt(7_000 + index));
-  for (const telegramId of customers) await addCustomer(books, telegramId);
+  for (const telegramId of customers) await addCustomer(database, telegramId);
   const payment = { amountMinor: 100n, provider: 'stars', providerRef: 'p-1' };
   const results = await Promise.allSettled(
-    customers.map((telegramId) => topUp(createCaller(books), { telegramId, ...payment })),
+    customers.map((telegramId) => topUp(createCaller(database), { telegramId, ...payment })),
   );
   const refusals = results.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
   expect(refusals).toHaveLength(9);
@@ -82,5 +82,5 @@ test('in a race of one payment all but one get `payment_known`, without the othe
       'payment p-1 of stars was credited already',
     ]);
   }
-  await expect(addBalance(books, 7_000n, 5n)).resolves.toBeUndefined();
+  await expect(addBalance(database, 7_000n, 5n)).resolves.toBeUndefined();
 });

@@ -129,7 +129,9 @@ interface Sub extends ForecastFacts {
   readonly nextTryAt: Instant | null;
 }
 
-/** What a run of auto-renewal makes of a family, what it ends, and what is left on the balance. */
+/**
+ * The effect of a run of auto-renewal on the subscriptions of a customer, and the balance after it.
+ */
 function runOnce(customerSubscriptions: Sub[], at: Instant, balanceBefore: bigint): bigint {
   let balanceMinor = balanceBefore;
   for (const sub of customerSubscriptions.toSorted(
@@ -154,7 +156,7 @@ function runOnce(customerSubscriptions: Sub[], at: Instant, balanceBefore: bigin
   return balanceMinor;
 }
 
-/** As the workers see to it until `end`, with a top-up on the way. */
+/** The runs of the workers until `end`, with a top-up in between. */
 function simulate(
   customerSubscriptions: Sub[],
   end: Instant,
@@ -172,7 +174,7 @@ function simulate(
   }
 }
 
-test('R11: whoever tops up what is missing, or more, at any time before the end, is renewed', () => {
+test('R11: a customer who tops up the missing amount or more, at any time before the end, is renewed', () => {
   const halfHours = (max: number) => fc.integer({ min: 1, max });
   const one = fc.record({
     ends: halfHours(144),
@@ -199,20 +201,20 @@ test('R11: whoever tops up what is missing, or more, at any time before the end,
       for (const [id, outlook] of computeForecasts(subs, now, defaultSettings)) {
         if (outlook.kind !== 'short') continue;
         const family = subs.map((sub) => ({ ...sub }));
-        const told = family.find((sub) => sub.subscriptionId === id) as Sub;
-        const end = told.expiresAt;
+        const subscription = family.find((sub) => sub.subscriptionId === id) as Sub;
+        const end = subscription.expiresAt;
         const steps = Math.floor(((end - now) / hourMs) * 2 * when);
         const topUp = { at: later(now, (steps * hourMs) / 2), minor: outlook.missingMinor };
         simulate(family, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
-        expect(told).toMatchObject({ state: 'active' });
-        expect(told.expiresAt).toBeGreaterThan(end);
+        expect(subscription).toMatchObject({ state: 'active' });
+        expect(subscription.expiresAt).toBeGreaterThan(end);
       }
     },
   );
   fc.assert(property, { numRuns: 300 });
 });
 
-/** The outlook of the only subscription, as the books have it. */
+/** The forecast of the only subscription, from the database. */
 async function readForecast(database: TestDatabase, at: Instant): Promise<Forecast | undefined> {
   const forecasts = await inTransaction(database.db, (tx) =>
     readForecasts(tx, [1n as CustomerId], at, defaultSettings),
@@ -220,34 +222,38 @@ async function readForecast(database: TestDatabase, at: Instant): Promise<Foreca
   return [...forecasts.values()][0];
 }
 
-test('goes by the price and the plan that will be charged when it is due, not by what is so today', async () => {
-  await using books = await createDatabase({ now });
-  await createShop(books);
-  await createSubscriber(books, 1n, 149_00n);
+test('a forecast uses the price and the plan of the time of the charge, not the present ones', async () => {
+  await using database = await createDatabase({ now });
+  await createShop(database);
+  await createSubscriber(database, 1n, 149_00n);
   const end = later(now, 30 * 24 * hourMs);
   const due = later(end, -6 * hourMs);
   const from = async (validFrom: Instant, amount: number) =>
     sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
-    VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`.execute(books.db);
-  expect(await readForecast(books, now)).toMatchObject({ kind: 'renewed', priceMinor: 149_00n });
-  // The customer knows 500.00 for the next period since its choice: nothing limits the charge.
+    VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`.execute(
+      database.db,
+    );
+  expect(await readForecast(database, now)).toMatchObject({ kind: 'renewed', priceMinor: 149_00n });
+  // The customer knows 500.00 for the next period since its choice, so nothing limits the charge.
   await sql`
     INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
       amount_minor, source, known_at)
     SELECT customer_id, id, 'basic', 30, 50000, 'choice', started_at
-    FROM perennial.subscription`.execute(books.db);
+    FROM perennial.subscription`.execute(database.db);
   await from(later(due, 1), 500_00);
-  expect(await readForecast(books, now)).toMatchObject({ kind: 'renewed' });
-  expect(await readForecast(books, later(due, 1))).toMatchObject({
+  expect(await readForecast(database, now)).toMatchObject({ kind: 'renewed' });
+  expect(await readForecast(database, later(due, 1))).toMatchObject({
     kind: 'short',
     priceMinor: 500_00n,
   });
   await from(due, 159_00);
-  expect(await readForecast(books, now)).toMatchObject({ kind: 'short', missingMinor: 10_00n });
+  expect(await readForecast(database, now)).toMatchObject({ kind: 'short', missingMinor: 10_00n });
   await sql`
-    UPDATE perennial.subscription SET next_plan = 'plus', next_period_days = 30`.execute(books.db);
-  expect(await readForecast(books, now)).toMatchObject({ kind: 'short', missingMinor: 150_00n });
-  await sql`UPDATE perennial.subscription SET next_period_days = 77`.execute(books.db);
-  expect(await readForecast(books, now)).toEqual({ kind: 'no_price' });
+    UPDATE perennial.subscription SET next_plan = 'plus', next_period_days = 30`.execute(
+    database.db,
+  );
+  expect(await readForecast(database, now)).toMatchObject({ kind: 'short', missingMinor: 150_00n });
+  await sql`UPDATE perennial.subscription SET next_period_days = 77`.execute(database.db);
+  expect(await readForecast(database, now)).toEqual({ kind: 'no_price' });
 });

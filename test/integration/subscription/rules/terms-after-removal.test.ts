@@ -14,8 +14,10 @@ import { csvHeader, importText } from '../../../support/import-export.ts';
 import { addCustomer, buyPlan, createCaller, parseTime, runWorker } from '../../../support/shop.ts';
 import { createTermsShop, readAuditViolations, start } from '../../../support/terms-shop.ts';
 
-// Mixtures of periods, and each way to take one of them away. The expected terms are written from the
-// requirement: plan, length and kind follow the last period that is not refunded.
+// Mixtures of periods, and each way to remove one of them.
+//
+// The expected terms are written from the requirement: plan, length and kind follow the last period
+// that is not refunded.
 
 type BaseKind = 'trial' | 'import' | 'basic 30' | 'gift of basic';
 type AddedKind = 'plus 30' | 'basic 365' | 'basic 30' | 'gift';
@@ -99,7 +101,7 @@ const isSold = ({ source }: Period): boolean => source === 'purchase';
 const computeDays = ({ starts_at, ends_at }: Period): number =>
   (Date.parse(ends_at) - Date.parse(starts_at)) / dayMs;
 
-/** The terms that the requirement gives; undefined if it gives none, because no period is left. */
+/** The terms by the requirement; undefined if no period is left. */
 function computeExpected(
   { base, what, part, when }: TermsCase,
   all: readonly Period[],
@@ -118,7 +120,8 @@ function computeExpected(
     if (one.source === 'import') return 90;
     if (one.source === 'trial') return 3;
     if (isSold(one)) return computeDays(one);
-    // A gift has the length of what was sold before it and is left; else of what was sold before it.
+    // A grant has the length of the last sold period before it that is left, else of the last sold
+    // one.
     const before = left.filter(({ starts_at }) => starts_at < one.starts_at);
     const same = before.findLast((other) => isPaid(other) === isPaid(one));
     if (same !== undefined) return lengthOf(same);
@@ -131,7 +134,7 @@ function computeExpected(
   );
   const words = (one: Period) => `${one.plan} ${lengthOf(one)}`;
   const isSoldUnused = what === 'sold' && part === 'unused';
-  // The time that was used and not refunded was bought.
+  // The used time that was not refunded was bought.
   const used = byStart.findLast(({ part_of }) => isSoldUnused && part_of !== null);
   if (used && when === 'while it runs' && !left.some(isPaid)) {
     const sold = all.find(({ id }) => id === used.part_of) as Period;

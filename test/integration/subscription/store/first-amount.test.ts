@@ -27,15 +27,15 @@ async function openImported(
   balance = '1000.00',
   days = 30,
 ): Promise<TestDatabase> {
-  const books = await createDatabase({ now: start });
-  await createShopWithTrial(books);
-  await changePrice(books, 'basic', 1, 10_00n, 'RUB');
+  const database = await createDatabase({ now: start });
+  await createShopWithTrial(database);
+  await changePrice(database, 'basic', 1, 10_00n, 'RUB');
   const header = 'telegram_id,balance,currency,plan,period_days,expires_at,auto_renew,kind';
   const line = `1,${balance},RUB,basic,${days},${expiresAt},true,paid`;
-  expect(await importText(books.url, `${header}\n${line}\n`)).toMatchObject({
+  expect(await importText(database.url, `${header}\n${line}\n`)).toMatchObject({
     outcome: 'imported',
   });
-  return books;
+  return database;
 }
 
 async function price({ db }: TestDatabase, amountMinor: bigint): Promise<void> {
@@ -47,20 +47,20 @@ async function price({ db }: TestDatabase, amountMinor: bigint): Promise<void> {
   await runPriceReviews(db);
 }
 
-/** Reminders run at this time, and what is due is sent. */
-async function notify(books: TestDatabase, time: string): Promise<void> {
-  await books.setClock(time);
-  await runWorker(books, 'expiry-reminders');
-  await runWorker(books, 'deliver-notifications');
+/** Runs the reminders at this time, and sends what is due. */
+async function notify(database: TestDatabase, time: string): Promise<void> {
+  await database.setClock(time);
+  await runWorker(database, 'expiry-reminders');
+  await runWorker(database, 'deliver-notifications');
 }
 
-/** Amounts of the renewals until this time. */
-async function renew(books: TestDatabase, time: string): Promise<number[]> {
-  await books.setClock(time);
-  await runWorker(books, 'auto-renewal');
+/** The amounts of the renewals until this time. */
+async function renew(database: TestDatabase, time: string): Promise<number[]> {
+  await database.setClock(time);
+  await runWorker(database, 'auto-renewal');
   const { rows } = await sql<{ amount: bigint }>`
     SELECT amount_minor AS amount FROM perennial.period WHERE source = 'renewal'
-    ORDER BY starts_at`.execute(books.db);
+    ORDER BY starts_at`.execute(database.db);
   return rows.map(({ amount }) => Number(amount) / 100);
 }
 
@@ -72,37 +72,37 @@ async function sent({ db }: TestDatabase): Promise<string[]> {
   return rows.map(({ text }) => text);
 }
 
-test('N1: the first renewal of imported time is notified of 3 days ahead, also for short periods', async () => {
-  await using books = await openImported('2026-12-24T10:00:00Z');
-  await notify(books, '2026-12-21T10:05:00Z');
-  expect(await sent(books)).toEqual(['renewal_ahead 149.00']);
-  await price(books, 449_00n);
-  expect(await renew(books, '2026-12-24T04:05:00Z')).toEqual([149]);
-  await notify(books, '2027-01-20T10:05:00Z');
-  expect(await sent(books)).toEqual(['renewal_ahead 149.00', 'price_change 449.00']);
+test('N1: the customer is notified of the first renewal of imported time 3 days ahead, also for short periods', async () => {
+  await using database = await openImported('2026-12-24T10:00:00Z');
+  await notify(database, '2026-12-21T10:05:00Z');
+  expect(await sent(database)).toEqual(['renewal_ahead 149.00']);
+  await price(database, 449_00n);
+  expect(await renew(database, '2026-12-24T04:05:00Z')).toEqual([149]);
+  await notify(database, '2027-01-20T10:05:00Z');
+  expect(await sent(database)).toEqual(['renewal_ahead 149.00', 'price_change 449.00']);
 });
 
 test('N1: the notified amount limits the first renewal, also below the price at the import', async () => {
-  await using books = await openImported('2026-12-24T10:00:00Z');
-  await price(books, 99_00n);
-  await notify(books, '2026-12-21T10:05:00Z');
-  expect(await sent(books)).toEqual(['price_change 99.00']);
-  await books.setClock('2026-12-23T18:00:00Z');
-  await price(books, 149_00n);
-  expect(await renew(books, '2026-12-24T04:05:00Z')).toEqual([99]);
+  await using database = await openImported('2026-12-24T10:00:00Z');
+  await price(database, 99_00n);
+  await notify(database, '2026-12-21T10:05:00Z');
+  expect(await sent(database)).toEqual(['price_change 99.00']);
+  await database.setClock('2026-12-23T18:00:00Z');
+  await price(database, 149_00n);
+  expect(await renew(database, '2026-12-24T04:05:00Z')).toEqual([99]);
 });
 
 test.each([
   ['the price at the import', '2026-12-23T18:00:00Z', 149],
   ['the lower price that was notified of too late', '2026-11-24T11:00:00Z', 99],
 ])('N1: without a notification in time the first renewal takes %s', async (_, at, taken) => {
-  await using books = await openImported('2026-12-24T10:00:00Z');
-  await books.setClock(at);
-  await price(books, at.startsWith('2026-12') ? 449_00n : 99_00n);
-  await notify(books, '2026-12-23T18:05:00Z');
-  await books.setClock('2026-12-23T19:00:00Z');
-  await price(books, 449_00n);
-  expect(await renew(books, '2026-12-24T04:05:00Z')).toEqual([taken]);
+  await using database = await openImported('2026-12-24T10:00:00Z');
+  await database.setClock(at);
+  await price(database, at.startsWith('2026-12') ? 449_00n : 99_00n);
+  await notify(database, '2026-12-23T18:05:00Z');
+  await database.setClock('2026-12-23T19:00:00Z');
+  await price(database, 449_00n);
+  expect(await renew(database, '2026-12-24T04:05:00Z')).toEqual([taken]);
 });
 
 test.each([
@@ -111,38 +111,38 @@ test.each([
 ])(
   'N1: %d days that are imported in their last 3 days are notified of at once',
   async (days, amount) => {
-    await using books = await openImported('2026-11-25T10:00:00Z', '1000.00', days);
-    await notify(books, '2026-11-24T10:05:00Z');
-    expect(await sent(books)).toEqual([`renewal_ahead ${amount}`]);
+    await using database = await openImported('2026-11-25T10:00:00Z', '1000.00', days);
+    await notify(database, '2026-11-24T10:05:00Z');
+    expect(await sent(database)).toEqual([`renewal_ahead ${amount}`]);
   },
 );
 
 test('N1: a payment that lets the first renewal succeed is followed by its notification at once', async () => {
-  await using books = await openImported('2026-12-24T10:00:00Z', '0');
-  await notify(books, '2026-12-21T10:05:00Z');
-  expect(await sent(books)).toEqual(['ends_3d']);
-  await books.setClock('2026-12-22T10:00:00Z');
-  await topUp(createCaller(books), { telegramId: 1n, amountMinor: 500_00n });
-  await notify(books, '2026-12-22T12:10:00Z');
-  expect(await sent(books)).toEqual(['ends_3d', 'renewal_ahead 149.00']);
+  await using database = await openImported('2026-12-24T10:00:00Z', '0');
+  await notify(database, '2026-12-21T10:05:00Z');
+  expect(await sent(database)).toEqual(['ends_3d']);
+  await database.setClock('2026-12-22T10:00:00Z');
+  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 500_00n });
+  await notify(database, '2026-12-22T12:10:00Z');
+  expect(await sent(database)).toEqual(['ends_3d', 'renewal_ahead 149.00']);
 });
 
 test('N1: a grant that ends within 3 days is followed by the notification of its renewal at once', async () => {
-  await using books = await openImported('2026-11-24T12:00:00Z');
-  await grant(createCaller(books), { telegramId: 1n, days: 2 });
-  await notify(books, '2026-11-24T10:05:00Z');
-  expect(await sent(books)).toEqual(['renewal_ahead 149.00']);
+  await using database = await openImported('2026-11-24T12:00:00Z');
+  await grant(createCaller(database), { telegramId: 1n, days: 2 });
+  await notify(database, '2026-11-24T10:05:00Z');
+  expect(await sent(database)).toEqual(['renewal_ahead 149.00']);
 });
 
 test('N1: switching auto-renewal on states the amount and the time of the next renewal', async () => {
-  await using books = await createDatabase({ now: start });
-  await createShopWithTrial(books);
-  await addCustomer(books, 1n, { balanceMinor: 1_000_00n });
-  await grant(createCaller(books), { telegramId: 1n, days: 30, newPlan: 'basic' });
-  await price(books, 199_00n);
-  const on = await setAutoRenew(createCaller(books), { telegramId: 1n, on: true });
+  await using database = await createDatabase({ now: start });
+  await createShopWithTrial(database);
+  await addCustomer(database, 1n, { balanceMinor: 1_000_00n });
+  await grant(createCaller(database), { telegramId: 1n, days: 30, newPlan: 'basic' });
+  await price(database, 199_00n);
+  const on = await setAutoRenew(createCaller(database), { telegramId: 1n, on: true });
   expect(on).toMatchObject({ renewal_amount: '199.00', renewal_at: '2026-12-24T04:00:00.000Z' });
-  await price(books, 449_00n);
-  await notify(books, '2026-12-23T18:00:00Z');
-  expect(await renew(books, '2026-12-24T04:05:00Z')).toEqual([199]);
+  await price(database, 449_00n);
+  await notify(database, '2026-12-23T18:00:00Z');
+  expect(await renew(database, '2026-12-24T04:05:00Z')).toEqual([199]);
 });

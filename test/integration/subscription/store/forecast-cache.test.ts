@@ -21,7 +21,10 @@ async function createDatabaseWithReseller(count: number) {
   return database;
 }
 
-/** The outlook of a subscription by a cache and without one, and whether the whole family was read. */
+/**
+ * The forecast of a subscription with a cache and without one, and whether all subscriptions were
+ * read.
+ */
 async function readForecast(
   database: TestDatabase,
   cache: ForecastCache,
@@ -42,33 +45,35 @@ async function readForecast(
   return isWhole;
 }
 
-test('the outlook of a customer with many subscriptions is read once, and again after what it depends on has changed', async () => {
-  await using books = await createDatabaseWithReseller(manySubscriptions);
+test('the forecast of a customer with many subscriptions is read once, and again after a change of its inputs', async () => {
+  await using database = await createDatabaseWithReseller(manySubscriptions);
   const cache = new ForecastCache();
-  expect(await readForecast(books, cache, 1)).toBe(true);
+  expect(await readForecast(database, cache, 1)).toBe(true);
   for (const id of [1, 2, 300, manySubscriptions])
-    expect(await readForecast(books, cache, id)).toBe(false);
+    expect(await readForecast(database, cache, id)).toBe(false);
 
-  await topUp({ db: books.db, actor: 'test' }, { telegramId: 1n, amountMinor: 200_00n });
-  expect(await readForecast(books, cache, 2)).toBe(true);
-  expect(await readForecast(books, cache, 1)).toBe(false);
+  await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 200_00n });
+  expect(await readForecast(database, cache, 2)).toBe(true);
+  expect(await readForecast(database, cache, 1)).toBe(false);
 
-  await sql`UPDATE perennial.subscription SET auto_renew = false WHERE id = 3`.execute(books.db);
-  expect(await readForecast(books, cache, 3)).toBe(true);
-  expect(await readForecast(books, cache, 4)).toBe(false);
+  await sql`UPDATE perennial.subscription SET auto_renew = false WHERE id = 3`.execute(database.db);
+  expect(await readForecast(database, cache, 3)).toBe(true);
+  expect(await readForecast(database, cache, 4)).toBe(false);
 
-  await sql`UPDATE perennial.plan_price SET amount_minor = 15000`.execute(books.db);
-  expect(await readForecast(books, cache, 4)).toBe(true);
+  await sql`UPDATE perennial.plan_price SET amount_minor = 15000`.execute(database.db);
+  expect(await readForecast(database, cache, 4)).toBe(true);
 
   const settings = { ...defaultSettings, windowMs: 2 * defaultSettings.windowMs };
-  expect(await readForecast(books, cache, 4, now, settings)).toBe(true);
-  expect(await readForecast(books, cache, 4, later(now, 15 * secondMs - 1), settings)).toBe(false);
-  expect(await readForecast(books, cache, 4, later(now, 15 * secondMs), settings)).toBe(true);
-  expect(await readForecast(books, cache, 4, now, settings)).toBe(true);
+  expect(await readForecast(database, cache, 4, now, settings)).toBe(true);
+  expect(await readForecast(database, cache, 4, later(now, 15 * secondMs - 1), settings)).toBe(
+    false,
+  );
+  expect(await readForecast(database, cache, 4, later(now, 15 * secondMs), settings)).toBe(true);
+  expect(await readForecast(database, cache, 4, now, settings)).toBe(true);
 });
 
-test('the outlook of a customer with few subscriptions is read each time', async () => {
-  await using books = await createDatabaseWithReseller(manySubscriptions - 1);
+test('the forecast of a customer with few subscriptions is read each time', async () => {
+  await using database = await createDatabaseWithReseller(manySubscriptions - 1);
   const cache = new ForecastCache();
-  for (const id of [1, 1, 2]) expect(await readForecast(books, cache, id)).toBe(true);
+  for (const id of [1, 1, 2]) expect(await readForecast(database, cache, id)).toBe(true);
 });

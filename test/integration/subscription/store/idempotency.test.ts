@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => breakableDatabase[Symbol.asyncDispose]());
 
 test.each(Object.entries(commands))(
-  'R16: %s asked 8 times at once with one key has one effect and one answer, byte for byte',
+  'R16: 8 concurrent requests of %s with one key have one effect and one answer, byte for byte',
   async (_, command) => {
     const { database } = breakableDatabase;
     await breakableDatabase.restore();
@@ -47,7 +47,7 @@ test.each(Object.entries(commands))(
   },
 );
 
-test('R16: a key of one command says nothing about another', async () => {
+test('R16: a key of one command does not count for another command', async () => {
   const { database } = breakableDatabase;
   await breakableDatabase.restore();
   const { grant: gives, adjust: corrects } = commands;
@@ -57,7 +57,7 @@ test('R16: a key of one command says nothing about another', async () => {
   expect(customers[0]?.events.slice(-2)).toEqual(['granted', 'adjusted']);
 });
 
-test('R16: a command that was refused has used up no key', async () => {
+test('R16: a refused command uses up no key', async () => {
   const { database } = breakableDatabase;
   await breakableDatabase.restore();
   const corrects = (amountMinor: bigint) =>
@@ -69,7 +69,7 @@ test('R16: a command that was refused has used up no key', async () => {
   expect(await buys()).toMatchObject({ action: 'extended' });
 });
 
-test('R16: one payment of a provider is credited once, whatever the keys', async () => {
+test('R16: a payment of a provider is credited once, also with different keys', async () => {
   const { database } = breakableDatabase;
   await breakableDatabase.restore();
   const calls = Array.from({ length: 8 }, (_, n) =>
@@ -82,7 +82,7 @@ test('R16: one payment of a provider is credited once, whatever the keys', async
   expect((await readDatabaseSnapshot(database.db)).customers[0]?.balance).toBe(501_00);
 });
 
-test('R16: a key gives its first answer for 30 days, and is forgotten then, the oldest first', async () => {
+test('R16: a key returns its first answer for 30 days, and is then deleted, the oldest first', async () => {
   const { database } = breakableDatabase;
   await breakableDatabase.restore();
   for (const [key, now] of [
@@ -100,7 +100,7 @@ test('R16: a key gives its first answer for 30 days, and is forgotten then, the 
   expect(await deleteOldKeys(database.db, parseTime('2027-02-01T00:00:00Z'))).toBe(2);
 });
 
-test('R16: a key that is forgotten at the moment at which it is asked again is a new one', async () => {
+test('R16: a key that is deleted during a repeated request counts as new', async () => {
   let reusedKey = 0;
   const hook = async ({ sql: text, when }: { sql: string; when: string }) => {
     if (when !== 'after' || !text.includes('INSERT INTO perennial.idempotency')) return;

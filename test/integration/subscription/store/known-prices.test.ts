@@ -27,8 +27,10 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// A renewal takes no amount that the customer was not notified of. Each test buys a month of basic
-// for 149.00 on 24 November at 10:00, so that it ends on 24 December and is due 6 hours before.
+// A renewal takes no amount that the customer was not notified of.
+//
+// Each test buys a month of basic for 149.00 on 24 November at 10:00. So it ends on 24 December and
+// is due 6 hours before.
 
 const start = '2026-11-24T10:00:00Z';
 
@@ -51,7 +53,7 @@ async function changePrice(
   await runPriceReviews(database.db);
 }
 
-/** At each of these times reminders run, and what is due is sent. */
+/** Runs the reminders at each of these times, and sends what is due. */
 async function sendRemindersAt(database: TestDatabase, ...times: string[]): Promise<void> {
   for (const time of times) {
     await database.setClock(time);
@@ -67,7 +69,7 @@ async function runRenewalsAt(database: TestDatabase, ...times: string[]): Promis
   }
 }
 
-/** Amounts of the renewals in major units, in their order. */
+/** The amounts of the renewals in major units, in their order. */
 async function readRenewals({ db }: TestDatabase): Promise<number[]> {
   const { rows } = await sql<{ amount: bigint }>`
     SELECT amount_minor AS amount FROM perennial.period WHERE source = 'renewal'
@@ -101,7 +103,7 @@ test('N1: a price that was raised too late is not taken, and counts from the fol
   expect(await readRenewals(database)).toEqual([149, 449]);
 });
 
-test('N1: a price that was notified of 24 hours before the charge is taken', async () => {
+test('N1: a price is taken if the customer was notified 24 hours before the charge', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   await database.setClock('2026-12-01T10:00:00Z');
@@ -112,7 +114,7 @@ test('N1: a price that was notified of 24 hours before the charge is taken', asy
   expect(await readRenewals(database)).toEqual([449]);
 });
 
-test('N1: a message that was not sent does not count', async () => {
+test('N1: a notification that was not sent does not count', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, 449_00n);
@@ -122,7 +124,7 @@ test('N1: a message that was not sent does not count', async () => {
   expect(await readRenewals(database)).toEqual([149]);
 });
 
-test('N1: of two raises the amount counts that was notified of in time', async () => {
+test('N1: of two raises the amount counts whose notification was sent in time', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, 199_00n);
@@ -138,11 +140,12 @@ test('N1: of two raises the amount counts that was notified of in time', async (
   expect(await readRenewals(database)).toEqual([199, 449]);
 });
 
-test('N1: a discount or VIP that is taken away in the last day does not count yet', async () => {
+test('N1: the loss of a discount or VIP status in the last day does not count yet', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n, { discountPercent: 50 });
   await setDiscounts(database, { vip: true });
-  // 149.00 of the balance paid for half a price; the customer's own discount is the greater one.
+  // 149.00 of the balance paid for half of the price; the customer's own discount is the larger
+  // one.
   await database.setClock('2026-12-23T18:00:00Z');
   await setDiscounts(database, { vip: false, discountPercent: 0 });
   await sendRemindersAt(database, '2026-12-23T18:05:00Z');
@@ -175,7 +178,7 @@ test('N1: a daily plan takes a raise 24 hours after its notification, a period l
   expect(await readRenewals(database)).toEqual([10, 15, 15]);
 });
 
-test('N1: a plan that was chosen for later costs what the answer stated', async () => {
+test('N1: a plan that was chosen for later costs the amount of the answer', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   const chosen = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
@@ -188,7 +191,7 @@ test('N1: a plan that was chosen for later costs what the answer stated', async 
   expect(await readRenewals(database)).toEqual([299, 599]);
 });
 
-test('N1: a discount that is taken away in the last day does not count yet, for a customer with two subscriptions of one plan', async () => {
+test('N1: the loss of a discount in the last day does not count yet, for a customer with two subscriptions of one plan', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n, { discountPercent: 50 });
   await database.setClock('2026-11-24T11:00:00Z');
@@ -207,7 +210,7 @@ test('N1: a discount that is taken away in the last day does not count yet, for 
   expect(await readRenewals(database)).toEqual([74.5, 74.5, 149, 149]);
 });
 
-test('N1: a dated price that comes into force in the last day is taken only if it was notified of', async () => {
+test('N1: a dated price that starts in the last day is taken only after its notification', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   await inTransaction(database.db, async (tx) => {
@@ -223,7 +226,7 @@ test('N1: a dated price that comes into force in the last day is taken only if i
   expect(await readRenewals(database)).toEqual([149, 449]);
 });
 
-test('N1: a price that was withdrawn and came back higher is a raise like any other', async () => {
+test('N1: a price that was withdrawn and returns higher counts as a raise', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, null);
@@ -267,7 +270,7 @@ test.each([
   expect(new Set(await readRenewals(database))).toEqual(new Set([149]));
 });
 
-test('N1: the same plan that is chosen again for later costs no more than the amount that is known', async () => {
+test('N1: the same plan that is chosen again for later costs at most the known amount', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, 449_00n);
@@ -279,7 +282,7 @@ test('N1: the same plan that is chosen again for later costs no more than the am
   expect(await readRenewals(database)).toEqual([149]);
 });
 
-test('N1: a lower price counts at once, and a customer who is short hears the price first', async () => {
+test('N1: a lower price counts at once, and a customer with too little money is notified of the price first', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 0n);
   await changePrice(database, 199_00n);
@@ -354,7 +357,7 @@ test('N2: a customer whose price was withdrawn is notified from 3 days ahead, wi
   ]);
 });
 
-test('N3: a long period that will renew is notified of 3 days ahead, a short one is not', async () => {
+test('N3: the customer is notified 3 days before the renewal of a long period, and not of a short one', async () => {
   await using database = await createPriceShop();
   await createSubscriber(database, 1n, 9_000_00n);
   await purchase(createCaller(database), {

@@ -57,12 +57,12 @@ test('N1: a price change reviews 20,000 customers in chunks of 2,000, and shows 
   expect(steps.filter((step) => step > 0)).toHaveLength(10);
 }, 60_000);
 
-test('N1: a review that was broken off continues at its place in the next run of reminders', async () => {
+test('N1: an interrupted review continues at its position in the next run of reminders', async () => {
   await using database = await createRepriced();
   let chunks = 0;
   await runPriceReviews(database.db, { isOver: () => chunks++ === 3 });
   expect(await readReviewState(database)).toEqual({ due: 6_000, jobs: 1, missed: 0 });
-  // A run whose time is over leaves the rest, too.
+  // A run whose budget is spent leaves the rest too.
   const over = await runWorker(database, 'expiry-reminders', {
     budgetMs: 1_000,
     elapsedMs: () => 1_000,
@@ -79,7 +79,7 @@ test('N1: a review that was broken off continues at its place in the next run of
   expect(rows[0]?.notified).toBe(count);
 }, 120_000);
 
-test('N1: customers that are locked delay nobody else, and are reviewed when they are free', async () => {
+test('N1: locked customers delay no other customer, and are reviewed when they are free', async () => {
   await using database = await createRepriced(3_000);
   const holder = await database.pool.connect();
   await holder.query('BEGIN');
