@@ -26,6 +26,10 @@ interface Row {
 const isUp = (now: RawBuilder<Instant>) =>
   sql`n.failures = 0 AND n.last_seen_at > ${now} - interval '1 minute'`;
 
+/**
+ * The rule of `access/entitlement.ts`, repeated on purpose: a check that shares a fragment with the
+ * program would share its faults.
+ */
 const isRemoval = sql`(c.retired_at IS NOT NULL OR s.state <> 'active' OR NOT p.groups && n.groups
   OR m.removes)`;
 
