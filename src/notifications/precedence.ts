@@ -43,7 +43,7 @@ export function checkPrecedence(
     case 'price_withdrawn': {
       if (endNotifications.hasLaterReminder) return { do: 'suppress', reason: 'later_reminder' };
       const isShort = subscription?.forecast?.kind === 'short';
-      if (isShort && lowBalance === 'stands') return { do: 'suppress', reason: 'low_balance' };
+      if (isShort && lowBalance === 'current') return { do: 'suppress', reason: 'low_balance' };
       if (gapEndsAt > now) return { do: 'suppress', reason: 'just_told' };
       const isDue = isShort && subscription.isRenewalDue && lowBalance === 'none';
       return isDue ? waitUntil(later(createdAt, lowBalanceWaitMs)) : undefined;

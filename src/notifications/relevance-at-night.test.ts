@@ -21,7 +21,9 @@ describe('at night', () => {
   });
 
   test.each(
-    noticeKinds.filter((kind) => !noticeSpecs[kind].quiet && noticeSpecs[kind].to === 'customer'),
+    noticeKinds.filter(
+      (kind) => !noticeSpecs[kind].waitsForMorning && noticeSpecs[kind].to === 'customer',
+    ),
   )('%s goes at once, without a sound', (kind) => {
     const when = parseTime('2026-11-25T23:00:00Z');
     expect(relevanceOf(kind, { ...far(when), createdAt: when })).toMatchObject({

@@ -52,5 +52,5 @@ export interface EndNotifications {
   /** When the last one was said, or may have been. */
   readonly lastSentAt: Instant | null;
   /** That the balance is short. `stands`: owed, or said since; `over`: said before, or dropped. */
-  readonly lowBalance: 'none' | 'stands' | 'over';
+  readonly lowBalance: 'none' | 'current' | 'past';
 }

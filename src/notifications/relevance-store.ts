@@ -169,8 +169,8 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
       (SELECT max(f.sending_since) FROM perennial.notification f
         WHERE NOT c.reachable AND f.customer_id = c.id AND (f.state = 'failed'
           OR f.state = 'pending' AND f.reason LIKE ${`${unreachablePrefix}%`})) AS "failedAt",
-      coalesce(words.later, false) AS "hasLaterReminder", words.told_at AS "lastSentAt",
-      CASE WHEN words.short_stands THEN 'stands' WHEN words.short_known THEN 'over' ELSE 'none' END
+      coalesce(same_end.has_later, false) AS "hasLaterReminder", same_end.last_sent_at AS "lastSentAt",
+      CASE WHEN same_end.short_current THEN 'current' WHEN same_end.short_known THEN 'past' ELSE 'none' END
         AS "lowBalance",
       CASE
         WHEN n.customer_id IS NOT NULL THEN false
@@ -182,7 +182,7 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
     LEFT JOIN perennial.subscription s ON s.id = n.subscription_id
     LEFT JOIN perennial.plan p ON p.key = CASE n.kind
       WHEN 'low_balance' THEN coalesce(s.next_plan, s.plan) ELSE n.params->>'plan' END
-    LEFT JOIN LATERAL (${sameEndSql}) words ON true
+    LEFT JOIN LATERAL (${sameEndSql}) same_end ON true
     WHERE n.id = ${anyOf('bigint', ids)}`.execute(tx);
   return rows;
 }
@@ -195,11 +195,11 @@ const sameEndSql = sql`
   SELECT
     bool_or(l.id > n.id AND l.state IN ('pending', 'sending', 'sent', 'uncertain')
       AND l.kind NOT IN ('price_change', 'renewal_ahead')
-      AND (l.kind <> 'low_balance' OR n.kind IN ('price_change', 'renewal_ahead'))) AS later,
-    max(l.sending_since) FILTER (WHERE l.state IN ('sending', 'sent', 'uncertain')) AS told_at,
+      AND (l.kind <> 'low_balance' OR n.kind IN ('price_change', 'renewal_ahead'))) AS has_later,
+    max(l.sending_since) FILTER (WHERE l.state IN ('sending', 'sent', 'uncertain')) AS last_sent_at,
     bool_or(l.kind = 'low_balance') AS short_known,
     bool_or(l.kind = 'low_balance' AND (l.state IN ('pending', 'sending')
-      OR (l.id > n.id AND l.state IN ('sent', 'uncertain')))) AS short_stands
+      OR (l.id > n.id AND l.state IN ('sent', 'uncertain')))) AS short_current
   FROM perennial.notification l
   WHERE n.kind ~ '^(ends_|trial_(6h|48h|ending)|low_balance|price_|renewal_ahead)'
     AND l.customer_id = n.customer_id AND l.subscription_id = n.subscription_id AND l.id <> n.id

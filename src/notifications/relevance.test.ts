@@ -171,8 +171,8 @@ describe('a reminder gives way when the next one is due, to the millisecond', ()
 });
 
 describe('of one end one word at a time', () => {
-  const short = { lowBalance: 'stands' } as const;
-  const sentAgo = (ms: number) => ({ lastSentAt: later(now, -ms), lowBalance: 'over' }) as const;
+  const short = { lowBalance: 'current' } as const;
+  const sentAgo = (ms: number) => ({ lastSentAt: later(now, -ms), lowBalance: 'past' }) as const;
   const due = { forecast: forecasts.short, isRenewalDue: true } as const;
   const quarter = 15 * minuteMs;
   const wait = (ms: number) => ({ do: 'wait', until: later(now, ms) });

@@ -64,7 +64,7 @@ export function checkRelevance(
 ): SendDecision {
   const outdated = outdatedReason(notice, facts, now);
   if (outdated !== undefined) return { do: 'suppress', reason: outdated };
-  const { to, policy, quiet } = noticeSpecs[notice.kind];
+  const { to, policy, waitsForMorning } = noticeSpecs[notice.kind];
   const until = relevantUntil(notice);
   if (now >= until) return { do: 'suppress', reason: 'too_late' };
   const precedence = checkPrecedence(notice, facts, until, now);
@@ -79,7 +79,7 @@ export function checkRelevance(
     const retryAt = customer.failedAt === null ? now : later(customer.failedAt, unreachableRetryMs);
     if (retryAt > now) return { do: 'wait', until: retryAt };
   }
-  const sendAt = quiet ? earliestSendAt(now, customer.timeZone, until) : now;
+  const sendAt = waitsForMorning ? earliestSendAt(now, customer.timeZone, until) : now;
   if (sendAt > now) return { do: 'wait', until: sendAt };
   return { ...send, silent: isQuiet(now, customer.timeZone) };
 }

@@ -4,12 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import type { Instant } from '../kernel/instant.ts';
 import type { NoticeKind, NoticeParams } from '../outbox/kinds.ts';
-import {
-  type ButtonTemplates,
-  createButton,
-  type RenderedButton,
-  readButtons,
-} from './texts/buttons.ts';
+import type { MessageButton } from './channels/channel.ts';
+import { type ButtonTemplates, createButton, readButtons } from './texts/buttons.ts';
 import { checkLanguage } from './texts/check.ts';
 import { type FeedLine, renderFeedLine } from './texts/feed-lines.ts';
 import { createTextFault, type TextFile } from './texts/fluent.ts';
@@ -49,7 +45,7 @@ export interface RenderedNotice {
   /** One line, plain. */
   readonly subject: string;
   /** Rows of buttons. */
-  readonly buttons: readonly (readonly RenderedButton[])[];
+  readonly buttons: readonly (readonly MessageButton[])[];
 }
 
 export interface Texts {

@@ -79,7 +79,7 @@ export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]>
         coalesce(n.params->>'held', n.params->>'items')::float8 AS size, n.created_at AS at
       FROM perennial.notification n
       WHERE n.customer_id IS NULL AND n.kind <> 'alarm_over' AND n.params ? 'since'
-        AND n.created_at > ${isoTime(later(now, -openMaxMs))} AND NOT ${isAlarmCleared('n')}) told
+        AND n.created_at > ${isoTime(later(now, -openMaxMs))} AND NOT ${isAlarmCleared('n')}) raised
     ORDER BY kind, subject, reason, at DESC, id DESC`.execute(tx);
   const open = new Map<string, OpenAlarm>();
   for (const { kind, subject, worker, since, ...lastRaised } of rows) {

@@ -39,21 +39,26 @@ export interface NoticeSpec {
   readonly to: 'customer' | 'admins';
   readonly policy: DeliveryPolicy;
   /** Waits for the morning in the customer's zone: 23-9 h are quiet. */
-  readonly quiet: boolean;
+  readonly waitsForMorning: boolean;
   readonly params: Readonly<Record<string, ParamType>>;
   /**
    * Which of these are read again when it is sent, so that what the text says of now is so. All
    * others are of the fact: they say what was paid, given, found, and are worded as history, or the
    * notice is not sent where they are not true any more (`relevance.ts`).
    */
-  readonly now: readonly string[];
+  readonly currentParams: readonly string[];
 }
 
-const toCustomer = { to: 'customer', policy: 'at_least_once', quiet: false } as const;
-const reminder = { to: 'customer', policy: 'at_most_once', quiet: true } as const;
-const alarm = { to: 'admins', policy: 'at_least_once', quiet: false, now: [] } as const;
+const toCustomer = { to: 'customer', policy: 'at_least_once', waitsForMorning: false } as const;
+const reminder = { to: 'customer', policy: 'at_most_once', waitsForMorning: true } as const;
+const alarm = {
+  to: 'admins',
+  policy: 'at_least_once',
+  waitsForMorning: false,
+  currentParams: [],
+} as const;
 
-const trialEnd = { params: { plan: 'plan', expires_at: 'time' }, now: [] } as const;
+const trialEnd = { params: { plan: 'plan', expires_at: 'time' }, currentParams: [] } as const;
 /**
  * `missing`: to be topped up for the next period; null where auto-renewal is off. `others`: what
  * other subscriptions of the customer take first, where they do.
@@ -66,7 +71,7 @@ const paidEnd = {
     others: 'money?',
     currency: 'currency',
   },
-  now: ['missing', 'others', 'currency'],
+  currentParams: ['missing', 'others', 'currency'],
 } as const;
 
 export const noticeSpecs = {
@@ -82,7 +87,7 @@ export const noticeSpecs = {
       balance_after: 'money',
       paid_at: 'late',
     },
-    now: ['paid_at'],
+    currentParams: ['paid_at'],
   },
   low_balance: {
     ...toCustomer,
@@ -95,9 +100,9 @@ export const noticeSpecs = {
       period_days: 'count',
       expires_at: 'time',
     },
-    now: ['price', 'missing', 'others', 'currency', 'plan', 'period_days'],
+    currentParams: ['price', 'missing', 'others', 'currency', 'plan', 'period_days'],
   },
-  expired: { ...toCustomer, params: { plan: 'plan', expires_at: 'time' }, now: [] },
+  expired: { ...toCustomer, params: { plan: 'plan', expires_at: 'time' }, currentParams: [] },
   trial_ended: { ...toCustomer, ...trialEnd },
   refund: {
     ...toCustomer,
@@ -111,22 +116,26 @@ export const noticeSpecs = {
       ends_at: 'time?',
       refunded_at: 'late',
     },
-    now: ['ends_at', 'refunded_at'],
+    currentParams: ['ends_at', 'refunded_at'],
   },
   grant: {
     ...toCustomer,
     params: { plan: 'plan', days: 'count', ends_at: 'time' },
-    now: ['ends_at'],
+    currentParams: ['ends_at'],
   },
   /** A gift was taken back, and access continues until an earlier end. */
   grant_taken_back: {
     ...toCustomer,
     params: { plan: 'plan', ends_at: 'time' },
-    now: ['ends_at'],
+    currentParams: ['ends_at'],
   },
   /** A wrong clock of ours had ended it (`subscription/commands/clock-undo.ts`). */
-  restored: { ...toCustomer, params: { plan: 'plan', ends_at: 'time' }, now: ['ends_at'] },
-  revoke: { ...toCustomer, params: { plan: 'plan' }, now: [] },
+  restored: {
+    ...toCustomer,
+    params: { plan: 'plan', ends_at: 'time' },
+    currentParams: ['ends_at'],
+  },
+  revoke: { ...toCustomer, params: { plan: 'plan' }, currentParams: [] },
   trial_6h: { ...reminder, ...trialEnd },
   trial_48h: { ...reminder, ...trialEnd },
   trial_ending: { ...reminder, ...trialEnd },
@@ -149,13 +158,13 @@ export const noticeSpecs = {
       next_price: 'money?',
       expires_at: 'time',
     },
-    now: ['from', 'next_price'],
+    currentParams: ['from', 'next_price'],
   },
   /** Auto-renewal is on, and the next plan and length have no price any more. */
   price_withdrawn: {
     ...reminder,
     params: { plan: 'plan', period_days: 'count', expires_at: 'time', choices: 'choices' },
-    now: ['choices'],
+    currentParams: ['choices'],
   },
   /** A renewal will succeed (`notices.renewal_ahead`). */
   renewal_ahead: {
@@ -167,7 +176,7 @@ export const noticeSpecs = {
       price: 'money',
       expires_at: 'time',
     },
-    now: ['price'],
+    currentParams: ['price'],
   },
   /** `since`, of each alarm: when it was told first. With what it is about, that names the trouble. */
   alarm_worker: {

@@ -40,9 +40,9 @@ export async function enqueueNotifications(
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, bulk, next_attempt_at, created_at)
-    SELECT owed.customer_id, owed.subscription_id, owed.channel, owed.kind, owed.dedupe_key,
-      owed.params, owed.bulk, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
-    FROM ${unnest('owed', notices, {
+    SELECT notice.customer_id, notice.subscription_id, notice.channel, notice.kind, notice.dedupe_key,
+      notice.params, notice.bulk, ${isoTime(now)}::timestamptz, ${isoTime(now)}::timestamptz
+    FROM ${unnest('notice', notices, {
       customer_id: ['bigint', (row) => row.customerId],
       subscription_id: ['bigint', (row) => row.subscriptionId],
       channel: ['text', (row) => (row.customerId === null ? adminChannel : defaultChannel)],

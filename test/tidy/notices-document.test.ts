@@ -17,11 +17,15 @@ const findRows = (kind: NoticeKind) => rows.filter(([, name]) => name === `\`${k
 test.each(noticeKinds)(
   '%s: the document states its recipient, policy, quiet hours and parameters',
   (kind) => {
-    const { to, policy, quiet, params, now } = noticeSpecs[kind];
+    const { to, policy, waitsForMorning, params, currentParams } = noticeSpecs[kind];
     const [shownParams, params_, ...more] = findRows(kind);
-    expect(shownParams?.slice(2, 5)).toEqual([to, policies[policy], quiet ? 'quiet' : '']);
+    expect(shownParams?.slice(2, 5)).toEqual([
+      to,
+      policies[policy],
+      waitsForMorning ? 'quiet' : '',
+    ]);
     expect(params_?.[2]).toBe(formatNames(Object.keys(params)));
-    expect(params_?.[3]).toBe(now.length === 0 ? '–' : formatNames(now));
+    expect(params_?.[3]).toBe(currentParams.length === 0 ? '–' : formatNames(currentParams));
     expect(more).toEqual([]);
   },
 );

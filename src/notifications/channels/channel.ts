@@ -20,22 +20,22 @@ export type MessageButton =
 
 /**
  * What became of a send. All doubt is `uncertain`: only what can't have been read by anybody is
- * `not_taken`.
+ * `not_sent`.
  */
 export type SendOutcome =
   | { readonly is: 'sent'; readonly messageId: bigint | null }
   /** Nothing was written, or the gateway takes nothing from us: certainly not sent. */
-  | { readonly is: 'not_taken'; readonly error: string }
+  | { readonly is: 'not_sent'; readonly error: string }
   /** Lost after the request was written, or an answer that doesn't say: it may have arrived. */
   | { readonly is: 'uncertain'; readonly error: string }
-  | { readonly is: 'too_many'; readonly retryAfterMs: number }
+  | { readonly is: 'throttled'; readonly retryAfterMs: number }
   /** Nothing gets through to this recipient. */
   | { readonly is: 'unreachable'; readonly error: string }
   /** The message as it stands is refused, and will be again. */
   | { readonly is: 'refused'; readonly error: string };
 
 /** Why a gateway takes nothing. */
-export type ChannelDown = Extract<SendOutcome, { is: 'not_taken' | 'too_many' }>;
+export type ChannelDown = Extract<SendOutcome, { is: 'not_sent' | 'throttled' }>;
 
 export interface Channel {
   /** As it stands in the row of a notice that went by it. */

@@ -2,14 +2,11 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { isNoticeKind, type NoticeKind, noticeSpecs } from '../../outbox/kinds.ts';
+import type { MessageButton } from '../channels/channel.ts';
 import { createTextFault } from './fluent.ts';
 import { isPageUrl } from './html.ts';
 
 // Which buttons stand under which message. What they say is a text of each language.
-
-export type RenderedButton =
-  | { readonly text: string; readonly url: string }
-  | { readonly text: string; readonly callbackData: string };
 
 export type ButtonTemplate = z.output<typeof buttonSchema>;
 export type ButtonTemplates = Partial<Record<NoticeKind, readonly (readonly ButtonTemplate[])[]>>;
@@ -74,7 +71,7 @@ export function createButton(
   template: ButtonTemplate,
   label: string,
   subscriptionId: SubscriptionId | null,
-): RenderedButton {
+): MessageButton {
   const id = subscriptionId?.toString() ?? '';
   if ('url' in template) return { text: label, url: fillTemplate(template.url, id) };
   return { text: label, callbackData: fillTemplate(template.callback_data, id) };

@@ -17,7 +17,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     [
       'an unknown value',
       { 'ru.ftl': 'receipt = { $amont }' },
-      /ru\.ftl: receipt \(ru\) names \$amont; it is told \$amount, /,
+      /ru\.ftl: receipt \(ru\) names \$amont; available: \$amount, /,
     ],
     [
       'an unknown value in a form that is rare',
@@ -96,7 +96,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     [
       'a button with a value',
       { 'en.ftl': 'button_buy = { $plan }' },
-      /button_buy \(en\) names \$plan; a button's text is told nothing/,
+      /button_buy \(en\) names \$plan; a button's text has no values/,
     ],
     ['buttons that are no YAML', { 'buttons.yaml': '{' }, /buttons\.yaml: is not YAML/],
     [
@@ -180,7 +180,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     [
       'a value in a part that several share, which is told none',
       { 'en.ftl': '-brand = Acme { $plan }\nreceipt = { -brand }' },
-      /en\.ftl: receipt \(en\) names -brand, which shows \$plan: a part is told nothing but/,
+      /en\.ftl: receipt \(en\) names -brand, which shows \$plan: a part has only the values/,
     ],
     [
       'a part that names what is not there',
@@ -190,7 +190,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     [
       'a value that another text names',
       { 'en.ftl': 'receipt = { grant }' },
-      /receipt \(en\) names \$days; it is told \$amount/,
+      /receipt \(en\) names \$days; available: \$amount/,
     ],
     [
       'a button that nobody says',

@@ -79,7 +79,7 @@ export function checkNames(
     for (const { name: part, given } of parts) {
       const lacking = [...parseNames(texts.get(part)).shown].find((value) => !given.has(value));
       if (lacking !== undefined) {
-        return `names ${part}, which shows $${lacking}: a part is told nothing but what it is given, as { ${part}(${lacking}: "…") }`;
+        return `names ${part}, which shows $${lacking}: a part has only the values that it is given, as { ${part}(${lacking}: "…") }`;
       }
     }
     return [...messages, ...parts.map((part) => part.name)]
@@ -91,5 +91,5 @@ export function checkNames(
 
 const describeAvailable = (id: string, available: readonly string[]): string =>
   id.startsWith('button_')
-    ? "a button's text is told nothing"
-    : `it is told ${available.map((name) => `$${name}`).join(', ')}`;
+    ? "a button's text has no values"
+    : `available: ${available.map((name) => `$${name}`).join(', ')}`;

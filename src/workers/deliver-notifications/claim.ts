@@ -65,9 +65,9 @@ export interface ClaimedNotice {
 export type Claim =
   | { readonly is: 'send'; readonly notice: ClaimedNotice }
   | { readonly is: 'suppressed'; readonly reason: string }
-  | { readonly is: 'waits' }
+  | { readonly is: 'postponed' }
   /** It failed by itself, and is in quarantine. */
-  | { readonly is: 'aside'; readonly fault: Fault }
+  | { readonly is: 'quarantined'; readonly fault: Fault }
   /** Somebody else is at it or at its customer, it isn't due any more, or nothing may be sent now. */
   | { readonly is: 'not_now' };
 
@@ -110,7 +110,7 @@ async function claimInTransaction(
       return { is: 'suppressed', reason: verdict.reason };
     case 'wait':
       await store.postponeNotice(tx, notice.id, verdict.until);
-      return { is: 'waits' };
+      return { is: 'postponed' };
     case 'send':
   }
   const { customerId, recipient } = due;

@@ -153,7 +153,7 @@ export class Courier {
     if (waitMs > 0) return waitMs;
     const claim = await this.#sender.deliver(due, runCounts);
     // A notification in quarantine raises an alarm, which is due now.
-    if (claim?.is === 'aside') this.#isWoken = true;
+    if (claim?.is === 'quarantined') this.#isWoken = true;
     return Number.POSITIVE_INFINITY;
   }
 }

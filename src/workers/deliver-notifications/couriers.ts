@@ -82,7 +82,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
       },
       writeEpochs: async () => {
         const acquired = await acquireCourier(db, channel);
-        if (acquired.is === 'entered') return new Map([[channel.id, acquired.lease]]);
+        if (acquired.is === 'acquired') return new Map([[channel.id, acquired.lease]]);
         logServed(channel, acquired.by);
         endSession('unfit');
         return new Map();

@@ -25,7 +25,7 @@ export interface CourierLease {
 }
 
 export type CourierAcquisition =
-  | { readonly is: 'entered'; readonly lease: CourierLease }
+  | { readonly is: 'acquired'; readonly lease: CourierLease }
   /** Another account has a courier in this database, and its notifications stay with it. */
   | { readonly is: 'served'; readonly by: string };
 
@@ -52,7 +52,7 @@ export function acquireCourier(db: Db, account: ChannelAccount): Promise<Courier
       RETURNING epoch`.execute(tx);
     const { epoch } = rows[0] as { epoch: bigint };
     return {
-      is: 'entered',
+      is: 'acquired',
       lease: { id, epoch, fallbackFor: servedChannel === name ? null : servedChannel },
     };
   });

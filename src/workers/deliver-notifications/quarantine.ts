@@ -28,7 +28,7 @@ export async function claimOrQuarantine(
     const fault = toFault(error);
     if (!isItemFault(fault) || runCounts.newlyQuarantined >= quarantinedMax) throw error;
     const failedItem = { item: toNoticeItem(due.id), reason: fault.code, sentence: fault.message };
-    const outcome: Claim = { is: 'aside', fault };
+    const outcome: Claim = { is: 'quarantined', fault };
     runCounts.newlyQuarantined += await inTransaction(context.db, async (tx) => {
       const isNew = await quarantineItems(
         tx,
@@ -50,7 +50,7 @@ export function logClaim(
   outcome: Claim,
 ): void {
   const logFields = { worker: deliveryWorkerName, item: String(id) };
-  if (outcome.is === 'aside') {
+  if (outcome.is === 'quarantined') {
     const { fault: err } = outcome;
     log.error({ ...logFields, code: err.code, err }, 'notice put into quarantine');
   } else if (outcome.is === 'suppressed') {

@@ -15,7 +15,7 @@ const sure: SendAttempt = {
 const once: SendAttempt = { ...sure, policy: 'at_most_once' };
 const alarm: SendAttempt = { ...sure, to: 'admins' };
 const lost: SendOutcome = { is: 'uncertain', error: 'no answer in time' };
-const notTaken: SendOutcome = { is: 'not_taken', error: 'connect ECONNREFUSED' };
+const notTaken: SendOutcome = { is: 'not_sent', error: 'connect ECONNREFUSED' };
 
 test.for([
   ['sent', once, { is: 'sent', messageId: 7n }, { state: 'sent', reachable: true, lost: false }],
@@ -37,7 +37,7 @@ test.for([
     notTaken,
     { nextAttemptAt: after(hourMs) },
   ],
-  ['too many', once, { is: 'too_many', retryAfterMs: 3_000 }, { state: 'pending', lost: false }],
+  ['too many', once, { is: 'throttled', retryAfterMs: 3_000 }, { state: 'pending', lost: false }],
   [
     'lost, must arrive',
     sure,
@@ -106,7 +106,7 @@ test.for([
   ['two are not', 1, lost, 2, secondMs],
   ['each further one waits longer', 4, notTaken, 5, 8 * secondMs],
   ['at most a minute', 40, notTaken, 41, minuteMs],
-  ['a gateway is taken at its word', 0, { is: 'too_many', retryAfterMs: 7_000 }, 0, 7_000],
+  ['a gateway is taken at its word', 0, { is: 'throttled', retryAfterMs: 7_000 }, 0, 7_000],
   ['one that answers is well', 9, { is: 'sent', messageId: 1n }, 0, 0],
   ['also one that refuses', 9, { is: 'refused', error: '400' }, 0, 0],
 ] satisfies [string, number, SendOutcome, number, number][])(

@@ -58,9 +58,9 @@ export function toSettlement(
   switch (outcome.is) {
     case 'sent':
       return { state: 'sent', reason: null, nextAttemptAt: now, lost: false, reachable: true };
-    case 'not_taken':
+    case 'not_sent':
       return { state: 'pending', reason: outcome.error, nextAttemptAt: retryAt, lost: false };
-    case 'too_many':
+    case 'throttled':
       return { state: 'pending', reason: 'too_many', nextAttemptAt: now, lost: false };
     case 'uncertain': {
       const canRetry =
@@ -113,11 +113,11 @@ export function toBackoffState(failures: number, outcome: SendOutcome): BackoffS
     case 'unreachable':
     case 'refused':
       return { failures: 0, pauseMs: 0, error: null };
-    case 'too_many': {
+    case 'throttled': {
       const error = `too many: wait ${outcome.retryAfterMs / secondMs} s`;
       return { failures, pauseMs: outcome.retryAfterMs, error };
     }
-    case 'not_taken':
+    case 'not_sent':
     case 'uncertain': {
       const pauseMs = courierPauseMs(failures + 1);
       return { failures: failures + 1, pauseMs, error: outcome.error };

@@ -25,9 +25,9 @@ export class RunCounts {
     switch (claim.is) {
       case 'suppressed':
         return this.#count(tx, 'suppressed', { changed: 1, failed: 0 });
-      case 'waits':
+      case 'postponed':
         return this.#count(tx, 'postponed', { changed: 1, failed: 0 });
-      case 'aside':
+      case 'quarantined':
         return this.#count(tx, 'quarantined', { changed: 0, failed: 1 });
       case 'send': // counted when it is known what became of it
       case 'not_now':

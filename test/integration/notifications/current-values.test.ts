@@ -87,7 +87,7 @@ const otherFacts: readonly RelevanceOptions['sub'][] = [
 test.each(noticeKinds)('%s: nothing else that it says is changed', (kind) => {
   const [sample = {}] = createSamples(kind);
   const fact = Object.keys(sample).filter(
-    (name) => !noticeSpecs[kind].now.some((each) => each === name),
+    (name) => !noticeSpecs[kind].currentParams.some((each) => each === name),
   );
   const plain = renderParams(kind, { end: chooseEnd(kind) });
   for (const sub of otherFacts) {

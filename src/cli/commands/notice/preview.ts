@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { toNoticeSettings } from '../../../config/settings.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
-import type { RenderedButton } from '../../../notifications/texts/buttons.ts';
+import type { MessageButton } from '../../../notifications/channels/channel.ts';
 import { createForms, sampleTitle } from '../../../notifications/texts/samples.ts';
 import { openTexts, type RenderedNotice, type Texts } from '../../../notifications/texts.ts';
 import { type NoticeKind, noticeKinds, noticeSpecs } from '../../../outbox/kinds.ts';
@@ -70,5 +70,5 @@ function formatPreview({ kind, subject, html, buttons }: Preview): string {
   return [`── ${kind}: ${subject}`, html, ...rows].join('\n');
 }
 
-const formatButton = (button: RenderedButton): string =>
+const formatButton = (button: MessageButton): string =>
   `[${button.text} → ${'url' in button ? button.url : button.callbackData}]`;

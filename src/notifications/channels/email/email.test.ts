@@ -28,17 +28,17 @@ test('a message arrives as text, with its subject and its links', async () => {
 });
 
 const outcomes: readonly (readonly [MailOutcome, string])[] = [
-  ['greet_reset', 'not_taken'],
+  ['greet_reset', 'not_sent'],
   // nodemailer reads the message ahead, so this can't be told from what follows: doubt.
   ['rcpt_reset', 'uncertain'],
   ['data_reset', 'uncertain'],
   ['lose', 'uncertain'],
-  [{ at: 'MAIL', answer: '451 try later' }, 'not_taken'],
+  [{ at: 'MAIL', answer: '451 try later' }, 'not_sent'],
   [{ at: 'RCPT', answer: '550 no such user' }, 'unreachable'],
-  [{ at: 'RCPT', answer: '450 greylisted' }, 'not_taken'],
-  [{ at: 'DATA', answer: '451 not now' }, 'not_taken'],
+  [{ at: 'RCPT', answer: '450 greylisted' }, 'not_sent'],
+  [{ at: 'DATA', answer: '451 not now' }, 'not_sent'],
   [{ at: 'END', answer: '554 looks like spam' }, 'refused'],
-  [{ at: 'END', answer: '451 not now' }, 'not_taken'],
+  [{ at: 'END', answer: '451 not now' }, 'not_sent'],
 ];
 
 test.for(outcomes)('a server that does %j: %s', async ([fate, is]) => {
@@ -50,7 +50,7 @@ test.for(outcomes)('a server that does %j: %s', async ([fate, is]) => {
 test('a server that is not there took nothing, and its password is not told', async () => {
   const closedServer = await startMailServer();
   closedServer[Symbol.dispose]();
-  expect(await sendTo(closedServer.url)).toMatchObject({ is: 'not_taken' });
+  expect(await sendTo(closedServer.url)).toMatchObject({ is: 'not_sent' });
   using server = await startMailServer();
   const from = 'a@example.net';
   const secret = server.url.replace('//', '//ops:canary-canary@');

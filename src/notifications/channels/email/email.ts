@@ -33,8 +33,8 @@ export function toEmailOutcome(error: SmtpError, wasWritten: boolean): SendOutco
   if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...detail };
   // To the message itself: it is refused for good, or not now. Either way it was not taken.
   if (command === 'DATA' && responseCode >= 500) return { is: 'refused', ...detail };
-  if (responseCode >= 400) return { is: 'not_taken', ...detail };
-  return { is: wasWritten ? 'uncertain' : 'not_taken', ...detail };
+  if (responseCode >= 400) return { is: 'not_sent', ...detail };
+  return { is: wasWritten ? 'uncertain' : 'not_sent', ...detail };
 }
 
 const formatBody = ({ plain, buttons }: Message): string => {
@@ -105,7 +105,7 @@ export function openEmail(settings: EmailSettings): Channel {
         await runAbortable(withDeadline(signal), transport.verify(), () => transport.close());
         return undefined;
       } catch (error) {
-        return { is: 'not_taken', error: redact((error as Error).message) };
+        return { is: 'not_sent', error: redact((error as Error).message) };
       }
     },
     close: () => undefined,

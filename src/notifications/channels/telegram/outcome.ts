@@ -28,11 +28,11 @@ export function toTelegramOutcome(error: unknown, redact: (text: string) => stri
   if (error instanceof GrammyError) {
     const { error_code: code, description } = error;
     const errorText = redact(`${code} ${description}`);
-    if (code === 429) return { is: 'too_many', retryAfterMs: parseRetryAfterMs(error) };
+    if (code === 429) return { is: 'throttled', retryAfterMs: parseRetryAfterMs(error) };
     // Somewhere behind the gateway it broke: whether before or after the message was taken, nobody says.
     if (code >= 500) return { is: 'uncertain', error: errorText };
     // The token is wrong, or the address: it isn't the message, and no other one would be taken.
-    if (code === 401 || code === 404) return { is: 'not_taken', error: errorText };
+    if (code === 401 || code === 404) return { is: 'not_sent', error: errorText };
     if (code === 403 || unreachablePattern.test(description))
       return { is: 'unreachable', error: errorText };
     return { is: 'refused', error: errorText };
@@ -40,5 +40,5 @@ export function toTelegramOutcome(error: unknown, redact: (text: string) => stri
   const cause = error instanceof HttpError ? error.error : error;
   const errorText = redact(cause instanceof Error ? cause.message : String(cause));
   const wasWritten = !(cause instanceof NoResponseError) || cause.wasWritten;
-  return { is: wasWritten ? 'uncertain' : 'not_taken', error: errorText };
+  return { is: wasWritten ? 'uncertain' : 'not_sent', error: errorText };
 }

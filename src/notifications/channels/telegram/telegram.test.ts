@@ -75,21 +75,21 @@ const outcomes: readonly (readonly [what: string, fate: CallOutcome, outcome: ob
   ['500 of the Bot API', { error: 500, description: 'Internal Server Error' }, { is: 'uncertain' }],
   ['200 that is not JSON', { status: 200, taken: true }, { is: 'uncertain' }],
   ['a slow answer', { slowMs: 100 }, { is: 'sent' }],
-  ['429', { tooMany: 3 }, { is: 'too_many', retryAfterMs: 3_000 }],
+  ['429', { tooMany: 3 }, { is: 'throttled', retryAfterMs: 3_000 }],
   [
     '429 that states the time in its text alone',
     { error: 429, description: 'Too Many Requests: retry after 7' },
-    { is: 'too_many', retryAfterMs: 7_000 },
+    { is: 'throttled', retryAfterMs: 7_000 },
   ],
   [
     '429 that states no time',
     { error: 429, description: 'Too Many Requests' },
-    { is: 'too_many', retryAfterMs: 5_000 },
+    { is: 'throttled', retryAfterMs: 5_000 },
   ],
   [
     '429 that states a year',
     { error: 429, description: 'Too Many Requests: retry after 31536000' },
-    { is: 'too_many', retryAfterMs: 86_400_000 },
+    { is: 'throttled', retryAfterMs: 86_400_000 },
   ],
   ['a bot that is blocked', blocked, { is: 'unreachable', error: /blocked by the user/ }],
   [
@@ -102,7 +102,7 @@ const outcomes: readonly (readonly [what: string, fate: CallOutcome, outcome: ob
     { error: 400, description: "Bad Request: can't parse entities" },
     { is: 'refused', error: /parse entities/ },
   ],
-  ['a wrong token', { error: 401, description: 'Unauthorized' }, { is: 'not_taken' }],
+  ['a wrong token', { error: 401, description: 'Unauthorized' }, { is: 'not_sent' }],
 ];
 
 test.for(outcomes)('%s', async ([, fate, outcome]) => {
@@ -119,25 +119,25 @@ test.for(outcomes)('%s', async ([, fate, outcome]) => {
 test('nobody can have read what was never written: refused, unknown, silent, no handshake', async () => {
   const closedApi = await startBotApi();
   await closedApi.stop();
-  expect(await sendTo(closedApi)).toMatchObject({ is: 'not_taken', error: /ECONNREFUSED/ });
+  expect(await sendTo(closedApi)).toMatchObject({ is: 'not_sent', error: /ECONNREFUSED/ });
   const unknown = await sendTo({ url: 'http://bot-api.invalid' });
-  expect(unknown).toMatchObject({ is: 'not_taken' });
+  expect(unknown).toMatchObject({ is: 'not_sent' });
   // It takes connections and speaks no TLS.
   using api = await startBotApi();
   const plain = await sendTo({ url: api.url.replace('http:', 'https:') });
-  expect(plain).toMatchObject({ is: 'not_taken' });
+  expect(plain).toMatchObject({ is: 'not_sent' });
   // A handshake that never ends.
   const silentServer = createServer(() => undefined).listen(0, '127.0.0.1');
   try {
     await new Promise((ready) => silentServer.once('listening', ready));
     const { port } = silentServer.address() as { port: number };
     const unanswered = await sendTo({ url: `https://127.0.0.1:${port}` });
-    expect(unanswered).toMatchObject({ is: 'not_taken', error: 'no answer in time' });
+    expect(unanswered).toMatchObject({ is: 'not_sent', error: 'no answer in time' });
   } finally {
     silentServer.close();
   }
   const aborted = openTelegram(settings(api.url));
-  expect(await aborted.send('1', message, AbortSignal.abort())).toMatchObject({ is: 'not_taken' });
+  expect(await aborted.send('1', message, AbortSignal.abort())).toMatchObject({ is: 'not_sent' });
   aborted.close();
   expect(api.log).toEqual([]);
 });
@@ -151,7 +151,7 @@ test('a connection that stood before the request is one of doubt, also when it i
   expect(await channel.send('2', message, signal)).toMatchObject({ is: 'uncertain' });
   channel.close();
   api.resetting = true;
-  expect(await sendTo(api)).toMatchObject({ is: expect.stringMatching(/uncertain|not_taken/) });
+  expect(await sendTo(api)).toMatchObject({ is: expect.stringMatching(/uncertain|not_sent/) });
 });
 
 test('whether the gateway is there is asked without sending', async () => {
@@ -160,11 +160,11 @@ test('whether the gateway is there is asked without sending', async () => {
   const { signal } = new AbortController();
   expect(await channel.checkHealth(signal)).toBeUndefined();
   api.getMeOutcome = { error: 401, description: 'Unauthorized' };
-  expect(await channel.checkHealth(signal)).toEqual({ is: 'not_taken', error: '401 Unauthorized' });
+  expect(await channel.checkHealth(signal)).toEqual({ is: 'not_sent', error: '401 Unauthorized' });
   api.getMeOutcome = { tooMany: 7 };
-  expect(await channel.checkHealth(signal)).toEqual({ is: 'too_many', retryAfterMs: 7_000 });
+  expect(await channel.checkHealth(signal)).toEqual({ is: 'throttled', retryAfterMs: 7_000 });
   api.getMeOutcome = 'drop';
-  expect(await channel.checkHealth(signal)).toMatchObject({ is: 'not_taken' });
+  expect(await channel.checkHealth(signal)).toMatchObject({ is: 'not_sent' });
   expect(api.log).toEqual([]);
   channel.close();
 });

@@ -125,8 +125,8 @@ export function openTelegram(settings: TelegramSettings): Channel {
         return undefined;
       } catch (error) {
         const outcome = toTelegramOutcome(error, redact);
-        if (outcome.is === 'too_many') return outcome;
-        return { is: 'not_taken', error: 'error' in outcome ? outcome.error : 'no answer' };
+        if (outcome.is === 'throttled') return outcome;
+        return { is: 'not_sent', error: 'error' in outcome ? outcome.error : 'no answer' };
       }
     },
     close: () => client.close(),

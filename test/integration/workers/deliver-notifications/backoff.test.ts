@@ -28,7 +28,7 @@ async function createLease(hook: (when: 'before' | 'after', n: number) => Promis
     servedChannel: 'telegram',
     exclusive: true,
   });
-  if (entered.is !== 'entered') throw new Error(`it is ${entered.by}'s`);
+  if (entered.is !== 'acquired') throw new Error(`it is ${entered.by}'s`);
   const { lease } = entered;
   const row = async () => {
     const { now, restsUntil, failures } = (await readCourier(db, lease)) as never as {
@@ -52,7 +52,7 @@ test('a wait counts from when it was told; the row gets what is left of it once 
   });
   const { db, post, row, writes } = stage;
   const backoff = new Backoff();
-  expect(backoff.observe({ is: 'too_many', retryAfterMs: minuteMs }, 0)).toBe(minuteMs);
+  expect(backoff.observe({ is: 'throttled', retryAfterMs: minuteMs }, 0)).toBe(minuteMs);
   expect(backoff.remainingMs()).toBeGreaterThan(minuteMs - secondMs);
   for (let attempt = 0; attempt < 2; attempt += 1)
     await expect(backoff.write(db, post)).rejects.toThrow();

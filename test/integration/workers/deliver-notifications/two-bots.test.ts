@@ -57,7 +57,7 @@ test('of two bots that start at the same moment, one gets a courier', async () =
   const entered = await Promise.all(
     channels.map((channel) => acquireCourier(stage.database.db, channel)),
   );
-  expect(entered.filter(({ is }) => is === 'entered')).toHaveLength(1);
+  expect(entered.filter(({ is }) => is === 'acquired')).toHaveLength(1);
   expect(await readCouriers(stage.database.db)).toHaveLength(1);
   for (const channel of channels) channel.close();
 });
