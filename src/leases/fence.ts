@@ -33,7 +33,7 @@ export class Fence {
     this.#leaseCheck = leaseCheck;
   }
 
-  /** @throws Fault `lease_lost`, or what the database reported */
+  /** @throws Fault `lease_lost`, or a fault of the database */
   async verify(): Promise<void> {
     // Repeats, because the process may have been stopped while the answer was in transit.
     while (this.#elapsedMs() - this.#verifiedAtMs > validMs) {

@@ -7,21 +7,21 @@ import { WakeableSleep } from './wakeable-sleep.ts';
 // The lease of a node or an account: over all replicas, one task works under it.
 //
 // The states of a lease in one replica:
-//   none      The replica holds nothing.
-//   lock      The session holds the advisory lock. The row has an older epoch.
-//   work      The row has the epoch of this replica. The task works under this epoch.
-//   handover  The replica has too many leases. The task was asked to end.
-//   end       The task ended. The session still holds the lock.
+// - none: The replica holds nothing.
+// - lock: The session holds the advisory lock. The row has an older epoch.
+// - work: The row has the epoch of this replica. The task works under this epoch.
+// - handover: The replica has too many leases. The task was asked to end.
+// - end: The task ended. The session still holds the lock.
 //
 // The transitions:
-//   none     -> lock      The lock was free.
-//   lock     -> work      The worker wrote a new epoch into the row, and the task started.
-//   lock     -> end       The worker wrote no epoch: the row is gone, or refuses this replica.
-//   work     -> handover  The lease is surplus.
-//   work     -> end       The task ended: the fence found another epoch, or the replica stops.
-//   handover -> end       The task ended.
-//   end      -> none      The lock is released. After a handover the other replicas are notified.
-//   each     -> none      The session ended. The tasks end, and the server frees the locks.
+// - none to lock: The lock was free.
+// - lock to work: The worker wrote a new epoch into the row, and the task started.
+// - lock to end: The worker wrote no epoch, because the row is gone or refuses this replica.
+// - work to handover: The lease is surplus.
+// - work to end: The task ended. Its fence found another epoch, or the replica stops.
+// - handover to end: The task ended.
+// - end to none: The lock is released. After a handover the other replicas are notified.
+// - each state to none: The session ended. The tasks end, and the server frees the locks.
 //
 // The lock avoids contention and makes a takeover quick, because the server frees it when a process
 // ends. The epoch guarantees safety (rule 4): writes and calls are checked against it (`fence.ts`).
@@ -106,7 +106,7 @@ export class LeaseHolder<L> {
 
   /**
    * Holds leases until the signal aborts or the session ends.
-   * @throws what the database reported, after the tasks have ended
+   * @throws a fault of the database, after the tasks have ended
    */
   async run(): Promise<void> {
     const { signal, silentMs, pollMs, onOpen, onLost } = this.#options;

@@ -6,7 +6,7 @@ import type pg from 'pg';
 /** A keeper leases a node, a courier leases an account. */
 export type LeaseKind = 'keeper' | 'courier';
 
-/** The key of the lock as SQL: 64 bits, so that the keys of two ids differ. @param id an SQL text */
+/** The key of the lock as SQL: 64 bits, so that keys of two ids differ. @param id an SQL text */
 export const toLeaseKey = (kind: LeaseKind, id: string): string =>
   `hashtextextended('perennial ${kind} ' || ${id}::text, 0)`;
 

@@ -7,9 +7,10 @@ import { anyOf } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 
-// A process that runs workers holds an advisory lock on a number of its own, on a connection of
-// its own, while it lives. When it dies, however it dies, the server frees the lock: so anybody
-// can tell a run that goes on from one whose process is gone, without heartbeats and clocks.
+// The number of a replica: an advisory lock on a separate connection while its process runs.
+//
+// The server frees the lock when the process ends, for any reason. So a run of an ended process is
+// recognized without heartbeats and without clocks.
 
 /** First key of the advisory locks on replica numbers ("peren" on a phone's keys). */
 const lockClass = 73_736;
@@ -17,11 +18,11 @@ const lockClass = 73_736;
 export interface Replica {
   /** host:pid, for people. */
   readonly name: string;
-  /** The number that is locked now; a new one after a lost connection. */
+  /** The locked number; a new one after a lost connection. */
   lockNumber(): Promise<number>;
-  /** A connection of its own beside the pool, for long work on temporary tables. */
+  /** A separate connection beside the pool, for long work on temporary tables. */
   connect(): Promise<SingleConnection>;
-  /** Runs of ours that are over and whose record could not be closed: their connection broke. */
+  /** Own runs that ended, but whose record could not be closed because the connection broke. */
   readonly unclosed: Set<RunId>;
   close(): Promise<void>;
 }
@@ -32,7 +33,7 @@ export function openReplica(url: string): Replica {
   async function connectAndLock(): Promise<{ client: pg.Client; number: number }> {
     const config = toClientConfig(url, workLimits);
     const client = new pg.Client(config);
-    // The connection broke and the lock with it: the next run takes a new number.
+    // The connection broke, and with it the lock. The next run takes a new number.
     const dropLock = (): void => {
       lock = undefined;
     };
@@ -44,7 +45,7 @@ export function openReplica(url: string): Replica {
        FROM (SELECT nextval('perennial.replica_number')::int AS n) AS next`,
       [lockClass],
     );
-    // Each try opens a connection: one that got no number must not stay.
+    // Each attempt opens a connection. An attempt without a number must close it.
     await locked.catch(() => client.end());
     const { rows } = await locked;
     return { client, number: rows[0].number as number };
@@ -56,7 +57,7 @@ export function openReplica(url: string): Replica {
     async lockNumber() {
       lock ??= connectAndLock();
       const current = lock;
-      // A failed attempt must not be remembered: the next run tries again.
+      // A failed attempt is not kept, so the next run tries again.
       current.catch(() => {
         if (lock === current) lock = undefined;
       });
@@ -72,8 +73,8 @@ export function openReplica(url: string): Replica {
 }
 
 /**
- * Closes the runs of processes that are gone as `lost`, and those of ours that could not be closed
- * when they ended. Their work was rolled back or is done.
+ * Closes the runs of ended processes as `lost`. Also closes own runs that could not be closed at
+ * their end. Their work was rolled back or is complete.
  */
 export async function closeLostRuns(
   db: Db | Tx,

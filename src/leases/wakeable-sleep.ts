@@ -1,18 +1,18 @@
 import { startTimer } from '../kernel/timer.ts';
 
-// A wait that ends early when somebody rings: for marks, for the next probe, for messages owed.
+// A sleep that a wake-up ends early: for marks, for the next probe, for due notifications.
 
 export class WakeableSleep {
   #isWakePending = false;
   #endSleep: (() => void) | undefined;
 
-  /** Ends the wait; if nobody waits, the next one. */
+  /** Ends the current sleep, or else the next one. */
   wake(): void {
     this.#isWakePending = true;
     this.#endSleep?.();
   }
 
-  /** At most `ms`; ends with the signal too. */
+  /** Sleeps at most `ms`. The signal also ends the sleep. */
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
@@ -30,7 +30,7 @@ export class WakeableSleep {
   }
 }
 
-/** A signal that aborts `graceMs` after `signal`. It is given up with `ended`. */
+/** A signal that aborts `graceMs` after `signal`. The delay is cancelled by `ended`. */
 export function delayAbort(signal: AbortSignal, graceMs: number, ended: AbortSignal): AbortSignal {
   const delayed = new AbortController();
   const startDelay = () =>

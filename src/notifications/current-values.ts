@@ -6,7 +6,7 @@ import type { Forecast } from '../subscription/rules/forecast.ts';
 import { computeNewPriceStart, type RenewalTerms } from '../subscription/rules/price-cap.ts';
 import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
-/** What a text is told of a balance that is short. */
+/** The params of a balance that is too low. */
 export function formatShortage(
   { missingMinor, othersMinor }: Extract<Forecast, { kind: 'short' }>,
   currency: string,
@@ -15,10 +15,10 @@ export function formatShortage(
   return { missing: majorUnits(missingMinor, currency), others };
 }
 
-/** From then on a text says when it happened. */
+/** From this delay on a text names the time of the event. */
 const lateMs = hourMs;
 
-/** The params with those that are `now`, as they are now: see `kinds.ts`. */
+/** The params with current values for the `currentParams` of the kind (`kinds.ts`). */
 export function withCurrentValues(
   { kind, params, createdAt }: StoredNotice,
   { subscription }: NoticeFacts,
@@ -60,7 +60,7 @@ export function withCurrentValues(
   }
 }
 
-/** From when on the new price counts, if the message is sent now, and what is paid until then. */
+/** The start of the new price if the message is sent now, and the price until then. */
 function formatNewPriceStart(
   { new_price }: NoticeParams,
   subscription: NoticeFacts['subscription'],
@@ -73,7 +73,7 @@ function formatNewPriceStart(
   return formatPriceStart(newPriceMinor, { ...subscription, priceMinor, terms });
 }
 
-/** The params of a new price that depend on the moment. */
+/** The params of a new price that depend on the present moment. */
 export function formatPriceStart(
   newPriceMinor: bigint,
   renewal: {

@@ -10,9 +10,10 @@ import { noticeKinds } from '../outbox/kinds.ts';
 import { adminChannel, defaultChannel, fallbackChannel } from '../outbox/outbox.ts';
 import { type Actor, recordEvents, toCustomerSubject } from '../subscription/store/events.ts';
 
-// What a person does with notices: looks at them, has one sent again, takes one back. By the same
-// locks as a courier, the customer's row and then the notice's, so of the two the second sees what
-// the first did. One that is being sent belongs to its courier.
+// The actions of a person on notifications: list, send again, cancel.
+//
+// The locks are those of a courier: the customer first, then the notification. So the second of the
+// two reads what the first one did. A notification that is being sent belongs to its courier.
 
 export interface ListedNotification {
   readonly id: bigint;
@@ -31,18 +32,18 @@ export interface NotificationFilter {
   readonly telegramId?: bigint;
   readonly state?: NoticeState;
   readonly kind?: string;
-  /** Only older ones than this: where the page before ended. */
+  /** Only notifications with a smaller id: the end of the previous page. */
   readonly before?: bigint;
   readonly max: number;
 }
 
 export interface NotificationPage {
   readonly notices: readonly ListedNotification[];
-  /** Where the next page begins; undefined: there is none. */
+  /** The start of the next page; undefined: this is the last page. */
   readonly next: bigint | undefined;
 }
 
-/** The newest first, a page at a time. @throws Fault `no_customer` */
+/** One page, the newest first. @throws Fault `no_customer` */
 export async function listNotices(db: Db, filter: NotificationFilter): Promise<NotificationPage> {
   const { telegramId, state, kind, before, max } = filter;
   const customer = telegramId === undefined ? undefined : await readCustomerId(db, telegramId);
@@ -64,7 +65,7 @@ export async function listNotices(db: Db, filter: NotificationFilter): Promise<N
   return { notices, next: rows.length > max ? notices.at(-1)?.id : undefined };
 }
 
-/** The order names the customer, so only the index of the customer serves it. */
+/** The order contains the customer, so that only the index of the customer serves it. */
 function selectIdsOfCustomer(
   customer: CustomerId,
   { state, kind, max }: NotificationFilter,
@@ -88,8 +89,8 @@ const allStates = Object.keys({
 } satisfies Record<NoticeState, number>);
 
 /**
- * The newest of each kind and state, by `notification_list`: a rare kind costs as much as a common
- * one, at any size of the table.
+ * The newest of each kind and state, by the index `notification_list`. A rare kind costs as much as
+ * a frequent one, at any size of the table.
  */
 function selectIdsByKindAndState(
   { state, kind, max }: NotificationFilter,
@@ -119,14 +120,15 @@ export interface ActionResult {
   readonly id: bigint;
   readonly kind: string;
   readonly state: NoticeState;
-  /** Why it is suppressed. */
+  /** The reason of a suppressed notification. */
   readonly reason: string | null;
 }
 
 /**
- * Has it sent, again or now. It is judged as every notice is: what is no longer true is not said,
- * whoever asks. What went to the log goes by the channel that it was owed on, which the log may stand in
- * for still; an alarm, to the admins that there are by now. @throws Fault `no_notice`, `being_sent`
+ * Sends a notification again, or now. Its relevance is checked as usual, so an outdated
+ * notification is suppressed also for a person. A notification of the log returns to its original
+ * channel, which the log may still serve. An alarm of the log goes to the present admins.
+ * @throws Fault `no_notice`, `being_sent`
  */
 export function resendNotification(db: Db, id: bigint, actor: Actor): Promise<ActionResult> {
   return applyAction(db, id, actor, 'notice_resent', async (tx, { state }, now) => {
@@ -153,7 +155,7 @@ export function resendNotification(db: Db, id: bigint, actor: Actor): Promise<Ac
 }
 
 /**
- * It won't be sent, or not again: one that may be in the chat already is said to be one.
+ * Suppresses a notification. The reason says so if the message may have arrived.
  * @throws Fault `no_notice`, `being_sent`, `is_over`
  */
 export function cancelNotification(db: Db, id: bigint, actor: Actor): Promise<ActionResult> {
@@ -213,7 +215,7 @@ function applyAction(
     const locked = rows[0] as LockedNotification;
     const now = await readWriteTime(tx);
     const { state, reason } = await work(tx, locked, now);
-    // Where it failed by itself before, it is tried at once, or never again.
+    // A notification in quarantine is retried at once, or never again.
     await sql`
       DELETE FROM perennial.quarantine
       WHERE worker = 'deliver-notifications' AND item = ${`notice:${id}`}`.execute(tx);
@@ -225,7 +227,7 @@ function applyAction(
   });
 }
 
-/** Locks the customer whom it is for. A notice is never given to another one. */
+/** Locks the customer of the notification. A notification never changes its customer. */
 async function lockRecipient(tx: Tx, id: bigint): Promise<CustomerId | null> {
   const notification = await tx
     .selectFrom('perennial.notification')

@@ -2,27 +2,32 @@ import { type Instant, later, minuteMs } from '../kernel/instant.ts';
 import { reminderGapMs } from '../outbox/reminder-schedule.ts';
 import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
-// Of one end one word at a time. A reminder before an end, a short balance and a new price come from
-// three workers, and after an outage, or with a long `renewal.window`, all at once. Which one is
-// said:
+// The precedence of notifications about one end.
 //
-// - Of two reminders the later one.
-// - Of a short balance and a reminder the short balance: it arrives surely, by night too, and names
-//   the amount, the price and the time. The reminder says nothing new then. Where it is due and
-//   auto-renewal was not there yet to find it, the reminder waits for it, but not for long: an end
-//   that nobody was told of would be worse than one that was told of twice.
-// - Within two hours of the last word about an end no reminder is said. A short balance, a new price
-//   and a renewal to come, which are told but once, wait until those are over, unless the end would
-//   be. A new price and a renewal to come also wait for a reminder that is not sent yet.
+// After an outage, or with a long `renewal.window`, three workers may notify about one end at once:
+// a reminder, a low balance and a new price.
+//
+// 1. Of two reminders the later one is sent.
+// 2. Of a low balance and a reminder the low balance is sent. It arrives surely, also at night, and
+//    names the amount, the price and the time.
+// 3. A reminder that is due waits up to 15 minutes if auto-renewal has not found the low balance
+//    yet. Two notifications are better than none.
+// 4. Within 2 h after the last notification about an end no reminder is sent.
+// 5. A low balance, a new price and a renewal ahead are sent only once, so they wait for these 2 h,
+//    unless the end comes first.
+// 6. A new price and a renewal ahead also wait for a reminder that is not sent yet.
 
-/** Auto-renewal runs every 10 minutes: what it hasn't owed by then it won't. */
+/** Auto-renewal runs every 10 minutes. After this time it will not store a low balance any more. */
 const lowBalanceWaitMs = 15 * minuteMs;
 
 export type Precedence =
   | { readonly do: 'suppress'; readonly reason: 'later_reminder' | 'low_balance' | 'just_told' }
   | { readonly do: 'wait'; readonly until: Instant };
 
-/** @param until when it is too late for it @returns undefined: it is its turn */
+/**
+ * @param until when the notification becomes irrelevant
+ * @returns undefined: nothing has precedence over it
+ */
 export function checkPrecedence(
   { kind, createdAt }: StoredNotice,
   { subscription, endNotifications }: NoticeFacts,
@@ -50,7 +55,8 @@ export function checkPrecedence(
     }
     case 'price_change':
     case 'renewal_ahead':
-      // A reminder that is not sent yet goes first: a price is notified of once, and has to be.
+      // A pending reminder goes first. A price is notified only once, so it waits instead of being
+      // suppressed.
       if (endNotifications.hasLaterReminder && lastSentAt === null)
         return waitUntil(later(now, reminderGapMs));
       return waitUntil(gapEndsAt);

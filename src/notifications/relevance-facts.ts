@@ -4,7 +4,7 @@ import type { NoticeKind, NoticeParams } from '../outbox/kinds.ts';
 import type { PlanChoice } from '../outbox/plan-choice.ts';
 import type { Forecast } from '../subscription/rules/forecast.ts';
 
-// What the rules about a notice are asked with. `facts.ts` reads it.
+// The facts of the rules about a notification. `relevance-store.ts` reads them.
 
 export interface StoredNotice {
   readonly kind: NoticeKind;
@@ -12,45 +12,48 @@ export interface StoredNotice {
   readonly createdAt: Instant;
 }
 
-/** What is true of it now. */
+/** The present state. */
 export interface NoticeFacts {
-  /** Whom it is for; null for an alarm. */
+  /** The recipient; null for an alarm. */
   readonly customer: {
     readonly reachable: boolean;
-    /** When a message to somebody who can't be reached failed last. */
+    /** When a message to an unreachable customer last failed. */
     readonly failedAt: Instant | null;
     readonly timeZone: string;
-    /** Has a paid subscription that runs. */
+    /** Whether the customer has a running paid subscription. */
     readonly pays: boolean;
   } | null;
-  /** What it is about; null where it names none. */
+  /** The subject; null if the notification has none. */
   readonly subscription: {
     readonly kind: SubscriptionKind;
     readonly state: SubscriptionState;
     readonly expiresAt: Instant;
-    /** In which it is paid. */
+    /** The currency of its payments. */
     readonly currency: string;
-    /** Auto-renewal tries it by now, if it is to. */
+    /** Auto-renewal, if on, has begun its attempts. */
     readonly isRenewalDue: boolean;
-    /** Of the period to come. */
+    /** The plan of the next period. */
     readonly plan: string;
     readonly periodDays: number;
-    /** Of an active one. */
+    /** Only of an active subscription. */
     readonly forecast: Forecast | null;
-    /** What is on sale, for a notification that lists it. */
+    /** The plans on sale, for a notification that lists them. */
     readonly choices?: readonly PlanChoice[];
   } | null;
   readonly endNotifications: EndNotifications;
-  /** Of an alarm: what it tells is over. Of the word that it is over: the alarm was never said. */
+  /** An alarm: it was cleared. `alarm_over`: its alarm was never sent. */
   readonly resolved: boolean;
 }
 
-/** What else is said of the same end of the same subscription. */
+/** Other notifications about the same end of the same subscription. */
 export interface EndNotifications {
-  /** A later reminder is owed or was said. */
+  /** A later reminder is pending or was sent. */
   readonly hasLaterReminder: boolean;
-  /** When the last one was said, or may have been. */
+  /** The time of the last notification that was sent, or may have arrived. */
   readonly lastSentAt: Instant | null;
-  /** That the balance is short. `stands`: owed, or said since; `over`: said before, or dropped. */
+  /**
+   * The notification about a low balance. `current`: pending, or sent since; `past`: sent before,
+   * or suppressed.
+   */
   readonly lowBalance: 'none' | 'current' | 'past';
 }

@@ -15,11 +15,13 @@ import { readChoices } from '../subscription/store/plan-choices.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import type { EndNotifications, NoticeFacts } from './relevance-facts.ts';
 
-// What `judge` is asked with. In statements of their own after the customers were locked, as every
-// facts of a decision (rule 2): so nothing that committed before is missed, and nothing
-// changes until the transaction that marks the notice `sending` has committed.
+// Reads the facts for `checkRelevance`.
+//
+// The statements follow the lock of the customers, as for each decision (rule 2). So they see
+// everything that was committed before. Nothing changes until the transaction that sets `sending`
+// has committed.
 
-/** The facts of one notice, and for whom its text is made. */
+/** The facts of one notification, and the reader of its text. */
 export interface NotificationContext {
   readonly facts: NoticeFacts;
   /** Null for an alarm. */
@@ -28,7 +30,7 @@ export interface NotificationContext {
     readonly locale: string;
     readonly timeZone: string;
   } | null;
-  /** Title by language of the plan that it is about; null where there is none. */
+  /** The title by language of its plan; null without a plan. */
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
 
@@ -57,7 +59,7 @@ interface Row {
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
 
-/** They report what happened. The forecast reads all subscriptions of the customer. */
+/** These kinds report an event. The forecast would read all subscriptions of the customer. */
 const kindsWithoutForecast: ReadonlySet<string> = new Set([
   'receipt',
   'refund',
@@ -69,7 +71,7 @@ const kindsWithoutForecast: ReadonlySet<string> = new Set([
   'trial_ended',
 ]);
 
-/** Of these notices, by id, as things stand. The customers' rows are the caller's to lock first. */
+/** The present facts of these notifications by id. The caller has locked the customers. */
 export async function readRelevanceFacts(
   tx: Tx,
   ids: readonly bigint[],
@@ -90,7 +92,7 @@ export async function readRelevanceFacts(
 
 type Forecasts = ReadonlyMap<SubscriptionId, Forecast>;
 
-/** Only a subscription that auto-renewal pays for depends on the others of its customer. */
+/** Only a subscription with auto-renewal depends on the other subscriptions of its customer. */
 async function readNeededForecasts(
   tx: Tx,
   rows: readonly Row[],
@@ -155,7 +157,7 @@ function toNotificationContext(
   };
 }
 
-/** When a message to somebody failed last is asked only of who can't be reached. */
+/** The last failure is read only for unreachable customers. */
 async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<Row[]> {
   const { rows } = await sql<Row>`
     SELECT n.id, n.kind AS "noticeKind", c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
@@ -188,8 +190,8 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
 }
 
 /**
- * What else is said of the end that `n` tells of. A notification about the price or about a renewal
- * that succeeds is no word about the end; those two keep their distance from each other.
+ * Other notifications about the end of `n`. A notification about a price or about a successful
+ * renewal does not count as one about the end. These two kinds keep their distance from each other.
  */
 const sameEndSql = sql`
   SELECT

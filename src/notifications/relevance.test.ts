@@ -11,7 +11,8 @@ import {
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
 import { type NoticeKind, noticeKinds, noticeSpecs } from '../outbox/kinds.ts';
 
-// Why a notice is not said, in the order in which the rule asks. Nights: judging-nights.test.ts.
+// The reasons to suppress a notification, in the order of the rule. Nights:
+// `relevance-at-night.test.ts`.
 
 test.each(noticeKinds)('%s is sent while it is true', (kind) => {
   expect(relevanceOf(kind, { end: chooseEnd(kind) })).toMatchObject({ do: 'send', silent: false });
@@ -35,7 +36,7 @@ const endKinds = [
 
 describe('what has come to be untrue is not said', () => {
   const cases: (readonly [NoticeKind, string, RelevanceOptions, string])[] = [
-    // A subscription that was renewed, bought, granted or refunded ends at another time.
+    // A renewal, purchase, grant or refund moves the end.
     ...endKinds.map(
       (kind) =>
         [

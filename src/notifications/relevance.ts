@@ -9,21 +9,21 @@ import { withCurrentValues } from './current-values.ts';
 import { checkPrecedence } from './precedence.ts';
 import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
-// What becomes of a notice at the moment when it would be sent (promise 7). Asked in the
-// transaction that marks it `sending`, with the customer's row locked and facts read after that.
-// The questions, in this order:
+// The relevance of a notification at the moment of its send (promise 7).
 //
-// 1. Is it still true? What tells of money that moved (receipt, refund) is true for ever. What
-//    tells of an end is true while the subscription ends then: a renewal, a purchase, a refund
-//    move its end. A reminder is for those who will lose something, so not for who is renewed,
-//    and a trial's not for who pays already.
-// 2. Is it too late? After 30 days nobody wants to hear it. A reminder gives way to the next one of
-//    its subscription.
-// 3. Is it its turn? Of one end one word at a time: `precedence.ts`.
-// 4. Does it reach anybody? To somebody who blocked the bot one notice a week is tried; what must
-//    arrive waits, a reminder is dropped.
-// 5. Is it night? What is quiet waits until 9 in the customer's zone, but never until it is too
-//    late: what can't wait goes at once. Everything that goes at night goes without a sound.
+// The check is part of the transaction that sets `sending`. The customer is locked, and the facts
+// are read after that. The order of the checks is:
+//
+// 1. Is it outdated? A notification about moved money (receipt, refund) is never outdated. A
+//    notification about an end is outdated once a renewal, purchase or refund moves this end. A
+//    reminder is outdated if the subscription will be renewed, and a reminder of a trial if the
+//    customer pays.
+// 2. Is it too late? A notification is relevant for 30 days, and a reminder until the next one.
+// 3. Does another notification about the same end have precedence (`precedence.ts`)?
+// 4. Is the customer reachable? An unreachable customer gets at most one attempt a week.
+//    `at_least_once` kinds wait for it, reminders are suppressed.
+// 5. Are there quiet hours? A reminder waits until 9 in the customer's time zone, unless that is
+//    too late. Other kinds are sent at once. At night every message is silent.
 
 export type SuppressReason =
   | 'no_customer'
@@ -48,15 +48,15 @@ export type SuppressReason =
   | 'unreachable';
 
 export type SendDecision =
-  /** `params`: what it says now, to be rendered and stored. `silent`: without a sound. */
+  /** `params`: the current values, which are rendered and stored. `silent`: without a sound. */
   | { readonly do: 'send'; readonly params: NoticeParams; readonly silent: boolean }
   | { readonly do: 'suppress'; readonly reason: SuppressReason }
   | { readonly do: 'wait'; readonly until: Instant };
 
-/** After this long nothing is said any more. */
+/** After this time nothing is sent. */
 const relevantMaxMs = 30 * dayMs;
 
-/** Total: every notice of every kind has one answer at every moment. */
+/** Total: every notification of every kind has one decision at every moment. */
 export function checkRelevance(
   notice: StoredNotice,
   facts: NoticeFacts,
@@ -84,7 +84,7 @@ export function checkRelevance(
   return { ...send, silent: isQuiet(now, customer.timeZone) };
 }
 
-/** Why what it says is not so; undefined: it is so. */
+/** Why its statement is false now; undefined: it is true. */
 function outdatedReason(
   { kind, params }: StoredNotice,
   facts: NoticeFacts,
@@ -92,7 +92,7 @@ function outdatedReason(
 ): SuppressReason | undefined {
   const { subscription } = facts;
   switch (kind) {
-    // The money moved; what came after has notices of its own.
+    // The money was moved. Later changes have their own notifications.
     case 'receipt':
     case 'refund':
       return undefined;
@@ -144,11 +144,13 @@ function outdatedReason(
   }
 }
 
-/** A time of the params; one that can't be read is long past, so that nothing is said by it. */
+/**
+ * A time of the params. An unreadable time counts as long past, so nothing is sent because of it.
+ */
 const parseTime = (value: NoticeParams[string] | undefined): Instant =>
   tryParseInstant(String(value)) ?? (0 as Instant);
 
-/** "You have time until then" is not so, or is less than was given. */
+/** Statement: "You have access until then." Less than the granted time does not count. */
 function checkGranted(
   params: NoticeParams,
   { subscription }: NoticeFacts,
@@ -159,7 +161,7 @@ function checkGranted(
   return checkRunning({ subscription }, now);
 }
 
-/** "You have access" is not so. */
+/** Statement: "You have access." */
 function checkRunning(
   { subscription }: Pick<NoticeFacts, 'subscription'>,
   now: Instant,
@@ -168,7 +170,7 @@ function checkRunning(
   return subscription?.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
 }
 
-/** "It ended then" is not so. */
+/** Statement: "It ended then." */
 function checkEnded(
   params: NoticeParams,
   { subscription }: NoticeFacts,
@@ -178,7 +180,7 @@ function checkEnded(
   return subscription.expiresAt === parseTime(params.expires_at) ? undefined : 'end_moved';
 }
 
-/** "It will end then" is not so. */
+/** Statement: "It will end then." */
 function checkEnding(
   params: NoticeParams,
   { subscription }: NoticeFacts,
@@ -189,18 +191,18 @@ function checkEnding(
   return subscription.state !== 'active' || subscription.expiresAt <= now ? 'ended' : undefined;
 }
 
-/** "You will lose it" is not so. */
+/** Statement: "You will lose it." */
 function checkLoss(forecast: Forecast | null): SuppressReason | undefined {
   if (forecast?.kind === 'renewed') return 'will_be_renewed';
   return forecast?.kind === 'no_price' ? 'no_price' : undefined;
 }
 
-/** "The balance doesn't cover it" is not so. */
+/** Statement: "The balance does not cover it." */
 function checkShortage(forecast: Forecast | null): SuppressReason | undefined {
   return checkLoss(forecast) ?? (forecast?.kind === 'short' ? undefined : 'not_renewed');
 }
 
-/** "It will be renewed at that price" is not so. */
+/** Statement: "It will be renewed at that price." */
 function checkNewPrice(
   { new_price, plan, period_days }: NoticeParams,
   { subscription }: NoticeFacts,
@@ -215,7 +217,7 @@ function checkNewPrice(
   return isNext(priceMinor) || isNext(followingMinor) ? undefined : 'price_moved';
 }
 
-/** "It has no price, so it will not be renewed" is not so. */
+/** Statement: "It has no price, so it will not be renewed." */
 function checkWithdrawn(
   { plan, period_days }: NoticeParams,
   { subscription }: NoticeFacts,
@@ -227,7 +229,7 @@ function checkWithdrawn(
   return isSamePlan ? undefined : 'price_moved';
 }
 
-/** "It will be renewed" is not so. */
+/** Statement: "It will be renewed." */
 function checkRenewal(
   { plan, period_days }: NoticeParams,
   { subscription }: NoticeFacts,
@@ -239,7 +241,7 @@ function checkRenewal(
   return isSamePlan ? undefined : 'price_moved';
 }
 
-/** From when on it is too late: for a reminder, when the next one takes its place. */
+/** The end of its relevance. For a reminder this is the time of the next one. */
 function relevantUntil({ kind, params, createdAt }: StoredNotice): Instant {
   const end = parseTime(params.expires_at);
   switch (kind) {

@@ -27,7 +27,7 @@ describe.each(['en', 'ru'])('in %s', (locale) => {
       );
       expect(more.locale).toBe(locale);
       expect(checkHtml(html)).toBeUndefined();
-      // Neither a placeable that was left, nor a value that is missing, nor an English word in Russian.
+      // No unresolved placeable, no missing value, and no English word in Russian.
       for (const text of [plain, subject]) {
         expect(text).not.toMatch(/[{}$]|none|undefined|null|NaN/);
         if (locale === 'ru' && noticeSpecs[kind].to === 'customer')

@@ -13,46 +13,48 @@ import { toPlainText } from './texts/html.ts';
 import { formatText, type Language, openLanguage } from './texts/language.ts';
 import { escapeValues, type FeedFacts, toTextValues } from './texts/values.ts';
 
-// What a notice says, in the language and by the clock of whoever reads it. The texts are files:
-// ours, and those of the operator's folder, which win. All of them are tried at the start, each
-// kind in each language, so that nobody's message is the first to find a mistake.
+// The texts of notifications, in the language and time zone of their reader.
+//
+// The texts are files: the built-in ones, and those of the operator's folder, which take
+// precedence. At the start every kind is checked in every language. So a mistake is found before
+// the first message.
 
-/** What is said. */
+/** The content. */
 export interface RenderRequest {
   readonly kind: NoticeKind;
   readonly params: NoticeParams;
-  /** Title by language of the plan that the params name. */
+  /** The title by language of the plan in `params`. */
   readonly planTitle?: Readonly<Record<string, string>> | null;
   readonly subscriptionId?: SubscriptionId | null;
 }
 
-/** To whom. */
+/** The recipient. */
 export interface Reader {
-  /** A BCP 47 tag; of a language that there are no texts in, English. */
+  /** A BCP 47 tag. A language without texts falls back to English. */
   readonly locale: string;
-  /** IANA's; one that isn't known is taken for UTC. */
+  /** An IANA name. An unknown zone counts as UTC. */
   readonly timeZone: string;
-  /** To leave out the year in dates of this one. */
+  /** Dates of the year of `now` leave out the year. */
   readonly now?: Instant;
 }
 
 export interface RenderedNotice {
-  /** The language that it is in. */
+  /** The language of the text. */
   readonly locale: string;
   /** Telegram's HTML. */
   readonly html: string;
   readonly plain: string;
   /** One line, plain. */
   readonly subject: string;
-  /** Rows of buttons. */
+  /** In rows. */
   readonly buttons: readonly (readonly MessageButton[])[];
 }
 
 export interface Texts {
   readonly locales: readonly string[];
-  /** Never throws: a value is shown as it is where it can't be shown better. */
+  /** Never throws. A value that cannot be formatted is displayed as stored. */
   render(request: RenderRequest, reader: Reader): RenderedNotice;
-  /** A line of a subscription feed, plain: the name of an entry. */
+  /** One line of a subscription feed, plain: the name of an entry. */
   renderFeedLine(name: FeedLine, facts: FeedFacts, reader: Reader): string;
 }
 
@@ -60,8 +62,9 @@ const builtInFolder = fileURLToPath(new URL('./texts/', import.meta.url));
 const buttonsFile = 'buttons.yaml';
 
 /**
- * Reads and checks all texts. @param options.folder the operator's own: `ru.ftl`, `en.ftl`,
- * another language's, `buttons.yaml`. @throws UsageFault naming file, text and language
+ * Reads and checks all texts.
+ * @param options.folder the operator's folder: `ru.ftl`, `en.ftl`, other languages, `buttons.yaml`
+ * @throws UsageFault that names file, text and language
  */
 export function openTexts(options: { readonly folder?: string | undefined } = {}): Texts {
   const builtIn = readFolder(builtInFolder);

@@ -5,53 +5,55 @@ import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.t
 import type { AdminKind, ParamsOf } from './kinds.ts';
 import { enqueueNotifications, type NewNotice } from './outbox.ts';
 
-// Alarms are notices to the admins. A time of trouble is named by its kind, what it is about, and
-// since when it is known: each alarm names the one that it tells of, and so does the `alarm_over`
-// that ends it. It is open while no such word is owed. While it is open it is told again once a day
-// (what a guard holds once an hour), for another reason, and when it has grown tenfold. All that
-// needs no table of its own: the notices say it.
+// Alarms: notifications to the admins about a problem.
+//
+// 1. An alarm is named by its kind, its subject, and the time since when it is open (`since`).
+// 2. `alarm_over` with these three values clears the alarm.
+// 3. An open alarm is repeated daily, and an alarm of a guard hourly. It is raised earlier for a
+//    new reason, and when its size has grown tenfold.
+// 4. The stored notifications contain this state, so there is no table of alarms.
 
 export type AlarmKind = Exclude<AdminKind, 'alarm_over'>;
 
-/** A trouble, as whoever finds it knows it. */
+/** A problem, as its finder reports it. */
 export type Alarm = {
   readonly [K in AlarmKind]: { readonly kind: K; readonly params: Omit<ParamsOf<K>, 'since'> };
 }[AlarmKind];
 
-/** What was told last of an open one, for each reason. */
+/** The last notification of an open alarm, for each reason. */
 interface LastRaised {
-  /** Of a quarantine or a node. */
+  /** Only a quarantine or a node has a reason. */
   readonly reason: string | null;
-  /** How many it was about, where that may grow. */
+  /** The number of affected items, if it may grow. */
   readonly size: number | null;
   readonly at: Instant;
 }
 
 export interface OpenAlarm {
   readonly kind: AlarmKind;
-  /** What it is about: a worker, a node, a machine, a channel. */
+  /** A worker, a node, a machine or a channel. */
   readonly subject: string;
-  /** Whose it is; null where that is no worker's. */
+  /** The worker of the alarm; null if it concerns no worker. */
   readonly worker: string | null;
   readonly since: Instant;
   readonly lastRaised: readonly LastRaised[];
 }
 
-/** One counts as open for a month after it was told last. */
+/** An alarm counts as open for a month after its last notification. */
 const openMaxMs = 30 * dayMs;
 
-/** What the alarm of this row is about. */
+/** The subject of the alarm in this row. */
 const toAlarmSubjectSql = (row: string) =>
   `coalesce(${['subject', 'worker', 'node', 'replica', 'channel'].map((name) => `${row}.params->>'${name}'`).join(', ')})`;
 
-/** The time of trouble that the alarm of this row tells of is over. */
+/** Whether the alarm in this row was cleared. */
 export const isAlarmCleared = (row: string) =>
   sql.raw(`EXISTS (SELECT FROM perennial.notification o
     WHERE o.customer_id IS NULL AND o.kind = 'alarm_over' AND o.params->>'alarm' = ${row}.kind
       AND o.params->>'subject' = ${toAlarmSubjectSql(row)}
       AND o.params->>'since' = ${row}.params->>'since')`);
 
-/** That which this row calls over was told, to whom it would be said now. */
+/** Whether the alarm that this row clears was sent to the present recipient of the row. */
 export const wasAlarmSent = (row: string) =>
   sql.raw(`EXISTS (SELECT FROM perennial.notification a
     WHERE a.customer_id IS NULL AND a.kind = ${row}.params->>'alarm'
@@ -61,15 +63,17 @@ export const wasAlarmSent = (row: string) =>
       AND a.state IN ('sending', 'sent', 'uncertain'))`);
 
 /**
- * One at a time over all replicas, so that of two that see the same trouble the second sees that it
- * is told, and nothing is called off that was just found. Whoever writes something else in the same
- * transaction has done so before: nobody waits for anything but COMMIT while holding it.
+ * Locks the alarms over all replicas, until the end of the transaction.
+ *
+ * If two replicas find the same problem, the second one reads the alarm of the first. A new alarm
+ * is not cleared at the same moment. This lock is the last wait of a transaction (rule 1), so its
+ * holders wait only for COMMIT.
  */
 export async function lockAlarms(tx: Tx): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtext('perennial.alarms'))`.execute(tx);
 }
 
-/** The alarms that are open: one a kind and subject. */
+/** The open alarms, one for each kind and subject. */
 export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]> {
   const { rows } = await sql<Omit<OpenAlarm, 'lastRaised'> & LastRaised>`
     SELECT DISTINCT ON (kind, subject, reason) kind, subject, reason, worker, since, size, at
@@ -90,11 +94,13 @@ export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]>
   return [...open.values()];
 }
 
-/** A guard holds for hours at most; a day is too long to have missed it. */
+/**
+ * An alarm of a guard is repeated hourly. A guard holds for hours at most, so a day is too long.
+ */
 const computeRepeatMs = (kind: AlarmKind): number =>
   kind === 'alarm_guard' || kind === 'alarm_money_guard' ? hourMs : dayMs;
 
-/** 1, 10, 100, …: one that grows tenfold is told again. */
+/** 1, 10, 100, …: the size of an alarm at which it is raised again. */
 const toMagnitude = (count: number): number => 10 ** (String(count).length - 1);
 
 const wasRaisedRecently = (open: OpenAlarm, alarm: Alarm, now: Instant): boolean =>
@@ -105,7 +111,7 @@ const wasRaisedRecently = (open: OpenAlarm, alarm: Alarm, now: Instant): boolean
       at > later(now, -computeRepeatMs(alarm.kind)),
   );
 
-/** Owes what is not told yet. The alarms are the caller's, see `takeAlarms`. */
+/** Stores the alarms that were not raised recently. The caller has called `lockAlarms`. */
 export async function enqueueAlarms(
   tx: Tx,
   alarms: readonly Alarm[],
@@ -138,8 +144,8 @@ export async function enqueueAlarms(
 }
 
 /**
- * Tells of what a transaction found, as the last thing that it waits for. By the time that it is
- * then, so that what was told or called off meanwhile goes out before.
+ * Raises the alarms that a transaction found, as the last lock of this transaction. The time is
+ * read after the lock, so alarms that were raised or cleared before have earlier times.
  */
 export async function raiseAlarms(tx: Tx, alarms: readonly Alarm[]): Promise<void> {
   if (alarms.length === 0) return;
@@ -148,7 +154,7 @@ export async function raiseAlarms(tx: Tx, alarms: readonly Alarm[]): Promise<voi
   await enqueueAlarms(tx, alarms, await readOpenAlarms(tx, now), now);
 }
 
-/** Now; later than the last time, also where the clock stands still or was set back. */
+/** Now, or later than the last alarm if the clock stands or was set back. */
 async function readAlarmStart(tx: Tx, alarm: Alarm, now: Instant): Promise<Instant> {
   const { rows } = await sql<{ last: Instant | null }>`
     SELECT max((n.params->>'since')::timestamptz) AS last FROM perennial.notification n
@@ -159,7 +165,7 @@ async function readAlarmStart(tx: Tx, alarm: Alarm, now: Instant): Promise<Insta
   return last === null || last < now ? now : later(last, 1);
 }
 
-/** Says that these are over. */
+/** Stores `alarm_over` for these alarms. */
 export async function clearAlarms(
   tx: Tx,
   cleared: readonly OpenAlarm[],
@@ -179,7 +185,7 @@ export async function clearAlarms(
 
 const toParams = ({ params }: Alarm): Readonly<Record<string, unknown>> => ({ ...params });
 
-/** As `alarmSubject` has it. */
+/** The same as `toAlarmSubjectSql`. */
 export function toAlarmSubject(alarm: Alarm): string {
   const { subject, worker, node, replica, channel } = toParams(alarm);
   return String(subject ?? worker ?? node ?? replica ?? channel);

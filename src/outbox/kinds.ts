@@ -1,27 +1,33 @@
-// Every message there is: to whom, how sure it has to arrive, when it may, and what its text is
-// told. Stored with the change that it tells of (`outbox.ts`), judged again when it is sent
-// (`relevance.ts`; design, deliver-notifications).
+// The kinds of notifications: recipient, delivery policy, quiet hours and params.
+//
+// A notification is stored with its cause (`outbox.ts`). Its relevance is checked again when it is
+// sent (`notifications/relevance.ts`; design, deliver-notifications).
 
 import { dayMs } from '../kernel/instant.ts';
 
 /**
- * What becomes of a send whose answer was lost, since Telegram has no idempotency key.
- * at_least_once: sent again, so that it arrives, and may arrive twice. at_most_once: not sent again,
- * so that it doesn't nag, and may be missing; the row stays `uncertain`.
+ * The policy for a send without an answer, because Telegram has no idempotency key.
+ * - `at_least_once`: it is sent again, and may arrive twice.
+ * - `at_most_once`: it is not sent again, and may be missing. The row stays `uncertain`.
  */
 export type DeliveryPolicy = 'at_least_once' | 'at_most_once';
 
-/** How often somebody who can't be reached is tried, with what has to arrive. */
+/** The interval of attempts to an unreachable customer, for `at_least_once` kinds. */
 export const unreachableRetryMs = 7 * dayMs;
-/** How the reason of a notice begins that met somebody who can't be reached, and waits for that. */
+/** The prefix of the reason of a notification that waits for a reachable customer. */
 export const unreachablePrefix = 'unreachable: ';
 
 /**
- * What a value is, which says how it is stored and how it is shown.
- * money: major units, `149.50`, in the currency of the same params. time: ISO 8601. plan: its key,
- * shown by its title. count: a whole number. text: shown as it is. `?`: or null, which a text can
- * tell by `none`. late: when it happened, put in when it is sent, where that is an hour or more
- * after it; else null. choices: plans and lengths on sale, as JSON (`plan-choices.ts`), or null.
+ * The type of a value: how it is stored and displayed.
+ * - `money`: major units, `149.50`, in the currency of the same params.
+ * - `time`: ISO 8601.
+ * - `plan`: the key, displayed as the title.
+ * - `count`: a whole number.
+ * - `text`: displayed as it is.
+ * - `choices`: plans and lengths on sale as JSON (`plan-choice.ts`), or null.
+ * - `late`: the time of the event if the send is an hour or more after it, else null. It is set at
+ *   the send.
+ * - `?`: may be null; a text has the value `none` then.
  */
 export type ParamType =
   | 'money'
@@ -38,13 +44,13 @@ export type ParamType =
 export interface NoticeSpec {
   readonly to: 'customer' | 'admins';
   readonly policy: DeliveryPolicy;
-  /** Waits for the morning in the customer's zone: 23-9 h are quiet. */
+  /** Waits for the morning in the customer's time zone. Quiet hours are 23 to 9. */
   readonly waitsForMorning: boolean;
   readonly params: Readonly<Record<string, ParamType>>;
   /**
-   * Which of these are read again when it is sent, so that what the text says of now is so. All
-   * others are of the fact: they say what was paid, given, found, and are worded as history, or the
-   * notice is not sent where they are not true any more (`relevance.ts`).
+   * The params that are read again when the notification is sent, so that they are current. All
+   * others describe the event: an amount, a gift, a finding. Their texts are worded as history, or
+   * the notification is suppressed once they are outdated (`notifications/relevance.ts`).
    */
   readonly currentParams: readonly string[];
 }
@@ -60,8 +66,8 @@ const alarm = {
 
 const trialEnd = { params: { plan: 'plan', expires_at: 'time' }, currentParams: [] } as const;
 /**
- * `missing`: to be topped up for the next period; null where auto-renewal is off. `others`: what
- * other subscriptions of the customer take first, where they do.
+ * `missing`: the top-up that the next period requires; null if auto-renewal is off. `others`: what
+ * other subscriptions of the customer take first, if any.
  */
 const paidEnd = {
   params: {
@@ -106,7 +112,7 @@ export const noticeSpecs = {
   trial_ended: { ...toCustomer, ...trialEnd },
   refund: {
     ...toCustomer,
-    /** `ends_at`: until when there is access; null where it ended. */
+    /** `ends_at`: the end of access; null if access has ended. */
     params: {
       amount: 'money',
       currency: 'currency',
@@ -123,13 +129,13 @@ export const noticeSpecs = {
     params: { plan: 'plan', days: 'count', ends_at: 'time' },
     currentParams: ['ends_at'],
   },
-  /** A gift was taken back, and access continues until an earlier end. */
+  /** A gift was revoked, and access continues until an earlier end. */
   grant_taken_back: {
     ...toCustomer,
     params: { plan: 'plan', ends_at: 'time' },
     currentParams: ['ends_at'],
   },
-  /** A wrong clock of ours had ended it (`subscription/commands/clock-undo.ts`). */
+  /** A wrong clock of Perennial had expired it (`subscription/commands/clock-undo.ts`). */
   restored: {
     ...toCustomer,
     params: { plan: 'plan', ends_at: 'time' },
@@ -178,12 +184,15 @@ export const noticeSpecs = {
     },
     currentParams: ['price'],
   },
-  /** `since`, of each alarm: when it was told first. With what it is about, that names the trouble. */
+  /**
+   * `since`, of each alarm: the time of its first notification. Kind, subject and `since` name an
+   * alarm.
+   */
   alarm_worker: {
     ...alarm,
     params: { worker: 'text', failures: 'count', error: 'text', since: 'time' },
   },
-  /** `items`: at most 1,000. `cause`: the session that holds them, or that none does. */
+  /** `items`: at most 1,000. `cause`: the session that locks them, or that there is none. */
   alarm_overdue: {
     ...alarm,
     params: { worker: 'text', items: 'count', oldest_at: 'time', cause: 'text', since: 'time' },
@@ -197,7 +206,7 @@ export const noticeSpecs = {
   },
   /** Charges that the guard of auto-renewal holds. */
   alarm_money_guard: { ...alarm, params: { worker: 'text', held: 'count', since: 'time' } },
-  /** `items`: how many of this worker are put aside by now. */
+  /** `items`: how many items of this worker are in quarantine. */
   alarm_quarantine: {
     ...alarm,
     params: {
@@ -214,8 +223,8 @@ export const noticeSpecs = {
     params: { node: 'text', waiting: 'count', oldest_at: 'time', since: 'time' },
   },
   /**
-   * `to_add`, `to_remove`: users that wait for this node. `reason`: `down`, or `additions` for a node
-   * that answers and does not take users; then `down_since` is the start of that wait.
+   * `to_add`, `to_remove`: users that wait for this node. `reason`: `down`, or `additions` for a
+   * node that answers and does not take users; then `down_since` is the start of that wait.
    */
   alarm_node: {
     ...alarm,
@@ -233,11 +242,11 @@ export const noticeSpecs = {
     ...alarm,
     params: { replica: 'text', skew_s: 'count', sentence: 'text', since: 'time' },
   },
-  /** `channel`: which bot or mailbox, as `perennial notice couriers` has it. */
+  /** `channel`: the bot or mailbox, as in `perennial notice couriers`. */
   alarm_channel: { ...alarm, params: { channel: 'text', error: 'text', since: 'time' } },
   /** `subject`: the kind of the notifications that a gateway refused, with its last `error`. */
   alarm_notice: { ...alarm, params: { subject: 'text', error: 'text', since: 'time' } },
-  /** What an alarm told is over: its kind, what it was about, and since when. */
+  /** An alarm is over: its kind, its subject, and its `since`. */
   alarm_over: { ...alarm, params: { alarm: 'text', subject: 'text', since: 'time' } },
 } as const satisfies Readonly<Record<string, NoticeSpec>>;
 
@@ -245,7 +254,7 @@ export type NoticeKind = keyof typeof noticeSpecs;
 
 export const noticeKinds = Object.keys(noticeSpecs) as readonly NoticeKind[];
 
-/** False for one that another version of the program stored. */
+/** False for a kind of another version of the program. */
 export const isNoticeKind = (kind: string): kind is NoticeKind => Object.hasOwn(noticeSpecs, kind);
 
 type ValueOf<T extends ParamType> = T extends 'count'
@@ -254,7 +263,7 @@ type ValueOf<T extends ParamType> = T extends 'count'
     ? string | null
     : string;
 
-/** The values that a kind's text is told, each of them, and no others, but what is put in later. */
+/** All params of a kind, without those that are set at the send (`late`). */
 export type ParamsOf<K extends NoticeKind> = {
   readonly [Name in keyof (typeof noticeSpecs)[K]['params'] as (typeof noticeSpecs)[K]['params'][Name] extends 'late'
     ? never
@@ -263,11 +272,11 @@ export type ParamsOf<K extends NoticeKind> = {
     : never;
 };
 
-/** Kinds that go to a customer, and those that go to the admins. */
+/** Kinds for a customer. The other kinds are for the admins. */
 export type CustomerKind = {
   [K in NoticeKind]: (typeof noticeSpecs)[K]['to'] extends 'customer' ? K : never;
 }[NoticeKind];
 export type AdminKind = Exclude<NoticeKind, CustomerKind>;
 
-/** Params as they are stored, of whatever kind. */
+/** The stored params of any kind. */
 export type NoticeParams = Readonly<Record<string, string | number | null>>;

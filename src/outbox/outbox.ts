@@ -6,14 +6,16 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type AdminKind, type CustomerKind, noticeSpecs, type ParamsOf } from './kinds.ts';
 
-/** On which a notice is owed, until its courier knows better. */
+/** The channel of a new notification to a customer. Its courier may change it. */
 export const defaultChannel = 'telegram';
-/** What stands in for that where there is none: in the row of what went by it. */
+/**
+ * The fallback of the default channel: in the row of a notification that was written to the log.
+ */
 export const fallbackChannel = 'log';
-/** On which an alarm is owed, until a courier knows who the admins are. */
+/** The channel of a new alarm. The first courier replaces it by the channels of the admins. */
 export const adminChannel = 'admins';
 
-/** `dedupeKey` names the fact, so that the fact is told once. */
+/** `dedupeKey` names the event, so that one event has one notification. */
 interface NoticeOf<K extends CustomerKind | AdminKind, To> {
   readonly customerId: To;
   readonly subscriptionId: To extends null ? null : SubscriptionId | null;
@@ -22,14 +24,14 @@ interface NoticeOf<K extends CustomerKind | AdminKind, To> {
   readonly params: ParamsOf<K>;
 }
 
-/** A message owed, with all that its kind's text is told: one that lacks a value doesn't compile. */
+/** A new notification with all params of its kind. A missing param does not compile. */
 export type NewNotice =
   | { [K in CustomerKind]: NoticeOf<K, CustomerId> }[CustomerKind]
   | { [K in AdminKind]: NoticeOf<K, null> }[AdminKind];
 
 /**
- * Stores notices with the change that they tell of; one whose fact was told already is dropped. The
- * courier is woken by the commit. Reminders may wait for everything else (`bulk`).
+ * Stores notifications in the transaction of their cause. A known `dedupeKey` is skipped. The
+ * commit wakes the courier. `at_most_once` kinds are sent after all others (`bulk`).
  */
 export async function enqueueNotifications(
   tx: Tx,

@@ -1,4 +1,4 @@
-/** A plan and length on sale, at the customer's price. As it is stored with a notification. */
+/** A plan and length on sale, at the customer's price, as stored with a notification. */
 export interface PlanChoice {
   readonly plan: string;
   readonly title: Readonly<Record<string, string>>;

@@ -10,14 +10,14 @@ import {
 
 const start = instant(Date.UTC(2026, 10, 24, 9));
 
-/** As hours from the start. */
+/** In hours from the start. */
 const inHours = (reminders: ReminderSchedule<string>): Record<string, number> =>
   Object.fromEntries(reminders.map(({ kind, at }) => [kind, (at - start) / hourMs]));
 
 test.each([
   [3, { trial_6h: 6, trial_48h: 48, trial_ending: 66 }],
   [1, { trial_6h: 6, trial_ending: 18 }],
-  // At 48 hours a trial of two days is over.
+  // At 48 hours a trial of two days has ended.
   [2, { trial_6h: 6, trial_ending: 42 }],
   [14, { trial_6h: 6, trial_48h: 48, trial_ending: 330 }],
 ])('T4: a trial of %i days has its reminders at', (days, hours) => {
@@ -27,7 +27,7 @@ test.each([
 test.each([
   [30, { ends_3d: 27 * 24, ends_24h: 29 * 24, ends_3h: 30 * 24 - 3 }],
   [4, { ends_3d: 24, ends_24h: 3 * 24, ends_3h: 4 * 24 - 3 }],
-  // One that would come with the beginning of the time that it is about is none.
+  // A reminder at the start of the period is left out.
   [3, { ends_24h: 2 * 24, ends_3h: 3 * 24 - 3 }],
   [1, { ends_3h: 21 }],
 ])('a paid period of %i days has its reminders at', (days, hours) => {

@@ -1,13 +1,13 @@
 import { dayMs, hourMs, type Instant, later } from '../kernel/instant.ts';
 
-// When the reminders of a subscription are due (design, trial-notifications).
+// The schedule of reminders of a subscription (design, trial-notifications).
 //
-// A trial: 6 hours after its start, 48 hours after it, 6 hours before its end. A paid one: 3 days,
-// 24 hours and 3 hours before its end. One that would come before the time that it is about has
-// begun is none: who buys a day isn't told at once that it ends tomorrow.
-//
-// A reminder counts until the next one is due: of several that are overdue only the latest is said,
-// and at the end none, for that has a notice of its own.
+// 1. A trial has reminders 6 h and 48 h after its start and 6 h before its end.
+// 2. A paid subscription has reminders 3 d, 24 h and 3 h before its end.
+// 3. A reminder that is not after the start of the period is left out. A customer who buys one day
+//    gets no reminder at once.
+// 4. A reminder is current until the next one is due. Of several overdue reminders only the latest
+//    is sent. At the end none is sent, because the end has its own notification.
 
 export type TrialReminder = 'trial_6h' | 'trial_48h' | 'trial_ending';
 export type EndReminder = 'ends_3d' | 'ends_24h' | 'ends_3h';
@@ -17,24 +17,27 @@ export interface ReminderTime<Kind extends string> {
   readonly at: Instant;
 }
 
-/** In their order. */
+/** In the order of their times. */
 export type ReminderSchedule<Kind extends string> = readonly ReminderTime<Kind>[];
 
-/** How long after the start of a trial, and how long before its end. */
+/** After the start of a trial, and before its end (`trial_ending`). */
 export const trialRemindersMs = {
   trial_6h: 6 * hourMs,
   trial_48h: 48 * hourMs,
   trial_ending: 6 * hourMs,
 } as const satisfies Record<TrialReminder, number>;
 
-/** How long before the end, the longest first. */
+/** Before the end, the longest first. */
 export const endRemindersMs = {
   ends_3d: 3 * dayMs,
   ends_24h: dayMs,
   ends_3h: 3 * hourMs,
 } as const satisfies Record<EndReminder, number>;
 
-/** Less than the 3 hours between the last two words there usually are, at 6 h and 3 h. */
+/**
+ * Less than the 3 hours between the last two notifications, which usually come 6 h and 3 h before
+ * an end.
+ */
 export const reminderGapMs = 2 * hourMs;
 
 export function computeTrialReminders(
@@ -51,7 +54,7 @@ export function computeTrialReminders(
     .sort((one, other) => one.at - other.at);
 }
 
-/** @param periodDays how long the time that ends then is */
+/** @param periodDays the length of the period that ends */
 export function computeEndReminders(
   expiresAt: Instant,
   periodDays: number,
@@ -62,19 +65,20 @@ export function computeEndReminders(
 }
 
 /**
- * When a customer is notified before a renewal that will succeed, by the length of the next period:
- * the entry with the greatest `fromDays` that is not above the length counts. Without one: never.
+ * The time of a notification before a renewal that will succeed, by the length of the next period.
+ * The entry with the greatest `fromDays` that is not above the length counts. Without an entry
+ * there is no notification.
  */
 export type RenewalAhead = readonly {
   readonly fromDays: number;
-  /** Null: never. */
+  /** Null: no notification. */
   readonly aheadMs: number | null;
 }[];
 
 /** 3 days ahead for periods of 90 days and more. */
 export const defaultRenewalAhead: RenewalAhead = [{ fromDays: 90, aheadMs: 3 * dayMs }];
 
-/** How long before the end; undefined: never, also if the period is not longer than that. */
+/** Time before the end; undefined: no notification, also if the period is not longer than that. */
 export function computeRenewalAheadMs(ahead: RenewalAhead, periodDays: number): number | undefined {
   const entry = ahead
     .filter(({ fromDays }) => fromDays <= periodDays)
@@ -86,7 +90,7 @@ export function computeRenewalAheadMs(ahead: RenewalAhead, periodDays: number): 
   return aheadMs > 0 && aheadMs < periodDays * dayMs ? aheadMs : undefined;
 }
 
-/** The longest time before an end at which a customer is notified of something about it. */
+/** The longest time before an end at which a customer is notified about it. */
 export const computeReminderLeadMs = (ahead: RenewalAhead): number =>
   Math.max(endRemindersMs.ends_3d, ...ahead.map(({ aheadMs }) => aheadMs ?? 0));
 
@@ -106,7 +110,7 @@ export function computeReminders(
     : computeEndReminders(expiresAt, periodDays);
 }
 
-/** The one that counts at a moment; undefined before the first. The end is the caller's affair. */
+/** The current reminder at a moment; undefined before the first one. The caller checks the end. */
 export function selectDueReminder<Kind extends string>(
   reminders: ReminderSchedule<Kind>,
   now: Instant,
@@ -114,7 +118,7 @@ export function selectDueReminder<Kind extends string>(
   return reminders.findLast(({ at }) => at <= now);
 }
 
-/** When a subscription whose end is new has to be looked at first: `subscription.remind_at`. */
+/** The first value of `subscription.remind_at` for a new end. */
 export function computeFirstReminderAt(
   subscription: ReminderSubject,
   ahead: RenewalAhead,
@@ -130,7 +134,7 @@ export function computeFirstReminderAt(
     : reminder;
 }
 
-/** When the next one is due, which is what `subscription.remind_at` says; null after the last. */
+/** The next value of `subscription.remind_at`; null after the last reminder. */
 export function computeNextReminderAt(
   reminders: ReminderSchedule<string>,
   now: Instant,

@@ -1,14 +1,14 @@
-// What a way out for messages is. A courier (workers/deliver-notifications) works each of them, one
-// courier over all replicas.
+// A channel for messages. One courier over all replicas delivers for each channel
+// (`workers/deliver-notifications`).
 
-/** A message in all the forms that a channel may need. */
+/** A message in all forms that a channel may need. */
 export interface Message {
   readonly html: string;
   readonly plain: string;
   readonly subject: string;
   /** False: only `plain` is sent, because the gateway refused the formatted message. */
   readonly formatted: boolean;
-  /** Rows of buttons. */
+  /** In rows. */
   readonly buttons: readonly (readonly MessageButton[])[];
   /** Arrives without a sound. */
   readonly silent: boolean;
@@ -19,43 +19,43 @@ export type MessageButton =
   | { readonly text: string; readonly callbackData: string };
 
 /**
- * What became of a send. All doubt is `uncertain`: only what can't have been read by anybody is
- * `not_sent`.
+ * The outcome of a send. `not_sent` means that no recipient can have read it. Every doubt is
+ * `uncertain`.
  */
 export type SendOutcome =
   | { readonly is: 'sent'; readonly messageId: bigint | null }
-  /** Nothing was written, or the gateway takes nothing from us: certainly not sent. */
+  /** Nothing was written, or the gateway accepts nothing from us: certainly not sent. */
   | { readonly is: 'not_sent'; readonly error: string }
-  /** Lost after the request was written, or an answer that doesn't say: it may have arrived. */
+  /** Lost after the request was written, or an unclear answer: it may have arrived. */
   | { readonly is: 'uncertain'; readonly error: string }
   | { readonly is: 'throttled'; readonly retryAfterMs: number }
-  /** Nothing gets through to this recipient. */
+  /** No message reaches this recipient. */
   | { readonly is: 'unreachable'; readonly error: string }
-  /** The message as it stands is refused, and will be again. */
+  /** The gateway refuses this message, and would refuse it again. */
   | { readonly is: 'refused'; readonly error: string };
 
-/** Why a gateway takes nothing. */
+/** Why a gateway accepts nothing. */
 export type ChannelDown = Extract<SendOutcome, { is: 'not_sent' | 'throttled' }>;
 
 export interface Channel {
-  /** As it stands in the row of a notice that went by it. */
+  /** The name in the row of a notification that was sent by this channel. */
   readonly name: string;
-  /** The notices that it takes, by their channel: another's, where it stands in for that. */
+  /** The channel whose notifications it takes. A fallback takes those of another channel. */
   readonly servedChannel: string;
-  /** Which bot, mailbox or log, `name:account`: its courier goes by this name. No secret. */
+  /** The bot, mailbox or log as `name:account`. This is the id of its courier, and not secret. */
   readonly id: string;
   /** True if a database has one account of this channel: a customer's chat belongs to one bot. */
   readonly exclusive: boolean;
-  /** Whom of the admins it tells alarms. */
+  /** The admins who receive alarms by this channel. */
   readonly admins: readonly string[];
   readonly perSecond: number;
-  /** Between two messages to one recipient. */
+  /** The least time between two messages to one recipient. */
   readonly gapMs: number;
-  /** Messages beyond `perSecond` that a second may hold, to make up for late ones. */
+  /** Messages beyond `perSecond` in one second, which make up for late ones. */
   readonly catchUp: number;
-  /** Never rejects. Aborted, it says what became of it at once. */
+  /** Never rejects. After an abort it returns the outcome at once. */
   send(to: string, message: Message, signal: AbortSignal): Promise<SendOutcome>;
-  /** Whether anything would be taken, without sending; undefined: yes. Never rejects. */
+  /** Whether the gateway accepts messages, without a send; undefined: yes. Never rejects. */
   checkHealth(signal: AbortSignal): Promise<ChannelDown | undefined>;
   close(): void;
 }

@@ -7,8 +7,8 @@ import { openTelegram } from './telegram/telegram.ts';
 type ChannelSettings = Pick<ConfigFile, 'telegram' | 'email'>;
 
 /**
- * Every way out for messages that the configuration has. A new one is a folder and a line. What
- * customers are told goes by the first; alarms go by each that names admins.
+ * All channels of the configuration. A new channel is a folder and a line. The first channel sends
+ * to customers. Each channel with admins sends alarms.
  */
 export function openChannels(
   { telegram, email }: ChannelSettings,

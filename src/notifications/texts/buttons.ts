@@ -6,7 +6,7 @@ import type { MessageButton } from '../channels/channel.ts';
 import { createTextFault } from './fluent.ts';
 import { isPageUrl } from './html.ts';
 
-// Which buttons stand under which message. What they say is a text of each language.
+// The buttons of each kind of notification. Their labels are texts of each language.
 
 export type ButtonTemplate = z.output<typeof buttonSchema>;
 export type ButtonTemplates = Partial<Record<NoticeKind, readonly (readonly ButtonTemplate[])[]>>;
@@ -41,7 +41,7 @@ const rowsSchema = z.array(
   'must be a list of rows',
 );
 
-/** @throws UsageFault naming the file, the kind and what is allowed */
+/** @throws UsageFault that names the file, the kind and the allowed values */
 export function readButtons(path: string, source: string): ButtonTemplates {
   const document = parseDocument(source);
   const [broken] = document.errors;

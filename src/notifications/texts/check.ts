@@ -13,11 +13,16 @@ import { checkNames } from './names.ts';
 import { createLongSamples, createSamples, longTitle, sampleTitle } from './samples.ts';
 import { escapeValues, toTextValues } from './values.ts';
 
-// Whether a language can say everything: each kind, in each of its forms, with every value, also
-// the longest, in HTML and with buttons that Telegram takes. Asked once, at the start: what passes
-// here and is refused by Telegram would fail each notice of its kind.
+// Checks that a language has a valid text for each kind, in each of its forms.
+//
+// Each form is rendered with every value, also the longest one, in HTML and with buttons that
+// Telegram accepts. The check runs once at the start. A text that passes here and that Telegram
+// refuses would fail each notification of its kind.
 
-/** @throws UsageFault naming the file, the text, the language, what was found, what is allowed */
+/**
+ * @throws UsageFault that names the file, the text, the language, the problem and the allowed
+ * values
+ */
 export function checkLanguage(
   language: Language,
   files: readonly TextFile[],
@@ -73,7 +78,7 @@ type PlanTitle = Readonly<Record<string, string>>;
 const readValueNames = (kind: NoticeKind, locale: string): string[] =>
   Object.keys(createValues(kind, createSamples(kind)[0] ?? {}, locale));
 
-/** What goes wrong when it is said. */
+/** The first problem of the rendered forms. */
 function checkForms(language: Language, id: string, kind: NoticeKind): string | undefined {
   const { locale } = language;
   const usual = createSamples(kind).map((params) => createValues(kind, params, locale));
@@ -92,7 +97,7 @@ function checkForms(language: Language, id: string, kind: NoticeKind): string | 
   return undefined;
 }
 
-/** What is wrong with a text that is of no kind. */
+/** The problem of a text that belongs to no kind. */
 function checkOtherText(language: Language, id: string): string | undefined {
   if (id.startsWith('button_')) return checkLabel(language, id);
   if (isFeedLine(id)) return checkFeedLine(language, id);

@@ -2,8 +2,8 @@ import { formatText, type Language } from './language.ts';
 import { checkNames } from './names.ts';
 import { type FeedFacts, toFeedValues } from './values.ts';
 
-// Names of entries in the subscription URL of a customer without access. A language may leave them
-// out: then they are in English.
+// The names of entries in the subscription feed of a customer without access. A language may lack
+// them. Then the English ones are used.
 
 export const feedLines = ['feed_ended', 'feed_none', 'feed_no_servers'] as const;
 export type FeedLine = (typeof feedLines)[number];
@@ -22,10 +22,10 @@ export function renderFeedLine(
   return formatText(language, name, toFeedValues(facts, context)).replaceAll(/\s+/g, ' ').trim();
 }
 
-/** A long name is cut by clients. */
+/** Clients shorten a longer name. */
 const lineMax = 120;
 
-/** What is wrong with a line of this language. */
+/** The problem of a line in this language. */
 export function checkFeedLine(language: Language, id: FeedLine): string | undefined {
   const context = { locale: language.locale, timeZone: 'Europe/Moscow', now: undefined };
   const endedAt = 0 as FeedFacts['endedAt'];

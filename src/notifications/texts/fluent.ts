@@ -2,14 +2,16 @@ import { FluentBundle, FluentResource } from '@fluent/bundle';
 import { UsageFault } from '../../kernel/faults.ts';
 import { toFormatLocale } from './values.ts';
 
-// Project Fluent's files. Its parser passes over what it can't read, so that a page on the web shows
-// the rest; here it is an error, since what it passes over is a message that nobody gets.
+// Files in the format of Project Fluent.
+//
+// Its parser skips lines that it cannot read, so that a web page shows the rest. Here such a line
+// is an error, because a skipped text is a message that never arrives.
 
 type Entry = FluentResource['body'][number];
 type Pattern = Entry['value'];
 export type TextPattern = NonNullable<Pattern>;
 
-/** A file of texts, as its author wrote it. */
+/** A file of texts as written. */
 export interface TextFile {
   readonly path: string;
   readonly locale: string;
@@ -20,10 +22,10 @@ export const createTextFault = (place: string, problem: string): UsageFault =>
   new UsageFault('bad_text', `${place}: ${problem}`);
 
 const entryStart = /^(-?[A-Za-z][\w-]*)[ \t]*=/;
-/** A comment, nothing, a continuation, or what may stand at a line's start inside a placeable. */
+/** A comment, an empty line, a continuation, or the start of a line inside a placeable. */
 const otherLine = /^(#|\s|$|[}[*.])/;
 
-/** The entries of a file. @throws UsageFault for a line or a text that isn't Fluent */
+/** The entries of a file. @throws UsageFault for a line or a text that is not Fluent */
 export function parseTexts({ path, locale, source }: TextFile): FluentResource {
   const resource = new FluentResource(source);
   const read = new Set(resource.body.map(({ id }) => id));
@@ -46,9 +48,9 @@ export function parseTexts({ path, locale, source }: TextFile): FluentResource {
   return resource;
 }
 
-/** The texts of a language; the later files' win over the earlier ones'. */
+/** The texts of a language. A text of a later file replaces an earlier one. */
 export function createBundle(locale: string, resources: readonly FluentResource[]): FluentBundle {
-  // No isolation marks: they are for a page that mixes directions, and show up in a chat.
+  // No isolation marks. They are for pages with mixed directions, and a chat displays them.
   const bundle = new FluentBundle([toFormatLocale(locale), 'en'], { useIsolating: false });
   for (const resource of resources) bundle.addResource(resource, { allowOverrides: true });
   return bundle;

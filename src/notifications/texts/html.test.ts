@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { findRefusal } from '../../../testbed/bot-api/message-checks.ts';
 import { checkHtml, isPageUrl, toPlainText } from './html.ts';
 
-// What Telegram makes of HTML, as the Bot API of the tests has it: written apart from the check.
+// Telegram's treatment of HTML, as the Bot API of the tests implements it: independent of the
+// check.
 
 const telegram = (text: string, buttons: readonly object[] = []) =>
   findRefusal({

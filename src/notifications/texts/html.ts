@@ -1,6 +1,7 @@
-// HTML as Telegram has it (core.telegram.org/bots/api, "HTML style"): a few tags, four named
-// characters, and 4,096 characters of a message when they are read. What it can't read it refuses,
-// and the notice with it.
+// The HTML of Telegram (core.telegram.org/bots/api, "HTML style").
+//
+// It has a few tags, four named characters, and 4,096 visible characters per message. Telegram
+// refuses other HTML, and the notification with it.
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -9,13 +10,13 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&quot;',
 };
 
-/** A value that is text and nothing else, wherever it is put. */
+/** A value that stays text at any position. */
 export const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"]/g, (character) => entities[character] as string);
 
 const namedEntities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"' };
 
-/** The same for eyes that see no HTML: a log, the text part of a mail. */
+/** The same text without HTML, for a log or the text part of an e-mail. */
 export const toPlainText = (html: string): string =>
   html
     .replaceAll(/<[^<>]*>/g, '')
@@ -30,13 +31,13 @@ function decodeEntity(match: string, name: string | undefined, number: string | 
 /** As Telegram counts them, or more: in UTF-16. */
 export const messageMax = 4_096;
 
-/** Those that stand alone; the others are below, with what they need. */
+/** Tags without attributes. The others are below, with their attributes. */
 const plainTags = 'b blockquote code del em i ins pre s strike strong tg-spoiler u'.split(' ');
 const allTags = [...plainTags, 'a', 'span', 'tg-emoji'].sort().join(', ');
 
 const tagPattern = /<(\/?)([a-z][a-z0-9-]*)((?:\s[^<>]*)?)>|([<>])|&([a-z]+);/gi;
 
-/** Why Telegram would refuse it or show it otherwise; undefined: it would not. */
+/** Why Telegram would refuse or change it; undefined: it would not. */
 export function checkHtml(html: string): string | undefined {
   const open: string[] = [];
   for (const [, closing, tag = '', attributes = '', bracket, entity] of html.matchAll(tagPattern)) {
@@ -80,7 +81,7 @@ function checkTag(name: string, attributes: string): string | undefined {
 const attributePattern =
   /\s+([^\s=<>/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([a-z0-9.-]+)(?=\s|$)))?/gi;
 
-/** undefined: Telegram can't read them. */
+/** @returns undefined: Telegram cannot read them */
 function parseAttributes(text: string): Map<string, string> | undefined {
   if (text.replaceAll(attributePattern, '').trim() !== '') return undefined;
   return new Map(
@@ -91,7 +92,7 @@ function parseAttributes(text: string): Map<string, string> | undefined {
   );
 }
 
-/** Whether Telegram takes it for a link: a host without a dot it doesn't. */
+/** Whether Telegram accepts it as a link. A host without a dot is not accepted. */
 export function isPageUrl(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);

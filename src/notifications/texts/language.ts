@@ -8,7 +8,10 @@ export interface Language {
   readonly texts: ReadonlyMap<string, TextPattern>;
 }
 
-/** @param files of this language; the later ones' texts win. @throws UsageFault */
+/**
+ * @param files of this language; a text of a later file replaces an earlier one
+ * @throws UsageFault
+ */
 export function openLanguage(locale: string, files: readonly TextFile[]): Language {
   const resources = files.map(parseTexts);
   const bundle = createBundle(locale, resources);
@@ -16,7 +19,7 @@ export function openLanguage(locale: string, files: readonly TextFile[]): Langua
   for (const { body } of resources) {
     for (const entry of body) {
       if (entry.value !== null) texts.set(entry.id, entry.value);
-      // A text that is overridden keeps the subject that it had, unless it brings one.
+      // An overridden text keeps its subject, unless the override has one.
       for (const [name, text] of Object.entries(entry.attributes)) {
         texts.set(`${entry.id}.${name}`, text);
       }
@@ -25,7 +28,7 @@ export function openLanguage(locale: string, files: readonly TextFile[]): Langua
   return { locale, bundle, texts };
 }
 
-/** A text with its values. What is wrong with it was found at the start. */
+/** Formats a text with its values. The check at the start has found its mistakes. */
 export function formatText(
   { bundle, texts }: Language,
   id: string,

@@ -1,16 +1,19 @@
 import type { TextPattern } from './fluent.ts';
 import type { Language } from './language.ts';
 
-// What a text names: values, other texts, parts that several share, functions. A part ("term")
-// sees no values but those that it is given where it is named, as `{ -shop(case: "of") }`; Fluent
-// would show the name of any other in its place, and report nothing.
+// The names in a text: values, other texts, shared parts and functions.
+//
+// A part ("term") has only the values that it is given, as in `{ -shop(case: "of") }`. For any
+// other value Fluent displays its name and reports nothing.
 
 interface TextNames {
   readonly values: ReadonlySet<string>;
   readonly messages: ReadonlySet<string>;
   readonly functions: ReadonlySet<string>;
   readonly parts: readonly { readonly name: string; readonly given: ReadonlySet<string> }[];
-  /** Values that it shows, and not only chooses by: a part that isn't given one chooses its default. */
+  /**
+   * Values that it displays, not only selects by. A part without such a value takes its default.
+   */
   readonly shown: ReadonlySet<string>;
 }
 
@@ -21,7 +24,7 @@ interface Node {
   readonly args?: readonly Node[];
 }
 
-/** In every form of it, also in one that is rare. */
+/** In all its forms, also in rare ones. */
 function parseNames(text: TextPattern | undefined): TextNames {
   const values = new Set<string>();
   const shown = new Set<string>();
@@ -49,8 +52,8 @@ function parseNames(text: TextPattern | undefined): TextNames {
 }
 
 /**
- * What it names that isn't there, also by way of the texts and parts that it names.
- * @param available the values that it is told; undefined for a part, which is asked about where it is named
+ * The first name in a text, or in the texts and parts that it names, that does not exist.
+ * @param available the values of the text; undefined for a part, which is checked with its callers
  */
 export function checkNames(
   language: Language,

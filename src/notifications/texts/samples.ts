@@ -5,9 +5,9 @@ import {
   type ParamType,
 } from '../../outbox/kinds.ts';
 
-// Params as they may be, for a preview, and to try each text with before anybody is told it.
+// Possible params of each kind, for a preview and for the check of texts.
 
-/** Numbers whose plurals differ in the languages of the world's most customers. */
+/** Numbers with different plurals in the languages of most customers. */
 const counts = [30, 1, 2, 5, 21] as const;
 
 const texts: Readonly<Record<string, string>> = {
@@ -58,14 +58,14 @@ const sampleChoices = JSON.stringify([
   },
 ]);
 
-/** What is only usual in one kind. */
+/** Values that are usual only in one kind. */
 const ownSamples: Partial<Record<NoticeKind, NoticeParams>> = {
   alarm_guard: { worker: 'fast-expiry-cleanup', subject: 'fast-expiry-cleanup' },
   alarm_money_guard: { worker: 'auto-renewal' },
   alarm_node: { reason: 'down' },
 };
 
-/** Which of the values that may be missing are, in each form; the first is a usual one. */
+/** The missing values of each form. The first form is a usual one. */
 const emptyParams: readonly ReadonlySet<string>[] = [
   new Set(['others', 'paid_at', 'paid_out', 'refunded_at', 'next_price']),
   new Set([
@@ -82,10 +82,10 @@ const emptyParams: readonly ReadonlySet<string>[] = [
   new Set(),
 ];
 
-/** As long as a value gets: `values.ts` cuts those that are longer. */
+/** The longest displayed value: `values.ts` shortens longer ones. */
 const longText = '&'.repeat(1_000);
 
-/** As long as each of them can be shown, in each form that may lack one. */
+/** The longest displayed values, in each form that may lack one. */
 export function createLongSamples(kind: NoticeKind): NoticeParams[] {
   const types: Readonly<Record<string, ParamType>> = noticeSpecs[kind].params;
   return createFormsWith(kind, 2_147_483_647).map((form) =>
@@ -155,7 +155,7 @@ function toSampleValue(
   }
 }
 
-/** Of one kind, so that each form of its text is shown by one of them; the first is a usual one. */
+/** Samples that cover each form of a kind. The first one is a usual one. */
 export function createSamples(kind: NoticeKind): NoticeParams[] {
   const hasCount = Object.values<string>(noticeSpecs[kind].params).includes('count');
   return (hasCount ? counts : [30]).flatMap((count) => createFormsWith(kind, count));

@@ -12,27 +12,27 @@ import {
 import type { PlanChoice } from '../../outbox/plan-choice.ts';
 import { escapeHtml } from './html.ts';
 
-// Values as a text shows them. Whatever stands in a row is shown somehow: a notice that is owed
-// must not fail on the value that it tells.
+// The values of a text. Every stored value can be displayed, so that a notification does not fail
+// because of a value.
 
-/** In whose language, zone and time. */
+/** The language, zone and time of the reader. */
 export interface DisplayContext {
-  /** Of the texts, as `ru`. */
+  /** The language of the texts, as `ru`. */
   readonly locale: string;
   readonly timeZone: string;
-  /** To leave out the year that everybody knows. */
+  /** Dates of this year leave out the year. */
   readonly now: Instant | undefined;
   readonly planTitle: Readonly<Record<string, string>> | null;
 }
 
 const toKnownZone = (name: string): string => (isTimeZone(name) ? name : 'UTC');
 
-/** English times are British: 28 November, 12:00. Everybody reads them. */
+/** English times are British: 28 November, 12:00. All readers understand them. */
 export const toFormatLocale = (locale: string): string => (locale === 'en' ? 'en-GB' : locale);
 
 /**
- * Made once: an Intl object costs more than all that it formats. Bounded by zones, currencies and
- * languages.
+ * Creates each format once, because an Intl object costs more than all its uses. Zones, currencies
+ * and languages limit the number.
  */
 function cacheFormats<Options, Format>(create: (locale: string, options: Options) => Format) {
   const formats = new Map<string, Format>();
@@ -63,7 +63,7 @@ function formatDate(at: Instant, { locale, timeZone, now }: DisplayContext): str
   }).format(at);
 }
 
-/** UTC is said: it may be the zone of somebody whose own nobody knows. */
+/** UTC is named, because the customer's own zone may be unknown. */
 function formatTime(at: Instant, { locale, timeZone }: DisplayContext): string {
   const zone = toKnownZone(timeZone);
   const time = getDateFormat(toFormatLocale(locale), {
@@ -75,7 +75,7 @@ function formatTime(at: Instant, { locale, timeZone }: DisplayContext): string {
   return zone === 'UTC' ? `${time} UTC` : time;
 }
 
-/** Whole amounts without their zeros: 149 ₽, 149.50 ₽. Exact to the last digit. */
+/** Whole amounts without zeros: 149 ₽, 149.50 ₽. Exact to the last digit. */
 function formatMoney(major: string, currency: string, locale: string): string {
   if (!isCurrency(currency) || 'wrong' in tryParseMinor(major, currency))
     return `${major} ${currency}`;
@@ -94,15 +94,15 @@ function formatMoney(major: string, currency: string, locale: string): string {
   }).format(amount);
 }
 
-/** The plan's title in the language, else in English, else in any, else its key. */
+/** The title of the plan in the language, else in English, else in any language, else its key. */
 function choosePlanTitle(key: string, { locale, planTitle }: DisplayContext): string {
   return chooseTitle(planTitle ?? {}, locale) ?? key;
 }
 
-/** What a line of a subscription feed may name. */
+/** The values of a line of a subscription feed. */
 export interface FeedFacts {
   readonly endedAt: Instant;
-  /** The operator's own text on how to pay. */
+  /** The operator's text about payment. */
   readonly pay: string | undefined;
 }
 
@@ -117,7 +117,7 @@ export function toFeedValues(
   };
 }
 
-/** Longer ones are cut: a message has 4,096 characters, and an error may have more. */
+/** Longer values are shortened. A message has 4,096 characters, and an error may have more. */
 const textMax = 500;
 
 function toShownText(text: string): string {
@@ -127,11 +127,11 @@ function toShownText(text: string): string {
     : `${shown.slice(0, textMax).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
-/** More are cut: a message has a limit, and the shop shows them all. */
+/** Further choices are left out. A message has a limit, and the shop displays them all. */
 const choicesMax = 8;
 const choiceTitleMax = 60;
 
-/** The stored choices; none if the text is something else. */
+/** The stored choices; none if the text is not JSON. */
 function parseChoices(stored: string): readonly PlanChoice[] {
   let read: unknown;
   try {
@@ -211,7 +211,7 @@ function toParamValues(
   }
 }
 
-/** All that the text of a kind is told, raw. */
+/** All values of the text of a kind, not escaped. */
 export function toTextValues(
   kind: NoticeKind,
   params: NoticeParams,
@@ -224,7 +224,7 @@ export function toTextValues(
   );
 }
 
-/** The same for a text that is HTML. */
+/** The same values for a text that is HTML. */
 export function escapeValues(values: Values): Values {
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => [

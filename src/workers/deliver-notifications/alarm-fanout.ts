@@ -6,14 +6,17 @@ import type { Channel } from '../../notifications/channels/channel.ts';
 import type { NoticeKind, NoticeParams } from '../../outbox/kinds.ts';
 import { adminChannel } from '../../outbox/outbox.ts';
 
-// An alarm is owed to the admins, whoever that is: who they are, and by which channels they hear, is
-// the configuration's, which whoever owes it doesn't know. Whichever courier comes first makes it a
-// row for each admin of each channel, whether its own channel is well or not, so that no channel
-// waits for another one. One row is the alarm's own; the others keep its time, so that what came
-// first is said first everywhere.
+// Addresses alarms: makes one notification per admin and channel.
 //
-// Whose configuration lacks a channel by which messages went before leaves it to a process that has
-// that one, for a minute: then it may have been given up.
+// An alarm is stored for the channel `admins`, because its author does not read the configuration.
+// The configuration names the admins and their channels. The first courier that finds the alarm
+// addresses it for all channels, so no channel waits for another one. The alarm itself becomes one
+// of the notifications. The copies keep its time, so every channel sends alarms in the order of
+// their times.
+//
+// A configuration may lack a channel that has a courier in the database. Such a process waits for
+// one minute, so that a process with that channel can address the alarm. After that minute the
+// channel may have been given up.
 
 interface UnaddressedAlarm {
   readonly id: bigint;
@@ -21,26 +24,26 @@ interface UnaddressedAlarm {
   readonly params: NoticeParams;
 }
 
-/** Where an alarm stands too, whatever channels are well. */
+/** Logs each alarm, whether or not a channel is reachable. */
 export interface AlarmLog {
   warn(fields: object, message: string): void;
 }
 
 const worker = 'deliver-notifications';
 
-/** A page; a courier that finds more comes again. */
+/** One page. The next call addresses the rest. */
 const pageMax = 100;
 
 const isUnaddressed = sql`channel = ${adminChannel} AND state IN ('pending', 'uncertain')`;
 
-/** Whether there is anything to address: one probe of `notification_owed`. */
+/** Whether an alarm is not addressed: one probe of the index `notification_owed`. */
 export async function hasUnaddressedAlarms(db: Db): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.notification WHERE ${isUnaddressed} LIMIT 1`.execute(db);
   return rows.length > 0;
 }
 
-/** Addresses what is not addressed yet. What another courier is at is left to it. */
+/** Addresses the alarms that are not addressed. Skips alarms that another courier has locked. */
 export async function addressAlarms(
   db: Db,
   channels: readonly Channel[],
@@ -62,7 +65,7 @@ export async function addressAlarms(
       UPDATE perennial.notification
       SET ${first === undefined ? sql`state = 'suppressed', reason = 'no_admins'` : sql`channel = ${first.channel}, recipient = ${first.recipient}`}
       WHERE id = ${anyOf('bigint', ids)}`.execute(tx);
-    // The couriers of the other channels, wherever they are.
+    // Wakes the couriers of the other channels in all replicas.
     if (ids.length > 0) await wakeWorker(tx, worker);
     return rows;
   });
@@ -72,7 +75,7 @@ export async function addressAlarms(
   }
 }
 
-/** The channels, by name, of which these books know a courier; of what stands in for them, none. */
+/** The names of the channels that have a courier in this database. A fallback channel has none. */
 async function readKnownChannels(db: Db): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ name: string }>`
     SELECT DISTINCT split_part(id, ':', 1) AS name FROM perennial.courier
@@ -85,7 +88,9 @@ interface AdminAddress {
   readonly recipient: string;
 }
 
-/** By these channels, but for one that stands in for another that these books know. */
+/**
+ * The addresses by these channels, without a fallback whose channel has a courier in this database.
+ */
 function toAddresses(
   channels: readonly Channel[],
   known: ReadonlySet<string>,

@@ -4,11 +4,14 @@ import type { SendOutcome } from '../../notifications/channels/channel.ts';
 import { type CourierLease, writeBackoff } from './lease.ts';
 import { isNeutral, toBackoffState } from './rule.ts';
 
-// What a gateway said of itself, as this process knows it: how often it failed in a row, and until when
-// nothing is sent. Heeded at once and by a stopwatch, whatever the database does: notices are
-// claimed meanwhile. The row, by which other replicas and whoever delivers next go, follows as soon
-// as the database can. It outlives the couriers of its process: one whose connection is lost ends, and
-// that is when the row may not have it yet.
+// The state of a gateway in this process: its failures in a row, and its pause.
+//
+// A pause starts at once and is measured by a stopwatch, so it does not depend on the database.
+// Claims happen meanwhile. The row follows as soon as the database is reachable. Other replicas and
+// the next courier read the row.
+//
+// The backoff outlives the couriers of its process. A courier with a lost connection ends, and at
+// this moment the row may lack the latest pause.
 
 export class Backoff {
   readonly #elapsedMs = stopwatch();
@@ -16,35 +19,35 @@ export class Backoff {
   #failures = 0;
   #error: string | null = null;
   #reason = '';
-  /** How often something was learnt here, and how much of it is in the row. */
+  /** The number of observations, and how many of them the row contains. */
   #observed = 0;
   #written = 0;
   #writing: Promise<void> | undefined;
 
-  /** In a row. */
+  /** Failures in a row. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** Why nothing is sent. */
+  /** Why the account pauses. */
   get reason(): string {
     return this.#reason;
   }
 
-  /** For how long nothing is sent; 0: anything may be. */
+  /** The rest of the pause; 0: no pause. */
   remainingMs(): number {
     return Math.max(0, this.#untilMs - this.#elapsedMs());
   }
 
   /**
-   * What an answer says of the gateway.
-   * @param failuresBefore how often it had failed when the send began
-   * @returns ms for which the answer wants nothing sent
+   * Applies an answer to the state of the gateway.
+   * @param failuresBefore the failures in a row when the send began
+   * @returns ms that the answer requires as a pause
    */
   observe(outcome: SendOutcome, failuresBefore: number): number {
     if (this.#failures === 0 && isNeutral(outcome)) return 0;
     const next = toBackoffState(failuresBefore, outcome);
-    // The answer to an earlier send says less than what is known since: it doesn't take that back.
+    // An answer to an earlier send is older than the known state, so it does not reset that state.
     const isOutdated = next.error !== null && next.failures < this.#failures;
     if (isOutdated && next.pauseMs === 0) return 0;
     if (!isOutdated) this.#failures = next.failures;
@@ -57,14 +60,14 @@ export class Backoff {
     return next.pauseMs;
   }
 
-  /** Takes over what the row says, where nothing is known here that it doesn't say. */
+  /** Takes the failures of the row, unless an observation is not written yet. */
   restore(failures: number): void {
     if (this.#written === this.#observed) this.#failures = failures;
   }
 
   /**
-   * Writes down what isn't written: what is left of the wait, by the books' clock. One at a time:
-   * sixteen answers at once must not want sixteen connections, nor the older one be the last.
+   * Writes the rest of the pause by the database clock, if the row lacks it. One write at a time.
+   * So 16 answers do not take 16 connections, and an older state does not overwrite a newer one.
    */
   async write(db: Db, lease: CourierLease): Promise<void> {
     while (this.#written !== this.#observed) {

@@ -17,9 +17,10 @@ import { type CourierLease, courierLeaseLost, readCourier } from './lease.ts';
 import * as store from './store.ts';
 import { toNoticeItem } from './store.ts';
 
-// A notice is judged in the transaction that marks it `sending`, under its customer's lock and by
-// facts read after that: whatever committed before is seen, and whatever comes after it finds the
-// notice on its way (promise 7).
+// The claim of a notification: one transaction checks its relevance and sets `sending`.
+//
+// It locks the customer first and reads the facts after that. So it sees everything that was
+// committed before. A later change finds the notification in the state `sending` (promise 7).
 
 export const deliveryWorkerName = 'deliver-notifications';
 
@@ -30,16 +31,16 @@ export interface CourierLog {
   error(fields: object, message: string): void;
 }
 
-/** By what is delivered, and in which words. */
+/** The channels and texts of a delivery. */
 export interface Delivery {
-  /** All there are: an alarm goes by each that has admins. */
+  /** All channels. An alarm uses each channel that has admins. */
   readonly channels: readonly Channel[];
   readonly texts: Texts;
-  /** In which language and by whose clock the admins are told. */
+  /** The language and the time zone of the texts for admins. */
   readonly admins: { readonly locale: string; readonly timeZone: string };
 }
 
-/** Where a courier works. */
+/** The account of a courier and its lease. */
 export interface CourierContext extends Delivery {
   readonly db: Db;
   readonly channel: Channel;
@@ -66,12 +67,18 @@ export type Claim =
   | { readonly is: 'send'; readonly notice: ClaimedNotice }
   | { readonly is: 'suppressed'; readonly reason: string }
   | { readonly is: 'postponed' }
-  /** It failed by itself, and is in quarantine. */
+  /** The claim failed because of this notification, which is now in quarantine. */
   | { readonly is: 'quarantined'; readonly fault: Fault }
-  /** Somebody else is at it or at its customer, it isn't due any more, or nothing may be sent now. */
+  /**
+   * Another transaction holds the customer or the notification, it is not due any more, or a pause
+   * began.
+   */
   | { readonly is: 'not_now' };
 
-/** @param count counts it in the run's record, in the same transaction @throws Fault `lease_lost` */
+/**
+ * @param count counts the claim in the run record, in the same transaction
+ * @throws Fault `lease_lost`
+ */
 export function claimNotice(
   context: CourierContext,
   due: store.DueNotice,
@@ -95,7 +102,8 @@ async function claimInTransaction(
   if (courier === undefined) throw courierLeaseLost(context.lease);
   const { now, restsUntil } = courier;
   if (restsUntil !== null && restsUntil > now) return { is: 'not_now' };
-  // By a wrong time, a notice to a customer would be outdated for ever. Alarms go out.
+  // With a wrong time, a notification to a customer would be suppressed as outdated. Alarms are
+  // sent.
   if (due.customerId !== null && (await readClockReading(tx)).trust.kind === 'suspect') {
     return { is: 'not_now' };
   }

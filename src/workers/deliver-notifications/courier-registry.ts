@@ -6,14 +6,16 @@ import type { Instant } from '../../kernel/instant.ts';
 import { isLeaseLock, toLeaseKey } from '../../leases/lock.ts';
 import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 
-// The couriers that the books know, for a person: one for each bot, mailbox or log by which a process
-// ever delivered, and the end of one that is given up.
+// The list of couriers in the database, and the command that forgets one.
+//
+// The list contains each bot, mailbox or log that a process has ever delivered for. A person
+// forgets a courier that is given up.
 
 export interface CourierStatus {
   readonly id: string;
-  /** Some process has its lock. */
+  /** A process holds its lease. */
   readonly lives: boolean;
-  /** Nothing is sent before. */
+  /** The account pauses until this time. */
   readonly restsUntil: Instant | null;
   readonly failures: number;
   readonly lastError: string | null;
@@ -30,8 +32,9 @@ export async function readCouriers(db: Db): Promise<CourierStatus[]> {
 }
 
 /**
- * Strikes one from the books: from now on whoever stands in for it takes its messages. One whose
- * process goes on would be back with its next message. @throws Fault `no_courier`, `courier_lives`
+ * Deletes a courier, so that its fallback may take its notifications. A courier whose process runs
+ * would return with the next notification, so that process must end first.
+ * @throws Fault `no_courier`, `courier_lives`
  */
 export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
   return inTransaction(db, async (tx) => {

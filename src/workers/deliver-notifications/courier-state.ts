@@ -4,24 +4,24 @@ import type { DueKey, DueNotice } from './store.ts';
 // The states and transitions of a courier during one walk over everything that is due.
 //
 // The states:
-//   recovery  Settle the sends that have no courier any more.
-//   page      Read the next due notifications, unless the walk stops or the account pauses.
-//   delivery  Claim and send the notifications of this page.
-//   answers   The walk has visited everything that is due. Wait for the pending answers.
-//   gap       Only recipients of a recent message are left. Wait until one is free.
-//   end       The walk ended with a result.
+// - recovery: Settle the sends that have no courier any more.
+// - page: Read the next due notifications, unless the walk stops or the account pauses.
+// - delivery: Claim and send the notifications of this page.
+// - answers: The walk has visited everything that is due. Wait for the pending answers.
+// - gap: Only recipients of a recent message are left. Wait until one is free.
+// - end: The walk ended with a result.
 //
 // The transitions:
-//   recovery -> page      always
-//   page     -> end       The courier stops, its time is over, or the account pauses.
-//   page     -> delivery  The page was read.
-//   delivery -> page      A wake-up: the first page, because new notifications may go first.
-//                         Else the page after the last visited notification.
-//   delivery -> answers   The last page was visited completely.
-//   answers  -> page      The account pauses. The check before the page ends the walk.
-//   answers  -> gap       A recipient was not free.
-//   answers  -> end       The courier stops, or nothing is due any more.
-//   gap      -> page      always the first page
+// - recovery to page: always
+// - page to end: The courier stops, its time is over, or the account pauses.
+// - page to delivery: The page was read.
+// - delivery to page: A wake-up leads to the first page, because new notifications may go first.
+//   Otherwise the page after the last visited notification follows.
+// - delivery to answers: The last page was visited completely.
+// - answers to page: The account pauses. The check before the page ends the walk.
+// - answers to gap: A recipient was not free.
+// - answers to end: The courier stops, or nothing is due any more.
+// - gap to page: always the first page
 
 export type WalkResult =
   /** Everything that was due at `startedAt` was visited. */

@@ -65,7 +65,7 @@ export class Courier {
   /**
    * Delivers until nothing is due.
    * @param isOver whether the time of the walk is over
-   * @throws Fault `lease_lost`, or what the database reported
+   * @throws Fault `lease_lost`, or a fault of the database
    */
   async walk(runCounts: RunCounts, isOver: () => boolean): Promise<WalkResult> {
     const { db, lease } = this.#context;

@@ -17,10 +17,10 @@ import { acquireCourier, type CourierLease, describePrimary } from './lease.ts';
 import type { RunCounts } from './run-counts.ts';
 import { findDueNotices, hasSendingNotices } from './store.ts';
 
-// The couriers of this process: for each channel whose advisory lock it got, on one connection each.
-// As with keepers of nodes the lock is for peace, and for being quick: the server frees it when a
-// process dies, or says nothing for 10 s, and the next look of another one takes it. What is right is
-// seen to by the epoch (`lease.ts`) and by the number of each notice's attempt (`store.ts`).
+// The couriers of this replica: for each channel one lease on a separate connection.
+//
+// `leases/lease.ts` describes how leases are taken and lost. Two checks guarantee safety: the epoch
+// of the courier (`lease.ts`) and the attempt number of each notification (`store.ts`).
 
 export interface CouriersOptions extends Delivery {
   readonly url: string;
@@ -28,7 +28,7 @@ export interface CouriersOptions extends Delivery {
   readonly replica: Replica;
   readonly log: CourierLog;
   readonly pollMs?: number;
-  /** A process that is silent for this long has lost its posts. */
+  /** A session that is silent for this long loses its lease. */
   readonly silentMs?: number;
   /** Whether the clock of this machine is right. */
   readonly isClockRight?: () => boolean;
@@ -37,12 +37,14 @@ export interface CouriersOptions extends Delivery {
 export interface Couriers {
   /** The channels that this process delivers for now. */
   listChannelIds(): readonly string[];
-  /** Awaits the answers that are out, writes down what came of them, and lets others go on. */
+  /** Waits for the pending answers, stores their outcomes, and releases the leases. */
   stop(): Promise<void>;
 }
 
 const defaultPollMs = secondMs;
-/** How long a run stays open for what comes next: a receipt each second must not be a record each. */
+/**
+ * A run stays open for later notifications. One receipt per second must not cause one record each.
+ */
 const runMaxMs = minuteMs;
 
 /** `lost`: another courier has the lease. `unfit`: this replica leaves the work to others. */
@@ -153,7 +155,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     return 'ended';
   }
 
-  /** Walks again and again for a minute, so that what comes meanwhile is of the same run. */
+  /** Walks repeatedly for a minute, so that notifications of this minute belong to one run. */
   async function walkRepeatedly(
     courier: Courier,
     channel: Channel,
@@ -178,7 +180,7 @@ export function startCouriers(options: CouriersOptions): Couriers {
     }
   }
 
-  /** Said once, and not with each look: nothing is wrong for who delivers. */
+  /** Warns once per account. This state is not an error for the account that delivers. */
   function logServed(channel: Channel, primaryId: string): void {
     const level = left.has(primaryId) ? 'debug' : 'warn';
     left.add(primaryId);

@@ -16,13 +16,14 @@ export interface DeliveryResult {
   readonly detail: JsonObject;
 }
 
-/** Something is in quarantine. */
+/** A quarantined notification makes the run `degraded`. */
 const toDegraded = (result: DeliveryResult, { counts }: RunCounts): DeliveryResult =>
   counts.quarantined === undefined ? result : { ...result, outcome: 'degraded' };
 
 /**
- * @param deliver the work; what it throws fails the run
- * @throws where not even the record can be written; the next run of this replica closes it
+ * @param deliver the work; a fault of it fails the run
+ * @throws a fault of the database if the record cannot be written; the next run of this replica
+ * closes it
  */
 export async function recordDeliveryRun(
   { db, replica, log }: DeliveryContext,

@@ -6,21 +6,22 @@ import { createLeaseFault } from '../../leases/fence.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import type { BackoffState } from './rule.ts';
 
-// A courier's row. Of the couriers of a bot one is right: whose epoch stands in the row.
+// The row of a courier: its epoch, its pause, and the times of its walks.
 //
-// A channel that stands in for another one (the log, where a process has no Telegram) is right only
-// in books that know of no courier of that one. Else a replica whose configuration lacks the bot
-// would take its messages, and nobody would ever read them: what was once delivered by a bot is left
-// to it, until a person says that it is given up (`courier-registry.ts`).
-//
-// An exclusive channel has one account per database. A second bot cannot write to the chats of the
-// first one, and would mark every customer as unreachable. So the second bot gets no courier.
+// 1. The courier whose epoch is in the row is the valid one.
+// 2. A fallback channel (the log of a process without Telegram) is valid only while the database
+//    has no courier of the other channel. Otherwise a replica whose configuration lacks the bot
+//    would take its messages, and no person would read them. A person ends this with `notice
+//    couriers --forget` (`courier-registry.ts`).
+// 3. An exclusive channel has one account per database. A second bot cannot write to the chats of
+//    the first one, and would mark every customer as unreachable. So the second bot gets no
+//    courier.
 
 export interface CourierLease {
   /** The channel's id. */
   readonly id: string;
   readonly epoch: bigint;
-  /** What it takes only while that has no courier of its own; null: it stands in for nobody. */
+  /** The channel that this courier serves while that channel has no courier; null: no fallback. */
   readonly fallbackFor: string | null;
 }
 
@@ -37,7 +38,7 @@ export interface CourierFacts {
   readonly failures: number;
 }
 
-/** Makes this the courier of the post, and nobody else. */
+/** Writes a new epoch, which makes this courier the only valid one. */
 export function acquireCourier(db: Db, account: ChannelAccount): Promise<CourierAcquisition> {
   const { id, name, servedChannel, exclusive } = account;
   return inTransaction(db, async (tx): Promise<CourierAcquisition> => {
@@ -80,7 +81,7 @@ async function primaryOf(
   return rows[0]?.id;
 }
 
-/** What to do if another account delivers for this database. */
+/** Advice if another account delivers for this database. */
 export const describePrimary = (primaryId: string): string =>
   `${primaryId} delivers for this database, and this configuration lacks it: its notifications wait for it. Give this process the same configuration; or, if ${primaryId} is given up for good, "perennial notice couriers --forget ${primaryId}"`;
 
@@ -100,7 +101,7 @@ export async function requireOnlyAccount(
   }
 }
 
-/** undefined: the post was lost. */
+/** @returns undefined: the lease is lost */
 export async function readCourier(
   db: Db | Tx,
   { id, epoch, fallbackFor }: CourierLease,
@@ -115,12 +116,12 @@ export async function readCourier(
   return rows[0];
 }
 
-/** Of its looks, a courier writes at most one each 10 s. */
+/** A courier writes each time at most once in 10 s. */
 const walkTimeEveryS = 10;
 
 /**
- * Writes that the courier looks at what is due, also during a pause of its account.
- * @param passedAt when the walk began that has gone through everything
+ * Writes that the courier checks for due notifications, also during a pause of its account.
+ * @param passedAt the start of a walk that visited everything
  */
 export async function writeWalkTime(
   db: Db,
@@ -139,16 +140,16 @@ export async function writeWalkTime(
 }
 
 /**
- * Writes down until when nothing is sent, also by whoever was replaced: what a gateway said is true
- * of the bot. One that was told to wait longer waits longer. The length is counted from when the
- * statement is carried out, so never too short.
+ * Writes the pause of the account. A replaced courier also writes it, because the answer of a
+ * gateway is true for the account. The later end wins. The length counts from the execution of this
+ * statement, so the pause is never too short.
  */
 export async function writeBackoff(
   db: Db,
   { id }: CourierLease,
   { failures, pauseMs, error }: BackoffState,
 ): Promise<void> {
-  // Whole milliseconds, as the row has them.
+  // The column has whole milliseconds.
   const roundedMs = pauseMs > 0 ? Math.ceil(pauseMs) : null;
   await sql`
     UPDATE perennial.courier SET failures = ${failures}, last_error = ${error},

@@ -5,7 +5,7 @@ import type { MessageLog } from '../../notifications/channels/log/log.ts';
 import { openTexts } from '../../notifications/texts.ts';
 import type { Delivery } from './claim.ts';
 
-/** Ways out and words for messages, as the configuration has them. @throws UsageFault for a bad text */
+/** Opens the channels and texts of the configuration. @throws UsageFault for a wrong text */
 export function openDelivery(config: Config, log: MessageLog): Delivery {
   const { folder, admins } = toNoticeSettings(config);
   return { channels: openChannels(config.file, log), texts: openTexts({ folder }), admins };

@@ -14,7 +14,9 @@ export interface DeliveryPreviewContext {
   readonly signal: AbortSignal;
 }
 
-/** What a run would say, and what it wouldn't: by the same finding, facts and rule. Changes nothing. */
+/**
+ * Reports what a run would send and what not, by the same search, facts and rule. Changes nothing.
+ */
 export async function previewDelivery(
   { channels, texts, admins }: Delivery,
   { db, batchMax, signal }: DeliveryPreviewContext,
@@ -26,7 +28,7 @@ export async function previewDelivery(
     .setAccessMode('read only');
   await transaction.execute(async (tx) => {
     const now = await readClock(tx);
-    // And the alarms that no courier has seen yet.
+    // Also the alarms that are not addressed yet.
     for (const takes of [...channels.map((channel) => channel.servedChannel), adminChannel]) {
       let after: DueKey | undefined;
       while (!signal.aborted) {

@@ -12,10 +12,12 @@ import {
 import type { RunCounts } from './run-counts.ts';
 import { type DueNotice, toNoticeItem } from './store.ts';
 
-// A notice whose judgement or marking fails by itself goes to quarantine, so that it holds up nobody
-// behind it. Finding leaves it out until it is tried again; whoever claims it then takes it out.
+// Puts a notification into quarantine if its claim fails because of this notification.
+//
+// So it does not delay the notifications behind it. The search skips it until its next retry. The
+// next claim removes it from quarantine.
 
-/** @throws what is not this notice's: a transient fault, or more failures than one can believe */
+/** @throws a transient fault, or any fault after the limit of new quarantine items */
 export async function claimOrQuarantine(
   context: CourierContext,
   due: DueNotice,
@@ -43,7 +45,7 @@ export async function claimOrQuarantine(
   }
 }
 
-/** Says of a claim what somebody who reads the log may have to know. */
+/** Logs a quarantine as an error, and a suppressed notification for debugging. */
 export function logClaim(
   log: Pick<CourierLog, 'debug' | 'error'>,
   { id }: DueNotice,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SendRateLimiter } from './rate-limiter.ts';
 
-/** Sends to these recipients as soon as each may be, by timers that are late by so much. */
+/** Sends to these recipients as early as possible, with timers that are `lateMs` late. */
 function sendAll(
   settings: ConstructorParameters<typeof SendRateLimiter>[0],
   recipients: readonly string[],

@@ -1,15 +1,18 @@
 import { secondMs } from '../../kernel/instant.ts';
 
-// How fast a courier may send, by a clock that only goes forward: so many a second in all, and one
-// in a while for each recipient. A send that comes late by a little (a timer, a busy machine) is
-// made up for by the next ones, else every late timer would cost its share of the pace; so a few messages
-// may follow each other closely, and no second holds more than the pace and those.
+// The pace of a courier, by a clock that only goes forward.
+//
+// 1. At most `perSecond` sends per second in total, and one send per `gapMs` to a recipient.
+// 2. The next sends make up for a send that was a little late. Otherwise each late timer would
+//    reduce the pace.
+// 3. So up to `catchUp` sends may follow each other closely, and no second contains more than the
+//    pace and these.
 
 export interface RateSettings {
   readonly perSecond: number;
   /** Between two messages to one recipient. */
   readonly gapMs: number;
-  /** Sends that may be made up for. */
+  /** Late sends that the next ones may make up for. */
   readonly catchUp: number;
 }
 
@@ -17,13 +20,13 @@ export class SendRateLimiter {
   readonly #everyMs: number;
   readonly #gapMs: number;
   readonly #catchUpMs: number;
-  /** When the next one would go if each had gone in its time. */
+  /** The time of the next send if each send had been on time. */
   #dueMs: number;
   readonly #busyUntilMs = new Map<string, number>();
 
   /**
-   * @param nowMs a courier before this one may have sent just now: for the first gap nobody is sent
-   *   to, lest somebody gets two messages at once
+   * @param nowMs an earlier courier may have sent a moment ago, so the first gap has no send.
+   * Otherwise a recipient could get two messages at once.
    */
   constructor({ perSecond, gapMs, catchUp }: RateSettings, nowMs: number) {
     this.#everyMs = secondMs / perSecond;
@@ -32,21 +35,21 @@ export class SendRateLimiter {
     this.#dueMs = nowMs + gapMs + this.#catchUpMs;
   }
 
-  /** How long until anything may be sent; 0: now. */
+  /** ms until the next send; 0: now. */
   waitMs(nowMs: number): number {
     return Math.max(0, this.#dueMs - this.#catchUpMs - nowMs);
   }
 
-  /** How long until this recipient may be sent to; 0: now, as far as it is the recipient's. */
+  /** ms until this recipient is free; 0: now. */
   recipientWaitMs(recipient: string, nowMs: number): number {
     return Math.max(0, (this.#busyUntilMs.get(recipient) ?? nowMs) - nowMs);
   }
 
-  /** It is sent now. */
+  /** Records a send at this moment. */
   recordSend(recipient: string, nowMs: number): void {
     this.#dueMs = Math.max(this.#dueMs, nowMs) + this.#everyMs;
     if (this.#gapMs === 0) return;
-    // Entered in the order of their ends: the oldest are first.
+    // The entries are in the order of their ends, so the oldest are first.
     for (const [name, untilMs] of this.#busyUntilMs) {
       if (untilMs > nowMs) break;
       this.#busyUntilMs.delete(name);

@@ -8,9 +8,9 @@ import type { CourierLease } from './lease.ts';
 import { lostCourierOutcome, toSettlement } from './rule.ts';
 import { lockLostSends } from './store.ts';
 
-// Notices that are marked `sending`, and nobody sends them.
+// Settles notifications that are in the state `sending` and have no courier.
 
-/** Claims of this courier of which it knows that it never sent them. */
+/** Reverts claims of this courier that it never sent. */
 export async function revertUnsent(
   db: Db,
   { epoch }: CourierLease,
@@ -24,7 +24,7 @@ export async function revertUnsent(
   );
 }
 
-/** What couriers that are gone were at: nobody knows what became of it. @returns how many */
+/** Settles the sends of couriers that ended. Their outcome is unknown. @returns their number */
 export function recoverLost(db: Db, channel: string, inFlight: readonly bigint[]): Promise<number> {
   return inTransaction(db, async (tx) => {
     const now = await readClock(tx);
@@ -32,7 +32,7 @@ export function recoverLost(db: Db, channel: string, inFlight: readonly bigint[]
     for (const { id, kind, ...send } of lostSends) {
       const { policy, to } = noticeSpecs[kind];
       const settlement = toSettlement({ policy, to, ...send }, lostCourierOutcome, now);
-      // At once: nobody was told anything by the one that is gone.
+      // At once, because the gateway reported no failure.
       const nextAttemptAt = settlement.nextAttemptAt === never ? never : now;
       await sql`
         UPDATE perennial.notification SET state = ${settlement.state}, reason = ${settlement.reason},

@@ -9,28 +9,31 @@ import {
   unreachableRetryMs,
 } from '../../outbox/kinds.ts';
 
-// What becomes of a notice once it was handed to a gateway, and of the gateway's courier.
+// The outcome of a send: the next state of the notification, and the pause of its account.
 //
-// A notice that was certainly not taken is pending again. One whose answer was lost is `uncertain`:
-// it goes again where it has to arrive (at_least_once), and stays so where it must not nag
-// (at_most_once). Nothing gets through to the customer, who can't be reached then: what has to arrive
-// is owed until it is too late, and goes again once a week, or when the customer is heard of; the
-// rest has failed. If the gateway refuses a formatted message, the notification is sent once more as
-// plain text without buttons. If the gateway refuses that too, it has failed, with the reason.
-//
-// A gateway that fails once may have met an accident. One that fails twice in a row is unwell:
-// everybody waits, longer each time, and before anybody's message is risked again it is asked
-// whether it is there. A gateway that says how long to wait is taken at its word.
+// 1. A notification that was certainly not sent is pending again, after 1, 2, 4 … s, at most an
+//    hour.
+// 2. Without an answer a notification is `uncertain`. An `at_least_once` kind is sent again, up to
+//    10 lost answers. An `at_most_once` kind is not.
+// 3. A recipient that nothing reaches makes the customer unreachable. An `at_least_once`
+//    notification stays pending. It is sent again weekly, or once the customer is reachable. Other
+//    kinds fail.
+// 4. If the gateway refuses a formatted message, it is sent once more as plain text without
+//    buttons. If the gateway refuses that too, the notification fails with the reason.
+// 5. One failure of a gateway causes no pause. From the second failure in a row the account pauses
+//    for 1, 2, 4 … s, at most a minute. Before the next send the courier asks the gateway whether
+//    it is reachable.
+// 6. If the gateway states a wait, the account pauses for this time.
 
-/** What is known of a notice when its send is over. */
+/** A send that ended, with its notification. */
 export interface SendAttempt {
   readonly policy: DeliveryPolicy;
   readonly to: NoticeSpec['to'];
-  /** How often it was handed over, this time included. */
+  /** The number of sends, this one included. */
   readonly attempts: number;
-  /** How often nobody knows what became of it, without this time. */
+  /** The number of earlier sends without an answer. */
   readonly lostAnswers: number;
-  /** The gateway refused the formatted message before, so this was plain text. */
+  /** The gateway refused the formatted message before, so this send was plain text. */
   readonly plain: boolean;
 }
 
@@ -38,15 +41,15 @@ export interface SendSettlement {
   readonly state: Exclude<NoticeState, 'sending' | 'suppressed'>;
   readonly reason: string | null;
   readonly nextAttemptAt: Instant;
-  /** It may have arrived, and nobody knows. */
+  /** It may have arrived. */
   readonly lost: boolean;
-  /** Whether the customer can be reached; undefined: that wasn't learnt. */
+  /** Whether the customer is reachable; undefined: unknown. */
   readonly reachable?: boolean;
   /** The next send is plain text without buttons. */
   readonly plain?: boolean;
 }
 
-/** It is there ten times by now, or never will be: nobody is served by an eleventh. */
+/** After 10 sends the message has arrived, or never will. */
 const lostAnswersMax = 10;
 
 export function toSettlement(
@@ -83,7 +86,7 @@ export function toSettlement(
 const toFailed = (reason: string, now: Instant) =>
   ({ state: 'failed', reason, nextAttemptAt: now, lost: false }) as const;
 
-/** Nobody hears of an admin: an alarm that lasts is told again by itself. */
+/** An admin has no state of reachability, and an open alarm is repeated anyway. */
 function toUnreachable({ policy, to }: SendAttempt, error: string, now: Instant): SendSettlement {
   if (policy === 'at_most_once' || to === 'admins') return toFailed(error, now);
   const reason = `${unreachablePrefix}${error}`;
@@ -97,16 +100,16 @@ function noticeRetryMs(attempts: number): number {
 
 export interface BackoffState {
   readonly failures: number;
-  /** For how long nothing is sent; 0: anything may be. */
+  /** The length of the pause; 0: no pause. */
   readonly pauseMs: number;
   readonly error: string | null;
 }
 
-/** Whether an answer is about its notice alone: the gateway is well. */
+/** Whether an answer concerns only its notification, so the gateway is reachable. */
 export const isNeutral = ({ is }: SendOutcome): boolean =>
   is === 'sent' || is === 'unreachable' || is === 'refused';
 
-/** For how long nothing is sent, after a send that began when the courier's failures were these. */
+/** @param failures the failures in a row when the send began */
 export function toBackoffState(failures: number, outcome: SendOutcome): BackoffState {
   switch (outcome.is) {
     case 'sent':
@@ -127,16 +130,16 @@ export function toBackoffState(failures: number, outcome: SendOutcome): BackoffS
   }
 }
 
-/** Nothing after the first failure, then 1, 2, 4 … s, at most a minute. */
+/** No pause after the first failure, then 1, 2, 4 … s, at most a minute. */
 function courierPauseMs(failures: number): number {
   if (failures < 2) return 0;
   return Math.min(minuteMs, secondMs * 2 ** Math.min(failures - 2, 10));
 }
 
-/** Before a message is risked: the gateway failed twice in a row, and nobody knows if it is back. */
+/** Whether the courier asks the gateway before it sends: after two failures in a row. */
 export const mustProbeFirst = (failures: number): boolean => failures >= 2;
 
-/** What a courier finds marked `sending` by one that is gone: the answer was lost with it. */
+/** The outcome of a notification that is still `sending` after its courier ended. */
 export const lostCourierOutcome: SendOutcome = {
   is: 'uncertain',
   error: 'its courier ended before the answer',

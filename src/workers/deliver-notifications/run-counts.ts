@@ -6,10 +6,10 @@ import type { SendSettlement } from './rule.ts';
 
 type RunId = Parameters<typeof countBatch>[1];
 
-/** What a run did, counted in its record with each notice. */
+/** The counts of a run, written into its record with each notification. */
 export class RunCounts {
   readonly counts: Record<string, number> = {};
-  /** Notices that this run put into quarantine and that were not there before. */
+  /** Notifications that this run put into quarantine for the first time. */
   newlyQuarantined = 0;
   readonly #id: RunId;
 

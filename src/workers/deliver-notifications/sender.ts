@@ -234,7 +234,7 @@ export class Sender {
   }
 }
 
-/** The operator must correct a text that a gateway refuses. An alarm about an alarm would not end. */
+/** The operator must correct a refused text. An alarm about an alarm would not end. */
 function toRefusalAlarms({ kind }: ClaimedNotice, outcome: SendOutcome): Alarm[] {
   if (outcome.is !== 'refused' || kind === 'alarm_notice') return [];
   return [{ kind: 'alarm_notice', params: { subject: kind, error: outcome.error } }];

@@ -9,24 +9,25 @@ import { markReachable } from '../../subscription/store/reachability.ts';
 import type { CourierLease } from './lease.ts';
 import type { SendSettlement } from './rule.ts';
 
-// The notices that a courier works off. The number of its attempt is a notice's fence: what was
-// learnt of a send is written only while that send is the notice's last.
+// The notifications that a courier delivers.
+//
+// The attempt number fences each send: an outcome is stored only while this send is the last one.
 
-/** A notice that is due, as it was found: unlocked. */
+/** A due notification as it was found, without a lock. */
 export interface DueNotice {
   readonly id: bigint;
   readonly customerId: CustomerId | null;
-  /** Whom the channel is to send to. */
+  /** The recipient in terms of the channel. */
   readonly recipient: string;
   readonly key: DueKey;
-  /** It failed by itself before, and is tried again. */
+  /** Its own data made it fail before, and it is retried. */
   readonly wasQuarantined: boolean;
 }
 
-/** A notice's name in quarantine. */
+/** The name of a notification in quarantine. */
 export const toNoticeItem = (id: bigint): string => `notice:${id}`;
 
-/** The keyset's key. */
+/** The key of the keyset. */
 export interface DueKey {
   readonly bulk: boolean;
   readonly at: Instant;
@@ -34,9 +35,9 @@ export interface DueKey {
 }
 
 /**
- * A page of what is due on a channel, over `notification_owed`: what can't wait before what can,
- * each in the order of its time. Kinds that a newer version stored are left to its couriers, and
- * what is in quarantine to its time.
+ * A page of the due notifications of a channel, by the index `notification_owed`: urgent ones
+ * before bulk ones, each in the order of their times. Skips kinds of a newer version, which has its
+ * own couriers. Skips items in quarantine until their retry.
  */
 export async function findDueNotices(
   db: Db | Tx,
@@ -44,7 +45,7 @@ export async function findDueNotices(
   page: { readonly after: DueKey | undefined; readonly max: number },
 ): Promise<DueNotice[]> {
   const rows: DueNotice[] = [];
-  // One walk over the index for each half: the order of both is that of the index.
+  // One index walk for each half, in the order of the index.
   for (const bulk of [false, true]) {
     const { after } = page;
     if (after?.bulk === true && !bulk) continue;
@@ -70,7 +71,7 @@ export async function findDueNotices(
   return rows;
 }
 
-/** A notice under its lock. */
+/** A notification under its lock. */
 export interface LockedNotice {
   readonly id: bigint;
   readonly kind: NoticeKind;
@@ -79,7 +80,7 @@ export interface LockedNotice {
   readonly dedupeKey: string;
   readonly recipient: string | null;
   readonly createdAt: Instant;
-  /** How often it was handed over before. */
+  /** The number of earlier sends. */
   readonly attempts: number;
   readonly lostAnswers: number;
   /** The gateway refused the formatted message. */
@@ -87,8 +88,8 @@ export interface LockedNotice {
 }
 
 /**
- * Locks the customer, then the notice if it is still due. Nobody is waited for: who is locked by a
- * purchase has a notice that may be untrue in a moment, and the next look finds it.
+ * Locks the customer, then the notification if it is still due. Waits for no lock. A purchase that
+ * holds the customer may outdate the notification, and the next walk finds it again.
  * @returns undefined: not now
  */
 export async function lockNotice(
@@ -111,7 +112,7 @@ export async function lockNotice(
   return rows[0];
 }
 
-/** As they stand, in this order. */
+/** Reads these notifications in this order. */
 export async function readNotices(tx: Tx, ids: readonly bigint[]): Promise<LockedNotice[]> {
   const { rows } = await sql<LockedNotice>`
     SELECT id, kind, params, subscription_id AS "subscriptionId", dedupe_key AS "dedupeKey",
@@ -121,14 +122,14 @@ export async function readNotices(tx: Tx, ids: readonly bigint[]): Promise<Locke
   return ids.flatMap((id) => byId.get(id) ?? []);
 }
 
-/** It is no longer to be said. */
+/** Suppresses a notification that is not relevant any more. */
 export async function suppressNotice(tx: Tx, id: bigint, reason: string): Promise<void> {
   await sql`
     UPDATE perennial.notification SET state = 'suppressed', reason = ${reason}
     WHERE id = ${id}`.execute(tx);
 }
 
-/** It is to be said, and not yet. */
+/** Postpones a relevant notification. */
 export async function postponeNotice(tx: Tx, id: bigint, until: Instant): Promise<void> {
   await sql`
     UPDATE perennial.notification SET next_attempt_at = ${isoTime(until)}
@@ -138,11 +139,11 @@ export async function postponeNotice(tx: Tx, id: bigint, until: Instant): Promis
 export interface SendStart {
   readonly id: bigint;
   readonly recipient: string;
-  /** What it says now. */
+  /** The current values. */
   readonly params: NoticeParams;
 }
 
-/** Marks a notice before it is sent. @returns false: the post was lost, nothing may be sent */
+/** Sets `sending` before the send. @returns false: the lease is lost, so nothing may be sent */
 export async function writeSending(
   tx: Tx,
   lease: CourierLease,
@@ -163,15 +164,15 @@ export interface FinishedSend {
   readonly customerId: CustomerId | null;
   /** The number of this send. */
   readonly attempts: number;
-  /** By which it went, if it went. */
+  /** The channel of the send, stored if it was sent. */
   readonly channel: string;
   readonly messageId: bigint | null;
 }
 
 /**
- * Writes down what became of a send, unless it was sent again since. A row that a successor found
- * and called uncertain is settled all the same: what is known is better than doubt.
- * @returns whether it was written
+ * Stores the outcome of a send, unless the notification was sent again since. Also settles a row
+ * that a successor has marked `uncertain`, because a known outcome is better.
+ * @returns whether it was stored
  */
 export async function writeSettlement(
   tx: Tx,
@@ -179,7 +180,7 @@ export async function writeSettlement(
   { state, reason, nextAttemptAt, lost, reachable, plain = false }: SendSettlement,
   now: Instant,
 ): Promise<boolean> {
-  // The customer's row first, as everywhere.
+  // The row of the customer is locked first, as everywhere (rule 1).
   if (customerId !== null && reachable === true) await markReachable(tx, customerId, now);
   if (customerId !== null && reachable === false) {
     await sql`
@@ -203,7 +204,7 @@ export async function writeSettlement(
   return true;
 }
 
-/** A send that takes longer has no courier any more that could tell its end. */
+/** A longer send has no courier any more that could store its outcome. */
 const sendingMaxMs = 2 * minuteMs;
 
 export interface LostSend {
@@ -215,8 +216,7 @@ export interface LostSend {
 }
 
 /**
- * What is marked `sending` by couriers that are gone: their epoch is nobody's any more, or they have
- * been at it for longer than any send takes.
+ * Locks the sends of ended couriers: their epoch is outdated, or they take longer than any send.
  */
 export async function lockLostSends(
   tx: Tx,
@@ -236,7 +236,7 @@ export async function lockLostSends(
   return rows;
 }
 
-/** Whether anything is marked `sending` here: by a courier that is gone, or by one that isn't. */
+/** Whether a notification of this channel is `sending`, with or without a running courier. */
 export async function hasSendingNotices(db: Db, channel: string): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.notification

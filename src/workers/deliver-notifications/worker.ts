@@ -12,10 +12,12 @@ import { acquireCourier, describePrimary } from './lease.ts';
 import { type DeliveryPreviewContext, previewDelivery } from './preview.ts';
 import type { RunCounts } from './run-counts.ts';
 
-// One run by a person or a timetable: everything that is due now, on every channel whose courier
-// isn't somebody else at the moment. A service has couriers that stay (`couriers.ts`).
+// One run by a person or the scheduler: delivers everything that is due now.
+//
+// It covers each channel whose lease is free at the moment. A service has permanent couriers
+// (`couriers.ts`).
 
-/** `name: reason` of each channel that could not be worked off. */
+/** `name: reason` for each channel that was skipped or paused. */
 type ChannelReasons = Record<string, string>;
 
 async function runChannels(
@@ -65,7 +67,7 @@ async function runChannels(
   return { outcome: hasWorkLeft ? 'partial' : 'success', detail };
 }
 
-/** The worker, for what the configuration says of channels. */
+/** The worker, with the channels of the configuration. */
 export function deliverNotifications(delivery: () => Delivery) {
   return {
     name: deliveryWorkerName,

@@ -29,7 +29,7 @@ test('a message arrives as text, with its subject and its links', async () => {
 
 const outcomes: readonly (readonly [MailOutcome, string])[] = [
   ['greet_reset', 'not_sent'],
-  // nodemailer reads the message ahead, so this can't be told from what follows: doubt.
+  // nodemailer reads the message ahead, so this case cannot be distinguished from the next ones.
   ['rcpt_reset', 'uncertain'],
   ['data_reset', 'uncertain'],
   ['lose', 'uncertain'],

@@ -5,9 +5,10 @@ import { secondMs } from '../../../kernel/instant.ts';
 import { timeoutSignal } from '../../../kernel/timer.ts';
 import type { Channel, Message, SendOutcome } from '../channel.ts';
 
-// Messages by SMTP, for alarms. A mail server takes a message when it says so after the message's
-// last line. What it refused before or then, it didn't take; a connection that breaks once the message
-// was begun leaves doubt.
+// Messages by SMTP, for alarms.
+//
+// A mail server accepts a message with its answer after the last line. A refusal before that means
+// `not_sent`. A connection that breaks after the start of the message leaves doubt.
 
 export interface EmailSettings {
   /** `smtp://user:password@host:587` or `smtps://…` */
@@ -20,18 +21,20 @@ export interface EmailSettings {
 
 const sendTimeoutMs = 20 * secondMs;
 
-/** nodemailer's errors: the server's answer, if there was one, and to which command. */
+/** An error of nodemailer: the answer of the server, if any, and the command that it answers. */
 interface SmtpError extends Error {
   readonly responseCode?: number;
   readonly command?: string;
 }
 
-/** @param wasWritten whether the message was begun: nodemailer reads it when the conversation stands */
+/**
+ * @param wasWritten whether the message was started: nodemailer reads it once the session is open
+ */
 export function toEmailOutcome(error: SmtpError, wasWritten: boolean): SendOutcome {
   const { responseCode = 0, command = '', message } = error;
   const detail = { error: message };
   if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...detail };
-  // To the message itself: it is refused for good, or not now. Either way it was not taken.
+  // An answer to the message itself: refused for good, or for now. Either way it was not sent.
   if (command === 'DATA' && responseCode >= 500) return { is: 'refused', ...detail };
   if (responseCode >= 400) return { is: 'not_sent', ...detail };
   return { is: wasWritten ? 'uncertain' : 'not_sent', ...detail };
@@ -48,7 +51,7 @@ export function openEmail(settings: EmailSettings): Channel {
   const secret = decodeURIComponent(password);
   const redact = (text: string) =>
     foreignText(secret === '' ? text : text.replaceAll(secret, '***'));
-  /** A connection of its own for each: alarms are few, and one that stalls is cut off alone. */
+  /** A separate connection for each message. Alarms are few, and a stalled one ends alone. */
   const createTransport = () =>
     nodemailer.createTransport({
       url,

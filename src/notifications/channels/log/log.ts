@@ -1,7 +1,9 @@
 import { defaultChannel, fallbackChannel } from '../../../outbox/outbox.ts';
 import type { Channel } from '../channel.ts';
 
-/** Where messages go that have no other way out: a line of the log, beside the row in the books. */
+/**
+ * The channel for messages without another one: a line of the log, beside the row in the database.
+ */
 export interface MessageLog {
   info(fields: object, message: string): void;
 }

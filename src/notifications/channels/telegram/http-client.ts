@@ -3,17 +3,19 @@ import { Agent as PlainAgent, request as plainRequest } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { secondMs } from '../../../kernel/instant.ts';
 
-// One request over HTTP, for whom it matters whether somebody may have read it. node-fetch and the
-// built-in fetch report a connection that was refused and one that was lost after the request went
-// out by errors that only their texts tell apart, and the built-in one repeats some by itself.
+// An HTTP client that reports whether a failed request may have been read.
 //
-// Nothing of a request is written before its connection stands: for TLS, before the handshake ended.
-// So a failure before that is one of nobody's having read it. From then on there is doubt, also
-// where a connection is used again, which the other end may have closed meanwhile.
+// node-fetch and the built-in fetch report a refused connection and a connection lost after the
+// request by errors that differ only in their texts. The built-in fetch also repeats some requests
+// by itself.
+//
+// A request is written only after its connection is open; for TLS, after the handshake. A failure
+// before that means that the request was not read. After that there is doubt. A reused connection
+// also leaves doubt, because the other end may have closed it.
 
 /** A request that got no answer. */
 export class NoResponseError extends Error {
-  /** false: nobody can have read it. */
+  /** False: the request cannot have been read. */
   readonly wasWritten: boolean;
 
   constructor(sentence: string, written: boolean) {
@@ -35,13 +37,13 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
 }
 
-/** Connections that are used again while they are fresh. */
+/** Reuses connections while they are fresh. */
 export interface HttpClient {
   send(url: string, request: HttpRequest): Promise<HttpResponse>;
   close(): void;
 }
 
-/** An idle connection is closed by us, and before the other end does: see above. */
+/** We close an idle connection before the other end does, because a reused one leaves doubt. */
 const idleMs = 4 * secondMs;
 /** Answers are a few hundred bytes; more than this is not from the Bot API. */
 const responseMaxBytes = 1_000_000;
@@ -88,7 +90,7 @@ export function openHttpClient(root: string): HttpClient {
   };
 }
 
-/** @throws where the answer breaks off */
+/** @throws Error if the answer breaks off */
 function readBody(response: http.IncomingMessage): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
@@ -103,7 +105,7 @@ function readBody(response: http.IncomingMessage): Promise<string> {
   });
 }
 
-/** What happened, without the URL: that has the token in it. */
+/** The error without the URL, which contains the token. */
 function describeError(error: Error): string {
   const { code } = error as NodeJS.ErrnoException;
   if (error instanceof AggregateError && error.message === '') {

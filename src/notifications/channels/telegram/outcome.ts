@@ -3,10 +3,10 @@ import { dayMs, secondMs } from '../../../kernel/instant.ts';
 import type { SendOutcome } from '../channel.ts';
 import { NoResponseError } from './http-client.ts';
 
-// What an error of the Bot API means for the message. Telegram tells by the code; only where one
-// code means several things, by its words.
+// The outcome of a send by the error of the Bot API. The code decides. The description decides only
+// if one code has several meanings.
 
-/** 400 for a recipient whom the bot can't write to, in the words of the Bot API. */
+/** 400 for a recipient whom the bot cannot write to, in the descriptions of the Bot API. */
 const unreachablePattern = /chat not found|user not found|user is deactivated|PEER_ID_INVALID/i;
 
 /** A proxy in front of the Bot API may drop `parameters`. The description states the time too. */
@@ -23,15 +23,15 @@ function parseRetryAfterMs({ description, parameters }: GrammyError): number {
   return Math.min(retryMaxMs, Math.max(1, Math.ceil(seconds)) * secondMs);
 }
 
-/** @param redact an error's words without what is secret */
+/** @param redact removes secrets from the text of an error */
 export function toTelegramOutcome(error: unknown, redact: (text: string) => string): SendOutcome {
   if (error instanceof GrammyError) {
     const { error_code: code, description } = error;
     const errorText = redact(`${code} ${description}`);
     if (code === 429) return { is: 'throttled', retryAfterMs: parseRetryAfterMs(error) };
-    // Somewhere behind the gateway it broke: whether before or after the message was taken, nobody says.
+    // A failure behind the gateway. It may have happened before or after the message was accepted.
     if (code >= 500) return { is: 'uncertain', error: errorText };
-    // The token is wrong, or the address: it isn't the message, and no other one would be taken.
+    // A wrong token or address. The gateway would accept no other message either.
     if (code === 401 || code === 404) return { is: 'not_sent', error: errorText };
     if (code === 403 || unreachablePattern.test(description))
       return { is: 'unreachable', error: errorText };

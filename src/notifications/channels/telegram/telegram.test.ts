@@ -122,7 +122,7 @@ test('nobody can have read what was never written: refused, unknown, silent, no 
   expect(await sendTo(closedApi)).toMatchObject({ is: 'not_sent', error: /ECONNREFUSED/ });
   const unknown = await sendTo({ url: 'http://bot-api.invalid' });
   expect(unknown).toMatchObject({ is: 'not_sent' });
-  // It takes connections and speaks no TLS.
+  // A server that accepts connections and does not speak TLS.
   using api = await startBotApi();
   const plain = await sendTo({ url: api.url.replace('http:', 'https:') });
   expect(plain).toMatchObject({ is: 'not_sent' });

@@ -12,29 +12,35 @@ import {
 } from './http-client.ts';
 import { toTelegramOutcome } from './outcome.ts';
 
-// Messages by a bot, over grammY's Api without its plugins for retries and pace: those send again
-// what may have arrived. Never `getUpdates` or `setWebhook`: the operator's own bot has the token too.
+// The channel of a Telegram bot, by grammY's `Api`.
+//
+// Its plugins for retries and pace are not used, because they send again what may have arrived.
+// This code never calls `getUpdates` or `setWebhook`, because the operator's own bot uses the same
+// token.
 
 export interface TelegramSettings {
   readonly token: string;
   readonly api: string;
   readonly admins: readonly number[];
   readonly perSecond: number;
-  /** Telegram takes one message a second for a chat. */
+  /** Telegram accepts one message per second for a chat. */
   readonly gapMs?: number;
   readonly deadlineMs?: number;
 }
 
-/** A gateway that takes longer has most likely lost it; the answer is given up, the message may be. */
+/** After this time the answer is abandoned, and the outcome is `uncertain`. */
 const sendTimeoutMs = 10 * secondMs;
 
-/** A quarter of a second's at most, and no second over the 30 messages that Telegram takes. */
+/**
+ * At most a quarter of a second's sends, and at most the 30 messages per second that Telegram
+ * accepts.
+ */
 const computeCatchUp = (perSecond: number): number =>
   Math.max(1, Math.floor(Math.min(perSecond / 4, 30 - perSecond)));
 
 type Fetch = NonNullable<ApiClientOptions['fetch']>;
 
-/** What grammY needs of a fetch: a body of JSON, or a failure. */
+/** The part of fetch that grammY needs: a JSON body or a failure. */
 function createFetch(client: HttpClient): Fetch {
   const fetch = async (url: unknown, init: unknown) => {
     const { status, text } = await client.send(String(url), init as HttpRequest);
@@ -42,22 +48,22 @@ function createFetch(client: HttpClient): Fetch {
       const body: unknown = JSON.parse(text);
       return { json: async () => body };
     } catch {
-      // Not the Bot API's words but those of something before it, which may have handed it on.
+      // The answer comes from a proxy before the Bot API, which may have forwarded the request.
       throw new NoResponseError(`answered ${status}, and not in JSON`, true);
     }
   };
   return fetch as unknown as Fetch;
 }
 
-/** The number before the colon, which is the bot's Telegram id; else of a token that isn't one. */
+/** The number before the colon, which is the Telegram id of the bot. Else a hash of the token. */
 function toBotId(token: string): string {
   const [, id] = /^(\d+):/.exec(token) ?? [];
   return id ?? createHash('sha256').update(token).digest('hex').slice(0, 12);
 }
 
 /**
- * Takes the token, whole and its secret half, out of the text of a gateway. The cut comes last: a
- * token that was cut in half would not be recognized.
+ * Removes the token and its secret half from a text of a gateway. The text is shortened last,
+ * because a token cut in half would not be recognized.
  */
 function createRedactor(token: string): (text: string) => string {
   const parts = [token, token.split(':').at(-1) ?? ''].filter((part) => part.length > 5);
@@ -94,7 +100,7 @@ export function openTelegram(settings: TelegramSettings): Channel {
   const client = openHttpClient(root);
   const api = new Api(token, { apiRoot: root, fetch: createFetch(client) });
   const redact = createRedactor(token);
-  // grammY's types are of another AbortSignal.
+  // grammY's types expect another AbortSignal.
   const withDeadline = (signal: AbortSignal) =>
     AbortSignal.any([signal, timeoutSignal(deadlineMs)]) as never;
   return {
