@@ -39,7 +39,7 @@ describe('at night', () => {
     });
   });
 
-  test('a reminder that would wait past the end goes at once, without a sound', () => {
+  test('a reminder that would wait past the end is sent at once, without a sound', () => {
     const when = parseTime('2026-11-25T23:00:00Z'); // 2 at night; 9 h is 6:00 UTC
     const morning = parseTime('2026-11-26T06:00:00Z');
     expect(relevanceOf('ends_3h', { end: later(morning, 1), customer, now: when })).toEqual({
@@ -52,7 +52,7 @@ describe('at night', () => {
     });
   });
 
-  test('one that would wait until the next one takes its place goes at once as well', () => {
+  test('a reminder that would wait until the next one is sent at once as well', () => {
     const when = parseTime('2026-11-25T23:00:00Z');
     const morning = parseTime('2026-11-26T06:00:00Z');
     const given = { customer, now: when };
@@ -66,7 +66,7 @@ describe('at night', () => {
     });
   });
 
-  test('a zone that nobody knows is taken for UTC', () => {
+  test('an unknown zone counts as UTC', () => {
     const given = { customer: { timeZone: 'Mars/Olympus' }, end: later(now, dayMs) };
     expect(relevanceOf('ends_24h', given)).toMatchObject({ do: 'send', silent: false });
   });

@@ -34,7 +34,7 @@ const endKinds = [
   'low_balance',
 ] as const;
 
-describe('what has come to be untrue is not said', () => {
+describe('an outdated notification is suppressed', () => {
   const cases: (readonly [NoticeKind, string, RelevanceOptions, string])[] = [
     // A renewal, purchase, grant or refund moves the end.
     ...endKinds.map(
@@ -152,7 +152,7 @@ describe('what has come to be untrue is not said', () => {
   });
 });
 
-describe('a reminder gives way when the next one is due, to the millisecond', () => {
+describe('a reminder is suppressed from the millisecond in which the next one is due', () => {
   test.each([
     ['trial_6h', 6 * hourMs],
     ['trial_48h', 6 * hourMs],
@@ -171,7 +171,7 @@ describe('a reminder gives way when the next one is due, to the millisecond', ()
   });
 });
 
-describe('of one end one word at a time', () => {
+describe('one notification at a time about one end', () => {
   const short = { lowBalance: 'current' } as const;
   const sentAgo = (ms: number) => ({ lastSentAt: later(now, -ms), lowBalance: 'past' }) as const;
   const due = { forecast: forecasts.short, isRenewalDue: true } as const;
@@ -248,7 +248,7 @@ test.each(noticeKinds.filter((kind) => !endKinds.some((one) => one === kind)))(
   },
 );
 
-describe('somebody who blocked the bot', () => {
+describe('a customer who blocked the bot', () => {
   const unreachableSince = (failedAt: Instant | null): RelevanceOptions => ({
     customer: { reachable: false, failedAt },
   });
@@ -268,7 +268,7 @@ describe('somebody who blocked the bot', () => {
     );
   });
 
-  test('what is untrue is not waited with', () => {
+  test('an outdated notification does not wait', () => {
     const given = { ...unreachableSince(now), sub: { state: 'active' } } as const;
     expect(toOutcome(relevanceOf('expired', given))).toBe('not_ended');
   });

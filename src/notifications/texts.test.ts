@@ -19,7 +19,7 @@ const receipt = (locale: string, params: NoticeParams, zone?: string) =>
   texts.render(createRequest(params), reader(locale, zone)).plain;
 
 describe.each(['en', 'ru'])('in %s', (locale) => {
-  test.each(noticeKinds)('%s is said, in each of its forms', (kind) => {
+  test.each(noticeKinds)('%s has a text in each of its forms', (kind) => {
     for (const params of createSamples(kind)) {
       const { html, plain, subject, ...more } = texts.render(
         { kind, params, planTitle: sampleTitle },
@@ -38,7 +38,7 @@ describe.each(['en', 'ru'])('in %s', (locale) => {
   });
 });
 
-describe('values are shown as the reader is used to', () => {
+describe('values have the format of the reader', () => {
   test.each([
     ['en', 1, '1 day.'],
     ['en', 30, '30 days.'],
@@ -95,11 +95,11 @@ describe('values are shown as the reader is used to', () => {
     ['de', 'en'],
     ['ru-RU', 'ru'],
     ['en-US', 'en'],
-  ])('somebody who reads %s is written to in %s', (locale, expected) => {
+  ])('a reader of %s gets texts in %s', (locale, expected) => {
     expect(texts.render(createRequest({}), reader(locale)).locale).toBe(expected);
   });
 
-  test('an error that is longer than a message is cut, and control characters are not sent', () => {
+  test('a long error is shortened, and control characters are not sent', () => {
     const error = `a\u0007b${'я'.repeat(10_000)}`;
     const { plain } = texts.render(
       { kind: 'alarm_worker', params: { worker: 'w', failures: 3, error } },
@@ -110,7 +110,7 @@ describe('values are shown as the reader is used to', () => {
   });
 });
 
-test('whatever a row holds, it is said, and nothing of it is taken for HTML', () => {
+test('any stored row has a text, and none of its values becomes HTML', () => {
   const value = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.constantFrom('<b>', '</b>', '"><a href="http://x', '&lt;', '<script>', '{ $x }', '0', '-1'),

@@ -22,7 +22,7 @@ test.each([
   ['UTC', '2026-11-24T02:00:00Z', '2026-11-24T05:00:00Z', '2026-11-24T02:00:00.000Z'],
   // An unknown zone counts as UTC.
   ['nowhere', '2026-11-24T02:00:00Z', far, '2026-11-24T09:00:00.000Z'],
-])('in %s, what is due at %s about the end at %s is said at %s', (zone, due, end, sendAt) => {
+])('in %s, a reminder due at %s about the end at %s is sent at %s', (zone, due, end, sendAt) => {
   for (let again = 0; again < 2; again += 1) {
     expect(isoTime(earliestSendAt(at(due), zone, at(end)))).toBe(sendAt);
   }

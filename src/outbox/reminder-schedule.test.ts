@@ -34,7 +34,7 @@ test.each([
   expect(inHours(computeEndReminders(later(start, days * dayMs), days))).toEqual(hours);
 });
 
-test('T4: the one that counts is the latest that is due, and the next one is the first that is not', () => {
+test('T4: the current reminder is the latest due one, and the next one is the first that is not due', () => {
   const trial = computeTrialReminders(start, later(start, 3 * dayMs));
   const readAt = (hours: number): [string | undefined, number | null] => {
     const now: Instant = later(start, hours * hourMs);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { openTextsFrom } from '../../../test/support/text-folder.ts';
 import { openTexts } from '../texts.ts';
 
-describe('what is wrong with a text is said at the start: file, text, language, and what there is', () => {
+describe('a wrong text is found at the start, with file, text, language and the available names', () => {
   test.each([
     [
       'an unknown text',
@@ -204,7 +204,7 @@ describe('what is wrong with a text is said at the start: file, text, language, 
     expect(() => openTextsFrom(files as Record<string, string>)).toThrow(expected);
   });
 
-  test('a folder that is not there', () => {
+  test('a missing folder is refused', () => {
     expect(() => openTexts({ folder: '/nowhere/at/all' })).toThrow(
       '/nowhere/at/all: is not a folder',
     );

@@ -21,7 +21,7 @@ test.each([
   "<tg-emoji emoji-id='5368324170671202286'>a</tg-emoji>",
   '<B>a</B> <b class=x>a</b > &lt;b&gt; &amp; &quot; &#1071; &#x42f; & &; AT&T',
   'a<b></b>',
-])('%s: is taken', (html) => {
+])('%s: accepted', (html) => {
   expect(checkHtml(html)).toBeUndefined();
   expect(telegram(html)).toBeUndefined();
 });
@@ -42,20 +42,20 @@ test.each([
   '<tg-emoji emoji-id="x">a</tg-emoji>',
   '<b "x">a</b>',
   '<b/>a',
-])('%s: is refused', (html) => {
+])('%s: refused', (html) => {
   expect(checkHtml(html)).toBeDefined();
   expect(telegram(html)).toMatch(/^Bad Request: can't parse entities/);
 });
 
 test.each(['<a>a</a>', '<a href="">a</a>', '<a href="http://localhost/">a</a>', 'a&nbsp;b'])(
-  '%s: is taken, and shown as nobody meant it',
+  '%s: accepted, and displayed as not intended',
   (html) => {
     expect(checkHtml(html)).toBeDefined();
     expect(telegram(html)).toBeUndefined();
   },
 );
 
-test('a message that shows nothing or too much is refused', () => {
+test('a message that displays nothing or too much is refused', () => {
   for (const html of ['', ' ', '<b></b>', '<b> </b>']) {
     expect(toPlainText(html).trim()).toBe('');
     expect(telegram(html)).toBe('Bad Request: message text is empty');
@@ -81,7 +81,7 @@ describe('a page that a button opens', () => {
     expect(telegram('a', [{ text: 'a', url }]) === undefined).toBe(taken);
   });
 
-  test('a button says something, and its data are of 1 to 64 bytes', () => {
+  test('a button has a label, and its data have 1 to 64 bytes', () => {
     const data = (bytes: number) => [{ text: 'a', callback_data: 'x'.repeat(bytes) }];
     expect(telegram('a', [{ text: ' ', callback_data: 'x' }])).toMatch(/must be non-empty/);
     expect([0, 1, 64, 65].map((bytes) => telegram('a', data(bytes)) === undefined)).toEqual([
@@ -90,7 +90,7 @@ describe('a page that a button opens', () => {
   });
 });
 
-test('what the check lets pass Telegram takes, and reads as we do', () => {
+test('Telegram accepts everything that passes the check, and reads it as we do', () => {
   const bits = ['<', '>', '</', '/', '"', "'", '=', ' ', 'a', '&', ';', '#', 'x', '9', 'lt', 'amp'];
   const tags = ['<b>', '</b>', '<i>', '</i>', '<a href="https://a.b">', '</a>', '<pre>', '</pre>'];
   const more = ['<span class="tg-spoiler">', '</span>', 'class', 'href', 'expandable', '\n', 'Я'];

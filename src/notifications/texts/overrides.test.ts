@@ -12,7 +12,7 @@ const request: RenderRequest = {
 };
 
 describe("an operator's folder", () => {
-  test('wins, text by text; a text keeps the subject that it had', () => {
+  test('replaces single texts, and a text keeps its earlier subject', () => {
     const own = openTextsFrom({ 'en.ftl': 'receipt = Thanks for { $amount }!\n' });
     const receipt = own.render(request, reader('en'));
     expect(receipt.html).toBe('Thanks for ₽149!');
@@ -20,7 +20,7 @@ describe("an operator's folder", () => {
     expect(own.render(request, reader('ru')).html).toContain('Оплачено');
   });
 
-  test('has parts of texts that several of them share', () => {
+  test('has parts that several of its texts share', () => {
     const own = openTextsFrom({
       'en.ftl': '-shop = Acme\nreceipt = { -shop }: { button_buy }\n    .subject = { -shop }\n',
     });
@@ -30,7 +30,7 @@ describe("an operator's folder", () => {
     });
   });
 
-  test('has parts that are given a word, or choose another without', () => {
+  test('has parts that are given a word, or choose another one without it', () => {
     const own = openTextsFrom({
       'en.ftl': `
 -shop = { $form ->

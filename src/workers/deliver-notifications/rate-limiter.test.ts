@@ -18,7 +18,7 @@ function sendAll(
   });
 }
 
-test('no second holds more than the pace and what may be made up for, and no recipient gets two within the gap', () => {
+test('no second exceeds the pace and its catch-up, and no recipient gets two sends within the gap', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 30 }),
@@ -41,13 +41,13 @@ test('no second holds more than the pace and what may be made up for, and no rec
   );
 });
 
-test('timers that are late by up to two turns cost nothing of the pace', () => {
+test('timers that are late by up to two intervals do not reduce the pace', () => {
   const to = Array.from({ length: 400 }, (_, n) => String(n));
   const sent = sendAll({ perSecond: 20, gapMs: 0, catchUp: 2 }, to, (n) => (n * 37) % 90);
   expect(sent.at(-1)?.atMs).toBeLessThan(400 * 50 + 200);
 });
 
-test('nobody is sent to within the first gap: a courier before this one may have been at it', () => {
+test('no send happens within the first gap, because an earlier courier may have sent', () => {
   expect(new SendRateLimiter({ perSecond: 20, gapMs: 1_000, catchUp: 2 }, 500).waitMs(500)).toBe(
     1_000,
   );

@@ -97,7 +97,7 @@ test.for([
   },
 );
 
-test('what is refused says nothing of whether its customer can be reached', () => {
+test('a refused message does not affect the reachability of its customer', () => {
   expect(toSettlement(sure, { is: 'refused', error: '400' }, now)).not.toHaveProperty('reachable');
 });
 
@@ -110,12 +110,12 @@ test.for([
   ['one that answers is well', 9, { is: 'sent', messageId: 1n }, 0, 0],
   ['also one that refuses', 9, { is: 'refused', error: '400' }, 0, 0],
 ] satisfies [string, number, SendOutcome, number, number][])(
-  'a courier rests: %s',
+  'a courier pauses: %s',
   ([, before, outcome, failures, pauseMs]) => {
     expect(toBackoffState(before, outcome)).toMatchObject({ failures, pauseMs });
   },
 );
 
-test('a gateway is asked before a message is risked from its second failure in a row on', () => {
+test('the gateway is asked before a send from its second failure in a row on', () => {
   expect([0, 1, 2, 9].map(mustProbeFirst)).toEqual([false, false, true, true]);
 });

@@ -24,9 +24,9 @@ import {
   start,
 } from '../../support/warnings.ts';
 
-// What a notice says of now is so when it is sent; what it says of then stays as it was.
+// Values of the present are current when a notification is sent, and values of its event stay.
 
-/** What it says; undefined: it isn't sent. */
+/** The rendered params; undefined: it is not sent. */
 const renderParams = (...args: Parameters<typeof relevanceOf>): NoticeParams | undefined => {
   const decision = relevanceOf(...args);
   return decision.do === 'send' ? decision.params : undefined;
@@ -34,7 +34,7 @@ const renderParams = (...args: Parameters<typeof relevanceOf>): NoticeParams | u
 
 const anHourAgo = { createdAt: later(now, -hourMs) };
 
-test('part of what was missing has been paid', () => {
+test('the missing amount is the present one after a partial payment', () => {
   const forecast = { ...forecasts.short, priceMinor: 150_00n, missingMinor: 10_00n };
   const given: RelevanceOptions = {
     sub: { forecast },
@@ -44,7 +44,7 @@ test('part of what was missing has been paid', () => {
   expect(renderParams('ends_3h', given)).toMatchObject({ missing: '10.00' });
 });
 
-test('auto-renewal was switched off: nothing is missing', () => {
+test('nothing is missing after auto-renewal was switched off', () => {
   const given: RelevanceOptions = {
     sub: { forecast: forecasts.ends },
     params: { missing: '149.00' },
@@ -52,7 +52,7 @@ test('auto-renewal was switched off: nothing is missing', () => {
   expect(renderParams('ends_3h', given)).toMatchObject({ missing: null, others: null });
 });
 
-test('another plan was chosen for the next period: that is what the balance is short for', () => {
+test('the missing amount belongs to the plan that was chosen for the next period', () => {
   const given: RelevanceOptions = {
     sub: { plan: 'plus', periodDays: 90 },
     params: { plan: 'basic' },
@@ -60,7 +60,7 @@ test('another plan was chosen for the next period: that is what the balance is s
   expect(renderParams('low_balance', given)).toMatchObject({ plan: 'plus', period_days: 90 });
 });
 
-test('a refund and a gift say until when there is access now', () => {
+test('a refund and a gift name the present end of access', () => {
   const then = { params: { ends_at: isoTime(endOf) } };
   const moved = isoTime(later(endOf, dayMs));
   const sub = { expiresAt: later(endOf, dayMs) };
@@ -73,18 +73,23 @@ test('a refund and a gift say until when there is access now', () => {
   expect(renderParams('refund', { ...then, now: later(endOf, -1) })).toMatchObject(then.params);
 });
 
-test.each(['receipt', 'refund'] as const)('an hour late, a %s says when it was', (kind) => {
-  const name = kind === 'receipt' ? 'paid_at' : 'refunded_at';
-  expect(renderParams(kind, { createdAt: later(now, 1 - hourMs) })).toMatchObject({ [name]: null });
-  expect(renderParams(kind, anHourAgo)).toMatchObject({ [name]: isoTime(anHourAgo.createdAt) });
-});
+test.each(['receipt', 'refund'] as const)(
+  'an hour late, a %s names the time of its event',
+  (kind) => {
+    const name = kind === 'receipt' ? 'paid_at' : 'refunded_at';
+    expect(renderParams(kind, { createdAt: later(now, 1 - hourMs) })).toMatchObject({
+      [name]: null,
+    });
+    expect(renderParams(kind, anHourAgo)).toMatchObject({ [name]: isoTime(anHourAgo.createdAt) });
+  },
+);
 
 const otherFacts: readonly RelevanceOptions['sub'][] = [
   { forecast: forecasts.ends, plan: 'plus', periodDays: 90, currency: 'EUR' },
   { forecast: { ...forecasts.short, priceMinor: 1n, missingMinor: 1n, othersMinor: 1n } },
   { expiresAt: later(now, 90 * dayMs), state: 'active' },
 ];
-test.each(noticeKinds)('%s: nothing else that it says is changed', (kind) => {
+test.each(noticeKinds)('%s: no other value changes', (kind) => {
   const [sample = {}] = createSamples(kind);
   const fact = Object.keys(sample).filter(
     (name) => !noticeSpecs[kind].currentParams.some((each) => each === name),
@@ -98,7 +103,7 @@ test.each(noticeKinds)('%s: nothing else that it says is changed', (kind) => {
   }
 });
 
-test('R11: what is missing is enough, also where the balance is short for an earlier one too', async () => {
+test('R11: the missing amount is sufficient, also if the balance is too low for an earlier subscription', async () => {
   await using database = await createDatabase({ now: start });
   const id = await createShortSubscriber(database);
   await createEarlierSubscription(database, id);
@@ -111,7 +116,7 @@ test('R11: what is missing is enough, also where the balance is short for an ear
   expect(ended.rows).toEqual([]);
 });
 
-test('a short balance is told of the plan that is next by now', async () => {
+test('a low balance names the plan that is next now', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await changePlan(createCaller(database), {

@@ -4,7 +4,7 @@ import { explain, recordStatements } from '../../../testbed/explain.ts';
 import { createDatabase } from '../../support/database.ts';
 import { createShopWithTrial, createSubscriber } from '../../support/shop.ts';
 
-// What a list of notifications reads follows from its page, not from the table.
+// The pages that a list of notifications reads depend on its own page, not on the table.
 
 test('a list by a rare kind or state reads few pages of a large table without statistics', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });

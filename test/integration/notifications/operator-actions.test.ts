@@ -15,7 +15,7 @@ import { createShop, createSubscriber } from '../../support/shop.ts';
 const start = '2026-11-25T09:00:00Z';
 const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });
 
-/** A customer with a receipt, number 1, in that state. */
+/** A customer with a receipt, number 1, in this state. */
 async function createReceipt(database: TestDatabase, state: NoticeState): Promise<void> {
   await createShop(database);
   await createSubscriber(database, 1n, 0n);
@@ -45,7 +45,7 @@ test.each<[NoticeState, object | undefined, object | undefined]>([
   ['sent', due, undefined],
   ['suppressed', due, undefined],
   ['failed', due, undefined],
-])('one that is %s: sent again, taken back', async (state, resent, cancelled) => {
+])('a notification that is %s: sent again, cancelled', async (state, resent, cancelled) => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, state);
   for (const [act, after] of [
@@ -63,7 +63,7 @@ test.each<[NoticeState, object | undefined, object | undefined]>([
   }
 });
 
-test('one that is taken back after an answer was lost may be there, whatever came after that', async () => {
+test('a notification that is cancelled after a lost answer may have arrived, in any later state', async () => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, 'pending');
   await sql`UPDATE perennial.notification SET lost_answers = 1`.execute(database.db);
@@ -75,7 +75,7 @@ test('one that is taken back after an answer was lost may be there, whatever cam
   expect(await readState(database)).toMatchObject({ state: 'suppressed', reason });
 });
 
-test('what was done by hand stands in the timeline', async () => {
+test('actions of a person are events of the customer', async () => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, 'sent');
   await resendNotification(database.db, 1n, 'somebody');
@@ -91,7 +91,7 @@ test('what was done by hand stands in the timeline', async () => {
   ]);
 });
 
-test('a person who comes while a courier marks it sending waits, and is refused', async () => {
+test('an action during the claim of a courier waits, and is refused', async () => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, 'pending');
   const marked = Promise.withResolvers<void>();
@@ -111,12 +111,12 @@ test('a person who comes while a courier marks it sending waits, and is refused'
   expect(await readState(database)).toMatchObject({ state: 'sending' });
 });
 
-test('one that is not there', async () => {
+test('an unknown notification is refused', async () => {
   await using database = await createDatabase({ now: start });
   await expect(resendNotification(database.db, 9n, 'test')).rejects.toThrow('there is no notice 9');
 });
 
-test('the list goes back page by page and ends, whatever is added meanwhile', async () => {
+test('the list goes back page by page and ends, also while notifications are added', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   for (const id of [1n, 2n, 3n, 4n, 5n]) await createSubscriber(database, id, 0n);
@@ -155,7 +155,7 @@ test.each([
       setCustomer(createCaller(database), { telegramId: 1n, reachable: true }),
   ],
 ])(
-  'a customer who blocked the bot and %s is written to again, with what had waited',
+  'a customer who blocked the bot and %s is sent to again, with the notifications that waited',
   async (_, act) => {
     await using database = await createDatabase({ now: start });
     await createReceipt(database, 'pending');
@@ -167,7 +167,7 @@ test.each([
   },
 );
 
-test('one who is said to be away stays so', async () => {
+test('a customer who is reported as unreachable stays unreachable', async () => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, 'pending');
   for (let again = 0; again < 2; again += 1) {

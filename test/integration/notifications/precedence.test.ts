@@ -5,14 +5,14 @@ import { createDatabase } from '../../support/database.ts';
 import { createShop, createSubscriber, runWorker } from '../../support/shop.ts';
 import { readOutcomes, start } from '../../support/warnings.ts';
 
-// On real books: who speaks when several workers have something to say about one end.
+// The precedence on a real database: several workers notify about one end.
 
-describe('of one end one word at a time, whichever worker is the first', () => {
+describe('one notification at a time about one end, in any order of the workers', () => {
   const workers = ['auto-renewal', 'expiry-reminders'] as const;
   const orders = [workers, workers.toReversed()];
   test.each(
     orders.flatMap((order) => [
-      // Nothing ran since the morning before.
+      // Nothing has run since the previous morning.
       [order[0], 'back 5 hours before the end', '6h', '2026-11-25T04:00:00Z', order] as const,
       [order[0], 'a window of 24 hours', '24h', '2026-11-24T09:00:00Z', order] as const,
     ]),
@@ -28,7 +28,7 @@ describe('of one end one word at a time, whichever worker is the first', () => {
     await sql`DELETE FROM perennial.notification`.execute(database.db);
     await database.setClock(at);
     await runWorker(database, order[0] as string);
-    // The first one's alone: it is said, or waits for the other.
+    // The notifications of the first worker alone: sent, or waiting for the other one.
     const [[kind, alone]] = Object.entries(await readOutcomes(database)) as [[string, string]];
     expect([kind, alone]).toEqual(
       order[0] === 'auto-renewal' ? ['low_balance', 'send'] : ['ends_24h', 'wait'],
@@ -42,7 +42,7 @@ describe('of one end one word at a time, whichever worker is the first', () => {
     expect(await readOutcomes(database)).toMatchObject({ ends_24h: after });
   });
 
-  test('a short balance that auto-renewal does not find in a quarter of an hour is not waited for', async () => {
+  test('a reminder waits at most 15 minutes for a low balance that auto-renewal does not find', async () => {
     await using database = await createDatabase({ now: start });
     await createShop(database);
     await createSubscriber(database, 1n, 100_00n);

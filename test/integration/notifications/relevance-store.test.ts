@@ -22,7 +22,7 @@ import {
   start,
 } from '../../support/warnings.ts';
 
-// On real books: what each command makes of what was owed before it.
+// The effect of each command on pending notifications, on a real database.
 
 const initial = {
   receipt: 'send',
@@ -37,13 +37,13 @@ const endMoved = {
   ends_3h: 'end_moved',
 };
 
-test('while nothing changes, what is owed is said; of all about one end the short balance', async () => {
+test('without a change every notification is relevant, and about one end only the low balance', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   expect(await readOutcomes(database)).toEqual(initial);
 });
 
-test('a top-up that covers the price makes warnings untrue before anything is renewed', async () => {
+test('a top-up that covers the price outdates warnings before a renewal', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 48_99n });
@@ -57,7 +57,7 @@ test('a top-up that covers the price makes warnings untrue before anything is re
   });
 });
 
-test('a renewal makes them untrue; both receipts are said', async () => {
+test('a renewal outdates warnings, and both receipts are relevant', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
@@ -65,7 +65,7 @@ test('a renewal makes them untrue; both receipts are said', async () => {
   expect(await readOutcomes(database)).toEqual(endMoved);
 });
 
-test('a purchase makes them untrue', async () => {
+test('a purchase outdates warnings', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
@@ -73,7 +73,7 @@ test('a purchase makes them untrue', async () => {
   expect(await readOutcomes(database)).toEqual(endMoved);
 });
 
-test('a grant makes them untrue, and is told; taken away again, it is not', async () => {
+test('a grant outdates warnings and is relevant, and not after it was revoked', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await grant(createCaller(database), { telegramId: 1n, days: 3 });
@@ -88,7 +88,7 @@ test('a grant makes them untrue, and is told; taken away again, it is not', asyn
   });
 });
 
-test('a refund is told with the receipt of what it gave back, and nothing else is', async () => {
+test('a refund and the receipt of its period are relevant, and nothing else', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   const { id: periodId } = await database.db
@@ -103,31 +103,31 @@ test('a refund is told with the receipt of what it gave back, and nothing else i
   expect(await readOutcomes(database)).toEqual({ ...endMoved, refund: 'send' });
 });
 
-test('auto-renewal switched off: the balance is not short any more, the end comes all the same', async () => {
+test('after auto-renewal was switched off the low balance is outdated, and the reminder is relevant', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await setAutoRenew(createCaller(database), { telegramId: 1n, on: false });
   const switchedOff = { ...initial, low_balance: 'not_renewed', ends_3h: 'send' };
   expect(await readOutcomes(database)).toEqual(switchedOff);
-  // While both may still be said.
+  // While both are still relevant.
   await database.setClock('2026-11-25T05:59:59.999Z');
   expect(await readOutcomes(database)).toEqual({ ...switchedOff, ends_24h: 'later_reminder' });
 });
 
-test('the end itself is told while it lasts', async () => {
+test('the notification of an end is relevant while the subscription has ended', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await database.setClock(end);
   await runWorker(database, 'fast-expiry-cleanup');
   const ended = { low_balance: 'ended', ends_24h: 'ended', ends_3h: 'ended' };
-  // The receipt is 30 days old by now, and was never sent.
+  // The receipt is 30 days old now, and was never sent.
   expect(await readOutcomes(database)).toEqual({ receipt: 'too_late', ...ended, expired: 'send' });
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
   await runWorker(database, 'auto-renewal');
   expect(await readOutcomes(database)).toEqual({ ...endMoved, expired: 'not_ended' });
 });
 
-test('somebody who blocked the bot: a failed message is waited after, for a week', async () => {
+test('a failed message to a customer who blocked the bot delays the next one by a week', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
   await sql`
@@ -142,7 +142,7 @@ test('somebody who blocked the bot: a failed message is waited after, for a week
   });
 });
 
-test("a customer's balance pays for what ends first; the next one hears what is missing", async () => {
+test('the balance pays for the subscription that ends first, and the next one has the missing amount', async () => {
   await using database = await createDatabase({ now: start });
   const id = await createShortSubscriber(database);
   await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
@@ -153,7 +153,7 @@ test("a customer's balance pays for what ends first; the next one hears what is 
   });
 });
 
-test('an alarm that is over is not said, nor that one is over which nobody heard of', async () => {
+test('a cleared alarm is suppressed, and also the end of an alarm that was never sent', async () => {
   await using database = await createDatabase({ now: start });
   const params = { node: 'nl-1', waiting: 1, oldest_at: end };
   const raise = () =>
@@ -174,8 +174,8 @@ test('an alarm that is over is not said, nor that one is over which nobody heard
     UPDATE perennial.notification SET state = 'sent', sent_at = ${start}
     WHERE kind = 'alarm_removal'`.execute(database.db);
   expect(await readOutcomes(database)).toMatchObject({ alarm_over: 'send' });
-  // The next time of the same trouble, within the same millisecond: it is true, and its end is not
-  // told since that one was never said.
+  // The next alarm of the same problem, within the same millisecond. It is relevant. Its end is not
+  // sent, because the earlier alarm was never sent.
   await raise();
   expect(await readOutcomes(database)).toMatchObject({ alarm_removal: 'send' });
   await clear();
@@ -185,7 +185,7 @@ test('an alarm that is over is not said, nor that one is over which nobody heard
   });
 });
 
-test('the reader, and the title of the plan that it is about', async () => {
+test('the context has the reader and the title of the plan', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 7n, 0n);

@@ -47,7 +47,7 @@ test.for(outcomes)('a server that does %j: %s', async ([fate, is]) => {
   expect(await sendTo(server.url)).toMatchObject({ is });
 });
 
-test('a server that is not there took nothing, and its password is not told', async () => {
+test('an unreachable server received nothing, and its password is not in the outcome', async () => {
   const closedServer = await startMailServer();
   closedServer[Symbol.dispose]();
   expect(await sendTo(closedServer.url)).toMatchObject({ is: 'not_sent' });

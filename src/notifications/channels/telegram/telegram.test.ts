@@ -55,7 +55,7 @@ test('a message arrives with its markup, its buttons, and no preview; a silent o
   expect(api.paths).toEqual([`/bot${token}/sendMessage`]);
 });
 
-test('a plain message has no markup and no buttons, and is cut to the length that Telegram takes', async () => {
+test('a plain message has no markup and no buttons, and is cut to the length that Telegram accepts', async () => {
   using api = await startBotApi();
   const channel = openTelegram(settings(api.url));
   const plain = `a < b & ${'x'.repeat(5_000)}`;
@@ -116,7 +116,7 @@ test.for(outcomes)('%s', async ([, fate, outcome]) => {
   expect(await sendTo(api)).toMatchObject(expected);
 });
 
-test('nobody can have read what was never written: refused, unknown, silent, no handshake', async () => {
+test('a request that was never written is not sent: refused, unknown, silent, no handshake', async () => {
   const closedApi = await startBotApi();
   await closedApi.stop();
   expect(await sendTo(closedApi)).toMatchObject({ is: 'not_sent', error: /ECONNREFUSED/ });
@@ -142,7 +142,7 @@ test('nobody can have read what was never written: refused, unknown, silent, no 
   expect(api.log).toEqual([]);
 });
 
-test('a connection that stood before the request is one of doubt, also when it is broken unread', async () => {
+test('a reused connection leaves doubt, also if it breaks unread', async () => {
   using api = await startBotApi();
   const channel = openTelegram(settings(api.url));
   const { signal } = new AbortController();
@@ -154,7 +154,7 @@ test('a connection that stood before the request is one of doubt, also when it i
   expect(await sendTo(api)).toMatchObject({ is: expect.stringMatching(/uncertain|not_sent/) });
 });
 
-test('whether the gateway is there is asked without sending', async () => {
+test('a probe of the gateway sends nothing', async () => {
   using api = await startBotApi();
   const channel = openTelegram(settings(api.url));
   const { signal } = new AbortController();
@@ -169,7 +169,7 @@ test('whether the gateway is there is asked without sending', async () => {
   channel.close();
 });
 
-test('the token is in no outcome, whatever a gateway says back', async () => {
+test('the token is in no outcome, for any answer of a gateway', async () => {
   const echo = `Bad Request: no such path /bot${token}/sendMessage`;
   const fates: CallOutcome[] = [
     { error: 400, description: echo },

@@ -19,13 +19,13 @@ import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 import { runWorker } from '../../../support/shop.ts';
 
-// How alarms get to the admins: each channel by itself, whatever became of the others.
+// The path of alarms to the admins: each channel is independent of the others.
 
 const noon = '2026-11-24T12:00:00Z';
 const mailTo = (url: string) =>
   openEmail({ url, from: 'perennial@example.net', admins: ['ops@example.net'], perSecond: 100 });
 
-test('an alarm reaches e-mail while Telegram is away, whichever courier is there', async () => {
+test('an alarm reaches e-mail while Telegram is unreachable, with any courier', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
   await sql`
@@ -37,7 +37,8 @@ test('an alarm reaches e-mail while Telegram is away, whichever courier is there
   expect(await runDelivery(stage, delivery)).toMatchObject({ outcome: 'degraded', changed: 1n });
   expect(mail.mails).toMatchObject([{ to: 'ops@example.net' }]);
   expect(stage.api.log).toEqual([]);
-  // Telegram's couriers hang, or belong to a process that is gone: e-mail's makes the rows as well.
+  // Telegram's couriers hang, or belong to an ended process. The courier of e-mail also makes the
+  // rows.
   const { rows } = await sql<{ held: boolean }>`
     SELECT pg_advisory_lock(hashtextextended('perennial courier telegram:123456789', 0)) IS NULL
       AS held`.execute(stage.database.db);
@@ -54,7 +55,7 @@ test('an alarm reaches e-mail while Telegram is away, whichever courier is there
   expect(waiting).toHaveLength(4);
 });
 
-test('alarms keep to the pace of a chat: six at once come one after the other', async () => {
+test('alarms keep the pace of a chat: six at once arrive one after the other', async () => {
   const pace = { perSecond: 1_000, gapMs: 150 };
   await using stage = await createStage({ now: noon, api: { limits: pace } });
   for (let n = 1; n <= 6; n += 1) await enqueueAlarm(stage.database, `worker-${n}`);
@@ -64,7 +65,7 @@ test('alarms keep to the pace of a chat: six at once come one after the other', 
   expect(stage.api.texts(7n)).toHaveLength(6);
 });
 
-test('two couriers that find an alarm at once make each admin one row, and one line of the log', async () => {
+test('two couriers that find an alarm at once make one row per admin, and one line of the log', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
   const telegram = createDelivery(stage.api, { admins: [7, 8], ...fastLimits });
@@ -83,11 +84,11 @@ test('two couriers that find an alarm at once make each admin one row, and one l
   expect(stage.api.texts(7n)).toHaveLength(10);
   expect(stage.api.texts(8n)).toHaveLength(10);
   expect(mail.mails).toHaveLength(10);
-  // And in the log, whatever becomes of the channels.
+  // The log has it too, in any state of the channels.
   expect(lines.filter((line) => line === 'alarm_worker')).toHaveLength(10);
 });
 
-test('an alarm that nobody can be told is in the books, and says why', async () => {
+test('an alarm without an admin is stored with its reason', async () => {
   await using stage = await createStage({ now: noon });
   await enqueueAlarm(stage.database, 'auto-renewal');
   await runDelivery(stage, createDelivery(stage.api, { admins: [] }));
@@ -96,7 +97,7 @@ test('an alarm that nobody can be told is in the books, and says why', async () 
   ]);
 });
 
-test('a process that lacks a channel leaves an alarm to one that has it, for a minute', async () => {
+test('a process that lacks a channel leaves an alarm to a process that has it, for a minute', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
   await sql`
@@ -118,7 +119,7 @@ test('a process that lacks a channel leaves an alarm to one that has it, for a m
   expect(mail.mails).toHaveLength(1);
 });
 
-/** Three failures in a row, or a run that went well; and the look that tells of it. */
+/** Three failed runs in a row or one success, and the check that reports it. */
 async function recordRuns(stage: Stage, outcome: 'failed' | 'success', at: string): Promise<void> {
   const { database } = stage;
   await database.setClock(at);
@@ -135,13 +136,13 @@ const describeNotices = async ({ database }: Stage) =>
     ({ kind, recipient, state, reason }) => `${recipient} ${kind} ${reason ?? state}`,
   );
 
-test('each admin hears of each time of trouble and of its end, also from a courier that comes late', async () => {
+test('each admin receives each alarm and its end, also from a courier that is late', async () => {
   await using stage = await createStage({ now: noon });
   // One after the other, as in a real chat.
   const delivery = () => createDelivery(stage.api, { admins: [7, 8], gapMs: 50 });
   await recordRuns(stage, 'failed', '2026-11-24T12:01:00Z');
   await runDelivery(stage, delivery());
-  // While nobody delivers, it is over, and then it begins again.
+  // Without a courier the alarm is cleared, and then the problem returns.
   await recordRuns(stage, 'success', '2026-11-24T12:02:00Z');
   await recordRuns(stage, 'failed', '2026-11-24T12:03:00Z');
   await stage.database.setClock('2026-11-24T12:04:00Z');
@@ -157,7 +158,7 @@ test('each admin hears of each time of trouble and of its end, also from a couri
   expect(stage.api.texts(8n).map((text) => /again/.test(text))).toEqual([false, true, false]);
 });
 
-test('the end of a trouble that nobody heard of is told to nobody, whatever was told before', async () => {
+test('the end of an alarm that was never sent is sent to no admin', async () => {
   await using stage = await createStage({ now: noon });
   await recordRuns(stage, 'failed', '2026-11-24T12:01:00Z');
   await runDelivery(stage);
@@ -174,7 +175,7 @@ test('the end of a trouble that nobody heard of is told to nobody, whatever was 
   ]);
 });
 
-test('a channel by which nothing goes out for minutes is an alarm, which the others tell; and when it is over', async () => {
+test('a channel without success for minutes raises an alarm on the other channels, and its end is sent too', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
   const { database, api } = stage;
@@ -184,7 +185,7 @@ test('a channel by which nothing goes out for minutes is an alarm, which the oth
   api.conduct = () => refused;
   api.getMeOutcome = refused;
   let minute = 0;
-  /** A minute later: what a courier does, and what the look makes of it. */
+  /** A minute later: the walk of a courier, and the result of the check. */
   const passes = async () => {
     minute += 1;
     await database.setClock(later(parseInstant(noon, 'the test'), minute * minuteMs));

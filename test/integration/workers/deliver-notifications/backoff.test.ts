@@ -12,7 +12,7 @@ import { hookPool } from '../../../support/hooked-pool.ts';
 const noon = '2026-11-24T12:00:00Z';
 const error = 'no answer in time';
 
-/** Books with a courier, and a hook before and after each writing of its row. */
+/** A database with a courier, and a hook before and after each write of its row. */
 async function createLease(hook: (when: 'before' | 'after', n: number) => Promise<void> | void) {
   const database = await createDatabase({ now: noon });
   let writes = 0;
@@ -45,7 +45,7 @@ async function createLease(hook: (when: 'before' | 'after', n: number) => Promis
   return { db, post: lease, row, writes: () => writes, [Symbol.asyncDispose]: close };
 }
 
-test('a wait counts from when it was told; the row gets what is left of it once it can be written', async () => {
+test('a pause counts from its answer, and the row gets its rest once it can be written', async () => {
   let away = true;
   await using stage = await createLease((when) => {
     if (away && when === 'before') throw new Error('the database is away');
@@ -63,13 +63,13 @@ test('a wait counts from when it was told; the row gets what is left of it once 
   const { restMs } = await row();
   expect(restMs).toBeLessThanOrEqual(Math.ceil(beforeMs));
   expect(restMs).toBeGreaterThanOrEqual(Math.floor(backoff.remainingMs()));
-  // What is written isn't written again.
+  // A written state is not written again.
   const before = writes();
   await backoff.write(db, post);
   expect(writes()).toBe(before);
 });
 
-test('what is learnt by many at once takes one connection, and the row says the last of it', async () => {
+test('many observations at once take one connection, and the row has the last state', async () => {
   const first = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
   await using stage = await createLease((when, n) => {
@@ -93,7 +93,7 @@ test('what is learnt by many at once takes one connection, and the row says the 
   expect(writes()).toBe(2);
 });
 
-test('what others wrote is taken over, unless something newer is known here', async () => {
+test('the state of the row is taken, unless a newer one is known in this process', async () => {
   await using stage = await createLease(() => undefined);
   const { db, post } = stage;
   const backoff = new Backoff();

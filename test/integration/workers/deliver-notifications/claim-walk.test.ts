@@ -13,7 +13,7 @@ import { hookPool } from '../../../support/hooked-pool.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
-/** So many receipts of one customer, all due. */
+/** `count` receipts of one customer, all due. */
 async function enqueueReceipts({ database }: Stage, count: number): Promise<void> {
   await sql`
     INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params,
@@ -25,7 +25,7 @@ async function enqueueReceipts({ database }: Stage, count: number): Promise<void
     FROM perennial.customer c CROSS JOIN generate_series(1, ${count}) n`.execute(database.db);
 }
 
-/** One run, with how often it looked for what is due. */
+/** One run, with the number of its searches for due notifications. */
 async function runCounted(stage: Stage, delivery = createDelivery(stage.api)) {
   let looks = 0;
   const pool = hookPool(openPool(stage.database.url), ({ when, sql: text }) => {
@@ -38,7 +38,7 @@ async function runCounted(stage: Stage, delivery = createDelivery(stage.api)) {
 }
 
 // A page is 100.
-test.for([100, 101])('a walk over %i that are due ends with them', async (count) => {
+test.for([100, 101])('a walk over %i due notifications ends after them', async (count) => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   await enqueueReceipts(stage, count);
@@ -47,16 +47,16 @@ test.for([100, 101])('a walk over %i that are due ends with them', async (count)
   expect(looks).toBeLessThanOrEqual(2);
 });
 
-test('who is busy when a walk ends with a full page waits as long as the pace says, and no longer', async () => {
+test('a recipient that is not free at the end of a full page waits exactly as long as the pace requires', async () => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   await enqueueReceipts(stage, 100);
-  // The first goes; the others are passed over, and have their turns when the recipient is free.
+  // The first one is sent. The others are skipped, and follow once the recipient is free.
   const { row, looks } = await runCounted(stage, createDelivery(stage.api, { gapMs: 10 }));
   expect(row).toMatchObject({ outcome: 'success', changed: 100n });
   expect((await readNotifications(stage.database)).every(({ state }) => state === 'sent')).toBe(
     true,
   );
-  // At most two looks a turn: at the page, and at what lies behind it.
+  // At most two searches per message: the page, and the rest behind it.
   expect(looks).toBeLessThanOrEqual(200);
 });

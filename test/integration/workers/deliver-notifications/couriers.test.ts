@@ -17,14 +17,14 @@ import {
 import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
-// Couriers that are replaced, end, and lose their database.
+// Couriers that are replaced, end, or lose their database.
 
 const noon = '2026-11-24T12:00:00Z';
 
 const untilAllSent = async ({ database }: Stage) =>
   (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined;
 
-test('a courier that stood still after marking a notice, was replaced and goes on, sends nothing', async () => {
+test('a courier that was stopped after a claim and replaced sends nothing when it continues', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createEndingSubscriber(stage, 1n);
@@ -40,7 +40,7 @@ test('a courier that stood still after marking a notice, was replaced and goes o
     if (stoodMs !== undefined || when !== 'after' || !/state = 'sending', /.test(text)) return;
     stoodMs = performance.now();
   });
-  // The commit of that claim is answered only when it goes on.
+  // The commit of that claim is answered only when the courier continues.
   const held = hookPool(pool, async ({ when, sql: text }) => {
     if (stoodMs !== undefined && when === 'after' && /^commit/i.test(text)) await still;
   });
@@ -49,10 +49,10 @@ test('a courier that stood still after marking a notice, was replaced and goes o
   await until('it stands still', async () =>
     (await readNotifications(database)).some(({ state }) => state === 'sending') ? true : undefined,
   );
-  // Somebody else becomes the courier: an epoch, whatever became of the lock.
+  // Another courier takes a new epoch, without the lock.
   const [channel] = createDelivery(api).channels;
   await acquireCourier(database.db, channel as Channel);
-  // The answer of the fence counts for half a second.
+  // A verification of the fence is valid for half a second.
   await until('the fence is old', () =>
     performance.now() - (stoodMs ?? 0) > 600 ? true : undefined,
   );
@@ -67,7 +67,7 @@ test('a courier that stood still after marking a notice, was replaced and goes o
   expect(api.texts(1n)).toHaveLength(2);
 });
 
-test('P8: a courier that ends awaits the answers that are out, and writes down what came of them', async () => {
+test('P8: a courier that ends waits for the pending answers and stores their outcomes', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
@@ -94,7 +94,7 @@ test('P8: a courier that ends awaits the answers that are out, and writes down w
   expect(states).toEqual(['sent', 'sent', 'sent', 'pending']);
 });
 
-test('P8: answers that never come do not hold up the end: they are uncertain', async () => {
+test('P8: missing answers do not delay the end, and their notifications are uncertain', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createEndingSubscriber(stage, 1n);
@@ -111,13 +111,13 @@ test('P8: answers that never come do not hold up the end: they are uncertain', a
   ]);
 });
 
-test('P9: a courier whose connections all break goes on, loses nothing, and doubles nothing that it did not count', async () => {
+test('P9: a courier whose connections all break continues, loses nothing, and counts each duplicate', async () => {
   await using stage = await createStage({ now: noon, onLost: () => undefined });
   const { database, api } = stage;
   const count = 40;
   for (let n = 1n; n <= count; n += 1n) await createNotifiedSubscriber(stage, n);
   for (let n = 1n; n <= count; n += 1n) await enqueueOne(database, 'receipt', n);
-  // Its own pool, so that the test's is not broken with it.
+  // A separate pool, so that the pool of the test stays open.
   const db = openDatabase(openPool(database.url, { onLost: () => undefined }));
   await using _ = startStageCouriers({ ...stage, database: { ...database, db } });
   const cut = () =>
@@ -129,7 +129,7 @@ test('P9: a courier whose connections all break goes on, loses nothing, and doub
     await cut();
   }
   await until('all are sent', async () => {
-    // What waits a second for its next try is due at once: the clock stands still.
+    // Retries that wait for a second are due at once, because the clock stands.
     await sql`UPDATE perennial.notification SET next_attempt_at = perennial.clock()
       WHERE next_attempt_at > perennial.clock() AND next_attempt_at < 'infinity'`.execute(
       database.db,

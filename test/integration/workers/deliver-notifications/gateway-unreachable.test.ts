@@ -11,7 +11,7 @@ import { enqueueOne } from '../../../support/notifications.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
-test('a gateway that is away costs nobody a message: it is asked before the next is risked', async () => {
+test('an unreachable gateway loses no message: the courier asks it before the next send', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   for (let n = 1n; n <= 24n; n += 1n) await createEndingSubscriber(stage, n);
@@ -36,14 +36,15 @@ test('a gateway that is away costs nobody a message: it is asked before the next
   expect(states.filter((state) => state === 'sent')).toHaveLength(24 - risked);
 });
 
-test('an answer that comes late takes nothing back that was learnt since', async () => {
+test('a late answer does not revert a newer state of the gateway', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   for (let n = 1n; n <= 24n; n += 1n) await createEndingSubscriber(stage, n);
   await database.setClock('2026-12-23T12:00:00Z');
   for (let n = 1n; n <= 24n; n += 1n) await enqueueOne(database, 'ends_24h', n);
   const late = Promise.withResolvers<void>();
-  // Sixteen are out when the first of them fails; a seventeenth goes and fails; then the others do.
+  // 16 sends are pending when the first of them fails. A 17th is sent and fails. Then the others
+  // fail.
   const all = Promise.withResolvers<void>();
   let calls = 0;
   api.conduct = async () => {

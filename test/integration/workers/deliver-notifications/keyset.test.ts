@@ -7,8 +7,8 @@ import {
 } from '../../../../src/workers/deliver-notifications/store.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
-// The walk of a courier over what is due, page by page, while others owe, send, move and take back
-// between the pages. Many are due at the same moment.
+// The keyset walk of a courier, page by page. Between the pages other transactions store, send,
+// move and cancel notifications. Many are due at the same moment.
 
 const count = 2_000;
 let database: TestDatabase;
@@ -51,7 +51,7 @@ async function updateReceipts(assignment: ReturnType<typeof sql>, of: number): P
   return rows.map(({ id }) => id);
 }
 
-test('P1: a walk over what is due ends, and sees each notice that nobody touches once', async () => {
+test('P1: a walk over due notifications ends, and visits each unchanged notification once', async () => {
   const walk = async (max: number, disturbances: readonly (readonly [ChangeName, number])[]) => {
     const due = await findDueNotices(database.db, 'telegram', { after: undefined, max: 1_000_000 });
     const touched = new Set<bigint>();
@@ -64,7 +64,7 @@ test('P1: a walk over what is due ends, and sees each notice that nobody touches
       seen.push(...page.map(({ id }) => id));
       const [change, of] = disturbances[pages % disturbances.length] as [ChangeName, number];
       for (const id of await changes[change](of)) touched.add(id);
-      // More pages than all rows could fill: it goes in circles.
+      // More pages than all rows could fill mean a circle.
       expect(pages).toBeLessThan((due.length / max) * 3 + 20);
     }
     const untouched = (ids: readonly bigint[]) => ids.filter((id) => !touched.has(id)).toSorted();

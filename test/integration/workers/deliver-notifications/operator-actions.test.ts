@@ -11,18 +11,18 @@ import {
 } from '../../../support/delivery.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 
-// What a person has sent again, as far as it gets.
+// The delivery of notifications that a person sends again.
 
 const noon = '2026-11-24T12:00:00Z';
 
-/** A delivery by the log, and whom it told. */
+/** A delivery by the log, with its recipients. */
 function createLogDelivery(stage: Stage) {
   const to: unknown[] = [];
   const log = openLogChannel({ info: (fields) => void to.push((fields as { to: string }).to) });
   return { to, delivery: { ...createDelivery(stage.api), channels: [log] } };
 }
 
-test('what went to the log is sent again: to the log, and by Telegram once there is one', async () => {
+test('a notification of the log is sent again: to the log, and by Telegram once it is configured', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createNotifiedSubscriber(stage, 1001n);
@@ -42,7 +42,7 @@ test('what went to the log is sent again: to the log, and by Telegram once there
   expect(await readNotifications(database)).toMatchObject([{ state: 'sent', channel: 'telegram' }]);
 });
 
-test('an alarm that went to the log goes to the admins that there are when it is sent again', async () => {
+test('an alarm of the log goes to the present admins when it is sent again', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await enqueueAlarm(database, 'auto-renewal');

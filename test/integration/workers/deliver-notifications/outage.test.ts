@@ -18,9 +18,11 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// 72 hours in virtual time in which nothing ran, or in which only Telegram was away while the workers
-// planned on; before it and after it all workers tick every four hours, and what they owe is
-// delivered. What is held against the books is what arrived in the chats.
+// An outage of 72 hours in virtual time.
+//
+// Either nothing ran, or only Telegram was unreachable while the workers planned on. Before and
+// after the outage all workers tick every four hours, and their notifications are delivered. The
+// test compares the messages in the chats with the database.
 
 const begins = parseTime('2026-11-18T00:00:00Z');
 const outageFrom = parseTime('2026-11-20T12:00:00Z');
@@ -35,7 +37,7 @@ const week = { plan: 'mini', periodDays: 4 };
 
 type Outage = 'of everything' | 'of Telegram';
 
-/** A subscription as it stood when something arrived. */
+/** A subscription at the time of a message. */
 interface SubscriptionState {
   readonly id: bigint;
   readonly chat: string;
@@ -45,7 +47,7 @@ interface SubscriptionState {
   readonly until: Instant;
 }
 
-/** Something that arrived. */
+/** A message that arrived. */
 interface ReceivedNotification {
   readonly at: Instant;
   readonly chat: string;
@@ -69,7 +71,7 @@ class OutageSimulation {
   readonly #replica;
   readonly #arrivals: { readonly at: Instant; readonly stood: readonly SubscriptionState[] }[] = [];
   #groupCount = 0;
-  /** Runs that found nobody to hand anything to. */
+  /** Runs that reached no gateway. */
   degraded = 0;
 
   constructor(database: TestDatabase, api: BotApi, outage: Outage) {
@@ -90,12 +92,13 @@ class OutageSimulation {
         arrivesAt = later(arrivesAt, arrivalIntervalMs);
       }
       await database.setClock(now);
-      // While a warning is owed that it makes untrue, or first thing after the outage.
+      // While a pending warning becomes outdated, or first after the outage.
       const actsAt = this.#outage === 'of Telegram' ? later(outageUntil, -tickMs) : outageUntil;
       if (now === actsAt) await this.#changeSubscriptions();
       if (isOut && this.#outage === 'of everything') continue;
       for (const name of names) {
-        // After the outage over five end within an hour: the operator confirms them.
+        // After the outage over five subscriptions end within an hour, and the operator confirms
+        // them.
         const confirmed = name === 'fast-expiry-cleanup';
         await runWorker(database, name, { replica: this.#replica, confirmed });
       }
@@ -104,7 +107,7 @@ class OutageSimulation {
     await this.#replica.close();
   }
 
-  /** One of each. */
+  /** One customer of each sort. */
   async #createArrivals(): Promise<void> {
     const { database } = this;
     const timeZone = zones[this.#groupCount % zones.length] as string;
@@ -119,7 +122,7 @@ class OutageSimulation {
     }
   }
 
-  /** Of those who are there, every other who was short pays in, and some are revoked. */
+  /** Every second customer without enough balance tops up, and some are revoked. */
   async #changeSubscriptions(): Promise<void> {
     const { database } = this;
     for (let place = 0; place < this.#groupCount; place += 1) {
@@ -134,7 +137,7 @@ class OutageSimulation {
     const { database, api } = this;
     const states = await readSubscriptionStates(database);
     const before = api.log.length;
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     const url = isOut ? 'http://127.0.0.1:1' : api.url;
     const row = await runDelivery(this, createDelivery({ url }));
     if (row.outcome === 'degraded') this.degraded += 1;
@@ -142,7 +145,7 @@ class OutageSimulation {
       this.#arrivals.push({ at: now, stood: states });
   }
 
-  /** What arrived, in its order. */
+  /** The messages that arrived, in their order. */
   async readReceived(): Promise<ReceivedNotification[]> {
     const { rows } = await sql<Row>`
       SELECT n.message_id AS "messageId", n.subscription_id AS "subscriptionId", n.kind,
@@ -157,7 +160,7 @@ class OutageSimulation {
         stood: SubscriptionState[];
       };
       const subscription = states.find(({ id }) => id === row?.subscriptionId);
-      // Each message in a chat is a row's, and that of its customer.
+      // Each message in a chat has a row, and belongs to its customer.
       expect({ arrived, chat }).toEqual({ arrived: true, chat: row?.chat });
       if (row === undefined || subscription === undefined) throw new Error(`call ${n + 1}`);
       return { at: moment, chat, kind: row.kind, until: row.until, subscription };
@@ -173,7 +176,7 @@ async function readSubscriptionStates({ db }: TestDatabase): Promise<Subscriptio
   return rows;
 }
 
-/** From when on before the end a reminder is overtaken, by the next one or by the end. */
+/** The time before the end from which a reminder is obsolete: the next reminder, or the end. */
 const obsoleteMs: Readonly<Record<string, number>> = {
   trial_6h: trialRemindersMs.trial_ending,
   trial_48h: trialRemindersMs.trial_ending,
@@ -185,7 +188,7 @@ const obsoleteMs: Readonly<Record<string, number>> = {
 };
 const isWarning = ({ kind }: ReceivedNotification) => kind in obsoleteMs;
 
-/** Why it was not so when it arrived. */
+/** Why a message was outdated when it arrived. */
 function findStaleReason({
   at: moment,
   kind,
@@ -216,7 +219,7 @@ const countByChat = (
   return counts;
 };
 
-/** How many of a kind each chat is to have, by what happened in the books. */
+/** The number of messages of a kind that each chat must have, by the events of the database. */
 async function countExpected({ db }: TestDatabase, what: 'charges' | 'revocations' | 'ends') {
   const from = {
     charges: sql`perennial.period p JOIN perennial.subscription s ON s.id = p.subscription_id
@@ -232,7 +235,7 @@ async function countExpected({ db }: TestDatabase, what: 'charges' | 'revocation
 }
 
 test.for(['of everything', 'of Telegram'] as const)(
-  'T4 R7: after 72 hours %s nobody hears what is stale or two reminders at once, and no receipt is missing',
+  'T4 R7: after 72 hours %s no customer gets an outdated notification or two reminders at once, and no receipt is missing',
   { timeout: 120_000 },
   async (outage) => {
     await using database = await createDatabase({ now: begins });
@@ -259,13 +262,13 @@ test.for(['of everything', 'of Telegram'] as const)(
     const ended = { ...countByChat(received, 'expired'), ...countByChat(received, 'trial_ended') };
     expect(ended).toEqual(await countExpected(database, 'ends'));
     expect(simulation.degraded > 0).toBe(outage === 'of Telegram');
-    // Nothing was risked on a gateway that wasn't there.
+    // No message was risked on the unreachable gateway.
     const { rows } = await sql`
     SELECT id FROM perennial.notification
     WHERE state IN ('uncertain', 'failed', 'sending') OR lost_answers > 0`.execute(database.db);
     expect(rows).toEqual([]);
 
-    // And there was something to get wrong: it came back to all of that.
+    // The outage had consequences: all these states existed at its end.
     const back = received.filter(({ at: moment }) => moment === outageUntil);
     const kinds = new Set(back.map(({ kind }) => kind));
     for (const kind of ['receipt', 'expired', 'trial_ended', 'revoke'])

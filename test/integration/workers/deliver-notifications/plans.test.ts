@@ -15,8 +15,10 @@ import {
 } from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
-// The plans of a courier's statements, as they are sent, on books in which a wrong one shows: 40,000
-// notices, of which 4,000 are owed, 2,000 of them now; and 2,000 things in quarantine.
+// The query plans of a courier's statements, on a database that reveals a wrong plan.
+//
+// It has 40,000 notifications, of which 4,000 are pending and 2,000 due, and 2,000 items in
+// quarantine.
 
 let stage: Stage;
 
@@ -53,9 +55,9 @@ beforeAll(async () => {
 
 afterAll(() => stage[Symbol.asyncDispose]());
 
-// The clock only goes forward: a step back would make later notices due.
+// The clock only goes forward, because a step back would make later notifications due.
 
-test('P2: a look at which nothing is due reads a handful of pages', async () => {
+test('P2: a check that finds nothing due reads a handful of pages', async () => {
   const { database } = stage;
   await database.setClock('2026-11-24T12:00:00Z');
   const { db, statements } = recordStatements(database.pool);
@@ -66,7 +68,7 @@ test('P2: a look at which nothing is due reads a handful of pages', async () => 
   expect(looks.reduce((all, { buffers }) => all + buffers, 0)).toBeLessThan(20);
 });
 
-test('P2: to judge, mark and settle a notice goes by keys, whatever else is stored', async () => {
+test('P2: claim and settlement of a notification use keys, at any size of the table', async () => {
   const { database } = stage;
   await database.setClock('2026-12-23T12:00:00Z');
   await enqueueOne(database, 'receipt', 1n);
@@ -75,7 +77,7 @@ test('P2: to judge, mark and settle a notice goes by keys, whatever else is stor
   expect(await runDelivery({ ...stage, database: { ...database, db } })).toMatchObject({
     changed: 2n,
   });
-  // As they were sent: the two are owed again.
+  // The two sent notifications are pending again.
   await sql`
     UPDATE perennial.notification SET state = 'pending', attempts = 0, next_attempt_at = created_at
     WHERE dedupe_key LIKE 'test:%'`.execute(database.db);
@@ -91,7 +93,7 @@ test('P2: to judge, mark and settle a notice goes by keys, whatever else is stor
   }
 });
 
-test('P2: a page of what is due, the first one or one further on, is read by its index: its own rows and no others', async () => {
+test('P2: a page of due notifications reads only its own rows by the index, also a later page', async () => {
   const { database } = stage;
   await database.setClock('2026-12-23T13:00:00Z');
   const { db, statements } = recordStatements(database.pool);

@@ -14,7 +14,9 @@ import { enqueueOne } from '../../../support/notifications.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
-/** `count` receipts, to customers by their numbers; those that `refused` names can't be claimed. */
+/**
+ * `count` receipts, to customers by their numbers. The claims of those that `refused` names fail.
+ */
 async function enqueueReceipts(stage: Stage, count: number, refused: string): Promise<bigint[]> {
   const { db } = stage.database;
   for (let n = 1; n <= count; n += 1) await createNotifiedSubscriber(stage, BigInt(n));
@@ -37,7 +39,7 @@ const readQuarantine = async ({ database }: Stage) =>
       ORDER BY first_seen_at, item`.execute(database.db)
   ).rows.map(({ item }) => item);
 
-test('P7 P9: a notice that fails by itself is counted, logged with its cause, put aside and alarmed; those behind it are sent, and it is when it is mended', async () => {
+test('P7 P9: a notification that fails by itself is counted, logged with its cause, quarantined and alarmed; the next ones are sent, and it is sent once it is repaired', async () => {
   await using stage = await createStage({ now: noon });
   const [id] = await enqueueReceipts(stage, 3, '= 1');
   const logged: { err?: Error; message?: string }[] = [];
@@ -55,7 +57,7 @@ test('P7 P9: a notice that fails by itself is counted, logged with its cause, pu
     { message: 'notice put into quarantine', item: String(id), code: 'pg_P0001' },
   ]);
   expect(logged[0]?.err?.cause).toBeInstanceOf(Error);
-  // It waits its time, and no run stumbles over it.
+  // It waits for its retry, and no run fails because of it.
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', examined: 0n });
   await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.database.db);
   await stage.database.setClock('2026-11-24T13:00:00Z');
@@ -64,7 +66,7 @@ test('P7 P9: a notice that fails by itself is counted, logged with its cause, pu
   expect(await readQuarantine(stage)).toEqual([]);
 });
 
-test('P7: one in quarantine that a person takes back is in quarantine no more', async () => {
+test('P7: a notification that a person cancels leaves quarantine', async () => {
   await using stage = await createStage({ now: noon });
   const [id] = await enqueueReceipts(stage, 1, '= 1');
   await runDelivery(stage);
@@ -74,7 +76,7 @@ test('P7: one in quarantine that a person takes back is in quarantine no more', 
   expect(await readQuarantine(stage)).toEqual([]);
 });
 
-test('P9: when every notice fails it is not the notices: the run fails, and no more than 50 are put aside', async () => {
+test('P9: if every notification fails, the run fails, and at most 50 are quarantined', async () => {
   await using stage = await createStage({ now: noon });
   const { db } = stage.database;
   await enqueueReceipts(stage, 1, 'IS NOT NULL');

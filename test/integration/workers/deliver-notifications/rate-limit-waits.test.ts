@@ -15,12 +15,12 @@ import {
 import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
-// A gateway that says how long to wait is heeded whatever the database does meanwhile.
+// A pause that a gateway requires is observed in any state of the database.
 
 const noon = '2026-11-24T12:00:00Z';
 const noonMs = Date.parse(noon);
 
-/** How far off the row's end of the wait is, in ms; undefined: there is none. */
+/** ms until the stored end of the pause; undefined: no pause. */
 async function readStoredWaitMs({ database }: Stage): Promise<number | undefined> {
   const { rows } = await sql<{ until: Instant | null }>`
     SELECT rests_until AS until FROM perennial.courier`.execute(database.db);
@@ -33,7 +33,7 @@ async function enqueueReceipts(stage: Stage, count: bigint): Promise<void> {
   for (let n = 1n; n <= count; n += 1n) await enqueueOne(stage.database, 'receipt', n);
 }
 
-test('what is claimed while the wait is being written down is not sent', async () => {
+test('a notification that is claimed while a pause is being written is not sent', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await enqueueReceipts(stage, 3n);
@@ -45,17 +45,17 @@ test('what is claimed while the wait is being written down is not sent', async (
   const pool = hookPool(openPool(database.url), async ({ when, sql: text }) => {
     if (when === 'after' && claims === 2 && /^commit/i.test(text)) isMarked = true;
     if (when !== 'before') return;
-    // But for the fence, which is asked right before a send.
+    // Except for the fence, which is verified right before a send.
     if (isMarked && !text.includes('rests_until AS')) isNextPass = true;
     if (text.includes('FOR NO KEY UPDATE SKIP LOCKED') && text.includes('customer')) {
       claims += 1;
-      // The second one is claimed when the courier was told to wait, and has seen it.
+      // The second one is claimed when the courier has observed the pause.
       if (claims === 2) await hasLearned.promise;
     }
     if (api.waits.length === 0) return;
     if (!/^SELECT perennial\.clock\(\) AS now$|UPDATE perennial\.courier/.test(text)) return;
     hasLearned.resolve();
-    // Slow: until it is decided what becomes of the second one.
+    // Slow, until the outcome of the second one is decided.
     await until('the courier goes on', () => isNextPass || undefined);
   });
   const db = openDatabase(pool);
@@ -72,7 +72,7 @@ test('what is claimed while the wait is being written down is not sent', async (
   expect(left).toBeLessThanOrEqual(60_000);
 });
 
-test('a wait that could not be written down outlives its courier, and is written by the next one', async () => {
+test('a pause that could not be written outlives its courier, and the next one writes it', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await enqueueReceipts(stage, 1n);
@@ -80,7 +80,7 @@ test('a wait that could not be written down outlives its courier, and is written
   let broken = true;
   const pool = hookPool(openPool(database.url), ({ when, sql: text }) => {
     const isWrite = when === 'before' && text.includes('UPDATE perennial.courier SET failures');
-    // No fault that passes by itself: it is not tried again there and then.
+    // Not a transient fault, so it is not retried at once.
     if (broken && isWrite) throw new Error('it is not written');
   });
   let delivers = 0;
@@ -109,13 +109,13 @@ test('a wait that could not be written down outlives its courier, and is written
   expect(await readStoredWaitMs(stage)).toBeGreaterThan(500_000);
 });
 
-test('a gateway that is asked whether it is there may say how long to wait, too', async () => {
+test('a probe of the gateway may also cause a pause', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await enqueueReceipts(stage, 2n);
   api.conduct = () => ({ status: 502 });
   await runDelivery(stage);
-  // A second failure in a row, and it is asked before anything is risked.
+  // A second failure in a row, so the gateway is asked before a send.
   await database.setClock('2026-11-24T12:01:00Z');
   await runDelivery(stage);
   const calls = api.log.length;

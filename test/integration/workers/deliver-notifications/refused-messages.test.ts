@@ -8,7 +8,7 @@ import {
 } from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
-// A gateway that refuses a message as it is written: bad markup, too long, a bad button.
+// A gateway that refuses a message because of its content: bad markup, too long, a bad button.
 
 const noon = '2026-11-24T12:00:00Z';
 

@@ -25,12 +25,12 @@ import { hookPool } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 import { runWorker } from '../../../support/shop.ts';
 
-// What happens between the moment at which a notice was found and that at which it is sent.
+// Changes between the search of a notification and its send.
 
 const noon = '2026-11-24T12:00:00Z';
 const createCaller = ({ database }: Stage) => ({ db: database.db, actor: 'test' });
 
-/** One run, with something that happens between its finding of a notice and its lock of the customer. */
+/** One run, with a change between the search of a notification and the lock of its customer. */
 async function runDuring(stage: Stage, meanwhile: () => Promise<unknown>) {
   let todo: typeof meanwhile | undefined = meanwhile;
   const pool = hookPool(openPool(stage.database.url), async ({ when, sql: text }) => {
@@ -53,10 +53,10 @@ async function runDuring(stage: Stage, meanwhile: () => Promise<unknown>) {
 interface RelevanceCase {
   readonly kind: CustomerKind;
   readonly what: string;
-  /** Makes a customer about whom the notice is true at `at`. */
+  /** Creates a customer for whom the notification is relevant at `at`. */
   readonly setUp: (stage: Stage, telegramId: bigint) => Promise<unknown>;
   readonly at: string;
-  /** To the first of two. */
+  /** Applied to the first of two customers. */
   readonly change: (stage: Stage) => Promise<unknown>;
   readonly reason: string;
 }
@@ -95,19 +95,19 @@ const createTrial = async (stage: Stage, id: bigint) => {
   await createCustomer(createCaller(stage), { telegramId: id, currency: 'RUB' });
   await startTrial(createCaller(stage), { telegramId: id });
 };
-/** A month that ends by itself on December 24 at noon, and one that lacks the money to go on. */
+/** A month that ends by itself on December 24 at noon, and one without enough balance. */
 const createEnding = createEndingSubscriber;
 const createShort = (stage: Stage, id: bigint) => createNotifiedSubscriber(stage, id);
 const createEnded =
   (setUp: RelevanceCase['setUp'], at: string) =>
   async (stage: Stage, id: bigint): Promise<void> => {
     await setUp(stage, id);
-    // The second time for both.
+    // The second call sets the clock for both customers.
     await stage.database.setClock(at);
     await runWorker(stage.database, 'fast-expiry-cleanup');
     await stage.database.setClock(noon);
   };
-/** Whose next month is paid for, and will cost 199. */
+/** The next month is paid for, and will cost 199. */
 const createHigherPrice = async (stage: Stage, id: bigint) => {
   await sql`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
@@ -180,7 +180,7 @@ test.for(cases.map((each) => [each.what, each.kind, each] as const))(
   'T1: %s between the finding and the sending of %s suppresses it, with the reason in its row',
   async ([, kind, { setUp, at, change, reason }]) => {
     await using stage = await createStage({ now: noon });
-    // To the second nothing happens: what isn't untrue is said.
+    // The second customer has no change, so the notification is sent.
     for (const id of [1n, 2n]) await setUp(stage, id);
     await sql`DELETE FROM perennial.notification`.execute(stage.database.db);
     await stage.database.setClock(at);
@@ -190,7 +190,7 @@ test.for(cases.map((each) => [each.what, each.kind, each] as const))(
     expect(first).toMatchObject({ state: 'suppressed', reason, attempts: 0 });
     expect(stage.api.texts(2n)).not.toEqual([]);
     expect(second).toMatchObject({ state: 'sent' });
-    // Said was what happened, if anything was.
+    // The change itself may have a notification, which is sent.
     const sent = (await readNotifications(stage.database)).filter(({ state }) => state === 'sent');
     expect(stage.api.log).toHaveLength(sent.length);
   },
@@ -200,9 +200,9 @@ test.for([
   ['receipt', 'a refund', createNotifiedSubscriber, refundCustomer],
   ['receipt', 'a revocation', createNotifiedSubscriber, revokeCustomer],
   ['refund', 'a purchase', createNotifiedSubscriber, buyAgain],
-  // Of another subscription: one that was revoked stays so.
+  // A revoked subscription stays revoked beside another one.
   ['revoke', 'a purchase', createRevoked, buyAgain],
-] as const)('%s is true for ever: %s in between takes nothing from it', async (each) => {
+] as const)('%s is never outdated: %s meanwhile changes nothing', async (each) => {
   const [kind, , setUp, change] = each;
   await using stage = await createStage({ now: noon });
   await setUp(stage, 1n);
@@ -212,7 +212,7 @@ test.for([
   expect((await readNotifications(stage.database, kind))[0]).toMatchObject({ state: 'sent' });
 });
 
-test('T1: whose row a purchase holds is not judged before it has committed', async () => {
+test('T1: a notification whose customer a purchase has locked is checked only after its commit', async () => {
   await using stage = await createStage({ now: noon });
   await createEnding(stage, 1n);
   await stage.database.setClock('2026-12-23T13:00:00Z');
@@ -229,7 +229,7 @@ test('T1: whose row a purchase holds is not judged before it has committed', asy
   expect(await readNotifications(stage.database)).toMatchObject([{ state: 'sent' }]);
 });
 
-test('T3: no connection is held and no transaction is open while messages are on their way', async () => {
+test('T3: no connection is held and no transaction is open during a send', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   for (let n = 1n; n <= 30n; n += 1n) await createNotifiedSubscriber(stage, n);
@@ -244,7 +244,7 @@ test('T3: no connection is held and no transaction is open while messages are on
     return 'serve' as const;
   };
   await using _ = startStageCouriers(stage, { pollMs: 5 * minuteMs });
-  // As many as are awaited at once.
+  // As many as may be pending at once.
   await until('all are under way', async () =>
     (await readNotifications(database)).filter(({ state }) => state === 'sending').length === 16
       ? true
@@ -262,7 +262,7 @@ test('T3: no connection is held and no transaction is open while messages are on
   expect(api.log).toHaveLength(30);
 });
 
-test('T3: a notice after the other takes one connection, not one each', async () => {
+test('T3: notifications that follow each other take one connection in total', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   for (let n = 1n; n <= 30n; n += 1n) await createNotifiedSubscriber(stage, n);
@@ -276,7 +276,7 @@ test('T3: a notice after the other takes one connection, not one each', async ()
   const db = openDatabase(pool);
   await runDelivery({ ...stage, database: { ...database, db } });
   expect(api.log).toHaveLength(30);
-  // That of the next notice's judgement, and those that write down what the last ones came to.
+  // The claim of the next notification, and the settlements of the last ones.
   expect(Math.max(...held)).toBeLessThanOrEqual(4);
   await db.destroy();
 });

@@ -13,7 +13,8 @@ import {
 } from '../../../support/delivery.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 
-// Somebody who blocked the bot: what has to arrive is owed until there is somebody to read it again.
+// Customers who blocked the bot: at_least_once notifications stay pending until the customer is
+// reachable.
 
 const noon = '2026-11-24T12:00:00Z';
 const blockedError = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;
@@ -24,7 +25,7 @@ const readReachable = async ({ database }: Stage) =>
     .rows[0]?.reachable;
 const readTexts = ({ api }: Stage) => api.texts(1n);
 
-test('what must arrive and met a 403 is sent when its customer is heard of again', async () => {
+test('an at_least_once notification that met a 403 is sent when its customer is reachable again', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createEndingSubscriber(stage, 1n);
@@ -43,7 +44,7 @@ test('what must arrive and met a 403 is sent when its customer is heard of again
   expect(readTexts(stage)).toHaveLength(1);
 });
 
-test('a weekly try costs no message, and the one that gets through brings the others at once', async () => {
+test('a weekly attempt loses no message, and a successful one releases the others at once', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createNotifiedSubscriber(stage, 1n);
@@ -60,19 +61,19 @@ test('a weekly try costs no message, and the one that gets through brings the ot
   const waiting = await readNotifications(database);
   expect(waiting).toMatchObject([{ state: 'pending' }, { state: 'pending' }]);
   api.conduct = () => 'serve';
-  // Whichever is due first; the other one isn't yet.
+  // The one that is due first. The other one is not due yet.
   const [first] = waiting.map((row) => row.next_attempt_at).sort();
   await sql`UPDATE perennial.notification SET next_attempt_at = next_attempt_at + interval '1 day'
     WHERE kind = 'receipt'`.execute(database.db);
   await database.setClock(first as never);
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', changed: 1n });
   expect(await readReachable(stage)).toBe(true);
-  // A service's courier is woken for the other by the commit; here it is the next run's.
+  // The commit wakes the courier of a service for the other one. Here the next run sends it.
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', changed: 1n });
   expect(readTexts(stage)).toHaveLength(2);
 });
 
-test('what is no longer true by then is not said', async () => {
+test('a notification that is outdated by then is suppressed', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createNotifiedSubscriber(stage, 1n);
@@ -90,7 +91,7 @@ test('what is no longer true by then is not said', async () => {
   ]);
 });
 
-test('nor what is older than thirty days, however often it was tried', async () => {
+test('a notification older than 30 days is suppressed, after any number of attempts', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createNotifiedSubscriber(stage, 1n);
@@ -109,7 +110,7 @@ test('nor what is older than thirty days, however often it was tried', async () 
   ]);
 });
 
-test('of one whose answer was lost before the block nobody knows, and it goes again when the customer is heard of', async () => {
+test('a notification without an answer before the block is uncertain, and is sent again when its customer is reachable', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createEndingSubscriber(stage, 1n);
@@ -131,7 +132,7 @@ test('of one whose answer was lost before the block nobody knows, and it goes ag
   expect(readTexts(stage)).toHaveLength(2);
 });
 
-test('a reminder that met a 403 has failed, and one that may have arrived stays so: neither comes back', async () => {
+test('a reminder that met a 403 fails, and one that may have arrived stays uncertain: neither is sent again', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createEndingSubscriber(stage, 1n);
@@ -152,7 +153,7 @@ test('a reminder that met a 403 has failed, and one that may have arrived stays 
   ]);
 });
 
-test('an alarm to an admin who blocked the bot has failed: nobody is heard of there', async () => {
+test('an alarm to an admin who blocked the bot fails, because no event makes an admin reachable', async () => {
   await using stage = await createStage({ now: noon });
   stage.api.conduct = () => blockedError;
   await enqueueAlarm(stage.database, 'auto-renewal');

@@ -19,19 +19,19 @@ import {
 } from '../../../support/delivery.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
-// A replica whose configuration lacks the bot, beside one that has it. To the log goes what has no
-// other way out, and never what a bot of these books would have sent.
+// A replica without the bot, beside a replica that has it. The log takes notifications without
+// another channel, and none of a bot of this database.
 
 const noon = '2026-11-24T12:00:00Z';
 const bot = 'telegram:123456789';
 
 interface LogCouriers extends RunningCouriers {
-  /** What it said as messages, in the place of Telegram. */
+  /** The messages of the log channel, in the place of Telegram. */
   readonly messages: object[];
   readonly warnings: string[];
 }
 
-/** The couriers of a process that has no Telegram. */
+/** The couriers of a replica without Telegram. */
 function startLogCouriers(stage: Stage): LogCouriers {
   const [messages, warnings]: [object[], string[]] = [[], []];
   const channels = [openLogChannel({ info: (fields) => void messages.push(fields) })];
@@ -46,7 +46,7 @@ const readStates = async ({ database }: Stage) =>
 const untilHeld = (couriers: RunningCouriers) =>
   until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
 
-test('P10: a replica without Telegram takes nothing over from a bot of these books, and says what to do', async () => {
+test('P10: a replica without Telegram takes nothing of a bot of this database, and logs the remedy', async () => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   const first = startStageCouriers(stage);
@@ -70,7 +70,7 @@ test('P10: a replica without Telegram takes nothing over from a bot of these boo
   ]);
   expect(lacking.listChannelIds()).toEqual([]);
   expect(await readStates(stage)).toEqual(['pending telegram']);
-  // Somebody who has it is back.
+  // A replica with the bot is back.
   await using _ = startStageCouriers(stage);
   await until('it is sent', async () =>
     (await readStates(stage))[0] === 'sent telegram' ? true : undefined,
@@ -79,7 +79,7 @@ test('P10: a replica without Telegram takes nothing over from a bot of these boo
   expect(lacking.messages).toEqual([]);
 });
 
-test('P10: a replica without Telegram that delivered to the log leaves off when the first bot delivers', async () => {
+test('P10: a replica without Telegram that delivered to the log stops when the first bot delivers', async () => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   await using lacking = startLogCouriers(stage);
@@ -91,14 +91,14 @@ test('P10: a replica without Telegram that delivered to the log leaves off when 
   await using having = startStageCouriers(stage);
   await untilHeld(having);
   await having.stop();
-  // The bot's process has ended, and the other one has its post and its connections still.
+  // The process of the bot has ended. The other one still has its lease and its connections.
   await enqueueOne(stage.database, 'receipt', 1n);
   await until('it leaves off', () => (lacking.listChannelIds().length === 0 ? true : undefined));
   expect(await readStates(stage)).toEqual(['sent log', 'pending telegram']);
   expect(lacking.messages).toHaveLength(1);
 });
 
-test('a bot that is given up is forgotten by a person, not while a process delivers for it; then the log has it', async () => {
+test('a bot that is given up is forgotten by a person, not while a process delivers for it; then the log takes its notifications', async () => {
   await using stage = await createStage({ now: noon });
   const { db } = stage.database;
   await createNotifiedSubscriber(stage, 1n);

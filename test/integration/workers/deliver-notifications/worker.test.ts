@@ -44,7 +44,7 @@ test('R7: a renewal has one receipt, sent once after its commit, with what was c
   const rows = await readNotifications(database, 'receipt');
   expect(rows).toMatchObject([{ state: 'sent', message_id: 1n, attempts: 1, channel: 'telegram' }]);
   expect(api.texts(1001n)).toHaveLength(1);
-  // Another run finds nothing to say.
+  // Another run finds nothing due.
   await couriers.stop();
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', examined: 0n });
   expect(api.log).toHaveLength(1);
@@ -67,7 +67,7 @@ test('R7: a renewal that was rolled back has no receipt', async () => {
   expect(stage.api.log).toEqual([]);
 });
 
-test('what must arrive goes before reminders, however long those have waited', async () => {
+test('at_least_once notifications precede reminders, even reminders that are due for longer', async () => {
   await using stage = await createStage({ now: noon, api: {} });
   await createEndingSubscriber(stage, 1n);
   await createEndingSubscriber(stage, 2n);
@@ -79,7 +79,7 @@ test('what must arrive goes before reminders, however long those have waited', a
   expect(stage.api.log.map(({ chat }) => chat)).toEqual(['2', '1']);
 });
 
-test('who blocked the bot is not reachable: what must arrive waits a week, reminders are dropped', async () => {
+test('a customer who blocked the bot is unreachable: at_least_once notifications wait a week, reminders are dropped', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   await createEndingSubscriber(stage, 1n);
@@ -103,7 +103,7 @@ test('who blocked the bot is not reachable: what must arrive waits a week, remin
   expect(waits).toMatchObject({ state: 'pending' });
   expect(dropped).toMatchObject({ state: 'suppressed' });
   expect(api.log).toHaveLength(1);
-  // A week later it is tried, and the bot isn't blocked any more.
+  // A week later there is an attempt, and the bot is not blocked any more.
   api.conduct = () => 'serve';
   await database.setClock('2026-12-01T12:00:01Z');
   expect(await runDelivery(stage)).toMatchObject({ changed: 2n });
@@ -111,7 +111,7 @@ test('who blocked the bot is not reachable: what must arrive waits a week, remin
   expect(api.texts(1n)).toHaveLength(2);
 });
 
-test('429 is stored with the bot: nobody sends before, whoever it is; then all arrives', async () => {
+test('a 429 is stored with the bot: no process sends before its end, then everything arrives', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
@@ -120,7 +120,7 @@ test('429 is stored with the bot: nobody sends before, whoever it is; then all a
   const first = await runDelivery(stage);
   expect(first).toMatchObject({ outcome: 'degraded', detail: { work_left: true } });
   const calls = api.log.length;
-  // Five seconds from when it was told, of which some are gone when it is written down.
+  // Five seconds from the answer, of which some have passed when the pause is written.
   const { rows } = await sql<{ until: number }>`
     SELECT rests_until AS until FROM perennial.courier`.execute(database.db);
   const [{ until: restsUntil } = { until: 0 }] = rows;
@@ -129,7 +129,7 @@ test('429 is stored with the bot: nobody sends before, whoever it is; then all a
   expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
   expect(api.log).toHaveLength(calls);
   await database.setClock('2026-11-24T12:00:05Z');
-  // The gateway goes by its own clock: another one stands for it five seconds later.
+  // The gateway has a separate clock: another gateway stands for it five seconds later.
   using later = await startBotApi({ limits: fastLimits });
   expect(await runDelivery({ database, api: later })).toMatchObject({ outcome: 'success' });
   expect((await readNotifications(database)).map(({ state }) => state)).toEqual([
@@ -140,7 +140,7 @@ test('429 is stored with the bot: nobody sends before, whoever it is; then all a
   expect(await readNotifications(database)).toMatchObject(Array(3).fill({ lost_answers: 0 }));
 });
 
-test('an alarm goes to every admin of every channel, each with a row of its own', async () => {
+test('an alarm goes to every admin of every channel, each in a separate row', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
   const from = 'perennial@example.net';
@@ -160,7 +160,7 @@ test('an alarm goes to every admin of every channel, each with a row of its own'
   expect(await runDelivery(stage, delivery)).toMatchObject({ examined: 0n });
 });
 
-test('without Telegram notices go to the log and the books', async () => {
+test('without Telegram notifications go to the log, and their rows are stored', async () => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1001n);
   await enqueueOne(stage.database, 'receipt', 1001n);
@@ -179,7 +179,7 @@ test('without Telegram notices go to the log and the books', async () => {
   ]);
 });
 
-test('a run beside the service leaves the bot to its courier, and says so', async () => {
+test('a run beside the service leaves the bot to its courier, and reports it', async () => {
   await using stage = await createStage({ now: noon });
   await using couriers = startStageCouriers(stage);
   await until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
@@ -204,7 +204,7 @@ test('a second courier takes over when the first ends', async () => {
   await until('it is sent too', () => (stage.api.log.length === 2 ? true : undefined));
 });
 
-test('what it says is read by no one who reads the books or the log: the token is in neither', async () => {
+test('the token is neither in the database nor in the log', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
   const echo = `no such path /bot${token}/sendMessage`;
@@ -240,7 +240,7 @@ test('what it says is read by no one who reads the books or the log: the token i
   expect(lines.join('\n')).not.toContain('canary');
 });
 
-test('P3 P6: a run ends when its budget is spent, its record says that work is left, and the next one does the rest', async () => {
+test('P3 P6: a run ends when its budget is used up, its record says that work is left, and the next run finishes', async () => {
   await using stage = await createStage({ now: noon });
   for (let n = 1n; n <= 5n; n += 1n) await createNotifiedSubscriber(stage, n);
   for (let n = 1n; n <= 5n; n += 1n) await enqueueOne(stage.database, 'receipt', n);
@@ -261,7 +261,7 @@ test('P3 P6: a run ends when its budget is spent, its record says that work is l
   expect(nextRun).toMatchObject({ outcome: 'success', changed, detail: { sent: Number(changed) } });
 });
 
-test('who bought in the meantime is not told of a low balance, and the row says why', async () => {
+test('a customer who bought meanwhile gets no low balance, and the row contains the reason', async () => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   await stage.database.setClock('2026-12-24T09:00:00Z');
