@@ -98,7 +98,7 @@ export function readRenewalState(url: string): Promise<RenewalState> {
       const { rows: counted } = await client.query(`SELECT (${statement})::int AS n`);
       if (counted[0].n !== 0) violations.push(`${violation}: ${counted[0].n}`);
     }
-    return { ...rows[0], wrong: violations };
+    return { ...rows[0], violations };
   });
 }
 
