@@ -191,7 +191,7 @@ test.each([
   ['with money for all', 10n ** 12n, 30],
   ['with daily plans', 149_00n * 5_000n, 1],
 ])(
-  'W4: the forecast of 10,000 subscriptions reads each one a few times, in short turns, %s',
+  'W4: the forecast of 10,000 subscriptions reads each one a few times, in short steps, %s',
   (_, balance, days) => {
     const { facts, read } = createReseller(10_000, balance, days);
     const turns = forecastInSteps(facts, now, defaultSettings);

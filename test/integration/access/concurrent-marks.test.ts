@@ -34,7 +34,7 @@ interface MarkScene {
   readonly marks: readonly Mark[];
 }
 
-let place: MarkScene;
+let scene: MarkScene;
 
 beforeAll(async () => {
   const database = await createShopWithNodes({ [node]: { api: '127.0.0.1:1' } });
@@ -48,20 +48,20 @@ beforeAll(async () => {
     ...{ credentialId: id, subscriptionId: subscription, version: BigInt(at + 1) },
     ...{ wanted: true, replace: false, attempts: 0, lost: 0, heldUntil: later(now, 1_000) },
   }));
-  place = { database, now, marks };
+  scene = { database, now, marks };
 });
 
-afterAll(() => place.database.close());
+afterAll(() => scene.database.close());
 
 beforeEach(async () => {
-  await sql`DELETE FROM perennial.access_sync`.execute(place.database.db);
+  await sql`DELETE FROM perennial.access_sync`.execute(scene.database.db);
   await sql`
     UPDATE perennial.node SET boot_at = '2026-01-01Z', seeded_boot_at = NULL, seed_after = NULL,
-      groups = '{all}'`.execute(place.database.db);
+      groups = '{all}'`.execute(scene.database.db);
   await sql`
     INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
     VALUES (${node}, 'basic', true, false, 'now') ON CONFLICT DO NOTHING`.execute(
-    place.database.db,
+    scene.database.db,
   );
 });
 
@@ -164,21 +164,21 @@ const cases = Object.keys(writers).flatMap((what) => [
 test.each(cases)(
   '%s and a batch of the same marks, %s, wait for each other without a deadlock',
   async (what, _, isExisting) => {
-    const { database } = place;
+    const { database } = scene;
     if (isExisting) {
-      await inTransaction(database.db, (tx) => markInOrder(tx, place));
-      for (const { credentialId, version } of place.marks) {
+      await inTransaction(database.db, (tx) => markInOrder(tx, scene));
+      for (const { credentialId, version } of scene.marks) {
         await sql`
         UPDATE perennial.access_sync SET version = ${version}, lost = 1
         WHERE credential_id = ${credentialId}`.execute(database.db);
       }
     }
-    const releaseMark = await holdMark(place, isExisting);
+    const releaseMark = await holdMark(scene, isExisting);
     const first = startWork(
-      inTransaction(database.db, (tx) => (writers[what] as MarkWriter)(tx, place)),
+      inTransaction(database.db, (tx) => (writers[what] as MarkWriter)(tx, scene)),
     );
     await untilBlocked(database, first);
-    const second = startWork(inTransaction(database.db, (tx) => markInOrder(tx, place)));
+    const second = startWork(inTransaction(database.db, (tx) => markInOrder(tx, scene)));
     await untilBlocked(database, first, second);
     await releaseMark();
     expect([await first.ended, await second.ended]).toEqual(['done', 'done']);

@@ -135,7 +135,7 @@ const cases: readonly Case[] = [
     states: ['expired'],
   },
   {
-    name: 'a period with a gift behind it',
+    name: 'a period with a grant behind it',
     paidMinor: 149_00n,
     before: async (database) => {
       await buyPlan(database, 1n);

@@ -289,7 +289,7 @@ test('C5: a renewal in time is never undone', async () => {
 });
 
 test.each([
-  ['within the 7 days, looked at later', '2026-12-07T23:59:00Z', '2026-12-20T00:00:00Z', 'active'],
+  ['within the 7 days, with a later run', '2026-12-07T23:59:00Z', '2026-12-20T00:00:00Z', 'active'],
   ['at the last moment', '2026-12-08T00:00:00Z', '2026-12-08T09:00:00Z', 'active'],
   ['after the 7 days', '2026-12-08T00:00:01Z', '2026-12-08T00:00:01Z', 'expired'],
 ])(

@@ -150,9 +150,9 @@ test('T6: a concurrent trial and purchase leave one subscription, because the se
 test.each([
   ['in the middle', '2026-11-25T00:00:00Z', end],
   ['at its last moment', '2026-11-27T08:59:59.999Z', end],
-  ['past its end, before it was ended', '2026-11-27T09:00:30Z', '2026-11-27T09:00:30Z'],
+  ['after its end, before it expires', '2026-11-27T09:00:30Z', '2026-11-27T09:00:30Z'],
 ])(
-  'a purchase %s converts the trial in place: same subscription and credential, paid from its end',
+  'a purchase %s converts the trial: same subscription and credential, paid from its end',
   async (_, now, paidFrom) => {
     await using database = await createTrialShop();
     await addCustomer(database, 1n, { balanceMinor: 149_00n });

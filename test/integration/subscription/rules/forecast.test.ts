@@ -61,26 +61,34 @@ const endingIn = (inHours: number) => ({ expiresAt: later(now, inHours * hourMs)
 const endedFacts = { state: 'expired', waitsForTopUp: true, ...endingIn(-1) } as const;
 
 test.each<[string, Partial<ForecastFacts>[], string[]]>([
-  ['covered', [{}], ['renewed']],
-  ['short by a kopeck', [shortBalance], ['short 0.01']],
-  ['auto-renewal off', [{ autoRenew: false }], ['ends']],
-  ['a trial', [{ kind: 'trial', autoRenew: false }], ['ends']],
-  ['no price', [{ listMinor: null }], ['no_price']],
-  ['a VIP pays 30% less', [{ ...shortBalance, vip: true }], ['renewed']],
-  ['a discount, rounded down', [{ balanceMinor: 147_51n, discountPercent: 1 }], ['renewed']],
-  ['one balance pays for what ends first', [{}, {}], ['renewed', 'short 149, 149 to others first']],
+  ['a covered charge is renewed', [{}], ['renewed']],
+  ['a balance that is a kopeck too low is short', [shortBalance], ['short 0.01']],
+  ['without auto-renewal it ends', [{ autoRenew: false }], ['ends']],
+  ['a trial ends', [{ kind: 'trial', autoRenew: false }], ['ends']],
+  ['without a price there is no charge', [{ listMinor: null }], ['no_price']],
+  ['the balance covers the price of a VIP', [{ ...shortBalance, vip: true }], ['renewed']],
   [
-    'a top-up pays for an earlier one too that it was too little for until then',
+    'the discounted price is rounded down',
+    [{ balanceMinor: 147_51n, discountPercent: 1 }],
+    ['renewed'],
+  ],
+  [
+    'one balance pays for the earliest end',
+    [{}, {}],
+    ['renewed', 'short 149, 149 to others first'],
+  ],
+  [
+    'a top-up also pays for an earlier one that the balance did not cover',
     [withBalance(100), withBalance(100)],
     ['short 49', 'short 198, 149 to others first'],
   ],
   [
-    'also where the balance would nearly pay for this one alone',
+    '… also if the balance almost covers this one alone',
     [{ ...expensive, ...withBalance(148) }, withBalance(148)],
     ['short 151', 'short 300, 299 to others first'],
   ],
   [
-    'a short period takes its price each time that it ends before',
+    'a short period takes its price at each of its earlier ends',
     [
       { ...withBalance(0), periodDays: 1 },
       { ...withBalance(0), ...endingIn(50) },
@@ -88,7 +96,7 @@ test.each<[string, Partial<ForecastFacts>[], string[]]>([
     ['short 149', 'short 596, 447 to others first'],
   ],
   [
-    'one that ended and comes back with a top-up takes its price first, and nothing before',
+    'an expired one takes its price after a top-up, and nothing before it',
     [
       { ...endedFacts, ...withBalance(100) },
       { ...withBalance(100), listMinor: 100_00n },
@@ -97,7 +105,7 @@ test.each<[string, Partial<ForecastFacts>[], string[]]>([
     ['nothing', 'renewed', 'short 298, 249 to others first'],
   ],
   [
-    'a later one that the balance covers is due before the end, and may take it',
+    'a later one that the balance covers may be charged before the end',
     [expensive, endingIn(6)],
     ['short 299, 149 to others first', 'renewed'],
   ],
@@ -107,11 +115,15 @@ test.each<[string, Partial<ForecastFacts>[], string[]]>([
     ['short 150', 'no_price'],
   ],
   [
-    'what is too dear leaves it to the next, which is due after its end',
+    'a charge that the balance does not cover leaves the money to the next one',
     [expensive, endingIn(7)],
     ['short 150', 'renewed'],
   ],
-  ['what is not renewed takes nothing', [{ autoRenew: false }, {}], ['ends', 'renewed']],
+  [
+    'without auto-renewal an earlier one takes nothing',
+    [{ autoRenew: false }, {}],
+    ['ends', 'renewed'],
+  ],
   [
     'another customer has another balance',
     [{}, { customerId: 2n as CustomerId }],
@@ -200,12 +212,12 @@ test('R11: a customer who tops up the missing amount or more, at any time before
         .map((sub, at) => ({ ...sub, subscriptionId: BigInt(at) as SubscriptionId }));
       for (const [id, outlook] of computeForecasts(subs, now, defaultSettings)) {
         if (outlook.kind !== 'short') continue;
-        const family = subs.map((sub) => ({ ...sub }));
-        const subscription = family.find((sub) => sub.subscriptionId === id) as Sub;
+        const copies = subs.map((sub) => ({ ...sub }));
+        const subscription = copies.find((sub) => sub.subscriptionId === id) as Sub;
         const end = subscription.expiresAt;
         const steps = Math.floor(((end - now) / hourMs) * 2 * when);
         const topUp = { at: later(now, (steps * hourMs) / 2), minor: outlook.missingMinor };
-        simulate(family, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
+        simulate(copies, end, { ...topUp, minor: topUp.minor + BigInt(extra) });
         expect(subscription).toMatchObject({ state: 'active' });
         expect(subscription.expiresAt).toBeGreaterThan(end);
       }

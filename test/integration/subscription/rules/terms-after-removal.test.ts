@@ -70,7 +70,7 @@ const termsCases: readonly TermsCase[] = bases
   )
   .flatMap((mixture) => removals.map((one) => ({ ...mixture, ...one })))
   .filter(({ what, added }) => added.some((one) => (one === 'gift') === (what === 'gift')))
-  .map((termsCase, place) => ({ ...termsCase, id: BigInt(place + 1) }));
+  .map((termsCase, index) => ({ ...termsCase, id: BigInt(index + 1) }));
 
 const formatCase = ({ base, added, what, part, when, by }: TermsCase): string =>
   `${[base, ...added].join(', ')}: ${by} of the last ${what} period (${part}) ${when}`;

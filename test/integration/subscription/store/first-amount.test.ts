@@ -94,7 +94,7 @@ test('N1: the notified amount limits the first renewal, also below the price at 
 
 test.each([
   ['the price at the import', '2026-12-23T18:00:00Z', 149],
-  ['the lower price that was notified of too late', '2026-11-24T11:00:00Z', 99],
+  ['the lower price of a late notification', '2026-11-24T11:00:00Z', 99],
 ])('N1: without a notification in time the first renewal takes %s', async (_, at, taken) => {
   await using database = await openImported('2026-12-24T10:00:00Z');
   await database.setClock(at);
@@ -109,7 +109,7 @@ test.each([
   [30, '149.00'],
   [1, '10.00'],
 ])(
-  'N1: %d days that are imported in their last 3 days are notified of at once',
+  'N1: an import of %d days in their last 3 days is followed by a notification at once',
   async (days, amount) => {
     await using database = await openImported('2026-11-25T10:00:00Z', '1000.00', days);
     await notify(database, '2026-11-24T10:05:00Z');
