@@ -83,7 +83,7 @@ export function requireChangeable(context: CommandContext, subscription: Subscri
   if (subscription.state !== 'active' || subscription.expiresAt <= context.now) {
     throw refused(
       'not_running',
-      `subscription ${subscription.id} doesn't run; a purchase revives it, on any plan`,
+      `subscription ${subscription.id} is not active; a purchase revives it, on any plan`,
     );
   }
 }

@@ -126,7 +126,7 @@ export async function requireKeyNotInFlight(tx: Tx, scope: string, caller: Calle
   if (rows[0]?.free === true) return;
   throw refused(
     'in_flight',
-    `a request with the idempotency key "${caller.key}" is under way; ask again for its answer`,
+    `a request with the idempotency key "${caller.key}" is in progress; send it again for its answer`,
   );
 }
 

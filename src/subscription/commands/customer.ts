@@ -45,24 +45,24 @@ export type CustomerResult = {
 function requireValidFields(given: CustomerFields): void {
   const { locale, timeZone, discountPercent, currency } = given;
   if (locale !== undefined && !isLocale(locale)) {
-    throw new UsageFault('bad_locale', `locale: "${locale}" is not a language; en or ru is`);
+    throw new UsageFault('bad_locale', `locale: "${locale}" is not a language; expected en or ru`);
   }
   if (timeZone !== undefined && !isTimeZone(timeZone)) {
     throw new UsageFault(
       'bad_time_zone',
-      `time_zone: "${timeZone}" is not a time zone; Europe/Moscow is`,
+      `time_zone: "${timeZone}" is not a time zone; expected a name like Europe/Moscow`,
     );
   }
   if (discountPercent !== undefined && !(discountPercent >= 0 && discountPercent <= 100)) {
     throw new UsageFault(
       'bad_discount',
-      `discount_percent: ${discountPercent} is not between 0 and 100`,
+      `discount_percent: ${discountPercent} is not a percentage; expected 0 to 100`,
     );
   }
   if (currency !== undefined && !isCurrency(currency)) {
     throw new UsageFault(
       'bad_currency',
-      `currency: "${currency}" is not a currency; RUB or USD is`,
+      `currency: "${currency}" is not a currency; expected a code like RUB`,
     );
   }
 }
@@ -133,7 +133,7 @@ export async function setCustomer(caller: Caller, given: CustomerUpdate): Promis
       ...(given.newSubToken === true ? { sub_token: generateSubToken() } : {}),
     };
     if (Object.keys(columns).length === 0) {
-      throw new UsageFault('nothing_to_set', 'nothing to set; --help lists what there is');
+      throw new UsageFault('nothing_to_set', 'nothing to set; --help lists the options');
     }
     if (given.reachable !== false) await recordActivity(context);
     await tx.updateTable('perennial.customer').set(columns).where('id', '=', customer.id).execute();
@@ -175,7 +175,7 @@ async function requireNoMoney(tx: Tx, id: CustomerId, currency: string): Promise
   if (rows[0]?.used !== true) return;
   throw refused(
     'has_money',
-    `the customer's books are in ${currency} and can't be turned into another currency`,
+    `the money of the customer is in ${currency}; the currency cannot change any more`,
   );
 }
 

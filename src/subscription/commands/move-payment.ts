@@ -146,7 +146,7 @@ async function requireAdjustment(
   if (rows[0] !== undefined) return rows[0].id;
   throw refused(
     'no_adjustment',
-    `ledger entry ${id} is not an adjustment of ${moneyText(-payment.amountMinor, customer.currency)} by which customer ${customer.telegramId} gave this payment back`,
+    `ledger entry ${id} is not an adjustment of ${moneyText(-payment.amountMinor, customer.currency)} that took this payment back from customer ${customer.telegramId}`,
     'customer show --json lists the ids of the ledger',
   );
 }

@@ -60,7 +60,7 @@ function aggregateByCustomer(entries: readonly NewLedgerEntry[]): BalanceUpdate[
     }
     mustHold(
       change.afterMinor + amountMinor === balanceAfterMinor,
-      `bookings of customer ${customerId} don't build on each other`,
+      `ledger entries of customer ${customerId} do not build on each other`,
     );
     change.sumMinor += amountMinor;
     change.afterMinor = balanceAfterMinor;

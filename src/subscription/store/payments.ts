@@ -44,7 +44,7 @@ export async function creditPayment(
   const payment = normalizePayment(given);
   const { amountMinor, provider, providerRef } = payment;
   if (amountMinor <= 0n) {
-    throw refused('bad_amount', 'a top-up must be above 0', 'to take money away there is adjust');
+    throw refused('bad_amount', 'a top-up must be above 0', '"customer adjust" takes money off the balance');
   }
   requireCustomerCurrency(context, payment.currency);
   if (!isConfirmed) requireConfirmedAmount(context, amountMinor);
@@ -114,7 +114,7 @@ function toLimitMinor(major: string, currency: string): bigint {
 /** @throws Fault `no_provider`, `no_provider_ref`: only both of them name a payment */
 function requireFullReference({ provider, providerRef }: Payment): void {
   if (providerRef !== undefined && !provider) {
-    throw refused('no_provider', 'a payment reference needs its provider, or it names nothing');
+    throw refused('no_provider', 'a payment reference needs its provider');
   }
   if (provider !== undefined && !providerRef) {
     throw refused('no_provider_ref', 'a provider needs the reference of the payment');
