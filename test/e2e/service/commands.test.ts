@@ -95,7 +95,7 @@ test('run prints the record of one run, until nothing is left', async () => {
     started_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     detail: { renewed: 60 },
   });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 60, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 60, violations: [] });
   const again = await runToExit(['run', 'auto-renewal'], options);
   expect(again.code).toBe(0);
   expect(again.out).toMatch(/^outcome +success$/m);
@@ -126,7 +126,7 @@ test('run --dry-run prints what would happen, customer by customer and in total,
     'wait-for-money': { count: 10, amounts: { RUB: '1480.00' } },
     renew: { count: 20, amounts: { RUB: '2980.00' } },
   });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, due: 30, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, due: 30, violations: [] });
 
   const text = await runToExit(['run', 'auto-renewal', '--dry-run'], options);
   expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 2);

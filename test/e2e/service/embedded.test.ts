@@ -43,7 +43,7 @@ test('P9: a database server that restarts during a batch: the run fails, the ser
     expect(await readRenewalState(server.url)).toMatchObject({
       renewals: 60,
       quarantined: 0,
-      wrong: [],
+      violations: [],
     });
     service.kill('SIGTERM');
     expect(await service.exit).toMatchObject({ code: 0 });

@@ -79,14 +79,14 @@ test('P9: a lock time-out fails the run cleanly, and the next one succeeds', asy
   expect(await readRenewalState(database.url)).toMatchObject({
     renewals: 0,
     quarantined: 0,
-    wrong: [],
+    violations: [],
   });
   await gate.open();
   expect(await runInProcess(database)).toMatchObject({ outcome: 'success', changed: 60n });
   expect(await readRenewalState(database.url)).toMatchObject({
     renewals: 60,
     quarantined: 0,
-    wrong: [],
+    violations: [],
   });
 });
 
@@ -100,7 +100,7 @@ test('P9: an exhausted pool fails the run, and the next one succeeds', async () 
   expect(await readRenewalState(database.url)).toMatchObject({
     renewals: 60,
     quarantined: 0,
-    wrong: [],
+    violations: [],
   });
 });
 
@@ -118,7 +118,7 @@ test('P9: a service whose connections all end goes on by itself: the run fails, 
   expect(await readRenewalState(database.url)).toMatchObject({
     renewals: 60,
     quarantined: 0,
-    wrong: [],
+    violations: [],
   });
 
   // Closed by itself, or as lost by the next one if the end took that connection too.
@@ -165,6 +165,6 @@ test('P9: a deadlock that the server breaks is a failed run, not a bad item', as
   expect(await readRenewalState(database.url)).toMatchObject({
     renewals: 60,
     quarantined: 0,
-    wrong: [],
+    violations: [],
   });
 });

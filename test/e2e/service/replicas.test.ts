@@ -41,7 +41,7 @@ test('P10: a replica whose clock is off by over 30 s runs nothing and says so; a
   expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0 });
   await using right = startPerennial(['start'], { url: database.url });
   await right.untilRun({ outcome: 'success', changed: 40 });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, violations: [] });
   const all = await readRuns(database.url, workerNames);
   expect(all.filter(({ replica }) => replica.endsWith(`:${off.pid}`))).not.toEqual([]);
   for (const run of all.filter(({ replica }) => replica.endsWith(`:${off.pid}`))) {
@@ -73,7 +73,7 @@ test('P10: a clock that is off by less than 30 s, changes nothing', async () => 
   await createDueSubscriptions(database.url, 40);
   await using service = startPerennial(['start'], { url: database.url, skewMs: -25_000 });
   await service.untilRun({ outcome: 'success', changed: 40 });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, violations: [] });
 });
 
 test('P6: an idle run leaves no record, one that did something says what', async () => {
@@ -103,7 +103,7 @@ test('a run that spends its budget is partial, and its successor goes on at once
     autoRenewal: 'batch: 1, budget: 250ms',
   });
   await service.untilRun({ outcome: 'success' }, 120_000);
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 150, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 150, violations: [] });
   const [first] = await readRuns(database.url);
   expect(first).toMatchObject({ outcome: 'partial' });
 }, 150_000);
@@ -171,5 +171,5 @@ test('a dead replica is replaced by the other one within 15 s', async () => {
   expect(performance.now() - killed).toBeLessThan(15_000);
   await two.untilRun({ changed: 400 });
   expect(await readRuns(database.url)).toMatchObject([{ outcome: 'lost' }, { outcome: 'success' }]);
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 400, wrong: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 400, violations: [] });
 });
