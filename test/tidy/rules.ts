@@ -237,6 +237,23 @@ export const rules: readonly Rule[] = [
     planted: [['service.ts', "import { createDatabase } from '../test/support/database.ts';"]],
   },
   {
+    title: 'only access/marks.ts inserts marks',
+    find: onlyIn(/INSERT\s+INTO\s+(?:perennial\.)?access_sync\b/i, {
+      'access/marks.ts': 'the statement for all marks',
+    }),
+    planted: [
+      ['workers/keep-node/b.ts', 'sql`INSERT INTO perennial.access_sync (node_id) VALUES (1)`;'],
+    ],
+  },
+  {
+    title: 'only access/entitlement.ts compares the groups of plans and nodes',
+    find: onlyIn(/\bgroups\s*&&/i, {
+      'access/entitlement.ts': 'the entitlement',
+      'audit/marks.ts': 'a check that shares the fragment would share its faults',
+    }),
+    planted: [['catalog/b.ts', 'sql`SELECT FROM node n JOIN plan p ON n.groups && p.groups`;']],
+  },
+  {
     title: 'no OFFSET: pages have keys',
     find: onlyIn(/\bOFFSET\s+[$\d(:]|\.offset\(/i, {}),
     planted: [['audit/a.ts', 'sql`SELECT id FROM perennial.customer LIMIT 10 OFFSET 20`']],
